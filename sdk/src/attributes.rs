@@ -1,0 +1,151 @@
+//! Attribute collections: unique keys, the last value wins, bounded in number and length, what is dropped is counted.
+
+use opentelemetry::{Array, KeyValue, StringValue, Value};
+
+use crate::limits::AttributeLimits;
+
+/// Sets `attribute`, replacing an earlier value of the same key.
+///
+/// A new key beyond the limit is dropped and counted in `dropped`; an overwrite is not an addition.
+///
+/// spec: common/README.md#attribute-collections, #attribute-limits
+#[inline]
+pub fn set(attributes: &mut Vec<KeyValue>, dropped: &mut u32, mut attribute: KeyValue, limits: AttributeLimits) {
+    truncate(&mut attribute.value, limits.value_length);
+    let full = attributes.len() >= limits.count;
+    match attributes.iter_mut().find(|existing| same_key(existing, &attribute)) {
+        Some(existing) => existing.value = attribute.value,
+        None if !full => attributes.push(attribute),
+        None => *dropped = dropped.saturating_add(1),
+    }
+}
+
+/// Applies the rules of [`set`] to attributes that were given all at once, in place.
+#[inline]
+pub fn normalize(attributes: &mut Vec<KeyValue>, dropped: &mut u32, limits: AttributeLimits) {
+    if limits.value_length.is_some() {
+        attributes.iter_mut().for_each(|attribute| truncate(&mut attribute.value, limits.value_length));
+    }
+    let within = attributes.len() <= limits.count;
+    if within && all_distinct(attributes) {
+        return;
+    }
+    rebuild(attributes, dropped, limits);
+}
+
+/// The rare case of [`normalize`]: a duplicate key or too many attributes.
+#[cold]
+fn rebuild(attributes: &mut Vec<KeyValue>, dropped: &mut u32, limits: AttributeLimits) {
+    let mut kept = 0;
+    for next in 0..attributes.len() {
+        let (head, tail) = attributes.split_at_mut(next);
+        let Some(attribute) = tail.first_mut() else { break };
+        match head[..kept].iter_mut().find(|existing| same_key(existing, attribute)) {
+            Some(existing) => std::mem::swap(&mut existing.value, &mut attribute.value),
+            None if kept < limits.count => {
+                attributes.swap(kept, next);
+                kept += 1;
+            }
+            None => *dropped = dropped.saturating_add(1),
+        }
+    }
+    attributes.truncate(kept);
+}
+
+#[inline]
+fn all_distinct(attributes: &[KeyValue]) -> bool {
+    attributes.iter().enumerate().all(|(i, attribute)| !attributes[..i].iter().any(|other| same_key(other, attribute)))
+}
+
+#[inline]
+fn same_key(a: &KeyValue, b: &KeyValue) -> bool {
+    a.key.as_str() == b.key.as_str()
+}
+
+/// Cuts strings to `limit` characters, alone or in an array; other values have no length.
+#[inline]
+fn truncate(value: &mut Value, limit: Option<usize>) {
+    let Some(limit) = limit else { return };
+    match value {
+        Value::String(string) => truncate_string(string, limit),
+        Value::Array(Array::String(strings)) => {
+            strings.iter_mut().for_each(|string| truncate_string(string, limit));
+        }
+        _ => {}
+    }
+}
+
+fn truncate_string(string: &mut StringValue, limit: usize) {
+    if string.as_str().len() <= limit {
+        return;
+    }
+    if let Some((end, _)) = string.as_str().char_indices().nth(limit) {
+        *string = StringValue::from(string.as_str()[..end].to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn check(given: &[(&'static str, i64)], limit: usize, expected: &str) {
+        let limits = AttributeLimits::new(limit, None);
+        let given: Vec<_> = given.iter().map(|&(key, value)| KeyValue::new(key, value)).collect();
+
+        let (mut one_by_one, mut dropped) = (Vec::new(), 0);
+        given.iter().cloned().for_each(|attribute| set(&mut one_by_one, &mut dropped, attribute, limits));
+        assert_eq!(text(&one_by_one, dropped), expected, "set one by one");
+
+        let (mut at_once, mut dropped) = (given, 0);
+        normalize(&mut at_once, &mut dropped, limits);
+        assert_eq!(text(&at_once, dropped), expected, "given at once");
+    }
+
+    fn text(attributes: &[KeyValue], dropped: u32) -> String {
+        let list: Vec<_> = attributes.iter().map(|a| format!("{}={}", a.key, a.value)).collect();
+        format!("{} dropped {dropped}", list.join(" "))
+    }
+
+    #[test]
+    fn keys_are_unique_and_the_last_value_wins() {
+        check(&[("a", 1), ("b", 2), ("a", 3)], 128, "a=3 b=2 dropped 0");
+    }
+
+    #[test]
+    fn a_new_key_beyond_the_limit_is_dropped_but_an_overwrite_is_not() {
+        check(&[("a", 1), ("b", 2), ("c", 3), ("b", 4), ("d", 5)], 2, "a=1 b=4 dropped 2");
+    }
+
+    #[test]
+    fn a_limit_of_zero_keeps_nothing() {
+        check(&[("a", 1)], 0, " dropped 1");
+    }
+
+    #[test]
+    fn long_strings_are_cut_at_characters_not_bytes() {
+        let mut attributes = vec![
+            KeyValue::new("s", "größe"),
+            KeyValue::new("list", Value::Array(Array::String(vec!["ab".into(), "abcd".into()]))),
+            KeyValue::new("number", 123_456),
+        ];
+        normalize(&mut attributes, &mut 0, AttributeLimits::new(128, Some(3)));
+        assert_eq!(text(&attributes, 0), r#"s=grö list=["ab","abc"] number=123456 dropped 0"#);
+    }
+
+    proptest! {
+        #[test]
+        fn giving_all_at_once_equals_setting_one_by_one(
+            given in prop::collection::vec(("[a-f]{1,2}", any::<i64>()), 0..40), limit in 0usize..20
+        ) {
+            let limits = AttributeLimits::new(limit, None);
+            let given: Vec<_> = given.into_iter().map(|(key, value)| KeyValue::new(key, value)).collect();
+            let (mut one_by_one, mut dropped) = (Vec::new(), 0);
+            given.iter().cloned().for_each(|attribute| set(&mut one_by_one, &mut dropped, attribute, limits));
+            let (mut at_once, mut dropped_at_once) = (given, 0);
+            normalize(&mut at_once, &mut dropped_at_once, limits);
+            prop_assert_eq!(one_by_one, at_once);
+            prop_assert_eq!(dropped, dropped_at_once);
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Reading and parsing of environment variables.
+//!
+//! spec: configuration/common.md. An empty value is an unset one; a value that cannot be used is reported, named with what
+//! is accepted, and then treated as unset.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::error::ConfigError;
+
+/// The variables of the process, or a fixed set for tests, and the warnings that reading them gave.
+#[derive(Debug, Default)]
+pub struct Env {
+    /// `None` reads the process.
+    fixed: Option<BTreeMap<String, String>>,
+    warnings: Mutex<Vec<ConfigError>>,
+}
+
+impl Env {
+    /// The environment of the process.
+    pub fn process() -> Self {
+        Env::default()
+    }
+
+    /// A fixed environment.
+    pub fn from_pairs<K: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
+        let fixed = pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        Env { fixed: Some(fixed), warnings: Mutex::default() }
+    }
+
+    /// The value, trimmed; `None` when unset or empty.
+    #[allow(clippy::disallowed_methods, reason = "this module is the only reader of the environment")]
+    pub fn string(&self, name: &str) -> Option<String> {
+        let value = match &self.fixed {
+            Some(fixed) => fixed.get(name)?.clone(),
+            None => match std::env::var(name) {
+                Ok(value) => value,
+                Err(std::env::VarError::NotPresent) => return None,
+                Err(std::env::VarError::NotUnicode(raw)) => {
+                    self.warn(ConfigError::invalid(name.to_owned(), raw.to_string_lossy(), "UTF-8"));
+                    return None;
+                }
+            },
+        };
+        let trimmed = value.trim();
+        (!trimmed.is_empty()).then(|| trimmed.to_owned())
+    }
+
+    /// True for `true` in any case and for nothing else.
+    pub fn boolean(&self, name: &str) -> bool {
+        match self.string(name) {
+            Some(value) if value.eq_ignore_ascii_case("true") => true,
+            Some(value) if value.eq_ignore_ascii_case("false") => false,
+            Some(value) => {
+                self.warn(ConfigError::invalid(name.to_owned(), value, "true or false"));
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// A whole number within `range`.
+    pub fn integer(&self, name: &str, range: RangeInclusive<usize>) -> Option<usize> {
+        self.parse(name, |value| {
+            value.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
+                match (*range.start(), *range.end()) {
+                    (start, usize::MAX) => format!("a whole number of at least {start}"),
+                    (start, end) => format!("a whole number from {start} to {end}"),
+                }
+            })
+        })
+    }
+
+    /// A number within `range`.
+    pub fn number(&self, name: &str, range: RangeInclusive<f64>) -> Option<f64> {
+        self.parse(name, |value| {
+            value
+                .parse()
+                .ok()
+                .filter(|number| range.contains(number))
+                .ok_or_else(|| format!("a number from {} to {}", range.start(), range.end()))
+        })
+    }
+
+    /// A duration in milliseconds.
+    pub fn duration(&self, name: &str) -> Option<Duration> {
+        self.parse(name, |value| {
+            value.parse().map(Duration::from_millis).map_err(|_| "a whole number of milliseconds".to_owned())
+        })
+    }
+
+    /// A timeout in milliseconds; zero is no limit and reads as [`Duration::MAX`].
+    pub fn timeout(&self, name: &str) -> Option<Duration> {
+        self.duration(name).map(|timeout| if timeout.is_zero() { Duration::MAX } else { timeout })
+    }
+
+    /// One of the named values, in any case.
+    pub fn one_of<T: Clone>(&self, name: &str, values: &[(&str, T)]) -> Option<T> {
+        self.parse(name, |value| named(value, values))
+    }
+
+    /// A comma-separated list of named values, in any case, without repetitions; an unknown one is reported and left out.
+    /// `None` when unset.
+    pub fn list_of<T: Clone + PartialEq>(&self, name: &str, values: &[(&str, T)]) -> Option<Vec<T>> {
+        let list = self.string(name)?;
+        let mut found = Vec::new();
+        for item in list.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+            match named(item, values) {
+                Ok(value) if found.contains(&value) => {}
+                Ok(value) => found.push(value),
+                Err(accepted) => self.warn(ConfigError::invalid(name.to_owned(), item, accepted)),
+            }
+        }
+        Some(found)
+    }
+
+    /// Parses with a grammar of your own, which on failure says what it accepts.
+    pub fn parse<T>(&self, name: &str, grammar: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let value = self.string(name)?;
+        match grammar(&value) {
+            Ok(parsed) => Some(parsed),
+            Err(accepted) => {
+                self.warn(ConfigError::invalid(name.to_owned(), value, accepted));
+                None
+            }
+        }
+    }
+
+    /// Reports a setting that is ignored.
+    pub fn warn(&self, warning: ConfigError) {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
+    }
+
+    /// What was reported since the last call.
+    pub fn take_warnings(&self) -> Vec<ConfigError> {
+        std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn named<T: Clone>(value: &str, values: &[(&str, T)]) -> Result<T, String> {
+    match values.iter().find(|(name, _)| value.eq_ignore_ascii_case(name)) {
+        Some((_, found)) => Ok(found.clone()),
+        None => {
+            let names: Vec<_> = values.iter().map(|&(name, _)| name).collect();
+            Err(format!("one of {}", names.join(", ")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads one variable and shows the result with the warnings.
+    fn check<T: std::fmt::Debug>(value: &str, read: impl FnOnce(&Env) -> T, expected: &str) {
+        let env = Env::from_pairs([("X", value)]);
+        let result = read(&env);
+        let warnings: Vec<_> = env.take_warnings().iter().map(ToString::to_string).collect();
+        assert_eq!([vec![format!("{result:?}")], warnings].concat().join("; "), expected, "X={value:?}");
+    }
+
+    #[test]
+    fn strings() {
+        check("", |env| env.string("X"), "None");
+        check("  ", |env| env.string("X"), "None");
+        check(" a ", |env| env.string("X"), r#"Some("a")"#);
+        check("a", |env| env.string("UNSET"), "None");
+    }
+
+    #[test]
+    fn booleans() {
+        check("true", |env| env.boolean("X"), "true");
+        check("TRUE", |env| env.boolean("X"), "true");
+        check("False", |env| env.boolean("X"), "false");
+        check("1", |env| env.boolean("X"), r#"false; X="1" cannot be used: expected true or false"#);
+    }
+
+    #[test]
+    fn integers() {
+        let positive = |env: &Env| env.integer("X", 1..=usize::MAX);
+        check("512", positive, "Some(512)");
+        check("0", positive, r#"None; X="0" cannot be used: expected a whole number of at least 1"#);
+        check("-1", positive, r#"None; X="-1" cannot be used: expected a whole number of at least 1"#);
+        check("1e3", |env| env.integer("X", 0..=9), r#"None; X="1e3" cannot be used: expected a whole number from 0 to 9"#);
+    }
+
+    #[test]
+    fn numbers() {
+        check("0.25", |env| env.number("X", 0.0..=1.0), "Some(0.25)");
+        for bad in ["1.1", "-0.1", "NaN", "x"] {
+            let expected = format!(r#"None; X="{bad}" cannot be used: expected a number from 0 to 1"#);
+            check(bad, |env| env.number("X", 0.0..=1.0), &expected);
+        }
+    }
+
+    #[test]
+    fn durations_and_timeouts() {
+        check("250", |env| env.duration("X"), "Some(250ms)");
+        check("0", |env| env.duration("X"), "Some(0ns)");
+        check("-5", |env| env.duration("X"), r#"None; X="-5" cannot be used: expected a whole number of milliseconds"#);
+        let env = Env::from_pairs([("X", "0")]);
+        assert_eq!(env.timeout("X"), Some(Duration::MAX));
+    }
+
+    #[test]
+    fn named_values() {
+        let values = [("gzip", 1), ("none", 2)];
+        check("GZip", |env| env.one_of("X", &values), "Some(1)");
+        check("zip", |env| env.one_of("X", &values), r#"None; X="zip" cannot be used: expected one of gzip, none"#);
+        check("none, gzip,none", |env| env.list_of("X", &values), "Some([2, 1])");
+        let expected = r#"Some([1]); X="zip" cannot be used: expected one of gzip, none"#;
+        check("zip,gzip", |env| env.list_of("X", &values), expected);
+    }
+}

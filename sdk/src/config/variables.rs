@@ -1,0 +1,76 @@
+//! The table of every environment variable that the project reads; the documentation is made from it.
+
+/// One environment variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Variable {
+    /// The name.
+    pub name: &'static str,
+    /// The default, empty when there is none.
+    pub default: &'static str,
+    /// What is accepted.
+    pub values: &'static str,
+    /// What it does.
+    pub doc: &'static str,
+}
+
+macro_rules! variables {
+    ($($name:literal $default:literal $values:literal $doc:literal)*) => {
+        &[$(Variable { name: $name, default: $default, values: $values, doc: $doc }),*]
+    };
+}
+
+/// Every variable, in the order of the documentation.
+pub const VARIABLES: &[Variable] = variables! {
+    "OTEL_SDK_DISABLED" "false" "true, false" "No telemetry at all; propagation stays on"
+    "OTEL_SERVICE_NAME" "unknown_service:<executable>" "text" "The resource attribute service.name"
+    "OTEL_RESOURCE_ATTRIBUTES" "" "key=value,key=value, percent-encoded" "Attributes of the resource"
+    "OTEL_LOG_LEVEL" "info" "none, error, warn, info, debug" "The SDK's own messages on standard error"
+    "OTEL_PROPAGATORS" "tracecontext,baggage" "tracecontext, baggage, b3, b3multi, none" "Formats of the context in headers"
+    "OTEL_TRACES_EXPORTER" "otlp" "otlp, console, none; a list for several" "Where spans go"
+    "OTEL_TRACES_SAMPLER" "parentbased_always_on" "always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off, parentbased_traceidratio" "Which traces are recorded"
+    "OTEL_TRACES_SAMPLER_ARG" "1.0" "a ratio from 0 to 1" "The ratio of the traceidratio samplers"
+    "OTEL_BSP_SCHEDULE_DELAY" "5000" "milliseconds" "The longest a span waits for its export"
+    "OTEL_BSP_EXPORT_TIMEOUT" "30000" "milliseconds, 0 for no limit" "The longest an export may take"
+    "OTEL_BSP_MAX_QUEUE_SIZE" "2048" "at least 1" "Spans that may wait; further ones are dropped and counted"
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE" "512" "from 1 to the queue size" "Spans in one export"
+    "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT" "" "characters" "Longer string values are cut"
+    "OTEL_ATTRIBUTE_COUNT_LIMIT" "128" "at least 0" "Attributes of a record, where nothing narrower is set"
+    "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT" "" "characters" "The same for spans"
+    "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT" "128" "at least 0" "The same for spans"
+    "OTEL_SPAN_EVENT_COUNT_LIMIT" "128" "at least 0" "Events of a span"
+    "OTEL_SPAN_LINK_COUNT_LIMIT" "128" "at least 0" "Links of a span"
+    "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT" "128" "at least 0" "Attributes of an event"
+    "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT" "128" "at least 0" "Attributes of a link"
+    "OTEL_EXPORTER_OTLP_ENDPOINT" "http://localhost:4318, grpc: http://localhost:4317" "URL" "The receiver; v1/traces is appended for HTTP"
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" "" "URL" "The receiver of spans, used as it is"
+    "OTEL_EXPORTER_OTLP_PROTOCOL" "http/protobuf" "http/protobuf, http/json, grpc" "The transport"
+    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL" "" "http/protobuf, http/json, grpc" "The same for spans"
+    "OTEL_EXPORTER_OTLP_HEADERS" "" "key=value,key=value, percent-encoded" "Headers of every request"
+    "OTEL_EXPORTER_OTLP_TRACES_HEADERS" "" "key=value,key=value, percent-encoded" "The same for spans"
+    "OTEL_EXPORTER_OTLP_COMPRESSION" "none" "none, gzip" "Compression of requests"
+    "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION" "" "none, gzip" "The same for spans"
+    "OTEL_EXPORTER_OTLP_TIMEOUT" "10000" "milliseconds, 0 for no limit" "The longest one batch may take, retries included"
+    "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT" "" "milliseconds, 0 for no limit" "The same for spans"
+    "OTEL_EXPORTER_OTLP_INSECURE" "false" "true, false" "gRPC without TLS when the endpoint has no scheme"
+    "OTEL_EXPORTER_OTLP_TRACES_INSECURE" "" "true, false" "The same for spans"
+    "OTEL_EXPORTER_OTLP_CERTIFICATE" "" "path of a PEM file" "Certificates to trust instead of the system's"
+    "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE" "" "path of a PEM file" "The same for spans"
+    "OTEL_EXPORTER_OTLP_CLIENT_KEY" "" "path of a PEM file" "The private key of the client certificate"
+    "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY" "" "path of a PEM file" "The same for spans"
+    "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE" "" "path of a PEM file" "The client certificate, for mTLS"
+    "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE" "" "path of a PEM file" "The same for spans"
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<_> = VARIABLES.iter().map(|variable| variable.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), VARIABLES.len());
+    }
+}

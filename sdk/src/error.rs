@@ -1,0 +1,216 @@
+//! The two errors of the SDK: building returns [`ConfigError`], exporting [`ExportError`].
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+
+type Source = Box<dyn Error + Send + Sync>;
+
+/// A setting that cannot be used: which one, its value, and what is accepted.
+#[derive(Debug)]
+pub struct ConfigError {
+    setting: Cow<'static, str>,
+    value: Option<String>,
+    accepted: Cow<'static, str>,
+    source: Option<Source>,
+}
+
+impl ConfigError {
+    /// A value that is not accepted. `setting` is the name of a variable or an argument.
+    pub fn invalid(
+        setting: impl Into<Cow<'static, str>>,
+        value: impl Into<String>,
+        accepted: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        ConfigError { setting: setting.into(), value: Some(value.into()), accepted: accepted.into(), source: None }
+    }
+
+    /// A state in which the setting cannot be applied at all, such as a second `init`.
+    pub fn state(setting: impl Into<Cow<'static, str>>, problem: impl Into<Cow<'static, str>>) -> Self {
+        ConfigError { setting: setting.into(), value: None, accepted: problem.into(), source: None }
+    }
+
+    /// Adds the underlying error, such as a file that could not be read.
+    pub fn with_source(mut self, source: impl Into<Source>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The variable or argument.
+    pub fn setting(&self) -> &str {
+        &self.setting
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            Some(value) => write!(f, "{}={value:?} cannot be used: expected {}", self.setting, self.accepted)?,
+            None => write!(f, "{}: {}", self.setting, self.accepted)?,
+        }
+        match &self.source {
+            Some(source) => write!(f, " ({source})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error for ConfigError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+    }
+}
+
+/// Why a batch was not delivered. The batch is gone: retries, where the protocol has them, are over.
+#[derive(Debug)]
+pub struct ExportError {
+    kind: Kind,
+    message: Cow<'static, str>,
+    retries: u32,
+    source: Option<Source>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Timeout,
+    Unavailable,
+    Rejected,
+    TooLarge,
+    Shutdown,
+    Other,
+}
+
+impl ExportError {
+    /// The deadline passed before the batch was delivered.
+    pub fn timeout(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Timeout, message)
+    }
+
+    /// The receiver could not be reached or kept asking to come back later.
+    pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Unavailable, message)
+    }
+
+    /// The receiver refused the batch for good.
+    pub fn rejected(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Rejected, message)
+    }
+
+    /// The request or the answer was larger than the limit.
+    pub fn too_large(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::TooLarge, message)
+    }
+
+    /// The exporter or the processor has been shut down.
+    pub fn shutdown() -> Self {
+        Self::new(Kind::Shutdown, "already shut down")
+    }
+
+    /// Anything else, such as a file that cannot be written.
+    pub fn other(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Other, message)
+    }
+
+    fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
+        ExportError { kind, message: message.into(), retries: 0, source: None }
+    }
+
+    /// Adds the underlying error.
+    pub fn with_source(mut self, source: impl Into<Source>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Adds how many times the batch was sent again.
+    pub fn with_retries(mut self, retries: u32) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// Whether the deadline passed.
+    pub fn is_timeout(&self) -> bool {
+        self.kind == Kind::Timeout
+    }
+
+    /// Whether the receiver could not be reached or asked to come back later until the end.
+    pub fn is_unavailable(&self) -> bool {
+        self.kind == Kind::Unavailable
+    }
+
+    /// Whether the receiver refused the batch for good.
+    pub fn is_rejected(&self) -> bool {
+        self.kind == Kind::Rejected
+    }
+
+    /// Whether the request or the answer was too large.
+    pub fn is_too_large(&self) -> bool {
+        self.kind == Kind::TooLarge
+    }
+
+    /// Whether it came after shutdown.
+    pub fn is_shutdown(&self) -> bool {
+        self.kind == Kind::Shutdown
+    }
+
+    /// How many times the batch was sent again before it was given up.
+    pub fn retries(&self) -> u32 {
+        self.retries
+    }
+
+    /// A low-cardinality name for the `error.type` attribute: `timeout`, `unavailable`, `rejected`, `too_large`,
+    /// `already_shutdown` or `_OTHER`.
+    pub fn error_type(&self) -> &'static str {
+        match self.kind {
+            Kind::Timeout => "timeout",
+            Kind::Unavailable => "unavailable",
+            Kind::Rejected => "rejected",
+            Kind::TooLarge => "too_large",
+            Kind::Shutdown => "already_shutdown",
+            Kind::Other => "_OTHER",
+        }
+    }
+}
+
+impl fmt::Display for ExportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        if self.retries > 0 {
+            write!(f, " after {} retries", self.retries)?;
+        }
+        match &self.source {
+            Some(source) => write!(f, ": {source}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error for ExportError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_error_names_the_variable_the_value_and_what_is_accepted() {
+        let error = ConfigError::invalid("OTEL_TRACES_EXPORTER", "jaeger", "otlp, console or none");
+        assert_eq!(
+            error.to_string(),
+            r#"OTEL_TRACES_EXPORTER="jaeger" cannot be used: expected otlp, console or none"#
+        );
+    }
+
+    #[test]
+    fn an_export_error_tells_its_kind_its_retries_and_its_source() {
+        let error = ExportError::unavailable("no answer from http://localhost:4318")
+            .with_retries(3)
+            .with_source(std::io::Error::other("refused"));
+        assert_eq!(error.to_string(), "no answer from http://localhost:4318 after 3 retries: refused");
+        assert!(error.is_unavailable() && !error.is_timeout());
+        assert_eq!(error.error_type(), "unavailable");
+        assert!(Error::source(&error).is_some());
+    }
+}

@@ -1,0 +1,107 @@
+//! The seam to the outside: an [`Exporter`] sends one [`Batch`] at a time.
+
+use crate::error::ExportError;
+use crate::resource::Resource;
+use crate::signal::Signal;
+use crate::time::Deadline;
+
+/// Sends finished telemetry somewhere.
+///
+/// Every method is called on one thread of the SDK's own, never concurrently, with telemetry suppressed and panics
+/// caught. A method may block until its deadline and must return by then; an exporter that needs an async runtime owns a
+/// current-thread one, which it may create in its first `export` and which is dropped on the same thread.
+///
+/// spec: trace/sdk.md#span-exporter
+pub trait Exporter<S: Signal>: Send + 'static {
+    /// Sends the batch. Called for every full batch and at least once per export interval when there is anything to send.
+    ///
+    /// # Errors
+    /// The batch was not delivered and never will be: an exporter that retries does so within `deadline`.
+    fn export(&mut self, batch: Batch<'_, S>, deadline: Deadline) -> Result<ExportReport, ExportError>;
+
+    /// Brings whatever the exporter itself holds back to its destination.
+    ///
+    /// # Errors
+    /// Something could not be delivered before the deadline.
+    fn flush(&mut self, deadline: Deadline) -> Result<(), ExportError> {
+        let _ = deadline;
+        Ok(())
+    }
+
+    /// The last call: releases connections and files. Called once.
+    ///
+    /// # Errors
+    /// Something could not be delivered before the deadline.
+    fn shutdown(&mut self, deadline: Deadline) -> Result<(), ExportError> {
+        self.flush(deadline)
+    }
+}
+
+impl<S: Signal> Exporter<S> for Box<dyn Exporter<S>> {
+    fn export(&mut self, batch: Batch<'_, S>, deadline: Deadline) -> Result<ExportReport, ExportError> {
+        (**self).export(batch, deadline)
+    }
+
+    fn flush(&mut self, deadline: Deadline) -> Result<(), ExportError> {
+        (**self).flush(deadline)
+    }
+
+    fn shutdown(&mut self, deadline: Deadline) -> Result<(), ExportError> {
+        (**self).shutdown(deadline)
+    }
+}
+
+/// Finished items of one signal and the resource they belong to, borrowed from the worker.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Batch<'a, S: Signal> {
+    /// What produced the telemetry.
+    pub resource: &'a Resource,
+    /// The items, never empty.
+    pub items: &'a [S::Item],
+}
+
+impl<'a, S: Signal> Batch<'a, S> {
+    /// A batch of `items` that belong to `resource`.
+    pub fn new(resource: &'a Resource, items: &'a [S::Item]) -> Self {
+        Batch { resource, items }
+    }
+}
+
+impl<S: Signal> Clone for Batch<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S: Signal> Copy for Batch<'_, S> {}
+
+/// What became of a batch that was delivered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExportReport {
+    /// Items that the receiver refused while it took the rest (OTLP partial success).
+    pub rejected: u64,
+    /// What the receiver said about it, or a warning it gave while taking everything.
+    pub message: Option<String>,
+    /// How many times the batch was sent again before it was taken.
+    pub retries: u32,
+}
+
+impl ExportReport {
+    /// Everything was taken.
+    pub fn accepted() -> Self {
+        ExportReport::default()
+    }
+
+    /// `rejected` items were refused; `message` says why, and may be a mere warning when `rejected` is zero.
+    pub fn partial(rejected: u64, message: impl Into<String>) -> Self {
+        ExportReport { rejected, message: Some(message.into()), retries: 0 }
+    }
+
+    /// Adds how many times the batch was sent again.
+    pub fn with_retries(mut self, retries: u32) -> Self {
+        self.retries = retries;
+        self
+    }
+}

@@ -1,0 +1,32 @@
+//! The engine of Telemark: traces, propagation, sampling and batching behind the OpenTelemetry API.
+//!
+//! Most programs depend on `telemark`, the facade, and never name this crate. Depend on it to write an exporter, a
+//! processor, a sampler or an id generator, or to build providers by hand.
+//!
+//! A file may use the layers below its own; the siblings of layer 3 do not know each other:
+//!
+//! ```text
+//! L4  traced  testing  install
+//! L3  trace | propagation | sampling
+//! L2  batch
+//! L1  config  resource  export  runtime
+//! L0  sync  time  id  error  attributes  limits  signal  diag
+//! ```
+
+pub mod attributes;
+pub mod config;
+pub mod diag;
+pub mod error;
+pub mod export;
+pub mod id;
+pub mod limits;
+pub mod resource;
+pub mod sampling;
+pub mod signal;
+mod sync;
+pub mod time;
+pub mod trace;
+
+pub use error::{ConfigError, ExportError};
+pub use export::{Batch, ExportReport, Exporter};
+pub use resource::Resource;

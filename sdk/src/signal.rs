@@ -1,0 +1,21 @@
+//! The signals: what an [`Exporter`](crate::Exporter), a batch and a queue are generic over.
+
+/// A kind of telemetry. Sealed: the specification has a fixed list.
+pub trait Signal: sealed::Sealed + Send + Sync + 'static {
+    /// One finished item: for traces, a span.
+    type Item: Send + 'static;
+    /// The name in thread names, diagnostics and paths: `traces`.
+    const NAME: &'static str;
+    /// What one item is called in messages: `spans`.
+    const ITEMS: &'static str;
+}
+
+/// The traces signal; its items are [`SpanData`](crate::trace::SpanData).
+#[derive(Debug, Clone, Copy)]
+pub enum Traces {}
+
+pub(crate) mod sealed {
+    pub trait Sealed {}
+}
+
+impl sealed::Sealed for Traces {}

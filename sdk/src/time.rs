@@ -1,0 +1,160 @@
+//! The clock: timestamps in nanoseconds, deadlines, and the only place that reads the time.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Nanoseconds since the Unix epoch.
+///
+/// The range ends in the year 2554; times before 1970 are the epoch.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// A timestamp from nanoseconds since the Unix epoch.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Timestamp(nanos)
+    }
+
+    /// Nanoseconds since the Unix epoch.
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// The time from `earlier` to this one; zero if `earlier` is later.
+    pub const fn since(self, earlier: Timestamp) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        let nanos = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+        Timestamp(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+}
+
+impl From<Timestamp> for SystemTime {
+    fn from(timestamp: Timestamp) -> Self {
+        UNIX_EPOCH + Duration::from_nanos(timestamp.0)
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:09}s", self.0 / 1_000_000_000, self.0 % 1_000_000_000)
+    }
+}
+
+/// A source of wall-clock time, for tests and simulations.
+///
+/// Called on the thread that starts or ends a span, twice a span; it must not block.
+pub trait TimeSource: Send + Sync + 'static {
+    /// The time now.
+    fn now(&self) -> Timestamp;
+}
+
+/// The clock of a provider: the system's, or one of yours.
+#[derive(Clone, Default)]
+pub struct Clock(Option<Arc<dyn TimeSource>>);
+
+impl Clock {
+    /// The system's wall clock.
+    pub const fn system() -> Self {
+        Clock(None)
+    }
+
+    /// A clock that asks `source`.
+    pub fn from_source(source: impl TimeSource) -> Self {
+        Clock(Some(Arc::new(source)))
+    }
+
+    /// The time now.
+    #[inline]
+    pub fn now(&self) -> Timestamp {
+        match &self.0 {
+            None => system_now(),
+            Some(source) => source.now(),
+        }
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_none() { "Clock(system)" } else { "Clock(custom)" })
+    }
+}
+
+#[inline]
+#[allow(clippy::disallowed_methods, reason = "this module owns the clock")]
+fn system_now() -> Timestamp {
+    SystemTime::now().into()
+}
+
+#[allow(clippy::disallowed_methods, reason = "this module owns the clock")]
+fn instant_now() -> Instant {
+    Instant::now()
+}
+
+/// The moment by which a wait must be over. Every wait in the SDK takes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// No limit.
+    pub const NEVER: Deadline = Deadline(None);
+
+    /// A deadline `timeout` from now. A timeout too long to represent is no limit.
+    pub fn after(timeout: Duration) -> Self {
+        Deadline(instant_now().checked_add(timeout))
+    }
+
+    /// How long is left: `None` when there is no limit, zero when the deadline has passed.
+    pub fn remaining(self) -> Option<Duration> {
+        self.0.map(|at| at.saturating_duration_since(instant_now()))
+    }
+
+    /// Whether the deadline has passed.
+    pub fn has_passed(self) -> bool {
+        self.remaining().is_some_and(|left| left.is_zero())
+    }
+
+    /// The earlier of the two.
+    pub fn min(self, other: Deadline) -> Deadline {
+        match (self.0, other.0) {
+            (Some(a), Some(b)) => Deadline(Some(a.min(b))),
+            (a, b) => Deadline(a.or(b)),
+        }
+    }
+
+    /// The moment itself; `None` when there is no limit.
+    pub fn instant(self) -> Option<Instant> {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_before_the_epoch_is_the_epoch() {
+        assert_eq!(Timestamp::from(UNIX_EPOCH - Duration::from_secs(1)), Timestamp::from_nanos(0));
+    }
+
+    #[test]
+    fn timestamps_survive_the_way_through_system_time() {
+        let timestamp = Timestamp::from_nanos(1_700_000_000_123_456_789);
+        assert_eq!(Timestamp::from(SystemTime::from(timestamp)), timestamp);
+    }
+
+    #[test]
+    fn deadlines_compare_and_pass() {
+        assert!(Deadline::after(Duration::ZERO).has_passed());
+        assert!(!Deadline::NEVER.has_passed());
+        assert_eq!(Deadline::after(Duration::MAX), Deadline::NEVER);
+        let soon = Deadline::after(Duration::ZERO);
+        assert_eq!(soon.min(Deadline::NEVER), soon);
+        assert_eq!(Deadline::NEVER.min(soon), soon);
+    }
+}

@@ -1,0 +1,57 @@
+//! The static description of a `#[traced]` function: its scope and its `code.*` attributes, made once.
+
+use std::sync::OnceLock;
+
+use opentelemetry::{InstrumentationScope, KeyValue};
+
+/// Where a span is started in the source. One `static` per `#[traced]` function, so that a span carries a reference
+/// instead of three attributes.
+#[derive(Debug)]
+pub struct CallSite {
+    package: &'static str,
+    version: &'static str,
+    function: &'static str,
+    file: &'static str,
+    line: u32,
+    made: OnceLock<(InstrumentationScope, [KeyValue; 3])>,
+}
+
+impl CallSite {
+    /// A call site of `function`, a full path such as `shop::cart::checkout`, in the package that contains it.
+    pub const fn new(
+        package: &'static str,
+        version: &'static str,
+        function: &'static str,
+        file: &'static str,
+        line: u32,
+    ) -> Self {
+        CallSite { package, version, function, file, line, made: OnceLock::new() }
+    }
+
+    /// The instrumentation scope: the package that contains the function.
+    #[inline]
+    pub fn scope(&self) -> &InstrumentationScope {
+        &self.made().0
+    }
+
+    /// `code.function.name`, `code.file.path` and `code.line.number`.
+    ///
+    /// spec: semconv registry/attributes/code.md
+    #[inline]
+    pub fn attributes(&self) -> &[KeyValue; 3] {
+        &self.made().1
+    }
+
+    #[inline]
+    fn made(&self) -> &(InstrumentationScope, [KeyValue; 3]) {
+        self.made.get_or_init(|| {
+            let scope = InstrumentationScope::builder(self.package).with_version(self.version).build();
+            let attributes = [
+                KeyValue::new("code.function.name", self.function),
+                KeyValue::new("code.file.path", self.file),
+                KeyValue::new("code.line.number", i64::from(self.line)),
+            ];
+            (scope, attributes)
+        })
+    }
+}

@@ -1,0 +1,171 @@
+//! What a span is when it has ended: the item of the traces signal.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, Status};
+
+use super::{CallSite, Scope};
+use crate::time::Timestamp;
+
+/// A span: while it records, what has been set so far; in an exporter, all of it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SpanData {
+    /// Trace id, span id, flags and trace state.
+    pub context: SpanContext,
+    /// The parent's span id; [`SpanId::INVALID`] for a root span.
+    pub parent_span_id: SpanId,
+    /// Whether the parent lives in another process.
+    pub parent_is_remote: bool,
+    /// The role of the span.
+    pub kind: SpanKind,
+    /// The name.
+    pub name: Cow<'static, str>,
+    /// When it started.
+    pub start: Timestamp,
+    /// When it ended, never before `start`.
+    pub end: Timestamp,
+    /// The span's own attributes, each key once. Those of the call site are not among them: see [`Self::attributes`].
+    pub own_attributes: Vec<KeyValue>,
+    /// Attributes dropped because of the limit.
+    pub dropped_attributes: u32,
+    /// Events in the order in which they were added.
+    pub events: Events,
+    /// Links in the order in which they were added.
+    pub links: Links,
+    /// The status.
+    pub status: Status,
+    /// The instrumentation scope.
+    pub scope: Scope,
+    /// Where `#[traced]` started it, for the `code.*` attributes; `None` for other spans and when they are switched off.
+    pub call_site: Option<&'static CallSite>,
+}
+
+impl SpanData {
+    /// A span that starts now and has nothing yet but its identity, for exporters' tests and adapters.
+    pub fn new(context: SpanContext, name: impl Into<Cow<'static, str>>, scope: Scope) -> Self {
+        SpanData {
+            context,
+            parent_span_id: SpanId::INVALID,
+            parent_is_remote: false,
+            kind: SpanKind::Internal,
+            name: name.into(),
+            start: Timestamp::default(),
+            end: Timestamp::default(),
+            own_attributes: Vec::new(),
+            dropped_attributes: 0,
+            events: Events::default(),
+            links: Links::default(),
+            status: Status::Unset,
+            scope,
+            call_site: None,
+        }
+    }
+
+    /// Every attribute: the span's own, then those of the call site that the span does not set itself.
+    pub fn attributes(&self) -> impl Iterator<Item = &KeyValue> {
+        let site: &[KeyValue] = self.call_site.map_or(&[], |site| site.attributes());
+        let own = &self.own_attributes;
+        let is_free = move |attribute: &&KeyValue| !own.iter().any(|set| set.key.as_str() == attribute.key.as_str());
+        own.iter().chain(site.iter().filter(is_free))
+    }
+
+    /// How long it took.
+    pub fn duration(&self) -> Duration {
+        self.end.since(self.start)
+    }
+}
+
+/// Something that happened during a span.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct SpanEvent {
+    /// What happened.
+    pub name: Cow<'static, str>,
+    /// When.
+    pub time: Timestamp,
+    /// More about it, each key once.
+    pub attributes: Vec<KeyValue>,
+    /// Attributes dropped because of the limit.
+    pub dropped_attributes: u32,
+}
+
+impl SpanEvent {
+    /// An event.
+    pub fn new(name: impl Into<Cow<'static, str>>, time: Timestamp, attributes: Vec<KeyValue>) -> Self {
+        SpanEvent { name: name.into(), time, attributes, dropped_attributes: 0 }
+    }
+}
+
+/// The events of a span. Most spans have none, which costs no allocation.
+pub type Events = Bounded<SpanEvent>;
+
+/// The links of a span.
+pub type Links = Bounded<Link>;
+
+/// A list with a limit that counts what it did not take.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bounded<T> {
+    items: Vec<T>,
+    dropped: u32,
+}
+
+impl<T> Bounded<T> {
+    /// Adds an item; beyond `limit` it is dropped and counted.
+    pub fn push(&mut self, item: T, limit: usize) {
+        if self.items.len() < limit {
+            self.items.push(item);
+        } else {
+            self.dropped = self.dropped.saturating_add(1);
+        }
+    }
+
+    /// How many items were dropped.
+    pub fn dropped(&self) -> u32 {
+        self.dropped
+    }
+}
+
+impl<T> Default for Bounded<T> {
+    fn default() -> Self {
+        Bounded { items: Vec::new(), dropped: 0 }
+    }
+}
+
+impl<T> std::ops::Deref for Bounded<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.items
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use opentelemetry::InstrumentationScope;
+
+    #[test]
+    fn call_site_attributes_yield_to_the_spans_own() {
+        static SITE: CallSite = CallSite::new("shop", "1.0", "shop::checkout", "src/shop.rs", 7);
+        let scope = Scope::from(InstrumentationScope::builder("test").build());
+        let mut span = SpanData::new(SpanContext::NONE, "checkout", scope);
+        span.call_site = Some(&SITE);
+        span.own_attributes = vec![KeyValue::new("code.line.number", 99), KeyValue::new("items", 3)];
+        let text: Vec<_> = span.attributes().map(|a| format!("{}={}", a.key, a.value)).collect();
+        assert_eq!(
+            text.join(" "),
+            "code.line.number=99 items=3 code.function.name=shop::checkout code.file.path=src/shop.rs"
+        );
+        assert_eq!(SITE.scope().name(), "shop");
+    }
+
+    #[test]
+    fn a_bounded_list_counts_what_it_drops() {
+        let mut list = Bounded::default();
+        (0..5).for_each(|n| list.push(n, 3));
+        assert_eq!((&*list, list.dropped()), (&[0, 1, 2][..], 2));
+    }
+}

@@ -1,0 +1,47 @@
+//! The instrumentation scope of a span: shared, never copied.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use opentelemetry::InstrumentationScope;
+
+/// The scope of the tracer that made a span: shared by a tracer's spans, or static for call sites of `#[traced]`.
+#[derive(Clone, Debug)]
+pub enum Scope {
+    /// Of a call site; lives as long as the program.
+    Static(&'static InstrumentationScope),
+    /// Of a tracer.
+    Shared(Arc<InstrumentationScope>),
+}
+
+impl Scope {
+    /// Whether both are the same value in memory: a cheap test before comparing names, versions and attributes.
+    #[inline]
+    pub fn is_same(&self, other: &Scope) -> bool {
+        std::ptr::eq::<InstrumentationScope>(&**self, &**other)
+    }
+}
+
+impl Deref for Scope {
+    type Target = InstrumentationScope;
+
+    #[inline]
+    fn deref(&self) -> &InstrumentationScope {
+        match self {
+            Scope::Static(scope) => scope,
+            Scope::Shared(scope) => scope,
+        }
+    }
+}
+
+impl From<InstrumentationScope> for Scope {
+    fn from(scope: InstrumentationScope) -> Self {
+        Scope::Shared(Arc::new(scope))
+    }
+}
+
+impl PartialEq for Scope {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_same(other) || **self == **other
+    }
+}
