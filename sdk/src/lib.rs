@@ -20,6 +20,7 @@ pub mod error;
 pub mod export;
 pub mod id;
 pub mod limits;
+pub mod propagation;
 pub mod resource;
 pub mod sampling;
 pub mod signal;
