@@ -21,6 +21,7 @@ pub mod error;
 pub mod export;
 pub mod id;
 pub mod limits;
+pub mod propagation;
 pub mod resource;
 pub mod runtime;
 pub mod sampling;
