@@ -1,4 +1,5 @@
 //! Upstream exporters behind the adapter: the same data as upstream itself would give them, and no way to hurt the thread.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test helpers")]
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -36,10 +37,12 @@ fn at(seconds: u64) -> Timestamp {
 
 /// A span of the upstream tracer, with everything that a span can hold, as its exporter gets it.
 fn recorded_upstream() -> (Upstream, Link) {
-    let mut limits = SpanLimits::default();
-    limits.max_events_per_span = 2;
-    limits.max_attributes_per_span = 3;
-    limits.max_links_per_span = 1;
+    let limits = SpanLimits {
+        max_events_per_span: 2,
+        max_attributes_per_span: 3,
+        max_links_per_span: 1,
+        ..SpanLimits::default()
+    };
     let exporter = InMemorySpanExporter::default();
     let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).with_span_limits(limits).build();
     let scope = InstrumentationScope::builder("shop")
