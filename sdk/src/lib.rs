@@ -14,6 +14,7 @@
 //! ```
 
 pub mod attributes;
+pub mod batch;
 pub mod config;
 pub mod diag;
 pub mod error;
@@ -21,9 +22,11 @@ pub mod export;
 pub mod id;
 pub mod limits;
 pub mod resource;
+pub mod runtime;
 pub mod sampling;
 pub mod signal;
 mod sync;
+pub mod testing;
 pub mod time;
 pub mod trace;
 
