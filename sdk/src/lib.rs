@@ -26,6 +26,7 @@ pub mod signal;
 mod sync;
 pub mod time;
 pub mod trace;
+pub mod traced;
 
 pub use error::{ConfigError, ExportError};
 pub use export::{Batch, ExportReport, Exporter};
