@@ -7,16 +7,13 @@ use opentelemetry::trace::{Link, SpanContext, SpanKind, Status, TraceContextExt}
 use opentelemetry::{Context, KeyValue, Value};
 
 use super::value::ToValue;
-use crate::trace::{CallSite, Started, TracedSpan, active};
+use crate::trace::{CallSite, END_NOW, Started, TracedSpan, active};
 
 /// What a span starts with, apart from its attributes. Made only when a tracer is installed.
 #[derive(Debug)]
 pub struct Setup {
-    name: Cow<'static, str>,
-    kind: SpanKind,
-    call_site: Option<&'static CallSite>,
+    span: TracedSpan,
     origin: Origin,
-    links: Vec<Link>,
 }
 
 #[derive(Debug)]
@@ -30,26 +27,27 @@ impl Setup {
     /// An internal span in the current context.
     #[inline]
     pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
-        Setup {
-            name: name.into(),
-            kind: SpanKind::Internal,
-            call_site: None,
-            origin: Origin::Current,
-            links: Vec::new(),
-        }
+        Setup { span: TracedSpan::new(name, None), origin: Origin::Current }
     }
 
     /// Sets the role of the span.
     #[inline]
     pub fn with_kind(mut self, kind: SpanKind) -> Self {
-        self.kind = kind;
+        self.span.kind = kind;
         self
     }
 
     /// Sets the place in the source, for the scope and the `code.*` attributes.
     #[inline]
     pub fn with_call_site(mut self, call_site: &'static CallSite) -> Self {
-        self.call_site = Some(call_site);
+        self.span.call_site = Some(call_site);
+        self
+    }
+
+    /// Leaves out the `code.*` attributes.
+    #[inline]
+    pub fn without_code_attributes(mut self) -> Self {
+        self.span.code_attributes = false;
         self
     }
 
@@ -70,7 +68,7 @@ impl Setup {
     /// Adds links.
     #[inline]
     pub fn with_links(mut self, links: impl IntoIterator<Item = impl IntoLink>) -> Self {
-        self.links.extend(links.into_iter().map(IntoLink::into_link));
+        self.span.links.extend(links.into_iter().map(IntoLink::into_link));
         self
     }
 }
@@ -181,8 +179,7 @@ fn start_installed(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut V
         Origin::Parent(parent) => parent,
     };
     let Some(tracer) = active::tracer(&parent) else { return Active(None) };
-    let span = TracedSpan { name: setup.name, kind: setup.kind, call_site: setup.call_site, links: setup.links };
-    let started = tracer.start_traced(span, &parent, |list| {
+    let started = tracer.start_traced(setup.span, &parent, |list| {
         let _ = catch_unwind(AssertUnwindSafe(|| attributes(list)));
     });
     Active(match started {
@@ -207,14 +204,6 @@ fn current_unless_dropped() -> Option<Context> {
         };
         (!dropped).then(|| current.clone())
     })
-}
-
-impl Active {
-    /// The span, if it records.
-    #[inline]
-    pub(super) fn recording(&self) -> Option<&Live> {
-        self.0.as_ref().and_then(Live::recording)
-    }
 }
 
 impl Live {
@@ -253,7 +242,7 @@ impl Live {
     /// Ends the span now, whoever else still holds its context.
     pub(super) fn end(&self) {
         if self.recording {
-            self.context.span().end();
+            self.context.span().end_with_timestamp(END_NOW);
         }
     }
 
