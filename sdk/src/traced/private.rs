@@ -20,6 +20,12 @@ use super::outcome::text;
 /// The attributes of a span that is about to start.
 pub type Attributes = Vec<KeyValue>;
 
+/// The name of a span, which is a constant: names are few.
+#[inline]
+pub const fn name(name: &'static str) -> &'static str {
+    name
+}
+
 /// Starts a span and makes it current.
 #[inline]
 pub fn enter(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Attributes)) -> Entered {
@@ -102,6 +108,12 @@ pub fn finish<T>(entered: &Entered, output: &T, record: impl FnOnce(&Live, &T)) 
     if let Some(live) = entered.recording() {
         record(live, output);
     }
+}
+
+/// Sets the attribute `return`.
+#[inline]
+pub fn set_return<V: ToValue + ?Sized>(live: &Live, value: &V) {
+    live.set("return", value);
 }
 
 /// Records nothing of what a future returned.
