@@ -30,6 +30,7 @@ mod sync;
 pub mod testing;
 pub mod time;
 pub mod trace;
+pub mod traced;
 
 pub use error::{ConfigError, ExportError};
 pub use export::{Batch, ExportReport, Exporter};
