@@ -3,7 +3,7 @@
 #[cfg(feature = "tower")]
 use {
     telemark_sdk::{config::Env, diag, trace::active::ActiveTracer},
-    telemark_tower::{HttpServerLayer, ServerSettings},
+    telemark_tower::ServerSettings,
 };
 
 /// The HTTP server layer for axum.
@@ -11,7 +11,7 @@ use {
 pub mod axum {
     pub use telemark_axum::*;
 
-    use super::{ActiveTracer, HttpServerLayer, settings};
+    use super::{ActiveTracer, settings};
 
     /// The layer for `Router::layer`, on the telemetry of [`init`](crate::init), with settings from the environment.
     ///
