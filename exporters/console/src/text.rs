@@ -85,12 +85,30 @@ impl Canvas {
     }
 }
 
-/// Columns a text takes. Every character counts as one: wide ones shift the rest of their line.
+/// Columns a text takes.
 pub(crate) fn columns(text: &str) -> usize {
-    text.chars().count()
+    text.chars().map(width).sum()
 }
 
-/// At most `limit` characters, control characters escaped, an ellipsis where something is cut.
+/// Two for the scripts of East Asia and for emoji, one for everything else. Marks that combine with the letter before them
+/// take none, but count: else a text of any length would fit.
+fn width(character: char) -> usize {
+    match character {
+        '\u{1100}'..='\u{115f}'
+        | '\u{2e80}'..='\u{303e}'
+        | '\u{3041}'..='\u{a4cf}'
+        | '\u{ac00}'..='\u{d7a3}'
+        | '\u{f900}'..='\u{faff}'
+        | '\u{fe30}'..='\u{fe6f}'
+        | '\u{ff00}'..='\u{ff60}'
+        | '\u{ffe0}'..='\u{ffe6}'
+        | '\u{1f300}'..='\u{1faff}'
+        | '\u{20000}'..='\u{3fffd}' => 2,
+        _ => 1,
+    }
+}
+
+/// At most `limit` columns, control characters escaped, an ellipsis where something is cut.
 pub(crate) fn clean(text: &str, limit: usize) -> String {
     let mut cleaned = String::with_capacity(text.len().min(4 * limit));
     let mut used = 0;

@@ -237,6 +237,18 @@ a name that goes on and on and on, much…  10.0µs  db.query.text=\"SELECT * FR
 }
 
 #[test]
+fn wide_characters_keep_the_columns() {
+    check(
+        &[span(1, 0, "注文を確認", 0, 10), span(2, 1, "größe 🚀", 2, 4)],
+        "
+trace 4bf92f3577b34da6a3ce929d0e0e4736  2 spans  10.0µs  22:13:20.000Z
+注文を確認   10.0µs  ━━━━━━━━━━━━━━━━
+└─ größe 🚀  2.00µs     ━━━━
+",
+    );
+}
+
+#[test]
 fn without_the_parent() {
     check(
         &[span(2, 1, "child", 5, 10), span(3, 2, "grandchild", 6, 9), span(4, 1, "sibling", 20, 30)],
@@ -378,7 +390,7 @@ fn a_trace_waits_for_the_parents_of_its_spans() {
     assert_eq!(names(Duration::ZERO, &batches), ["[grandchild]", "[child]", "[root]", ""]);
     // The root says nothing about a parent in between that has not ended.
     assert_eq!(
-        names(LONG, &[&[grandchild.clone(), root.clone()], &[child.clone()]]),
+        names(LONG, &[&[grandchild.clone(), root.clone()], std::slice::from_ref(&child)]),
         ["", "[root child grandchild]", ""]
     );
     let remote = |mut span: SpanData| {
