@@ -51,7 +51,11 @@ impl<S: Signal> Task for Worker<S> {
         let exported = self.export_all(deadline);
         let abandoned = self.gather() as u64;
         if abandoned > 0 {
-            self.counters.failed(abandoned, S::ITEMS, &ExportError::timeout("shutdown had to end before they were sent"));
+            self.counters.failed(
+                abandoned,
+                S::ITEMS,
+                &ExportError::timeout("shutdown had to end before they were sent"),
+            );
         }
         self.report_drops();
         exported.and(self.guarded(|exporter| exporter.shutdown(deadline)))
@@ -121,7 +125,10 @@ impl<S: Signal> Worker<S> {
         if dropped > self.drops_reported {
             let new = dropped - self.drops_reported;
             let (items, size) = (S::ITEMS, self.config.max_queue_size());
-            crate::__warn!("batch.queue_full", "{new} {items} were dropped because {size} {items} were already waiting");
+            crate::__warn!(
+                "batch.queue_full",
+                "{new} {items} were dropped because {size} {items} were already waiting"
+            );
             self.drops_reported = dropped;
         }
     }
