@@ -36,7 +36,8 @@ impl<S: Signal> Task for Worker<S> {
             Wake::Full => self.config.max_batch_size(),
         };
         while self.gather() >= at_least {
-            self.export_batch(Deadline::NEVER);
+            // A failure is counted and reported; there is nobody here to return it to.
+            drop(self.export_batch(Deadline::NEVER));
         }
         self.config.schedule_delay()
     }
