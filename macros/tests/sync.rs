@@ -43,7 +43,8 @@ fn the_call_site_is_known() {
     assert_eq!(
         text(0),
         format!(
-            "telemark-macros code.function.name=sync::Cart::total code.file.path=macros/tests/sync.rs code.line.number={TOTAL_LINE}"
+            "telemark-macros code.function.name=sync::Cart::total code.file.path=macros/tests/sync.rs code.line.number={}",
+            Cart::TOTAL_LINE
         )
     );
     assert!(text(1).contains("code.function.name=sync::plain "), "{}", text(1));
@@ -56,6 +57,7 @@ struct Cart {
 
 #[traced(kind = server)]
 impl Cart {
+    const TOTAL_LINE: u32 = line!() + 1;
     fn total(&self) -> u32 {
         self.items.iter().sum()
     }
@@ -79,8 +81,6 @@ impl Cart {
         self.items.first_mut().ok_or("empty")
     }
 }
-
-const TOTAL_LINE: u32 = 63;
 
 impl fmt::Display for Cart {
     #[traced(err = off)]
