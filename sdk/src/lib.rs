@@ -14,18 +14,23 @@
 //! ```
 
 pub mod attributes;
+pub mod batch;
 pub mod config;
 pub mod diag;
 pub mod error;
 pub mod export;
 pub mod id;
 pub mod limits;
+pub mod propagation;
 pub mod resource;
+pub mod runtime;
 pub mod sampling;
 pub mod signal;
 mod sync;
+pub mod testing;
 pub mod time;
 pub mod trace;
+pub mod traced;
 
 pub use error::{ConfigError, ExportError};
 pub use export::{Batch, ExportReport, Exporter};
