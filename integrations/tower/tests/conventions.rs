@@ -12,7 +12,9 @@ use http_body_util::{Empty, Full};
 use opentelemetry::trace::{TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue};
 use support::{Seen, Spans, the_span};
-use telemark_tower::{DefaultPolicy, HttpPolicy, HttpServerLayer, PeerAddr, RequestHead, ResponseHead, Route, ServerSettings};
+use telemark_tower::{
+    DefaultPolicy, HttpPolicy, HttpServerLayer, PeerAddr, RequestHead, ResponseHead, Route, ServerSettings,
+};
 use tower::{Layer, ServiceExt, service_fn};
 
 on_every_provider!(
@@ -213,12 +215,16 @@ async fn forwarding_headers<S: Spans>() {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let keys = ["url.scheme", "server.address", "server.port", "client.address", "client.port", "network.peer.address"];
+        let keys =
+            ["url.scheme", "server.address", "server.port", "client.address", "client.port", "network.peer.address"];
         assert_eq!(seen::<S>(settings, request).await.only(&keys).replace("GET Unset ", ""), expected);
     }
     let standard = [("forwarded", "for=\"[2001:db8::1]:44\";proto=https;host=shop.example, for=10.0.0.1")];
-    let older =
-        [("x-forwarded-for", "203.0.113.5, 10.0.0.1"), ("x-forwarded-host", "shop.example:443"), ("x-forwarded-proto", "https")];
+    let older = [
+        ("x-forwarded-for", "203.0.113.5, 10.0.0.1"),
+        ("x-forwarded-host", "shop.example:443"),
+        ("x-forwarded-proto", "https"),
+    ];
     let ignored = "url.scheme=\"http\" server.address=\"inner\" server.port=3000 client.address=\"192.0.2.7\" \
                    client.port=5151 network.peer.address=\"192.0.2.7\"";
     check::<S>(ServerSettings::new(), &standard, ignored).await;
@@ -282,7 +288,10 @@ async fn hostile_headers<S: Spans>() {
     assert!((4000..=4200).contains(&length("user_agent.original")), "{}", length("user_agent.original"));
     let many = &seen.attributes["http.request.header.x-many"];
     assert!(many.starts_with("[\"0\",\"1\"") && many.ends_with("\"63\"]"), "{many}");
-    assert_eq!(seen.only(&["http.request.header.x-odd", "server.address"]), "GET Unset http.request.header.x-odd=[\"a\u{fffd}b\"]");
+    assert_eq!(
+        seen.only(&["http.request.header.x-odd", "server.address"]),
+        "GET Unset http.request.header.x-odd=[\"a\u{fffd}b\"]"
+    );
 }
 
 async fn excluded_paths<S: Spans>() {
@@ -405,7 +414,12 @@ async fn policies<S: Spans>() {
         assert_eq!(seen.concat(), expected);
     }
     check::<S>("x-skip", 200, "").await;
-    check::<S>("x", 500, "GET /late Unset url.scheme=\"https\" http.route=\"/late\" own.request=true own.response=1000").await;
+    check::<S>(
+        "x",
+        500,
+        "GET /late Unset url.scheme=\"https\" http.route=\"/late\" own.request=true own.response=1000",
+    )
+    .await;
     let named = "op buy Error { description: \"\" } url.scheme=\"https\" http.route=\"/late\" own.request=true";
     check::<S>("x-op", 404, &format!("{named} own.response=808 error.type=\"404\"")).await;
 }

@@ -10,6 +10,7 @@ use opentelemetry::global;
 use opentelemetry::trace::{SpanContext, Tracer, TracerProvider};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, Sampler, SdkTracer, SdkTracerProvider};
+use telemark_sdk::testing::TestTelemetry;
 
 /// A provider whose finished spans can be read. The sampler is `ParentBased(AlwaysOn)`.
 pub trait Spans {
@@ -97,6 +98,35 @@ impl Spans for Upstream {
     }
 }
 
+/// telemark-sdk.
+pub struct Telemark(TestTelemetry);
+
+impl Spans for Telemark {
+    type Tracer = telemark_sdk::trace::SdkTracer;
+
+    fn new() -> Self {
+        propagate();
+        let sampler = telemark_sdk::sampling::ParentBased::new(telemark_sdk::sampling::AlwaysOn);
+        Self(TestTelemetry::with(|builder| builder.with_sampler(sampler)))
+    }
+
+    fn tracer(&self) -> Self::Tracer {
+        self.0.tracer("suite")
+    }
+
+    fn finished(&self) -> Vec<Seen> {
+        let seen = self.0.spans().into_iter().map(|span| Seen {
+            name: span.name.to_string(),
+            kind: format!("{:?}", span.kind),
+            status: format!("{:?}", span.status),
+            parent: span.parent_span_id.to_string(),
+            attributes: span.own_attributes.iter().map(|pair| (pair.key.to_string(), shown(&pair.value))).collect(),
+            context: span.context,
+        });
+        seen.collect()
+    }
+}
+
 fn shown(value: &opentelemetry::Value) -> String {
     match value {
         opentelemetry::Value::String(text) => format!("{:?}", text.as_str()),
@@ -139,6 +169,9 @@ macro_rules! on_every_provider {
     ($($test:ident),* $(,)?) => {
         mod upstream {
             $(#[tokio::test] async fn $test() { super::$test::<super::support::Upstream>().await; })*
+        }
+        mod telemark {
+            $(#[tokio::test] async fn $test() { super::$test::<super::support::Telemark>().await; })*
         }
     };
 }
