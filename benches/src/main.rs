@@ -71,14 +71,14 @@ struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    fn parse(words: &'a [&'a str]) -> Result<Self, Failure> {
+    fn parse(words: &[&'a str]) -> Result<Self, Failure> {
         let mut options = Self { scenarios: Vec::new(), rounds: 5, only: Vec::new() };
         let mut words = words.iter();
         while let Some(word) = words.next() {
             match *word {
                 "--rounds" => options.rounds = words.next().ok_or("--rounds wants a number")?.parse()?,
                 "--only" => options.only.push(words.next().ok_or("--only wants a subject")?),
-                "all" => options.scenarios.extend(scenarios::names()),
+                "all" => options.scenarios.clear(),
                 option if option.starts_with('-') => {
                     return Err(format!("unknown option {option}; accepted: --rounds N, --only SUBJECT").into());
                 }
@@ -86,7 +86,7 @@ impl<'a> Options<'a> {
             }
         }
         if options.scenarios.is_empty() {
-            options.scenarios.extend(scenarios::names());
+            scenarios::names().for_each(|name| options.scenarios.push(name));
         }
         if options.rounds == 0 {
             return Err("--rounds wants at least 1".into());
