@@ -26,6 +26,9 @@ use std::process::ExitCode;
 /// What can go wrong here ends the program with a message; nobody matches on it.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+/// Unless the command line says otherwise; the builds of `adoption` run once.
+const ROUNDS: usize = 5;
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match run(&arguments) {
@@ -54,29 +57,30 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
 fn measure(options: &Options<'_>) -> Result<(), Failure> {
     for name in &options.scenarios {
         if *name == scenarios::adoption::NAME {
-            scenarios::adoption::measure(options.rounds)?;
+            scenarios::adoption::measure(options.rounds.unwrap_or(1))?;
             continue;
         }
         let scenario = scenarios::named(name)?;
-        let rows = child::rounds(scenario, options.rounds, &options.only)?;
-        println!("{}", table::markdown(scenario, &rows, options.rounds));
+        let rounds = options.rounds.unwrap_or(ROUNDS);
+        let rows = child::rounds(scenario, rounds, &options.only)?;
+        println!("{}", table::markdown(scenario, &rows, rounds));
     }
     Ok(())
 }
 
 struct Options<'a> {
     scenarios: Vec<&'a str>,
-    rounds: usize,
+    rounds: Option<usize>,
     only: Vec<&'a str>,
 }
 
 impl<'a> Options<'a> {
     fn parse(words: &[&'a str]) -> Result<Self, Failure> {
-        let mut options = Self { scenarios: Vec::new(), rounds: 5, only: Vec::new() };
+        let mut options = Self { scenarios: Vec::new(), rounds: None, only: Vec::new() };
         let mut words = words.iter();
         while let Some(word) = words.next() {
             match *word {
-                "--rounds" => options.rounds = words.next().ok_or("--rounds wants a number")?.parse()?,
+                "--rounds" => options.rounds = Some(words.next().ok_or("--rounds wants a number")?.parse()?),
                 "--only" => options.only.push(words.next().ok_or("--only wants a subject")?),
                 "all" => options.scenarios.clear(),
                 option if option.starts_with('-') => {
@@ -88,7 +92,7 @@ impl<'a> Options<'a> {
         if options.scenarios.is_empty() {
             scenarios::names().for_each(|name| options.scenarios.push(name));
         }
-        if options.rounds == 0 {
+        if options.rounds == Some(0) {
             return Err("--rounds wants at least 1".into());
         }
         Ok(options)

@@ -19,6 +19,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
 const NESTED: i64 = 10;
 const SPANS: f64 = 1.0 + NESTED as f64;
 const STEP: Duration = Duration::from_millis(500);
+const SETTLED: Duration = Duration::from_millis(3_000);
 const FIRST: f64 = 40_000.0;
 const GROWTH: f64 = 1.4;
 const BISECTIONS: usize = 3;
@@ -98,7 +99,23 @@ impl Probe<'_> {
         }
         let elapsed = started.elapsed();
         self.subject.flush();
-        let received = sink::received(self.endpoint)? - before;
-        Ok(Outcome { produced: trees as f64 * SPANS, received: received as f64, elapsed })
+        let produced = trees as f64 * SPANS;
+        let received = self.settled(before as f64 + produced)? - before as f64;
+        Ok(Outcome { produced, received, elapsed })
+    }
+
+    /// What the sink has once it has `expected`, or once nothing more comes: a flush of fastrace returns while another
+    /// report is still under way.
+    fn settled(&self, expected: f64) -> Result<f64, Failure> {
+        let mut last = sink::received(self.endpoint)? as f64;
+        let mut changed = Instant::now();
+        while last < expected && changed.elapsed() < SETTLED {
+            std::thread::sleep(Duration::from_millis(10));
+            let now = sink::received(self.endpoint)? as f64;
+            if now != last {
+                (last, changed) = (now, Instant::now());
+            }
+        }
+        Ok(last)
     }
 }
