@@ -14,6 +14,7 @@
 //! ```
 
 pub mod attributes;
+pub mod batch;
 pub mod config;
 pub mod diag;
 pub mod error;
@@ -21,6 +22,7 @@ pub mod export;
 pub mod id;
 pub mod limits;
 pub mod resource;
+pub mod runtime;
 pub mod sampling;
 pub mod signal;
 mod sync;

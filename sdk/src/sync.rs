@@ -1,16 +1,16 @@
-//! The locks and atomics of the sdk, in one place so that loom can replace them.
+//! The locks and atomics of the queue, in one place so that loom can replace them.
 //!
 //! A panic in user code never poisons the SDK: [`lock`] hands out the value whatever happened to its last holder.
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{
-    Arc, Condvar, Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    Mutex, MutexGuard,
+    atomic::{AtomicUsize, Ordering},
 };
 #[cfg(not(loom))]
 pub(crate) use std::sync::{
-    Arc, Condvar, Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    Mutex, MutexGuard,
+    atomic::{AtomicUsize, Ordering},
 };
 
 /// Locks, ignoring poison: every critical section of the SDK leaves its value consistent at each step.

@@ -1,111 +1,21 @@
 //! Head sampling: whether a span is recorded is decided when it starts.
 //!
+//! - [`Sampler`] is the trait; a [`SamplingRequest`] goes in, a [`SamplingResult`] comes out.
+//! - [`AlwaysOn`], [`AlwaysOff`] and [`TraceIdRatio`] decide by themselves.
+//! - [`ParentBased`] follows the parent and asks another sampler for root spans: the default of the specification.
+//! - [`AlwaysRecord`] records what another sampler drops, without exporting it.
+//! - [`from_env`] makes the sampler that `OTEL_TRACES_SAMPLER` names.
+//!
 //! spec: trace/sdk.md#sampling
 
-use std::borrow::Cow;
-use std::fmt::Debug;
+mod always;
+mod from_env;
+mod parent_based;
+mod ratio;
+mod sampler;
 
-use opentelemetry::trace::{Link, SpanContext, SpanKind, TraceContextExt, TraceId, TraceState};
-use opentelemetry::{Context, KeyValue};
-
-/// Decides whether a span is recorded.
-///
-/// Called on the thread that starts the span, once per span, possibly on many threads at once; it must not block. A
-/// panic in it drops the span.
-pub trait Sampler: Debug + Send + Sync + 'static {
-    /// Decides about one span.
-    fn sample(&self, request: &SamplingRequest<'_>) -> SamplingResult;
-
-    /// The sampler's name and parameters, such as `TraceIdRatioBased{0.000100}`.
-    fn description(&self) -> Cow<'static, str>;
-
-    /// Whether every span under a local parent that is not sampled is dropped. The SDK may then leave out the call.
-    fn drops_below_unsampled_parents(&self) -> bool {
-        false
-    }
-}
-
-/// What is known of a span when its sampling is decided.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct SamplingRequest<'a> {
-    /// The context that the span starts in.
-    pub parent: &'a Context,
-    /// The id of the trace: the parent's, or a new one.
-    pub trace_id: TraceId,
-    /// The name.
-    pub name: &'a str,
-    /// The role.
-    pub kind: &'a SpanKind,
-    /// The attributes known at the start.
-    pub attributes: &'a [KeyValue],
-    /// The links known at the start.
-    pub links: &'a [Link],
-}
-
-impl<'a> SamplingRequest<'a> {
-    /// A request for a span without attributes and links yet.
-    pub fn new(parent: &'a Context, trace_id: TraceId, name: &'a str, kind: &'a SpanKind) -> Self {
-        SamplingRequest { parent, trace_id, name, kind, attributes: &[], links: &[] }
-    }
-
-    /// Adds the attributes known at the start.
-    pub fn with_attributes(mut self, attributes: &'a [KeyValue]) -> Self {
-        self.attributes = attributes;
-        self
-    }
-
-    /// Adds the links known at the start.
-    pub fn with_links(mut self, links: &'a [Link]) -> Self {
-        self.links = links;
-        self
-    }
-
-    /// The parent's span context; `None` for a root span.
-    pub fn parent_span(&self) -> Option<SpanContext> {
-        let span = self.parent.span();
-        span.span_context().is_valid().then(|| span.span_context().clone())
-    }
-}
-
-/// What is done with a span.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// Nothing is recorded.
-    Drop,
-    /// Recorded for the processors, never exported.
-    RecordOnly,
-    /// Recorded and exported.
-    RecordAndSample,
-}
-
-/// A sampler's answer.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct SamplingResult {
-    /// What is done with the span.
-    pub decision: Decision,
-    /// Attributes to add to the span.
-    pub attributes: Vec<KeyValue>,
-    /// The trace state of the span; `None` keeps the parent's.
-    pub trace_state: Option<TraceState>,
-}
-
-impl SamplingResult {
-    /// A decision that adds nothing and keeps the parent's trace state.
-    pub const fn new(decision: Decision) -> Self {
-        SamplingResult { decision, attributes: Vec::new(), trace_state: None }
-    }
-
-    /// Adds attributes to the span.
-    pub fn with_attributes(mut self, attributes: Vec<KeyValue>) -> Self {
-        self.attributes = attributes;
-        self
-    }
-
-    /// Replaces the trace state.
-    pub fn with_trace_state(mut self, trace_state: TraceState) -> Self {
-        self.trace_state = Some(trace_state);
-        self
-    }
-}
+pub use always::{AlwaysOff, AlwaysOn, AlwaysRecord};
+pub use from_env::from_env;
+pub use parent_based::ParentBased;
+pub use ratio::TraceIdRatio;
+pub use sampler::{Decision, Sampler, SamplingRequest, SamplingResult};

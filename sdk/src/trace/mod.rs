@@ -1,12 +1,21 @@
 //! Traces: provider, tracer, span, processors and the data of a finished span.
 
+pub mod active;
 mod call_site;
 mod data;
+mod processor;
+mod provider;
 mod scope;
+mod span;
+mod tracer;
 
 pub use call_site::CallSite;
-pub use data::{Events, Links, SpanData, SpanEvent};
+pub use data::{Bounded, Events, Links, SpanData, SpanEvent};
+pub use processor::SpanProcessor;
+pub use provider::{SdkTracerProvider, TracerProviderBuilder};
 pub use scope::Scope;
+pub use span::SdkSpan;
+pub use tracer::{SdkTracer, Started, TracedSpan};
 
 use crate::signal::{Signal, Traces};
 

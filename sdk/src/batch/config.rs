@@ -1,0 +1,136 @@
+//! The settings of a batch processor.
+
+use std::time::Duration;
+
+use crate::config::Env;
+use crate::error::ConfigError;
+
+/// How items are gathered and exported.
+///
+/// spec: trace/sdk.md#batching-processor
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchConfig {
+    max_queue_size: usize,
+    max_batch_size: usize,
+    schedule_delay: Duration,
+    export_timeout: Duration,
+}
+
+impl BatchConfig {
+    /// The specification's defaults for spans: 2048 items wait, 512 are exported at once, after 5 s at the latest, each
+    /// export within 30 s.
+    pub const SPANS: BatchConfig = BatchConfig {
+        max_queue_size: 2048,
+        max_batch_size: 512,
+        schedule_delay: Duration::from_secs(5),
+        export_timeout: Duration::from_secs(30),
+    };
+
+    /// The defaults for spans with `OTEL_BSP_*` over them.
+    ///
+    /// A batch size beyond the queue size is reported and becomes the queue size.
+    pub fn spans_from_env(env: &Env) -> Self {
+        const BATCH: &str = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE";
+        let mut config = BatchConfig::SPANS;
+        if let Some(size) = env.integer("OTEL_BSP_MAX_QUEUE_SIZE", 1..=usize::MAX) {
+            config = config.with_max_queue_size(size);
+        }
+        if let Some(size) = env.integer(BATCH, 1..=usize::MAX) {
+            if size > config.max_queue_size {
+                let accepted = format!("at most OTEL_BSP_MAX_QUEUE_SIZE ({}), which is used", config.max_queue_size);
+                env.warn(ConfigError::invalid(BATCH, size.to_string(), accepted));
+            }
+            config = config.with_max_batch_size(size);
+        }
+        config.schedule_delay = env.duration("OTEL_BSP_SCHEDULE_DELAY").unwrap_or(config.schedule_delay);
+        config.export_timeout = env.timeout("OTEL_BSP_EXPORT_TIMEOUT").unwrap_or(config.export_timeout);
+        config
+    }
+
+    /// How many items may wait, at least 1; a smaller batch size follows.
+    pub fn with_max_queue_size(mut self, items: usize) -> Self {
+        self.max_queue_size = items.max(1);
+        self.max_batch_size = self.max_batch_size.min(self.max_queue_size);
+        self
+    }
+
+    /// How many items are exported at once, from 1 to the queue size.
+    pub fn with_max_batch_size(mut self, items: usize) -> Self {
+        self.max_batch_size = items.clamp(1, self.max_queue_size);
+        self
+    }
+
+    /// The longest an item waits for its export.
+    pub fn with_schedule_delay(mut self, delay: Duration) -> Self {
+        self.schedule_delay = delay;
+        self
+    }
+
+    /// The longest one export may take; [`Duration::MAX`] is no limit.
+    pub fn with_export_timeout(mut self, timeout: Duration) -> Self {
+        self.export_timeout = timeout;
+        self
+    }
+
+    /// How many items may wait.
+    pub fn max_queue_size(&self) -> usize {
+        self.max_queue_size
+    }
+
+    /// How many items are exported at once.
+    pub fn max_batch_size(&self) -> usize {
+        self.max_batch_size
+    }
+
+    /// The longest an item waits for its export.
+    pub fn schedule_delay(&self) -> Duration {
+        self.schedule_delay
+    }
+
+    /// The longest one export may take.
+    pub fn export_timeout(&self) -> Duration {
+        self.export_timeout
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(variables: &[(&str, &str)], expected: [u64; 4], warnings: &[&str]) {
+        let env = Env::from_pairs(variables.iter().copied());
+        let config = BatchConfig::spans_from_env(&env);
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let actual = [
+            config.max_queue_size as u64,
+            config.max_batch_size as u64,
+            millis(config.schedule_delay),
+            millis(config.export_timeout),
+        ];
+        assert_eq!(actual, expected, "{variables:?}");
+        let given: Vec<_> = env.take_warnings().iter().map(ToString::to_string).collect();
+        assert_eq!(given, warnings, "{variables:?}");
+    }
+
+    #[test]
+    fn the_variables() {
+        check(&[], [2048, 512, 5000, 30000], &[]);
+        check(
+            &[("OTEL_BSP_MAX_QUEUE_SIZE", "10000"), ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1000")],
+            [10000, 1000, 5000, 30000],
+            &[],
+        );
+        check(&[("OTEL_BSP_SCHEDULE_DELAY", "0"), ("OTEL_BSP_EXPORT_TIMEOUT", "0")], [2048, 512, 0, u64::MAX], &[]);
+        check(&[("OTEL_BSP_MAX_QUEUE_SIZE", "100")], [100, 100, 5000, 30000], &[]);
+        check(
+            &[("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4096")],
+            [2048, 2048, 5000, 30000],
+            &[r#"OTEL_BSP_MAX_EXPORT_BATCH_SIZE="4096" cannot be used: expected at most OTEL_BSP_MAX_QUEUE_SIZE (2048), which is used"#],
+        );
+        check(
+            &[("OTEL_BSP_MAX_QUEUE_SIZE", "0")],
+            [2048, 512, 5000, 30000],
+            &[r#"OTEL_BSP_MAX_QUEUE_SIZE="0" cannot be used: expected a whole number of at least 1"#],
+        );
+    }
+}

@@ -1,0 +1,132 @@
+//! The worker's side of a batch processor: takes what the queue holds and hands it to the exporter, batch by batch.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::BatchConfig;
+use super::queue::Queue;
+use crate::diag::Counters;
+use crate::error::ExportError;
+use crate::export::{Batch, ExportReport, Exporter};
+use crate::resource::Resource;
+use crate::runtime::{Task, Wake};
+use crate::signal::Signal;
+use crate::time::Deadline;
+
+pub(super) struct Worker<S: Signal> {
+    pub(super) queue: Arc<Queue<S::Item>>,
+    pub(super) exporter: Box<dyn Exporter<S>>,
+    pub(super) resource: Resource,
+    pub(super) config: BatchConfig,
+    pub(super) counters: Arc<Counters>,
+    /// Drained items; those before `exported` are done with. Its memory is used again and again.
+    pub(super) drained: Vec<S::Item>,
+    pub(super) exported: usize,
+    /// How many drops the log already knows of.
+    pub(super) drops_reported: u64,
+}
+
+impl<S: Signal> Task for Worker<S> {
+    fn run(&mut self, why: Wake) -> Duration {
+        self.report_drops();
+        // spec: trace/sdk.md#batching-processor — a full batch is exported at once, a partial one after the delay.
+        let at_least = match why {
+            Wake::Timer => 1,
+            Wake::Full => self.config.max_batch_size(),
+        };
+        while self.gather() >= at_least {
+            self.export_batch(Deadline::NEVER);
+        }
+        self.config.schedule_delay()
+    }
+
+    fn flush(&mut self, deadline: Deadline) -> Result<(), ExportError> {
+        self.export_all(deadline)?;
+        self.guarded(|exporter| exporter.flush(deadline))
+    }
+
+    fn shutdown(&mut self, deadline: Deadline) -> Result<(), ExportError> {
+        self.queue.close();
+        let exported = self.export_all(deadline);
+        let abandoned = self.gather() as u64;
+        if abandoned > 0 {
+            self.counters.failed(abandoned, S::ITEMS, &ExportError::timeout("shutdown had to end before they were sent"));
+        }
+        self.report_drops();
+        exported.and(self.guarded(|exporter| exporter.shutdown(deadline)))
+    }
+}
+
+impl<S: Signal> Worker<S> {
+    /// Exports what is there now, but not what comes while it does. The first error stays, the rest is still exported.
+    fn export_all(&mut self, deadline: Deadline) -> Result<(), ExportError> {
+        let mut left = self.gather();
+        let mut result = Ok(());
+        while left > 0 {
+            if deadline.has_passed() {
+                return Err(ExportError::timeout(format!("{left} {} were left when the deadline passed", S::ITEMS)));
+            }
+            left -= left.min(self.config.max_batch_size());
+            result = result.and(self.export_batch(deadline));
+        }
+        result
+    }
+
+    /// Brings the queue's items here when less than a batch is. Returns how many are here.
+    fn gather(&mut self) -> usize {
+        if self.exported == self.drained.len() {
+            self.drained.clear();
+            self.exported = 0;
+        }
+        if self.drained.len() - self.exported < self.config.max_batch_size() {
+            self.drained.drain(..self.exported);
+            self.exported = 0;
+            self.queue.drain_into(&mut self.drained);
+        }
+        self.drained.len() - self.exported
+    }
+
+    /// Exports one batch of what is here.
+    fn export_batch(&mut self, deadline: Deadline) -> Result<(), ExportError> {
+        let size = (self.drained.len() - self.exported).min(self.config.max_batch_size());
+        let items = &self.drained[self.exported..self.exported + size];
+        self.exported += size;
+        self.queue.release(size);
+        let batch = Batch::new(&self.resource, items);
+        let deadline = deadline.min(Deadline::after(self.config.export_timeout()));
+        let exporter = &mut self.exporter;
+        match caught(|| exporter.export(batch, deadline)) {
+            Ok(report) => {
+                self.counters.delivered(size as u64, S::ITEMS, &report);
+                Ok(())
+            }
+            Err(error) => {
+                self.counters.failed(size as u64, S::ITEMS, &error);
+                Err(error)
+            }
+        }
+    }
+
+    fn guarded(
+        &mut self,
+        call: impl FnOnce(&mut Box<dyn Exporter<S>>) -> Result<(), ExportError>,
+    ) -> Result<(), ExportError> {
+        let exporter = &mut self.exporter;
+        caught(|| call(exporter).map(|()| ExportReport::accepted())).map(drop)
+    }
+
+    fn report_drops(&mut self) {
+        let dropped = self.counters.snapshot().dropped_queue_full;
+        if dropped > self.drops_reported {
+            let new = dropped - self.drops_reported;
+            let (items, size) = (S::ITEMS, self.config.max_queue_size());
+            crate::__warn!("batch.queue_full", "{new} {items} were dropped because {size} {items} were already waiting");
+            self.drops_reported = dropped;
+        }
+    }
+}
+
+fn caught(call: impl FnOnce() -> Result<ExportReport, ExportError>) -> Result<ExportReport, ExportError> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(ExportError::other("the exporter panicked")))
+}

@@ -1,0 +1,80 @@
+//! A runtime that does nothing by itself: a test runs the tasks, on its own thread, in its own order.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Driver, Request, Task, Wake, guarded};
+use crate::error::ExportError;
+use crate::time::Deadline;
+
+/// Runs tasks when it is told to. Clones share their tasks.
+#[derive(Clone, Debug, Default)]
+pub struct ManualRuntime(Arc<Mutex<Vec<Arc<ManualDriver>>>>);
+
+impl ManualRuntime {
+    /// A runtime without tasks yet.
+    pub fn new() -> Self {
+        ManualRuntime::default()
+    }
+
+    pub(super) fn start(&self, task: impl Task) -> Arc<ManualDriver> {
+        let driver = Arc::new(ManualDriver { task: Mutex::new(Some(Box::new(task))), woken: AtomicBool::new(false) });
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(driver.clone());
+        driver
+    }
+
+    /// Runs the tasks that were woken, and only those. Returns how many.
+    pub fn run_woken(&self) -> usize {
+        self.run_where(Wake::Full, |driver| driver.woken.swap(false, Ordering::Relaxed))
+    }
+
+    /// Lets the timer of every task fire.
+    pub fn run_timers(&self) {
+        self.run_where(Wake::Timer, |_| true);
+    }
+
+    fn run_where(&self, why: Wake, wanted: impl Fn(&ManualDriver) -> bool) -> usize {
+        let drivers = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        drivers.iter().filter(|driver| wanted(driver)).map(|driver| driver.run(why)).count()
+    }
+}
+
+pub(super) struct ManualDriver {
+    task: Mutex<Option<Box<dyn Task>>>,
+    woken: AtomicBool,
+}
+
+impl ManualDriver {
+    fn run(&self, why: Wake) {
+        if let Some(task) = &mut *self.task.lock().unwrap_or_else(PoisonError::into_inner) {
+            guarded(|| task.run(why));
+        }
+    }
+}
+
+impl std::fmt::Debug for ManualDriver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ManualDriver")
+    }
+}
+
+impl Driver for ManualDriver {
+    fn wake(&self) {
+        self.woken.store(true, Ordering::Relaxed);
+    }
+
+    fn request(&self, request: Request, deadline: Deadline) -> Result<(), ExportError> {
+        let mut slot = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = match (&mut *slot, request) {
+            (None, Request::Shutdown) => return Ok(()),
+            (None, _) => return Err(ExportError::shutdown()),
+            (Some(task), Request::Run) => guarded(|| task.run(Wake::Full)).map(|_| Ok(())),
+            (Some(task), Request::Flush) => guarded(|| task.flush(deadline)),
+            (Some(task), Request::Shutdown) => guarded(|| task.shutdown(deadline)),
+        };
+        if request == Request::Shutdown {
+            *slot = None;
+        }
+        done.unwrap_or_else(|| Err(ExportError::other("the background work panicked")))
+    }
+}

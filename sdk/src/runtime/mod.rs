@@ -1,0 +1,132 @@
+//! The background work of the SDK as a state machine, and what drives it: a thread of its own, or a test by hand.
+//!
+//! A [`Task`] never waits for time to pass; it says when it wants to run next. So the same batching code runs on the
+//! `telemark-traces` thread of a program and step by step in a test that never sleeps.
+
+mod manual;
+mod thread;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use manual::ManualRuntime;
+
+use crate::error::{ConfigError, ExportError};
+use crate::time::Deadline;
+
+/// Why a task runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// The time it asked for has come.
+    Timer,
+    /// Somebody called [`Handle::wake`]: there is enough to do.
+    Full,
+}
+
+/// Background work. Every method is called by one thread at a time, with telemetry suppressed and panics caught.
+pub trait Task: Send + 'static {
+    /// Does what is due, and returns how long to wait before the next [`Wake::Timer`].
+    fn run(&mut self, why: Wake) -> Duration;
+
+    /// Does everything that is there.
+    ///
+    /// # Errors
+    /// Not all of it could be done by the deadline.
+    fn flush(&mut self, deadline: Deadline) -> Result<(), ExportError>;
+
+    /// Does everything that is there and releases what the task holds; the last call.
+    ///
+    /// # Errors
+    /// Not all of it could be done by the deadline.
+    fn shutdown(&mut self, deadline: Deadline) -> Result<(), ExportError>;
+}
+
+/// Where tasks run.
+#[derive(Clone, Debug, Default)]
+pub enum Runtime {
+    /// Each on a thread of its own.
+    #[default]
+    Thread,
+    /// On the thread of a test, when it says so.
+    Manual(ManualRuntime),
+}
+
+impl Runtime {
+    /// Starts a task; `name` is the name of its thread.
+    ///
+    /// # Errors
+    /// The operating system has no thread to give.
+    pub fn start(&self, name: &str, task: impl Task) -> Result<Handle, ConfigError> {
+        let driver: Arc<dyn Driver> = match self {
+            Runtime::Thread => Arc::new(thread::ThreadDriver::start(name, task)?),
+            Runtime::Manual(runtime) => runtime.start(task),
+        };
+        Ok(Handle(driver))
+    }
+}
+
+/// What a driver offers to the holders of a [`Handle`].
+trait Driver: Send + Sync {
+    fn wake(&self);
+    fn request(&self, request: Request, deadline: Deadline) -> Result<(), ExportError>;
+}
+
+/// What a caller may ask a task for and wait until it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Request {
+    Run,
+    Flush,
+    Shutdown,
+}
+
+/// A running task. Its methods may be called from any thread, at any time, again and again.
+#[derive(Clone)]
+pub struct Handle(Arc<dyn Driver>);
+
+impl Handle {
+    /// Asks the task to run soon. Never waits.
+    #[inline]
+    pub fn wake(&self) {
+        self.0.wake();
+    }
+
+    /// Lets the task run as after [`Self::wake`] and waits until it has.
+    ///
+    /// # Errors
+    /// The deadline passed first, or the task is shut down.
+    pub fn run(&self, deadline: Deadline) -> Result<(), ExportError> {
+        self.0.request(Request::Run, deadline)
+    }
+
+    /// Lets the task do everything that is there and waits for it.
+    ///
+    /// # Errors
+    /// The task's error; the deadline passed first; the task is shut down.
+    pub fn flush(&self, deadline: Deadline) -> Result<(), ExportError> {
+        self.0.request(Request::Flush, deadline)
+    }
+
+    /// Ends the task and waits for it. A second call returns at once.
+    ///
+    /// # Errors
+    /// The task's error, or the deadline passed first; the task then ends by itself later.
+    pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
+        self.0.request(Request::Shutdown, deadline)
+    }
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Handle")
+    }
+}
+
+/// Runs a step of a task: telemetry suppressed, a panic caught and reported.
+fn guarded<T>(step: impl FnOnce() -> T) -> Option<T> {
+    let _suppressed = opentelemetry::Context::enter_telemetry_suppressed_scope();
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(step));
+    if result.is_err() {
+        crate::__warn!("runtime.panic", "the background work panicked; it goes on with the next batch");
+    }
+    result.ok()
+}

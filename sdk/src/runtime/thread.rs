@@ -1,0 +1,336 @@
+//! A task on a thread of its own: sleeps until its timer, a wake or a request.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+
+use super::{Driver, Request, Task, Wake, guarded};
+use crate::error::{ConfigError, ExportError};
+use crate::time::Deadline;
+
+/// How long a task rests that panicked instead of saying when it wants to run next.
+const AFTER_PANIC: Duration = Duration::from_secs(1);
+
+pub(super) struct ThreadDriver {
+    shared: Arc<Shared>,
+    thread: ThreadId,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// Signals the worker: there is something in `state` or `woken`.
+    to_worker: Condvar,
+    /// Signals the callers: a request is done.
+    to_callers: Condvar,
+    /// Set outside the lock, so that a wake costs one atomic operation while the worker is awake.
+    woken: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    /// The requests that wait, at most one of each kind: those who come later join it.
+    pending: [Option<Pending>; 3],
+    /// The next ticket, and how the last request of each kind ended.
+    tickets: u64,
+    done: [Option<Done>; 3],
+    /// The worker is in [`Condvar::wait`]: it must be notified.
+    sleeps: bool,
+    ended: bool,
+}
+
+struct Pending {
+    /// Everyone with a ticket up to this waits for this request.
+    ticket: u64,
+    deadline: Deadline,
+}
+
+struct Done {
+    ticket: u64,
+    result: Result<(), Failure>,
+}
+
+/// How a request failed, for every caller that waits for it: an `ExportError` cannot be cloned.
+#[derive(Clone)]
+enum Failure {
+    Timeout,
+    Other(Arc<str>),
+}
+
+impl From<ExportError> for Failure {
+    fn from(error: ExportError) -> Self {
+        if error.is_timeout() { Failure::Timeout } else { Failure::Other(error.to_string().into()) }
+    }
+}
+
+impl From<Failure> for ExportError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Timeout => timed_out(),
+            Failure::Other(message) => ExportError::other(message.to_string()),
+        }
+    }
+}
+
+fn timed_out() -> ExportError {
+    ExportError::timeout("the deadline passed before everything was exported")
+}
+
+impl ThreadDriver {
+    #[allow(clippy::disallowed_methods, reason = "this module owns the threads")]
+    pub(super) fn start(name: &str, task: impl Task) -> Result<Self, ConfigError> {
+        let shared = Arc::new(Shared::default());
+        let workers = shared.clone();
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || workers.work(task)).map_err(|error| {
+            ConfigError::state(name.to_owned(), "the operating system gave no thread for the background work")
+                .with_source(error)
+        })?;
+        Ok(ThreadDriver { thread: thread.thread().id(), shared })
+    }
+}
+
+impl Driver for ThreadDriver {
+    #[inline]
+    fn wake(&self) {
+        if !self.shared.woken.swap(true, Ordering::AcqRel) {
+            self.shared.notify_worker();
+        }
+    }
+
+    fn request(&self, request: Request, deadline: Deadline) -> Result<(), ExportError> {
+        if thread::current().id() == self.thread {
+            return Err(ExportError::other("an exporter cannot wait for its own thread"));
+        }
+        self.shared.request(request, deadline)
+    }
+}
+
+impl Drop for ThreadDriver {
+    /// Whoever forgets to shut down still lets the thread end, without waiting for it.
+    fn drop(&mut self) {
+        if thread::current().id() != self.thread {
+            drop(self.shared.request(Request::Shutdown, Deadline::after(Duration::ZERO)));
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn notify_worker(&self) {
+        if self.lock().sleeps {
+            self.to_worker.notify_one();
+        }
+    }
+
+    fn request(&self, request: Request, deadline: Deadline) -> Result<(), ExportError> {
+        let mut state = self.lock();
+        if state.ended {
+            return if request == Request::Shutdown { Ok(()) } else { Err(ExportError::shutdown()) };
+        }
+        state.tickets += 1;
+        let ticket = state.tickets;
+        let slot = request as usize;
+        let deadline_of_all = match &state.pending[slot] {
+            Some(earlier) => later(earlier.deadline, deadline),
+            None => deadline,
+        };
+        state.pending[slot] = Some(Pending { ticket, deadline: deadline_of_all });
+        self.to_worker.notify_one();
+        loop {
+            match &state.done[slot] {
+                Some(done) if done.ticket >= ticket => return done.result.clone().map_err(ExportError::from),
+                _ if state.ended => return Err(ExportError::shutdown()),
+                _ => {}
+            }
+            state = match deadline.remaining() {
+                None => self.to_callers.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(left) if left.is_zero() => return Err(timed_out()),
+                Some(left) => {
+                    self.to_callers.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+
+    /// The life of the thread.
+    fn work(&self, mut task: impl Task) {
+        let (pending, result) = self.serve(&mut task);
+        // Here, not in a caller: what an exporter owns may only be dropped on this thread.
+        guarded(|| drop(task));
+        self.answer(Request::Shutdown, pending, result);
+    }
+
+    /// Runs the task until it is shut down; returns who asked for that and how it ended.
+    fn serve(&self, task: &mut impl Task) -> (Pending, Option<Result<(), ExportError>>) {
+        let mut timer = Deadline::after(guarded(|| task.run(Wake::Timer)).unwrap_or(AFTER_PANIC));
+        loop {
+            match self.next(timer) {
+                Step::Run(why) => timer = Deadline::after(guarded(|| task.run(why)).unwrap_or(AFTER_PANIC)),
+                Step::Serve(Request::Run, pending) => {
+                    let result = guarded(|| task.run(Wake::Full)).map(|_| Ok(()));
+                    self.answer(Request::Run, pending, result);
+                }
+                Step::Serve(Request::Flush, pending) => {
+                    let result = guarded(|| task.flush(pending.deadline));
+                    self.answer(Request::Flush, pending, result);
+                }
+                Step::Serve(Request::Shutdown, pending) => {
+                    let result = guarded(|| task.shutdown(pending.deadline));
+                    return (pending, result);
+                }
+            }
+        }
+    }
+
+    /// Tells everyone who waits for a request how it ended; no result means that it panicked.
+    fn answer(&self, request: Request, pending: Pending, result: Option<Result<(), ExportError>>) {
+        let result = result.unwrap_or_else(|| Err(ExportError::other("the background work panicked")));
+        let mut state = self.lock();
+        state.done[request as usize] = Some(Done { ticket: pending.ticket, result: result.map_err(Failure::from) });
+        state.ended |= request == Request::Shutdown;
+        self.to_callers.notify_all();
+    }
+
+    /// Waits for the next thing to do.
+    fn next(&self, timer: Deadline) -> Step {
+        let mut state = self.lock();
+        loop {
+            for request in [Request::Shutdown, Request::Flush, Request::Run] {
+                if let Some(pending) = state.pending[request as usize].take() {
+                    return Step::Serve(request, pending);
+                }
+            }
+            if self.woken.swap(false, Ordering::AcqRel) {
+                return Step::Run(Wake::Full);
+            }
+            state.sleeps = true;
+            state = match timer.remaining() {
+                None => self.to_worker.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(left) if left.is_zero() => {
+                    state.sleeps = false;
+                    return Step::Run(Wake::Timer);
+                }
+                Some(left) => self.to_worker.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+            };
+            state.sleeps = false;
+        }
+    }
+}
+
+enum Step {
+    Run(Wake),
+    Serve(Request, Pending),
+}
+
+/// The later of two deadlines: a request serves everyone who waits for it.
+fn later(a: Deadline, b: Deadline) -> Deadline {
+    if a.min(b) == a { b } else { a }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    /// Records what it is asked, and does what the test tells it to.
+    struct Probe {
+        calls: Sender<String>,
+        on_flush: Box<dyn FnMut(Deadline) -> Result<(), ExportError> + Send>,
+    }
+
+    impl Task for Probe {
+        fn run(&mut self, why: Wake) -> Duration {
+            drop(self.calls.send(format!("{why:?}")));
+            Duration::from_secs(3600)
+        }
+
+        fn flush(&mut self, deadline: Deadline) -> Result<(), ExportError> {
+            drop(self.calls.send("flush".to_owned()));
+            (self.on_flush)(deadline)
+        }
+
+        fn shutdown(&mut self, _: Deadline) -> Result<(), ExportError> {
+            drop(self.calls.send("shutdown".to_owned()));
+            Ok(())
+        }
+    }
+
+    fn start(
+        on_flush: impl FnMut(Deadline) -> Result<(), ExportError> + Send + 'static,
+    ) -> (ThreadDriver, Receiver<String>) {
+        let (calls, log) = channel();
+        let driver = ThreadDriver::start("probe", Probe { calls, on_flush: Box::new(on_flush) }).unwrap();
+        assert_eq!(log.recv().unwrap(), "Timer");
+        (driver, log)
+    }
+
+    const SOON: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn a_wake_runs_the_task() {
+        let (driver, log) = start(|_| Ok(()));
+        driver.wake();
+        assert_eq!(log.recv().unwrap(), "Full");
+    }
+
+    #[test]
+    fn a_flush_waits_for_its_result() {
+        let (driver, _log) = start(|_| Err(ExportError::rejected("no")));
+        let error = driver.request(Request::Flush, Deadline::after(SOON)).unwrap_err();
+        assert_eq!(error.to_string(), "no");
+    }
+
+    #[test]
+    fn a_flush_returns_at_its_deadline_though_the_task_hangs() {
+        let (release, held) = channel::<()>();
+        let (driver, _log) = start(move |_| {
+            drop(held.recv());
+            Ok(())
+        });
+        let error = driver.request(Request::Flush, Deadline::after(Duration::from_millis(10))).unwrap_err();
+        assert!(error.is_timeout());
+        drop(release);
+        driver.request(Request::Flush, Deadline::after(SOON)).unwrap();
+    }
+
+    #[test]
+    fn a_panic_is_reported_and_the_thread_goes_on() {
+        let mut first = true;
+        let (driver, _log) = start(move |_| if std::mem::take(&mut first) { panic!("on purpose") } else { Ok(()) });
+        let error = driver.request(Request::Flush, Deadline::after(SOON)).unwrap_err();
+        assert_eq!(error.to_string(), "the background work panicked");
+        driver.request(Request::Flush, Deadline::after(SOON)).unwrap();
+    }
+
+    #[test]
+    fn after_shutdown_a_second_one_is_fine_and_a_flush_is_an_error() {
+        let (driver, log) = start(|_| Ok(()));
+        driver.request(Request::Shutdown, Deadline::after(SOON)).unwrap();
+        driver.request(Request::Shutdown, Deadline::after(SOON)).unwrap();
+        assert!(driver.request(Request::Flush, Deadline::after(SOON)).unwrap_err().is_shutdown());
+        driver.wake();
+        assert_eq!(log.iter().collect::<Vec<_>>(), ["shutdown"]);
+    }
+
+    #[test]
+    fn dropping_the_driver_ends_the_thread() {
+        let (driver, log) = start(|_| Ok(()));
+        drop(driver);
+        assert_eq!(log.iter().collect::<Vec<_>>(), ["shutdown"]);
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "a test of several threads")]
+    fn many_threads_may_flush_at_once() {
+        let (driver, _log) = start(|_| Ok(()));
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| driver.request(Request::Flush, Deadline::after(SOON)).unwrap());
+            }
+        });
+    }
+}

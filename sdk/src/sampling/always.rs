@@ -1,0 +1,117 @@
+//! The samplers without a question: on, off, and "record at least".
+
+use std::borrow::Cow;
+
+use super::{Decision, Sampler, SamplingRequest, SamplingResult};
+
+/// Samples every span.
+///
+/// spec: trace/sdk.md#alwayson
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AlwaysOn;
+
+impl Sampler for AlwaysOn {
+    fn sample(&self, _: &SamplingRequest<'_>) -> SamplingResult {
+        SamplingResult::new(Decision::RecordAndSample)
+    }
+
+    fn description(&self) -> Cow<'static, str> {
+        Cow::Borrowed("AlwaysOnSampler")
+    }
+}
+
+/// Drops every span.
+///
+/// spec: trace/sdk.md#alwaysoff
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AlwaysOff;
+
+impl Sampler for AlwaysOff {
+    fn sample(&self, _: &SamplingRequest<'_>) -> SamplingResult {
+        SamplingResult::new(Decision::Drop)
+    }
+
+    fn description(&self) -> Cow<'static, str> {
+        Cow::Borrowed("AlwaysOffSampler")
+    }
+
+    fn drops_below_unsampled_parents(&self) -> bool {
+        true
+    }
+}
+
+/// Records every span for the processors, and exports those that another sampler samples.
+///
+/// spec: trace/sdk.md#alwaysrecord
+#[derive(Debug)]
+pub struct AlwaysRecord(Box<dyn Sampler>);
+
+impl AlwaysRecord {
+    /// Turns what `sampler` drops into spans that are recorded and not exported.
+    pub fn new(sampler: impl Sampler) -> Self {
+        AlwaysRecord(Box::new(sampler))
+    }
+}
+
+impl Sampler for AlwaysRecord {
+    fn sample(&self, request: &SamplingRequest<'_>) -> SamplingResult {
+        let mut result = self.0.sample(request);
+        if result.decision == Decision::Drop {
+            result.decision = Decision::RecordOnly;
+        }
+        result
+    }
+
+    fn description(&self) -> Cow<'static, str> {
+        Cow::Owned(format!("AlwaysRecord{{{}}}", self.0.description()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use opentelemetry::trace::{SpanKind, TraceId};
+    use opentelemetry::{Context, KeyValue};
+
+    /// The decision, the attributes and the description of a sampler for any root span.
+    fn check(sampler: impl Sampler, expected: &str) {
+        let parent = Context::new();
+        let result = sampler.sample(&SamplingRequest::new(&parent, TraceId::from(1), "span", &SpanKind::Server));
+        let attributes: Vec<_> = result.attributes.iter().map(|a| format!(" {}={}", a.key, a.value)).collect();
+        let text = format!("{} {:?}{}", sampler.description(), result.decision, attributes.concat());
+        assert_eq!(text, expected);
+        assert!(result.trace_state.is_none(), "the parent's trace state is kept");
+    }
+
+    #[derive(Debug)]
+    struct Labelled(Decision);
+
+    impl Sampler for Labelled {
+        fn sample(&self, _: &SamplingRequest<'_>) -> SamplingResult {
+            SamplingResult::new(self.0).with_attributes(vec![KeyValue::new("rule", 7)])
+        }
+
+        fn description(&self) -> Cow<'static, str> {
+            Cow::Borrowed("Labelled")
+        }
+    }
+
+    #[test]
+    fn decisions() {
+        check(AlwaysOn, "AlwaysOnSampler RecordAndSample");
+        check(AlwaysOff, "AlwaysOffSampler Drop");
+        check(AlwaysRecord::new(AlwaysOn), "AlwaysRecord{AlwaysOnSampler} RecordAndSample");
+        check(AlwaysRecord::new(AlwaysOff), "AlwaysRecord{AlwaysOffSampler} RecordOnly");
+        check(AlwaysRecord::new(Labelled(Decision::Drop)), "AlwaysRecord{Labelled} RecordOnly rule=7");
+        check(AlwaysRecord::new(Labelled(Decision::RecordOnly)), "AlwaysRecord{Labelled} RecordOnly rule=7");
+    }
+
+    #[test]
+    fn only_a_sampler_that_always_drops_may_be_left_out_below_unsampled_parents() {
+        assert!(AlwaysOff.drops_below_unsampled_parents());
+        assert!(!AlwaysOn.drops_below_unsampled_parents());
+        assert!(!AlwaysRecord::new(AlwaysOff).drops_below_unsampled_parents());
+        let boxed: Box<dyn Sampler> = Box::new(AlwaysOff);
+        assert!(boxed.drops_below_unsampled_parents());
+    }
+}

@@ -1,0 +1,98 @@
+//! The sampler that the environment asks for.
+
+use super::{AlwaysOff, AlwaysOn, ParentBased, Sampler, TraceIdRatio};
+use crate::config::Env;
+
+/// The sampler that `OTEL_TRACES_SAMPLER` names, with the ratio of `OTEL_TRACES_SAMPLER_ARG`; by default
+/// `parentbased_always_on`. What cannot be used is reported to `env` and treated as not set.
+///
+/// spec: configuration/sdk-environment-variables.md#general-sdk-configuration
+pub fn from_env(env: &Env) -> Box<dyn Sampler> {
+    match env.one_of("OTEL_TRACES_SAMPLER", NAMES).unwrap_or(Kind::ParentBasedAlwaysOn) {
+        Kind::AlwaysOn => Box::new(AlwaysOn),
+        Kind::AlwaysOff => Box::new(AlwaysOff),
+        Kind::Ratio => Box::new(ratio(env)),
+        Kind::ParentBasedAlwaysOn => Box::new(ParentBased::new(AlwaysOn)),
+        Kind::ParentBasedAlwaysOff => Box::new(ParentBased::new(AlwaysOff)),
+        Kind::ParentBasedRatio => Box::new(ParentBased::new(ratio(env))),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    AlwaysOn,
+    AlwaysOff,
+    Ratio,
+    ParentBasedAlwaysOn,
+    ParentBasedAlwaysOff,
+    ParentBasedRatio,
+}
+
+const NAMES: &[(&str, Kind)] = &[
+    ("always_on", Kind::AlwaysOn),
+    ("always_off", Kind::AlwaysOff),
+    ("traceidratio", Kind::Ratio),
+    ("parentbased_always_on", Kind::ParentBasedAlwaysOn),
+    ("parentbased_always_off", Kind::ParentBasedAlwaysOff),
+    ("parentbased_traceidratio", Kind::ParentBasedRatio),
+];
+
+fn ratio(env: &Env) -> TraceIdRatio {
+    TraceIdRatio::new(env.number("OTEL_TRACES_SAMPLER_ARG", 0.0..=1.0).unwrap_or(1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The root part of the description (or all of it), and the warnings.
+    fn check(sampler: &str, argument: &str, expected: &str) {
+        let env = Env::from_pairs([("OTEL_TRACES_SAMPLER", sampler), ("OTEL_TRACES_SAMPLER_ARG", argument)]);
+        let description = from_env(&env).description().into_owned();
+        let short = description.split(",remoteParentSampled:AlwaysOnSampler").next().unwrap_or_default().to_owned();
+        let warnings = env.take_warnings().iter().map(ToString::to_string).collect();
+        assert_eq!([vec![short], warnings].concat().join("; "), expected, "{sampler:?} {argument:?}");
+    }
+
+    #[test]
+    fn names() {
+        check("", "", "ParentBased{root:AlwaysOnSampler");
+        check("always_on", "", "AlwaysOnSampler");
+        check(" ALWAYS_OFF ", "", "AlwaysOffSampler");
+        check("traceidratio", "0.25", "TraceIdRatioBased{0.250000}");
+        check("parentbased_always_on", "", "ParentBased{root:AlwaysOnSampler");
+        check("parentbased_always_off", "", "ParentBased{root:AlwaysOffSampler");
+        check("parentbased_traceidratio", "1e-4", "ParentBased{root:TraceIdRatioBased{0.000100}");
+    }
+
+    #[test]
+    fn an_unknown_sampler_is_reported_and_the_default_is_taken() {
+        let accepted = "always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off, \
+                        parentbased_traceidratio";
+        for unknown in ["jaeger_remote", "xray", "parent_based", "0.5"] {
+            let expected = format!(
+                "ParentBased{{root:AlwaysOnSampler; OTEL_TRACES_SAMPLER={unknown:?} cannot be used: expected one of \
+                 {accepted}"
+            );
+            check(unknown, "0.5", &expected);
+        }
+    }
+
+    #[test]
+    fn an_argument_that_is_no_ratio_is_reported_and_everything_is_sampled() {
+        check("traceidratio", "", "TraceIdRatioBased{1.000000}");
+        for invalid in ["2", "-0.5", "half", "NaN", "inf"] {
+            let expected = format!(
+                "TraceIdRatioBased{{1.000000}}; OTEL_TRACES_SAMPLER_ARG={invalid:?} cannot be used: expected a number \
+                 from 0 to 1"
+            );
+            check("traceidratio", invalid, &expected);
+        }
+    }
+
+    #[test]
+    fn the_argument_is_read_only_when_the_sampler_takes_one() {
+        check("", "nonsense", "ParentBased{root:AlwaysOnSampler");
+        check("always_off", "nonsense", "AlwaysOffSampler");
+    }
+}

@@ -1,0 +1,170 @@
+//! Following the parent's decision.
+
+use std::borrow::Cow;
+
+use super::{AlwaysOff, AlwaysOn, Sampler, SamplingRequest, SamplingResult};
+
+/// Decides as the parent was decided, and asks another sampler for root spans: a trace is recorded whole or not at all.
+///
+/// Each of the five cases can be given a sampler of its own:
+///
+/// ```
+/// use telemark_sdk::sampling::{AlwaysOff, ParentBased, TraceIdRatio};
+///
+/// let sampler = ParentBased::new(TraceIdRatio::new(0.1))
+///     // Callers cannot make us record.
+///     .with_remote_parent_sampled(AlwaysOff);
+/// ```
+///
+/// spec: trace/sdk.md#parentbased
+#[derive(Debug)]
+pub struct ParentBased {
+    root: Box<dyn Sampler>,
+    remote_parent_sampled: Box<dyn Sampler>,
+    remote_parent_not_sampled: Box<dyn Sampler>,
+    local_parent_sampled: Box<dyn Sampler>,
+    local_parent_not_sampled: Box<dyn Sampler>,
+}
+
+impl ParentBased {
+    /// Asks `root` for spans without a parent; the others do as their parent does.
+    pub fn new(root: impl Sampler) -> Self {
+        ParentBased {
+            root: Box::new(root),
+            remote_parent_sampled: Box::new(AlwaysOn),
+            remote_parent_not_sampled: Box::new(AlwaysOff),
+            local_parent_sampled: Box::new(AlwaysOn),
+            local_parent_not_sampled: Box::new(AlwaysOff),
+        }
+    }
+
+    /// Asks `sampler` when the parent is in another process and sampled, instead of [`AlwaysOn`].
+    pub fn with_remote_parent_sampled(mut self, sampler: impl Sampler) -> Self {
+        self.remote_parent_sampled = Box::new(sampler);
+        self
+    }
+
+    /// Asks `sampler` when the parent is in another process and not sampled, instead of [`AlwaysOff`].
+    pub fn with_remote_parent_not_sampled(mut self, sampler: impl Sampler) -> Self {
+        self.remote_parent_not_sampled = Box::new(sampler);
+        self
+    }
+
+    /// Asks `sampler` when the parent is in this process and sampled, instead of [`AlwaysOn`].
+    pub fn with_local_parent_sampled(mut self, sampler: impl Sampler) -> Self {
+        self.local_parent_sampled = Box::new(sampler);
+        self
+    }
+
+    /// Asks `sampler` when the parent is in this process and not sampled, instead of [`AlwaysOff`].
+    pub fn with_local_parent_not_sampled(mut self, sampler: impl Sampler) -> Self {
+        self.local_parent_not_sampled = Box::new(sampler);
+        self
+    }
+}
+
+impl Default for ParentBased {
+    /// The default sampler of the specification: everything that no caller decided against.
+    fn default() -> Self {
+        ParentBased::new(AlwaysOn)
+    }
+}
+
+impl Sampler for ParentBased {
+    fn sample(&self, request: &SamplingRequest<'_>) -> SamplingResult {
+        let sampler = match request.parent_span() {
+            None => &self.root,
+            Some(parent) => match (parent.is_remote(), parent.is_sampled()) {
+                (true, true) => &self.remote_parent_sampled,
+                (true, false) => &self.remote_parent_not_sampled,
+                (false, true) => &self.local_parent_sampled,
+                (false, false) => &self.local_parent_not_sampled,
+            },
+        };
+        sampler.sample(request)
+    }
+
+    fn description(&self) -> Cow<'static, str> {
+        Cow::Owned(format!(
+            "ParentBased{{root:{},remoteParentSampled:{},remoteParentNotSampled:{},localParentSampled:{},\
+             localParentNotSampled:{}}}",
+            self.root.description(),
+            self.remote_parent_sampled.description(),
+            self.remote_parent_not_sampled.description(),
+            self.local_parent_sampled.description(),
+            self.local_parent_not_sampled.description(),
+        ))
+    }
+
+    fn drops_below_unsampled_parents(&self) -> bool {
+        // Only this branch ever sees such a parent.
+        self.local_parent_not_sampled.drops_below_unsampled_parents()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sampling::{AlwaysRecord, Decision, TraceIdRatio};
+    use opentelemetry::Context;
+    use opentelemetry::trace::{SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceId, TraceState};
+
+    fn context(parent: &str) -> Context {
+        let (is_remote, flags) = match parent {
+            "none" => return Context::new(),
+            "invalid" => return Context::new().with_remote_span_context(SpanContext::NONE),
+            "remote sampled" => (true, TraceFlags::SAMPLED),
+            "remote" => (true, TraceFlags::default()),
+            "local sampled" => (false, TraceFlags::SAMPLED),
+            "local" => (false, TraceFlags::default()),
+            other => panic!("{other}"),
+        };
+        let span = SpanContext::new(TraceId::from(1), SpanId::from(2), flags, is_remote, TraceState::NONE);
+        Context::new().with_remote_span_context(span)
+    }
+
+    /// Which parents let a span be sampled.
+    fn check(sampler: &impl Sampler, expected: &str) {
+        let parents = ["none", "invalid", "remote sampled", "remote", "local sampled", "local"];
+        let sampled = parents.into_iter().filter(|parent| {
+            let context = context(parent);
+            let request = SamplingRequest::new(&context, TraceId::from(1), "span", &SpanKind::Internal);
+            sampler.sample(&request).decision == Decision::RecordAndSample
+        });
+        assert_eq!(sampled.collect::<Vec<_>>().join(", "), expected, "{sampler:?}");
+    }
+
+    #[test]
+    fn five_branches() {
+        check(&ParentBased::default(), "none, invalid, remote sampled, local sampled");
+        check(&ParentBased::new(AlwaysOff), "remote sampled, local sampled");
+        let off = || ParentBased::new(AlwaysOff);
+        check(&off().with_remote_parent_sampled(AlwaysOff), "local sampled");
+        check(&off().with_local_parent_sampled(AlwaysOff), "remote sampled");
+        check(&off().with_remote_parent_not_sampled(AlwaysOn), "remote sampled, remote, local sampled");
+        check(&off().with_local_parent_not_sampled(AlwaysOn), "remote sampled, local sampled, local");
+    }
+
+    #[test]
+    fn the_description_names_every_branch() {
+        assert_eq!(
+            ParentBased::new(TraceIdRatio::new(0.0001)).description(),
+            "ParentBased{root:TraceIdRatioBased{0.000100},remoteParentSampled:AlwaysOnSampler,\
+             remoteParentNotSampled:AlwaysOffSampler,localParentSampled:AlwaysOnSampler,\
+             localParentNotSampled:AlwaysOffSampler}"
+        );
+    }
+
+    #[test]
+    fn whether_it_may_be_left_out_depends_on_the_branch_of_unsampled_local_parents_alone() {
+        let check = |sampler: ParentBased, expected| {
+            assert_eq!(sampler.drops_below_unsampled_parents(), expected, "{sampler:?}");
+        };
+        check(ParentBased::default(), true);
+        check(ParentBased::default().with_remote_parent_not_sampled(AlwaysOn), true);
+        check(ParentBased::default().with_local_parent_not_sampled(TraceIdRatio::new(0.0)), true);
+        check(ParentBased::default().with_local_parent_not_sampled(ParentBased::default()), true);
+        check(ParentBased::new(AlwaysOff).with_local_parent_not_sampled(TraceIdRatio::new(0.5)), false);
+        check(ParentBased::default().with_local_parent_not_sampled(AlwaysRecord::new(AlwaysOff)), false);
+    }
+}

@@ -1,0 +1,212 @@
+//! The tracer provider: resource, sampler, ids, limits and processors, shared by its tracers and their spans.
+
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use opentelemetry::InstrumentationScope;
+use opentelemetry::trace::TracerProvider;
+
+use super::{Scope, SdkTracer, SpanProcessor};
+use crate::diag::SignalHealth;
+use crate::error::ExportError;
+use crate::id::{IdGenerator, RandomIds};
+use crate::limits::SpanLimits;
+use crate::resource::Resource;
+use crate::sampling::Sampler;
+use crate::time::{Clock, Deadline};
+
+/// Makes tracers. Cheap to clone; the clones are one provider.
+///
+/// spec: trace/sdk.md#tracer-provider
+#[derive(Clone, Debug)]
+pub struct SdkTracerProvider(ProviderRef);
+
+impl SdkTracerProvider {
+    /// A provider to be configured.
+    pub fn builder() -> TracerProviderBuilder {
+        TracerProviderBuilder::default()
+    }
+
+    /// A tracer whose spans have this scope.
+    pub fn tracer_in(&self, scope: Scope) -> SdkTracer {
+        SdkTracer { provider: self.0.clone(), scope }
+    }
+
+    /// What produces the telemetry.
+    pub fn resource(&self) -> &Resource {
+        &self.0.resource
+    }
+
+    /// Exports everything that has ended.
+    ///
+    /// # Errors
+    /// The first error of a processor; the others are flushed all the same.
+    pub fn force_flush(&self, deadline: Deadline) -> Result<(), ExportError> {
+        self.0.each_processor(|processor| processor.flush(deadline))
+    }
+
+    /// Exports everything that has ended, and stops: later spans are not recorded. A second call does nothing.
+    ///
+    /// # Errors
+    /// The first error of a processor; the others are shut down all the same.
+    pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
+        if self.0.off.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.0.each_processor(|processor| processor.shutdown(deadline))
+    }
+
+    /// What became of the spans, for each processor that exports.
+    pub fn health(&self) -> Vec<SignalHealth> {
+        self.0.processors.iter().filter_map(|processor| processor.health()).collect()
+    }
+
+    /// This provider for the rest of the program's life: its spans then count no references. Leaks a few hundred bytes,
+    /// once for every provider that is installed.
+    pub(crate) fn into_static(self) -> Self {
+        SdkTracerProvider(match self.0 {
+            ProviderRef::Shared(inner) => ProviderRef::Static(Box::leak(Box::new(inner))),
+            made @ ProviderRef::Static(_) => made,
+        })
+    }
+}
+
+impl TracerProvider for SdkTracerProvider {
+    type Tracer = SdkTracer;
+
+    fn tracer_with_scope(&self, scope: InstrumentationScope) -> SdkTracer {
+        self.tracer_in(scope.into())
+    }
+}
+
+/// Configures a [`SdkTracerProvider`].
+#[derive(Debug)]
+pub struct TracerProviderBuilder {
+    resource: Resource,
+    sampler: Option<Box<dyn Sampler>>,
+    ids: Box<dyn IdGenerator>,
+    clock: Clock,
+    limits: SpanLimits,
+    processors: Vec<Box<dyn SpanProcessor>>,
+}
+
+impl Default for TracerProviderBuilder {
+    fn default() -> Self {
+        TracerProviderBuilder {
+            resource: Resource::empty(),
+            sampler: None,
+            ids: Box::new(RandomIds),
+            clock: Clock::system(),
+            limits: SpanLimits::DEFAULT,
+            processors: Vec::new(),
+        }
+    }
+}
+
+impl TracerProviderBuilder {
+    /// What produces the telemetry; by default nothing is said.
+    pub fn with_resource(mut self, resource: Resource) -> Self {
+        self.resource = resource;
+        self
+    }
+
+    /// Which spans are recorded; by default all whose parent is.
+    pub fn with_sampler(mut self, sampler: impl Sampler) -> Self {
+        self.sampler = Some(Box::new(sampler));
+        self
+    }
+
+    /// Where ids come from; by default they are random.
+    pub fn with_id_generator(mut self, ids: impl IdGenerator) -> Self {
+        self.ids = Box::new(ids);
+        self
+    }
+
+    /// Where the time comes from; by default from the system.
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// How much a span may hold.
+    pub fn with_limits(mut self, limits: SpanLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Adds a processor. Without any, nothing is recorded.
+    pub fn with_processor(mut self, processor: impl SpanProcessor) -> Self {
+        self.processors.push(Box::new(processor));
+        self
+    }
+
+    /// The provider.
+    pub fn build(self) -> SdkTracerProvider {
+        let sampler = self.sampler.unwrap_or_else(|| Box::new(crate::sampling::ParentBased::default()));
+        let inner = ProviderInner {
+            drops_below_unsampled: sampler.drops_below_unsampled_parents(),
+            ids_are_random: self.ids.is_random(),
+            // spec: trace/sdk.md#enabled — without processors nothing is recorded.
+            off: AtomicBool::new(self.processors.is_empty()),
+            resource: self.resource,
+            sampler,
+            ids: self.ids,
+            clock: self.clock,
+            limits: self.limits,
+            processors: self.processors.into_boxed_slice(),
+        };
+        SdkTracerProvider(ProviderRef::Shared(Arc::new(inner)))
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct ProviderInner {
+    pub(super) resource: Resource,
+    pub(super) sampler: Box<dyn Sampler>,
+    pub(super) drops_below_unsampled: bool,
+    pub(super) ids: Box<dyn IdGenerator>,
+    pub(super) ids_are_random: bool,
+    pub(super) clock: Clock,
+    pub(super) limits: SpanLimits,
+    pub(super) processors: Box<[Box<dyn SpanProcessor>]>,
+    /// Shut down, or without a processor: spans are not recorded.
+    off: AtomicBool,
+}
+
+impl ProviderInner {
+    #[inline]
+    pub(super) fn is_off(&self) -> bool {
+        self.off.load(Ordering::Relaxed)
+    }
+
+    fn each_processor(
+        &self,
+        call: impl Fn(&dyn SpanProcessor) -> Result<(), ExportError>,
+    ) -> Result<(), ExportError> {
+        self.processors.iter().fold(Ok(()), |result, processor| {
+            let called = catch_unwind(AssertUnwindSafe(|| call(&**processor)));
+            result.and(called.unwrap_or_else(|_| Err(ExportError::other("a span processor panicked"))))
+        })
+    }
+}
+
+/// A provider, shared by counting references, or for ever once it is installed.
+#[derive(Clone, Debug)]
+pub(super) enum ProviderRef {
+    Shared(Arc<ProviderInner>),
+    Static(&'static Arc<ProviderInner>),
+}
+
+impl Deref for ProviderRef {
+    type Target = ProviderInner;
+
+    #[inline]
+    fn deref(&self) -> &ProviderInner {
+        match self {
+            ProviderRef::Shared(inner) => inner,
+            ProviderRef::Static(inner) => inner,
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The span: what has been recorded so far, and the rules for changing it.
+
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::SystemTime;
+
+use opentelemetry::KeyValue;
+use opentelemetry::trace::{Link, Span, SpanContext, Status};
+
+use super::provider::ProviderRef;
+use super::{SpanData, SpanEvent};
+use crate::attributes;
+use crate::time::Timestamp;
+
+/// A span of a [`SdkTracer`](super::SdkTracer). It ends when it is dropped, if not before.
+///
+/// spec: trace/sdk.md#span
+#[derive(Debug)]
+pub struct SdkSpan(State);
+
+#[derive(Debug)]
+enum State {
+    Recording(SpanData, ProviderRef),
+    /// Dropped by the sampler, or ended.
+    NotRecording(SpanContext),
+}
+
+impl SdkSpan {
+    #[inline]
+    pub(super) fn recording(data: SpanData, provider: ProviderRef) -> Self {
+        SdkSpan(State::Recording(data, provider))
+    }
+
+    pub(super) fn not_recording(context: SpanContext) -> Self {
+        SdkSpan(State::NotRecording(context))
+    }
+
+    /// What has been recorded so far; `None` when the span does not record or has ended.
+    pub fn data(&self) -> Option<&SpanData> {
+        match &self.0 {
+            State::Recording(data, _) => Some(data),
+            State::NotRecording(_) => None,
+        }
+    }
+
+    pub(super) fn push_event(&mut self, mut event: SpanEvent) {
+        if let State::Recording(data, provider) = &mut self.0 {
+            let limits = &provider.limits;
+            if data.events.len() < limits.events {
+                attributes::normalize(&mut event.attributes, &mut event.dropped_attributes, limits.event_attributes());
+            }
+            data.events.push(event, limits.events);
+        }
+    }
+
+    pub(super) fn push_link(&mut self, mut link: Link) {
+        // spec: trace/api.md#link — a link without a valid context counts only for what it says besides.
+        let says_nothing = link.attributes.is_empty() && link.span_context.trace_state().header().is_empty();
+        if !link.span_context.is_valid() && says_nothing {
+            return;
+        }
+        if let State::Recording(data, provider) = &mut self.0 {
+            let limits = &provider.limits;
+            let limit = limits.link_attributes();
+            attributes::normalize(&mut link.attributes, &mut link.dropped_attributes_count, limit);
+            data.links.push(link, limits.links);
+        }
+    }
+
+    /// Ends the span; later calls do nothing. `end` is asked only if the span records.
+    #[inline]
+    fn finish(&mut self, end: Option<Timestamp>) {
+        let State::Recording(data, _) = &self.0 else { return };
+        let ended = State::NotRecording(data.context.clone());
+        let State::Recording(mut data, provider) = std::mem::replace(&mut self.0, ended) else { return };
+        // The API may have read its own clock for the end: never before the start.
+        data.end = end.unwrap_or_else(|| provider.clock.now()).max(data.start);
+        let Some((last, others)) = provider.processors.split_last() else { return };
+        let delivered = catch_unwind(AssertUnwindSafe(|| {
+            provider.processors.iter().for_each(|processor| processor.on_ending(&mut data));
+            others.iter().for_each(|processor| processor.on_end(data.clone()));
+            last.on_end(data);
+        }));
+        if delivered.is_err() {
+            crate::__warn!("processor.panic", "a span processor panicked when a span ended");
+        }
+    }
+}
+
+impl Span for SdkSpan {
+    fn add_event_with_timestamp<T>(&mut self, name: T, timestamp: SystemTime, attributes: Vec<KeyValue>)
+    where
+        T: Into<Cow<'static, str>>,
+    {
+        if self.is_recording() {
+            self.push_event(SpanEvent::new(name, timestamp.into(), attributes));
+        }
+    }
+
+    #[inline]
+    fn span_context(&self) -> &SpanContext {
+        match &self.0 {
+            State::Recording(data, _) => &data.context,
+            State::NotRecording(context) => context,
+        }
+    }
+
+    #[inline]
+    fn is_recording(&self) -> bool {
+        matches!(self.0, State::Recording(..))
+    }
+
+    fn set_attribute(&mut self, attribute: KeyValue) {
+        if let State::Recording(data, provider) = &mut self.0 {
+            let limits = provider.limits.attributes;
+            attributes::set(&mut data.own_attributes, &mut data.dropped_attributes, attribute, limits);
+        }
+    }
+
+    /// spec: trace/api.md#set-status — `Ok` is final, and nothing takes a status back.
+    fn set_status(&mut self, status: Status) {
+        if let State::Recording(data, _) = &mut self.0 {
+            if data.status != Status::Ok && status != Status::Unset {
+                data.status = status;
+            }
+        }
+    }
+
+    fn update_name<T>(&mut self, new_name: T)
+    where
+        T: Into<Cow<'static, str>>,
+    {
+        if let State::Recording(data, _) = &mut self.0 {
+            data.name = new_name.into();
+        }
+    }
+
+    fn add_link(&mut self, span_context: SpanContext, attributes: Vec<KeyValue>) {
+        self.push_link(Link::new(span_context, attributes, 0));
+    }
+
+    fn end(&mut self) {
+        self.finish(None);
+    }
+
+    fn end_with_timestamp(&mut self, timestamp: SystemTime) {
+        self.finish(Some(timestamp.into()));
+    }
+}
+
+impl Drop for SdkSpan {
+    #[inline]
+    fn drop(&mut self) {
+        self.finish(None);
+    }
+}
