@@ -80,8 +80,11 @@ impl Program {
 
     fn cargo(&self, arguments: &[&str]) -> Result<Output, Failure> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let output =
-            Command::new(cargo).args(arguments).current_dir(&self.folder).env("CARGO_TARGET_DIR", &self.target).output()?;
+        let output = Command::new(cargo)
+            .args(arguments)
+            .current_dir(&self.folder)
+            .env("CARGO_TARGET_DIR", &self.target)
+            .output()?;
         if output.status.success() {
             return Ok(output);
         }
