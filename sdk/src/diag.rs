@@ -70,7 +70,9 @@ pub fn log(level: Level, topic: &'static str, message: fmt::Arguments<'_>) {
     match SINK.get() {
         Some(sink) => sink(level, &text),
         // Not `eprintln!`, which panics when standard error is closed.
-        None => drop(writeln!(std::io::stderr(), "telemark {level}: {text}")),
+        None => {
+            let _ = writeln!(std::io::stderr(), "telemark {level}: {text}");
+        }
     }
 }
 

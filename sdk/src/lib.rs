@@ -26,6 +26,7 @@ pub mod runtime;
 pub mod sampling;
 pub mod signal;
 mod sync;
+pub mod testing;
 pub mod time;
 pub mod trace;
 

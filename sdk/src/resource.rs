@@ -172,8 +172,7 @@ fn random_uuid() -> String {
 fn from_variable(env: &Env) -> Resource {
     const NAME: &str = "OTEL_RESOURCE_ATTRIBUTES";
     let Some(value) = env.string(NAME) else { return Resource::empty() };
-    let attributes: Option<Vec<_>> =
-        value.split(',').filter(|pair| !pair.trim().is_empty()).map(parse_pair).collect();
+    let attributes: Option<Vec<_>> = value.split(',').filter(|pair| !pair.trim().is_empty()).map(parse_pair).collect();
     match attributes {
         Some(attributes) => Resource::new(attributes),
         None => {

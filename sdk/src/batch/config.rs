@@ -125,7 +125,9 @@ mod tests {
         check(
             &[("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4096")],
             [2048, 2048, 5000, 30000],
-            &[r#"OTEL_BSP_MAX_EXPORT_BATCH_SIZE="4096" cannot be used: expected at most OTEL_BSP_MAX_QUEUE_SIZE (2048), which is used"#],
+            &[
+                r#"OTEL_BSP_MAX_EXPORT_BATCH_SIZE="4096" cannot be used: expected at most OTEL_BSP_MAX_QUEUE_SIZE (2048), which is used"#,
+            ],
         );
         check(
             &[("OTEL_BSP_MAX_QUEUE_SIZE", "0")],

@@ -270,7 +270,10 @@ mod tests {
         });
         seen.sort_unstable();
         assert_eq!(seen, (0..4 * PER_THREAD).collect::<Vec<_>>());
-        assert_eq!(queue.free.load(Ordering::Relaxed) + queue.shards.iter().map(|s| lock(&s.0).room).sum::<usize>(), 512);
+        assert_eq!(
+            queue.free.load(Ordering::Relaxed) + queue.shards.iter().map(|s| lock(&s.0).room).sum::<usize>(),
+            512
+        );
     }
 }
 

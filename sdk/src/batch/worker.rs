@@ -36,7 +36,8 @@ impl<S: Signal> Task for Worker<S> {
             Wake::Full => self.config.max_batch_size(),
         };
         while self.gather() >= at_least {
-            self.export_batch(Deadline::NEVER);
+            // A failure is counted and reported; there is nobody here to return it to.
+            drop(self.export_batch(Deadline::NEVER));
         }
         self.config.schedule_delay()
     }
@@ -51,7 +52,11 @@ impl<S: Signal> Task for Worker<S> {
         let exported = self.export_all(deadline);
         let abandoned = self.gather() as u64;
         if abandoned > 0 {
-            self.counters.failed(abandoned, S::ITEMS, &ExportError::timeout("shutdown had to end before they were sent"));
+            self.counters.failed(
+                abandoned,
+                S::ITEMS,
+                &ExportError::timeout("shutdown had to end before they were sent"),
+            );
         }
         self.report_drops();
         exported.and(self.guarded(|exporter| exporter.shutdown(deadline)))
@@ -121,7 +126,10 @@ impl<S: Signal> Worker<S> {
         if dropped > self.drops_reported {
             let new = dropped - self.drops_reported;
             let (items, size) = (S::ITEMS, self.config.max_queue_size());
-            crate::__warn!("batch.queue_full", "{new} {items} were dropped because {size} {items} were already waiting");
+            crate::__warn!(
+                "batch.queue_full",
+                "{new} {items} were dropped because {size} {items} were already waiting"
+            );
             self.drops_reported = dropped;
         }
     }

@@ -183,7 +183,11 @@ mod tests {
         check("512", positive, "Some(512)");
         check("0", positive, r#"None; X="0" cannot be used: expected a whole number of at least 1"#);
         check("-1", positive, r#"None; X="-1" cannot be used: expected a whole number of at least 1"#);
-        check("1e3", |env| env.integer("X", 0..=9), r#"None; X="1e3" cannot be used: expected a whole number from 0 to 9"#);
+        check(
+            "1e3",
+            |env| env.integer("X", 0..=9),
+            r#"None; X="1e3" cannot be used: expected a whole number from 0 to 9"#,
+        );
     }
 
     #[test]

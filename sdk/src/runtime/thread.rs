@@ -82,10 +82,11 @@ impl ThreadDriver {
     pub(super) fn start(name: &str, task: impl Task) -> Result<Self, ConfigError> {
         let shared = Arc::new(Shared::default());
         let workers = shared.clone();
-        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || workers.work(task)).map_err(|error| {
-            ConfigError::state(name.to_owned(), "the operating system gave no thread for the background work")
-                .with_source(error)
-        })?;
+        let thread =
+            thread::Builder::new().name(name.to_owned()).spawn(move || workers.work(task)).map_err(|error| {
+                ConfigError::state(name.to_owned(), "the operating system gave no thread for the background work")
+                    .with_source(error)
+            })?;
         Ok(ThreadDriver { thread: thread.thread().id(), shared })
     }
 }
@@ -149,9 +150,7 @@ impl Shared {
             state = match deadline.remaining() {
                 None => self.to_callers.wait(state).unwrap_or_else(PoisonError::into_inner),
                 Some(left) if left.is_zero() => return Err(timed_out()),
-                Some(left) => {
-                    self.to_callers.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
-                }
+                Some(left) => self.to_callers.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
             };
         }
     }
@@ -288,7 +287,7 @@ mod tests {
     fn a_flush_returns_at_its_deadline_though_the_task_hangs() {
         let (release, held) = channel::<()>();
         let (driver, _log) = start(move |_| {
-            drop(held.recv());
+            let _ = held.recv();
             Ok(())
         });
         let error = driver.request(Request::Flush, Deadline::after(Duration::from_millis(10))).unwrap_err();

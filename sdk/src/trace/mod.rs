@@ -3,6 +3,7 @@
 pub mod active;
 mod call_site;
 mod data;
+mod from_env;
 mod processor;
 mod provider;
 mod scope;

@@ -181,10 +181,7 @@ impl ProviderInner {
         self.off.load(Ordering::Relaxed)
     }
 
-    fn each_processor(
-        &self,
-        call: impl Fn(&dyn SpanProcessor) -> Result<(), ExportError>,
-    ) -> Result<(), ExportError> {
+    fn each_processor(&self, call: impl Fn(&dyn SpanProcessor) -> Result<(), ExportError>) -> Result<(), ExportError> {
         self.processors.iter().fold(Ok(()), |result, processor| {
             let called = catch_unwind(AssertUnwindSafe(|| call(&**processor)));
             result.and(called.unwrap_or_else(|_| Err(ExportError::other("a span processor panicked"))))

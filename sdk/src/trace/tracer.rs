@@ -97,8 +97,7 @@ impl SdkTracer {
             SpanId::INVALID => RandomIds.span_id(),
             id => id,
         };
-        let flags =
-            TraceFlags::new(inherited_flags).with_sampled(result.decision == Decision::RecordAndSample);
+        let flags = TraceFlags::new(inherited_flags).with_sampled(result.decision == Decision::RecordAndSample);
         let trace_state = match &mut result.trace_state {
             Some(changed) => changed.clone(),
             None => parent_context.trace_state().clone(),
@@ -191,13 +190,7 @@ impl TracedSpan {
     /// An internal span with `code.*` attributes and no links.
     #[inline]
     pub fn new(name: impl Into<Cow<'static, str>>, call_site: Option<&'static CallSite>) -> Self {
-        TracedSpan {
-            name: name.into(),
-            kind: SpanKind::Internal,
-            call_site,
-            code_attributes: true,
-            links: Vec::new(),
-        }
+        TracedSpan { name: name.into(), kind: SpanKind::Internal, call_site, code_attributes: true, links: Vec::new() }
     }
 }
 

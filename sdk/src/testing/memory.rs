@@ -1,0 +1,101 @@
+//! An exporter that keeps what it is given.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::error::ExportError;
+use crate::export::{Batch, ExportReport, Exporter};
+use crate::resource::Resource;
+use crate::signal::Signal;
+use crate::time::Deadline;
+
+/// Keeps every item of every batch. Clones share what they keep.
+pub struct InMemoryExporter<S: Signal>(Arc<Mutex<Kept<S>>>);
+
+struct Kept<S: Signal> {
+    batches: Vec<usize>,
+    items: Vec<S::Item>,
+    resource: Option<Resource>,
+    shutdowns: usize,
+}
+
+impl<S: Signal> InMemoryExporter<S>
+where
+    S::Item: Clone,
+{
+    /// An exporter that has nothing yet.
+    pub fn new() -> Self {
+        let kept = Kept { batches: Vec::new(), items: Vec::new(), resource: None, shutdowns: 0 };
+        InMemoryExporter(Arc::new(Mutex::new(kept)))
+    }
+
+    /// Everything that was exported, in order.
+    pub fn items(&self) -> Vec<S::Item> {
+        self.kept().items.clone()
+    }
+
+    /// The sizes of the batches.
+    pub fn batches(&self) -> Vec<usize> {
+        self.kept().batches.clone()
+    }
+
+    /// The resource of the last batch.
+    pub fn resource(&self) -> Option<Resource> {
+        self.kept().resource.clone()
+    }
+
+    /// How many times it was shut down.
+    pub fn shutdowns(&self) -> usize {
+        self.kept().shutdowns
+    }
+
+    /// Forgets everything.
+    pub fn clear(&self) {
+        let mut kept = self.kept();
+        kept.batches.clear();
+        kept.items.clear();
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept<S>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S: Signal> Exporter<S> for InMemoryExporter<S>
+where
+    S::Item: Clone,
+{
+    fn export(&mut self, batch: Batch<'_, S>, _: Deadline) -> Result<ExportReport, ExportError> {
+        let mut kept = self.kept();
+        kept.batches.push(batch.items.len());
+        kept.items.extend_from_slice(batch.items);
+        kept.resource = Some(batch.resource.clone());
+        Ok(ExportReport::accepted())
+    }
+
+    fn shutdown(&mut self, _: Deadline) -> Result<(), ExportError> {
+        self.kept().shutdowns += 1;
+        Ok(())
+    }
+}
+
+impl<S: Signal> Default for InMemoryExporter<S>
+where
+    S::Item: Clone,
+{
+    fn default() -> Self {
+        InMemoryExporter::new()
+    }
+}
+
+impl<S: Signal> Clone for InMemoryExporter<S> {
+    fn clone(&self) -> Self {
+        InMemoryExporter(self.0.clone())
+    }
+}
+
+impl<S: Signal> fmt::Debug for InMemoryExporter<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InMemoryExporter").field("signal", &S::NAME).finish()
+    }
+}

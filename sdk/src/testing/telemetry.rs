@@ -1,0 +1,95 @@
+//! A whole telemetry for one test, beside those of other tests.
+
+use std::sync::Arc;
+
+use opentelemetry::trace::TracerProvider;
+use opentelemetry::{Context, ContextGuard};
+
+use super::{InMemoryExporter, ManualClock, SequentialIds, tree};
+use crate::batch::{BatchConfig, BatchProcessor};
+use crate::resource::Resource;
+use crate::runtime::{ManualRuntime, Runtime};
+use crate::signal::Traces;
+use crate::time::Deadline;
+use crate::trace::{SdkTracer, SdkTracerProvider, SpanData, TracerProviderBuilder, active};
+
+/// A provider that keeps its spans in memory, with ids that count and a clock that is moved by hand. Nothing is global:
+/// [`Self::attach`] makes it the one of `#[traced]` functions on this thread.
+#[derive(Clone, Debug)]
+pub struct TestTelemetry {
+    /// The clock of the spans.
+    pub clock: ManualClock,
+    /// Where spans end up after [`Self::spans`] or a flush.
+    pub exporter: InMemoryExporter<Traces>,
+    provider: SdkTracerProvider,
+    runtime: Arc<ManualRuntime>,
+}
+
+impl TestTelemetry {
+    /// A telemetry that records everything.
+    pub fn new() -> Self {
+        TestTelemetry::with(|builder| builder)
+    }
+
+    /// A telemetry whose provider is configured further, with a sampler for example.
+    pub fn with(configure: impl FnOnce(TracerProviderBuilder) -> TracerProviderBuilder) -> Self {
+        let (clock, exporter, runtime) = (ManualClock::new(), InMemoryExporter::new(), ManualRuntime::new());
+        let builder =
+            SdkTracerProvider::builder().with_clock(clock.clock()).with_id_generator(SequentialIds::default());
+        let started = BatchProcessor::start(
+            exporter.clone(),
+            Resource::empty(),
+            BatchConfig::SPANS.with_max_queue_size(1 << 20),
+            &Runtime::Manual(runtime.clone()),
+        );
+        let builder = match started {
+            Ok(processor) => builder.with_processor(processor),
+            // A manual runtime needs no thread, so it always starts.
+            Err(_) => builder,
+        };
+        TestTelemetry { clock, exporter, provider: configure(builder).build(), runtime: Arc::new(runtime) }
+    }
+
+    /// The provider.
+    pub fn provider(&self) -> &SdkTracerProvider {
+        &self.provider
+    }
+
+    /// A tracer whose spans have the scope `name`.
+    pub fn tracer(&self, name: &'static str) -> SdkTracer {
+        self.provider.tracer(name)
+    }
+
+    /// The runtime that the processor works on.
+    pub fn runtime(&self) -> &ManualRuntime {
+        &self.runtime
+    }
+
+    /// Makes this the telemetry of `#[traced]` functions that run in [`Context::current`] until the guard is dropped.
+    pub fn attach(&self) -> ContextGuard {
+        self.context().attach()
+    }
+
+    /// The current context with this telemetry in it, for `#[traced]` functions on other threads.
+    pub fn context(&self) -> Context {
+        active::with_tracer(&Context::current(), self.tracer("telemark"))
+    }
+
+    /// The spans that have ended.
+    pub fn spans(&self) -> Vec<SpanData> {
+        // The in-memory exporter always succeeds.
+        drop(self.provider.force_flush(Deadline::NEVER));
+        self.exporter.items()
+    }
+
+    /// The spans that have ended as text: see [`tree`].
+    pub fn tree(&self) -> String {
+        tree(&self.spans())
+    }
+}
+
+impl Default for TestTelemetry {
+    fn default() -> Self {
+        TestTelemetry::new()
+    }
+}

@@ -1,0 +1,357 @@
+//! The behaviour of providers, tracers and spans through the API, as span trees.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
+
+use opentelemetry::trace::{
+    Event, Link, Span, SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer,
+    TracerProvider,
+};
+use opentelemetry::{Context, InstrumentationScope, KeyValue};
+use telemark_sdk::limits::{AttributeLimits, SpanLimits};
+use telemark_sdk::sampling::{AlwaysOff, AlwaysOn, Decision, ParentBased, Sampler, SamplingRequest, SamplingResult};
+use telemark_sdk::testing::TestTelemetry;
+use telemark_sdk::time::Deadline;
+use telemark_sdk::trace::{SdkSpan, SdkTracerProvider, SpanData, SpanProcessor};
+
+fn remote(trace: u128, span: u64, flags: u8) -> SpanContext {
+    SpanContext::new(TraceId::from(trace), SpanId::from(span), TraceFlags::new(flags), true, TraceState::NONE)
+}
+
+#[test]
+fn a_tree_through_the_current_context() {
+    let telemetry = TestTelemetry::new();
+    let tracer = telemetry.tracer("test");
+    tracer.in_span("root", |cx| {
+        cx.span().set_attribute(KeyValue::new("a", 1));
+        tracer.in_span("child", |_| tracer.in_span("grandchild", |_| {}));
+        let mut sibling = tracer.span_builder("sibling").with_kind(SpanKind::Client).start(&tracer);
+        sibling.set_status(Status::error("broken"));
+        sibling.end();
+    });
+    assert_eq!(telemetry.tree(), "root a=1\n  child\n    grandchild\n  sibling (client) error[broken]\n");
+}
+
+#[test]
+fn everything_a_builder_may_carry() {
+    let telemetry = TestTelemetry::new();
+    let tracer = telemetry.tracer("test");
+    let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
+    let mut span = tracer
+        .span_builder("s")
+        .with_kind(SpanKind::Producer)
+        .with_start_time(start)
+        .with_attributes([KeyValue::new("a", 1), KeyValue::new("b", "x"), KeyValue::new("a", 2)])
+        .with_events(vec![Event::new("e", start, vec![KeyValue::new("k", true)], 0)])
+        .with_links(vec![Link::new(remote(7, 8, 1), vec![KeyValue::new("l", 1.5)], 0)])
+        .start(&tracer);
+    span.update_name("renamed");
+    span.add_event("later", vec![]);
+    span.add_link(remote(9, 10, 0), vec![]);
+    span.end_with_timestamp(start + Duration::from_secs(5));
+    assert_eq!(
+        telemetry.tree(),
+        "renamed (producer) a=2 b=x\n  * e k=true\n  * later\n  \
+         > 00000000000000000000000000000007:0000000000000008 l=1.5\n  \
+         > 00000000000000000000000000000009:000000000000000a\n"
+    );
+    let span = &telemetry.spans()[0];
+    assert_eq!((span.start.as_nanos(), span.duration()), (1_000_000_000_000, Duration::from_secs(5)));
+}
+
+#[test]
+fn the_scope_of_a_span_is_its_tracers() {
+    let telemetry = TestTelemetry::new();
+    let scope = InstrumentationScope::builder("lib").with_version("1.2").with_schema_url("https://s").build();
+    telemetry.provider().tracer_with_scope(scope.clone()).start("s").end();
+    assert_eq!(*telemetry.spans()[0].scope, scope);
+}
+
+#[test]
+fn a_span_ends_once_and_no_longer_records() {
+    let telemetry = TestTelemetry::new();
+    let mut span = telemetry.tracer("test").start("s");
+    assert!(span.is_recording());
+    let context = span.span_context().clone();
+    span.end();
+    assert!(!span.is_recording());
+    assert_eq!(span.span_context(), &context);
+    span.set_attribute(KeyValue::new("late", 1));
+    span.add_event("late", vec![]);
+    span.end();
+    drop(span);
+    assert_eq!(telemetry.tree(), "s\n");
+}
+
+#[test]
+fn dropping_a_span_ends_it() {
+    let telemetry = TestTelemetry::new();
+    let span = telemetry.tracer("test").start("s");
+    telemetry.clock.advance(Duration::from_millis(3));
+    drop(span);
+    assert_eq!(telemetry.spans()[0].duration(), Duration::from_millis(3));
+}
+
+#[test]
+fn an_end_before_the_start_becomes_the_start() {
+    let telemetry = TestTelemetry::new();
+    telemetry.tracer("test").start("s").end_with_timestamp(SystemTime::UNIX_EPOCH);
+    let span = &telemetry.spans()[0];
+    assert_eq!(span.start, span.end);
+}
+
+/// spec: trace/api.md#set-status
+#[test]
+fn ok_is_final_and_nothing_takes_a_status_back() {
+    let check = |given: &[Status], expected: Status| {
+        let telemetry = TestTelemetry::new();
+        let mut span = telemetry.tracer("test").start("s");
+        given.iter().for_each(|status| span.set_status(status.clone()));
+        drop(span);
+        assert_eq!(telemetry.spans()[0].status, expected, "{given:?}");
+    };
+    check(&[], Status::Unset);
+    check(&[Status::error("a"), Status::Unset], Status::error("a"));
+    check(&[Status::error("a"), Status::error("b")], Status::error("b"));
+    check(&[Status::error("a"), Status::Ok], Status::Ok);
+    check(&[Status::Ok, Status::error("a")], Status::Ok);
+}
+
+#[test]
+fn limits_drop_and_count() {
+    let mut limits = SpanLimits::DEFAULT;
+    limits.attributes = AttributeLimits::new(2, Some(3));
+    (limits.events, limits.links) = (1, 1);
+    (limits.attributes_per_event, limits.attributes_per_link) = (1, 0);
+    let telemetry = TestTelemetry::with(|builder| builder.with_limits(limits));
+    let tracer = telemetry.tracer("test");
+    let mut span = tracer.span_builder("s").with_attributes([KeyValue::new("a", "abcdef")]).start(&tracer);
+    span.set_attribute(KeyValue::new("b", 1));
+    span.set_attribute(KeyValue::new("c", 2));
+    span.set_attribute(KeyValue::new("a", "overwritten"));
+    span.add_event("e1", vec![KeyValue::new("x", "12345"), KeyValue::new("y", 1)]);
+    span.add_event("e2", vec![]);
+    span.add_link(remote(1, 1, 1), vec![KeyValue::new("z", 1)]);
+    span.add_link(remote(2, 2, 1), vec![]);
+    drop(span);
+    assert_eq!(
+        telemetry.tree(),
+        "s a=ove b=1 (1 attributes dropped)\n  * e1 x=123 (1 attributes dropped)\n  \
+         > 00000000000000000000000000000001:0000000000000001 (1 attributes dropped)\n  \
+         1 events dropped\n  1 links dropped\n"
+    );
+}
+
+#[test]
+fn a_link_without_a_valid_context_counts_only_for_what_it_says() {
+    let telemetry = TestTelemetry::new();
+    let mut span = telemetry.tracer("test").start("s");
+    span.add_link(SpanContext::NONE, vec![]);
+    span.add_link(SpanContext::NONE, vec![KeyValue::new("why", "batch")]);
+    drop(span);
+    assert_eq!(telemetry.spans()[0].links.len(), 1);
+}
+
+/// Flags of a new root, of a child of a remote parent with random ids, and of one without.
+#[test]
+fn the_random_flag_starts_with_the_trace_and_is_kept() {
+    let telemetry = TestTelemetry::with(|builder| builder.with_id_generator(telemark_sdk::id::RandomIds));
+    let tracer = telemetry.tracer("test");
+    let flags = |parent: &Context| tracer.start_with_context("s", parent).span_context().trace_flags().to_u8();
+    assert_eq!(flags(&Context::new()), 0b11);
+    assert_eq!(flags(&Context::new().with_remote_span_context(remote(1, 1, 0b11))), 0b11);
+    assert_eq!(flags(&Context::new().with_remote_span_context(remote(1, 1, 0b01))), 0b01);
+    assert_eq!(flags(&Context::new().with_remote_span_context(remote(1, 1, 0b1111_0001))), 0b01);
+    let counted = TestTelemetry::new();
+    assert_eq!(counted.tracer("test").start("s").span_context().trace_flags().to_u8(), 0b01);
+}
+
+#[test]
+fn a_remote_parent_gives_trace_state_and_remoteness() {
+    let telemetry = TestTelemetry::new();
+    let state = TraceState::from_key_value([("vendor", "1")]).unwrap();
+    let parent = SpanContext::new(TraceId::from(5), SpanId::from(6), TraceFlags::SAMPLED, true, state.clone());
+    let cx = Context::new().with_remote_span_context(parent);
+    drop(telemetry.tracer("test").start_with_context("s", &cx));
+    let span = &telemetry.spans()[0];
+    assert_eq!(span.context.trace_id(), TraceId::from(5));
+    assert_eq!(span.parent_span_id, SpanId::from(6));
+    assert!(span.parent_is_remote && !span.context.is_remote());
+    assert_eq!(span.context.trace_state(), &state);
+}
+
+#[test]
+fn a_dropped_span_has_its_own_id_and_its_children_are_dropped() {
+    let telemetry = TestTelemetry::with(|builder| builder.with_sampler(ParentBased::new(AlwaysOff)));
+    let tracer = telemetry.tracer("test");
+    tracer.in_span("root", |cx| {
+        let context = cx.span().span_context().clone();
+        assert!(context.is_valid() && !context.is_sampled() && !cx.span().is_recording());
+        let child = tracer.start("child");
+        assert_eq!(child.span_context().trace_id(), context.trace_id());
+        assert_ne!(child.span_context().span_id(), context.span_id());
+        assert!(!child.is_recording());
+    });
+    assert_eq!(telemetry.tree(), "");
+}
+
+/// A sampler that records without sampling, adds an attribute and changes the trace state.
+#[derive(Debug)]
+struct RecordOnly;
+
+impl Sampler for RecordOnly {
+    fn sample(&self, request: &SamplingRequest<'_>) -> SamplingResult {
+        assert_eq!(request.attributes, [KeyValue::new("early", 1)]);
+        SamplingResult::new(Decision::RecordOnly)
+            .with_attributes(vec![KeyValue::new("by", "sampler")])
+            .with_trace_state(TraceState::from_key_value([("k", "v")]).unwrap())
+    }
+
+    fn description(&self) -> Cow<'static, str> {
+        "RecordOnly".into()
+    }
+}
+
+/// Keeps what it sees.
+#[derive(Clone, Debug, Default)]
+struct Witness(Arc<std::sync::Mutex<Vec<String>>>);
+
+impl SpanProcessor for Witness {
+    fn on_start(&self, span: &mut SdkSpan, parent: &Context) {
+        span.set_attribute(KeyValue::new("seen", true));
+        let name = span.data().unwrap().name.clone();
+        self.0.lock().unwrap().push(format!("start {name} under {}", parent.span().span_context().span_id()));
+    }
+
+    fn on_ending(&self, span: &mut SpanData) {
+        span.name = format!("{}!", span.name).into();
+        self.0.lock().unwrap().push(format!("ending {}", span.name));
+    }
+
+    fn on_end(&self, span: SpanData) {
+        let attributes: Vec<_> = span.attributes().map(|a| format!("{}={}", a.key, a.value)).collect();
+        self.0.lock().unwrap().push(format!("end {} {}", span.name, attributes.join(" ")));
+    }
+}
+
+#[test]
+fn record_only_spans_reach_the_processors_but_no_exporter() {
+    let witness = Witness::default();
+    let telemetry = TestTelemetry::with(|builder| builder.with_sampler(RecordOnly).with_processor(witness.clone()));
+    let tracer = telemetry.tracer("test");
+    let span = tracer.span_builder("s").with_attributes([KeyValue::new("early", 1)]).start(&tracer);
+    assert!(span.is_recording() && !span.span_context().is_sampled());
+    assert_eq!(span.span_context().trace_state().get("k"), Some("v"));
+    drop(span);
+    assert_eq!(telemetry.tree(), "");
+    assert_eq!(
+        *witness.0.lock().unwrap(),
+        ["start s under 0000000000000000", "ending s!", "end s! early=1 by=sampler seen=true"]
+    );
+}
+
+#[test]
+fn processors_run_in_order_and_each_sees_the_whole_span() {
+    let (first, second) = (Witness::default(), Witness::default());
+    let provider = SdkTracerProvider::builder().with_processor(first.clone()).with_processor(second.clone()).build();
+    drop(provider.tracer("test").start("s"));
+    assert_eq!(first.0.lock().unwrap()[1..], ["ending s!", "end s!! seen=true"]);
+    assert_eq!(second.0.lock().unwrap()[1..], ["ending s!!", "end s!! seen=true"]);
+}
+
+#[derive(Debug)]
+struct Panics;
+
+impl SpanProcessor for Panics {
+    fn on_start(&self, _: &mut SdkSpan, _: &Context) {
+        panic!("on purpose");
+    }
+
+    fn on_end(&self, _: SpanData) {
+        panic!("on purpose");
+    }
+}
+
+impl Sampler for Panics {
+    fn sample(&self, _: &SamplingRequest<'_>) -> SamplingResult {
+        panic!("on purpose");
+    }
+
+    fn description(&self) -> Cow<'static, str> {
+        "Panics".into()
+    }
+}
+
+#[test]
+fn a_processor_or_a_sampler_that_panics_never_reaches_the_host() {
+    let provider = SdkTracerProvider::builder().with_processor(Panics).build();
+    drop(provider.tracer("test").start("s"));
+    let telemetry = TestTelemetry::with(|builder| builder.with_sampler(Panics));
+    assert!(!telemetry.tracer("test").start("s").is_recording());
+}
+
+#[test]
+fn after_shutdown_nothing_is_recorded_and_what_was_open_is_counted() {
+    let telemetry = TestTelemetry::new();
+    let tracer = telemetry.tracer("test");
+    let open = tracer.start("open");
+    drop(tracer.start("before"));
+    telemetry.provider().shutdown(Deadline::NEVER).unwrap();
+    telemetry.provider().shutdown(Deadline::NEVER).unwrap();
+    assert!(!tracer.enabled());
+    assert!(!tracer.start("after").is_recording());
+    drop(open);
+    assert_eq!(telemetry.tree(), "before\n");
+    assert_eq!(telemetry.exporter.shutdowns(), 1);
+    let health = telemetry.provider().health();
+    assert_eq!((health[0].exported, health[0].dropped_after_shutdown), (1, 1));
+}
+
+#[test]
+fn without_a_processor_the_parents_context_travels_on() {
+    let provider = SdkTracerProvider::builder().build();
+    let cx = Context::new().with_remote_span_context(remote(3, 4, 1));
+    let span = provider.tracer("test").start_with_context("s", &cx);
+    assert!(!span.is_recording());
+    assert_eq!(span.span_context(), &remote(3, 4, 1));
+}
+
+#[test]
+fn suppressed_telemetry_records_nothing() {
+    let telemetry = TestTelemetry::new();
+    let _suppressed = Context::enter_telemetry_suppressed_scope();
+    assert!(!telemetry.tracer("test").start("s").is_recording());
+}
+
+#[test]
+fn instances_beside_each_other_do_not_mix() {
+    let (one, two) = (TestTelemetry::new(), TestTelemetry::new());
+    one.tracer("test").in_span("in one", |_| drop(two.tracer("test").start("in two")));
+    assert_eq!(one.tree(), "in one\n");
+    assert_eq!(two.tree(), "in two\n");
+}
+
+#[test]
+fn the_sampler_sees_each_span_once() {
+    #[derive(Debug)]
+    struct Counting(Arc<AtomicUsize>);
+
+    impl Sampler for Counting {
+        fn sample(&self, request: &SamplingRequest<'_>) -> SamplingResult {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            AlwaysOn.sample(request)
+        }
+
+        fn description(&self) -> Cow<'static, str> {
+            "Counting".into()
+        }
+    }
+
+    let calls = Arc::new(AtomicUsize::new(0));
+    let telemetry = TestTelemetry::with(|builder| builder.with_sampler(Counting(calls.clone())));
+    let tracer = telemetry.tracer("test");
+    tracer.in_span("a", |_| drop(tracer.start("b")));
+    assert_eq!(calls.load(Ordering::Relaxed), 2);
+}
