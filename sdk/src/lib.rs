@@ -21,6 +21,7 @@ pub mod error;
 pub mod export;
 pub mod id;
 pub mod limits;
+pub mod propagation;
 pub mod resource;
 pub mod runtime;
 pub mod sampling;
@@ -29,6 +30,7 @@ mod sync;
 pub mod testing;
 pub mod time;
 pub mod trace;
+pub mod traced;
 
 pub use error::{ConfigError, ExportError};
 pub use export::{Batch, ExportReport, Exporter};

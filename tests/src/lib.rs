@@ -1,1 +1,13 @@
-//! Built in its own change.
+//! What the tests across crates share.
+//!
+//! - [`Receiver`] is a real receiver that `cargo xtask test` (or `services`) has started.
+//! - [`Received`] is what it took, read back from its output, and [`Received::text`] shows it in a form that is the same
+//!   for every receiver.
+//! - [`layers`] reads the workspace and finds what breaks the rules of the architecture.
+
+pub mod layers;
+mod received;
+mod receiver;
+
+pub use received::{Event, Link, Received, Span};
+pub use receiver::Receiver;

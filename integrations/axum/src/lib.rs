@@ -1,1 +1,76 @@
-//! Built in its own change.
+//! The HTTP server layer for axum: spans with route templates and client addresses.
+//!
+//! ```no_run
+//! use axum::{Router, routing::get};
+//! use std::net::SocketAddr;
+//!
+//! # async fn serve() -> std::io::Result<()> {
+//! let app = Router::new()
+//!     .route("/users/{id}", get(async || "hello"))
+//!     .layer(telemark_axum::layer()); // after the routes
+//!
+//! let listener = tokio::net::TcpListener::bind("0.0.0.0:3000").await?;
+//! // with connect info, so that the spans know the client's address
+//! axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await
+//! # }
+//! ```
+//!
+//! ```text
+//! Router ─ matches /users/{id} ─▶ layer() ─▶ span "GET /users/{id}" ─▶ your layers and handlers
+//!    └ nothing matches ─────────▶ layer() ─▶ span "GET" ─────────────▶ the fallback, 404
+//! ```
+//!
+//! # Where to put the layer
+//! axum knows the route only inside of the router. [`Router::layer`](axum::Router::layer) after the last route covers
+//! all routes, nested ones included, and the fallback. `Router::route_layer` leaves out the fallback. Around the
+//! router (`layer().layer(router)`) the spans have no route.
+//!
+//! # How to
+//! - **exclude paths, capture headers, trust a proxy**: [`HttpServerLayer::with_settings`].
+//! - **change what is an error, or the span's name**: a policy of your own that hands the rest to [`AxumPolicy`]:
+//!
+//! ```
+//! use std::{borrow::Cow, net::SocketAddr};
+//! use telemark_axum::{AxumPolicy, HttpPolicy, RequestHead};
+//!
+//! #[derive(Clone)]
+//! struct Strict;
+//!
+//! impl HttpPolicy for Strict {
+//!     fn is_error(&self, status: axum::http::StatusCode) -> bool {
+//!         status.is_client_error() || status.is_server_error()
+//!     }
+//!     fn route<'r>(&self, request: &RequestHead<'r>) -> Option<Cow<'r, str>> {
+//!         AxumPolicy.route(request)
+//!     }
+//!     fn peer(&self, request: &RequestHead<'_>) -> Option<SocketAddr> {
+//!         AxumPolicy.peer(request)
+//!     }
+//! }
+//!
+//! let app: axum::Router = axum::Router::new().layer(telemark_axum::layer().with_policy(Strict));
+//! ```
+//! - **choose the provider**: [`HttpServerLayer::with_tracer`] with a tracer of the [`scope`].
+//!
+//! # Environment variables
+//! None are read here; see [`ServerSettings::from_env_fn`].
+
+mod policy;
+
+use opentelemetry::InstrumentationScope;
+
+pub use policy::AxumPolicy;
+pub use telemark_tower::{
+    DefaultPolicy, GlobalTracer, HttpPolicy, HttpServerLayer, HttpServerService, RequestHead, ResponseBody,
+    ResponseFuture, ResponseHead, Route, ServerSettings, SettingProblem,
+};
+
+/// The layer for [`axum::Router::layer`], with the default settings and the global tracer.
+pub fn layer() -> HttpServerLayer<AxumPolicy> {
+    HttpServerLayer::new().with_policy(AxumPolicy).with_tracer(GlobalTracer::new(scope()))
+}
+
+/// The instrumentation scope of this crate, to make a tracer for [`HttpServerLayer::with_tracer`].
+pub fn scope() -> InstrumentationScope {
+    telemark_http::scope(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+}

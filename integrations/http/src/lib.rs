@@ -1,1 +1,64 @@
-//! Built in its own change.
+//! HTTP semantics on the OpenTelemetry API, shared by Telemark's HTTP integrations; knows no framework.
+//!
+//! Most applications use `telemark-axum` or `telemark-tower`. This crate is what those are made of, and what
+//! the integration of another HTTP stack is made of:
+//!
+//! ```
+//! use http::{Request, Response, StatusCode};
+//! use telemark_http::{DefaultPolicy, End, GlobalTracer, HttpServer, RequestHead, ResponseHead, ServerSettings};
+//!
+//! let tracer = GlobalTracer::new(telemark_http::scope("my-framework", "1.0.0"));
+//! let server = HttpServer::new(ServerSettings::new(), DefaultPolicy, tracer);
+//!
+//! let request = Request::get("/users/7").body(())?;
+//! let mut span = server.start(RequestHead::of(&request)).ok_or("the URL is excluded")?;
+//! let mut response = {
+//!     let _current = span.context().clone().attach(); // on every poll, never across an await
+//!     Response::builder().status(StatusCode::OK).body(())?
+//! };
+//! let extra = span.respond(&server, ResponseHead::of(&response));
+//! response.headers_mut().extend(extra);
+//! span.end(End::Completed); // when the response body has ended
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! ```text
+//! RequestHead ── HttpServer::start ──▶ RequestSpan ── respond(ResponseHead) ──▶ … body … ── end(End) ──▶ exported
+//!                 │        │    │           └ context(): attached on every poll
+//!    ServerSettings  HttpPolicy  Tracer
+//!     (data)          (code)     (global, or a concrete one)
+//! ```
+//!
+//! # What a server span carries
+//! The attributes of the HTTP server span of the semantic conventions 1.44.0. Those a sampler may want are given
+//! when the span is created. The one exception keeps unsampled traffic cheap: below a parent that is *not*
+//! sampled, a sampler sees `http.request.method`, `url.path`, `url.scheme`, `http.route` and the attributes of the
+//! policy; if it records the span all the same, the others follow at once.
+//!
+//! # Limits against hostile peers
+//! A text taken from a request is cut after [`MAX_TEXT_BYTES`] bytes, and a captured header after
+//! [`MAX_HEADER_VALUES`] lines.
+//!
+//! # Environment variables
+//! This crate reads no environment. [`ServerSettings::from_env_fn`] takes a reader and lists the variables.
+
+mod forwarded;
+mod headers;
+mod host;
+mod keys;
+mod methods;
+mod names;
+mod paths;
+mod policy;
+mod query;
+mod server;
+mod settings;
+mod span;
+mod tracer;
+
+pub use headers::{HeaderExtractor, HeaderInjector, MAX_HEADER_VALUES, MAX_TEXT_BYTES};
+pub use policy::{DefaultPolicy, HttpPolicy, PeerAddr, RequestHead, ResponseHead, Route};
+pub use server::HttpServer;
+pub use settings::{ServerSettings, SettingProblem};
+pub use span::{End, RequestOutcome, RequestSpan};
+pub use tracer::{GlobalTracer, scope};

@@ -15,7 +15,7 @@ pub use data::{Bounded, Events, Links, SpanData, SpanEvent};
 pub use processor::SpanProcessor;
 pub use provider::{SdkTracerProvider, TracerProviderBuilder};
 pub use scope::Scope;
-pub use span::SdkSpan;
+pub use span::{END_NOW, SdkSpan};
 pub use tracer::{SdkTracer, Started, TracedSpan};
 
 use crate::signal::{Signal, Traces};

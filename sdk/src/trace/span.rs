@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Link, Span, SpanContext, Status};
@@ -24,6 +24,11 @@ enum State {
     /// Dropped by the sampler, or ended.
     NotRecording(SpanContext),
 }
+
+/// As the time of an end: the time now on the provider's clock.
+///
+/// Behind the API's `SpanRef` a span can only be ended with a time, and no span ends in 1970.
+pub const END_NOW: SystemTime = UNIX_EPOCH;
 
 impl SdkSpan {
     #[inline]
@@ -144,7 +149,7 @@ impl Span for SdkSpan {
     }
 
     fn end_with_timestamp(&mut self, timestamp: SystemTime) {
-        self.finish(Some(timestamp.into()));
+        self.finish((timestamp != END_NOW).then(|| timestamp.into()));
     }
 }
 

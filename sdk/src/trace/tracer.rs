@@ -36,6 +36,19 @@ impl SdkTracer {
         !self.provider.is_off()
     }
 
+    /// Whether every span in `parent` is dropped, and `parent` says so already. Runs no code of the user's, so that it may be
+    /// asked while the API's context is borrowed.
+    #[inline]
+    pub fn drops_below(&self, parent: &Context) -> bool {
+        if self.provider.is_off() || parent.is_telemetry_suppressed() {
+            return true;
+        }
+        let parent_span = parent.span();
+        let parent_context = parent_span.span_context();
+        let is_unsampled = parent_context.is_valid() && !parent_context.is_sampled();
+        is_unsampled && self.provider.drops_below_unsampled && !parent_context.is_remote()
+    }
+
     /// Starts a span for `#[traced]`. `attributes` is called only when the span is recorded; the sampler therefore decides
     /// without them.
     #[inline]
@@ -45,15 +58,12 @@ impl SdkTracer {
         parent: &Context,
         attributes: impl FnOnce(&mut Vec<KeyValue>),
     ) -> Started {
-        if self.provider.is_off() || parent.is_telemetry_suppressed() {
+        if self.drops_below(parent) {
             return Started::Inherit;
         }
         let parent_span = parent.span();
         let parent_context = parent_span.span_context();
         let below_unsampled = parent_context.is_valid() && !parent_context.is_sampled();
-        if below_unsampled && self.provider.drops_below_unsampled && !parent_context.is_remote() {
-            return Started::Inherit;
-        }
         let (context, result) = self.decide(parent, parent_context, &call.name, &call.kind, &[], &call.links);
         if result.decision == Decision::Drop {
             let inherits = below_unsampled && result.trace_state.is_none() && !parent_span.is_recording();

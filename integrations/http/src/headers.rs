@@ -1,0 +1,159 @@
+//! Headers as carriers of a propagator and as attributes of a span.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::propagation::{Extractor, Injector};
+use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
+
+/// The longest text, in bytes, that is taken over from a request into one attribute value.
+pub const MAX_TEXT_BYTES: usize = 4096;
+/// The most lines of one captured header that become values of its attribute.
+pub const MAX_HEADER_VALUES: usize = 64;
+
+/// Reads propagation fields from the headers of a request.
+///
+/// Names match in any case. A value that is not UTF-8 is passed over as if its line were absent.
+#[derive(Debug, Clone, Copy)]
+pub struct HeaderExtractor<'a>(pub &'a HeaderMap);
+
+impl Extractor for HeaderExtractor<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get_all(key).iter().find_map(utf8)
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(HeaderName::as_str).collect()
+    }
+
+    fn get_all(&self, key: &str) -> Option<Vec<&str>> {
+        // A lookup first: the usual answer is "absent", and an empty vector would not say so.
+        let mut values = self.0.get_all(key).iter().filter_map(utf8);
+        let first = values.next()?;
+        let mut all = vec![first];
+        all.extend(values);
+        Some(all)
+    }
+}
+
+/// Writes propagation fields into headers: names in lower case, one line each, replacing what was there.
+///
+/// A name or value that HTTP does not allow is left out.
+#[derive(Debug)]
+pub struct HeaderInjector<'a>(pub &'a mut HeaderMap);
+
+impl Injector for HeaderInjector<'_> {
+    fn set(&mut self, key: &str, value: String) {
+        // `HeaderName::from_bytes` lower-cases.
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(key.as_bytes()), HeaderValue::try_from(value)) {
+            self.0.insert(name, value);
+        }
+    }
+
+    fn reserve(&mut self, additional: usize) {
+        // The panicking variant has a limit a hostile hint could reach.
+        let _full = self.0.try_reserve(additional);
+    }
+}
+
+/// A header on the allowlist, with its attribute name made once.
+#[derive(Debug, Clone)]
+pub(crate) struct CapturedHeader {
+    name: HeaderName,
+    key: Key,
+}
+
+impl CapturedHeader {
+    pub(crate) fn request(name: HeaderName) -> Self {
+        Self::new("http.request.header.", name)
+    }
+
+    pub(crate) fn response(name: HeaderName) -> Self {
+        Self::new("http.response.header.", name)
+    }
+
+    fn new(prefix: &str, name: HeaderName) -> Self {
+        let key: std::sync::Arc<str> = format!("{prefix}{name}").into();
+        Self { name, key: Key::from(key) }
+    }
+
+    /// One element per header line; `None` without the header.
+    // spec: http/http-spans.md, "http.request.header.<key>" is a string array
+    pub(crate) fn attribute(&self, headers: &HeaderMap) -> Option<KeyValue> {
+        if !headers.contains_key(&self.name) {
+            return None;
+        }
+        let lines = headers.get_all(&self.name).iter().take(MAX_HEADER_VALUES);
+        let values: Vec<StringValue> = lines.map(|line| text(line.as_bytes()).into()).collect();
+        Some(KeyValue::new(self.key.clone(), Value::Array(Array::String(values))))
+    }
+}
+
+/// A peer's bytes as the text of an attribute: bounded, and never invalid.
+pub(crate) fn text(bytes: &[u8]) -> String {
+    let Some(cut) = bytes.get(..MAX_TEXT_BYTES).filter(|_| bytes.len() > MAX_TEXT_BYTES) else {
+        return String::from_utf8_lossy(bytes).into_owned();
+    };
+    // Do not turn a character that the cut went through into a replacement character.
+    let whole = match std::str::from_utf8(cut) {
+        Err(error) if error.error_len().is_none() => &cut[..error.valid_up_to()],
+        _ => cut,
+    };
+    String::from_utf8_lossy(whole).into_owned()
+}
+
+fn utf8(value: &HeaderValue) -> Option<&str> {
+    std::str::from_utf8(value.as_bytes()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&'static str, &[u8])]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, HeaderValue::from_bytes(value).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn extracts_first_and_all_values_in_any_case() {
+        let headers = headers(&[("tracestate", b"a=1"), ("tracestate", b"b=2"), ("other", b"x")]);
+        let carrier = HeaderExtractor(&headers);
+        assert_eq!(carrier.get("TraceState"), Some("a=1"));
+        assert_eq!(carrier.get_all("TRACESTATE"), Some(vec!["a=1", "b=2"]));
+        assert_eq!(carrier.get_all("traceparent"), None);
+        assert_eq!(carrier.get("not a header name"), None);
+        assert_eq!(carrier.keys(), ["tracestate", "other"]);
+    }
+
+    #[test]
+    fn passes_over_values_that_are_not_utf8() {
+        let headers = headers(&[("baggage", b"\xff\xfe"), ("baggage", "k=é".as_bytes()), ("bad", b"\xff")]);
+        let carrier = HeaderExtractor(&headers);
+        assert_eq!(carrier.get("baggage"), Some("k=é"));
+        assert_eq!(carrier.get_all("baggage"), Some(vec!["k=é"]));
+        assert_eq!(carrier.get_all("bad"), None);
+    }
+
+    #[test]
+    fn injects_lower_case_and_replaces() {
+        let mut map = headers(&[("traceparent", b"old"), ("traceparent", b"older")]);
+        let mut carrier = HeaderInjector(&mut map);
+        carrier.reserve(usize::MAX);
+        carrier.set("TraceParent", "new".to_owned());
+        carrier.set("bad name", "x".to_owned());
+        carrier.set("bad-value", "x\ny".to_owned());
+        assert_eq!(map, headers(&[("traceparent", b"new")]));
+    }
+
+    #[test]
+    fn cuts_long_text_between_characters() {
+        assert_eq!(text("é".as_bytes()), "é");
+        assert_eq!(text(b"a\xffb"), "a\u{fffd}b");
+        assert_eq!(text(&vec![b'a'; MAX_TEXT_BYTES + 1]).len(), MAX_TEXT_BYTES);
+        let wide = "€".repeat(MAX_TEXT_BYTES);
+        let cut = text(wide.as_bytes());
+        assert_eq!((cut.len(), cut.chars().all(|c| c == '€')), (MAX_TEXT_BYTES / 3 * 3, true));
+    }
+}

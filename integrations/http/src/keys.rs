@@ -1,0 +1,23 @@
+//! The attribute names of the HTTP conventions, written once.
+// spec: semantic-conventions 1.44.0, http/http-spans.md
+
+pub(crate) const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.44.0";
+
+pub(crate) const METHOD: &str = "http.request.method";
+pub(crate) const METHOD_ORIGINAL: &str = "http.request.method_original";
+pub(crate) const ROUTE: &str = "http.route";
+pub(crate) const STATUS_CODE: &str = "http.response.status_code";
+pub(crate) const ERROR_TYPE: &str = "error.type";
+pub(crate) const URL_PATH: &str = "url.path";
+pub(crate) const URL_QUERY: &str = "url.query";
+pub(crate) const URL_SCHEME: &str = "url.scheme";
+pub(crate) const SERVER_ADDRESS: &str = "server.address";
+pub(crate) const SERVER_PORT: &str = "server.port";
+pub(crate) const CLIENT_ADDRESS: &str = "client.address";
+pub(crate) const CLIENT_PORT: &str = "client.port";
+pub(crate) const PEER_ADDRESS: &str = "network.peer.address";
+pub(crate) const PEER_PORT: &str = "network.peer.port";
+pub(crate) const PROTOCOL_VERSION: &str = "network.protocol.version";
+pub(crate) const USER_AGENT: &str = "user_agent.original";
+/// Not in the conventions: says that nobody waited for the end of the response.
+pub(crate) const OUTCOME: &str = "telemark.outcome";

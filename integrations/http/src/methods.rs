@@ -1,0 +1,100 @@
+//! Which request methods are known, and how an unknown one is named.
+
+use std::sync::Arc;
+
+use http::Method;
+use opentelemetry::StringValue;
+
+/// The methods that may appear as `http.request.method`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct KnownMethods(Option<Vec<Arc<str>>>);
+
+/// A request's method as the conventions write it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum MethodName {
+    /// One of the standard methods.
+    Standard(&'static str),
+    /// Known only because the settings say so.
+    Custom(Arc<str>),
+    /// `_OTHER`; the original goes into an attribute of its own.
+    Other,
+}
+
+impl KnownMethods {
+    /// Replaces the default list as a whole.
+    // spec: http/http-spans.md note [1]: the list is a full override and case-sensitive
+    pub(crate) fn only(methods: Vec<Arc<str>>) -> Self {
+        Self(Some(methods))
+    }
+
+    pub(crate) fn resolve(&self, method: &Method) -> MethodName {
+        let method = method.as_str();
+        match &self.0 {
+            None => standard(method).map_or(MethodName::Other, MethodName::Standard),
+            Some(known) => match known.iter().find(|known| ***known == *method) {
+                None => MethodName::Other,
+                Some(known) => standard(method).map_or_else(|| MethodName::Custom(known.clone()), MethodName::Standard),
+            },
+        }
+    }
+}
+
+impl MethodName {
+    /// The value of `http.request.method`.
+    pub(crate) fn attribute(&self) -> StringValue {
+        match self {
+            Self::Standard(name) => (*name).into(),
+            Self::Custom(name) => name.clone().into(),
+            Self::Other => "_OTHER".into(),
+        }
+    }
+
+    /// What stands for the method in a span name.
+    // spec: http/http-spans.md#name: `_OTHER` becomes `HTTP`
+    pub(crate) fn in_span_name(&self) -> &str {
+        match self {
+            Self::Standard(name) => name,
+            Self::Custom(name) => name,
+            Self::Other => "HTTP",
+        }
+    }
+}
+
+fn standard(method: &str) -> Option<&'static str> {
+    Some(match method {
+        "GET" => "GET",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "DELETE" => "DELETE",
+        "HEAD" => "HEAD",
+        "OPTIONS" => "OPTIONS",
+        "PATCH" => "PATCH",
+        "CONNECT" => "CONNECT",
+        "TRACE" => "TRACE",
+        "QUERY" => "QUERY",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resolves() {
+        fn check(known: &KnownMethods, method: &str, expected: &str) {
+            let name = known.resolve(&Method::from_bytes(method.as_bytes()).unwrap());
+            assert_eq!(format!("{} {}", name.attribute(), name.in_span_name()), expected, "{method}");
+        }
+        let default = KnownMethods::default();
+        for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"] {
+            check(&default, method, &format!("{method} {method}"));
+        }
+        check(&default, "get", "_OTHER HTTP");
+        check(&default, "PURGE", "_OTHER HTTP");
+        let own = KnownMethods::only(vec!["PURGE".into(), "GET".into()]);
+        check(&own, "PURGE", "PURGE PURGE");
+        check(&own, "GET", "GET GET");
+        check(&own, "POST", "_OTHER HTTP");
+    }
+}

@@ -1,0 +1,46 @@
+//! Patterns of paths: a whole path, or the beginning of one with `*`.
+
+/// `/health` matches that path only, `/internal/*` everything that begins with `/internal/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PathPattern {
+    Exact(Box<str>),
+    Prefix(Box<str>),
+}
+
+impl PathPattern {
+    pub(crate) fn parse(pattern: &str) -> Option<Self> {
+        match pattern.strip_suffix('*') {
+            Some(prefix) if !prefix.contains('*') => Some(Self::Prefix(prefix.into())),
+            None if !pattern.is_empty() && !pattern.contains('*') => Some(Self::Exact(pattern.into())),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn matches(&self, path: &str) -> bool {
+        match self {
+            Self::Exact(exact) => **exact == *path,
+            Self::Prefix(prefix) => path.starts_with(&**prefix),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn matches() {
+        fn check(pattern: &str, path: &str, expected: Option<bool>) {
+            assert_eq!(PathPattern::parse(pattern).map(|pattern| pattern.matches(path)), expected, "{pattern} {path}");
+        }
+        check("/health", "/health", Some(true));
+        check("/health", "/health/", Some(false));
+        check("/health", "/healthy", Some(false));
+        check("/internal/*", "/internal/a/b", Some(true));
+        check("/internal/*", "/internal", Some(false));
+        check("*", "/anything", Some(true));
+        check("", "/", None);
+        check("/a*b", "/a*b", None);
+        check("/a**", "/a", None);
+    }
+}

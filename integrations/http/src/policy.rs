@@ -1,0 +1,128 @@
+//! The one seam for code: what a framework or an application knows about its requests.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+
+use http::{Extensions, HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
+use opentelemetry::KeyValue;
+
+/// Decides what the settings cannot: every method has a default, so that a policy states only its differences.
+///
+/// The methods are called on the thread that serves the request, once for each request, and must not block. A panic
+/// in one of them is caught: the request is served, with less telemetry.
+pub trait HttpPolicy: Send + Sync + 'static {
+    /// The route template, such as `/users/{id}`: the part of the span name after the method, and `http.route`.
+    ///
+    /// It must have few different values, so never the path itself; `None` if no route matched. The default is the
+    /// [`Route`] in the request's extensions.
+    fn route<'r>(&self, request: &RequestHead<'r>) -> Option<Cow<'r, str>> {
+        request.extensions.get::<Route>().map(|route| Cow::Borrowed(&*route.0))
+    }
+
+    /// The route template, when it is known only from the response. Asked if [`HttpPolicy::route`] knew none.
+    ///
+    /// A sampler has not seen it. The default is the [`Route`] in the response's extensions.
+    fn response_route<'r>(&self, response: &ResponseHead<'r>) -> Option<Cow<'r, str>> {
+        response.extensions.get::<Route>().map(|route| Cow::Borrowed(&*route.0))
+    }
+
+    /// The target of the request as the client sent it, where a router has changed the URI on the way.
+    fn target<'r>(&self, request: &RequestHead<'r>) -> &'r Uri {
+        request.uri
+    }
+
+    /// The other end of the connection. The default is a [`PeerAddr`] or a [`SocketAddr`] in the extensions.
+    fn peer(&self, request: &RequestHead<'_>) -> Option<SocketAddr> {
+        let extensions = request.extensions;
+        extensions.get::<PeerAddr>().map(|peer| peer.0).or_else(|| extensions.get::<SocketAddr>().copied())
+    }
+
+    /// The scheme of the connection, where neither the request target nor a trusted proxy names it.
+    fn scheme(&self, _request: &RequestHead<'_>) -> &'static str {
+        "http"
+    }
+
+    /// A span name instead of `{method} {route}`; it must have few different values.
+    fn span_name(&self, _request: &RequestHead<'_>) -> Option<Cow<'static, str>> {
+        None
+    }
+
+    /// Whether to leave this request alone: no span, and nothing attached. Asked after the paths of the settings.
+    fn is_excluded(&self, _request: &RequestHead<'_>) -> bool {
+        false
+    }
+
+    /// Whether a response with this status makes the span an error. The default is 5xx.
+    // spec: http/http-spans.md#status: 4xx must be left unset on the server
+    fn is_error(&self, status: StatusCode) -> bool {
+        status.is_server_error()
+    }
+
+    /// Adds attributes that are there when the span is created, so that a sampler sees them.
+    fn request_attributes(&self, _request: &RequestHead<'_>, _attributes: &mut Vec<KeyValue>) {}
+
+    /// Adds attributes when the head of the response is known. Called only for recorded spans.
+    fn response_attributes(&self, _response: &ResponseHead<'_>, _attributes: &mut Vec<KeyValue>) {}
+}
+
+/// The policy of a server without a router: the defaults of [`HttpPolicy`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DefaultPolicy;
+
+impl HttpPolicy for DefaultPolicy {}
+
+/// The matched route template; put it into the extensions of a request (or of its response) to name the span.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route(pub Cow<'static, str>);
+
+/// The other end of the connection; an accept loop puts it into the extensions of each request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerAddr(pub SocketAddr);
+
+/// A request without its body.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct RequestHead<'r> {
+    /// The method as it was sent.
+    pub method: &'r Method,
+    /// The request target.
+    pub uri: &'r Uri,
+    /// The version of HTTP.
+    pub version: Version,
+    /// The headers.
+    pub headers: &'r HeaderMap,
+    /// What the server or an outer layer knows about the request.
+    pub extensions: &'r Extensions,
+}
+
+impl<'r> RequestHead<'r> {
+    /// The head of a request with any body.
+    pub fn of<B>(request: &'r Request<B>) -> Self {
+        Self {
+            method: request.method(),
+            uri: request.uri(),
+            version: request.version(),
+            headers: request.headers(),
+            extensions: request.extensions(),
+        }
+    }
+}
+
+/// A response without its body.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct ResponseHead<'r> {
+    /// The status code.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: &'r HeaderMap,
+    /// What the handler or an inner layer knows about the response.
+    pub extensions: &'r Extensions,
+}
+
+impl<'r> ResponseHead<'r> {
+    /// The head of a response with any body.
+    pub fn of<B>(response: &'r Response<B>) -> Self {
+        Self { status: response.status(), headers: response.headers(), extensions: response.extensions() }
+    }
+}

@@ -1,0 +1,205 @@
+//! From the head of a request to a started span.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use http::{Method, Version, header};
+use opentelemetry::trace::{Span, SpanBuilder, SpanKind, TraceContextExt, Tracer};
+use opentelemetry::{Context, KeyValue, StringValue, global};
+
+use crate::forwarded::{self, Forwarded};
+use crate::headers::{HeaderExtractor, text};
+use crate::methods::MethodName;
+use crate::policy::{HttpPolicy, RequestHead};
+use crate::settings::ServerSettings;
+use crate::span::{LateRoute, RequestSpan};
+use crate::{host, keys, names, query};
+
+/// Attributes that a typical request has, and those that its end adds, so that the vector is allocated once.
+const TYPICAL_ATTRIBUTES: usize = 16;
+/// The same below a parent that is not sampled.
+const LEAN_ATTRIBUTES: usize = 4;
+
+/// Starts the spans of one server: its settings, its policy and its tracer.
+#[derive(Debug)]
+pub struct HttpServer<P, T> {
+    pub(crate) settings: ServerSettings,
+    pub(crate) policy: P,
+    tracer: T,
+}
+
+impl<P, T> HttpServer<P, T>
+where
+    P: HttpPolicy,
+    T: Tracer,
+    T::Span: Send + Sync + 'static,
+{
+    /// A server that is described by `settings` and `policy`, with its spans on `tracer`.
+    pub fn new(settings: ServerSettings, policy: P, tracer: T) -> Self {
+        Self { settings, policy, tracer }
+    }
+
+    /// Starts the span of a request, below the parent that the API's global propagator finds in the headers, or else
+    /// below the current span. `None` if the request is excluded.
+    pub fn start(&self, request: RequestHead<'_>) -> Option<RequestSpan> {
+        // Policy, propagator and sampler are foreign code: if they panic, the request goes on without a span.
+        catch_unwind(AssertUnwindSafe(|| {
+            let request = RequestHead { uri: self.policy.target(&request), ..request };
+            let excluded = self.settings.excludes(request.uri) || self.policy.is_excluded(&request);
+            if excluded { None } else { Some(self.start_included(&request)) }
+        }))
+        .ok()
+        .flatten()
+    }
+
+    fn start_included(&self, request: &RequestHead<'_>) -> RequestSpan {
+        let current = Context::current();
+        let carrier = HeaderExtractor(request.headers);
+        let parent = global::get_text_map_propagator(|propagator| propagator.extract_with_context(&current, &carrier));
+        let lean = {
+            let span = parent.span();
+            let parent = span.span_context();
+            parent.is_valid() && !parent.is_sampled()
+        };
+
+        let method = self.settings.known_methods.resolve(request.method);
+        let route = self.policy.route(request);
+        let own_name = self.policy.span_name(request);
+        let late = match (&route, &own_name) {
+            (Some(_), _) => LateRoute::No,
+            (None, Some(_)) => LateRoute::Attribute,
+            (None, None) => LateRoute::AttributeAndName(method.clone()),
+        };
+        let (name, route) = names::span_name(&method, route.as_deref());
+        let forwarded = if self.settings.forwarded { Forwarded::read(request.headers) } else { Forwarded::default() };
+
+        let capacity = if lean { LEAN_ATTRIBUTES } else { TYPICAL_ATTRIBUTES + self.settings.request_headers.len() };
+        let mut attributes = Vec::with_capacity(capacity);
+        attributes.push(KeyValue::new(keys::METHOD, method.attribute()));
+        attributes.push(KeyValue::new(keys::URL_PATH, text(request.uri.path().as_bytes())));
+        attributes.push(KeyValue::new(keys::URL_SCHEME, self.scheme(request, &forwarded)));
+        attributes.extend(route.map(|route| KeyValue::new(keys::ROUTE, route)));
+        if !lean {
+            self.describe(request, &forwarded, &method, &mut attributes);
+        }
+        self.policy.request_attributes(request, &mut attributes);
+
+        let builder = SpanBuilder {
+            name: own_name.unwrap_or(name),
+            span_kind: Some(SpanKind::Server),
+            attributes: Some(attributes),
+            ..SpanBuilder::default()
+        };
+        let mut span = self.tracer.build_with_context(builder, &parent);
+        let recording = span.is_recording();
+        if recording && lean {
+            let mut attributes = Vec::with_capacity(TYPICAL_ATTRIBUTES);
+            self.describe(request, &forwarded, &method, &mut attributes);
+            span.set_attributes(attributes);
+        }
+        let context = if recording {
+            parent.with_span(span)
+        } else if span.span_context().is_valid() {
+            // Nothing will be asked of this span but its ids: they travel without the box and the lock of a live one.
+            parent.with_remote_span_context(span.span_context().clone())
+        } else {
+            parent
+        };
+        RequestSpan::new(context, recording, late)
+    }
+
+    /// The attributes beyond the ones that every span of a request has.
+    fn describe(
+        &self,
+        request: &RequestHead<'_>,
+        forwarded: &Forwarded<'_>,
+        method: &MethodName,
+        attributes: &mut Vec<KeyValue>,
+    ) {
+        let mut add = |key: &'static str, value: StringValue| attributes.push(KeyValue::new(key, value));
+        if *method == MethodName::Other {
+            add(keys::METHOD_ORIGINAL, text(request.method.as_str().as_bytes()).into());
+        }
+        if let Some(query) = request.uri.query().filter(|query| !query.is_empty()) {
+            add(keys::URL_QUERY, query::redact(query, &self.settings.sensitive).into());
+        }
+        if let Some(version) = version(request.version) {
+            add(keys::PROTOCOL_VERSION, version.into());
+        }
+        if let Some(agent) = request.headers.get(header::USER_AGENT) {
+            add(keys::USER_AGENT, text(agent.as_bytes()).into());
+        }
+        if let Some((host, port)) = server_address(request, forwarded) {
+            attributes.push(KeyValue::new(keys::SERVER_ADDRESS, text(host.as_bytes())));
+            attributes.extend(port.map(|port| KeyValue::new(keys::SERVER_PORT, i64::from(port))));
+        }
+        self.describe_client(request, forwarded, attributes);
+        let captured = &self.settings.request_headers;
+        attributes.extend(captured.iter().filter_map(|header| header.attribute(request.headers)));
+    }
+
+    // spec: http/http-spans.md: client.address is the original client, network.peer.address the connection's end
+    fn describe_client(&self, request: &RequestHead<'_>, forwarded: &Forwarded<'_>, attributes: &mut Vec<KeyValue>) {
+        let peer = self.policy.peer(request).map(|peer| (address(peer.ip().to_canonical()), Some(peer.port())));
+        let client = forwarded.client.map(|(ip, port)| (address(ip), port)).or_else(|| peer.clone());
+        for (found, address_key, port_key) in
+            [(client, keys::CLIENT_ADDRESS, keys::CLIENT_PORT), (peer, keys::PEER_ADDRESS, keys::PEER_PORT)]
+        {
+            if let Some((address, port)) = found {
+                attributes.push(KeyValue::new(address_key, address));
+                attributes.extend(port.map(|port| KeyValue::new(port_key, i64::from(port))));
+            }
+        }
+    }
+
+    fn scheme(&self, request: &RequestHead<'_>, forwarded: &Forwarded<'_>) -> &'static str {
+        let from_target = || request.uri.scheme_str().and_then(forwarded::scheme);
+        forwarded.scheme.or_else(from_target).unwrap_or_else(|| self.policy.scheme(request))
+    }
+}
+
+// spec: http/http-spans.md: Forwarded host, then `:authority`, then Host
+fn server_address<'a>(request: &RequestHead<'a>, forwarded: &Forwarded<'a>) -> Option<(&'a str, Option<u16>)> {
+    let of_target = || host::split(request.uri.authority()?.as_str().rsplit('@').next()?);
+    let of_header = || host::split(request.headers.get(header::HOST)?.to_str().ok()?);
+    // The target of CONNECT names the other side of the tunnel.
+    let of_target = || if *request.method == Method::CONNECT { None } else { of_target() };
+    forwarded.host.or_else(of_target).or_else(of_header)
+}
+
+fn version(version: Version) -> Option<&'static str> {
+    match version {
+        Version::HTTP_09 => Some("0.9"),
+        Version::HTTP_10 => Some("1.0"),
+        Version::HTTP_11 => Some("1.1"),
+        Version::HTTP_2 => Some("2"),
+        Version::HTTP_3 => Some("3"),
+        _ => None,
+    }
+}
+
+/// Written on the stack, so that the one allocation is shared by `client.address` and `network.peer.address`.
+fn address(ip: IpAddr) -> Arc<str> {
+    let mut short = Short { bytes: [0; 48], len: 0 };
+    match write!(short, "{ip}") {
+        Ok(()) => String::from_utf8_lossy(&short.bytes[..short.len]).into(),
+        Err(_) => ip.to_string().into(),
+    }
+}
+
+struct Short {
+    bytes: [u8; 48],
+    len: usize,
+}
+
+impl std::fmt::Write for Short {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        let end = self.len + text.len();
+        let place = self.bytes.get_mut(self.len..end).ok_or(std::fmt::Error)?;
+        place.copy_from_slice(text.as_bytes());
+        self.len = end;
+        Ok(())
+    }
+}

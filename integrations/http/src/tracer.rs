@@ -1,0 +1,57 @@
+//! The global tracer, looked up when it is first needed and kept once it is real.
+
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
+
+use opentelemetry::global::{self, BoxedSpan, BoxedTracer};
+use opentelemetry::trace::{SpanBuilder, SpanContext, TraceContextExt, Tracer};
+use opentelemetry::{Context, InstrumentationScope};
+
+use crate::keys::SCHEMA_URL;
+
+/// The instrumentation scope of an integration: its crate's name and version, and the schema its attributes follow.
+pub fn scope(name: impl Into<Cow<'static, str>>, version: impl Into<Cow<'static, str>>) -> InstrumentationScope {
+    InstrumentationScope::builder(name).with_version(version).with_schema_url(SCHEMA_URL).build()
+}
+
+/// A [`Tracer`] of whatever provider is the API's global one.
+///
+/// It may be made before the provider is installed: as long as the answer is the no-op tracer of the API, each span
+/// asks again. The first real tracer is kept, by all clones, for good; a provider that replaces it later is not seen.
+#[derive(Debug, Clone)]
+pub struct GlobalTracer(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    scope: InstrumentationScope,
+    tracer: OnceLock<BoxedTracer>,
+}
+
+impl GlobalTracer {
+    /// A tracer for the given scope; looks nothing up yet.
+    pub fn new(scope: InstrumentationScope) -> Self {
+        Self(Arc::new(Inner { scope, tracer: OnceLock::new() }))
+    }
+}
+
+impl Tracer for GlobalTracer {
+    type Span = BoxedSpan;
+
+    fn build_with_context(&self, builder: SpanBuilder, parent: &Context) -> BoxedSpan {
+        if let Some(tracer) = self.0.tracer.get() {
+            return tracer.build_with_context(builder, parent);
+        }
+        let tracer = global::tracer_with_scope(self.0.scope.clone());
+        let span = tracer.build_with_context(builder, parent);
+        if is_real(opentelemetry::trace::Span::span_context(&span), parent.span().span_context()) {
+            // Lost races are fine: it is the same provider's tracer.
+            let _kept = self.0.tracer.set(tracer);
+        }
+        span
+    }
+}
+
+/// The no-op tracer answers with its parent's context, or with an invalid one.
+fn is_real(span: &SpanContext, parent: &SpanContext) -> bool {
+    span.is_valid() && span.span_id() != parent.span_id()
+}

@@ -1,0 +1,125 @@
+//! The response future: polled in the span's context until there is a head.
+
+use std::any::type_name;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::{Method, Response, StatusCode, header};
+use http_body::Body;
+use opentelemetry::trace::Tracer;
+use pin_project_lite::pin_project;
+use telemark_http::{End, HttpPolicy, HttpServer, RequestSpan, ResponseHead};
+
+use crate::body::ResponseBody;
+
+pin_project! {
+    /// The future of [`HttpServerService`](crate::HttpServerService).
+    ///
+    /// Dropped before it is ready, it ends the span as cancelled.
+    #[derive(Debug)]
+    pub struct ResponseFuture<F, P, T> {
+        #[pin]
+        inner: F,
+        // Absent for an excluded request, and once the body has it.
+        span: Option<RequestSpan>,
+        server: Arc<HttpServer<P, T>>,
+        method: Method,
+    }
+}
+
+impl<F, P, T> ResponseFuture<F, P, T> {
+    pub(crate) fn new(inner: F, span: Option<RequestSpan>, server: Arc<HttpServer<P, T>>, method: Method) -> Self {
+        Self { inner, span, server, method }
+    }
+}
+
+impl<F, P, T, ResBody, E> Future for ResponseFuture<F, P, T>
+where
+    F: Future<Output = Result<Response<ResBody>, E>>,
+    ResBody: Body,
+    P: HttpPolicy,
+    T: Tracer<Span: Send + Sync + 'static>,
+{
+    type Output = Result<Response<ResponseBody<ResBody>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let result = match this.span.as_mut() {
+            None => ready!(this.inner.poll(cx)),
+            Some(span) => ready!(watched(span, || this.inner.poll(cx))),
+        };
+        Poll::Ready(match (result, this.span.take()) {
+            (Ok(response), None) => Ok(response.map(|body| ResponseBody::new(body, None, None))),
+            (Ok(response), Some(span)) => Ok(respond(response, span, this.server, this.method)),
+            (Err(error), None) => Err(error),
+            (Err(error), Some(mut span)) => {
+                span.end(End::Failed { error_type: type_name::<E>() });
+                Err(error)
+            }
+        })
+    }
+}
+
+/// Runs a poll of the application in the span's context, and takes note if it panics.
+pub(crate) fn watched<R>(span: &mut RequestSpan, poll: impl FnOnce() -> R) -> R {
+    let _current = span.context().clone().attach();
+    let guard = PanicGuard(span);
+    let result = poll();
+    guard.disarm();
+    result
+}
+
+/// Ends the span when the code after it unwinds. The panic itself goes on.
+struct PanicGuard<'s>(&'s mut RequestSpan);
+
+impl PanicGuard<'_> {
+    fn disarm(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for PanicGuard<'_> {
+    fn drop(&mut self) {
+        self.0.end(End::Panicked);
+    }
+}
+
+fn respond<B: Body, P, T>(
+    mut response: Response<B>,
+    mut span: RequestSpan,
+    server: &HttpServer<P, T>,
+    method: &Method,
+) -> Response<ResponseBody<B>>
+where
+    P: HttpPolicy,
+    T: Tracer<Span: Send + Sync + 'static>,
+{
+    let added = span.respond(server, ResponseHead::of(&response));
+    if !added.is_empty() {
+        response.headers_mut().extend(added);
+    }
+    let length = content_length(&response);
+    if has_no_body(&response, method, length) {
+        span.end(End::Completed);
+    }
+    response.map(|body| ResponseBody::new(body, Some(span), length))
+}
+
+/// What will be on the wire: the server stops to poll a body that has delivered this many bytes.
+fn content_length<B: Body>(response: &Response<B>) -> Option<u64> {
+    let declared = || response.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
+    declared().or_else(|| response.body().size_hint().exact())
+}
+
+/// Whether nothing of this body will ever be polled.
+// spec: RFC 9110 section 6.4.1; after an upgrade the connection is no longer this request's
+fn has_no_body<B: Body>(response: &Response<B>, method: &Method, length: Option<u64>) -> bool {
+    let status = response.status();
+    *method == Method::HEAD
+        || matches!(status, StatusCode::SWITCHING_PROTOCOLS | StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+        || (*method == Method::CONNECT && status.is_success())
+        || length == Some(0)
+        || response.body().is_end_stream()
+}

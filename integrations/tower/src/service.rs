@@ -1,0 +1,60 @@
+//! The service: a span for each call.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use http_body::Body;
+use opentelemetry::trace::Tracer;
+use telemark_http::{DefaultPolicy, GlobalTracer, HttpPolicy, HttpServer, RequestHead};
+use tower_service::Service;
+
+use crate::body::ResponseBody;
+use crate::future::{ResponseFuture, watched};
+
+/// A service whose requests have a server span; made by [`HttpServerLayer`](crate::HttpServerLayer).
+#[derive(Debug)]
+pub struct HttpServerService<S, P = DefaultPolicy, T = GlobalTracer> {
+    inner: S,
+    server: Arc<HttpServer<P, T>>,
+}
+
+impl<S, P, T> HttpServerService<S, P, T> {
+    pub(crate) fn new(inner: S, server: Arc<HttpServer<P, T>>) -> Self {
+        Self { inner, server }
+    }
+}
+
+// Not derived: neither the policy nor the tracer has to be cloned.
+impl<S: Clone, P, T> Clone for HttpServerService<S, P, T> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), server: Arc::clone(&self.server) }
+    }
+}
+
+impl<S, P, T, ReqBody, ResBody> Service<Request<ReqBody>> for HttpServerService<S, P, T>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    ResBody: Body,
+    P: HttpPolicy,
+    T: Tracer<Span: Send + Sync + 'static>,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, P, T>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let method = request.method().clone();
+        let span = self.server.start(RequestHead::of(&request));
+        let Some(mut span) = span else {
+            return ResponseFuture::new(self.inner.call(request), None, Arc::clone(&self.server), method);
+        };
+        // A service may do its work before it returns the future.
+        let future = watched(&mut span, || self.inner.call(request));
+        ResponseFuture::new(future, Some(span), Arc::clone(&self.server), method)
+    }
+}

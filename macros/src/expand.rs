@@ -1,0 +1,259 @@
+//! The new body of a function. Names nothing but `telemark::__private`; what it declares is invisible to the user's code.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{Block, Expr, Ident, Path, Result, Signature, Stmt, parse_quote};
+
+use crate::check;
+use crate::options::{Options, Record};
+use crate::shape::{Shape, Work, async_block};
+
+/// Puts the work of a function into a span. `owner` is the type whose method it is, if that is known.
+pub(crate) fn function(options: &Options, owner: Option<&str>, signature: &Signature, block: &mut Block) -> Result<()> {
+    let shape = Shape::of(signature, block);
+    check::function(options, signature, &shape)?;
+    let expansion = Expansion { private: private(options), options, owner, signature, shape };
+    match expansion.shape.work {
+        Work::Call => expansion.call(block),
+        Work::AsyncFn => expansion.async_work(block),
+        Work::AsyncBlock => {
+            if let Some(inner) = async_block(block) {
+                expansion.async_work(inner);
+            }
+        }
+        Work::Future { boxed } => expansion.future(block, boxed),
+    }
+    Ok(())
+}
+
+fn private(options: &Options) -> Path {
+    match &options.krate {
+        None => parse_quote!(::telemark::__private),
+        Some(krate) => parse_quote!(#krate::__private),
+    }
+}
+
+/// An identifier that the user's code can neither see nor shadow.
+fn hidden(name: &str) -> Ident {
+    Ident::new(name, Span::mixed_site())
+}
+
+struct Expansion<'a> {
+    private: Path,
+    options: &'a Options,
+    owner: Option<&'a str>,
+    signature: &'a Signature,
+    shape: Shape,
+}
+
+impl Expansion<'_> {
+    /// A guard for the time of the call. The body moves into a closure only when its outcome is looked at, because
+    /// `return` and `?` would go past us otherwise.
+    fn call(&self, block: &mut Block) {
+        let (private, entered, output) = (&self.private, hidden("entered"), hidden("output"));
+        let (setup, attributes) = (self.setup(), self.attributes());
+        let body = &block.stmts;
+        let enter = quote!(let #entered = #private::enter(#setup, #attributes););
+        let new = match self.record() {
+            None => quote!(#enter #(#body)*),
+            Some(record) => {
+                let returned = self.shape.output_to_infer();
+                quote! {
+                    #enter
+                    let #output = #private::call(move || -> #returned { #(#body)* });
+                    #private::finish(&#entered, &#output, #record);
+                    #output
+                }
+            }
+        };
+        replace(block, new);
+    }
+
+    /// The body becomes a future within the future: only so the span can be current during each poll.
+    fn async_work(&self, block: &mut Block) {
+        let private = &self.private;
+        let (setup, attributes) = (self.setup(), self.attributes());
+        let record = self.record().unwrap_or_else(|| quote!(#private::ignore));
+        let body = &block.stmts;
+        let typed = self.typed();
+        let new = quote! {
+            #private::traced(#private::start(#setup, #attributes), async move { #typed #(#body)* }, #record).await
+        };
+        replace(block, new);
+    }
+
+    /// The call runs in the span too, because that is where the arguments are; then the future goes on with it.
+    fn future(&self, block: &mut Block, boxed: bool) {
+        let private = &self.private;
+        let (setup, attributes) = (self.setup(), self.attributes());
+        let record = self.record().unwrap_or_else(|| quote!(#private::ignore));
+        let (active, future) = (hidden("active"), hidden("future"));
+        let body = &block.stmts;
+        let returned: TokenStream = match (&self.signature.output, boxed) {
+            (syn::ReturnType::Type(_, returned), true) => quote!(-> #returned),
+            _ => quote!(),
+        };
+        let traced = quote!(#private::traced(#active, #future, #record));
+        let result = if boxed { quote!(#private::Box::pin(#traced)) } else { traced };
+        let braced = quote!({ #(#body)* });
+        let new = quote! {
+            let (#active, #future) = #private::call_in(#private::start(#setup, #attributes), move || #returned #braced);
+            #result
+        };
+        replace(block, new);
+    }
+
+    /// The closure that describes the span.
+    fn setup(&self) -> TokenStream {
+        let private = &self.private;
+        let function = self.signature.ident.unraw().to_string();
+        let path = match self.owner {
+            None => format!("::{function}"),
+            Some(owner) => format!("::{owner}::{function}"),
+        };
+        // With the span of the function's name, `line!` tells that line and not the one of the attribute.
+        let line = quote_spanned!(self.signature.ident.span()=> #private::line!());
+        let site = quote! {
+            static __TELEMARK_CALL_SITE: #private::CallSite = #private::CallSite::new(
+                #private::env!("CARGO_PKG_NAME"),
+                #private::env!("CARGO_PKG_VERSION"),
+                #private::concat!(#private::module_path!(), #path),
+                #private::file!(),
+                #line,
+            );
+        };
+        let name = match &self.options.name {
+            None => quote!(#function),
+            Some(name) => quote_spanned!(located(name)=> #private::name(const { #name })),
+        };
+        let mut setup = quote!(#private::Setup::new(#name).with_call_site(&__TELEMARK_CALL_SITE));
+        if let Some(kind) = self.options.kind_variant() {
+            setup.extend(quote!(.with_kind(#private::SpanKind::#kind)));
+        }
+        if self.options.code_off.is_some() {
+            setup.extend(quote!(.without_code_attributes()));
+        }
+        if self.options.root.is_some() {
+            setup.extend(quote!(.with_new_root()));
+        }
+        if let Some(parent) = &self.options.parent {
+            setup.extend(quote_spanned!(located(parent)=> .with_parent(#parent)));
+        }
+        if let Some(links) = &self.options.links {
+            setup.extend(quote_spanned!(located(links)=> .with_links(#links)));
+        }
+        quote!(|| { #site #setup })
+    }
+
+    /// The closure that makes the attributes.
+    fn attributes(&self) -> TokenStream {
+        let fields = self.options.fields.as_deref().unwrap_or_default();
+        if fields.is_empty() {
+            return quote!(|_| {});
+        }
+        let attributes = hidden("attributes");
+        let pushes = fields.iter().map(|field| field.expand(&self.private, &attributes));
+        quote!(|#attributes| { #(#pushes)* })
+    }
+
+    /// The closure that looks at the output, if that is wanted.
+    fn record(&self) -> Option<TokenStream> {
+        let default = if self.shape.returns_result() { Record::Plain } else { Record::Off };
+        let err = self.options.err.unwrap_or(default);
+        let ret = self.options.ret.unwrap_or(Record::Off);
+        if self.shape.returns_never() || (err, ret) == (Record::Off, Record::Off) {
+            return None;
+        }
+        let private = &self.private;
+        let (live, output) = (hidden("live"), hidden("output"));
+        let err_code = self.record_err(err, &live, &output);
+        let fallible = err != Record::Off || self.shape.returns_result();
+        let ret_code = self.record_ret(ret, fallible, &live, &output);
+        Some(quote!(|#live, #output| #private::guarded(|| { #err_code #ret_code })))
+    }
+
+    fn record_err(&self, err: Record, live: &Ident, output: &Ident) -> TokenStream {
+        let (private, error) = (&self.private, hidden("error"));
+        let description = match err {
+            Record::Off => return TokenStream::new(),
+            Record::Plain => quote!(#private::Described::new(#error).description()),
+            Record::Display => self.at_output(quote!(#private::display), &error),
+            Record::Debug => self.at_output(quote!(#private::debug), &error),
+        };
+        let found = self.at_output(quote!(#private::Fallible::error), output);
+        quote! {
+            if let ::core::option::Option::Some(#error) = #found {
+                #live.fail(#description, #private::error_type(#error));
+            }
+        }
+    }
+
+    fn record_ret(&self, ret: Record, fallible: bool, live: &Ident, output: &Ident) -> TokenStream {
+        let (private, value) = (&self.private, hidden("value"));
+        let given = if fallible { &value } else { output };
+        let set = match ret {
+            Record::Off => return TokenStream::new(),
+            Record::Plain => self.at_output(quote!(#private::set_return), &quote!(#live, #given)),
+            Record::Display => {
+                let text = self.at_output(quote!(#private::display), given);
+                quote!(#private::set_return(#live, &#text))
+            }
+            Record::Debug => {
+                let text = self.at_output(quote!(#private::debug), given);
+                quote!(#private::set_return(#live, &#text))
+            }
+        };
+        if !fallible {
+            return quote!(#set;);
+        }
+        let found = self.at_output(quote!(#private::Fallible::value), output);
+        quote! {
+            if let ::core::option::Option::Some(#value) = #found {
+                #set;
+            }
+        }
+    }
+
+    /// A call whose errors are shown at the function's return type, which is what does not fit.
+    fn at_output(&self, function: TokenStream, arguments: &dyn quote::ToTokens) -> TokenStream {
+        let span = self.shape.output.as_ref().map_or_else(|| located(&self.signature.ident), |output| located(output));
+        let function = respanned(function, span);
+        quote_spanned!(span=> #function(#arguments))
+    }
+
+    /// A statement without effect that tells the compiler the type of an async block, which cannot be written.
+    fn typed(&self) -> TokenStream {
+        if self.shape.returns_never() {
+            return TokenStream::new();
+        }
+        let returned = self.shape.output_to_infer();
+        let span = self.shape.output.as_ref().map_or_else(Span::call_site, |output| located(output));
+        let never = hidden("never");
+        quote_spanned! {span=>
+            #[allow(unknown_lints, unreachable_code, clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
+            if false {
+                let #never: #returned = loop {};
+                return #never;
+            }
+        }
+    }
+}
+
+/// Errors point at `tokens`, lints know that the code is not the user's.
+fn located(tokens: &impl Spanned) -> Span {
+    tokens.span().resolved_at(Span::call_site())
+}
+
+fn respanned(tokens: TokenStream, span: Span) -> TokenStream {
+    let at = |mut token: proc_macro2::TokenTree| {
+        token.set_span(span);
+        token
+    };
+    tokens.into_iter().map(at).collect()
+}
+
+fn replace(block: &mut Block, statements: TokenStream) {
+    block.stmts = vec![Stmt::Expr(Expr::Verbatim(statements), None)];
+}

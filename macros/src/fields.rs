@@ -1,0 +1,119 @@
+//! `fields(...)`: the attributes of the span.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote_spanned};
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream};
+use syn::spanned::Spanned;
+use syn::{Error, Expr, ExprLit, Ident, Lit, LitStr, Path, Result, Token};
+
+/// One attribute.
+#[derive(Clone)]
+pub(crate) struct Field {
+    /// Its key, with the span of what was written.
+    pub(crate) key: LitStr,
+    value: Value,
+    format: Format,
+}
+
+#[derive(Clone)]
+enum Value {
+    /// An argument, captured by its name.
+    Argument(Ident),
+    Expr(Expr),
+}
+
+#[derive(Clone, Copy)]
+enum Format {
+    Typed,
+    Display,
+    Debug,
+}
+
+impl Field {
+    /// The argument that the field captures by name.
+    pub(crate) fn argument(&self) -> Option<&Ident> {
+        match &self.value {
+            Value::Argument(argument) => Some(argument),
+            Value::Expr(_) => None,
+        }
+    }
+
+    /// The statement that adds the attribute to `attributes`.
+    pub(crate) fn expand(&self, private: &Path, attributes: &Ident) -> TokenStream {
+        let (value, span): (&dyn ToTokens, _) = match &self.value {
+            Value::Argument(argument) => (argument, argument.span()),
+            Value::Expr(expr) => (expr, expr.span()),
+        };
+        // Errors point at the value, lints know that the code is not the user's.
+        let at = span.resolved_at(Span::call_site());
+        let key = &self.key;
+        if let (Format::Typed, Some(literal)) = (self.format, self.string_literal()) {
+            return quote_spanned!(at=> #private::push_str(#attributes, #key, #literal););
+        }
+        let push = match self.format {
+            Format::Typed => "push",
+            Format::Display => "push_display",
+            Format::Debug => "push_debug",
+        };
+        let push = Ident::new(push, at);
+        quote_spanned!(at=> #private::#push(#attributes, #key, &(#value));)
+    }
+
+    fn string_literal(&self) -> Option<&LitStr> {
+        match &self.value {
+            Value::Expr(Expr::Lit(ExprLit { lit: Lit::Str(literal), .. })) => Some(literal),
+            _ => None,
+        }
+    }
+}
+
+impl Parse for Field {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let shorthand_format = format(input)?;
+        let (key, argument) = key(input)?;
+        if !input.peek(Token![=]) {
+            return match argument {
+                Some(argument) => Ok(Field { key, value: Value::Argument(argument), format: shorthand_format }),
+                None => Err(Error::new(key.span(), format!("`{0}` needs a value: `{0} = ...`", key.value()))),
+            };
+        }
+        let equals = input.parse::<Token![=]>()?;
+        if !matches!(shorthand_format, Format::Typed) {
+            return Err(Error::new(key.span(), "write the `%` or `?` before the value: `key = %value`"));
+        }
+        let format = format(input)?;
+        if input.is_empty() || input.peek(Token![,]) {
+            return Err(Error::new(equals.span(), format!("`{}` needs a value after the `=`", key.value())));
+        }
+        Ok(Field { key, value: Value::Expr(input.parse()?), format })
+    }
+}
+
+fn format(input: ParseStream<'_>) -> Result<Format> {
+    if input.parse::<Option<Token![%]>>()?.is_some() {
+        return Ok(Format::Display);
+    }
+    Ok(input.parse::<Option<Token![?]>>()?.map_or(Format::Typed, |_| Format::Debug))
+}
+
+/// The key, and the identifier that it is if it is just one.
+fn key(input: ParseStream<'_>) -> Result<(LitStr, Option<Ident>)> {
+    if input.peek(LitStr) {
+        let key: LitStr = input.parse()?;
+        return match key.value().is_empty() {
+            true => Err(Error::new(key.span(), "the key of an attribute cannot be empty")),
+            false => Ok((key, None)),
+        };
+    }
+    let expected = |error: Error| Error::new(error.span(), "expected `key = value`, `\"key\" = value` or an argument");
+    let first = input.call(Ident::parse_any).map_err(expected)?;
+    let mut key = first.unraw().to_string();
+    let mut single = Some(first.clone());
+    while input.parse::<Option<Token![.]>>()?.is_some() {
+        key.push('.');
+        key.push_str(&input.call(Ident::parse_any).map_err(expected)?.unraw().to_string());
+        single = None;
+    }
+    Ok((LitStr::new(&key, first.span()), single))
+}

@@ -1,0 +1,189 @@
+//! What `#[traced]` is on: a function, or a block whose functions are all meant.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+use syn::{Attribute, Error, ImplItem, Item, Meta, Result, TraitItem, TraitItemFn, Type};
+
+use crate::options::Options;
+use crate::{check, expand};
+
+/// Expands `#[traced(options)] item`. The item is emitted whatever happens: one error is enough.
+pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
+    let mut parsed = match parse(&item) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            let error = error.into_compile_error();
+            return quote!(#error #item);
+        }
+    };
+    let mut untouched = parsed.clone();
+    match syn::parse2::<Options>(options).and_then(|options| trace(&mut parsed, &options)) {
+        Ok(()) => parsed.into_token_stream(),
+        Err(error) => {
+            strip(&mut untouched);
+            let error = error.into_compile_error();
+            quote!(#error #untouched)
+        }
+    }
+}
+
+fn parse(item: &TokenStream) -> Result<Item> {
+    match syn::parse2::<Item>(item.clone()) {
+        // A method declaration of a trait is no item of its own, and neither is a method with a receiver's default.
+        Ok(Item::Verbatim(_)) | Err(_) => {}
+        Ok(parsed) => return Ok(parsed),
+    }
+    match syn::parse2::<TraitItemFn>(item.clone()) {
+        Ok(declared) if declared.default.is_none() => {
+            let message = "there is no body to trace; put `#[traced]` on the implementation";
+            Err(Error::new_spanned(declared.sig, message))
+        }
+        _ => syn::parse2::<Item>(item.clone()).and_then(|other| Err(unsupported(&other))),
+    }
+}
+
+fn unsupported(item: &Item) -> Error {
+    let message =
+        "`#[traced]` goes on a function, or on an `impl`, `trait` or `mod` block to trace all of its functions";
+    // The first token is enough to point at.
+    match item.to_token_stream().into_iter().next() {
+        Some(first) => Error::new_spanned(first, message),
+        None => Error::new(proc_macro2::Span::call_site(), message),
+    }
+}
+
+fn trace(item: &mut Item, options: &Options) -> Result<()> {
+    match item {
+        Item::Fn(function) => expand::function(options, None, &function.sig, &mut function.block),
+        Item::Impl(block) => {
+            check::block(options)?;
+            let owner = type_name(&block.self_ty);
+            impl_items(&mut block.items, owner.as_deref(), options)
+        }
+        Item::Trait(block) => {
+            check::block(options)?;
+            let owner = block.ident.to_string();
+            trait_items(&mut block.items, &owner, options)
+        }
+        Item::Mod(module) => {
+            check::block(options)?;
+            match &mut module.content {
+                Some((_, items)) => module_items(items, options),
+                None => {
+                    Err(Error::new_spanned(&module.ident, "only an inline module can be traced: `mod name { ... }`"))
+                }
+            }
+        }
+        other => Err(unsupported(other)),
+    }
+}
+
+fn impl_items(items: &mut [ImplItem], owner: Option<&str>, options: &Options) -> Result<()> {
+    items.iter_mut().try_for_each(|item| match item {
+        ImplItem::Fn(method) => match merged(&mut method.attrs, options)? {
+            Some(merged) if merged.explicit || method.sig.constness.is_none() => {
+                expand::function(&merged.options, owner, &method.sig, &mut method.block)
+            }
+            _ => Ok(()),
+        },
+        _ => Ok(()),
+    })
+}
+
+fn trait_items(items: &mut [TraitItem], owner: &str, options: &Options) -> Result<()> {
+    items.iter_mut().try_for_each(|item| match item {
+        TraitItem::Fn(TraitItemFn { attrs, sig, default: Some(body), .. }) => match merged(attrs, options)? {
+            Some(merged) => expand::function(&merged.options, Some(owner), sig, body),
+            None => Ok(()),
+        },
+        _ => Ok(()),
+    })
+}
+
+fn module_items(items: &mut [Item], options: &Options) -> Result<()> {
+    items.iter_mut().try_for_each(|item| {
+        let attributes = match item {
+            Item::Fn(function) => &mut function.attrs,
+            Item::Impl(block) => &mut block.attrs,
+            Item::Trait(block) => &mut block.attrs,
+            Item::Mod(module) if module.content.is_some() => &mut module.attrs,
+            _ => return Ok(()),
+        };
+        match merged(attributes, options)? {
+            None => Ok(()),
+            Some(merged) if !merged.explicit && matches!(item, Item::Fn(f) if f.sig.constness.is_some()) => Ok(()),
+            Some(merged) => trace(item, &merged.options),
+        }
+    })
+}
+
+struct Merged {
+    options: Options,
+    /// The item has a `#[traced]` of its own: what is impossible is then an error, and not silently left out.
+    explicit: bool,
+}
+
+/// The options of an item in a block; `None` to skip it. Takes its own `#[traced]` away: it is dealt with here.
+fn merged(attributes: &mut Vec<Attribute>, outer: &Options) -> Result<Option<Merged>> {
+    let Some(position) = attributes.iter().position(is_traced) else {
+        return Ok(Some(Merged { options: Options::default().or(outer), explicit: false }));
+    };
+    let attribute = attributes.remove(position);
+    if let Some(second) = attributes.iter().find(|attribute| is_traced(attribute)) {
+        return Err(Error::new_spanned(second, "a second `#[traced]` on the same item"));
+    }
+    let own = match &attribute.meta {
+        Meta::Path(_) => Options::default(),
+        _ => attribute.parse_args::<Options>()?,
+    };
+    if own.skip.is_some() {
+        return Ok(None);
+    }
+    Ok(Some(Merged { options: own.or(outer), explicit: true }))
+}
+
+fn is_traced(attribute: &Attribute) -> bool {
+    attribute.path().segments.last().is_some_and(|last| last.ident == "traced")
+}
+
+/// Takes every inner `#[traced]` away, so that an error is not followed by those of a second expansion.
+fn strip(item: &mut Item) {
+    let none = |attributes: &mut Vec<Attribute>| attributes.retain(|attribute| !is_traced(attribute));
+    match item {
+        Item::Fn(function) => none(&mut function.attrs),
+        Item::Impl(block) => {
+            none(&mut block.attrs);
+            for item in &mut block.items {
+                if let ImplItem::Fn(method) = item {
+                    none(&mut method.attrs);
+                }
+            }
+        }
+        Item::Trait(block) => {
+            none(&mut block.attrs);
+            for item in &mut block.items {
+                if let TraitItem::Fn(method) = item {
+                    none(&mut method.attrs);
+                }
+            }
+        }
+        Item::Mod(module) => {
+            none(&mut module.attrs);
+            if let Some((_, items)) = &mut module.content {
+                items.iter_mut().for_each(strip);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// `Cart` of `shop::Cart<'_, T>` and of `&Cart`.
+fn type_name(of: &Type) -> Option<String> {
+    match of {
+        Type::Path(path) => path.path.segments.last().map(|last| last.ident.to_string()),
+        Type::Reference(reference) => type_name(&reference.elem),
+        Type::Group(group) => type_name(&group.elem),
+        Type::Paren(paren) => type_name(&paren.elem),
+        _ => None,
+    }
+}

@@ -1,0 +1,150 @@
+//! What kind of function it is: where the work happens, and what it returns.
+
+use syn::visit_mut::{self, VisitMut};
+use syn::{
+    Block, Expr, GenericArgument, PathArguments, PathSegment, ReturnType, Signature, Stmt, Type, TypeInfer,
+    TypeParamBound,
+};
+
+/// Where the work of a function happens.
+pub(crate) enum Work {
+    /// In the call.
+    Call,
+    /// In the body of an `async fn`.
+    AsyncFn,
+    /// In the async block that is all of the body, maybe boxed: what `async_trait` makes of an `async fn`.
+    AsyncBlock,
+    /// In a future that the body makes somehow.
+    Future { boxed: bool },
+}
+
+/// The shape of a function.
+pub(crate) struct Shape {
+    pub(crate) work: Work,
+    /// What the work results in, as written; `()` is `None`.
+    pub(crate) output: Option<Type>,
+}
+
+impl Shape {
+    pub(crate) fn of(signature: &Signature, block: &mut Block) -> Shape {
+        let returned = match &signature.output {
+            ReturnType::Default => None,
+            ReturnType::Type(_, returned) => Some(&**returned),
+        };
+        if signature.asyncness.is_some() {
+            return Shape { work: Work::AsyncFn, output: returned.cloned() };
+        }
+        match returned.and_then(future) {
+            None => Shape { work: Work::Call, output: returned.cloned() },
+            Some((_, output)) if async_block(block).is_some() => Shape { work: Work::AsyncBlock, output },
+            Some((boxed, output)) => Shape { work: Work::Future { boxed }, output },
+        }
+    }
+
+    /// Whether the output is called `Result`: `Result<T, E>`, `io::Result<T>`, `anyhow::Result<T>`.
+    pub(crate) fn returns_result(&self) -> bool {
+        let Some(Type::Path(path)) = self.output.as_ref().map(ungrouped) else { return false };
+        path.path.segments.last().is_some_and(|last| last.ident == "Result")
+    }
+
+    /// The output for a place where `impl Trait` is not allowed: that is left to inference.
+    pub(crate) fn output_to_infer(&self) -> Type {
+        struct Infer;
+        impl VisitMut for Infer {
+            fn visit_type_mut(&mut self, node: &mut Type) {
+                match node {
+                    Type::ImplTrait(_) => *node = Type::Infer(TypeInfer { underscore_token: Default::default() }),
+                    _ => visit_mut::visit_type_mut(self, node),
+                }
+            }
+        }
+        let mut output = self.output.clone().unwrap_or_else(|| syn::parse_quote!(()));
+        Infer.visit_type_mut(&mut output);
+        output
+    }
+
+    pub(crate) fn returns_never(&self) -> bool {
+        matches!(self.output, Some(Type::Never(_)))
+    }
+}
+
+/// The async block that is all of `block`, as it is or in `Box::pin(..)`.
+pub(crate) fn async_block(block: &mut Block) -> Option<&mut Block> {
+    let [Stmt::Expr(only, None)] = block.stmts.as_mut_slice() else { return None };
+    let only = match only {
+        Expr::Call(call) => {
+            if !is_box_pin(&call.func) || call.args.len() != 1 {
+                return None;
+            }
+            call.args.first_mut()?
+        }
+        only => only,
+    };
+    match only {
+        Expr::Async(work) => Some(&mut work.block),
+        _ => None,
+    }
+}
+
+fn is_box_pin(function: &Expr) -> bool {
+    let Expr::Path(path) = function else { return false };
+    let mut names = path.path.segments.iter().rev().map(|segment| &segment.ident);
+    names.next().is_some_and(|name| name == "pin") && names.next().is_some_and(|name| name == "Box")
+}
+
+/// Whether a type is a future as far as its name tells: boxed or not, and its output.
+fn future(returned: &Type) -> Option<(bool, Option<Type>)> {
+    match ungrouped(returned) {
+        Type::ImplTrait(opaque) => Some((false, output_of_bounds(&opaque.bounds)?)),
+        Type::Path(path) => {
+            let last = path.path.segments.last()?;
+            match last.ident.to_string().as_str() {
+                "Pin" => boxed_future(first_type(last)?),
+                "BoxFuture" | "LocalBoxFuture" => Some((true, first_type(last).cloned())),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// `Box<dyn Future<Output = T> + ..>`.
+fn boxed_future(boxed: &Type) -> Option<(bool, Option<Type>)> {
+    let Type::Path(path) = ungrouped(boxed) else { return None };
+    let last = path.path.segments.last().filter(|last| last.ident == "Box")?;
+    let Type::TraitObject(object) = ungrouped(first_type(last)?) else { return None };
+    Some((true, output_of_bounds(&object.bounds)?))
+}
+
+fn first_type(segment: &PathSegment) -> Option<&Type> {
+    let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return None };
+    arguments.args.iter().find_map(|argument| match argument {
+        GenericArgument::Type(found) => Some(found),
+        _ => None,
+    })
+}
+
+/// The `T` of `Future<Output = T>` among `bounds`; `None` when none is a future.
+#[allow(clippy::option_option, reason = "whether there is a future, and whether its output is written")]
+fn output_of_bounds<'a>(bounds: impl IntoIterator<Item = &'a TypeParamBound>) -> Option<Option<Type>> {
+    bounds.into_iter().find_map(|bound| {
+        let TypeParamBound::Trait(bound) = bound else { return None };
+        let last = bound.path.segments.last().filter(|last| last.ident == "Future")?;
+        let PathArguments::AngleBracketed(arguments) = &last.arguments else { return Some(None) };
+        Some(arguments.args.iter().find_map(|argument| match argument {
+            GenericArgument::AssocType(assigned) if assigned.ident == "Output" => Some(assigned.ty.clone()),
+            _ => None,
+        }))
+    })
+}
+
+/// Without the invisible or visible parentheses that macros leave around types.
+fn ungrouped(mut inner: &Type) -> &Type {
+    loop {
+        inner = match inner {
+            Type::Group(group) => &group.elem,
+            Type::Paren(paren) => &paren.elem,
+            other => return other,
+        };
+    }
+}

@@ -1,0 +1,161 @@
+//! Several propagators as one, in the order of `OTEL_PROPAGATORS`.
+
+use opentelemetry::Context;
+use opentelemetry::propagation::text_map_propagator::FieldIter;
+use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
+
+use super::{B3Propagator, BaggagePropagator, TraceContextPropagator};
+use crate::config::Env;
+use crate::error::ConfigError;
+
+/// Propagators that work one after the other: each extracts into the context that the one before it returned.
+///
+/// The default is W3C Trace Context and Baggage.
+#[derive(Debug)]
+pub struct Propagators {
+    members: Vec<Box<dyn TextMapPropagator + Send + Sync>>,
+    fields: Vec<String>,
+}
+
+impl Propagators {
+    /// No propagator at all: nothing is extracted and nothing injected.
+    pub fn none() -> Self {
+        Propagators { members: Vec::new(), fields: Vec::new() }
+    }
+
+    /// The propagators that `OTEL_PROPAGATORS` lists: `tracecontext`, `baggage`, `b3`, `b3multi`, or `none` of them.
+    ///
+    /// Unknown names are reported to `env` and left out; when no known one is left, it is as if the variable were not set.
+    ///
+    /// spec: configuration/sdk-environment-variables.md#general-sdk-configuration
+    pub fn from_env(env: &Env) -> Self {
+        const NAME: &str = "OTEL_PROPAGATORS";
+        let mut names = env.list_of(NAME, NAMES).unwrap_or_default();
+        if names == [Name::None] {
+            return Propagators::none();
+        }
+        if names.contains(&Name::None) {
+            env.warn(ConfigError::state(NAME, "`none` has no meaning beside other propagators and is left out"));
+            names.retain(|name| *name != Name::None);
+        }
+        if names.is_empty() {
+            return Propagators::default();
+        }
+        names.into_iter().fold(Propagators::none(), |propagators, name| match name {
+            Name::TraceContext => propagators.with_propagator(TraceContextPropagator::new()),
+            Name::Baggage => propagators.with_propagator(BaggagePropagator::new()),
+            Name::B3 => propagators.with_propagator(B3Propagator::single()),
+            Name::B3Multi => propagators.with_propagator(B3Propagator::multi()),
+            Name::None => propagators,
+        })
+    }
+
+    /// Adds a propagator after the others.
+    pub fn with_propagator(mut self, propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
+        for field in propagator.fields() {
+            if !self.fields.iter().any(|known| known == field) {
+                self.fields.push(field.to_owned());
+            }
+        }
+        self.members.push(Box::new(propagator));
+        self
+    }
+}
+
+impl Default for Propagators {
+    fn default() -> Self {
+        Propagators::none().with_propagator(TraceContextPropagator::new()).with_propagator(BaggagePropagator::new())
+    }
+}
+
+impl TextMapPropagator for Propagators {
+    fn inject_context(&self, cx: &Context, injector: &mut dyn Injector) {
+        self.members.iter().for_each(|member| member.inject_context(cx, injector));
+    }
+
+    fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
+        self.members.iter().fold(cx.clone(), |cx, member| member.extract_with_context(&cx, extractor))
+    }
+
+    fn fields(&self) -> FieldIter<'_> {
+        FieldIter::new(&self.fields)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Name {
+    TraceContext,
+    Baggage,
+    B3,
+    B3Multi,
+    None,
+}
+
+const NAMES: &[(&str, Name)] = &[
+    ("tracecontext", Name::TraceContext),
+    ("baggage", Name::Baggage),
+    ("b3", Name::B3),
+    ("b3multi", Name::B3Multi),
+    ("none", Name::None),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use opentelemetry::baggage::BaggageExt;
+    use opentelemetry::trace::TraceContextExt;
+    use std::collections::HashMap;
+
+    /// The fields that a value of the variable gives, and the warnings.
+    fn check(value: &str, expected: &str) {
+        let env = Env::from_pairs([("OTEL_PROPAGATORS", value)]);
+        let fields = Propagators::from_env(&env).fields().collect::<Vec<_>>().join(" ");
+        let warnings = env.take_warnings().into_iter().map(|warning| warning.to_string());
+        assert_eq!(std::iter::once(fields).chain(warnings).collect::<Vec<_>>().join("; "), expected, "{value:?}");
+    }
+
+    #[test]
+    fn the_variable() {
+        check("", "traceparent tracestate baggage");
+        check("tracecontext", "traceparent tracestate");
+        check("baggage, tracecontext,baggage", "baggage traceparent tracestate");
+        check("b3", "b3");
+        check("b3multi,b3", "x-b3-traceid x-b3-spanid x-b3-sampled x-b3-flags b3");
+        check("none", "");
+        let accepted = "expected one of tracecontext, baggage, b3, b3multi, none";
+        check("xray,b3", &format!(r#"b3; OTEL_PROPAGATORS="xray" cannot be used: {accepted}"#));
+        let unusable = format!(r#"OTEL_PROPAGATORS="jaeger" cannot be used: {accepted}"#);
+        check("jaeger", &format!("traceparent tracestate baggage; {unusable}"));
+        let beside = "OTEL_PROPAGATORS: `none` has no meaning beside other propagators and is left out";
+        check("none,b3", &format!("b3; {beside}"));
+    }
+
+    #[test]
+    fn one_after_the_other() {
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03";
+        let incoming = [("traceparent", parent), ("baggage", "user=7"), ("b3", "0")];
+        let incoming: HashMap<_, _> = incoming.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let propagators = Propagators::default().with_propagator(B3Propagator::single());
+        let cx = propagators.extract_with_context(&Context::new(), &incoming);
+        assert!(cx.span().span_context().is_remote());
+        assert_eq!(cx.baggage().get("user").map(ToString::to_string).as_deref(), Some("7"));
+
+        let mut outgoing = HashMap::new();
+        propagators.inject_context(&cx, &mut outgoing);
+        let b3 = "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1";
+        assert_eq!(
+            outgoing,
+            [("traceparent", parent), ("baggage", "user=7"), ("b3", b3)]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into()
+        );
+    }
+
+    #[test]
+    fn none_does_nothing() {
+        let propagators = Propagators::none();
+        let incoming = HashMap::from([("baggage".to_owned(), "a=1".to_owned())]);
+        let cx = propagators.extract_with_context(&Context::new(), &incoming);
+        assert!(cx.baggage().is_empty());
+    }
+}

@@ -1,0 +1,47 @@
+//! Context propagation: the formats in which a trace and its baggage travel in headers.
+//!
+//! | propagator | headers | extracts | injects |
+//! |---|---|---|---|
+//! | [`TraceContextPropagator`] | `traceparent`, `tracestate` | W3C Trace Context level 2 and later versions | version `00` |
+//! | [`BaggagePropagator`] | `baggage` | W3C Baggage | W3C Baggage |
+//! | [`B3Propagator`] | `b3`, `x-b3-*` | single and multi | one of them |
+//!
+//! [`Propagators`] chains them, as `OTEL_PROPAGATORS` says. Every one of them is given headers that a stranger wrote:
+//! extraction never fails loudly, costs time linear in the length of the headers, and on anything invalid returns the given
+//! context unchanged.
+//!
+//! ```
+//! use std::collections::HashMap;
+//! use opentelemetry::propagation::TextMapPropagator;
+//! use opentelemetry::trace::TraceContextExt;
+//! use opentelemetry::Context;
+//! use telemark_sdk::config::Env;
+//! use telemark_sdk::propagation::Propagators;
+//!
+//! let propagators = Propagators::from_env(&Env::process());
+//! let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+//! let incoming = HashMap::from([("traceparent".to_owned(), traceparent.to_owned())]);
+//!
+//! let cx = propagators.extract_with_context(&Context::new(), &incoming);
+//! assert!(cx.span().span_context().is_remote());
+//!
+//! let mut outgoing = HashMap::new();
+//! propagators.inject_context(&cx, &mut outgoing);
+//! assert_eq!(outgoing["traceparent"], traceparent);
+//! ```
+//!
+//! spec: context/api-propagators.md
+
+mod b3;
+mod baggage;
+mod composite;
+mod hex;
+mod trace_context;
+mod trace_state;
+#[cfg(test)]
+mod w3c_suite;
+
+pub use b3::B3Propagator;
+pub use baggage::BaggagePropagator;
+pub use composite::Propagators;
+pub use trace_context::TraceContextPropagator;

@@ -1,0 +1,52 @@
+//! The guard of synchronous code: the span is current until it is dropped, and ends then.
+
+use opentelemetry::ContextGuard;
+
+use super::span::{Active, Live};
+
+/// A span that is current on this thread. Dropping it ends the span.
+///
+/// When it is dropped by a panic that began after it was entered, the span has the status error, `error.type = "panic"`
+/// and `telemark.outcome = "panicked"`; the panic goes on.
+#[derive(Debug)]
+#[must_use = "the span ends when this is dropped; bind it to a variable such as `_span`"]
+pub struct Entered(Option<Attached>);
+
+#[derive(Debug)]
+struct Attached {
+    guard: Option<ContextGuard>,
+    live: Live,
+    /// The thread was unwinding already when the span started: this code runs in somebody's `drop`.
+    unwinding: bool,
+}
+
+impl Entered {
+    /// Makes a started span current.
+    #[inline]
+    pub fn new(active: Active) -> Self {
+        Entered(active.0.map(Attached::new))
+    }
+
+    /// The span, if it records.
+    #[inline]
+    pub fn recording(&self) -> Option<&Live> {
+        self.0.as_ref().and_then(|attached| attached.live.recording())
+    }
+}
+
+impl Attached {
+    fn new(live: Live) -> Self {
+        Attached { guard: Some(live.context.clone().attach()), live, unwinding: std::thread::panicking() }
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        // Detached first, so that the processors that see the end run in the context of the caller.
+        self.guard = None;
+        if std::thread::panicking() && !self.unwinding {
+            self.live.panicked();
+        }
+        self.live.end();
+    }
+}

@@ -1,0 +1,230 @@
+//! Spans by hand: for the places where `#[traced]` on a function does not fit.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::future::Future;
+
+use opentelemetry::trace::{FutureExt, SpanKind, Status, TraceContextExt, WithContext};
+use opentelemetry::{Context, Key, KeyValue};
+
+use super::entered::Entered;
+use super::future::Traced;
+use super::outcome::{Described, error_type};
+use super::span::{Active, IntoLink, IntoParent, Live, Setup, start};
+use super::value::ToValue;
+use crate::trace::active;
+
+/// Begins a span; one of [`SpanBuilder::enter`], [`SpanBuilder::in_scope`] and [`SpanBuilder::run`] starts it.
+///
+/// ```
+/// # use telemark_sdk::traced as telemark;
+/// let total = telemark::span("price cart").with("cart.items", 3).in_scope(|| 3 * 7);
+/// assert_eq!(total, 21);
+/// ```
+#[inline]
+pub fn span(name: impl Into<Cow<'static, str>>) -> SpanBuilder {
+    SpanBuilder(active::is_installed().then(|| Plan { setup: Setup::new(name), attributes: Vec::new() }))
+}
+
+/// A span that has not started yet. Without an installed tracer it is empty, and so is all that is done with it.
+#[derive(Debug)]
+#[must_use = "a span starts with `enter`, `in_scope` or `run`"]
+pub struct SpanBuilder(Option<Plan>);
+
+#[derive(Debug)]
+struct Plan {
+    setup: Setup,
+    attributes: Vec<KeyValue>,
+}
+
+impl SpanBuilder {
+    /// Sets the role of the span; [`SpanKind::Internal`] by default.
+    pub fn with_kind(self, kind: SpanKind) -> Self {
+        self.map_setup(|setup| setup.with_kind(kind))
+    }
+
+    /// Sets an attribute; `None` sets nothing.
+    pub fn with(mut self, key: impl Into<Key>, value: impl ToValue) -> Self {
+        if let Some(plan) = &mut self.0 {
+            if let Some(value) = value.to_value() {
+                plan.attributes.push(KeyValue::new(key, value));
+            }
+        }
+        self
+    }
+
+    /// Starts below `parent`, a context or a span context, instead of the current context.
+    pub fn with_parent(self, parent: impl IntoParent) -> Self {
+        self.map_setup(|setup| setup.with_parent(parent))
+    }
+
+    /// Starts a new trace.
+    pub fn with_new_root(self) -> Self {
+        self.map_setup(Setup::with_new_root)
+    }
+
+    /// Adds a link.
+    pub fn with_link(self, link: impl IntoLink) -> Self {
+        self.map_setup(|setup| setup.with_links([link]))
+    }
+
+    /// Starts the span and makes it current on this thread until the guard is dropped, which ends it.
+    ///
+    /// In asynchronous code use [`SpanBuilder::run`]: the guard must not live across an `await`.
+    ///
+    /// ```
+    /// # use telemark_sdk::traced as telemark;
+    /// let _span = telemark::span("warm up").enter();
+    /// telemark::set_attribute("cache.size", 128);
+    /// ```
+    pub fn enter(self) -> Entered {
+        Entered::new(self.start())
+    }
+
+    /// Runs `scope` in the span.
+    pub fn in_scope<T>(self, scope: impl FnOnce() -> T) -> T {
+        let _span = self.enter();
+        scope()
+    }
+
+    /// Starts the span and runs `future` in it, which ends it. The parent is what is current now, not at the first poll,
+    /// so that the future may be spawned.
+    ///
+    /// ```
+    /// # use telemark_sdk::traced as telemark;
+    /// # async fn fetch() -> u16 { 200 }
+    /// # async fn example() {
+    /// let status = telemark::span("fetch").run(fetch()).await;
+    /// # }
+    /// ```
+    pub fn run<F: Future>(self, future: F) -> Traced<F, fn(&Live, &F::Output)> {
+        Traced::new(self.start(), future, |_, _| ())
+    }
+
+    fn start(self) -> Active {
+        let Some(Plan { setup, attributes }) = self.0 else { return Active(None) };
+        start(|| setup, |list| list.extend(attributes))
+    }
+
+    fn map_setup(self, change: impl FnOnce(Setup) -> Setup) -> Self {
+        SpanBuilder(self.0.map(|plan| Plan { setup: change(plan.setup), attributes: plan.attributes }))
+    }
+}
+
+/// [`SpanBuilder::run`] the other way around: `fetch().in_span(telemark::span("fetch"))`.
+pub trait InSpan: Future + Sized {
+    /// Starts the span and runs this future in it.
+    ///
+    /// ```
+    /// # use telemark_sdk::traced as telemark;
+    /// use telemark::InSpan;
+    /// # async fn fetch() -> u16 { 200 }
+    /// # async fn example() {
+    /// let status = fetch().in_span(telemark::span("fetch").with("page", 1)).await;
+    /// # }
+    /// ```
+    fn in_span(self, span: SpanBuilder) -> Traced<Self, fn(&Live, &Self::Output)> {
+        span.run(self)
+    }
+}
+
+impl<F: Future> InSpan for F {}
+
+/// Sets an attribute of the current span; nothing happens when that does not record.
+///
+/// ```
+/// telemark_sdk::traced::set_attribute("cart.items", 3);
+/// ```
+pub fn set_attribute(key: impl Into<Key>, value: impl ToValue) {
+    // Converted outside the look at the context: it may be the user's code.
+    if records() {
+        if let Some(value) = value.to_value() {
+            let attribute = KeyValue::new(key, value);
+            Context::map_current(|current| current.span().set_attribute(attribute));
+        }
+    }
+}
+
+/// Adds an event to the current span; nothing happens when that does not record.
+///
+/// ```
+/// use opentelemetry::KeyValue;
+/// telemark_sdk::traced::add_event("cache miss", [KeyValue::new("cache.key", "cart-7")]);
+/// ```
+pub fn add_event(name: impl Into<Cow<'static, str>>, attributes: impl IntoIterator<Item = KeyValue>) {
+    if records() {
+        let (name, attributes) = (name.into(), attributes.into_iter().collect());
+        Context::map_current(|current| current.span().add_event(name, attributes));
+    }
+}
+
+/// Records an error on the current span as `#[traced]` does for `Err`: the status is error with its text, `error.type`
+/// is the name of its type.
+///
+/// ```
+/// if let Err(error) = "x".parse::<u16>() {
+///     telemark_sdk::traced::record_error(&error);
+/// }
+/// ```
+pub fn record_error<E: Display + ?Sized>(error: &E) {
+    if records() {
+        let status = Status::error(Described::new(error).description());
+        Context::map_current(|current| {
+            current.span().set_attribute(KeyValue::new("error.type", error_type(error)));
+            current.span().set_status(status);
+        });
+    }
+}
+
+/// Gives a future the context that is current now, for a spawned task: `tokio::spawn(telemark::propagate(work()))`.
+///
+/// ```
+/// # async fn work() {}
+/// # fn spawn<F: Future<Output = ()> + Send + 'static>(_: F) {}
+/// spawn(telemark_sdk::traced::propagate(work()));
+/// ```
+pub fn propagate<F: Future>(future: F) -> WithContext<F> {
+    future.with_current_context()
+}
+
+/// Gives a closure the context that is current now, for another thread:
+/// `std::thread::spawn(telemark::propagate_fn(work))`.
+///
+/// ```
+/// let answer = std::thread::spawn(telemark_sdk::traced::propagate_fn(|| 42)).join();
+/// assert_eq!(answer.ok(), Some(42));
+/// ```
+pub fn propagate_fn<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    let context = Context::current();
+    move || {
+        let _guard = context.attach();
+        work()
+    }
+}
+
+/// Runs `scope` without telemetry: no span that starts in it is recorded.
+///
+/// ```
+/// let pong = telemark_sdk::traced::suppress(|| "health check");
+/// assert_eq!(pong, "health check");
+/// ```
+pub fn suppress<T>(scope: impl FnOnce() -> T) -> T {
+    let _guard = Context::enter_telemetry_suppressed_scope();
+    scope()
+}
+
+/// [`suppress`] for a future.
+///
+/// ```
+/// # async fn health_check() {}
+/// # async fn example() {
+/// telemark_sdk::traced::suppress_future(health_check()).await;
+/// # }
+/// ```
+pub fn suppress_future<F: Future>(future: F) -> WithContext<F> {
+    future.with_context(Context::map_current(Context::with_telemetry_suppressed))
+}
+
+fn records() -> bool {
+    Context::map_current(|current| current.span().is_recording())
+}

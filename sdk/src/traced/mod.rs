@@ -1,0 +1,31 @@
+//! What `#[traced]` expands to, and the small manual API in the same spirit.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `value` | [`ToValue`]: what an attribute can be made of |
+//! | `outcome` | how a returned `Result` becomes a status |
+//! | `span` | the call site and the start, the outcome and the end of a span |
+//! | `entered` | the guard of synchronous code |
+//! | `future` | the future of asynchronous code |
+//! | `manual` | [`span()`], [`set_attribute`], [`propagate`], [`suppress`] and their kin |
+//! | `private` | everything that the macro's expansion names, and nothing else |
+//!
+//! A call that is not recorded allocates nothing, attaches nothing and evaluates no field; without an installed tracer
+//! it costs one relaxed load.
+
+mod entered;
+mod future;
+mod manual;
+mod outcome;
+pub mod private;
+mod span;
+mod value;
+
+pub use entered::Entered;
+pub use future::Traced;
+pub use manual::{
+    InSpan, SpanBuilder, add_event, propagate, propagate_fn, record_error, set_attribute, span, suppress,
+    suppress_future,
+};
+pub use span::{IntoLink, IntoParent};
+pub use value::{Element, ToValue};

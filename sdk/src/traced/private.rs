@@ -1,0 +1,137 @@
+//! Everything that the expansion of `#[traced]` names. Not an API: it changes with the macro.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+pub use opentelemetry::KeyValue;
+pub use opentelemetry::trace::SpanKind;
+pub use std::{boxed::Box, concat, env, file, line, module_path, vec::Vec};
+
+pub use super::entered::Entered;
+pub use super::future::Traced;
+pub use super::outcome::{Described, Fallible, error_type};
+pub use super::span::{Active, Live, Setup, start};
+pub use super::value::ToValue;
+pub use crate::trace::CallSite;
+
+use super::outcome::text;
+
+/// The attributes of a span that is about to start.
+pub type Attributes = Vec<KeyValue>;
+
+/// The name of a span, which is a constant: names are few.
+#[inline]
+pub const fn name(name: &'static str) -> &'static str {
+    name
+}
+
+/// Starts a span and makes it current.
+#[inline]
+pub fn enter(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Attributes)) -> Entered {
+    Entered::new(start(setup, attributes))
+}
+
+/// Adds an attribute that keeps its type.
+#[inline]
+pub fn push<V: ToValue + ?Sized>(attributes: &mut Attributes, key: &'static str, value: &V) {
+    if let Some(value) = value.to_value() {
+        attributes.push(KeyValue::new(key, value));
+    }
+}
+
+/// Adds a string literal: nothing to copy.
+#[inline]
+pub fn push_str(attributes: &mut Attributes, key: &'static str, value: &'static str) {
+    attributes.push(KeyValue::new(key, value));
+}
+
+/// Adds an attribute made with `Display`.
+pub fn push_display<V: fmt::Display + ?Sized>(attributes: &mut Attributes, key: &'static str, value: &V) {
+    attributes.push(KeyValue::new(key, text(format_args!("{value}"))));
+}
+
+/// Adds an attribute made with `Debug`.
+pub fn push_debug<V: fmt::Debug + ?Sized>(attributes: &mut Attributes, key: &'static str, value: &V) {
+    attributes.push(KeyValue::new(key, text(format_args!("{value:?}"))));
+}
+
+/// `Display` for a status or an attribute.
+pub fn display<V: fmt::Display + ?Sized>(value: &V) -> String {
+    text(format_args!("{value}"))
+}
+
+/// `Debug` for a status or an attribute.
+pub fn debug<V: fmt::Debug + ?Sized>(value: &V) -> String {
+    text(format_args!("{value:?}"))
+}
+
+/// Calls the body of a function. The bound tells the compiler that the body runs once, so that it may return what it
+/// borrows from its arguments.
+#[inline]
+pub fn call<T>(body: impl FnOnce() -> T) -> T {
+    body()
+}
+
+/// Calls the body of a function that returns a future, in the span that this future goes on with.
+#[inline]
+pub fn call_in<T>(active: Active, body: impl FnOnce() -> T) -> (Active, T) {
+    let Active(Some(live)) = active else { return (active, body()) };
+    let guard = live.context.clone().attach();
+    let unwinding = Unfinished(Some(live));
+    let value = body();
+    drop(guard);
+    (Active(unwinding.finish()), value)
+}
+
+/// Ends the span if the body of a function that returns a future panics.
+struct Unfinished(Option<Live>);
+
+impl Unfinished {
+    fn finish(mut self) -> Option<Live> {
+        self.0.take()
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(live) = &self.0 {
+            live.panicked();
+            live.end();
+        }
+    }
+}
+
+/// Shows what a function returned to `record`, if the span records.
+#[inline]
+pub fn finish<T>(entered: &Entered, output: &T, record: impl FnOnce(&Live, &T)) {
+    if let Some(live) = entered.recording() {
+        record(live, output);
+    }
+}
+
+/// Sets the attribute `return`.
+#[inline]
+pub fn set_return<V: ToValue + ?Sized>(live: &Live, value: &V) {
+    live.set("return", value);
+}
+
+/// Records nothing of what a future returned.
+#[inline]
+pub fn ignore<T: ?Sized>(_: &Live, _: &T) {}
+
+/// Names the output of a future, so that the closure that records it knows the type.
+#[inline]
+pub fn traced<F, R>(active: Active, future: F, record: R) -> Traced<F, R>
+where
+    F: Future,
+    R: FnOnce(&Live, &F::Output),
+{
+    Traced::new(active, future, record)
+}
+
+/// Evaluates what only the telemetry needs: a panic in it must not become the program's.
+#[inline]
+pub fn guarded(record: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(record));
+}

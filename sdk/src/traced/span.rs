@@ -1,0 +1,254 @@
+//! The start, the outcome and the end of a span of `#[traced]`.
+
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use opentelemetry::trace::{Link, SpanContext, SpanKind, Status, TraceContextExt};
+use opentelemetry::{Context, KeyValue, Value};
+
+use super::value::ToValue;
+use crate::trace::{CallSite, END_NOW, Started, TracedSpan, active};
+
+/// What a span starts with, apart from its attributes. Made only when a tracer is installed.
+#[derive(Debug)]
+pub struct Setup {
+    span: TracedSpan,
+    origin: Origin,
+}
+
+#[derive(Debug)]
+enum Origin {
+    Current,
+    Root,
+    Parent(Context),
+}
+
+impl Setup {
+    /// An internal span in the current context.
+    #[inline]
+    pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
+        Setup { span: TracedSpan::new(name, None), origin: Origin::Current }
+    }
+
+    /// Sets the role of the span.
+    #[inline]
+    pub fn with_kind(mut self, kind: SpanKind) -> Self {
+        self.span.kind = kind;
+        self
+    }
+
+    /// Sets the place in the source, for the scope and the `code.*` attributes.
+    #[inline]
+    pub fn with_call_site(mut self, call_site: &'static CallSite) -> Self {
+        self.span.call_site = Some(call_site);
+        self
+    }
+
+    /// Leaves out the `code.*` attributes.
+    #[inline]
+    pub fn without_code_attributes(mut self) -> Self {
+        self.span.code_attributes = false;
+        self
+    }
+
+    /// Starts a new trace, which keeps the baggage of the current context.
+    #[inline]
+    pub fn with_new_root(mut self) -> Self {
+        self.origin = Origin::Root;
+        self
+    }
+
+    /// Starts below `parent` instead of the current context.
+    #[inline]
+    pub fn with_parent(mut self, parent: impl IntoParent) -> Self {
+        self.origin = Origin::Parent(parent.into_parent());
+        self
+    }
+
+    /// Adds links.
+    #[inline]
+    pub fn with_links(mut self, links: impl IntoIterator<Item = impl IntoLink>) -> Self {
+        self.span.links.extend(links.into_iter().map(IntoLink::into_link));
+        self
+    }
+}
+
+/// What can be the parent of a span.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the parent of a span",
+    label = "neither a `&Context` nor a `SpanContext`"
+)]
+pub trait IntoParent {
+    /// The context that the span starts in.
+    fn into_parent(self) -> Context;
+}
+
+impl IntoParent for Context {
+    fn into_parent(self) -> Context {
+        self
+    }
+}
+
+impl IntoParent for &Context {
+    fn into_parent(self) -> Context {
+        self.clone()
+    }
+}
+
+impl IntoParent for SpanContext {
+    fn into_parent(self) -> Context {
+        Context::current().with_remote_span_context(self)
+    }
+}
+
+impl IntoParent for &SpanContext {
+    fn into_parent(self) -> Context {
+        self.clone().into_parent()
+    }
+}
+
+/// What a span can link to.
+#[diagnostic::on_unimplemented(
+    message = "a span cannot link to `{Self}`",
+    label = "not a `Link`, `SpanContext` or `&Context`",
+    note = "write `links = [a, b]` with one `SpanContext`, `&Context` or `Link` for each link"
+)]
+pub trait IntoLink {
+    /// The link.
+    fn into_link(self) -> Link;
+}
+
+impl IntoLink for Link {
+    fn into_link(self) -> Link {
+        self
+    }
+}
+
+impl IntoLink for SpanContext {
+    fn into_link(self) -> Link {
+        Link::with_context(self)
+    }
+}
+
+impl IntoLink for &SpanContext {
+    fn into_link(self) -> Link {
+        self.clone().into_link()
+    }
+}
+
+impl IntoLink for &Context {
+    fn into_link(self) -> Link {
+        self.span().span_context().into_link()
+    }
+}
+
+/// A span that has been started and is not attached yet; nothing when the call is not recorded.
+///
+/// Dropping it ends the span as cancelled.
+#[derive(Debug)]
+#[must_use = "a span that is dropped at once measures nothing"]
+pub struct Active(pub(super) Option<Live>);
+
+/// A context to attach, and whether it owns a span that records.
+#[derive(Debug)]
+pub struct Live {
+    pub(super) context: Context,
+    recording: bool,
+}
+
+/// Starts a span. One relaxed load when no tracer is installed; neither closure is called then.
+#[inline]
+pub fn start(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> Active {
+    if !active::is_installed() {
+        return Active(None);
+    }
+    start_installed(setup, attributes)
+}
+
+#[inline(never)]
+fn start_installed(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> Active {
+    // The options and fields are the user's expressions, but the program does not need them: a panic in one costs the
+    // telemetry, not the call.
+    let Ok(setup) = catch_unwind(AssertUnwindSafe(setup)) else { return Active(None) };
+    let parent = match setup.origin {
+        Origin::Current => match current_unless_dropped() {
+            Some(current) => current,
+            None => return Active(None),
+        },
+        Origin::Root => Context::current().with_remote_span_context(SpanContext::NONE),
+        Origin::Parent(parent) => parent,
+    };
+    let Some(tracer) = active::tracer(&parent) else { return Active(None) };
+    let started = tracer.start_traced(setup.span, &parent, |list| {
+        let _ = catch_unwind(AssertUnwindSafe(|| attributes(list)));
+    });
+    Active(match started {
+        Started::Recording(span) => Some(Live { context: parent.with_span(span), recording: true }),
+        Started::Inherit => None,
+        Started::NotRecorded(context) => {
+            Some(Live { context: parent.with_remote_span_context(context), recording: false })
+        }
+    })
+}
+
+/// The current context; `None` when it already says that nothing below it is recorded.
+///
+/// The look inside is cheaper than a clone, but nothing of the user's may run during it: the API's context is borrowed,
+/// and attaching another one would panic.
+#[inline]
+fn current_unless_dropped() -> Option<Context> {
+    Context::map_current(|current| {
+        let dropped = match active::tracer(current) {
+            Some(tracer) => tracer.drops_below(current),
+            None => true,
+        };
+        (!dropped).then(|| current.clone())
+    })
+}
+
+impl Live {
+    #[inline]
+    pub(super) fn recording(&self) -> Option<&Live> {
+        self.recording.then_some(self)
+    }
+
+    /// Sets an attribute.
+    pub fn set<V: ToValue + ?Sized>(&self, key: &'static str, value: &V) {
+        if let Ok(Some(value)) = catch_unwind(AssertUnwindSafe(|| value.to_value())) {
+            self.attribute(key, value);
+        }
+    }
+
+    /// Records that the function returned an error. An empty description is none.
+    ///
+    /// spec: semconv general/recording-errors.md
+    pub fn fail(&self, description: String, error_type: &'static str) {
+        self.attribute("error.type", error_type.into());
+        self.context.span().set_status(Status::error(description));
+    }
+
+    #[cold]
+    pub(super) fn panicked(&self) {
+        self.attribute("error.type", "panic".into());
+        self.attribute("telemark.outcome", "panicked".into());
+        self.context.span().set_status(Status::error("panic"));
+    }
+
+    #[cold]
+    pub(super) fn cancelled(&self) {
+        self.attribute("telemark.outcome", "cancelled".into());
+    }
+
+    /// Ends the span now, whoever else still holds its context.
+    pub(super) fn end(&self) {
+        if self.recording {
+            self.context.span().end_with_timestamp(END_NOW);
+        }
+    }
+
+    fn attribute(&self, key: &'static str, value: Value) {
+        if self.recording {
+            self.context.span().set_attribute(KeyValue::new(key, value));
+        }
+    }
+}

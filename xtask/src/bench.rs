@@ -1,0 +1,7 @@
+//! `cargo xtask bench`: the benchmarks. They compile every rival, and so are built only here.
+
+use crate::step::{Failure, Step};
+
+pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
+    Step::cargo("benchmarks", "run --release --package telemark-benches --").arguments(arguments).run()
+}

@@ -1,0 +1,74 @@
+//! `cargo xtask services`: real receivers on loopback, on free ports, for the tests.
+//!
+//! - `install` puts a package into `.services/`.
+//! - `process` starts a program, waits until it can be reached, and stops it when dropped.
+//! - `rotel` and `mockotlpserver` are the receivers.
+
+mod install;
+mod mockotlpserver;
+mod process;
+mod rotel;
+
+use std::io::Read;
+
+use crate::step::{Failure, Step, is_ci};
+use process::Service;
+
+/// The receivers that run; stopped when dropped.
+pub(crate) struct Services {
+    /// Kept for their drop.
+    _running: Vec<Service>,
+    variables: Vec<(String, String)>,
+    skipped: Vec<String>,
+}
+
+impl Services {
+    /// Installs and starts what is possible here; in continuous integration, all of it.
+    pub(crate) fn start() -> Result<Self, Failure> {
+        let mut services = Services { _running: Vec::new(), variables: Vec::new(), skipped: Vec::new() };
+        for (name, start) in [("rotel", rotel::start as fn() -> _), ("mockotlpserver", mockotlpserver::start)] {
+            eprintln!("\n==> receiver {name}");
+            match start() {
+                Ok(service) => {
+                    services.variables.extend(service.variables(name));
+                    services._running.push(service);
+                }
+                Err(failure) if is_ci() => return Err(failure),
+                Err(failure) => services.skipped.push(format!("{name}: {failure}")),
+            }
+        }
+        services.repeat_what_was_skipped();
+        Ok(services)
+    }
+
+    /// How a test finds the receivers: `TELEMARK_TEST_<RECEIVER>_{GRPC,HTTP,OUTPUT}`.
+    pub(crate) fn variables(&self) -> &[(String, String)] {
+        &self.variables
+    }
+
+    pub(crate) fn repeat_what_was_skipped(&self) {
+        for reason in &self.skipped {
+            eprintln!("\n!!! SKIPPED: every test against {reason}\n");
+        }
+    }
+}
+
+pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
+    if let [flag] = arguments
+        && (flag == "--help" || flag == "-h")
+    {
+        print!("{}", crate::HELP);
+        return Ok(());
+    }
+    let services = Services::start()?;
+    if let Some((program, arguments)) = arguments.split_first() {
+        return Step::program("command", program).arguments(arguments).quiet_envs(services.variables()).run();
+    }
+    for (name, value) in services.variables() {
+        println!("export {name}={value}");
+    }
+    eprintln!("\nThe receivers run until standard input ends (ctrl-D).");
+    // Nothing is expected to come; an error is an end too.
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! A receiver's process: started with its output in a file, awaited by connecting to it, stopped by its id when dropped.
+
+use std::fs::{self, File};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::step::{Failure, root};
+
+/// The longest that a receiver may take to come up.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A receiver that runs and answers.
+pub(super) struct Service {
+    process: Process,
+    grpc: SocketAddr,
+    http: SocketAddr,
+}
+
+impl Service {
+    /// Waits until the receiver tells its addresses, gRPC first, and takes connections on both.
+    pub(super) fn when_ready(
+        mut process: Process,
+        addresses: impl Fn(&str) -> Option<(SocketAddr, SocketAddr)>,
+    ) -> Result<Self, Failure> {
+        let (grpc, http) = process.until("says where it listens", |output| addresses(output))?;
+        for address in [grpc, http] {
+            let connect = |_: &str| TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok();
+            process.until(&format!("takes connections on {address}"), connect)?;
+        }
+        Ok(Service { process, grpc, http })
+    }
+
+    /// `TELEMARK_TEST_<NAME>_GRPC` and `_HTTP` are URLs, `_OUTPUT` is the file with what was received.
+    pub(super) fn variables(&self, name: &str) -> Vec<(String, String)> {
+        let name = name.to_uppercase();
+        vec![
+            (format!("TELEMARK_TEST_{name}_GRPC"), format!("http://{}", self.grpc)),
+            (format!("TELEMARK_TEST_{name}_HTTP"), format!("http://{}", self.http)),
+            (format!("TELEMARK_TEST_{name}_OUTPUT"), self.process.output.display().to_string()),
+        ]
+    }
+}
+
+/// A running program.
+pub(super) struct Process {
+    name: String,
+    child: Child,
+    output: PathBuf,
+}
+
+impl Process {
+    /// Starts the program with its standard output and error in `.services/run/`.
+    pub(super) fn start(name: &str, command: &mut Command) -> Result<Self, Failure> {
+        let output = run_folder()?.join(format!("{name}-{}.out", std::process::id()));
+        let errors = output.with_extension("err");
+        let file = |path: &Path| {
+            File::create(path).map_err(|error| Failure::new(format!("{} cannot be written: {error}", path.display())))
+        };
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(file(&output)?)
+            .stderr(file(&errors)?)
+            .spawn()
+            .map_err(|error| Failure::new(format!("{name} could not be started: {error}")))?;
+        eprintln!("    process {}, output in {}", child.id(), output.display());
+        Ok(Process { name: name.to_owned(), child, output })
+    }
+
+    /// Asks until there is an answer; `ask` gets what the program wrote so far.
+    fn until<T>(&mut self, what: &str, ask: impl Fn(&str) -> Option<T>) -> Result<T, Failure> {
+        let start = Instant::now();
+        loop {
+            // Looked at first: what another program answers on the port of one that has ended does not count.
+            let ended = self.child.try_wait().ok().flatten();
+            let output = fs::read_to_string(&self.output).unwrap_or_default();
+            if let Some(status) = ended {
+                let errors = fs::read_to_string(self.output.with_extension("err")).unwrap_or_default();
+                return Err(Failure::new(format!("{} ended ({status}):\n{output}{errors}", self.name)));
+            }
+            if let Some(answer) = ask(&output) {
+                return Ok(answer);
+            }
+            if start.elapsed() > PATIENCE {
+                return Err(Failure::new(format!("{} never {what}, after {PATIENCE:?}", self.name)));
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits for the end of a program, which is stopped when that takes too long.
+pub(super) fn wait(mut child: Child, patience: Duration) -> Result<ExitStatus, Failure> {
+    let start = Instant::now();
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Ok(status),
+            Ok(None) if start.elapsed() < patience => thread::sleep(PAUSE),
+            Ok(None) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(Failure::new(format!("process {} was stopped after {patience:?}", child.id())));
+            }
+            Err(error) => return Err(Failure::new(format!("process {} is lost: {error}", child.id()))),
+        }
+    }
+}
+
+/// The folder for what running receivers write.
+pub(super) fn run_folder() -> Result<PathBuf, Failure> {
+    let folder = root().join(".services/run");
+    match fs::create_dir_all(&folder) {
+        Ok(()) => Ok(folder),
+        Err(error) => Err(Failure::new(format!("{} cannot be created: {error}", folder.display()))),
+    }
+}
+
+/// An address on loopback that nobody listens on; for programs that cannot choose one themselves.
+pub(super) fn free_address() -> Result<SocketAddr, Failure> {
+    TcpListener::bind(("127.0.0.1", 0))
+        .and_then(|listener| listener.local_addr())
+        .map_err(|error| Failure::new(format!("there is no free port on loopback: {error}")))
+}

@@ -1,0 +1,57 @@
+//! `cargo xtask test`: every test there is, benchmarks aside.
+
+use std::path::Path;
+
+use crate::services::Services;
+use crate::step::{Failure, Step, root};
+
+/// The crates that people depend on: each must build alone, without the features that others happen to switch on.
+const PUBLISHED: &[&str] = &[
+    "telemark-sdk",
+    "telemark-macros",
+    "telemark-otlp",
+    "telemark-console",
+    "telemark-upstream",
+    "telemark-http",
+    "telemark-tower",
+    "telemark-axum",
+    "telemark",
+];
+
+pub(crate) fn run() -> Result<(), Failure> {
+    // Started first and stopped when this function returns, so that the tests against them run with all the others.
+    let services = Services::start()?;
+    Step::cargo("tests", "test --all-features").quiet_envs(services.variables()).run()?;
+    Step::cargo("tests without features", "test --package telemark --no-default-features").run()?;
+    for package in PUBLISHED {
+        Step::cargo("a crate alone", &format!("check --package {package}")).run()?;
+        Step::cargo("a crate alone", &format!("check --package {package} --no-default-features")).run()?;
+    }
+    loom()?;
+    services.repeat_what_was_skipped();
+    Ok(())
+}
+
+/// Every interleaving of the lock-free parts. In a target directory of its own, because the flag changes every crate.
+fn loom() -> Result<(), Failure> {
+    if !contains(&root().join("sdk/src"), "loom::model") {
+        eprintln!("\n==> loom: there are no loom tests in sdk/src");
+        return Ok(());
+    }
+    Step::cargo("loom", "test --package telemark-sdk --release --lib --target-dir target/loom loom")
+        .env("RUSTFLAGS", "--cfg loom")
+        .run()
+}
+
+/// Whether a file below `folder` contains the text.
+fn contains(folder: &Path, text: &str) -> bool {
+    let Ok(entries) = std::fs::read_dir(folder) else { return false };
+    entries.flatten().any(|entry| {
+        let path = entry.path();
+        if path.is_dir() {
+            contains(&path, text)
+        } else {
+            std::fs::read_to_string(&path).is_ok_and(|content| content.contains(text))
+        }
+    })
+}
