@@ -56,7 +56,9 @@ struct Cart {
 
 #[traced(kind = server)]
 impl Cart {
-    fn total(&self) -> u32 { self.items.iter().sum() }
+    fn total(&self) -> u32 {
+        self.items.iter().sum()
+    }
 
     #[traced(name = "cart.add", kind = client, fields(item))]
     fn add(&mut self, item: u32) -> &mut Self {

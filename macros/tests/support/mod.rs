@@ -11,7 +11,7 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use opentelemetry::trace::{SpanId, SpanKind, Status};
 use opentelemetry::{Context, InstrumentationScope};
 use telemark_sdk::sampling::{Decision, Sampler, SamplingRequest, SamplingResult};
-use telemark_sdk::trace::{SdkTracerProvider, Scope, SpanData, SpanProcessor, active};
+use telemark_sdk::trace::{Scope, SdkTracerProvider, SpanData, SpanProcessor, active};
 
 /// Keeps what ends.
 #[derive(Clone, Debug, Default)]
