@@ -11,6 +11,7 @@ use super::entered::Entered;
 use super::future::Traced;
 use super::outcome::{Described, error_type};
 use super::span::{Active, IntoLink, IntoParent, Live, Setup, start};
+use super::thread;
 use super::value::ToValue;
 use crate::trace::active;
 
@@ -226,7 +227,7 @@ pub fn suppress_future<F: Future>(future: F) -> WithContext<F> {
 }
 
 fn records() -> bool {
-    Context::map_current(|current| current.span().is_recording())
+    thread::has_context() && Context::map_current(|current| current.span().is_recording())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! | `span` | the call site and the start, the outcome and the end of a span |
 //! | `entered` | the guard of synchronous code |
 //! | `future` | the future of asynchronous code |
+//! | `thread` | whether this thread can record still |
 //! | `manual` | [`span()`], [`set_attribute`], [`propagate`], [`suppress`] and their kin |
 //! | `private` | everything that the macro's expansion names, and nothing else |
 //!
@@ -19,6 +20,7 @@ mod manual;
 mod outcome;
 pub mod private;
 mod span;
+mod thread;
 mod value;
 
 pub use entered::Entered;

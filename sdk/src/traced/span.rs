@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use opentelemetry::trace::{Link, SpanContext, SpanKind, Status, TraceContextExt};
 use opentelemetry::{Context, KeyValue, Value};
 
+use super::thread;
 use super::value::ToValue;
 use crate::trace::{CallSite, END_NOW, Started, TracedSpan, active};
 
@@ -167,6 +168,9 @@ pub fn start(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Vec<Key
 
 #[inline(never)]
 fn start_installed(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> Active {
+    if !thread::has_context() {
+        return Active(None);
+    }
     // The options and fields are the user's expressions, but the program does not need them: a panic in one costs the
     // telemetry, not the call.
     let Ok(setup) = catch_unwind(AssertUnwindSafe(setup)) else { return Active(None) };
