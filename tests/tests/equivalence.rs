@@ -176,23 +176,23 @@ fn text(requests: &[ExportTraceServiceRequest]) -> String {
         found.map_or_else(|| format!("{}:{}", hex(trace_id), hex(span_id)), |span| format!("{:?}", span.name))
     };
     let mut text = String::new();
-    for of_resource in &resources {
-        let resource = of_resource.resource.clone().unwrap_or_default();
-        writeln!(text, "resource schema {:?}", of_resource.schema_url).unwrap();
-        let detected = ["host.", "os.", "process.", "service.instance."];
-        let mut named = resource.attributes;
-        named.retain(|pair| !detected.iter().any(|prefix| pair.key.starts_with(prefix)));
-        attributes(&mut text, "", &named, resource.dropped_attributes_count);
-        // Who groups spans by scope may do so in any order.
-        let mut scopes: Vec<_> = of_resource.scope_spans.iter().collect();
-        scopes.sort_by_key(|of| of.scope.as_ref().map(|scope| scope.name.clone()));
-        for of_scope in scopes {
-            let scope = of_scope.scope.clone().unwrap_or_default();
-            writeln!(text, "scope {:?} {:?} schema {:?}", scope.name, scope.version, of_scope.schema_url).unwrap();
-            attributes(&mut text, "", &scope.attributes, scope.dropped_attributes_count);
-            for span in &of_scope.spans {
-                write_span(&mut text, span, &name);
-            }
+    // How spans are spread over requests, and in which order scopes come, says nothing.
+    let first = resources[0];
+    assert!(resources.iter().all(|of| of.resource == first.resource && of.schema_url == first.schema_url));
+    writeln!(text, "resource schema {:?}", first.schema_url).unwrap();
+    let resource = first.resource.clone().unwrap_or_default();
+    let detected = ["host.", "os.", "process.", "service.instance."];
+    let mut named = resource.attributes;
+    named.retain(|pair| !detected.iter().any(|prefix| pair.key.starts_with(prefix)));
+    attributes(&mut text, "", &named, resource.dropped_attributes_count);
+    let mut scopes: Vec<_> = resources.iter().flat_map(|of| &of.scope_spans).collect();
+    scopes.sort_by_key(|of| of.scope.as_ref().map(|scope| &scope.name));
+    for of_same in scopes.chunk_by(|a, b| a.scope == b.scope && a.schema_url == b.schema_url) {
+        let scope = of_same[0].scope.clone().unwrap_or_default();
+        writeln!(text, "scope {:?} {:?} schema {:?}", scope.name, scope.version, of_same[0].schema_url).unwrap();
+        attributes(&mut text, "", &scope.attributes, scope.dropped_attributes_count);
+        for span in of_same.iter().flat_map(|of| &of.spans) {
+            write_span(&mut text, span, &name);
         }
     }
     text
