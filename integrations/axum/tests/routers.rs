@@ -1,4 +1,5 @@
 //! What the layer sees of axum's routers: routes, nested ones, fallbacks, addresses, and real connections.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "../../tower/tests/support/mod.rs"]
 mod support;

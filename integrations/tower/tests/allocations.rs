@@ -1,4 +1,5 @@
 //! How often the layer allocates for a request: the difference to the same service without it, as an upper bound.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(unsafe_code, reason = "a global allocator that counts cannot be written without")]
 
 mod support;

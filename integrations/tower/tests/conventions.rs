@@ -1,4 +1,5 @@
 //! What a server span says about its request and response, as exact text.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Every way in which a request can end, and that it ends once.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 
