@@ -51,6 +51,8 @@
 //! # Environment variables
 //! None are read here; see [`ServerSettings::from_env_fn`].
 
+#![forbid(unsafe_code)]
+
 mod policy;
 
 use opentelemetry::InstrumentationScope;
