@@ -30,6 +30,16 @@ fn files_are_short_and_say_what_they_own() {
     check_none(shape_violations(&Workspace::read().unwrap().files));
 }
 
+#[test]
+fn every_published_crate_is_built_alone() {
+    let workspace = Workspace::read().unwrap();
+    let list = workspace.files.iter().find(|file| file.path == "xtask/src/test.rs").unwrap();
+    let internal = ["telemark-benches", "telemark-tests", "telemark-examples", "xtask"];
+    for name in workspace.packages.iter().map(|package| &*package.name).filter(|name| !internal.contains(name)) {
+        assert!(list.text.contains(&format!("{name:?}")), "PUBLISHED in {} lacks {name}", list.path);
+    }
+}
+
 fn check_none(violations: Vec<String>) {
     assert!(violations.is_empty(), "\n{}\n", violations.join("\n"));
 }
