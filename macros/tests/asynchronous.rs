@@ -71,7 +71,9 @@ async fn fallible(text: &str) -> Result<u32, Box<dyn std::error::Error>> {
 
 #[traced(ret, err(Debug))]
 async fn generic<T: Copy + telemark::__private::ToValue, E: std::fmt::Debug>(value: Result<T, E>) -> Result<T, E> {
-    Ok(value?)
+    yield_now().await;
+    let value = value?;
+    Ok(value)
 }
 
 #[test]

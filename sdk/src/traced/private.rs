@@ -77,7 +77,7 @@ pub fn call<T>(body: impl FnOnce() -> T) -> T {
 #[inline]
 pub fn call_in<T>(active: Active, body: impl FnOnce() -> T) -> (Active, T) {
     let Active(Some(live)) = active else { return (active, body()) };
-    let guard = live.context.clone().attach();
+    let guard = live.attach();
     let unwinding = Unfinished(Some(live));
     let value = body();
     drop(guard);

@@ -239,13 +239,14 @@ mod tests {
     #[test]
     fn strings_of_every_kind_are_strings() {
         let expected = r#"Some(String(Owned("ab")))"#;
+        let mut owned = String::from("ab");
         check("ab", expected);
+        check(&mut owned, expected);
+        check(&owned, expected);
         check(String::from("ab"), expected);
-        check(&String::from("ab"), expected);
         check(Cow::Borrowed("ab"), expected);
         check(Box::<str>::from("ab"), expected);
         check(Arc::<str>::from("ab"), expected);
-        check(&mut String::from("ab"), expected);
         check('a', r#"Some(String(Owned("a")))"#);
         check(Value::from("ab"), r#"Some(String(Static("ab")))"#);
     }
