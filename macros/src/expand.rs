@@ -233,14 +233,9 @@ impl Expansion<'_> {
             return TokenStream::new();
         }
         let span = self.shape.output.as_ref().map_or_else(Span::call_site, located);
-        let never = hidden("never");
-        quote_spanned! {span=>
-            #[allow(unknown_lints, unreachable_code, clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-            if false {
-                let #never: #returned = loop {};
-                return #never;
-            }
-        }
+        let private = &self.private;
+        // Without an `allow` for anything: that would clash with a `forbid` of the user's.
+        quote_spanned!(span=> if false { return #private::never::<#returned>(); })
     }
 }
 

@@ -319,6 +319,49 @@ fn async_trait_methods_are_traced_whichever_attribute_comes_first() {
     check_async(async { assert_eq!(Outer.load_default().await, 7) }, "load_default\n  leaf");
 }
 
+#[async_trait]
+trait Counter {
+    async fn count(&self) -> usize;
+    async fn reset(&mut self);
+}
+
+#[traced(fields(items = self.items.len()))]
+#[async_trait]
+impl Counter for Shop {
+    async fn count(&self) -> usize {
+        leaf().await;
+        self.items.len()
+    }
+
+    async fn reset(&mut self) {
+        self.items.clear();
+    }
+}
+
+#[async_trait]
+#[traced]
+impl Counter for Vec<u32> {
+    #[traced(fields(items = self.len()))]
+    async fn count(&self) -> usize {
+        leaf().await;
+        self.len()
+    }
+
+    async fn reset(&mut self) {
+        self.clear();
+    }
+}
+
+#[test]
+fn fields_may_use_self_on_both_sides_of_async_trait() {
+    let mut shop = Shop { items: vec![3] };
+    check_async(async { assert_eq!(shop.count().await, 1) }, "count items=1\n  leaf");
+    check_async(async { shop.reset().await }, "reset items=1");
+    check_async(async { assert_eq!(shop.items.count().await, 0) }, "count items=0\n  leaf");
+    check(|| drop(shop.items.reset()), "");
+    check_async(async { shop.items.reset().await }, "reset");
+}
+
 #[test]
 fn futures_stay_send() {
     fn send<T: Send>(_: &T) {}

@@ -11,7 +11,7 @@
 //! | `manual` | [`span()`], [`set_attribute`], [`propagate`], [`suppress`] and their kin |
 //! | `private` | everything that the macro's expansion names, and nothing else |
 //!
-//! A call that is not recorded allocates nothing, attaches nothing and evaluates no field; without an installed tracer
+//! A call below a span that is not sampled allocates nothing, attaches nothing and evaluates no field; without an installed tracer
 //! it costs one relaxed load.
 
 mod ambient;

@@ -110,6 +110,13 @@ pub fn finish<T>(entered: &Entered, output: &T, record: impl FnOnce(&Live, &T)) 
     }
 }
 
+/// A value of any type, for code that is never reached and only tells the compiler a type.
+pub fn never<T>() -> T {
+    loop {
+        std::thread::park();
+    }
+}
+
 /// Sets the attribute `return`.
 #[inline]
 pub fn set_return<V: ToValue + ?Sized>(live: &Live, value: &V) {
