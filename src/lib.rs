@@ -1,5 +1,80 @@
-//! Telemark.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+//! One dependency and one line: traces for Rust services, on the OpenTelemetry API.
+//!
+//! ```no_run
+//! use telemark::traced;
+//!
+//! #[traced(fields(cart.id = cart))]
+//! async fn checkout(cart: u64) -> Result<(), std::io::Error> {
+//!     Ok(())
+//! }
+//!
+//! fn main() -> Result<(), telemark::ConfigError> {
+//!     let _telemetry = telemark::init()?; // everything from OTEL_* variables; flushes when main ends
+//!     Ok(())
+//! }
+//! ```
+//!
+//! ```text
+//! your code ─ #[traced], layers, any library on the opentelemetry API or with tracing-opentelemetry
+//!     │
+//! telemark-sdk ─ samples, records, batches; one thread of its own; never blocks you, drops are counted
+//!     │
+//! OTLP (http/protobuf, http/json, grpc, file) │ trace trees in the terminal │ any opentelemetry_sdk exporter
+//! ```
+//!
+//! # How to
+//! - **see it at once**: `OTEL_TRACES_EXPORTER=console`.
+//! - **send it**: OTLP is the default, to `http://localhost:4318`; `OTEL_EXPORTER_OTLP_ENDPOINT` and its kin change that.
+//! - **name the service**: `OTEL_SERVICE_NAME`, or [`builder()`]`.service_name("shop")`.
+//! - **trace axum**: the feature `axum` and `Router::layer(telemark::axum::layer())`.
+//! - **trace functions**: [`traced`](macro@traced) on functions, `impl` blocks and modules.
+//! - **trace by hand**: [`span()`], [`set_attribute`], [`record_error`], [`propagate`].
+//! - **use the OpenTelemetry API**: it is re-exported as [`opentelemetry`]; `init` sets its globals.
+//! - **configure in code**: [`builder()`].
+//! - **test**: [`testing`] gives each test a telemetry of its own.
+//!
+//! # Environment variables
+//! All of them are in [`config::VARIABLES`], with their defaults.
+//!
+//! # Features
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `otlp` | yes | export over OTLP |
+//! | `tls` | no | `https` for OTLP, with rustls |
+//! | `console` | yes | trace trees in the terminal |
+//! | `axum` | no | `telemark::axum::layer()` |
+//! | `tower` | no | `telemark::tower`, the same for any tower service |
+//! | `signals` | no | a flush on SIGTERM and Ctrl-C |
+//!
+//! Without features this is the engine and the macro: what a library needs that only wants `#[traced]`.
 
+mod exporters;
+mod init;
+mod server;
+#[cfg(feature = "signals")]
+mod signals;
+
+pub use init::{Builder, Guard, builder, init};
+pub use opentelemetry;
 pub use telemark_macros::traced;
+/// The engine, for exporters, processors and samplers of your own.
+pub use telemark_sdk as sdk;
 #[doc(hidden)]
 pub use telemark_sdk::traced::private as __private;
+pub use telemark_sdk::traced::{
+    Entered, InSpan, SpanBuilder, ToValue, add_event, propagate, propagate_fn, record_error, set_attribute, span,
+    suppress, suppress_future,
+};
+pub use telemark_sdk::{ConfigError, ExportError, config, diag, testing};
+
+#[cfg(feature = "axum")]
+pub use server::axum;
+#[cfg(feature = "tower")]
+pub use server::tower;
+#[cfg(feature = "console")]
+/// Trace trees in the terminal.
+pub use telemark_console as console;
+#[cfg(feature = "otlp")]
+/// OTLP exporters configured in code.
+pub use telemark_otlp as otlp;

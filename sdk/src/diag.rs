@@ -62,13 +62,23 @@ pub fn log(level: Level, topic: &'static str, message: fmt::Arguments<'_>) {
     if level as u8 > MAX_LEVEL.load(Ordering::Relaxed) {
         return;
     }
-    let Some(held_back) = pass(topic) else { return };
-    let text = match held_back {
-        0 => message.to_string(),
-        n => format!("{message} ({n} more such messages were held back)"),
-    };
+    match pass(topic) {
+        None => {}
+        Some(0) => write(level, &message.to_string()),
+        Some(n) => write(level, &format!("{message} ({n} more such messages were held back)")),
+    }
+}
+
+/// Warns without a limit: for settings, of which there are few and each once.
+pub(crate) fn warn_always(message: fmt::Arguments<'_>) {
+    if Level::Warn as u8 <= MAX_LEVEL.load(Ordering::Relaxed) {
+        write(Level::Warn, &message.to_string());
+    }
+}
+
+fn write(level: Level, text: &str) {
     match SINK.get() {
-        Some(sink) => sink(level, &text),
+        Some(sink) => sink(level, text),
         // Not `eprintln!`, which panics when standard error is closed.
         None => {
             let _ = writeln!(std::io::stderr(), "telemark {level}: {text}");

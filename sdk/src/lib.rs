@@ -20,6 +20,7 @@ pub mod diag;
 pub mod error;
 pub mod export;
 pub mod id;
+pub mod install;
 pub mod limits;
 pub mod propagation;
 pub mod resource;

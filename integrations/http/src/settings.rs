@@ -249,7 +249,8 @@ mod tests {
     }
 
     fn shown(settings: &ServerSettings) -> String {
-        let ServerSettings { known_methods, request_headers, response_headers, forwarded, trace_response, .. } = settings;
+        let ServerSettings { known_methods, request_headers, response_headers, forwarded, trace_response, .. } =
+            settings;
         let excluded = &settings.excluded;
         let problems: Vec<String> = settings.problems.iter().map(ToString::to_string).collect();
         format!(

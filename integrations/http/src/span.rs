@@ -3,15 +3,15 @@
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::StatusCode;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::trace::{Status, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue, StringValue};
 
-use crate::{keys, names};
 use crate::methods::MethodName;
 use crate::policy::{HttpPolicy, ResponseHead};
 use crate::server::HttpServer;
+use crate::{keys, names};
 
 const TRACE_RESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 
@@ -94,7 +94,11 @@ impl RequestSpan {
     }
 
     /// Takes note of the head of the response; returns the headers to add to it, usually none.
-    pub fn respond<P: HttpPolicy, T: Tracer>(&mut self, server: &HttpServer<P, T>, response: ResponseHead<'_>) -> HeaderMap {
+    pub fn respond<P: HttpPolicy, T: Tracer>(
+        &mut self,
+        server: &HttpServer<P, T>,
+        response: ResponseHead<'_>,
+    ) -> HeaderMap {
         self.outcome.status = Some(response.status);
         // A policy is the application's code: what it does wrong must not become a failed request.
         let _caught = catch_unwind(AssertUnwindSafe(|| {

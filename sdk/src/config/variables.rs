@@ -60,6 +60,8 @@ pub const VARIABLES: &[Variable] = variables! {
     "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY" "" "path of a PEM file" "The same for spans"
     "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE" "" "path of a PEM file" "The client certificate, for mTLS"
     "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE" "" "path of a PEM file" "The same for spans"
+    "NO_COLOR" "" "anything" "The console exporter uses no colours"
+    "COLUMNS" "100" "characters" "The length of the console exporter's lines"
 };
 
 #[cfg(test)]

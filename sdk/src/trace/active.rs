@@ -1,13 +1,14 @@
-//! The tracer that `#[traced]` uses: the installed one, or for a test the one in its context.
+//! The tracer that `#[traced]` and the facade's layers use: the installed one, or for a test the one in its context.
 //!
 //! One relaxed load tells that there is none, which is all that `#[traced]` costs a program without telemetry.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use opentelemetry::Context;
+use opentelemetry::trace::{SpanBuilder, TraceContextExt, Tracer};
+use opentelemetry::{Context, InstrumentationScope};
 
-use super::SdkTracer;
+use super::{Scope, SdkSpan, SdkTracer};
 
 /// How many tracers there are: the installed one and those in contexts.
 static TRACERS: AtomicUsize = AtomicUsize::new(0);
@@ -27,6 +28,34 @@ pub fn tracer(parent: &Context) -> Option<&SdkTracer> {
         0 => None,
         1 if INSTALLED.get().is_some() => INSTALLED.get(),
         _ => parent.get::<Scoped>().map(|scoped| &scoped.0).or_else(|| INSTALLED.get()),
+    }
+}
+
+/// The scope of spans that no call site and no instrumentation names.
+pub(crate) fn scope() -> Scope {
+    InstrumentationScope::builder("telemark").with_version(env!("CARGO_PKG_VERSION")).build().into()
+}
+
+/// Starts spans on [`tracer`], which it looks up each time: it may be made before anything is installed.
+#[derive(Clone, Debug)]
+pub struct ActiveTracer(Scope);
+
+impl ActiveTracer {
+    /// A tracer whose spans have this scope.
+    pub fn new(scope: InstrumentationScope) -> Self {
+        ActiveTracer(scope.into())
+    }
+}
+
+impl Tracer for ActiveTracer {
+    type Span = SdkSpan;
+
+    #[inline]
+    fn build_with_context(&self, builder: SpanBuilder, parent: &Context) -> SdkSpan {
+        match tracer(parent) {
+            Some(tracer) => tracer.build_in_scope(&self.0, builder, parent),
+            None => SdkSpan::not_recording(parent.span().span_context().clone()),
+        }
     }
 }
 

@@ -113,8 +113,12 @@ impl TracerProviderBuilder {
     }
 
     /// Which spans are recorded; by default all whose parent is.
-    pub fn with_sampler(mut self, sampler: impl Sampler) -> Self {
-        self.sampler = Some(Box::new(sampler));
+    pub fn with_sampler(self, sampler: impl Sampler) -> Self {
+        self.with_boxed_sampler(Box::new(sampler))
+    }
+
+    pub(crate) fn with_boxed_sampler(mut self, sampler: Box<dyn Sampler>) -> Self {
+        self.sampler = Some(sampler);
         self
     }
 

@@ -149,7 +149,15 @@ impl SdkTracer {
 impl Tracer for SdkTracer {
     type Span = SdkSpan;
 
+    #[inline]
     fn build_with_context(&self, builder: SpanBuilder, parent: &Context) -> SdkSpan {
+        self.build_in_scope(&self.scope, builder, parent)
+    }
+}
+
+impl SdkTracer {
+    /// Starts a span with another scope than the tracer's.
+    pub(super) fn build_in_scope(&self, scope: &Scope, builder: SpanBuilder, parent: &Context) -> SdkSpan {
         let parent_span = parent.span();
         let parent_context = parent_span.span_context();
         // spec: trace/api.md#behavior-of-the-api-in-the-absence-of-an-installed-sdk — the parent's context travels on.
@@ -164,7 +172,7 @@ impl Tracer for SdkTracer {
         if result.decision == Decision::Drop {
             return SdkSpan::not_recording(context);
         }
-        let mut data = SpanData::new(context, name, self.scope.clone());
+        let mut data = SpanData::new(context, name, scope.clone());
         data.kind = kind;
         data.own_attributes = attributes;
         let start = start_time.map(Timestamp::from);

@@ -1,0 +1,138 @@
+//! What is said about a span beside its name and its times: kind, status, attributes, events and links.
+
+use opentelemetry::trace::{Link, SpanKind, Status};
+use opentelemetry::{Array, KeyValue, Value};
+use telemark_sdk::trace::{SpanData, SpanEvent};
+
+use crate::text::{Tone, clean, duration};
+use crate::tree::{Origin, Row};
+
+/// One piece, never broken over two lines.
+pub(crate) type Piece = (Tone, String);
+
+/// Characters of one value or description.
+const MAX_VALUE: usize = 160;
+const MAX_KEY: usize = 40;
+
+/// Attributes that are left out unless all are asked for: they say where the code is, or repeat what the name or other
+/// attributes say.
+const QUIET: &[&str] = &["code.", "thread.", "network.", "server.", "client.", "user_agent.", "url.scheme"];
+
+/// The pieces for a span, in the order of their weight.
+pub(crate) fn of_span(row: &Row<'_>, shows_all: bool) -> Vec<Piece> {
+    let span = row.span;
+    let mut pieces = Vec::new();
+    match &span.status {
+        Status::Error { description } if description.is_empty() => pieces.push((Tone::Bad, "✗ error".to_owned())),
+        Status::Error { description } => pieces.push((Tone::Bad, format!("✗ {}", clean(description, MAX_VALUE)))),
+        Status::Ok => pieces.push((Tone::Good, "✓".to_owned())),
+        Status::Unset => {}
+    }
+    let kind = match span.kind {
+        SpanKind::Internal => None,
+        SpanKind::Server => Some("server"),
+        SpanKind::Client => Some("client"),
+        SpanKind::Producer => Some("producer"),
+        SpanKind::Consumer => Some("consumer"),
+    };
+    pieces.extend(kind.map(|kind| (Tone::Faint, kind.to_owned())));
+    if !shows_all {
+        pieces.extend(span.attributes().find_map(http_status));
+    }
+    let shown = span.attributes().filter(|attribute| shows_all || !is_quiet(attribute, span));
+    pieces.extend(shown.map(attribute));
+    pieces.extend(dropped(span.dropped_attributes, "attributes"));
+    pieces.extend(dropped(span.events.dropped(), "events"));
+    pieces.extend(dropped(span.links.dropped(), "links"));
+    let parent = span.parent_span_id;
+    match row.origin {
+        Origin::Root | Origin::Child => {}
+        Origin::Remote => pieces.push((Tone::Faint, format!("… remote parent {parent}"))),
+        Origin::Missing => pieces.push((Tone::Faint, format!("… parent {parent} not seen"))),
+        Origin::Cycle => pieces.push((Tone::Warn, format!("… parent {parent} leads in a circle"))),
+    }
+    pieces
+}
+
+/// The pieces for an event, with its distance from the start of the span.
+pub(crate) fn of_event(span: &SpanData, event: &SpanEvent, shows_all: bool) -> Vec<Piece> {
+    let after = format!("· +{}", duration(event.time.since(span.start)));
+    let mut pieces = vec![(Tone::Faint, after)];
+    let value = |key: &str| event.attributes.iter().find(|attribute| attribute.key.as_str() == key);
+    let (kind, message) = (value("exception.type"), value("exception.message"));
+    let is_exception = event.name == "exception" && (kind.is_some() || message.is_some());
+    if is_exception {
+        let parts: Vec<_> = [kind, message].into_iter().flatten().map(|part| part.value.as_str()).collect();
+        pieces.push((Tone::Bad, clean(&parts.join(": "), MAX_VALUE)));
+    } else {
+        pieces.push((Tone::Plain, clean(&event.name, MAX_VALUE)));
+    }
+    let is_shown = |attribute: &&KeyValue| match attribute.key.as_str() {
+        "exception.type" | "exception.message" => !is_exception,
+        "exception.stacktrace" => shows_all,
+        _ => true,
+    };
+    pieces.extend(event.attributes.iter().filter(is_shown).map(attribute));
+    pieces.extend(dropped(event.dropped_attributes, "attributes"));
+    pieces
+}
+
+/// The pieces for a link.
+pub(crate) fn of_link(link: &Link) -> Vec<Piece> {
+    let to = &link.span_context;
+    let mut pieces = vec![(Tone::Faint, format!("↪ trace {} span {}", to.trace_id(), to.span_id()))];
+    pieces.extend(link.attributes.iter().map(attribute));
+    pieces.extend(dropped(link.dropped_attributes_count, "attributes"));
+    pieces
+}
+
+fn attribute(attribute: &KeyValue) -> Piece {
+    let tone = if attribute.key.as_str() == "error.type" { Tone::Bad } else { Tone::Plain };
+    (tone, format!("{}={}", clean(attribute.key.as_str(), MAX_KEY), value(&attribute.value)))
+}
+
+/// Strings are quoted when it would not be clear where they end.
+fn value(value: &Value) -> String {
+    match value {
+        Value::String(text) => {
+            let text = clean(text.as_str(), MAX_VALUE);
+            let is_plain = !text.is_empty() && !text.contains([' ', '"', '=']);
+            if is_plain { text } else { format!("\"{}\"", text.replace('"', "\\\"")) }
+        }
+        // Only the beginning is shown: a long array is not written out first.
+        Value::Array(Array::String(texts)) => {
+            let texts: Vec<_> = texts.iter().take(MAX_VALUE).map(|text| clean(text.as_str(), MAX_VALUE)).collect();
+            clean(&format!("[{}]", texts.join(", ")), MAX_VALUE)
+        }
+        other => clean(&other.as_str(), MAX_VALUE),
+    }
+}
+
+fn dropped(number: u32, what: &str) -> Option<Piece> {
+    (number > 0).then(|| (Tone::Warn, format!("({number} {what} dropped)")))
+}
+
+const HTTP_STATUS: &str = "http.response.status_code";
+
+/// The number alone, which everybody knows.
+fn http_status(attribute: &KeyValue) -> Option<Piece> {
+    match attribute.value {
+        Value::I64(status) if attribute.key.as_str() == HTTP_STATUS => {
+            let tone = match status {
+                ..400 => Tone::Good,
+                400..500 => Tone::Warn,
+                _ => Tone::Bad,
+            };
+            Some((tone, status.to_string()))
+        }
+        _ => None,
+    }
+}
+
+fn is_quiet(attribute: &KeyValue, span: &SpanData) -> bool {
+    let key = attribute.key.as_str();
+    QUIET.iter().any(|quiet| key.starts_with(quiet))
+        || http_status(attribute).is_some()
+        // The name of an HTTP span consists of these.
+        || matches!(key, "http.request.method" | "http.route") && span.name.contains(&*attribute.value.as_str())
+}

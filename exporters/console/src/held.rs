@@ -1,0 +1,82 @@
+//! Spans that wait for the rest of their trace, bounded in number and in time.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::Duration;
+
+use opentelemetry::trace::{SpanId, TraceId};
+use telemark_sdk::time::Deadline;
+use telemark_sdk::trace::SpanData;
+
+/// Spans that may wait, of all traces together.
+pub(crate) const MAX_SPANS: usize = 4096;
+
+/// The traces that wait.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    traces: HashMap<TraceId, Trace>,
+    /// The traces in the order in which they began to wait.
+    order: VecDeque<TraceId>,
+    spans: usize,
+}
+
+#[derive(Debug)]
+struct Trace {
+    spans: Vec<SpanData>,
+    until: Deadline,
+    has_changed: bool,
+}
+
+impl Held {
+    /// Adds spans; a trace that is new waits no longer than `hold`.
+    pub(crate) fn add(&mut self, spans: &[SpanData], hold: Duration) {
+        for span in spans {
+            let id = span.context.trace_id();
+            let trace = self.traces.entry(id).or_insert_with(|| {
+                self.order.push_back(id);
+                Trace { spans: Vec::new(), until: Deadline::after(hold), has_changed: true }
+            });
+            trace.spans.push(span.clone());
+            trace.has_changed = true;
+        }
+        self.spans += spans.len();
+    }
+
+    /// Takes the traces that are complete or have waited long enough, and the oldest ones when too many spans wait.
+    pub(crate) fn take_ready(&mut self) -> Vec<Vec<SpanData>> {
+        let mut ready = Vec::new();
+        for id in std::mem::take(&mut self.order) {
+            let Some(trace) = self.traces.get_mut(&id) else { continue };
+            let is_complete = std::mem::take(&mut trace.has_changed) && is_complete(&trace.spans);
+            if is_complete || trace.until.has_passed() {
+                ready.extend(self.take(id));
+            } else {
+                self.order.push_back(id);
+            }
+        }
+        while self.spans > MAX_SPANS {
+            let Some(id) = self.order.pop_front() else { break };
+            ready.extend(self.take(id));
+        }
+        ready
+    }
+
+    /// Takes everything.
+    pub(crate) fn take_all(&mut self) -> Vec<Vec<SpanData>> {
+        let order = std::mem::take(&mut self.order);
+        order.into_iter().filter_map(|id| self.take(id)).collect()
+    }
+
+    fn take(&mut self, id: TraceId) -> Option<Vec<SpanData>> {
+        let trace = self.traces.remove(&id)?;
+        self.spans -= trace.spans.len();
+        Some(trace.spans)
+    }
+}
+
+/// Whether every parent that lives in this process has ended. Children that are still running cannot be known.
+fn is_complete(spans: &[SpanData]) -> bool {
+    let ended: HashSet<_> = spans.iter().map(|span| span.context.span_id()).collect();
+    spans.iter().all(|span| {
+        span.parent_span_id == SpanId::INVALID || span.parent_is_remote || ended.contains(&span.parent_span_id)
+    })
+}

@@ -1,0 +1,193 @@
+//! A trace as text.
+
+use std::time::Duration;
+
+use opentelemetry::trace::{Status, TraceId};
+use telemark_sdk::Resource;
+use telemark_sdk::time::Timestamp;
+use telemark_sdk::trace::SpanData;
+
+use crate::details::{self, Piece};
+use crate::text::{Canvas, Tone, clean, columns, duration, time_of_day};
+use crate::tree::{self, Row};
+
+/// How the text looks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Look {
+    pub(crate) is_colored: bool,
+    pub(crate) width: usize,
+    pub(crate) shows_all: bool,
+}
+
+/// Columns between columns.
+const GAP: usize = 2;
+/// Columns of a duration.
+const DURATION: usize = 6;
+/// Columns of the bar, which is left out of lines shorter than [`MIN_WIDTH_FOR_BAR`].
+const BAR: usize = 16;
+const MIN_WIDTH_FOR_BAR: usize = 80;
+/// A name keeps this much of itself, however deep it is.
+const MIN_NAME: usize = 12;
+/// Details have this much room, even if the line gets longer than it should.
+const MIN_DETAILS: usize = 24;
+
+/// The line that says which service the traces below it come from.
+pub(crate) fn service(resource: &Resource, look: Look) -> String {
+    let value = |key| resource.get(key).map(|value| clean(&value.as_str(), 60)).unwrap_or_default();
+    let (name, version) = (value("service.name"), value("service.version"));
+    let mut canvas = Canvas::new(look.is_colored);
+    canvas.put(Tone::Faint, "━━");
+    for (tone, text) in
+        [(Tone::Strong, if name.is_empty() { "unknown service" } else { &name }), (Tone::Plain, &version)]
+    {
+        if !text.is_empty() {
+            canvas.space(1);
+            canvas.put(tone, text);
+        }
+    }
+    canvas.space(1);
+    canvas.put(Tone::Faint, &"━".repeat(look.width.saturating_sub(canvas.column()).max(2)));
+    canvas.end_line();
+    canvas.as_str().to_owned()
+}
+
+/// A blank line, the head of the trace, and its spans as a tree. `spans` are of one trace and not empty.
+pub(crate) fn trace(spans: &[SpanData], look: Look) -> String {
+    let rows = tree::rows(spans);
+    let start = spans.iter().map(|span| span.start).min().unwrap_or_default();
+    let end = spans.iter().map(|span| span.end).max().unwrap_or_default();
+
+    let longest = rows.iter().map(|row| columns(&row.branch) + columns(&name_of(row.span, look.width))).max();
+    let name = longest.unwrap_or_default().min(look.width * 2 / 5);
+    let bar = (rows.len() > 1 && look.width >= MIN_WIDTH_FOR_BAR).then_some(Bar { start, span: end.since(start) });
+    let details = name + GAP + DURATION + GAP + bar.map_or(0, |_| BAR + GAP);
+    let sheet = Sheet { look, name, bar, details, limit: look.width.max(details + MIN_DETAILS) };
+
+    let mut canvas = Canvas::new(look.is_colored);
+    canvas.end_line();
+    head(&mut canvas, spans, start, end);
+    rows.iter().for_each(|row| sheet.row(&mut canvas, row));
+    canvas.as_str().to_owned()
+}
+
+fn name_of(span: &SpanData, limit: usize) -> String {
+    if span.name.is_empty() { "(unnamed)".to_owned() } else { clean(&span.name, limit) }
+}
+
+fn head(canvas: &mut Canvas, spans: &[SpanData], start: Timestamp, end: Timestamp) {
+    let id = spans.first().map_or(TraceId::INVALID, |span| span.context.trace_id());
+    let errors = spans.iter().filter(|span| matches!(span.status, Status::Error { .. })).count();
+    let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    canvas.put(Tone::Faint, "trace ");
+    canvas.put(Tone::Accent, &id.to_string());
+    let mut piece = |tone, text: String| {
+        canvas.space(GAP);
+        canvas.put(tone, &text);
+    };
+    piece(Tone::Plain, count(spans.len(), "span"));
+    piece(Tone::Plain, duration(end.since(start)));
+    if errors > 0 {
+        piece(Tone::Bad, count(errors, "error"));
+    }
+    piece(Tone::Faint, time_of_day(start));
+    canvas.end_line();
+}
+
+/// The columns of one trace.
+struct Sheet {
+    look: Look,
+    /// The width of the first column.
+    name: usize,
+    bar: Option<Bar>,
+    /// Where the last column begins.
+    details: usize,
+    /// Where a line ends.
+    limit: usize,
+}
+
+impl Sheet {
+    fn row(&self, canvas: &mut Canvas, row: &Row<'_>) {
+        let span = row.span;
+        let is_error = matches!(span.status, Status::Error { .. });
+        canvas.put(Tone::Faint, &row.branch);
+        let room = self.name.saturating_sub(columns(&row.branch)).max(MIN_NAME);
+        canvas.put(if is_error { Tone::Bad } else { Tone::Strong }, &name_of(span, room));
+        canvas.move_to(self.name);
+        canvas.space(GAP);
+        let took = duration(span.duration());
+        canvas.space(DURATION.saturating_sub(columns(&took)));
+        canvas.put(Tone::Plain, &took);
+        if let Some(bar) = self.bar {
+            canvas.space(GAP);
+            let (before, length) = bar.cells(span);
+            canvas.space(before);
+            canvas.put(if is_error { Tone::Bad } else { Tone::Accent }, &"━".repeat(length));
+        }
+        canvas.move_to(self.details.saturating_sub(GAP));
+        let room = self.limit.saturating_sub(self.details);
+        let pieces = details::of_span(row, self.look.shows_all);
+        // What is too long for its column gets a line of its own, such as a query.
+        let (short, long): (Vec<_>, Vec<_>) = pieces.into_iter().partition(|(_, piece)| columns(piece) <= room);
+        self.flow(canvas, &row.below, self.details, short);
+
+        for piece in long {
+            self.note(canvas, &row.below, vec![piece]);
+        }
+        for event in span.events.iter() {
+            self.note(canvas, &row.below, details::of_event(span, event, self.look.shows_all));
+        }
+        for link in span.links.iter() {
+            self.note(canvas, &row.below, details::of_link(link));
+        }
+    }
+
+    /// A line of its own under a span.
+    fn note(&self, canvas: &mut Canvas, below: &str, mut pieces: Vec<Piece>) {
+        canvas.put(Tone::Faint, below);
+        if let Some((tone, bullet)) = (!pieces.is_empty()).then(|| pieces.remove(0)) {
+            let room = self.limit.saturating_sub(canvas.column()).max(MIN_DETAILS);
+            canvas.put(tone, &clean(&bullet, room));
+        }
+        self.flow(canvas, below, columns(below) + GAP, pieces);
+    }
+
+    /// The pieces one after the other, continued at `indent` of further lines.
+    fn flow(&self, canvas: &mut Canvas, below: &str, indent: usize, pieces: Vec<Piece>) {
+        let room = self.limit.saturating_sub(indent).max(MIN_DETAILS);
+        let mut is_first = true;
+        for (tone, piece) in pieces {
+            let piece = clean(&piece, room);
+            if !is_first && canvas.column() + GAP + columns(&piece) > self.limit {
+                canvas.end_line();
+                canvas.put(Tone::Faint, below.trim_end());
+                canvas.move_to(indent);
+            } else {
+                canvas.space(GAP);
+            }
+            canvas.put(tone, &piece);
+            is_first = false;
+        }
+        canvas.end_line();
+    }
+}
+
+/// When a span ran within its trace.
+#[derive(Clone, Copy)]
+struct Bar {
+    start: Timestamp,
+    span: Duration,
+}
+
+impl Bar {
+    /// Empty cells before it and its length, at least one.
+    fn cells(self, span: &SpanData) -> (usize, usize) {
+        let whole = self.span.as_nanos().max(1);
+        let cell = |at: Timestamp, round_up: u128| {
+            let cell = (at.since(self.start).as_nanos() * BAR as u128 + round_up) / whole;
+            usize::try_from(cell).unwrap_or(BAR)
+        };
+        let before = cell(span.start, 0).min(BAR - 1);
+        let end = cell(span.end, whole - 1).clamp(before + 1, BAR);
+        (before, end - before)
+    }
+}

@@ -1,0 +1,247 @@
+//! Text for a terminal: colours, columns, escaping, and how durations and times are written.
+
+use std::time::Duration;
+
+use telemark_sdk::time::Timestamp;
+
+/// How a piece of text looks where there are colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tone {
+    Plain,
+    Strong,
+    Faint,
+    Accent,
+    Good,
+    Warn,
+    Bad,
+}
+
+impl Tone {
+    fn sequence(self) -> &'static str {
+        match self {
+            Tone::Plain => "",
+            Tone::Strong => "\x1b[1m",
+            Tone::Faint => "\x1b[2m",
+            Tone::Accent => "\x1b[36m",
+            Tone::Good => "\x1b[32m",
+            Tone::Warn => "\x1b[33m",
+            Tone::Bad => "\x1b[31m",
+        }
+    }
+}
+
+/// Lines in the making; knows the column, with or without colours.
+#[derive(Debug)]
+pub(crate) struct Canvas {
+    text: String,
+    column: usize,
+    /// Spaces that are written when something follows them, so that no line ends in spaces.
+    pending: usize,
+    is_colored: bool,
+}
+
+impl Canvas {
+    pub(crate) fn new(is_colored: bool) -> Self {
+        Canvas { text: String::new(), column: 0, pending: 0, is_colored }
+    }
+
+    /// Appends text, which must be free of control characters.
+    pub(crate) fn put(&mut self, tone: Tone, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        self.text.extend(std::iter::repeat_n(' ', std::mem::take(&mut self.pending)));
+        self.column += columns(text);
+        if self.is_colored && tone != Tone::Plain {
+            self.text.push_str(tone.sequence());
+            self.text.push_str(text);
+            self.text.push_str("\x1b[0m");
+        } else {
+            self.text.push_str(text);
+        }
+    }
+
+    pub(crate) fn space(&mut self, columns: usize) {
+        self.pending += columns;
+        self.column += columns;
+    }
+
+    /// Moves to `column`, unless it is passed already.
+    pub(crate) fn move_to(&mut self, column: usize) {
+        self.space(column.saturating_sub(self.column));
+    }
+
+    pub(crate) fn column(&self) -> usize {
+        self.column
+    }
+
+    pub(crate) fn end_line(&mut self) {
+        self.text.push('\n');
+        (self.column, self.pending) = (0, 0);
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+/// Columns a text takes.
+pub(crate) fn columns(text: &str) -> usize {
+    text.chars().map(width).sum()
+}
+
+/// Two for the scripts of East Asia and for emoji, one for everything else. Marks that combine with the letter before them
+/// take none, but count: else a text of any length would fit.
+fn width(character: char) -> usize {
+    match character {
+        '\u{1100}'..='\u{115f}'
+        | '\u{2e80}'..='\u{303e}'
+        | '\u{3041}'..='\u{a4cf}'
+        | '\u{ac00}'..='\u{d7a3}'
+        | '\u{f900}'..='\u{faff}'
+        | '\u{fe30}'..='\u{fe6f}'
+        | '\u{ff00}'..='\u{ff60}'
+        | '\u{ffe0}'..='\u{ffe6}'
+        | '\u{1f300}'..='\u{1faff}'
+        | '\u{20000}'..='\u{3fffd}' => 2,
+        _ => 1,
+    }
+}
+
+/// At most `limit` columns, control characters escaped, an ellipsis where something is cut.
+pub(crate) fn clean(text: &str, limit: usize) -> String {
+    let mut cleaned = String::with_capacity(text.len().min(4 * limit));
+    let mut used = 0;
+    // Where the text would be cut to leave room for the ellipsis.
+    let mut cut = 0;
+    let mut escape = String::new();
+    for character in text.chars() {
+        escape.clear();
+        if is_harmful(character) {
+            escape.extend(character.escape_default());
+        } else {
+            escape.push(character);
+        }
+        used += columns(&escape);
+        if used > limit {
+            cleaned.truncate(cut);
+            cleaned.push('…');
+            return cleaned;
+        }
+        cleaned.push_str(&escape);
+        if used < limit {
+            cut = cleaned.len();
+        }
+    }
+    cleaned
+}
+
+/// Control characters, and those that change the direction of text or have no width: with them one text can look like
+/// another.
+fn is_harmful(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Three digits and a unit: `900µs`, `12.4ms`, `1.20s`, `2m05s`, `1h02m`.
+pub(crate) fn duration(duration: Duration) -> String {
+    let nanos = duration.as_nanos();
+    // The bounds lie where rounding would reach the next unit.
+    let (value, unit) = match nanos {
+        0..1_000 => return format!("{nanos}ns"),
+        1_000..999_500 => (nanos as f64 / 1e3, "µs"),
+        999_500..999_500_000 => (nanos as f64 / 1e6, "ms"),
+        999_500_000..99_950_000_000 => (nanos as f64 / 1e9, "s"),
+        _ => {
+            let seconds = u64::try_from((nanos + 500_000_000) / 1_000_000_000).unwrap_or(u64::MAX);
+            return match seconds {
+                0..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+                _ => format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60),
+            };
+        }
+    };
+    match value {
+        ..9.995 => format!("{value:.2}{unit}"),
+        9.995..99.95 => format!("{value:.1}{unit}"),
+        _ => format!("{value:.0}{unit}"),
+    }
+}
+
+/// The time of day, UTC, in milliseconds.
+pub(crate) fn time_of_day(timestamp: Timestamp) -> String {
+    let millis = timestamp.as_nanos() / 1_000_000 % 86_400_000;
+    let (seconds, millis) = (millis / 1000, millis % 1000);
+    format!("{:02}:{:02}:{:02}.{millis:03}Z", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn durations() {
+        for (nanos, expected) in [
+            (0, "0ns"),
+            (999, "999ns"),
+            (1_000, "1.00µs"),
+            (9_994, "9.99µs"),
+            (9_996, "10.0µs"),
+            (999_499, "999µs"),
+            (999_500, "1.00ms"),
+            (12_400_000, "12.4ms"),
+            (999_499_999, "999ms"),
+            (1_200_000_000, "1.20s"),
+            (99_949_000_000, "99.9s"),
+            (99_950_000_000, "1m40s"),
+            (3_599_600_000_000, "1h00m"),
+            (u64::MAX, "5124095h34m"),
+        ] {
+            assert_eq!(duration(Duration::from_nanos(nanos)), expected, "{nanos}");
+        }
+    }
+
+    #[test]
+    fn cleaning() {
+        for (given, limit, expected) in [
+            ("abc", 3, "abc"),
+            ("abcd", 3, "ab…"),
+            ("größe", 4, "grö…"),
+            ("a\x1b[31mb", 20, "a\\u{1b}[31mb"),
+            ("a\r\n\tb", 20, "a\\r\\n\\tb"),
+            ("abc\n", 4, "abc…"),
+            ("\u{202e}x\u{9b}", 40, "\\u{202e}x\\u{9b}"),
+            ("", 3, ""),
+            ("ab", 1, "…"),
+        ] {
+            assert_eq!(clean(given, limit), expected, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn no_line_ends_in_spaces_and_colours_take_no_column() {
+        let mut canvas = Canvas::new(true);
+        canvas.put(Tone::Bad, "x");
+        canvas.move_to(4);
+        canvas.put(Tone::Plain, "y");
+        assert_eq!(canvas.column(), 5);
+        canvas.space(9);
+        canvas.end_line();
+        assert_eq!(canvas.as_str(), "\x1b[31mx\x1b[0m   y\n");
+    }
+
+    #[test]
+    fn times() {
+        assert_eq!(time_of_day(Timestamp::from_nanos(1_700_000_000_123_456_789)), "22:13:20.123Z");
+    }
+
+    proptest! {
+        #[test]
+        fn cleaned_text_is_harmless_and_short(text: String, limit in 1usize..50) {
+            let cleaned = clean(&text, limit);
+            prop_assert!(columns(&cleaned) <= limit && !cleaned.chars().any(is_harmful), "{cleaned:?}");
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Everything together: providers and propagators from code and the environment, made global, flushed at the end.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry::{KeyValue, global};
+
+use crate::batch::{BatchConfig, BatchProcessor};
+use crate::config::Env;
+use crate::diag::{self, Level, SignalHealth};
+use crate::error::{ConfigError, ExportError};
+use crate::export::Exporter;
+use crate::id::IdGenerator;
+use crate::limits::SpanLimits;
+use crate::propagation::Propagators;
+use crate::resource::Resource;
+use crate::runtime::Runtime;
+use crate::sampling::{self, Sampler};
+use crate::signal::Traces;
+use crate::time::{Clock, Deadline};
+use crate::trace::{SdkTracer, SdkTracerProvider, SpanProcessor, TracerProviderBuilder, active};
+
+/// The telemetry of a program. When it is dropped, on unwinding too, it exports what is left, within its
+/// [flush timeout](TelemetryBuilder::with_flush_timeout).
+///
+/// ```
+/// use telemark_sdk::config::Env;
+/// use telemark_sdk::install::Telemetry;
+/// use telemark_sdk::testing::InMemoryExporter;
+/// use telemark_sdk::time::Deadline;
+/// use opentelemetry::trace::{Tracer, TracerProvider};
+///
+/// let exporter = InMemoryExporter::new();
+/// let telemetry = Telemetry::builder(Env::process()).with_span_exporter(exporter.clone()).build()?;
+/// telemetry.tracer_provider().tracer("shop").in_span("checkout", |_| {});
+/// telemetry.force_flush(Deadline::NEVER)?;
+/// assert_eq!(exporter.items()[0].name, "checkout");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "telemetry ends when this is dropped: keep it until the end of main"]
+pub struct Telemetry {
+    tracers: SdkTracerProvider,
+    propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
+    flush_timeout: Duration,
+}
+
+impl Telemetry {
+    /// Starts from the variables of `env`; what is set in code goes before them.
+    pub fn builder(env: Env) -> TelemetryBuilder {
+        TelemetryBuilder::new(env)
+    }
+
+    /// Makes this the telemetry of the program: of the API's globals and of `#[traced]`.
+    ///
+    /// # Errors
+    /// Another one has been installed before; that one stays, and this one is shut down.
+    pub fn install(mut self) -> Result<Telemetry, ConfigError> {
+        let tracers = self.tracers.clone().into_static();
+        if !active::install(tracers.tracer_in(active::scope())) {
+            return Err(ConfigError::state("init", "telemetry has been installed already; the first one stays"));
+        }
+        self.tracers = tracers.clone();
+        if let Some(propagator) = self.propagator.take() {
+            global::set_text_map_propagator(Boxed(propagator));
+        }
+        global::set_tracer_provider(tracers);
+        Ok(self)
+    }
+
+    /// The tracer provider.
+    pub fn tracer_provider(&self) -> &SdkTracerProvider {
+        &self.tracers
+    }
+
+    /// A tracer of spans with the scope `name`.
+    pub fn tracer(&self, name: impl Into<Cow<'static, str>>) -> SdkTracer {
+        opentelemetry::trace::TracerProvider::tracer(&self.tracers, name)
+    }
+
+    /// Exports everything that has ended. Blocks until then.
+    ///
+    /// # Errors
+    /// Something could not be delivered, or not before the deadline.
+    pub fn force_flush(&self, deadline: Deadline) -> Result<(), ExportError> {
+        self.tracers.force_flush(deadline)
+    }
+
+    /// Exports everything that has ended, and stops. Blocks until then. A second call does nothing.
+    ///
+    /// # Errors
+    /// Something could not be delivered, or not before the deadline.
+    pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
+        self.tracers.shutdown(deadline)
+    }
+
+    /// What became of the spans, for each exporter.
+    pub fn health(&self) -> Vec<SignalHealth> {
+        self.tracers.health()
+    }
+
+    /// The longest that dropping this may take.
+    pub fn flush_timeout(&self) -> Duration {
+        self.flush_timeout
+    }
+}
+
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        if let Err(error) = self.shutdown(Deadline::after(self.flush_timeout)) {
+            diag::log(Level::Error, "shutdown", format_args!("not everything was exported at the end: {error}"));
+        }
+    }
+}
+
+/// Configures a [`Telemetry`].
+#[derive(Debug)]
+pub struct TelemetryBuilder {
+    env: Env,
+    traces: TracerProviderBuilder,
+    resource: Resource,
+    sampler: Option<Box<dyn Sampler>>,
+    limits: Option<SpanLimits>,
+    batch: Option<BatchConfig>,
+    runtime: Runtime,
+    exporters: Vec<Unsent>,
+    propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
+    flush_timeout: Duration,
+}
+
+/// An exporter that waits for its processor.
+struct Unsent(Box<dyn Exporter<Traces>>);
+
+impl std::fmt::Debug for Unsent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Exporter")
+    }
+}
+
+impl TelemetryBuilder {
+    fn new(env: Env) -> Self {
+        TelemetryBuilder {
+            env,
+            traces: SdkTracerProvider::builder(),
+            resource: Resource::empty(),
+            sampler: None,
+            limits: None,
+            batch: None,
+            runtime: Runtime::Thread,
+            exporters: Vec::new(),
+            propagator: None,
+            flush_timeout: Duration::from_secs(10),
+        }
+    }
+
+    /// The variables that this builder reads.
+    pub fn env(&self) -> &Env {
+        &self.env
+    }
+
+    /// Attributes of the resource; they win over those of the environment.
+    pub fn with_resource(mut self, attributes: impl IntoIterator<Item = KeyValue>) -> Self {
+        self.resource = self.resource.merge(&Resource::new(attributes));
+        self
+    }
+
+    /// The sampler, instead of that of `OTEL_TRACES_SAMPLER`.
+    pub fn with_sampler(mut self, sampler: impl Sampler) -> Self {
+        self.sampler = Some(Box::new(sampler));
+        self
+    }
+
+    /// The limits of spans, instead of those of the environment.
+    pub fn with_span_limits(mut self, limits: SpanLimits) -> Self {
+        self.limits = Some(limits);
+        self
+    }
+
+    /// How spans are batched, instead of `OTEL_BSP_*`.
+    pub fn with_batch_config(mut self, config: BatchConfig) -> Self {
+        self.batch = Some(config);
+        self
+    }
+
+    /// Where ids come from; by default they are random.
+    pub fn with_id_generator(mut self, ids: impl IdGenerator) -> Self {
+        self.traces = self.traces.with_id_generator(ids);
+        self
+    }
+
+    /// Where the time comes from; by default from the system.
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.traces = self.traces.with_clock(clock);
+        self
+    }
+
+    /// Where the background work runs; by default on threads of its own.
+    pub fn with_runtime(mut self, runtime: Runtime) -> Self {
+        self.runtime = runtime;
+        self
+    }
+
+    /// Adds an exporter of spans, with a batch processor of its own.
+    pub fn with_span_exporter(mut self, exporter: impl Exporter<Traces>) -> Self {
+        self.exporters.push(Unsent(Box::new(exporter)));
+        self
+    }
+
+    /// Adds a span processor, before those of the exporters.
+    pub fn with_span_processor(mut self, processor: impl SpanProcessor) -> Self {
+        self.traces = self.traces.with_processor(processor);
+        self
+    }
+
+    /// The propagator, instead of those of `OTEL_PROPAGATORS`.
+    pub fn with_propagator(mut self, propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
+        self.propagator = Some(Box::new(propagator));
+        self
+    }
+
+    /// The longest that dropping the telemetry may take; 10 s by default.
+    pub fn with_flush_timeout(mut self, timeout: Duration) -> Self {
+        self.flush_timeout = timeout;
+        self
+    }
+
+    /// Starts the telemetry, without making it global. What the environment says wrongly is reported and ignored.
+    ///
+    /// With `OTEL_SDK_DISABLED=true` nothing is recorded, whatever was set in code; propagation works all the same.
+    ///
+    /// # Errors
+    /// The operating system has no thread to give.
+    pub fn build(self) -> Result<Telemetry, ConfigError> {
+        let env = &self.env;
+        set_log_level(env);
+        let propagator = self.propagator.unwrap_or_else(|| Box::new(Propagators::from_env(env)));
+        let mut traces = self.traces;
+        if env.boolean("OTEL_SDK_DISABLED") {
+            traces = SdkTracerProvider::builder();
+        } else {
+            let resource = Resource::from_env(env).merge(&self.resource);
+            let batch = self.batch.unwrap_or_else(|| BatchConfig::spans_from_env(env));
+            for Unsent(exporter) in self.exporters {
+                let processor = BatchProcessor::start(exporter, resource.clone(), batch, &self.runtime)?;
+                traces = traces.with_processor(processor);
+            }
+            traces = traces
+                .with_resource(resource)
+                .with_limits(self.limits.unwrap_or_else(|| SpanLimits::from_env(env)))
+                .with_boxed_sampler(self.sampler.unwrap_or_else(|| sampling::from_env(env)));
+        }
+        for warning in env.take_warnings() {
+            diag::warn_always(format_args!("{warning}"));
+        }
+        Ok(Telemetry { tracers: traces.build(), propagator: Some(propagator), flush_timeout: self.flush_timeout })
+    }
+}
+
+fn set_log_level(env: &Env) {
+    let levels = [
+        ("none", None),
+        ("error", Some(Level::Error)),
+        ("warn", Some(Level::Warn)),
+        ("info", Some(Level::Info)),
+        ("debug", Some(Level::Debug)),
+    ];
+    if let Some(level) = env.one_of("OTEL_LOG_LEVEL", &levels) {
+        diag::set_max_level(level);
+    }
+}
+
+/// A boxed propagator is one too, for the API's global.
+#[derive(Debug)]
+struct Boxed(Box<dyn TextMapPropagator + Send + Sync>);
+
+impl TextMapPropagator for Boxed {
+    fn inject_context(&self, cx: &opentelemetry::Context, injector: &mut dyn opentelemetry::propagation::Injector) {
+        self.0.inject_context(cx, injector);
+    }
+
+    fn extract_with_context(
+        &self,
+        cx: &opentelemetry::Context,
+        extractor: &dyn opentelemetry::propagation::Extractor,
+    ) -> opentelemetry::Context {
+        self.0.extract_with_context(cx, extractor)
+    }
+
+    fn fields(&self) -> opentelemetry::propagation::text_map_propagator::FieldIter<'_> {
+        self.0.fields()
+    }
+}

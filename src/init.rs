@@ -1,0 +1,230 @@
+//! `telemark::init()` and the builder behind it.
+
+use std::ops::Deref;
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::propagation::TextMapPropagator;
+use telemark_sdk::batch::BatchConfig;
+use telemark_sdk::config::Env;
+use telemark_sdk::install::{Telemetry, TelemetryBuilder};
+use telemark_sdk::limits::SpanLimits;
+use telemark_sdk::sampling::Sampler;
+use telemark_sdk::signal::Traces;
+use telemark_sdk::trace::SpanProcessor;
+use telemark_sdk::{ConfigError, Exporter};
+
+use crate::exporters;
+
+/// Starts the telemetry of the program from the environment. Keep the guard until the end of `main`: when it is dropped,
+/// on a panic too, everything that is left is exported.
+///
+/// Call it once, early, inside or outside of any async runtime. With nothing set, spans go over OTLP to
+/// `http://localhost:4318`. A variable that cannot be understood is reported on standard error and ignored.
+///
+/// # Errors
+/// It has been called before; a variable would silently lose data, such as an endpoint that is no URL or a certificate
+/// that cannot be read; an exporter is asked for whose feature is off.
+pub fn init() -> Result<Guard, ConfigError> {
+    builder().init()
+}
+
+/// Starts the telemetry of the program from code and the environment; what is set in code goes before the environment.
+///
+/// ```no_run
+/// let _telemetry = telemark::builder().service_name("shop").resource("deployment.environment.name", "dev").init()?;
+/// # Ok::<(), telemark::ConfigError>(())
+/// ```
+pub fn builder() -> Builder {
+    Builder::new(Env::process())
+}
+
+/// Configures the telemetry of the program.
+#[derive(Debug)]
+#[must_use = "nothing starts before `init`"]
+pub struct Builder {
+    sdk: TelemetryBuilder,
+    exporters_in_code: bool,
+    #[cfg(feature = "signals")]
+    flush_on_signals: bool,
+}
+
+impl Builder {
+    fn new(env: Env) -> Self {
+        Builder {
+            sdk: Telemetry::builder(env),
+            exporters_in_code: false,
+            #[cfg(feature = "signals")]
+            flush_on_signals: false,
+        }
+    }
+
+    /// Reads these variables instead of those of the process: for tests.
+    pub fn with_env(self, env: Env) -> Self {
+        Builder::new(env)
+    }
+
+    fn map(mut self, change: impl FnOnce(TelemetryBuilder) -> TelemetryBuilder) -> Self {
+        self.sdk = change(self.sdk);
+        self
+    }
+
+    /// The name of the service, `service.name`.
+    pub fn service_name(self, name: impl Into<String>) -> Self {
+        self.resource("service.name", name.into())
+    }
+
+    /// An attribute of the resource; it wins over the environment.
+    pub fn resource(self, key: impl Into<opentelemetry::Key>, value: impl Into<opentelemetry::Value>) -> Self {
+        let attribute = KeyValue::new(key, value);
+        self.map(|sdk| sdk.with_resource([attribute]))
+    }
+
+    /// The sampler, instead of that of `OTEL_TRACES_SAMPLER`.
+    pub fn sampler(self, sampler: impl Sampler) -> Self {
+        self.map(|sdk| sdk.with_sampler(sampler))
+    }
+
+    /// The limits of spans, instead of those of the environment.
+    pub fn span_limits(self, limits: SpanLimits) -> Self {
+        self.map(|sdk| sdk.with_span_limits(limits))
+    }
+
+    /// How spans are batched, instead of `OTEL_BSP_*`.
+    pub fn batch(self, config: BatchConfig) -> Self {
+        self.map(|sdk| sdk.with_batch_config(config))
+    }
+
+    /// The propagator, instead of those of `OTEL_PROPAGATORS`.
+    pub fn propagator(self, propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
+        self.map(|sdk| sdk.with_propagator(propagator))
+    }
+
+    /// Adds an exporter of spans. Then `OTEL_TRACES_EXPORTER` is not read.
+    pub fn span_exporter(mut self, exporter: impl Exporter<Traces>) -> Self {
+        self.exporters_in_code = true;
+        self.map(|sdk| sdk.with_span_exporter(exporter))
+    }
+
+    /// Adds a span processor, beside the exporters.
+    pub fn span_processor(self, processor: impl SpanProcessor) -> Self {
+        self.map(|sdk| sdk.with_span_processor(processor))
+    }
+
+    /// The longest that dropping the guard may take; 10 s by default.
+    pub fn flush_timeout(self, timeout: Duration) -> Self {
+        self.map(|sdk| sdk.with_flush_timeout(timeout))
+    }
+
+    /// Exports everything that is left when SIGTERM or SIGINT (Ctrl-C) arrives, then lets the signal end the program as it
+    /// would have without.
+    #[cfg(feature = "signals")]
+    pub fn flush_on_signals(mut self) -> Self {
+        self.flush_on_signals = true;
+        self
+    }
+
+    /// Starts the telemetry without making it global: for instances beside each other.
+    ///
+    /// # Errors
+    /// As for [`init`], but for a second call.
+    pub fn build(mut self) -> Result<Telemetry, ConfigError> {
+        if !self.exporters_in_code {
+            self.sdk = exporters::from_env(self.sdk)?;
+        }
+        self.sdk.build()
+    }
+
+    /// Starts the telemetry of the program.
+    ///
+    /// # Errors
+    /// As for [`init`].
+    pub fn init(self) -> Result<Guard, ConfigError> {
+        #[cfg(feature = "signals")]
+        let flush_on_signals = self.flush_on_signals;
+        let telemetry = self.build()?.install()?;
+        #[cfg(feature = "signals")]
+        if flush_on_signals {
+            crate::signals::flush_on_signals(telemetry.tracer_provider().clone(), telemetry.flush_timeout())?;
+        }
+        Ok(Guard(telemetry))
+    }
+}
+
+/// The telemetry of the program. Dropping it exports what is left.
+#[derive(Debug)]
+#[must_use = "telemetry ends when the guard is dropped: `let _telemetry = telemark::init()?;`"]
+pub struct Guard(Telemetry);
+
+impl Deref for Guard {
+    type Target = Telemetry;
+
+    fn deref(&self) -> &Telemetry {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use telemark_sdk::testing::InMemoryExporter;
+
+    fn with(variables: &[(&str, &str)]) -> Builder {
+        builder().with_env(Env::from_pairs(variables.iter().copied()))
+    }
+
+    #[test]
+    fn code_wins_over_the_environment() {
+        let exporter = InMemoryExporter::<Traces>::new();
+        let telemetry = with(&[("OTEL_SERVICE_NAME", "env"), ("OTEL_TRACES_EXPORTER", "console")])
+            .service_name("code")
+            .span_exporter(exporter.clone())
+            .build()
+            .unwrap();
+        let name = telemetry.tracer_provider().resource().get("service.name").unwrap().to_string();
+        assert_eq!(name, "code");
+        assert_eq!(telemetry.health().len(), 1);
+    }
+
+    #[test]
+    fn a_disabled_sdk_records_nothing_whatever_code_says() {
+        let exporter = InMemoryExporter::<Traces>::new();
+        let telemetry = with(&[("OTEL_SDK_DISABLED", "true")]).span_exporter(exporter).build().unwrap();
+        assert!(!telemetry.tracer("test").enabled());
+    }
+
+    #[test]
+    fn no_exporter_is_a_choice() {
+        let telemetry = with(&[("OTEL_TRACES_EXPORTER", "none")]).build().unwrap();
+        assert!(!telemetry.tracer("test").enabled());
+    }
+
+    #[test]
+    fn a_second_init_is_an_error_and_the_first_stays() {
+        let exporter = InMemoryExporter::<Traces>::new();
+        let first = with(&[]).span_exporter(exporter).init().unwrap();
+        let error = with(&[("OTEL_TRACES_EXPORTER", "none")]).init().unwrap_err();
+        assert_eq!(error.to_string(), "init: telemetry has been installed already; the first one stays");
+        assert!(first.tracer("test").enabled());
+    }
+
+    #[test]
+    fn none_goes_with_nothing_else() {
+        let error = with(&[("OTEL_TRACES_EXPORTER", "none,console")]).build().unwrap_err();
+        assert!(error.to_string().starts_with("OTEL_TRACES_EXPORTER=\"none,console\" cannot be used"), "{error}");
+    }
+
+    #[cfg(all(feature = "otlp", feature = "console"))]
+    #[test]
+    fn a_list_names_several_exporters() {
+        let telemetry = with(&[("OTEL_TRACES_EXPORTER", "otlp, console")]).build().unwrap();
+        assert_eq!(telemetry.health().len(), 2);
+    }
+
+    #[cfg(feature = "otlp")]
+    #[test]
+    fn an_endpoint_that_is_no_url_would_lose_data_and_is_an_error() {
+        let error = with(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "not a url")]).build().unwrap_err();
+        assert_eq!(error.setting(), "OTEL_EXPORTER_OTLP_ENDPOINT");
+    }
+}

@@ -1,0 +1,28 @@
+//! The flush on SIGTERM and Ctrl-C.
+
+use std::time::Duration;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
+use telemark_sdk::ConfigError;
+use telemark_sdk::time::Deadline;
+use telemark_sdk::trace::SdkTracerProvider;
+
+/// Waits for a signal on a thread of its own, exports what is left, and ends the program the way the signal does.
+#[allow(clippy::disallowed_methods, reason = "a thread that lives as long as the program, waiting for a signal")]
+pub(crate) fn flush_on_signals(tracers: SdkTracerProvider, timeout: Duration) -> Result<(), ConfigError> {
+    let failed = |error| {
+        ConfigError::state("flush_on_signals", "the operating system refused to watch for signals").with_source(error)
+    };
+    let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(failed)?;
+    let thread = std::thread::Builder::new().name("telemark-signals".to_owned());
+    let waiting = thread.spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            // Failures are reported by the processors; the program ends in any case.
+            drop(tracers.shutdown(Deadline::after(timeout)));
+            drop(emulate_default_handler(signal));
+        }
+    });
+    waiting.map(drop).map_err(failed)
+}

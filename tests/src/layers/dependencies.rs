@@ -1,0 +1,74 @@
+//! Which crate may depend on which.
+
+use super::workspace::{Kind, Package};
+
+/// Packages that are for this repository alone.
+const INTERNAL: &[&str] = &["telemark-benches", "telemark-tests", "telemark-examples", "xtask"];
+
+/// The sdk may have these, and no others without a change here: the API and at most three small crates.
+const SDK: &[&str] = &["opentelemetry"];
+const MACROS: &[&str] = &["syn", "quote", "proc-macro2"];
+
+/// An axum service is a tower service: its layer is tower's with the route template.
+const INTEGRATIONS_ON_INTEGRATIONS: &[(&str, &str)] = &[("telemark-axum", "telemark-tower")];
+
+/// Every dependency that breaks a rule.
+pub fn dependency_violations(packages: &[Package]) -> Vec<String> {
+    let mut violations = Vec::new();
+    for package in packages {
+        for dependency in &package.dependencies {
+            let on = packages.iter().find(|other| other.name == dependency.name);
+            if let Some(rule) = broken_rule(package, &dependency.name, dependency.kind, on) {
+                violations.push(format!("{} depends on {}: {rule}", package.name, dependency.name));
+            }
+        }
+    }
+    violations
+}
+
+/// The rule that a dependency breaks; `on` is the package when it is one of ours.
+fn broken_rule(package: &Package, name: &str, kind: Kind, on: Option<&Package>) -> Option<&'static str> {
+    let place = place(package);
+    let is_ours = on.is_some();
+    let is_shipped = matches!(kind, Kind::Normal | Kind::Build);
+    let on_place = on.map(self::place);
+    if INTERNAL.contains(&name) {
+        return Some("nothing depends on examples, benches, tests or xtask");
+    }
+    if name == "opentelemetry_sdk" && !matches!(place, "benches" | "tests") && package.name != "telemark-upstream" {
+        return Some("opentelemetry_sdk appears only in exporters/upstream, benches and tests");
+    }
+    if name == "opentelemetry-proto" && is_shipped && !matches!(place, "benches" | "tests") {
+        return Some("opentelemetry-proto is an oracle of tests; it drags opentelemetry_sdk along");
+    }
+    if !is_shipped {
+        return None;
+    }
+    match place {
+        "sdk" if is_ours => Some("the sdk knows no other crate of ours"),
+        "sdk" if !SDK.contains(&name) => {
+            Some("the sdk has the API and at most three small crates, listed in this test")
+        }
+        "macros" if !MACROS.contains(&name) => Some("macros depends on syn, quote and proc-macro2 only"),
+        "exporters" if is_ours && name != "telemark-sdk" => {
+            Some("an exporter knows the sdk; no other exporter, no integration, not the facade")
+        }
+        "integrations" if is_ours && on_place != Some("integrations") => {
+            Some("an integration depends on the API, its framework and integrations/http; never on the sdk")
+        }
+        "integrations" if is_ours && package.name == "telemark-http" => {
+            Some("integrations/http knows no framework and no other integration")
+        }
+        "integrations"
+            if is_ours && name != "telemark-http" && !INTEGRATIONS_ON_INTEGRATIONS.contains(&(&package.name, name)) =>
+        {
+            Some("an integration depends on no other but integrations/http")
+        }
+        _ => None,
+    }
+}
+
+/// The part of the workspace that a package belongs to: the first folder.
+fn place(package: &Package) -> &str {
+    package.folder.split('/').next().unwrap_or_default()
+}

@@ -1,0 +1,190 @@
+//! Which module of the sdk may use which: lower layers only.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::code::{tokens, without_comments_and_texts, without_tests};
+use super::workspace::SourceFile;
+
+/// From the lowest to the highest. `sampling` lies below `trace`, which asks the `Sampler`; `diag` above `export`, whose
+/// reports it counts.
+const LAYERS: &[Layer] = &[
+    Layer { modules: &["sync", "time", "id", "error", "attributes", "limits", "signal"], are_strangers: false },
+    Layer { modules: &["config", "resource", "export", "diag", "runtime"], are_strangers: false },
+    Layer { modules: &["batch"], are_strangers: false },
+    Layer { modules: &["sampling"], are_strangers: false },
+    Layer { modules: &["trace", "metrics", "logs", "propagation"], are_strangers: true },
+    Layer { modules: &["traced", "testing", "install"], are_strangers: false },
+];
+
+struct Layer {
+    modules: &'static [&'static str],
+    /// Whether they do not know each other. Others may, but not in a circle.
+    are_strangers: bool,
+}
+
+/// Every use of a module that breaks the layers.
+pub fn module_violations(files: &[SourceFile]) -> Vec<String> {
+    let sources: Vec<_> = files.iter().filter_map(Source::new).collect();
+    let names = Names::new(&sources);
+    let mut violations = Vec::new();
+    let mut uses: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for source in &sources {
+        // The root declares and re-exports everything.
+        let Some(user) = source.module.first() else { continue };
+        let Some(layer) = layer(user) else {
+            violations.push(format!("{}: the module {user} has no layer; give it one in this test", source.path));
+            continue;
+        };
+        let used: BTreeSet<_> = source.paths().filter_map(|path| names.module(&source.module, &path)).collect();
+        for used in used.into_iter().filter(|used| used != user) {
+            match self::layer(&used) {
+                Some(below) if below < layer => {}
+                Some(same) if same == layer && !LAYERS[layer].are_strangers => {
+                    uses.entry(user).or_default().insert(used);
+                }
+                Some(same) if same == layer => {
+                    violations.push(format!("{} uses {used}: {user} and {used} do not know each other", source.path));
+                }
+                _ => violations.push(format!("{} uses {used}, which lies above {user}", source.path)),
+            }
+        }
+    }
+    violations.extend(circles(&uses));
+    violations
+}
+
+fn layer(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|layer| layer.modules.contains(&module))
+}
+
+/// Modules of one layer that use each other in a circle.
+fn circles(uses: &BTreeMap<&str, BTreeSet<String>>) -> Vec<String> {
+    let reaches_itself = |start: &str| {
+        let (mut seen, mut next) = (BTreeSet::new(), vec![start]);
+        while let Some(used) = next.pop().and_then(|module| uses.get(module)) {
+            next.extend(used.iter().map(String::as_str).filter(|used| seen.insert(*used)));
+        }
+        seen.contains(start)
+    };
+    let circle: Vec<_> = uses.keys().copied().filter(|module| reaches_itself(module)).collect();
+    if circle.is_empty() { Vec::new() } else { vec![format!("{} use each other in a circle", circle.join(", "))] }
+}
+
+/// A file of the sdk.
+struct Source {
+    path: String,
+    /// The module it is, from the root of the crate.
+    module: Vec<String>,
+    tokens: Vec<String>,
+}
+
+impl Source {
+    fn new(file: &SourceFile) -> Option<Self> {
+        let name = file.path.strip_prefix("sdk/src/")?.strip_suffix(".rs")?;
+        let mut module: Vec<_> = name.split('/').map(str::to_owned).collect();
+        if matches!(module.last().map(String::as_str), Some("mod" | "lib")) {
+            module.pop();
+        }
+        // Tests in files of their own may use what they like.
+        if module.iter().any(|part| part == "tests" || part == "loom_tests") {
+            return None;
+        }
+        let code = without_tests(&without_comments_and_texts(&file.text));
+        Some(Source { path: file.path.clone(), module, tokens: tokens(&code).map(str::to_owned).collect() })
+    }
+
+    /// Every path that starts in this crate, as far as its third part.
+    fn paths(&self) -> impl Iterator<Item = Vec<String>> {
+        let heads = self.tokens.iter().enumerate().filter(|(_, token)| matches!(&***token, "crate" | "super" | "self"));
+        // `super::super` is one path, not two.
+        let heads = heads.filter(|(at, _)| *at == 0 || self.tokens[at - 1] != "::");
+        heads.flat_map(|(at, _)| {
+            let mut paths = Vec::new();
+            self.tree(at, &mut Vec::new(), &mut paths);
+            paths
+        })
+    }
+
+    /// Reads `a::b` or `a::{b, c::d}` and answers with where it ends.
+    fn tree(&self, mut at: usize, prefix: &mut Vec<String>, paths: &mut Vec<Vec<String>>) -> usize {
+        let token = |at: usize| self.tokens.get(at).map_or("", String::as_str);
+        let depth = prefix.len();
+        if token(at) == "{" {
+            at += 1;
+            while !matches!(token(at), "}" | "") {
+                let end = self.tree(at, prefix, paths);
+                at = if end == at { at + 1 } else { end };
+            }
+            at += 1;
+        } else if token(at).starts_with(|c: char| c.is_alphabetic() || c == '_') {
+            prefix.push(token(at).to_owned());
+            at += 1;
+            if token(at) == "::" {
+                at = self.tree(at + 1, prefix, paths);
+            } else {
+                paths.push(prefix.clone());
+            }
+        } else if depth > 0 {
+            // `a::*` and `a::<T>`.
+            paths.push(prefix.clone());
+        }
+        prefix.truncate(depth);
+        at
+    }
+}
+
+/// Which module a name in the root of the crate comes from: modules, re-exports and macros.
+struct Names {
+    modules: BTreeSet<String>,
+    others: BTreeMap<String, String>,
+}
+
+impl Names {
+    fn new(sources: &[Source]) -> Self {
+        let modules: BTreeSet<_> = sources.iter().filter_map(|source| source.module.first().cloned()).collect();
+        let mut others = BTreeMap::new();
+        for source in sources {
+            for window in source.tokens.windows(3) {
+                if let ([rules, bang, name], Some(module)) = (window, source.module.first())
+                    && rules == "macro_rules"
+                    && bang == "!"
+                {
+                    others.insert(name.clone(), module.clone());
+                }
+            }
+        }
+        // `pub use error::{ConfigError, ExportError};` in the root.
+        for root in sources.iter().filter(|source| source.module.is_empty()) {
+            for at in (0..root.tokens.len()).filter(|&at| root.tokens[at] == "use") {
+                let mut paths = Vec::new();
+                root.tree(at + 1, &mut Vec::new(), &mut paths);
+                for path in paths {
+                    let path: Vec<_> = path.into_iter().filter(|part| part != "self" && part != "crate").collect();
+                    if let (Some(module), Some(name)) = (path.first(), path.last())
+                        && path.len() > 1
+                    {
+                        others.insert(name.clone(), module.clone());
+                    }
+                }
+            }
+        }
+        Names { modules, others }
+    }
+
+    /// The top module that a path in `user` leads to.
+    fn module(&self, user: &[String], path: &[String]) -> Option<String> {
+        let mut base = user;
+        let mut rest = path;
+        while let [head, tail @ ..] = rest {
+            match &**head {
+                "crate" => base = &[],
+                "super" => base = &base[..base.len().saturating_sub(1)],
+                "self" => {}
+                _ => break,
+            }
+            rest = tail;
+        }
+        let name = base.first().or_else(|| rest.first())?;
+        self.modules.get(name).or_else(|| self.others.get(name)).cloned()
+    }
+}

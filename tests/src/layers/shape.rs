@@ -1,0 +1,39 @@
+//! How a file begins and how long it may be.
+
+use super::code::{without_comments_and_texts, without_tests};
+use super::workspace::SourceFile;
+
+/// Lines of a production file, its tests aside.
+const LONGEST_FILE: usize = 420;
+/// Lines of code in a `mod.rs` or `lib.rs`, which is documentation and re-exports.
+const LONGEST_MODULE_ROOT: usize = 120;
+
+/// Every file that breaks the style.
+pub fn shape_violations(files: &[SourceFile]) -> Vec<String> {
+    let mut violations = Vec::new();
+    // What trybuild compiles is input, whose first lines show up in the expected messages.
+    for file in files.iter().filter(|file| !file.path.contains("/ui/")) {
+        let path = &file.path;
+        if !file.text.starts_with("//!") {
+            violations.push(format!("{path}: the first line is to say with `//!` what the file owns"));
+        }
+        let is_test = path.split('/').any(|part| matches!(part, "tests" | "tests.rs" | "examples" | "benches"));
+        if is_test && !path.starts_with("tests/src/") && !path.starts_with("benches/src/") {
+            continue;
+        }
+        let code = without_tests(&without_comments_and_texts(&file.text));
+        // Comments count, being blank lines here; what follows the tests or stands above them does not.
+        let lines = code.trim_end().lines().count();
+        if lines > LONGEST_FILE {
+            violations.push(format!("{path}: {lines} lines without tests, more than {LONGEST_FILE}; make it two"));
+        }
+        let is_root = path.ends_with("/mod.rs") || path.ends_with("/lib.rs");
+        let of_code = code.lines().filter(|line| !line.trim().is_empty()).count();
+        if is_root && of_code > LONGEST_MODULE_ROOT {
+            violations.push(format!(
+                "{path}: {of_code} lines of code, more than {LONGEST_MODULE_ROOT}; it is for documentation and re-exports"
+            ));
+        }
+    }
+    violations
+}

@@ -1,0 +1,195 @@
+//! The architecture holds: the workspace breaks none of its rules, and the checks would notice if it did.
+#![allow(clippy::unwrap_used, reason = "test helpers")]
+
+use telemark_tests::layers::{
+    Dependency, Kind, Package, SourceFile, Workspace, dependency_violations, macro_violations, module_violations,
+    shape_violations,
+};
+
+#[test]
+fn crates_depend_in_one_direction() {
+    let packages = Workspace::read().unwrap().packages;
+    assert!(packages.iter().any(|package| package.name == "telemark-sdk"), "the workspace was read");
+    assert_eq!(dependency_violations(&packages), [""; 0]);
+}
+
+#[test]
+fn modules_of_the_sdk_use_lower_layers_only() {
+    let files = Workspace::read().unwrap().files;
+    assert!(files.iter().any(|file| file.path == "sdk/src/trace/mod.rs"), "the sources were read");
+    assert_eq!(module_violations(&files), [""; 0]);
+}
+
+#[test]
+fn the_macro_names_one_path() {
+    assert_eq!(macro_violations(&Workspace::read().unwrap().files), [""; 0]);
+}
+
+#[test]
+fn files_are_short_and_say_what_they_own() {
+    assert_eq!(shape_violations(&Workspace::read().unwrap().files), [""; 0]);
+}
+
+/// The packages with one dependency more.
+fn check_planted_dependency(package: &str, on: &str, kind: Kind, expected: &str) {
+    let mut packages = Workspace::read().unwrap().packages;
+    let find = |packages: &[Package]| packages.iter().position(|candidate| candidate.name == package).unwrap();
+    let at = find(&packages);
+    packages[at].dependencies.push(Dependency { name: on.to_owned(), kind });
+    let found: Vec<_> = dependency_violations(&packages).into_iter().filter(|text| text.contains(package)).collect();
+    let expected = if expected.is_empty() { vec![] } else { vec![format!("{package} depends on {on}: {expected}")] };
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_planted_dependency_is_noticed() {
+    use Kind::{Build, Dev, Loom, Normal};
+    let internal = "nothing depends on examples, benches, tests or xtask";
+    let upstream = "opentelemetry_sdk appears only in exporters/upstream, benches and tests";
+    let oracle = "opentelemetry-proto is an oracle of tests; it drags opentelemetry_sdk along";
+    let exporter = "an exporter knows the sdk; no other exporter, no integration, not the facade";
+    let integration = "an integration depends on the API, its framework and integrations/http; never on the sdk";
+    let small = "the sdk has the API and at most three small crates, listed in this test";
+    check_planted_dependency("telemark-sdk", "telemark-otlp", Normal, "the sdk knows no other crate of ours");
+    check_planted_dependency("telemark-sdk", "tokio", Normal, small);
+    check_planted_dependency("telemark-sdk", "cc", Build, small);
+    check_planted_dependency("telemark-sdk", "tokio", Dev, "");
+    check_planted_dependency("telemark-sdk", "loom", Loom, "");
+    check_planted_dependency("telemark-sdk", "opentelemetry_sdk", Dev, upstream);
+    check_planted_dependency("telemark-otlp", "opentelemetry-proto", Normal, oracle);
+    check_planted_dependency("telemark-otlp", "opentelemetry-proto", Dev, "");
+    check_planted_dependency("telemark-tests", "opentelemetry-proto", Normal, "");
+    check_planted_dependency("telemark-otlp", "telemark-console", Normal, exporter);
+    check_planted_dependency("telemark-console", "telemark-tower", Normal, exporter);
+    check_planted_dependency("telemark-console", "telemark", Normal, exporter);
+    check_planted_dependency("telemark-tower", "telemark-sdk", Normal, integration);
+    check_planted_dependency("telemark-tower", "telemark-sdk", Dev, "");
+    check_planted_dependency("telemark-tower", "telemark", Normal, integration);
+    let other = "an integration depends on no other but integrations/http";
+    check_planted_dependency("telemark-tower", "telemark-axum", Normal, other);
+    let http = "integrations/http knows no framework and no other integration";
+    check_planted_dependency("telemark-http", "telemark-tower", Normal, http);
+    check_planted_dependency(
+        "telemark-macros",
+        "telemark-sdk",
+        Normal,
+        "macros depends on syn, quote and proc-macro2 only",
+    );
+    check_planted_dependency("telemark", "xtask", Dev, internal);
+    check_planted_dependency("telemark", "telemark-benches", Normal, internal);
+    check_planted_dependency("telemark-benches", "opentelemetry_sdk", Normal, "");
+}
+
+/// The sources of a small sdk with one file more.
+fn check_planted_source(path: &str, text: &str, expected: &[&str]) {
+    let file = |path: &str, text: &str| SourceFile { path: path.to_owned(), text: text.to_owned() };
+    let mut files: Vec<_> = ["time", "error", "config", "diag", "batch", "sampling", "propagation", "testing"]
+        .iter()
+        .map(|module| file(&format!("sdk/src/{module}.rs"), "//! A module.\n"))
+        .collect();
+    files.push(file("sdk/src/trace/mod.rs", "//! Traces.\n"));
+    files.push(file("sdk/src/export.rs", "//! The seam.\n#[macro_export] macro_rules! __send { () => {} }\n"));
+    files.push(file(
+        "sdk/src/lib.rs",
+        "//! The sdk.\npub use export::{Batch, Exporter as Seam};\npub use error::Error;\n",
+    ));
+    files.retain(|other| other.path != path);
+    files.push(file(path, text));
+    assert_eq!(module_violations(&files), expected, "{text}");
+}
+
+#[test]
+fn a_planted_use_of_a_higher_module_is_noticed() {
+    let above = |file: &str, used: &str, user: &str| format!("sdk/src/{file}.rs uses {used}, which lies above {user}");
+    for text in [
+        "use crate::trace::SpanData;",
+        "use crate::{error::Error, trace::{SpanData, Link}};",
+        "fn f() { let x: crate::trace::SpanData; }",
+        "use super::trace;",
+        "macro_rules! m { () => { $crate::trace::f() } }",
+        "#[cfg(not(loom))] mod inner { use crate::trace::SpanData; }",
+    ] {
+        check_planted_source("sdk/src/batch.rs", text, &[&above("batch", "trace", "batch")]);
+    }
+    check_planted_source(
+        "sdk/src/batch/queue.rs",
+        "use super::super::trace;",
+        &[&above("batch/queue", "trace", "batch")],
+    );
+    // Through a re-export and a macro of the root.
+    check_planted_source("sdk/src/time.rs", "use crate::Batch;", &[&above("time", "export", "time")]);
+    check_planted_source("sdk/src/time.rs", "fn f() { crate::__send!() }", &[&above("time", "export", "time")]);
+}
+
+#[test]
+fn what_is_allowed_is_not_reported() {
+    for text in [
+        "use crate::{batch, config::Env, sampling::Sampler};",
+        "use super::Scope; use self::data::SpanData; use crate::trace::active;",
+        "// use crate::testing;\n/// [`crate::testing`]\nfn f() { g(\"crate::testing\") }",
+        "#[cfg(test)]\nmod tests { use crate::testing::Clock; }",
+        "pub(crate) fn f() {}",
+    ] {
+        check_planted_source("sdk/src/trace/mod.rs", text, &[]);
+    }
+    check_planted_source("sdk/src/trace/tests.rs", "use crate::testing::Clock;", &[]);
+}
+
+#[test]
+fn siblings_circles_and_strangers_are_noticed() {
+    check_planted_source(
+        "sdk/src/trace/mod.rs",
+        "use crate::propagation::inject;",
+        &["sdk/src/trace/mod.rs uses propagation: trace and propagation do not know each other"],
+    );
+    check_planted_source(
+        "sdk/src/metricks.rs",
+        "//! A module nobody has placed.",
+        &["sdk/src/metricks.rs: the module metricks has no layer; give it one in this test"],
+    );
+    let file = |path: &str, text: &str| SourceFile { path: path.to_owned(), text: text.to_owned() };
+    let circle = [
+        file("sdk/src/config.rs", "use crate::resource::Resource;"),
+        file("sdk/src/resource.rs", "use crate::diag::log;"),
+        file("sdk/src/diag.rs", "use crate::config::Env;"),
+        file("sdk/src/runtime.rs", "use crate::diag::log;"),
+    ];
+    assert_eq!(module_violations(&circle), ["config, diag, resource use each other in a circle"]);
+}
+
+#[test]
+fn a_planted_path_in_the_macro_is_noticed() {
+    let check = |code: &str, expected: &str| {
+        let file = SourceFile { path: "macros/src/expand.rs".to_owned(), text: code.to_owned() };
+        assert_eq!(macro_violations(&[file]).join("\n"), expected);
+    };
+    check("parse_quote!(::telemark::__private) // telemark_sdk::trace", "");
+    let ends = "an expansion names ::telemark::__private only";
+    check("quote!(::telemark::init())", &format!("macros/src/expand.rs names telemark::init: {ends}"));
+    check("quote!(::telemark_sdk::x)", &format!("macros/src/expand.rs names telemark_sdk::x: {ends}"));
+    check("quote!(::opentelemetry::Context)", &format!("macros/src/expand.rs names opentelemetry::Context: {ends}"));
+}
+
+#[test]
+fn a_planted_shape_is_noticed() {
+    let check = |path: &str, text: String, expected: &str| {
+        let file = SourceFile { path: path.to_owned(), text };
+        assert_eq!(shape_violations(&[file]).join("\n"), expected);
+    };
+    let lines = |n: usize| "const A: u8 = 1;\n".repeat(n);
+    let tests = format!("#[cfg(test)]\nmod tests {{\n{}}}\n", lines(500));
+    check("sdk/src/a.rs", format!("//! A.\n{}{tests}", lines(419)), "");
+    check(
+        "sdk/src/a.rs",
+        format!("//! A.\n{}{tests}", lines(420)),
+        "sdk/src/a.rs: 421 lines without tests, more than 420; make it two",
+    );
+    check("sdk/tests/a.rs", format!("//! A.\n{}", lines(900)), "");
+    let documented = format!("//! A.\n{}{}", "// Why.\n".repeat(200), lines(120));
+    check("sdk/src/a/mod.rs", documented, "");
+    let message = "sdk/src/lib.rs: 121 lines of code, more than 120; it is for documentation and re-exports";
+    check("sdk/src/lib.rs", format!("//! A.\n{}", lines(121)), message);
+    let first = "the first line is to say with `//!` what the file owns";
+    check("sdk/tests/a.rs", lines(1), &format!("sdk/tests/a.rs: {first}"));
+    check("macros/tests/ui/a.rs", lines(1), "");
+}
