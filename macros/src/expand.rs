@@ -55,13 +55,15 @@ impl Expansion<'_> {
         let (private, entered, output) = (&self.private, hidden("entered"), hidden("output"));
         let (setup, attributes) = (self.setup(), self.attributes());
         let body = &block.stmts;
-        let enter = quote!(let #entered = #private::enter(#setup, #attributes););
         let new = match self.record() {
-            None => quote!(#enter #(#body)*),
+            None => {
+                let entered = hidden("_entered");
+                quote!(let #entered = #private::enter(#setup, #attributes); #(#body)*)
+            }
             Some(record) => {
                 let returned = self.shape.output_to_infer();
                 quote! {
-                    #enter
+                    let #entered = #private::enter(#setup, #attributes);
                     let #output = #private::call(move || -> #returned { #(#body)* });
                     #private::finish(&#entered, &#output, #record);
                     #output

@@ -196,6 +196,8 @@ fn a_future_spawned_with_its_context_keeps_its_parent_on_another_thread() {
     );
 }
 
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 struct Shop {
     items: Vec<u32>,
 }
@@ -233,6 +235,11 @@ impl Shop {
         }
     }
 
+    #[traced(err(Display))]
+    fn aliased(&self) -> BoxFuture<'_, Result<u32, &'static str>> {
+        Box::pin(async move { self.items.get(9).copied().ok_or("too few") })
+    }
+
     #[traced]
     fn boxed(&self, early: bool) -> Pin<Box<dyn Future<Output = u32> + Send + '_>> {
         if early {
@@ -257,6 +264,7 @@ fn every_receiver_and_every_future_works() {
         "made error[negative] factor=5 error.type=alloc::string::String\n  leaf",
     );
     check_async(async { assert_eq!(shop.boxed(false).await + shop.boxed(true).await, 4) }, "boxed\nboxed");
+    check_async(async { _ = shop.aliased().await }, "aliased error[too few] error.type=str");
     let shop = Arc::new(Shop { items: vec![3] });
     check_async(async { assert_eq!(shop.shared(|price| price * 2).await, 6) }, "shared");
 }

@@ -6,6 +6,7 @@ mod support;
 
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use opentelemetry::{Array, Context, Value};
@@ -462,4 +463,18 @@ extern "C" fn for_c(value: u32) -> u32 {
 #[test]
 fn extern_functions_are_traced() {
     check(|| assert_eq!(for_c(5), 5), "for_c");
+}
+
+#[traced]
+fn takes(telemetry: &TestTelemetry, time: Duration) {
+    telemetry.clock.advance(time);
+}
+
+#[test]
+fn the_end_is_read_from_the_clock_of_the_provider() {
+    let telemetry = TestTelemetry::new();
+    let guard = telemetry.attach();
+    takes(&telemetry, Duration::from_millis(7));
+    drop(guard);
+    assert_eq!(telemetry.spans()[0].duration(), Duration::from_millis(7));
 }

@@ -11,8 +11,8 @@
 //! | `manual` | [`span()`], [`set_attribute`], [`propagate`], [`suppress`] and their kin |
 //! | `private` | everything that the macro's expansion names, and nothing else |
 //!
-//! A call below a span that is not sampled allocates nothing, attaches nothing and evaluates no field; without an installed tracer
-//! it costs one relaxed load.
+//! A call below a span that is not sampled allocates nothing, attaches nothing and evaluates no field; without an
+//! installed tracer it costs one relaxed load.
 
 mod ambient;
 mod entered;
