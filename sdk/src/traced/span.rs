@@ -84,24 +84,28 @@ pub trait IntoParent {
     fn into_parent(self) -> Context;
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoParent for Context {
     fn into_parent(self) -> Context {
         self
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoParent for &Context {
     fn into_parent(self) -> Context {
         self.clone()
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoParent for SpanContext {
     fn into_parent(self) -> Context {
         Context::current().with_remote_span_context(self)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoParent for &SpanContext {
     fn into_parent(self) -> Context {
         self.clone().into_parent()
@@ -119,24 +123,28 @@ pub trait IntoLink {
     fn into_link(self) -> Link;
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoLink for Link {
     fn into_link(self) -> Link {
         self
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoLink for SpanContext {
     fn into_link(self) -> Link {
         Link::with_context(self)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoLink for &SpanContext {
     fn into_link(self) -> Link {
         self.clone().into_link()
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoLink for &Context {
     fn into_link(self) -> Link {
         self.span().span_context().into_link()
