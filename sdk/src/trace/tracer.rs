@@ -90,7 +90,8 @@ impl SdkTracer {
         links: &[Link],
     ) -> (SpanContext, SamplingResult) {
         let provider = &*self.provider;
-        let (trace_id, inherited_flags) = if parent_context.is_valid() {
+        let has_parent = parent_context.is_valid();
+        let (trace_id, inherited_flags) = if has_parent {
             (parent_context.trace_id(), parent_context.trace_flags().to_u8() & RANDOM_FLAG)
         } else {
             match provider.ids.trace_id() {
@@ -98,11 +99,16 @@ impl SdkTracer {
                 id => (id, if provider.ids_are_random { RANDOM_FLAG } else { 0 }),
             }
         };
-        let request = SamplingRequest { parent, trace_id, name, kind, attributes, links };
-        let mut result = catch_unwind(AssertUnwindSafe(|| provider.sampler.sample(&request))).unwrap_or_else(|_| {
-            crate::__warn!("sampler.panic", "the sampler panicked; the span is not recorded");
-            SamplingResult::new(Decision::Drop)
-        });
+        let follows = provider.samples_below_sampled && has_parent && !parent_context.is_remote();
+        let mut result = if follows && parent_context.is_sampled() {
+            SamplingResult::new(Decision::RecordAndSample)
+        } else {
+            let request = SamplingRequest { parent, trace_id, name, kind, attributes, links };
+            catch_unwind(AssertUnwindSafe(|| provider.sampler.sample(&request))).unwrap_or_else(|_| {
+                crate::__warn!("sampler.panic", "the sampler panicked; the span is not recorded");
+                SamplingResult::new(Decision::Drop)
+            })
+        };
         let span_id = match provider.ids.span_id() {
             SpanId::INVALID => RandomIds.span_id(),
             id => id,
@@ -130,9 +136,10 @@ impl SdkTracer {
             data.parent_span_id = parent_context.span_id();
             data.parent_is_remote = parent_context.is_remote();
         }
-        data.own_attributes.extend(result.attributes);
-        attributes::normalize(&mut data.own_attributes, &mut data.dropped_attributes, provider.limits.attributes);
-        data.start = start.unwrap_or_else(|| provider.clock.now());
+        let record = &mut *data;
+        record.own_attributes.extend(result.attributes);
+        attributes::normalize(&mut record.own_attributes, &mut record.dropped_attributes, provider.limits.attributes);
+        record.start = start.unwrap_or_else(|| provider.clock.now());
         let mut span = SdkSpan::recording(data, self.provider.clone());
         for link in links {
             span.push_link(link);
