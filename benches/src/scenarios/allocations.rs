@@ -13,8 +13,8 @@ pub(super) static SCENARIO: Scenario = Scenario {
     name: "allocations",
     about: "Calls of the allocator by the application's thread for one recorded nested span with three attributes (the \
             difference between trees with and without ten nested spans).",
-    subjects: &[subjects::SDK, subjects::BRIDGE, subjects::FASTRACE, subjects::FASTRACE_MACRO],
-    reference: subjects::SDK,
+    subjects: &subjects::ALL,
+    reference: subjects::TRACED,
     measure,
 };
 

@@ -23,11 +23,12 @@ pub(super) static SCENARIO: Scenario = Scenario {
     name: "axum",
     about: "CPU time that the layer adds to a request, exported span included: the router called in process, less the \
             same calls of a router without a layer, in turns. The requests carry a traceparent, sampled or not.",
-    subjects: &[TOWER, TOWER_OTEL, AXUM_TRACING],
-    reference: TOWER,
+    subjects: &[TELEMARK, TOWER, TOWER_OTEL, AXUM_TRACING],
+    reference: TELEMARK,
     measure,
 };
 
+const TELEMARK: &str = "telemark::axum";
 const TOWER: &str = "opentelemetry-instrumentation-tower";
 const TOWER_OTEL: &str = "tower-otel";
 const AXUM_TRACING: &str = "axum-tracing-opentelemetry";
@@ -66,6 +67,7 @@ fn measure(name: &str, endpoint: &str) -> Result<Vec<Reading>, Failure> {
 
 fn layered(name: &str, endpoint: &str) -> Result<(Box<dyn Subject>, Router), Failure> {
     Ok(match name {
+        TELEMARK => (subjects::install(subjects::TRACED, endpoint)?, bare().layer(telemark::axum::layer())),
         TOWER => (subjects::install(subjects::SDK, endpoint)?, bare().layer(server::Layer::new())),
         TOWER_OTEL => {
             let layer = tower_otel::trace::HttpLayer::server(tracing::Level::INFO);

@@ -12,8 +12,8 @@ pub(super) static SCENARIO: Scenario = Scenario {
     name: "export",
     about: "CPU time per exported span: a root with ten nested spans, three attributes each, OTLP/HTTP protobuf to a sink \
             in another process, default queues, bursts of 440 spans with pauses (whose cost is subtracted), nothing lost.",
-    subjects: &[subjects::SDK, subjects::BRIDGE, subjects::FASTRACE, subjects::FASTRACE_MACRO],
-    reference: subjects::SDK,
+    subjects: &subjects::ALL,
+    reference: subjects::TRACED,
     measure,
 };
 

@@ -11,8 +11,8 @@ pub(super) static SCENARIO: Scenario = Scenario {
     name: "sustained",
     about: "Spans per second of one thread with default queues: the highest even pace at which the sink received every \
             span, and what is delivered when the thread does nothing but make spans.",
-    subjects: &[subjects::SDK, subjects::BRIDGE, subjects::FASTRACE],
-    reference: subjects::SDK,
+    subjects: &[subjects::TRACED, subjects::SDK, subjects::BRIDGE, subjects::FASTRACE],
+    reference: subjects::TRACED,
     measure,
 };
 
