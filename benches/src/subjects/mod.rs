@@ -30,6 +30,11 @@ pub(crate) trait Subject {
     /// Makes `calls` single spans under whatever the current context is.
     fn calls(&self, calls: u64);
 
+    /// Whether spans are lost when too many are on their way.
+    fn is_bounded(&self) -> bool {
+        true
+    }
+
     /// Waits until every ended span has left the process.
     fn flush(&self);
 }
