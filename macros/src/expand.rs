@@ -1,7 +1,7 @@
 //! The new body of a function. Names nothing but `telemark::__private`; what it declares is invisible to the user's code.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Block, Expr, Ident, Path, Result, Signature, Stmt, parse_quote};
@@ -114,7 +114,7 @@ impl Expansion<'_> {
             Some(owner) => format!("::{owner}::{function}"),
         };
         // With the span of the function's name, `line!` tells that line and not the one of the attribute.
-        let line = quote_spanned!(self.signature.ident.span()=> #private::line!());
+        let line = quote_spanned!(self.signature.ident.span()=> ::core::line!());
         let site = quote! {
             static __TELEMARK_CALL_SITE: #private::CallSite = #private::CallSite::new(
                 #private::env!("CARGO_PKG_NAME"),
@@ -217,9 +217,9 @@ impl Expansion<'_> {
     }
 
     /// A call whose errors are shown at the function's return type, which is what does not fit.
-    fn at_output(&self, function: TokenStream, arguments: &dyn quote::ToTokens) -> TokenStream {
-        let span = self.shape.output.as_ref().map_or_else(|| located(&self.signature.ident), |output| located(output));
-        let function = respanned(function, span);
+    fn at_output(&self, function: TokenStream, arguments: &dyn ToTokens) -> TokenStream {
+        let span = self.shape.output.as_ref().map_or_else(|| located(&self.signature.ident), located);
+        let (function, arguments) = (respanned(function, span), respanned(arguments.to_token_stream(), span));
         quote_spanned!(span=> #function(#arguments))
     }
 
@@ -229,7 +229,10 @@ impl Expansion<'_> {
             return TokenStream::new();
         }
         let returned = self.shape.output_to_infer();
-        let span = self.shape.output.as_ref().map_or_else(Span::call_site, |output| located(output));
+        if matches!(returned, syn::Type::Infer(_)) {
+            return TokenStream::new();
+        }
+        let span = self.shape.output.as_ref().map_or_else(Span::call_site, located);
         let never = hidden("never");
         quote_spanned! {span=>
             #[allow(unknown_lints, unreachable_code, clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
@@ -246,9 +249,10 @@ fn located(tokens: &impl Spanned) -> Span {
     tokens.span().resolved_at(Span::call_site())
 }
 
+/// `tokens` shown at `span`, with the names that they had.
 fn respanned(tokens: TokenStream, span: Span) -> TokenStream {
     let at = |mut token: proc_macro2::TokenTree| {
-        token.set_span(span);
+        token.set_span(span.resolved_at(token.span()));
         token
     };
     tokens.into_iter().map(at).collect()

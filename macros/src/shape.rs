@@ -12,7 +12,7 @@ pub(crate) enum Work {
     Call,
     /// In the body of an `async fn`.
     AsyncFn,
-    /// In the async block that is all of the body, maybe boxed: what `async_trait` makes of an `async fn`.
+    /// In the boxed async block that `async_trait` has made of the body of an `async fn`.
     AsyncBlock,
     /// In a future that the body makes somehow.
     Future { boxed: bool },
@@ -36,7 +36,9 @@ impl Shape {
         }
         match returned.and_then(future) {
             None => Shape { work: Work::Call, output: returned.cloned() },
-            Some((_, output)) if async_block(block).is_some() => Shape { work: Work::AsyncBlock, output },
+            Some((true, output)) if is_async_trait(signature) && async_block(block).is_some() => {
+                Shape { work: Work::AsyncBlock, output }
+            }
             Some((boxed, output)) => Shape { work: Work::Future { boxed }, output },
         }
     }
@@ -68,20 +70,20 @@ impl Shape {
     }
 }
 
-/// The async block that is all of `block`, as it is or in `Box::pin(..)`.
+/// Whether `async_trait` has been here before. The lifetime that it adds covers every argument, so that fields may be
+/// evaluated in the future; of other functions that return a future that cannot be known.
+fn is_async_trait(signature: &Signature) -> bool {
+    signature.generics.lifetimes().any(|parameter| parameter.lifetime.ident == "async_trait")
+}
+
+/// The block of `Box::pin(async move { .. })`, if that is all there is.
 pub(crate) fn async_block(block: &mut Block) -> Option<&mut Block> {
-    let [Stmt::Expr(only, None)] = block.stmts.as_mut_slice() else { return None };
-    let only = match only {
-        Expr::Call(call) => {
-            if !is_box_pin(&call.func) || call.args.len() != 1 {
-                return None;
-            }
-            call.args.first_mut()?
-        }
-        only => only,
-    };
-    match only {
-        Expr::Async(work) => Some(&mut work.block),
+    let [Stmt::Expr(Expr::Call(call), None)] = block.stmts.as_mut_slice() else { return None };
+    if !is_box_pin(&call.func) || call.args.len() != 1 {
+        return None;
+    }
+    match call.args.first_mut()? {
+        Expr::Async(work) if work.capture.is_some() => Some(&mut work.block),
         _ => None,
     }
 }

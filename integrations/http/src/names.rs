@@ -47,12 +47,14 @@ fn intern(method: &'static str, route: &str) -> Option<(&'static str, &'static s
     }
     {
         let table = TABLE.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some((route, names)) = table.as_ref()?.get_key_value(route) {
-            if let Some((_, name)) = names.iter().find(|(of, _)| *of == method) {
-                return Some((name, route));
+        match table.as_ref().map(|table| (table.len(), table.get_key_value(route))) {
+            Some((_, Some((route, names)))) => {
+                if let Some((_, name)) = names.iter().find(|(of, _)| *of == method) {
+                    return Some((name, route));
+                }
             }
-        } else if table.as_ref().is_some_and(|table| table.len() >= MAX_ROUTES) {
-            return None;
+            Some((MAX_ROUTES.., None)) => return None,
+            _ => {}
         }
     }
     add(method, route)

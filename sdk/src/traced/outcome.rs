@@ -10,22 +10,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
     label = "this is not a `Result`",
     note = "write `#[traced(err = off)]` to leave out the error"
 )]
-pub trait Fallible {
-    /// The type of its success.
-    type Value;
-    /// The type of its error.
-    type Error;
-
+pub trait Fallible<T, E> {
     /// The success.
-    fn value(&self) -> Option<&Self::Value>;
+    fn value(&self) -> Option<&T>;
     /// The error.
-    fn error(&self) -> Option<&Self::Error>;
+    fn error(&self) -> Option<&E>;
 }
 
-impl<T, E> Fallible for Result<T, E> {
-    type Value = T;
-    type Error = E;
-
+// Parameters and not associated types: a return type that is no `Result` then gets one message and not two.
+impl<T, E> Fallible<T, E> for Result<T, E> {
     fn value(&self) -> Option<&T> {
         self.as_ref().ok()
     }

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use opentelemetry::KeyValue;
 pub use opentelemetry::trace::SpanKind;
-pub use std::{boxed::Box, concat, env, file, line, module_path, vec::Vec};
+pub use std::{boxed::Box, concat, env, file, module_path, vec::Vec};
 
 pub use super::entered::Entered;
 pub use super::future::Traced;

@@ -15,8 +15,8 @@ use opentelemetry::{Array, StringValue, Value};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the value of an attribute",
     label = "not a bool, number, string, or a list of one of these",
-    note = "in `#[traced]`, write `key = %value` to record it with `Display` or `key = ?value` with `Debug`; elsewhere, \
-            pass `value.to_string()`"
+    note = "in `#[traced]`, `%` before the value records it with `Display`, `?` with `Debug`, and `ret(Debug)` does so for \
+            what is returned; elsewhere, pass `value.to_string()`"
 )]
 pub trait ToValue {
     /// The value; `None` when there is no attribute to set.

@@ -1,0 +1,247 @@
+//! The layer under a real hyper server, over TCP.
+
+mod support;
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::service::TowerToHyperService;
+use support::{Spans, the_span, until};
+use telemark_tower::{HttpServerLayer, PeerAddr};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tower::{Layer, service_fn};
+
+on_every_provider!(
+    a_request,
+    keeps_the_content_length,
+    client_gone_before_the_response,
+    client_gone_in_the_body,
+    a_panic,
+    an_upgrade,
+    http2_with_trailers,
+);
+
+type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+#[derive(Clone, Copy, PartialEq)]
+enum Http {
+    One,
+    Two,
+}
+
+/// Serves one connection with a handler behind the layer; gives the other end of it.
+async fn connect<S, F, R>(spans: &S, http: Http, handler: F) -> TcpStream
+where
+    S: Spans,
+    F: Fn(Request<Incoming>) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Response<Body>> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (stream, peer) = listener.accept().await.unwrap();
+    let service = HttpServerLayer::new().with_tracer(spans.tracer()).layer(service_fn(move |request| {
+        let response = handler(request);
+        async move { Ok::<_, Infallible>(response.await) }
+    }));
+    let service = tower::ServiceBuilder::new().map_request(with_peer(peer)).service(service);
+    let service = TowerToHyperService::new(service);
+    let io = TokioIo::new(stream);
+    tokio::spawn(async move {
+        let _closed = match http {
+            Http::One => hyper::server::conn::http1::Builder::new().serve_connection(io, service).with_upgrades().await,
+            Http::Two => {
+                hyper::server::conn::http2::Builder::new(TokioExecutor::new()).serve_connection(io, service).await
+            }
+        };
+    });
+    client
+}
+
+fn with_peer(peer: SocketAddr) -> impl Fn(Request<Incoming>) -> Request<Incoming> + Clone {
+    move |mut request| {
+        request.extensions_mut().insert(PeerAddr(peer));
+        request
+    }
+}
+
+fn full(text: &'static str) -> Response<Body> {
+    Response::new(Full::from(text).boxed_unsync())
+}
+
+async fn read(client: &mut TcpStream) -> String {
+    let mut text = String::new();
+    client.read_to_string(&mut text).await.unwrap();
+    text
+}
+
+async fn a_request<S: Spans>() {
+    let spans = S::new();
+    let mut client = connect(&spans, Http::One, |_request| async { full("hello") }).await;
+    let address = client.local_addr().unwrap();
+    client.write_all(b"GET /a?b HTTP/1.1\r\nHost: localhost:81\r\nConnection: close\r\n\r\n").await.unwrap();
+    assert!(read(&mut client).await.ends_with("\r\n\r\nhello"));
+    let expected = format!(
+        "\
+GET | Server | Unset
+  client.address = \"127.0.0.1\"
+  client.port = {port}
+  http.request.method = \"GET\"
+  http.response.status_code = 200
+  network.peer.address = \"127.0.0.1\"
+  network.peer.port = {port}
+  network.protocol.version = \"1.1\"
+  server.address = \"localhost\"
+  server.port = 81
+  url.path = \"/a\"
+  url.query = \"b\"
+  url.scheme = \"http\"
+",
+        port = address.port()
+    );
+    assert_eq!(the_span(&spans).await.to_string(), expected);
+}
+
+async fn keeps_the_content_length<S: Spans>() {
+    let spans = S::new();
+    let mut client = connect(&spans, Http::One, |request| async move {
+        match request.uri().path() {
+            "/full" => full("hello"),
+            "/declared" => {
+                let frames = stream::iter(["he", "llo"]).map_frames();
+                Response::builder().header("content-length", 5).body(StreamBody::new(frames).boxed_unsync()).unwrap()
+            }
+            _ => Response::new(StreamBody::new(stream::iter(["he", "llo"]).map_frames()).boxed_unsync()),
+        }
+    })
+    .await;
+    let requests = "GET /full HTTP/1.1\r\nHost: x\r\n\r\nHEAD /full HTTP/1.1\r\nHost: x\r\n\r\n\
+                    GET /declared HTTP/1.1\r\nHost: x\r\n\r\nGET /chunked HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    client.write_all(requests.as_bytes()).await.unwrap();
+    let text = read(&mut client).await;
+    assert_eq!(text.matches("content-length: 5\r\n").count(), 3, "{text}");
+    assert_eq!(text.matches("transfer-encoding: chunked\r\n").count(), 1, "{text}");
+    let finished = until("four spans", || Some(spans.finished()).filter(|spans| spans.len() == 4)).await;
+    let ends: Vec<_> = finished.iter().map(support::Seen::end).collect();
+    let get = "GET Unset http.response.status_code=200";
+    assert_eq!(ends, [get, "HEAD Unset http.response.status_code=200", get, get]);
+}
+
+async fn client_gone_before_the_response<S: Spans>() {
+    let spans = S::new();
+    let started = Arc::new(Notify::new());
+    let handler_started = Arc::clone(&started);
+    let mut client = connect(&spans, Http::One, move |_request| {
+        let started = Arc::clone(&handler_started);
+        async move {
+            started.notify_one();
+            pending().await
+        }
+    })
+    .await;
+    client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    started.notified().await;
+    assert!(spans.finished().is_empty());
+    drop(client);
+    assert_eq!(the_span(&spans).await.end(), "GET Unset telemark.outcome=\"cancelled\"");
+}
+
+async fn client_gone_in_the_body<S: Spans>() {
+    let spans = S::new();
+    let mut client = connect(&spans, Http::One, |_request| async {
+        let endless = futures_util::StreamExt::chain(stream::iter(["data: 1\n\n"]), stream::pending()).map_frames();
+        let response = Response::builder().header("content-type", "text/event-stream");
+        response.body(StreamBody::new(endless).boxed_unsync()).unwrap()
+    })
+    .await;
+    client.write_all(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"data: 1\n\n\r\n") {
+        seen.push(client.read_u8().await.unwrap());
+    }
+    assert!(spans.finished().is_empty());
+    drop(client);
+    let expected = "GET Unset http.response.status_code=200 telemark.outcome=\"cancelled\"";
+    assert_eq!(the_span(&spans).await.end(), expected);
+}
+
+async fn a_panic<S: Spans>() {
+    let spans = S::new();
+    let mut client = connect(&spans, Http::One, |_request| async {
+        tokio::task::yield_now().await;
+        panic!("on purpose")
+    })
+    .await;
+    client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    assert_eq!(read(&mut client).await, "", "hyper closes the connection of a task that panicked");
+    let expected = "GET Error { description: \"the handler panicked\" } error.type=\"panic\"";
+    assert_eq!(the_span(&spans).await.end(), expected);
+}
+
+async fn an_upgrade<S: Spans>() {
+    let spans = S::new();
+    let mut client = connect(&spans, Http::One, |mut request| async move {
+        tokio::spawn(async move {
+            let mut io = TokioIo::new(hyper::upgrade::on(&mut request).await.unwrap());
+            let mut line = [0; 5];
+            io.read_exact(&mut line).await.unwrap();
+            line.reverse();
+            io.write_all(&line).await.unwrap();
+        });
+        let response = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
+        response.header("connection", "upgrade").header("upgrade", "echo").body(Full::default().boxed_unsync()).unwrap()
+    })
+    .await;
+    client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n").await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(client.read_u8().await.unwrap());
+    }
+    assert!(head.starts_with(b"HTTP/1.1 101 "));
+    assert_eq!(the_span(&spans).await.end(), "GET Unset http.response.status_code=101", "ends before the connection");
+    client.write_all(b"hello").await.unwrap();
+    assert_eq!(read(&mut client).await, "olleh");
+}
+
+async fn http2_with_trailers<S: Spans>() {
+    let spans = S::new();
+    let client = connect(&spans, Http::Two, |_request| async {
+        let frames: [Result<_, Infallible>; 2] = [
+            Ok(Frame::data(Bytes::from_static(b"hello"))),
+            Ok(Frame::trailers(HeaderMap::from_iter([("grpc-status".parse().unwrap(), "0".parse().unwrap())]))),
+        ];
+        Response::new(StreamBody::new(stream::iter(frames)).boxed_unsync())
+    })
+    .await;
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(client)).await.unwrap();
+    tokio::spawn(connection);
+    let request = Request::get("https://shop.example:8443/call").body(Full::<Bytes>::default()).unwrap();
+    let body = sender.send_request(request).await.unwrap().into_body().collect().await.unwrap();
+    assert_eq!(body.trailers().unwrap()["grpc-status"], "0");
+    let keys = ["http.response.status_code", "network.protocol.version", "server.address", "server.port", "url.scheme"];
+    assert_eq!(
+        the_span(&spans).await.only(&keys),
+        "GET Unset http.response.status_code=200 network.protocol.version=\"2\" server.address=\"shop.example\" \
+         server.port=8443 url.scheme=\"https\""
+    );
+}
+
+/// Texts as the frames of a body.
+trait MapFrames: futures_util::Stream<Item = &'static str> + Sized {
+    fn map_frames(self) -> impl futures_util::Stream<Item = Result<Frame<Bytes>, Infallible>> {
+        futures_util::StreamExt::map(self, |text| Ok(Frame::data(Bytes::from_static(text.as_bytes()))))
+    }
+}
+
+impl<I: futures_util::Stream<Item = &'static str>> MapFrames for I {}

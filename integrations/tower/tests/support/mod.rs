@@ -1,0 +1,177 @@
+//! What the suites see of a finished span, and the providers they run on.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of this module")]
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Once;
+use std::time::Duration;
+
+use opentelemetry::global;
+use opentelemetry::trace::{SpanContext, Tracer, TracerProvider};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{InMemorySpanExporter, Sampler, SdkTracer, SdkTracerProvider};
+use telemark_sdk::testing::TestTelemetry;
+
+/// A provider whose finished spans can be read. The sampler is `ParentBased(AlwaysOn)`.
+pub trait Spans {
+    /// Its concrete tracer.
+    type Tracer: Tracer<Span: Send + Sync> + Clone + Send + Sync + 'static;
+    /// A provider of its own for one test.
+    fn new() -> Self;
+    /// A tracer of the provider.
+    fn tracer(&self) -> Self::Tracer;
+    /// The spans that have ended so far, in the order they did.
+    fn finished(&self) -> Vec<Seen>;
+}
+
+/// A finished span; its `Display` is what the tests expect: name, kind, status, then the attributes by name.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub name: String,
+    pub kind: String,
+    pub status: String,
+    pub context: SpanContext,
+    pub parent: String,
+    pub attributes: BTreeMap<String, String>,
+}
+
+impl Seen {
+    /// The text of some attributes only, with the name and the status.
+    pub fn only(&self, keys: &[&str]) -> String {
+        let found = keys.iter().filter_map(|key| Some(format!(" {key}={}", self.attributes.get(*key)?)));
+        format!("{} {}{}", self.name, self.status, found.collect::<String>())
+    }
+
+    /// The text of what the end of a request decides.
+    pub fn end(&self) -> String {
+        self.only(&["http.response.status_code", "error.type", "telemark.outcome"])
+    }
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} | {} | {}", self.name, self.kind, self.status)?;
+        self.attributes.iter().try_for_each(|(key, value)| writeln!(f, "  {key} = {value}"))
+    }
+}
+
+/// opentelemetry_sdk.
+pub struct Upstream {
+    provider: SdkTracerProvider,
+    exporter: InMemorySpanExporter,
+}
+
+impl Spans for Upstream {
+    type Tracer = SdkTracer;
+
+    fn new() -> Self {
+        propagate();
+        let exporter = InMemorySpanExporter::default();
+        let provider = SdkTracerProvider::builder()
+            .with_simple_exporter(exporter.clone())
+            .with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)))
+            .build();
+        Self { provider, exporter }
+    }
+
+    fn tracer(&self) -> SdkTracer {
+        self.provider.tracer("suite")
+    }
+
+    fn finished(&self) -> Vec<Seen> {
+        let spans = self.exporter.get_finished_spans().unwrap();
+        let seen = spans.into_iter().map(|span| {
+            let count = span.attributes.len();
+            let attributes: BTreeMap<_, _> =
+                span.attributes.iter().map(|pair| (pair.key.to_string(), shown(&pair.value))).collect();
+            assert_eq!(attributes.len(), count, "an attribute was set twice: {:?}", span.attributes);
+            Seen {
+                name: span.name.to_string(),
+                kind: format!("{:?}", span.span_kind),
+                status: format!("{:?}", span.status),
+                context: span.span_context,
+                parent: span.parent_span_id.to_string(),
+                attributes,
+            }
+        });
+        seen.collect()
+    }
+}
+
+/// telemark-sdk.
+pub struct Telemark(TestTelemetry);
+
+impl Spans for Telemark {
+    type Tracer = telemark_sdk::trace::SdkTracer;
+
+    fn new() -> Self {
+        propagate();
+        let sampler = telemark_sdk::sampling::ParentBased::new(telemark_sdk::sampling::AlwaysOn);
+        Self(TestTelemetry::with(|builder| builder.with_sampler(sampler)))
+    }
+
+    fn tracer(&self) -> Self::Tracer {
+        self.0.tracer("suite")
+    }
+
+    fn finished(&self) -> Vec<Seen> {
+        let seen = self.0.spans().into_iter().map(|span| Seen {
+            name: span.name.to_string(),
+            kind: format!("{:?}", span.kind),
+            status: format!("{:?}", span.status),
+            parent: span.parent_span_id.to_string(),
+            attributes: span.own_attributes.iter().map(|pair| (pair.key.to_string(), shown(&pair.value))).collect(),
+            context: span.context,
+        });
+        seen.collect()
+    }
+}
+
+fn shown(value: &opentelemetry::Value) -> String {
+    match value {
+        opentelemetry::Value::String(text) => format!("{:?}", text.as_str()),
+        other => other.to_string(),
+    }
+}
+
+/// Installs the process's propagator once: W3C trace context.
+pub fn propagate() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| global::set_text_map_propagator(TraceContextPropagator::new()));
+}
+
+/// Waits until the condition gives a value; fails after ten seconds.
+pub async fn until<R>(what: &str, mut condition: impl FnMut() -> Option<R>) -> R {
+    let wait = async {
+        loop {
+            if let Some(found) = condition() {
+                return found;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    match tokio::time::timeout(Duration::from_secs(10), wait).await {
+        Ok(found) => found,
+        Err(_) => panic!("waited for {what} in vain"),
+    }
+}
+
+/// The only span, once it has ended.
+pub async fn the_span<S: Spans>(spans: &S) -> Seen {
+    let finished = until("a span", || Some(spans.finished()).filter(|spans| !spans.is_empty())).await;
+    assert_eq!(finished.len(), 1, "{finished:?}");
+    finished.into_iter().next().unwrap()
+}
+
+/// Makes a test of each function for each provider.
+#[macro_export]
+macro_rules! on_every_provider {
+    ($($test:ident),* $(,)?) => {
+        mod upstream {
+            $(#[tokio::test] async fn $test() { super::$test::<super::support::Upstream>().await; })*
+        }
+        mod telemark {
+            $(#[tokio::test] async fn $test() { super::$test::<super::support::Telemark>().await; })*
+        }
+    };
+}

@@ -1,0 +1,326 @@
+//! `#[traced]` on functions that are asynchronous, in every way to write one.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "panics are what is tested")]
+
+mod support;
+
+use std::future::{Future, ready};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+
+use async_trait::async_trait;
+use opentelemetry::Context;
+use opentelemetry::trace::TraceContextExt;
+use support::{Recorder, block_on, check, check_async, poll_once, yield_now};
+use telemark::traced;
+
+#[traced]
+async fn leaf() -> u32 {
+    yield_now().await;
+    7
+}
+
+#[traced(fields(name, depth), kind = consumer)]
+async fn nested(name: &str, depth: u32) -> u32 {
+    if depth == 0 {
+        return leaf().await;
+    }
+    Box::pin(nested(name, depth - 1)).await + name.len() as u32
+}
+
+#[test]
+fn a_span_is_current_in_every_poll() {
+    check_async(
+        async { assert_eq!(nested("ab", 1).await, 9) },
+        r#"
+        nested (Consumer) name="ab" depth=1
+          nested (Consumer) name="ab" depth=0
+            leaf
+        "#,
+    );
+}
+
+#[test]
+fn a_span_is_not_current_between_polls() {
+    let recorder = Recorder::default();
+    let guard = recorder.context().attach();
+    let mut future = pin!(leaf());
+    assert!(poll_once(future.as_mut()).is_pending());
+    assert!(!Context::current().has_active_span());
+    assert_eq!(poll_once(future), Poll::Ready(7));
+    drop(guard);
+    assert_eq!(recorder.tree(), "leaf");
+}
+
+#[test]
+fn an_async_fn_that_is_never_polled_has_no_span() {
+    check(|| drop(leaf()), "");
+}
+
+#[traced]
+async fn fallible(text: &str) -> Result<u32, Box<dyn std::error::Error>> {
+    yield_now().await;
+    let number: u32 = text.parse()?;
+    if number == 0 {
+        return Err("zero".into());
+    }
+    Ok(number)
+}
+
+#[traced(ret, err(Debug))]
+async fn generic<T: Copy + telemark::__private::ToValue, E: std::fmt::Debug>(value: Result<T, E>) -> Result<T, E> {
+    Ok(value?)
+}
+
+#[test]
+fn errors_become_the_status() {
+    check_async(async { _ = fallible("1").await }, "fallible");
+    check_async(
+        async { _ = fallible("x").await },
+        r#"fallible [error: invalid digit found in string] error.type="dyn core::error::Error""#,
+    );
+    check_async(async { _ = fallible("0").await }, r#"fallible [error: zero] error.type="dyn core::error::Error""#);
+    check_async(async { _ = generic::<_, &str>(Ok(3)).await }, "generic return=3");
+    check_async(async { _ = generic::<u8, _>(Err("no")).await }, r#"generic [error: "no"] error.type="str""#);
+}
+
+#[traced]
+async fn opaque_list(length: u32) -> impl Iterator<Item = u32> + Clone {
+    leaf().await;
+    0..length
+}
+
+trait Native {
+    #[traced]
+    fn declared(&self) -> impl Future<Output = Result<u32, String>> + Send
+    where
+        Self: Sync,
+    {
+        async { Ok(leaf().await) }
+    }
+
+    #[traced]
+    #[allow(async_fn_in_trait, reason = "a test of it")]
+    async fn native(&self) -> u32 {
+        leaf().await
+    }
+}
+
+impl Native for () {}
+
+#[test]
+fn traits_may_have_asynchronous_functions_of_their_own() {
+    check_async(async { assert_eq!(().declared().await, Ok(7)) }, "declared\n  leaf");
+    check_async(async { assert_eq!(().native().await, 7) }, "native\n  leaf");
+    check_async(async { assert_eq!(opaque_list(3).await.count(), 3) }, "opaque_list\n  leaf");
+}
+
+#[traced]
+async fn outer() {
+    leaf().await;
+    std::future::pending().await
+}
+
+#[test]
+fn a_future_that_is_dropped_is_cancelled_inside_out() {
+    check(
+        || {
+            let mut future = Box::pin(outer());
+            for _ in 0..3 {
+                assert!(poll_once(future.as_mut()).is_pending());
+            }
+            drop(future);
+            let mut early = Box::pin(outer());
+            assert!(poll_once(early.as_mut()).is_pending());
+        },
+        r#"
+        outer telemark.outcome="cancelled"
+          leaf
+        outer telemark.outcome="cancelled"
+          leaf telemark.outcome="cancelled"
+        "#,
+    );
+}
+
+#[traced]
+async fn panics() {
+    yield_now().await;
+    panic!("oops");
+}
+
+#[test]
+fn a_panic_ends_the_span_and_goes_on() {
+    check(
+        || {
+            let mut future = Box::pin(panics());
+            assert!(poll_once(future.as_mut()).is_pending());
+            let poll = std::panic::AssertUnwindSafe(|| poll_once(future.as_mut()));
+            assert!(std::panic::catch_unwind(poll).is_err());
+        },
+        r#"panics [error: panic] error.type="panic" telemark.outcome="panicked""#,
+    );
+}
+
+#[test]
+fn a_future_dropped_by_somebody_elses_panic_is_cancelled() {
+    check(
+        || {
+            let mut future = Box::pin(leaf());
+            assert!(poll_once(future.as_mut()).is_pending());
+            let holder = std::panic::AssertUnwindSafe(move || {
+                let _future = future;
+                panic!("elsewhere");
+            });
+            assert!(std::panic::catch_unwind(holder).is_err());
+        },
+        r#"leaf telemark.outcome="cancelled""#,
+    );
+}
+
+#[test]
+fn a_future_spawned_with_its_context_keeps_its_parent_on_another_thread() {
+    check(
+        || {
+            let work = telemark_sdk::traced::span("parent").in_scope(|| telemark_sdk::traced::propagate(leaf()));
+            let thread = std::thread::scope(|scope| {
+                #[allow(clippy::disallowed_methods, reason = "a test of threads")]
+                scope.spawn(|| block_on(work)).join()
+            });
+            assert_eq!(thread.unwrap(), 7);
+        },
+        "parent\n  leaf",
+    );
+}
+
+struct Shop {
+    items: Vec<u32>,
+}
+
+impl Shop {
+    #[traced(fields(items = self.items.len()))]
+    async fn by_reference(&self) -> &u32 {
+        leaf().await;
+        &self.items[0]
+    }
+
+    #[traced]
+    async fn by_mutable_reference(&mut self, (a, mut b): (u32, u32)) -> Result<&mut u32, ()> {
+        b += a;
+        self.items.push(b);
+        self.items.last_mut().ok_or(())
+    }
+
+    #[traced]
+    async fn shared(self: Arc<Self>, tax: impl Fn(u32) -> u32) -> u32 {
+        tax(self.items[0])
+    }
+
+    #[traced]
+    fn opaque(&self, factor: u32) -> impl Future<Output = u32> + '_ {
+        async move { self.items[0] * factor }
+    }
+
+    #[traced(fields(factor))]
+    fn made(&self, factor: u32) -> impl Future<Output = Result<u32, String>> + use<> {
+        let first = self.items[0];
+        async move {
+            leaf().await;
+            first.checked_sub(factor).ok_or_else(|| "negative".to_owned())
+        }
+    }
+
+    #[traced]
+    fn boxed(&self, early: bool) -> Pin<Box<dyn Future<Output = u32> + Send + '_>> {
+        if early {
+            return Box::pin(ready(1));
+        }
+        let items = &self.items;
+        Box::pin(async move { items[0] })
+    }
+}
+
+#[test]
+fn every_receiver_and_every_future_works() {
+    let mut shop = Shop { items: vec![3] };
+    check_async(async { assert_eq!(shop.by_reference().await, &3) }, "by_reference items=1\n  leaf");
+    let shop = &mut shop;
+    check_async(async { *shop.by_mutable_reference((1, 2)).await.unwrap() += 1 }, "by_mutable_reference");
+    assert_eq!(shop.items, [3, 4]);
+    check_async(async { assert_eq!(shop.opaque(2).await, 6) }, "opaque");
+    check_async(async { assert_eq!(shop.made(1).await, Ok(2)) }, "made factor=1\n  leaf");
+    check_async(
+        async { assert!(shop.made(5).await.is_err()) },
+        "made [error: negative] factor=5 error.type=\"alloc::string::String\"\n  leaf",
+    );
+    check_async(async { assert_eq!(shop.boxed(false).await + shop.boxed(true).await, 4) }, "boxed\nboxed");
+    let shop = Arc::new(Shop { items: vec![3] });
+    check_async(async { assert_eq!(shop.shared(|price| price * 2).await, 6) }, "shared");
+}
+
+#[test]
+fn a_returned_future_that_is_never_polled_is_cancelled() {
+    let shop = Shop { items: vec![3] };
+    check(|| drop(shop.made(1)), r#"made factor=1 telemark.outcome="cancelled""#);
+}
+
+#[async_trait]
+trait Store {
+    async fn load(&self, id: u32) -> Result<String, std::num::ParseIntError>;
+    #[traced]
+    async fn load_default(&mut self) -> u32 {
+        leaf().await
+    }
+}
+
+struct Inner;
+
+#[async_trait]
+impl Store for Inner {
+    #[traced(fields(id), ret)]
+    async fn load(&self, id: u32) -> Result<String, std::num::ParseIntError> {
+        leaf().await;
+        Ok(if id == 0 { "x".parse::<u8>()?.to_string() } else { "one".to_owned() })
+    }
+}
+
+struct Outer;
+
+#[traced(kind = client)]
+#[async_trait]
+impl Store for Outer {
+    #[traced(fields(id))]
+    async fn load(&self, id: u32) -> Result<String, std::num::ParseIntError> {
+        Inner.load(id).await
+    }
+}
+
+#[test]
+fn async_trait_methods_are_traced_whichever_attribute_comes_first() {
+    check_async(
+        async { assert_eq!(Outer.load(1).await.unwrap(), "one") },
+        r#"
+        load (Client) id=1
+          load id=1 return="one"
+            leaf
+        "#,
+    );
+    check_async(
+        async { assert!(Outer.load(0).await.is_err()) },
+        r#"
+        load (Client) [error: invalid digit found in string] id=0 error.type="core::num::error::ParseIntError"
+          load [error: invalid digit found in string] id=0 error.type="core::num::error::ParseIntError"
+            leaf
+        "#,
+    );
+    check_async(async { assert_eq!(Outer.load_default().await, 7) }, "load_default\n  leaf");
+}
+
+#[test]
+fn futures_stay_send() {
+    fn send<T: Send>(_: &T) {}
+    send(&leaf());
+    send(&nested("", 1));
+    send(&Shop { items: vec![1] }.made(1));
+    send(&telemark_sdk::traced::span("x").run(leaf()));
+}

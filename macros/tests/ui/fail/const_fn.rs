@@ -1,0 +1,8 @@
+use telemark::traced;
+
+#[traced]
+const fn f() {}
+
+fn main() {
+    f();
+}

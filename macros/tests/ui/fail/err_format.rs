@@ -1,0 +1,10 @@
+use telemark::traced;
+
+#[traced(err(Pretty))]
+fn f() -> Result<(), ()> {
+    Ok(())
+}
+
+fn main() {
+    let _ = f();
+}

@@ -1,0 +1,10 @@
+use telemark::traced;
+
+#[traced(err)]
+fn f() -> u32 {
+    7
+}
+
+fn main() {
+    f();
+}

@@ -1,0 +1,12 @@
+use telemark::traced;
+
+pub struct Cart;
+
+#[traced(fields(cart, list = vec![Cart], fine = 1))]
+fn f(cart: Cart) {
+    drop(cart);
+}
+
+fn main() {
+    f(Cart);
+}

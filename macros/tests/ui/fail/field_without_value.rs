@@ -1,0 +1,10 @@
+use telemark::traced;
+
+#[traced(fields(cart.id))]
+fn f(cart: u32) {
+    let _ = cart;
+}
+
+fn main() {
+    f(1);
+}

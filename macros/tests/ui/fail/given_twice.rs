@@ -1,0 +1,8 @@
+use telemark::traced;
+
+#[traced(root, root)]
+fn f() {}
+
+fn main() {
+    f();
+}

@@ -1,0 +1,10 @@
+use telemark::traced;
+
+#[traced(name = text)]
+fn f(text: &str) {
+    let _ = text;
+}
+
+fn main() {
+    f("");
+}

@@ -1,0 +1,8 @@
+use telemark::traced;
+
+#[traced("checkout")]
+fn f() {}
+
+fn main() {
+    f();
+}

@@ -1,0 +1,8 @@
+use telemark::traced;
+
+#[traced]
+struct Cart;
+
+fn main() {
+    let _ = Cart;
+}

@@ -1,0 +1,8 @@
+use telemark::traced;
+
+#[traced(skip)]
+fn f() {}
+
+fn main() {
+    f();
+}

@@ -1,0 +1,8 @@
+use telemark::traced;
+
+#[traced(kind = sever)]
+fn f() {}
+
+fn main() {
+    f();
+}

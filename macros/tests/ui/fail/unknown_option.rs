@@ -1,0 +1,8 @@
+use telemark::traced;
+
+#[traced(nam = "x")]
+fn f() {}
+
+fn main() {
+    f();
+}

@@ -1,0 +1,9 @@
+use telemark::traced;
+
+trait Shop {
+    #[traced]
+    fn f(&self);
+}
+
+fn main() {
+}
