@@ -264,8 +264,11 @@ fn expected_attribute(attribute: &KeyValue) -> common::KeyValue {
 /// Bytes, not messages, are compared: NaN differs from itself.
 fn same(actual: &ExportTraceServiceRequest, expected: &ExportTraceServiceRequest) -> Result<(), TestCaseError> {
     if actual.encode_to_vec() != expected.encode_to_vec() {
-        prop_assert_eq!(format!("{:#?}", actual), format!("{:#?}", expected));
-        prop_assert!(false, "the bytes differ where the text does not");
+        let (actual, expected) = (format!("{actual:#?}"), format!("{expected:#?}"));
+        let differing = actual.lines().zip(expected.lines()).position(|(a, b)| a != b).unwrap_or(usize::MAX);
+        let around =
+            |text: &str| text.lines().skip(differing.saturating_sub(5)).take(10).collect::<Vec<_>>().join("\n");
+        prop_assert!(false, "{}\n instead of\n{}", around(&actual), around(&expected));
     }
     Ok(())
 }

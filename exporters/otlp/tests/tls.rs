@@ -73,7 +73,7 @@ impl Authority {
 fn builder(server: &Server, host: &str) -> Builder<Traces> {
     Otlp::<Traces>::builder()
         .with_base_endpoint(format!("https://{host}:{}", server.address.port()))
-        .with_retry(quick_retries())
+        .with_retry(quick_retries().with_most(3))
 }
 
 fn http_ok() -> Vec<Step> {
@@ -86,7 +86,7 @@ const REFUSED: &str = "unavailable, 0 retries";
 
 fn check(builder: Builder<Traces>, expected: &str, cause: &str) {
     let result = export(&mut builder.build().unwrap(), "a");
-    assert_eq!(outcome(&result), expected);
+    assert_eq!(outcome(&result), expected, "{result:?}");
     if let Err(error) = result {
         assert!(error.to_string().contains(cause), "{error}");
     }
@@ -137,7 +137,10 @@ fn a_receiver_that_demands_a_client_certificate() {
     ] {
         let server = authority.serve("localhost", Some(&clients), version, script);
         let builder = || builder(&server, "localhost").with_protocol(protocol).with_certificate(authority.pem());
-        check(builder(), REFUSED, "CertificateRequired");
+        // The receiver says so after the handshake, and may be gone before that is read: then it looks like a lost
+        // connection, which is retried.
+        let error = export(&mut builder().build().unwrap(), "a").unwrap_err();
+        assert!(error.is_unavailable(), "{error}");
         let with = builder().with_client_certificate(certificate.clone()).with_client_key(key.clone());
         check(with, TAKEN, "");
     }
