@@ -1,5 +1,6 @@
 //! The table of faults over gRPC.
 #![cfg(feature = "grpc")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The table of faults over HTTP: what the receiver does, what becomes of the batch, and what was sent.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
 
@@ -51,6 +52,31 @@ fn what_may_pass_is_sent_again() {
     check(&[Step::ReplyAndClose(vec![]), Step::ok()], retried);
     check(&[Step::ReplyAndClose(b"HTTP/1.1 200 O".to_vec()), Step::ok()], retried);
     check(&[Step::ReplyAndClose(vec![]), Step::reply("503 x", "", b""), Step::ok()], "taken, 0 rejected, 2 retries");
+}
+
+#[test]
+fn a_connection_that_is_reset_is_replaced() {
+    let server = Server::start([Step::Reset, Step::ok(), Step::ok()]);
+    let mut exporter = exporter(&server, |builder| builder);
+    let long = "x".repeat(10_000_000).leak();
+    assert_eq!(outcome(&export(&mut exporter, long)), "taken, 0 rejected, 1 retries");
+    assert_eq!(outcome(&export(&mut exporter, "b")), "taken, 0 rejected, 0 retries");
+    let requests = server.finish();
+    let seen: Vec<_> = requests.iter().map(|request| (request.connection, request.body.len() > 10_000_000)).collect();
+    assert_eq!(seen, [(0, false), (1, true), (1, false)]);
+}
+
+#[test]
+fn the_memory_of_a_request_is_used_again() {
+    let server = Server::start(vec![Step::ok(); 3]);
+    let mut exporter = exporter(&server, |builder| builder);
+    let long: &'static str = "x".repeat(1_000_000).leak();
+    let mut bytes = [0; 3];
+    for bytes in &mut bytes {
+        let counted = allocation_counter::measure(|| assert!(export(&mut exporter, long).is_ok()));
+        *bytes = counted.bytes_total;
+    }
+    assert!(bytes[0] > 1_000_000 && bytes[2] < 100_000, "{bytes:?}");
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! Where an exporter may be used: on any plain thread, whatever runtime the program has, and never on one of its threads.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
 

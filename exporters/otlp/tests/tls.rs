@@ -1,5 +1,6 @@
 //! TLS against a receiver with a certificate authority of its own.
 #![cfg(feature = "tls")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
 

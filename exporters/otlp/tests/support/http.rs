@@ -13,6 +13,8 @@ pub enum Step {
     Reply(Vec<u8>),
     /// Writes these bytes and closes the connection, with a reset when there is more to read.
     ReplyAndClose(Vec<u8>),
+    /// Closes the connection while the body is still coming in, which resets it: the body must be too large for the buffers.
+    Reset,
     /// Writes nothing until the client goes away.
     Hang,
 }
@@ -76,10 +78,11 @@ impl Server {
                 let (stream, _) = listener.accept().unwrap();
                 let mut reader = BufReader::new(stream);
                 while let Some(step) = next.take() {
-                    let Some((head, body)) = read_request(&mut reader) else {
+                    let Some(head) = read_head(&mut reader) else {
                         next = Some(step);
                         break;
                     };
+                    let body = if matches!(step, Step::Reset) { Vec::new() } else { read_body(&mut reader, &head) };
                     // The test may have heard enough.
                     let _ = sender.send(Request { connection, head, body });
                     next = script.next();
@@ -89,6 +92,7 @@ impl Server {
                             reader.get_mut().write_all(&bytes).unwrap();
                             break;
                         }
+                        Step::Reset => break,
                         Step::Hang => {
                             wait_for_end(reader.get_mut());
                             break;
@@ -117,8 +121,8 @@ impl Server {
     }
 }
 
-/// Head and body; `None` at the end of the connection.
-fn read_request(reader: &mut BufReader<TcpStream>) -> Option<(String, Vec<u8>)> {
+/// `None` at the end of the connection.
+fn read_head(reader: &mut BufReader<TcpStream>) -> Option<String> {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         match reader.read_line(&mut head) {
@@ -128,10 +132,14 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<(String, Vec<u8>)> 
             Err(error) => panic!("{error}"),
         }
     }
+    Some(head)
+}
+
+fn read_body(reader: &mut BufReader<TcpStream>, head: &str) -> Vec<u8> {
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap_or("0");
     let mut body = vec![0; length.parse().unwrap()];
     reader.read_exact(&mut body).unwrap();
-    Some((head, body))
+    body
 }
 
 fn wait_for_end(stream: &mut TcpStream) {
