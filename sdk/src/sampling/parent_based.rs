@@ -74,6 +74,7 @@ impl Default for ParentBased {
 
 impl Sampler for ParentBased {
     fn sample(&self, request: &SamplingRequest<'_>) -> SamplingResult {
+        // By reference: a copy of the parent's span context may have to allocate for its trace state.
         let span = request.parent.span();
         let parent = span.span_context();
         let sampler = match (parent.is_valid(), parent.is_remote(), parent.is_sampled()) {
@@ -113,7 +114,7 @@ mod tests {
     use super::*;
     use crate::sampling::{AlwaysRecord, Decision, TraceIdRatio};
     use opentelemetry::Context;
-    use opentelemetry::trace::{SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceId, TraceState};
+    use opentelemetry::trace::{SpanContext, SpanId, SpanKind, TraceFlags, TraceId, TraceState};
 
     fn context(parent: &str) -> Context {
         let (is_remote, flags) = match parent {

@@ -71,9 +71,10 @@ impl SdkTracer {
         }
         let scope = call.call_site.map_or_else(|| self.scope.clone(), |site| Scope::Static(site.scope()));
         let mut data = SpanData::new(context, call.name, scope);
-        data.kind = call.kind;
-        data.call_site = call.call_site.filter(|_| call.code_attributes);
-        attributes(&mut data.own_attributes);
+        let record = &mut *data;
+        record.kind = call.kind;
+        record.call_site = call.call_site.filter(|_| call.code_attributes);
+        attributes(&mut record.own_attributes);
         Started::Recording(self.record(data, parent, parent_context, result, None, call.links))
     }
 
@@ -132,11 +133,11 @@ impl SdkTracer {
         links: Vec<Link>,
     ) -> SdkSpan {
         let provider = &*self.provider;
-        if parent_context.is_valid() {
-            data.parent_span_id = parent_context.span_id();
-            data.parent_is_remote = parent_context.is_remote();
-        }
         let record = &mut *data;
+        if parent_context.is_valid() {
+            record.parent_span_id = parent_context.span_id();
+            record.parent_is_remote = parent_context.is_remote();
+        }
         record.own_attributes.extend(result.attributes);
         attributes::normalize(&mut record.own_attributes, &mut record.dropped_attributes, provider.limits.attributes);
         record.start = start.unwrap_or_else(|| provider.clock.now());
