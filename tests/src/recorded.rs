@@ -48,16 +48,24 @@ fn span(data: &SpanData) -> Span {
             Status::Error { description } => format!("error: {description}"),
         },
         attributes: attributes(data.attributes()),
-        events: data.events.iter().map(|event| Event {
-            name: event.name.to_string(),
-            time: event.time.as_nanos(),
-            attributes: attributes(&event.attributes),
-        }).collect(),
-        links: data.links.iter().map(|link| Link {
-            trace_id: link.span_context.trace_id().to_string(),
-            span_id: link.span_context.span_id().to_string(),
-            attributes: attributes(&link.attributes),
-        }).collect(),
+        events: data
+            .events
+            .iter()
+            .map(|event| Event {
+                name: event.name.to_string(),
+                time: event.time.as_nanos(),
+                attributes: attributes(&event.attributes),
+            })
+            .collect(),
+        links: data
+            .links
+            .iter()
+            .map(|link| Link {
+                trace_id: link.span_context.trace_id().to_string(),
+                span_id: link.span_context.span_id().to_string(),
+                attributes: attributes(&link.attributes),
+            })
+            .collect(),
         scope: format!("{} {}", data.scope.name(), data.scope.version().unwrap_or_default()).trim().to_owned(),
         scope_attributes: attributes(data.scope.attributes()),
         ..Span::default()
