@@ -147,6 +147,7 @@ async fn deliver(
     deadline: Deadline,
     mut retry: Retry,
 ) -> Result<ExportReport, ExportError> {
+    let mut last = None;
     loop {
         let attempt = within(deadline, transport.send(body.clone(), deadline)).await;
         let (error, asked) = match attempt {
@@ -159,11 +160,19 @@ async fn deliver(
             None => {
                 transport.close_now().await;
                 let message = format!("no answer from {} in time", transport.endpoint());
-                return Err(ExportError::timeout(message).with_retries(retry.retries()));
+                let error = ExportError::timeout(message).with_retries(retry.retries());
+                // Why there was a retry at all tells more than that time ran out during the last one.
+                return Err(match last {
+                    Some(last) => error.with_source(last),
+                    None => error,
+                });
             }
         };
         match retry.after_failure(asked, deadline.remaining(), id::random()) {
-            Decision::Wait(wait) => tokio::time::sleep(wait).await,
+            Decision::Wait(wait) => {
+                last = Some(error);
+                tokio::time::sleep(wait).await;
+            }
             Decision::GiveUp => {
                 transport.close_now().await;
                 return Err(error.with_retries(retry.retries()));

@@ -124,7 +124,7 @@ fn an_answer_beyond_the_limit_is_a_failure() {
 #[test]
 fn a_slow_receiver_costs_no_more_than_the_timeout() {
     let server = Server::start([Step::Hang, Step::ok()]);
-    let mut exporter = exporter(&server, |builder| builder.with_timeout(Duration::from_millis(30)));
+    let mut exporter = exporter(&server, |builder| builder.with_timeout(Duration::from_millis(100)));
     assert_eq!(outcome(&export(&mut exporter, "a")), "timeout, 0 retries");
     let mut exporter = self::exporter(&server, |builder| builder);
     assert_eq!(outcome(&export(&mut exporter, "b")), "taken, 0 rejected, 0 retries");

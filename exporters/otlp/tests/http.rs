@@ -183,9 +183,9 @@ fn a_request_beyond_the_limit_is_not_sent() {
 #[test]
 fn a_slow_receiver_costs_no_more_than_the_timeout_or_the_deadline() {
     let server = Server::start([Step::Hang, Step::Hang, Step::ok()]);
-    let mut exporter = exporter(&server, |builder| builder.with_timeout(Duration::from_millis(30)));
+    let mut exporter = exporter(&server, |builder| builder.with_timeout(Duration::from_millis(100)));
     assert_eq!(outcome(&export(&mut exporter, "a")), "timeout, 0 retries");
-    let soon = Deadline::after(Duration::from_millis(20));
+    let soon = Deadline::after(Duration::from_millis(100));
     assert_eq!(outcome(&export_by(&mut exporter, "b", soon)), "timeout, 0 retries");
     // The next batch starts on a fresh connection.
     let mut exporter = self::exporter(&server, |builder| builder);
@@ -198,9 +198,11 @@ fn a_slow_receiver_costs_no_more_than_the_timeout_or_the_deadline() {
 #[test]
 fn a_receiver_that_stays_busy_is_given_up_within_the_timeout() {
     let server = Server::start(vec![Step::reply("503 Busy", "", b""); 1000]);
-    let mut exporter = exporter(&server, |builder| builder.with_timeout(Duration::from_millis(60)));
+    let mut exporter = exporter(&server, |builder| builder.with_timeout(Duration::from_millis(300)));
     let error = export(&mut exporter, "a").unwrap_err();
-    assert!(error.is_unavailable() && error.retries() > 0, "{error}");
+    // The time may be over during a wait or during a request: what the receiver said is told in either case.
+    assert!(error.is_unavailable() || error.is_timeout(), "{error}");
+    assert!(error.retries() > 0 && error.to_string().contains("answered 503"), "{error}");
 }
 
 #[test]
