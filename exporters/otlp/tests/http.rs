@@ -124,6 +124,18 @@ fn retry_after_is_honoured_in_both_forms() {
 }
 
 #[test]
+fn a_pause_that_is_asked_for_holds_for_the_next_batch() {
+    let server = Server::start([Step::reply("429 Slow Down", "retry-after: 3600\r\n", b"")]);
+    let mut exporter = exporter(&server, |builder| builder);
+    assert_eq!(outcome(&export(&mut exporter, "a")), "unavailable, 0 retries");
+    for name in ["b", "c"] {
+        let error = export(&mut exporter, name).unwrap_err();
+        assert!(error.is_unavailable() && error.to_string().contains("asked for a pause"), "{error}");
+    }
+    assert_eq!(server.finish().len(), 1);
+}
+
+#[test]
 fn partial_success() {
     let body = b"\x0a\x0d\x08\x03\x12\x09too large";
     check(
