@@ -169,12 +169,14 @@ async fn deliver(
         let (error, asked) = match attempt {
             Some(Ok(report)) => return Ok(report.with_retries(retry.retries())),
             Some(Err(Failure::Final(error))) => {
-                transport.close_now().await;
+                release().await;
                 return Err(error.with_retries(retry.retries()));
             }
             Some(Err(Failure::Transient { error, asked })) => (error, asked),
             None => {
-                transport.close_now().await;
+                // The answer may still come, and must not be taken for that to another request.
+                transport.close();
+                release().await;
                 let message = format!("no answer from {} in time", transport.endpoint());
                 let error = ExportError::timeout(message).with_retries(retry.retries());
                 // Why there was a retry at all tells more than that time ran out during the last one.
@@ -192,11 +194,16 @@ async fn deliver(
             Decision::GiveUp => {
                 // spec: the client must wait, be it with the next batch; but not for as long as it may please anyone
                 *pause = asked.map(|asked| Deadline::after(asked.min(LONGEST_PAUSE)));
-                transport.close_now().await;
+                release().await;
                 return Err(error.with_retries(retry.retries()));
             }
         }
     }
+}
+
+/// Lets the task of a connection that was dropped go, and with it the socket: nothing runs until the next export.
+async fn release() {
+    tokio::task::yield_now().await;
 }
 
 /// The result of the future, or `None` when the deadline passes first.

@@ -89,6 +89,15 @@ fn what_is_refused_is_not_sent_again() {
 }
 
 #[test]
+fn a_refusal_does_not_cost_the_connection() {
+    let server = Server::start([Step::reply("400 Bad Request", "", b"no"), Step::ok()]);
+    let mut exporter = exporter(&server, |builder| builder);
+    assert_eq!(outcome(&export(&mut exporter, "a")), "rejected, 0 retries");
+    assert_eq!(outcome(&export(&mut exporter, "b")), "taken, 0 rejected, 0 retries");
+    assert_eq!(server.finish().iter().map(|request| request.connection).collect::<Vec<_>>(), [0, 0]);
+}
+
+#[test]
 fn errors_say_what_the_receiver_said() {
     let check = |step, expected: &str| {
         let server = Server::start([step]);
