@@ -218,7 +218,7 @@ impl Expansion<'_> {
 
     /// A call whose errors are shown at the function's return type, which is what does not fit.
     fn at_output(&self, function: TokenStream, arguments: &dyn ToTokens) -> TokenStream {
-        let span = self.shape.output.as_ref().map_or_else(|| located(&self.signature.ident), |output| located(output));
+        let span = self.shape.output.as_ref().map_or_else(|| located(&self.signature.ident), located);
         let (function, arguments) = (respanned(function, span), respanned(arguments.to_token_stream(), span));
         quote_spanned!(span=> #function(#arguments))
     }
@@ -229,7 +229,10 @@ impl Expansion<'_> {
             return TokenStream::new();
         }
         let returned = self.shape.output_to_infer();
-        let span = self.shape.output.as_ref().map_or_else(Span::call_site, |output| located(output));
+        if matches!(returned, syn::Type::Infer(_)) {
+            return TokenStream::new();
+        }
+        let span = self.shape.output.as_ref().map_or_else(Span::call_site, located);
         let never = hidden("never");
         quote_spanned! {span=>
             #[allow(unknown_lints, unreachable_code, clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]

@@ -187,3 +187,60 @@ fn type_name(of: &Type) -> Option<String> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const ITEMS: [&str; 6] = [
+        "fn kept(a: u32) -> Result<u32, String> { a.ok() }",
+        "async fn kept(a: u32) {}",
+        "fn kept(a: u32) -> Pin<Box<dyn Future<Output = u32> + Send>> { Box::pin(async move { a }) }",
+        "impl Cart { #[traced(skip)] fn kept(&self, a: u32) {} const fn b() {} async fn c(a: u8) {} }",
+        "mod cart { #[traced(root)] fn kept(a: u32) {} struct Cart; }",
+        "struct kept { a: u32 }",
+    ];
+    const PIECES: [&str; 24] = [
+        "name",
+        "kind",
+        "fields",
+        "ret",
+        "err",
+        "root",
+        "parent",
+        "links",
+        "code",
+        "crate",
+        "skip",
+        "=",
+        ",",
+        "(a)",
+        "(a = 1)",
+        "(%a, b.c = ?a)",
+        "(Debug)",
+        "off",
+        "\"text\"",
+        "server",
+        "7",
+        "a.b",
+        "?",
+        "self::path",
+    ];
+
+    proptest! {
+        #[test]
+        fn whatever_is_written_the_item_stays_and_there_is_at_most_one_error(
+            pieces in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..8),
+            item in prop::sample::select(&ITEMS[..]),
+        ) {
+            let options: TokenStream = pieces.join(" ").parse().unwrap();
+            let expanded = expand(options, item.parse().unwrap());
+            let text = expanded.to_string();
+            prop_assert!(text.contains("kept"), "{text}");
+            prop_assert!(text.matches("compile_error").count() <= 1, "{text}");
+            prop_assert!(!text.contains("[traced"), "{text}");
+            prop_assert!(syn::parse2::<syn::File>(expanded).is_ok(), "{text}");
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! `#[traced]` on functions that are asynchronous, in every way to write one.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "panics are what is tested")]
+
 mod support;
 
 use std::future::{Future, ready};
@@ -81,6 +83,37 @@ fn errors_become_the_status() {
     check_async(async { _ = fallible("0").await }, r#"fallible [error: zero] error.type="dyn core::error::Error""#);
     check_async(async { _ = generic::<_, &str>(Ok(3)).await }, "generic return=3");
     check_async(async { _ = generic::<u8, _>(Err("no")).await }, r#"generic [error: "no"] error.type="str""#);
+}
+
+#[traced]
+async fn opaque_list(length: u32) -> impl Iterator<Item = u32> + Clone {
+    leaf().await;
+    0..length
+}
+
+trait Native {
+    #[traced]
+    fn declared(&self) -> impl Future<Output = Result<u32, String>> + Send
+    where
+        Self: Sync,
+    {
+        async { Ok(leaf().await) }
+    }
+
+    #[traced]
+    #[allow(async_fn_in_trait, reason = "a test of it")]
+    async fn native(&self) -> u32 {
+        leaf().await
+    }
+}
+
+impl Native for () {}
+
+#[test]
+fn traits_may_have_asynchronous_functions_of_their_own() {
+    check_async(async { assert_eq!(().declared().await, Ok(7)) }, "declared\n  leaf");
+    check_async(async { assert_eq!(().native().await, 7) }, "native\n  leaf");
+    check_async(async { assert_eq!(opaque_list(3).await.count(), 3) }, "opaque_list\n  leaf");
 }
 
 #[traced]

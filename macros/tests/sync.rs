@@ -1,5 +1,7 @@
 //! `#[traced]` on functions that are not asynchronous.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "panics are what is tested")]
+
 mod support;
 
 use std::fmt;

@@ -296,6 +296,19 @@ self     10.0µs               ━━━  … parent 0000000000000007 leads in a
 }
 
 #[test]
+fn a_circle_is_entered_where_it_starts() {
+    check(
+        &[span(3, 1, "tail", 0, 9), span(1, 2, "second", 5, 9), span(2, 1, "first", 3, 9)],
+        "
+trace 4bf92f3577b34da6a3ce929d0e0e4736  3 spans  9.00µs  22:13:20.000Z
+first       6.00µs       ━━━━━━━━━━━  … parent 0000000000000001 leads in a circle
+└─ second   4.00µs          ━━━━━━━━
+   └─ tail  9.00µs  ━━━━━━━━━━━━━━━━
+",
+    );
+}
+
+#[test]
 fn deep_levels_are_numbered() {
     let spans: Vec<_> = (1..=12).map(|id| span(id, id - 1, "level", id, 40 - id)).collect();
     let shown = show(|exporter| exporter.with_width(60), &spans);

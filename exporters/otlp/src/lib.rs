@@ -1,1 +1,67 @@
-//! Built in its own change.
+//! OTLP export for Telemark: spans go to a collector or a backend over `http/protobuf`, `http/json` or `grpc`, or as
+//! lines of JSON into a file.
+//!
+//! ```no_run
+//! use telemark_otlp::{Compression, Otlp};
+//! use telemark_sdk::config::Env;
+//! use telemark_sdk::signal::Traces;
+//!
+//! # fn main() -> Result<(), telemark_sdk::ConfigError> {
+//! // What the OTEL_EXPORTER_OTLP_* variables say:
+//! let exporter = Otlp::<Traces>::from_env(&Env::process())?;
+//!
+//! // Or code, which wins over the variables:
+//! let exporter = Otlp::<Traces>::builder()
+//!     .with_base_endpoint("http://collector:4318")
+//!     .with_header("authorization", "Bearer …")
+//!     .with_compression(Compression::Gzip)
+//!     .with_env(&Env::process())
+//!     .build()?;
+//! # drop(exporter);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! An exporter is three parts that know nothing of each other:
+//!
+//! ```text
+//! items ─ encode ─▶ bytes ─ transport ─▶ receiver
+//!           │                  │ ▲
+//!        Encode            outcome│wait
+//!   (one per signal)           ▼ │
+//!                            retry    a pure state machine: no clock, no sleep
+//! ```
+//!
+//! - **Encode** writes protobuf or JSON straight from the items into a buffer that is used again for the next batch.
+//! - **Transport** is one kept-alive connection on a runtime of the exporter's own, made in the first export and dropped
+//!   with it: it works under any async runtime and without one.
+//! - **Retry** waits with exponential backoff and jitter, or as long as the receiver asks, never beyond the deadline.
+//!
+//! # Variables
+//!
+//! `OTEL_EXPORTER_OTLP_ENDPOINT`, `_PROTOCOL`, `_HEADERS`, `_COMPRESSION`, `_TIMEOUT`, `_CERTIFICATE`, `_CLIENT_KEY`,
+//! `_CLIENT_CERTIFICATE` and `_INSECURE`; for spans alone, `OTEL_EXPORTER_OTLP_TRACES_*` wins over them.
+//!
+//! # Features
+//!
+//! - `grpc` (default): the protocol `grpc`.
+//! - `gzip` (default): the compression `gzip`.
+//! - `tls`: `https` endpoints, with rustls.
+//!
+//! HTTP proxies are not supported.
+
+mod answer;
+mod config;
+mod encode;
+mod endpoint;
+mod exporter;
+mod file;
+mod headers;
+mod retry;
+mod transport;
+
+pub use config::{Builder, Compression, Pem, Protocol};
+pub use encode::Encode;
+pub use exporter::Otlp;
+pub use file::JsonLines;
+pub use retry::RetrySettings;

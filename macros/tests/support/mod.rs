@@ -1,6 +1,7 @@
 //! Spans as text: runs something below a provider of its own and shows the tree of what was recorded.
 
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot look must fail")]
 
 use std::fmt::Write as _;
 use std::future::Future;
@@ -10,7 +11,6 @@ use std::task::{Context as TaskContext, Poll, Waker};
 
 use opentelemetry::trace::{SpanId, SpanKind, Status};
 use opentelemetry::{Context, InstrumentationScope};
-use telemark_sdk::sampling::{Decision, Sampler, SamplingRequest, SamplingResult};
 use telemark_sdk::trace::{Scope, SdkTracerProvider, SpanData, SpanProcessor, active};
 
 /// Keeps what ends.
@@ -50,24 +50,6 @@ impl Recorder {
 pub fn with_provider(provider: &SdkTracerProvider) -> Context {
     let scope = Scope::from(InstrumentationScope::builder("test").build());
     active::with_tracer(&Context::new(), provider.tracer_in(scope))
-}
-
-/// Drops every span.
-#[derive(Debug)]
-pub struct DropAll;
-
-impl Sampler for DropAll {
-    fn sample(&self, _: &SamplingRequest<'_>) -> SamplingResult {
-        SamplingResult::new(Decision::Drop)
-    }
-
-    fn description(&self) -> std::borrow::Cow<'static, str> {
-        "DropAll".into()
-    }
-
-    fn drops_below_unsampled_parents(&self) -> bool {
-        true
-    }
 }
 
 /// Runs `scenario`, and compares the tree of its spans.

@@ -282,6 +282,7 @@ mod tests {
             format!("{T}-{S}-2"),
             format!("{T}-{S}-1-"),
             format!("{T}-{S}-1-{S}-"),
+            format!("{}-{S}-1-{S}-1", &T[16..]),
             format!("{T}-{S}-1-{S}x"),
             format!("{T}-{S}-1-zzzzzzzzzzzzzzzz"),
             format!("{}-{S}-1", T.to_uppercase()),

@@ -248,6 +248,10 @@ mod tests {
         assert_eq!(extract(&[&list(0, 40), &list(40, 64)]).baggage().len(), 64);
         assert_eq!(extract(&[&list(0, 40), &list(40, 100)]).baggage().len(), 64);
 
+        // A key that comes again counts again.
+        assert_eq!(extract(&[&format!("{}b=1", "a=1,".repeat(63))]).baggage().len(), 2);
+        assert_eq!(extract(&[&format!("{}b=1", "a=1,".repeat(64))]).baggage().len(), 1);
+
         let member = |key: &str, bytes: usize| format!("{key}={}", "v".repeat(bytes - key.len() - 1));
         let whole = member("a", MAX_BYTES);
         assert_eq!(inject(&extract(&[&whole])), whole);

@@ -30,13 +30,12 @@ impl Propagators {
     /// spec: configuration/sdk-environment-variables.md#general-sdk-configuration
     pub fn from_env(env: &Env) -> Self {
         const NAME: &str = "OTEL_PROPAGATORS";
-        let mut names = env.list_of(NAME, NAMES).unwrap_or_default();
+        let names = env.list_of(NAME, NAMES).unwrap_or_default();
         if names == [Name::None] {
             return Propagators::none();
         }
         if names.contains(&Name::None) {
             env.warn(ConfigError::state(NAME, "`none` has no meaning beside other propagators and is left out"));
-            names.retain(|name| *name != Name::None);
         }
         if names.is_empty() {
             return Propagators::default();

@@ -194,7 +194,8 @@ mod tests {
     #[test]
     fn values_that_the_api_accepts_but_a_header_does_not_are_not_sent() {
         let state =
-            TraceState::from_key_value([("a", "1"), ("b", "x\r\ny: z"), ("c", ""), ("", "d"), ("e", "é")]).unwrap();
+            TraceState::from_key_value([("a", "1"), ("b", "x\r\ny: z"), ("c", ""), ("f", "x "), ("", "d"), ("e", "é")])
+                .unwrap();
         assert_eq!(write(&state), "a=1");
     }
 

@@ -228,3 +228,138 @@ pub fn suppress_future<F: Future>(future: F) -> WithContext<F> {
 fn records() -> bool {
     Context::map_current(|current| current.span().is_recording())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::task::{Context as TaskContext, Waker};
+
+    use opentelemetry::InstrumentationScope;
+    use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+
+    use super::*;
+    use crate::trace::{Scope, SdkTracerProvider, SpanData, SpanProcessor};
+
+    #[derive(Clone, Debug, Default)]
+    struct Recorder(Arc<Mutex<Vec<SpanData>>>);
+
+    impl SpanProcessor for Recorder {
+        fn on_end(&self, span: SpanData) {
+            self.0.lock().unwrap().push(span);
+        }
+    }
+
+    /// Compares the spans that `scenario` ends, one a line.
+    #[track_caller]
+    fn check(scenario: impl FnOnce(), expected: &[&str]) {
+        let recorder = Recorder::default();
+        let provider = SdkTracerProvider::builder().with_processor(recorder.clone()).build();
+        let tracer = provider.tracer_in(Scope::from(InstrumentationScope::builder("test").build()));
+        {
+            let _guard = active::with_tracer(&Context::new(), tracer).attach();
+            scenario();
+        }
+        let line = |span: &SpanData| {
+            let attributes: Vec<_> = span.attributes().map(|a| format!("{}={}", a.key, a.value)).collect();
+            let events: Vec<_> = span.events.iter().map(|event| format!("!{}", event.name)).collect();
+            let parent = if span.parent_span_id == SpanId::INVALID { "root" } else { "child" };
+            let status = match &span.status {
+                Status::Error { description } => format!(" [{description}]"),
+                _ => String::new(),
+            };
+            let all = [format!("{parent} {:?} {}{status}", span.kind, span.name)];
+            all.into_iter().chain(attributes).chain(events).collect::<Vec<_>>().join(" ")
+        };
+        let lines: Vec<_> = recorder.0.lock().unwrap().iter().map(line).collect();
+        assert_eq!(lines, expected);
+    }
+
+    fn poll<F: Future>(future: F) -> bool {
+        std::pin::pin!(future).poll(&mut TaskContext::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[test]
+    fn spans_are_built_entered_and_filled() {
+        check(
+            || {
+                let outer = span("outer").with_kind(SpanKind::Server).with("n", 1).with("none", None::<u8>).enter();
+                span(String::from("inner")).in_scope(|| set_attribute("text", "x"));
+                add_event("happened", []);
+                record_error(&std::fmt::Error);
+                drop(outer);
+                set_attribute("nowhere", 1);
+            },
+            &[
+                "child Internal inner text=x",
+                "root Server outer [an error occurred when formatting an argument] n=1 error.type=core::fmt::Error !happened",
+            ],
+        );
+    }
+
+    #[test]
+    fn futures_run_in_spans_and_say_when_they_are_dropped() {
+        check(
+            || {
+                assert!(poll(span("ready").run(async { set_attribute("inside", true) })));
+                assert!(!poll(std::future::pending::<()>().in_span(span("pending"))));
+                drop(std::future::ready(()).in_span(span("unpolled")));
+            },
+            &[
+                "root Internal ready inside=true",
+                "root Internal pending telemark.outcome=cancelled",
+                "root Internal unpolled telemark.outcome=cancelled",
+            ],
+        );
+    }
+
+    #[test]
+    fn the_parent_and_the_links_can_be_chosen() {
+        let remote =
+            SpanContext::new(TraceId::from(7u128), SpanId::from(8u64), TraceFlags::SAMPLED, true, TraceState::NONE);
+        check(
+            || {
+                span("continued").with_parent(&remote).in_scope(|| ());
+                let _outer = span("outer").with_link(remote.clone()).enter();
+                span("fresh").with_new_root().in_scope(|| ());
+            },
+            &["child Internal continued", "root Internal fresh", "root Internal outer"],
+        );
+    }
+
+    #[test]
+    fn contexts_travel_with_closures_and_futures() {
+        check(
+            || {
+                let (work, future) = span("outer").in_scope(|| {
+                    (
+                        propagate_fn(|| span("closure").in_scope(|| ())),
+                        propagate(async { drop(span("future").enter()) }),
+                    )
+                });
+                work();
+                assert!(poll(future));
+            },
+            &["root Internal outer", "child Internal closure", "child Internal future"],
+        );
+    }
+
+    #[test]
+    fn suppressed_code_has_no_spans() {
+        check(
+            || {
+                suppress(|| span("a").in_scope(|| ()));
+                assert!(poll(suppress_future(async { span("b").in_scope(|| ()) })));
+                span("c").in_scope(|| ());
+            },
+            &["root Internal c"],
+        );
+    }
+
+    #[test]
+    fn a_span_without_a_tracer_is_nothing() {
+        let _span = span("nowhere").with("key", "value").enter();
+        set_attribute("key", 1);
+        record_error("nobody sees it");
+        assert!(poll(span("nowhere").run(async {})));
+    }
+}

@@ -1,0 +1,112 @@
+//! What a layer adds to a request.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Path;
+use axum::http::Request;
+use axum::routing::get;
+use axum_tracing_opentelemetry::middleware::OtelAxumLayer;
+use opentelemetry_instrumentation_tower::http::server;
+use tokio::runtime::Runtime;
+use tower::ServiceExt;
+
+use super::Scenario;
+use crate::Failure;
+use crate::pace::paced;
+use crate::reading::{PRODUCED, Reading};
+use crate::subjects::{self, Subject};
+
+pub(super) static SCENARIO: Scenario = Scenario {
+    name: "axum",
+    about: "CPU time that the layer adds to a request, exported span included: the router called in process, less the \
+            same calls of a router without a layer, in turns. The requests carry a traceparent, sampled or not.",
+    subjects: &[TOWER, TOWER_OTEL, AXUM_TRACING],
+    reference: TOWER,
+    measure,
+};
+
+const TOWER: &str = "opentelemetry-instrumentation-tower";
+const TOWER_OTEL: &str = "tower-otel";
+const AXUM_TRACING: &str = "axum-tracing-opentelemetry";
+
+const BURST: u64 = 250;
+const PAUSE: Duration = Duration::from_millis(2);
+const WARM_UP: u64 = 20;
+/// Bursts in one turn; each router gets every third turn.
+const TURN: u64 = 40;
+const TURNS: u64 = 5;
+
+const SAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+const UNSAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+
+fn measure(name: &str, endpoint: &str) -> Result<Vec<Reading>, Failure> {
+    let (pipeline, layered) = layered(name, endpoint)?;
+    let calls = Calls { pipeline: &*pipeline, runtime: tokio::runtime::Builder::new_current_thread().build()? };
+    let bare = bare();
+    for (router, parent) in [(&bare, SAMPLED), (&layered, UNSAMPLED), (&layered, SAMPLED)] {
+        calls.run(router, parent, WARM_UP);
+    }
+    let (mut without, mut sampled, mut unsampled) = (0, 0, 0);
+    for _ in 0..TURNS {
+        without += calls.run(&bare, SAMPLED, TURN);
+        sampled += calls.run(&layered, SAMPLED, TURN);
+        unsampled += calls.run(&layered, UNSAMPLED, TURN);
+    }
+    let requests = TURNS * TURN * BURST;
+    Ok(vec![
+        Reading::per("router without a layer, ns/request", without, requests),
+        Reading::per("added, sampled, ns/request", sampled.saturating_sub(without), requests),
+        Reading::per("added, unsampled parent, ns/request", unsampled.saturating_sub(without), requests),
+        Reading::new(PRODUCED, (requests + WARM_UP * BURST) as f64),
+    ])
+}
+
+fn layered(name: &str, endpoint: &str) -> Result<(Box<dyn Subject>, Router), Failure> {
+    Ok(match name {
+        TOWER => (subjects::install(subjects::SDK, endpoint)?, bare().layer(server::Layer::new())),
+        TOWER_OTEL => {
+            let layer = tower_otel::trace::HttpLayer::server(tracing::Level::INFO);
+            (subjects::install(subjects::BRIDGE, endpoint)?, bare().layer(layer))
+        }
+        AXUM_TRACING => (subjects::install(subjects::BRIDGE, endpoint)?, bare().layer(OtelAxumLayer::default())),
+        other => return Err(format!("unknown subject {other:?}").into()),
+    })
+}
+
+fn bare() -> Router {
+    Router::new().route("/users/{id}", get(async |Path(id): Path<u64>| format!("user {id}")))
+}
+
+struct Calls<'a> {
+    pipeline: &'a dyn Subject,
+    runtime: Runtime,
+}
+
+impl Calls<'_> {
+    /// The CPU time of the process for `bursts` bursts of requests.
+    fn run(&self, router: &Router, parent: &'static str, bursts: u64) -> u64 {
+        let burst = || {
+            self.runtime.block_on(async {
+                for id in 0..BURST {
+                    call(router, parent, id).await;
+                }
+            });
+        };
+        paced(bursts, PAUSE, burst, || self.pipeline.flush()).process
+    }
+}
+
+async fn call(router: &Router, parent: &'static str, id: u64) {
+    let request = Request::get(format!("/users/{id}"))
+        .header("host", "shop.example.com")
+        .header("user-agent", "benches/1.0")
+        .header("traceparent", parent)
+        .body(Body::empty());
+    let request = request.expect("the request is well formed");
+    let Ok(response) = router.clone().oneshot(request).await;
+    assert!(response.status().is_success(), "the router answers with {}", response.status());
+    black_box(response);
+}

@@ -1,0 +1,192 @@
+//! An OTLP/HTTP receiver in a process of its own: it counts spans and keeps nothing.
+//!
+//! It prints `listening\tADDRESS`, serves until its standard input ends, then prints what it has received. `GET` answers
+//! with the number of spans so far.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::Failure;
+use crate::reading::Reading;
+
+static SPANS: AtomicU64 = AtomicU64::new(0);
+static REQUESTS: AtomicU64 = AtomicU64::new(0);
+static BYTES: AtomicU64 = AtomicU64::new(0);
+
+/// Serves until standard input ends.
+pub(crate) fn serve() -> Result<(), Failure> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    println!("listening\t{}", listener.local_addr()?);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || connection(stream));
+        }
+    });
+    std::io::stdin().read_to_end(&mut Vec::new())?;
+    for (metric, value) in [("spans", &SPANS), ("requests", &REQUESTS), ("bytes", &BYTES)] {
+        println!("{}", Reading::new(metric, value.load(Ordering::Relaxed) as f64));
+    }
+    Ok(())
+}
+
+/// The number of spans a sink has received so far.
+pub(crate) fn received(endpoint: &str) -> Result<u64, Failure> {
+    let mut stream = TcpStream::connect(endpoint)?;
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: sink\r\nconnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer.rsplit("\r\n").next().unwrap_or_default().trim().parse()?)
+}
+
+/// A client that goes away or talks nonsense ends its connection and nothing else.
+fn connection(stream: TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let Ok(mut writer) = stream.try_clone() else { return };
+    let mut reader = BufReader::with_capacity(64 * 1024, stream);
+    let mut body = Vec::new();
+    while let Ok(Some(head)) = Head::read(&mut reader) {
+        if head.fetches {
+            let count = SPANS.load(Ordering::Relaxed).to_string();
+            let _ = write!(
+                writer,
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{count}",
+                count.len()
+            );
+            return;
+        }
+        if head.body(&mut reader, &mut body).is_err() {
+            return;
+        }
+        SPANS.fetch_add(spans(&body), Ordering::Relaxed);
+        REQUESTS.fetch_add(1, Ordering::Relaxed);
+        BYTES.fetch_add(body.len() as u64, Ordering::Relaxed);
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n";
+        if writer.write_all(answer).is_err() {
+            return;
+        }
+    }
+}
+
+#[derive(Default)]
+struct Head {
+    fetches: bool,
+    length: usize,
+    chunked: bool,
+}
+
+impl Head {
+    fn read(reader: &mut impl BufRead) -> Result<Option<Self>, Failure> {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(None);
+        }
+        let mut head = Self { fetches: line.starts_with("GET"), ..Self::default() };
+        loop {
+            line.clear();
+            reader.read_line(&mut line)?;
+            let Some((name, value)) = line.trim_end().split_once(':') else { return Ok(Some(head)) };
+            let value = value.trim();
+            if name.eq_ignore_ascii_case("content-length") {
+                head.length = value.parse()?;
+            } else if name.eq_ignore_ascii_case("transfer-encoding") {
+                head.chunked = value.eq_ignore_ascii_case("chunked");
+            } else if name.eq_ignore_ascii_case("content-encoding") && value != "identity" {
+                return Err("compression would be measured as well".into());
+            }
+        }
+    }
+
+    fn body(&self, reader: &mut impl BufRead, body: &mut Vec<u8>) -> Result<(), Failure> {
+        body.clear();
+        if !self.chunked {
+            body.resize(self.length, 0);
+            return Ok(reader.read_exact(body)?);
+        }
+        let mut line = String::new();
+        loop {
+            line.clear();
+            reader.read_line(&mut line)?;
+            let size = usize::from_str_radix(line.trim(), 16)?;
+            let start = body.len();
+            body.resize(start + size, 0);
+            reader.read_exact(&mut body[start..])?;
+            reader.read_line(&mut line)?;
+            if size == 0 {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Spans in an `ExportTraceServiceRequest`: `resource_spans` (1) of `scope_spans` (2) of `spans` (2).
+fn spans(request: &[u8]) -> u64 {
+    fields(request, 1).flat_map(|resource| fields(resource, 2)).map(|scope| fields(scope, 2).count() as u64).sum()
+}
+
+/// The length-delimited fields of a message that have the wanted number.
+fn fields(message: &[u8], wanted: u64) -> impl Iterator<Item = &[u8]> {
+    let mut rest = message;
+    std::iter::from_fn(move || {
+        loop {
+            let key = varint(&mut rest)?;
+            let length = match key & 7 {
+                0 => varint(&mut rest).map(|_| 0)?,
+                1 => 8,
+                2 => usize::try_from(varint(&mut rest)?).ok()?,
+                5 => 4,
+                _ => return None,
+            };
+            let (value, after) = rest.split_at_checked(length)?;
+            rest = after;
+            if key == (wanted << 3 | 2) {
+                return Some(value);
+            }
+        }
+    })
+}
+
+fn varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let (&byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(number: u8, parts: &[&[u8]]) -> Vec<u8> {
+        parts.iter().flat_map(|part| [&[number << 3 | 2, part.len() as u8], *part].concat()).collect()
+    }
+
+    #[test]
+    fn counts_spans_of_all_resources_and_scopes() {
+        let scope = message(2, &[b"", b"\x2a\x01x", b""]);
+        let other = [message(1, &[b"name"]), message(2, &[b""])].concat();
+        let resource = message(2, &[&scope, &other]);
+        let request = message(1, &[&resource, b"", &resource]);
+        assert_eq!(spans(&request), 8);
+        assert_eq!(spans(b""), 0);
+    }
+
+    #[test]
+    fn reads_chunked_and_plain_bodies() {
+        let mut input: &[u8] = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n\
+            POST / HTTP/1.1\r\ncontent-length: 2\r\n\r\nfg";
+        let mut bodies = Vec::new();
+        while let Ok(Some(head)) = Head::read(&mut input) {
+            let mut body = Vec::new();
+            head.body(&mut input, &mut body).unwrap();
+            bodies.push(String::from_utf8(body).unwrap());
+        }
+        assert_eq!(bodies, ["abcde", "fg"]);
+    }
+}

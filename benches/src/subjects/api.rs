@@ -1,0 +1,67 @@
+//! The workload on the plain OpenTelemetry API, for whichever engine stands behind it.
+
+use std::hint::black_box;
+
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer};
+use opentelemetry::{Context, KeyValue};
+
+use super::{Subject, USER};
+
+/// A tracer and the way to flush what stands behind it.
+pub(super) struct Api<T> {
+    pub(super) tracer: T,
+    pub(super) flush: Box<dyn Fn()>,
+}
+
+impl<T> Subject for Api<T>
+where
+    T: Tracer,
+    T::Span: Send + Sync + 'static,
+{
+    fn tree(&self, nested: i64) {
+        span(&self.tracer, "root", nested);
+    }
+
+    fn unsampled(&self, calls: u64) {
+        let _parent = unsampled_parent().attach();
+        self.calls(calls);
+    }
+
+    fn calls(&self, calls: u64) {
+        for _ in 0..calls {
+            span(&self.tracer, "nested", 0);
+        }
+    }
+
+    fn flush(&self) {
+        (self.flush)();
+    }
+}
+
+fn span<T>(tracer: &T, name: &'static str, below: i64)
+where
+    T: Tracer,
+    T::Span: Send + Sync + 'static,
+{
+    let attributes = [
+        KeyValue::new("user.name", black_box(USER)),
+        KeyValue::new("app.depth", black_box(below)),
+        KeyValue::new("app.cached", black_box(true)),
+    ];
+    let span = tracer.span_builder(name).with_attributes(attributes).start(tracer);
+    let _current = Context::current_with_span(span).attach();
+    if below > 0 {
+        self::span(tracer, "nested", below - 1);
+    }
+}
+
+/// The context of a caller who has decided not to sample.
+pub(super) fn unsampled_parent() -> Context {
+    Context::new().with_remote_span_context(SpanContext::new(
+        TraceId::from(0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736),
+        SpanId::from(0x00f0_67aa_0ba9_02b7),
+        TraceFlags::default(),
+        true,
+        TraceState::default(),
+    ))
+}

@@ -1,0 +1,59 @@
+//! The libraries under measurement, each behind the same workload: a root span with a chain of nested spans, three
+//! attributes each (string, integer, boolean).
+
+mod api;
+mod fastrace;
+mod opentelemetry_sdk;
+mod tracing_opentelemetry;
+
+use crate::Failure;
+
+pub(crate) const SDK: &str = "opentelemetry_sdk";
+pub(crate) const BRIDGE: &str = "tracing-opentelemetry";
+pub(crate) const FASTRACE: &str = "fastrace";
+pub(crate) const FASTRACE_MACRO: &str = "fastrace #[trace]";
+
+/// One library, installed in this process or not.
+pub(crate) trait Subject {
+    /// Ends a root span and `nested` spans, each inside the one before it.
+    fn tree(&self, nested: i64);
+
+    /// Makes `calls` single spans under a parent that is not sampled, one after the other.
+    fn unsampled(&self, calls: u64);
+
+    /// Makes `calls` single spans under whatever the current context is.
+    fn calls(&self, calls: u64);
+
+    /// Waits until every ended span has left the process.
+    fn flush(&self);
+}
+
+/// The name of the user in the string attribute: longer than any small-string optimisation cares for.
+const USER: &str = "alice@example.com";
+
+/// Installs a library with its default settings and OTLP over HTTP to the sink at `endpoint` (host and port).
+pub(crate) fn install(name: &str, endpoint: &str) -> Result<Box<dyn Subject>, Failure> {
+    let url = format!("http://{endpoint}/v1/traces");
+    match name {
+        SDK => opentelemetry_sdk::install(&url),
+        BRIDGE => tracing_opentelemetry::install(&url),
+        FASTRACE => fastrace::install(&url, fastrace::Style::LocalSpan),
+        FASTRACE_MACRO => fastrace::install(&url, fastrace::Style::Attribute),
+        other => Err(unknown(other)),
+    }
+}
+
+/// The same instrumented code in a process that never installs anything.
+pub(crate) fn not_installed(name: &str) -> Result<Box<dyn Subject>, Failure> {
+    match name {
+        SDK => Ok(opentelemetry_sdk::not_installed()),
+        BRIDGE => Ok(tracing_opentelemetry::not_installed()),
+        FASTRACE => Ok(fastrace::not_installed(fastrace::Style::LocalSpan)),
+        FASTRACE_MACRO => Ok(fastrace::not_installed(fastrace::Style::Attribute)),
+        other => Err(unknown(other)),
+    }
+}
+
+fn unknown(name: &str) -> Failure {
+    format!("unknown subject {name:?}").into()
+}

@@ -1,0 +1,43 @@
+//! `opentelemetry_sdk` with its thread batch processor and `opentelemetry-otlp` over HTTP with the blocking client: the
+//! defaults of both crates.
+
+use opentelemetry::global;
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+
+use super::Subject;
+use super::api::Api;
+use crate::Failure;
+
+pub(super) fn install(url: &str) -> Result<Box<dyn Subject>, Failure> {
+    let provider = provider(url)?;
+    // The concrete tracer: the global one would add a box for each span.
+    let tracer = provider.tracer("benches");
+    Ok(Box::new(Api { tracer, flush: flush(provider) }))
+}
+
+pub(super) fn not_installed() -> Box<dyn Subject> {
+    Box::new(Api { tracer: global::tracer("benches"), flush: Box::new(|| {}) })
+}
+
+/// The provider, also set as the global one, with the W3C propagator.
+pub(super) fn provider(url: &str) -> Result<SdkTracerProvider, Failure> {
+    let provider = SdkTracerProvider::builder().with_batch_exporter(exporter(url)?).build();
+    global::set_tracer_provider(provider.clone());
+    global::set_text_map_propagator(TraceContextPropagator::new());
+    Ok(provider)
+}
+
+pub(super) fn exporter(url: &str) -> Result<SpanExporter, Failure> {
+    Ok(SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary).with_endpoint(url).build()?)
+}
+
+pub(super) fn flush(provider: SdkTracerProvider) -> Box<dyn Fn()> {
+    Box::new(move || {
+        if let Err(failure) = provider.force_flush() {
+            eprintln!("opentelemetry_sdk: {failure}");
+        }
+    })
+}

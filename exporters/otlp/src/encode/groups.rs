@@ -1,0 +1,160 @@
+//! Which items of a batch share a scope, in one pass and without copies.
+//!
+//! Neighbours mostly have the same scope in memory. Where they do not, a table of addresses tells the group, and only an
+//! address that is new in this batch is compared by value: every call site of `#[traced]` has a scope of its own, though
+//! its value is that of all call sites of the package.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
+
+use telemark_sdk::trace::Scope;
+
+const NONE: u32 = u32::MAX;
+
+/// The items of each scope as a linked list; all memory is used again for the next batch.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    groups: Vec<Group>,
+    /// For each item the next one of its group.
+    next: Vec<u32>,
+    by_address: HashMap<usize, u32, BuildHasherDefault<AddressHasher>>,
+    by_value: HashMap<u64, u32, BuildHasherDefault<AddressHasher>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Group {
+    first: u32,
+    last: u32,
+    len: u32,
+    /// Another group whose scope has the same hash.
+    same_hash: u32,
+}
+
+impl Groups {
+    /// Groups `len` items whose scopes `scope` tells. Items keep their order within a group, groups that of their first
+    /// items.
+    pub(super) fn fill<'a>(&mut self, len: usize, scope: impl Fn(usize) -> &'a Scope) {
+        self.groups.clear();
+        self.next.clear();
+        // Addresses mean nothing beyond the batch: a freed scope's may be used again.
+        self.by_address.clear();
+        self.by_value.clear();
+        self.next.resize(len, NONE);
+        let mut previous: Option<(&Scope, u32)> = None;
+        for item in 0..len {
+            let own = scope(item);
+            let group = match previous {
+                Some((scope, group)) if scope.is_same(own) => group,
+                _ => self.group_of(own, item as u32, &scope),
+            };
+            previous = Some((own, group));
+            let group = &mut self.groups[group as usize];
+            if group.len > 0 {
+                self.next[group.last as usize] = item as u32;
+            }
+            group.last = item as u32;
+            group.len += 1;
+        }
+    }
+
+    fn group_of<'a>(&mut self, own: &Scope, item: u32, scope: &impl Fn(usize) -> &'a Scope) -> u32 {
+        let address = std::ptr::from_ref(&**own).addr();
+        if let Some(&group) = self.by_address.get(&address) {
+            return group;
+        }
+        let hash = hash(own);
+        let same_hash = self.by_value.get(&hash).copied().unwrap_or(NONE);
+        let mut candidate = same_hash;
+        while let Some(group) = self.groups.get(candidate as usize) {
+            if scope(group.first as usize) == own {
+                self.by_address.insert(address, candidate);
+                return candidate;
+            }
+            candidate = group.same_hash;
+        }
+        let group = self.groups.len() as u32;
+        self.groups.push(Group { first: item, last: item, len: 0, same_hash });
+        self.by_address.insert(address, group);
+        self.by_value.insert(hash, group);
+        group
+    }
+
+    /// The groups: the first item, how many there are, and the items themselves.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, usize, impl Iterator<Item = usize>)> {
+        self.groups.iter().map(|group| (group.first as usize, group.len as usize, self.items(group.first)))
+    }
+
+    fn items(&self, first: u32) -> impl Iterator<Item = usize> {
+        std::iter::successors(Some(first), |&item| self.next.get(item as usize).copied().filter(|&next| next != NONE))
+            .map(|item| item as usize)
+    }
+}
+
+fn hash(scope: &Scope) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (scope.name(), scope.version(), scope.schema_url(), scope.attributes().count()).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Spreads addresses and hashes, which need no more than a multiplication.
+#[derive(Debug, Default)]
+pub(super) struct AddressHasher(u64);
+
+impl Hasher for AddressHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u64(u64::from(byte)));
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        let mixed = (self.0 ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        // The table takes its index from the low bits and its tag from the high ones: both must depend on all of the input.
+        self.0 = mixed ^ mixed >> 32;
+    }
+
+    fn write_usize(&mut self, value: usize) {
+        self.write_u64(value as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use opentelemetry::{InstrumentationScope, KeyValue};
+
+    fn check(scopes: &[Scope], expected: &str) {
+        let mut groups = Groups::default();
+        // Twice: nothing of the first batch may be left.
+        for _ in 0..2 {
+            groups.fill(scopes.len(), |item| &scopes[item]);
+            let text: Vec<_> = groups
+                .iter()
+                .map(|(first, len, items)| format!("{first}/{len}:{:?}", items.collect::<Vec<_>>()))
+                .collect();
+            assert_eq!(text.join(" "), expected);
+        }
+    }
+
+    fn scope(name: &'static str, version: &'static str) -> Scope {
+        InstrumentationScope::builder(name).with_version(version).build().into()
+    }
+
+    #[test]
+    fn items_of_one_scope_end_in_one_group() {
+        let (a, b) = (scope("a", "1"), scope("b", "1"));
+        check(&[a.clone(), a.clone(), b.clone(), a.clone(), b], "0/3:[0, 1, 3] 2/2:[2, 4]");
+        check(&[a.clone(), scope("a", "1"), scope("a", "2"), scope("a", "1")], "0/3:[0, 1, 3] 2/1:[2]");
+        check(&[], "");
+    }
+
+    #[test]
+    fn scopes_that_differ_in_attributes_alone_are_two() {
+        let with = |value: i64| -> Scope {
+            InstrumentationScope::builder("a").with_attributes([KeyValue::new("k", value)]).build().into()
+        };
+        check(&[with(1), with(2), with(3), with(2), with(1)], "0/2:[0, 4] 1/2:[1, 3] 2/1:[2]");
+    }
+}

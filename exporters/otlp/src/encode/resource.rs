@@ -1,0 +1,43 @@
+//! The encoded resource: the same for every batch, hence written once.
+
+use telemark_sdk::Resource;
+
+use super::{json, protobuf};
+
+/// The resource as it was encoded last, in protobuf or in JSON: an exporter writes one of them.
+#[derive(Debug, Default)]
+pub(super) struct ResourceCache {
+    resource: Option<Resource>,
+    bytes: Vec<u8>,
+}
+
+impl ResourceCache {
+    /// The field `resource` in protobuf.
+    pub(super) fn protobuf(&mut self, resource: &Resource) -> &[u8] {
+        self.encode(resource, |out| {
+            protobuf::write_message(out, protobuf::with_length(1), 2, |out| {
+                for attribute in resource.iter() {
+                    protobuf::write_attribute(out, protobuf::with_length(1), attribute);
+                }
+            });
+        })
+    }
+
+    /// The resource as a JSON object.
+    pub(super) fn json(&mut self, resource: &Resource) -> &[u8] {
+        self.encode(resource, |out| {
+            out.push(b'{');
+            json::attributes(out, resource.iter());
+            out.push(b'}');
+        })
+    }
+
+    fn encode(&mut self, resource: &Resource, write: impl FnOnce(&mut Vec<u8>)) -> &[u8] {
+        if !self.resource.as_ref().is_some_and(|cached| cached.is_same(resource)) {
+            self.resource = Some(resource.clone());
+            self.bytes.clear();
+            write(&mut self.bytes);
+        }
+        &self.bytes
+    }
+}

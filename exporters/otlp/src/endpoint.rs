@@ -1,0 +1,178 @@
+//! The address of the receiver: from the text of a setting to scheme, host, port and path.
+//!
+//! spec: protocol/exporter.md#endpoint-urls-for-otlphttp
+
+use http::Uri;
+use http::uri::{Authority, PathAndQuery};
+
+/// A parsed endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Endpoint {
+    pub(crate) tls: bool,
+    /// Without the brackets of an IPv6 address.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// Host and port as they were written, for the `Host` header.
+    pub(crate) authority: Authority,
+    pub(crate) path: PathAndQuery,
+}
+
+/// How the path of the setting becomes the path of the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Path {
+    /// The setting is for one signal: its path is used as it is.
+    AsIs,
+    /// The setting is for all signals: this is appended.
+    Append(&'static str),
+    /// gRPC: the path is that of the service, whatever the setting says.
+    Service(&'static str),
+}
+
+pub(crate) const ACCEPTED: &str = "a URL such as http://localhost:4318 or https://host/path";
+
+impl Endpoint {
+    /// Parses a URL; `None` when it cannot be used. `tls_without_scheme` allows a missing scheme and says what it means.
+    pub(crate) fn parse(text: &str, path: Path, tls_without_scheme: Option<bool>) -> Option<Endpoint> {
+        let text = text.trim();
+        let with_scheme = match (text.contains("://"), tls_without_scheme) {
+            (true, _) => text.to_owned(),
+            (false, Some(true)) => format!("https://{text}"),
+            (false, Some(false)) => format!("http://{text}"),
+            (false, None) => return None,
+        };
+        let uri: Uri = with_scheme.parse().ok()?;
+        let tls = match uri.scheme_str()? {
+            "https" => true,
+            "http" => false,
+            _ => return None,
+        };
+        // Credentials in the URL are not sent, and would end up in error messages: headers are the place for them.
+        let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'))?.clone();
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        if host.is_empty() {
+            return None;
+        }
+        // A port that is no number makes `port_u16` empty like a missing one.
+        let port = match authority.port() {
+            Some(port) => port.as_str().parse().ok().filter(|&port| port != 0)?,
+            None if authority.as_str().ends_with(':') || authority.as_str().len() > authority.host().len() => {
+                return None;
+            }
+            None if tls => 443,
+            None => 80,
+        };
+        let path = match path {
+            Path::AsIs => uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")),
+            Path::Append(suffix) => {
+                let base = uri.path();
+                let slash = if base.ends_with('/') { "" } else { "/" };
+                format!("{base}{slash}{suffix}").parse().ok()?
+            }
+            Path::Service(service) => PathAndQuery::from_static(service),
+        };
+        Some(Endpoint { tls, host, port, authority, path })
+    }
+
+    /// `http` or `https`.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.tls { "https" } else { "http" }
+    }
+}
+
+impl std::fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}://{}{}", self.scheme(), self.authority, self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn text(endpoint: Option<Endpoint>) -> String {
+        match endpoint {
+            Some(e) => format!("{e} = {} {} {}", e.host, e.port, e.path),
+            None => "refused".to_owned(),
+        }
+    }
+
+    /// What the URL means as the endpoint of all signals, then as that of one.
+    fn check(url: &str, base: &str, own: &str) {
+        assert_eq!(text(Endpoint::parse(url, Path::Append("v1/traces"), None)), base, "{url:?} for all signals");
+        assert_eq!(text(Endpoint::parse(url, Path::AsIs, None)), own, "{url:?} for one signal");
+    }
+
+    #[test]
+    fn the_path_is_appended_for_all_signals_and_kept_for_one() {
+        check(
+            "http://collector:4318",
+            "http://collector:4318/v1/traces = collector 4318 /v1/traces",
+            "http://collector:4318/ = collector 4318 /",
+        );
+        check(
+            "http://collector:4318/mycollector/",
+            "http://collector:4318/mycollector/v1/traces = collector 4318 /mycollector/v1/traces",
+            "http://collector:4318/mycollector/ = collector 4318 /mycollector/",
+        );
+        check(
+            "http://collector:4318/mycollector",
+            "http://collector:4318/mycollector/v1/traces = collector 4318 /mycollector/v1/traces",
+            "http://collector:4318/mycollector = collector 4318 /mycollector",
+        );
+        check(
+            "https://host/a%2Fb?tenant=1",
+            "https://host/a%2Fb/v1/traces = host 443 /a%2Fb/v1/traces",
+            "https://host/a%2Fb?tenant=1 = host 443 /a%2Fb?tenant=1",
+        );
+    }
+
+    #[test]
+    fn ports_and_addresses() {
+        check("HTTP://h", "http://h/v1/traces = h 80 /v1/traces", "http://h/ = h 80 /");
+        check("http://[::1]:9", "http://[::1]:9/v1/traces = ::1 9 /v1/traces", "http://[::1]:9/ = ::1 9 /");
+        check("http://[::1]", "http://[::1]/v1/traces = ::1 80 /v1/traces", "http://[::1]/ = ::1 80 /");
+    }
+
+    #[test]
+    fn what_is_no_url_of_http_is_refused() {
+        for url in [
+            "",
+            "/",
+            "localhost",
+            "localhost:4318",
+            "ftp://host",
+            "http://",
+            "http:///v1",
+            "http://h:x",
+            "http://h:99999",
+            "http://h:0",
+            "http://h:",
+            "http://h h",
+            "http://user:secret@host",
+            "unix:///run/otel.sock",
+        ] {
+            check(url, "refused", "refused");
+        }
+    }
+
+    #[test]
+    fn grpc_has_its_own_path_and_may_lack_the_scheme() {
+        let parse = |url, tls| text(Endpoint::parse(url, Path::Service("/s/Export"), Some(tls)));
+        assert_eq!(parse("collector:4317", true), "https://collector:4317/s/Export = collector 4317 /s/Export");
+        assert_eq!(parse("collector:4317", false), "http://collector:4317/s/Export = collector 4317 /s/Export");
+        assert_eq!(parse("http://collector:4317/x", true), "http://collector:4317/s/Export = collector 4317 /s/Export");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(url in "\\PC{0,40}", scheme in "(https?://)?") {
+            let url = format!("{scheme}{url}");
+            for path in [Path::AsIs, Path::Append("v1/traces"), Path::Service("/s")] {
+                if let Some(endpoint) = Endpoint::parse(&url, path, Some(true)) {
+                    prop_assert!(!endpoint.host.is_empty() && endpoint.port != 0);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The exporter: encode, compress, send, and again while that may help and there is time.
+
+use std::fmt;
+
+use bytes::Bytes;
+use telemark_sdk::config::Env;
+use telemark_sdk::time::Deadline;
+use telemark_sdk::{Batch, ConfigError, ExportError, ExportReport, Exporter, id};
+
+use crate::config::{Builder, Compression, Config, Protocol};
+use crate::encode::Encode;
+use crate::retry::{Decision, Retry};
+use crate::transport::{Failure, Runtime, Transport};
+
+/// Sends a signal with OTLP over HTTP or gRPC.
+///
+/// It connects with the first batch, keeps the connection, and connects anew when that is lost. A batch that the receiver
+/// cannot take for the moment is sent again within the timeout; one that it refuses is given up.
+///
+/// spec: protocol/exporter.md, opentelemetry-proto docs/specification.md
+pub struct Otlp<S: Encode> {
+    config: Config,
+    cache: S::Cache,
+    /// The encoded batch; its memory is used again.
+    message: Vec<u8>,
+    /// The compressed batch.
+    compressed: Vec<u8>,
+    /// Dropped before the runtime, in which its connection lives.
+    transport: Transport,
+    runtime: Runtime,
+    is_shut_down: bool,
+}
+
+impl<S: Encode> Otlp<S> {
+    /// An exporter with the settings of the environment.
+    ///
+    /// # Errors
+    /// See [`Builder::build`].
+    pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
+        Self::builder().with_env(env).build()
+    }
+
+    /// Begins an exporter with settings in code.
+    pub fn builder() -> Builder<S> {
+        Builder::new()
+    }
+
+    pub(crate) fn new(config: Config) -> Self {
+        Otlp {
+            transport: Transport::new::<S>(&config),
+            config,
+            cache: S::Cache::default(),
+            message: Vec::new(),
+            compressed: Vec::new(),
+            runtime: Runtime::default(),
+            is_shut_down: false,
+        }
+    }
+
+    /// Encodes the batch into the bytes that are sent.
+    fn encode(&mut self, batch: Batch<'_, S>) -> Result<Vec<u8>, ExportError> {
+        let headroom = self.transport.headroom();
+        let mut message = std::mem::take(&mut self.message);
+        message.clear();
+        message.resize(headroom, 0);
+        match self.config.protocol {
+            Protocol::HttpJson => S::json(batch, &mut self.cache, &mut message),
+            Protocol::HttpProtobuf | Protocol::Grpc => S::protobuf(batch, &mut self.cache, &mut message),
+        }
+        // spec: the limit holds before compression as well
+        if let Err(error) = self.check_size::<S>(message.len() - headroom, batch.items.len()) {
+            // A batch of that size is an exception: its memory is not worth keeping.
+            self.message = Vec::new();
+            return Err(error);
+        }
+        if self.config.compression == Compression::Gzip {
+            let mut compressed = std::mem::take(&mut self.compressed);
+            compressed.clear();
+            compressed.resize(headroom, 0);
+            let result = compress(&message[headroom..], &mut compressed);
+            self.message = message;
+            result?;
+            self.check_size::<S>(compressed.len() - headroom, batch.items.len())?;
+            message = compressed;
+        }
+        self.transport.frame(&mut message);
+        Ok(message)
+    }
+
+    fn check_size<T: Encode>(&self, len: usize, items: usize) -> Result<(), ExportError> {
+        let limit = self.config.max_request_size;
+        if len <= limit {
+            return Ok(());
+        }
+        Err(ExportError::too_large(format!(
+            "{items} {} make a request of {len} bytes, the limit is {limit}: not sent",
+            T::ITEMS
+        )))
+    }
+
+    /// Takes the memory back, unless a connection that is being closed still holds it.
+    fn reclaim(&mut self, body: Bytes) {
+        if !body.is_unique() {
+            return;
+        }
+        let slot = if self.config.compression == Compression::Gzip { &mut self.compressed } else { &mut self.message };
+        *slot = Vec::from(body);
+    }
+}
+
+impl<S: Encode> Exporter<S> for Otlp<S> {
+    fn export(&mut self, batch: Batch<'_, S>, deadline: Deadline) -> Result<ExportReport, ExportError> {
+        if self.is_shut_down {
+            return Err(ExportError::shutdown());
+        }
+        // spec: empty requests should not be sent
+        if batch.items.is_empty() {
+            return Ok(ExportReport::accepted());
+        }
+        let deadline = deadline.min(Deadline::after(self.config.timeout));
+        let body = Bytes::from(self.encode(batch)?);
+        let delivery = deliver(&mut self.transport, &body, deadline, Retry::new(self.config.retry));
+        let result = self.runtime.block_on(delivery).and_then(|result| result);
+        self.reclaim(body);
+        result
+    }
+
+    fn shutdown(&mut self, _: Deadline) -> Result<(), ExportError> {
+        // Nothing is held back between exports: there is nothing to flush.
+        self.is_shut_down = true;
+        self.transport.close();
+        self.runtime = Runtime::default();
+        Ok(())
+    }
+}
+
+/// Sends until the receiver has it, refuses it, or the time is over.
+async fn deliver(
+    transport: &mut Transport,
+    body: &Bytes,
+    deadline: Deadline,
+    mut retry: Retry,
+) -> Result<ExportReport, ExportError> {
+    loop {
+        let attempt = within(deadline, transport.send(body.clone(), deadline)).await;
+        let (error, asked) = match attempt {
+            Some(Ok(report)) => return Ok(report.with_retries(retry.retries())),
+            Some(Err(Failure::Final(error))) => {
+                transport.close_now().await;
+                return Err(error.with_retries(retry.retries()));
+            }
+            Some(Err(Failure::Transient { error, asked })) => (error, asked),
+            None => {
+                transport.close_now().await;
+                let message = format!("no answer from {} in time", transport.endpoint());
+                return Err(ExportError::timeout(message).with_retries(retry.retries()));
+            }
+        };
+        match retry.after_failure(asked, deadline.remaining(), id::random()) {
+            Decision::Wait(wait) => tokio::time::sleep(wait).await,
+            Decision::GiveUp => {
+                transport.close_now().await;
+                return Err(error.with_retries(retry.retries()));
+            }
+        }
+    }
+}
+
+/// The result of the future, or `None` when the deadline passes first.
+async fn within<T>(deadline: Deadline, future: impl Future<Output = T>) -> Option<T> {
+    match deadline.instant() {
+        Some(at) => tokio::time::timeout_at(at.into(), future).await.ok(),
+        None => Some(future.await),
+    }
+}
+
+#[cfg(feature = "gzip")]
+fn compress(message: &[u8], out: &mut Vec<u8>) -> Result<(), ExportError> {
+    use std::io::Write;
+    // The fastest level: most of the gain for a fraction of the time.
+    let mut encoder = flate2::write::GzEncoder::new(out, flate2::Compression::fast());
+    encoder
+        .write_all(message)
+        .and_then(|()| encoder.finish().map(drop))
+        .map_err(|error| ExportError::other("gzip failed").with_source(error))
+}
+
+#[cfg(not(feature = "gzip"))]
+fn compress(_: &[u8], _: &mut Vec<u8>) -> Result<(), ExportError> {
+    Err(ExportError::other("the feature `gzip` of telemark-otlp is off"))
+}
+
+impl<S: Encode> fmt::Debug for Otlp<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Otlp").field("signal", &S::NAME).field("config", &self.config).finish_non_exhaustive()
+    }
+}

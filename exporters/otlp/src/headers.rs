@@ -1,0 +1,188 @@
+//! Headers that the user adds to every request: their grammar in the environment, and which names are not theirs to set.
+//!
+//! spec: protocol/exporter.md#specifying-headers-via-environment-variables
+
+use std::fmt;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use telemark_sdk::ConfigError;
+use telemark_sdk::config::Env;
+
+/// Headers whose values are never shown, for they carry tokens.
+#[derive(Clone, Default, PartialEq)]
+pub(crate) struct Headers(HeaderMap);
+
+const ACCEPTED: &str = "key=value,key=value with percent-encoded values, and no header that belongs to the protocol";
+
+impl Headers {
+    /// Sets a header.
+    ///
+    /// # Errors
+    /// The name or the value cannot be sent, or the name is the protocol's.
+    pub(crate) fn set(&mut self, setting: &'static str, name: &str, value: &str) -> Result<(), ConfigError> {
+        match parse(name, value) {
+            Some((name, value)) => {
+                self.0.insert(name, value);
+                Ok(())
+            }
+            None => Err(ConfigError::invalid(setting, format!("{name}=…"), ACCEPTED)),
+        }
+    }
+
+    /// Reads the variable; what cannot be used is reported without its value and left out.
+    pub(crate) fn from_variable(env: &Env, variable: &str) -> Option<Headers> {
+        let list = env.string(variable)?;
+        let mut headers = Headers::default();
+        for item in list.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+            let parsed = item.split_once('=').and_then(|(name, value)| {
+                let value = percent_decode(value.trim())?;
+                parse(name.trim(), &value)
+            });
+            match parsed {
+                Some((name, value)) => {
+                    headers.0.insert(name, value);
+                }
+                None => {
+                    // Without a `=` the item may well be a token.
+                    let name = item.split_once('=').map_or("", |(name, _)| name);
+                    env.warn(ConfigError::invalid(variable.to_owned(), format!("{name}=…"), ACCEPTED));
+                }
+            }
+        }
+        Some(headers)
+    }
+
+    /// These headers, and those of `other` that are not among them.
+    pub(crate) fn or(mut self, other: Headers) -> Headers {
+        for (name, value) in other.0 {
+            if let Some(name) = name {
+                self.0.entry(name).or_insert(value);
+            }
+        }
+        self
+    }
+
+    pub(crate) fn into_map(self) -> HeaderMap {
+        self.0
+    }
+}
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.0.keys().map(|name| (name.as_str(), "…"))).finish()
+    }
+}
+
+fn parse(name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {
+    let name: HeaderName = name.parse().ok()?;
+    if is_of_the_protocol(name.as_str()) {
+        return None;
+    }
+    // Bytes, for decoded values may be UTF-8; control characters, line breaks above all, are refused.
+    let mut value = HeaderValue::from_bytes(value.as_bytes()).ok()?;
+    // Keeps the value out of HPACK's table and of every `Debug`.
+    value.set_sensitive(true);
+    Some((name, value))
+}
+
+/// Headers that say how the body is sent: another value would make the request unreadable.
+fn is_of_the_protocol(name: &str) -> bool {
+    const OURS: [&str; 10] = [
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "expect",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    OURS.contains(&name) || name.starts_with("grpc-")
+}
+
+/// Decodes `%41`; `None` for a broken escape or what is not UTF-8 after decoding.
+pub(crate) fn percent_decode(text: &str) -> Option<String> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            decoded.push(byte);
+            continue;
+        }
+        let mut digit = || char::from(bytes.next()?).to_digit(16);
+        decoded.push((digit()? * 16 + digit()?) as u8);
+    }
+    String::from_utf8(decoded).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The headers that the variable gives, then the warnings.
+    fn check(value: &str, expected: &str) {
+        let env = Env::from_pairs([("X", value)]);
+        let headers = Headers::from_variable(&env, "X").unwrap_or_default();
+        let mut lines: Vec<_> = headers
+            .0
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())))
+            .collect();
+        lines.sort();
+        let warnings: Vec<_> = env.take_warnings().iter().map(|w| w.to_string().replace(ACCEPTED, "")).collect();
+        assert_eq!([lines, warnings].concat().join("; "), expected, "{value:?}");
+    }
+
+    #[test]
+    fn the_variable() {
+        check("api-key=secret, X-Tenant = a ,", "api-key: secret; x-tenant: a");
+        check("authorization=Bearer%20a%3Db%2Cc", "authorization: Bearer a=b,c");
+        check("authorization=Basic dXNlcjpwYXNz==", "authorization: Basic dXNlcjpwYXNz==");
+        check("name=gr%C3%B6%C3%9Fe", "name: größe");
+        check("a=1,a=2", "a: 2");
+        check("empty=", "empty: ");
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_reported_without_its_value() {
+        check("a=1,secret-token", r#"a: 1; X="=…" cannot be used: expected "#);
+        check("a=%zz", r#"X="a=…" cannot be used: expected "#);
+        check("a=x%0d%0aevil: 1", r#"X="a=…" cannot be used: expected "#);
+        check("a b=secret", r#"X="a b=…" cannot be used: expected "#);
+        check("Content-Length=3", r#"X="Content-Length=…" cannot be used: expected "#);
+        check("grpc-timeout=3", r#"X="grpc-timeout=…" cannot be used: expected "#);
+    }
+
+    #[test]
+    fn debug_shows_names_alone() {
+        let mut headers = Headers::default();
+        headers.set("header", "authorization", "Bearer secret").unwrap();
+        assert_eq!(format!("{headers:?}"), r#"{"authorization": "…"}"#);
+        assert!(!format!("{:?}", headers.clone().into_map()).contains("secret"));
+        let error = headers.set("header", "a", "secret\n").unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("secret"));
+    }
+
+    #[test]
+    fn code_wins_over_the_environment() {
+        let mut code = Headers::default();
+        code.set("header", "a", "code").unwrap();
+        let env = Env::from_pairs([("X", "a=env,b=env")]);
+        let map = code.or(Headers::from_variable(&env, "X").unwrap()).into_map();
+        assert_eq!((map["a"].as_bytes(), map["b"].as_bytes()), (&b"code"[..], &b"env"[..]));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics_and_no_line_breaks_pass(value in "\\PC{0,60}", escapes in "(%[0-9a-fA-F]{2}|[ -~]){0,20}") {
+            for text in [value, format!("a={escapes}")] {
+                let env = Env::from_pairs([("X", text)]);
+                let headers = Headers::from_variable(&env, "X").unwrap_or_default();
+                prop_assert!(headers.0.values().all(|v| !v.as_bytes().iter().any(|b| matches!(b, b'\r' | b'\n' | 0))));
+            }
+        }
+    }
+}
