@@ -14,23 +14,23 @@ use telemark::opentelemetry::{Context, global};
 use telemark_http::HeaderInjector;
 
 /// Calls one server.
-pub struct Client {
+pub(crate) struct Client {
     http: legacy::Client<HttpConnector, Full<Bytes>>,
     server: SocketAddr,
 }
 
-pub struct Answer {
-    pub status: StatusCode,
-    pub body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Bytes,
 }
 
 impl Client {
-    pub fn to(server: SocketAddr) -> Self {
+    pub(crate) fn to(server: SocketAddr) -> Self {
         Client { http: legacy::Client::builder(TokioExecutor::new()).build_http(), server }
     }
 
     /// Sends a request, with JSON if the body is not empty, and waits for the whole answer.
-    pub async fn send(&self, method: Method, path: &str, body: &'static str) -> Result<Answer, CallError> {
+    pub(crate) async fn send(&self, method: Method, path: &str, body: &'static str) -> Result<Answer, CallError> {
         let url = format!("http://{}{path}", self.server);
         let span = telemark::span(method.to_string())
             .with_kind(SpanKind::Client)
@@ -54,7 +54,7 @@ impl Client {
 }
 
 impl Answer {
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T, CallError> {
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, CallError> {
         Ok(serde_json::from_slice(&self.body)?)
     }
 }
@@ -75,7 +75,7 @@ fn record_status(status: StatusCode) {
 
 /// There was no answer, or it could not be understood.
 #[derive(Debug)]
-pub struct CallError(Box<dyn std::error::Error + Send + Sync>);
+pub(crate) struct CallError(Box<dyn std::error::Error + Send + Sync>);
 
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

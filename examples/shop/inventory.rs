@@ -13,11 +13,11 @@ use tokio::time::sleep;
 const SHELVES: &[(&str, i64)] = &[("teapot", 5), ("cup", 40), ("cup", 8), ("milk jug", 0)];
 
 #[derive(Serialize, Deserialize)]
-pub struct Stock {
-    pub available: i64,
+pub(crate) struct Stock {
+    pub(crate) available: i64,
 }
 
-pub fn app() -> Router {
+pub(crate) fn app() -> Router {
     Router::new().route("/stock/{sku}", get(stock)).layer(telemark::axum::layer())
 }
 

@@ -22,7 +22,7 @@ struct Shop {
     inventory: Client,
 }
 
-pub fn app(store: Store, inventory: Client) -> Router {
+pub(crate) fn app(store: Store, inventory: Client) -> Router {
     Router::new()
         .route("/products", get(list))
         .route("/products/{sku}", get(show))

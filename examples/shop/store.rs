@@ -13,38 +13,38 @@ const SCHEMA: &str = "
 ";
 
 #[derive(Serialize)]
-pub struct Product {
-    pub sku: String,
-    pub name: String,
-    pub cents: i64,
+pub(crate) struct Product {
+    pub(crate) sku: String,
+    pub(crate) name: String,
+    pub(crate) cents: i64,
 }
 
-pub struct Store {
+pub(crate) struct Store {
     pool: SqlitePool,
 }
 
 impl Store {
     /// A new database in memory: it lives in its one connection, which therefore stays open.
-    pub async fn open() -> Result<Self, sqlx::Error> {
+    pub(crate) async fn open() -> Result<Self, sqlx::Error> {
         let one = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
         let pool = one.connect_with(SqliteConnectOptions::new().in_memory(true)).await?;
         sqlx::raw_sql(SCHEMA).execute(&pool).await?;
         Ok(Store { pool })
     }
 
-    pub async fn products(&self) -> Result<Vec<Product>, sqlx::Error> {
+    pub(crate) async fn products(&self) -> Result<Vec<Product>, sqlx::Error> {
         const SQL: &str = "SELECT sku, name, cents FROM products ORDER BY sku";
         run(statement("SELECT products", SQL), sqlx::query_as(SQL).fetch_all(&self.pool)).await
     }
 
-    pub async fn product(&self, sku: &str) -> Result<Option<Product>, sqlx::Error> {
+    pub(crate) async fn product(&self, sku: &str) -> Result<Option<Product>, sqlx::Error> {
         const SQL: &str = "SELECT sku, name, cents FROM products WHERE sku = ?";
         let query = sqlx::query_as(SQL).bind(sku).fetch_optional(&self.pool);
         run(statement("SELECT products", SQL), query).await
     }
 
     /// Returns the number of the order.
-    pub async fn insert_order(&self, sku: &str, quantity: i64) -> Result<i64, sqlx::Error> {
+    pub(crate) async fn insert_order(&self, sku: &str, quantity: i64) -> Result<i64, sqlx::Error> {
         const SQL: &str = "INSERT INTO orders (sku, quantity) VALUES (?, ?)";
         let query = sqlx::query(SQL).bind(sku).bind(quantity).execute(&self.pool);
         Ok(run(statement("INSERT orders", SQL), query).await?.last_insert_rowid())

@@ -54,7 +54,7 @@ const VISITS: &[Visit] = &[
 ];
 
 /// Pays the visits one after the other. Returns how many answers were not as expected.
-pub async fn visit(shop: SocketAddr) -> usize {
+pub(crate) async fn visit(shop: SocketAddr) -> usize {
     println!("The visitor asks the shop at http://{shop}\n");
     // The visitor's browser is no part of our telemetry.
     telemark::suppress_future(async {
