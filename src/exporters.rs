@@ -49,7 +49,7 @@ fn otlp(_: TelemetryBuilder) -> Result<TelemetryBuilder, ConfigError> {
 
 #[cfg(feature = "console")]
 fn console(builder: TelemetryBuilder) -> Result<TelemetryBuilder, ConfigError> {
-    let exporter = telemark_console::ConsoleExporter::stdout();
+    let exporter = telemark_console::ConsoleExporter::from_env(builder.env());
     Ok(builder.with_span_exporter(exporter))
 }
 

@@ -30,13 +30,24 @@ pub(crate) fn serve() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The number of spans a sink has received so far.
-pub(crate) fn received(endpoint: &str) -> Result<u64, Failure> {
-    let mut stream = TcpStream::connect(endpoint)?;
-    stream.write_all(b"GET / HTTP/1.1\r\nhost: sink\r\nconnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer.rsplit("\r\n").next().unwrap_or_default().trim().parse()?)
+/// Asks a sink what it has received so far, over one connection.
+pub(crate) struct Counter(BufReader<TcpStream>);
+
+impl Counter {
+    pub(crate) fn connect(endpoint: &str) -> Result<Self, Failure> {
+        let stream = TcpStream::connect(endpoint)?;
+        stream.set_nodelay(true)?;
+        Ok(Self(BufReader::new(stream)))
+    }
+
+    /// Spans received so far.
+    pub(crate) fn spans(&mut self) -> Result<u64, Failure> {
+        self.0.get_mut().write_all(b"GET / HTTP/1.1\r\nhost: sink\r\n\r\n")?;
+        let head = Head::read(&mut self.0)?.ok_or("the sink has ended")?;
+        let mut body = Vec::new();
+        head.body(&mut self.0, &mut body)?;
+        Ok(String::from_utf8(body)?.parse()?)
+    }
 }
 
 /// A client that goes away or talks nonsense ends its connection and nothing else.
@@ -48,12 +59,8 @@ fn connection(stream: TcpStream) {
     while let Ok(Some(head)) = Head::read(&mut reader) {
         if head.fetches {
             let count = SPANS.load(Ordering::Relaxed).to_string();
-            let _ = write!(
-                writer,
-                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{count}",
-                count.len()
-            );
-            return;
+            let _ = write!(writer, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{count}", count.len());
+            continue;
         }
         if head.body(&mut reader, &mut body).is_err() {
             return;

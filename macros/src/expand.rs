@@ -55,13 +55,15 @@ impl Expansion<'_> {
         let (private, entered, output) = (&self.private, hidden("entered"), hidden("output"));
         let (setup, attributes) = (self.setup(), self.attributes());
         let body = &block.stmts;
-        let enter = quote!(let #entered = #private::enter(#setup, #attributes););
         let new = match self.record() {
-            None => quote!(#enter #(#body)*),
+            None => {
+                let entered = hidden("_entered");
+                quote!(let #entered = #private::enter(#setup, #attributes); #(#body)*)
+            }
             Some(record) => {
                 let returned = self.shape.output_to_infer();
                 quote! {
-                    #enter
+                    let #entered = #private::enter(#setup, #attributes);
                     let #output = #private::call(move || -> #returned { #(#body)* });
                     #private::finish(&#entered, &#output, #record);
                     #output
@@ -233,14 +235,9 @@ impl Expansion<'_> {
             return TokenStream::new();
         }
         let span = self.shape.output.as_ref().map_or_else(Span::call_site, located);
-        let never = hidden("never");
-        quote_spanned! {span=>
-            #[allow(unknown_lints, unreachable_code, clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction)]
-            if false {
-                let #never: #returned = loop {};
-                return #never;
-            }
-        }
+        let private = &self.private;
+        // Without an `allow` for anything: that would clash with a `forbid` of the user's.
+        quote_spanned!(span=> if false { return #private::never::<#returned>(); })
     }
 }
 

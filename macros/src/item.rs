@@ -239,7 +239,7 @@ mod tests {
             let text = expanded.to_string();
             prop_assert!(text.contains("kept"), "{text}");
             prop_assert!(text.matches("compile_error").count() <= 1, "{text}");
-            prop_assert!(!text.contains("[traced"), "{text}");
+            prop_assert!(!text.contains("# [traced"), "{text}");
             prop_assert!(syn::parse2::<syn::File>(expanded).is_ok(), "{text}");
         }
     }

@@ -23,17 +23,80 @@ use proc_macro::TokenStream;
 /// use telemark::traced;
 ///
 /// #[traced]
-/// fn checkout(cart: &str) -> Result<u32, std::num::ParseIntError> {
+/// fn items(cart: &str) -> Result<u32, std::num::ParseIntError> {
 ///     cart.parse()
 /// }
 ///
 /// #[traced(name = "charge card", kind = client, fields(payment.amount = amount, currency))]
 /// async fn charge(amount: u32, currency: &str) {
+///     // The span is `Context::current().span()`, in every poll.
 /// #   let _ = (amount, currency);
-///     // ...
 /// }
-/// # let _ = checkout("3");
+///
+/// struct Cart;
+///
+/// #[traced(kind = server)]
+/// impl Cart {
+///     fn total(&self) -> u32 {
+///         0
+///     }
+///
+///     #[traced(skip)]
+///     fn len(&self) -> usize {
+///         0
+///     }
+/// }
+/// # let _ = (items("3"), Cart.total(), Cart.len());
 /// ```
+///
+/// It goes on functions and methods of every kind but `const fn`, and on `impl`, `trait` and inline `mod` blocks, where it
+/// means every function with a body. A function in a block may have a `#[traced(...)]` of its own, whose options win, or
+/// `#[traced(skip)]`.
+///
+/// # Options
+///
+/// | option | meaning | default |
+/// |---|---|---|
+/// | `name = "..."` | the name of the span: a literal or a constant | the function's name |
+/// | `kind = server` | `server`, `client`, `producer`, `consumer` or `internal` | `internal` |
+/// | `fields(...)` | attributes, see below | none: arguments are not captured unless they are named |
+/// | `err`, `err(Debug)`, `err(Display)`, `err = off` | how an `Err` is recorded, see below | on for a `Result` |
+/// | `ret`, `ret(Debug)`, `ret(Display)`, `ret = off` | records what is returned, of a `Result` the `Ok`, as `return` | off |
+/// | `root` | starts a new trace, with the current baggage | |
+/// | `parent = expr` | a `&Context` or `SpanContext` to start in | the current context |
+/// | `links = expr` | a list of `SpanContext`, `&Context` or `Link` | none |
+/// | `code = off` | leaves out `code.function.name`, `code.file.path` and `code.line.number` | they are there |
+/// | `crate = path` | where `telemark` is, for a crate that re-exports it | `::telemark` |
+///
+/// # Fields
+///
+/// `fields(id, user.name = name, "http.route" = ROUTE, total = %self.total, cart = ?cart, %addr)`: an argument by its name,
+/// or a key and an expression; `%` records with `Display`, `?` with `Debug`. Without them the value keeps its type:
+/// booleans, integers, floats, strings, lists of one of these, and `Option`, whose `None` is no attribute. Expressions are
+/// evaluated only when the span is recorded, in the context of the caller; one that panics costs the fields and not the
+/// call.
+///
+/// # Errors
+///
+/// A function whose return type is called `Result`, whatever its path, records an `Err` as the status `Error` with the
+/// error's `Display`, if it has that, and the name of its type as `error.type`. A macro sees names and not types: for a
+/// `Result` by another name write `err`, for a `Result` that is none `err = off`.
+///
+/// # Futures
+///
+/// | on | the span starts | it ends |
+/// |---|---|---|
+/// | `async fn`, also with `async_trait` | at the first poll, like the body | when the future is ready or dropped |
+/// | a function that returns `impl Future`, `Pin<Box<dyn Future>>` or `BoxFuture` | at the call, which is part of it | same |
+/// | everything else | at the call | when the function returns |
+///
+/// A future that is dropped before it is ready has `telemark.outcome = "cancelled"`. When a panic leaves the function, the
+/// span has the status `Error`, `error.type = "panic"` and `telemark.outcome = "panicked"`, and the panic goes on.
+///
+/// # Cost
+///
+/// One relaxed load without an installed tracer. A call below a span that is not sampled allocates nothing and attaches
+/// nothing.
 #[proc_macro_attribute]
 pub fn traced(options: TokenStream, item: TokenStream) -> TokenStream {
     item::expand(options.into(), item.into()).into()

@@ -12,8 +12,9 @@ use std::task::Poll;
 use async_trait::async_trait;
 use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt;
-use support::{Recorder, block_on, check, check_async, poll_once, yield_now};
+use support::{block_on, check, check_async, poll_once, yield_now};
 use telemark::traced;
+use telemark_sdk::testing::TestTelemetry;
 
 #[traced]
 async fn leaf() -> u32 {
@@ -33,24 +34,24 @@ async fn nested(name: &str, depth: u32) -> u32 {
 fn a_span_is_current_in_every_poll() {
     check_async(
         async { assert_eq!(nested("ab", 1).await, 9) },
-        r#"
-        nested (Consumer) name="ab" depth=1
-          nested (Consumer) name="ab" depth=0
+        "
+        nested (consumer) name=ab depth=1
+          nested (consumer) name=ab depth=0
             leaf
-        "#,
+        ",
     );
 }
 
 #[test]
 fn a_span_is_not_current_between_polls() {
-    let recorder = Recorder::default();
-    let guard = recorder.context().attach();
+    let telemetry = TestTelemetry::new();
+    let guard = telemetry.attach();
     let mut future = pin!(leaf());
     assert!(poll_once(future.as_mut()).is_pending());
     assert!(!Context::current().has_active_span());
     assert_eq!(poll_once(future), Poll::Ready(7));
     drop(guard);
-    assert_eq!(recorder.tree(), "leaf");
+    assert_eq!(telemetry.tree(), "leaf\n");
 }
 
 #[test]
@@ -70,7 +71,9 @@ async fn fallible(text: &str) -> Result<u32, Box<dyn std::error::Error>> {
 
 #[traced(ret, err(Debug))]
 async fn generic<T: Copy + telemark::__private::ToValue, E: std::fmt::Debug>(value: Result<T, E>) -> Result<T, E> {
-    Ok(value?)
+    yield_now().await;
+    let value = value?;
+    Ok(value)
 }
 
 #[test]
@@ -78,11 +81,11 @@ fn errors_become_the_status() {
     check_async(async { _ = fallible("1").await }, "fallible");
     check_async(
         async { _ = fallible("x").await },
-        r#"fallible [error: invalid digit found in string] error.type="dyn core::error::Error""#,
+        "fallible error[invalid digit found in string] error.type=dyn core::error::Error",
     );
-    check_async(async { _ = fallible("0").await }, r#"fallible [error: zero] error.type="dyn core::error::Error""#);
+    check_async(async { _ = fallible("0").await }, "fallible error[zero] error.type=dyn core::error::Error");
     check_async(async { _ = generic::<_, &str>(Ok(3)).await }, "generic return=3");
-    check_async(async { _ = generic::<u8, _>(Err("no")).await }, r#"generic [error: "no"] error.type="str""#);
+    check_async(async { _ = generic::<u8, _>(Err("no")).await }, r#"generic error["no"] error.type=str"#);
 }
 
 #[traced]
@@ -134,12 +137,12 @@ fn a_future_that_is_dropped_is_cancelled_inside_out() {
             let mut early = Box::pin(outer());
             assert!(poll_once(early.as_mut()).is_pending());
         },
-        r#"
-        outer telemark.outcome="cancelled"
+        "
+        outer telemark.outcome=cancelled
           leaf
-        outer telemark.outcome="cancelled"
-          leaf telemark.outcome="cancelled"
-        "#,
+        outer telemark.outcome=cancelled
+          leaf telemark.outcome=cancelled
+        ",
     );
 }
 
@@ -158,7 +161,7 @@ fn a_panic_ends_the_span_and_goes_on() {
             let poll = std::panic::AssertUnwindSafe(|| poll_once(future.as_mut()));
             assert!(std::panic::catch_unwind(poll).is_err());
         },
-        r#"panics [error: panic] error.type="panic" telemark.outcome="panicked""#,
+        "panics error[panic] error.type=panic telemark.outcome=panicked",
     );
 }
 
@@ -174,7 +177,7 @@ fn a_future_dropped_by_somebody_elses_panic_is_cancelled() {
             });
             assert!(std::panic::catch_unwind(holder).is_err());
         },
-        r#"leaf telemark.outcome="cancelled""#,
+        "leaf telemark.outcome=cancelled",
     );
 }
 
@@ -192,6 +195,8 @@ fn a_future_spawned_with_its_context_keeps_its_parent_on_another_thread() {
         "parent\n  leaf",
     );
 }
+
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 struct Shop {
     items: Vec<u32>,
@@ -230,6 +235,11 @@ impl Shop {
         }
     }
 
+    #[traced(err(Display))]
+    fn aliased(&self) -> BoxFuture<'_, Result<u32, &'static str>> {
+        Box::pin(async move { self.items.get(9).copied().ok_or("too few") })
+    }
+
     #[traced]
     fn boxed(&self, early: bool) -> Pin<Box<dyn Future<Output = u32> + Send + '_>> {
         if early {
@@ -251,9 +261,10 @@ fn every_receiver_and_every_future_works() {
     check_async(async { assert_eq!(shop.made(1).await, Ok(2)) }, "made factor=1\n  leaf");
     check_async(
         async { assert!(shop.made(5).await.is_err()) },
-        "made [error: negative] factor=5 error.type=\"alloc::string::String\"\n  leaf",
+        "made error[negative] factor=5 error.type=alloc::string::String\n  leaf",
     );
     check_async(async { assert_eq!(shop.boxed(false).await + shop.boxed(true).await, 4) }, "boxed\nboxed");
+    check_async(async { _ = shop.aliased().await }, "aliased error[too few] error.type=str");
     let shop = Arc::new(Shop { items: vec![3] });
     check_async(async { assert_eq!(shop.shared(|price| price * 2).await, 6) }, "shared");
 }
@@ -261,7 +272,7 @@ fn every_receiver_and_every_future_works() {
 #[test]
 fn a_returned_future_that_is_never_polled_is_cancelled() {
     let shop = Shop { items: vec![3] };
-    check(|| drop(shop.made(1)), r#"made factor=1 telemark.outcome="cancelled""#);
+    check(|| drop(shop.made(1)), "made factor=1 telemark.outcome=cancelled");
 }
 
 #[async_trait]
@@ -299,21 +310,64 @@ impl Store for Outer {
 fn async_trait_methods_are_traced_whichever_attribute_comes_first() {
     check_async(
         async { assert_eq!(Outer.load(1).await.unwrap(), "one") },
-        r#"
-        load (Client) id=1
-          load id=1 return="one"
+        "
+        load (client) id=1
+          load id=1 return=one
             leaf
-        "#,
+        ",
     );
     check_async(
         async { assert!(Outer.load(0).await.is_err()) },
-        r#"
-        load (Client) [error: invalid digit found in string] id=0 error.type="core::num::error::ParseIntError"
-          load [error: invalid digit found in string] id=0 error.type="core::num::error::ParseIntError"
+        "
+        load (client) error[invalid digit found in string] id=0 error.type=core::num::error::ParseIntError
+          load error[invalid digit found in string] id=0 error.type=core::num::error::ParseIntError
             leaf
-        "#,
+        ",
     );
     check_async(async { assert_eq!(Outer.load_default().await, 7) }, "load_default\n  leaf");
+}
+
+#[async_trait]
+trait Counter {
+    async fn count(&self) -> usize;
+    async fn reset(&mut self);
+}
+
+#[traced(fields(items = self.items.len()))]
+#[async_trait]
+impl Counter for Shop {
+    async fn count(&self) -> usize {
+        leaf().await;
+        self.items.len()
+    }
+
+    async fn reset(&mut self) {
+        self.items.clear();
+    }
+}
+
+#[async_trait]
+#[traced]
+impl Counter for Vec<u32> {
+    #[traced(fields(items = self.len()))]
+    async fn count(&self) -> usize {
+        leaf().await;
+        self.len()
+    }
+
+    async fn reset(&mut self) {
+        self.clear();
+    }
+}
+
+#[test]
+fn fields_may_use_self_on_both_sides_of_async_trait() {
+    let mut shop = Shop { items: vec![3] };
+    check_async(async { assert_eq!(shop.count().await, 1) }, "count items=1\n  leaf");
+    check_async(async { shop.reset().await }, "reset items=1");
+    check_async(async { assert_eq!(shop.items.count().await, 0) }, "count items=0\n  leaf");
+    check(|| drop(shop.items.reset()), "");
+    check_async(async { shop.items.reset().await }, "reset");
 }
 
 #[test]

@@ -6,11 +6,13 @@ mod support;
 
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
-use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
-use support::{Recorder, check};
+use opentelemetry::{Array, Context, Value};
+use support::check;
 use telemark::traced;
+use telemark_sdk::testing::TestTelemetry;
 
 #[traced]
 fn plain() -> u32 {
@@ -32,12 +34,12 @@ fn a_span_has_the_name_of_the_function_and_the_current_one_as_its_parent() {
 
 #[test]
 fn the_call_site_is_known() {
-    let recorder = Recorder::default();
-    let guard = recorder.context().attach();
+    let telemetry = TestTelemetry::new();
+    let guard = telemetry.attach();
     Cart::default().total();
     plain();
     drop(guard);
-    let spans = recorder.spans();
+    let spans = telemetry.spans();
     let text = |index: usize| {
         let attributes: Vec<_> = spans[index].attributes().map(|a| format!("{}={}", a.key, a.value)).collect();
         format!("{} {}", spans[index].scope.name(), attributes.join(" "))
@@ -102,14 +104,14 @@ fn an_impl_block_traces_its_functions_and_inner_options_win() {
             assert_eq!(cart.to_string(), "2 items");
         },
         "
-        cart.add (Client) item=3
-        cart.add (Client) item=4
-        total (Server)
-        first (Server)
+        cart.add (client) item=3
+        cart.add (client) item=4
+        total (server)
+        first (server)
         fmt
         ",
     );
-    check(|| assert!(Cart::default().first().is_err()), "first (Server) [error: empty] error.type=\"str\"");
+    check(|| assert!(Cart::default().first().is_err()), "first (server) error[empty] error.type=str");
 }
 
 #[traced(code = off)]
@@ -131,13 +133,13 @@ mod pricing {
 
 #[test]
 fn a_module_traces_everything_in_it() {
-    let recorder = Recorder::default();
-    let guard = recorder.context().attach();
+    let telemetry = TestTelemetry::new();
+    let guard = telemetry.attach();
     assert_eq!(pricing::price("four"), 2);
     pricing::untraced();
     drop(guard);
-    assert_eq!(recorder.tree(), "price\n  discount full=4");
-    assert_eq!(recorder.spans()[1].attributes().count(), 0);
+    assert_eq!(telemetry.tree(), "price\n  discount full=4\n");
+    assert_eq!(telemetry.spans()[1].attributes().count(), 0);
 }
 
 trait Shop {
@@ -190,8 +192,26 @@ fn captures(a: &str, pair: Pair, (flag, _): (bool, u8), unnamed: u32) -> u32 {
 fn fields_are_typed_and_only_named_arguments_are_captured() {
     check(
         || assert_eq!(captures("abc", Pair(1, 2), (true, 9), 4), 8),
-        r#"captures a="abc" left=1 pair="1/2" pair.debug="Pair(1, 2)" pair.display="1/2" quoted key=[1.5,2] type="literal" computed=6 flag=true match=1"#,
+        "captures a=abc left=1 pair=1/2 pair.debug=Pair(1, 2) pair.display=1/2 quoted key=[1.5,2] type=literal computed=6 flag=true match=1",
     );
+}
+
+#[test]
+fn types_survive() {
+    let telemetry = TestTelemetry::new();
+    let guard = telemetry.attach();
+    captures("abc", Pair(1, 2), (true, 9), 4);
+    drop(guard);
+    let spans = telemetry.spans();
+    let kinds = spans[0].own_attributes.iter().map(|attribute| match &attribute.value {
+        Value::Bool(_) => "bool",
+        Value::I64(_) => "i64",
+        Value::F64(_) => "f64",
+        Value::String(_) => "string",
+        Value::Array(Array::F64(_)) => "f64s",
+        _ => "other",
+    });
+    assert_eq!(kinds.collect::<Vec<_>>().join(" "), "string i64 string string string f64s string i64 bool i64");
 }
 
 #[derive(Debug)]
@@ -260,21 +280,21 @@ fn known_alias(good: bool) -> Alias {
 
 #[test]
 fn errors_become_the_status() {
-    check(|| _ = fallible(1), r#"fallible [error: failed at 1] error.type="sync::Failure""#);
+    check(|| _ = fallible(1), "fallible error[failed at 1] error.type=sync::Failure");
     check(|| _ = fallible(2), "fallible");
-    check(|| _ = fallible(3), r#"fallible [error: failed at 3] error.type="sync::Failure""#);
-    check(|| _ = debugged(), r#"debugged [error: Silent] error.type="sync::Silent""#);
-    check(|| _ = silent(), r#"silent [error: ] error.type="sync::Silent""#);
-    check(|| _ = generic(1.5), r#"generic [error: ] error.type="f64""#);
+    check(|| _ = fallible(3), "fallible error[failed at 3] error.type=sync::Failure");
+    check(|| _ = debugged(), "debugged error[Silent] error.type=sync::Silent");
+    check(|| _ = silent(), "silent error error.type=sync::Silent");
+    check(|| _ = generic(1.5), "generic error error.type=f64");
     check(|| _ = off(), "off");
     check(|| _ = unknown_alias(), "unknown_alias");
-    check(|| _ = known_alias(false), r#"known_alias [error: ] error.type="sync::Silent""#);
+    check(|| _ = known_alias(false), "known_alias error error.type=sync::Silent");
     check(|| _ = known_alias(true), "known_alias return=5");
     check(
         || _ = boxed(),
         "
-        boxed [error: disk full] error.type=\"dyn core::error::Error\"
-          io_error [error: disk full] error.type=\"std::io::error::Error\"
+        boxed error[disk full] error.type=dyn core::error::Error
+          io_error error[disk full] error.type=std::io::error::Error
         ",
     );
 }
@@ -322,10 +342,10 @@ impl telemark::__private::ToValue for Opaque {
 
 #[test]
 fn return_values_are_recorded_when_asked() {
-    check(|| assert_eq!(returns(" x "), "x"), r#"returns return="x""#);
-    check(|| _ = returns_debug(), r#"returns_debug return="Pair(1, 2)""#);
-    check(|| _ = returns_ok(), r#"returns_ok return="3/4""#);
-    check(|| _ = returns_iterator(), r#"returns_iterator [error: ] error.type="sync::Silent""#);
+    check(|| assert_eq!(returns(" x "), "x"), "returns return=x");
+    check(|| _ = returns_debug(), "returns_debug return=Pair(1, 2)");
+    check(|| _ = returns_ok(), "returns_ok return=3/4");
+    check(|| _ = returns_iterator(), "returns_iterator error error.type=sync::Silent");
 }
 
 const PREFIXED: &str = concat!("shop.", "checkout");
@@ -356,16 +376,16 @@ fn family() {
 
 #[test]
 fn the_parent_can_be_chosen() {
-    let recorder = Recorder::default();
-    let guard = recorder.context().attach();
+    let telemetry = TestTelemetry::new();
+    let guard = telemetry.attach();
     family();
     continued();
     drop(guard);
     assert_eq!(
-        recorder.tree(),
-        "shop.checkout\n  plain\nfamily\n  below\ncontinued ->0000000000000012 ->0000000000000012"
+        telemetry.tree(),
+        "shop.checkout\n  plain\nfamily\n  below\ncontinued\n  > 00000000000000000000000000000abc:0000000000000012\n  > 00000000000000000000000000000abc:0000000000000012\n"
     );
-    let continued = &recorder.spans()[4];
+    let continued = &telemetry.spans()[4];
     assert_eq!(continued.context.trace_id(), remote().trace_id());
     assert_eq!(continued.parent_span_id, remote().span_id());
     assert!(continued.parent_is_remote);
@@ -395,12 +415,12 @@ fn panics_and_drops() {
 fn a_panic_marks_only_the_spans_it_leaves_and_goes_on() {
     check(
         || assert!(std::panic::catch_unwind(panics_and_drops).is_err()),
-        r#"
-        panics_and_drops [error: panic] error.type="panic" telemark.outcome="panicked"
-          panics [error: panic] error.type="panic" telemark.outcome="panicked"
+        "
+        panics_and_drops error[panic] error.type=panic telemark.outcome=panicked
+          panics error[panic] error.type=panic telemark.outcome=panicked
             plain
           plain
-        "#,
+        ",
     );
 }
 
@@ -427,10 +447,10 @@ fn keeps_context() -> Context {
 
 #[test]
 fn a_span_ends_with_its_function_whoever_keeps_the_context() {
-    let recorder = Recorder::default();
-    let guard = recorder.context().attach();
+    let telemetry = TestTelemetry::new();
+    let guard = telemetry.attach();
     let kept = keeps_context();
-    assert_eq!(recorder.tree(), "keeps_context");
+    assert_eq!(telemetry.tree(), "keeps_context\n");
     assert!(!kept.span().is_recording());
     drop(guard);
 }
@@ -443,4 +463,18 @@ extern "C" fn for_c(value: u32) -> u32 {
 #[test]
 fn extern_functions_are_traced() {
     check(|| assert_eq!(for_c(5), 5), "for_c");
+}
+
+#[traced]
+fn takes(telemetry: &TestTelemetry, time: Duration) {
+    telemetry.clock.advance(time);
+}
+
+#[test]
+fn the_end_is_read_from_the_clock_of_the_provider() {
+    let telemetry = TestTelemetry::new();
+    let guard = telemetry.attach();
+    takes(&telemetry, Duration::from_millis(7));
+    drop(guard);
+    assert_eq!(telemetry.spans()[0].duration(), Duration::from_millis(7));
 }

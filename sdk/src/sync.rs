@@ -1,16 +1,16 @@
-//! The locks and atomics of the queue, in one place so that loom can replace them.
+//! The locks and atomics of the queue and the clock, in one place so that loom can replace them.
 //!
 //! A panic in user code never poisons the SDK: [`lock`] hands out the value whatever happened to its last holder.
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicU64, AtomicUsize, Ordering, fence},
 };
 #[cfg(not(loom))]
 pub(crate) use std::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicU64, AtomicUsize, Ordering, fence},
 };
 
 /// Locks, ignoring poison: every critical section of the SDK leaves its value consistent at each step.

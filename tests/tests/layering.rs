@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use telemark_tests::layers::{
-    Dependency, Kind, Package, SourceFile, Workspace, dependency_violations, macro_violations, module_violations,
+    Dependency, Kind, SourceFile, Workspace, dependency_violations, macro_violations, module_violations,
     shape_violations,
 };
 
@@ -10,33 +10,47 @@ use telemark_tests::layers::{
 fn crates_depend_in_one_direction() {
     let packages = Workspace::read().unwrap().packages;
     assert!(packages.iter().any(|package| package.name == "telemark-sdk"), "the workspace was read");
-    assert_eq!(dependency_violations(&packages), [""; 0]);
+    check_none(dependency_violations(&packages));
 }
 
 #[test]
 fn modules_of_the_sdk_use_lower_layers_only() {
     let files = Workspace::read().unwrap().files;
     assert!(files.iter().any(|file| file.path == "sdk/src/trace/mod.rs"), "the sources were read");
-    assert_eq!(module_violations(&files), [""; 0]);
+    check_none(module_violations(&files));
 }
 
 #[test]
 fn the_macro_names_one_path() {
-    assert_eq!(macro_violations(&Workspace::read().unwrap().files), [""; 0]);
+    check_none(macro_violations(&Workspace::read().unwrap().files));
 }
 
 #[test]
 fn files_are_short_and_say_what_they_own() {
-    assert_eq!(shape_violations(&Workspace::read().unwrap().files), [""; 0]);
+    check_none(shape_violations(&Workspace::read().unwrap().files));
+}
+
+#[test]
+fn every_published_crate_is_built_alone() {
+    let workspace = Workspace::read().unwrap();
+    let list = workspace.files.iter().find(|file| file.path == "xtask/src/test.rs").unwrap();
+    let internal = ["telemark-benches", "telemark-tests", "telemark-examples", "xtask"];
+    for name in workspace.packages.iter().map(|package| &*package.name).filter(|name| !internal.contains(name)) {
+        assert!(list.text.contains(&format!("{name:?}")), "PUBLISHED in {} lacks {name}", list.path);
+    }
+}
+
+fn check_none(violations: Vec<String>) {
+    assert!(violations.is_empty(), "\n{}\n", violations.join("\n"));
 }
 
 /// The packages with one dependency more.
 fn check_planted_dependency(package: &str, on: &str, kind: Kind, expected: &str) {
     let mut packages = Workspace::read().unwrap().packages;
-    let find = |packages: &[Package]| packages.iter().position(|candidate| candidate.name == package).unwrap();
-    let at = find(&packages);
+    let before = dependency_violations(&packages);
+    let at = packages.iter().position(|candidate| candidate.name == package).unwrap();
     packages[at].dependencies.push(Dependency { name: on.to_owned(), kind });
-    let found: Vec<_> = dependency_violations(&packages).into_iter().filter(|text| text.contains(package)).collect();
+    let found: Vec<_> = dependency_violations(&packages).into_iter().filter(|text| !before.contains(text)).collect();
     let expected = if expected.is_empty() { vec![] } else { vec![format!("{package} depends on {on}: {expected}")] };
     assert_eq!(found, expected);
 }
@@ -45,7 +59,7 @@ fn check_planted_dependency(package: &str, on: &str, kind: Kind, expected: &str)
 fn a_planted_dependency_is_noticed() {
     use Kind::{Build, Dev, Loom, Normal};
     let internal = "nothing depends on examples, benches, tests or xtask";
-    let upstream = "opentelemetry_sdk appears only in exporters/upstream, benches and tests";
+    let upstream = "opentelemetry_sdk is for exporters/upstream, benches and tests";
     let oracle = "opentelemetry-proto is an oracle of tests; it drags opentelemetry_sdk along";
     let exporter = "an exporter knows the sdk; no other exporter, no integration, not the facade";
     let integration = "an integration depends on the API, its framework and integrations/http; never on the sdk";
@@ -55,7 +69,8 @@ fn a_planted_dependency_is_noticed() {
     check_planted_dependency("telemark-sdk", "cc", Build, small);
     check_planted_dependency("telemark-sdk", "tokio", Dev, "");
     check_planted_dependency("telemark-sdk", "loom", Loom, "");
-    check_planted_dependency("telemark-sdk", "opentelemetry_sdk", Dev, upstream);
+    check_planted_dependency("telemark-tower", "opentelemetry_sdk", Normal, upstream);
+    check_planted_dependency("telemark-tower", "opentelemetry_sdk", Dev, "");
     check_planted_dependency("telemark-otlp", "opentelemetry-proto", Normal, oracle);
     check_planted_dependency("telemark-otlp", "opentelemetry-proto", Dev, "");
     check_planted_dependency("telemark-tests", "opentelemetry-proto", Normal, "");
@@ -191,5 +206,7 @@ fn a_planted_shape_is_noticed() {
     check("sdk/src/lib.rs", format!("//! A.\n{}", lines(121)), message);
     let first = "the first line is to say with `//!` what the file owns";
     check("sdk/tests/a.rs", lines(1), &format!("sdk/tests/a.rs: {first}"));
+    check("sdk/src/lib.rs", "#![forbid(unsafe_code)]\n//! A.\n".to_owned(), "");
+    check("sdk/src/lib.rs", "#![doc = include_str!(\"../README.md\")]\n".to_owned(), "");
     check("macros/tests/ui/a.rs", lines(1), "");
 }

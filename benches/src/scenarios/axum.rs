@@ -1,7 +1,6 @@
 //! What a layer adds to a request.
 
 use std::hint::black_box;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -15,7 +14,7 @@ use tower::ServiceExt;
 
 use super::Scenario;
 use crate::Failure;
-use crate::pace::paced;
+use crate::pace::Pace;
 use crate::reading::{PRODUCED, Reading};
 use crate::subjects::{self, Subject};
 
@@ -23,17 +22,17 @@ pub(super) static SCENARIO: Scenario = Scenario {
     name: "axum",
     about: "CPU time that the layer adds to a request, exported span included: the router called in process, less the \
             same calls of a router without a layer, in turns. The requests carry a traceparent, sampled or not.",
-    subjects: &[TOWER, TOWER_OTEL, AXUM_TRACING],
-    reference: TOWER,
+    subjects: &[TELEMARK, TOWER, TOWER_OTEL, AXUM_TRACING],
+    reference: TELEMARK,
     measure,
 };
 
+const TELEMARK: &str = "telemark::axum";
 const TOWER: &str = "opentelemetry-instrumentation-tower";
 const TOWER_OTEL: &str = "tower-otel";
 const AXUM_TRACING: &str = "axum-tracing-opentelemetry";
 
 const BURST: u64 = 250;
-const PAUSE: Duration = Duration::from_millis(2);
 const WARM_UP: u64 = 20;
 /// Bursts in one turn; each router gets every third turn.
 const TURN: u64 = 40;
@@ -44,28 +43,31 @@ const UNSAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00
 
 fn measure(name: &str, endpoint: &str) -> Result<Vec<Reading>, Failure> {
     let (pipeline, layered) = layered(name, endpoint)?;
-    let calls = Calls { pipeline: &*pipeline, runtime: tokio::runtime::Builder::new_current_thread().build()? };
+    let pace = Pace::new(endpoint, pipeline.is_bounded())?;
+    let mut calls =
+        Calls { pace, pipeline: &*pipeline, runtime: tokio::runtime::Builder::new_current_thread().build()? };
     let bare = bare();
-    for (router, parent) in [(&bare, SAMPLED), (&layered, UNSAMPLED), (&layered, SAMPLED)] {
-        calls.run(router, parent, WARM_UP);
+    for (router, parent, spans) in [(&bare, SAMPLED, 0), (&layered, UNSAMPLED, 0), (&layered, SAMPLED, 1)] {
+        calls.run(router, parent, spans, WARM_UP)?;
     }
     let (mut without, mut sampled, mut unsampled) = (0, 0, 0);
     for _ in 0..TURNS {
-        without += calls.run(&bare, SAMPLED, TURN);
-        sampled += calls.run(&layered, SAMPLED, TURN);
-        unsampled += calls.run(&layered, UNSAMPLED, TURN);
+        without += calls.run(&bare, SAMPLED, 0, TURN)?;
+        sampled += calls.run(&layered, SAMPLED, 1, TURN)?;
+        unsampled += calls.run(&layered, UNSAMPLED, 0, TURN)?;
     }
     let requests = TURNS * TURN * BURST;
     Ok(vec![
         Reading::per("router without a layer, ns/request", without, requests),
         Reading::per("added, sampled, ns/request", sampled.saturating_sub(without), requests),
         Reading::per("added, unsampled parent, ns/request", unsampled.saturating_sub(without), requests),
-        Reading::new(PRODUCED, (requests + WARM_UP * BURST) as f64),
+        Reading::new(PRODUCED, calls.pace.produced() as f64),
     ])
 }
 
 fn layered(name: &str, endpoint: &str) -> Result<(Box<dyn Subject>, Router), Failure> {
     Ok(match name {
+        TELEMARK => (subjects::install(subjects::TRACED, endpoint)?, bare().layer(telemark::axum::layer())),
         TOWER => (subjects::install(subjects::SDK, endpoint)?, bare().layer(server::Layer::new())),
         TOWER_OTEL => {
             let layer = tower_otel::trace::HttpLayer::server(tracing::Level::INFO);
@@ -81,13 +83,14 @@ fn bare() -> Router {
 }
 
 struct Calls<'a> {
+    pace: Pace,
     pipeline: &'a dyn Subject,
     runtime: Runtime,
 }
 
 impl Calls<'_> {
-    /// The CPU time of the process for `bursts` bursts of requests.
-    fn run(&self, router: &Router, parent: &'static str, bursts: u64) -> u64 {
+    /// The CPU time of the process for `bursts` bursts of requests that each make `spans` spans.
+    fn run(&mut self, router: &Router, parent: &'static str, spans: u64, bursts: u64) -> Result<u64, Failure> {
         let burst = || {
             self.runtime.block_on(async {
                 for id in 0..BURST {
@@ -95,7 +98,7 @@ impl Calls<'_> {
                 }
             });
         };
-        paced(bursts, PAUSE, burst, || self.pipeline.flush()).process
+        Ok(self.pace.run(bursts, spans * BURST, burst, || self.pipeline.flush())?.process)
     }
 }
 

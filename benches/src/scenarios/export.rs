@@ -1,19 +1,17 @@
 //! What a span costs until it has left the process.
 
-use std::time::Duration;
-
 use super::Scenario;
 use crate::Failure;
-use crate::pace::paced;
+use crate::pace::Pace;
 use crate::reading::{PRODUCED, Reading};
 use crate::subjects;
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "export",
     about: "CPU time per exported span: a root with ten nested spans, three attributes each, OTLP/HTTP protobuf to a sink \
-            in another process, default queues, bursts of 440 spans with pauses (whose cost is subtracted), nothing lost.",
-    subjects: &[subjects::SDK, subjects::BRIDGE, subjects::FASTRACE, subjects::FASTRACE_MACRO],
-    reference: subjects::SDK,
+            in another process, default queues, bursts of 440 spans, each followed by a pause until the sink has what came before (its cost is subtracted), nothing lost.",
+    subjects: &subjects::ALL,
+    reference: subjects::TRACED,
     measure,
 };
 
@@ -21,19 +19,19 @@ const NESTED: i64 = 10;
 const SPANS: u64 = 1 + NESTED as u64;
 /// A burst is less than the 512 spans that make a batch, a quarter of the 2,048 that fit into a queue.
 const TREES: u64 = 40;
-const PAUSE: Duration = Duration::from_millis(2);
 const WARM_UP: u64 = 60;
 const MEASURED: u64 = 500;
 
 fn measure(subject: &str, endpoint: &str) -> Result<Vec<Reading>, Failure> {
     let subject = subjects::install(subject, endpoint)?;
     let burst = || (0..TREES).for_each(|_| subject.tree(NESTED));
-    paced(WARM_UP, PAUSE, burst, || subject.flush());
-    let cost = paced(MEASURED, PAUSE, burst, || subject.flush());
+    let mut pace = Pace::new(endpoint, subject.is_bounded())?;
+    pace.run(WARM_UP, TREES * SPANS, burst, || subject.flush())?;
+    let cost = pace.run(MEASURED, TREES * SPANS, burst, || subject.flush())?;
     let spans = MEASURED * TREES * SPANS;
     Ok(vec![
         Reading::per("total CPU, ns/span", cost.process, spans),
         Reading::per("foreground, ns/span", cost.foreground, spans),
-        Reading::new(PRODUCED, ((WARM_UP + MEASURED) * TREES * SPANS) as f64),
+        Reading::new(PRODUCED, pace.produced() as f64),
     ])
 }

@@ -3,16 +3,17 @@
 use std::time::{Duration, Instant};
 
 use super::Scenario;
+use crate::Failure;
 use crate::reading::Reading;
+use crate::sink::Counter;
 use crate::subjects::{self, Subject};
-use crate::{Failure, sink};
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "sustained",
     about: "Spans per second of one thread with default queues: the highest even pace at which the sink received every \
             span, and what is delivered when the thread does nothing but make spans.",
-    subjects: &[subjects::SDK, subjects::BRIDGE, subjects::FASTRACE],
-    reference: subjects::SDK,
+    subjects: &[subjects::TRACED, subjects::SDK, subjects::BRIDGE, subjects::FASTRACE],
+    reference: subjects::TRACED,
     measure,
 };
 
@@ -26,7 +27,7 @@ const BISECTIONS: usize = 3;
 
 fn measure(name: &str, endpoint: &str) -> Result<Vec<Reading>, Failure> {
     let subject = subjects::install(name, endpoint)?;
-    let probe = Probe { subject: &*subject, endpoint };
+    let mut probe = Probe { subject: &*subject, sink: Counter::connect(endpoint)? };
     probe.run(FIRST)?;
     let (mut kept, mut lost) = (0.0_f64, f64::INFINITY);
     let mut pace = FIRST;
@@ -61,7 +62,7 @@ fn measure(name: &str, endpoint: &str) -> Result<Vec<Reading>, Failure> {
 
 struct Probe<'a> {
     subject: &'a dyn Subject,
-    endpoint: &'a str,
+    sink: Counter,
 }
 
 struct Outcome {
@@ -78,8 +79,8 @@ impl Outcome {
 
 impl Probe<'_> {
     /// Produces at `pace` spans a second. A late thread does not catch up: that would be a burst, not a pace.
-    fn run(&self, pace: f64) -> Result<Outcome, Failure> {
-        let before = sink::received(self.endpoint)?;
+    fn run(&mut self, pace: f64) -> Result<Outcome, Failure> {
+        let before = self.sink.spans()?;
         let interval = Duration::from_secs_f64(SPANS / pace);
         let started = Instant::now();
         let mut next = started;
@@ -106,12 +107,12 @@ impl Probe<'_> {
 
     /// What the sink has once it has `expected`, or once nothing more comes: a flush of fastrace returns while another
     /// report is still under way.
-    fn settled(&self, expected: f64) -> Result<f64, Failure> {
-        let mut last = sink::received(self.endpoint)? as f64;
+    fn settled(&mut self, expected: f64) -> Result<f64, Failure> {
+        let mut last = self.sink.spans()? as f64;
         let mut changed = Instant::now();
         while last < expected && changed.elapsed() < SETTLED {
             std::thread::sleep(Duration::from_millis(10));
-            let now = sink::received(self.endpoint)? as f64;
+            let now = self.sink.spans()? as f64;
             if now != last {
                 (last, changed) = (now, Instant::now());
             }

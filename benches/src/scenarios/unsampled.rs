@@ -10,8 +10,8 @@ pub(super) static SCENARIO: Scenario = Scenario {
     name: "unsampled",
     about: "CPU time of one call that makes one span with three attributes: under a parent that is not sampled, and in a \
             process where nothing is installed.",
-    subjects: &[subjects::SDK, subjects::BRIDGE, subjects::FASTRACE, subjects::FASTRACE_MACRO],
-    reference: subjects::SDK,
+    subjects: &subjects::ALL,
+    reference: subjects::TRACED,
     measure,
 };
 

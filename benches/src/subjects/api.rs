@@ -23,7 +23,8 @@ where
     }
 
     fn unsampled(&self, calls: u64) {
-        let _parent = unsampled_parent().attach();
+        let parent = self.tracer.start_with_context("root", &unsampled_parent());
+        let _current = Context::current_with_span(parent).attach();
         self.calls(calls);
     }
 

@@ -4,14 +4,20 @@
 mod api;
 mod fastrace;
 mod opentelemetry_sdk;
+mod telemark;
 mod tracing_opentelemetry;
 
 use crate::Failure;
 
+pub(crate) const TRACED: &str = "telemark #[traced]";
+pub(crate) const TELEMARK_API: &str = "telemark, plain API";
 pub(crate) const SDK: &str = "opentelemetry_sdk";
 pub(crate) const BRIDGE: &str = "tracing-opentelemetry";
 pub(crate) const FASTRACE: &str = "fastrace";
 pub(crate) const FASTRACE_MACRO: &str = "fastrace #[trace]";
+
+/// Telemark first, then the rivals.
+pub(crate) static ALL: [&str; 6] = [TRACED, TELEMARK_API, SDK, BRIDGE, FASTRACE, FASTRACE_MACRO];
 
 /// One library, installed in this process or not.
 pub(crate) trait Subject {
@@ -24,6 +30,11 @@ pub(crate) trait Subject {
     /// Makes `calls` single spans under whatever the current context is.
     fn calls(&self, calls: u64);
 
+    /// Whether spans are lost when too many are on their way.
+    fn is_bounded(&self) -> bool {
+        true
+    }
+
     /// Waits until every ended span has left the process.
     fn flush(&self);
 }
@@ -35,6 +46,8 @@ const USER: &str = "alice@example.com";
 pub(crate) fn install(name: &str, endpoint: &str) -> Result<Box<dyn Subject>, Failure> {
     let url = format!("http://{endpoint}/v1/traces");
     match name {
+        TRACED => telemark::install(&url, telemark::Style::Attribute),
+        TELEMARK_API => telemark::install(&url, telemark::Style::Api),
         SDK => opentelemetry_sdk::install(&url),
         BRIDGE => tracing_opentelemetry::install(&url),
         FASTRACE => fastrace::install(&url, fastrace::Style::LocalSpan),
@@ -46,7 +59,9 @@ pub(crate) fn install(name: &str, endpoint: &str) -> Result<Box<dyn Subject>, Fa
 /// The same instrumented code in a process that never installs anything.
 pub(crate) fn not_installed(name: &str) -> Result<Box<dyn Subject>, Failure> {
     match name {
-        SDK => Ok(opentelemetry_sdk::not_installed()),
+        TRACED => Ok(telemark::not_installed()),
+        // Code on the plain API does not know what is not installed.
+        TELEMARK_API | SDK => Ok(opentelemetry_sdk::not_installed()),
         BRIDGE => Ok(tracing_opentelemetry::not_installed()),
         FASTRACE => Ok(fastrace::not_installed(fastrace::Style::LocalSpan)),
         FASTRACE_MACRO => Ok(fastrace::not_installed(fastrace::Style::Attribute)),

@@ -257,7 +257,8 @@ impl<S: Encode> Builder<S> {
             headers: code.headers.or(environment.headers).into_map(),
             compression: compression(code.compression.or(environment.compression))?,
             timeout: code.timeout.or(environment.timeout).unwrap_or(Duration::from_secs(10)),
-            max_request_size: self.max_request_size,
+            // The length of a gRPC message has 32 bits.
+            max_request_size: self.max_request_size.min(u32::MAX as usize),
             max_response_size: self.max_response_size,
             retry: self.retry,
         })

@@ -12,6 +12,9 @@ use crate::encode::Encode;
 use crate::retry::{Decision, Retry};
 use crate::transport::{Failure, Runtime, Transport};
 
+/// The largest buffer in bytes that is kept for the next batch.
+const MOST_KEPT: usize = 4 << 20;
+
 /// Sends a signal with OTLP over HTTP or gRPC.
 ///
 /// It connects with the first batch, keeps the connection, and connects anew when that is lost. A batch that the receiver
@@ -78,7 +81,9 @@ impl<S: Encode> Otlp<S> {
             compressed.clear();
             compressed.resize(headroom, 0);
             let result = compress(&message[headroom..], &mut compressed);
-            self.message = message;
+            if message.len() <= MOST_KEPT {
+                self.message = message;
+            }
             result?;
             self.check_size::<S>(compressed.len() - headroom, batch.items.len())?;
             message = compressed;
@@ -98,9 +103,10 @@ impl<S: Encode> Otlp<S> {
         )))
     }
 
-    /// Takes the memory back, unless a connection that is being closed still holds it.
+    /// Takes the memory back, unless a connection that is being closed still holds it or it is far more than batches
+    /// usually need.
     fn reclaim(&mut self, body: Bytes) {
-        if !body.is_unique() {
+        if !body.is_unique() || body.len() > MOST_KEPT {
             return;
         }
         let slot = if self.config.compression == Compression::Gzip { &mut self.compressed } else { &mut self.message };

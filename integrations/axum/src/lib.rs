@@ -27,11 +27,10 @@
 //!
 //! # How to
 //! - **exclude paths, capture headers, trust a proxy**: [`HttpServerLayer::with_settings`].
-//! - **change what is an error, or the span's name**: a policy of your own that hands the rest to [`AxumPolicy`]:
+//! - **change what is an error, or the span's name**: a policy of your own on top of [`AxumPolicy`]:
 //!
 //! ```
-//! use std::{borrow::Cow, net::SocketAddr};
-//! use telemark_axum::{AxumPolicy, HttpPolicy, RequestHead};
+//! use telemark_axum::{AxumPolicy, HttpPolicy};
 //!
 //! #[derive(Clone)]
 //! struct Strict;
@@ -40,11 +39,8 @@
 //!     fn is_error(&self, status: axum::http::StatusCode) -> bool {
 //!         status.is_client_error() || status.is_server_error()
 //!     }
-//!     fn route<'r>(&self, request: &RequestHead<'r>) -> Option<Cow<'r, str>> {
-//!         AxumPolicy.route(request)
-//!     }
-//!     fn peer(&self, request: &RequestHead<'_>) -> Option<SocketAddr> {
-//!         AxumPolicy.peer(request)
+//!     fn base(&self) -> &dyn HttpPolicy {
+//!         &AxumPolicy
 //!     }
 //! }
 //!
@@ -54,6 +50,8 @@
 //!
 //! # Environment variables
 //! None are read here; see [`ServerSettings::from_env_fn`].
+
+#![forbid(unsafe_code)]
 
 mod policy;
 

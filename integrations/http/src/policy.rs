@@ -6,70 +6,122 @@ use std::net::SocketAddr;
 use http::{Extensions, HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use opentelemetry::KeyValue;
 
-/// Decides what the settings cannot: every method has a default, so that a policy states only its differences.
+/// Decides what the settings cannot. A policy states only its differences: every other question goes to its
+/// [`base`](HttpPolicy::base).
 ///
 /// The methods are called on the thread that serves the request, once for each request, and must not block. A panic
 /// in one of them is caught: the request is served, with less telemetry.
 pub trait HttpPolicy: Send + Sync + 'static {
+    /// The policy that answers whatever this one leaves open; never this one itself.
+    ///
+    /// The default is [`DefaultPolicy`]. An application that changes the policy of its framework returns that one.
+    fn base(&self) -> &dyn HttpPolicy {
+        &DefaultPolicy
+    }
+
     /// The route template, such as `/users/{id}`: the part of the span name after the method, and `http.route`.
     ///
-    /// It must have few different values, so never the path itself; `None` if no route matched. The default is the
-    /// [`Route`] in the request's extensions.
+    /// It must have few different values, so never the path itself; `None` if no route matched.
+    /// [`DefaultPolicy`]: the [`Route`] in the request's extensions.
     fn route<'r>(&self, request: &RequestHead<'r>) -> Option<Cow<'r, str>> {
-        request.extensions.get::<Route>().map(|route| Cow::Borrowed(&*route.0))
+        self.base().route(request)
     }
 
     /// The route template, when it is known only from the response. Asked if [`HttpPolicy::route`] knew none.
     ///
-    /// A sampler has not seen it. The default is the [`Route`] in the response's extensions.
+    /// A sampler has not seen it. [`DefaultPolicy`]: the [`Route`] in the response's extensions.
+    fn response_route<'r>(&self, response: &ResponseHead<'r>) -> Option<Cow<'r, str>> {
+        self.base().response_route(response)
+    }
+
+    /// The target as the client sent it, where a router has changed the URI on the way.
+    /// [`DefaultPolicy`]: the URI.
+    fn target<'r>(&self, request: &RequestHead<'r>) -> &'r Uri {
+        self.base().target(request)
+    }
+
+    /// The other end of the connection. [`DefaultPolicy`]: a [`PeerAddr`] or a [`SocketAddr`] in the extensions.
+    fn peer(&self, request: &RequestHead<'_>) -> Option<SocketAddr> {
+        self.base().peer(request)
+    }
+
+    /// The scheme of the connection, where neither the request target nor a trusted proxy names it.
+    /// [`DefaultPolicy`]: `http`.
+    fn scheme(&self, request: &RequestHead<'_>) -> &'static str {
+        self.base().scheme(request)
+    }
+
+    /// A span name instead of `{method} {route}`; it must have few different values. [`DefaultPolicy`]: none.
+    fn span_name(&self, request: &RequestHead<'_>) -> Option<Cow<'static, str>> {
+        self.base().span_name(request)
+    }
+
+    /// Whether to leave this request alone: no span, and nothing attached. Asked after the paths of the settings.
+    /// [`DefaultPolicy`]: never.
+    fn is_excluded(&self, request: &RequestHead<'_>) -> bool {
+        self.base().is_excluded(request)
+    }
+
+    /// Whether a response with this status makes the span an error. [`DefaultPolicy`]: 5xx.
+    fn is_error(&self, status: StatusCode) -> bool {
+        self.base().is_error(status)
+    }
+
+    /// Adds attributes that are there when the span is created, so that a sampler sees them. [`DefaultPolicy`]: none.
+    fn request_attributes(&self, request: &RequestHead<'_>, attributes: &mut Vec<KeyValue>) {
+        self.base().request_attributes(request, attributes);
+    }
+
+    /// Adds attributes when the head of the response is known. Called only for recorded spans.
+    /// [`DefaultPolicy`]: none.
+    fn response_attributes(&self, response: &ResponseHead<'_>, attributes: &mut Vec<KeyValue>) {
+        self.base().response_attributes(response, attributes);
+    }
+}
+
+/// The policy of a server without a router, and the base of all others: it answers every question.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DefaultPolicy;
+
+impl HttpPolicy for DefaultPolicy {
+    fn route<'r>(&self, request: &RequestHead<'r>) -> Option<Cow<'r, str>> {
+        request.extensions.get::<Route>().map(|route| Cow::Borrowed(&*route.0))
+    }
+
     fn response_route<'r>(&self, response: &ResponseHead<'r>) -> Option<Cow<'r, str>> {
         response.extensions.get::<Route>().map(|route| Cow::Borrowed(&*route.0))
     }
 
-    /// The target of the request as the client sent it, where a router has changed the URI on the way.
     fn target<'r>(&self, request: &RequestHead<'r>) -> &'r Uri {
         request.uri
     }
 
-    /// The other end of the connection. The default is a [`PeerAddr`] or a [`SocketAddr`] in the extensions.
     fn peer(&self, request: &RequestHead<'_>) -> Option<SocketAddr> {
         let extensions = request.extensions;
         extensions.get::<PeerAddr>().map(|peer| peer.0).or_else(|| extensions.get::<SocketAddr>().copied())
     }
 
-    /// The scheme of the connection, where neither the request target nor a trusted proxy names it.
     fn scheme(&self, _request: &RequestHead<'_>) -> &'static str {
         "http"
     }
 
-    /// A span name instead of `{method} {route}`; it must have few different values.
     fn span_name(&self, _request: &RequestHead<'_>) -> Option<Cow<'static, str>> {
         None
     }
 
-    /// Whether to leave this request alone: no span, and nothing attached. Asked after the paths of the settings.
     fn is_excluded(&self, _request: &RequestHead<'_>) -> bool {
         false
     }
 
-    /// Whether a response with this status makes the span an error. The default is 5xx.
     // spec: http/http-spans.md#status: 4xx must be left unset on the server
     fn is_error(&self, status: StatusCode) -> bool {
         status.is_server_error()
     }
 
-    /// Adds attributes that are there when the span is created, so that a sampler sees them.
     fn request_attributes(&self, _request: &RequestHead<'_>, _attributes: &mut Vec<KeyValue>) {}
 
-    /// Adds attributes when the head of the response is known. Called only for recorded spans.
     fn response_attributes(&self, _response: &ResponseHead<'_>, _attributes: &mut Vec<KeyValue>) {}
 }
-
-/// The policy of a server without a router: the defaults of [`HttpPolicy`].
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct DefaultPolicy;
-
-impl HttpPolicy for DefaultPolicy {}
 
 /// The matched route template; put it into the extensions of a request (or of its response) to name the span.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -203,3 +203,38 @@ impl std::fmt::Write for Short {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DefaultPolicy, GlobalTracer, scope};
+    use http::{HeaderName, HeaderValue, Request};
+    use proptest::prelude::*;
+
+    #[test]
+    fn writes_addresses() {
+        for text in ["0.0.0.0", "255.255.255.255", "::", "1111:2222:3333:4444:5555:6666:7777:8888"] {
+            assert_eq!(&*address(text.parse().unwrap()), text);
+        }
+    }
+
+    proptest! {
+        /// A panic would be caught, and seen as a request without a span.
+        #[test]
+        fn any_request_has_a_span(
+            target in "/[!-~&&[^#<>\"\\\\^`{|}]]{0,40}",
+            headers in proptest::collection::vec((0..6usize, proptest::collection::vec(0x20..=0xffu8, 0..40)), 0..8),
+        ) {
+            const NAMES: [&str; 6] = ["host", "user-agent", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-own"];
+            let Ok(mut request) = Request::get(target).body(()) else { return Ok(()) };
+            for (name, value) in headers {
+                let value = value.into_iter().filter(|byte| *byte != 0x7f).collect::<Vec<_>>();
+                let name = HeaderName::from_static(NAMES[name]);
+                request.headers_mut().append(name, HeaderValue::from_bytes(&value).unwrap());
+            }
+            let settings = ServerSettings::new().with_forwarded_headers().with_captured_request_headers(["x-own"]);
+            let server = HttpServer::new(settings, DefaultPolicy, GlobalTracer::new(scope("test", "0")));
+            prop_assert!(server.start(RequestHead::of(&request)).is_some());
+        }
+    }
+}

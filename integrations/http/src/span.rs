@@ -194,3 +194,45 @@ fn code(status: StatusCode) -> Cow<'static, str> {
         _ => return Cow::Owned(status.as_str().to_owned()),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DefaultPolicy, GlobalTracer, RequestHead, ServerSettings, scope};
+    use http::{Request, Response};
+
+    #[test]
+    fn the_first_end_counts() {
+        let server = HttpServer::new(ServerSettings::new(), DefaultPolicy, GlobalTracer::new(scope("test", "0")));
+        let mut span = server.start(RequestHead::of(&Request::new(()))).unwrap();
+        assert_eq!(span.outcome(), &RequestOutcome::default());
+        let response = Response::builder().status(503).body(()).unwrap();
+        span.respond(&server, ResponseHead::of(&response));
+        let ends = [End::Failed { error_type: "Timeout" }, End::Completed, End::Panicked];
+        for end in ends {
+            span.end(end);
+            let outcome = span.outcome();
+            assert_eq!((outcome.status, outcome.end), (Some(StatusCode::SERVICE_UNAVAILABLE), Some(ends[0])));
+            assert_eq!(outcome.error_type().as_deref(), Some("Timeout"));
+        }
+    }
+
+    #[test]
+    fn error_types() {
+        fn check(status: u16, end: End, expected: Option<&str>) {
+            let status = StatusCode::from_u16(status).ok();
+            let outcome = RequestOutcome {
+                status,
+                is_error_status: status >= Some(StatusCode::INTERNAL_SERVER_ERROR),
+                end: Some(end),
+            };
+            assert_eq!(outcome.error_type().as_deref(), expected, "{outcome:?}");
+        }
+        check(200, End::Completed, None);
+        check(0, End::Cancelled, None);
+        check(500, End::Cancelled, Some("500"));
+        check(507, End::Completed, Some("507"));
+        check(500, End::Failed { error_type: "io" }, Some("io"));
+        check(200, End::Panicked, Some("panic"));
+    }
+}

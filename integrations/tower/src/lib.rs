@@ -1,4 +1,3 @@
-#![forbid(unsafe_code)]
 //! An HTTP server layer for any tower service, on the OpenTelemetry API: spans that are right in every end state.
 //!
 //! ```

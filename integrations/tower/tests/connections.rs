@@ -1,4 +1,5 @@
 //! The layer under a real hyper server, over TCP.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 

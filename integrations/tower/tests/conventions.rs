@@ -1,4 +1,5 @@
 //! What a server span says about its request and response, as exact text.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -11,7 +12,7 @@ use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body_util::{Empty, Full};
 use opentelemetry::trace::{TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue};
-use support::{Seen, Spans, the_span};
+use support::{SamplerLog, Seen, Spans, the_span};
 use telemark_tower::{
     DefaultPolicy, HttpPolicy, HttpServerLayer, PeerAddr, RequestHead, ResponseHead, Route, ServerSettings,
 };
@@ -30,6 +31,7 @@ on_every_provider!(
     excluded_paths,
     parents,
     unsampled_parents,
+    what_a_sampler_sees,
     trace_response,
     policies,
     panicking_policies,
@@ -357,6 +359,41 @@ async fn unsampled_parents<S: Spans>() {
     assert_ne!(context.span_id().to_string(), PARENT, "an unsampled span has an id of its own");
     assert!(!context.is_remote());
     assert!(spans.finished().is_empty());
+}
+
+async fn what_a_sampler_sees<S: Spans>() {
+    async fn check<S: Spans>(flags: &str, expected: &str) {
+        let log = SamplerLog::default();
+        let spans = S::watched(&log);
+        let request = Request::builder()
+            .method("PURGE")
+            .uri("/users/7?a=b")
+            .version(Version::HTTP_11)
+            .header("host", "shop.example:8080")
+            .header("user-agent", "curl/8.9.1")
+            .header("x-tenant", "a")
+            .header("traceparent", format!("00-{TRACE}-{PARENT}-{flags}"))
+            .extension(peer())
+            .extension(Route("/users/{id}".into()));
+        let settings = ServerSettings::new().with_captured_request_headers(["x-tenant"]);
+        serve(&spans, settings, DefaultPolicy, request.body(Empty::new()).unwrap(), ok()).await;
+        assert_eq!(log.text(), expected);
+        // What was kept from the sampler is on the span all the same.
+        let keys: Vec<_> = the_span(&spans).await.attributes.into_keys().collect();
+        let all = "client.address client.port http.request.header.x-tenant http.request.method \
+                   http.request.method_original http.response.status_code http.route network.peer.address \
+                   network.peer.port network.protocol.version server.address server.port url.path url.query url.scheme \
+                   user_agent.original";
+        assert_eq!(keys.join(" "), all);
+    }
+    check::<S>(
+        "01",
+        "HTTP /users/{id}: client.address client.port http.request.header.x-tenant http.request.method \
+         http.request.method_original http.route network.peer.address network.peer.port network.protocol.version \
+         server.address server.port url.path url.query url.scheme user_agent.original",
+    )
+    .await;
+    check::<S>("00", "HTTP /users/{id}: http.request.method http.route url.path url.scheme").await;
 }
 
 async fn trace_response<S: Spans>() {

@@ -1,4 +1,5 @@
 //! Every way in which a request can end, and that it ends once.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -92,7 +93,12 @@ async fn completed_with_the_last_frame<S: Spans>() {
     check::<S>(vec![data("a"), data("b")], 2).await;
     check::<S>(vec![data("a"), trailers()], 1).await;
 
-    // A body that knows its end is not asked again.
+    // A body that knows its end is not asked again, whether it knew its length or not.
+    let spans = S::new();
+    let mut body = respond(&spans, Method::GET, Response::new(KnowsItsEnd(1))).await.into_body();
+    assert_eq!(ends(&spans), "");
+    body.frame().await.unwrap().unwrap();
+    assert_eq!(ends(&spans), "GET Unset http.response.status_code=200");
     let spans = S::new();
     let mut body = respond(&spans, Method::GET, Response::new(Full::<Bytes>::from("hello"))).await.into_body();
     assert_eq!(ends(&spans), "");
@@ -324,6 +330,26 @@ async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
         Poll::Pending => Poll::Ready(None),
     })
     .await
+}
+
+/// So many frames, of a length that nobody was told.
+struct KnowsItsEnd(usize);
+
+impl Body for KnowsItsEnd {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _cx: &mut TaskContext<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0 -= 1;
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"frame")))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0 == 0
+    }
 }
 
 struct PanickingBody;

@@ -1,4 +1,5 @@
 //! The global tracer, for a layer that is older than the provider. A process of its own: the provider is global.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 

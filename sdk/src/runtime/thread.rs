@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Driver, Request, Task, Wake, guarded};
 use crate::error::{ConfigError, ExportError};
-use crate::time::Deadline;
+use crate::time::{self, Deadline};
 
 /// How long a task rests that panicked instead of saying when it wants to run next.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
@@ -165,9 +165,12 @@ impl Shared {
 
     /// Runs the task until it is shut down; returns who asked for that and how it ended.
     fn serve(&self, task: &mut impl Task) -> (Pending, Option<Result<(), ExportError>>) {
+        time::discipline();
         let mut timer = Deadline::after(guarded(|| task.run(Wake::Timer)).unwrap_or(AFTER_PANIC));
         loop {
-            match self.next(timer) {
+            let step = self.next(timer);
+            time::discipline();
+            match step {
                 Step::Run(why) => timer = Deadline::after(guarded(|| task.run(why)).unwrap_or(AFTER_PANIC)),
                 Step::Serve(Request::Run, pending) => {
                     let result = guarded(|| task.run(Wake::Full)).map(|_| Ok(()));

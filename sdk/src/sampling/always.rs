@@ -18,6 +18,10 @@ impl Sampler for AlwaysOn {
     fn description(&self) -> Cow<'static, str> {
         Cow::Borrowed("AlwaysOnSampler")
     }
+
+    fn samples_below_sampled_parents(&self) -> bool {
+        true
+    }
 }
 
 /// Drops every span.

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use opentelemetry::trace::TraceContextExt;
+
 use super::{AlwaysOff, AlwaysOn, Sampler, SamplingRequest, SamplingResult};
 
 /// Decides as the parent was decided, and asks another sampler for root spans: a trace is recorded whole or not at all.
@@ -72,14 +74,15 @@ impl Default for ParentBased {
 
 impl Sampler for ParentBased {
     fn sample(&self, request: &SamplingRequest<'_>) -> SamplingResult {
-        let sampler = match request.parent_span() {
-            None => &self.root,
-            Some(parent) => match (parent.is_remote(), parent.is_sampled()) {
-                (true, true) => &self.remote_parent_sampled,
-                (true, false) => &self.remote_parent_not_sampled,
-                (false, true) => &self.local_parent_sampled,
-                (false, false) => &self.local_parent_not_sampled,
-            },
+        // By reference: a copy of the parent's span context may have to allocate for its trace state.
+        let span = request.parent.span();
+        let parent = span.span_context();
+        let sampler = match (parent.is_valid(), parent.is_remote(), parent.is_sampled()) {
+            (false, _, _) => &self.root,
+            (true, true, true) => &self.remote_parent_sampled,
+            (true, true, false) => &self.remote_parent_not_sampled,
+            (true, false, true) => &self.local_parent_sampled,
+            (true, false, false) => &self.local_parent_not_sampled,
         };
         sampler.sample(request)
     }
@@ -100,6 +103,10 @@ impl Sampler for ParentBased {
         // Only this branch ever sees such a parent.
         self.local_parent_not_sampled.drops_below_unsampled_parents()
     }
+
+    fn samples_below_sampled_parents(&self) -> bool {
+        self.local_parent_sampled.samples_below_sampled_parents()
+    }
 }
 
 #[cfg(test)]
@@ -107,7 +114,7 @@ mod tests {
     use super::*;
     use crate::sampling::{AlwaysRecord, Decision, TraceIdRatio};
     use opentelemetry::Context;
-    use opentelemetry::trace::{SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceId, TraceState};
+    use opentelemetry::trace::{SpanContext, SpanId, SpanKind, TraceFlags, TraceId, TraceState};
 
     fn context(parent: &str) -> Context {
         let (is_remote, flags) = match parent {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use opentelemetry::trace::TraceId;
+use opentelemetry::trace::{TraceContextExt, TraceId};
 
 use super::{Decision, Sampler, SamplingRequest, SamplingResult};
 
@@ -57,7 +57,7 @@ impl TraceIdRatio {
 
 impl Sampler for TraceIdRatio {
     fn sample(&self, request: &SamplingRequest<'_>) -> SamplingResult {
-        if !self.has_warned.load(Ordering::Relaxed) && request.parent_span().is_some() {
+        if !self.has_warned.load(Ordering::Relaxed) && request.parent.span().span_context().is_valid() {
             self.warn_about_child();
         }
         let decision = if self.samples(request.trace_id) { Decision::RecordAndSample } else { Decision::Drop };

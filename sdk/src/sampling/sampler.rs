@@ -21,6 +21,12 @@ pub trait Sampler: Debug + Send + Sync + 'static {
     fn drops_below_unsampled_parents(&self) -> bool {
         false
     }
+
+    /// Whether every span under a local parent that is sampled is recorded and sampled, with nothing added and the trace
+    /// state kept. The SDK may then leave out the call.
+    fn samples_below_sampled_parents(&self) -> bool {
+        false
+    }
 }
 
 impl Sampler for Box<dyn Sampler> {

@@ -1,18 +1,79 @@
 //! What a span is when it has ended: the item of the traces signal.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, Status};
 
-use super::{CallSite, Scope};
+use super::{CallSite, Scope, pool};
 use crate::time::Timestamp;
 
-/// A span: while it records, what has been set so far; in an exporter, all of it.
+/// A span: while it records, what has been set so far; in an exporter, all of it. Its memory is used again.
+///
+/// It dereferences to the [`SpanRecord`] that holds its fields.
+pub struct SpanData(
+    /// Taken only when the span is dropped.
+    Option<Box<SpanRecord>>,
+);
+
+impl SpanData {
+    /// A span that has nothing yet but its identity, for exporters' tests and adapters.
+    pub fn new(context: SpanContext, name: impl Into<Cow<'static, str>>, scope: Scope) -> Self {
+        let mut record = pool::take();
+        record.context = context;
+        record.name = name.into();
+        record.scope = scope;
+        SpanData(Some(record))
+    }
+}
+
+impl Deref for SpanData {
+    type Target = SpanRecord;
+
+    #[inline]
+    fn deref(&self) -> &SpanRecord {
+        match &self.0 {
+            Some(record) => record,
+            None => unreachable!("a span has its record until it is dropped"),
+        }
+    }
+}
+
+impl DerefMut for SpanData {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut SpanRecord {
+        self.0.get_or_insert_with(pool::take)
+    }
+}
+
+impl Drop for SpanData {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(record) = self.0.take() {
+            pool::give_back(record);
+        }
+    }
+}
+
+impl Clone for SpanData {
+    fn clone(&self) -> Self {
+        SpanData(self.0.clone())
+    }
+}
+
+impl fmt::Debug for SpanData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+/// The fields of a [`SpanData`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct SpanData {
+pub struct SpanRecord {
     /// Trace id, span id, flags and trace state.
     pub context: SpanContext,
     /// The parent's span id; [`SpanId::INVALID`] for a root span.
@@ -43,27 +104,7 @@ pub struct SpanData {
     pub call_site: Option<&'static CallSite>,
 }
 
-impl SpanData {
-    /// A span that starts now and has nothing yet but its identity, for exporters' tests and adapters.
-    pub fn new(context: SpanContext, name: impl Into<Cow<'static, str>>, scope: Scope) -> Self {
-        SpanData {
-            context,
-            parent_span_id: SpanId::INVALID,
-            parent_is_remote: false,
-            kind: SpanKind::Internal,
-            name: name.into(),
-            start: Timestamp::default(),
-            end: Timestamp::default(),
-            own_attributes: Vec::new(),
-            dropped_attributes: 0,
-            events: Events::default(),
-            links: Links::default(),
-            status: Status::Unset,
-            scope,
-            call_site: None,
-        }
-    }
-
+impl SpanRecord {
     /// Every attribute: the span's own, then those of the call site that the span does not set itself.
     pub fn attributes(&self) -> impl Iterator<Item = &KeyValue> {
         let site: &[KeyValue] = self.call_site.map_or(&[], |site| site.attributes());
@@ -75,6 +116,38 @@ impl SpanData {
     /// How long it took.
     pub fn duration(&self) -> Duration {
         self.end.since(self.start)
+    }
+
+    /// Back to blank, keeping the memory of the attribute list unless it is large.
+    pub(super) fn clear(&mut self) {
+        const LARGE: usize = 64;
+        let mut attributes = std::mem::take(&mut self.own_attributes);
+        attributes.clear();
+        if attributes.capacity() > LARGE {
+            attributes = Vec::new();
+        }
+        *self = SpanRecord { own_attributes: attributes, ..SpanRecord::default() };
+    }
+}
+
+impl Default for SpanRecord {
+    fn default() -> Self {
+        SpanRecord {
+            context: SpanContext::NONE,
+            parent_span_id: SpanId::INVALID,
+            parent_is_remote: false,
+            kind: SpanKind::Internal,
+            name: Cow::Borrowed(""),
+            start: Timestamp::default(),
+            end: Timestamp::default(),
+            own_attributes: Vec::new(),
+            dropped_attributes: 0,
+            events: Events::default(),
+            links: Links::default(),
+            status: Status::Unset,
+            scope: Scope::unnamed(),
+            call_site: None,
+        }
     }
 }
 

@@ -4,6 +4,7 @@ pub mod active;
 mod call_site;
 mod data;
 mod from_env;
+mod pool;
 mod processor;
 mod provider;
 mod scope;
@@ -11,7 +12,7 @@ mod span;
 mod tracer;
 
 pub use call_site::CallSite;
-pub use data::{Bounded, Events, Links, SpanData, SpanEvent};
+pub use data::{Bounded, Events, Links, SpanData, SpanEvent, SpanRecord};
 pub use processor::SpanProcessor;
 pub use provider::{SdkTracerProvider, TracerProviderBuilder};
 pub use scope::Scope;

@@ -151,6 +151,7 @@ impl TracerProviderBuilder {
         let sampler = self.sampler.unwrap_or_else(|| Box::new(crate::sampling::ParentBased::default()));
         let inner = ProviderInner {
             drops_below_unsampled: sampler.drops_below_unsampled_parents(),
+            samples_below_sampled: sampler.samples_below_sampled_parents(),
             ids_are_random: self.ids.is_random(),
             // spec: trace/sdk.md#enabled — without processors nothing is recorded.
             off: AtomicBool::new(self.processors.is_empty()),
@@ -170,6 +171,7 @@ pub(super) struct ProviderInner {
     pub(super) resource: Resource,
     pub(super) sampler: Box<dyn Sampler>,
     pub(super) drops_below_unsampled: bool,
+    pub(super) samples_below_sampled: bool,
     pub(super) ids: Box<dyn IdGenerator>,
     pub(super) ids_are_random: bool,
     pub(super) clock: Clock,
@@ -186,10 +188,13 @@ impl ProviderInner {
     }
 
     fn each_processor(&self, call: impl Fn(&dyn SpanProcessor) -> Result<(), ExportError>) -> Result<(), ExportError> {
-        self.processors.iter().fold(Ok(()), |result, processor| {
+        let mut result = Ok(());
+        for processor in &self.processors {
             let called = catch_unwind(AssertUnwindSafe(|| call(&**processor)));
-            result.and(called.unwrap_or_else(|_| Err(ExportError::other("a span processor panicked"))))
-        })
+            // All of them are called; the first error stays.
+            result = result.and(called.unwrap_or_else(|_| Err(ExportError::other("a span processor panicked"))));
+        }
+        result
     }
 }
 

@@ -1,7 +1,7 @@
 //! The instrumentation scope of a span: shared, never copied.
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use opentelemetry::InstrumentationScope;
 
@@ -15,6 +15,13 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// The scope without a name.
+    #[inline]
+    pub(super) fn unnamed() -> Self {
+        static UNNAMED: OnceLock<InstrumentationScope> = OnceLock::new();
+        Scope::Static(UNNAMED.get_or_init(InstrumentationScope::default))
+    }
+
     /// Whether both are the same value in memory: a cheap test before comparing names, versions and attributes.
     #[inline]
     pub fn is_same(&self, other: &Scope) -> bool {

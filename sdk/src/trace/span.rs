@@ -75,11 +75,12 @@ impl SdkSpan {
     /// Ends the span; later calls do nothing. `end` is asked only if the span records.
     #[inline]
     fn finish(&mut self, end: Option<Timestamp>) {
-        let State::Recording(data, _) = &self.0 else { return };
-        let ended = State::NotRecording(data.context.clone());
-        let State::Recording(mut data, provider) = std::mem::replace(&mut self.0, ended) else { return };
+        let State::Recording(data, provider) = &mut self.0 else { return };
         // The API may have read its own clock for the end: never before the start.
-        data.end = end.unwrap_or_else(|| provider.clock.now()).max(data.start);
+        let record = &mut **data;
+        record.end = end.unwrap_or_else(|| provider.clock.now()).max(record.start);
+        let ended = State::NotRecording(record.context.clone());
+        let State::Recording(mut data, provider) = std::mem::replace(&mut self.0, ended) else { return };
         let Some((last, others)) = provider.processors.split_last() else { return };
         let delivered = catch_unwind(AssertUnwindSafe(|| {
             provider.processors.iter().for_each(|processor| processor.on_ending(&mut data));
@@ -117,8 +118,8 @@ impl Span for SdkSpan {
 
     fn set_attribute(&mut self, attribute: KeyValue) {
         if let State::Recording(data, provider) = &mut self.0 {
-            let limits = provider.limits.attributes;
-            attributes::set(&mut data.own_attributes, &mut data.dropped_attributes, attribute, limits);
+            let (record, limits) = (&mut **data, provider.limits.attributes);
+            attributes::set(&mut record.own_attributes, &mut record.dropped_attributes, attribute, limits);
         }
     }
 

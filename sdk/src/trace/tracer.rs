@@ -71,9 +71,10 @@ impl SdkTracer {
         }
         let scope = call.call_site.map_or_else(|| self.scope.clone(), |site| Scope::Static(site.scope()));
         let mut data = SpanData::new(context, call.name, scope);
-        data.kind = call.kind;
-        data.call_site = call.call_site.filter(|_| call.code_attributes);
-        attributes(&mut data.own_attributes);
+        let record = &mut *data;
+        record.kind = call.kind;
+        record.call_site = call.call_site.filter(|_| call.code_attributes);
+        attributes(&mut record.own_attributes);
         Started::Recording(self.record(data, parent, parent_context, result, None, call.links))
     }
 
@@ -90,7 +91,8 @@ impl SdkTracer {
         links: &[Link],
     ) -> (SpanContext, SamplingResult) {
         let provider = &*self.provider;
-        let (trace_id, inherited_flags) = if parent_context.is_valid() {
+        let has_parent = parent_context.is_valid();
+        let (trace_id, inherited_flags) = if has_parent {
             (parent_context.trace_id(), parent_context.trace_flags().to_u8() & RANDOM_FLAG)
         } else {
             match provider.ids.trace_id() {
@@ -98,11 +100,16 @@ impl SdkTracer {
                 id => (id, if provider.ids_are_random { RANDOM_FLAG } else { 0 }),
             }
         };
-        let request = SamplingRequest { parent, trace_id, name, kind, attributes, links };
-        let mut result = catch_unwind(AssertUnwindSafe(|| provider.sampler.sample(&request))).unwrap_or_else(|_| {
-            crate::__warn!("sampler.panic", "the sampler panicked; the span is not recorded");
-            SamplingResult::new(Decision::Drop)
-        });
+        let follows = provider.samples_below_sampled && has_parent && !parent_context.is_remote();
+        let mut result = if follows && parent_context.is_sampled() {
+            SamplingResult::new(Decision::RecordAndSample)
+        } else {
+            let request = SamplingRequest { parent, trace_id, name, kind, attributes, links };
+            catch_unwind(AssertUnwindSafe(|| provider.sampler.sample(&request))).unwrap_or_else(|_| {
+                crate::__warn!("sampler.panic", "the sampler panicked; the span is not recorded");
+                SamplingResult::new(Decision::Drop)
+            })
+        };
         let span_id = match provider.ids.span_id() {
             SpanId::INVALID => RandomIds.span_id(),
             id => id,
@@ -126,13 +133,14 @@ impl SdkTracer {
         links: Vec<Link>,
     ) -> SdkSpan {
         let provider = &*self.provider;
+        let record = &mut *data;
         if parent_context.is_valid() {
-            data.parent_span_id = parent_context.span_id();
-            data.parent_is_remote = parent_context.is_remote();
+            record.parent_span_id = parent_context.span_id();
+            record.parent_is_remote = parent_context.is_remote();
         }
-        data.own_attributes.extend(result.attributes);
-        attributes::normalize(&mut data.own_attributes, &mut data.dropped_attributes, provider.limits.attributes);
-        data.start = start.unwrap_or_else(|| provider.clock.now());
+        record.own_attributes.extend(result.attributes);
+        attributes::normalize(&mut record.own_attributes, &mut record.dropped_attributes, provider.limits.attributes);
+        record.start = start.unwrap_or_else(|| provider.clock.now());
         let mut span = SdkSpan::recording(data, self.provider.clone());
         for link in links {
             span.push_link(link);

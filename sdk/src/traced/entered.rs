@@ -36,7 +36,7 @@ impl Entered {
 
 impl Attached {
     fn new(live: Live) -> Self {
-        Attached { guard: Some(live.context.clone().attach()), live, unwinding: std::thread::panicking() }
+        Attached { guard: live.attach(), live, unwinding: std::thread::panicking() }
     }
 }
 

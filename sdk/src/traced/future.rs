@@ -27,7 +27,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if let Some(live) = this.live.take() {
-                let guard = live.context.clone().attach();
+                let guard = live.attach();
                 this.future.set(None);
                 drop(guard);
                 live.cancelled();
@@ -76,7 +76,7 @@ where
 fn poll_in<F: Future>(live: &Live, future: Pin<&mut F>, task: &mut TaskContext<'_>) -> Poll<F::Output> {
     // Dropped in reverse order: detached first, then looked at.
     let _watch = Watch { live, unwinding: std::thread::panicking() };
-    let _guard = live.context.clone().attach();
+    let _guard = live.attach();
     future.poll(task)
 }
 

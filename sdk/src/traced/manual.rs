@@ -7,6 +7,7 @@ use std::future::Future;
 use opentelemetry::trace::{FutureExt, SpanKind, Status, TraceContextExt, WithContext};
 use opentelemetry::{Context, Key, KeyValue};
 
+use super::ambient::{attach, look};
 use super::entered::Entered;
 use super::future::Traced;
 use super::outcome::{Described, error_type};
@@ -140,7 +141,7 @@ pub fn set_attribute(key: impl Into<Key>, value: impl ToValue) {
     if records() {
         if let Some(value) = value.to_value() {
             let attribute = KeyValue::new(key, value);
-            Context::map_current(|current| current.span().set_attribute(attribute));
+            look(|current| current.span().set_attribute(attribute));
         }
     }
 }
@@ -154,7 +155,7 @@ pub fn set_attribute(key: impl Into<Key>, value: impl ToValue) {
 pub fn add_event(name: impl Into<Cow<'static, str>>, attributes: impl IntoIterator<Item = KeyValue>) {
     if records() {
         let (name, attributes) = (name.into(), attributes.into_iter().collect());
-        Context::map_current(|current| current.span().add_event(name, attributes));
+        look(|current| current.span().add_event(name, attributes));
     }
 }
 
@@ -169,7 +170,7 @@ pub fn add_event(name: impl Into<Cow<'static, str>>, attributes: impl IntoIterat
 pub fn record_error<E: Display + ?Sized>(error: &E) {
     if records() {
         let status = Status::error(Described::new(error).description());
-        Context::map_current(|current| {
+        look(|current| {
             current.span().set_attribute(KeyValue::new("error.type", error_type(error)));
             current.span().set_status(status);
         });
@@ -184,7 +185,7 @@ pub fn record_error<E: Display + ?Sized>(error: &E) {
 /// spawn(telemark_sdk::traced::propagate(work()));
 /// ```
 pub fn propagate<F: Future>(future: F) -> WithContext<F> {
-    future.with_current_context()
+    future.with_context(look(Context::clone).unwrap_or_default())
 }
 
 /// Gives a closure the context that is current now, for another thread:
@@ -195,9 +196,9 @@ pub fn propagate<F: Future>(future: F) -> WithContext<F> {
 /// assert_eq!(answer.ok(), Some(42));
 /// ```
 pub fn propagate_fn<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
-    let context = Context::current();
+    let context = look(Context::clone).unwrap_or_default();
     move || {
-        let _guard = context.attach();
+        let _guard = attach(context);
         work()
     }
 }
@@ -209,7 +210,7 @@ pub fn propagate_fn<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
 /// assert_eq!(pong, "health check");
 /// ```
 pub fn suppress<T>(scope: impl FnOnce() -> T) -> T {
-    let _guard = Context::enter_telemetry_suppressed_scope();
+    let _guard = look(Context::with_telemetry_suppressed).and_then(attach);
     scope()
 }
 
@@ -222,11 +223,11 @@ pub fn suppress<T>(scope: impl FnOnce() -> T) -> T {
 /// # }
 /// ```
 pub fn suppress_future<F: Future>(future: F) -> WithContext<F> {
-    future.with_context(Context::map_current(Context::with_telemetry_suppressed))
+    future.with_context(look(Context::with_telemetry_suppressed).unwrap_or_default())
 }
 
 fn records() -> bool {
-    Context::map_current(|current| current.span().is_recording())
+    look(|current| current.span().is_recording()).unwrap_or(false)
 }
 
 #[cfg(test)]

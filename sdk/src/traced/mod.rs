@@ -2,6 +2,7 @@
 //!
 //! | file | owns |
 //! |---|---|
+//! | `ambient` | the API's current context, without its panics |
 //! | `value` | [`ToValue`]: what an attribute can be made of |
 //! | `outcome` | how a returned `Result` becomes a status |
 //! | `span` | the call site and the start, the outcome and the end of a span |
@@ -10,9 +11,10 @@
 //! | `manual` | [`span()`], [`set_attribute`], [`propagate`], [`suppress`] and their kin |
 //! | `private` | everything that the macro's expansion names, and nothing else |
 //!
-//! A call that is not recorded allocates nothing, attaches nothing and evaluates no field; without an installed tracer
-//! it costs one relaxed load.
+//! A call below a span that is not sampled allocates nothing, attaches nothing and evaluates no field; without an
+//! installed tracer it costs one relaxed load.
 
+mod ambient;
 mod entered;
 mod future;
 mod manual;

@@ -18,6 +18,7 @@ pub trait Fallible<T, E> {
 }
 
 // Parameters and not associated types: a return type that is no `Result` then gets one message and not two.
+#[diagnostic::do_not_recommend]
 impl<T, E> Fallible<T, E> for Result<T, E> {
     fn value(&self) -> Option<&T> {
         self.as_ref().ok()

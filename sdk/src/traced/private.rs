@@ -77,7 +77,7 @@ pub fn call<T>(body: impl FnOnce() -> T) -> T {
 #[inline]
 pub fn call_in<T>(active: Active, body: impl FnOnce() -> T) -> (Active, T) {
     let Active(Some(live)) = active else { return (active, body()) };
-    let guard = live.context.clone().attach();
+    let guard = live.attach();
     let unwinding = Unfinished(Some(live));
     let value = body();
     drop(guard);
@@ -107,6 +107,13 @@ impl Drop for Unfinished {
 pub fn finish<T>(entered: &Entered, output: &T, record: impl FnOnce(&Live, &T)) {
     if let Some(live) = entered.recording() {
         record(live, output);
+    }
+}
+
+/// A value of any type, for code that is never reached and only tells the compiler a type.
+pub fn never<T>() -> T {
+    loop {
+        std::thread::park();
     }
 }
 

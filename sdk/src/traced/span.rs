@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use opentelemetry::trace::{Link, SpanContext, SpanKind, Status, TraceContextExt};
-use opentelemetry::{Context, KeyValue, Value};
+use opentelemetry::{Context, ContextGuard, KeyValue, Value};
 
+use super::ambient;
 use super::value::ToValue;
 use crate::trace::{CallSite, END_NOW, Started, TracedSpan, active};
 
@@ -83,24 +84,28 @@ pub trait IntoParent {
     fn into_parent(self) -> Context;
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoParent for Context {
     fn into_parent(self) -> Context {
         self
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoParent for &Context {
     fn into_parent(self) -> Context {
         self.clone()
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoParent for SpanContext {
     fn into_parent(self) -> Context {
         Context::current().with_remote_span_context(self)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoParent for &SpanContext {
     fn into_parent(self) -> Context {
         self.clone().into_parent()
@@ -118,24 +123,28 @@ pub trait IntoLink {
     fn into_link(self) -> Link;
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoLink for Link {
     fn into_link(self) -> Link {
         self
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoLink for SpanContext {
     fn into_link(self) -> Link {
         Link::with_context(self)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoLink for &SpanContext {
     fn into_link(self) -> Link {
         self.clone().into_link()
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoLink for &Context {
     fn into_link(self) -> Link {
         self.span().span_context().into_link()
@@ -152,7 +161,7 @@ pub struct Active(pub(super) Option<Live>);
 /// A context to attach, and whether it owns a span that records.
 #[derive(Debug)]
 pub struct Live {
-    pub(super) context: Context,
+    context: Context,
     recording: bool,
 }
 
@@ -169,26 +178,25 @@ pub fn start(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Vec<Key
 fn start_installed(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> Active {
     // The options and fields are the user's expressions, but the program does not need them: a panic in one costs the
     // telemetry, not the call.
-    let Ok(setup) = catch_unwind(AssertUnwindSafe(setup)) else { return Active(None) };
+    Active(catch_unwind(AssertUnwindSafe(|| begin(setup(), attributes))).unwrap_or_default())
+}
+
+fn begin(setup: Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> Option<Live> {
     let parent = match setup.origin {
-        Origin::Current => match current_unless_dropped() {
-            Some(current) => current,
-            None => return Active(None),
-        },
+        Origin::Current => current_unless_dropped()?,
         Origin::Root => Context::current().with_remote_span_context(SpanContext::NONE),
         Origin::Parent(parent) => parent,
     };
-    let Some(tracer) = active::tracer(&parent) else { return Active(None) };
-    let started = tracer.start_traced(setup.span, &parent, |list| {
+    let started = active::tracer(&parent)?.start_traced(setup.span, &parent, |list| {
         let _ = catch_unwind(AssertUnwindSafe(|| attributes(list)));
     });
-    Active(match started {
+    match started {
         Started::Recording(span) => Some(Live { context: parent.with_span(span), recording: true }),
         Started::Inherit => None,
         Started::NotRecorded(context) => {
             Some(Live { context: parent.with_remote_span_context(context), recording: false })
         }
-    })
+    }
 }
 
 /// The current context; `None` when it already says that nothing below it is recorded.
@@ -198,15 +206,18 @@ fn start_installed(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut V
 #[inline]
 fn current_unless_dropped() -> Option<Context> {
     Context::map_current(|current| {
-        let dropped = match active::tracer(current) {
-            Some(tracer) => tracer.drops_below(current),
-            None => true,
-        };
+        let dropped = active::tracer(current).is_none_or(|tracer| tracer.drops_below(current));
         (!dropped).then(|| current.clone())
     })
 }
 
 impl Live {
+    /// Makes the context current.
+    #[inline]
+    pub(super) fn attach(&self) -> Option<ContextGuard> {
+        ambient::attach(self.context.clone())
+    }
+
     #[inline]
     pub(super) fn recording(&self) -> Option<&Live> {
         self.recording.then_some(self)

@@ -34,8 +34,11 @@ pub trait Element: Sized {
     fn to_array(items: &[Self]) -> Array;
 }
 
+// `do_not_recommend` throughout: a message that lists all types hides the note, which says what to do.
+
 macro_rules! small_integers {
     ($($type:ty)*) => {$(
+        #[diagnostic::do_not_recommend]
         impl ToValue for $type {
             #[inline]
             fn to_value(&self) -> Option<Value> {
@@ -43,6 +46,7 @@ macro_rules! small_integers {
             }
         }
 
+        #[diagnostic::do_not_recommend]
         impl Element for $type {
             fn to_array(items: &[Self]) -> Array {
                 Array::I64(items.iter().map(|item| i64::from(*item)).collect())
@@ -53,6 +57,7 @@ macro_rules! small_integers {
 
 macro_rules! large_integers {
     ($($type:ty)*) => {$(
+        #[diagnostic::do_not_recommend]
         impl ToValue for $type {
             #[inline]
             fn to_value(&self) -> Option<Value> {
@@ -60,6 +65,7 @@ macro_rules! large_integers {
             }
         }
 
+        #[diagnostic::do_not_recommend]
         impl Element for $type {
             fn to_array(items: &[Self]) -> Array {
                 let integers: Result<Vec<i64>, _> = items.iter().map(|item| i64::try_from(*item)).collect();
@@ -71,6 +77,7 @@ macro_rules! large_integers {
 
 macro_rules! floats {
     ($($type:ty)*) => {$(
+        #[diagnostic::do_not_recommend]
         impl ToValue for $type {
             #[inline]
             fn to_value(&self) -> Option<Value> {
@@ -78,6 +85,7 @@ macro_rules! floats {
             }
         }
 
+        #[diagnostic::do_not_recommend]
         impl Element for $type {
             fn to_array(items: &[Self]) -> Array {
                 Array::F64(items.iter().map(|item| f64::from(*item)).collect())
@@ -88,6 +96,7 @@ macro_rules! floats {
 
 macro_rules! pointers {
     ($($type:ty)*) => {$(
+        #[diagnostic::do_not_recommend]
         impl<T: ToValue + ?Sized> ToValue for $type {
             #[inline]
             fn to_value(&self) -> Option<Value> {
@@ -102,6 +111,7 @@ large_integers!(isize usize u64 i128 u128);
 floats!(f32 f64);
 pointers!(&T &mut T Box<T> Rc<T> Arc<T>);
 
+#[diagnostic::do_not_recommend]
 impl ToValue for bool {
     #[inline]
     fn to_value(&self) -> Option<Value> {
@@ -109,12 +119,14 @@ impl ToValue for bool {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Element for bool {
     fn to_array(items: &[Self]) -> Array {
         Array::Bool(items.to_vec())
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl ToValue for str {
     #[inline]
     fn to_value(&self) -> Option<Value> {
@@ -122,12 +134,14 @@ impl ToValue for str {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Element for &str {
     fn to_array(items: &[Self]) -> Array {
         strings(items, |item| (*item).to_owned().into())
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl ToValue for String {
     #[inline]
     fn to_value(&self) -> Option<Value> {
@@ -135,12 +149,14 @@ impl ToValue for String {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Element for String {
     fn to_array(items: &[Self]) -> Array {
         strings(items, |item| item.clone().into())
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl ToValue for Cow<'_, str> {
     #[inline]
     fn to_value(&self) -> Option<Value> {
@@ -148,12 +164,14 @@ impl ToValue for Cow<'_, str> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Element for Cow<'_, str> {
     fn to_array(items: &[Self]) -> Array {
         strings(items, |item| item.clone().into_owned().into())
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl ToValue for char {
     #[inline]
     fn to_value(&self) -> Option<Value> {
@@ -161,6 +179,7 @@ impl ToValue for char {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl ToValue for StringValue {
     #[inline]
     fn to_value(&self) -> Option<Value> {
@@ -168,12 +187,14 @@ impl ToValue for StringValue {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Element for StringValue {
     fn to_array(items: &[Self]) -> Array {
         Array::String(items.to_vec())
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl ToValue for Value {
     #[inline]
     fn to_value(&self) -> Option<Value> {
@@ -181,6 +202,7 @@ impl ToValue for Value {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: ToValue> ToValue for Option<T> {
     #[inline]
     fn to_value(&self) -> Option<Value> {
@@ -188,18 +210,21 @@ impl<T: ToValue> ToValue for Option<T> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Element> ToValue for [T] {
     fn to_value(&self) -> Option<Value> {
         Some(Value::Array(T::to_array(self)))
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Element> ToValue for Vec<T> {
     fn to_value(&self) -> Option<Value> {
         self.as_slice().to_value()
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Element, const N: usize> ToValue for [T; N] {
     fn to_value(&self) -> Option<Value> {
         self.as_slice().to_value()
@@ -239,13 +264,14 @@ mod tests {
     #[test]
     fn strings_of_every_kind_are_strings() {
         let expected = r#"Some(String(Owned("ab")))"#;
+        let mut owned = String::from("ab");
         check("ab", expected);
+        check(&mut owned, expected);
+        check(&owned, expected);
         check(String::from("ab"), expected);
-        check(&String::from("ab"), expected);
         check(Cow::Borrowed("ab"), expected);
         check(Box::<str>::from("ab"), expected);
         check(Arc::<str>::from("ab"), expected);
-        check(&mut String::from("ab"), expected);
         check('a', r#"Some(String(Owned("a")))"#);
         check(Value::from("ab"), r#"Some(String(Static("ab")))"#);
     }

@@ -78,8 +78,7 @@ pub(super) fn without_tests(code: &str) -> String {
         let is_module = ["mod ", "pub mod ", "pub(crate) mod ", "pub(super) mod "]
             .iter()
             .any(|start| item.trim_start().starts_with(start));
-        let is_test = tokens(&attribute[..line]).any(|token| token == "test" || token == "loom")
-            && !attribute[..line].contains("not(");
+        let is_test = is_never_shipped(&attribute[..line]);
         let skipped = if is_test && is_module { line + end_of_item(item) } else { line };
         if skipped == line {
             production.push_str(&attribute[..line]);
@@ -87,6 +86,19 @@ pub(super) fn without_tests(code: &str) -> String {
         rest = &attribute[skipped..];
     }
     production + rest
+}
+
+/// Whether a condition such as `all(test, not(loom))` holds in tests alone.
+fn is_never_shipped(attribute: &str) -> bool {
+    let mut positive = String::new();
+    let mut rest = attribute;
+    while let Some((before, negated)) = rest.split_once("not(") {
+        positive.push_str(before);
+        rest = negated.split_once(')').map_or("", |(_, after)| after);
+    }
+    positive.push_str(rest);
+    let mut words = tokens(&positive);
+    !positive.contains("any(") && words.any(|word| word == "test" || word == "loom")
 }
 
 /// The length of the item: to its semicolon, or to the brace that closes it.
@@ -145,6 +157,8 @@ mod tests {
         assert_eq!(words("a\n#[cfg(test)]\nmod tests { fn f() { if x {} } }\nb"), "a b");
         assert_eq!(words("#[cfg(test)]\nmod tests;\nb"), "b");
         assert_eq!(words("#[cfg(all(test, loom))]\nmod loom_tests { x }"), "");
+        assert_eq!(words("#[cfg(all(test, not(loom)))] mod tests { x }"), "");
+        assert!(words("#[cfg(any(test, unix))] mod a { x }").ends_with("{ x }"));
         let kept = "# [ cfg ( unix ) ] mod a { x }";
         assert_eq!(words("#[cfg(unix)] mod a { x }"), kept);
         assert!(words("#[cfg(not(loom))] mod a { x }").ends_with("{ x }"));

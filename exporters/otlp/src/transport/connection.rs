@@ -43,7 +43,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 struct Open {
     sender: Sender,
     /// Reads and writes the socket while the runtime runs.
-    task: JoinHandle<()>,
+    task: JoinHandle<hyper::Result<()>>,
     idle_until: Deadline,
 }
 
@@ -120,16 +120,24 @@ impl Connection {
                 }
                 Err(unsent) => unsent,
             };
-            self.open = None;
+            let ended = self.end().await;
             match unsent.take_message() {
                 // The kept connection was closed at that very moment and nothing of the request was sent.
                 Some(back) if reused => {
                     request = back;
                     reused = false;
                 }
-                _ => return Err(self.lost(unsent.into_error())),
+                _ => return Err(self.lost(ended.unwrap_or_else(|| unsent.into_error()))),
             }
         }
+    }
+
+    /// Drops a connection that has failed and returns why it ended, which tells more than that the request was lost with
+    /// it: a receiver that wants a client certificate says so only after the client thinks that all is well.
+    async fn end(&mut self) -> Option<hyper::Error> {
+        let mut open = self.open.take()?;
+        settle().await;
+        if open.task.is_finished() { (&mut open.task).await.ok()?.err() } else { None }
     }
 
     /// Whether the kept connection is still there.
@@ -138,11 +146,8 @@ impl Connection {
         if open.idle_until.has_passed() {
             return false;
         }
-        // Between exports nothing runs: lets the connection see first what has come in, such as its end. One turn polls the
-        // sockets, the next one runs the connection's task.
-        for _ in 0..3 {
-            tokio::task::yield_now().await;
-        }
+        // Between exports nothing runs: lets the connection see first what has come in, such as its end.
+        settle().await;
         open.sender.ready().await.is_ok()
     }
 
@@ -164,12 +169,12 @@ impl Connection {
                 .handshake(io)
                 .await
                 .map_err(|error| self.lost(error))?;
-            let task = tokio::spawn(async move { drop(connection.await) });
+            let task = tokio::spawn(connection);
             return Ok(Open { sender: Sender::Http2(sender), task, idle_until });
         }
         debug_assert!(!self.http2);
         let (sender, connection) = http1::handshake(io).await.map_err(|error| self.lost(error))?;
-        let task = tokio::spawn(async move { drop(connection.await) });
+        let task = tokio::spawn(connection);
         Ok(Open { sender: Sender::Http1(sender), task, idle_until })
     }
 
@@ -213,6 +218,13 @@ impl Connection {
         let error = ExportError::unavailable(format!("the connection to {} was lost", self.endpoint))
             .with_source(Causes(error.into()));
         if refused { Failure::Final(error) } else { Failure::transient(error) }
+    }
+}
+
+/// Lets the tasks of the runtime run: one turn polls the sockets, the next one runs what they woke.
+async fn settle() {
+    for _ in 0..3 {
+        tokio::task::yield_now().await;
     }
 }
 

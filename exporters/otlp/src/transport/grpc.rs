@@ -54,7 +54,7 @@ impl Grpc {
     pub(super) fn frame(&self, message: &mut [u8]) {
         let len = message.len().saturating_sub(PREFIX);
         if let Some((prefix, _)) = message.split_first_chunk_mut::<PREFIX>() {
-            // The limit of a request, 64 MiB unless set, keeps the length far from the end of the type.
+            // The limit of a request keeps the length within the type.
             let [a, b, c, d] = u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes();
             *prefix = [u8::from(self.compressed), a, b, c, d];
         }
@@ -71,7 +71,7 @@ impl Grpc {
         }
         let response = self.connection.send(request, deadline).await?;
         let (head, body) = response.into_parts();
-        let (body, trailers) = match read(body, self.max_response_size + PREFIX).await {
+        let (body, trailers) = match read(body, self.max_response_size.saturating_add(PREFIX)).await {
             Ok(read) => read,
             Err(Unread::TooLarge) => {
                 self.connection.close();

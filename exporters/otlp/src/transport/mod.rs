@@ -22,7 +22,7 @@ use bytes::Bytes;
 use telemark_sdk::time::Deadline;
 use telemark_sdk::{ExportError, ExportReport};
 
-use crate::config::{Config, Protocol};
+use crate::config::Config;
 use crate::encode::Encode;
 use crate::endpoint::Endpoint;
 
@@ -55,7 +55,7 @@ impl Transport {
     pub(crate) fn new<S: Encode>(config: &Config) -> Self {
         match config.protocol {
             #[cfg(feature = "grpc")]
-            Protocol::Grpc => Transport::Grpc(grpc::Grpc::new(config)),
+            crate::config::Protocol::Grpc => Transport::Grpc(grpc::Grpc::new(config)),
             _ => Transport::Http(http::Http::new(config, S::REJECTED)),
         }
     }

@@ -1,15 +1,19 @@
 //! What the suites see of a finished span, and the providers they run on.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of this module")]
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Once;
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
-use opentelemetry::global;
-use opentelemetry::trace::{SpanContext, Tracer, TracerProvider};
+use opentelemetry::trace::{Link, SpanContext, SpanKind, TraceId, TraceState, Tracer, TracerProvider};
+use opentelemetry::{Context, KeyValue, global};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::{InMemorySpanExporter, Sampler, SdkTracer, SdkTracerProvider};
+use opentelemetry_sdk::trace::{
+    InMemorySpanExporter, Sampler, SamplingDecision, SamplingResult, SdkTracer, SdkTracerProvider, ShouldSample,
+};
+use telemark_sdk::sampling;
 use telemark_sdk::testing::TestTelemetry;
 
 /// A provider whose finished spans can be read. The sampler is `ParentBased(AlwaysOn)`.
@@ -18,6 +22,8 @@ pub trait Spans {
     type Tracer: Tracer<Span: Send + Sync> + Clone + Send + Sync + 'static;
     /// A provider of its own for one test.
     fn new() -> Self;
+    /// A provider that records everything, also below unsampled parents, and writes down what its sampler was asked.
+    fn watched(log: &SamplerLog) -> Self;
     /// A tracer of the provider.
     fn tracer(&self) -> Self::Tracer;
     /// The spans that have ended so far, in the order they did.
@@ -33,6 +39,50 @@ pub struct Seen {
     pub context: SpanContext,
     pub parent: String,
     pub attributes: BTreeMap<String, String>,
+}
+
+/// For each span the name and the attributes' names that its sampler saw.
+#[derive(Debug, Clone, Default)]
+pub struct SamplerLog(Arc<Mutex<Vec<String>>>);
+
+impl SamplerLog {
+    /// One line for each span.
+    pub fn text(&self) -> String {
+        self.0.lock().unwrap().join("\n")
+    }
+
+    fn note(&self, name: &str, attributes: &[KeyValue]) {
+        let mut keys: Vec<_> = attributes.iter().map(|pair| pair.key.as_str()).collect();
+        keys.sort_unstable();
+        self.0.lock().unwrap().push(format!("{name}: {}", keys.join(" ")));
+    }
+}
+
+impl ShouldSample for SamplerLog {
+    fn should_sample(
+        &self,
+        _parent: Option<&Context>,
+        _trace_id: TraceId,
+        name: &str,
+        _kind: &SpanKind,
+        attributes: &[KeyValue],
+        _links: &[Link],
+    ) -> SamplingResult {
+        self.note(name, attributes);
+        let trace_state = TraceState::default();
+        SamplingResult { decision: SamplingDecision::RecordAndSample, attributes: Vec::new(), trace_state }
+    }
+}
+
+impl sampling::Sampler for SamplerLog {
+    fn sample(&self, request: &sampling::SamplingRequest<'_>) -> sampling::SamplingResult {
+        self.note(request.name, request.attributes);
+        sampling::SamplingResult::new(sampling::Decision::RecordAndSample)
+    }
+
+    fn description(&self) -> Cow<'static, str> {
+        "SamplerLog".into()
+    }
 }
 
 impl Seen {
@@ -61,17 +111,24 @@ pub struct Upstream {
     exporter: InMemorySpanExporter,
 }
 
+impl Upstream {
+    fn sampled(sampler: impl ShouldSample + 'static) -> Self {
+        propagate();
+        let exporter = InMemorySpanExporter::default();
+        let builder = SdkTracerProvider::builder().with_simple_exporter(exporter.clone());
+        Self { provider: builder.with_sampler(sampler).build(), exporter }
+    }
+}
+
 impl Spans for Upstream {
     type Tracer = SdkTracer;
 
     fn new() -> Self {
-        propagate();
-        let exporter = InMemorySpanExporter::default();
-        let provider = SdkTracerProvider::builder()
-            .with_simple_exporter(exporter.clone())
-            .with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)))
-            .build();
-        Self { provider, exporter }
+        Self::sampled(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)))
+    }
+
+    fn watched(log: &SamplerLog) -> Self {
+        Self::sampled(log.clone())
     }
 
     fn tracer(&self) -> SdkTracer {
@@ -106,8 +163,13 @@ impl Spans for Telemark {
 
     fn new() -> Self {
         propagate();
-        let sampler = telemark_sdk::sampling::ParentBased::new(telemark_sdk::sampling::AlwaysOn);
+        let sampler = sampling::ParentBased::new(sampling::AlwaysOn);
         Self(TestTelemetry::with(|builder| builder.with_sampler(sampler)))
+    }
+
+    fn watched(log: &SamplerLog) -> Self {
+        propagate();
+        Self(TestTelemetry::with(|builder| builder.with_sampler(log.clone())))
     }
 
     fn tracer(&self) -> Self::Tracer {

@@ -2,7 +2,7 @@ use telemark::traced;
 
 pub struct Cart;
 
-#[traced(fields(cart, list = vec![Cart], fine = 1))]
+#[traced(fields(cart, fine = 1))]
 fn f(cart: Cart) {
     drop(cart);
 }

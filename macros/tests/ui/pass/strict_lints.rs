@@ -1,6 +1,7 @@
 //! The expansion adds no warning of its own, whatever the user denies.
 
 #![deny(warnings)]
+#![forbid(clippy::all, unreachable_code, unused_variables)]
 #![forbid(unsafe_code)]
 #![deny(missing_docs, unused, unreachable_pub, rust_2018_idioms, single_use_lifetimes, unused_qualifications)]
 #![deny(elided_lifetimes_in_paths, unused_results, trivial_casts, let_underscore_drop, non_ascii_idents)]

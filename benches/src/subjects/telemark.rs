@@ -1,0 +1,89 @@
+//! Telemark as `telemark::init()` sets it up, with the endpoint from the environment.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::telemark::config::Env;
+use ::telemark::sdk::time::Deadline;
+use ::telemark::{Guard, traced};
+
+use super::api::{Api, unsampled_parent};
+use super::{Subject, USER};
+use crate::Failure;
+
+/// The two ways to write a span.
+#[derive(Clone, Copy)]
+pub(super) enum Style {
+    /// `#[traced]` functions.
+    Attribute,
+    /// The plain OpenTelemetry API, on the concrete tracer as for `opentelemetry_sdk`.
+    Api,
+}
+
+pub(super) fn install(url: &str, style: Style) -> Result<Box<dyn Subject>, Failure> {
+    let env = Env::from_pairs([("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", url)]);
+    let telemetry = Arc::new(::telemark::builder().with_env(env).init()?);
+    let tracer = telemetry.tracer("benches");
+    let flush: Box<dyn Fn()> = Box::new(move || flush(&telemetry));
+    Ok(match style {
+        Style::Attribute => Box::new(Traced { flush }),
+        Style::Api => Box::new(Api { tracer, flush }),
+    })
+}
+
+pub(super) fn not_installed() -> Box<dyn Subject> {
+    Box::new(Traced { flush: Box::new(|| {}) })
+}
+
+fn flush(telemetry: &Guard) {
+    if let Err(failure) = telemetry.force_flush(Deadline::after(Duration::from_secs(10))) {
+        eprintln!("telemark: {failure}");
+    }
+}
+
+struct Traced {
+    flush: Box<dyn Fn()>,
+}
+
+impl Subject for Traced {
+    fn tree(&self, nested: i64) {
+        root(USER, nested, true);
+    }
+
+    fn unsampled(&self, calls: u64) {
+        let _parent = unsampled_parent().attach();
+        below_root(self, calls);
+    }
+
+    fn calls(&self, calls: u64) {
+        for _ in 0..calls {
+            nested(black_box(USER), black_box(0), black_box(true));
+        }
+    }
+
+    fn flush(&self) {
+        (self.flush)();
+    }
+}
+
+#[traced(name = "root")]
+fn below_root(subject: &Traced, calls: u64) {
+    subject.calls(calls);
+}
+
+#[traced(fields(user.name = user, app.depth = below, app.cached = cached))]
+fn root(user: &'static str, below: i64, cached: bool) {
+    nested_if(user, below, cached);
+}
+
+#[traced(fields(user.name = user, app.depth = below, app.cached = cached))]
+fn nested(user: &'static str, below: i64, cached: bool) {
+    nested_if(user, below, cached);
+}
+
+fn nested_if(user: &'static str, below: i64, cached: bool) {
+    if below > 0 {
+        nested(black_box(user), black_box(below - 1), black_box(cached));
+    }
+}

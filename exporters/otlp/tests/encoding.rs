@@ -1,0 +1,378 @@
+//! Random spans, encoded by us and decoded by the official types, are what was put in: in protobuf and in JSON.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
+use opentelemetry::{Array, InstrumentationScope, KeyValue, StringValue, Value};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1 as common;
+use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
+use opentelemetry_proto::tonic::trace::v1 as proto;
+use proptest::prelude::*;
+use prost::Message;
+use telemark_otlp::Encode;
+use telemark_sdk::signal::Traces;
+use telemark_sdk::time::Timestamp;
+use telemark_sdk::trace::{CallSite, Scope, SpanData, SpanEvent};
+use telemark_sdk::{Batch, Resource};
+
+type Cache = <Traces as Encode>::Cache;
+
+static SITES: [CallSite; 2] = [
+    CallSite::new("shop", "1.0.0", "shop::checkout", "src/shop.rs", 7),
+    CallSite::new("shop", "1.0.0", "shop::pay", "src/pay.rs", 300),
+];
+
+/// Few keys, so that they meet those of call sites.
+fn key() -> impl Strategy<Value = String> {
+    prop_oneof![3 => "[a-z.]{0,12}", 1 => "\\PC{0,20}", 1 => Just("code.line.number".to_owned()), 1 => "k{100,200}"]
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![Just(String::new()), "\\PC{0,20}", any::<String>(), "x{100,300}"]
+}
+
+fn integer() -> impl Strategy<Value = i64> {
+    prop_oneof![any::<i64>(), -200i64..200, Just(i64::MIN), Just(i64::MAX)]
+}
+
+/// Whether numbers that are none in JSON occur: the official types write them as strings and do not read them.
+#[derive(Clone, Copy)]
+enum Floats {
+    All,
+    Finite,
+}
+
+fn float(floats: Floats) -> BoxedStrategy<f64> {
+    use prop::num::f64::{NEGATIVE, NORMAL, POSITIVE, SUBNORMAL, ZERO};
+    match floats {
+        Floats::All => prop_oneof![any::<f64>(), Just(f64::NAN), Just(f64::INFINITY), Just(f64::NEG_INFINITY)].boxed(),
+        Floats::Finite => prop_oneof![NORMAL | SUBNORMAL | ZERO | POSITIVE | NEGATIVE, Just(f64::MAX)].boxed(),
+    }
+}
+
+fn value(floats: Floats) -> impl Strategy<Value = Value> {
+    prop_oneof![
+        any::<bool>().prop_map(Value::Bool),
+        integer().prop_map(Value::I64),
+        float(floats).prop_map(Value::F64),
+        text().prop_map(Value::from),
+        prop::collection::vec(any::<bool>(), 0..70).prop_map(|values| Value::Array(Array::Bool(values))),
+        prop::collection::vec(integer(), 0..5).prop_map(|values| Value::Array(Array::I64(values))),
+        prop::collection::vec(float(floats), 0..5).prop_map(|values| Value::Array(Array::F64(values))),
+        prop::collection::vec(text().prop_map(StringValue::from), 0..5)
+            .prop_map(|values| Value::Array(Array::String(values))),
+    ]
+}
+
+fn attributes(floats: Floats) -> impl Strategy<Value = Vec<KeyValue>> {
+    prop::collection::vec((key(), value(floats)).prop_map(|(key, value)| KeyValue::new(key, value)), 0..6)
+}
+
+fn context() -> impl Strategy<Value = SpanContext> {
+    let state = prop::collection::vec(("[a-z][a-z0-9]{0,10}", "[ -+.-<>-~\"\\\\\n]{0,60}"), 0..4)
+        .prop_map(|members| TraceState::from_key_value(members).unwrap());
+    (any::<u128>(), any::<u64>(), any::<u8>(), any::<bool>(), state).prop_map(|(trace, span, flags, remote, state)| {
+        SpanContext::new(TraceId::from(trace), SpanId::from(span), TraceFlags::new(flags), remote, state)
+    })
+}
+
+fn scope() -> impl Strategy<Value = InstrumentationScope> {
+    let optional = || prop::option::of("[a-z]{0,2}");
+    ("[ab]", optional(), optional(), prop::option::of(0i64..3)).prop_map(|(name, version, url, attribute)| {
+        let mut scope = InstrumentationScope::builder(name);
+        if let Some(version) = version {
+            scope = scope.with_version(version);
+        }
+        if let Some(url) = url {
+            scope = scope.with_schema_url(url);
+        }
+        scope.with_attributes(attribute.map(|value| KeyValue::new("k", value))).build()
+    })
+}
+
+fn events(floats: Floats) -> impl Strategy<Value = Vec<SpanEvent>> {
+    let event = (text(), any::<u64>(), attributes(floats), 0u32..3).prop_map(|(name, time, attributes, dropped)| {
+        let mut event = SpanEvent::new(name, Timestamp::from_nanos(time), attributes);
+        event.dropped_attributes = dropped;
+        event
+    });
+    prop::collection::vec(event, 0..3)
+}
+
+fn links(floats: Floats) -> impl Strategy<Value = Vec<Link>> {
+    let link = (context(), attributes(floats), any::<u32>())
+        .prop_map(|(context, attributes, n)| Link::new(context, attributes, n));
+    prop::collection::vec(link, 0..3)
+}
+
+fn status() -> impl Strategy<Value = Status> {
+    prop_oneof![Just(Status::Unset), Just(Status::Ok), text().prop_map(Status::error)]
+}
+
+fn kind() -> impl Strategy<Value = SpanKind> {
+    prop::sample::select(vec![
+        SpanKind::Internal,
+        SpanKind::Server,
+        SpanKind::Client,
+        SpanKind::Producer,
+        SpanKind::Consumer,
+    ])
+}
+
+fn span(floats: Floats) -> impl Strategy<Value = SpanData> {
+    let identity = (context(), any::<u64>(), any::<bool>(), kind(), text(), any::<[u64; 2]>());
+    let content = (attributes(floats), any::<u32>(), events(floats), links(floats), status());
+    let origin = (scope(), prop::option::of(0..SITES.len()), 0usize..4);
+    (identity, content, origin).prop_map(|(identity, content, origin)| {
+        let (context, parent, parent_is_remote, kind, name, [start, end]) = identity;
+        let (attributes, dropped, events, links, status) = content;
+        let (scope, site, limit) = origin;
+        let site = site.map(|site| &SITES[site]);
+        let scope = site.map_or_else(|| Scope::from(scope), |site| Scope::Static(site.scope()));
+        let mut span = SpanData::new(context, name, scope);
+        span.parent_span_id = SpanId::from(if parent % 3 == 0 { 0 } else { parent });
+        span.parent_is_remote = parent_is_remote;
+        span.kind = kind;
+        span.start = Timestamp::from_nanos(start);
+        span.end = Timestamp::from_nanos(end);
+        span.own_attributes = attributes;
+        span.dropped_attributes = dropped;
+        // A limit below their number makes the dropped counts.
+        events.into_iter().for_each(|event| span.events.push(event, limit));
+        links.into_iter().for_each(|link| span.links.push(link, limit));
+        span.status = status;
+        span.call_site = site;
+        span
+    })
+}
+
+fn resource(floats: Floats) -> impl Strategy<Value = Resource> {
+    (attributes(floats), prop::option::of("[a-z:/]{0,200}"))
+        .prop_map(|(attributes, url)| Resource::with_schema_url(attributes, url))
+}
+
+/// What a batch ought to be, written the slow and obvious way.
+fn expected(resource: &Resource, spans: &[SpanData]) -> ExportTraceServiceRequest {
+    let mut scopes: Vec<(&InstrumentationScope, Vec<proto::Span>)> = Vec::new();
+    for span in spans {
+        let of_span: &InstrumentationScope = &span.scope;
+        match scopes.iter_mut().find(|(scope, _)| *scope == of_span) {
+            Some((_, spans)) => spans.push(expected_span(span)),
+            None => scopes.push((of_span, vec![expected_span(span)])),
+        }
+    }
+    let scope_spans = scopes.into_iter().map(|(scope, spans)| proto::ScopeSpans {
+        scope: Some(common::InstrumentationScope {
+            name: scope.name().to_owned(),
+            version: scope.version().unwrap_or_default().to_owned(),
+            attributes: scope.attributes().map(expected_attribute).collect(),
+            dropped_attributes_count: 0,
+        }),
+        spans,
+        schema_url: scope.schema_url().unwrap_or_default().to_owned(),
+    });
+    let resource_spans = proto::ResourceSpans {
+        resource: Some(opentelemetry_proto::tonic::resource::v1::Resource {
+            attributes: resource.iter().map(expected_attribute).collect(),
+            ..Default::default()
+        }),
+        scope_spans: scope_spans.collect(),
+        schema_url: resource.schema_url().unwrap_or_default().to_owned(),
+    };
+    ExportTraceServiceRequest { resource_spans: vec![resource_spans] }
+}
+
+fn expected_span(span: &SpanData) -> proto::Span {
+    let (code, message) = match &span.status {
+        Status::Unset => (0, ""),
+        Status::Ok => (1, ""),
+        Status::Error { description } => (2, &**description),
+    };
+    let status = proto::Status { code, message: message.to_owned() };
+    let kind = match span.kind {
+        SpanKind::Internal => proto::span::SpanKind::Internal,
+        SpanKind::Server => proto::span::SpanKind::Server,
+        SpanKind::Client => proto::span::SpanKind::Client,
+        SpanKind::Producer => proto::span::SpanKind::Producer,
+        SpanKind::Consumer => proto::span::SpanKind::Consumer,
+    };
+    let has_parent = span.parent_span_id != SpanId::INVALID;
+    proto::Span {
+        trace_id: span.context.trace_id().to_bytes().to_vec(),
+        span_id: span.context.span_id().to_bytes().to_vec(),
+        trace_state: span.context.trace_state().header(),
+        parent_span_id: if has_parent { span.parent_span_id.to_bytes().to_vec() } else { Vec::new() },
+        flags: flags(span.context.trace_flags(), span.parent_is_remote),
+        name: span.name.clone().into_owned(),
+        kind: kind.into(),
+        start_time_unix_nano: span.start.as_nanos(),
+        end_time_unix_nano: span.end.as_nanos(),
+        attributes: span.attributes().map(expected_attribute).collect(),
+        dropped_attributes_count: span.dropped_attributes,
+        events: span.events.iter().map(expected_event).collect(),
+        dropped_events_count: span.events.dropped(),
+        links: span.links.iter().map(expected_link).collect(),
+        dropped_links_count: span.links.dropped(),
+        status: (code != 0).then_some(status),
+    }
+}
+
+fn expected_event(event: &SpanEvent) -> proto::span::Event {
+    proto::span::Event {
+        time_unix_nano: event.time.as_nanos(),
+        name: event.name.clone().into_owned(),
+        attributes: event.attributes.iter().map(expected_attribute).collect(),
+        dropped_attributes_count: event.dropped_attributes,
+    }
+}
+
+fn expected_link(link: &Link) -> proto::span::Link {
+    proto::span::Link {
+        trace_id: link.span_context.trace_id().to_bytes().to_vec(),
+        span_id: link.span_context.span_id().to_bytes().to_vec(),
+        trace_state: link.span_context.trace_state().header(),
+        attributes: link.attributes.iter().map(expected_attribute).collect(),
+        dropped_attributes_count: link.dropped_attributes_count,
+        flags: flags(link.span_context.trace_flags(), link.span_context.is_remote()),
+    }
+}
+
+fn flags(flags: TraceFlags, is_remote: bool) -> u32 {
+    let known = proto::SpanFlags::ContextHasIsRemoteMask as u32;
+    let remote = if is_remote { proto::SpanFlags::ContextIsRemoteMask as u32 } else { 0 };
+    u32::from(flags.to_u8()) | known | remote
+}
+
+fn expected_attribute(attribute: &KeyValue) -> common::KeyValue {
+    let any = |value| common::AnyValue { value: Some(value) };
+    let array = |values| Any::ArrayValue(common::ArrayValue { values });
+    let value = match attribute.value.clone() {
+        Value::Bool(value) => Any::BoolValue(value),
+        Value::I64(value) => Any::IntValue(value),
+        Value::F64(value) => Any::DoubleValue(value),
+        Value::String(value) => Any::StringValue(value.into()),
+        Value::Array(Array::Bool(values)) => array(values.into_iter().map(|v| any(Any::BoolValue(v))).collect()),
+        Value::Array(Array::I64(values)) => array(values.into_iter().map(|v| any(Any::IntValue(v))).collect()),
+        Value::Array(Array::F64(values)) => array(values.into_iter().map(|v| any(Any::DoubleValue(v))).collect()),
+        Value::Array(Array::String(values)) => {
+            array(values.into_iter().map(|v| any(Any::StringValue(v.into()))).collect())
+        }
+        other => panic!("{other:?}"),
+    };
+    common::KeyValue { key: attribute.key.as_str().to_owned(), value: Some(any(value)), ..Default::default() }
+}
+
+/// Bytes, not messages, are compared: NaN differs from itself.
+fn same(actual: &ExportTraceServiceRequest, expected: &ExportTraceServiceRequest) -> Result<(), TestCaseError> {
+    if actual.encode_to_vec() != expected.encode_to_vec() {
+        let (actual, expected) = (format!("{actual:#?}"), format!("{expected:#?}"));
+        let differing = actual.lines().zip(expected.lines()).position(|(a, b)| a != b).unwrap_or(usize::MAX);
+        let around =
+            |text: &str| text.lines().skip(differing.saturating_sub(5)).take(10).collect::<Vec<_>>().join("\n");
+        prop_assert!(false, "{}\n instead of\n{}", around(&actual), around(&expected));
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn protobuf_reads_back(resource in resource(Floats::All), spans in prop::collection::vec(span(Floats::All), 1..12)) {
+        let mut cache = Cache::default();
+        // Twice: what is kept from the first batch must not show in the second.
+        for _ in 0..2 {
+            let mut out = vec![9];
+            Traces::protobuf(Batch::new(&resource, &spans), &mut cache, &mut out);
+            let decoded = ExportTraceServiceRequest::decode(&out[1..]).unwrap();
+            same(&decoded, &expected(&resource, &spans))?;
+        }
+    }
+
+    #[test]
+    fn json_reads_back(resource in resource(Floats::Finite), spans in prop::collection::vec(span(Floats::Finite), 1..6)) {
+        let mut cache = Cache::default();
+        for _ in 0..2 {
+            let mut out = Vec::new();
+            Traces::json(Batch::new(&resource, &spans), &mut cache, &mut out);
+            prop_assert!(!out.contains(&b'\n'));
+            let decoded: ExportTraceServiceRequest = serde_json::from_slice(&out).unwrap();
+            same(&decoded, &expected(&resource, &spans))?;
+        }
+    }
+}
+
+fn example() -> SpanData {
+    let context = SpanContext::new(
+        TraceId::from_hex("5b8efff798038103d269b633813fc60c").unwrap(),
+        SpanId::from_hex("eee19b7ec3c1b174").unwrap(),
+        TraceFlags::SAMPLED,
+        false,
+        TraceState::from_key_value([("vendor", "x")]).unwrap(),
+    );
+    let mut span = SpanData::new(context, "I'm a span", InstrumentationScope::builder("lib").build().into());
+    span.parent_span_id = SpanId::from(1);
+    span.parent_is_remote = true;
+    span.kind = SpanKind::Server;
+    span.start = Timestamp::from_nanos(1_544_712_660_000_000_000);
+    span.end = Timestamp::from_nanos(1_544_712_661_000_000_000);
+    span.own_attributes = vec![KeyValue::new("n", 3), KeyValue::new("f", 0.5)];
+    span.status = Status::error("no");
+    span
+}
+
+#[test]
+fn json_is_as_the_specification_shows_it() {
+    let mut out = Vec::new();
+    let resource = Resource::new([KeyValue::new("service.name", "shop")]);
+    Traces::json(Batch::new(&resource, &[example()]), &mut Cache::default(), &mut out);
+    let expected = r#"{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"shop"}}]},
+        "scopeSpans":[{"scope":{"name":"lib"},"spans":[{"traceId":"5b8efff798038103d269b633813fc60c",
+        "spanId":"eee19b7ec3c1b174","traceState":"vendor=x","parentSpanId":"0000000000000001","flags":769,
+        "name":"I'm a span","kind":2,"startTimeUnixNano":"1544712660000000000",
+        "endTimeUnixNano":"1544712661000000000","attributes":[{"key":"n","value":{"intValue":"3"}},
+        {"key":"f","value":{"doubleValue":0.5}}],"status":{"message":"no","code":2}}]}]}]}"#;
+    let expected: String = expected.lines().map(str::trim).collect();
+    assert_eq!(String::from_utf8(out).unwrap(), expected);
+}
+
+#[test]
+fn the_resource_is_encoded_anew_when_it_changes() {
+    let mut cache = Cache::default();
+    for name in ["a", "b"] {
+        let resource = Resource::new([KeyValue::new("service.name", name)]);
+        let mut out = Vec::new();
+        Traces::protobuf(Batch::new(&resource, &[example()]), &mut cache, &mut out);
+        let decoded = ExportTraceServiceRequest::decode(&*out).unwrap();
+        assert_eq!(decoded, expected(&resource, &[example()]));
+    }
+}
+
+#[test]
+fn a_batch_like_the_last_one_costs_no_allocation() {
+    let resource = Resource::new([KeyValue::new("service.name", "shop")]);
+    let scopes: Vec<Scope> = ["a", "b", "a"].map(|name| InstrumentationScope::builder(name).build().into()).into();
+    let spans: Vec<_> = (0..512)
+        .map(|index| {
+            let site = (index % 5 == 0).then(|| &SITES[index % 2]);
+            let mut span = example();
+            span.scope = site.map_or_else(|| scopes[index % 3].clone(), |site| Scope::Static(site.scope()));
+            span.call_site = site;
+            span.events.push(SpanEvent::new("event", Timestamp::from_nanos(1), vec![KeyValue::new("k", "v")]), 1);
+            span.links.push(Link::new(example().context, vec![KeyValue::new("k", 1.5)], 0), 1);
+            let array = Value::Array(Array::I64(vec![1, 2, 3]));
+            span.own_attributes.push(KeyValue::new("array", array));
+            span
+        })
+        .collect();
+    for (format, encode) in [("protobuf", Traces::protobuf as fn(_, &mut _, &mut _)), ("json", Traces::json)] {
+        let (mut cache, mut out) = (Cache::default(), Vec::new());
+        encode(Batch::new(&resource, &spans), &mut cache, &mut out);
+        let len = out.len();
+        let counted = allocation_counter::measure(|| {
+            out.clear();
+            encode(Batch::new(&resource, &spans), &mut cache, &mut out);
+        });
+        assert_eq!((counted.count_total, out.len()), (0, len), "{format}");
+    }
+}

@@ -1,0 +1,167 @@
+//! The table of faults over gRPC.
+#![cfg(feature = "grpc")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod support;
+
+use std::time::Duration;
+
+use support::grpc::{Call, Server, Step, frame};
+use support::{export, names, outcome, quick_retries};
+use telemark_otlp::{Builder, Compression, Otlp, Protocol};
+use telemark_sdk::signal::Traces;
+
+fn exporter(server: &Server, configure: impl FnOnce(Builder<Traces>) -> Builder<Traces>) -> Otlp<Traces> {
+    let builder = Otlp::<Traces>::builder()
+        .with_protocol(Protocol::Grpc)
+        .with_endpoint(format!("http://{}", server.address))
+        .with_retry(quick_retries());
+    configure(builder).build().unwrap()
+}
+
+/// Sends a batch `a` to a receiver with this script and returns what came in.
+fn check(script: &[Step], expected: &str) -> Vec<Call> {
+    let server = Server::start(script);
+    let mut exporter = exporter(&server, |builder| builder);
+    assert_eq!(outcome(&export(&mut exporter, "a")), expected, "{script:?}");
+    drop(exporter);
+    let calls = server.finish();
+    assert_eq!(calls.len(), script.len(), "{script:?}");
+    for call in &calls {
+        assert_eq!(call.body[..5], frame(&call.body[5..])[..5]);
+        assert_eq!(names(&call.body[5..]), "a");
+    }
+    calls
+}
+
+/// `google.rpc.Status { details: [Any { RetryInfo { retry_delay } }] }`, as in the header.
+fn retry_info(seconds: u8) -> String {
+    let url = b"type.googleapis.com/google.rpc.RetryInfo";
+    let info = [0x0a, 2, 0x08, seconds];
+    let any = [&[0x0a, url.len() as u8], &url[..], &[0x12, 4], &info].concat();
+    base64(&[&[0x08, 8, 0x1a, any.len() as u8], &any[..]].concat())
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const SYMBOLS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let bit = |n: usize| bytes.get(n / 8).is_some_and(|byte| byte >> (7 - n % 8) & 1 == 1);
+    let symbols = (bytes.len() * 8).div_ceil(6);
+    (0..symbols)
+        .map(|s| (0..6).fold(0, |value, b| value << 1 | usize::from(bit(s * 6 + b))))
+        .map(|value| char::from(SYMBOLS[value]))
+        .collect()
+}
+
+#[test]
+fn a_call_is_as_the_specification_wants_it() {
+    let calls = check(&[Step::ok()], "taken, 0 rejected, 0 retries");
+    let call = &calls[0];
+    assert_eq!(call.path, "/opentelemetry.proto.collector.trace.v1.TraceService/Export");
+    assert_eq!(call.headers["content-type"], "application/grpc");
+    assert_eq!(call.headers["te"], "trailers");
+    assert!(call.headers["user-agent"].to_str().unwrap().contains("OTel-OTLP-Exporter-Rust/"));
+    let timeout = call.headers["grpc-timeout"].to_str().unwrap();
+    let millis: u64 = timeout.strip_suffix('m').unwrap().parse().unwrap();
+    assert!(millis <= 10_000, "{timeout}");
+}
+
+#[test]
+fn what_may_pass_is_called_again() {
+    for code in ["1", "4", "10", "11", "14", "15"] {
+        check(&[Step::trailers_only(&[("grpc-status", code)]), Step::ok()], "taken, 0 rejected, 1 retries");
+        check(&[Step::trailers(vec![], &[("grpc-status", code)]), Step::ok()], "taken, 0 rejected, 1 retries");
+    }
+    check(&[Step::Close, Step::ok()], "taken, 0 rejected, 1 retries");
+}
+
+#[test]
+fn what_is_refused_is_not_called_again() {
+    for code in ["2", "3", "5", "6", "7", "8", "9", "12", "13", "16", "99", "x"] {
+        check(&[Step::trailers_only(&[("grpc-status", code)])], "rejected, 0 retries");
+    }
+}
+
+#[test]
+fn resource_exhausted_is_called_again_when_the_receiver_says_when() {
+    let with = |seconds| {
+        let details = retry_info(seconds);
+        Step::trailers_only(&[("grpc-status", "8"), ("grpc-status-details-bin", &details)])
+    };
+    check(&[with(0), Step::ok()], "taken, 0 rejected, 1 retries");
+    // The pause is longer than the timeout.
+    check(&[with(100)], "unavailable, 0 retries");
+    let details = retry_info(100);
+    let unavailable = Step::trailers_only(&[("grpc-status", "14"), ("grpc-status-details-bin", &details)]);
+    check(&[unavailable], "unavailable, 0 retries");
+}
+
+#[test]
+fn partial_success() {
+    let body = frame(b"\x0a\x0d\x08\x03\x12\x09too large");
+    check(&[Step::trailers(body, &[("grpc-status", "0")])], "taken, 3 rejected, 0 retries (too large)");
+    let garbage = Step::trailers(b"garbage".to_vec(), &[("grpc-status", "0")]);
+    check(&[garbage], "taken, 0 rejected, 0 retries (taken, but the answer is not OTLP)");
+}
+
+#[test]
+fn errors_say_what_the_receiver_said() {
+    let step = Step::trailers_only(&[("grpc-status", "16"), ("grpc-message", "who%20are you?")]);
+    let server = Server::start([step]);
+    let error = export(&mut exporter(&server, |builder| builder), "a").unwrap_err().to_string();
+    assert!(error.ends_with("answered UNAUTHENTICATED: who are you?"), "{error}");
+    let server = Server::start([Step::trailers_only(&[])]);
+    let error = export(&mut exporter(&server, |builder| builder), "a").unwrap_err().to_string();
+    assert!(error.contains("without a gRPC status: is the port that of another protocol?"), "{error}");
+}
+
+#[test]
+fn an_answer_beyond_the_limit_is_a_failure() {
+    let server = Server::start([Step::trailers(frame(&[0; 2000]), &[("grpc-status", "0")])]);
+    let mut exporter = exporter(&server, |builder| builder.with_max_response_size(1000));
+    assert_eq!(outcome(&export(&mut exporter, "a")), "too_large, 0 retries");
+}
+
+#[test]
+fn a_slow_receiver_costs_no_more_than_the_timeout() {
+    let server = Server::start([Step::Hang, Step::ok()]);
+    let mut exporter = exporter(&server, |builder| builder.with_timeout(Duration::from_millis(30)));
+    assert_eq!(outcome(&export(&mut exporter, "a")), "timeout, 0 retries");
+    let mut exporter = self::exporter(&server, |builder| builder);
+    assert_eq!(outcome(&export(&mut exporter, "b")), "taken, 0 rejected, 0 retries");
+}
+
+#[test]
+fn one_connection_serves_all_calls_until_it_is_closed() {
+    let server = Server::start([Step::ok(), Step::ok(), Step::Close, Step::ok(), Step::ok()]);
+    let mut exporter = exporter(&server, |builder| builder);
+    let results: Vec<_> = ["a", "b", "c", "d"].map(|name| outcome(&export(&mut exporter, name))).into();
+    let once = "taken, 0 rejected, 0 retries";
+    assert_eq!(results, [once, once, "taken, 0 rejected, 1 retries", once]);
+    let connections: Vec<_> = server.finish().iter().map(|call| call.connection).collect();
+    assert_eq!(connections, [0, 0, 0, 1, 1]);
+}
+
+#[test]
+fn a_receiver_that_is_down_or_not_grpc_is_unavailable() {
+    let server = Server::start([]);
+    let address = server.address;
+    server.finish();
+    let builder = Otlp::<Traces>::builder().with_protocol(Protocol::Grpc).with_endpoint(format!("http://{address}"));
+    let mut exporter = builder.with_retry(quick_retries().with_most(2)).build().unwrap();
+    assert_eq!(outcome(&export(&mut exporter, "a")), "unavailable, 2 retries");
+}
+
+#[cfg(feature = "gzip")]
+#[test]
+fn gzip() {
+    use std::io::Read;
+    let server = Server::start([Step::ok()]);
+    let mut exporter = exporter(&server, |builder| builder.with_compression(Compression::Gzip));
+    assert_eq!(outcome(&export(&mut exporter, "a")), "taken, 0 rejected, 0 retries");
+    let call = &server.finish()[0];
+    assert_eq!(call.headers["grpc-encoding"], "gzip");
+    assert_eq!((call.body[0], &call.body[1..5]), (1, &(call.body.len() as u32 - 5).to_be_bytes()[..]));
+    let mut body = Vec::new();
+    flate2::read::GzDecoder::new(&call.body[5..]).read_to_end(&mut body).unwrap();
+    assert_eq!(names(&body), "a");
+}

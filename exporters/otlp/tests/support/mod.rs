@@ -1,0 +1,68 @@
+//! Spans to send, a runner for exporters, and two scripted receivers.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+
+pub mod grpc;
+pub mod http;
+
+use std::time::Duration;
+
+use opentelemetry::InstrumentationScope;
+use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use prost::Message;
+use telemark_otlp::RetrySettings;
+use telemark_sdk::signal::Traces;
+use telemark_sdk::time::Deadline;
+use telemark_sdk::trace::SpanData;
+use telemark_sdk::{Batch, ExportError, ExportReport, Exporter, Resource};
+
+/// Beyond this a test has failed.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub fn span(name: &'static str) -> SpanData {
+    let context =
+        SpanContext::new(TraceId::from(7), SpanId::from(8), TraceFlags::SAMPLED, false, TraceState::default());
+    SpanData::new(context, name, InstrumentationScope::builder("test").build().into())
+}
+
+/// Waits of milliseconds between retries.
+pub fn quick_retries() -> RetrySettings {
+    RetrySettings::default().with_initial(Duration::from_millis(2)).with_longest(Duration::from_millis(10))
+}
+
+/// Exports one span of that name.
+pub fn export(exporter: &mut impl Exporter<Traces>, name: &'static str) -> Result<ExportReport, ExportError> {
+    export_by(exporter, name, Deadline::after(PATIENCE))
+}
+
+pub fn export_by(
+    exporter: &mut impl Exporter<Traces>,
+    name: &'static str,
+    deadline: Deadline,
+) -> Result<ExportReport, ExportError> {
+    exporter.export(Batch::new(&Resource::empty(), &[span(name)]), deadline)
+}
+
+/// The result as text: what became of it and after how many retries.
+pub fn outcome(result: &Result<ExportReport, ExportError>) -> String {
+    match result {
+        Ok(report) => {
+            let message = report.message.as_deref().map(|message| format!(" ({message})")).unwrap_or_default();
+            format!("taken, {} rejected, {} retries{message}", report.rejected, report.retries)
+        }
+        Err(error) => format!("{}, {} retries", error.error_type(), error.retries()),
+    }
+}
+
+/// The names of the spans in a request.
+pub fn names(body: &[u8]) -> String {
+    let request = ExportTraceServiceRequest::decode(body).expect("the request is protobuf");
+    let spans = request.resource_spans.iter().flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans);
+    spans.map(|span| span.name.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+/// Exports on a thread of its own, as the SDK does, and drops the exporter there.
+pub fn on_a_thread<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> std::thread::JoinHandle<T> {
+    #[allow(clippy::disallowed_methods, reason = "stands for the thread of the SDK")]
+    std::thread::spawn(f)
+}

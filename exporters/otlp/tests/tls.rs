@@ -1,0 +1,191 @@
+//! TLS against a receiver with a certificate authority of its own.
+#![cfg(feature = "tls")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod support;
+
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::RootCertStore;
+use rustls::crypto::ring;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::server::WebPkiClientVerifier;
+use support::grpc::{Server, Step, Version};
+use support::{export, outcome, quick_retries};
+use telemark_otlp::{Builder, Otlp, Protocol};
+use telemark_sdk::config::Env;
+use telemark_sdk::signal::Traces;
+use tokio_rustls::TlsAcceptor;
+
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    certificate: rcgen::Certificate,
+}
+
+struct Identity {
+    certificate: rcgen::Certificate,
+    key: KeyPair,
+}
+
+impl Authority {
+    fn new() -> Authority {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new([]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = params.self_signed(&key).unwrap();
+        Authority { certificate, issuer: Issuer::new(params, key) }
+    }
+
+    fn identity(&self, name: &str) -> Identity {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
+        Identity { certificate, key }
+    }
+
+    fn pem(&self) -> Vec<u8> {
+        self.certificate.pem().into_bytes()
+    }
+
+    /// A receiver whose certificate is for `name`; with `clients`, it demands one of theirs.
+    fn serve(&self, name: &str, clients: Option<&Authority>, version: Version, script: Vec<Step>) -> Server {
+        let identity = self.identity(name);
+        let provider = Arc::new(ring::default_provider());
+        let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .unwrap();
+        let builder = match clients {
+            None => builder.with_no_client_auth(),
+            Some(clients) => {
+                let mut roots = RootCertStore::empty();
+                roots.add(clients.certificate.der().clone()).unwrap();
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+                builder.with_client_cert_verifier(verifier)
+            }
+        };
+        let key = PrivateKeyDer::Pkcs8(identity.key.serialize_der().into());
+        let mut config = builder.with_single_cert(vec![identity.certificate.der().clone()], key).unwrap();
+        let alpn: &[u8] = if version == Version::Http2 { b"h2" } else { b"http/1.1" };
+        config.alpn_protocols = vec![alpn.to_vec()];
+        Server::start_with(script, version, Some(TlsAcceptor::from(Arc::new(config))))
+    }
+}
+
+fn builder(server: &Server, host: &str) -> Builder<Traces> {
+    Otlp::<Traces>::builder()
+        .with_base_endpoint(format!("https://{host}:{}", server.address.port()))
+        .with_retry(quick_retries().with_most(3))
+}
+
+fn http_ok() -> Vec<Step> {
+    vec![Step::Reply { headers: vec![], body: vec![], trailers: vec![] }]
+}
+
+const TAKEN: &str = "taken, 0 rejected, 0 retries";
+/// Not retried: a certificate does not become valid by waiting.
+const REFUSED: &str = "unavailable, 0 retries";
+
+fn check(builder: Builder<Traces>, expected: &str, cause: &str) {
+    let result = export(&mut builder.build().unwrap(), "a");
+    assert_eq!(outcome(&result), expected, "{result:?}");
+    if let Err(error) = result {
+        assert!(error.to_string().contains(cause), "{error}");
+    }
+}
+
+#[test]
+fn a_receiver_with_a_certificate_of_the_given_authority() {
+    let authority = Authority::new();
+    let server = authority.serve("localhost", None, Version::Http1, http_ok());
+    check(builder(&server, "localhost").with_certificate(authority.pem()), TAKEN, "");
+    let server = authority.serve("127.0.0.1", None, Version::Http1, http_ok());
+    check(builder(&server, "127.0.0.1").with_certificate(authority.pem()), TAKEN, "");
+}
+
+#[cfg(feature = "grpc")]
+#[test]
+fn grpc_over_tls() {
+    let authority = Authority::new();
+    let server = authority.serve("localhost", None, Version::Http2, vec![Step::ok()]);
+    let builder = builder(&server, "localhost").with_protocol(Protocol::Grpc).with_certificate(authority.pem());
+    check(builder, TAKEN, "");
+}
+
+#[test]
+fn a_certificate_of_another_authority_is_refused() {
+    let authority = Authority::new();
+    let server = authority.serve("localhost", None, Version::Http1, vec![]);
+    check(builder(&server, "localhost").with_certificate(Authority::new().pem()), REFUSED, "invalid peer certificate");
+}
+
+#[test]
+fn a_certificate_for_another_host_is_refused() {
+    let authority = Authority::new();
+    let server = authority.serve("example.com", None, Version::Http1, vec![]);
+    let cause = "certificate not valid for name";
+    check(builder(&server, "localhost").with_certificate(authority.pem()), REFUSED, cause);
+}
+
+#[test]
+fn a_receiver_that_demands_a_client_certificate() {
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let client = clients.identity("client");
+    let (certificate, key) = (client.certificate.pem().into_bytes(), client.key.serialize_pem().into_bytes());
+    for (version, protocol, script) in [
+        (Version::Http1, Protocol::HttpProtobuf, http_ok()),
+        #[cfg(feature = "grpc")]
+        (Version::Http2, Protocol::Grpc, vec![Step::ok()]),
+    ] {
+        let server = authority.serve("localhost", Some(&clients), version, script);
+        let builder = || builder(&server, "localhost").with_protocol(protocol).with_certificate(authority.pem());
+        // The receiver says so after the handshake, and may be gone before that is read: then it looks like a lost
+        // connection, which is retried.
+        let error = export(&mut builder().build().unwrap(), "a").unwrap_err();
+        assert!(error.is_unavailable(), "{error}");
+        let with = builder().with_client_certificate(certificate.clone()).with_client_key(key.clone());
+        check(with, TAKEN, "");
+    }
+}
+
+#[test]
+fn certificates_come_from_files_named_in_the_environment() {
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let client = clients.identity("client");
+    let server = authority.serve("localhost", Some(&clients), Version::Http1, http_ok());
+    let directory = std::env::temp_dir().join(format!("telemark-otlp-tls-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let file = |name: &str, text: String| {
+        let path = directory.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_string_lossy().into_owned()
+    };
+    let env = Env::from_pairs([
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", format!("https://localhost:{}", server.address.port())),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", file("ca.pem", authority.certificate.pem())),
+        ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", file("client.pem", client.certificate.pem())),
+        ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", file("client.key", client.key.serialize_pem())),
+    ]);
+    let exporter = Otlp::<Traces>::from_env(&env);
+    std::fs::remove_dir_all(&directory).unwrap();
+    assert_eq!(outcome(&export(&mut exporter.unwrap(), "a")), TAKEN);
+}
+
+#[test]
+fn what_is_no_certificate_is_a_configuration_error() {
+    let check = |builder: Builder<Traces>, expected: &str| {
+        let error = builder.with_endpoint("https://localhost").build().unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{error}");
+        assert!(!error.contains("PRIVATE"), "{error}");
+    };
+    let builder = || Otlp::<Traces>::builder().with_certificate(Authority::new().pem());
+    let garbage = b"PRIVATE garbage".to_vec();
+    check(builder().with_certificate(garbage.clone()), r#"certificate="…" cannot be used: expected a file with PEM"#);
+    let certificate = Authority::new().pem();
+    check(builder().with_client_certificate(certificate.clone()), "client_certificate: the client key is missing");
+    check(builder().with_client_key(garbage.clone()), "client_key: the client certificate is missing");
+    let both = builder().with_client_certificate(certificate.clone()).with_client_key(garbage);
+    check(both, r#"client_key="…" cannot be used: expected a file with a PEM private key"#);
+    let other = KeyPair::generate().unwrap().serialize_pem().into_bytes();
+    let both = builder().with_client_certificate(certificate).with_client_key(other);
+    check(both, r#"client_key="…" cannot be used: expected the private key of the client certificate"#);
+}
