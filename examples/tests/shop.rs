@@ -1,4 +1,5 @@
 //! The shop runs, by itself and to the end, and its traces have the shape that it promises.
+#![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
