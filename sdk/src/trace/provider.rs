@@ -47,13 +47,17 @@ impl SdkTracerProvider {
         self.0.each_processor(|processor| processor.flush(deadline))
     }
 
-    /// Exports everything that has ended, and stops: later spans are not recorded. A second call does nothing.
+    /// Exports everything that has ended, and stops: later spans are not recorded. A second call waits for the first, so
+    /// that a program that ends on two threads at once, on a signal for example, does not end under the last export.
     ///
     /// # Errors
     /// The first error of a processor; the others are shut down all the same.
     pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         if self.0.off.swap(true, Ordering::AcqRel) {
-            return Ok(());
+            return self.0.each_processor(|processor| match processor.flush(deadline) {
+                Err(error) if error.is_shutdown() => Ok(()),
+                result => result,
+            });
         }
         self.0.each_processor(|processor| processor.shutdown(deadline))
     }
