@@ -1,0 +1,90 @@
+//! An HTTP client whose calls belong to the trace: each in a span, with the trace context in its headers.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::{self, connect::HttpConnector};
+use hyper_util::rt::TokioExecutor;
+use serde::de::DeserializeOwned;
+use telemark::opentelemetry::trace::{SpanKind, Status, TraceContextExt};
+use telemark::opentelemetry::{Context, global};
+use telemark_http::HeaderInjector;
+
+/// Calls one server.
+pub(crate) struct Client {
+    http: legacy::Client<HttpConnector, Full<Bytes>>,
+    server: SocketAddr,
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Bytes,
+}
+
+impl Client {
+    pub(crate) fn to(server: SocketAddr) -> Self {
+        Client { http: legacy::Client::builder(TokioExecutor::new()).build_http(), server }
+    }
+
+    /// Sends a request, with JSON if the body is not empty, and waits for the whole answer.
+    pub(crate) async fn send(&self, method: Method, path: &str, body: &'static str) -> Result<Answer, CallError> {
+        let url = format!("http://{}{path}", self.server);
+        let span = telemark::span(method.to_string())
+            .with_kind(SpanKind::Client)
+            .with("http.request.method", method.as_str())
+            .with("server.address", self.server.ip().to_string())
+            .with("server.port", self.server.port())
+            .with("url.full", &url);
+        let call = async {
+            let mut request = Request::builder().method(method).uri(&url);
+            if let Some(headers) = request.headers_mut() {
+                inject_context(headers);
+            }
+            let request = request.header("content-type", "application/json").body(Full::from(body))?;
+            let response = self.http.request(request).await?;
+            let status = response.status();
+            record_status(status);
+            Ok(Answer { status, body: response.into_body().collect().await?.to_bytes() })
+        };
+        span.run(async { call.await.inspect_err(telemark::record_error) }).await
+    }
+}
+
+impl Answer {
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, CallError> {
+        Ok(serde_json::from_slice(&self.body)?)
+    }
+}
+
+/// Tells the server which trace the request belongs to.
+fn inject_context(headers: &mut HeaderMap) {
+    global::get_text_map_propagator(|propagator| propagator.inject(&mut HeaderInjector(headers)));
+}
+
+/// For a client, unlike a server, 4xx is an error too.
+fn record_status(status: StatusCode) {
+    telemark::set_attribute("http.response.status_code", status.as_u16());
+    if status.is_client_error() || status.is_server_error() {
+        telemark::set_attribute("error.type", status.as_str());
+        Context::current().span().set_status(Status::error(""));
+    }
+}
+
+/// There was no answer, or it could not be understood.
+#[derive(Debug)]
+pub(crate) struct CallError(Box<dyn std::error::Error + Send + Sync>);
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<E: std::error::Error + Send + Sync + 'static> From<E> for CallError {
+    fn from(error: E) -> Self {
+        CallError(Box::new(error))
+    }
+}

@@ -1,0 +1,36 @@
+//! The inventory: a second service, which knows what is left.
+
+use std::time::Duration;
+
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use telemark::traced;
+use tokio::time::sleep;
+
+const SHELVES: &[(&str, i64)] = &[("teapot", 5), ("cup", 40), ("cup", 8), ("milk jug", 0)];
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Stock {
+    pub(crate) available: i64,
+}
+
+pub(crate) fn app() -> Router {
+    Router::new().route("/stock/{sku}", get(stock)).layer(telemark::axum::layer())
+}
+
+async fn stock(Path(sku): Path<String>) -> Result<Json<Stock>, StatusCode> {
+    let available = count(&sku).await.ok_or(StatusCode::NOT_FOUND)?;
+    Ok(Json(Stock { available }))
+}
+
+/// What all shelves hold; `None` when the product has no shelf.
+#[traced(fields(product.sku = sku))]
+async fn count(sku: &str) -> Option<i64> {
+    let shelves: Vec<_> = SHELVES.iter().filter(|(name, _)| *name == sku).collect();
+    sleep(Duration::from_millis(5)).await; // somebody walks there
+    telemark::set_attribute("stock.shelves", shelves.len());
+    (!shelves.is_empty()).then(|| shelves.iter().map(|(_, items)| items).sum())
+}

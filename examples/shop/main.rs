@@ -1,0 +1,65 @@
+//! A shop: two services and a database in one process, and a visitor who sends them real requests.
+//!
+//! ```text
+//! visitor ──HTTP──▶ shop ──HTTP──▶ inventory
+//!                    └──SQL──▶ SQLite, in memory
+//! ```
+//!
+//! - `cargo run --example shop`: traces as trees in the terminal
+//! - `cargo run --example shop -- --serve`: the same, and stays for requests of yours until Ctrl-C
+//! - `OTEL_TRACES_EXPORTER=otlp cargo run --example shop`: to a receiver at `http://localhost:4318`
+
+mod client;
+mod inventory;
+mod shop;
+mod store;
+mod visitor;
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use axum::Router;
+use client::Client;
+use store::Store;
+use telemark::config::Env;
+use telemark::console::ConsoleExporter;
+use telemark::sdk::time::Deadline;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let telemetry = telemetry()?;
+
+    let inventory = serve(inventory::app()).await?;
+    let shop = serve(shop::app(Store::open().await?, Client::to(inventory))).await?;
+
+    let unexpected = visitor::visit(shop).await;
+    // Why spans could not be delivered has been said on standard error by then.
+    let are_delivered = telemetry.force_flush(Deadline::after(Duration::from_secs(5))).is_ok();
+
+    if std::env::args().any(|argument| argument == "--serve") {
+        println!("\nThe shop is open at http://{shop}/products until Ctrl-C; its traces follow some seconds later.");
+        std::future::pending().await
+    }
+    Ok(if unexpected == 0 && are_delivered { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Everything is as the environment says, except that without `OTEL_TRACES_EXPORTER` there are trees in the terminal.
+fn telemetry() -> Result<telemark::Guard, telemark::ConfigError> {
+    let builder = telemark::builder().service_name("shop").flush_on_signals();
+    match Env::process().string("OTEL_TRACES_EXPORTER") {
+        Some(_) => builder.init(),
+        None => builder.span_exporter(ConsoleExporter::stdout()).init(),
+    }
+}
+
+/// Serves `app` on a free port, for as long as the program runs.
+async fn serve(app: Router) -> std::io::Result<SocketAddr> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    // With connect info, so that the spans of requests know the client's address.
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    Ok(address)
+}

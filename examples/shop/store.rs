@@ -1,0 +1,72 @@
+//! The database, with a span for each statement.
+
+use serde::Serialize;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteRow};
+use sqlx::{FromRow, Row, SqlitePool};
+use telemark::SpanBuilder;
+use telemark::opentelemetry::trace::SpanKind;
+
+const SCHEMA: &str = "
+    CREATE TABLE products (sku TEXT PRIMARY KEY, name TEXT NOT NULL, cents INTEGER NOT NULL);
+    CREATE TABLE orders (number INTEGER PRIMARY KEY, sku TEXT NOT NULL, quantity INTEGER NOT NULL);
+    INSERT INTO products VALUES ('teapot', 'A brown teapot', 2400), ('cup', 'A cup', 600), ('milk jug', 'A jug', 900);
+";
+
+#[derive(Serialize)]
+pub(crate) struct Product {
+    pub(crate) sku: String,
+    pub(crate) name: String,
+    pub(crate) cents: i64,
+}
+
+pub(crate) struct Store {
+    pool: SqlitePool,
+}
+
+impl Store {
+    /// A new database in memory: it lives in its one connection, which therefore stays open.
+    pub(crate) async fn open() -> Result<Self, sqlx::Error> {
+        let one = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+        let pool = one.connect_with(SqliteConnectOptions::new().in_memory(true)).await?;
+        sqlx::raw_sql(SCHEMA).execute(&pool).await?;
+        Ok(Store { pool })
+    }
+
+    pub(crate) async fn products(&self) -> Result<Vec<Product>, sqlx::Error> {
+        const SQL: &str = "SELECT sku, name, cents FROM products ORDER BY sku";
+        run(statement("SELECT products", SQL), sqlx::query_as(SQL).fetch_all(&self.pool)).await
+    }
+
+    pub(crate) async fn product(&self, sku: &str) -> Result<Option<Product>, sqlx::Error> {
+        const SQL: &str = "SELECT sku, name, cents FROM products WHERE sku = ?";
+        let query = sqlx::query_as(SQL).bind(sku).fetch_optional(&self.pool);
+        run(statement("SELECT products", SQL), query).await
+    }
+
+    /// Returns the number of the order.
+    pub(crate) async fn insert_order(&self, sku: &str, quantity: i64) -> Result<i64, sqlx::Error> {
+        const SQL: &str = "INSERT INTO orders (sku, quantity) VALUES (?, ?)";
+        let query = sqlx::query(SQL).bind(sku).bind(quantity).execute(&self.pool);
+        Ok(run(statement("INSERT orders", SQL), query).await?.last_insert_rowid())
+    }
+}
+
+impl FromRow<'_, SqliteRow> for Product {
+    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        Ok(Product { sku: row.try_get("sku")?, name: row.try_get("name")?, cents: row.try_get("cents")? })
+    }
+}
+
+/// A span as the semantic conventions for databases have it: named by the summary, with the text and not the values.
+fn statement(summary: &'static str, text: &'static str) -> SpanBuilder {
+    telemark::span(summary)
+        .with_kind(SpanKind::Client)
+        .with("db.system.name", "sqlite")
+        .with("db.query.summary", summary)
+        .with("db.query.text", text)
+}
+
+/// Runs a query in its span, which takes note of an error.
+async fn run<T>(span: SpanBuilder, query: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    span.run(async { query.await.inspect_err(telemark::record_error) }).await
+}

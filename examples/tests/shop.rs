@@ -1,0 +1,93 @@
+//! The shop runs, by itself and to the end, and its traces have the shape that it promises.
+#![allow(clippy::unwrap_used, reason = "test helpers")]
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+/// Runs the program as somebody would who has set no other variables.
+fn run_shop(variables: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(program());
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        if name.starts_with("OTEL_") || name == "COLUMNS" {
+            command.env_remove(name);
+        }
+    }
+    command.envs(variables.iter().copied()).output().unwrap()
+}
+
+/// `cargo test` builds the examples of a package before it runs the tests, beside the folder that the tests are in.
+fn program() -> PathBuf {
+    let tests = std::env::current_exe().unwrap().parent().unwrap().to_owned();
+    let program = tests.with_file_name("examples").join(format!("shop{}", std::env::consts::EXE_SUFFIX));
+    assert!(
+        program.is_file(),
+        "run `cargo test --package telemark-examples`, without `--test`: it builds the shop too"
+    );
+    program
+}
+
+/// The trees alone, without times and attributes: a line for each span, with its error.
+fn shape(stdout: &str) -> String {
+    let rows = stdout.lines().filter_map(|line| match line.split_once('━') {
+        _ if line.starts_with("trace ") => Some(String::new()),
+        Some((left, right)) if !left.is_empty() => {
+            let (name, _duration) = left.trim_end().rsplit_once(' ')?;
+            let details = right.trim_start_matches(['━', ' ']);
+            let error = details.starts_with('✗').then(|| details.split("  ").next()).flatten();
+            Some([name.trim_end(), error.unwrap_or_default()].join(" ").trim_end().to_owned())
+        }
+        _ => None,
+    });
+    rows.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn its_traces_have_the_promised_shape() {
+    let output = run_shop(&[]);
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{stdout}");
+    let expected = "
+GET /products
+└─ SELECT products
+
+POST /orders
+└─ place
+   ├─ SELECT products
+   ├─ GET
+   │  └─ GET /stock/{sku}
+   │     └─ count
+   ├─ charge card
+   └─ INSERT orders
+
+POST /orders ✗ error
+└─ place ✗ the card was declined
+   ├─ SELECT products
+   ├─ GET
+   │  └─ GET /stock/{sku}
+   │     └─ count
+   └─ charge card ✗ the card was declined
+
+GET /products/{sku}
+└─ SELECT products
+
+GET /products/{sku}/similar
+├─ same_shelf
+└─ bought_together";
+    assert_eq!(shape(&stdout), expected, "{stdout}");
+    for detail in ["error.type=shop::shop::ShopError", "error.type=500", "server  404", "stock.shelves=2"] {
+        assert!(stdout.contains(detail), "{detail} is missing in\n{stdout}");
+    }
+    assert!(!stdout.contains("0000 0000"), "the number of a card was recorded:\n{stdout}");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn it_works_without_telemetry() {
+    for variable in [("OTEL_TRACES_EXPORTER", "none"), ("OTEL_SDK_DISABLED", "true")] {
+        let output = run_shop(&[variable]);
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{stdout}");
+        assert_eq!(shape(&stdout), "", "{stdout}");
+    }
+}

@@ -1,0 +1,24 @@
+//! The shop's visitor notices answers that are not as expected, which make the program fail.
+#![allow(dead_code, unreachable_pub, reason = "parts of a program, seen alone")]
+
+#[path = "../shop/client.rs"]
+mod client;
+#[path = "../shop/visitor.rs"]
+mod visitor;
+
+#[tokio::test]
+async fn unexpected_answers_are_counted() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    // A shop with no routes answers 404 to everything; of five visits, one expects just that.
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new()).await });
+    assert_eq!(visitor::visit(address).await, 4);
+}
+
+#[tokio::test]
+async fn no_answer_is_an_unexpected_one() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    assert_eq!(visitor::visit(address).await, 5);
+}
