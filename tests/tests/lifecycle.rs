@@ -289,9 +289,12 @@ drop returned in time: true
 
 #[test]
 fn a_receiver_that_never_answers_holds_the_program_no_longer_than_the_timeout() {
-    for protocol in ["http/protobuf", "http/json", "grpc"] {
-        let sink = Sink::start(Script::Silence).unwrap();
-        let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*sink.endpoint()), ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)];
+    let sink = Sink::start(Script::Silence).unwrap();
+    // The kernel takes the connection, and nobody reads from it.
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let unread = format!("http://{}", listener.local_addr().unwrap());
+    for (protocol, endpoint) in [("http/protobuf", &sink.endpoint()), ("http/json", &unread), ("grpc", &unread)] {
+        let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &**endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)];
         let end = Running::start("receiver hangs", &variables).end();
         assert!(end.starts_with("exit 0\ndrop returned in time: true\n! telemark error: "), "{protocol}: {end}");
     }
