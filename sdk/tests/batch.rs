@@ -1,4 +1,5 @@
 //! The batch and simple processors: when they export, what they drop, how they end. No test waits for time to pass.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};

@@ -3,11 +3,17 @@
 //! - [`Receiver`] is a real receiver that `cargo xtask test` (or `services`) has started.
 //! - [`Received`] is what it took, read back from its output, and [`Received::text`] shows it in a form that is the same
 //!   for every receiver.
+//! - [`Recorded`] is what was recorded, in the same form.
+//! - [`Sink`] is a scripted receiver in the test's own process.
 //! - [`layers`] reads the workspace and finds what breaks the rules of the architecture.
 
 pub mod layers;
 mod received;
 mod receiver;
+mod recorded;
+mod sink;
 
 pub use received::{Event, Link, Received, Span};
 pub use receiver::Receiver;
+pub use recorded::Recorded;
+pub use sink::{Script, Sink};

@@ -23,9 +23,7 @@ where
     }
 
     fn unsampled(&self, calls: u64) {
-        let parent = self.tracer.start_with_context("root", &unsampled_parent());
-        let _current = Context::current_with_span(parent).attach();
-        self.calls(calls);
+        below_unsampled(&self.tracer, || self.calls(calls));
     }
 
     fn calls(&self, calls: u64) {
@@ -54,6 +52,17 @@ where
     if below > 0 {
         self::span(tracer, "nested", below - 1);
     }
+}
+
+/// Does `work` as a server does it whose caller has decided not to sample: inside a span that is not recorded.
+pub(super) fn below_unsampled<T>(tracer: &T, work: impl FnOnce())
+where
+    T: Tracer,
+    T::Span: Send + Sync + 'static,
+{
+    let parent = tracer.start_with_context("root", &unsampled_parent());
+    let _current = Context::current_with_span(parent).attach();
+    work();
 }
 
 /// The context of a caller who has decided not to sample.

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use ::telemark::config::Env;
 use ::telemark::sdk::time::Deadline;
+use ::telemark::sdk::trace::SdkTracer;
 use ::telemark::{Guard, traced};
 
-use super::api::{Api, unsampled_parent};
+use super::api::{Api, below_unsampled};
 use super::{Subject, USER};
 use crate::Failure;
 
@@ -27,13 +28,13 @@ pub(super) fn install(url: &str, style: Style) -> Result<Box<dyn Subject>, Failu
     let tracer = telemetry.tracer("benches");
     let flush: Box<dyn Fn()> = Box::new(move || flush(&telemetry));
     Ok(match style {
-        Style::Attribute => Box::new(Traced { flush }),
+        Style::Attribute => Box::new(Traced { tracer: Some(tracer), flush }),
         Style::Api => Box::new(Api { tracer, flush }),
     })
 }
 
 pub(super) fn not_installed() -> Box<dyn Subject> {
-    Box::new(Traced { flush: Box::new(|| {}) })
+    Box::new(Traced { tracer: None, flush: Box::new(|| {}) })
 }
 
 fn flush(telemetry: &Guard) {
@@ -43,6 +44,7 @@ fn flush(telemetry: &Guard) {
 }
 
 struct Traced {
+    tracer: Option<SdkTracer>,
     flush: Box<dyn Fn()>,
 }
 
@@ -52,8 +54,8 @@ impl Subject for Traced {
     }
 
     fn unsampled(&self, calls: u64) {
-        let _parent = unsampled_parent().attach();
-        below_root(self, calls);
+        let Some(tracer) = &self.tracer else { return };
+        below_unsampled(tracer, || self.calls(calls));
     }
 
     fn calls(&self, calls: u64) {
@@ -65,11 +67,6 @@ impl Subject for Traced {
     fn flush(&self) {
         (self.flush)();
     }
-}
-
-#[traced(name = "root")]
-fn below_root(subject: &Traced, calls: u64) {
-    subject.calls(calls);
 }
 
 #[traced(fields(user.name = user, app.depth = below, app.cached = cached))]

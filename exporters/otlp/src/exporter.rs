@@ -1,6 +1,7 @@
 //! The exporter: encode, compress, send, and again while that may help and there is time.
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use telemark_sdk::config::Env;
@@ -14,6 +15,9 @@ use crate::transport::{Failure, Runtime, Transport};
 
 /// The largest buffer in bytes that is kept for the next batch.
 const MOST_KEPT: usize = 4 << 20;
+
+/// The longest that a receiver can keep further batches back.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Sends a signal with OTLP over HTTP or gRPC.
 ///
@@ -31,6 +35,8 @@ pub struct Otlp<S: Encode> {
     /// Dropped before the runtime, in which its connection lives.
     transport: Transport,
     runtime: Runtime,
+    /// Until when the receiver wants to be left alone.
+    pause: Option<Deadline>,
     is_shut_down: bool,
 }
 
@@ -56,6 +62,7 @@ impl<S: Encode> Otlp<S> {
             message: Vec::new(),
             compressed: Vec::new(),
             runtime: Runtime::default(),
+            pause: None,
             is_shut_down: false,
         }
     }
@@ -125,7 +132,7 @@ impl<S: Encode> Exporter<S> for Otlp<S> {
         }
         let deadline = deadline.min(Deadline::after(self.config.timeout));
         let body = Bytes::from(self.encode(batch)?);
-        let delivery = deliver(&mut self.transport, &body, deadline, Retry::new(self.config.retry));
+        let delivery = deliver(&mut self.transport, &body, deadline, Retry::new(self.config.retry), &mut self.pause);
         let result = self.runtime.block_on(delivery).and_then(|result| result);
         self.reclaim(body);
         result
@@ -146,30 +153,57 @@ async fn deliver(
     body: &Bytes,
     deadline: Deadline,
     mut retry: Retry,
+    pause: &mut Option<Deadline>,
 ) -> Result<ExportReport, ExportError> {
+    if let Some(left) = pause.take().and_then(Deadline::remaining) {
+        if deadline.remaining().is_some_and(|remaining| left >= remaining) {
+            *pause = Some(Deadline::after(left));
+            let message = format!("{} asked for a pause, which has {left:.1?} left: not sent", transport.endpoint());
+            return Err(ExportError::unavailable(message));
+        }
+        tokio::time::sleep(left).await;
+    }
+    let mut last = None;
     loop {
         let attempt = within(deadline, transport.send(body.clone(), deadline)).await;
         let (error, asked) = match attempt {
             Some(Ok(report)) => return Ok(report.with_retries(retry.retries())),
             Some(Err(Failure::Final(error))) => {
-                transport.close_now().await;
+                release().await;
                 return Err(error.with_retries(retry.retries()));
             }
             Some(Err(Failure::Transient { error, asked })) => (error, asked),
             None => {
-                transport.close_now().await;
+                // The answer may still come, and must not be taken for that to another request.
+                transport.close();
+                release().await;
                 let message = format!("no answer from {} in time", transport.endpoint());
-                return Err(ExportError::timeout(message).with_retries(retry.retries()));
+                let error = ExportError::timeout(message).with_retries(retry.retries());
+                // Why there was a retry at all tells more than that time ran out during the last one.
+                return Err(match last {
+                    Some(last) => error.with_source(last),
+                    None => error,
+                });
             }
         };
         match retry.after_failure(asked, deadline.remaining(), id::random()) {
-            Decision::Wait(wait) => tokio::time::sleep(wait).await,
+            Decision::Wait(wait) => {
+                last = Some(error);
+                tokio::time::sleep(wait).await;
+            }
             Decision::GiveUp => {
-                transport.close_now().await;
+                // spec: the client must wait, be it with the next batch; but not for as long as it may please anyone
+                *pause = asked.map(|asked| Deadline::after(asked.min(LONGEST_PAUSE)));
+                release().await;
                 return Err(error.with_retries(retry.retries()));
             }
         }
     }
+}
+
+/// Lets the task of a connection that was dropped go, and with it the socket: nothing runs until the next export.
+async fn release() {
+    tokio::task::yield_now().await;
 }
 
 /// The result of the future, or `None` when the deadline passes first.

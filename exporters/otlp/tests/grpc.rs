@@ -7,9 +7,10 @@ mod support;
 use std::time::Duration;
 
 use support::grpc::{Call, Server, Step, frame};
-use support::{export, names, outcome, quick_retries};
+use support::{export, export_by, names, outcome, quick_retries};
 use telemark_otlp::{Builder, Compression, Otlp, Protocol};
 use telemark_sdk::signal::Traces;
+use telemark_sdk::time::{Clock, Deadline};
 
 fn exporter(server: &Server, configure: impl FnOnce(Builder<Traces>) -> Builder<Traces>) -> Otlp<Traces> {
     let builder = Otlp::<Traces>::builder()
@@ -36,9 +37,14 @@ fn check(script: &[Step], expected: &str) -> Vec<Call> {
 
 /// `google.rpc.Status { details: [Any { RetryInfo { retry_delay } }] }`, as in the header.
 fn retry_info(seconds: u8) -> String {
+    retry_delay(&[0x08, seconds])
+}
+
+/// The same with a `Duration`.
+fn retry_delay(duration: &[u8]) -> String {
     let url = b"type.googleapis.com/google.rpc.RetryInfo";
-    let info = [0x0a, 2, 0x08, seconds];
-    let any = [&[0x0a, url.len() as u8], &url[..], &[0x12, 4], &info].concat();
+    let info = [&[0x0a, duration.len() as u8], duration].concat();
+    let any = [&[0x0a, url.len() as u8], &url[..], &[0x12, info.len() as u8], &info].concat();
     base64(&[&[0x08, 8, 0x1a, any.len() as u8], &any[..]].concat())
 }
 
@@ -96,6 +102,22 @@ fn resource_exhausted_is_called_again_when_the_receiver_says_when() {
 }
 
 #[test]
+fn a_pause_that_is_asked_for_delays_the_next_batch() {
+    // 300,000,000 nanoseconds.
+    let details = retry_delay(&[0x10, 0x80, 0xc6, 0x86, 0x8f, 0x01]);
+    let busy = Step::trailers_only(&[("grpc-status", "14"), ("grpc-status-details-bin", &details)]);
+    let server = Server::start([busy, Step::ok()]);
+    let mut exporter = exporter(&server, |builder| builder);
+    let soon = Deadline::after(Duration::from_millis(200));
+    assert_eq!(outcome(&export_by(&mut exporter, "a", soon)), "unavailable, 0 retries");
+    let clock = Clock::system();
+    let given_up = clock.now();
+    assert_eq!(outcome(&export(&mut exporter, "b")), "taken, 0 rejected, 0 retries");
+    assert!(clock.now().since(given_up) > Duration::from_millis(200));
+    assert_eq!(server.finish().len(), 2);
+}
+
+#[test]
 fn partial_success() {
     let body = frame(b"\x0a\x0d\x08\x03\x12\x09too large");
     check(&[Step::trailers(body, &[("grpc-status", "0")])], "taken, 3 rejected, 0 retries (too large)");
@@ -124,7 +146,7 @@ fn an_answer_beyond_the_limit_is_a_failure() {
 #[test]
 fn a_slow_receiver_costs_no_more_than_the_timeout() {
     let server = Server::start([Step::Hang, Step::ok()]);
-    let mut exporter = exporter(&server, |builder| builder.with_timeout(Duration::from_millis(30)));
+    let mut exporter = exporter(&server, |builder| builder.with_timeout(Duration::from_millis(100)));
     assert_eq!(outcome(&export(&mut exporter, "a")), "timeout, 0 retries");
     let mut exporter = self::exporter(&server, |builder| builder);
     assert_eq!(outcome(&export(&mut exporter, "b")), "taken, 0 rejected, 0 retries");

@@ -41,6 +41,10 @@ impl Sampler for Box<dyn Sampler> {
     fn drops_below_unsampled_parents(&self) -> bool {
         (**self).drops_below_unsampled_parents()
     }
+
+    fn samples_below_sampled_parents(&self) -> bool {
+        (**self).samples_below_sampled_parents()
+    }
 }
 
 /// What is known of a span when its sampling is decided.

@@ -31,6 +31,12 @@ pub fn tracer(parent: &Context) -> Option<&SdkTracer> {
     }
 }
 
+/// The installed tracer, when it is the only one: no context can have another.
+#[inline]
+pub(crate) fn only_installed() -> Option<&'static SdkTracer> {
+    (TRACERS.load(Ordering::Relaxed) == 1).then(|| INSTALLED.get()).flatten()
+}
+
 /// The scope of spans that no call site and no instrumentation names.
 pub(crate) fn scope() -> Scope {
     InstrumentationScope::builder("telemark").with_version(env!("CARGO_PKG_VERSION")).build().into()

@@ -24,6 +24,11 @@ pub trait SpanProcessor: Debug + Send + Sync + 'static {
         let _ = (span, parent);
     }
 
+    /// Whether [`Self::on_start`] does anything; asked once, when the provider is built.
+    fn wants_start(&self) -> bool {
+        true
+    }
+
     /// A span ends; its end time is set and it may still be changed.
     fn on_ending(&self, span: &mut SpanData) {
         let _ = span;
@@ -56,6 +61,10 @@ pub trait SpanProcessor: Debug + Send + Sync + 'static {
 }
 
 impl SpanProcessor for BatchProcessor<Traces> {
+    fn wants_start(&self) -> bool {
+        false
+    }
+
     #[inline]
     fn on_end(&self, span: SpanData) {
         if span.context.is_sampled() {
@@ -77,6 +86,10 @@ impl SpanProcessor for BatchProcessor<Traces> {
 }
 
 impl SpanProcessor for SimpleProcessor<Traces> {
+    fn wants_start(&self) -> bool {
+        false
+    }
+
     fn on_end(&self, span: SpanData) {
         if span.context.is_sampled() {
             self.add(span);

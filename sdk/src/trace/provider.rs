@@ -5,10 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::TracerProvider;
+use opentelemetry::{Context, InstrumentationScope};
 
-use super::{Scope, SdkTracer, SpanProcessor};
+use super::{Scope, SdkSpan, SdkTracer, SpanProcessor};
 use crate::diag::SignalHealth;
 use crate::error::ExportError;
 use crate::id::{IdGenerator, RandomIds};
@@ -47,13 +47,17 @@ impl SdkTracerProvider {
         self.0.each_processor(|processor| processor.flush(deadline))
     }
 
-    /// Exports everything that has ended, and stops: later spans are not recorded. A second call does nothing.
+    /// Exports everything that has ended, and stops: later spans are not recorded. A second call waits for the first, so
+    /// that a program that ends on two threads at once, on a signal for example, does not end under the last export.
     ///
     /// # Errors
     /// The first error of a processor; the others are shut down all the same.
     pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         if self.0.off.swap(true, Ordering::AcqRel) {
-            return Ok(());
+            return self.0.each_processor(|processor| match processor.flush(deadline) {
+                Err(error) if error.is_shutdown() => Ok(()),
+                result => result,
+            });
         }
         self.0.each_processor(|processor| processor.shutdown(deadline))
     }
@@ -151,6 +155,7 @@ impl TracerProviderBuilder {
         let sampler = self.sampler.unwrap_or_else(|| Box::new(crate::sampling::ParentBased::default()));
         let inner = ProviderInner {
             drops_below_unsampled: sampler.drops_below_unsampled_parents(),
+            wants_start: self.processors.iter().any(|processor| processor.wants_start()),
             samples_below_sampled: sampler.samples_below_sampled_parents(),
             ids_are_random: self.ids.is_random(),
             // spec: trace/sdk.md#enabled — without processors nothing is recorded.
@@ -172,6 +177,8 @@ pub(super) struct ProviderInner {
     pub(super) sampler: Box<dyn Sampler>,
     pub(super) drops_below_unsampled: bool,
     pub(super) samples_below_sampled: bool,
+    /// Whether a processor looks at spans that start.
+    pub(super) wants_start: bool,
     pub(super) ids: Box<dyn IdGenerator>,
     pub(super) ids_are_random: bool,
     pub(super) clock: Clock,
@@ -185,6 +192,16 @@ impl ProviderInner {
     #[inline]
     pub(super) fn is_off(&self) -> bool {
         self.off.load(Ordering::Relaxed)
+    }
+
+    /// Shows a span that starts to the processors.
+    #[cold]
+    pub(super) fn started(&self, span: &mut SdkSpan, parent: &Context) {
+        for processor in &self.processors {
+            if catch_unwind(AssertUnwindSafe(|| processor.on_start(span, parent))).is_err() {
+                crate::__warn!("processor.panic", "a span processor panicked when a span started");
+            }
+        }
     }
 
     fn each_processor(&self, call: impl Fn(&dyn SpanProcessor) -> Result<(), ExportError>) -> Result<(), ExportError> {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use opentelemetry::trace::{
-    Link, SpanBuilder, SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceId, Tracer,
+    Link, SpanBuilder, SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer,
 };
 use opentelemetry::{Context, KeyValue};
 
@@ -36,17 +36,30 @@ impl SdkTracer {
         !self.provider.is_off()
     }
 
-    /// Whether every span in `parent` is dropped, and `parent` says so already. Runs no code of the user's, so that it may be
+    /// Whether a processor must be shown the context that a span starts in.
+    #[inline]
+    pub(crate) fn wants_start(&self) -> bool {
+        self.provider.wants_start
+    }
+
+    /// What can be said of a span in `parent` without asking the sampler. Runs no code of the user's, so that it may be
     /// asked while the API's context is borrowed.
     #[inline]
-    pub fn drops_below(&self, parent: &Context) -> bool {
-        if self.provider.is_off() || parent.is_telemetry_suppressed() {
-            return true;
+    pub(crate) fn glance(&self, parent: &Context) -> Glance {
+        let provider = &*self.provider;
+        if provider.is_off() || parent.is_telemetry_suppressed() {
+            return Glance::Dropped;
         }
-        let parent_span = parent.span();
-        let parent_context = parent_span.span_context();
-        let is_unsampled = parent_context.is_valid() && !parent_context.is_sampled();
-        is_unsampled && self.provider.drops_below_unsampled && !parent_context.is_remote()
+        let span = parent.span();
+        let context = span.span_context();
+        if !context.is_valid() || context.is_remote() {
+            return Glance::Unknown;
+        }
+        match context.is_sampled() {
+            false if provider.drops_below_unsampled => Glance::Dropped,
+            true if provider.samples_below_sampled => Glance::Sampled(context.clone()),
+            _ => Glance::Unknown,
+        }
     }
 
     /// Starts a span for `#[traced]`. `attributes` is called only when the span is recorded; the sampler therefore decides
@@ -58,41 +71,68 @@ impl SdkTracer {
         parent: &Context,
         attributes: impl FnOnce(&mut Vec<KeyValue>),
     ) -> Started {
-        if self.drops_below(parent) {
-            return Started::Inherit;
+        match self.begin(&call, parent) {
+            Ok(birth) => {
+                let mut span = self.start_child(call, birth, attributes);
+                self.show_start(&mut span, parent);
+                Started::Recording(span)
+            }
+            Err(not_recorded) => not_recorded,
         }
-        let parent_span = parent.span();
-        let parent_context = parent_span.span_context();
-        let below_unsampled = parent_context.is_valid() && !parent_context.is_sampled();
-        let (context, result) = self.decide(parent, parent_context, &call.name, &call.kind, &[], &call.links);
-        if result.decision == Decision::Drop {
-            let inherits = below_unsampled && result.trace_state.is_none() && !parent_span.is_recording();
-            return if inherits { Started::Inherit } else { Started::NotRecorded(context) };
-        }
+    }
+
+    /// Starts a span for `#[traced]` that is known to be recorded, and does not show it to the processors.
+    #[inline]
+    pub(crate) fn start_child(
+        &self,
+        call: TracedSpan,
+        birth: Birth,
+        attributes: impl FnOnce(&mut Vec<KeyValue>),
+    ) -> SdkSpan {
         let scope = call.call_site.map_or_else(|| self.scope.clone(), |site| Scope::Static(site.scope()));
-        let mut data = SpanData::new(context, call.name, scope);
+        let mut data = SpanData::new(SpanContext::NONE, call.name, scope);
         let record = &mut *data;
         record.kind = call.kind;
         record.call_site = call.call_site.filter(|_| call.code_attributes);
         attributes(&mut record.own_attributes);
-        Started::Recording(self.record(data, parent, parent_context, result, None, call.links))
+        self.record(data, birth, None, call.links)
     }
 
-    /// Who the span is and whether it is recorded.
+    /// Decides about a span for `#[traced]`.
+    fn begin(&self, call: &TracedSpan, parent: &Context) -> Result<Birth, Started> {
+        match self.glance(parent) {
+            Glance::Dropped => return Err(Started::Inherit),
+            Glance::Sampled(parent) => return Ok(Birth::below(&parent)),
+            Glance::Unknown => {}
+        }
+        let parent_span = parent.span();
+        let parent_context = parent_span.span_context();
+        self.decide(parent, &call.name, &call.kind, &[], &call.links).map_err(|context| {
+            let says_so = parent_context.is_valid() && !parent_context.is_sampled();
+            let same_state = parent_context.trace_state() == context.trace_state();
+            if says_so && same_state && !parent_span.is_recording() {
+                Started::Inherit
+            } else {
+                Started::NotRecorded(context)
+            }
+        })
+    }
+
+    /// Whether a span is recorded, and what it is born with; if not, who it is all the same.
     ///
     /// spec: trace/sdk.md#sdk-span-creation
     fn decide(
         &self,
         parent: &Context,
-        parent_context: &SpanContext,
         name: &str,
         kind: &SpanKind,
         attributes: &[KeyValue],
         links: &[Link],
-    ) -> (SpanContext, SamplingResult) {
+    ) -> Result<Birth, SpanContext> {
         let provider = &*self.provider;
-        let has_parent = parent_context.is_valid();
-        let (trace_id, inherited_flags) = if has_parent {
+        let parent_span = parent.span();
+        let parent_context = parent_span.span_context();
+        let (trace_id, inherited_flags) = if parent_context.is_valid() {
             (parent_context.trace_id(), parent_context.trace_flags().to_u8() & RANDOM_FLAG)
         } else {
             match provider.ids.trace_id() {
@@ -100,58 +140,93 @@ impl SdkTracer {
                 id => (id, if provider.ids_are_random { RANDOM_FLAG } else { 0 }),
             }
         };
-        let follows = provider.samples_below_sampled && has_parent && !parent_context.is_remote();
-        let mut result = if follows && parent_context.is_sampled() {
-            SamplingResult::new(Decision::RecordAndSample)
-        } else {
-            let request = SamplingRequest { parent, trace_id, name, kind, attributes, links };
-            catch_unwind(AssertUnwindSafe(|| provider.sampler.sample(&request))).unwrap_or_else(|_| {
-                crate::__warn!("sampler.panic", "the sampler panicked; the span is not recorded");
-                SamplingResult::new(Decision::Drop)
-            })
+        let request = SamplingRequest { parent, trace_id, name, kind, attributes, links };
+        let result = catch_unwind(AssertUnwindSafe(|| provider.sampler.sample(&request))).unwrap_or_else(|_| {
+            crate::__warn!("sampler.panic", "the sampler panicked; the span is not recorded");
+            SamplingResult::new(Decision::Drop)
+        });
+        let SamplingResult { decision, attributes: added, trace_state } = result;
+        let trace_state = trace_state.unwrap_or_else(|| parent_context.trace_state().clone());
+        let flags = TraceFlags::new(inherited_flags).with_sampled(decision == Decision::RecordAndSample);
+        if decision == Decision::Drop {
+            return Err(SpanContext::new(trace_id, self.span_id(), flags, false, trace_state));
+        }
+        let parent = match parent_context.is_valid() {
+            true => (parent_context.span_id(), parent_context.is_remote()),
+            false => (SpanId::INVALID, false),
         };
-        let span_id = match provider.ids.span_id() {
+        Ok(Birth { trace_id, flags, trace_state, parent, added })
+    }
+
+    fn span_id(&self) -> SpanId {
+        match self.provider.ids.span_id() {
             SpanId::INVALID => RandomIds.span_id(),
             id => id,
-        };
-        let flags = TraceFlags::new(inherited_flags).with_sampled(result.decision == Decision::RecordAndSample);
-        let trace_state = match &mut result.trace_state {
-            Some(changed) => changed.clone(),
-            None => parent_context.trace_state().clone(),
-        };
-        (SpanContext::new(trace_id, span_id, flags, false, trace_state), result)
+        }
     }
 
     /// Starts a span that is recorded.
-    fn record(
-        &self,
-        mut data: SpanData,
-        parent: &Context,
-        parent_context: &SpanContext,
-        result: SamplingResult,
-        start: Option<Timestamp>,
-        links: Vec<Link>,
-    ) -> SdkSpan {
+    fn record(&self, mut data: SpanData, birth: Birth, start: Option<Timestamp>, links: Vec<Link>) -> SdkSpan {
         let provider = &*self.provider;
         let record = &mut *data;
-        if parent_context.is_valid() {
-            record.parent_span_id = parent_context.span_id();
-            record.parent_is_remote = parent_context.is_remote();
+        record.context = SpanContext::new(birth.trace_id, self.span_id(), birth.flags, false, birth.trace_state);
+        (record.parent_span_id, record.parent_is_remote) = birth.parent;
+        if !birth.added.is_empty() {
+            record.own_attributes.extend(birth.added);
         }
-        record.own_attributes.extend(result.attributes);
         attributes::normalize(&mut record.own_attributes, &mut record.dropped_attributes, provider.limits.attributes);
         record.start = start.unwrap_or_else(|| provider.clock.now());
         let mut span = SdkSpan::recording(data, self.provider.clone());
-        for link in links {
-            span.push_link(link);
-        }
-        for processor in &provider.processors {
-            if catch_unwind(AssertUnwindSafe(|| processor.on_start(&mut span, parent))).is_err() {
-                crate::__warn!("processor.panic", "a span processor panicked when a span started");
-            }
+        if !links.is_empty() {
+            links.into_iter().for_each(|link| span.push_link(link));
         }
         span
     }
+
+    /// Shows a span that starts to the processors that want to see it.
+    #[inline]
+    fn show_start(&self, span: &mut SdkSpan, parent: &Context) {
+        if self.provider.wants_start {
+            self.provider.started(span, parent);
+        }
+    }
+}
+
+/// What a recorded span is born with.
+#[derive(Debug)]
+pub(crate) struct Birth {
+    trace_id: TraceId,
+    flags: TraceFlags,
+    trace_state: TraceState,
+    /// The parent's span id, and whether it lives in another process.
+    parent: (SpanId, bool),
+    /// Attributes that the sampler adds.
+    added: Vec<KeyValue>,
+}
+
+impl Birth {
+    /// Of a span below a local parent that is sampled, and so is the span.
+    #[inline]
+    pub(crate) fn below(parent: &SpanContext) -> Self {
+        Birth {
+            trace_id: parent.trace_id(),
+            flags: TraceFlags::new(parent.trace_flags().to_u8() & RANDOM_FLAG | TraceFlags::SAMPLED.to_u8()),
+            parent: (parent.span_id(), false),
+            trace_state: parent.trace_state().clone(),
+            added: Vec::new(),
+        }
+    }
+}
+
+/// What a look at the parent tells of a span.
+#[derive(Debug)]
+pub(crate) enum Glance {
+    /// It is dropped, and its context says so.
+    Dropped,
+    /// It is sampled, below this local parent.
+    Sampled(SpanContext),
+    /// The sampler must be asked.
+    Unknown,
 }
 
 impl Tracer for SdkTracer {
@@ -166,25 +241,31 @@ impl Tracer for SdkTracer {
 impl SdkTracer {
     /// Starts a span with another scope than the tracer's.
     pub(super) fn build_in_scope(&self, scope: &Scope, builder: SpanBuilder, parent: &Context) -> SdkSpan {
-        let parent_span = parent.span();
-        let parent_context = parent_span.span_context();
         // spec: trace/api.md#behavior-of-the-api-in-the-absence-of-an-installed-sdk — the parent's context travels on.
         if self.provider.is_off() || parent.is_telemetry_suppressed() {
-            return SdkSpan::not_recording(parent_context.clone());
+            return SdkSpan::not_recording(parent.span().span_context().clone());
         }
         let SpanBuilder { span_kind, name, start_time, attributes, events, links, .. } = builder;
         let kind = span_kind.unwrap_or(SpanKind::Internal);
         let attributes = attributes.unwrap_or_default();
         let links = links.unwrap_or_default();
-        let (context, result) = self.decide(parent, parent_context, &name, &kind, &attributes, &links);
-        if result.decision == Decision::Drop {
-            return SdkSpan::not_recording(context);
+        let birth = match self.glance(parent) {
+            Glance::Sampled(parent) => Birth::below(&parent),
+            // A span of the API has an id of its own even when it is dropped.
+            Glance::Dropped | Glance::Unknown => match self.decide(parent, &name, &kind, &attributes, &links) {
+                Ok(birth) => birth,
+                Err(context) => return SdkSpan::not_recording(context),
+            },
+        };
+        let mut data = SpanData::new(SpanContext::NONE, name, scope.clone());
+        let record = &mut *data;
+        record.kind = kind;
+        if !attributes.is_empty() {
+            record.own_attributes = attributes;
         }
-        let mut data = SpanData::new(context, name, scope.clone());
-        data.kind = kind;
-        data.own_attributes = attributes;
         let start = start_time.map(Timestamp::from);
-        let mut span = self.record(data, parent, parent_context, result, start, links);
+        let mut span = self.record(data, birth, start, links);
+        self.show_start(&mut span, parent);
         for event in events.into_iter().flatten() {
             span.push_event(SpanEvent {
                 name: event.name,

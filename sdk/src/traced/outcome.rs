@@ -33,7 +33,7 @@ impl<T, E> Fallible<T, E> for Result<T, E> {
 /// its function to be traced.
 ///
 /// The inherent method below exists only for `E: Display`; for other types, generic ones without that bound among them,
-/// method lookup goes on to the one of [`Undescribed`]. That needs no import in the user's code.
+/// method lookup goes on to the one of `Undescribed`. That needs no import in the user's code.
 pub struct Described<'a, E: ?Sized>(&'a E, Undescribed);
 
 /// The fallback of [`Described`].

@@ -8,7 +8,7 @@ use opentelemetry::{Context, ContextGuard, KeyValue, Value};
 
 use super::ambient;
 use super::value::ToValue;
-use crate::trace::{CallSite, END_NOW, Started, TracedSpan, active};
+use crate::trace::{Birth, CallSite, END_NOW, Glance, SdkTracer, Started, TracedSpan, active};
 
 /// What a span starts with, apart from its attributes. Made only when a tracer is installed.
 #[derive(Debug)]
@@ -182,15 +182,21 @@ fn start_installed(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut V
 }
 
 fn begin(setup: Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> Option<Live> {
+    let attributes = |list: &mut Vec<KeyValue>| {
+        let _ = catch_unwind(AssertUnwindSafe(|| attributes(list)));
+    };
     let parent = match setup.origin {
-        Origin::Current => current_unless_dropped()?,
+        Origin::Current => match look_at_the_current()? {
+            Look::Sampled(tracer, parent) => {
+                let span = tracer.start_child(setup.span, Birth::below(&parent), attributes);
+                return Some(Live { context: Context::current_with_span(span), recording: true });
+            }
+            Look::Parent(parent) => parent,
+        },
         Origin::Root => Context::current().with_remote_span_context(SpanContext::NONE),
         Origin::Parent(parent) => parent,
     };
-    let started = active::tracer(&parent)?.start_traced(setup.span, &parent, |list| {
-        let _ = catch_unwind(AssertUnwindSafe(|| attributes(list)));
-    });
-    match started {
+    match active::tracer(&parent)?.start_traced(setup.span, &parent, attributes) {
         Started::Recording(span) => Some(Live { context: parent.with_span(span), recording: true }),
         Started::Inherit => None,
         Started::NotRecorded(context) => {
@@ -199,15 +205,26 @@ fn begin(setup: Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> Option<Li
     }
 }
 
-/// The current context; `None` when it already says that nothing below it is recorded.
+/// What a look at the current context tells of a span in it.
+enum Look {
+    /// It is recorded below this parent, and nobody needs to see the context: the common case, without a clone of it.
+    Sampled(&'static SdkTracer, SpanContext),
+    /// Everything else is decided with the context in hand.
+    Parent(Context),
+}
+
+/// `None` when the current context already says that nothing below it is recorded.
 ///
-/// The look inside is cheaper than a clone, but nothing of the user's may run during it: the API's context is borrowed,
-/// and attaching another one would panic.
+/// No code of the user's may run meanwhile: the API's context is borrowed, and attaching another one would panic.
 #[inline]
-fn current_unless_dropped() -> Option<Context> {
+fn look_at_the_current() -> Option<Look> {
     Context::map_current(|current| {
-        let dropped = active::tracer(current).is_none_or(|tracer| tracer.drops_below(current));
-        (!dropped).then(|| current.clone())
+        let tracer = active::tracer(current)?;
+        match (tracer.glance(current), active::only_installed()) {
+            (Glance::Dropped, _) => None,
+            (Glance::Sampled(parent), Some(only)) if !only.wants_start() => Some(Look::Sampled(only, parent)),
+            _ => Some(Look::Parent(current.clone())),
+        }
     })
 }
 

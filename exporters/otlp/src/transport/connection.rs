@@ -20,7 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
-use super::Failure;
+use super::protocol::Failure;
 use super::tls::Tls;
 use crate::config::{Config, Protocol};
 use crate::endpoint::Endpoint;

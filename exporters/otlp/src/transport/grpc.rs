@@ -13,7 +13,7 @@ use telemark_sdk::time::Deadline;
 use telemark_sdk::{ExportError, ExportReport};
 
 use super::connection::{Connection, Unread, read, too_large};
-use super::{Failure, headers};
+use super::protocol::{Failure, headers};
 use crate::answer::{PartialSuccess, Status, decode_base64};
 use crate::config::{Compression, Config};
 use crate::endpoint::Endpoint;

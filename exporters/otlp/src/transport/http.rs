@@ -12,7 +12,7 @@ use telemark_sdk::time::{Clock, Deadline};
 use telemark_sdk::{ExportError, ExportReport};
 
 use super::connection::{Connection, Unread, read, too_large};
-use super::{Failure, headers};
+use super::protocol::{Failure, headers};
 use crate::answer::{PartialSuccess, reason};
 use crate::config::{Compression, Config, Protocol};
 

@@ -1,0 +1,179 @@
+//! How a program ends, in order and otherwise.
+#![allow(clippy::expect_used, clippy::panic, reason = "the test sees that the scenario fails")]
+#![allow(clippy::disallowed_methods, reason = "a program with threads of its own")]
+
+use std::cell::{Cell, RefCell};
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use telemark::{Guard, traced};
+use telemark_sdk::batch::BatchConfig;
+use telemark_sdk::signal::Traces;
+use telemark_sdk::time::Deadline;
+use telemark_sdk::{Batch, ExportError, ExportReport, Exporter};
+
+use super::exporters::Lines;
+
+fn init(file: &Path) -> Guard {
+    telemark::builder().span_exporter(Lines::new(file)).init().expect("the first init of the process")
+}
+
+#[traced]
+fn work() {}
+
+#[traced]
+fn failing() {
+    panic!("on purpose");
+}
+
+pub(crate) fn panic(file: &Path) {
+    let _telemetry = init(file);
+    work();
+    failing();
+}
+
+thread_local! {
+    static GUARD: RefCell<Option<Guard>> = const { RefCell::new(None) };
+}
+
+pub(crate) fn guard_in_thread_local(file: &Path) {
+    let telemetry = init(file);
+    GUARD.set(Some(telemetry));
+    work();
+}
+
+pub(crate) fn exit_with_guard_in_thread_local(file: &Path) {
+    guard_in_thread_local(file);
+    std::process::exit(3);
+}
+
+/// Records when it is dropped.
+struct Recording(Cell<bool>);
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        telemark::span("in the destructor").in_scope(work);
+        telemark::set_attribute("key", "value");
+        println!("destructor ran");
+    }
+}
+
+thread_local! {
+    static RECORDING: Recording = const { Recording(Cell::new(false)) };
+}
+
+/// Thread-locals are destroyed in the reverse order of their first use: this one before the API's context.
+pub(crate) fn spans_in_destructor(file: &Path) {
+    let _telemetry = init(file);
+    let thread = std::thread::spawn(|| {
+        work();
+        RECORDING.with(|recording| recording.0.set(true));
+    });
+    println!("thread ended well: {}", thread.join().is_ok());
+}
+
+/// And this one after the API's context.
+pub(crate) fn spans_in_late_destructor(file: &Path) {
+    let _telemetry = init(file);
+    let thread = std::thread::spawn(|| {
+        RECORDING.with(|recording| recording.0.set(true));
+        work();
+    });
+    println!("thread ended well: {}", thread.join().is_ok());
+}
+
+/// What is due is exported without the guard: a full batch at once, the rest after the delay.
+pub(crate) fn forgotten_guard(file: &Path) {
+    let batch = BatchConfig::SPANS.with_max_batch_size(2).with_schedule_delay(Duration::from_millis(20));
+    let telemetry = telemark::builder().span_exporter(Lines::new(file)).batch(batch).init();
+    std::mem::forget(telemetry.expect("the first init of the process"));
+    for _ in 0..3 {
+        work();
+    }
+    await_lines(file, 3);
+}
+
+fn await_lines(file: &Path, count: usize) {
+    let deadline = Deadline::after(Duration::from_secs(20));
+    while std::fs::read_to_string(file).unwrap_or_default().lines().count() < count && !deadline.has_passed() {
+        std::thread::park_timeout(Duration::from_millis(2));
+    }
+}
+
+/// Waits for a signal that the test sends once it has read `ready`.
+pub(crate) fn signal(file: &Path) {
+    let builder = telemark::builder().span_exporter(Lines::new(file)).flush_on_signals();
+    let _telemetry = builder.init().expect("the first init of the process");
+    work();
+    println!("ready");
+    // The test waits for the line, and standard output may be buffered.
+    drop(std::io::stdout().flush());
+    let deadline = Deadline::after(Duration::from_secs(20));
+    while !deadline.has_passed() {
+        std::thread::park_timeout(Duration::from_secs(1));
+    }
+    println!("no signal came");
+}
+
+/// Tells when its export has begun, and then takes its time.
+struct Slow(Lines, std::sync::mpsc::Sender<()>);
+
+impl Exporter<Traces> for Slow {
+    fn export(&mut self, batch: Batch<'_, Traces>, deadline: Deadline) -> Result<ExportReport, ExportError> {
+        self.1.send(()).expect("the scenario waits");
+        let until = Deadline::after(Duration::from_millis(200));
+        while let Some(left) = until.remaining().filter(|left| !left.is_zero()) {
+            std::thread::park_timeout(left);
+        }
+        self.0.export(batch, deadline)
+    }
+
+    fn shutdown(&mut self, deadline: Deadline) -> Result<(), ExportError> {
+        self.0.shutdown(deadline)
+    }
+}
+
+/// As when a signal's flush is under way and `main` ends: the program may not end under the export.
+pub(crate) fn shutdown_on_two_threads(file: &Path) {
+    let (begun, exporting) = std::sync::mpsc::channel();
+    let telemetry = telemark::builder().span_exporter(Slow(Lines::new(file), begun)).init();
+    let telemetry = telemetry.expect("the first init of the process");
+    work();
+    let tracers = telemetry.tracer_provider().clone();
+    let _other = std::thread::spawn(move || tracers.shutdown(Deadline::NEVER));
+    exporting.recv().expect("an export begins");
+    drop(telemetry);
+}
+
+pub(crate) fn second_init(file: &Path) {
+    let telemetry = init(file);
+    match telemark::builder().span_exporter(Lines::new(&file.with_extension("second"))).init() {
+        Ok(_) => println!("a second init succeeded"),
+        Err(error) => println!("{error}"),
+    }
+    work();
+    drop(telemetry);
+    match telemark::init() {
+        Ok(_) => println!("an init after the end succeeded"),
+        Err(error) => println!("{error}"),
+    }
+    work();
+}
+
+pub(crate) fn disabled(file: &Path) {
+    use std::collections::HashMap;
+
+    let telemetry = init(file);
+    work();
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let incoming = HashMap::from([("traceparent".to_owned(), parent.to_owned())]);
+    let mut outgoing = HashMap::new();
+    opentelemetry::global::get_text_map_propagator(|propagator| {
+        propagator.inject_context(&propagator.extract(&incoming), &mut outgoing);
+    });
+    println!("{:?}", outgoing.get("traceparent").map(|header| header == parent));
+    println!("{:?}", telemetry.health());
+    #[cfg(target_os = "linux")]
+    println!("threads: {}", std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count));
+}

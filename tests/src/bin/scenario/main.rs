@@ -1,0 +1,50 @@
+//! A program in one of the situations of `tests/lifecycle.rs`: `scenario NAME FILE`. What is exported goes to the file,
+//! a line a span, unless the scenario sends it over OTLP.
+
+mod ends;
+mod exporters;
+mod faults;
+mod load;
+mod runtimes;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let (Some(name), Some(file)) = (arguments.next(), arguments.next().map(PathBuf::from)) else {
+        eprintln!("usage: scenario NAME FILE");
+        return ExitCode::from(2);
+    };
+    match &*name {
+        "tokio main" => runtimes::tokio_main(),
+        "one worker" => runtimes::one_worker(),
+        "current thread" => runtimes::current_thread(),
+        "guard outside of the runtime" => runtimes::guard_outside(),
+        "without tokio" => runtimes::without_tokio(),
+
+        "panic" => ends::panic(&file),
+        "guard in a thread-local" => ends::guard_in_thread_local(&file),
+        "process exit with the guard in a thread-local" => ends::exit_with_guard_in_thread_local(&file),
+        "spans in a thread-local's destructor" => ends::spans_in_destructor(&file),
+        "spans in a destructor after the context's" => ends::spans_in_late_destructor(&file),
+        "forgotten guard" => ends::forgotten_guard(&file),
+        "signal" => ends::signal(&file),
+        "shutdown on two threads" => ends::shutdown_on_two_threads(&file),
+        "second init" => ends::second_init(&file),
+        "disabled" => ends::disabled(&file),
+
+        "exporter hangs" => faults::hangs(&file),
+        "exporter panics" => faults::panics(&file),
+        "exporter records" => faults::records(&file),
+        "exporter flushes" => faults::flushes(&file),
+
+        "flushes while threads record" => load::flushes(&file),
+        "shutdown while threads record" => load::shutdown(&file),
+        _ => {
+            eprintln!("there is no scenario {name:?}");
+            return ExitCode::from(2);
+        }
+    }
+    ExitCode::SUCCESS
+}

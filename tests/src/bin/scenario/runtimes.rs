@@ -1,0 +1,58 @@
+//! The same work under every runtime, sent over OTLP to where the environment says.
+
+use telemark::traced;
+
+#[traced]
+async fn work() {
+    tokio::task::yield_now().await;
+    let spawned = tokio::spawn(telemark::propagate(async { step() }));
+    // Nobody aborts it.
+    drop(spawned.await);
+}
+
+#[traced]
+fn step() {}
+
+#[tokio::main]
+pub(crate) async fn tokio_main() {
+    let _telemetry = init();
+    work().await;
+}
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 1)]
+pub(crate) async fn one_worker() {
+    let _telemetry = init();
+    // On the only worker, where the guard is dropped too.
+    let ended = tokio::spawn(async {
+        work().await;
+        telemark::span("flush").in_scope(|| ());
+    });
+    drop(ended.await);
+}
+
+#[tokio::main(flavor = "current_thread")]
+pub(crate) async fn current_thread() {
+    let telemetry = init();
+    work().await;
+    drop(telemetry);
+    tokio::task::yield_now().await;
+}
+
+pub(crate) fn guard_outside() {
+    let _telemetry = init();
+    #[tokio::main]
+    async fn main() {
+        work().await;
+    }
+    main();
+}
+
+pub(crate) fn without_tokio() {
+    let _telemetry = init();
+    telemark::span("work").in_scope(step);
+}
+
+#[allow(clippy::expect_used, reason = "the test sees that the scenario fails")]
+fn init() -> telemark::Guard {
+    telemark::init().expect("the first init of the process")
+}

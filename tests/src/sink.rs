@@ -1,0 +1,192 @@
+//! A scripted OTLP receiver over HTTP in this process: it keeps what it takes, decoded by opentelemetry-proto.
+
+use std::future::pending;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message;
+use tokio::sync::oneshot;
+
+/// What the sink does with every request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Script {
+    /// Takes it.
+    Take,
+    /// Takes it after a while.
+    TakeLate(Duration),
+    /// Answers with this status and keeps nothing.
+    Status(u16),
+    /// Reads it and never answers.
+    Silence,
+    /// Reads it and closes the connection.
+    Close,
+}
+
+/// A receiver on loopback, stopped when dropped.
+#[derive(Debug)]
+pub struct Sink {
+    address: SocketAddr,
+    state: Arc<State>,
+    /// Dropped to stop the server.
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct State {
+    script: Script,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    requests: Vec<ExportTraceServiceRequest>,
+    seen: usize,
+}
+
+impl Sink {
+    /// Starts a sink on a thread of its own.
+    ///
+    /// # Errors
+    /// There is no free port or no thread.
+    #[allow(clippy::disallowed_methods, reason = "a server that is not part of what is tested")]
+    pub fn start(script: Script) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let state = Arc::new(State { script, kept: Mutex::default() });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (stop, stopped) = oneshot::channel();
+        let served = state.clone();
+        let thread = std::thread::Builder::new().name("sink".to_owned()).spawn(move || {
+            runtime.block_on(async move {
+                tokio::select! {
+                    // Only a listener that is broken ends by itself; the test then misses what it waits for.
+                    _ = serve(listener, served) => {}
+                    _ = stopped => {}
+                }
+            });
+        })?;
+        Ok(Sink { address, state, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// The URL for `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// An endpoint where nobody listens.
+    ///
+    /// # Errors
+    /// There is no free port.
+    pub fn nobody() -> io::Result<String> {
+        // Nobody else is given the port soon after: ports for binding go round.
+        Ok(format!("http://{}", TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?))
+    }
+
+    /// How many requests came, whatever became of them.
+    pub fn seen(&self) -> usize {
+        self.state.kept().seen
+    }
+
+    /// The requests that were taken.
+    pub fn requests(&self) -> Vec<ExportTraceServiceRequest> {
+        self.state.kept().requests.clone()
+    }
+
+    /// The spans that were taken, in the order of arrival.
+    pub fn spans(&self) -> Vec<Span> {
+        let scopes = self.requests().into_iter().flat_map(|request| request.resource_spans);
+        scopes.flat_map(|resource| resource.scope_spans).flat_map(|scope| scope.spans).collect()
+    }
+
+    /// Waits until `count` spans have come.
+    ///
+    /// # Panics
+    /// When that takes longer than half a minute.
+    #[allow(clippy::disallowed_methods, reason = "tests have no clock of the sdk")]
+    pub fn await_spans(&self, count: usize) -> Vec<Span> {
+        let start = Instant::now();
+        loop {
+            let spans = self.spans();
+            if spans.len() >= count {
+                return spans;
+            }
+            assert!(start.elapsed() < Duration::from_secs(30), "{} of {count} spans came", spans.len());
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been shown already.
+            drop(thread.join());
+        }
+    }
+}
+
+impl State {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn serve(listener: TcpListener, state: Arc<State>) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        let state = state.clone();
+        tokio::spawn(async move {
+            let service = service_fn(move |request| answer(state.clone(), request));
+            // How a connection ends is up to the script and the client.
+            drop(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
+        });
+    }
+}
+
+async fn answer(state: Arc<State>, request: Request<Incoming>) -> io::Result<Response<Full<Bytes>>> {
+    let is_traces = request.uri().path() == "/v1/traces";
+    let body = request.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
+    state.kept().seen += 1;
+    match state.script {
+        Script::Take => {}
+        Script::TakeLate(late) => tokio::time::sleep(late).await,
+        Script::Status(code) => {
+            return Ok(with_status(StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)));
+        }
+        Script::Silence => pending().await,
+        Script::Close => return Err(io::Error::other("closed by the script")),
+    }
+    if !is_traces {
+        return Ok(with_status(StatusCode::NOT_FOUND));
+    }
+    match ExportTraceServiceRequest::decode(body) {
+        Ok(request) => {
+            state.kept().requests.push(request);
+            // An empty message: everything was taken.
+            Ok(with_status(StatusCode::OK))
+        }
+        Err(_) => Ok(with_status(StatusCode::BAD_REQUEST)),
+    }
+}
+
+fn with_status(status: StatusCode) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = status;
+    response.headers_mut().insert("content-type", http::HeaderValue::from_static("application/x-protobuf"));
+    response
+}

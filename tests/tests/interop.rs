@@ -1,0 +1,316 @@
+//! `#[traced]`, `tracing` and the plain API make spans of one trace, whoever is above whom, below a request of axum too.
+#![allow(clippy::unwrap_used, reason = "test helpers")]
+
+use std::pin::Pin;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use axum::routing::get;
+use opentelemetry::trace::{FutureExt, SpanKind, TraceContextExt, TraceFlags, TraceState, Tracer};
+use opentelemetry::trace::{SpanContext, SpanId, TraceId};
+use opentelemetry::{Context, KeyValue};
+use telemark::testing::TestTelemetry;
+use telemark::traced;
+use telemark_sdk::trace::SdkTracer;
+use tower::ServiceExt;
+use tracing::Dispatch;
+use tracing::instrument::{Instrument, WithSubscriber};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing_subscriber::layer::SubscriberExt;
+
+/// Who makes a span.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum By {
+    Traced,
+    Tracing,
+    Api,
+}
+
+const ALL: [By; 3] = [By::Traced, By::Tracing, By::Api];
+
+/// Every way to nest up to three spans, the same maker within itself too.
+fn nestings() -> Vec<Vec<By>> {
+    let mut nestings: Vec<Vec<By>> = vec![vec![]];
+    let mut done = 0;
+    while nestings[done].len() < 3 {
+        for by in ALL {
+            let longer = nestings[done].iter().copied().chain([by]).collect();
+            nestings.push(longer);
+        }
+        done += 1;
+    }
+    nestings.split_off(1)
+}
+
+/// The tree of a nesting: each span below the one before, and the attribute that is set on the innermost.
+fn expected(nesting: &[By], depth: usize) -> String {
+    let name = |by: &By| format!("{by:?}").to_lowercase();
+    let lines = nesting.iter().enumerate().map(|(at, by)| {
+        let leaf = if at + 1 == nesting.len() { " leaf=true" } else { "" };
+        format!("{}{}{leaf}\n", "  ".repeat(depth + at), name(by))
+    });
+    lines.collect()
+}
+
+/// A subscriber with nothing but the layer, on our tracer.
+fn subscriber(telemetry: &TestTelemetry) -> Dispatch {
+    let layer = tracing_opentelemetry::layer()
+        .with_tracer(telemetry.tracer("tracing"))
+        .with_location(false)
+        .with_threads(false)
+        .with_level(false)
+        .with_target(false)
+        .with_tracked_inactivity(false);
+    Dispatch::new(tracing_subscriber::registry().with(layer))
+}
+
+/// The innermost work: whatever span is current takes the attribute.
+fn leaf() {
+    Context::current().span().set_attribute(KeyValue::new("leaf", true));
+}
+
+mod sync {
+    use super::*;
+
+    pub(super) fn nest(tracer: &SdkTracer, nesting: &[By]) {
+        match nesting.split_first() {
+            None => leaf(),
+            Some((By::Traced, rest)) => traced(tracer, rest),
+            Some((By::Tracing, rest)) => tracing::info_span!("tracing").in_scope(|| nest(tracer, rest)),
+            Some((By::Api, rest)) => tracer.in_span("api", |_| nest(tracer, rest)),
+        }
+    }
+
+    #[traced]
+    fn traced(tracer: &SdkTracer, rest: &[By]) {
+        nest(tracer, rest);
+    }
+}
+
+/// The same for futures, which give way between all steps.
+mod asynchronous {
+    use super::*;
+
+    pub(super) type Task<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+    pub(super) fn nest<'a>(tracer: &'a SdkTracer, nesting: &'a [By]) -> Task<'a> {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            match nesting.split_first() {
+                None => leaf(),
+                Some((By::Traced, rest)) => traced(tracer, rest).await,
+                Some((By::Tracing, rest)) => nest(tracer, rest).instrument(tracing::info_span!("tracing")).await,
+                Some((By::Api, rest)) => {
+                    let context = Context::current_with_span(tracer.start("api"));
+                    nest(tracer, rest).with_context(context).await;
+                }
+            }
+            tokio::task::yield_now().await;
+        })
+    }
+
+    #[traced]
+    async fn traced(tracer: &SdkTracer, rest: &[By]) {
+        nest(tracer, rest).await;
+    }
+}
+
+#[test]
+fn the_nestings_are_all_there() {
+    assert_eq!(nestings().len(), 3 + 9 + 27);
+    assert_eq!(expected(&[By::Traced, By::Tracing, By::Api], 0), "traced\n  tracing\n    api leaf=true\n");
+}
+
+#[test]
+fn every_nesting_of_synchronous_code_is_one_trace() {
+    for nesting in nestings() {
+        let telemetry = TestTelemetry::new();
+        let _attached = telemetry.attach();
+        let tracer = telemetry.tracer("api");
+        tracing::dispatcher::with_default(&subscriber(&telemetry), || sync::nest(&tracer, &nesting));
+        assert_eq!(telemetry.tree(), expected(&nesting, 0), "{nesting:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_nesting_of_asynchronous_code_is_one_trace_on_the_current_thread() {
+    for nesting in nestings() {
+        let telemetry = TestTelemetry::new();
+        let tracer = telemetry.tracer("api");
+        let task = asynchronous::nest(&tracer, &nesting);
+        task.with_context(telemetry.context()).with_subscriber(subscriber(&telemetry)).await;
+        assert_eq!(telemetry.tree(), expected(&nesting, 0), "{nesting:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn tasks_that_run_at_once_and_change_threads_keep_their_traces_apart() {
+    let tasks: Vec<_> = (0..4)
+        .flat_map(|_| nestings())
+        .map(|nesting| {
+            let telemetry = TestTelemetry::new();
+            let (tracer, subscriber) = (telemetry.tracer("api"), subscriber(&telemetry));
+            let context = telemetry.context();
+            let task = {
+                let nesting = nesting.clone();
+                async move { asynchronous::nest(&tracer, &nesting).await }
+            };
+            (nesting, telemetry, tokio::spawn(task.with_context(context).with_subscriber(subscriber)))
+        })
+        .collect();
+    for (nesting, telemetry, task) in tasks {
+        task.await.unwrap();
+        assert_eq!(telemetry.tree(), expected(&nesting, 0), "{nesting:?}");
+    }
+}
+
+/// The application: its layer, and a handler that nests.
+fn router(tracer: SdkTracer, nesting: Vec<By>) -> Router {
+    let handler = move || async move {
+        asynchronous::nest(&tracer, &nesting).await;
+        "done"
+    };
+    Router::new().route("/nest/{what}", get(handler)).layer(telemark::axum::layer())
+}
+
+/// The tree without the attributes of the server span, which other tests look at.
+fn without_server_attributes(tree: &str) -> String {
+    let lines = tree.lines().map(|line| match line.split_once(" (server)") {
+        Some((name, _)) => format!("{name} (server)\n"),
+        None => format!("{line}\n"),
+    });
+    lines.collect()
+}
+
+async fn request(telemetry: &TestTelemetry, nesting: &[By], context: Context) {
+    let router = router(telemetry.tracer("api"), nesting.to_vec());
+    let request = Request::get("/nest/spans").body(Body::empty()).unwrap();
+    let answer = async {
+        let response = router.oneshot(request).await.unwrap();
+        axum::body::to_bytes(response.into_body(), 100).await.unwrap()
+    };
+    let body = answer.with_context(context).with_subscriber(subscriber(telemetry)).await;
+    assert_eq!(body, "done");
+}
+
+#[tokio::test]
+async fn every_nesting_below_a_request_is_one_trace() {
+    for nesting in nestings() {
+        let telemetry = TestTelemetry::new();
+        request(&telemetry, &nesting, telemetry.context()).await;
+        let expected = format!("GET /nest/{{what}} (server)\n{}", expected(&nesting, 1));
+        assert_eq!(without_server_attributes(&telemetry.tree()), expected, "{nesting:?}");
+    }
+}
+
+/// What is around the router, as in a test or a gateway, is above the request.
+#[tokio::test]
+async fn a_request_below_each_of_them_continues_its_trace() {
+    for by in ALL {
+        let telemetry = TestTelemetry::new();
+        let attached = telemetry.context();
+        let tracer = telemetry.tracer("api");
+        let inner = || request(&telemetry, &[By::Traced], Context::current());
+        let outer = async {
+            match by {
+                By::Traced => telemark::span("traced").run(async { inner().await }).await,
+                By::Tracing => async { inner().await }.instrument(tracing::info_span!("tracing")).await,
+                By::Api => {
+                    let context = Context::current_with_span(tracer.start("api"));
+                    async { inner().await }.with_context(context).await;
+                }
+            }
+        };
+        outer.with_context(attached).with_subscriber(subscriber(&telemetry)).await;
+        let outermost = format!("{by:?}").to_lowercase();
+        let expected = format!("{outermost}\n  GET /nest/{{what}} (server)\n    traced leaf=true\n");
+        assert_eq!(without_server_attributes(&telemetry.tree()), expected, "{by:?}");
+    }
+}
+
+/// `tracing`'s own way to continue a trace, and to read the current one.
+#[test]
+fn a_parent_that_is_set_on_a_tracing_span_is_the_parent_of_all_below() {
+    let telemetry = TestTelemetry::new();
+    let _attached = telemetry.attach();
+    let remote = SpanContext::new(
+        TraceId::from(0xabc_u128),
+        SpanId::from(0xdef_u64),
+        TraceFlags::SAMPLED,
+        true,
+        TraceState::default(),
+    );
+    tracing::dispatcher::with_default(&subscriber(&telemetry), || {
+        let span = tracing::info_span!("tracing", otel.kind = "consumer");
+        span.set_parent(Context::current().with_remote_span_context(remote)).unwrap();
+        span.in_scope(|| {
+            let seen = span.context().span().span_context().clone();
+            assert_eq!(&seen, Context::current().span().span_context());
+            sync::nest(&telemetry.tracer("api"), &[By::Traced, By::Api]);
+        });
+    });
+    assert_eq!(telemetry.tree(), "tracing (consumer)\n  traced\n    api leaf=true\n");
+    let spans = telemetry.spans();
+    assert!(spans.iter().all(|span| span.context.trace_id() == TraceId::from(0xabc_u128)), "{spans:?}");
+    let root = spans.iter().find(|span| span.kind == SpanKind::Consumer).unwrap();
+    assert_eq!(root.parent_span_id, SpanId::from(0xdef_u64));
+    assert!(root.parent_is_remote);
+}
+
+/// What our functions set lands on the span that is current, whoever made it. An event of `tracing` belongs to the span
+/// that `tracing` knows, which is not one of `#[traced]`.
+#[test]
+fn fields_events_and_errors_land_on_the_right_span() {
+    #[traced(fields(step = "price"))]
+    fn price() -> Result<u32, std::num::ParseIntError> {
+        tracing::info!(cart = 7, "priced");
+        "x".parse()
+    }
+
+    let telemetry = TestTelemetry::new();
+    let _attached = telemetry.attach();
+    tracing::dispatcher::with_default(&subscriber(&telemetry), || {
+        let span = tracing::info_span!("checkout", cart.id = 7, user = tracing::field::Empty);
+        span.in_scope(|| {
+            telemark::set_attribute("set.by", "telemark");
+            span.record("user", "ada");
+            tracing::info!("in checkout");
+            assert!(price().is_err());
+        });
+        span.set_attribute("after", true);
+    });
+    let expected = r#"
+checkout cart.id=7 set.by=telemark user=ada after=true
+  * in checkout level=INFO target=interop
+  * priced level=INFO target=interop cart=7
+  price error[invalid digit found in string] step=price error.type=core::num::error::ParseIntError
+"#;
+    assert_eq!(telemetry.tree(), expected.trim_start());
+}
+
+/// A decision not to record is the whole trace's, whoever took it.
+#[test]
+fn what_is_not_sampled_is_not_recorded_by_anyone() {
+    for nesting in nestings() {
+        let telemetry = TestTelemetry::with(|builder| builder.with_sampler(telemark_sdk::sampling::AlwaysOff));
+        let _attached = telemetry.attach();
+        tracing::dispatcher::with_default(&subscriber(&telemetry), || {
+            sync::nest(&telemetry.tracer("api"), &nesting);
+        });
+        assert_eq!(telemetry.tree(), "", "{nesting:?}");
+    }
+}
+
+/// What an exporter does below a suppressed scope is not recorded, by `tracing` neither.
+#[test]
+fn a_suppressed_scope_silences_all() {
+    for nesting in nestings() {
+        let telemetry = TestTelemetry::new();
+        let _attached = telemetry.attach();
+        tracing::dispatcher::with_default(&subscriber(&telemetry), || {
+            telemark::suppress(|| sync::nest(&telemetry.tracer("api"), &nesting));
+        });
+        assert_eq!(telemetry.tree(), "", "{nesting:?}");
+    }
+}

@@ -1,0 +1,329 @@
+//! What a whole program does with its telemetry: each scenario is a process of its own, with its exit, its signals and the
+//! real global installation. See `src/bin/scenario`.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test helpers")]
+#![allow(clippy::disallowed_methods, reason = "tests that wait for processes")]
+
+use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use telemark_tests::{Script, Sink};
+
+/// How long a scenario may take on a busy machine before it counts as hanging.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A scenario that runs.
+struct Running {
+    child: Child,
+    files: PathBuf,
+}
+
+impl Running {
+    fn start(scenario: &str, variables: &[(&str, &str)]) -> Self {
+        // A scenario may run twice in one test binary: with its thread for a name, each has files of its own.
+        let name = format!("{scenario}-{:?}", std::thread::current().id()).replace(|c: char| !c.is_alphanumeric(), "-");
+        let files = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        drop(fs::remove_file(files.with_extension("exported")));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_scenario"));
+        // What the developer has set is not part of the scenario.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OTEL_")) {
+            command.env_remove(name);
+        }
+        let child = command
+            .arg(scenario)
+            .arg(files.with_extension("exported"))
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(File::create(files.with_extension("printed")).unwrap())
+            .stderr(File::create(files.with_extension("errors")).unwrap())
+            .spawn()
+            .unwrap();
+        Running { child, files }
+    }
+
+    fn read(&self, what: &str) -> String {
+        fs::read_to_string(self.files.with_extension(what)).unwrap_or_default()
+    }
+
+    /// Waits until the scenario has printed this line.
+    fn await_line(&self, line: &str) {
+        let start = Instant::now();
+        while !self.read("printed").lines().any(|printed| printed == line) {
+            assert!(start.elapsed() < PATIENCE, "{line:?} was not printed:\n{}", self.read("errors"));
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+
+    fn send(&self, signal: &str) {
+        let status = Command::new("kill").arg(signal).arg(self.child.id().to_string()).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// The end: the exit, what was printed, what was exported (`>`), and what was said on standard error (`!`).
+    fn end(mut self) -> String {
+        let status = self.wait();
+        let exit = match (status.code(), status.signal()) {
+            (Some(code), _) => format!("exit {code}\n"),
+            (None, signal) => format!("signal {}\n", signal.unwrap()),
+        };
+        let (printed, exported, errors) = (self.read("printed"), self.read("exported"), self.read("errors"));
+        let exported = exported.lines().map(|line| format!("> {line}\n"));
+        let is_said = |line: &&str| line.starts_with("telemark ") || line.starts_with("fatal");
+        let said = errors.lines().filter(is_said).map(|line| format!("! {line}\n"));
+        exit + &printed + &exported.chain(said).collect::<String>()
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            if start.elapsed() > PATIENCE {
+                self.child.kill().unwrap();
+                self.child.wait().unwrap();
+                panic!("hangs:\n{}{}{}", self.read("printed"), self.read("exported"), self.read("errors"));
+            }
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+}
+
+#[track_caller]
+fn check(scenario: &str, expected: &str) {
+    assert_eq!(Running::start(scenario, &[]).end(), expected.trim_start(), "{scenario}");
+}
+
+/// With OTLP to a sink: the names of the spans as they arrive.
+#[track_caller]
+fn check_sent(scenario: &str, expected: &[&str]) {
+    let sink = Sink::start(Script::Take).unwrap();
+    let endpoint = sink.endpoint();
+    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), ("OTEL_SERVICE_NAME", scenario)];
+    assert_eq!(Running::start(scenario, &variables).end(), "exit 0\n", "{scenario}");
+    let names: Vec<_> = sink.spans().into_iter().map(|span| span.name).collect();
+    assert_eq!(names, expected, "{scenario}");
+}
+
+#[test]
+fn it_works_under_every_runtime_and_without_one() {
+    check_sent("tokio main", &["step", "work"]);
+    check_sent("one worker", &["step", "work", "flush"]);
+    check_sent("current thread", &["step", "work"]);
+    check_sent("guard outside of the runtime", &["step", "work"]);
+    check_sent("without tokio", &["step", "work"]);
+}
+
+#[test]
+fn a_panic_exports_everything_and_the_span_that_panicked() {
+    check(
+        "panic",
+        "
+exit 101
+> work
+> failing: error \"panic\"
+> (shut down)
+",
+    );
+}
+
+/// Where the main thread's thread-locals are destroyed at exit.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_guard_in_a_thread_local_of_the_main_thread_exports_at_exit() {
+    check(
+        "guard in a thread-local",
+        "
+exit 0
+> work
+> (shut down)
+",
+    );
+    check(
+        "process exit with the guard in a thread-local",
+        "
+exit 3
+> work
+> (shut down)
+",
+    );
+}
+
+#[test]
+fn spans_in_destructors_of_thread_locals() {
+    check(
+        "spans in a thread-local's destructor",
+        "
+exit 0
+destructor ran
+thread ended well: true
+> work
+> work
+> in the destructor
+> (shut down)
+",
+    );
+}
+
+/// The API's context is gone by then: nothing can be recorded, and nothing happens to the program.
+#[test]
+fn spans_in_destructors_after_that_of_the_context_are_not_recorded() {
+    check(
+        "spans in a destructor after the context's",
+        "
+exit 0
+destructor ran
+thread ended well: true
+> work
+> (shut down)
+",
+    );
+}
+
+#[test]
+fn without_the_guard_what_is_due_is_exported() {
+    check(
+        "forgotten guard",
+        "
+exit 0
+> work
+> work
+> work
+",
+    );
+}
+
+#[test]
+fn a_signal_exports_everything_and_ends_the_program_as_always() {
+    for (signal, number) in [("-TERM", 15), ("-INT", 2)] {
+        let running = Running::start("signal", &[]);
+        running.await_line("ready");
+        running.send(signal);
+        assert_eq!(running.end(), format!("signal {number}\nready\n> work\n> (shut down)\n"), "{signal}");
+    }
+}
+
+#[test]
+fn a_second_shutdown_waits_for_the_first() {
+    check(
+        "shutdown on two threads",
+        "
+exit 0
+> work
+> (shut down)
+",
+    );
+}
+
+#[test]
+fn a_second_init_is_an_error_and_the_first_stays() {
+    check(
+        "second init",
+        "
+exit 0
+init: telemetry has been installed already; the first one stays
+init: telemetry has been installed already; the first one stays
+> work
+> (shut down)
+",
+    );
+}
+
+#[test]
+fn a_disabled_sdk_records_nothing_starts_nothing_and_propagates() {
+    let running = Running::start("disabled", &[("OTEL_SDK_DISABLED", "true")]);
+    let threads = if cfg!(target_os = "linux") { "threads: 1\n" } else { "" };
+    assert_eq!(running.end(), format!("exit 0\nSome(true)\n[]\n{threads}"));
+}
+
+#[test]
+fn an_exporter_that_hangs_holds_the_program_no_longer_than_the_timeout() {
+    check(
+        "exporter hangs",
+        "
+exit 0
+flush: Err(\"timeout\")
+drop returned in time: true
+! telemark error: not everything was exported at the end: the deadline passed before everything was exported
+",
+    );
+}
+
+#[test]
+fn an_exporter_that_panics_loses_its_batch_and_nothing_else() {
+    check(
+        "exporter panics",
+        "
+exit 0
+flush: true
+flush: Err(\"the exporter panicked\")
+flush: Ok(())
+exported 1, failed 1
+> work
+> (shut down)
+! telemark error: 1 spans were not exported: the exporter panicked
+",
+    );
+}
+
+#[test]
+fn an_exporter_that_records_makes_no_loop() {
+    check(
+        "exporter records",
+        "
+exit 0
+flush: true
+flush: true
+flush: true
+exported 3, failed 0
+> work
+> work
+> work
+> (shut down)
+",
+    );
+}
+
+#[test]
+fn an_exporter_that_flushes_itself_gets_an_error_instead_of_a_deadlock() {
+    check(
+        "exporter flushes",
+        "
+exit 0
+in the exporter: Err(\"an exporter cannot wait for its own thread\")
+flush: true
+exported 1, failed 0
+> work
+> (shut down)
+",
+    );
+}
+
+/// Without the lines of the thousands of spans, and with what the queue's size lets happen or not.
+#[track_caller]
+fn check_load(scenario: &str) {
+    let end = Running::start(scenario, &[]).end();
+    let lines = end.lines().filter(|line| *line != "> span" && !line.contains("were already waiting"));
+    let expected = [
+        "exit 0",
+        "shutdown: true",
+        "something was exported: true",
+        "everything is counted: yes",
+        "everything counted as exported is there: true",
+        "> (shut down)",
+    ];
+    assert_eq!(lines.collect::<Vec<_>>(), expected, "{scenario}");
+}
+
+#[test]
+fn every_span_of_many_threads_is_exported_or_counted_while_flushes_run() {
+    check_load("flushes while threads record");
+}
+
+#[test]
+fn every_span_of_many_threads_is_exported_or_counted_when_shutdown_comes_between() {
+    check_load("shutdown while threads record");
+}
