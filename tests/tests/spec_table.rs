@@ -91,6 +91,15 @@ fn every_claim_names_a_test_that_exists() {
     assert_eq!(violations(&rows), [""; 0]);
 }
 
+/// The same for the page of the architecture, whose invariants name tests.
+#[test]
+fn the_architecture_names_tests_that_exist() {
+    let shown_by = fs::read_to_string(root().join("docs/ARCHITECTURE.md")).unwrap().replace("```", "");
+    assert!(tests(&shown_by).count() > 15, "the tests were found");
+    let [section, name, state] = ["", "an invariant", "yes"].map(str::to_owned);
+    assert_eq!(violations(&[Row { section, name, state, shown_by }]), [""; 0]);
+}
+
 #[test]
 fn no_row_of_the_matrix_is_left_out() {
     let mut counts = BTreeMap::new();
