@@ -35,11 +35,15 @@ impl<S: Signal> Task for Worker<S> {
             Wake::Timer => 1,
             Wake::Full => self.config.max_batch_size(),
         };
-        while self.gather() >= at_least {
+        // Not what comes while this is exported: that may be without end, in smaller and smaller batches, and whoever waits
+        // for a flush waits for this to return.
+        let mut left = self.gather();
+        while left >= at_least {
+            left -= left.min(self.config.max_batch_size());
             // A failure is counted and reported; there is nobody here to return it to.
             drop(self.export_batch(Deadline::NEVER));
         }
-        self.config.schedule_delay()
+        if self.gather() >= self.config.max_batch_size() { Duration::ZERO } else { self.config.schedule_delay() }
     }
 
     fn flush(&mut self, deadline: Deadline) -> Result<(), ExportError> {
@@ -137,4 +141,54 @@ impl<S: Signal> Worker<S> {
 
 fn caught(call: impl FnOnce() -> Result<ExportReport, ExportError>) -> Result<ExportReport, ExportError> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(ExportError::other("the exporter panicked")))
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::{Mutex, OnceLock};
+
+    use opentelemetry::InstrumentationScope;
+    use opentelemetry::trace::SpanContext;
+
+    use super::*;
+    use crate::batch::BatchProcessor;
+    use crate::runtime::{ManualRuntime, Runtime};
+    use crate::signal::Traces;
+    use crate::trace::SpanData;
+
+    fn span() -> SpanData {
+        SpanData::new(SpanContext::NONE, "span", InstrumentationScope::builder("test").build().into())
+    }
+
+    /// As under load: while a batch is exported, as many spans come as it had.
+    struct UnderLoad {
+        processor: Arc<OnceLock<BatchProcessor<Traces>>>,
+        batches: Arc<Mutex<Vec<usize>>>,
+    }
+
+    impl Exporter<Traces> for UnderLoad {
+        fn export(&mut self, batch: Batch<'_, Traces>, _: Deadline) -> Result<ExportReport, ExportError> {
+            self.batches.lock().unwrap().push(batch.items.len());
+            batch.items.iter().for_each(|_| self.processor.get().unwrap().add(span()));
+            Ok(ExportReport::accepted())
+        }
+    }
+
+    #[test]
+    fn a_run_ends_under_load_and_takes_what_was_there() {
+        let (processor, batches) = (Arc::new(OnceLock::new()), Arc::new(Mutex::default()));
+        let exporter = UnderLoad { processor: processor.clone(), batches: batches.clone() };
+        let config = BatchConfig::SPANS.with_max_queue_size(64).with_max_batch_size(4);
+        let runtime = ManualRuntime::new();
+        let started = BatchProcessor::start(exporter, Resource::empty(), config, &Runtime::Manual(runtime.clone()));
+        assert!(processor.set(started.unwrap()).is_ok());
+        let check = |run: &dyn Fn(), expected: &[usize]| {
+            run();
+            assert_eq!(std::mem::take(&mut *batches.lock().unwrap()), expected);
+        };
+        (0..6).for_each(|_| processor.get().unwrap().add(span()));
+        check(&|| drop(runtime.run_woken()), &[4]);
+        check(&|| runtime.run_timers(), &[4, 2]);
+        check(&|| processor.get().unwrap().flush(Deadline::NEVER).unwrap(), &[4, 2]);
+    }
 }

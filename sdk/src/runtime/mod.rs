@@ -6,6 +6,7 @@
 mod manual;
 mod thread;
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -121,9 +122,40 @@ impl std::fmt::Debug for Handle {
     }
 }
 
+/// Whether the SDK's own work runs on this thread now, of which no telemetry is made.
+///
+/// That the current context says so is not enough: h2 for one has spans of `tracing` without a parent, for which
+/// tracing-opentelemetry starts from an empty context, and each export would cause the next.
+#[inline]
+pub(crate) fn is_background() -> bool {
+    BACKGROUND.get()
+}
+
+thread_local! {
+    static BACKGROUND: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Marks the thread until it is dropped.
+struct Background {
+    before: bool,
+}
+
+impl Background {
+    fn enter() -> Self {
+        Background { before: BACKGROUND.replace(true) }
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        BACKGROUND.set(self.before);
+    }
+}
+
 /// Runs a step of a task: telemetry suppressed, a panic caught and reported.
 fn guarded<T>(step: impl FnOnce() -> T) -> Option<T> {
     let _suppressed = opentelemetry::Context::enter_telemetry_suppressed_scope();
+    let _background = Background::enter();
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(step));
     if result.is_err() {
         crate::__warn!("runtime.panic", "the background work panicked; it goes on with the next batch");
