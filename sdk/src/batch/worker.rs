@@ -43,7 +43,7 @@ impl<S: Signal> Task for Worker<S> {
             // A failure is counted and reported; there is nobody here to return it to.
             drop(self.export_batch(Deadline::NEVER));
         }
-        if self.gather() >= self.config.max_batch_size() { Duration::ZERO } else { self.config.schedule_delay() }
+        if self.waiting() >= self.config.max_batch_size() { Duration::ZERO } else { self.config.schedule_delay() }
     }
 
     fn flush(&mut self, deadline: Deadline) -> Result<(), ExportError> {
@@ -82,18 +82,17 @@ impl<S: Signal> Worker<S> {
         result
     }
 
-    /// Brings the queue's items here when less than a batch is. Returns how many are here.
+    /// Brings all that the queue holds here. Returns how many items are here.
     fn gather(&mut self) -> usize {
-        if self.exported == self.drained.len() {
-            self.drained.clear();
-            self.exported = 0;
-        }
-        if self.drained.len() - self.exported < self.config.max_batch_size() {
-            self.drained.drain(..self.exported);
-            self.exported = 0;
-            self.queue.drain_into(&mut self.drained);
-        }
-        self.drained.len() - self.exported
+        self.drained.drain(..self.exported);
+        self.exported = 0;
+        self.queue.drain_into(&mut self.drained);
+        self.drained.len()
+    }
+
+    /// How many items are here and in the queue.
+    fn waiting(&self) -> usize {
+        self.drained.len() - self.exported + self.queue.len()
     }
 
     /// Exports one batch of what is here.
@@ -145,6 +144,8 @@ fn caught(call: impl FnOnce() -> Result<ExportReport, ExportError>) -> Result<Ex
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failing test")]
+
     use std::sync::{Mutex, OnceLock};
 
     use opentelemetry::InstrumentationScope;
@@ -187,8 +188,13 @@ mod tests {
             assert_eq!(std::mem::take(&mut *batches.lock().unwrap()), expected);
         };
         (0..6).for_each(|_| processor.get().unwrap().add(span()));
-        check(&|| drop(runtime.run_woken()), &[4]);
+        let flush = |deadline| processor.get().unwrap().flush(deadline);
+        check(&|| assert_eq!(runtime.run_woken(), 1), &[4]);
         check(&|| runtime.run_timers(), &[4, 2]);
-        check(&|| processor.get().unwrap().flush(Deadline::NEVER).unwrap(), &[4, 2]);
+        check(&|| flush(Deadline::NEVER).unwrap(), &[4, 2]);
+        // What a flush had no time for, the next one takes, with all that has come since.
+        check(&|| assert!(flush(Deadline::after(Duration::ZERO)).unwrap_err().is_timeout()), &[]);
+        (0..3).for_each(|_| processor.get().unwrap().add(span()));
+        check(&|| flush(Deadline::NEVER).unwrap(), &[4, 4, 1]);
     }
 }
