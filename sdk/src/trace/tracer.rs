@@ -53,12 +53,9 @@ impl SdkTracer {
         }
         let span = parent.span();
         let context = span.span_context();
-        if !context.is_valid() || context.is_remote() {
-            return Glance::Unknown;
-        }
-        match context.is_sampled() {
-            false if provider.drops_below_unsampled => Glance::Dropped,
-            true if provider.samples_below_sampled => Glance::Sampled(Birth::below(context)),
+        match (context.is_valid(), context.is_sampled(), context.is_remote()) {
+            (true, false, _) if provider.drops_below_unsampled => Glance::Dropped,
+            (true, true, false) if provider.samples_below_sampled => Glance::Sampled(Birth::below(context)),
             _ => Glance::Unknown,
         }
     }
@@ -160,6 +157,12 @@ impl SdkTracer {
         Ok(Birth { trace_id, flags, trace_state, parent, added })
     }
 
+    /// Who a span is that is dropped as its parent was.
+    fn dropped_below(&self, parent: &SpanContext) -> SpanContext {
+        let flags = TraceFlags::new(parent.trace_flags().to_u8() & RANDOM_FLAG);
+        SpanContext::new(parent.trace_id(), self.span_id(), flags, false, parent.trace_state().clone())
+    }
+
     fn span_id(&self) -> SpanId {
         match self.provider.ids.span_id() {
             SpanId::INVALID => RandomIds.span_id(),
@@ -254,7 +257,8 @@ impl SdkTracer {
         let birth = match self.glance(parent) {
             Glance::Sampled(birth) => birth,
             // A span of the API has an id of its own even when it is dropped.
-            Glance::Dropped | Glance::Unknown => match self.decide(parent, &name, &kind, &attributes, &links) {
+            Glance::Dropped => return SdkSpan::not_recording(self.dropped_below(parent.span().span_context())),
+            Glance::Unknown => match self.decide(parent, &name, &kind, &attributes, &links) {
                 Ok(birth) => birth,
                 Err(context) => return SdkSpan::not_recording(context),
             },
