@@ -10,7 +10,7 @@ use crate::diag::Counters;
 use crate::error::ExportError;
 use crate::export::{Batch, ExportReport, Exporter};
 use crate::resource::Resource;
-use crate::runtime::{Task, Wake};
+use crate::runtime::{Next, Task, Wake};
 use crate::signal::Signal;
 use crate::time::Deadline;
 
@@ -23,27 +23,40 @@ pub(super) struct Worker<S: Signal> {
     /// Drained items; those before `exported` are done with. Its memory is used again and again.
     pub(super) drained: Vec<S::Item>,
     pub(super) exported: usize,
+    /// How many of them are still to be exported in the present run.
+    pub(super) due: usize,
     /// How many drops the log already knows of.
     pub(super) drops_reported: u64,
 }
 
 impl<S: Signal> Task for Worker<S> {
-    fn run(&mut self, why: Wake) -> Duration {
+    fn first(&self) -> Duration {
+        self.delay()
+    }
+
+    /// Exports one batch of what was there when the run began. What comes meanwhile waits for the next run: it may be without
+    /// end, in smaller and smaller batches.
+    fn run(&mut self, why: Wake) -> Next {
         self.report_drops();
         // spec: trace/sdk.md#batching-processor — a full batch is exported at once, a partial one after the delay.
-        let at_least = match why {
-            Wake::Timer => 1,
-            Wake::Full => self.config.max_batch_size(),
-        };
-        // Not what comes while this is exported: that may be without end, in smaller and smaller batches, and whoever waits
-        // for a flush waits for this to return.
-        let mut left = self.gather();
-        while left >= at_least {
-            left -= left.min(self.config.max_batch_size());
+        match why {
+            Wake::More => {}
+            Wake::Timer => self.due = self.gather(),
+            Wake::Full => {
+                let here = self.gather();
+                self.due = here - here % self.config.max_batch_size();
+            }
+        }
+        if self.due > 0 {
+            self.due -= self.due.min(self.config.max_batch_size());
             // A failure is counted and reported; there is nobody here to return it to.
             drop(self.export_batch(Deadline::NEVER));
         }
-        if self.waiting() >= self.config.max_batch_size() { Duration::ZERO } else { self.config.schedule_delay() }
+        match self.due {
+            0 if self.waiting() >= self.config.max_batch_size() => Next::After(Duration::ZERO),
+            0 => Next::After(self.delay()),
+            _ => Next::Now,
+        }
     }
 
     fn flush(&mut self, deadline: Deadline) -> Result<(), ExportError> {
@@ -82,8 +95,15 @@ impl<S: Signal> Worker<S> {
         result
     }
 
-    /// Brings all that the queue holds here. Returns how many items are here.
+    /// The delay between two runs; without one the thread would never rest.
+    fn delay(&self) -> Duration {
+        const SHORTEST: Duration = Duration::from_millis(5);
+        self.config.schedule_delay().max(SHORTEST)
+    }
+
+    /// Brings all that the queue holds here, and ends the run before. Returns how many items are here.
     fn gather(&mut self) -> usize {
+        self.due = 0;
         self.drained.drain(..self.exported);
         self.exported = 0;
         self.queue.drain_into(&mut self.drained);

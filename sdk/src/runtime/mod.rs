@@ -22,12 +22,26 @@ pub enum Wake {
     Timer,
     /// Somebody called [`Handle::wake`]: there is enough to do.
     Full,
+    /// It said that there is more to do, and nobody asked for anything else meanwhile.
+    More,
+}
+
+/// When a task wants to run again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// At once, with [`Wake::More`], but after whoever asks for a flush or a shutdown.
+    Now,
+    /// With [`Wake::Timer`] after this time, if nothing wakes it before.
+    After(Duration),
 }
 
 /// Background work. Every method is called by one thread at a time, with telemetry suppressed and panics caught.
 pub trait Task: Send + 'static {
-    /// Does what is due, and returns how long to wait before the next [`Wake::Timer`].
-    fn run(&mut self, why: Wake) -> Duration;
+    /// How long after its start its timer fires first.
+    fn first(&self) -> Duration;
+
+    /// Does one step of what is due: about as much as a caller of [`Handle::flush`] may be made to wait for.
+    fn run(&mut self, why: Wake) -> Next;
 
     /// Does everything that is there.
     ///
@@ -161,4 +175,12 @@ fn guarded<T>(step: impl FnOnce() -> T) -> Option<T> {
         crate::__warn!("runtime.panic", "the background work panicked; it goes on with the next batch");
     }
     result.ok()
+}
+
+/// Lets a task run until it has nothing more to do for now; `None` when it panicked.
+fn run_to_the_end(task: &mut dyn Task, mut why: Wake) -> Option<()> {
+    while guarded(|| task.run(why))? == Next::Now {
+        why = Wake::More;
+    }
+    Some(())
 }
