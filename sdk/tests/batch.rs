@@ -288,7 +288,7 @@ fn a_shutdown_comes_between_two_batches() {
                 return Err(ExportError::timeout("too late"));
             }
             self.0.send(()).unwrap();
-            drop(self.1.recv());
+            let _ = self.1.recv();
             Ok(ExportReport::accepted())
         }
     }
