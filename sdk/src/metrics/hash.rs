@@ -16,7 +16,7 @@ pub(super) fn seed() -> u64 {
 }
 
 /// The hash of one attribute; that of a set is the wrapping sum over its members.
-#[inline]
+#[inline(always)]
 pub(super) fn attribute(seed: u64, attribute: &KeyValue) -> u64 {
     let key = bytes(seed, attribute.key.as_str().as_bytes());
     mix(key ^ K1, value(seed, &attribute.value) ^ K0)
@@ -57,7 +57,7 @@ fn elements(seed: u64, array: &Array) -> u64 {
 }
 
 /// Both ends of a short text at once, a long one 16 bytes at a time.
-#[inline]
+#[inline(always)]
 fn bytes(seed: u64, text: &[u8]) -> u64 {
     let length = text.len() as u64;
     let (a, b) = match text {
@@ -106,7 +106,7 @@ pub(super) fn is_same_set(stored: &[KeyValue], given: &[KeyValue], kept: usize) 
         })
 }
 
-#[inline]
+#[inline(always)]
 fn is_same(a: &KeyValue, b: &KeyValue) -> bool {
     is_same_text(a.key.as_str(), b.key.as_str()) && is_same_value(&a.value, &b.value)
 }

@@ -34,7 +34,7 @@ impl<C> Striped<C> {
         self.further(thread, make)
     }
 
-    #[inline]
+    #[inline(never)]
     fn further(&self, thread: usize, make: impl FnOnce() -> C) -> (&C, bool) {
         let stripes = self.more.get_or_init(|| (0..STRIPES).map(|_| OnceLock::new()).collect());
         let stripe = stripes[thread % STRIPES].get_or_init(|| Box::new(Stripe { cell: make(), owner: thread }));
