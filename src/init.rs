@@ -117,7 +117,7 @@ impl Builder {
     }
 
     /// Exports everything that is left when SIGTERM or SIGINT (Ctrl-C) arrives, then lets the signal end the program as it
-    /// would have without.
+    /// would have without. A second signal does not wait for the export.
     #[cfg(feature = "signals")]
     pub fn flush_on_signals(mut self) -> Self {
         self.flush_on_signals = true;

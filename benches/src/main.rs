@@ -43,6 +43,11 @@ fn main() -> ExitCode {
 fn run(arguments: &[String]) -> Result<(), Failure> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
+        ["--help" | "-h"] => {
+            println!("telemark-benches [SCENARIO...] [--rounds N] [--only SUBJECT]...");
+            println!("scenarios: {} (all of them by default)", scenarios::names().collect::<Vec<_>>().join(", "));
+            Ok(())
+        }
         ["sink"] => sink::serve(),
         ["run", scenario, subject, endpoint] => {
             let scenario = scenarios::named(scenario)?;

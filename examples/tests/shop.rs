@@ -91,3 +91,14 @@ fn it_works_without_telemetry() {
         assert_eq!(shape(&stdout), "", "{stdout}");
     }
 }
+
+#[test]
+fn what_a_variable_says_wrongly_is_reported_as_the_log_level_says() {
+    let wrong = ("OTEL_BSP_MAX_QUEUE_SIZE", "many");
+    let stderr = |variables: &[(&str, &str)]| String::from_utf8(run_shop(variables).stderr).unwrap();
+    assert_eq!(
+        stderr(&[wrong]),
+        "telemark warning: OTEL_BSP_MAX_QUEUE_SIZE=\"many\" cannot be used: expected a whole number of at least 1\n"
+    );
+    assert_eq!(stderr(&[wrong, ("OTEL_LOG_LEVEL", "error")]), "");
+}

@@ -1,6 +1,6 @@
 //! Trace and span ids: the generator trait and the random default.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::collections::hash_map::RandomState;
 use std::fmt::Debug;
 use std::hash::BuildHasher;
@@ -67,14 +67,22 @@ pub fn random() -> u64 {
     with_generator(Xoshiro256::next)
 }
 
+#[inline]
 fn with_generator<T>(f: impl Fn(&mut Xoshiro256) -> T) -> T {
+    const UNSEEDED: [u64; 4] = [0; 4];
     thread_local! {
-        static GENERATOR: RefCell<Xoshiro256> = RefCell::new(Xoshiro256::from_entropy());
+        // Without a destructor, so that a span may start in the destructor of another thread-local.
+        static STATE: Cell<[u64; 4]> = const { Cell::new(UNSEEDED) };
     }
-    // A span may end or start in a destructor of another thread-local, after ours is gone.
-    GENERATOR
-        .try_with(|generator| f(&mut generator.borrow_mut()))
-        .unwrap_or_else(|_| f(&mut Xoshiro256::from_entropy()))
+    STATE.with(|state| {
+        let mut generator = match state.get() {
+            UNSEEDED => Xoshiro256::from_entropy(),
+            seeded => Xoshiro256(seeded),
+        };
+        let result = f(&mut generator);
+        state.set(generator.0);
+        result
+    })
 }
 
 /// xoshiro256++ by Blackman and Vigna: 256 bits of state, so that two threads of a large fleet never share a sequence.

@@ -7,6 +7,7 @@
 //! - [`Sink`] is a scripted receiver in the test's own process.
 //! - [`layers`] reads the workspace and finds what breaks the rules of the architecture.
 
+mod decoded;
 pub mod layers;
 mod received;
 mod receiver;
@@ -14,6 +15,6 @@ mod recorded;
 mod sink;
 
 pub use received::{Event, Link, Received, Span};
-pub use receiver::Receiver;
+pub use receiver::{Receiver, skip};
 pub use recorded::Recorded;
 pub use sink::{Script, Sink};

@@ -18,6 +18,9 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use tokio::sync::oneshot;
 
+use crate::decoded::decoded;
+use crate::received::Received;
+
 /// What the sink does with every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Script {
@@ -109,6 +112,11 @@ impl Sink {
     pub fn spans(&self) -> Vec<Span> {
         let scopes = self.requests().into_iter().flat_map(|request| request.resource_spans);
         scopes.flat_map(|resource| resource.scope_spans).flat_map(|scope| scope.spans).collect()
+    }
+
+    /// What was taken, in the form that it has at real receivers.
+    pub fn received(&self) -> Received {
+        decoded(&self.requests())
     }
 
     /// Waits until `count` spans have come.

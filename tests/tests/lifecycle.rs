@@ -50,11 +50,7 @@ impl Running {
 
     /// Waits until the scenario has printed this line.
     fn await_line(&self, line: &str) {
-        let start = Instant::now();
-        while !self.read("printed").lines().any(|printed| printed == line) {
-            assert!(start.elapsed() < PATIENCE, "{line:?} was not printed:\n{}", self.read("errors"));
-            std::thread::park_timeout(Duration::from_millis(5));
-        }
+        await_condition(line, || self.read("printed").lines().any(|printed| printed == line));
     }
 
     fn send(&self, signal: &str) {
@@ -89,6 +85,24 @@ impl Running {
             }
             std::thread::park_timeout(Duration::from_millis(5));
         }
+    }
+}
+
+/// A test that fails leaves no program behind.
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended already when all is well.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[track_caller]
+fn await_condition(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
+        std::thread::park_timeout(Duration::from_millis(5));
     }
 }
 
@@ -207,6 +221,27 @@ fn a_signal_exports_everything_and_ends_the_program_as_always() {
 }
 
 #[test]
+fn a_second_signal_does_not_wait_for_the_export() {
+    let sink = Sink::start(Script::Silence).unwrap();
+    let running = Running::start(
+        "signal while the receiver hangs",
+        &[("OTEL_EXPORTER_OTLP_ENDPOINT", &sink.endpoint()), ("OTEL_EXPORTER_OTLP_TIMEOUT", "3600000")],
+    );
+    running.await_line("ready");
+    running.send("-TERM");
+    await_condition("the flush reaches the receiver", || sink.seen() > 0);
+    // Whether it is the first signal's export is not seen from here, so it is asked more than once, as people do.
+    let mut running = running;
+    await_condition("the program ends", || {
+        running.child.try_wait().unwrap().is_some() || {
+            running.send("-INT");
+            false
+        }
+    });
+    assert_eq!(running.end(), "signal 2\nready\n");
+}
+
+#[test]
 fn a_second_shutdown_waits_for_the_first() {
     check(
         "shutdown on two threads",
@@ -250,6 +285,19 @@ drop returned in time: true
 ! telemark error: not everything was exported at the end: the deadline passed before everything was exported
 ",
     );
+}
+
+#[test]
+fn a_receiver_that_never_answers_holds_the_program_no_longer_than_the_timeout() {
+    let sink = Sink::start(Script::Silence).unwrap();
+    // The kernel takes the connection, and nobody reads from it.
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let unread = format!("http://{}", listener.local_addr().unwrap());
+    for (protocol, endpoint) in [("http/protobuf", &sink.endpoint()), ("http/json", &unread), ("grpc", &unread)] {
+        let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &**endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)];
+        let end = Running::start("receiver hangs", &variables).end();
+        assert!(end.starts_with("exit 0\ndrop returned in time: true\n! telemark error: "), "{protocol}: {end}");
+    }
 }
 
 #[test]

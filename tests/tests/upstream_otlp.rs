@@ -35,7 +35,8 @@ fn checkout() -> SpanData {
     span.end = Timestamp::from_nanos(1_544_712_661_000_000_000);
     span.own_attributes = vec![KeyValue::new("items", 3), KeyValue::new("ratio", 0.5)];
     span.status = Status::error("sold out");
-    span.events.push(SpanEvent::new("exception", span.end, vec![KeyValue::new("exception.message", "no")]), 8);
+    let end = span.end;
+    span.events.push(SpanEvent::new("exception", end, vec![KeyValue::new("exception.message", "no")]), 8);
     span
 }
 

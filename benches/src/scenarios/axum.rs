@@ -43,10 +43,11 @@ const UNSAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00
 
 fn measure(name: &str, endpoint: &str) -> Result<Vec<Reading>, Failure> {
     let (pipeline, layered) = layered(name, endpoint)?;
+    // As `axum::serve` does it: from here on the routes are built, not only described.
+    let (layered, bare) = (layered.with_state(()), bare().with_state(()));
     let pace = Pace::new(endpoint, pipeline.is_bounded())?;
     let mut calls =
         Calls { pace, pipeline: &*pipeline, runtime: tokio::runtime::Builder::new_current_thread().build()? };
-    let bare = bare();
     for (router, parent, spans) in [(&bare, SAMPLED, 0), (&layered, UNSAMPLED, 0), (&layered, SAMPLED, 1)] {
         calls.run(router, parent, spans, WARM_UP)?;
     }

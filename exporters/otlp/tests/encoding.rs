@@ -359,7 +359,7 @@ fn a_batch_like_the_last_one_costs_no_allocation() {
             span.scope = site.map_or_else(|| scopes[index % 3].clone(), |site| Scope::Static(site.scope()));
             span.call_site = site;
             span.events.push(SpanEvent::new("event", Timestamp::from_nanos(1), vec![KeyValue::new("k", "v")]), 1);
-            span.links.push(Link::new(example().context, vec![KeyValue::new("k", 1.5)], 0), 1);
+            span.links.push(Link::new(example().context.clone(), vec![KeyValue::new("k", 1.5)], 0), 1);
             let array = Value::Array(Array::I64(vec![1, 2, 3]));
             span.own_attributes.push(KeyValue::new("array", array));
             span

@@ -294,7 +294,7 @@ proptest! {
         prop_assert_eq!(&*upstream.name, name.as_str());
         prop_assert_eq!(Timestamp::from(upstream.start_time).as_nanos(), times.0);
         prop_assert_eq!(Timestamp::from(upstream.end_time).as_nanos(), times.1);
-        prop_assert_eq!(upstream.attributes, span.own_attributes);
+        prop_assert_eq!(&upstream.attributes, &span.own_attributes);
         prop_assert_eq!(upstream.dropped_attributes_count, dropped);
         prop_assert_eq!(upstream.events.len() + upstream.events.dropped_count as usize, steps.len());
         prop_assert_eq!(upstream.links.len() + upstream.links.dropped_count as usize, steps.len());

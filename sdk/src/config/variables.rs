@@ -60,6 +60,12 @@ pub const VARIABLES: &[Variable] = variables! {
     "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY" "" "path of a PEM file" "The same for spans"
     "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE" "" "path of a PEM file" "The client certificate, for mTLS"
     "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE" "" "path of a PEM file" "The same for spans"
+    "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS" "those of RFC 9110, PATCH and QUERY" "GET,POST,…" "HTTP methods that spans name; another one is _OTHER"
+    "OTEL_RUST_HTTP_SERVER_EXCLUDED_URLS" "" "/path,/prefix*" "Paths that the HTTP server layers leave alone"
+    "OTEL_RUST_HTTP_SERVER_CAPTURE_REQUEST_HEADERS" "" "name,name" "Request headers that become attributes"
+    "OTEL_RUST_HTTP_SERVER_CAPTURE_RESPONSE_HEADERS" "" "name,name" "Response headers that become attributes"
+    "OTEL_RUST_HTTP_SERVER_FORWARDED_HEADERS" "false" "true, false" "Believe Forwarded and X-Forwarded-*: only behind a proxy that sets them"
+    "OTEL_RUST_HTTP_SERVER_TRACE_RESPONSE" "false" "true, false" "Answer with a traceresponse header"
     "NO_COLOR" "" "anything" "The console exporter uses no colours"
     "COLUMNS" "100" "characters" "The length of the console exporter's lines"
 };

@@ -22,11 +22,18 @@ pub struct SpanData(
 impl SpanData {
     /// A span that has nothing yet but its identity, for exporters' tests and adapters.
     pub fn new(context: SpanContext, name: impl Into<Cow<'static, str>>, scope: Scope) -> Self {
-        let mut record = pool::take();
+        let mut data = SpanData::blank();
+        let record = &mut *data;
         record.context = context;
         record.name = name.into();
         record.scope = scope;
-        SpanData(Some(record))
+        data
+    }
+
+    /// A span that has nothing yet.
+    #[inline]
+    pub(super) fn blank() -> Self {
+        SpanData(Some(pool::take()))
     }
 }
 

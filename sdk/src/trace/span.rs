@@ -16,13 +16,16 @@ use crate::time::Timestamp;
 ///
 /// spec: trace/sdk.md#span
 #[derive(Debug)]
-pub struct SdkSpan(State);
+pub struct SdkSpan {
+    context: SpanContext,
+    /// `None` when the sampler dropped it, and when it has ended.
+    recording: Option<Recording>,
+}
 
 #[derive(Debug)]
-enum State {
-    Recording(SpanData, ProviderRef),
-    /// Dropped by the sampler, or ended.
-    NotRecording(SpanContext),
+struct Recording {
+    data: SpanData,
+    provider: ProviderRef,
 }
 
 /// As the time of an end: the time now on the provider's clock.
@@ -33,23 +36,20 @@ pub const END_NOW: SystemTime = UNIX_EPOCH;
 impl SdkSpan {
     #[inline]
     pub(super) fn recording(data: SpanData, provider: ProviderRef) -> Self {
-        SdkSpan(State::Recording(data, provider))
+        SdkSpan { context: data.context.clone(), recording: Some(Recording { data, provider }) }
     }
 
     pub(super) fn not_recording(context: SpanContext) -> Self {
-        SdkSpan(State::NotRecording(context))
+        SdkSpan { context, recording: None }
     }
 
     /// What has been recorded so far; `None` when the span does not record or has ended.
     pub fn data(&self) -> Option<&SpanData> {
-        match &self.0 {
-            State::Recording(data, _) => Some(data),
-            State::NotRecording(_) => None,
-        }
+        self.recording.as_ref().map(|recording| &recording.data)
     }
 
     pub(super) fn push_event(&mut self, mut event: SpanEvent) {
-        if let State::Recording(data, provider) = &mut self.0 {
+        if let Some(Recording { data, provider }) = &mut self.recording {
             let limits = &provider.limits;
             if data.events.len() < limits.events {
                 attributes::normalize(&mut event.attributes, &mut event.dropped_attributes, limits.event_attributes());
@@ -64,7 +64,7 @@ impl SdkSpan {
         if !link.span_context.is_valid() && says_nothing {
             return;
         }
-        if let State::Recording(data, provider) = &mut self.0 {
+        if let Some(Recording { data, provider }) = &mut self.recording {
             let limits = &provider.limits;
             let limit = limits.link_attributes();
             attributes::normalize(&mut link.attributes, &mut link.dropped_attributes_count, limit);
@@ -72,15 +72,13 @@ impl SdkSpan {
         }
     }
 
-    /// Ends the span; later calls do nothing. `end` is asked only if the span records.
+    /// Ends the span; later calls do nothing. Without an `end` it ends now.
     #[inline]
     fn finish(&mut self, end: Option<Timestamp>) {
-        let State::Recording(data, provider) = &mut self.0 else { return };
+        let Some(Recording { mut data, provider }) = self.recording.take() else { return };
+        let record = &mut *data;
         // The API may have read its own clock for the end: never before the start.
-        let record = &mut **data;
         record.end = end.unwrap_or_else(|| provider.clock.now()).max(record.start);
-        let ended = State::NotRecording(record.context.clone());
-        let State::Recording(mut data, provider) = std::mem::replace(&mut self.0, ended) else { return };
         let Some((last, others)) = provider.processors.split_last() else { return };
         let delivered = catch_unwind(AssertUnwindSafe(|| {
             provider.processors.iter().for_each(|processor| processor.on_ending(&mut data));
@@ -105,19 +103,16 @@ impl Span for SdkSpan {
 
     #[inline]
     fn span_context(&self) -> &SpanContext {
-        match &self.0 {
-            State::Recording(data, _) => &data.context,
-            State::NotRecording(context) => context,
-        }
+        &self.context
     }
 
     #[inline]
     fn is_recording(&self) -> bool {
-        matches!(self.0, State::Recording(..))
+        self.recording.is_some()
     }
 
     fn set_attribute(&mut self, attribute: KeyValue) {
-        if let State::Recording(data, provider) = &mut self.0 {
+        if let Some(Recording { data, provider }) = &mut self.recording {
             let (record, limits) = (&mut **data, provider.limits.attributes);
             attributes::set(&mut record.own_attributes, &mut record.dropped_attributes, attribute, limits);
         }
@@ -125,7 +120,7 @@ impl Span for SdkSpan {
 
     /// spec: trace/api.md#set-status — `Ok` is final, and nothing takes a status back.
     fn set_status(&mut self, status: Status) {
-        if let State::Recording(data, _) = &mut self.0 {
+        if let Some(Recording { data, .. }) = &mut self.recording {
             if data.status != Status::Ok && status != Status::Unset {
                 data.status = status;
             }
@@ -136,7 +131,7 @@ impl Span for SdkSpan {
     where
         T: Into<Cow<'static, str>>,
     {
-        if let State::Recording(data, _) = &mut self.0 {
+        if let Some(Recording { data, .. }) = &mut self.recording {
             data.name = new_name.into();
         }
     }

@@ -57,7 +57,7 @@ impl SdkTracer {
         }
         match context.is_sampled() {
             false if provider.drops_below_unsampled => Glance::Dropped,
-            true if provider.samples_below_sampled => Glance::Sampled(context.clone()),
+            true if provider.samples_below_sampled => Glance::Sampled(Birth::below(context)),
             _ => Glance::Unknown,
         }
     }
@@ -90,8 +90,9 @@ impl SdkTracer {
         attributes: impl FnOnce(&mut Vec<KeyValue>),
     ) -> SdkSpan {
         let scope = call.call_site.map_or_else(|| self.scope.clone(), |site| Scope::Static(site.scope()));
-        let mut data = SpanData::new(SpanContext::NONE, call.name, scope);
+        let mut data = SpanData::blank();
         let record = &mut *data;
+        (record.name, record.scope) = (call.name, scope);
         record.kind = call.kind;
         record.call_site = call.call_site.filter(|_| call.code_attributes);
         attributes(&mut record.own_attributes);
@@ -102,7 +103,7 @@ impl SdkTracer {
     fn begin(&self, call: &TracedSpan, parent: &Context) -> Result<Birth, Started> {
         match self.glance(parent) {
             Glance::Dropped => return Err(Started::Inherit),
-            Glance::Sampled(parent) => return Ok(Birth::below(&parent)),
+            Glance::Sampled(birth) => return Ok(birth),
             Glance::Unknown => {}
         }
         let parent_span = parent.span();
@@ -207,7 +208,7 @@ pub(crate) struct Birth {
 impl Birth {
     /// Of a span below a local parent that is sampled, and so is the span.
     #[inline]
-    pub(crate) fn below(parent: &SpanContext) -> Self {
+    fn below(parent: &SpanContext) -> Self {
         Birth {
             trace_id: parent.trace_id(),
             flags: TraceFlags::new(parent.trace_flags().to_u8() & RANDOM_FLAG | TraceFlags::SAMPLED.to_u8()),
@@ -223,8 +224,8 @@ impl Birth {
 pub(crate) enum Glance {
     /// It is dropped, and its context says so.
     Dropped,
-    /// It is sampled, below this local parent.
-    Sampled(SpanContext),
+    /// It is sampled, as its local parent is.
+    Sampled(Birth),
     /// The sampler must be asked.
     Unknown,
 }
@@ -250,15 +251,16 @@ impl SdkTracer {
         let attributes = attributes.unwrap_or_default();
         let links = links.unwrap_or_default();
         let birth = match self.glance(parent) {
-            Glance::Sampled(parent) => Birth::below(&parent),
+            Glance::Sampled(birth) => birth,
             // A span of the API has an id of its own even when it is dropped.
             Glance::Dropped | Glance::Unknown => match self.decide(parent, &name, &kind, &attributes, &links) {
                 Ok(birth) => birth,
                 Err(context) => return SdkSpan::not_recording(context),
             },
         };
-        let mut data = SpanData::new(SpanContext::NONE, name, scope.clone());
+        let mut data = SpanData::blank();
         let record = &mut *data;
+        (record.name, record.scope) = (name, scope.clone());
         record.kind = kind;
         if !attributes.is_empty() {
             record.own_attributes = attributes;

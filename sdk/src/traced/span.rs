@@ -182,13 +182,14 @@ fn start_installed(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut V
 }
 
 fn begin(setup: Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> Option<Live> {
+    // A panic in one field costs that and the later ones, not the span.
     let attributes = |list: &mut Vec<KeyValue>| {
         let _ = catch_unwind(AssertUnwindSafe(|| attributes(list)));
     };
     let parent = match setup.origin {
         Origin::Current => match look_at_the_current()? {
-            Look::Sampled(tracer, parent) => {
-                let span = tracer.start_child(setup.span, Birth::below(&parent), attributes);
+            Look::Sampled(tracer, birth) => {
+                let span = tracer.start_child(setup.span, birth, attributes);
                 return Some(Live { context: Context::current_with_span(span), recording: true });
             }
             Look::Parent(parent) => parent,
@@ -207,8 +208,8 @@ fn begin(setup: Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> Option<Li
 
 /// What a look at the current context tells of a span in it.
 enum Look {
-    /// It is recorded below this parent, and nobody needs to see the context: the common case, without a clone of it.
-    Sampled(&'static SdkTracer, SpanContext),
+    /// It is recorded as its parent is, and nobody needs to see the context: the common case, without a clone of it.
+    Sampled(&'static SdkTracer, Birth),
     /// Everything else is decided with the context in hand.
     Parent(Context),
 }
@@ -222,7 +223,7 @@ fn look_at_the_current() -> Option<Look> {
         let tracer = active::tracer(current)?;
         match (tracer.glance(current), active::only_installed()) {
             (Glance::Dropped, _) => None,
-            (Glance::Sampled(parent), Some(only)) if !only.wants_start() => Some(Look::Sampled(only, parent)),
+            (Glance::Sampled(birth), Some(only)) if !only.wants_start() => Some(Look::Sampled(only, birth)),
             _ => Some(Look::Parent(current.clone())),
         }
     })

@@ -106,10 +106,22 @@ pub(crate) fn signal(file: &Path) {
     let builder = telemark::builder().span_exporter(Lines::new(file)).flush_on_signals();
     let _telemetry = builder.init().expect("the first init of the process");
     work();
+    wait_for_signal();
+}
+
+/// The same, with OTLP to where the environment says.
+pub(crate) fn signal_with_hanging_receiver() {
+    let builder = telemark::builder().flush_timeout(Duration::from_secs(3600)).flush_on_signals();
+    let _telemetry = builder.init().expect("the first init of the process");
+    work();
+    wait_for_signal();
+}
+
+fn wait_for_signal() {
     println!("ready");
     // The test waits for the line, and standard output may be buffered.
     drop(std::io::stdout().flush());
-    let deadline = Deadline::after(Duration::from_secs(20));
+    let deadline = Deadline::after(Duration::from_secs(40));
     while !deadline.has_passed() {
         std::thread::park_timeout(Duration::from_secs(1));
     }

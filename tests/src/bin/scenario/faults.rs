@@ -56,11 +56,23 @@ pub(crate) fn hangs(file: &Path) {
     let deadline = Deadline::after(Duration::from_millis(50));
     println!("flush: {:?}", telemetry.force_flush(deadline).map_err(|error| error.error_type()));
     work();
+    drop_in_time(telemetry);
+}
+
+fn drop_in_time(telemetry: Guard) {
     let start = Instant::now();
     drop(telemetry);
     let took = start.elapsed();
     // Not before the timeout, and not for ever: the machine may be busy.
     println!("drop returned in time: {}", took >= Duration::from_millis(290) && took < Duration::from_secs(5));
+}
+
+/// OTLP to where the environment says, which takes connections and never answers.
+pub(crate) fn receiver_hangs() {
+    let telemetry = telemark::builder().flush_timeout(Duration::from_millis(300)).init();
+    let telemetry = telemetry.expect("the first init of the process");
+    work();
+    drop_in_time(telemetry);
 }
 
 pub(crate) fn panics(file: &Path) {

@@ -30,11 +30,13 @@ fn main() -> ExitCode {
         "spans in a destructor after the context's" => ends::spans_in_late_destructor(&file),
         "forgotten guard" => ends::forgotten_guard(&file),
         "signal" => ends::signal(&file),
+        "signal while the receiver hangs" => ends::signal_with_hanging_receiver(),
         "shutdown on two threads" => ends::shutdown_on_two_threads(&file),
         "second init" => ends::second_init(&file),
         "disabled" => ends::disabled(&file),
 
         "exporter hangs" => faults::hangs(&file),
+        "receiver hangs" => faults::receiver_hangs(),
         "exporter panics" => faults::panics(&file),
         "exporter records" => faults::records(&file),
         "exporter flushes" => faults::flushes(&file),

@@ -1,0 +1,75 @@
+//! Providers, tracers and spans are used from several threads at once.
+#![allow(clippy::disallowed_methods, reason = "a test of several threads")]
+#![allow(clippy::unwrap_used, reason = "test helpers")]
+
+use std::collections::BTreeMap;
+use std::sync::Barrier;
+
+use opentelemetry::trace::{Span, TraceContextExt, Tracer, TracerProvider};
+use opentelemetry::{Context, InstrumentationScope, KeyValue};
+use telemark_sdk::config::Env;
+use telemark_sdk::install::Telemetry;
+use telemark_sdk::testing::{InMemoryExporter, TestTelemetry};
+use telemark_sdk::time::Deadline;
+
+const THREADS: usize = 4;
+const SPANS: usize = 200;
+
+#[test]
+fn one_provider_serves_many_threads() {
+    let exporter = InMemoryExporter::new();
+    let env = Env::from_pairs([("OTEL_BSP_MAX_QUEUE_SIZE", "100000")]);
+    let telemetry = Telemetry::builder(env).with_span_exporter(exporter.clone()).build().unwrap();
+    let (provider, shared) = (telemetry.tracer_provider(), telemetry.tracer("shared"));
+    let start = Barrier::new(THREADS);
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (start, shared) = (&start, &shared);
+            scope.spawn(move || {
+                start.wait();
+                let name = format!("of thread {thread}");
+                let own = provider.tracer_with_scope(InstrumentationScope::builder(name).build());
+                for index in 0..SPANS {
+                    own.start("own").end();
+                    shared.start("shared").end();
+                    if index % 50 == 0 {
+                        provider.force_flush(Deadline::NEVER).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    telemetry.shutdown(Deadline::NEVER).unwrap();
+    let mut counts = BTreeMap::new();
+    for span in exporter.items() {
+        *counts.entry(span.scope.name().to_owned()).or_insert(0) += 1;
+    }
+    let mut expected: BTreeMap<_, _> = (0..THREADS).map(|thread| (format!("of thread {thread}"), SPANS)).collect();
+    expected.insert("shared".to_owned(), THREADS * SPANS);
+    assert_eq!(counts, expected);
+}
+
+#[test]
+fn one_span_is_changed_by_many_threads() {
+    let telemetry = TestTelemetry::new();
+    let context = Context::new().with_span(telemetry.tracer("test").start("shared"));
+    let start = Barrier::new(THREADS);
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (start, context) = (&start, &context);
+            scope.spawn(move || {
+                start.wait();
+                for index in 0..20 {
+                    context.span().set_attribute(KeyValue::new(format!("{thread}.{index}"), index));
+                    context.span().add_event(format!("{thread}"), vec![]);
+                }
+            });
+        }
+    });
+    context.span().end();
+    drop(context);
+    let span = &telemetry.spans()[0];
+    let events = |thread: usize| span.events.iter().filter(|event| event.name == thread.to_string()).count();
+    assert_eq!(span.own_attributes.len(), THREADS * 20);
+    assert_eq!((0..THREADS).map(events).collect::<Vec<_>>(), [20; THREADS]);
+}

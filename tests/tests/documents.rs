@@ -1,0 +1,64 @@
+//! What the documents say is what the code has: variables, links, and the files that they point to.
+#![allow(clippy::unwrap_used, reason = "test helpers")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use telemark_sdk::config::VARIABLES;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn cells(values: [&str; 4]) -> String {
+    let [name, default, accepted, doc] = values;
+    let default = if default.is_empty() { "" } else { &format!("`{default}`") };
+    format!("| `{name}` | {default} | {accepted} | {doc} |\n").replace("|  |", "| |")
+}
+
+#[test]
+fn the_page_of_variables_is_the_table_in_the_code() {
+    let rows: String = VARIABLES.iter().map(|v| cells([v.name, v.default, v.values, v.doc])).collect();
+    let page = fs::read_to_string(root().join("docs/VARIABLES.md")).unwrap();
+    let start = page.find("|---|---|---|---|\n").unwrap() + "|---|---|---|---|\n".len();
+    let written: String =
+        page[start..].lines().take_while(|line| line.starts_with('|')).flat_map(|l| [l, "\n"]).collect();
+    assert_eq!(written, rows, "docs/VARIABLES.md is to have these rows:\n{rows}");
+}
+
+/// The pages in the root and in `docs`.
+fn pages() -> Vec<PathBuf> {
+    let mut pages = Vec::new();
+    for folder in ["", "docs", "docs/adr"] {
+        let files = fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        pages.extend(files.filter(|file| file.extension().is_some_and(|extension| extension == "md")));
+    }
+    pages
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let mut broken = Vec::new();
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = link.split('#').next().unwrap_or_default();
+            let is_ours = !file.is_empty() && !link.contains("://");
+            if is_ours && !page.parent().unwrap().join(file).exists() {
+                broken.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    assert_eq!(broken, [""; 0]);
+}
+
+/// The first lines of a program that the README shows compile: they stand in a program that the benchmarks build.
+#[test]
+fn the_program_in_the_readme_is_one_that_is_built() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let code = readme.split("```rust\n").nth(1).unwrap().split("```").next().unwrap();
+    let program = fs::read_to_string(root().join("benches/adoption/telemark/src/main.rs")).unwrap();
+    let built: Vec<_> = program.lines().skip_while(|line| line.starts_with("//!") || line.is_empty()).collect();
+    let shown: Vec<_> = code.lines().map(|line| line.split("  //").next().unwrap_or_default().trim_end()).collect();
+    assert_eq!(shown, built);
+}

@@ -1,0 +1,230 @@
+//! The requests of the host do not wait for a receiver, whatever state that is in, and what is not delivered is counted.
+#![allow(clippy::unwrap_used, reason = "test helpers")]
+#![allow(clippy::disallowed_methods, reason = "tests that look at the clock")]
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Path;
+use axum::http::Request;
+use axum::routing::get;
+use opentelemetry::Context;
+use opentelemetry::trace::FutureExt;
+use telemark::diag::SignalHealth;
+use telemark::otlp::Otlp;
+use telemark::traced;
+use telemark_sdk::Resource;
+use telemark_sdk::batch::SimpleProcessor;
+use telemark_sdk::config::Env;
+use telemark_sdk::install::Telemetry;
+use telemark_sdk::runtime::Runtime;
+use telemark_sdk::signal::Traces;
+use telemark_sdk::time::Deadline;
+use telemark_sdk::trace::active;
+use telemark_tests::{Script, Sink};
+use tower::ServiceExt;
+
+const REQUESTS: u64 = 3_000;
+/// The layer's span, the handler's, and one below it.
+const SPANS: u64 = 3 * REQUESTS;
+
+async fn handler(Path(id): Path<u64>) -> String {
+    work(id).await
+}
+
+#[traced(fields(id))]
+async fn work(id: u64) -> String {
+    telemark::span("inner").with("id", id).in_scope(|| id.to_string())
+}
+
+/// How it went for the requests.
+#[derive(Debug)]
+struct Served {
+    durations: Vec<Duration>,
+    /// How often the serving thread gave up the processor by itself, which is what waiting is; where that can be known.
+    waits: Option<u64>,
+    health: SignalHealth,
+}
+
+impl Served {
+    fn median(&self) -> Duration {
+        self.durations[self.durations.len() / 2]
+    }
+}
+
+impl fmt::Display for Served {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (median, longest) = (self.median(), self.durations.last());
+        write!(f, "median {median:?}, longest {longest:?}, waits {:?}, {:?}", self.waits, self.health)
+    }
+}
+
+/// Serves the requests one after the other on this thread while spans go to the endpoint.
+fn serve(telemetry: &Telemetry) -> Served {
+    let router = Router::new().route("/work/{id}", get(handler)).layer(telemark::axum::layer());
+    let context = active::with_tracer(&Context::new(), telemetry.tracer("latency"));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let requests = async {
+        let mut durations = Vec::new();
+        let before = voluntary_switches();
+        for id in 0..REQUESTS {
+            let request = Request::get(format!("/work/{id}")).body(Body::empty()).unwrap();
+            let start = Instant::now();
+            let response = router.clone().oneshot(request).await.unwrap();
+            let body = axum::body::to_bytes(response.into_body(), 100).await.unwrap();
+            durations.push(start.elapsed());
+            assert_eq!(body, id.to_string());
+        }
+        let waits = voluntary_switches().zip(before).map(|(after, before)| after - before);
+        durations.sort();
+        Served { durations, waits, health: health(telemetry) }
+    };
+    runtime.block_on(requests.with_context(context))
+}
+
+fn health(telemetry: &Telemetry) -> SignalHealth {
+    let [health] = telemetry.health()[..] else { unreachable!("one exporter") };
+    health
+}
+
+fn counted(health: &SignalHealth) -> u64 {
+    health.exported + health.rejected + health.failed + health.dropped_queue_full + health.dropped_after_shutdown
+}
+
+/// From the kernel's books on this thread.
+fn voluntary_switches() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/thread-self/status").ok()?;
+    status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?.trim().parse().ok()
+}
+
+/// Small numbers, so that the queue is full and exports fail many times in a short run.
+fn telemetry(endpoint: &str, protocol: &str) -> Telemetry {
+    let env = Env::from_pairs([
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "100"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "512"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "128"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "10"),
+    ]);
+    telemark::builder().with_env(env).build().unwrap()
+}
+
+/// Waits until every span is accounted for: what a shutdown leaves behind at its deadline is counted right after.
+fn end(telemetry: &Telemetry) -> SignalHealth {
+    // That not everything could be delivered is what most of these tests are about.
+    drop(telemetry.shutdown(Deadline::after(Duration::from_millis(300))));
+    let start = Instant::now();
+    loop {
+        let health = health(telemetry);
+        if counted(&health) == SPANS {
+            return health;
+        }
+        assert!(start.elapsed() < Duration::from_secs(20), "{} of {SPANS} are counted: {health:?}", counted(&health));
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+/// With a receiver that answers at once.
+fn healthy() -> Served {
+    let sink = Sink::start(Script::Take).unwrap();
+    let telemetry = telemetry(&sink.endpoint(), "http/protobuf");
+    let served = serve(&telemetry);
+    let health = end(&telemetry);
+    assert_eq!(health.failed, 0, "{health:?}");
+    assert_eq!(sink.spans().len() as u64, health.exported);
+    served
+}
+
+/// The requests do as with a healthy receiver: they wait for nothing. Times are compared with much room, for machines
+/// that are busy; the number of waits is not a matter of time.
+#[track_caller]
+fn check_not_slower(what: &str, served: &Served) {
+    let healthy = healthy();
+    let report = format!("{what}: {served}\nhealthy: {healthy}");
+    println!("{report}\n");
+    assert!(served.median() < healthy.median() * 5 + Duration::from_millis(1), "{report}");
+    let slow = |served: &Served| served.durations.iter().filter(|one| **one > Duration::from_millis(50)).count();
+    assert!(slow(served) <= slow(&healthy) + 5, "{report}");
+    if let Some((waits, usual)) = served.waits.zip(healthy.waits) {
+        // A lock that the worker holds for a moment, now and then; a request that waits for an export would be thousands.
+        assert!(waits <= usual + REQUESTS / 20, "{report}");
+    }
+}
+
+#[track_caller]
+fn check_faulty(what: &str, endpoint: &str, protocol: &str) -> SignalHealth {
+    let telemetry = telemetry(endpoint, protocol);
+    let served = serve(&telemetry);
+    assert_eq!(served.health.exported, 0, "{what}: every request was served, and nothing has been delivered");
+    let health = end(&telemetry);
+    assert_eq!((health.exported, health.rejected), (0, 0), "{what}: {health:?}");
+    assert!(health.failed > 0, "{what}: {health:?}");
+    check_not_slower(what, &served);
+    health
+}
+
+/// What the other tests measure would show it if requests did wait: here each span does, for its own export.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_measure_sees_requests_that_wait() {
+    let sink = Sink::start(Script::Take).unwrap();
+    let env = Env::from_pairs([("OTEL_TRACES_EXPORTER", "none")]);
+    let exporter = Otlp::<Traces>::builder().with_base_endpoint(sink.endpoint()).build().unwrap();
+    let processor = SimpleProcessor::start(exporter, Resource::empty(), &Runtime::Thread).unwrap();
+    let telemetry = telemark::builder().with_env(env).span_processor(processor).build().unwrap();
+    let served = serve(&telemetry);
+    assert!(served.waits.unwrap() >= SPANS / 2, "{served}");
+    assert_eq!(sink.spans().len() as u64, SPANS);
+}
+
+#[test]
+fn a_receiver_that_is_not_there() {
+    let endpoint = Sink::nobody().unwrap();
+    check_faulty("refused over http", &endpoint, "http/protobuf");
+    check_faulty("refused over grpc", &endpoint, "grpc");
+}
+
+#[test]
+fn a_receiver_that_never_answers() {
+    let sink = Sink::start(Script::Silence).unwrap();
+    let health = check_faulty("silence", &sink.endpoint(), "http/protobuf");
+    assert!(sink.seen() > 0 && health.dropped_queue_full > 0, "{health:?}");
+    // The kernel takes the connection, and nobody reads from it.
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    check_faulty("nobody accepts", &format!("http://{}", listener.local_addr().unwrap()), "grpc");
+}
+
+#[test]
+fn a_receiver_that_closes_the_connection() {
+    let sink = Sink::start(Script::Close).unwrap();
+    check_faulty("closed", &sink.endpoint(), "http/json");
+    assert!(sink.seen() > 0);
+}
+
+#[test]
+fn a_receiver_that_is_overloaded_or_refuses() {
+    for status in [503, 400, 301] {
+        let sink = Sink::start(Script::Status(status)).unwrap();
+        let telemetry = telemetry(&sink.endpoint(), "http/protobuf");
+        let served = serve(&telemetry);
+        let health = end(&telemetry);
+        assert_eq!((health.exported, health.rejected), (0, 0), "{status}: {health:?}");
+        assert!(health.failed > 0, "{status}: {health:?}");
+        check_not_slower(&format!("status {status}"), &served);
+    }
+}
+
+#[test]
+fn a_receiver_that_is_slow() {
+    let sink = Sink::start(Script::TakeLate(Duration::from_millis(20))).unwrap();
+    let telemetry = telemetry(&sink.endpoint(), "http/protobuf");
+    let served = serve(&telemetry);
+    let health = end(&telemetry);
+    assert!(health.exported > 0, "{health:?}");
+    // One that takes a batch after the client has given up gets more than is counted as exported.
+    assert!(sink.spans().len() as u64 >= health.exported, "{health:?}");
+    check_not_slower("slow", &served);
+}

@@ -1,0 +1,114 @@
+//! The traces of the shop example come back the same from every receiver over every protocol.
+#![allow(clippy::unwrap_used, reason = "test helpers")]
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use telemark_tests::{Received, Receiver, Script, Sink, skip};
+
+/// The trees: each span with its kind, its status and its scope.
+const EXPECTED: &str = r#"
+"GET /products" server unset in telemark-axum 0.1.0
+  "SELECT products" client unset in telemark 0.1.0
+"POST /orders" server unset in telemark-axum 0.1.0
+  "place" internal unset in telemark-examples 0.1.0
+    "SELECT products" client unset in telemark 0.1.0
+    "GET" client unset in telemark 0.1.0
+      "GET /stock/{sku}" server unset in telemark-axum 0.1.0
+        "count" internal unset in telemark-examples 0.1.0
+    "charge card" internal unset in telemark-examples 0.1.0
+    "INSERT orders" client unset in telemark 0.1.0
+"POST /orders" server error in telemark-axum 0.1.0
+  "place" internal error: the card was declined in telemark-examples 0.1.0
+    "SELECT products" client unset in telemark 0.1.0
+    "GET" client unset in telemark 0.1.0
+      "GET /stock/{sku}" server unset in telemark-axum 0.1.0
+        "count" internal unset in telemark-examples 0.1.0
+    "charge card" internal error: the card was declined in telemark-examples 0.1.0
+"GET /products/{sku}" server unset in telemark-axum 0.1.0
+  "SELECT products" client unset in telemark 0.1.0
+"GET /products/{sku}/similar" server unset in telemark-axum 0.1.0
+  "same_shelf" internal unset in telemark-examples 0.1.0
+  "bought_together" internal unset in telemark-examples 0.1.0
+"#;
+
+/// The program, which `cargo test` builds beside the tests whenever it tests the examples too.
+fn program() -> Option<PathBuf> {
+    let tests = std::env::current_exe().unwrap().parent().unwrap().to_owned();
+    let program = tests.with_file_name("examples").join(format!("shop{}", std::env::consts::EXE_SUFFIX));
+    if !program.is_file() {
+        skip("there is no shop; `cargo build --package telemark-examples --example shop` builds it");
+        return None;
+    }
+    Some(program)
+}
+
+/// Runs the shop to its end; the name of the run stands in the resource.
+fn visit(program: &PathBuf, run: &str, protocol: &str, endpoint: &str) {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OTEL_")) {
+        command.env_remove(name);
+    }
+    let output = command
+        .env("OTEL_TRACES_EXPORTER", "otlp")
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+        .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+        .env("OTEL_RESOURCE_ATTRIBUTES", format!("test.run={run}"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "{run}: {said}");
+}
+
+/// The spans of a run.
+fn of_run(received: Received, run: &str) -> Received {
+    let run = format!("{run:?}");
+    let spans = received.spans.into_iter().filter(|span| span.resource.get("test.run") == Some(&run));
+    Received { spans: spans.collect() }
+}
+
+/// What is the same in every run: everything but what the system chose, ports and the identity of the process.
+fn lasting(received: &Received) -> String {
+    let mut received = received.clone();
+    for span in &mut received.spans {
+        span.resource.retain(|key, _| !["test.run", "process.pid", "service.instance.id"].contains(&&**key));
+        for (key, value) in &mut span.attributes {
+            match &**key {
+                "client.port" | "server.port" | "network.peer.port" | "code.line.number" => "…".clone_into(value),
+                "url.full" => {
+                    let (host, path) = value.trim_start_matches("\"http://").split_once('/').unwrap();
+                    assert!(host.starts_with("127.0.0.1:"), "{value}");
+                    *value = format!("…/{path}");
+                }
+                _ => {}
+            }
+        }
+    }
+    received.text()
+}
+
+/// The lines of the spans alone.
+fn shape(text: &str) -> String {
+    let is_span = |line: &&str| line.trim_start().starts_with('"');
+    text.lines().filter(is_span).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn the_shop_is_the_same_at_every_receiver() {
+    let Some(program) = program() else { return };
+    let sink = Sink::start(Script::Take).unwrap();
+    visit(&program, "sink", "http/protobuf", &sink.endpoint());
+    let decoded = sink.received();
+    let expected = lasting(&decoded);
+    assert_eq!(shape(&expected), EXPECTED.trim_start());
+    for receiver in Receiver::running() {
+        for protocol in ["grpc", "http/protobuf", "http/json"] {
+            let run = format!("{protocol} {}", std::process::id());
+            let endpoint = if protocol == "grpc" { &receiver.grpc } else { &receiver.http };
+            visit(&program, &run.replace(' ', "%20"), protocol, endpoint);
+            let is_complete = |received: &Received| of_run(received.clone(), &run).spans.len() >= decoded.spans.len();
+            let received = of_run(receiver.await_received("shop", is_complete), &run);
+            assert_eq!(lasting(&received), expected, "{protocol} {}", receiver.name);
+        }
+    }
+}
