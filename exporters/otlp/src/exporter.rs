@@ -78,7 +78,7 @@ impl<S: Encode> Otlp<S> {
             Protocol::HttpProtobuf | Protocol::Grpc => S::protobuf(batch, &mut self.cache, &mut message),
         }
         // spec: the limit holds before compression as well
-        if let Err(error) = self.check_size::<S>(message.len() - headroom, batch.items.len()) {
+        if let Err(error) = self.check_size::<S>(message.len() - headroom, S::count(batch.items)) {
             // A batch of that size is an exception: its memory is not worth keeping.
             self.message = Vec::new();
             return Err(error);
@@ -92,7 +92,7 @@ impl<S: Encode> Otlp<S> {
                 self.message = message;
             }
             result?;
-            self.check_size::<S>(compressed.len() - headroom, batch.items.len())?;
+            self.check_size::<S>(compressed.len() - headroom, S::count(batch.items))?;
             message = compressed;
         }
         self.transport.frame(&mut message);

@@ -1,4 +1,4 @@
-//! OTLP export for Telemark: spans go to a collector or a backend over `http/protobuf`, `http/json` or `grpc`, or as
+//! OTLP export for Telemark: spans and metrics go to a collector or a backend over `http/protobuf`, `http/json` or `grpc`, or as
 //! lines of JSON into a file.
 //!
 //! ```no_run
@@ -40,7 +40,8 @@
 //! # Variables
 //!
 //! `OTEL_EXPORTER_OTLP_ENDPOINT`, `_PROTOCOL`, `_HEADERS`, `_COMPRESSION`, `_TIMEOUT`, `_CERTIFICATE`, `_CLIENT_KEY`,
-//! `_CLIENT_CERTIFICATE` and `_INSECURE`; for spans alone, `OTEL_EXPORTER_OTLP_TRACES_*` wins over them.
+//! `_CLIENT_CERTIFICATE` and `_INSECURE`; for one signal alone, `OTEL_EXPORTER_OTLP_TRACES_*` or
+//! `OTEL_EXPORTER_OTLP_METRICS_*` wins over them.
 //!
 //! # Features
 //!
