@@ -20,6 +20,14 @@ impl Attributes {
         EMPTY.get_or_init(|| Attributes(Arc::new([]))).clone()
     }
 
+    /// Those of the series for what comes beyond the cardinality limit.
+    ///
+    /// spec: metrics/sdk.md#overflow-attribute
+    pub(super) fn overflow() -> Self {
+        static OVERFLOW: OnceLock<Attributes> = OnceLock::new();
+        OVERFLOW.get_or_init(|| Attributes::new([KeyValue::new("otel.metric.overflow", true)])).clone()
+    }
+
     /// These attributes; the last value of a key wins.
     pub fn new(attributes: impl IntoIterator<Item = KeyValue>) -> Self {
         let mut attributes: Vec<_> = attributes.into_iter().collect();
