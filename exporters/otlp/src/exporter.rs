@@ -10,6 +10,7 @@ use telemark_sdk::{Batch, ConfigError, ExportError, ExportReport, Exporter, id};
 
 use crate::config::{Builder, Compression, Config, Protocol};
 use crate::encode::Encode;
+use crate::metrics::Preferences;
 use crate::retry::{Decision, Retry};
 use crate::transport::{Failure, Runtime, Transport};
 
@@ -65,6 +66,10 @@ impl<S: Encode> Otlp<S> {
             pause: None,
             is_shut_down: false,
         }
+    }
+
+    pub(crate) fn preferences(&self) -> &Preferences {
+        &self.config.preferences
     }
 
     /// Encodes the batch into the bytes that are sent.

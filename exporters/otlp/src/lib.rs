@@ -41,7 +41,9 @@
 //!
 //! `OTEL_EXPORTER_OTLP_ENDPOINT`, `_PROTOCOL`, `_HEADERS`, `_COMPRESSION`, `_TIMEOUT`, `_CERTIFICATE`, `_CLIENT_KEY`,
 //! `_CLIENT_CERTIFICATE` and `_INSECURE`; for one signal alone, `OTEL_EXPORTER_OTLP_TRACES_*` or
-//! `OTEL_EXPORTER_OTLP_METRICS_*` wins over them.
+//! `OTEL_EXPORTER_OTLP_METRICS_*` wins over them. For metrics there are `_TEMPORALITY_PREFERENCE` and
+//! `_DEFAULT_HISTOGRAM_AGGREGATION` as well, which the reader of an exporter must be told: see
+//! [`Otlp::temporality_preference`] and [`Otlp::default_histogram_aggregation`].
 //!
 //! # Features
 //!
@@ -58,6 +60,7 @@ mod endpoint;
 mod exporter;
 mod file;
 mod headers;
+mod metrics;
 mod retry;
 mod transport;
 
