@@ -11,11 +11,13 @@ use std::time::Duration;
 use http::HeaderMap;
 use telemark_sdk::ConfigError;
 use telemark_sdk::config::Env;
+use telemark_sdk::signal::Metrics;
 
 use crate::encode::Encode;
 use crate::endpoint::{ACCEPTED, Endpoint, Path};
 use crate::exporter::Otlp;
 use crate::headers::Headers;
+use crate::metrics::Preferences;
 use crate::retry::RetrySettings;
 use crate::transport::tls::{Tls, TlsSettings};
 
@@ -113,7 +115,7 @@ struct Address {
 
 /// What one source, code or environment, says.
 #[derive(Clone, Debug, Default)]
-struct Settings {
+pub(crate) struct Settings {
     endpoint: Option<Named<Address>>,
     protocol: Option<Named<Protocol>>,
     headers: Headers,
@@ -123,12 +125,13 @@ struct Settings {
     certificate: Option<Named<Pem>>,
     client_key: Option<Named<Pem>>,
     client_certificate: Option<Named<Pem>>,
+    pub(crate) preferences: Preferences,
 }
 
 /// Builds an [`Otlp`] exporter. What code sets wins over the environment, and that over the defaults.
 #[must_use]
 pub struct Builder<S> {
-    code: Settings,
+    pub(crate) code: Settings,
     environment: Settings,
     max_request_size: usize,
     max_response_size: usize,
@@ -261,6 +264,7 @@ impl<S: Encode> Builder<S> {
             max_request_size: self.max_request_size.min(u32::MAX as usize),
             max_response_size: self.max_response_size,
             retry: self.retry,
+            preferences: code.preferences.or(environment.preferences),
         })
     }
 }
@@ -289,6 +293,7 @@ pub(crate) struct Config {
     pub(crate) max_request_size: usize,
     pub(crate) max_response_size: usize,
     pub(crate) retry: RetrySettings,
+    pub(crate) preferences: Preferences,
 }
 
 impl Settings {
@@ -315,6 +320,11 @@ impl Settings {
             certificate: pem("CERTIFICATE"),
             client_key: pem("CLIENT_KEY"),
             client_certificate: pem("CLIENT_CERTIFICATE"),
+            preferences: if S::VARIABLE == Metrics::VARIABLE {
+                Preferences::from_env(env)
+            } else {
+                Preferences::default()
+            },
         }
     }
 }
