@@ -15,8 +15,8 @@ use crate::export::Exporter;
 use crate::id::IdGenerator;
 use crate::limits::SpanLimits;
 use crate::metrics::{
-    ExemplarFilter, MeterProviderBuilder, MetricReader, PeriodicConfig, PeriodicReader, ReaderConfig, SdkMeterProvider,
-    View,
+    self, ExemplarFilter, MeterProviderBuilder, MetricReader, PeriodicConfig, PeriodicReader, ReaderConfig,
+    SdkMeterProvider, View,
 };
 use crate::propagation::Propagators;
 use crate::resource::Resource;
@@ -58,7 +58,8 @@ impl Telemetry {
         TelemetryBuilder::new(env)
     }
 
-    /// Makes this the telemetry of the program: of the API's globals and of `#[traced]`.
+    /// Makes this the telemetry of the program: of the API's globals, of `#[traced]` and of [metrics in
+    /// statics](crate::metered).
     ///
     /// # Errors
     /// Another one has been installed before; that one stays, and this one is shut down.
@@ -72,6 +73,7 @@ impl Telemetry {
             global::set_text_map_propagator(Boxed(propagator));
         }
         global::set_tracer_provider(tracers);
+        metrics::active::install(self.meters.clone());
         global::set_meter_provider(self.meters.clone());
         Ok(self)
     }
