@@ -286,8 +286,8 @@ impl<'a> Reader<'a> {
                 self.token(",")?;
             }
             let name = if self.rest.starts_with('"') { self.quoted_name()? } else { self.word(false)? };
-            if name == "__name__" {
-                return Err("the name as a label".into());
+            if name.starts_with("__") {
+                return Err("a label of Prometheus' own".into());
             }
             self.token("=")?;
             labels.push((name, self.quoted()?));
