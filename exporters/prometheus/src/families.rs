@@ -26,11 +26,12 @@ impl Type {
     }
 
     /// What the names of its samples end with, or might.
-    fn suffixes(self) -> &'static [&'static str] {
+    fn suffixes(self, format: Format) -> &'static [&'static str] {
         match self {
-            Type::Counter => &["", TOTAL, "_created"],
-            Type::Gauge => &[""],
-            Type::Histogram => &["", "_bucket", "_sum", "_count", "_created"],
+            Type::Counter if format.is_open_metrics() => &["", TOTAL, "_created"],
+            Type::Histogram if format.is_open_metrics() => &["", "_bucket", "_sum", "_count", "_created"],
+            Type::Histogram => &["", "_bucket", "_sum", "_count"],
+            Type::Counter | Type::Gauge => &[""],
         }
     }
 
@@ -110,11 +111,12 @@ pub(crate) fn families<'a>(
                 _ => {}
             }
             // spec: conflicting types: the metric must be dropped. A sample of another family's name is as bad.
-            if kind.suffixes().iter().any(|suffix| taken.contains_key(&format!("{name}{suffix}"))) {
+            let suffixes = kind.suffixes(format);
+            if suffixes.iter().any(|suffix| taken.contains_key(&format!("{name}{suffix}"))) {
                 warn("prometheus.conflict", &metric.name, "another one of a different type has its name");
                 continue;
             }
-            for suffix in kind.suffixes() {
+            for suffix in suffixes {
                 taken.insert(format!("{name}{suffix}"), families.len());
             }
             let has_unit = !unit.is_empty() && name.strip_suffix(&*unit).is_some_and(|rest| rest.ends_with('_'));
