@@ -6,7 +6,7 @@ use telemark_sdk::diag::{self, Level};
 use telemark_sdk::metrics::{MetricData, ScopeMetrics, Temporality};
 
 use crate::format::Format;
-use crate::names::{TOTAL, TranslationStrategy};
+use crate::names::{Kind, TOTAL, TranslationStrategy, escape};
 
 /// What Prometheus calls the type of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,11 +26,12 @@ impl Type {
     }
 
     /// What the names of its samples end with, or might.
-    fn suffixes(self) -> &'static [&'static str] {
+    fn suffixes(self, format: Format) -> &'static [&'static str] {
         match self {
-            Type::Counter => &["", TOTAL, "_created"],
-            Type::Gauge => &[""],
-            Type::Histogram => &["", "_bucket", "_sum", "_count", "_created"],
+            Type::Counter if format.is_open_metrics() => &["", TOTAL, "_created"],
+            Type::Histogram if format.is_open_metrics() => &["", "_bucket", "_sum", "_count", "_created"],
+            Type::Histogram => &["", "_bucket", "_sum", "_count"],
+            Type::Counter | Type::Gauge => &[""],
         }
     }
 
@@ -66,10 +67,13 @@ pub(crate) struct Part<'a> {
     pub(crate) data: &'a MetricData,
 }
 
-/// The name of the metric with the resource's attributes, in the metadata of OpenMetrics.
-pub(crate) const TARGET: &str = "target";
-/// The same in its sample.
-pub(crate) const TARGET_INFO: &str = "target_info";
+/// The names of the metric with the resource's attributes, in the metadata and in the sample.
+pub(crate) fn target_names(format: Format) -> (String, String) {
+    let sample = escape("target_info", format.escaping(), Kind::Metric).into_owned();
+    // Only OpenMetrics has metrics that are information.
+    let name = sample.strip_suffix("_info").filter(|_| format.is_open_metrics()).unwrap_or(&sample).to_owned();
+    (name, sample)
+}
 
 /// The families of a collection, in the order of their first metrics.
 pub(crate) fn families<'a>(
@@ -82,7 +86,8 @@ pub(crate) fn families<'a>(
     // Each name that a sample or metadata has or might have, and its family.
     let mut taken: HashMap<String, usize> = HashMap::new();
     if target_info {
-        taken.extend([TARGET, TARGET_INFO].map(|name| (name.to_owned(), usize::MAX)));
+        let (name, sample) = target_names(format);
+        taken.extend([(name, usize::MAX), (sample, usize::MAX)]);
     }
     for (scope, metrics) in scopes.iter().enumerate() {
         for metric in metrics.metrics.iter().filter(|metric| !metric.data.is_empty()) {
@@ -106,11 +111,12 @@ pub(crate) fn families<'a>(
                 _ => {}
             }
             // spec: conflicting types: the metric must be dropped. A sample of another family's name is as bad.
-            if kind.suffixes().iter().any(|suffix| taken.contains_key(&format!("{name}{suffix}"))) {
+            let suffixes = kind.suffixes(format);
+            if suffixes.iter().any(|suffix| taken.contains_key(&format!("{name}{suffix}"))) {
                 warn("prometheus.conflict", &metric.name, "another one of a different type has its name");
                 continue;
             }
-            for suffix in kind.suffixes() {
+            for suffix in suffixes {
                 taken.insert(format!("{name}{suffix}"), families.len());
             }
             let has_unit = !unit.is_empty() && name.strip_suffix(&*unit).is_some_and(|rest| rest.ends_with('_'));

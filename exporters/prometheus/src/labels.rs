@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::mem::{Discriminant, discriminant};
 
 use opentelemetry::{Array, Key, KeyValue, Value};
 
@@ -21,12 +22,16 @@ pub(crate) struct Labels {
     keys_of: HashMap<String, usize>,
     /// The keys of the last series: the next one mostly has the same.
     last: Vec<(Key, usize)>,
+    /// Whether different attributes may have the same text, such as `1` and `"1"`.
+    ambiguous: bool,
 }
 
 struct Name {
     label: String,
     /// `name="`, where the name may be quoted; empty when the key has no label.
     opening: Vec<u8>,
+    /// The type of its first value.
+    kind: Discriminant<Value>,
 }
 
 impl Labels {
@@ -39,6 +44,7 @@ impl Labels {
             names: Vec::new(),
             keys_of: HashMap::new(),
             last: Vec::new(),
+            ambiguous: false,
         }
     }
 
@@ -52,30 +58,43 @@ impl Labels {
     #[inline]
     pub(crate) fn learn(&mut self, attributes: &[KeyValue]) {
         for (position, attribute) in attributes.iter().enumerate() {
-            if self.last.get(position).is_some_and(|(key, _)| key.as_str() == attribute.key.as_str()) {
-                continue;
-            }
-            let name = match self.by_key.get(&attribute.key) {
-                Some(&name) => name,
-                None => self.add(&attribute.key),
+            let name = match self.last.get(position) {
+                Some((key, name)) if key.as_str() == attribute.key.as_str() => *name,
+                _ => self.find(position, attribute),
             };
-            self.last.truncate(position);
-            self.last.push((attribute.key.clone(), name));
+            self.ambiguous |= discriminant(&attribute.value) != self.names[name].kind
+                || match &attribute.value {
+                    // An empty label is none.
+                    Value::String(text) => text.as_str().is_empty(),
+                    Value::F64(number) => number.is_nan(),
+                    _ => false,
+                };
         }
     }
 
-    fn add(&mut self, key: &Key) -> usize {
+    fn find(&mut self, position: usize, attribute: &KeyValue) -> usize {
+        let name = match self.by_key.get(&attribute.key) {
+            Some(&name) => name,
+            None => self.add(&attribute.key, &attribute.value),
+        };
+        self.last.truncate(position);
+        self.last.push((attribute.key.clone(), name));
+        name
+    }
+
+    fn add(&mut self, key: &Key, value: &Value) -> usize {
         let mut label = self.strategy.label(key.as_str(), self.escaping);
         if label == self.reserved && !label.is_empty() {
             label.insert_str(0, "exported_");
         }
         let mut opening = Vec::new();
+        self.ambiguous |= label.is_empty();
         if !label.is_empty() {
             opening_of(&mut opening, &label);
             *self.keys_of.entry(label.clone()).or_default() += 1;
         }
         let name = self.names.len();
-        self.names.push(Name { label, opening });
+        self.names.push(Name { label, opening, kind: discriminant(value) });
         self.by_key.insert(key.clone(), name);
         name
     }
@@ -85,20 +104,32 @@ impl Labels {
         self.keys_of.values().any(|&keys| keys > 1)
     }
 
+    /// Whether different series that were learnt may have the same labels.
+    pub(crate) fn are_ambiguous(&self) -> bool {
+        self.ambiguous || self.collide()
+    }
+
     /// Whether a key with this label was learnt.
     pub(crate) fn has(&self, label: &str) -> bool {
         self.keys_of.contains_key(label)
     }
 
-    /// Writes the labels of a series, each with a comma after it. Only for keys that were learnt and do not collide.
+    /// Writes the labels of a series, each with a comma after it. Only for keys that were learnt and do not collide. A
+    /// label without a value is as good as none and left out.
     #[inline]
     pub(crate) fn write(&mut self, out: &mut Vec<u8>, attributes: &[KeyValue]) {
         self.learn(attributes);
         for (attribute, &(_, name)) in attributes.iter().zip(&self.last) {
             let opening = &self.names[name].opening;
-            if !opening.is_empty() {
-                out.extend_from_slice(opening);
-                value(out, &attribute.value);
+            if opening.is_empty() {
+                continue;
+            }
+            let before = out.len();
+            out.extend_from_slice(opening);
+            value(out, &attribute.value);
+            if out.len() == before + opening.len() {
+                out.truncate(before);
+            } else {
                 out.extend_from_slice(b"\",");
             }
         }
@@ -126,7 +157,9 @@ impl Labels {
             if !label.is_empty() && kept(label) {
                 let mut written = Vec::new();
                 value(&mut written, &attribute.value);
-                all.push((label.clone(), attribute.key.as_str().to_owned(), written));
+                if !written.is_empty() {
+                    all.push((label.clone(), attribute.key.as_str().to_owned(), written));
+                }
             }
         }
         all.sort();
@@ -310,6 +343,12 @@ mod tests {
             &[("a.b", "2".into()), ("a_b", "3".into()), ("a-b", "1".into()), ("c", "4".into())],
             r#"a_b="1;2;3",c="4","#,
         );
+    }
+
+    #[test]
+    fn an_empty_value_is_no_label() {
+        check(&[("a", "".into()), ("b", "y".into())], r#"b="y","#);
+        check(&[("a.b", "".into()), ("a_b", "y".into())], r#"a_b="y","#);
     }
 
     #[test]

@@ -40,6 +40,7 @@
 
 mod answer;
 mod buckets;
+mod common;
 mod exemplars;
 mod exporter;
 mod families;

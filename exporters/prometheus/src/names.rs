@@ -67,11 +67,9 @@ impl TranslationStrategy {
     /// The label of an attribute; empty when there is nothing left of the key.
     pub(crate) fn label(self, key: &str, escaping: Escaping) -> String {
         let translated = if self.escapes() { underscored(key, false) } else { Cow::Borrowed(key) };
-        match &*escape(&translated, escaping, Kind::Label) {
-            // It would replace the name of the metric.
-            "__name__" => "exported___name__".to_owned(),
-            label => label.to_owned(),
-        }
+        let label = escape(&translated, escaping, Kind::Label);
+        // Prometheus keeps these to itself; `__name__` would even replace the name of the metric.
+        if label.starts_with("__") { format!("exported{label}") } else { label.into_owned() }
     }
 }
 
@@ -216,9 +214,10 @@ mod tests {
         assert_eq!(UnderscoreEscapingWithSuffixes.label("__a__", Escaping::Underscores), "_a_");
         assert_eq!(NoTranslation.label("a..b", Escaping::Underscores), "a__b");
         assert_eq!(NoTranslation.label("a.b", Escaping::AllowUtf8), "a.b");
-        assert_eq!(NoTranslation.label("__name__", Escaping::AllowUtf8), "exported___name__");
+        assert_eq!(NoTranslation.label("__name__", Escaping::AllowUtf8), "exported__name__");
         assert_eq!(NoTranslation.label("1ä:", Escaping::Values), "U__1_E4__3A_");
-        assert_eq!(NoTranslation.label("1ä:", Escaping::Dots), "___");
+        assert_eq!(NoTranslation.label("a1ä:", Escaping::Dots), "a1__");
+        assert_eq!(NoTranslation.label("_x", Escaping::Dots), "exported__x");
     }
 
     #[test]

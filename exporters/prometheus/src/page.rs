@@ -1,9 +1,8 @@
 //! One page: metadata and samples of each family, written in one pass.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
-use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry::KeyValue;
 use telemark_sdk::Resource;
 use telemark_sdk::diag::{self, Level};
 use telemark_sdk::metrics::{
@@ -11,16 +10,14 @@ use telemark_sdk::metrics::{
 };
 
 use crate::buckets::{Bounds, exponential};
+use crate::common::{Label, common_labels};
 use crate::exemplars::{ByBucket, ExemplarWriter, latest};
-use crate::families::{Family, TARGET_INFO, Type, families};
+use crate::families::{Family, Type, families, target_names};
 use crate::format::Format;
-use crate::labels::{Labels, escaped, opening_of, quoted, text};
-use crate::names::{Kind, escape};
+use crate::labels::{Labels, escaped, opening_of, quoted};
+use crate::names::Kind;
 use crate::numbers::{canonical, float, number, unsigned};
 use crate::renderer::Settings;
-
-/// A label that is the same for many series, with its value.
-type Label = (String, Cow<'static, str>);
 
 /// Writes the page of a collection.
 pub(crate) fn write(
@@ -52,49 +49,6 @@ pub(crate) fn write(
     }
 }
 
-/// The labels of the scope and those of the resource that the program wants everywhere.
-///
-/// spec: compatibility/prometheus_and_openmetrics.md#instrumentation-scope-1
-fn common_labels(settings: &Settings, format: Format, resource: &Resource, scope: &InstrumentationScope) -> Vec<Label> {
-    let mut labels: Vec<Label> = Vec::new();
-    let label = |key: &str| settings.strategy.label(key, format.escaping());
-    if settings.scope_labels {
-        let own = [
-            ("otel_scope_name", Some(scope.name())),
-            ("otel_scope_version", scope.version()),
-            ("otel_scope_schema_url", scope.schema_url()),
-        ];
-        // An empty label is none, but its name is taken all the same.
-        labels.extend(own.map(|(name, text)| (label(name), Cow::Owned(text.unwrap_or_default().to_owned()))));
-        for attribute in scope.attributes() {
-            let name = label(&format!("otel_scope_{}", attribute.key));
-            match labels.iter_mut().position(|(taken, _)| *taken == name) {
-                // spec: attributes that collide with the name, the version or the schema URL must be dropped
-                Some(0..3) => {}
-                Some(other) => {
-                    let joined = format!("{};{}", labels[other].1, text(&attribute.value));
-                    labels[other].1 = joined.into();
-                }
-                None => labels.push((name, text(&attribute.value).into_owned().into())),
-            }
-        }
-        labels.retain(|(_, text)| !text.is_empty());
-    }
-    for attribute in resource.iter().filter(|attribute| settings.is_constant(attribute.key.as_str())) {
-        let name = match label(attribute.key.as_str()) {
-            // That of buckets.
-            name if name == "le" => "exported_le".to_owned(),
-            name => name,
-        };
-        match labels.iter_mut().find(|(taken, _)| *taken == name) {
-            Some((_, joined)) => *joined = format!("{joined};{}", text(&attribute.value)).into(),
-            None if name.is_empty() => {}
-            None => labels.push((name, text(&attribute.value).into_owned().into())),
-        }
-    }
-    labels
-}
-
 struct Page<'a> {
     settings: &'a Settings,
     format: Format,
@@ -123,10 +77,9 @@ struct Series {
 impl Page<'_> {
     /// spec: compatibility/prometheus_and_openmetrics.md#resource-attributes-1
     fn write_target_info(&mut self, out: &mut Vec<u8>, resource: &Resource) {
-        let sample = escape(TARGET_INFO, self.format.escaping(), Kind::Metric).into_owned();
-        let is_info = self.format.is_open_metrics();
-        let name = if is_info { sample.strip_suffix("_info").unwrap_or(&sample) } else { &sample };
-        self.write_metadata(out, name, if is_info { "info" } else { "gauge" }, "", "Target metadata");
+        let (name, sample) = target_names(self.format);
+        let kind = if self.format.is_open_metrics() { "info" } else { Type::Gauge.name() };
+        self.write_metadata(out, &name, kind, "", "Target metadata");
         let attributes: Vec<_> = resource.iter().cloned().collect();
         let mut labels = Labels::new(self.settings.strategy, self.format.escaping());
         self.series.labels.clear();
@@ -179,10 +132,10 @@ impl Page<'_> {
             collide |= self.common[part.scope].iter().any(|(label, _)| labels.has(label));
         }
         collide |= labels.collide();
-        // Two metrics of one scope may have the same series, and so may two series whose keys have become the same.
+        // Two metrics of one scope may have the same series, and so may one whose keys or values have become the same.
         let mut scopes: Vec<_> = family.parts.iter().map(|part| &self.common[part.scope]).collect();
         scopes.sort_unstable();
-        let may_repeat = collide || scopes.windows(2).any(|pair| pair[0] == pair[1]);
+        let may_repeat = collide || labels.are_ambiguous() || scopes.windows(2).any(|pair| pair[0] == pair[1]);
         let mut keys = Keys { labels, collide, seen: may_repeat.then(HashSet::new) };
 
         self.write_metadata(out, &family.name, family.kind.name(), &family.unit, family.help);

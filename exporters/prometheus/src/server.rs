@@ -158,10 +158,13 @@ impl Listening {
         stream.set_nodelay(true)?;
         let deadline = Deadline::after(READ);
         let mut head = Vec::with_capacity(1024);
+        // What was looked through already, but for an end that may have begun.
+        let mut looked = 0;
         let request = loop {
-            if let Some(end) = find_end(&head) {
+            if let Some(end) = find_end(&head, looked) {
                 break parse(head.get(..end).unwrap_or_default());
             }
+            looked = head.len().saturating_sub(3);
             if head.len() > LONGEST_HEAD {
                 break Request::Refused("431 Request Header Fields Too Large");
             }
@@ -247,8 +250,9 @@ fn is_wait(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }
 
-fn find_end(head: &[u8]) -> Option<usize> {
-    head.windows(4).position(|four| four == b"\r\n\r\n")
+fn find_end(head: &[u8], from: usize) -> Option<usize> {
+    let end = head.get(from..)?.windows(4).position(|four| four == b"\r\n\r\n")?;
+    Some(from + end)
 }
 
 fn head_of(status: &str, content_type: &str, more: &str, length: usize) -> Vec<u8> {
