@@ -27,6 +27,7 @@ pub mod private;
 mod span;
 mod value;
 
+pub(crate) use ambient::look;
 pub use entered::Entered;
 pub use future::Traced;
 pub use manual::{
