@@ -9,8 +9,9 @@ use telemark_sdk::batch::BatchConfig;
 use telemark_sdk::config::Env;
 use telemark_sdk::install::{Telemetry, TelemetryBuilder};
 use telemark_sdk::limits::SpanLimits;
+use telemark_sdk::metrics::{ExemplarFilter, MetricReader, PeriodicConfig, View};
 use telemark_sdk::sampling::Sampler;
-use telemark_sdk::signal::Traces;
+use telemark_sdk::signal::{Metrics, Traces};
 use telemark_sdk::trace::SpanProcessor;
 use telemark_sdk::{ConfigError, Exporter};
 
@@ -19,8 +20,8 @@ use crate::exporters;
 /// Starts the telemetry of the program from the environment. Keep the guard until the end of `main`: when it is dropped,
 /// on a panic too, everything that is left is exported.
 ///
-/// Call it once, early, inside or outside of any async runtime. With nothing set, spans go over OTLP to
-/// `http://localhost:4318`. A variable that cannot be understood is reported on standard error and ignored.
+/// Call it once, early, inside or outside of any async runtime. With nothing set, spans and metrics go over
+/// OTLP to `http://localhost:4318`. A variable that cannot be understood is reported on standard error and ignored.
 ///
 /// # Errors
 /// It has been called before; a variable would silently lose data, such as an endpoint that is no URL or a certificate
@@ -45,6 +46,7 @@ pub fn builder() -> Builder {
 pub struct Builder {
     sdk: TelemetryBuilder,
     exporters_in_code: bool,
+    metrics_in_code: bool,
     #[cfg(feature = "signals")]
     flush_on_signals: bool,
 }
@@ -54,6 +56,7 @@ impl Builder {
         Builder {
             sdk: Telemetry::builder(env),
             exporters_in_code: false,
+            metrics_in_code: false,
             #[cfg(feature = "signals")]
             flush_on_signals: false,
         }
@@ -111,6 +114,34 @@ impl Builder {
         self.map(|sdk| sdk.with_span_processor(processor))
     }
 
+    /// Adds an exporter of metrics, with a reader of its own that exports at an interval. Then `OTEL_METRICS_EXPORTER` is not
+    /// read.
+    pub fn metric_exporter(mut self, exporter: impl Exporter<Metrics>) -> Self {
+        self.metrics_in_code = true;
+        self.map(|sdk| sdk.with_metric_exporter(exporter))
+    }
+
+    /// Adds a reader of metrics, such as that of a Prometheus exporter. Then `OTEL_METRICS_EXPORTER` is not read.
+    pub fn metric_reader(mut self, reader: impl MetricReader) -> Self {
+        self.metrics_in_code = true;
+        self.map(|sdk| sdk.with_metric_reader(reader))
+    }
+
+    /// When metrics are exported, instead of `OTEL_METRIC_EXPORT_*`; the console has an interval of its own.
+    pub fn metric_periods(self, periods: PeriodicConfig) -> Self {
+        self.map(|sdk| sdk.with_metric_periods(periods))
+    }
+
+    /// Adds a view: what becomes of the instruments that it selects. One that cannot be used is reported and ignored.
+    pub fn view(self, view: View) -> Self {
+        self.map(|sdk| sdk.with_view(view))
+    }
+
+    /// Which measurements may become exemplars, instead of `OTEL_METRICS_EXEMPLAR_FILTER`.
+    pub fn exemplar_filter(self, filter: ExemplarFilter) -> Self {
+        self.map(|sdk| sdk.with_exemplar_filter(filter))
+    }
+
     /// The longest that dropping the guard may take; 10 s by default.
     pub fn flush_timeout(self, timeout: Duration) -> Self {
         self.map(|sdk| sdk.with_flush_timeout(timeout))
@@ -130,7 +161,10 @@ impl Builder {
     /// As for [`init`], but for a second call.
     pub fn build(mut self) -> Result<Telemetry, ConfigError> {
         if !self.exporters_in_code {
-            self.sdk = exporters::from_env(self.sdk)?;
+            self.sdk = exporters::traces(self.sdk)?;
+        }
+        if !self.metrics_in_code {
+            self.sdk = exporters::metrics(self.sdk)?;
         }
         self.sdk.build()
     }
@@ -145,7 +179,8 @@ impl Builder {
         let telemetry = self.build()?.install()?;
         #[cfg(feature = "signals")]
         if flush_on_signals {
-            crate::signals::flush_on_signals(telemetry.tracer_provider().clone(), telemetry.flush_timeout())?;
+            let (tracers, meters) = (telemetry.tracer_provider().clone(), telemetry.meter_provider().clone());
+            crate::signals::flush_on_signals(tracers, meters, telemetry.flush_timeout())?;
         }
         Ok(Guard(telemetry))
     }

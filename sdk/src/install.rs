@@ -50,6 +50,7 @@ pub struct Telemetry {
     meters: SdkMeterProvider,
     propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
     flush_timeout: Duration,
+    _companions: Vec<Box<dyn Companion>>,
 }
 
 impl Telemetry {
@@ -158,7 +159,13 @@ pub struct TelemetryBuilder {
     metric_exporters: Vec<(Unsent<Metrics>, ReaderConfig)>,
     propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
     flush_timeout: Duration,
+    companions: Vec<Box<dyn Companion>>,
 }
+
+/// Something that is kept, whatever it is.
+trait Companion: std::fmt::Debug + Send + Sync {}
+
+impl<T: std::fmt::Debug + Send + Sync> Companion for T {}
 
 /// An exporter that waits for its processor or reader.
 struct Unsent<S: Signal>(Box<dyn Exporter<S>>);
@@ -186,6 +193,7 @@ impl TelemetryBuilder {
             metric_exporters: Vec::new(),
             propagator: None,
             flush_timeout: Duration::from_secs(10),
+            companions: Vec::new(),
         }
     }
 
@@ -296,6 +304,12 @@ impl TelemetryBuilder {
         self
     }
 
+    /// Keeps something until the telemetry is dropped and everything exported: a server that shows the metrics, for example.
+    pub fn with_companion(mut self, companion: impl std::fmt::Debug + Send + Sync + 'static) -> Self {
+        self.companions.push(Box::new(companion));
+        self
+    }
+
     /// Starts the telemetry, without making it global. What the environment says wrongly is reported and ignored.
     ///
     /// With `OTEL_SDK_DISABLED=true` nothing is recorded, whatever was set in code; propagation works all the same.
@@ -338,6 +352,7 @@ impl TelemetryBuilder {
             meters: metrics.build(),
             propagator: Some(propagator),
             flush_timeout: self.flush_timeout,
+            _companions: self.companions,
         })
     }
 }
