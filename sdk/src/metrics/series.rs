@@ -63,7 +63,7 @@ impl Series {
     }
 
     /// Adds a measurement of the thread with this index. `given` are its attributes before any were removed.
-    #[inline]
+    #[inline(always)]
     pub(super) fn record<T: Measured>(
         &self,
         config: &StreamConfig,

@@ -94,7 +94,7 @@ impl BoundSeries {
         BoundSeries { stream: stream.clone(), series, given: given.into() }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn record<T: Measured>(&self, value: T, span: Option<Eligible>) {
         self.series.record(&self.stream.config, thread_index(), value, &self.given, span);
     }

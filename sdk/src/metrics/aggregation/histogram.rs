@@ -69,8 +69,13 @@ impl HistogramCell {
             *count += 1;
         }
         state.sum += value;
-        state.min = state.min.min(value);
-        state.max = state.max.max(value);
+        // Plain comparisons: a measurement is finite.
+        if value < state.min {
+            state.min = value;
+        }
+        if value > state.max {
+            state.max = value;
+        }
         if let Some(offer) = offer {
             state.offer(config, bucket, offer);
         }
