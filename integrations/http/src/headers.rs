@@ -1,6 +1,6 @@
 //! Headers as carriers of a propagator and as attributes of a span.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{GetAll, HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::propagation::{Extractor, Injector};
 use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
 
@@ -15,9 +15,36 @@ pub const MAX_HEADER_VALUES: usize = 64;
 #[derive(Debug, Clone, Copy)]
 pub struct HeaderExtractor<'a>(pub &'a HeaderMap);
 
+/// The field `key` of one of the usual propagators: its name need not be parsed for every request.
+#[inline]
+fn field(key: &str) -> Option<&'static HeaderName> {
+    macro_rules! known {
+        ($($name:literal),*) => {
+            match key {
+                $($name => {
+                    static NAME: HeaderName = HeaderName::from_static($name);
+                    Some(&NAME)
+                })*
+                _ => None,
+            }
+        };
+    }
+    known!("traceparent", "tracestate", "baggage", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-sampled", "x-b3-flags")
+}
+
+impl<'a> HeaderExtractor<'a> {
+    #[inline]
+    fn lines(&self, key: &str) -> GetAll<'a, HeaderValue> {
+        match field(key) {
+            Some(name) => self.0.get_all(name),
+            None => self.0.get_all(key),
+        }
+    }
+}
+
 impl Extractor for HeaderExtractor<'_> {
     fn get(&self, key: &str) -> Option<&str> {
-        self.0.get_all(key).iter().find_map(utf8)
+        self.lines(key).iter().find_map(utf8)
     }
 
     fn keys(&self) -> Vec<&str> {
@@ -25,8 +52,9 @@ impl Extractor for HeaderExtractor<'_> {
     }
 
     fn get_all(&self, key: &str) -> Option<Vec<&str>> {
-        // A lookup first: the usual answer is "absent", and an empty vector would not say so.
-        let mut values = self.0.get_all(key).iter().filter_map(utf8);
+        // The usual answers are "absent", which an empty vector would not say, and one line, of which the vector has
+        // exactly the size.
+        let mut values = self.lines(key).iter().filter_map(utf8);
         let first = values.next()?;
         let mut all = vec![first];
         all.extend(values);
@@ -89,6 +117,19 @@ impl CapturedHeader {
 
 /// A peer's bytes as the text of an attribute: bounded, and never invalid.
 pub(crate) fn text(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if text.len() <= MAX_TEXT_BYTES => text.to_owned(),
+        _ => mended(bytes),
+    }
+}
+
+/// The same for what is known to be text.
+pub(crate) fn bounded(text: &str) -> String {
+    if text.len() <= MAX_TEXT_BYTES { text.to_owned() } else { mended(text.as_bytes()) }
+}
+
+#[cold]
+fn mended(bytes: &[u8]) -> String {
     let Some(cut) = bytes.get(..MAX_TEXT_BYTES).filter(|_| bytes.len() > MAX_TEXT_BYTES) else {
         return String::from_utf8_lossy(bytes).into_owned();
     };
@@ -124,6 +165,7 @@ mod tests {
         assert_eq!(carrier.get_all("TRACESTATE"), Some(vec!["a=1", "b=2"]));
         assert_eq!(carrier.get_all("traceparent"), None);
         assert_eq!(carrier.get("not a header name"), None);
+        assert_eq!(carrier.get("other"), Some("x"));
         assert_eq!(carrier.keys(), ["tracestate", "other"]);
     }
 
@@ -149,10 +191,11 @@ mod tests {
 
     #[test]
     fn cuts_long_text_between_characters() {
-        assert_eq!(text("é".as_bytes()), "é");
+        assert_eq!((text("é".as_bytes()), bounded("é")), ("é".to_owned(), "é".to_owned()));
         assert_eq!(text(b"a\xffb"), "a\u{fffd}b");
         assert_eq!(text(&vec![b'a'; MAX_TEXT_BYTES + 1]).len(), MAX_TEXT_BYTES);
         let wide = "€".repeat(MAX_TEXT_BYTES);
+        assert_eq!(bounded(&wide), text(wide.as_bytes()));
         let cut = text(wide.as_bytes());
         assert_eq!((cut.len(), cut.chars().all(|c| c == '€')), (MAX_TEXT_BYTES / 3 * 3, true));
     }

@@ -16,10 +16,9 @@ pub(crate) fn split(text: &str) -> Option<(&str, Option<u16>)> {
             None => None,
         };
     }
-    if text.parse::<Ipv6Addr>().is_ok() {
-        return Some((text, None));
-    }
     let (host, port) = match text.split_once(':') {
+        // A second colon: only an address without brackets can be meant.
+        Some((_, rest)) if rest.contains(':') && text.parse::<Ipv6Addr>().is_ok() => return Some((text, None)),
         Some((host, port)) => (host, port.parse().ok()),
         None => (text, None),
     };

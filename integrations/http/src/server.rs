@@ -10,7 +10,7 @@ use opentelemetry::trace::{Span, SpanBuilder, SpanKind, TraceContextExt, Tracer}
 use opentelemetry::{Context, KeyValue, StringValue, global};
 
 use crate::forwarded::{self, Forwarded};
-use crate::headers::{HeaderExtractor, text};
+use crate::headers::{HeaderExtractor, bounded, text};
 use crate::methods::MethodName;
 use crate::policy::{HttpPolicy, RequestHead};
 use crate::settings::ServerSettings;
@@ -78,7 +78,7 @@ where
         let capacity = if lean { LEAN_ATTRIBUTES } else { TYPICAL_ATTRIBUTES + self.settings.request_headers.len() };
         let mut attributes = Vec::with_capacity(capacity);
         attributes.push(KeyValue::new(keys::METHOD, method.attribute()));
-        attributes.push(KeyValue::new(keys::URL_PATH, text(request.uri.path().as_bytes())));
+        attributes.push(KeyValue::new(keys::URL_PATH, bounded(request.uri.path())));
         attributes.push(KeyValue::new(keys::URL_SCHEME, self.scheme(request, &forwarded)));
         attributes.extend(route.map(|route| KeyValue::new(keys::ROUTE, route)));
         if !lean {
@@ -120,7 +120,7 @@ where
     ) {
         let mut add = |key: &'static str, value: StringValue| attributes.push(KeyValue::new(key, value));
         if *method == MethodName::Other {
-            add(keys::METHOD_ORIGINAL, text(request.method.as_str().as_bytes()).into());
+            add(keys::METHOD_ORIGINAL, bounded(request.method.as_str()).into());
         }
         if let Some(query) = request.uri.query().filter(|query| !query.is_empty()) {
             add(keys::URL_QUERY, query::redact(query, &self.settings.sensitive).into());
@@ -132,7 +132,7 @@ where
             add(keys::USER_AGENT, text(agent.as_bytes()).into());
         }
         if let Some((host, port)) = server_address(request, forwarded) {
-            attributes.push(KeyValue::new(keys::SERVER_ADDRESS, text(host.as_bytes())));
+            attributes.push(KeyValue::new(keys::SERVER_ADDRESS, bounded(host)));
             attributes.extend(port.map(|port| KeyValue::new(keys::SERVER_PORT, i64::from(port))));
         }
         self.describe_client(request, forwarded, attributes);

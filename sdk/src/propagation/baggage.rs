@@ -41,7 +41,8 @@ impl TextMapPropagator for BaggagePropagator {
     }
 
     fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
-        let baggage = parse(&extractor.get_all(BAGGAGE).unwrap_or_default());
+        let Some(lines) = extractor.get_all(BAGGAGE) else { return cx.clone() };
+        let baggage = parse(&lines);
         if baggage.is_empty() { cx.clone() } else { cx.with_baggage(baggage) }
     }
 

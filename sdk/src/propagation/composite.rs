@@ -73,7 +73,9 @@ impl TextMapPropagator for Propagators {
     }
 
     fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
-        self.members.iter().fold(cx.clone(), |cx, member| member.extract_with_context(&cx, extractor))
+        let Some((first, others)) = self.members.split_first() else { return cx.clone() };
+        let extracted = first.extract_with_context(cx, extractor);
+        others.iter().fold(extracted, |cx, member| member.extract_with_context(&cx, extractor))
     }
 
     fn fields(&self) -> FieldIter<'_> {

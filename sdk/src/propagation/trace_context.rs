@@ -57,8 +57,8 @@ impl TextMapPropagator for TraceContextPropagator {
     fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
         let Some((trace_id, span_id, flags)) = parent(extractor) else { return cx.clone() };
         // spec: tracestate is not even parsed when traceparent is not valid, which is why this comes second.
-        let lines = extractor.get_all(TRACESTATE).unwrap_or_default();
-        let (state, refused) = match trace_state::parse(&lines) {
+        let parsed = extractor.get_all(TRACESTATE).and_then(|lines| trace_state::parse(&lines));
+        let (state, refused) = match parsed {
             Some(parsed) => (parsed.held, parsed.refused),
             None => (TraceState::NONE, None),
         };
