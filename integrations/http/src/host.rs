@@ -1,6 +1,75 @@
 //! `host[:port]` texts: the Host header, an authority, the nodes of a Forwarded header.
 
+use std::cell::Cell;
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{PoisonError, RwLock};
+
+use opentelemetry::StringValue;
+
+use crate::headers::bounded;
+
+/// A server is called by few names, so that those that came first are kept for the life of the program, split and in a
+/// form that a span does not have to copy. Anyone can send names: hence the bounds.
+const MAX_KEPT: usize = 128;
+const MAX_KEPT_BYTES: usize = 128;
+
+static KEPT: RwLock<Option<HashMap<&'static str, Kept>>> = RwLock::new(None);
+
+thread_local! {
+    static RECENT: [Cell<Option<(&'static str, Kept)>>; 8] = const { [const { Cell::new(None) }; 8] };
+}
+
+/// What [`split`] says of a text.
+type Kept = Option<(&'static str, Option<u16>)>;
+
+/// [`split`], with the host as the value of an attribute.
+pub(crate) fn attribute(text: &str) -> Option<(StringValue, Option<u16>)> {
+    let place = text.len() % 8;
+    let known = RECENT.try_with(|recent| recent[place].get()).ok().flatten().filter(|(of, _)| *of == text);
+    let kept = known.or_else(|| {
+        let kept = keep(text)?;
+        // Without its locals a thread is about to end.
+        let _gone = RECENT.try_with(|recent| recent[place].set(Some(kept)));
+        Some(kept)
+    });
+    match kept {
+        Some((_, kept)) => kept.map(|(host, port)| (host.into(), port)),
+        None => split(text).map(|(host, port)| (bounded(host).into(), port)),
+    }
+}
+
+fn keep(text: &str) -> Option<(&'static str, Kept)> {
+    if text.len() > MAX_KEPT_BYTES {
+        return None;
+    }
+    {
+        let table = KEPT.read().unwrap_or_else(PoisonError::into_inner);
+        match table.as_ref().map(|table| (table.len(), table.get_key_value(text))) {
+            Some((_, Some((text, kept)))) => return Some((text, *kept)),
+            Some((MAX_KEPT.., None)) => return None,
+            _ => {}
+        }
+    }
+    add(text)
+}
+
+#[cold]
+fn add(text: &str) -> Option<(&'static str, Kept)> {
+    let mut table = KEPT.write().unwrap_or_else(PoisonError::into_inner);
+    let table = table.get_or_insert_default();
+    // Another thread may have been faster, or may have taken the last place.
+    match table.get_key_value(text) {
+        Some((text, kept)) => Some((text, *kept)),
+        None if table.len() >= MAX_KEPT => None,
+        None => {
+            let text: &'static str = Box::leak(Box::from(text));
+            let kept = split(text);
+            table.insert(text, kept);
+            Some((text, kept))
+        }
+    }
+}
 
 /// Splits `host`, `host:port` or `[v6]:port`; the brackets of an IPv6 address are taken off.
 ///
@@ -74,6 +143,26 @@ mod tests {
         check("::ffff:192.0.2.1", "192.0.2.1 None");
         check("unknown", "-");
         check("_hidden", "-");
+    }
+
+    #[test]
+    fn kept_hosts_are_bounded() {
+        fn check(text: &str, is_shared: bool) {
+            let whole = |text: &str| split(text).map(|(host, port)| (StringValue::from(host.to_owned()), port));
+            for _ in 0..2 {
+                assert_eq!(attribute(text), whole(text), "{text}");
+            }
+            assert_eq!(keep(text).is_some(), is_shared, "{text}");
+        }
+        check("first.example:8080", true);
+        check("user@host", true);
+        check(&"x".repeat(MAX_KEPT_BYTES + 1), false);
+        for i in 0..2 * MAX_KEPT {
+            assert_eq!(attribute(&format!("{i}.example:1")), Some((format!("{i}.example").into(), Some(1))));
+        }
+        assert_eq!(KEPT.read().unwrap().as_ref().map(HashMap::len), Some(MAX_KEPT));
+        check("first.example:8080", true);
+        check("last.example", false);
     }
 
     proptest! {

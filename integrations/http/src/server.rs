@@ -132,7 +132,7 @@ where
             add(keys::USER_AGENT, text(agent.as_bytes()).into());
         }
         if let Some((host, port)) = server_address(request, forwarded) {
-            attributes.push(KeyValue::new(keys::SERVER_ADDRESS, bounded(host)));
+            attributes.push(KeyValue::new(keys::SERVER_ADDRESS, host));
             attributes.extend(port.map(|port| KeyValue::new(keys::SERVER_PORT, i64::from(port))));
         }
         self.describe_client(request, forwarded, attributes);
@@ -161,12 +161,13 @@ where
 }
 
 // spec: http/http-spans.md: Forwarded host, then `:authority`, then Host
-fn server_address<'a>(request: &RequestHead<'a>, forwarded: &Forwarded<'a>) -> Option<(&'a str, Option<u16>)> {
-    let of_target = || host::split(request.uri.authority()?.as_str().rsplit('@').next()?);
-    let of_header = || host::split(request.headers.get(header::HOST)?.to_str().ok()?);
+fn server_address(request: &RequestHead<'_>, forwarded: &Forwarded<'_>) -> Option<(StringValue, Option<u16>)> {
+    let of_proxy = || forwarded.host.map(|(host, port)| (bounded(host).into(), port));
+    let of_target = || host::attribute(request.uri.authority()?.as_str().rsplit('@').next()?);
+    let of_header = || host::attribute(request.headers.get(header::HOST)?.to_str().ok()?);
     // The target of CONNECT names the other side of the tunnel.
     let of_target = || if *request.method == Method::CONNECT { None } else { of_target() };
-    forwarded.host.or_else(of_target).or_else(of_header)
+    of_proxy().or_else(of_target).or_else(of_header)
 }
 
 fn version(version: Version) -> Option<&'static str> {
