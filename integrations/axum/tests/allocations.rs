@@ -100,9 +100,10 @@ fn stays_below_its_bounds() {
     // Without an exporter: only what starting and ending a span costs.
     let upstream = opentelemetry_sdk::trace::SdkTracerProvider::builder().build();
     let telemark = telemark_sdk::testing::TestTelemetry::new();
-    check_service("opentelemetry_sdk", &upstream, [8, 10, 5]);
+    // Telemark's spans wait for an export, which here never comes: so one allocation is a record that is not a used one.
+    check_service("opentelemetry_sdk", &upstream, [7, 9, 5]);
     check_service("telemark-sdk", telemark.provider(), [8, 10, 5]);
-    check_router("opentelemetry_sdk", &upstream, [14, 16, 11]);
+    check_router("opentelemetry_sdk", &upstream, [13, 15, 11]);
     check_router("telemark-sdk", telemark.provider(), [14, 16, 11]);
 }
 

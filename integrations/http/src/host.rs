@@ -14,7 +14,9 @@ use crate::headers::bounded;
 const MAX_KEPT: usize = 128;
 const MAX_KEPT_BYTES: usize = 128;
 
-static KEPT: RwLock<Option<HashMap<&'static str, Kept>>> = RwLock::new(None);
+static KEPT: RwLock<Table> = RwLock::new(None);
+
+type Table = Option<HashMap<&'static str, Kept>>;
 
 thread_local! {
     static RECENT: [Cell<Option<(&'static str, Kept)>>; 8] = const { [const { Cell::new(None) }; 8] };
@@ -28,7 +30,7 @@ pub(crate) fn attribute(text: &str) -> Option<(StringValue, Option<u16>)> {
     let place = text.len() % 8;
     let known = RECENT.try_with(|recent| recent[place].get()).ok().flatten().filter(|(of, _)| *of == text);
     let kept = known.or_else(|| {
-        let kept = keep(text)?;
+        let kept = keep(&KEPT, text)?;
         // Without its locals a thread is about to end.
         let _gone = RECENT.try_with(|recent| recent[place].set(Some(kept)));
         Some(kept)
@@ -39,24 +41,25 @@ pub(crate) fn attribute(text: &str) -> Option<(StringValue, Option<u16>)> {
     }
 }
 
-fn keep(text: &str) -> Option<(&'static str, Kept)> {
+/// The text and what is kept of it; `None` if it is too long or came too late.
+fn keep(kept: &RwLock<Table>, text: &str) -> Option<(&'static str, Kept)> {
     if text.len() > MAX_KEPT_BYTES {
         return None;
     }
     {
-        let table = KEPT.read().unwrap_or_else(PoisonError::into_inner);
+        let table = kept.read().unwrap_or_else(PoisonError::into_inner);
         match table.as_ref().map(|table| (table.len(), table.get_key_value(text))) {
             Some((_, Some((text, kept)))) => return Some((text, *kept)),
             Some((MAX_KEPT.., None)) => return None,
             _ => {}
         }
     }
-    add(text)
+    add(kept, text)
 }
 
 #[cold]
-fn add(text: &str) -> Option<(&'static str, Kept)> {
-    let mut table = KEPT.write().unwrap_or_else(PoisonError::into_inner);
+fn add(kept: &RwLock<Table>, text: &str) -> Option<(&'static str, Kept)> {
+    let mut table = kept.write().unwrap_or_else(PoisonError::into_inner);
     let table = table.get_or_insert_default();
     // Another thread may have been faster, or may have taken the last place.
     match table.get_key_value(text) {
@@ -147,22 +150,34 @@ mod tests {
 
     #[test]
     fn kept_hosts_are_bounded() {
-        fn check(text: &str, is_shared: bool) {
-            let whole = |text: &str| split(text).map(|(host, port)| (StringValue::from(host.to_owned()), port));
+        let table = RwLock::new(None);
+        let check = |text: &str, is_kept: bool| {
             for _ in 0..2 {
-                assert_eq!(attribute(text), whole(text), "{text}");
+                let kept = keep(&table, text);
+                assert_eq!(kept.map(|(text, _)| text), is_kept.then_some(text));
+                assert_eq!(kept.and_then(|(_, host)| host), if is_kept { split(text) } else { None });
             }
-            assert_eq!(keep(text).is_some(), is_shared, "{text}");
-        }
+        };
         check("first.example:8080", true);
         check("user@host", true);
         check(&"x".repeat(MAX_KEPT_BYTES + 1), false);
-        for i in 0..2 * MAX_KEPT {
-            assert_eq!(attribute(&format!("{i}.example:1")), Some((format!("{i}.example").into(), Some(1))));
+        for i in 2..2 * MAX_KEPT {
+            check(&format!("{i}.example:1"), i < MAX_KEPT);
         }
-        assert_eq!(KEPT.read().unwrap().as_ref().map(HashMap::len), Some(MAX_KEPT));
+        assert_eq!(table.read().unwrap().as_ref().map(HashMap::len), Some(MAX_KEPT));
         check("first.example:8080", true);
-        check("last.example", false);
+    }
+
+    #[test]
+    fn attributes_are_what_is_split() {
+        for text in
+            ["first.example:8080", "other.example:8080", "user@host", "[::1]:80", &"x".repeat(MAX_KEPT_BYTES + 1)]
+        {
+            for _ in 0..2 {
+                let expected = split(text).map(|(host, port)| (StringValue::from(host.to_owned()), port));
+                assert_eq!(attribute(text), expected, "{text}");
+            }
+        }
     }
 
     proptest! {
