@@ -1,0 +1,104 @@
+//! The files of `/proc/self`: opened, read up to a bound, and given to their parsers.
+
+use super::parse::{self, Io, Stat, Status};
+use super::switches::SwitchCount;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+/// What is read of one file at most. The longest is `status`, which lists the groups of the user.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// Where the system shows its processes.
+#[derive(Debug)]
+pub(super) struct Proc {
+    root: PathBuf,
+    /// The names of the files that were read.
+    #[cfg(test)]
+    pub(super) reads: std::sync::Mutex<Vec<String>>,
+}
+
+impl Proc {
+    pub(super) fn of_this_system() -> Self {
+        Self::at("/proc")
+    }
+
+    pub(super) fn at(root: impl Into<PathBuf>) -> Self {
+        Self {
+            root: root.into(),
+            #[cfg(test)]
+            reads: std::sync::Mutex::default(),
+        }
+    }
+
+    pub(super) fn stat(&self) -> Option<Stat> {
+        parse::stat(&self.read("self/stat")?)
+    }
+
+    pub(super) fn status(&self) -> Option<Status> {
+        self.read("self/status").map(|content| parse::status(&content))
+    }
+
+    pub(super) fn io(&self) -> Option<Io> {
+        self.read("self/io").map(|content| parse::io(&content))
+    }
+
+    /// Seconds since the system started.
+    pub(super) fn uptime(&self) -> Option<f64> {
+        parse::uptime(&self.read("uptime")?)
+    }
+
+    /// How many clock ticks make a second.
+    pub(super) fn ticks_per_second(&self) -> u64 {
+        // Only Alpha and Itanium ever had another number.
+        self.read("self/auxv").and_then(|content| parse::ticks_per_second(&content)).unwrap_or(100)
+    }
+
+    /// How many file descriptors are open.
+    pub(super) fn open_files(&self) -> Option<u64> {
+        let folder = self.root.join("self/fd");
+        // Since Linux 6.2 the size of the folder is their number, which costs nothing, however many there are.
+        match fs::symlink_metadata(&folder).ok()?.len() {
+            0 => {
+                let listed = fs::read_dir(folder).ok()?.count();
+                // The listing itself is one of them.
+                u64::try_from(listed).ok()?.checked_sub(1)
+            }
+            size => Some(size),
+        }
+    }
+
+    /// Brings `count` up to date with all threads; `None` if they cannot be listed.
+    pub(super) fn count_switches(&self, count: &mut SwitchCount) -> Option<()> {
+        let folder = self.root.join("self/task");
+        let (mut content, mut complete) = (Vec::new(), true);
+        let threads = fs::read_dir(&folder).ok()?;
+        count.begin();
+        for thread in threads {
+            let Ok(thread) = thread else {
+                complete = false;
+                break;
+            };
+            let Some(id) = thread.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            let read = read_into(&mut content, &thread.path().join("status"));
+            count.add(id, read.and_then(|()| parse::switches(&content)));
+        }
+        if complete {
+            count.forget_the_others();
+        }
+        Some(())
+    }
+
+    fn read(&self, name: &str) -> Option<Vec<u8>> {
+        #[cfg(test)]
+        self.reads.lock().unwrap().push(name.to_owned());
+        let mut content = Vec::new();
+        read_into(&mut content, &self.root.join(name))?;
+        Some(content)
+    }
+}
+
+fn read_into(content: &mut Vec<u8>, path: &Path) -> Option<()> {
+    content.clear();
+    File::open(path).ok()?.take(MAX_BYTES).read_to_end(content).ok().map(|_| ())
+}
