@@ -45,8 +45,8 @@
 //! - CPU time, faults and uptime are as fine as the clock tick of the kernel, 10 ms as a rule.
 //! - `process.disk.io` counts what reaches the storage, not what a cache answers.
 //! - Linux counts context switches for each thread and forgets them when it ends. They are added up here, so the counter
-//!   never falls; a thread that lives and dies between two collections is missing from it. Up to 4096 threads are
-//!   followed.
+//!   never falls; a thread that lives and dies between two collections is missing from it. Up to 1024 threads are
+//!   followed, which is also what a collection costs: 30 µs for each, and 0.2 ms for all the rest.
 //! - `process.uptime` is left out where the system contradicts itself, as in a container that is shown an uptime of its
 //!   own.
 //! - `process.network.io` and `process.disk.operations` are not there: Linux counts the first for a network namespace,
@@ -70,7 +70,7 @@
 //!   a task blocks shows as `active`, with a busy time that stands still.
 //! - Without 64-bit atomics, tokio keeps no numbers of its workers: `tokio.worker.count` has no state there, and the
 //!   other two `tokio.worker` metrics are missing.
-//! - With more than one runtime, give each a name: [`TokioMetrics::with_name`].
+//! - With more than one runtime, give each a name: `TokioMetrics::with_name`.
 //! - A runtime that is observed and shut down keeps the memory of its handle and reports its last state. Observe those
 //!   that live as long as the process.
 //!
@@ -78,7 +78,7 @@
 //! None are read.
 //!
 //! # Features
-//! `tokio`, on by default: [`tokio`](fn@tokio) and [`TokioMetrics`].
+//! `tokio`, on by default: the functions and types for the metrics of tokio.
 
 mod process;
 #[cfg(feature = "tokio")]

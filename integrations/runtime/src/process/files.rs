@@ -59,11 +59,7 @@ impl Proc {
         let folder = self.root.join("self/fd");
         // Since Linux 6.2 the size of the folder is their number, which costs nothing, however many there are.
         match fs::symlink_metadata(&folder).ok()?.len() {
-            0 => {
-                let listed = fs::read_dir(folder).ok()?.count();
-                // The listing itself is one of them.
-                u64::try_from(listed).ok()?.checked_sub(1)
-            }
+            0 => listed(&folder),
             size => Some(size),
         }
     }
@@ -80,8 +76,10 @@ impl Proc {
                 break;
             };
             let Some(id) = thread.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-            let read = read_into(&mut content, &thread.path().join("status"));
-            count.add(id, read.and_then(|()| parse::switches(&content)));
+            count.add(id, || {
+                read_into(&mut content, &thread.path().join("status"))?;
+                parse::switches(&content)
+            });
         }
         if complete {
             count.forget_the_others();
@@ -101,4 +99,38 @@ impl Proc {
 fn read_into(content: &mut Vec<u8>, path: &Path) -> Option<()> {
     content.clear();
     File::open(path).ok()?.take(MAX_BYTES).read_to_end(content).ok().map(|_| ())
+}
+
+/// How many entries a folder of descriptors has, without the descriptor that lists it.
+fn listed(folder: &Path) -> Option<u64> {
+    u64::try_from(fs::read_dir(folder).ok()?.count()).ok()?.checked_sub(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::support::Folder;
+
+    #[test]
+    fn listing_descriptors_does_not_count_itself() {
+        let temporary = Folder::new("descriptors");
+        let folder = temporary.path();
+        assert_eq!(listed(folder), None, "not even itself");
+        for name in ["0", "1", "2", "3"] {
+            fs::write(folder.join(name), "").unwrap();
+        }
+        assert_eq!(listed(folder), Some(3));
+        assert_eq!(listed(&folder.join("0")), None, "not a folder");
+    }
+
+    #[test]
+    fn reading_has_an_end() {
+        assert_eq!(Proc::at("/dev").read("zero").unwrap().len(), 1 << 20);
+        assert_eq!(Proc::at("/dev").read("no such file"), None);
+    }
+
+    #[test]
+    fn ticks_are_the_usual_ones_unless_told() {
+        assert_eq!(Proc::at(Folder::new("no_ticks").path()).ticks_per_second(), 100);
+    }
 }

@@ -3,16 +3,17 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How old a sample becomes. Longer than a collection takes, shorter than the time between two.
-const FRESH: Duration = Duration::from_millis(100);
-
 /// The last sample of a file, and who has observed from it.
 ///
 /// The API calls each instrument for itself and does not say when a collection begins. An instrument that comes for a
 /// sample a second time has begun another one. Time alone would not do: two collections may follow each other at once.
 /// Nor would that rule alone: a reader may leave out the instrument that comes first for the others.
 #[derive(Debug)]
-pub(super) struct Shared<T>(Mutex<State<T>>);
+pub(super) struct Shared<T> {
+    state: Mutex<State<T>>,
+    /// How old a sample becomes.
+    fresh: Duration,
+}
 
 /// A sample and when it was taken.
 #[derive(Debug, Clone, Copy)]
@@ -30,16 +31,16 @@ struct State<T> {
 }
 
 impl<T: Copy> Shared<T> {
-    pub(super) fn new() -> Self {
-        Self(Mutex::new(State { last: None, observers: 0 }))
+    pub(super) fn new(fresh: Duration) -> Self {
+        Self { state: Mutex::new(State { last: None, observers: 0 }), fresh }
     }
 
     /// The sample of this collection, for the instrument with the bit `observer`. `read` takes a new one if it is due.
     pub(super) fn sample(&self, observer: u8, now: Instant, read: impl FnOnce() -> Option<T>) -> Option<Sample<T>> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (taken, value) = match state.last {
             Some((taken, value))
-                if state.observers & observer == 0 && now.saturating_duration_since(taken) <= FRESH =>
+                if state.observers & observer == 0 && now.saturating_duration_since(taken) <= self.fresh =>
             {
                 (taken, value)
             }
@@ -66,7 +67,7 @@ mod tests {
 
     /// Each step is an observer and the milliseconds since the start; the answer is which read it was given.
     fn check(steps: &[(u8, u64)], expected: &str) {
-        let (shared, start, reads) = (Shared::new(), now(), Cell::new(0));
+        let (shared, start, reads) = (Shared::new(Duration::from_millis(100)), now(), Cell::new(0));
         let read = || {
             reads.set(reads.get() + 1);
             // The third time, the file cannot be read.

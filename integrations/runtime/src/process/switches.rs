@@ -3,8 +3,8 @@
 use super::parse::Switches;
 use std::collections::HashMap;
 
-/// How many threads are followed. A record is some 50 bytes, and reading that many takes tens of milliseconds.
-const MAX_THREADS: usize = 4096;
+/// How many threads are followed. To read the numbers of one takes some 30 µs of the collection.
+const MAX_THREADS: usize = 1024;
 
 /// The sum over all threads that were ever seen, which never falls although a thread takes its numbers along.
 #[derive(Debug, Default)]
@@ -26,17 +26,20 @@ impl SwitchCount {
         self.round = self.round.wrapping_add(1);
     }
 
-    /// The numbers of one thread; `None` if it is there and its numbers cannot be read.
-    pub(super) fn add(&mut self, thread: u32, switches: Option<Switches>) {
+    /// A thread that is there. Its numbers are asked for if it is followed; they are `None` if they cannot be read.
+    pub(super) fn add(&mut self, thread: u32, read: impl FnOnce() -> Option<Switches>) {
+        let followed = self.threads.len();
         let Some(seen) = self.threads.get_mut(&thread) else {
-            if let (Some(switches), true) = (switches, self.threads.len() < MAX_THREADS) {
-                self.total = plus(self.total, switches);
-                self.threads.insert(thread, Seen { switches, round: self.round });
+            if followed < MAX_THREADS {
+                if let Some(switches) = read() {
+                    self.total = plus(self.total, switches);
+                    self.threads.insert(thread, Seen { switches, round: self.round });
+                }
             }
             return;
         };
         seen.round = self.round;
-        if let Some(switches) = switches {
+        if let Some(switches) = read() {
             let grown = Switches {
                 voluntary: growth(seen.switches.voluntary, switches.voluntary),
                 involuntary: growth(seen.switches.involuntary, switches.involuntary),
@@ -87,7 +90,7 @@ mod tests {
                         voluntary: voluntary.parse().unwrap(),
                         involuntary: involuntary.parse().unwrap(),
                     });
-                    count.add(thread.parse().unwrap(), switches);
+                    count.add(thread.parse().unwrap(), || switches);
                 }
                 if !round.ends_with('!') {
                     count.forget_the_others();
@@ -128,11 +131,16 @@ mod tests {
     #[test]
     fn threads_beyond_the_bound_are_left_out() {
         let mut count = SwitchCount::default();
+        let mut reads = 0;
         count.begin();
         for thread in 0..2 * MAX_THREADS {
-            count.add(thread.try_into().unwrap(), Some(Switches { voluntary: 1, involuntary: 0 }));
+            count.add(thread.try_into().unwrap(), || {
+                reads += 1;
+                Some(Switches { voluntary: 1, involuntary: 0 })
+            });
         }
         count.forget_the_others();
+        assert_eq!(reads, MAX_THREADS);
         assert_eq!((count.threads.len(), count.total().voluntary), (MAX_THREADS, MAX_THREADS as u64));
     }
 }

@@ -1,12 +1,13 @@
 //! What a collection holds, as text.
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot read its collection fails")]
 
 use opentelemetry::metrics::{Meter, MeterProvider as _};
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// A provider that collects when it is asked to.
@@ -113,11 +114,27 @@ fn attributes<'a>(attributes: impl Iterator<Item = &'a opentelemetry::KeyValue>)
     attributes.join(",")
 }
 
-/// An empty folder of this name, for this run.
-pub fn temporary_folder(name: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("telemark-runtime-{}", std::process::id())).join(name);
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
+/// An empty folder, which goes away with the value.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// `name` is different for each test.
+    pub fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("telemark-runtime-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left behind is a few small files in the folder for such.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 #[allow(clippy::disallowed_methods, reason = "a deadline of a test")]
