@@ -124,6 +124,24 @@ mod tests {
     }
 
     #[test]
+    fn a_thread_that_is_no_longer_listed_is_forgotten() {
+        let root = Folder::new("forgotten");
+        let (proc, mut count) = (Proc::at(root.path()), SwitchCount::default());
+        let thread = root.path().join("self/task/8");
+        let mut total = |voluntary: Option<u64>| {
+            if let Some(voluntary) = voluntary {
+                let content = format!("voluntary_ctxt_switches:\t{voluntary}\nnonvoluntary_ctxt_switches:\t0\n");
+                fs::create_dir_all(&thread).unwrap();
+                fs::write(thread.join("status"), content).unwrap();
+            } else {
+                fs::remove_dir_all(&thread).unwrap();
+            }
+            proc.count_switches(&mut count).map(|()| count.total().voluntary)
+        };
+        assert_eq!([total(Some(3)), total(None), total(Some(5))], [Some(3), Some(3), Some(8)]);
+    }
+
+    #[test]
     fn reading_has_an_end() {
         assert_eq!(Proc::at("/dev").read("zero").unwrap().len(), 1 << 20);
         assert_eq!(Proc::at("/dev").read("no such file"), None);
