@@ -24,14 +24,14 @@ const STUCK: Duration = Duration::from_secs(8);
 /// Makes spans in bursts, with a pause after each that lasts until the sink has received enough of them.
 pub(crate) struct Pace {
     sink: Counter,
-    bounded: bool,
+    waits: bool,
     produced: u64,
 }
 
 impl Pace {
-    /// For a library whose queue is bounded or not: one that holds spans back without a bound is only paused for.
-    pub(crate) fn new(endpoint: &str, bounded: bool) -> Result<Self, Failure> {
-        Ok(Self { sink: Counter::connect(endpoint)?, bounded, produced: 0 })
+    /// Waits for the sink, or only pauses, for a library that holds spans back longer than a producer can wait.
+    pub(crate) fn new(endpoint: &str, waits: bool) -> Result<Self, Failure> {
+        Ok(Self { sink: Counter::connect(endpoint)?, waits, produced: 0 })
     }
 
     /// Calls `burst`, which makes `spans` spans, as often as `bursts` says, then `flush`.
@@ -67,7 +67,7 @@ impl Pace {
         loop {
             std::thread::sleep(PAUSE);
             let on_their_way = self.produced.saturating_sub(self.sink.spans()?);
-            if !self.bounded || on_their_way <= ON_THEIR_WAY || started.elapsed() > STUCK {
+            if !self.waits || on_their_way <= ON_THEIR_WAY || started.elapsed() > STUCK {
                 return Ok(());
             }
         }

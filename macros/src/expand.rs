@@ -156,7 +156,7 @@ impl Expansion<'_> {
             return quote!(|_| {});
         }
         let attributes = hidden("attributes");
-        let pushes = fields.iter().map(|field| field.expand(&self.private, &attributes));
+        let pushes = fields.iter().map(|field| field.expand(&self.private, &attributes, self.signature));
         quote!(|#attributes| { #(#pushes)* })
     }
 

@@ -5,7 +5,9 @@ use quote::{ToTokens, quote_spanned};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
-use syn::{Error, Expr, ExprLit, Ident, Lit, LitStr, Path, Result, Token};
+use syn::{Error, Expr, ExprLit, FnArg, Ident, Lit, LitStr, Pat, Path, Result, Signature, Token, Type, TypeReference};
+
+use crate::options::expression;
 
 /// One attribute.
 #[derive(Clone)]
@@ -39,8 +41,8 @@ impl Field {
         }
     }
 
-    /// The statement that adds the attribute to `attributes`.
-    pub(crate) fn expand(&self, private: &Path, attributes: &Ident) -> TokenStream {
+    /// The statement that adds the attribute to `attributes`, in a function with this signature.
+    pub(crate) fn expand(&self, private: &Path, attributes: &Ident, signature: &Signature) -> TokenStream {
         let (value, span): (&dyn ToTokens, _) = match &self.value {
             Value::Argument(argument) => (argument, argument.span()),
             Value::Expr(expr) => (expr, expr.span()),
@@ -48,8 +50,8 @@ impl Field {
         // Errors point at the value, lints know that the code is not the user's.
         let at = span.resolved_at(Span::call_site());
         let key = &self.key;
-        if let (Format::Typed, Some(literal)) = (self.format, self.string_literal()) {
-            return quote_spanned!(at=> #private::push_str(#attributes, #key, #literal););
+        if matches!(self.format, Format::Typed) && (self.is_literal() || self.is_static(signature)) {
+            return quote_spanned!(at=> #private::push_str(#attributes, #key, #value););
         }
         let push = match self.format {
             Format::Typed => "push",
@@ -60,12 +62,37 @@ impl Field {
         quote_spanned!(at=> #private::#push(#attributes, #key, &(#value));)
     }
 
-    fn string_literal(&self) -> Option<&LitStr> {
-        match &self.value {
-            Value::Expr(Expr::Lit(ExprLit { lit: Lit::Str(literal), .. })) => Some(literal),
-            _ => None,
-        }
+    /// Whether the value is a string literal, which need not be copied.
+    fn is_literal(&self) -> bool {
+        matches!(&self.value, Value::Expr(Expr::Lit(ExprLit { lit: Lit::Str(_), .. })))
     }
+
+    /// Whether the value is an argument of the type `&'static str`, which need not be copied either.
+    fn is_static(&self, signature: &Signature) -> bool {
+        let name = match &self.value {
+            Value::Argument(argument) => argument,
+            Value::Expr(Expr::Path(path)) => match path.path.get_ident() {
+                Some(name) if path.attrs.is_empty() => name,
+                _ => return false,
+            },
+            Value::Expr(_) => return false,
+        };
+        signature.inputs.iter().any(|input| match input {
+            FnArg::Typed(argument) => is_binding_of(&argument.pat, name) && is_static_str(&argument.ty),
+            FnArg::Receiver(_) => false,
+        })
+    }
+}
+
+fn is_binding_of(pattern: &Pat, name: &Ident) -> bool {
+    matches!(pattern, Pat::Ident(binding) if binding.ident == *name && binding.by_ref.is_none())
+}
+
+fn is_static_str(ty: &Type) -> bool {
+    let Type::Reference(TypeReference { lifetime: Some(lifetime), mutability: None, elem, .. }) = ty else {
+        return false;
+    };
+    lifetime.ident == "static" && matches!(&**elem, Type::Path(path) if path.path.is_ident("str"))
 }
 
 impl Parse for Field {
@@ -86,7 +113,7 @@ impl Parse for Field {
         if input.is_empty() || input.peek(Token![,]) {
             return Err(Error::new(equals.span(), format!("`{}` needs a value after the `=`", key.value())));
         }
-        Ok(Field { key, value: Value::Expr(input.parse()?), format })
+        Ok(Field { key, value: Value::Expr(expression(input)?), format })
     }
 }
 

@@ -478,3 +478,25 @@ fn the_end_is_read_from_the_clock_of_the_provider() {
     drop(guard);
     assert_eq!(telemetry.spans()[0].duration(), Duration::from_millis(7));
 }
+
+#[test]
+fn a_static_text_is_not_copied() {
+    static TEXT: &str = "a text that lives as long as the program";
+
+    #[traced(fields(given, renamed = given, copied = borrowed))]
+    fn takes(given: &'static str, borrowed: &str) -> usize {
+        given.len() + borrowed.len()
+    }
+
+    let telemetry = TestTelemetry::new();
+    let _attached = telemetry.attach();
+    takes(TEXT, TEXT);
+    let spans = telemetry.spans();
+    let is_the_same = |key: &str| {
+        let attribute = spans[0].own_attributes.iter().find(|attribute| attribute.key.as_str() == key).unwrap();
+        let Value::String(text) = &attribute.value else { panic!("{key} is no text") };
+        assert_eq!(text.as_str(), TEXT);
+        std::ptr::eq(text.as_str(), TEXT)
+    };
+    assert_eq!(["given", "renamed", "copied"].map(is_the_same), [true, true, false]);
+}

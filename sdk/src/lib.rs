@@ -7,10 +7,11 @@
 //!
 //! ```text
 //! L4  traced  testing  install
-//! L3  trace | metrics | propagation | sampling
+//! L3  trace | metrics | propagation
+//!     sampling
 //! L2  batch
-//! L1  config  resource  export  runtime
-//! L0  sync  time  id  error  attributes  limits  signal  diag
+//! L1  config  resource  export  runtime  diag
+//! L0  sync  time  id  error  attributes  limits  signal
 //! ```
 
 pub mod attributes;

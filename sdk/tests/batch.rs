@@ -276,3 +276,37 @@ fn many_threads_a_small_queue_flushes_and_a_shutdown() {
     assert_eq!(health.exported, exporter.items().len() as u64);
     assert!(exporter.batches().iter().all(|&size| size <= 40));
 }
+
+/// A receiver that is down must not hold up the end of the program for as many timeouts as there are batches.
+#[test]
+fn a_shutdown_comes_between_two_batches() {
+    struct Slow(Sender<()>, Receiver<()>);
+    impl Exporter<Traces> for Slow {
+        fn export(&mut self, _: Batch<'_, Traces>, deadline: Deadline) -> Result<ExportReport, ExportError> {
+            // In a run there is the export timeout, in a shutdown its deadline, which has passed.
+            if deadline.has_passed() {
+                return Err(ExportError::timeout("too late"));
+            }
+            self.0.send(()).unwrap();
+            let _ = self.1.recv();
+            Ok(ExportReport::accepted())
+        }
+    }
+    let ((started, exporting), (release, released)) = (channel(), channel::<()>());
+    let config = SMALL.with_max_queue_size(9).with_max_batch_size(3);
+    let processor =
+        BatchProcessor::start(Slow(started, released), Resource::empty(), config, &Runtime::Thread).unwrap();
+    add(&processor, 9);
+    exporting.recv().unwrap();
+    std::thread::scope(|scope| {
+        #[allow(clippy::disallowed_methods, reason = "a caller of shutdown while the worker exports")]
+        let waiting = scope.spawn(|| processor.shutdown(Deadline::after(Duration::from_millis(20))));
+        assert!(waiting.join().unwrap().unwrap_err().is_timeout());
+        drop(release);
+    });
+    // The worker ends by itself: the batch in its hands is exported, the other two are given up and counted.
+    while processor.health().failed < 6 {
+        std::thread::yield_now();
+    }
+    assert_eq!((processor.health().exported, processor.health().failed), (3, 6));
+}

@@ -1,5 +1,7 @@
-//! A scripted OTLP receiver over HTTP in this process: it keeps what it takes, decoded by opentelemetry-proto.
+//! A scripted OTLP receiver in this process, for http/protobuf and gRPC: it keeps what it takes, decoded by
+//! opentelemetry-proto.
 
+use std::convert::Infallible;
 use std::future::pending;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -8,15 +10,18 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use tokio::sync::oneshot;
+use tracing::subscriber::NoSubscriber;
 
 use crate::decoded::decoded;
 use crate::received::Received;
@@ -73,6 +78,8 @@ impl Sink {
         let (stop, stopped) = oneshot::channel();
         let served = state.clone();
         let thread = std::thread::Builder::new().name("sink".to_owned()).spawn(move || {
+            // It stands for another process, so this one is not to see what its libraries say.
+            let _quiet = tracing::subscriber::set_default(NoSubscriber::new());
             runtime.block_on(async move {
                 tokio::select! {
                     // Only a listener that is broken ends by itself; the test then misses what it waits for.
@@ -160,41 +167,60 @@ async fn serve(listener: TcpListener, state: Arc<State>) -> io::Result<()> {
         let state = state.clone();
         tokio::spawn(async move {
             let service = service_fn(move |request| answer(state.clone(), request));
+            let server = auto::Builder::new(TokioExecutor::new());
             // How a connection ends is up to the script and the client.
-            drop(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
+            drop(server.serve_connection(TokioIo::new(stream), service).await);
         });
     }
 }
 
-async fn answer(state: Arc<State>, request: Request<Incoming>) -> io::Result<Response<Full<Bytes>>> {
-    let is_traces = request.uri().path() == "/v1/traces";
+const HTTP_PATH: &str = "/v1/traces";
+const GRPC_PATH: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+/// Before each message of gRPC: whether it is compressed, and its length.
+const GRPC_PREFIX: usize = 5;
+
+type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+async fn answer(state: Arc<State>, request: Request<Incoming>) -> io::Result<Response<Body>> {
+    let path = request.uri().path().to_owned();
     let body = request.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
     state.kept().seen += 1;
     match state.script {
         Script::Take => {}
         Script::TakeLate(late) => tokio::time::sleep(late).await,
         Script::Status(code) => {
-            return Ok(with_status(StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)));
+            return Ok(http(StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)));
         }
         Script::Silence => pending().await,
         Script::Close => return Err(io::Error::other("closed by the script")),
     }
-    if !is_traces {
-        return Ok(with_status(StatusCode::NOT_FOUND));
-    }
-    match ExportTraceServiceRequest::decode(body) {
+    let (message, taken) = match &*path {
+        HTTP_PATH => (body, http(StatusCode::OK)),
+        GRPC_PATH if body.len() >= GRPC_PREFIX => (body.slice(GRPC_PREFIX..), grpc()),
+        _ => return Ok(http(StatusCode::NOT_FOUND)),
+    };
+    match ExportTraceServiceRequest::decode(message) {
         Ok(request) => {
             state.kept().requests.push(request);
-            // An empty message: everything was taken.
-            Ok(with_status(StatusCode::OK))
+            Ok(taken)
         }
-        Err(_) => Ok(with_status(StatusCode::BAD_REQUEST)),
+        Err(_) => Ok(http(StatusCode::BAD_REQUEST)),
     }
 }
 
-fn with_status(status: StatusCode) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
+/// An answer with an empty message, which after a success says that everything was taken.
+fn http(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Full::default().boxed_unsync());
     *response.status_mut() = status;
-    response.headers_mut().insert("content-type", http::HeaderValue::from_static("application/x-protobuf"));
+    response.headers_mut().insert("content-type", HeaderValue::from_static("application/x-protobuf"));
+    response
+}
+
+/// The same over gRPC.
+fn grpc() -> Response<Body> {
+    let trailers = HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"))]);
+    let message = Full::new(Bytes::from_static(&[0; GRPC_PREFIX]));
+    let mut response = Response::new(message.with_trailers(async { Some(Ok(trailers)) }).boxed_unsync());
+    response.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
     response
 }

@@ -24,7 +24,7 @@ fn measure(subject: &str, endpoint: &str) -> Result<Vec<Reading>, Failure> {
     let subject = subjects::install(subject, endpoint)?;
     let (mut calls, mut bytes) = (0, 0);
     let burst = |nested| (0..TREES).for_each(|_| subject.tree(nested));
-    let mut pace = Pace::new(endpoint, subject.is_bounded())?;
+    let mut pace = Pace::new(endpoint, subject.is_waited_for())?;
     let deep_spans = TREES * (1 + NESTED as u64);
     pace.run(BURSTS, deep_spans, || burst(NESTED), || subject.flush())?;
     pace.run(

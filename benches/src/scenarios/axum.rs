@@ -45,7 +45,7 @@ fn measure(name: &str, endpoint: &str) -> Result<Vec<Reading>, Failure> {
     let (pipeline, layered) = layered(name, endpoint)?;
     // As `axum::serve` does it: from here on the routes are built, not only described.
     let (layered, bare) = (layered.with_state(()), bare().with_state(()));
-    let pace = Pace::new(endpoint, pipeline.is_bounded())?;
+    let pace = Pace::new(endpoint, pipeline.is_waited_for())?;
     let mut calls =
         Calls { pace, pipeline: &*pipeline, runtime: tokio::runtime::Builder::new_current_thread().build()? };
     for (router, parent, spans) in [(&bare, SAMPLED, 0), (&layered, UNSAMPLED, 0), (&layered, SAMPLED, 1)] {

@@ -25,7 +25,7 @@ const MEASURED: u64 = 500;
 fn measure(subject: &str, endpoint: &str) -> Result<Vec<Reading>, Failure> {
     let subject = subjects::install(subject, endpoint)?;
     let burst = || (0..TREES).for_each(|_| subject.tree(NESTED));
-    let mut pace = Pace::new(endpoint, subject.is_bounded())?;
+    let mut pace = Pace::new(endpoint, subject.is_waited_for())?;
     pace.run(WARM_UP, TREES * SPANS, burst, || subject.flush())?;
     let cost = pace.run(MEASURED, TREES * SPANS, burst, || subject.flush())?;
     let spans = MEASURED * TREES * SPANS;

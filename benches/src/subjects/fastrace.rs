@@ -66,8 +66,8 @@ impl Subject for Fastrace {
         }
     }
 
-    /// Its collector takes what there is once a second; until then the spans pile up without a limit.
-    fn is_bounded(&self) -> bool {
+    /// Its collector takes what there is once a second: the producer would wait most of the time.
+    fn is_waited_for(&self) -> bool {
         false
     }
 

@@ -30,8 +30,8 @@ pub(crate) trait Subject {
     /// Makes `calls` single spans under whatever the current context is.
     fn calls(&self, calls: u64);
 
-    /// Whether spans are lost when too many are on their way.
-    fn is_bounded(&self) -> bool {
+    /// Whether a producer should wait when too many spans are on their way.
+    fn is_waited_for(&self) -> bool {
         true
     }
 

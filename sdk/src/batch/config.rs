@@ -60,7 +60,7 @@ impl BatchConfig {
         self
     }
 
-    /// The longest an item waits for its export.
+    /// The longest an item waits for its export, at least 5 ms.
     pub fn with_schedule_delay(mut self, delay: Duration) -> Self {
         self.schedule_delay = delay;
         self

@@ -49,6 +49,7 @@ impl<S: Signal> BatchProcessor<S> {
             counters: counters.clone(),
             drained: Vec::new(),
             exported: 0,
+            due: 0,
             drops_reported: 0,
         };
         let worker = runtime.start(&format!("telemark-{}", S::NAME), worker)?;

@@ -10,7 +10,7 @@ use crate::diag::Counters;
 use crate::error::ExportError;
 use crate::export::{Batch, ExportReport, Exporter};
 use crate::resource::Resource;
-use crate::runtime::{Task, Wake};
+use crate::runtime::{Next, Task, Wake};
 use crate::signal::Signal;
 use crate::time::Deadline;
 
@@ -23,23 +23,40 @@ pub(super) struct Worker<S: Signal> {
     /// Drained items; those before `exported` are done with. Its memory is used again and again.
     pub(super) drained: Vec<S::Item>,
     pub(super) exported: usize,
+    /// How many of them are still to be exported in the present run.
+    pub(super) due: usize,
     /// How many drops the log already knows of.
     pub(super) drops_reported: u64,
 }
 
 impl<S: Signal> Task for Worker<S> {
-    fn run(&mut self, why: Wake) -> Duration {
+    fn first(&self) -> Duration {
+        self.delay()
+    }
+
+    /// Exports one batch of what was there when the run began. What comes meanwhile waits for the next run: it may be without
+    /// end, in smaller and smaller batches.
+    fn run(&mut self, why: Wake) -> Next {
         self.report_drops();
         // spec: trace/sdk.md#batching-processor — a full batch is exported at once, a partial one after the delay.
-        let at_least = match why {
-            Wake::Timer => 1,
-            Wake::Full => self.config.max_batch_size(),
-        };
-        while self.gather() >= at_least {
+        match why {
+            Wake::More => {}
+            Wake::Timer => self.due = self.gather(),
+            Wake::Full => {
+                let here = self.gather();
+                self.due = here - here % self.config.max_batch_size();
+            }
+        }
+        if self.due > 0 {
+            self.due -= self.due.min(self.config.max_batch_size());
             // A failure is counted and reported; there is nobody here to return it to.
             drop(self.export_batch(Deadline::NEVER));
         }
-        self.config.schedule_delay()
+        match self.due {
+            0 if self.waiting() >= self.config.max_batch_size() => Next::After(Duration::ZERO),
+            0 => Next::After(self.delay()),
+            _ => Next::Now,
+        }
     }
 
     fn flush(&mut self, deadline: Deadline) -> Result<(), ExportError> {
@@ -78,18 +95,24 @@ impl<S: Signal> Worker<S> {
         result
     }
 
-    /// Brings the queue's items here when less than a batch is. Returns how many are here.
+    /// The delay between two runs; without one the thread would never rest.
+    fn delay(&self) -> Duration {
+        const SHORTEST: Duration = Duration::from_millis(5);
+        self.config.schedule_delay().max(SHORTEST)
+    }
+
+    /// Brings all that the queue holds here, and ends the run before. Returns how many items are here.
     fn gather(&mut self) -> usize {
-        if self.exported == self.drained.len() {
-            self.drained.clear();
-            self.exported = 0;
-        }
-        if self.drained.len() - self.exported < self.config.max_batch_size() {
-            self.drained.drain(..self.exported);
-            self.exported = 0;
-            self.queue.drain_into(&mut self.drained);
-        }
-        self.drained.len() - self.exported
+        self.due = 0;
+        self.drained.drain(..self.exported);
+        self.exported = 0;
+        self.queue.drain_into(&mut self.drained);
+        self.drained.len()
+    }
+
+    /// How many items are here and in the queue.
+    fn waiting(&self) -> usize {
+        self.drained.len() - self.exported + self.queue.len()
     }
 
     /// Exports one batch of what is here.
@@ -137,4 +160,61 @@ impl<S: Signal> Worker<S> {
 
 fn caught(call: impl FnOnce() -> Result<ExportReport, ExportError>) -> Result<ExportReport, ExportError> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(ExportError::other("the exporter panicked")))
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failing test")]
+
+    use std::sync::{Mutex, OnceLock};
+
+    use opentelemetry::InstrumentationScope;
+    use opentelemetry::trace::SpanContext;
+
+    use super::*;
+    use crate::batch::BatchProcessor;
+    use crate::runtime::{ManualRuntime, Runtime};
+    use crate::signal::Traces;
+    use crate::trace::SpanData;
+
+    fn span() -> SpanData {
+        SpanData::new(SpanContext::NONE, "span", InstrumentationScope::builder("test").build().into())
+    }
+
+    /// As under load: while a batch is exported, as many spans come as it had.
+    struct UnderLoad {
+        processor: Arc<OnceLock<BatchProcessor<Traces>>>,
+        batches: Arc<Mutex<Vec<usize>>>,
+    }
+
+    impl Exporter<Traces> for UnderLoad {
+        fn export(&mut self, batch: Batch<'_, Traces>, _: Deadline) -> Result<ExportReport, ExportError> {
+            self.batches.lock().unwrap().push(batch.items.len());
+            batch.items.iter().for_each(|_| self.processor.get().unwrap().add(span()));
+            Ok(ExportReport::accepted())
+        }
+    }
+
+    #[test]
+    fn a_run_ends_under_load_and_takes_what_was_there() {
+        let (processor, batches) = (Arc::new(OnceLock::new()), Arc::new(Mutex::default()));
+        let exporter = UnderLoad { processor: processor.clone(), batches: batches.clone() };
+        let config = BatchConfig::SPANS.with_max_queue_size(64).with_max_batch_size(4);
+        let runtime = ManualRuntime::new();
+        let started = BatchProcessor::start(exporter, Resource::empty(), config, &Runtime::Manual(runtime.clone()));
+        assert!(processor.set(started.unwrap()).is_ok());
+        let check = |run: &dyn Fn(), expected: &[usize]| {
+            run();
+            assert_eq!(std::mem::take(&mut *batches.lock().unwrap()), expected);
+        };
+        (0..6).for_each(|_| processor.get().unwrap().add(span()));
+        let flush = |deadline| processor.get().unwrap().flush(deadline);
+        check(&|| assert_eq!(runtime.run_woken(), 1), &[4]);
+        check(&|| runtime.run_timers(), &[4, 2]);
+        check(&|| flush(Deadline::NEVER).unwrap(), &[4, 2]);
+        // What a flush had no time for, the next one takes, with all that has come since.
+        check(&|| assert!(flush(Deadline::after(Duration::ZERO)).unwrap_err().is_timeout()), &[]);
+        (0..3).for_each(|_| processor.get().unwrap().add(span()));
+        check(&|| flush(Deadline::NEVER).unwrap(), &[4, 4, 1]);
+    }
 }

@@ -9,7 +9,7 @@ use crate::config::Env;
 use crate::diag::{Counters, SignalHealth};
 use crate::error::{ConfigError, ExportError};
 use crate::export::{Batch, Exporter};
-use crate::runtime::{Handle, Runtime, Task, Wake};
+use crate::runtime::{Handle, Next, Runtime, Task, Wake};
 use crate::signal::{Metrics, Signal};
 use crate::time::Deadline;
 
@@ -84,14 +84,8 @@ impl PeriodicReader {
         runtime: &Runtime,
     ) -> Result<Self, ConfigError> {
         let (source, counters) = (Arc::new(OnceLock::new()), Arc::new(Counters::default()));
-        let worker = Worker {
-            exporter: Box::new(exporter),
-            periods,
-            source: source.clone(),
-            counters: counters.clone(),
-            // A thread runs its task once when it starts, to learn when to run it next.
-            starts: matches!(runtime, Runtime::Thread),
-        };
+        let worker =
+            Worker { exporter: Box::new(exporter), periods, source: source.clone(), counters: counters.clone() };
         let handle = runtime.start("telemark-metrics", worker)?;
         Ok(PeriodicReader { handle, source, config: Some(config), counters })
     }
@@ -127,19 +121,19 @@ struct Worker {
     periods: PeriodicConfig,
     source: Arc<OnceLock<Source>>,
     counters: Arc<Counters>,
-    starts: bool,
 }
 
 impl Task for Worker {
-    fn run(&mut self, _: Wake) -> Duration {
-        if std::mem::take(&mut self.starts) {
-            return self.periods.interval;
-        }
+    fn first(&self) -> Duration {
+        self.periods.interval
+    }
+
+    fn run(&mut self, _: Wake) -> Next {
         // From start to start: what the export takes is no part of the interval.
         let next = Deadline::after(self.periods.interval);
         // A failure is counted and reported; there is nobody here to return it to.
         drop(self.export(Deadline::NEVER));
-        next.remaining().unwrap_or(self.periods.interval)
+        Next::After(next.remaining().unwrap_or(self.periods.interval))
     }
 
     fn flush(&mut self, deadline: Deadline) -> Result<(), ExportError> {

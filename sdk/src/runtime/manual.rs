@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Driver, Request, Task, Wake, guarded};
+use super::{Driver, Request, Task, Wake, guarded, run_to_the_end};
 use crate::error::ExportError;
 use crate::time::Deadline;
 
@@ -47,7 +47,7 @@ pub(super) struct ManualDriver {
 impl ManualDriver {
     fn run(&self, why: Wake) {
         if let Some(task) = &mut *self.task.lock().unwrap_or_else(PoisonError::into_inner) {
-            guarded(|| task.run(why));
+            run_to_the_end(&mut **task, why);
         }
     }
 }
@@ -68,7 +68,7 @@ impl Driver for ManualDriver {
         let done = match (&mut *slot, request) {
             (None, Request::Shutdown) => return Ok(()),
             (None, _) => return Err(ExportError::shutdown()),
-            (Some(task), Request::Run) => guarded(|| task.run(Wake::Full)).map(|_| Ok(())),
+            (Some(task), Request::Run) => run_to_the_end(&mut **task, Wake::Full).map(Ok),
             (Some(task), Request::Flush) => guarded(|| task.flush(deadline)),
             (Some(task), Request::Shutdown) => guarded(|| task.shutdown(deadline)),
         };

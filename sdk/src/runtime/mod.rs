@@ -6,6 +6,7 @@
 mod manual;
 mod thread;
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,12 +22,26 @@ pub enum Wake {
     Timer,
     /// Somebody called [`Handle::wake`]: there is enough to do.
     Full,
+    /// It said that there is more to do, and nobody asked for anything else meanwhile.
+    More,
+}
+
+/// When a task wants to run again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// At once, with [`Wake::More`], but after whoever asks for a flush or a shutdown.
+    Now,
+    /// With [`Wake::Timer`] after this time, if nothing wakes it before.
+    After(Duration),
 }
 
 /// Background work. Every method is called by one thread at a time, with telemetry suppressed and panics caught.
 pub trait Task: Send + 'static {
-    /// Does what is due, and returns how long to wait before the next [`Wake::Timer`].
-    fn run(&mut self, why: Wake) -> Duration;
+    /// How long after its start its timer fires first.
+    fn first(&self) -> Duration;
+
+    /// Does one step of what is due: about as much as a caller of [`Handle::flush`] may be made to wait for.
+    fn run(&mut self, why: Wake) -> Next;
 
     /// Does everything that is there.
     ///
@@ -121,12 +136,51 @@ impl std::fmt::Debug for Handle {
     }
 }
 
+/// Whether the SDK's own work runs on this thread now, of which no telemetry is made.
+///
+/// That the current context says so is not enough: h2 for one has spans of `tracing` without a parent, for which
+/// tracing-opentelemetry starts from an empty context, and each export would cause the next.
+#[inline]
+pub(crate) fn is_background() -> bool {
+    BACKGROUND.get()
+}
+
+thread_local! {
+    static BACKGROUND: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Marks the thread until it is dropped.
+struct Background {
+    before: bool,
+}
+
+impl Background {
+    fn enter() -> Self {
+        Background { before: BACKGROUND.replace(true) }
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        BACKGROUND.set(self.before);
+    }
+}
+
 /// Runs a step of a task: telemetry suppressed, a panic caught and reported.
 fn guarded<T>(step: impl FnOnce() -> T) -> Option<T> {
     let _suppressed = opentelemetry::Context::enter_telemetry_suppressed_scope();
+    let _background = Background::enter();
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(step));
     if result.is_err() {
         crate::__warn!("runtime.panic", "the background work panicked; it goes on with the next batch");
     }
     result.ok()
+}
+
+/// Lets a task run until it has nothing more to do for now; `None` when it panicked.
+fn run_to_the_end(task: &mut dyn Task, mut why: Wake) -> Option<()> {
+    while guarded(|| task.run(why))? == Next::Now {
+        why = Wake::More;
+    }
+    Some(())
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use super::{Driver, Request, Task, Wake, guarded};
+use super::{Driver, Next, Request, Task, Wake, guarded, run_to_the_end};
 use crate::error::{ConfigError, ExportError};
 use crate::time::{self, Deadline};
 
@@ -166,14 +166,20 @@ impl Shared {
     /// Runs the task until it is shut down; returns who asked for that and how it ended.
     fn serve(&self, task: &mut impl Task) -> (Pending, Option<Result<(), ExportError>>) {
         time::discipline();
-        let mut timer = Deadline::after(guarded(|| task.run(Wake::Timer)).unwrap_or(AFTER_PANIC));
+        // `None` when there is more to do at once.
+        let mut timer = Some(Deadline::after(task.first()));
         loop {
             let step = self.next(timer);
             time::discipline();
             match step {
-                Step::Run(why) => timer = Deadline::after(guarded(|| task.run(why)).unwrap_or(AFTER_PANIC)),
+                Step::Run(why) => {
+                    timer = match guarded(|| task.run(why)).unwrap_or(Next::After(AFTER_PANIC)) {
+                        Next::Now => None,
+                        Next::After(wait) => Some(Deadline::after(wait)),
+                    };
+                }
                 Step::Serve(Request::Run, pending) => {
-                    let result = guarded(|| task.run(Wake::Full)).map(|_| Ok(()));
+                    let result = run_to_the_end(task, Wake::Full).map(Ok);
                     self.answer(Request::Run, pending, result);
                 }
                 Step::Serve(Request::Flush, pending) => {
@@ -197,8 +203,8 @@ impl Shared {
         self.to_callers.notify_all();
     }
 
-    /// Waits for the next thing to do.
-    fn next(&self, timer: Deadline) -> Step {
+    /// Waits for the next thing to do; without a timer there is something at once.
+    fn next(&self, timer: Option<Deadline>) -> Step {
         let mut state = self.lock();
         loop {
             for request in [Request::Shutdown, Request::Flush, Request::Run] {
@@ -206,6 +212,7 @@ impl Shared {
                     return Step::Serve(request, pending);
                 }
             }
+            let Some(timer) = timer else { return Step::Run(Wake::More) };
             if self.woken.swap(false, Ordering::AcqRel) {
                 return Step::Run(Wake::Full);
             }
@@ -245,9 +252,13 @@ mod tests {
     }
 
     impl Task for Probe {
-        fn run(&mut self, why: Wake) -> Duration {
+        fn first(&self) -> Duration {
+            Duration::ZERO
+        }
+
+        fn run(&mut self, why: Wake) -> Next {
             drop(self.calls.send(format!("{why:?}")));
-            Duration::from_secs(3600)
+            Next::After(Duration::from_secs(3600))
         }
 
         fn flush(&mut self, deadline: Deadline) -> Result<(), ExportError> {

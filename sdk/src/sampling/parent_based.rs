@@ -100,8 +100,9 @@ impl Sampler for ParentBased {
     }
 
     fn drops_below_unsampled_parents(&self) -> bool {
-        // Only this branch ever sees such a parent.
-        self.local_parent_not_sampled.drops_below_unsampled_parents()
+        // Only these branches ever see such a parent.
+        let branches = [&self.local_parent_not_sampled, &self.remote_parent_not_sampled];
+        branches.iter().all(|branch| branch.drops_below_unsampled_parents())
     }
 
     fn samples_below_sampled_parents(&self) -> bool {
@@ -163,12 +164,12 @@ mod tests {
     }
 
     #[test]
-    fn whether_it_may_be_left_out_depends_on_the_branch_of_unsampled_local_parents_alone() {
+    fn whether_it_may_be_left_out_depends_on_the_branches_of_unsampled_parents_alone() {
         let check = |sampler: ParentBased, expected| {
             assert_eq!(sampler.drops_below_unsampled_parents(), expected, "{sampler:?}");
         };
         check(ParentBased::default(), true);
-        check(ParentBased::default().with_remote_parent_not_sampled(AlwaysOn), true);
+        check(ParentBased::default().with_remote_parent_not_sampled(AlwaysOn), false);
         check(ParentBased::default().with_local_parent_not_sampled(TraceIdRatio::new(0.0)), true);
         check(ParentBased::default().with_local_parent_not_sampled(ParentBased::default()), true);
         check(ParentBased::new(AlwaysOff).with_local_parent_not_sampled(TraceIdRatio::new(0.5)), false);

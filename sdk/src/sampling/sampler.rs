@@ -17,7 +17,8 @@ pub trait Sampler: Debug + Send + Sync + 'static {
     /// The sampler's name and parameters, such as `TraceIdRatioBased{0.000100}`.
     fn description(&self) -> Cow<'static, str>;
 
-    /// Whether every span under a local parent that is not sampled is dropped. The SDK may then leave out the call.
+    /// Whether every span under a parent that is not sampled, in this process or another, is dropped with its trace state
+    /// kept. The SDK may then leave out the call.
     fn drops_below_unsampled_parents(&self) -> bool {
         false
     }

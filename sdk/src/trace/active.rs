@@ -3,7 +3,7 @@
 //! One relaxed load tells that there is none, which is all that `#[traced]` costs a program without telemetry.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use opentelemetry::trace::{SpanBuilder, TraceContextExt, Tracer};
 use opentelemetry::{Context, InstrumentationScope};
@@ -66,12 +66,17 @@ impl Tracer for ActiveTracer {
 }
 
 /// Makes `tracer` the program's; the first one stays. Returns whether it was this one.
+///
+/// One that can record nothing is not kept, so that `#[traced]` costs as little as without any.
 pub(crate) fn install(tracer: SdkTracer) -> bool {
-    let first = INSTALLED.set(tracer).is_ok();
-    if first {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    if TAKEN.swap(true, Ordering::AcqRel) {
+        return false;
+    }
+    if tracer.enabled() && INSTALLED.set(tracer).is_ok() {
         TRACERS.fetch_add(1, Ordering::Relaxed);
     }
-    first
+    true
 }
 
 /// `context` with a tracer of its own for `#[traced]` functions that run in it, beside any other: for tests.

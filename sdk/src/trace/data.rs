@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
-use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, Status};
+use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, Status, TraceState};
 
 use super::{CallSite, Scope, pool};
 use crate::time::Timestamp;
@@ -33,7 +33,9 @@ impl SpanData {
     /// A span that has nothing yet.
     #[inline]
     pub(super) fn blank() -> Self {
-        SpanData(Some(pool::take()))
+        let mut record = pool::take();
+        record.reset();
+        SpanData(Some(record))
     }
 }
 
@@ -52,7 +54,7 @@ impl Deref for SpanData {
 impl DerefMut for SpanData {
     #[inline]
     fn deref_mut(&mut self) -> &mut SpanRecord {
-        self.0.get_or_insert_with(pool::take)
+        self.0.get_or_insert_with(Box::default)
     }
 }
 
@@ -125,15 +127,46 @@ impl SpanRecord {
         self.end.since(self.start)
     }
 
-    /// Back to blank, keeping the memory of the attribute list unless it is large.
-    pub(super) fn clear(&mut self) {
+    /// Lets go of what it owns, but for the memory of the attribute list unless that is large. The other fields stay as
+    /// they are until [`Self::reset`]: this runs on the worker, and what it writes must travel back to the thread that uses
+    /// the record next.
+    pub(super) fn release(&mut self) {
         const LARGE: usize = 64;
-        let mut attributes = std::mem::take(&mut self.own_attributes);
-        attributes.clear();
-        if attributes.capacity() > LARGE {
-            attributes = Vec::new();
+        self.own_attributes.clear();
+        if self.own_attributes.capacity() > LARGE {
+            self.own_attributes = Vec::new();
         }
-        *self = SpanRecord { own_attributes: attributes, ..SpanRecord::default() };
+        if self.context.trace_state() != &TraceState::NONE {
+            self.context = SpanContext::NONE;
+        }
+        if let Cow::Owned(_) = self.name {
+            self.name = Cow::Borrowed("");
+        }
+        if let Scope::Shared(_) = self.scope {
+            self.scope = Scope::unnamed();
+        }
+        if self.status != Status::Unset {
+            self.status = Status::Unset;
+        }
+        if !self.events.is_empty() {
+            self.events = Events::default();
+        }
+        if !self.links.is_empty() {
+            self.links = Links::default();
+        }
+    }
+
+    /// Blank again, after [`Self::release`].
+    #[inline]
+    fn reset(&mut self) {
+        self.parent_span_id = SpanId::INVALID;
+        self.parent_is_remote = false;
+        self.kind = SpanKind::Internal;
+        (self.start, self.end) = (Timestamp::default(), Timestamp::default());
+        self.dropped_attributes = 0;
+        self.events.reset_dropped();
+        self.links.reset_dropped();
+        self.call_site = None;
     }
 }
 
@@ -200,6 +233,11 @@ impl<T> Bounded<T> {
         } else {
             self.dropped = self.dropped.saturating_add(1);
         }
+    }
+
+    #[inline]
+    fn reset_dropped(&mut self) {
+        self.dropped = 0;
     }
 
     /// How many items were dropped.

@@ -17,7 +17,7 @@ pub use processor::SpanProcessor;
 pub use provider::{SdkTracerProvider, TracerProviderBuilder};
 pub use scope::Scope;
 pub use span::{END_NOW, SdkSpan};
-pub(crate) use tracer::{Birth, Glance};
+pub(crate) use tracer::Glance;
 pub use tracer::{SdkTracer, Started, TracedSpan};
 
 use crate::signal::{Signal, Traces};

@@ -27,7 +27,7 @@ thread_local! {
     static LOCAL: RefCell<Stack> = const { RefCell::new(Vec::new()) };
 }
 
-/// A blank record.
+/// A record that owns nothing but the memory of its attribute list, or a new one.
 #[inline]
 pub(super) fn take() -> Box<SpanRecord> {
     // While a thread ends, its stack may be gone already.
@@ -44,7 +44,7 @@ pub(super) fn take() -> Box<SpanRecord> {
 /// Gives a record back.
 #[inline]
 pub(super) fn give_back(mut record: Box<SpanRecord>) {
-    record.clear();
+    record.release();
     // Without its stack the thread frees the record.
     let _ = LOCAL.try_with(|local| {
         let mut local = local.borrow_mut();
@@ -86,10 +86,10 @@ mod tests {
     use opentelemetry::KeyValue;
 
     #[test]
-    fn a_record_comes_back_blank_with_its_memory() {
+    fn a_record_comes_back_with_nothing_but_its_memory() {
         let mut record = take();
         record.own_attributes.extend((0..4).map(|n| KeyValue::new("key", n)));
-        record.name = "used".into();
+        record.name = String::from("used").into();
         let memory = record.own_attributes.as_ptr();
         give_back(record);
         let again = take();

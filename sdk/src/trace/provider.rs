@@ -11,7 +11,7 @@ use opentelemetry::{Context, InstrumentationScope};
 use super::{Scope, SdkSpan, SdkTracer, SpanProcessor};
 use crate::diag::SignalHealth;
 use crate::error::ExportError;
-use crate::id::{IdGenerator, RandomIds};
+use crate::id::IdGenerator;
 use crate::limits::SpanLimits;
 use crate::resource::Resource;
 use crate::sampling::Sampler;
@@ -90,7 +90,7 @@ impl TracerProvider for SdkTracerProvider {
 pub struct TracerProviderBuilder {
     resource: Resource,
     sampler: Option<Box<dyn Sampler>>,
-    ids: Box<dyn IdGenerator>,
+    ids: Option<Box<dyn IdGenerator>>,
     clock: Clock,
     limits: SpanLimits,
     processors: Vec<Box<dyn SpanProcessor>>,
@@ -101,7 +101,7 @@ impl Default for TracerProviderBuilder {
         TracerProviderBuilder {
             resource: Resource::empty(),
             sampler: None,
-            ids: Box::new(RandomIds),
+            ids: None,
             clock: Clock::system(),
             limits: SpanLimits::DEFAULT,
             processors: Vec::new(),
@@ -128,7 +128,7 @@ impl TracerProviderBuilder {
 
     /// Where ids come from; by default they are random.
     pub fn with_id_generator(mut self, ids: impl IdGenerator) -> Self {
-        self.ids = Box::new(ids);
+        self.ids = Some(Box::new(ids));
         self
     }
 
@@ -157,7 +157,6 @@ impl TracerProviderBuilder {
             drops_below_unsampled: sampler.drops_below_unsampled_parents(),
             wants_start: self.processors.iter().any(|processor| processor.wants_start()),
             samples_below_sampled: sampler.samples_below_sampled_parents(),
-            ids_are_random: self.ids.is_random(),
             // spec: trace/sdk.md#enabled — without processors nothing is recorded.
             off: AtomicBool::new(self.processors.is_empty()),
             resource: self.resource,
@@ -179,8 +178,8 @@ pub(super) struct ProviderInner {
     pub(super) samples_below_sampled: bool,
     /// Whether a processor looks at spans that start.
     pub(super) wants_start: bool,
-    pub(super) ids: Box<dyn IdGenerator>,
-    pub(super) ids_are_random: bool,
+    /// `None` for random ids.
+    pub(super) ids: Option<Box<dyn IdGenerator>>,
     pub(super) clock: Clock,
     pub(super) limits: SpanLimits,
     pub(super) processors: Box<[Box<dyn SpanProcessor>]>,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use opentelemetry::trace::{
-    Link, SpanBuilder, SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer,
+    Link, SpanBuilder, SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceId, Tracer,
 };
 use opentelemetry::{Context, KeyValue};
 
@@ -12,6 +12,7 @@ use super::provider::ProviderRef;
 use super::{CallSite, Scope, SdkSpan, SpanData, SpanEvent};
 use crate::attributes;
 use crate::id::{IdGenerator, RandomIds};
+use crate::runtime::is_background;
 use crate::sampling::{Decision, SamplingRequest, SamplingResult};
 use crate::time::Timestamp;
 
@@ -47,17 +48,16 @@ impl SdkTracer {
     #[inline]
     pub(crate) fn glance(&self, parent: &Context) -> Glance {
         let provider = &*self.provider;
-        if provider.is_off() || parent.is_telemetry_suppressed() {
+        if provider.is_off() || parent.is_telemetry_suppressed() || is_background() {
             return Glance::Dropped;
         }
         let span = parent.span();
         let context = span.span_context();
-        if !context.is_valid() || context.is_remote() {
-            return Glance::Unknown;
-        }
-        match context.is_sampled() {
-            false if provider.drops_below_unsampled => Glance::Dropped,
-            true if provider.samples_below_sampled => Glance::Sampled(Birth::below(context)),
+        match (context.is_valid(), context.is_sampled(), context.is_remote()) {
+            (true, false, _) if provider.drops_below_unsampled => Glance::Dropped,
+            (true, true, false) if provider.samples_below_sampled && provider.ids.is_none() => {
+                Glance::Sampled(child_of(context))
+            }
             _ => Glance::Unknown,
         }
     }
@@ -72,8 +72,8 @@ impl SdkTracer {
         attributes: impl FnOnce(&mut Vec<KeyValue>),
     ) -> Started {
         match self.begin(&call, parent) {
-            Ok(birth) => {
-                let mut span = self.start_child(call, birth, attributes);
+            Ok((data, added)) => {
+                let mut span = self.start_child(call, data, added, attributes);
                 self.show_start(&mut span, parent);
                 Started::Recording(span)
             }
@@ -86,24 +86,24 @@ impl SdkTracer {
     pub(crate) fn start_child(
         &self,
         call: TracedSpan,
-        birth: Birth,
+        mut data: SpanData,
+        added: Vec<KeyValue>,
         attributes: impl FnOnce(&mut Vec<KeyValue>),
     ) -> SdkSpan {
-        let scope = call.call_site.map_or_else(|| self.scope.clone(), |site| Scope::Static(site.scope()));
-        let mut data = SpanData::blank();
         let record = &mut *data;
-        (record.name, record.scope) = (call.name, scope);
+        record.name = call.name;
+        record.scope = call.call_site.map_or_else(|| self.scope.clone(), |site| Scope::Static(site.scope()));
         record.kind = call.kind;
         record.call_site = call.call_site.filter(|_| call.code_attributes);
         attributes(&mut record.own_attributes);
-        self.record(data, birth, None, call.links)
+        self.record(data, added, None, call.links)
     }
 
     /// Decides about a span for `#[traced]`.
-    fn begin(&self, call: &TracedSpan, parent: &Context) -> Result<Birth, Started> {
+    fn begin(&self, call: &TracedSpan, parent: &Context) -> Result<(SpanData, Vec<KeyValue>), Started> {
         match self.glance(parent) {
             Glance::Dropped => return Err(Started::Inherit),
-            Glance::Sampled(birth) => return Ok(birth),
+            Glance::Sampled(data) => return Ok((data, Vec::new())),
             Glance::Unknown => {}
         }
         let parent_span = parent.span();
@@ -119,7 +119,8 @@ impl SdkTracer {
         })
     }
 
-    /// Whether a span is recorded, and what it is born with; if not, who it is all the same.
+    /// Whether a span is recorded: then its data, which says who it is, and the attributes that the sampler adds. If not, who
+    /// it is all the same.
     ///
     /// spec: trace/sdk.md#sdk-span-creation
     fn decide(
@@ -129,16 +130,16 @@ impl SdkTracer {
         kind: &SpanKind,
         attributes: &[KeyValue],
         links: &[Link],
-    ) -> Result<Birth, SpanContext> {
+    ) -> Result<(SpanData, Vec<KeyValue>), SpanContext> {
         let provider = &*self.provider;
         let parent_span = parent.span();
         let parent_context = parent_span.span_context();
         let (trace_id, inherited_flags) = if parent_context.is_valid() {
             (parent_context.trace_id(), parent_context.trace_flags().to_u8() & RANDOM_FLAG)
         } else {
-            match provider.ids.trace_id() {
-                TraceId::INVALID => (RandomIds.trace_id(), RANDOM_FLAG),
-                id => (id, if provider.ids_are_random { RANDOM_FLAG } else { 0 }),
+            match provider.ids.as_ref().map(|ids| (ids.trace_id(), ids.is_random())) {
+                None | Some((TraceId::INVALID, _)) => (RandomIds.trace_id(), RANDOM_FLAG),
+                Some((id, is_random)) => (id, if is_random { RANDOM_FLAG } else { 0 }),
             }
         };
         let request = SamplingRequest { parent, trace_id, name, kind, attributes, links };
@@ -149,31 +150,39 @@ impl SdkTracer {
         let SamplingResult { decision, attributes: added, trace_state } = result;
         let trace_state = trace_state.unwrap_or_else(|| parent_context.trace_state().clone());
         let flags = TraceFlags::new(inherited_flags).with_sampled(decision == Decision::RecordAndSample);
+        let context = SpanContext::new(trace_id, self.span_id(), flags, false, trace_state);
         if decision == Decision::Drop {
-            return Err(SpanContext::new(trace_id, self.span_id(), flags, false, trace_state));
+            return Err(context);
         }
-        let parent = match parent_context.is_valid() {
-            true => (parent_context.span_id(), parent_context.is_remote()),
-            false => (SpanId::INVALID, false),
-        };
-        Ok(Birth { trace_id, flags, trace_state, parent, added })
+        let mut data = SpanData::blank();
+        let record = &mut *data;
+        record.context = context;
+        if parent_context.is_valid() {
+            record.parent_span_id = parent_context.span_id();
+            record.parent_is_remote = parent_context.is_remote();
+        }
+        Ok((data, added))
+    }
+
+    /// Who a span is that is dropped as its parent was.
+    fn dropped_below(&self, parent: &SpanContext) -> SpanContext {
+        let flags = TraceFlags::new(parent.trace_flags().to_u8() & RANDOM_FLAG);
+        SpanContext::new(parent.trace_id(), self.span_id(), flags, false, parent.trace_state().clone())
     }
 
     fn span_id(&self) -> SpanId {
-        match self.provider.ids.span_id() {
-            SpanId::INVALID => RandomIds.span_id(),
-            id => id,
+        match self.provider.ids.as_ref().map(|ids| ids.span_id()) {
+            None | Some(SpanId::INVALID) => RandomIds.span_id(),
+            Some(id) => id,
         }
     }
 
     /// Starts a span that is recorded.
-    fn record(&self, mut data: SpanData, birth: Birth, start: Option<Timestamp>, links: Vec<Link>) -> SdkSpan {
+    fn record(&self, mut data: SpanData, added: Vec<KeyValue>, start: Option<Timestamp>, links: Vec<Link>) -> SdkSpan {
         let provider = &*self.provider;
         let record = &mut *data;
-        record.context = SpanContext::new(birth.trace_id, self.span_id(), birth.flags, false, birth.trace_state);
-        (record.parent_span_id, record.parent_is_remote) = birth.parent;
-        if !birth.added.is_empty() {
-            record.own_attributes.extend(birth.added);
+        if !added.is_empty() {
+            record.own_attributes.extend(added);
         }
         attributes::normalize(&mut record.own_attributes, &mut record.dropped_attributes, provider.limits.attributes);
         record.start = start.unwrap_or_else(|| provider.clock.now());
@@ -193,30 +202,16 @@ impl SdkTracer {
     }
 }
 
-/// What a recorded span is born with.
-#[derive(Debug)]
-pub(crate) struct Birth {
-    trace_id: TraceId,
-    flags: TraceFlags,
-    trace_state: TraceState,
-    /// The parent's span id, and whether it lives in another process.
-    parent: (SpanId, bool),
-    /// Attributes that the sampler adds.
-    added: Vec<KeyValue>,
-}
-
-impl Birth {
-    /// Of a span below a local parent that is sampled, and so is the span.
-    #[inline]
-    fn below(parent: &SpanContext) -> Self {
-        Birth {
-            trace_id: parent.trace_id(),
-            flags: TraceFlags::new(parent.trace_flags().to_u8() & RANDOM_FLAG | TraceFlags::SAMPLED.to_u8()),
-            parent: (parent.span_id(), false),
-            trace_state: parent.trace_state().clone(),
-            added: Vec::new(),
-        }
-    }
+/// A span below a local parent that is sampled, and so is the span.
+#[inline]
+fn child_of(parent: &SpanContext) -> SpanData {
+    let flags = TraceFlags::new(parent.trace_flags().to_u8() & RANDOM_FLAG | TraceFlags::SAMPLED.to_u8());
+    let mut data = SpanData::blank();
+    let record = &mut *data;
+    let state = parent.trace_state().clone();
+    record.context = SpanContext::new(parent.trace_id(), RandomIds.span_id(), flags, false, state);
+    record.parent_span_id = parent.span_id();
+    data
 }
 
 /// What a look at the parent tells of a span.
@@ -224,8 +219,8 @@ impl Birth {
 pub(crate) enum Glance {
     /// It is dropped, and its context says so.
     Dropped,
-    /// It is sampled, as its local parent is.
-    Sampled(Birth),
+    /// It is sampled, as its local parent is: its data, which says who it is.
+    Sampled(SpanData),
     /// The sampler must be asked.
     Unknown,
 }
@@ -243,30 +238,33 @@ impl SdkTracer {
     /// Starts a span with another scope than the tracer's.
     pub(super) fn build_in_scope(&self, scope: &Scope, builder: SpanBuilder, parent: &Context) -> SdkSpan {
         // spec: trace/api.md#behavior-of-the-api-in-the-absence-of-an-installed-sdk — the parent's context travels on.
-        if self.provider.is_off() || parent.is_telemetry_suppressed() {
+        if self.provider.is_off() || parent.is_telemetry_suppressed() || is_background() {
             return SdkSpan::not_recording(parent.span().span_context().clone());
         }
         let SpanBuilder { span_kind, name, start_time, attributes, events, links, .. } = builder;
         let kind = span_kind.unwrap_or(SpanKind::Internal);
-        let attributes = attributes.unwrap_or_default();
+        let mut attributes = attributes.unwrap_or_default();
         let links = links.unwrap_or_default();
-        let birth = match self.glance(parent) {
-            Glance::Sampled(birth) => birth,
+        let (mut data, added) = match self.glance(parent) {
+            Glance::Sampled(data) => (data, Vec::new()),
             // A span of the API has an id of its own even when it is dropped.
-            Glance::Dropped | Glance::Unknown => match self.decide(parent, &name, &kind, &attributes, &links) {
-                Ok(birth) => birth,
+            Glance::Dropped => return SdkSpan::not_recording(self.dropped_below(parent.span().span_context())),
+            Glance::Unknown => match self.decide(parent, &name, &kind, &attributes, &links) {
+                Ok(recorded) => recorded,
                 Err(context) => return SdkSpan::not_recording(context),
             },
         };
-        let mut data = SpanData::blank();
         let record = &mut *data;
         (record.name, record.scope) = (name, scope.clone());
         record.kind = kind;
-        if !attributes.is_empty() {
+        // The list of the record has been on another thread: this one had better free its own.
+        if attributes.len() < record.own_attributes.capacity() {
+            record.own_attributes.append(&mut attributes);
+        } else if !attributes.is_empty() {
             record.own_attributes = attributes;
         }
         let start = start_time.map(Timestamp::from);
-        let mut span = self.record(data, birth, start, links);
+        let mut span = self.record(data, added, start, links);
         self.show_start(&mut span, parent);
         for event in events.into_iter().flatten() {
             span.push_event(SpanEvent {

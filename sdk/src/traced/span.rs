@@ -8,7 +8,7 @@ use opentelemetry::{Context, ContextGuard, KeyValue, Value};
 
 use super::ambient;
 use super::value::ToValue;
-use crate::trace::{Birth, CallSite, END_NOW, Glance, SdkTracer, Started, TracedSpan, active};
+use crate::trace::{CallSite, END_NOW, Glance, SdkTracer, SpanData, Started, TracedSpan, active};
 
 /// What a span starts with, apart from its attributes. Made only when a tracer is installed.
 #[derive(Debug)]
@@ -188,8 +188,8 @@ fn begin(setup: Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> Option<Li
     };
     let parent = match setup.origin {
         Origin::Current => match look_at_the_current()? {
-            Look::Sampled(tracer, birth) => {
-                let span = tracer.start_child(setup.span, birth, attributes);
+            Look::Sampled(tracer, data) => {
+                let span = tracer.start_child(setup.span, data, Vec::new(), attributes);
                 return Some(Live { context: Context::current_with_span(span), recording: true });
             }
             Look::Parent(parent) => parent,
@@ -209,7 +209,7 @@ fn begin(setup: Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> Option<Li
 /// What a look at the current context tells of a span in it.
 enum Look {
     /// It is recorded as its parent is, and nobody needs to see the context: the common case, without a clone of it.
-    Sampled(&'static SdkTracer, Birth),
+    Sampled(&'static SdkTracer, SpanData),
     /// Everything else is decided with the context in hand.
     Parent(Context),
 }
@@ -220,10 +220,14 @@ enum Look {
 #[inline]
 fn look_at_the_current() -> Option<Look> {
     Context::map_current(|current| {
-        let tracer = active::tracer(current)?;
-        match (tracer.glance(current), active::only_installed()) {
+        let only = active::only_installed().filter(|only| !only.wants_start());
+        let tracer = match only {
+            Some(only) => only,
+            None => active::tracer(current)?,
+        };
+        match (tracer.glance(current), only) {
             (Glance::Dropped, _) => None,
-            (Glance::Sampled(birth), Some(only)) if !only.wants_start() => Some(Look::Sampled(only, birth)),
+            (Glance::Sampled(data), Some(only)) => Some(Look::Sampled(only, data)),
             _ => Some(Look::Parent(current.clone())),
         }
     })

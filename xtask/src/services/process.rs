@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -126,9 +127,22 @@ pub(super) fn run_folder() -> Result<PathBuf, Failure> {
     }
 }
 
-/// An address on loopback that nobody listens on; for programs that cannot choose one themselves.
+/// An address on loopback that nobody listens on, another one each time; for programs that cannot choose one themselves.
+///
+/// Below the range from which systems give ports to connections: a port from that may be taken again at any moment.
 pub(super) fn free_address() -> Result<SocketAddr, Failure> {
-    TcpListener::bind(("127.0.0.1", 0))
-        .and_then(|listener| listener.local_addr())
-        .map_err(|error| Failure::new(format!("there is no free port on loopback: {error}")))
+    const FIRST: u32 = 20_000;
+    const COUNT: u32 = 10_000;
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+
+    // Programs that run beside this one begin elsewhere.
+    let begin = std::process::id().wrapping_mul(37);
+    for _ in 0..COUNT {
+        let port = FIRST + begin.wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed)) % COUNT;
+        let address = SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).unwrap_or(0)));
+        if TcpListener::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
+    Err(Failure::new("there is no free port on loopback from 20000 to 29999".to_owned()))
 }

@@ -183,7 +183,7 @@ impl Spans for Telemark {
             status: format!("{:?}", span.status),
             parent: span.parent_span_id.to_string(),
             attributes: span.own_attributes.iter().map(|pair| (pair.key.to_string(), shown(&pair.value))).collect(),
-            context: span.context,
+            context: span.context.clone(),
         });
         seen.collect()
     }

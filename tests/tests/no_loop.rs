@@ -1,0 +1,63 @@
+//! The exporter's own libraries speak `tracing`; with a layer that takes everything, that must not become telemetry, or
+//! every export would cause the next. A file with one test, because the subscriber is global.
+#![allow(clippy::unwrap_used, reason = "test helpers")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use opentelemetry::global;
+use telemark::sdk::config::Env;
+use telemark::sdk::time::Deadline;
+use telemark::traced;
+use telemark_tests::{Script, Sink};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// Counts the spans and events that the exporter's thread gives to `tracing`.
+#[derive(Clone, Default)]
+struct OfTheExporter(Arc<AtomicUsize>);
+
+impl OfTheExporter {
+    fn count(&self) {
+        if std::thread::current().name() == Some("telemark-traces") {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl<S: tracing::Subscriber> Layer<S> for OfTheExporter {
+    fn on_new_span(&self, _: &tracing::span::Attributes<'_>, _: &tracing::span::Id, _: Context<'_, S>) {
+        self.count();
+    }
+
+    fn on_event(&self, _: &tracing::Event<'_>, _: Context<'_, S>) {
+        self.count();
+    }
+}
+
+#[traced]
+fn work() {
+    tracing::info_span!("wanted").in_scope(|| tracing::info!("said"));
+}
+
+#[test]
+fn what_an_export_says_is_not_exported() {
+    let sink = Sink::start(Script::Take).unwrap();
+    let endpoint = sink.endpoint();
+    let env = Env::from_pairs([("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]);
+    let telemetry = telemark::builder().with_env(env).init().unwrap();
+    let of_exporter = OfTheExporter::default();
+    let layer = tracing_opentelemetry::layer().with_tracer(global::tracer("tracing"));
+    tracing_subscriber::registry().with(of_exporter.clone()).with(layer).init();
+
+    for _ in 0..3 {
+        work();
+        telemetry.force_flush(Deadline::after(Duration::from_secs(20))).unwrap();
+    }
+    telemetry.shutdown(Deadline::after(Duration::from_secs(20))).unwrap();
+
+    assert!(of_exporter.0.load(Ordering::Relaxed) > 0, "the exporter says something, or this test shows nothing");
+    let names: Vec<_> = sink.spans().into_iter().map(|span| span.name).collect();
+    assert_eq!(names, ["wanted", "work"].repeat(3));
+}
