@@ -16,6 +16,7 @@ const PUBLISHED: &[&str] = &[
     "telemark-http",
     "telemark-tower",
     "telemark-axum",
+    "telemark-runtime",
     "telemark",
 ];
 

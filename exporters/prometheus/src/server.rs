@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use telemark_sdk::config::Env;
 use telemark_sdk::diag::{self, Level};
-use telemark_sdk::runtime::{Handle, Runtime, Task, Wake};
+use telemark_sdk::runtime::{Handle, Next, Runtime, Task, Wake};
 use telemark_sdk::time::Deadline;
 use telemark_sdk::{ConfigError, ExportError};
 
@@ -119,22 +119,27 @@ struct Listening {
 }
 
 impl Task for Listening {
+    fn first(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// Waits for one connection and serves it. The runtime asks between two of them whether it is time to end.
-    fn run(&mut self, _: Wake) -> Duration {
-        let Some(listener) = &self.listener else { return Duration::MAX };
+    fn run(&mut self, _: Wake) -> Next {
+        const NEVER: Next = Next::After(Duration::MAX);
+        let Some(listener) = &self.listener else { return NEVER };
         if self.ends() {
-            return Duration::MAX;
+            return NEVER;
         }
         match listener.accept() {
             Ok((stream, _)) if !self.ends() => {
                 // What goes wrong with a client is its own affair.
                 let _ = self.serve(stream);
-                Duration::ZERO
+                Next::Now
             }
-            Ok(_) => Duration::MAX,
+            Ok(_) => NEVER,
             Err(error) => {
                 diag::log(Level::Warn, "prometheus.accept", format_args!("no connection for Prometheus: {error}"));
-                Duration::from_millis(100)
+                Next::After(Duration::from_millis(100))
             }
         }
     }

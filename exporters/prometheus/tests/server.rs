@@ -162,6 +162,29 @@ fn the_server_compresses() {
 }
 
 #[test]
+fn callbacks_are_asked_on_the_thread_of_the_server() {
+    let (server, provider) = start();
+    let meter = provider.meter("shop");
+    let _gauge = meter.i64_observable_gauge("queue").with_callback(|observer| observer.observe(7, &[])).build();
+    let answer = exchange(&server, b"GET /metrics HTTP/1.1\r\n\r\n");
+    assert!(answer.contains("\nqueue{otel_scope_name=\"shop\"} 7\n"), "{answer}");
+}
+
+#[test]
+fn a_sampled_span_leads_from_the_page_to_its_trace() {
+    use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
+    let (prometheus, provider) = exporter();
+    let (trace, span) = (TraceId::from(0xabc), SpanId::from(0xdef));
+    let context = SpanContext::new(trace, span, TraceFlags::SAMPLED, false, TraceState::default());
+    let _entered = opentelemetry::Context::new().with_remote_span_context(context).attach();
+    provider.meter("shop").u64_counter("orders").with_description("Orders").build().add(1, &[]);
+    let page = String::from_utf8(prometheus.answer("application/openmetrics-text", "").body).unwrap();
+    let exemplar =
+        format!("orders_total{{otel_scope_name=\"shop\"}} 1 # {{trace_id=\"{trace}\",span_id=\"{span}\"}} 1 ");
+    assert!(page.contains(&exemplar), "{page}");
+}
+
+#[test]
 fn everything_else_is_refused() {
     let (server, _provider) = start();
     let check = |request: &[u8], expected: &str| {

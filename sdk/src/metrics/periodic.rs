@@ -84,12 +84,8 @@ impl PeriodicReader {
         runtime: &Runtime,
     ) -> Result<Self, ConfigError> {
         let (source, counters) = (Arc::new(OnceLock::new()), Arc::new(Counters::default()));
-        let worker = Worker {
-            exporter: Box::new(exporter),
-            periods,
-            source: source.clone(),
-            counters: counters.clone(),
-        };
+        let worker =
+            Worker { exporter: Box::new(exporter), periods, source: source.clone(), counters: counters.clone() };
         let handle = runtime.start("telemark-metrics", worker)?;
         Ok(PeriodicReader { handle, source, config: Some(config), counters })
     }
