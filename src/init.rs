@@ -256,6 +256,98 @@ mod tests {
         assert_eq!(telemetry.health().len(), 2);
     }
 
+    /// Builds with these metrics and no traces; how many readers export.
+    fn metric_exporters(value: &str) -> Result<usize, String> {
+        let built = with(&[("OTEL_TRACES_EXPORTER", "none"), ("OTEL_METRICS_EXPORTER", value)]).build();
+        built.map(|telemetry| telemetry.metric_health().len()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn metrics_go_where_their_variable_says() {
+        let otlp = usize::from(cfg!(feature = "otlp"));
+        assert_eq!(metric_exporters(""), Ok(otlp));
+        assert_eq!(metric_exporters("unheard-of"), Ok(otlp));
+        assert_eq!(metric_exporters("none"), Ok(0));
+        let error = metric_exporters("none,otlp").unwrap_err();
+        assert!(error.contains("none alone, or a list of otlp, console and prometheus"), "{error}");
+        for (name, is_on) in [("otlp", cfg!(feature = "otlp")), ("console", cfg!(feature = "console"))] {
+            match metric_exporters(name) {
+                Ok(count) => assert!(is_on && count == 1, "{name}"),
+                Err(error) => assert!(!is_on && error.contains(&format!("enable the feature `{name}`")), "{error}"),
+            }
+        }
+        if cfg!(not(feature = "prometheus")) {
+            let error = metric_exporters("prometheus").unwrap_err();
+            assert!(error.contains("enable the feature `prometheus`"), "{error}");
+        }
+    }
+
+    #[test]
+    fn metrics_in_code_win_over_the_environment() {
+        let exporter = InMemoryExporter::<Metrics>::new();
+        let variables = [("OTEL_TRACES_EXPORTER", "none"), ("OTEL_METRICS_EXPORTER", "unheard-of,none,otlp")];
+        let telemetry = with(&variables)
+            .metric_exporter(exporter.clone())
+            .metric_reader(telemark_sdk::metrics::PullReader::default())
+            .exemplar_filter(ExemplarFilter::AlwaysOn)
+            .view(View::of("orders").with_name("shop.orders"))
+            .build()
+            .unwrap();
+        telemetry.meter("test").u64_counter("orders").build().add(2, &[]);
+        telemetry.force_flush(telemark_sdk::time::Deadline::NEVER).unwrap();
+        let text = telemark_sdk::testing::metrics_text(&exporter.items());
+        assert!(text.starts_with("shop.orders sum 2 # 2"), "{text}");
+        assert_eq!(telemetry.metric_health().len(), 1);
+    }
+
+    #[test]
+    fn a_disabled_sdk_measures_nothing_and_shows_no_page() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port().to_string();
+        let variables = [
+            ("OTEL_SDK_DISABLED", "true"),
+            ("OTEL_METRICS_EXPORTER", "prometheus"),
+            ("OTEL_EXPORTER_PROMETHEUS_HOST", "127.0.0.1"),
+            ("OTEL_EXPORTER_PROMETHEUS_PORT", &*port),
+        ];
+        if cfg!(feature = "prometheus") {
+            assert!(!with(&variables).build().unwrap().meter_provider().enabled());
+            let error = with(&variables[1..]).build().unwrap_err();
+            assert!(error.to_string().contains(&port), "{error}");
+        }
+    }
+
+    #[cfg(feature = "prometheus")]
+    #[test]
+    fn the_prometheus_page_is_there_as_long_as_the_telemetry() {
+        use std::io::{Read, Write};
+        use std::net::{TcpListener, TcpStream};
+
+        // A port that was free a moment ago; if somebody else has got it since, another one.
+        let start = || {
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let variables = [
+                ("OTEL_TRACES_EXPORTER", "none"),
+                ("OTEL_METRICS_EXPORTER", "prometheus"),
+                ("OTEL_EXPORTER_PROMETHEUS_HOST", "127.0.0.1"),
+                ("OTEL_EXPORTER_PROMETHEUS_PORT", &*port.to_string()),
+            ];
+            with(&variables).build().ok().map(|telemetry| (telemetry, port))
+        };
+        let (telemetry, port) = (0..20).find_map(|_| start()).unwrap();
+        telemetry.meter("test").u64_counter("orders").build().add(2, &[]);
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let mut page = String::new();
+        stream.read_to_string(&mut page).unwrap();
+        assert!(page.contains("\norders_total{otel_scope_name=\"test\"} 2"), "{page}");
+        drop(telemetry);
+        let deadline = telemark_sdk::time::Deadline::after(Duration::from_secs(10));
+        while TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            assert!(!deadline.has_passed(), "the server ends with the telemetry");
+        }
+    }
+
     #[cfg(feature = "otlp")]
     #[test]
     fn an_endpoint_that_is_no_url_would_lose_data_and_is_an_error() {

@@ -38,7 +38,7 @@ fn check(scenario: impl Fn(&ManualClock), expected: &[&str]) {
     for point in points(&sampled) {
         for exemplar in &point.exemplars {
             let Exemplar { span_id, trace_id, value, .. } = exemplar;
-            let span = spans.iter().find(|span| span.context.span_id() == *span_id).expect("the span of the exemplar");
+            let span = spans.iter().find(|span| span.context.span_id() == *span_id).unwrap();
             assert_eq!(span.context.trace_id(), *trace_id);
             assert_eq!(span.duration().as_secs_f64(), value.as_f64(), "{}", span.name);
             for KeyValue { key, value, .. } in point.attributes.iter() {
@@ -157,8 +157,8 @@ fn calls_that_panic() {
         |_| {
             catch(|| panics(true));
             catch(|| panics(false));
-            catch(|| panics_with_a_result());
-            catch(|| never());
+            catch(panics_with_a_result);
+            catch(never);
         },
         &[
             "1 never error.type=panic telemark.outcome=panicked",
