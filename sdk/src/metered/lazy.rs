@@ -108,6 +108,7 @@ pub trait Instrument: Sized {
 
 macro_rules! instruments {
     ($($instrument:ident $number:ty: $builder:ident $record:ident;)*) => {$(
+        #[diagnostic::do_not_recommend]
         impl Instrument for $instrument<$number> {
             type Number = $number;
 
