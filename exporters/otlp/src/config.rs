@@ -350,7 +350,7 @@ fn protocol(setting: Option<Named<Protocol>>) -> Result<Protocol, ConfigError> {
         Some(Named { name, value: Protocol::Grpc }) if cfg!(not(feature = "grpc")) => Err(ConfigError::invalid(
             name,
             "grpc",
-            "http/protobuf or http/json, or the feature `grpc` of telemark-otlp",
+            "http/protobuf or http/json, or the feature `grpc` of telemark or telemark-otlp",
         )),
         setting => Ok(setting.map(|setting| setting.value).unwrap_or_default()),
     }
@@ -474,7 +474,7 @@ mod tests {
         check(
             &[("PROTOCOL", "grpc")],
             "error: OTEL_EXPORTER_OTLP_PROTOCOL=\"grpc\" cannot be used: \
-             expected http/protobuf or http/json, or the feature `grpc` of telemark-otlp",
+             expected http/protobuf or http/json, or the feature `grpc` of telemark or telemark-otlp",
         );
     }
 
@@ -494,7 +494,7 @@ mod tests {
         check(
             &[("ENDPOINT", "https://collector")],
             "error: OTEL_EXPORTER_OTLP_ENDPOINT=\"https://collector/v1/traces\" cannot be used: \
-             expected an http:// URL, or the feature `tls` of telemark-otlp",
+             expected an http:// URL, or the feature `tls` of telemark or telemark-otlp",
         );
     }
 
