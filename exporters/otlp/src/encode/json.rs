@@ -6,7 +6,7 @@ use std::io::Write;
 
 use opentelemetry::{Array, KeyValue, Value};
 
-/// Begins a field of an object. Not inlined: there are dozens of callers, and it is never the time that counts in JSON.
+/// Begins a field of an object. Not inlined, like others here: there are dozens of callers.
 #[inline(never)]
 pub(super) fn key(out: &mut Vec<u8>, name: &str) {
     if out.last() != Some(&b'{') {
