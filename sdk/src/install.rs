@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::{KeyValue, global};
 
@@ -13,11 +14,15 @@ use crate::error::{ConfigError, ExportError};
 use crate::export::Exporter;
 use crate::id::IdGenerator;
 use crate::limits::SpanLimits;
+use crate::metrics::{
+    ExemplarFilter, MeterProviderBuilder, MetricReader, PeriodicConfig, PeriodicReader, ReaderConfig, SdkMeterProvider,
+    View,
+};
 use crate::propagation::Propagators;
 use crate::resource::Resource;
 use crate::runtime::Runtime;
 use crate::sampling::{self, Sampler};
-use crate::signal::Traces;
+use crate::signal::{Metrics, Signal, Traces};
 use crate::time::{Clock, Deadline};
 use crate::trace::{SdkTracer, SdkTracerProvider, SpanProcessor, TracerProviderBuilder, active};
 
@@ -42,6 +47,7 @@ use crate::trace::{SdkTracer, SdkTracerProvider, SpanProcessor, TracerProviderBu
 #[must_use = "telemetry ends when this is dropped: keep it until the end of main"]
 pub struct Telemetry {
     tracers: SdkTracerProvider,
+    meters: SdkMeterProvider,
     propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
     flush_timeout: Duration,
 }
@@ -66,6 +72,7 @@ impl Telemetry {
             global::set_text_map_propagator(Boxed(propagator));
         }
         global::set_tracer_provider(tracers);
+        global::set_meter_provider(self.meters.clone());
         Ok(self)
     }
 
@@ -79,25 +86,43 @@ impl Telemetry {
         opentelemetry::trace::TracerProvider::tracer(&self.tracers, name)
     }
 
-    /// Exports everything that has ended. Blocks until then.
+    /// The meter provider.
+    pub fn meter_provider(&self) -> &SdkMeterProvider {
+        &self.meters
+    }
+
+    /// A meter of instruments with the scope `name`.
+    pub fn meter(&self, name: &'static str) -> Meter {
+        self.meters.meter(name)
+    }
+
+    /// Exports the spans that have ended and the metrics as they are. Blocks until then.
     ///
     /// # Errors
     /// Something could not be delivered, or not before the deadline.
     pub fn force_flush(&self, deadline: Deadline) -> Result<(), ExportError> {
-        self.tracers.force_flush(deadline)
+        let spans = self.tracers.force_flush(deadline);
+        spans.and(self.meters.force_flush(deadline))
     }
 
-    /// Exports everything that has ended, and stops. Blocks until then. A second call does nothing.
+    /// Exports the spans that have ended and the metrics as they are, and stops. Blocks until then. A second call does
+    /// nothing.
     ///
     /// # Errors
     /// Something could not be delivered, or not before the deadline.
     pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
-        self.tracers.shutdown(deadline)
+        let spans = self.tracers.shutdown(deadline);
+        spans.and(self.meters.shutdown(deadline))
     }
 
     /// What became of the spans, for each exporter.
     pub fn health(&self) -> Vec<SignalHealth> {
         self.tracers.health()
+    }
+
+    /// What became of the points of metrics, for each exporter.
+    pub fn metric_health(&self) -> Vec<SignalHealth> {
+        self.meters.health()
     }
 
     /// The longest that dropping this may take.
@@ -124,15 +149,19 @@ pub struct TelemetryBuilder {
     limits: Option<SpanLimits>,
     batch: Option<BatchConfig>,
     runtime: Runtime,
-    exporters: Vec<Unsent>,
+    exporters: Vec<Unsent<Traces>>,
+    metrics: MeterProviderBuilder,
+    periods: Option<PeriodicConfig>,
+    exemplars: Option<ExemplarFilter>,
+    metric_exporters: Vec<(Unsent<Metrics>, ReaderConfig)>,
     propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
     flush_timeout: Duration,
 }
 
-/// An exporter that waits for its processor.
-struct Unsent(Box<dyn Exporter<Traces>>);
+/// An exporter that waits for its processor or reader.
+struct Unsent<S: Signal>(Box<dyn Exporter<S>>);
 
-impl std::fmt::Debug for Unsent {
+impl<S: Signal> std::fmt::Debug for Unsent<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Exporter")
     }
@@ -149,6 +178,10 @@ impl TelemetryBuilder {
             batch: None,
             runtime: Runtime::Thread,
             exporters: Vec::new(),
+            metrics: SdkMeterProvider::builder(),
+            periods: None,
+            exemplars: None,
+            metric_exporters: Vec::new(),
             propagator: None,
             flush_timeout: Duration::from_secs(10),
         }
@@ -191,7 +224,8 @@ impl TelemetryBuilder {
 
     /// Where the time comes from; by default from the system.
     pub fn with_clock(mut self, clock: Clock) -> Self {
-        self.traces = self.traces.with_clock(clock);
+        self.traces = self.traces.with_clock(clock.clone());
+        self.metrics = self.metrics.with_clock(clock);
         self
     }
 
@@ -210,6 +244,41 @@ impl TelemetryBuilder {
     /// Adds a span processor, before those of the exporters.
     pub fn with_span_processor(mut self, processor: impl SpanProcessor) -> Self {
         self.traces = self.traces.with_processor(processor);
+        self
+    }
+
+    /// Adds an exporter of metrics, with a periodic reader of its own: cumulative, with the default aggregations.
+    pub fn with_metric_exporter(self, exporter: impl Exporter<Metrics>) -> Self {
+        self.with_configured_metric_exporter(exporter, ReaderConfig::new())
+    }
+
+    /// Adds an exporter of metrics, with a periodic reader of its own that is configured so.
+    pub fn with_configured_metric_exporter(mut self, exporter: impl Exporter<Metrics>, config: ReaderConfig) -> Self {
+        self.metric_exporters.push((Unsent(Box::new(exporter)), config));
+        self
+    }
+
+    /// Adds a reader of metrics, such as a [`PullReader`](crate::metrics::PullReader).
+    pub fn with_metric_reader(mut self, reader: impl MetricReader) -> Self {
+        self.metrics = self.metrics.with_reader(reader);
+        self
+    }
+
+    /// When metrics are exported, instead of `OTEL_METRIC_EXPORT_*`.
+    pub fn with_metric_periods(mut self, periods: PeriodicConfig) -> Self {
+        self.periods = Some(periods);
+        self
+    }
+
+    /// Adds a view. One that cannot be used is reported and ignored.
+    pub fn with_view(mut self, view: View) -> Self {
+        self.metrics = self.metrics.with_view(view);
+        self
+    }
+
+    /// Which measurements may become exemplars, instead of `OTEL_METRICS_EXEMPLAR_FILTER`.
+    pub fn with_exemplar_filter(mut self, filter: ExemplarFilter) -> Self {
+        self.exemplars = Some(filter);
         self
     }
 
@@ -236,8 +305,10 @@ impl TelemetryBuilder {
         set_log_level(env);
         let propagator = self.propagator.unwrap_or_else(|| Box::new(Propagators::from_env(env)));
         let mut traces = self.traces;
+        let mut metrics = self.metrics;
         if env.boolean("OTEL_SDK_DISABLED") {
             traces = SdkTracerProvider::builder();
+            metrics = SdkMeterProvider::builder();
         } else {
             let resource = Resource::from_env(env).merge(&self.resource);
             let batch = self.batch.unwrap_or_else(|| BatchConfig::spans_from_env(env));
@@ -245,6 +316,13 @@ impl TelemetryBuilder {
                 let processor = BatchProcessor::start(exporter, resource.clone(), batch, &self.runtime)?;
                 traces = traces.with_processor(processor);
             }
+            let periods = self.periods.unwrap_or_else(|| PeriodicConfig::from_env(env));
+            for (Unsent(exporter), config) in self.metric_exporters {
+                metrics = metrics.with_reader(PeriodicReader::start(exporter, periods, config, &self.runtime)?);
+            }
+            metrics = metrics
+                .with_resource(resource.clone())
+                .with_exemplar_filter(self.exemplars.unwrap_or_else(|| ExemplarFilter::from_env(env)));
             traces = traces
                 .with_resource(resource)
                 .with_limits(self.limits.unwrap_or_else(|| SpanLimits::from_env(env)))
@@ -253,7 +331,12 @@ impl TelemetryBuilder {
         for warning in env.take_warnings() {
             diag::warn_always(format_args!("{warning}"));
         }
-        Ok(Telemetry { tracers: traces.build(), propagator: Some(propagator), flush_timeout: self.flush_timeout })
+        Ok(Telemetry {
+            tracers: traces.build(),
+            meters: metrics.build(),
+            propagator: Some(propagator),
+            flush_timeout: self.flush_timeout,
+        })
     }
 }
 

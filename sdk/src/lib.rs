@@ -1,4 +1,4 @@
-//! The engine of Telemark: traces, propagation, sampling and batching behind the OpenTelemetry API.
+//! The engine of Telemark: traces, metrics, propagation, sampling and batching behind the OpenTelemetry API.
 //!
 //! Most programs depend on `telemark`, the facade, and never name this crate. Depend on it to write an exporter, a
 //! processor, a sampler or an id generator, or to build providers by hand.
@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! L4  traced  testing  install
-//! L3  trace | propagation
+//! L3  trace | metrics | propagation
 //!     sampling
 //! L2  batch
 //! L1  config  resource  export  runtime  diag
@@ -23,6 +23,7 @@ pub mod export;
 pub mod id;
 pub mod install;
 pub mod limits;
+pub mod metrics;
 pub mod propagation;
 pub mod resource;
 pub mod runtime;

@@ -14,8 +14,13 @@ pub trait Signal: sealed::Sealed + Send + Sync + 'static {
 #[derive(Debug, Clone, Copy)]
 pub enum Traces {}
 
+/// The metrics signal; its items are [`ScopeMetrics`](crate::metrics::ScopeMetrics).
+#[derive(Debug, Clone, Copy)]
+pub enum Metrics {}
+
 pub(crate) mod sealed {
     pub trait Sealed {}
 }
 
 impl sealed::Sealed for Traces {}
+impl sealed::Sealed for Metrics {}

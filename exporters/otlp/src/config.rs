@@ -11,11 +11,13 @@ use std::time::Duration;
 use http::HeaderMap;
 use telemark_sdk::ConfigError;
 use telemark_sdk::config::Env;
+use telemark_sdk::signal::Metrics;
 
 use crate::encode::Encode;
 use crate::endpoint::{ACCEPTED, Endpoint, Path};
 use crate::exporter::Otlp;
 use crate::headers::Headers;
+use crate::metrics::Preferences;
 use crate::retry::RetrySettings;
 use crate::transport::tls::{Tls, TlsSettings};
 
@@ -116,7 +118,7 @@ struct Address {
 
 /// What one source, code or environment, says.
 #[derive(Clone, Debug, Default)]
-struct Settings {
+pub(crate) struct Settings {
     endpoint: Option<Named<Address>>,
     protocol: Option<Named<Protocol>>,
     headers: Headers,
@@ -126,12 +128,13 @@ struct Settings {
     certificate: Option<Named<Pem>>,
     client_key: Option<Named<Pem>>,
     client_certificate: Option<Named<Pem>>,
+    pub(crate) preferences: Preferences,
 }
 
 /// Builds an [`Otlp`] exporter. What code sets wins over the environment, and that over the defaults.
 #[must_use]
 pub struct Builder<S> {
-    code: Settings,
+    pub(crate) code: Settings,
     environment: Settings,
     max_request_size: usize,
     max_response_size: usize,
@@ -280,6 +283,7 @@ pub(crate) struct Config {
     pub(crate) max_request_size: usize,
     pub(crate) max_response_size: usize,
     pub(crate) retry: RetrySettings,
+    pub(crate) preferences: Preferences,
 }
 
 /// Where a signal is sent to below the endpoint. Values and not types: the code that uses them is there once.
@@ -307,6 +311,7 @@ impl Config {
             max_request_size: MAX_REQUEST_SIZE,
             max_response_size: MAX_RESPONSE_SIZE,
             retry: RetrySettings::default(),
+            preferences: code.preferences.or(environment.preferences),
         })
     }
 }
@@ -336,6 +341,11 @@ impl Settings {
             certificate: pem("CERTIFICATE"),
             client_key: pem("CLIENT_KEY"),
             client_certificate: pem("CLIENT_CERTIFICATE"),
+            preferences: if signal == Metrics::VARIABLE {
+                Preferences::from_env(env)
+            } else {
+                Preferences::default()
+            },
         }
     }
 }

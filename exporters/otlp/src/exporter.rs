@@ -11,6 +11,7 @@ use telemark_sdk::{Batch, ConfigError, ExportError, ExportReport, Exporter, id};
 
 use crate::config::{Builder, Compression, Config, Protocol};
 use crate::encode::Encode;
+use crate::metrics::Preferences;
 use crate::retry::{Decision, Retry};
 use crate::transport::{Failure, Runtime, Transport};
 
@@ -68,6 +69,10 @@ impl<S: Encode> Otlp<S> {
         }
     }
 
+    pub(crate) fn preferences(&self) -> &Preferences {
+        &self.config.preferences
+    }
+
     /// Encodes the batch into the bytes that are sent.
     fn encode(&mut self, batch: Batch<'_, S>) -> Result<Vec<u8>, ExportError> {
         let headroom = self.transport.headroom();
@@ -79,7 +84,7 @@ impl<S: Encode> Otlp<S> {
             Protocol::HttpProtobuf | Protocol::Grpc => S::protobuf(batch, &mut self.cache, &mut message),
         }
         // spec: the limit holds before compression as well
-        if let Err(error) = self.check_size::<S>(message.len() - headroom, batch.items.len()) {
+        if let Err(error) = self.check_size::<S>(message.len() - headroom, S::count(batch.items)) {
             // A batch of that size is an exception: its memory is not worth keeping.
             self.message = Vec::new();
             return Err(error);
@@ -93,7 +98,7 @@ impl<S: Encode> Otlp<S> {
                 self.message = message;
             }
             result?;
-            self.check_size::<S>(compressed.len() - headroom, batch.items.len())?;
+            self.check_size::<S>(compressed.len() - headroom, S::count(batch.items))?;
             message = compressed;
         }
         self.transport.frame(&mut message);

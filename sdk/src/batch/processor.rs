@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::BatchConfig;
-use super::queue::{Pushed, Queue, thread_index};
+use super::queue::{Pushed, Queue};
 use super::worker::Worker;
 use crate::diag::{Counters, SignalHealth};
 use crate::error::{ConfigError, ExportError};
@@ -13,6 +13,7 @@ use crate::export::Exporter;
 use crate::resource::Resource;
 use crate::runtime::{Handle, Runtime};
 use crate::signal::Signal;
+use crate::sync::thread_index;
 use crate::time::Deadline;
 
 /// Gathers finished items and exports them in batches on a thread of its own. The choice for programs.

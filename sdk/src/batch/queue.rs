@@ -152,26 +152,6 @@ impl<T> Queue<T> {
     }
 }
 
-/// A number for the calling thread, small and stable, for [`Queue::push`].
-#[inline]
-pub(super) fn thread_index() -> usize {
-    use std::cell::Cell;
-
-    static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-    thread_local! {
-        // Without a destructor: it can be read while the thread's other values are being destroyed.
-        static INDEX: Cell<usize> = const { Cell::new(usize::MAX) };
-    }
-    INDEX.with(|index| match index.get() {
-        usize::MAX => {
-            let new = NEXT.fetch_add(1, Ordering::Relaxed);
-            index.set(new);
-            new
-        }
-        known => known,
-    })
-}
-
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;

@@ -1,4 +1,4 @@
-//! What tests need: exporters that keep what they are given, a clock and ids that are set by hand, spans as text.
+//! What tests need: exporters that keep what they are given, a clock and ids that are set by hand, spans and metrics as text.
 //!
 //! ```
 //! use opentelemetry::trace::{Tracer, TraceContextExt};
@@ -8,16 +8,21 @@
 //! let _attached = telemetry.attach();
 //! telemetry.tracer("shop").in_span("checkout", |cx| cx.span().set_attribute(opentelemetry::KeyValue::new("items", 3)));
 //! assert_eq!(telemetry.tree(), "checkout items=3\n");
+//!
+//! telemetry.meter("shop").u64_counter("orders").build().add(2, &[opentelemetry::KeyValue::new("paid", true)]);
+//! assert_eq!(telemetry.metrics(), "orders{paid=true} sum 2\n");
 //! ```
 
 mod clock;
 mod ids;
 mod memory;
+mod metrics;
 mod telemetry;
 mod tree;
 
 pub use clock::ManualClock;
 pub use ids::SequentialIds;
 pub use memory::InMemoryExporter;
+pub use metrics::metrics_text;
 pub use telemetry::TestTelemetry;
 pub use tree::tree;

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::{Context, ContextGuard};
 
-use super::{InMemoryExporter, ManualClock, SequentialIds, tree};
+use super::{InMemoryExporter, ManualClock, SequentialIds, metrics_text, tree};
 use crate::batch::{BatchConfig, BatchProcessor};
+use crate::metrics::{MeterProviderBuilder, PullReader, ReaderConfig, ScopeMetrics, SdkMeterProvider};
 use crate::resource::Resource;
 use crate::runtime::{ManualRuntime, Runtime};
 use crate::signal::Traces;
@@ -22,6 +24,8 @@ pub struct TestTelemetry {
     /// Where spans end up after [`Self::spans`] or a flush.
     pub exporter: InMemoryExporter<Traces>,
     provider: SdkTracerProvider,
+    meters: SdkMeterProvider,
+    reader: PullReader,
     runtime: Arc<ManualRuntime>,
 }
 
@@ -47,7 +51,43 @@ impl TestTelemetry {
             // A manual runtime needs no thread, so it always starts.
             Err(_) => builder,
         };
-        TestTelemetry { clock, exporter, provider: configure(builder).build(), runtime: Arc::new(runtime) }
+        let provider = configure(builder).build();
+        let reader = PullReader::default();
+        let meters = SdkMeterProvider::builder().with_clock(clock.clock()).with_reader(reader.clone()).build();
+        TestTelemetry { clock, exporter, provider, meters, reader, runtime: Arc::new(runtime) }
+    }
+
+    /// The same telemetry with another meter provider: its reader is configured with `config`, and the provider further,
+    /// with views for example.
+    pub fn with_metrics(
+        mut self,
+        config: ReaderConfig,
+        configure: impl FnOnce(MeterProviderBuilder) -> MeterProviderBuilder,
+    ) -> Self {
+        self.reader = PullReader::new(config);
+        let builder = SdkMeterProvider::builder().with_clock(self.clock.clock()).with_reader(self.reader.clone());
+        self.meters = configure(builder).build();
+        self
+    }
+
+    /// The meter provider.
+    pub fn meter_provider(&self) -> &SdkMeterProvider {
+        &self.meters
+    }
+
+    /// A meter of instruments with the scope `name`.
+    pub fn meter(&self, name: &'static str) -> Meter {
+        self.meters.meter(name)
+    }
+
+    /// The metrics now; nothing after shutdown.
+    pub fn collect(&self) -> Vec<ScopeMetrics> {
+        self.reader.collect(Deadline::NEVER).unwrap_or_default()
+    }
+
+    /// The metrics now as text: see [`metrics_text`].
+    pub fn metrics(&self) -> String {
+        metrics_text(&self.collect())
     }
 
     /// The provider.

@@ -1,0 +1,258 @@
+//! A histogram whose buckets grow exponentially, and which halves its resolution when they would be too many.
+
+use super::mapping::index_of;
+use crate::metrics::exemplar::{MergedSlots, Offer, SimpleFixedSizeExemplarReservoir};
+use crate::metrics::{Buckets, ExponentialHistogramPoint};
+use crate::sync::{Mutex, lock, try_lock};
+
+/// At this scale every float is in one of two buckets, so nothing ever needs a coarser one.
+const MIN_SCALE: i32 = -11;
+
+/// What the exponential histograms of a stream have in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::metrics) struct ExponentialConfig {
+    /// The most buckets of each sign, at least 2.
+    pub(in crate::metrics) max_size: usize,
+    pub(in crate::metrics) max_scale: i32,
+    pub(in crate::metrics) record_min_max: bool,
+    pub(in crate::metrics) record_sum: bool,
+}
+
+impl ExponentialConfig {
+    /// spec: metrics/sdk.md#exemplar-defaults
+    pub(in crate::metrics) fn exemplars(&self) -> usize {
+        self.max_size.min(20)
+    }
+}
+
+/// The histogram of one thread, and of those who share its cell; see [`super::HistogramCell`].
+pub(in crate::metrics) struct ExponentialCell(Mutex<State>);
+
+struct State {
+    total: ExponentialTotal,
+    reservoir: Option<Box<SimpleFixedSizeExemplarReservoir>>,
+    /// How many offers to let pass.
+    skip: u64,
+}
+
+impl ExponentialCell {
+    pub(in crate::metrics) fn new(config: &ExponentialConfig) -> Self {
+        ExponentialCell(Mutex::new(State { total: ExponentialTotal::new(config), reservoir: None, skip: 0 }))
+    }
+
+    /// Adds a measurement if the cell is not locked just now; whether it did.
+    pub(in crate::metrics) fn try_record(
+        &self,
+        config: &ExponentialConfig,
+        value: f64,
+        offer: Option<&Offer<'_>>,
+    ) -> bool {
+        try_lock(&self.0).map(|mut state| state.record(config, value, offer)).is_some()
+    }
+
+    /// Adds a measurement when the cell is not locked any more.
+    pub(in crate::metrics) fn record(&self, config: &ExponentialConfig, value: f64, offer: Option<&Offer<'_>>) {
+        lock(&self.0).record(config, value, offer);
+    }
+
+    /// Adds the measurements since the last call, or since the beginning, to `total`.
+    pub(in crate::metrics) fn take_into(
+        &self,
+        config: &ExponentialConfig,
+        total: &mut ExponentialTotal,
+        exemplars: &mut MergedSlots,
+        is_delta: bool,
+    ) {
+        let mut state = lock(&self.0);
+        total.merge(config, &state.total);
+        if is_delta {
+            state.total.clear(config);
+        }
+        let left = std::mem::take(&mut state.skip);
+        if let Some(reservoir) = &mut state.reservoir {
+            exemplars.add(reservoir.take(left, is_delta));
+        }
+    }
+}
+
+impl State {
+    fn record(&mut self, config: &ExponentialConfig, value: f64, offer: Option<&Offer<'_>>) {
+        self.total.record(config, value);
+        let Some(offer) = offer else { return };
+        if self.skip > 0 {
+            self.skip -= 1;
+            return;
+        }
+        let reservoir =
+            self.reservoir.get_or_insert_with(|| Box::new(SimpleFixedSizeExemplarReservoir::new(config.exemplars())));
+        self.skip = reservoir.keep(offer.exemplar());
+    }
+}
+
+/// Counts at one resolution.
+pub(in crate::metrics) struct ExponentialTotal {
+    scale: i32,
+    zeros: u64,
+    positive: Side,
+    negative: Side,
+    sum: f64,
+    min: f64,
+    max: f64,
+}
+
+impl ExponentialTotal {
+    pub(in crate::metrics) fn new(config: &ExponentialConfig) -> Self {
+        ExponentialTotal {
+            scale: config.max_scale,
+            zeros: 0,
+            positive: Side::default(),
+            negative: Side::default(),
+            sum: 0.0,
+            min: f64::INFINITY,
+            max: f64::NEG_INFINITY,
+        }
+    }
+
+    pub(super) fn record(&mut self, config: &ExponentialConfig, value: f64) {
+        self.sum += value;
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+        if value == 0.0 {
+            self.zeros += 1;
+            return;
+        }
+        let magnitude = value.abs();
+        let mut index = index_of(magnitude, self.scale);
+        let coarser = self.side(value).excess(index, index, config.max_size);
+        if coarser > 0 {
+            self.coarsen(coarser);
+            // Not computed anew: it must be where its neighbours went.
+            index >>= coarser;
+        }
+        self.side(value).add(index, 1);
+    }
+
+    fn side(&mut self, value: f64) -> &mut Side {
+        if value > 0.0 { &mut self.positive } else { &mut self.negative }
+    }
+
+    /// Halves the resolution `times` times.
+    fn coarsen(&mut self, times: u32) {
+        let times = times.min((self.scale - MIN_SCALE).max(0) as u32);
+        self.scale -= times as i32;
+        self.positive.coarsen(times);
+        self.negative.coarsen(times);
+    }
+
+    pub(super) fn merge(&mut self, config: &ExponentialConfig, other: &ExponentialTotal) {
+        if other.is_empty() {
+            return;
+        }
+        self.zeros += other.zeros;
+        self.sum += other.sum;
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+        // To the coarser of the two, then as far as both fit.
+        self.coarsen(self.scale.saturating_sub(other.scale).max(0) as u32);
+        for (mine, theirs) in [(0, &other.positive), (1, &other.negative)] {
+            let Some((low, high)) = theirs.range() else { continue };
+            let shift = (other.scale - self.scale) as u32;
+            let side = if mine == 0 { &self.positive } else { &self.negative };
+            let coarser = side.excess(low >> shift, high >> shift, config.max_size);
+            self.coarsen(coarser);
+            let shift = (other.scale - self.scale) as u32;
+            let side = if mine == 0 { &mut self.positive } else { &mut self.negative };
+            for (at, count) in theirs.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+                side.add((theirs.offset + at as i32) >> shift, *count);
+            }
+        }
+    }
+
+    /// Back to nothing; the resolution is the finest again, and the memory is kept.
+    fn clear(&mut self, config: &ExponentialConfig) {
+        let (mut positive, mut negative) = (std::mem::take(&mut self.positive), std::mem::take(&mut self.negative));
+        positive.counts.clear();
+        negative.counts.clear();
+        *self = ExponentialTotal { positive, negative, ..ExponentialTotal::new(config) };
+    }
+
+    pub(in crate::metrics) fn is_empty(&self) -> bool {
+        self.min > self.max
+    }
+
+    /// Moves what was counted into a point.
+    pub(in crate::metrics) fn into_point(
+        self,
+        config: &ExponentialConfig,
+        attributes: crate::metrics::Attributes,
+    ) -> ExponentialHistogramPoint {
+        let (positive, negative) = (self.positive.into(), self.negative.into());
+        let mut point = ExponentialHistogramPoint::new(attributes, self.scale, self.zeros, positive, negative);
+        point.sum = config.record_sum.then_some(self.sum);
+        if config.record_min_max {
+            (point.min, point.max) = (Some(self.min), Some(self.max));
+        }
+        point
+    }
+}
+
+/// The buckets of one sign: counts from `offset` on, the first and the last of them not zero.
+#[derive(Default)]
+struct Side {
+    offset: i32,
+    counts: Vec<u64>,
+}
+
+impl From<Side> for Buckets {
+    fn from(side: Side) -> Self {
+        Buckets::new(if side.counts.is_empty() { 0 } else { side.offset }, side.counts)
+    }
+}
+
+impl Side {
+    /// The indices of the first and the last bucket.
+    fn range(&self) -> Option<(i32, i32)> {
+        let last = self.counts.len().checked_sub(1)?;
+        Some((self.offset, self.offset + last as i32))
+    }
+
+    /// How many times the resolution must be halved so that the buckets from `low` to `high` fit, too.
+    fn excess(&self, low: i32, high: i32, max_size: usize) -> u32 {
+        let (mut low, mut high) = self.range().map_or((low, high), |(first, last)| (first.min(low), last.max(high)));
+        let mut times = 0;
+        while i64::from(high) - i64::from(low) >= max_size as i64 {
+            (low, high) = (low >> 1, high >> 1);
+            times += 1;
+        }
+        times
+    }
+
+    fn add(&mut self, index: i32, count: u64) {
+        let Some((first, last)) = self.range() else {
+            self.offset = index;
+            self.counts.push(count);
+            return;
+        };
+        if index < first {
+            let missing = (first - index) as usize;
+            self.counts.splice(..0, std::iter::repeat_n(0, missing));
+            self.offset = index;
+        } else if index > last {
+            self.counts.resize((index - first) as usize + 1, 0);
+        }
+        if let Some(bucket) = self.counts.get_mut((index - self.offset) as usize) {
+            *bucket += count;
+        }
+    }
+
+    fn coarsen(&mut self, times: u32) {
+        let Some((first, last)) = self.range().filter(|_| times > 0) else { return };
+        let low = first >> times;
+        for index in first..=last {
+            let count = std::mem::take(&mut self.counts[(index - first) as usize]);
+            self.counts[((index >> times) - low) as usize] += count;
+        }
+        self.counts.truncate(((last >> times) - low) as usize + 1);
+        self.offset = low;
+    }
+}

@@ -1,0 +1,79 @@
+//! The sum of the measurements of one thread, and of those who share its cell.
+
+use super::sampling::Sampling;
+use crate::metrics::exemplar::{MergedSlots, Offer};
+use crate::metrics::number::{Measured, NumberType};
+use crate::sync::{AtomicBool, AtomicU64, Ordering};
+
+/// Two sums: one only the owning thread writes, which needs no atomic read-modify-write, and one for everybody else.
+pub(in crate::metrics) struct SumCell {
+    owned: AtomicU64,
+    shared: AtomicU64,
+    /// Whether anything came since the last collection; a sum of zero does not tell.
+    touched: AtomicBool,
+    sampling: Sampling,
+}
+
+impl SumCell {
+    pub(in crate::metrics) fn new() -> Self {
+        SumCell {
+            owned: AtomicU64::new(0),
+            shared: AtomicU64::new(0),
+            touched: AtomicBool::new(false),
+            sampling: Sampling::new(),
+        }
+    }
+
+    /// Adds a measurement. `owns`: no other thread calls this with `owns`, ever.
+    #[inline]
+    pub(in crate::metrics) fn record<T: Measured>(&self, owns: bool, value: T, offer: Option<&Offer<'_>>) {
+        if owns {
+            let sum = T::from_bits(self.owned.load(Ordering::Relaxed)).plus(value);
+            self.owned.store(sum.bits(), Ordering::Relaxed);
+        } else {
+            self.add_shared(value);
+        }
+        if !self.touched.load(Ordering::Relaxed) {
+            self.touched.store(true, Ordering::Relaxed);
+        }
+        if let Some(offer) = offer {
+            self.sampling.offer(offer);
+        }
+    }
+
+    #[inline]
+    fn add_shared<T: Measured>(&self, value: T) {
+        if T::TYPE != NumberType::F64 {
+            self.shared.fetch_add(value.bits(), Ordering::Relaxed);
+            return;
+        }
+        let mut sum = self.shared.load(Ordering::Relaxed);
+        loop {
+            let new = T::from_bits(sum).plus(value).bits();
+            match self.shared.compare_exchange_weak(sum, new, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(now) => sum = now,
+            }
+        }
+    }
+
+    /// The sum since the beginning.
+    pub(in crate::metrics) fn total(&self, number: NumberType) -> u64 {
+        number.add(self.owned.load(Ordering::Relaxed), self.shared.load(Ordering::Relaxed))
+    }
+
+    /// The sum since the last call, where nobody owns the cell.
+    pub(in crate::metrics) fn take_shared(&self) -> u64 {
+        self.shared.swap(0, Ordering::Relaxed)
+    }
+
+    /// Whether anything came since the last call. Something that comes just now may be counted before it is seen here:
+    /// a sum that moved counts, too.
+    pub(in crate::metrics) fn take_touched(&self) -> bool {
+        self.touched.swap(false, Ordering::Relaxed)
+    }
+
+    pub(in crate::metrics) fn take_exemplars(&self, merged: &mut MergedSlots, is_delta: bool) {
+        self.sampling.take_into(merged, is_delta);
+    }
+}

@@ -1,0 +1,82 @@
+//! The attributes of a series: sorted, each key once, shared and never copied.
+
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
+
+use opentelemetry::KeyValue;
+
+/// The attributes that name a series: sorted by key, each key once. Cheap to clone.
+///
+/// Limits for the number and the length of attributes do not apply.
+///
+/// spec: common/README.md#exempt-entities
+#[derive(Clone, Debug)]
+pub struct Attributes(Arc<[KeyValue]>);
+
+impl Attributes {
+    /// No attributes.
+    pub fn empty() -> Self {
+        static EMPTY: OnceLock<Attributes> = OnceLock::new();
+        EMPTY.get_or_init(|| Attributes(Arc::new([]))).clone()
+    }
+
+    /// Those of the series for what comes beyond the cardinality limit.
+    ///
+    /// spec: metrics/sdk.md#overflow-attribute
+    pub(super) fn overflow() -> Self {
+        static OVERFLOW: OnceLock<Attributes> = OnceLock::new();
+        OVERFLOW.get_or_init(|| Attributes::new([KeyValue::new("otel.metric.overflow", true)])).clone()
+    }
+
+    /// These attributes; the last value of a key wins.
+    pub fn new(attributes: impl IntoIterator<Item = KeyValue>) -> Self {
+        let mut attributes: Vec<_> = attributes.into_iter().collect();
+        if attributes.is_empty() {
+            return Attributes::empty();
+        }
+        // Stable, and reversed before: the last value of a key comes first and stays.
+        attributes.reverse();
+        attributes.sort_by(|a, b| a.key.cmp(&b.key));
+        attributes.dedup_by(|a, b| a.key == b.key);
+        Attributes(attributes.into())
+    }
+}
+
+impl Default for Attributes {
+    fn default() -> Self {
+        Attributes::empty()
+    }
+}
+
+impl Deref for Attributes {
+    type Target = [KeyValue];
+
+    #[inline]
+    fn deref(&self) -> &[KeyValue] {
+        &self.0
+    }
+}
+
+impl PartialEq for Attributes {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+    }
+}
+
+impl FromIterator<KeyValue> for Attributes {
+    fn from_iter<T: IntoIterator<Item = KeyValue>>(attributes: T) -> Self {
+        Attributes::new(attributes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_are_sorted_and_the_last_value_of_a_key_wins() {
+        let attributes = Attributes::new([KeyValue::new("b", 1), KeyValue::new("a", 2), KeyValue::new("b", 3)]);
+        assert_eq!(*attributes, [KeyValue::new("a", 2), KeyValue::new("b", 3)]);
+        assert_eq!(attributes, Attributes::new([KeyValue::new("a", 2), KeyValue::new("b", 3)]));
+    }
+}

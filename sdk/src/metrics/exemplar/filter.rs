@@ -1,0 +1,94 @@
+//! The exemplar filter: which measurements are offered to a reservoir at all.
+
+use opentelemetry::Context;
+use opentelemetry::trace::{SpanId, TraceContextExt, TraceId};
+
+use crate::config::Env;
+use crate::metrics::local;
+
+/// Which measurements may become exemplars; `OTEL_METRICS_EXEMPLAR_FILTER`.
+///
+/// spec: metrics/sdk.md#exemplarfilter
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExemplarFilter {
+    /// Those made while a sampled span is current.
+    #[default]
+    TraceBased,
+    /// All.
+    AlwaysOn,
+    /// None.
+    AlwaysOff,
+}
+
+impl ExemplarFilter {
+    /// The filter that the environment names; the default when it names none.
+    pub fn from_env(env: &Env) -> Self {
+        let filters = [
+            ("trace_based", ExemplarFilter::TraceBased),
+            ("always_on", ExemplarFilter::AlwaysOn),
+            ("always_off", ExemplarFilter::AlwaysOff),
+        ];
+        env.one_of("OTEL_METRICS_EXEMPLAR_FILTER", &filters).unwrap_or_default()
+    }
+
+    /// The current span, if a measurement that is made now may become an exemplar.
+    #[inline(always)]
+    pub(in crate::metrics) fn eligible(self) -> Option<Eligible> {
+        match self {
+            ExemplarFilter::AlwaysOff => None,
+            ExemplarFilter::TraceBased => local::while_alive(sampled_span).flatten(),
+            ExemplarFilter::AlwaysOn => Some(local::while_alive(any_span).unwrap_or(Eligible::OUTSIDE)),
+        }
+    }
+}
+
+/// A measurement that may become an exemplar, and the span it is made in.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::metrics) struct Eligible {
+    pub(super) trace_id: TraceId,
+    pub(super) span_id: SpanId,
+}
+
+impl Eligible {
+    const OUTSIDE: Eligible = Eligible { trace_id: TraceId::INVALID, span_id: SpanId::INVALID };
+}
+
+#[inline]
+fn sampled_span() -> Option<Eligible> {
+    Context::map_current(|cx| {
+        if !cx.has_active_span() {
+            return None;
+        }
+        let span = cx.span();
+        let context = span.span_context();
+        context.is_sampled().then(|| Eligible { trace_id: context.trace_id(), span_id: context.span_id() })
+    })
+}
+
+fn any_span() -> Eligible {
+    Context::map_current(|cx| {
+        let span = cx.span();
+        let context = span.span_context();
+        Eligible { trace_id: context.trace_id(), span_id: context.span_id() }
+    })
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_variable() {
+        for (value, expected) in [
+            ("trace_based", ExemplarFilter::TraceBased),
+            ("Always_On", ExemplarFilter::AlwaysOn),
+            ("always_off", ExemplarFilter::AlwaysOff),
+            ("sometimes", ExemplarFilter::TraceBased),
+        ] {
+            let env = Env::from_pairs([("OTEL_METRICS_EXEMPLAR_FILTER", value)]);
+            assert_eq!(ExemplarFilter::from_env(&env), expected, "{value}");
+            assert_eq!(env.take_warnings().len(), usize::from(value == "sometimes"));
+        }
+    }
+}

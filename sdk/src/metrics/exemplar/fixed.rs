@@ -1,0 +1,198 @@
+//! A reservoir of a fixed size in which every measurement since the last collection has the same chance.
+
+use super::{ExemplarReservoir, Offer, Random};
+use crate::metrics::Exemplar;
+
+/// Keeps a fixed number of measurements, each with the same chance.
+///
+/// It computes how many to let pass before it keeps the next one (Li's algorithm L), so that most offers cost a
+/// comparison and neither time nor memory is asked for.
+///
+/// spec: metrics/sdk.md#simplefixedsizeexemplarreservoir
+#[derive(Clone, Debug)]
+pub struct SimpleFixedSizeExemplarReservoir {
+    size: usize,
+    kept: Vec<Exemplar>,
+    /// The measurements since the last collection, as far as they were counted here.
+    seen: u64,
+    /// The number of the next measurement that is kept.
+    next: u64,
+    /// The largest of the keys that algorithm L would have given to what is kept.
+    w: f64,
+    random: Random,
+}
+
+impl SimpleFixedSizeExemplarReservoir {
+    /// A reservoir of `size` exemplars, at least 1.
+    pub fn new(size: usize) -> Self {
+        Self::with_random(size, Random::new())
+    }
+
+    fn with_random(size: usize, random: Random) -> Self {
+        SimpleFixedSizeExemplarReservoir { size: size.max(1), kept: Vec::new(), seen: 0, next: 1, w: 1.0, random }
+    }
+
+    /// Keeps the measurement whose turn it is, and answers how many to let pass before the next.
+    pub(in crate::metrics) fn keep(&mut self, exemplar: Exemplar) -> u64 {
+        self.seen = self.next;
+        let size = self.size as u64;
+        let slot = if self.seen <= size { self.seen - 1 } else { self.random.below(size) };
+        match self.kept.get_mut(slot as usize) {
+            Some(old) => *old = exemplar,
+            None => {
+                self.kept.reserve_exact(self.size - self.kept.len());
+                self.kept.push(exemplar);
+            }
+        }
+        self.next = if self.seen < size { self.seen + 1 } else { self.seen.saturating_add(self.jump()) };
+        self.next - self.seen - 1
+    }
+
+    /// How far the next one that is kept is away.
+    fn jump(&mut self) -> u64 {
+        self.w *= (self.random.unit().ln() / self.size as f64).exp();
+        let jump = (self.random.unit().ln() / (-self.w).ln_1p()).floor();
+        // What is too far for a float to say is never reached.
+        if jump < 9e15 { jump as u64 + 1 } else { u64::MAX / 2 }
+    }
+
+    /// Hands out what is kept and how many measurements it stands for, and starts again. `left` is how many of those to
+    /// let pass have not come yet.
+    pub(in crate::metrics) fn take(&mut self, left: u64, is_delta: bool) -> (u64, Vec<Exemplar>) {
+        let seen = (self.next - 1).saturating_sub(left);
+        (self.seen, self.next, self.w) = (0, 1, 1.0);
+        let kept = if is_delta { std::mem::take(&mut self.kept) } else { self.kept.clone() };
+        (seen, kept)
+    }
+}
+
+impl ExemplarReservoir for SimpleFixedSizeExemplarReservoir {
+    fn offer(&mut self, offer: &Offer<'_>) {
+        if self.seen + 1 < self.next {
+            self.seen += 1;
+        } else {
+            self.keep(offer.exemplar());
+        }
+    }
+
+    fn collect(&mut self, is_delta: bool) -> Vec<Exemplar> {
+        let left = self.next - 1 - self.seen;
+        self.take(left, is_delta).1
+    }
+}
+
+/// The exemplars of a series whose measurements were shared among several reservoirs, as if it had been one.
+pub(in crate::metrics) struct MergedSlots {
+    size: usize,
+    parts: Vec<(u64, Vec<Exemplar>)>,
+}
+
+impl MergedSlots {
+    pub(in crate::metrics) fn new(size: usize) -> Self {
+        MergedSlots { size, parts: Vec::new() }
+    }
+
+    pub(in crate::metrics) fn add(&mut self, part: (u64, Vec<Exemplar>)) {
+        if !part.1.is_empty() {
+            self.parts.push(part);
+        }
+    }
+
+    pub(in crate::metrics) fn finish(mut self, random: &mut Random) -> Vec<Exemplar> {
+        if self.parts.len() <= 1 {
+            return self.parts.pop().map_or_else(Vec::new, |(_, kept)| kept);
+        }
+        let mut merged = Vec::new();
+        // A part is drawn by how many measurements it stands for, and one of its exemplars leaves it.
+        while merged.len() < self.size {
+            let total: u64 = self.parts.iter().filter(|(_, kept)| !kept.is_empty()).map(|(seen, _)| seen).sum();
+            if total == 0 {
+                break;
+            }
+            let mut ticket = random.below(total);
+            for (seen, kept) in self.parts.iter_mut().filter(|(_, kept)| !kept.is_empty()) {
+                if ticket < *seen {
+                    *seen -= 1;
+                    let at = random.below(kept.len() as u64) as usize;
+                    merged.push(kept.swap_remove(at));
+                    break;
+                }
+                ticket -= *seen;
+            }
+        }
+        // What is left from before the last collection fills up, the newest first.
+        let mut old: Vec<_> = self.parts.into_iter().flat_map(|(_, kept)| kept).collect();
+        old.sort_by_key(|exemplar| std::cmp::Reverse(exemplar.time));
+        merged.extend(old.into_iter().take(self.size - merged.len()));
+        merged
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::metrics::Number;
+    use crate::time::Timestamp;
+
+    fn exemplar(value: u64) -> Exemplar {
+        Exemplar::new(value, Timestamp::default())
+    }
+
+    /// How often each of `offers` measurements is among those kept, over many rounds.
+    fn frequencies(size: usize, offers: u64, rounds: u64) -> Vec<u64> {
+        let mut reservoir = SimpleFixedSizeExemplarReservoir::with_random(size, Random::from_seed(1));
+        let mut counts = vec![0u64; offers as usize];
+        for _ in 0..rounds {
+            let mut left = 0;
+            for value in 0..offers {
+                if left == 0 { left = reservoir.keep(exemplar(value)) } else { left -= 1 }
+            }
+            let (seen, kept) = reservoir.take(left, true);
+            assert_eq!((seen, kept.len()), (offers, size.min(offers as usize)));
+            for one in kept {
+                counts[one.value.as_f64() as usize] += 1;
+            }
+        }
+        counts
+    }
+
+    fn check_uniform(counts: &[u64], expected: f64) {
+        // Five standard deviations of a binomial count, which is at most its expectation.
+        let tolerance = 5.0 * expected.sqrt();
+        assert!(counts.iter().all(|&count| (count as f64 - expected).abs() < tolerance), "{expected}: {counts:?}");
+    }
+
+    #[test]
+    fn every_measurement_has_the_same_chance() {
+        check_uniform(&frequencies(1, 10, 20_000), 2_000.0);
+        check_uniform(&frequencies(4, 20, 20_000), 4_000.0);
+        assert_eq!(frequencies(8, 5, 10), [10; 5]);
+    }
+
+    #[test]
+    fn parts_are_merged_by_what_they_stand_for() {
+        let mut random = Random::from_seed(2);
+        let mut counts = [0u64; 2];
+        for _ in 0..8_000 {
+            let mut merged = MergedSlots::new(1);
+            merged.add((30, vec![exemplar(0)]));
+            merged.add((10, vec![exemplar(1)]));
+            let kept = merged.finish(&mut random);
+            counts[usize::from(kept[0].value == Number::U64(1))] += 1;
+        }
+        check_uniform(&counts[..1], 6_000.0);
+        check_uniform(&counts[1..], 2_000.0);
+    }
+
+    #[test]
+    fn an_old_exemplar_of_a_cumulative_series_stays_until_a_newer_one_comes() {
+        let mut reservoir = SimpleFixedSizeExemplarReservoir::new(1);
+        reservoir.keep(exemplar(1));
+        assert_eq!(reservoir.take(0, false).1, [exemplar(1)]);
+        assert_eq!(reservoir.take(0, false), (0, vec![exemplar(1)]));
+        reservoir.keep(exemplar(2));
+        assert_eq!(reservoir.take(0, false).1, [exemplar(2)]);
+        assert_eq!(reservoir.take(0, true).1, [exemplar(2)]);
+        assert_eq!(reservoir.take(0, true).1, []);
+    }
+}

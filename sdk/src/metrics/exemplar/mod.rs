@@ -1,0 +1,23 @@
+//! Exemplars: which measurements are offered, and the reservoirs that keep some of them.
+//!
+//! A view that removes attributes from a series does not remove them from its exemplars: those hold every attribute of
+//! their measurement. Where that is not wanted, `OTEL_METRICS_EXEMPLAR_FILTER=always_off` ends exemplars, and a reservoir
+//! of one's own may leave attributes out.
+//!
+//! spec: metrics/sdk.md#exemplar
+
+mod aligned;
+mod filter;
+mod fixed;
+mod offer;
+mod random;
+
+pub use aligned::AlignedHistogramBucketExemplarReservoir;
+pub use filter::ExemplarFilter;
+pub use fixed::SimpleFixedSizeExemplarReservoir;
+pub use offer::{ExemplarReservoir, Offer};
+
+pub(super) use aligned::MergedBuckets;
+pub(super) use filter::Eligible;
+pub(super) use fixed::MergedSlots;
+pub(super) use random::Random;

@@ -1,0 +1,36 @@
+//! The random numbers of the reservoirs.
+
+use crate::id;
+
+/// SplitMix64: one number of state, which a test may choose.
+#[derive(Clone, Debug)]
+pub(in crate::metrics) struct Random(u64);
+
+impl Random {
+    pub(in crate::metrics) fn new() -> Self {
+        Random(id::random())
+    }
+
+    #[cfg(test)]
+    pub(super) fn from_seed(seed: u64) -> Self {
+        Random(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
+    }
+
+    /// Uniform, above 0 and up to 1.
+    pub(super) fn unit(&mut self) -> f64 {
+        ((self.next() >> 11) + 1) as f64 / (1u64 << 53) as f64
+    }
+
+    /// Uniform below `bound`, which is not zero.
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
+        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
+    }
+}

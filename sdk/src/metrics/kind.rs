@@ -1,0 +1,147 @@
+//! The kinds of instruments, and what a reader does with each unless a view says otherwise.
+
+use super::Temporality;
+
+/// The kind of an instrument.
+///
+/// spec: metrics/api.md#instrument
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum InstrumentKind {
+    /// Increments.
+    Counter,
+    /// Increments and decrements.
+    UpDownCounter,
+    /// A distribution.
+    Histogram,
+    /// The current value.
+    Gauge,
+    /// A total that is observed and never falls.
+    ObservableCounter,
+    /// A total that is observed.
+    ObservableUpDownCounter,
+    /// The current value, observed.
+    ObservableGauge,
+}
+
+impl InstrumentKind {
+    /// Whether the sum of its measurements never falls.
+    pub(super) fn is_monotonic(self) -> bool {
+        matches!(self, InstrumentKind::Counter | InstrumentKind::ObservableCounter | InstrumentKind::Histogram)
+    }
+
+    /// Whether its measurements may be negative, so that their sum in a histogram has no meaning.
+    pub(super) fn may_be_negative(self) -> bool {
+        !self.is_monotonic()
+    }
+
+    pub(super) fn is_observable(self) -> bool {
+        matches!(
+            self,
+            InstrumentKind::ObservableCounter
+                | InstrumentKind::ObservableUpDownCounter
+                | InstrumentKind::ObservableGauge
+        )
+    }
+
+    pub(super) fn is_gauge(self) -> bool {
+        matches!(self, InstrumentKind::Gauge | InstrumentKind::ObservableGauge)
+    }
+}
+
+/// What a reader's totals are of, for each kind of instrument; `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`.
+///
+/// spec: metrics/sdk_exporters/otlp.md#additional-environment-variable-configuration
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TemporalityPreference {
+    /// Everything is cumulative.
+    #[default]
+    Cumulative,
+    /// Counters and histograms are deltas.
+    Delta,
+    /// Only what the SDK then need not remember is a delta: counters and histograms that are recorded, not observed.
+    LowMemory,
+}
+
+impl TemporalityPreference {
+    /// The temporality of a kind of instrument.
+    pub fn of(self, kind: InstrumentKind) -> Temporality {
+        use InstrumentKind::{Counter, Histogram, ObservableCounter};
+        match (self, kind) {
+            (TemporalityPreference::Delta, Counter | Histogram | ObservableCounter)
+            | (TemporalityPreference::LowMemory, Counter | Histogram) => Temporality::Delta,
+            _ => Temporality::Cumulative,
+        }
+    }
+}
+
+/// How the measurements of a series become its points.
+///
+/// spec: metrics/sdk.md#aggregation
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub enum Aggregation {
+    /// What suits the instrument: sums for counters, last values for gauges, buckets for histograms.
+    #[default]
+    Default,
+    /// Nothing is kept.
+    Drop,
+    /// The sum.
+    Sum,
+    /// The last value.
+    LastValue,
+    /// A histogram with buckets up to and including these bounds, and one above.
+    ExplicitBucketHistogram {
+        /// The bounds, strictly increasing and finite; none for a histogram without buckets.
+        boundaries: Vec<f64>,
+        /// Whether the least and the greatest measurement are kept.
+        record_min_max: bool,
+    },
+    /// A histogram whose buckets grow exponentially and adapt to what is measured.
+    Base2ExponentialHistogram {
+        /// The most buckets of each sign, at least 2.
+        max_size: u32,
+        /// The finest resolution, from -10 to 20.
+        max_scale: i8,
+        /// Whether the least and the greatest measurement are kept.
+        record_min_max: bool,
+    },
+}
+
+/// The bounds of a histogram for which nobody gave any.
+///
+/// spec: metrics/sdk.md#explicit-bucket-histogram-aggregation
+pub const DEFAULT_BOUNDARIES: [f64; 15] =
+    [0.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1000.0, 2500.0, 5000.0, 7500.0, 10000.0];
+
+impl Aggregation {
+    /// A histogram with these bounds.
+    pub fn explicit_buckets(boundaries: impl Into<Vec<f64>>) -> Self {
+        Aggregation::ExplicitBucketHistogram { boundaries: boundaries.into(), record_min_max: true }
+    }
+
+    /// An exponential histogram with the specification's defaults: 160 buckets of each sign, scale 20 at most.
+    pub fn exponential() -> Self {
+        Aggregation::Base2ExponentialHistogram { max_size: 160, max_scale: 20, record_min_max: true }
+    }
+
+    /// What is wrong with it, if anything.
+    pub(super) fn problem(&self) -> Option<&'static str> {
+        match self {
+            Aggregation::ExplicitBucketHistogram { boundaries, .. } if !are_boundaries(boundaries) => {
+                Some("the boundaries of its buckets are not finite and strictly increasing")
+            }
+            Aggregation::Base2ExponentialHistogram { max_size: 0 | 1, .. } => Some("its size is less than 2"),
+            Aggregation::Base2ExponentialHistogram { max_scale, .. } if !(-10..=20).contains(max_scale) => {
+                Some("its scale is not from -10 to 20")
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whether these can be bounds of buckets.
+pub(super) fn are_boundaries(bounds: &[f64]) -> bool {
+    bounds.iter().all(|bound| bound.is_finite()) && bounds.windows(2).all(|pair| pair[0] < pair[1])
+}

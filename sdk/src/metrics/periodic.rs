@@ -1,0 +1,199 @@
+//! The reader that pushes: collects and exports at an interval, on a thread of its own.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use super::reader::{Connect, MetricReader, ReaderConfig, Source};
+use crate::config::Env;
+use crate::diag::{Counters, SignalHealth};
+use crate::error::{ConfigError, ExportError};
+use crate::export::{Batch, Exporter};
+use crate::runtime::{Handle, Next, Runtime, Task, Wake};
+use crate::signal::{Metrics, Signal};
+use crate::time::Deadline;
+
+/// When a [`PeriodicReader`] exports.
+///
+/// spec: metrics/sdk.md#periodic-exporting-metricreader
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeriodicConfig {
+    interval: Duration,
+    timeout: Duration,
+}
+
+impl Default for PeriodicConfig {
+    /// Every 60 s, each export within 30 s.
+    fn default() -> Self {
+        PeriodicConfig { interval: Duration::from_secs(60), timeout: Duration::from_secs(30) }
+    }
+}
+
+impl PeriodicConfig {
+    /// The defaults with `OTEL_METRIC_EXPORT_INTERVAL` and `OTEL_METRIC_EXPORT_TIMEOUT` over them.
+    pub fn from_env(env: &Env) -> Self {
+        let default = PeriodicConfig::default();
+        let interval = env.integer("OTEL_METRIC_EXPORT_INTERVAL", 1..=usize::MAX);
+        PeriodicConfig {
+            interval: interval.map_or(default.interval, |millis| Duration::from_millis(millis as u64)),
+            timeout: env.timeout("OTEL_METRIC_EXPORT_TIMEOUT").unwrap_or(default.timeout),
+        }
+    }
+
+    /// The time from one start of an export to the next, at least a millisecond.
+    pub fn with_interval(mut self, interval: Duration) -> Self {
+        self.interval = interval.max(Duration::from_millis(1));
+        self
+    }
+
+    /// The longest a collection and its export may take; [`Duration::MAX`] is no limit.
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The time from one start of an export to the next.
+    pub fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// The longest a collection and its export may take.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+}
+
+/// Collects and exports at an interval, never two at once.
+#[derive(Debug)]
+pub struct PeriodicReader {
+    handle: Handle,
+    source: Arc<OnceLock<Source>>,
+    config: Option<ReaderConfig>,
+    counters: Arc<Counters>,
+}
+
+impl PeriodicReader {
+    /// Starts a reader, which exports as soon as a provider is built with it.
+    ///
+    /// # Errors
+    /// The operating system has no thread to give.
+    pub fn start(
+        exporter: impl Exporter<Metrics>,
+        periods: PeriodicConfig,
+        config: ReaderConfig,
+        runtime: &Runtime,
+    ) -> Result<Self, ConfigError> {
+        let (source, counters) = (Arc::new(OnceLock::new()), Arc::new(Counters::default()));
+        let worker =
+            Worker { exporter: Box::new(exporter), periods, source: source.clone(), counters: counters.clone() };
+        let handle = runtime.start("telemark-metrics", worker)?;
+        Ok(PeriodicReader { handle, source, config: Some(config), counters })
+    }
+}
+
+impl MetricReader for PeriodicReader {
+    fn flush(&self, deadline: Deadline) -> Result<(), ExportError> {
+        self.handle.flush(deadline)
+    }
+
+    fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
+        self.handle.shutdown(deadline)
+    }
+
+    fn health(&self) -> Option<SignalHealth> {
+        Some(self.counters.snapshot())
+    }
+}
+
+impl Connect for PeriodicReader {
+    fn take_config(&mut self) -> ReaderConfig {
+        self.config.take().unwrap_or_default()
+    }
+
+    fn connect(&self, source: Source) {
+        // Nobody else has this reader: it was moved into the provider.
+        drop(self.source.set(source));
+    }
+}
+
+struct Worker {
+    exporter: Box<dyn Exporter<Metrics>>,
+    periods: PeriodicConfig,
+    source: Arc<OnceLock<Source>>,
+    counters: Arc<Counters>,
+}
+
+impl Task for Worker {
+    fn first(&self) -> Duration {
+        self.periods.interval
+    }
+
+    fn run(&mut self, _: Wake) -> Next {
+        // From start to start: what the export takes is no part of the interval.
+        let next = Deadline::after(self.periods.interval);
+        // A failure is counted and reported; there is nobody here to return it to.
+        drop(self.export(Deadline::NEVER));
+        Next::After(next.remaining().unwrap_or(self.periods.interval))
+    }
+
+    fn flush(&mut self, deadline: Deadline) -> Result<(), ExportError> {
+        // spec: metrics/sdk.md#forceflush-2 — the exporter is flushed even if the collection was too slow.
+        let exported = self.export(deadline);
+        let exporter = &mut self.exporter;
+        exported.and(caught(|| exporter.flush(deadline)))
+    }
+
+    fn shutdown(&mut self, deadline: Deadline) -> Result<(), ExportError> {
+        let exported = self.export(deadline);
+        let exporter = &mut self.exporter;
+        exported.and(caught(|| exporter.shutdown(deadline)))
+    }
+}
+
+impl Worker {
+    fn export(&mut self, deadline: Deadline) -> Result<(), ExportError> {
+        let Some(Source(pipeline)) = self.source.get() else { return Ok(()) };
+        let deadline = deadline.min(Deadline::after(self.periods.timeout));
+        let scopes = pipeline.collect(deadline)?;
+        if scopes.is_empty() {
+            return Ok(());
+        }
+        let points = scopes.iter().flat_map(|scope| &scope.metrics).map(|metric| metric.data.len() as u64).sum();
+        let exporter = &mut self.exporter;
+        match caught(|| exporter.export(Batch::new(&pipeline.resource, &scopes), deadline)) {
+            Ok(report) => {
+                self.counters.delivered(points, Metrics::ITEMS, &report);
+                Ok(())
+            }
+            Err(error) => {
+                self.counters.failed(points, Metrics::ITEMS, &error);
+                Err(error)
+            }
+        }
+    }
+}
+
+fn caught<T>(call: impl FnOnce() -> Result<T, ExportError>) -> Result<T, ExportError> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(ExportError::other("the exporter panicked")))
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_variables() {
+        let check = |interval: &str, timeout: &str, expected: (u64, Option<u64>), warnings: usize| {
+            let env =
+                Env::from_pairs([("OTEL_METRIC_EXPORT_INTERVAL", interval), ("OTEL_METRIC_EXPORT_TIMEOUT", timeout)]);
+            let config = PeriodicConfig::from_env(&env);
+            assert_eq!(config.interval(), Duration::from_millis(expected.0));
+            assert_eq!(config.timeout(), expected.1.map_or(Duration::MAX, Duration::from_millis));
+            assert_eq!(env.take_warnings().len(), warnings, "{interval} {timeout}");
+        };
+        check("", "", (60_000, Some(30_000)), 0);
+        check("1000", "500", (1000, Some(500)), 0);
+        check("5", "0", (5, None), 0);
+        check("0", "-1", (60_000, Some(30_000)), 2);
+    }
+}

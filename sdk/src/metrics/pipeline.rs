@@ -1,0 +1,215 @@
+//! The way from the instruments to one reader: its streams and callbacks, and the collection of both.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::{self, ThreadId};
+
+use opentelemetry::InstrumentationScope;
+
+use super::ScopeMetrics;
+use super::instrument::Instrument;
+use super::reader::ReaderConfig;
+use super::resolve;
+use super::stream::Stream;
+use super::view::View;
+use crate::error::ExportError;
+use crate::resource::Resource;
+use crate::time::{Clock, Deadline};
+
+pub(super) struct Pipeline {
+    /// Which of the provider's readers this is for.
+    pub(super) index: usize,
+    pub(super) config: ReaderConfig,
+    pub(super) resource: Resource,
+    pub(super) clock: Clock,
+    scopes: Mutex<Vec<Scope>>,
+    callbacks: Arc<Callbacks>,
+    /// The thread that collects now: one at a time.
+    collecting: Mutex<Option<ThreadId>>,
+    collected: Condvar,
+}
+
+struct Scope {
+    scope: Arc<InstrumentationScope>,
+    streams: Vec<Arc<Stream>>,
+}
+
+/// A callback, called with the number of the reader that collects.
+pub(super) type Callback = dyn Fn(usize) + Send + Sync;
+
+/// The callbacks of all meters of a provider.
+#[derive(Default)]
+pub(super) struct Callbacks {
+    list: Mutex<CallbackList>,
+}
+
+#[derive(Default)]
+struct CallbackList {
+    /// Those that live as long as the provider.
+    kept: Vec<Arc<Callback>>,
+    /// Those that are gone when somebody drops their handle.
+    held: Vec<Weak<Callback>>,
+}
+
+impl Callbacks {
+    fn lock(&self) -> MutexGuard<'_, CallbackList> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn add(&self, callback: Arc<Callback>) {
+        self.lock().kept.push(callback);
+    }
+
+    pub(super) fn add_while_held(&self, callback: &Arc<Callback>) {
+        let mut list = self.lock();
+        list.held.retain(|weak| weak.strong_count() > 0);
+        list.held.push(Arc::downgrade(callback));
+    }
+
+    pub(super) fn clear(&self) {
+        // They are dropped outside of the lock: what they hold is the user's.
+        let list = std::mem::take(&mut *self.lock());
+        drop(list);
+    }
+
+    fn all(&self) -> Vec<Arc<Callback>> {
+        let list = self.lock();
+        list.kept.iter().cloned().chain(list.held.iter().filter_map(Weak::upgrade)).collect()
+    }
+}
+
+impl Pipeline {
+    pub(super) fn new(
+        index: usize,
+        config: ReaderConfig,
+        resource: Resource,
+        clock: Clock,
+        callbacks: Arc<Callbacks>,
+    ) -> Self {
+        Pipeline {
+            index,
+            config,
+            resource,
+            clock,
+            scopes: Mutex::default(),
+            callbacks,
+            collecting: Mutex::new(None),
+            collected: Condvar::new(),
+        }
+    }
+
+    /// The streams of an instrument: one for each view that selects it, or its own.
+    pub(super) fn streams(
+        &self,
+        views: &[View],
+        scope: &Arc<InstrumentationScope>,
+        instrument: &Instrument,
+    ) -> Vec<Arc<Stream>> {
+        let mut streams: Vec<Arc<Stream>> = Vec::new();
+        let default = View::of_all();
+        let mut selecting: Vec<_> = views.iter().filter(|view| view.selects(instrument, scope)).collect();
+        if selecting.is_empty() {
+            selecting.push(&default);
+        }
+        for view in selecting {
+            let Some(config) = resolve::config(self, view, instrument) else { continue };
+            let stream = self.insert(scope, Stream::new(config));
+            // Two views that make the same of it must not count twice.
+            if streams.iter().all(|other| !Arc::ptr_eq(other, &stream)) {
+                streams.push(stream);
+            }
+        }
+        streams
+    }
+
+    /// Adds a stream unless there is the same one.
+    fn insert(&self, scope: &Arc<InstrumentationScope>, mut stream: Stream) -> Arc<Stream> {
+        let mut scopes = self.lock_scopes();
+        let at = scopes.iter().position(|known| *known.scope == **scope).unwrap_or_else(|| {
+            scopes.push(Scope { scope: scope.clone(), streams: Vec::new() });
+            scopes.len() - 1
+        });
+        let streams = &mut scopes[at].streams;
+        let mut namesakes =
+            streams.iter().filter(|known| known.config.name.eq_ignore_ascii_case(&stream.config.name)).peekable();
+        if let Some(same) = namesakes.clone().find(|known| known.config.is_same_stream(&stream.config)) {
+            return same.clone();
+        }
+        if let Some(first) = namesakes.peek() {
+            let warning = resolve::conflict(&first.config, &stream.config, scope.name());
+            // spec: metrics/sdk.md#name-conflict — the name as it was seen first.
+            stream.config.name = first.config.name.clone();
+            let stream = Arc::new(stream);
+            streams.push(stream.clone());
+            drop(scopes);
+            // Once for each conflict: the next time the stream is known.
+            crate::diag::warn_always(format_args!("{warning}"));
+            return stream;
+        }
+        let stream = Arc::new(stream);
+        streams.push(stream.clone());
+        stream
+    }
+
+    fn lock_scopes(&self) -> MutexGuard<'_, Vec<Scope>> {
+        self.scopes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everything the reader sees now. Recording goes on meanwhile; callbacks run outside of every lock.
+    pub(super) fn collect(&self, deadline: Deadline) -> Result<Vec<ScopeMetrics>, ExportError> {
+        let _turn = self.turn(deadline)?;
+        for callback in self.callbacks.all() {
+            if catch_unwind(AssertUnwindSafe(|| callback(self.index))).is_err() {
+                crate::__warn!("metrics.callback", "a callback of an observable instrument panicked");
+            }
+        }
+        let now = self.clock.now();
+        let scopes: Vec<_> =
+            self.lock_scopes().iter().map(|scope| (scope.scope.clone(), scope.streams.clone())).collect();
+        let mut all: Vec<_> = scopes
+            .into_iter()
+            .map(|(scope, streams)| {
+                ScopeMetrics::new(scope, streams.iter().filter_map(|stream| stream.collect(now)).collect())
+            })
+            .filter(|scope| !scope.metrics.is_empty())
+            .collect();
+        for producer in &self.config.producers {
+            match catch_unwind(AssertUnwindSafe(|| producer.produce())) {
+                Ok(Ok(metrics)) => all.extend(metrics),
+                Ok(Err(error)) => crate::__warn!("metrics.producer", "a metric producer failed: {error}"),
+                Err(_) => crate::__warn!("metrics.producer", "a metric producer panicked"),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Waits until no other thread collects.
+    fn turn(&self, deadline: Deadline) -> Result<Turn<'_>, ExportError> {
+        let me = thread::current().id();
+        let mut collecting = self.collecting.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(other) = *collecting {
+            if other == me {
+                return Err(ExportError::other("a callback cannot collect from the reader that called it"));
+            }
+            collecting = match deadline.remaining() {
+                None => self.collected.wait(collecting).unwrap_or_else(PoisonError::into_inner),
+                Some(left) if left.is_zero() => {
+                    return Err(ExportError::timeout("another collection was still going on at the deadline"));
+                }
+                Some(left) => self.collected.wait_timeout(collecting, left).unwrap_or_else(PoisonError::into_inner).0,
+            };
+        }
+        *collecting = Some(me);
+        Ok(Turn(self))
+    }
+}
+
+/// The right to collect.
+struct Turn<'a>(&'a Pipeline);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        *self.0.collecting.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.0.collected.notify_one();
+    }
+}

@@ -1,0 +1,123 @@
+//! Readers: what they have in common, and what each is told about the metrics it reads.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use super::pipeline::Pipeline;
+use super::{Aggregation, InstrumentKind, MetricProducer, TemporalityPreference};
+use crate::diag::SignalHealth;
+use crate::error::ExportError;
+use crate::time::Deadline;
+
+/// Reads the metrics of one provider. Several readers of a provider do not know of each other.
+///
+/// Sealed: a reader is a [`PeriodicReader`](super::PeriodicReader) for exporters that are pushed to, or a
+/// [`PullReader`](super::PullReader).
+///
+/// spec: metrics/sdk.md#metricreader
+pub trait MetricReader: Connect + Debug + Send + Sync + 'static {
+    /// Reads and exports now.
+    ///
+    /// # Errors
+    /// Something could not be delivered, or not before the deadline.
+    fn flush(&self, deadline: Deadline) -> Result<(), ExportError>;
+
+    /// Reads and exports for the last time. A second call does nothing.
+    ///
+    /// # Errors
+    /// Something could not be delivered, or not before the deadline.
+    fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError>;
+
+    /// What became of the points, for readers that export; `None` for others.
+    fn health(&self) -> Option<SignalHealth> {
+        None
+    }
+}
+
+/// How a provider and a reader meet.
+pub trait Connect {
+    /// What the reader is told.
+    #[doc(hidden)]
+    fn take_config(&mut self) -> ReaderConfig;
+
+    /// Begins to read from here.
+    #[doc(hidden)]
+    fn connect(&self, source: Source);
+}
+
+/// What a reader reads from.
+#[derive(Clone)]
+pub struct Source(pub(super) Arc<Pipeline>);
+
+impl Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Source")
+    }
+}
+
+/// The defaults of a reader; views win over them.
+///
+/// spec: metrics/sdk.md#metricreader
+#[derive(Clone)]
+pub struct ReaderConfig {
+    pub(super) temporality: TemporalityPreference,
+    pub(super) aggregation: Arc<dyn Fn(InstrumentKind) -> Aggregation + Send + Sync>,
+    pub(super) limit: Arc<dyn Fn(InstrumentKind) -> usize + Send + Sync>,
+    pub(super) producers: Vec<Arc<dyn MetricProducer>>,
+}
+
+/// The series that a metric may have, unless somebody says otherwise.
+///
+/// spec: metrics/sdk.md#cardinality-limits
+pub const DEFAULT_CARDINALITY_LIMIT: usize = 2000;
+
+impl Default for ReaderConfig {
+    fn default() -> Self {
+        ReaderConfig {
+            temporality: TemporalityPreference::Cumulative,
+            aggregation: Arc::new(|_| Aggregation::Default),
+            limit: Arc::new(|_| DEFAULT_CARDINALITY_LIMIT),
+            producers: Vec::new(),
+        }
+    }
+}
+
+impl ReaderConfig {
+    /// The specification's defaults: cumulative, default aggregations, 2000 series a metric, no producers.
+    pub fn new() -> Self {
+        ReaderConfig::default()
+    }
+
+    /// What totals are of.
+    pub fn with_temporality(mut self, preference: TemporalityPreference) -> Self {
+        self.temporality = preference;
+        self
+    }
+
+    /// How instruments of a kind are aggregated.
+    pub fn with_aggregation(
+        mut self,
+        aggregation: impl Fn(InstrumentKind) -> Aggregation + Send + Sync + 'static,
+    ) -> Self {
+        self.aggregation = Arc::new(aggregation);
+        self
+    }
+
+    /// How many series a metric of a kind may have, and one more for everything beyond.
+    pub fn with_cardinality_limit(mut self, limit: impl Fn(InstrumentKind) -> usize + Send + Sync + 'static) -> Self {
+        self.limit = Arc::new(limit);
+        self
+    }
+
+    /// Adds metrics from elsewhere to each collection.
+    pub fn with_producer(mut self, producer: impl MetricProducer) -> Self {
+        self.producers.push(Arc::new(producer));
+        self
+    }
+}
+
+impl Debug for ReaderConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReaderConfig").field("temporality", &self.temporality).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,191 @@
+//! All series of a stream: found or made, never more than the limit, and for deltas forgotten again.
+//!
+//! A thread that knows a series does not come here. After a collection of deltas the stream has a new epoch, so that
+//! every thread comes by once, and the series that nobody comes for are given up. A thread may still be in the middle of
+//! recording into one of them: it is looked after until no thread can know it any more.
+
+use opentelemetry::KeyValue;
+
+use super::Attributes;
+use super::hash::{self, is_same_set};
+use super::local::{self, Slot};
+use super::series::Series;
+use super::stream_config::StreamConfig;
+use super::table::Table;
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering, lock};
+use crate::time::Timestamp;
+
+pub(super) struct Store {
+    pub(super) slot: Slot,
+    epoch: AtomicU64,
+    maps: Mutex<Maps>,
+}
+
+struct Maps {
+    /// The series of this epoch.
+    current: Table,
+    /// Those of the epoch before, for whoever comes for them again; only of deltas.
+    previous: Table,
+    /// Those that some thread may still know.
+    retired: Vec<Arc<Series>>,
+    overflow: Option<Arc<Series>>,
+    /// When the stream was made or last collected.
+    since: Timestamp,
+}
+
+/// What a collection reads.
+pub(super) struct Harvest {
+    pub(super) series: Vec<Arc<Series>>,
+    /// When the last collection was.
+    pub(super) since: Timestamp,
+}
+
+impl Store {
+    pub(super) fn new(created: Timestamp) -> Self {
+        Store {
+            slot: Slot::new(),
+            epoch: AtomicU64::new(local::next_epoch()),
+            maps: Mutex::new(Maps {
+                current: Table::default(),
+                previous: Table::default(),
+                retired: Vec::new(),
+                overflow: None,
+                since: created,
+            }),
+        }
+    }
+
+    #[inline]
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// The series of these attributes or, when there is no room for another, that of the overflow.
+    pub(super) fn series(&self, config: &StreamConfig, given: &[KeyValue], thread: usize) -> Arc<Series> {
+        let (hash, kept) = config.fingerprint(given);
+        if let Some(found) = self.find(config, hash, |series| is_same_set(&series.attributes, given, kept)) {
+            return found;
+        }
+        // Keys that were given twice are gone after this.
+        let attributes = Attributes::new(given.iter().filter(|one| config.attributes.keeps(&one.key)).cloned());
+        let hash = attributes.iter().fold(0u64, |sum, one| sum.wrapping_add(hash::attribute(config.seed, one)));
+        let is_it = |series: &Series| is_same_set(&series.attributes, &attributes, attributes.len());
+        let is_full = {
+            let mut maps = lock(&self.maps);
+            if let Some(found) = maps.find(config, self.epoch(), hash, is_it) {
+                return found;
+            }
+            maps.is_full(config)
+        };
+        if is_full {
+            return self.overflow(config);
+        }
+        // Outside of the lock: it may call a factory of the user's.
+        let made = Arc::new(Series::new(config, attributes.clone(), hash, thread));
+        let mut maps = lock(&self.maps);
+        if let Some(found) = maps.find(config, self.epoch(), hash, is_it) {
+            return found;
+        }
+        if maps.is_full(config) {
+            drop(maps);
+            return self.overflow(config);
+        }
+        made.epoch.store(self.epoch(), Ordering::Relaxed);
+        maps.current.insert(made.clone());
+        made
+    }
+
+    fn find(&self, config: &StreamConfig, hash: u64, is_it: impl Fn(&Series) -> bool) -> Option<Arc<Series>> {
+        lock(&self.maps).find(config, self.epoch(), hash, is_it)
+    }
+
+    /// spec: metrics/sdk.md#cardinality-limits
+    fn overflow(&self, config: &StreamConfig) -> Arc<Series> {
+        if let Some(overflow) = &lock(&self.maps).overflow {
+            return overflow.clone();
+        }
+        let attributes = Attributes::overflow();
+        let hash = attributes.iter().fold(0u64, |sum, one| sum.wrapping_add(hash::attribute(config.seed, one)));
+        // Of no thread: whoever comes shares the cells.
+        let made = Arc::new(Series::new(config, attributes, hash, usize::MAX));
+        crate::__warn!(
+            "metrics.overflow",
+            "{} has more than {} series; further ones are counted as one, with otel.metric.overflow=true",
+            config.name,
+            config.limit
+        );
+        lock(&self.maps).overflow.get_or_insert(made).clone()
+    }
+
+    /// The series of these attributes for a bound instrument, which keeps it from being given up.
+    pub(super) fn bind(&self, config: &StreamConfig, given: &[KeyValue], thread: usize) -> Arc<Series> {
+        loop {
+            let series = self.series(config, given, thread);
+            series.bound.fetch_add(1, Ordering::Relaxed);
+            // A collection may have given it up in between.
+            let maps = lock(&self.maps);
+            let is_overflow = maps.overflow.as_ref().is_some_and(|overflow| Arc::ptr_eq(overflow, &series));
+            if is_overflow || series.epoch.load(Ordering::Relaxed) == self.epoch() {
+                return series;
+            }
+            series.bound.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The series of a collection at `now`. Only one collection at a time.
+    pub(super) fn harvest(&self, is_delta: bool, now: Timestamp) -> Harvest {
+        let mut maps = lock(&self.maps);
+        let since = std::mem::replace(&mut maps.since, now);
+        let mut series: Vec<_> = if is_delta { self.turn(&mut maps) } else { maps.current.iter().cloned().collect() };
+        series.extend(maps.overflow.clone());
+        Harvest { series, since }
+    }
+
+    /// Begins a new epoch, and answers with everything that may hold something of the old one.
+    fn turn(&self, maps: &mut Maps) -> Vec<Arc<Series>> {
+        let ended = self.epoch();
+        let begun = local::next_epoch();
+        self.epoch.store(begun, Ordering::Relaxed);
+        let older = std::mem::replace(&mut maps.previous, std::mem::take(&mut maps.current));
+        let mut harvest: Vec<_> = maps.previous.iter().cloned().collect();
+        for series in harvest.iter().filter(|series| series.is_bound()) {
+            series.epoch.store(begun, Ordering::Relaxed);
+            maps.current.insert(series.clone());
+        }
+        // Those that were taken over from the epoch before are among the current ones already.
+        let given_up = older.into_series().filter(|series| series.epoch.load(Ordering::Relaxed) != ended);
+        let retired = std::mem::take(&mut maps.retired);
+        for mut series in retired.into_iter().chain(given_up) {
+            if Arc::get_mut(&mut series).is_none() {
+                maps.retired.push(series.clone());
+            }
+            harvest.push(series);
+        }
+        harvest
+    }
+}
+
+impl Maps {
+    fn is_full(&self, config: &StreamConfig) -> bool {
+        self.current.len() >= config.limit
+    }
+
+    fn find(
+        &mut self,
+        config: &StreamConfig,
+        epoch: u64,
+        hash: u64,
+        is_it: impl Fn(&Series) -> bool,
+    ) -> Option<Arc<Series>> {
+        if let Some(found) = self.current.find(hash, &is_it) {
+            return Some(found.clone());
+        }
+        if self.is_full(config) {
+            return None;
+        }
+        let again = self.previous.find(hash, &is_it)?.clone();
+        again.epoch.store(epoch, Ordering::Relaxed);
+        self.current.insert(again.clone());
+        Some(again)
+    }
+}

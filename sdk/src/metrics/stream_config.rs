@@ -1,0 +1,96 @@
+//! What a stream of metrics is: its name and how it aggregates, the same for all of its series.
+
+use std::sync::Arc;
+
+use opentelemetry::{Key, KeyValue};
+
+use super::aggregation::{ExponentialConfig, HistogramConfig};
+use super::exemplar::ExemplarReservoir;
+use super::number::NumberType;
+use super::{InstrumentKind, Temporality, hash};
+use crate::time::Clock;
+
+/// Makes the reservoir of a series.
+pub(super) type ReservoirFactory = Arc<dyn Fn() -> Box<dyn ExemplarReservoir> + Send + Sync>;
+
+/// The configuration of a stream.
+pub(super) struct StreamConfig {
+    pub(super) name: Arc<str>,
+    pub(super) description: Arc<str>,
+    pub(super) unit: Arc<str>,
+    pub(super) kind: InstrumentKind,
+    pub(super) number: NumberType,
+    pub(super) shape: Shape,
+    pub(super) temporality: Temporality,
+    pub(super) attributes: AttributeFilter,
+    /// The most series, the one for the overflow aside.
+    pub(super) limit: usize,
+    pub(super) reservoir: Option<ReservoirFactory>,
+    pub(super) clock: Clock,
+    /// Whether a collection starts the sums anew: the difference of two sums of floats is not exact.
+    pub(super) resets_sums: bool,
+    pub(super) seed: u64,
+}
+
+impl StreamConfig {
+    pub(super) fn is_delta(&self) -> bool {
+        self.temporality == Temporality::Delta
+    }
+
+    /// Whether both would produce the same metric.
+    pub(super) fn is_same_stream(&self, other: &StreamConfig) -> bool {
+        self.name.eq_ignore_ascii_case(&other.name)
+            && self.description == other.description
+            && self.unit == other.unit
+            && self.kind == other.kind
+            && self.number == other.number
+            && self.shape == other.shape
+            && self.attributes == other.attributes
+            && self.limit == other.limit
+    }
+
+    /// The hash of the attributes that stay, and how many they are.
+    #[inline]
+    pub(super) fn fingerprint(&self, given: &[KeyValue]) -> (u64, usize) {
+        match &self.attributes {
+            AttributeFilter::All => {
+                let hash = given.iter().fold(0u64, |sum, one| sum.wrapping_add(hash::attribute(self.seed, one)));
+                (hash, given.len())
+            }
+            filter => given
+                .iter()
+                .filter(|one| filter.keeps(&one.key))
+                .fold((0, 0), |(sum, kept), one| (u64::wrapping_add(sum, hash::attribute(self.seed, one)), kept + 1)),
+        }
+    }
+}
+
+/// How the measurements of a series are aggregated.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Shape {
+    Sum,
+    LastValue,
+    Histogram(HistogramConfig),
+    Exponential(ExponentialConfig),
+}
+
+/// Which attributes stay.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum AttributeFilter {
+    #[default]
+    All,
+    Only(Arc<[Key]>),
+    AllBut(Arc<[Key]>),
+}
+
+impl AttributeFilter {
+    #[inline]
+    pub(super) fn keeps(&self, key: &Key) -> bool {
+        let names = |keys: &[Key]| keys.iter().any(|one| one == key);
+        match self {
+            AttributeFilter::All => true,
+            AttributeFilter::Only(keys) => names(keys),
+            AttributeFilter::AllBut(keys) => !names(keys),
+        }
+    }
+}
