@@ -44,7 +44,8 @@
 //! # Features
 //! | feature | default | adds |
 //! |---|---|---|
-//! | `otlp` | yes | export over OTLP |
+//! | `otlp` | yes | export over OTLP: `http/protobuf`, `http/json`, gzip |
+//! | `grpc` | yes | OTLP over gRPC: 1 MB of a program |
 //! | `tls` | no | `https` for OTLP, with rustls |
 //! | `console` | yes | trace trees and metrics in the terminal |
 //! | `prometheus` | no | `OTEL_METRICS_EXPORTER=prometheus` and `telemark::prometheus` |

@@ -1,6 +1,7 @@
 //! The exporter: encode, compress, send, and again while that may help and there is time.
 
 use std::fmt;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -115,6 +116,12 @@ impl<S: Encode> Otlp<S> {
         )))
     }
 
+    fn send(&mut self, body: &Bytes, deadline: Deadline) -> Result<ExportReport, ExportError> {
+        let retry = Retry::new(self.config.retry);
+        let delivery = pin!(deliver(&mut self.transport, body, deadline, retry, &mut self.pause));
+        self.runtime.block_on(delivery).and_then(|result| result)
+    }
+
     /// Takes the memory back, unless a connection that is being closed still holds it or it is far more than batches
     /// usually need.
     fn reclaim(&mut self, body: Bytes) {
@@ -137,8 +144,7 @@ impl<S: Encode> Exporter<S> for Otlp<S> {
         }
         let deadline = deadline.min(Deadline::after(self.config.timeout));
         let body = Bytes::from(self.encode(batch)?);
-        let delivery = deliver(&mut self.transport, &body, deadline, Retry::new(self.config.retry), &mut self.pause);
-        let result = self.runtime.block_on(delivery).and_then(|result| result);
+        let result = self.send(&body, deadline);
         self.reclaim(body);
         result
     }
@@ -212,7 +218,7 @@ async fn release() {
 }
 
 /// The result of the future, or `None` when the deadline passes first.
-async fn within<T>(deadline: Deadline, future: impl Future<Output = T>) -> Option<T> {
+async fn within<T>(deadline: Deadline, future: Pin<Box<dyn Future<Output = T> + '_>>) -> Option<T> {
     match deadline.instant() {
         Some(at) => tokio::time::timeout_at(at.into(), future).await.ok(),
         None => Some(future.await),

@@ -134,10 +134,11 @@ pub(crate) fn seconds(out: &mut Vec<u8>, nanos: u64) {
     }
     let mut digits = [b'.', 0, 0, 0, 0, 0, 0, 0, 0, 0];
     let mut rest = fraction;
-    for digit in digits[1..].iter_mut().rev() {
-        *digit = b'0' + (rest % 10) as u8;
-        rest /= 10;
+    for two in digits[2..].chunks_exact_mut(2).rev() {
+        two.copy_from_slice(pair(rest % 100));
+        rest /= 100;
     }
+    digits[1] = b'0' + rest as u8;
     let zeros = digits.iter().rev().take_while(|&&digit| digit == b'0').count();
     out.extend_from_slice(&digits[..digits.len() - zeros]);
 }
@@ -204,6 +205,12 @@ mod tests {
         fn whole_numbers_are_those_of_the_standard_library(value: u64, shift in 0u32..64) {
             let value = value >> shift;
             prop_assert_eq!(text(|out| unsigned(out, value)), value.to_string());
+        }
+
+        #[test]
+        fn times_have_nine_digits_at_most(nanos: u64) {
+            let expected = format!("{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000);
+            prop_assert_eq!(text(|out| seconds(out, nanos)), expected.trim_end_matches('0').trim_end_matches('.'));
         }
 
         #[test]

@@ -5,10 +5,12 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::MeterProvider;
+use proptest::prelude::*;
 use support::{OPEN_METRICS, TEXT, lines};
 use telemark_prometheus::{Prometheus, Renderer, Server};
 use telemark_sdk::Resource;
@@ -201,6 +203,27 @@ fn everything_else_is_refused() {
     check(long.as_bytes(), "HTTP/1.1 431 Request Header Fields Too Large");
     // Still there.
     assert!(exchange(&server, b"GET /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 200 OK"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_that_is_sent_stops_the_server(
+        bytes in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..300),
+            "(GET|POST|[a-z]{0,3}) /metrics[ -~]{0,20} HTTP/1.[01]\r\n(accept: [ -~]{0,40}\r\n){0,3}(\r\n)?".prop_map(String::into_bytes),
+        ]
+    ) {
+        static SERVER: OnceLock<(Server, SdkMeterProvider)> = OnceLock::new();
+        let (server, _) = SERVER.get_or_init(start);
+        let mut stream = connect(server);
+        stream.write_all(&bytes).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let answer = read_all(stream);
+        prop_assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 "), "{answer}");
+        prop_assert!(exchange(server, b"GET /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 200 OK"));
+    }
 }
 
 #[test]

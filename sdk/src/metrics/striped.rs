@@ -41,15 +41,25 @@ impl<C> Striped<C> {
         if self.first.owner == thread {
             return (&self.first.cell, true);
         }
-        self.further(thread, make)
+        let known = self.more.get().and_then(|stripes| stripes[thread & (stripes.len() - 1)].get());
+        let stripe = match known {
+            Some(stripe) => stripe,
+            None => self.further(thread, thread, make),
+        };
+        (&stripe.cell, stripe.owner == thread)
     }
 
-    #[inline(never)]
-    fn further(&self, thread: usize, make: impl FnOnce() -> C) -> (&C, bool) {
+    /// A cell beside that of the thread, which is nobody's own if it is not there yet: for a measurement that finds the
+    /// thread's cell locked.
+    #[cold]
+    pub(super) fn beside(&self, thread: usize, make: impl FnOnce() -> C) -> &C {
+        &self.further(thread.wrapping_add(1), usize::MAX, make).cell
+    }
+
+    #[cold]
+    fn further(&self, thread: usize, owner: usize, make: impl FnOnce() -> C) -> &Stripe<C> {
         let stripes = self.more.get_or_init(|| (0..stripes()).map(|_| OnceLock::new()).collect());
-        let stripe =
-            stripes[thread & (stripes.len() - 1)].get_or_init(|| Box::new(Stripe { cell: make(), owner: thread }));
-        (&stripe.cell, stripe.owner == thread)
+        stripes[thread & (stripes.len() - 1)].get_or_init(|| Box::new(Stripe { cell: make(), owner }))
     }
 
     /// All cells.

@@ -6,7 +6,8 @@ use std::io::Write;
 
 use opentelemetry::{Array, InstrumentationScope, KeyValue, Value};
 
-/// Begins a field of an object.
+/// Begins a field of an object. Not inlined, like others here: there are dozens of callers.
+#[inline(never)]
 pub(super) fn key(out: &mut Vec<u8>, name: &str) {
     if out.last() != Some(&b'{') {
         out.push(b',');
@@ -32,6 +33,7 @@ pub(super) fn string_field(out: &mut Vec<u8>, name: &str, text: &str) {
 }
 
 /// Writes a field with a number of 32 bits unless it is zero, the default.
+#[inline(never)]
 pub(super) fn u32_field(out: &mut Vec<u8>, name: &str, value: u32) {
     if value != 0 {
         key(out, name);
@@ -40,6 +42,7 @@ pub(super) fn u32_field(out: &mut Vec<u8>, name: &str, value: u32) {
 }
 
 /// Writes a field with a number of 64 bits, which in JSON is a string.
+#[inline(never)]
 pub(super) fn u64_field(out: &mut Vec<u8>, name: &str, value: u64) {
     key(out, name);
     quoted(out, value);
@@ -67,6 +70,7 @@ pub(super) fn quoted(out: &mut Vec<u8>, value: impl std::fmt::Display) {
 }
 
 /// Writes a field with an id, in hexadecimal and not in base64 as protobuf's JSON has it.
+#[inline(never)]
 pub(super) fn hex_field(out: &mut Vec<u8>, name: &str, bytes: &[u8]) {
     key(out, name);
     out.push(b'"');
@@ -118,6 +122,7 @@ pub(super) fn attributes_field<'a>(out: &mut Vec<u8>, name: &str, attributes: im
 }
 
 /// Writes a string with quotes and escapes.
+#[inline(never)]
 pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     escaped(out, text);
