@@ -87,15 +87,48 @@ mod otlp {
 
     pub(super) fn metrics(builder: TelemetryBuilder) -> Result<TelemetryBuilder, ConfigError> {
         let exporter = Otlp::<Metrics>::from_env(builder.env())?;
-        let histograms = exporter.default_histogram_aggregation();
-        let config =
-            ReaderConfig::new().with_temporality(exporter.temporality_preference()).with_aggregation(move |kind| {
-                match kind {
-                    InstrumentKind::Histogram => histograms.clone(),
-                    _ => Aggregation::Default,
-                }
-            });
+        let config = preferred(&exporter);
         Ok(builder.with_configured_metric_exporter(exporter, config))
+    }
+
+    /// What the receiver prefers.
+    fn preferred(exporter: &Otlp<Metrics>) -> ReaderConfig {
+        let histograms = exporter.default_histogram_aggregation();
+        ReaderConfig::new().with_temporality(exporter.temporality_preference()).with_aggregation(move |kind| match kind
+        {
+            InstrumentKind::Histogram => histograms.clone(),
+            _ => Aggregation::Default,
+        })
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use telemark_sdk::config::Env;
+        use telemark_sdk::testing::TestTelemetry;
+
+        use super::*;
+
+        fn check(variables: &[(&str, &str)], expected: &str) {
+            let exporter = Otlp::<Metrics>::from_env(&Env::from_pairs(variables.iter().copied())).unwrap();
+            let telemetry = TestTelemetry::new().with_metrics(preferred(&exporter), |builder| builder);
+            telemetry.meter("test").u64_counter("a").build().add(1, &[]);
+            telemetry.meter("test").u64_histogram("b").build().record(1, &[]);
+            assert_eq!(telemetry.metrics(), expected);
+        }
+
+        #[test]
+        fn the_reader_reads_what_the_receiver_prefers() {
+            let histogram = "histogram count=1 sum=1 min=1 max=1 <=5:1";
+            check(&[], &format!("a sum 1\nb {histogram}\n"));
+            check(
+                &[("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta")],
+                &format!("a delta sum 1\nb delta {histogram}\n"),
+            );
+            check(
+                &[("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "base2_exponential_bucket_histogram")],
+                "a sum 1\nb exponential count=1 sum=1 min=1 max=1 scale=20 +-1:1\n",
+            );
+        }
     }
 }
 
