@@ -107,10 +107,10 @@ fn stays_below_its_bounds() {
         telemark.spans();
         telemark.exporter.clear();
     };
-    check_service("opentelemetry_sdk", &upstream, || {}, [8, 10, 5]);
-    check_service("telemark-sdk", telemark.provider(), export, [8, 10, 5]);
-    check_router("opentelemetry_sdk", &upstream, || {}, [14, 16, 11]);
-    check_router("telemark-sdk", telemark.provider(), export, [14, 16, 11]);
+    check_service("opentelemetry_sdk", &upstream, || {}, [7, 9, 5]);
+    check_service("telemark-sdk", telemark.provider(), export, [7, 9, 5]);
+    check_router("opentelemetry_sdk", &upstream, || {}, [13, 15, 11]);
+    check_router("telemark-sdk", telemark.provider(), export, [13, 15, 11]);
 }
 
 /// The bounds are for a root span, below a sampled parent, and below one that is not sampled.
