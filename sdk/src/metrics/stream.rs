@@ -83,7 +83,7 @@ impl Stream {
 /// One series of a stream, for an instrument that is bound to its attributes.
 pub(super) struct BoundSeries {
     stream: Arc<Stream>,
-    series: Arc<Series>,
+    series: crate::sync::Arc<Series>,
     /// As they were given, for exemplars.
     given: Box<[KeyValue]>,
 }

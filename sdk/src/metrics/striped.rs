@@ -9,8 +9,11 @@ const STRIPES: usize = 8;
 /// allocated when they come.
 pub(super) struct Striped<C> {
     first: Stripe<C>,
-    more: OnceLock<Box<[OnceLock<Box<Stripe<C>>>]>>,
+    more: OnceLock<Box<[Further<C>]>>,
 }
+
+/// A cell that is not there until its thread comes.
+type Further<C> = OnceLock<Box<Stripe<C>>>;
 
 /// Aligned so that no two threads write to one cache line.
 #[repr(align(128))]
