@@ -1,8 +1,9 @@
-//! The HTTP server layers with what the facade adds to them: the installed tracer, and settings from the environment.
+//! The HTTP server layers with what the facade adds to them: the installed tracer, the engine's clock, and settings from
+//! the environment. The meter is the API's global one, which `init` sets.
 
 #[cfg(feature = "tower")]
 use {
-    telemark_sdk::{config::Env, diag, trace::active::ActiveTracer},
+    telemark_sdk::{config::Env, diag, time::Clock, trace::active::ActiveTracer},
     telemark_tower::ServerSettings,
 };
 
@@ -43,5 +44,6 @@ fn settings() -> ServerSettings {
     for problem in settings.problems() {
         diag::log(diag::Level::Warn, "http.settings", format_args!("{problem}"));
     }
-    settings
+    // Spans inside of a request have the same clock.
+    settings.with_clock(|| Clock::system().now().into())
 }

@@ -43,11 +43,13 @@
 //! # Environment variables
 //! This crate reads no environment. [`ServerSettings::from_env_fn`] takes a reader and lists the variables.
 
+mod clock;
 mod forwarded;
 mod headers;
 mod host;
 mod keys;
 mod methods;
+mod metrics;
 mod names;
 mod paths;
 mod policy;
@@ -58,6 +60,7 @@ mod span;
 mod tracer;
 
 pub use headers::{HeaderExtractor, HeaderInjector, MAX_HEADER_VALUES, MAX_TEXT_BYTES};
+pub use metrics::ServerMetrics;
 pub use policy::{DefaultPolicy, HttpPolicy, PeerAddr, RequestHead, ResponseHead, Route};
 pub use server::HttpServer;
 pub use settings::{ServerSettings, SettingProblem};

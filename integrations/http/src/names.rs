@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use opentelemetry::StringValue;
 
@@ -49,7 +49,8 @@ pub(crate) fn span_name(method: &MethodName, route: Option<&str>) -> (Cow<'stati
     };
     match shared {
         Some((name, route)) => (Cow::Borrowed(name), Some(route.into())),
-        None => (Cow::Owned(format!("{} {route}", method.in_span_name())), Some(route.to_owned().into())),
+        // Span and metrics share it.
+        None => (Cow::Owned(format!("{} {route}", method.in_span_name())), Some(Arc::<str>::from(route).into())),
     }
 }
 

@@ -1,33 +1,41 @@
-//! The layer: settings, policy and tracer, before they are shared by the services.
+//! The layer: settings, policy, tracer and instruments, before they are shared by the services.
 
 use std::sync::Arc;
 
 use opentelemetry::InstrumentationScope;
+use opentelemetry::metrics::Meter;
 use opentelemetry::trace::Tracer;
-use telemark_http::{DefaultPolicy, GlobalTracer, HttpPolicy, HttpServer, ServerSettings};
+use telemark_http::{DefaultPolicy, GlobalTracer, HttpPolicy, HttpServer, ServerMetrics, ServerSettings};
 use tower_layer::Layer;
 
 use crate::service::HttpServerService;
 
-/// Wraps services so that each request has a server span.
+/// Wraps services so that each request has a server span and is measured.
 ///
-/// Cheap to clone; services made from one layer share its settings and its tracer.
+/// Cheap to clone; services made from one layer share its settings, its tracer and its instruments.
 #[derive(Debug, Clone)]
 pub struct HttpServerLayer<P = DefaultPolicy, T = GlobalTracer> {
     settings: ServerSettings,
     policy: P,
     tracer: T,
+    metrics: ServerMetrics,
 }
 
-/// The instrumentation scope of this crate, to make a tracer for [`HttpServerLayer::with_tracer`].
+/// The instrumentation scope of this crate, to make a tracer for [`HttpServerLayer::with_tracer`] or a meter for
+/// [`HttpServerLayer::with_meter`].
 pub fn scope() -> InstrumentationScope {
     telemark_http::scope(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
 }
 
 impl HttpServerLayer {
-    /// A layer with the default settings, no routes, and the global tracer.
+    /// A layer with the default settings, no routes, the global tracer and the global meter.
     pub fn new() -> Self {
-        Self { settings: ServerSettings::new(), policy: DefaultPolicy, tracer: GlobalTracer::new(scope()) }
+        Self {
+            settings: ServerSettings::new(),
+            policy: DefaultPolicy,
+            tracer: GlobalTracer::new(scope()),
+            metrics: ServerMetrics::global(scope()),
+        }
     }
 }
 
@@ -46,7 +54,7 @@ impl<P, T> HttpServerLayer<P, T> {
 
     /// Replaces the policy.
     pub fn with_policy<Q: HttpPolicy + Clone>(self, policy: Q) -> HttpServerLayer<Q, T> {
-        HttpServerLayer { settings: self.settings, policy, tracer: self.tracer }
+        HttpServerLayer { settings: self.settings, policy, tracer: self.tracer, metrics: self.metrics }
     }
 
     /// Replaces the tracer, usually by that of a provider whose type is known; see [`scope`].
@@ -54,7 +62,19 @@ impl<P, T> HttpServerLayer<P, T> {
     where
         U: Tracer<Span: Send + Sync> + Clone + Send + Sync + 'static,
     {
-        HttpServerLayer { settings: self.settings, policy: self.policy, tracer }
+        HttpServerLayer { settings: self.settings, policy: self.policy, tracer, metrics: self.metrics }
+    }
+
+    /// Replaces the global meter; see [`scope`]. The instruments are made at the first request, once.
+    pub fn with_meter(mut self, meter: &Meter) -> Self {
+        self.metrics = ServerMetrics::of(meter);
+        self
+    }
+
+    /// The global meter again, with the scope of another crate: for crates around this one.
+    pub fn with_global_meter(mut self, scope: InstrumentationScope) -> Self {
+        self.metrics = ServerMetrics::global(scope);
+        self
     }
 }
 
@@ -66,7 +86,7 @@ where
     type Service = HttpServerService<S, P, T>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let Self { settings, policy, tracer } = self.clone();
-        HttpServerService::new(inner, Arc::new(HttpServer::new(settings, policy, tracer)))
+        let Self { settings, policy, tracer, metrics } = self.clone();
+        HttpServerService::new(inner, Arc::new(HttpServer::new(settings, policy, tracer).with_metrics(metrics)))
     }
 }
