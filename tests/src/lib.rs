@@ -4,6 +4,7 @@
 //! - [`Received`] is what it took, read back from its output, and [`Received::text`] shows it in a form that is the same
 //!   for every receiver.
 //! - [`Recorded`] is what was recorded, in the same form.
+//! - [`Points`] and [`RecordedMetrics`] are the same for metrics.
 //! - [`Sink`] is a scripted receiver in the test's own process.
 //! - [`layers`] reads the workspace and finds what breaks the rules of the architecture.
 
@@ -12,9 +13,11 @@ pub mod layers;
 mod received;
 mod receiver;
 mod recorded;
+mod recorded_metrics;
 mod sink;
 
-pub use received::{Event, Link, Received, Span};
+pub use received::{Event, Exemplar, Link, Point, Points, Received, Span};
 pub use receiver::{Receiver, skip};
 pub use recorded::Recorded;
+pub use recorded_metrics::RecordedMetrics;
 pub use sink::{Script, Sink};

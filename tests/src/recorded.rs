@@ -72,7 +72,7 @@ fn span(data: &SpanData) -> Span {
     }
 }
 
-fn attributes<'a>(list: impl IntoIterator<Item = &'a KeyValue>) -> BTreeMap<String, String> {
+pub(crate) fn attributes<'a>(list: impl IntoIterator<Item = &'a KeyValue>) -> BTreeMap<String, String> {
     list.into_iter().map(|pair| (pair.key.to_string(), value(&pair.value))).collect()
 }
 

@@ -17,14 +17,15 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use tokio::sync::oneshot;
 use tracing::subscriber::NoSubscriber;
 
-use crate::decoded::decoded;
-use crate::received::Received;
+use crate::decoded::{decoded, decoded_metrics};
+use crate::received::{Points, Received};
 
 /// What the sink does with every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +61,7 @@ struct State {
 #[derive(Debug, Default)]
 struct Kept {
     requests: Vec<ExportTraceServiceRequest>,
+    metrics: Vec<ExportMetricsServiceRequest>,
     seen: usize,
 }
 
@@ -110,7 +112,7 @@ impl Sink {
         self.state.kept().seen
     }
 
-    /// The requests that were taken.
+    /// The requests with spans that were taken.
     pub fn requests(&self) -> Vec<ExportTraceServiceRequest> {
         self.state.kept().requests.clone()
     }
@@ -124,6 +126,11 @@ impl Sink {
     /// What was taken, in the form that it has at real receivers.
     pub fn received(&self) -> Received {
         decoded(&self.requests())
+    }
+
+    /// The points of metrics that were taken, in the order of arrival.
+    pub fn points(&self) -> Points {
+        decoded_metrics(&self.state.kept().metrics)
     }
 
     /// Waits until `count` spans have come.
@@ -176,6 +183,8 @@ async fn serve(listener: TcpListener, state: Arc<State>) -> io::Result<()> {
 
 const HTTP_PATH: &str = "/v1/traces";
 const GRPC_PATH: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+const METRICS_HTTP_PATH: &str = "/v1/metrics";
+const METRICS_GRPC_PATH: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
 /// Before each message of gRPC: whether it is compressed, and its length.
 const GRPC_PREFIX: usize = 5;
 
@@ -195,17 +204,17 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> io::Result<Res
         Script::Close => return Err(io::Error::other("closed by the script")),
     }
     let (message, taken) = match &*path {
-        HTTP_PATH => (body, http(StatusCode::OK)),
-        GRPC_PATH if body.len() >= GRPC_PREFIX => (body.slice(GRPC_PREFIX..), grpc()),
+        HTTP_PATH | METRICS_HTTP_PATH => (body, http(StatusCode::OK)),
+        GRPC_PATH | METRICS_GRPC_PATH if body.len() >= GRPC_PREFIX => (body.slice(GRPC_PREFIX..), grpc()),
         _ => return Ok(http(StatusCode::NOT_FOUND)),
     };
-    match ExportTraceServiceRequest::decode(message) {
-        Ok(request) => {
-            state.kept().requests.push(request);
-            Ok(taken)
-        }
-        Err(_) => Ok(http(StatusCode::BAD_REQUEST)),
-    }
+    let is_metrics = matches!(&*path, METRICS_HTTP_PATH | METRICS_GRPC_PATH);
+    let kept = if is_metrics {
+        ExportMetricsServiceRequest::decode(message).map(|request| state.kept().metrics.push(request))
+    } else {
+        ExportTraceServiceRequest::decode(message).map(|request| state.kept().requests.push(request))
+    };
+    Ok(if kept.is_ok() { taken } else { http(StatusCode::BAD_REQUEST) })
 }
 
 /// An answer with an empty message, which after a success says that everything was taken.

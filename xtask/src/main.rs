@@ -27,7 +27,8 @@ Usage: cargo xtask <command>
 Environment:
   CI=true              a receiver that cannot be installed or started is a failure instead of a loud skip
 
-Receivers are installed by package name into .services/, which needs python3 with pip, and node with npm.
+Receivers are installed by package name into .services/, which needs python3 with pip, and node with npm; Prometheus is
+the package `prometheus` of Debian, which root gets with apt-get when it is missing.
 ";
 
 fn main() -> ExitCode {

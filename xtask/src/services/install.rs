@@ -1,4 +1,4 @@
-//! Packages from their registries into `.services/<package>-<version>`, once.
+//! Packages from their registries into `.services/<package>-<version>`, once; and from Debian into the system.
 
 use std::fs;
 use std::path::PathBuf;
@@ -29,6 +29,25 @@ pub(super) fn npm(package: &str, version: &str) -> Result<PathBuf, Failure> {
         command.arg(folder).arg(format!("{package}@{version}"));
         command
     })
+}
+
+/// A package of Debian or a distribution like it, whatever its version is there; only for root, who owns the system.
+pub(super) fn apt(package: &str) -> Result<(), Failure> {
+    let user = Command::new("id").arg("-u").output().map(|output| output.stdout);
+    if user.is_ok_and(|id| id != b"0\n") {
+        return Err(Failure::new(format!("the package {package} is not installed, and only root can install it")));
+    }
+    eprintln!("    installing {package} with apt-get");
+    let mut command = Command::new("apt-get");
+    command.args(["install", "--quiet=2", "--yes", "--no-install-recommends", package]);
+    // Nobody answers questions; and as in runlevel 1, a service of the package is not started.
+    command.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+    let child = child.map_err(|error| Failure::new(format!("apt-get is needed to install {package}: {error}")))?;
+    match wait(child, PATIENCE)? {
+        status if status.success() => Ok(()),
+        status => Err(Failure::new(format!("apt-get could not install {package} ({status})"))),
+    }
 }
 
 fn install(

@@ -12,12 +12,18 @@ use crate::step::Failure;
 const SCRIPT: &str = "
 const {MockOtlpServer} = require('@elastic/mockotlpserver');
 const {jsonStringifyTrace} = require('@elastic/mockotlpserver/lib/normalize.js');
+// Its own text of metrics has neither numbers in full nor ids in hex.
+const metrics = (request) => {
+    const convert = request.constructor.toObject;
+    return JSON.stringify(convert ? convert(request, {longs: String, bytes: Array}) : request);
+};
 const server = new MockOtlpServer({
     services: ['http', 'grpc'],
     httpHostname: '127.0.0.1', httpPort: 0,
     grpcHostname: '127.0.0.1', grpcPort: 0,
     logLevel: 'warn',
     onTrace: (request) => console.log(jsonStringifyTrace(request, {normAttributes: false})),
+    onMetrics: (request) => console.log(metrics(request)),
 });
 server.start().then(() => console.log('listening', server.grpcUrl.host, server.httpUrl.host));
 ";

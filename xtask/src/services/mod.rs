@@ -2,12 +2,13 @@
 //!
 //! - `install` puts a package into `.services/`.
 //! - `process` starts a program, waits until it can be reached, and stops it when dropped.
-//! - `rotel` and `mockotlpserver` are the receivers.
+//! - `rotel` and `mockotlpserver` are the receivers, `prometheus` scrapes what tests show.
 //! - Prometheus' client for Python, whose parsers read our pages, is only installed.
 
 mod install;
 mod mockotlpserver;
 mod process;
+mod prometheus;
 mod rotel;
 
 use std::io::Read;
@@ -27,11 +28,15 @@ impl Services {
     /// Installs and starts what is possible here; in continuous integration, all of it.
     pub(crate) fn start() -> Result<Self, Failure> {
         let mut services = Services { _running: Vec::new(), variables: Vec::new(), skipped: Vec::new() };
-        for (name, start) in [("rotel", rotel::start as fn() -> _), ("mockotlpserver", mockotlpserver::start)] {
+        for (name, start) in [
+            ("rotel", rotel::start as fn() -> _),
+            ("mockotlpserver", mockotlpserver::start),
+            ("prometheus", prometheus::start),
+        ] {
             eprintln!("\n==> receiver {name}");
             match start() {
                 Ok(service) => {
-                    services.variables.extend(service.variables(name));
+                    services.variables.extend_from_slice(service.variables());
                     services._running.push(service);
                 }
                 Err(failure) if is_ci() => return Err(failure),
@@ -51,8 +56,8 @@ impl Services {
         Ok(services)
     }
 
-    /// How a test finds the receivers: `TELEMARK_TEST_<RECEIVER>_{GRPC,HTTP,OUTPUT}`; and the folder of the parser:
-    /// `TELEMARK_TEST_PROMETHEUS_CLIENT`.
+    /// How a test finds the receivers: `TELEMARK_TEST_<RECEIVER>_{GRPC,HTTP,OUTPUT}`; the server that scrapes:
+    /// `TELEMARK_TEST_PROMETHEUS_{URL,TARGETS,PROMTOOL}`; and the folder of the parser: `TELEMARK_TEST_PROMETHEUS_CLIENT`.
     pub(crate) fn variables(&self) -> &[(String, String)] {
         &self.variables
     }

@@ -14,35 +14,48 @@ use crate::step::{Failure, root};
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A receiver that runs and answers.
+/// A program that runs and answers, and how tests find it.
 pub(super) struct Service {
-    process: Process,
-    grpc: SocketAddr,
-    http: SocketAddr,
+    /// Kept for its drop.
+    _process: Process,
+    variables: Vec<(String, String)>,
 }
 
 impl Service {
-    /// Waits until the receiver tells its addresses, gRPC first, and takes connections on both.
+    /// Waits until a receiver tells its addresses, gRPC first, and takes connections on both.
+    ///
+    /// Its variables: `TELEMARK_TEST_<NAME>_GRPC` and `_HTTP` are URLs, `_OUTPUT` is the file with what was received.
     pub(super) fn when_ready(
         mut process: Process,
         addresses: impl Fn(&str) -> Option<(SocketAddr, SocketAddr)>,
     ) -> Result<Self, Failure> {
         let (grpc, http) = process.until("says where it listens", |output| addresses(output))?;
-        for address in [grpc, http] {
-            let connect = |_: &str| TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok();
-            process.until(&format!("takes connections on {address}"), connect)?;
-        }
-        Ok(Service { process, grpc, http })
+        let variables = [
+            ("GRPC", format!("http://{grpc}")),
+            ("HTTP", format!("http://{http}")),
+            ("OUTPUT", process.output.display().to_string()),
+        ];
+        Service::when_reachable(process, &[grpc, http], variables)
     }
 
-    /// `TELEMARK_TEST_<NAME>_GRPC` and `_HTTP` are URLs, `_OUTPUT` is the file with what was received.
-    pub(super) fn variables(&self, name: &str) -> Vec<(String, String)> {
-        let name = name.to_uppercase();
-        vec![
-            (format!("TELEMARK_TEST_{name}_GRPC"), format!("http://{}", self.grpc)),
-            (format!("TELEMARK_TEST_{name}_HTTP"), format!("http://{}", self.http)),
-            (format!("TELEMARK_TEST_{name}_OUTPUT"), self.process.output.display().to_string()),
-        ]
+    /// Waits until it takes connections on all addresses; the names of the variables are what follows
+    /// `TELEMARK_TEST_<NAME>_`.
+    pub(super) fn when_reachable<const N: usize>(
+        mut process: Process,
+        addresses: &[SocketAddr],
+        variables: [(&str, String); N],
+    ) -> Result<Self, Failure> {
+        for address in addresses {
+            let connect = |_: &str| TcpStream::connect_timeout(address, Duration::from_secs(1)).ok();
+            process.until(&format!("takes connections on {address}"), connect)?;
+        }
+        let name = process.name.to_uppercase();
+        let variables = variables.map(|(what, value)| (format!("TELEMARK_TEST_{name}_{what}"), value));
+        Ok(Service { _process: process, variables: variables.into() })
+    }
+
+    pub(super) fn variables(&self) -> &[(String, String)] {
+        &self.variables
     }
 }
 
