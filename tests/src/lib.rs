@@ -5,17 +5,20 @@
 //!   for every receiver.
 //! - [`Recorded`] is what was recorded, in the same form.
 //! - [`Points`] and [`RecordedMetrics`] are the same for metrics.
+//! - [`Prometheus`] is a real one, which scrapes what a test shows.
 //! - [`Sink`] is a scripted receiver in the test's own process.
 //! - [`layers`] reads the workspace and finds what breaks the rules of the architecture.
 
 mod decoded;
 pub mod layers;
+mod prometheus;
 mod received;
 mod receiver;
 mod recorded;
 mod recorded_metrics;
 mod sink;
 
+pub use prometheus::{Prometheus, http_get};
 pub use received::{Event, Exemplar, Link, Point, Points, Received, Span};
 pub use receiver::{Receiver, skip};
 pub use recorded::Recorded;

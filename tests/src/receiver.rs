@@ -1,8 +1,9 @@
 //! The real receivers that `cargo xtask` started: how to reach them, and what they took.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::received::{Received, mockotlpserver, rotel};
+use crate::received::{Points, Received, mockotlpserver, rotel};
 
 /// A receiver that runs on loopback.
 #[derive(Clone, Debug)]
@@ -15,8 +16,20 @@ pub struct Receiver {
     pub http: String,
     /// The file it writes.
     output: String,
-    parse: fn(&str) -> Vec<crate::Span>,
+    reader: Reader,
 }
+
+/// Reads what a receiver writes.
+#[derive(Clone, Copy, Debug)]
+struct Reader {
+    spans: fn(&str) -> Vec<crate::Span>,
+    points: fn(&str) -> Vec<crate::Point>,
+}
+
+const KNOWN: [(&str, Reader); 2] = [
+    ("rotel", Reader { spans: rotel::parse, points: rotel::parse_points }),
+    ("mockotlpserver", Reader { spans: mockotlpserver::parse, points: mockotlpserver::parse_points }),
+];
 
 impl Receiver {
     /// The receivers that run. One that does not is a loud skip, or under `CI=true` a failure.
@@ -24,10 +37,9 @@ impl Receiver {
     /// # Panics
     /// Under `CI=true`, when one does not run.
     pub fn running() -> Vec<Receiver> {
-        let known = [("rotel", rotel::parse as fn(&str) -> _), ("mockotlpserver", mockotlpserver::parse)];
         let (mut running, mut missing) = (Vec::new(), Vec::new());
-        for (name, parse) in known {
-            match Receiver::from_env(name, parse) {
+        for (name, reader) in KNOWN {
+            match Receiver::from_env(name, reader) {
                 Some(receiver) => running.push(receiver),
                 None => missing.push(name),
             }
@@ -38,30 +50,60 @@ impl Receiver {
         running
     }
 
-    fn from_env(name: &'static str, parse: fn(&str) -> Vec<crate::Span>) -> Option<Self> {
+    fn from_env(name: &'static str, reader: Reader) -> Option<Self> {
         let variable = |what: &str| variable(&format!("TELEMARK_TEST_{}_{what}", name.to_uppercase()));
         let (grpc, http, output) = (variable("GRPC")?, variable("HTTP")?, variable("OUTPUT")?);
-        Some(Receiver { name, grpc, http, output, parse })
+        Some(Receiver { name, grpc, http, output, reader })
     }
 
     /// What the receiver took so far from the service of that name, which each test has for itself.
     pub fn received(&self, service: &str) -> Received {
-        let output = std::fs::read(&self.output).unwrap_or_default();
-        let mut spans = (self.parse)(&String::from_utf8_lossy(&output));
+        let mut spans = (self.reader.spans)(&self.output());
         let service = format!("{service:?}");
         spans.retain(|span| span.resource.get("service.name") == Some(&service));
         Received { spans }
+    }
+
+    /// The same for the points of metrics.
+    pub fn points(&self, service: &str) -> Points {
+        let mut points = (self.reader.points)(&self.output());
+        let service = format!("{service:?}");
+        points.retain(|point| point.resource.get("service.name") == Some(&service));
+        Points { points }
+    }
+
+    fn output(&self) -> String {
+        let output = std::fs::read(&self.output).unwrap_or_default();
+        String::from_utf8_lossy(&output).into_owned()
     }
 
     /// Waits until what the receiver took from the service is complete, and answers with it.
     ///
     /// # Panics
     /// When that takes longer than half a minute; the message shows what there is.
-    #[allow(clippy::disallowed_methods, reason = "tests have no clock of the sdk")]
     pub fn await_received(&self, service: &str, is_complete: impl Fn(&Received) -> bool) -> Received {
+        self.wait(service, || self.received(service), is_complete, Received::text)
+    }
+
+    /// The same for the points of metrics.
+    ///
+    /// # Panics
+    /// When that takes longer than half a minute; the message shows what there is.
+    pub fn await_points(&self, service: &str, is_complete: impl Fn(&Points) -> bool) -> Points {
+        self.wait(service, || self.points(service), is_complete, |points| points.text(&BTreeMap::new()))
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "tests have no clock of the sdk")]
+    fn wait<T>(
+        &self,
+        service: &str,
+        ask: impl Fn() -> T,
+        is_complete: impl Fn(&T) -> bool,
+        text: impl Fn(&T) -> String,
+    ) -> T {
         let start = Instant::now();
         loop {
-            let received = self.received(service);
+            let received = ask();
             if is_complete(&received) {
                 return received;
             }
@@ -70,7 +112,7 @@ impl Receiver {
                 waited < Duration::from_secs(30),
                 "{} has only this of {service} after {waited:?}:\n{}",
                 self.name,
-                received.text()
+                text(&received)
             );
             std::thread::park_timeout(Duration::from_millis(20));
         }
@@ -88,6 +130,6 @@ pub fn skip(why: &str) {
 }
 
 #[allow(clippy::disallowed_methods, reason = "variables of the tests, not of the library")]
-fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }

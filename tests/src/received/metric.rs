@@ -73,27 +73,62 @@ impl Point {
     /// The buckets of one sign of an exponential histogram.
     pub(crate) fn buckets(offset: i32, counts: &[u64]) -> String {
         // Without buckets, the offset has no meaning.
-        if counts.is_empty() { "none".to_owned() } else { format!("{offset}+{counts:?}") }
+        if counts.is_empty() {
+            return "none".to_owned();
+        }
+        let filled: Vec<_> = (i64::from(offset)..)
+            .zip(counts)
+            .filter(|(_, count)| **count > 0)
+            .map(|(index, count)| format!("{index}: {count}"))
+            .collect();
+        format!("{offset}+{}{{{}}}", counts.len(), filled.join(", "))
+    }
+
+    fn line(&self, spans: &BTreeMap<String, String>) -> String {
+        let Point { name, unit, description, kind, value, attributes, .. } = self;
+        let mut text = format!("{name}[{unit}] {description:?}{} {kind} {value}", pairs(attributes));
+        let mut exemplars: Vec<_> = self.exemplars.iter().collect();
+        exemplars.sort_by(|a, b| a.value.cmp(&b.value));
+        for exemplar in exemplars {
+            let span = spans.get(&exemplar.span_id).map_or("no known span", |name| name);
+            let _ = write!(text, " # {} in {span}{}", exemplar.value, pairs(&exemplar.attributes));
+        }
+        text + "\n"
     }
 }
 
 impl Points {
-    /// The points, a line each, with the names of `spans` (by their ids) instead of ids, and without times: what is the
-    /// same in every run of a program and at every receiver.
-    pub fn text(&self, spans: &BTreeMap<String, String>) -> String {
-        let mut text = String::new();
-        for point in &self.points {
-            let Point { name, unit, description, kind, value, .. } = point;
-            let _ = write!(text, "{name}[{unit}] {description:?}{} {kind} {value}", pairs(&point.attributes));
-            let mut exemplars: Vec<_> = point.exemplars.iter().collect();
-            exemplars.sort_by(|a, b| a.value.cmp(&b.value));
-            for exemplar in exemplars {
-                let span = spans.get(&exemplar.span_id).map_or("no known span", |name| name);
-                let _ = write!(text, " # {} in {span}{}", exemplar.value, pairs(&exemplar.attributes));
-            }
-            text.push('\n');
+    /// The points with integers and floating-point numbers written alike: for a receiver that does not tell which they are.
+    pub fn without_types(&self) -> Points {
+        let mut points = self.points.clone();
+        for point in &mut points {
+            untyped(&mut point.value);
+            point.exemplars.iter_mut().for_each(|exemplar| untyped(&mut exemplar.value));
         }
-        text
+        Points { points }
+    }
+
+    /// The points, a line each, with the names of `spans` (by their ids) instead of ids, and without times: what is the
+    /// same in every run of a program and at every receiver. The series of a metric, which have no order, are sorted.
+    pub fn text(&self, spans: &BTreeMap<String, String>) -> String {
+        let of_one_metric = |a: &Point, b: &Point| (&a.name, a.time) == (&b.name, b.time);
+        let metrics = self.points.chunk_by(of_one_metric);
+        metrics
+            .map(|series| {
+                let mut lines: Vec<_> = series.iter().map(|point| point.line(spans)).collect();
+                lines.sort();
+                lines.concat()
+            })
+            .collect()
+    }
+}
+
+/// Writes `3.0` as `3` and `1e-9` in full; distributions are left alone.
+fn untyped(value: &mut String) {
+    if value.parse::<i64>().is_err()
+        && let Ok(number) = value.parse::<f64>()
+    {
+        *value = number.to_string();
     }
 }
 

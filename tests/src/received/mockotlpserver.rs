@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+pub(crate) use super::mockotlpserver_metrics::parse_points;
 use super::span::{Attributes, Event, Link, Span, kind, scope, status};
 
 /// The spans of every complete line; lines that are no JSON are messages of the server.
@@ -59,31 +60,31 @@ fn link(json: &Value) -> Link {
     }
 }
 
-fn list<'a>(json: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+pub(super) fn list<'a>(json: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
     json[key].as_array().into_iter().flatten()
 }
 
-fn text<'a>(json: &'a Value, pointer: &str) -> &'a str {
+pub(super) fn text<'a>(json: &'a Value, pointer: &str) -> &'a str {
     json.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn nanos(json: &Value) -> u64 {
+pub(super) fn nanos(json: &Value) -> u64 {
     integer(json).parse().unwrap_or_default()
 }
 
 /// A 64-bit number: text, a number, or the halves that the HTTP decoder gives.
-fn integer(json: &Value) -> String {
+pub(super) fn integer(json: &Value) -> String {
     if let (Some(low), Some(high)) = (json["low"].as_i64(), json["high"].as_i64()) {
         return (high << 32 | low & 0xffff_ffff).to_string();
     }
     json.as_str().map_or_else(|| json.to_string(), str::to_owned)
 }
 
-fn attributes(json: &Value) -> Attributes {
+pub(super) fn attributes(json: &Value) -> Attributes {
     pairs(list(json, "attributes")).collect()
 }
 
-fn pairs<'a>(list: impl Iterator<Item = &'a Value>) -> impl Iterator<Item = (String, String)> {
+pub(super) fn pairs<'a>(list: impl Iterator<Item = &'a Value>) -> impl Iterator<Item = (String, String)> {
     list.map(|pair| (text(pair, "/key").to_owned(), value(&pair["value"])))
 }
 

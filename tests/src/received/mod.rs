@@ -7,7 +7,9 @@
 
 mod metric;
 pub(crate) mod mockotlpserver;
+mod mockotlpserver_metrics;
 pub(crate) mod rotel;
+mod rotel_metrics;
 mod span;
 
 pub use metric::{Exemplar, Point, Points};

@@ -3,6 +3,7 @@
 //! It escapes nothing, so a value with a line that looks like one of its own cannot be told apart; flags and the counts of
 //! what a span dropped are not written.
 
+pub(crate) use super::rotel_metrics::parse_points;
 use super::span::{Attributes, Event, Link, Span, kind, scope, status};
 
 /// The spans of the whole text. Metrics, logs and messages are passed over.
@@ -54,8 +55,8 @@ const START: &str = "Start time: ";
 const END: &str = "End time: ";
 const CODE: &str = "    Status code    : ";
 const MESSAGE: &str = "    Status message : ";
-const ITEM: &str = "     -> ";
-const INNER: &str = "          -> ";
+pub(super) const ITEM: &str = "     -> ";
+pub(super) const INNER: &str = "          -> ";
 
 /// Puts the lines of one value together again.
 fn logical_lines(output: &str) -> Vec<String> {
@@ -199,7 +200,7 @@ impl Reader {
 }
 
 /// `key: Str(value)`; the key may contain a colon too, the first that a type follows separates.
-fn pair(text: &str) -> Option<(String, String)> {
+pub(super) fn pair(text: &str) -> Option<(String, String)> {
     let is_value = |at: &usize| TYPES.iter().any(|kind| text[at + 2..].starts_with(kind));
     let at = text.match_indices(": ").map(|(at, _)| at).find(is_value).or_else(|| text.find(": "))?;
     Some((text[..at].to_owned(), value(&text[at + 2..])))

@@ -14,8 +14,8 @@ const {MockOtlpServer} = require('@elastic/mockotlpserver');
 const {jsonStringifyTrace} = require('@elastic/mockotlpserver/lib/normalize.js');
 // Its own text of metrics has neither numbers in full nor ids in hex.
 const metrics = (request) => {
-    const convert = request.constructor.toObject;
-    return JSON.stringify(convert ? convert(request, {longs: String, bytes: Array}) : request);
+    const type = request.constructor;
+    return JSON.stringify(type.toObject ? type.toObject(request, {longs: String, bytes: Array, enums: String}) : request);
 };
 const server = new MockOtlpServer({
     services: ['http', 'grpc'],

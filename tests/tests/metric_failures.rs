@@ -1,0 +1,136 @@
+//! A receiver of metrics that is down, slow or refuses: recording goes on as fast as ever, and what is lost is counted.
+#![allow(clippy::unwrap_used, reason = "test helpers")]
+
+use std::time::{Duration, Instant};
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Histogram};
+use telemark::otlp::{Otlp, RetrySettings};
+use telemark_sdk::config::Env;
+use telemark_sdk::install::Telemetry;
+use telemark_sdk::metrics::PeriodicConfig;
+use telemark_sdk::signal::Metrics;
+use telemark_sdk::time::Deadline;
+use telemark_tests::{Script, Sink};
+
+/// What is waited for on busy machines.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Longer than a hundred thousand measurements take, and much shorter than what the receivers take.
+const QUICK: Duration = Duration::from_secs(5);
+
+struct Shop {
+    telemetry: Telemetry,
+    orders: Counter<u64>,
+    duration: Histogram<f64>,
+}
+
+impl Shop {
+    /// Exports all the time; a single export gives up after `timeout`.
+    fn open(endpoint: &str, timeout: Duration) -> Self {
+        let env = Env::from_pairs([("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint), ("OTEL_LOG_LEVEL", "none")]);
+        let exporter = Otlp::<Metrics>::builder()
+            .with_env(&env)
+            .with_timeout(timeout)
+            .with_retry(RetrySettings::default().with_initial(Duration::from_millis(1)).with_most(2))
+            .build()
+            .unwrap();
+        let periods = PeriodicConfig::default().with_interval(Duration::from_millis(1));
+        let telemetry = Telemetry::builder(env)
+            .with_metric_exporter(exporter)
+            .with_metric_periods(periods)
+            .with_flush_timeout(Duration::from_millis(100))
+            .build()
+            .unwrap();
+        let meter = telemetry.meter("shop");
+        let (orders, duration) = (meter.u64_counter("orders").build(), meter.f64_histogram("duration").build());
+        Shop { telemetry, orders, duration }
+    }
+
+    /// Records a hundred thousand measurements, in many series; how long that took.
+    #[allow(clippy::disallowed_methods, reason = "tests have no clock of the sdk")]
+    fn record(&self) -> Duration {
+        let start = Instant::now();
+        for i in 0..50_000_i64 {
+            self.orders.add(1, &[KeyValue::new("kind", i % 100)]);
+            self.duration.record(i as f64, &[]);
+        }
+        start.elapsed()
+    }
+
+    /// Waits until so many points have failed.
+    #[track_caller]
+    #[allow(clippy::disallowed_methods, reason = "tests have no clock of the sdk")]
+    fn await_failed(&self, count: u64) {
+        let start = Instant::now();
+        while self.telemetry.metric_health()[0].failed < count {
+            assert!(start.elapsed() < PATIENCE, "waited in vain: {:?}", self.telemetry.metric_health());
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+}
+
+/// A receiver that never takes anything: recording does not notice, every point is counted as failed, and a flush fails
+/// before its deadline or at it.
+#[track_caller]
+#[allow(clippy::disallowed_methods, reason = "tests have no clock of the sdk")]
+fn check_lost(endpoint: &str, timeout: Duration) {
+    let shop = Shop::open(endpoint, timeout);
+    assert!(shop.record() < QUICK, "recording waited");
+    // A hundred series and a histogram.
+    shop.await_failed(101);
+    assert!(shop.record() < QUICK, "recording waited");
+    let start = Instant::now();
+    shop.telemetry.force_flush(Deadline::after(Duration::from_secs(2))).unwrap_err();
+    assert!(start.elapsed() < QUICK, "a flush took {:?}", start.elapsed());
+    let health = shop.telemetry.metric_health()[0];
+    assert_eq!((health.exported, health.rejected), (0, 0));
+    assert!(health.failed >= 101);
+    let start = Instant::now();
+    drop(shop);
+    assert!(start.elapsed() < QUICK, "the end took {:?}", start.elapsed());
+}
+
+#[test]
+fn nobody_listens() {
+    check_lost(&Sink::nobody().unwrap(), Duration::from_secs(10));
+}
+
+#[test]
+fn the_receiver_refuses() {
+    for status in [400, 429, 503] {
+        let sink = Sink::start(Script::Status(status)).unwrap();
+        check_lost(&sink.endpoint(), Duration::from_secs(10));
+        assert!(sink.seen() > 0);
+    }
+}
+
+#[test]
+fn the_receiver_closes_the_connection() {
+    check_lost(&Sink::start(Script::Close).unwrap().endpoint(), Duration::from_secs(10));
+}
+
+#[test]
+fn the_receiver_never_answers() {
+    check_lost(&Sink::start(Script::Silence).unwrap().endpoint(), Duration::from_millis(50));
+}
+
+/// While one export waits, others are not piled up behind it: the next one has what came in the meantime.
+#[test]
+#[allow(clippy::disallowed_methods, reason = "tests have no clock of the sdk")]
+fn the_receiver_is_slow() {
+    let sink = Sink::start(Script::TakeLate(Duration::from_millis(300))).unwrap();
+    let shop = Shop::open(&sink.endpoint(), Duration::from_secs(10));
+    let start = Instant::now();
+    assert!(shop.record() < QUICK, "recording waited");
+    shop.telemetry.force_flush(Deadline::after(PATIENCE)).unwrap();
+    let most = start.elapsed().as_millis() / 300 + 1;
+    assert!((sink.seen() as u128) <= most, "{} requests in {:?}", sink.seen(), start.elapsed());
+    let health = shop.telemetry.metric_health()[0];
+    assert_eq!((health.failed, health.rejected), (0, 0));
+    let points = sink.points().points;
+    assert_eq!(points.len() as u64, health.exported);
+    // Totals are cumulative: the last export has everything.
+    let last = points.iter().map(|point| point.time).max().unwrap();
+    let orders = points.iter().filter(|point| point.name == "orders" && point.time == last);
+    assert_eq!(orders.map(|point| point.value.parse::<u64>().unwrap()).sum::<u64>(), 50_000);
+}

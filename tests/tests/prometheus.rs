@@ -1,0 +1,214 @@
+//! A real Prometheus scrapes a real server, and its exemplars lead to the traces that a receiver has.
+#![allow(clippy::unwrap_used, reason = "test helpers")]
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use axum::routing::get;
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::MeterProvider;
+use serde_json::Value;
+use telemark::prometheus::Prometheus as Exporter;
+use telemark::{Counter, Histogram, traced};
+use telemark_sdk::config::Env;
+use telemark_sdk::metrics::{Aggregation, SdkMeterProvider, View};
+use telemark_sdk::time::Deadline;
+use telemark_tests::{Prometheus, Script, Sink, Span, http_get};
+
+static ORDERS: Counter<u64> = Counter::new("shop.orders").with_unit("{order}").with_description("Orders placed.");
+static WEIGHT: Histogram<f64> =
+    Histogram::new("shop.parcel.weight").with_unit("kg").with_description("Weight of parcels.").with_boundaries(&[1.0]);
+
+#[traced(metrics)]
+async fn place(kind: &'static str) -> Result<(), std::io::Error> {
+    ORDERS.add(1, ("shop.order.kind", kind));
+    WEIGHT.record(0.5, ());
+    tokio::time::sleep(Duration::from_millis(3)).await; // a duration that one can tell from others
+    if kind == "odd" { Err(std::io::Error::other("odd")) } else { Ok(()) }
+}
+
+async fn order(Path(kind): Path<String>) -> StatusCode {
+    match place(if kind == "odd" { "odd" } else { "web" }).await {
+        Ok(()) => StatusCode::CREATED,
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+async fn metrics(State(exporter): State<Exporter>, headers: HeaderMap) -> Result<Response, StatusCode> {
+    let page = tokio::task::spawn_blocking(move || exporter.respond(&headers)).await;
+    page.map(|page| page.map(Body::from)).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// Serves the shop on a runtime of its own.
+fn serve(exporter: Exporter) -> (tokio::runtime::Runtime, SocketAddr) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap();
+    let app = Router::new()
+        .route("/orders/{kind}", get(order))
+        .layer(telemark::axum::layer())
+        .route("/metrics", get(metrics))
+        .with_state(exporter);
+    runtime.spawn(async move { axum::serve(listener, app).await });
+    (runtime, address)
+}
+
+/// The trace and the span that an exemplar names.
+fn ids(exemplar: &Value) -> (String, String) {
+    let label = |name: &str| exemplar["labels"][name].as_str().unwrap_or_default().to_owned();
+    (label("trace_id"), label("span_id"))
+}
+
+/// Seconds from the start to the end.
+fn duration(span: &Span) -> f64 {
+    (span.end - span.start) as f64 / 1e9
+}
+
+fn value(sample: &Value) -> String {
+    sample["value"][1].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn an_exemplar_that_prometheus_scraped_leads_to_its_trace() {
+    let Some(prometheus) = Prometheus::running() else { return };
+    let sink = Sink::start(Script::Take).unwrap();
+    let env = Env::from_pairs([
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", sink.endpoint()),
+        ("OTEL_SERVICE_NAME", "prometheus test".to_owned()),
+    ]);
+    let exporter = Exporter::new();
+    let telemetry = telemark::builder().with_env(env).metric_reader(exporter.reader()).init().unwrap();
+    let (_runtime, address) = serve(exporter);
+
+    for (kind, expected) in [("web", "201"), ("odd", "500"), ("web", "201")] {
+        let (head, _) = http_get(address, &format!("/orders/{kind}"), "").unwrap();
+        assert_eq!(head.split(' ').nth(1), Some(expected), "{head}");
+    }
+    telemetry.force_flush(Deadline::after(Duration::from_secs(30))).unwrap();
+    let spans = sink.received().spans;
+    assert_eq!(spans.len(), 6);
+
+    let test = format!("exemplars_{}", std::process::id());
+    let _target = prometheus.scrape(address, &test).unwrap();
+    let of_test = |name: &str, labels: &str| format!("{name}{{test=\"{test}\"{labels}}}");
+
+    prometheus.wait_for("a scrape that went well", || {
+        let health = prometheus.health(&test).unwrap();
+        assert_ne!(health.0, "down", "{health:?}");
+        (health == ("up".to_owned(), String::new())).then_some(())
+    });
+    for (name, labels, expected) in [
+        ("shop_orders_total", ", shop_order_kind=\"web\"", "2"),
+        ("shop_orders_total", ", shop_order_kind=\"odd\"", "1"),
+        ("shop_parcel_weight_kg_count", "", "3"),
+        ("shop_parcel_weight_kg_sum", "", "1.5"),
+        ("http_server_request_duration_seconds_count", ", http_response_status_code=\"201\"", "2"),
+        ("http_server_request_duration_seconds_count", ", http_route=\"/orders/{kind}\", error_type=\"500\"", "1"),
+        ("code_function_duration_seconds_count", ", error_type=\"std::io::error::Error\"", "1"),
+        ("target_info", ", service_name=\"prometheus test\"", "1"),
+    ] {
+        let selector = of_test(name, labels);
+        let sample = prometheus.wait_for(&selector, || prometheus.query(&selector).unwrap().pop());
+        assert_eq!(value(&sample), expected, "{selector}");
+    }
+
+    // Of each request and each call, the exemplars have the very duration that the span has.
+    for (name, span_name, least) in [
+        ("http_server_request_duration_seconds_bucket", "GET /orders/{kind}", 2),
+        ("code_function_duration_seconds_bucket", "place", 2),
+    ] {
+        let selector = of_test(name, "");
+        let exemplars = prometheus.wait_for(&selector, || {
+            let exemplars = prometheus.exemplars(&selector).unwrap();
+            (exemplars.len() >= least).then_some(exemplars)
+        });
+        for exemplar in exemplars {
+            let (trace_id, span_id) = ids(&exemplar);
+            let span = spans.iter().find(|span| span.trace_id == trace_id && span.span_id == span_id);
+            let span = span.unwrap_or_else(|| unreachable!("{exemplar} is of no span that was sent"));
+            assert_eq!(span.name, span_name);
+            let measured: f64 = exemplar["value"].as_str().unwrap().parse().unwrap();
+            assert!((measured - duration(span)).abs() < 1e-9, "{exemplar}, but the span took {}", duration(span));
+            let moment = exemplar["timestamp"].as_f64().unwrap();
+            assert!((moment - span.end as f64 / 1e9).abs() < 0.1, "{exemplar}, but the span ended at {}", span.end);
+        }
+    }
+    // What is measured inside of a call leads to the span of that call.
+    for name in ["shop_orders_total", "shop_parcel_weight_kg_bucket"] {
+        let selector = of_test(name, "");
+        let exemplars = prometheus.wait_for(&selector, || {
+            let exemplars = prometheus.exemplars(&selector).unwrap();
+            (!exemplars.is_empty()).then_some(exemplars)
+        });
+        for exemplar in exemplars {
+            let (_, span_id) = ids(&exemplar);
+            let span = spans.iter().find(|span| span.span_id == span_id);
+            assert_eq!(span.map(|span| &*span.name), Some("place"), "{name}: {exemplar}");
+        }
+    }
+}
+
+/// A page with every kind of instrument.
+fn page(accept: &str) -> String {
+    let exporter = Exporter::new();
+    let provider = SdkMeterProvider::builder()
+        .with_reader(exporter.reader())
+        .with_view(View::of("exponential").with_aggregation(Aggregation::exponential()))
+        .with_exemplar_filter(telemark_sdk::metrics::ExemplarFilter::AlwaysOn)
+        .build();
+    let meter = provider.meter("shop");
+    let attributes = [KeyValue::new("kind", "a \"quoted\" \\ käse\n")];
+    meter.u64_counter("orders").with_unit("{order}").with_description("Orders \\ \n more.").build().add(3, &attributes);
+    meter.f64_counter("energy").with_unit("J").with_description("Energy.").build().add(0.1, &[]);
+    meter.i64_up_down_counter("waiting").with_description("Who waits.").build().add(-2, &attributes);
+    meter.f64_gauge("temperature").with_unit("Cel").with_description("How warm.").build().record(-0.5, &[]);
+    let duration = meter.f64_histogram("duration").with_unit("s").with_description("How long.").build();
+    duration.record(0.2, &attributes);
+    duration.record(20_000.0, &attributes);
+    let exponential = meter.f64_histogram("exponential").with_unit("By").with_description("How big.").build();
+    for value in [0.0, 0.001, 1.0, 1e9] {
+        exponential.record(value, &[]);
+    }
+    let answer = exporter.answer(accept, "");
+    assert_eq!(answer.status, 200);
+    String::from_utf8(answer.body).unwrap()
+}
+
+#[test]
+fn promtool_finds_nothing_wrong_with_the_text_format() {
+    let Some(prometheus) = Prometheus::running() else { return };
+    let page = page("text/plain; version=0.0.4");
+    assert_eq!(prometheus.promtool(&["check", "metrics"], &page).unwrap(), Ok(()), "{page}");
+    let broken = page.replace("# TYPE", "# TIPE").replace("orders_total{", "orders_total{{");
+    assert!(prometheus.promtool(&["check", "metrics"], &broken).unwrap().is_err());
+}
+
+/// It reads OpenMetrics only to import it into a database, and then asks for times, which a scraped page does not have.
+#[test]
+fn promtool_imports_a_page_of_openmetrics() {
+    let Some(prometheus) = Prometheus::running() else { return };
+    let timed = |line: &str| match line.split_once(" # {") {
+        _ if line.starts_with('#') => format!("{line}\n"),
+        Some((sample, exemplar)) => format!("{sample} 1700000000 # {{{exemplar}\n"),
+        None => format!("{line} 1700000000\n"),
+    };
+    let page: String = page("application/openmetrics-text; version=1.0.0").lines().map(timed).collect();
+    assert!(page.contains(" # {") && page.ends_with("# EOF\n"), "{page}");
+    let folder = std::env::temp_dir().join(format!("telemark-promtool-{}", std::process::id()));
+    let import = |page: &str| {
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("page.txt");
+        std::fs::write(&file, page).unwrap();
+        let (file, data) = (file.display().to_string(), folder.join("data").display().to_string());
+        let result = prometheus.promtool(&["tsdb", "create-blocks-from", "openmetrics", &file, &data], "").unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        result
+    };
+    assert_eq!(import(&page), Ok(()), "{page}");
+    assert!(import(&page.replace("# EOF\n", "")).is_err());
+}
