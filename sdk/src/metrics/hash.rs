@@ -171,8 +171,8 @@ mod tests {
             1.0.into(),
             true.into(),
             "1".into(),
-            Array::I64(vec![1]).into(),
-            Array::F64(vec![1.0]).into(),
+            Value::Array(Array::I64(vec![1])),
+            Value::Array(Array::F64(vec![1.0])),
         ];
         let hashes: HashSet<_> = values.iter().map(|one| value(7, one)).collect();
         assert_eq!(hashes.len(), values.len());

@@ -1,1 +1,180 @@
+//! Every interleaving of threads that record into the cells of a series and collections that read them.
 
+use loom::sync::Arc;
+use loom::thread;
+use std::sync::Arc as Shared;
+
+use super::*;
+use crate::metrics::exemplar::MergedSlots;
+use crate::metrics::number::NumberType;
+use crate::metrics::series::Series;
+use crate::metrics::store::{Harvest, Store};
+use crate::metrics::stream_config::{AttributeFilter, Shape, StreamConfig};
+use crate::metrics::{InstrumentKind, MetricData, Number, Temporality, collect};
+use crate::time::{Clock, TimeSource, Timestamp};
+
+fn model(preemptions: usize, check: impl Fn() + Sync + Send + 'static) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(preemptions);
+    model.check(check);
+}
+
+/// The owner, somebody else and a collection: totals never fall, and in the end everything is there.
+#[test]
+fn a_sum_loses_nothing() {
+    model(3, || {
+        let cell = Arc::new(SumCell::new());
+        let owner = {
+            let cell = cell.clone();
+            thread::spawn(move || (0..2).for_each(|_| cell.record(true, 1u64, None)))
+        };
+        let other = {
+            let cell = cell.clone();
+            thread::spawn(move || cell.record(false, 10u64, None))
+        };
+        let first = cell.total(NumberType::U64);
+        let second = cell.total(NumberType::U64);
+        assert!(first <= second && second <= 12);
+        owner.join().unwrap();
+        other.join().unwrap();
+        assert_eq!(cell.total(NumberType::U64), 12);
+    });
+}
+
+/// Sums of floats that start anew: every measurement is in exactly one delta.
+#[test]
+fn a_sum_that_is_taken_is_in_one_delta() {
+    model(3, || {
+        let cell = Arc::new(SumCell::new());
+        let threads: Vec<_> = [1.0, 2.0]
+            .into_iter()
+            .map(|value| {
+                let cell = cell.clone();
+                thread::spawn(move || cell.record(false, value, None))
+            })
+            .collect();
+        let first = f64::from_bits(cell.take_shared());
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(first + f64::from_bits(cell.take_shared()), 3.0);
+    });
+}
+
+/// Count and sum of a histogram belong together at every moment.
+#[test]
+fn a_histogram_is_never_torn() {
+    model(3, || {
+        let config = HistogramConfig { bounds: [1.0].into(), record_min_max: true, record_sum: true };
+        let cell = Arc::new(HistogramCell::new(&config));
+        let writer = {
+            let (cell, config) = (cell.clone(), config.clone());
+            thread::spawn(move || (0..2).for_each(|_| cell.record(&config, 3.0, None)))
+        };
+        let mut deltas = 0;
+        for last in [false, true] {
+            if last {
+                break;
+            }
+            let mut total = HistogramTotal::new(&config);
+            cell.take_into(&mut total, true);
+            let count: u64 = total.counts.iter().sum();
+            assert_eq!(total.sum, 3.0 * count as f64);
+            deltas += count;
+        }
+        writer.join().unwrap();
+        let mut total = HistogramTotal::new(&config);
+        cell.take_into(&mut total, true);
+        assert_eq!(deltas + total.counts.iter().sum::<u64>(), 2);
+        drop(MergedSlots::new(1));
+    });
+}
+
+struct Still;
+
+impl TimeSource for Still {
+    fn now(&self) -> Timestamp {
+        Timestamp::default()
+    }
+}
+
+fn deltas() -> StreamConfig {
+    StreamConfig {
+        name: "c".into(),
+        description: "".into(),
+        unit: "".into(),
+        kind: InstrumentKind::Counter,
+        number: NumberType::U64,
+        shape: Shape::Sum,
+        temporality: Temporality::Delta,
+        attributes: AttributeFilter::All,
+        limit: 10,
+        reservoir: None,
+        clock: Clock::from_source(Still),
+        resets_sums: false,
+        seed: 7,
+    }
+}
+
+fn collected(config: &StreamConfig, store: &Store) -> u64 {
+    let harvest: Harvest = store.harvest(true, Timestamp::default());
+    match collect::data(config, harvest, Timestamp::default()) {
+        MetricData::Sum { points, .. } => points
+            .iter()
+            .map(|point| match point.value {
+                Number::U64(value) => value,
+                _ => unreachable!(),
+            })
+            .sum(),
+        _ => unreachable!(),
+    }
+}
+
+/// A thread that remembers a series records into it while collections of deltas give it up.
+#[test]
+fn a_series_that_is_given_up_loses_nothing() {
+    model(2, || {
+        let (config, store) = (Arc::new(deltas()), Arc::new(Store::new(Timestamp::default())));
+        let recorder = {
+            let (config, store) = (config.clone(), store.clone());
+            thread::spawn(move || {
+                let mut known: Option<(u64, Shared<Series>)> = None;
+                for _ in 0..2 {
+                    let epoch = store.epoch();
+                    let series = match &known {
+                        Some((of, series)) if *of == epoch => series.clone(),
+                        _ => store.series(&config, &[], 0),
+                    };
+                    series.record(&config, 0, 1u64, &[], None);
+                    known = Some((epoch, series));
+                }
+            })
+        };
+        let mut sum = (0..2).map(|_| collected(&config, &store)).sum::<u64>();
+        recorder.join().unwrap();
+        sum += (0..3).map(|_| collected(&config, &store)).sum::<u64>();
+        assert_eq!(sum, 2);
+    });
+}
+
+/// An instrument is bound while collections of deltas give series up.
+#[test]
+fn a_bound_series_loses_nothing() {
+    model(2, || {
+        let (config, store) = (Arc::new(deltas()), Arc::new(Store::new(Timestamp::default())));
+        let binder = {
+            let (config, store) = (config.clone(), store.clone());
+            thread::spawn(move || {
+                let series = store.bind(&config, &[], 0);
+                series.record(&config, 0, 1u64, &[], None);
+                series
+            })
+        };
+        let mut sum = (0..2).map(|_| collected(&config, &store)).sum::<u64>();
+        let series = binder.join().unwrap();
+        for _ in 0..3 {
+            sum += collected(&config, &store);
+        }
+        assert_eq!(sum, 1);
+        series.record(&config, 0, 1u64, &[], None);
+        assert_eq!(collected(&config, &store), 1, "it is still there");
+    });
+}

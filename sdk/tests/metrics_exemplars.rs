@@ -1,0 +1,264 @@
+//! Exemplars: which measurements become one, what they hold, and reservoirs of one's own.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use opentelemetry::metrics::{Counter, Meter};
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer};
+use opentelemetry::{Context, KeyValue};
+use telemark_sdk::metrics::exemplar::{ExemplarReservoir, Offer, SimpleFixedSizeExemplarReservoir};
+use telemark_sdk::metrics::{
+    Aggregation, Exemplar, ExemplarFilter, MetricData, ReaderConfig, TemporalityPreference, View,
+};
+use telemark_sdk::testing::TestTelemetry;
+
+fn with(filter: ExemplarFilter, config: ReaderConfig, view: View) -> TestTelemetry {
+    TestTelemetry::new().with_metrics(config, |builder| builder.with_exemplar_filter(filter).with_view(view))
+}
+
+fn always_on(view: View) -> TestTelemetry {
+    with(ExemplarFilter::AlwaysOn, ReaderConfig::new(), view)
+}
+
+/// Records within the span with these ids.
+fn in_span(id: u8, flags: TraceFlags, record: impl FnOnce()) {
+    let context =
+        SpanContext::new(TraceId::from(u128::from(id)), SpanId::from(u64::from(id)), flags, false, TraceState::NONE);
+    let _attached = Context::new().with_remote_span_context(context).attach();
+    record();
+}
+
+fn kv(key: &'static str, value: &'static str) -> KeyValue {
+    KeyValue::new(key, value)
+}
+
+fn exemplars(telemetry: &TestTelemetry) -> Vec<Exemplar> {
+    let mut all = Vec::new();
+    for metric in telemetry.collect().into_iter().flat_map(|scope| scope.metrics) {
+        match metric.data {
+            MetricData::Sum { points, .. } | MetricData::Gauge { points } => {
+                points.into_iter().for_each(|point| all.extend(point.exemplars));
+            }
+            MetricData::Histogram { points, .. } => points.into_iter().for_each(|point| all.extend(point.exemplars)),
+            MetricData::ExponentialHistogram { points, .. } => {
+                points.into_iter().for_each(|point| all.extend(point.exemplars));
+            }
+            _ => {}
+        }
+    }
+    all
+}
+
+#[test]
+fn the_filter_decides() {
+    let check = |filter: ExemplarFilter, expected: &str| {
+        let telemetry = with(filter, ReaderConfig::new(), View::of("none"));
+        let meter = telemetry.meter("test");
+        let counter = |name: &'static str| meter.u64_counter(name).build();
+        counter("outside").add(1, &[]);
+        in_span(1, TraceFlags::SAMPLED, || counter("sampled").add(1, &[]));
+        in_span(2, TraceFlags::default(), || counter("unsampled").add(1, &[]));
+        assert_eq!(telemetry.metrics(), expected, "{filter:?}");
+    };
+    check(ExemplarFilter::TraceBased, "outside sum 1\nsampled sum 1 # 1 @1:1\nunsampled sum 1\n");
+    check(ExemplarFilter::AlwaysOn, "outside sum 1 # 1\nsampled sum 1 # 1 @1:1\nunsampled sum 1 # 1 @2:2\n");
+    check(ExemplarFilter::AlwaysOff, "outside sum 1\nsampled sum 1\nunsampled sum 1\n");
+}
+
+#[test]
+fn every_kind_of_instrument_has_them_bound_or_not() {
+    let record = |meter: &Meter, bound: bool| {
+        let attributes = [kv("keep", "1"), kv("drop", "2")];
+        macro_rules! record {
+            ($($instrument:ident $method:ident $value:expr;)*) => {$(
+                let instrument = meter.$instrument(stringify!($instrument)).build();
+                if bound {
+                    instrument.bind(&attributes).$method($value);
+                } else {
+                    instrument.$method($value, &attributes);
+                }
+            )*};
+        }
+        record! {
+            u64_counter add 1;
+            f64_counter add 1.5;
+            i64_up_down_counter add -1;
+            i64_gauge record -2;
+            f64_histogram record 3.5;
+            u64_histogram record 4;
+        }
+    };
+    for bound in [false, true] {
+        let telemetry =
+            with(ExemplarFilter::TraceBased, ReaderConfig::new(), View::of_all().with_attribute_keys(["keep"]));
+        in_span(7, TraceFlags::SAMPLED, || record(&telemetry.meter("test"), bound));
+        assert_eq!(
+            telemetry.metrics(),
+            "f64_counter{keep=1} sum 1.5 # 1.5{drop=2} @7:7\n\
+             f64_histogram{keep=1} histogram count=1 sum=3.5 min=3.5 max=3.5 <=5:1 # 3.5{drop=2} @7:7\n\
+             i64_gauge{keep=1} gauge -2 # -2{drop=2} @7:7\n\
+             i64_up_down_counter{keep=1} up-down sum -1 # -1{drop=2} @7:7\n\
+             u64_counter{keep=1} sum 1 # 1{drop=2} @7:7\n\
+             u64_histogram{keep=1} histogram count=1 sum=4 min=4 max=4 <=5:1 # 4{drop=2} @7:7\n"
+        );
+    }
+}
+
+#[test]
+fn observed_values_have_them() {
+    let telemetry = always_on(View::of_all().with_attribute_keys(["keep"]));
+    telemetry
+        .meter("test")
+        .u64_observable_gauge("g")
+        .with_callback(|o| o.observe(5, &[kv("keep", "1"), kv("drop", "2")]))
+        .build();
+    assert_eq!(telemetry.metrics(), "g{keep=1} gauge 5 # 5{drop=2}\n");
+}
+
+#[test]
+fn a_span_of_the_sdk_is_the_one_that_is_current() {
+    let telemetry = TestTelemetry::new();
+    let counter = telemetry.meter("test").u64_counter("c").build();
+    telemetry.tracer("test").in_span("s", |_| counter.add(1, &[]));
+    let span = &telemetry.spans()[0];
+    let exemplar = &exemplars(&telemetry)[0];
+    assert_eq!((exemplar.trace_id, exemplar.span_id), (span.context.trace_id(), span.context.span_id()));
+}
+
+#[test]
+fn the_overflow_keeps_the_attributes_in_its_exemplars() {
+    let telemetry = always_on(View::of_all().with_cardinality_limit(1));
+    let counter = telemetry.meter("test").u64_counter("c").build();
+    counter.add(1, &[kv("k", "a")]);
+    counter.add(2, &[kv("k", "b")]);
+    assert_eq!(telemetry.metrics(), "c{k=a} sum 1 # 1\nc{otel.metric.overflow=true} sum 2 # 2{k=b}\n");
+}
+
+#[test]
+fn time_is_that_of_the_measurement_and_old_exemplars_of_totals_stay_until_newer_ones_come() {
+    let telemetry = always_on(View::of("none"));
+    let counter = telemetry.meter("test").u64_counter("c").build();
+    let began = telemetry.clock.clock().now();
+    let pass = || telemetry.clock.advance(Duration::from_secs(1));
+    let seen = || -> Vec<_> {
+        exemplars(&telemetry).iter().map(|one| (one.value.to_string(), one.time.since(began).as_secs())).collect()
+    };
+    counter.add(1, &[]);
+    pass();
+    assert_eq!(seen(), [("1".to_owned(), 0)]);
+    assert_eq!(seen(), [("1".to_owned(), 0)]);
+    counter.add(2, &[]);
+    pass();
+    assert_eq!(seen(), [("2".to_owned(), 1)]);
+}
+
+#[test]
+fn exemplars_of_deltas_belong_to_their_interval() {
+    let config = ReaderConfig::new().with_temporality(TemporalityPreference::Delta);
+    let telemetry = with(ExemplarFilter::AlwaysOn, config, View::of("none"));
+    let meter = telemetry.meter("test");
+    let histogram = meter.u64_histogram("h").build();
+    for value in [1, 2] {
+        histogram.record(value, &[]);
+        meter.u64_counter("c").build().add(value, &[]);
+        let values: Vec<_> = exemplars(&telemetry).iter().map(|one| one.value.to_string()).collect();
+        assert_eq!(values, [value.to_string(), value.to_string()]);
+    }
+}
+
+#[test]
+fn an_exponential_histogram_keeps_up_to_twenty() {
+    let telemetry = always_on(View::of_all().with_aggregation(Aggregation::exponential()));
+    let histogram = telemetry.meter("test").u64_histogram("h").build();
+    (1..=100).for_each(|value| histogram.record(value, &[]));
+    assert_eq!(exemplars(&telemetry).len(), 20);
+    let telemetry = always_on(View::of_all().with_aggregation(Aggregation::Base2ExponentialHistogram {
+        max_size: 4,
+        max_scale: 20,
+        record_min_max: true,
+    }));
+    let histogram = telemetry.meter("test").u64_histogram("h").build();
+    (1..=100).for_each(|value| histogram.record(value, &[]));
+    assert_eq!(exemplars(&telemetry).len(), 4);
+}
+
+#[test]
+fn a_histogram_without_buckets_keeps_one() {
+    let telemetry = always_on(View::of_all().with_aggregation(Aggregation::explicit_buckets([])));
+    let histogram = telemetry.meter("test").u64_histogram("h").build();
+    (1..=100).for_each(|value| histogram.record(value, &[]));
+    assert_eq!(exemplars(&telemetry).len(), 1);
+}
+
+/// Keeps the greatest, and counts how many there are.
+#[derive(Debug)]
+struct Greatest(Option<Exemplar>);
+
+impl ExemplarReservoir for Greatest {
+    fn offer(&mut self, offer: &Offer<'_>) {
+        assert!(offer.attributes().iter().any(|one| one.key.as_str() == "all"), "the attributes are complete");
+        if self.0.as_ref().is_none_or(|kept| kept.value.as_f64() < offer.value().as_f64()) {
+            self.0 = Some(offer.exemplar());
+        }
+    }
+
+    fn collect(&mut self, _: bool) -> Vec<Exemplar> {
+        self.0.take().into_iter().collect()
+    }
+}
+
+#[test]
+fn a_view_may_bring_its_own_reservoir_one_for_each_series() {
+    let made = Arc::new(AtomicUsize::new(0));
+    let count = made.clone();
+    let telemetry = always_on(View::of_all().with_attribute_keys(["k"]).with_exemplar_reservoir(move || {
+        count.fetch_add(1, Ordering::Relaxed);
+        Greatest(None)
+    }));
+    let histogram = telemetry.meter("test").u64_histogram("h").with_boundaries(vec![]).build();
+    for (value, series) in [(3, "a"), (9, "a"), (4, "a"), (1, "b")] {
+        histogram.record(value, &[kv("k", series), kv("all", "x")]);
+    }
+    assert_eq!(
+        telemetry.metrics(),
+        "h{k=a} histogram count=3 sum=16 min=3 max=9 <=inf:3 # 9{all=x}\n\
+         h{k=b} histogram count=1 sum=1 min=1 max=1 <=inf:1 # 1{all=x}\n"
+    );
+    assert_eq!(made.load(Ordering::Relaxed), 2);
+
+    let telemetry = always_on(View::of_all().with_exemplar_reservoir(|| SimpleFixedSizeExemplarReservoir::new(3)));
+    let counter = telemetry.meter("test").u64_counter("c").build();
+    (0..50).for_each(|value| counter.add(value, &[]));
+    assert_eq!(exemplars(&telemetry).len(), 3);
+}
+
+/// Does what a reservoir should not.
+#[derive(Debug)]
+struct Wild(Arc<OnceLock<Counter<u64>>>);
+
+impl ExemplarReservoir for Wild {
+    fn offer(&mut self, offer: &Offer<'_>) {
+        if offer.value().as_f64() < 3.0 {
+            self.0.get().unwrap().add(3, &[]);
+            self.0.get().unwrap().add(3, &[kv("new", "series")]);
+        }
+        panic!("on purpose");
+    }
+
+    fn collect(&mut self, _: bool) -> Vec<Exemplar> {
+        panic!("on purpose");
+    }
+}
+
+#[test]
+fn a_reservoir_that_panics_and_records_does_no_harm() {
+    let counter = Arc::new(OnceLock::new());
+    let inside = counter.clone();
+    let telemetry = always_on(View::of_all().with_exemplar_reservoir(move || Wild(inside.clone())));
+    let made = counter.get_or_init(|| telemetry.meter("test").u64_counter("c").build());
+    made.add(1, &[]);
+    made.add(1, &[]);
+    assert_eq!(telemetry.metrics(), "c sum 8\nc{new=series} sum 6\n");
+}

@@ -1,0 +1,197 @@
+//! The periodic reader: when it exports, how it flushes and ends, what it counts.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::MeterProvider;
+use telemark_sdk::config::Env;
+use telemark_sdk::install::Telemetry;
+use telemark_sdk::metrics::{
+    ExemplarFilter, PeriodicConfig, PeriodicReader, PullReader, ReaderConfig, ScopeMetrics, SdkMeterProvider,
+};
+use telemark_sdk::runtime::{ManualRuntime, Runtime};
+use telemark_sdk::signal::Metrics;
+use telemark_sdk::testing::{InMemoryExporter, metrics_text};
+use telemark_sdk::time::Deadline;
+use telemark_sdk::{Batch, ExportError, ExportReport, Exporter, Resource};
+
+fn provider(exporter: impl Exporter<Metrics>, runtime: &Runtime, periods: PeriodicConfig) -> SdkMeterProvider {
+    let reader = PeriodicReader::start(exporter, periods, ReaderConfig::new(), runtime).unwrap();
+    let resource = Resource::new([KeyValue::new("service.name", "shop")]);
+    SdkMeterProvider::builder().with_resource(resource).with_reader(reader).build()
+}
+
+fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(20))
+}
+
+/// Tells every call, and answers with what the test put in.
+struct Scripted {
+    calls: Sender<String>,
+    answers: Arc<Mutex<Vec<Result<ExportReport, ExportError>>>>,
+}
+
+impl Exporter<Metrics> for Scripted {
+    fn export(&mut self, batch: Batch<'_, Metrics>, _: Deadline) -> Result<ExportReport, ExportError> {
+        let _ = self.calls.send(metrics_text(batch.items));
+        let answer = self.answers.lock().unwrap().pop();
+        answer.unwrap_or_else(|| Ok(ExportReport::accepted()))
+    }
+
+    fn flush(&mut self, _: Deadline) -> Result<(), ExportError> {
+        let _ = self.calls.send("flush".to_owned());
+        Ok(())
+    }
+
+    fn shutdown(&mut self, _: Deadline) -> Result<(), ExportError> {
+        let _ = self.calls.send("shutdown".to_owned());
+        Ok(())
+    }
+}
+
+fn scripted(answers: Vec<Result<ExportReport, ExportError>>) -> (Scripted, Receiver<String>) {
+    let (calls, log) = channel();
+    (Scripted { calls, answers: Arc::new(Mutex::new(answers)) }, log)
+}
+
+#[test]
+fn it_exports_at_every_interval_and_nothing_when_there_is_nothing() {
+    let (runtime, exporter) = (ManualRuntime::new(), InMemoryExporter::<Metrics>::new());
+    let provider = provider(exporter.clone(), &Runtime::Manual(runtime.clone()), PeriodicConfig::default());
+    runtime.run_timers();
+    assert!(exporter.batches().is_empty());
+    let counter = provider.meter("test").u64_counter("c").build();
+    counter.add(1, &[]);
+    runtime.run_timers();
+    counter.add(1, &[]);
+    runtime.run_timers();
+    let texts: Vec<_> = exporter.items().iter().map(|one: &ScopeMetrics| metrics_text(&[one.clone()])).collect();
+    assert_eq!(texts, ["c sum 1\n", "c sum 2\n"]);
+    assert_eq!(exporter.resource(), Some(provider.resource().clone()));
+    assert_eq!(provider.health()[0].exported, 2);
+}
+
+#[test]
+fn on_its_thread_it_exports_by_itself() {
+    let (exporter, log) = scripted(vec![]);
+    let periods = PeriodicConfig::default().with_interval(Duration::from_millis(1));
+    let provider = provider(exporter, &Runtime::Thread, periods);
+    provider.meter("test").u64_counter("c").build().add(1, &[]);
+    assert_eq!(log.recv().unwrap(), "c sum 1\n");
+    assert_eq!(log.recv().unwrap(), "c sum 1\n");
+    provider.shutdown(soon()).unwrap();
+}
+
+#[test]
+fn flush_and_shutdown_export_what_is_there_and_later_calls_are_harmless() {
+    let (exporter, log) = scripted(vec![]);
+    let provider = provider(exporter, &Runtime::Thread, PeriodicConfig::default());
+    let counter = provider.meter("test").u64_counter("c").build();
+    counter.add(1, &[]);
+    provider.force_flush(soon()).unwrap();
+    counter.add(1, &[]);
+    provider.shutdown(soon()).unwrap();
+    counter.add(1, &[]);
+    provider.shutdown(soon()).unwrap();
+    assert!(provider.force_flush(soon()).unwrap_err().is_shutdown());
+    drop(provider);
+    assert_eq!(log.iter().collect::<Vec<_>>(), ["c sum 1\n", "flush", "c sum 2\n", "shutdown"]);
+}
+
+#[test]
+fn errors_are_returned_by_a_flush_and_counted() {
+    let answers = vec![Ok(ExportReport::partial(1, "too old")), Err(ExportError::unavailable("down"))];
+    let (exporter, log) = scripted(answers);
+    let provider = provider(exporter, &Runtime::Thread, PeriodicConfig::default());
+    provider.meter("test").u64_counter("c").build().add(1, &[]);
+    provider.meter("test").u64_gauge("g").build().record(1, &[]);
+    assert_eq!(provider.force_flush(soon()).unwrap_err().to_string(), "down");
+    provider.force_flush(soon()).unwrap();
+    assert_eq!(log.iter().take(4).filter(|call| call == "flush").count(), 2, "the exporter is flushed all the same");
+    let health = provider.health()[0];
+    assert_eq!((health.failed, health.rejected, health.exported), (2, 1, 1));
+}
+
+#[test]
+fn a_flush_returns_at_its_deadline_though_the_exporter_hangs_and_recording_goes_on() {
+    struct Hangs(Receiver<()>);
+    impl Exporter<Metrics> for Hangs {
+        fn export(&mut self, _: Batch<'_, Metrics>, _: Deadline) -> Result<ExportReport, ExportError> {
+            let _ = self.0.recv();
+            Ok(ExportReport::accepted())
+        }
+    }
+    let (release, held) = channel();
+    let provider = provider(Hangs(held), &Runtime::Thread, PeriodicConfig::default());
+    let counter = provider.meter("test").u64_counter("c").build();
+    counter.add(1, &[]);
+    assert!(provider.force_flush(Deadline::after(Duration::from_millis(10))).unwrap_err().is_timeout());
+    counter.add(1, &[]);
+    drop(release);
+    provider.shutdown(soon()).unwrap();
+}
+
+#[test]
+fn an_exporter_that_panics_is_reported_and_asked_again() {
+    struct Panics(u32);
+    impl Exporter<Metrics> for Panics {
+        fn export(&mut self, _: Batch<'_, Metrics>, _: Deadline) -> Result<ExportReport, ExportError> {
+            self.0 += 1;
+            assert!(self.0 > 1, "on purpose");
+            Ok(ExportReport::accepted())
+        }
+    }
+    let provider = provider(Panics(0), &Runtime::Thread, PeriodicConfig::default());
+    provider.meter("test").u64_counter("c").build().add(1, &[]);
+    assert_eq!(provider.force_flush(soon()).unwrap_err().to_string(), "the exporter panicked");
+    provider.force_flush(soon()).unwrap();
+}
+
+#[test]
+fn a_callback_that_flushes_its_own_reader_is_refused_not_waited_for() {
+    let (exporter, log) = scripted(vec![]);
+    let provider = provider(exporter, &Runtime::Thread, PeriodicConfig::default());
+    let inside = provider.clone();
+    provider
+        .meter("test")
+        .u64_observable_gauge("g")
+        .with_callback(move |o| o.observe(u64::from(inside.force_flush(Deadline::NEVER).is_err()), &[]))
+        .build();
+    provider.force_flush(soon()).unwrap();
+    assert_eq!(log.recv().unwrap(), "g gauge 1\n");
+    provider.shutdown(soon()).unwrap();
+}
+
+#[test]
+fn the_telemetry_of_a_program_has_metrics_with_its_resource_and_settings() {
+    let (exporter, pulled) = (InMemoryExporter::<Metrics>::new(), PullReader::default());
+    let env = Env::from_pairs([("OTEL_SERVICE_NAME", "shop"), ("OTEL_METRICS_EXEMPLAR_FILTER", "always_on")]);
+    let telemetry = Telemetry::builder(env)
+        .with_metric_exporter(exporter.clone())
+        .with_metric_reader(pulled.clone())
+        .build()
+        .unwrap();
+    telemetry.meter("test").u64_counter("c").build().add(1, &[]);
+    assert_eq!(metrics_text(&pulled.collect(Deadline::NEVER).unwrap()), "c sum 1 # 1\n");
+    telemetry.shutdown(soon()).unwrap();
+    assert_eq!(metrics_text(&exporter.items()), "c sum 1 # 1\n");
+    assert_eq!(exporter.resource().unwrap().get("service.name").unwrap().as_str(), "shop");
+    assert_eq!(telemetry.metric_health()[0].exported, 1);
+    assert_eq!(exporter.shutdowns(), 1);
+}
+
+#[test]
+fn a_disabled_sdk_records_nothing() {
+    let exporter = InMemoryExporter::<Metrics>::new();
+    let telemetry = Telemetry::builder(Env::from_pairs([("OTEL_SDK_DISABLED", "true")]))
+        .with_metric_exporter(exporter.clone())
+        .with_exemplar_filter(ExemplarFilter::AlwaysOn)
+        .build()
+        .unwrap();
+    telemetry.meter("test").u64_counter("c").build().add(1, &[]);
+    telemetry.shutdown(soon()).unwrap();
+    assert!(exporter.items().is_empty());
+}
