@@ -111,6 +111,11 @@ impl Builder {
         self.map(|sdk| sdk.with_span_processor(processor))
     }
 
+    /// Adds the metrics of the SDK itself, `otel.sdk.*`, as `OTEL_RUST_SELF_METRICS=true` does.
+    pub fn self_metrics(self) -> Self {
+        self.map(TelemetryBuilder::with_self_metrics)
+    }
+
     /// The longest that dropping the guard may take; 10 s by default.
     pub fn flush_timeout(self, timeout: Duration) -> Self {
         self.map(|sdk| sdk.with_flush_timeout(timeout))

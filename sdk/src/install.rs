@@ -22,6 +22,7 @@ use crate::propagation::Propagators;
 use crate::resource::Resource;
 use crate::runtime::Runtime;
 use crate::sampling::{self, Sampler};
+use crate::self_metrics::SelfMetrics;
 use crate::signal::{Metrics, Signal, Traces};
 use crate::time::{Clock, Deadline};
 use crate::trace::{SdkTracer, SdkTracerProvider, SpanProcessor, TracerProviderBuilder, active};
@@ -50,6 +51,7 @@ pub struct Telemetry {
     meters: SdkMeterProvider,
     propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
     flush_timeout: Duration,
+    _self_metrics: Option<SelfMetrics>,
 }
 
 impl Telemetry {
@@ -156,6 +158,7 @@ pub struct TelemetryBuilder {
     metric_exporters: Vec<(Unsent<Metrics>, ReaderConfig)>,
     propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
     flush_timeout: Duration,
+    self_metrics: bool,
 }
 
 /// An exporter that waits for its processor or reader.
@@ -184,6 +187,7 @@ impl TelemetryBuilder {
             metric_exporters: Vec::new(),
             propagator: None,
             flush_timeout: Duration::from_secs(10),
+            self_metrics: false,
         }
     }
 
@@ -294,6 +298,13 @@ impl TelemetryBuilder {
         self
     }
 
+    /// Adds the metrics of the SDK itself, `otel.sdk.*`, to those of the program, as `OTEL_RUST_SELF_METRICS=true` does. See
+    /// [`SelfMetrics`].
+    pub fn with_self_metrics(mut self) -> Self {
+        self.self_metrics = true;
+        self
+    }
+
     /// Starts the telemetry, without making it global. What the environment says wrongly is reported and ignored.
     ///
     /// With `OTEL_SDK_DISABLED=true` nothing is recorded, whatever was set in code; propagation works all the same.
@@ -306,6 +317,7 @@ impl TelemetryBuilder {
         let propagator = self.propagator.unwrap_or_else(|| Box::new(Propagators::from_env(env)));
         let mut traces = self.traces;
         let mut metrics = self.metrics;
+        let self_metrics = env.boolean("OTEL_RUST_SELF_METRICS") || self.self_metrics;
         if env.boolean("OTEL_SDK_DISABLED") {
             traces = SdkTracerProvider::builder();
             metrics = SdkMeterProvider::builder();
@@ -331,9 +343,14 @@ impl TelemetryBuilder {
         for warning in env.take_warnings() {
             diag::warn_always(format_args!("{warning}"));
         }
+        let meters = metrics.build();
+        // Without a reader nobody would see what is counted.
+        let self_metrics = self_metrics && meters.is_read();
+        let tracers = if self_metrics { traces.with_span_counts() } else { traces }.build();
         Ok(Telemetry {
-            tracers: traces.build(),
-            meters: metrics.build(),
+            _self_metrics: self_metrics.then(|| SelfMetrics::observe(&tracers, &meters)),
+            tracers,
+            meters,
             propagator: Some(propagator),
             flush_timeout: self.flush_timeout,
         })

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::pipeline::Pipeline;
 use super::{Aggregation, InstrumentKind, MetricProducer, TemporalityPreference};
-use crate::diag::SignalHealth;
+use crate::diag::{Counters, SignalHealth};
 use crate::error::ExportError;
+use crate::export::type_name;
 use crate::time::Deadline;
 
 /// Reads the metrics of one provider. Several readers of a provider do not know of each other.
@@ -30,7 +31,17 @@ pub trait MetricReader: Connect + Debug + Send + Sync + 'static {
 
     /// What became of the points, for readers that export; `None` for others.
     fn health(&self) -> Option<SignalHealth> {
+        self.counters().map(|counters| counters.snapshot())
+    }
+
+    /// Where readers that export count what became of the points, for the SDK's own metrics.
+    fn counters(&self) -> Option<Arc<Counters>> {
         None
+    }
+
+    /// What it is called in the SDK's own metrics, as `otel.component.type`.
+    fn component_type(&self) -> &'static str {
+        type_name::<Self>()
     }
 }
 
