@@ -7,6 +7,8 @@ use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
 use syn::{Error, Expr, ExprLit, FnArg, Ident, Lit, LitStr, Pat, Path, Result, Signature, Token, Type, TypeReference};
 
+use crate::options::expression;
+
 /// One attribute.
 #[derive(Clone)]
 pub(crate) struct Field {
@@ -111,7 +113,7 @@ impl Parse for Field {
         if input.is_empty() || input.peek(Token![,]) {
             return Err(Error::new(equals.span(), format!("`{}` needs a value after the `=`", key.value())));
         }
-        Ok(Field { key, value: Value::Expr(input.parse()?), format })
+        Ok(Field { key, value: Value::Expr(expression(input)?), format })
     }
 }
 

@@ -201,7 +201,7 @@ mod tests {
         "mod cart { #[traced(root)] fn kept(a: u32) {} struct Cart; }",
         "struct kept { a: u32 }",
     ];
-    const PIECES: [&str; 24] = [
+    const PIECES: [&str; 26] = [
         "name",
         "kind",
         "fields",
@@ -226,6 +226,8 @@ mod tests {
         "a.b",
         "?",
         "self::path",
+        "super",
+        "(a = crate)",
     ];
 
     proptest! {

@@ -123,7 +123,18 @@ fn needs_value(option: &Ident) -> Error {
 
 fn value(input: ParseStream<'_>, option: &Ident) -> Result<Expr> {
     input.parse::<Token![=]>().map_err(|_| needs_value(option))?;
-    input.parse()
+    expression(input)
+}
+
+/// An expression. `crate` and `super` alone pass for one in syn's eyes, but are modules.
+pub(crate) fn expression(input: ParseStream<'_>) -> Result<Expr> {
+    let expr: Expr = input.parse()?;
+    match &expr {
+        Expr::Path(path) if path.path.is_ident("crate") || path.path.is_ident("super") => {
+            Err(Error::new_spanned(path, "expected an expression, found a module"))
+        }
+        _ => Ok(expr),
+    }
 }
 
 fn kind(input: ParseStream<'_>, option: &Ident) -> Result<Ident> {

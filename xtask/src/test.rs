@@ -15,6 +15,7 @@ const PUBLISHED: &[&str] = &[
     "telemark-http",
     "telemark-tower",
     "telemark-axum",
+    "telemark-runtime",
     "telemark",
 ];
 

@@ -1,6 +1,6 @@
 //! Headers as carriers of a propagator and as attributes of a span.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{GetAll, HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::propagation::{Extractor, Injector};
 use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
 
@@ -15,9 +15,36 @@ pub const MAX_HEADER_VALUES: usize = 64;
 #[derive(Debug, Clone, Copy)]
 pub struct HeaderExtractor<'a>(pub &'a HeaderMap);
 
+/// The field `key` of one of the usual propagators: its name need not be parsed for every request.
+#[inline]
+fn field(key: &str) -> Option<&'static HeaderName> {
+    macro_rules! known {
+        ($($name:literal),*) => {
+            match key {
+                $($name => {
+                    static NAME: HeaderName = HeaderName::from_static($name);
+                    Some(&NAME)
+                })*
+                _ => None,
+            }
+        };
+    }
+    known!("traceparent", "tracestate", "baggage", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-sampled", "x-b3-flags")
+}
+
+impl<'a> HeaderExtractor<'a> {
+    #[inline]
+    fn lines(&self, key: &str) -> GetAll<'a, HeaderValue> {
+        match field(key) {
+            Some(name) => self.0.get_all(name),
+            None => self.0.get_all(key),
+        }
+    }
+}
+
 impl Extractor for HeaderExtractor<'_> {
     fn get(&self, key: &str) -> Option<&str> {
-        self.0.get_all(key).iter().find_map(utf8)
+        self.lines(key).iter().find_map(utf8)
     }
 
     fn keys(&self) -> Vec<&str> {
@@ -25,12 +52,90 @@ impl Extractor for HeaderExtractor<'_> {
     }
 
     fn get_all(&self, key: &str) -> Option<Vec<&str>> {
-        // A lookup first: the usual answer is "absent", and an empty vector would not say so.
-        let mut values = self.0.get_all(key).iter().filter_map(utf8);
+        // The usual answers are "absent", which an empty vector would not say, and one line, of which the vector has
+        // exactly the size.
+        let mut values = self.lines(key).iter().filter_map(utf8);
         let first = values.next()?;
         let mut all = vec![first];
         all.extend(values);
         Some(all)
+    }
+}
+
+/// The headers that every request is asked for, found in one pass: to pass by the others costs less than to hash five
+/// names, of which a request usually does not even have all.
+///
+/// As a carrier it is the [`HeaderExtractor`] of the same headers.
+#[derive(Debug)]
+pub(crate) struct RequestFields<'a> {
+    headers: HeaderExtractor<'a>,
+    pub(crate) host: Found<'a>,
+    pub(crate) user_agent: Found<'a>,
+    traceparent: Found<'a>,
+    tracestate: Found<'a>,
+    baggage: Found<'a>,
+}
+
+/// The lines of one header.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Found<'a> {
+    pub(crate) first: Option<&'a HeaderValue>,
+    has_more: bool,
+}
+
+impl<'a> RequestFields<'a> {
+    pub(crate) fn of(headers: &'a HeaderMap) -> Self {
+        let none = Found::default();
+        let headers = HeaderExtractor(headers);
+        let mut fields =
+            Self { headers, host: none, user_agent: none, traceparent: none, tracestate: none, baggage: none };
+        for (name, value) in headers.0 {
+            let found = match name.as_str() {
+                "host" => &mut fields.host,
+                "user-agent" => &mut fields.user_agent,
+                "traceparent" => &mut fields.traceparent,
+                "tracestate" => &mut fields.tracestate,
+                "baggage" => &mut fields.baggage,
+                _ => continue,
+            };
+            match found.first {
+                None => found.first = Some(value),
+                Some(_) => found.has_more = true,
+            }
+        }
+        fields
+    }
+
+    /// The only line of a header, or that there is none; `None` if the headers themselves must be asked.
+    #[inline]
+    fn only(&self, key: &str) -> Option<Option<&'a HeaderValue>> {
+        let found = match key {
+            "traceparent" => &self.traceparent,
+            "tracestate" => &self.tracestate,
+            "baggage" => &self.baggage,
+            _ => return None,
+        };
+        (!found.has_more).then_some(found.first)
+    }
+}
+
+impl Extractor for RequestFields<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        match self.only(key) {
+            Some(line) => line.and_then(utf8),
+            None => self.headers.get(key),
+        }
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.headers.keys()
+    }
+
+    fn get_all(&self, key: &str) -> Option<Vec<&str>> {
+        match self.only(key) {
+            Some(line) => line.and_then(utf8).map(|line| vec![line]),
+            None => self.headers.get_all(key),
+        }
     }
 }
 
@@ -89,6 +194,19 @@ impl CapturedHeader {
 
 /// A peer's bytes as the text of an attribute: bounded, and never invalid.
 pub(crate) fn text(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if text.len() <= MAX_TEXT_BYTES => text.to_owned(),
+        _ => mended(bytes),
+    }
+}
+
+/// The same for what is known to be text.
+pub(crate) fn bounded(text: &str) -> String {
+    if text.len() <= MAX_TEXT_BYTES { text.to_owned() } else { mended(text.as_bytes()) }
+}
+
+#[cold]
+fn mended(bytes: &[u8]) -> String {
     let Some(cut) = bytes.get(..MAX_TEXT_BYTES).filter(|_| bytes.len() > MAX_TEXT_BYTES) else {
         return String::from_utf8_lossy(bytes).into_owned();
     };
@@ -118,22 +236,36 @@ mod tests {
 
     #[test]
     fn extracts_first_and_all_values_in_any_case() {
-        let headers = headers(&[("tracestate", b"a=1"), ("tracestate", b"b=2"), ("other", b"x")]);
-        let carrier = HeaderExtractor(&headers);
+        let lines: &[(_, &[u8])] =
+            &[("tracestate", b"a=1"), ("tracestate", b"b=2"), ("other", b"x"), ("baggage", b"k=1")];
+        let headers = headers(lines);
+        extracts(&HeaderExtractor(&headers));
+        extracts(&RequestFields::of(&headers));
+    }
+
+    fn extracts(carrier: &dyn Extractor) {
         assert_eq!(carrier.get("TraceState"), Some("a=1"));
         assert_eq!(carrier.get_all("TRACESTATE"), Some(vec!["a=1", "b=2"]));
+        assert_eq!(carrier.get_all("tracestate"), Some(vec!["a=1", "b=2"]));
+        assert_eq!((carrier.get("tracestate"), carrier.get("traceparent")), (Some("a=1"), None));
         assert_eq!(carrier.get_all("traceparent"), None);
         assert_eq!(carrier.get("not a header name"), None);
-        assert_eq!(carrier.keys(), ["tracestate", "other"]);
+        assert_eq!(carrier.get("other"), Some("x"));
+        assert_eq!((carrier.get("baggage"), carrier.get_all("baggage")), (Some("k=1"), Some(vec!["k=1"])));
+        assert_eq!(carrier.keys(), ["tracestate", "other", "baggage"]);
     }
 
     #[test]
     fn passes_over_values_that_are_not_utf8() {
-        let headers = headers(&[("baggage", b"\xff\xfe"), ("baggage", "k=é".as_bytes()), ("bad", b"\xff")]);
-        let carrier = HeaderExtractor(&headers);
-        assert_eq!(carrier.get("baggage"), Some("k=é"));
-        assert_eq!(carrier.get_all("baggage"), Some(vec!["k=é"]));
-        assert_eq!(carrier.get_all("bad"), None);
+        let mut headers = headers(&[("baggage", b"\xff\xfe"), ("baggage", "k=é".as_bytes()), ("bad", b"\xff")]);
+        headers.append("traceparent", HeaderValue::from_bytes(b"\xff").unwrap());
+        let carriers: [&dyn Extractor; 2] = [&HeaderExtractor(&headers), &RequestFields::of(&headers)];
+        for carrier in carriers {
+            assert_eq!(carrier.get("baggage"), Some("k=é"));
+            assert_eq!(carrier.get_all("baggage"), Some(vec!["k=é"]));
+            assert_eq!(carrier.get_all("bad"), None);
+            assert_eq!((carrier.get("traceparent"), carrier.get_all("traceparent")), (None, None));
+        }
     }
 
     #[test]
@@ -149,10 +281,11 @@ mod tests {
 
     #[test]
     fn cuts_long_text_between_characters() {
-        assert_eq!(text("é".as_bytes()), "é");
+        assert_eq!((text("é".as_bytes()), bounded("é")), ("é".to_owned(), "é".to_owned()));
         assert_eq!(text(b"a\xffb"), "a\u{fffd}b");
         assert_eq!(text(&vec![b'a'; MAX_TEXT_BYTES + 1]).len(), MAX_TEXT_BYTES);
         let wide = "€".repeat(MAX_TEXT_BYTES);
+        assert_eq!(bounded(&wide), text(wide.as_bytes()));
         let cut = text(wide.as_bytes());
         assert_eq!((cut.len(), cut.chars().all(|c| c == '€')), (MAX_TEXT_BYTES / 3 * 3, true));
     }

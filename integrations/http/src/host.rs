@@ -1,6 +1,78 @@
 //! `host[:port]` texts: the Host header, an authority, the nodes of a Forwarded header.
 
+use std::cell::Cell;
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{PoisonError, RwLock};
+
+use opentelemetry::StringValue;
+
+use crate::headers::bounded;
+
+/// A server is called by few names, so that those that came first are kept for the life of the program, split and in a
+/// form that a span does not have to copy. Anyone can send names: hence the bounds.
+const MAX_KEPT: usize = 128;
+const MAX_KEPT_BYTES: usize = 128;
+
+static KEPT: RwLock<Table> = RwLock::new(None);
+
+type Table = Option<HashMap<&'static str, Kept>>;
+
+thread_local! {
+    static RECENT: [Cell<Option<(&'static str, Kept)>>; 8] = const { [const { Cell::new(None) }; 8] };
+}
+
+/// What [`split`] says of a text.
+type Kept = Option<(&'static str, Option<u16>)>;
+
+/// [`split`], with the host as the value of an attribute.
+pub(crate) fn attribute(text: &str) -> Option<(StringValue, Option<u16>)> {
+    let place = text.len() % 8;
+    let known = RECENT.try_with(|recent| recent[place].get()).ok().flatten().filter(|(of, _)| *of == text);
+    let kept = known.or_else(|| {
+        let kept = keep(&KEPT, text)?;
+        // Without its locals a thread is about to end.
+        let _gone = RECENT.try_with(|recent| recent[place].set(Some(kept)));
+        Some(kept)
+    });
+    match kept {
+        Some((_, kept)) => kept.map(|(host, port)| (host.into(), port)),
+        None => split(text).map(|(host, port)| (bounded(host).into(), port)),
+    }
+}
+
+/// The text and what is kept of it; `None` if it is too long or came too late.
+fn keep(kept: &RwLock<Table>, text: &str) -> Option<(&'static str, Kept)> {
+    if text.len() > MAX_KEPT_BYTES {
+        return None;
+    }
+    {
+        let table = kept.read().unwrap_or_else(PoisonError::into_inner);
+        match table.as_ref().map(|table| (table.len(), table.get_key_value(text))) {
+            Some((_, Some((text, kept)))) => return Some((text, *kept)),
+            Some((MAX_KEPT.., None)) => return None,
+            _ => {}
+        }
+    }
+    add(kept, text)
+}
+
+#[cold]
+fn add(kept: &RwLock<Table>, text: &str) -> Option<(&'static str, Kept)> {
+    let mut table = kept.write().unwrap_or_else(PoisonError::into_inner);
+    let table = table.get_or_insert_default();
+    // Another thread may have been faster, or may have taken the last place.
+    match table.get_key_value(text) {
+        Some((text, kept)) => Some((text, *kept)),
+        None if table.len() >= MAX_KEPT => None,
+        None => {
+            let text: &'static str = Box::leak(Box::from(text));
+            let kept = split(text);
+            table.insert(text, kept);
+            Some((text, kept))
+        }
+    }
+}
 
 /// Splits `host`, `host:port` or `[v6]:port`; the brackets of an IPv6 address are taken off.
 ///
@@ -16,10 +88,9 @@ pub(crate) fn split(text: &str) -> Option<(&str, Option<u16>)> {
             None => None,
         };
     }
-    if text.parse::<Ipv6Addr>().is_ok() {
-        return Some((text, None));
-    }
     let (host, port) = match text.split_once(':') {
+        // A second colon: only an address without brackets can be meant.
+        Some((_, rest)) if rest.contains(':') && text.parse::<Ipv6Addr>().is_ok() => return Some((text, None)),
         Some((host, port)) => (host, port.parse().ok()),
         None => (text, None),
     };
@@ -75,6 +146,38 @@ mod tests {
         check("::ffff:192.0.2.1", "192.0.2.1 None");
         check("unknown", "-");
         check("_hidden", "-");
+    }
+
+    #[test]
+    fn kept_hosts_are_bounded() {
+        let table = RwLock::new(None);
+        let check = |text: &str, is_kept: bool| {
+            for _ in 0..2 {
+                let kept = keep(&table, text);
+                assert_eq!(kept.map(|(text, _)| text), is_kept.then_some(text));
+                assert_eq!(kept.and_then(|(_, host)| host), if is_kept { split(text) } else { None });
+            }
+        };
+        check("first.example:8080", true);
+        check("user@host", true);
+        check(&"x".repeat(MAX_KEPT_BYTES + 1), false);
+        for i in 2..2 * MAX_KEPT {
+            check(&format!("{i}.example:1"), i < MAX_KEPT);
+        }
+        assert_eq!(table.read().unwrap().as_ref().map(HashMap::len), Some(MAX_KEPT));
+        check("first.example:8080", true);
+    }
+
+    #[test]
+    fn attributes_are_what_is_split() {
+        for text in
+            ["first.example:8080", "other.example:8080", "user@host", "[::1]:80", &"x".repeat(MAX_KEPT_BYTES + 1)]
+        {
+            for _ in 0..2 {
+                let expected = split(text).map(|(host, port)| (StringValue::from(host.to_owned()), port));
+                assert_eq!(attribute(text), expected, "{text}");
+            }
+        }
     }
 
     proptest! {

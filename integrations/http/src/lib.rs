@@ -37,7 +37,8 @@
 //!
 //! # Limits against hostile peers
 //! A text taken from a request is cut after [`MAX_TEXT_BYTES`] bytes, and a captured header after
-//! [`MAX_HEADER_VALUES`] lines.
+//! [`MAX_HEADER_VALUES`] lines. Routes, span names and names of the server are kept for the life of the program, so that
+//! a request does not copy them: the first 1024 routes and the first 128 names of the server, if they are short.
 //!
 //! # Environment variables
 //! This crate reads no environment. [`ServerSettings::from_env_fn`] takes a reader and lists the variables.

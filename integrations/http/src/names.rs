@@ -5,6 +5,7 @@
 //! is what allows the `&'static str` that the API's span builder holds without an allocation.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
@@ -19,6 +20,17 @@ static TABLE: RwLock<Option<Table>> = RwLock::new(None);
 
 type Table = HashMap<&'static str, Vec<(&'static str, &'static str)>>;
 
+thread_local! {
+    static RECENT: [Cell<Option<Entry>>; 64] = const { [const { Cell::new(None) }; 64] };
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    method: &'static str,
+    route: &'static str,
+    name: &'static str,
+}
+
 /// The name of a server span, and the value of `http.route`.
 // spec: http/http-spans.md#name
 pub(crate) fn span_name(method: &MethodName, route: Option<&str>) -> (Cow<'static, str>, Option<StringValue>) {
@@ -31,13 +43,30 @@ pub(crate) fn span_name(method: &MethodName, route: Option<&str>) -> (Cow<'stati
         return (name, None);
     };
     let shared = match method {
-        MethodName::Standard(name) => intern(name, route),
-        MethodName::Other => intern("HTTP", route),
+        MethodName::Standard(name) => recent(name, route),
+        MethodName::Other => recent("HTTP", route),
         MethodName::Custom(_) => None,
     };
     match shared {
         Some((name, route)) => (Cow::Borrowed(name), Some(route.into())),
         None => (Cow::Owned(format!("{} {route}", method.in_span_name())), Some(route.to_owned().into())),
+    }
+}
+
+#[inline]
+fn recent(method: &'static str, route: &str) -> Option<(&'static str, &'static str)> {
+    // Where a text lies only says where to look: routers keep theirs in one place.
+    let place = (route.as_ptr().addr() >> 4) ^ method.len();
+    let known = RECENT.try_with(|recent| recent[place % recent.len()].get()).ok().flatten();
+    match known {
+        Some(entry) if entry.method == method && entry.route == route => Some((entry.name, entry.route)),
+        _ => {
+            let (name, route) = intern(method, route)?;
+            let entry = Entry { method, route, name };
+            // Without its locals a thread is about to end.
+            let _gone = RECENT.try_with(|recent| recent[place % recent.len()].set(Some(entry)));
+            Some((name, route))
+        }
     }
 }
 

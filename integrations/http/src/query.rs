@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::headers::text;
+use crate::headers::bounded;
 
 /// The parameters whose values are replaced unless the settings name others. Case-sensitive.
 // spec: http/http-spans.md, url.query
@@ -14,7 +14,7 @@ const REDACTED: &str = "REDACTED";
 /// The value of `url.query`: the value of each sensitive parameter becomes `REDACTED`, its key stays.
 pub(crate) fn redact(query: &str, sensitive: &[Cow<'static, str>]) -> String {
     if !query.split('&').any(|pair| secret(pair, sensitive).is_some()) {
-        return text(query.as_bytes());
+        return bounded(query);
     }
     let mut redacted = String::with_capacity(query.len());
     for (i, pair) in query.split('&').enumerate() {
@@ -30,7 +30,7 @@ pub(crate) fn redact(query: &str, sensitive: &[Cow<'static, str>]) -> String {
             None => redacted.push_str(pair),
         }
     }
-    text(redacted.as_bytes())
+    bounded(&redacted)
 }
 
 /// The key of a pair that has a value to hide.

@@ -5,12 +5,12 @@ use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use http::{Method, Version, header};
+use http::{Method, Version};
 use opentelemetry::trace::{Span, SpanBuilder, SpanKind, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue, StringValue, global};
 
 use crate::forwarded::{self, Forwarded};
-use crate::headers::{HeaderExtractor, text};
+use crate::headers::{RequestFields, bounded, text};
 use crate::methods::MethodName;
 use crate::policy::{HttpPolicy, RequestHead};
 use crate::settings::ServerSettings;
@@ -56,8 +56,8 @@ where
 
     fn start_included(&self, request: &RequestHead<'_>) -> RequestSpan {
         let current = Context::current();
-        let carrier = HeaderExtractor(request.headers);
-        let parent = global::get_text_map_propagator(|propagator| propagator.extract_with_context(&current, &carrier));
+        let fields = RequestFields::of(request.headers);
+        let parent = global::get_text_map_propagator(|propagator| propagator.extract_with_context(&current, &fields));
         let lean = {
             let span = parent.span();
             let parent = span.span_context();
@@ -78,11 +78,11 @@ where
         let capacity = if lean { LEAN_ATTRIBUTES } else { TYPICAL_ATTRIBUTES + self.settings.request_headers.len() };
         let mut attributes = Vec::with_capacity(capacity);
         attributes.push(KeyValue::new(keys::METHOD, method.attribute()));
-        attributes.push(KeyValue::new(keys::URL_PATH, text(request.uri.path().as_bytes())));
+        attributes.push(KeyValue::new(keys::URL_PATH, bounded(request.uri.path())));
         attributes.push(KeyValue::new(keys::URL_SCHEME, self.scheme(request, &forwarded)));
         attributes.extend(route.map(|route| KeyValue::new(keys::ROUTE, route)));
         if !lean {
-            self.describe(request, &forwarded, &method, &mut attributes);
+            self.describe(request, &fields, &forwarded, &method, &mut attributes);
         }
         self.policy.request_attributes(request, &mut attributes);
 
@@ -96,7 +96,7 @@ where
         let recording = span.is_recording();
         if recording && lean {
             let mut attributes = Vec::with_capacity(TYPICAL_ATTRIBUTES);
-            self.describe(request, &forwarded, &method, &mut attributes);
+            self.describe(request, &fields, &forwarded, &method, &mut attributes);
             span.set_attributes(attributes);
         }
         let context = if recording {
@@ -114,13 +114,14 @@ where
     fn describe(
         &self,
         request: &RequestHead<'_>,
+        fields: &RequestFields<'_>,
         forwarded: &Forwarded<'_>,
         method: &MethodName,
         attributes: &mut Vec<KeyValue>,
     ) {
         let mut add = |key: &'static str, value: StringValue| attributes.push(KeyValue::new(key, value));
         if *method == MethodName::Other {
-            add(keys::METHOD_ORIGINAL, text(request.method.as_str().as_bytes()).into());
+            add(keys::METHOD_ORIGINAL, bounded(request.method.as_str()).into());
         }
         if let Some(query) = request.uri.query().filter(|query| !query.is_empty()) {
             add(keys::URL_QUERY, query::redact(query, &self.settings.sensitive).into());
@@ -128,11 +129,11 @@ where
         if let Some(version) = version(request.version) {
             add(keys::PROTOCOL_VERSION, version.into());
         }
-        if let Some(agent) = request.headers.get(header::USER_AGENT) {
+        if let Some(agent) = fields.user_agent.first {
             add(keys::USER_AGENT, text(agent.as_bytes()).into());
         }
-        if let Some((host, port)) = server_address(request, forwarded) {
-            attributes.push(KeyValue::new(keys::SERVER_ADDRESS, text(host.as_bytes())));
+        if let Some((host, port)) = server_address(request, fields, forwarded) {
+            attributes.push(KeyValue::new(keys::SERVER_ADDRESS, host));
             attributes.extend(port.map(|port| KeyValue::new(keys::SERVER_PORT, i64::from(port))));
         }
         self.describe_client(request, forwarded, attributes);
@@ -161,12 +162,17 @@ where
 }
 
 // spec: http/http-spans.md: Forwarded host, then `:authority`, then Host
-fn server_address<'a>(request: &RequestHead<'a>, forwarded: &Forwarded<'a>) -> Option<(&'a str, Option<u16>)> {
-    let of_target = || host::split(request.uri.authority()?.as_str().rsplit('@').next()?);
-    let of_header = || host::split(request.headers.get(header::HOST)?.to_str().ok()?);
+fn server_address(
+    request: &RequestHead<'_>,
+    fields: &RequestFields<'_>,
+    forwarded: &Forwarded<'_>,
+) -> Option<(StringValue, Option<u16>)> {
+    let of_proxy = || forwarded.host.map(|(host, port)| (bounded(host).into(), port));
+    let of_target = || host::attribute(request.uri.authority()?.as_str().rsplit('@').next()?);
+    let of_header = || host::attribute(fields.host.first?.to_str().ok()?);
     // The target of CONNECT names the other side of the tunnel.
     let of_target = || if *request.method == Method::CONNECT { None } else { of_target() };
-    forwarded.host.or_else(of_target).or_else(of_header)
+    of_proxy().or_else(of_target).or_else(of_header)
 }
 
 fn version(version: Version) -> Option<&'static str> {

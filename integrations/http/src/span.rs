@@ -88,6 +88,12 @@ impl RequestSpan {
         &self.context
     }
 
+    /// Whether anything is written down of this request; if not, it makes no difference when and how it ends.
+    #[inline]
+    pub fn is_recording(&self) -> bool {
+        self.recording
+    }
+
     /// What is known so far.
     pub fn outcome(&self) -> &RequestOutcome {
         &self.outcome
@@ -151,15 +157,20 @@ impl RequestSpan {
     fn record(&self) {
         let span = self.context.span();
         let outcome = &self.outcome;
-        let error_type = outcome.error_type();
         let status = outcome.status.map(|status| KeyValue::new(keys::STATUS_CODE, i64::from(status.as_u16())));
-        let error = error_type.clone().map(|error| KeyValue::new(keys::ERROR_TYPE, StringValue::from(error)));
-        let cancelled = (outcome.end == Some(End::Cancelled)).then(|| KeyValue::new(keys::OUTCOME, "cancelled"));
-        span.set_attributes([status, error, cancelled].into_iter().flatten());
-        if error_type.is_some() {
-            // spec: http/http-spans.md#status: no description where the status code says it all
-            let description = if outcome.end == Some(End::Panicked) { "the handler panicked" } else { "" };
-            span.set_status(Status::error(description));
+        let ending = match outcome.end {
+            Some(End::Cancelled) => Some(KeyValue::new(keys::OUTCOME, "cancelled")),
+            _ => None,
+        };
+        match outcome.error_type() {
+            None => span.set_attributes(status.into_iter().chain(ending)),
+            Some(error) => {
+                let error = KeyValue::new(keys::ERROR_TYPE, StringValue::from(error));
+                span.set_attributes(status.into_iter().chain([error]).chain(ending));
+                // spec: http/http-spans.md#status: no description where the status code says it all
+                let description = if outcome.end == Some(End::Panicked) { "the handler panicked" } else { "" };
+                span.set_status(Status::error(description));
+            }
         }
         span.end();
     }

@@ -25,12 +25,30 @@ pin_project! {
         // Absent for an excluded request, and once the body has it.
         span: Option<RequestSpan>,
         server: Arc<HttpServer<P, T>>,
-        method: Method,
+        method: BodyMethod,
+    }
+}
+
+/// What the method of a request says of the body of its response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BodyMethod {
+    Head,
+    Connect,
+    Other,
+}
+
+impl BodyMethod {
+    pub(crate) fn of(method: &Method) -> Self {
+        match *method {
+            Method::HEAD => Self::Head,
+            Method::CONNECT => Self::Connect,
+            _ => Self::Other,
+        }
     }
 }
 
 impl<F, P, T> ResponseFuture<F, P, T> {
-    pub(crate) fn new(inner: F, span: Option<RequestSpan>, server: Arc<HttpServer<P, T>>, method: Method) -> Self {
+    pub(crate) fn new(inner: F, span: Option<RequestSpan>, server: Arc<HttpServer<P, T>>, method: BodyMethod) -> Self {
         Self { inner, span, server, method }
     }
 }
@@ -52,7 +70,7 @@ where
         };
         Poll::Ready(match (result, this.span.take()) {
             (Ok(response), None) => Ok(response.map(|body| ResponseBody::new(body, None, None))),
-            (Ok(response), Some(span)) => Ok(respond(response, span, this.server, this.method)),
+            (Ok(response), Some(span)) => Ok(respond(response, span, this.server, *this.method)),
             (Err(error), None) => Err(error),
             (Err(error), Some(mut span)) => {
                 span.end(End::Failed { error_type: type_name::<E>() });
@@ -90,7 +108,7 @@ fn respond<B: Body, P, T>(
     mut response: Response<B>,
     mut span: RequestSpan,
     server: &HttpServer<P, T>,
-    method: &Method,
+    method: BodyMethod,
 ) -> Response<ResponseBody<B>>
 where
     P: HttpPolicy,
@@ -99,6 +117,9 @@ where
     let added = span.respond(server, ResponseHead::of(&response));
     if !added.is_empty() {
         response.headers_mut().extend(added);
+    }
+    if !span.is_recording() {
+        return response.map(|body| ResponseBody::new(body, Some(span), None));
     }
     let length = content_length(&response);
     if has_no_body(&response, method, length) {
@@ -115,11 +136,11 @@ fn content_length<B: Body>(response: &Response<B>) -> Option<u64> {
 
 /// Whether nothing of this body will ever be polled.
 // spec: RFC 9110 section 6.4.1; after an upgrade the connection is no longer this request's
-fn has_no_body<B: Body>(response: &Response<B>, method: &Method, length: Option<u64>) -> bool {
+fn has_no_body<B: Body>(response: &Response<B>, method: BodyMethod, length: Option<u64>) -> bool {
     let status = response.status();
-    *method == Method::HEAD
+    method == BodyMethod::Head
         || matches!(status, StatusCode::SWITCHING_PROTOCOLS | StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
-        || (*method == Method::CONNECT && status.is_success())
+        || (method == BodyMethod::Connect && status.is_success())
         || length == Some(0)
         || response.body().is_end_stream()
 }

@@ -10,7 +10,7 @@ use telemark_http::{DefaultPolicy, GlobalTracer, HttpPolicy, HttpServer, Request
 use tower_service::Service;
 
 use crate::body::ResponseBody;
-use crate::future::{ResponseFuture, watched};
+use crate::future::{BodyMethod, ResponseFuture, watched};
 
 /// A service whose requests have a server span; made by [`HttpServerLayer`](crate::HttpServerLayer).
 #[derive(Debug)]
@@ -48,7 +48,7 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let method = request.method().clone();
+        let method = BodyMethod::of(request.method());
         let span = self.server.start(RequestHead::of(&request));
         let Some(mut span) = span else {
             return ResponseFuture::new(self.inner.call(request), None, Arc::clone(&self.server), method);

@@ -30,6 +30,12 @@ impl BaggagePropagator {
     pub fn new() -> Self {
         BaggagePropagator(())
     }
+
+    /// The baggage of the header; `None` when there is none.
+    pub(super) fn extract(&self, extractor: &dyn Extractor) -> Option<Baggage> {
+        let baggage = parse(&extractor.get_all(BAGGAGE)?);
+        (!baggage.is_empty()).then_some(baggage)
+    }
 }
 
 impl TextMapPropagator for BaggagePropagator {
@@ -41,8 +47,7 @@ impl TextMapPropagator for BaggagePropagator {
     }
 
     fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
-        let baggage = parse(&extractor.get_all(BAGGAGE).unwrap_or_default());
-        if baggage.is_empty() { cx.clone() } else { cx.with_baggage(baggage) }
+        self.extract(extractor).map_or_else(|| cx.clone(), |baggage| cx.with_baggage(baggage))
     }
 
     fn fields(&self) -> FieldIter<'_> {

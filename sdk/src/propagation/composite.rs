@@ -1,6 +1,7 @@
 //! Several propagators as one, in the order of `OTEL_PROPAGATORS`.
 
 use opentelemetry::Context;
+use opentelemetry::baggage::BaggageExt;
 use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 
@@ -13,8 +14,15 @@ use crate::error::ConfigError;
 /// The default is W3C Trace Context and Baggage.
 #[derive(Debug)]
 pub struct Propagators {
-    members: Vec<Box<dyn TextMapPropagator + Send + Sync>>,
+    members: Vec<Member>,
     fields: Vec<String>,
+}
+
+#[derive(Debug)]
+enum Member {
+    /// Known, because it usually comes last and extracts nothing: the context need not be copied for that.
+    Baggage(BaggagePropagator),
+    Other(Box<dyn TextMapPropagator + Send + Sync>),
 }
 
 impl Propagators {
@@ -42,7 +50,7 @@ impl Propagators {
         }
         names.into_iter().fold(Propagators::none(), |propagators, name| match name {
             Name::TraceContext => propagators.with_propagator(TraceContextPropagator::new()),
-            Name::Baggage => propagators.with_propagator(BaggagePropagator::new()),
+            Name::Baggage => propagators.with_member(Member::Baggage(BaggagePropagator::new())),
             Name::B3 => propagators.with_propagator(B3Propagator::single()),
             Name::B3Multi => propagators.with_propagator(B3Propagator::multi()),
             Name::None => propagators,
@@ -50,30 +58,59 @@ impl Propagators {
     }
 
     /// Adds a propagator after the others.
-    pub fn with_propagator(mut self, propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
+    pub fn with_propagator(self, propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
+        self.with_member(Member::Other(Box::new(propagator)))
+    }
+
+    fn with_member(mut self, member: Member) -> Self {
+        let propagator = member.propagator();
         for field in propagator.fields() {
             if !self.fields.iter().any(|known| known == field) {
                 self.fields.push(field.to_owned());
             }
         }
-        self.members.push(Box::new(propagator));
+        self.members.push(member);
         self
+    }
+}
+
+impl Member {
+    fn propagator(&self) -> &dyn TextMapPropagator {
+        match self {
+            Member::Baggage(baggage) => baggage,
+            Member::Other(other) => &**other,
+        }
+    }
+
+    /// Extracts into a context of which nobody else needs the old state.
+    fn extract_into(&self, cx: Context, extractor: &dyn Extractor) -> Context {
+        match self {
+            Member::Baggage(baggage) => match baggage.extract(extractor) {
+                None => cx,
+                Some(baggage) => cx.with_baggage(baggage),
+            },
+            Member::Other(other) => other.extract_with_context(&cx, extractor),
+        }
     }
 }
 
 impl Default for Propagators {
     fn default() -> Self {
-        Propagators::none().with_propagator(TraceContextPropagator::new()).with_propagator(BaggagePropagator::new())
+        Propagators::none()
+            .with_propagator(TraceContextPropagator::new())
+            .with_member(Member::Baggage(BaggagePropagator::new()))
     }
 }
 
 impl TextMapPropagator for Propagators {
     fn inject_context(&self, cx: &Context, injector: &mut dyn Injector) {
-        self.members.iter().for_each(|member| member.inject_context(cx, injector));
+        self.members.iter().for_each(|member| member.propagator().inject_context(cx, injector));
     }
 
     fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
-        self.members.iter().fold(cx.clone(), |cx, member| member.extract_with_context(&cx, extractor))
+        let Some((first, others)) = self.members.split_first() else { return cx.clone() };
+        let extracted = first.propagator().extract_with_context(cx, extractor);
+        others.iter().fold(extracted, |cx, member| member.extract_into(cx, extractor))
     }
 
     fn fields(&self) -> FieldIter<'_> {
@@ -101,7 +138,6 @@ const NAMES: &[(&str, Name)] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use opentelemetry::baggage::BaggageExt;
     use opentelemetry::trace::TraceContextExt;
     use std::collections::HashMap;
 

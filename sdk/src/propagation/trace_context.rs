@@ -57,8 +57,8 @@ impl TextMapPropagator for TraceContextPropagator {
     fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
         let Some((trace_id, span_id, flags)) = parent(extractor) else { return cx.clone() };
         // spec: tracestate is not even parsed when traceparent is not valid, which is why this comes second.
-        let lines = extractor.get_all(TRACESTATE).unwrap_or_default();
-        let (state, refused) = match trace_state::parse(&lines) {
+        let parsed = extractor.get_all(TRACESTATE).and_then(|lines| trace_state::parse(&lines));
+        let (state, refused) = match parsed {
             Some(parsed) => (parsed.held, parsed.refused),
             None => (TraceState::NONE, None),
         };
@@ -89,7 +89,7 @@ fn parent(extractor: &dyn Extractor) -> Option<(TraceId, SpanId, TraceFlags)> {
 /// `version "-" trace-id "-" parent-id "-" flags`, and for versions above `00` whatever follows after another `-`.
 fn parse(line: &str) -> Option<(TraceId, SpanId, TraceFlags)> {
     const LENGTH: usize = 55;
-    let line = line.trim_matches(trace_state::OWS).as_bytes();
+    let line = trim(line.as_bytes());
     let (known, future) = line.split_at_checked(LENGTH)?;
     let [version] = hex::parse(&known[..2])?;
     match (version, future) {
@@ -106,6 +106,15 @@ fn parse(line: &str) -> Option<(TraceId, SpanId, TraceFlags)> {
     let span_id = hex::parse_span_id(&known[36..52])?;
     let [flags] = hex::parse(&known[53..])?;
     Some((trace_id, span_id, TraceFlags::new(flags & KNOWN_FLAGS)))
+}
+
+/// Without the white space around it, of which there usually is none: servers have taken it off.
+#[inline]
+fn trim(mut line: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = line {
+        line = rest;
+    }
+    line
 }
 
 fn write(span: &SpanContext) -> String {

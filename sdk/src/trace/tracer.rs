@@ -251,7 +251,7 @@ impl SdkTracer {
         }
         let SpanBuilder { span_kind, name, start_time, attributes, events, links, .. } = builder;
         let kind = span_kind.unwrap_or(SpanKind::Internal);
-        let attributes = attributes.unwrap_or_default();
+        let mut attributes = attributes.unwrap_or_default();
         let links = links.unwrap_or_default();
         let (mut data, added) = match self.glance(parent) {
             Glance::Sampled(data) => (data, Vec::new()),
@@ -265,7 +265,10 @@ impl SdkTracer {
         let record = &mut *data;
         (record.name, record.scope) = (name, scope.clone());
         record.kind = kind;
-        if !attributes.is_empty() {
+        // The list of the record has been on another thread: this one had better free its own.
+        if attributes.len() < record.own_attributes.capacity() {
+            record.own_attributes.append(&mut attributes);
+        } else if !attributes.is_empty() {
             record.own_attributes = attributes;
         }
         let start = start_time.map(Timestamp::from);

@@ -1,0 +1,105 @@
+//! One sample for the several instruments that observe from it: a file is read once in a collection.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The last sample of a file, and who has observed from it.
+///
+/// The API calls each instrument for itself and does not say when a collection begins. An instrument that comes for a
+/// sample a second time has begun another one. Time alone would not do: two collections may follow each other at once.
+/// Nor would that rule alone: a reader may leave out the instrument that comes first for the others.
+#[derive(Debug)]
+pub(super) struct Shared<T> {
+    state: Mutex<State<T>>,
+    /// How old a sample becomes.
+    fresh: Duration,
+}
+
+/// A sample and when it was taken.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sample<T> {
+    pub(super) value: T,
+    pub(super) taken: Instant,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    /// `None` inside is a file that could not be read; it is not tried again in the same collection.
+    last: Option<(Instant, Option<T>)>,
+    /// One bit for each instrument.
+    observers: u8,
+}
+
+impl<T: Copy> Shared<T> {
+    pub(super) fn new(fresh: Duration) -> Self {
+        Self { state: Mutex::new(State { last: None, observers: 0 }), fresh }
+    }
+
+    /// The sample of this collection, for the instrument with the bit `observer`. `read` takes a new one if it is due.
+    pub(super) fn sample(&self, observer: u8, now: Instant, read: impl FnOnce() -> Option<T>) -> Option<Sample<T>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (taken, value) = match state.last {
+            Some((taken, value))
+                if state.observers & observer == 0 && now.saturating_duration_since(taken) <= self.fresh =>
+            {
+                (taken, value)
+            }
+            _ => {
+                state.observers = 0;
+                *state.last.insert((now, read()))
+            }
+        };
+        state.observers |= observer;
+        value.map(|value| Sample { value, taken })
+    }
+}
+
+/// The time of a sample.
+#[allow(clippy::disallowed_methods, reason = "an integration does not know the sdk, whose clock it would be")]
+pub(super) fn now() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    /// Each step is an observer and the milliseconds since the start; the answer is which read it was given.
+    fn check(steps: &[(u8, u64)], expected: &str) {
+        let (shared, start, reads) = (Shared::new(Duration::from_millis(100)), now(), Cell::new(0));
+        let read = || {
+            reads.set(reads.get() + 1);
+            // The third time, the file cannot be read.
+            (reads.get() != 3).then(|| reads.get())
+        };
+        let found: Vec<_> = steps
+            .iter()
+            .map(|(observer, at)| {
+                let sample = shared.sample(*observer, start + Duration::from_millis(*at), read);
+                sample.map_or_else(|| "-".to_owned(), |sample| sample.value.to_string())
+            })
+            .collect();
+        assert_eq!(found.join(" "), expected, "{steps:?}");
+    }
+
+    #[test]
+    fn a_collection_reads_once() {
+        check(&[(1, 0), (2, 0), (4, 1)], "1 1 1");
+        // Another collection, at once.
+        check(&[(1, 0), (2, 0), (1, 0), (2, 0)], "1 1 2 2");
+        // In another order.
+        check(&[(1, 0), (2, 0), (2, 0), (1, 0)], "1 1 2 2");
+    }
+
+    #[test]
+    fn an_old_sample_is_not_given_to_a_new_observer() {
+        check(&[(1, 0), (2, 100)], "1 1");
+        check(&[(1, 0), (2, 101)], "1 2");
+    }
+
+    #[test]
+    fn a_failure_lasts_one_collection() {
+        check(&[(1, 0), (1, 0), (1, 0), (2, 0), (1, 0), (2, 0)], "1 2 - - 4 4");
+    }
+}

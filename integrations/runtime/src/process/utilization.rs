@@ -1,0 +1,76 @@
+//! CPU utilization: CPU time between two measurements, as a share of what the CPUs could have given.
+
+use std::time::{Duration, Instant};
+
+/// Shorter windows are a handful of clock ticks, which make noise and not a share.
+const WINDOW: Duration = Duration::from_secs(1);
+
+/// The last measurement, and what it was measured from.
+#[derive(Debug, Default)]
+pub(super) struct Utilization {
+    since: Option<(Instant, CpuTime)>,
+    last: Option<CpuTime>,
+}
+
+/// Seconds, or shares of one CPU second per second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct CpuTime {
+    pub(super) user: f64,
+    pub(super) system: f64,
+}
+
+impl Utilization {
+    /// The share of `cpus` CPUs since the last call that was a second ago or more; `None` before there is one.
+    pub(super) fn measure(&mut self, now: Instant, time: CpuTime, cpus: usize) -> Option<CpuTime> {
+        let Some((then, before)) = self.since else {
+            self.since = Some((now, time));
+            return None;
+        };
+        let elapsed = now.saturating_duration_since(then);
+        if elapsed >= WINDOW {
+            #[allow(clippy::cast_precision_loss, reason = "no machine has 2^53 CPUs")]
+            let available = elapsed.as_secs_f64() * cpus.max(1) as f64;
+            // Ticks are counted when they end, so that a window may seem to hold one more than fits.
+            let share = |now: f64, before: f64| ((now - before) / available).clamp(0.0, 1.0);
+            let measured = CpuTime { user: share(time.user, before.user), system: share(time.system, before.system) };
+            (self.since, self.last) = (Some((now, time)), Some(measured));
+        }
+        self.last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each step is the milliseconds since the start and the CPU seconds in user mode and in the kernel until then.
+    fn check(cpus: usize, steps: &[(u64, f64, f64)], expected: &str) {
+        let (mut utilization, start) = (Utilization::default(), super::super::shared::now());
+        let found: Vec<_> = steps
+            .iter()
+            .map(|(at, user, system)| {
+                let time = CpuTime { user: *user, system: *system };
+                let measured = utilization.measure(start + Duration::from_millis(*at), time, cpus);
+                measured.map_or_else(|| "-".to_owned(), |share| format!("{:.2}+{:.2}", share.user, share.system))
+            })
+            .collect();
+        assert_eq!(found.join(" "), expected, "{steps:?}");
+    }
+
+    #[test]
+    fn shares_are_of_all_cpus() {
+        check(1, &[(0, 5.0, 1.0), (1000, 5.5, 1.25)], "- 0.50+0.25");
+        check(4, &[(0, 5.0, 1.0), (1000, 5.5, 1.25), (3000, 13.5, 1.25)], "- 0.12+0.06 1.00+0.00");
+    }
+
+    #[test]
+    fn short_windows_are_waited_out() {
+        check(1, &[(0, 0.0, 0.0), (999, 0.9, 0.0), (2000, 1.0, 0.0), (2001, 1.1, 0.0)], "- - 0.50+0.00 0.50+0.00");
+    }
+
+    #[test]
+    fn shares_stay_between_nothing_and_all() {
+        check(1, &[(0, 5.0, 5.0), (1000, 7.0, 4.0)], "- 1.00+0.00");
+        check(0, &[(0, 0.0, 0.0), (1000, 0.5, 0.0)], "- 0.50+0.00");
+    }
+}

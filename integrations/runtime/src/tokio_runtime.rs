@@ -1,0 +1,148 @@
+//! The metrics of a tokio runtime, from the counters that it keeps without `tokio_unstable`.
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::Meter;
+use tokio::runtime::{Handle, RuntimeMetrics};
+
+/// Registers the metrics of a tokio runtime on `meter`: [`TokioMetrics`] with its defaults.
+///
+/// They are observed for as long as the meter provider lives. Call it once for each provider; with more than one
+/// runtime, see [`TokioMetrics::with_name`].
+pub fn tokio(meter: &Meter, runtime: &Handle) {
+    TokioMetrics::new().observe(meter, runtime);
+}
+
+/// How a tokio runtime is observed.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let meter = opentelemetry::global::meter("shop");
+/// let background = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build()?;
+/// telemark_runtime::TokioMetrics::new().with_name("background").observe(&meter, background.handle());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct TokioMetrics {
+    attributes: Vec<KeyValue>,
+}
+
+impl TokioMetrics {
+    /// One runtime without a name.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The name of the runtime, which becomes the attribute `tokio.runtime.name`. Without one, the numbers of two
+    /// runtimes are those of one time series, of which the last one wins.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.attributes = vec![KeyValue::new("tokio.runtime.name", name.into())];
+        self
+    }
+
+    /// Registers the metrics of `runtime` on `meter`. They are observed for as long as its provider lives; the API has
+    /// no way to take them back.
+    pub fn observe(&self, meter: &Meter, runtime: &Handle) {
+        let observed = Observed { metrics: runtime.metrics(), attributes: self.attributes.clone() };
+        observed.clone().worker_count(meter);
+        #[cfg(target_has_atomic = "64")]
+        observed.clone().busy_time(meter);
+        #[cfg(target_has_atomic = "64")]
+        observed.clone().parks(meter);
+        observed.clone().task_count(meter);
+        observed.global_queue_size(meter);
+    }
+}
+
+/// One runtime. Its indices of workers are valid: their number is fixed when a runtime is built.
+#[derive(Clone)]
+struct Observed {
+    metrics: RuntimeMetrics,
+    attributes: Vec<KeyValue>,
+}
+
+impl Observed {
+    #[cfg(target_has_atomic = "64")]
+    fn worker_count(self, meter: &Meter) {
+        let in_state = |state| [&*self.attributes, &[KeyValue::new("tokio.worker.state", state)]].concat();
+        let (active_attributes, parked_attributes) = (in_state("active"), in_state("parked"));
+        worker_count(meter, move |observe| {
+            let workers = 0..self.metrics.num_workers();
+            // Each change of the state is counted, and a worker begins as active.
+            let parked =
+                workers.clone().filter(|worker| self.metrics.worker_park_unpark_count(*worker) % 2 == 1).count();
+            observe(workers.len() - parked, &active_attributes);
+            observe(parked, &parked_attributes);
+        });
+    }
+
+    #[cfg(not(target_has_atomic = "64"))]
+    fn worker_count(self, meter: &Meter) {
+        worker_count(meter, move |observe| observe(self.metrics.num_workers(), &self.attributes));
+    }
+
+    #[cfg(target_has_atomic = "64")]
+    fn busy_time(self, meter: &Meter) {
+        meter
+            .f64_observable_counter("tokio.worker.busy_time")
+            .with_unit("s")
+            .with_description("How long the workers of the runtime have been busy, all together.")
+            .with_callback(move |instrument| {
+                let workers = 0..self.metrics.num_workers();
+                let busy = workers.map(|worker| self.metrics.worker_total_busy_duration(worker).as_secs_f64()).sum();
+                instrument.observe(busy, &self.attributes);
+            })
+            .build();
+    }
+
+    #[cfg(target_has_atomic = "64")]
+    fn parks(self, meter: &Meter) {
+        meter
+            .u64_observable_counter("tokio.worker.parks")
+            .with_unit("{park}")
+            .with_description("How often a worker of the runtime has run out of work.")
+            .with_callback(move |instrument| {
+                let parks = (0..self.metrics.num_workers()).map(|worker| self.metrics.worker_park_count(worker));
+                instrument.observe(parks.fold(0, u64::saturating_add), &self.attributes);
+            })
+            .build();
+    }
+
+    fn task_count(self, meter: &Meter) {
+        meter
+            .i64_observable_up_down_counter("tokio.task.count")
+            .with_unit("{task}")
+            .with_description("Tasks of the runtime that are spawned and not complete.")
+            .with_callback(move |instrument| {
+                instrument.observe(signed(self.metrics.num_alive_tasks()), &self.attributes);
+            })
+            .build();
+    }
+
+    fn global_queue_size(self, meter: &Meter) {
+        meter
+            .i64_observable_up_down_counter("tokio.global_queue.size")
+            .with_unit("{task}")
+            .with_description("Tasks in the queue that all workers of the runtime share.")
+            .with_callback(move |instrument| {
+                instrument.observe(signed(self.metrics.global_queue_depth()), &self.attributes);
+            })
+            .build();
+    }
+}
+
+fn worker_count(meter: &Meter, count: impl Fn(&dyn Fn(usize, &[KeyValue])) + Send + Sync + 'static) {
+    meter
+        .i64_observable_up_down_counter("tokio.worker.count")
+        .with_unit("{worker}")
+        .with_description("Worker threads of the runtime.")
+        .with_callback(move |instrument| {
+            count(&|workers, attributes| instrument.observe(signed(workers), attributes));
+        })
+        .build();
+}
+
+fn signed(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
