@@ -1,5 +1,5 @@
 //! The periodic reader: when it exports, how it flushes and ends, what it counts.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -68,7 +68,8 @@ fn it_exports_at_every_interval_and_nothing_when_there_is_nothing() {
     runtime.run_timers();
     counter.add(1, &[]);
     runtime.run_timers();
-    let texts: Vec<_> = exporter.items().iter().map(|one: &ScopeMetrics| metrics_text(&[one.clone()])).collect();
+    let texts: Vec<_> =
+        exporter.items().iter().map(|one: &ScopeMetrics| metrics_text(std::slice::from_ref(one))).collect();
     assert_eq!(texts, ["c sum 1\n", "c sum 2\n"]);
     assert_eq!(exporter.resource(), Some(provider.resource().clone()));
     assert_eq!(provider.health()[0].exported, 2);

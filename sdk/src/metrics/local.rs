@@ -6,12 +6,13 @@
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use opentelemetry::Context;
 
 use super::series::Series;
 use super::table::Table;
+use crate::sync::Arc;
 
 #[derive(Default)]
 struct Local {

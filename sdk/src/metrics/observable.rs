@@ -6,6 +6,7 @@ use std::sync::Arc;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::AsyncInstrument;
 
+use super::meter::ObservedNumber;
 use super::number::Measured;
 use super::pipeline::Callback;
 use super::stream::Stream;
@@ -71,8 +72,7 @@ pub struct Observer {
 
 impl Observer {
     /// What the instrument has for these attributes now.
-    #[allow(private_bounds, reason = "the numbers that the API has instruments for: u64, i64 and f64")]
-    pub fn observe<T: Measured>(&self, instrument: &Observable<T>, value: T, attributes: &[KeyValue]) {
+    pub fn observe<T: ObservedNumber>(&self, instrument: &Observable<T>, value: T, attributes: &[KeyValue]) {
         instrument.0.observe(self.reader, value, attributes);
     }
 }

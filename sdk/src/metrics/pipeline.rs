@@ -43,23 +43,30 @@ pub(super) type Callback = dyn Fn(usize) + Send + Sync;
 /// The callbacks of all meters of a provider.
 #[derive(Default)]
 pub(super) struct Callbacks {
-    /// Those that stay, and those that are gone when somebody drops their handle.
-    list: Mutex<(Vec<Arc<Callback>>, Vec<Weak<Callback>>)>,
+    list: Mutex<CallbackList>,
+}
+
+#[derive(Default)]
+struct CallbackList {
+    /// Those that live as long as the provider.
+    kept: Vec<Arc<Callback>>,
+    /// Those that are gone when somebody drops their handle.
+    held: Vec<Weak<Callback>>,
 }
 
 impl Callbacks {
-    fn lock(&self) -> MutexGuard<'_, (Vec<Arc<Callback>>, Vec<Weak<Callback>>)> {
+    fn lock(&self) -> MutexGuard<'_, CallbackList> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn add(&self, callback: Arc<Callback>) {
-        self.lock().0.push(callback);
+        self.lock().kept.push(callback);
     }
 
     pub(super) fn add_while_held(&self, callback: &Arc<Callback>) {
         let mut list = self.lock();
-        list.1.retain(|weak| weak.strong_count() > 0);
-        list.1.push(Arc::downgrade(callback));
+        list.held.retain(|weak| weak.strong_count() > 0);
+        list.held.push(Arc::downgrade(callback));
     }
 
     pub(super) fn clear(&self) {
@@ -70,7 +77,7 @@ impl Callbacks {
 
     fn all(&self) -> Vec<Arc<Callback>> {
         let list = self.lock();
-        list.0.iter().cloned().chain(list.1.iter().filter_map(Weak::upgrade)).collect()
+        list.kept.iter().cloned().chain(list.held.iter().filter_map(Weak::upgrade)).collect()
     }
 }
 

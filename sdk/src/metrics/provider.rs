@@ -98,10 +98,11 @@ impl SdkMeterProvider {
 
     fn each_reader(&self, call: impl Fn(&dyn MetricReader) -> Result<(), ExportError>) -> Result<(), ExportError> {
         // All of them are called; the first error stays.
-        self.0.readers.iter().fold(Ok(()), |result, reader| {
-            let called = call(&**reader);
-            result.and(called)
-        })
+        let mut result = Ok(());
+        for reader in &self.0.readers {
+            result = result.and(call(&**reader));
+        }
+        result
     }
 }
 

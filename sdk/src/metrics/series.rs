@@ -63,7 +63,7 @@ impl Series {
     }
 
     /// Adds a measurement of the thread with this index. `given` are its attributes before any were removed.
-    #[inline]
+    #[inline(always)]
     pub(super) fn record<T: Measured>(
         &self,
         config: &StreamConfig,
@@ -105,12 +105,22 @@ impl Series {
         match (&self.cells, &config.shape) {
             (Cells::LastValue(cell), _) => cell.record(value, offer),
             (Cells::Histogram(striped), Shape::Histogram(config)) => {
-                let (cell, _) = striped.of(thread, || HistogramCell::new(config));
-                cell.record(config, value.as_f64(), offer);
+                let (value, new) = (value.as_f64(), || HistogramCell::new(config));
+                let (cell, _) = striped.of(thread, new);
+                if !cell.try_record(config, value, offer)
+                    && !striped.beside(thread, new).try_record(config, value, offer)
+                {
+                    cell.record(config, value, offer);
+                }
             }
             (Cells::Exponential(striped), Shape::Exponential(config)) => {
-                let (cell, _) = striped.of(thread, || ExponentialCell::new(config));
-                cell.record(config, value.as_f64(), offer);
+                let (value, new) = (value.as_f64(), || ExponentialCell::new(config));
+                let (cell, _) = striped.of(thread, new);
+                if !cell.try_record(config, value, offer)
+                    && !striped.beside(thread, new).try_record(config, value, offer)
+                {
+                    cell.record(config, value, offer);
+                }
             }
             // A series is made by the shape of its stream.
             (Cells::Sum(_) | Cells::Histogram(_) | Cells::Exponential(_), _) => {}

@@ -4,8 +4,6 @@
 //! every thread comes by once, and the series that nobody comes for are given up. A thread may still be in the middle of
 //! recording into one of them: it is looked after until no thread can know it any more.
 
-use std::sync::Arc;
-
 use opentelemetry::KeyValue;
 
 use super::Attributes;
@@ -14,7 +12,7 @@ use super::local::{self, Slot};
 use super::series::Series;
 use super::stream_config::StreamConfig;
 use super::table::Table;
-use crate::sync::{AtomicU64, Mutex, Ordering, lock};
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering, lock};
 use crate::time::Timestamp;
 
 pub(super) struct Store {

@@ -83,7 +83,7 @@ impl Stream {
 /// One series of a stream, for an instrument that is bound to its attributes.
 pub(super) struct BoundSeries {
     stream: Arc<Stream>,
-    series: Arc<Series>,
+    series: crate::sync::Arc<Series>,
     /// As they were given, for exemplars.
     given: Box<[KeyValue]>,
 }
@@ -94,7 +94,7 @@ impl BoundSeries {
         BoundSeries { stream: stream.clone(), series, given: given.into() }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn record<T: Measured>(&self, value: T, span: Option<Eligible>) {
         self.series.record(&self.stream.config, thread_index(), value, &self.given, span);
     }

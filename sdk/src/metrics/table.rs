@@ -1,8 +1,7 @@
 //! A table of series by the hash of their attributes. Nothing is ever taken out of it but all at once.
 
-use std::sync::Arc;
-
 use super::series::Series;
+use crate::sync::Arc;
 
 /// Open addressing, at most half full, so that a look ends soon.
 #[derive(Default)]

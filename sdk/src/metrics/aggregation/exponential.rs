@@ -3,7 +3,7 @@
 use super::mapping::index_of;
 use crate::metrics::exemplar::{MergedSlots, Offer, SimpleFixedSizeExemplarReservoir};
 use crate::metrics::{Buckets, ExponentialHistogramPoint};
-use crate::sync::{Mutex, lock};
+use crate::sync::{Mutex, lock, try_lock};
 
 /// At this scale every float is in one of two buckets, so nothing ever needs a coarser one.
 const MIN_SCALE: i32 = -11;
@@ -40,17 +40,19 @@ impl ExponentialCell {
         ExponentialCell(Mutex::new(State { total: ExponentialTotal::new(config), reservoir: None, skip: 0 }))
     }
 
+    /// Adds a measurement if the cell is not locked just now; whether it did.
+    pub(in crate::metrics) fn try_record(
+        &self,
+        config: &ExponentialConfig,
+        value: f64,
+        offer: Option<&Offer<'_>>,
+    ) -> bool {
+        try_lock(&self.0).map(|mut state| state.record(config, value, offer)).is_some()
+    }
+
+    /// Adds a measurement when the cell is not locked any more.
     pub(in crate::metrics) fn record(&self, config: &ExponentialConfig, value: f64, offer: Option<&Offer<'_>>) {
-        let mut state = lock(&self.0);
-        state.total.record(config, value);
-        let Some(offer) = offer else { return };
-        if state.skip > 0 {
-            state.skip -= 1;
-            return;
-        }
-        let reservoir =
-            state.reservoir.get_or_insert_with(|| Box::new(SimpleFixedSizeExemplarReservoir::new(config.exemplars())));
-        state.skip = reservoir.keep(offer.exemplar());
+        lock(&self.0).record(config, value, offer);
     }
 
     /// Adds the measurements since the last call, or since the beginning, to `total`.
@@ -70,6 +72,20 @@ impl ExponentialCell {
         if let Some(reservoir) = &mut state.reservoir {
             exemplars.add(reservoir.take(left, is_delta));
         }
+    }
+}
+
+impl State {
+    fn record(&mut self, config: &ExponentialConfig, value: f64, offer: Option<&Offer<'_>>) {
+        self.total.record(config, value);
+        let Some(offer) = offer else { return };
+        if self.skip > 0 {
+            self.skip -= 1;
+            return;
+        }
+        let reservoir =
+            self.reservoir.get_or_insert_with(|| Box::new(SimpleFixedSizeExemplarReservoir::new(config.exemplars())));
+        self.skip = reservoir.keep(offer.exemplar());
     }
 }
 

@@ -7,7 +7,7 @@ use crate::metrics::exemplar::{
     AlignedHistogramBucketExemplarReservoir, MergedBuckets, MergedSlots, Offer, Random,
     SimpleFixedSizeExemplarReservoir,
 };
-use crate::sync::{Mutex, lock};
+use crate::sync::{Mutex, lock, try_lock};
 
 /// What the histograms of a stream have in common.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,8 +28,8 @@ pub(in crate::metrics) fn bucket_of(bounds: &[f64], value: f64) -> usize {
     }
 }
 
-/// The histogram of one thread, and of those who share its cell. The lock is its own: only a collection ever waits for
-/// it or is waited for, and only for as long as it takes to copy the buckets. So a histogram is never torn.
+/// The histogram of one thread, and of those who share its cell. Its lock keeps a histogram from being torn. A thread
+/// that finds it locked, by a collection for example, records into another cell instead of waiting.
 pub(in crate::metrics) struct HistogramCell(Mutex<State>);
 
 struct State {
@@ -61,19 +61,21 @@ impl HistogramCell {
         }))
     }
 
+    /// Adds a measurement if the cell is not locked just now; whether it did.
     #[inline]
-    pub(in crate::metrics) fn record(&self, config: &HistogramConfig, value: f64, offer: Option<&Offer<'_>>) {
+    pub(in crate::metrics) fn try_record(
+        &self,
+        config: &HistogramConfig,
+        value: f64,
+        offer: Option<&Offer<'_>>,
+    ) -> bool {
         let bucket = bucket_of(&config.bounds, value);
-        let mut state = lock(&self.0);
-        if let Some(count) = state.counts.get_mut(bucket) {
-            *count += 1;
-        }
-        state.sum += value;
-        state.min = state.min.min(value);
-        state.max = state.max.max(value);
-        if let Some(offer) = offer {
-            state.offer(config, bucket, offer);
-        }
+        try_lock(&self.0).map(|mut state| state.record(config, bucket, value, offer)).is_some()
+    }
+
+    /// Adds a measurement when the cell is not locked any more.
+    pub(in crate::metrics) fn record(&self, config: &HistogramConfig, value: f64, offer: Option<&Offer<'_>>) {
+        lock(&self.0).record(config, bucket_of(&config.bounds, value), value, offer);
     }
 
     /// Adds the measurements since the last call, or since the beginning, to `total`.
@@ -101,6 +103,24 @@ impl HistogramCell {
 }
 
 impl State {
+    #[inline]
+    fn record(&mut self, config: &HistogramConfig, bucket: usize, value: f64, offer: Option<&Offer<'_>>) {
+        if let Some(count) = self.counts.get_mut(bucket) {
+            *count += 1;
+        }
+        self.sum += value;
+        // Plain comparisons: a measurement is finite.
+        if value < self.min {
+            self.min = value;
+        }
+        if value > self.max {
+            self.max = value;
+        }
+        if let Some(offer) = offer {
+            self.offer(config, bucket, offer);
+        }
+    }
+
     #[inline]
     fn offer(&mut self, config: &HistogramConfig, bucket: usize, offer: &Offer<'_>) {
         // spec: metrics/sdk.md#exemplar-defaults — aligned where there is more than one bucket.
@@ -159,5 +179,15 @@ mod tests {
             assert_eq!(bucket_of(&bounds, 1e9), bounds.len());
         }
         assert_eq!(bucket_of(&[], 1.0), 0);
+    }
+
+    #[test]
+    fn a_locked_cell_is_not_waited_for() {
+        let config = HistogramConfig { bounds: [].into(), record_min_max: true, record_sum: true };
+        let cell = HistogramCell::new(&config);
+        let collection = lock(&cell.0);
+        assert!(!cell.try_record(&config, 1.0, None));
+        drop(collection);
+        assert!(cell.try_record(&config, 1.0, None));
     }
 }

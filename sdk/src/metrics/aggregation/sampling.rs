@@ -1,7 +1,7 @@
 //! The exemplars of a cell that is a single number.
 
 use crate::metrics::exemplar::{MergedSlots, Offer, SimpleFixedSizeExemplarReservoir};
-use crate::sync::{AtomicU64, Mutex, Ordering, lock};
+use crate::sync::{AtomicU64, Mutex, Ordering, lock, try_lock};
 
 /// A reservoir of one place, with a count before it of how many offers to let pass: those cost neither lock nor clock.
 ///
@@ -27,7 +27,8 @@ impl Sampling {
     #[cold]
     fn keep(&self, offer: &Offer<'_>) {
         let exemplar = offer.exemplar();
-        let mut reservoir = lock(&self.reservoir);
+        // A collection is at it: this one is let go instead of waiting.
+        let Some(mut reservoir) = try_lock(&self.reservoir) else { return };
         let reservoir = reservoir.get_or_insert_with(|| Box::new(SimpleFixedSizeExemplarReservoir::new(1)));
         self.skip.store(reservoir.keep(exemplar), Ordering::Relaxed);
     }

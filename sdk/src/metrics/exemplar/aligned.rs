@@ -94,7 +94,7 @@ mod tests {
     use crate::time::Clock;
 
     fn offer(reservoir: &mut AlignedHistogramBucketExemplarReservoir, value: f64) {
-        let Some(span) = ExemplarFilter::AlwaysOn.eligible() else { panic!("always on") };
+        let Some(span) = ExemplarFilter::AlwaysOn.eligible() else { unreachable!("always on") };
         let clock = Clock::system();
         let offer = Offer { value: value.into(), given: &[], of_series: &[], span, clock: &clock };
         reservoir.offer(&offer);
@@ -119,13 +119,13 @@ mod tests {
         let mut reservoir = AlignedHistogramBucketExemplarReservoir::new([100.0]);
         reservoir.random = Random::from_seed(3);
         let mut counts = [0u32; 8];
-        for _ in 0..40_000 {
+        for _ in 0..16_000 {
             (0..8).for_each(|value| offer(&mut reservoir, f64::from(value)));
             let kept = values(&reservoir.collect(true));
             assert_eq!(kept.len(), 1);
             counts[kept[0] as usize] += 1;
         }
-        // Five standard deviations around 5000.
-        assert!(counts.iter().all(|&count| count.abs_diff(5000) < 350), "{counts:?}");
+        // Five standard deviations around 2000.
+        assert!(counts.iter().all(|&count| count.abs_diff(2000) < 210), "{counts:?}");
     }
 }

@@ -33,7 +33,7 @@ impl ExemplarFilter {
     }
 
     /// The current span, if a measurement that is made now may become an exemplar.
-    #[inline]
+    #[inline(always)]
     pub(in crate::metrics) fn eligible(self) -> Option<Eligible> {
         match self {
             ExemplarFilter::AlwaysOff => None,

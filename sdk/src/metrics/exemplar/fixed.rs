@@ -150,8 +150,7 @@ mod tests {
             let (seen, kept) = reservoir.take(left, true);
             assert_eq!((seen, kept.len()), (offers, size.min(offers as usize)));
             for one in kept {
-                let Number::U64(value) = one.value else { panic!("another number") };
-                counts[value as usize] += 1;
+                counts[one.value.as_f64() as usize] += 1;
             }
         }
         counts
@@ -165,8 +164,8 @@ mod tests {
 
     #[test]
     fn every_measurement_has_the_same_chance() {
-        check_uniform(&frequencies(1, 10, 50_000), 5_000.0);
-        check_uniform(&frequencies(4, 20, 50_000), 10_000.0);
+        check_uniform(&frequencies(1, 10, 20_000), 2_000.0);
+        check_uniform(&frequencies(4, 20, 20_000), 4_000.0);
         assert_eq!(frequencies(8, 5, 10), [10; 5]);
     }
 
@@ -174,15 +173,15 @@ mod tests {
     fn parts_are_merged_by_what_they_stand_for() {
         let mut random = Random::from_seed(2);
         let mut counts = [0u64; 2];
-        for _ in 0..40_000 {
+        for _ in 0..8_000 {
             let mut merged = MergedSlots::new(1);
             merged.add((30, vec![exemplar(0)]));
             merged.add((10, vec![exemplar(1)]));
             let kept = merged.finish(&mut random);
             counts[usize::from(kept[0].value == Number::U64(1))] += 1;
         }
-        check_uniform(&counts[..1], 30_000.0);
-        check_uniform(&counts[1..], 10_000.0);
+        check_uniform(&counts[..1], 6_000.0);
+        check_uniform(&counts[1..], 2_000.0);
     }
 
     #[test]

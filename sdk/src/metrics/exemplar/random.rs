@@ -31,6 +31,6 @@ impl Random {
 
     /// Uniform below `bound`, which is not zero.
     pub(super) fn below(&mut self, bound: u64) -> u64 {
-        (u128::from(self.next()) * u128::from(bound) >> 64) as u64
+        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
     }
 }
