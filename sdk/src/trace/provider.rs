@@ -5,10 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use opentelemetry::trace::TracerProvider;
+use opentelemetry::trace::{SpanContext, SpanId, TracerProvider};
 use opentelemetry::{Context, InstrumentationScope};
 
-use super::{Scope, SdkSpan, SdkTracer, SpanProcessor};
+use super::{Scope, SdkSpan, SdkTracer, SpanProcessor, SpanRecord};
 use crate::diag::{Counters, Origin, Outcome, SignalHealth, SpanCounts};
 use crate::error::ExportError;
 use crate::id::IdGenerator;
@@ -218,19 +218,29 @@ impl ProviderInner {
         self.off.load(Ordering::Relaxed)
     }
 
-    /// Counts a span that starts, recorded or not. A branch when nobody wants to know.
+    /// Counts a span that starts and is not recorded. A branch when nobody wants to know.
     #[inline]
-    pub(super) fn count_start(&self, parent: Origin, outcome: Outcome) {
+    pub(super) fn count_dropped(&self, parent: &SpanContext) {
         if let Some(counts) = &self.counts {
-            counts.start(parent, outcome);
+            let origin = Origin::of_parent(parent.is_valid(), parent.is_remote());
+            counts.start(origin, Outcome::Dropped);
+        }
+    }
+
+    /// Counts a span that starts and is recorded.
+    #[inline]
+    pub(super) fn count_recorded(&self, span: &SpanRecord) {
+        if let Some(counts) = &self.counts {
+            let origin = Origin::of_parent(span.parent_span_id != SpanId::INVALID, span.parent_is_remote);
+            counts.start(origin, Outcome::of_recorded(span.context.is_sampled()));
         }
     }
 
     /// Counts the end of a span that recorded.
     #[inline]
-    pub(super) fn count_end(&self, is_sampled: bool) {
+    pub(super) fn count_end(&self, context: &SpanContext) {
         if let Some(counts) = &self.counts {
-            counts.end(is_sampled);
+            counts.end(context.is_sampled());
         }
     }
 

@@ -11,7 +11,6 @@ use opentelemetry::{Context, KeyValue};
 use super::provider::ProviderRef;
 use super::{CallSite, Scope, SdkSpan, SpanData, SpanEvent};
 use crate::attributes;
-use crate::diag::{Origin, Outcome};
 use crate::id::{IdGenerator, RandomIds};
 use crate::runtime::is_background;
 use crate::sampling::{Decision, SamplingRequest, SamplingResult};
@@ -44,8 +43,8 @@ impl SdkTracer {
         self.provider.wants_start
     }
 
-    /// What can be said of a span in `parent` without asking the sampler; one that is dropped is counted. Runs no code of the user's, so that it may be
-    /// asked while the API's context is borrowed.
+    /// What can be said of a span in `parent` without asking the sampler; one that is dropped because its parent was, is
+    /// counted. Runs no code of the user's, so that it may be asked while the API's context is borrowed.
     #[inline]
     pub(crate) fn glance(&self, parent: &Context) -> Glance {
         let provider = &*self.provider;
@@ -55,8 +54,8 @@ impl SdkTracer {
         let span = parent.span();
         let context = span.span_context();
         match (context.is_valid(), context.is_sampled(), context.is_remote()) {
-            (true, false, is_remote) if provider.drops_below_unsampled => {
-                provider.count_start(Origin::of_parent(true, is_remote), Outcome::Dropped);
+            (true, false, _) if provider.drops_below_unsampled => {
+                provider.count_dropped(context);
                 Glance::Dropped
             }
             (true, true, false) if provider.samples_below_sampled && provider.ids.is_none() => {
@@ -156,8 +155,7 @@ impl SdkTracer {
         let flags = TraceFlags::new(inherited_flags).with_sampled(decision == Decision::RecordAndSample);
         let context = SpanContext::new(trace_id, self.span_id(), flags, false, trace_state);
         if decision == Decision::Drop {
-            let parent = Origin::of_parent(parent_context.is_valid(), parent_context.is_remote());
-            provider.count_start(parent, Outcome::Dropped);
+            provider.count_dropped(parent_context);
             return Err(context);
         }
         let mut data = SpanData::blank();
@@ -187,8 +185,7 @@ impl SdkTracer {
     fn record(&self, mut data: SpanData, added: Vec<KeyValue>, start: Option<Timestamp>, links: Vec<Link>) -> SdkSpan {
         let provider = &*self.provider;
         let record = &mut *data;
-        let parent = Origin::of_parent(record.parent_span_id != SpanId::INVALID, record.parent_is_remote);
-        provider.count_start(parent, Outcome::of_recorded(record.context.is_sampled()));
+        provider.count_recorded(record);
         if !added.is_empty() {
             record.own_attributes.extend(added);
         }
