@@ -40,7 +40,8 @@
 //! # Features
 //! | feature | default | adds |
 //! |---|---|---|
-//! | `otlp` | yes | export over OTLP |
+//! | `otlp` | yes | export over OTLP: `http/protobuf`, `http/json`, gzip |
+//! | `grpc` | yes | OTLP over gRPC: 1 MB of a program |
 //! | `tls` | no | `https` for OTLP, with rustls |
 //! | `console` | yes | trace trees in the terminal |
 //! | `axum` | no | `telemark::axum::layer()` |

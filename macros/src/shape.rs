@@ -55,7 +55,9 @@ impl Shape {
         impl VisitMut for Infer {
             fn visit_type_mut(&mut self, node: &mut Type) {
                 match node {
-                    Type::ImplTrait(_) => *node = Type::Infer(TypeInfer { underscore_token: Default::default() }),
+                    Type::ImplTrait(_) => {
+                        *node = Type::Infer(TypeInfer { attrs: Vec::new(), underscore_token: Default::default() })
+                    }
                     _ => visit_mut::visit_type_mut(self, node),
                 }
             }

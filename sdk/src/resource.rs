@@ -21,6 +21,16 @@ struct Inner {
     schema_url: Option<String>,
 }
 
+impl Inner {
+    /// Inserts in order of the keys; the last value of a key wins. There are too few to be worth the code of a sort.
+    fn insert(&mut self, attribute: KeyValue) {
+        match self.attributes.binary_search_by(|other| other.key.cmp(&attribute.key)) {
+            Ok(index) => self.attributes[index] = attribute,
+            Err(index) => self.attributes.insert(index, attribute),
+        }
+    }
+}
+
 impl Resource {
     /// A resource without attributes.
     pub fn empty() -> Self {
@@ -34,13 +44,9 @@ impl Resource {
 
     /// A resource whose attributes follow the conventions at `schema_url`.
     pub fn with_schema_url(attributes: impl IntoIterator<Item = KeyValue>, schema_url: Option<String>) -> Self {
-        let mut attributes: Vec<_> = attributes.into_iter().collect();
-        // Stable, and reversed before: the last value of a key comes first and stays.
-        attributes.reverse();
-        attributes.sort_by(|a, b| a.key.cmp(&b.key));
-        attributes.dedup_by(|a, b| a.key == b.key);
-        let schema_url = schema_url.filter(|url| !url.is_empty());
-        Resource(Arc::new(Inner { attributes, schema_url }))
+        let mut resource = Inner { attributes: Vec::new(), schema_url: schema_url.filter(|url| !url.is_empty()) };
+        attributes.into_iter().for_each(|attribute| resource.insert(attribute));
+        Resource(Arc::new(resource))
     }
 
     /// The resource of this process: the SDK, the service, the process and the host, with `OTEL_RESOURCE_ATTRIBUTES` and

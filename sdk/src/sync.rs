@@ -14,11 +14,13 @@ pub(crate) use std::sync::{
 };
 
 /// Locks, ignoring poison: every critical section of the SDK leaves its value consistent at each step.
+#[inline]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// Locks if nobody holds the lock just now.
+#[inline]
 pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     match mutex.try_lock() {
         Ok(guard) => Some(guard),

@@ -11,6 +11,7 @@ const PUBLISHED: &[&str] = &[
     "telemark-macros",
     "telemark-otlp",
     "telemark-console",
+    "telemark-prometheus",
     "telemark-upstream",
     "telemark-http",
     "telemark-tower",

@@ -11,21 +11,29 @@ use crate::clock::children_cpu;
 /// Its name on the command line.
 pub(crate) const NAME: &str = "adoption";
 
-const PROGRAMS: [&str; 3] = ["bare", "telemark", "official"];
+/// The programs, and what they are built with. Like is to be compared with like: the last two speak gRPC and gzip as well.
+const PROGRAMS: [(&str, &[&str]); 5] = [
+    ("bare", &[]),
+    ("telemark", &[]),
+    ("official", &[]),
+    ("telemark", &["--features", "grpc"]),
+    ("official", &["--features", "grpc"]),
+];
 
 /// Builds every program `rounds` times and prints a row for each build.
 pub(crate) fn measure(rounds: usize) -> Result<(), Failure> {
     println!("\n## {NAME}\n\nA clean release build of one axum program, everything already downloaded.\n");
     println!("| program | crates | binary, kB | build, s | build, CPU s | lines of code |\n|---|--:|--:|--:|--:|--:|");
     for _ in 0..rounds {
-        for name in PROGRAMS {
-            let program = Program::at(name);
-            eprintln!("{NAME}: {name}");
-            program.cargo(&["fetch"])?;
+        for (name, features) in PROGRAMS {
+            let program = Program::at(name, features);
+            eprintln!("{NAME}: {name} {}", features.join(" "));
+            program.cargo("fetch", &[])?;
             let crates = program.crates()?;
             let build = program.build()?;
             println!(
-                "| {name} | {crates} | {} | {:.1} | {:.1} | {} |",
+                "| {name}{} | {crates} | {} | {:.1} | {:.1} | {} |",
+                if features.is_empty() { "" } else { ", gRPC" },
                 build.bytes / 1000,
                 build.seconds,
                 build.cpu_seconds,
@@ -38,6 +46,7 @@ pub(crate) fn measure(rounds: usize) -> Result<(), Failure> {
 
 struct Program {
     name: &'static str,
+    features: &'static [&'static str],
     folder: PathBuf,
     target: PathBuf,
 }
@@ -49,9 +58,9 @@ struct Build {
 }
 
 impl Program {
-    fn at(name: &'static str) -> Self {
+    fn at(name: &'static str, features: &'static [&'static str]) -> Self {
         let adoption = Path::new(env!("CARGO_MANIFEST_DIR")).join("adoption");
-        Self { name, folder: adoption.join(name), target: adoption.join("target").join(name) }
+        Self { name, features, folder: adoption.join(name), target: adoption.join("target").join(name) }
     }
 
     fn build(&self) -> Result<Build, Failure> {
@@ -59,7 +68,7 @@ impl Program {
             std::fs::remove_dir_all(&self.target)?;
         }
         let (started, cpu) = (Instant::now(), children_cpu());
-        self.cargo(&["build", "--release"])?;
+        self.cargo("build", &["--release"])?;
         let (seconds, cpu) = (started.elapsed().as_secs_f64(), children_cpu() - cpu);
         let binary = self.target.join("release").join(format!("adoption-{}", self.name));
         Ok(Build { bytes: std::fs::metadata(binary)?.len(), seconds, cpu_seconds: cpu as f64 / 1e9 })
@@ -67,7 +76,7 @@ impl Program {
 
     /// Crates that are built for the program, itself included.
     fn crates(&self) -> Result<usize, Failure> {
-        let output = self.cargo(&["tree", "--prefix", "none", "--edges", "normal,build"])?;
+        let output = self.cargo("tree", &["--prefix", "none", "--edges", "normal,build"])?;
         let text = String::from_utf8(output.stdout)?;
         // A crate that was printed before is marked with a star.
         Ok(text.lines().map(|line| line.trim_end_matches(" (*)")).collect::<BTreeSet<_>>().len())
@@ -78,16 +87,20 @@ impl Program {
         Ok(source.lines().filter(|line| !line.trim().is_empty() && !line.starts_with("//")).count())
     }
 
-    fn cargo(&self, arguments: &[&str]) -> Result<Output, Failure> {
+    fn cargo(&self, command: &str, arguments: &[&str]) -> Result<Output, Failure> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let output = Command::new(cargo)
+            .arg(command)
             .args(arguments)
+            // `fetch` takes everything there is.
+            .args(if command == "fetch" { &[] } else { self.features })
             .current_dir(&self.folder)
             .env("CARGO_TARGET_DIR", &self.target)
             .output()?;
         if output.status.success() {
             return Ok(output);
         }
-        Err(format!("cargo {arguments:?} of {}: {}", self.name, String::from_utf8_lossy(&output.stderr)).into())
+        Err(format!("cargo {command} {arguments:?} of {}: {}", self.name, String::from_utf8_lossy(&output.stderr))
+            .into())
     }
 }

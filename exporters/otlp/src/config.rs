@@ -11,11 +11,13 @@ use std::time::Duration;
 use http::HeaderMap;
 use telemark_sdk::ConfigError;
 use telemark_sdk::config::Env;
+use telemark_sdk::signal::Metrics;
 
 use crate::encode::Encode;
 use crate::endpoint::{ACCEPTED, Endpoint, Path};
 use crate::exporter::Otlp;
 use crate::headers::Headers;
+use crate::metrics::Preferences;
 use crate::retry::RetrySettings;
 use crate::transport::tls::{Tls, TlsSettings};
 
@@ -47,6 +49,9 @@ pub enum Compression {
 }
 
 const COMPRESSIONS: [(&str, Compression); 2] = [("none", Compression::None), ("gzip", Compression::Gzip)];
+
+const MAX_REQUEST_SIZE: usize = 64 << 20;
+const MAX_RESPONSE_SIZE: usize = 4 << 20;
 
 /// Certificates or a key in PEM format.
 #[derive(Clone, PartialEq, Eq)]
@@ -113,7 +118,7 @@ struct Address {
 
 /// What one source, code or environment, says.
 #[derive(Clone, Debug, Default)]
-struct Settings {
+pub(crate) struct Settings {
     endpoint: Option<Named<Address>>,
     protocol: Option<Named<Protocol>>,
     headers: Headers,
@@ -123,12 +128,13 @@ struct Settings {
     certificate: Option<Named<Pem>>,
     client_key: Option<Named<Pem>>,
     client_certificate: Option<Named<Pem>>,
+    pub(crate) preferences: Preferences,
 }
 
 /// Builds an [`Otlp`] exporter. What code sets wins over the environment, and that over the defaults.
 #[must_use]
 pub struct Builder<S> {
-    code: Settings,
+    pub(crate) code: Settings,
     environment: Settings,
     max_request_size: usize,
     max_response_size: usize,
@@ -142,8 +148,8 @@ impl<S: Encode> Builder<S> {
         Builder {
             code: Settings::default(),
             environment: Settings::default(),
-            max_request_size: 64 << 20,
-            max_response_size: 4 << 20,
+            max_request_size: MAX_REQUEST_SIZE,
+            max_response_size: MAX_RESPONSE_SIZE,
             retry: RetrySettings::default(),
             error: None,
             signal: PhantomData,
@@ -226,7 +232,7 @@ impl<S: Encode> Builder<S> {
 
     /// Takes from the environment what code does not set. What cannot be parsed is reported to `env` and ignored.
     pub fn with_env(mut self, env: &Env) -> Self {
-        self.environment = Settings::from_env::<S>(env);
+        self.environment = Settings::from_env(env, S::VARIABLE);
         self
     }
 
@@ -242,25 +248,13 @@ impl<S: Encode> Builder<S> {
         if let Some(error) = self.error {
             return Err(error);
         }
-        let (code, environment) = (self.code, self.environment);
-        let protocol = protocol(code.protocol.or(environment.protocol))?;
-        let endpoint = endpoint::<S>(code.endpoint.or(environment.endpoint), protocol, environment.insecure)?;
-        let tls = TlsSettings {
-            certificate: code.certificate.or(environment.certificate),
-            client_key: code.client_key.or(environment.client_key),
-            client_certificate: code.client_certificate.or(environment.client_certificate),
-        };
+        let config = Config::new(self.code, self.environment, Paths { path: S::PATH, method: S::METHOD })?;
         Ok(Config {
-            tls: if endpoint.value.tls { Some(Tls::new(&endpoint, tls, protocol)?) } else { None },
-            endpoint: endpoint.value,
-            protocol,
-            headers: code.headers.or(environment.headers).into_map(),
-            compression: compression(code.compression.or(environment.compression))?,
-            timeout: code.timeout.or(environment.timeout).unwrap_or(Duration::from_secs(10)),
             // The length of a gRPC message has 32 bits.
             max_request_size: self.max_request_size.min(u32::MAX as usize),
             max_response_size: self.max_response_size,
             retry: self.retry,
+            ..config
         })
     }
 }
@@ -289,11 +283,43 @@ pub(crate) struct Config {
     pub(crate) max_request_size: usize,
     pub(crate) max_response_size: usize,
     pub(crate) retry: RetrySettings,
+    pub(crate) preferences: Preferences,
+}
+
+/// Where a signal is sent to below the endpoint. Values and not types: the code that uses them is there once.
+struct Paths {
+    path: &'static str,
+    method: &'static str,
+}
+
+impl Config {
+    fn new(code: Settings, environment: Settings, paths: Paths) -> Result<Self, ConfigError> {
+        let protocol = protocol(code.protocol.or(environment.protocol))?;
+        let endpoint = endpoint(code.endpoint.or(environment.endpoint), protocol, paths, environment.insecure)?;
+        let tls = TlsSettings {
+            certificate: code.certificate.or(environment.certificate),
+            client_key: code.client_key.or(environment.client_key),
+            client_certificate: code.client_certificate.or(environment.client_certificate),
+        };
+        Ok(Config {
+            tls: if endpoint.value.tls { Some(Tls::new(&endpoint, tls, protocol)?) } else { None },
+            endpoint: endpoint.value,
+            protocol,
+            headers: code.headers.or(environment.headers).into_map(),
+            compression: compression(code.compression.or(environment.compression))?,
+            timeout: code.timeout.or(environment.timeout).unwrap_or(Duration::from_secs(10)),
+            max_request_size: MAX_REQUEST_SIZE,
+            max_response_size: MAX_RESPONSE_SIZE,
+            retry: RetrySettings::default(),
+            preferences: code.preferences.or(environment.preferences),
+        })
+    }
 }
 
 impl Settings {
-    fn from_env<S: Encode>(env: &Env) -> Self {
-        let own = |option: &str| format!("OTEL_EXPORTER_OTLP_{}_{option}", S::VARIABLE);
+    /// `signal` is its part in the names of variables.
+    fn from_env(env: &Env, signal: &str) -> Self {
+        let own = |option: &str| format!("OTEL_EXPORTER_OTLP_{signal}_{option}");
         let all = |option: &str| format!("OTEL_EXPORTER_OTLP_{option}");
         let pem =
             |option| either(&own(option), &all(option), |name| env.string(name).map(|path| Pem::File(path.into())));
@@ -315,6 +341,11 @@ impl Settings {
             certificate: pem("CERTIFICATE"),
             client_key: pem("CLIENT_KEY"),
             client_certificate: pem("CLIENT_CERTIFICATE"),
+            preferences: if signal == Metrics::VARIABLE {
+                Preferences::from_env(env)
+            } else {
+                Preferences::default()
+            },
         }
     }
 }
@@ -329,7 +360,7 @@ fn protocol(setting: Option<Named<Protocol>>) -> Result<Protocol, ConfigError> {
         Some(Named { name, value: Protocol::Grpc }) if cfg!(not(feature = "grpc")) => Err(ConfigError::invalid(
             name,
             "grpc",
-            "http/protobuf or http/json, or the feature `grpc` of telemark-otlp",
+            "http/protobuf or http/json, or the feature `grpc` of telemark or telemark-otlp",
         )),
         setting => Ok(setting.map(|setting| setting.value).unwrap_or_default()),
     }
@@ -344,9 +375,10 @@ fn compression(setting: Option<Named<Compression>>) -> Result<Compression, Confi
     }
 }
 
-fn endpoint<S: Encode>(
+fn endpoint(
     setting: Option<Named<Address>>,
     protocol: Protocol,
+    paths: Paths,
     insecure: Option<bool>,
 ) -> Result<Named<Endpoint>, ConfigError> {
     let port = if protocol == Protocol::Grpc { 4317 } else { 4318 };
@@ -354,8 +386,8 @@ fn endpoint<S: Encode>(
     let setting = setting.unwrap_or_else(|| Named { name: "endpoint".into(), value: default() });
     let Address { text, base } = setting.value;
     let path = match (protocol, base) {
-        (Protocol::Grpc, _) => Path::Service(S::METHOD),
-        (_, true) => Path::Append(S::PATH),
+        (Protocol::Grpc, _) => Path::Service(paths.method),
+        (_, true) => Path::Append(paths.path),
         (_, false) => Path::AsIs,
     };
     // spec: `insecure` is for gRPC endpoints without a scheme alone
@@ -452,7 +484,7 @@ mod tests {
         check(
             &[("PROTOCOL", "grpc")],
             "error: OTEL_EXPORTER_OTLP_PROTOCOL=\"grpc\" cannot be used: \
-             expected http/protobuf or http/json, or the feature `grpc` of telemark-otlp",
+             expected http/protobuf or http/json, or the feature `grpc` of telemark or telemark-otlp",
         );
     }
 
@@ -472,7 +504,7 @@ mod tests {
         check(
             &[("ENDPOINT", "https://collector")],
             "error: OTEL_EXPORTER_OTLP_ENDPOINT=\"https://collector/v1/traces\" cannot be used: \
-             expected an http:// URL, or the feature `tls` of telemark-otlp",
+             expected an http:// URL, or the feature `tls` of telemark or telemark-otlp",
         );
     }
 

@@ -1,6 +1,7 @@
 //! The exporter: encode, compress, send, and again while that may help and there is time.
 
 use std::fmt;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use telemark_sdk::{Batch, ConfigError, ExportError, ExportReport, Exporter, id};
 
 use crate::config::{Builder, Compression, Config, Protocol};
 use crate::encode::Encode;
+use crate::metrics::Preferences;
 use crate::retry::{Decision, Retry};
 use crate::transport::{Failure, Runtime, Transport};
 
@@ -67,6 +69,10 @@ impl<S: Encode> Otlp<S> {
         }
     }
 
+    pub(crate) fn preferences(&self) -> &Preferences {
+        &self.config.preferences
+    }
+
     /// Encodes the batch into the bytes that are sent.
     fn encode(&mut self, batch: Batch<'_, S>) -> Result<Vec<u8>, ExportError> {
         let headroom = self.transport.headroom();
@@ -78,7 +84,7 @@ impl<S: Encode> Otlp<S> {
             Protocol::HttpProtobuf | Protocol::Grpc => S::protobuf(batch, &mut self.cache, &mut message),
         }
         // spec: the limit holds before compression as well
-        if let Err(error) = self.check_size::<S>(message.len() - headroom, batch.items.len()) {
+        if let Err(error) = self.check_size::<S>(message.len() - headroom, S::count(batch.items)) {
             // A batch of that size is an exception: its memory is not worth keeping.
             self.message = Vec::new();
             return Err(error);
@@ -92,7 +98,7 @@ impl<S: Encode> Otlp<S> {
                 self.message = message;
             }
             result?;
-            self.check_size::<S>(compressed.len() - headroom, batch.items.len())?;
+            self.check_size::<S>(compressed.len() - headroom, S::count(batch.items))?;
             message = compressed;
         }
         self.transport.frame(&mut message);
@@ -108,6 +114,12 @@ impl<S: Encode> Otlp<S> {
             "{items} {} make a request of {len} bytes, the limit is {limit}: not sent",
             T::ITEMS
         )))
+    }
+
+    fn send(&mut self, body: &Bytes, deadline: Deadline) -> Result<ExportReport, ExportError> {
+        let retry = Retry::new(self.config.retry);
+        let delivery = pin!(deliver(&mut self.transport, body, deadline, retry, &mut self.pause));
+        self.runtime.block_on(delivery).and_then(|result| result)
     }
 
     /// Takes the memory back, unless a connection that is being closed still holds it or it is far more than batches
@@ -132,8 +144,7 @@ impl<S: Encode> Exporter<S> for Otlp<S> {
         }
         let deadline = deadline.min(Deadline::after(self.config.timeout));
         let body = Bytes::from(self.encode(batch)?);
-        let delivery = deliver(&mut self.transport, &body, deadline, Retry::new(self.config.retry), &mut self.pause);
-        let result = self.runtime.block_on(delivery).and_then(|result| result);
+        let result = self.send(&body, deadline);
         self.reclaim(body);
         result
     }
@@ -221,7 +232,7 @@ async fn release() {
 }
 
 /// The result of the future, or `None` when the deadline passes first.
-async fn within<T>(deadline: Deadline, future: impl Future<Output = T>) -> Option<T> {
+async fn within<T>(deadline: Deadline, future: Pin<Box<dyn Future<Output = T> + '_>>) -> Option<T> {
     match deadline.instant() {
         Some(at) => tokio::time::timeout_at(at.into(), future).await.ok(),
         None => Some(future.await),

@@ -1,4 +1,4 @@
-//! OTLP export for Telemark: spans go to a collector or a backend over `http/protobuf`, `http/json` or `grpc`, or as
+//! OTLP export for Telemark: spans and metrics go to a collector or a backend over `http/protobuf`, `http/json` or `grpc`, or as
 //! lines of JSON into a file.
 //!
 //! ```no_run
@@ -40,7 +40,10 @@
 //! # Variables
 //!
 //! `OTEL_EXPORTER_OTLP_ENDPOINT`, `_PROTOCOL`, `_HEADERS`, `_COMPRESSION`, `_TIMEOUT`, `_CERTIFICATE`, `_CLIENT_KEY`,
-//! `_CLIENT_CERTIFICATE` and `_INSECURE`; for spans alone, `OTEL_EXPORTER_OTLP_TRACES_*` wins over them.
+//! `_CLIENT_CERTIFICATE` and `_INSECURE`; for one signal alone, `OTEL_EXPORTER_OTLP_TRACES_*` or
+//! `OTEL_EXPORTER_OTLP_METRICS_*` wins over them. For metrics there are `_TEMPORALITY_PREFERENCE` and
+//! `_DEFAULT_HISTOGRAM_AGGREGATION` as well, which the reader of an exporter must be told: see
+//! [`Otlp::temporality_preference`] and [`Otlp::default_histogram_aggregation`].
 //!
 //! # Features
 //!
@@ -57,6 +60,7 @@ mod endpoint;
 mod exporter;
 mod file;
 mod headers;
+mod metrics;
 mod retry;
 mod transport;
 

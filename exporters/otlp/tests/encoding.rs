@@ -1,14 +1,17 @@
 //! Random spans, encoded by us and decoded by the official types, are what was put in: in protobuf and in JSON.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod support;
+
 use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
-use opentelemetry::{Array, InstrumentationScope, KeyValue, StringValue, Value};
+use opentelemetry::{Array, InstrumentationScope, KeyValue, Value};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1 as common;
-use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::trace::v1 as proto;
 use proptest::prelude::*;
 use prost::Message;
+use support::random::{
+    Floats, attributes, expected_attribute, expected_resource, expected_scope, resource, same, scope, text,
+};
 use telemark_otlp::Encode;
 use telemark_sdk::signal::Traces;
 use telemark_sdk::time::Timestamp;
@@ -22,71 +25,11 @@ static SITES: [CallSite; 2] = [
     CallSite::new("shop", "1.0.0", "shop::pay", "src/pay.rs", 300),
 ];
 
-/// Few keys, so that they meet those of call sites.
-fn key() -> impl Strategy<Value = String> {
-    prop_oneof![3 => "[a-z.]{0,12}", 1 => "\\PC{0,20}", 1 => Just("code.line.number".to_owned()), 1 => "k{100,200}"]
-}
-
-fn text() -> impl Strategy<Value = String> {
-    prop_oneof![Just(String::new()), "\\PC{0,20}", any::<String>(), "x{100,300}"]
-}
-
-fn integer() -> impl Strategy<Value = i64> {
-    prop_oneof![any::<i64>(), -200i64..200, Just(i64::MIN), Just(i64::MAX)]
-}
-
-/// Whether numbers that are none in JSON occur: the official types write them as strings and do not read them.
-#[derive(Clone, Copy)]
-enum Floats {
-    All,
-    Finite,
-}
-
-fn float(floats: Floats) -> BoxedStrategy<f64> {
-    use prop::num::f64::{NEGATIVE, NORMAL, POSITIVE, SUBNORMAL, ZERO};
-    match floats {
-        Floats::All => prop_oneof![any::<f64>(), Just(f64::NAN), Just(f64::INFINITY), Just(f64::NEG_INFINITY)].boxed(),
-        Floats::Finite => prop_oneof![NORMAL | SUBNORMAL | ZERO | POSITIVE | NEGATIVE, Just(f64::MAX)].boxed(),
-    }
-}
-
-fn value(floats: Floats) -> impl Strategy<Value = Value> {
-    prop_oneof![
-        any::<bool>().prop_map(Value::Bool),
-        integer().prop_map(Value::I64),
-        float(floats).prop_map(Value::F64),
-        text().prop_map(Value::from),
-        prop::collection::vec(any::<bool>(), 0..70).prop_map(|values| Value::Array(Array::Bool(values))),
-        prop::collection::vec(integer(), 0..5).prop_map(|values| Value::Array(Array::I64(values))),
-        prop::collection::vec(float(floats), 0..5).prop_map(|values| Value::Array(Array::F64(values))),
-        prop::collection::vec(text().prop_map(StringValue::from), 0..5)
-            .prop_map(|values| Value::Array(Array::String(values))),
-    ]
-}
-
-fn attributes(floats: Floats) -> impl Strategy<Value = Vec<KeyValue>> {
-    prop::collection::vec((key(), value(floats)).prop_map(|(key, value)| KeyValue::new(key, value)), 0..6)
-}
-
 fn context() -> impl Strategy<Value = SpanContext> {
     let state = prop::collection::vec(("[a-z][a-z0-9]{0,10}", "[ -+.-<>-~\"\\\\\n]{0,60}"), 0..4)
         .prop_map(|members| TraceState::from_key_value(members).unwrap());
     (any::<u128>(), any::<u64>(), any::<u8>(), any::<bool>(), state).prop_map(|(trace, span, flags, remote, state)| {
         SpanContext::new(TraceId::from(trace), SpanId::from(span), TraceFlags::new(flags), remote, state)
-    })
-}
-
-fn scope() -> impl Strategy<Value = InstrumentationScope> {
-    let optional = || prop::option::of("[a-z]{0,2}");
-    ("[ab]", optional(), optional(), prop::option::of(0i64..3)).prop_map(|(name, version, url, attribute)| {
-        let mut scope = InstrumentationScope::builder(name);
-        if let Some(version) = version {
-            scope = scope.with_version(version);
-        }
-        if let Some(url) = url {
-            scope = scope.with_schema_url(url);
-        }
-        scope.with_attributes(attribute.map(|value| KeyValue::new("k", value))).build()
     })
 }
 
@@ -146,11 +89,6 @@ fn span(floats: Floats) -> impl Strategy<Value = SpanData> {
     })
 }
 
-fn resource(floats: Floats) -> impl Strategy<Value = Resource> {
-    (attributes(floats), prop::option::of("[a-z:/]{0,200}"))
-        .prop_map(|(attributes, url)| Resource::with_schema_url(attributes, url))
-}
-
 /// What a batch ought to be, written the slow and obvious way.
 fn expected(resource: &Resource, spans: &[SpanData]) -> ExportTraceServiceRequest {
     let mut scopes: Vec<(&InstrumentationScope, Vec<proto::Span>)> = Vec::new();
@@ -162,20 +100,12 @@ fn expected(resource: &Resource, spans: &[SpanData]) -> ExportTraceServiceReques
         }
     }
     let scope_spans = scopes.into_iter().map(|(scope, spans)| proto::ScopeSpans {
-        scope: Some(common::InstrumentationScope {
-            name: scope.name().to_owned(),
-            version: scope.version().unwrap_or_default().to_owned(),
-            attributes: scope.attributes().map(expected_attribute).collect(),
-            dropped_attributes_count: 0,
-        }),
+        scope: Some(expected_scope(scope)),
         spans,
         schema_url: scope.schema_url().unwrap_or_default().to_owned(),
     });
     let resource_spans = proto::ResourceSpans {
-        resource: Some(opentelemetry_proto::tonic::resource::v1::Resource {
-            attributes: resource.iter().map(expected_attribute).collect(),
-            ..Default::default()
-        }),
+        resource: Some(expected_resource(resource)),
         scope_spans: scope_spans.collect(),
         schema_url: resource.schema_url().unwrap_or_default().to_owned(),
     };
@@ -241,37 +171,6 @@ fn flags(flags: TraceFlags, is_remote: bool) -> u32 {
     let known = proto::SpanFlags::ContextHasIsRemoteMask as u32;
     let remote = if is_remote { proto::SpanFlags::ContextIsRemoteMask as u32 } else { 0 };
     u32::from(flags.to_u8()) | known | remote
-}
-
-fn expected_attribute(attribute: &KeyValue) -> common::KeyValue {
-    let any = |value| common::AnyValue { value: Some(value) };
-    let array = |values| Any::ArrayValue(common::ArrayValue { values });
-    let value = match attribute.value.clone() {
-        Value::Bool(value) => Any::BoolValue(value),
-        Value::I64(value) => Any::IntValue(value),
-        Value::F64(value) => Any::DoubleValue(value),
-        Value::String(value) => Any::StringValue(value.into()),
-        Value::Array(Array::Bool(values)) => array(values.into_iter().map(|v| any(Any::BoolValue(v))).collect()),
-        Value::Array(Array::I64(values)) => array(values.into_iter().map(|v| any(Any::IntValue(v))).collect()),
-        Value::Array(Array::F64(values)) => array(values.into_iter().map(|v| any(Any::DoubleValue(v))).collect()),
-        Value::Array(Array::String(values)) => {
-            array(values.into_iter().map(|v| any(Any::StringValue(v.into()))).collect())
-        }
-        other => panic!("{other:?}"),
-    };
-    common::KeyValue { key: attribute.key.as_str().to_owned(), value: Some(any(value)), ..Default::default() }
-}
-
-/// Bytes, not messages, are compared: NaN differs from itself.
-fn same(actual: &ExportTraceServiceRequest, expected: &ExportTraceServiceRequest) -> Result<(), TestCaseError> {
-    if actual.encode_to_vec() != expected.encode_to_vec() {
-        let (actual, expected) = (format!("{actual:#?}"), format!("{expected:#?}"));
-        let differing = actual.lines().zip(expected.lines()).position(|(a, b)| a != b).unwrap_or(usize::MAX);
-        let around =
-            |text: &str| text.lines().skip(differing.saturating_sub(5)).take(10).collect::<Vec<_>>().join("\n");
-        prop_assert!(false, "{}\n instead of\n{}", around(&actual), around(&expected));
-    }
-    Ok(())
 }
 
 proptest! {

@@ -41,7 +41,11 @@ impl<C> Striped<C> {
         if self.first.owner == thread {
             return (&self.first.cell, true);
         }
-        let stripe = self.further(thread, thread, make);
+        let known = self.more.get().and_then(|stripes| stripes[thread & (stripes.len() - 1)].get());
+        let stripe = match known {
+            Some(stripe) => stripe,
+            None => self.further(thread, thread, make),
+        };
         (&stripe.cell, stripe.owner == thread)
     }
 
@@ -52,7 +56,7 @@ impl<C> Striped<C> {
         &self.further(thread.wrapping_add(1), usize::MAX, make).cell
     }
 
-    #[inline(never)]
+    #[cold]
     fn further(&self, thread: usize, owner: usize, make: impl FnOnce() -> C) -> &Stripe<C> {
         let stripes = self.more.get_or_init(|| (0..stripes()).map(|_| OnceLock::new()).collect());
         stripes[thread & (stripes.len() - 1)].get_or_init(|| Box::new(Stripe { cell: make(), owner }))

@@ -3,6 +3,7 @@
 //! - `install` puts a package into `.services/`.
 //! - `process` starts a program, waits until it can be reached, and stops it when dropped.
 //! - `rotel` and `mockotlpserver` are the receivers.
+//! - Prometheus' client for Python, whose parsers read our pages, is only installed.
 
 mod install;
 mod mockotlpserver;
@@ -37,11 +38,21 @@ impl Services {
                 Err(failure) => services.skipped.push(format!("{name}: {failure}")),
             }
         }
+        eprintln!("\n==> parser prometheus_client");
+        match install::pip("prometheus_client", "0.23.1") {
+            Ok(folder) => {
+                let variable = "TELEMARK_TEST_PROMETHEUS_CLIENT".to_owned();
+                services.variables.push((variable, folder.display().to_string()));
+            }
+            Err(failure) if is_ci() => return Err(failure),
+            Err(failure) => services.skipped.push(format!("prometheus_client: {failure}")),
+        }
         services.repeat_what_was_skipped();
         Ok(services)
     }
 
-    /// How a test finds the receivers: `TELEMARK_TEST_<RECEIVER>_{GRPC,HTTP,OUTPUT}`.
+    /// How a test finds the receivers: `TELEMARK_TEST_<RECEIVER>_{GRPC,HTTP,OUTPUT}`; and the folder of the parser:
+    /// `TELEMARK_TEST_PROMETHEUS_CLIENT`.
     pub(crate) fn variables(&self) -> &[(String, String)] {
         &self.variables
     }

@@ -17,7 +17,7 @@ pub(super) struct Groups {
     groups: Vec<Group>,
     /// For each item the next one of its group.
     next: Vec<u32>,
-    by_address: HashMap<usize, u32, BuildHasherDefault<AddressHasher>>,
+    by_address: HashMap<u64, u32, BuildHasherDefault<AddressHasher>>,
     by_value: HashMap<u64, u32, BuildHasherDefault<AddressHasher>>,
 }
 
@@ -58,7 +58,7 @@ impl Groups {
     }
 
     fn group_of<'a>(&mut self, own: &Scope, item: u32, scope: &impl Fn(usize) -> &'a Scope) -> u32 {
-        let address = std::ptr::from_ref(&**own).addr();
+        let address = std::ptr::from_ref(&**own).addr() as u64;
         if let Some(&group) = self.by_address.get(&address) {
             return group;
         }
@@ -66,7 +66,7 @@ impl Groups {
         let same_hash = self.by_value.get(&hash).copied().unwrap_or(NONE);
         let mut candidate = same_hash;
         while let Some(group) = self.groups.get(candidate as usize) {
-            if scope(group.first as usize) == own {
+            if is_equal(scope(group.first as usize), own) {
                 self.by_address.insert(address, candidate);
                 return candidate;
             }
@@ -88,6 +88,17 @@ impl Groups {
         std::iter::successors(Some(first), |&item| self.next.get(item as usize).copied().filter(|&next| next != NONE))
             .map(|item| item as usize)
     }
+}
+
+/// What `==` says, without its two sorts of the attributes, which most scopes have none of.
+fn is_equal(a: &Scope, b: &Scope) -> bool {
+    let are_within = |a: &Scope, b: &Scope| a.attributes().all(|own| b.attributes().any(|other| own == other));
+    a.name() == b.name()
+        && a.version() == b.version()
+        && a.schema_url() == b.schema_url()
+        && a.attributes().count() == b.attributes().count()
+        && are_within(a, b)
+        && are_within(b, a)
 }
 
 fn hash(scope: &Scope) -> u64 {

@@ -5,9 +5,12 @@
 //! - `resource`: the encoded resource, kept as long as it is the same.
 //! - `groups`: which items share a scope.
 //! - `trace`, `trace_json`: spans.
+//! - `metrics`, `metrics_json`: metrics.
 
 mod groups;
 mod json;
+mod metrics;
+mod metrics_json;
 mod protobuf;
 mod resource;
 mod signal;

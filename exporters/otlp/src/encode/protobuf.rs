@@ -1,9 +1,9 @@
-//! The protobuf wire format: variable-length numbers, nested messages, and the attributes of every signal.
+//! The protobuf wire format: variable-length numbers, nested messages, and what every signal has: attributes and scopes.
 //!
 //! The length of a message stands before it. Attributes know theirs before they are written; bigger messages leave as
 //! many bytes as the length will probably need and move their body in the rare case that the guess was wrong.
 
-use opentelemetry::{Array, KeyValue, Value};
+use opentelemetry::{Array, InstrumentationScope, KeyValue, Value};
 
 /// The tag of a field with a length, such as a string or a message; for field numbers up to 15.
 pub(super) const fn with_length(field: u8) -> u8 {
@@ -115,6 +115,17 @@ fn move_body(out: &mut Vec<u8>, start: usize, width: usize, needed: usize) {
     }
     out.copy_within(start + width..end, start + needed);
     out.truncate(end + needed - width);
+}
+
+/// Writes the field `scope` of the spans, metrics or logs of a scope.
+pub(super) fn write_scope(out: &mut Vec<u8>, scope: &InstrumentationScope) {
+    write_message(out, with_length(1), 1, |out| {
+        write_string(out, with_length(1), scope.name());
+        write_string(out, with_length(2), scope.version().unwrap_or_default());
+        for attribute in scope.attributes() {
+            write_attribute(out, with_length(3), attribute);
+        }
+    });
 }
 
 /// Writes a `KeyValue`.

@@ -22,6 +22,11 @@ pub trait Encode: Signal + Sized {
     /// The name, in JSON, of the number of items that the receiver refused.
     const REJECTED: &'static str;
 
+    /// How many of what [`Signal::ITEMS`] names there are in these items; each item is one unless the signal says more.
+    fn count(items: &[Self::Item]) -> usize {
+        items.len()
+    }
+
     /// Appends the export request as protobuf.
     fn protobuf(batch: Batch<'_, Self>, cache: &mut Self::Cache, out: &mut Vec<u8>);
 

@@ -16,7 +16,7 @@ use super::Encode;
 use super::groups::{AddressHasher, Groups};
 use super::protobuf::{
     close_message, fixed32, fixed64, number, varint_len, with_length, write_attribute, write_message, write_number,
-    write_string,
+    write_scope, write_string,
 };
 use super::resource::ResourceCache;
 
@@ -222,16 +222,6 @@ fn write_status(out: &mut Vec<u8>, status: &Status) {
             out.extend_from_slice(&[number(3), 2]);
         }),
     }
-}
-
-fn write_scope(out: &mut Vec<u8>, scope: &InstrumentationScope) {
-    write_message(out, with_length(1), 1, |out| {
-        write_string(out, with_length(1), scope.name());
-        write_string(out, with_length(2), scope.version().unwrap_or_default());
-        for attribute in scope.attributes() {
-            write_attribute(out, with_length(3), attribute);
-        }
-    });
 }
 
 /// W3C flags in the low byte; then whether it is known that the parent is remote, and whether it is.

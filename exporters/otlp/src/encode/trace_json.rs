@@ -7,7 +7,7 @@ use telemark_sdk::trace::{SpanData, SpanEvent};
 
 use super::groups::Groups;
 use super::json::{
-    array_field, attributes, element, escaped, hex_field, key, string, string_field, u32_field, u64_field,
+    array_field, attributes, element, escaped, hex_field, key, scope_field, string, string_field, u32_field, u64_field,
 };
 use super::trace::{kind, link_flags, span_flags};
 
@@ -27,11 +27,8 @@ pub(super) fn write(batch: Batch<'_, Traces>, resource: &[u8], groups: &Groups, 
 
 fn write_scope_spans(out: &mut Vec<u8>, spans: &[SpanData], first: usize, items: impl Iterator<Item = usize>) {
     let scope = &spans[first].scope;
-    out.extend_from_slice(b"{\"scope\":{");
-    string_field(out, "name", scope.name());
-    string_field(out, "version", scope.version().unwrap_or_default());
-    attributes(out, scope.attributes());
-    out.push(b'}');
+    out.push(b'{');
+    scope_field(out, scope);
     array_field(out, "spans", items, |out, item| write_span(out, &spans[item]));
     string_field(out, "schemaUrl", scope.schema_url().unwrap_or_default());
     out.push(b'}');

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -98,7 +99,15 @@ impl Connection {
     }
 
     /// Sends a request and waits for the head of the answer.
-    pub(super) async fn send(
+    pub(super) fn send(
+        &mut self,
+        request: Request<Full<Bytes>>,
+        deadline: Deadline,
+    ) -> Pin<Box<dyn Future<Output = Result<Response<Incoming>, Failure>> + '_>> {
+        Box::pin(self.try_to_send(request, deadline))
+    }
+
+    async fn try_to_send(
         &mut self,
         mut request: Request<Full<Bytes>>,
         deadline: Deadline,
@@ -165,16 +174,14 @@ impl Connection {
         let idle_until = Deadline::after(LONGEST_IDLE);
         #[cfg(feature = "grpc")]
         if self.http2 {
-            let (sender, connection) = http2::Builder::new(hyper_util::rt::TokioExecutor::new())
-                .handshake(io)
-                .await
-                .map_err(|error| self.lost(error))?;
-            let task = tokio::spawn(connection);
+            let (sender, connection) =
+                http2::Builder::new(Background).handshake(io).await.map_err(|error| self.lost(error))?;
+            let task = spawn(Box::pin(connection));
             return Ok(Open { sender: Sender::Http2(sender), task, idle_until });
         }
         debug_assert!(!self.http2);
         let (sender, connection) = http1::handshake(io).await.map_err(|error| self.lost(error))?;
-        let task = tokio::spawn(connection);
+        let task = spawn(Box::pin(connection));
         Ok(Open { sender: Sender::Http1(sender), task, idle_until })
     }
 
@@ -218,6 +225,27 @@ impl Connection {
         let error = ExportError::unavailable(format!("the connection to {} was lost", self.endpoint))
             .with_source(Causes(error.into()));
         if refused { Failure::Final(error) } else { Failure::transient(error) }
+    }
+}
+
+/// Runs a future beside the exports, as long as there are some. A trait object, because tokio's code for a task is
+/// compiled for every type of future and every kind of runtime.
+fn spawn(future: Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>) -> JoinHandle<hyper::Result<()>> {
+    tokio::spawn(future)
+}
+
+/// Runs what hyper splits off from an HTTP/2 connection.
+#[cfg(feature = "grpc")]
+#[derive(Clone, Copy)]
+struct Background;
+
+#[cfg(feature = "grpc")]
+impl<F: Future + Send + 'static> hyper::rt::Executor<F> for Background {
+    fn execute(&self, future: F) {
+        drop(spawn(Box::pin(async {
+            future.await;
+            Ok(())
+        })));
     }
 }
 

@@ -1,5 +1,6 @@
 //! The two protocols behind one face, and what they share.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -33,6 +34,10 @@ impl Failure {
         Failure::Transient { error, asked: None }
     }
 }
+
+/// The answer to a request. It is boxed, like some futures below it, because the code of an `async fn` is copied to
+/// wherever it is awaited; one more allocation for a batch is nothing.
+type Answer<'a> = Pin<Box<dyn Future<Output = Result<ExportReport, Failure>> + 'a>>;
 
 /// One of the two protocols.
 #[derive(Debug)]
@@ -71,11 +76,11 @@ impl Transport {
     }
 
     /// Sends a request and reads the answer. Dropping the future leaves a connection that must be closed.
-    pub(crate) async fn send(&mut self, body: Bytes, deadline: Deadline) -> Result<ExportReport, Failure> {
+    pub(crate) fn send(&mut self, body: Bytes, deadline: Deadline) -> Answer<'_> {
         match self {
-            Transport::Http(http) => http.send(body, deadline).await,
+            Transport::Http(http) => Box::pin(http.send(body, deadline)),
             #[cfg(feature = "grpc")]
-            Transport::Grpc(grpc) => grpc.send(body, deadline).await,
+            Transport::Grpc(grpc) => Box::pin(grpc.send(body, deadline)),
         }
     }
 

@@ -1,5 +1,7 @@
 //! The tokio runtime of an exporter: on its own thread, for one future at a time.
 
+use std::pin::Pin;
+
 use opentelemetry::Context;
 use telemark_sdk::ExportError;
 
@@ -8,11 +10,12 @@ use telemark_sdk::ExportError;
 pub(crate) struct Runtime(Option<tokio::runtime::Runtime>);
 
 impl Runtime {
-    /// Runs the future with telemetry suppressed.
+    /// Runs the future with telemetry suppressed. It is borrowed as a trait object because tokio's loop around a future is
+    /// compiled for every type of future.
     ///
     /// # Errors
     /// The calling thread belongs to another runtime, which must not be blocked, or the system has no resources left.
-    pub(crate) fn block_on<F: Future>(&mut self, future: F) -> Result<F::Output, ExportError> {
+    pub(crate) fn block_on<T>(&mut self, future: Pin<&mut dyn Future<Output = T>>) -> Result<T, ExportError> {
         // tokio would panic.
         if tokio::runtime::Handle::try_current().is_ok() {
             return Err(ExportError::other("an exporter blocks: it cannot be called on a thread of an async runtime"));

@@ -32,7 +32,7 @@ mod imp {
 
     impl Tls {
         pub(crate) fn new(endpoint: &Named<Endpoint>, _: TlsSettings, _: Protocol) -> Result<Self, ConfigError> {
-            let accepted = "an http:// URL, or the feature `tls` of telemark-otlp";
+            let accepted = "an http:// URL, or the feature `tls` of telemark or telemark-otlp";
             Err(ConfigError::invalid(endpoint.name.clone(), endpoint.value.to_string(), accepted))
         }
 

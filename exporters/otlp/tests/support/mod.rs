@@ -3,6 +3,7 @@
 
 pub mod grpc;
 pub mod http;
+pub mod random;
 
 use std::time::Duration;
 

@@ -62,7 +62,7 @@ impl HistogramCell {
     }
 
     /// Adds a measurement if the cell is not locked just now; whether it did.
-    #[inline]
+    #[inline(always)]
     pub(in crate::metrics) fn try_record(
         &self,
         config: &HistogramConfig,
@@ -103,7 +103,7 @@ impl HistogramCell {
 }
 
 impl State {
-    #[inline]
+    #[inline(always)]
     fn record(&mut self, config: &HistogramConfig, bucket: usize, value: f64, offer: Option<&Offer<'_>>) {
         if let Some(count) = self.counts.get_mut(bucket) {
             *count += 1;
@@ -121,7 +121,7 @@ impl State {
         }
     }
 
-    #[inline]
+    #[inline(never)]
     fn offer(&mut self, config: &HistogramConfig, bucket: usize, offer: &Offer<'_>) {
         // spec: metrics/sdk.md#exemplar-defaults — aligned where there is more than one bucket.
         let reservoir = self.reservoir.get_or_insert_with(|| match &*config.bounds {

@@ -1,0 +1,207 @@
+//! Exemplars: which measurement stands for a sample, and its labels within the limit.
+
+use opentelemetry::KeyValue;
+use opentelemetry::trace::{SpanId, TraceId};
+use telemark_sdk::metrics::Exemplar;
+
+use crate::labels::Labels;
+use crate::numbers::{number, seconds};
+
+/// The most characters that the labels of an exemplar may have, names and values together.
+///
+/// spec: OpenMetrics.md#exemplars
+const LONGEST: usize = 128;
+const TRACE_ID: &str = "trace_id";
+const SPAN_ID: &str = "span_id";
+/// The characters of `trace_id`, `span_id` and both ids.
+const SPAN_LENGTH: usize = TRACE_ID.len() + 32 + SPAN_ID.len() + 16;
+const NONE: u32 = u32::MAX;
+
+/// The latest exemplar; not-a-number is none.
+///
+/// spec: compatibility/prometheus_and_openmetrics.md#exemplars-1
+pub(crate) fn latest(exemplars: &[Exemplar]) -> Option<&Exemplar> {
+    exemplars.iter().filter(|exemplar| !exemplar.value.as_f64().is_nan()).max_by_key(|exemplar| exemplar.time)
+}
+
+/// The latest exemplar of each bucket. Its memory is used again for the next series.
+#[derive(Default)]
+pub(crate) struct ByBucket(Vec<u32>);
+
+impl ByBucket {
+    /// Finds the buckets of exemplars; the last bucket has no bound.
+    #[inline]
+    pub(crate) fn fill(&mut self, exemplars: &[Exemplar], bounds: &[f64]) {
+        self.0.clear();
+        if exemplars.is_empty() {
+            return;
+        }
+        self.0.resize(bounds.len() + 1, NONE);
+        for (index, exemplar) in exemplars.iter().enumerate() {
+            let value = exemplar.value.as_f64();
+            if value.is_nan() {
+                continue;
+            }
+            let bucket = &mut self.0[bounds.partition_point(|&bound| bound < value)];
+            let is_later = exemplars.get(*bucket as usize).is_none_or(|earlier| earlier.time <= exemplar.time);
+            if is_later {
+                *bucket = index as u32;
+            }
+        }
+    }
+
+    /// The exemplar of a bucket among those that were given.
+    #[inline]
+    pub(crate) fn of<'a>(&self, bucket: usize, exemplars: &'a [Exemplar]) -> Option<&'a Exemplar> {
+        exemplars.get(*self.0.get(bucket)? as usize)
+    }
+}
+
+/// Writes exemplars.
+pub(crate) struct ExemplarWriter {
+    labels: Labels,
+    scratch: Vec<u8>,
+}
+
+impl ExemplarWriter {
+    pub(crate) fn new(labels: Labels) -> Self {
+        ExemplarWriter { labels, scratch: Vec::new() }
+    }
+
+    /// Writes ` # {…} value timestamp`.
+    #[inline]
+    pub(crate) fn write(&mut self, out: &mut Vec<u8>, exemplar: &Exemplar) {
+        out.extend_from_slice(b" # {");
+        let in_span = exemplar.trace_id != TraceId::INVALID && exemplar.span_id != SpanId::INVALID;
+        if in_span {
+            write_span(out, exemplar);
+        }
+        if !exemplar.filtered_attributes.is_empty() {
+            let taken = if in_span { SPAN_LENGTH } else { 0 };
+            self.write_filtered(out, &exemplar.filtered_attributes, in_span, taken);
+        }
+        if out.last() == Some(&b',') {
+            out.pop();
+        }
+        out.extend_from_slice(b"} ");
+        number(out, exemplar.value);
+        out.push(b' ');
+        seconds(out, exemplar.time.as_nanos());
+    }
+
+    /// Writes the attributes that are not those of the series, unless they are too long.
+    fn write_filtered(&mut self, out: &mut Vec<u8>, attributes: &[KeyValue], in_span: bool, taken: usize) {
+        self.scratch.clear();
+        self.labels.learn(attributes);
+        // spec: the ids take precedence over attributes of their names
+        let is_shadowed = in_span && (self.labels.has(TRACE_ID) || self.labels.has(SPAN_ID));
+        if is_shadowed || self.labels.collide() {
+            let kept = |label: &str| !in_span || label != TRACE_ID && label != SPAN_ID;
+            self.labels.write_joined(&mut self.scratch, attributes, &[], kept);
+        } else {
+            self.labels.write(&mut self.scratch, attributes);
+        }
+        if taken + length(&self.scratch) <= LONGEST {
+            out.extend_from_slice(&self.scratch);
+        }
+    }
+}
+
+/// Writes `trace_id="…",span_id="…",`.
+#[inline]
+fn write_span(out: &mut Vec<u8>, exemplar: &Exemplar) {
+    let mut text = *b"trace_id=\"________________________________\",span_id=\"________________\",";
+    hex(&mut text[10..42], &exemplar.trace_id.to_bytes());
+    hex(&mut text[53..69], &exemplar.span_id.to_bytes());
+    out.extend_from_slice(&text);
+}
+
+#[inline]
+fn hex(text: &mut [u8], bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (digits, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        digits[0] = DIGITS[usize::from(byte >> 4)];
+        digits[1] = DIGITS[usize::from(byte & 15)];
+    }
+}
+
+/// The characters of names and values in labels as they are written, without quotes, commas and equals signs, and with
+/// each escape as the one character that it stands for.
+fn length(labels: &[u8]) -> usize {
+    let (mut length, mut quoted, mut escape) = (0, false, false);
+    for &byte in labels {
+        let is_continuation = byte & 0xc0 == 0x80;
+        match byte {
+            _ if escape => (length, escape) = (length + 1, false),
+            b'\\' => escape = true,
+            b'"' => quoted = !quoted,
+            b'=' | b',' if !quoted => {}
+            _ => length += usize::from(!is_continuation),
+        }
+    }
+    length
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::Escaping;
+    use crate::names::TranslationStrategy;
+    use telemark_sdk::metrics::Attributes;
+    use telemark_sdk::time::Timestamp;
+
+    fn check(exemplar: Exemplar, expected: &str) {
+        let labels = Labels::new(TranslationStrategy::default(), Escaping::default());
+        let mut out = Vec::new();
+        ExemplarWriter::new(labels).write(&mut out, &exemplar);
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    fn exemplar(attributes: &[(&'static str, &str)]) -> Exemplar {
+        let attributes = attributes.iter().map(|&(key, value)| KeyValue::new(key, value.to_owned()));
+        Exemplar::new(0.5, Timestamp::from_nanos(1_500_000_000)).with_filtered_attributes(Attributes::new(attributes))
+    }
+
+    fn in_span(attributes: &[(&'static str, &str)]) -> Exemplar {
+        exemplar(attributes).in_span(TraceId::from(10), SpanId::from(11))
+    }
+
+    const SPAN: &str = r#"trace_id="0000000000000000000000000000000a",span_id="000000000000000b""#;
+
+    #[test]
+    fn labels() {
+        check(exemplar(&[]), " # {} 0.5 1.5");
+        check(exemplar(&[("user.id", "7")]), r#" # {user_id="7"} 0.5 1.5"#);
+        check(in_span(&[]), &format!(" # {{{SPAN}}} 0.5 1.5"));
+        check(in_span(&[("user.id", "7")]), &format!(r#" # {{{SPAN},user_id="7"}} 0.5 1.5"#));
+    }
+
+    #[test]
+    fn the_span_takes_precedence() {
+        check(in_span(&[("trace.id", "mine"), ("user", "7")]), &format!(r#" # {{{SPAN},user="7"}} 0.5 1.5"#));
+        check(exemplar(&[("trace_id", "mine")]), r#" # {trace_id="mine"} 0.5 1.5"#);
+        check(in_span(&[("a.b", "1"), ("a_b", "2")]), &format!(r#" # {{{SPAN},a_b="1;2"}} 0.5 1.5"#));
+    }
+
+    #[test]
+    fn what_exceeds_the_limit_is_dropped() {
+        // 63 characters are taken, 1 is the name: 64 are left. An escape and a letter of two bytes are one character each.
+        let fits = format!("{}ü\"", "x".repeat(62));
+        check(in_span(&[("k", &fits)]), &format!(r#" # {{{SPAN},k="{}ü\""}} 0.5 1.5"#, "x".repeat(62)));
+        check(in_span(&[("k", &format!("{fits}x"))]), &format!(" # {{{SPAN}}} 0.5 1.5"));
+        check(exemplar(&[("k", &"x".repeat(128))]), " # {} 0.5 1.5");
+    }
+
+    #[test]
+    fn the_latest_of_each_bucket_is_taken() {
+        let at = |value: f64, time| Exemplar::new(value, Timestamp::from_nanos(time));
+        let exemplars = [at(1.0, 5), at(0.5, 9), at(1.5, 1), at(f64::NAN, 9), at(9.0, 2), at(0.0, 7)];
+        let mut by_bucket = ByBucket::default();
+        by_bucket.fill(&exemplars, &[1.0, 2.0]);
+        let found: Vec<_> = (0..4).map(|bucket| by_bucket.of(bucket, &exemplars).map(|e| e.value.as_f64())).collect();
+        assert_eq!(found, [Some(0.5), Some(1.5), Some(9.0), None]);
+        assert_eq!(latest(&exemplars).map(|exemplar| exemplar.value.as_f64()), Some(0.5));
+        by_bucket.fill(&[], &[1.0]);
+        assert!(by_bucket.of(0, &exemplars).is_none());
+    }
+}

@@ -1,0 +1,64 @@
+//! Prometheus export for Telemark: pages in OpenMetrics, with exemplars that lead to traces, or in the text format.
+//!
+//! ```
+//! use opentelemetry::metrics::MeterProvider;
+//! use telemark_prometheus::Prometheus;
+//! use telemark_sdk::metrics::SdkMeterProvider;
+//!
+//! let prometheus = Prometheus::new();
+//! let provider = SdkMeterProvider::builder().with_reader(prometheus.reader()).build();
+//! provider.meter("shop").u64_counter("orders").build().add(1, &[]);
+//!
+//! // In the handler of `/metrics`, with the request's headers `Accept` and `Accept-Encoding`:
+//! let answer = prometheus.answer("application/openmetrics-text", "");
+//! assert!(String::from_utf8(answer.body)?.contains("orders_total{otel_scope_name=\"shop\"} 1\n"));
+//! # Ok::<(), std::string::FromUtf8Error>(())
+//! ```
+//!
+//! A program without a server has [`Server`], a thread that listens on `localhost:9464`.
+//!
+//! ```text
+//! GET /metrics ─ negotiate ─▶ Format
+//!                               │
+//! PullReader::collect ─ scopes ─┴▶ families ─▶ labels ─▶ samples, buckets, exemplars ─▶ bytes ─ gzip
+//!  (callbacks run here)            names and    written once
+//!                                  types        for each series
+//! ```
+//!
+//! What cannot be shown is left out with a warning and never spoils the page: a metric whose name another one of a
+//! different type has, a series whose labels another one has. Exponential histograms are shown with at most 64 buckets whose
+//! bounds are powers of the fourth root of two or of a coarser root.
+//!
+//! # Variables
+//!
+//! `OTEL_EXPORTER_PROMETHEUS_HOST` and `OTEL_EXPORTER_PROMETHEUS_PORT`, read by [`Server::from_env`].
+//!
+//! # Features
+//!
+//! - `gzip` (default): pages are compressed for scrapers that accept it.
+//! - `http`: `Prometheus::respond`, for servers with the types of the `http` crate.
+
+mod answer;
+mod buckets;
+mod common;
+mod exemplars;
+mod exporter;
+mod families;
+mod format;
+mod labels;
+mod names;
+mod negotiate;
+mod numbers;
+mod page;
+mod renderer;
+mod request;
+mod server;
+mod units;
+
+pub use answer::Answer;
+pub use exporter::{Builder, Prometheus};
+pub use format::{Escaping, Format, Protocol};
+pub use names::TranslationStrategy;
+pub use negotiate::negotiate;
+pub use renderer::Renderer;
+pub use server::Server;

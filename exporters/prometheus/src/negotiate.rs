@@ -1,0 +1,190 @@
+//! From the headers of a request to the format of its page.
+//!
+//! A header is data from outside: whatever is in it, there is an answer.
+
+use crate::format::{ESCAPINGS, Escaping, Format, Protocol};
+
+/// The format for a request with this `Accept` header; several of them are joined with commas, none is empty.
+///
+/// The range with the highest `q` among those that can be served wins, and of equal ones the first. When there is none,
+/// or when everything is welcome, it is the text format 0.0.4.
+///
+/// spec: prometheus docs/instrumenting/content_negotiation.md
+pub fn negotiate(accept: &str) -> Format {
+    negotiate_or(accept, Format::default())
+}
+
+/// The same with another answer for what cannot be served.
+pub(crate) fn negotiate_or(accept: &str, fallback: Format) -> Format {
+    let mut best: Option<(u16, Format)> = None;
+    for range in list(accept, ',') {
+        let Some((quality, format)) = parse(range, fallback) else { continue };
+        if quality > best.map_or(0, |(best, _)| best) {
+            best = Some((quality, format));
+        }
+    }
+    best.map_or(fallback, |(_, format)| format)
+}
+
+/// Whether a response may be compressed, by the `Accept-Encoding` header.
+#[cfg_attr(not(feature = "gzip"), allow(dead_code, reason = "asked by the feature gzip"))]
+pub(crate) fn accepts_gzip(accept_encoding: &str) -> bool {
+    let quality_of = |name: &str| {
+        list(accept_encoding, ',').find_map(|coding| {
+            let mut parts = list(coding, ';');
+            let is_it = parts.next().is_some_and(|first| first.trim().eq_ignore_ascii_case(name));
+            is_it.then(|| {
+                parameters(parts).find_map(|(key, value)| (key == "q").then(|| quality(&value))).unwrap_or(1000)
+            })
+        })
+    };
+    quality_of("gzip").or_else(|| quality_of("*")).unwrap_or(0) > 0
+}
+
+/// One media range: its quality in thousandths and the format that serves it.
+fn parse(range: &str, fallback: Format) -> Option<(u16, Format)> {
+    let mut parts = list(range, ';');
+    let media_type = parts.next()?.trim().to_ascii_lowercase();
+    let (mut q, mut version, mut escaping) = (1000, None, Escaping::default());
+    for (key, value) in parameters(parts) {
+        match key.as_str() {
+            "q" => q = quality(&value),
+            "version" => version = Some(value),
+            "escaping" => {
+                let known = ESCAPINGS.iter().find(|(name, _)| value.eq_ignore_ascii_case(name));
+                escaping = known.map(|&(_, escaping)| escaping).unwrap_or_default();
+            }
+            _ => {}
+        }
+    }
+    let protocol = match (media_type.as_str(), version.as_deref()) {
+        ("*/*" | "text/*", _) => return Some((q, fallback)),
+        ("text/plain", None | Some("0.0.4")) => Protocol::Text0_0_4,
+        ("text/plain", Some("1.0.0")) => Protocol::Text1_0_0,
+        ("application/openmetrics-text", Some("0.0.1")) => Protocol::OpenMetrics0_0_1,
+        ("application/openmetrics-text", None | Some("1.0.0")) => Protocol::OpenMetrics1_0_0,
+        _ => return None,
+    };
+    Some((q, Format::new(protocol, escaping)))
+}
+
+fn parameters<'a>(parts: impl Iterator<Item = &'a str>) -> impl Iterator<Item = (String, String)> {
+    parts.filter_map(|part| {
+        let (key, value) = part.split_once('=')?;
+        Some((key.trim().to_ascii_lowercase(), value.trim().trim_matches('"').to_owned()))
+    })
+}
+
+/// A quality in thousandths; one that is none counts as zero.
+fn quality(text: &str) -> u16 {
+    match text.parse::<f32>() {
+        Ok(quality) if (0.0..=1.0).contains(&quality) => (quality * 1000.0).round() as u16,
+        _ => 0,
+    }
+}
+
+/// The parts between separators, of which those in quotes are none.
+fn list(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let mut quoted = false;
+        let end = text.find(|c| {
+            quoted ^= c == '"';
+            c == separator && !quoted
+        });
+        match end {
+            Some(end) => {
+                rest = text.get(end + separator.len_utf8()..);
+                text.get(..end)
+            }
+            None => {
+                rest = None;
+                Some(text)
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn check(accept: &str, expected: &str) {
+        assert_eq!(negotiate(accept).content_type(), expected, "{accept:?}");
+    }
+
+    const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+    #[test]
+    fn whoever_asks_for_nothing_gets_text() {
+        for accept in ["", "*/*", "text/plain", "text/plain;version=0.0.4", "text/*;q=0.1", "text/html,*/*;q=0.8"] {
+            check(accept, TEXT);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_served_is_text() {
+        check("application/json", TEXT);
+        check("text/plain;version=2.0.0", TEXT);
+        check("application/openmetrics-text;version=2.0.0", TEXT);
+        check("application/openmetrics-text;q=0", TEXT);
+        check(";;;,,,=;q", TEXT);
+        let protobuf = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
+        check(protobuf, TEXT);
+    }
+
+    #[test]
+    fn versions_and_escaping() {
+        let open = "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=";
+        check("application/openmetrics-text", &format!("{open}underscores"));
+        check("application/openmetrics-text;version=1.0.0;escaping=allow-utf-8", &format!("{open}allow-utf-8"));
+        check("application/openmetrics-text ; version=\"1.0.0\" ; escaping=DOTS", &format!("{open}dots"));
+        check("APPLICATION/OpenMetrics-Text;VERSION=1.0.0;escaping=values", &format!("{open}values"));
+        check("application/openmetrics-text;version=1.0.0;escaping=what", &format!("{open}underscores"));
+        check(
+            "application/openmetrics-text;version=0.0.1;escaping=allow-utf-8",
+            "application/openmetrics-text; version=0.0.1; charset=utf-8",
+        );
+        check("text/plain;version=1.0.0", "text/plain; version=1.0.0; charset=utf-8; escaping=underscores");
+    }
+
+    #[test]
+    fn the_highest_quality_that_can_be_served_wins() {
+        let prometheus_3 = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+                            application/openmetrics-text;version=0.0.1;q=0.5,\
+                            text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+        check(prometheus_3, "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8");
+        check("application/openmetrics-text;q=0.2,text/plain;q=0.3", TEXT);
+        check(
+            "application/json,text/plain;version=1.0.0;q=0.1",
+            "text/plain; version=1.0.0; charset=utf-8; escaping=underscores",
+        );
+        check("text/plain,application/openmetrics-text", TEXT);
+        check("application/openmetrics-text;q=2,text/plain;q=0.1", TEXT);
+    }
+
+    #[test]
+    fn gzip() {
+        for (header, expected) in [
+            ("", false),
+            ("gzip", true),
+            ("deflate, GZIP;q=0.5", true),
+            ("gzip;q=0", false),
+            ("*", true),
+            ("gzip;q=0, *;q=1", false),
+            ("identity", false),
+        ] {
+            assert_eq!(accepts_gzip(header), expected, "{header:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_header_has_an_answer(accept in "(application/openmetrics-text|text/plain|[a-z/*,;=\"q0-9. \\PC]{0,20}|;version=|1.0.0|,|;q=){0,8}") {
+            prop_assert!(!negotiate(&accept).content_type().is_empty());
+            accepts_gzip(&accept);
+        }
+    }
+}

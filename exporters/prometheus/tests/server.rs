@@ -1,0 +1,289 @@
+//! From instruments to the page, through the handle and through the server; and what clients must not be able to do.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::MeterProvider;
+use proptest::prelude::*;
+use support::{OPEN_METRICS, TEXT, lines};
+use telemark_prometheus::{Prometheus, Renderer, Server};
+use telemark_sdk::Resource;
+use telemark_sdk::config::Env;
+use telemark_sdk::metrics::SdkMeterProvider;
+use telemark_sdk::time::Deadline;
+
+/// Beyond this a test has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// An exporter of one counter and one histogram. The provider keeps its instruments.
+fn exporter() -> (Prometheus, SdkMeterProvider) {
+    let prometheus = Prometheus::builder().with_renderer(Renderer::new().without_target_info()).build();
+    let provider = SdkMeterProvider::builder()
+        .with_reader(prometheus.reader())
+        .with_resource(Resource::new([KeyValue::new("service.name", "shop")]))
+        .build();
+    let meter = provider.meter("shop");
+    meter.u64_counter("orders").with_description("Orders").build().add(3, &[KeyValue::new("kind", "book")]);
+    let duration = meter.f64_histogram("http.server.request.duration").with_unit("s").with_boundaries(vec![0.1, 1.0]);
+    duration.build().record(0.5, &[]);
+    (prometheus, provider)
+}
+
+fn expected(open: bool) -> String {
+    let (counter, unit, end) = match open {
+        true => ("orders", "# UNIT http_server_request_duration_seconds seconds", "# EOF"),
+        false => ("orders_total", "", ""),
+    };
+    lines(&format!(
+        r#"# TYPE {counter} counter
+        # HELP {counter} Orders
+        orders_total{{otel_scope_name="shop",kind="book"}} 3
+        # TYPE http_server_request_duration_seconds histogram
+        {unit}
+        http_server_request_duration_seconds_bucket{{otel_scope_name="shop",le="0.1"}} 0
+        http_server_request_duration_seconds_bucket{{otel_scope_name="shop",le="1.0"}} 1
+        http_server_request_duration_seconds_bucket{{otel_scope_name="shop",le="+Inf"}} 1
+        http_server_request_duration_seconds_sum{{otel_scope_name="shop"}} 0.5
+        http_server_request_duration_seconds_count{{otel_scope_name="shop"}} 1
+        {end}"#
+    ))
+}
+
+#[test]
+fn an_answer_is_negotiated() {
+    let (prometheus, _provider) = exporter();
+    for (accept, format) in [("", TEXT), ("application/openmetrics-text", OPEN_METRICS)] {
+        let answer = prometheus.answer(accept, "");
+        assert_eq!((answer.status, answer.content_type, answer.content_encoding), (200, format.content_type(), None));
+        assert_eq!(String::from_utf8(answer.body).unwrap(), expected(format.is_open_metrics()));
+    }
+}
+
+#[test]
+fn without_a_provider_there_is_no_page() {
+    let prometheus = Prometheus::new();
+    let mut out = b"before".to_vec();
+    assert!(prometheus.render(TEXT, &mut out).is_err());
+    assert_eq!(out, b"before");
+    let answer = prometheus.answer("", "gzip");
+    assert_eq!((answer.status, answer.content_encoding), (503, None));
+    let (prometheus, provider) = exporter();
+    provider.shutdown(Deadline::after(PATIENCE)).unwrap();
+    assert_eq!(prometheus.answer("", "").status, 503);
+}
+
+#[cfg(feature = "gzip")]
+fn unpacked(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(bytes).read_to_string(&mut text).unwrap();
+    text
+}
+
+#[cfg(feature = "gzip")]
+#[test]
+fn pages_are_compressed_for_those_who_accept_it() {
+    let (prometheus, _provider) = exporter();
+    let answer = prometheus.answer("", "deflate, gzip;q=0.5");
+    assert_eq!(answer.content_encoding, Some("gzip"));
+    assert_eq!(unpacked(&answer.body), expected(false));
+}
+
+#[cfg(feature = "http")]
+#[test]
+fn the_types_of_http() {
+    use http::header::{ACCEPT, CONTENT_TYPE};
+    let (prometheus, _provider) = exporter();
+    let mut headers = http::HeaderMap::new();
+    headers.append(ACCEPT, "text/plain;q=0.5".parse().unwrap());
+    headers.append(ACCEPT, "application/openmetrics-text;version=1.0.0".parse().unwrap());
+    let response = prometheus.respond(&headers);
+    assert_eq!(response.headers()[CONTENT_TYPE], OPEN_METRICS.content_type());
+    assert_eq!(String::from_utf8(response.into_body()).unwrap(), expected(true));
+}
+
+/// Sends bytes and answers with everything that comes back.
+fn exchange(server: &Server, request: &[u8]) -> String {
+    let mut stream = connect(server);
+    stream.write_all(request).unwrap();
+    read_all(stream)
+}
+
+fn connect(server: &Server) -> TcpStream {
+    let stream = TcpStream::connect(server.address()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+fn read_all(mut stream: TcpStream) -> String {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn start() -> (Server, SdkMeterProvider) {
+    let (prometheus, provider) = exporter();
+    (Server::start(prometheus, "127.0.0.1", 0).unwrap(), provider)
+}
+
+#[test]
+fn the_server_has_the_page() {
+    let (server, _provider) = start();
+    for open in [true, false] {
+        let accept = if open { "Accept: application/openmetrics-text\r\n" } else { "" };
+        let request = format!("GET /metrics?x=y HTTP/1.1\r\nHost: a\r\n{accept}\r\n");
+        let answer = exchange(&server, request.as_bytes());
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let content_type = if open { OPEN_METRICS } else { TEXT }.content_type();
+        let length = body.len();
+        let expected_head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\nVary: Accept, Accept-Encoding\r\nConnection: close"
+        );
+        assert_eq!((head, body), (expected_head.as_str(), expected(open).as_str()));
+    }
+    server.shutdown(Deadline::after(PATIENCE)).unwrap();
+    assert!(TcpStream::connect(server.address()).is_err(), "it still listens");
+}
+
+#[cfg(feature = "gzip")]
+#[test]
+fn the_server_compresses() {
+    let (server, _provider) = start();
+    let mut stream = connect(&server);
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nAccept-Encoding: gzip\r\n\r\n").unwrap();
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+    assert!(String::from_utf8_lossy(&bytes[..end]).contains("Content-Encoding: gzip"));
+    assert_eq!(unpacked(&bytes[end + 4..]), expected(false));
+}
+
+#[test]
+fn callbacks_are_asked_on_the_thread_of_the_server() {
+    let (server, provider) = start();
+    let meter = provider.meter("shop");
+    let _gauge = meter.i64_observable_gauge("queue").with_callback(|observer| observer.observe(7, &[])).build();
+    let answer = exchange(&server, b"GET /metrics HTTP/1.1\r\n\r\n");
+    assert!(answer.contains("\nqueue{otel_scope_name=\"shop\"} 7\n"), "{answer}");
+}
+
+#[test]
+fn a_sampled_span_leads_from_the_page_to_its_trace() {
+    use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
+    let (prometheus, provider) = exporter();
+    let (trace, span) = (TraceId::from(0xabc), SpanId::from(0xdef));
+    let context = SpanContext::new(trace, span, TraceFlags::SAMPLED, false, TraceState::default());
+    let _entered = opentelemetry::Context::new().with_remote_span_context(context).attach();
+    provider.meter("shop").u64_counter("orders").with_description("Orders").build().add(1, &[]);
+    let page = String::from_utf8(prometheus.answer("application/openmetrics-text", "").body).unwrap();
+    let exemplar =
+        format!("orders_total{{otel_scope_name=\"shop\"}} 1 # {{trace_id=\"{trace}\",span_id=\"{span}\"}} 1 ");
+    assert!(page.contains(&exemplar), "{page}");
+}
+
+#[test]
+fn everything_else_is_refused() {
+    let (server, _provider) = start();
+    let check = |request: &[u8], expected: &str| {
+        let answer = exchange(&server, request);
+        assert_eq!(answer.lines().next(), Some(expected), "{:?}", String::from_utf8_lossy(request));
+    };
+    check(b"GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 404 Not Found");
+    check(b"POST /metrics HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", "HTTP/1.1 405 Method Not Allowed");
+    check(b"\r\n\r\n", "HTTP/1.1 400 Bad Request");
+    check(b"\x16\x03\x01\x02\x00\xff\r\n\r\n", "HTTP/1.1 400 Bad Request");
+    check(b"GET /metrics HTTP/1.1\r\nno colon\r\n\r\n", "HTTP/1.1 400 Bad Request");
+    // One byte more than is read before the answer: more would come after it, and might reset the connection.
+    let long = format!("GET /metrics HTTP/1.1\r\nx: {}", "x".repeat(8 << 10));
+    check(long.as_bytes(), "HTTP/1.1 431 Request Header Fields Too Large");
+    // Still there.
+    assert!(exchange(&server, b"GET /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 200 OK"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_that_is_sent_stops_the_server(
+        bytes in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..300),
+            "(GET|POST|[a-z]{0,3}) /metrics[ -~]{0,20} HTTP/1.[01]\r\n(accept: [ -~]{0,40}\r\n){0,3}(\r\n)?".prop_map(String::into_bytes),
+        ]
+    ) {
+        static SERVER: OnceLock<(Server, SdkMeterProvider)> = OnceLock::new();
+        let (server, _) = SERVER.get_or_init(start);
+        let mut stream = connect(server);
+        stream.write_all(&bytes).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let answer = read_all(stream);
+        prop_assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 "), "{answer}");
+        prop_assert!(exchange(server, b"GET /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 200 OK"));
+    }
+}
+
+#[test]
+fn clients_that_go_away_do_no_harm() {
+    let (server, _provider) = start();
+    drop(connect(&server));
+    let mut half = connect(&server);
+    half.write_all(b"GET /metr").unwrap();
+    half.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(read_all(half), "");
+    let mut unread = connect(&server);
+    unread.write_all(b"GET /metrics HTTP/1.1\r\n\r\n").unwrap();
+    drop(unread);
+    assert!(exchange(&server, b"GET /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 200 OK"));
+}
+
+#[test]
+fn a_client_that_says_nothing_keeps_nobody_from_ending() {
+    let (server, _provider) = start();
+    let mut silent = connect(&server);
+    silent.write_all(b"GET").unwrap();
+    server.shutdown(Deadline::after(PATIENCE)).unwrap();
+    // Whatever it hears, it hears the end.
+    drop(silent.read_to_end(&mut Vec::new()));
+}
+
+#[test]
+fn a_request_may_come_in_pieces() {
+    let (server, _provider) = start();
+    let mut stream = connect(&server);
+    stream.set_nodelay(true).unwrap();
+    for byte in b"GET /metrics HTTP/1.1\r\n\r\n" {
+        stream.write_all(&[*byte]).unwrap();
+    }
+    assert!(read_all(stream).starts_with("HTTP/1.1 200 OK"));
+}
+
+#[test]
+fn the_variables() {
+    let start = |pairs: &[(&str, &str)]| {
+        let env = Env::from_pairs(pairs.iter().copied());
+        (Server::from_env(Prometheus::new(), &env), env.take_warnings().len())
+    };
+    let (server, warnings) =
+        start(&[("OTEL_EXPORTER_PROMETHEUS_HOST", "127.0.0.1"), ("OTEL_EXPORTER_PROMETHEUS_PORT", "0")]);
+    let server = server.unwrap();
+    assert_eq!((server.address().ip().to_string().as_str(), warnings), ("127.0.0.1", 0));
+    assert!(exchange(&server, b"GET /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 503 Service Unavailable"));
+    // The port is taken now.
+    let port = server.address().port().to_string();
+    let (taken, _) = start(&[("OTEL_EXPORTER_PROMETHEUS_HOST", "127.0.0.1"), ("OTEL_EXPORTER_PROMETHEUS_PORT", &port)]);
+    let error = taken.unwrap_err().to_string();
+    assert!(error.starts_with(&format!("prometheus=\"127.0.0.1:{port}\" cannot be used")), "{error}");
+    let (server, warnings) =
+        start(&[("OTEL_EXPORTER_PROMETHEUS_HOST", "nowhere.invalid"), ("OTEL_EXPORTER_PROMETHEUS_PORT", "70000")]);
+    assert!(server.is_err() && warnings == 1);
+}
+
+#[test]
+fn localhost_is_the_older_address() {
+    let server = Server::start(Prometheus::new(), "localhost", 0).unwrap();
+    assert_eq!(server.address().ip().to_string(), "127.0.0.1");
+}
