@@ -38,6 +38,21 @@
 //! - **configure in code**: [`builder()`].
 //! - **test**: [`testing`] gives each test a telemetry of its own.
 //!
+//! # Metrics
+//! ```
+//! use telemark::{Counter, traced};
+//!
+//! static ORDERS: Counter<u64> = Counter::new("shop.orders").with_unit("{order}").with_description("Orders placed");
+//!
+//! #[traced(metrics)] // a span, and the histogram code.function.duration whose exemplars lead to it
+//! fn order(kind: &'static str, express: bool) -> Result<(), std::io::Error> {
+//!     ORDERS.add(1, (("shop.order.kind", kind), ("shop.order.express", express)));
+//!     Ok(())
+//! }
+//! # order("web", true)?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
 //! # Environment variables
 //! All of them are in [`config::VARIABLES`], with their defaults.
 //!
