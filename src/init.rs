@@ -177,6 +177,8 @@ impl Builder {
         #[cfg(feature = "signals")]
         let flush_on_signals = self.flush_on_signals;
         let telemetry = self.build()?.install()?;
+        #[cfg(feature = "runtime-metrics")]
+        telemark_runtime::everything(&telemetry.meter("telemark-runtime"));
         #[cfg(feature = "signals")]
         if flush_on_signals {
             let (tracers, meters) = (telemetry.tracer_provider().clone(), telemetry.meter_provider().clone());
