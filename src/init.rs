@@ -9,8 +9,9 @@ use telemark_sdk::batch::BatchConfig;
 use telemark_sdk::config::Env;
 use telemark_sdk::install::{Telemetry, TelemetryBuilder};
 use telemark_sdk::limits::SpanLimits;
+use telemark_sdk::metrics::{ExemplarFilter, MetricReader, PeriodicConfig, View};
 use telemark_sdk::sampling::Sampler;
-use telemark_sdk::signal::Traces;
+use telemark_sdk::signal::{Metrics, Traces};
 use telemark_sdk::trace::SpanProcessor;
 use telemark_sdk::{ConfigError, Exporter};
 
@@ -19,8 +20,8 @@ use crate::exporters;
 /// Starts the telemetry of the program from the environment. Keep the guard until the end of `main`: when it is dropped,
 /// on a panic too, everything that is left is exported.
 ///
-/// Call it once, early, inside or outside of any async runtime. With nothing set, spans go over OTLP to
-/// `http://localhost:4318`. A variable that cannot be understood is reported on standard error and ignored.
+/// Call it once, early, inside or outside of any async runtime. With nothing set, spans and metrics go over
+/// OTLP to `http://localhost:4318`. A variable that cannot be understood is reported on standard error and ignored.
 ///
 /// # Errors
 /// It has been called before; a variable would silently lose data, such as an endpoint that is no URL or a certificate
@@ -45,6 +46,7 @@ pub fn builder() -> Builder {
 pub struct Builder {
     sdk: TelemetryBuilder,
     exporters_in_code: bool,
+    metrics_in_code: bool,
     #[cfg(feature = "signals")]
     flush_on_signals: bool,
 }
@@ -54,6 +56,7 @@ impl Builder {
         Builder {
             sdk: Telemetry::builder(env),
             exporters_in_code: false,
+            metrics_in_code: false,
             #[cfg(feature = "signals")]
             flush_on_signals: false,
         }
@@ -111,6 +114,34 @@ impl Builder {
         self.map(|sdk| sdk.with_span_processor(processor))
     }
 
+    /// Adds an exporter of metrics, with a reader of its own that exports at an interval. Then `OTEL_METRICS_EXPORTER` is not
+    /// read.
+    pub fn metric_exporter(mut self, exporter: impl Exporter<Metrics>) -> Self {
+        self.metrics_in_code = true;
+        self.map(|sdk| sdk.with_metric_exporter(exporter))
+    }
+
+    /// Adds a reader of metrics, such as that of a Prometheus exporter. Then `OTEL_METRICS_EXPORTER` is not read.
+    pub fn metric_reader(mut self, reader: impl MetricReader) -> Self {
+        self.metrics_in_code = true;
+        self.map(|sdk| sdk.with_metric_reader(reader))
+    }
+
+    /// When metrics are exported, instead of `OTEL_METRIC_EXPORT_*`; the console has an interval of its own.
+    pub fn metric_periods(self, periods: PeriodicConfig) -> Self {
+        self.map(|sdk| sdk.with_metric_periods(periods))
+    }
+
+    /// Adds a view: what becomes of the instruments that it selects. One that cannot be used is reported and ignored.
+    pub fn view(self, view: View) -> Self {
+        self.map(|sdk| sdk.with_view(view))
+    }
+
+    /// Which measurements may become exemplars, instead of `OTEL_METRICS_EXEMPLAR_FILTER`.
+    pub fn exemplar_filter(self, filter: ExemplarFilter) -> Self {
+        self.map(|sdk| sdk.with_exemplar_filter(filter))
+    }
+
     /// Adds the metrics of the SDK itself, `otel.sdk.*`, as `OTEL_RUST_SELF_METRICS=true` does.
     pub fn self_metrics(self) -> Self {
         self.map(TelemetryBuilder::with_self_metrics)
@@ -135,7 +166,10 @@ impl Builder {
     /// As for [`init`], but for a second call.
     pub fn build(mut self) -> Result<Telemetry, ConfigError> {
         if !self.exporters_in_code {
-            self.sdk = exporters::from_env(self.sdk)?;
+            self.sdk = exporters::traces(self.sdk)?;
+        }
+        if !self.metrics_in_code {
+            self.sdk = exporters::metrics(self.sdk)?;
         }
         self.sdk.build()
     }
@@ -148,9 +182,12 @@ impl Builder {
         #[cfg(feature = "signals")]
         let flush_on_signals = self.flush_on_signals;
         let telemetry = self.build()?.install()?;
+        #[cfg(feature = "runtime-metrics")]
+        telemark_runtime::everything(&telemetry.meter("telemark-runtime"));
         #[cfg(feature = "signals")]
         if flush_on_signals {
-            crate::signals::flush_on_signals(telemetry.tracer_provider().clone(), telemetry.flush_timeout())?;
+            let (tracers, meters) = (telemetry.tracer_provider().clone(), telemetry.meter_provider().clone());
+            crate::signals::flush_on_signals(tracers, meters, telemetry.flush_timeout())?;
         }
         Ok(Guard(telemetry))
     }
@@ -224,6 +261,98 @@ mod tests {
     fn a_list_names_several_exporters() {
         let telemetry = with(&[("OTEL_TRACES_EXPORTER", "otlp, console")]).build().unwrap();
         assert_eq!(telemetry.health().len(), 2);
+    }
+
+    /// Builds with these metrics and no traces; how many readers export.
+    fn metric_exporters(value: &str) -> Result<usize, String> {
+        let built = with(&[("OTEL_TRACES_EXPORTER", "none"), ("OTEL_METRICS_EXPORTER", value)]).build();
+        built.map(|telemetry| telemetry.metric_health().len()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn metrics_go_where_their_variable_says() {
+        let otlp = usize::from(cfg!(feature = "otlp"));
+        assert_eq!(metric_exporters(""), Ok(otlp));
+        assert_eq!(metric_exporters("unheard-of"), Ok(otlp));
+        assert_eq!(metric_exporters("none"), Ok(0));
+        let error = metric_exporters("none,otlp").unwrap_err();
+        assert!(error.contains("none alone, or a list of otlp, console and prometheus"), "{error}");
+        for (name, is_on) in [("otlp", cfg!(feature = "otlp")), ("console", cfg!(feature = "console"))] {
+            match metric_exporters(name) {
+                Ok(count) => assert!(is_on && count == 1, "{name}"),
+                Err(error) => assert!(!is_on && error.contains(&format!("enable the feature `{name}`")), "{error}"),
+            }
+        }
+        if cfg!(not(feature = "prometheus")) {
+            let error = metric_exporters("prometheus").unwrap_err();
+            assert!(error.contains("enable the feature `prometheus`"), "{error}");
+        }
+    }
+
+    #[test]
+    fn metrics_in_code_win_over_the_environment() {
+        let exporter = InMemoryExporter::<Metrics>::new();
+        let variables = [("OTEL_TRACES_EXPORTER", "none"), ("OTEL_METRICS_EXPORTER", "unheard-of,none,otlp")];
+        let telemetry = with(&variables)
+            .metric_exporter(exporter.clone())
+            .metric_reader(telemark_sdk::metrics::PullReader::default())
+            .exemplar_filter(ExemplarFilter::AlwaysOn)
+            .view(View::of("orders").with_name("shop.orders"))
+            .build()
+            .unwrap();
+        telemetry.meter("test").u64_counter("orders").build().add(2, &[]);
+        telemetry.force_flush(telemark_sdk::time::Deadline::NEVER).unwrap();
+        let text = telemark_sdk::testing::metrics_text(&exporter.items());
+        assert!(text.starts_with("shop.orders sum 2 # 2"), "{text}");
+        assert_eq!(telemetry.metric_health().len(), 1);
+    }
+
+    #[test]
+    fn a_disabled_sdk_measures_nothing_and_shows_no_page() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port().to_string();
+        let variables = [
+            ("OTEL_SDK_DISABLED", "true"),
+            ("OTEL_METRICS_EXPORTER", "prometheus"),
+            ("OTEL_EXPORTER_PROMETHEUS_HOST", "127.0.0.1"),
+            ("OTEL_EXPORTER_PROMETHEUS_PORT", &*port),
+        ];
+        if cfg!(feature = "prometheus") {
+            assert!(!with(&variables).build().unwrap().meter_provider().enabled());
+            let error = with(&variables[1..]).build().unwrap_err();
+            assert!(error.to_string().contains(&port), "{error}");
+        }
+    }
+
+    #[cfg(feature = "prometheus")]
+    #[test]
+    fn the_prometheus_page_is_there_as_long_as_the_telemetry() {
+        use std::io::{Read, Write};
+        use std::net::{TcpListener, TcpStream};
+
+        // A port that was free a moment ago; if somebody else has got it since, another one.
+        let start = || {
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let variables = [
+                ("OTEL_TRACES_EXPORTER", "none"),
+                ("OTEL_METRICS_EXPORTER", "prometheus"),
+                ("OTEL_EXPORTER_PROMETHEUS_HOST", "127.0.0.1"),
+                ("OTEL_EXPORTER_PROMETHEUS_PORT", &*port.to_string()),
+            ];
+            with(&variables).build().ok().map(|telemetry| (telemetry, port))
+        };
+        let (telemetry, port) = (0..20).find_map(|_| start()).unwrap();
+        telemetry.meter("test").u64_counter("orders").build().add(2, &[]);
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let mut page = String::new();
+        stream.read_to_string(&mut page).unwrap();
+        assert!(page.contains("\norders_total{otel_scope_name=\"test\"} 2"), "{page}");
+        drop(telemetry);
+        let deadline = telemark_sdk::time::Deadline::after(Duration::from_secs(10));
+        while TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            assert!(!deadline.has_passed(), "the server ends with the telemetry");
+        }
     }
 
     #[cfg(feature = "otlp")]

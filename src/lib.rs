@@ -1,5 +1,5 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
-//! One dependency and one line: traces for Rust services, on the OpenTelemetry API.
+//! One dependency and one line: traces and metrics for Rust services, on the OpenTelemetry API.
 //!
 //! ```no_run
 //! use telemark::traced;
@@ -24,15 +24,34 @@
 //! ```
 //!
 //! # How to
-//! - **see it at once**: `OTEL_TRACES_EXPORTER=console`.
+//! - **see it at once**: `OTEL_TRACES_EXPORTER=console OTEL_METRICS_EXPORTER=console`.
 //! - **send it**: OTLP is the default, to `http://localhost:4318`; `OTEL_EXPORTER_OTLP_ENDPOINT` and its kin change that.
 //! - **name the service**: `OTEL_SERVICE_NAME`, or [`builder()`]`.service_name("shop")`.
 //! - **trace axum**: the feature `axum` and `Router::layer(telemark::axum::layer())`.
 //! - **trace functions**: [`traced`](macro@traced) on functions, `impl` blocks and modules.
+//! - **measure functions**: `#[traced(metrics)]` adds a histogram of their durations, by function and kind of error.
+//! - **measure anything**: a `static` [`Counter`], [`UpDownCounter`], [`Gauge`] or [`Histogram`].
+//! - **show metrics to Prometheus**: the feature `prometheus` and `OTEL_METRICS_EXPORTER=prometheus`, which listens on
+//!   `localhost:9464`; or a handler of your own with `telemark::prometheus` and [`Builder::metric_reader`].
 //! - **trace by hand**: [`span()`], [`set_attribute`], [`record_error`], [`propagate`].
 //! - **use the OpenTelemetry API**: it is re-exported as [`opentelemetry`]; `init` sets its globals.
 //! - **configure in code**: [`builder()`].
 //! - **test**: [`testing`] gives each test a telemetry of its own.
+//!
+//! # Metrics
+//! ```
+//! use telemark::{Counter, traced};
+//!
+//! static ORDERS: Counter<u64> = Counter::new("shop.orders").with_unit("{order}").with_description("Orders placed");
+//!
+//! #[traced(metrics)] // a span, and the histogram code.function.duration whose exemplars lead to it
+//! fn order(kind: &'static str, express: bool) -> Result<(), std::io::Error> {
+//!     ORDERS.add(1, (("shop.order.kind", kind), ("shop.order.express", express)));
+//!     Ok(())
+//! }
+//! # order("web", true)?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
 //!
 //! # Environment variables
 //! All of them are in [`config::VARIABLES`], with their defaults.
@@ -43,9 +62,11 @@
 //! | `otlp` | yes | export over OTLP: `http/protobuf`, `http/json`, gzip |
 //! | `grpc` | yes | OTLP over gRPC: 1 MB of a program |
 //! | `tls` | no | `https` for OTLP, with rustls |
-//! | `console` | yes | trace trees in the terminal |
+//! | `console` | yes | trace trees and metrics in the terminal |
+//! | `prometheus` | no | `OTEL_METRICS_EXPORTER=prometheus` and `telemark::prometheus` |
 //! | `axum` | no | `telemark::axum::layer()` |
 //! | `tower` | no | `telemark::tower`, the same for any tower service |
+//! | `runtime-metrics` | no | metrics of the process and of the tokio runtime in which `init` is called |
 //! | `signals` | no | a flush on SIGTERM and Ctrl-C |
 //!
 //! Without features this is the engine and the macro: what a library needs that only wants `#[traced]`.
@@ -61,6 +82,8 @@ pub use opentelemetry;
 pub use telemark_macros::traced;
 /// The engine, for exporters, processors and samplers of your own.
 pub use telemark_sdk as sdk;
+/// Metrics in statics: declared once, recorded in one line.
+pub use telemark_sdk::metered::{self, AttributeValue, Attributes, Counter, Gauge, Histogram, UpDownCounter};
 #[doc(hidden)]
 pub use telemark_sdk::traced::private as __private;
 pub use telemark_sdk::traced::{
@@ -74,8 +97,11 @@ pub use server::axum;
 #[cfg(feature = "tower")]
 pub use server::tower;
 #[cfg(feature = "console")]
-/// Trace trees in the terminal.
+/// Trace trees and metrics in the terminal.
 pub use telemark_console as console;
 #[cfg(feature = "otlp")]
 /// OTLP exporters configured in code.
 pub use telemark_otlp as otlp;
+#[cfg(feature = "prometheus")]
+/// Pages for Prometheus, for a handler of your own.
+pub use telemark_prometheus as prometheus;

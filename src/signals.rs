@@ -9,13 +9,18 @@ use signal_hook::flag;
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 use telemark_sdk::ConfigError;
+use telemark_sdk::metrics::SdkMeterProvider;
 use telemark_sdk::time::Deadline;
 use telemark_sdk::trace::SdkTracerProvider;
 
 /// Waits for a signal on a thread of its own, exports what is left, and ends the program the way the signal does. A second
 /// signal ends it at once: whoever sends that does not want to wait for a receiver.
 #[allow(clippy::disallowed_methods, reason = "a thread that lives as long as the program, waiting for a signal")]
-pub(crate) fn flush_on_signals(tracers: SdkTracerProvider, timeout: Duration) -> Result<(), ConfigError> {
+pub(crate) fn flush_on_signals(
+    tracers: SdkTracerProvider,
+    meters: SdkMeterProvider,
+    timeout: Duration,
+) -> Result<(), ConfigError> {
     let failed = |error| {
         ConfigError::state("flush_on_signals", "the operating system refused to watch for signals").with_source(error)
     };
@@ -28,8 +33,10 @@ pub(crate) fn flush_on_signals(tracers: SdkTracerProvider, timeout: Duration) ->
     let waiting = thread.spawn(move || {
         if let Some(signal) = signals.forever().next() {
             impatient.store(true, Ordering::SeqCst);
-            // Failures are reported by the processors; the program ends in any case.
-            drop(tracers.shutdown(Deadline::after(timeout)));
+            // Failures are reported by the processors and readers; the program ends in any case.
+            let deadline = Deadline::after(timeout);
+            drop(tracers.shutdown(deadline));
+            drop(meters.shutdown(deadline));
             drop(emulate_default_handler(signal));
         }
     });

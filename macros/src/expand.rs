@@ -58,13 +58,27 @@ impl Expansion<'_> {
         let new = match self.record() {
             None => {
                 let entered = hidden("_entered");
-                quote!(let #entered = #private::enter(#setup, #attributes); #(#body)*)
+                // Declared after the span, so it ends before it.
+                let time = self.durations().map(|durations| {
+                    let timer = hidden("_timer");
+                    quote!(let #timer = #private::time(#durations, &#entered);)
+                });
+                quote!(let #entered = #private::enter(#setup, #attributes); #time #(#body)*)
             }
             Some(record) => {
                 let returned = self.shape.output_to_infer();
+                let timer = hidden("timer");
+                let measure = self.durations().map(|durations| {
+                    let outcome = self.outcome();
+                    let start = quote!(let #timer = #private::time(#durations, &#entered););
+                    (start, quote!(#private::returned(#timer, &#output, #outcome);))
+                });
+                let (start, end) = measure.unzip();
                 quote! {
                     let #entered = #private::enter(#setup, #attributes);
+                    #start
                     let #output = #private::call(move || -> #returned { #(#body)* });
+                    #end
                     #private::finish(&#entered, &#output, #record);
                     #output
                 }
@@ -80,8 +94,14 @@ impl Expansion<'_> {
         let record = self.record().unwrap_or_else(|| quote!(#private::ignore));
         let body = &block.stmts;
         let typed = self.typed();
-        let new = quote! {
-            #private::traced(#private::start(#setup, #attributes), async move { #typed #(#body)* }, #record).await
+        let start = quote!(#private::start(#setup, #attributes));
+        let work = quote!(async move { #typed #(#body)* });
+        let new = match self.durations() {
+            None => quote!(#private::traced(#start, #work, #record).await),
+            Some(durations) => {
+                let outcome = self.outcome();
+                quote!(#private::traced_measured(#start, #durations, #work, #record, #outcome).await)
+            }
         };
         replace(block, new);
     }
@@ -97,18 +117,28 @@ impl Expansion<'_> {
             (syn::ReturnType::Type(_, returned), true) => quote!(-> #returned),
             _ => quote!(),
         };
-        let traced = quote!(#private::traced(#active, #future, #record));
-        let result = if boxed { quote!(#private::Box::pin(#traced)) } else { traced };
-        let braced = quote!({ #(#body)* });
-        let new = quote! {
-            let (#active, #future) = #private::call_in(#private::start(#setup, #attributes), move || #returned #braced);
-            #result
+        let start = quote!(#private::start(#setup, #attributes));
+        let call = quote!(move || #returned { #(#body)* });
+        let (call, traced) = match self.durations() {
+            None => (
+                quote!(let (#active, #future) = #private::call_in(#start, #call);),
+                quote!(#private::traced(#active, #future, #record)),
+            ),
+            Some(durations) => {
+                let (timer, outcome) = (hidden("timer"), self.outcome());
+                (
+                    quote!(let (#active, #timer, #future) = #private::call_in_measured(#start, #durations, #call);),
+                    quote!(#private::traced_timed(#active, #timer, #future, #record, #outcome)),
+                )
+            }
         };
+        let result = if boxed { quote!(#private::Box::pin(#traced)) } else { traced };
+        let new = quote!(#call #result);
         replace(block, new);
     }
 
-    /// The closure that describes the span.
-    fn setup(&self) -> TokenStream {
+    /// The static that describes the function.
+    fn call_site(&self) -> TokenStream {
         let private = &self.private;
         let function = self.signature.ident.unraw().to_string();
         let path = match self.owner {
@@ -117,7 +147,7 @@ impl Expansion<'_> {
         };
         // With the span of the function's name, `line!` tells that line and not the one of the attribute.
         let line = quote_spanned!(self.signature.ident.span()=> ::core::line!());
-        let site = quote! {
+        quote! {
             static __TELEMARK_CALL_SITE: #private::CallSite = #private::CallSite::new(
                 #private::env!("CARGO_PKG_NAME"),
                 #private::env!("CARGO_PKG_VERSION"),
@@ -125,7 +155,26 @@ impl Expansion<'_> {
                 #private::file!(),
                 #line,
             );
-        };
+        }
+    }
+
+    /// The static that measures the function, if that is wanted. In a block of its own, so that the user's code does not see
+    /// it.
+    fn durations(&self) -> Option<TokenStream> {
+        let (private, site) = (&self.private, self.call_site());
+        self.options.metrics.unwrap_or(false).then(|| {
+            quote! {{
+                #site
+                static __TELEMARK_DURATIONS: #private::Durations = #private::Durations::new(&__TELEMARK_CALL_SITE);
+                &__TELEMARK_DURATIONS
+            }}
+        })
+    }
+
+    /// The closure that describes the span.
+    fn setup(&self) -> TokenStream {
+        let (private, site) = (&self.private, self.call_site());
+        let function = self.signature.ident.unraw().to_string();
         let name = match &self.options.name {
             None => quote!(#function),
             Some(name) => quote_spanned!(located(name)=> #private::name(const { #name })),
@@ -160,10 +209,25 @@ impl Expansion<'_> {
         quote!(|#attributes| { #(#pushes)* })
     }
 
+    fn err(&self) -> Record {
+        let default = if self.shape.returns_result() { Record::Plain } else { Record::Off };
+        self.options.err.unwrap_or(default)
+    }
+
+    /// What names the type of the error in the output, for the metric.
+    fn outcome(&self) -> TokenStream {
+        let private = &self.private;
+        if self.err() == Record::Off || self.shape.returns_never() {
+            return quote!(#private::success);
+        }
+        let (output, error) = (hidden("output"), hidden("error"));
+        let found = self.at_output(quote!(#private::Fallible::error), &output);
+        quote!(|#output| #found.map(|#error| #private::error_type(#error)))
+    }
+
     /// The closure that looks at the output, if that is wanted.
     fn record(&self) -> Option<TokenStream> {
-        let default = if self.shape.returns_result() { Record::Plain } else { Record::Off };
-        let err = self.options.err.unwrap_or(default);
+        let err = self.err();
         let ret = self.options.ret.unwrap_or(Record::Off);
         if self.shape.returns_never() || (err, ret) == (Record::Off, Record::Off) {
             return None;

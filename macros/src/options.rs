@@ -19,6 +19,7 @@ pub(crate) struct Options {
     pub(crate) parent: Option<Expr>,
     pub(crate) links: Option<Expr>,
     pub(crate) code_off: Option<Span>,
+    pub(crate) metrics: Option<bool>,
     pub(crate) skip: Option<Span>,
     pub(crate) krate: Option<Path>,
 }
@@ -33,7 +34,8 @@ pub(crate) enum Record {
     Debug,
 }
 
-const ACCEPTED: &str = "`name`, `kind`, `fields`, `ret`, `err`, `root`, `parent`, `links`, `code`, `crate` or `skip`";
+const ACCEPTED: &str = "`name`, `kind`, `fields`, `ret`, `err`, `root`, `parent`, `links`, `metrics`, `code`, `crate` or \
+                        `skip`";
 const KINDS: [(&str, &str); 5] = [
     ("server", "Server"),
     ("client", "Client"),
@@ -58,6 +60,7 @@ impl Options {
             parent: self.parent.or_else(|| outer_origin?.parent.clone()),
             links: self.links.or_else(|| outer.links.clone()),
             code_off: self.code_off.or(outer.code_off),
+            metrics: self.metrics.or(outer.metrics),
             skip: self.skip,
             krate: self.krate.or_else(|| outer.krate.clone()),
         }
@@ -85,6 +88,7 @@ impl Options {
             "root" => once(&mut self.root, &option, option.span()),
             "parent" => once(&mut self.parent, &option, value(input, &option)?),
             "links" => once(&mut self.links, &option, value(input, &option)?),
+            "metrics" => once(&mut self.metrics, &option, metrics(input, &option)?),
             "code" => once(&mut self.code_off, &option, off(input, &option)?),
             "skip" => once(&mut self.skip, &option, option.span()),
             "crate" => {
@@ -155,6 +159,15 @@ fn fields(input: ParseStream<'_>, option: &Ident) -> Result<Vec<Field>> {
     parenthesized!(content in input);
     let fields = content.parse_terminated(Field::parse, Token![,])?;
     Ok(fields.into_iter().collect())
+}
+
+/// Nothing, or `= off` for one function of a block.
+fn metrics(input: ParseStream<'_>, option: &Ident) -> Result<bool> {
+    if input.is_empty() || input.peek(Token![,]) {
+        return Ok(true);
+    }
+    let expected = |_| Error::new(option.span(), "expected `metrics` or `metrics = off`; it has no further options");
+    off(input, option).map(|_| false).map_err(expected)
 }
 
 /// Nothing, `= off`, `(Debug)` or `(Display)`.

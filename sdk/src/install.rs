@@ -15,8 +15,8 @@ use crate::export::Exporter;
 use crate::id::IdGenerator;
 use crate::limits::SpanLimits;
 use crate::metrics::{
-    ExemplarFilter, MeterProviderBuilder, MetricReader, PeriodicConfig, PeriodicReader, ReaderConfig, SdkMeterProvider,
-    View,
+    self, ExemplarFilter, MeterProviderBuilder, MetricReader, PeriodicConfig, PeriodicReader, ReaderConfig,
+    SdkMeterProvider, View,
 };
 use crate::propagation::Propagators;
 use crate::resource::Resource;
@@ -51,7 +51,7 @@ pub struct Telemetry {
     meters: SdkMeterProvider,
     propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
     flush_timeout: Duration,
-    _self_metrics: Option<SelfMetrics>,
+    _companions: Vec<Box<dyn Companion>>,
 }
 
 impl Telemetry {
@@ -60,7 +60,8 @@ impl Telemetry {
         TelemetryBuilder::new(env)
     }
 
-    /// Makes this the telemetry of the program: of the API's globals and of `#[traced]`.
+    /// Makes this the telemetry of the program: of the API's globals, of `#[traced]` and of [metrics in
+    /// statics](crate::metered).
     ///
     /// # Errors
     /// Another one has been installed before; that one stays, and this one is shut down.
@@ -74,6 +75,7 @@ impl Telemetry {
             global::set_text_map_propagator(Boxed(propagator));
         }
         global::set_tracer_provider(tracers);
+        metrics::active::install(self.meters.clone());
         global::set_meter_provider(self.meters.clone());
         Ok(self)
     }
@@ -159,7 +161,13 @@ pub struct TelemetryBuilder {
     propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
     flush_timeout: Duration,
     self_metrics: bool,
+    companions: Vec<Box<dyn Companion>>,
 }
+
+/// Something that is kept, whatever it is.
+trait Companion: std::fmt::Debug + Send + Sync {}
+
+impl<T: std::fmt::Debug + Send + Sync> Companion for T {}
 
 /// An exporter that waits for its processor or reader.
 struct Unsent<S: Signal>(Box<dyn Exporter<S>>);
@@ -188,6 +196,7 @@ impl TelemetryBuilder {
             propagator: None,
             flush_timeout: Duration::from_secs(10),
             self_metrics: false,
+            companions: Vec::new(),
         }
     }
 
@@ -305,6 +314,12 @@ impl TelemetryBuilder {
         self
     }
 
+    /// Keeps something until the telemetry is dropped and everything exported: a server that shows the metrics, for example.
+    pub fn with_companion(mut self, companion: impl std::fmt::Debug + Send + Sync + 'static) -> Self {
+        self.companions.push(Box::new(companion));
+        self
+    }
+
     /// Starts the telemetry, without making it global. What the environment says wrongly is reported and ignored.
     ///
     /// With `OTEL_SDK_DISABLED=true` nothing is recorded, whatever was set in code; propagation works all the same.
@@ -347,12 +362,16 @@ impl TelemetryBuilder {
         // Without a reader nobody would see what is counted.
         let self_metrics = self_metrics && meters.is_read();
         let tracers = if self_metrics { traces.with_span_counts() } else { traces }.build();
+        let mut companions = self.companions;
+        if self_metrics {
+            companions.push(Box::new(SelfMetrics::observe(&tracers, &meters)));
+        }
         Ok(Telemetry {
-            _self_metrics: self_metrics.then(|| SelfMetrics::observe(&tracers, &meters)),
             tracers,
             meters,
             propagator: Some(propagator),
             flush_timeout: self.flush_timeout,
+            _companions: companions,
         })
     }
 }

@@ -6,7 +6,7 @@
 //! A file may use the layers below its own; the siblings of layer 3 do not know each other:
 //!
 //! ```text
-//! L4  traced  testing  install  self_metrics
+//! L4  traced  metered  testing  install  self_metrics
 //! L3  trace | metrics | propagation
 //!     sampling
 //! L2  batch
@@ -23,6 +23,7 @@ pub mod export;
 pub mod id;
 pub mod install;
 pub mod limits;
+pub mod metered;
 pub mod metrics;
 pub mod propagation;
 pub mod resource;

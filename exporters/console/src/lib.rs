@@ -1,4 +1,4 @@
-//! Readable trace trees in a terminal.
+//! Readable trace trees and metrics in a terminal.
 //!
 //! ```
 //! use telemark_console::ConsoleExporter;
@@ -30,16 +30,30 @@
 //! - Attributes that rarely help at a glance are left out: see [`ConsoleExporter::with_all_attributes`].
 //! - Control characters in names and values are escaped: what a stranger sends cannot move the cursor.
 //!
+//! Metrics, by [`ConsoleMetrics`], are a table with a line for each series. Of a histogram it shows the count, the mean, what
+//! half of the values and 95 of 100 are at most, as far as the buckets tell, and the trace of the greatest exemplar:
+//!
+//! ```text
+//! metrics  22:13:20.000Z
+//! code.function.duration
+//!   code.function.name=shop::charge     12×  avg 9.80ms  p50 ~9.10ms  p95 ~18.0ms  max 19.2ms  trace 4bf92f35…
+//!   code.function.name=shop::load_cart  12×  avg 1.20ms  p50 ~1.10ms  p95 ~2.30ms  max 2.40ms  trace 4bf92f35…
+//! shop.orders shop.order.kind=web       12 order
+//! ```
+//!
 //! | variable | meaning |
 //! |---|---|
 //! | `NO_COLOR` | any value: no colours |
 //! | `COLUMNS` | the width of a line, by default 100 |
 
 mod details;
+mod distribution;
 mod exporter;
 mod held;
+mod metrics;
 mod render;
 mod text;
 mod tree;
 
 pub use exporter::{Color, ConsoleExporter};
+pub use metrics::ConsoleMetrics;

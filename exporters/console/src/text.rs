@@ -169,6 +169,37 @@ pub(crate) fn duration(duration: Duration) -> String {
     }
 }
 
+/// A value with its unit: a duration for seconds, otherwise a number and the unit, of which `{order}` is `order`.
+pub(crate) fn quantity(value: f64, unit: &str) -> String {
+    let seconds = match unit {
+        "s" => Some(value),
+        "ms" => Some(value / 1e3),
+        _ => None,
+    };
+    if let Some(seconds) = seconds {
+        let sign = if value < 0.0 { "-" } else { "" };
+        if let Ok(length) = Duration::try_from_secs_f64(seconds.abs()) {
+            return format!("{sign}{}", duration(length));
+        }
+    }
+    let unit = clean(unit.trim_start_matches('{').trim_end_matches('}'), 20);
+    let gap = if unit.is_empty() || unit == "1" { "" } else { " " };
+    let unit = if unit == "1" { "" } else { &unit };
+    format!("{}{gap}{unit}", number(value))
+}
+
+/// Whole numbers as they are, others with three digits.
+fn number(value: f64) -> String {
+    match value.abs() {
+        // Beyond it neighbours are farther than one apart.
+        _ if value.fract() == 0.0 && value.abs() < 1e15 => format!("{value:.0}"),
+        100.0..1e15 => format!("{value:.0}"),
+        10.0..100.0 => format!("{value:.1}"),
+        0.1..10.0 => format!("{value:.2}"),
+        _ => format!("{value:.2e}"),
+    }
+}
+
 /// The time of day, UTC, in milliseconds.
 pub(crate) fn time_of_day(timestamp: Timestamp) -> String {
     let millis = timestamp.as_nanos() / 1_000_000 % 86_400_000;
@@ -230,6 +261,26 @@ mod tests {
         canvas.space(9);
         canvas.end_line();
         assert_eq!(canvas.as_str(), "\x1b[31mx\x1b[0m   y\n");
+    }
+
+    #[test]
+    fn quantities() {
+        for (value, unit, expected) in [
+            (3.0, "{order}", "3 order"),
+            (0.0, "", "0"),
+            (-2.5, "1", "-2.50"),
+            (0.003, "s", "3.00ms"),
+            (-1.5, "ms", "-1.50ms"),
+            (1234.56, "By", "1235 By"),
+            (12.34, "Cel", "12.3 Cel"),
+            (0.0123, "", "1.23e-2"),
+            (1e300, "s", "1.00e300 s"),
+            (f64::MAX, "", "1.80e308"),
+            (18_446_744_073_709_551_615.0, "By", "1.84e19 By"),
+            (1.0, "{\x1b[31m}", "1 \\u{1b}[31m"),
+        ] {
+            assert_eq!(quantity(value, unit), expected, "{value} {unit:?}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //!   Store::harvest, collect           cells added up to points: ScopeMetrics
 //! ```
 
+pub mod active;
 mod aggregation;
 mod attributes;
 mod collect;

@@ -36,6 +36,7 @@ pub(super) struct Shared {
     pub(super) pipelines: Vec<Arc<Pipeline>>,
     pub(super) callbacks: Arc<Callbacks>,
     pub(super) exemplars: ExemplarFilter,
+    clock: Clock,
     /// Measurements that were not finite, or negative for a counter.
     pub(super) rejected: Arc<AtomicU64>,
 }
@@ -49,6 +50,16 @@ impl SdkMeterProvider {
     /// A meter of our own kind, for callbacks that end; the API's is [`MeterProvider::meter`].
     pub fn sdk_meter(&self, scope: InstrumentationScope) -> SdkMeter {
         SdkMeter { scope: Arc::new(scope), shared: self.0.shared.clone() }
+    }
+
+    /// Whether anything is recorded at all: there is a reader.
+    pub fn enabled(&self) -> bool {
+        !self.0.shared.pipelines.is_empty()
+    }
+
+    /// Where the time comes from.
+    pub fn clock(&self) -> &Clock {
+        &self.0.shared.clock
     }
 
     /// What produces the telemetry.
@@ -209,6 +220,7 @@ impl MeterProviderBuilder {
             pipelines,
             callbacks,
             exemplars: self.exemplars,
+            clock: self.clock,
             rejected: Arc::new(AtomicU64::new(0)),
         };
         SdkMeterProvider(Arc::new(ProviderInner {

@@ -8,7 +8,7 @@ use opentelemetry::{Context, ContextGuard};
 
 use super::{InMemoryExporter, ManualClock, SequentialIds, metrics_text, tree};
 use crate::batch::{BatchConfig, BatchProcessor};
-use crate::metrics::{MeterProviderBuilder, PullReader, ReaderConfig, ScopeMetrics, SdkMeterProvider};
+use crate::metrics::{self, MeterProviderBuilder, PullReader, ReaderConfig, ScopeMetrics, SdkMeterProvider};
 use crate::resource::Resource;
 use crate::runtime::{ManualRuntime, Runtime};
 use crate::self_metrics::SelfMetrics;
@@ -115,14 +115,15 @@ impl TestTelemetry {
         &self.runtime
     }
 
-    /// Makes this the telemetry of `#[traced]` functions that run in [`Context::current`] until the guard is dropped.
+    /// Makes this the telemetry of `#[traced]` functions and of metrics in statics that run in [`Context::current`] until the guard is dropped.
     pub fn attach(&self) -> ContextGuard {
         self.context().attach()
     }
 
-    /// The current context with this telemetry in it, for `#[traced]` functions on other threads.
+    /// The current context with this telemetry in it, for other threads.
     pub fn context(&self) -> Context {
-        active::with_tracer(&Context::current(), self.tracer("telemark"))
+        let context = active::with_tracer(&Context::current(), self.tracer("telemark"));
+        metrics::active::with_meter_provider(&context, self.meters.clone())
     }
 
     /// The spans that have ended.

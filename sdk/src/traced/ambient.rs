@@ -15,7 +15,7 @@ pub(super) fn attach(context: Context) -> Option<ContextGuard> {
 
 /// Looks at the current context; `None` when there is none to look at. No code of the user's may run in `look`.
 #[inline]
-pub(super) fn look<T>(look: impl FnOnce(&Context) -> T) -> Option<T> {
+pub(crate) fn look<T>(look: impl FnOnce(&Context) -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(|| Context::map_current(look))).ok()
 }
 

@@ -27,6 +27,12 @@ impl Entered {
         Entered(active.0.map(Attached::new))
     }
 
+    /// The span or, where none records, what is attached instead.
+    #[inline]
+    pub(super) fn live(&self) -> Option<&Live> {
+        self.0.as_ref().map(|attached| &attached.live)
+    }
+
     /// The span, if it records.
     #[inline]
     pub fn recording(&self) -> Option<&Live> {

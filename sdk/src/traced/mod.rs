@@ -8,6 +8,8 @@
 //! | `span` | the call site and the start, the outcome and the end of a span |
 //! | `entered` | the guard of synchronous code |
 //! | `future` | the future of asynchronous code |
+//! | `duration` | the histogram of `#[traced(metrics)]` |
+//! | `measured` | the same for asynchronous code |
 //! | `manual` | [`span()`], [`set_attribute`], [`propagate`], [`suppress`] and their kin |
 //! | `private` | everything that the macro's expansion names, and nothing else |
 //!
@@ -15,14 +17,17 @@
 //! installed tracer it costs one relaxed load.
 
 mod ambient;
+mod duration;
 mod entered;
 mod future;
 mod manual;
+mod measured;
 mod outcome;
 pub mod private;
 mod span;
 mod value;
 
+pub(crate) use ambient::look;
 pub use entered::Entered;
 pub use future::Traced;
 pub use manual::{

@@ -8,13 +8,16 @@ pub use opentelemetry::KeyValue;
 pub use opentelemetry::trace::SpanKind;
 pub use std::{boxed::Box, concat, env, file, module_path, vec::Vec};
 
+pub use super::duration::{Durations, Timer};
 pub use super::entered::Entered;
 pub use super::future::Traced;
+pub use super::measured::Measured;
 pub use super::outcome::{Described, Fallible, error_type};
 pub use super::span::{Active, Live, Setup, start};
 pub use super::value::ToValue;
 pub use crate::trace::CallSite;
 
+use super::duration::End;
 use super::outcome::text;
 
 /// The attributes of a span that is about to start.
@@ -102,6 +105,43 @@ impl Drop for Unfinished {
     }
 }
 
+/// [`call_in`], measured from the start of the span.
+#[inline]
+pub fn call_in_measured<T>(
+    active: Active,
+    durations: &'static Durations,
+    body: impl FnOnce() -> T,
+) -> (Active, Timer, T) {
+    let timer = durations.start(active.0.as_ref());
+    // The timer goes into the span: if the body panics, it ends there.
+    let (active, (timer, value)) = call_in(active, move || {
+        let timer = timer;
+        let value = body();
+        (timer, value)
+    });
+    (active, timer, value)
+}
+
+/// Starts to measure a call in the span that it has entered.
+#[inline]
+pub fn time(durations: &'static Durations, entered: &Entered) -> Timer {
+    durations.start(entered.live())
+}
+
+/// Ends the measurement of a call that has returned; `outcome` names the type of the error in what it returned.
+#[inline]
+pub fn returned<T>(mut timer: Timer, output: &T, outcome: impl FnOnce(&T) -> Option<&'static str>) {
+    if timer.is_running() {
+        timer.end(outcome(output).map_or(End::Returned, End::Failed));
+    }
+}
+
+/// The outcome of what cannot be an error.
+#[inline]
+pub fn success<T: ?Sized>(_: &T) -> Option<&'static str> {
+    None
+}
+
 /// Shows what a function returned to `record`, if the span records.
 #[inline]
 pub fn finish<T>(entered: &Entered, output: &T, record: impl FnOnce(&Live, &T)) {
@@ -135,6 +175,41 @@ where
     R: FnOnce(&Live, &F::Output),
 {
     Traced::new(active, future, record)
+}
+
+/// [`traced`], measured from the start of the span.
+#[inline]
+pub fn traced_measured<F, R, O>(
+    active: Active,
+    durations: &'static Durations,
+    future: F,
+    record: R,
+    outcome: O,
+) -> Traced<Measured<F, O>, R>
+where
+    F: Future,
+    R: FnOnce(&Live, &F::Output),
+    O: FnOnce(&F::Output) -> Option<&'static str>,
+{
+    let timer = durations.start(active.0.as_ref());
+    traced_timed(active, timer, future, record, outcome)
+}
+
+/// [`traced`] with a measurement that has begun.
+#[inline]
+pub fn traced_timed<F, R, O>(
+    active: Active,
+    timer: Timer,
+    future: F,
+    record: R,
+    outcome: O,
+) -> Traced<Measured<F, O>, R>
+where
+    F: Future,
+    R: FnOnce(&Live, &F::Output),
+    O: FnOnce(&F::Output) -> Option<&'static str>,
+{
+    Traced::new(active, Measured::new(timer, future, outcome), record)
 }
 
 /// Evaluates what only the telemetry needs: a panic in it must not become the program's.

@@ -8,7 +8,8 @@ use opentelemetry::{Context, ContextGuard, KeyValue, Value};
 
 use super::ambient;
 use super::value::ToValue;
-use crate::trace::{CallSite, END_NOW, Glance, SdkTracer, SpanData, Started, TracedSpan, active};
+use crate::time::Timestamp;
+use crate::trace::{CallSite, END_NOW, Glance, SdkSpan, SdkTracer, SpanData, Started, TracedSpan, active};
 
 /// What a span starts with, apart from its attributes. Made only when a tracer is installed.
 #[derive(Debug)]
@@ -162,7 +163,8 @@ pub struct Active(pub(super) Option<Live>);
 #[derive(Debug)]
 pub struct Live {
     context: Context,
-    recording: bool,
+    /// When the span started, if it records.
+    started: Option<Timestamp>,
 }
 
 /// Starts a span. One relaxed load when no tracer is installed; neither closure is called then.
@@ -190,7 +192,8 @@ fn begin(setup: Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> Option<Li
         Origin::Current => match look_at_the_current()? {
             Look::Sampled(tracer, data) => {
                 let span = tracer.start_child(setup.span, data, Vec::new(), attributes);
-                return Some(Live { context: Context::current_with_span(span), recording: true });
+                let started = started(&span);
+                return Some(Live { context: Context::current_with_span(span), started });
             }
             Look::Parent(parent) => parent,
         },
@@ -198,12 +201,20 @@ fn begin(setup: Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> Option<Li
         Origin::Parent(parent) => parent,
     };
     match active::tracer(&parent)?.start_traced(setup.span, &parent, attributes) {
-        Started::Recording(span) => Some(Live { context: parent.with_span(span), recording: true }),
+        Started::Recording(span) => {
+            let started = started(&span);
+            Some(Live { context: parent.with_span(span), started })
+        }
         Started::Inherit => None,
         Started::NotRecorded(context) => {
-            Some(Live { context: parent.with_remote_span_context(context), recording: false })
+            Some(Live { context: parent.with_remote_span_context(context), started: None })
         }
     }
+}
+
+#[inline]
+fn started(span: &SdkSpan) -> Option<Timestamp> {
+    span.data().map(|data| data.start)
 }
 
 /// What a look at the current context tells of a span in it.
@@ -234,6 +245,17 @@ fn look_at_the_current() -> Option<Look> {
 }
 
 impl Live {
+    /// When the span started, if it records.
+    #[inline]
+    pub(super) fn started(&self) -> Option<Timestamp> {
+        self.started
+    }
+
+    #[inline]
+    pub(super) fn context(&self) -> &Context {
+        &self.context
+    }
+
     /// Makes the context current.
     #[inline]
     pub(super) fn attach(&self) -> Option<ContextGuard> {
@@ -242,7 +264,7 @@ impl Live {
 
     #[inline]
     pub(super) fn recording(&self) -> Option<&Live> {
-        self.recording.then_some(self)
+        self.started.map(|_| self)
     }
 
     /// Sets an attribute.
@@ -274,13 +296,13 @@ impl Live {
 
     /// Ends the span now, whoever else still holds its context.
     pub(super) fn end(&self) {
-        if self.recording {
+        if self.started.is_some() {
             self.context.span().end_with_timestamp(END_NOW);
         }
     }
 
     fn attribute(&self, key: &'static str, value: Value) {
-        if self.recording {
+        if self.started.is_some() {
             self.context.span().set_attribute(KeyValue::new(key, value));
         }
     }

@@ -25,12 +25,12 @@ mod hostile {
         output + error
     }
 
-    #[::telemark::traced]
+    #[::telemark::traced(metrics)]
     pub fn fails(output: u8) -> ::std::result::Result<u8, u8> {
         Err(output)
     }
 
-    #[::telemark::traced(fields(active, future))]
+    #[::telemark::traced(fields(active, future), metrics)]
     pub async fn later(active: u8, future: u8) -> ::std::result::Result<u8, u8> {
         Ok(active + future)
     }

@@ -17,7 +17,7 @@ use telemark::traced;
 pub struct Cart<'a, T>(&'a [T]);
 
 /// Methods.
-#[traced(kind = producer)]
+#[traced(kind = producer, metrics)]
 impl<'a, T> Cart<'a, T>
 where
     T: Clone + Send + Sync + 'a,
@@ -57,7 +57,7 @@ where
     }
 }
 
-#[traced(fields(n, half = n / 2, text = %n, "quoted" = ?n), ret)]
+#[traced(fields(n, half = n / 2, text = %n, "quoted" = ?n), ret, metrics)]
 fn numbers(n: u64) -> u64 {
     if n > 3 {
         return 3;
@@ -65,12 +65,12 @@ fn numbers(n: u64) -> u64 {
     n
 }
 
-#[traced]
+#[traced(metrics)]
 fn never() -> ! {
     std::process::exit(0)
 }
 
-#[traced]
+#[traced(metrics)]
 async fn forever() -> ! {
     loop {
         std::future::pending::<()>().await;
@@ -79,6 +79,14 @@ async fn forever() -> ! {
 
 #[traced(root, err = off, code = off)]
 fn empty() {}
+
+#[traced(metrics)]
+fn measured() {}
+
+#[traced(metrics)]
+fn opaque(n: &u8) -> impl Future<Output = Result<u8, String>> + '_ {
+    async move { Ok(*n) }
+}
 
 #[traced]
 fn constant<const N: usize>(mut list: [u8; N]) -> Result<[u8; N], Box<dyn std::error::Error>> {
@@ -98,5 +106,7 @@ fn main() {
     assert!(constant([0]).is_ok());
     drop(forever());
     empty();
+    measured();
+    drop(opaque(&1));
     never()
 }

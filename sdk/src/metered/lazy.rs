@@ -1,0 +1,151 @@
+//! How an instrument in a static finds the one behind it: made when it is first recorded into, once for the installed
+//! provider.
+
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+
+use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, MeterProvider, UpDownCounter};
+use opentelemetry::{InstrumentationScope, KeyValue};
+
+use super::Attributes;
+use crate::metrics::SdkMeterProvider;
+use crate::metrics::active::{self, Found};
+use crate::traced;
+
+/// What a static says of its instrument.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Description {
+    pub(super) name: &'static str,
+    pub(super) unit: &'static str,
+    pub(super) description: &'static str,
+    pub(super) scope: Option<&'static str>,
+    pub(super) boundaries: Option<&'static [f64]>,
+}
+
+/// An instrument of the API, once there is a provider.
+pub(super) struct Lazy<I> {
+    pub(super) description: Description,
+    /// Of the installed provider.
+    installed: OnceLock<I>,
+}
+
+impl<I> Lazy<I> {
+    pub(super) const fn new(name: &'static str) -> Self {
+        let description = Description { name, unit: "", description: "", scope: None, boundaries: None };
+        Lazy { description, installed: OnceLock::new() }
+    }
+}
+
+impl<I: Instrument> Lazy<I> {
+    /// Records, if there is a provider. One relaxed load if there is none.
+    #[inline]
+    pub(super) fn record(&self, value: I::Number, attributes: impl Attributes) {
+        if !active::is_installed() {
+            return;
+        }
+        match (active::only_installed(), self.installed.get()) {
+            (Some(_), Some(known)) => record(known, value, attributes),
+            _ => self.find(|found| record(found, value, attributes)),
+        }
+    }
+
+    #[cold]
+    fn find(&self, record: impl FnOnce(&I)) {
+        // What is looked up is taken out of the context before anything of the user's runs.
+        match traced::look(active::find).flatten() {
+            Some(Found::Installed(provider)) => {
+                if self.installed.get().is_none() {
+                    drop(self.installed.set(self.make(provider)));
+                }
+                if let Some(installed) = self.installed.get() {
+                    record(installed);
+                }
+            }
+            // Each time anew: the provider knows its instruments by name.
+            Some(Found::InContext(provider)) => record(&self.make(&provider)),
+            None => {}
+        }
+    }
+
+    fn make(&self, provider: &SdkMeterProvider) -> I {
+        let scope = match self.description.scope {
+            Some(name) => InstrumentationScope::builder(name).build(),
+            None => InstrumentationScope::builder("telemark").with_version(env!("CARGO_PKG_VERSION")).build(),
+        };
+        I::make(&provider.meter_with_scope(scope), &self.description)
+    }
+}
+
+#[inline]
+fn record<I: Instrument>(instrument: &I, value: I::Number, attributes: impl Attributes) {
+    // Values may be the user's code; a panic in it costs the measurement, not the program.
+    let _ = catch_unwind(AssertUnwindSafe(|| attributes.show(|list| instrument.record(value, list))));
+}
+
+impl<I> std::fmt::Debug for Lazy<I> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.description.fmt(f)
+    }
+}
+
+/// An instrument of the API.
+#[diagnostic::on_unimplemented(
+    message = "there is no `{Self}`",
+    label = "counters and histograms are of `u64` or `f64`, up-down counters of `i64` or `f64`, gauges of any of the three"
+)]
+pub trait Instrument: Sized {
+    /// What it records.
+    type Number;
+
+    #[doc(hidden)]
+    #[allow(private_interfaces, reason = "sealed: nobody else can name the description")]
+    fn make(meter: &Meter, description: &Description) -> Self;
+
+    #[doc(hidden)]
+    fn record(&self, value: Self::Number, attributes: &[KeyValue]);
+}
+
+macro_rules! instruments {
+    ($($instrument:ident $number:ty: $builder:ident $record:ident;)*) => {$(
+        #[diagnostic::do_not_recommend]
+        impl Instrument for $instrument<$number> {
+            type Number = $number;
+
+            #[allow(private_interfaces, reason = "sealed")]
+            fn make(meter: &Meter, description: &Description) -> Self {
+                let builder = meter
+                    .$builder(Cow::Borrowed(description.name))
+                    .with_unit(description.unit)
+                    .with_description(description.description);
+                instruments!(@boundaries $instrument builder description).build()
+            }
+
+            #[inline]
+            fn record(&self, value: $number, attributes: &[KeyValue]) {
+                self.$record(value, attributes);
+            }
+        }
+    )*};
+    (@boundaries Histogram $builder:ident $description:ident) => {
+        match $description.boundaries {
+            Some(boundaries) => $builder.with_boundaries(boundaries.to_vec()),
+            None => $builder,
+        }
+    };
+    (@boundaries $instrument:ident $builder:ident $description:ident) => {
+        $builder
+    };
+}
+
+instruments! {
+    Counter u64: u64_counter add;
+    Counter f64: f64_counter add;
+    UpDownCounter i64: i64_up_down_counter add;
+    UpDownCounter f64: f64_up_down_counter add;
+    Gauge u64: u64_gauge record;
+    Gauge i64: i64_gauge record;
+    Gauge f64: f64_gauge record;
+    Histogram u64: u64_histogram record;
+    Histogram f64: f64_histogram record;
+}

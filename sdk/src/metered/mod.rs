@@ -1,0 +1,28 @@
+//! Metrics in statics: declared once, recorded in one line.
+//!
+//! ```
+//! use telemark_sdk::metered::{Counter, Histogram};
+//!
+//! static ORDERS: Counter<u64> = Counter::new("shop.orders").with_unit("{order}").with_description("Orders placed");
+//! static WEIGHT: Histogram<f64> = Histogram::new("shop.parcel.weight").with_unit("kg").with_boundaries(&[0.5, 2.0, 10.0]);
+//!
+//! ORDERS.add(1, ("shop.order.kind", "web"));
+//! WEIGHT.record(1.2, (("shop.carrier", "bike"), ("shop.express", true)));
+//! ```
+//!
+//! | file | owns |
+//! |---|---|
+//! | `instruments` | [`Counter`], [`UpDownCounter`], [`Gauge`], [`Histogram`] |
+//! | `lazy` | how a static finds the instrument of the installed provider |
+//! | `attributes` | [`Attributes`] and [`AttributeValue`]: what can be recorded with a value |
+//!
+//! They record into the meter provider of the [installed](crate::install::Telemetry::install) telemetry, or for a test into
+//! that of the [`TestTelemetry`](crate::testing::TestTelemetry) in its context. What is recorded before anything is
+//! installed is dropped; without one, a record costs one relaxed load.
+
+mod attributes;
+mod instruments;
+mod lazy;
+
+pub use attributes::{AttributeValue, Attributes};
+pub use instruments::{Counter, Gauge, Histogram, UpDownCounter};

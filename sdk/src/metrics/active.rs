@@ -1,0 +1,71 @@
+//! The meter provider that `#[traced(metrics)]` and metrics in statics use: the installed one, or for a test the one in its
+//! context.
+//!
+//! One relaxed load tells that there is none.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use opentelemetry::Context;
+
+use super::SdkMeterProvider;
+
+/// How many providers there are: the installed one and those in contexts.
+static PROVIDERS: AtomicUsize = AtomicUsize::new(0);
+
+static INSTALLED: OnceLock<SdkMeterProvider> = OnceLock::new();
+
+/// Whether there may be a provider.
+#[inline]
+pub fn is_installed() -> bool {
+    PROVIDERS.load(Ordering::Relaxed) != 0
+}
+
+/// A provider, and whether it stays.
+pub(crate) enum Found {
+    /// The program's.
+    Installed(&'static SdkMeterProvider),
+    /// That of a test.
+    InContext(SdkMeterProvider),
+}
+
+/// The installed provider, when it is the only one: no context can have another.
+#[inline]
+pub(crate) fn only_installed() -> Option<&'static SdkMeterProvider> {
+    (PROVIDERS.load(Ordering::Relaxed) == 1).then(|| INSTALLED.get()).flatten()
+}
+
+/// The provider for what happens in `context`.
+#[inline]
+pub(crate) fn find(context: &Context) -> Option<Found> {
+    match only_installed() {
+        Some(only) => Some(Found::Installed(only)),
+        None if is_installed() => match context.get::<Scoped>() {
+            Some(scoped) => Some(Found::InContext(scoped.0.clone())),
+            None => INSTALLED.get().map(Found::Installed),
+        },
+        None => None,
+    }
+}
+
+/// Makes `provider` the program's; the first one stays. One without readers is not kept: it would record nothing.
+pub(crate) fn install(provider: SdkMeterProvider) {
+    if provider.enabled() && INSTALLED.set(provider).is_ok() {
+        PROVIDERS.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// `context` with a provider of its own for `#[traced(metrics)]` functions and metrics in statics, beside any other: for
+/// tests.
+pub fn with_meter_provider(context: &Context, provider: SdkMeterProvider) -> Context {
+    PROVIDERS.fetch_add(1, Ordering::Relaxed);
+    context.with_value(Scoped(provider))
+}
+
+struct Scoped(SdkMeterProvider);
+
+impl Drop for Scoped {
+    fn drop(&mut self) {
+        PROVIDERS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
