@@ -43,6 +43,7 @@
 //! # Environment variables
 //! This crate reads no environment. [`ServerSettings::from_env_fn`] takes a reader and lists the variables.
 
+mod attribute_sets;
 mod clock;
 mod forwarded;
 mod headers;
