@@ -22,6 +22,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! With [`HttpServer::with_metrics`] the same calls record the metrics of the server.
+//!
 //! ```text
 //! RequestHead ── HttpServer::start ──▶ RequestSpan ── respond(ResponseHead) ──▶ … body … ── end(End) ──▶ exported
 //!                 │        │    │           └ context(): attached on every poll
