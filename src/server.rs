@@ -1,8 +1,9 @@
-//! The HTTP server layers with what the facade adds to them: the installed tracer, and settings from the environment.
+//! The HTTP server layers with what the facade adds to them: the installed tracer, the engine's clock, and settings from
+//! the environment. The meter is the API's global one, which `init` sets.
 
 #[cfg(feature = "tower")]
 use {
-    telemark_sdk::{config::Env, diag, trace::active::ActiveTracer},
+    telemark_sdk::{config::Env, diag, time::Clock, trace::active::ActiveTracer},
     telemark_tower::ServerSettings,
 };
 
@@ -13,7 +14,9 @@ pub mod axum {
 
     use super::{ActiveTracer, settings};
 
-    /// The layer for `Router::layer`, on the telemetry of [`init`](crate::init), with settings from the environment.
+    /// The layer for `Router::layer`, on the telemetry of [`init`](crate::init), with settings from the environment: spans,
+    /// and the durations of requests. `OTEL_RUST_HTTP_SERVER_METRICS=duration,active_requests` also counts those that are
+    /// being served, which the conventions want to be asked for.
     ///
     /// It may be made before `init` and then records from there on.
     pub fn layer() -> HttpServerLayer<AxumPolicy, ActiveTracer> {
@@ -28,7 +31,9 @@ pub mod tower {
 
     use super::{ActiveTracer, settings};
 
-    /// The layer, on the telemetry of [`init`](crate::init), with settings from the environment.
+    /// The layer, on the telemetry of [`init`](crate::init), with settings from the environment: spans, and the durations
+    /// of requests. `OTEL_RUST_HTTP_SERVER_METRICS=duration,active_requests` also counts those that are being served, which
+    /// the conventions want to be asked for.
     ///
     /// It may be made before `init` and then records from there on.
     pub fn layer() -> HttpServerLayer<DefaultPolicy, ActiveTracer> {
@@ -43,5 +48,6 @@ fn settings() -> ServerSettings {
     for problem in settings.problems() {
         diag::log(diag::Level::Warn, "http.settings", format_args!("{problem}"));
     }
-    settings
+    // Spans inside of a request have the same clock.
+    settings.with_clock(|| Clock::system().now().into())
 }

@@ -1,4 +1,4 @@
-//! The HTTP server layer for axum: spans with route templates and client addresses.
+//! The HTTP server layer for axum: spans and metrics with route templates.
 //!
 //! ```no_run
 //! use axum::{Router, routing::get};
@@ -46,7 +46,8 @@
 //!
 //! let app: axum::Router = axum::Router::new().layer(telemark_axum::layer().with_policy(Strict));
 //! ```
-//! - **choose the provider**: [`HttpServerLayer::with_tracer`] with a tracer of the [`scope`].
+//! - **choose the provider**: [`HttpServerLayer::with_tracer`] and [`HttpServerLayer::with_meter`], with a tracer and a meter
+//!   of the [`scope`].
 //!
 //! # Environment variables
 //! None are read here; see [`ServerSettings::from_env_fn`].
@@ -63,12 +64,13 @@ pub use telemark_tower::{
     ResponseFuture, ResponseHead, Route, ServerSettings, SettingProblem,
 };
 
-/// The layer for [`axum::Router::layer`], with the default settings and the global tracer.
+/// The layer for [`axum::Router::layer`], with the default settings, the global tracer and the global meter.
 pub fn layer() -> HttpServerLayer<AxumPolicy> {
-    HttpServerLayer::new().with_policy(AxumPolicy).with_tracer(GlobalTracer::new(scope()))
+    HttpServerLayer::new().with_policy(AxumPolicy).with_tracer(GlobalTracer::new(scope())).with_global_meter(scope())
 }
 
-/// The instrumentation scope of this crate, to make a tracer for [`HttpServerLayer::with_tracer`].
+/// The instrumentation scope of this crate, to make a tracer for [`HttpServerLayer::with_tracer`] or a meter for
+/// [`HttpServerLayer::with_meter`].
 pub fn scope() -> InstrumentationScope {
     telemark_http::scope(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
 }

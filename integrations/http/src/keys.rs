@@ -1,6 +1,8 @@
 //! The attribute names of the HTTP conventions, written once.
 // spec: semantic-conventions 1.44.0, http/http-spans.md
 
+use http::Version;
+
 pub(crate) const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.44.0";
 
 pub(crate) const METHOD: &str = "http.request.method";
@@ -21,3 +23,15 @@ pub(crate) const PROTOCOL_VERSION: &str = "network.protocol.version";
 pub(crate) const USER_AGENT: &str = "user_agent.original";
 /// Not in the conventions: says that nobody waited for the end of the response.
 pub(crate) const OUTCOME: &str = "telemark.outcome";
+
+/// The value of `network.protocol.version`.
+pub(crate) fn version(version: Version) -> Option<&'static str> {
+    match version {
+        Version::HTTP_09 => Some("0.9"),
+        Version::HTTP_10 => Some("1.0"),
+        Version::HTTP_11 => Some("1.1"),
+        Version::HTTP_2 => Some("2"),
+        Version::HTTP_3 => Some("3"),
+        _ => None,
+    }
+}

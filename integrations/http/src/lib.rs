@@ -22,6 +22,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! With [`HttpServer::with_metrics`] the same calls record the metrics of the server.
+//!
 //! ```text
 //! RequestHead ── HttpServer::start ──▶ RequestSpan ── respond(ResponseHead) ──▶ … body … ── end(End) ──▶ exported
 //!                 │        │    │           └ context(): attached on every poll
@@ -43,11 +45,14 @@
 //! # Environment variables
 //! This crate reads no environment. [`ServerSettings::from_env_fn`] takes a reader and lists the variables.
 
+mod attribute_sets;
+mod clock;
 mod forwarded;
 mod headers;
 mod host;
 mod keys;
 mod methods;
+mod metrics;
 mod names;
 mod paths;
 mod policy;
@@ -58,6 +63,7 @@ mod span;
 mod tracer;
 
 pub use headers::{HeaderExtractor, HeaderInjector, MAX_HEADER_VALUES, MAX_TEXT_BYTES};
+pub use metrics::ServerMetrics;
 pub use policy::{DefaultPolicy, HttpPolicy, PeerAddr, RequestHead, ResponseHead, Route};
 pub use server::HttpServer;
 pub use settings::{ServerSettings, SettingProblem};

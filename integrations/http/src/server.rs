@@ -1,17 +1,18 @@
-//! From the head of a request to a started span.
+//! From the head of a request to a started span and measurement.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use http::{Method, Version};
+use http::Method;
 use opentelemetry::trace::{Span, SpanBuilder, SpanKind, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue, StringValue, global};
 
 use crate::forwarded::{self, Forwarded};
 use crate::headers::{RequestFields, bounded, text};
 use crate::methods::MethodName;
+use crate::metrics::{Measurement, Recorder, ServerMetrics};
 use crate::policy::{HttpPolicy, RequestHead};
 use crate::settings::ServerSettings;
 use crate::span::{LateRoute, RequestSpan};
@@ -22,12 +23,13 @@ const TYPICAL_ATTRIBUTES: usize = 16;
 /// The same below a parent that is not sampled.
 const LEAN_ATTRIBUTES: usize = 4;
 
-/// Starts the spans of one server: its settings, its policy and its tracer.
+/// Starts the spans and measurements of one server: its settings, its policy, its tracer and its instruments.
 #[derive(Debug)]
 pub struct HttpServer<P, T> {
     pub(crate) settings: ServerSettings,
     pub(crate) policy: P,
     tracer: T,
+    recorder: Arc<Recorder>,
 }
 
 impl<P, T> HttpServer<P, T>
@@ -36,13 +38,20 @@ where
     T: Tracer,
     T::Span: Send + Sync + 'static,
 {
-    /// A server that is described by `settings` and `policy`, with its spans on `tracer`.
+    /// A server that is described by `settings` and `policy`, with its spans on `tracer` and without metrics.
     pub fn new(settings: ServerSettings, policy: P, tracer: T) -> Self {
-        Self { settings, policy, tracer }
+        let recorder = Arc::new(Recorder::new(&settings, ServerMetrics::off()));
+        Self { settings, policy, tracer, recorder }
+    }
+
+    /// Records with these instruments.
+    pub fn with_metrics(mut self, metrics: ServerMetrics) -> Self {
+        self.recorder = Arc::new(Recorder::new(&self.settings, metrics));
+        self
     }
 
     /// Starts the span of a request, below the parent that the API's global propagator finds in the headers, or else
-    /// below the current span. `None` if the request is excluded.
+    /// below the current span, and its measurement. `None` if the request is excluded.
     pub fn start(&self, request: RequestHead<'_>) -> Option<RequestSpan> {
         // Policy, propagator and sampler are foreign code: if they panic, the request goes on without a span.
         catch_unwind(AssertUnwindSafe(|| {
@@ -55,6 +64,7 @@ where
     }
 
     fn start_included(&self, request: &RequestHead<'_>) -> RequestSpan {
+        let started = self.recorder.start();
         let current = Context::current();
         let fields = RequestFields::of(request.headers);
         let parent = global::get_text_map_propagator(|propagator| propagator.extract_with_context(&current, &fields));
@@ -70,7 +80,7 @@ where
         let late = match (&route, &own_name) {
             (Some(_), _) => LateRoute::No,
             (None, Some(_)) => LateRoute::Attribute,
-            (None, None) => LateRoute::AttributeAndName(method.clone()),
+            (None, None) => LateRoute::AttributeAndName,
         };
         let (name, route) = names::span_name(&method, route.as_deref());
         let forwarded = if self.settings.forwarded { Forwarded::read(request.headers) } else { Forwarded::default() };
@@ -79,7 +89,17 @@ where
         let mut attributes = Vec::with_capacity(capacity);
         attributes.push(KeyValue::new(keys::METHOD, method.attribute()));
         attributes.push(KeyValue::new(keys::URL_PATH, bounded(request.uri.path())));
-        attributes.push(KeyValue::new(keys::URL_SCHEME, self.scheme(request, &forwarded)));
+        let scheme = self.scheme(request, &forwarded);
+        attributes.push(KeyValue::new(keys::URL_SCHEME, scheme));
+        let measurement = started.map(|started| {
+            let head = (request.version, request.headers);
+            let measurement = Measurement::new(&self.recorder, started, head, scheme).with_route(route.clone());
+            if self.settings.metrics.server_address {
+                measurement.with_server(server_address(request, &fields, &forwarded))
+            } else {
+                measurement
+            }
+        });
         attributes.extend(route.map(|route| KeyValue::new(keys::ROUTE, route)));
         if !lean {
             self.describe(request, &fields, &forwarded, &method, &mut attributes);
@@ -90,6 +110,7 @@ where
             name: own_name.unwrap_or(name),
             span_kind: Some(SpanKind::Server),
             attributes: Some(attributes),
+            start_time: started,
             ..SpanBuilder::default()
         };
         let mut span = self.tracer.build_with_context(builder, &parent);
@@ -107,7 +128,11 @@ where
         } else {
             parent
         };
-        RequestSpan::new(context, recording, late)
+        let mut request = RequestSpan::new(context, recording, late, method);
+        if let Some(measurement) = measurement {
+            request.measure(measurement);
+        }
+        request
     }
 
     /// The attributes beyond the ones that every span of a request has.
@@ -126,7 +151,7 @@ where
         if let Some(query) = request.uri.query().filter(|query| !query.is_empty()) {
             add(keys::URL_QUERY, query::redact(query, &self.settings.sensitive).into());
         }
-        if let Some(version) = version(request.version) {
+        if let Some(version) = keys::version(request.version) {
             add(keys::PROTOCOL_VERSION, version.into());
         }
         if let Some(agent) = fields.user_agent.first {
@@ -173,17 +198,6 @@ fn server_address(
     // The target of CONNECT names the other side of the tunnel.
     let of_target = || if *request.method == Method::CONNECT { None } else { of_target() };
     of_proxy().or_else(of_target).or_else(of_header)
-}
-
-fn version(version: Version) -> Option<&'static str> {
-    match version {
-        Version::HTTP_09 => Some("0.9"),
-        Version::HTTP_10 => Some("1.0"),
-        Version::HTTP_11 => Some("1.1"),
-        Version::HTTP_2 => Some("2"),
-        Version::HTTP_3 => Some("3"),
-        _ => None,
-    }
 }
 
 /// Written on the stack, so that the one allocation is shared by `client.address` and `network.peer.address`.

@@ -3,11 +3,14 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http::{HeaderName, Method, Uri};
 
+use crate::clock::Clock;
 use crate::headers::CapturedHeader;
 use crate::methods::KnownMethods;
+use crate::metrics::MetricChoice;
 use crate::paths::PathPattern;
 use crate::query::SENSITIVE;
 
@@ -17,6 +20,7 @@ const REQUEST_HEADERS: &str = "OTEL_RUST_HTTP_SERVER_CAPTURE_REQUEST_HEADERS";
 const RESPONSE_HEADERS: &str = "OTEL_RUST_HTTP_SERVER_CAPTURE_RESPONSE_HEADERS";
 const FORWARDED_HEADERS: &str = "OTEL_RUST_HTTP_SERVER_FORWARDED_HEADERS";
 const TRACE_RESPONSE: &str = "OTEL_RUST_HTTP_SERVER_TRACE_RESPONSE";
+const METRICS: &str = "OTEL_RUST_HTTP_SERVER_METRICS";
 
 /// What a server layer records and trusts.
 ///
@@ -37,6 +41,8 @@ pub struct ServerSettings {
     pub(crate) sensitive: Cow<'static, [Cow<'static, str>]>,
     pub(crate) forwarded: bool,
     pub(crate) trace_response: bool,
+    pub(crate) metrics: MetricChoice,
+    pub(crate) clock: Clock,
     excluded: Vec<PathPattern>,
     problems: Vec<SettingProblem>,
 }
@@ -55,6 +61,8 @@ impl ServerSettings {
             sensitive: Cow::Borrowed(&DEFAULT),
             forwarded: false,
             trace_response: false,
+            metrics: MetricChoice::DEFAULT,
+            clock: Clock::default(),
             excluded: Vec::new(),
             problems: Vec::new(),
         }
@@ -73,6 +81,7 @@ impl ServerSettings {
     /// | `OTEL_RUST_HTTP_SERVER_CAPTURE_RESPONSE_HEADERS` | comma list of header names | none |
     /// | `OTEL_RUST_HTTP_SERVER_FORWARDED_HEADERS` | `true`: believe `Forwarded` and `X-Forwarded-*` | `false` |
     /// | `OTEL_RUST_HTTP_SERVER_TRACE_RESPONSE` | `true`: add a `traceresponse` header | `false` |
+    /// | `OTEL_RUST_HTTP_SERVER_METRICS` | comma list of `duration`, `active_requests` and `body_sizes`, or `none` | `duration` |
     pub fn from_env_fn(read: impl Fn(&str) -> Option<String>) -> Self {
         // spec: configuration/sdk-environment-variables.md: an empty value is an unset one
         let set = |name| read(name).filter(|value| !value.trim().is_empty());
@@ -91,6 +100,9 @@ impl ServerSettings {
         }
         settings.forwarded = settings.boolean(FORWARDED_HEADERS, set(FORWARDED_HEADERS));
         settings.trace_response = settings.boolean(TRACE_RESPONSE, set(TRACE_RESPONSE));
+        if let Some(value) = set(METRICS) {
+            settings.metrics(&value);
+        }
         settings
     }
 
@@ -100,7 +112,8 @@ impl ServerSettings {
         self
     }
 
-    /// Paths that get no span: `/health` is that path only, `/internal/*` everything below. Adds to the others.
+    /// Paths that are left alone, without spans and metrics: `/health` is that path only, `/internal/*` everything below.
+    /// Adds to the others.
     pub fn with_excluded_paths<I: IntoIterator<Item: AsRef<str>>>(mut self, patterns: I) -> Self {
         self.excluded("with_excluded_paths", patterns);
         self
@@ -140,6 +153,50 @@ impl ServerSettings {
     // spec: W3C trace-context level 2 draft, "traceresponse"
     pub fn with_trace_response(mut self) -> Self {
         self.trace_response = true;
+        self
+    }
+
+    /// Also counts the requests that are being served, as `http.server.active_requests`.
+    ///
+    /// Off by default, as the conventions have it for this metric, which is in development.
+    // spec: http/http-metrics.md#metric-httpserveractive_requests: opt-in
+    pub fn with_active_requests(mut self) -> Self {
+        self.metrics.active_requests = true;
+        self
+    }
+
+    /// Also records `http.server.request.body.size` and `http.server.response.body.size`, in bytes.
+    ///
+    /// Off by default, as the conventions have it. A response is counted as it is handed over to the connection. The body
+    /// of a request is not touched, so that services get it as it is: its size is what `Content-Length` says, or zero if
+    /// an HTTP/1 request has no body. Bodies that do not tell their length are left out.
+    // spec: http/http-metrics.md#metric-httpserverrequestbodysize: opt-in
+    pub fn with_body_sizes(mut self) -> Self {
+        self.metrics.body_sizes = true;
+        self
+    }
+
+    /// Adds `server.address` and `server.port` to the metrics.
+    ///
+    /// Off by default: both come from the request, and whoever sends it can make a new time series with each.
+    // spec: http/http-metrics.md: opt-in, with a warning
+    pub fn with_server_address_in_metrics(mut self) -> Self {
+        self.metrics.server_address = true;
+        self
+    }
+
+    /// Records no metrics, but for those that are asked for afterwards.
+    pub fn without_metrics(mut self) -> Self {
+        self.metrics = MetricChoice::NONE;
+        self
+    }
+
+    /// The clock of spans and durations where metrics are recorded, instead of the system's.
+    ///
+    /// Called on the thread that serves the request, once when it starts and once when it ends; it must not block. A clock
+    /// that is set back in between makes a duration of zero.
+    pub fn with_clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.clock = Clock::new(now);
         self
     }
 
@@ -186,6 +243,28 @@ impl ServerSettings {
             }
         }
         headers
+    }
+
+    /// Replaces the default as a whole. If nothing is understood, the default stays.
+    fn metrics(&mut self, value: &str) {
+        let mut chosen = MetricChoice::NONE;
+        let mut understood = false;
+        for item in list(value) {
+            match item {
+                "duration" => chosen.duration = true,
+                "active_requests" => chosen.active_requests = true,
+                "body_sizes" => chosen.body_sizes = true,
+                "none" => {}
+                _ => {
+                    self.problem(METRICS, item, "`duration`, `active_requests`, `body_sizes` or `none`");
+                    continue;
+                }
+            }
+            understood = true;
+        }
+        if understood {
+            self.metrics = chosen;
+        }
     }
 
     // spec: configuration/common.md: only "true" in any case is true, anything but "false" deserves a warning
@@ -249,12 +328,13 @@ mod tests {
     }
 
     fn shown(settings: &ServerSettings) -> String {
-        let ServerSettings { known_methods, request_headers, response_headers, forwarded, trace_response, .. } =
-            settings;
+        let ServerSettings {
+            known_methods, request_headers, response_headers, forwarded, trace_response, metrics, ..
+        } = settings;
         let excluded = &settings.excluded;
         let problems: Vec<String> = settings.problems.iter().map(ToString::to_string).collect();
         format!(
-            "{known_methods:?} {excluded:?} {} {} {forwarded} {trace_response} {problems:?}",
+            "{known_methods:?} {excluded:?} {} {} {forwarded} {trace_response} {metrics:?} {problems:?}",
             request_headers.len(),
             response_headers.len()
         )
@@ -274,6 +354,10 @@ mod tests {
         check(&[(RESPONSE_HEADERS, "etag")], &new().with_captured_response_headers(["etag"]));
         check(&[(FORWARDED_HEADERS, "TRUE"), (TRACE_RESPONSE, "false")], &new().with_forwarded_headers());
         check(&[(TRACE_RESPONSE, " true ")], &new().with_trace_response());
+        check(&[(METRICS, "duration")], &new());
+        check(&[(METRICS, "duration, active_requests")], &new().with_active_requests());
+        check(&[(METRICS, "body_sizes")], &new().without_metrics().with_body_sizes());
+        check(&[(METRICS, "none")], &new().without_metrics());
     }
 
     #[test]
@@ -283,6 +367,7 @@ mod tests {
             (EXCLUDED_URLS, "/a*b"),
             (REQUEST_HEADERS, "x y,ok"),
             (FORWARDED_HEADERS, "yes"),
+            (METRICS, "Duration"),
         ]);
         let problems: Vec<String> = settings.problems().iter().map(ToString::to_string).collect();
         assert_eq!(
@@ -290,8 +375,10 @@ mod tests {
             "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS: ignored \"B AD\", expected an HTTP method\n\
              OTEL_RUST_HTTP_SERVER_EXCLUDED_URLS: ignored \"/a*b\", expected a path, or the beginning of one and a final `*`\n\
              OTEL_RUST_HTTP_SERVER_CAPTURE_REQUEST_HEADERS: ignored \"x y\", expected the name of an HTTP header\n\
-             OTEL_RUST_HTTP_SERVER_FORWARDED_HEADERS: ignored \"yes\", expected `true` or `false`"
+             OTEL_RUST_HTTP_SERVER_FORWARDED_HEADERS: ignored \"yes\", expected `true` or `false`\n\
+             OTEL_RUST_HTTP_SERVER_METRICS: ignored \"Duration\", expected `duration`, `active_requests`, `body_sizes` or `none`"
         );
         assert_eq!((settings.request_headers.len(), settings.forwarded), (1, false));
+        assert_eq!(settings.metrics, MetricChoice::DEFAULT);
     }
 }

@@ -1,39 +1,43 @@
-//! One request: its context, and the one place where it ends.
+//! One request: its context, its measurement, and the one place where both end.
 
-use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::SystemTime;
 
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::trace::{Status, TraceContextExt, Tracer};
-use opentelemetry::{Context, KeyValue, StringValue};
+use opentelemetry::{Context, ContextGuard, KeyValue};
 
 use crate::methods::MethodName;
+use crate::metrics::Measurement;
 use crate::policy::{HttpPolicy, ResponseHead};
 use crate::server::HttpServer;
 use crate::{keys, names};
 
 const TRACE_RESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 
-/// The span of a request that is being served.
+/// The span of a request that is being served, and its measurement.
 ///
-/// It ends exactly once: with the first [`RequestSpan::end`], or as [`End::Cancelled`] when it is dropped before.
+/// Both end exactly once: with the first [`RequestSpan::end`], or as [`End::Cancelled`] when it is dropped before.
 #[derive(Debug)]
 pub struct RequestSpan {
     context: Context,
     /// Known from the span itself, before it went behind the lock of the context.
     recording: bool,
     late_route: LateRoute,
+    method: MethodName,
     outcome: RequestOutcome,
+    /// Absent without metrics, whether the span is recorded or not, and once it has been recorded.
+    measured: Option<Measurement>,
 }
 
 /// What a route that is known only from the response still changes.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LateRoute {
     No,
     /// The span has a name of the policy's own.
     Attribute,
-    AttributeAndName(MethodName),
+    AttributeAndName,
 }
 
 /// How the serving of a request came to its end.
@@ -69,18 +73,26 @@ pub struct RequestOutcome {
 impl RequestOutcome {
     /// The value of `error.type`; `None` if the request has not failed.
     // spec: http/http-spans.md: an error before or after the head by its type, otherwise the status code
-    pub fn error_type(&self) -> Option<Cow<'static, str>> {
+    pub fn error_type(&self) -> Option<&'static str> {
         match self.end {
-            Some(End::Failed { error_type }) => Some(Cow::Borrowed(error_type)),
-            Some(End::Panicked) => Some(Cow::Borrowed("panic")),
+            Some(End::Failed { error_type }) => Some(error_type),
+            Some(End::Panicked) => Some("panic"),
             _ => self.status.filter(|_| self.is_error_status).map(code),
         }
     }
 }
 
 impl RequestSpan {
-    pub(crate) fn new(context: Context, recording: bool, late_route: LateRoute) -> Self {
-        Self { context, recording, late_route, outcome: RequestOutcome::default() }
+    pub(crate) fn new(context: Context, recording: bool, late_route: LateRoute, method: MethodName) -> Self {
+        Self { context, recording, late_route, method, outcome: RequestOutcome::default(), measured: None }
+    }
+
+    /// Counts and times the request from now on.
+    pub(crate) fn measure(&mut self, measurement: Measurement) {
+        // In its place before anything is recorded: what is added to the active requests will be taken from them.
+        let measurement = self.measured.insert(measurement);
+        // Meters are foreign code, and the request is under way.
+        let _caught = catch_unwind(AssertUnwindSafe(|| measurement.begin(&self.method)));
     }
 
     /// The context with the span; to be attached whenever the service or the response body is polled.
@@ -88,10 +100,19 @@ impl RequestSpan {
         &self.context
     }
 
-    /// Whether anything is written down of this request; if not, it makes no difference when and how it ends.
+    /// Whether anything is written down of this request, in its span or in metrics; if not, it makes no difference when
+    /// and how it ends.
     #[inline]
     pub fn is_recording(&self) -> bool {
-        self.recording
+        self.recording || self.measured.is_some()
+    }
+
+    /// Takes note of bytes of the response body that were handed over, for `http.server.response.body.size`.
+    #[inline]
+    pub fn add_response_bytes(&mut self, bytes: u64) {
+        if let Some(measurement) = &mut self.measured {
+            measurement.add_response_bytes(bytes);
+        }
     }
 
     /// What is known so far.
@@ -109,41 +130,67 @@ impl RequestSpan {
         // A policy is the application's code: what it does wrong must not become a failed request.
         let _caught = catch_unwind(AssertUnwindSafe(|| {
             self.outcome.is_error_status = server.policy.is_error(response.status);
-            if self.recording {
-                self.describe(server, &response);
-            }
+            self.describe(server, &response);
         }));
         if server.settings.trace_response { self.trace_response() } else { HeaderMap::new() }
     }
 
-    /// Ends the span. Only the first call has an effect.
+    /// Ends the span and records the metrics. Only the first call has an effect.
+    ///
+    /// It costs least while [`RequestSpan::context`] is still attached, in which the metrics are recorded.
     pub fn end(&mut self, end: End) {
         if self.outcome.end.is_some() {
             return;
         }
         self.outcome.end = Some(end);
+        let measured = self.measured.take();
+        let ended = measured.and_then(|measurement| self.record_metrics(measurement));
         if self.recording {
             // Span processors are foreign code, and this also runs while a panic of the handler unwinds.
-            let _caught = catch_unwind(AssertUnwindSafe(|| self.record()));
+            let _caught = catch_unwind(AssertUnwindSafe(|| self.record(ended)));
         }
     }
 
+    /// Before the span ends, and in its context: exemplars lead to it. Gives the end of the span.
+    fn record_metrics(&self, mut measurement: Measurement) -> Option<SystemTime> {
+        // Meters are foreign code, as span processors are. Whatever happens to the one, the other is done all the same.
+        let ended = catch_unwind(AssertUnwindSafe(|| measurement.now())).ok();
+        let _caught = catch_unwind(AssertUnwindSafe(|| measurement.leave(&self.method)));
+        // The API panics where a thread is about to end and its context is gone.
+        let _current = catch_unwind(AssertUnwindSafe(|| self.attach_unless_current())).ok().flatten();
+        let record = || measurement.record(&self.method, &self.outcome, ended);
+        let _caught = catch_unwind(AssertUnwindSafe(record));
+        ended
+    }
+
+    fn attach_unless_current(&self) -> Option<ContextGuard> {
+        let own = self.context.span();
+        let own = own.span_context();
+        let is_current = Context::map_current(|current| {
+            let span = current.span();
+            let span = span.span_context();
+            span.span_id() == own.span_id() && span.trace_id() == own.trace_id()
+        });
+        (!is_current).then(|| self.context.clone().attach())
+    }
+
     fn describe<P: HttpPolicy, T: Tracer>(&mut self, server: &HttpServer<P, T>, response: &ResponseHead<'_>) {
+        let late = self.is_recording() && self.late_route != LateRoute::No;
+        let route = if late { server.policy.response_route(response) } else { None };
+        let late = route.map(|route| names::span_name(&self.method, Some(&route)));
+        if let (Some((_, route)), Some(measurement)) = (&late, &mut self.measured) {
+            measurement.route.clone_from(route);
+        }
+        if !self.recording {
+            return;
+        }
         let span = self.context.span();
         let mut attributes = Vec::new();
-        match &self.late_route {
-            LateRoute::No => {}
-            LateRoute::Attribute => {
-                let route = server.policy.response_route(response);
-                attributes.extend(route.map(|route| KeyValue::new(keys::ROUTE, route.into_owned())));
+        if let Some((name, route)) = late {
+            if self.late_route == LateRoute::AttributeAndName {
+                span.update_name(name);
             }
-            LateRoute::AttributeAndName(method) => {
-                if let Some(route) = server.policy.response_route(response) {
-                    let (name, route) = names::span_name(method, Some(&route));
-                    span.update_name(name);
-                    attributes.extend(route.map(|route| KeyValue::new(keys::ROUTE, route)));
-                }
-            }
+            attributes.extend(route.map(|route| KeyValue::new(keys::ROUTE, route)));
         }
         let captured = &server.settings.response_headers;
         attributes.extend(captured.iter().filter_map(|header| header.attribute(response.headers)));
@@ -154,7 +201,7 @@ impl RequestSpan {
     }
 
     /// Writes the outcome: at most three short locks.
-    fn record(&self) {
+    fn record(&self, ended: Option<SystemTime>) {
         let span = self.context.span();
         let outcome = &self.outcome;
         let status = outcome.status.map(|status| KeyValue::new(keys::STATUS_CODE, i64::from(status.as_u16())));
@@ -165,14 +212,17 @@ impl RequestSpan {
         match outcome.error_type() {
             None => span.set_attributes(status.into_iter().chain(ending)),
             Some(error) => {
-                let error = KeyValue::new(keys::ERROR_TYPE, StringValue::from(error));
+                let error = KeyValue::new(keys::ERROR_TYPE, error);
                 span.set_attributes(status.into_iter().chain([error]).chain(ending));
                 // spec: http/http-spans.md#status: no description where the status code says it all
                 let description = if outcome.end == Some(End::Panicked) { "the handler panicked" } else { "" };
                 span.set_status(Status::error(description));
             }
         }
-        span.end();
+        match ended {
+            Some(ended) => span.end_with_timestamp(ended),
+            None => span.end(),
+        }
     }
 
     fn trace_response(&self) -> HeaderMap {
@@ -195,15 +245,23 @@ impl Drop for RequestSpan {
     }
 }
 
-fn code(status: StatusCode) -> Cow<'static, str> {
-    Cow::Borrowed(match status.as_u16() {
-        500 => "500",
-        501 => "501",
-        502 => "502",
-        503 => "503",
-        504 => "504",
-        _ => return Cow::Owned(status.as_str().to_owned()),
-    })
+/// The digits of a status code, which never have to be copied.
+fn code(status: StatusCode) -> &'static str {
+    const CODES: usize = 900;
+    static DIGITS: [u8; CODES * 3] = {
+        let mut digits = [b'0'; CODES * 3];
+        let mut at = 0;
+        while at < CODES {
+            let code = at + 100;
+            digits[at * 3] += (code / 100) as u8;
+            digits[at * 3 + 1] += (code / 10 % 10) as u8;
+            digits[at * 3 + 2] += (code % 10) as u8;
+            at += 1;
+        }
+        digits
+    };
+    let at = usize::from(status.as_u16()).saturating_sub(100) * 3;
+    DIGITS.get(at..at + 3).and_then(|code| std::str::from_utf8(code).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -224,7 +282,7 @@ mod tests {
             span.end(end);
             let outcome = span.outcome();
             assert_eq!((outcome.status, outcome.end), (Some(StatusCode::SERVICE_UNAVAILABLE), Some(ends[0])));
-            assert_eq!(outcome.error_type().as_deref(), Some("Timeout"));
+            assert_eq!(outcome.error_type(), Some("Timeout"));
         }
     }
 
@@ -237,7 +295,7 @@ mod tests {
                 is_error_status: status >= Some(StatusCode::INTERNAL_SERVER_ERROR),
                 end: Some(end),
             };
-            assert_eq!(outcome.error_type().as_deref(), expected, "{outcome:?}");
+            assert_eq!(outcome.error_type(), expected, "{outcome:?}");
         }
         check(200, End::Completed, None);
         check(0, End::Cancelled, None);
@@ -245,5 +303,12 @@ mod tests {
         check(507, End::Completed, Some("507"));
         check(500, End::Failed { error_type: "io" }, Some("io"));
         check(200, End::Panicked, Some("panic"));
+    }
+
+    #[test]
+    fn codes() {
+        for status in 100..=999 {
+            assert_eq!(code(StatusCode::from_u16(status).unwrap()), status.to_string());
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The response body: polled in the span's context, and the end of the span.
+//! The response body: polled in the span's context, and the end of the request.
 
 use std::any::type_name;
 use std::pin::Pin;
@@ -43,21 +43,25 @@ impl<B: Body> Body for ResponseBody<B> {
     type Error = B::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let mut this = self.project();
+        let this = self.project();
+        let (mut inner, remaining) = (this.inner, this.remaining);
         let Some(span) = this.span.as_mut() else {
-            return this.inner.poll_frame(cx);
+            return inner.poll_frame(cx);
         };
-        let polled = ready!(watched(span, || this.inner.as_mut().poll_frame(cx)));
+        // Until the end of this function: an exemplar of the end is one of this span.
+        let _current = span.context().clone().attach();
+        let polled = ready!(watched(span, || inner.as_mut().poll_frame(cx)));
         match &polled {
             None => span.end(End::Completed),
             Some(Err(_)) => span.end(End::Failed { error_type: type_name::<B::Error>() }),
             Some(Ok(frame)) => {
-                if let Some(remaining) = this.remaining.as_mut() {
-                    let sent = frame.data_ref().map_or(0, Buf::remaining);
-                    *remaining = remaining.saturating_sub(u64::try_from(sent).unwrap_or(u64::MAX));
+                let sent = frame.data_ref().map_or(0, |data| u64::try_from(data.remaining()).unwrap_or(u64::MAX));
+                span.add_response_bytes(sent);
+                if let Some(remaining) = remaining.as_mut() {
+                    *remaining = remaining.saturating_sub(sent);
                 }
                 // A server does not ask again after any of these, it just drops the body.
-                if frame.is_trailers() || *this.remaining == Some(0) || this.inner.is_end_stream() {
+                if frame.is_trailers() || *remaining == Some(0) || inner.is_end_stream() {
                     span.end(End::Completed);
                 }
             }

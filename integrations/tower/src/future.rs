@@ -17,7 +17,7 @@ use crate::body::ResponseBody;
 pin_project! {
     /// The future of [`HttpServerService`](crate::HttpServerService).
     ///
-    /// Dropped before it is ready, it ends the span as cancelled.
+    /// Dropped before it is ready, it ends the request as cancelled.
     #[derive(Debug)]
     pub struct ResponseFuture<F, P, T> {
         #[pin]
@@ -64,32 +64,33 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let result = match this.span.as_mut() {
-            None => ready!(this.inner.poll(cx)),
-            Some(span) => ready!(watched(span, || this.inner.poll(cx))),
+        let Some(span) = this.span.as_mut() else {
+            let result = ready!(this.inner.poll(cx));
+            return Poll::Ready(result.map(|response| response.map(|body| ResponseBody::new(body, None, None))));
         };
-        Poll::Ready(match (result, this.span.take()) {
-            (Ok(response), None) => Ok(response.map(|body| ResponseBody::new(body, None, None))),
-            (Ok(response), Some(span)) => Ok(respond(response, span, this.server, *this.method)),
-            (Err(error), None) => Err(error),
-            (Err(error), Some(mut span)) => {
+        // Until the end of this function: an exemplar of the end is one of this span.
+        let _current = span.context().clone().attach();
+        let mut response = match ready!(watched(span, || this.inner.poll(cx))) {
+            Ok(response) => response,
+            Err(error) => {
                 span.end(End::Failed { error_type: type_name::<E>() });
-                Err(error)
+                return Poll::Ready(Err(error));
             }
-        })
+        };
+        let length = respond(&mut response, span, this.server, *this.method);
+        Poll::Ready(Ok(response.map(|body| ResponseBody::new(body, this.span.take(), length))))
     }
 }
 
-/// Runs a poll of the application in the span's context, and takes note if it panics.
+/// Runs a poll of the application, which belongs into the span's context, and takes note if it panics.
 pub(crate) fn watched<R>(span: &mut RequestSpan, poll: impl FnOnce() -> R) -> R {
-    let _current = span.context().clone().attach();
     let guard = PanicGuard(span);
     let result = poll();
     guard.disarm();
     result
 }
 
-/// Ends the span when the code after it unwinds. The panic itself goes on.
+/// Ends the request when the code after it unwinds. The panic itself goes on.
 struct PanicGuard<'s>(&'s mut RequestSpan);
 
 impl PanicGuard<'_> {
@@ -104,28 +105,29 @@ impl Drop for PanicGuard<'_> {
     }
 }
 
+/// Takes note of the head; gives the length of the body, if it is known and of use.
 fn respond<B: Body, P, T>(
-    mut response: Response<B>,
-    mut span: RequestSpan,
+    response: &mut Response<B>,
+    span: &mut RequestSpan,
     server: &HttpServer<P, T>,
     method: BodyMethod,
-) -> Response<ResponseBody<B>>
+) -> Option<u64>
 where
     P: HttpPolicy,
     T: Tracer<Span: Send + Sync + 'static>,
 {
-    let added = span.respond(server, ResponseHead::of(&response));
+    let added = span.respond(server, ResponseHead::of(response));
     if !added.is_empty() {
         response.headers_mut().extend(added);
     }
     if !span.is_recording() {
-        return response.map(|body| ResponseBody::new(body, Some(span), None));
+        return None;
     }
-    let length = content_length(&response);
-    if has_no_body(&response, method, length) {
+    let length = content_length(response);
+    if has_no_body(response, method, length) {
         span.end(End::Completed);
     }
-    response.map(|body| ResponseBody::new(body, Some(span), length))
+    length
 }
 
 /// What will be on the wire: the server stops to poll a body that has delivered this many bytes.

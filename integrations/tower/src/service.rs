@@ -1,4 +1,4 @@
-//! The service: a span for each call.
+//! The service: a span and a measurement for each call.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,7 +12,7 @@ use tower_service::Service;
 use crate::body::ResponseBody;
 use crate::future::{BodyMethod, ResponseFuture, watched};
 
-/// A service whose requests have a server span; made by [`HttpServerLayer`](crate::HttpServerLayer).
+/// A service whose requests have a server span and are measured; made by [`HttpServerLayer`](crate::HttpServerLayer).
 #[derive(Debug)]
 pub struct HttpServerService<S, P = DefaultPolicy, T = GlobalTracer> {
     inner: S,
@@ -54,7 +54,9 @@ where
             return ResponseFuture::new(self.inner.call(request), None, Arc::clone(&self.server), method);
         };
         // A service may do its work before it returns the future.
+        let current = span.context().clone().attach();
         let future = watched(&mut span, || self.inner.call(request));
+        drop(current);
         ResponseFuture::new(future, Some(span), Arc::clone(&self.server), method)
     }
 }

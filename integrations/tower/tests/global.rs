@@ -1,4 +1,4 @@
-//! The global tracer, for a layer that is older than the provider. A process of its own: the provider is global.
+//! The global tracer and meter, for a layer that is older than the providers. A process of its own: they are global.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
@@ -10,6 +10,8 @@ use http::{Request, Response};
 use http_body_util::Empty;
 use opentelemetry::trace::TraceContextExt;
 use opentelemetry::{Context, global};
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics};
+use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
 use telemark_tower::HttpServerLayer;
 use tower::{Layer, ServiceExt, service_fn};
@@ -31,6 +33,9 @@ async fn finds_a_provider_that_comes_late_and_keeps_it() {
     assert_eq!(response.headers()["id"], "4bf92f3577b34da6a3ce929d0e0e4736");
     service.clone().oneshot(Request::new(())).await.unwrap();
 
+    let metrics = InMemoryMetricExporter::default();
+    let meters = SdkMeterProvider::builder().with_periodic_exporter(metrics.clone()).build();
+    global::set_meter_provider(meters.clone());
     let exporter = InMemorySpanExporter::default();
     global::set_tracer_provider(SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build());
     service.clone().oneshot(request()).await.unwrap();
@@ -45,4 +50,23 @@ async fn finds_a_provider_that_comes_late_and_keeps_it() {
     global::set_tracer_provider(SdkTracerProvider::builder().build());
     service.clone().oneshot(request()).await.unwrap();
     assert_eq!(exporter.get_finished_spans().unwrap().len(), 2);
+
+    // So is the first real meter: three requests came after it.
+    global::set_meter_provider(SdkMeterProvider::builder().build());
+    service.clone().oneshot(request()).await.unwrap();
+    meters.force_flush().unwrap();
+    let exported = metrics.get_finished_metrics().unwrap();
+    let scopes: Vec<_> = exported.iter().flat_map(ResourceMetrics::scope_metrics).collect();
+    let [scope] = &scopes[..] else { panic!("{scopes:?}") };
+    assert_eq!(
+        (scope.scope().name(), scope.scope().version(), scope.scope().schema_url()),
+        ("telemark-tower", Some(env!("CARGO_PKG_VERSION")), Some("https://opentelemetry.io/schemas/1.44.0"))
+    );
+    let metrics: Vec<_> = scope.metrics().collect();
+    let [duration] = &metrics[..] else { panic!("{metrics:?}") };
+    assert_eq!(duration.description(), "Duration of HTTP server requests.");
+    let AggregatedMetrics::F64(MetricData::Histogram(data)) = duration.data() else { panic!("{duration:?}") };
+    let point = data.data_points().next().unwrap();
+    let boundaries = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+    assert_eq!((point.count(), point.bounds().collect::<Vec<_>>()), (3, boundaries.to_vec()));
 }

@@ -84,6 +84,7 @@ pub const VARIABLES: &[Variable] = variables! {
     "OTEL_RUST_HTTP_SERVER_CAPTURE_RESPONSE_HEADERS" "" "name,name" "Response headers that become attributes"
     "OTEL_RUST_HTTP_SERVER_FORWARDED_HEADERS" "false" "true, false" "Believe Forwarded and X-Forwarded-*: only behind a proxy that sets them"
     "OTEL_RUST_HTTP_SERVER_TRACE_RESPONSE" "false" "true, false" "Answer with a traceresponse header"
+    "OTEL_RUST_HTTP_SERVER_METRICS" "duration" "duration, active_requests, body_sizes; a list for several; none" "Which metrics the HTTP server layers record"
     "NO_COLOR" "" "anything" "The console exporter uses no colours"
     "COLUMNS" "100" "characters" "The length of the console exporter's lines"
 };

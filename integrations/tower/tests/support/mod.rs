@@ -4,11 +4,17 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Once};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry::trace::{Link, SpanContext, SpanKind, TraceId, TraceState, Tracer, TracerProvider};
 use opentelemetry::{Context, KeyValue, global};
+use opentelemetry_sdk::metrics::data::{
+    AggregatedMetrics, HistogramDataPoint, MetricData, ResourceMetrics, ScopeMetrics,
+};
+use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{
     InMemorySpanExporter, Sampler, SamplingDecision, SamplingResult, SdkTracer, SdkTracerProvider, ShouldSample,
@@ -28,6 +34,10 @@ pub trait Spans {
     fn tracer(&self) -> Self::Tracer;
     /// The spans that have ended so far, in the order they did.
     fn finished(&self) -> Vec<Seen>;
+    /// A meter beside it.
+    fn meter(&self) -> Meter;
+    /// The metrics so far, one line a point as in `telemark_sdk::testing::metrics_text`, without exemplars.
+    fn metrics(&self) -> String;
 }
 
 /// A finished span; its `Display` is what the tests expect: name, kind, status, then the attributes by name.
@@ -38,6 +48,7 @@ pub struct Seen {
     pub status: String,
     pub context: SpanContext,
     pub parent: String,
+    pub duration: Duration,
     pub attributes: BTreeMap<String, String>,
 }
 
@@ -109,6 +120,8 @@ impl fmt::Display for Seen {
 pub struct Upstream {
     provider: SdkTracerProvider,
     exporter: InMemorySpanExporter,
+    meters: SdkMeterProvider,
+    metrics: InMemoryMetricExporter,
 }
 
 impl Upstream {
@@ -116,7 +129,9 @@ impl Upstream {
         propagate();
         let exporter = InMemorySpanExporter::default();
         let builder = SdkTracerProvider::builder().with_simple_exporter(exporter.clone());
-        Self { provider: builder.with_sampler(sampler).build(), exporter }
+        let metrics = InMemoryMetricExporter::default();
+        let meters = SdkMeterProvider::builder().with_periodic_exporter(metrics.clone()).build();
+        Self { provider: builder.with_sampler(sampler).build(), exporter, meters, metrics }
     }
 }
 
@@ -148,15 +163,26 @@ impl Spans for Upstream {
                 status: format!("{:?}", span.status),
                 context: span.span_context,
                 parent: span.parent_span_id.to_string(),
+                duration: span.end_time.duration_since(span.start_time).unwrap(),
                 attributes,
             }
         });
         seen.collect()
     }
+
+    fn meter(&self) -> Meter {
+        self.meters.meter("suite")
+    }
+
+    fn metrics(&self) -> String {
+        self.metrics.reset();
+        self.meters.force_flush().unwrap();
+        upstream_text(&self.metrics.get_finished_metrics().unwrap())
+    }
 }
 
 /// telemark-sdk.
-pub struct Telemark(TestTelemetry);
+pub struct Telemark(pub TestTelemetry);
 
 impl Spans for Telemark {
     type Tracer = telemark_sdk::trace::SdkTracer;
@@ -182,11 +208,71 @@ impl Spans for Telemark {
             kind: format!("{:?}", span.kind),
             status: format!("{:?}", span.status),
             parent: span.parent_span_id.to_string(),
+            duration: span.end.since(span.start),
             attributes: span.own_attributes.iter().map(|pair| (pair.key.to_string(), shown(&pair.value))).collect(),
             context: span.context.clone(),
         });
         seen.collect()
     }
+
+    fn meter(&self) -> Meter {
+        self.0.meter("suite")
+    }
+
+    fn metrics(&self) -> String {
+        let text = self.0.metrics();
+        text.lines().map(|line| format!("{}\n", line.split(" # ").next().unwrap_or(line))).collect()
+    }
+}
+
+/// The text of `telemark_sdk::testing::metrics_text` for the metrics of opentelemetry_sdk.
+fn upstream_text(metrics: &[ResourceMetrics]) -> String {
+    let mut lines = Vec::new();
+    let metrics = metrics.iter().flat_map(|one| one.scope_metrics().flat_map(ScopeMetrics::metrics));
+    for metric in metrics {
+        let name = format!("{}[{}]", metric.name(), metric.unit());
+        match metric.data() {
+            AggregatedMetrics::F64(MetricData::Histogram(data)) => {
+                lines.extend(data.data_points().map(|point| name.clone() + &upstream_histogram(point)));
+            }
+            AggregatedMetrics::U64(MetricData::Histogram(data)) => {
+                lines.extend(data.data_points().map(|point| name.clone() + &upstream_histogram(point)));
+            }
+            AggregatedMetrics::I64(MetricData::Sum(data)) => {
+                assert!(!data.is_monotonic());
+                let points = data.data_points();
+                lines.extend(
+                    points.map(|point| format!("{name}{} up-down sum {}", braces(point.attributes()), point.value())),
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    lines.sort();
+    lines.into_iter().map(|line| line + "\n").collect()
+}
+
+fn upstream_histogram<T: fmt::Display + Copy>(point: &HistogramDataPoint<T>) -> String {
+    let (sum, min, max) = (point.sum(), point.min().unwrap(), point.max().unwrap());
+    let mut text = format!("{} histogram count={}", braces(point.attributes()), point.count());
+    text += &format!(" sum={sum} min={min} max={max}");
+    let bounds = point.bounds().map(|bound| bound.to_string()).chain(["inf".to_owned()]);
+    for (bound, count) in bounds.zip(point.bucket_counts()).filter(|(_, count)| *count > 0) {
+        text += &format!(" <={bound}:{count}");
+    }
+    text
+}
+
+fn braces<'a>(attributes: impl Iterator<Item = &'a KeyValue>) -> String {
+    let mut list: Vec<_> = attributes.map(|one| format!("{}={}", one.key, one.value)).collect();
+    list.sort();
+    if list.is_empty() { String::new() } else { format!("{{{}}}", list.join(",")) }
+}
+
+/// A clock that goes on by a quarter of a second each time that it is read.
+pub fn ticking() -> impl Fn() -> SystemTime + Send + Sync + 'static {
+    let reads = AtomicU64::new(0);
+    move || UNIX_EPOCH + Duration::from_millis(1_700_000_000_000 + 250 * reads.fetch_add(1, Ordering::Relaxed))
 }
 
 fn shown(value: &opentelemetry::Value) -> String {

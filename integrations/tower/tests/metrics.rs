@@ -1,0 +1,482 @@
+//! What is measured of each request, in every way in which it can end, as exact points.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{FutureExt, stream};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt, Empty, Full, StreamBody};
+use opentelemetry::metrics::{
+    Histogram, HistogramBuilder, InstrumentBuilder, InstrumentProvider, Meter, SyncInstrument, UpDownCounter,
+};
+use opentelemetry::trace::noop::NoopTracer;
+use opentelemetry::trace::{TraceContextExt, Tracer};
+use opentelemetry::{Context, KeyValue};
+use support::{Spans, Telemark, the_span, ticking};
+use telemark_tower::{DefaultPolicy, HttpServerLayer, ResponseBody, Route, ServerSettings};
+use tower::{Layer, Service, ServiceExt, service_fn};
+
+on_every_provider!(
+    completed,
+    failed,
+    cancelled,
+    panicked,
+    active_while_served,
+    attributes,
+    late_routes,
+    request_sizes,
+    server_addresses,
+    what_is_recorded,
+    not_sampled,
+    without_a_tracer,
+    excluded,
+    spans_have_the_same_duration,
+    clocks_that_are_set_back,
+    one_set_of_instruments,
+);
+
+const SAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+const UNSAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+
+#[derive(Debug)]
+struct BodyError;
+
+#[derive(Debug)]
+struct ServiceError;
+
+type Frames = Vec<Result<Frame<Bytes>, BodyError>>;
+
+fn data(text: &'static str) -> Result<Frame<Bytes>, BodyError> {
+    Ok(Frame::data(Bytes::from_static(text.as_bytes())))
+}
+
+fn frames(frames: Frames) -> impl Body<Data = Bytes, Error = BodyError> + Unpin {
+    StreamBody::new(stream::iter(frames))
+}
+
+/// Everything is measured, and a request takes a quarter of a second.
+fn settings() -> ServerSettings {
+    ServerSettings::new().with_active_requests().with_body_sizes().with_clock(ticking())
+}
+
+fn layer<S: Spans>(spans: &S, settings: ServerSettings) -> HttpServerLayer<DefaultPolicy, S::Tracer> {
+    HttpServerLayer::new().with_settings(settings).with_tracer(spans.tracer()).with_meter(&spans.meter())
+}
+
+/// The response that the layer makes of a handler's response.
+async fn respond<S: Spans, B: Body>(
+    spans: &S,
+    settings: ServerSettings,
+    request: http::request::Builder,
+    response: Response<B>,
+) -> Response<ResponseBody<B>> {
+    let mut response = Some(response);
+    let service = service_fn(move |_request: Request<()>| {
+        let response = response.take().unwrap();
+        async move { Ok::<_, Infallible>(response) }
+    });
+    layer(spans, settings).layer(service).oneshot(request.body(()).unwrap()).await.unwrap()
+}
+
+fn ok(text: &'static str) -> Response<Full<Bytes>> {
+    Response::new(Full::from(text))
+}
+
+/// What a service and its response bodies record: duration and sizes with these attributes.
+fn points(attributes: &str, request: u64, response: u64) -> String {
+    let size = |bytes: u64| {
+        let bound = [0, 5, 10].into_iter().find(|bound| bytes <= *bound).unwrap();
+        format!("histogram count=1 sum={bytes} min={bytes} max={bytes} <={bound}:1")
+    };
+    format!(
+        "http.server.active_requests[{{request}}]{{http.request.method={method},url.scheme=http}} up-down sum 0\n\
+         http.server.request.body.size[By]{{{attributes}}} {}\n\
+         http.server.request.duration[s]{{{attributes}}} histogram count=1 sum=0.25 min=0.25 max=0.25 <=0.25:1\n\
+         http.server.response.body.size[By]{{{attributes}}} {}\n",
+        size(request),
+        size(response),
+        method = attributes.split_once("http.request.method=").unwrap().1.split(',').next().unwrap(),
+    )
+}
+
+fn get(status: u16) -> String {
+    format!("http.request.method=GET,http.response.status_code={status},network.protocol.version=1.1,url.scheme=http")
+}
+
+async fn completed<S: Spans>() {
+    async fn check<S: Spans, B: Body + Unpin>(method: Method, status: u16, body: B, bytes: u64) {
+        let spans = S::new();
+        let response = Response::builder().status(status).body(body).unwrap();
+        let mut body =
+            respond(&spans, settings(), Request::builder().method(method.clone()), response).await.into_body();
+        while let Some(Ok(_)) = body.frame().await {}
+        let expected = points(&get(status).replace("GET", method.as_str()), 0, bytes);
+        assert_eq!(spans.metrics(), expected);
+        drop(body);
+        assert_eq!(spans.metrics(), expected);
+    }
+    let trailers = || Ok(Frame::trailers(HeaderMap::new()));
+    check::<S, _>(Method::GET, 200, Full::<Bytes>::from("hello"), 5).await;
+    check::<S, _>(Method::POST, 201, frames(vec![data("ab"), data("cde"), data("")]), 5).await;
+    check::<S, _>(Method::GET, 200, frames(vec![data("abcdef"), trailers()]), 6).await;
+    check::<S, _>(Method::GET, 404, Empty::<Bytes>::new(), 0).await;
+    check::<S, _>(Method::GET, 204, frames(vec![]), 0).await;
+    check::<S, _>(Method::GET, 101, frames(vec![]), 0).await;
+    check::<S, _>(Method::CONNECT, 200, frames(vec![]), 0).await;
+
+    // Recorded at the head: nobody asks for the body.
+    let spans = S::new();
+    let _held = respond(&spans, settings(), Request::head("/"), ok("hello")).await;
+    assert_eq!(spans.metrics(), points(&get(200).replace("GET", "HEAD"), 0, 0));
+
+    let spans = S::new();
+    let response = Response::builder().status(503).body(Full::<Bytes>::from("no")).unwrap();
+    let _collected = respond(&spans, settings(), Request::get("/"), response).await.into_body().collect().await;
+    assert_eq!(spans.metrics(), points(&format!("error.type=503,{}", get(503)), 0, 2));
+}
+
+async fn failed<S: Spans>() {
+    let spans = S::new();
+    let service = layer(&spans, settings())
+        .layer(service_fn(async |_request: Request<()>| Err::<Response<Empty<Bytes>>, ServiceError>(ServiceError)));
+    service.oneshot(Request::new(())).await.unwrap_err();
+    let attributes =
+        "error.type=metrics::ServiceError,http.request.method=GET,network.protocol.version=1.1,url.scheme=http";
+    assert_eq!(spans.metrics(), points(attributes, 0, 0));
+
+    let spans = S::new();
+    let response = Response::new(frames(vec![data("abc"), Err(BodyError), data("d")]));
+    let mut body = respond(&spans, settings(), Request::get("/"), response).await.into_body();
+    body.frame().await.unwrap().unwrap();
+    body.frame().await.unwrap().unwrap_err();
+    let expected = points(&format!("error.type=metrics::BodyError,{}", get(200)), 0, 3);
+    assert_eq!(spans.metrics(), expected);
+    drop(body);
+    assert_eq!(spans.metrics(), expected);
+}
+
+async fn cancelled<S: Spans>() {
+    // Before the head, polled or not: there is no status.
+    let attributes = "http.request.method=GET,network.protocol.version=1.1,url.scheme=http";
+    for polled in [true, false] {
+        let spans = S::new();
+        let mut service = layer(&spans, settings()).layer(service_fn(async |_request: Request<()>| {
+            pending::<Result<Response<Empty<Bytes>>, Infallible>>().await
+        }));
+        let mut future = Box::pin(service.call(Request::new(())));
+        if polled {
+            assert!(future.as_mut().now_or_never().is_none());
+        }
+        drop(future);
+        assert_eq!(spans.metrics(), points(attributes, 0, 0));
+    }
+    // In the body.
+    let spans = S::new();
+    let response = Response::new(frames(vec![data("ab"), data("cd")]));
+    let mut body = respond(&spans, settings(), Request::get("/"), response).await.into_body();
+    body.frame().await.unwrap().unwrap();
+    drop(body);
+    assert_eq!(spans.metrics(), points(&get(200), 0, 2));
+}
+
+async fn panicked<S: Spans>() {
+    let before = "error.type=panic,http.request.method=GET,network.protocol.version=1.1,url.scheme=http";
+    for in_call in [true, false] {
+        let spans = S::new();
+        let service = layer(&spans, settings()).layer(service_fn(move |_request: Request<()>| {
+            assert!(!in_call, "in call");
+            async move {
+                tokio::task::yield_now().await;
+                if !in_call {
+                    panic!("in a poll");
+                }
+                Ok::<Response<Empty<Bytes>>, Infallible>(Response::default())
+            }
+        }));
+        AssertUnwindSafe(service.oneshot(Request::new(()))).catch_unwind().await.unwrap_err();
+        assert_eq!(spans.metrics(), points(before, 0, 0));
+    }
+    let spans = S::new();
+    let body = StreamBody::new(stream::poll_fn(|_| -> std::task::Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        panic!("in the body")
+    }));
+    let mut body = respond(&spans, settings(), Request::get("/"), Response::new(body)).await.into_body();
+    let polled = AssertUnwindSafe(body.frame()).catch_unwind().await;
+    polled.unwrap_err();
+    let expected = points(&format!("error.type=panic,{}", get(200)), 0, 0);
+    assert_eq!(spans.metrics(), expected);
+    drop(body);
+    assert_eq!(spans.metrics(), expected);
+}
+
+async fn active_while_served<S: Spans>() {
+    let spans = S::new();
+    let service = layer(&spans, settings().without_metrics().with_active_requests())
+        .layer(service_fn(async |_request: Request<()>| Ok::<_, Infallible>(ok("hello"))));
+    let active = |method: &str, number: i64| {
+        format!(
+            "http.server.active_requests[{{request}}]{{http.request.method={method},url.scheme=http}} up-down sum {number}\n"
+        )
+    };
+    let mut first = Box::pin(service.clone().call(Request::new(())));
+    assert_eq!(spans.metrics(), active("GET", 1));
+    let second = service.clone().oneshot(Request::post("/").body(()).unwrap()).await.unwrap();
+    assert_eq!(spans.metrics(), active("GET", 1) + &active("POST", 1));
+    let mut first = first.as_mut().await.unwrap().into_body();
+    assert_eq!(spans.metrics(), active("GET", 1) + &active("POST", 1));
+    first.frame().await.unwrap().unwrap();
+    assert_eq!(spans.metrics(), active("GET", 0) + &active("POST", 1));
+    drop((first, second));
+    assert_eq!(spans.metrics(), active("GET", 0) + &active("POST", 0));
+}
+
+/// The line of the duration, without the name and the numbers.
+async fn duration<S: Spans>(settings: ServerSettings, request: http::request::Builder) -> String {
+    let spans = S::new();
+    let _collected = respond(&spans, settings.with_clock(ticking()), request, ok("")).await.into_body().collect().await;
+    let metrics = spans.metrics();
+    let line = metrics.lines().find_map(|line| line.strip_prefix("http.server.request.duration[s]{")).unwrap();
+    line.split_once("} histogram").unwrap().0.to_owned()
+}
+
+async fn attributes<S: Spans>() {
+    let new = ServerSettings::new;
+    let request = Request::put("https://example.com/users/7").extension(Route("/users/{id}".into()));
+    assert_eq!(
+        duration::<S>(new(), request.version(Version::HTTP_2)).await,
+        "http.request.method=PUT,http.response.status_code=200,http.route=/users/{id},network.protocol.version=2,\
+         url.scheme=https"
+    );
+    let long = format!("/{}", "x".repeat(300));
+    assert_eq!(
+        duration::<S>(new(), Request::builder().method("PURGE").extension(Route(long.clone().into()))).await,
+        format!(
+            "http.request.method=_OTHER,http.response.status_code=200,http.route={long},network.protocol.version=1.1,\
+             url.scheme=http"
+        )
+    );
+    let settings = new().with_known_methods(["PURGE"]).with_forwarded_headers();
+    let request = Request::builder().method("PURGE").header("x-forwarded-proto", "https").version(Version::HTTP_10);
+    assert_eq!(
+        duration::<S>(settings, request).await,
+        "http.request.method=PURGE,http.response.status_code=200,network.protocol.version=1.0,url.scheme=https"
+    );
+}
+
+async fn late_routes<S: Spans>() {
+    for parent in [SAMPLED, UNSAMPLED] {
+        let spans = S::new();
+        let mut response = ok("");
+        response.extensions_mut().insert(Route("/late/{id}".into()));
+        respond(&spans, settings(), Request::get("/").header("traceparent", parent), response).await;
+        let attributes = get(200).replace(",network", ",http.route=/late/{id},network");
+        assert_eq!(spans.metrics(), points(&attributes, 0, 0));
+    }
+}
+
+async fn request_sizes<S: Spans>() {
+    async fn check<S: Spans>(request: http::request::Builder, expected: Option<u64>) {
+        let spans = S::new();
+        respond(&spans, settings(), request, ok("")).await;
+        let metrics = spans.metrics();
+        let line = metrics.lines().find(|line| line.starts_with("http.server.request.body.size[By]"));
+        let size = line.map(|line| line.split_once("sum=").unwrap().1.split(' ').next().unwrap().parse().unwrap());
+        assert_eq!(size, expected);
+    }
+    check::<S>(Request::post("/").header("content-length", "7"), Some(7)).await;
+    check::<S>(Request::post("/").header("transfer-encoding", "chunked"), None).await;
+    check::<S>(Request::get("/"), Some(0)).await;
+    check::<S>(Request::get("/").version(Version::HTTP_2), None).await;
+}
+
+async fn server_addresses<S: Spans>() {
+    let settings = || settings().with_server_address_in_metrics();
+    let request = || Request::get("/").header("host", "shop.example:8080");
+    assert_eq!(
+        duration::<S>(settings(), request()).await,
+        "http.request.method=GET,http.response.status_code=200,network.protocol.version=1.1,\
+         server.address=shop.example,server.port=8080,url.scheme=http"
+    );
+    let spans = S::new();
+    respond(&spans, settings().without_metrics().with_active_requests(), request(), ok("")).await;
+    let active = "http.server.active_requests[{request}]{http.request.method=GET,url.scheme=http} up-down sum 0\n";
+    assert_eq!(spans.metrics(), active, "asked for before");
+    let spans = S::new();
+    let chosen = ServerSettings::new().without_metrics().with_active_requests().with_server_address_in_metrics();
+    respond(&spans, chosen, request(), ok("")).await;
+    let host = "http.request.method=GET,server.address=shop.example,server.port=8080,url.scheme=http";
+    assert_eq!(spans.metrics(), format!("http.server.active_requests[{{request}}]{{{host}}} up-down sum 0\n"));
+}
+
+async fn what_is_recorded<S: Spans>() {
+    async fn check<S: Spans>(settings: ServerSettings, expected: &[&str]) {
+        let spans = S::new();
+        respond(&spans, settings, Request::get("/"), ok("")).await;
+        let metrics = spans.metrics();
+        let names: Vec<_> = metrics.lines().map(|line| line.split('[').next().unwrap()).collect();
+        assert_eq!(names, expected);
+        assert_eq!(spans.finished().len(), 1);
+    }
+    let new = ServerSettings::new;
+    let (duration, active) = ("http.server.request.duration", "http.server.active_requests");
+    let sizes = ["http.server.request.body.size", "http.server.response.body.size"];
+    check::<S>(new(), &[duration]).await;
+    check::<S>(new().with_active_requests(), &[active, duration]).await;
+    check::<S>(new().without_metrics().with_body_sizes(), &sizes).await;
+    check::<S>(new().without_metrics(), &[]).await;
+}
+
+async fn not_sampled<S: Spans>() {
+    let spans = S::new();
+    let response = respond(&spans, settings(), Request::get("/").header("traceparent", UNSAMPLED), ok("hello")).await;
+    response.into_body().collect().await.unwrap();
+    assert_eq!(spans.metrics(), points(&get(200), 0, 5));
+    assert!(spans.finished().is_empty());
+}
+
+async fn without_a_tracer<S: Spans>() {
+    let spans = S::new();
+    let layer = HttpServerLayer::new().with_settings(settings()).with_tracer(NoopTracer::new());
+    let service = layer
+        .with_meter(&spans.meter())
+        .layer(service_fn(async |_request: Request<()>| Ok::<_, Infallible>(ok("hello"))));
+    service.oneshot(Request::new(())).await.unwrap().into_body().collect().await.unwrap();
+    assert_eq!(spans.metrics(), points(&get(200), 0, 5));
+}
+
+async fn excluded<S: Spans>() {
+    let spans = S::new();
+    let settings = settings().with_excluded_paths(["/health"]);
+    respond(&spans, settings, Request::get("/health"), ok("hello")).await.into_body().collect().await.unwrap();
+    assert_eq!(spans.metrics(), "");
+    assert!(spans.finished().is_empty());
+}
+
+async fn spans_have_the_same_duration<S: Spans>() {
+    // Of the system's clock: any two readings differ.
+    let spans = S::new();
+    respond(&spans, ServerSettings::new(), Request::get("/"), ok("hello")).await;
+    let span = the_span(&spans).await.duration.as_secs_f64();
+    assert!(spans.metrics().contains(&format!(" count=1 sum={span} ")), "{span} {}", spans.metrics());
+}
+
+async fn clocks_that_are_set_back<S: Spans>() {
+    let spans = S::new();
+    let clock = ticking();
+    let base = clock();
+    let back = move || base - clock().duration_since(base).unwrap();
+    respond(&spans, ServerSettings::new().with_clock(back), Request::get("/"), ok("hello")).await;
+    assert_eq!(the_span(&spans).await.duration, Duration::ZERO);
+    assert!(spans.metrics().contains(" count=1 sum=0 min=0 max=0 <=0.005:1"), "{}", spans.metrics());
+}
+
+async fn one_set_of_instruments<S: Spans>() {
+    // A router makes a service for each route.
+    let spans = S::new();
+    let layer = layer(&spans, settings());
+    for _ in 0..3 {
+        let service = layer.layer(service_fn(async |_request: Request<()>| Ok::<_, Infallible>(ok(""))));
+        service.oneshot(Request::new(())).await.unwrap();
+    }
+    let duration = format!("http.server.request.duration[s]{{{}}} histogram count=3", get(200));
+    assert!(spans.metrics().contains(&duration), "{}", spans.metrics());
+}
+
+/// The exemplars of the duration are of exactly the spans of the requests, however these end, and of no other span that
+/// is current by then.
+#[tokio::test]
+async fn exemplars_lead_to_the_span() {
+    async fn check(end: &str, run: impl AsyncFnOnce(&Telemark)) {
+        let spans = Telemark::new();
+        let tracer = spans.tracer();
+        // The end may come while another span is current.
+        let other = Context::current_with_span(tracer.start("other"));
+        let guard = other.clone().attach();
+        run(&spans).await;
+        drop(guard);
+        let span = the_span(&spans).await.context;
+        assert_ne!(span.span_id(), other.span().span_context().span_id());
+        let (trace, span) = (span.trace_id(), span.span_id());
+        for name in ["http.server.request.duration", "http.server.response.body.size"] {
+            let metrics = spans.0.metrics();
+            let line = metrics.lines().find(|line| line.starts_with(name)).unwrap();
+            assert_eq!(line.matches(" # ").count(), 1, "{end}: {line}");
+            assert!(line.ends_with(&format!(" @{trace:x}:{span:x}")), "{end}: {line} {trace:x}:{span:x}");
+        }
+        other.span().end();
+    }
+    let parent = || Request::get("/").header("traceparent", SAMPLED);
+    check("completed", async |spans| {
+        respond(spans, settings(), parent(), ok("hello")).await.into_body().collect().await.unwrap();
+    })
+    .await;
+    check("no body", async |spans| drop(respond(spans, settings(), parent(), ok("")).await)).await;
+    check("cancelled", async |spans| drop(respond(spans, settings(), parent(), ok("hello")).await)).await;
+    check("failed", async |spans| {
+        let service = layer(spans, settings())
+            .layer(service_fn(async |_request: Request<()>| Err::<Response<Empty<Bytes>>, ServiceError>(ServiceError)));
+        service.oneshot(parent().body(()).unwrap()).await.unwrap_err();
+    })
+    .await;
+    check("panicked", async |spans| {
+        let service = layer(spans, settings()).layer(service_fn(|_request: Request<()>| {
+            if true {
+                panic!("on purpose");
+            }
+            std::future::ready(Ok::<Response<Empty<Bytes>>, Infallible>(Response::default()))
+        }));
+        let call = AssertUnwindSafe(service.oneshot(parent().body(()).unwrap())).catch_unwind();
+        call.await.unwrap_err();
+    })
+    .await;
+
+    // Not sampled: no exemplar, of the outer span neither.
+    let spans = Telemark::new();
+    let _other = Context::current_with_span(spans.tracer().start("other")).attach();
+    let request = || Request::get("/").header("traceparent", UNSAMPLED);
+    respond(&spans, ServerSettings::new(), request(), ok("hello")).await.into_body().collect().await.unwrap();
+    drop(respond(&spans, ServerSettings::new(), request(), ok("hello")).await);
+    assert!(spans.0.metrics().contains("count=2") && !spans.0.metrics().contains(" # "), "{}", spans.0.metrics());
+}
+
+/// A meter whose every instrument panics.
+struct Hostile;
+
+impl<T> SyncInstrument<T> for Hostile {
+    fn measure(&self, _measurement: T, _attributes: &[KeyValue]) {
+        panic!("a meter");
+    }
+}
+
+impl InstrumentProvider for Hostile {
+    fn f64_histogram(&self, _builder: HistogramBuilder<'_, Histogram<f64>>) -> Histogram<f64> {
+        Histogram::new(Arc::new(Hostile))
+    }
+    fn u64_histogram(&self, _builder: HistogramBuilder<'_, Histogram<u64>>) -> Histogram<u64> {
+        Histogram::new(Arc::new(Hostile))
+    }
+    fn i64_up_down_counter(&self, _builder: InstrumentBuilder<'_, UpDownCounter<i64>>) -> UpDownCounter<i64> {
+        UpDownCounter::new(Arc::new(Hostile))
+    }
+}
+
+#[tokio::test]
+async fn meters_that_panic_harm_neither_request_nor_span() {
+    let spans = Telemark::new();
+    let service = layer(&spans, settings())
+        .with_meter(&Meter::new(Arc::new(Hostile)))
+        .layer(service_fn(async |_request: Request<()>| Ok::<_, Infallible>(ok("hello"))));
+    let response = service.clone().oneshot(Request::new(())).await.unwrap();
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "hello");
+    let span = the_span(&spans).await;
+    assert_eq!((span.end().as_str(), span.duration.as_millis()), ("GET Unset http.response.status_code=200", 250));
+    assert_eq!(service.oneshot(Request::new(())).await.unwrap().status(), StatusCode::OK);
+}
