@@ -142,6 +142,11 @@ impl Builder {
         self.map(|sdk| sdk.with_exemplar_filter(filter))
     }
 
+    /// Adds the metrics of the SDK itself, `otel.sdk.*`, as `OTEL_RUST_SELF_METRICS=true` does.
+    pub fn self_metrics(self) -> Self {
+        self.map(TelemetryBuilder::with_self_metrics)
+    }
+
     /// The longest that dropping the guard may take; 10 s by default.
     pub fn flush_timeout(self, timeout: Duration) -> Self {
         self.map(|sdk| sdk.with_flush_timeout(timeout))
@@ -177,6 +182,8 @@ impl Builder {
         #[cfg(feature = "signals")]
         let flush_on_signals = self.flush_on_signals;
         let telemetry = self.build()?.install()?;
+        #[cfg(feature = "runtime-metrics")]
+        telemark_runtime::everything(&telemetry.meter("telemark-runtime"));
         #[cfg(feature = "signals")]
         if flush_on_signals {
             let (tracers, meters) = (telemetry.tracer_provider().clone(), telemetry.meter_provider().clone());

@@ -38,6 +38,21 @@
 //! - **configure in code**: [`builder()`].
 //! - **test**: [`testing`] gives each test a telemetry of its own.
 //!
+//! # Metrics
+//! ```
+//! use telemark::{Counter, traced};
+//!
+//! static ORDERS: Counter<u64> = Counter::new("shop.orders").with_unit("{order}").with_description("Orders placed");
+//!
+//! #[traced(metrics)] // a span, and the histogram code.function.duration whose exemplars lead to it
+//! fn order(kind: &'static str, express: bool) -> Result<(), std::io::Error> {
+//!     ORDERS.add(1, (("shop.order.kind", kind), ("shop.order.express", express)));
+//!     Ok(())
+//! }
+//! # order("web", true)?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
 //! # Environment variables
 //! All of them are in [`config::VARIABLES`], with their defaults.
 //!
@@ -51,6 +66,7 @@
 //! | `prometheus` | no | `OTEL_METRICS_EXPORTER=prometheus` and `telemark::prometheus` |
 //! | `axum` | no | `telemark::axum::layer()` |
 //! | `tower` | no | `telemark::tower`, the same for any tower service |
+//! | `runtime-metrics` | no | metrics of the process and of the tokio runtime in which `init` is called |
 //! | `signals` | no | a flush on SIGTERM and Ctrl-C |
 //!
 //! Without features this is the engine and the macro: what a library needs that only wants `#[traced]`.

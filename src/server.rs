@@ -14,7 +14,9 @@ pub mod axum {
 
     use super::{ActiveTracer, settings};
 
-    /// The layer for `Router::layer`, on the telemetry of [`init`](crate::init), with settings from the environment.
+    /// The layer for `Router::layer`, on the telemetry of [`init`](crate::init), with settings from the environment: spans,
+    /// and the durations of requests. `OTEL_RUST_HTTP_SERVER_METRICS=duration,active_requests` also counts those that are
+    /// being served, which the conventions want to be asked for.
     ///
     /// It may be made before `init` and then records from there on.
     pub fn layer() -> HttpServerLayer<AxumPolicy, ActiveTracer> {
@@ -29,7 +31,9 @@ pub mod tower {
 
     use super::{ActiveTracer, settings};
 
-    /// The layer, on the telemetry of [`init`](crate::init), with settings from the environment.
+    /// The layer, on the telemetry of [`init`](crate::init), with settings from the environment: spans, and the durations
+    /// of requests. `OTEL_RUST_HTTP_SERVER_METRICS=duration,active_requests` also counts those that are being served, which
+    /// the conventions want to be asked for.
     ///
     /// It may be made before `init` and then records from there on.
     pub fn layer() -> HttpServerLayer<DefaultPolicy, ActiveTracer> {

@@ -70,6 +70,7 @@ pub struct ExportError {
     source: Option<Source>,
 }
 
+/// In the order of [`ExportError::TYPES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Timeout,
@@ -157,17 +158,18 @@ impl ExportError {
         self.retries
     }
 
-    /// A low-cardinality name for the `error.type` attribute: `timeout`, `unavailable`, `rejected`, `too_large`,
-    /// `already_shutdown` or `_OTHER`.
+    /// What [`Self::error_type`] may be.
+    pub const TYPES: [&'static str; 6] =
+        ["timeout", "unavailable", "rejected", "too_large", "already_shutdown", "_OTHER"];
+
+    /// A low-cardinality name for the `error.type` attribute, one of [`Self::TYPES`].
     pub fn error_type(&self) -> &'static str {
-        match self.kind {
-            Kind::Timeout => "timeout",
-            Kind::Unavailable => "unavailable",
-            Kind::Rejected => "rejected",
-            Kind::TooLarge => "too_large",
-            Kind::Shutdown => "already_shutdown",
-            Kind::Other => "_OTHER",
-        }
+        Self::TYPES[self.type_index()]
+    }
+
+    /// Where [`Self::TYPES`] has its type.
+    pub(crate) fn type_index(&self) -> usize {
+        self.kind as usize
     }
 }
 
@@ -210,7 +212,16 @@ mod tests {
             .with_source(std::io::Error::other("refused"));
         assert_eq!(error.to_string(), "no answer from http://localhost:4318 after 3 retries: refused");
         assert!(error.is_unavailable() && !error.is_timeout());
-        assert_eq!(error.error_type(), "unavailable");
+        let all = [
+            ExportError::timeout(""),
+            error,
+            ExportError::rejected(""),
+            ExportError::too_large(""),
+            ExportError::shutdown(),
+            ExportError::other(""),
+        ];
+        assert_eq!(all.each_ref().map(ExportError::error_type), ExportError::TYPES);
+        let [_, error, ..] = all;
         assert!(Error::source(&error).is_some());
     }
 }

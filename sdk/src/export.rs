@@ -35,6 +35,14 @@ pub trait Exporter<S: Signal>: Send + 'static {
     fn shutdown(&mut self, deadline: Deadline) -> Result<(), ExportError> {
         self.flush(deadline)
     }
+
+    /// What it is called in the SDK's own metrics, as `otel.component.type`: a name that the semantic conventions have,
+    /// such as `otlp_grpc_span_exporter`, or by default the name of the type. Asked once, when the pipeline starts.
+    ///
+    /// spec: semconv registry/attributes/otel.md#otel-component-attributes
+    fn component_type(&self) -> &'static str {
+        type_name::<Self>()
+    }
 }
 
 impl<S: Signal> Exporter<S> for Box<dyn Exporter<S>> {
@@ -49,6 +57,15 @@ impl<S: Signal> Exporter<S> for Box<dyn Exporter<S>> {
     fn shutdown(&mut self, deadline: Deadline) -> Result<(), ExportError> {
         (**self).shutdown(deadline)
     }
+
+    fn component_type(&self) -> &'static str {
+        (**self).component_type()
+    }
+}
+
+/// The path of a type without the types that it is generic over.
+pub(crate) fn type_name<T: ?Sized>() -> &'static str {
+    std::any::type_name::<T>().split('<').next().unwrap_or_default()
 }
 
 /// Finished items of one signal and the resource they belong to, borrowed from the worker.

@@ -22,6 +22,7 @@ use crate::propagation::Propagators;
 use crate::resource::Resource;
 use crate::runtime::Runtime;
 use crate::sampling::{self, Sampler};
+use crate::self_metrics::SelfMetrics;
 use crate::signal::{Metrics, Signal, Traces};
 use crate::time::{Clock, Deadline};
 use crate::trace::{SdkTracer, SdkTracerProvider, SpanProcessor, TracerProviderBuilder, active};
@@ -159,6 +160,7 @@ pub struct TelemetryBuilder {
     metric_exporters: Vec<(Unsent<Metrics>, ReaderConfig)>,
     propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
     flush_timeout: Duration,
+    self_metrics: bool,
     companions: Vec<Box<dyn Companion>>,
 }
 
@@ -193,6 +195,7 @@ impl TelemetryBuilder {
             metric_exporters: Vec::new(),
             propagator: None,
             flush_timeout: Duration::from_secs(10),
+            self_metrics: false,
             companions: Vec::new(),
         }
     }
@@ -304,6 +307,13 @@ impl TelemetryBuilder {
         self
     }
 
+    /// Adds the metrics of the SDK itself, `otel.sdk.*`, to those of the program, as `OTEL_RUST_SELF_METRICS=true` does. See
+    /// [`SelfMetrics`].
+    pub fn with_self_metrics(mut self) -> Self {
+        self.self_metrics = true;
+        self
+    }
+
     /// Keeps something until the telemetry is dropped and everything exported: a server that shows the metrics, for example.
     pub fn with_companion(mut self, companion: impl std::fmt::Debug + Send + Sync + 'static) -> Self {
         self.companions.push(Box::new(companion));
@@ -322,6 +332,7 @@ impl TelemetryBuilder {
         let propagator = self.propagator.unwrap_or_else(|| Box::new(Propagators::from_env(env)));
         let mut traces = self.traces;
         let mut metrics = self.metrics;
+        let self_metrics = env.boolean("OTEL_RUST_SELF_METRICS") || self.self_metrics;
         if env.boolean("OTEL_SDK_DISABLED") {
             traces = SdkTracerProvider::builder();
             metrics = SdkMeterProvider::builder();
@@ -347,12 +358,20 @@ impl TelemetryBuilder {
         for warning in env.take_warnings() {
             diag::warn_always(format_args!("{warning}"));
         }
+        let meters = metrics.build();
+        // Without a reader nobody would see what is counted.
+        let self_metrics = self_metrics && meters.is_read();
+        let tracers = if self_metrics { traces.with_span_counts() } else { traces }.build();
+        let mut companions = self.companions;
+        if self_metrics {
+            companions.push(Box::new(SelfMetrics::observe(&tracers, &meters)));
+        }
         Ok(Telemetry {
-            tracers: traces.build(),
-            meters: metrics.build(),
+            tracers,
+            meters,
             propagator: Some(propagator),
             flush_timeout: self.flush_timeout,
-            _companions: self.companions,
+            _companions: companions,
         })
     }
 }

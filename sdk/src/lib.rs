@@ -6,7 +6,7 @@
 //! A file may use the layers below its own; the siblings of layer 3 do not know each other:
 //!
 //! ```text
-//! L4  traced  metered  testing  install
+//! L4  traced  metered  testing  install  self_metrics
 //! L3  trace | metrics | propagation
 //!     sampling
 //! L2  batch
@@ -29,6 +29,7 @@ pub mod propagation;
 pub mod resource;
 pub mod runtime;
 pub mod sampling;
+pub mod self_metrics;
 pub mod signal;
 mod sync;
 pub mod testing;

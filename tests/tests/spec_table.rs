@@ -13,6 +13,7 @@ const ROWS: &[(&str, usize)] = &[
     ("Context Propagation", 19),
     ("Environment Variables", 30),
     ("Exporters", 23),
+    ("SDK Self-Observability", 17),
 ];
 
 fn root() -> PathBuf {

@@ -341,11 +341,7 @@ impl Settings {
             certificate: pem("CERTIFICATE"),
             client_key: pem("CLIENT_KEY"),
             client_certificate: pem("CLIENT_CERTIFICATE"),
-            preferences: if signal == Metrics::VARIABLE {
-                Preferences::from_env(env)
-            } else {
-                Preferences::default()
-            },
+            preferences: if signal == Metrics::VARIABLE { Preferences::from_env(env) } else { Preferences::default() },
         }
     }
 }

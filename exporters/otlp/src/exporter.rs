@@ -156,6 +156,20 @@ impl<S: Encode> Exporter<S> for Otlp<S> {
         self.runtime = Runtime::default();
         Ok(())
     }
+
+    fn component_type(&self) -> &'static str {
+        let of_signal: [&'static str; 3] = match S::NAME {
+            "metrics" => ["otlp_grpc_metric_exporter", "otlp_http_metric_exporter", "otlp_http_json_metric_exporter"],
+            "logs" => ["otlp_grpc_log_exporter", "otlp_http_log_exporter", "otlp_http_json_log_exporter"],
+            _ => ["otlp_grpc_span_exporter", "otlp_http_span_exporter", "otlp_http_json_span_exporter"],
+        };
+        let [grpc, protobuf, json] = of_signal;
+        match self.config.protocol {
+            Protocol::Grpc => grpc,
+            Protocol::HttpProtobuf => protobuf,
+            Protocol::HttpJson => json,
+        }
+    }
 }
 
 /// Sends until the receiver has it, refuses it, or the time is over.

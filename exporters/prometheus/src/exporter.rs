@@ -152,6 +152,7 @@ impl Builder {
     pub fn build(self) -> Prometheus {
         // spec: metrics/sdk_exporters/prometheus.md: temporality must be cumulative
         let config = self.reader.with_temporality(TemporalityPreference::Cumulative);
+        let config = config.with_component_type("prometheus_http_text_metric_exporter");
         Prometheus(Arc::new(Inner {
             reader: PullReader::new(config),
             renderer: self.renderer,

@@ -113,6 +113,10 @@ impl<E: SpanExporter + 'static> Exporter<Traces> for UpstreamExporter<E> {
         });
         shut_down.map_err(no_runtime)?.map_err(from_upstream).and(flushed)
     }
+
+    fn component_type(&self) -> &'static str {
+        std::any::type_name::<E>()
+    }
 }
 
 impl<E: fmt::Debug> fmt::Debug for UpstreamExporter<E> {

@@ -19,7 +19,7 @@ use futures_util::FutureExt;
 use http::{Request, Response, Version};
 use http_body_util::Empty;
 use opentelemetry::trace::{Tracer, TracerProvider};
-use telemark_axum::{HttpServerLayer, Route};
+use telemark_axum::{HttpServerLayer, Route, ServerSettings};
 use tower::{Layer, Service, service_fn};
 
 struct Counting;
@@ -109,8 +109,17 @@ fn stays_below_its_bounds() {
     };
     check_service("opentelemetry_sdk", &upstream, || {}, [7, 9, 5]);
     check_service("telemark-sdk", telemark.provider(), export, [7, 9, 5]);
-    check_router("opentelemetry_sdk", &upstream, || {}, [13, 15, 11]);
-    check_router("telemark-sdk", telemark.provider(), export, [13, 15, 11]);
+    check_router("opentelemetry_sdk", &upstream, || {}, [12, 14, 10]);
+    check_router("telemark-sdk", telemark.provider(), export, [12, 14, 10]);
+
+    // Metrics allocate nothing, whatever is recorded; nor do exemplars.
+    let settings = ServerSettings::new().with_active_requests().with_body_sizes();
+    let layer = HttpServerLayer::new().with_settings(settings).with_tracer(telemark.tracer("allocations"));
+    let layer = layer.with_meter(&telemark.meter("allocations"));
+    let serve = |parent: Option<&str>| allocations(layer.layer(handler()), parent, export);
+    check("a service with metrics, telemark-sdk", serve, [7, 9, 5]);
+    let metrics = telemark.metrics();
+    assert!(metrics.contains("http.server.request.duration") && metrics.contains(" # "), "{metrics}");
 }
 
 /// The bounds are for a root span, below a sampled parent, and below one that is not sampled.

@@ -30,6 +30,7 @@ on_every_provider!(
     layers_around_the_router,
     a_whole_request,
     handlers_and_streams_are_inside_of_the_span,
+    metrics_have_routes,
     statuses,
     settings_and_policies,
     client_gone,
@@ -198,6 +199,35 @@ async fn handlers_and_streams_are_inside_of_the_span<S: Spans>() {
     let id = server.context.span_id().to_string();
     let parents: Vec<_> = finished.iter().map(|span| (span.name.as_str(), span.parent == id)).collect();
     assert_eq!(parents, [("chunk", true), ("chunk", true), ("GET /stream", false)]);
+}
+
+async fn metrics_have_routes<S: Spans>() {
+    let spans = S::new();
+    let settings = ServerSettings::new().without_metrics().with_body_sizes().with_active_requests();
+    let layer = layer(&spans).with_settings(settings).with_meter(&spans.meter());
+    let inner = Router::new().route("/items/{id}", get(async || "item").post(async |body: String| body)).layer(layer);
+    let app = Router::new().nest("/api", inner);
+    for path in ["/api/items/1", "/api/items/2"] {
+        assert_eq!(call(&app, "GET", path).await, 200);
+    }
+    let request = Request::post("/api/items/3").header("content-length", "5").body(Body::from("hello")).unwrap();
+    app.oneshot(request).await.unwrap().into_body().collect().await.unwrap();
+    let with = |method| {
+        format!(
+            "http.request.method={method},http.response.status_code=200,http.route=/api/items/{{id}},\
+             network.protocol.version=1.1,url.scheme=http"
+        )
+    };
+    let (get, post) = (with("GET"), with("POST"));
+    let expected = format!(
+        "http.server.active_requests[{{request}}]{{http.request.method=GET,url.scheme=http}} up-down sum 0\n\
+         http.server.active_requests[{{request}}]{{http.request.method=POST,url.scheme=http}} up-down sum 0\n\
+         http.server.request.body.size[By]{{{get}}} histogram count=2 sum=0 min=0 max=0 <=0:2\n\
+         http.server.request.body.size[By]{{{post}}} histogram count=1 sum=5 min=5 max=5 <=5:1\n\
+         http.server.response.body.size[By]{{{get}}} histogram count=2 sum=8 min=4 max=4 <=5:2\n\
+         http.server.response.body.size[By]{{{post}}} histogram count=1 sum=5 min=5 max=5 <=5:1\n"
+    );
+    assert_eq!(spans.metrics(), expected);
 }
 
 async fn statuses<S: Spans>() {

@@ -22,6 +22,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! With [`HttpServer::with_metrics`] the same calls record the metrics of the server.
+//!
 //! ```text
 //! RequestHead ── HttpServer::start ──▶ RequestSpan ── respond(ResponseHead) ──▶ … body … ── end(End) ──▶ exported
 //!                 │        │    │           └ context(): attached on every poll
@@ -43,6 +45,7 @@
 //! # Environment variables
 //! This crate reads no environment. [`ServerSettings::from_env_fn`] takes a reader and lists the variables.
 
+mod attribute_sets;
 mod clock;
 mod forwarded;
 mod headers;

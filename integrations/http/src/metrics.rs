@@ -6,10 +6,14 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, Version, header};
 use opentelemetry::metrics::{Histogram, Meter, UpDownCounter};
-use opentelemetry::{InstrumentationScope, KeyValue, StringValue, Value, global};
+use opentelemetry::{InstrumentationScope, KeyValue, StringValue, global};
 
+use crate::attribute_sets::{AttributeSets, SetKey};
+use crate::clock::Clock;
 use crate::keys;
 use crate::methods::MethodName;
+use crate::names::RouteText;
+use crate::settings::ServerSettings;
 use crate::span::RequestOutcome;
 
 // spec: http/http-metrics.md: the advised boundaries of http.server.request.duration, in seconds
@@ -38,6 +42,7 @@ struct Instruments {
     active: UpDownCounter<i64>,
     request_size: Histogram<u64>,
     response_size: Histogram<u64>,
+    sets: AttributeSets,
 }
 
 impl ServerMetrics {
@@ -124,6 +129,7 @@ impl Instruments {
                 .with_unit("By")
                 .with_description("Size of HTTP server response bodies.")
                 .build(),
+            sets: AttributeSets::new(),
         }
     }
 }
@@ -150,45 +156,63 @@ impl MetricChoice {
     }
 }
 
-/// What is known of a request that is counted and timed.
-pub(crate) struct Measurement {
+/// Records the requests of one server.
+#[derive(Debug)]
+pub(crate) struct Recorder {
     metrics: ServerMetrics,
     choice: MetricChoice,
-    pub(crate) version: Version,
-    /// Whether the request has been added to the active ones.
-    is_active: bool,
-    pub(crate) started: SystemTime,
-    pub(crate) scheme: &'static str,
-    pub(crate) route: Option<StringValue>,
+    clock: Clock,
+}
+
+impl Recorder {
+    pub(crate) fn new(settings: &ServerSettings, metrics: ServerMetrics) -> Self {
+        Self { metrics, choice: settings.metrics, clock: settings.clock.clone() }
+    }
+
+    /// The time now, if there is anything to record.
+    #[inline]
+    pub(crate) fn start(&self) -> Option<SystemTime> {
+        (self.choice.is_any() && self.metrics.are_on()).then(|| self.clock.now())
+    }
+}
+
+/// What is known of a request that is counted and timed.
+#[derive(Debug)]
+pub(crate) struct Measurement {
+    recorder: Arc<Recorder>,
+    started: SystemTime,
+    scheme: &'static str,
+    pub(crate) route: Option<RouteText>,
     /// Boxed, for hardly anyone asks for it.
     server: Option<Box<(StringValue, Option<u16>)>>,
     request_bytes: Option<u64>,
     response_bytes: u64,
+    version: Version,
+    /// Whether the request has been added to the active ones.
+    is_active: bool,
 }
 
 impl Measurement {
     pub(crate) fn new(
-        metrics: &ServerMetrics,
-        choice: MetricChoice,
+        recorder: &Arc<Recorder>,
         started: SystemTime,
         (version, headers): (Version, &HeaderMap),
         scheme: &'static str,
     ) -> Self {
         Self {
-            metrics: metrics.clone(),
-            choice,
+            recorder: Arc::clone(recorder),
             version,
             is_active: false,
             started,
             scheme,
             route: None,
             server: None,
-            request_bytes: if choice.body_sizes { body_length(version, headers) } else { None },
+            request_bytes: if recorder.choice.body_sizes { body_length(version, headers) } else { None },
             response_bytes: 0,
         }
     }
 
-    pub(crate) fn with_route(mut self, route: Option<StringValue>) -> Self {
+    pub(crate) fn with_route(mut self, route: Option<RouteText>) -> Self {
         self.route = route;
         self
     }
@@ -198,9 +222,14 @@ impl Measurement {
         self
     }
 
+    /// The time now, which is never before the start.
+    pub(crate) fn now(&self) -> SystemTime {
+        self.recorder.clock.now().max(self.started)
+    }
+
     /// Adds the request to the active ones.
     pub(crate) fn begin(&mut self, method: &MethodName) {
-        if self.choice.active_requests {
+        if self.recorder.choice.active_requests {
             self.is_active = true;
             self.add_active(1, method);
         }
@@ -218,87 +247,91 @@ impl Measurement {
         self.response_bytes = self.response_bytes.saturating_add(bytes);
     }
 
-    /// Records duration and sizes.
-    // spec: http/http-metrics.md: the attributes are the same for all three
-    pub(crate) fn record(&self, method: &MethodName, outcome: &RequestOutcome, ended: SystemTime) {
-        let Some(instruments) = self.metrics.0.instruments.get() else { return };
-        // In the order of the keys, in which a series is found soonest.
-        let mut attributes = Attributes::<8>::new();
-        if let Some(error) = outcome.error_type() {
-            attributes.push(keys::ERROR_TYPE, error);
+    /// Records duration and sizes. Without an end, as the clock failed, the duration is zero.
+    pub(crate) fn record(&self, method: &MethodName, outcome: &RequestOutcome, ended: Option<SystemTime>) {
+        let Recorder { metrics, choice, .. } = &*self.recorder;
+        if !(choice.duration || choice.body_sizes) {
+            return;
         }
-        attributes.push(keys::METHOD, method.attribute());
-        if let Some(status) = outcome.status {
-            attributes.push(keys::STATUS_CODE, i64::from(status.as_u16()));
-        }
-        if let Some(route) = &self.route {
-            attributes.push(keys::ROUTE, route.clone());
-        }
-        if let Some(version) = keys::version(self.version) {
-            attributes.push(keys::PROTOCOL_VERSION, version);
-        }
-        self.push_server(&mut attributes);
-        attributes.push(keys::URL_SCHEME, self.scheme);
-        let attributes = attributes.as_slice();
-        if self.choice.duration {
-            let duration = ended.duration_since(self.started).unwrap_or_default();
-            instruments.duration.record(duration.as_secs_f64(), attributes);
-        }
-        if self.choice.body_sizes {
-            if let Some(bytes) = self.request_bytes {
-                instruments.request_size.record(bytes, attributes);
-            }
-            instruments.response_size.record(self.response_bytes, attributes);
-        }
+        let Some(instruments) = metrics.0.instruments.get() else { return };
+        let described = Described { of: self, method, outcome: Some(outcome) };
+        instruments.sets.with(
+            described.key(),
+            || described.attributes(),
+            |attributes| {
+                if choice.duration {
+                    let duration = ended.and_then(|ended| ended.duration_since(self.started).ok()).unwrap_or_default();
+                    instruments.duration.record(duration.as_secs_f64(), attributes);
+                }
+                if choice.body_sizes {
+                    if let Some(bytes) = self.request_bytes {
+                        instruments.request_size.record(bytes, attributes);
+                    }
+                    instruments.response_size.record(self.response_bytes, attributes);
+                }
+            },
+        );
     }
 
     fn add_active(&self, number: i64, method: &MethodName) {
-        let Some(instruments) = self.metrics.0.instruments.get() else { return };
-        let mut attributes = Attributes::<4>::new();
-        attributes.push(keys::METHOD, method.attribute());
-        self.push_server(&mut attributes);
-        attributes.push(keys::URL_SCHEME, self.scheme);
-        instruments.active.add(number, attributes.as_slice());
+        let Some(instruments) = self.recorder.metrics.0.instruments.get() else { return };
+        let described = Described { of: self, method, outcome: None };
+        instruments.sets.with(
+            described.key(),
+            || described.attributes(),
+            |attributes| instruments.active.add(number, attributes),
+        );
     }
+}
 
-    fn push_server<const N: usize>(&self, attributes: &mut Attributes<N>) {
-        let Some((host, port)) = self.server.as_deref() else { return };
-        attributes.push(keys::SERVER_ADDRESS, host.clone());
-        if let Some(port) = port {
-            attributes.push(keys::SERVER_PORT, i64::from(*port));
+/// A request whose attributes are asked for: those of the active requests, or with an outcome those of the others.
+struct Described<'m> {
+    of: &'m Measurement,
+    method: &'m MethodName,
+    outcome: Option<&'m RequestOutcome>,
+}
+
+impl Described<'_> {
+    // spec: http/http-metrics.md: duration and sizes have the same attributes, active requests the first of them
+    fn attributes(&self) -> Vec<KeyValue> {
+        let Measurement { scheme, route, server, version, .. } = self.of;
+        let mut attributes =
+            vec![KeyValue::new(keys::METHOD, self.method.attribute()), KeyValue::new(keys::URL_SCHEME, *scheme)];
+        if let Some((host, port)) = server.as_deref() {
+            attributes.push(KeyValue::new(keys::SERVER_ADDRESS, host.clone()));
+            attributes.extend(port.map(|port| KeyValue::new(keys::SERVER_PORT, i64::from(port))));
         }
-    }
-}
-
-impl fmt::Debug for Measurement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Measurement").field("choice", &self.choice).finish_non_exhaustive()
-    }
-}
-
-/// Attributes on the stack.
-struct Attributes<const N: usize> {
-    list: [KeyValue; N],
-    len: usize,
-}
-
-impl<const N: usize> Attributes<N> {
-    #[inline]
-    fn new() -> Self {
-        Self { list: std::array::from_fn(|_| KeyValue::new("", false)), len: 0 }
-    }
-
-    #[inline]
-    fn push(&mut self, key: &'static str, value: impl Into<Value>) {
-        if let Some(place) = self.list.get_mut(self.len) {
-            *place = KeyValue::new(key, value);
-            self.len += 1;
+        if let Some(outcome) = self.outcome {
+            attributes.extend(outcome.error_type().map(|error| KeyValue::new(keys::ERROR_TYPE, error)));
+            let status = outcome.status.map(|status| i64::from(status.as_u16()));
+            attributes.extend(status.map(|status| KeyValue::new(keys::STATUS_CODE, status)));
+            attributes.extend(route.clone().map(|route| KeyValue::new(keys::ROUTE, route)));
+            attributes.extend(keys::version(*version).map(|version| KeyValue::new(keys::PROTOCOL_VERSION, version)));
         }
+        // The order in which a series is found soonest.
+        attributes.sort_by(|a, b| a.key.cmp(&b.key));
+        attributes
     }
 
-    #[inline]
-    fn as_slice(&self) -> &[KeyValue] {
-        self.list.get(..self.len).unwrap_or_default()
+    /// By what the attributes are known again; `None` if they hold a text that does not live as long as the program.
+    fn key(&self) -> Option<SetKey> {
+        let Measurement { scheme, route, server, version, .. } = self.of;
+        let method = match self.method {
+            MethodName::Standard(name) => *name,
+            MethodName::Other => "",
+            MethodName::Custom(_) => return None,
+        };
+        let route = match (self.outcome, route) {
+            (None, _) | (_, None) => None,
+            (_, Some(RouteText::Kept(route))) => Some(*route),
+            (_, Some(RouteText::Own(_))) => return None,
+        };
+        server.is_none().then(|| SetKey {
+            method,
+            scheme,
+            route,
+            ended: self.outcome.map(|outcome| (*version, outcome.status, outcome.error_type())),
+        })
     }
 }
 
@@ -331,14 +364,5 @@ mod tests {
         check(Version::HTTP_10, &[], Some(0));
         check(Version::HTTP_11, &[("transfer-encoding", "chunked")], None);
         check(Version::HTTP_2, &[], None);
-    }
-
-    #[test]
-    fn a_full_list_takes_no_more() {
-        let mut attributes = Attributes::<2>::new();
-        for value in 0..3 {
-            attributes.push("key", value);
-        }
-        assert_eq!(attributes.as_slice(), [KeyValue::new("key", 0), KeyValue::new("key", 1)]);
     }
 }

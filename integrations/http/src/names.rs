@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use opentelemetry::StringValue;
+use opentelemetry::Value;
 
 use crate::methods::MethodName;
 
@@ -31,9 +31,26 @@ struct Entry {
     name: &'static str,
 }
 
+/// The value of `http.route`; span and metrics share it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RouteText {
+    /// One of the table's.
+    Kept(&'static str),
+    Own(Arc<str>),
+}
+
+impl From<RouteText> for Value {
+    fn from(route: RouteText) -> Self {
+        match route {
+            RouteText::Kept(text) => text.into(),
+            RouteText::Own(text) => text.into(),
+        }
+    }
+}
+
 /// The name of a server span, and the value of `http.route`.
 // spec: http/http-spans.md#name
-pub(crate) fn span_name(method: &MethodName, route: Option<&str>) -> (Cow<'static, str>, Option<StringValue>) {
+pub(crate) fn span_name(method: &MethodName, route: Option<&str>) -> (Cow<'static, str>, Option<RouteText>) {
     let Some(route) = route else {
         let name = match method {
             MethodName::Standard(name) => Cow::Borrowed(*name),
@@ -48,9 +65,8 @@ pub(crate) fn span_name(method: &MethodName, route: Option<&str>) -> (Cow<'stati
         MethodName::Custom(_) => None,
     };
     match shared {
-        Some((name, route)) => (Cow::Borrowed(name), Some(route.into())),
-        // Span and metrics share it.
-        None => (Cow::Owned(format!("{} {route}", method.in_span_name())), Some(Arc::<str>::from(route).into())),
+        Some((name, route)) => (Cow::Borrowed(name), Some(RouteText::Kept(route))),
+        None => (Cow::Owned(format!("{} {route}", method.in_span_name())), Some(RouteText::Own(route.into()))),
     }
 }
 
@@ -118,6 +134,10 @@ mod tests {
         assert_eq!(format!("{name} | {route:?}"), expected);
     }
 
+    fn route_text(text: &str) -> Option<Value> {
+        Some(text.to_owned().into())
+    }
+
     #[test]
     fn names_follow_the_conventions_and_are_shared() {
         check(MethodName::Standard("GET"), None, "GET | None");
@@ -132,9 +152,15 @@ mod tests {
                 (MethodName::Custom("PURGE".into()), "PURGE"),
             ] {
                 let (name, route) = span_name(&method, Some("/u/{id}"));
-                assert_eq!((name.as_ref(), route), (format!("{text} /u/{{id}}").as_str(), Some("/u/{id}".into())));
+                assert_eq!(
+                    (name.as_ref(), route.map(Value::from)),
+                    (format!("{text} /u/{{id}}").as_str(), route_text("/u/{id}"))
+                );
                 let (name, route) = span_name(&method, Some(&long));
-                assert_eq!((name.as_ref(), route), (format!("{text} {long}").as_str(), Some(long.clone().into())));
+                assert_eq!(
+                    (name.as_ref(), route.map(Value::from)),
+                    (format!("{text} {long}").as_str(), route_text(&long))
+                );
             }
         }
         let shared = |method| matches!(span_name(&method, Some("/u/{id}")).0, Cow::Borrowed(_));

@@ -56,13 +56,13 @@ pub trait HttpPolicy: Send + Sync + 'static {
         self.base().span_name(request)
     }
 
-    /// Whether to leave this request alone: no span, and nothing attached. Asked after the paths of the settings.
+    /// Whether to leave this request alone: no span, no metrics, and nothing attached. Asked after the paths of the settings.
     /// [`DefaultPolicy`]: never.
     fn is_excluded(&self, request: &RequestHead<'_>) -> bool {
         self.base().is_excluded(request)
     }
 
-    /// Whether a response with this status makes the span an error. [`DefaultPolicy`]: 5xx.
+    /// Whether a response with this status is an error, in the span and in metrics. [`DefaultPolicy`]: 5xx.
     fn is_error(&self, status: StatusCode) -> bool {
         self.base().is_error(status)
     }

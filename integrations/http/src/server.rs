@@ -12,7 +12,7 @@ use opentelemetry::{Context, KeyValue, StringValue, global};
 use crate::forwarded::{self, Forwarded};
 use crate::headers::{RequestFields, bounded, text};
 use crate::methods::MethodName;
-use crate::metrics::{Measurement, ServerMetrics};
+use crate::metrics::{Measurement, Recorder, ServerMetrics};
 use crate::policy::{HttpPolicy, RequestHead};
 use crate::settings::ServerSettings;
 use crate::span::{LateRoute, RequestSpan};
@@ -29,7 +29,7 @@ pub struct HttpServer<P, T> {
     pub(crate) settings: ServerSettings,
     pub(crate) policy: P,
     tracer: T,
-    metrics: ServerMetrics,
+    recorder: Arc<Recorder>,
 }
 
 impl<P, T> HttpServer<P, T>
@@ -40,12 +40,13 @@ where
 {
     /// A server that is described by `settings` and `policy`, with its spans on `tracer` and without metrics.
     pub fn new(settings: ServerSettings, policy: P, tracer: T) -> Self {
-        Self { settings, policy, tracer, metrics: ServerMetrics::off() }
+        let recorder = Arc::new(Recorder::new(&settings, ServerMetrics::off()));
+        Self { settings, policy, tracer, recorder }
     }
 
     /// Records with these instruments.
     pub fn with_metrics(mut self, metrics: ServerMetrics) -> Self {
-        self.metrics = metrics;
+        self.recorder = Arc::new(Recorder::new(&self.settings, metrics));
         self
     }
 
@@ -63,8 +64,7 @@ where
     }
 
     fn start_included(&self, request: &RequestHead<'_>) -> RequestSpan {
-        let choice = self.settings.metrics;
-        let started = (choice.is_any() && self.metrics.are_on()).then(|| self.settings.clock.now());
+        let started = self.recorder.start();
         let current = Context::current();
         let fields = RequestFields::of(request.headers);
         let parent = global::get_text_map_propagator(|propagator| propagator.extract_with_context(&current, &fields));
@@ -93,8 +93,8 @@ where
         attributes.push(KeyValue::new(keys::URL_SCHEME, scheme));
         let measurement = started.map(|started| {
             let head = (request.version, request.headers);
-            let measurement = Measurement::new(&self.metrics, choice, started, head, scheme).with_route(route.clone());
-            if choice.server_address {
+            let measurement = Measurement::new(&self.recorder, started, head, scheme).with_route(route.clone());
+            if self.settings.metrics.server_address {
                 measurement.with_server(server_address(request, &fields, &forwarded))
             } else {
                 measurement
@@ -130,7 +130,7 @@ where
         };
         let mut request = RequestSpan::new(context, recording, late, method);
         if let Some(measurement) = measurement {
-            request.measure(measurement, &self.settings.clock);
+            request.measure(measurement);
         }
         request
     }

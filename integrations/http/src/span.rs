@@ -8,7 +8,6 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::trace::{Status, TraceContextExt, Tracer};
 use opentelemetry::{Context, ContextGuard, KeyValue};
 
-use crate::clock::Clock;
 use crate::methods::MethodName;
 use crate::metrics::Measurement;
 use crate::policy::{HttpPolicy, ResponseHead};
@@ -29,7 +28,7 @@ pub struct RequestSpan {
     method: MethodName,
     outcome: RequestOutcome,
     /// Absent without metrics, whether the span is recorded or not, and once it has been recorded.
-    measured: Option<(Measurement, Clock)>,
+    measured: Option<Measurement>,
 }
 
 /// What a route that is known only from the response still changes.
@@ -89,9 +88,9 @@ impl RequestSpan {
     }
 
     /// Counts and times the request from now on.
-    pub(crate) fn measure(&mut self, measurement: Measurement, clock: &Clock) {
+    pub(crate) fn measure(&mut self, measurement: Measurement) {
         // In its place before anything is recorded: what is added to the active requests will be taken from them.
-        let (measurement, _) = self.measured.insert((measurement, clock.clone()));
+        let measurement = self.measured.insert(measurement);
         // Meters are foreign code, and the request is under way.
         let _caught = catch_unwind(AssertUnwindSafe(|| measurement.begin(&self.method)));
     }
@@ -111,7 +110,7 @@ impl RequestSpan {
     /// Takes note of bytes of the response body that were handed over, for `http.server.response.body.size`.
     #[inline]
     pub fn add_response_bytes(&mut self, bytes: u64) {
-        if let Some((measurement, _)) = &mut self.measured {
+        if let Some(measurement) = &mut self.measured {
             measurement.add_response_bytes(bytes);
         }
     }
@@ -145,7 +144,7 @@ impl RequestSpan {
         }
         self.outcome.end = Some(end);
         let measured = self.measured.take();
-        let ended = measured.and_then(|(measurement, clock)| self.record_metrics(measurement, &clock));
+        let ended = measured.and_then(|measurement| self.record_metrics(measurement));
         if self.recording {
             // Span processors are foreign code, and this also runs while a panic of the handler unwinds.
             let _caught = catch_unwind(AssertUnwindSafe(|| self.record(ended)));
@@ -153,14 +152,13 @@ impl RequestSpan {
     }
 
     /// Before the span ends, and in its context: exemplars lead to it. Gives the end of the span.
-    fn record_metrics(&self, mut measurement: Measurement, clock: &Clock) -> Option<SystemTime> {
+    fn record_metrics(&self, mut measurement: Measurement) -> Option<SystemTime> {
         // Meters are foreign code, as span processors are. Whatever happens to the one, the other is done all the same.
-        let ended = catch_unwind(AssertUnwindSafe(|| clock.now())).ok();
-        let ended = ended.map(|ended| ended.max(measurement.started));
+        let ended = catch_unwind(AssertUnwindSafe(|| measurement.now())).ok();
         let _caught = catch_unwind(AssertUnwindSafe(|| measurement.leave(&self.method)));
         // The API panics where a thread is about to end and its context is gone.
         let _current = catch_unwind(AssertUnwindSafe(|| self.attach_unless_current())).ok().flatten();
-        let record = || measurement.record(&self.method, &self.outcome, ended.unwrap_or(measurement.started));
+        let record = || measurement.record(&self.method, &self.outcome, ended);
         let _caught = catch_unwind(AssertUnwindSafe(record));
         ended
     }
@@ -180,7 +178,7 @@ impl RequestSpan {
         let late = self.is_recording() && self.late_route != LateRoute::No;
         let route = if late { server.policy.response_route(response) } else { None };
         let late = route.map(|route| names::span_name(&self.method, Some(&route)));
-        if let (Some((_, route)), Some((measurement, _))) = (&late, &mut self.measured) {
+        if let (Some((_, route)), Some(measurement)) = (&late, &mut self.measured) {
             measurement.route.clone_from(route);
         }
         if !self.recording {

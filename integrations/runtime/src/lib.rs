@@ -88,6 +88,15 @@ pub use process::{ProcessMetrics, process};
 #[cfg(feature = "tokio")]
 pub use tokio_runtime::{TokioMetrics, tokio};
 
+/// [`process`] and, when called within a tokio runtime, [`tokio`] for that one.
+pub fn everything(meter: &opentelemetry::metrics::Meter) {
+    process(meter);
+    #[cfg(feature = "tokio")]
+    if let Ok(handle) = ::tokio::runtime::Handle::try_current() {
+        tokio(meter, &handle);
+    }
+}
+
 #[cfg(test)]
 #[path = "../tests/support/mod.rs"]
 mod support;

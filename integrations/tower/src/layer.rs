@@ -1,6 +1,6 @@
 //! The layer: settings, policy, tracer and instruments, before they are shared by the services.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry::metrics::Meter;
@@ -19,7 +19,12 @@ pub struct HttpServerLayer<P = DefaultPolicy, T = GlobalTracer> {
     policy: P,
     tracer: T,
     metrics: ServerMetrics,
+    /// Made of the others when it is first needed. Shared by clones: a router makes services for all of its routes, some
+    /// even one for each request.
+    server: SharedServer<P, T>,
 }
+
+type SharedServer<P, T> = Arc<OnceLock<Arc<HttpServer<P, T>>>>;
 
 /// The instrumentation scope of this crate, to make a tracer for [`HttpServerLayer::with_tracer`] or a meter for
 /// [`HttpServerLayer::with_meter`].
@@ -35,6 +40,7 @@ impl HttpServerLayer {
             policy: DefaultPolicy,
             tracer: GlobalTracer::new(scope()),
             metrics: ServerMetrics::global(scope()),
+            server: SharedServer::default(),
         }
     }
 }
@@ -49,12 +55,14 @@ impl<P, T> HttpServerLayer<P, T> {
     /// Replaces the settings.
     pub fn with_settings(mut self, settings: ServerSettings) -> Self {
         self.settings = settings;
+        self.server = SharedServer::default();
         self
     }
 
     /// Replaces the policy.
     pub fn with_policy<Q: HttpPolicy + Clone>(self, policy: Q) -> HttpServerLayer<Q, T> {
-        HttpServerLayer { settings: self.settings, policy, tracer: self.tracer, metrics: self.metrics }
+        let Self { settings, tracer, metrics, .. } = self;
+        HttpServerLayer { settings, policy, tracer, metrics, server: SharedServer::default() }
     }
 
     /// Replaces the tracer, usually by that of a provider whose type is known; see [`scope`].
@@ -62,18 +70,21 @@ impl<P, T> HttpServerLayer<P, T> {
     where
         U: Tracer<Span: Send + Sync> + Clone + Send + Sync + 'static,
     {
-        HttpServerLayer { settings: self.settings, policy: self.policy, tracer, metrics: self.metrics }
+        let Self { settings, policy, metrics, .. } = self;
+        HttpServerLayer { settings, policy, tracer, metrics, server: SharedServer::default() }
     }
 
     /// Replaces the global meter; see [`scope`]. The instruments are made at the first request, once.
     pub fn with_meter(mut self, meter: &Meter) -> Self {
         self.metrics = ServerMetrics::of(meter);
+        self.server = SharedServer::default();
         self
     }
 
     /// The global meter again, with the scope of another crate: for crates around this one.
     pub fn with_global_meter(mut self, scope: InstrumentationScope) -> Self {
         self.metrics = ServerMetrics::global(scope);
+        self.server = SharedServer::default();
         self
     }
 }
@@ -86,7 +97,10 @@ where
     type Service = HttpServerService<S, P, T>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let Self { settings, policy, tracer, metrics } = self.clone();
-        HttpServerService::new(inner, Arc::new(HttpServer::new(settings, policy, tracer).with_metrics(metrics)))
+        let server = self.server.get_or_init(|| {
+            let server = HttpServer::new(self.settings.clone(), self.policy.clone(), self.tracer.clone());
+            Arc::new(server.with_metrics(self.metrics.clone()))
+        });
+        HttpServerService::new(inner, Arc::clone(server))
     }
 }

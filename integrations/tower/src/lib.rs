@@ -1,4 +1,5 @@
-//! An HTTP server layer for any tower service, on the OpenTelemetry API: spans that are right in every end state.
+//! An HTTP server layer for any tower service, on the OpenTelemetry API: spans and metrics that are right in every end
+//! state.
 //!
 //! ```
 //! use http::{Request, Response};
@@ -23,7 +24,7 @@
 //!               │ ResponseFuture   the context is attached on every poll
 //!               │ ResponseBody     and on every poll of the body
 //!               ▼
-//!            the span ends, once, with the first of:
+//!            metrics are recorded and the span ends, once, with the first of:
 //!            last byte or trailers │ error │ panic │ dropped │ 101 Switching Protocols
 //! ```
 //!
@@ -39,13 +40,32 @@
 //!
 //! A panic goes on to whoever catches it; the layer only takes note.
 //!
+//! # Metrics
+//! | metric | unit | recorded |
+//! |---|---|---|
+//! | `http.server.request.duration` | s | yes |
+//! | `http.server.active_requests` | {request} | with [`ServerSettings::with_active_requests`] |
+//! | `http.server.request.body.size` | By | with [`ServerSettings::with_body_sizes`], if `Content-Length` is known |
+//! | `http.server.response.body.size` | By | with the same: the bytes that were handed over |
+//!
+//! The conventions leave all but the duration to the user's choice, so they are off by default. Each request is recorded
+//! exactly once, whether its span is sampled or not, and at the same moments: duration and span are equally long. It is
+//! recorded in the context of its span, to which exemplars lead. A client that goes away leaves a duration with the status
+//! it was sent, if any; that is no error. Excluded paths are not counted: what a health check takes is no latency of the
+//! application.
+//!
+//! The attributes are `http.request.method`, `url.scheme`, `http.response.status_code`, `http.route`, `error.type` and
+//! `network.protocol.version`; those of the active requests are the first two. `server.address` and `server.port` are added
+//! by [`ServerSettings::with_server_address_in_metrics`].
+//!
 //! # How to
 //! - **name the routes**: [`HttpPolicy::route`], or put a [`Route`] into the extensions. `telemark-axum` does it for
 //!   axum.
 //! - **know the client**: put a [`PeerAddr`] into the extensions of each request; behind a trusted proxy,
 //!   [`ServerSettings::with_forwarded_headers`].
 //! - **choose the provider**: by default the spans start on the API's global tracer, which is looked up at the first
-//!   request. [`HttpServerLayer::with_tracer`] takes a concrete one, which saves an allocation for each span.
+//!   request. [`HttpServerLayer::with_tracer`] takes a concrete one, which saves an allocation for each span. The metrics are
+//!   recorded on the global meter, or on that of [`HttpServerLayer::with_meter`].
 //! - **use hyper without tower**: wrap the service into `hyper_util::service::TowerToHyperService`.
 //!
 //! # Environment variables

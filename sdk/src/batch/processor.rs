@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::BatchConfig;
 use super::queue::{Pushed, Queue};
 use super::worker::Worker;
-use crate::diag::{Counters, SignalHealth};
+use crate::diag::{self, Counters, SignalHealth};
 use crate::error::{ConfigError, ExportError};
 use crate::export::Exporter;
 use crate::resource::Resource;
@@ -38,9 +38,27 @@ impl<S: Signal> BatchProcessor<S> {
         config: BatchConfig,
         runtime: &Runtime,
     ) -> Result<Self, ConfigError> {
+        Self::start_as(Kind::Batching, exporter, resource, config, runtime)
+    }
+
+    fn start_as(
+        kind: Kind,
+        exporter: impl Exporter<S>,
+        resource: Resource,
+        config: BatchConfig,
+        runtime: &Runtime,
+    ) -> Result<Self, ConfigError> {
         let shards = std::thread::available_parallelism().map_or(4, usize::from).saturating_mul(2).min(64);
         let queue = Arc::new(Queue::new(config.max_queue_size(), config.max_batch_size(), shards));
-        let counters = Arc::new(Counters::default());
+        let counters = Counters::of(&exporter);
+        let counters = Arc::new(match kind {
+            Kind::Simple => counters.with_processor("simple", None),
+            Kind::Batching => {
+                let (capacity, queue) = (config.max_queue_size(), queue.clone());
+                let waiting = Box::new(move || queue.waiting());
+                counters.with_processor("batching", Some(diag::Queue { capacity, waiting }))
+            }
+        });
         let worker = Worker::<S> {
             queue: queue.clone(),
             exporter: Box::new(exporter),
@@ -89,10 +107,22 @@ impl<S: Signal> BatchProcessor<S> {
         self.counters.snapshot()
     }
 
+    /// Where [`Self::health`] is counted.
+    pub fn counters(&self) -> Arc<Counters> {
+        self.counters.clone()
+    }
+
     /// How many items wait.
     pub fn queued(&self) -> usize {
         self.queue.len()
     }
+}
+
+/// Which processor it is to those who look at its counters.
+#[derive(Clone, Copy)]
+enum Kind {
+    Batching,
+    Simple,
 }
 
 impl<S: Signal> fmt::Debug for BatchProcessor<S> {
@@ -120,7 +150,10 @@ impl<S: Signal> SimpleProcessor<S> {
     pub fn start(exporter: impl Exporter<S>, resource: Resource, runtime: &Runtime) -> Result<Self, ConfigError> {
         let config = BatchConfig::SPANS.with_max_batch_size(1).with_schedule_delay(Duration::from_secs(3600));
         let timeout = config.export_timeout();
-        Ok(SimpleProcessor { batch: BatchProcessor::start(exporter, resource, config, runtime)?, timeout })
+        Ok(SimpleProcessor {
+            batch: BatchProcessor::start_as(Kind::Simple, exporter, resource, config, runtime)?,
+            timeout,
+        })
     }
 
     /// Exports an item. Failures are counted in [`Self::health`].
@@ -152,5 +185,10 @@ impl<S: Signal> SimpleProcessor<S> {
     /// What became of the items so far.
     pub fn health(&self) -> SignalHealth {
         self.batch.health()
+    }
+
+    /// Where [`Self::health`] is counted.
+    pub fn counters(&self) -> Arc<Counters> {
+        self.batch.counters()
     }
 }

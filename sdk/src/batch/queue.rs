@@ -146,6 +146,12 @@ impl<T> Queue<T> {
         self.shards.iter().map(|shard| lock(&shard.0).items.len()).sum()
     }
 
+    /// How many items take room: those that wait here, and those that were drained and not yet released.
+    pub(super) fn waiting(&self) -> usize {
+        let in_hand: usize = self.shards.iter().map(|shard| lock(&shard.0).room).sum();
+        self.taken().saturating_sub(in_hand)
+    }
+
     /// Refuses every later push. What waits stays until it is drained.
     pub(super) fn close(&self) {
         self.shards.iter().for_each(|shard| lock(&shard.0).closed = true);
@@ -205,10 +211,11 @@ mod tests {
         push_all(&queue, 0, 0..4);
         let mut batch = Vec::new();
         queue.drain_into(&mut batch);
-        assert_eq!(queue.push(0, 9), Pushed::Full);
+        assert_eq!((queue.push(0, 9), queue.waiting()), (Pushed::Full, 4));
         queue.release(1);
+        assert_eq!(queue.waiting(), 3);
         assert_ne!(queue.push(0, 9), Pushed::Full);
-        assert_eq!(queue.push(0, 9), Pushed::Full);
+        assert_eq!((queue.push(0, 9), queue.waiting()), (Pushed::Full, 4));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::BatchConfig;
 use super::queue::Queue;
 use crate::diag::Counters;
 use crate::error::ExportError;
-use crate::export::{Batch, ExportReport, Exporter};
+use crate::export::{Batch, Exporter};
 use crate::resource::Resource;
 use crate::runtime::{Next, Task, Wake};
 use crate::signal::Signal;
@@ -69,11 +69,7 @@ impl<S: Signal> Task for Worker<S> {
         let exported = self.export_all(deadline);
         let abandoned = self.gather() as u64;
         if abandoned > 0 {
-            self.counters.failed(
-                abandoned,
-                S::ITEMS,
-                &ExportError::timeout("shutdown had to end before they were sent"),
-            );
+            self.counters.abandoned(abandoned, S::ITEMS);
         }
         self.report_drops();
         exported.and(self.guarded(|exporter| exporter.shutdown(deadline)))
@@ -124,16 +120,7 @@ impl<S: Signal> Worker<S> {
         let batch = Batch::new(&self.resource, items);
         let deadline = deadline.min(Deadline::after(self.config.export_timeout()));
         let exporter = &mut self.exporter;
-        match caught(|| exporter.export(batch, deadline)) {
-            Ok(report) => {
-                self.counters.delivered(size as u64, S::ITEMS, &report);
-                Ok(())
-            }
-            Err(error) => {
-                self.counters.failed(size as u64, S::ITEMS, &error);
-                Err(error)
-            }
-        }
+        self.counters.export(size as u64, S::ITEMS, || exporter.export(batch, deadline))
     }
 
     fn guarded(
@@ -141,7 +128,8 @@ impl<S: Signal> Worker<S> {
         call: impl FnOnce(&mut Box<dyn Exporter<S>>) -> Result<(), ExportError>,
     ) -> Result<(), ExportError> {
         let exporter = &mut self.exporter;
-        caught(|| call(exporter).map(|()| ExportReport::accepted())).map(drop)
+        catch_unwind(AssertUnwindSafe(|| call(exporter)))
+            .unwrap_or_else(|_| Err(ExportError::other("the exporter panicked")))
     }
 
     fn report_drops(&mut self) {
@@ -158,10 +146,6 @@ impl<S: Signal> Worker<S> {
     }
 }
 
-fn caught(call: impl FnOnce() -> Result<ExportReport, ExportError>) -> Result<ExportReport, ExportError> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(ExportError::other("the exporter panicked")))
-}
-
 #[cfg(all(test, not(loom)))]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failing test")]
@@ -173,6 +157,7 @@ mod tests {
 
     use super::*;
     use crate::batch::BatchProcessor;
+    use crate::export::ExportReport;
     use crate::runtime::{ManualRuntime, Runtime};
     use crate::signal::Traces;
     use crate::trace::SpanData;

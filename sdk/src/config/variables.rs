@@ -38,6 +38,7 @@ pub const VARIABLES: &[Variable] = variables! {
     "OTEL_METRIC_EXPORT_INTERVAL" "60000, console: 10000" "milliseconds, at least 1" "The time from one export of metrics to the next"
     "OTEL_METRIC_EXPORT_TIMEOUT" "30000" "milliseconds, 0 for no limit" "The longest an export of metrics may take"
     "OTEL_METRICS_EXEMPLAR_FILTER" "trace_based" "trace_based, always_on, always_off" "Which measurements may become exemplars"
+    "OTEL_RUST_SELF_METRICS" "false" "true, false" "Metrics of the SDK itself, otel.sdk.*, beside those of the program"
     "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT" "" "characters" "Longer string values are cut"
     "OTEL_ATTRIBUTE_COUNT_LIMIT" "128" "at least 0" "Attributes of a record, where nothing narrower is set"
     "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT" "" "characters" "The same for spans"

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::reader::{Connect, MetricReader, ReaderConfig, Source};
 use crate::config::Env;
-use crate::diag::{Counters, SignalHealth};
+use crate::diag::Counters;
 use crate::error::{ConfigError, ExportError};
 use crate::export::{Batch, Exporter};
 use crate::runtime::{Handle, Next, Runtime, Task, Wake};
@@ -83,7 +83,7 @@ impl PeriodicReader {
         config: ReaderConfig,
         runtime: &Runtime,
     ) -> Result<Self, ConfigError> {
-        let (source, counters) = (Arc::new(OnceLock::new()), Arc::new(Counters::default()));
+        let (source, counters) = (Arc::new(OnceLock::new()), Arc::new(Counters::of(&exporter)));
         let worker =
             Worker { exporter: Box::new(exporter), periods, source: source.clone(), counters: counters.clone() };
         let handle = runtime.start("telemark-metrics", worker)?;
@@ -100,8 +100,12 @@ impl MetricReader for PeriodicReader {
         self.handle.shutdown(deadline)
     }
 
-    fn health(&self) -> Option<SignalHealth> {
-        Some(self.counters.snapshot())
+    fn counters(&self) -> Option<Arc<Counters>> {
+        Some(self.counters.clone())
+    }
+
+    fn component_type(&self) -> &'static str {
+        "periodic_metric_reader"
     }
 }
 
@@ -160,16 +164,8 @@ impl Worker {
         }
         let points = scopes.iter().flat_map(|scope| &scope.metrics).map(|metric| metric.data.len() as u64).sum();
         let exporter = &mut self.exporter;
-        match caught(|| exporter.export(Batch::new(&pipeline.resource, &scopes), deadline)) {
-            Ok(report) => {
-                self.counters.delivered(points, Metrics::ITEMS, &report);
-                Ok(())
-            }
-            Err(error) => {
-                self.counters.failed(points, Metrics::ITEMS, &error);
-                Err(error)
-            }
-        }
+        let batch = Batch::new(&pipeline.resource, &scopes);
+        self.counters.export(points, Metrics::ITEMS, || exporter.export(batch, deadline))
     }
 }
 

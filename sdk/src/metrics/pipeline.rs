@@ -12,6 +12,7 @@ use super::reader::ReaderConfig;
 use super::resolve;
 use super::stream::Stream;
 use super::view::View;
+use crate::diag::Durations;
 use crate::error::ExportError;
 use crate::resource::Resource;
 use crate::time::{Clock, Deadline};
@@ -27,6 +28,8 @@ pub(super) struct Pipeline {
     /// The thread that collects now: one at a time.
     collecting: Mutex<Option<ThreadId>>,
     collected: Condvar,
+    /// How long collections take.
+    pub(super) durations: Durations,
 }
 
 struct Scope {
@@ -95,6 +98,7 @@ impl Pipeline {
             callbacks,
             collecting: Mutex::new(None),
             collected: Condvar::new(),
+            durations: Durations::default(),
         }
     }
 
@@ -157,6 +161,21 @@ impl Pipeline {
 
     /// Everything the reader sees now. Recording goes on meanwhile; callbacks run outside of every lock.
     pub(super) fn collect(&self, deadline: Deadline) -> Result<Vec<ScopeMetrics>, ExportError> {
+        // spec: semconv otel.sdk.metric_reader.collection.duration — any of the failures is its `error.type`.
+        let mut of_producer = None;
+        let collect = || {
+            let collected = self.collect_all(deadline, &mut of_producer);
+            let error_type = collected.as_ref().err().map(ExportError::error_type).or(of_producer);
+            (collected, error_type)
+        };
+        self.durations.measure(collect, |(_, error_type)| *error_type).0
+    }
+
+    fn collect_all(
+        &self,
+        deadline: Deadline,
+        failure: &mut Option<&'static str>,
+    ) -> Result<Vec<ScopeMetrics>, ExportError> {
         let _turn = self.turn(deadline)?;
         for callback in self.callbacks.all() {
             if catch_unwind(AssertUnwindSafe(|| callback(self.index))).is_err() {
@@ -176,8 +195,14 @@ impl Pipeline {
         for producer in &self.config.producers {
             match catch_unwind(AssertUnwindSafe(|| producer.produce())) {
                 Ok(Ok(metrics)) => all.extend(metrics),
-                Ok(Err(error)) => crate::__warn!("metrics.producer", "a metric producer failed: {error}"),
-                Err(_) => crate::__warn!("metrics.producer", "a metric producer panicked"),
+                Ok(Err(error)) => {
+                    *failure = Some(error.error_type());
+                    crate::__warn!("metrics.producer", "a metric producer failed: {error}");
+                }
+                Err(_) => {
+                    *failure = Some("panic");
+                    crate::__warn!("metrics.producer", "a metric producer panicked");
+                }
             }
         }
         Ok(all)

@@ -11,7 +11,7 @@ use super::meter::SdkMeter;
 use super::pipeline::{Callbacks, Pipeline};
 use super::reader::{MetricReader, Source};
 use super::view::View;
-use crate::diag::SignalHealth;
+use crate::diag::{Counters, Durations, SignalHealth};
 use crate::error::ExportError;
 use crate::resource::Resource;
 use crate::time::{Clock, Deadline};
@@ -94,6 +94,17 @@ impl SdkMeterProvider {
     /// How many measurements were not taken because they were not finite, or negative for a counter.
     pub fn rejected_measurements(&self) -> u64 {
         self.0.shared.rejected.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is a reader.
+    pub(crate) fn is_read(&self) -> bool {
+        !self.0.readers.is_empty()
+    }
+
+    /// The readers: the component type of each, how long its collections take, and where it counts if it exports.
+    pub(crate) fn components(&self) -> impl Iterator<Item = (&'static str, &Durations, Option<Arc<Counters>>)> {
+        let readers = self.0.readers.iter().zip(&self.0.shared.pipelines);
+        readers.map(|(reader, pipeline)| (reader.component_type(), &pipeline.durations, reader.counters()))
     }
 
     fn each_reader(&self, call: impl Fn(&dyn MetricReader) -> Result<(), ExportError>) -> Result<(), ExportError> {

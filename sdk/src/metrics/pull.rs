@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use super::ScopeMetrics;
 use super::reader::{Connect, MetricReader, ReaderConfig, Source};
 use crate::error::ExportError;
+use crate::export::type_name;
 use crate::resource::Resource;
 use crate::time::Deadline;
 
@@ -67,6 +68,10 @@ impl Default for PullReader {
 }
 
 impl MetricReader for PullReader {
+    fn component_type(&self) -> &'static str {
+        self.0.config.component_type.unwrap_or_else(type_name::<Self>)
+    }
+
     fn flush(&self, _: Deadline) -> Result<(), ExportError> {
         Ok(())
     }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::pipeline::Pipeline;
 use super::{Aggregation, InstrumentKind, MetricProducer, TemporalityPreference};
-use crate::diag::SignalHealth;
+use crate::diag::{Counters, SignalHealth};
 use crate::error::ExportError;
+use crate::export::type_name;
 use crate::time::Deadline;
 
 /// Reads the metrics of one provider. Several readers of a provider do not know of each other.
@@ -30,7 +31,17 @@ pub trait MetricReader: Connect + Debug + Send + Sync + 'static {
 
     /// What became of the points, for readers that export; `None` for others.
     fn health(&self) -> Option<SignalHealth> {
+        self.counters().map(|counters| counters.snapshot())
+    }
+
+    /// Where readers that export count what became of the points, for the SDK's own metrics.
+    fn counters(&self) -> Option<Arc<Counters>> {
         None
+    }
+
+    /// What it is called in the SDK's own metrics, as `otel.component.type`.
+    fn component_type(&self) -> &'static str {
+        type_name::<Self>()
     }
 }
 
@@ -64,6 +75,7 @@ pub struct ReaderConfig {
     pub(super) aggregation: Arc<dyn Fn(InstrumentKind) -> Aggregation + Send + Sync>,
     pub(super) limit: Arc<dyn Fn(InstrumentKind) -> usize + Send + Sync>,
     pub(super) producers: Vec<Arc<dyn MetricProducer>>,
+    pub(super) component_type: Option<&'static str>,
 }
 
 /// The series that a metric may have, unless somebody says otherwise.
@@ -78,6 +90,7 @@ impl Default for ReaderConfig {
             aggregation: Arc::new(|_| Aggregation::Default),
             limit: Arc::new(|_| DEFAULT_CARDINALITY_LIMIT),
             producers: Vec::new(),
+            component_type: None,
         }
     }
 }
@@ -106,6 +119,13 @@ impl ReaderConfig {
     /// How many series a metric of a kind may have, and one more for everything beyond.
     pub fn with_cardinality_limit(mut self, limit: impl Fn(InstrumentKind) -> usize + Send + Sync + 'static) -> Self {
         self.limit = Arc::new(limit);
+        self
+    }
+
+    /// What a [`PullReader`](super::PullReader) is called in the SDK's own metrics, as `otel.component.type`: for exporters
+    /// that are pulled from; by default the name of its type.
+    pub fn with_component_type(mut self, component_type: &'static str) -> Self {
+        self.component_type = Some(component_type);
         self
     }
 

@@ -11,6 +11,7 @@ use crate::batch::{BatchConfig, BatchProcessor};
 use crate::metrics::{self, MeterProviderBuilder, PullReader, ReaderConfig, ScopeMetrics, SdkMeterProvider};
 use crate::resource::Resource;
 use crate::runtime::{ManualRuntime, Runtime};
+use crate::self_metrics::SelfMetrics;
 use crate::signal::Traces;
 use crate::time::Deadline;
 use crate::trace::{SdkTracer, SdkTracerProvider, SpanData, TracerProviderBuilder, active};
@@ -27,6 +28,7 @@ pub struct TestTelemetry {
     meters: SdkMeterProvider,
     reader: PullReader,
     runtime: Arc<ManualRuntime>,
+    self_metrics: Option<Arc<SelfMetrics>>,
 }
 
 impl TestTelemetry {
@@ -35,7 +37,8 @@ impl TestTelemetry {
         TestTelemetry::with(|builder| builder)
     }
 
-    /// A telemetry whose provider is configured further, with a sampler for example.
+    /// A telemetry whose provider is configured further, with a sampler for example. One that counts spans has the metrics
+    /// of the SDK itself beside those of the test.
     pub fn with(configure: impl FnOnce(TracerProviderBuilder) -> TracerProviderBuilder) -> Self {
         let (clock, exporter, runtime) = (ManualClock::new(), InMemoryExporter::new(), ManualRuntime::new());
         let builder =
@@ -54,7 +57,14 @@ impl TestTelemetry {
         let provider = configure(builder).build();
         let reader = PullReader::default();
         let meters = SdkMeterProvider::builder().with_clock(clock.clock()).with_reader(reader.clone()).build();
-        TestTelemetry { clock, exporter, provider, meters, reader, runtime: Arc::new(runtime) }
+        let runtime = Arc::new(runtime);
+        TestTelemetry { clock, exporter, provider, meters, reader, runtime, self_metrics: None }.observing_itself()
+    }
+
+    fn observing_itself(mut self) -> Self {
+        let counts = self.provider.span_counts().is_some();
+        self.self_metrics = counts.then(|| Arc::new(SelfMetrics::observe(&self.provider, &self.meters)));
+        self
     }
 
     /// The same telemetry with another meter provider: its reader is configured with `config`, and the provider further,
@@ -67,7 +77,7 @@ impl TestTelemetry {
         self.reader = PullReader::new(config);
         let builder = SdkMeterProvider::builder().with_clock(self.clock.clock()).with_reader(self.reader.clone());
         self.meters = configure(builder).build();
-        self
+        self.observing_itself()
     }
 
     /// The meter provider.

@@ -1,12 +1,13 @@
 //! Span processors: what happens when a span starts and ends.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use opentelemetry::Context;
 
 use super::{SdkSpan, SpanData};
 use crate::batch::{BatchProcessor, SimpleProcessor};
-use crate::diag::SignalHealth;
+use crate::diag::{Counters, SignalHealth};
 use crate::error::ExportError;
 use crate::signal::Traces;
 use crate::time::Deadline;
@@ -56,6 +57,12 @@ pub trait SpanProcessor: Debug + Send + Sync + 'static {
 
     /// What became of the spans, for processors that export; `None` for others.
     fn health(&self) -> Option<SignalHealth> {
+        self.counters().map(|counters| counters.snapshot())
+    }
+
+    /// Where processors that export count what became of the spans, for the SDK's own metrics; a processor before
+    /// another hands on that one's. `None` for others.
+    fn counters(&self) -> Option<Arc<Counters>> {
         None
     }
 }
@@ -80,8 +87,8 @@ impl SpanProcessor for BatchProcessor<Traces> {
         self.shutdown(deadline)
     }
 
-    fn health(&self) -> Option<SignalHealth> {
-        Some(self.health())
+    fn counters(&self) -> Option<Arc<Counters>> {
+        Some(self.counters())
     }
 }
 
@@ -104,7 +111,7 @@ impl SpanProcessor for SimpleProcessor<Traces> {
         self.shutdown(deadline)
     }
 
-    fn health(&self) -> Option<SignalHealth> {
-        Some(self.health())
+    fn counters(&self) -> Option<Arc<Counters>> {
+        Some(self.counters())
     }
 }

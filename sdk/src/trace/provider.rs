@@ -5,11 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use opentelemetry::trace::TracerProvider;
+use opentelemetry::trace::{SpanContext, SpanId, TracerProvider};
 use opentelemetry::{Context, InstrumentationScope};
 
-use super::{Scope, SdkSpan, SdkTracer, SpanProcessor};
-use crate::diag::SignalHealth;
+use super::{Scope, SdkSpan, SdkTracer, SpanProcessor, SpanRecord};
+use crate::diag::{Counters, Origin, Outcome, SignalHealth, SpanCounts};
 use crate::error::ExportError;
 use crate::id::IdGenerator;
 use crate::limits::SpanLimits;
@@ -67,6 +67,20 @@ impl SdkTracerProvider {
         self.0.processors.iter().filter_map(|processor| processor.health()).collect()
     }
 
+    /// Where the processors that export count.
+    pub(crate) fn counters(&self) -> Vec<Arc<Counters>> {
+        self.0.processors.iter().filter_map(|processor| processor.counters()).collect()
+    }
+
+    /// How many spans start and end, if they are counted.
+    pub(crate) fn span_counts(&self) -> Option<Arc<SpanCounts>> {
+        self.0.counts.clone()
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
     /// This provider for the rest of the program's life: its spans then count no references. Leaks a few hundred bytes,
     /// once for every provider that is installed.
     pub(crate) fn into_static(self) -> Self {
@@ -94,6 +108,7 @@ pub struct TracerProviderBuilder {
     clock: Clock,
     limits: SpanLimits,
     processors: Vec<Box<dyn SpanProcessor>>,
+    counts_spans: bool,
 }
 
 impl Default for TracerProviderBuilder {
@@ -105,6 +120,7 @@ impl Default for TracerProviderBuilder {
             clock: Clock::system(),
             limits: SpanLimits::DEFAULT,
             processors: Vec::new(),
+            counts_spans: false,
         }
     }
 }
@@ -150,6 +166,12 @@ impl TracerProviderBuilder {
         self
     }
 
+    /// Counts the spans that start and end, for [`SelfMetrics`](crate::self_metrics::SelfMetrics).
+    pub fn with_span_counts(mut self) -> Self {
+        self.counts_spans = true;
+        self
+    }
+
     /// The provider.
     pub fn build(self) -> SdkTracerProvider {
         let sampler = self.sampler.unwrap_or_else(|| Box::new(crate::sampling::ParentBased::default()));
@@ -159,6 +181,7 @@ impl TracerProviderBuilder {
             samples_below_sampled: sampler.samples_below_sampled_parents(),
             // spec: trace/sdk.md#enabled — without processors nothing is recorded.
             off: AtomicBool::new(self.processors.is_empty()),
+            counts: self.counts_spans.then(|| Arc::new(SpanCounts::new())),
             resource: self.resource,
             sampler,
             ids: self.ids,
@@ -183,6 +206,8 @@ pub(super) struct ProviderInner {
     pub(super) clock: Clock,
     pub(super) limits: SpanLimits,
     pub(super) processors: Box<[Box<dyn SpanProcessor>]>,
+    /// `None` unless somebody wants to know.
+    counts: Option<Arc<SpanCounts>>,
     /// Shut down, or without a processor: spans are not recorded.
     off: AtomicBool,
 }
@@ -191,6 +216,32 @@ impl ProviderInner {
     #[inline]
     pub(super) fn is_off(&self) -> bool {
         self.off.load(Ordering::Relaxed)
+    }
+
+    /// Counts a span that starts and is not recorded. A branch when nobody wants to know.
+    #[inline]
+    pub(super) fn count_dropped(&self, parent: &SpanContext) {
+        if let Some(counts) = &self.counts {
+            let origin = Origin::of_parent(parent.is_valid(), parent.is_remote());
+            counts.start(origin, Outcome::Dropped);
+        }
+    }
+
+    /// Counts a span that starts and is recorded.
+    #[inline]
+    pub(super) fn count_recorded(&self, span: &SpanRecord) {
+        if let Some(counts) = &self.counts {
+            let origin = Origin::of_parent(span.parent_span_id != SpanId::INVALID, span.parent_is_remote);
+            counts.start(origin, Outcome::of_recorded(span.context.is_sampled()));
+        }
+    }
+
+    /// Counts the end of a span that recorded.
+    #[inline]
+    pub(super) fn count_end(&self, context: &SpanContext) {
+        if let Some(counts) = &self.counts {
+            counts.end(context.is_sampled());
+        }
     }
 
     /// Shows a span that starts to the processors.

@@ -76,6 +76,7 @@ impl SdkSpan {
     #[inline]
     fn finish(&mut self, end: Option<Timestamp>) {
         let Some(Recording { mut data, provider }) = self.recording.take() else { return };
+        provider.count_end(&self.context);
         let record = &mut *data;
         // The API may have read its own clock for the end: never before the start.
         record.end = end.unwrap_or_else(|| provider.clock.now()).max(record.start);

@@ -43,8 +43,8 @@ impl SdkTracer {
         self.provider.wants_start
     }
 
-    /// What can be said of a span in `parent` without asking the sampler. Runs no code of the user's, so that it may be
-    /// asked while the API's context is borrowed.
+    /// What can be said of a span in `parent` without asking the sampler; one that is dropped because its parent was, is
+    /// counted. Runs no code of the user's, so that it may be asked while the API's context is borrowed.
     #[inline]
     pub(crate) fn glance(&self, parent: &Context) -> Glance {
         let provider = &*self.provider;
@@ -54,7 +54,10 @@ impl SdkTracer {
         let span = parent.span();
         let context = span.span_context();
         match (context.is_valid(), context.is_sampled(), context.is_remote()) {
-            (true, false, _) if provider.drops_below_unsampled => Glance::Dropped,
+            (true, false, _) if provider.drops_below_unsampled => {
+                provider.count_dropped(context);
+                Glance::Dropped
+            }
             (true, true, false) if provider.samples_below_sampled && provider.ids.is_none() => {
                 Glance::Sampled(child_of(context))
             }
@@ -152,6 +155,7 @@ impl SdkTracer {
         let flags = TraceFlags::new(inherited_flags).with_sampled(decision == Decision::RecordAndSample);
         let context = SpanContext::new(trace_id, self.span_id(), flags, false, trace_state);
         if decision == Decision::Drop {
+            provider.count_dropped(parent_context);
             return Err(context);
         }
         let mut data = SpanData::blank();
@@ -181,6 +185,7 @@ impl SdkTracer {
     fn record(&self, mut data: SpanData, added: Vec<KeyValue>, start: Option<Timestamp>, links: Vec<Link>) -> SdkSpan {
         let provider = &*self.provider;
         let record = &mut *data;
+        provider.count_recorded(record);
         if !added.is_empty() {
             record.own_attributes.extend(added);
         }

@@ -13,7 +13,7 @@ const LAYERS: &[Layer] = &[
     Layer { modules: &["batch"], are_strangers: false },
     Layer { modules: &["sampling"], are_strangers: false },
     Layer { modules: &["trace", "metrics", "logs", "propagation"], are_strangers: true },
-    Layer { modules: &["traced", "metered", "testing", "install"], are_strangers: false },
+    Layer { modules: &["traced", "metered", "testing", "install", "self_metrics"], are_strangers: false },
 ];
 
 struct Layer {

@@ -1,17 +1,15 @@
-//! The SDK's own health: what was exported, rejected and dropped, and the only place that logs.
+//! The SDK's own messages.
 //!
-//! Messages go to standard error unless a program sets its own sink. Every topic is limited to one message a minute, so
+//! They go to standard error unless a program sets its own sink. Every topic is limited to one message a minute, so
 //! that a receiver that is down never floods a log; what was held back is counted in the next message.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::io::Write;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use crate::error::ExportError;
-use crate::export::ExportReport;
 use crate::time::Deadline;
 
 /// How much a message matters.
@@ -114,81 +112,6 @@ macro_rules! __warn {
     };
 }
 
-/// The counters of one signal's pipeline.
-#[derive(Debug, Default)]
-pub struct Counters {
-    exported: AtomicU64,
-    rejected: AtomicU64,
-    failed: AtomicU64,
-    retries: AtomicU64,
-    queue_full: AtomicU64,
-    after_shutdown: AtomicU64,
-}
-
-impl Counters {
-    /// Counts a batch of `items` that was delivered, and reports what the receiver refused of it.
-    pub fn delivered(&self, items: u64, signal: &'static str, report: &ExportReport) {
-        let rejected = report.rejected.min(items);
-        self.exported.fetch_add(items - rejected, Ordering::Relaxed);
-        self.rejected.fetch_add(rejected, Ordering::Relaxed);
-        self.retries.fetch_add(report.retries.into(), Ordering::Relaxed);
-        if rejected > 0 {
-            let message = report.message.as_deref().unwrap_or("no reason given");
-            __warn!("export.rejected", "the receiver rejected {rejected} of {items} {signal}: {message}");
-        } else if let Some(message) = &report.message {
-            __warn!("export.message", "the receiver took all {items} {signal} but warns: {message}");
-        }
-    }
-
-    /// Counts a batch of `items` that was lost.
-    pub fn failed(&self, items: u64, signal: &'static str, error: &ExportError) {
-        self.failed.fetch_add(items, Ordering::Relaxed);
-        self.retries.fetch_add(error.retries().into(), Ordering::Relaxed);
-        log(Level::Error, "export.failed", format_args!("{items} {signal} were not exported: {error}"));
-    }
-
-    /// Counts items that found the queue full.
-    pub fn queue_full(&self, items: u64) {
-        self.queue_full.fetch_add(items, Ordering::Relaxed);
-    }
-
-    /// Counts items that came after shutdown.
-    pub fn after_shutdown(&self, items: u64) {
-        self.after_shutdown.fetch_add(items, Ordering::Relaxed);
-    }
-
-    /// The counts now.
-    pub fn snapshot(&self) -> SignalHealth {
-        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        SignalHealth {
-            exported: load(&self.exported),
-            rejected: load(&self.rejected),
-            failed: load(&self.failed),
-            retries: load(&self.retries),
-            dropped_queue_full: load(&self.queue_full),
-            dropped_after_shutdown: load(&self.after_shutdown),
-        }
-    }
-}
-
-/// What became of the items of one signal since the start. Nothing is lost without being counted here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SignalHealth {
-    /// Taken by the receiver.
-    pub exported: u64,
-    /// Refused by a receiver that took the rest of their batch.
-    pub rejected: u64,
-    /// Lost with a batch that could not be delivered.
-    pub failed: u64,
-    /// Batches sent again.
-    pub retries: u64,
-    /// Dropped because the queue was full.
-    pub dropped_queue_full: u64,
-    /// Dropped because they came after shutdown.
-    pub dropped_after_shutdown: u64,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,13 +121,5 @@ mod tests {
         assert_eq!(pass("test.topic"), Some(0));
         assert_eq!(pass("test.topic"), None);
         assert_eq!(pass("test.other"), Some(0));
-    }
-
-    #[test]
-    fn a_receiver_that_rejects_more_than_it_was_sent_does_not_corrupt_the_counts() {
-        let counters = Counters::default();
-        counters.delivered(10, "spans", &ExportReport::partial(25, "lies"));
-        let health = counters.snapshot();
-        assert_eq!((health.exported, health.rejected), (0, 10));
     }
 }

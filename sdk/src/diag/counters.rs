@@ -1,0 +1,246 @@
+//! What became of the items of one pipeline: a processor or reader, and its exporter.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{Durations, Level, log};
+use crate::error::ExportError;
+use crate::export::{ExportReport, Exporter};
+use crate::signal::Signal;
+
+/// The counters of one signal's pipeline, and what is known of its components.
+#[derive(Debug, Default)]
+pub struct Counters {
+    exporter: &'static str,
+    processor: Option<Processor>,
+    passed_on: AtomicU64,
+    exported: AtomicU64,
+    rejected: AtomicU64,
+    /// By [`ExportError::TYPES`].
+    failed: [AtomicU64; ExportError::TYPES.len()],
+    abandoned: AtomicU64,
+    retries: AtomicU64,
+    queue_full: AtomicU64,
+    after_shutdown: AtomicU64,
+    operations: Durations,
+}
+
+struct Processor {
+    kind: &'static str,
+    queue: Option<Queue>,
+}
+
+/// What can be asked of the queue of a processor.
+pub(crate) struct Queue {
+    pub(crate) capacity: usize,
+    pub(crate) waiting: Box<dyn Fn() -> usize + Send + Sync>,
+}
+
+impl Counters {
+    /// The counters of a pipeline that ends in `exporter`.
+    pub fn of<S: Signal>(exporter: &impl Exporter<S>) -> Self {
+        Counters { exporter: exporter.component_type(), ..Counters::default() }
+    }
+
+    /// Behind a processor: `batching`, with its queue, or `simple`.
+    pub(crate) fn with_processor(mut self, kind: &'static str, queue: Option<Queue>) -> Self {
+        self.processor = Some(Processor { kind, queue });
+        self
+    }
+
+    /// Exports a batch of `items` with `call`, and counts what becomes of them. A panic is an error.
+    ///
+    /// # Errors
+    /// The batch was not delivered.
+    pub fn export(
+        &self,
+        items: u64,
+        signal: &'static str,
+        call: impl FnOnce() -> Result<ExportReport, ExportError>,
+    ) -> Result<(), ExportError> {
+        // spec: semconv otel.sdk.processor.span.processed — counted when the export is invoked, whatever becomes of it.
+        self.passed_on.fetch_add(items, Ordering::Relaxed);
+        let caught = || {
+            catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(ExportError::other("the exporter panicked")))
+        };
+        match self.operations.measure(caught, error_type) {
+            Ok(report) => {
+                self.delivered(items, signal, &report);
+                Ok(())
+            }
+            Err(error) => {
+                self.failed[error.type_index()].fetch_add(items, Ordering::Relaxed);
+                self.lost(items, signal, &error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Counts a batch of `items` that was delivered, and reports what the receiver refused of it.
+    fn delivered(&self, items: u64, signal: &'static str, report: &ExportReport) {
+        let rejected = report.rejected.min(items);
+        self.exported.fetch_add(items - rejected, Ordering::Relaxed);
+        self.rejected.fetch_add(rejected, Ordering::Relaxed);
+        self.retries.fetch_add(report.retries.into(), Ordering::Relaxed);
+        if rejected > 0 {
+            let message = report.message.as_deref().unwrap_or("no reason given");
+            crate::__warn!("export.rejected", "the receiver rejected {rejected} of {items} {signal}: {message}");
+        } else if let Some(message) = &report.message {
+            crate::__warn!("export.message", "the receiver took all {items} {signal} but warns: {message}");
+        }
+    }
+
+    /// Counts items that never came to the exporter, because the time to shut down was over.
+    pub fn abandoned(&self, items: u64, signal: &'static str) {
+        self.abandoned.fetch_add(items, Ordering::Relaxed);
+        self.lost(items, signal, &ExportError::timeout("shutdown had to end before they were sent"));
+    }
+
+    fn lost(&self, items: u64, signal: &'static str, error: &ExportError) {
+        self.retries.fetch_add(error.retries().into(), Ordering::Relaxed);
+        log(Level::Error, "export.failed", format_args!("{items} {signal} were not exported: {error}"));
+    }
+
+    /// Counts items that found the queue full.
+    pub fn queue_full(&self, items: u64) {
+        self.queue_full.fetch_add(items, Ordering::Relaxed);
+    }
+
+    /// Counts items that came after shutdown.
+    pub fn after_shutdown(&self, items: u64) {
+        self.after_shutdown.fetch_add(items, Ordering::Relaxed);
+    }
+
+    /// The counts now.
+    pub fn snapshot(&self) -> SignalHealth {
+        SignalHealth {
+            exported: load(&self.exported),
+            rejected: load(&self.rejected),
+            failed: self.failed.iter().map(load).sum::<u64>() + load(&self.abandoned),
+            retries: load(&self.retries),
+            dropped_queue_full: load(&self.queue_full),
+            dropped_after_shutdown: load(&self.after_shutdown),
+        }
+    }
+
+    /// The component type of the exporter.
+    pub(crate) fn exporter(&self) -> &'static str {
+        self.exporter
+    }
+
+    /// The kind of the processor, if there is one.
+    pub(crate) fn processor(&self) -> Option<&'static str> {
+        self.processor.as_ref().map(|processor| processor.kind)
+    }
+
+    /// The queue of the processor, if it has one.
+    pub(crate) fn queue(&self) -> Option<&Queue> {
+        self.processor.as_ref()?.queue.as_ref()
+    }
+
+    /// How long exports take.
+    pub(crate) fn operations(&self) -> &Durations {
+        &self.operations
+    }
+
+    /// What the processor is done with, by `error.type`: passed on first, then what went wrong at all.
+    pub(crate) fn processed(&self) -> Vec<(Option<&'static str>, u64)> {
+        let errors = [
+            ("queue_full", load(&self.queue_full)),
+            ("already_shutdown", load(&self.after_shutdown)),
+            ("timeout", load(&self.abandoned)),
+        ];
+        by_error(load(&self.passed_on), errors)
+    }
+
+    /// What the exporter is done with, by `error.type`.
+    pub(crate) fn concluded(&self) -> Vec<(Option<&'static str>, u64)> {
+        // Refused one by one or with the whole batch: one cause.
+        let rejected = |kind| if kind == "rejected" { load(&self.rejected) } else { 0 };
+        let errors = ExportError::TYPES.into_iter().zip(&self.failed);
+        by_error(load(&self.exported), errors.map(|(kind, failed)| (kind, load(failed) + rejected(kind))))
+    }
+
+    /// What the exporter has in hand.
+    pub(crate) fn in_flight(&self) -> u64 {
+        let concluded: u64 = self.concluded().iter().map(|(_, items)| items).sum();
+        // After what is concluded, so that it is not less.
+        load(&self.passed_on).saturating_sub(concluded)
+    }
+}
+
+/// Why an export is not a full success, if it is not.
+fn error_type(result: &Result<ExportReport, ExportError>) -> Option<&'static str> {
+    match result {
+        Ok(report) => (report.rejected > 0).then_some("rejected"),
+        Err(error) => Some(error.error_type()),
+    }
+}
+
+fn by_error(success: u64, errors: impl IntoIterator<Item = (&'static str, u64)>) -> Vec<(Option<&'static str>, u64)> {
+    let errors = errors.into_iter().filter(|(_, items)| *items > 0).map(|(kind, items)| (Some(kind), items));
+    std::iter::once((None, success)).chain(errors).collect()
+}
+
+fn load(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+impl fmt::Debug for Processor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind)
+    }
+}
+
+/// What became of the items of one signal since the start. Nothing is lost without being counted here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SignalHealth {
+    /// Taken by the receiver.
+    pub exported: u64,
+    /// Refused by a receiver that took the rest of their batch.
+    pub rejected: u64,
+    /// Lost with a batch that could not be delivered.
+    pub failed: u64,
+    /// Batches sent again.
+    pub retries: u64,
+    /// Dropped because the queue was full.
+    pub dropped_queue_full: u64,
+    /// Dropped because they came after shutdown.
+    pub dropped_after_shutdown: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receiver_that_rejects_more_than_it_was_sent_does_not_corrupt_the_counts() {
+        let counters = Counters::default();
+        assert!(counters.export(10, "spans", || Ok(ExportReport::partial(25, "lies"))).is_ok());
+        let health = counters.snapshot();
+        assert_eq!((health.exported, health.rejected), (0, 10));
+    }
+
+    #[test]
+    fn what_is_exported_is_in_flight_until_it_is_concluded() {
+        let counters = Counters::default();
+        let during = |result| {
+            let mut seen = 0;
+            drop(counters.export(10, "spans", || {
+                seen = counters.in_flight();
+                result
+            }));
+            (seen, counters.in_flight(), counters.concluded())
+        };
+        assert_eq!(during(Ok(ExportReport::accepted())), (10, 0, vec![(None, 10)]));
+        let both = vec![(None, 13), (Some("rejected"), 7)];
+        assert_eq!(during(Ok(ExportReport::partial(7, "too old"))), (10, 0, both));
+        // Refused as a whole or in part is one series: two with the same attributes would hide each other.
+        let both = vec![(None, 13), (Some("rejected"), 17)];
+        assert_eq!(during(Err(ExportError::rejected("no"))), (10, 0, both));
+        assert_eq!(counters.processed(), [(None, 30)]);
+        assert_eq!((counters.snapshot().rejected, counters.snapshot().failed), (7, 10));
+    }
+}

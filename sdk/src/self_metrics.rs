@@ -1,0 +1,296 @@
+//! The metrics of the SDK itself, `otel.sdk.*`: shows what [`diag`](crate::diag) counts.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use opentelemetry::metrics::{Histogram, Meter, MeterProvider};
+use opentelemetry::{Context, InstrumentationScope, KeyValue};
+
+use crate::diag::{Counters, Durations, Listener, Origin, Outcome, SpanCounts};
+use crate::metrics::{CallbackHandle, Observable, Observer, SdkMeter, SdkMeterProvider};
+use crate::time::Clock;
+use crate::trace::SdkTracerProvider;
+
+/// Shows what the SDK does as metrics with the scope `telemark.sdk`, until it is dropped: spans started and live, the queues
+/// of the processors, what the exporters have in hand and what became of it, how long exports and collections take.
+///
+/// The semantic conventions are still in development there, so this is off unless a program asks for it:
+/// [`TelemetryBuilder::with_self_metrics`](crate::install::TelemetryBuilder::with_self_metrics) or
+/// `OTEL_RUST_SELF_METRICS=true`. Spans are counted only by a provider that was built
+/// [to do so](crate::trace::TracerProviderBuilder::with_span_counts).
+///
+/// Nothing is recorded while the SDK works, but for one duration an export or collection: a callback reads the counters. So
+/// an export of these metrics causes no telemetry; it changes the values of the next one.
+///
+/// spec: self-observability.md, semconv otel/sdk-metrics.md
+#[derive(Debug)]
+#[must_use = "the metrics end when this is dropped"]
+pub struct SelfMetrics {
+    _callback: CallbackHandle,
+    _listeners: Vec<Arc<Listener>>,
+}
+
+impl SelfMetrics {
+    /// Shows what these providers do, to the readers of `meters`. Of two that observe the same, the later one has the
+    /// durations.
+    pub fn observe(tracers: &SdkTracerProvider, meters: &SdkMeterProvider) -> Self {
+        let scope = InstrumentationScope::builder("telemark.sdk").with_version(env!("CARGO_PKG_VERSION")).build();
+        let mut components = Components::new(tracers.clock().clone(), &meters.meter_with_scope(scope.clone()));
+        let meter = meters.sdk_meter(scope);
+        let spans = Spans::new(&meter, tracers.span_counts());
+        let of_spans = Pipelines::new(&meter, Words::SPANS, components.of("span", tracers.counters()));
+        let exporting = meters.components().filter_map(|(_, _, counters)| counters);
+        let of_points = Pipelines::new(&meter, Words::POINTS, components.of("metric", exporting));
+        for (reader, durations, _) in meters.components() {
+            components.time_collections(reader, durations);
+        }
+        let callback = meter.register_callback(move |observer| {
+            // What is counted has nothing to do with the span in which somebody collects: that is no exemplar.
+            let _outside = Context::new().attach();
+            spans.observe(observer);
+            of_spans.observe(observer);
+            of_points.observe(observer);
+        });
+        SelfMetrics { _callback: callback, _listeners: components.listeners }
+    }
+}
+
+/// A processor, if there is one, and an exporter, with the names that they have in the metrics.
+struct Component {
+    counters: Arc<Counters>,
+    processor: Option<[KeyValue; 2]>,
+    exporter: [KeyValue; 2],
+}
+
+/// Gives components their names and has their operations timed.
+struct Components {
+    clock: Clock,
+    operations: Histogram<f64>,
+    collections: Histogram<f64>,
+    listeners: Vec<Arc<Listener>>,
+    /// How many components of a type there are.
+    types: HashMap<String, usize>,
+}
+
+impl Components {
+    fn new(clock: Clock, meter: &Meter) -> Self {
+        let seconds = |name: &'static str, description: &'static str| {
+            let histogram = meter.f64_histogram(name).with_unit("s").with_description(description);
+            // spec: semconv otel/sdk-metrics.md — a single bucket.
+            histogram.with_boundaries(Vec::new()).build()
+        };
+        Components {
+            clock,
+            operations: seconds(
+                "otel.sdk.exporter.operation.duration",
+                "The duration of exporting a batch of telemetry records.",
+            ),
+            collections: seconds(
+                "otel.sdk.metric_reader.collection.duration",
+                "The duration of the collect operation of the metric reader.",
+            ),
+            listeners: Vec::new(),
+            types: HashMap::new(),
+        }
+    }
+
+    fn of(&mut self, signal: &str, counters: impl IntoIterator<Item = Arc<Counters>>) -> Vec<Component> {
+        let mut components = Vec::new();
+        for counters in counters {
+            let processor = counters.processor().map(|kind| self.attributes(format!("{kind}_{signal}_processor")));
+            let exporter = self.attributes(counters.exporter().to_owned());
+            self.listen(counters.operations(), self.operations.clone(), exporter.clone());
+            components.push(Component { counters, processor, exporter });
+        }
+        components
+    }
+
+    fn time_collections(&mut self, reader: &str, durations: &Durations) {
+        let component = self.attributes(reader.to_owned());
+        self.listen(durations, self.collections.clone(), component);
+    }
+
+    fn listen(&mut self, durations: &Durations, seconds: Histogram<f64>, component: [KeyValue; 2]) {
+        let listener = Arc::new(Listener { clock: self.clock.clone(), seconds, component });
+        durations.listen(&listener);
+        self.listeners.push(listener);
+    }
+
+    /// A name and its type. The name is the type and a number, so that there are few and a restart changes none.
+    ///
+    /// spec: semconv registry/attributes/otel.md#otel-component-attributes
+    fn attributes(&mut self, component_type: String) -> [KeyValue; 2] {
+        let number = self.types.entry(component_type.clone()).or_default();
+        let name = format!("{component_type}/{number}");
+        *number += 1;
+        [KeyValue::new("otel.component.name", name), KeyValue::new("otel.component.type", component_type)]
+    }
+}
+
+/// `otel.sdk.span.*`.
+struct Spans {
+    counts: Option<Arc<SpanCounts>>,
+    live: Observable<i64>,
+    started: Observable<u64>,
+}
+
+impl Spans {
+    fn new(meter: &SdkMeter, counts: Option<Arc<SpanCounts>>) -> Self {
+        let live = meter.observable_up_down_counter("otel.sdk.span.live").with_unit("{span}").with_description(
+            "The number of created spans with `recording=true` for which the end operation has not been called yet.",
+        );
+        let started = meter.observable_counter("otel.sdk.span.started").with_unit("{span}");
+        let started = started.with_description("The number of created spans.");
+        Spans { counts, live: live.build(), started: started.build() }
+    }
+
+    fn observe(&self, observer: &Observer) {
+        let Some(counts) = &self.counts else { return };
+        for outcome in Outcome::ALL {
+            let result = KeyValue::new("otel.span.sampling_result", sampling_result(outcome));
+            if let Some(live) = counts.live(outcome) {
+                observer.observe(&self.live, signed(live), std::slice::from_ref(&result));
+            }
+            for parent in Origin::ALL {
+                let started = counts.started(parent, outcome);
+                if started > 0 {
+                    let parent = KeyValue::new("otel.span.parent.origin", parent_origin(parent));
+                    observer.observe(&self.started, started, &[parent, result.clone()]);
+                }
+            }
+        }
+    }
+}
+
+fn sampling_result(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Dropped => "DROP",
+        Outcome::Recorded => "RECORD_ONLY",
+        Outcome::Sampled => "RECORD_AND_SAMPLE",
+    }
+}
+
+fn parent_origin(parent: Origin) -> &'static str {
+    match parent {
+        Origin::None => "none",
+        Origin::Local => "local",
+        Origin::Remote => "remote",
+    }
+}
+
+/// `otel.sdk.processor.*` and `otel.sdk.exporter.*` of one signal.
+struct Pipelines {
+    components: Vec<Component>,
+    processors: ProcessorInstruments,
+    in_flight: Observable<i64>,
+    exported: Observable<u64>,
+}
+
+struct ProcessorInstruments {
+    queue_size: Observable<i64>,
+    queue_capacity: Observable<i64>,
+    processed: Observable<u64>,
+}
+
+impl Pipelines {
+    fn new(meter: &SdkMeter, words: Words, components: Vec<Component>) -> Self {
+        let Words { item, items, .. } = words;
+        Pipelines {
+            components,
+            processors: ProcessorInstruments::new(meter, words),
+            in_flight: words.current(
+                meter,
+                format!("otel.sdk.exporter.{item}.inflight"),
+                format!(
+                    "The number of {items} which were passed to the exporter, but that have not been exported yet \
+                     (neither successful, nor failed)."
+                ),
+            ),
+            exported: words.total(
+                meter,
+                format!("otel.sdk.exporter.{item}.exported"),
+                format!("The number of {items} for which the export has finished, either successful or failed."),
+            ),
+        }
+    }
+
+    fn observe(&self, observer: &Observer) {
+        for Component { counters, processor, exporter } in &self.components {
+            if let Some(processor) = processor {
+                self.processors.observe(observer, counters, processor);
+            }
+            observer.observe(&self.in_flight, signed(counters.in_flight()), exporter);
+            for (error_type, items) in counters.concluded() {
+                observer.observe(&self.exported, items, &with_error(exporter, error_type));
+            }
+        }
+    }
+}
+
+impl ProcessorInstruments {
+    fn new(meter: &SdkMeter, words: Words) -> Self {
+        let Words { item, items, .. } = words;
+        ProcessorInstruments {
+            queue_size: words.current(
+                meter,
+                format!("otel.sdk.processor.{item}.queue.size"),
+                format!("The number of {items} in the queue of a given instance of an SDK {item} processor."),
+            ),
+            queue_capacity: words.current(
+                meter,
+                format!("otel.sdk.processor.{item}.queue.capacity"),
+                format!(
+                    "The maximum number of {items} the queue of a given instance of an SDK {item} processor can hold."
+                ),
+            ),
+            processed: words.total(
+                meter,
+                format!("otel.sdk.processor.{item}.processed"),
+                format!("The number of {items} for which the processing has finished, either successful or failed."),
+            ),
+        }
+    }
+
+    fn observe(&self, observer: &Observer, counters: &Counters, processor: &[KeyValue; 2]) {
+        if let Some(queue) = counters.queue() {
+            observer.observe(&self.queue_size, signed((queue.waiting)() as u64), processor);
+            observer.observe(&self.queue_capacity, signed(queue.capacity as u64), processor);
+        }
+        for (error_type, items) in counters.processed() {
+            observer.observe(&self.processed, items, &with_error(processor, error_type));
+        }
+    }
+}
+
+/// What the metrics of a signal call its items.
+#[derive(Clone, Copy)]
+struct Words {
+    /// In names.
+    item: &'static str,
+    /// In descriptions.
+    items: &'static str,
+    unit: &'static str,
+}
+
+impl Words {
+    const SPANS: Words = Words { item: "span", items: "spans", unit: "{span}" };
+    const POINTS: Words = Words { item: "metric_data_point", items: "metric data points", unit: "{data_point}" };
+
+    fn total(self, meter: &SdkMeter, name: String, description: String) -> Observable<u64> {
+        meter.observable_counter(name).with_unit(self.unit).with_description(description).build()
+    }
+
+    fn current(self, meter: &SdkMeter, name: String, description: String) -> Observable<i64> {
+        meter.observable_up_down_counter(name).with_unit(self.unit).with_description(description).build()
+    }
+}
+
+fn with_error(component: &[KeyValue; 2], error_type: Option<&'static str>) -> Vec<KeyValue> {
+    // spec: semconv — what succeeded has no `error.type`.
+    let error = error_type.map(|error_type| KeyValue::new("error.type", error_type));
+    component.iter().cloned().chain(error).collect()
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
