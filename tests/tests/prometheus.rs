@@ -133,7 +133,11 @@ fn an_exemplar_that_prometheus_scraped_leads_to_its_trace() {
             let span = span.unwrap_or_else(|| unreachable!("{exemplar} is of no span that was sent"));
             assert_eq!(span.name, span_name);
             let measured: f64 = exemplar["value"].as_str().unwrap().parse().unwrap();
-            assert!((measured - duration(span)).abs() < 1e-9, "{exemplar}, but the span took {}", duration(span));
+            assert!(
+                (measured - duration(span)).abs() < 1e-9,
+                "{name}: {exemplar}, but the span took {}",
+                duration(span)
+            );
             let moment = exemplar["timestamp"].as_f64().unwrap();
             assert!((moment - span.end as f64 / 1e9).abs() < 0.1, "{exemplar}, but the span ended at {}", span.end);
         }
