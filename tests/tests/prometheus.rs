@@ -28,7 +28,7 @@ static WEIGHT: Histogram<f64> =
 async fn place(kind: &'static str) -> Result<(), std::io::Error> {
     ORDERS.add(1, ("shop.order.kind", kind));
     WEIGHT.record(0.5, ());
-    tokio::time::sleep(Duration::from_millis(3)).await; // a duration that one can tell from others
+    tokio::time::sleep(Duration::from_millis(3)).await; // the least that a call takes
     if kind == "odd" { Err(std::io::Error::other("odd")) } else { Ok(()) }
 }
 
@@ -117,7 +117,7 @@ fn an_exemplar_that_prometheus_scraped_leads_to_its_trace() {
         assert_eq!(value(&sample), expected, "{selector}");
     }
 
-    // Of each request and each call, the exemplars have the very duration that the span has.
+    // The exemplars of requests and calls have the durations of their spans.
     for (name, span_name, least) in [
         ("http_server_request_duration_seconds_bucket", "GET /orders/{kind}", 2),
         ("code_function_duration_seconds_bucket", "place", 2),
@@ -133,11 +133,13 @@ fn an_exemplar_that_prometheus_scraped_leads_to_its_trace() {
             let span = span.unwrap_or_else(|| unreachable!("{exemplar} is of no span that was sent"));
             assert_eq!(span.name, span_name);
             let measured: f64 = exemplar["value"].as_str().unwrap().parse().unwrap();
-            assert!(
-                (measured - duration(span)).abs() < 1e-9,
-                "{name}: {exemplar}, but the span took {}",
-                duration(span)
-            );
+            let took = duration(span);
+            // A request is measured by the clock readings of its span; a call ends just before its span does.
+            let agrees = match span_name {
+                "place" => (0.003..=took).contains(&measured),
+                _ => (measured - took).abs() < 1e-9,
+            };
+            assert!(agrees, "{name}: {exemplar}, but the span took {took}");
             let moment = exemplar["timestamp"].as_f64().unwrap();
             assert!((moment - span.end as f64 / 1e9).abs() < 0.1, "{exemplar}, but the span ended at {}", span.end);
         }
