@@ -7,10 +7,13 @@
 //!
 //! - `cargo run --example shop`: traces as trees in the terminal
 //! - `cargo run --example shop -- --serve`: the same, and stays for requests of yours until Ctrl-C
-//! - `OTEL_TRACES_EXPORTER=otlp cargo run --example shop`: to a receiver at `http://localhost:4318`
+//! - `OTEL_TRACES_EXPORTER=otlp cargo run --example shop`: traces to a receiver at `http://localhost:4318`
+//!
+//! The metrics are at `/metrics` of the shop, with exemplars that lead to traces.
 
 mod client;
 mod inventory;
+mod metrics;
 mod shop;
 mod store;
 mod visitor;
@@ -25,18 +28,22 @@ use client::Client;
 use store::Store;
 use telemark::config::Env;
 use telemark::console::ConsoleExporter;
+use telemark::prometheus::Prometheus;
 use telemark::sdk::time::Deadline;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let telemetry = telemetry()?;
+    let prometheus = metrics::exporter();
+    let telemetry = telemetry(&prometheus)?;
 
     let inventory = serve(inventory::app()).await?;
-    let shop = serve(shop::app(Store::open().await?, Client::to(inventory))).await?;
+    let shop = shop::app(Store::open().await?, Client::to(inventory));
+    let shop = serve(shop.merge(metrics::app(prometheus))).await?;
 
     let unexpected = visitor::visit(shop).await;
     // Why spans could not be delivered has been said on standard error by then.
     let are_delivered = telemetry.force_flush(Deadline::after(Duration::from_secs(5))).is_ok();
+    visitor::follow_exemplar(shop).await;
 
     if std::env::args().any(|argument| argument == "--serve") {
         println!("\nThe shop is open at http://{shop}/products until Ctrl-C; its traces follow some seconds later.");
@@ -46,8 +53,8 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
 }
 
 /// Everything is as the environment says, except that without `OTEL_TRACES_EXPORTER` there are trees in the terminal.
-fn telemetry() -> Result<telemark::Guard, telemark::ConfigError> {
-    let builder = telemark::builder().service_name("shop").flush_on_signals();
+fn telemetry(prometheus: &Prometheus) -> Result<telemark::Guard, telemark::ConfigError> {
+    let builder = telemark::builder().service_name("shop").flush_on_signals().metric_reader(prometheus.reader());
     match Env::process().string("OTEL_TRACES_EXPORTER") {
         Some(_) => builder.init(),
         None => builder.span_exporter(ConsoleExporter::stdout()).init(),

@@ -10,12 +10,15 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
-use telemark::traced;
+use telemark::{Counter, traced};
 use tokio::time::sleep;
 
 use crate::client::{CallError, Client};
 use crate::inventory::Stock;
 use crate::store::{Product, Store};
+
+static ORDERS: Counter<u64> =
+    Counter::new("shop.orders").with_unit("{order}").with_description("Orders, by what became of them.");
 
 struct Shop {
     store: Store,
@@ -48,12 +51,23 @@ struct Order {
 }
 
 async fn order(State(shop): State<Arc<Shop>>, Json(order): Json<Order>) -> Result<(StatusCode, String), ShopError> {
-    let number = shop.place(&order).await?;
-    Ok((StatusCode::CREATED, format!("order {number}")))
+    let result = shop.place(&order).await;
+    ORDERS.add(1, ("shop.order.outcome", outcome(&result)));
+    Ok((StatusCode::CREATED, format!("order {}", result?)))
+}
+
+/// A metric has a series for each: there are few.
+fn outcome(result: &Result<i64, ShopError>) -> &'static str {
+    match result {
+        Ok(_) => "placed",
+        Err(ShopError::UnknownProduct | ShopError::SoldOut) => "refused",
+        Err(ShopError::CardDeclined) => "declined",
+        Err(ShopError::Inventory(_) | ShopError::Database(_)) => "failed",
+    }
 }
 
 impl Shop {
-    #[traced(fields(order.sku = order.sku, order.quantity = order.quantity))]
+    #[traced(metrics, fields(order.sku = order.sku, order.quantity = order.quantity))]
     async fn place(&self, order: &Order) -> Result<i64, ShopError> {
         let product = self.store.product(&order.sku).await?.ok_or(ShopError::UnknownProduct)?;
         let stock = self.inventory.send(Method::GET, &format!("/stock/{}", order.sku), "").await?;

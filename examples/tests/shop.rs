@@ -78,6 +78,10 @@ GET /products/{sku}/similar
     for detail in ["error.type=shop::shop::ShopError", "error.type=500", "server  404", "stock.shelves=2"] {
         assert!(stdout.contains(detail), "{detail} is missing in\n{stdout}");
     }
+    let (_, followed) = stdout.rsplit_once("see trace ").unwrap();
+    let (_, tree) = stdout.split_once(&format!("trace {}  ", followed.trim_end().trim_end_matches('.'))).unwrap();
+    assert!(tree.lines().nth(1).unwrap().starts_with("POST /orders"), "{tree}");
+    assert!(tree.split("\ntrace ").next().unwrap().contains("the card was declined"), "{tree}");
     assert!(!stdout.contains("0000 0000"), "the number of a card was recorded:\n{stdout}");
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
