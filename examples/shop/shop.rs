@@ -15,6 +15,7 @@ use tokio::time::sleep;
 
 use crate::client::{CallError, Client};
 use crate::inventory::Stock;
+use crate::metrics::ORDERS;
 use crate::store::{Product, Store};
 
 struct Shop {
@@ -48,7 +49,9 @@ struct Order {
 }
 
 async fn order(State(shop): State<Arc<Shop>>, Json(order): Json<Order>) -> Result<(StatusCode, String), ShopError> {
-    let number = shop.place(&order).await?;
+    let placed = shop.place(&order).await;
+    ORDERS.add(1, ("shop.order.outcome", if placed.is_ok() { "placed" } else { "refused" }));
+    let number = placed?;
     Ok((StatusCode::CREATED, format!("order {number}")))
 }
 
@@ -66,7 +69,7 @@ impl Shop {
 }
 
 /// Only what is named is recorded: the card's number is not.
-#[traced(name = "charge card", fields(payment.cents = cents))]
+#[traced(name = "charge card", metrics, fields(payment.cents = cents))]
 async fn charge(card: &str, cents: i64) -> Result<(), ShopError> {
     sleep(Duration::from_millis(15)).await; // the bank thinks
     if card.starts_with("4000") { Err(ShopError::CardDeclined) } else { Ok(()) }
