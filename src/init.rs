@@ -49,6 +49,8 @@ pub struct Builder {
     metrics_in_code: bool,
     #[cfg(feature = "signals")]
     flush_on_signals: bool,
+    #[cfg(feature = "runtime-metrics")]
+    runtime_metrics: bool,
 }
 
 impl Builder {
@@ -59,6 +61,8 @@ impl Builder {
             metrics_in_code: false,
             #[cfg(feature = "signals")]
             flush_on_signals: false,
+            #[cfg(feature = "runtime-metrics")]
+            runtime_metrics: false,
         }
     }
 
@@ -160,6 +164,14 @@ impl Builder {
         self
     }
 
+    /// Reports how the process is doing (CPU time, memory, threads, open files and more) and, when `init` is called within a
+    /// tokio runtime, its workers and tasks.
+    #[cfg(feature = "runtime-metrics")]
+    pub fn runtime_metrics(mut self) -> Self {
+        self.runtime_metrics = true;
+        self
+    }
+
     /// Starts the telemetry without making it global: for instances beside each other.
     ///
     /// # Errors
@@ -181,9 +193,13 @@ impl Builder {
     pub fn init(self) -> Result<Guard, ConfigError> {
         #[cfg(feature = "signals")]
         let flush_on_signals = self.flush_on_signals;
+        #[cfg(feature = "runtime-metrics")]
+        let runtime_metrics = self.runtime_metrics;
         let telemetry = self.build()?.install()?;
         #[cfg(feature = "runtime-metrics")]
-        telemark_runtime::everything(&telemetry.meter("telemark-runtime"));
+        if runtime_metrics {
+            telemark_runtime::everything(&telemetry.meter("telemark-runtime"));
+        }
         #[cfg(feature = "signals")]
         if flush_on_signals {
             let (tracers, meters) = (telemetry.tracer_provider().clone(), telemetry.meter_provider().clone());

@@ -66,7 +66,7 @@
 //! | `prometheus` | no | `OTEL_METRICS_EXPORTER=prometheus` and `telemark::prometheus` |
 //! | `axum` | no | `telemark::axum::layer()` |
 //! | `tower` | no | `telemark::tower`, the same for any tower service |
-//! | `runtime-metrics` | no | metrics of the process and of the tokio runtime in which `init` is called |
+//! | `runtime-metrics` | no | `builder().runtime_metrics()`: metrics of the process and of the tokio runtime |
 //! | `signals` | no | a flush on SIGTERM and Ctrl-C |
 //!
 //! Without features this is the engine and the macro: what a library needs that only wants `#[traced]`.

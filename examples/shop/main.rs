@@ -7,9 +7,8 @@
 //!
 //! - `cargo run --example shop`: traces as trees in the terminal
 //! - `cargo run --example shop -- --serve`: the same, and stays for requests of yours until Ctrl-C
-//! - `OTEL_TRACES_EXPORTER=otlp cargo run --example shop`: traces to a receiver at `http://localhost:4318`
-//!
-//! The metrics are at `/metrics` of the shop, with exemplars that lead to traces.
+//! - `OTEL_TRACES_EXPORTER=otlp OTEL_METRICS_EXPORTER=otlp cargo run --example shop`: to a receiver at
+//!   `http://localhost:4318`
 
 mod client;
 mod inventory;
@@ -33,32 +32,39 @@ use telemark::sdk::time::Deadline;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let prometheus = metrics::exporter();
+    let prometheus = Prometheus::new();
     let telemetry = telemetry(&prometheus)?;
 
     let inventory = serve(inventory::app()).await?;
-    let shop = shop::app(Store::open().await?, Client::to(inventory));
-    let shop = serve(shop.merge(metrics::app(prometheus))).await?;
+    let shop = shop::app(Store::open().await?, Client::to(inventory)).merge(metrics::page(prometheus.clone()));
+    let shop = serve(shop).await?;
 
     let unexpected = visitor::visit(shop).await;
     // Why spans could not be delivered has been said on standard error by then.
     let are_delivered = telemetry.force_flush(Deadline::after(Duration::from_secs(5))).is_ok();
-    visitor::follow_exemplar(shop).await;
+    metrics::follow_an_exemplar(&prometheus);
 
     if std::env::args().any(|argument| argument == "--serve") {
-        println!("\nThe shop is open at http://{shop}/products until Ctrl-C; its traces follow some seconds later.");
+        println!(
+            "\nThe shop is open at http://{shop}/products, its metrics at /metrics, until Ctrl-C; traces follow some seconds later."
+        );
         std::future::pending().await
     }
     Ok(if unexpected == 0 && are_delivered { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Everything is as the environment says, except that without `OTEL_TRACES_EXPORTER` there are trees in the terminal.
+/// Everything is as the environment says, except that without `OTEL_TRACES_EXPORTER` there are trees in the terminal, and
+/// without `OTEL_METRICS_EXPORTER` the page of metrics.
 fn telemetry(prometheus: &Prometheus) -> Result<telemark::Guard, telemark::ConfigError> {
-    let builder = telemark::builder().service_name("shop").flush_on_signals().metric_reader(prometheus.reader());
-    match Env::process().string("OTEL_TRACES_EXPORTER") {
-        Some(_) => builder.init(),
-        None => builder.span_exporter(ConsoleExporter::stdout()).init(),
+    let env = Env::process();
+    let mut builder = telemark::builder().service_name("shop").flush_on_signals();
+    if env.string("OTEL_TRACES_EXPORTER").is_none() {
+        builder = builder.span_exporter(ConsoleExporter::stdout());
     }
+    if env.string("OTEL_METRICS_EXPORTER").is_none() {
+        builder = builder.metric_reader(prometheus.reader());
+    }
+    builder.init()
 }
 
 /// Serves `app` on a free port, for as long as the program runs.

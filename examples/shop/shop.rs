@@ -10,15 +10,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
-use telemark::{Counter, traced};
+use telemark::traced;
 use tokio::time::sleep;
 
 use crate::client::{CallError, Client};
 use crate::inventory::Stock;
+use crate::metrics::ORDERS;
 use crate::store::{Product, Store};
-
-static ORDERS: Counter<u64> =
-    Counter::new("shop.orders").with_unit("{order}").with_description("Orders, by what became of them.");
 
 struct Shop {
     store: Store,
@@ -51,23 +49,14 @@ struct Order {
 }
 
 async fn order(State(shop): State<Arc<Shop>>, Json(order): Json<Order>) -> Result<(StatusCode, String), ShopError> {
-    let result = shop.place(&order).await;
-    ORDERS.add(1, ("shop.order.outcome", outcome(&result)));
-    Ok((StatusCode::CREATED, format!("order {}", result?)))
-}
-
-/// A metric has a series for each: there are few.
-fn outcome(result: &Result<i64, ShopError>) -> &'static str {
-    match result {
-        Ok(_) => "placed",
-        Err(ShopError::UnknownProduct | ShopError::SoldOut) => "refused",
-        Err(ShopError::CardDeclined) => "declined",
-        Err(ShopError::Inventory(_) | ShopError::Database(_)) => "failed",
-    }
+    let placed = shop.place(&order).await;
+    ORDERS.add(1, ("shop.order.outcome", if placed.is_ok() { "placed" } else { "refused" }));
+    let number = placed?;
+    Ok((StatusCode::CREATED, format!("order {number}")))
 }
 
 impl Shop {
-    #[traced(metrics, fields(order.sku = order.sku, order.quantity = order.quantity))]
+    #[traced(fields(order.sku = order.sku, order.quantity = order.quantity))]
     async fn place(&self, order: &Order) -> Result<i64, ShopError> {
         let product = self.store.product(&order.sku).await?.ok_or(ShopError::UnknownProduct)?;
         let stock = self.inventory.send(Method::GET, &format!("/stock/{}", order.sku), "").await?;
@@ -80,7 +69,7 @@ impl Shop {
 }
 
 /// Only what is named is recorded: the card's number is not.
-#[traced(name = "charge card", fields(payment.cents = cents))]
+#[traced(name = "charge card", metrics, fields(payment.cents = cents))]
 async fn charge(card: &str, cents: i64) -> Result<(), ShopError> {
     sleep(Duration::from_millis(15)).await; // the bank thinks
     if card.starts_with("4000") { Err(ShopError::CardDeclined) } else { Ok(()) }

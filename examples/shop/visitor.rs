@@ -70,21 +70,6 @@ pub(crate) async fn visit(shop: SocketAddr) -> usize {
     .await
 }
 
-/// Looks for the order that failed among the metrics, and says which trace it is. Without exemplars there is nothing to say.
-pub(crate) async fn follow_exemplar(shop: SocketAddr) {
-    let page = telemark::suppress_future(async { Client::to(shop).send(Method::GET, "/metrics", "").await }).await;
-    let Ok(page) = page else { return };
-    let page = String::from_utf8_lossy(&page.body);
-    let declined = page.lines().find(|line| line.starts_with("shop_orders_total{") && line.contains("declined"));
-    if let Some((line, (_, ids))) = declined.and_then(|line| Some((line, line.split_once("trace_id=\"")?))) {
-        println!("\nOf the metrics at http://{shop}/metrics, how many cards were declined:\n\n  {line}\n");
-        println!(
-            "The exemplar behind # names the last such order: see trace {}.",
-            ids.split('"').next().unwrap_or(ids)
-        );
-    }
-}
-
 impl Visit {
     async fn pay(&self, client: &Client) -> bool {
         let Visit { method, path, body, expected, look } = self;

@@ -36,14 +36,13 @@ fn points(request: &Value) -> Vec<Point> {
 }
 
 fn points_of(metric: &Value) -> Vec<Point> {
-    let kinds: [(&str, &str, fn(&Value) -> String); 4] = [
-        ("gauge", "gauge", number),
+    let mut points = Vec::new();
+    for (key, kind, value) in [
+        ("gauge", "gauge", number as fn(&Value) -> String),
         ("sum", "sum", number),
         ("histogram", "histogram", histogram),
         ("exponentialHistogram", "exponential histogram", exponential),
-    ];
-    let mut points = Vec::new();
-    for (key, kind, value) in kinds {
+    ] {
         let data = &metric[key];
         let temporality = match &data["aggregationTemporality"] {
             Value::String(name) => name.trim_start_matches("AGGREGATION_TEMPORALITY_").to_lowercase() + " ",
