@@ -1,6 +1,8 @@
 //! One request with everything in it, as each receiver wrote it down, reads the same.
 
-use super::{Received, mockotlpserver, rotel};
+use std::collections::BTreeMap;
+
+use super::{Points, Received, mockotlpserver, rotel};
 
 const ROTEL: &str = include_str!("../../fixtures/rotel.txt");
 const GRPC: &str = include_str!("../../fixtures/mockotlpserver-grpc.txt");
@@ -80,4 +82,59 @@ fn a_span_whose_parent_did_not_come_says_so() {
     spans.remove(1);
     let text = Received { spans }.text();
     assert!(text.contains("server error: sold out in shop-lib 1.2 below an absent parent\n"), "{text}");
+}
+
+const ROTEL_METRICS: &str = include_str!("../../fixtures/rotel-metrics.txt");
+const GRPC_METRICS: &str = include_str!("../../fixtures/mockotlpserver-metrics-grpc.txt");
+const HTTP_METRICS: &str = include_str!("../../fixtures/mockotlpserver-metrics-http.txt");
+
+const EXPECTED_METRICS: &str = r#"orders[{order}] "Orders: all." delta monotonic sum 0
+orders[{order}] "Orders: all." kind="a: b" vip=true delta monotonic sum 3 # 3 in GET user.id=7
+waiting[] "" kind="a: b" vip=true cumulative sum -2
+temperature[] "" kind="a: b" vip=true gauge -0.5 # -0.5 in no known span
+duration[] "" kind="a: b" vip=true delta histogram count=3 sum=7.25 min=0.25 max=4.0 bounds=[0.5, 2.0] counts=[1, 0, 2] # 0.25 in GET user.id=7 # 4.5 in GET user.id=7
+size[] "" kind="a: b" vip=true cumulative exponential histogram count=6 sum=2.5 scale=3 zeros=2 positive=-7+3{-7: 1, -5: 3} negative=none # 0.5 in GET user.id=7
+"#;
+
+#[test]
+fn every_receiver_reads_the_same_metrics() {
+    let all = [
+        ("mockotlpserver grpc", mockotlpserver::parse_points(GRPC_METRICS)),
+        ("mockotlpserver http", mockotlpserver::parse_points(HTTP_METRICS)),
+        ("rotel", rotel::parse_points(ROTEL_METRICS)),
+    ];
+    let spans = BTreeMap::from([("eee19b7ec3c1b174".to_owned(), "GET".to_owned())]);
+    let first = Points { points: all[0].1.clone() };
+    for (name, points) in all {
+        let points = Points { points };
+        assert_eq!(points.text(&spans), EXPECTED_METRICS, "{name}");
+        let expected = if name == "rotel" { first.without_types() } else { first.clone() };
+        assert_eq!(points, expected, "{name}");
+        let orders = &points.points[0];
+        assert_eq!((orders.start, orders.time), (1544712660000000000, 1544712660000000009), "{name}");
+        assert_eq!((&*orders.scope, &*orders.scope_attributes["sa"]), ("shop-lib 1.2", "true"), "{name}");
+        let exemplar = &orders.exemplars[0];
+        assert_eq!(exemplar.trace_id, "5b8efff798038103d269b633813fc60c", "{name}");
+        assert_eq!(exemplar.time, 1544712660000000005, "{name}");
+    }
+}
+
+#[test]
+fn metrics_and_spans_do_not_disturb_each_other() {
+    let text = format!("{ROTEL_METRICS}{ROTEL}{ROTEL_METRICS}{ROTEL}");
+    assert_eq!(rotel::parse(&text).len(), 4);
+    assert_eq!(rotel::parse_points(&text).len(), 12);
+    let text = format!("{GRPC_METRICS}{GRPC}[warn] {{x}}\n{HTTP_METRICS}");
+    assert_eq!(mockotlpserver::parse(&text).len(), 2);
+    assert_eq!(mockotlpserver::parse_points(&text).len(), 12);
+}
+
+#[test]
+fn metrics_that_are_half_written_are_read_as_far_as_they_go() {
+    for end in (0..ROTEL_METRICS.len()).filter(|end| ROTEL_METRICS.is_char_boundary(*end)) {
+        assert!(rotel::parse_points(&ROTEL_METRICS[..end]).len() <= 6);
+    }
+    for end in (0..GRPC_METRICS.len()).filter(|end| GRPC_METRICS.is_char_boundary(*end)) {
+        assert!(mockotlpserver::parse_points(&GRPC_METRICS[..end]).is_empty());
+    }
 }
