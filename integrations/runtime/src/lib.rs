@@ -88,7 +88,7 @@ pub use process::{ProcessMetrics, process};
 #[cfg(feature = "tokio")]
 pub use tokio_runtime::{TokioMetrics, tokio};
 
-/// [`process`] and, when called within a tokio runtime, [`tokio`] for that one.
+/// [`process`] and, when called within a tokio runtime, [`tokio`](fn@tokio) for that one.
 pub fn everything(meter: &opentelemetry::metrics::Meter) {
     process(meter);
     #[cfg(feature = "tokio")]
