@@ -1,10 +1,11 @@
 //! The traces of the shop example come back the same from every receiver over every protocol.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
-use telemark_tests::{Received, Receiver, Script, Sink, skip};
+use telemark_tests::{Points, Received, Receiver, Script, Sink, Span, skip};
 
 /// The trees: each span with its kind, its status and its scope.
 const EXPECTED: &str = r#"
@@ -51,6 +52,7 @@ fn visit(program: &PathBuf, run: &str, protocol: &str, endpoint: &str) {
     }
     let output = command
         .env("OTEL_TRACES_EXPORTER", "otlp")
+        .env("OTEL_METRICS_EXPORTER", "otlp")
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
         .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
         .env("OTEL_RESOURCE_ATTRIBUTES", format!("test.run={run}"))
@@ -93,6 +95,28 @@ fn shape(text: &str) -> String {
     text.lines().filter(is_span).map(|line| format!("{line}\n")).collect()
 }
 
+/// Each request, each charge and each order was counted, and every exemplar leads to one of the spans. They are exported when
+/// the visitor has gone and again at the end.
+#[track_caller]
+fn check_metrics(points: &Points, traces: &Received) {
+    let last = points.points.iter().map(|point| point.time).max().unwrap();
+    let (mut counts, mut exemplars) = (BTreeMap::new(), 0);
+    for point in points.points.iter().filter(|point| point.time == last) {
+        let value = point.value.strip_prefix("count=").unwrap_or(&point.value);
+        let count: usize = value.split(' ').next().unwrap().parse().unwrap();
+        *counts.entry(&*point.name).or_default() += count;
+        for exemplar in &point.exemplars {
+            let is_same = |span: &&Span| (&span.trace_id, &span.span_id) == (&exemplar.trace_id, &exemplar.span_id);
+            assert!(traces.spans.iter().any(|span| is_same(&span)), "{point:?}");
+            exemplars += 1;
+        }
+    }
+    let expected = [("code.function.duration", 2), ("http.server.request.duration", 7), ("shop.orders", 2)];
+    counts.retain(|name, _| !name.starts_with("otel."));
+    assert_eq!(counts, BTreeMap::from(expected));
+    assert!(exemplars >= 6, "{exemplars} exemplars");
+}
+
 #[test]
 fn the_shop_is_the_same_at_every_receiver() {
     let Some(program) = program() else { return };
@@ -101,6 +125,7 @@ fn the_shop_is_the_same_at_every_receiver() {
     let decoded = sink.received();
     let expected = lasting(&decoded);
     assert_eq!(shape(&expected), EXPECTED.trim_start());
+    check_metrics(&sink.points(), &decoded);
     for receiver in Receiver::running() {
         for protocol in ["grpc", "http/protobuf", "http/json"] {
             let run = format!("{protocol} {}", std::process::id());

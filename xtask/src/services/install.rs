@@ -38,15 +38,23 @@ pub(super) fn apt(package: &str) -> Result<(), Failure> {
         return Err(Failure::new(format!("the package {package} is not installed, and only root can install it")));
     }
     eprintln!("    installing {package} with apt-get");
+    // A fresh machine knows no packages.
+    apt_get(&["install", "--quiet=2", "--yes", "--no-install-recommends", package]).or_else(|_| {
+        apt_get(&["update", "--quiet=2"])?;
+        apt_get(&["install", "--quiet=2", "--yes", "--no-install-recommends", package])
+    })
+}
+
+fn apt_get(arguments: &[&str]) -> Result<(), Failure> {
+    let shown = arguments.join(" ");
     let mut command = Command::new("apt-get");
-    command.args(["install", "--quiet=2", "--yes", "--no-install-recommends", package]);
     // Nobody answers questions; and as in runlevel 1, a service of the package is not started.
-    command.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
+    command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
     let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-    let child = child.map_err(|error| Failure::new(format!("apt-get is needed to install {package}: {error}")))?;
+    let child = child.map_err(|error| Failure::new(format!("apt-get could not be started: {error}")))?;
     match wait(child, PATIENCE)? {
         status if status.success() => Ok(()),
-        status => Err(Failure::new(format!("apt-get could not install {package} ({status})"))),
+        status => Err(Failure::new(format!("`apt-get {shown}` did not succeed ({status})"))),
     }
 }
 
