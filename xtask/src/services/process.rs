@@ -18,7 +18,19 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub(super) struct Service {
     /// Kept for its drop.
     _process: Process,
+    /// After the process, which writes there.
+    _scratch: Option<Scratch>,
     variables: Vec<(String, String)>,
+}
+
+/// A folder that is removed when nobody needs it any more.
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What stays is in the way of nothing.
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 impl Service {
@@ -51,7 +63,13 @@ impl Service {
         }
         let name = process.name.to_uppercase();
         let variables = variables.map(|(what, value)| (format!("TELEMARK_TEST_{name}_{what}"), value));
-        Ok(Service { _process: process, variables: variables.into() })
+        Ok(Service { _process: process, _scratch: None, variables: variables.into() })
+    }
+
+    /// Removes the folder, too, when the program has been stopped.
+    pub(super) fn with_scratch(mut self, folder: PathBuf) -> Self {
+        self._scratch = Some(Scratch(folder));
+        self
     }
 
     pub(super) fn variables(&self) -> &[(String, String)] {

@@ -49,7 +49,8 @@ fn attempt() -> Result<Service, Failure> {
         ("TARGETS", targets.display().to_string()),
         ("PROMTOOL", "promtool".to_owned()),
     ];
-    Service::when_reachable(Process::start("prometheus", &mut command)?, &[address], variables)
+    let process = Process::start("prometheus", &mut command)?;
+    Ok(Service::when_reachable(process, &[address], variables)?.with_scratch(folder))
 }
 
 /// For the configuration, the data and the targets; without those of earlier runs.
