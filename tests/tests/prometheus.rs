@@ -13,7 +13,7 @@ use axum::routing::get;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::MeterProvider;
 use serde_json::Value;
-use telemark::prometheus::Prometheus as Exporter;
+use telemark::prometheus::{Prometheus as Exporter, Server};
 use telemark::{Counter, Histogram, traced};
 use telemark_sdk::config::Env;
 use telemark_sdk::metrics::{Aggregation, SdkMeterProvider, View};
@@ -157,6 +157,43 @@ fn an_exemplar_that_prometheus_scraped_leads_to_its_trace() {
             assert_eq!(span.map(|span| &*span.name), Some("place"), "{name}: {exemplar}");
         }
     }
+}
+
+/// Many series, texts that are hard to write and numbers at the ends, from the exporter's own server: compressed, on a
+/// connection for each page.
+#[test]
+fn what_the_own_server_shows_is_scraped_as_it_was_measured() {
+    let Some(prometheus) = Prometheus::running() else { return };
+    let exporter = Exporter::new();
+    let provider = SdkMeterProvider::builder()
+        .with_reader(exporter.reader())
+        .with_view(View::of("exponential").with_aggregation(Aggregation::exponential()))
+        .build();
+    let meter = provider.meter("shop");
+    let many = meter.u64_counter("many").build();
+    (0..1000).for_each(|i| many.add(1, &[KeyValue::new("i", i)]));
+    let text = "a \"quoted\" \\ käse 🧀\n{x=\"y\"} # {trace_id=\"no\"} 1";
+    meter.f64_gauge("hard").build().record(-5e-324, &[KeyValue::new("text", text)]);
+    meter.i64_up_down_counter("low").build().add(-(1 << 53), &[]);
+    let exponential = meter.f64_histogram("exponential").with_unit("s").build();
+    (1..=1000).for_each(|i| exponential.record(f64::from(i) / 1000.0, &[]));
+    let server = Server::start(exporter, "127.0.0.1", 0).unwrap();
+
+    let test = format!("own_server_{}", std::process::id());
+    let _target = prometheus.scrape(server.address(), &test).unwrap();
+    let of_test = |expression: &str| {
+        let selector = expression.replace("TEST", &format!("test=\"{test}\""));
+        prometheus.wait_for(&selector, || prometheus.query(&selector).unwrap().pop())
+    };
+    assert_eq!(value(&of_test("sum(many_total{TEST})")), "1000");
+    assert_eq!(value(&of_test("count(many_total{TEST})")), "1000");
+    assert_eq!(value(&of_test("low{TEST}")), "-9007199254740992");
+    let hard = of_test("hard{TEST}");
+    assert_eq!((hard["metric"]["text"].as_str(), value(&hard)), (Some(text), "-5e-324".to_owned()));
+    assert_eq!(value(&of_test("exponential_seconds_count{TEST}")), "1000");
+    let median: f64 = value(&of_test("histogram_quantile(0.5, exponential_seconds_bucket{TEST})")).parse().unwrap();
+    assert!((0.47..0.53).contains(&median), "{median}");
+    assert_eq!(prometheus.health(&test).unwrap(), ("up".to_owned(), String::new()));
 }
 
 /// A page with every kind of instrument.
