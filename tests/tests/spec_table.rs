@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 const ROWS: &[(&str, usize)] = &[
     ("Traces", 65),
     ("Baggage", 2),
+    ("Metrics", 87),
     ("Resource", 7),
     ("Context Propagation", 19),
     ("Environment Variables", 30),
-    ("Exporters", 23),
+    ("Exporters", 45),
     ("SDK Self-Observability", 17),
 ];
 
