@@ -1,0 +1,129 @@
+//! Timing a call on one thread, or on several that begin at the same moment.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use crate::clock::{preemptions, thread_cpu};
+use crate::meters::Calls;
+
+/// What one call costs, in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cost {
+    /// Wall time from the moment the first thread begins until the last one ends, over the calls of one thread.
+    pub(crate) wall: f64,
+    /// CPU time of a thread over its calls.
+    pub(crate) cpu: f64,
+}
+
+const TURNS: usize = 200;
+const WARM_UP: usize = 3;
+/// A turn takes a millisecond or so: most are over before a scheduler gives the core to somebody else.
+const CALLS: u64 = 20_000;
+/// With fewer undisturbed turns than this, the machine was too busy for a median of them.
+const FEWEST: usize = 5;
+
+/// The median cost of a call over many turns of `work`, each a great many calls on every thread, which gets its calls.
+///
+/// Only turns count in which no thread was taken off its core and all began within a twentieth of the turn: in them, the
+/// threads did run at the same time. `between` runs after each turn and is not counted.
+pub(crate) fn cost(threads: usize, series: usize, work: &(dyn Fn(Calls) + Sync), between: &(dyn Fn() + Sync)) -> Cost {
+    let gate = Gate { arrived: AtomicUsize::new(0), threads };
+    let run = |thread: usize| {
+        let calls = Calls { count: CALLS, first: thread * series / threads, series };
+        let mut turns = Vec::with_capacity(TURNS);
+        for turn in 0..TURNS {
+            gate.pass(2 * turn + 1);
+            turns.push(Turn::time(|| work(calls)));
+            gate.pass(2 * turn + 2);
+            if thread == 0 {
+                between();
+            }
+        }
+        turns
+    };
+    let run = &run;
+    let threads: Vec<Vec<Turn>> = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|thread| scope.spawn(move || run(thread))).collect();
+        let mut all = vec![run(0)];
+        all.extend(others.into_iter().map(|thread| thread.join().expect("the work does not panic")));
+        all
+    });
+    let turns =
+        (WARM_UP..TURNS).map(|turn| Together::of(&threads.iter().map(|thread| &thread[turn]).collect::<Vec<_>>()));
+    let mut turns: Vec<Together> = turns.collect();
+    let undisturbed: Vec<Together> = turns.iter().filter(|turn| turn.is_undisturbed).copied().collect();
+    if undisturbed.len() >= FEWEST {
+        turns = undisturbed;
+    } else {
+        eprintln!("    only {} turns of {} were undisturbed: the shortest ones count", undisturbed.len(), turns.len());
+        turns.sort_by(|one, other| one.wall.total_cmp(&other.wall));
+        turns.truncate(FEWEST);
+    }
+    Cost { wall: median(turns.iter().map(|turn| turn.wall)), cpu: median(turns.iter().map(|turn| turn.cpu)) }
+}
+
+/// The value in the middle.
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = values.collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}
+
+/// One turn of one thread.
+struct Turn {
+    started: Instant,
+    ended: Instant,
+    cpu: u64,
+    was_preempted: bool,
+}
+
+impl Turn {
+    fn time(work: impl FnOnce()) -> Self {
+        let (preempted, cpu, started) = (preemptions(), thread_cpu(), Instant::now());
+        work();
+        let (ended, cpu) = (Instant::now(), thread_cpu() - cpu);
+        Self { started, ended, cpu, was_preempted: preemptions() != preempted }
+    }
+}
+
+/// The same turn of all threads, per call.
+#[derive(Clone, Copy)]
+struct Together {
+    wall: f64,
+    cpu: f64,
+    is_undisturbed: bool,
+}
+
+impl Together {
+    fn of(turns: &[&Turn]) -> Self {
+        let first = turns.iter().map(|turn| turn.started).min().expect("there is a thread");
+        let last_start = turns.iter().map(|turn| turn.started).max().expect("there is a thread");
+        let end = turns.iter().map(|turn| turn.ended).max().expect("there is a thread");
+        let cpu: u64 = turns.iter().map(|turn| turn.cpu).sum();
+        let wall = end - first;
+        Self {
+            wall: wall.as_nanos() as f64 / CALLS as f64,
+            cpu: cpu as f64 / turns.len() as f64 / CALLS as f64,
+            is_undisturbed: !turns.iter().any(|turn| turn.was_preempted) && (last_start - first) * 20 <= wall,
+        }
+    }
+}
+
+/// Lets threads through when all of them are there. They spin, for a thread that sleeps comes back too late.
+struct Gate {
+    arrived: AtomicUsize,
+    threads: usize,
+}
+
+impl Gate {
+    /// Waits for the others; `time` is 1 at the first call of a thread, then 2, and so on.
+    fn pass(&self, time: usize) {
+        self.arrived.fetch_add(1, Ordering::AcqRel);
+        let mut spins = 0_u32;
+        while self.arrived.load(Ordering::Acquire) < self.threads * time {
+            spins = spins.wrapping_add(1);
+            // Somebody else may need this core to arrive.
+            if spins % 1024 == 0 { std::thread::yield_now() } else { std::hint::spin_loop() }
+        }
+    }
+}
