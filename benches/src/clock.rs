@@ -16,6 +16,24 @@ pub(crate) fn preemptions() -> u64 {
     usage(libc::RUSAGE_THREAD).ru_nivcsw.unsigned_abs()
 }
 
+/// Keeps the calling thread on one of the cores that the process may use: different numbers are different cores, as long
+/// as there are enough.
+pub(crate) fn stay_on_core(number: usize) {
+    let mut allowed = std::mem::MaybeUninit::<libc::cpu_set_t>::zeroed();
+    let size = std::mem::size_of::<libc::cpu_set_t>();
+    // SAFETY: the sets are valid for reads and writes of their size, for which all zeros is a valid value; the numbers of
+    // cores are below CPU_SETSIZE.
+    unsafe {
+        assert_eq!(libc::sched_getaffinity(0, size, allowed.as_mut_ptr()), 0, "this platform does not name its cores");
+        let allowed = allowed.assume_init();
+        let cores: Vec<usize> =
+            (0..libc::CPU_SETSIZE as usize).filter(|&core| libc::CPU_ISSET(core, &allowed)).collect();
+        let mut one = std::mem::zeroed::<libc::cpu_set_t>();
+        libc::CPU_SET(cores[number % cores.len()], &mut one);
+        assert_eq!(libc::sched_setaffinity(0, size, &raw const one), 0, "the core is one of those allowed");
+    }
+}
+
 /// The memory of this process that is in RAM, in bytes.
 pub(crate) fn resident() -> u64 {
     let text = std::fs::read_to_string("/proc/self/status").expect("this platform has /proc");

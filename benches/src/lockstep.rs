@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use crate::clock::{preemptions, thread_cpu};
+use crate::clock::{preemptions, stay_on_core, thread_cpu};
 use crate::meters::Calls;
 
 /// What one call costs, in nanoseconds.
@@ -15,10 +15,10 @@ pub(crate) struct Cost {
     pub(crate) cpu: f64,
 }
 
-const TURNS: usize = 200;
+const TURNS: usize = 400;
 const WARM_UP: usize = 3;
-/// A turn takes a millisecond or so: most are over before a scheduler gives the core to somebody else.
-const CALLS: u64 = 20_000;
+/// A turn takes a millisecond at most: many are over before a scheduler gives the core to somebody else.
+const CALLS: u64 = 10_000;
 /// With fewer undisturbed turns than this, the machine was too busy for a median of them.
 const FEWEST: usize = 5;
 
@@ -41,13 +41,20 @@ pub(crate) fn cost(threads: usize, series: usize, work: &(dyn Fn(Calls) + Sync),
         }
         turns
     };
-    let run = &run;
-    let threads: Vec<Vec<Turn>> = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|thread| scope.spawn(move || run(thread))).collect();
-        let mut all = vec![run(0)];
-        all.extend(others.into_iter().map(|thread| thread.join().expect("the work does not panic")));
-        all
-    });
+    let threads: Vec<Vec<Turn>> = if threads == 1 {
+        // Here, where the context of the caller is the current one.
+        vec![run(0)]
+    } else {
+        let on_its_core = |thread| {
+            stay_on_core(thread);
+            run(thread)
+        };
+        let on_its_core = &on_its_core;
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..threads).map(|thread| scope.spawn(move || on_its_core(thread))).collect();
+            threads.into_iter().map(|thread| thread.join().expect("the work does not panic")).collect()
+        })
+    };
     let turns =
         (WARM_UP..TURNS).map(|turn| Together::of(&threads.iter().map(|thread| &thread[turn]).collect::<Vec<_>>()));
     let mut turns: Vec<Together> = turns.collect();
@@ -109,7 +116,8 @@ impl Together {
     }
 }
 
-/// Lets threads through when all of them are there. They spin, for a thread that sleeps comes back too late.
+/// Lets threads through when all of them are there. They spin, each on its core: a thread that gives way comes back too
+/// late.
 struct Gate {
     arrived: AtomicUsize,
     threads: usize,
@@ -119,11 +127,8 @@ impl Gate {
     /// Waits for the others; `time` is 1 at the first call of a thread, then 2, and so on.
     fn pass(&self, time: usize) {
         self.arrived.fetch_add(1, Ordering::AcqRel);
-        let mut spins = 0_u32;
         while self.arrived.load(Ordering::Acquire) < self.threads * time {
-            spins = spins.wrapping_add(1);
-            // Somebody else may need this core to arrive.
-            if spins % 1024 == 0 { std::thread::yield_now() } else { std::hint::spin_loop() }
+            std::hint::spin_loop();
         }
     }
 }

@@ -13,6 +13,8 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, Tra
 use crate::Failure;
 
 pub(crate) const TELEMARK: &str = "telemark";
+/// For the page: only one measurement of each series is made in a span.
+pub(crate) const TELEMARK_ONE: &str = "telemark, 1 exemplar a series";
 pub(crate) const TELEMARK_PLAIN: &str = "telemark, exemplars off";
 pub(crate) const SDK: &str = "opentelemetry_sdk";
 pub(crate) const PROMETHEUS_CLIENT: &str = "prometheus-client";
@@ -38,8 +40,13 @@ pub(crate) trait Meter: Send + Sync {
     /// What a program has to do now and then besides recording.
     fn upkeep(&self) {}
 
-    /// The page for Prometheus; `None` from a library without one, which only collects.
+    /// The page for Prometheus; `None` from a library without one.
     fn page(&self) -> Option<Vec<u8>>;
+
+    /// Collects only, and says how many series there are; `None` from a library that cannot do one without the other.
+    fn collect(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// Which calls are made: one after the other, each to the next of the first `series` series, beginning with `first`.
@@ -71,7 +78,7 @@ impl Calls {
 /// Installs a library that knows the labels of so many series; the series themselves begin with their first measurement.
 pub(crate) fn install(name: &str, series: usize) -> Result<Box<dyn Meter>, Failure> {
     match name {
-        TELEMARK => Ok(api::telemark(telemark_sdk::metrics::ExemplarFilter::TraceBased, series)),
+        TELEMARK | TELEMARK_ONE => Ok(api::telemark(telemark_sdk::metrics::ExemplarFilter::TraceBased, series)),
         TELEMARK_PLAIN => Ok(api::telemark(telemark_sdk::metrics::ExemplarFilter::AlwaysOff, series)),
         SDK => Ok(api::opentelemetry_sdk(series)),
         PROMETHEUS_CLIENT => Ok(prometheus_client::install(series)),
