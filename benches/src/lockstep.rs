@@ -1,6 +1,8 @@
 //! Timing a call on one thread, or on several that begin at the same moment.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::clock::{preemptions, stay_on_core, thread_cpu};
@@ -28,7 +30,7 @@ const ATTEMPTS: usize = 8;
 ///
 /// Only turns count in which no thread was taken off its core and all began within a twentieth of the turn: in them, the
 /// threads did run at the same time. `between` runs after each turn and is not counted.
-pub(crate) fn cost(threads: usize, series: usize, work: &(dyn Fn(Calls) + Sync), between: &(dyn Fn() + Sync)) -> Cost {
+pub(crate) fn cost(threads: usize, series: usize, work: &Work, between: &Between) -> Cost {
     let (mut all, mut undisturbed) = (Vec::new(), Vec::new());
     for _ in 0..ATTEMPTS {
         let turns = turns(threads, series, work, between);
@@ -50,36 +52,63 @@ impl Cost {
     }
 }
 
-fn turns(threads: usize, series: usize, work: &(dyn Fn(Calls) + Sync), between: &(dyn Fn() + Sync)) -> Vec<Together> {
-    let gate = Gate { arrived: AtomicUsize::new(0), threads };
-    let run = |thread: usize| {
-        let calls = Calls { count: CALLS, first: thread * series / threads, series };
-        let mut turns = Vec::with_capacity(TURNS);
-        for turn in 0..TURNS {
-            gate.pass(2 * turn + 1);
-            turns.push(Turn::time(|| work(calls)));
-            gate.pass(2 * turn + 2);
-            if thread == 0 {
-                between();
-            }
-        }
-        turns
-    };
+/// What is timed.
+pub(crate) type Work = Arc<dyn Fn(Calls) + Send + Sync>;
+/// What is done between two turns.
+pub(crate) type Between = Arc<dyn Fn() + Send + Sync>;
+
+fn turns(threads: usize, series: usize, work: &Work, between: &Between) -> Vec<Together> {
+    let gate = Arc::new(Gate { arrived: AtomicUsize::new(0), threads });
     let threads: Vec<Vec<Turn>> = if threads == 1 {
         // Here, where the context of the caller is the current one.
-        vec![run(0)]
+        vec![run(0, series, &gate, work, between)]
     } else {
-        let on_its_core = |thread| {
-            stay_on_core(thread);
-            run(thread)
-        };
-        let on_its_core = &on_its_core;
-        std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..threads).map(|thread| scope.spawn(move || on_its_core(thread))).collect();
-            threads.into_iter().map(|thread| thread.join().expect("the work does not panic")).collect()
-        })
+        let (results, of_all) = channel();
+        for thread in 0..threads {
+            let (gate, work, between, results) = (gate.clone(), work.clone(), between.clone(), results.clone());
+            on_thread(
+                thread,
+                Box::new(move || {
+                    let _ = results.send(run(thread, series, &gate, &work, &between));
+                }),
+            );
+        }
+        drop(results);
+        of_all.iter().collect()
     };
     (WARM_UP..TURNS).map(|turn| Together::of(&threads.iter().map(|thread| &thread[turn]).collect::<Vec<_>>())).collect()
+}
+
+fn run(thread: usize, series: usize, gate: &Gate, work: &Work, between: &Between) -> Vec<Turn> {
+    let calls = Calls { count: CALLS, first: thread * series / gate.threads, series };
+    let mut turns = Vec::with_capacity(TURNS);
+    for turn in 0..TURNS {
+        gate.pass(2 * turn + 1);
+        turns.push(Turn::time(|| work(calls)));
+        gate.pass(2 * turn + 2);
+        if thread == 0 {
+            between();
+        }
+    }
+    turns
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Runs the job on the thread of that number, which is the same in all measurements of this process, like the threads of a
+/// server: what a library keeps for each thread is there once.
+fn on_thread(number: usize, job: Job) {
+    static THREADS: Mutex<Vec<Sender<Job>>> = Mutex::new(Vec::new());
+    let mut threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
+    while threads.len() <= number {
+        let (core, (jobs, inbox)) = (threads.len(), channel::<Job>());
+        std::thread::spawn(move || {
+            stay_on_core(core);
+            inbox.into_iter().for_each(|job| job());
+        });
+        threads.push(jobs);
+    }
+    threads[number].send(job).expect("the thread waits for jobs");
 }
 
 /// The value in the middle.
