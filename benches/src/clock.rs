@@ -1,4 +1,4 @@
-//! CPU time of the process and of the current thread, in nanoseconds.
+//! CPU time of the process and of the current thread, in nanoseconds, and what else the system accounts for.
 #![allow(unsafe_code, reason = "the CPU clocks have no safe interface in std")]
 
 /// User and system time of all threads of this process.
@@ -11,19 +11,54 @@ pub(crate) fn thread_cpu() -> u64 {
     read(libc::CLOCK_THREAD_CPUTIME_ID)
 }
 
+/// How often the calling thread was taken off its core although it wanted to go on.
+pub(crate) fn preemptions() -> u64 {
+    usage(libc::RUSAGE_THREAD).ru_nivcsw.unsigned_abs()
+}
+
+/// Keeps the calling thread on one of the cores that the process may use: different numbers are different cores, as long
+/// as there are enough.
+pub(crate) fn stay_on_core(number: usize) {
+    let mut allowed = std::mem::MaybeUninit::<libc::cpu_set_t>::zeroed();
+    let size = std::mem::size_of::<libc::cpu_set_t>();
+    // SAFETY: the sets are valid for reads and writes of their size, for which all zeros is a valid value; the numbers of
+    // cores are below CPU_SETSIZE.
+    unsafe {
+        assert_eq!(libc::sched_getaffinity(0, size, allowed.as_mut_ptr()), 0, "this platform does not name its cores");
+        let allowed = allowed.assume_init();
+        let cores: Vec<usize> =
+            (0..libc::CPU_SETSIZE as usize).filter(|&core| libc::CPU_ISSET(core, &allowed)).collect();
+        let mut one = std::mem::zeroed::<libc::cpu_set_t>();
+        libc::CPU_SET(cores[number % cores.len()], &mut one);
+        assert_eq!(libc::sched_setaffinity(0, size, &raw const one), 0, "the core is one of those allowed");
+    }
+}
+
+/// The memory of this process that is in RAM, in bytes.
+pub(crate) fn resident() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/status").expect("this platform has /proc");
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the status has VmRSS");
+    let kilobytes = line.trim().trim_end_matches("kB").trim_end();
+    kilobytes.parse::<u64>().expect("VmRSS is a number") * 1024
+}
+
 /// User and system time of all child processes that have ended and been waited for.
 pub(crate) fn children_cpu() -> u64 {
-    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: `usage` is writable for a whole rusage, for which all zeros is a valid value.
-    let usage = unsafe {
-        let code = libc::getrusage(libc::RUSAGE_CHILDREN, usage.as_mut_ptr());
-        assert_eq!(code, 0, "this platform does not account for children");
-        usage.assume_init()
-    };
+    let usage = usage(libc::RUSAGE_CHILDREN);
     [usage.ru_utime, usage.ru_stime]
         .iter()
         .map(|time| time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_usec.unsigned_abs() * 1_000)
         .sum()
+}
+
+fn usage(whose: libc::c_int) -> libc::rusage {
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: `usage` is writable for a whole rusage, for which all zeros is a valid value.
+    unsafe {
+        let code = libc::getrusage(whose, usage.as_mut_ptr());
+        assert_eq!(code, 0, "this platform does not account for that");
+        usage.assume_init()
+    }
 }
 
 fn read(clock: libc::clockid_t) -> u64 {

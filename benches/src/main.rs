@@ -14,6 +14,8 @@
 mod allocations;
 mod child;
 mod clock;
+mod lockstep;
+mod meters;
 mod pace;
 mod reading;
 mod scenarios;

@@ -4,11 +4,45 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use crate::child::Rows;
-use crate::scenarios::Scenario;
+use crate::scenarios::{Layout, Scenario};
+
+/// The tables of a scenario under its headline.
+pub(crate) fn markdown(scenario: &Scenario, rows: &Rows, rounds: usize) -> String {
+    let tables = match scenario.layout {
+        Layout::TablePerValue => table_per_value(scenario, rows),
+        Layout::OneTable => one_table(scenario, rows),
+    };
+    format!("\n## {}\n\n{} Rounds: {rounds}.\n{tables}", scenario.name, scenario.about)
+}
+
+/// A row a metric, a column a subject: median (minimum–maximum) and the median's ratio to that of Telemark.
+fn one_table(scenario: &Scenario, rows: &Rows) -> String {
+    let metrics: BTreeSet<&str> = rows.keys().map(|(_, metric)| metric.as_str()).collect();
+    let subjects: Vec<&'static str> = scenario.subjects.to_vec();
+    let mut text = format!("\n| | {} |\n|---|{}\n", subjects.join(" | "), "--:|".repeat(subjects.len()));
+    for metric in metrics {
+        let spread_of = |subject: &'static str| rows.get(&(subject, metric.to_owned())).map(|all| Spread::of(all));
+        let reference = spread_of(scenario.reference);
+        let _ = write!(text, "| {metric} |");
+        for &subject in &subjects {
+            let Some(Spread { min, median, max }) = spread_of(subject) else {
+                text.push_str(" |");
+                continue;
+            };
+            let _ = write!(text, " {} ({}–{})", number(median), number(min), number(max));
+            if let Some(reference) = reference.as_ref().filter(|_| subject != scenario.reference) {
+                let _ = write!(text, " {:.2}×", median / reference.median);
+            }
+            text.push_str(" |");
+        }
+        text.push('\n');
+    }
+    text
+}
 
 /// One table a metric: a row a subject with minimum, median, maximum and the ratio of its median to that of Telemark.
-pub(crate) fn markdown(scenario: &Scenario, rows: &Rows, rounds: usize) -> String {
-    let mut text = format!("\n## {}\n\n{} Rounds: {rounds}.\n", scenario.name, scenario.about);
+fn table_per_value(scenario: &Scenario, rows: &Rows) -> String {
+    let mut text = String::new();
     let metrics: BTreeSet<&str> = rows.keys().map(|(_, metric)| metric.as_str()).collect();
     for metric in metrics {
         let median_of =
@@ -57,11 +91,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn one_table_has_a_column_for_each_subject() {
+        static SCENARIO: Scenario = Scenario {
+            name: "metrics",
+            about: "About.",
+            subjects: &["telemark", "rival"],
+            layout: Layout::OneTable,
+            reference: "telemark",
+            measure: |_, _| Ok(Vec::new()),
+        };
+        let rows = Rows::from([
+            (("telemark", "add".to_owned()), vec![30.0, 10.0, 20.0]),
+            (("rival", "add".to_owned()), vec![100.0, 250.0]),
+            (("telemark", "exemplar".to_owned()), vec![1.0]),
+        ]);
+        let expected = "\n## metrics\n\nAbout. Rounds: 1.\n\n| | telemark | rival |\n|---|--:|--:|\n\
+            | add | 20.0 (10.0–30.0) | 175 (100–250) 8.75× |\n| exemplar | 1.00 (1.00–1.00) | |\n";
+        assert_eq!(markdown(&SCENARIO, &rows, 1), expected);
+    }
+
+    #[test]
     fn a_table_has_a_row_for_each_subject() {
         static SCENARIO: Scenario = Scenario {
             name: "export",
             about: "About.",
             subjects: &["telemark", "rival"],
+            layout: Layout::TablePerValue,
             reference: "telemark",
             measure: |_, _| Ok(Vec::new()),
         };

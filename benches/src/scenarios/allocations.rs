@@ -1,6 +1,6 @@
 //! How often a recorded span asks the allocator for memory on the application's thread.
 
-use super::Scenario;
+use super::{Layout, Scenario};
 use crate::Failure;
 use crate::allocations::count;
 use crate::pace::Pace;
@@ -12,6 +12,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
     about: "Calls of the allocator by the application's thread for one recorded nested span with three attributes (the \
             difference between trees with and without ten nested spans).",
     subjects: &subjects::ALL,
+    layout: Layout::TablePerValue,
     reference: subjects::TRACED,
     measure,
 };

@@ -12,7 +12,7 @@ use opentelemetry_instrumentation_tower::http::server;
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
 
-use super::Scenario;
+use super::{Layout, Scenario};
 use crate::Failure;
 use crate::pace::Pace;
 use crate::reading::{PRODUCED, Reading};
@@ -23,6 +23,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
     about: "CPU time that the layer adds to a request, exported span included: the router called in process, less the \
             same calls of a router without a layer, in turns. The requests carry a traceparent, sampled or not.",
     subjects: &[TELEMARK, TOWER, TOWER_OTEL, AXUM_TRACING],
+    layout: Layout::TablePerValue,
     reference: TELEMARK,
     measure,
 };

@@ -1,6 +1,6 @@
 //! What a span costs until it has left the process.
 
-use super::Scenario;
+use super::{Layout, Scenario};
 use crate::Failure;
 use crate::pace::Pace;
 use crate::reading::{PRODUCED, Reading};
@@ -11,6 +11,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
     about: "CPU time per exported span: a root with ten nested spans, three attributes each, OTLP/HTTP protobuf to a sink \
             in another process, default queues, bursts of 440 spans, each followed by a pause until the sink has what came before (its cost is subtracted), nothing lost.",
     subjects: &subjects::ALL,
+    layout: Layout::TablePerValue,
     reference: subjects::TRACED,
     measure,
 };

@@ -4,6 +4,8 @@ pub(crate) mod adoption;
 mod allocations;
 mod axum;
 mod export;
+mod metrics;
+mod page;
 mod sustained;
 mod unsampled;
 
@@ -16,14 +18,31 @@ pub(crate) struct Scenario {
     /// A sentence for the head of the table: what is counted.
     pub(crate) about: &'static str,
     pub(crate) subjects: &'static [&'static str],
+    pub(crate) layout: Layout,
     /// The subject whose median the others are divided by.
     pub(crate) reference: &'static str,
     /// Measures the subject of that name in this process, exporting to the sink at that address.
     pub(crate) measure: fn(&str, &str) -> Result<Vec<Reading>, Failure>,
 }
 
-static SCENARIOS: [&Scenario; 5] =
-    [&export::SCENARIO, &unsampled::SCENARIO, &allocations::SCENARIO, &sustained::SCENARIO, &axum::SCENARIO];
+/// How the tables of a scenario look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// A table for each value that is measured, with a row for each subject.
+    TablePerValue,
+    /// One table, with a row for each value and a column for each subject.
+    OneTable,
+}
+
+static SCENARIOS: [&Scenario; 7] = [
+    &export::SCENARIO,
+    &unsampled::SCENARIO,
+    &allocations::SCENARIO,
+    &sustained::SCENARIO,
+    &axum::SCENARIO,
+    &metrics::SCENARIO,
+    &page::SCENARIO,
+];
 
 /// Every scenario, the slowest last.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {

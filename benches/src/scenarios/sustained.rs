@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Scenario;
+use super::{Layout, Scenario};
 use crate::Failure;
 use crate::reading::Reading;
 use crate::sink::Counter;
@@ -13,6 +13,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
     about: "Spans per second of one thread with default queues: the highest even pace at which the sink received every \
             span, and what is delivered when the thread does nothing but make spans.",
     subjects: &[subjects::TRACED, subjects::SDK, subjects::BRIDGE, subjects::FASTRACE],
+    layout: Layout::TablePerValue,
     reference: subjects::TRACED,
     measure,
 };

@@ -1,6 +1,6 @@
 //! What instrumented code costs when nothing is recorded.
 
-use super::Scenario;
+use super::{Layout, Scenario};
 use crate::Failure;
 use crate::clock::thread_cpu;
 use crate::reading::Reading;
@@ -11,6 +11,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
     about: "CPU time of one call that makes one span with three attributes: under a parent that is not sampled, and in a \
             process where nothing is installed.",
     subjects: &subjects::ALL,
+    layout: Layout::TablePerValue,
     reference: subjects::TRACED,
     measure,
 };

@@ -1,0 +1,152 @@
+//! Libraries behind the OpenTelemetry API: Telemark's engine and `opentelemetry_sdk`, measured with the same code.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Histogram, MeterProvider};
+use opentelemetry_sdk::metrics as sdk;
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, ResourceMetrics};
+use opentelemetry_sdk::metrics::reader::MetricReader;
+use opentelemetry_sdk::metrics::{Instrument, ManualReader, Pipeline, Stream, Temporality};
+use telemark_prometheus::{Escaping, Format, Prometheus, Protocol};
+use telemark_sdk::metrics::{ExemplarFilter, Metric, MetricData, ReaderConfig, SdkMeterProvider};
+use telemark_sdk::time::Deadline;
+
+use super::{BOUNDS, Calls, METHOD, Meter, STATUS, route};
+
+/// Above every number of series here.
+const LIMIT: usize = 20_000;
+
+/// Telemark with the Prometheus exporter as its reader.
+pub(super) fn telemark(exemplars: ExemplarFilter, series: usize) -> Box<dyn Meter> {
+    let reader = ReaderConfig::new().with_cardinality_limit(|_| LIMIT);
+    let prometheus = Prometheus::builder().with_reader(reader).build();
+    let provider = SdkMeterProvider::builder().with_reader(prometheus.reader()).with_exemplar_filter(exemplars).build();
+    let format = Format::new(Protocol::OpenMetrics1_0_0, Escaping::Underscores);
+    let reader = prometheus.reader();
+    let collect = move || {
+        let scopes = black_box(reader.collect(Deadline::NEVER)).expect("the provider has the reader");
+        let points = |metric: &Metric| match &metric.data {
+            MetricData::Histogram { points, .. } => points.len(),
+            _ => 0,
+        };
+        scopes.iter().flat_map(|scope| &scope.metrics).map(points).sum()
+    };
+    let page = move || {
+        let mut page = Vec::new();
+        prometheus.render(format, &mut page).expect("the provider has the reader");
+        Some(page)
+    };
+    Box::new(Api::new(provider, series, Box::new(page), Box::new(collect)))
+}
+
+/// `opentelemetry_sdk` with a reader that reads when it is told to.
+pub(super) fn opentelemetry_sdk(series: usize) -> Box<dyn Meter> {
+    let reader = Shared(Arc::new(ManualReader::builder().build()));
+    let limit = |_: &Instrument| Stream::builder().with_cardinality_limit(LIMIT).build().ok();
+    let provider = sdk::SdkMeterProvider::builder().with_reader(reader.clone()).with_view(limit).build();
+    let collect = move || {
+        let mut collected = ResourceMetrics::default();
+        reader.collect(&mut collected).expect("the provider has the reader");
+        let collected = black_box(collected);
+        let points = |metric: &sdk::data::Metric| match metric.data() {
+            AggregatedMetrics::F64(sdk::data::MetricData::Histogram(histogram)) => histogram.data_points().count(),
+            _ => 0,
+        };
+        collected.scope_metrics().flat_map(|scope| scope.metrics()).map(points).sum()
+    };
+    Box::new(Api::new(provider, series, Box::new(|| None), Box::new(collect)))
+}
+
+type Page = Box<dyn Fn() -> Option<Vec<u8>> + Send + Sync>;
+type Collect = Box<dyn Fn() -> usize + Send + Sync>;
+
+struct Api<P> {
+    counter: Counter<u64>,
+    histogram: Histogram<f64>,
+    attributes: Vec<[KeyValue; 3]>,
+    page: Page,
+    collect: Collect,
+    /// Held while its instruments are used.
+    _provider: P,
+}
+
+impl<P: MeterProvider> Api<P> {
+    fn new(provider: P, series: usize, page: Page, collect: Collect) -> Self {
+        let meter = provider.meter("benches");
+        let attributes = (0..series).map(|series| {
+            [
+                KeyValue::new("http.request.method", METHOD),
+                KeyValue::new("http.route", route(series)),
+                KeyValue::new("http.response.status_code", STATUS),
+            ]
+        });
+        Self {
+            counter: meter.u64_counter("http.server.requests").build(),
+            histogram: meter
+                .f64_histogram("http.server.request.duration")
+                .with_unit("s")
+                .with_boundaries(BOUNDS.to_vec())
+                .build(),
+            attributes: attributes.collect(),
+            page,
+            collect,
+            _provider: provider,
+        }
+    }
+}
+
+impl<P: Send + Sync> Meter for Api<P> {
+    fn add(&self, calls: Calls) {
+        calls.each(|series, _| self.counter.add(1, &self.attributes[series]));
+    }
+
+    fn record(&self, calls: Calls) {
+        calls.each(|series, value| self.histogram.record(value, &self.attributes[series]));
+    }
+
+    fn add_bound(&self, calls: Calls) {
+        let counter = self.counter.bind(&self.attributes[0]);
+        calls.each(|_, _| counter.add(1));
+    }
+
+    fn record_bound(&self, calls: Calls) {
+        let histogram = self.histogram.bind(&self.attributes[0]);
+        calls.each(|_, value| histogram.record(value));
+    }
+
+    fn page(&self) -> Option<Vec<u8>> {
+        (self.page)()
+    }
+
+    fn collect(&self) -> Option<usize> {
+        Some((self.collect)())
+    }
+}
+
+/// The reader of `opentelemetry_sdk`, for the provider and for us.
+#[derive(Clone, Debug)]
+struct Shared(Arc<ManualReader>);
+
+impl MetricReader for Shared {
+    fn register_pipeline(&self, pipeline: std::sync::Weak<Pipeline>) {
+        self.0.register_pipeline(pipeline);
+    }
+
+    fn collect(&self, into: &mut ResourceMetrics) -> opentelemetry_sdk::error::OTelSdkResult {
+        self.0.collect(into)
+    }
+
+    fn force_flush(&self) -> opentelemetry_sdk::error::OTelSdkResult {
+        self.0.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: std::time::Duration) -> opentelemetry_sdk::error::OTelSdkResult {
+        self.0.shutdown_with_timeout(timeout)
+    }
+
+    fn temporality(&self, kind: sdk::InstrumentKind) -> Temporality {
+        self.0.temporality(kind)
+    }
+}

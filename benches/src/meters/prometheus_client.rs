@@ -1,0 +1,73 @@
+//! `prometheus-client`: a `Family` with a label set of a type of its own, looked up with each call, or a held handle.
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::{BOUNDS, Calls, METHOD, Meter, STATUS, route};
+
+pub(super) fn install(series: usize) -> Box<dyn Meter> {
+    let counter = Family::default();
+    let histogram = Durations::new_with_constructor(durations);
+    let mut registry = Registry::default();
+    registry.register("http_server_requests", "Requests", counter.clone());
+    registry.register_with_unit("http_server_request_duration", "Durations", Unit::Seconds, histogram.clone());
+    let labels = (0..series).map(|series| Labels {
+        http_request_method: METHOD,
+        http_route: route(series),
+        http_response_status_code: STATUS,
+    });
+    Box::new(Client { registry, counter, histogram, labels: labels.collect() })
+}
+
+type Durations = Family<Labels, Histogram, fn() -> Histogram>;
+
+fn durations() -> Histogram {
+    Histogram::new(BOUNDS)
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Labels {
+    http_request_method: &'static str,
+    http_route: String,
+    http_response_status_code: i64,
+}
+
+struct Client {
+    registry: Registry,
+    counter: Family<Labels, Counter>,
+    histogram: Durations,
+    labels: Vec<Labels>,
+}
+
+impl Meter for Client {
+    fn add(&self, calls: Calls) {
+        calls.each(|series, _| {
+            self.counter.get_or_create(&self.labels[series]).inc();
+        });
+    }
+
+    fn record(&self, calls: Calls) {
+        calls.each(|series, value| self.histogram.get_or_create(&self.labels[series]).observe(value));
+    }
+
+    fn add_bound(&self, calls: Calls) {
+        let counter = self.counter.get_or_create_owned(&self.labels[0]);
+        calls.each(|_, _| {
+            counter.inc();
+        });
+    }
+
+    fn record_bound(&self, calls: Calls) {
+        let histogram = self.histogram.get_or_create_owned(&self.labels[0]);
+        calls.each(|_, value| histogram.observe(value));
+    }
+
+    fn page(&self) -> Option<Vec<u8>> {
+        let mut page = String::new();
+        text::encode(&mut page, &self.registry).expect("a String takes everything");
+        Some(page.into_bytes())
+    }
+}

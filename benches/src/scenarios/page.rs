@@ -1,0 +1,96 @@
+//! What a page for Prometheus costs, and the memory of its series.
+
+use std::sync::Barrier;
+
+use super::{Layout, Scenario};
+use crate::Failure;
+use crate::clock::{process_cpu, resident};
+use crate::lockstep::median;
+use crate::meters::{self, Calls, Meter};
+use crate::reading::Reading;
+
+pub(super) static SCENARIO: Scenario = Scenario {
+    name: "page",
+    about: "10,000 histogram series of 14 buckets with three labels, a value in every bucket. CPU time of a page, collected \
+            and rendered into fresh memory; telemark's has an exemplar in every bucket, in one bucket of each series, or \
+            none; the others have none. Memory is what the resident set has grown by: after one thread has recorded \
+            everything, after a second one has too (and still runs), and after pages were made and freed.",
+    subjects: &[
+        meters::TELEMARK,
+        meters::TELEMARK_ONE,
+        meters::TELEMARK_PLAIN,
+        meters::SDK,
+        meters::PROMETHEUS_CLIENT,
+        meters::METRICS,
+    ],
+    layout: Layout::OneTable,
+    reference: meters::TELEMARK,
+    measure,
+};
+
+const SERIES: usize = 10_000;
+/// So many passes bring every value of `Calls` to every series, since each begins a series further on.
+const PASSES: usize = 16;
+const WARM_UP: usize = 2;
+const PAGES: usize = 11;
+
+fn measure(name: &str, _: &str) -> Result<Vec<Reading>, Failure> {
+    let sampled_passes = if name == meters::TELEMARK_ONE { 1 } else { PASSES };
+    let meter = meters::install(name, SERIES)?;
+    let meter = &*meter;
+    let empty = resident();
+    let grown = || resident().saturating_sub(empty) as f64 / 1e6;
+    record(meter, sampled_passes);
+    let mut readings = vec![Reading::new("memory, 1 thread, MB", grown())];
+    let (recorded, measured) = (Barrier::new(2), Barrier::new(2));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            record(meter, sampled_passes);
+            recorded.wait();
+            measured.wait();
+        });
+        recorded.wait();
+        readings.push(Reading::new("memory, 2 threads, MB", grown()));
+        if meter.page().is_some() {
+            pages(meter, &mut readings);
+            readings.push(Reading::new("memory, 2 threads, after pages, MB", grown()));
+        }
+        if meter.collect().is_some() {
+            readings.push(Reading::new("page, ms, collection alone", cost(|| meter.collect())));
+        }
+        measured.wait();
+    });
+    match meter.collect() {
+        Some(series) if series != SERIES => Err(format!("{name} has {series} series").into()),
+        _ => Ok(readings),
+    }
+}
+
+fn record(meter: &dyn Meter, sampled_passes: usize) {
+    for first in 0..PASSES {
+        let _span = (first < sampled_passes).then(|| meters::sampled_span().attach());
+        meter.record(Calls { count: SERIES as u64, first, series: SERIES });
+    }
+}
+
+fn pages(meter: &dyn Meter, readings: &mut Vec<Reading>) {
+    readings.push(Reading::new("page, ms", cost(|| meter.page())));
+    let page = meter.page().unwrap_or_default();
+    readings.push(Reading::new("page, MB", page.len() as f64 / 1e6));
+    readings.push(Reading::new("page, lines", page.iter().filter(|&&byte| byte == b'\n').count() as f64));
+}
+
+/// The median CPU time of `work` in milliseconds. What it returns is freed outside of that.
+fn cost<T>(work: impl Fn() -> T) -> f64 {
+    let timed = |_| {
+        let started = process_cpu();
+        let result = work();
+        let cost = (process_cpu() - started) as f64 / 1e6;
+        drop(result);
+        cost
+    };
+    (0..WARM_UP).for_each(|warm_up| {
+        timed(warm_up);
+    });
+    median((0..PAGES).map(timed))
+}
