@@ -151,7 +151,7 @@ impl Builder {
         self.map(TelemetryBuilder::with_self_metrics)
     }
 
-    /// The longest that dropping the guard may take; 10 s by default.
+    /// The longest that dropping the guard may take; 5 s by default.
     pub fn flush_timeout(self, timeout: Duration) -> Self {
         self.map(|sdk| sdk.with_flush_timeout(timeout))
     }

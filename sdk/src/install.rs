@@ -194,7 +194,7 @@ impl TelemetryBuilder {
             exemplars: None,
             metric_exporters: Vec::new(),
             propagator: None,
-            flush_timeout: Duration::from_secs(10),
+            flush_timeout: Duration::from_secs(5),
             self_metrics: false,
             companions: Vec::new(),
         }
@@ -301,7 +301,7 @@ impl TelemetryBuilder {
         self
     }
 
-    /// The longest that dropping the telemetry may take; 10 s by default.
+    /// The longest that dropping the telemetry may take; 5 s by default.
     pub fn with_flush_timeout(mut self, timeout: Duration) -> Self {
         self.flush_timeout = timeout;
         self

@@ -23,7 +23,8 @@ pub(super) enum Style {
 }
 
 pub(super) fn install(url: &str, style: Style) -> Result<Box<dyn Subject>, Failure> {
-    let env = Env::from_pairs([("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", url)]);
+    // Traces alone: the rivals record no metrics either.
+    let env = Env::from_pairs([("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", url), ("OTEL_METRICS_EXPORTER", "none")]);
     let telemetry = Arc::new(::telemark::builder().with_env(env).init()?);
     let tracer = telemetry.tracer("benches");
     let flush: Box<dyn Fn()> = Box::new(move || flush(&telemetry));
