@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use opentelemetry::{Key, KeyValue, Value};
 
-use crate::config::Env;
+use crate::config::{Env, percent_decode};
 use crate::error::ConfigError;
 use crate::id;
 
@@ -195,21 +195,6 @@ fn parse_pair(pair: &str) -> Option<KeyValue> {
     (!key.is_empty()).then_some(())?;
     let value = percent_decode(value.trim())?;
     Some(KeyValue::new(Key::from(key), value))
-}
-
-/// Decodes `%41`; `None` for a broken escape or what is not UTF-8 after decoding.
-fn percent_decode(text: &str) -> Option<String> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte != b'%' {
-            decoded.push(byte);
-            continue;
-        }
-        let mut digit = || char::from(bytes.next()?).to_digit(16);
-        decoded.push((digit()? * 16 + digit()?) as u8);
-    }
-    String::from_utf8(decoded).ok()
 }
 
 #[cfg(test)]

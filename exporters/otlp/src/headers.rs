@@ -6,7 +6,7 @@ use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use telemark_sdk::ConfigError;
-use telemark_sdk::config::Env;
+use telemark_sdk::config::{Env, percent_decode};
 
 /// Headers whose values are never shown, for they carry tokens.
 #[derive(Clone, Default, PartialEq)]
@@ -100,21 +100,6 @@ fn is_of_the_protocol(name: &str) -> bool {
         "upgrade",
     ];
     OURS.contains(&name) || name.starts_with("grpc-")
-}
-
-/// Decodes `%41`; `None` for a broken escape or what is not UTF-8 after decoding.
-pub(crate) fn percent_decode(text: &str) -> Option<String> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte != b'%' {
-            decoded.push(byte);
-            continue;
-        }
-        let mut digit = || char::from(bytes.next()?).to_digit(16);
-        decoded.push((digit()? * 16 + digit()?) as u8);
-    }
-    String::from_utf8(decoded).ok()
 }
 
 #[cfg(test)]

@@ -6,5 +6,5 @@
 mod env;
 mod variables;
 
-pub use env::Env;
+pub use env::{Env, percent_decode};
 pub use variables::{VARIABLES, Variable};

@@ -17,7 +17,7 @@ use super::protocol::{Failure, headers};
 use crate::answer::{PartialSuccess, Status, decode_base64};
 use crate::config::{Compression, Config};
 use crate::endpoint::Endpoint;
-use crate::headers::percent_decode;
+use telemark_sdk::config::percent_decode;
 
 /// Whether the message is compressed, and its length.
 pub(super) const PREFIX: usize = 5;
