@@ -12,7 +12,8 @@ use telemark_sdk::metrics::exemplar::{ExemplarReservoir, Offer, SimpleFixedSizeE
 use telemark_sdk::metrics::{
     Aggregation, Exemplar, ExemplarFilter, MetricData, ReaderConfig, TemporalityPreference, View,
 };
-use telemark_sdk::testing::TestTelemetry;
+use telemark_sdk::testing::{TestTelemetry, metrics_text};
+use telemark_sdk::traced;
 
 fn with(filter: ExemplarFilter, config: ReaderConfig, view: View) -> TestTelemetry {
     TestTelemetry::new().with_metrics(config, |builder| builder.with_exemplar_filter(filter).with_view(view))
@@ -115,6 +116,44 @@ fn observed_values_have_them() {
         .with_callback(|o| o.observe(5, &[kv("keep", "1"), kv("drop", "2")]))
         .build();
     assert_eq!(telemetry.metrics(), "g{keep=1} gauge 5 # 5{drop=2}\n");
+}
+
+/// A scrape is served in a span, which has nothing to do with what is collected.
+#[test]
+fn the_span_that_a_scrape_runs_in_is_in_nothing_that_is_collected() {
+    let check = |filter: ExemplarFilter, expected: &str| {
+        let telemetry = TestTelemetry::with(|builder| builder.with_span_counts());
+        let config = ReaderConfig::new().with_producer({
+            let tracer = telemetry.tracer("producer");
+            move || {
+                tracer.in_span("of a producer", |_| ());
+                Ok(Vec::new())
+            }
+        });
+        let telemetry = telemetry.with_metrics(config, |builder| builder.with_exemplar_filter(filter));
+        let (meter, tracer) = (telemetry.meter("test"), telemetry.tracer("callback"));
+        let counter = meter.u64_counter("counter").build();
+        meter
+            .u64_observable_gauge("gauge")
+            .with_callback(move |o| {
+                o.observe(u64::from(Context::current().span().span_context().is_valid()), &[]);
+                counter.add(1, &[]);
+                traced::span("of a callback").in_scope(|| ());
+                tracer.in_span("of a callback", |_| ());
+            })
+            .build();
+        let _attached = telemetry.attach();
+        let scrape = || telemetry.tracer("server").in_span("scrape", |_| telemetry.collect());
+        drop(scrape());
+        // The second one has how long the first one took.
+        let text = metrics_text(&scrape());
+        assert!(text.contains("otel.sdk.metric_reader.collection.duration") && !text.contains('@'), "{text}");
+        let lines: Vec<_> = text.lines().filter(|line| !line.starts_with("otel.sdk.")).collect();
+        assert_eq!(lines.join("\n"), expected, "{filter:?}");
+        assert_eq!(telemetry.tree(), "scrape\nscrape\n");
+    };
+    check(ExemplarFilter::TraceBased, "counter sum 2\ngauge gauge 0");
+    check(ExemplarFilter::AlwaysOn, "counter sum 2 # 1\ngauge gauge 0 # 0");
 }
 
 #[test]

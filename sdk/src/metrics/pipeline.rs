@@ -15,6 +15,7 @@ use super::view::View;
 use crate::diag::Durations;
 use crate::error::ExportError;
 use crate::resource::Resource;
+use crate::runtime::apart;
 use crate::time::{Clock, Deadline};
 
 pub(super) struct Pipeline {
@@ -168,7 +169,8 @@ impl Pipeline {
             let error_type = collected.as_ref().err().map(ExportError::error_type).or(of_producer);
             (collected, error_type)
         };
-        self.durations.measure(collect, |(_, error_type)| *error_type).0
+        // A scrape runs in the span of whoever serves it, which is none of the metrics' business.
+        apart(|| self.durations.measure(collect, |(_, error_type)| *error_type).0)
     }
 
     fn collect_all(

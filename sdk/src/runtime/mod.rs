@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use manual::ManualRuntime;
+use opentelemetry::Context;
 
 use crate::error::{ConfigError, ExportError};
 use crate::time::Deadline;
@@ -166,9 +167,19 @@ impl Drop for Background {
     }
 }
 
+/// Does the SDK's own work on somebody else's thread: nothing of the caller is current meanwhile, neither span nor
+/// baggage, and no telemetry is made of it.
+pub(crate) fn apart<T>(work: impl FnOnce() -> T) -> T {
+    let _background = Background::enter();
+    let empty = || Context::new().with_telemetry_suppressed().attach();
+    // The API panics while a look at its context is open, and when the thread is ending.
+    let _context = std::panic::catch_unwind(empty).ok();
+    work()
+}
+
 /// Runs a step of a task: telemetry suppressed, a panic caught and reported.
 fn guarded<T>(step: impl FnOnce() -> T) -> Option<T> {
-    let _suppressed = opentelemetry::Context::enter_telemetry_suppressed_scope();
+    let _suppressed = Context::enter_telemetry_suppressed_scope();
     let _background = Background::enter();
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(step));
     if result.is_err() {
