@@ -4,12 +4,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::reader::{Connect, MetricReader, ReaderConfig, Source};
+use super::reader::{Begin, Begun, Connect, MetricReader, ReaderConfig, Source};
 use crate::config::Env;
 use crate::diag::Counters;
 use crate::error::{ConfigError, ExportError};
 use crate::export::{Batch, Exporter};
-use crate::runtime::{Handle, Next, Runtime, Task, Wake};
+use crate::runtime::{Handle, Next, Request, Runtime, Task, Wake};
 use crate::signal::{Metrics, Signal};
 use crate::time::Deadline;
 
@@ -92,14 +92,6 @@ impl PeriodicReader {
 }
 
 impl MetricReader for PeriodicReader {
-    fn flush(&self, deadline: Deadline) -> Result<(), ExportError> {
-        self.handle.flush(deadline)
-    }
-
-    fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
-        self.handle.shutdown(deadline)
-    }
-
     fn counters(&self) -> Option<Arc<Counters>> {
         Some(self.counters.clone())
     }
@@ -117,6 +109,14 @@ impl Connect for PeriodicReader {
     fn connect(&self, source: Source) {
         // Nobody else has this reader: it was moved into the provider.
         drop(self.source.set(source));
+    }
+
+    fn begin(&self, what: Begin, deadline: Deadline) -> Begun {
+        let request = match what {
+            Begin::Flush => Request::Flush,
+            Begin::Shutdown => Request::Shutdown,
+        };
+        Begun(self.handle.ask(request, deadline))
     }
 }
 

@@ -9,7 +9,7 @@ use opentelemetry::metrics::{Meter, MeterProvider, NoopMeterProvider};
 use super::exemplar::ExemplarFilter;
 use super::meter::SdkMeter;
 use super::pipeline::{Callbacks, Pipeline};
-use super::reader::{MetricReader, Source};
+use super::reader::{Begin, MetricReader, Source};
 use super::view::View;
 use crate::diag::{Counters, Durations, SignalHealth};
 use crate::error::ExportError;
@@ -27,7 +27,6 @@ struct ProviderInner {
     /// Not shared with the meters: when the last provider goes, the readers' threads end.
     readers: Vec<Box<dyn MetricReader>>,
     resource: Resource,
-    is_shut_down: AtomicBool,
 }
 
 /// What meters need.
@@ -37,6 +36,8 @@ pub(super) struct Shared {
     pub(super) callbacks: Arc<Callbacks>,
     pub(super) exemplars: ExemplarFilter,
     clock: Clock,
+    /// Nothing new is made any more.
+    pub(super) is_shut_down: AtomicBool,
     /// Measurements that were not finite, or negative for a counter.
     pub(super) rejected: Arc<AtomicU64>,
 }
@@ -72,7 +73,7 @@ impl SdkMeterProvider {
     /// # Errors
     /// The first error of a reader; the others are flushed all the same.
     pub fn force_flush(&self, deadline: Deadline) -> Result<(), ExportError> {
-        self.each_reader(|reader| reader.flush(deadline))
+        self.each_reader(Begin::Flush, deadline)
     }
 
     /// Collects and exports for the last time, and stops. A second call waits for the first.
@@ -80,8 +81,8 @@ impl SdkMeterProvider {
     /// # Errors
     /// The first error of a reader; the others are shut down all the same.
     pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
-        self.0.is_shut_down.store(true, Ordering::Release);
-        let result = self.each_reader(|reader| reader.shutdown(deadline));
+        self.0.shared.is_shut_down.store(true, Ordering::Release);
+        let result = self.each_reader(Begin::Shutdown, deadline);
         self.0.shared.callbacks.clear();
         result
     }
@@ -107,11 +108,12 @@ impl SdkMeterProvider {
         readers.map(|(reader, pipeline)| (reader.component_type(), &pipeline.durations, reader.counters()))
     }
 
-    fn each_reader(&self, call: impl Fn(&dyn MetricReader) -> Result<(), ExportError>) -> Result<(), ExportError> {
-        // All of them are called; the first error stays.
+    /// All of them are asked before one is waited for: each has the whole time. The first error stays.
+    fn each_reader(&self, what: Begin, deadline: Deadline) -> Result<(), ExportError> {
+        let begun: Vec<_> = self.0.readers.iter().map(|reader| reader.begin(what, deadline)).collect();
         let mut result = Ok(());
-        for reader in &self.0.readers {
-            result = result.and(call(&**reader));
+        for begun in begun {
+            result = result.and(begun.wait(deadline));
         }
         result
     }
@@ -127,7 +129,7 @@ impl Drop for ProviderInner {
 impl MeterProvider for SdkMeterProvider {
     fn meter_with_scope(&self, scope: InstrumentationScope) -> Meter {
         // spec: metrics/sdk.md#shutdown — afterwards meters do nothing.
-        if self.0.is_shut_down.load(Ordering::Acquire) {
+        if self.0.shared.is_shut_down.load(Ordering::Acquire) {
             return NoopMeterProvider::new().meter_with_scope(scope);
         }
         if scope.name().is_empty() {
@@ -221,13 +223,13 @@ impl MeterProviderBuilder {
             callbacks,
             exemplars: self.exemplars,
             clock: self.clock,
+            is_shut_down: AtomicBool::new(false),
             rejected: Arc::new(AtomicU64::new(0)),
         };
         SdkMeterProvider(Arc::new(ProviderInner {
             shared: Arc::new(shared),
             readers: self.readers,
             resource: self.resource,
-            is_shut_down: AtomicBool::new(false),
         }))
     }
 }

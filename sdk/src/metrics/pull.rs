@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::ScopeMetrics;
-use super::reader::{Connect, MetricReader, ReaderConfig, Source};
+use super::reader::{Begin, Begun, Connect, MetricReader, ReaderConfig, Source};
 use crate::error::ExportError;
 use crate::export::type_name;
 use crate::resource::Resource;
+use crate::runtime::Waiting;
 use crate::time::Deadline;
 
 /// Collects when it is told to. Clones are one reader: give one to the provider and keep another to collect.
@@ -40,7 +41,8 @@ impl PullReader {
         PullReader(Arc::new(inner))
     }
 
-    /// Everything the reader sees now. Callbacks run on this thread. Recording goes on meanwhile; another collection of
+    /// Everything the reader sees now. Callbacks run on this thread, outside of its current context and with telemetry
+    /// suppressed; one that blocks is not broken off at the deadline. Recording goes on meanwhile; another collection of
     /// this reader is waited for.
     ///
     /// # Errors
@@ -71,15 +73,6 @@ impl MetricReader for PullReader {
     fn component_type(&self) -> &'static str {
         self.0.config.component_type.unwrap_or_else(type_name::<Self>)
     }
-
-    fn flush(&self, _: Deadline) -> Result<(), ExportError> {
-        Ok(())
-    }
-
-    fn shutdown(&self, _: Deadline) -> Result<(), ExportError> {
-        self.0.is_shut_down.store(true, Ordering::Release);
-        Ok(())
-    }
 }
 
 impl Connect for PullReader {
@@ -92,5 +85,12 @@ impl Connect for PullReader {
         if self.0.source.set(source).is_err() {
             crate::__warn!("metrics.reader", "a reader was given to two providers; it reads from the first one only");
         }
+    }
+
+    fn begin(&self, what: Begin, _: Deadline) -> Begun {
+        if matches!(what, Begin::Shutdown) {
+            self.0.is_shut_down.store(true, Ordering::Release);
+        }
+        Begun(Waiting::done(Ok(())))
     }
 }

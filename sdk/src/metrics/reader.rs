@@ -8,6 +8,7 @@ use super::{Aggregation, InstrumentKind, MetricProducer, TemporalityPreference};
 use crate::diag::{Counters, SignalHealth};
 use crate::error::ExportError;
 use crate::export::type_name;
+use crate::runtime::Waiting;
 use crate::time::Deadline;
 
 /// Reads the metrics of one provider. Several readers of a provider do not know of each other.
@@ -21,13 +22,17 @@ pub trait MetricReader: Connect + Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// Something could not be delivered, or not before the deadline.
-    fn flush(&self, deadline: Deadline) -> Result<(), ExportError>;
+    fn flush(&self, deadline: Deadline) -> Result<(), ExportError> {
+        self.begin(Begin::Flush, deadline).wait(deadline)
+    }
 
     /// Reads and exports for the last time. A second call does nothing.
     ///
     /// # Errors
     /// Something could not be delivered, or not before the deadline.
-    fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError>;
+    fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
+        self.begin(Begin::Shutdown, deadline).wait(deadline)
+    }
 
     /// What became of the points, for readers that export; `None` for others.
     fn health(&self) -> Option<SignalHealth> {
@@ -54,6 +59,35 @@ pub trait Connect {
     /// Begins to read from here.
     #[doc(hidden)]
     fn connect(&self, source: Source);
+
+    /// Begins to flush or to shut down and does not wait, so that a slow reader takes no time from the others.
+    #[doc(hidden)]
+    fn begin(&self, what: Begin, deadline: Deadline) -> Begun;
+}
+
+/// What a reader can be asked to do.
+#[derive(Clone, Copy, Debug)]
+pub enum Begin {
+    /// Read and export now.
+    Flush,
+    /// Do so for the last time.
+    Shutdown,
+}
+
+/// A flush or a shutdown that is under way.
+#[must_use = "nobody learns how it ended"]
+pub struct Begun(pub(super) Waiting);
+
+impl Begun {
+    pub(super) fn wait(self, deadline: Deadline) -> Result<(), ExportError> {
+        self.0.wait(deadline)
+    }
+}
+
+impl Debug for Begun {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Begun")
+    }
 }
 
 /// What a reader reads from.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Driver, Request, Task, Wake, guarded, run_to_the_end};
+use super::{Asked, Driver, Request, Task, Wake, guarded, run_to_the_end};
 use crate::error::ExportError;
 use crate::time::Deadline;
 
@@ -63,6 +63,18 @@ impl Driver for ManualDriver {
         self.woken.store(true, Ordering::Relaxed);
     }
 
+    /// Does it at once.
+    fn ask(&self, request: Request, deadline: Deadline) -> Asked {
+        Asked::Done(self.request(request, deadline))
+    }
+
+    fn wait(&self, _: Request, _: u64, _: Deadline) -> Result<(), ExportError> {
+        // There are no tickets.
+        Ok(())
+    }
+}
+
+impl ManualDriver {
     fn request(&self, request: Request, deadline: Deadline) -> Result<(), ExportError> {
         let mut slot = self.task.lock().unwrap_or_else(PoisonError::into_inner);
         let done = match (&mut *slot, request) {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use super::{Driver, Next, Request, Task, Wake, guarded, run_to_the_end};
+use super::{Asked, Driver, Next, Request, Task, Wake, guarded, run_to_the_end};
 use crate::error::{ConfigError, ExportError};
 use crate::time::{self, Deadline};
 
@@ -99,11 +99,15 @@ impl Driver for ThreadDriver {
         }
     }
 
-    fn request(&self, request: Request, deadline: Deadline) -> Result<(), ExportError> {
+    fn ask(&self, request: Request, deadline: Deadline) -> Asked {
         if thread::current().id() == self.thread {
-            return Err(ExportError::other("an exporter cannot wait for its own thread"));
+            return Asked::Done(Err(ExportError::other("an exporter cannot wait for its own thread")));
         }
-        self.shared.request(request, deadline)
+        self.shared.ask(request, deadline)
+    }
+
+    fn wait(&self, request: Request, ticket: u64, deadline: Deadline) -> Result<(), ExportError> {
+        self.shared.wait(request, ticket, deadline)
     }
 }
 
@@ -111,7 +115,7 @@ impl Drop for ThreadDriver {
     /// Whoever forgets to shut down still lets the thread end, without waiting for it.
     fn drop(&mut self) {
         if thread::current().id() != self.thread {
-            drop(self.shared.request(Request::Shutdown, Deadline::after(Duration::ZERO)));
+            drop(self.shared.ask(Request::Shutdown, Deadline::after(Duration::ZERO)));
         }
     }
 }
@@ -127,10 +131,10 @@ impl Shared {
         }
     }
 
-    fn request(&self, request: Request, deadline: Deadline) -> Result<(), ExportError> {
+    fn ask(&self, request: Request, deadline: Deadline) -> Asked {
         let mut state = self.lock();
         if state.ended {
-            return if request == Request::Shutdown { Ok(()) } else { Err(ExportError::shutdown()) };
+            return Asked::Done(if request == Request::Shutdown { Ok(()) } else { Err(ExportError::shutdown()) });
         }
         state.tickets += 1;
         let ticket = state.tickets;
@@ -141,9 +145,17 @@ impl Shared {
         };
         state.pending[slot] = Some(Pending { ticket, deadline: deadline_of_all });
         self.to_worker.notify_one();
+        Asked::Ticket(ticket)
+    }
+
+    fn wait(&self, request: Request, ticket: u64, deadline: Deadline) -> Result<(), ExportError> {
+        let mut state = self.lock();
         loop {
-            match &state.done[slot] {
-                Some(done) if done.ticket >= ticket => return done.result.clone().map_err(ExportError::from),
+            match &state.done[request as usize] {
+                // Who asks again for the end while it is under way waits for the same end.
+                Some(done) if done.ticket >= ticket || (state.ended && request == Request::Shutdown) => {
+                    return done.result.clone().map_err(ExportError::from);
+                }
                 _ if state.ended => return Err(ExportError::shutdown()),
                 _ => {}
             }
@@ -266,9 +278,9 @@ mod tests {
             (self.on_flush)(deadline)
         }
 
-        fn shutdown(&mut self, _: Deadline) -> Result<(), ExportError> {
+        fn shutdown(&mut self, deadline: Deadline) -> Result<(), ExportError> {
             drop(self.calls.send("shutdown".to_owned()));
-            Ok(())
+            (self.on_flush)(deadline)
         }
     }
 
@@ -282,6 +294,15 @@ mod tests {
     }
 
     const SOON: Duration = Duration::from_secs(20);
+
+    impl ThreadDriver {
+        fn request(&self, request: Request, deadline: Deadline) -> Result<(), ExportError> {
+            match self.ask(request, deadline) {
+                Asked::Done(result) => result,
+                Asked::Ticket(ticket) => self.wait(request, ticket, deadline),
+            }
+        }
+    }
 
     #[test]
     fn a_wake_runs_the_task() {
@@ -308,6 +329,27 @@ mod tests {
         assert!(error.is_timeout());
         drop(release);
         driver.request(Request::Flush, Deadline::after(SOON)).unwrap();
+    }
+
+    #[test]
+    fn a_shutdown_that_is_asked_for_while_another_is_under_way_ends_as_that_one_does() {
+        let (release, held) = channel::<()>();
+        let (driver, log) = start(move |_| {
+            let _ = held.recv();
+            Err(ExportError::rejected("no"))
+        });
+        let ask = || match driver.ask(Request::Shutdown, Deadline::after(SOON)) {
+            Asked::Ticket(ticket) => ticket,
+            Asked::Done(result) => panic!("{result:?}"),
+        };
+        let first = ask();
+        assert_eq!(log.recv().unwrap(), "shutdown");
+        let second = ask();
+        drop(release);
+        for ticket in [first, second] {
+            let error = driver.wait(Request::Shutdown, ticket, Deadline::after(SOON)).unwrap_err();
+            assert_eq!(error.to_string(), "no");
+        }
     }
 
     #[test]
