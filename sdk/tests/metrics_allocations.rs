@@ -1,9 +1,11 @@
-//! A measurement of a series that is known allocates nothing.
+//! A measurement of a series that is known allocates nothing, and none does after shutdown.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use opentelemetry::{Context, KeyValue};
 use telemark_sdk::metrics::{Aggregation, ReaderConfig, View};
 use telemark_sdk::testing::TestTelemetry;
+use telemark_sdk::time::Deadline;
 
 #[test]
 fn a_hit_allocates_nothing() {
@@ -50,4 +52,23 @@ fn a_hit_allocates_nothing() {
     record();
     let inside = allocation_counter::measure(|| (0..100).for_each(|_| record()));
     assert_eq!(inside.count_total, 0);
+}
+
+#[test]
+fn an_instrument_made_after_shutdown_allocates_nothing() {
+    let telemetry = TestTelemetry::new();
+    let meter = telemetry.meter("test");
+    telemetry.meter_provider().shutdown(Deadline::NEVER).unwrap();
+    let others = telemetry.meter("other");
+    let (counter, histogram) = (meter.u64_counter("counter").build(), others.f64_histogram("histogram").build());
+    // What the thread has of its own.
+    counter.add(1, &[]);
+    let series: Vec<_> = (0..100).map(|n| [KeyValue::new("n", n)]).collect();
+    let recorded = allocation_counter::measure(|| {
+        for attributes in &series {
+            counter.add(1, attributes);
+            histogram.record(1.5, attributes);
+        }
+    });
+    assert_eq!(recorded.count_total, 0);
 }

@@ -1,12 +1,13 @@
 //! The periodic reader: when it exports, how it flushes and ends, what it counts.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use opentelemetry::KeyValue;
-use opentelemetry::metrics::MeterProvider;
+use opentelemetry::metrics::{AsyncInstrument, Meter, MeterProvider};
+use opentelemetry::{InstrumentationScope, KeyValue};
 use telemark_sdk::config::Env;
 use telemark_sdk::install::Telemetry;
 use telemark_sdk::metrics::{
@@ -100,6 +101,49 @@ fn flush_and_shutdown_export_what_is_there_and_later_calls_are_harmless() {
     assert!(provider.force_flush(soon()).unwrap_err().is_shutdown());
     drop(provider);
     assert_eq!(log.iter().collect::<Vec<_>>(), ["c sum 1\n", "flush", "c sum 2\n", "shutdown"]);
+}
+
+#[test]
+fn after_shutdown_nothing_is_exported_counted_or_kept() {
+    let (runtime, exporter) = (ManualRuntime::new(), InMemoryExporter::<Metrics>::new());
+    let provider = provider(exporter.clone(), &Runtime::Manual(runtime.clone()), PeriodicConfig::default());
+    let meter = provider.meter("test");
+    let own_meter = provider.sdk_meter(InstrumentationScope::builder("test").build());
+    let calls = Arc::new(AtomicU64::new(0));
+    let observe = |meter: &Meter| {
+        let calls = calls.clone();
+        let callback = move |o: &dyn AsyncInstrument<u64>| o.observe(calls.fetch_add(1, Ordering::Relaxed), &[]);
+        meter.u64_observable_gauge("g").with_callback(callback).build();
+    };
+    let counter = meter.u64_counter("c").build();
+    let bound = meter.u64_histogram("h").build().bind(&[]);
+    observe(&meter);
+    counter.add(1, &[]);
+    bound.record(1);
+    provider.shutdown(soon()).unwrap();
+    let (items, health) = (metrics_text(&exporter.items()), provider.health());
+    assert_eq!((items.lines().count(), health[0].exported), (3, 3));
+    assert_eq!(Arc::strong_count(&calls), 1, "callbacks end with the provider");
+
+    // What was there before, what an old meter makes, and a new meter.
+    counter.add(1, &[]);
+    bound.record(1);
+    let late = meter.f64_counter("late").build();
+    late.add(1.0, &[]);
+    late.bind(&[]).add(1.0);
+    observe(&meter);
+    provider.meter("other").u64_counter("c").build().add(1, &[]);
+    observe(&provider.meter("other"));
+    let kept = calls.clone();
+    drop(own_meter.register_callback(move |_| {
+        kept.fetch_add(1, Ordering::Relaxed);
+    }));
+    assert_eq!(Arc::strong_count(&calls), 1, "nobody keeps a callback that nobody calls");
+    runtime.run_timers();
+    assert!(provider.force_flush(soon()).unwrap_err().is_shutdown());
+    provider.shutdown(soon()).unwrap();
+    assert_eq!((metrics_text(&exporter.items()), provider.health()), (items, health));
+    assert_eq!((calls.load(Ordering::Relaxed), exporter.shutdowns()), (1, 1));
 }
 
 #[test]

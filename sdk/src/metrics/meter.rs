@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry::metrics::{
@@ -52,10 +53,16 @@ impl SdkMeter {
     /// Calls `callback` at each collection of each reader, on the thread that collects, until the handle is dropped. It
     /// may observe several instruments.
     ///
+    /// It is to return soon. Nothing can break it off: while it runs, its reader collects nothing else, and who waits for
+    /// that reader waits until the deadline.
+    ///
     /// spec: metrics/api.md#asynchronous-instrument-api
     pub fn register_callback(&self, callback: impl Fn(&Observer) + Send + Sync + 'static) -> CallbackHandle {
         let callback: Arc<super::pipeline::Callback> = Arc::new(move |reader| callback(&Observer { reader }));
-        self.shared.callbacks.add_while_held(&callback);
+        // After shutdown nobody would call it, nor ever let go of it.
+        if !self.is_shut_down() {
+            self.shared.callbacks.add_while_held(&callback);
+        }
         CallbackHandle { _callback: callback }
     }
 
@@ -87,7 +94,15 @@ impl SdkMeter {
         Observed { streams: streams.into(), checks: self.checks(kind) }
     }
 
+    fn is_shut_down(&self) -> bool {
+        self.shared.is_shut_down.load(Ordering::Acquire)
+    }
+
+    /// None after shutdown: such an instrument does nothing.
     fn streams(&self, instrument: &Instrument) -> Vec<(usize, Arc<super::stream::Stream>)> {
+        if self.is_shut_down() {
+            return Vec::new();
+        }
         let of = |pipeline: &Arc<super::pipeline::Pipeline>| {
             let streams = pipeline.streams(&self.shared.views, &self.scope, instrument);
             let index = pipeline.index;
