@@ -1,0 +1,240 @@
+//! A number for each thread, by which it finds the cells that are its own.
+//!
+//! The number of a thread that has ended goes to the next one that asks, so that the numbers stay as small as the threads
+//! are few, and whoever comes after short-lived threads goes on in their cells instead of sharing those of others.
+
+use std::cell::Cell;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::{Mutex, lock};
+
+/// No number yet, or none any more. Never the number of a thread: cells that are nobody's have it.
+const NONE: usize = usize::MAX;
+
+/// The number of the calling thread, which no other thread has at the same time.
+///
+/// What the thread has written before it ends is seen by the next one that gets the number, as if it were one thread that
+/// goes on: a value that only the holder of a number writes needs no more than relaxed loads and stores.
+#[inline]
+pub(crate) fn thread_index() -> usize {
+    match INDEX.get() {
+        NONE => first(),
+        known => known,
+    }
+}
+
+thread_local! {
+    // Without a destructor: it can be read while the thread's other values are being destroyed.
+    static INDEX: Cell<usize> = const { Cell::new(NONE) };
+    /// Gives the number back. Made when the thread gets its number.
+    static RETURN: Return = const { Return };
+}
+
+#[cfg(not(loom))]
+static NUMBERS: Numbers = Numbers::new();
+#[cfg(loom)]
+loom::lazy_static! {
+    static ref NUMBERS: Numbers = Numbers::new();
+}
+
+#[cold]
+fn first() -> usize {
+    let number = match RETURN.try_with(|_| ()) {
+        Ok(()) => NUMBERS.take(),
+        Err(_) => late(),
+    };
+    INDEX.set(number);
+    number
+}
+
+/// For a thread that has given its number back and is called once more, by the destructor of another of its values:
+/// somebody else may have that number by now, so it gets one that nobody ever has again.
+#[cold]
+fn late() -> usize {
+    // Down from the top, where the others never come to.
+    static NEXT: AtomicUsize = AtomicUsize::new(NONE - 1);
+    NEXT.fetch_sub(1, Ordering::Relaxed)
+}
+
+struct Return;
+
+impl Drop for Return {
+    fn drop(&mut self) {
+        // First of all, so that the number is not used from here on, not even by an allocator that records.
+        let number = INDEX.replace(NONE);
+        if number != NONE {
+            NUMBERS.give_back(number);
+        }
+    }
+}
+
+/// The numbers of a process. What was done before a number was given back happens before what is done after it was taken
+/// again: the lock orders them.
+struct Numbers(Mutex<Free>);
+
+struct Free {
+    returned: BinaryHeap<Reverse<usize>>,
+    /// All numbers below have been taken at some time.
+    next: usize,
+}
+
+impl Numbers {
+    #[cfg(not(loom))]
+    const fn new() -> Self {
+        Numbers(Mutex::new(Free { returned: BinaryHeap::new(), next: 0 }))
+    }
+
+    #[cfg(loom)]
+    fn new() -> Self {
+        Numbers(Mutex::new(Free { returned: BinaryHeap::new(), next: 0 }))
+    }
+
+    /// The smallest that is free.
+    fn take(&self) -> usize {
+        let mut free = lock(&self.0);
+        if let Some(Reverse(number)) = free.returned.pop() {
+            return number;
+        }
+        let number = free.next;
+        free.next += 1;
+        number
+    }
+
+    fn give_back(&self, number: usize) {
+        lock(&self.0).returned.push(Reverse(number));
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+#[allow(clippy::disallowed_methods, reason = "tests of threads")]
+mod tests {
+    use std::collections::HashSet;
+    use std::sync::{Barrier, mpsc};
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn the_smallest_free_number_is_taken() {
+        let numbers = Numbers::new();
+        let take = || numbers.take();
+        assert_eq!([take(), take(), take(), take()], [0, 1, 2, 3]);
+        [2, 0, 3].into_iter().for_each(|number| numbers.give_back(number));
+        assert_eq!([take(), take(), take(), take()], [0, 2, 3, 4]);
+    }
+
+    #[test]
+    fn threads_that_live_at_once_have_different_numbers_and_those_that_follow_have_the_same() {
+        const AT_ONCE: usize = 8;
+        let mut seen = HashSet::new();
+        for _ in 0..250 {
+            let barrier = Barrier::new(AT_ONCE);
+            let numbers: HashSet<_> = thread::scope(|scope| {
+                let threads: Vec<_> = (0..AT_ONCE)
+                    .map(|_| {
+                        scope.spawn(|| {
+                            let number = thread_index();
+                            barrier.wait();
+                            assert_eq!(thread_index(), number);
+                            number
+                        })
+                    })
+                    .collect();
+                // Joined one by one: the end of a scope does not wait for the values of its threads to be destroyed.
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            assert_eq!(numbers.len(), AT_ONCE);
+            seen.extend(numbers);
+        }
+        // 2,000 threads; the other tests of this process have some numbers, too.
+        assert!(seen.len() < 500, "{} numbers", seen.len());
+    }
+
+    /// Asks in its destructor, twice.
+    struct Asks(mpsc::Sender<[usize; 2]>);
+
+    impl Drop for Asks {
+        fn drop(&mut self) {
+            let _ = self.0.send([thread_index(), thread_index()]);
+        }
+    }
+
+    thread_local!(static ASKS: Cell<Option<Asks>> = const { Cell::new(None) });
+
+    /// The number of a thread, and what the destructor of another of its values sees.
+    fn asked(made_first: bool) -> (usize, [usize; 2]) {
+        let (answer, answers) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            let make = || ASKS.set(Some(Asks(answer)));
+            if made_first {
+                make();
+                thread_index()
+            } else {
+                let number = thread_index();
+                make();
+                number
+            }
+        });
+        (thread.join().unwrap(), answers.recv().unwrap())
+    }
+
+    #[test]
+    fn a_thread_that_has_given_its_number_back_gets_one_that_nobody_else_has() {
+        let all: Vec<_> = [true, false, true, false].map(asked).into();
+        let is_late = |number: &usize| *number > usize::MAX / 2;
+        for (number, [once, twice]) in &all {
+            assert!(!is_late(number) && once == twice);
+            assert!(once == number || (is_late(once) && *once != NONE));
+        }
+        let late: Vec<_> = all.iter().map(|(_, [number, _])| *number).filter(is_late).collect();
+        // Whatever the order is in which values are destroyed, one of the two ways to make them is the late one.
+        assert!(late.len() >= 2);
+        assert_eq!(late.iter().collect::<HashSet<_>>().len(), late.len());
+    }
+
+    #[test]
+    fn a_thread_that_asks_only_at_its_end_has_a_number_and_returns_it() {
+        let (answer, answers) = mpsc::channel();
+        thread::spawn(move || ASKS.set(Some(Asks(answer)))).join().unwrap();
+        let [once, twice] = answers.recv().unwrap();
+        assert_eq!(once, twice);
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use loom::thread;
+
+    use super::super::{Arc, AtomicU64, Ordering};
+    use super::*;
+
+    /// The holders of number 0 write what only they write, one after the other; everybody else adds.
+    #[test]
+    fn the_next_holder_of_a_number_goes_on_where_the_last_one_ended() {
+        loom::model(|| {
+            let shared = Arc::new((Numbers::new(), AtomicU64::new(0), AtomicU64::new(0)));
+            let record = |shared: &(Numbers, AtomicU64, AtomicU64)| {
+                let (numbers, owned, others) = shared;
+                let number = numbers.take();
+                if number == 0 {
+                    owned.store(owned.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                } else {
+                    others.fetch_add(1, Ordering::Relaxed);
+                }
+                numbers.give_back(number);
+            };
+            let threads: Vec<_> = (0..2)
+                .map(|_| {
+                    let shared = shared.clone();
+                    thread::spawn(move || record(&shared))
+                })
+                .collect();
+            record(&shared);
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
+            let (_, owned, others) = &*shared;
+            assert_eq!(owned.load(Ordering::Relaxed) + others.load(Ordering::Relaxed), 3);
+        });
+    }
+}
