@@ -108,7 +108,7 @@ impl Numbers {
 }
 
 #[cfg(all(test, not(loom)))]
-#[allow(clippy::disallowed_methods, reason = "tests of threads")]
+#[allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests of threads")]
 mod tests {
     use std::collections::HashSet;
     use std::sync::{Barrier, mpsc};
