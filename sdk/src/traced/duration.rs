@@ -7,6 +7,7 @@ use opentelemetry::metrics::{BoundHistogram, Histogram, MeterProvider};
 use opentelemetry::{Context, KeyValue};
 
 use super::ambient;
+use super::entered::Entered;
 use super::span::Live;
 use crate::metrics::SdkMeterProvider;
 use crate::metrics::active::{self, Found};
@@ -37,28 +38,27 @@ impl Durations {
     /// Starts to measure a call that runs in the span of `live`, if it has one. One relaxed load when no meter provider is
     /// installed.
     #[inline]
-    pub(super) fn start(&'static self, live: Option<&Live>) -> Timer {
+    pub(super) fn start(&'static self, live: Option<&Live>) -> Timing {
         if !active::is_installed() {
-            return Timer(None);
+            return Timing(None);
         }
         self.start_installed(live)
     }
 
     #[inline(never)]
-    fn start_installed(&'static self, live: Option<&Live>) -> Timer {
+    fn start_installed(&'static self, live: Option<&Live>) -> Timing {
         let recorder = match live {
             Some(live) => self.recorder(live.context()),
             None => ambient::look(measured).flatten().and_then(|found| self.of(found)),
         };
-        Timer(recorder.map(|recorder| {
+        Timing(recorder.map(|recorder| {
+            // The clocks of a tracer and a meter provider that are installed together are one.
+            let has_one_clock = recorder.is_installed() && trace::active::only_installed().is_some();
+            let of_span = live.filter(|_| has_one_clock).and_then(Live::started);
             Running {
-                // The clocks of a tracer and a meter provider that are installed together are one.
-                start: live
-                    .filter(|_| recorder.is_installed() && trace::active::only_installed().is_some())
-                    .and_then(Live::started)
-                    .unwrap_or_else(|| recorder.get().clock.now()),
+                start: of_span.unwrap_or_else(|| recorder.get().clock.now()),
+                is_of_span: of_span.is_some(),
                 recorder,
-                unwinding: std::thread::panicking(),
             }
         }))
     }
@@ -165,58 +165,92 @@ impl Either {
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum End {
+pub enum End {
+    /// With anything but an error.
     Returned,
     /// With an error of the type of this name.
     Failed(&'static str),
+    /// With a panic.
     Panicked,
+    /// It is a future that was dropped.
     Cancelled,
 }
 
-/// A call that is being measured. Dropping it ends the measurement: the call has returned, or it has panicked since.
+/// A call that is being measured, or none.
 #[derive(Debug)]
-#[must_use = "a timer that is dropped at once measures nothing"]
-pub struct Timer(Option<Running>);
+#[must_use = "a timing that is dropped measures nothing"]
+pub struct Timing(Option<Running>);
 
 #[derive(Debug)]
 struct Running {
     recorder: Either,
     start: Timestamp,
-    /// The thread was unwinding already when the call began.
-    unwinding: bool,
+    /// The span has the same start, so it is to have the same end.
+    is_of_span: bool,
 }
 
-impl Timer {
+impl Timing {
     #[inline]
     pub(super) fn is_running(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Ends the measurement. Later calls do nothing.
+    /// Ends the measurement and says when, if the span is to end then, too. Later calls do nothing.
     #[inline]
-    pub(super) fn end(&mut self, end: End) {
-        if let Some(running) = self.0.take() {
-            running.end(end);
-        }
-    }
-}
-
-impl Drop for Timer {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(running) = self.0.take() {
-            let end = if std::thread::panicking() && !running.unwinding { End::Panicked } else { End::Returned };
-            running.end(end);
-        }
+    pub(super) fn end(&mut self, end: End) -> Option<Timestamp> {
+        self.0.take().and_then(|running| running.end(end))
     }
 }
 
 impl Running {
     #[inline(never)]
-    fn end(self, end: End) {
+    fn end(self, end: End) -> Option<Timestamp> {
         let recorder = self.recorder.get();
-        let seconds = recorder.clock.now().since(self.start).as_secs_f64();
+        let now = recorder.clock.now();
+        let seconds = now.since(self.start).as_secs_f64();
         // It may run while a panic unwinds: a second one would end the program.
         let _ = catch_unwind(AssertUnwindSafe(|| recorder.record(seconds, end)));
+        self.is_of_span.then_some(now)
+    }
+}
+
+/// A synchronous call that is being measured. Dropping it ends the measurement: the call has returned, or it has panicked
+/// since.
+#[derive(Debug)]
+#[must_use = "a timer that is dropped at once measures nothing"]
+pub struct Timer<'a> {
+    timing: Timing,
+    /// What is told when the measurement ended.
+    entered: &'a Entered,
+    /// The thread was unwinding already when the call began.
+    unwinding: bool,
+}
+
+impl<'a> Timer<'a> {
+    #[inline]
+    pub(super) fn new(durations: &'static Durations, entered: &'a Entered) -> Self {
+        Timer { timing: durations.start(entered.live()), entered, unwinding: std::thread::panicking() }
+    }
+
+    #[inline]
+    pub(super) fn is_running(&self) -> bool {
+        self.timing.is_running()
+    }
+
+    /// Ends the measurement. Later calls do nothing.
+    #[inline]
+    pub(super) fn end(&mut self, end: End) {
+        if let Some(end) = self.timing.end(end) {
+            self.entered.end_at(end);
+        }
+    }
+}
+
+impl Drop for Timer<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.is_running() {
+            self.end(if std::thread::panicking() && !self.unwinding { End::Panicked } else { End::Returned });
+        }
     }
 }

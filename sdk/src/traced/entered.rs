@@ -1,8 +1,11 @@
 //! The guard of synchronous code: the span is current until it is dropped, and ends then.
 
+use std::cell::Cell;
+
 use opentelemetry::ContextGuard;
 
 use super::span::{Active, Live};
+use crate::time::Timestamp;
 
 /// A span that is current on this thread. Dropping it ends the span.
 ///
@@ -16,6 +19,8 @@ pub struct Entered(Option<Attached>);
 struct Attached {
     guard: Option<ContextGuard>,
     live: Live,
+    /// When the span ends, if that is known before it does.
+    end: Cell<Option<Timestamp>>,
     /// The thread was unwinding already when the span started: this code runs in somebody's `drop`.
     unwinding: bool,
 }
@@ -33,6 +38,14 @@ impl Entered {
         self.0.as_ref().map(|attached| &attached.live)
     }
 
+    /// Lets the span end at this time, whenever it is dropped.
+    #[inline]
+    pub(super) fn end_at(&self, end: Timestamp) {
+        if let Some(attached) = &self.0 {
+            attached.end.set(Some(end));
+        }
+    }
+
     /// The span, if it records.
     #[inline]
     pub fn recording(&self) -> Option<&Live> {
@@ -42,7 +55,7 @@ impl Entered {
 
 impl Attached {
     fn new(live: Live) -> Self {
-        Attached { guard: live.attach(), live, unwinding: std::thread::panicking() }
+        Attached { guard: live.attach(), live, end: Cell::new(None), unwinding: std::thread::panicking() }
     }
 }
 
@@ -53,6 +66,6 @@ impl Drop for Attached {
         if std::thread::panicking() && !self.unwinding {
             self.live.panicked();
         }
-        self.live.end();
+        self.live.end(self.end.get());
     }
 }

@@ -6,6 +6,8 @@ use std::task::{Context as TaskContext, Poll};
 
 use pin_project_lite::pin_project;
 
+use super::duration::End;
+use super::measured::{Judge, Measurement, Watch};
 use super::span::{Active, Live};
 
 pin_project! {
@@ -15,23 +17,36 @@ pin_project! {
     /// `error.type = "panic"` and `telemark.outcome = "panicked"`. One that is not recorded costs a branch a poll.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
-    pub struct Traced<F, R> {
+    pub struct Traced<F, R, M = ()>
+    where
+        M: Measurement,
+    {
         // An option so that it can be dropped while the span is still current.
         #[pin]
         future: Option<F>,
         live: Option<Live>,
         record: Option<R>,
+        // Measured once, too: when the future is ready, when it panics, or else when it is dropped.
+        measurement: M,
     }
 
-    impl<F, R> PinnedDrop for Traced<F, R> {
+    impl<F, R, M> PinnedDrop for Traced<F, R, M>
+    where
+        M: Measurement,
+    {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            if let Some(live) = this.live.take() {
-                let guard = live.attach();
-                this.future.set(None);
-                drop(guard);
+            let live = this.live.take();
+            if live.is_none() && !this.measurement.is_running() {
+                return;
+            }
+            let guard = live.as_ref().and_then(Live::attach);
+            this.future.set(None);
+            let end = this.measurement.end(End::Cancelled);
+            drop(guard);
+            if let Some(live) = live {
                 live.cancelled();
-                live.end();
+                live.end(end);
             }
         }
     }
@@ -44,15 +59,29 @@ where
 {
     /// Runs `future` in a started span; `record` sees the output before the span ends, if it records.
     #[inline]
-    pub fn new(mut active: Active, future: F, record: R) -> Self {
-        Traced { future: Some(future), live: active.0.take(), record: Some(record) }
+    pub fn new(active: Active, future: F, record: R) -> Self {
+        Traced::measured(active, future, record, ())
     }
 }
 
-impl<F, R> Future for Traced<F, R>
+impl<F, R, M> Traced<F, R, M>
 where
     F: Future,
     R: FnOnce(&Live, &F::Output),
+    M: Judge<F::Output>,
+{
+    /// [`Self::new`] with a measurement that has begun.
+    #[inline]
+    pub(super) fn measured(mut active: Active, future: F, record: R, measurement: M) -> Self {
+        Traced { future: Some(future), live: active.0.take(), record: Some(record), measurement }
+    }
+}
+
+impl<F, R, M> Future for Traced<F, R, M>
+where
+    F: Future,
+    R: FnOnce(&Live, &F::Output),
+    M: Judge<F::Output>,
 {
     type Output = F::Output;
 
@@ -60,38 +89,22 @@ where
     fn poll(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<F::Output> {
         let this = self.project();
         let Some(future) = this.future.as_pin_mut() else { return Poll::Pending };
-        let Some(live) = this.live else { return future.poll(task) };
-        let poll = poll_in(live, future, task);
-        if let Poll::Ready(output) = &poll {
+        if this.live.is_none() && !this.measurement.is_running() {
+            return future.poll(task);
+        }
+        let mut watch = Watch::new(this.live.as_ref(), this.measurement);
+        let poll = future.poll(task);
+        let Poll::Ready(output) = &poll else { return poll };
+        let end = watch.measurement().judge(output);
+        let end = watch.measurement().end(end);
+        drop(watch);
+        if let Some(live) = this.live {
             if let (Some(live), Some(record)) = (live.recording(), this.record.take()) {
                 record(live, output);
             }
-            live.end();
+            live.end(end);
             *this.live = None;
         }
         poll
-    }
-}
-
-fn poll_in<F: Future>(live: &Live, future: Pin<&mut F>, task: &mut TaskContext<'_>) -> Poll<F::Output> {
-    // Dropped in reverse order: detached first, then looked at.
-    let _watch = Watch { live, unwinding: std::thread::panicking() };
-    let _guard = live.attach();
-    future.poll(task)
-}
-
-/// Ends the span of a future whose poll panics: nobody polls it again, and it may be kept for long.
-struct Watch<'a> {
-    live: &'a Live,
-    unwinding: bool,
-}
-
-impl Drop for Watch<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() && !self.unwinding {
-            self.live.panicked();
-            // What the drop of the future adds to an ended span is ignored.
-            self.live.end();
-        }
     }
 }

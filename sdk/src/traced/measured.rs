@@ -1,83 +1,128 @@
-//! The future of asynchronous `#[traced(metrics)]` functions: measures from its start to its end. It runs within
-//! [`Traced`](super::Traced), so that the span is current whenever it records.
+//! What goes with the work of a span: nothing, or the measurement of `#[traced(metrics)]`. It ends within the span, and
+//! before it, and tells it when.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context as TaskContext, Poll};
+use opentelemetry::ContextGuard;
 
-use pin_project_lite::pin_project;
+use super::duration::{End, Timing};
+use super::span::Live;
+use crate::time::Timestamp;
 
-use super::duration::{End, Timer};
+/// A measurement of a call, or none.
+pub trait Measurement {
+    /// Whether there is something to end.
+    fn is_running(&self) -> bool;
 
-pin_project! {
-    /// A future whose duration is measured, once: when it is ready, when it panics, or else when it is dropped.
-    #[derive(Debug)]
-    #[must_use = "futures do nothing unless polled"]
-    pub struct Measured<F, O> {
-        // An option so that its drop is measured too.
-        #[pin]
-        future: Option<F>,
-        timer: Timer,
-        outcome: Option<O>,
-    }
-
-    impl<F, O> PinnedDrop for Measured<F, O> {
-        fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
-            if this.timer.is_running() {
-                this.future.set(None);
-                this.timer.end(End::Cancelled);
-            }
-        }
-    }
+    /// Ends it and says when, if that is a time for the span too. Later calls do nothing.
+    fn end(&mut self, end: End) -> Option<Timestamp>;
 }
 
-impl<F, O> Measured<F, O>
-where
-    F: Future,
-    O: FnOnce(&F::Output) -> Option<&'static str>,
-{
-    /// Measures `future` from when `timer` was started; `outcome` names the type of the error in its output.
+/// A measurement of what returns a `T`.
+pub trait Judge<T>: Measurement {
+    /// How a call ended that has returned this.
+    fn judge(&mut self, output: &T) -> End;
+}
+
+impl Measurement for () {
     #[inline]
-    pub(super) fn new(timer: Timer, future: F, outcome: O) -> Self {
-        Measured { future: Some(future), timer, outcome: Some(outcome) }
+    fn is_running(&self) -> bool {
+        false
     }
-}
-
-impl<F, O> Future for Measured<F, O>
-where
-    F: Future,
-    O: FnOnce(&F::Output) -> Option<&'static str>,
-{
-    type Output = F::Output;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<F::Output> {
-        let this = self.project();
-        let Some(future) = this.future.as_pin_mut() else { return Poll::Pending };
-        if !this.timer.is_running() {
-            return future.poll(task);
-        }
-        let watch = Watch { timer: this.timer, unwinding: std::thread::panicking() };
-        let poll = future.poll(task);
-        if let Poll::Ready(output) = &poll {
-            let error = this.outcome.take().and_then(|outcome| outcome(output));
-            watch.timer.end(error.map_or(End::Returned, End::Failed));
-        }
-        poll
+    fn end(&mut self, _: End) -> Option<Timestamp> {
+        None
     }
 }
 
-/// Ends the measurement of a future whose poll panics: nobody polls it again.
-struct Watch<'a> {
-    timer: &'a mut Timer,
+impl<T> Judge<T> for () {
+    #[inline]
+    fn judge(&mut self, _: &T) -> End {
+        End::Returned
+    }
+}
+
+impl Measurement for Timing {
+    #[inline]
+    fn is_running(&self) -> bool {
+        Timing::is_running(self)
+    }
+
+    #[inline]
+    fn end(&mut self, end: End) -> Option<Timestamp> {
+        Timing::end(self, end)
+    }
+}
+
+/// A measurement that names the error in what is returned.
+#[derive(Debug)]
+pub struct Measured<O> {
+    timing: Timing,
+    outcome: Option<O>,
+}
+
+impl<O> Measured<O> {
+    /// `outcome` names the type of the error in an output.
+    #[inline]
+    pub(super) fn new(timing: Timing, outcome: O) -> Self {
+        Measured { timing, outcome: Some(outcome) }
+    }
+}
+
+impl<O> Measurement for Measured<O> {
+    #[inline]
+    fn is_running(&self) -> bool {
+        self.timing.is_running()
+    }
+
+    #[inline]
+    fn end(&mut self, end: End) -> Option<Timestamp> {
+        self.timing.end(end)
+    }
+}
+
+impl<T, O: FnOnce(&T) -> Option<&'static str>> Judge<T> for Measured<O> {
+    #[inline]
+    fn judge(&mut self, output: &T) -> End {
+        self.outcome.take().and_then(|outcome| outcome(output)).map_or(End::Returned, End::Failed)
+    }
+}
+
+/// Work that runs in a span. If it panics, its measurement and its span end: nobody goes on with it, and it may be kept
+/// for long.
+pub(super) struct Watch<'a, M: Measurement> {
+    live: Option<&'a Live>,
+    guard: Option<ContextGuard>,
+    measurement: &'a mut M,
+    /// The thread was unwinding already when the work began.
     unwinding: bool,
 }
 
-impl Drop for Watch<'_> {
+impl<'a, M: Measurement> Watch<'a, M> {
+    /// Makes the span current, if there is one, until this is dropped.
+    #[inline]
+    pub(super) fn new(live: Option<&'a Live>, measurement: &'a mut M) -> Self {
+        Watch { guard: live.and_then(Live::attach), live, measurement, unwinding: std::thread::panicking() }
+    }
+
+    /// The measurement, while the span is current.
+    #[inline]
+    pub(super) fn measurement(&mut self) -> &mut M {
+        self.measurement
+    }
+}
+
+impl<M: Measurement> Drop for Watch<'_, M> {
+    #[inline]
     fn drop(&mut self) {
         if std::thread::panicking() && !self.unwinding {
-            self.timer.end(End::Panicked);
+            let end = self.measurement.end(End::Panicked);
+            // Detached first, so that the processors that see the end run in the context of the caller.
+            self.guard = None;
+            if let Some(live) = self.live {
+                live.panicked();
+                // What the drop of the work adds to an ended span is ignored.
+                live.end(end);
+            }
         }
     }
 }

@@ -9,7 +9,7 @@
 //! | `entered` | the guard of synchronous code |
 //! | `future` | the future of asynchronous code |
 //! | `duration` | the histogram of `#[traced(metrics)]` |
-//! | `measured` | the same for asynchronous code |
+//! | `measured` | what goes with the work of a span: nothing, or its measurement |
 //! | `manual` | [`span()`], [`set_attribute`], [`propagate`], [`suppress`] and their kin |
 //! | `private` | everything that the macro's expansion names, and nothing else |
 //!

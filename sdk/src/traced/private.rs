@@ -8,7 +8,7 @@ pub use opentelemetry::KeyValue;
 pub use opentelemetry::trace::SpanKind;
 pub use std::{boxed::Box, concat, env, file, module_path, vec::Vec};
 
-pub use super::duration::{Durations, Timer};
+pub use super::duration::{Durations, Timer, Timing};
 pub use super::entered::Entered;
 pub use super::future::Traced;
 pub use super::measured::Measured;
@@ -18,6 +18,7 @@ pub use super::value::ToValue;
 pub use crate::trace::CallSite;
 
 use super::duration::End;
+use super::measured::{Measurement, Watch};
 use super::outcome::text;
 
 /// The attributes of a span that is about to start.
@@ -79,30 +80,8 @@ pub fn call<T>(body: impl FnOnce() -> T) -> T {
 /// Calls the body of a function that returns a future, in the span that this future goes on with.
 #[inline]
 pub fn call_in<T>(active: Active, body: impl FnOnce() -> T) -> (Active, T) {
-    let Active(Some(live)) = active else { return (active, body()) };
-    let guard = live.attach();
-    let unwinding = Unfinished(Some(live));
-    let value = body();
-    drop(guard);
-    (Active(unwinding.finish()), value)
-}
-
-/// Ends the span if the body of a function that returns a future panics.
-struct Unfinished(Option<Live>);
-
-impl Unfinished {
-    fn finish(mut self) -> Option<Live> {
-        self.0.take()
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if let Some(live) = &self.0 {
-            live.panicked();
-            live.end();
-        }
-    }
+    let value = call_watched(&active, &mut (), body);
+    (active, value)
 }
 
 /// [`call_in`], measured from the start of the span.
@@ -111,26 +90,27 @@ pub fn call_in_measured<T>(
     active: Active,
     durations: &'static Durations,
     body: impl FnOnce() -> T,
-) -> (Active, Timer, T) {
-    let timer = durations.start(active.0.as_ref());
-    // The timer goes into the span: if the body panics, it ends there.
-    let (active, (timer, value)) = call_in(active, move || {
-        let timer = timer;
-        let value = body();
-        (timer, value)
-    });
-    (active, timer, value)
+) -> (Active, Timing, T) {
+    let mut timing = durations.start(active.0.as_ref());
+    let value = call_watched(&active, &mut timing, body);
+    (active, timing, value)
+}
+
+#[inline]
+fn call_watched<T>(active: &Active, measurement: &mut impl Measurement, body: impl FnOnce() -> T) -> T {
+    let _watch = Watch::new(active.0.as_ref(), measurement);
+    body()
 }
 
 /// Starts to measure a call in the span that it has entered.
 #[inline]
-pub fn time(durations: &'static Durations, entered: &Entered) -> Timer {
-    durations.start(entered.live())
+pub fn time<'a>(durations: &'static Durations, entered: &'a Entered) -> Timer<'a> {
+    Timer::new(durations, entered)
 }
 
 /// Ends the measurement of a call that has returned; `outcome` names the type of the error in what it returned.
 #[inline]
-pub fn returned<T>(mut timer: Timer, output: &T, outcome: impl FnOnce(&T) -> Option<&'static str>) {
+pub fn returned<T>(mut timer: Timer<'_>, output: &T, outcome: impl FnOnce(&T) -> Option<&'static str>) {
     if timer.is_running() {
         timer.end(outcome(output).map_or(End::Returned, End::Failed));
     }
@@ -185,31 +165,31 @@ pub fn traced_measured<F, R, O>(
     future: F,
     record: R,
     outcome: O,
-) -> Traced<Measured<F, O>, R>
+) -> Traced<F, R, Measured<O>>
 where
     F: Future,
     R: FnOnce(&Live, &F::Output),
     O: FnOnce(&F::Output) -> Option<&'static str>,
 {
-    let timer = durations.start(active.0.as_ref());
-    traced_timed(active, timer, future, record, outcome)
+    let timing = durations.start(active.0.as_ref());
+    traced_timed(active, timing, future, record, outcome)
 }
 
 /// [`traced`] with a measurement that has begun.
 #[inline]
 pub fn traced_timed<F, R, O>(
     active: Active,
-    timer: Timer,
+    timing: Timing,
     future: F,
     record: R,
     outcome: O,
-) -> Traced<Measured<F, O>, R>
+) -> Traced<F, R, Measured<O>>
 where
     F: Future,
     R: FnOnce(&Live, &F::Output),
     O: FnOnce(&F::Output) -> Option<&'static str>,
 {
-    Traced::new(active, Measured::new(timer, future, outcome), record)
+    Traced::measured(active, future, record, Measured::new(timing, outcome))
 }
 
 /// Evaluates what only the telemetry needs: a panic in it must not become the program's.

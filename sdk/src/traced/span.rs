@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::SystemTime;
 
 use opentelemetry::trace::{Link, SpanContext, SpanKind, Status, TraceContextExt};
 use opentelemetry::{Context, ContextGuard, KeyValue, Value};
@@ -294,10 +295,10 @@ impl Live {
         self.attribute("telemark.outcome", "cancelled".into());
     }
 
-    /// Ends the span now, whoever else still holds its context.
-    pub(super) fn end(&self) {
+    /// Ends the span, whoever else still holds its context: at that time, or now.
+    pub(super) fn end(&self, end: Option<Timestamp>) {
         if self.started.is_some() {
-            self.context.span().end_with_timestamp(END_NOW);
+            self.context.span().end_with_timestamp(end.map_or(END_NOW, SystemTime::from));
         }
     }
 

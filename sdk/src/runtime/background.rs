@@ -1,0 +1,56 @@
+//! The SDK's own work, of which no telemetry is made: on its threads, and for a moment on somebody else's.
+
+use std::cell::Cell;
+
+use opentelemetry::Context;
+
+/// Whether the SDK's own work runs on this thread now, of which no telemetry is made.
+///
+/// That the current context says so is not enough: h2 for one has spans of `tracing` without a parent, for which
+/// tracing-opentelemetry starts from an empty context, and each export would cause the next.
+#[inline]
+pub(crate) fn is_background() -> bool {
+    BACKGROUND.get()
+}
+
+thread_local! {
+    static BACKGROUND: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Marks the thread until it is dropped.
+struct Background {
+    before: bool,
+}
+
+impl Background {
+    fn enter() -> Self {
+        Background { before: BACKGROUND.replace(true) }
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        BACKGROUND.set(self.before);
+    }
+}
+
+/// Does the SDK's own work on somebody else's thread: nothing of the caller is current meanwhile, neither span nor
+/// baggage, and no telemetry is made of it.
+pub(crate) fn apart<T>(work: impl FnOnce() -> T) -> T {
+    let _background = Background::enter();
+    let empty = || Context::new().with_telemetry_suppressed().attach();
+    // The API panics while a look at its context is open, and when the thread is ending.
+    let _context = std::panic::catch_unwind(empty).ok();
+    work()
+}
+
+/// Runs a step of a task: telemetry suppressed, a panic caught and reported.
+pub(super) fn guarded<T>(step: impl FnOnce() -> T) -> Option<T> {
+    let _suppressed = Context::enter_telemetry_suppressed_scope();
+    let _background = Background::enter();
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(step));
+    if result.is_err() {
+        crate::__warn!("runtime.panic", "the background work panicked; it goes on with the next batch");
+    }
+    result.ok()
+}
