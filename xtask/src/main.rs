@@ -54,6 +54,7 @@ fn run(command: &str, arguments: &[String]) -> Result<(), Failure> {
         }
         ("bench", arguments) => bench::run(arguments),
         ("services", arguments) => services::run(arguments),
+        (services::keeper::COMMAND, arguments) => services::keeper::run(arguments),
         (_, [flag]) if flag == "--help" || flag == "-h" => run("help", &[]),
         ("test", []) => test::run(),
         ("ci", []) => ci::run(),

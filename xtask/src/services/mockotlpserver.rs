@@ -32,7 +32,7 @@ pub(super) fn start() -> Result<Service, Failure> {
     let folder = npm("@elastic/mockotlpserver", "0.10")?;
     let mut command = Command::new("node");
     command.current_dir(folder).arg("--eval").arg(SCRIPT);
-    Service::when_ready(Process::start("mockotlpserver", &mut command)?, addresses)
+    Service::when_ready(Process::start("mockotlpserver", &command)?, addresses)
 }
 
 /// From the line `listening 127.0.0.1:1 127.0.0.1:2`.

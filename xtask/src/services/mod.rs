@@ -2,10 +2,12 @@
 //!
 //! - `install` puts a package into `.services/`.
 //! - `process` starts a program, waits until it can be reached, and stops it when dropped.
+//! - `keeper` runs between this tool and a program, which ends with the tool, however that ends.
 //! - `rotel` and `mockotlpserver` are the receivers, `prometheus` scrapes what tests show.
 //! - Prometheus' client for Python, whose parsers read our pages, is only installed.
 
 mod install;
+pub(crate) mod keeper;
 mod mockotlpserver;
 mod process;
 mod prometheus;

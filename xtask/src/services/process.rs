@@ -3,16 +3,17 @@
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::keeper;
 use crate::step::{Failure, root};
 
 /// The longest that a receiver may take to come up.
 const PATIENCE: Duration = Duration::from_secs(60);
-const PAUSE: Duration = Duration::from_millis(20);
+pub(super) const PAUSE: Duration = Duration::from_millis(20);
 
 /// A program that runs and answers, and how tests find it.
 pub(super) struct Service {
@@ -77,29 +78,28 @@ impl Service {
     }
 }
 
-/// A running program.
+/// A running program, behind its keeper.
 pub(super) struct Process {
     name: String,
-    child: Child,
+    keeper: Child,
     output: PathBuf,
 }
 
 impl Process {
     /// Starts the program with its standard output and error in `.services/run/`.
-    pub(super) fn start(name: &str, command: &mut Command) -> Result<Self, Failure> {
+    pub(super) fn start(name: &str, command: &Command) -> Result<Self, Failure> {
         let output = run_folder()?.join(format!("{name}-{}.out", std::process::id()));
         let errors = output.with_extension("err");
         let file = |path: &Path| {
             File::create(path).map_err(|error| Failure::new(format!("{} cannot be written: {error}", path.display())))
         };
-        let child = command
-            .stdin(Stdio::null())
+        let keeper = keeper::kept(command)?
             .stdout(file(&output)?)
             .stderr(file(&errors)?)
             .spawn()
             .map_err(|error| Failure::new(format!("{name} could not be started: {error}")))?;
-        eprintln!("    process {}, output in {}", child.id(), output.display());
-        Ok(Process { name: name.to_owned(), child, output })
+        eprintln!("    process {}, output in {}", keeper.id(), output.display());
+        Ok(Process { name: name.to_owned(), keeper, output })
     }
 
     /// Asks until there is an answer; `ask` gets what the program wrote so far.
@@ -107,7 +107,7 @@ impl Process {
         let start = Instant::now();
         loop {
             // Looked at first: what another program answers on the port of one that has ended does not count.
-            let ended = self.child.try_wait().ok().flatten();
+            let ended = self.keeper.try_wait().ok().flatten();
             let output = fs::read_to_string(&self.output).unwrap_or_default();
             if let Some(status) = ended {
                 let errors = fs::read_to_string(self.output.with_extension("err")).unwrap_or_default();
@@ -126,9 +126,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        // At the end of its input it stops the program. Both may have ended by themselves.
+        drop(self.keeper.stdin.take());
+        let _ = self.keeper.wait();
     }
 }
 

@@ -49,7 +49,7 @@ fn attempt() -> Result<Service, Failure> {
         ("TARGETS", targets.display().to_string()),
         ("PROMTOOL", "promtool".to_owned()),
     ];
-    let process = Process::start("prometheus", &mut command)?;
+    let process = Process::start("prometheus", &command)?;
     Ok(Service::when_reachable(process, &[address], variables)?.with_scratch(folder))
 }
 

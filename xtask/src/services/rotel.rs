@@ -32,7 +32,7 @@ fn attempt(program: &Path) -> Result<Service, Failure> {
     command.arg(format!("--otlp-grpc-endpoint={grpc}")).arg(format!("--otlp-http-endpoint={http}"));
     command.arg("--pid-file").arg(run.join(format!("rotel-{}.pid", std::process::id())));
     command.arg("--log-file").arg(run.join(format!("rotel-{}.log", std::process::id())));
-    Service::when_ready(Process::start("rotel", &mut command)?, |_| Some((grpc, http)))
+    Service::when_ready(Process::start("rotel", &command)?, |_| Some((grpc, http)))
 }
 
 /// The package lacks the mark.

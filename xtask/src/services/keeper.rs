@@ -1,0 +1,120 @@
+//! A process between this tool and a receiver, so that the receiver never outlives the tool: however that ends, be it by a
+//! signal that nobody can handle, the pipe to the keeper closes, and the keeper stops the receiver.
+
+use std::io::{Read, stdin};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+
+use super::process::PAUSE;
+use crate::step::Failure;
+
+/// What this tool calls itself with; nobody else does.
+pub(crate) const COMMAND: &str = "keep";
+
+/// The command with a keeper before it. It runs as long as the pipe to it is open.
+pub(super) fn kept(command: &Command) -> Result<Command, Failure> {
+    let this = std::env::current_exe().map_err(|error| Failure::new(format!("this tool is lost: {error}")))?;
+    let mut keeper = Command::new(this);
+    keeper.arg(COMMAND).arg(command.get_program()).args(command.get_args()).stdin(Stdio::piped());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => keeper.env(name, value),
+            None => keeper.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        keeper.current_dir(folder);
+    }
+    // What a terminal sends to this tool and all it has started would otherwise end the keeper before its program.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut keeper, 0);
+    Ok(keeper)
+}
+
+/// The keeper itself: runs the program until that ends or standard input does.
+pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
+    let Some((program, arguments)) = arguments.split_first() else {
+        return Err(Failure::usage("there is nothing to keep"));
+    };
+    let child = Command::new(program).args(arguments).stdin(Stdio::null()).spawn();
+    let child = child.map_err(|error| Failure::new(format!("{program} could not be started: {error}")))?;
+    match keep(child, stdin()) {
+        // It was stopped.
+        None => Ok(()),
+        Some(status) if status.success() => Ok(()),
+        Some(status) => Err(Failure::new(format!("{program} ended ({status})"))),
+    }
+}
+
+/// Waits until the program ends by itself, or stops it at the end of `input`.
+fn keep(mut child: Child, mut input: impl Read + Send + 'static) -> Option<ExitStatus> {
+    let (open, is_open) = channel::<()>();
+    thread::spawn(move || {
+        // Nothing is expected to come; an error is an end too.
+        let _ = input.read_to_end(&mut Vec::new());
+        drop(open);
+    });
+    loop {
+        if let Ok(Some(status)) = child.try_wait() {
+            return Some(status);
+        }
+        if is_open.recv_timeout(PAUSE) != Err(RecvTimeoutError::Timeout) {
+            // It may have ended by itself just now.
+            let _ = child.kill();
+            let _ = child.wait();
+            return None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::Receiver;
+
+    use super::*;
+
+    /// An input that ends when the sender is dropped.
+    struct Until(Receiver<()>);
+
+    impl Read for Until {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            let _ = self.0.recv();
+            Ok(0)
+        }
+    }
+
+    #[test]
+    fn a_program_that_ends_by_itself_is_waited_for() {
+        let (_open, input) = channel();
+        // This test's own program, which only tells how it is used.
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        let child = command.arg("--help").stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        assert!(keep(child, Until(input)).unwrap().success());
+    }
+
+    #[test]
+    fn the_command_is_that_of_the_program_behind_this_one() {
+        let mut command = Command::new("prometheus");
+        command.args(["--a", "b"]).current_dir("/tmp").env("X", "1");
+        let kept = kept(&command).unwrap();
+        let arguments: Vec<_> = kept.get_args().map(|argument| argument.to_str().unwrap()).collect();
+        assert_eq!(arguments, [COMMAND, "prometheus", "--a", "b"]);
+        assert_eq!(kept.get_current_dir(), command.get_current_dir());
+        assert_eq!(kept.get_envs().collect::<Vec<_>>(), command.get_envs().collect::<Vec<_>>());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_program_is_stopped_when_its_input_ends() {
+        let (open, input) = channel();
+        // It waits for a signal, longer than any test.
+        let child = Command::new("sleep").arg("600").spawn().unwrap();
+        let id = child.id();
+        let keeper = thread::spawn(move || keep(child, Until(input)));
+        drop(open);
+        assert_eq!(keeper.join().unwrap(), None);
+        let is_there = Command::new("kill").args(["-0", &id.to_string()]).stderr(Stdio::null()).status();
+        assert!(!is_there.unwrap().success(), "process {id} goes on");
+    }
+}
