@@ -229,7 +229,9 @@ pub struct Timer<'a> {
 impl<'a> Timer<'a> {
     #[inline]
     pub(super) fn new(durations: &'static Durations, entered: &'a Entered) -> Self {
-        Timer { timing: durations.start(entered.live()), entered, unwinding: std::thread::panicking() }
+        let timing = durations.start(entered.live());
+        let unwinding = timing.is_running() && std::thread::panicking();
+        Timer { timing, entered, unwinding }
     }
 
     #[inline]
