@@ -99,14 +99,19 @@ impl KeptByBucket {
         left: impl Fn(usize) -> u32,
         is_delta: bool,
     ) {
-        merged.reserve(self.places.len());
-        for place in &mut self.places {
-            let seen = (place.next - 1).saturating_sub(left(place.bucket as usize).into());
-            place.next = 1;
-            merged.add(place.bucket, seen, place.exemplar.clone(), &mut self.random);
+        let random = &mut self.random;
+        let seen = |place: &Place| (place.next - 1).saturating_sub(left(place.bucket as usize).into());
+        if merged.is_empty() {
+            // Of the only cell, as a rule.
+            merged.seen = self.places.iter().map(|place| (place.bucket, seen(place))).collect();
+            merged.chosen = self.places.iter().map(|place| place.exemplar.clone()).collect();
+        } else {
+            self.places.iter().for_each(|place| merged.add(place.bucket, seen(place), &place.exemplar, random));
         }
         if is_delta {
             self.places.clear();
+        } else {
+            self.places.iter_mut().for_each(|place| place.next = 1);
         }
     }
 }
@@ -121,26 +126,21 @@ pub(in crate::metrics) struct MergedBuckets {
 }
 
 impl MergedBuckets {
-    fn reserve(&mut self, places: usize) {
-        self.chosen.reserve_exact(places);
-        self.seen.reserve_exact(places);
+    fn is_empty(&self) -> bool {
+        self.seen.is_empty()
     }
 
-    fn add(&mut self, bucket: u32, seen: u64, exemplar: Exemplar, random: &mut Random) {
-        let at = match self.seen.last() {
-            Some((last, _)) if *last >= bucket => self.seen.binary_search_by_key(&bucket, |(bucket, _)| *bucket),
-            _ => Err(self.seen.len()),
-        };
-        match at {
+    fn add(&mut self, bucket: u32, seen: u64, exemplar: &Exemplar, random: &mut Random) {
+        match self.seen.binary_search_by_key(&bucket, |(bucket, _)| *bucket) {
             Err(at) => {
                 self.seen.insert(at, (bucket, seen));
-                self.chosen.insert(at, exemplar);
+                self.chosen.insert(at, exemplar.clone());
             }
             Ok(at) => {
                 let (_, total) = &mut self.seen[at];
                 *total += seen;
                 if *total > 0 && random.below(*total) < seen {
-                    self.chosen[at] = exemplar;
+                    self.chosen[at] = exemplar.clone();
                 }
             }
         }
