@@ -17,6 +17,22 @@ const THREADS: u64 = 9;
 const ROUNDS: u64 = 7_000;
 const SERIES: u64 = 7;
 
+/// So many series make the further ones have one cell for all threads.
+fn fill(meter: &Meter) -> usize {
+    let (counter, float) = (meter.u64_counter("counter").build(), meter.f64_counter("float").build());
+    let (updown, histogram) = (meter.i64_up_down_counter("updown").build(), meter.f64_histogram("histogram").build());
+    let exponential = meter.f64_histogram("exponential").build();
+    for filler in 0..1024 {
+        let attributes = [KeyValue::new("filler", filler)];
+        counter.add(1, &attributes);
+        float.add(1.0, &attributes);
+        updown.add(1, &attributes);
+        histogram.record(1.0, &attributes);
+        exponential.record(1.0, &attributes);
+    }
+    5 * 1024
+}
+
 fn record(meter: &Meter, thread: u64) {
     let (counter, float) = (meter.u64_counter("counter").build(), meter.f64_counter("float").build());
     let (updown, histogram) = (meter.i64_up_down_counter("updown").build(), meter.f64_histogram("histogram").build());
@@ -94,6 +110,15 @@ impl Seen {
 
 #[test]
 fn nothing_is_lost_and_nothing_counted_twice() {
+    soak(|_| 0);
+}
+
+#[test]
+fn nor_where_threads_share_the_cells_of_many_series() {
+    soak(fill);
+}
+
+fn soak(fill: impl Fn(&Meter) -> usize) {
     let readers = [TemporalityPreference::Cumulative, TemporalityPreference::Delta]
         .map(|preference| (preference, PullReader::new(ReaderConfig::new().with_temporality(preference))));
     let provider = readers
@@ -101,6 +126,7 @@ fn nothing_is_lost_and_nothing_counted_twice() {
         .fold(SdkMeterProvider::builder(), |builder, (_, reader)| builder.with_reader(reader.clone()))
         .with_view(View::of("exponential").with_aggregation(Aggregation::exponential()))
         .build();
+    let fillers = fill(&provider.meter("soak"));
     let done = AtomicBool::new(false);
     let seen: Vec<Seen> = std::thread::scope(|scope| {
         let collectors: Vec<_> = readers
@@ -133,7 +159,9 @@ fn nothing_is_lost_and_nothing_counted_twice() {
     let all = (THREADS * ROUNDS) as f64;
     for seen in seen {
         let total = |name: &str, bound: bool| -> f64 {
-            let of = |key: &&String| key.starts_with(&format!("{name}[")) && key.contains("bound") == bound;
+            let of = |key: &&String| {
+                key.starts_with(&format!("{name}[")) && key.contains("bound") == bound && !key.contains("filler")
+            };
             seen.totals.iter().filter(|(key, _)| of(key)).map(|(_, value)| value).sum()
         };
         for name in ["counter", "float", "histogram", "exponential"] {
@@ -142,6 +170,6 @@ fn nothing_is_lost_and_nothing_counted_twice() {
         assert_eq!(total("counter", true), all);
         assert_eq!(total("histogram", true), all);
         assert_eq!(total("updown", false), all / 2.0);
-        assert_eq!(seen.totals.len(), 5 * SERIES as usize + 2);
+        assert_eq!(seen.totals.len(), fillers + 5 * SERIES as usize + 2);
     }
 }

@@ -5,19 +5,18 @@ use std::sync::{Arc, OnceLock};
 
 use opentelemetry::KeyValue;
 
-/// The attributes that name a series: sorted by key, each key once. Cheap to clone.
+/// The attributes that name a series: sorted by key, each key once. Cheap to clone, and for no attributes free.
 ///
 /// Limits for the number and the length of attributes do not apply.
 ///
 /// spec: common/README.md#exempt-entities
-#[derive(Clone, Debug)]
-pub struct Attributes(Arc<[KeyValue]>);
+#[derive(Clone, Debug, Default)]
+pub struct Attributes(Option<Arc<[KeyValue]>>);
 
 impl Attributes {
     /// No attributes.
-    pub fn empty() -> Self {
-        static EMPTY: OnceLock<Attributes> = OnceLock::new();
-        EMPTY.get_or_init(|| Attributes(Arc::new([]))).clone()
+    pub const fn empty() -> Self {
+        Attributes(None)
     }
 
     /// Those of the series for what comes beyond the cardinality limit.
@@ -38,13 +37,7 @@ impl Attributes {
         attributes.reverse();
         attributes.sort_by(|a, b| a.key.cmp(&b.key));
         attributes.dedup_by(|a, b| a.key == b.key);
-        Attributes(attributes.into())
-    }
-}
-
-impl Default for Attributes {
-    fn default() -> Self {
-        Attributes::empty()
+        Attributes(Some(attributes.into()))
     }
 }
 
@@ -53,13 +46,16 @@ impl Deref for Attributes {
 
     #[inline]
     fn deref(&self) -> &[KeyValue] {
-        &self.0
+        self.0.as_deref().unwrap_or_default()
     }
 }
 
 impl PartialEq for Attributes {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+        match (&self.0, &other.0) {
+            (Some(own), Some(other)) => Arc::ptr_eq(own, other) || own == other,
+            (own, other) => own.is_none() == other.is_none(),
+        }
     }
 }
 

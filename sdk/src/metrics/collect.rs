@@ -1,15 +1,10 @@
 //! From the series of a stream to its points.
 
-use std::sync::atomic::Ordering;
-
-use super::aggregation::{
-    ExponentialCell, ExponentialConfig, ExponentialTotal, HistogramCell, HistogramConfig, HistogramTotal, SumCell,
-};
+use super::aggregation::{Cell, ExponentialConfig, ExponentialTotal, HistogramConfig, HistogramTotal, SumCell};
 use super::exemplar::Random;
-use super::series::{Cells, Series};
+use super::series::Series;
 use super::store::Harvest;
 use super::stream_config::{Shape, StreamConfig};
-use super::striped::Striped;
 use super::{ExponentialHistogramPoint, HistogramPoint, MetricData, NumberPoint};
 use crate::time::Timestamp;
 
@@ -41,35 +36,32 @@ pub(super) fn data(config: &StreamConfig, harvest: Harvest, now: Timestamp) -> M
 }
 
 fn sum(config: &StreamConfig, series: &Series, (start, time): (Timestamp, Timestamp)) -> Option<NumberPoint> {
-    let Cells::Sum(cells) = &series.cells else { return None };
+    let cells = || series.cells(Cell::sum);
+    let first = cells().next()?;
     let (is_delta, number) = (config.is_delta(), config.number);
     let zero = number.subtract(0, 0);
     // All of them, not any of them: each forgets that it was touched.
-    let mut touched = cells.iter().fold(false, |any, cell| cell.take_touched() | any);
-    let add_up = |take: &dyn Fn(&SumCell) -> u64| cells.iter().fold(zero, |sum, cell| number.add(sum, take(cell)));
+    let mut touched = cells().fold(false, |any, cell| cell.take_touched() | any);
+    let add_up = |take: &dyn Fn(&SumCell) -> u64| cells().fold(zero, |sum, cell| number.add(sum, take(cell)));
     let value = if config.resets_sums {
         add_up(&SumCell::take_shared)
     } else {
         let total = add_up(&|cell| cell.total(number));
-        if is_delta {
-            number.subtract(total, series.reported.swap(total, crate::sync::Ordering::Relaxed))
-        } else {
-            total
-        }
+        if is_delta { number.subtract(total, first.report(total)) } else { total }
     };
     // Something that was added just now may not have said so yet.
     touched |= !number.is_zero(value);
-    let has_point = if is_delta { touched } else { series.ever_touched.fetch_or(touched, Ordering::Relaxed) | touched };
+    let has_point = if is_delta { touched } else { first.ever_touched(touched) };
     has_point.then(|| {
         let exemplars = series.exemplars(is_delta, 1, |merged| {
-            cells.iter().for_each(|cell| cell.take_exemplars(merged, is_delta));
+            cells().for_each(|cell| cell.take_exemplars(merged, is_delta));
         });
         NumberPoint { exemplars, ..NumberPoint::new(series.attributes.clone(), number.number(value)).at(start, time) }
     })
 }
 
 fn last_value(config: &StreamConfig, series: &Series, (start, time): (Timestamp, Timestamp)) -> Option<NumberPoint> {
-    let Cells::LastValue(cell) = &series.cells else { return None };
+    let cell = series.cells(Cell::last_value).next()?;
     let is_delta = config.is_delta();
     let value = config.number.number(cell.take(is_delta)?);
     let exemplars = series.exemplars(is_delta, 1, |merged| cell.take_exemplars(merged, is_delta));
@@ -82,9 +74,8 @@ fn histogram(
     series: &Series,
     (start, time): (Timestamp, Timestamp),
 ) -> Option<HistogramPoint> {
-    let Cells::Histogram(cells) = &series.cells else { return None };
     let mut total = HistogramTotal::new(shape);
-    cells.iter().for_each(|cell: &HistogramCell| cell.take_into(&mut total, config.is_delta()));
+    series.cells(Cell::histogram).for_each(|cell| cell.take_into(&mut total, config.is_delta()));
     let counts = std::mem::take(&mut total.counts);
     let mut point = HistogramPoint::new(series.attributes.clone(), shape.bounds.clone(), counts).at(start, time);
     if point.count == 0 {
@@ -104,11 +95,9 @@ fn exponential(
     series: &Series,
     (start, time): (Timestamp, Timestamp),
 ) -> Option<ExponentialHistogramPoint> {
-    let Cells::Exponential(cells) = &series.cells else { return None };
     let (mut total, is_delta) = (ExponentialTotal::new(shape), config.is_delta());
     let exemplars = series.exemplars(is_delta, shape.exemplars(), |merged| {
-        let cells: &Striped<ExponentialCell> = cells;
-        cells.iter().for_each(|cell| cell.take_into(shape, &mut total, merged, is_delta));
+        series.cells(Cell::exponential).for_each(|cell| cell.take_into(shape, &mut total, merged, is_delta));
     });
     let point = (!total.is_empty()).then(|| total.into_point(shape, series.attributes.clone()))?;
     Some(ExponentialHistogramPoint { exemplars, ..point.at(start, time) })

@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use opentelemetry::Context;
 
+use super::hash::Fingerprint;
 use super::series::Series;
 use super::table::Table;
 use crate::sync::Arc;
@@ -46,20 +47,15 @@ pub(super) fn while_alive<T>(f: impl FnOnce() -> T) -> Option<T> {
 
 /// Calls `hit` with the series, if this thread remembers it.
 #[inline]
-pub(super) fn find(
-    slot: &Slot,
-    epoch: u64,
-    hash: u64,
-    matches: impl Fn(&Series) -> bool,
-    hit: impl FnOnce(&Series),
-) -> bool {
+pub(super) fn find(slot: &Slot, epoch: u64, fingerprint: Fingerprint, hit: impl FnOnce(&Series)) -> bool {
     let found = LOCAL.try_with(|local| {
         // Borrowed by somebody only when a reservoir of the user's records in its turn, from within `remember` below.
         let Ok(local) = local.try_borrow() else { return false };
         let Some(remembered) = local.streams.get(slot.0).filter(|remembered| remembered.epoch == epoch) else {
             return false;
         };
-        let Some(series) = remembered.series.find(hash, matches) else { return false };
+        let is_it = |series: &Series| series.check == fingerprint.check;
+        let Some(series) = remembered.series.find(fingerprint.place, is_it) else { return false };
         hit(series);
         true
     });
@@ -67,7 +63,7 @@ pub(super) fn find(
 }
 
 /// Lets this thread remember the series.
-pub(super) fn remember(slot: &Slot, epoch: u64, series: Arc<Series>) {
+pub(super) fn remember(slot: &Slot, epoch: u64, place: u64, series: Arc<Series>) {
     let forgotten = LOCAL.try_with(|local| {
         let mut local = local.try_borrow_mut().ok()?;
         if local.streams.len() <= slot.0 {
@@ -79,8 +75,8 @@ pub(super) fn remember(slot: &Slot, epoch: u64, series: Arc<Series>) {
             forgotten = std::mem::take(&mut remembered.series);
             remembered.epoch = epoch;
         }
-        if remembered.series.find(series.hash, |known| std::ptr::eq(known, &*series)).is_none() {
-            remembered.series.insert(series);
+        if remembered.series.find(place, |known| std::ptr::eq(known, &*series)).is_none() {
+            remembered.series.insert(place, series);
         }
         Some(forgotten)
     });

@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 use opentelemetry::KeyValue;
 
 use super::exemplar::{Eligible, Offer};
-use super::hash::{self, is_same_set};
+use super::hash::is_same_set;
 use super::stream_config::{Shape, StreamConfig};
 use super::{Attributes, Exemplar, MetricData, Number, NumberPoint};
 use crate::sync::{Mutex, lock};
@@ -36,7 +36,7 @@ struct Set(u64, Attributes);
 
 impl Set {
     fn new(config: &StreamConfig, attributes: Attributes) -> Self {
-        Set(attributes.iter().fold(0, |sum, one| sum.wrapping_add(hash::attribute(config.seed, one))), attributes)
+        Set(config.secrets.fingerprint(&*attributes).place, attributes)
     }
 }
 

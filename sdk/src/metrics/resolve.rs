@@ -1,12 +1,13 @@
 //! From an instrument, a view and a reader to the configuration of a stream, and what to say when two are in conflict.
 
 use super::aggregation::{ExponentialConfig, HistogramConfig};
+use super::hash::Secrets;
 use super::instrument::Instrument;
 use super::number::NumberType;
 use super::pipeline::Pipeline;
 use super::stream_config::{Shape, StreamConfig};
 use super::view::View;
-use super::{Aggregation, DEFAULT_BOUNDARIES, InstrumentKind, Temporality, hash};
+use super::{Aggregation, DEFAULT_BOUNDARIES, InstrumentKind, Temporality};
 
 /// The stream of an instrument; `None` when the view drops it.
 pub(super) fn config(pipeline: &Pipeline, view: &View, instrument: &Instrument) -> Option<StreamConfig> {
@@ -28,7 +29,7 @@ pub(super) fn config(pipeline: &Pipeline, view: &View, instrument: &Instrument) 
         reservoir: view.reservoir.clone(),
         clock: pipeline.clock.clone(),
         resets_sums: shape == Shape::Sum && temporality == Temporality::Delta && instrument.number == NumberType::F64,
-        seed: hash::seed(),
+        secrets: Secrets::of_process(),
         shape,
     })
 }

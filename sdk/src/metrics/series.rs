@@ -5,60 +5,55 @@ use std::sync::TryLockError;
 
 use opentelemetry::KeyValue;
 
-use super::aggregation::{ExponentialCell, HistogramCell, LastValueCell, SumCell};
+use super::aggregation::Cell;
 use super::exemplar::{Eligible, ExemplarReservoir, MergedSlots, Offer, Random};
 use super::number::Measured;
 use super::stream_config::{Shape, StreamConfig};
-use super::striped::Striped;
+use super::striped::{Owner, Striped};
 use super::{Attributes, Exemplar};
-use crate::sync::{AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::time::Timestamp;
 
 /// A set of attributes and what was measured with it.
+///
+/// In this order: what every thread reads with each measurement comes first and what the owner of the first cell writes
+/// comes last, with what is seldom touched in between, so that they are not in one cache line.
+#[repr(C)]
 pub(super) struct Series {
+    /// The half of the fingerprint of its attributes that tables do not have.
+    pub(super) check: u64,
+    /// Whose the first cell is.
+    owner: Owner,
+    /// How many bound instruments hold it.
+    pub(super) bound: AtomicU32,
+    /// The cells of the other threads.
+    further: Striped<Cell>,
+    /// The reservoir that a view asked for, instead of those of the cells.
+    custom: Option<Box<CustomReservoir>>,
     pub(super) attributes: Attributes,
-    pub(super) hash: u64,
     /// When it was first recorded into.
     pub(super) start: Timestamp,
-    pub(super) cells: Cells,
-    /// The reservoir that a view asked for, instead of those of the cells.
-    custom: Option<std::sync::Mutex<Box<dyn ExemplarReservoir>>>,
-    /// The sum at the last collection of deltas. Only collections use it, one at a time.
-    pub(super) reported: AtomicU64,
-    /// Whether a collection has found something in it. Only collections use it.
-    pub(super) ever_touched: std::sync::atomic::AtomicBool,
-    /// How many bound instruments hold it.
-    pub(super) bound: AtomicUsize,
     /// The epoch of its stream in which it is current.
     pub(super) epoch: AtomicU64,
+    first: Cell,
 }
 
-/// The cells of a series.
-pub(super) enum Cells {
-    Sum(Striped<SumCell>),
-    LastValue(LastValueCell),
-    Histogram(Striped<HistogramCell>),
-    Exponential(Striped<ExponentialCell>),
-}
+type CustomReservoir = std::sync::Mutex<Box<dyn ExemplarReservoir>>;
 
 impl Series {
-    pub(super) fn new(config: &StreamConfig, attributes: Attributes, hash: u64, thread: usize) -> Self {
+    pub(super) fn new(config: &StreamConfig, attributes: Attributes, check: u64, owner: Owner) -> Self {
         let custom = config.reservoir.as_ref().and_then(|make| catch_unwind(AssertUnwindSafe(|| make())).ok());
         Series {
+            check,
+            // Of values the last one counts, whichever thread it comes from.
+            owner: if config.shape == Shape::LastValue { Owner::EVERYBODY } else { owner },
+            bound: AtomicU32::new(0),
+            further: Striped::new(),
+            custom: custom.map(|reservoir| Box::new(std::sync::Mutex::new(reservoir))),
             attributes,
-            hash,
             start: config.clock.now(),
-            cells: match &config.shape {
-                Shape::Sum => Cells::Sum(Striped::new(thread, SumCell::new())),
-                Shape::LastValue => Cells::LastValue(LastValueCell::new()),
-                Shape::Histogram(config) => Cells::Histogram(Striped::new(thread, HistogramCell::new(config))),
-                Shape::Exponential(config) => Cells::Exponential(Striped::new(thread, ExponentialCell::new(config))),
-            },
-            custom: custom.map(std::sync::Mutex::new),
-            reported: AtomicU64::new(0),
-            ever_touched: std::sync::atomic::AtomicBool::new(false),
-            bound: AtomicUsize::new(0),
             epoch: AtomicU64::new(0),
+            first: Cell::new(&config.shape),
         }
     }
 
@@ -72,59 +67,49 @@ impl Series {
         given: &[KeyValue],
         span: Option<Eligible>,
     ) {
-        let offer = span.map(|span| Offer {
-            value: value.into(),
-            given,
-            of_series: &self.attributes,
-            span,
-            clock: &config.clock,
-        });
-        match &offer {
-            Some(offer) if self.custom.is_some() => {
-                self.add(config, thread, value, None);
-                self.offer(offer);
-            }
-            offer => self.add(config, thread, value, offer.as_ref()),
+        let Some(span) = span else { return self.add(config, thread, value, None) };
+        let offer = Offer { value: value.into(), given, of_series: &self.attributes, span, clock: &config.clock };
+        if self.custom.is_some() {
+            self.add(config, thread, value, None);
+            self.offer(&offer);
+        } else {
+            self.add(config, thread, value, Some(&offer));
         }
     }
 
     #[inline(always)]
     fn add<T: Measured>(&self, config: &StreamConfig, thread: usize, value: T, offer: Option<&Offer<'_>>) {
-        // In line, for it takes less time than a call.
-        match &self.cells {
-            Cells::Sum(striped) => {
-                let (cell, owns) = striped.of(thread, SumCell::new);
-                cell.record(owns && !config.resets_sums, value, offer);
-            }
-            _ => self.add_other(config, thread, value, offer),
+        let (cell, owns) = if self.owner.is(thread) {
+            (&self.first, true)
+        } else if self.owner == Owner::EVERYBODY {
+            (&self.first, false)
+        } else {
+            self.further.of(thread, || Cell::new(&config.shape))
+        };
+        if !cell.try_record(config, owns, value, offer) {
+            self.add_beside(config, cell, thread, value, offer);
         }
     }
 
-    #[inline(never)]
-    fn add_other<T: Measured>(&self, config: &StreamConfig, thread: usize, value: T, offer: Option<&Offer<'_>>) {
-        match (&self.cells, &config.shape) {
-            (Cells::LastValue(cell), _) => cell.record(value, offer),
-            (Cells::Histogram(striped), Shape::Histogram(config)) => {
-                let (value, new) = (value.as_f64(), || HistogramCell::new(config));
-                let (cell, _) = striped.of(thread, new);
-                if !cell.try_record(config, value, offer)
-                    && !striped.beside(thread, new).try_record(config, value, offer)
-                {
-                    cell.record(config, value, offer);
-                }
-            }
-            (Cells::Exponential(striped), Shape::Exponential(config)) => {
-                let (value, new) = (value.as_f64(), || ExponentialCell::new(config));
-                let (cell, _) = striped.of(thread, new);
-                if !cell.try_record(config, value, offer)
-                    && !striped.beside(thread, new).try_record(config, value, offer)
-                {
-                    cell.record(config, value, offer);
-                }
-            }
-            // A series is made by the shape of its stream.
-            (Cells::Sum(_) | Cells::Histogram(_) | Cells::Exponential(_), _) => {}
+    /// Somebody, a collection for example, has the lock of the cell: another one is not waited for.
+    #[cold]
+    fn add_beside<T: Measured>(
+        &self,
+        config: &StreamConfig,
+        cell: &Cell,
+        thread: usize,
+        value: T,
+        offer: Option<&Offer<'_>>,
+    ) {
+        let beside = self.further.beside(thread, || Cell::new(&config.shape));
+        if !beside.try_record(config, false, value, offer) {
+            cell.record(config, value, offer);
         }
+    }
+
+    /// Those of its cells that are of a kind.
+    pub(super) fn cells<'a, C: 'a>(&'a self, of: impl Fn(&'a Cell) -> Option<&'a C>) -> impl Iterator<Item = &'a C> {
+        std::iter::once(&self.first).chain(self.further.iter()).filter_map(of)
     }
 
     /// Offers to the reservoir of the user's. An offer that meets another one is let go: nobody waits, and a reservoir
@@ -159,5 +144,26 @@ impl Series {
 
     pub(super) fn is_bound(&self) -> bool {
         self.bound.load(Ordering::Relaxed) > 0
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::mem::{offset_of, size_of};
+
+    #[test]
+    fn what_all_threads_read_is_not_beside_what_one_writes() {
+        // An allocator aligns to 16 bytes, so a line of 64 begins at a multiple of 16 from here.
+        let read = offset_of!(Series, custom) / 16 * 16;
+        // The tag of a cell and two words that are seldom written come first in it.
+        let written = offset_of!(Series, first) + 24;
+        assert!(written >= read + 64, "{read} {written}");
+    }
+
+    /// With the counts of an `Arc`; the rest is attributes.
+    #[test]
+    fn a_series_is_small() {
+        assert!(size_of::<Series>() <= 200, "{}", size_of::<Series>());
     }
 }

@@ -7,13 +7,18 @@
 use opentelemetry::KeyValue;
 
 use super::Attributes;
-use super::hash::{self, is_same_set};
+use super::hash::{Fingerprint, is_same_set};
 use super::local::{self, Slot};
 use super::series::Series;
 use super::stream_config::StreamConfig;
+use super::striped::Owner;
 use super::table::Table;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, lock};
 use crate::time::Timestamp;
+
+/// So many series of a stream have a cell for each thread. Those beyond have one for all threads: memory for a stream with
+/// that many series matters more, and two threads meet at one of them less often.
+const WITH_OWN_CELLS: usize = 1024;
 
 pub(super) struct Store {
     pub(super) slot: Slot,
@@ -62,28 +67,32 @@ impl Store {
 
     /// The series of these attributes or, when there is no room for another, that of the overflow.
     pub(super) fn series(&self, config: &StreamConfig, given: &[KeyValue], thread: usize) -> Arc<Series> {
-        let (hash, kept) = config.fingerprint(given);
-        if let Some(found) = self.find(config, hash, |series| is_same_set(&series.attributes, given, kept)) {
+        let is_given = |series: &Series| {
+            let kept = given.iter().filter(|one| config.attributes.keeps(&one.key)).count();
+            is_same_set(&series.attributes, given, kept)
+        };
+        if let Some(found) = self.find(config, config.fingerprint(given), is_given) {
             return found;
         }
         // Keys that were given twice are gone after this.
         let attributes = Attributes::new(given.iter().filter(|one| config.attributes.keeps(&one.key)).cloned());
-        let hash = attributes.iter().fold(0u64, |sum, one| sum.wrapping_add(hash::attribute(config.seed, one)));
+        let fingerprint = config.secrets.fingerprint(&*attributes);
         let is_it = |series: &Series| is_same_set(&series.attributes, &attributes, attributes.len());
-        let is_full = {
+        let known = {
             let mut maps = lock(&self.maps);
-            if let Some(found) = maps.find(config, self.epoch(), hash, is_it) {
+            if let Some(found) = maps.find(config, self.epoch(), fingerprint, is_it) {
                 return found;
             }
-            maps.is_full(config)
+            maps.current.len()
         };
-        if is_full {
+        if known >= config.limit {
             return self.overflow(config);
         }
+        let owner = if known < WITH_OWN_CELLS { Owner::thread(thread) } else { Owner::EVERYBODY };
         // Outside of the lock: it may call a factory of the user's.
-        let made = Arc::new(Series::new(config, attributes.clone(), hash, thread));
+        let made = Arc::new(Series::new(config, attributes.clone(), fingerprint.check, owner));
         let mut maps = lock(&self.maps);
-        if let Some(found) = maps.find(config, self.epoch(), hash, is_it) {
+        if let Some(found) = maps.find(config, self.epoch(), fingerprint, is_it) {
             return found;
         }
         if maps.is_full(config) {
@@ -91,12 +100,17 @@ impl Store {
             return self.overflow(config);
         }
         made.epoch.store(self.epoch(), Ordering::Relaxed);
-        maps.current.insert(made.clone());
+        maps.current.insert(fingerprint.place, made.clone());
         made
     }
 
-    fn find(&self, config: &StreamConfig, hash: u64, is_it: impl Fn(&Series) -> bool) -> Option<Arc<Series>> {
-        lock(&self.maps).find(config, self.epoch(), hash, is_it)
+    fn find(
+        &self,
+        config: &StreamConfig,
+        fingerprint: Fingerprint,
+        is_it: impl Fn(&Series) -> bool,
+    ) -> Option<Arc<Series>> {
+        lock(&self.maps).find(config, self.epoch(), fingerprint, is_it)
     }
 
     /// spec: metrics/sdk.md#cardinality-limits
@@ -105,9 +119,8 @@ impl Store {
             return overflow.clone();
         }
         let attributes = Attributes::overflow();
-        let hash = attributes.iter().fold(0u64, |sum, one| sum.wrapping_add(hash::attribute(config.seed, one)));
-        // Of no thread: whoever comes shares the cells.
-        let made = Arc::new(Series::new(config, attributes, hash, usize::MAX));
+        let check = config.secrets.fingerprint(&*attributes).check;
+        let made = Arc::new(Series::new(config, attributes, check, Owner::EVERYBODY));
         crate::__warn!(
             "metrics.overflow",
             "{} has more than {} series; further ones are counted as one, with otel.metric.overflow=true",
@@ -136,7 +149,7 @@ impl Store {
     pub(super) fn harvest(&self, is_delta: bool, now: Timestamp) -> Harvest {
         let mut maps = lock(&self.maps);
         let since = std::mem::replace(&mut maps.since, now);
-        let mut series: Vec<_> = if is_delta { self.turn(&mut maps) } else { maps.current.iter().cloned().collect() };
+        let mut series: Vec<_> = if is_delta { self.turn(&mut maps) } else { maps.current.series().collect() };
         series.extend(maps.overflow.clone());
         Harvest { series, since }
     }
@@ -147,10 +160,10 @@ impl Store {
         let begun = local::next_epoch();
         self.epoch.store(begun, Ordering::Relaxed);
         let older = std::mem::replace(&mut maps.previous, std::mem::take(&mut maps.current));
-        let mut harvest: Vec<_> = maps.previous.iter().cloned().collect();
-        for series in harvest.iter().filter(|series| series.is_bound()) {
+        let mut harvest: Vec<_> = maps.previous.series().collect();
+        for (place, series) in maps.previous.iter().filter(|(_, series)| series.is_bound()) {
             series.epoch.store(begun, Ordering::Relaxed);
-            maps.current.insert(series.clone());
+            maps.current.insert(*place, series.clone());
         }
         // Those that were taken over from the epoch before are among the current ones already.
         let given_up = older.into_series().filter(|series| series.epoch.load(Ordering::Relaxed) != ended);
@@ -174,18 +187,18 @@ impl Maps {
         &mut self,
         config: &StreamConfig,
         epoch: u64,
-        hash: u64,
+        fingerprint: Fingerprint,
         is_it: impl Fn(&Series) -> bool,
     ) -> Option<Arc<Series>> {
-        if let Some(found) = self.current.find(hash, &is_it) {
+        if let Some(found) = self.current.find(fingerprint.place, &is_it) {
             return Some(found.clone());
         }
         if self.is_full(config) {
             return None;
         }
-        let again = self.previous.find(hash, &is_it)?.clone();
+        let again = self.previous.find(fingerprint.place, &is_it)?.clone();
         again.epoch.store(epoch, Ordering::Relaxed);
-        self.current.insert(again.clone());
+        self.current.insert(fingerprint.place, again.clone());
         Some(again)
     }
 }

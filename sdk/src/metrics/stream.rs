@@ -6,7 +6,7 @@ use opentelemetry::KeyValue;
 
 use super::collect;
 use super::exemplar::Eligible;
-use super::hash::is_same_set;
+use super::hash::Fingerprint;
 use super::local;
 use super::number::Measured;
 use super::observed::Observed;
@@ -34,25 +34,30 @@ impl Stream {
     /// Adds a measurement.
     #[inline]
     pub(super) fn record<T: Measured>(&self, value: T, given: &[KeyValue], span: Option<Eligible>) {
-        let (hash, kept) = self.config.fingerprint(given);
-        let is_it = |series: &Series| is_same_set(&series.attributes, given, kept);
+        let fingerprint = self.config.fingerprint(given);
         let add = |series: &Series| series.record(&self.config, thread_index(), value, given, span);
-        if !local::find(&self.store.slot, self.store.epoch(), hash, is_it, add) {
-            self.record_first(hash, value, given, span);
+        if !local::find(&self.store.slot, self.store.epoch(), fingerprint, add) {
+            self.record_first(fingerprint, value, given, span);
         }
     }
 
     /// Adds a measurement of a series that this thread does not know.
     #[cold]
-    fn record_first<T: Measured>(&self, hash: u64, value: T, given: &[KeyValue], span: Option<Eligible>) {
+    fn record_first<T: Measured>(
+        &self,
+        fingerprint: Fingerprint,
+        value: T,
+        given: &[KeyValue],
+        span: Option<Eligible>,
+    ) {
         let thread = thread_index();
         // Before the series is looked for: if a new epoch begins in between, the series is looked for again.
         let epoch = self.store.epoch();
         let series = self.store.series(&self.config, given, thread);
         series.record(&self.config, thread, value, given, span);
-        // Neither the overflow nor keys that are given twice are found by this hash.
-        if series.hash == hash {
-            local::remember(&self.store.slot, epoch, series);
+        // Neither the overflow nor keys that are given twice are found by this fingerprint.
+        if series.check == fingerprint.check {
+            local::remember(&self.store.slot, epoch, fingerprint.place, series);
         }
     }
 

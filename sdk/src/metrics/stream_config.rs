@@ -6,8 +6,9 @@ use opentelemetry::{Key, KeyValue};
 
 use super::aggregation::{ExponentialConfig, HistogramConfig};
 use super::exemplar::ExemplarReservoir;
+use super::hash::{Fingerprint, Secrets};
 use super::number::NumberType;
-use super::{InstrumentKind, Temporality, hash};
+use super::{InstrumentKind, Temporality};
 use crate::time::Clock;
 
 /// Makes the reservoir of a series.
@@ -29,7 +30,7 @@ pub(super) struct StreamConfig {
     pub(super) clock: Clock,
     /// Whether a collection starts the sums anew: the difference of two sums of floats is not exact.
     pub(super) resets_sums: bool,
-    pub(super) seed: u64,
+    pub(super) secrets: &'static Secrets,
 }
 
 impl StreamConfig {
@@ -49,19 +50,18 @@ impl StreamConfig {
             && self.limit == other.limit
     }
 
-    /// The hash of the attributes that stay, and how many they are.
+    /// What stands for the attributes that stay.
     #[inline]
-    pub(super) fn fingerprint(&self, given: &[KeyValue]) -> (u64, usize) {
+    pub(super) fn fingerprint(&self, given: &[KeyValue]) -> Fingerprint {
         match &self.attributes {
-            AttributeFilter::All => {
-                let hash = given.iter().fold(0u64, |sum, one| sum.wrapping_add(hash::attribute(self.seed, one)));
-                (hash, given.len())
-            }
-            filter => given
-                .iter()
-                .filter(|one| filter.keeps(&one.key))
-                .fold((0, 0), |(sum, kept), one| (u64::wrapping_add(sum, hash::attribute(self.seed, one)), kept + 1)),
+            AttributeFilter::All => self.secrets.fingerprint(given),
+            filter => self.fingerprint_of_some(filter, given),
         }
+    }
+
+    #[inline(never)]
+    fn fingerprint_of_some(&self, filter: &AttributeFilter, given: &[KeyValue]) -> Fingerprint {
+        self.secrets.fingerprint(given.iter().filter(|one| filter.keeps(&one.key)))
     }
 }
 

@@ -1,6 +1,26 @@
-//! A cell for each thread that records into a series, made when the thread first does.
+//! Whose cell is whose: one that everybody shares, or one for each thread that records into a series.
 
 use std::sync::OnceLock;
+
+/// The thread that a cell belongs to: no other one records into it as its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Owner(u32);
+
+impl Owner {
+    /// Nobody: all threads share the cell.
+    pub(super) const EVERYBODY: Owner = Owner(u32::MAX);
+
+    /// The thread with this index; one beyond all counting owns nothing.
+    #[inline]
+    pub(super) fn thread(index: usize) -> Owner {
+        u32::try_from(index).map_or(Owner::EVERYBODY, Owner)
+    }
+
+    #[inline]
+    pub(super) fn is(self, thread: usize) -> bool {
+        self.0 as usize == thread
+    }
+}
 
 /// How many further cells a series may have: one for each thread that can run at once, a power of two. More threads
 /// than these share them.
@@ -12,60 +32,52 @@ fn stripes() -> usize {
     })
 }
 
-/// The cells of one series. Most series are recorded by few threads: the first one's cell is here, the others' are
-/// allocated when they come.
-pub(super) struct Striped<C> {
-    first: Stripe<C>,
-    more: OnceLock<Box<[Further<C>]>>,
-}
+/// The cells of a series beside its first one, each allocated when it is needed. It has the size of a pointer and a half
+/// until then.
+#[derive(Default)]
+pub(super) struct Striped<C>(OnceLock<Box<Stripes<C>>>);
 
-/// A cell that is not there until its thread comes.
-type Further<C> = OnceLock<Box<Stripe<C>>>;
+type Stripes<C> = Vec<OnceLock<Box<Stripe<C>>>>;
 
 /// Aligned so that no two threads write to one cache line.
 #[repr(align(128))]
 struct Stripe<C> {
     cell: C,
-    /// The index of the thread that made it.
-    owner: usize,
+    owner: Owner,
 }
 
 impl<C> Striped<C> {
-    pub(super) fn new(thread: usize, cell: C) -> Self {
-        Striped { first: Stripe { cell, owner: thread }, more: OnceLock::new() }
+    pub(super) fn new() -> Self {
+        Striped(OnceLock::new())
     }
 
     /// The cell of the thread with this index, and whether no other thread has the same one as its own.
     #[inline]
     pub(super) fn of(&self, thread: usize, make: impl FnOnce() -> C) -> (&C, bool) {
-        if self.first.owner == thread {
-            return (&self.first.cell, true);
-        }
-        let known = self.more.get().and_then(|stripes| stripes[thread & (stripes.len() - 1)].get());
+        let known = self.0.get().and_then(|stripes| stripes[thread & (stripes.len() - 1)].get());
         let stripe = match known {
             Some(stripe) => stripe,
-            None => self.further(thread, thread, make),
+            None => self.further(thread, Owner::thread(thread), make),
         };
-        (&stripe.cell, stripe.owner == thread)
+        (&stripe.cell, stripe.owner.is(thread))
     }
 
-    /// A cell beside that of the thread, which is nobody's own if it is not there yet: for a measurement that finds the
+    /// A cell beside that of the thread, which is everybody's if it is not there yet: for a measurement that finds the
     /// thread's cell locked.
     #[cold]
     pub(super) fn beside(&self, thread: usize, make: impl FnOnce() -> C) -> &C {
-        &self.further(thread.wrapping_add(1), usize::MAX, make).cell
+        &self.further(thread.wrapping_add(1), Owner::EVERYBODY, make).cell
     }
 
     #[cold]
-    fn further(&self, thread: usize, owner: usize, make: impl FnOnce() -> C) -> &Stripe<C> {
-        let stripes = self.more.get_or_init(|| (0..stripes()).map(|_| OnceLock::new()).collect());
+    fn further(&self, thread: usize, owner: Owner, make: impl FnOnce() -> C) -> &Stripe<C> {
+        let stripes = self.0.get_or_init(|| Box::new((0..stripes()).map(|_| OnceLock::new()).collect()));
         stripes[thread & (stripes.len() - 1)].get_or_init(|| Box::new(Stripe { cell: make(), owner }))
     }
 
-    /// All cells.
+    /// All that there are.
     pub(super) fn iter(&self) -> impl Iterator<Item = &C> {
-        let more = self.more.get().into_iter().flatten().filter_map(OnceLock::get);
-        std::iter::once(&self.first.cell).chain(more.map(|stripe| &stripe.cell))
+        self.0.get().into_iter().flat_map(|stripes| stripes.iter()).filter_map(OnceLock::get).map(|stripe| &stripe.cell)
     }
 }
 
@@ -75,14 +87,14 @@ mod tests {
 
     #[test]
     fn a_thread_owns_its_cell_until_there_are_more_threads_than_cells() {
-        let (striped, n) = (Striped::new(3, 0), stripes());
-        let mut of = |thread: usize| {
-            let (cell, owns) = striped.of(thread, || 1 + thread);
+        let (striped, n) = (Striped::new(), stripes());
+        let of = |thread: usize| {
+            let (cell, owns) = striped.of(thread, || thread);
             (*cell, owns)
         };
-        // Thread n meets the cell of thread 0; n + 3 has one of its own, for that of 3 is the first.
-        let seen = [3, 0, 1, 3, 0, n, n + 3].map(&mut of);
-        assert_eq!(seen, [(0, true), (1, true), (2, true), (0, true), (1, true), (1, false), (n + 4, true)]);
-        assert_eq!(striped.iter().count(), 4);
+        assert_eq!([0, 1, 0, n, n + 2].map(of), [(0, true), (1, true), (0, true), (0, false), (n + 2, true)]);
+        assert_eq!(striped.beside(2, || 7), &7);
+        assert_eq!(of(3), (7, false));
+        assert_eq!(striped.iter().copied().collect::<Vec<_>>(), [0, 1, n + 2, 7]);
     }
 }

@@ -3,7 +3,7 @@
 use super::series::Series;
 use crate::sync::Arc;
 
-/// Open addressing, at most half full, so that a look ends soon.
+/// Open addressing, at most three quarters full, so that a look ends soon.
 #[derive(Default)]
 pub(super) struct Table {
     /// A power of two of them, or none.
@@ -31,16 +31,15 @@ impl Table {
     }
 
     /// Adds a series that is not in it.
-    pub(super) fn insert(&mut self, series: Arc<Series>) {
-        if (self.len + 1) * 2 > self.slots.len() {
+    pub(super) fn insert(&mut self, hash: u64, series: Arc<Series>) {
+        if (self.len + 1) * 4 > self.slots.len() * 3 {
             self.grow();
         }
         self.len += 1;
-        self.place(series);
+        self.place(hash, series);
     }
 
-    fn place(&mut self, series: Arc<Series>) {
-        let hash = series.hash;
+    fn place(&mut self, hash: u64, series: Arc<Series>) {
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
         while self.slots[at].is_some() {
@@ -53,13 +52,18 @@ impl Table {
         let size = (self.slots.len() * 2).max(8);
         let old = std::mem::take(&mut self.slots);
         self.slots.resize_with(size, || None);
-        for (_, series) in old.into_iter().flatten() {
-            self.place(series);
+        for (hash, series) in old.into_iter().flatten() {
+            self.place(hash, series);
         }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Series>> {
-        self.slots.iter().flatten().map(|(_, series)| series)
+    /// The hashes and the series.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(u64, Arc<Series>)> {
+        self.slots.iter().flatten()
+    }
+
+    pub(super) fn series(&self) -> impl Iterator<Item = Arc<Series>> {
+        self.iter().map(|(_, series)| series.clone())
     }
 
     pub(super) fn into_series(self) -> impl Iterator<Item = Arc<Series>> {

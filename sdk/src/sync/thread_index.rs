@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Mutex, lock};
 
-/// No number yet, or none any more. Never the number of a thread: cells that are nobody's have it.
+/// No number yet, or none any more. Never the number of a thread.
 const NONE: usize = usize::MAX;
 
 /// The number of the calling thread, which no other thread has at the same time.

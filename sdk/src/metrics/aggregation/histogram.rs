@@ -1,13 +1,11 @@
 //! A histogram with given bounds.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use super::sampling::{BucketSampling, Sampling};
 use crate::metrics::Exemplar;
-use crate::metrics::exemplar::{
-    AlignedHistogramBucketExemplarReservoir, MergedBuckets, MergedSlots, Offer, Random,
-    SimpleFixedSizeExemplarReservoir,
-};
-use crate::sync::{Mutex, lock, try_lock};
+use crate::metrics::exemplar::{MergedBuckets, MergedSlots, Offer, Random};
+use crate::sync::{AtomicU32, AtomicU64, Latch, Ordering};
 
 /// What the histograms of a stream have in common.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,37 +26,48 @@ pub(in crate::metrics) fn bucket_of(bounds: &[f64], value: f64) -> usize {
     }
 }
 
-/// The histogram of one thread, and of those who share its cell. Its lock keeps a histogram from being torn. A thread
-/// that finds it locked, by a collection for example, records into another cell instead of waiting.
-pub(in crate::metrics) struct HistogramCell(Mutex<State>);
+/// So many buckets have their counts in the cell itself: as many as the default boundaries make.
+const NEAR: usize = if cfg!(loom) { 1 } else { 16 };
 
-struct State {
-    counts: Box<[u64]>,
-    sum: f64,
-    min: f64,
-    max: f64,
-    reservoir: Option<Reservoir>,
+/// The histogram of one thread, or of those who share its cell. Its latch keeps a histogram from being torn. A thread
+/// that finds it closed, by a collection for example, records into another cell instead of waiting.
+///
+/// Everything in it is read and written by who has closed the latch, and by nobody else.
+#[repr(C)]
+pub(in crate::metrics) struct HistogramCell {
+    rare: OnceLock<Box<Rare>>,
+    latch: Latch,
+    sum: AtomicU64,
+    min: AtomicU64,
+    max: AtomicU64,
+    /// Of the first buckets, modulo 2^32.
+    near: [AtomicU32; NEAR],
 }
 
-enum Reservoir {
-    Aligned(Box<AlignedHistogramBucketExemplarReservoir>),
+/// What most cells do without.
+#[derive(Default)]
+struct Rare {
+    /// What is to be added to the near counts, and the counts of the other buckets.
+    far: OnceLock<Box<[AtomicU64]>>,
+    exemplars: OnceLock<Exemplars>,
+}
+
+enum Exemplars {
+    Aligned(BucketSampling),
     /// Of a histogram without buckets.
-    Fixed {
-        reservoir: Box<SimpleFixedSizeExemplarReservoir>,
-        skip: u64,
-    },
+    Fixed(Sampling),
 }
 
 impl HistogramCell {
-    pub(in crate::metrics) fn new(config: &HistogramConfig) -> Self {
-        let counts = vec![0; config.bounds.len() + 1].into_boxed_slice();
-        HistogramCell(Mutex::new(State {
-            counts,
-            sum: 0.0,
-            min: f64::INFINITY,
-            max: f64::NEG_INFINITY,
-            reservoir: None,
-        }))
+    pub(in crate::metrics) fn new() -> Self {
+        HistogramCell {
+            rare: OnceLock::new(),
+            latch: Latch::new(),
+            sum: number(0.0),
+            min: number(f64::INFINITY),
+            max: number(f64::NEG_INFINITY),
+            near: std::array::from_fn(|_| AtomicU32::new(0)),
+        }
     }
 
     /// Adds a measurement if the cell is not locked just now; whether it did.
@@ -70,51 +79,37 @@ impl HistogramCell {
         offer: Option<&Offer<'_>>,
     ) -> bool {
         let bucket = bucket_of(&config.bounds, value);
-        try_lock(&self.0).map(|mut state| state.record(config, bucket, value, offer)).is_some()
+        let Some(closed) = self.latch.try_close() else { return false };
+        self.add(config, bucket, value, offer);
+        drop(closed);
+        true
     }
 
     /// Adds a measurement when the cell is not locked any more.
     pub(in crate::metrics) fn record(&self, config: &HistogramConfig, value: f64, offer: Option<&Offer<'_>>) {
-        lock(&self.0).record(config, bucket_of(&config.bounds, value), value, offer);
+        let _closed = self.latch.close();
+        self.add(config, bucket_of(&config.bounds, value), value, offer);
     }
 
-    /// Adds the measurements since the last call, or since the beginning, to `total`.
-    pub(in crate::metrics) fn take_into(&self, total: &mut HistogramTotal, is_delta: bool) {
-        let mut state = lock(&self.0);
-        let state = &mut *state;
-        for (total, count) in total.counts.iter_mut().zip(&state.counts) {
-            *total += count;
-        }
-        total.sum += state.sum;
-        total.min = total.min.min(state.min);
-        total.max = total.max.max(state.max);
-        if is_delta {
-            state.counts.fill(0);
-            (state.sum, state.min, state.max) = (0.0, f64::INFINITY, f64::NEG_INFINITY);
-        }
-        match &mut state.reservoir {
-            None => {}
-            Some(Reservoir::Aligned(reservoir)) => reservoir.take_into(&mut total.aligned, is_delta),
-            Some(Reservoir::Fixed { reservoir, skip }) => {
-                total.fixed.add(reservoir.take(std::mem::take(skip), is_delta));
-            }
-        }
-    }
-}
-
-impl State {
     #[inline(always)]
-    fn record(&mut self, config: &HistogramConfig, bucket: usize, value: f64, offer: Option<&Offer<'_>>) {
-        if let Some(count) = self.counts.get_mut(bucket) {
-            *count += 1;
+    fn add(&self, config: &HistogramConfig, bucket: usize, value: f64, offer: Option<&Offer<'_>>) {
+        match self.near.get(bucket) {
+            Some(count) => {
+                let new = count.load(Ordering::Relaxed).wrapping_add(1);
+                count.store(new, Ordering::Relaxed);
+                if new == 0 {
+                    self.add_far(config, bucket, 1 << 32);
+                }
+            }
+            None => self.add_far(config, bucket, 1),
         }
-        self.sum += value;
+        set(&self.sum, get(&self.sum) + value);
         // Plain comparisons: a measurement is finite.
-        if value < self.min {
-            self.min = value;
+        if value < get(&self.min) {
+            set(&self.min, value);
         }
-        if value > self.max {
-            self.max = value;
+        if value > get(&self.max) {
+            set(&self.max, value);
         }
         if let Some(offer) = offer {
             self.offer(config, bucket, offer);
@@ -122,18 +117,81 @@ impl State {
     }
 
     #[inline(never)]
-    fn offer(&mut self, config: &HistogramConfig, bucket: usize, offer: &Offer<'_>) {
-        // spec: metrics/sdk.md#exemplar-defaults — aligned where there is more than one bucket.
-        let reservoir = self.reservoir.get_or_insert_with(|| match &*config.bounds {
-            [] => Reservoir::Fixed { reservoir: Box::new(SimpleFixedSizeExemplarReservoir::new(1)), skip: 0 },
-            _ => Reservoir::Aligned(Box::new(AlignedHistogramBucketExemplarReservoir::new(config.bounds.clone()))),
-        });
-        match reservoir {
-            Reservoir::Aligned(reservoir) => reservoir.offer_in(bucket, offer),
-            Reservoir::Fixed { skip, .. } if *skip > 0 => *skip -= 1,
-            Reservoir::Fixed { reservoir, skip } => *skip = reservoir.keep(offer.exemplar()),
+    fn add_far(&self, config: &HistogramConfig, bucket: usize, more: u64) {
+        let far = self.rare().far.get_or_init(|| (0..=config.bounds.len()).map(|_| AtomicU64::new(0)).collect());
+        if let Some(count) = far.get(bucket) {
+            count.store(count.load(Ordering::Relaxed) + more, Ordering::Relaxed);
         }
     }
+
+    #[inline(never)]
+    fn offer(&self, config: &HistogramConfig, bucket: usize, offer: &Offer<'_>) {
+        // spec: metrics/sdk.md#exemplar-defaults — aligned where there is more than one bucket.
+        let exemplars = self.rare().exemplars.get_or_init(|| match config.bounds.len() {
+            0 => Exemplars::Fixed(Sampling::new()),
+            bounds => Exemplars::Aligned(BucketSampling::new(bounds + 1)),
+        });
+        match exemplars {
+            Exemplars::Aligned(sampling) => sampling.offer(bucket, offer),
+            Exemplars::Fixed(sampling) => sampling.offer(offer),
+        }
+    }
+
+    fn rare(&self) -> &Rare {
+        self.rare.get_or_init(Box::default)
+    }
+
+    /// Adds the measurements since the last call, or since the beginning, to `total`.
+    pub(in crate::metrics) fn take_into(&self, total: &mut HistogramTotal, is_delta: bool) {
+        let _closed = self.latch.close();
+        self.add_to(total, is_delta);
+    }
+
+    /// The same, unless the cell is locked just now; whether it did.
+    #[cfg(all(test, loom))]
+    pub(in crate::metrics) fn try_take_into(&self, total: &mut HistogramTotal, is_delta: bool) -> bool {
+        self.latch.try_close().map(|_closed| self.add_to(total, is_delta)).is_some()
+    }
+
+    fn add_to(&self, total: &mut HistogramTotal, is_delta: bool) {
+        for (total, count) in total.counts.iter_mut().zip(&self.near) {
+            *total += u64::from(count.load(Ordering::Relaxed));
+        }
+        total.sum += get(&self.sum);
+        total.min = total.min.min(get(&self.min));
+        total.max = total.max.max(get(&self.max));
+        let rare = self.rare.get();
+        let far = rare.and_then(|rare| rare.far.get());
+        for (total, count) in total.counts.iter_mut().zip(far.into_iter().flatten()) {
+            *total += count.load(Ordering::Relaxed);
+        }
+        match rare.and_then(|rare| rare.exemplars.get()) {
+            None => {}
+            Some(Exemplars::Aligned(sampling)) => sampling.take_into(&mut total.aligned, is_delta),
+            Some(Exemplars::Fixed(sampling)) => sampling.take_into(&mut total.fixed, is_delta),
+        }
+        if is_delta {
+            self.near.iter().for_each(|count| count.store(0, Ordering::Relaxed));
+            far.into_iter().flatten().for_each(|count| count.store(0, Ordering::Relaxed));
+            set(&self.sum, 0.0);
+            set(&self.min, f64::INFINITY);
+            set(&self.max, f64::NEG_INFINITY);
+        }
+    }
+}
+
+fn number(value: f64) -> AtomicU64 {
+    AtomicU64::new(value.to_bits())
+}
+
+#[inline(always)]
+fn get(number: &AtomicU64) -> f64 {
+    f64::from_bits(number.load(Ordering::Relaxed))
+}
+
+#[inline(always)]
+fn set(number: &AtomicU64, value: f64) {
+    number.store(value.to_bits(), Ordering::Relaxed);
 }
 
 /// The cells of a series added up.
@@ -184,10 +242,44 @@ mod tests {
     #[test]
     fn a_locked_cell_is_not_waited_for() {
         let config = HistogramConfig { bounds: [].into(), record_min_max: true, record_sum: true };
-        let cell = HistogramCell::new(&config);
-        let collection = lock(&cell.0);
+        let cell = HistogramCell::new();
+        let collection = cell.latch.close();
         assert!(!cell.try_record(&config, 1.0, None));
         drop(collection);
         assert!(cell.try_record(&config, 1.0, None));
+    }
+
+    fn counts(cell: &HistogramCell, config: &HistogramConfig, is_delta: bool) -> Vec<u64> {
+        let mut total = HistogramTotal::new(config);
+        cell.take_into(&mut total, is_delta);
+        total.counts
+    }
+
+    #[test]
+    fn a_count_does_not_stop_at_32_bits() {
+        let config = HistogramConfig { bounds: [0.0].into(), record_min_max: true, record_sum: true };
+        let cell = HistogramCell::new();
+        cell.near[1].store(u32::MAX - 1, Ordering::Relaxed);
+        (0..3).for_each(|_| assert!(cell.try_record(&config, 1.0, None)));
+        assert_eq!(counts(&cell, &config, true), [0, (1 << 32) + 1]);
+        assert_eq!(counts(&cell, &config, true), [0, 0]);
+    }
+
+    #[test]
+    fn any_number_of_buckets() {
+        for bounds in [0, 1, NEAR - 1, NEAR, 100] {
+            let bounds: Vec<_> = (0..bounds).map(|bound| bound as f64).collect();
+            let config = HistogramConfig { bounds: bounds.into(), record_min_max: true, record_sum: true };
+            let cell = HistogramCell::new();
+            let buckets = config.bounds.len() + 1;
+            let mut expected = vec![0; buckets];
+            for value in 0..2 * buckets {
+                assert!(cell.try_record(&config, value as f64 / 2.0 - 0.5, None));
+                expected[bucket_of(&config.bounds, value as f64 / 2.0 - 0.5)] += 1;
+            }
+            assert_eq!(counts(&cell, &config, false), expected);
+            assert_eq!(counts(&cell, &config, true), expected);
+            assert_eq!(counts(&cell, &config, true), vec![0; buckets]);
+        }
     }
 }

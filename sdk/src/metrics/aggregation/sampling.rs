@@ -1,19 +1,21 @@
-//! The exemplars of a cell that is a single number.
+//! The exemplars of a cell: before each reservoir is a count of how many offers to let pass, which costs neither lock nor
+//! clock.
 
-use crate::metrics::exemplar::{MergedSlots, Offer, SimpleFixedSizeExemplarReservoir};
-use crate::sync::{AtomicU64, Mutex, Ordering, lock, try_lock};
+use crate::metrics::exemplar::{KeptByBucket, MergedBuckets, MergedSlots, Offer, SimpleFixedSizeExemplarReservoir};
+use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, lock, try_lock};
 
-/// A reservoir of one place, with a count before it of how many offers to let pass: those cost neither lock nor clock.
+/// A reservoir of one place.
 ///
 /// Threads that share a cell may count one offer as two or two as one, which moves the chances a little and nothing else.
+#[repr(C)]
 pub(super) struct Sampling {
-    skip: AtomicU64,
     reservoir: Mutex<Option<Box<SimpleFixedSizeExemplarReservoir>>>,
+    skip: AtomicU64,
 }
 
 impl Sampling {
     pub(super) fn new() -> Self {
-        Sampling { skip: AtomicU64::new(0), reservoir: Mutex::new(None) }
+        Sampling { reservoir: Mutex::new(None), skip: AtomicU64::new(0) }
     }
 
     #[inline]
@@ -39,5 +41,42 @@ impl Sampling {
             let left = self.skip.swap(0, Ordering::Relaxed);
             merged.add(reservoir.take(left, is_delta));
         }
+    }
+}
+
+/// A reservoir with a place for each bucket of a histogram, whose cell is locked by whoever calls.
+pub(super) struct BucketSampling {
+    skip: Box<[AtomicU32]>,
+    kept: Mutex<KeptByBucket>,
+}
+
+impl BucketSampling {
+    pub(super) fn new(buckets: usize) -> Self {
+        BucketSampling {
+            skip: (0..buckets).map(|_| AtomicU32::new(0)).collect(),
+            kept: Mutex::new(KeptByBucket::new()),
+        }
+    }
+
+    #[inline]
+    pub(super) fn offer(&self, bucket: usize, offer: &Offer<'_>) {
+        let Some(skip) = self.skip.get(bucket) else { return };
+        match skip.load(Ordering::Relaxed) {
+            0 => self.keep(bucket, skip, offer),
+            more => skip.store(more - 1, Ordering::Relaxed),
+        }
+    }
+
+    #[cold]
+    fn keep(&self, bucket: usize, skip: &AtomicU32, offer: &Offer<'_>) {
+        let exemplar = offer.exemplar();
+        skip.store(lock(&self.kept).keep(bucket, self.skip.len(), exemplar), Ordering::Relaxed);
+    }
+
+    /// Adds what is kept to `merged`, and starts again.
+    pub(super) fn take_into(&self, merged: &mut MergedBuckets, is_delta: bool) {
+        let left = |bucket: usize| self.skip.get(bucket).map_or(0, |skip| skip.load(Ordering::Relaxed));
+        lock(&self.kept).take_into(merged, left, is_delta);
+        self.skip.iter().for_each(|skip| skip.store(0, Ordering::Relaxed));
     }
 }

@@ -6,21 +6,29 @@ use crate::metrics::number::{Measured, NumberType};
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
 /// Two sums: one only the owning thread writes, which needs no atomic read-modify-write, and one for everybody else.
+#[repr(C)]
 pub(in crate::metrics) struct SumCell {
+    sampling: Sampling,
     owned: AtomicU64,
     shared: AtomicU64,
+    /// The sum of all cells of the series at the last collection of deltas. Only collections use it, one at a time, and
+    /// only in the first cell.
+    reported: AtomicU64,
     /// Whether anything came since the last collection; a sum of zero does not tell.
     touched: AtomicBool,
-    sampling: Sampling,
+    /// Whether a collection has found something in any cell of the series. As above, in the first one.
+    ever_touched: AtomicBool,
 }
 
 impl SumCell {
     pub(in crate::metrics) fn new() -> Self {
         SumCell {
+            sampling: Sampling::new(),
             owned: AtomicU64::new(0),
             shared: AtomicU64::new(0),
+            reported: AtomicU64::new(0),
             touched: AtomicBool::new(false),
-            sampling: Sampling::new(),
+            ever_touched: AtomicBool::new(false),
         }
     }
 
@@ -67,10 +75,20 @@ impl SumCell {
         self.shared.swap(0, Ordering::Relaxed)
     }
 
+    /// What the last call was given.
+    pub(in crate::metrics) fn report(&self, total: u64) -> u64 {
+        self.reported.swap(total, Ordering::Relaxed)
+    }
+
     /// Whether anything came since the last call. Something that comes just now may be counted before it is seen here:
     /// a sum that moved counts, too.
     pub(in crate::metrics) fn take_touched(&self) -> bool {
         self.touched.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether this or an earlier call was told so.
+    pub(in crate::metrics) fn ever_touched(&self, now: bool) -> bool {
+        self.ever_touched.fetch_or(now, Ordering::Relaxed) | now
     }
 
     pub(in crate::metrics) fn take_exemplars(&self, merged: &mut MergedSlots, is_delta: bool) {

@@ -12,78 +12,142 @@ use crate::metrics::aggregation::bucket_of;
 #[derive(Clone, Debug)]
 pub struct AlignedHistogramBucketExemplarReservoir {
     bounds: Arc<[f64]>,
-    buckets: Vec<Bucket>,
-    random: Random,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Bucket {
-    /// Since the last collection.
-    seen: u64,
-    /// The number of the next measurement that is kept; nothing was seen yet when it is zero.
-    next: u64,
-    kept: Option<Exemplar>,
+    /// How many measurements of each bucket to let pass.
+    skip: Vec<u32>,
+    kept: KeptByBucket,
 }
 
 impl AlignedHistogramBucketExemplarReservoir {
     /// A reservoir for buckets with these upper bounds, and one above.
     pub fn new(bounds: impl Into<Arc<[f64]>>) -> Self {
         let bounds = bounds.into();
-        AlignedHistogramBucketExemplarReservoir {
-            buckets: vec![Bucket::default(); bounds.len() + 1],
-            bounds,
-            random: Random::new(),
-        }
-    }
-
-    /// Offers a measurement whose bucket is known.
-    #[inline]
-    pub(in crate::metrics) fn offer_in(&mut self, bucket: usize, offer: &Offer<'_>) {
-        let Some(bucket) = self.buckets.get_mut(bucket) else { return };
-        bucket.seen += 1;
-        if bucket.seen < bucket.next {
-            return;
-        }
-        bucket.kept = Some(offer.exemplar());
-        // The chance that none of the measurements n+1 to m is kept is n/m.
-        let next = (bucket.seen as f64 / self.random.unit()).floor();
-        bucket.next = if next < 9e15 { next as u64 + 1 } else { u64::MAX };
-    }
-
-    /// Adds what is kept to `merged`, and starts again.
-    pub(in crate::metrics) fn take_into(&mut self, merged: &mut MergedBuckets, is_delta: bool) {
-        merged.0.resize(self.buckets.len().max(merged.0.len()), (0, None));
-        for (bucket, (total, chosen)) in self.buckets.iter_mut().zip(&mut merged.0) {
-            let kept = if is_delta { bucket.kept.take() } else { bucket.kept.clone() };
-            *total += bucket.seen;
-            if kept.is_some() && (chosen.is_none() || *total > 0 && self.random.below(*total) < bucket.seen) {
-                *chosen = kept;
-            }
-            (bucket.seen, bucket.next) = (0, 0);
-        }
+        let skip = vec![0; bounds.len() + 1];
+        AlignedHistogramBucketExemplarReservoir { bounds, skip, kept: KeptByBucket::new() }
     }
 }
 
 impl ExemplarReservoir for AlignedHistogramBucketExemplarReservoir {
     fn offer(&mut self, offer: &Offer<'_>) {
-        self.offer_in(bucket_of(&self.bounds, offer.value().as_f64()), offer);
+        let bucket = bucket_of(&self.bounds, offer.value().as_f64());
+        let buckets = self.skip.len();
+        match self.skip.get_mut(bucket) {
+            Some(skip @ 0) => *skip = self.kept.keep(bucket, buckets, offer.exemplar()),
+            Some(skip) => *skip -= 1,
+            None => {}
+        }
     }
 
     fn collect(&mut self, is_delta: bool) -> Vec<Exemplar> {
         let mut merged = MergedBuckets::default();
-        self.take_into(&mut merged, is_delta);
+        self.kept.take_into(&mut merged, |bucket| self.skip[bucket], is_delta);
+        self.skip.fill(0);
         merged.finish()
     }
 }
 
-/// The exemplars of a histogram whose measurements were shared among several reservoirs, as if it had been one: for
-/// each bucket how many were seen, and the chosen one.
+/// The exemplars of a histogram, in the order of its buckets. A bucket without one takes no room.
+#[derive(Clone, Debug)]
+pub(in crate::metrics) struct KeptByBucket {
+    places: Vec<Place>,
+    random: Random,
+}
+
+#[derive(Clone, Debug)]
+struct Place {
+    bucket: u32,
+    /// The number of the next measurement that is kept, counted from the last collection.
+    next: u64,
+    exemplar: Exemplar,
+}
+
+impl KeptByBucket {
+    pub(in crate::metrics) fn new() -> Self {
+        KeptByBucket { places: Vec::new(), random: Random::new() }
+    }
+
+    /// Keeps the measurement whose turn it is, in one of so many buckets, and answers how many of the bucket's to let pass
+    /// before the next.
+    pub(in crate::metrics) fn keep(&mut self, bucket: usize, buckets: usize, exemplar: Exemplar) -> u32 {
+        let bucket = bucket as u32;
+        let at = match self.places.binary_search_by_key(&bucket, |place| place.bucket) {
+            Ok(at) => {
+                self.places[at].exemplar = exemplar;
+                at
+            }
+            Err(at) => {
+                let known = self.places.len();
+                if known == self.places.capacity() {
+                    self.places.reserve_exact(known.min(buckets.saturating_sub(known)).max(1));
+                }
+                self.places.insert(at, Place { bucket, next: 1, exemplar });
+                at
+            }
+        };
+        let place = &mut self.places[at];
+        // The chance that none of the measurements n+1 to m is kept is n/m. More than a count can say are never let pass.
+        let number = place.next;
+        let pass = (number as f64 / self.random.unit()).floor() - number as f64;
+        let pass = pass as u32;
+        place.next = number + u64::from(pass) + 1;
+        pass
+    }
+
+    /// Adds what is kept to `merged`, and starts again. `left`: how many of those to let pass have not come yet.
+    pub(in crate::metrics) fn take_into(
+        &mut self,
+        merged: &mut MergedBuckets,
+        left: impl Fn(usize) -> u32,
+        is_delta: bool,
+    ) {
+        let random = &mut self.random;
+        let seen = |place: &Place| (place.next - 1).saturating_sub(left(place.bucket as usize).into());
+        if merged.is_empty() {
+            // Of the only cell, as a rule.
+            merged.seen = self.places.iter().map(|place| (place.bucket, seen(place))).collect();
+            merged.chosen = self.places.iter().map(|place| place.exemplar.clone()).collect();
+        } else {
+            self.places.iter().for_each(|place| merged.add(place.bucket, seen(place), &place.exemplar, random));
+        }
+        if is_delta {
+            self.places.clear();
+        } else {
+            self.places.iter_mut().for_each(|place| place.next = 1);
+        }
+    }
+}
+
+/// The exemplars of a histogram whose measurements were shared among several reservoirs, as if it had been one, in the
+/// order of the buckets.
 #[derive(Debug, Default)]
-pub(in crate::metrics) struct MergedBuckets(Vec<(u64, Option<Exemplar>)>);
+pub(in crate::metrics) struct MergedBuckets {
+    chosen: Vec<Exemplar>,
+    /// The bucket of each, and how many measurements were seen there.
+    seen: Vec<(u32, u64)>,
+}
 
 impl MergedBuckets {
+    fn is_empty(&self) -> bool {
+        self.seen.is_empty()
+    }
+
+    fn add(&mut self, bucket: u32, seen: u64, exemplar: &Exemplar, random: &mut Random) {
+        match self.seen.binary_search_by_key(&bucket, |(bucket, _)| *bucket) {
+            Err(at) => {
+                self.seen.insert(at, (bucket, seen));
+                self.chosen.insert(at, exemplar.clone());
+            }
+            Ok(at) => {
+                let (_, total) = &mut self.seen[at];
+                *total += seen;
+                if *total > 0 && random.below(*total) < seen {
+                    self.chosen[at] = exemplar.clone();
+                }
+            }
+        }
+    }
+
     pub(in crate::metrics) fn finish(self) -> Vec<Exemplar> {
-        self.0.into_iter().filter_map(|(_, chosen)| chosen).collect()
+        self.chosen
     }
 }
 
@@ -117,7 +181,7 @@ mod tests {
     #[test]
     fn every_measurement_of_a_bucket_has_the_same_chance() {
         let mut reservoir = AlignedHistogramBucketExemplarReservoir::new([100.0]);
-        reservoir.random = Random::from_seed(3);
+        reservoir.kept.random = Random::from_seed(3);
         let mut counts = [0u32; 8];
         for _ in 0..16_000 {
             (0..8).for_each(|value| offer(&mut reservoir, f64::from(value)));

@@ -1,0 +1,74 @@
+//! A cell: what the measurements of one series by one thread, or by all, have come to.
+
+use super::{ExponentialCell, HistogramCell, LastValueCell, SumCell};
+use crate::metrics::exemplar::Offer;
+use crate::metrics::number::Measured;
+use crate::metrics::stream_config::{Shape, StreamConfig};
+
+pub(in crate::metrics) enum Cell {
+    Sum(SumCell),
+    LastValue(LastValueCell),
+    Histogram(HistogramCell),
+    /// Apart, for it is larger than the others.
+    Exponential(Box<ExponentialCell>),
+}
+
+impl Cell {
+    pub(in crate::metrics) fn new(shape: &Shape) -> Self {
+        match shape {
+            Shape::Sum => Cell::Sum(SumCell::new()),
+            Shape::LastValue => Cell::LastValue(LastValueCell::new()),
+            Shape::Histogram(_) => Cell::Histogram(HistogramCell::new()),
+            Shape::Exponential(config) => Cell::Exponential(Box::new(ExponentialCell::new(config))),
+        }
+    }
+
+    /// Adds a measurement unless the cell is locked just now; whether it did. `owns`: no other thread says so, ever.
+    #[inline(always)]
+    pub(in crate::metrics) fn try_record<T: Measured>(
+        &self,
+        config: &StreamConfig,
+        owns: bool,
+        value: T,
+        offer: Option<&Offer<'_>>,
+    ) -> bool {
+        match (self, &config.shape) {
+            (Cell::Sum(cell), _) => cell.record(owns && !config.resets_sums, value, offer),
+            (Cell::Histogram(cell), Shape::Histogram(shape)) => return cell.try_record(shape, value.as_f64(), offer),
+            (Cell::LastValue(cell), _) => cell.record(value, offer),
+            (Cell::Exponential(cell), Shape::Exponential(shape)) => {
+                return cell.try_record(shape, value.as_f64(), offer);
+            }
+            // A cell is made by the shape of its stream.
+            (Cell::Histogram(_) | Cell::Exponential(_), _) => {}
+        }
+        true
+    }
+
+    /// Adds a measurement when the cell is not locked any more.
+    pub(in crate::metrics) fn record<T: Measured>(&self, config: &StreamConfig, value: T, offer: Option<&Offer<'_>>) {
+        match (self, &config.shape) {
+            (Cell::Histogram(cell), Shape::Histogram(shape)) => cell.record(shape, value.as_f64(), offer),
+            (Cell::Exponential(cell), Shape::Exponential(shape)) => cell.record(shape, value.as_f64(), offer),
+            _ => {
+                self.try_record(config, false, value, offer);
+            }
+        }
+    }
+
+    pub(in crate::metrics) fn sum(&self) -> Option<&SumCell> {
+        if let Cell::Sum(cell) = self { Some(cell) } else { None }
+    }
+
+    pub(in crate::metrics) fn last_value(&self) -> Option<&LastValueCell> {
+        if let Cell::LastValue(cell) = self { Some(cell) } else { None }
+    }
+
+    pub(in crate::metrics) fn histogram(&self) -> Option<&HistogramCell> {
+        if let Cell::Histogram(cell) = self { Some(cell) } else { None }
+    }
+
+    pub(in crate::metrics) fn exponential(&self) -> Option<&ExponentialCell> {
+        if let Cell::Exponential(cell) = self { Some(cell) } else { None }
+    }
+}
