@@ -8,12 +8,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use opentelemetry::metrics::{Meter, MeterProvider};
+use opentelemetry::trace::{Span, Tracer};
+use telemark_sdk::config::Env;
+use telemark_sdk::install::Telemetry;
 use telemark_sdk::metrics::{
     MetricProducer, PeriodicConfig, PeriodicReader, PullReader, ReaderConfig, ScopeMetrics, SdkMeterProvider,
 };
 use telemark_sdk::runtime::Runtime;
-use telemark_sdk::signal::Metrics;
-use telemark_sdk::testing::{ManualClock, TestTelemetry, metrics_text};
+use telemark_sdk::signal::{Metrics, Traces};
+use telemark_sdk::testing::{InMemoryExporter, ManualClock, TestTelemetry, metrics_text};
 use telemark_sdk::time::Deadline;
 use telemark_sdk::{Batch, ExportError, ExportReport, Exporter};
 
@@ -249,4 +252,35 @@ fn a_collection_that_waited_in_vain_is_measured_as_a_timeout() {
     let collections: Vec<_> = metrics.lines().filter(|line| line.contains("collection")).collect();
     assert_eq!(collections.iter().filter(|line| line.contains("{error.type=timeout,")).count(), 1, "{metrics}");
     assert_eq!(collections.len(), 2, "{metrics}");
+}
+
+struct Hangs(Receiver<()>);
+
+impl Exporter<Traces> for Hangs {
+    fn export(&mut self, batch: Batch<'_, Traces>, _: Deadline) -> Result<ExportReport, ExportError> {
+        // Until the test is over.
+        drop(self.0.recv());
+        Err(ExportError::other(format!("{} spans", batch.items.len())))
+    }
+}
+
+#[test]
+fn a_receiver_of_spans_that_hangs_leaves_time_for_the_metrics() {
+    for shuts_down in [false, true] {
+        let (release, hangs) = channel();
+        let metrics = InMemoryExporter::<Metrics>::new();
+        let telemetry = Telemetry::builder(Env::from_pairs([("OTEL_METRIC_EXPORT_INTERVAL", "3600000")]))
+            .with_span_exporter(Hangs(hangs))
+            .with_metric_exporter(metrics.clone())
+            .with_flush_timeout(Duration::from_millis(500))
+            .build()
+            .unwrap();
+        telemetry.tracer("test").start("span").end();
+        telemetry.meter("test").u64_counter("c").build().add(1, &[]);
+        let deadline = Deadline::after(Duration::from_millis(500));
+        let result = if shuts_down { telemetry.shutdown(deadline) } else { telemetry.force_flush(deadline) };
+        assert!(result.unwrap_err().is_timeout());
+        assert_eq!(metrics_text(&metrics.items()), "c sum 1\n", "{shuts_down}");
+        drop(release);
+    }
 }

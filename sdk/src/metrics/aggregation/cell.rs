@@ -23,7 +23,7 @@ impl Cell {
         }
     }
 
-    /// Adds a measurement unless the cell is locked just now; whether it did. `owns`: no other thread says so, ever.
+    /// Adds a measurement unless the cell is locked just now; whether it did. `owns`: no other living thread says so.
     #[inline(always)]
     pub(in crate::metrics) fn try_record<T: Measured>(
         &self,

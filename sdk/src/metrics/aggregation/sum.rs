@@ -32,7 +32,7 @@ impl SumCell {
         }
     }
 
-    /// Adds a measurement. `owns`: no other thread calls this with `owns`, ever.
+    /// Adds a measurement. `owns`: no other living thread calls this with `owns`.
     #[inline]
     pub(in crate::metrics) fn record<T: Measured>(&self, owns: bool, value: T, offer: Option<&Offer<'_>>) {
         if owns {

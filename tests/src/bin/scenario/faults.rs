@@ -63,8 +63,8 @@ fn drop_in_time(telemetry: Guard) {
     let start = Instant::now();
     drop(telemetry);
     let took = start.elapsed();
-    // Not before the timeout, and not for ever: the machine may be busy.
-    println!("drop returned in time: {}", took >= Duration::from_millis(290) && took < Duration::from_secs(5));
+    // Not before the four fifths of the timeout that spans have, and not for ever: the machine may be busy.
+    println!("drop returned in time: {}", took >= Duration::from_millis(240) && took < Duration::from_secs(5));
 }
 
 /// OTLP to where the environment says, which takes connections and never answers.

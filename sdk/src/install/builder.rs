@@ -1,22 +1,21 @@
-//! Everything together: providers and propagators from code and the environment, made global, flushed at the end.
+//! What telemetry is made of: code first, then the environment.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
-use opentelemetry::metrics::{Meter, MeterProvider};
+use opentelemetry::KeyValue;
 use opentelemetry::propagation::TextMapPropagator;
-use opentelemetry::{KeyValue, global};
 
+use super::Telemetry;
 use crate::batch::{BatchConfig, BatchProcessor};
 use crate::config::Env;
-use crate::diag::{self, Level, SignalHealth};
-use crate::error::{ConfigError, ExportError};
+use crate::diag::{self, Level};
+use crate::error::ConfigError;
 use crate::export::Exporter;
 use crate::id::IdGenerator;
 use crate::limits::SpanLimits;
 use crate::metrics::{
-    self, ExemplarFilter, MeterProviderBuilder, MetricReader, PeriodicConfig, PeriodicReader, ReaderConfig,
-    SdkMeterProvider, View,
+    ExemplarFilter, MeterProviderBuilder, MetricReader, PeriodicConfig, PeriodicReader, ReaderConfig, SdkMeterProvider,
+    View,
 };
 use crate::propagation::Propagators;
 use crate::resource::Resource;
@@ -24,124 +23,8 @@ use crate::runtime::Runtime;
 use crate::sampling::{self, Sampler};
 use crate::self_metrics::SelfMetrics;
 use crate::signal::{Metrics, Signal, Traces};
-use crate::time::{Clock, Deadline};
-use crate::trace::{SdkTracer, SdkTracerProvider, SpanProcessor, TracerProviderBuilder, active};
-
-/// The telemetry of a program. When it is dropped, on unwinding too, it exports what is left, within its
-/// [flush timeout](TelemetryBuilder::with_flush_timeout).
-///
-/// ```
-/// use telemark_sdk::config::Env;
-/// use telemark_sdk::install::Telemetry;
-/// use telemark_sdk::testing::InMemoryExporter;
-/// use telemark_sdk::time::Deadline;
-/// use opentelemetry::trace::{Tracer, TracerProvider};
-///
-/// let exporter = InMemoryExporter::new();
-/// let telemetry = Telemetry::builder(Env::process()).with_span_exporter(exporter.clone()).build()?;
-/// telemetry.tracer_provider().tracer("shop").in_span("checkout", |_| {});
-/// telemetry.force_flush(Deadline::NEVER)?;
-/// assert_eq!(exporter.items()[0].name, "checkout");
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug)]
-#[must_use = "telemetry ends when this is dropped: keep it until the end of main"]
-pub struct Telemetry {
-    tracers: SdkTracerProvider,
-    meters: SdkMeterProvider,
-    propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
-    flush_timeout: Duration,
-    _companions: Vec<Box<dyn Companion>>,
-}
-
-impl Telemetry {
-    /// Starts from the variables of `env`; what is set in code goes before them.
-    pub fn builder(env: Env) -> TelemetryBuilder {
-        TelemetryBuilder::new(env)
-    }
-
-    /// Makes this the telemetry of the program: of the API's globals, of `#[traced]` and of [metrics in
-    /// statics](crate::metered).
-    ///
-    /// # Errors
-    /// Another one has been installed before; that one stays, and this one is shut down.
-    pub fn install(mut self) -> Result<Telemetry, ConfigError> {
-        let tracers = self.tracers.clone().into_static();
-        if !active::install(tracers.tracer_in(active::scope())) {
-            return Err(ConfigError::state("init", "telemetry has been installed already; the first one stays"));
-        }
-        self.tracers = tracers.clone();
-        if let Some(propagator) = self.propagator.take() {
-            global::set_text_map_propagator(Boxed(propagator));
-        }
-        global::set_tracer_provider(tracers);
-        metrics::active::install(self.meters.clone());
-        global::set_meter_provider(self.meters.clone());
-        Ok(self)
-    }
-
-    /// The tracer provider.
-    pub fn tracer_provider(&self) -> &SdkTracerProvider {
-        &self.tracers
-    }
-
-    /// A tracer of spans with the scope `name`.
-    pub fn tracer(&self, name: impl Into<Cow<'static, str>>) -> SdkTracer {
-        opentelemetry::trace::TracerProvider::tracer(&self.tracers, name)
-    }
-
-    /// The meter provider.
-    pub fn meter_provider(&self) -> &SdkMeterProvider {
-        &self.meters
-    }
-
-    /// A meter of instruments with the scope `name`.
-    pub fn meter(&self, name: &'static str) -> Meter {
-        self.meters.meter(name)
-    }
-
-    /// Exports the spans that have ended and the metrics as they are. Blocks until then.
-    ///
-    /// # Errors
-    /// Something could not be delivered, or not before the deadline.
-    pub fn force_flush(&self, deadline: Deadline) -> Result<(), ExportError> {
-        let spans = self.tracers.force_flush(deadline);
-        spans.and(self.meters.force_flush(deadline))
-    }
-
-    /// Exports the spans that have ended and the metrics as they are, and stops. Blocks until then. A second call does
-    /// nothing.
-    ///
-    /// # Errors
-    /// Something could not be delivered, or not before the deadline.
-    pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
-        let spans = self.tracers.shutdown(deadline);
-        spans.and(self.meters.shutdown(deadline))
-    }
-
-    /// What became of the spans, for each exporter.
-    pub fn health(&self) -> Vec<SignalHealth> {
-        self.tracers.health()
-    }
-
-    /// What became of the points of metrics, for each exporter.
-    pub fn metric_health(&self) -> Vec<SignalHealth> {
-        self.meters.health()
-    }
-
-    /// The longest that dropping this may take.
-    pub fn flush_timeout(&self) -> Duration {
-        self.flush_timeout
-    }
-}
-
-impl Drop for Telemetry {
-    fn drop(&mut self) {
-        if let Err(error) = self.shutdown(Deadline::after(self.flush_timeout)) {
-            diag::log(Level::Error, "shutdown", format_args!("not everything was exported at the end: {error}"));
-        }
-    }
-}
+use crate::time::Clock;
+use crate::trace::{SdkTracerProvider, SpanProcessor, TracerProviderBuilder};
 
 /// Configures a [`Telemetry`].
 #[derive(Debug)]
@@ -165,7 +48,7 @@ pub struct TelemetryBuilder {
 }
 
 /// Something that is kept, whatever it is.
-trait Companion: std::fmt::Debug + Send + Sync {}
+pub(super) trait Companion: std::fmt::Debug + Send + Sync {}
 
 impl<T: std::fmt::Debug + Send + Sync> Companion for T {}
 
@@ -179,7 +62,7 @@ impl<S: Signal> std::fmt::Debug for Unsent<S> {
 }
 
 impl TelemetryBuilder {
-    fn new(env: Env) -> Self {
+    pub(super) fn new(env: Env) -> Self {
         TelemetryBuilder {
             env,
             traces: SdkTracerProvider::builder(),
@@ -386,27 +269,5 @@ fn set_log_level(env: &Env) {
     ];
     if let Some(level) = env.one_of("OTEL_LOG_LEVEL", &levels) {
         diag::set_max_level(level);
-    }
-}
-
-/// A boxed propagator is one too, for the API's global.
-#[derive(Debug)]
-struct Boxed(Box<dyn TextMapPropagator + Send + Sync>);
-
-impl TextMapPropagator for Boxed {
-    fn inject_context(&self, cx: &opentelemetry::Context, injector: &mut dyn opentelemetry::propagation::Injector) {
-        self.0.inject_context(cx, injector);
-    }
-
-    fn extract_with_context(
-        &self,
-        cx: &opentelemetry::Context,
-        extractor: &dyn opentelemetry::propagation::Extractor,
-    ) -> opentelemetry::Context {
-        self.0.extract_with_context(cx, extractor)
-    }
-
-    fn fields(&self) -> opentelemetry::propagation::text_map_propagator::FieldIter<'_> {
-        self.0.fields()
     }
 }
