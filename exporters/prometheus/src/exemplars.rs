@@ -5,7 +5,8 @@ use opentelemetry::trace::{SpanId, TraceId};
 use telemark_sdk::metrics::Exemplar;
 
 use crate::labels::Labels;
-use crate::numbers::{number, seconds};
+use crate::line::Sink;
+use crate::numbers::{hexadecimal, number, seconds};
 
 /// The most characters that the labels of an exemplar may have, names and values together.
 ///
@@ -37,15 +38,19 @@ impl ByBucket {
             return;
         }
         self.0.resize(bounds.len() + 1, NONE);
+        let mut next = 0;
         for (index, exemplar) in exemplars.iter().enumerate() {
             let value = exemplar.value.as_f64();
-            if value.is_nan() {
-                continue;
-            }
-            let bucket = &mut self.0[bounds.partition_point(|&bound| bound < value)];
-            let is_later = exemplars.get(*bucket as usize).is_none_or(|earlier| earlier.time <= exemplar.time);
+            // Mostly they come in the order of the buckets, one of each.
+            let is_next = next <= bounds.len()
+                && bounds.get(next).is_none_or(|&bound| value <= bound)
+                && next.checked_sub(1).is_none_or(|below| value > bounds[below]);
+            let bucket = if is_next { next } else { bounds.partition_point(|&bound| bound < value) };
+            next = bucket + 1;
+            let Some(latest) = self.0.get_mut(bucket).filter(|_| !value.is_nan()) else { continue };
+            let is_later = exemplars.get(*latest as usize).is_none_or(|earlier| earlier.time <= exemplar.time);
             if is_later {
-                *bucket = index as u32;
+                *latest = index as u32;
             }
         }
     }
@@ -55,6 +60,34 @@ impl ByBucket {
     pub(crate) fn of<'a>(&self, bucket: usize, exemplars: &'a [Exemplar]) -> Option<&'a Exemplar> {
         exemplars.get(*self.0.get(bucket)? as usize)
     }
+}
+
+/// Writes ` # {…} value timestamp` when the span is all there is in the braces, and false otherwise.
+#[inline(always)]
+pub(crate) fn write_span_alone(out: &mut impl Sink, exemplar: &Exemplar) -> bool {
+    if !exemplar.filtered_attributes.is_empty() || !is_in_span(exemplar) {
+        return false;
+    }
+    let mut text = *b" # {trace_id=\"________________________________\",span_id=\"________________\"} ";
+    let trace = u128::from_be_bytes(exemplar.trace_id.to_bytes());
+    text[14..30].copy_from_slice(&hexadecimal((trace >> 64) as u64));
+    text[30..46].copy_from_slice(&hexadecimal(trace as u64));
+    text[57..73].copy_from_slice(&hexadecimal(u64::from_be_bytes(exemplar.span_id.to_bytes())));
+    let length = text.len();
+    out.put(text, length);
+    write_measurement(out, exemplar);
+    true
+}
+
+fn is_in_span(exemplar: &Exemplar) -> bool {
+    exemplar.trace_id != TraceId::INVALID && exemplar.span_id != SpanId::INVALID
+}
+
+#[inline]
+fn write_measurement(out: &mut impl Sink, exemplar: &Exemplar) {
+    number(out, exemplar.value);
+    out.put(*b" ", 1);
+    seconds(out, exemplar.time.as_nanos());
 }
 
 /// Writes exemplars.
@@ -69,24 +102,24 @@ impl ExemplarWriter {
     }
 
     /// Writes ` # {…} value timestamp`.
-    #[inline]
     pub(crate) fn write(&mut self, out: &mut Vec<u8>, exemplar: &Exemplar) {
+        if write_span_alone(out, exemplar) {
+            return;
+        }
         out.extend_from_slice(b" # {");
-        let in_span = exemplar.trace_id != TraceId::INVALID && exemplar.span_id != SpanId::INVALID;
+        let in_span = is_in_span(exemplar);
         if in_span {
-            write_span(out, exemplar);
+            for (label, id) in [(TRACE_ID, exemplar.trace_id.to_string()), (SPAN_ID, exemplar.span_id.to_string())] {
+                [label, "=\"", &id, "\","].iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
+            }
         }
-        if !exemplar.filtered_attributes.is_empty() {
-            let taken = if in_span { SPAN_LENGTH } else { 0 };
-            self.write_filtered(out, &exemplar.filtered_attributes, in_span, taken);
-        }
+        let taken = if in_span { SPAN_LENGTH } else { 0 };
+        self.write_filtered(out, &exemplar.filtered_attributes, in_span, taken);
         if out.last() == Some(&b',') {
             out.pop();
         }
         out.extend_from_slice(b"} ");
-        number(out, exemplar.value);
-        out.push(b' ');
-        seconds(out, exemplar.time.as_nanos());
+        write_measurement(out, exemplar);
     }
 
     /// Writes the attributes that are not those of the series, unless they are too long.
@@ -104,24 +137,6 @@ impl ExemplarWriter {
         if taken + length(&self.scratch) <= LONGEST {
             out.extend_from_slice(&self.scratch);
         }
-    }
-}
-
-/// Writes `trace_id="…",span_id="…",`.
-#[inline]
-fn write_span(out: &mut Vec<u8>, exemplar: &Exemplar) {
-    let mut text = *b"trace_id=\"________________________________\",span_id=\"________________\",";
-    hex(&mut text[10..42], &exemplar.trace_id.to_bytes());
-    hex(&mut text[53..69], &exemplar.span_id.to_bytes());
-    out.extend_from_slice(&text);
-}
-
-#[inline]
-fn hex(text: &mut [u8], bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (digits, byte) in text.chunks_exact_mut(2).zip(bytes) {
-        digits[0] = DIGITS[usize::from(byte >> 4)];
-        digits[1] = DIGITS[usize::from(byte & 15)];
     }
 }
 

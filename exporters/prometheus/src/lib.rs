@@ -46,12 +46,14 @@ mod exporter;
 mod families;
 mod format;
 mod labels;
+mod line;
 mod names;
 mod negotiate;
 mod numbers;
 mod page;
 mod renderer;
 mod request;
+mod sample;
 mod server;
 mod units;
 
