@@ -70,9 +70,12 @@ pub(crate) fn write_span_alone(out: &mut impl Sink, exemplar: &Exemplar) -> bool
     }
     let mut text = *b" # {trace_id=\"________________________________\",span_id=\"________________\"} ";
     let trace = u128::from_be_bytes(exemplar.trace_id.to_bytes());
-    text[14..30].copy_from_slice(&hexadecimal((trace >> 64) as u64));
-    text[30..46].copy_from_slice(&hexadecimal(trace as u64));
-    text[57..73].copy_from_slice(&hexadecimal(u64::from_be_bytes(exemplar.span_id.to_bytes())));
+    let span = u64::from_be_bytes(exemplar.span_id.to_bytes()).into();
+    let ids = [(trace, 96), (trace, 64), (trace, 32), (trace, 0), (span, 32), (span, 0)];
+    let digits = hexadecimal(ids.map(|(id, at): (u128, u32)| ((id >> at) as u32).swap_bytes()));
+    for (digits, at) in digits.into_iter().zip([14, 22, 30, 38, 57, 65]) {
+        text[at..at + 8].copy_from_slice(&digits.to_le_bytes());
+    }
     let length = text.len();
     out.put(text, length);
     write_measurement(out, exemplar);

@@ -1,6 +1,7 @@
 //! One page: metadata and samples of each family, written in one pass.
 
 use std::collections::HashSet;
+use std::io;
 
 use opentelemetry::KeyValue;
 use telemark_sdk::Resource;
@@ -21,14 +22,16 @@ use crate::numbers::{float, number, unsigned};
 use crate::renderer::Settings;
 use crate::sample::SampleName;
 
-/// Writes the page of a collection.
-pub(crate) fn write(
-    settings: &Settings,
+/// Writes the page of a collection. Whenever there is at least one chunk of it, it is passed on, which empties it; what is in
+/// `out` at the end was not passed on.
+pub(crate) fn write<'a>(
+    settings: &'a Settings,
     format: Format,
     resource: &Resource,
     scopes: &[ScopeMetrics],
     out: &mut Vec<u8>,
-) {
+    chunks: Chunks<'a>,
+) -> io::Result<()> {
     let target_info = settings.target_info && !resource.is_empty();
     let labels = || Labels::new(settings.strategy, format.escaping());
     let mut page = Page {
@@ -37,16 +40,25 @@ pub(crate) fn write(
         common: scopes.iter().map(|scope| common_labels(settings, format, resource, &scope.scope)).collect(),
         exemplars: ExemplarWriter::new(labels()),
         series: Series::default(),
+        chunks,
     };
     if target_info {
         page.write_target_info(out, resource);
     }
     for family in families(scopes, settings.strategy, format, target_info) {
-        page.write_family(out, &family);
+        page.write_family(out, &family)?;
     }
     if format.is_open_metrics() {
         out.extend_from_slice(b"# EOF\n");
     }
+    Ok(())
+}
+
+/// Where the parts of a page go.
+pub(crate) struct Chunks<'a> {
+    /// A part has at least so many bytes, and those of one series more at most.
+    pub(crate) size: usize,
+    pub(crate) pass_on: &'a mut dyn FnMut(&mut Vec<u8>) -> io::Result<()>,
 }
 
 struct Page<'a> {
@@ -56,6 +68,7 @@ struct Page<'a> {
     common: Vec<Vec<Label>>,
     exemplars: ExemplarWriter,
     series: Series,
+    chunks: Chunks<'a>,
 }
 
 /// Buffers for one series.
@@ -120,7 +133,7 @@ impl Page<'_> {
         });
     }
 
-    fn write_family(&mut self, out: &mut Vec<u8>, family: &Family<'_>) {
+    fn write_family(&mut self, out: &mut Vec<u8>, family: &Family<'_>) -> io::Result<()> {
         let mut labels = Labels::new(self.settings.strategy, self.format.escaping());
         if family.kind == Type::Histogram {
             labels = labels.reserving("le");
@@ -152,6 +165,7 @@ impl Page<'_> {
                         if self.begin(&mut keys, &point.attributes, part.scope, family) {
                             self.write_number(out, family, &sample, point);
                         }
+                        self.pass_on(out)?;
                     }
                 }
                 MetricData::Histogram { points, .. } => {
@@ -159,6 +173,7 @@ impl Page<'_> {
                         if self.begin(&mut keys, &point.attributes, part.scope, family) {
                             self.write_histogram(out, &sample, point);
                         }
+                        self.pass_on(out)?;
                     }
                 }
                 MetricData::ExponentialHistogram { points, .. } => {
@@ -166,11 +181,18 @@ impl Page<'_> {
                         if self.begin(&mut keys, &point.attributes, part.scope, family) {
                             self.write_exponential(out, &sample, point);
                         }
+                        self.pass_on(out)?;
                     }
                 }
                 _ => {}
             }
         }
+        Ok(())
+    }
+
+    #[inline]
+    fn pass_on(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+        if out.len() < self.chunks.size { Ok(()) } else { (self.chunks.pass_on)(out) }
     }
 
     /// Writes the labels of a series into the buffer; false when there was one with the same labels.

@@ -175,7 +175,7 @@ fn durations() -> impl Strategy<Value = HistogramPoint> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 5000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// What is written once for many lines is the same as if each had been written by itself.
     #[test]

@@ -94,17 +94,45 @@ fn pages_are_compressed_for_those_who_accept_it() {
     assert_eq!(unpacked(&answer.body), expected(false));
 }
 
+#[test]
+fn a_page_may_be_written_in_parts() {
+    let (prometheus, _provider) = exporter();
+    let mut page = Vec::new();
+    prometheus.write(OPEN_METRICS, &mut page).unwrap();
+    assert_eq!(String::from_utf8(page).unwrap(), expected(true));
+    let error = prometheus.write(OPEN_METRICS, &mut [0; 9].as_mut_slice()).unwrap_err();
+    assert!(error.to_string().contains("cannot be written"), "{error}");
+    assert!(Prometheus::new().write(OPEN_METRICS, &mut Vec::new()).is_err());
+}
+
+#[test]
+fn caches_are_told_what_the_answer_depends_on() {
+    let (prometheus, _provider) = exporter();
+    let vary = if cfg!(feature = "gzip") { "Accept, Accept-Encoding" } else { "Accept" };
+    for accept_encoding in ["", "gzip"] {
+        assert_eq!(prometheus.answer("", accept_encoding).vary, Some(vary));
+    }
+    assert_eq!(Prometheus::new().answer("", "").vary, None);
+}
+
 #[cfg(feature = "http")]
 #[test]
 fn the_types_of_http() {
-    use http::header::{ACCEPT, CONTENT_TYPE};
+    use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, VARY};
     let (prometheus, _provider) = exporter();
     let mut headers = http::HeaderMap::new();
     headers.append(ACCEPT, "text/plain;q=0.5".parse().unwrap());
     headers.append(ACCEPT, "application/openmetrics-text;version=1.0.0".parse().unwrap());
-    let response = prometheus.respond(&headers);
+    let response = prometheus.respond::<Vec<u8>>(&headers);
+    assert_eq!((response.status(), response.headers().len()), (http::StatusCode::OK, 2));
     assert_eq!(response.headers()[CONTENT_TYPE], OPEN_METRICS.content_type());
+    assert!(response.headers()[VARY].to_str().unwrap().starts_with("Accept"));
     assert_eq!(String::from_utf8(response.into_body()).unwrap(), expected(true));
+    headers.append(ACCEPT_ENCODING, "gzip".parse().unwrap());
+    let response = prometheus.respond::<Box<[u8]>>(&headers);
+    assert_eq!(response.headers().contains_key(CONTENT_ENCODING), cfg!(feature = "gzip"));
+    let response = Prometheus::new().respond::<Vec<u8>>(&headers);
+    assert_eq!((response.status(), response.headers().len()), (http::StatusCode::SERVICE_UNAVAILABLE, 1));
 }
 
 /// Sends bytes and answers with everything that comes back.
