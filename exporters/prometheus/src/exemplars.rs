@@ -68,6 +68,16 @@ pub(crate) fn write_span_alone(out: &mut impl Sink, exemplar: &Exemplar) -> bool
     if !exemplar.filtered_attributes.is_empty() || !is_in_span(exemplar) {
         return false;
     }
+    out.put(span_text(exemplar), SPAN_TEXT);
+    write_measurement(out, exemplar);
+    true
+}
+
+/// The length of ` # {trace_id="…",span_id="…"} `.
+const SPAN_TEXT: usize = 76;
+
+#[inline(always)]
+fn span_text(exemplar: &Exemplar) -> [u8; SPAN_TEXT] {
     let mut text = *b" # {trace_id=\"________________________________\",span_id=\"________________\"} ";
     let trace = u128::from_be_bytes(exemplar.trace_id.to_bytes());
     let span = u64::from_be_bytes(exemplar.span_id.to_bytes()).into();
@@ -76,10 +86,7 @@ pub(crate) fn write_span_alone(out: &mut impl Sink, exemplar: &Exemplar) -> bool
     for (digits, at) in digits.into_iter().zip([14, 22, 30, 38, 57, 65]) {
         text[at..at + 8].copy_from_slice(&digits.to_le_bytes());
     }
-    let length = text.len();
-    out.put(text, length);
-    write_measurement(out, exemplar);
-    true
+    text
 }
 
 fn is_in_span(exemplar: &Exemplar) -> bool {
@@ -109,12 +116,13 @@ impl ExemplarWriter {
         if write_span_alone(out, exemplar) {
             return;
         }
-        out.extend_from_slice(b" # {");
         let in_span = is_in_span(exemplar);
         if in_span {
-            for (label, id) in [(TRACE_ID, exemplar.trace_id.to_string()), (SPAN_ID, exemplar.span_id.to_string())] {
-                [label, "=\"", &id, "\","].iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
-            }
+            // Without the brace at its end.
+            out.put(span_text(exemplar), SPAN_TEXT - 2);
+            out.push(b',');
+        } else {
+            out.extend_from_slice(b" # {");
         }
         let taken = if in_span { SPAN_LENGTH } else { 0 };
         self.write_filtered(out, &exemplar.filtered_attributes, in_span, taken);

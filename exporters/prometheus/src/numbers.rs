@@ -138,6 +138,7 @@ pub(crate) fn canonical(out: &mut Vec<u8>, value: f64) {
         None => (text, 0),
     };
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    // No text is longer than 24 characters.
     let mut all = [b'0'; 32];
     let end = whole.len() + fraction.len();
     all[..whole.len()].copy_from_slice(whole.as_bytes());
