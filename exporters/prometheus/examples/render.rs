@@ -1,10 +1,11 @@
 //! What rendering costs: a page of 10,000 histogram series, of points that are there already.
 //!
-//! `cargo run --release -p telemark-prometheus --example render -- [durations|decimals|plain|floor] [pages] [warm|parts]`
+//! `cargo run --release -p telemark-prometheus --example render -- [durations|decimals|filtered|plain|floor] [pages] [warm|parts]`
 //!
 //! `durations` and `decimals` have an exemplar in every bucket, whose values are nanoseconds as seconds or as short as
-//! `0.25`; `plain` has none. `floor` copies a page into fresh memory, which is what rendering cannot be faster than.
-//! With `warm`, all pages have the same memory; with `parts`, they are written in parts that are thrown away.
+//! `0.25`; `filtered` are durations with an attribute besides the span; `plain` has none. `floor` copies a page into fresh
+//! memory, which is what rendering cannot be faster than. With `warm`, all pages have the same memory; with `parts`, they
+//! are written in parts that are thrown away.
 #![allow(clippy::disallowed_methods, clippy::expect_used, reason = "a program that measures and prints")]
 
 use std::time::{Duration, Instant};
@@ -86,8 +87,15 @@ fn scope(kind: &str) -> ScopeMetrics {
                 };
                 let time = 1_763_000_000_000_000_000 + random.next() % 3_600_000_000_000;
                 let trace = u128::from(random.next()) << 64 | u128::from(random.next());
-                Exemplar::new(value, Timestamp::from_nanos(time))
-                    .in_span(TraceId::from(trace), SpanId::from(random.next() | 1))
+                let exemplar = Exemplar::new(value, Timestamp::from_nanos(time));
+                let exemplar = exemplar.in_span(TraceId::from(trace), SpanId::from(random.next() | 1));
+                match kind {
+                    "filtered" => {
+                        let user = KeyValue::new("user.id", format!("{:06}", random.next() % 1_000_000));
+                        exemplar.with_filtered_attributes(Attributes::new([user]))
+                    }
+                    _ => exemplar,
+                }
             }));
         }
         point

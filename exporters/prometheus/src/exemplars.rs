@@ -103,12 +103,16 @@ fn write_measurement(out: &mut impl Sink, exemplar: &Exemplar) {
 /// Writes exemplars.
 pub(crate) struct ExemplarWriter {
     labels: Labels,
-    scratch: Vec<u8>,
+    /// How many keys there were when the next two were found out.
+    keys: usize,
+    collide: bool,
+    /// Some key has the label of an id.
+    is_shadowed: bool,
 }
 
 impl ExemplarWriter {
     pub(crate) fn new(labels: Labels) -> Self {
-        ExemplarWriter { labels, scratch: Vec::new() }
+        ExemplarWriter { labels, keys: 0, collide: false, is_shadowed: false }
     }
 
     /// Writes ` # {…} value timestamp`.
@@ -135,18 +139,24 @@ impl ExemplarWriter {
 
     /// Writes the attributes that are not those of the series, unless they are too long.
     fn write_filtered(&mut self, out: &mut Vec<u8>, attributes: &[KeyValue], in_span: bool, taken: usize) {
-        self.scratch.clear();
         self.labels.learn(attributes);
-        // spec: the ids take precedence over attributes of their names
-        let is_shadowed = in_span && (self.labels.has(TRACE_ID) || self.labels.has(SPAN_ID));
-        if is_shadowed || self.labels.collide() {
-            let kept = |label: &str| !in_span || label != TRACE_ID && label != SPAN_ID;
-            self.labels.write_joined(&mut self.scratch, attributes, &[], kept);
-        } else {
-            self.labels.write(&mut self.scratch, attributes);
+        if self.keys != self.labels.keys() {
+            self.keys = self.labels.keys();
+            self.collide = self.labels.collide();
+            self.is_shadowed = self.labels.has(TRACE_ID) || self.labels.has(SPAN_ID);
         }
-        if taken + length(&self.scratch) <= LONGEST {
-            out.extend_from_slice(&self.scratch);
+        let before = out.len();
+        // spec: the ids take precedence over attributes of their names
+        if self.collide || in_span && self.is_shadowed {
+            let kept = |label: &str| !in_span || label != TRACE_ID && label != SPAN_ID;
+            self.labels.write_joined(out, attributes, &[], kept);
+        } else {
+            self.labels.write_learnt(out, attributes);
+        }
+        let written = out.get(before..).unwrap_or_default();
+        // There are no more characters than bytes.
+        if taken + written.len() > LONGEST && taken + length(written) > LONGEST {
+            out.truncate(before);
         }
     }
 }

@@ -99,6 +99,11 @@ impl Labels {
         name
     }
 
+    /// How many keys were learnt.
+    pub(crate) fn keys(&self) -> usize {
+        self.names.len()
+    }
+
     /// Whether some label stands for several keys that were learnt.
     pub(crate) fn collide(&self) -> bool {
         self.keys_of.values().any(|&keys| keys > 1)
@@ -119,6 +124,12 @@ impl Labels {
     #[inline]
     pub(crate) fn write(&mut self, out: &mut Vec<u8>, attributes: &[KeyValue]) {
         self.learn(attributes);
+        self.write_learnt(out, attributes);
+    }
+
+    /// The same for what was learnt last.
+    #[inline]
+    pub(crate) fn write_learnt(&self, out: &mut Vec<u8>, attributes: &[KeyValue]) {
         for (attribute, &(_, name)) in attributes.iter().zip(&self.last) {
             let opening = &self.names[name].opening;
             if opening.is_empty() {
