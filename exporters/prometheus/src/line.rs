@@ -21,8 +21,8 @@ impl Sink for Vec<u8> {
     }
 }
 
-/// What the end of a line has room for: a bound (32 bytes as it is copied), a count (20), an exemplar with a span (110 with
-/// a number of 24 and a time of 21), and what the last text is copied beyond its end.
+/// What the end of a line has room for: a bound (27 bytes), a count (20), an exemplar with a span (76, a number of 24, a space
+/// and a time of 21), the end, and what of a text is copied beyond its length.
 const ROOM: usize = 256;
 
 /// The lines of one series, one after the other.

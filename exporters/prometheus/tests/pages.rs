@@ -131,6 +131,24 @@ fn histograms() {
 }
 
 #[test]
+fn the_longest_line_of_a_bucket() {
+    let point = HistogramPoint::new(Attributes::empty(), [-f64::MIN_POSITIVE], vec![u64::MAX, 0])
+        .with_exemplar(exemplar(f64::MIN, u64::MAX));
+    let count = u64::MAX;
+    check(
+        OPEN_METRICS,
+        vec![histogram(point)],
+        &format!(
+            r#"# TYPE duration_seconds histogram
+            # UNIT duration_seconds seconds
+            duration_seconds_bucket{{le="-2.2250738585072014e-308"}} {count} # {{{IDS}}} -1.7976931348623157e308 18446744073.709551615
+            duration_seconds_bucket{{le="+Inf"}} {count}
+            # EOF"#
+        ),
+    );
+}
+
+#[test]
 fn histograms_without_buckets_or_sums() {
     let mut point = HistogramPoint::new(Attributes::empty(), [], vec![]).with_sum(1.0);
     point.count = 5;
