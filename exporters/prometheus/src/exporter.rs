@@ -74,7 +74,8 @@ impl Prometheus {
         })
     }
 
-    /// Collects and writes the page in parts of about 64 KiB, so that a large page never is in memory as a whole.
+    /// Collects and writes the page in parts of about 64 KiB, so that a large page never is in memory as a whole. What was
+    /// collected is, until the last part is written; nothing waits for that.
     ///
     /// # Errors
     /// Those of [`render`](Prometheus::render), when nothing has been written, and the first error of `to`, after which
@@ -106,7 +107,7 @@ impl Prometheus {
         Answer::new(format, None, self.render(format, &mut body).map(|()| body))
     }
 
-    /// Pages repeat themselves: they become a twentieth at the fastest level.
+    /// Pages repeat themselves: at the fastest level they become a twentieth, or a fifth with an exemplar in every bucket.
     #[cfg(feature = "gzip")]
     fn compressed(&self, format: Format) -> Result<Vec<u8>, ExportError> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
