@@ -14,14 +14,13 @@ pub(crate) static ORDERS: Counter<u64> =
 
 /// `GET /metrics`, beside the traced routes: a scrape is no request of a visitor.
 pub(crate) fn page(prometheus: Prometheus) -> Router {
-    let respond = move |headers: HeaderMap| std::future::ready(prometheus.respond(&headers).map(Body::from));
-    Router::new().route("/metrics", get(respond))
+    Router::new().route("/metrics", get(async move |headers: HeaderMap| prometheus.respond::<Body>(&headers)))
 }
 
 /// Looks at the page as Prometheus would, and says which trace the slowest request's exemplar leads to.
 pub(crate) fn follow_an_exemplar(prometheus: &Prometheus) {
     let accept = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/openmetrics-text"))]);
-    let page = String::from_utf8(prometheus.respond(&accept).into_body()).unwrap_or_default();
+    let page = String::from_utf8(prometheus.respond::<Vec<u8>>(&accept).into_body()).unwrap_or_default();
     let slowest = page
         .lines()
         .filter(|line| line.starts_with("http_server_request_duration_seconds_bucket"))

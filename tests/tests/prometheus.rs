@@ -40,8 +40,8 @@ async fn order(Path(kind): Path<String>) -> StatusCode {
 }
 
 async fn metrics(State(exporter): State<Exporter>, headers: HeaderMap) -> Result<Response, StatusCode> {
-    let page = tokio::task::spawn_blocking(move || exporter.respond(&headers)).await;
-    page.map(|page| page.map(Body::from)).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+    let page = tokio::task::spawn_blocking(move || exporter.respond::<Body>(&headers)).await;
+    page.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// Serves the shop on a runtime of its own.

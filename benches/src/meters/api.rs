@@ -13,7 +13,7 @@ use telemark_prometheus::{Escaping, Format, Prometheus, Protocol};
 use telemark_sdk::metrics::{ExemplarFilter, Metric, MetricData, ReaderConfig, SdkMeterProvider};
 use telemark_sdk::time::Deadline;
 
-use super::{BOUNDS, Calls, METHOD, Meter, STATUS, route};
+use super::{BOUNDS, Calls, METHOD, Meter, STATUS, Thrown, route};
 
 /// Above every number of series here.
 const LIMIT: usize = 20_000;
@@ -33,12 +33,11 @@ pub(super) fn telemark(exemplars: ExemplarFilter, series: usize) -> Box<dyn Mete
         };
         scopes.iter().flat_map(|scope| &scope.metrics).map(points).sum()
     };
-    let page = move || {
-        let mut page = Vec::new();
-        prometheus.render(format, &mut page).expect("the provider has the reader");
-        Some(page)
-    };
-    Box::new(Api::new(provider, series, Box::new(page), Box::new(collect)))
+    let page = Box::new(move |to: To<'_>| match to {
+        To::Memory(page) => prometheus.render(format, page).expect("the provider has the reader"),
+        To::Nowhere(thrown) => prometheus.write(format, thrown).expect("the provider has the reader"),
+    });
+    Box::new(Api::new(provider, series, Some(page), Box::new(collect)))
 }
 
 /// `opentelemetry_sdk` with a reader that reads when it is told to.
@@ -56,11 +55,18 @@ pub(super) fn opentelemetry_sdk(series: usize) -> Box<dyn Meter> {
         };
         collected.scope_metrics().flat_map(|scope| scope.metrics()).map(points).sum()
     };
-    Box::new(Api::new(provider, series, Box::new(|| None), Box::new(collect)))
+    Box::new(Api::new(provider, series, None, Box::new(collect)))
 }
 
-type Page = Box<dyn Fn() -> Option<Vec<u8>> + Send + Sync>;
+/// `None` when there are no pages.
+type Page = Option<Box<dyn Fn(To<'_>) + Send + Sync>>;
 type Collect = Box<dyn Fn() -> usize + Send + Sync>;
+
+/// Where a page goes.
+enum To<'a> {
+    Memory(&'a mut Vec<u8>),
+    Nowhere(&'a mut Thrown),
+}
 
 struct Api<P> {
     counter: Counter<u64>,
@@ -117,7 +123,13 @@ impl<P: Send + Sync> Meter for Api<P> {
     }
 
     fn page(&self) -> Option<Vec<u8>> {
-        (self.page)()
+        let mut page = Vec::new();
+        self.page.as_ref()?(To::Memory(&mut page));
+        Some(page)
+    }
+
+    fn write(&self, to: &mut Thrown) -> bool {
+        self.page.as_ref().map(|page| page(To::Nowhere(to))).is_some()
     }
 
     fn collect(&self) -> Option<usize> {

@@ -6,7 +6,7 @@
 use metrics::{Key, Label, Level, Metadata, with_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
-use super::{BOUNDS, Calls, METHOD, Meter, STATUS, route};
+use super::{BOUNDS, Calls, METHOD, Meter, STATUS, Thrown, route};
 use crate::Failure;
 
 pub(super) fn install(series: usize) -> Result<Box<dyn Meter>, Failure> {
@@ -65,5 +65,10 @@ impl Meter for Recorder {
 
     fn page(&self) -> Option<Vec<u8>> {
         Some(self.handle.render().into_bytes())
+    }
+
+    fn write(&self, to: &mut Thrown) -> bool {
+        self.handle.render_to_write(to).expect("nothing fails here");
+        true
     }
 }

@@ -7,6 +7,8 @@ mod api;
 mod metrics;
 mod prometheus_client;
 
+use std::hint::black_box;
+
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 
@@ -43,9 +45,38 @@ pub(crate) trait Meter: Send + Sync {
     /// The page for Prometheus; `None` from a library without one.
     fn page(&self) -> Option<Vec<u8>>;
 
+    /// Writes the page where it is not kept; false from a library that cannot.
+    fn write(&self, _to: &mut Thrown) -> bool {
+        false
+    }
+
     /// Collects only, and says how many series there are; `None` from a library that cannot do one without the other.
     fn collect(&self) -> Option<usize> {
         None
+    }
+}
+
+/// Takes a page in parts, as small as they come, and keeps nothing but their length.
+#[derive(Debug, Default)]
+pub(crate) struct Thrown {
+    pub(crate) bytes: usize,
+}
+
+impl std::io::Write for Thrown {
+    fn write(&mut self, part: &[u8]) -> std::io::Result<usize> {
+        self.bytes += black_box(part).len();
+        Ok(part.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl std::fmt::Write for Thrown {
+    fn write_str(&mut self, part: &str) -> std::fmt::Result {
+        self.bytes += black_box(part).len();
+        Ok(())
     }
 }
 

@@ -6,7 +6,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::{BOUNDS, Calls, METHOD, Meter, STATUS, route};
+use super::{BOUNDS, Calls, METHOD, Meter, STATUS, Thrown, route};
 
 pub(super) fn install(series: usize) -> Box<dyn Meter> {
     let counter = Family::default();
@@ -69,5 +69,10 @@ impl Meter for Client {
         let mut page = String::new();
         text::encode(&mut page, &self.registry).expect("a String takes everything");
         Some(page.into_bytes())
+    }
+
+    fn write(&self, to: &mut Thrown) -> bool {
+        text::encode(to, &self.registry).expect("nothing fails here");
+        true
     }
 }

@@ -6,15 +6,16 @@ use super::{Layout, Scenario};
 use crate::Failure;
 use crate::clock::{process_cpu, resident};
 use crate::lockstep::median;
-use crate::meters::{self, Calls, Meter};
+use crate::meters::{self, Calls, Meter, Thrown};
 use crate::reading::Reading;
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "page",
     about: "10,000 histogram series of 14 buckets with three labels, a value in every bucket. CPU time of a page, collected \
-            and rendered into fresh memory; telemark's has an exemplar in every bucket, in one bucket of each series, or \
-            none; the others have none. Memory is what the resident set has grown by: after one thread has recorded \
-            everything, after a second one has too (and still runs), and after pages were made and freed.",
+            and rendered into fresh memory, or written in parts that are not kept; telemark's has an exemplar in every \
+            bucket, in one bucket of each series, or none; the others have none. Memory is what the resident set has \
+            grown by: after one thread has recorded everything, after a second one has too (and still runs), and after \
+            pages were made and freed.",
     subjects: &[
         meters::TELEMARK,
         meters::TELEMARK_ONE,
@@ -76,6 +77,11 @@ fn record(meter: &dyn Meter, sampled_passes: usize) {
 fn pages(meter: &dyn Meter, readings: &mut Vec<Reading>) {
     readings.push(Reading::new("page, ms", cost(|| meter.page())));
     let page = meter.page().unwrap_or_default();
+    let mut thrown = Thrown::default();
+    if meter.write(&mut thrown) {
+        assert_eq!(thrown.bytes, page.len(), "the page in parts is another one");
+        readings.push(Reading::new("page, ms, not kept", cost(|| meter.write(&mut Thrown::default()))));
+    }
     readings.push(Reading::new("page, MB", page.len() as f64 / 1e6));
     readings.push(Reading::new("page, lines", page.iter().filter(|&&byte| byte == b'\n').count() as f64));
 }

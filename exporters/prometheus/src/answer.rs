@@ -4,7 +4,7 @@ use telemark_sdk::ExportError;
 
 use crate::format::Format;
 
-/// What to send: a status, two headers and a body.
+/// What to send: a status, headers and a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Answer {
@@ -14,57 +14,44 @@ pub struct Answer {
     pub content_type: &'static str,
     /// The header `Content-Encoding`, if there is to be one.
     pub content_encoding: Option<&'static str>,
+    /// The header `Vary`, if there is to be one: what a cache must not mix up.
+    pub vary: Option<&'static str>,
     /// The body.
     pub body: Vec<u8>,
 }
 
 impl Answer {
-    pub(crate) fn page(format: Format, body: Vec<u8>, accept_encoding: &str) -> Self {
-        let (body, content_encoding) = compressed(body, accept_encoding);
-        Answer { status: 200, content_type: format.content_type(), content_encoding, body }
-    }
-
-    pub(crate) fn failure(error: &ExportError) -> Self {
-        Answer {
-            status: 503,
-            content_type: "text/plain; charset=utf-8",
-            content_encoding: None,
-            body: format!("no metrics: {error}\n").into_bytes(),
+    /// A page in this format and coding, or why there is none.
+    pub(crate) fn new(format: Format, coding: Option<&'static str>, page: Result<Vec<u8>, ExportError>) -> Self {
+        let vary = if cfg!(feature = "gzip") { "Accept, Accept-Encoding" } else { "Accept" };
+        let content_type = format.content_type();
+        match page {
+            Ok(body) => Answer { status: 200, content_type, content_encoding: coding, vary: Some(vary), body },
+            Err(error) => Answer {
+                status: 503,
+                content_type: "text/plain; charset=utf-8",
+                content_encoding: None,
+                vary: None,
+                body: format!("no metrics: {error}\n").into_bytes(),
+            },
         }
     }
-}
-
-#[cfg(feature = "gzip")]
-fn compressed(body: Vec<u8>, accept_encoding: &str) -> (Vec<u8>, Option<&'static str>) {
-    use std::io::Write;
-    if !crate::negotiate::accepts_gzip(accept_encoding) {
-        return (body, None);
-    }
-    // Pages repeat themselves: they become a twentieth at the fastest level.
-    let out = Vec::with_capacity(body.len() / 16 + 64);
-    let mut encoder = flate2::write::GzEncoder::new(out, flate2::Compression::fast());
-    match encoder.write_all(&body).and_then(|()| encoder.finish()) {
-        Ok(compressed) => (compressed, Some("gzip")),
-        // Writing into memory does not fail; if it does, the page is there as it was.
-        Err(_) => (body, None),
-    }
-}
-
-#[cfg(not(feature = "gzip"))]
-fn compressed(body: Vec<u8>, _: &str) -> (Vec<u8>, Option<&'static str>) {
-    (body, None)
 }
 
 #[cfg(feature = "http")]
 impl From<Answer> for http::Response<Vec<u8>> {
     fn from(answer: Answer) -> Self {
         use http::HeaderValue;
-        use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+        use http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
         let mut response = http::Response::new(answer.body);
         *response.status_mut() = http::StatusCode::from_u16(answer.status).unwrap_or(http::StatusCode::OK);
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
-        if let Some(encoding) = answer.content_encoding {
-            response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+        let content_type = Some(answer.content_type);
+        for (name, value) in
+            [(CONTENT_TYPE, content_type), (CONTENT_ENCODING, answer.content_encoding), (VARY, answer.vary)]
+        {
+            if let Some(value) = value {
+                response.headers_mut().insert(name, HeaderValue::from_static(value));
+            }
         }
         response
     }

@@ -1,7 +1,5 @@
 //! Buckets: the bounds of a series as text, and exponential buckets as ones with bounds.
 
-use std::sync::Arc;
-
 use telemark_sdk::metrics::ExponentialHistogramPoint;
 
 use crate::numbers::canonical;
@@ -9,40 +7,42 @@ use crate::numbers::canonical;
 /// The bounds of the last series, as labels: the next one mostly has the same.
 #[derive(Default)]
 pub(crate) struct Bounds {
-    of: Option<Arc<[f64]>>,
-    text: Vec<u8>,
-    /// Where each of them ends.
-    ends: Vec<usize>,
-    usable: bool,
+    of: Vec<f64>,
+    texts: Vec<Bound>,
 }
 
+/// A bound from its first digit to the space before the count, and its length.
+pub(crate) type Bound = ([u8; 32], usize);
+
 impl Bounds {
-    /// Learns the bounds; false when they are not in order and hence none.
+    /// The bounds and `+Inf` as labels; `None` when they are not in order and hence none.
     #[inline]
-    pub(crate) fn learn(&mut self, bounds: &Arc<[f64]>) -> bool {
-        if !self.of.as_ref().is_some_and(|known| Arc::ptr_eq(known, bounds)) {
-            self.of = Some(bounds.clone());
-            self.write(bounds);
-        }
-        self.usable
+    pub(crate) fn learn(&mut self, bounds: &[f64]) -> Option<&[Bound]> {
+        let is_known = !self.texts.is_empty() && self.of == bounds;
+        (is_known || self.write(bounds)).then_some(&*self.texts)
     }
 
-    fn write(&mut self, bounds: &[f64]) {
-        self.text.clear();
-        self.ends.clear();
-        self.usable = are_in_order(bounds);
-        for &bound in bounds {
-            canonical(&mut self.text, bound);
-            self.text.extend_from_slice(b"\"} ");
-            self.ends.push(self.text.len());
+    /// False when they are not in order.
+    fn write(&mut self, bounds: &[f64]) -> bool {
+        if !are_in_order(bounds) {
+            return false;
         }
-    }
-
-    /// The bound, from its first digit to the space before the count.
-    #[inline]
-    pub(crate) fn text(&self, bucket: usize) -> &[u8] {
-        let start = bucket.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.text[start..self.ends[bucket]]
+        // What the last series had in the same place is there already.
+        let same = self.of.iter().zip(bounds).take_while(|(known, bound)| known == bound).count();
+        self.of.truncate(same);
+        self.texts.truncate(same);
+        let mut text = Vec::with_capacity(32);
+        for &bound in bounds.get(same..).unwrap_or_default().iter().chain(&[f64::INFINITY]) {
+            text.clear();
+            canonical(&mut text, bound);
+            text.extend_from_slice(b"\"} ");
+            let length = text.len();
+            // The longest number has 24 characters.
+            text.resize(32, 0);
+            self.texts.push((text.first_chunk().copied().unwrap_or_default(), length));
+        }
+        self.of.extend_from_slice(bounds.get(same..).unwrap_or_default());
+        true
     }
 }
 

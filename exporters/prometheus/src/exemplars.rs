@@ -5,7 +5,8 @@ use opentelemetry::trace::{SpanId, TraceId};
 use telemark_sdk::metrics::Exemplar;
 
 use crate::labels::Labels;
-use crate::numbers::{number, seconds};
+use crate::line::Sink;
+use crate::numbers::{hexadecimal, number, seconds};
 
 /// The most characters that the labels of an exemplar may have, names and values together.
 ///
@@ -37,15 +38,19 @@ impl ByBucket {
             return;
         }
         self.0.resize(bounds.len() + 1, NONE);
+        let mut next = 0;
         for (index, exemplar) in exemplars.iter().enumerate() {
             let value = exemplar.value.as_f64();
-            if value.is_nan() {
-                continue;
-            }
-            let bucket = &mut self.0[bounds.partition_point(|&bound| bound < value)];
-            let is_later = exemplars.get(*bucket as usize).is_none_or(|earlier| earlier.time <= exemplar.time);
+            // Mostly they come in the order of the buckets, one of each.
+            let is_next = next <= bounds.len()
+                && bounds.get(next).is_none_or(|&bound| value <= bound)
+                && next.checked_sub(1).is_none_or(|below| value > bounds[below]);
+            let bucket = if is_next { next } else { bounds.partition_point(|&bound| bound < value) };
+            next = bucket + 1;
+            let Some(latest) = self.0.get_mut(bucket).filter(|_| !value.is_nan()) else { continue };
+            let is_later = exemplars.get(*latest as usize).is_none_or(|earlier| earlier.time <= exemplar.time);
             if is_later {
-                *bucket = index as u32;
+                *latest = index as u32;
             }
         }
     }
@@ -57,71 +62,102 @@ impl ByBucket {
     }
 }
 
+/// Writes ` # {…} value timestamp` when the span is all there is in the braces, and false otherwise.
+#[inline(always)]
+pub(crate) fn write_span_alone(out: &mut impl Sink, exemplar: &Exemplar) -> bool {
+    if !exemplar.filtered_attributes.is_empty() || !is_in_span(exemplar) {
+        return false;
+    }
+    out.put(span_text(exemplar), SPAN_TEXT);
+    write_measurement(out, exemplar);
+    true
+}
+
+/// The length of ` # {trace_id="…",span_id="…"} `.
+const SPAN_TEXT: usize = 76;
+
+#[inline(always)]
+fn span_text(exemplar: &Exemplar) -> [u8; SPAN_TEXT] {
+    let mut text = *b" # {trace_id=\"________________________________\",span_id=\"________________\"} ";
+    let trace = u128::from_be_bytes(exemplar.trace_id.to_bytes());
+    let span = u64::from_be_bytes(exemplar.span_id.to_bytes()).into();
+    let ids = [(trace, 96), (trace, 64), (trace, 32), (trace, 0), (span, 32), (span, 0)];
+    let digits = hexadecimal(ids.map(|(id, at): (u128, u32)| ((id >> at) as u32).swap_bytes()));
+    for (digits, at) in digits.into_iter().zip([14, 22, 30, 38, 57, 65]) {
+        text[at..at + 8].copy_from_slice(&digits.to_le_bytes());
+    }
+    text
+}
+
+fn is_in_span(exemplar: &Exemplar) -> bool {
+    exemplar.trace_id != TraceId::INVALID && exemplar.span_id != SpanId::INVALID
+}
+
+#[inline]
+fn write_measurement(out: &mut impl Sink, exemplar: &Exemplar) {
+    number(out, exemplar.value);
+    out.put(*b" ", 1);
+    seconds(out, exemplar.time.as_nanos());
+}
+
 /// Writes exemplars.
 pub(crate) struct ExemplarWriter {
     labels: Labels,
-    scratch: Vec<u8>,
+    /// How many keys there were when the next two were found out.
+    keys: usize,
+    collide: bool,
+    /// Some key has the label of an id.
+    is_shadowed: bool,
 }
 
 impl ExemplarWriter {
     pub(crate) fn new(labels: Labels) -> Self {
-        ExemplarWriter { labels, scratch: Vec::new() }
+        ExemplarWriter { labels, keys: 0, collide: false, is_shadowed: false }
     }
 
     /// Writes ` # {…} value timestamp`.
-    #[inline]
     pub(crate) fn write(&mut self, out: &mut Vec<u8>, exemplar: &Exemplar) {
-        out.extend_from_slice(b" # {");
-        let in_span = exemplar.trace_id != TraceId::INVALID && exemplar.span_id != SpanId::INVALID;
+        if write_span_alone(out, exemplar) {
+            return;
+        }
+        let in_span = is_in_span(exemplar);
         if in_span {
-            write_span(out, exemplar);
+            // Without the brace at its end.
+            out.put(span_text(exemplar), SPAN_TEXT - 2);
+            out.push(b',');
+        } else {
+            out.extend_from_slice(b" # {");
         }
-        if !exemplar.filtered_attributes.is_empty() {
-            let taken = if in_span { SPAN_LENGTH } else { 0 };
-            self.write_filtered(out, &exemplar.filtered_attributes, in_span, taken);
-        }
+        let taken = if in_span { SPAN_LENGTH } else { 0 };
+        self.write_filtered(out, &exemplar.filtered_attributes, in_span, taken);
         if out.last() == Some(&b',') {
             out.pop();
         }
         out.extend_from_slice(b"} ");
-        number(out, exemplar.value);
-        out.push(b' ');
-        seconds(out, exemplar.time.as_nanos());
+        write_measurement(out, exemplar);
     }
 
     /// Writes the attributes that are not those of the series, unless they are too long.
     fn write_filtered(&mut self, out: &mut Vec<u8>, attributes: &[KeyValue], in_span: bool, taken: usize) {
-        self.scratch.clear();
         self.labels.learn(attributes);
+        if self.keys != self.labels.keys() {
+            self.keys = self.labels.keys();
+            self.collide = self.labels.collide();
+            self.is_shadowed = self.labels.has(TRACE_ID) || self.labels.has(SPAN_ID);
+        }
+        let before = out.len();
         // spec: the ids take precedence over attributes of their names
-        let is_shadowed = in_span && (self.labels.has(TRACE_ID) || self.labels.has(SPAN_ID));
-        if is_shadowed || self.labels.collide() {
+        if self.collide || in_span && self.is_shadowed {
             let kept = |label: &str| !in_span || label != TRACE_ID && label != SPAN_ID;
-            self.labels.write_joined(&mut self.scratch, attributes, &[], kept);
+            self.labels.write_joined(out, attributes, &[], kept);
         } else {
-            self.labels.write(&mut self.scratch, attributes);
+            self.labels.write_learnt(out, attributes);
         }
-        if taken + length(&self.scratch) <= LONGEST {
-            out.extend_from_slice(&self.scratch);
+        let written = out.get(before..).unwrap_or_default();
+        // There are no more characters than bytes.
+        if taken + written.len() > LONGEST && taken + length(written) > LONGEST {
+            out.truncate(before);
         }
-    }
-}
-
-/// Writes `trace_id="…",span_id="…",`.
-#[inline]
-fn write_span(out: &mut Vec<u8>, exemplar: &Exemplar) {
-    let mut text = *b"trace_id=\"________________________________\",span_id=\"________________\",";
-    hex(&mut text[10..42], &exemplar.trace_id.to_bytes());
-    hex(&mut text[53..69], &exemplar.span_id.to_bytes());
-    out.extend_from_slice(&text);
-}
-
-#[inline]
-fn hex(text: &mut [u8], bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (digits, byte) in text.chunks_exact_mut(2).zip(bytes) {
-        digits[0] = DIGITS[usize::from(byte >> 4)];
-        digits[1] = DIGITS[usize::from(byte & 15)];
     }
 }
 

@@ -1,11 +1,11 @@
 //! The exporter: a reader of metrics, and the page for each request.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use std::{fmt, io};
 
-use telemark_sdk::metrics::{PullReader, ReaderConfig, TemporalityPreference};
+use telemark_sdk::metrics::{PullReader, ReaderConfig, ScopeMetrics, TemporalityPreference};
 use telemark_sdk::time::Deadline;
 use telemark_sdk::{ExportError, Resource};
 
@@ -64,40 +64,75 @@ impl Prometheus {
     /// # Errors
     /// No provider has the reader, it is shut down, or another collection takes too long. Nothing is appended then.
     pub fn render(&self, format: Format, out: &mut Vec<u8>) -> Result<(), ExportError> {
+        self.collected(|resource, scopes| {
+            let expected = self.0.length.load(Ordering::Relaxed);
+            // A little more than the last page, which saves growing and copying.
+            out.reserve(expected + expected / 16);
+            let before = out.len();
+            self.0.renderer.render(format, resource, scopes, out);
+            self.0.length.store(out.len() - before, Ordering::Relaxed);
+        })
+    }
+
+    /// Collects and writes the page in parts of about 64 KiB, so that a large page never is in memory as a whole. What was
+    /// collected is, until the last part is written; nothing waits for that.
+    ///
+    /// # Errors
+    /// Those of [`render`](Prometheus::render), when nothing has been written, and the first error of `to`, after which
+    /// nothing more is.
+    pub fn write(&self, format: Format, to: &mut dyn io::Write) -> Result<(), ExportError> {
+        self.collected(|resource, scopes| self.0.renderer.write(format, resource, scopes, to))?
+            .map_err(|error| ExportError::other("the page cannot be written").with_source(error))
+    }
+
+    fn collected<T>(&self, use_it: impl FnOnce(&Resource, &[ScopeMetrics]) -> T) -> Result<T, ExportError> {
         let scopes = self.0.reader.collect(Deadline::after(self.0.timeout))?;
         let empty = Resource::empty();
-        let resource = self.0.reader.resource().unwrap_or(&empty);
-        let expected = self.0.length.load(Ordering::Relaxed);
-        // A little more than the last page, which saves growing and copying.
-        out.reserve(expected + expected / 16);
-        let before = out.len();
-        self.0.renderer.render(format, resource, &scopes, out);
-        self.0.length.store(out.len() - before, Ordering::Relaxed);
-        Ok(())
+        Ok(use_it(self.0.reader.resource().unwrap_or(&empty), &scopes))
     }
 
     /// Collects and answers a request with these headers, which are empty when the request has none.
     ///
-    /// The page is compressed with the feature `gzip` when the request accepts that.
+    /// The page is compressed with the feature `gzip` when the request accepts that, and then never is in memory as it was
+    /// before.
     pub fn answer(&self, accept: &str, accept_encoding: &str) -> Answer {
         let format = self.negotiate(accept);
-        let mut body = Vec::new();
-        match self.render(format, &mut body) {
-            Ok(()) => Answer::page(format, body, accept_encoding),
-            Err(error) => Answer::failure(&error),
+        #[cfg(feature = "gzip")]
+        if crate::negotiate::accepts_gzip(accept_encoding) {
+            return Answer::new(format, Some("gzip"), self.compressed(format));
         }
+        // Without the feature, nothing is asked of it.
+        let _ = accept_encoding;
+        let mut body = Vec::new();
+        Answer::new(format, None, self.render(format, &mut body).map(|()| body))
     }
 
-    /// The same with the types of the `http` crate; whatever the path and the method.
+    /// Pages repeat themselves: at the fastest level they become a twentieth, or a fifth with an exemplar in every bucket.
+    #[cfg(feature = "gzip")]
+    fn compressed(&self, format: Format) -> Result<Vec<u8>, ExportError> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        self.write(format, &mut encoder)?;
+        encoder.finish().map_err(|error| ExportError::other("the page cannot be compressed").with_source(error))
+    }
+
+    /// The same with the types of the `http` crate, whatever the path and the method. The body is of whatever type the server
+    /// has: `axum::body::Body`, or `http_body_util::Full<Bytes>` with hyper.
     ///
-    /// It collects and hence may block: call it on a thread where that is no harm.
+    /// ```text
+    /// axum:   router.route("/metrics", get(async move |headers: HeaderMap| prometheus.respond::<Body>(&headers)))
+    /// hyper:  let response = prometheus.respond::<Full<Bytes>>(request.headers());
+    /// ```
+    ///
+    /// It collects and hence may block, for milliseconds with ten thousand series and for longer when a callback of an
+    /// instrument takes long: call it in `spawn_blocking` or the like where that is harm.
     #[cfg(feature = "http")]
-    pub fn respond(&self, headers: &http::HeaderMap) -> http::Response<Vec<u8>> {
+    pub fn respond<B: From<Vec<u8>>>(&self, headers: &http::HeaderMap) -> http::Response<B> {
         let joined = |name: http::HeaderName| {
             let values: Vec<_> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
             values.join(",")
         };
-        self.answer(&joined(http::header::ACCEPT), &joined(http::header::ACCEPT_ENCODING)).into()
+        let answer = self.answer(&joined(http::header::ACCEPT), &joined(http::header::ACCEPT_ENCODING));
+        http::Response::from(answer).map(B::from)
     }
 }
 

@@ -59,7 +59,7 @@ impl Labels {
     pub(crate) fn learn(&mut self, attributes: &[KeyValue]) {
         for (position, attribute) in attributes.iter().enumerate() {
             let name = match self.last.get(position) {
-                Some((key, name)) if key.as_str() == attribute.key.as_str() => *name,
+                Some((key, name)) if is_same(key.as_str(), attribute.key.as_str()) => *name,
                 _ => self.find(position, attribute),
             };
             self.ambiguous |= discriminant(&attribute.value) != self.names[name].kind
@@ -99,6 +99,11 @@ impl Labels {
         name
     }
 
+    /// How many keys were learnt.
+    pub(crate) fn keys(&self) -> usize {
+        self.names.len()
+    }
+
     /// Whether some label stands for several keys that were learnt.
     pub(crate) fn collide(&self) -> bool {
         self.keys_of.values().any(|&keys| keys > 1)
@@ -119,6 +124,12 @@ impl Labels {
     #[inline]
     pub(crate) fn write(&mut self, out: &mut Vec<u8>, attributes: &[KeyValue]) {
         self.learn(attributes);
+        self.write_learnt(out, attributes);
+    }
+
+    /// The same for what was learnt last.
+    #[inline]
+    pub(crate) fn write_learnt(&self, out: &mut Vec<u8>, attributes: &[KeyValue]) {
         for (attribute, &(_, name)) in attributes.iter().zip(&self.last) {
             let opening = &self.names[name].opening;
             if opening.is_empty() {
@@ -180,6 +191,12 @@ impl Labels {
             out.extend_from_slice(b"\",");
         }
     }
+}
+
+/// Keys are mostly constants of the program, whose bytes need no look.
+#[inline]
+fn is_same(one: &str, other: &str) -> bool {
+    std::ptr::eq(one, other) || one == other
 }
 
 /// Writes `name="`, with the name in quotes where it needs them.

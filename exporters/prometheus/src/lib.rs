@@ -25,6 +25,9 @@
 //!                                  types        for each series
 //! ```
 //!
+//! [`Prometheus::write`] passes a page on in parts while it is written, as compressed answers do, so that a large page never is
+//! in memory as a whole: the first touch of fresh memory costs more than the text that is put there.
+//!
 //! What cannot be shown is left out with a warning and never spoils the page: a metric whose name another one of a
 //! different type has, a series whose labels another one has. Exponential histograms are shown with at most 64 buckets whose
 //! bounds are powers of the fourth root of two or of a coarser root.
@@ -46,12 +49,14 @@ mod exporter;
 mod families;
 mod format;
 mod labels;
+mod line;
 mod names;
 mod negotiate;
 mod numbers;
 mod page;
 mod renderer;
 mod request;
+mod sample;
 mod server;
 mod units;
 

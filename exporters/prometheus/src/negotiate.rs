@@ -16,6 +16,7 @@ pub fn negotiate(accept: &str) -> Format {
 
 /// The same with another answer for what cannot be served.
 pub(crate) fn negotiate_or(accept: &str, fallback: Format) -> Format {
+    let accept = bounded(accept);
     let mut best: Option<(u16, Format)> = None;
     for range in list(accept, ',') {
         let Some((quality, format)) = parse(range, fallback) else { continue };
@@ -29,6 +30,7 @@ pub(crate) fn negotiate_or(accept: &str, fallback: Format) -> Format {
 /// Whether a response may be compressed, by the `Accept-Encoding` header.
 #[cfg_attr(not(feature = "gzip"), allow(dead_code, reason = "asked by the feature gzip"))]
 pub(crate) fn accepts_gzip(accept_encoding: &str) -> bool {
+    let accept_encoding = bounded(accept_encoding);
     let quality_of = |name: &str| {
         list(accept_encoding, ',').find_map(|coding| {
             let mut parts = list(coding, ';');
@@ -39,6 +41,12 @@ pub(crate) fn accepts_gzip(accept_encoding: &str) -> bool {
         })
     };
     quality_of("gzip").or_else(|| quality_of("*")).unwrap_or(0) > 0
+}
+
+/// A header, or none when it is so long that nobody means it.
+fn bounded(header: &str) -> &str {
+    const LONGEST: usize = 8 << 10;
+    if header.len() <= LONGEST { header } else { "" }
 }
 
 /// One media range: its quality in thousandths and the format that serves it.
@@ -178,6 +186,17 @@ mod tests {
         ] {
             assert_eq!(accepts_gzip(header), expected, "{header:?}");
         }
+    }
+
+    #[test]
+    fn what_nobody_means_is_not_read() {
+        let open = "application/openmetrics-text";
+        let with = |spaces: usize| format!("{open}{}", " ".repeat(spaces - open.len()));
+        check(&with(8192), "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores");
+        check(&with(8193), TEXT);
+        check(&format!("{open},").repeat(100_000), TEXT);
+        assert!(accepts_gzip(&format!("{}gzip", ",".repeat(8188))));
+        assert!(!accepts_gzip(&format!("{}gzip", ",".repeat(8189))));
     }
 
     proptest! {

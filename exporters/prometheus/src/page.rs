@@ -1,6 +1,7 @@
 //! One page: metadata and samples of each family, written in one pass.
 
 use std::collections::HashSet;
+use std::io;
 
 use opentelemetry::KeyValue;
 use telemark_sdk::Resource;
@@ -11,22 +12,26 @@ use telemark_sdk::metrics::{
 
 use crate::buckets::{Bounds, exponential};
 use crate::common::{Label, common_labels};
-use crate::exemplars::{ByBucket, ExemplarWriter, latest};
+use crate::exemplars::{ByBucket, ExemplarWriter, latest, write_span_alone};
 use crate::families::{Family, Type, families, target_names};
 use crate::format::Format;
 use crate::labels::{Labels, escaped, opening_of, quoted};
+use crate::line::{Line, Sink};
 use crate::names::Kind;
-use crate::numbers::{canonical, float, number, unsigned};
+use crate::numbers::{float, number, unsigned};
 use crate::renderer::Settings;
+use crate::sample::SampleName;
 
-/// Writes the page of a collection.
-pub(crate) fn write(
-    settings: &Settings,
+/// Writes the page of a collection. Whenever there is at least one chunk of it, it is passed on, which empties it; what is in
+/// `out` at the end was not passed on.
+pub(crate) fn write<'a>(
+    settings: &'a Settings,
     format: Format,
     resource: &Resource,
     scopes: &[ScopeMetrics],
     out: &mut Vec<u8>,
-) {
+    chunks: Chunks<'a>,
+) -> io::Result<()> {
     let target_info = settings.target_info && !resource.is_empty();
     let labels = || Labels::new(settings.strategy, format.escaping());
     let mut page = Page {
@@ -35,18 +40,25 @@ pub(crate) fn write(
         common: scopes.iter().map(|scope| common_labels(settings, format, resource, &scope.scope)).collect(),
         exemplars: ExemplarWriter::new(labels()),
         series: Series::default(),
-        bounds: Bounds::default(),
-        by_bucket: ByBucket::default(),
+        chunks,
     };
     if target_info {
         page.write_target_info(out, resource);
     }
     for family in families(scopes, settings.strategy, format, target_info) {
-        page.write_family(out, &family);
+        page.write_family(out, &family)?;
     }
     if format.is_open_metrics() {
         out.extend_from_slice(b"# EOF\n");
     }
+    Ok(())
+}
+
+/// Where the parts of a page go.
+pub(crate) struct Chunks<'a> {
+    /// A part has at least so many bytes, and those of one series more at most.
+    pub(crate) size: usize,
+    pub(crate) pass_on: &'a mut dyn FnMut(&mut Vec<u8>) -> io::Result<()>,
 }
 
 struct Page<'a> {
@@ -56,8 +68,7 @@ struct Page<'a> {
     common: Vec<Vec<Label>>,
     exemplars: ExemplarWriter,
     series: Series,
-    bounds: Bounds,
-    by_bucket: ByBucket,
+    chunks: Chunks<'a>,
 }
 
 /// Buffers for one series.
@@ -67,11 +78,12 @@ struct Series {
     common: Vec<u8>,
     /// All labels, each with a comma after it.
     labels: Vec<u8>,
-    /// A sample's name and labels.
-    head: Vec<u8>,
-    /// Of exponential histograms.
-    exponential_bounds: Vec<f64>,
-    exponential_counts: Vec<u64>,
+    /// The lines of buckets.
+    line: Line,
+    bounds: Bounds,
+    by_bucket: ByBucket,
+    /// The bounds and counts of an exponential histogram.
+    exponential: (Vec<f64>, Vec<u64>),
 }
 
 impl Page<'_> {
@@ -84,7 +96,7 @@ impl Page<'_> {
         let mut labels = Labels::new(self.settings.strategy, self.format.escaping());
         self.series.labels.clear();
         labels.write_joined(&mut self.series.labels, &attributes, &[], |_| true);
-        write_head(out, &sample, "", &self.series.labels);
+        SampleName::new(&sample).write(out, "", &self.series.labels);
         out.extend_from_slice(b" 1\n");
     }
 
@@ -121,7 +133,7 @@ impl Page<'_> {
         });
     }
 
-    fn write_family(&mut self, out: &mut Vec<u8>, family: &Family<'_>) {
+    fn write_family(&mut self, out: &mut Vec<u8>, family: &Family<'_>) -> io::Result<()> {
         let mut labels = Labels::new(self.settings.strategy, self.format.escaping());
         if family.kind == Type::Histogram {
             labels = labels.reserving("le");
@@ -138,6 +150,7 @@ impl Page<'_> {
         let may_repeat = collide || labels.are_ambiguous() || scopes.windows(2).any(|pair| pair[0] == pair[1]);
         let mut keys = Keys { labels, collide, seen: may_repeat.then(HashSet::new) };
 
+        let sample = SampleName::new(&family.sample);
         self.write_metadata(out, &family.name, family.kind.name(), &family.unit, family.help);
         for part in &family.parts {
             self.series.common.clear();
@@ -150,27 +163,36 @@ impl Page<'_> {
                 MetricData::Gauge { points } | MetricData::Sum { points, .. } => {
                     for point in points {
                         if self.begin(&mut keys, &point.attributes, part.scope, family) {
-                            self.write_number(out, family, point);
+                            self.write_number(out, family, &sample, point);
                         }
+                        self.pass_on(out)?;
                     }
                 }
                 MetricData::Histogram { points, .. } => {
                     for point in points {
                         if self.begin(&mut keys, &point.attributes, part.scope, family) {
-                            self.write_histogram(out, family, point);
+                            self.write_histogram(out, &sample, point);
                         }
+                        self.pass_on(out)?;
                     }
                 }
                 MetricData::ExponentialHistogram { points, .. } => {
                     for point in points {
                         if self.begin(&mut keys, &point.attributes, part.scope, family) {
-                            self.write_exponential(out, family, point);
+                            self.write_exponential(out, &sample, point);
                         }
+                        self.pass_on(out)?;
                     }
                 }
                 _ => {}
             }
         }
+        Ok(())
+    }
+
+    #[inline]
+    fn pass_on(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+        if out.len() < self.chunks.size { Ok(()) } else { (self.chunks.pass_on)(out) }
     }
 
     /// Writes the labels of a series into the buffer; false when there was one with the same labels.
@@ -196,7 +218,7 @@ impl Page<'_> {
     }
 
     #[inline]
-    fn write_number(&mut self, out: &mut Vec<u8>, family: &Family<'_>, point: &NumberPoint) {
+    fn write_number(&mut self, out: &mut Vec<u8>, family: &Family<'_>, sample: &SampleName, point: &NumberPoint) {
         let is_counter = family.kind == Type::Counter;
         let is_open_metrics = self.format.is_open_metrics();
         if is_counter && is_open_metrics && !is_counter_value(point.value) {
@@ -210,7 +232,7 @@ impl Page<'_> {
             );
             return;
         }
-        write_head(out, &family.sample, "", &self.series.labels);
+        sample.write(out, "", &self.series.labels);
         out.push(b' ');
         number(out, point.value);
         if is_counter
@@ -222,98 +244,104 @@ impl Page<'_> {
         out.push(b'\n');
     }
 
-    fn write_histogram(&mut self, out: &mut Vec<u8>, family: &Family<'_>, point: &HistogramPoint) {
-        if !self.bounds.learn(&point.bounds) {
+    fn write_histogram(&mut self, out: &mut Vec<u8>, sample: &SampleName, point: &HistogramPoint) {
+        // A histogram without buckets has its count all the same.
+        let above = point.bucket_counts.get(point.bounds.len()).copied();
+        let buckets = Buckets {
+            bounds: &point.bounds,
+            counts: point.bucket_counts.get(..point.bounds.len()).unwrap_or(&point.bucket_counts),
+            above,
+            count: point.count,
+            sum: point.sum,
+            exemplars: &point.exemplars,
+        };
+        self.write_buckets(out, sample, buckets);
+    }
+
+    fn write_exponential(&mut self, out: &mut Vec<u8>, sample: &SampleName, point: &ExponentialHistogramPoint) {
+        let (mut bounds, mut counts) = std::mem::take(&mut self.series.exponential);
+        exponential(point, &mut bounds, &mut counts);
+        let (counts_below, above) = match counts.split_last() {
+            Some((above, below)) => (below, Some(*above)),
+            None => (&*counts, None),
+        };
+        let (count, sum, exemplars) = (point.count, point.sum, &*point.exemplars);
+        self.write_buckets(
+            out,
+            sample,
+            Buckets { bounds: &bounds, counts: counts_below, above, count, sum, exemplars },
+        );
+        self.series.exponential = (bounds, counts);
+    }
+
+    /// Writes all samples of a histogram.
+    fn write_buckets(&mut self, out: &mut Vec<u8>, sample: &SampleName, buckets: Buckets<'_>) {
+        let Series { labels, line, by_bucket, bounds, .. } = &mut self.series;
+        let Some(bounds) = bounds.learn(buckets.bounds) else {
             diag::log(
                 Level::Warn,
                 "prometheus.bounds",
-                format_args!("the buckets of {:?} are not in order: not shown", family.name),
+                format_args!("the buckets of {:?} are not in order: not shown", sample.name()),
             );
             return;
-        }
-        let series = &mut self.series;
-        begin_buckets(&mut series.head, &family.sample, &series.labels);
-        let exemplars: &[Exemplar] = if self.format.is_open_metrics() { &point.exemplars } else { &[] };
-        self.by_bucket.fill(exemplars, &point.bounds);
+        };
+        let is_open_metrics = self.format.is_open_metrics();
+        let exemplars = if is_open_metrics { buckets.exemplars } else { &[] };
+        by_bucket.fill(exemplars, buckets.bounds);
+        sample.start_buckets(line, labels);
         let mut total = 0u64;
-        for bucket in 0..point.bounds.len() {
-            total = total.saturating_add(point.bucket_counts.get(bucket).copied().unwrap_or(0));
-            out.extend_from_slice(&series.head);
-            out.extend_from_slice(self.bounds.text(bucket));
-            unsigned(out, total);
-            if let Some(exemplar) = self.by_bucket.of(bucket, exemplars) {
+        for (bucket, &(text, length)) in bounds.iter().enumerate() {
+            total = match buckets.above {
+                _ if bucket < buckets.bounds.len() => {
+                    total.saturating_add(buckets.counts.get(bucket).copied().unwrap_or(0))
+                }
+                Some(above) => total.saturating_add(above),
+                None => buckets.count,
+            };
+            // One with more than a span is written after the line, which has no room for it.
+            let mut other = None;
+            line.write(out, |end| {
+                end.put(text, length);
+                unsigned(end, total);
+                other = by_bucket.of(bucket, exemplars).filter(|exemplar| !write_span_alone(end, exemplar));
+                if other.is_none() {
+                    end.put(*b"\n", 1);
+                }
+            });
+            if let Some(exemplar) = other {
                 self.exemplars.write(out, exemplar);
+                out.push(b'\n');
             }
-            out.push(b'\n');
         }
-        // A histogram without buckets has its count all the same.
-        let above = point.bucket_counts.get(point.bounds.len()).copied();
-        total = above.map_or(point.count, |above| total.saturating_add(above));
-        let last = self.by_bucket.of(point.bounds.len(), exemplars);
-        let is_signed = point.bounds.first().is_some_and(|&bound| bound < 0.0);
-        self.end_buckets(out, family, total, point.sum, last, is_signed);
-    }
-
-    fn write_exponential(&mut self, out: &mut Vec<u8>, family: &Family<'_>, point: &ExponentialHistogramPoint) {
-        let series = &mut self.series;
-        let (bounds, counts) = (&mut series.exponential_bounds, &mut series.exponential_counts);
-        exponential(point, bounds, counts);
-        begin_buckets(&mut series.head, &family.sample, &series.labels);
-        let exemplars: &[Exemplar] = if self.format.is_open_metrics() { &point.exemplars } else { &[] };
-        self.by_bucket.fill(exemplars, bounds);
-        let mut total = 0u64;
-        for (bucket, (&bound, &count)) in bounds.iter().zip(&*counts).enumerate() {
-            total = total.saturating_add(count);
-            out.extend_from_slice(&series.head);
-            canonical(out, bound);
-            out.extend_from_slice(b"\"} ");
-            unsigned(out, total);
-            if let Some(exemplar) = self.by_bucket.of(bucket, exemplars) {
-                self.exemplars.write(out, exemplar);
-            }
-            out.push(b'\n');
-        }
-        total = total.saturating_add(counts.last().copied().unwrap_or(0));
-        let last = self.by_bucket.of(bounds.len(), exemplars);
-        let is_signed = bounds.first().is_some_and(|&bound| bound < 0.0);
-        self.end_buckets(out, family, total, point.sum, last, is_signed);
-    }
-
-    /// Writes the last bucket, the sum and the count.
-    fn end_buckets(
-        &mut self,
-        out: &mut Vec<u8>,
-        family: &Family<'_>,
-        total: u64,
-        sum: Option<f64>,
-        exemplar: Option<&Exemplar>,
-        is_signed: bool,
-    ) {
-        out.extend_from_slice(&self.series.head);
-        out.extend_from_slice(b"+Inf\"} ");
-        unsigned(out, total);
-        if let Some(exemplar) = exemplar {
-            self.exemplars.write(out, exemplar);
-        }
-        out.push(b'\n');
         // spec: OpenMetrics.md#histogram-1: the sum is a counter, so that it is not there when values may be negative, and
         // neither is the count then.
-        let is_counter = |sum: &f64| *sum >= 0.0 && !is_signed;
-        let is_open_metrics = self.format.is_open_metrics();
-        let sum = sum.filter(|sum| !is_open_metrics || is_counter(sum));
+        let is_signed = buckets.bounds.first().is_some_and(|&bound| bound < 0.0);
+        let sum = buckets.sum.filter(|sum| !is_open_metrics || *sum >= 0.0 && !is_signed);
         if let Some(sum) = sum {
-            write_head(out, &family.sample, "_sum", &self.series.labels);
+            sample.write(out, "_sum", labels);
             out.push(b' ');
             float(out, sum);
             out.push(b'\n');
         }
         if sum.is_some() || !is_open_metrics {
-            write_head(out, &family.sample, "_count", &self.series.labels);
+            sample.write(out, "_count", labels);
             out.push(b' ');
             unsigned(out, total);
             out.push(b'\n');
         }
     }
+}
+
+/// A histogram of either kind.
+struct Buckets<'a> {
+    bounds: &'a [f64],
+    /// One for each bound, or fewer: zeros then.
+    counts: &'a [u64],
+    /// What is above the last bound; `None` when only the count of all is known.
+    above: Option<u64>,
+    count: u64,
+    sum: Option<f64>,
+    exemplars: &'a [Exemplar],
 }
 
 /// What is known of the labels of a family.
@@ -334,44 +362,6 @@ fn attribute_sets<'a>(data: &'a MetricData) -> Box<dyn Iterator<Item = &'a [KeyV
         MetricData::ExponentialHistogram { points, .. } => Box::new(points.iter().map(|point| &*point.attributes)),
         _ => Box::new(std::iter::empty()),
     }
-}
-
-/// Writes a sample's name and labels.
-#[inline]
-fn write_head(out: &mut Vec<u8>, name: &str, suffix: &str, labels: &[u8]) {
-    let is_quoted = write_name(out, name, suffix);
-    if let Some((_, labels)) = labels.split_last() {
-        out.push(if is_quoted { b',' } else { b'{' });
-        out.extend_from_slice(labels);
-        out.push(b'}');
-    } else if is_quoted {
-        out.push(b'}');
-    }
-}
-
-/// Writes what the lines of all buckets of a series start with.
-fn begin_buckets(head: &mut Vec<u8>, name: &str, labels: &[u8]) {
-    head.clear();
-    let is_quoted = write_name(head, name, "_bucket");
-    head.push(if is_quoted { b',' } else { b'{' });
-    head.extend_from_slice(labels);
-    head.extend_from_slice(b"le=\"");
-}
-
-/// Writes a name; one that must be quoted stands among the labels, whose brace is then open.
-#[inline]
-fn write_name(out: &mut Vec<u8>, name: &str, suffix: &str) -> bool {
-    let is_quoted = !Kind::Metric.is_classic(name);
-    if is_quoted {
-        out.extend_from_slice(b"{\"");
-        escaped(out, name);
-        out.extend_from_slice(suffix.as_bytes());
-        out.push(b'"');
-    } else {
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(suffix.as_bytes());
-    }
-    is_quoted
 }
 
 /// spec: OpenMetrics.md#counter: neither negative nor not-a-number

@@ -1,11 +1,13 @@
 //! Rendering: settings and a collection make a page.
 
+use std::io;
+
 use telemark_sdk::Resource;
 use telemark_sdk::metrics::ScopeMetrics;
 
 use crate::format::Format;
 use crate::names::TranslationStrategy;
-use crate::page;
+use crate::page::{self, Chunks};
 
 /// Writes collections as pages; what [`Prometheus`](crate::Prometheus) does for each request.
 ///
@@ -75,6 +77,33 @@ impl Renderer {
 
     /// Appends the page of a collection.
     pub fn render(&self, format: Format, resource: &Resource, scopes: &[ScopeMetrics], out: &mut Vec<u8>) {
-        page::write(&self.settings, format, resource, scopes, out);
+        let chunks = Chunks { size: usize::MAX, pass_on: &mut |_| Ok(()) };
+        // Memory has no errors.
+        let _ = page::write(&self.settings, format, resource, scopes, out, chunks);
+    }
+
+    /// Writes the page of a collection in parts of about 64 KiB, so that a large page never is in memory as a whole.
+    ///
+    /// # Errors
+    /// The first error of `to`, after which nothing more is written.
+    pub fn write(
+        &self,
+        format: Format,
+        resource: &Resource,
+        scopes: &[ScopeMetrics],
+        to: &mut dyn io::Write,
+    ) -> io::Result<()> {
+        let mut part = Vec::with_capacity(CHUNK + CHUNK / 4);
+        let mut pass_on = |part: &mut Vec<u8>| {
+            to.write_all(part)?;
+            part.clear();
+            Ok(())
+        };
+        let chunks = Chunks { size: CHUNK, pass_on: &mut pass_on };
+        page::write(&self.settings, format, resource, scopes, &mut part, chunks)?;
+        to.write_all(&part)
     }
 }
+
+/// Few calls, and few enough bytes for the processor's caches.
+const CHUNK: usize = 64 << 10;

@@ -185,11 +185,12 @@ impl Listening {
             Request::Page { accept, accept_encoding } => {
                 let answer = self.prometheus.answer(&accept, &accept_encoding);
                 let status = if answer.status == 200 { "200 OK" } else { "503 Service Unavailable" };
-                let encoding = match answer.content_encoding {
-                    Some(encoding) => format!("Content-Encoding: {encoding}\r\nVary: Accept, Accept-Encoding\r\n"),
-                    None => "Vary: Accept, Accept-Encoding\r\n".to_owned(),
+                let header = |name: &str, value| match value {
+                    Some(value) => format!("{name}: {value}\r\n"),
+                    None => String::new(),
                 };
-                self.write(&mut stream, &head_of(status, answer.content_type, &encoding, answer.body.len()), deadline)?;
+                let more = header("Content-Encoding", answer.content_encoding) + &header("Vary", answer.vary);
+                self.write(&mut stream, &head_of(status, answer.content_type, &more, answer.body.len()), deadline)?;
                 self.write(&mut stream, &answer.body, deadline)?;
             }
             Request::Refused(status) => {

@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::io::{self, Write};
+
 use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry::{InstrumentationScope, KeyValue, Value};
 use support::{OPEN_METRICS, TEXT, attributes, gauge, lines, page, scope, sum};
@@ -125,6 +127,24 @@ fn histograms() {
         duration_seconds_bucket{exported_le="mine",le="+Inf"} 7
         duration_seconds_sum{exported_le="mine"} 12.5
         duration_seconds_count{exported_le="mine"} 7"#,
+    );
+}
+
+#[test]
+fn the_longest_line_of_a_bucket() {
+    let point = HistogramPoint::new(Attributes::empty(), [-f64::MIN_POSITIVE], vec![u64::MAX, 0])
+        .with_exemplar(exemplar(f64::MIN, u64::MAX));
+    let count = u64::MAX;
+    check(
+        OPEN_METRICS,
+        vec![histogram(point)],
+        &format!(
+            r#"# TYPE duration_seconds histogram
+            # UNIT duration_seconds seconds
+            duration_seconds_bucket{{le="-2.2250738585072014e-308"}} {count} # {{{IDS}}} -1.7976931348623157e308 18446744073.709551615
+            duration_seconds_bucket{{le="+Inf"}} {count}
+            # EOF"#
+        ),
     );
 }
 
@@ -438,4 +458,46 @@ fn values_of_attributes() {
 fn an_empty_collection_is_a_page() {
     check_all(&Renderer::new(), OPEN_METRICS, &Resource::empty(), &[], "# EOF");
     check_all(&Renderer::new(), TEXT, &Resource::empty(), &[], "");
+}
+
+/// Remembers what it was given, in its parts; has room for some of them.
+struct Parts(Vec<Vec<u8>>, usize);
+
+impl Write for Parts {
+    fn write(&mut self, part: &[u8]) -> io::Result<usize> {
+        if self.0.len() == self.1 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.0.push(part.to_vec());
+        Ok(part.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn large_pages_are_written_in_parts() {
+    let text = || "x".repeat(1000);
+    let of = |n: i64| Attributes::new([KeyValue::new("n", n), KeyValue::new("text", text())]);
+    let points = |count| (0..count).map(|n| NumberPoint::new(of(n), n));
+    let histograms = |count| (0..count).map(|n| HistogramPoint::new(of(n), [1.0, 2.0], vec![1, 2, 3]).with_sum(4.0));
+    let data = MetricData::Histogram { points: histograms(100).collect(), temporality: Temporality::Cumulative };
+    let metrics = vec![Metric::new("a", gauge(points(300).collect())), Metric::new("h", data)];
+    let (scopes, renderer, resource) = ([scope("shop", metrics)], Renderer::new(), Resource::empty());
+    let page = page(&renderer, OPEN_METRICS, &resource, &scopes);
+
+    let mut parts = Parts(Vec::new(), usize::MAX);
+    renderer.write(OPEN_METRICS, &resource, &scopes, &mut parts).unwrap();
+    assert!(parts.0.concat() == page.as_bytes(), "the parts are another page");
+    let (last, full) = parts.0.split_last().unwrap();
+    assert_eq!(full.len(), page.len() / (64 << 10));
+    assert!(full.iter().all(|part| (64 << 10..80 << 10).contains(&part.len())));
+    assert!(last.ends_with(b"# EOF\n"));
+
+    let mut parts = Parts(Vec::new(), 3);
+    let error = renderer.write(OPEN_METRICS, &resource, &scopes, &mut parts).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    assert!(page.as_bytes().starts_with(&parts.0.concat()));
 }

@@ -21,6 +21,8 @@ use telemark_sdk::time::Deadline;
 /// Beyond this a test has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+const VARY: &str = if cfg!(feature = "gzip") { "Accept, Accept-Encoding" } else { "Accept" };
+
 /// An exporter of one counter and one histogram. The provider keeps its instruments.
 fn exporter() -> (Prometheus, SdkMeterProvider) {
     let prometheus = Prometheus::builder().with_renderer(Renderer::new().without_target_info()).build();
@@ -94,17 +96,44 @@ fn pages_are_compressed_for_those_who_accept_it() {
     assert_eq!(unpacked(&answer.body), expected(false));
 }
 
+#[test]
+fn a_page_may_be_written_in_parts() {
+    let (prometheus, _provider) = exporter();
+    let mut page = Vec::new();
+    prometheus.write(OPEN_METRICS, &mut page).unwrap();
+    assert_eq!(String::from_utf8(page).unwrap(), expected(true));
+    let error = prometheus.write(OPEN_METRICS, &mut [0; 9].as_mut_slice()).unwrap_err();
+    assert!(error.to_string().contains("cannot be written"), "{error}");
+    assert!(Prometheus::new().write(OPEN_METRICS, &mut Vec::new()).is_err());
+}
+
+#[test]
+fn caches_are_told_what_the_answer_depends_on() {
+    let (prometheus, _provider) = exporter();
+    for accept_encoding in ["", "gzip"] {
+        assert_eq!(prometheus.answer("", accept_encoding).vary, Some(VARY));
+    }
+    assert_eq!(Prometheus::new().answer("", "").vary, None);
+}
+
 #[cfg(feature = "http")]
 #[test]
 fn the_types_of_http() {
-    use http::header::{ACCEPT, CONTENT_TYPE};
+    use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
     let (prometheus, _provider) = exporter();
     let mut headers = http::HeaderMap::new();
     headers.append(ACCEPT, "text/plain;q=0.5".parse().unwrap());
     headers.append(ACCEPT, "application/openmetrics-text;version=1.0.0".parse().unwrap());
-    let response = prometheus.respond(&headers);
+    let response = prometheus.respond::<Vec<u8>>(&headers);
+    assert_eq!((response.status(), response.headers().len()), (http::StatusCode::OK, 2));
     assert_eq!(response.headers()[CONTENT_TYPE], OPEN_METRICS.content_type());
+    assert_eq!(response.headers()[http::header::VARY], VARY);
     assert_eq!(String::from_utf8(response.into_body()).unwrap(), expected(true));
+    headers.append(ACCEPT_ENCODING, "gzip".parse().unwrap());
+    let response = prometheus.respond::<Box<[u8]>>(&headers);
+    assert_eq!(response.headers().contains_key(CONTENT_ENCODING), cfg!(feature = "gzip"));
+    let response = Prometheus::new().respond::<Vec<u8>>(&headers);
+    assert_eq!((response.status(), response.headers().len()), (http::StatusCode::SERVICE_UNAVAILABLE, 1));
 }
 
 /// Sends bytes and answers with everything that comes back.
@@ -142,7 +171,7 @@ fn the_server_has_the_page() {
         let content_type = if open { OPEN_METRICS } else { TEXT }.content_type();
         let length = body.len();
         let expected_head = format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\nVary: Accept, Accept-Encoding\r\nConnection: close"
+            "HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\nVary: {VARY}\r\nConnection: close"
         );
         assert_eq!((head, body), (expected_head.as_str(), expected(open).as_str()));
     }

@@ -202,7 +202,7 @@ fn check_histogram(open: bool, samples: &[Sample]) -> Result<()> {
 }
 
 /// As Go prints numbers, with a point where there is neither point nor exponent.
-fn canonical(value: f64) -> String {
+pub fn canonical(value: f64) -> String {
     if value == f64::INFINITY {
         return "+Inf".into();
     }
