@@ -55,7 +55,7 @@ fn number_points(floats: Floats) -> impl Strategy<Value = Vec<NumberPoint>> {
     let point = (attributes(floats), number(floats), time(), time(), exemplars(floats)).prop_map(
         |(attributes, value, start, time, exemplars)| {
             let mut point = NumberPoint::new(Attributes::new(attributes), value).at(start, time);
-            point.exemplars = exemplars;
+            point.exemplars = exemplars.into();
             point
         },
     );
@@ -72,7 +72,7 @@ fn histograms(floats: Floats) -> impl Strategy<Value = Vec<HistogramPoint>> {
     let point = (attributes(floats), content, time(), time(), exemplars(floats)).prop_map(
         |(attributes, (counts, bounds, sum, min, max), start, time, exemplars)| {
             let mut point = HistogramPoint::new(Attributes::new(attributes), bounds, counts).at(start, time);
-            (point.sum, point.min, point.max, point.exemplars) = (sum, min, max, exemplars);
+            (point.sum, point.min, point.max, point.exemplars) = (sum, min, max, exemplars.into());
             point
         },
     );
@@ -88,7 +88,7 @@ fn exponential(floats: Floats) -> impl Strategy<Value = Vec<ExponentialHistogram
             let (scale, zeros, positive, negative, sum, min, max, threshold) = content;
             let attributes = Attributes::new(attributes);
             let mut point = ExponentialHistogramPoint::new(attributes, scale, zeros, positive, negative);
-            (point.start, point.time, point.exemplars) = (start, time, exemplars);
+            (point.start, point.time, point.exemplars) = (start, time, exemplars.into());
             (point.sum, point.min, point.max) = (sum, min, max);
             point.zero_threshold = f64::from(threshold);
             point

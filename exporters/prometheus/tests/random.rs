@@ -168,7 +168,7 @@ fn durations() -> impl Strategy<Value = HistogramPoint> {
             }
             let route = route.map(|route| KeyValue::new("route", route));
             let mut point = HistogramPoint::new(Attributes::new(route), bounds, counts);
-            (point.exemplars, point.sum) = (exemplars, sum);
+            (point.exemplars, point.sum) = (exemplars.into(), sum);
             point
         },
     )

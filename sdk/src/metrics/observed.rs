@@ -8,7 +8,7 @@ use opentelemetry::KeyValue;
 use super::exemplar::{Eligible, Offer};
 use super::hash::is_same_set;
 use super::stream_config::{Shape, StreamConfig};
-use super::{Attributes, Exemplar, MetricData, Number, NumberPoint};
+use super::{Attributes, Exemplar, Exemplars, MetricData, Number, NumberPoint};
 use crate::sync::{Mutex, lock};
 use crate::time::Timestamp;
 
@@ -57,7 +57,7 @@ impl Eq for Set {}
 /// One series as this collection has it.
 struct Collected {
     bits: u64,
-    exemplars: Vec<Exemplar>,
+    exemplars: Exemplars,
 }
 
 impl Observed {
@@ -142,7 +142,7 @@ fn aggregate(
         let set = if series.contains_key(&kept) || order.len() < config.limit { kept } else { overflow.clone() };
         let collected = series.entry(set.clone()).or_insert_with(|| {
             order.push(set);
-            Collected { bits: config.number.subtract(0, 0), exemplars: Vec::new() }
+            Collected { bits: config.number.subtract(0, 0), exemplars: Exemplars::none() }
         });
         collected.bits = match config.shape {
             Shape::LastValue => bits,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use opentelemetry::trace::{SpanId, TraceId};
 
-use super::{Attributes, Number};
+use super::{Attributes, Exemplars, Number};
 use crate::time::Timestamp;
 
 /// One value of a sum or a gauge.
@@ -20,14 +20,14 @@ pub struct NumberPoint {
     /// The value.
     pub value: Number,
     /// Some of the measurements behind it.
-    pub exemplars: Vec<Exemplar>,
+    pub exemplars: Exemplars,
 }
 
 impl NumberPoint {
     /// A point without exemplars, at the epoch.
     pub fn new(attributes: Attributes, value: impl Into<Number>) -> Self {
         let epoch = Timestamp::default();
-        NumberPoint { attributes, start: epoch, time: epoch, value: value.into(), exemplars: Vec::new() }
+        NumberPoint { attributes, start: epoch, time: epoch, value: value.into(), exemplars: Exemplars::none() }
     }
 
     /// From when on the value counts and when it was collected.
@@ -38,7 +38,7 @@ impl NumberPoint {
 
     /// Adds an exemplar.
     pub fn with_exemplar(mut self, exemplar: Exemplar) -> Self {
-        self.exemplars.push(exemplar);
+        self.exemplars.to_mut().push(exemplar);
         self
     }
 }
@@ -66,7 +66,7 @@ pub struct HistogramPoint {
     /// The counts of the buckets, one more than bounds.
     pub bucket_counts: Vec<u64>,
     /// Some of the measurements behind it.
-    pub exemplars: Vec<Exemplar>,
+    pub exemplars: Exemplars,
 }
 
 impl HistogramPoint {
@@ -82,7 +82,7 @@ impl HistogramPoint {
             max: None,
             bounds: bounds.into(),
             bucket_counts,
-            exemplars: Vec::new(),
+            exemplars: Exemplars::none(),
         }
     }
 
@@ -106,7 +106,7 @@ impl HistogramPoint {
 
     /// Adds an exemplar.
     pub fn with_exemplar(mut self, exemplar: Exemplar) -> Self {
-        self.exemplars.push(exemplar);
+        self.exemplars.to_mut().push(exemplar);
         self
     }
 }
@@ -143,7 +143,7 @@ pub struct ExponentialHistogramPoint {
     /// The buckets of negative values, by their magnitude.
     pub negative: Buckets,
     /// Some of the measurements behind it.
-    pub exemplars: Vec<Exemplar>,
+    pub exemplars: Exemplars,
 }
 
 impl ExponentialHistogramPoint {
@@ -162,7 +162,7 @@ impl ExponentialHistogramPoint {
             zero_threshold: 0.0,
             positive,
             negative,
-            exemplars: Vec::new(),
+            exemplars: Exemplars::none(),
         }
     }
 
@@ -186,7 +186,7 @@ impl ExponentialHistogramPoint {
 
     /// Adds an exemplar.
     pub fn with_exemplar(mut self, exemplar: Exemplar) -> Self {
-        self.exemplars.push(exemplar);
+        self.exemplars.to_mut().push(exemplar);
         self
     }
 }

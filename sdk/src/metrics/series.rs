@@ -10,7 +10,7 @@ use super::exemplar::{Eligible, ExemplarReservoir, MergedSlots, Offer, Random};
 use super::number::Measured;
 use super::stream_config::{Shape, StreamConfig};
 use super::striped::{Owner, Striped};
-use super::{Attributes, Exemplar};
+use super::{Attributes, Exemplars};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::time::Timestamp;
 
@@ -128,17 +128,17 @@ impl Series {
     }
 
     /// What the user's reservoir has kept; `None` where the cells have their own.
-    pub(super) fn custom_exemplars(&self, is_delta: bool) -> Option<Vec<Exemplar>> {
+    pub(super) fn custom_exemplars(&self, is_delta: bool) -> Option<Exemplars> {
         let mut reservoir = self.custom.as_ref()?.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        Some(catch_unwind(AssertUnwindSafe(|| reservoir.collect(is_delta))).unwrap_or_default())
+        Some(catch_unwind(AssertUnwindSafe(|| reservoir.collect(is_delta))).unwrap_or_default().into())
     }
 
     /// The exemplars since the last call: those that `take` finds, or the user's.
-    pub(super) fn exemplars(&self, is_delta: bool, size: usize, take: impl FnOnce(&mut MergedSlots)) -> Vec<Exemplar> {
+    pub(super) fn exemplars(&self, is_delta: bool, size: usize, take: impl FnOnce(&mut MergedSlots)) -> Exemplars {
         self.custom_exemplars(is_delta).unwrap_or_else(|| {
             let mut merged = MergedSlots::new(size);
             take(&mut merged);
-            merged.finish(&mut Random::new())
+            merged.finish(&mut Random::new()).into()
         })
     }
 

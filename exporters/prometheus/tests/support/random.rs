@@ -66,7 +66,7 @@ fn exemplars() -> impl Strategy<Value = Vec<Exemplar>> {
 fn number_points() -> impl Strategy<Value = Vec<NumberPoint>> {
     let point = (attributes(), number(), exemplars()).prop_map(|(attributes, value, exemplars)| {
         let mut point = NumberPoint::new(attributes, value);
-        point.exemplars = exemplars;
+        point.exemplars = exemplars.into();
         point
     });
     prop::collection::vec(point, 0..4).prop_map(|mut points| {
@@ -97,7 +97,7 @@ fn histograms() -> impl Strategy<Value = Vec<HistogramPoint>> {
     let point = (attributes(), content, exemplars()).prop_map(|(attributes, (bounds, mut counts, sum), exemplars)| {
         counts.truncate(bounds.len() + 1);
         let mut point = HistogramPoint::new(attributes, bounds, counts);
-        (point.sum, point.exemplars) = (sum, exemplars);
+        (point.sum, point.exemplars) = (sum, exemplars.into());
         point
     });
     prop::collection::vec(point, 0..3).prop_map(|mut points| {
@@ -112,7 +112,7 @@ fn exponential() -> impl Strategy<Value = Vec<ExponentialHistogramPoint>> {
     let point = (attributes(), -4i32..10, 0u64..3, buckets(), buckets(), prop::option::of(0.0..9.0), exemplars())
         .prop_map(|(attributes, scale, zeros, positive, negative, sum, exemplars)| {
             let mut point = ExponentialHistogramPoint::new(attributes, scale, zeros, positive, negative);
-            (point.sum, point.exemplars) = (sum, exemplars);
+            (point.sum, point.exemplars) = (sum, exemplars.into());
             point
         });
     prop::collection::vec(point, 0..3).prop_map(|mut points| {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use super::sampling::{BucketSampling, Sampling};
-use crate::metrics::Exemplar;
+use crate::metrics::Exemplars;
 use crate::metrics::exemplar::{MergedBuckets, MergedSlots, Offer, Random};
 use crate::sync::{AtomicU32, AtomicU64, Latch, Ordering};
 
@@ -49,10 +49,10 @@ pub(in crate::metrics) struct HistogramCell {
 struct Rare {
     /// What is to be added to the near counts, and the counts of the other buckets.
     far: OnceLock<Box<[AtomicU64]>>,
-    exemplars: OnceLock<Exemplars>,
+    reservoir: OnceLock<Reservoir>,
 }
 
-enum Exemplars {
+enum Reservoir {
     Aligned(BucketSampling),
     /// Of a histogram without buckets.
     Fixed(Sampling),
@@ -127,13 +127,13 @@ impl HistogramCell {
     #[inline(never)]
     fn offer(&self, config: &HistogramConfig, bucket: usize, offer: &Offer<'_>) {
         // spec: metrics/sdk.md#exemplar-defaults — aligned where there is more than one bucket.
-        let exemplars = self.rare().exemplars.get_or_init(|| match config.bounds.len() {
-            0 => Exemplars::Fixed(Sampling::new()),
-            bounds => Exemplars::Aligned(BucketSampling::new(bounds + 1)),
+        let reservoir = self.rare().reservoir.get_or_init(|| match config.bounds.len() {
+            0 => Reservoir::Fixed(Sampling::new()),
+            bounds => Reservoir::Aligned(BucketSampling::new(bounds + 1)),
         });
-        match exemplars {
-            Exemplars::Aligned(sampling) => sampling.offer(bucket, offer),
-            Exemplars::Fixed(sampling) => sampling.offer(offer),
+        match reservoir {
+            Reservoir::Aligned(sampling) => sampling.offer(bucket, offer),
+            Reservoir::Fixed(sampling) => sampling.offer(offer),
         }
     }
 
@@ -165,10 +165,10 @@ impl HistogramCell {
         for (total, count) in total.counts.iter_mut().zip(far.into_iter().flatten()) {
             *total += count.load(Ordering::Relaxed);
         }
-        match rare.and_then(|rare| rare.exemplars.get()) {
+        match rare.and_then(|rare| rare.reservoir.get()) {
             None => {}
-            Some(Exemplars::Aligned(sampling)) => sampling.take_into(&mut total.aligned, is_delta),
-            Some(Exemplars::Fixed(sampling)) => sampling.take_into(&mut total.fixed, is_delta),
+            Some(Reservoir::Aligned(sampling)) => sampling.take_into(&mut total.aligned, is_delta),
+            Some(Reservoir::Fixed(sampling)) => sampling.take_into(&mut total.fixed, is_delta),
         }
         if is_delta {
             self.near.iter().for_each(|count| count.store(0, Ordering::Relaxed));
@@ -216,10 +216,9 @@ impl HistogramTotal {
         }
     }
 
-    pub(in crate::metrics) fn exemplars(self, random: &mut Random) -> Vec<Exemplar> {
-        let mut exemplars = self.aligned.finish();
-        exemplars.extend(self.fixed.finish(random));
-        exemplars
+    pub(in crate::metrics) fn exemplars(self, random: &mut Random) -> Exemplars {
+        let of_buckets = self.aligned.finish();
+        if of_buckets.is_empty() { self.fixed.finish(random).into() } else { of_buckets }
     }
 }
 

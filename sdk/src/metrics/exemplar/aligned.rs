@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{ExemplarReservoir, Offer, Random};
-use crate::metrics::Exemplar;
 use crate::metrics::aggregation::bucket_of;
+use crate::metrics::{Exemplar, Exemplars};
 
 /// Keeps one measurement for each bucket of a histogram, each of the bucket's with the same chance.
 ///
@@ -41,50 +41,56 @@ impl ExemplarReservoir for AlignedHistogramBucketExemplarReservoir {
         let mut merged = MergedBuckets::default();
         self.kept.take_into(&mut merged, |bucket| self.skip[bucket], is_delta);
         self.skip.fill(0);
-        merged.finish()
+        merged.finish().into_iter().collect()
     }
 }
 
 /// The exemplars of a histogram, in the order of its buckets. A bucket without one takes no room.
 #[derive(Clone, Debug)]
 pub(in crate::metrics) struct KeptByBucket {
+    kept: Exemplars,
+    /// For each of them.
     places: Vec<Place>,
     random: Random,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Place {
     bucket: u32,
     /// The number of the next measurement that is kept, counted from the last collection.
     next: u64,
-    exemplar: Exemplar,
 }
 
 impl KeptByBucket {
     pub(in crate::metrics) fn new() -> Self {
-        KeptByBucket { places: Vec::new(), random: Random::new() }
+        KeptByBucket { kept: Exemplars::none(), places: Vec::new(), random: Random::new() }
     }
 
     /// Keeps the measurement whose turn it is, in one of so many buckets, and answers how many of the bucket's to let pass
     /// before the next.
     pub(in crate::metrics) fn keep(&mut self, bucket: usize, buckets: usize, exemplar: Exemplar) -> u32 {
         let bucket = bucket as u32;
+        let kept = self.kept.to_mut();
         let at = match self.places.binary_search_by_key(&bucket, |place| place.bucket) {
             Ok(at) => {
-                self.places[at].exemplar = exemplar;
+                kept[at] = exemplar;
                 at
             }
             Err(at) => {
-                let known = self.places.len();
-                if known == self.places.capacity() {
-                    self.places.reserve_exact(known.min(buckets.saturating_sub(known)).max(1));
+                let more = kept.len().min(buckets.saturating_sub(kept.len())).max(1);
+                if kept.len() == kept.capacity() {
+                    kept.reserve_exact(more);
                 }
-                self.places.insert(at, Place { bucket, next: 1, exemplar });
+                if self.places.len() == self.places.capacity() {
+                    self.places.reserve_exact(more);
+                }
+                kept.insert(at, exemplar);
+                self.places.insert(at, Place { bucket, next: 1 });
                 at
             }
         };
-        let place = &mut self.places[at];
         // The chance that none of the measurements n+1 to m is kept is n/m. More than a count can say are never let pass.
+        let place = &mut self.places[at];
         let number = place.next;
         let pass = (number as f64 / self.random.unit()).floor() - number as f64;
         let pass = pass as u32;
@@ -99,17 +105,18 @@ impl KeptByBucket {
         left: impl Fn(usize) -> u32,
         is_delta: bool,
     ) {
-        let random = &mut self.random;
         let seen = |place: &Place| (place.next - 1).saturating_sub(left(place.bucket as usize).into());
-        if merged.is_empty() {
+        if merged.seen.is_empty() {
             // Of the only cell, as a rule.
             merged.seen = self.places.iter().map(|place| (place.bucket, seen(place))).collect();
-            merged.chosen = self.places.iter().map(|place| place.exemplar.clone()).collect();
+            merged.chosen = self.kept.clone();
         } else {
-            self.places.iter().for_each(|place| merged.add(place.bucket, seen(place), &place.exemplar, random));
+            for (place, exemplar) in self.places.iter().zip(&self.kept) {
+                merged.add(place.bucket, seen(place), exemplar, &mut self.random);
+            }
         }
         if is_delta {
-            self.places.clear();
+            (self.kept, self.places) = (Exemplars::none(), Vec::new());
         } else {
             self.places.iter_mut().for_each(|place| place.next = 1);
         }
@@ -120,33 +127,29 @@ impl KeptByBucket {
 /// order of the buckets.
 #[derive(Debug, Default)]
 pub(in crate::metrics) struct MergedBuckets {
-    chosen: Vec<Exemplar>,
+    chosen: Exemplars,
     /// The bucket of each, and how many measurements were seen there.
     seen: Vec<(u32, u64)>,
 }
 
 impl MergedBuckets {
-    fn is_empty(&self) -> bool {
-        self.seen.is_empty()
-    }
-
     fn add(&mut self, bucket: u32, seen: u64, exemplar: &Exemplar, random: &mut Random) {
         match self.seen.binary_search_by_key(&bucket, |(bucket, _)| *bucket) {
             Err(at) => {
                 self.seen.insert(at, (bucket, seen));
-                self.chosen.insert(at, exemplar.clone());
+                self.chosen.to_mut().insert(at, exemplar.clone());
             }
             Ok(at) => {
                 let (_, total) = &mut self.seen[at];
                 *total += seen;
                 if *total > 0 && random.below(*total) < seen {
-                    self.chosen[at] = exemplar.clone();
+                    self.chosen.to_mut()[at] = exemplar.clone();
                 }
             }
         }
     }
 
-    pub(in crate::metrics) fn finish(self) -> Vec<Exemplar> {
+    pub(in crate::metrics) fn finish(self) -> Exemplars {
         self.chosen
     }
 }
