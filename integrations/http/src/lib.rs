@@ -46,6 +46,7 @@
 //! This crate reads no environment. [`ServerSettings::from_env_fn`] takes a reader and lists the variables.
 
 mod attribute_sets;
+mod bindings;
 mod clock;
 mod forwarded;
 mod headers;

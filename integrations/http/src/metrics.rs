@@ -5,10 +5,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use http::{HeaderMap, Version, header};
-use opentelemetry::metrics::{Histogram, Meter, UpDownCounter};
+use opentelemetry::metrics::{BoundHistogram, BoundUpDownCounter, Histogram, Meter, UpDownCounter};
 use opentelemetry::{InstrumentationScope, KeyValue, StringValue, global};
 
 use crate::attribute_sets::{AttributeSets, SetKey};
+use crate::bindings::{Binding, Bindings};
 use crate::clock::Clock;
 use crate::keys;
 use crate::methods::MethodName;
@@ -94,6 +95,13 @@ impl ServerMetrics {
     }
 }
 
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { metrics, choice, clock, .. } = self;
+        f.debug_struct("Recorder").field("metrics", metrics).field("choice", choice).field("clock", clock).finish()
+    }
+}
+
 impl fmt::Debug for ServerMetrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0.source {
@@ -134,6 +142,56 @@ impl Instruments {
     }
 }
 
+/// Methods and schemes that are in use at once.
+const ACTIVE_PLACES: usize = 16;
+/// Routes, methods and statuses that are in use at once. What does not find a place is recorded without.
+const ENDED_PLACES: usize = 128;
+
+impl Instruments {
+    fn bind_active(&self, described: &Described<'_>) -> Binding<BoundUpDownCounter<i64>> {
+        let mut trial = Trial::of(described);
+        let bound = trial.bind(|attributes| self.active.bind(attributes));
+        trial.result(bound)
+    }
+
+    fn bind_ended(&self, choice: MetricChoice, described: &Described<'_>) -> Binding<BoundEnded> {
+        let mut trial = Trial::of(described);
+        let duration = choice.duration.then(|| trial.bind(|attributes| self.duration.bind(attributes)));
+        let sizes = choice.body_sizes.then(|| {
+            let request_size = trial.bind(|attributes| self.request_size.bind(attributes));
+            (request_size, trial.bind(|attributes| self.response_size.bind(attributes)))
+        });
+        trial.result(BoundEnded { duration, sizes })
+    }
+}
+
+/// Finds out whether what is bound records anything. A provider need not have bound instruments: those of the API record
+/// nothing, and tell nobody. But whatever does record must know its attributes, and who keeps these shares their texts.
+struct Trial {
+    attributes: Vec<KeyValue>,
+    witness: Arc<str>,
+    all_kept: bool,
+}
+
+impl Trial {
+    fn of(described: &Described<'_>) -> Self {
+        let witness: Arc<str> = described.method.attribute().as_str().into();
+        let attributes = described.attributes_with(Arc::clone(&witness).into());
+        Self { attributes, witness, all_kept: true }
+    }
+
+    fn bind<B>(&mut self, bind: impl FnOnce(&[KeyValue]) -> B) -> B {
+        let before = Arc::strong_count(&self.witness);
+        let bound = bind(&self.attributes);
+        self.all_kept &= Arc::strong_count(&self.witness) > before;
+        bound
+    }
+
+    fn result<B>(self, bound: B) -> Binding<B> {
+        if self.all_kept { Binding::Kept(bound) } else { Binding::Unknown(bound) }
+    }
+}
+
 /// Which metrics are recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MetricChoice {
@@ -157,16 +215,25 @@ impl MetricChoice {
 }
 
 /// Records the requests of one server.
-#[derive(Debug)]
 pub(crate) struct Recorder {
     metrics: ServerMetrics,
     choice: MetricChoice,
     clock: Clock,
+    active: Bindings<BoundUpDownCounter<i64>>,
+    ended: Bindings<BoundEnded>,
+}
+
+/// What is recorded at the end of a request, of the instruments that are chosen.
+struct BoundEnded {
+    duration: Option<BoundHistogram<f64>>,
+    /// Of the request and of the response.
+    sizes: Option<(BoundHistogram<u64>, BoundHistogram<u64>)>,
 }
 
 impl Recorder {
     pub(crate) fn new(settings: &ServerSettings, metrics: ServerMetrics) -> Self {
-        Self { metrics, choice: settings.metrics, clock: settings.clock.clone() }
+        let (active, ended) = (Bindings::new(ACTIVE_PLACES), Bindings::new(ENDED_PLACES));
+        Self { metrics, choice: settings.metrics, clock: settings.clock.clone(), active, ended }
     }
 
     /// The time now, if there is anything to record.
@@ -231,14 +298,14 @@ impl Measurement {
     pub(crate) fn begin(&mut self, method: &MethodName) {
         if self.recorder.choice.active_requests {
             self.is_active = true;
-            self.add_active(1, method);
+            self.add_active(1, method, self.started);
         }
     }
 
     /// Takes the request from the active ones. Only the first call has an effect.
-    pub(crate) fn leave(&mut self, method: &MethodName) {
+    pub(crate) fn leave(&mut self, method: &MethodName, now: Option<SystemTime>) {
         if std::mem::take(&mut self.is_active) {
-            self.add_active(-1, method);
+            self.add_active(-1, method, now.unwrap_or(self.started));
         }
     }
 
@@ -249,19 +316,37 @@ impl Measurement {
 
     /// Records duration and sizes. Without an end, as the clock failed, the duration is zero.
     pub(crate) fn record(&self, method: &MethodName, outcome: &RequestOutcome, ended: Option<SystemTime>) {
-        let Recorder { metrics, choice, .. } = &*self.recorder;
+        let Recorder { metrics, choice, ended: bindings, .. } = &*self.recorder;
         if !(choice.duration || choice.body_sizes) {
             return;
         }
         let Some(instruments) = metrics.0.instruments.get() else { return };
+        let seconds = ended.and_then(|ended| ended.duration_since(self.started).ok()).unwrap_or_default().as_secs_f64();
         let described = Described { of: self, method, outcome: Some(outcome) };
+        let key = described.key();
+        let is_recorded = key.as_ref().is_some_and(|key| {
+            let bind = || instruments.bind_ended(*choice, &described);
+            bindings.with(key, ended.unwrap_or(self.started), bind, |bound| {
+                if let Some(duration) = &bound.duration {
+                    duration.record(seconds);
+                }
+                if let Some((request_size, response_size)) = &bound.sizes {
+                    if let Some(bytes) = self.request_bytes {
+                        request_size.record(bytes);
+                    }
+                    response_size.record(self.response_bytes);
+                }
+            })
+        });
+        if is_recorded {
+            return;
+        }
         instruments.sets.with(
-            described.key(),
+            key,
             || described.attributes(),
             |attributes| {
                 if choice.duration {
-                    let duration = ended.and_then(|ended| ended.duration_since(self.started).ok()).unwrap_or_default();
-                    instruments.duration.record(duration.as_secs_f64(), attributes);
+                    instruments.duration.record(seconds, attributes);
                 }
                 if choice.body_sizes {
                     if let Some(bytes) = self.request_bytes {
@@ -273,14 +358,18 @@ impl Measurement {
         );
     }
 
-    fn add_active(&self, number: i64, method: &MethodName) {
+    fn add_active(&self, number: i64, method: &MethodName, now: SystemTime) {
         let Some(instruments) = self.recorder.metrics.0.instruments.get() else { return };
         let described = Described { of: self, method, outcome: None };
-        instruments.sets.with(
-            described.key(),
-            || described.attributes(),
-            |attributes| instruments.active.add(number, attributes),
-        );
+        let key = described.key();
+        let is_added = key.as_ref().is_some_and(|key| {
+            let bind = || instruments.bind_active(&described);
+            self.recorder.active.with(key, now, bind, |active| active.add(number))
+        });
+        if !is_added {
+            let add = |attributes: &[KeyValue]| instruments.active.add(number, attributes);
+            instruments.sets.with(key, || described.attributes(), add);
+        }
     }
 }
 
@@ -294,9 +383,12 @@ struct Described<'m> {
 impl Described<'_> {
     // spec: http/http-metrics.md: duration and sizes have the same attributes, active requests the first of them
     fn attributes(&self) -> Vec<KeyValue> {
+        self.attributes_with(self.method.attribute())
+    }
+
+    fn attributes_with(&self, method: StringValue) -> Vec<KeyValue> {
         let Measurement { scheme, route, server, version, .. } = self.of;
-        let mut attributes =
-            vec![KeyValue::new(keys::METHOD, self.method.attribute()), KeyValue::new(keys::URL_SCHEME, *scheme)];
+        let mut attributes = vec![KeyValue::new(keys::METHOD, method), KeyValue::new(keys::URL_SCHEME, *scheme)];
         if let Some((host, port)) = server.as_deref() {
             attributes.push(KeyValue::new(keys::SERVER_ADDRESS, host.clone()));
             attributes.extend(port.map(|port| KeyValue::new(keys::SERVER_PORT, i64::from(port))));

@@ -155,7 +155,7 @@ impl RequestSpan {
     fn record_metrics(&self, mut measurement: Measurement) -> Option<SystemTime> {
         // Meters are foreign code, as span processors are. Whatever happens to the one, the other is done all the same.
         let ended = catch_unwind(AssertUnwindSafe(|| measurement.now())).ok();
-        let _caught = catch_unwind(AssertUnwindSafe(|| measurement.leave(&self.method)));
+        let _caught = catch_unwind(AssertUnwindSafe(|| measurement.leave(&self.method, ended)));
         // The API panics where a thread is about to end and its context is gone.
         let _current = catch_unwind(AssertUnwindSafe(|| self.attach_unless_current())).ok().flatten();
         let record = || measurement.record(&self.method, &self.outcome, ended);
