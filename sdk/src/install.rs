@@ -76,7 +76,10 @@ impl Telemetry {
         }
         global::set_tracer_provider(tracers);
         metrics::active::install(self.meters.clone());
-        global::set_meter_provider(self.meters.clone());
+        // Without a reader it would replace one that may have some, and its instruments would cost time for nothing.
+        if self.meters.enabled() {
+            global::set_meter_provider(self.meters.clone());
+        }
         Ok(self)
     }
 

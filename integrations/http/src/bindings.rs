@@ -4,6 +4,7 @@
 //! overflow. So that both differ from what is not bound for moments only, nothing stays bound for longer than [`LIFE`]
 //! while there are requests: then it is bound again, if it is still in use. The numbers are right at all times.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
 use std::time::{Duration, SystemTime};
@@ -121,13 +122,14 @@ impl<B> Bindings<B> {
             }
         }
         let free = [first, first ^ 1].into_iter().find(|place| matches!(shard.get(*place), Some(None)))?;
-        let bound = match bind() {
-            Binding::Kept(bound) => {
+        // Foreign code: where it panics, the instruments themselves may still do.
+        let bound = match catch_unwind(AssertUnwindSafe(bind)) {
+            Ok(Binding::Kept(bound)) => {
                 self.trials.store(TRUSTED, Ordering::Relaxed);
                 bound
             }
-            Binding::Unknown(bound) if self.trials.load(Ordering::Relaxed) == TRUSTED => bound,
-            Binding::Unknown(_) => {
+            Ok(Binding::Unknown(bound)) if self.trials.load(Ordering::Relaxed) == TRUSTED => bound,
+            Ok(Binding::Unknown(_)) | Err(_) => {
                 let more = |trials: u32| (trials != TRUSTED).then(|| trials + 1);
                 let _trusted = self.trials.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
                 return None;
