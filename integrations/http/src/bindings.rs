@@ -7,7 +7,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::attribute_sets::SetKey;
 
@@ -30,7 +30,12 @@ pub(crate) struct Bindings<B> {
 
 /// Aligned so that no two threads write to one cache line.
 #[repr(align(128))]
-struct Shard<B>(Mutex<Vec<Option<Bound<B>>>>);
+struct Shard<B>(Mutex<Places<B>>);
+
+struct Places<B> {
+    bound: Vec<Option<Bound<B>>>,
+    next_sweep: SystemTime,
+}
 
 struct Bound<B> {
     key: SetKey,
@@ -61,23 +66,23 @@ impl<B> Bindings<B> {
         key: &SetKey,
         now: SystemTime,
         bind: impl FnOnce() -> Binding<B>,
-        then: impl FnOnce(&B),
+        then: impl FnOnce(&mut B),
     ) -> bool {
         let Some(shards) = self.shards() else { return false };
         let own = thread_index() & (shards.len() - 1);
         let Some(mut shard) = shards.get(own).and_then(Shard::try_lock) else { return false };
         let first = key.place() & (self.places - 1);
         for place in [first, first ^ 1] {
-            if let Some(Some(known)) = shard.get(place) {
+            if let Some(Some(known)) = shard.bound.get_mut(place) {
                 if known.key.is(key) && known.is_fresh(now) {
-                    then(&known.bound);
+                    then(&mut known.bound);
                     return true;
                 }
             }
         }
         match self.add(shards, (own, &mut shard), (first, key), now, bind) {
             Some(added) => {
-                then(&added.bound);
+                then(&mut added.bound);
                 true
             }
             None => false,
@@ -99,7 +104,8 @@ impl<B> Bindings<B> {
         self.shards.get_or_init(|| {
             let parallel = std::thread::available_parallelism().map_or(8, std::num::NonZero::get);
             let count = parallel.next_power_of_two().min(MAX_SHARDS);
-            (0..count).map(|_| Shard(Mutex::new((0..self.places).map(|_| None).collect()))).collect()
+            let places = || Places { bound: (0..self.places).map(|_| None).collect(), next_sweep: UNIX_EPOCH };
+            (0..count).map(|_| Shard(Mutex::new(places()))).collect()
         })
     }
 
@@ -107,21 +113,23 @@ impl<B> Bindings<B> {
     fn add<'s>(
         &self,
         shards: &[Shard<B>],
-        (own, shard): (usize, &'s mut Vec<Option<Bound<B>>>),
+        (own, shard): (usize, &'s mut Places<B>),
         (first, key): (usize, &SetKey),
         now: SystemTime,
         bind: impl FnOnce() -> Binding<B>,
-    ) -> Option<&'s Bound<B>> {
-        // What is in use comes by here once in a lifetime, so that what is not in use is found in time.
+    ) -> Option<&'s mut Bound<B>> {
+        let until = now.checked_add(LIFE)?;
         let has_ended = |known: &Option<Bound<B>>| known.as_ref().is_some_and(|known| !known.is_fresh(now));
-        if [first, first ^ 1].into_iter().filter_map(|place| shard.get(place)).any(has_ended) {
+        // Whatever is in use comes by here once in a lifetime, so that what is not is found in time.
+        if now >= shard.next_sweep || [first, first ^ 1].iter().filter_map(|at| shard.bound.get(*at)).any(has_ended) {
+            shard.next_sweep = until;
+            shard.bound.iter_mut().filter(|known| has_ended(known)).for_each(|known| *known = None);
             let others = shards.iter().enumerate().filter(|(index, _)| *index != own);
-            let mut others: Vec<_> = others.filter_map(|(_, shard)| shard.try_lock()).collect();
-            for shard in others.iter_mut().map(|other| &mut **other).chain([&mut *shard]) {
-                shard.iter_mut().filter(|known| has_ended(known)).for_each(|known| *known = None);
+            for mut other in others.filter_map(|(_, shard)| shard.try_lock()) {
+                other.bound.iter_mut().filter(|known| has_ended(known)).for_each(|known| *known = None);
             }
         }
-        let free = [first, first ^ 1].into_iter().find(|place| matches!(shard.get(*place), Some(None)))?;
+        let free = [first, first ^ 1].into_iter().find(|place| matches!(shard.bound.get(*place), Some(None)))?;
         // Foreign code: where it panics, the instruments themselves may still do.
         let bound = match catch_unwind(AssertUnwindSafe(bind)) {
             Ok(Binding::Kept(bound)) => {
@@ -135,14 +143,13 @@ impl<B> Bindings<B> {
                 return None;
             }
         };
-        let until = now.checked_add(LIFE)?;
-        shard.get_mut(free).map(|place| &*place.insert(Bound { key: *key, since: now, until, bound }))
+        shard.bound.get_mut(free).map(|place| place.insert(Bound { key: *key, since: now, until, bound }))
     }
 }
 
 impl<B> Shard<B> {
     #[inline]
-    fn try_lock(&self) -> Option<MutexGuard<'_, Vec<Option<Bound<B>>>>> {
+    fn try_lock(&self) -> Option<MutexGuard<'_, Places<B>>> {
         match self.0.try_lock() {
             Ok(places) => Some(places),
             // An instrument panicked; what is here is whole all the same.
@@ -168,4 +175,141 @@ fn thread_index() -> usize {
         static INDEX: usize = NEXT.fetch_add(1, Ordering::Relaxed);
     }
     INDEX.try_with(|index| *index).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{StatusCode, Version};
+    use std::sync::Arc;
+
+    const START: Duration = Duration::from_secs(1_000_000);
+
+    fn key(number: usize) -> SetKey {
+        // Distinct by where it lies.
+        static ROUTES: [u8; 20_000] = [b'x'; 20_000];
+        let route = std::str::from_utf8(&ROUTES[number..=number]).unwrap();
+        let ended = Some((Version::HTTP_11, StatusCode::from_u16(200).ok(), None));
+        SetKey { method: "GET", scheme: "http", route: Some(route), ended }
+    }
+
+    /// Binds numbers, and counts how many are bound. Gives the number that was bound to the key.
+    #[derive(Default)]
+    struct Numbers {
+        held: Arc<()>,
+        binds: std::cell::Cell<usize>,
+    }
+
+    impl Numbers {
+        fn with(&self, bindings: &Bindings<(usize, Arc<()>)>, number: usize, seconds: u64) -> Option<usize> {
+            let bind = || {
+                self.binds.set(self.binds.get() + 1);
+                Binding::Kept((number, Arc::clone(&self.held)))
+            };
+            let mut seen = None;
+            let now = UNIX_EPOCH + START + Duration::from_secs(seconds);
+            let called = bindings.with(&key(number), now, bind, |bound| seen = Some(bound.0));
+            assert_eq!(called, seen.is_some());
+            seen
+        }
+
+        fn held(&self) -> usize {
+            Arc::strong_count(&self.held) - 1
+        }
+    }
+
+    #[test]
+    fn keys_are_bounded_and_never_get_the_bound_of_another() {
+        let (bindings, numbers) = (Bindings::new(64), Numbers::default());
+        for _ in 0..2 {
+            let with = |number: &usize| numbers.with(&bindings, *number, 0).inspect(|seen| assert_eq!(seen, number));
+            let found = (0..20_000).filter(|number| with(number).is_some()).count();
+            assert_eq!((found, numbers.held(), numbers.binds.get()), (64, 64, 64));
+        }
+        drop(bindings);
+        assert_eq!(numbers.held(), 0);
+    }
+
+    #[test]
+    fn nothing_stays_bound_for_long() {
+        let (bindings, numbers) = (Bindings::new(64), Numbers::default());
+        let check = |number: usize, seconds: u64, expected: (usize, usize)| {
+            assert_eq!(numbers.with(&bindings, number, seconds), Some(number));
+            assert_eq!((numbers.held(), numbers.binds.get()), expected, "{number} after {seconds} s");
+        };
+        check(0, 0, (1, 1));
+        check(0, 9, (1, 1));
+        check(1, 9, (2, 2));
+        check(0, 10, (2, 3));
+        check(0, 19, (2, 3));
+        // The other one has ended too.
+        check(0, 20, (1, 4));
+        check(1, 25, (2, 5));
+        // A key that is new finds what has ended.
+        check(2, 40, (1, 6));
+        // The clock was set back.
+        check(2, 39, (1, 7));
+        check(2, 40, (1, 7));
+    }
+
+    #[test]
+    fn what_threads_have_left_behind_is_found() {
+        let bindings: Bindings<Arc<()>> = Bindings::new(16);
+        let held = Arc::new(());
+        let with = |number: usize, seconds: u64| {
+            let now = UNIX_EPOCH + START + Duration::from_secs(seconds);
+            bindings.with(&key(number), now, || Binding::Kept(Arc::clone(&held)), |_| {})
+        };
+        std::thread::scope(|scope| {
+            (0..4).for_each(|number| drop(scope.spawn(move || assert!(with(number, 0)))));
+        });
+        let before = Arc::strong_count(&held);
+        assert!((2..=5).contains(&before), "{before}");
+        assert!(with(7, 10));
+        assert_eq!(Arc::strong_count(&held), 2);
+    }
+
+    #[test]
+    fn nobody_who_does_not_keep_is_asked_for_long() {
+        let tried = std::cell::Cell::new(0);
+        let bindings: Bindings<()> = Bindings::new(16);
+        let now = UNIX_EPOCH + START;
+        let with = |bind: fn() -> Binding<()>| {
+            let tried = &tried;
+            let bind = move || {
+                tried.set(tried.get() + 1);
+                bind()
+            };
+            bindings.with(&key(1), now, bind, |_| {})
+        };
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(|_| {}));
+        assert!(!with(|| panic!("bind")));
+        std::panic::set_hook(hook);
+        (0..100).for_each(|_| assert!(!with(|| Binding::Unknown(()))));
+        assert_eq!(tried.get(), usize::try_from(MAX_TRIALS).unwrap());
+        assert!(!with(|| Binding::Kept(())));
+
+        // Who has kept once is believed.
+        let bindings: Bindings<()> = Bindings::new(16);
+        assert!(bindings.with(&key(1), now, || Binding::Kept(()), |_| {}));
+        (2..50).for_each(|number| {
+            let unknown = bindings.with(&key(number), now, || Binding::Unknown(()), |_| {});
+            assert_eq!(unknown, bindings.with(&key(number), now, || panic!("is bound"), |_| {}));
+        });
+    }
+
+    #[test]
+    fn whoever_meets_another_does_without() {
+        let bindings: Bindings<()> = Bindings::new(16);
+        let now = UNIX_EPOCH + START;
+        let inner = || bindings.with(&key(1), now, || Binding::Kept(()), |_| {});
+        let mut met = true;
+        assert!(bindings.with(&key(1), now, || Binding::Kept(()), |_| met = inner()));
+        assert!(!met && inner());
+        // A panic of an instrument is no harm to the others.
+        let panics = || bindings.with(&key(1), now, || Binding::Kept(()), |_| panic!("an instrument"));
+        assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
+        assert!(inner());
+    }
 }

@@ -38,8 +38,9 @@ pub(crate) struct Recorder {
 struct BoundEnded {
     active: Option<BoundUpDownCounter<i64>>,
     duration: Option<BoundHistogram<f64>>,
-    /// Of the request and of the response.
-    sizes: Option<(BoundHistogram<u64>, BoundHistogram<u64>)>,
+    /// Bound with the first size that is known: with opentelemetry_sdk, what is bound has a point.
+    request_size: Option<BoundHistogram<u64>>,
+    response_size: Option<BoundHistogram<u64>>,
 }
 
 impl Recorder {
@@ -167,12 +168,14 @@ impl Finish<'_> {
             if let Some(duration) = &bound.duration {
                 duration.record(self.seconds);
             }
-            if let Some((request_size, response_size)) = &bound.sizes {
+            if let Some(response_size) = &bound.response_size {
                 let Measurement { request_bytes, response_bytes, .. } = *self.described.of;
-                if let Some(bytes) = request_bytes {
-                    request_size.record(bytes);
-                }
                 response_size.record(response_bytes);
+                if let Some(bytes) = request_bytes {
+                    // That of the response has been tried: this one is of the same kind.
+                    let bind = || self.instruments.request_size.bind(&self.described.attributes());
+                    bound.request_size.get_or_insert_with(bind).record(bytes);
+                }
             }
         })
     }
@@ -208,16 +211,13 @@ impl Instruments {
     fn bind_ended(&self, choice: MetricChoice, described: &Described<'_>) -> Binding<BoundEnded> {
         let mut trial = Trial::of(described);
         let duration = choice.duration.then(|| trial.bind(|attributes| self.duration.bind(attributes)));
-        let sizes = choice.body_sizes.then(|| {
-            let request_size = trial.bind(|attributes| self.request_size.bind(attributes));
-            (request_size, trial.bind(|attributes| self.response_size.bind(attributes)))
-        });
+        let response_size = choice.body_sizes.then(|| trial.bind(|attributes| self.response_size.bind(attributes)));
         let active = choice.active_requests.then(|| self.bind_active(&Described { outcome: None, ..*described }));
         let active = match active {
             Some(Binding::Kept(active)) => Some(active),
             _ => None,
         };
-        trial.result(BoundEnded { active, duration, sizes })
+        trial.result(BoundEnded { active, duration, request_size: None, response_size })
     }
 }
 
