@@ -61,7 +61,7 @@ impl Telemetry {
     }
 
     /// Makes this the telemetry of the program: of the API's globals, of `#[traced]` and of [metrics in
-    /// statics](crate::metered).
+    /// statics](crate::metered). The global meter provider stays as it is if this one has no readers.
     ///
     /// # Errors
     /// Another one has been installed before; that one stays, and this one is shut down.

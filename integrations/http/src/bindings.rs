@@ -33,6 +33,7 @@ pub(crate) struct Bindings<B> {
 struct Shard<B>(Mutex<Places<B>>);
 
 struct Places<B> {
+    /// Made when the first comes.
     bound: Vec<Option<Bound<B>>>,
     next_sweep: SystemTime,
 }
@@ -104,8 +105,8 @@ impl<B> Bindings<B> {
         self.shards.get_or_init(|| {
             let parallel = std::thread::available_parallelism().map_or(8, std::num::NonZero::get);
             let count = parallel.next_power_of_two().min(MAX_SHARDS);
-            let places = || Places { bound: (0..self.places).map(|_| None).collect(), next_sweep: UNIX_EPOCH };
-            (0..count).map(|_| Shard(Mutex::new(places()))).collect()
+            let places = |_| Shard(Mutex::new(Places { bound: Vec::new(), next_sweep: UNIX_EPOCH }));
+            (0..count).map(places).collect()
         })
     }
 
@@ -119,6 +120,7 @@ impl<B> Bindings<B> {
         bind: impl FnOnce() -> Binding<B>,
     ) -> Option<&'s mut Bound<B>> {
         let until = now.checked_add(LIFE)?;
+        shard.bound.resize_with(self.places, || None);
         let has_ended = |known: &Option<Bound<B>>| known.as_ref().is_some_and(|known| !known.is_fresh(now));
         // Whatever is in use comes by here once in a lifetime, so that what is not is found in time.
         if now >= shard.next_sweep || [first, first ^ 1].iter().filter_map(|at| shard.bound.get(*at)).any(has_ended) {
