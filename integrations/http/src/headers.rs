@@ -1,7 +1,7 @@
 //! Headers as carriers of a propagator and as attributes of a span.
 
-use http::Version;
 use http::header::{GetAll, HeaderMap, HeaderName, HeaderValue};
+use http::{Version, header};
 use opentelemetry::propagation::{Extractor, Injector};
 use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
 
@@ -101,15 +101,17 @@ impl<'a> RequestFields<'a> {
             baggage: none,
         };
         for (name, value) in headers.0 {
-            let found = match name.as_str() {
-                "host" => &mut fields.host,
-                "user-agent" => &mut fields.user_agent,
-                "content-length" => &mut fields.content_length,
-                "transfer-encoding" => &mut fields.transfer_encoding,
-                "traceparent" => &mut fields.traceparent,
-                "tracestate" => &mut fields.tracestate,
-                "baggage" => &mut fields.baggage,
-                _ => continue,
+            let found = match *name {
+                header::HOST => &mut fields.host,
+                header::USER_AGENT => &mut fields.user_agent,
+                header::CONTENT_LENGTH => &mut fields.content_length,
+                header::TRANSFER_ENCODING => &mut fields.transfer_encoding,
+                _ => match name.as_str() {
+                    "traceparent" => &mut fields.traceparent,
+                    "tracestate" => &mut fields.tracestate,
+                    "baggage" => &mut fields.baggage,
+                    _ => continue,
+                },
             };
             match found.first {
                 None => found.first = Some(value),
