@@ -1,5 +1,5 @@
 //! The HTTP server layers with what the facade adds to them: the installed tracer, the engine's clock, and settings from
-//! the environment. The meter is the API's global one, which `init` sets.
+//! the environment. The meter is the API's global one, which `init` sets if metrics are read.
 
 #[cfg(feature = "tower")]
 use {

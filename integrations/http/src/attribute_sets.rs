@@ -1,6 +1,4 @@
 //! Sets of attributes that live as long as their instruments, so that a request does not make them anew.
-//!
-//! Bound instruments would save more, but a provider need not have them: theirs would record nothing, and tell nobody.
 
 use std::sync::OnceLock;
 
@@ -43,7 +41,7 @@ impl AttributeSets {
         then: impl FnOnce(&[KeyValue]),
     ) {
         let Some(key) = key else { return then(&make()) };
-        let Some(place) = self.0.get(key.place()) else { return then(&make()) };
+        let Some(place) = self.0.get(key.place() % PLACES) else { return then(&make()) };
         match place.get() {
             Some(set) if set.key.is(&key) => then(&set.attributes),
             Some(_) => then(&make()),
@@ -58,8 +56,9 @@ impl AttributeSets {
 }
 
 impl SetKey {
+    /// A number that spreads the keys.
     #[inline]
-    fn place(&self) -> usize {
+    pub(crate) fn place(&self) -> usize {
         let address = |text: Option<&'static str>| text.map_or(0, |text| text.as_ptr().addr() as u64);
         let status = match self.ended {
             None => 0,
@@ -68,11 +67,11 @@ impl SetKey {
         let mixed = address(self.route) ^ address(Some(self.method)).rotate_left(24) ^ (status << 48);
         // The upper half of the product depends on all of its bits.
         let product = u128::from(mixed) * 0x9e37_79b9_7f4a_7c15;
-        (((product >> 64) as u64 ^ product as u64) >> 20) as usize % PLACES
+        (((product >> 64) as u64 ^ product as u64) >> 20) as usize
     }
 
     #[inline]
-    fn is(&self, other: &SetKey) -> bool {
+    pub(crate) fn is(&self, other: &SetKey) -> bool {
         let same = |a: Option<&'static str>, b: Option<&'static str>| match (a, b) {
             (Some(a), Some(b)) => std::ptr::eq(a, b),
             (a, b) => a.is_none() && b.is_none(),

@@ -1,6 +1,7 @@
 //! Headers as carriers of a propagator and as attributes of a span.
 
 use http::header::{GetAll, HeaderMap, HeaderName, HeaderValue};
+use http::{Version, header};
 use opentelemetry::propagation::{Extractor, Injector};
 use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
 
@@ -71,6 +72,8 @@ pub(crate) struct RequestFields<'a> {
     headers: HeaderExtractor<'a>,
     pub(crate) host: Found<'a>,
     pub(crate) user_agent: Found<'a>,
+    content_length: Found<'a>,
+    transfer_encoding: Found<'a>,
     traceparent: Found<'a>,
     tracestate: Found<'a>,
     baggage: Found<'a>,
@@ -87,16 +90,28 @@ impl<'a> RequestFields<'a> {
     pub(crate) fn of(headers: &'a HeaderMap) -> Self {
         let none = Found::default();
         let headers = HeaderExtractor(headers);
-        let mut fields =
-            Self { headers, host: none, user_agent: none, traceparent: none, tracestate: none, baggage: none };
+        let mut fields = Self {
+            headers,
+            host: none,
+            user_agent: none,
+            content_length: none,
+            transfer_encoding: none,
+            traceparent: none,
+            tracestate: none,
+            baggage: none,
+        };
         for (name, value) in headers.0 {
-            let found = match name.as_str() {
-                "host" => &mut fields.host,
-                "user-agent" => &mut fields.user_agent,
-                "traceparent" => &mut fields.traceparent,
-                "tracestate" => &mut fields.tracestate,
-                "baggage" => &mut fields.baggage,
-                _ => continue,
+            let found = match *name {
+                header::HOST => &mut fields.host,
+                header::USER_AGENT => &mut fields.user_agent,
+                header::CONTENT_LENGTH => &mut fields.content_length,
+                header::TRANSFER_ENCODING => &mut fields.transfer_encoding,
+                _ => match name.as_str() {
+                    "traceparent" => &mut fields.traceparent,
+                    "tracestate" => &mut fields.tracestate,
+                    "baggage" => &mut fields.baggage,
+                    _ => continue,
+                },
             };
             match found.first {
                 None => found.first = Some(value),
@@ -104,6 +119,15 @@ impl<'a> RequestFields<'a> {
             }
         }
         fields
+    }
+
+    /// The length of the request's body, where its head tells.
+    // spec: RFC 9112 section 6.3: over HTTP/1 a request without either header has no body
+    pub(crate) fn body_length(&self, version: Version) -> Option<u64> {
+        match self.content_length.first {
+            Some(length) => length.to_str().ok()?.trim().parse().ok(),
+            None => (version < Version::HTTP_2 && self.transfer_encoding.first.is_none()).then_some(0),
+        }
     }
 
     /// The only line of a header, or that there is none; `None` if the headers themselves must be asked.
@@ -288,5 +312,23 @@ mod tests {
         assert_eq!(bounded(&wide), text(wide.as_bytes()));
         let cut = text(wide.as_bytes());
         assert_eq!((cut.len(), cut.chars().all(|c| c == '€')), (MAX_TEXT_BYTES / 3 * 3, true));
+    }
+
+    #[test]
+    fn lengths_of_request_bodies() {
+        fn check(version: Version, fields: &[(&'static str, &'static str)], expected: Option<u64>) {
+            let fields = fields.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
+            let headers: HeaderMap = fields.collect();
+            assert_eq!(RequestFields::of(&headers).body_length(version), expected);
+        }
+        let length = "content-length";
+        check(Version::HTTP_11, &[(length, "12")], Some(12));
+        check(Version::HTTP_2, &[(length, "0")], Some(0));
+        check(Version::HTTP_11, &[(length, "-1")], None);
+        check(Version::HTTP_11, &[(length, "99999999999999999999")], None);
+        check(Version::HTTP_11, &[], Some(0));
+        check(Version::HTTP_10, &[], Some(0));
+        check(Version::HTTP_11, &[("transfer-encoding", "chunked")], None);
+        check(Version::HTTP_2, &[], None);
     }
 }

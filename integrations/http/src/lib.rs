@@ -5,10 +5,11 @@
 //!
 //! ```
 //! use http::{Request, Response, StatusCode};
+//! use std::sync::Arc;
 //! use telemark_http::{DefaultPolicy, End, GlobalTracer, HttpServer, RequestHead, ResponseHead, ServerSettings};
 //!
 //! let tracer = GlobalTracer::new(telemark_http::scope("my-framework", "1.0.0"));
-//! let server = HttpServer::new(ServerSettings::new(), DefaultPolicy, tracer);
+//! let server = Arc::new(HttpServer::new(ServerSettings::new(), DefaultPolicy, tracer));
 //!
 //! let request = Request::get("/users/7").body(())?;
 //! let mut span = server.start(RequestHead::of(&request)).ok_or("the URL is excluded")?;
@@ -16,7 +17,7 @@
 //!     let _current = span.context().clone().attach(); // on every poll, never across an await
 //!     Response::builder().status(StatusCode::OK).body(())?
 //! };
-//! let extra = span.respond(&server, ResponseHead::of(&response));
+//! let extra = span.respond(ResponseHead::of(&response));
 //! response.headers_mut().extend(extra);
 //! span.end(End::Completed); // when the response body has ended
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -46,11 +47,13 @@
 //! This crate reads no environment. [`ServerSettings::from_env_fn`] takes a reader and lists the variables.
 
 mod attribute_sets;
+mod bindings;
 mod clock;
 mod forwarded;
 mod headers;
 mod host;
 mod keys;
+mod measurement;
 mod methods;
 mod metrics;
 mod names;

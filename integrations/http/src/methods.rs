@@ -28,10 +28,9 @@ impl KnownMethods {
     }
 
     pub(crate) fn resolve(&self, method: &Method) -> MethodName {
-        let method = method.as_str();
         match &self.0 {
             None => standard(method).map_or(MethodName::Other, MethodName::Standard),
-            Some(known) => match known.iter().find(|known| ***known == *method) {
+            Some(known) => match known.iter().find(|known| ***known == *method.as_str()) {
                 None => MethodName::Other,
                 Some(known) => standard(method).map_or_else(|| MethodName::Custom(known.clone()), MethodName::Standard),
             },
@@ -60,18 +59,18 @@ impl MethodName {
     }
 }
 
-fn standard(method: &str) -> Option<&'static str> {
-    Some(match method {
-        "GET" => "GET",
-        "POST" => "POST",
-        "PUT" => "PUT",
-        "DELETE" => "DELETE",
-        "HEAD" => "HEAD",
-        "OPTIONS" => "OPTIONS",
-        "PATCH" => "PATCH",
-        "CONNECT" => "CONNECT",
-        "TRACE" => "TRACE",
-        "QUERY" => "QUERY",
+fn standard(method: &Method) -> Option<&'static str> {
+    Some(match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        Method::PATCH => "PATCH",
+        Method::CONNECT => "CONNECT",
+        Method::TRACE => "TRACE",
+        _ if method.as_str() == "QUERY" => "QUERY",
         _ => return None,
     })
 }

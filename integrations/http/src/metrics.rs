@@ -1,20 +1,12 @@
-//! The instruments of a server, and what one request records with them.
+//! The instruments of a server, and which of them record.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::time::SystemTime;
 
-use http::{HeaderMap, Version, header};
 use opentelemetry::metrics::{Histogram, Meter, UpDownCounter};
-use opentelemetry::{InstrumentationScope, KeyValue, StringValue, global};
+use opentelemetry::{InstrumentationScope, global};
 
-use crate::attribute_sets::{AttributeSets, SetKey};
-use crate::clock::Clock;
-use crate::keys;
-use crate::methods::MethodName;
-use crate::names::RouteText;
-use crate::settings::ServerSettings;
-use crate::span::RequestOutcome;
+use crate::attribute_sets::AttributeSets;
 
 // spec: http/http-metrics.md: the advised boundaries of http.server.request.duration, in seconds
 const DURATION_BOUNDARIES: [f64; 14] =
@@ -37,12 +29,12 @@ enum Source {
     Meter(Meter),
 }
 
-struct Instruments {
-    duration: Histogram<f64>,
-    active: UpDownCounter<i64>,
-    request_size: Histogram<u64>,
-    response_size: Histogram<u64>,
-    sets: AttributeSets,
+pub(crate) struct Instruments {
+    pub(crate) duration: Histogram<f64>,
+    pub(crate) active: UpDownCounter<i64>,
+    pub(crate) request_size: Histogram<u64>,
+    pub(crate) response_size: Histogram<u64>,
+    pub(crate) sets: AttributeSets,
 }
 
 impl ServerMetrics {
@@ -72,6 +64,12 @@ impl ServerMetrics {
     #[inline]
     pub(crate) fn are_on(&self) -> bool {
         self.0.instruments.get().is_some() || self.look_up()
+    }
+
+    /// The instruments, once there was anything to record with.
+    #[inline]
+    pub(crate) fn instruments(&self) -> Option<&Instruments> {
+        self.0.instruments.get()
     }
 
     #[cold]
@@ -153,216 +151,5 @@ impl MetricChoice {
     #[inline]
     pub(crate) fn is_any(self) -> bool {
         self.duration || self.active_requests || self.body_sizes
-    }
-}
-
-/// Records the requests of one server.
-#[derive(Debug)]
-pub(crate) struct Recorder {
-    metrics: ServerMetrics,
-    choice: MetricChoice,
-    clock: Clock,
-}
-
-impl Recorder {
-    pub(crate) fn new(settings: &ServerSettings, metrics: ServerMetrics) -> Self {
-        Self { metrics, choice: settings.metrics, clock: settings.clock.clone() }
-    }
-
-    /// The time now, if there is anything to record.
-    #[inline]
-    pub(crate) fn start(&self) -> Option<SystemTime> {
-        (self.choice.is_any() && self.metrics.are_on()).then(|| self.clock.now())
-    }
-}
-
-/// What is known of a request that is counted and timed.
-#[derive(Debug)]
-pub(crate) struct Measurement {
-    recorder: Arc<Recorder>,
-    started: SystemTime,
-    scheme: &'static str,
-    pub(crate) route: Option<RouteText>,
-    /// Boxed, for hardly anyone asks for it.
-    server: Option<Box<(StringValue, Option<u16>)>>,
-    request_bytes: Option<u64>,
-    response_bytes: u64,
-    version: Version,
-    /// Whether the request has been added to the active ones.
-    is_active: bool,
-}
-
-impl Measurement {
-    pub(crate) fn new(
-        recorder: &Arc<Recorder>,
-        started: SystemTime,
-        (version, headers): (Version, &HeaderMap),
-        scheme: &'static str,
-    ) -> Self {
-        Self {
-            recorder: Arc::clone(recorder),
-            version,
-            is_active: false,
-            started,
-            scheme,
-            route: None,
-            server: None,
-            request_bytes: if recorder.choice.body_sizes { body_length(version, headers) } else { None },
-            response_bytes: 0,
-        }
-    }
-
-    pub(crate) fn with_route(mut self, route: Option<RouteText>) -> Self {
-        self.route = route;
-        self
-    }
-
-    pub(crate) fn with_server(mut self, server: Option<(StringValue, Option<u16>)>) -> Self {
-        self.server = server.map(Box::new);
-        self
-    }
-
-    /// The time now, which is never before the start.
-    pub(crate) fn now(&self) -> SystemTime {
-        self.recorder.clock.now().max(self.started)
-    }
-
-    /// Adds the request to the active ones.
-    pub(crate) fn begin(&mut self, method: &MethodName) {
-        if self.recorder.choice.active_requests {
-            self.is_active = true;
-            self.add_active(1, method);
-        }
-    }
-
-    /// Takes the request from the active ones. Only the first call has an effect.
-    pub(crate) fn leave(&mut self, method: &MethodName) {
-        if std::mem::take(&mut self.is_active) {
-            self.add_active(-1, method);
-        }
-    }
-
-    #[inline]
-    pub(crate) fn add_response_bytes(&mut self, bytes: u64) {
-        self.response_bytes = self.response_bytes.saturating_add(bytes);
-    }
-
-    /// Records duration and sizes. Without an end, as the clock failed, the duration is zero.
-    pub(crate) fn record(&self, method: &MethodName, outcome: &RequestOutcome, ended: Option<SystemTime>) {
-        let Recorder { metrics, choice, .. } = &*self.recorder;
-        if !(choice.duration || choice.body_sizes) {
-            return;
-        }
-        let Some(instruments) = metrics.0.instruments.get() else { return };
-        let described = Described { of: self, method, outcome: Some(outcome) };
-        instruments.sets.with(
-            described.key(),
-            || described.attributes(),
-            |attributes| {
-                if choice.duration {
-                    let duration = ended.and_then(|ended| ended.duration_since(self.started).ok()).unwrap_or_default();
-                    instruments.duration.record(duration.as_secs_f64(), attributes);
-                }
-                if choice.body_sizes {
-                    if let Some(bytes) = self.request_bytes {
-                        instruments.request_size.record(bytes, attributes);
-                    }
-                    instruments.response_size.record(self.response_bytes, attributes);
-                }
-            },
-        );
-    }
-
-    fn add_active(&self, number: i64, method: &MethodName) {
-        let Some(instruments) = self.recorder.metrics.0.instruments.get() else { return };
-        let described = Described { of: self, method, outcome: None };
-        instruments.sets.with(
-            described.key(),
-            || described.attributes(),
-            |attributes| instruments.active.add(number, attributes),
-        );
-    }
-}
-
-/// A request whose attributes are asked for: those of the active requests, or with an outcome those of the others.
-struct Described<'m> {
-    of: &'m Measurement,
-    method: &'m MethodName,
-    outcome: Option<&'m RequestOutcome>,
-}
-
-impl Described<'_> {
-    // spec: http/http-metrics.md: duration and sizes have the same attributes, active requests the first of them
-    fn attributes(&self) -> Vec<KeyValue> {
-        let Measurement { scheme, route, server, version, .. } = self.of;
-        let mut attributes =
-            vec![KeyValue::new(keys::METHOD, self.method.attribute()), KeyValue::new(keys::URL_SCHEME, *scheme)];
-        if let Some((host, port)) = server.as_deref() {
-            attributes.push(KeyValue::new(keys::SERVER_ADDRESS, host.clone()));
-            attributes.extend(port.map(|port| KeyValue::new(keys::SERVER_PORT, i64::from(port))));
-        }
-        if let Some(outcome) = self.outcome {
-            attributes.extend(outcome.error_type().map(|error| KeyValue::new(keys::ERROR_TYPE, error)));
-            let status = outcome.status.map(|status| i64::from(status.as_u16()));
-            attributes.extend(status.map(|status| KeyValue::new(keys::STATUS_CODE, status)));
-            attributes.extend(route.clone().map(|route| KeyValue::new(keys::ROUTE, route)));
-            attributes.extend(keys::version(*version).map(|version| KeyValue::new(keys::PROTOCOL_VERSION, version)));
-        }
-        // The order in which a series is found soonest.
-        attributes.sort_by(|a, b| a.key.cmp(&b.key));
-        attributes
-    }
-
-    /// By what the attributes are known again; `None` if they hold a text that does not live as long as the program.
-    fn key(&self) -> Option<SetKey> {
-        let Measurement { scheme, route, server, version, .. } = self.of;
-        let method = match self.method {
-            MethodName::Standard(name) => *name,
-            MethodName::Other => "",
-            MethodName::Custom(_) => return None,
-        };
-        let route = match (self.outcome, route) {
-            (None, _) | (_, None) => None,
-            (_, Some(RouteText::Kept(route))) => Some(*route),
-            (_, Some(RouteText::Own(_))) => return None,
-        };
-        server.is_none().then(|| SetKey {
-            method,
-            scheme,
-            route,
-            ended: self.outcome.map(|outcome| (*version, outcome.status, outcome.error_type())),
-        })
-    }
-}
-
-/// The length of a request's body, where its head tells.
-// spec: RFC 9112 section 6.3: over HTTP/1 a request without either header has no body
-fn body_length(version: Version, headers: &HeaderMap) -> Option<u64> {
-    match headers.get(header::CONTENT_LENGTH) {
-        Some(length) => length.to_str().ok()?.trim().parse().ok(),
-        None => (version < Version::HTTP_2 && !headers.contains_key(header::TRANSFER_ENCODING)).then_some(0),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use http::HeaderName;
-
-    #[test]
-    fn lengths_of_request_bodies() {
-        fn check(version: Version, fields: &[(&'static str, &'static str)], expected: Option<u64>) {
-            let fields = fields.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
-            assert_eq!(body_length(version, &fields.collect()), expected);
-        }
-        let length = "content-length";
-        check(Version::HTTP_11, &[(length, "12")], Some(12));
-        check(Version::HTTP_2, &[(length, "0")], Some(0));
-        check(Version::HTTP_11, &[(length, "-1")], None);
-        check(Version::HTTP_11, &[(length, "99999999999999999999")], None);
-        check(Version::HTTP_11, &[], Some(0));
-        check(Version::HTTP_10, &[], Some(0));
-        check(Version::HTTP_11, &[("transfer-encoding", "chunked")], None);
-        check(Version::HTTP_2, &[], None);
     }
 }

@@ -11,8 +11,9 @@ use opentelemetry::{Context, KeyValue, StringValue, global};
 
 use crate::forwarded::{self, Forwarded};
 use crate::headers::{RequestFields, bounded, text};
+use crate::measurement::{Measurement, Recorder};
 use crate::methods::MethodName;
-use crate::metrics::{Measurement, Recorder, ServerMetrics};
+use crate::metrics::{MetricChoice, ServerMetrics};
 use crate::policy::{HttpPolicy, RequestHead};
 use crate::settings::ServerSettings;
 use crate::span::{LateRoute, RequestSpan};
@@ -26,44 +27,69 @@ const LEAN_ATTRIBUTES: usize = 4;
 /// Starts the spans and measurements of one server: its settings, its policy, its tracer and its instruments.
 #[derive(Debug)]
 pub struct HttpServer<P, T> {
-    pub(crate) settings: ServerSettings,
-    pub(crate) policy: P,
+    settings: ServerSettings,
+    policy: P,
     tracer: T,
-    recorder: Arc<Recorder>,
+    recorder: Recorder,
+}
+
+/// What a request asks its server for, after it has been started.
+pub(crate) trait Served: Send + Sync {
+    fn settings(&self) -> &ServerSettings;
+    fn policy(&self) -> &dyn HttpPolicy;
+    fn recorder(&self) -> &Recorder;
+}
+
+impl<P: HttpPolicy, T: Send + Sync> Served for HttpServer<P, T> {
+    fn settings(&self) -> &ServerSettings {
+        &self.settings
+    }
+
+    fn policy(&self) -> &dyn HttpPolicy {
+        &self.policy
+    }
+
+    fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
 }
 
 impl<P, T> HttpServer<P, T>
 where
     P: HttpPolicy,
-    T: Tracer,
+    T: Tracer + Send + Sync + 'static,
     T::Span: Send + Sync + 'static,
 {
     /// A server that is described by `settings` and `policy`, with its spans on `tracer` and without metrics.
     pub fn new(settings: ServerSettings, policy: P, tracer: T) -> Self {
-        let recorder = Arc::new(Recorder::new(&settings, ServerMetrics::off()));
+        let recorder = Recorder::new(&settings, ServerMetrics::off());
         Self { settings, policy, tracer, recorder }
     }
 
     /// Records with these instruments.
     pub fn with_metrics(mut self, metrics: ServerMetrics) -> Self {
-        self.recorder = Arc::new(Recorder::new(&self.settings, metrics));
+        self.recorder = Recorder::new(&self.settings, metrics);
         self
     }
 
     /// Starts the span of a request, below the parent that the API's global propagator finds in the headers, or else
     /// below the current span, and its measurement. `None` if the request is excluded.
-    pub fn start(&self, request: RequestHead<'_>) -> Option<RequestSpan> {
+    pub fn start(self: &Arc<Self>, request: RequestHead<'_>) -> Option<RequestSpan> {
         // Policy, propagator and sampler are foreign code: if they panic, the request goes on without a span.
-        catch_unwind(AssertUnwindSafe(|| {
+        let mut started = None;
+        let _caught = catch_unwind(AssertUnwindSafe(|| {
             let request = RequestHead { uri: self.policy.target(&request), ..request };
-            let excluded = self.settings.excludes(request.uri) || self.policy.is_excluded(&request);
-            if excluded { None } else { Some(self.start_included(&request)) }
-        }))
-        .ok()
-        .flatten()
+            if !self.settings.excludes(request.uri) && !self.policy.is_excluded(&request) {
+                started = Some(self.start_included(&request));
+            }
+        }));
+        if let Some(started) = &mut started {
+            started.begin();
+        }
+        started
     }
 
-    fn start_included(&self, request: &RequestHead<'_>) -> RequestSpan {
+    fn start_included(self: &Arc<Self>, request: &RequestHead<'_>) -> RequestSpan {
         let started = self.recorder.start();
         let current = Context::current();
         let fields = RequestFields::of(request.headers);
@@ -92,12 +118,16 @@ where
         let scheme = self.scheme(request, &forwarded);
         attributes.push(KeyValue::new(keys::URL_SCHEME, scheme));
         let measurement = started.map(|started| {
-            let head = (request.version, request.headers);
-            let measurement = Measurement::new(&self.recorder, started, head, scheme).with_route(route.clone());
-            if self.settings.metrics.server_address {
-                measurement.with_server(server_address(request, &fields, &forwarded))
-            } else {
-                measurement
+            let MetricChoice { body_sizes, server_address: is_told, .. } = self.settings.metrics;
+            Measurement {
+                started,
+                scheme,
+                version: request.version,
+                route: route.clone(),
+                server: if is_told { server_address(request, &fields, &forwarded).map(Box::new) } else { None },
+                request_bytes: if body_sizes { fields.body_length(request.version) } else { None },
+                response_bytes: 0,
+                is_active: false,
             }
         });
         attributes.extend(route.map(|route| KeyValue::new(keys::ROUTE, route)));
@@ -128,11 +158,7 @@ where
         } else {
             parent
         };
-        let mut request = RequestSpan::new(context, recording, late, method);
-        if let Some(measurement) = measurement {
-            request.measure(measurement);
-        }
-        request
+        RequestSpan::new(self.clone(), context, recording, late, method, measurement)
     }
 
     /// The attributes beyond the ones that every span of a request has.
@@ -253,7 +279,7 @@ mod tests {
                 request.headers_mut().append(name, HeaderValue::from_bytes(&value).unwrap());
             }
             let settings = ServerSettings::new().with_forwarded_headers().with_captured_request_headers(["x-own"]);
-            let server = HttpServer::new(settings, DefaultPolicy, GlobalTracer::new(scope("test", "0")));
+            let server = Arc::new(HttpServer::new(settings, DefaultPolicy, GlobalTracer::new(scope("test", "0"))));
             prop_assert!(server.start(RequestHead::of(&request)).is_some());
         }
     }

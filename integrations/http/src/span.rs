@@ -1,17 +1,19 @@
 //! One request: its context, its measurement, and the one place where both end.
 
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::StatusCode;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
-use opentelemetry::trace::{Status, TraceContextExt, Tracer};
+use http::header::{HeaderName, HeaderValue};
+use opentelemetry::trace::{Status, TraceContextExt};
 use opentelemetry::{Context, ContextGuard, KeyValue};
 
+use crate::measurement::Measurement;
 use crate::methods::MethodName;
-use crate::metrics::Measurement;
-use crate::policy::{HttpPolicy, ResponseHead};
-use crate::server::HttpServer;
+use crate::policy::ResponseHead;
+use crate::server::Served;
 use crate::{keys, names};
 
 const TRACE_RESPONSE: HeaderName = HeaderName::from_static("traceresponse");
@@ -19,8 +21,8 @@ const TRACE_RESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 /// The span of a request that is being served, and its measurement.
 ///
 /// Both end exactly once: with the first [`RequestSpan::end`], or as [`End::Cancelled`] when it is dropped before.
-#[derive(Debug)]
 pub struct RequestSpan {
+    server: Arc<dyn Served>,
     context: Context,
     /// Known from the span itself, before it went behind the lock of the context.
     recording: bool,
@@ -83,16 +85,24 @@ impl RequestOutcome {
 }
 
 impl RequestSpan {
-    pub(crate) fn new(context: Context, recording: bool, late_route: LateRoute, method: MethodName) -> Self {
-        Self { context, recording, late_route, method, outcome: RequestOutcome::default(), measured: None }
+    pub(crate) fn new(
+        server: Arc<dyn Served>,
+        context: Context,
+        recording: bool,
+        late_route: LateRoute,
+        method: MethodName,
+        measured: Option<Measurement>,
+    ) -> Self {
+        Self { server, context, recording, late_route, method, outcome: RequestOutcome::default(), measured }
     }
 
-    /// Counts and times the request from now on.
-    pub(crate) fn measure(&mut self, measurement: Measurement) {
-        // In its place before anything is recorded: what is added to the active requests will be taken from them.
-        let measurement = self.measured.insert(measurement);
-        // Meters are foreign code, and the request is under way.
-        let _caught = catch_unwind(AssertUnwindSafe(|| measurement.begin(&self.method)));
+    /// Counts the request from now on.
+    pub(crate) fn begin(&mut self) {
+        if let Some(measurement) = &mut self.measured {
+            let recorder = self.server.recorder();
+            // Meters are foreign code, and the request is under way.
+            let _caught = catch_unwind(AssertUnwindSafe(|| measurement.begin(recorder, &self.method)));
+        }
     }
 
     /// The context with the span; to be attached whenever the service or the response body is polled.
@@ -120,19 +130,15 @@ impl RequestSpan {
         &self.outcome
     }
 
-    /// Takes note of the head of the response; returns the headers to add to it, usually none.
-    pub fn respond<P: HttpPolicy, T: Tracer>(
-        &mut self,
-        server: &HttpServer<P, T>,
-        response: ResponseHead<'_>,
-    ) -> HeaderMap {
+    /// Takes note of the head of the response; returns the header to add to it, usually none.
+    pub fn respond(&mut self, response: ResponseHead<'_>) -> Option<(HeaderName, HeaderValue)> {
         self.outcome.status = Some(response.status);
         // A policy is the application's code: what it does wrong must not become a failed request.
         let _caught = catch_unwind(AssertUnwindSafe(|| {
-            self.outcome.is_error_status = server.policy.is_error(response.status);
-            self.describe(server, &response);
+            self.outcome.is_error_status = self.server.policy().is_error(response.status);
+            self.describe(&response);
         }));
-        if server.settings.trace_response { self.trace_response() } else { HeaderMap::new() }
+        if self.server.settings().trace_response { self.trace_response() } else { None }
     }
 
     /// Ends the span and records the metrics. Only the first call has an effect.
@@ -144,7 +150,7 @@ impl RequestSpan {
         }
         self.outcome.end = Some(end);
         let measured = self.measured.take();
-        let ended = measured.and_then(|measurement| self.record_metrics(measurement));
+        let ended = measured.and_then(|measurement| self.record_metrics(&measurement));
         if self.recording {
             // Span processors are foreign code, and this also runs while a panic of the handler unwinds.
             let _caught = catch_unwind(AssertUnwindSafe(|| self.record(ended)));
@@ -152,14 +158,14 @@ impl RequestSpan {
     }
 
     /// Before the span ends, and in its context: exemplars lead to it. Gives the end of the span.
-    fn record_metrics(&self, mut measurement: Measurement) -> Option<SystemTime> {
-        // Meters are foreign code, as span processors are. Whatever happens to the one, the other is done all the same.
-        let ended = catch_unwind(AssertUnwindSafe(|| measurement.now())).ok();
-        let _caught = catch_unwind(AssertUnwindSafe(|| measurement.leave(&self.method)));
+    fn record_metrics(&self, measurement: &Measurement) -> Option<SystemTime> {
+        let recorder = self.server.recorder();
+        // The clock may be foreign code.
+        let ended = catch_unwind(AssertUnwindSafe(|| measurement.now(recorder))).ok();
         // The API panics where a thread is about to end and its context is gone.
         let _current = catch_unwind(AssertUnwindSafe(|| self.attach_unless_current())).ok().flatten();
-        let record = || measurement.record(&self.method, &self.outcome, ended);
-        let _caught = catch_unwind(AssertUnwindSafe(record));
+        let finish = || measurement.finish(recorder, &self.method, &self.outcome, ended);
+        let _caught = catch_unwind(AssertUnwindSafe(finish));
         ended
     }
 
@@ -174,9 +180,9 @@ impl RequestSpan {
         (!is_current).then(|| self.context.clone().attach())
     }
 
-    fn describe<P: HttpPolicy, T: Tracer>(&mut self, server: &HttpServer<P, T>, response: &ResponseHead<'_>) {
+    fn describe(&mut self, response: &ResponseHead<'_>) {
         let late = self.is_recording() && self.late_route != LateRoute::No;
-        let route = if late { server.policy.response_route(response) } else { None };
+        let route = if late { self.server.policy().response_route(response) } else { None };
         let late = route.map(|route| names::span_name(&self.method, Some(&route)));
         if let (Some((_, route)), Some(measurement)) = (&late, &mut self.measured) {
             measurement.route.clone_from(route);
@@ -192,9 +198,9 @@ impl RequestSpan {
             }
             attributes.extend(route.map(|route| KeyValue::new(keys::ROUTE, route)));
         }
-        let captured = &server.settings.response_headers;
+        let captured = &self.server.settings().response_headers;
         attributes.extend(captured.iter().filter_map(|header| header.attribute(response.headers)));
-        server.policy.response_attributes(response, &mut attributes);
+        self.server.policy().response_attributes(response, &mut attributes);
         if !attributes.is_empty() {
             span.set_attributes(attributes);
         }
@@ -225,17 +231,24 @@ impl RequestSpan {
         }
     }
 
-    fn trace_response(&self) -> HeaderMap {
-        let mut headers = HeaderMap::new();
+    fn trace_response(&self) -> Option<(HeaderName, HeaderValue)> {
         let span = self.context.span();
         let context = span.span_context();
-        if context.is_valid() {
-            let (trace, span, flags) = (context.trace_id(), context.span_id(), context.trace_flags().to_u8());
-            if let Ok(value) = HeaderValue::try_from(format!("00-{trace}-{span}-{flags:02x}")) {
-                headers.insert(TRACE_RESPONSE, value);
-            }
+        if !context.is_valid() {
+            return None;
         }
-        headers
+        let (trace, span, flags) = (context.trace_id(), context.span_id(), context.trace_flags().to_u8());
+        let value = HeaderValue::try_from(format!("00-{trace}-{span}-{flags:02x}")).ok()?;
+        Some((TRACE_RESPONSE, value))
+    }
+}
+
+impl fmt::Debug for RequestSpan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { context, method, outcome, measured, .. } = self;
+        let mut shown = f.debug_struct("RequestSpan");
+        shown.field("context", context).field("method", method).field("outcome", outcome).field("measured", measured);
+        shown.finish_non_exhaustive()
     }
 }
 
@@ -267,16 +280,17 @@ fn code(status: StatusCode) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{DefaultPolicy, GlobalTracer, RequestHead, ServerSettings, scope};
+    use crate::{DefaultPolicy, GlobalTracer, HttpServer, RequestHead, ServerSettings, scope};
     use http::{Request, Response};
 
     #[test]
     fn the_first_end_counts() {
-        let server = HttpServer::new(ServerSettings::new(), DefaultPolicy, GlobalTracer::new(scope("test", "0")));
+        let tracer = GlobalTracer::new(scope("test", "0"));
+        let server = Arc::new(HttpServer::new(ServerSettings::new(), DefaultPolicy, tracer));
         let mut span = server.start(RequestHead::of(&Request::new(()))).unwrap();
         assert_eq!(span.outcome(), &RequestOutcome::default());
         let response = Response::builder().status(503).body(()).unwrap();
-        span.respond(&server, ResponseHead::of(&response));
+        span.respond(ResponseHead::of(&response));
         let ends = [End::Failed { error_type: "Timeout" }, End::Completed, End::Panicked];
         for end in ends {
             span.end(end);

@@ -3,14 +3,12 @@
 use std::any::type_name;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::{Method, Response, StatusCode, header};
 use http_body::Body;
-use opentelemetry::trace::Tracer;
 use pin_project_lite::pin_project;
-use telemark_http::{End, HttpPolicy, HttpServer, RequestSpan, ResponseHead};
+use telemark_http::{End, RequestSpan, ResponseHead};
 
 use crate::body::ResponseBody;
 
@@ -19,12 +17,11 @@ pin_project! {
     ///
     /// Dropped before it is ready, it ends the request as cancelled.
     #[derive(Debug)]
-    pub struct ResponseFuture<F, P, T> {
+    pub struct ResponseFuture<F> {
         #[pin]
         inner: F,
         // Absent for an excluded request, and once the body has it.
         span: Option<RequestSpan>,
-        server: Arc<HttpServer<P, T>>,
         method: BodyMethod,
     }
 }
@@ -47,18 +44,16 @@ impl BodyMethod {
     }
 }
 
-impl<F, P, T> ResponseFuture<F, P, T> {
-    pub(crate) fn new(inner: F, span: Option<RequestSpan>, server: Arc<HttpServer<P, T>>, method: BodyMethod) -> Self {
-        Self { inner, span, server, method }
+impl<F> ResponseFuture<F> {
+    pub(crate) fn new(inner: F, span: Option<RequestSpan>, method: BodyMethod) -> Self {
+        Self { inner, span, method }
     }
 }
 
-impl<F, P, T, ResBody, E> Future for ResponseFuture<F, P, T>
+impl<F, ResBody, E> Future for ResponseFuture<F>
 where
     F: Future<Output = Result<Response<ResBody>, E>>,
     ResBody: Body,
-    P: HttpPolicy,
-    T: Tracer<Span: Send + Sync + 'static>,
 {
     type Output = Result<Response<ResponseBody<ResBody>>, E>;
 
@@ -77,7 +72,7 @@ where
                 return Poll::Ready(Err(error));
             }
         };
-        let length = respond(&mut response, span, this.server, *this.method);
+        let length = respond(&mut response, span, *this.method);
         Poll::Ready(Ok(response.map(|body| ResponseBody::new(body, this.span.take(), length))))
     }
 }
@@ -106,19 +101,9 @@ impl Drop for PanicGuard<'_> {
 }
 
 /// Takes note of the head; gives the length of the body, if it is known and of use.
-fn respond<B: Body, P, T>(
-    response: &mut Response<B>,
-    span: &mut RequestSpan,
-    server: &HttpServer<P, T>,
-    method: BodyMethod,
-) -> Option<u64>
-where
-    P: HttpPolicy,
-    T: Tracer<Span: Send + Sync + 'static>,
-{
-    let added = span.respond(server, ResponseHead::of(response));
-    if !added.is_empty() {
-        response.headers_mut().extend(added);
+fn respond<B: Body>(response: &mut Response<B>, span: &mut RequestSpan, method: BodyMethod) -> Option<u64> {
+    if let Some((name, value)) = span.respond(ResponseHead::of(response)) {
+        response.headers_mut().insert(name, value);
     }
     if !span.is_recording() {
         return None;

@@ -92,7 +92,7 @@ impl<P, T> HttpServerLayer<P, T> {
 impl<S, P, T> Layer<S> for HttpServerLayer<P, T>
 where
     P: HttpPolicy + Clone,
-    T: Tracer<Span: Send + Sync + 'static> + Clone,
+    T: Tracer<Span: Send + Sync + 'static> + Clone + Send + Sync + 'static,
 {
     type Service = HttpServerService<S, P, T>;
 

@@ -37,11 +37,11 @@ where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
     ResBody: Body,
     P: HttpPolicy,
-    T: Tracer<Span: Send + Sync + 'static>,
+    T: Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static,
 {
     type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future, P, T>;
+    type Future = ResponseFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
@@ -49,14 +49,15 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let method = BodyMethod::of(request.method());
-        let span = self.server.start(RequestHead::of(&request));
-        let Some(mut span) = span else {
-            return ResponseFuture::new(self.inner.call(request), None, Arc::clone(&self.server), method);
+        let mut span = self.server.start(RequestHead::of(&request));
+        let future = match &mut span {
+            None => self.inner.call(request),
+            Some(span) => {
+                // A service may do its work before it returns the future.
+                let _current = span.context().clone().attach();
+                watched(span, || self.inner.call(request))
+            }
         };
-        // A service may do its work before it returns the future.
-        let current = span.context().clone().attach();
-        let future = watched(&mut span, || self.inner.call(request));
-        drop(current);
-        ResponseFuture::new(future, Some(span), Arc::clone(&self.server), method)
+        ResponseFuture::new(future, span, method)
     }
 }

@@ -50,7 +50,7 @@ impl Telemetry {
     }
 
     /// Makes this the telemetry of the program: of the API's globals, of `#[traced]` and of [metrics in
-    /// statics](crate::metered).
+    /// statics](crate::metered). The global meter provider stays as it is if this one has no readers.
     ///
     /// # Errors
     /// Another one has been installed before; that one stays, and this one is shut down.
@@ -65,7 +65,10 @@ impl Telemetry {
         }
         global::set_tracer_provider(tracers);
         metrics::active::install(self.meters.clone());
-        global::set_meter_provider(self.meters.clone());
+        // Without a reader it would replace one that may have some, and its instruments would cost time for nothing.
+        if self.meters.enabled() {
+            global::set_meter_provider(self.meters.clone());
+        }
         Ok(self)
     }
 

@@ -133,6 +133,11 @@ impl Upstream {
         let meters = SdkMeterProvider::builder().with_periodic_exporter(metrics.clone()).build();
         Self { provider: builder.with_sampler(sampler).build(), exporter, meters, metrics }
     }
+
+    /// Shuts the meter provider down.
+    pub fn shut_down_metrics(&self) {
+        self.meters.shutdown().unwrap();
+    }
 }
 
 impl Spans for Upstream {

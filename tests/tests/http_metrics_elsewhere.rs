@@ -1,0 +1,33 @@
+//! Telemetry without readers of metrics leaves the global meter provider to others, which is why this file has one test: the
+//! HTTP layer records where metrics are read.
+#![allow(clippy::unwrap_used, reason = "test helpers")]
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use axum::routing::get;
+use telemark::sdk::config::Env;
+use telemark::sdk::install::Telemetry;
+use telemark::sdk::metrics::{PullReader, SdkMeterProvider};
+use telemark::sdk::time::Deadline;
+use telemark::testing::{InMemoryExporter, metrics_text};
+use tower::ServiceExt;
+
+#[tokio::test]
+async fn a_provider_that_is_read_stays() {
+    let reader = PullReader::default();
+    opentelemetry::global::set_meter_provider(SdkMeterProvider::builder().with_reader(reader.clone()).build());
+
+    let exporter = InMemoryExporter::new();
+    let builder = Telemetry::builder(Env::from_pairs::<&str, &str>([])).with_span_exporter(exporter.clone());
+    let telemetry = builder.build().unwrap().install().unwrap();
+    assert!(!telemetry.meter_provider().enabled());
+
+    let router = Router::new().route("/things/{id}", get(async || "thing")).layer(telemark::axum::layer());
+    let response = router.oneshot(Request::get("/things/7").body(Body::empty()).unwrap()).await.unwrap();
+    axum::body::to_bytes(response.into_body(), 100).await.unwrap();
+    telemetry.force_flush(Deadline::NEVER).unwrap();
+    assert_eq!(exporter.items().len(), 1);
+    let metrics = metrics_text(&reader.collect(Deadline::NEVER).unwrap());
+    assert!(metrics.starts_with("http.server.request.duration[s]{"), "{metrics}");
+}
