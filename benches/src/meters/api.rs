@@ -3,14 +3,14 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, MeterProvider};
+use opentelemetry::{KeyValue, global};
 use opentelemetry_sdk::metrics as sdk;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, ResourceMetrics};
 use opentelemetry_sdk::metrics::reader::MetricReader;
 use opentelemetry_sdk::metrics::{Instrument, ManualReader, Pipeline, Stream, Temporality};
 use telemark_prometheus::{Escaping, Format, Prometheus, Protocol};
-use telemark_sdk::metrics::{ExemplarFilter, Metric, MetricData, ReaderConfig, SdkMeterProvider};
+use telemark_sdk::metrics::{ExemplarFilter, Metric, MetricData, PullReader, ReaderConfig, SdkMeterProvider};
 use telemark_sdk::time::Deadline;
 
 use super::{BOUNDS, Calls, METHOD, Meter, STATUS, Thrown, route};
@@ -59,6 +59,31 @@ pub(super) fn opentelemetry_sdk(series: usize) -> Box<dyn Meter> {
 }
 
 /// `None` when there are no pages.
+/// How many metrics a provider has points of.
+pub(crate) type Recorded = Box<dyn Fn() -> usize>;
+
+/// Telemark's meters for whoever asks the API, with a reader that reads when it is told to.
+pub(crate) fn make_telemark_global() -> Recorded {
+    let reader = PullReader::default();
+    global::set_meter_provider(SdkMeterProvider::builder().with_reader(reader.clone()).build());
+    Box::new(move || {
+        let scopes = reader.collect(Deadline::NEVER).expect("the provider has the reader");
+        scopes.iter().map(|scope| scope.metrics.len()).sum()
+    })
+}
+
+/// The same of `opentelemetry_sdk`.
+pub(crate) fn make_opentelemetry_sdk_global() -> Recorded {
+    let reader = Shared(Arc::new(ManualReader::builder().build()));
+    global::set_meter_provider(sdk::SdkMeterProvider::builder().with_reader(reader.clone()).build());
+    Box::new(move || {
+        let mut collected = ResourceMetrics::default();
+        reader.collect(&mut collected).expect("the provider has the reader");
+        let is_of_program = |scope: &&sdk::data::ScopeMetrics| !scope.scope().name().starts_with("otel.sdk");
+        collected.scope_metrics().filter(is_of_program).map(|scope| scope.metrics().count()).sum()
+    })
+}
+
 type Page = Option<Box<dyn Fn(To<'_>) + Send + Sync>>;
 type Collect = Box<dyn Fn() -> usize + Send + Sync>;
 

@@ -9,6 +9,8 @@ mod prometheus_client;
 
 use std::hint::black_box;
 
+pub(crate) use api::{Recorded, make_opentelemetry_sdk_global, make_telemark_global};
+
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 
