@@ -1,4 +1,5 @@
-//! The bare program with server spans, a span in the code, propagation and OTLP export through the official crates.
+//! The bare program with server spans and metrics, a span in the code, propagation and OTLP export through the official
+//! crates.
 
 use axum::Router;
 use axum::extract::Path;
@@ -6,7 +7,8 @@ use axum::routing::get;
 use opentelemetry::global;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_instrumentation_tower::http::server;
-use opentelemetry_otlp::SpanExporter;
+use opentelemetry_otlp::{MetricExporter, SpanExporter};
+use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_subscriber::filter::LevelFilter;
@@ -17,6 +19,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let exporter = SpanExporter::builder().with_http().build()?;
     let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).build();
     global::set_tracer_provider(provider.clone());
+    let meters =
+        SdkMeterProvider::builder().with_periodic_exporter(MetricExporter::builder().with_http().build()?).build();
+    global::set_meter_provider(meters.clone());
     global::set_text_map_propagator(TraceContextPropagator::new());
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("adoption"));
     tracing_subscriber::registry().with(LevelFilter::INFO).with(layer).try_init()?;
@@ -24,6 +29,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
     axum::serve(listener, app).await?;
     provider.shutdown()?;
+    meters.shutdown()?;
     Ok(())
 }
 

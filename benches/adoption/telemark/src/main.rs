@@ -1,4 +1,4 @@
-//! The bare program with server spans, a span in the code, propagation and OTLP export through Telemark.
+//! The bare program with server spans and metrics, a span in the code, propagation and OTLP export through Telemark.
 
 use axum::Router;
 use axum::extract::Path;
