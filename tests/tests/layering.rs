@@ -209,4 +209,6 @@ fn a_planted_shape_is_noticed() {
     check("sdk/src/lib.rs", "#![forbid(unsafe_code)]\n//! A.\n".to_owned(), "");
     check("sdk/src/lib.rs", "#![doc = include_str!(\"../README.md\")]\n".to_owned(), "");
     check("macros/tests/ui/a.rs", lines(1), "");
+    let chain = "//! A.\nfn a(b: bool, c: Option<u8>) {\n    if b && let Some(_) = c {}\n}\n".to_owned();
+    check("sdk/src/a.rs", chain, "sdk/src/a.rs:3: `&& let` needs Rust 1.88, and crates promise 1.85");
 }

@@ -50,8 +50,9 @@ impl TranslationStrategy {
         }
         let unit = units::words(unit);
         if self.has_suffixes() {
-            if counter && let Some(base) = full.strip_suffix(TOTAL).filter(|base| !base.is_empty()) {
-                full.truncate(base.len());
+            let base = full.strip_suffix(TOTAL).filter(|base| counter && !base.is_empty());
+            if let Some(base) = base.map(str::len) {
+                full.truncate(base);
             }
             if !unit.is_empty() && !ends_with_word(&full, &unit) {
                 full.push('_');

@@ -235,10 +235,8 @@ impl Page<'_> {
         sample.write(out, "", &self.series.labels);
         out.push(b' ');
         number(out, point.value);
-        if is_counter
-            && is_open_metrics
-            && let Some(exemplar) = latest(&point.exemplars)
-        {
+        let exemplar = if is_counter && is_open_metrics { latest(&point.exemplars) } else { None };
+        if let Some(exemplar) = exemplar {
             self.exemplars.write(out, exemplar);
         }
         out.push(b'\n');

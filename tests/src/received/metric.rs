@@ -125,9 +125,10 @@ impl Points {
 
 /// Writes `3.0` as `3` and `1e-9` in full; distributions are left alone.
 fn untyped(value: &mut String) {
-    if value.parse::<i64>().is_err()
-        && let Ok(number) = value.parse::<f64>()
-    {
+    if value.parse::<i64>().is_ok() {
+        return;
+    }
+    if let Ok(number) = value.parse::<f64>() {
         *value = number.to_string();
     }
 }
