@@ -240,3 +240,32 @@ fn a_disabled_sdk_records_nothing() {
     telemetry.shutdown(soon()).unwrap();
     assert!(exporter.items().is_empty());
 }
+
+#[test]
+fn a_collection_with_more_points_than_an_export_may_have_is_several() {
+    let (runtime, (exporter, calls)) = (ManualRuntime::new(), scripted(vec![Ok(ExportReport::accepted()), refused()]));
+    let periods = PeriodicConfig::default().with_max_batch_size(2);
+    let provider = provider(exporter, &Runtime::Manual(runtime.clone()), periods);
+    let meter = provider.meter("test");
+    let counter = meter.u64_counter("c").build();
+    (0..3).for_each(|number| counter.add(number, &[KeyValue::new("n", number as i64)]));
+    meter.f64_gauge("g").build().record(0.5, &[]);
+    meter.u64_counter("z").build().add(1, &[]);
+    // The first export fails: the others are made all the same, and the error is told.
+    assert!(provider.force_flush(Deadline::NEVER).unwrap_err().to_string().contains("no"));
+    let exports: Vec<_> = calls.try_iter().map(|call| call.lines().map(series).collect::<Vec<_>>().join(" ")).collect();
+    let of_counter = exports[0].matches("c{n=").count() + exports[1].matches("c{n=").count();
+    assert_eq!((of_counter, exports.len()), (3, 4), "{exports:?}");
+    assert!(exports[1].ends_with(" g") && exports[2] == "z" && exports[3] == "flush", "{exports:?}");
+    let health = &provider.health()[0];
+    assert_eq!((health.exported, health.failed), (3, 2));
+}
+
+fn refused() -> Result<ExportReport, ExportError> {
+    Err(ExportError::other("no"))
+}
+
+/// What a line is of.
+fn series(line: &str) -> &str {
+    line.split_once(' ').map_or(line, |(series, _)| series)
+}

@@ -35,6 +35,7 @@ mod pull;
 mod reader;
 mod resolve;
 mod series;
+mod split;
 mod store;
 mod stream;
 mod stream_config;

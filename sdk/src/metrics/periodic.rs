@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::reader::{Begin, Begun, Connect, MetricReader, ReaderConfig, Source};
+use super::split;
 use crate::config::Env;
 use crate::diag::Counters;
 use crate::error::{ConfigError, ExportError};
@@ -20,23 +21,32 @@ use crate::time::Deadline;
 pub struct PeriodicConfig {
     interval: Duration,
     timeout: Duration,
+    max_batch_size: usize,
 }
 
 impl Default for PeriodicConfig {
-    /// Every 60 s, each export within 30 s.
+    /// Every 60 s, within 30 s, a collection in one export.
     fn default() -> Self {
-        PeriodicConfig { interval: Duration::from_secs(60), timeout: Duration::from_secs(30) }
+        PeriodicConfig {
+            interval: Duration::from_secs(60),
+            timeout: Duration::from_secs(30),
+            max_batch_size: usize::MAX,
+        }
     }
 }
 
 impl PeriodicConfig {
-    /// The defaults with `OTEL_METRIC_EXPORT_INTERVAL` and `OTEL_METRIC_EXPORT_TIMEOUT` over them.
+    /// The defaults with `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_METRIC_EXPORT_TIMEOUT` and
+    /// `OTEL_RUST_METRIC_EXPORT_MAX_BATCH_SIZE` over them.
     pub fn from_env(env: &Env) -> Self {
         let default = PeriodicConfig::default();
         let interval = env.integer("OTEL_METRIC_EXPORT_INTERVAL", 1..=usize::MAX);
         PeriodicConfig {
             interval: interval.map_or(default.interval, |millis| Duration::from_millis(millis as u64)),
             timeout: env.timeout("OTEL_METRIC_EXPORT_TIMEOUT").unwrap_or(default.timeout),
+            max_batch_size: env
+                .integer("OTEL_RUST_METRIC_EXPORT_MAX_BATCH_SIZE", 1..=usize::MAX)
+                .unwrap_or(default.max_batch_size),
         }
     }
 
@@ -52,6 +62,16 @@ impl PeriodicConfig {
         self
     }
 
+    /// The most points in one export, at least 1; further ones go into another export right after it. By default all that is
+    /// collected goes into one.
+    ///
+    /// Receivers limit the size of a request, that of the OpenTelemetry collector over gRPC to 4 MiB by default: a series of
+    /// a histogram is some hundred bytes, and more than a thousand with an exemplar in every bucket.
+    pub fn with_max_batch_size(mut self, points: usize) -> Self {
+        self.max_batch_size = points.max(1);
+        self
+    }
+
     /// The time from one start of an export to the next.
     pub fn interval(&self) -> Duration {
         self.interval
@@ -60,6 +80,11 @@ impl PeriodicConfig {
     /// The longest a collection and its export may take.
     pub fn timeout(&self) -> Duration {
         self.timeout
+    }
+
+    /// The most points in one export.
+    pub fn max_batch_size(&self) -> usize {
+        self.max_batch_size
     }
 }
 
@@ -158,14 +183,14 @@ impl Worker {
     fn export(&mut self, deadline: Deadline) -> Result<(), ExportError> {
         let Some(Source(pipeline)) = self.source.get() else { return Ok(()) };
         let deadline = deadline.min(Deadline::after(self.periods.timeout));
-        let scopes = pipeline.collect(deadline)?;
-        if scopes.is_empty() {
-            return Ok(());
+        let mut result = Ok(());
+        for scopes in split::batches(pipeline.collect(deadline)?, self.periods.max_batch_size) {
+            let (exporter, batch) = (&mut self.exporter, Batch::new(&pipeline.resource, &scopes));
+            let points = split::points(&scopes) as u64;
+            // The first error stays, the rest is still exported.
+            result = result.and(self.counters.export(points, Metrics::ITEMS, || exporter.export(batch, deadline)));
         }
-        let points = scopes.iter().flat_map(|scope| &scope.metrics).map(|metric| metric.data.len() as u64).sum();
-        let exporter = &mut self.exporter;
-        let batch = Batch::new(&pipeline.resource, &scopes);
-        self.counters.export(points, Metrics::ITEMS, || exporter.export(batch, deadline))
+        result
     }
 }
 
@@ -180,9 +205,14 @@ mod tests {
     #[test]
     fn the_variables() {
         let check = |interval: &str, timeout: &str, expected: (u64, Option<u64>), warnings: usize| {
-            let env =
-                Env::from_pairs([("OTEL_METRIC_EXPORT_INTERVAL", interval), ("OTEL_METRIC_EXPORT_TIMEOUT", timeout)]);
+            let env = Env::from_pairs([
+                ("OTEL_METRIC_EXPORT_INTERVAL", interval),
+                ("OTEL_METRIC_EXPORT_TIMEOUT", timeout),
+                ("OTEL_RUST_METRIC_EXPORT_MAX_BATCH_SIZE", interval),
+            ]);
             let config = PeriodicConfig::from_env(&env);
+            let most = interval.parse().ok().filter(|most| *most > 0).unwrap_or(usize::MAX);
+            assert_eq!(config.max_batch_size(), most);
             assert_eq!(config.interval(), Duration::from_millis(expected.0));
             assert_eq!(config.timeout(), expected.1.map_or(Duration::MAX, Duration::from_millis));
             assert_eq!(env.take_warnings().len(), warnings, "{interval} {timeout}");
@@ -190,6 +220,6 @@ mod tests {
         check("", "", (60_000, Some(30_000)), 0);
         check("1000", "500", (1000, Some(500)), 0);
         check("5", "0", (5, None), 0);
-        check("0", "-1", (60_000, Some(30_000)), 2);
+        check("0", "-1", (60_000, Some(30_000)), 3);
     }
 }
