@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use opentelemetry::baggage::BaggageExt;
 use opentelemetry::metrics::{Counter, Meter};
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer};
 use opentelemetry::{Context, KeyValue};
@@ -271,6 +272,33 @@ fn a_view_may_bring_its_own_reservoir_one_for_each_series() {
     let counter = telemetry.meter("test").u64_counter("c").build();
     (0..50).for_each(|value| counter.add(value, &[]));
     assert_eq!(exemplars(&telemetry).len(), 3);
+}
+
+/// Keeps the last measurement, with the tenant that the baggage names.
+#[derive(Debug, Default)]
+struct OfTenant(Vec<Exemplar>);
+
+impl ExemplarReservoir for OfTenant {
+    fn offer(&mut self, offer: &Offer<'_>) {
+        let tenant =
+            offer.context().baggage().get("tenant").map(|tenant| KeyValue::new("tenant", tenant.as_str().to_owned()));
+        self.0 = vec![offer.exemplar().with_filtered_attributes(tenant.into_iter().collect())];
+    }
+
+    fn collect(&mut self, _: bool) -> Vec<Exemplar> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+#[test]
+fn a_reservoir_sees_the_context_of_a_measurement() {
+    let telemetry = always_on(View::of_all().with_exemplar_reservoir(OfTenant::default));
+    let counter = telemetry.meter("test").u64_counter("c").build();
+    counter.add(1, &[]);
+    assert_eq!(telemetry.metrics(), "c sum 1 # 1\n");
+    let _tenant = Context::current_with_baggage([KeyValue::new("tenant", "acme")]).attach();
+    counter.add(1, &[]);
+    assert_eq!(telemetry.metrics(), "c sum 2 # 1{tenant=acme}\n");
 }
 
 /// Does what a reservoir should not.

@@ -2,11 +2,12 @@
 
 use std::fmt::Debug;
 
-use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanId, TraceId};
+use opentelemetry::{Context, KeyValue};
 
 use super::Eligible;
 use crate::metrics::hash::is_same_value;
+use crate::metrics::local;
 use crate::metrics::{Attributes, Exemplar, Number};
 use crate::time::{Clock, Timestamp};
 
@@ -53,6 +54,12 @@ impl Offer<'_> {
     /// The current span; [`SpanId::INVALID`] outside of spans.
     pub fn span_id(&self) -> SpanId {
         self.span.span_id
+    }
+
+    /// The context of the measurement, with its baggage: it costs a copy, and only who asks for it pays.
+    pub fn context(&self) -> Context {
+        // Offers are made where the measurement is, so that the current one is it.
+        local::while_alive(Context::current).unwrap_or_default()
     }
 
     /// The time: the clock is read only when it is asked for.
