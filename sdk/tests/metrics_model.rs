@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
+use opentelemetry::{KeyValue, StringValue, Value};
 use proptest::prelude::*;
-use telemark_sdk::metrics::{ReaderConfig, TemporalityPreference, View};
+use telemark_sdk::metrics::{MetricData, Number, ReaderConfig, TemporalityPreference, View};
 use telemark_sdk::testing::TestTelemetry;
 
 const LIMIT: usize = 4;
@@ -153,7 +153,62 @@ fn check(preference: TemporalityPreference, steps: &[Step], with_bound: bool) {
     }
 }
 
+/// Keys and values of few letters, of all lengths that are hashed in a way of their own, and values that look alike.
+fn attribute_set() -> impl Strategy<Value = Vec<KeyValue>> {
+    let floats = prop_oneof![Just(0.0), Just(-0.0), Just(1.0), Just(f64::NAN)];
+    let value = prop_oneof![
+        "[ab]{0,40}".prop_map(Value::from),
+        (-1i64..3).prop_map(Value::from),
+        floats.prop_map(Value::from),
+        any::<bool>().prop_map(Value::from),
+        prop::collection::vec(0i64..2, 0..3).prop_map(|list| Value::Array(list.into())),
+        prop::collection::vec("[ab]{0,2}", 0..3)
+            .prop_map(|list| Value::Array(list.into_iter().map(StringValue::from).collect::<Vec<_>>().into())),
+    ];
+    let attribute = ("[ab]{0,1}|[ab]{15,17}|a{31,33}", value).prop_map(|(key, value)| KeyValue::new(key, value));
+    prop::collection::vec(attribute, 0..4)
+}
+
+/// What a set is, whatever the order: the last value of each key. Zero and minus zero are two values.
+fn canonical(set: &[KeyValue]) -> BTreeMap<String, String> {
+    set.iter().map(|one| (one.key.to_string(), format!("{:?}", one.value))).collect()
+}
+
+/// Each set of attributes is one series: of nobody else, in whatever order and how often it comes.
+fn check_sets(sets: &[Vec<KeyValue>], order: &[(prop::sample::Index, bool)]) {
+    let telemetry = TestTelemetry::new();
+    let counter = telemetry.meter("test").u64_counter("c").build();
+    let mut model: BTreeMap<_, u64> = BTreeMap::new();
+    for (index, reversed) in order {
+        let mut set = index.get(sets).clone();
+        // Of a key that is given twice the last value counts: it stays the last one.
+        let has_doubles = canonical(&set).len() < set.len();
+        if *reversed && !has_doubles {
+            set.reverse();
+        }
+        counter.add(1, &set);
+        *model.entry(canonical(&set)).or_default() += 1;
+    }
+    let mut collected = BTreeMap::new();
+    for metric in telemetry.collect().iter().flat_map(|scope| &scope.metrics) {
+        let MetricData::Sum { points, .. } = &metric.data else { unreachable!("{metric:?}") };
+        for point in points {
+            let Number::U64(value) = point.value else { unreachable!("{point:?}") };
+            assert!(collected.insert(canonical(&point.attributes), value).is_none(), "twice: {point:?}");
+        }
+    }
+    assert_eq!(collected, model);
+}
+
 proptest! {
+    #[test]
+    fn each_set_of_attributes_is_its_own_series(
+        sets in prop::collection::vec(attribute_set(), 1..30),
+        order in prop::collection::vec((any::<prop::sample::Index>(), any::<bool>()), 0..120),
+    ) {
+        check_sets(&sets, &order);
+    }
+
     #[test]
     fn totals(steps in steps(), with_bound in any::<bool>()) {
         check(TemporalityPreference::Cumulative, &steps, with_bound);
