@@ -301,6 +301,26 @@ fn a_receiver_that_never_answers_holds_the_program_no_longer_than_the_timeout() 
 }
 
 #[test]
+fn a_program_does_not_wait_at_its_end_for_a_receiver_that_was_never_there() {
+    // A port that is free, or was just now.
+    let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
+    let endpoint = format!("http://{free}");
+    for protocol in ["http/protobuf", "grpc"] {
+        let variables = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "3600000"),
+            ("OTEL_BSP_EXPORT_TIMEOUT", "3600000"),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "8"),
+            ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "8"),
+        ];
+        let end = Running::start("nobody listens", &variables).end();
+        assert!(end.starts_with("exit 0\ndrop returned soon: true\n"), "{protocol}: {end}");
+        assert!(end.contains(&format!("were not exported: cannot connect to {endpoint}")), "{protocol}: {end}");
+    }
+}
+
+#[test]
 fn an_exporter_that_panics_loses_its_batch_and_nothing_else() {
     check(
         "exporter panics",

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use telemark_sdk::config::Env;
+use telemark_sdk::runtime::is_ending;
 use telemark_sdk::time::Deadline;
 use telemark_sdk::{Batch, ConfigError, ExportError, ExportReport, Exporter, id};
 
@@ -211,19 +212,36 @@ async fn deliver(
                 });
             }
         };
+        let retries = retry.retries();
         match retry.after_failure(asked, deadline.remaining(), id::random()) {
-            Decision::Wait(wait) => {
-                last = Some(error);
-                tokio::time::sleep(wait).await;
-            }
-            Decision::GiveUp => {
-                // spec: the client must wait, be it with the next batch; but not for as long as it may please anyone
+            Decision::Wait(wait) if wait_to_retry(wait, transport.was_reached()).await => last = Some(error),
+            // spec: the client must wait, be it with the next batch; but not for as long as it may please anyone
+            _ => {
                 *pause = asked.map(|asked| Deadline::after(asked.min(LONGEST_PAUSE)));
                 release().await;
-                return Err(error.with_retries(retry.retries()));
+                return Err(error.with_retries(retries));
             }
         }
     }
+}
+
+/// Whether to try again, after this time. Not when the program ends and the receiver has never been there: then nobody
+/// should wait for it.
+async fn wait_to_retry(wait: Duration, was_reached: bool) -> bool {
+    /// How soon the end of the program is noticed.
+    const LOOK: Duration = Duration::from_millis(20);
+    if was_reached {
+        tokio::time::sleep(wait).await;
+        return true;
+    }
+    let until = Deadline::after(wait);
+    while !is_ending() {
+        match until.remaining() {
+            Some(left) if left.is_zero() => return true,
+            left => tokio::time::sleep(left.unwrap_or(wait).min(LOOK)).await,
+        }
+    }
+    false
 }
 
 /// Lets the task of a connection that was dropped go, and with it the socket: nothing runs until the next export.

@@ -1,6 +1,8 @@
 //! The SDK's own work, of which no telemetry is made: on its threads, and for a moment on somebody else's.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use opentelemetry::Context;
 
@@ -15,6 +17,30 @@ pub(crate) fn is_background() -> bool {
 
 thread_local! {
     static BACKGROUND: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the task that runs on this thread has been asked to end: somebody waits for it, the end of a program as a rule.
+/// An exporter that waits before it tries again may look, and not wait for what has never been there.
+///
+/// On a thread that runs no task it is `false`.
+pub fn is_ending() -> bool {
+    let of_task = |end: &RefCell<Option<Arc<AtomicBool>>>| {
+        end.borrow().as_ref().is_some_and(|ending| ending.load(Ordering::Relaxed))
+    };
+    END.try_with(of_task).unwrap_or(false)
+}
+
+thread_local! {
+    /// Of the task that runs here.
+    static END: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
+}
+
+/// Does the work of a task whose end is asked for through `ending`.
+pub(super) fn with_end<T>(ending: &Arc<AtomicBool>, work: impl FnOnce() -> T) -> T {
+    let before = END.replace(Some(ending.clone()));
+    let result = work();
+    END.set(before);
+    result
 }
 
 /// Marks the thread until it is dropped.

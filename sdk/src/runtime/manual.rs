@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Asked, Driver, Request, Task, Wake, guarded, run_to_the_end};
+use super::{Asked, Driver, Request, Task, Wake, guarded, run_to_the_end, with_end};
 use crate::error::ExportError;
 use crate::time::Deadline;
 
@@ -82,7 +82,9 @@ impl ManualDriver {
             (None, _) => return Err(ExportError::shutdown()),
             (Some(task), Request::Run) => run_to_the_end(&mut **task, Wake::Full).map(Ok),
             (Some(task), Request::Flush) => guarded(|| task.flush(deadline)),
-            (Some(task), Request::Shutdown) => guarded(|| task.shutdown(deadline)),
+            (Some(task), Request::Shutdown) => {
+                with_end(&Arc::new(AtomicBool::new(true)), || guarded(|| task.shutdown(deadline)))
+            }
         };
         if request == Request::Shutdown {
             *slot = None;

@@ -11,8 +11,9 @@ mod thread;
 use std::sync::Arc;
 use std::time::Duration;
 
-use background::guarded;
+pub use background::is_ending;
 pub(crate) use background::{apart, is_background};
+use background::{guarded, with_end};
 pub use handle::Handle;
 use handle::{Asked, Driver};
 pub(crate) use handle::{Request, Waiting};

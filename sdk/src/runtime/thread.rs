@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use super::{Asked, Driver, Next, Request, Task, Wake, guarded, run_to_the_end};
+use super::{Asked, Driver, Next, Request, Task, Wake, guarded, run_to_the_end, with_end};
 use crate::error::{ConfigError, ExportError};
 use crate::time::{self, Deadline};
 
@@ -26,6 +26,8 @@ struct Shared {
     to_callers: Condvar,
     /// Set outside the lock, so that a wake costs one atomic operation while the worker is awake.
     woken: AtomicBool,
+    /// A shutdown has been asked for: what the task does now is to end soon.
+    ending: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
@@ -136,6 +138,9 @@ impl Shared {
         if state.ended {
             return Asked::Done(if request == Request::Shutdown { Ok(()) } else { Err(ExportError::shutdown()) });
         }
+        if request == Request::Shutdown {
+            self.ending.store(true, Ordering::Relaxed);
+        }
         state.tickets += 1;
         let ticket = state.tickets;
         let slot = request as usize;
@@ -169,7 +174,7 @@ impl Shared {
 
     /// The life of the thread.
     fn work(&self, mut task: impl Task) {
-        let (pending, result) = self.serve(&mut task);
+        let (pending, result) = with_end(&self.ending, || self.serve(&mut task));
         // Here, not in a caller: what an exporter owns may only be dropped on this thread.
         guarded(|| drop(task));
         self.answer(Request::Shutdown, pending, result);
@@ -255,6 +260,7 @@ fn later(a: Deadline, b: Deadline) -> Deadline {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::is_ending;
     use std::sync::mpsc::{Receiver, Sender, channel};
 
     /// Records what it is asked, and does what the test tells it to.
@@ -302,6 +308,26 @@ mod tests {
                 Asked::Ticket(ticket) => self.wait(request, ticket, deadline),
             }
         }
+    }
+
+    #[test]
+    fn a_task_learns_that_its_end_is_asked_for() {
+        let (release, held) = channel::<()>();
+        let (seen, sees) = channel();
+        let (driver, log) = start(move |_| {
+            let before = is_ending();
+            let _ = held.recv();
+            let _ = seen.send((before, is_ending()));
+            Ok(())
+        });
+        // In the middle of a flush.
+        assert!(matches!(driver.ask(Request::Flush, Deadline::after(SOON)), Asked::Ticket(_)));
+        assert_eq!(log.recv().unwrap(), "flush");
+        let Asked::Ticket(end) = driver.ask(Request::Shutdown, Deadline::after(SOON)) else { panic!("it works") };
+        drop(release);
+        assert_eq!(sees.recv().unwrap(), (false, true));
+        driver.wait(Request::Shutdown, end, Deadline::after(SOON)).unwrap();
+        assert!(!is_ending(), "this thread runs no task");
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub(super) struct Connection {
     tls: Option<Tls>,
     http2: bool,
     open: Option<Open>,
+    /// There was a connection at some time.
+    was_reached: bool,
 }
 
 /// A stream of bytes, encrypted or not.
@@ -87,6 +89,7 @@ impl Connection {
             tls: config.tls.clone(),
             http2: config.protocol == Protocol::Grpc,
             open: None,
+            was_reached: false,
         }
     }
 
@@ -96,6 +99,11 @@ impl Connection {
 
     pub(super) fn close(&mut self) {
         self.open = None;
+    }
+
+    /// Whether the receiver has ever been there.
+    pub(super) fn was_reached(&self) -> bool {
+        self.was_reached
     }
 
     /// Sends a request and waits for the head of the answer.
@@ -119,6 +127,7 @@ impl Connection {
                 None => {
                     self.open = None;
                     let open = self.connect(deadline).await?;
+                    self.was_reached = true;
                     self.open.insert(open)
                 }
             };

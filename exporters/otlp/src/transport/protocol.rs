@@ -88,6 +88,11 @@ impl Transport {
         self.connection().endpoint()
     }
 
+    /// Whether there was a connection to the receiver at some time.
+    pub(crate) fn was_reached(&self) -> bool {
+        self.connection().was_reached()
+    }
+
     /// Drops the connection; its socket closes when the runtime runs next or is dropped.
     pub(crate) fn close(&mut self) {
         self.connection_mut().close();

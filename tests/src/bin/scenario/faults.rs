@@ -75,6 +75,24 @@ pub(crate) fn receiver_hangs() {
     drop_in_time(telemetry);
 }
 
+/// OTLP to where nobody listens: the end comes while a batch is tried again and again.
+pub(crate) fn nobody_listens() {
+    /// As `OTEL_BSP_MAX_QUEUE_SIZE` says.
+    const QUEUE: u64 = 8;
+    let telemetry = telemark::builder().flush_timeout(Duration::from_secs(60)).init();
+    let telemetry = telemetry.expect("the first init of the process");
+    // When more have been taken than the queue holds, some are on their way.
+    let mut made = 0;
+    while made - telemetry.health()[0].dropped_queue_full <= QUEUE {
+        work();
+        made += 1;
+        std::thread::yield_now();
+    }
+    let start = Instant::now();
+    drop(telemetry);
+    println!("drop returned soon: {}", start.elapsed() < Duration::from_secs(20));
+}
+
 pub(crate) fn panics(file: &Path) {
     let mut first = true;
     let telemetry = init(file, move || {

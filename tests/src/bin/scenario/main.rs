@@ -37,6 +37,7 @@ fn main() -> ExitCode {
 
         "exporter hangs" => faults::hangs(&file),
         "receiver hangs" => faults::receiver_hangs(),
+        "nobody listens" => faults::nobody_listens(),
         "exporter panics" => faults::panics(&file),
         "exporter records" => faults::records(&file),
         "exporter flushes" => faults::flushes(&file),
