@@ -99,7 +99,8 @@ impl Counters {
 
     fn lost(&self, items: u64, signal: &'static str, error: &ExportError) {
         self.retries.fetch_add(error.retries().into(), Ordering::Relaxed);
-        log(Level::Error, "export.failed", format_args!("{items} {signal} were not exported: {error}"));
+        // A topic for each exporter: the one must not hold back what is to be said of the other.
+        log(Level::Error, self.exporter, format_args!("{items} {signal} were not exported: {error}"));
     }
 
     /// Counts items that found the queue full.
