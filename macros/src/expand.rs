@@ -1,7 +1,7 @@
 //! The new body of a function. Names nothing but `telemark::__private`; what it declares is invisible to the user's code.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Block, Expr, Ident, Path, Result, Signature, Stmt, parse_quote};
@@ -54,6 +54,7 @@ impl Expansion<'_> {
     fn call(&self, block: &mut Block) {
         let (private, entered, output) = (&self.private, hidden("entered"), hidden("output"));
         let (setup, attributes) = (self.setup(), self.attributes());
+        let enter = self.either("enter", "enter_here");
         let body = &block.stmts;
         let new = match self.record() {
             None => {
@@ -63,7 +64,7 @@ impl Expansion<'_> {
                     let timer = hidden("_timer");
                     quote!(let #timer = #private::time(#durations, &#entered);)
                 });
-                quote!(let #entered = #private::enter(#setup, #attributes); #time #(#body)*)
+                quote!(let #entered = #private::#enter(#setup, #attributes); #time #(#body)*)
             }
             Some(record) => {
                 let returned = self.shape.output_to_infer();
@@ -75,7 +76,7 @@ impl Expansion<'_> {
                 });
                 let (start, end) = measure.unzip();
                 quote! {
-                    let #entered = #private::enter(#setup, #attributes);
+                    let #entered = #private::#enter(#setup, #attributes);
                     #start
                     let #output = #private::call(move || -> #returned { #(#body)* });
                     #end
@@ -94,7 +95,8 @@ impl Expansion<'_> {
         let record = self.record().unwrap_or_else(|| quote!(#private::ignore));
         let body = &block.stmts;
         let typed = self.typed();
-        let start = quote!(#private::start(#setup, #attributes));
+        let start = self.either("start", "start_here");
+        let start = quote!(#private::#start(#setup, #attributes));
         let work = quote!(async move { #typed #(#body)* });
         let new = match self.durations() {
             None => quote!(#private::traced(#start, #work, #record).await),
@@ -117,7 +119,8 @@ impl Expansion<'_> {
             (syn::ReturnType::Type(_, returned), true) => quote!(-> #returned),
             _ => quote!(),
         };
-        let start = quote!(#private::start(#setup, #attributes));
+        let start = self.either("start", "start_here");
+        let start = quote!(#private::#start(#setup, #attributes));
         let call = quote!(move || #returned { #(#body)* });
         let (call, traced) = match self.durations() {
             None => (
@@ -169,6 +172,12 @@ impl Expansion<'_> {
                 &__TELEMARK_DURATIONS
             }}
         })
+    }
+
+    /// The function that starts a span anywhere, or the one for a span in the current context.
+    fn either(&self, anywhere: &str, here: &str) -> Ident {
+        let is_elsewhere = self.options.root.is_some() || self.options.parent.is_some();
+        format_ident!("{}", if is_elsewhere { anywhere } else { here })
     }
 
     /// The closure that describes the span.

@@ -75,7 +75,7 @@ use proc_macro::TokenStream;
 /// or a key and an expression; `%` records with `Display`, `?` with `Debug`. Without them the value keeps its type:
 /// booleans, integers, floats, strings, lists of one of these, and `Option`, whose `None` is no attribute. Expressions are
 /// evaluated only when the span is recorded, in the context of the caller; one that panics costs the fields and not the
-/// call.
+/// call. So are links, unless there is a `parent` or a `root`.
 ///
 /// # Errors
 ///

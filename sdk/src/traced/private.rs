@@ -13,7 +13,7 @@ pub use super::entered::Entered;
 pub use super::future::Traced;
 pub use super::measured::Measured;
 pub use super::outcome::{Described, Fallible, error_type};
-pub use super::span::{Active, Live, Setup, start};
+pub use super::span::{Active, Live, Setup, start, start_here};
 pub use super::value::ToValue;
 pub use crate::trace::CallSite;
 
@@ -34,6 +34,12 @@ pub const fn name(name: &'static str) -> &'static str {
 #[inline]
 pub fn enter(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Attributes)) -> Entered {
     Entered::new(start(setup, attributes))
+}
+
+/// Starts a span in the current context and makes it current.
+#[inline]
+pub fn enter_here(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Attributes)) -> Entered {
+    Entered::new(start_here(setup, attributes))
 }
 
 /// Adds an attribute that keeps its type.

@@ -174,34 +174,49 @@ pub fn start(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Vec<Key
     if !active::is_installed() {
         return Active(None);
     }
-    start_installed(setup, attributes)
+    guarded(|| begin(setup(), attributes))
 }
 
+/// The same for a span in the current context, which is looked at first: below a span that is not recorded, there is
+/// nothing to set up.
+#[inline]
+pub fn start_here(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> Active {
+    if !active::is_installed() {
+        return Active(None);
+    }
+    guarded(|| look_at_the_current().and_then(|look| begin_below(look, setup().span, attributes)))
+}
+
+/// The options and fields are the user's expressions, but the program does not need them: a panic in one costs the
+/// telemetry, not the call.
 #[inline(never)]
-fn start_installed(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> Active {
-    // The options and fields are the user's expressions, but the program does not need them: a panic in one costs the
-    // telemetry, not the call.
-    Active(catch_unwind(AssertUnwindSafe(|| begin(setup(), attributes))).unwrap_or_default())
+fn guarded(begin: impl FnOnce() -> Option<Live>) -> Active {
+    Active(catch_unwind(AssertUnwindSafe(begin)).unwrap_or_default())
 }
 
 fn begin(setup: Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> Option<Live> {
+    let parent = match setup.origin {
+        Origin::Current => return begin_below(look_at_the_current()?, setup.span, attributes),
+        Origin::Root => Context::current().with_remote_span_context(SpanContext::NONE),
+        Origin::Parent(parent) => parent,
+    };
+    begin_below(Look::Parent(parent), setup.span, attributes)
+}
+
+fn begin_below(look: Look, span: TracedSpan, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> Option<Live> {
     // A panic in one field costs that and the later ones, not the span.
     let attributes = |list: &mut Vec<KeyValue>| {
         let _ = catch_unwind(AssertUnwindSafe(|| attributes(list)));
     };
-    let parent = match setup.origin {
-        Origin::Current => match look_at_the_current()? {
-            Look::Sampled(tracer, data) => {
-                let span = tracer.start_child(setup.span, data, Vec::new(), attributes);
-                let started = started(&span);
-                return Some(Live { context: Context::current_with_span(span), started });
-            }
-            Look::Parent(parent) => parent,
-        },
-        Origin::Root => Context::current().with_remote_span_context(SpanContext::NONE),
-        Origin::Parent(parent) => parent,
+    let parent = match look {
+        Look::Sampled(tracer, data) => {
+            let span = tracer.start_child(span, data, Vec::new(), attributes);
+            let started = started(&span);
+            return Some(Live { context: Context::current_with_span(span), started });
+        }
+        Look::Parent(parent) => parent,
     };
-    match active::tracer(&parent)?.start_traced(setup.span, &parent, attributes) {
+    match active::tracer(&parent)?.start_traced(span, &parent, attributes) {
         Started::Recording(span) => {
             let started = started(&span);
             Some(Live { context: parent.with_span(span), started })

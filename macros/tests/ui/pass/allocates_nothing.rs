@@ -1,4 +1,4 @@
-//! What is not recorded allocates nothing and evaluates no field.
+//! What is not recorded allocates nothing and evaluates neither fields nor links.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::borrow::Cow;
@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Poll, Waker};
 
-use opentelemetry::trace::TraceContextExt;
+use opentelemetry::trace::{SpanContext, TraceContextExt};
 use opentelemetry::{Context, InstrumentationScope};
 use telemark::traced;
 use telemark_sdk::sampling::{AlwaysOff, ParentBased};
@@ -45,7 +45,12 @@ fn evaluated() -> String {
     "evaluated".to_owned()
 }
 
-#[traced(name = "call", kind = client, fields(number, text = evaluated()), ret, err(Debug))]
+fn links() -> Vec<SpanContext> {
+    EVALUATED.fetch_add(1, Ordering::Relaxed);
+    vec![SpanContext::NONE]
+}
+
+#[traced(name = "call", kind = client, links = links(), fields(number, text = evaluated()), ret, err(Debug))]
 fn call(number: u32) -> Result<u32, u32> {
     if number == 0 { Err(number) } else { Ok(number) }
 }
@@ -104,5 +109,5 @@ fn main() {
     // The counter counts: what is recorded does allocate.
     let _guard = in_a_tracer(true).attach();
     assert!(root() > 0);
-    assert!(EVALUATED.load(Ordering::Relaxed) > 0);
+    assert_eq!(EVALUATED.load(Ordering::Relaxed), 2 * (2 * 2 + 1 + 2));
 }
