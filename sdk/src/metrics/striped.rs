@@ -62,11 +62,11 @@ impl<C> Striped<C> {
         (&stripe.cell, stripe.owner.is(thread))
     }
 
-    /// A cell beside that of the thread, which is everybody's if it is not there yet: for a measurement that finds the
-    /// thread's cell locked.
+    /// A cell beside that of the thread, so many steps away, which is everybody's if it is not there yet: for a measurement
+    /// that finds the thread's cell locked.
     #[cold]
-    pub(super) fn beside(&self, thread: usize, make: impl FnOnce() -> C) -> &C {
-        &self.further(thread.wrapping_add(1), Owner::EVERYBODY, make).cell
+    pub(super) fn beside(&self, thread: usize, steps: usize, make: impl FnOnce() -> C) -> &C {
+        &self.further(thread.wrapping_add(steps), Owner::EVERYBODY, make).cell
     }
 
     #[cold]
@@ -93,7 +93,7 @@ mod tests {
             (*cell, owns)
         };
         assert_eq!([0, 1, 0, n, n + 2].map(of), [(0, true), (1, true), (0, true), (0, false), (n + 2, true)]);
-        assert_eq!(striped.beside(2, || 7), &7);
+        assert_eq!(striped.beside(2, 1, || 7), &7);
         assert_eq!(of(3), (7, false));
         assert_eq!(striped.iter().copied().collect::<Vec<_>>(), [0, 1, n + 2, 7]);
     }
