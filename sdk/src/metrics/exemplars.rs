@@ -15,7 +15,7 @@ use super::Exemplar;
 /// assert_eq!(exemplars.len(), 1);
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Exemplars(Option<Arc<Vec<Exemplar>>>);
+pub struct Exemplars(Option<Arc<[Exemplar]>>);
 
 impl Exemplars {
     /// None.
@@ -23,9 +23,24 @@ impl Exemplars {
         Exemplars(None)
     }
 
-    /// The list, of which this is the only owner then: if somebody else has it, too, it is copied.
-    pub fn to_mut(&mut self) -> &mut Vec<Exemplar> {
-        Arc::make_mut(self.0.get_or_insert_default())
+    /// Adds an exemplar at the end.
+    pub fn push(&mut self, exemplar: Exemplar) {
+        self.insert(self.len(), exemplar);
+    }
+
+    /// Adds an exemplar before the one at this place. There is never room for more than there are: lists are many and
+    /// seldom grow.
+    pub(super) fn insert(&mut self, at: usize, exemplar: Exemplar) {
+        let (before, after) = self.split_at(at.min(self.len()));
+        let list = before.iter().cloned().chain(std::iter::once(exemplar)).chain(after.iter().cloned()).collect();
+        self.0 = Some(list);
+    }
+
+    /// Puts an exemplar in the place of another. The list is copied first if somebody else has it, too.
+    pub(super) fn replace(&mut self, at: usize, exemplar: Exemplar) {
+        if let Some(old) = self.0.as_mut().and_then(|list| Arc::make_mut(list).get_mut(at)) {
+            *old = exemplar;
+        }
     }
 }
 
@@ -34,7 +49,7 @@ impl Deref for Exemplars {
 
     #[inline]
     fn deref(&self) -> &[Exemplar] {
-        self.0.as_deref().map_or(&[], Vec::as_slice)
+        self.0.as_deref().unwrap_or_default()
     }
 }
 
@@ -46,7 +61,7 @@ impl PartialEq for Exemplars {
 
 impl From<Vec<Exemplar>> for Exemplars {
     fn from(list: Vec<Exemplar>) -> Self {
-        Exemplars((!list.is_empty()).then(|| Arc::new(list)))
+        Exemplars((!list.is_empty()).then(|| list.into()))
     }
 }
 
@@ -58,7 +73,7 @@ impl FromIterator<Exemplar> for Exemplars {
 
 impl Extend<Exemplar> for Exemplars {
     fn extend<T: IntoIterator<Item = Exemplar>>(&mut self, exemplars: T) {
-        self.to_mut().extend(exemplars);
+        *self = self.iter().cloned().chain(exemplars).collect();
     }
 }
 
@@ -76,7 +91,7 @@ impl IntoIterator for Exemplars {
     type IntoIter = std::vec::IntoIter<Exemplar>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.map_or_else(Vec::new, Arc::unwrap_or_clone).into_iter()
+        self.0.map_or_else(Vec::new, |list| list.to_vec()).into_iter()
     }
 }
 
@@ -90,11 +105,15 @@ mod tests {
         let one = |value: u64| Exemplar::new(value, Timestamp::default());
         let mut kept: Exemplars = vec![one(1)].into();
         let collected = kept.clone();
-        kept.to_mut()[0] = one(2);
+        kept.replace(0, one(2));
         assert_eq!((&*collected, &*kept), (&[one(1)][..], &[one(2)][..]));
         let alone = kept.as_ptr();
-        kept.to_mut()[0] = one(3);
-        assert_eq!((kept.as_ptr(), kept.into_iter().collect()), (alone, vec![one(3)]));
+        kept.replace(0, one(3));
+        assert_eq!((kept.as_ptr(), &*kept), (alone, &[one(3)][..]));
+        kept.push(one(5));
+        kept.insert(1, one(4));
+        kept.extend([one(6)]);
+        assert_eq!(kept.into_iter().collect::<Vec<_>>(), [3, 4, 5, 6].map(one));
         assert_eq!(Exemplars::from(Vec::new()), Exemplars::none());
     }
 }

@@ -38,7 +38,7 @@ impl NumberPoint {
 
     /// Adds an exemplar.
     pub fn with_exemplar(mut self, exemplar: Exemplar) -> Self {
-        self.exemplars.to_mut().push(exemplar);
+        self.exemplars.push(exemplar);
         self
     }
 }
@@ -106,7 +106,7 @@ impl HistogramPoint {
 
     /// Adds an exemplar.
     pub fn with_exemplar(mut self, exemplar: Exemplar) -> Self {
-        self.exemplars.to_mut().push(exemplar);
+        self.exemplars.push(exemplar);
         self
     }
 }
@@ -186,7 +186,7 @@ impl ExponentialHistogramPoint {
 
     /// Adds an exemplar.
     pub fn with_exemplar(mut self, exemplar: Exemplar) -> Self {
-        self.exemplars.to_mut().push(exemplar);
+        self.exemplars.push(exemplar);
         self
     }
 }

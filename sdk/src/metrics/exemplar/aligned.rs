@@ -70,21 +70,17 @@ impl KeptByBucket {
     /// before the next.
     pub(in crate::metrics) fn keep(&mut self, bucket: usize, buckets: usize, exemplar: Exemplar) -> u32 {
         let bucket = bucket as u32;
-        let kept = self.kept.to_mut();
         let at = match self.places.binary_search_by_key(&bucket, |place| place.bucket) {
             Ok(at) => {
-                kept[at] = exemplar;
+                self.kept.replace(at, exemplar);
                 at
             }
             Err(at) => {
-                let more = kept.len().min(buckets.saturating_sub(kept.len())).max(1);
-                if kept.len() == kept.capacity() {
-                    kept.reserve_exact(more);
+                let known = self.places.len();
+                if known == self.places.capacity() {
+                    self.places.reserve_exact(known.min(buckets.saturating_sub(known)).max(1));
                 }
-                if self.places.len() == self.places.capacity() {
-                    self.places.reserve_exact(more);
-                }
-                kept.insert(at, exemplar);
+                self.kept.insert(at, exemplar);
                 self.places.insert(at, Place { bucket, next: 1 });
                 at
             }
@@ -137,13 +133,13 @@ impl MergedBuckets {
         match self.seen.binary_search_by_key(&bucket, |(bucket, _)| *bucket) {
             Err(at) => {
                 self.seen.insert(at, (bucket, seen));
-                self.chosen.to_mut().insert(at, exemplar.clone());
+                self.chosen.insert(at, exemplar.clone());
             }
             Ok(at) => {
                 let (_, total) = &mut self.seen[at];
                 *total += seen;
                 if *total > 0 && random.below(*total) < seen {
-                    self.chosen.to_mut()[at] = exemplar.clone();
+                    self.chosen.replace(at, exemplar.clone());
                 }
             }
         }
