@@ -1,19 +1,22 @@
 //! Exemplars: which measurements become one, what they hold, and reservoirs of one's own.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use opentelemetry::baggage::BaggageExt;
-use opentelemetry::metrics::{Counter, Meter};
+use opentelemetry::metrics::{Counter, Meter, MeterProvider};
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer};
 use opentelemetry::{Context, KeyValue};
 use telemark_sdk::metrics::exemplar::{ExemplarReservoir, Offer, SimpleFixedSizeExemplarReservoir};
 use telemark_sdk::metrics::{
-    Aggregation, Exemplar, ExemplarFilter, MetricData, ReaderConfig, TemporalityPreference, View,
+    Aggregation, Exemplar, ExemplarFilter, MetricData, PullReader, ReaderConfig, SdkMeterProvider,
+    TemporalityPreference, View,
 };
 use telemark_sdk::testing::{TestTelemetry, metrics_text};
+use telemark_sdk::time::{Clock, Deadline, TimeSource, Timestamp};
 use telemark_sdk::traced;
 
 fn with(filter: ExemplarFilter, config: ReaderConfig, view: View) -> TestTelemetry {
@@ -328,4 +331,59 @@ fn a_reservoir_that_panics_and_records_does_no_harm() {
     made.add(1, &[]);
     made.add(1, &[]);
     assert_eq!(telemetry.metrics(), "c sum 8\nc{new=series} sum 6\n");
+}
+
+/// Reads all metrics whenever somebody asks for the time.
+#[derive(Debug)]
+struct Collects {
+    reader: PullReader,
+    collected: Arc<AtomicUsize>,
+}
+
+thread_local!(static IS_ASKED: Cell<bool> = const { Cell::new(false) });
+
+impl TimeSource for Collects {
+    fn now(&self) -> Timestamp {
+        // Not for the time of that collection itself.
+        if !IS_ASKED.replace(true) {
+            if self.reader.collect(Deadline::after(Duration::from_secs(20))).is_ok() {
+                self.collected.fetch_add(1, Ordering::Relaxed);
+            }
+            IS_ASKED.set(false);
+        }
+        Timestamp::from_nanos(1)
+    }
+}
+
+#[test]
+fn a_clock_that_collects_is_asked_while_nothing_is_locked() {
+    let reader = PullReader::default();
+    let collected = Arc::new(AtomicUsize::new(0));
+    let clock = Clock::from_source(Collects { reader: reader.clone(), collected: collected.clone() });
+    let provider = SdkMeterProvider::builder()
+        .with_reader(reader.clone())
+        .with_clock(clock)
+        .with_exemplar_filter(ExemplarFilter::AlwaysOn)
+        .with_view(View::of("e").with_aggregation(Aggregation::exponential()))
+        .build();
+    let meter = provider.meter("test");
+    let histograms = [
+        meter.f64_histogram("h").build(),
+        meter.f64_histogram("e").build(),
+        meter.f64_histogram("b").with_boundaries(vec![]).build(),
+    ];
+    let (counter, gauge) = (meter.u64_counter("c").build(), meter.f64_gauge("g").build());
+    let before = collected.load(Ordering::Relaxed);
+    for round in 0..3 {
+        histograms.iter().for_each(|histogram| histogram.record(1.0, &[]));
+        counter.add(1, &[]);
+        gauge.record(1.0, &[]);
+        assert!(collected.load(Ordering::Relaxed) >= before + 5 * (round + 1), "each had the time of an exemplar");
+    }
+    IS_ASKED.set(true);
+    let text = metrics_text(&reader.collect(Deadline::NEVER).unwrap());
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 5, "{text}");
+    assert!(lines.iter().all(|line| line.ends_with(" # 1")), "{text}");
+    assert!(lines.iter().filter(|line| line.contains("count=3 ")).count() == 3, "{text}");
 }

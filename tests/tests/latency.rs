@@ -63,14 +63,14 @@ impl fmt::Display for Served {
 
 /// Serves the requests one after the other on this thread while spans go to the endpoint.
 fn serve(telemetry: &Telemetry) -> Served {
-    let router = Router::new().route("/work/{id}", get(handler)).layer(telemark::axum::layer());
+    let router = Router::new().route("/jobs/{id}", get(handler)).layer(telemark::axum::layer());
     let context = active::with_tracer(&Context::new(), telemetry.tracer("latency"));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let requests = async {
         let mut durations = Vec::new();
         let before = voluntary_switches();
         for id in 0..REQUESTS {
-            let request = Request::get(format!("/work/{id}")).body(Body::empty()).unwrap();
+            let request = Request::get(format!("/jobs/{id}")).body(Body::empty()).unwrap();
             let start = Instant::now();
             let response = router.clone().oneshot(request).await.unwrap();
             let body = axum::body::to_bytes(response.into_body(), 100).await.unwrap();

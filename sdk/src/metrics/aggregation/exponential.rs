@@ -47,12 +47,32 @@ impl ExponentialCell {
         value: f64,
         offer: Option<&Offer<'_>>,
     ) -> bool {
-        try_lock(&self.0).map(|mut state| state.record(config, value, offer)).is_some()
+        let Some(mut state) = try_lock(&self.0) else { return false };
+        let is_due = state.record(config, value, offer.is_some());
+        drop(state);
+        if is_due {
+            self.keep(config, offer);
+        }
+        true
     }
 
     /// Adds a measurement when the cell is not locked any more.
     pub(in crate::metrics) fn record(&self, config: &ExponentialConfig, value: f64, offer: Option<&Offer<'_>>) {
-        lock(&self.0).record(config, value, offer);
+        let is_due = lock(&self.0).record(config, value, offer.is_some());
+        if is_due {
+            self.keep(config, offer);
+        }
+    }
+
+    /// Keeps what was due, as [`super::HistogramCell`] does: the clock may be the user's, and nothing is locked meanwhile.
+    #[cold]
+    fn keep(&self, config: &ExponentialConfig, offer: Option<&Offer<'_>>) {
+        let Some(exemplar) = offer.map(Offer::exemplar) else { return };
+        let Some(mut state) = try_lock(&self.0) else { return };
+        if state.is_due() {
+            let new = || Box::new(SimpleFixedSizeExemplarReservoir::new(config.exemplars()));
+            state.skip = state.reservoir.get_or_insert_with(new).keep(exemplar);
+        }
     }
 
     /// Adds the measurements since the last call, or since the beginning, to `total`.
@@ -76,16 +96,16 @@ impl ExponentialCell {
 }
 
 impl State {
-    fn record(&mut self, config: &ExponentialConfig, value: f64, offer: Option<&Offer<'_>>) {
+    /// Whether the measurement is an exemplar to keep, if it is offered at all.
+    fn record(&mut self, config: &ExponentialConfig, value: f64, is_offered: bool) -> bool {
         self.total.record(config, value);
-        let Some(offer) = offer else { return };
-        if self.skip > 0 {
-            self.skip -= 1;
-            return;
-        }
-        let reservoir =
-            self.reservoir.get_or_insert_with(|| Box::new(SimpleFixedSizeExemplarReservoir::new(config.exemplars())));
-        self.skip = reservoir.keep(offer.exemplar());
+        is_offered && self.is_due()
+    }
+
+    fn is_due(&mut self) -> bool {
+        let is_due = self.skip == 0;
+        self.skip = self.skip.saturating_sub(1);
+        is_due
     }
 }
 

@@ -32,7 +32,8 @@ const NEAR: usize = if cfg!(loom) { 1 } else { 16 };
 /// The histogram of one thread, or of those who share its cell. Its latch keeps a histogram from being torn. A thread
 /// that finds it closed, by a collection for example, records into another cell instead of waiting.
 ///
-/// Everything in it is read and written by who has closed the latch, and by nobody else.
+/// Everything in it is read and written by who has closed the latch, and by nobody else. No code of the user's runs while
+/// it is closed.
 #[repr(C)]
 pub(in crate::metrics) struct HistogramCell {
     rare: OnceLock<Box<Rare>>,
@@ -80,19 +81,29 @@ impl HistogramCell {
     ) -> bool {
         let bucket = bucket_of(&config.bounds, value);
         let Some(closed) = self.latch.try_close() else { return false };
-        self.add(config, bucket, value, offer);
+        self.add(config, bucket, value);
+        let is_due = offer.is_some() && self.is_due(config, bucket);
         drop(closed);
+        if is_due {
+            self.keep(bucket, offer);
+        }
         true
     }
 
     /// Adds a measurement when the cell is not locked any more.
     pub(in crate::metrics) fn record(&self, config: &HistogramConfig, value: f64, offer: Option<&Offer<'_>>) {
-        let _closed = self.latch.close();
-        self.add(config, bucket_of(&config.bounds, value), value, offer);
+        let bucket = bucket_of(&config.bounds, value);
+        let closed = self.latch.close();
+        self.add(config, bucket, value);
+        let is_due = offer.is_some() && self.is_due(config, bucket);
+        drop(closed);
+        if is_due {
+            self.keep(bucket, offer);
+        }
     }
 
     #[inline(always)]
-    fn add(&self, config: &HistogramConfig, bucket: usize, value: f64, offer: Option<&Offer<'_>>) {
+    fn add(&self, config: &HistogramConfig, bucket: usize, value: f64) {
         match self.near.get(bucket) {
             Some(count) => {
                 let new = count.load(Ordering::Relaxed).wrapping_add(1);
@@ -111,9 +122,6 @@ impl HistogramCell {
         if value > get(&self.max) {
             set(&self.max, value);
         }
-        if let Some(offer) = offer {
-            self.offer(config, bucket, offer);
-        }
     }
 
     #[inline(never)]
@@ -124,16 +132,37 @@ impl HistogramCell {
         }
     }
 
+    /// Counts an offer; whether it is one to look at with the latch open.
     #[inline(never)]
-    fn offer(&self, config: &HistogramConfig, bucket: usize, offer: &Offer<'_>) {
+    fn is_due(&self, config: &HistogramConfig, bucket: usize) -> bool {
         // spec: metrics/sdk.md#exemplar-defaults — aligned where there is more than one bucket.
         let reservoir = self.rare().reservoir.get_or_init(|| match config.bounds.len() {
             0 => Reservoir::Fixed(Sampling::new()),
             bounds => Reservoir::Aligned(BucketSampling::new(bounds + 1)),
         });
         match reservoir {
-            Reservoir::Aligned(sampling) => sampling.offer(bucket, offer),
+            Reservoir::Aligned(sampling) => sampling.is_due(bucket),
+            // It counts by itself.
+            Reservoir::Fixed(_) => true,
+        }
+    }
+
+    /// Keeps what was due. An exemplar asks for the time, and the clock may be the user's: nothing is locked meanwhile.
+    #[inline(never)]
+    fn keep(&self, bucket: usize, offer: Option<&Offer<'_>>) {
+        let reservoir = self.rare.get().and_then(|rare| rare.reservoir.get());
+        let (Some(offer), Some(reservoir)) = (offer, reservoir) else { return };
+        match reservoir {
             Reservoir::Fixed(sampling) => sampling.offer(offer),
+            Reservoir::Aligned(sampling) => {
+                let exemplar = offer.exemplar();
+                // Where somebody is at it, this one is let go, and the next is due.
+                let Some(_closed) = self.latch.try_close() else { return };
+                // Another thread may have kept one since.
+                if sampling.is_due(bucket) {
+                    sampling.keep(bucket, exemplar);
+                }
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! The exemplars of a cell: before each reservoir is a count of how many offers to let pass, which costs neither lock nor
 //! clock.
 
+use crate::metrics::Exemplar;
 use crate::metrics::exemplar::{KeptByBucket, MergedBuckets, MergedSlots, Offer, SimpleFixedSizeExemplarReservoir};
 use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, lock, try_lock};
 
@@ -20,14 +21,26 @@ impl Sampling {
 
     #[inline]
     pub(super) fn offer(&self, offer: &Offer<'_>) {
+        if self.is_due() {
+            self.keep(offer);
+        }
+    }
+
+    /// Counts an offer; whether it is one to keep.
+    #[inline]
+    fn is_due(&self) -> bool {
         match self.skip.load(Ordering::Relaxed) {
-            0 => self.keep(offer),
-            skip => self.skip.store(skip - 1, Ordering::Relaxed),
+            0 => true,
+            skip => {
+                self.skip.store(skip - 1, Ordering::Relaxed);
+                false
+            }
         }
     }
 
     #[cold]
     fn keep(&self, offer: &Offer<'_>) {
+        // Before the lock: the clock may be the user's.
         let exemplar = offer.exemplar();
         // A collection is at it: this one is let go instead of waiting.
         let Some(mut reservoir) = try_lock(&self.reservoir) else { return };
@@ -58,19 +71,24 @@ impl BucketSampling {
         }
     }
 
+    /// Counts an offer; whether it is one to keep.
     #[inline]
-    pub(super) fn offer(&self, bucket: usize, offer: &Offer<'_>) {
-        let Some(skip) = self.skip.get(bucket) else { return };
+    pub(super) fn is_due(&self, bucket: usize) -> bool {
+        let Some(skip) = self.skip.get(bucket) else { return false };
         match skip.load(Ordering::Relaxed) {
-            0 => self.keep(bucket, skip, offer),
-            more => skip.store(more - 1, Ordering::Relaxed),
+            0 => true,
+            more => {
+                skip.store(more - 1, Ordering::Relaxed);
+                false
+            }
         }
     }
 
-    #[cold]
-    fn keep(&self, bucket: usize, skip: &AtomicU32, offer: &Offer<'_>) {
-        let exemplar = offer.exemplar();
-        skip.store(lock(&self.kept).keep(bucket, self.skip.len(), exemplar), Ordering::Relaxed);
+    /// Keeps what was due.
+    pub(super) fn keep(&self, bucket: usize, exemplar: Exemplar) {
+        if let Some(skip) = self.skip.get(bucket) {
+            skip.store(lock(&self.kept).keep(bucket, self.skip.len(), exemplar), Ordering::Relaxed);
+        }
     }
 
     /// Adds what is kept to `merged`, and starts again.
