@@ -387,3 +387,34 @@ fn a_clock_that_collects_is_asked_while_nothing_is_locked() {
     assert!(lines.iter().all(|line| line.ends_with(" # 1")), "{text}");
     assert!(lines.iter().filter(|line| line.contains("count=3 ")).count() == 3, "{text}");
 }
+
+/// Reads all metrics when it is offered something.
+#[derive(Debug)]
+struct Reads(PullReader, Vec<Exemplar>);
+
+impl ExemplarReservoir for Reads {
+    fn offer(&mut self, offer: &Offer<'_>) {
+        let scopes = self.0.collect(Deadline::after(Duration::from_secs(20))).unwrap();
+        let sums = metrics_text(&scopes);
+        assert!(sums.starts_with("c sum "), "{sums}");
+        self.1 = vec![offer.exemplar()];
+    }
+
+    fn collect(&mut self, _: bool) -> Vec<Exemplar> {
+        self.1.clone()
+    }
+}
+
+#[test]
+fn a_reservoir_that_collects_is_not_waited_for() {
+    let reader = PullReader::default();
+    let inside = reader.clone();
+    let provider = SdkMeterProvider::builder()
+        .with_reader(reader.clone())
+        .with_exemplar_filter(ExemplarFilter::AlwaysOn)
+        .with_view(View::of_all().with_exemplar_reservoir(move || Reads(inside.clone(), Vec::new())))
+        .build();
+    let counter = provider.meter("test").u64_counter("c").build();
+    (0..3).for_each(|_| counter.add(1, &[]));
+    assert_eq!(metrics_text(&reader.collect(Deadline::NEVER).unwrap()), "c sum 3 # 1\n");
+}

@@ -1,7 +1,7 @@
 //! One series: its attributes and its cells.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::TryLockError;
+use std::sync::{MutexGuard, TryLockError};
 
 use opentelemetry::KeyValue;
 
@@ -40,6 +40,9 @@ pub(super) struct Series {
 
 /// How many other cells are tried before one is waited for. Each that is closed is closed by another thread, for nanoseconds.
 const EVASIONS: usize = 3;
+
+/// How often a collection looks whether a reservoir of the user's is free.
+const LOOKS: usize = 64;
 
 type CustomReservoir = std::sync::Mutex<Box<dyn ExemplarReservoir>>;
 
@@ -122,21 +125,28 @@ impl Series {
     /// that records into its own series does not block itself.
     #[cold]
     fn offer(&self, offer: &Offer<'_>) {
-        let Some(custom) = &self.custom else { return };
-        let mut reservoir = match custom.try_lock() {
-            Ok(reservoir) => reservoir,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return,
-        };
+        let Some(mut reservoir) = self.custom.as_deref().and_then(if_free) else { return };
         if catch_unwind(AssertUnwindSafe(|| reservoir.offer(offer))).is_err() {
             crate::__warn!("metrics.reservoir", "an exemplar reservoir panicked");
         }
     }
 
-    /// What the user's reservoir has kept; `None` where the cells have their own.
+    /// What the user's reservoir has kept; `None` where the cells have their own. One that stays in the middle of an offer,
+    /// as it may itself be who collects, is not waited for: what it has comes with the next collection.
     pub(super) fn custom_exemplars(&self, is_delta: bool) -> Option<Exemplars> {
-        let mut reservoir = self.custom.as_ref()?.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        Some(catch_unwind(AssertUnwindSafe(|| reservoir.collect(is_delta))).unwrap_or_default().into())
+        let custom = self.custom.as_deref()?;
+        let look = |_| {
+            if_free(custom).or_else(|| {
+                std::thread::yield_now();
+                None
+            })
+        };
+        let Some(mut reservoir) = (0..LOOKS).find_map(look) else { return Some(Exemplars::none()) };
+        let collected = catch_unwind(AssertUnwindSafe(|| reservoir.collect(is_delta)));
+        if collected.is_err() {
+            crate::__warn!("metrics.reservoir", "an exemplar reservoir panicked");
+        }
+        Some(collected.unwrap_or_default().into())
     }
 
     /// The exemplars since the last call: those that `take` finds, or the user's.
@@ -150,6 +160,14 @@ impl Series {
 
     pub(super) fn is_bound(&self) -> bool {
         self.bound.load(Ordering::Relaxed) > 0
+    }
+}
+
+fn if_free(reservoir: &CustomReservoir) -> Option<MutexGuard<'_, Box<dyn ExemplarReservoir>>> {
+    match reservoir.try_lock() {
+        Ok(free) => Some(free),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
     }
 }
 
