@@ -1,8 +1,10 @@
 //! `cargo xtask`: the commands of this repository.
 #![allow(clippy::disallowed_methods, reason = "a developer's tool, not a part of the library")]
 
+mod api;
 mod bench;
 mod ci;
+mod deny;
 mod doc;
 mod services;
 mod step;
@@ -18,7 +20,9 @@ The commands of the Telemark repository.
 Usage: cargo xtask <command>
 
   test                 every test: unit, doc, features, loom, and against real receivers
-  ci                   what continuous integration runs: formatting, clippy, documentation, then `test`
+  ci                   what continuous integration runs: formatting, clippy, documentation, public API, licences,
+                       then `test`
+  api [--bless]        compares the public API of each crate with docs/api/; --bless writes the lists anew
   doc                  the documentation of our crates, with warnings as errors
   services [command]   starts the real receivers, shows how to reach them, and stops them when standard input ends;
                        with a command, runs that instead, with the TELEMARK_TEST_* variables set
@@ -59,6 +63,8 @@ fn run(command: &str, arguments: &[String]) -> Result<(), Failure> {
         ("test", []) => test::run(),
         ("ci", []) => ci::run(),
         ("doc", []) => doc::run(),
+        ("api", []) => api::run(false),
+        ("api", [flag]) if flag == "--bless" => api::run(true),
         ("test" | "ci" | "doc", [unknown, ..]) => {
             Err(Failure::usage(&format!("`{command}` takes no arguments, but got {unknown:?}")))
         }
