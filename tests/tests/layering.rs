@@ -34,7 +34,7 @@ fn files_are_short_and_say_what_they_own() {
 fn every_published_crate_is_built_alone() {
     let workspace = Workspace::read().unwrap();
     let list = workspace.files.iter().find(|file| file.path == "xtask/src/test.rs").unwrap();
-    let internal = ["telemark-benches", "telemark-tests", "telemark-examples", "xtask"];
+    let internal = ["telemark-benches", "telemark-fuzz", "telemark-tests", "telemark-examples", "xtask"];
     for name in workspace.packages.iter().map(|package| &*package.name).filter(|name| !internal.contains(name)) {
         assert!(list.text.contains(&format!("{name:?}")), "PUBLISHED in {} lacks {name}", list.path);
     }
@@ -58,7 +58,7 @@ fn check_planted_dependency(package: &str, on: &str, kind: Kind, expected: &str)
 #[test]
 fn a_planted_dependency_is_noticed() {
     use Kind::{Build, Dev, Loom, Normal};
-    let internal = "nothing depends on examples, benches, tests or xtask";
+    let internal = "nothing depends on examples, benches, fuzz, tests or xtask";
     let upstream = "opentelemetry_sdk is for exporters/upstream, benches and tests";
     let oracle = "opentelemetry-proto is an oracle of tests; it drags opentelemetry_sdk along";
     let exporter = "an exporter knows the sdk; no other exporter, no integration, not the facade";

@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: everything that must hold before a change is merged, the quick checks first.
 
 use crate::step::{Failure, Step};
-use crate::{api, deny, doc, test};
+use crate::{api, deny, doc, fuzz, test};
 
 pub(crate) fn run() -> Result<(), Failure> {
     Step::cargo("formatting", "fmt --all -- --check").run()?;
@@ -10,6 +10,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     api::run(false)?;
     deny::run()?;
     test::run()?;
+    fuzz::run(fuzz::BRIEFLY)?;
     eprintln!("\nEverything holds.");
     Ok(())
 }

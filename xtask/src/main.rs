@@ -6,6 +6,7 @@ mod bench;
 mod ci;
 mod deny;
 mod doc;
+mod fuzz;
 mod services;
 mod step;
 mod test;
@@ -24,6 +25,7 @@ Usage: cargo xtask <command>
                        then `test`
   api [--bless]        compares the public API of each crate with docs/api/; --bless writes the lists anew
   doc                  the documentation of our crates, with warnings as errors
+  fuzz [seconds]       every fuzz target under libFuzzer, 60 seconds each unless told otherwise
   services [command]   starts the real receivers, shows how to reach them, and stops them when standard input ends;
                        with a command, runs that instead, with the TELEMARK_TEST_* variables set
   bench [arguments]    the benchmarks beside their rivals, in release mode; `bench --help` lists the arguments
@@ -63,6 +65,11 @@ fn run(command: &str, arguments: &[String]) -> Result<(), Failure> {
         ("test", []) => test::run(),
         ("ci", []) => ci::run(),
         ("doc", []) => doc::run(),
+        ("fuzz", []) => fuzz::run(60),
+        ("fuzz", [seconds]) => match seconds.parse() {
+            Ok(seconds) => fuzz::run(seconds),
+            Err(_) => Err(Failure::usage(&format!("`fuzz` takes a number of seconds, but got {seconds:?}"))),
+        },
         ("api", []) => api::run(false),
         ("api", [flag]) if flag == "--bless" => api::run(true),
         ("test" | "ci" | "doc", [unknown, ..]) => {

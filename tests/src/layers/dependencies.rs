@@ -3,7 +3,7 @@
 use super::workspace::{Kind, Package};
 
 /// Packages that are for this repository alone.
-const INTERNAL: &[&str] = &["telemark-benches", "telemark-tests", "telemark-examples", "xtask"];
+const INTERNAL: &[&str] = &["telemark-benches", "telemark-tests", "telemark-examples", "telemark-fuzz", "xtask"];
 
 /// The sdk may have these, and no others without a change here: the API and at most three small crates.
 const SDK: &[&str] = &["opentelemetry", "pin-project-lite"];
@@ -33,7 +33,7 @@ fn broken_rule(package: &Package, name: &str, kind: Kind, on: Option<&Package>) 
     let is_shipped = matches!(kind, Kind::Normal | Kind::Build);
     let on_place = on.map(self::place);
     if INTERNAL.contains(&name) {
-        return Some("nothing depends on examples, benches, tests or xtask");
+        return Some("nothing depends on examples, benches, fuzz, tests or xtask");
     }
     if name == "opentelemetry_sdk"
         && is_shipped
