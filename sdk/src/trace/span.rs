@@ -81,8 +81,12 @@ impl SdkSpan {
         // The API may have read its own clock for the end: never before the start.
         record.end = end.unwrap_or_else(|| provider.clock.now()).max(record.start);
         let Some((last, others)) = provider.processors.split_last() else { return };
+        // spec: trace/sdk.md#onending — never after the shutdown; `on_end` counts what came too late.
+        let is_ending = !provider.is_off();
         let delivered = catch_unwind(AssertUnwindSafe(|| {
-            provider.processors.iter().for_each(|processor| processor.on_ending(&mut data));
+            if is_ending {
+                provider.processors.iter().for_each(|processor| processor.on_ending(&mut data));
+            }
             others.iter().for_each(|processor| processor.on_end(data.clone()));
             last.on_end(data);
         }));
