@@ -8,10 +8,10 @@ use opentelemetry::trace::{
     Link, Span, SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer, TracerProvider,
 };
 use opentelemetry::{Context, KeyValue};
+use telemark_sdk::ExportError;
 use telemark_sdk::sampling::{AlwaysOn, AlwaysRecord, ParentBased, Sampler, SamplingRequest, SamplingResult};
 use telemark_sdk::time::Deadline;
 use telemark_sdk::trace::{SdkSpan, SdkTracerProvider, SpanData, SpanProcessor};
-use telemark_sdk::ExportError;
 
 /// Lines that a test reads and empties.
 #[derive(Clone, Debug, Default)]

@@ -11,6 +11,7 @@ use super::meter::SdkMeter;
 use super::pipeline::{Callbacks, Pipeline};
 use super::reader::{Begin, MetricReader, Source};
 use super::view::View;
+use crate::attributes;
 use crate::diag::{Counters, Durations, SignalHealth};
 use crate::error::ExportError;
 use crate::resource::Resource;
@@ -50,7 +51,7 @@ impl SdkMeterProvider {
 
     /// A meter of our own kind, for callbacks that end; the API's is [`MeterProvider::meter`].
     pub fn sdk_meter(&self, scope: InstrumentationScope) -> SdkMeter {
-        SdkMeter { scope: Arc::new(scope), shared: self.0.shared.clone() }
+        SdkMeter { scope: Arc::new(attributes::valid_scope(scope)), shared: self.0.shared.clone() }
     }
 
     /// Whether anything is recorded at all: there is a reader.

@@ -59,15 +59,12 @@ impl SdkSpan {
     }
 
     pub(super) fn push_link(&mut self, mut link: Link) {
+        let Some(Recording { data, provider }) = &mut self.recording else { return };
+        let limits = &provider.limits;
+        attributes::normalize(&mut link.attributes, &mut link.dropped_attributes_count, limits.link_attributes());
         // spec: trace/api.md#link — a link without a valid context counts only for what it says besides.
         let says_nothing = link.attributes.is_empty() && link.span_context.trace_state().header().is_empty();
-        if !link.span_context.is_valid() && says_nothing {
-            return;
-        }
-        if let Some(Recording { data, provider }) = &mut self.recording {
-            let limits = &provider.limits;
-            let limit = limits.link_attributes();
-            attributes::normalize(&mut link.attributes, &mut link.dropped_attributes_count, limit);
+        if link.span_context.is_valid() || !says_nothing {
             data.links.push(link, limits.links);
         }
     }
