@@ -98,6 +98,13 @@ impl SdkMeterProvider {
         self.0.shared.rejected.load(Ordering::Relaxed)
     }
 
+    /// How many times an instrument, or a callback of one, was made that does nothing because there were as many as
+    /// [`INSTRUMENT_LIMIT`](super::INSTRUMENT_LIMIT) already, added up over the readers.
+    pub fn rejected_instruments(&self) -> u64 {
+        let Shared { pipelines, callbacks, .. } = &*self.0.shared;
+        pipelines.iter().map(|pipeline| pipeline.registry.rejected()).sum::<u64>() + callbacks.rejected()
+    }
+
     /// Whether there is a reader.
     pub(crate) fn is_read(&self) -> bool {
         !self.0.readers.is_empty()
