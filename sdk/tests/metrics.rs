@@ -130,6 +130,70 @@ fn what_cannot_be_a_measurement_is_counted_and_not_taken() {
 }
 
 #[test]
+fn a_gauge_may_be_infinite_but_sums_and_histograms_stay_finite() {
+    let telemetry = with(
+        ReaderConfig::new(),
+        [
+            View::of("both"),
+            View::of("both").with_name("both.buckets").with_aggregation(Aggregation::explicit_buckets([0.0])),
+            View::of("*.exponential").with_aggregation(Aggregation::exponential()),
+            View::of("*.last").with_aggregation(Aggregation::LastValue),
+        ],
+    );
+    check(
+        &telemetry,
+        |meter| {
+            for (name, value) in [("up", f64::INFINITY), ("down", f64::NEG_INFINITY), ("both", f64::INFINITY)] {
+                let gauge = meter.f64_gauge(name).build();
+                gauge.record(1.0, &[]);
+                gauge.record(value, &[]);
+                // No value: the last one stays.
+                gauge.record(f64::NAN, &[]);
+            }
+            meter.f64_gauge("bound").build().bind(&[]).record(f64::INFINITY);
+            meter.f64_observable_gauge("observed").with_callback(|o| o.observe(f64::NEG_INFINITY, &[])).build();
+            for name in ["c", "c.exponential", "c.last"] {
+                let counter = meter.f64_counter(name).build();
+                counter.add(2.0, &[]);
+                counter.add(f64::INFINITY, &[]);
+                counter.add(f64::NEG_INFINITY, &[]);
+            }
+            let updown = meter.f64_up_down_counter("updown").build();
+            updown.add(3.0, &[]);
+            updown.add(f64::NEG_INFINITY, &[]);
+        },
+        "both gauge inf
+         both.buckets histogram count=1 min=1 max=1 <=inf:1
+         bound gauge inf
+         c sum 2
+         c.exponential exponential count=1 sum=2 min=2 max=2 scale=20 +1048575:1
+         c.last gauge inf
+         down gauge -inf
+         observed gauge -inf
+         up gauge inf
+         updown up-down sum 3",
+    );
+    // NaN into two gauges and both metrics of the third, infinity into its histogram; both infinities into two of the
+    // counters, one into the third; one into the up-down counter.
+    assert_eq!(telemetry.meter_provider().rejected_measurements(), 4 + 1 + 4 + 1 + 1);
+    // A gauge is not spoilt.
+    check(
+        &telemetry,
+        |meter| meter.f64_gauge("up").build().record(5.0, &[]),
+        "both gauge inf
+         both.buckets histogram count=1 min=1 max=1 <=inf:1
+         bound gauge inf
+         c sum 2
+         c.exponential exponential count=1 sum=2 min=2 max=2 scale=20 +1048575:1
+         c.last gauge inf
+         down gauge -inf
+         observed gauge -inf
+         up gauge 5
+         updown up-down sum 3",
+    );
+}
+
+#[test]
 fn temporality_decides_what_is_reported_again() {
     let record = |meter: &Meter| {
         meter.u64_counter("counter").build().add(1, &[]);

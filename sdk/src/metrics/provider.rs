@@ -39,7 +39,7 @@ pub(super) struct Shared {
     clock: Clock,
     /// Nothing new is made any more.
     pub(super) is_shut_down: AtomicBool,
-    /// Measurements that were not finite, or negative for a counter.
+    /// Measurements that a metric did not take: not finite, or negative for a counter.
     pub(super) rejected: Arc<AtomicU64>,
 }
 
@@ -93,7 +93,8 @@ impl SdkMeterProvider {
         self.0.readers.iter().filter_map(|reader| reader.health()).collect()
     }
 
-    /// How many measurements were not taken because they were not finite, or negative for a counter.
+    /// How many measurements were not taken because they were not finite, or negative for a counter; counted for each metric
+    /// that would have had them. Gauges take infinities, but not what is no number.
     pub fn rejected_measurements(&self) -> u64 {
         self.0.shared.rejected.load(Ordering::Relaxed)
     }
