@@ -10,7 +10,7 @@ use opentelemetry::{InstrumentationScope, KeyValue};
 use telemark_sdk::ExportError;
 use telemark_sdk::metrics::{
     Aggregation, InstrumentKind, Metric, MetricData, NumberPoint, PullReader, ReaderConfig, ScopeMetrics,
-    SdkMeterProvider, TemporalityPreference, View,
+    SdkMeterProvider, Temporality, TemporalityPreference, View,
 };
 use telemark_sdk::testing::{ManualClock, TestTelemetry, metrics_text};
 use telemark_sdk::time::{Deadline, Timestamp};
@@ -191,6 +191,86 @@ fn a_gauge_may_be_infinite_but_sums_and_histograms_stay_finite() {
          up gauge 5
          updown up-down sum 3",
     );
+}
+
+#[test]
+fn a_gauge_keeps_its_series_unless_a_reader_or_a_view_wants_only_what_is_new() {
+    let record = |meter: &Meter, key: &'static str| {
+        meter.u64_gauge("gauge").build().record(1, &[kv("k", key)]);
+        meter.u64_counter("counter").build().add(1, &[kv("k", key)]);
+        meter.u64_counter("last").build().add(1, &[kv("k", key)]);
+        meter.i64_up_down_counter("updown").build().add(1, &[kv("k", key)]);
+    };
+    let observe = |meter: &Meter| {
+        drop(meter.u64_observable_gauge("observed").with_callback(|o| o.observe(9, &[])).build());
+    };
+    let last = || View::of("last").with_aggregation(Aggregation::LastValue);
+    let rest = |telemetry: &TestTelemetry, second: &str, third: &str| {
+        telemetry.metrics();
+        check(telemetry, |meter| record(meter, "b"), second);
+        check(telemetry, |_| (), third);
+    };
+    let start = |config, views: Vec<View>| {
+        let telemetry = with(config, views);
+        observe(&telemetry.meter("test"));
+        record(&telemetry.meter("test"), "a");
+        telemetry
+    };
+    let delta = || ReaderConfig::new().with_temporality(TemporalityPreference::Delta);
+
+    // Deltas are preferred: what a gauge had stays.
+    rest(
+        &start(delta(), vec![]),
+        "counter{k=b} delta sum 1
+         gauge{k=a} gauge 1
+         gauge{k=b} gauge 1
+         last{k=b} delta sum 1
+         observed gauge 9
+         updown{k=a} up-down sum 1
+         updown{k=b} up-down sum 1",
+        "gauge{k=a} gauge 1
+         gauge{k=b} gauge 1
+         observed gauge 9
+         updown{k=a} up-down sum 1
+         updown{k=b} up-down sum 1",
+    );
+    // The reader wants deltas of gauges, too, and of everything.
+    rest(
+        &start(ReaderConfig::new().with_temporality_of(|_| Temporality::Delta), vec![last()]),
+        "counter{k=b} delta sum 1
+         gauge{k=b} gauge 1
+         last{k=b} gauge 1
+         observed gauge 9
+         updown{k=b} delta up-down sum 1",
+        "observed gauge 9",
+    );
+    // A view does, of one instrument, and totals stay cumulative.
+    let stale = View::of("*").without_stale_values();
+    let other = View::of("last").with_aggregation(Aggregation::LastValue).without_stale_values();
+    rest(
+        &start(ReaderConfig::new(), vec![stale, other.with_name("last.value")]),
+        "counter{k=a} sum 1
+         counter{k=b} sum 1
+         gauge{k=b} gauge 1
+         last.value{k=b} gauge 1
+         last{k=a} sum 1
+         last{k=b} sum 1
+         observed gauge 9
+         updown{k=a} up-down sum 1
+         updown{k=b} up-down sum 1",
+        "counter{k=a} sum 1
+         counter{k=b} sum 1
+         last{k=a} sum 1
+         last{k=b} sum 1
+         observed gauge 9
+         updown{k=a} up-down sum 1
+         updown{k=b} up-down sum 1",
+    );
+    // Kept and new at once are two metrics.
+    let both = vec![View::of("gauge"), View::of("gauge").without_stale_values()];
+    let telemetry = with(ReaderConfig::new(), both);
+    check(&telemetry, |meter| meter.u64_gauge("gauge").build().record(1, &[]), "gauge gauge 1\ngauge gauge 1");
+    check(&telemetry, |_| (), "gauge gauge 1");
 }
 
 #[test]

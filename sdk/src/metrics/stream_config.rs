@@ -47,6 +47,7 @@ impl StreamConfig {
             && self.kind == other.kind
             && self.number == other.number
             && self.shape == other.shape
+            && self.temporality == other.temporality
             && self.attributes == other.attributes
             && self.limit == other.limit
     }
