@@ -44,7 +44,7 @@
 //!
 //! static ORDERS: Counter<u64> = Counter::new("shop.orders").with_unit("{order}").with_description("Orders placed");
 //!
-//! #[traced(metrics)] // a span, and the histogram code.function.duration whose exemplars lead to it
+//! #[traced(metrics)] // a span, and the histogram telemark.function.duration whose exemplars lead to it
 //! fn order(kind: &'static str, express: bool) -> Result<(), std::io::Error> {
 //!     ORDERS.add(1, (("shop.order.kind", kind), ("shop.order.express", express)));
 //!     Ok(())

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use opentelemetry::{Key, KeyValue, Value};
 
+use crate::attributes::has_key;
 use crate::config::{Env, percent_decode};
 use crate::error::ConfigError;
 use crate::id;
@@ -22,8 +23,12 @@ struct Inner {
 }
 
 impl Inner {
-    /// Inserts in order of the keys; the last value of a key wins. There are too few to be worth the code of a sort.
+    /// Inserts in order of the keys; the last value of a key wins, and one without a key is dropped. There are too few to be
+    /// worth the code of a sort.
     fn insert(&mut self, attribute: KeyValue) {
+        if !has_key(&attribute) {
+            return;
+        }
         match self.attributes.binary_search_by(|other| other.key.cmp(&attribute.key)) {
             Ok(index) => self.attributes[index] = attribute,
             Err(index) => self.attributes.insert(index, attribute),
@@ -37,7 +42,7 @@ impl Resource {
         Resource::new([])
     }
 
-    /// A resource with these attributes; the last value of a key wins.
+    /// A resource with these attributes; the last value of a key wins, and one without a key is dropped.
     pub fn new(attributes: impl IntoIterator<Item = KeyValue>) -> Self {
         Resource::with_schema_url(attributes, None)
     }
@@ -211,6 +216,13 @@ mod tests {
         assert_eq!(text(&resource), "a=2 b=3");
         assert_eq!(resource.get("b"), Some(&Value::I64(3)));
         assert_eq!(resource.get("c"), None);
+    }
+
+    #[test]
+    fn an_attribute_without_a_key_is_dropped() {
+        let bad = Resource::new([KeyValue::new("", 1), KeyValue::new("a", 2)]);
+        assert_eq!(text(&bad), "a=2");
+        assert_eq!(text(&bad.merge(&Resource::new([KeyValue::new("", 3)]))), "a=2");
     }
 
     #[test]

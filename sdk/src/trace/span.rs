@@ -59,15 +59,12 @@ impl SdkSpan {
     }
 
     pub(super) fn push_link(&mut self, mut link: Link) {
+        let Some(Recording { data, provider }) = &mut self.recording else { return };
+        let limits = &provider.limits;
+        attributes::normalize(&mut link.attributes, &mut link.dropped_attributes_count, limits.link_attributes());
         // spec: trace/api.md#link — a link without a valid context counts only for what it says besides.
         let says_nothing = link.attributes.is_empty() && link.span_context.trace_state().header().is_empty();
-        if !link.span_context.is_valid() && says_nothing {
-            return;
-        }
-        if let Some(Recording { data, provider }) = &mut self.recording {
-            let limits = &provider.limits;
-            let limit = limits.link_attributes();
-            attributes::normalize(&mut link.attributes, &mut link.dropped_attributes_count, limit);
+        if link.span_context.is_valid() || !says_nothing {
             data.links.push(link, limits.links);
         }
     }
@@ -81,8 +78,12 @@ impl SdkSpan {
         // The API may have read its own clock for the end: never before the start.
         record.end = end.unwrap_or_else(|| provider.clock.now()).max(record.start);
         let Some((last, others)) = provider.processors.split_last() else { return };
+        // spec: trace/sdk.md#onending — never after the shutdown; `on_end` counts what came too late.
+        let is_ending = !provider.is_off();
         let delivered = catch_unwind(AssertUnwindSafe(|| {
-            provider.processors.iter().for_each(|processor| processor.on_ending(&mut data));
+            if is_ending {
+                provider.processors.iter().for_each(|processor| processor.on_ending(&mut data));
+            }
             others.iter().for_each(|processor| processor.on_end(data.clone()));
             last.on_end(data);
         }));
