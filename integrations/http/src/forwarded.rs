@@ -9,7 +9,7 @@ use http::HeaderMap;
 use crate::host;
 
 /// The client's end of the chain: the first element of each header.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Forwarded<'a> {
     pub(crate) client: Option<(IpAddr, Option<u16>)>,
     pub(crate) host: Option<(&'a str, Option<u16>)>,

@@ -13,7 +13,7 @@ pub const MAX_HEADER_VALUES: usize = 64;
 /// Reads propagation fields from the headers of a request.
 ///
 /// Names match in any case. A value that is not UTF-8 is passed over as if its line were absent.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct HeaderExtractor<'a>(pub &'a HeaderMap);
 
 /// The field `key` of one of the usual propagators: its name need not be parsed for every request.
@@ -80,7 +80,7 @@ pub(crate) struct RequestFields<'a> {
 }
 
 /// The lines of one header.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Found<'a> {
     pub(crate) first: Option<&'a HeaderValue>,
     has_more: bool,
@@ -90,7 +90,7 @@ impl<'a> RequestFields<'a> {
     pub(crate) fn of(headers: &'a HeaderMap) -> Self {
         let none = Found::default();
         let headers = HeaderExtractor(headers);
-        let mut fields = Self {
+        let mut fields = RequestFields {
             headers,
             host: none,
             user_agent: none,
@@ -122,7 +122,8 @@ impl<'a> RequestFields<'a> {
     }
 
     /// The length of the request's body, where its head tells.
-    // spec: RFC 9112 section 6.3: over HTTP/1 a request without either header has no body
+    ///
+    /// spec: RFC 9112 section 6.3: over HTTP/1 a request without either header has no body
     pub(crate) fn body_length(&self, version: Version) -> Option<u64> {
         match self.content_length.first {
             Some(length) => length.to_str().ok()?.trim().parse().ok(),
@@ -179,12 +180,12 @@ impl Injector for HeaderInjector<'_> {
 
     fn reserve(&mut self, additional: usize) {
         // The panicking variant has a limit a hostile hint could reach.
-        let _full = self.0.try_reserve(additional);
+        let _ = self.0.try_reserve(additional);
     }
 }
 
 /// A header on the allowlist, with its attribute name made once.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct CapturedHeader {
     name: HeaderName,
     key: Key,
@@ -192,20 +193,21 @@ pub(crate) struct CapturedHeader {
 
 impl CapturedHeader {
     pub(crate) fn request(name: HeaderName) -> Self {
-        Self::new("http.request.header.", name)
+        CapturedHeader::new("http.request.header.", name)
     }
 
     pub(crate) fn response(name: HeaderName) -> Self {
-        Self::new("http.response.header.", name)
+        CapturedHeader::new("http.response.header.", name)
     }
 
     fn new(prefix: &str, name: HeaderName) -> Self {
         let key: std::sync::Arc<str> = format!("{prefix}{name}").into();
-        Self { name, key: Key::from(key) }
+        CapturedHeader { name, key: Key::from(key) }
     }
 
     /// One element per header line; `None` without the header.
-    // spec: http/http-spans.md, "http.request.header.<key>" is a string array
+    ///
+    /// spec: http/http-spans.md, "http.request.header.<key>" is a string array
     pub(crate) fn attribute(&self, headers: &HeaderMap) -> Option<KeyValue> {
         if !headers.contains_key(&self.name) {
             return None;

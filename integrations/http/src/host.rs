@@ -32,7 +32,7 @@ pub(crate) fn attribute(text: &str) -> Option<(StringValue, Option<u16>)> {
     let kept = known.or_else(|| {
         let kept = keep(&KEPT, text)?;
         // Without its locals a thread is about to end.
-        let _gone = RECENT.try_with(|recent| recent[place].set(Some(kept)));
+        let _ = RECENT.try_with(|recent| recent[place].set(Some(kept)));
         Some(kept)
     });
     match kept {

@@ -46,7 +46,7 @@ struct BoundEnded {
 impl Recorder {
     pub(crate) fn new(settings: &ServerSettings, metrics: ServerMetrics) -> Self {
         let (active, ended) = (Bindings::new(ACTIVE_PLACES), Bindings::new(ENDED_PLACES));
-        Self { metrics, choice: settings.metrics, clock: settings.clock.clone(), active, ended }
+        Recorder { metrics, choice: settings.metrics, clock: settings.clock.clone(), active, ended }
     }
 
     /// The time now, if there is anything to record.
@@ -58,7 +58,7 @@ impl Recorder {
 
 impl fmt::Debug for Recorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { metrics, choice, clock, .. } = self;
+        let Recorder { metrics, choice, clock, .. } = self;
         f.debug_struct("Recorder").field("metrics", metrics).field("choice", choice).field("clock", clock).finish()
     }
 }
@@ -233,7 +233,7 @@ impl Trial {
     fn of(described: &Described<'_>) -> Self {
         let witness: Arc<str> = described.method.attribute().as_str().into();
         let attributes = described.attributes_with(Arc::clone(&witness).into());
-        Self { attributes, witness, all_kept: true }
+        Trial { attributes, witness, all_kept: true }
     }
 
     fn bind<B>(&mut self, bind: impl FnOnce(&[KeyValue]) -> B) -> B {

@@ -6,11 +6,11 @@ use http::Method;
 use opentelemetry::StringValue;
 
 /// The methods that may appear as `http.request.method`.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct KnownMethods(Option<Vec<Arc<str>>>);
 
 /// A request's method as the conventions write it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum MethodName {
     /// One of the standard methods.
     Standard(&'static str),
@@ -22,9 +22,10 @@ pub(crate) enum MethodName {
 
 impl KnownMethods {
     /// Replaces the default list as a whole.
-    // spec: http/http-spans.md note [1]: the list is a full override and case-sensitive
+    ///
+    /// spec: http/http-spans.md note [1]: the list is a full override and case-sensitive
     pub(crate) fn only(methods: Vec<Arc<str>>) -> Self {
-        Self(Some(methods))
+        KnownMethods(Some(methods))
     }
 
     pub(crate) fn resolve(&self, method: &Method) -> MethodName {
@@ -42,19 +43,20 @@ impl MethodName {
     /// The value of `http.request.method`.
     pub(crate) fn attribute(&self) -> StringValue {
         match self {
-            Self::Standard(name) => (*name).into(),
-            Self::Custom(name) => name.clone().into(),
-            Self::Other => "_OTHER".into(),
+            MethodName::Standard(name) => (*name).into(),
+            MethodName::Custom(name) => name.clone().into(),
+            MethodName::Other => "_OTHER".into(),
         }
     }
 
     /// What stands for the method in a span name.
-    // spec: http/http-spans.md#name: `_OTHER` becomes `HTTP`
+    ///
+    /// spec: http/http-spans.md#name: `_OTHER` becomes `HTTP`
     pub(crate) fn in_span_name(&self) -> &str {
         match self {
-            Self::Standard(name) => name,
-            Self::Custom(name) => name,
-            Self::Other => "HTTP",
+            MethodName::Standard(name) => name,
+            MethodName::Custom(name) => name,
+            MethodName::Other => "HTTP",
         }
     }
 }

@@ -32,7 +32,7 @@ struct Entry {
 }
 
 /// The value of `http.route`; span and metrics share it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RouteText {
     /// One of the table's.
     Kept(&'static str),
@@ -49,7 +49,8 @@ impl From<RouteText> for Value {
 }
 
 /// The name of a server span, and the value of `http.route`.
-// spec: http/http-spans.md#name
+///
+/// spec: http/http-spans.md#name
 pub(crate) fn span_name(method: &MethodName, route: Option<&str>) -> (Cow<'static, str>, Option<RouteText>) {
     let Some(route) = route else {
         let name = match method {
@@ -81,7 +82,7 @@ fn recent(method: &'static str, route: &str) -> Option<(&'static str, &'static s
             let (name, route) = intern(method, route)?;
             let entry = Entry { method, route, name };
             // Without its locals a thread is about to end.
-            let _gone = RECENT.try_with(|recent| recent[place % recent.len()].set(Some(entry)));
+            let _ = RECENT.try_with(|recent| recent[place % recent.len()].set(Some(entry)));
             Some((name, route))
         }
     }

@@ -80,7 +80,7 @@ pub trait HttpPolicy: Send + Sync + 'static {
 }
 
 /// The policy of a server without a router, and the base of all others: it answers every question.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DefaultPolicy;
 
 impl HttpPolicy for DefaultPolicy {
@@ -124,15 +124,15 @@ impl HttpPolicy for DefaultPolicy {
 }
 
 /// The matched route template; put it into the extensions of a request (or of its response) to name the span.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route(pub Cow<'static, str>);
 
 /// The other end of the connection; an accept loop puts it into the extensions of each request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddr(pub SocketAddr);
 
 /// A request without its body.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct RequestHead<'r> {
     /// The method as it was sent.
@@ -150,7 +150,7 @@ pub struct RequestHead<'r> {
 impl<'r> RequestHead<'r> {
     /// The head of a request with any body.
     pub fn of<B>(request: &'r Request<B>) -> Self {
-        Self {
+        RequestHead {
             method: request.method(),
             uri: request.uri(),
             version: request.version(),
@@ -161,7 +161,7 @@ impl<'r> RequestHead<'r> {
 }
 
 /// A response without its body.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct ResponseHead<'r> {
     /// The status code.
@@ -175,6 +175,6 @@ pub struct ResponseHead<'r> {
 impl<'r> ResponseHead<'r> {
     /// The head of a response with any body.
     pub fn of<B>(response: &'r Response<B>) -> Self {
-        Self { status: response.status(), headers: response.headers(), extensions: response.extensions() }
+        ResponseHead { status: response.status(), headers: response.headers(), extensions: response.extensions() }
     }
 }

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use crate::headers::bounded;
 
 /// The parameters whose values are replaced unless the settings name others. Case-sensitive.
-// spec: http/http-spans.md, url.query
+///
+/// spec: http/http-spans.md, url.query
 pub(crate) const SENSITIVE: [&str; 5] =
     ["X-Amz-Signature", "X-Amz-Credential", "X-Amz-Security-Token", "sig", "X-Goog-Signature"];
 

@@ -63,7 +63,7 @@ where
     /// A server that is described by `settings` and `policy`, with its spans on `tracer` and without metrics.
     pub fn new(settings: ServerSettings, policy: P, tracer: T) -> Self {
         let recorder = Recorder::new(&settings, ServerMetrics::off());
-        Self { settings, policy, tracer, recorder }
+        HttpServer { settings, policy, tracer, recorder }
     }
 
     /// Records with these instruments.
@@ -77,7 +77,7 @@ where
     pub fn start(self: &Arc<Self>, request: RequestHead<'_>) -> Option<RequestSpan> {
         // Policy, propagator and sampler are foreign code: if they panic, the request goes on without a span.
         let mut started = None;
-        let _caught = catch_unwind(AssertUnwindSafe(|| {
+        let _ = catch_unwind(AssertUnwindSafe(|| {
             let request = RequestHead { uri: self.policy.target(&request), ..request };
             if !self.settings.excludes(request.uri) && !self.policy.is_excluded(&request) {
                 started = Some(self.start_included(&request));

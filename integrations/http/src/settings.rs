@@ -33,7 +33,7 @@ const METRICS: &str = "OTEL_RUST_HTTP_SERVER_METRICS";
 ///     .with_captured_request_headers(["x-tenant"]);
 /// assert!(settings.problems().is_empty());
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct ServerSettings {
     pub(crate) known_methods: KnownMethods,
     pub(crate) request_headers: Vec<CapturedHeader>,
@@ -54,7 +54,7 @@ impl ServerSettings {
             let [a, b, c, d, e] = SENSITIVE;
             [Cow::Borrowed(a), Cow::Borrowed(b), Cow::Borrowed(c), Cow::Borrowed(d), Cow::Borrowed(e)]
         };
-        Self {
+        ServerSettings {
             known_methods: KnownMethods::default(),
             request_headers: Vec::new(),
             response_headers: Vec::new(),
@@ -85,7 +85,7 @@ impl ServerSettings {
     pub fn from_env_fn(read: impl Fn(&str) -> Option<String>) -> Self {
         // spec: configuration/sdk-environment-variables.md: an empty value is an unset one
         let set = |name| read(name).filter(|value| !value.trim().is_empty());
-        let mut settings = Self::new();
+        let mut settings = ServerSettings::new();
         if let Some(value) = set(KNOWN_METHODS) {
             settings.known_methods(KNOWN_METHODS, list(&value));
         }
@@ -150,7 +150,8 @@ impl ServerSettings {
     }
 
     /// Tells the caller the trace and span id of its request, in a `traceresponse` header.
-    // spec: W3C trace-context level 2 draft, "traceresponse"
+    ///
+    /// spec: W3C trace-context level 2 draft, "traceresponse"
     pub fn with_trace_response(mut self) -> Self {
         self.trace_response = true;
         self
@@ -159,7 +160,8 @@ impl ServerSettings {
     /// Also counts the requests that are being served, as `http.server.active_requests`.
     ///
     /// Off by default, as the conventions have it for this metric, which is in development.
-    // spec: http/http-metrics.md#metric-httpserveractive_requests: opt-in
+    ///
+    /// spec: http/http-metrics.md#metric-httpserveractive_requests: opt-in
     pub fn with_active_requests(mut self) -> Self {
         self.metrics.active_requests = true;
         self
@@ -170,7 +172,8 @@ impl ServerSettings {
     /// Off by default, as the conventions have it. A response is counted as it is handed over to the connection. The body
     /// of a request is not touched, so that services get it as it is: its size is what `Content-Length` says, or zero if
     /// an HTTP/1 request has no body. Bodies that do not tell their length are left out.
-    // spec: http/http-metrics.md#metric-httpserverrequestbodysize: opt-in
+    ///
+    /// spec: http/http-metrics.md#metric-httpserverrequestbodysize: opt-in
     pub fn with_body_sizes(mut self) -> Self {
         self.metrics.body_sizes = true;
         self
@@ -179,7 +182,8 @@ impl ServerSettings {
     /// Adds `server.address` and `server.port` to the metrics.
     ///
     /// Off by default: both come from the request, and whoever sends it can make a new time series with each.
-    // spec: http/http-metrics.md: opt-in, with a warning
+    ///
+    /// spec: http/http-metrics.md: opt-in, with a warning
     pub fn with_server_address_in_metrics(mut self) -> Self {
         self.metrics.server_address = true;
         self
@@ -287,12 +291,12 @@ impl ServerSettings {
 
 impl Default for ServerSettings {
     fn default() -> Self {
-        Self::new()
+        ServerSettings::new()
     }
 }
 
 /// A value that was left out of the settings. Its `Display` names the variable, the value and what is accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingProblem {
     source: &'static str,
     value: String,
@@ -308,7 +312,7 @@ impl SettingProblem {
 
 impl fmt::Display for SettingProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { source, value, accepted } = self;
+        let SettingProblem { source, value, accepted } = self;
         write!(f, "{source}: ignored {value:?}, expected {accepted}")
     }
 }

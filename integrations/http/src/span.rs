@@ -34,7 +34,7 @@ pub struct RequestSpan {
 }
 
 /// What a route that is known only from the response still changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LateRoute {
     No,
     /// The span has a name of the policy's own.
@@ -43,13 +43,14 @@ pub(crate) enum LateRoute {
 }
 
 /// How the serving of a request came to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum End {
     /// The response, with its body if it has one, was handed over as a whole.
     Completed,
     /// Nobody waited for the rest: the client went away, or a timeout dropped the request. Not an error.
-    // spec: http/http-spans.md#status: an intentional cancellation should not be an error
+    ///
+    /// spec: http/http-spans.md#status: an intentional cancellation should not be an error
     Cancelled,
     /// The service, or the response body, returned an error; `error_type` says which, with few different values.
     Failed {
@@ -61,7 +62,7 @@ pub enum End {
 }
 
 /// All that is known at the end of a request. Span and metrics are both written from this.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RequestOutcome {
     /// The status, once there was a response.
@@ -74,7 +75,8 @@ pub struct RequestOutcome {
 
 impl RequestOutcome {
     /// The value of `error.type`; `None` if the request has not failed.
-    // spec: http/http-spans.md: an error before or after the head by its type, otherwise the status code
+    ///
+    /// spec: http/http-spans.md: an error before or after the head by its type, otherwise the status code
     pub fn error_type(&self) -> Option<&'static str> {
         match self.end {
             Some(End::Failed { error_type }) => Some(error_type),
@@ -93,7 +95,7 @@ impl RequestSpan {
         method: MethodName,
         measured: Option<Measurement>,
     ) -> Self {
-        Self { server, context, recording, late_route, method, outcome: RequestOutcome::default(), measured }
+        RequestSpan { server, context, recording, late_route, method, outcome: RequestOutcome::default(), measured }
     }
 
     /// Counts the request from now on.
@@ -101,7 +103,7 @@ impl RequestSpan {
         if let Some(measurement) = &mut self.measured {
             let recorder = self.server.recorder();
             // Meters are foreign code, and the request is under way.
-            let _caught = catch_unwind(AssertUnwindSafe(|| measurement.begin(recorder, &self.method)));
+            let _ = catch_unwind(AssertUnwindSafe(|| measurement.begin(recorder, &self.method)));
         }
     }
 
@@ -134,7 +136,7 @@ impl RequestSpan {
     pub fn respond(&mut self, response: ResponseHead<'_>) -> Option<(HeaderName, HeaderValue)> {
         self.outcome.status = Some(response.status);
         // A policy is the application's code: what it does wrong must not become a failed request.
-        let _caught = catch_unwind(AssertUnwindSafe(|| {
+        let _ = catch_unwind(AssertUnwindSafe(|| {
             self.outcome.is_error_status = self.server.policy().is_error(response.status);
             self.describe(&response);
         }));
@@ -153,7 +155,7 @@ impl RequestSpan {
         let ended = measured.and_then(|measurement| self.record_metrics(&measurement));
         if self.recording {
             // Span processors are foreign code, and this also runs while a panic of the handler unwinds.
-            let _caught = catch_unwind(AssertUnwindSafe(|| self.record(ended)));
+            let _ = catch_unwind(AssertUnwindSafe(|| self.record(ended)));
         }
     }
 
@@ -165,7 +167,7 @@ impl RequestSpan {
         // The API panics where a thread is about to end and its context is gone.
         let _current = catch_unwind(AssertUnwindSafe(|| self.attach_unless_current())).ok().flatten();
         let finish = || measurement.finish(recorder, &self.method, &self.outcome, ended);
-        let _caught = catch_unwind(AssertUnwindSafe(finish));
+        let _ = catch_unwind(AssertUnwindSafe(finish));
         ended
     }
 
@@ -245,7 +247,7 @@ impl RequestSpan {
 
 impl fmt::Debug for RequestSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { context, method, outcome, measured, .. } = self;
+        let RequestSpan { context, method, outcome, measured, .. } = self;
         let mut shown = f.debug_struct("RequestSpan");
         shown.field("context", context).field("method", method).field("outcome", outcome).field("measured", measured);
         shown.finish_non_exhaustive()

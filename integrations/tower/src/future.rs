@@ -27,7 +27,7 @@ pin_project! {
 }
 
 /// What the method of a request says of the body of its response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyMethod {
     Head,
     Connect,
@@ -37,16 +37,16 @@ pub(crate) enum BodyMethod {
 impl BodyMethod {
     pub(crate) fn of(method: &Method) -> Self {
         match *method {
-            Method::HEAD => Self::Head,
-            Method::CONNECT => Self::Connect,
-            _ => Self::Other,
+            Method::HEAD => BodyMethod::Head,
+            Method::CONNECT => BodyMethod::Connect,
+            _ => BodyMethod::Other,
         }
     }
 }
 
 impl<F> ResponseFuture<F> {
     pub(crate) fn new(inner: F, span: Option<RequestSpan>, method: BodyMethod) -> Self {
-        Self { inner, span, method }
+        ResponseFuture { inner, span, method }
     }
 }
 
@@ -122,7 +122,8 @@ fn content_length<B: Body>(response: &Response<B>) -> Option<u64> {
 }
 
 /// Whether nothing of this body will ever be polled.
-// spec: RFC 9110 section 6.4.1; after an upgrade the connection is no longer this request's
+///
+/// spec: RFC 9110 section 6.4.1; after an upgrade the connection is no longer this request's
 fn has_no_body<B: Body>(response: &Response<B>, method: BodyMethod, length: Option<u64>) -> bool {
     let status = response.status();
     method == BodyMethod::Head
