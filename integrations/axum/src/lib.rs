@@ -60,7 +60,7 @@ use opentelemetry::InstrumentationScope;
 
 pub use policy::AxumPolicy;
 pub use telemark_tower::{
-    DefaultPolicy, GlobalTracer, HttpPolicy, HttpServerLayer, HttpServerService, RequestHead, ResponseBody,
+    DefaultPolicy, GlobalTracer, HttpPolicy, HttpServerLayer, HttpServerService, LocalAddr, RequestHead, ResponseBody,
     ResponseFuture, ResponseHead, Route, ServerSettings, SettingProblem,
 };
 

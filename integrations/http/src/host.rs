@@ -7,7 +7,8 @@ use std::sync::{PoisonError, RwLock};
 
 use opentelemetry::StringValue;
 
-use crate::headers::bounded;
+use crate::content_length::number;
+use crate::text::bounded;
 
 /// A server is called by few names, so that those that came first are kept for the life of the program, split and in a
 /// form that a span does not have to copy. Anyone can send names: hence the bounds.
@@ -25,8 +26,23 @@ thread_local! {
 /// What [`split`] says of a text.
 type Kept = Option<(&'static str, Option<u16>)>;
 
+/// A host as the value of an attribute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Host {
+    pub(crate) address: StringValue,
+    pub(crate) port: Option<u16>,
+    pub(crate) is_cut: bool,
+}
+
+impl Host {
+    pub(crate) fn new(host: &str, port: Option<u16>) -> Self {
+        let host = bounded(host);
+        Host { address: host.text.into(), port, is_cut: host.is_cut }
+    }
+}
+
 /// [`split`], with the host as the value of an attribute.
-pub(crate) fn attribute(text: &str) -> Option<(StringValue, Option<u16>)> {
+pub(crate) fn attribute(text: &str) -> Option<Host> {
     let place = text.len() % 8;
     let known = RECENT.try_with(|recent| recent[place].get()).ok().flatten().filter(|(of, _)| *of == text);
     let kept = known.or_else(|| {
@@ -36,8 +52,8 @@ pub(crate) fn attribute(text: &str) -> Option<(StringValue, Option<u16>)> {
         Some(kept)
     });
     match kept {
-        Some((_, kept)) => kept.map(|(host, port)| (host.into(), port)),
-        None => split(text).map(|(host, port)| (bounded(host).into(), port)),
+        Some((_, kept)) => kept.map(|(host, port)| Host { address: host.into(), port, is_cut: false }),
+        None => split(text).map(|(host, port)| Host::new(host, port)),
     }
 }
 
@@ -83,7 +99,7 @@ pub(crate) fn split(text: &str) -> Option<(&str, Option<u16>)> {
         let (address, rest) = rest.split_once(']')?;
         address.parse::<Ipv6Addr>().ok()?;
         return match rest.strip_prefix(':') {
-            Some(port) => Some((address, port.parse().ok())),
+            Some(port) => Some((address, self::port(port))),
             None if rest.is_empty() => Some((address, None)),
             None => None,
         };
@@ -91,10 +107,15 @@ pub(crate) fn split(text: &str) -> Option<(&str, Option<u16>)> {
     let (host, port) = match text.split_once(':') {
         // A second colon: only an address without brackets can be meant.
         Some((_, rest)) if rest.contains(':') && text.parse::<Ipv6Addr>().is_ok() => return Some((text, None)),
-        Some((host, port)) => (host, port.parse().ok()),
+        Some((host, port)) => (host, self::port(port)),
         None => (text, None),
     };
     (!host.is_empty() && host.bytes().all(is_host_byte)).then_some((host, port))
+}
+
+/// spec: RFC 3986 section 3.2.3: digits, of which `std` would also take a sign
+fn port(text: &str) -> Option<u16> {
+    u16::try_from(number(text.as_bytes())?).ok()
 }
 
 /// An IP address with an optional port; names, `unknown` and obfuscated nodes are none.
@@ -122,6 +143,9 @@ mod tests {
         check("example.com:8080", "example.com Some(8080)");
         check(" example.com:x ", "example.com None");
         check("example.com:70000", "example.com None");
+        check("example.com:+80", "example.com None");
+        check("example.com:", "example.com None");
+        check("[::1]:+80", "::1 None");
         check("[::1]:80", "::1 Some(80)");
         check("[::1]", "::1 None");
         check("::1", "::1 None");
@@ -174,7 +198,7 @@ mod tests {
             ["first.example:8080", "other.example:8080", "user@host", "[::1]:80", &"x".repeat(MAX_KEPT_BYTES + 1)]
         {
             for _ in 0..2 {
-                let expected = split(text).map(|(host, port)| (StringValue::from(host.to_owned()), port));
+                let expected = split(text).map(|(host, port)| Host::new(host, port));
                 assert_eq!(attribute(text), expected, "{text}");
             }
         }

@@ -135,6 +135,8 @@ impl Instruments {
 /// Which metrics are recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MetricChoice {
+    /// Whether none is recorded, whatever else is chosen.
+    pub(crate) is_off: bool,
     pub(crate) duration: bool,
     pub(crate) active_requests: bool,
     pub(crate) body_sizes: bool,
@@ -143,13 +145,18 @@ pub(crate) struct MetricChoice {
 }
 
 impl MetricChoice {
-    pub(crate) const NONE: Self =
-        MetricChoice { duration: false, active_requests: false, body_sizes: false, server_address: false };
+    pub(crate) const NONE: Self = MetricChoice {
+        is_off: false,
+        duration: false,
+        active_requests: false,
+        body_sizes: false,
+        server_address: false,
+    };
     // spec: http/http-metrics.md: the others are opt-in
     pub(crate) const DEFAULT: Self = MetricChoice { duration: true, ..MetricChoice::NONE };
 
     #[inline]
     pub(crate) fn is_any(self) -> bool {
-        self.duration || self.active_requests || self.body_sizes
+        !self.is_off && (self.duration || self.active_requests || self.body_sizes)
     }
 }

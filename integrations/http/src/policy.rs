@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use http::{Extensions, HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use opentelemetry::KeyValue;
 
+use crate::content_length;
+
 /// Decides what the settings cannot. A policy states only its differences: every other question goes to its
 /// [`base`](HttpPolicy::base).
 ///
@@ -43,6 +45,12 @@ pub trait HttpPolicy: Send + Sync + 'static {
     /// The other end of the connection. [`DefaultPolicy`]: a [`PeerAddr`] or a [`SocketAddr`] in the extensions.
     fn peer(&self, request: &RequestHead<'_>) -> Option<SocketAddr> {
         self.base().peer(request)
+    }
+
+    /// This end of the connection, for `network.local.*`, which are off by default. [`DefaultPolicy`]: a [`LocalAddr`] in
+    /// the extensions.
+    fn local(&self, request: &RequestHead<'_>) -> Option<SocketAddr> {
+        self.base().local(request)
     }
 
     /// The scheme of the connection, where neither the request target nor a trusted proxy names it.
@@ -101,6 +109,10 @@ impl HttpPolicy for DefaultPolicy {
         extensions.get::<PeerAddr>().map(|peer| peer.0).or_else(|| extensions.get::<SocketAddr>().copied())
     }
 
+    fn local(&self, request: &RequestHead<'_>) -> Option<SocketAddr> {
+        request.extensions.get::<LocalAddr>().map(|local| local.0)
+    }
+
     fn scheme(&self, _request: &RequestHead<'_>) -> &'static str {
         "http"
     }
@@ -130,6 +142,10 @@ pub struct Route(pub Cow<'static, str>);
 /// The other end of the connection; an accept loop puts it into the extensions of each request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddr(pub SocketAddr);
+
+/// This end of the connection; an accept loop puts it into the extensions of each request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalAddr(pub SocketAddr);
 
 /// A request without its body.
 #[derive(Clone, Copy, Debug)]
@@ -176,5 +192,12 @@ impl<'r> ResponseHead<'r> {
     /// The head of a response with any body.
     pub fn of<B>(response: &'r Response<B>) -> Self {
         ResponseHead { status: response.status(), headers: response.headers(), extensions: response.extensions() }
+    }
+
+    /// The bytes that `Content-Length` declares; `None` without it, and where it is invalid.
+    ///
+    /// spec: RFC 9110 section 8.6
+    pub fn content_length(&self) -> Option<u64> {
+        content_length::declared(self.headers)
     }
 }

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::{Method, Response, StatusCode, header};
+use http::{Method, Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use telemark_http::{End, RequestSpan, ResponseHead};
@@ -117,8 +117,7 @@ fn respond<B: Body>(response: &mut Response<B>, span: &mut RequestSpan, method: 
 
 /// What will be on the wire: the server stops to poll a body that has delivered this many bytes.
 fn content_length<B: Body>(response: &Response<B>) -> Option<u64> {
-    let declared = || response.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
-    declared().or_else(|| response.body().size_hint().exact())
+    ResponseHead::of(response).content_length().or_else(|| response.body().size_hint().exact())
 }
 
 /// Whether nothing of this body will ever be polled.

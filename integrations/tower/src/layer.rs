@@ -52,9 +52,19 @@ impl Default for HttpServerLayer {
 }
 
 impl<P, T> HttpServerLayer<P, T> {
-    /// Replaces the settings.
+    /// Replaces the settings, those from the environment included. A clock stays, unless the new settings have one.
+    ///
+    /// To change some and keep the others, use [`HttpServerLayer::map_settings`].
     pub fn with_settings(mut self, settings: ServerSettings) -> Self {
-        self.settings = settings;
+        self.settings = settings.or_clock_of(&self.settings);
+        self.server = SharedServer::default();
+        self
+    }
+
+    /// Changes the settings: `change` gets those that the layer has, from the environment for example, and returns the new
+    /// ones.
+    pub fn map_settings(mut self, change: impl FnOnce(ServerSettings) -> ServerSettings) -> Self {
+        self.settings = change(self.settings);
         self.server = SharedServer::default();
         self
     }

@@ -20,7 +20,7 @@
 //! ```
 //!
 //! ```text
-//! request ─▶ HttpServer::call ─▶ span started, below the caller's
+//! request ─▶ HttpServerService::call ─▶ span started, below the caller's
 //!               │ ResponseFuture   the context is attached on every poll
 //!               │ ResponseBody     and on every poll of the body
 //!               ▼
@@ -81,5 +81,6 @@ pub use future::ResponseFuture;
 pub use layer::{HttpServerLayer, scope};
 pub use service::HttpServerService;
 pub use telemark_http::{
-    DefaultPolicy, GlobalTracer, HttpPolicy, PeerAddr, RequestHead, ResponseHead, Route, ServerSettings, SettingProblem,
+    DefaultPolicy, GlobalTracer, HttpPolicy, LocalAddr, PeerAddr, RequestHead, ResponseHead, Route, ServerSettings,
+    SettingProblem,
 };

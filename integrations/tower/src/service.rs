@@ -49,7 +49,7 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let method = BodyMethod::of(request.method());
-        let mut span = self.server.start(RequestHead::of(&request));
+        let mut span = self.server.begin(RequestHead::of(&request));
         let future = match &mut span {
             None => self.inner.call(request),
             Some(span) => {

@@ -96,7 +96,6 @@ async fn a_request<S: Spans>() {
         "\
 GET | Server | Unset
   client.address = \"127.0.0.1\"
-  client.port = {port}
   http.request.method = \"GET\"
   http.response.status_code = 200
   network.peer.address = \"127.0.0.1\"
