@@ -61,6 +61,7 @@ mod facts;
 mod forwarded;
 mod headers;
 mod host;
+mod interner;
 mod keys;
 mod measurement;
 mod methods;

@@ -1,4 +1,4 @@
-//! Which request methods are known, and how an unknown one is named.
+//! The methods of requests that are known, and the name of the others.
 
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ impl MethodName {
         }
     }
 
-    /// What stands for the method in a span name.
+    /// The method's part of a span name.
     ///
     /// spec: http/http-spans.md#name: `_OTHER` becomes `HTTP`
     pub(crate) fn in_span_name(&self) -> &str {
@@ -61,20 +61,14 @@ impl MethodName {
     }
 }
 
+/// The methods of the conventions.
+///
+/// spec: http/http-spans.md note [1]
+pub(crate) static STANDARD: [&str; 10] =
+    ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE", "QUERY"];
+
 fn standard(method: &Method) -> Option<&'static str> {
-    Some(match *method {
-        Method::GET => "GET",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::DELETE => "DELETE",
-        Method::HEAD => "HEAD",
-        Method::OPTIONS => "OPTIONS",
-        Method::PATCH => "PATCH",
-        Method::CONNECT => "CONNECT",
-        Method::TRACE => "TRACE",
-        _ if method.as_str() == "QUERY" => "QUERY",
-        _ => return None,
-    })
+    STANDARD.into_iter().find(|name| method == name)
 }
 
 #[cfg(test)]
@@ -88,7 +82,7 @@ mod tests {
             assert_eq!(format!("{} {}", name.attribute(), name.in_span_name()), expected, "{method}");
         }
         let default = KnownMethods::default();
-        for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"] {
+        for method in STANDARD {
             check(&default, method, &format!("{method} {method}"));
         }
         check(&default, "get", "_OTHER HTTP");
