@@ -18,7 +18,8 @@ pub mod axum {
     /// and the durations of requests. `OTEL_RUST_HTTP_SERVER_METRICS=duration,active_requests` also counts those that are
     /// being served, which the conventions want to be asked for.
     ///
-    /// It may be made before `init` and then records from there on.
+    /// It may be made before `init` and then records from there on. [`HttpServerLayer::map_settings`] changes settings and
+    /// keeps those from the environment.
     pub fn layer() -> HttpServerLayer<AxumPolicy, ActiveTracer> {
         telemark_axum::layer().with_settings(settings()).with_tracer(ActiveTracer::new(telemark_axum::scope()))
     }
@@ -35,7 +36,8 @@ pub mod tower {
     /// of requests. `OTEL_RUST_HTTP_SERVER_METRICS=duration,active_requests` also counts those that are being served, which
     /// the conventions want to be asked for.
     ///
-    /// It may be made before `init` and then records from there on.
+    /// It may be made before `init` and then records from there on. [`HttpServerLayer::map_settings`] changes settings and
+    /// keeps those from the environment.
     pub fn layer() -> HttpServerLayer<DefaultPolicy, ActiveTracer> {
         HttpServerLayer::new().with_settings(settings()).with_tracer(ActiveTracer::new(telemark_tower::scope()))
     }
