@@ -25,7 +25,7 @@ impl Headers {
                 self.0.insert(name, value);
                 Ok(())
             }
-            None => Err(ConfigError::invalid(setting, format!("{name}=…"), ACCEPTED)),
+            None => Err(ConfigError::redacted(setting, format!("{name}=…"), ACCEPTED)),
         }
     }
 
@@ -45,7 +45,7 @@ impl Headers {
                 None => {
                     // Without a `=` the item may well be a token.
                     let name = item.split_once('=').map_or("", |(name, _)| name);
-                    env.warn(ConfigError::invalid(variable.to_owned(), format!("{name}=…"), ACCEPTED));
+                    env.warn(ConfigError::redacted(variable.to_owned(), format!("{name}=…"), ACCEPTED));
                 }
             }
         }
