@@ -43,6 +43,13 @@ pub trait Exporter<S: Signal>: Send + 'static {
     fn component_type(&self) -> &'static str {
         type_name::<Self>()
     }
+
+    /// Returns where the exporter sends, for the SDK's own messages, without secrets: "http/protobuf to
+    /// http://localhost:4318/v1/traces". Empty by default; then messages name [`Self::component_type`]. Asked once, when the
+    /// pipeline starts.
+    fn destination(&self) -> String {
+        String::new()
+    }
 }
 
 impl<S: Signal> Exporter<S> for Box<dyn Exporter<S>> {
@@ -60,6 +67,10 @@ impl<S: Signal> Exporter<S> for Box<dyn Exporter<S>> {
 
     fn component_type(&self) -> &'static str {
         (**self).component_type()
+    }
+
+    fn destination(&self) -> String {
+        (**self).destination()
     }
 }
 
