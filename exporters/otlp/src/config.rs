@@ -37,6 +37,13 @@ pub enum Protocol {
 const PROTOCOLS: [(&str, Protocol); 3] =
     [("http/protobuf", Protocol::HttpProtobuf), ("http/json", Protocol::HttpJson), ("grpc", Protocol::Grpc)];
 
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = PROTOCOLS.iter().find(|(_, protocol)| protocol == self).map_or("", |(name, _)| name);
+        f.write_str(name)
+    }
+}
+
 /// How requests are compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -275,6 +282,8 @@ impl<S> fmt::Debug for Builder<S> {
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) endpoint: Endpoint,
+    /// The variable or argument that says so.
+    pub(crate) endpoint_setting: Cow<'static, str>,
     pub(crate) protocol: Protocol,
     pub(crate) headers: HeaderMap,
     pub(crate) compression: Compression,
@@ -304,6 +313,7 @@ impl Config {
         Ok(Config {
             tls: if endpoint.value.tls { Some(Tls::new(&endpoint, tls, protocol)?) } else { None },
             endpoint: endpoint.value,
+            endpoint_setting: endpoint.name,
             protocol,
             headers: code.headers.or(environment.headers).into_map(),
             compression: compression(code.compression.or(environment.compression))?,
