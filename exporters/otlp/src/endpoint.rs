@@ -18,6 +18,8 @@ pub(crate) struct Endpoint {
     /// Host and port as they were written, for the `Host` header.
     pub(crate) authority: Authority,
     pub(crate) path: PathAndQuery,
+    /// The setting has a path or a query that is not part of the request.
+    pub(crate) has_unused_path: bool,
 }
 
 /// How the path of the setting becomes the path of the request.
@@ -64,6 +66,8 @@ impl Endpoint {
             None if tls => 443,
             None => 80,
         };
+        let has_unused_path =
+            matches!(path, Path::Service(_)) && (uri.query().is_some() || !matches!(uri.path(), "" | "/"));
         let path = match path {
             Path::AsIs => uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")),
             Path::Append(suffix) => {
@@ -74,7 +78,7 @@ impl Endpoint {
             }
             Path::Service(service) => PathAndQuery::from_static(service),
         };
-        Some(Endpoint { tls, host, port, authority, path })
+        Some(Endpoint { tls, host, port, authority, path, has_unused_path })
     }
 
     /// `http` or `https`.

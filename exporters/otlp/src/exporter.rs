@@ -10,10 +10,12 @@ use telemark_sdk::runtime::is_ending;
 use telemark_sdk::time::Deadline;
 use telemark_sdk::{Batch, ConfigError, ExportError, ExportReport, Exporter, id};
 
-use crate::config::{Builder, Compression, Config, Protocol};
+use crate::builder::Builder;
+use crate::config::Config;
 use crate::encode::Encode;
 use crate::metrics::Preferences;
 use crate::retry::{Decision, Retry};
+use crate::settings::{Compression, Protocol};
 use crate::transport::{Failure, Transport};
 
 /// The largest buffer in bytes that is kept for the next batch.

@@ -27,8 +27,9 @@ use super::resolver::Resolver;
 use super::stream::{Io, Stream};
 use super::tasks::{Spawner, Tasks};
 use super::tls::Tls;
-use crate::config::{Config, Protocol};
+use crate::config::Config;
 use crate::endpoint::Endpoint;
+use crate::settings::Protocol;
 
 /// A connection that was idle for longer is not trusted: a router in between may have forgotten it without a word.
 const LONGEST_IDLE: Duration = Duration::from_secs(60);

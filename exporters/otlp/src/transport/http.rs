@@ -14,7 +14,8 @@ use telemark_sdk::{ExportError, ExportReport, ResponseStatus, text};
 use super::connection::Connection;
 use super::protocol::{Failure, headers};
 use crate::answer::{ACCEPTED_ENCODING, MediaType, PartialSuccess, Undecoded, decode, reason};
-use crate::config::{Compression, Config, Protocol};
+use crate::config::Config;
+use crate::settings::{Compression, Protocol};
 
 /// Requests over HTTP/1.1.
 #[derive(Debug)]

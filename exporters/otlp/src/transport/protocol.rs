@@ -57,7 +57,7 @@ impl Transport {
     pub(crate) fn new<S: Encode>(config: &Config) -> Self {
         match config.protocol {
             #[cfg(feature = "grpc")]
-            crate::config::Protocol::Grpc => Transport::Grpc(Grpc::new(config)),
+            crate::settings::Protocol::Grpc => Transport::Grpc(Grpc::new(config)),
             _ => Transport::Http(Http::new(config, S::PATH, S::REJECTED)),
         }
     }

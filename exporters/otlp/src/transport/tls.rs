@@ -2,7 +2,7 @@
 
 pub(crate) use imp::Tls;
 
-use crate::config::{Named, Pem};
+use crate::settings::{Named, Pem};
 
 /// The settings for TLS, not yet read.
 #[derive(Debug, Default)]
@@ -23,8 +23,8 @@ mod imp {
     use super::super::reactor::Socket;
     use super::super::stream::Io;
     use super::TlsSettings;
-    use crate::config::{Named, Protocol};
     use crate::endpoint::Endpoint;
+    use crate::settings::{Named, Protocol};
 
     /// Cannot be made without the feature.
     #[derive(Clone, Debug)]
@@ -67,8 +67,8 @@ mod imp {
     use super::super::reactor::Socket;
     use super::super::stream::Io;
     use super::TlsSettings;
-    use crate::config::{Named, Pem, Protocol};
     use crate::endpoint::Endpoint;
+    use crate::settings::{Named, Pem, Protocol};
 
     /// Whom to trust and who we are.
     #[derive(Clone)]
