@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
+use crate::text::{self, Secrecy};
+
 type Source = Box<dyn Error + Send + Sync>;
 
 /// A setting that cannot be used: which one, its value, and what is accepted.
@@ -16,13 +18,26 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// A value that is not accepted. `setting` is the name of a variable or an argument.
+    /// A value that is not accepted. `setting` is the name of a variable or an argument; where it may carry a secret,
+    /// [`Secrecy::of`] says so and the value is hidden.
     pub fn invalid(
         setting: impl Into<Cow<'static, str>>,
         value: impl Into<String>,
         accepted: impl Into<Cow<'static, str>>,
     ) -> Self {
-        ConfigError { setting: setting.into(), value: Some(value.into()), accepted: accepted.into(), source: None }
+        let setting = setting.into();
+        let value = Secrecy::of(&setting).apply(value.into());
+        ConfigError { setting, value: Some(value), accepted: accepted.into(), source: None }
+    }
+
+    /// A value that is not accepted, of a setting that may carry a secret: `shown` is what a message may show in place of
+    /// the value, such as the name of a header.
+    pub fn redacted(
+        setting: impl Into<Cow<'static, str>>,
+        shown: impl Into<String>,
+        accepted: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        ConfigError { setting: setting.into(), value: Some(shown.into()), accepted: accepted.into(), source: None }
     }
 
     /// A state in which the setting cannot be applied at all, such as a second `init`.
@@ -45,11 +60,14 @@ impl ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.value {
-            Some(value) => write!(f, "{}={value:?} cannot be used: expected {}", self.setting, self.accepted)?,
+            Some(value) => {
+                let value = text::foreign(value);
+                write!(f, "{}={value:?} cannot be used: expected {}", self.setting, self.accepted)?;
+            }
             None => write!(f, "{}: {}", self.setting, self.accepted)?,
         }
         match &self.source {
-            Some(source) => write!(f, " ({source})"),
+            Some(source) => write!(f, " ({})", text::display(source)),
             None => Ok(()),
         }
     }
@@ -61,13 +79,29 @@ impl Error for ConfigError {
     }
 }
 
+/// The most that is shown of the message of an [`ExportError`], in bytes: an address and what a receiver said.
+const MAX_MESSAGE: usize = 2 * text::MAX_SHOWN;
+
 /// Why a batch was not delivered. The batch is gone: retries, where the protocol has them, are over.
 #[derive(Debug)]
 pub struct ExportError {
     kind: Kind,
     message: Cow<'static, str>,
     retries: u32,
+    response: Option<ResponseStatus>,
     source: Option<Source>,
+}
+
+/// The status that a receiver answered an export with.
+///
+/// spec: semconv otel/sdk-metrics.md, `otel.sdk.exporter.operation.duration`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ResponseStatus {
+    /// `http.response.status_code`.
+    Http(u16),
+    /// `rpc.status_code`, such as `UNAVAILABLE`.
+    Rpc(&'static str),
 }
 
 /// In the order of [`ExportError::TYPES`].
@@ -113,7 +147,7 @@ impl ExportError {
     }
 
     fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
-        ExportError { kind, message: message.into(), retries: 0, source: None }
+        ExportError { kind, message: message.into(), retries: 0, response: None, source: None }
     }
 
     /// Adds the underlying error.
@@ -125,6 +159,12 @@ impl ExportError {
     /// Adds how many times the batch was sent again.
     pub fn with_retries(mut self, retries: u32) -> Self {
         self.retries = retries;
+        self
+    }
+
+    /// Adds the status of the last response.
+    pub fn with_response(mut self, status: ResponseStatus) -> Self {
+        self.response = Some(status);
         self
     }
 
@@ -158,6 +198,11 @@ impl ExportError {
         self.retries
     }
 
+    /// Returns the status of the last response, unless the last attempt got none.
+    pub fn response(&self) -> Option<ResponseStatus> {
+        self.response
+    }
+
     /// What [`Self::error_type`] may be.
     pub const TYPES: [&'static str; 6] =
         ["timeout", "unavailable", "rejected", "too_large", "already_shutdown", "_OTHER"];
@@ -175,12 +220,12 @@ impl ExportError {
 
 impl fmt::Display for ExportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
+        write!(f, "{}", text::display(&self.message).cut_at(MAX_MESSAGE))?;
         if self.retries > 0 {
             write!(f, " after {} retries", self.retries)?;
         }
         match &self.source {
-            Some(source) => write!(f, ": {source}"),
+            Some(source) => write!(f, ": {}", text::display(source)),
             None => Ok(()),
         }
     }
@@ -202,6 +247,27 @@ mod tests {
         assert_eq!(
             error.to_string(),
             r#"OTEL_TRACES_EXPORTER="jaeger" cannot be used: expected otlp, console or none"#
+        );
+    }
+
+    #[test]
+    fn a_configuration_error_shows_no_secret_and_no_control_characters() {
+        for (setting, value) in [
+            ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer s3cret"),
+            ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "-----BEGIN PRIVATE KEY-----s3cret"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://user:s3cret@host"),
+            ("endpoint", "https://host/?api_key=s3cret"),
+        ] {
+            let error = ConfigError::invalid(setting, value, "something else");
+            assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
+        }
+        let error = ConfigError::invalid("OTEL_SERVICE_NAME", "a\x1b[2Jb".repeat(1000), "text")
+            .with_source(std::io::Error::other("\r\x1b[2J".repeat(1000)));
+        assert!(error.to_string().len() < 1200 && !error.to_string().contains(char::is_control), "{error}");
+        let shown = ConfigError::redacted("OTEL_EXPORTER_OTLP_HEADERS", "authorization=…", "a header");
+        assert_eq!(
+            shown.to_string(),
+            r#"OTEL_EXPORTER_OTLP_HEADERS="authorization=…" cannot be used: expected a header"#
         );
     }
 

@@ -11,7 +11,7 @@
 //!     sampling
 //! L2  batch
 //! L1  config  resource  export  runtime  diag
-//! L0  sync  time  id  error  attributes  limits  signal
+//! L0  sync  time  id  error  attributes  limits  signal  text
 //! ```
 
 pub mod attributes;
@@ -33,10 +33,11 @@ pub mod self_metrics;
 pub mod signal;
 mod sync;
 pub mod testing;
+pub mod text;
 pub mod time;
 pub mod trace;
 pub mod traced;
 
-pub use error::{ConfigError, ExportError};
+pub use error::{ConfigError, ExportError, ResponseStatus};
 pub use export::{Batch, ExportReport, Exporter};
 pub use resource::Resource;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use telemark_sdk::text::is_harmful;
 use telemark_sdk::time::Timestamp;
 
 /// How a piece of text looks where there are colours.
@@ -134,15 +135,6 @@ pub(crate) fn clean(text: &str, limit: usize) -> String {
         }
     }
     cleaned
-}
-
-/// Control characters, and those that change the direction of text or have no width: with them one text can look like
-/// another.
-fn is_harmful(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Three digits and a unit: `900µs`, `12.4ms`, `1.20s`, `2m05s`, `1h02m`.

@@ -4,6 +4,7 @@
 //! is accepted, and then treated as unset.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::ops::RangeInclusive;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use crate::error::ConfigError;
 #[derive(Debug, Default)]
 pub struct Env {
     /// `None` reads the process.
-    fixed: Option<BTreeMap<String, String>>,
+    fixed: Option<BTreeMap<String, OsString>>,
     warnings: Mutex<Vec<ConfigError>>,
 }
 
@@ -25,7 +26,7 @@ impl Env {
     }
 
     /// A fixed environment.
-    pub fn from_pairs<K: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
+    pub fn from_pairs<K: Into<String>, V: Into<OsString>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
         let fixed = pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         Env { fixed: Some(fixed), warnings: Mutex::default() }
     }
@@ -33,19 +34,17 @@ impl Env {
     /// The value, trimmed; `None` when unset or empty.
     #[allow(clippy::disallowed_methods, reason = "this module is the only reader of the environment")]
     pub fn string(&self, name: &str) -> Option<String> {
-        let value = match &self.fixed {
+        let raw = match &self.fixed {
             Some(fixed) => fixed.get(name)?.clone(),
-            None => match std::env::var(name) {
-                Ok(value) => value,
-                Err(std::env::VarError::NotPresent) => return None,
-                Err(std::env::VarError::NotUnicode(raw)) => {
-                    self.warn(ConfigError::invalid(name.to_owned(), raw.to_string_lossy(), "UTF-8"));
-                    return None;
-                }
-            },
+            None => std::env::var_os(name)?,
         };
-        let trimmed = value.trim();
-        (!trimmed.is_empty()).then(|| trimmed.to_owned())
+        match raw.into_string() {
+            Ok(value) => Some(value.trim()).filter(|value| !value.is_empty()).map(str::to_owned),
+            Err(raw) => {
+                self.warn(ConfigError::invalid(name.to_owned(), raw.to_string_lossy(), "UTF-8"));
+                None
+            }
+        }
     }
 
     /// True for `true` in any case and for nothing else.
@@ -167,6 +166,8 @@ pub fn percent_decode(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::VARIABLES;
+    use crate::text::Secrecy;
 
     /// Reads one variable and shows the result with the warnings.
     fn check<T: std::fmt::Debug>(value: &str, read: impl FnOnce(&Env) -> T, expected: &str) {
@@ -174,6 +175,53 @@ mod tests {
         let result = read(&env);
         let warnings: Vec<_> = env.take_warnings().iter().map(ToString::to_string).collect();
         assert_eq!([vec![format!("{result:?}")], warnings].concat().join("; "), expected, "X={value:?}");
+    }
+
+    #[test]
+    fn no_reader_shows_a_secret() {
+        let readers: [fn(&Env, &str); 7] = [
+            |env, name| drop(env.string(name)),
+            |env, name| drop(env.boolean(name)),
+            |env, name| drop(env.integer(name, 0..=9)),
+            |env, name| drop(env.number(name, 0.0..=1.0)),
+            |env, name| drop(env.timeout(name)),
+            |env, name| drop(env.list_of(name, &[("a", ())])),
+            |env, name| drop(env.parse(name, |_| Err::<(), _>("something else".to_owned()))),
+        ];
+        let secret = VARIABLES.iter().filter(|variable| variable.secrecy() != Secrecy::Open);
+        let names: Vec<_> = secret.map(|variable| variable.name).collect();
+        assert_eq!(names.len(), 9, "headers, client keys and endpoints: {names:?}");
+        for name in names {
+            for mut value in [b"http://u:S3CRET@h/?k=S3CRET".to_vec(), b"http://S3CRET@h,S3CRET@b".to_vec()] {
+                for invalid in [&b""[..], b"\xff"] {
+                    value.extend_from_slice(invalid);
+                    let value = os_string(&value);
+                    let env = Env::from_pairs([(name, &value)]);
+                    readers.iter().for_each(|read| read(&env, name));
+                    let warnings = env.take_warnings();
+                    assert!(warnings.len() >= readers.len() - 1);
+                    assert!(!format!("{warnings:?}").contains("S3CRET"), "{warnings:?}");
+                }
+            }
+        }
+    }
+
+    #[cfg(unix)]
+    fn os_string(bytes: &[u8]) -> OsString {
+        std::os::unix::ffi::OsStringExt::from_vec(bytes.to_vec())
+    }
+
+    #[cfg(not(unix))]
+    fn os_string(bytes: &[u8]) -> OsString {
+        String::from_utf8_lossy(bytes).into_owned().into()
+    }
+
+    #[test]
+    fn a_value_that_is_not_utf_8_is_reported_and_not_set() {
+        let env = Env::from_pairs([("X", os_string(b"a\xff"))]);
+        assert_eq!(env.string("X"), None);
+        let warnings = env.take_warnings();
+        assert_eq!(warnings[0].to_string(), "X=\"a\u{fffd}\" cannot be used: expected UTF-8");
     }
 
     #[test]

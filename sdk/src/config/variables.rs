@@ -1,5 +1,7 @@
 //! The table of every environment variable that the project reads; the documentation is made from it.
 
+use crate::text::Secrecy;
+
 /// One environment variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -12,6 +14,13 @@ pub struct Variable {
     pub values: &'static str,
     /// What it does.
     pub doc: &'static str,
+}
+
+impl Variable {
+    /// How much of its value a message may show.
+    pub fn secrecy(&self) -> Secrecy {
+        Secrecy::of(self.name)
+    }
 }
 
 macro_rules! variables {

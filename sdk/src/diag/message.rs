@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use crate::text;
 use crate::time::Deadline;
 
 /// How much a message matters.
@@ -39,6 +40,9 @@ impl fmt::Display for Level {
 
 /// The level up to which messages are shown; `OTEL_LOG_LEVEL`, by default `info`. Zero shows nothing.
 static MAX_LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
+
+/// The most that one message shows, in bytes.
+const MAX_MESSAGE: usize = 4096;
 
 type Sink = Box<dyn Fn(Level, &str) + Send + Sync>;
 static SINK: OnceLock<Sink> = OnceLock::new();
@@ -75,6 +79,8 @@ pub(crate) fn warn_always(message: fmt::Arguments<'_>) {
 }
 
 fn write(level: Level, text: &str) {
+    // The last line of defence: what reports foreign text has cleaned and cut that text already.
+    let text = &*text::display(text).cut_at(MAX_MESSAGE).to_string();
     match SINK.get() {
         Some(sink) => sink(level, text),
         // Not `eprintln!`, which panics when standard error is closed.
