@@ -217,7 +217,7 @@ impl TelemetryBuilder {
         let mut metrics = self.metrics;
         let self_metrics = env.boolean("OTEL_RUST_SELF_METRICS") || self.self_metrics;
         if env.boolean("OTEL_SDK_DISABLED") {
-            traces = SdkTracerProvider::builder();
+            traces = SdkTracerProvider::builder().disabled();
             metrics = SdkMeterProvider::builder();
         } else {
             let resource = Resource::from_env(env).merge(&self.resource);

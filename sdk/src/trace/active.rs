@@ -67,13 +67,13 @@ impl Tracer for ActiveTracer {
 
 /// Makes `tracer` the program's; the first one stays. Returns whether it was this one.
 ///
-/// One that can record nothing is not kept, so that `#[traced]` costs as little as without any.
+/// One that is disabled is not kept, so that `#[traced]` costs as little as without any.
 pub(crate) fn install(tracer: SdkTracer) -> bool {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     if TAKEN.swap(true, Ordering::AcqRel) {
         return false;
     }
-    if tracer.enabled() && INSTALLED.set(tracer).is_ok() {
+    if tracer.has_ids() && INSTALLED.set(tracer).is_ok() {
         TRACERS.fetch_add(1, Ordering::Relaxed);
     }
     true
