@@ -41,10 +41,10 @@ async fn body(response: axum::response::Response) -> String {
 }
 
 /// As a user writes it: the telemetry, the app, a request.
-async fn a_service_under_test(id: u64) {
+async fn a_service_under_test(user: u64) {
     let telemetry = TestTelemetry::new();
     let _attached = telemetry.attach();
-    let request = Request::get(format!("/users/{id}"))
+    let request = Request::get(format!("/users/{user}"))
         .header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
         .body(Body::empty())
         .unwrap();
@@ -56,14 +56,15 @@ async fn a_service_under_test(id: u64) {
     let root = spans.iter().find(|span| span.name == "GET /users/{id}").unwrap();
     assert_eq!(root.parent_span_id.to_string(), "b7ad6b7169203331");
     let tree = telemetry.tree();
-    assert!(tree.ends_with(&format!("\n  greet id={id}\n")), "{tree}");
+    assert!(tree.ends_with(&format!("\n  greet id={user}\n")), "{tree}");
     assert_eq!(
         telemetry.metrics(),
         format!(
             "http.server.request.duration[s]{{http.request.method=GET,http.response.status_code=200,\
              http.route=/users/{{id}},network.protocol.version=1.1,url.scheme=http}} histogram count=1 sum=0 min=0 \
-             max=0 <=0.005:1 # 0 @{trace}:1\n\
-             visits[{{visit}}] sum 1 # 1 @{trace}:2\n"
+             max=0 <=0.005:1 # 0 @{id}:1\n\
+             visits[{{visit}}] sum 1 # 1 @{id}:2\n",
+            id = trace.trim_start_matches('0'),
         )
     );
 }

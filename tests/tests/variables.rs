@@ -9,7 +9,7 @@ use telemark::otlp::Otlp;
 use telemark::prometheus::{Prometheus, Server};
 use telemark::sdk::batch::BatchConfig;
 use telemark::sdk::config::{Env, VARIABLES};
-use telemark::sdk::install::Telemetry;
+use telemark::sdk::install::{Telemetry, TelemetryBuilder};
 use telemark::sdk::limits::SpanLimits;
 use telemark::sdk::metrics::{ExemplarFilter, PeriodicConfig, PullReader};
 use telemark::sdk::propagation::Propagators;
@@ -35,7 +35,7 @@ const READERS: &[(&str, Read, &[(&str, &str)], &str)] = &[
     ("OTEL_BSP_EXPORT_TIMEOUT", batch, &[], "1"),
     ("OTEL_BSP_MAX_QUEUE_SIZE", batch, &[], "5000"),
     ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", batch, &[], "1"),
-    ("OTEL_METRICS_EXPORTER", metric_exporter, &[], "console"),
+    ("OTEL_METRICS_EXPORTER", metric_exporters, &[], "none"),
     ("OTEL_METRIC_EXPORT_INTERVAL", periods, &[], "1"),
     ("OTEL_METRIC_EXPORT_TIMEOUT", periods, &[], "1"),
     ("OTEL_METRICS_EXEMPLAR_FILTER", |env| format!("{:?}", ExemplarFilter::from_env(env)), &[], "always_on"),
@@ -86,16 +86,14 @@ fn is_enabled(env: &Env) -> String {
 
 fn self_metrics(env: &Env) -> String {
     let reader = PullReader::default();
-    let _telemetry = started(env, |builder| builder.with_metric_reader(reader.clone()));
+    let exporter = InMemoryExporter::<Traces>::new();
+    let _telemetry = started(env, |builder| builder.with_span_exporter(exporter).with_metric_reader(reader.clone()));
     let metrics = metrics_text(&reader.collect(Deadline::NEVER).unwrap());
     metrics.contains("otel.sdk").to_string()
 }
 
-/// A telemetry whose variables are those of `env`; without a name for the process, the warnings stay with `env`.
-fn started(
-    env: &Env,
-    configure: impl FnOnce(telemark::sdk::install::TelemetryBuilder) -> telemark::sdk::install::TelemetryBuilder,
-) -> Telemetry {
+/// What the SDK makes of `env`.
+fn started(env: &Env, configure: impl FnOnce(TelemetryBuilder) -> TelemetryBuilder) -> Telemetry {
     let pairs = VARIABLES.iter().filter_map(|variable| Some((variable.name, env.string(variable.name)?)));
     configure(Telemetry::builder(Env::from_pairs(pairs))).build().unwrap()
 }
@@ -134,24 +132,30 @@ fn otlp_metrics(env: &Env) -> String {
     format!("{:?} {:?}", exporter.temporality_preference(), exporter.default_histogram_aggregation())
 }
 
-/// The name that the exporter of the facade's choice has in the metrics of the SDK.
-fn exporter_of(shown: &str) -> String {
-    let (_, rest) = shown.split_once("exporter: \"").unwrap();
-    rest.split('"').next().unwrap().to_owned()
-}
-
-fn built(env: &Env, none: &str) -> Telemetry {
+/// What the facade makes of `env` and some more.
+fn built(env: &Env, more: &[(&str, &str)], reader: Option<PullReader>) -> Telemetry {
     let pairs = VARIABLES.iter().filter_map(|variable| Some((variable.name, env.string(variable.name)?)));
-    let env = Env::from_pairs(pairs.chain([(none, "none".to_owned())]));
-    telemark::builder().with_env(env).build().unwrap()
+    let env = Env::from_pairs(pairs.chain(more.iter().map(|(name, value)| (*name, (*value).to_owned()))));
+    let builder = telemark::builder().with_env(env);
+    let builder = match reader {
+        Some(reader) => builder.metric_reader(reader),
+        None => builder,
+    };
+    builder.build().unwrap()
 }
 
+/// The component that the metrics of the SDK name.
 fn span_exporter(env: &Env) -> String {
-    exporter_of(&format!("{:?}", built(env, "OTEL_METRICS_EXPORTER").tracer_provider()))
+    let reader = PullReader::default();
+    let _telemetry = built(env, &[("OTEL_RUST_SELF_METRICS", "true")], Some(reader.clone()));
+    let metrics = metrics_text(&reader.collect(Deadline::NEVER).unwrap());
+    let types = metrics.split("otel.component.type=").skip(1).map(|rest| rest.split([',', '}']).next().unwrap());
+    types.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(" ")
 }
 
-fn metric_exporter(env: &Env) -> String {
-    exporter_of(&format!("{:?}", built(env, "OTEL_TRACES_EXPORTER").meter_provider()))
+/// How many there are: `src/init.rs` holds which one.
+fn metric_exporters(env: &Env) -> String {
+    built(env, &[("OTEL_TRACES_EXPORTER", "none")], None).metric_health().len().to_string()
 }
 
 /// Where it listens, or would if the port were free.
@@ -188,6 +192,7 @@ fn the_stated_defaults_are_those_of_the_code() {
         };
         let unset = with(None);
         assert_eq!(with(Some(&as_it_is_set(variable.default))), unset, "the default of {name} is another one");
+        assert!(!unset.is_empty(), "{name}");
         assert_ne!(with(Some(other_value)), unset, "{name} is not read");
     }
 }

@@ -55,7 +55,8 @@ impl Env {
     /// The names of all variables that are set to something.
     #[allow(clippy::disallowed_methods, reason = "this module is the only reader of the environment")]
     pub(super) fn names(&self) -> Vec<String> {
-        let is_set = |(name, value): (OsString, OsString)| (!value.is_empty()).then(|| name.into_string().ok()).flatten();
+        let is_set =
+            |(name, value): (OsString, OsString)| (!value.is_empty()).then(|| name.into_string().ok()).flatten();
         match &self.fixed {
             Some(fixed) => fixed.iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name.clone()).collect(),
             None => std::env::vars_os().filter_map(is_set).collect(),

@@ -17,7 +17,9 @@ pub fn from_env(env: &Env) -> Box<dyn Sampler> {
     match named {
         Some(Kind::Ratio | Kind::ParentBasedRatio) => {}
         _ if env.string(ARGUMENT).is_none() => {}
-        Some(_) => env.warn(ConfigError::state(ARGUMENT, "has no effect, for the sampler of OTEL_TRACES_SAMPLER takes none")),
+        Some(_) => {
+            env.warn(ConfigError::state(ARGUMENT, "has no effect, for the sampler of OTEL_TRACES_SAMPLER takes none"))
+        }
         None => env.warn(ConfigError::state(ARGUMENT, "has no effect, for OTEL_TRACES_SAMPLER names no sampler")),
     }
     match named.unwrap_or(Kind::ParentBasedAlwaysOn) {
