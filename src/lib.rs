@@ -72,6 +72,8 @@
 //! Without features this is the engine and the macro: what a library needs that only wants `#[traced]`.
 
 mod exporters;
+#[cfg(feature = "http")]
+mod headers;
 mod init;
 mod server;
 #[cfg(feature = "signals")]
@@ -92,6 +94,8 @@ pub use telemark_sdk::traced::{
 };
 pub use telemark_sdk::{ConfigError, ExportError, config, diag, testing};
 
+#[cfg(feature = "http")]
+pub use headers::{extract, inject};
 #[cfg(feature = "axum")]
 pub use server::axum;
 #[cfg(feature = "tower")]

@@ -8,6 +8,7 @@ use super::{Durations, Level, log};
 use crate::error::{ExportError, ResponseStatus};
 use crate::export::{ExportReport, Exporter};
 use crate::signal::Signal;
+use crate::text;
 
 /// The counters of one signal's pipeline, and what is known of its components.
 #[derive(Debug, Default)]
@@ -85,9 +86,9 @@ impl Counters {
         self.rejected.fetch_add(rejected, Ordering::Relaxed);
         self.retries.fetch_add(report.retries.into(), Ordering::Relaxed);
         if rejected > 0 {
-            let message = report.message.as_deref().unwrap_or("no reason given");
+            let message = text::foreign(report.message.as_deref().unwrap_or("no reason given"));
             crate::__warn!("export.rejected", "the receiver rejected {rejected} of {items} {signal}: {message}");
-        } else if let Some(message) = &report.message {
+        } else if let Some(message) = report.message.as_deref().map(text::foreign) {
             crate::__warn!("export.message", "the receiver took all {items} {signal} but warns: {message}");
         }
     }

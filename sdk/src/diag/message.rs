@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use crate::config::Env;
 use crate::text;
 use crate::time::Deadline;
 
@@ -38,8 +39,14 @@ impl fmt::Display for Level {
     }
 }
 
-/// The level up to which messages are shown; `OTEL_LOG_LEVEL`, by default `info`. Zero shows nothing.
-static MAX_LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
+/// The level up to which messages are shown: that of `OTEL_LOG_LEVEL`, by default `info`. Zero shows nothing.
+static MAX_LEVEL: AtomicU8 = AtomicU8::new(NOT_READ);
+
+/// The level without the variable.
+const DEFAULT: Option<Level> = Some(Level::Info);
+
+/// Nothing has been said yet, so the variable has not been read.
+const NOT_READ: u8 = u8::MAX;
 
 /// The most that one message shows, in bytes.
 const MAX_MESSAGE: usize = 4096;
@@ -47,9 +54,45 @@ const MAX_MESSAGE: usize = 4096;
 type Sink = Box<dyn Fn(Level, &str) + Send + Sync>;
 static SINK: OnceLock<Sink> = OnceLock::new();
 
-/// Shows messages up to `level`; `None` shows none.
+/// Shows messages up to `level`; `None` shows none. Without it, the level is that of `OTEL_LOG_LEVEL` in the environment of
+/// the process, read before the first message.
 pub fn set_max_level(level: Option<Level>) {
-    MAX_LEVEL.store(level.map_or(0, |level| level as u8), Ordering::Relaxed);
+    MAX_LEVEL.store(number(level), Ordering::Relaxed);
+}
+
+fn number(level: Option<Level>) -> u8 {
+    level.map_or(0, |level| level as u8)
+}
+
+/// Returns true if messages of `level` are shown. One relaxed load: ask before making what only a message needs.
+#[inline]
+pub fn is_shown(level: Level) -> bool {
+    match MAX_LEVEL.load(Ordering::Relaxed) {
+        NOT_READ => level as u8 <= read_max_level(),
+        max => level as u8 <= max,
+    }
+}
+
+#[cold]
+fn read_max_level() -> u8 {
+    // A value that cannot be used is reported by whoever starts the telemetry.
+    let read = number(level_of(&Env::process()).unwrap_or(DEFAULT));
+    match MAX_LEVEL.compare_exchange(NOT_READ, read, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => read,
+        Err(set_meanwhile) => set_meanwhile,
+    }
+}
+
+/// The level that `OTEL_LOG_LEVEL` names; `Some(None)` is the name `none`.
+pub(crate) fn level_of(env: &Env) -> Option<Option<Level>> {
+    let levels = [
+        ("none", None),
+        ("error", Some(Level::Error)),
+        ("warn", Some(Level::Warn)),
+        ("info", Some(Level::Info)),
+        ("debug", Some(Level::Debug)),
+    ];
+    env.one_of("OTEL_LOG_LEVEL", &levels)
 }
 
 /// Sends messages to `sink` instead of standard error. The first sink stays; returns whether it was this one.
@@ -59,11 +102,17 @@ pub fn set_sink(sink: impl Fn(Level, &str) + Send + Sync + 'static) -> bool {
     SINK.set(Box::new(sink)).is_ok()
 }
 
-/// Says something, at most once a minute per `topic`. Never panics, never fails.
+/// Says something, at most once a minute per `topic`. Never panics, never fails. A message of a level that is not shown costs
+/// a relaxed load: its text is not made.
+#[inline]
 pub fn log(level: Level, topic: &'static str, message: fmt::Arguments<'_>) {
-    if level as u8 > MAX_LEVEL.load(Ordering::Relaxed) {
-        return;
+    if is_shown(level) {
+        say(level, topic, message);
     }
+}
+
+#[cold]
+fn say(level: Level, topic: &'static str, message: fmt::Arguments<'_>) {
     match pass(topic) {
         None => {}
         Some(0) => write(level, &message.to_string()),
@@ -73,7 +122,7 @@ pub fn log(level: Level, topic: &'static str, message: fmt::Arguments<'_>) {
 
 /// Warns without a limit: for settings, of which there are few and each once.
 pub(crate) fn warn_always(message: fmt::Arguments<'_>) {
-    if Level::Warn as u8 <= MAX_LEVEL.load(Ordering::Relaxed) {
+    if is_shown(Level::Warn) {
         write(Level::Warn, &message.to_string());
     }
 }
@@ -121,6 +170,24 @@ macro_rules! __warn {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::VARIABLES;
+
+    #[test]
+    fn the_variable_names_a_level() {
+        for (value, expected) in [
+            ("none", Some(None)),
+            ("error", Some(Some(Level::Error))),
+            ("WARN", Some(Some(Level::Warn))),
+            ("info", Some(Some(Level::Info))),
+            ("debug", Some(Some(Level::Debug))),
+            ("loud", None),
+            ("", None),
+        ] {
+            assert_eq!(level_of(&Env::from_pairs([("OTEL_LOG_LEVEL", value)])), expected, "{value}");
+        }
+        let stated = VARIABLES.iter().find(|variable| variable.name == "OTEL_LOG_LEVEL").unwrap().default;
+        assert_eq!(level_of(&Env::from_pairs([("OTEL_LOG_LEVEL", stated)])), Some(DEFAULT));
+    }
 
     #[test]
     fn a_topic_speaks_once_and_counts_the_rest() {

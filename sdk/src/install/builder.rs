@@ -7,8 +7,8 @@ use opentelemetry::propagation::TextMapPropagator;
 
 use super::Telemetry;
 use crate::batch::{BatchConfig, BatchProcessor};
-use crate::config::Env;
-use crate::diag::{self, Level};
+use crate::config::{self, Env};
+use crate::diag;
 use crate::error::ConfigError;
 use crate::export::Exporter;
 use crate::id::IdGenerator;
@@ -211,13 +211,16 @@ impl TelemetryBuilder {
     /// The operating system has no thread to give.
     pub fn build(self) -> Result<Telemetry, ConfigError> {
         let env = &self.env;
-        set_log_level(env);
+        if let Some(level) = diag::level_of(env) {
+            diag::set_max_level(level);
+        }
+        config::warn_of_unknown(env);
         let propagator = self.propagator.unwrap_or_else(|| Box::new(Propagators::from_env(env)));
         let mut traces = self.traces;
         let mut metrics = self.metrics;
         let self_metrics = env.boolean("OTEL_RUST_SELF_METRICS") || self.self_metrics;
         if env.boolean("OTEL_SDK_DISABLED") {
-            traces = SdkTracerProvider::builder();
+            traces = SdkTracerProvider::builder().disabled();
             metrics = SdkMeterProvider::builder();
         } else {
             let resource = Resource::from_env(env).merge(&self.resource);
@@ -256,18 +259,5 @@ impl TelemetryBuilder {
             flush_timeout: self.flush_timeout,
             _companions: companions,
         })
-    }
-}
-
-fn set_log_level(env: &Env) {
-    let levels = [
-        ("none", None),
-        ("error", Some(Level::Error)),
-        ("warn", Some(Level::Warn)),
-        ("info", Some(Level::Info)),
-        ("debug", Some(Level::Debug)),
-    ];
-    if let Some(level) = env.one_of("OTEL_LOG_LEVEL", &levels) {
-        diag::set_max_level(level);
     }
 }

@@ -13,6 +13,7 @@ use crate::config::Env;
 use crate::diag::{self, Level, SignalHealth};
 use crate::error::{ConfigError, ExportError};
 use crate::metrics::{self, SdkMeterProvider};
+use crate::propagation::active::ContextPropagator;
 use crate::time::Deadline;
 use crate::trace::{SdkTracer, SdkTracerProvider, active};
 
@@ -61,7 +62,7 @@ impl Telemetry {
         }
         self.tracers = tracers.clone();
         if let Some(propagator) = self.propagator.take() {
-            global::set_text_map_propagator(Boxed(propagator));
+            global::set_text_map_propagator(ContextPropagator::new(propagator));
         }
         global::set_tracer_provider(tracers);
         metrics::active::install(self.meters.clone());
@@ -137,26 +138,4 @@ impl Drop for Telemetry {
 
 fn for_spans(deadline: Deadline) -> Deadline {
     deadline.remaining().map_or(Deadline::NEVER, |left| Deadline::after(left * 4 / 5))
-}
-
-/// A boxed propagator is one too, for the API's global.
-#[derive(Debug)]
-struct Boxed(Box<dyn TextMapPropagator + Send + Sync>);
-
-impl TextMapPropagator for Boxed {
-    fn inject_context(&self, cx: &opentelemetry::Context, injector: &mut dyn opentelemetry::propagation::Injector) {
-        self.0.inject_context(cx, injector);
-    }
-
-    fn extract_with_context(
-        &self,
-        cx: &opentelemetry::Context,
-        extractor: &dyn opentelemetry::propagation::Extractor,
-    ) -> opentelemetry::Context {
-        self.0.extract_with_context(cx, extractor)
-    }
-
-    fn fields(&self) -> opentelemetry::propagation::text_map_propagator::FieldIter<'_> {
-        self.0.fields()
-    }
 }

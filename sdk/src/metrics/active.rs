@@ -48,6 +48,11 @@ pub(crate) fn find(context: &Context) -> Option<Found> {
     }
 }
 
+/// The provider that a test has put into `context`.
+pub fn in_context(context: &Context) -> Option<SdkMeterProvider> {
+    if is_installed() { context.get::<Scoped>().map(|scoped| scoped.0.clone()) } else { None }
+}
+
 /// Makes `provider` the program's; the first one stays. One without readers is not kept: it would record nothing.
 pub(crate) fn install(provider: SdkMeterProvider) {
     if provider.enabled() && INSTALLED.set(provider).is_ok() {

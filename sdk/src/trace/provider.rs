@@ -111,6 +111,7 @@ pub struct TracerProviderBuilder {
     limits: SpanLimits,
     processors: Vec<Box<dyn SpanProcessor>>,
     counts_spans: bool,
+    is_disabled: bool,
 }
 
 impl Default for TracerProviderBuilder {
@@ -123,6 +124,7 @@ impl Default for TracerProviderBuilder {
             limits: SpanLimits::DEFAULT,
             processors: Vec::new(),
             counts_spans: false,
+            is_disabled: false,
         }
     }
 }
@@ -162,7 +164,7 @@ impl TracerProviderBuilder {
         self
     }
 
-    /// Adds a processor. Without any, nothing is recorded.
+    /// Adds a processor. Without any, spans have ids that travel on and that exemplars carry, and keep nothing else.
     pub fn with_processor(mut self, processor: impl SpanProcessor) -> Self {
         self.processors.push(Box::new(processor));
         self
@@ -174,21 +176,31 @@ impl TracerProviderBuilder {
         self
     }
 
+    /// Switches traces off: no span has an id of its own, and what came in travels on unchanged.
+    ///
+    /// spec: configuration/sdk-environment-variables.md, `OTEL_SDK_DISABLED`
+    pub(crate) fn disabled(mut self) -> Self {
+        self.is_disabled = true;
+        self
+    }
+
     /// The provider.
     pub fn build(self) -> SdkTracerProvider {
+        // Nobody would see what a span holds, so it holds nothing. It is a recording span all the same: the specification
+        // knows none that is sampled and does not record, and the flag must travel on.
+        let limits = if self.processors.is_empty() { SpanLimits::NOTHING } else { self.limits };
         let sampler = self.sampler.unwrap_or_else(|| Box::new(crate::sampling::ParentBased::default()));
         let inner = ProviderInner {
             drops_below_unsampled: sampler.drops_below_unsampled_parents(),
             wants_start: self.processors.iter().any(|processor| processor.wants_start()),
             samples_below_sampled: sampler.samples_below_sampled_parents(),
-            // spec: trace/sdk.md#enabled — without processors nothing is recorded.
-            off: AtomicBool::new(self.processors.is_empty()),
+            off: AtomicBool::new(self.is_disabled),
             counts: self.counts_spans.then(|| Arc::new(SpanCounts::new())),
             resource: self.resource,
             sampler,
             ids: self.ids,
             clock: self.clock,
-            limits: self.limits,
+            limits,
             processors: self.processors.into_boxed_slice(),
         };
         SdkTracerProvider(ProviderRef::Shared(Arc::new(inner)))
@@ -210,7 +222,7 @@ pub(super) struct ProviderInner {
     pub(super) processors: Box<[Box<dyn SpanProcessor>]>,
     /// `None` unless somebody wants to know.
     counts: Option<Arc<SpanCounts>>,
-    /// Shut down, or without a processor: spans are not recorded.
+    /// Shut down or disabled: there are no spans.
     off: AtomicBool,
 }
 

@@ -6,6 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use opentelemetry::KeyValue;
 pub use opentelemetry::trace::SpanKind;
+// Without their documentation: `env` is the macro, and a module beside it.
+#[doc(no_inline)]
 pub use std::{boxed::Box, concat, env, file, module_path, vec::Vec};
 
 pub use super::duration::{Durations, Timer, Timing};
