@@ -15,7 +15,7 @@
 //! # Ok::<(), std::string::FromUtf8Error>(())
 //! ```
 //!
-//! A program without a server has [`Server`], a thread that listens on `localhost:9464`.
+//! A program without a server has `Server`, a thread that listens on `localhost:9464`.
 //!
 //! ```text
 //! GET /metrics ─ negotiate ─▶ Format
@@ -34,12 +34,13 @@
 //!
 //! # Variables
 //!
-//! `OTEL_EXPORTER_PROMETHEUS_HOST` and `OTEL_EXPORTER_PROMETHEUS_PORT`, read by [`Server::from_env`].
+//! `OTEL_EXPORTER_PROMETHEUS_HOST` and `OTEL_EXPORTER_PROMETHEUS_PORT`, read by `Server::from_env`.
 //!
 //! # Features
 //!
 //! - `gzip` (default): pages are compressed for scrapers that accept it.
 //! - `http`: `Prometheus::respond`, for servers with the types of the `http` crate.
+//! - `server` (default): `Server`; implies `http`.
 
 mod answer;
 mod buckets;
@@ -55,8 +56,8 @@ mod negotiate;
 mod numbers;
 mod page;
 mod renderer;
-mod request;
 mod sample;
+#[cfg(feature = "server")]
 mod server;
 mod units;
 
@@ -66,4 +67,5 @@ pub use format::{Escaping, Format, Protocol};
 pub use names::TranslationStrategy;
 pub use negotiate::negotiate;
 pub use renderer::Renderer;
-pub use server::Server;
+#[cfg(feature = "server")]
+pub use server::{Server, ServerBuilder};
