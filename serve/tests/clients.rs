@@ -66,7 +66,8 @@ fn exchange(server: &Server, request: &[u8]) -> String {
 #[track_caller]
 fn check(server: &Server, request: &str, status: &str) {
     let response = exchange(server, request.as_bytes());
-    assert_eq!(response.split("\r\n").next(), Some(&*format!("HTTP/1.1 {status}")), "{request:?}");
+    let line = response.split("\r\n").next().unwrap_or_default();
+    assert_eq!(line.split_once(' ').map(|(_, status)| status), Some(status), "{request:?}");
 }
 
 /// The time that a well-behaved client waits for its page.
