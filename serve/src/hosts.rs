@@ -102,14 +102,31 @@ mod tests {
     fn a_loopback_server_answers_for_loopback_hosts() {
         let hosts = loopback(&[]);
         for host in [
-            "localhost", "localhost:9464", "LOCALHOST", "localhost.", "127.0.0.1", "127.0.0.1:1", "127.0.0.2", "[::1]",
-            "[::1]:9464", "[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]:80", "localhost:",
+            "localhost",
+            "localhost:9464",
+            "LOCALHOST",
+            "localhost.",
+            "127.0.0.1",
+            "127.0.0.1:1",
+            "127.0.0.2",
+            "[::1]",
+            "[::1]:9464",
+            "[0:0:0:0:0:0:0:1]",
+            "[::ffff:127.0.0.1]:80",
+            "localhost:",
         ] {
             check(&hosts, "/metrics", &[host], Version::HTTP_11, 200);
         }
         for host in [
-            "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "evil.localhost", "10.0.0.1", "[::2]",
-            "0.0.0.0", "2130706433", "",
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "evil.localhost",
+            "10.0.0.1",
+            "[::2]",
+            "0.0.0.0",
+            "2130706433",
+            "",
         ] {
             check(&hosts, "/metrics", &[host], Version::HTTP_11, 421);
         }

@@ -80,7 +80,8 @@ impl Builder {
     pub fn start(self, listener: TcpListener) -> Result<Server, ConfigError> {
         let name = self.name;
         let failed = |error: std::io::Error| {
-            ConfigError::state(name, "the operating system does not let the server watch its sockets").with_source(error)
+            ConfigError::state(name, "the operating system does not let the server watch its sockets")
+                .with_source(error)
         };
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -110,6 +111,9 @@ impl Builder {
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("name", &self.name).field("allowed_hosts", &self.allowed_hosts).finish_non_exhaustive()
+        f.debug_struct("Builder")
+            .field("name", &self.name)
+            .field("allowed_hosts", &self.allowed_hosts)
+            .finish_non_exhaustive()
     }
 }

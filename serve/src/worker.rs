@@ -67,7 +67,11 @@ impl Task for Worker {
         match self.turn(Deadline::NEVER) {
             Ok(()) => Next::Now,
             Err(error) => {
-                diag::log(Level::Warn, "serve.poll", format_args!("{}: the sockets cannot be watched: {error}", self.name));
+                diag::log(
+                    Level::Warn,
+                    "serve.poll",
+                    format_args!("{}: the sockets cannot be watched: {error}", self.name),
+                );
                 Next::After(PAUSE)
             }
         }
@@ -128,7 +132,8 @@ impl Worker {
             Progress::Waiting => {}
         }
         while self.site.unsent.load(Ordering::Relaxed) > MAX_UNSENT {
-            let Some(oldest) = self.connections.oldest(|other, phase| other != token && phase == Phase::Answering) else {
+            let Some(oldest) = self.connections.oldest(|other, phase| other != token && phase == Phase::Answering)
+            else {
                 break;
             };
             self.evict(oldest, "the responses that wait for clients take too much memory");
@@ -140,7 +145,11 @@ impl Worker {
         self.connections.open.retain(|_, connection| connection.is_queued || !connection.socket.state().1.has_passed());
         let closed = before - self.connections.open.len();
         if closed > 0 {
-            diag::log(Level::Debug, "serve.overdue", format_args!("{}: closed {closed} overdue connections", self.name));
+            diag::log(
+                Level::Debug,
+                "serve.overdue",
+                format_args!("{}: closed {closed} overdue connections", self.name),
+            );
         }
     }
 

@@ -81,8 +81,7 @@ fn scrape(server: &Server) -> Duration {
 #[test]
 fn silent_clients_and_clients_that_never_read_hold_up_nobody() {
     let server = start();
-    let unread: Vec<_> =
-        (0..10).map(|_| sent(&server, b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")).collect();
+    let unread: Vec<_> = (0..10).map(|_| sent(&server, b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")).collect();
     let silent: Vec<_> = (0..200).map(|index| sent(&server, &b"GET"[..index % 4])).collect();
     for _ in 0..5 {
         let waited = scrape(&server);
@@ -95,8 +94,9 @@ fn silent_clients_and_clients_that_never_read_hold_up_nobody() {
 fn responses_that_nobody_reads_take_bounded_memory() {
     let server = start();
     // 120 MiB, of which 32 are kept, what is in the sockets' buffers aside.
-    let clients: Vec<_> =
-        (0..10).map(|_| sent(&server, b"GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")).collect();
+    let clients: Vec<_> = (0..10)
+        .map(|_| sent(&server, b"GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
+        .collect();
     scrape(&server);
     let lengths: Vec<_> = clients.into_iter().map(|client| read_all(client).len()).collect();
     let complete = lengths.iter().filter(|&&length| length > LARGE).count();
@@ -187,7 +187,11 @@ fn forms_of_requests() {
     let close = "Connection: close\r\n\r\n";
     check(&server, &format!("GET http://localhost:1/x HTTP/1.1\r\nHost: localhost\r\n{close}"), "200 OK");
     check(&server, &format!("GET HTTP://LOCALHOST/x HTTP/1.1\r\nhOsT: other.example\r\n{close}"), "200 OK");
-    check(&server, &format!("GET http://other.example/ HTTP/1.1\r\nHost: localhost\r\n{close}"), "421 Misdirected Request");
+    check(
+        &server,
+        &format!("GET http://other.example/ HTTP/1.1\r\nHost: localhost\r\n{close}"),
+        "421 Misdirected Request",
+    );
     check(&server, &format!("GET / HTTP/1.1\r\nHost: other.example\r\n{close}"), "421 Misdirected Request");
     check(&server, &format!("GET / HTTP/1.1\r\n{close}"), "400 Bad Request");
     check(&server, "GET /missing HTTP/1.0\r\n\r\n", "404 Not Found");
@@ -200,7 +204,11 @@ fn forms_of_requests() {
     for method in ["POST", "OPTIONS", "get"] {
         check(&server, &format!("{method} / HTTP/1.1\r\nHost: localhost\r\n{close}"), "405 Method Not Allowed");
     }
-    check(&server, "CONNECT localhost:80 HTTP/1.1\r\nHost: localhost:80\r\nConnection: close\r\n\r\n", "405 Method Not Allowed");
+    check(
+        &server,
+        "CONNECT localhost:80 HTTP/1.1\r\nHost: localhost:80\r\nConnection: close\r\n\r\n",
+        "405 Method Not Allowed",
+    );
     check(&server, &format!("GET / HTTP/1.1\r\nHost: localhost\r\nno colon\r\n{close}"), "400 Bad Request");
     check(&server, "\u{16}\u{3}\u{1}\r\n\r\n", "400 Bad Request");
     let long = format!("GET / HTTP/1.1\r\nHost: localhost\r\nx: {}", "x".repeat(32 << 10));

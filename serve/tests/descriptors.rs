@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use telemark_serve::http::request::Parts;
 use telemark_serve::http::Response;
+use telemark_serve::http::request::Parts;
 use telemark_serve::{Server, bind};
 
 const CHILD: &str = "TELEMARK_TEST_FEW_DESCRIPTORS";

@@ -28,8 +28,9 @@
 //! [`Prometheus::write`] passes a page on in parts while it is written, as compressed answers do, so that a large page never is
 //! in memory as a whole: the first touch of fresh memory costs more than the text that is put there.
 //!
-//! What cannot be shown is left out with a warning and never spoils the page: a metric whose name another one of a
-//! different type has, a series whose labels another one has. Exponential histograms are shown with at most 64 buckets whose
+//! Series of a counter or a histogram whose labels are the same to Prometheus, such as those of an empty and of an absent
+//! attribute, are added up. What cannot be shown is left out with a warning and never spoils the page: a metric whose name another
+//! one of a different type has, a gauge whose labels another one has. Exponential histograms are shown with at most 64 buckets whose
 //! bounds are powers of the fourth root of two or of a coarser root.
 //!
 //! # Variables
@@ -51,6 +52,7 @@ mod families;
 mod format;
 mod labels;
 mod line;
+mod merge;
 mod names;
 mod negotiate;
 mod numbers;

@@ -117,21 +117,25 @@ impl ServerBuilder {
         let ServerBuilder { prometheus, host, port, mut allowed_hosts, host_setting, port_setting } = self;
         let listener = telemark_serve::bind(&host, port).map_err(|error| match error {
             BindError::Port(error) => {
-                ConfigError::invalid(port_setting, port.to_string(), "a port that is free, or 0 for any").with_source(error)
+                ConfigError::invalid(port_setting, port.to_string(), "a port that is free, or 0 for any")
+                    .with_source(error)
             }
-            error => ConfigError::invalid(host_setting, &*host, "a host name or an address of this machine").with_source(error),
+            error => ConfigError::invalid(host_setting, &*host, "a host name or an address of this machine")
+                .with_source(error),
         })?;
         // A name of this machine may have a loopback address.
         let is_loopback = listener.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback());
         if is_loopback {
             allowed_hosts.push(host);
         }
-        let server = telemark_serve::Server::builder("telemark-prometheus", move |request: &http::request::Parts| {
-            match request.uri.path() {
+        let server =
+            telemark_serve::Server::builder("telemark-prometheus", move |request: &http::request::Parts| match request
+                .uri
+                .path()
+            {
                 "/metrics" => prometheus.respond(&request.headers),
                 _ => not_found(),
-            }
-        });
+            });
         server.with_allowed_hosts(allowed_hosts).start(listener).map(Server)
     }
 }
