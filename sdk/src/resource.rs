@@ -1,5 +1,7 @@
 //! What produces the telemetry: attributes of the service, its process and its host.
 
+mod creation_time;
+
 use std::sync::Arc;
 
 use opentelemetry::{Key, KeyValue, Value};
@@ -131,6 +133,7 @@ fn process() -> Vec<KeyValue> {
         KeyValue::new("process.runtime.name", "rustc"),
     ];
     attributes.extend(executable().map(|name| KeyValue::new("process.executable.name", name)));
+    attributes.extend(creation_time::creation_time().map(|time| KeyValue::new("process.creation.time", time)));
     let path = std::env::current_exe().ok();
     attributes.extend(path.map(|path| KeyValue::new("process.executable.path", path.to_string_lossy().into_owned())));
     attributes
@@ -263,6 +266,16 @@ mod tests {
         assert_eq!(resource.get("service.name"), Some(&Value::from("b")));
         assert_eq!(resource.get("service.version"), Some(&Value::from("2")));
         assert_eq!(resource.get("telemetry.sdk.name"), Some(&Value::from("telemark")));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_process_is_named_by_its_id_and_its_creation_time() {
+        let resource = Resource::from_env(&Env::from_pairs([("", "")]));
+        assert_eq!(resource.get("process.pid"), Some(&Value::I64(std::process::id().into())));
+        let time = resource.get("process.creation.time").unwrap().as_str().into_owned();
+        let shape: String = time.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+        assert_eq!(shape, "0000-00-00T00:00:00.000Z");
     }
 
     #[test]

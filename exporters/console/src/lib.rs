@@ -54,6 +54,7 @@ mod metrics;
 mod render;
 mod text;
 mod tree;
+mod values;
 
 pub use exporter::{Color, ConsoleExporter};
 pub use metrics::ConsoleMetrics;
