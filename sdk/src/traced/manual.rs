@@ -1,19 +1,18 @@
 //! Spans by hand: for the places where `#[traced]` on a function does not fit.
 
 use std::borrow::Cow;
-use std::fmt::Display;
 use std::future::Future;
 
-use opentelemetry::trace::{FutureExt, SpanKind, Status, TraceContextExt, WithContext};
+use opentelemetry::trace::{FutureExt, SpanKind, TraceContextExt, WithContext};
 use opentelemetry::{Context, Key, KeyValue};
 
 use super::ambient::{attach, look};
 use super::entered::Entered;
 use super::future::Traced;
-use super::outcome::{Described, error_type};
+use super::outcome::RecordError;
 use super::span::{Active, IntoLink, IntoParent, Live, Setup, start};
 use super::value::ToValue;
-use crate::trace::active;
+use crate::trace::{Failure, Source, active};
 
 /// Begins a span; one of [`SpanBuilder::enter`], [`SpanBuilder::in_scope`] and [`SpanBuilder::run`] starts it.
 ///
@@ -159,21 +158,25 @@ pub fn add_event(name: impl Into<Cow<'static, str>>, attributes: impl IntoIterat
     }
 }
 
-/// Records an error on the current span as `#[traced]` does for `Err`: the status is error with its text, `error.type`
-/// is the name of its type.
+/// Records an error on the current span as `#[traced]` does for `Err`: the status is error with the messages of the error
+/// and its causes, `error.type` is its name. Nothing happens when the span does not record, or has the status ok.
+///
+/// A later error replaces an earlier one. An `error.type` that the program has set by [`set_attribute`] stays: that is how to
+/// name an error otherwise, since a function cannot see whether a type implements [`ErrorType`](super::ErrorType). When the
+/// `#[traced]` function around the call returns an `Err`, what was recorded here stays, too.
 ///
 /// ```
 /// if let Err(error) = "x".parse::<u16>() {
 ///     telemark_sdk::traced::record_error(&error);
 /// }
 /// ```
-pub fn record_error<E: Display + ?Sized>(error: &E) {
+///
+/// spec: semconv general/recording-errors.md
+pub fn record_error<E: RecordError<Kind> + ?Sized, Kind>(error: &E) {
     if records() {
-        let status = Status::error(Described::new(error).description());
-        look(|current| {
-            current.span().set_attribute(KeyValue::new("error.type", error_type(error)));
-            current.span().set_status(status);
-        });
+        let (description, error_type) = error.described();
+        let failure = Failure { description, error_type, source: Source::Recorded };
+        look(|current| failure.tell(&current.span()));
     }
 }
 
@@ -236,7 +239,7 @@ mod tests {
     use std::task::{Context as TaskContext, Waker};
 
     use opentelemetry::InstrumentationScope;
-    use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+    use opentelemetry::trace::{SpanContext, SpanId, Status, TraceFlags, TraceId, TraceState};
 
     use super::*;
     use crate::trace::{Scope, SdkTracerProvider, SpanData, SpanProcessor};
