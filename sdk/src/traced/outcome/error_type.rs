@@ -84,7 +84,7 @@ pub(super) fn of_value<E: Debug>(error: &E) -> &'static str {
     let path = of_type::<E>();
     if !is_enum::<E>() {
         // Where only `E: Error` is known, as in `record_error`, its name is not heard.
-        let is_io = std::any::type_name::<E>() == std::any::type_name::<io::Error>();
+        let is_io = path == std::any::type_name::<io::Error>();
         return if is_io { io_kind(error).unwrap_or(path) } else { path };
     }
     let mut head = Head::default();
