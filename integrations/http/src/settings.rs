@@ -71,7 +71,7 @@ impl ServerSettings {
 
     /// The defaults, changed by environment variables that `read` looks up by name.
     ///
-    /// An unset or empty variable changes nothing. What is not understood is left out and listed in
+    /// An unset or empty variable changes nothing. An invalid value is ignored and listed in
     /// [`ServerSettings::problems`].
     ///
     /// | variable | value | default |
@@ -113,14 +113,13 @@ impl ServerSettings {
         settings
     }
 
-    /// The methods that are recorded by name, instead of the default list; others become `_OTHER`. Case-sensitive.
+    /// Replaces the list of methods that are recorded by name; others become `_OTHER`. Case-sensitive.
     pub fn with_known_methods<I: IntoIterator<Item: AsRef<str>>>(mut self, methods: I) -> Self {
         self.known_methods("with_known_methods", methods);
         self
     }
 
-    /// Paths that are left alone, without spans and metrics: `/health` is that path only, `/internal/*` everything below.
-    /// Adds to the others.
+    /// Adds paths that have neither spans nor metrics: `/health` matches that path only, `/internal/*` everything below.
     pub fn with_excluded_paths<I: IntoIterator<Item: AsRef<str>>>(mut self, patterns: I) -> Self {
         self.excluded("with_excluded_paths", patterns);
         self
@@ -142,7 +141,7 @@ impl ServerSettings {
         self
     }
 
-    /// The query parameters whose values are redacted, instead of the default list. Case-sensitive.
+    /// Replaces the list of query parameters whose values are redacted. Case-sensitive.
     ///
     /// A key is compared as a server reads it, so `%53ignature` is `Signature`. The default is `AWSAccessKeyId`, `Signature`,
     /// `X-Amz-Signature`, `X-Amz-Credential`, `X-Amz-Security-Token`, `sig` and `X-Goog-Signature`.
@@ -153,9 +152,9 @@ impl ServerSettings {
         self
     }
 
-    /// Believes `Forwarded` and `X-Forwarded-For`, `-Host` and `-Proto`.
+    /// Trusts `Forwarded` and `X-Forwarded-For`, `-Host` and `-Proto`.
     ///
-    /// For servers behind a proxy that sets or removes these headers: anyone else can write what they like into them.
+    /// Only for servers behind a proxy that sets or removes these headers: otherwise a client can forge them.
     pub fn with_forwarded_headers(mut self) -> Self {
         self.forwarded = true;
         self
@@ -170,7 +169,7 @@ impl ServerSettings {
     /// | `http.request.body.size` | what `Content-Length` declares, in bytes; zero if an HTTP/1 request has no body |
     /// | `http.response.body.size` | the bytes of the body that were handed over |
     ///
-    /// Another name is left out and listed in [`ServerSettings::problems`].
+    /// Another name is ignored and listed in [`ServerSettings::problems`].
     ///
     /// spec: http/http-spans.md#http-server-span: requirement level Opt-In
     pub fn with_opt_in_attributes<I: IntoIterator<Item: AsRef<str>>>(mut self, names: I) -> Self {
@@ -210,7 +209,7 @@ impl ServerSettings {
 
     /// Adds `server.address` and `server.port` to the metrics.
     ///
-    /// Off by default: both come from the request, and whoever sends it can make a new time series with each.
+    /// Off by default: both come from the request, so a client can create a time series with each value it sends.
     ///
     /// spec: http/http-metrics.md: opt-in, with a warning
     pub fn with_server_address_in_metrics(mut self) -> Self {
@@ -230,7 +229,7 @@ impl ServerSettings {
         self
     }
 
-    /// The clock of spans and durations where metrics are recorded, instead of the system's.
+    /// Replaces the system's clock for spans and durations where metrics are recorded.
     ///
     /// Called on the thread that serves the request, once when it starts and once when it ends; it must not block. A clock
     /// that is set back in between makes a duration of zero.
@@ -245,7 +244,7 @@ impl ServerSettings {
         self
     }
 
-    /// Values that were left out because they were not understood; for the application to report.
+    /// Values that were ignored because they are invalid; for the application to report.
     pub fn problems(&self) -> &[SettingProblem] {
         &self.problems
     }
@@ -355,7 +354,7 @@ impl Default for ServerSettings {
     }
 }
 
-/// A value that was left out of the settings. Its `Display` names the variable, the value and what is accepted.
+/// A value that was ignored. Its `Display` names the variable or method, the value and what is accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingProblem {
     source: &'static str,
