@@ -90,7 +90,10 @@ impl ServerSettings {
         let set = |name| read(name).filter(|value| !value.trim().is_empty());
         let mut settings = ServerSettings::new();
         if let Some(value) = set(KNOWN_METHODS) {
-            settings.known_methods(KNOWN_METHODS, list(&value));
+            let methods: Vec<_> = list(&value).collect();
+            if !methods.is_empty() {
+                settings.known_methods(KNOWN_METHODS, methods);
+            }
         }
         if let Some(value) = set(EXCLUDED_URLS) {
             settings.excluded(EXCLUDED_URLS, list(&value));
@@ -254,14 +257,20 @@ impl ServerSettings {
     }
 
     fn known_methods<I: IntoIterator<Item: AsRef<str>>>(&mut self, source: &'static str, methods: I) {
-        let mut known = Vec::new();
+        let (mut known, mut is_invalid) = (Vec::new(), false);
         for method in methods {
             match Method::from_bytes(method.as_ref().as_bytes()) {
                 Ok(_) => known.push(Arc::from(method.as_ref())),
-                Err(_) => self.problem(source, method.as_ref(), "an HTTP method"),
+                Err(_) => {
+                    is_invalid = true;
+                    self.problem(source, method.as_ref(), "an HTTP method");
+                }
             }
         }
-        self.known_methods = KnownMethods::only(known);
+        // A list that is invalid as a whole is ignored as a whole: otherwise each method would become `_OTHER`.
+        if !(known.is_empty() && is_invalid) {
+            self.known_methods = KnownMethods::only(known);
+        }
     }
 
     fn excluded<I: IntoIterator<Item: AsRef<str>>>(&mut self, source: &'static str, patterns: I) {
@@ -419,6 +428,7 @@ mod tests {
         check(&[], &new());
         check(&[(KNOWN_METHODS, "  "), (FORWARDED_HEADERS, ""), (EXCLUDED_URLS, "")], &new());
         check(&[(KNOWN_METHODS, "GET, PURGE,")], &new().with_known_methods(["GET", "PURGE"]));
+        check(&[(KNOWN_METHODS, " , ")], &new());
         check(&[(EXCLUDED_URLS, "/health,/internal/*")], &new().with_excluded_paths(["/health", "/internal/*"]));
         check(&[(REQUEST_HEADERS, "X-Tenant , x-b")], &new().with_captured_request_headers(["x-tenant", "x-b"]));
         check(&[(RESPONSE_HEADERS, "etag")], &new().with_captured_response_headers(["etag"]));
@@ -466,6 +476,19 @@ mod tests {
         let before = ServerSettings::new().with_clock(own);
         assert_eq!(read(ServerSettings::new().or_clock_of(&before)), own());
         assert_eq!(read(ServerSettings::new().with_clock(other).or_clock_of(&before)), other());
+    }
+
+    #[test]
+    fn a_list_without_a_valid_method_leaves_the_default() {
+        let methods = |settings: &ServerSettings| format!("{:?}", settings.known_methods);
+        let default = ServerSettings::new();
+        let invalid = read(&[(KNOWN_METHODS, "G ET")]);
+        assert_eq!((methods(&invalid), invalid.problems().len()), (methods(&default), 1));
+        let own = default.clone().with_known_methods(["PURGE"]);
+        assert_eq!(methods(&own.clone().with_known_methods(["G ET"])), methods(&own));
+        // An empty list is a choice: the name of no method is recorded.
+        let none = default.clone().with_known_methods([""; 0]);
+        assert_ne!(methods(&none), methods(&default));
     }
 
     #[test]
