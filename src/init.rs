@@ -198,7 +198,8 @@ impl Builder {
         let telemetry = self.build()?.install()?;
         #[cfg(feature = "runtime-metrics")]
         if runtime_metrics {
-            telemark_runtime::everything(&telemetry.meter("telemark-runtime"));
+            let meters = opentelemetry::metrics::MeterProvider::meter_with_scope;
+            telemark_runtime::everything(&meters(telemetry.meter_provider(), telemark_runtime::scope()));
         }
         #[cfg(feature = "signals")]
         if flush_on_signals {

@@ -44,7 +44,7 @@
 //!
 //! static ORDERS: Counter<u64> = Counter::new("shop.orders").with_unit("{order}").with_description("Orders placed");
 //!
-//! #[traced(metrics)] // a span, and the histogram code.function.duration whose exemplars lead to it
+//! #[traced(metrics)] // a span, and the histogram telemark.function.duration whose exemplars lead to it
 //! fn order(kind: &'static str, express: bool) -> Result<(), std::io::Error> {
 //!     ORDERS.add(1, (("shop.order.kind", kind), ("shop.order.express", express)));
 //!     Ok(())
@@ -89,8 +89,8 @@ pub use telemark_sdk::metered::{self, AttributeValue, Attributes, Counter, Gauge
 #[doc(hidden)]
 pub use telemark_sdk::traced::private as __private;
 pub use telemark_sdk::traced::{
-    Entered, InSpan, SpanBuilder, ToValue, add_event, propagate, propagate_fn, record_error, set_attribute, span,
-    suppress, suppress_future,
+    Entered, ErrorType, InSpan, RecordError, SpanBuilder, ToValue, add_event, propagate, propagate_fn, record_error,
+    set_attribute, span, suppress, suppress_future,
 };
 pub use telemark_sdk::{ConfigError, ExportError, config, diag, testing};
 

@@ -25,8 +25,10 @@ pub mod axum {
     /// and the durations of requests. `OTEL_RUST_HTTP_SERVER_METRICS=duration,active_requests` also counts those that are
     /// being served, which the conventions want to be asked for.
     ///
-    /// It may be made before `init` and then records from there on. One that is made in a test records into the
-    /// [`TestTelemetry`](crate::testing::TestTelemetry) that is attached there.
+    /// It may be made before `init` and then records from there on. [`HttpServerLayer::map_settings`] changes settings and
+    /// keeps those from the environment.
+    ///
+    /// One that is made in a test records into the [`TestTelemetry`](crate::testing::TestTelemetry) attached there.
     pub fn layer() -> HttpServerLayer<AxumPolicy, ActiveTracer> {
         made_here(telemark_axum::layer(), telemark_axum::scope())
     }
@@ -43,8 +45,10 @@ pub mod tower {
     /// of requests. `OTEL_RUST_HTTP_SERVER_METRICS=duration,active_requests` also counts those that are being served, which
     /// the conventions want to be asked for.
     ///
-    /// It may be made before `init` and then records from there on. One that is made in a test records into the
-    /// [`TestTelemetry`](crate::testing::TestTelemetry) that is attached there.
+    /// It may be made before `init` and then records from there on. [`HttpServerLayer::map_settings`] changes settings and
+    /// keeps those from the environment.
+    ///
+    /// One that is made in a test records into the [`TestTelemetry`](crate::testing::TestTelemetry) attached there.
     pub fn layer() -> HttpServerLayer<DefaultPolicy, ActiveTracer> {
         made_here(HttpServerLayer::new(), telemark_tower::scope())
     }

@@ -88,7 +88,20 @@ pub struct ExportError {
     kind: Kind,
     message: Cow<'static, str>,
     retries: u32,
+    response: Option<ResponseStatus>,
     source: Option<Source>,
+}
+
+/// The status that a receiver answered an export with.
+///
+/// spec: semconv otel/sdk-metrics.md, `otel.sdk.exporter.operation.duration`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ResponseStatus {
+    /// `http.response.status_code`.
+    Http(u16),
+    /// `rpc.status_code`, such as `UNAVAILABLE`.
+    Rpc(&'static str),
 }
 
 /// In the order of [`ExportError::TYPES`].
@@ -134,7 +147,7 @@ impl ExportError {
     }
 
     fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
-        ExportError { kind, message: message.into(), retries: 0, source: None }
+        ExportError { kind, message: message.into(), retries: 0, response: None, source: None }
     }
 
     /// Adds the underlying error.
@@ -146,6 +159,12 @@ impl ExportError {
     /// Adds how many times the batch was sent again.
     pub fn with_retries(mut self, retries: u32) -> Self {
         self.retries = retries;
+        self
+    }
+
+    /// Adds the status of the last response.
+    pub fn with_response(mut self, status: ResponseStatus) -> Self {
+        self.response = Some(status);
         self
     }
 
@@ -177,6 +196,11 @@ impl ExportError {
     /// How many times the batch was sent again before it was given up.
     pub fn retries(&self) -> u32 {
         self.retries
+    }
+
+    /// Returns the status of the last response, unless the last attempt got none.
+    pub fn response(&self) -> Option<ResponseStatus> {
+        self.response
     }
 
     /// What [`Self::error_type`] may be.

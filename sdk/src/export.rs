@@ -1,6 +1,8 @@
 //! The seam to the outside: an [`Exporter`] sends one [`Batch`] at a time.
 
-use crate::error::ExportError;
+use std::time::Duration;
+
+use crate::error::{ExportError, ResponseStatus};
 use crate::resource::Resource;
 use crate::signal::Signal;
 use crate::time::Deadline;
@@ -43,6 +45,28 @@ pub trait Exporter<S: Signal>: Send + 'static {
     fn component_type(&self) -> &'static str {
         type_name::<Self>()
     }
+
+    /// Returns where the exporter sends, for the SDK's own messages, without secrets: "http/protobuf to
+    /// http://localhost:4318/v1/traces". Empty by default; then messages name [`Self::component_type`]. Asked once, when the
+    /// pipeline starts.
+    fn destination(&self) -> String {
+        String::new()
+    }
+
+    /// Returns the host and the port that the exporter sends to, `server.address` and `server.port` in the SDK's own
+    /// metrics; `None` by default, for an exporter that sends to no server. Asked once, when the pipeline starts.
+    ///
+    /// spec: semconv otel/sdk-metrics.md
+    fn server(&self) -> Option<(String, u16)> {
+        None
+    }
+
+    /// Returns how long the receiver still wants to be left alone; zero by default. Asked before a batch is taken from the
+    /// queue: until then items wait there, as long as it has room, instead of being lost with an export that cannot succeed.
+    /// A flush and a shutdown export in spite of it.
+    fn pause(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 impl<S: Signal> Exporter<S> for Box<dyn Exporter<S>> {
@@ -60,6 +84,18 @@ impl<S: Signal> Exporter<S> for Box<dyn Exporter<S>> {
 
     fn component_type(&self) -> &'static str {
         (**self).component_type()
+    }
+
+    fn destination(&self) -> String {
+        (**self).destination()
+    }
+
+    fn server(&self) -> Option<(String, u16)> {
+        (**self).server()
+    }
+
+    fn pause(&self) -> Duration {
+        (**self).pause()
     }
 }
 
@@ -103,6 +139,8 @@ pub struct ExportReport {
     pub message: Option<String>,
     /// How many times the batch was sent again before it was taken.
     pub retries: u32,
+    /// The status of the last response, for the SDK's own metrics.
+    pub response: Option<ResponseStatus>,
 }
 
 impl ExportReport {
@@ -113,12 +151,18 @@ impl ExportReport {
 
     /// `rejected` items were refused; `message` says why, and may be a mere warning when `rejected` is zero.
     pub fn partial(rejected: u64, message: impl Into<String>) -> Self {
-        ExportReport { rejected, message: Some(message.into()), retries: 0 }
+        ExportReport { rejected, message: Some(message.into()), ..ExportReport::default() }
     }
 
     /// Adds how many times the batch was sent again.
     pub fn with_retries(mut self, retries: u32) -> Self {
         self.retries = retries;
+        self
+    }
+
+    /// Adds the status of the last response.
+    pub fn with_response(mut self, status: ResponseStatus) -> Self {
+        self.response = Some(status);
         self
     }
 }

@@ -38,6 +38,6 @@ pub mod time;
 pub mod trace;
 pub mod traced;
 
-pub use error::{ConfigError, ExportError};
+pub use error::{ConfigError, ExportError, ResponseStatus};
 pub use export::{Batch, ExportReport, Exporter};
 pub use resource::Resource;

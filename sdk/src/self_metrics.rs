@@ -59,7 +59,8 @@ impl SelfMetrics {
 struct Component {
     counters: Arc<Counters>,
     processor: Option<[KeyValue; 2]>,
-    exporter: [KeyValue; 2],
+    /// With the server that it sends to.
+    exporter: Vec<KeyValue>,
 }
 
 /// Gives components their names and has their operations timed.
@@ -98,7 +99,11 @@ impl Components {
         let mut components = Vec::new();
         for counters in counters {
             let processor = counters.processor().map(|kind| self.attributes(format!("{kind}_{signal}_processor")));
-            let exporter = self.attributes(counters.exporter().to_owned());
+            let mut exporter = self.attributes(counters.exporter().to_owned()).to_vec();
+            if let Some((address, port)) = counters.server() {
+                exporter.push(KeyValue::new("server.address", address.to_owned()));
+                exporter.push(KeyValue::new("server.port", i64::from(port)));
+            }
             self.listen(counters.operations(), self.operations.clone(), exporter.clone());
             components.push(Component { counters, processor, exporter });
         }
@@ -107,10 +112,10 @@ impl Components {
 
     fn time_collections(&mut self, reader: &str, durations: &Durations) {
         let component = self.attributes(reader.to_owned());
-        self.listen(durations, self.collections.clone(), component);
+        self.listen(durations, self.collections.clone(), component.to_vec());
     }
 
-    fn listen(&mut self, durations: &Durations, seconds: Histogram<f64>, component: [KeyValue; 2]) {
+    fn listen(&mut self, durations: &Durations, seconds: Histogram<f64>, component: Vec<KeyValue>) {
         let listener = Arc::new(Listener { clock: self.clock.clone(), seconds, component });
         durations.listen(&listener);
         self.listeners.push(listener);
@@ -285,7 +290,7 @@ impl Words {
     }
 }
 
-fn with_error(component: &[KeyValue; 2], error_type: Option<&'static str>) -> Vec<KeyValue> {
+fn with_error(component: &[KeyValue], error_type: Option<&'static str>) -> Vec<KeyValue> {
     // spec: semconv — what succeeded has no `error.type`.
     let error = error_type.map(|error_type| KeyValue::new("error.type", error_type));
     component.iter().cloned().chain(error).collect()

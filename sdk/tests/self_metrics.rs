@@ -21,7 +21,7 @@ use telemark_sdk::signal::{Metrics, Signal, Traces};
 use telemark_sdk::testing::{InMemoryExporter, ManualClock, TestTelemetry, metrics_text};
 use telemark_sdk::time::Deadline;
 use telemark_sdk::traced::{span, suppress};
-use telemark_sdk::{Batch, ExportError, ExportReport, Exporter, Resource};
+use telemark_sdk::{Batch, ExportError, ExportReport, Exporter, Resource, ResponseStatus};
 
 /// Compares the metrics that contain `part` with the text, which leaves out `otel.` where a name or an attribute begins
 /// and what the types of components repeat of their names.
@@ -221,6 +221,54 @@ fn a_processor_and_its_exporter_count_what_becomes_of_spans() {
         "sdk.exporter.operation.duration[s]{telemark_sdk::testing::memory::InMemoryExporter/0} histogram count=1 sum=0 min=0 max=0 <=inf:1
          sdk.exporter.span.exported[{span}]{telemark_sdk::testing::memory::InMemoryExporter/0} sum 11
          sdk.exporter.span.inflight[{span}]{telemark_sdk::testing::memory::InMemoryExporter/0} up-down sum 0",
+    );
+}
+
+#[test]
+fn an_exporter_names_its_server_and_the_status_of_the_last_response() {
+    struct Remote(Scripted);
+    impl Exporter<Traces> for Remote {
+        fn export(&mut self, batch: Batch<'_, Traces>, deadline: Deadline) -> Result<ExportReport, ExportError> {
+            self.0.export(batch, deadline)
+        }
+        fn component_type(&self) -> &'static str {
+            "remote"
+        }
+        fn server(&self) -> Option<(String, u16)> {
+            Some(("collector".to_owned(), 4318))
+        }
+    }
+    let (scripted, runtime) = (Scripted::default(), ManualRuntime::new());
+    // In a box, as the facade has it.
+    let boxed: Box<dyn Exporter<Traces>> = Box::new(Remote(scripted.clone()));
+    let processor = manual(boxed, &runtime);
+    let telemetry = TestTelemetry::with(|builder| builder.with_span_counts().with_processor(processor));
+    let answers = [
+        Ok(ExportReport::accepted().with_response(ResponseStatus::Http(200))),
+        Err(ExportError::unavailable("busy").with_response(ResponseStatus::Http(503))),
+        Err(ExportError::rejected("no").with_response(ResponseStatus::Rpc("INVALID_ARGUMENT"))),
+        Err(ExportError::timeout("no answer")),
+    ];
+    scripted.answers.lock().unwrap().extend(answers);
+    for _ in 0..4 {
+        drop(telemetry.tracer("test").start("span"));
+        runtime.run_timers();
+    }
+    let server = "server.address=collector,server.port=4318";
+    check(
+        &telemetry.metrics(),
+        "remote/0",
+        &format!(
+            "sdk.exporter.operation.duration[s]{{error.type=rejected,remote/0,rpc.status_code=INVALID_ARGUMENT,{server}}} histogram count=1 sum=0 min=0 max=0 <=inf:1
+             sdk.exporter.operation.duration[s]{{error.type=timeout,remote/0,{server}}} histogram count=1 sum=0 min=0 max=0 <=inf:1
+             sdk.exporter.operation.duration[s]{{error.type=unavailable,http.response.status_code=503,remote/0,{server}}} histogram count=1 sum=0 min=0 max=0 <=inf:1
+             sdk.exporter.operation.duration[s]{{http.response.status_code=200,remote/0,{server}}} histogram count=1 sum=0 min=0 max=0 <=inf:1
+             sdk.exporter.span.exported[{{span}}]{{error.type=rejected,remote/0,{server}}} sum 1
+             sdk.exporter.span.exported[{{span}}]{{error.type=timeout,remote/0,{server}}} sum 1
+             sdk.exporter.span.exported[{{span}}]{{error.type=unavailable,remote/0,{server}}} sum 1
+             sdk.exporter.span.exported[{{span}}]{{remote/0,{server}}} sum 1
+             sdk.exporter.span.inflight[{{span}}]{{remote/0,{server}}} up-down sum 0"
+        ),
     );
 }
 

@@ -111,7 +111,7 @@ fn check_metrics(points: &Points, traces: &Received) {
             exemplars += 1;
         }
     }
-    let expected = [("code.function.duration", 2), ("http.server.request.duration", 7), ("shop.orders", 2)];
+    let expected = [("telemark.function.duration", 2), ("http.server.request.duration", 7), ("shop.orders", 2)];
     counts.retain(|name, _| !name.starts_with("otel."));
     assert_eq!(counts, BTreeMap::from(expected));
     assert!(exemplars >= 6, "{exemplars} exemplars");

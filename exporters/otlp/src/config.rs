@@ -4,277 +4,59 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::marker::PhantomData;
-use std::path::{Path as FilePath, PathBuf};
 use std::time::Duration;
 
 use http::HeaderMap;
-use telemark_sdk::ConfigError;
 use telemark_sdk::config::Env;
 use telemark_sdk::signal::Metrics;
+use telemark_sdk::{ConfigError, text};
 
 use crate::encode::Encode;
 use crate::endpoint::{ACCEPTED, Endpoint, Path};
-use crate::exporter::Otlp;
 use crate::headers::Headers;
 use crate::metrics::Preferences;
 use crate::retry::RetrySettings;
+use crate::settings::{COMPRESSIONS, Compression, Named, PROTOCOLS, Pem, Protocol};
 use crate::transport::tls::{Tls, TlsSettings};
 
-/// How requests are sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Protocol {
-    /// Protobuf over HTTP/1.1.
-    #[default]
-    HttpProtobuf,
-    /// JSON over HTTP/1.1.
-    HttpJson,
-    /// gRPC, with the feature `grpc`.
-    Grpc,
+pub(crate) const MAX_REQUEST_SIZE: usize = 64 << 20;
+pub(crate) const MAX_RESPONSE_SIZE: usize = 4 << 20;
+
+/// An endpoint as it was set. Its query may be a key and is not shown.
+#[derive(Clone)]
+pub(crate) struct Address {
+    pub(crate) text: String,
+    /// The signal's path is appended.
+    pub(crate) base: bool,
 }
 
-const PROTOCOLS: [(&str, Protocol); 3] =
-    [("http/protobuf", Protocol::HttpProtobuf), ("http/json", Protocol::HttpJson), ("grpc", Protocol::Grpc)];
-
-/// How requests are compressed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Compression {
-    /// Not at all.
-    #[default]
-    None,
-    /// With gzip, with the feature `gzip`.
-    Gzip,
-}
-
-const COMPRESSIONS: [(&str, Compression); 2] = [("none", Compression::None), ("gzip", Compression::Gzip)];
-
-const MAX_REQUEST_SIZE: usize = 64 << 20;
-const MAX_RESPONSE_SIZE: usize = 4 << 20;
-
-/// Certificates or a key in PEM format.
-#[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Pem {
-    /// In a file, read when the exporter is built.
-    File(PathBuf),
-    /// In memory.
-    Bytes(Vec<u8>),
-}
-
-impl fmt::Debug for Pem {
+impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Pem::File(path) => f.debug_tuple("File").field(path).finish(),
-            Pem::Bytes(_) => f.write_str("Bytes(…)"),
-        }
+        write!(f, "\"{}\"", text::url(&self.text))
     }
-}
-
-impl From<PathBuf> for Pem {
-    fn from(path: PathBuf) -> Self {
-        Pem::File(path)
-    }
-}
-
-impl From<&FilePath> for Pem {
-    fn from(path: &FilePath) -> Self {
-        Pem::File(path.to_owned())
-    }
-}
-
-impl From<Vec<u8>> for Pem {
-    fn from(bytes: Vec<u8>) -> Self {
-        Pem::Bytes(bytes)
-    }
-}
-
-impl From<&[u8]> for Pem {
-    fn from(bytes: &[u8]) -> Self {
-        Pem::Bytes(bytes.to_owned())
-    }
-}
-
-/// A value and the argument or variable it came from.
-#[derive(Clone, Debug)]
-pub(crate) struct Named<T> {
-    pub(crate) name: Cow<'static, str>,
-    pub(crate) value: T,
-}
-
-impl<T> Named<T> {
-    fn code(name: &'static str, value: T) -> Option<Self> {
-        Some(Named { name: Cow::Borrowed(name), value })
-    }
-}
-
-#[derive(Clone, Debug)]
-struct Address {
-    text: String,
-    /// Whether the signal's path is appended.
-    base: bool,
 }
 
 /// What one source, code or environment, says.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
-    endpoint: Option<Named<Address>>,
-    protocol: Option<Named<Protocol>>,
-    headers: Headers,
-    compression: Option<Named<Compression>>,
-    timeout: Option<Duration>,
-    insecure: Option<bool>,
-    certificate: Option<Named<Pem>>,
-    client_key: Option<Named<Pem>>,
-    client_certificate: Option<Named<Pem>>,
+    pub(crate) endpoint: Option<Named<Address>>,
+    pub(crate) protocol: Option<Named<Protocol>>,
+    pub(crate) headers: Headers,
+    pub(crate) compression: Option<Named<Compression>>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) insecure: Option<bool>,
+    pub(crate) certificate: Option<Named<Pem>>,
+    pub(crate) client_key: Option<Named<Pem>>,
+    pub(crate) client_certificate: Option<Named<Pem>>,
     pub(crate) preferences: Preferences,
-}
-
-/// Builds an [`Otlp`] exporter. What code sets wins over the environment, and that over the defaults.
-#[must_use]
-pub struct Builder<S> {
-    pub(crate) code: Settings,
-    environment: Settings,
-    max_request_size: usize,
-    max_response_size: usize,
-    retry: RetrySettings,
-    error: Option<ConfigError>,
-    signal: PhantomData<fn() -> S>,
-}
-
-impl<S: Encode> Builder<S> {
-    pub(crate) fn new() -> Self {
-        Builder {
-            code: Settings::default(),
-            environment: Settings::default(),
-            max_request_size: MAX_REQUEST_SIZE,
-            max_response_size: MAX_RESPONSE_SIZE,
-            retry: RetrySettings::default(),
-            error: None,
-            signal: PhantomData,
-        }
-    }
-
-    /// Sends to exactly this URL. By default, HTTP goes to port 4318 of `localhost` and gRPC to port 4317.
-    pub fn with_endpoint(mut self, url: impl Into<String>) -> Self {
-        self.code.endpoint = Named::code("endpoint", Address { text: url.into(), base: false });
-        self
-    }
-
-    /// Sends to this URL with the signal's path, such as `v1/traces`, appended.
-    pub fn with_base_endpoint(mut self, url: impl Into<String>) -> Self {
-        self.code.endpoint = Named::code("base_endpoint", Address { text: url.into(), base: true });
-        self
-    }
-
-    /// Sets the protocol; [`Protocol::HttpProtobuf`] by default.
-    pub fn with_protocol(mut self, protocol: Protocol) -> Self {
-        self.code.protocol = Named::code("protocol", protocol);
-        self
-    }
-
-    /// Adds a header to every request. Its value is never shown. An invalid one is reported by [`Self::build`].
-    pub fn with_header(mut self, name: &str, value: &str) -> Self {
-        if let Err(error) = self.code.headers.set("header", name, value) {
-            self.error.get_or_insert(error);
-        }
-        self
-    }
-
-    /// Sets the compression of requests; none by default.
-    pub fn with_compression(mut self, compression: Compression) -> Self {
-        self.code.compression = Named::code("compression", compression);
-        self
-    }
-
-    /// Sets the longest one batch may take with all its retries; ten seconds by default, [`Duration::MAX`] for no limit.
-    pub fn with_timeout(mut self, timeout: Duration) -> Self {
-        self.code.timeout = Some(timeout);
-        self
-    }
-
-    /// Trusts these certificates instead of the system's.
-    pub fn with_certificate(mut self, certificate: impl Into<Pem>) -> Self {
-        self.code.certificate = Named::code("certificate", certificate.into());
-        self
-    }
-
-    /// Sets the private key of the client certificate.
-    pub fn with_client_key(mut self, key: impl Into<Pem>) -> Self {
-        self.code.client_key = Named::code("client_key", key.into());
-        self
-    }
-
-    /// Sets the certificate that the exporter identifies itself with.
-    pub fn with_client_certificate(mut self, certificate: impl Into<Pem>) -> Self {
-        self.code.client_certificate = Named::code("client_certificate", certificate.into());
-        self
-    }
-
-    /// Sets the largest request in bytes, before compression; 64 MiB by default. A larger one is not sent.
-    pub fn with_max_request_size(mut self, bytes: usize) -> Self {
-        self.max_request_size = bytes;
-        self
-    }
-
-    /// Sets the largest answer in bytes; 4 MiB by default. A larger one is a failure.
-    pub fn with_max_response_size(mut self, bytes: usize) -> Self {
-        self.max_response_size = bytes;
-        self
-    }
-
-    /// Sets when a batch is sent again.
-    pub fn with_retry(mut self, retry: RetrySettings) -> Self {
-        self.retry = retry;
-        self
-    }
-
-    /// Takes from the environment what code does not set. What cannot be parsed is reported to `env` and ignored.
-    pub fn with_env(mut self, env: &Env) -> Self {
-        self.environment = Settings::from_env(env, S::VARIABLE);
-        self
-    }
-
-    /// The exporter. It does not connect before its first batch.
-    ///
-    /// # Errors
-    /// The endpoint, a header, a certificate or a key cannot be used, or the build lacks the feature that a setting needs.
-    pub fn build(self) -> Result<Otlp<S>, ConfigError> {
-        self.into_config().map(Otlp::new)
-    }
-
-    fn into_config(self) -> Result<Config, ConfigError> {
-        if let Some(error) = self.error {
-            return Err(error);
-        }
-        let config = Config::new(self.code, self.environment, Paths { path: S::PATH, method: S::METHOD })?;
-        Ok(Config {
-            // The length of a gRPC message has 32 bits.
-            max_request_size: self.max_request_size.min(u32::MAX as usize),
-            max_response_size: self.max_response_size,
-            retry: self.retry,
-            ..config
-        })
-    }
-}
-
-impl<S> fmt::Debug for Builder<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder")
-            .field("code", &self.code)
-            .field("environment", &self.environment)
-            .field("max_request_size", &self.max_request_size)
-            .field("max_response_size", &self.max_response_size)
-            .field("retry", &self.retry)
-            .finish_non_exhaustive()
-    }
 }
 
 /// Everything an exporter needs, checked. The values of `headers` are marked as sensitive, which hides them in `Debug`.
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) endpoint: Endpoint,
+    /// The variable or argument that says so.
+    pub(crate) endpoint_setting: Cow<'static, str>,
     pub(crate) protocol: Protocol,
     pub(crate) headers: HeaderMap,
     pub(crate) compression: Compression,
@@ -284,26 +66,41 @@ pub(crate) struct Config {
     pub(crate) max_response_size: usize,
     pub(crate) retry: RetrySettings,
     pub(crate) preferences: Preferences,
+    /// Settings that have no effect beside the others.
+    pub(crate) unused: Vec<ConfigError>,
 }
 
 /// Where a signal is sent to below the endpoint. Values and not types: the code that uses them is there once.
-struct Paths {
-    path: &'static str,
-    method: &'static str,
+pub(crate) struct Paths {
+    pub(crate) path: &'static str,
+    pub(crate) method: &'static str,
 }
 
 impl Config {
-    fn new(code: Settings, environment: Settings, paths: Paths) -> Result<Self, ConfigError> {
+    pub(crate) fn new(code: Settings, environment: Settings, paths: Paths) -> Result<Self, ConfigError> {
         let protocol = protocol(code.protocol.or(environment.protocol))?;
         let endpoint = endpoint(code.endpoint.or(environment.endpoint), protocol, paths, environment.insecure)?;
+        let mut unused = Vec::new();
+        if protocol == Protocol::Grpc && endpoint.value.has_unused_path {
+            unused.push(ConfigError::state(endpoint.name.clone(), "its path and query have no effect over grpc"));
+        }
         let tls = TlsSettings {
             certificate: code.certificate.or(environment.certificate),
             client_key: code.client_key.or(environment.client_key),
             client_certificate: code.client_certificate.or(environment.client_certificate),
         };
+        if !endpoint.value.tls {
+            let settings = [&tls.certificate, &tls.client_key, &tls.client_certificate];
+            unused.extend(settings.into_iter().flatten().map(|setting| {
+                let problem = format!("has no effect, for {} is sent to without TLS", endpoint.value);
+                ConfigError::state(setting.name.clone(), problem)
+            }));
+        }
         Ok(Config {
+            unused,
             tls: if endpoint.value.tls { Some(Tls::new(&endpoint, tls, protocol)?) } else { None },
             endpoint: endpoint.value,
+            endpoint_setting: endpoint.name,
             protocol,
             headers: code.headers.or(environment.headers).into_map(),
             compression: compression(code.compression.or(environment.compression))?,
@@ -318,7 +115,7 @@ impl Config {
 
 impl Settings {
     /// `signal` is its part in the names of variables.
-    fn from_env(env: &Env, signal: &str) -> Self {
+    pub(crate) fn from_env(env: &Env, signal: &str) -> Self {
         let own = |option: &str| format!("OTEL_EXPORTER_OTLP_{signal}_{option}");
         let all = |option: &str| format!("OTEL_EXPORTER_OTLP_{option}");
         let pem =
@@ -390,8 +187,6 @@ fn endpoint(
     let tls_without_scheme = (protocol == Protocol::Grpc).then(|| !insecure.unwrap_or(false));
     match Endpoint::parse(&text, path, tls_without_scheme) {
         Some(endpoint) => Ok(Named { name: setting.name, value: endpoint }),
-        // A URL with credentials is not to be repeated.
-        None if text.contains('@') => Err(ConfigError::invalid(setting.name, "…@…", ACCEPTED)),
         None => Err(ConfigError::invalid(setting.name, text, ACCEPTED)),
     }
 }
@@ -399,11 +194,16 @@ fn endpoint(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::builder::Builder;
     use telemark_sdk::signal::Traces;
 
     fn show(config: Result<Config, ConfigError>) -> String {
         match config {
-            Ok(c) => format!("{} {:?} {:?} {:?} {:?}", c.endpoint, c.protocol, c.compression, c.timeout, c.headers),
+            Ok(c) => {
+                let unused: String = c.unused.iter().map(|unused| format!("; {unused}")).collect();
+                let Config { endpoint, protocol, compression, timeout, headers, .. } = c;
+                format!("{endpoint} {protocol:?} {compression:?} {timeout:?} {headers:?}{unused}")
+            }
             Err(error) => format!("error: {error}"),
         }
     }
@@ -458,7 +258,7 @@ mod tests {
         );
         check(
             &[("TRACES_ENDPOINT", "http://user:secret@collector")],
-            "error: OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=\"…@…\" cannot be used: \
+            "error: OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=\"http://…@collector\" cannot be used: \
              expected a URL such as http://localhost:4318 or https://host/path",
         );
     }
@@ -472,6 +272,50 @@ mod tests {
         check(&insecure, &format!("http://collector:4317{METHOD}"));
         #[cfg(feature = "tls")]
         check(&insecure[..2], &format!("https://collector:4317{METHOD}"));
+    }
+
+    #[cfg(feature = "grpc")]
+    #[test]
+    fn a_path_that_grpc_does_not_use_is_said() {
+        const METHOD: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export Grpc None 10s {}";
+        let unused = "; OTEL_EXPORTER_OTLP_ENDPOINT: its path and query have no effect over grpc";
+        for path in ["/v1/traces", "?api_key=secret"] {
+            let endpoint = format!("http://collector:4317{path}");
+            check(&[("PROTOCOL", "grpc"), ("ENDPOINT", &endpoint)], &format!("http://collector:4317{METHOD}{unused}"));
+        }
+        check(
+            &[("PROTOCOL", "grpc"), ("ENDPOINT", "http://collector:4317/")],
+            &format!("http://collector:4317{METHOD}"),
+        );
+    }
+
+    #[test]
+    fn certificates_without_tls_are_said_to_have_no_effect() {
+        check(
+            &[("ENDPOINT", "http://collector"), ("CERTIFICATE", "/no/such/file"), ("TRACES_CLIENT_KEY", "key.pem")],
+            "http://collector/v1/traces HttpProtobuf None 10s {}\
+             ; OTEL_EXPORTER_OTLP_CERTIFICATE: has no effect, for http://collector/v1/traces is sent to without TLS\
+             ; OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: has no effect, for http://collector/v1/traces is sent to without TLS",
+        );
+    }
+
+    #[test]
+    fn a_query_is_sent_and_never_shown() {
+        check(
+            &[("ENDPOINT", "http://collector/base?api_key=secret")],
+            "http://collector/base/v1/traces?… HttpProtobuf None 10s {}",
+        );
+        let env = Env::from_pairs([("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://collector/own?api_key=secret")]);
+        let builder = Builder::<Traces>::new().with_env(&env);
+        let debug = format!("{builder:?}");
+        let config = builder.into_config().unwrap();
+        assert_eq!(config.endpoint.path, "/own?api_key=secret");
+        assert!(!format!("{debug} {config:?}").contains("secret"), "{debug} {config:?}");
+        check(
+            &[("ENDPOINT", "collector:4318?api_key=secret")],
+            "error: OTEL_EXPORTER_OTLP_ENDPOINT=\"collector:4318?…\" cannot be used: \
+             expected a URL such as http://localhost:4318 or https://host/path",
+        );
     }
 
     #[cfg(not(feature = "grpc"))]

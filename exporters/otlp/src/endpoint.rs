@@ -2,11 +2,14 @@
 //!
 //! spec: protocol/exporter.md#endpoint-urls-for-otlphttp
 
+use std::fmt;
+
 use http::Uri;
 use http::uri::{Authority, PathAndQuery};
+use telemark_sdk::text;
 
-/// A parsed endpoint.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A parsed endpoint. It is shown without its query, which may be a key.
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint {
     pub(crate) tls: bool,
     /// Without the brackets of an IPv6 address.
@@ -15,6 +18,8 @@ pub(crate) struct Endpoint {
     /// Host and port as they were written, for the `Host` header.
     pub(crate) authority: Authority,
     pub(crate) path: PathAndQuery,
+    /// The setting has a path or a query that is not part of the request.
+    pub(crate) has_unused_path: bool,
 }
 
 /// How the path of the setting becomes the path of the request.
@@ -61,27 +66,50 @@ impl Endpoint {
             None if tls => 443,
             None => 80,
         };
+        let has_unused_path =
+            matches!(path, Path::Service(_)) && (uri.query().is_some() || !matches!(uri.path(), "" | "/"));
         let path = match path {
             Path::AsIs => uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")),
             Path::Append(suffix) => {
                 let base = uri.path();
                 let slash = if base.ends_with('/') { "" } else { "/" };
-                format!("{base}{slash}{suffix}").parse().ok()?
+                let (mark, query) = uri.query().map_or(("", ""), |query| ("?", query));
+                format!("{base}{slash}{suffix}{mark}{query}").parse().ok()?
             }
             Path::Service(service) => PathAndQuery::from_static(service),
         };
-        Some(Endpoint { tls, host, port, authority, path })
+        Some(Endpoint { tls, host, port, authority, path, has_unused_path })
     }
 
     /// `http` or `https`.
     pub(crate) fn scheme(&self) -> &'static str {
         if self.tls { "https" } else { "http" }
     }
+
+    /// The likely mistake when the receiver does not speak the protocol: the default port of the other one.
+    pub(crate) fn port_hint(&self, grpc: bool) -> Option<String> {
+        let (other, protocol, port) = match (grpc, self.port) {
+            (true, 4318) => ("HTTP", "http/protobuf", 4317),
+            (false, 4317) => ("gRPC", "grpc", 4318),
+            _ => return None,
+        };
+        Some(format!(
+            ": {} is usually the port of OTLP over {other}, set the protocol to {protocol} or the port to {port}",
+            self.port
+        ))
+    }
 }
 
-impl std::fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}://{}{}", self.scheme(), self.authority, self.path)
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = format!("{}://{}{}", self.scheme(), self.authority, self.path);
+        write!(f, "{}", text::url(&url))
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
     }
 }
 
@@ -90,7 +118,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn text(endpoint: Option<Endpoint>) -> String {
+    fn show(endpoint: Option<Endpoint>) -> String {
         match endpoint {
             Some(e) => format!("{e} = {} {} {}", e.host, e.port, e.path),
             None => "refused".to_owned(),
@@ -99,8 +127,8 @@ mod tests {
 
     /// What the URL means as the endpoint of all signals, then as that of one.
     fn check(url: &str, base: &str, own: &str) {
-        assert_eq!(text(Endpoint::parse(url, Path::Append("v1/traces"), None)), base, "{url:?} for all signals");
-        assert_eq!(text(Endpoint::parse(url, Path::AsIs, None)), own, "{url:?} for one signal");
+        assert_eq!(show(Endpoint::parse(url, Path::Append("v1/traces"), None)), base, "{url:?} for all signals");
+        assert_eq!(show(Endpoint::parse(url, Path::AsIs, None)), own, "{url:?} for one signal");
     }
 
     #[test]
@@ -122,8 +150,8 @@ mod tests {
         );
         check(
             "https://host/a%2Fb?tenant=1",
-            "https://host/a%2Fb/v1/traces = host 443 /a%2Fb/v1/traces",
-            "https://host/a%2Fb?tenant=1 = host 443 /a%2Fb?tenant=1",
+            "https://host/a%2Fb/v1/traces?… = host 443 /a%2Fb/v1/traces?tenant=1",
+            "https://host/a%2Fb?… = host 443 /a%2Fb?tenant=1",
         );
     }
 
@@ -158,7 +186,7 @@ mod tests {
 
     #[test]
     fn grpc_has_its_own_path_and_may_lack_the_scheme() {
-        let parse = |url, tls| text(Endpoint::parse(url, Path::Service("/s/Export"), Some(tls)));
+        let parse = |url, tls| show(Endpoint::parse(url, Path::Service("/s/Export"), Some(tls)));
         assert_eq!(parse("collector:4317", true), "https://collector:4317/s/Export = collector 4317 /s/Export");
         assert_eq!(parse("collector:4317", false), "http://collector:4317/s/Export = collector 4317 /s/Export");
         assert_eq!(parse("http://collector:4317/x", true), "http://collector:4317/s/Export = collector 4317 /s/Export");

@@ -1,7 +1,7 @@
 //! The exporter: encode, compress, send, and again while that may help and there is time.
 
 use std::fmt;
-use std::pin::{Pin, pin};
+use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,11 +10,13 @@ use telemark_sdk::runtime::is_ending;
 use telemark_sdk::time::Deadline;
 use telemark_sdk::{Batch, ConfigError, ExportError, ExportReport, Exporter, id};
 
-use crate::config::{Builder, Compression, Config, Protocol};
+use crate::builder::Builder;
+use crate::config::Config;
 use crate::encode::Encode;
 use crate::metrics::Preferences;
 use crate::retry::{Decision, Retry};
-use crate::transport::{Failure, Runtime, Transport};
+use crate::settings::{Compression, Protocol};
+use crate::transport::{Failure, Transport};
 
 /// The largest buffer in bytes that is kept for the next batch.
 const MOST_KEPT: usize = 4 << 20;
@@ -35,9 +37,7 @@ pub struct Otlp<S: Encode> {
     message: Vec<u8>,
     /// The compressed batch.
     compressed: Vec<u8>,
-    /// Dropped before the runtime, in which its connection lives.
     transport: Transport,
-    runtime: Runtime,
     /// Until when the receiver wants to be left alone.
     pause: Option<Deadline>,
     is_shut_down: bool,
@@ -64,7 +64,6 @@ impl<S: Encode> Otlp<S> {
             cache: S::Cache::default(),
             message: Vec::new(),
             compressed: Vec::new(),
-            runtime: Runtime::default(),
             pause: None,
             is_shut_down: false,
         }
@@ -117,10 +116,60 @@ impl<S: Encode> Otlp<S> {
         )))
     }
 
+    /// Sends until the receiver has it, refuses it, or the time is over.
+    ///
+    /// spec: protocol/exporter.md — the timeout is for all attempts and the waits between them
     fn send(&mut self, body: &Bytes, deadline: Deadline) -> Result<ExportReport, ExportError> {
-        let retry = Retry::new(self.config.retry);
-        let delivery = pin!(deliver(&mut self.transport, body, deadline, retry, &mut self.pause));
-        self.runtime.block_on(delivery).and_then(|result| result)
+        self.keep_pause(deadline)?;
+        let mut retry = Retry::new(self.config.retry);
+        let mut last = None;
+        loop {
+            let (error, asked) = match self.transport.send(body.clone(), deadline) {
+                Ok(report) => return Ok(report.with_retries(retry.retries())),
+                Err(Failure::Final(error)) => return Err(error.with_retries(retry.retries())),
+                Err(Failure::Transient { error, asked }) => (error, asked),
+                Err(Failure::Timeout(error)) => {
+                    let error = error.with_retries(retry.retries());
+                    // Why there was a retry at all tells more than that time ran out during the last one.
+                    return Err(match last {
+                        Some(last) => error.with_source(last),
+                        None => error,
+                    });
+                }
+            };
+            let retries = retry.retries();
+            match retry.after_failure(asked, deadline.remaining(), id::random()) {
+                Decision::Wait(wait) if wait_to_retry(wait, self.transport.was_reached()) => last = Some(error),
+                // spec: the client must wait, be it with the next batch; but not for as long as it may please anyone
+                _ => {
+                    self.pause = asked.map(|asked| Deadline::after(asked.min(LONGEST_PAUSE)));
+                    return Err(error.with_retries(retries));
+                }
+            }
+        }
+    }
+
+    /// Waits until the pause that the receiver asked for is over.
+    ///
+    /// # Errors
+    /// It does not end before the deadline.
+    fn keep_pause(&mut self, deadline: Deadline) -> Result<(), ExportError> {
+        let left = self.pause_left();
+        if left.is_zero() {
+            return Ok(());
+        }
+        if deadline.remaining().is_some_and(|remaining| left >= remaining) {
+            let endpoint = self.transport.endpoint();
+            let message = format!("{endpoint} asked for a pause, which has {left:.1?} left: not sent");
+            return Err(ExportError::unavailable(message));
+        }
+        thread::sleep(left);
+        self.pause = None;
+        Ok(())
+    }
+
+    fn pause_left(&self) -> Duration {
+        self.pause.and_then(Deadline::remaining).unwrap_or_default()
     }
 
     /// Takes the memory back, unless a connection that is being closed still holds it or it is far more than batches
@@ -154,8 +203,25 @@ impl<S: Encode> Exporter<S> for Otlp<S> {
         // Nothing is held back between exports: there is nothing to flush.
         self.is_shut_down = true;
         self.transport.close();
-        self.runtime = Runtime::default();
         Ok(())
+    }
+
+    fn destination(&self) -> String {
+        let (protocol, endpoint) = (self.config.protocol, &self.config.endpoint);
+        match protocol {
+            // The path is always that of the service.
+            Protocol::Grpc => format!("{protocol} to {}://{}", endpoint.scheme(), endpoint.authority),
+            _ => format!("{protocol} to {endpoint}"),
+        }
+    }
+
+    fn server(&self) -> Option<(String, u16)> {
+        let endpoint = &self.config.endpoint;
+        Some((endpoint.host.clone(), endpoint.port))
+    }
+
+    fn pause(&self) -> Duration {
+        self.pause_left()
     }
 
     fn component_type(&self) -> &'static str {
@@ -173,88 +239,23 @@ impl<S: Encode> Exporter<S> for Otlp<S> {
     }
 }
 
-/// Sends until the receiver has it, refuses it, or the time is over.
-async fn deliver(
-    transport: &mut Transport,
-    body: &Bytes,
-    deadline: Deadline,
-    mut retry: Retry,
-    pause: &mut Option<Deadline>,
-) -> Result<ExportReport, ExportError> {
-    if let Some(left) = pause.take().and_then(Deadline::remaining) {
-        if deadline.remaining().is_some_and(|remaining| left >= remaining) {
-            *pause = Some(Deadline::after(left));
-            let message = format!("{} asked for a pause, which has {left:.1?} left: not sent", transport.endpoint());
-            return Err(ExportError::unavailable(message));
-        }
-        tokio::time::sleep(left).await;
-    }
-    let mut last = None;
-    loop {
-        let attempt = within(deadline, transport.send(body.clone(), deadline)).await;
-        let (error, asked) = match attempt {
-            Some(Ok(report)) => return Ok(report.with_retries(retry.retries())),
-            Some(Err(Failure::Final(error))) => {
-                release().await;
-                return Err(error.with_retries(retry.retries()));
-            }
-            Some(Err(Failure::Transient { error, asked })) => (error, asked),
-            None => {
-                // The answer may still come, and must not be taken for that to another request.
-                transport.close();
-                release().await;
-                let message = format!("no answer from {} in time", transport.endpoint());
-                let error = ExportError::timeout(message).with_retries(retry.retries());
-                // Why there was a retry at all tells more than that time ran out during the last one.
-                return Err(match last {
-                    Some(last) => error.with_source(last),
-                    None => error,
-                });
-            }
-        };
-        let retries = retry.retries();
-        match retry.after_failure(asked, deadline.remaining(), id::random()) {
-            Decision::Wait(wait) if wait_to_retry(wait, transport.was_reached()).await => last = Some(error),
-            // spec: the client must wait, be it with the next batch; but not for as long as it may please anyone
-            _ => {
-                *pause = asked.map(|asked| Deadline::after(asked.min(LONGEST_PAUSE)));
-                release().await;
-                return Err(error.with_retries(retries));
-            }
-        }
-    }
-}
-
-/// Whether to try again, after this time. Not when the program ends and the receiver has never been there: then nobody
-/// should wait for it.
-async fn wait_to_retry(wait: Duration, was_reached: bool) -> bool {
+/// Waits before the next attempt and returns true, or false when the program ends and the receiver has never been there:
+/// then nothing should wait for it.
+fn wait_to_retry(wait: Duration, was_reached: bool) -> bool {
     /// How soon the end of the program is noticed.
     const LOOK: Duration = Duration::from_millis(20);
     if was_reached {
-        tokio::time::sleep(wait).await;
+        thread::sleep(wait);
         return true;
     }
     let until = Deadline::after(wait);
     while !is_ending() {
         match until.remaining() {
             Some(left) if left.is_zero() => return true,
-            left => tokio::time::sleep(left.unwrap_or(wait).min(LOOK)).await,
+            left => thread::sleep(left.unwrap_or(wait).min(LOOK)),
         }
     }
     false
-}
-
-/// Lets the task of a connection that was dropped go, and with it the socket: nothing runs until the next export.
-async fn release() {
-    tokio::task::yield_now().await;
-}
-
-/// The result of the future, or `None` when the deadline passes first.
-async fn within<T>(deadline: Deadline, future: Pin<Box<dyn Future<Output = T> + '_>>) -> Option<T> {
-    match deadline.instant() {
-        Some(at) => tokio::time::timeout_at(at.into(), future).await.ok(),
-        None => Some(future.await),
-    }
 }
 
 #[cfg(feature = "gzip")]

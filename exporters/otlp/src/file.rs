@@ -3,8 +3,8 @@
 //! spec: protocol/file-exporter.md
 
 use std::fmt;
-use std::fs::OpenOptions;
-use std::io::Write;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use telemark_sdk::time::Deadline;
@@ -20,19 +20,31 @@ use crate::encode::Encode;
 ///
 /// let exporter = JsonLines::<Traces>::to_writer(std::io::stdout());
 /// ```
+///
+/// A line that could not be written to its end, on a full disk for example, is an error of its batch. It is closed before
+/// the next batch, so that a reader loses that line and no other.
 pub struct JsonLines<S: Encode> {
     writer: Option<Box<dyn Write + Send>>,
+    destination: String,
     cache: S::Cache,
     line: Vec<u8>,
+    /// The last line has a beginning and no end.
+    is_torn: bool,
 }
 
 impl<S: Encode> JsonLines<S> {
-    /// Writes into `writer`, one `write_all` per batch.
+    /// Writes into `writer`, as a rule with one `write` for each batch.
     pub fn to_writer(writer: impl Write + Send + 'static) -> Self {
-        JsonLines { writer: Some(Box::new(writer)), cache: S::Cache::default(), line: Vec::new() }
+        JsonLines {
+            writer: Some(Box::new(writer)),
+            destination: "JSON lines to a writer".to_owned(),
+            cache: S::Cache::default(),
+            line: Vec::new(),
+            is_torn: false,
+        }
     }
 
-    /// Appends to the file at `path`, which is made if there is none. A file must be of one signal.
+    /// Appends to the file at `path`, which is made when it does not exist. A file must be of one signal.
     ///
     /// # Errors
     /// The file cannot be opened.
@@ -41,8 +53,28 @@ impl<S: Encode> JsonLines<S> {
         let file = OpenOptions::new().create(true).append(true).open(path).map_err(|error| {
             ConfigError::invalid("path", path.to_string_lossy(), "a file that can be written").with_source(error)
         })?;
-        Ok(Self::to_writer(file))
+        Ok(JsonLines {
+            // A file that cannot be read is taken to be whole.
+            is_torn: ends_within_a_line(path).unwrap_or(false),
+            destination: format!("JSON lines to {}", path.display()),
+            ..Self::to_writer(file)
+        })
     }
+}
+
+/// Returns true for a file whose last line was not written to its end, such as that of a program that was killed.
+fn ends_within_a_line(path: &Path) -> io::Result<bool> {
+    // Anything else, a pipe above all, must not be read from.
+    let len = match std::fs::metadata(path)? {
+        metadata if metadata.is_file() => metadata.len(),
+        _ => return Ok(false),
+    };
+    let Some(last) = len.checked_sub(1) else { return Ok(false) };
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(last))?;
+    let mut byte = [0];
+    file.read_exact(&mut byte)?;
+    Ok(byte != *b"\n")
 }
 
 impl<S: Encode> fmt::Debug for JsonLines<S> {
@@ -58,9 +90,20 @@ impl<S: Encode> Exporter<S> for JsonLines<S> {
             return Ok(ExportReport::accepted());
         }
         self.line.clear();
+        if self.is_torn {
+            self.line.push(b'\n');
+        }
+        let start = self.line.len();
         S::json(batch, &mut self.cache, &mut self.line);
         self.line.push(b'\n');
-        writer.write_all(&self.line).map_err(failed)?;
+        let (written, result) = write(writer, &self.line);
+        self.is_torn = match &result {
+            Ok(()) => false,
+            Err(_) if written == 0 => self.is_torn,
+            // The end of the torn line may be all that was written.
+            Err(_) => written > start,
+        };
+        result.map_err(failed)?;
         Ok(ExportReport::accepted())
     }
 
@@ -73,8 +116,27 @@ impl<S: Encode> Exporter<S> for JsonLines<S> {
         self.writer = None;
         flushed
     }
+
+    fn destination(&self) -> String {
+        self.destination.clone()
+    }
 }
 
-fn failed(error: std::io::Error) -> ExportError {
+/// Writes everything, or returns how much was written before the error.
+fn write(writer: &mut impl Write, bytes: &[u8]) -> (usize, io::Result<()>) {
+    let mut written = 0;
+    while written < bytes.len() {
+        match writer.write(&bytes[written..]) {
+            Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
+            // A writer that claims more than it was given must not make us panic.
+            Ok(count) => written = (written + count).min(bytes.len()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (written, Err(error)),
+        }
+    }
+    (written, Ok(()))
+}
+
+fn failed(error: io::Error) -> ExportError {
     ExportError::other("the JSON line could not be written").with_source(error)
 }

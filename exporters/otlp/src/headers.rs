@@ -5,8 +5,9 @@
 use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use percent_encoding::percent_decode_str;
 use telemark_sdk::ConfigError;
-use telemark_sdk::config::{Env, percent_decode};
+use telemark_sdk::config::Env;
 
 /// Headers whose values are never shown, for they carry tokens.
 #[derive(Clone, Default, PartialEq)]
@@ -20,7 +21,7 @@ impl Headers {
     /// # Errors
     /// The name or the value cannot be sent, or the name is the protocol's.
     pub(crate) fn set(&mut self, setting: &'static str, name: &str, value: &str) -> Result<(), ConfigError> {
-        match parse(name, value) {
+        match parse(name, value.as_bytes()) {
             Some((name, value)) => {
                 self.0.insert(name, value);
                 Ok(())
@@ -33,19 +34,19 @@ impl Headers {
     pub(crate) fn from_variable(env: &Env, variable: &str) -> Option<Headers> {
         let list = env.string(variable)?;
         let mut headers = Headers::default();
-        for item in list.split(',').map(str::trim).filter(|item| !item.is_empty()) {
-            let parsed = item.split_once('=').and_then(|(name, value)| {
-                let value = percent_decode(value.trim())?;
-                parse(name.trim(), &value)
-            });
-            match parsed {
-                Some((name, value)) => {
+        for (index, item) in list.split(',').map(str::trim).filter(|item| !item.is_empty()).enumerate() {
+            let (name, value) = item.split_once('=').unwrap_or((item, ""));
+            // What is no escape stands for itself: a token may well have a `%`.
+            let decoded: Vec<u8> = percent_decode_str(value.trim()).collect();
+            // Without a value the item may well be a token, whose padding looks like one.
+            let is_token = !item.contains('=') || !value.is_empty() && value.bytes().all(|byte| byte == b'=');
+            match parse(name.trim(), &decoded) {
+                Some((name, value)) if !is_token => {
                     headers.0.insert(name, value);
                 }
-                None => {
-                    // Without a `=` the item may well be a token.
-                    let name = item.split_once('=').map_or("", |(name, _)| name);
-                    env.warn(ConfigError::redacted(variable.to_owned(), format!("{name}=…"), ACCEPTED));
+                _ => {
+                    let shown = if is_token { format!("entry {}", index + 1) } else { format!("{name}=…") };
+                    env.warn(ConfigError::redacted(variable.to_owned(), shown, ACCEPTED));
                 }
             }
         }
@@ -73,13 +74,13 @@ impl fmt::Debug for Headers {
     }
 }
 
-fn parse(name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {
+fn parse(name: &str, value: &[u8]) -> Option<(HeaderName, HeaderValue)> {
     let name: HeaderName = name.parse().ok()?;
     if is_of_the_protocol(name.as_str()) {
         return None;
     }
     // Bytes, for decoded values may be UTF-8; control characters, line breaks above all, are refused.
-    let mut value = HeaderValue::from_bytes(value.as_bytes()).ok()?;
+    let mut value = HeaderValue::from_bytes(value).ok()?;
     // Keeps the value out of HPACK's table and of every `Debug`.
     value.set_sensitive(true);
     Some((name, value))
@@ -129,12 +130,16 @@ mod tests {
         check("name=gr%C3%B6%C3%9Fe", "name: größe");
         check("a=1,a=2", "a: 2");
         check("empty=", "empty: ");
+        check("token=100%, a=5%zz%20%4", "a: 5%zz %4; token: 100%");
     }
 
     #[test]
     fn what_cannot_be_used_is_reported_without_its_value() {
-        check("a=1,secret-token", r#"a: 1; X="=…" cannot be used: expected "#);
-        check("a=%zz", r#"X="a=…" cannot be used: expected "#);
+        check("a=1,secret-token", r#"a: 1; X="entry 2" cannot be used: expected "#);
+        check(
+            "c2VjcmV0IHRva2Vu==,b c==",
+            r#"X="entry 1" cannot be used: expected ; X="entry 2" cannot be used: expected "#,
+        );
         check("a=x%0d%0aevil: 1", r#"X="a=…" cannot be used: expected "#);
         check("a b=secret", r#"X="a b=…" cannot be used: expected "#);
         check("Content-Length=3", r#"X="Content-Length=…" cannot be used: expected "#);

@@ -54,6 +54,7 @@
 //! HTTP proxies are not supported.
 
 mod answer;
+mod builder;
 mod config;
 mod encode;
 mod endpoint;
@@ -62,10 +63,12 @@ mod file;
 mod headers;
 mod metrics;
 mod retry;
+mod settings;
 mod transport;
 
-pub use config::{Builder, Compression, Pem, Protocol};
+pub use builder::Builder;
 pub use encode::Encode;
 pub use exporter::Otlp;
 pub use file::JsonLines;
 pub use retry::RetrySettings;
+pub use settings::{Compression, Pem, Protocol};

@@ -6,7 +6,7 @@ use telemark_sdk::config::Env;
 use telemark_sdk::metrics::{Aggregation, TemporalityPreference};
 use telemark_sdk::signal::Metrics;
 
-use crate::config::Builder;
+use crate::builder::Builder;
 use crate::exporter::Otlp;
 
 const TEMPORALITIES: [(&str, TemporalityPreference); 3] = [

@@ -6,7 +6,7 @@ mod support;
 use opentelemetry::Context;
 use support::http::{Server, Step};
 use support::{export, on_a_thread, outcome, quick_retries};
-use telemark_otlp::{JsonLines, Otlp};
+use telemark_otlp::Otlp;
 use telemark_sdk::signal::Traces;
 
 fn exporter(server: &Server) -> Otlp<Traces> {
@@ -54,37 +54,4 @@ fn host_names_are_resolved() {
     let url = format!("http://localhost:{}", server.address.port());
     let mut exporter = Otlp::<Traces>::builder().with_base_endpoint(url).with_retry(quick_retries()).build().unwrap();
     assert_eq!(outcome(&export(&mut exporter, "a")), "taken, 0 rejected, 0 retries");
-}
-
-#[test]
-fn a_file_gets_one_line_per_batch() {
-    let path = std::env::temp_dir().join(format!("telemark-otlp-{}.jsonl", std::process::id()));
-    for name in ["a", "b"] {
-        // The second exporter appends.
-        let mut exporter = JsonLines::<Traces>::to_file(&path).unwrap();
-        assert!(export(&mut exporter, name).is_ok());
-    }
-    let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::remove_file(&path).unwrap();
-    let names: Vec<_> = text
-        .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
-        .map(|json| json["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["name"].as_str().unwrap().to_owned())
-        .collect();
-    assert_eq!(names, ["a", "b"]);
-    assert!(JsonLines::<Traces>::to_file("/no/such/directory/file").unwrap_err().to_string().contains("/no/such"));
-}
-
-#[test]
-fn a_writer_that_fails_is_an_error() {
-    struct Full;
-    impl std::io::Write for Full {
-        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
-            Err(std::io::ErrorKind::StorageFull.into())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    assert_eq!(outcome(&export(&mut JsonLines::to_writer(Full), "a")), "_OTHER, 0 retries");
 }

@@ -8,7 +8,7 @@ use axum::http::Uri;
 use telemark_http::{DefaultPolicy, HttpPolicy, RequestHead};
 
 /// Routes from [`MatchedPath`], the client from [`ConnectInfo`], and the path before routers took prefixes off it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AxumPolicy;
 
 impl HttpPolicy for AxumPolicy {

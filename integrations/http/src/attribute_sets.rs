@@ -18,7 +18,7 @@ struct Set {
 }
 
 /// What tells a set from the others. Texts are compared by where they are, so that one text may have several keys.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct SetKey {
     pub(crate) method: &'static str,
     pub(crate) scheme: &'static str,
@@ -29,7 +29,7 @@ pub(crate) struct SetKey {
 
 impl AttributeSets {
     pub(crate) fn new() -> Self {
-        Self((0..PLACES).map(|_| OnceLock::new()).collect())
+        AttributeSets((0..PLACES).map(|_| OnceLock::new()).collect())
     }
 
     /// Calls `then` with the attributes of the key, which are made if there are none yet, or if there is no key.
@@ -49,7 +49,7 @@ impl AttributeSets {
                 let attributes = make();
                 then(&attributes);
                 // Lost races are fine: the place is taken either way.
-                let _kept = place.set(Box::new(Set { key, attributes }));
+                let _ = place.set(Box::new(Set { key, attributes }));
             }
         }
     }

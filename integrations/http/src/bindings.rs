@@ -56,7 +56,7 @@ pub(crate) enum Binding<B> {
 impl<B> Bindings<B> {
     /// At most `places` for each shard, a power of two.
     pub(crate) const fn new(places: usize) -> Self {
-        Self { places, shards: OnceLock::new(), trials: AtomicU32::new(0) }
+        Bindings { places, shards: OnceLock::new(), trials: AtomicU32::new(0) }
     }
 
     /// Calls `then` with what is bound to the attributes of the key; `bind` binds it if it is not yet. Answers whether it
@@ -141,7 +141,7 @@ impl<B> Bindings<B> {
             Ok(Binding::Unknown(bound)) if self.trials.load(Ordering::Relaxed) == TRUSTED => bound,
             Ok(Binding::Unknown(_)) | Err(_) => {
                 let more = |trials: u32| (trials != TRUSTED).then(|| trials + 1);
-                let _trusted = self.trials.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+                let _ = self.trials.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
                 return None;
             }
         };

@@ -7,13 +7,14 @@ use std::time::SystemTime;
 /// The system's clock, or one of the application's.
 ///
 /// Span and histogram get the same two readings, so that their durations are one.
-// spec: http/http-metrics.md: the duration of the metric should be that of the span
+///
+/// spec: http/http-metrics.md: the duration of the metric should be that of the span
 #[derive(Clone, Default)]
 pub(crate) struct Clock(Option<Arc<dyn Fn() -> SystemTime + Send + Sync>>);
 
 impl Clock {
     pub(crate) fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(now)))
+        Clock(Some(Arc::new(now)))
     }
 
     #[inline]

@@ -46,7 +46,7 @@ struct BoundEnded {
 impl Recorder {
     pub(crate) fn new(settings: &ServerSettings, metrics: ServerMetrics) -> Self {
         let (active, ended) = (Bindings::new(ACTIVE_PLACES), Bindings::new(ENDED_PLACES));
-        Self { metrics, choice: settings.metrics, clock: settings.clock.clone(), active, ended }
+        Recorder { metrics, choice: settings.metrics, clock: settings.clock.clone().unwrap_or_default(), active, ended }
     }
 
     /// The time now, if there is anything to record.
@@ -58,7 +58,7 @@ impl Recorder {
 
 impl fmt::Debug for Recorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { metrics, choice, clock, .. } = self;
+        let Recorder { metrics, choice, clock, .. } = self;
         f.debug_struct("Recorder").field("metrics", metrics).field("choice", choice).field("clock", clock).finish()
     }
 }
@@ -71,8 +71,6 @@ pub(crate) struct Measurement {
     pub(crate) route: Option<RouteText>,
     /// Boxed, for hardly anyone asks for it.
     pub(crate) server: Option<Box<(StringValue, Option<u16>)>>,
-    pub(crate) request_bytes: Option<u64>,
-    pub(crate) response_bytes: u64,
     pub(crate) version: Version,
     /// Whether the request has been added to the active ones.
     pub(crate) is_active: bool,
@@ -85,16 +83,11 @@ impl Measurement {
     }
 
     /// Adds the request to the active ones.
-    pub(crate) fn begin(&mut self, recorder: &Recorder, method: &MethodName) {
+    pub(crate) fn count(&mut self, recorder: &Recorder, method: &MethodName) {
         if recorder.choice.active_requests {
             self.is_active = true;
             self.add_active(1, recorder, method, self.started);
         }
-    }
-
-    #[inline]
-    pub(crate) fn add_response_bytes(&mut self, bytes: u64) {
-        self.response_bytes = self.response_bytes.saturating_add(bytes);
     }
 
     /// Takes the request from the active ones, and records duration and sizes. Without an end, as the clock failed, the
@@ -111,8 +104,8 @@ impl Measurement {
         let seconds = now.duration_since(self.started).unwrap_or_default().as_secs_f64();
         let described = Described { of: self, method, outcome: Some(outcome) };
         let (key, is_active) = (described.key(), Cell::new(self.is_active));
-        let finish = Finish { recorder, instruments, described, now, seconds, is_active };
-        // Meters are foreign code: whatever happens to the one, the other is done all the same, but none twice.
+        let finish = Finish { recorder, instruments, described, outcome, now, seconds, is_active };
+        // A meter may panic: one failure must neither skip nor repeat the recording of another instrument.
         let is_recorded = caught(|| finish.record_bound(key.as_ref())).unwrap_or(true);
         if finish.is_active.take() {
             caught(|| self.add_active(-1, recorder, method, now));
@@ -146,6 +139,7 @@ struct Finish<'m> {
     recorder: &'m Recorder,
     instruments: &'m Instruments,
     described: Described<'m>,
+    outcome: &'m RequestOutcome,
     now: SystemTime,
     seconds: f64,
     /// Whether it is still among the active ones.
@@ -169,7 +163,7 @@ impl Finish<'_> {
                 duration.record(self.seconds);
             }
             if let Some(response_size) = &bound.response_size {
-                let Measurement { request_bytes, response_bytes, .. } = *self.described.of;
+                let RequestOutcome { request_bytes, response_bytes, .. } = *self.outcome;
                 response_size.record(response_bytes);
                 if let Some(bytes) = request_bytes {
                     // That of the response has been tried: this one is of the same kind.
@@ -182,7 +176,7 @@ impl Finish<'_> {
 
     fn record(&self, key: Option<SetKey>) {
         let (choice, instruments) = (&self.recorder.choice, self.instruments);
-        let Measurement { request_bytes, response_bytes, .. } = *self.described.of;
+        let RequestOutcome { request_bytes, response_bytes, .. } = *self.outcome;
         instruments.sets.with(
             key,
             || self.described.attributes(),
@@ -233,7 +227,7 @@ impl Trial {
     fn of(described: &Described<'_>) -> Self {
         let witness: Arc<str> = described.method.attribute().as_str().into();
         let attributes = described.attributes_with(Arc::clone(&witness).into());
-        Self { attributes, witness, all_kept: true }
+        Trial { attributes, witness, all_kept: true }
     }
 
     fn bind<B>(&mut self, bind: impl FnOnce(&[KeyValue]) -> B) -> B {

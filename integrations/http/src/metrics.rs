@@ -40,12 +40,12 @@ pub(crate) struct Instruments {
 impl ServerMetrics {
     /// No metrics.
     pub fn off() -> Self {
-        Self::from_source(Source::Off)
+        ServerMetrics::from_source(Source::Off)
     }
 
     /// Instruments of this meter.
     pub fn of(meter: &Meter) -> Self {
-        Self::from_source(Source::Meter(meter.clone()))
+        ServerMetrics::from_source(Source::Meter(meter.clone()))
     }
 
     /// Instruments of whatever provider is the API's global one; looks nothing up yet.
@@ -53,11 +53,11 @@ impl ServerMetrics {
     /// It may be made before the provider is installed: as long as that is the no-op provider of the API (or another one
     /// without any state), each request asks again. The first real one is kept for good.
     pub fn global(scope: InstrumentationScope) -> Self {
-        Self::from_source(Source::Global(scope))
+        ServerMetrics::from_source(Source::Global(scope))
     }
 
     fn from_source(source: Source) -> Self {
-        Self(Arc::new(Inner { source, instruments: OnceLock::new() }))
+        ServerMetrics(Arc::new(Inner { source, instruments: OnceLock::new() }))
     }
 
     /// Whether there is anything to record with.
@@ -87,7 +87,7 @@ impl ServerMetrics {
             }
         };
         // Lost races are fine: it is the same provider's meter.
-        let _kept = self.0.instruments.set(Instruments::new(&meter));
+        let _ = self.0.instruments.set(Instruments::new(&meter));
         true
     }
 }
@@ -105,7 +105,7 @@ impl fmt::Debug for ServerMetrics {
 impl Instruments {
     // spec: http/http-metrics.md#http-server
     fn new(meter: &Meter) -> Self {
-        Self {
+        Instruments {
             duration: meter
                 .f64_histogram("http.server.request.duration")
                 .with_unit("s")
@@ -133,8 +133,10 @@ impl Instruments {
 }
 
 /// Which metrics are recorded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MetricChoice {
+    /// Whether none is recorded, whatever else is chosen.
+    pub(crate) is_off: bool,
     pub(crate) duration: bool,
     pub(crate) active_requests: bool,
     pub(crate) body_sizes: bool,
@@ -143,13 +145,18 @@ pub(crate) struct MetricChoice {
 }
 
 impl MetricChoice {
-    pub(crate) const NONE: Self =
-        Self { duration: false, active_requests: false, body_sizes: false, server_address: false };
+    pub(crate) const NONE: Self = MetricChoice {
+        is_off: false,
+        duration: false,
+        active_requests: false,
+        body_sizes: false,
+        server_address: false,
+    };
     // spec: http/http-metrics.md: the others are opt-in
-    pub(crate) const DEFAULT: Self = Self { duration: true, ..Self::NONE };
+    pub(crate) const DEFAULT: Self = MetricChoice { duration: true, ..MetricChoice::NONE };
 
     #[inline]
     pub(crate) fn is_any(self) -> bool {
-        self.duration || self.active_requests || self.body_sizes
+        !self.is_off && (self.duration || self.active_requests || self.body_sizes)
     }
 }

@@ -18,7 +18,7 @@ pub fn scope(name: impl Into<Cow<'static, str>>, version: impl Into<Cow<'static,
 ///
 /// It may be made before the provider is installed: as long as the answer is the no-op tracer of the API, each span
 /// asks again. The first real tracer is kept, by all clones, for good; a provider that replaces it later is not seen.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct GlobalTracer(Arc<Inner>);
 
 #[derive(Debug)]
@@ -30,7 +30,7 @@ struct Inner {
 impl GlobalTracer {
     /// A tracer for the given scope; looks nothing up yet.
     pub fn new(scope: InstrumentationScope) -> Self {
-        Self(Arc::new(Inner { scope, tracer: OnceLock::new() }))
+        GlobalTracer(Arc::new(Inner { scope, tracer: OnceLock::new() }))
     }
 }
 
@@ -45,7 +45,7 @@ impl Tracer for GlobalTracer {
         let span = tracer.build_with_context(builder, parent);
         if is_real(opentelemetry::trace::Span::span_context(&span), parent.span().span_context()) {
             // Lost races are fine: it is the same provider's tracer.
-            let _kept = self.0.tracer.set(tracer);
+            let _ = self.0.tracer.set(tracer);
         }
         span
     }

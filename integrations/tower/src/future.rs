@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::{Method, Response, StatusCode, header};
+use http::{Method, Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use telemark_http::{End, RequestSpan, ResponseHead};
@@ -27,7 +27,7 @@ pin_project! {
 }
 
 /// What the method of a request says of the body of its response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyMethod {
     Head,
     Connect,
@@ -37,16 +37,16 @@ pub(crate) enum BodyMethod {
 impl BodyMethod {
     pub(crate) fn of(method: &Method) -> Self {
         match *method {
-            Method::HEAD => Self::Head,
-            Method::CONNECT => Self::Connect,
-            _ => Self::Other,
+            Method::HEAD => BodyMethod::Head,
+            Method::CONNECT => BodyMethod::Connect,
+            _ => BodyMethod::Other,
         }
     }
 }
 
 impl<F> ResponseFuture<F> {
     pub(crate) fn new(inner: F, span: Option<RequestSpan>, method: BodyMethod) -> Self {
-        Self { inner, span, method }
+        ResponseFuture { inner, span, method }
     }
 }
 
@@ -117,12 +117,12 @@ fn respond<B: Body>(response: &mut Response<B>, span: &mut RequestSpan, method: 
 
 /// What will be on the wire: the server stops to poll a body that has delivered this many bytes.
 fn content_length<B: Body>(response: &Response<B>) -> Option<u64> {
-    let declared = || response.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
-    declared().or_else(|| response.body().size_hint().exact())
+    ResponseHead::of(response).content_length().or_else(|| response.body().size_hint().exact())
 }
 
 /// Whether nothing of this body will ever be polled.
-// spec: RFC 9110 section 6.4.1; after an upgrade the connection is no longer this request's
+///
+/// spec: RFC 9110 section 6.4.1; after an upgrade the connection is no longer this request's
 fn has_no_body<B: Body>(response: &Response<B>, method: BodyMethod, length: Option<u64>) -> bool {
     let status = response.status();
     method == BodyMethod::Head

@@ -20,7 +20,7 @@
 //! ```
 //!
 //! ```text
-//! request ─▶ HttpServer::call ─▶ span started, below the caller's
+//! request ─▶ HttpServerService::call ─▶ span started, below the caller's
 //!               │ ResponseFuture   the context is attached on every poll
 //!               │ ResponseBody     and on every poll of the body
 //!               ▼
@@ -43,7 +43,7 @@
 //! # Metrics
 //! | metric | unit | recorded |
 //! |---|---|---|
-//! | `http.server.request.duration` | s | yes |
+//! | `http.server.request.duration` | s | yes; off with [`ServerSettings::without_duration`] |
 //! | `http.server.active_requests` | {request} | with [`ServerSettings::with_active_requests`] |
 //! | `http.server.request.body.size` | By | with [`ServerSettings::with_body_sizes`], if `Content-Length` is known |
 //! | `http.server.response.body.size` | By | with the same: the bytes that were handed over |
@@ -63,6 +63,9 @@
 //!   axum.
 //! - **know the client**: put a [`PeerAddr`] into the extensions of each request; behind a trusted proxy,
 //!   [`ServerSettings::with_forwarded_headers`].
+//! - **change some settings and keep the others**: [`HttpServerLayer::map_settings`].
+//! - **record more**: [`ServerSettings::with_opt_in_attributes`] names attributes that the conventions leave off, such as
+//!   `client.port`; for `network.local.address`, put a [`LocalAddr`] into the extensions of each request.
 //! - **choose the provider**: by default the spans start on the API's global tracer, which is looked up at the first
 //!   request. [`HttpServerLayer::with_tracer`] takes a concrete one, which saves an allocation for each span. The metrics are
 //!   recorded on the global meter, or on that of [`HttpServerLayer::with_meter`].
@@ -81,5 +84,6 @@ pub use future::ResponseFuture;
 pub use layer::{HttpServerLayer, scope};
 pub use service::HttpServerService;
 pub use telemark_http::{
-    DefaultPolicy, GlobalTracer, HttpPolicy, PeerAddr, RequestHead, ResponseHead, Route, ServerSettings, SettingProblem,
+    DefaultPolicy, GlobalTracer, HttpPolicy, LocalAddr, PeerAddr, RequestHead, ResponseHead, Route, ServerSettings,
+    SettingProblem,
 };

@@ -14,6 +14,9 @@ use crate::runtime::{Next, Task, Wake};
 use crate::signal::Signal;
 use crate::time::Deadline;
 
+/// The shortest delay between two runs that have nothing to do.
+const SHORTEST_DELAY: Duration = Duration::from_millis(5);
+
 pub(super) struct Worker<S: Signal> {
     pub(super) queue: Arc<Queue<S::Item>>,
     pub(super) exporter: Box<dyn Exporter<S>>,
@@ -38,6 +41,11 @@ impl<S: Signal> Task for Worker<S> {
     /// end, in smaller and smaller batches.
     fn run(&mut self, why: Wake) -> Next {
         self.report_drops();
+        // While the receiver wants to be left alone the queue keeps what it has room for.
+        let pause = self.pause();
+        if !pause.is_zero() {
+            return Next::After(pause.max(SHORTEST_DELAY));
+        }
         // spec: trace/sdk.md#batching-processor — a full batch is exported at once, a partial one after the delay.
         match why {
             Wake::More => {}
@@ -60,8 +68,9 @@ impl<S: Signal> Task for Worker<S> {
     }
 
     fn flush(&mut self, deadline: Deadline) -> Result<(), ExportError> {
-        self.export_all(deadline)?;
-        self.guarded(|exporter| exporter.flush(deadline))
+        // spec: trace/sdk.md#forceflush-1 — the exporter is flushed even if a batch was lost.
+        let exported = self.export_all(deadline);
+        exported.and(self.guarded(|exporter| exporter.flush(deadline)))
     }
 
     fn shutdown(&mut self, deadline: Deadline) -> Result<(), ExportError> {
@@ -72,7 +81,9 @@ impl<S: Signal> Task for Worker<S> {
             self.counters.abandoned(abandoned, S::ITEMS);
         }
         self.report_drops();
-        exported.and(self.guarded(|exporter| exporter.shutdown(deadline)))
+        // spec: trace/sdk.md#shutdown-1 — with the effects of a flush, that of the exporter among them.
+        let flushed = self.guarded(|exporter| exporter.flush(deadline));
+        exported.and(flushed).and(self.guarded(|exporter| exporter.shutdown(deadline)))
     }
 }
 
@@ -93,8 +104,12 @@ impl<S: Signal> Worker<S> {
 
     /// The delay between two runs; without one the thread would never rest.
     fn delay(&self) -> Duration {
-        const SHORTEST: Duration = Duration::from_millis(5);
-        self.config.schedule_delay().max(SHORTEST)
+        self.config.schedule_delay().max(SHORTEST_DELAY)
+    }
+
+    /// How long the exporter is to be left alone.
+    fn pause(&self) -> Duration {
+        catch_unwind(AssertUnwindSafe(|| self.exporter.pause())).unwrap_or_default()
     }
 
     /// Brings all that the queue holds here, and ends the run before. Returns how many items are here.
@@ -201,5 +216,47 @@ mod tests {
         check(&|| assert!(flush(Deadline::after(Duration::ZERO)).unwrap_err().is_timeout()), &[]);
         (0..3).for_each(|_| processor.get().unwrap().add(span()));
         check(&|| flush(Deadline::NEVER).unwrap(), &[4, 4, 1]);
+    }
+
+    /// A receiver that asks for a pause with its first answer, until the test says that it is over.
+    struct Busy {
+        pause: Arc<Mutex<Duration>>,
+        batches: Arc<Mutex<Vec<usize>>>,
+    }
+
+    impl Exporter<Traces> for Busy {
+        fn export(&mut self, batch: Batch<'_, Traces>, _: Deadline) -> Result<ExportReport, ExportError> {
+            self.batches.lock().unwrap().push(batch.items.len());
+            *self.pause.lock().unwrap() = Duration::from_secs(60);
+            Err(ExportError::unavailable("busy"))
+        }
+
+        fn pause(&self) -> Duration {
+            *self.pause.lock().unwrap()
+        }
+    }
+
+    #[test]
+    fn while_the_receiver_asks_for_a_pause_the_queue_keeps_what_it_has_room_for() {
+        let (pause, batches) = (Arc::new(Mutex::default()), Arc::new(Mutex::default()));
+        let exporter = Busy { pause: pause.clone(), batches: batches.clone() };
+        let config = BatchConfig::SPANS.with_max_queue_size(16).with_max_batch_size(4);
+        let runtime = ManualRuntime::new();
+        // In a box, as the facade has it.
+        let boxed: Box<dyn Exporter<Traces>> = Box::new(exporter);
+        let processor =
+            BatchProcessor::start(boxed, Resource::empty(), config, &Runtime::Manual(runtime.clone())).unwrap();
+        (0..16).for_each(|_| processor.add(span()));
+        runtime.run_timers();
+        (0..4).for_each(|_| processor.add(span()));
+        runtime.run_timers();
+        assert_eq!(*batches.lock().unwrap(), [4], "one batch met the refusal, the others wait");
+        assert_eq!((processor.health().failed, processor.health().dropped_queue_full), (4, 0));
+        *pause.lock().unwrap() = Duration::ZERO;
+        runtime.run_timers();
+        assert_eq!(*batches.lock().unwrap(), [4, 4]);
+        // An end does not wait for the pause.
+        assert!(processor.shutdown(Deadline::NEVER).is_err());
+        assert_eq!(processor.health().failed, 20);
     }
 }

@@ -106,6 +106,8 @@ variables! {
     "OTEL_RUST_HTTP_SERVER_FORWARDED_HEADERS" "false" "true, false" "Believe Forwarded and X-Forwarded-*: only behind a proxy that sets them"
     "OTEL_RUST_HTTP_SERVER_TRACE_RESPONSE" "false" "true, false" "Answer with a traceresponse header"
     "OTEL_RUST_HTTP_SERVER_METRICS" "duration" "duration, active_requests, body_sizes; a list for several; none" "Which metrics the HTTP server layers record"
+    "OTEL_RUST_HTTP_SERVER_ADDRESS_IN_METRICS" "false" "true, false" "server.address and server.port in these metrics: each name a client sends is a new series"
+    "OTEL_RUST_HTTP_SERVER_OPT_IN_ATTRIBUTES" "" "client.port, network.local.address, network.local.port, http.request.body.size, http.response.body.size; a list for several" "Attributes of HTTP server spans that the conventions leave off"
     "NO_COLOR" "" "anything" "The console exporter uses no colours"
     "COLUMNS" "100" "characters" "The length of the console exporter's lines"
 }

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Durations, Level, log};
-use crate::error::ExportError;
+use crate::error::{ExportError, ResponseStatus};
 use crate::export::{ExportReport, Exporter};
 use crate::signal::Signal;
 use crate::text;
@@ -14,6 +14,7 @@ use crate::text;
 #[derive(Debug, Default)]
 pub struct Counters {
     exporter: &'static str,
+    server: Option<(String, u16)>,
     processor: Option<Processor>,
     passed_on: AtomicU64,
     exported: AtomicU64,
@@ -41,7 +42,7 @@ pub(crate) struct Queue {
 impl Counters {
     /// The counters of a pipeline that ends in `exporter`.
     pub fn of<S: Signal>(exporter: &impl Exporter<S>) -> Self {
-        Counters { exporter: exporter.component_type(), ..Counters::default() }
+        Counters { exporter: exporter.component_type(), server: exporter.server(), ..Counters::default() }
     }
 
     /// Behind a processor: `batching`, with its queue, or `simple`.
@@ -65,7 +66,7 @@ impl Counters {
         let caught = || {
             catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(ExportError::other("the exporter panicked")))
         };
-        match self.operations.measure(caught, error_type) {
+        match self.operations.measure_export(caught, error_type, response) {
             Ok(report) => {
                 self.delivered(items, signal, &report);
                 Ok(())
@@ -131,6 +132,11 @@ impl Counters {
         self.exporter
     }
 
+    /// The host and the port that the exporter sends to, if it sends to a server.
+    pub(crate) fn server(&self) -> Option<(&str, u16)> {
+        self.server.as_ref().map(|(address, port)| (address.as_str(), *port))
+    }
+
     /// The kind of the processor, if there is one.
     pub(crate) fn processor(&self) -> Option<&'static str> {
         self.processor.as_ref().map(|processor| processor.kind)
@@ -177,6 +183,14 @@ fn error_type(result: &Result<ExportReport, ExportError>) -> Option<&'static str
     match result {
         Ok(report) => (report.rejected > 0).then_some("rejected"),
         Err(error) => Some(error.error_type()),
+    }
+}
+
+/// The status of the last response to an export, if there was one.
+fn response(result: &Result<ExportReport, ExportError>) -> Option<ResponseStatus> {
+    match result {
+        Ok(report) => report.response,
+        Err(error) => error.response(),
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Histogram;
 
+use crate::error::ResponseStatus;
 use crate::time::{Clock, Timestamp};
 
 /// The durations of one operation of one component. While nobody listens, no clock is read.
@@ -17,8 +18,8 @@ pub(crate) struct Listener {
     pub(crate) clock: Clock,
     /// The histogram, in seconds.
     pub(crate) seconds: Histogram<f64>,
-    /// The name of the component and its type.
-    pub(crate) component: [KeyValue; 2],
+    /// The name of the component, its type, and the server of an exporter.
+    pub(crate) component: Vec<KeyValue>,
 }
 
 impl Durations {
@@ -33,23 +34,36 @@ impl Durations {
         operation: impl FnOnce() -> T,
         error_type: impl FnOnce(&T) -> Option<&'static str>,
     ) -> T {
+        self.measure_export(operation, error_type, |_| None)
+    }
+
+    /// Runs an export; `response` says with what status the receiver answered, if it did.
+    pub(crate) fn measure_export<T>(
+        &self,
+        operation: impl FnOnce() -> T,
+        error_type: impl FnOnce(&T) -> Option<&'static str>,
+        response: impl FnOnce(&T) -> Option<ResponseStatus>,
+    ) -> T {
         let listener = self.0.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
         let Some(listener) = listener else { return operation() };
         let start = listener.clock.now();
         let result = operation();
-        listener.record(start, error_type(&result));
+        listener.record(start, error_type(&result), response(&result));
         result
     }
 }
 
 impl Listener {
-    fn record(&self, start: Timestamp, error_type: Option<&'static str>) {
+    /// spec: semconv otel/sdk-metrics.md, `otel.sdk.exporter.operation.duration`
+    fn record(&self, start: Timestamp, error_type: Option<&'static str>, response: Option<ResponseStatus>) {
         let seconds = self.clock.now().since(start).as_secs_f64();
-        let [name, kind] = self.component.clone();
-        match error_type {
-            None => self.seconds.record(seconds, &[name, kind]),
-            Some(error_type) => self.seconds.record(seconds, &[name, kind, KeyValue::new("error.type", error_type)]),
-        }
+        let mut attributes = self.component.clone();
+        attributes.extend(error_type.map(|error_type| KeyValue::new("error.type", error_type)));
+        attributes.extend(response.map(|response| match response {
+            ResponseStatus::Http(code) => KeyValue::new("http.response.status_code", i64::from(code)),
+            ResponseStatus::Rpc(code) => KeyValue::new("rpc.status_code", code),
+        }));
+        self.seconds.record(seconds, &attributes);
     }
 }
 

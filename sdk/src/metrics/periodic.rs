@@ -173,9 +173,10 @@ impl Task for Worker {
     }
 
     fn shutdown(&mut self, deadline: Deadline) -> Result<(), ExportError> {
-        let exported = self.export(deadline);
+        // spec: metrics/sdk.md#shutdown-1 — with the effects of a flush, that of the exporter among them.
+        let flushed = self.flush(deadline);
         let exporter = &mut self.exporter;
-        exported.and(caught(|| exporter.shutdown(deadline)))
+        flushed.and(caught(|| exporter.shutdown(deadline)))
     }
 }
 

@@ -56,20 +56,22 @@ struct Done {
 /// How a request failed, for every caller that waits for it: an `ExportError` cannot be cloned.
 #[derive(Clone)]
 enum Failure {
-    Timeout,
+    Timeout(Arc<str>),
     Other(Arc<str>),
 }
 
 impl From<ExportError> for Failure {
     fn from(error: ExportError) -> Self {
-        if error.is_timeout() { Failure::Timeout } else { Failure::Other(error.to_string().into()) }
+        let message = error.to_string().into();
+        if error.is_timeout() { Failure::Timeout(message) } else { Failure::Other(message) }
     }
 }
 
 impl From<Failure> for ExportError {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Timeout => timed_out(),
+            // Not `timed_out`: the timeout of an export may have passed long before the caller's deadline.
+            Failure::Timeout(message) => ExportError::timeout(message.to_string()),
             Failure::Other(message) => ExportError::other(message.to_string()),
         }
     }
@@ -342,6 +344,14 @@ mod tests {
         let (driver, _log) = start(|_| Err(ExportError::rejected("no")));
         let error = driver.request(Request::Flush, Deadline::after(SOON)).unwrap_err();
         assert_eq!(error.to_string(), "no");
+    }
+
+    #[test]
+    fn a_timeout_of_an_export_is_not_the_deadline_of_the_flush() {
+        let (driver, _log) = start(|_| Err(ExportError::timeout("no answer from http://collector in time")));
+        let error = driver.request(Request::Flush, Deadline::after(SOON)).unwrap_err();
+        assert!(error.is_timeout());
+        assert_eq!(error.to_string(), "no answer from http://collector in time");
     }
 
     #[test]

@@ -47,11 +47,11 @@ impl SdkTracerProvider {
         self.0.each_processor(|processor| processor.flush(deadline))
     }
 
-    /// Exports everything that has ended, and stops: later spans are not recorded. A second call waits for the first, so
+    /// Exports everything that has ended, and stops: later spans are not recorded, and the sampler is shut down. A second call waits for the first, so
     /// that a program that ends on two threads at once, on a signal for example, does not end under the last export.
     ///
     /// # Errors
-    /// The first error of a processor; the others are shut down all the same.
+    /// The first error of a processor or of the sampler; the others are shut down nevertheless.
     pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         if self.0.off.swap(true, Ordering::AcqRel) {
             return self.0.each_processor(|processor| match processor.flush(deadline) {
@@ -59,7 +59,9 @@ impl SdkTracerProvider {
                 result => result,
             });
         }
-        self.0.each_processor(|processor| processor.shutdown(deadline))
+        let processors = self.0.each_processor(|processor| processor.shutdown(deadline));
+        // Last: a sampler that hangs costs no span.
+        processors.and(crate::sampling::shut_down(&*self.0.sampler, deadline))
     }
 
     /// What became of the spans, for each processor that exports.

@@ -14,7 +14,7 @@ pub use super::duration::{Durations, Timer, Timing};
 pub use super::entered::Entered;
 pub use super::future::Traced;
 pub use super::measured::Measured;
-pub use super::outcome::{Described, Fallible, error_type};
+pub use super::outcome::{Described, Fallible, is_failure};
 pub use super::span::{Active, Live, Setup, start, start_here};
 pub use super::value::ToValue;
 pub use crate::trace::CallSite;

@@ -6,7 +6,7 @@
 //! - `rotel` and `mockotlpserver` are the receivers, `prometheus` scrapes what tests show.
 //! - Prometheus' client for Python, whose parsers read our pages, is only installed.
 
-mod install;
+pub(crate) mod install;
 pub(crate) mod keeper;
 mod mockotlpserver;
 mod process;

@@ -1,7 +1,9 @@
 //! What the receiver says: partial success, the reason of a refusal, and the pause it asks for.
 //!
-//! An answer is data from outside: nothing here panics, recurses deeply or allocates more than the answer is long.
+//! An answer is data from outside: nothing here panics, recurses deeply, or allocates more than the answer is long or may
+//! be when it is decoded.
 
+mod encoding;
 mod json;
 mod protobuf;
 mod report;
@@ -11,4 +13,7 @@ mod base64;
 
 #[cfg(feature = "grpc")]
 pub(crate) use base64::decode as decode_base64;
-pub(crate) use report::{PartialSuccess, Status, reason};
+pub(crate) use encoding::{ACCEPTED as ACCEPTED_ENCODING, Undecoded, decode};
+#[cfg(feature = "grpc")]
+pub(crate) use report::shown;
+pub(crate) use report::{MediaType, PartialSuccess, Status, reason};

@@ -3,10 +3,13 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::pin::Pin;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::response::Parts;
 use http::{HeaderMap, Request, Response};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
@@ -14,17 +17,19 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 #[cfg(feature = "grpc")]
 use hyper::client::conn::http2;
-use hyper_util::rt::TokioIo;
+use opentelemetry::Context;
 use telemark_sdk::ExportError;
 use telemark_sdk::time::Deadline;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
 
 use super::protocol::Failure;
+use super::reactor::{Reactor, Socket};
+use super::resolver::Resolver;
+use super::stream::{Io, Stream};
+use super::tasks::{Spawner, Tasks};
 use super::tls::Tls;
-use crate::config::{Config, Protocol};
+use crate::config::Config;
 use crate::endpoint::Endpoint;
+use crate::settings::Protocol;
 
 /// A connection that was idle for longer is not trusted: a router in between may have forgotten it without a word.
 const LONGEST_IDLE: Duration = Duration::from_secs(60);
@@ -34,26 +39,30 @@ pub(super) struct Connection {
     endpoint: Endpoint,
     tls: Option<Tls>,
     http2: bool,
+    max_response_size: usize,
+    /// Made with the first connection.
+    reactor: Option<Arc<Reactor>>,
+    resolver: Resolver,
     open: Option<Open>,
     /// There was a connection at some time.
     was_reached: bool,
+    /// The present connection, or the last one, began with HTTP/1.
+    speaks_http1: Arc<AtomicBool>,
 }
 
-/// A stream of bytes, encrypted or not.
-pub(crate) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+/// The answer to a request.
+pub(super) struct Answer {
+    pub(super) head: Parts,
+    /// The body, unless the connection was lost before its end.
+    pub(super) body: hyper::Result<Vec<u8>>,
+    #[cfg_attr(not(feature = "grpc"), allow(dead_code, reason = "HTTP alone has no use for them"))]
+    pub(super) trailers: Option<HeaderMap>,
+}
 
 struct Open {
     sender: Sender,
-    /// Reads and writes the socket while the runtime runs.
-    task: JoinHandle<hyper::Result<()>>,
+    tasks: Tasks,
     idle_until: Deadline,
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
 }
 
 enum Sender {
@@ -65,6 +74,14 @@ enum Sender {
 type Unsent = hyper::client::conn::TrySendError<Request<Full<Bytes>>>;
 
 impl Sender {
+    fn is_closed(&self) -> bool {
+        match self {
+            Sender::Http1(sender) => sender.is_closed(),
+            #[cfg(feature = "grpc")]
+            Sender::Http2(sender) => sender.is_closed(),
+        }
+    }
+
     async fn ready(&mut self) -> hyper::Result<()> {
         match self {
             Sender::Http1(sender) => sender.ready().await,
@@ -88,8 +105,12 @@ impl Connection {
             endpoint: config.endpoint.clone(),
             tls: config.tls.clone(),
             http2: config.protocol == Protocol::Grpc,
+            max_response_size: config.max_response_size,
+            reactor: None,
+            resolver: Resolver::default(),
             open: None,
             was_reached: false,
+            speaks_http1: Arc::default(),
         }
     }
 
@@ -101,41 +122,73 @@ impl Connection {
         self.open = None;
     }
 
-    /// Whether the receiver has ever been there.
+    /// Returns true once the receiver has been there.
     pub(super) fn was_reached(&self) -> bool {
         self.was_reached
     }
 
-    /// Sends a request and waits for the head of the answer.
-    pub(super) fn send(
+    /// Sends a request and reads the answer, of which at most the limit of the settings and `prefix` bytes are read.
+    /// Blocks until the deadline at the latest.
+    pub(super) fn exchange(
         &mut self,
         request: Request<Full<Bytes>>,
+        prefix: usize,
         deadline: Deadline,
-    ) -> Pin<Box<dyn Future<Output = Result<Response<Incoming>, Failure>> + '_>> {
-        Box::pin(self.try_to_send(request, deadline))
+    ) -> Result<Answer, Failure> {
+        // Parts of hyper count what they do against the task of such a thread and would wait for it to pause.
+        if tokio::runtime::Handle::try_current().is_ok() {
+            let message = "an exporter blocks: it cannot be called on a thread of an async runtime";
+            return Err(Failure::Final(ExportError::other(message)));
+        }
+        // Whoever calls: a request must not become telemetry about telemetry.
+        let _suppressed = Context::enter_telemetry_suppressed_scope();
+        let reactor = self.reactor().map_err(|error| self.cannot_connect(error))?;
+        let limit = self.max_response_size.saturating_add(prefix);
+        let exchange = Box::pin(self.try_to_exchange(&reactor, request, limit, deadline));
+        let answer = reactor.block_on(pin!(reactor.within(deadline, exchange)));
+        if let Ok(Some(answer)) = answer {
+            return answer;
+        }
+        // The answer may still come, and must not be taken for that to another request.
+        self.close();
+        Err(match answer {
+            Err(error) => {
+                self.reactor = None;
+                self.cannot_connect(error)
+            }
+            _ => Failure::Timeout(ExportError::timeout(format!("no answer from {} in time", self.endpoint))),
+        })
     }
 
-    async fn try_to_send(
+    /// The reactor, made when there is none yet.
+    fn reactor(&mut self) -> io::Result<Arc<Reactor>> {
+        let reactor = match self.reactor.take() {
+            Some(reactor) => reactor,
+            None => Arc::new(Reactor::new()?),
+        };
+        Ok(self.reactor.insert(reactor).clone())
+    }
+
+    async fn try_to_exchange(
         &mut self,
+        reactor: &Arc<Reactor>,
         mut request: Request<Full<Bytes>>,
+        limit: usize,
         deadline: Deadline,
-    ) -> Result<Response<Incoming>, Failure> {
+    ) -> Result<Answer, Failure> {
         let mut reused = self.is_usable().await;
         loop {
             let open = match self.open.as_mut().filter(|_| reused) {
                 Some(open) => open,
                 None => {
                     self.open = None;
-                    let open = self.connect(deadline).await?;
+                    let open = self.connect(reactor, deadline).await?;
                     self.was_reached = true;
                     self.open.insert(open)
                 }
             };
-            let mut unsent = match open.sender.send(request).await {
-                Ok(response) => {
-                    open.idle_until = Deadline::after(LONGEST_IDLE);
-                    return Ok(response);
-                }
+            let mut unsent = match open.tasks.beside(open.sender.send(request)).await {
+                Ok(response) => return self.read(response, limit).await,
                 Err(unsent) => unsent,
             };
             let ended = self.end().await;
@@ -150,118 +203,119 @@ impl Connection {
         }
     }
 
-    /// Drops a connection that has failed and returns why it ended, which tells more than that the request was lost with
-    /// it: a receiver that wants a client certificate says so only after the client thinks that all is well.
-    async fn end(&mut self) -> Option<hyper::Error> {
-        let mut open = self.open.take()?;
-        settle().await;
-        if open.task.is_finished() { (&mut open.task).await.ok()?.err() } else { None }
+    /// Reads the body up to `limit` bytes, and the trailers.
+    ///
+    /// spec: protocol/exporter.md, max response size
+    async fn read(&mut self, response: Response<Incoming>, limit: usize) -> Result<Answer, Failure> {
+        let (head, body) = response.into_parts();
+        let read = match &mut self.open {
+            Some(open) => {
+                let read = open.tasks.beside(read(body, limit)).await;
+                open.idle_until = Deadline::after(LONGEST_IDLE);
+                read
+            }
+            None => read(body, limit).await,
+        };
+        match read {
+            Ok((body, trailers)) => Ok(Answer { head, body: Ok(body), trailers }),
+            Err(unread) => {
+                self.close();
+                match unread {
+                    Unread::TooLarge => Err(self.too_large()),
+                    Unread::Broken(error) => Ok(Answer { head, body: Err(error), trailers: None }),
+                }
+            }
+        }
     }
 
-    /// Whether the kept connection is still there.
+    /// Closes a connection that has failed and returns its own error, which says more than that of the request: a receiver
+    /// that demands a client certificate says so only after the handshake looks complete.
+    async fn end(&mut self) -> Option<hyper::Error> {
+        let mut open = self.open.take()?;
+        open.tasks.settle().await;
+        open.tasks.take_error()
+    }
+
+    /// Returns true when the kept connection is still there.
     async fn is_usable(&mut self) -> bool {
         let Some(open) = self.open.as_mut() else { return false };
         if open.idle_until.has_passed() {
             return false;
         }
-        // Between exports nothing runs: lets the connection see first what has come in, such as its end.
-        settle().await;
-        open.sender.ready().await.is_ok()
+        // Between exports nothing runs: the connection first sees what has come in, such as its end.
+        open.tasks.settle().await;
+        !open.sender.is_closed() && open.tasks.beside(open.sender.ready()).await.is_ok()
     }
 
-    async fn connect(&self, deadline: Deadline) -> Result<Open, Failure> {
-        let stream = self.tcp(deadline).await.map_err(|error| {
-            Failure::transient(
-                ExportError::unavailable(format!("cannot connect to {}", self.endpoint)).with_source(error),
-            )
-        })?;
+    async fn connect(&mut self, reactor: &Arc<Reactor>, deadline: Deadline) -> Result<Open, Failure> {
+        let socket = self.tcp(reactor, deadline).await.map_err(|error| self.cannot_connect(error))?;
         let io: Box<dyn Io> = match &self.tls {
-            Some(tls) => tls.connect(stream).await.map_err(|error| self.tls_failed(error))?,
-            None => Box::new(stream),
+            Some(tls) => tls.connect(socket).await.map_err(|error| self.tls_failed(error))?,
+            None => Box::new(socket),
         };
-        let io = TokioIo::new(io);
+        let io = Stream::new(io, self.speaks_http1.clone());
         let idle_until = Deadline::after(LONGEST_IDLE);
+        let spawner = Spawner::default();
         #[cfg(feature = "grpc")]
         if self.http2 {
             let (sender, connection) =
-                http2::Builder::new(Background).handshake(io).await.map_err(|error| self.lost(error))?;
-            let task = spawn(Box::pin(connection));
-            return Ok(Open { sender: Sender::Http2(sender), task, idle_until });
+                http2::Builder::new(spawner.clone()).handshake(io).await.map_err(|error| self.lost(error))?;
+            let tasks = Tasks::new(Box::pin(connection), spawner);
+            return Ok(Open { sender: Sender::Http2(sender), tasks, idle_until });
         }
         debug_assert!(!self.http2);
         let (sender, connection) = http1::handshake(io).await.map_err(|error| self.lost(error))?;
-        let task = spawn(Box::pin(connection));
-        Ok(Open { sender: Sender::Http1(sender), task, idle_until })
+        let tasks = Tasks::new(Box::pin(connection), spawner);
+        Ok(Open { sender: Sender::Http1(sender), tasks, idle_until })
     }
 
     /// Tries every address of the host, each with its share of the time that is left.
-    async fn tcp(&self, deadline: Deadline) -> io::Result<TcpStream> {
-        let addresses: Vec<_> =
-            tokio::net::lookup_host((self.endpoint.host.as_str(), self.endpoint.port)).await?.collect();
+    async fn tcp(&mut self, reactor: &Arc<Reactor>, deadline: Deadline) -> io::Result<Socket> {
+        let addresses = self.resolver.resolve(&self.endpoint.host, self.endpoint.port, deadline, self.was_reached)?;
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
         for (index, &address) in addresses.iter().enumerate() {
-            let others = (addresses.len() - index) as u32;
+            let others = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
             let share = deadline.remaining().map_or(Duration::MAX, |remaining| remaining / others);
-            match tokio::time::timeout(share, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => {
-                    // A request is written at once: waiting to fill a packet would only delay its end.
-                    stream.set_nodelay(true)?;
-                    return Ok(stream);
-                }
-                Ok(Err(error)) => last = error,
-                Err(elapsed) => last = elapsed.into(),
+            match reactor.within(Deadline::after(share), Box::pin(reactor.connect(address))).await {
+                Some(Ok(socket)) => return Ok(socket),
+                Some(Err(error)) => last = error,
+                None => last = io::ErrorKind::TimedOut.into(),
             }
         }
         Err(last)
     }
 
-    /// A certificate does not become valid by waiting; a connection that breaks may.
+    fn cannot_connect(&self, error: io::Error) -> Failure {
+        Failure::transient(ExportError::unavailable(format!("cannot connect to {}", self.endpoint)).with_source(error))
+    }
+
+    /// Retries a connection that broke, but not over a certificate, which does not become valid by waiting.
     fn tls_failed(&self, error: io::Error) -> Failure {
         let refused = Tls::is_refusal(&error);
         let error = ExportError::unavailable(format!("no TLS connection to {}", self.endpoint)).with_source(error);
         if refused { Failure::Final(error) } else { Failure::transient(error) }
     }
 
-    /// No answer, or none that is HTTP.
+    /// The failure of a connection that ended without an answer, or with one that is not of the protocol.
     pub(super) fn lost(&self, error: hyper::Error) -> Failure {
-        if error.is_parse() {
+        let hint = self.endpoint.port_hint(self.http2);
+        if error.is_parse() || self.http2 && self.speaks_http1.load(Ordering::Relaxed) {
             let version = if self.http2 { "HTTP/2" } else { "HTTP/1.1" };
-            let message =
-                format!("the answer of {} is not {version}: is the port that of another protocol?", self.endpoint);
-            return Failure::Final(ExportError::other(message).with_source(error));
+            let hint = hint.unwrap_or_else(|| ": is the port that of another protocol?".to_owned());
+            let message = format!("the answer of {} is not {version}{hint}", self.endpoint);
+            return Failure::Final(ExportError::other(message).with_source(Causes(error.into())));
         }
         let refused = Tls::is_refusal(&error);
-        let error = ExportError::unavailable(format!("the connection to {} was lost", self.endpoint))
-            .with_source(Causes(error.into()));
+        let message = format!("the connection to {} was lost{}", self.endpoint, hint.unwrap_or_default());
+        let error = ExportError::unavailable(message).with_source(Causes(error.into()));
         if refused { Failure::Final(error) } else { Failure::transient(error) }
     }
-}
 
-/// Runs a future beside the exports, as long as there are some. A trait object, because tokio's code for a task is
-/// compiled for every type of future and every kind of runtime.
-fn spawn(future: Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>) -> JoinHandle<hyper::Result<()>> {
-    tokio::spawn(future)
-}
-
-/// Runs what hyper splits off from an HTTP/2 connection.
-#[cfg(feature = "grpc")]
-#[derive(Clone, Copy)]
-struct Background;
-
-#[cfg(feature = "grpc")]
-impl<F: Future + Send + 'static> hyper::rt::Executor<F> for Background {
-    fn execute(&self, future: F) {
-        drop(spawn(Box::pin(async {
-            future.await;
-            Ok(())
-        })));
-    }
-}
-
-/// Lets the tasks of the runtime run: one turn polls the sockets, the next one runs what they woke.
-async fn settle() {
-    for _ in 0..3 {
-        tokio::task::yield_now().await;
+    /// The failure of an answer beyond the limit.
+    pub(super) fn too_large(&self) -> Failure {
+        let (endpoint, limit) = (&self.endpoint, self.max_response_size);
+        // spec: not to be retried
+        Failure::Final(ExportError::too_large(format!("the answer of {endpoint} is larger than {limit} bytes")))
     }
 }
 
@@ -293,17 +347,12 @@ impl Error for Causes {
     }
 }
 
-/// Why the body of an answer could not be read.
-#[derive(Debug)]
-pub(super) enum Unread {
+enum Unread {
     TooLarge,
     Broken(hyper::Error),
 }
 
-/// Reads the body up to `limit` bytes, and the trailers.
-///
-/// spec: protocol/exporter.md, max response size
-pub(super) async fn read(mut body: Incoming, limit: usize) -> Result<(Vec<u8>, Option<HeaderMap>), Unread> {
+async fn read(mut body: Incoming, limit: usize) -> Result<(Vec<u8>, Option<HeaderMap>), Unread> {
     if body.size_hint().lower() > limit as u64 {
         return Err(Unread::TooLarge);
     }
@@ -317,10 +366,4 @@ pub(super) async fn read(mut body: Incoming, limit: usize) -> Result<(Vec<u8>, O
         }
     }
     Ok((bytes, trailers))
-}
-
-/// The error for an answer beyond the limit.
-pub(super) fn too_large(endpoint: &Endpoint, limit: usize) -> Failure {
-    // spec: not to be retried
-    Failure::Final(ExportError::too_large(format!("the answer of {endpoint} is larger than {limit} bytes")))
 }

@@ -9,17 +9,18 @@ use http::header::{CONTENT_TYPE, TE};
 use http::uri::{Parts, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
 use http_body_util::Full;
+use percent_encoding::percent_decode_str;
 use telemark_sdk::time::Deadline;
-use telemark_sdk::{ExportError, ExportReport};
+use telemark_sdk::{ExportError, ExportReport, ResponseStatus};
 
-use super::connection::{Connection, Unread, read, too_large};
+use super::connection::Connection;
 use super::protocol::{Failure, headers};
-use crate::answer::{PartialSuccess, Status, decode_base64};
-use crate::config::{Compression, Config};
+use crate::answer::{ACCEPTED_ENCODING, PartialSuccess, Status, Undecoded, decode, decode_base64, shown};
+use crate::config::Config;
 use crate::endpoint::Endpoint;
-use telemark_sdk::config::percent_decode;
+use crate::settings::Compression;
 
-/// Whether the message is compressed, and its length.
+/// Before each message: a flag that says whether it is compressed, and its length.
 pub(super) const PREFIX: usize = 5;
 
 /// Calls over HTTP/2.
@@ -41,6 +42,9 @@ impl Grpc {
         if compressed {
             headers.insert("grpc-encoding", HeaderValue::from_static("gzip"));
         }
+        if let Some(accepted) = ACCEPTED_ENCODING {
+            headers.insert("grpc-accept-encoding", HeaderValue::from_static(accepted));
+        }
         Grpc {
             connection: Connection::new(config),
             uri: uri(&config.endpoint),
@@ -60,7 +64,7 @@ impl Grpc {
         }
     }
 
-    pub(super) async fn send(&mut self, body: Bytes, deadline: Deadline) -> Result<ExportReport, Failure> {
+    pub(super) fn send(&mut self, body: Bytes, deadline: Deadline) -> Result<ExportReport, Failure> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.version_mut() = Version::HTTP_2;
@@ -69,26 +73,27 @@ impl Grpc {
         if let Some(remaining) = deadline.remaining() {
             request.headers_mut().insert("grpc-timeout", timeout(remaining));
         }
-        let response = self.connection.send(request, deadline).await?;
-        let (head, body) = response.into_parts();
-        let (body, trailers) = match read(body, self.max_response_size.saturating_add(PREFIX)).await {
-            Ok(read) => read,
-            Err(Unread::TooLarge) => {
-                self.connection.close();
-                return Err(too_large(self.connection.endpoint(), self.max_response_size));
-            }
-            // The status comes last: without the end there is no answer.
-            Err(Unread::Broken(error)) => {
-                self.connection.close();
-                return Err(self.connection.lost(error));
-            }
-        };
+        let answer = self.connection.exchange(request, PREFIX, deadline)?;
+        // The status comes last: without the end there is no answer.
+        let body = answer.body.map_err(|error| self.connection.lost(error))?;
+        let head = answer.head;
         // A call that fails at once has its status in the only headers there are.
-        let status = trailers.as_ref().filter(|trailers| trailers.contains_key("grpc-status")).unwrap_or(&head.headers);
-        match code(head.status, status) {
-            OK => Ok(report(&body)),
-            code => Err(failure(self.connection.endpoint(), code, head.status, status)),
+        let trailers = answer.trailers.as_ref().filter(|trailers| trailers.contains_key("grpc-status"));
+        let headers = trailers.unwrap_or(&head.headers);
+        let code = code(head.status, headers);
+        let status = ResponseStatus::Rpc(name(code));
+        if code != OK {
+            return Err(failure(self.connection.endpoint(), code, head.status, headers).with_response(status));
         }
+        let report = match message(header(&head.headers, "grpc-encoding"), body, self.max_response_size) {
+            Ok(message) => match PartialSuccess::from_protobuf(&message) {
+                Some(partial) => partial.into_report(),
+                None => unreadable("not OTLP"),
+            },
+            Err(Undecoded::TooLarge) => return Err(self.connection.too_large().with_response(status)),
+            Err(Undecoded::Unknown(what)) => unreadable(&what),
+        };
+        Ok(report.with_response(status))
     }
 }
 
@@ -138,18 +143,20 @@ fn is_retryable(code: u8, retry_delay: Option<Duration>) -> bool {
 }
 
 fn failure(endpoint: &Endpoint, code: u8, http: StatusCode, headers: &HeaderMap) -> Failure {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let details = text("grpc-status-details-bin").and_then(decode_base64);
+    let details = headers.get("grpc-status-details-bin").and_then(|value| decode_base64(value.to_str().ok()?));
     let status = details.and_then(|details| Status::from_protobuf(&details)).unwrap_or_default();
-    let reason = match text("grpc-message") {
-        Some(message) => percent_decode(message).unwrap_or_else(|| message.to_owned()),
-        None if headers.contains_key("grpc-status") => status.message,
-        None => format!("HTTP {http} without a gRPC status: is the port that of another protocol?"),
+    let reason = match headers.get("grpc-message") {
+        // spec: gRPC over HTTP2 — what is not encoded as it should be is shown as it is
+        Some(message) => shown(&percent_decode_str(&String::from_utf8_lossy(message.as_bytes())).collect::<Vec<_>>()),
+        None if headers.contains_key("grpc-status") => shown(status.message.as_bytes()),
+        None => {
+            let hint = endpoint.port_hint(true);
+            let hint = hint.as_deref().unwrap_or(": is the port that of another protocol?");
+            format!("HTTP {http} without a gRPC status{hint}")
+        }
     };
-    let reason: String = reason.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
     let separator = if reason.is_empty() { "" } else { ": " };
-    let name = NAMES.get(usize::from(code)).copied().unwrap_or("UNKNOWN");
-    let message = format!("{endpoint} answered {name}{separator}{reason}");
+    let message = format!("{endpoint} answered {}{separator}{reason}", name(code));
     if is_retryable(code, status.retry_delay) {
         let asked = status.retry_delay.filter(|delay| !delay.is_zero());
         Failure::Transient { error: ExportError::unavailable(message), asked }
@@ -158,16 +165,31 @@ fn failure(endpoint: &Endpoint, code: u8, http: StatusCode, headers: &HeaderMap)
     }
 }
 
-fn report(body: &[u8]) -> ExportReport {
-    let message = match body.split_first_chunk::<PREFIX>() {
-        Some(([0, len @ ..], message)) if u32::from_be_bytes(*len) as usize == message.len() => Some(message),
-        // An answer without a message: nothing to say.
-        None if body.is_empty() => Some(body),
-        _ => None,
+fn name(code: u8) -> &'static str {
+    NAMES.get(usize::from(code)).copied().unwrap_or("UNKNOWN")
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+fn unreadable(what: &str) -> ExportReport {
+    ExportReport::partial(0, format!("taken, but the answer is {what}"))
+}
+
+/// The message in the body of an answer, inflated; empty when there is none.
+fn message(encoding: &str, mut body: Vec<u8>, limit: usize) -> Result<Vec<u8>, Undecoded> {
+    let Some(&[flag, a, b, c, d]) = body.first_chunk::<PREFIX>() else {
+        return if body.is_empty() { Ok(body) } else { Err(Undecoded::Unknown("not OTLP".to_owned())) };
     };
-    match message.and_then(PartialSuccess::from_protobuf) {
-        Some(partial) => partial.into_report(),
-        None => ExportReport::partial(0, "taken, but the answer is not OTLP"),
+    let message = body.split_off(PREFIX);
+    if u32::from_be_bytes([a, b, c, d]) as usize != message.len() {
+        return Err(Undecoded::Unknown("not OTLP".to_owned()));
+    }
+    match flag {
+        0 => Ok(message),
+        1 => decode(encoding, message, limit),
+        _ => Err(Undecoded::Unknown("not OTLP".to_owned())),
     }
 }
 

@@ -5,16 +5,17 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, LOCATION, RETRY_AFTER};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::Full;
 use telemark_sdk::time::{Clock, Deadline};
-use telemark_sdk::{ExportError, ExportReport};
+use telemark_sdk::{ExportError, ExportReport, ResponseStatus, text};
 
-use super::connection::{Connection, Unread, read, too_large};
+use super::connection::Connection;
 use super::protocol::{Failure, headers};
-use crate::answer::{PartialSuccess, reason};
-use crate::config::{Compression, Config, Protocol};
+use crate::answer::{ACCEPTED_ENCODING, MediaType, PartialSuccess, Undecoded, decode, reason};
+use crate::config::Config;
+use crate::settings::{Compression, Protocol};
 
 /// Requests over HTTP/1.1.
 #[derive(Debug)]
@@ -22,19 +23,26 @@ pub(crate) struct Http {
     pub(super) connection: Connection,
     headers: HeaderMap,
     json: bool,
+    /// The setting that the endpoint comes from.
+    setting: String,
+    /// The path of the signal below an endpoint of all signals.
+    signal_path: &'static str,
     /// The name, in JSON, of the number of refused items.
     rejected: &'static str,
     max_response_size: usize,
 }
 
 impl Http {
-    pub(super) fn new(config: &Config, rejected: &'static str) -> Self {
+    pub(super) fn new(config: &Config, signal_path: &'static str, rejected: &'static str) -> Self {
         let json = config.protocol == Protocol::HttpJson;
         let mut headers = headers(config);
         let content_type = if json { "application/json" } else { "application/x-protobuf" };
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         if config.compression == Compression::Gzip {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        if let Some(accepted) = ACCEPTED_ENCODING {
+            headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static(accepted));
         }
         if let Ok(host) = HeaderValue::from_str(config.endpoint.authority.as_str()) {
             headers.entry(HOST).or_insert(host);
@@ -43,46 +51,46 @@ impl Http {
             connection: Connection::new(config),
             headers,
             json,
+            setting: config.endpoint_setting.to_string(),
+            signal_path,
             rejected,
             max_response_size: config.max_response_size,
         }
     }
 
-    pub(super) async fn send(&mut self, body: Bytes, deadline: Deadline) -> Result<ExportReport, Failure> {
+    pub(super) fn send(&mut self, body: Bytes, deadline: Deadline) -> Result<ExportReport, Failure> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.connection.endpoint().path.clone().into();
         *request.headers_mut() = self.headers.clone();
-        let response = self.connection.send(request, deadline).await?;
-        let (head, body) = response.into_parts();
-        let body = match read(body, self.max_response_size).await {
-            Ok((body, _)) => Ok(body),
-            Err(Unread::TooLarge) => {
-                self.connection.close();
-                return Err(too_large(self.connection.endpoint(), self.max_response_size));
-            }
-            // The status has been said: the rest would only have explained it.
-            Err(Unread::Broken(error)) => {
-                self.connection.close();
-                Err(error)
-            }
-        };
+        let answer = self.connection.exchange(request, 0, deadline)?;
+        let head = answer.head;
+        let status = ResponseStatus::Http(head.status.as_u16());
+        let body =
+            match answer.body.map(|body| decode(header(&head.headers, CONTENT_ENCODING), body, self.max_response_size))
+            {
+                Ok(Ok(body)) => Ok(body),
+                Ok(Err(Undecoded::TooLarge)) => return Err(self.connection.too_large().with_response(status)),
+                Ok(Err(Undecoded::Unknown(what))) => Err(what),
+                // The status has been said: the rest would only have explained it.
+                Err(error) => Err(format!("incomplete ({})", text::display(error))),
+            };
         if head.status.is_success() {
-            return Ok(self.report(&head.headers, body));
+            return Ok(self.report(&head.headers, body).with_response(status));
         }
-        Err(self.failure(head.status, &head.headers, &body.unwrap_or_default()))
+        Err(self.failure(head.status, &head.headers, &body.unwrap_or_default()).with_response(status))
     }
 
-    /// What a receiver says that took the batch.
-    fn report(&self, headers: &HeaderMap, body: hyper::Result<Vec<u8>>) -> ExportReport {
-        let unreadable = |why: &str| ExportReport::partial(0, format!("taken, but the answer is {why}"));
+    /// What a receiver says that took the batch; `body` may be what it is instead of OTLP.
+    fn report(&self, headers: &HeaderMap, body: Result<Vec<u8>, String>) -> ExportReport {
+        let unreadable = |what: &str| ExportReport::partial(0, format!("taken, but the answer is {what}"));
         let body = match body {
             Ok(body) => body,
-            Err(error) => return unreadable(&format!("incomplete ({error})")),
+            Err(what) => return unreadable(&what),
         };
-        let json = match text(headers, CONTENT_TYPE) {
+        let json = match header(headers, CONTENT_TYPE) {
             "" => self.json,
-            content_type => content_type.starts_with("application/json"),
+            content_type => MediaType::of(content_type) == MediaType::Json,
         };
         let partial =
             if json { PartialSuccess::from_json(&body, self.rejected) } else { PartialSuccess::from_protobuf(&body) };
@@ -95,26 +103,49 @@ impl Http {
     fn failure(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
         let endpoint = self.connection.endpoint();
         if status.is_redirection() {
-            let location = text(headers, LOCATION);
+            let location = header(headers, LOCATION);
             return Failure::Final(ExportError::rejected(format!(
-                "{endpoint} answered {status} to {location:?}: redirects are not followed, set the endpoint"
+                "{endpoint} answered {status} to \"{}\": redirects are not followed, set the endpoint",
+                text::url(location)
             )));
         }
-        let reason = reason(text(headers, CONTENT_TYPE), body);
+        let reason = reason(header(headers, CONTENT_TYPE), body);
         let separator = if reason.is_empty() { "" } else { ": " };
-        let message = format!("{endpoint} answered {status}{separator}{reason}");
+        let message = format!("{endpoint} answered {status}{separator}{reason}{}", self.hint(status));
         // spec: these and no others
         match status.as_u16() {
             429 | 502 | 503 | 504 => Failure::Transient {
                 error: ExportError::unavailable(message),
-                asked: retry_after(text(headers, RETRY_AFTER), Clock::system().now().into()),
+                asked: retry_after(header(headers, RETRY_AFTER), Clock::system().now().into()),
             },
             _ => Failure::Final(ExportError::rejected(message)),
         }
     }
+
+    /// The likely mistake behind a path that the receiver does not know.
+    fn hint(&self, status: StatusCode) -> String {
+        let (endpoint, signal_path) = (self.connection.endpoint(), self.signal_path);
+        let path = endpoint.path.path();
+        if status != StatusCode::NOT_FOUND {
+            String::new()
+        } else if !path.ends_with(signal_path) {
+            // spec: protocol/exporter.md#endpoint-urls-for-otlphttp — used as it is
+            let slash = if path.ends_with('/') { "" } else { "/" };
+            format!(
+                " ({} is used as it is: is {}://{}{path}{slash}{signal_path} meant?)",
+                self.setting,
+                endpoint.scheme(),
+                endpoint.authority
+            )
+        } else if path.trim_end_matches(signal_path).ends_with(&format!("{signal_path}/")) {
+            format!(" ({signal_path} is appended to {}, which ends with it already)", self.setting)
+        } else {
+            String::new()
+        }
+    }
 }
 
-fn text(headers: &HeaderMap, name: http::HeaderName) -> &str {
+fn header(headers: &HeaderMap, name: http::HeaderName) -> &str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 

@@ -1,13 +1,12 @@
 //! The two protocols behind one face, and what they share.
 
-use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderValue;
 use http::header::USER_AGENT;
 use telemark_sdk::time::Deadline;
-use telemark_sdk::{ExportError, ExportReport};
+use telemark_sdk::{ExportError, ExportReport, ResponseStatus};
 
 use crate::config::Config;
 use crate::encode::Encode;
@@ -27,17 +26,24 @@ pub(crate) enum Failure {
         error: ExportError,
         asked: Option<Duration>,
     },
+    /// The deadline passed before there was an answer.
+    Timeout(ExportError),
 }
 
 impl Failure {
     pub(super) fn transient(error: ExportError) -> Self {
         Failure::Transient { error, asked: None }
     }
-}
 
-/// The answer to a request. It is boxed, like some futures below it, because the code of an `async fn` is copied to
-/// wherever it is awaited; one more allocation for a batch is nothing.
-type Answer<'a> = Pin<Box<dyn Future<Output = Result<ExportReport, Failure>> + 'a>>;
+    /// Adds the status of the answer.
+    pub(super) fn with_response(self, status: ResponseStatus) -> Self {
+        match self {
+            Failure::Final(error) => Failure::Final(error.with_response(status)),
+            Failure::Transient { error, asked } => Failure::Transient { error: error.with_response(status), asked },
+            Failure::Timeout(error) => Failure::Timeout(error),
+        }
+    }
+}
 
 /// One of the two protocols.
 #[derive(Debug)]
@@ -51,8 +57,8 @@ impl Transport {
     pub(crate) fn new<S: Encode>(config: &Config) -> Self {
         match config.protocol {
             #[cfg(feature = "grpc")]
-            crate::config::Protocol::Grpc => Transport::Grpc(Grpc::new(config)),
-            _ => Transport::Http(Http::new(config, S::REJECTED)),
+            crate::settings::Protocol::Grpc => Transport::Grpc(Grpc::new(config)),
+            _ => Transport::Http(Http::new(config, S::PATH, S::REJECTED)),
         }
     }
 
@@ -75,12 +81,12 @@ impl Transport {
         let _ = message;
     }
 
-    /// Sends a request and reads the answer. Dropping the future leaves a connection that must be closed.
-    pub(crate) fn send(&mut self, body: Bytes, deadline: Deadline) -> Answer<'_> {
+    /// Sends a request and reads the answer. Blocks until the deadline at the latest.
+    pub(crate) fn send(&mut self, body: Bytes, deadline: Deadline) -> Result<ExportReport, Failure> {
         match self {
-            Transport::Http(http) => Box::pin(http.send(body, deadline)),
+            Transport::Http(http) => http.send(body, deadline),
             #[cfg(feature = "grpc")]
-            Transport::Grpc(grpc) => Box::pin(grpc.send(body, deadline)),
+            Transport::Grpc(grpc) => grpc.send(body, deadline),
         }
     }
 
@@ -88,12 +94,12 @@ impl Transport {
         self.connection().endpoint()
     }
 
-    /// Whether there was a connection to the receiver at some time.
+    /// Returns true once the receiver has been there.
     pub(crate) fn was_reached(&self) -> bool {
         self.connection().was_reached()
     }
 
-    /// Drops the connection; its socket closes when the runtime runs next or is dropped.
+    /// Closes the connection.
     pub(crate) fn close(&mut self) {
         self.connection_mut().close();
     }

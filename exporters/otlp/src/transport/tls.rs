@@ -2,7 +2,7 @@
 
 pub(crate) use imp::Tls;
 
-use crate::config::{Named, Pem};
+use crate::settings::{Named, Pem};
 
 /// The settings for TLS, not yet read.
 #[derive(Debug, Default)]
@@ -19,12 +19,12 @@ mod imp {
     use std::io;
 
     use telemark_sdk::ConfigError;
-    use tokio::net::TcpStream;
 
-    use super::super::connection::Io;
+    use super::super::reactor::Socket;
+    use super::super::stream::Io;
     use super::TlsSettings;
-    use crate::config::{Named, Protocol};
     use crate::endpoint::Endpoint;
+    use crate::settings::{Named, Protocol};
 
     /// Cannot be made without the feature.
     #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ mod imp {
             Err(ConfigError::invalid(endpoint.name.clone(), endpoint.value.to_string(), accepted))
         }
 
-        pub(crate) async fn connect(&self, _: TcpStream) -> io::Result<Box<dyn Io>> {
+        pub(crate) async fn connect(&self, _: Socket) -> io::Result<Box<dyn Io>> {
             match *self {}
         }
 
@@ -51,7 +51,9 @@ mod imp {
     use std::borrow::Cow;
     use std::error::Error;
     use std::fmt;
-    use std::io;
+    use std::fs::File;
+    use std::io::{self, Read};
+    use std::path::Path;
     use std::sync::Arc;
 
     use rustls::crypto::ring;
@@ -59,13 +61,14 @@ mod imp {
     use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
     use rustls::{ClientConfig, RootCertStore};
     use telemark_sdk::ConfigError;
-    use tokio::net::TcpStream;
+    use telemark_sdk::config::Env;
     use tokio_rustls::TlsConnector;
 
-    use super::super::connection::Io;
+    use super::super::reactor::Socket;
+    use super::super::stream::Io;
     use super::TlsSettings;
-    use crate::config::{Named, Pem, Protocol};
     use crate::endpoint::Endpoint;
+    use crate::settings::{Named, Pem, Protocol};
 
     /// Whom to trust and who we are.
     #[derive(Clone)]
@@ -107,8 +110,8 @@ mod imp {
             Ok(Tls { config: Arc::new(config), server })
         }
 
-        pub(crate) async fn connect(&self, stream: TcpStream) -> io::Result<Box<dyn Io>> {
-            let stream = TlsConnector::from(Arc::clone(&self.config)).connect(self.server.clone(), stream).await?;
+        pub(crate) async fn connect(&self, socket: Socket) -> io::Result<Box<dyn Io>> {
+            let stream = TlsConnector::from(Arc::clone(&self.config)).connect(self.server.clone(), socket).await?;
             Ok(Box::new(stream))
         }
 
@@ -142,6 +145,7 @@ mod imp {
                 }
             }
             None => {
+                check_system_file()?;
                 let found = rustls_native_certs::load_native_certs();
                 roots.add_parsable_certificates(found.certs);
                 if roots.is_empty() {
@@ -178,10 +182,40 @@ mod imp {
     fn read<'a>(setting: &'a Named<Pem>, accepted: &'static str) -> Result<Cow<'a, [u8]>, ConfigError> {
         match &setting.value {
             Pem::Bytes(bytes) => Ok(Cow::Borrowed(bytes)),
-            Pem::File(path) => match std::fs::read(path) {
+            Pem::File(path) => match read_file(path) {
                 Ok(bytes) => Ok(Cow::Owned(bytes)),
                 Err(error) => Err(invalid(setting, accepted).with_source(error)),
             },
+        }
+    }
+
+    /// The largest file that is read, in bytes; the certificates of a whole system are a few hundred KiB.
+    const MAX_FILE_SIZE: u64 = 16 << 20;
+
+    /// Reads a regular file up to a limit: a device may have no end, and a pipe may have no writer.
+    fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+        let not_usable = |problem: String| Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+        // Before it is opened, which already waits for the writer of a pipe.
+        if !std::fs::metadata(path)?.is_file() {
+            return not_usable("not a regular file".to_owned());
+        }
+        let mut bytes = Vec::new();
+        let read = File::open(path)?.take(MAX_FILE_SIZE + 1).read_to_end(&mut bytes)?;
+        if read as u64 > MAX_FILE_SIZE {
+            return not_usable(format!("larger than {MAX_FILE_SIZE} bytes"));
+        }
+        Ok(bytes)
+    }
+
+    /// Refuses a file of the system's certificates that cannot be read to its end.
+    fn check_system_file() -> Result<(), ConfigError> {
+        const VARIABLE: &str = "SSL_CERT_FILE";
+        let Some(path) = Env::process().string(VARIABLE) else { return Ok(()) };
+        match read_file(Path::new(&path)) {
+            Ok(_) => Ok(()),
+            // Another place may have certificates.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(ConfigError::invalid(VARIABLE, path, CERTIFICATES).with_source(error)),
         }
     }
 

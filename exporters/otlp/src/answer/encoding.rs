@@ -1,0 +1,78 @@
+//! Answers that a receiver has compressed.
+
+use telemark_sdk::text;
+
+/// The encodings that a request may ask for.
+pub(crate) const ACCEPTED: Option<&str> = if cfg!(feature = "gzip") { Some("gzip") } else { None };
+
+/// Why an answer cannot be decoded.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Undecoded {
+    /// It is larger than the limit.
+    TooLarge,
+    /// It is broken or in an encoding that was not asked for; what it is instead of OTLP, for a message.
+    Unknown(String),
+}
+
+/// Undoes a content coding, up to `limit` bytes. `encoding` is a token of HTTP or gRPC, in any case; empty is none.
+///
+/// spec: protocol/exporter.md — the limit holds after decompression as well
+pub(crate) fn decode(encoding: &str, body: Vec<u8>, limit: usize) -> Result<Vec<u8>, Undecoded> {
+    let is = |token: &str| encoding.trim().eq_ignore_ascii_case(token);
+    if is("") || is("identity") {
+        Ok(body)
+    } else if ACCEPTED.is_some() && (is("gzip") || is("x-gzip")) {
+        inflate(&body, limit)
+    } else {
+        Err(Undecoded::Unknown(format!("compressed with {:?}", text::foreign(encoding).cut_at(40))))
+    }
+}
+
+#[cfg(feature = "gzip")]
+fn inflate(body: &[u8], limit: usize) -> Result<Vec<u8>, Undecoded> {
+    use std::io::Read;
+    let mut inflated = Vec::new();
+    let mut decoder = flate2::read::MultiGzDecoder::new(body).take((limit as u64).saturating_add(1));
+    match decoder.read_to_end(&mut inflated) {
+        Ok(len) if len > limit => Err(Undecoded::TooLarge),
+        Ok(_) => Ok(inflated),
+        Err(_) => Err(Undecoded::Unknown("broken gzip".to_owned())),
+    }
+}
+
+#[cfg(not(feature = "gzip"))]
+fn inflate(_: &[u8], _: usize) -> Result<Vec<u8>, Undecoded> {
+    Err(Undecoded::Unknown("compressed, and the feature `gzip` of telemark-otlp is off".to_owned()))
+}
+
+#[cfg(all(test, feature = "gzip"))]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn encodings_are_tokens_in_any_case() {
+        for encoding in ["gzip", "GZIP", " GZip ", "x-gzip"] {
+            assert_eq!(decode(encoding, gzip(b"text"), 4), Ok(b"text".to_vec()), "{encoding:?}");
+        }
+        for encoding in ["", "identity", "Identity"] {
+            assert_eq!(decode(encoding, b"text".to_vec(), 4), Ok(b"text".to_vec()), "{encoding:?}");
+        }
+        let unknown = |what: &str| Err(Undecoded::Unknown(what.to_owned()));
+        assert_eq!(decode("br\u{1b}", b"text".to_vec(), 4), unknown(r#"compressed with "br\u{1b}""#));
+        assert_eq!(decode("gzip", b"text".to_vec(), 4), unknown("broken gzip"));
+    }
+
+    #[test]
+    fn what_inflates_beyond_the_limit_is_not_inflated_to_its_end() {
+        let bomb = gzip(&vec![0; 50 << 20]);
+        let counted = allocation_counter::measure(|| assert_eq!(decode("gzip", bomb, 1000), Err(Undecoded::TooLarge)));
+        assert!(counted.bytes_max < 200_000, "{counted:?}");
+    }
+}

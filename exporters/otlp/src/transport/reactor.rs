@@ -1,0 +1,230 @@
+//! Runs one future on the calling thread and waits for its socket and its deadline.
+//!
+//! This stands in for the runtime of tokio, which panics when it is built with few file descriptors left or when it gets
+//! no thread for resolving a name: with `panic = "abort"` that ends the program. Here everything that can fail returns an
+//! error, and nothing is needed but the descriptor of the selector.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use mio::net::TcpStream;
+use mio::{Events, Interest, Token};
+use telemark_sdk::time::Deadline;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A selector and what waits for it. Used by one thread at a time; the locks are never contended and never held while a
+/// future runs.
+pub(super) struct Reactor {
+    selector: Mutex<Selector>,
+    /// The earliest deadline of what is waited for in the present round.
+    earliest: Mutex<Deadline>,
+    /// Woken by any event.
+    wakers: Mutex<Vec<Waker>>,
+}
+
+struct Selector {
+    poll: mio::Poll,
+    events: Events,
+}
+
+/// Set when something has woken the future, which is polled again before the thread waits.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Reactor {
+    /// Opens the selector.
+    ///
+    /// # Errors
+    /// The system has no descriptor left.
+    pub(super) fn new() -> io::Result<Self> {
+        // One socket at a time makes one event at a time.
+        let selector = Selector { poll: mio::Poll::new()?, events: Events::with_capacity(4) };
+        Ok(Reactor { selector: Mutex::new(selector), earliest: Mutex::new(Deadline::NEVER), wakers: Mutex::default() })
+    }
+
+    /// Runs the future on this thread to its end. A trait object, so that the loop is compiled once.
+    ///
+    /// # Errors
+    /// The selector cannot wait.
+    pub(super) fn block_on<T>(&self, mut future: Pin<&mut (dyn Future<Output = T> + '_)>) -> io::Result<T> {
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(woken.clone());
+        let mut context = Context::from_waker(&waker);
+        loop {
+            *lock(&self.earliest) = Deadline::NEVER;
+            if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+                return Ok(output);
+            }
+            if !woken.0.swap(false, Ordering::Relaxed) {
+                self.wait()?;
+            }
+        }
+    }
+
+    /// Waits for an event of the socket or for the earliest deadline.
+    fn wait(&self) -> io::Result<()> {
+        let timeout = lock(&self.earliest).remaining();
+        let mut selector = lock(&self.selector);
+        let Selector { poll, events } = &mut *selector;
+        match poll.poll(events, timeout) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
+        drop(selector);
+        std::mem::take(&mut *lock(&self.wakers)).into_iter().for_each(Waker::wake);
+        Ok(())
+    }
+
+    /// Returns the output of the future, or `None` when the deadline passes first.
+    pub(super) async fn within<T>(
+        &self,
+        deadline: Deadline,
+        mut future: Pin<Box<dyn Future<Output = T> + '_>>,
+    ) -> Option<T> {
+        std::future::poll_fn(|context| match future.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if deadline.has_passed() => Poll::Ready(None),
+            Poll::Pending => {
+                let mut earliest = lock(&self.earliest);
+                *earliest = earliest.min(deadline);
+                Poll::Pending
+            }
+        })
+        .await
+    }
+
+    /// Connects a socket.
+    ///
+    /// # Errors
+    /// The system has no descriptor left, or the peer cannot be reached.
+    pub(super) async fn connect(self: &Arc<Self>, address: SocketAddr) -> io::Result<Socket> {
+        let mut stream = TcpStream::connect(address)?;
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        lock(&self.selector).poll.registry().register(&mut stream, Token(0), interest)?;
+        let socket = Socket { stream, reactor: self.clone() };
+        std::future::poll_fn(|context| socket.poll_connected(context)).await?;
+        // A request is written at once: waiting to fill a packet would only delay its end.
+        socket.stream.set_nodelay(true)?;
+        Ok(socket)
+    }
+
+    fn wake_on_event(&self, waker: &Waker) {
+        let mut wakers = lock(&self.wakers);
+        if !wakers.iter().any(|other| other.will_wake(waker)) {
+            wakers.push(waker.clone());
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A connected TCP socket that does not block. Every call asks the system, so that no event is ever missed.
+pub(crate) struct Socket {
+    stream: TcpStream,
+    reactor: Arc<Reactor>,
+}
+
+impl Socket {
+    fn poll_connected(&self, context: &Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(error) = self.stream.take_error()? {
+            return Poll::Ready(Err(error));
+        }
+        match self.stream.peer_addr() {
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                self.reactor.wake_on_event(context.waker());
+                Poll::Pending
+            }
+            connected => Poll::Ready(connected.map(drop)),
+        }
+    }
+
+    /// Makes of a call that would block one that is pending.
+    fn poll_io<T>(
+        &mut self,
+        context: &Context<'_>,
+        mut call: impl FnMut(&mut TcpStream) -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        loop {
+            match call(&mut self.stream) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.reactor.wake_on_event(context.waker());
+                    return Poll::Pending;
+                }
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let read = self.get_mut().poll_io(context, |stream| stream.read(buffer.initialize_unfilled()));
+        read.map_ok(|len| buffer.advance(len))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.get_mut().poll_io(context, |stream| stream.write(bytes))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.get_mut().poll_io(context, |stream| stream.write_vectored(slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.stream.shutdown(Shutdown::Write))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::pin::pin;
+    use std::time::Duration;
+
+    #[test]
+    fn a_deadline_ends_a_future_that_nothing_wakes() {
+        let reactor = Reactor::new().unwrap();
+        let deadline = Deadline::after(Duration::from_millis(20));
+        let never = Box::pin(std::future::pending::<()>());
+        assert_eq!(reactor.block_on(pin!(reactor.within(deadline, never))).unwrap(), None);
+        assert!(deadline.has_passed());
+    }
+
+    #[test]
+    fn a_future_that_wakes_itself_is_polled_again() {
+        let mut polls = 0;
+        let future = pin!(std::future::poll_fn(|context| {
+            polls += 1;
+            context.waker().wake_by_ref();
+            if polls < 3 { Poll::Pending } else { Poll::Ready(polls) }
+        }));
+        assert_eq!(Reactor::new().unwrap().block_on(future).unwrap(), 3);
+    }
+}

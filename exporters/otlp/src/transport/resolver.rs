@@ -1,0 +1,94 @@
+//! From the name of a host to its addresses, within a deadline and without a pool of threads.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use telemark_sdk::runtime::is_ending;
+use telemark_sdk::time::Deadline;
+
+/// How soon the end of the program is noticed.
+const LOOK: Duration = Duration::from_millis(20);
+
+type Addresses = io::Result<Vec<SocketAddr>>;
+
+/// Resolves one name at a time. The system's resolver knows no deadline, so it runs on a thread of its own, of which there
+/// is never more than one; when the system gives no thread, it runs on the caller's.
+#[derive(Debug, Default)]
+pub(super) struct Resolver {
+    /// The answer to a question whose time was over, which is still to come.
+    pending: Option<Receiver<Addresses>>,
+}
+
+impl Resolver {
+    /// Returns the addresses of `host`.
+    ///
+    /// `is_needed` is false for a receiver that has never been there: when the program ends, its name is not waited for.
+    ///
+    /// # Errors
+    /// The name is unknown, or the deadline passed.
+    pub(super) fn resolve(&mut self, host: &str, port: u16, deadline: Deadline, is_needed: bool) -> Addresses {
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(address, port)]);
+        }
+        let pending = match self.pending.take() {
+            Some(pending) => pending,
+            None => match ask(host.to_owned(), port) {
+                Ok(pending) => pending,
+                // Without a thread it may take longer than the deadline: better than no telemetry at all.
+                Err(_) => return lookup(host, port),
+            },
+        };
+        while !deadline.has_passed() && (is_needed || !is_ending()) {
+            let wait = deadline.remaining().map_or(LOOK, |remaining| remaining.min(LOOK));
+            match pending.recv_timeout(wait) {
+                Ok(addresses) => return addresses,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Err(io::Error::other("the resolver ended")),
+            }
+        }
+        self.pending = Some(pending);
+        Err(io::Error::new(io::ErrorKind::TimedOut, "the host name was not resolved in time"))
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "a call that cannot be given a deadline, not work of the SDK's")]
+fn ask(host: String, port: u16) -> io::Result<Receiver<Addresses>> {
+    let (sender, receiver) = sync_channel(1);
+    let thread = thread::Builder::new().name("telemark-resolver".to_owned());
+    thread.spawn(move || {
+        // The exporter may be gone by then.
+        drop(sender.send(lookup(&host, port)));
+    })?;
+    Ok(receiver)
+}
+
+fn lookup(host: &str, port: u16) -> Addresses {
+    (host, port).to_socket_addrs().map(Iterator::collect)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_need_no_resolver() {
+        let mut resolver = Resolver::default();
+        let passed = Deadline::after(Duration::ZERO);
+        assert_eq!(resolver.resolve("::1", 9, passed, true).unwrap(), ["[::1]:9".parse().unwrap()]);
+    }
+
+    #[test]
+    fn a_question_whose_time_is_over_is_not_asked_twice() {
+        let mut resolver = Resolver::default();
+        let (sender, receiver) = sync_channel(1);
+        resolver.pending = Some(receiver);
+        let late = resolver.resolve("host", 9, Deadline::after(Duration::ZERO), true).unwrap_err();
+        assert_eq!(late.kind(), io::ErrorKind::TimedOut);
+        let answer: SocketAddr = "192.0.2.1:9".parse().unwrap();
+        sender.send(Ok(vec![answer])).unwrap();
+        assert_eq!(resolver.resolve("host", 9, Deadline::NEVER, true).unwrap(), [answer]);
+    }
+}

@@ -1,0 +1,74 @@
+//! The bytes of a connection, encrypted or not, as hyper reads and writes them.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+
+use hyper::rt::ReadBufCursor;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A stream of bytes, encrypted or not.
+pub(crate) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+
+/// A stream that notices a peer that speaks HTTP/1, which an HTTP/2 client reports as a broken frame.
+pub(super) struct Stream {
+    io: Box<dyn Io>,
+    is_first: bool,
+    speaks_http1: Arc<AtomicBool>,
+}
+
+impl Stream {
+    pub(super) fn new(io: Box<dyn Io>, speaks_http1: Arc<AtomicBool>) -> Self {
+        speaks_http1.store(false, Ordering::Relaxed);
+        Stream { io, is_first: true, speaks_http1 }
+    }
+}
+
+impl hyper::rt::Read for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        mut cursor: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        // Copied, for the cursor cannot be written to in place without `unsafe`; answers are short.
+        let mut bytes = [0; 4096];
+        let len = bytes.len().min(cursor.remaining());
+        let mut buffer = ReadBuf::new(&mut bytes[..len]);
+        let this = self.get_mut();
+        ready!(Pin::new(&mut this.io).poll_read(context, &mut buffer))?;
+        if std::mem::take(&mut this.is_first) && buffer.filled().starts_with(b"HTTP/1") {
+            this.speaks_http1.store(true, Ordering::Relaxed);
+        }
+        cursor.put_slice(buffer.filled());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl hyper::rt::Write for Stream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().io).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().io).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,97 @@
+//! What must run beside a request for it to be sent and answered: the futures of a connection.
+
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+/// Reads and writes the socket.
+pub(super) type Connecting = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The futures of one connection. They run while something is waited for, and are dropped with the connection.
+pub(super) struct Tasks {
+    /// `None` when it has ended.
+    connection: Option<Connecting>,
+    /// Why it has ended.
+    error: Option<hyper::Error>,
+    running: Vec<Task>,
+    spawned: Spawner,
+}
+
+impl Tasks {
+    pub(super) fn new(connection: Connecting, spawned: Spawner) -> Self {
+        Tasks { connection: Some(connection), error: None, running: Vec::new(), spawned }
+    }
+
+    /// Runs the future and these beside it.
+    pub(super) async fn beside<T>(&mut self, future: impl Future<Output = T>) -> T {
+        let mut future = pin!(future);
+        std::future::poll_fn(|context| {
+            let output = future.as_mut().poll(context);
+            // Afterwards: what the future spawned or sent must not wait for an event.
+            if output.is_pending() {
+                self.poll(context);
+            }
+            output
+        })
+        .await
+    }
+
+    /// Lets the connection see what has come in, such as its end.
+    pub(super) async fn settle(&mut self) {
+        std::future::poll_fn(|context| {
+            // What one reads may be what another waits for.
+            for _ in 0..3 {
+                self.poll(context);
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    /// Returns why the connection has ended, once.
+    pub(super) fn take_error(&mut self) -> Option<hyper::Error> {
+        self.error.take()
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) {
+        if let Some(connection) = &mut self.connection {
+            if let Poll::Ready(result) = connection.as_mut().poll(context) {
+                self.connection = None;
+                self.error = result.err();
+            }
+        }
+        self.running.retain_mut(|task| task.as_mut().poll(context).is_pending());
+        loop {
+            let spawned = self.spawned.take();
+            if spawned.is_empty() {
+                return;
+            }
+            for mut task in spawned {
+                if task.as_mut().poll(context).is_pending() {
+                    self.running.push(task);
+                }
+            }
+        }
+    }
+}
+
+/// Takes what hyper splits off from an HTTP/2 connection.
+#[derive(Clone, Default)]
+pub(super) struct Spawner(Arc<Mutex<Vec<Task>>>);
+
+impl Spawner {
+    fn take(&self) -> Vec<Task> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(feature = "grpc")]
+impl<F: Future<Output: Send> + Send + 'static> hyper::rt::Executor<F> for Spawner {
+    fn execute(&self, future: F) {
+        let task = Box::pin(async move {
+            future.await;
+        });
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+    }
+}
