@@ -22,7 +22,7 @@ pub(crate) fn server_span(input: &[u8]) {
 }
 
 fn respond(server: &Arc<HttpServer<DefaultPolicy, SdkTracer>>, request: &Request<()>) {
-    let Some(mut span) = server.start(RequestHead::of(request)) else { return };
+    let Some(mut span) = server.begin(RequestHead::of(request)) else { return };
     let response = Response::builder().status(StatusCode::OK).body(());
     if let Ok(response) = response {
         drop(span.respond(ResponseHead::of(&response)));
