@@ -361,7 +361,7 @@ mod tests {
         let (telemetry, port) = (0..20).find_map(|_| start()).unwrap();
         telemetry.meter("test").u64_counter("orders").build().add(2, &[]);
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
         let mut page = String::new();
         stream.read_to_string(&mut page).unwrap();
         assert!(page.contains("\norders_total{otel_scope_name=\"test\"} 2"), "{page}");

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -122,7 +123,9 @@ impl Worker {
     fn advance(&mut self, token: usize) {
         let Some(connection) = self.connections.open.get_mut(&token) else { return };
         connection.is_queued = false;
-        match connection.advance() {
+        // hyper's own mistakes: the connection goes, the server stays.
+        let progress = catch_unwind(AssertUnwindSafe(|| connection.advance())).unwrap_or(Progress::Done);
+        match progress {
             Progress::Done => drop(self.connections.open.remove(&token)),
             Progress::Ready => self.connections.queue(token),
             // Byte by byte is as slow as nothing.

@@ -59,8 +59,11 @@ fn read_all(mut stream: TcpStream) -> String {
     }
 }
 
+/// The response, after which the connection ends as it should: a reset might destroy the response on its way.
 fn exchange(server: &Server, request: &[u8]) -> String {
-    read_all(sent(server, request))
+    let mut bytes = Vec::new();
+    sent(server, request).read_to_end(&mut bytes).unwrap();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[track_caller]
@@ -87,7 +90,15 @@ fn silent_clients_and_clients_that_never_read_hold_up_nobody() {
         let waited = scrape(&server);
         assert!(waited < Duration::from_secs(1), "{waited:?}");
     }
-    drop((unread, silent));
+    // There are at most 64 at a time, of which the oldest went.
+    let is_closed = |mut stream: &TcpStream| {
+        stream.set_nonblocking(true).unwrap();
+        stream.read(&mut [0; 1]).map_or_else(|error| error.kind() != ErrorKind::WouldBlock, |length| length == 0)
+    };
+    let closed: Vec<_> = silent.iter().map(is_closed).collect();
+    assert!(closed.iter().filter(|&&closed| !closed).count() <= 64, "{closed:?}");
+    assert!(closed.iter().take(200 - 64).all(|&closed| closed), "{closed:?}");
+    drop(unread);
 }
 
 #[test]
@@ -231,6 +242,17 @@ fn an_endless_body_is_not_waited_for() {
     let mut stream = sent(&server, b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n");
     while stream.write_all(&[b'x'; 65536]).is_ok() {}
     scrape(&server);
+}
+
+#[test]
+fn what_is_still_sent_after_the_last_response_is_read_and_no_reset_destroys_it() {
+    let server = start();
+    let head = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 60000\r\n\r\n";
+    let mut stream = sent(&server, &[head.as_slice(), &[b'x'; 40_000]].concat());
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    assert!(response.ends_with("\r\n\r\nGET /\n"), "{response}");
+    (0..4).for_each(|_| stream.write_all(&[b'x'; 1_000]).unwrap());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Read, Seek, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use telemark_serve::http::Response;
 use telemark_serve::http::request::Parts;
@@ -49,6 +49,19 @@ fn without_descriptors_the_server_rests_and_then_comes_back() {
     }
     let server = Server::builder("telemark-test", |_: &Parts| Response::new(b"page\n".to_vec()));
     let server = server.start(bind("127.0.0.1", 0).unwrap()).unwrap();
+    let descriptors = || fs::read_dir("/proc/self/fd").unwrap().count();
+    let before = descriptors();
+    // It has answered, so its thread has its name; and closed the connection, so it has none to give up.
+    let request = b"GET / HTTP/1.0\r\n\r\n";
+    let mut client = TcpStream::connect(server.address()).unwrap();
+    client.write_all(request).unwrap();
+    client.read_to_end(&mut Vec::new()).unwrap();
+    drop(client);
+    let started = Instant::now();
+    while descriptors() > before {
+        assert!(started.elapsed() < Duration::from_secs(20), "the connection stays open");
+        std::thread::yield_now();
+    }
     let mut ticks = Ticks::new();
     let mut hoard = Vec::new();
     while let Ok(file) = File::open("/dev/null") {
@@ -57,7 +70,7 @@ fn without_descriptors_the_server_rests_and_then_comes_back() {
     // The client's descriptor is the last one; the server gets none for its side.
     hoard.pop();
     let mut client = TcpStream::connect(server.address()).unwrap();
-    client.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    client.write_all(request).unwrap();
     let before = ticks.read();
     client.set_read_timeout(Some(Duration::from_millis(700))).unwrap();
     let unanswered = client.read(&mut [0]).unwrap_err().kind();

@@ -33,6 +33,11 @@
 //! one of a different type has, a gauge whose labels another one has. Exponential histograms are shown with at most 64 buckets whose
 //! bounds are powers of the fourth root of two or of a coarser root.
 //!
+//! Infinite values are written as `+Inf` and `-Inf`, and a value that is no number as `NaN`, which Prometheus stores as a value
+//! like others: sums with it are `NaN`, comparisons false. It marks no series as stale; no text can. OpenMetrics has no counters that
+//! are `NaN` or negative: those are left out there. An exemplar keeps its trace, and of its attributes those that fit into the 128
+//! characters that OpenMetrics allows.
+//!
 //! # Variables
 //!
 //! `OTEL_EXPORTER_PROMETHEUS_HOST` and `OTEL_EXPORTER_PROMETHEUS_PORT`, read by `Server::from_env`.

@@ -14,14 +14,14 @@ use telemark_sdk::metrics::{
 ///
 /// spec: metrics/data-model.md#sums, where removing an attribute adds up what it told apart
 pub(crate) fn merged(data: &MetricData, labels: &mut dyn FnMut(&[KeyValue]) -> Vec<u8>) -> Option<MetricData> {
-    match data {
-        &MetricData::Sum { ref points, temporality, monotonic } => {
+    match *data {
+        MetricData::Sum { ref points, temporality, monotonic } => {
             merged_points(points, labels).map(|points| MetricData::Sum { points, temporality, monotonic })
         }
-        &MetricData::Histogram { ref points, temporality } => {
+        MetricData::Histogram { ref points, temporality } => {
             merged_points(points, labels).map(|points| MetricData::Histogram { points, temporality })
         }
-        &MetricData::ExponentialHistogram { ref points, temporality } => {
+        MetricData::ExponentialHistogram { ref points, temporality } => {
             merged_points(points, labels).map(|points| MetricData::ExponentialHistogram { points, temporality })
         }
         _ => None,
