@@ -67,6 +67,7 @@ const READERS: &[(&str, Read, &[(&str, &str)], &str)] = &[
     ("OTEL_EXPORTER_PROMETHEUS_PORT", prometheus, &[], "1"),
     ("OTEL_RUST_HTTP_SERVER_FORWARDED_HEADERS", http_server, &[], "true"),
     ("OTEL_RUST_HTTP_SERVER_TRACE_RESPONSE", http_server, &[], "true"),
+    ("OTEL_RUST_HTTP_SERVER_ADDRESS_IN_METRICS", http_server, &[], "true"),
     ("OTEL_RUST_HTTP_SERVER_METRICS", http_server, &[], "none"),
     ("COLUMNS", |env| format!("{:?}", ConsoleExporter::from_env(env)), &[], "40"),
 ];
@@ -119,12 +120,15 @@ fn limits(env: &Env) -> String {
 }
 
 fn otlp(env: &Env) -> String {
-    let text = |exporter: Result<Otlp<Traces>, telemark::ConfigError>| match exporter {
-        Ok(exporter) => format!("{exporter:?}"),
+    match Otlp::<Traces>::from_env(env) {
+        // All but where the settings came from.
+        Ok(exporter) => {
+            let text = format!("{exporter:?}");
+            text.split(", ").filter(|part| !part.starts_with("endpoint_setting:")).collect()
+        }
         // Without the feature `tls`.
         Err(error) => error.to_string(),
-    };
-    text(Otlp::<Traces>::from_env(env))
+    }
 }
 
 fn otlp_metrics(env: &Env) -> String {
@@ -163,7 +167,11 @@ fn prometheus(env: &Env) -> String {
     match Server::from_env(Prometheus::new(), env) {
         Ok(server) if server.address().ip().is_loopback() => format!("localhost:{}", server.address().port()),
         Ok(server) => server.address().to_string(),
-        Err(error) => error.to_string().split('"').nth(1).unwrap().to_owned(),
+        // The host is one, so the port is taken: by another test, or by the server before this one.
+        Err(error) if error.setting() == "OTEL_EXPORTER_PROMETHEUS_PORT" => {
+            format!("localhost:{}", error.to_string().split('"').nth(1).unwrap())
+        }
+        Err(error) => error.to_string(),
     }
 }
 

@@ -23,14 +23,25 @@ impl Variable {
     }
 }
 
+/// Makes the table, and its documentation from the same rows.
 macro_rules! variables {
-    ($($name:literal $default:literal $values:literal $doc:literal)*) => {
-        &[$(Variable { name: $name, default: $default, values: $values, doc: $doc }),*]
+    ($(#[$doc:meta])* $($name:literal $default:tt $values:literal $means:literal)*) => {
+        $(#[$doc])*
+        ///
+        /// | variable | default | values | meaning |
+        /// |---|---|---|---|
+        $(#[doc = concat!("| `", $name, "` | ", variables!(@cell $default), " | ", $values, " | ", $means, " |")])*
+        pub const VARIABLES: &[Variable] =
+            &[$(Variable { name: $name, default: $default, values: $values, doc: $means }),*];
     };
+    (@cell "") => { "" };
+    (@cell $default:literal) => { concat!("`", $default, "`") };
 }
 
-/// Every variable, in the order of the documentation.
-pub const VARIABLES: &[Variable] = variables! {
+variables! {
+    /// Every variable. An empty value is an unset one. A value that cannot be used is reported on standard error, with what is
+    /// accepted, and then ignored; where that would silently lose data, starting the telemetry fails instead. What is set in
+    /// code wins over the environment. A name that is nearly one of these is reported too.
     "OTEL_SDK_DISABLED" "false" "true, false" "No telemetry at all; propagation stays on"
     "OTEL_SERVICE_NAME" "unknown_service:<executable>" "text" "The resource attribute service.name"
     "OTEL_RESOURCE_ATTRIBUTES" "" "key=value,key=value, percent-encoded" "Attributes of the resource"
@@ -99,7 +110,7 @@ pub const VARIABLES: &[Variable] = variables! {
     "OTEL_RUST_HTTP_SERVER_OPT_IN_ATTRIBUTES" "" "client.port, network.local.address, network.local.port, http.request.body.size, http.response.body.size; a list for several" "Attributes of HTTP server spans that the conventions leave off"
     "NO_COLOR" "" "anything" "The console exporter uses no colours"
     "COLUMNS" "100" "characters" "The length of the console exporter's lines"
-};
+}
 
 #[cfg(test)]
 mod tests {
