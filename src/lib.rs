@@ -67,15 +67,13 @@
 //! | `axum` | no | `telemark::axum::layer()` |
 //! | `tower` | no | `telemark::tower`, the same for any tower service |
 //! | `runtime-metrics` | no | `builder().runtime_metrics()`: metrics of the process and of the tokio runtime |
-//! | `signals` | no | a flush on SIGTERM and Ctrl-C |
+//! | `termination` | yes | exports what is left when SIGTERM, Ctrl-C or `exit` ends the program |
 //!
 //! Without features this is the engine and the macro: what a library needs that only wants `#[traced]`.
 
 mod exporters;
 mod init;
 mod server;
-#[cfg(feature = "signals")]
-mod signals;
 
 pub use init::{Builder, Guard, builder, init};
 pub use opentelemetry;

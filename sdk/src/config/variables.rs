@@ -39,6 +39,7 @@ pub const VARIABLES: &[Variable] = variables! {
     "OTEL_METRIC_EXPORT_TIMEOUT" "30000" "milliseconds, 0 for no limit" "The longest an export of metrics may take"
     "OTEL_RUST_METRIC_EXPORT_MAX_BATCH_SIZE" "" "at least 1" "The most points in one export of metrics; without it, a collection is one export"
     "OTEL_METRICS_EXEMPLAR_FILTER" "trace_based" "trace_based, always_on, always_off" "Which measurements may become exemplars"
+    "OTEL_RUST_TERMINATION_HANDLER_DISABLED" "false" "true, false" "Do not export what is left when SIGTERM, Ctrl-C or exit ends the program"
     "OTEL_RUST_SELF_METRICS" "false" "true, false" "Metrics of the SDK itself, otel.sdk.*, beside those of the program"
     "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT" "" "characters" "Longer string values are cut"
     "OTEL_ATTRIBUTE_COUNT_LIMIT" "128" "at least 0" "Attributes of a record, where nothing narrower is set"

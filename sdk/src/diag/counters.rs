@@ -3,16 +3,19 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::{Durations, Level, log};
 use crate::error::ExportError;
 use crate::export::{ExportReport, Exporter};
 use crate::signal::Signal;
+use crate::time::Deadline;
 
 /// The counters of one signal's pipeline, and what is known of its components.
 #[derive(Debug, Default)]
 pub struct Counters {
     exporter: &'static str,
+    destination: String,
     processor: Option<Processor>,
     passed_on: AtomicU64,
     exported: AtomicU64,
@@ -40,7 +43,8 @@ pub(crate) struct Queue {
 impl Counters {
     /// The counters of a pipeline that ends in `exporter`.
     pub fn of<S: Signal>(exporter: &impl Exporter<S>) -> Self {
-        Counters { exporter: exporter.component_type(), ..Counters::default() }
+        let destination = catch_unwind(AssertUnwindSafe(|| exporter.destination())).unwrap_or_default();
+        Counters { exporter: exporter.component_type(), destination, ..Counters::default() }
     }
 
     /// Behind a processor: `batching`, with its queue, or `simple`.
@@ -64,8 +68,11 @@ impl Counters {
         let caught = || {
             catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(ExportError::other("the exporter panicked")))
         };
+        let started = Deadline::after(Duration::ZERO);
         match self.operations.measure(caught, error_type) {
             Ok(report) => {
+                let (took, to) = (started.passed_for(), self.destination());
+                log(Level::Debug, self.exporter, format_args!("exported {items} {signal} in {took:?}: {to}"));
                 self.delivered(items, signal, &report);
                 Ok(())
             }
@@ -128,6 +135,11 @@ impl Counters {
     /// The component type of the exporter.
     pub(crate) fn exporter(&self) -> &'static str {
         self.exporter
+    }
+
+    /// Where the exporter sends, or its component type when it does not say.
+    pub(crate) fn destination(&self) -> &str {
+        if self.destination.is_empty() { self.exporter } else { &self.destination }
     }
 
     /// The kind of the processor, if there is one.

@@ -4,11 +4,13 @@
 //! One relaxed load tells that there is none.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use opentelemetry::Context;
 
 use super::SdkMeterProvider;
+use crate::diag;
+use crate::runtime::is_background;
 
 /// How many providers there are: the installed one and those in contexts.
 static PROVIDERS: AtomicUsize = AtomicUsize::new(0);
@@ -42,7 +44,7 @@ pub(crate) fn find(context: &Context) -> Option<Found> {
         Some(only) => Some(Found::Installed(only)),
         None if is_installed() => match context.get::<Scoped>() {
             Some(scoped) => Some(Found::InContext(scoped.0.clone())),
-            None => INSTALLED.get().map(Found::Installed),
+            None => INSTALLED.get().filter(|_| !has_ended()).map(Found::Installed),
         },
         None => None,
     }
@@ -52,6 +54,33 @@ pub(crate) fn find(context: &Context) -> Option<Found> {
 pub(crate) fn install(provider: SdkMeterProvider) {
     if provider.enabled() && INSTALLED.set(provider).is_ok() {
         PROVIDERS.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What became of the guard of the installed provider.
+static GUARD: AtomicU8 = AtomicU8::new(HELD);
+const HELD: u8 = 0;
+const GONE: u8 = 1;
+const GONE_AND_SAID: u8 = 2;
+
+/// The guard of the installed telemetry was dropped: the next measurement says that it is lost, and none is taken.
+pub(crate) fn guard_is_gone() {
+    if INSTALLED.get().is_some() && GUARD.compare_exchange(HELD, GONE, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+        // Now it is not the only one, so that whoever records comes to `find`.
+        PROVIDERS.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn has_ended() -> bool {
+    match GUARD.load(Ordering::Relaxed) {
+        HELD => false,
+        _ if is_background() => true,
+        _ => {
+            if GUARD.swap(GONE_AND_SAID, Ordering::Relaxed) == GONE {
+                diag::guard_is_gone("this measurement");
+            }
+            true
+        }
     }
 }
 

@@ -37,10 +37,22 @@ thread_local! {
 
 /// Does the work of a task whose end is asked for through `ending`.
 pub(super) fn with_end<T>(ending: &Arc<AtomicBool>, work: impl FnOnce() -> T) -> T {
-    let before = END.replace(Some(ending.clone()));
+    let before = (END.replace(Some(ending.clone())), TASK.replace(Arc::as_ptr(ending).addr()));
     let result = work();
-    END.set(before);
+    END.set(before.0);
+    TASK.set(before.1);
     result
+}
+
+/// Returns true on the thread that runs the task whose end is asked for through `ending`, even while the thread-locals of the
+/// thread are being destroyed.
+pub(super) fn is_task(ending: &Arc<AtomicBool>) -> bool {
+    TASK.get() == Arc::as_ptr(ending).addr()
+}
+
+thread_local! {
+    /// Which task runs here. Without a destructor, unlike `END`: an exporter may call `exit`.
+    static TASK: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Marks the thread until it is dropped.

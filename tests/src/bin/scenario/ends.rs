@@ -103,7 +103,7 @@ fn await_lines(file: &Path, count: usize) {
 
 /// Waits for a signal that the test sends once it has read `ready`.
 pub(crate) fn signal(file: &Path) {
-    let builder = telemark::builder().span_exporter(Lines::new(file)).flush_on_signals();
+    let builder = telemark::builder().span_exporter(Lines::new(file));
     let _telemetry = builder.init().expect("the first init of the process");
     work();
     wait_for_signal();
@@ -111,7 +111,7 @@ pub(crate) fn signal(file: &Path) {
 
 /// The same, with OTLP to where the environment says.
 pub(crate) fn signal_with_hanging_receiver() {
-    let builder = telemark::builder().flush_timeout(Duration::from_secs(3600)).flush_on_signals();
+    let builder = telemark::builder().flush_timeout(Duration::from_secs(3600));
     let _telemetry = builder.init().expect("the first init of the process");
     work();
     wait_for_signal();
