@@ -25,7 +25,7 @@ pub const VARIABLES: &[Variable] = variables! {
     "OTEL_SDK_DISABLED" "false" "true, false" "No telemetry at all; propagation stays on"
     "OTEL_SERVICE_NAME" "unknown_service:<executable>" "text" "The resource attribute service.name"
     "OTEL_RESOURCE_ATTRIBUTES" "" "key=value,key=value, percent-encoded" "Attributes of the resource"
-    "OTEL_LOG_LEVEL" "info" "none, error, warn, info, debug" "The SDK's own messages on standard error"
+    "OTEL_LOG_LEVEL" "info" "none, error, warn, info, debug" "The SDK's own messages on standard error; once set, also what was started"
     "OTEL_PROPAGATORS" "tracecontext,baggage" "tracecontext, baggage, b3, b3multi, none" "Formats of the context in headers"
     "OTEL_TRACES_EXPORTER" "otlp" "otlp, console, none; a list for several" "Where spans go"
     "OTEL_TRACES_SAMPLER" "parentbased_always_on" "always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off, parentbased_traceidratio" "Which traces are recorded"

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io::Write;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError, TryLockError};
 use std::time::Duration;
 
@@ -41,12 +41,16 @@ impl fmt::Display for Level {
 /// The level up to which messages are shown; `OTEL_LOG_LEVEL`, by default `info`. Zero shows nothing.
 static MAX_LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
 
+/// Somebody has chosen the level.
+static IS_CHOSEN: AtomicBool = AtomicBool::new(false);
+
 type Sink = Box<dyn Fn(Level, &str) + Send + Sync>;
 static SINK: OnceLock<Sink> = OnceLock::new();
 
 /// Shows messages up to `level`; `None` shows none.
 pub fn set_max_level(level: Option<Level>) {
     MAX_LEVEL.store(level.map_or(0, |level| level as u8), Ordering::Relaxed);
+    IS_CHOSEN.store(true, Ordering::Relaxed);
 }
 
 /// Sends messages to `sink` instead of standard error. The first sink stays; returns whether it was this one.
@@ -65,6 +69,13 @@ pub fn log(level: Level, topic: &'static str, message: fmt::Arguments<'_>) {
         None => {}
         Some(0) => write(level, &message.to_string()),
         Some(n) => write(level, &format!("{message} ({n} more such messages were held back)")),
+    }
+}
+
+/// Says what was started, where the level was chosen: a program that says nothing about it is left in peace while all is well.
+pub(crate) fn started(message: fmt::Arguments<'_>) {
+    if IS_CHOSEN.load(Ordering::Relaxed) {
+        log(Level::Info, "start", message);
     }
 }
 

@@ -100,11 +100,7 @@ impl TelemetryHandle {
         });
         let (traces, metrics) = (named(traces), named(metrics.collect()));
         let sampler = self.tracers.sampler_description();
-        diag::log(
-            Level::Info,
-            "start",
-            format_args!("started: traces go to {traces}, sampled by {sampler}; metrics go to {metrics}"),
-        );
+        diag::started(format_args!("started: traces go to {traces}, sampled by {sampler}; metrics go to {metrics}"));
     }
 }
 

@@ -37,9 +37,11 @@ thread_local! {
 
 /// Does the work of a task whose end is asked for through `ending`.
 pub(super) fn with_end<T>(ending: &Arc<AtomicBool>, work: impl FnOnce() -> T) -> T {
-    let before = (END.replace(Some(ending.clone())), TASK.replace(Arc::as_ptr(ending).addr()));
+    // At the exit of the program the thread-local may be gone: then the task does not learn that it ends.
+    let replace = |end| END.try_with(|current| current.replace(end)).ok().flatten();
+    let before = (replace(Some(ending.clone())), TASK.replace(Arc::as_ptr(ending).addr()));
     let result = work();
-    END.set(before.0);
+    replace(before.0);
     TASK.set(before.1);
     result
 }
@@ -84,7 +86,8 @@ pub(crate) fn apart<T>(work: impl FnOnce() -> T) -> T {
 
 /// Runs a step of a task: telemetry suppressed, a panic caught and reported.
 pub(super) fn guarded<T>(step: impl FnOnce() -> T) -> Option<T> {
-    let _suppressed = Context::enter_telemetry_suppressed_scope();
+    // The API panics when the thread-local of its context is gone, at the exit of the program for example.
+    let _suppressed = std::panic::catch_unwind(Context::enter_telemetry_suppressed_scope).ok();
     let _background = Background::enter();
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(step));
     if result.is_err() {

@@ -15,12 +15,12 @@ use telemark_sdk::{Batch, ExportError, ExportReport, Exporter};
 
 use super::exporters::Lines;
 
-fn init(file: &Path) -> Guard {
+pub(crate) fn init(file: &Path) -> Guard {
     telemark::builder().span_exporter(Lines::new(file)).init().expect("the first init of the process")
 }
 
 #[traced]
-fn work() {}
+pub(crate) fn work() {}
 
 #[traced]
 fn failing() {
@@ -117,7 +117,7 @@ pub(crate) fn signal_with_hanging_receiver() {
     wait_for_signal();
 }
 
-fn wait_for_signal() {
+pub(crate) fn wait_for_signal() {
     println!("ready");
     // The test waits for the line, and standard output may be buffered.
     drop(std::io::stdout().flush());
