@@ -51,7 +51,8 @@ is said below, once
 #[test]
 fn a_measurement_after_the_guard_is_said_once() {
     let sink = Sink::start(Script::Take).unwrap();
-    let end = Running::start("measurements after the guard", &[("OTEL_EXPORTER_OTLP_ENDPOINT", &sink.endpoint())]).end();
+    let end =
+        Running::start("measurements after the guard", &[("OTEL_EXPORTER_OTLP_ENDPOINT", &sink.endpoint())]).end();
     let said = "telemark warning: telemetry ended when its guard was dropped, so this measurement and";
     assert_eq!(end, format!("exit 0\n! {said} {GUARD_IS_GONE}"));
 }
@@ -167,15 +168,18 @@ fn forked_children_have_ids_of_their_own_and_no_telemetry() {
     let off = "! telemark warning: telemetry is off in a forked child process, which has no thread to export it; call `init` after \
         the fork, in each process\n";
     let (first, second) = (child("first"), child("second"));
-    assert_eq!(
-        end,
-        format!("exit 0\n{first}{second}different ids: 9\n> work\n> work\n> (shut down)\n{off}{off}")
-    );
+    assert_eq!(end, format!("exit 0\n{first}{second}different ids: 9\n> work\n> work\n> (shut down)\n{off}{off}"));
 }
 
 #[test]
 fn a_child_that_ends_a_span_of_its_parents_waits_for_nothing() {
     let end = Running::start("children of a span", &[]).end();
+    assert!(end.starts_with("exit 0\nchildren that ended well: 50\n"), "{end}");
+}
+
+#[test]
+fn a_child_that_measures_waits_for_nothing() {
+    let end = Running::start("children that measure", &[]).end();
     assert!(end.starts_with("exit 0\nchildren that ended well: 50\n"), "{end}");
 }
 
@@ -210,7 +214,10 @@ fn without_a_thread_init_says_so_and_the_program_goes_on() {
 #[test]
 fn without_a_thread_for_signals_telemetry_works() {
     let end = Running::start("no thread for signals", &[NO_THREADS]).end();
-    assert!(end.starts_with("exit 0\ninstalled: true\n> work\n> (shut down)\n! telemark warning: cannot watch for signals"), "{end}");
+    assert!(
+        end.starts_with("exit 0\ninstalled: true\n> work\n> (shut down)\n! telemark warning: cannot watch for signals"),
+        "{end}"
+    );
 }
 
 #[test]
@@ -231,7 +238,12 @@ fn the_log_level_shows_what_was_started_and_what_is_done() {
     assert_eq!(info.lines().count(), 1, "{info}");
     let debug = said("debug");
     assert!(debug.starts_with("! telemark info: started: "), "{debug}");
-    for part in ["SIGTERM: exports what is left", "exported 1 spans in ", "exported 1 metric data points in ", "shut down after "] {
+    for part in [
+        "SIGTERM: exports what is left",
+        "exported 1 spans in ",
+        "exported 1 metric data points in ",
+        "shut down after ",
+    ] {
         assert!(debug.contains(part), "{part}: {debug}");
     }
 }

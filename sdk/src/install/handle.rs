@@ -113,6 +113,7 @@ pub(super) mod installed {
     use std::sync::OnceLock;
 
     use super::TelemetryHandle;
+    use crate::metrics::active;
     use crate::process::after_fork;
 
     static INSTALLED: OnceLock<TelemetryHandle> = OnceLock::new();
@@ -125,6 +126,7 @@ pub(super) mod installed {
                     handle.tracers.turn_off();
                     handle.meters.turn_off();
                 }
+                active::turn_off_in_child();
             });
         }
     }

@@ -10,7 +10,7 @@ use opentelemetry::Context;
 
 use super::SdkMeterProvider;
 use crate::diag;
-use crate::runtime::is_background;
+use crate::runtime::{OFF_IN_A_FORKED_CHILD, is_background};
 
 /// How many providers there are: the installed one and those in contexts.
 static PROVIDERS: AtomicUsize = AtomicUsize::new(0);
@@ -57,11 +57,12 @@ pub(crate) fn install(provider: SdkMeterProvider) {
     }
 }
 
-/// What became of the guard of the installed provider.
+/// Why nothing is measured any more by the installed provider, if that is so, and whether it was said.
 static GUARD: AtomicU8 = AtomicU8::new(HELD);
 const HELD: u8 = 0;
 const GONE: u8 = 1;
-const GONE_AND_SAID: u8 = 2;
+const FORKED: u8 = 2;
+const SAID: u8 = 3;
 
 /// The guard of the installed telemetry was dropped: the next measurement says that it is lost, and none is taken.
 pub(crate) fn guard_is_gone() {
@@ -71,13 +72,21 @@ pub(crate) fn guard_is_gone() {
     }
 }
 
+/// Takes no measurements any more. Atomics alone, for it is called in a forked child.
+pub(crate) fn turn_off_in_child() {
+    GUARD.store(FORKED, Ordering::Relaxed);
+    PROVIDERS.fetch_add(1, Ordering::Relaxed);
+}
+
 fn has_ended() -> bool {
     match GUARD.load(Ordering::Relaxed) {
         HELD => false,
         _ if is_background() => true,
         _ => {
-            if GUARD.swap(GONE_AND_SAID, Ordering::Relaxed) == GONE {
-                diag::guard_is_gone("this measurement");
+            match GUARD.swap(SAID, Ordering::Relaxed) {
+                GONE => diag::guard_is_gone("this measurement"),
+                FORKED => crate::__warn!("fork", "{OFF_IN_A_FORKED_CHILD}"),
+                _ => {}
             }
             true
         }

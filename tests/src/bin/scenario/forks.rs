@@ -11,8 +11,11 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
 use libc::{SIGTERM, c_int, c_void, siginfo_t};
+use telemark::Counter;
 use telemark_sdk::id::{IdGenerator, RandomIds};
+use telemark_sdk::signal::Signal;
 use telemark_sdk::time::Deadline;
+use telemark_sdk::{Batch, ExportError, ExportReport, Exporter};
 
 use super::ends::{init, wait_for_signal, work};
 
@@ -162,6 +165,49 @@ pub(crate) fn child_of_a_span(file: &Path) {
     drop(telemetry);
     // Which of the noise found room is not told.
     drop(std::fs::remove_file(file));
+}
+
+static ORDERS: Counter<u64> = Counter::new("orders");
+
+/// Many threads make series meanwhile, through a static and through the API, and one collects all the time.
+pub(crate) fn child_that_measures() {
+    let telemetry = telemark::builder()
+        .span_exporter(Nowhere)
+        .metric_exporter(Nowhere)
+        .flush_timeout(Duration::from_millis(100))
+        .init()
+        .expect("the first init of the process");
+    let histogram = opentelemetry::global::meter("scenario").u64_histogram("sizes").build();
+    let measure = |value: u64| {
+        ORDERS.add(1, ("number", value as i64));
+        histogram.record(value, &[opentelemetry::KeyValue::new("number", value as i64)]);
+        opentelemetry::global::meter("scenario").f64_counter(format!("made.{}", value % 7)).build().add(1.0, &[]);
+    };
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for thread in 0..3 {
+            let (measure, stop) = (&measure, &stop);
+            scope.spawn(move || {
+                (0..).take_while(|_| !stop.load(Ordering::Relaxed)).for_each(|number| measure(number * 3 + thread));
+            });
+        }
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                drop(telemetry.meter_provider().force_flush(Deadline::NEVER));
+            }
+        });
+        let ended_well = (0..50).filter(|_| fork(|| (0..50).for_each(|value| measure(1_000_000 + value))) == 0);
+        println!("children that ended well: {}", ended_well.count());
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
+struct Nowhere;
+
+impl<S: Signal> Exporter<S> for Nowhere {
+    fn export(&mut self, _: Batch<'_, S>, _: Deadline) -> Result<ExportReport, ExportError> {
+        Ok(ExportReport::accepted())
+    }
 }
 
 pub(crate) fn init_after(file: &Path) {
