@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError, TryLockError};
 use std::time::Duration;
 
-use crate::process::is_forked_child;
+use crate::process::{is_forked_child, write_to_standard_error};
 use crate::time::Deadline;
 
 /// How much a message matters.
@@ -97,6 +97,8 @@ pub(crate) fn warn_always(message: fmt::Arguments<'_>) {
 fn write(level: Level, text: &str) {
     match SINK.get() {
         Some(sink) => sink(level, text),
+        // Another thread, which is not there, may have held the lock of standard error during the fork.
+        None if is_forked_child() => write_to_standard_error(&format!("telemark {level}: {text}\n")),
         // Not `eprintln!`, which panics when standard error is closed.
         None => {
             let _ = writeln!(std::io::stderr(), "telemark {level}: {text}");

@@ -9,6 +9,8 @@ pub(crate) fn at_exit(_: extern "C" fn()) -> bool {
     true
 }
 
+pub(crate) fn write_to_standard_error(_: &str) {}
+
 pub(crate) fn leave_signals_to_the_host() {}
 
 /// No signals.

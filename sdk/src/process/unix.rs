@@ -28,6 +28,12 @@ pub(crate) fn at_exit(hook: extern "C" fn()) -> bool {
     unsafe { libc::atexit(hook) == 0 }
 }
 
+/// Writes a line to standard error without the lock that std has for it. A failure has nowhere to be told.
+pub(crate) fn write_to_standard_error(line: &str) {
+    // SAFETY: the bytes are there for as long as the call; libc checks the descriptor.
+    unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len()) };
+}
+
 /// Keeps signals that people send away from this thread, so that they reach a thread of the host, or whoever waits with
 /// `sigwait` or `signalfd`.
 pub(crate) fn leave_signals_to_the_host() {

@@ -147,6 +147,8 @@ pub(crate) fn child_of_a_span(file: &Path) {
                 scope.spawn(|| {
                     while !stop.load(Ordering::Relaxed) {
                         telemark::span("noise").in_scope(|| ());
+                        // It holds the lock of standard error.
+                        eprintln!("noise");
                     }
                 });
             }
