@@ -41,7 +41,7 @@ impl fmt::Display for Level {
 /// The level up to which messages are shown; `OTEL_LOG_LEVEL`, by default `info`. Zero shows nothing.
 static MAX_LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
 
-/// Somebody has chosen the level.
+/// Set once the program or its environment has chosen a level.
 static IS_CHOSEN: AtomicBool = AtomicBool::new(false);
 
 type Sink = Box<dyn Fn(Level, &str) + Send + Sync>;
@@ -106,7 +106,7 @@ fn write(level: Level, text: &str) {
     }
 }
 
-/// When the next message of a topic may pass, by its level, and how many were held back since the last one.
+/// For each level and topic, the time before which further messages are held back, and the number held back so far.
 type Topics = HashMap<(u8, &'static str), (Deadline, u64)>;
 
 /// Whether a message of the topic may pass, and how many were held back before it.
