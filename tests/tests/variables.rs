@@ -23,8 +23,11 @@ use telemark::tower::ServerSettings;
 /// What a variable decides, as text.
 type Read = fn(&Env) -> String;
 
-/// Each variable with a default: how it is read, what else must be set for it to matter, and a value that is not its default.
-const READERS: &[(&str, Read, &[(&str, &str)], &str)] = &[
+/// A variable with a default: its name, how it is read, what else must be set for it to matter, and a value that is not its
+/// default.
+type Row = (&'static str, Read, &'static [(&'static str, &'static str)], &'static str);
+
+const READERS: &[Row] = &[
     ("OTEL_SDK_DISABLED", is_enabled, &[], "true"),
     ("OTEL_SERVICE_NAME", service_name, &[], "shop"),
     ("OTEL_PROPAGATORS", |env| format!("{:?}", Propagators::from_env(env)), &[], "b3"),
