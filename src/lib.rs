@@ -70,7 +70,7 @@
 //! | `axum` | no | `telemark::axum::layer()` |
 //! | `tower` | no | `telemark::tower`, the same for any tower service |
 //! | `runtime-metrics` | no | `builder().runtime_metrics()`: metrics of the process and of the tokio runtime |
-//! | `signals` | no | a flush on SIGTERM and Ctrl-C |
+//! | `termination` | yes | exports what is left when SIGTERM, Ctrl-C or `exit` ends the program |
 //!
 //! Without features this is the engine and the macro: what a library needs that only wants `#[traced]`.
 
@@ -81,8 +81,6 @@ mod init;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
 mod server;
-#[cfg(feature = "signals")]
-mod signals;
 pub mod testing;
 
 pub use init::{Builder, Guard, builder, init};

@@ -101,7 +101,7 @@ impl PeriodicReader {
     /// Starts a reader, which exports as soon as a provider is built with it.
     ///
     /// # Errors
-    /// The operating system has no thread to give.
+    /// The operating system refuses to start another thread.
     pub fn start(
         exporter: impl Exporter<Metrics>,
         periods: PeriodicConfig,

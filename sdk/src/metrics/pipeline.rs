@@ -16,8 +16,9 @@ use super::stream::Stream;
 use super::view::View;
 use crate::diag::Durations;
 use crate::error::ExportError;
+use crate::process::Generation;
 use crate::resource::Resource;
-use crate::runtime::apart;
+use crate::runtime::{OFF_IN_A_FORKED_CHILD, apart};
 use crate::time::{Clock, Deadline};
 
 pub(super) struct Pipeline {
@@ -33,6 +34,8 @@ pub(super) struct Pipeline {
     collected: Condvar,
     /// How long collections take.
     pub(super) durations: Durations,
+    /// In a forked child another thread's collection may never end.
+    home: Generation,
 }
 
 /// A callback, called with the number of the reader that collects.
@@ -123,6 +126,7 @@ impl Pipeline {
             collecting: Mutex::new(None),
             collected: Condvar::new(),
             durations: Durations::default(),
+            home: Generation::current(),
         }
     }
 
@@ -152,6 +156,9 @@ impl Pipeline {
 
     /// Everything the reader sees now. Recording goes on meanwhile; callbacks run outside of every lock.
     pub(super) fn collect(&self, deadline: Deadline) -> Result<Vec<ScopeMetrics>, ExportError> {
+        if self.home.is_past() {
+            return Err(ExportError::other(OFF_IN_A_FORKED_CHILD));
+        }
         // spec: semconv otel.sdk.metric_reader.collection.duration — any of the failures is its `error.type`.
         let mut of_producer = None;
         let collect = || {

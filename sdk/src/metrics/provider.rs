@@ -106,6 +106,16 @@ impl SdkMeterProvider {
         pipelines.iter().map(|pipeline| pipeline.registry.rejected()).sum::<u64>() + callbacks.rejected()
     }
 
+    /// Returns true while there is a reader and it is not shut down.
+    pub(crate) fn is_running(&self) -> bool {
+        self.is_read() && !self.0.shared.is_shut_down.load(Ordering::Acquire)
+    }
+
+    /// Makes no instruments any more. One atomic store, for it is called in a forked child.
+    pub(crate) fn turn_off(&self) {
+        self.0.shared.is_shut_down.store(true, Ordering::Release);
+    }
+
     /// Whether there is a reader.
     pub(crate) fn is_read(&self) -> bool {
         !self.0.readers.is_empty()

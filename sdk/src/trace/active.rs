@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use opentelemetry::trace::{SpanBuilder, TraceContextExt, Tracer};
 use opentelemetry::{Context, InstrumentationScope};
 
-use super::{Scope, SdkSpan, SdkTracer};
+use super::{Scope, SdkSpan, SdkTracer, SdkTracerProvider};
 use crate::time::Clock;
 
 /// How many tracers there are: the installed one and those in contexts.
@@ -103,6 +103,13 @@ pub(crate) fn install(tracer: SdkTracer) -> bool {
         TRACERS.fetch_add(1, Ordering::Relaxed);
     }
     true
+}
+
+/// The guard of the installed telemetry was dropped: the next span says that it is lost.
+pub(crate) fn guard_is_gone(tracers: &SdkTracerProvider) {
+    if tracers.is_off() && INSTALLED.get().is_some() {
+        tracers.note_that_the_guard_is_gone();
+    }
 }
 
 /// `context` with a tracer of its own for `#[traced]` functions that run in it, beside any other: for tests.

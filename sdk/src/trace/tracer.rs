@@ -55,7 +55,7 @@ impl SdkTracer {
     #[inline]
     pub(crate) fn glance(&self, parent: &Context) -> Glance {
         let provider = &*self.provider;
-        if provider.is_off() || parent.is_telemetry_suppressed() || is_background() {
+        if provider.refuses() || parent.is_telemetry_suppressed() || is_background() {
             return Glance::Dropped;
         }
         let span = parent.span();
@@ -252,7 +252,7 @@ impl SdkTracer {
     /// Starts a span with another scope than the tracer's.
     pub(super) fn build_in_scope(&self, scope: &Scope, builder: SpanBuilder, parent: &Context) -> SdkSpan {
         // spec: trace/api.md#behavior-of-the-api-in-the-absence-of-an-installed-sdk — the parent's context travels on.
-        if self.provider.is_off() || parent.is_telemetry_suppressed() || is_background() {
+        if self.provider.refuses() || parent.is_telemetry_suppressed() || is_background() {
             return SdkSpan::not_recording(parent.span().span_context().clone());
         }
         let SpanBuilder { span_kind, name, start_time, attributes, events, links, .. } = builder;
