@@ -10,7 +10,7 @@
 //!
 //! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
 //! let prometheus = Prometheus::new();
-//! let _telemetry = telemark::builder().metric_reader(prometheus.reader()).init()?;
+//! let _telemetry = telemark::builder().with_metric_reader(prometheus.reader()).init()?;
 //!
 //! let page = get(async move |headers: HeaderMap| prometheus.respond::<Body>(&headers));
 //! // Routes that are added after `.layer(telemark::axum::layer())` are neither traced nor measured.
@@ -24,4 +24,7 @@
 //! Any server with the `http` crate's types does the same with [`Prometheus::respond`], and any other one with
 //! [`Prometheus::answer`]. The page is in OpenMetrics, with exemplars that lead to traces, if the scraper asks for it.
 
-pub use telemark_prometheus::*;
+pub use telemark_prometheus::{
+    Answer, Builder, Escaping, Format, Prometheus, Protocol, Renderer, Server, ServerBuilder, TranslationStrategy,
+    negotiate,
+};

@@ -51,4 +51,5 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-pub use telemark_sdk::testing::*;
+pub use telemark_sdk::runtime::{ManualRuntime, Runtime};
+pub use telemark_sdk::testing::{InMemoryExporter, ManualClock, SequentialIds, TestTelemetry, metrics_text, tree};

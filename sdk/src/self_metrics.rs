@@ -34,22 +34,31 @@ impl SelfMetrics {
     /// Shows what these providers do, to the readers of `meters`. Of two that observe the same, the later one has the
     /// durations.
     pub fn observe(tracers: &SdkTracerProvider, meters: &SdkMeterProvider) -> Self {
+        let points = meters.components().filter_map(|(_, _, counters)| counters).collect();
+        SelfMetrics::of_pipelines(tracers, meters, [(Words::SPANS, tracers.counters()), (Words::POINTS, points)])
+    }
+
+    /// Does the same for the pipelines of any signals.
+    pub(crate) fn of_pipelines(
+        tracers: &SdkTracerProvider,
+        meters: &SdkMeterProvider,
+        signals: impl IntoIterator<Item = (Words, Vec<Arc<Counters>>)>,
+    ) -> Self {
         let scope = InstrumentationScope::builder("telemark.sdk").with_version(env!("CARGO_PKG_VERSION")).build();
         let mut components = Components::new(tracers.clock().clone(), &meters.meter_with_scope(scope.clone()));
         let meter = meters.sdk_meter(scope);
         let spans = Spans::new(&meter, tracers.span_counts());
-        let of_spans = Pipelines::new(&meter, Words::SPANS, components.of("span", tracers.counters()));
-        let exporting = meters.components().filter_map(|(_, _, counters)| counters);
-        let of_points = Pipelines::new(&meter, Words::POINTS, components.of("metric", exporting));
+        let signals = signals.into_iter();
+        let pipelines: Vec<_> =
+            signals.map(|(words, counters)| Pipelines::new(&meter, words, components.add(words, counters))).collect();
         for (reader, durations, _) in meters.components() {
             components.time_collections(reader, durations);
         }
         let callback = meter.register_callback(move |observer| {
-            // What is counted has nothing to do with the span in which somebody collects: that is no exemplar.
+            // The counts have nothing to do with the span that a collection runs in, so that span is no exemplar.
             let _outside = Context::new().attach();
             spans.observe(observer);
-            of_spans.observe(observer);
-            of_points.observe(observer);
+            pipelines.iter().for_each(|pipelines| pipelines.observe(observer));
         });
         SelfMetrics { _callback: callback, _listeners: components.listeners }
     }
@@ -95,10 +104,11 @@ impl Components {
         }
     }
 
-    fn of(&mut self, signal: &str, counters: impl IntoIterator<Item = Arc<Counters>>) -> Vec<Component> {
+    fn add(&mut self, words: Words, counters: Vec<Arc<Counters>>) -> Vec<Component> {
         let mut components = Vec::new();
         for counters in counters {
-            let processor = counters.processor().map(|kind| self.attributes(format!("{kind}_{signal}_processor")));
+            let name = |kind| format!("{kind}_{}_processor", words.item);
+            let processor = counters.processor().map(|kind| self.attributes(name(kind)));
             let mut exporter = self.attributes(counters.exporter().to_owned()).to_vec();
             if let Some((address, port)) = counters.server() {
                 exporter.push(KeyValue::new("server.address", address.to_owned()));
@@ -267,19 +277,20 @@ impl ProcessorInstruments {
     }
 }
 
-/// What the metrics of a signal call its items.
+/// The words for the items of a signal in its metrics.
 #[derive(Clone, Copy)]
-struct Words {
+pub(crate) struct Words {
     /// In names.
-    item: &'static str,
+    pub(crate) item: &'static str,
     /// In descriptions.
-    items: &'static str,
-    unit: &'static str,
+    pub(crate) items: &'static str,
+    pub(crate) unit: &'static str,
 }
 
 impl Words {
-    const SPANS: Words = Words { item: "span", items: "spans", unit: "{span}" };
-    const POINTS: Words = Words { item: "metric_data_point", items: "metric data points", unit: "{data_point}" };
+    pub(crate) const SPANS: Words = Words { item: "span", items: "spans", unit: "{span}" };
+    pub(crate) const POINTS: Words =
+        Words { item: "metric_data_point", items: "metric data points", unit: "{data_point}" };
 
     fn total(self, meter: &SdkMeter, name: String, description: String) -> Observable<u64> {
         meter.observable_counter(name).with_unit(self.unit).with_description(description).build()

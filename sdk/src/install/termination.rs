@@ -13,7 +13,7 @@ use crate::time::Deadline;
 /// that cannot be watched works as it would without, and a warning says so.
 pub(super) fn watch(handle: &TelemetryHandle) {
     static IS_WATCHED: AtomicBool = AtomicBool::new(false);
-    if !handle.handles_termination || !handle.records() || IS_WATCHED.swap(true, Ordering::AcqRel) {
+    if !handle.handles_termination || !handle.is_recording() || IS_WATCHED.swap(true, Ordering::AcqRel) {
         return;
     }
     if !process::at_exit(at_exit) {
