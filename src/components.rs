@@ -69,7 +69,8 @@ fn console_periods(env: &telemark_sdk::config::Env) -> telemark_sdk::metrics::Pe
     }
 }
 
-#[cfg(all(test, feature = "otlp"))]
+#[cfg(feature = "otlp")]
+#[cfg(test)]
 mod tests {
     use telemark_otlp::Otlp;
     use telemark_sdk::config::Env;
