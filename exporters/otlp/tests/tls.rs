@@ -189,3 +189,34 @@ fn what_is_no_certificate_is_a_configuration_error() {
     let both = builder().with_client_certificate(certificate).with_client_key(other);
     check(both, r#"client_key="…" cannot be used: expected the private key of the client certificate"#);
 }
+
+/// A device without an end, and a pipe that nothing writes to.
+#[cfg(unix)]
+#[test]
+fn a_certificate_that_is_no_regular_file_is_refused_at_once() {
+    let pipe = std::env::temp_dir().join(format!("telemark-otlp-pipe-{}", std::process::id()));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for path in [std::path::Path::new("/dev/zero"), &pipe, &std::env::temp_dir()] {
+        let certificate = || Otlp::<Traces>::builder().with_endpoint("https://localhost").with_certificate(path);
+        let error = certificate().build().unwrap_err().to_string();
+        assert!(error.starts_with("certificate=") && error.contains("not a regular file"), "{error}");
+        let pem = Authority::new().pem();
+        let key = Otlp::<Traces>::builder().with_endpoint("https://localhost").with_certificate(pem.clone());
+        let error = key.with_client_certificate(pem).with_client_key(path).build().unwrap_err().to_string();
+        assert!(error.starts_with("client_key=") && error.contains("not a regular file"), "{error}");
+    }
+    std::fs::remove_file(&pipe).unwrap();
+}
+
+/// A regular file may be longer than the memory: this one has a hole of 2 GiB.
+#[test]
+fn a_certificate_file_is_read_up_to_a_limit() {
+    let path = std::env::temp_dir().join(format!("telemark-otlp-large-{}", std::process::id()));
+    std::fs::File::create(&path).unwrap().set_len(2 << 30).unwrap();
+    let builder = Otlp::<Traces>::builder().with_endpoint("https://localhost").with_certificate(path.as_path());
+    let mut error = String::new();
+    let read = allocation_counter::measure(|| error = builder.build().unwrap_err().to_string());
+    std::fs::remove_file(&path).unwrap();
+    assert!(error.contains("larger than 16777216 bytes"), "{error}");
+    assert!(read.bytes_max < 100 << 20, "{read:?}");
+}
