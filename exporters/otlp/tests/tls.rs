@@ -220,3 +220,22 @@ fn a_certificate_file_is_read_up_to_a_limit() {
     assert!(error.contains("larger than 16777216 bytes"), "{error}");
     assert!(read.bytes_max < 100 << 20, "{read:?}");
 }
+
+/// The system's certificates come from a file that the environment names.
+#[cfg(unix)]
+#[test]
+fn the_systems_certificate_file_is_read_up_to_a_limit_too() {
+    const CHILD: &str = "TELEMARK_TEST_SYSTEM_CERTIFICATES";
+    #[allow(clippy::disallowed_methods, reason = "a child process is told through its environment")]
+    if std::env::var_os(CHILD).is_some() {
+        println!("result: {:?}", Otlp::<Traces>::builder().with_endpoint("https://localhost").build().map(drop));
+        return;
+    }
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "the_systems_certificate_file_is_read_up_to_a_limit_too", "--nocapture"])
+        .envs([(CHILD, "yes"), ("SSL_CERT_FILE", "/dev/zero")])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("SSL_CERT_FILE") && said.contains("not a regular file"), "{said}");
+}
