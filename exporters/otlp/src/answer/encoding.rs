@@ -48,6 +48,8 @@ fn inflate(_: &[u8], _: usize) -> Result<Vec<u8>, Undecoded> {
 
 #[cfg(all(test, feature = "gzip"))]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failing test")]
+
     use super::*;
     use std::io::Write;
 
