@@ -244,3 +244,16 @@ fn the_status_of_the_call_is_reported() {
     let soon = Deadline::after(Duration::ZERO);
     assert_eq!(export_by(&mut exporter, "b", soon).unwrap_err().response(), None);
 }
+
+/// Larger than the windows of HTTP/2 and the buffers of the system: the connection must go on while the request waits.
+#[test]
+fn a_batch_larger_than_every_buffer_arrives() {
+    let server = Server::start([Step::ok(), Step::ok()]);
+    let mut exporter = exporter(&server, |builder| builder);
+    let long: &'static str = "x".repeat(10_000_000).leak();
+    for _ in 0..2 {
+        assert_eq!(outcome(&export(&mut exporter, long)), "taken, 0 rejected, 0 retries");
+    }
+    let calls = server.finish();
+    assert!(calls.iter().all(|call| call.connection == 0 && call.body.len() > long.len()));
+}

@@ -112,6 +112,23 @@ fn grpc_over_tls() {
 }
 
 #[test]
+fn a_batch_larger_than_every_buffer_arrives() {
+    let authority = Authority::new();
+    let long: &'static str = "x".repeat(5_000_000).leak();
+    for (version, protocol, script) in [
+        (Version::Http1, Protocol::HttpProtobuf, [http_ok(), http_ok()].concat()),
+        #[cfg(feature = "grpc")]
+        (Version::Http2, Protocol::Grpc, vec![Step::ok(), Step::ok()]),
+    ] {
+        let server = authority.serve("localhost", None, version, script);
+        let builder = builder(&server, "localhost").with_protocol(protocol).with_certificate(authority.pem());
+        let mut exporter = builder.build().unwrap();
+        assert_eq!([(); 2].map(|()| outcome(&export(&mut exporter, long))), [TAKEN; 2]);
+        assert_eq!(server.finish().iter().map(|call| call.connection).collect::<Vec<_>>(), [0, 0]);
+    }
+}
+
+#[test]
 fn a_certificate_of_another_authority_is_refused() {
     let authority = Authority::new();
     let server = authority.serve("localhost", None, Version::Http1, vec![]);
