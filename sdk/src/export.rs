@@ -38,7 +38,7 @@ pub trait Exporter<S: Signal>: Send + 'static {
         self.flush(deadline)
     }
 
-    /// What it is called in the SDK's own metrics, as `otel.component.type`: a name that the semantic conventions have,
+    /// Returns its `otel.component.type` in the SDK's own metrics: a name that the semantic conventions have,
     /// such as `otlp_grpc_span_exporter`, or by default the name of the type. Asked once, when the pipeline starts.
     ///
     /// spec: semconv registry/attributes/otel.md#otel-component-attributes
