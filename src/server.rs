@@ -1,10 +1,17 @@
 //! The HTTP server layers with what the facade adds to them: the installed tracer, the engine's clock, and settings from
-//! the environment. The meter is the API's global one, which `init` sets if metrics are read.
+//! the environment. The meter is the API's global one, which `init` sets if metrics are read. A layer that is made in a test
+//! has the tracer, the meter and the clock of its telemetry.
 
 #[cfg(feature = "tower")]
 use {
-    telemark_sdk::{config::Env, diag, time::Clock, trace::active::ActiveTracer},
-    telemark_tower::ServerSettings,
+    opentelemetry::{Context, InstrumentationScope, metrics::MeterProvider},
+    telemark_sdk::{
+        config::Env,
+        diag, metrics,
+        time::Clock,
+        trace::active::{self, ActiveTracer},
+    },
+    telemark_tower::{HttpPolicy, HttpServerLayer, ServerSettings},
 };
 
 /// The HTTP server layer for axum.
@@ -12,15 +19,18 @@ use {
 pub mod axum {
     pub use telemark_axum::*;
 
-    use super::{ActiveTracer, settings};
+    use super::{ActiveTracer, made_here};
 
     /// The layer for `Router::layer`, on the telemetry of [`init`](crate::init), with settings from the environment: spans,
     /// and the durations of requests. `OTEL_RUST_HTTP_SERVER_METRICS=duration,active_requests` also counts those that are
     /// being served, which the conventions want to be asked for.
     ///
-    /// It may be made before `init` and then records from there on.
+    /// It may be made before `init` and then records from there on. [`HttpServerLayer::map_settings`] changes settings and
+    /// keeps those from the environment.
+    ///
+    /// One that is made in a test records into the [`TestTelemetry`](crate::testing::TestTelemetry) attached there.
     pub fn layer() -> HttpServerLayer<AxumPolicy, ActiveTracer> {
-        telemark_axum::layer().with_settings(settings()).with_tracer(ActiveTracer::new(telemark_axum::scope()))
+        made_here(telemark_axum::layer(), telemark_axum::scope())
     }
 }
 
@@ -29,25 +39,43 @@ pub mod axum {
 pub mod tower {
     pub use telemark_tower::*;
 
-    use super::{ActiveTracer, settings};
+    use super::{ActiveTracer, made_here};
 
     /// The layer, on the telemetry of [`init`](crate::init), with settings from the environment: spans, and the durations
     /// of requests. `OTEL_RUST_HTTP_SERVER_METRICS=duration,active_requests` also counts those that are being served, which
     /// the conventions want to be asked for.
     ///
-    /// It may be made before `init` and then records from there on.
+    /// It may be made before `init` and then records from there on. [`HttpServerLayer::map_settings`] changes settings and
+    /// keeps those from the environment.
+    ///
+    /// One that is made in a test records into the [`TestTelemetry`](crate::testing::TestTelemetry) attached there.
     pub fn layer() -> HttpServerLayer<DefaultPolicy, ActiveTracer> {
-        HttpServerLayer::new().with_settings(settings()).with_tracer(ActiveTracer::new(telemark_tower::scope()))
+        made_here(HttpServerLayer::new(), telemark_tower::scope())
+    }
+}
+
+/// The layer on the telemetry of the program, or of the test that runs here.
+#[cfg(feature = "tower")]
+fn made_here<P: HttpPolicy + Clone, T>(
+    layer: HttpServerLayer<P, T>,
+    scope: InstrumentationScope,
+) -> HttpServerLayer<P, ActiveTracer> {
+    let context = Context::current();
+    let layer = layer.with_settings(settings(&context)).with_tracer(ActiveTracer::new(scope.clone()));
+    match metrics::active::in_context(&context) {
+        Some(of_test) => layer.with_meter(&of_test.meter_with_scope(scope)),
+        None => layer,
     }
 }
 
 #[cfg(feature = "tower")]
-fn settings() -> ServerSettings {
+fn settings(context: &Context) -> ServerSettings {
     let env = Env::process();
     let settings = ServerSettings::from_env_fn(|name| env.string(name));
     for problem in settings.problems() {
         diag::log(diag::Level::Warn, "http.settings", format_args!("{problem}"));
     }
     // Spans inside of a request have the same clock.
-    settings.with_clock(|| Clock::system().now().into())
+    let clock = active::clock_in_context(context).unwrap_or_else(Clock::system);
+    settings.with_clock(move || clock.now().into())
 }

@@ -49,7 +49,7 @@ impl Client {
             record_status(status);
             Ok(Answer { status, body: response.into_body().collect().await?.to_bytes() })
         };
-        span.run(async { call.await.inspect_err(telemark::record_error) }).await
+        span.try_run(call).await
     }
 }
 
@@ -80,6 +80,15 @@ pub(crate) struct CallError(Box<dyn std::error::Error + Send + Sync>);
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// Points to the cause, so that spans record it with its own type.
+impl std::ops::Deref for CallError {
+    type Target = dyn std::error::Error + Send + Sync;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
     }
 }
 

@@ -231,7 +231,8 @@ impl Expansion<'_> {
         }
         let (output, error) = (hidden("output"), hidden("error"));
         let found = self.at_output(quote!(#private::Fallible::error), &output);
-        quote!(|#output| #found.map(|#error| #private::error_type(#error)))
+        let parameter = self.output_parameter(&output);
+        quote!(|#parameter| #found.map(|#error| #private::Described::new(#error).error_type()))
     }
 
     /// The closure that looks at the output, if that is wanted.
@@ -246,7 +247,17 @@ impl Expansion<'_> {
         let err_code = self.record_err(err, &live, &output);
         let fallible = err != Record::Off || self.shape.returns_result();
         let ret_code = self.record_ret(ret, fallible, &live, &output);
-        Some(quote!(|#live, #output| #private::guarded(|| { #err_code #ret_code })))
+        let parameter = self.output_parameter(&output);
+        Some(quote!(|#live, #parameter| #private::guarded(|| { #err_code #ret_code })))
+    }
+
+    /// The parameter for the output. Of a future that the body makes, the type is known only behind the code that looks at
+    /// the output, unless it is written there.
+    fn output_parameter(&self, output: &Ident) -> TokenStream {
+        match (&self.shape.work, self.shape.output_to_infer()) {
+            (Work::Future { .. }, returned) if self.shape.output.is_some() => quote!(#output: &#returned),
+            _ => quote!(#output),
+        }
     }
 
     fn record_err(&self, err: Record, live: &Ident, output: &Ident) -> TokenStream {
@@ -260,7 +271,7 @@ impl Expansion<'_> {
         let found = self.at_output(quote!(#private::Fallible::error), output);
         quote! {
             if let ::core::option::Option::Some(#error) = #found {
-                #live.fail(#description, #private::error_type(#error));
+                #live.fail(#description, #private::Described::new(#error).error_type());
             }
         }
     }

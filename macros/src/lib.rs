@@ -96,7 +96,7 @@ use proc_macro::TokenStream;
 ///
 /// # Metrics
 ///
-/// `metrics` gives the function a histogram beside its span, `code.function.duration` in seconds, and with that its rate,
+/// `metrics` gives the function a histogram beside its span, `telemark.function.duration` in seconds, and so its rate,
 /// errors and durations:
 ///
 /// ```

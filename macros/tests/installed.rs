@@ -55,10 +55,10 @@ fn a_call_site_finds_what_is_installed_and_a_test_its_own() {
     let spans: Vec<_> = exporter.items().iter().map(|span| format!("{:x}", span.context.span_id())).collect();
     assert_eq!(spans.len(), 3);
     let text = metrics_text(&reader.collect(Deadline::NEVER).unwrap());
-    let [failed, ok, app, web] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
+    let [app, web, failed, ok] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
     assert_eq!([app, web], ["shop.orders{kind=app,vip=true} sum 1", "shop.orders{kind=web,vip=true} sum 2"]);
     assert!(
-        ok.starts_with("code.function.duration[s]{code.function.name=installed::call} histogram count=2 sum=0.006"),
+        ok.starts_with("telemark.function.duration[s]{code.function.name=installed::call} histogram count=2 sum=0.006"),
         "{ok}"
     );
     assert!(failed.contains("error.type=alloc::string::String} histogram count=1 sum=0.003"), "{text}");

@@ -52,7 +52,7 @@ fn check(scenario: impl Fn(&ManualClock), expected: &[&str]) {
 
 fn points(telemetry: &TestTelemetry) -> Vec<HistogramPoint> {
     let metrics: Vec<_> = telemetry.collect().into_iter().flat_map(|scope| scope.metrics).collect();
-    metrics.iter().for_each(|metric| assert_eq!((&*metric.name, &*metric.unit), ("code.function.duration", "s")));
+    metrics.iter().for_each(|metric| assert_eq!((&*metric.name, &*metric.unit), ("telemark.function.duration", "s")));
     let points = metrics.into_iter().map(|metric| match metric.data {
         MetricData::Histogram { points, .. } => points,
         other => panic!("{other:?}"),
@@ -143,7 +143,7 @@ fn calls_that_fail() {
             by_another_name().unwrap_err();
         },
         &[
-            "1 by_another_name error.type=std::io::error::Error",
+            "1 by_another_name error.type=std::io::ErrorKind::Other",
             "1 fallible",
             "1 fallible error.type=core::num::error::ParseIntError",
             "1 no_error",

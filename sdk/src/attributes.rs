@@ -1,16 +1,22 @@
-//! Attribute collections: unique keys, the last value wins, bounded in number and length, what is dropped is counted.
+//! Attribute collections: keys are unique and not empty, the last value wins, number and length are bounded, and what is
+//! dropped is counted.
 
-use opentelemetry::{Array, KeyValue, StringValue, Value};
+use opentelemetry::{Array, InstrumentationScope, KeyValue, StringValue, Value};
 
 use crate::limits::AttributeLimits;
 
 /// Sets `attribute`, replacing an earlier value of the same key.
 ///
-/// A new key beyond the limit is dropped and counted in `dropped`; an overwrite is not an addition.
+/// An attribute without a key and a new key beyond the limit are dropped and counted in `dropped`; an overwrite is not an
+/// addition.
 ///
-/// spec: common/README.md#attribute-collections, #attribute-limits
+/// spec: common/README.md#attribute, #attribute-collections, #attribute-limits
 #[inline]
 pub fn set(attributes: &mut Vec<KeyValue>, dropped: &mut u32, mut attribute: KeyValue, limits: AttributeLimits) {
+    if !has_key(&attribute) {
+        *dropped = dropped.saturating_add(1);
+        return;
+    }
     truncate(&mut attribute.value, limits.value_length);
     let full = attributes.len() >= limits.count;
     match attributes.iter_mut().find(|existing| same_key(existing, &attribute)) {
@@ -27,13 +33,13 @@ pub fn normalize(attributes: &mut Vec<KeyValue>, dropped: &mut u32, limits: Attr
         attributes.iter_mut().for_each(|attribute| truncate(&mut attribute.value, limits.value_length));
     }
     let within = attributes.len() <= limits.count;
-    if within && all_distinct(attributes) {
+    if within && all_valid(attributes) {
         return;
     }
     rebuild(attributes, dropped, limits);
 }
 
-/// The rare case of [`normalize`]: a duplicate key or too many attributes.
+/// The rare case of [`normalize`]: an empty or a duplicate key, or too many attributes.
 #[cold]
 fn rebuild(attributes: &mut Vec<KeyValue>, dropped: &mut u32, limits: AttributeLimits) {
     let mut kept = 0;
@@ -41,6 +47,7 @@ fn rebuild(attributes: &mut Vec<KeyValue>, dropped: &mut u32, limits: AttributeL
         let (head, tail) = attributes.split_at_mut(next);
         let Some(attribute) = tail.first_mut() else { break };
         match head[..kept].iter_mut().find(|existing| same_key(existing, attribute)) {
+            _ if !has_key(attribute) => *dropped = dropped.saturating_add(1),
             Some(existing) => std::mem::swap(&mut existing.value, &mut attribute.value),
             None if kept < limits.count => {
                 attributes.swap(kept, next);
@@ -52,9 +59,35 @@ fn rebuild(attributes: &mut Vec<KeyValue>, dropped: &mut u32, limits: AttributeL
     attributes.truncate(kept);
 }
 
+/// The scope with attributes as they may be: each key once, none without a key. Others leave no count in a scope.
+pub(crate) fn valid_scope(scope: InstrumentationScope) -> InstrumentationScope {
+    let mut attributes: Vec<_> = scope.attributes().cloned().collect();
+    if all_valid(&attributes) {
+        return scope;
+    }
+    rebuild(&mut attributes, &mut 0, AttributeLimits::new(usize::MAX, None));
+    let builder = InstrumentationScope::builder(scope.name().to_owned()).with_attributes(attributes);
+    let builder = match scope.version() {
+        Some(version) => builder.with_version(version.to_owned()),
+        None => builder,
+    };
+    match scope.schema_url() {
+        Some(url) => builder.with_schema_url(url.to_owned()).build(),
+        None => builder.build(),
+    }
+}
+
+/// spec: common/README.md#attribute — a key is not empty.
 #[inline]
-fn all_distinct(attributes: &[KeyValue]) -> bool {
-    attributes.iter().enumerate().all(|(i, attribute)| !attributes[..i].iter().any(|other| same_key(other, attribute)))
+pub(crate) fn has_key(attribute: &KeyValue) -> bool {
+    !attribute.key.as_str().is_empty()
+}
+
+/// Returns true if every attribute has a key and no two have the same one.
+#[inline]
+fn all_valid(attributes: &[KeyValue]) -> bool {
+    let is_new = |i: usize, attribute| !attributes[..i].iter().any(|other| same_key(other, attribute));
+    attributes.iter().enumerate().all(|(i, attribute)| has_key(attribute) && is_new(i, attribute))
 }
 
 #[inline]
@@ -118,6 +151,25 @@ mod tests {
     }
 
     #[test]
+    fn an_attribute_without_a_key_is_dropped_and_counted() {
+        check(&[("", 1), ("a", 2), ("", 3), ("b", 4)], 2, "a=2 b=4 dropped 2");
+        check(&[("", 1)], 128, " dropped 1");
+    }
+
+    #[test]
+    fn a_scope_keeps_everything_but_attributes_that_may_not_be() {
+        let scope = |attributes: &[(&'static str, i64)]| {
+            let attributes: Vec<_> = attributes.iter().map(|&(key, value)| KeyValue::new(key, value)).collect();
+            let builder = InstrumentationScope::builder("lib").with_version("1.2").with_schema_url("https://s");
+            builder.with_attributes(attributes).build()
+        };
+        assert_eq!(valid_scope(scope(&[("b", 1), ("", 2), ("a", 3), ("b", 4)])), scope(&[("b", 4), ("a", 3)]));
+        assert_eq!(valid_scope(scope(&[("b", 1), ("a", 3)])), scope(&[("b", 1), ("a", 3)]));
+        let bare = InstrumentationScope::builder("lib").with_attributes([KeyValue::new("", 1)]).build();
+        assert_eq!(valid_scope(bare), InstrumentationScope::builder("lib").build());
+    }
+
+    #[test]
     fn a_limit_of_zero_keeps_nothing() {
         check(&[("a", 1)], 0, " dropped 1");
     }
@@ -136,7 +188,7 @@ mod tests {
     proptest! {
         #[test]
         fn giving_all_at_once_equals_setting_one_by_one(
-            given in prop::collection::vec(("[a-f]{1,2}", any::<i64>()), 0..40), limit in 0usize..20
+            given in prop::collection::vec(("[a-f]{0,2}", any::<i64>()), 0..40), limit in 0usize..20
         ) {
             let limits = AttributeLimits::new(limit, None);
             let given: Vec<_> = given.into_iter().map(|(key, value)| KeyValue::new(key, value)).collect();

@@ -56,6 +56,15 @@ impl SpanLimits {
         attributes_per_link: 128,
     };
 
+    /// Keeps nothing but a name and times.
+    pub(crate) const NOTHING: SpanLimits = SpanLimits {
+        attributes: AttributeLimits { count: 0, value_length: None },
+        events: 0,
+        links: 0,
+        attributes_per_event: 0,
+        attributes_per_link: 0,
+    };
+
     /// The limits of one event's attributes.
     pub fn event_attributes(&self) -> AttributeLimits {
         AttributeLimits { count: self.attributes_per_event, ..self.attributes }

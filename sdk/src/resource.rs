@@ -1,9 +1,12 @@
 //! What produces the telemetry: attributes of the service, its process and its host.
 
+mod creation_time;
+
 use std::sync::Arc;
 
 use opentelemetry::{Key, KeyValue, Value};
 
+use crate::attributes::has_key;
 use crate::config::{Env, percent_decode};
 use crate::error::ConfigError;
 use crate::id;
@@ -22,8 +25,12 @@ struct Inner {
 }
 
 impl Inner {
-    /// Inserts in order of the keys; the last value of a key wins. There are too few to be worth the code of a sort.
+    /// Inserts in order of the keys; the last value of a key wins, and one without a key is dropped. There are too few to be
+    /// worth the code of a sort.
     fn insert(&mut self, attribute: KeyValue) {
+        if !has_key(&attribute) {
+            return;
+        }
         match self.attributes.binary_search_by(|other| other.key.cmp(&attribute.key)) {
             Ok(index) => self.attributes[index] = attribute,
             Err(index) => self.attributes.insert(index, attribute),
@@ -37,7 +44,7 @@ impl Resource {
         Resource::new([])
     }
 
-    /// A resource with these attributes; the last value of a key wins.
+    /// A resource with these attributes; the last value of a key wins, and one without a key is dropped.
     pub fn new(attributes: impl IntoIterator<Item = KeyValue>) -> Self {
         Resource::with_schema_url(attributes, None)
     }
@@ -126,6 +133,7 @@ fn process() -> Vec<KeyValue> {
         KeyValue::new("process.runtime.name", "rustc"),
     ];
     attributes.extend(executable().map(|name| KeyValue::new("process.executable.name", name)));
+    attributes.extend(creation_time::creation_time().map(|time| KeyValue::new("process.creation.time", time)));
     let path = std::env::current_exe().ok();
     attributes.extend(path.map(|path| KeyValue::new("process.executable.path", path.to_string_lossy().into_owned())));
     attributes
@@ -214,6 +222,13 @@ mod tests {
     }
 
     #[test]
+    fn an_attribute_without_a_key_is_dropped() {
+        let bad = Resource::new([KeyValue::new("", 1), KeyValue::new("a", 2)]);
+        assert_eq!(text(&bad), "a=2");
+        assert_eq!(text(&bad.merge(&Resource::new([KeyValue::new("", 3)]))), "a=2");
+    }
+
+    #[test]
     fn merging_prefers_the_other_and_keeps_a_schema_url_that_is_true_of_all() {
         let with = |key: &'static str, value: &'static str, url: Option<&str>| {
             Resource::with_schema_url([KeyValue::new(key, value)], url.map(str::to_owned))
@@ -251,6 +266,16 @@ mod tests {
         assert_eq!(resource.get("service.name"), Some(&Value::from("b")));
         assert_eq!(resource.get("service.version"), Some(&Value::from("2")));
         assert_eq!(resource.get("telemetry.sdk.name"), Some(&Value::from("telemark")));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_process_is_named_by_its_id_and_its_creation_time() {
+        let resource = Resource::from_env(&Env::from_pairs([("", "")]));
+        assert_eq!(resource.get("process.pid"), Some(&Value::I64(std::process::id().into())));
+        let time = resource.get("process.creation.time").unwrap().as_str().into_owned();
+        let shape: String = time.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+        assert_eq!(shape, "0000-00-00T00:00:00.000Z");
     }
 
     #[test]

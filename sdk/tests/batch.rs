@@ -158,6 +158,38 @@ fn a_flush_whose_deadline_has_passed_loses_nothing() {
     assert_eq!(exporter.items().len(), 2);
 }
 
+/// Fails to export and says what it was asked to do.
+struct Refuses(Sender<&'static str>);
+
+impl Exporter<Traces> for Refuses {
+    fn export(&mut self, _: Batch<'_, Traces>, _: Deadline) -> Result<ExportReport, ExportError> {
+        self.0.send("export").unwrap();
+        Err(ExportError::unavailable("down"))
+    }
+
+    fn flush(&mut self, _: Deadline) -> Result<(), ExportError> {
+        self.0.send("flush").unwrap();
+        Ok(())
+    }
+
+    fn shutdown(&mut self, _: Deadline) -> Result<(), ExportError> {
+        self.0.send("shutdown").unwrap();
+        Ok(())
+    }
+}
+
+#[test]
+fn a_flush_and_a_shutdown_flush_the_exporter_even_when_a_batch_was_lost() {
+    let (sender, calls) = channel();
+    let (processor, _runtime) = manual(Refuses(sender));
+    add(&processor, 1);
+    assert_eq!(processor.flush(Deadline::NEVER).unwrap_err().to_string(), "down");
+    assert_eq!(calls.try_iter().collect::<Vec<_>>(), ["export", "flush"]);
+    add(&processor, 1);
+    assert_eq!(processor.shutdown(Deadline::NEVER).unwrap_err().to_string(), "down");
+    assert_eq!(calls.try_iter().collect::<Vec<_>>(), ["export", "flush", "shutdown"]);
+}
+
 #[test]
 fn shutdown_exports_counts_what_it_has_to_leave_and_refuses_what_comes_later() {
     let exporter = InMemoryExporter::new();

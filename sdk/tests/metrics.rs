@@ -10,7 +10,7 @@ use opentelemetry::{InstrumentationScope, KeyValue};
 use telemark_sdk::ExportError;
 use telemark_sdk::metrics::{
     Aggregation, InstrumentKind, Metric, MetricData, NumberPoint, PullReader, ReaderConfig, ScopeMetrics,
-    SdkMeterProvider, TemporalityPreference, View,
+    SdkMeterProvider, Temporality, TemporalityPreference, View,
 };
 use telemark_sdk::testing::{ManualClock, TestTelemetry, metrics_text};
 use telemark_sdk::time::{Deadline, Timestamp};
@@ -127,6 +127,150 @@ fn what_cannot_be_a_measurement_is_counted_and_not_taken() {
          h histogram count=1 sum=-1 min=-1 max=-1 <=0:1",
     );
     assert_eq!(telemetry.meter_provider().rejected_measurements(), 10);
+}
+
+#[test]
+fn a_gauge_may_be_infinite_but_sums_and_histograms_stay_finite() {
+    let telemetry = with(
+        ReaderConfig::new(),
+        [
+            View::of("both"),
+            View::of("both").with_name("both.buckets").with_aggregation(Aggregation::explicit_buckets([0.0])),
+            View::of("*.exponential").with_aggregation(Aggregation::exponential()),
+            View::of("*.last").with_aggregation(Aggregation::LastValue),
+        ],
+    );
+    check(
+        &telemetry,
+        |meter| {
+            for (name, value) in [("up", f64::INFINITY), ("down", f64::NEG_INFINITY), ("both", f64::INFINITY)] {
+                let gauge = meter.f64_gauge(name).build();
+                gauge.record(1.0, &[]);
+                gauge.record(value, &[]);
+                // No value: the last one stays.
+                gauge.record(f64::NAN, &[]);
+            }
+            meter.f64_gauge("bound").build().bind(&[]).record(f64::INFINITY);
+            meter.f64_observable_gauge("observed").with_callback(|o| o.observe(f64::NEG_INFINITY, &[])).build();
+            for name in ["c", "c.exponential", "c.last"] {
+                let counter = meter.f64_counter(name).build();
+                counter.add(2.0, &[]);
+                counter.add(f64::INFINITY, &[]);
+                counter.add(f64::NEG_INFINITY, &[]);
+            }
+            let updown = meter.f64_up_down_counter("updown").build();
+            updown.add(3.0, &[]);
+            updown.add(f64::NEG_INFINITY, &[]);
+        },
+        "both gauge inf
+         both.buckets histogram count=1 min=1 max=1 <=inf:1
+         bound gauge inf
+         c sum 2
+         c.exponential exponential count=1 sum=2 min=2 max=2 scale=20 +1048575:1
+         c.last gauge inf
+         down gauge -inf
+         observed gauge -inf
+         up gauge inf
+         updown up-down sum 3",
+    );
+    // NaN into two gauges and both metrics of the third, infinity into its histogram; both infinities into two of the
+    // counters, one into the third; one into the up-down counter.
+    assert_eq!(telemetry.meter_provider().rejected_measurements(), 4 + 1 + 4 + 1 + 1);
+    // A gauge is not spoilt.
+    check(
+        &telemetry,
+        |meter| meter.f64_gauge("up").build().record(5.0, &[]),
+        "both gauge inf
+         both.buckets histogram count=1 min=1 max=1 <=inf:1
+         bound gauge inf
+         c sum 2
+         c.exponential exponential count=1 sum=2 min=2 max=2 scale=20 +1048575:1
+         c.last gauge inf
+         down gauge -inf
+         observed gauge -inf
+         up gauge 5
+         updown up-down sum 3",
+    );
+}
+
+#[test]
+fn a_gauge_keeps_its_series_unless_a_reader_or_a_view_wants_only_what_is_new() {
+    let record = |meter: &Meter, key: &'static str| {
+        meter.u64_gauge("gauge").build().record(1, &[kv("k", key)]);
+        meter.u64_counter("counter").build().add(1, &[kv("k", key)]);
+        meter.u64_counter("last").build().add(1, &[kv("k", key)]);
+        meter.i64_up_down_counter("updown").build().add(1, &[kv("k", key)]);
+    };
+    let observe = |meter: &Meter| {
+        drop(meter.u64_observable_gauge("observed").with_callback(|o| o.observe(9, &[])).build());
+    };
+    let last = || View::of("last").with_aggregation(Aggregation::LastValue);
+    let rest = |telemetry: &TestTelemetry, second: &str, third: &str| {
+        telemetry.metrics();
+        check(telemetry, |meter| record(meter, "b"), second);
+        check(telemetry, |_| (), third);
+    };
+    let start = |config, views: Vec<View>| {
+        let telemetry = with(config, views);
+        observe(&telemetry.meter("test"));
+        record(&telemetry.meter("test"), "a");
+        telemetry
+    };
+    let delta = || ReaderConfig::new().with_temporality(TemporalityPreference::Delta);
+
+    // Deltas are preferred: what a gauge had stays.
+    rest(
+        &start(delta(), vec![]),
+        "counter{k=b} delta sum 1
+         gauge{k=a} gauge 1
+         gauge{k=b} gauge 1
+         last{k=b} delta sum 1
+         observed gauge 9
+         updown{k=a} up-down sum 1
+         updown{k=b} up-down sum 1",
+        "gauge{k=a} gauge 1
+         gauge{k=b} gauge 1
+         observed gauge 9
+         updown{k=a} up-down sum 1
+         updown{k=b} up-down sum 1",
+    );
+    // The reader wants deltas of gauges, too, and of everything.
+    rest(
+        &start(ReaderConfig::new().with_temporality_of(|_| Temporality::Delta), vec![last()]),
+        "counter{k=b} delta sum 1
+         gauge{k=b} gauge 1
+         last{k=b} gauge 1
+         observed gauge 9
+         updown{k=b} delta up-down sum 1",
+        "observed gauge 9",
+    );
+    // A view does, of one instrument, and totals stay cumulative.
+    let stale = View::of("*").without_stale_values();
+    let other = View::of("last").with_aggregation(Aggregation::LastValue).without_stale_values();
+    rest(
+        &start(ReaderConfig::new(), vec![stale, other.with_name("last.value")]),
+        "counter{k=a} sum 1
+         counter{k=b} sum 1
+         gauge{k=b} gauge 1
+         last.value{k=b} gauge 1
+         last{k=a} sum 1
+         last{k=b} sum 1
+         observed gauge 9
+         updown{k=a} up-down sum 1
+         updown{k=b} up-down sum 1",
+        "counter{k=a} sum 1
+         counter{k=b} sum 1
+         last{k=a} sum 1
+         last{k=b} sum 1
+         observed gauge 9
+         updown{k=a} up-down sum 1
+         updown{k=b} up-down sum 1",
+    );
+    // Kept and new at once are two metrics.
+    let both = vec![View::of("gauge"), View::of("gauge").without_stale_values()];
+    let telemetry = with(ReaderConfig::new(), both);
+    check(&telemetry, |meter| meter.u64_gauge("gauge").build().record(1, &[]), "gauge gauge 1\ngauge gauge 1");
+    check(&telemetry, |_| (), "gauge gauge 1");
 }
 
 #[test]

@@ -11,6 +11,8 @@ use opentelemetry::trace::{
     TracerProvider,
 };
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
+use telemark_sdk::config::Env;
+use telemark_sdk::install::Telemetry;
 use telemark_sdk::limits::{AttributeLimits, SpanLimits};
 use telemark_sdk::sampling::{AlwaysOff, AlwaysOn, Decision, ParentBased, Sampler, SamplingRequest, SamplingResult};
 use telemark_sdk::testing::TestTelemetry;
@@ -311,10 +313,37 @@ fn after_shutdown_nothing_is_recorded_and_what_was_open_is_counted() {
 }
 
 #[test]
-fn without_a_processor_the_parents_context_travels_on() {
+fn without_a_processor_spans_have_ids_that_travel_on_and_keep_nothing() {
     let provider = SdkTracerProvider::builder().build();
+    let tracer = provider.tracer("test");
+    assert!(!tracer.enabled());
+    let root = tracer.start("s");
+    // spec: trace/sdk.md#sampling: a sampled span that does not record does not exist.
+    assert!(root.span_context().is_valid() && root.span_context().is_sampled() && root.is_recording());
+
     let cx = Context::new().with_remote_span_context(remote(3, 4, 1));
-    let span = provider.tracer("test").start_with_context("s", &cx);
+    let mut span = tracer.span_builder("s").with_attributes([KeyValue::new("a", 1)]).start_with_context(&tracer, &cx);
+    assert_eq!(span.span_context().trace_id(), remote(3, 4, 1).trace_id());
+    assert_ne!(span.span_context().span_id(), remote(3, 4, 1).span_id());
+    assert!(span.span_context().is_sampled());
+    span.set_attribute(KeyValue::new("b", 1));
+    span.add_event("e", Vec::new());
+    span.add_link(remote(5, 6, 1), Vec::new());
+    let data = span.data().unwrap();
+    assert!(data.own_attributes.is_empty() && data.events.is_empty() && data.links.is_empty());
+
+    let cx = Context::new().with_remote_span_context(remote(3, 4, 0));
+    let span = tracer.start_with_context("s", &cx);
+    assert!(!span.is_recording() && !span.span_context().is_sampled());
+}
+
+#[test]
+fn disabled_traces_have_no_ids_and_the_parents_context_travels_on() {
+    let env = Env::from_pairs([("OTEL_SDK_DISABLED", "true")]);
+    let telemetry = Telemetry::builder(env).build().unwrap();
+    assert!(!telemetry.tracer("test").start("s").span_context().is_valid());
+    let cx = Context::new().with_remote_span_context(remote(3, 4, 1));
+    let span = telemetry.tracer("test").start_with_context("s", &cx);
     assert!(!span.is_recording());
     assert_eq!(span.span_context(), &remote(3, 4, 1));
 }

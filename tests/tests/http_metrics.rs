@@ -31,6 +31,8 @@ async fn durations_are_those_of_the_spans() {
     let [span] = &exporter.items()[..] else { panic!("one span") };
     let scopes = reader.collect(Deadline::NEVER).unwrap();
     let scope = scopes.iter().find(|scope| scope.scope.name() == "telemark-axum").unwrap();
+    let schema = "https://opentelemetry.io/schemas/1.45.0";
+    assert_eq!((scope.scope.schema_url(), span.scope.schema_url()), (Some(schema), Some(schema)));
     let text = metrics_text(std::slice::from_ref(scope));
     let seconds = span.end.since(span.start).as_secs_f64();
     assert!(seconds > 0.0);

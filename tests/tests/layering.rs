@@ -34,7 +34,7 @@ fn files_are_short_and_say_what_they_own() {
 fn every_published_crate_is_built_alone() {
     let workspace = Workspace::read().unwrap();
     let list = workspace.files.iter().find(|file| file.path == "xtask/src/test.rs").unwrap();
-    let internal = ["telemark-benches", "telemark-tests", "telemark-examples", "xtask"];
+    let internal = ["telemark-benches", "telemark-fuzz", "telemark-tests", "telemark-examples", "xtask"];
     for name in workspace.packages.iter().map(|package| &*package.name).filter(|name| !internal.contains(name)) {
         assert!(list.text.contains(&format!("{name:?}")), "PUBLISHED in {} lacks {name}", list.path);
     }
@@ -58,10 +58,10 @@ fn check_planted_dependency(package: &str, on: &str, kind: Kind, expected: &str)
 #[test]
 fn a_planted_dependency_is_noticed() {
     use Kind::{Build, Dev, Loom, Normal};
-    let internal = "nothing depends on examples, benches, tests or xtask";
+    let internal = "nothing depends on examples, benches, fuzz, tests or xtask";
     let upstream = "opentelemetry_sdk is for exporters/upstream, benches and tests";
     let oracle = "opentelemetry-proto is an oracle of tests; it drags opentelemetry_sdk along";
-    let exporter = "an exporter knows the sdk; no other exporter, no integration, not the facade";
+    let exporter = "an exporter knows the sdk and serve; no other exporter, no integration, not the facade";
     let integration = "an integration depends on the API, its framework and integrations/http; never on the sdk";
     let small = "the sdk has the API and at most three small crates, listed in this test";
     check_planted_dependency("telemark-sdk", "telemark-otlp", Normal, "the sdk knows no other crate of ours");
@@ -77,6 +77,9 @@ fn a_planted_dependency_is_noticed() {
     check_planted_dependency("telemark-otlp", "telemark-console", Normal, exporter);
     check_planted_dependency("telemark-console", "telemark-tower", Normal, exporter);
     check_planted_dependency("telemark-console", "telemark", Normal, exporter);
+    check_planted_dependency("telemark-console", "telemark-serve", Normal, "");
+    check_planted_dependency("telemark-serve", "telemark-prometheus", Normal, "serve knows the sdk alone");
+    check_planted_dependency("telemark-tower", "telemark-serve", Normal, integration);
     check_planted_dependency("telemark-tower", "telemark-sdk", Normal, integration);
     check_planted_dependency("telemark-tower", "telemark-sdk", Dev, "");
     check_planted_dependency("telemark-tower", "telemark", Normal, integration);

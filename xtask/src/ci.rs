@@ -1,13 +1,16 @@
 //! `cargo xtask ci`: everything that must hold before a change is merged, the quick checks first.
 
 use crate::step::{Failure, Step};
-use crate::{doc, test};
+use crate::{api, deny, doc, fuzz, test};
 
 pub(crate) fn run() -> Result<(), Failure> {
     Step::cargo("formatting", "fmt --all -- --check").run()?;
     Step::cargo("clippy", "clippy --all-targets --all-features -- -D warnings").run()?;
     doc::run()?;
+    api::run(false)?;
+    deny::run()?;
     test::run()?;
+    fuzz::run(fuzz::BRIEFLY)?;
     eprintln!("\nEverything holds.");
     Ok(())
 }

@@ -1,9 +1,12 @@
 //! `cargo xtask`: the commands of this repository.
 #![allow(clippy::disallowed_methods, reason = "a developer's tool, not a part of the library")]
 
+mod api;
 mod bench;
 mod ci;
+mod deny;
 mod doc;
+mod fuzz;
 mod services;
 mod step;
 mod test;
@@ -18,8 +21,11 @@ The commands of the Telemark repository.
 Usage: cargo xtask <command>
 
   test                 every test: unit, doc, features, loom, and against real receivers
-  ci                   what continuous integration runs: formatting, clippy, documentation, then `test`
+  ci                   what continuous integration runs: formatting, clippy, documentation, public API, licences,
+                       then `test`
+  api [--bless]        compares the public API of each crate with docs/api/; --bless writes the lists anew
   doc                  the documentation of our crates, with warnings as errors
+  fuzz [seconds]       every fuzz target under libFuzzer, 60 seconds each unless told otherwise
   services [command]   starts the real receivers, shows how to reach them, and stops them when standard input ends;
                        with a command, runs that instead, with the TELEMARK_TEST_* variables set
   bench [arguments]    the benchmarks beside their rivals, in release mode; `bench --help` lists the arguments
@@ -59,6 +65,13 @@ fn run(command: &str, arguments: &[String]) -> Result<(), Failure> {
         ("test", []) => test::run(),
         ("ci", []) => ci::run(),
         ("doc", []) => doc::run(),
+        ("fuzz", []) => fuzz::run(60),
+        ("fuzz", [seconds]) => match seconds.parse() {
+            Ok(seconds) => fuzz::run(seconds),
+            Err(_) => Err(Failure::usage(&format!("`fuzz` takes a number of seconds, but got {seconds:?}"))),
+        },
+        ("api", []) => api::run(false),
+        ("api", [flag]) if flag == "--bless" => api::run(true),
         ("test" | "ci" | "doc", [unknown, ..]) => {
             Err(Failure::usage(&format!("`{command}` takes no arguments, but got {unknown:?}")))
         }

@@ -6,8 +6,9 @@ use crate::services::Services;
 use crate::step::{Failure, Step, root};
 
 /// The crates that people depend on: each must build alone, without the features that others happen to switch on.
-const PUBLISHED: &[&str] = &[
+pub(crate) const PUBLISHED: &[&str] = &[
     "telemark-sdk",
+    "telemark-serve",
     "telemark-macros",
     "telemark-otlp",
     "telemark-console",

@@ -1,11 +1,12 @@
 //! What is said about a span beside its name and its times: kind, status, attributes, events and links.
 
 use opentelemetry::trace::{Link, SpanKind, Status};
-use opentelemetry::{Array, KeyValue, Value};
+use opentelemetry::{KeyValue, Value};
 use telemark_sdk::trace::{SpanData, SpanEvent};
 
 use crate::text::{Tone, clean, duration};
 use crate::tree::{Origin, Row};
+use crate::values::text;
 
 /// One piece, never broken over two lines.
 pub(crate) type Piece = (Tone, String);
@@ -99,12 +100,7 @@ fn value(value: &Value) -> String {
             let is_plain = !text.is_empty() && !text.contains([' ', '"', '=']);
             if is_plain { text } else { format!("\"{}\"", text.replace('"', "\\\"")) }
         }
-        // Only the beginning is shown: a long array is not written out first.
-        Value::Array(Array::String(texts)) => {
-            let texts: Vec<_> = texts.iter().take(MAX_VALUE).map(|text| clean(text.as_str(), MAX_VALUE)).collect();
-            clean(&format!("[{}]", texts.join(", ")), MAX_VALUE)
-        }
-        other => clean(&other.as_str(), MAX_VALUE),
+        other => clean(&text(other, MAX_VALUE), MAX_VALUE),
     }
 }
 

@@ -35,7 +35,7 @@
 //!
 //! ```text
 //! metrics  22:13:20.000Z
-//! code.function.duration
+//! telemark.function.duration
 //!   code.function.name=shop::charge     12×  avg 9.80ms  p50 ~9.10ms  p95 ~18.0ms  max 19.2ms  trace 4bf92f35…
 //!   code.function.name=shop::load_cart  12×  avg 1.20ms  p50 ~1.10ms  p95 ~2.30ms  max 2.40ms  trace 4bf92f35…
 //! shop.orders shop.order.kind=web       12 order
@@ -54,6 +54,7 @@ mod metrics;
 mod render;
 mod text;
 mod tree;
+mod values;
 
 pub use exporter::{Color, ConsoleExporter};
 pub use metrics::ConsoleMetrics;

@@ -12,6 +12,7 @@ use telemark_sdk::{Batch, ExportError, ExportReport, Exporter};
 use crate::distribution::Distribution;
 use crate::exporter::{Color, STDOUT, WRITER};
 use crate::text::{Canvas, Tone, clean, columns, quantity, time_of_day};
+use crate::values::text as value_text;
 
 /// Columns of a name, a unit, or a value of an attribute.
 const MAX_TEXT: usize = 60;
@@ -151,7 +152,10 @@ fn left(metric: &Metric, rows: &[Row], row: &Row) -> String {
 fn rows(metric: &Metric) -> Vec<Row> {
     let unit = &*metric.unit;
     let row = |of: &Attributes, value: String, exemplars: &[Exemplar], time| {
-        let list: Vec<_> = of.iter().map(|one| clean(&format!("{}={}", one.key, one.value), MAX_TEXT)).collect();
+        let list: Vec<_> = of
+            .iter()
+            .map(|one| clean(&format!("{}={}", one.key, value_text(&one.value, MAX_TEXT)), MAX_TEXT))
+            .collect();
         Row { attributes: clean(&list.join(" "), MAX_LEFT), value, trace: trace_behind(exemplars), time }
     };
     match &metric.data {

@@ -5,6 +5,8 @@ use std::time::Duration;
 use telemark_sdk::text::is_harmful;
 use telemark_sdk::time::Timestamp;
 
+use crate::values::float;
+
 /// How a piece of text looks where there are colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tone {
@@ -188,6 +190,7 @@ fn number(value: f64) -> String {
         100.0..1e15 => format!("{value:.0}"),
         10.0..100.0 => format!("{value:.1}"),
         0.1..10.0 => format!("{value:.2}"),
+        f64::INFINITY => float(value),
         _ => format!("{value:.2e}"),
     }
 }
@@ -270,6 +273,9 @@ mod tests {
             (f64::MAX, "", "1.80e308"),
             (18_446_744_073_709_551_615.0, "By", "1.84e19 By"),
             (1.0, "{\x1b[31m}", "1 \\u{1b}[31m"),
+            (f64::INFINITY, "s", "Infinity s"),
+            (f64::NEG_INFINITY, "", "-Infinity"),
+            (f64::NAN, "By", "NaN By"),
         ] {
             assert_eq!(quantity(value, unit), expected, "{value} {unit:?}");
         }

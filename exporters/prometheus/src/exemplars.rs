@@ -2,6 +2,7 @@
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanId, TraceId};
+use telemark_sdk::diag::{self, Level};
 use telemark_sdk::metrics::Exemplar;
 
 use crate::labels::Labels;
@@ -137,7 +138,7 @@ impl ExemplarWriter {
         write_measurement(out, exemplar);
     }
 
-    /// Writes the attributes that are not those of the series, unless they are too long.
+    /// Writes the attributes that are not those of the series, but for those that are too long.
     fn write_filtered(&mut self, out: &mut Vec<u8>, attributes: &[KeyValue], in_span: bool, taken: usize) {
         self.labels.learn(attributes);
         if self.keys != self.labels.keys() {
@@ -153,29 +154,52 @@ impl ExemplarWriter {
         } else {
             self.labels.write_learnt(out, attributes);
         }
-        let written = out.get(before..).unwrap_or_default();
         // There are no more characters than bytes.
-        if taken + written.len() > LONGEST && taken + length(written) > LONGEST {
-            out.truncate(before);
+        if taken + out.len() - before > LONGEST {
+            keep_what_fits(out, before, LONGEST - taken);
         }
     }
 }
 
-/// The characters of names and values in labels as they are written, without quotes, commas and equals signs, and with
-/// each escape as the one character that it stands for.
-fn length(labels: &[u8]) -> usize {
+/// Leaves out each label after `before` that has more characters than those before it leave of `room`.
+fn keep_what_fits(out: &mut Vec<u8>, before: usize, mut room: usize) {
+    let labels = out.split_off(before);
+    let (mut rest, mut left_out) = (&*labels, 0);
+    while !rest.is_empty() {
+        let (end, length) = first_label(rest);
+        let (label, others) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+        if length <= room {
+            room -= length;
+            out.extend_from_slice(label);
+        } else {
+            left_out += 1;
+        }
+        rest = others;
+    }
+    if left_out > 0 {
+        let message = format_args!(
+            "an exemplar has no room for {left_out} of its attributes: OpenMetrics allows {LONGEST} characters"
+        );
+        diag::log(Level::Info, "prometheus.exemplar", message);
+    }
+}
+
+/// The end of the first label, its comma included, and the characters of its name and value as they are written: without
+/// quotes, comma and equals sign, and with each escape as the one character that it stands for.
+fn first_label(labels: &[u8]) -> (usize, usize) {
     let (mut length, mut quoted, mut escape) = (0, false, false);
-    for &byte in labels {
+    for (at, &byte) in labels.iter().enumerate() {
         let is_continuation = byte & 0xc0 == 0x80;
         match byte {
             _ if escape => (length, escape) = (length + 1, false),
             b'\\' => escape = true,
             b'"' => quoted = !quoted,
-            b'=' | b',' if !quoted => {}
+            b',' if !quoted => return (at + 1, length),
+            b'=' if !quoted => {}
             _ => length += usize::from(!is_continuation),
         }
     }
-    length
+    (labels.len(), length)
 }
 
 #[cfg(test)]
@@ -226,6 +250,20 @@ mod tests {
         check(in_span(&[("k", &fits)]), &format!(r#" # {{{SPAN},k="{}ü\""}} 0.5 1.5"#, "x".repeat(62)));
         check(in_span(&[("k", &format!("{fits}x"))]), &format!(" # {{{SPAN}}} 0.5 1.5"));
         check(exemplar(&[("k", &"x".repeat(128))]), " # {} 0.5 1.5");
+    }
+
+    #[test]
+    fn what_does_not_fit_takes_nothing_else_along() {
+        let long = "x".repeat(65);
+        let kept = format!(r#" # {{{SPAN},a="1",c="3, \"=\"",d="4"}} 0.5 1.5"#);
+        check(in_span(&[("a", "1"), ("b", &long), ("c", "3, \"=\""), ("d", "4")]), &kept);
+        check(in_span(&[("url", &long), ("user", "7")]), &format!(r#" # {{{SPAN},user="7"}} 0.5 1.5"#));
+        // Joined values are one label.
+        check(in_span(&[("a.b", &long), ("a_b", "2"), ("c", "3")]), &format!(r#" # {{{SPAN},c="3"}} 0.5 1.5"#));
+        check(
+            exemplar(&[("a", &"x".repeat(120)), ("b", "12345678"), ("c", "345")]),
+            &format!(r#" # {{a="{}",c="345"}} 0.5 1.5"#, "x".repeat(120)),
+        );
     }
 
     #[test]

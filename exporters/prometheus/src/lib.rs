@@ -15,7 +15,7 @@
 //! # Ok::<(), std::string::FromUtf8Error>(())
 //! ```
 //!
-//! A program without a server has [`Server`], a thread that listens on `localhost:9464`.
+//! A program without a server has `Server`, a thread that listens on `localhost:9464`.
 //!
 //! ```text
 //! GET /metrics ─ negotiate ─▶ Format
@@ -28,18 +28,25 @@
 //! [`Prometheus::write`] passes a page on in parts while it is written, as compressed answers do, so that a large page never is
 //! in memory as a whole: the first touch of fresh memory costs more than the text that is put there.
 //!
-//! What cannot be shown is left out with a warning and never spoils the page: a metric whose name another one of a
-//! different type has, a series whose labels another one has. Exponential histograms are shown with at most 64 buckets whose
+//! Series of a counter or a histogram whose labels are the same to Prometheus, such as those of an empty and of an absent
+//! attribute, are added up. What cannot be shown is left out with a warning and never spoils the page: a metric whose name another
+//! one of a different type has, a gauge whose labels another one has. Exponential histograms are shown with at most 64 buckets whose
 //! bounds are powers of the fourth root of two or of a coarser root.
+//!
+//! Infinite values are written as `+Inf` and `-Inf`, and a value that is no number as `NaN`, which Prometheus stores as a value
+//! like others: sums with it are `NaN`, comparisons false. It marks no series as stale; no text can. OpenMetrics has no counters that
+//! are `NaN` or negative: those are left out there. An exemplar keeps its trace, and of its attributes those that fit into the 128
+//! characters that OpenMetrics allows.
 //!
 //! # Variables
 //!
-//! `OTEL_EXPORTER_PROMETHEUS_HOST` and `OTEL_EXPORTER_PROMETHEUS_PORT`, read by [`Server::from_env`].
+//! `OTEL_EXPORTER_PROMETHEUS_HOST` and `OTEL_EXPORTER_PROMETHEUS_PORT`, read by `Server::from_env`.
 //!
 //! # Features
 //!
 //! - `gzip` (default): pages are compressed for scrapers that accept it.
 //! - `http`: `Prometheus::respond`, for servers with the types of the `http` crate.
+//! - `server` (default): `Server`; implies `http`.
 
 mod answer;
 mod buckets;
@@ -50,13 +57,14 @@ mod families;
 mod format;
 mod labels;
 mod line;
+mod merge;
 mod names;
 mod negotiate;
 mod numbers;
 mod page;
 mod renderer;
-mod request;
 mod sample;
+#[cfg(feature = "server")]
 mod server;
 mod units;
 
@@ -66,4 +74,5 @@ pub use format::{Escaping, Format, Protocol};
 pub use names::TranslationStrategy;
 pub use negotiate::negotiate;
 pub use renderer::Renderer;
-pub use server::Server;
+#[cfg(feature = "server")]
+pub use server::{Server, ServerBuilder};

@@ -31,16 +31,18 @@ pub(crate) fn negotiate_or(accept: &str, fallback: Format) -> Format {
 #[cfg_attr(not(feature = "gzip"), allow(dead_code, reason = "asked by the feature gzip"))]
 pub(crate) fn accepts_gzip(accept_encoding: &str) -> bool {
     let accept_encoding = bounded(accept_encoding);
-    let quality_of = |name: &str| {
+    let quality_of = |names: &[&str]| {
         list(accept_encoding, ',').find_map(|coding| {
             let mut parts = list(coding, ';');
-            let is_it = parts.next().is_some_and(|first| first.trim().eq_ignore_ascii_case(name));
+            let is_it =
+                parts.next().is_some_and(|first| names.iter().any(|name| first.trim().eq_ignore_ascii_case(name)));
             is_it.then(|| {
                 parameters(parts).find_map(|(key, value)| (key == "q").then(|| quality(&value))).unwrap_or(1000)
             })
         })
     };
-    quality_of("gzip").or_else(|| quality_of("*")).unwrap_or(0) > 0
+    // spec: RFC 9110 8.4.1.3: both names mean the same
+    quality_of(&["gzip", "x-gzip"]).or_else(|| quality_of(&["*"])).unwrap_or(0) > 0
 }
 
 /// A header, or none when it is so long that nobody means it.
@@ -70,7 +72,7 @@ fn parse(range: &str, fallback: Format) -> Option<(u16, Format)> {
         ("text/plain", None | Some("0.0.4")) => Protocol::Text0_0_4,
         ("text/plain", Some("1.0.0")) => Protocol::Text1_0_0,
         ("application/openmetrics-text", Some("0.0.1")) => Protocol::OpenMetrics0_0_1,
-        ("application/openmetrics-text", None | Some("1.0.0")) => Protocol::OpenMetrics1_0_0,
+        ("application/openmetrics-text", None | Some("1.0.0")) | ("application/*", _) => Protocol::OpenMetrics1_0_0,
         _ => return None,
     };
     Some((q, Format::new(protocol, escaping)))
@@ -83,10 +85,16 @@ fn parameters<'a>(parts: impl Iterator<Item = &'a str>) -> impl Iterator<Item = 
     })
 }
 
-/// A quality in thousandths; one that is none counts as zero.
+/// A quality in thousandths; a malformed one counts as zero.
+///
+/// spec: RFC 9110 12.4.2
 fn quality(text: &str) -> u16 {
-    match text.parse::<f32>() {
-        Ok(quality) if (0.0..=1.0).contains(&quality) => (quality * 1000.0).round() as u16,
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let is_valid = fraction.len() <= 3 && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    let thousandths = format!("{fraction:0<3}").parse().unwrap_or(0);
+    match whole {
+        "0" if is_valid => thousandths,
+        "1" if is_valid && thousandths == 0 => 1000,
         _ => 0,
     }
 }
@@ -169,6 +177,14 @@ mod tests {
             "application/json,text/plain;version=1.0.0;q=0.1",
             "text/plain; version=1.0.0; charset=utf-8; escaping=underscores",
         );
+        check(
+            "application/*;q=0.9,text/plain;q=0.1",
+            "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores",
+        );
+        for malformed in ["+1", "1e0", "NaN", "inf", "1.001", "0.5555", ".5", "-0", "0x1", ""] {
+            check(&format!("application/openmetrics-text;q={malformed},text/plain;q=0.001"), TEXT);
+        }
+        check("TEXT/PLAIN;Q=0.1;VERSION=0.0.4,text/html", TEXT);
         check("text/plain,application/openmetrics-text", TEXT);
         check("application/openmetrics-text;q=2,text/plain;q=0.1", TEXT);
     }
@@ -179,6 +195,8 @@ mod tests {
             ("", false),
             ("gzip", true),
             ("deflate, GZIP;q=0.5", true),
+            ("X-Gzip", true),
+            ("x-gzip; Q=0", false),
             ("gzip;q=0", false),
             ("*", true),
             ("gzip;q=0, *;q=1", false),

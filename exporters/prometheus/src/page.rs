@@ -17,6 +17,7 @@ use crate::families::{Family, Type, families, target_names};
 use crate::format::Format;
 use crate::labels::{Labels, escaped, opening_of, quoted};
 use crate::line::{Line, Sink};
+use crate::merge::merged;
 use crate::names::Kind;
 use crate::numbers::{float, number, unsigned};
 use crate::renderer::Settings;
@@ -159,7 +160,16 @@ impl Page<'_> {
                 escaped(&mut self.series.common, text);
                 self.series.common.extend_from_slice(b"\",");
             }
-            match part.data {
+            let (common, written) = (&self.common[part.scope], &self.series.common);
+            let merged = keys.seen.as_ref().and_then(|_| {
+                let (labels, collide) = (&mut keys.labels, keys.collide);
+                merged(part.data, &mut |attributes| {
+                    let mut out = Vec::new();
+                    write_labels(&mut out, labels, collide, attributes, common, written);
+                    out
+                })
+            });
+            match merged.as_ref().unwrap_or(part.data) {
                 MetricData::Gauge { points } | MetricData::Sum { points, .. } => {
                     for point in points {
                         if self.begin(&mut keys, &point.attributes, part.scope, family) {
@@ -200,12 +210,7 @@ impl Page<'_> {
     fn begin(&mut self, keys: &mut Keys, attributes: &[KeyValue], scope: usize, family: &Family<'_>) -> bool {
         let labels = &mut self.series.labels;
         labels.clear();
-        if keys.collide {
-            keys.labels.write_joined(labels, attributes, &self.common[scope], |_| true);
-        } else {
-            labels.extend_from_slice(&self.series.common);
-            keys.labels.write(labels, attributes);
-        }
+        write_labels(labels, &mut keys.labels, keys.collide, attributes, &self.common[scope], &self.series.common);
         let is_new = keys.seen.as_mut().is_none_or(|seen| seen.insert(labels.clone()));
         if !is_new {
             diag::log(
@@ -340,6 +345,24 @@ struct Buckets<'a> {
     count: u64,
     sum: Option<f64>,
     exemplars: &'a [Exemplar],
+}
+
+/// Writes the labels of a series; those of its scope are there as they are written, too.
+#[inline]
+fn write_labels(
+    out: &mut Vec<u8>,
+    labels: &mut Labels,
+    collide: bool,
+    attributes: &[KeyValue],
+    common: &[Label],
+    written: &[u8],
+) {
+    if collide {
+        labels.write_joined(out, attributes, common, |_| true);
+    } else {
+        out.extend_from_slice(written);
+        labels.write(out, attributes);
+    }
 }
 
 /// What is known of the labels of a family.

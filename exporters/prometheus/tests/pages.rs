@@ -304,6 +304,118 @@ fn keys_that_become_one_are_joined() {
 }
 
 #[test]
+fn series_that_prometheus_cannot_tell_apart_are_added_up() {
+    let empty = || attributes(&[("a", "")]);
+    let points = vec![
+        NumberPoint::new(Attributes::empty(), 1u64).with_exemplar(exemplar(1.0, 1_000_000_000)),
+        NumberPoint::new(attributes(&[("a", "x")]), 8u64),
+        NumberPoint::new(empty(), 2u64).with_exemplar(exemplar(2.0, 2_000_000_000)),
+    ];
+    let texts = vec![
+        NumberPoint::new(Attributes::new([KeyValue::new("n", 1)]), 1.5),
+        NumberPoint::new(Attributes::new([KeyValue::new("n", "1")]), 2i64),
+    ];
+    let histogram = |attributes, bounds: [f64; 1], counts: [u64; 2]| {
+        HistogramPoint::new(attributes, bounds, counts.to_vec()).with_sum(1.0)
+    };
+    let histograms = vec![
+        histogram(empty(), [1.0], [1, 2]),
+        histogram(Attributes::empty(), [1.0], [3, 4]),
+        // Its buckets are not those of the others: the first is shown.
+        histogram(attributes(&[("b", "")]), [2.0], [5, 6]),
+    ];
+    let buckets = |offset, counts: &[u64]| Buckets::new(offset, counts.to_vec());
+    let exponential = |attributes, scale, offset, counts: &[u64]| {
+        ExponentialHistogramPoint::new(attributes, scale, 1, buckets(offset, counts), Buckets::default()).with_sum(1.0)
+    };
+    // 1..2 and 2..4, and the same in quarters of doublings.
+    let exponentials =
+        vec![exponential(empty(), 0, 0, &[1, 2]), exponential(Attributes::empty(), 2, 0, &[1, 1, 1, 1, 0, 0, 0, 1])];
+    let falls = MetricData::Sum { points: points.clone(), temporality: Temporality::Cumulative, monotonic: false };
+    let metrics = vec![
+        Metric::new("c", sum(points.clone())),
+        Metric::new("u", falls),
+        Metric::new("t", sum(texts)),
+        Metric::new("g", gauge(points)),
+        Metric::new("h", MetricData::Histogram { points: histograms, temporality: Temporality::Cumulative }),
+        Metric::new(
+            "e",
+            MetricData::ExponentialHistogram { points: exponentials, temporality: Temporality::Cumulative },
+        ),
+    ];
+    check(
+        OPEN_METRICS,
+        metrics,
+        &format!(
+            r#"# TYPE c counter
+            c_total 3 # {{{IDS}}} 2.0 2
+            c_total{{a="x"}} 8
+            # TYPE u gauge
+            u 3
+            u{{a="x"}} 8
+            # TYPE t counter
+            t_total{{n="1"}} 3.5
+            # TYPE g gauge
+            g 1
+            g{{a="x"}} 8
+            # TYPE h histogram
+            h_bucket{{le="1.0"}} 4
+            h_bucket{{le="+Inf"}} 10
+            h_sum 2.0
+            h_count 10
+            # TYPE e histogram
+            e_bucket{{le="0.0"}} 2
+            e_bucket{{le="1.0"}} 2
+            e_bucket{{le="2.0"}} 7
+            e_bucket{{le="4.0"}} 10
+            e_bucket{{le="+Inf"}} 10
+            e_sum 2.0
+            e_count 10
+            # EOF"#
+        ),
+    );
+}
+
+#[test]
+fn values_that_are_infinite_or_no_number() {
+    let points = || {
+        [f64::INFINITY, f64::NEG_INFINITY, f64::NAN].into_iter().zip(["up", "down", "none"]).map(|(value, which)| {
+            NumberPoint::new(attributes(&[("which", which)]), value).with_exemplar(exemplar(value, 1_000_000_000))
+        })
+    };
+    let metrics = || {
+        let falls =
+            MetricData::Sum { points: points().collect(), temporality: Temporality::Cumulative, monotonic: false };
+        vec![
+            Metric::new("g", gauge(points().collect())),
+            Metric::new("s", falls),
+            Metric::new("c", sum(points().collect())),
+        ]
+    };
+    let values = |name: &str| {
+        format!(
+            r#"# TYPE {name} gauge
+            {name}{{which="up"}} +Inf
+            {name}{{which="down"}} -Inf
+            {name}{{which="none"}} NaN
+            "#
+        )
+    };
+    let gauges = values("g") + &values("s");
+    // OpenMetrics has no counters below zero or that are no number.
+    check(
+        OPEN_METRICS,
+        metrics(),
+        &format!("{gauges}# TYPE c counter\nc_total{{which=\"up\"}} +Inf # {{{IDS}}} +Inf 1\n# EOF"),
+    );
+    let counter = r#"# TYPE c_total counter
+        c_total{which="up"} +Inf
+        c_total{which="down"} -Inf
+        c_total{which="none"} NaN"#;
+    check(TEXT, metrics(), &(gauges + counter));
+}
+
+#[test]
 fn conflicts_drop_the_later_metric() {
     let one = || vec![NumberPoint::new(attributes(&[("n", "1")]), 1i64)];
     let two = || vec![NumberPoint::new(attributes(&[("n", "2")]), 2i64)];

@@ -26,7 +26,8 @@
 //! router (`layer().layer(router)`) the spans have no route.
 //!
 //! # How to
-//! - **exclude paths, capture headers, trust a proxy**: [`HttpServerLayer::with_settings`].
+//! - **exclude paths, capture headers, trust a proxy**: [`HttpServerLayer::map_settings`], which keeps the settings that it does
+//!   not change, and [`HttpServerLayer::with_settings`], which replaces all.
 //! - **change what is an error, or the span's name**: a policy of your own on top of [`AxumPolicy`]:
 //!
 //! ```
@@ -60,7 +61,7 @@ use opentelemetry::InstrumentationScope;
 
 pub use policy::AxumPolicy;
 pub use telemark_tower::{
-    DefaultPolicy, GlobalTracer, HttpPolicy, HttpServerLayer, HttpServerService, RequestHead, ResponseBody,
+    DefaultPolicy, GlobalTracer, HttpPolicy, HttpServerLayer, HttpServerService, LocalAddr, RequestHead, ResponseBody,
     ResponseFuture, ResponseHead, Route, ServerSettings, SettingProblem,
 };
 

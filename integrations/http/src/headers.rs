@@ -5,18 +5,22 @@ use http::{Version, header};
 use opentelemetry::propagation::{Extractor, Injector};
 use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
 
-/// The longest text, in bytes, that is taken over from a request into one attribute value.
-pub const MAX_TEXT_BYTES: usize = 4096;
+use crate::attributes::Attributes;
+use crate::content_length;
+use crate::text::{self, MAX_TEXT_BYTES};
+
 /// The most lines of one captured header that become values of its attribute.
 pub const MAX_HEADER_VALUES: usize = 64;
+/// The most bytes that all captured headers of one request, or of one response, become values with.
+pub const MAX_CAPTURED_BYTES: usize = 16 * 1024;
 
 /// Reads propagation fields from the headers of a request.
 ///
-/// Names match in any case. A value that is not UTF-8 is passed over as if its line were absent.
-#[derive(Debug, Clone, Copy)]
+/// Names match in any case. A line whose value is not UTF-8 is skipped.
+#[derive(Clone, Copy, Debug)]
 pub struct HeaderExtractor<'a>(pub &'a HeaderMap);
 
-/// The field `key` of one of the usual propagators: its name need not be parsed for every request.
+/// The name of a field of the common propagators, so that it need not be parsed for every request.
 #[inline]
 fn field(key: &str) -> Option<&'static HeaderName> {
     macro_rules! known {
@@ -53,8 +57,7 @@ impl Extractor for HeaderExtractor<'_> {
     }
 
     fn get_all(&self, key: &str) -> Option<Vec<&str>> {
-        // The usual answers are "absent", which an empty vector would not say, and one line, of which the vector has
-        // exactly the size.
+        // An absent field is `None`, not an empty vector; one line, the usual case, allocates exactly its size.
         let mut values = self.lines(key).iter().filter_map(utf8);
         let first = values.next()?;
         let mut all = vec![first];
@@ -63,10 +66,10 @@ impl Extractor for HeaderExtractor<'_> {
     }
 }
 
-/// The headers that every request is asked for, found in one pass: to pass by the others costs less than to hash five
-/// names, of which a request usually does not even have all.
+/// The headers that are read of every request, found in one pass over all of them, which costs less than a lookup of each
+/// name.
 ///
-/// As a carrier it is the [`HeaderExtractor`] of the same headers.
+/// As a carrier it does the same as the [`HeaderExtractor`] of these headers.
 #[derive(Debug)]
 pub(crate) struct RequestFields<'a> {
     headers: HeaderExtractor<'a>,
@@ -80,7 +83,7 @@ pub(crate) struct RequestFields<'a> {
 }
 
 /// The lines of one header.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Found<'a> {
     pub(crate) first: Option<&'a HeaderValue>,
     has_more: bool,
@@ -90,7 +93,7 @@ impl<'a> RequestFields<'a> {
     pub(crate) fn of(headers: &'a HeaderMap) -> Self {
         let none = Found::default();
         let headers = HeaderExtractor(headers);
-        let mut fields = Self {
+        let mut fields = RequestFields {
             headers,
             host: none,
             user_agent: none,
@@ -122,15 +125,20 @@ impl<'a> RequestFields<'a> {
     }
 
     /// The length of the request's body, where its head tells.
-    // spec: RFC 9112 section 6.3: over HTTP/1 a request without either header has no body
+    ///
+    /// spec: RFC 9112 section 6.3: `Transfer-Encoding` overrides `Content-Length`, and over HTTP/1 a request without
+    /// either has no body
     pub(crate) fn body_length(&self, version: Version) -> Option<u64> {
-        match self.content_length.first {
-            Some(length) => length.to_str().ok()?.trim().parse().ok(),
-            None => (version < Version::HTTP_2 && self.transfer_encoding.first.is_none()).then_some(0),
+        let is_chunked = version < Version::HTTP_2 && self.transfer_encoding.first.is_some();
+        match self.content_length {
+            _ if is_chunked => None,
+            Found { first: Some(line), has_more: false } => content_length::of_line(line),
+            Found { first: Some(_), has_more: true } => content_length::declared(self.headers.0),
+            Found { first: None, .. } => (version < Version::HTTP_2).then_some(0),
         }
     }
 
-    /// The only line of a header, or that there is none; `None` if the headers themselves must be asked.
+    /// The only line of a header, if it has one; `None` if the headers themselves have to be searched.
     #[inline]
     fn only(&self, key: &str) -> Option<Option<&'a HeaderValue>> {
         let found = match key {
@@ -179,12 +187,12 @@ impl Injector for HeaderInjector<'_> {
 
     fn reserve(&mut self, additional: usize) {
         // The panicking variant has a limit a hostile hint could reach.
-        let _full = self.0.try_reserve(additional);
+        let _ = self.0.try_reserve(additional);
     }
 }
 
 /// A header on the allowlist, with its attribute name made once.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct CapturedHeader {
     name: HeaderName,
     key: Key,
@@ -192,54 +200,50 @@ pub(crate) struct CapturedHeader {
 
 impl CapturedHeader {
     pub(crate) fn request(name: HeaderName) -> Self {
-        Self::new("http.request.header.", name)
+        CapturedHeader::new("http.request.header.", name)
     }
 
     pub(crate) fn response(name: HeaderName) -> Self {
-        Self::new("http.response.header.", name)
+        CapturedHeader::new("http.response.header.", name)
     }
 
     fn new(prefix: &str, name: HeaderName) -> Self {
         let key: std::sync::Arc<str> = format!("{prefix}{name}").into();
-        Self { name, key: Key::from(key) }
+        CapturedHeader { name, key: Key::from(key) }
     }
 
-    /// One element per header line; `None` without the header.
-    // spec: http/http-spans.md, "http.request.header.<key>" is a string array
-    pub(crate) fn attribute(&self, headers: &HeaderMap) -> Option<KeyValue> {
-        if !headers.contains_key(&self.name) {
-            return None;
+    pub(crate) fn is(&self, name: &HeaderName) -> bool {
+        self.name == *name
+    }
+}
+
+/// Adds the headers that are chosen and present: one value for each line, as long as the bounds allow.
+///
+/// spec: http/http-spans.md, "http.request.header.<key>" is a string array
+pub(crate) fn capture(chosen: &[CapturedHeader], headers: &HeaderMap, attributes: &mut Attributes) {
+    let mut budget = MAX_CAPTURED_BYTES;
+    for CapturedHeader { name, key } in chosen {
+        let lines = headers.get_all(name);
+        let (mut values, mut is_cut) = (Vec::<StringValue>::new(), false);
+        for line in lines {
+            if values.len() == MAX_HEADER_VALUES || (budget == 0 && !line.is_empty()) {
+                is_cut = true;
+                break;
+            }
+            let value = text::bytes_within(line.as_bytes(), budget.min(MAX_TEXT_BYTES));
+            // A line that is cut for the budget is the last one.
+            let is_spent = value.is_cut && budget < MAX_TEXT_BYTES;
+            budget = if is_spent { 0 } else { budget.saturating_sub(value.text.len()) };
+            is_cut |= value.is_cut;
+            values.push(value.text.into());
         }
-        let lines = headers.get_all(&self.name).iter().take(MAX_HEADER_VALUES);
-        let values: Vec<StringValue> = lines.map(|line| text(line.as_bytes()).into()).collect();
-        Some(KeyValue::new(self.key.clone(), Value::Array(Array::String(values))))
+        if is_cut {
+            attributes.cut.add(key);
+        }
+        if is_cut || !values.is_empty() {
+            attributes.list.push(KeyValue::new(key.clone(), Value::Array(Array::String(values))));
+        }
     }
-}
-
-/// A peer's bytes as the text of an attribute: bounded, and never invalid.
-pub(crate) fn text(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
-        Ok(text) if text.len() <= MAX_TEXT_BYTES => text.to_owned(),
-        _ => mended(bytes),
-    }
-}
-
-/// The same for what is known to be text.
-pub(crate) fn bounded(text: &str) -> String {
-    if text.len() <= MAX_TEXT_BYTES { text.to_owned() } else { mended(text.as_bytes()) }
-}
-
-#[cold]
-fn mended(bytes: &[u8]) -> String {
-    let Some(cut) = bytes.get(..MAX_TEXT_BYTES).filter(|_| bytes.len() > MAX_TEXT_BYTES) else {
-        return String::from_utf8_lossy(bytes).into_owned();
-    };
-    // Do not turn a character that the cut went through into a replacement character.
-    let whole = match std::str::from_utf8(cut) {
-        Err(error) if error.error_len().is_none() => &cut[..error.valid_up_to()],
-        _ => cut,
-    };
-    String::from_utf8_lossy(whole).into_owned()
 }
 
 fn utf8(value: &HeaderValue) -> Option<&str> {
@@ -304,21 +308,48 @@ mod tests {
     }
 
     #[test]
-    fn cuts_long_text_between_characters() {
-        assert_eq!((text("é".as_bytes()), bounded("é")), ("é".to_owned(), "é".to_owned()));
-        assert_eq!(text(b"a\xffb"), "a\u{fffd}b");
-        assert_eq!(text(&vec![b'a'; MAX_TEXT_BYTES + 1]).len(), MAX_TEXT_BYTES);
-        let wide = "€".repeat(MAX_TEXT_BYTES);
-        assert_eq!(bounded(&wide), text(wide.as_bytes()));
-        let cut = text(wide.as_bytes());
-        assert_eq!((cut.len(), cut.chars().all(|c| c == '€')), (MAX_TEXT_BYTES / 3 * 3, true));
+    fn captured_headers_are_bounded_in_lines_and_in_bytes_and_say_so() {
+        fn check(lines: &[(&'static str, &str, usize)], expected: &str) {
+            let mut headers = HeaderMap::new();
+            for (name, value, times) in lines {
+                for _ in 0..*times {
+                    headers.append(*name, HeaderValue::from_str(value).unwrap());
+                }
+            }
+            let chosen = ["a", "b"].map(|name| CapturedHeader::request(HeaderName::from_static(name)));
+            let mut attributes = Attributes::default();
+            capture(&chosen, &headers, &mut attributes);
+            let shown = attributes.list.iter().map(|attribute| match &attribute.value {
+                Value::Array(Array::String(values)) => {
+                    let bytes: usize = values.iter().map(|value| value.as_str().len()).sum();
+                    format!("{} {}/{bytes}", attribute.key, values.len())
+                }
+                other => panic!("{other:?}"),
+            });
+            let shown: Vec<_> =
+                shown.chain(attributes.cut.attribute().map(|cut| format!("cut {}", cut.value))).collect();
+            assert_eq!(shown.join(", ").replace("http.request.header.", ""), expected);
+        }
+        let long = "x".repeat(MAX_TEXT_BYTES);
+        check(&[], "");
+        check(&[("a", "", 1), ("b", "é", 2)], "a 1/0, b 2/4");
+        check(&[("a", "v", 64)], "a 64/64");
+        check(&[("a", "v", 65), ("b", "v", 1)], "a 64/64, b 1/1, cut [\"a\"]");
+        check(&[("a", &format!("{long}x"), 1)], "a 1/4096, cut [\"a\"]");
+        check(&[("a", &long, 4)], "a 4/16384");
+        check(&[("a", &long, 4), ("b", "", 1)], "a 4/16384, b 1/0");
+        check(&[("a", &long, 5), ("b", "v", 1)], "a 4/16384, b 0/0, cut [\"a\",\"b\"]");
+        check(&[("a", &long[1..], 4), ("b", "vvvvvv", 1)], "a 4/16380, b 1/4, cut [\"b\"]");
+        check(&[("a", &"€".repeat(3000), 100)], "a 5/16383, cut [\"a\"]");
     }
 
     #[test]
     fn lengths_of_request_bodies() {
         fn check(version: Version, fields: &[(&'static str, &'static str)], expected: Option<u64>) {
-            let fields = fields.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
-            let headers: HeaderMap = fields.collect();
+            let mut headers = HeaderMap::new();
+            for (name, value) in fields {
+                headers.append(*name, value.parse().unwrap());
+            }
             assert_eq!(RequestFields::of(&headers).body_length(version), expected);
         }
         let length = "content-length";
@@ -329,6 +360,11 @@ mod tests {
         check(Version::HTTP_11, &[], Some(0));
         check(Version::HTTP_10, &[], Some(0));
         check(Version::HTTP_11, &[("transfer-encoding", "chunked")], None);
+        check(Version::HTTP_11, &[("transfer-encoding", "chunked"), (length, "12")], None);
+        check(Version::HTTP_11, &[(length, "+12")], None);
+        check(Version::HTTP_2, &[(length, "12, 12")], Some(12));
+        check(Version::HTTP_11, &[(length, "12"), (length, "12")], Some(12));
+        check(Version::HTTP_11, &[(length, "12"), (length, "13")], None);
         check(Version::HTTP_2, &[], None);
     }
 }

@@ -1,89 +1,66 @@
 //! `host[:port]` texts: the Host header, an authority, the nodes of a Forwarded header.
 
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{PoisonError, RwLock};
 
 use opentelemetry::StringValue;
 
-use crate::headers::bounded;
+use crate::content_length::number;
+use crate::interner::Interner;
+use crate::text::bounded;
 
-/// A server is called by few names, so that those that came first are kept for the life of the program, split and in a
-/// form that a span does not have to copy. Anyone can send names: hence the bounds.
-const MAX_KEPT: usize = 128;
-const MAX_KEPT_BYTES: usize = 128;
-
-static KEPT: RwLock<Table> = RwLock::new(None);
-
-type Table = Option<HashMap<&'static str, Kept>>;
+/// Clients call a server by few names. The first ones are kept, split, in a form that a span need not copy.
+static KEPT: Interner<Split> = Interner::new(128, 128);
 
 thread_local! {
-    static RECENT: [Cell<Option<(&'static str, Kept)>>; 8] = const { [const { Cell::new(None) }; 8] };
+    static RECENT: [Cell<Option<Kept>>; 8] = const { [const { Cell::new(None) }; 8] };
 }
 
-/// What [`split`] says of a text.
-type Kept = Option<(&'static str, Option<u16>)>;
+/// The result of [`split`].
+type Split = Option<(&'static str, Option<u16>)>;
+type Kept = (&'static str, &'static Split);
+
+/// A host as the value of an attribute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Host {
+    pub(crate) address: StringValue,
+    pub(crate) port: Option<u16>,
+    pub(crate) is_cut: bool,
+}
+
+impl Host {
+    pub(crate) fn new(host: &str, port: Option<u16>) -> Self {
+        let host = bounded(host);
+        Host { address: host.text.into(), port, is_cut: host.is_cut }
+    }
+}
 
 /// [`split`], with the host as the value of an attribute.
-pub(crate) fn attribute(text: &str) -> Option<(StringValue, Option<u16>)> {
+pub(crate) fn attribute(text: &str) -> Option<Host> {
     let place = text.len() % 8;
     let known = RECENT.try_with(|recent| recent[place].get()).ok().flatten().filter(|(of, _)| *of == text);
     let kept = known.or_else(|| {
-        let kept = keep(&KEPT, text)?;
-        // Without its locals a thread is about to end.
-        let _gone = RECENT.try_with(|recent| recent[place].set(Some(kept)));
+        let kept = KEPT.get(text, split)?;
+        // A thread that is ending has no locals any more.
+        let _ = RECENT.try_with(|recent| recent[place].set(Some(kept)));
         Some(kept)
     });
     match kept {
-        Some((_, kept)) => kept.map(|(host, port)| (host.into(), port)),
-        None => split(text).map(|(host, port)| (bounded(host).into(), port)),
-    }
-}
-
-/// The text and what is kept of it; `None` if it is too long or came too late.
-fn keep(kept: &RwLock<Table>, text: &str) -> Option<(&'static str, Kept)> {
-    if text.len() > MAX_KEPT_BYTES {
-        return None;
-    }
-    {
-        let table = kept.read().unwrap_or_else(PoisonError::into_inner);
-        match table.as_ref().map(|table| (table.len(), table.get_key_value(text))) {
-            Some((_, Some((text, kept)))) => return Some((text, *kept)),
-            Some((MAX_KEPT.., None)) => return None,
-            _ => {}
-        }
-    }
-    add(kept, text)
-}
-
-#[cold]
-fn add(kept: &RwLock<Table>, text: &str) -> Option<(&'static str, Kept)> {
-    let mut table = kept.write().unwrap_or_else(PoisonError::into_inner);
-    let table = table.get_or_insert_default();
-    // Another thread may have been faster, or may have taken the last place.
-    match table.get_key_value(text) {
-        Some((text, kept)) => Some((text, *kept)),
-        None if table.len() >= MAX_KEPT => None,
-        None => {
-            let text: &'static str = Box::leak(Box::from(text));
-            let kept = split(text);
-            table.insert(text, kept);
-            Some((text, kept))
-        }
+        Some((_, kept)) => kept.map(|(host, port)| Host { address: host.into(), port, is_cut: false }),
+        None => split(text).map(|(host, port)| Host::new(host, port)),
     }
 }
 
 /// Splits `host`, `host:port` or `[v6]:port`; the brackets of an IPv6 address are taken off.
 ///
-/// `None` if it is none of these. A port that is no number is as good as none.
+/// `None` for anything else. An invalid port counts as absent.
 pub(crate) fn split(text: &str) -> Option<(&str, Option<u16>)> {
     let text = text.trim();
     if let Some(rest) = text.strip_prefix('[') {
         let (address, rest) = rest.split_once(']')?;
         address.parse::<Ipv6Addr>().ok()?;
         return match rest.strip_prefix(':') {
-            Some(port) => Some((address, port.parse().ok())),
+            Some(port) => Some((address, self::port(port))),
             None if rest.is_empty() => Some((address, None)),
             None => None,
         };
@@ -91,13 +68,18 @@ pub(crate) fn split(text: &str) -> Option<(&str, Option<u16>)> {
     let (host, port) = match text.split_once(':') {
         // A second colon: only an address without brackets can be meant.
         Some((_, rest)) if rest.contains(':') && text.parse::<Ipv6Addr>().is_ok() => return Some((text, None)),
-        Some((host, port)) => (host, port.parse().ok()),
+        Some((host, port)) => (host, self::port(port)),
         None => (text, None),
     };
     (!host.is_empty() && host.bytes().all(is_host_byte)).then_some((host, port))
 }
 
-/// An IP address with an optional port; names, `unknown` and obfuscated nodes are none.
+/// spec: RFC 3986 section 3.2.3: digits, of which `std` would also take a sign
+fn port(text: &str) -> Option<u16> {
+    u16::try_from(number(text.as_bytes())?).ok()
+}
+
+/// An IP address with an optional port; `None` for names, `unknown` and obfuscated nodes.
 pub(crate) fn ip(text: &str) -> Option<(IpAddr, Option<u16>)> {
     let (address, port) = split(text)?;
     Some((address.parse::<IpAddr>().ok()?.to_canonical(), port))
@@ -122,6 +104,9 @@ mod tests {
         check("example.com:8080", "example.com Some(8080)");
         check(" example.com:x ", "example.com None");
         check("example.com:70000", "example.com None");
+        check("example.com:+80", "example.com None");
+        check("example.com:", "example.com None");
+        check("[::1]:+80", "::1 None");
         check("[::1]:80", "::1 Some(80)");
         check("[::1]", "::1 None");
         check("::1", "::1 None");
@@ -149,32 +134,10 @@ mod tests {
     }
 
     #[test]
-    fn kept_hosts_are_bounded() {
-        let table = RwLock::new(None);
-        let check = |text: &str, is_kept: bool| {
-            for _ in 0..2 {
-                let kept = keep(&table, text);
-                assert_eq!(kept.map(|(text, _)| text), is_kept.then_some(text));
-                assert_eq!(kept.and_then(|(_, host)| host), if is_kept { split(text) } else { None });
-            }
-        };
-        check("first.example:8080", true);
-        check("user@host", true);
-        check(&"x".repeat(MAX_KEPT_BYTES + 1), false);
-        for i in 2..2 * MAX_KEPT {
-            check(&format!("{i}.example:1"), i < MAX_KEPT);
-        }
-        assert_eq!(table.read().unwrap().as_ref().map(HashMap::len), Some(MAX_KEPT));
-        check("first.example:8080", true);
-    }
-
-    #[test]
     fn attributes_are_what_is_split() {
-        for text in
-            ["first.example:8080", "other.example:8080", "user@host", "[::1]:80", &"x".repeat(MAX_KEPT_BYTES + 1)]
-        {
+        for text in ["first.example:8080", "other.example:8080", "user@host", "[::1]:80", &"x".repeat(129)] {
             for _ in 0..2 {
-                let expected = split(text).map(|(host, port)| (StringValue::from(host.to_owned()), port));
+                let expected = split(text).map(|(host, port)| Host::new(host, port));
                 assert_eq!(attribute(text), expected, "{text}");
             }
         }

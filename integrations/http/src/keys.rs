@@ -1,9 +1,9 @@
 //! The attribute names of the HTTP conventions, written once.
-// spec: semantic-conventions 1.44.0, http/http-spans.md
+// spec: semantic-conventions 1.45.0, http/http-spans.md
 
 use http::Version;
 
-pub(crate) const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.44.0";
+pub(crate) const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.45.0";
 
 pub(crate) const METHOD: &str = "http.request.method";
 pub(crate) const METHOD_ORIGINAL: &str = "http.request.method_original";
@@ -19,10 +19,16 @@ pub(crate) const CLIENT_ADDRESS: &str = "client.address";
 pub(crate) const CLIENT_PORT: &str = "client.port";
 pub(crate) const PEER_ADDRESS: &str = "network.peer.address";
 pub(crate) const PEER_PORT: &str = "network.peer.port";
+pub(crate) const LOCAL_ADDRESS: &str = "network.local.address";
+pub(crate) const LOCAL_PORT: &str = "network.local.port";
+pub(crate) const REQUEST_BODY_SIZE: &str = "http.request.body.size";
+pub(crate) const RESPONSE_BODY_SIZE: &str = "http.response.body.size";
 pub(crate) const PROTOCOL_VERSION: &str = "network.protocol.version";
 pub(crate) const USER_AGENT: &str = "user_agent.original";
-/// Not in the conventions: says that nobody waited for the end of the response.
+/// Not in the conventions: says that the response was given up before its end.
 pub(crate) const OUTCOME: &str = "telemark.outcome";
+/// Not in the conventions: the names of the attributes that hold less than the peer sent.
+pub(crate) const TRUNCATED: &str = "telemark.truncated";
 
 /// The value of `network.protocol.version`.
 pub(crate) fn version(version: Version) -> Option<&'static str> {

@@ -12,7 +12,7 @@
 //! let server = Arc::new(HttpServer::new(ServerSettings::new(), DefaultPolicy, tracer));
 //!
 //! let request = Request::get("/users/7").body(())?;
-//! let mut span = server.start(RequestHead::of(&request)).ok_or("the URL is excluded")?;
+//! let mut span = server.begin(RequestHead::of(&request)).ok_or("the URL is excluded")?;
 //! let mut response = {
 //!     let _current = span.context().clone().attach(); // on every poll, never across an await
 //!     Response::builder().status(StatusCode::OK).body(())?
@@ -26,49 +26,63 @@
 //! With [`HttpServer::with_metrics`] the same calls record the metrics of the server.
 //!
 //! ```text
-//! RequestHead ── HttpServer::start ──▶ RequestSpan ── respond(ResponseHead) ──▶ … body … ── end(End) ──▶ exported
+//! RequestHead ── HttpServer::begin ──▶ RequestSpan ── respond(ResponseHead) ──▶ … body … ── end(End) ──▶ exported
 //!                 │        │    │           └ context(): attached on every poll
 //!    ServerSettings  HttpPolicy  Tracer
 //!     (data)          (code)     (global, or a concrete one)
 //! ```
 //!
 //! # What a server span carries
-//! The attributes of the HTTP server span of the semantic conventions 1.44.0. Those a sampler may want are given
-//! when the span is created. The one exception keeps unsampled traffic cheap: below a parent that is *not*
-//! sampled, a sampler sees `http.request.method`, `url.path`, `url.scheme`, `http.route` and the attributes of the
-//! policy; if it records the span all the same, the others follow at once.
+//! The attributes of the HTTP server span of the semantic conventions 1.45.0, and two of this project:
+//! `telemark.outcome`, which is `cancelled` if the response was given up before its end, and `telemark.truncated`. Those a
+//! sampler may want are given when the span is created. One exception keeps unsampled traffic cheap: below a parent that
+//! is *not* sampled, a sampler sees `http.request.method`, `url.path`, `url.scheme`, `http.route` and the attributes of the
+//! policy; if it records the span, the others follow at once.
+//!
+//! Attributes of the requirement level Opt-In are off: [`ServerSettings::with_opt_in_attributes`] asks for them.
 //!
 //! # Limits against hostile peers
-//! A text taken from a request is cut after [`MAX_TEXT_BYTES`] bytes, and a captured header after
-//! [`MAX_HEADER_VALUES`] lines. Routes, span names and names of the server are kept for the life of the program, so that
-//! a request does not copy them: the first 1024 routes and the first 128 names of the server, if they are short.
+//! A text taken from a request is cut after [`MAX_TEXT_BYTES`] bytes. A captured header is cut after
+//! [`MAX_HEADER_VALUES`] lines, and all captured headers of one message after [`MAX_CAPTURED_BYTES`] bytes. The names of
+//! the attributes that were cut are the value of `telemark.truncated`, an array of strings.
+//!
+//! Routes, span names and names of the server are kept for the life of the program, so that a request does not copy them:
+//! the first 1024 routes and the first 128 names of the server, if they are short.
 //!
 //! # Environment variables
 //! This crate reads no environment. [`ServerSettings::from_env_fn`] takes a reader and lists the variables.
 
 mod attribute_sets;
+mod attributes;
 mod bindings;
 mod clock;
+mod content_length;
+mod environment;
+mod facts;
 mod forwarded;
 mod headers;
 mod host;
+mod interner;
 mod keys;
 mod measurement;
 mod methods;
 mod metrics;
 mod names;
+mod opt_in;
 mod paths;
 mod policy;
 mod query;
 mod server;
 mod settings;
 mod span;
+mod text;
 mod tracer;
 
-pub use headers::{HeaderExtractor, HeaderInjector, MAX_HEADER_VALUES, MAX_TEXT_BYTES};
+pub use headers::{HeaderExtractor, HeaderInjector, MAX_CAPTURED_BYTES, MAX_HEADER_VALUES};
 pub use metrics::ServerMetrics;
-pub use policy::{DefaultPolicy, HttpPolicy, PeerAddr, RequestHead, ResponseHead, Route};
+pub use policy::{DefaultPolicy, HttpPolicy, LocalAddr, PeerAddr, RequestHead, ResponseHead, Route};
 pub use server::HttpServer;
 pub use settings::{ServerSettings, SettingProblem};
 pub use span::{End, RequestOutcome, RequestSpan};
+pub use text::MAX_TEXT_BYTES;
 pub use tracer::{GlobalTracer, scope};

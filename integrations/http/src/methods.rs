@@ -1,4 +1,4 @@
-//! Which request methods are known, and how an unknown one is named.
+//! The methods of requests that are known, and the name of the others.
 
 use std::sync::Arc;
 
@@ -6,11 +6,11 @@ use http::Method;
 use opentelemetry::StringValue;
 
 /// The methods that may appear as `http.request.method`.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct KnownMethods(Option<Vec<Arc<str>>>);
 
 /// A request's method as the conventions write it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum MethodName {
     /// One of the standard methods.
     Standard(&'static str),
@@ -22,9 +22,10 @@ pub(crate) enum MethodName {
 
 impl KnownMethods {
     /// Replaces the default list as a whole.
-    // spec: http/http-spans.md note [1]: the list is a full override and case-sensitive
+    ///
+    /// spec: http/http-spans.md note [1]: the list is a full override and case-sensitive
     pub(crate) fn only(methods: Vec<Arc<str>>) -> Self {
-        Self(Some(methods))
+        KnownMethods(Some(methods))
     }
 
     pub(crate) fn resolve(&self, method: &Method) -> MethodName {
@@ -42,37 +43,37 @@ impl MethodName {
     /// The value of `http.request.method`.
     pub(crate) fn attribute(&self) -> StringValue {
         match self {
-            Self::Standard(name) => (*name).into(),
-            Self::Custom(name) => name.clone().into(),
-            Self::Other => "_OTHER".into(),
+            MethodName::Standard(name) => (*name).into(),
+            MethodName::Custom(name) => name.clone().into(),
+            MethodName::Other => "_OTHER".into(),
         }
     }
 
-    /// What stands for the method in a span name.
-    // spec: http/http-spans.md#name: `_OTHER` becomes `HTTP`
+    /// The method's part of a span name.
+    ///
+    /// spec: http/http-spans.md#name: `_OTHER` becomes `HTTP`
     pub(crate) fn in_span_name(&self) -> &str {
         match self {
-            Self::Standard(name) => name,
-            Self::Custom(name) => name,
-            Self::Other => "HTTP",
+            MethodName::Standard(name) => name,
+            MethodName::Custom(name) => name,
+            MethodName::Other => "HTTP",
         }
     }
 }
 
+/// The methods of the conventions.
+///
+/// spec: http/http-spans.md note [1]
+pub(crate) static STANDARD: [&str; 10] =
+    ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE", "QUERY"];
+
 fn standard(method: &Method) -> Option<&'static str> {
-    Some(match *method {
-        Method::GET => "GET",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::DELETE => "DELETE",
-        Method::HEAD => "HEAD",
-        Method::OPTIONS => "OPTIONS",
-        Method::PATCH => "PATCH",
-        Method::CONNECT => "CONNECT",
-        Method::TRACE => "TRACE",
-        _ if method.as_str() == "QUERY" => "QUERY",
-        _ => return None,
-    })
+    let index = match *method {
+        Method::GET => 0,
+        Method::POST => 1,
+        _ => STANDARD.iter().position(|name| method == name)?,
+    };
+    STANDARD.get(index).copied()
 }
 
 #[cfg(test)]
@@ -86,7 +87,7 @@ mod tests {
             assert_eq!(format!("{} {}", name.attribute(), name.in_span_name()), expected, "{method}");
         }
         let default = KnownMethods::default();
-        for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"] {
+        for method in STANDARD {
             check(&default, method, &format!("{method} {method}"));
         }
         check(&default, "get", "_OTHER HTTP");

@@ -1,28 +1,28 @@
 //! Span names and route texts that live as long as the program, so that a request allocates neither.
 //!
-//! The table is bounded: at most [`MAX_ROUTES`] routes of at most [`MAX_ROUTE_BYTES`] bytes, each with at most one
-//! name per standard method. Texts beyond that are made anew for every request. Entries are never taken out, which
-//! is what allows the `&'static str` that the API's span builder holds without an allocation.
+//! The first routes are kept, if they are short, each with a name for each standard method. The texts of other routes are
+//! built for every request.
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock};
 
 use opentelemetry::Value;
 
-use crate::methods::MethodName;
+use crate::interner::Interner;
+use crate::methods::{MethodName, STANDARD};
 
 const MAX_ROUTES: usize = 1024;
 const MAX_ROUTE_BYTES: usize = 256;
 
-static TABLE: RwLock<Option<Table>> = RwLock::new(None);
-
-type Table = HashMap<&'static str, Vec<(&'static str, &'static str)>>;
+static ROUTES: Interner<Names> = Interner::new(MAX_ROUTES, MAX_ROUTE_BYTES);
 
 thread_local! {
     static RECENT: [Cell<Option<Entry>>; 64] = const { [const { Cell::new(None) }; 64] };
 }
+
+/// The span names of a route: one for each method of [`STANDARD`], and the last one for the others.
+type Names = [OnceLock<Box<str>>; STANDARD.len() + 1];
 
 #[derive(Clone, Copy)]
 struct Entry {
@@ -32,9 +32,9 @@ struct Entry {
 }
 
 /// The value of `http.route`; span and metrics share it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RouteText {
-    /// One of the table's.
+    /// One that is kept for the life of the program.
     Kept(&'static str),
     Own(Arc<str>),
 }
@@ -49,7 +49,8 @@ impl From<RouteText> for Value {
 }
 
 /// The name of a server span, and the value of `http.route`.
-// spec: http/http-spans.md#name
+///
+/// spec: http/http-spans.md#name
 pub(crate) fn span_name(method: &MethodName, route: Option<&str>) -> (Cow<'static, str>, Option<RouteText>) {
     let Some(route) = route else {
         let name = match method {
@@ -72,56 +73,25 @@ pub(crate) fn span_name(method: &MethodName, route: Option<&str>) -> (Cow<'stati
 
 #[inline]
 fn recent(method: &'static str, route: &str) -> Option<(&'static str, &'static str)> {
-    // Where a text lies only says where to look: routers keep theirs in one place.
+    // A router keeps a route in one place, so its address selects the slot; the texts decide.
     let place = (route.as_ptr().addr() >> 4) ^ method.len();
     let known = RECENT.try_with(|recent| recent[place % recent.len()].get()).ok().flatten();
     match known {
         Some(entry) if entry.method == method && entry.route == route => Some((entry.name, entry.route)),
         _ => {
-            let (name, route) = intern(method, route)?;
+            let (name, route) = kept(method, route)?;
             let entry = Entry { method, route, name };
-            // Without its locals a thread is about to end.
-            let _gone = RECENT.try_with(|recent| recent[place % recent.len()].set(Some(entry)));
+            // A thread that is ending has no locals any more.
+            let _ = RECENT.try_with(|recent| recent[place % recent.len()].set(Some(entry)));
             Some((name, route))
         }
     }
 }
 
-fn intern(method: &'static str, route: &str) -> Option<(&'static str, &'static str)> {
-    if route.len() > MAX_ROUTE_BYTES {
-        return None;
-    }
-    {
-        let table = TABLE.read().unwrap_or_else(PoisonError::into_inner);
-        match table.as_ref().map(|table| (table.len(), table.get_key_value(route))) {
-            Some((_, Some((route, names)))) => {
-                if let Some((_, name)) = names.iter().find(|(of, _)| *of == method) {
-                    return Some((name, route));
-                }
-            }
-            Some((MAX_ROUTES.., None)) => return None,
-            _ => {}
-        }
-    }
-    add(method, route)
-}
-
-#[cold]
-fn add(method: &'static str, route: &str) -> Option<(&'static str, &'static str)> {
-    let mut table = TABLE.write().unwrap_or_else(PoisonError::into_inner);
-    let table = table.get_or_insert_default();
-    // Another thread may have been faster, or may have taken the last place.
-    let route: &'static str = match table.get_key_value(route) {
-        Some((route, _)) => route,
-        None if table.len() >= MAX_ROUTES => return None,
-        None => Box::leak(Box::from(route)),
-    };
-    let names = table.entry(route).or_default();
-    if let Some((_, name)) = names.iter().find(|(of, _)| *of == method) {
-        return Some((name, route));
-    }
-    let name: &'static str = Box::leak(format!("{method} {route}").into_boxed_str());
-    names.push((method, name));
+fn kept(method: &'static str, route: &str) -> Option<(&'static str, &'static str)> {
+    let (route, names) = ROUTES.get(route, |_| [const { OnceLock::new() }; STANDARD.len() + 1])?;
+    let index = STANDARD.iter().position(|standard| *standard == method).unwrap_or(STANDARD.len());
+    let name = names.get(index)?.get_or_init(|| format!("{method} {route}").into_boxed_str());
     Some((name, route))
 }
 
@@ -170,7 +140,7 @@ mod tests {
             let route = format!("/full/{i}");
             assert_eq!(span_name(&MethodName::Standard("GET"), Some(&route)).0, format!("GET {route}"));
         }
-        assert_eq!(TABLE.read().unwrap().as_ref().map(HashMap::len), Some(MAX_ROUTES));
+        assert!(!matches!(span_name(&MethodName::Standard("GET"), Some("/one/more")).0, Cow::Borrowed(_)));
         assert_eq!(span_name(&MethodName::Standard("POST"), Some("/u/{id}")).0, "POST /u/{id}");
     }
 }

@@ -1,7 +1,7 @@
 //! Patterns of paths: a whole path, or the beginning of one with `*`.
 
 /// `/health` matches that path only, `/internal/*` everything that begins with `/internal/`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PathPattern {
     Exact(Box<str>),
     Prefix(Box<str>),
@@ -10,16 +10,16 @@ pub(crate) enum PathPattern {
 impl PathPattern {
     pub(crate) fn parse(pattern: &str) -> Option<Self> {
         match pattern.strip_suffix('*') {
-            Some(prefix) if !prefix.contains('*') => Some(Self::Prefix(prefix.into())),
-            None if !pattern.is_empty() && !pattern.contains('*') => Some(Self::Exact(pattern.into())),
+            Some(prefix) if !prefix.contains('*') => Some(PathPattern::Prefix(prefix.into())),
+            None if !pattern.is_empty() && !pattern.contains('*') => Some(PathPattern::Exact(pattern.into())),
             _ => None,
         }
     }
 
     pub(crate) fn matches(&self, path: &str) -> bool {
         match self {
-            Self::Exact(exact) => **exact == *path,
-            Self::Prefix(prefix) => path.starts_with(&**prefix),
+            PathPattern::Exact(exact) => **exact == *path,
+            PathPattern::Prefix(prefix) => path.starts_with(&**prefix),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The one seam for code: what a framework or an application knows about its requests.
+//! The seam for code: the knowledge that a framework or an application has of its requests.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use http::{Extensions, HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use opentelemetry::KeyValue;
 
-/// Decides what the settings cannot. A policy states only its differences: every other question goes to its
+use crate::content_length;
+
+/// Decides what the settings cannot. A policy implements only its differences; the other methods ask its
 /// [`base`](HttpPolicy::base).
 ///
 /// The methods are called on the thread that serves the request, once for each request, and must not block. A panic
@@ -45,6 +47,12 @@ pub trait HttpPolicy: Send + Sync + 'static {
         self.base().peer(request)
     }
 
+    /// This end of the connection, for `network.local.*`, which are off by default. [`DefaultPolicy`]: a [`LocalAddr`] in
+    /// the extensions.
+    fn local(&self, request: &RequestHead<'_>) -> Option<SocketAddr> {
+        self.base().local(request)
+    }
+
     /// The scheme of the connection, where neither the request target nor a trusted proxy names it.
     /// [`DefaultPolicy`]: `http`.
     fn scheme(&self, request: &RequestHead<'_>) -> &'static str {
@@ -56,13 +64,13 @@ pub trait HttpPolicy: Send + Sync + 'static {
         self.base().span_name(request)
     }
 
-    /// Whether to leave this request alone: no span, no metrics, and nothing attached. Asked after the paths of the settings.
+    /// True to exclude this request: no span, no metrics, and nothing attached. Asked after the paths of the settings.
     /// [`DefaultPolicy`]: never.
     fn is_excluded(&self, request: &RequestHead<'_>) -> bool {
         self.base().is_excluded(request)
     }
 
-    /// Whether a response with this status is an error, in the span and in metrics. [`DefaultPolicy`]: 5xx.
+    /// True if a response with this status is an error, in the span and in metrics. [`DefaultPolicy`]: 5xx.
     fn is_error(&self, status: StatusCode) -> bool {
         self.base().is_error(status)
     }
@@ -80,7 +88,7 @@ pub trait HttpPolicy: Send + Sync + 'static {
 }
 
 /// The policy of a server without a router, and the base of all others: it answers every question.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DefaultPolicy;
 
 impl HttpPolicy for DefaultPolicy {
@@ -99,6 +107,10 @@ impl HttpPolicy for DefaultPolicy {
     fn peer(&self, request: &RequestHead<'_>) -> Option<SocketAddr> {
         let extensions = request.extensions;
         extensions.get::<PeerAddr>().map(|peer| peer.0).or_else(|| extensions.get::<SocketAddr>().copied())
+    }
+
+    fn local(&self, request: &RequestHead<'_>) -> Option<SocketAddr> {
+        request.extensions.get::<LocalAddr>().map(|local| local.0)
     }
 
     fn scheme(&self, _request: &RequestHead<'_>) -> &'static str {
@@ -124,15 +136,19 @@ impl HttpPolicy for DefaultPolicy {
 }
 
 /// The matched route template; put it into the extensions of a request (or of its response) to name the span.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route(pub Cow<'static, str>);
 
 /// The other end of the connection; an accept loop puts it into the extensions of each request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddr(pub SocketAddr);
 
+/// This end of the connection; an accept loop puts it into the extensions of each request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalAddr(pub SocketAddr);
+
 /// A request without its body.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct RequestHead<'r> {
     /// The method as it was sent.
@@ -143,14 +159,14 @@ pub struct RequestHead<'r> {
     pub version: Version,
     /// The headers.
     pub headers: &'r HeaderMap,
-    /// What the server or an outer layer knows about the request.
+    /// Values that the server or an outer layer has attached to the request.
     pub extensions: &'r Extensions,
 }
 
 impl<'r> RequestHead<'r> {
     /// The head of a request with any body.
     pub fn of<B>(request: &'r Request<B>) -> Self {
-        Self {
+        RequestHead {
             method: request.method(),
             uri: request.uri(),
             version: request.version(),
@@ -161,20 +177,27 @@ impl<'r> RequestHead<'r> {
 }
 
 /// A response without its body.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct ResponseHead<'r> {
     /// The status code.
     pub status: StatusCode,
     /// The headers.
     pub headers: &'r HeaderMap,
-    /// What the handler or an inner layer knows about the response.
+    /// Values that the handler or an inner layer has attached to the response.
     pub extensions: &'r Extensions,
 }
 
 impl<'r> ResponseHead<'r> {
     /// The head of a response with any body.
     pub fn of<B>(response: &'r Response<B>) -> Self {
-        Self { status: response.status(), headers: response.headers(), extensions: response.extensions() }
+        ResponseHead { status: response.status(), headers: response.headers(), extensions: response.extensions() }
+    }
+
+    /// The bytes that `Content-Length` declares; `None` without it, and where it is invalid.
+    ///
+    /// spec: RFC 9110 section 8.6
+    pub fn content_length(&self) -> Option<u64> {
+        content_length::declared(self.headers)
     }
 }

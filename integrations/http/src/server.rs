@@ -1,30 +1,28 @@
 //! From the head of a request to a started span and measurement.
 
-use std::fmt::Write as _;
-use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use http::Method;
 use opentelemetry::trace::{Span, SpanBuilder, SpanKind, TraceContextExt, Tracer};
-use opentelemetry::{Context, KeyValue, StringValue, global};
+use opentelemetry::{Context, KeyValue};
 
-use crate::forwarded::{self, Forwarded};
-use crate::headers::{RequestFields, bounded, text};
+use crate::attributes::Attributes;
+use crate::facts::Facts;
 use crate::measurement::{Measurement, Recorder};
-use crate::methods::MethodName;
-use crate::metrics::{MetricChoice, ServerMetrics};
+use crate::metrics::ServerMetrics;
+use crate::names::RouteText;
 use crate::policy::{HttpPolicy, RequestHead};
 use crate::settings::ServerSettings;
 use crate::span::{LateRoute, RequestSpan};
-use crate::{host, keys, names, query};
+use crate::{keys, names};
 
 /// Attributes that a typical request has, and those that its end adds, so that the vector is allocated once.
 const TYPICAL_ATTRIBUTES: usize = 16;
 /// The same below a parent that is not sampled.
 const LEAN_ATTRIBUTES: usize = 4;
 
-/// Starts the spans and measurements of one server: its settings, its policy, its tracer and its instruments.
+/// Begins the spans and measurements of one server: its settings, its policy, its tracer and its instruments.
 #[derive(Debug)]
 pub struct HttpServer<P, T> {
     settings: ServerSettings,
@@ -33,7 +31,7 @@ pub struct HttpServer<P, T> {
     recorder: Recorder,
 }
 
-/// What a request asks its server for, after it has been started.
+/// The part of a server that its requests need once they have begun.
 pub(crate) trait Served: Send + Sync {
     fn settings(&self) -> &ServerSettings;
     fn policy(&self) -> &dyn HttpPolicy;
@@ -60,10 +58,10 @@ where
     T: Tracer + Send + Sync + 'static,
     T::Span: Send + Sync + 'static,
 {
-    /// A server that is described by `settings` and `policy`, with its spans on `tracer` and without metrics.
+    /// Returns a server with these settings and this policy that starts its spans on `tracer` and records no metrics.
     pub fn new(settings: ServerSettings, policy: P, tracer: T) -> Self {
         let recorder = Recorder::new(&settings, ServerMetrics::off());
-        Self { settings, policy, tracer, recorder }
+        HttpServer { settings, policy, tracer, recorder }
     }
 
     /// Records with these instruments.
@@ -72,181 +70,99 @@ where
         self
     }
 
-    /// Starts the span of a request, below the parent that the API's global propagator finds in the headers, or else
+    /// Begins the span of a request, below the parent that the API's global propagator finds in the headers, or else
     /// below the current span, and its measurement. `None` if the request is excluded.
-    pub fn start(self: &Arc<Self>, request: RequestHead<'_>) -> Option<RequestSpan> {
-        // Policy, propagator and sampler are foreign code: if they panic, the request goes on without a span.
-        let mut started = None;
-        let _caught = catch_unwind(AssertUnwindSafe(|| {
+    pub fn begin(self: &Arc<Self>, request: RequestHead<'_>) -> Option<RequestSpan> {
+        // Policy, propagator and sampler are foreign code: if they panic, the request is served without a span.
+        let mut begun = None;
+        let _ = catch_unwind(AssertUnwindSafe(|| {
             let request = RequestHead { uri: self.policy.target(&request), ..request };
             if !self.settings.excludes(request.uri) && !self.policy.is_excluded(&request) {
-                started = Some(self.start_included(&request));
+                begun = Some(self.begin_included(request));
             }
         }));
-        if let Some(started) = &mut started {
-            started.begin();
+        if let Some(begun) = &mut begun {
+            begun.count();
         }
-        started
+        begun
     }
 
-    fn start_included(self: &Arc<Self>, request: &RequestHead<'_>) -> RequestSpan {
+    fn begin_included(self: &Arc<Self>, request: RequestHead<'_>) -> RequestSpan {
         let started = self.recorder.start();
-        let current = Context::current();
-        let fields = RequestFields::of(request.headers);
-        let parent = global::get_text_map_propagator(|propagator| propagator.extract_with_context(&current, &fields));
-        let lean = {
-            let span = parent.span();
-            let parent = span.span_context();
-            parent.is_valid() && !parent.is_sampled()
-        };
+        let facts = Facts::read(request, &self.settings, &self.policy);
+        let parent = facts.parent();
+        let is_lean = is_unsampled(&parent);
 
-        let method = self.settings.known_methods.resolve(request.method);
-        let route = self.policy.route(request);
-        let own_name = self.policy.span_name(request);
-        let late = match (&route, &own_name) {
+        let route = self.policy.route(&facts.request);
+        let own_name = self.policy.span_name(&facts.request);
+        let late_route = match (&route, &own_name) {
             (Some(_), _) => LateRoute::No,
             (None, Some(_)) => LateRoute::Attribute,
             (None, None) => LateRoute::AttributeAndName,
         };
-        let (name, route) = names::span_name(&method, route.as_deref());
-        let forwarded = if self.settings.forwarded { Forwarded::read(request.headers) } else { Forwarded::default() };
+        let (name, route) = names::span_name(&facts.method, route.as_deref());
 
-        let capacity = if lean { LEAN_ATTRIBUTES } else { TYPICAL_ATTRIBUTES + self.settings.request_headers.len() };
-        let mut attributes = Vec::with_capacity(capacity);
-        attributes.push(KeyValue::new(keys::METHOD, method.attribute()));
-        attributes.push(KeyValue::new(keys::URL_PATH, bounded(request.uri.path())));
-        let scheme = self.scheme(request, &forwarded);
-        attributes.push(KeyValue::new(keys::URL_SCHEME, scheme));
-        let measurement = started.map(|started| {
-            let MetricChoice { body_sizes, server_address: is_told, .. } = self.settings.metrics;
-            Measurement {
-                started,
-                scheme,
-                version: request.version,
-                route: route.clone(),
-                server: if is_told { server_address(request, &fields, &forwarded).map(Box::new) } else { None },
-                request_bytes: if body_sizes { fields.body_length(request.version) } else { None },
-                response_bytes: 0,
-                is_active: false,
-            }
-        });
-        attributes.extend(route.map(|route| KeyValue::new(keys::ROUTE, route)));
-        if !lean {
-            self.describe(request, &fields, &forwarded, &method, &mut attributes);
+        let capacity = if is_lean { LEAN_ATTRIBUTES } else { TYPICAL_ATTRIBUTES + self.settings.request_headers.len() };
+        let mut attributes = Attributes::with_capacity(capacity);
+        facts.identify(&mut attributes);
+        attributes.list.extend(route.clone().map(|route| KeyValue::new(keys::ROUTE, route)));
+        if !is_lean {
+            facts.describe(&self.settings, &self.policy, &mut attributes);
         }
-        self.policy.request_attributes(request, &mut attributes);
+        self.policy.request_attributes(&facts.request, &mut attributes.list);
 
         let builder = SpanBuilder {
             name: own_name.unwrap_or(name),
             span_kind: Some(SpanKind::Server),
-            attributes: Some(attributes),
+            attributes: Some(std::mem::take(&mut attributes.list)),
             start_time: started,
             ..SpanBuilder::default()
         };
         let mut span = self.tracer.build_with_context(builder, &parent);
-        let recording = span.is_recording();
-        if recording && lean {
-            let mut attributes = Vec::with_capacity(TYPICAL_ATTRIBUTES);
-            self.describe(request, &fields, &forwarded, &method, &mut attributes);
-            span.set_attributes(attributes);
+        let is_recording = span.is_recording();
+        if is_recording && is_lean {
+            attributes.list.reserve(TYPICAL_ATTRIBUTES);
+            facts.describe(&self.settings, &self.policy, &mut attributes);
+            span.set_attributes(attributes.list);
         }
-        let context = if recording {
-            parent.with_span(span)
-        } else if span.span_context().is_valid() {
-            // Nothing will be asked of this span but its ids: they travel without the box and the lock of a live one.
-            parent.with_remote_span_context(span.span_context().clone())
-        } else {
-            parent
-        };
-        RequestSpan::new(self.clone(), context, recording, late, method, measurement)
+        let measured = started.map(|started| self.measure(started, &facts, route));
+        let mut begun = RequestSpan::new(self.clone(), with_span(parent, span, is_recording), facts.method, measured);
+        begun.is_recording = is_recording;
+        begun.late_route = late_route;
+        begun.cut = attributes.cut;
+        begun.outcome.request_bytes = facts.body_length;
+        begun
     }
 
-    /// The attributes beyond the ones that every span of a request has.
-    fn describe(
-        &self,
-        request: &RequestHead<'_>,
-        fields: &RequestFields<'_>,
-        forwarded: &Forwarded<'_>,
-        method: &MethodName,
-        attributes: &mut Vec<KeyValue>,
-    ) {
-        let mut add = |key: &'static str, value: StringValue| attributes.push(KeyValue::new(key, value));
-        if *method == MethodName::Other {
-            add(keys::METHOD_ORIGINAL, bounded(request.method.as_str()).into());
+    fn measure(&self, started: SystemTime, facts: &Facts<'_>, route: Option<RouteText>) -> Measurement {
+        let is_told = self.settings.metrics.server_address;
+        let server = if is_told { facts.server_address() } else { None };
+        Measurement {
+            started,
+            scheme: facts.scheme,
+            version: facts.request.version,
+            route,
+            server: server.map(|host| Box::new((host.address, host.port))),
+            is_active: false,
         }
-        if let Some(query) = request.uri.query().filter(|query| !query.is_empty()) {
-            add(keys::URL_QUERY, query::redact(query, &self.settings.sensitive).into());
-        }
-        if let Some(version) = keys::version(request.version) {
-            add(keys::PROTOCOL_VERSION, version.into());
-        }
-        if let Some(agent) = fields.user_agent.first {
-            add(keys::USER_AGENT, text(agent.as_bytes()).into());
-        }
-        if let Some((host, port)) = server_address(request, fields, forwarded) {
-            attributes.push(KeyValue::new(keys::SERVER_ADDRESS, host));
-            attributes.extend(port.map(|port| KeyValue::new(keys::SERVER_PORT, i64::from(port))));
-        }
-        self.describe_client(request, forwarded, attributes);
-        let captured = &self.settings.request_headers;
-        attributes.extend(captured.iter().filter_map(|header| header.attribute(request.headers)));
-    }
-
-    // spec: http/http-spans.md: client.address is the original client, network.peer.address the connection's end
-    fn describe_client(&self, request: &RequestHead<'_>, forwarded: &Forwarded<'_>, attributes: &mut Vec<KeyValue>) {
-        let peer = self.policy.peer(request).map(|peer| (address(peer.ip().to_canonical()), Some(peer.port())));
-        let client = forwarded.client.map(|(ip, port)| (address(ip), port)).or_else(|| peer.clone());
-        for (found, address_key, port_key) in
-            [(client, keys::CLIENT_ADDRESS, keys::CLIENT_PORT), (peer, keys::PEER_ADDRESS, keys::PEER_PORT)]
-        {
-            if let Some((address, port)) = found {
-                attributes.push(KeyValue::new(address_key, address));
-                attributes.extend(port.map(|port| KeyValue::new(port_key, i64::from(port))));
-            }
-        }
-    }
-
-    fn scheme(&self, request: &RequestHead<'_>, forwarded: &Forwarded<'_>) -> &'static str {
-        let from_target = || request.uri.scheme_str().and_then(forwarded::scheme);
-        forwarded.scheme.or_else(from_target).unwrap_or_else(|| self.policy.scheme(request))
     }
 }
 
-// spec: http/http-spans.md: Forwarded host, then `:authority`, then Host
-fn server_address(
-    request: &RequestHead<'_>,
-    fields: &RequestFields<'_>,
-    forwarded: &Forwarded<'_>,
-) -> Option<(StringValue, Option<u16>)> {
-    let of_proxy = || forwarded.host.map(|(host, port)| (bounded(host).into(), port));
-    let of_target = || host::attribute(request.uri.authority()?.as_str().rsplit('@').next()?);
-    let of_header = || host::attribute(fields.host.first?.to_str().ok()?);
-    // The target of CONNECT names the other side of the tunnel.
-    let of_target = || if *request.method == Method::CONNECT { None } else { of_target() };
-    of_proxy().or_else(of_target).or_else(of_header)
+fn is_unsampled(parent: &Context) -> bool {
+    let span = parent.span();
+    let parent = span.span_context();
+    parent.is_valid() && !parent.is_sampled()
 }
 
-/// Written on the stack, so that the one allocation is shared by `client.address` and `network.peer.address`.
-fn address(ip: IpAddr) -> Arc<str> {
-    let mut short = Short { bytes: [0; 48], len: 0 };
-    match write!(short, "{ip}") {
-        Ok(()) => String::from_utf8_lossy(&short.bytes[..short.len]).into(),
-        Err(_) => ip.to_string().into(),
-    }
-}
-
-struct Short {
-    bytes: [u8; 48],
-    len: usize,
-}
-
-impl std::fmt::Write for Short {
-    fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        let end = self.len + text.len();
-        let place = self.bytes.get_mut(self.len..end).ok_or(std::fmt::Error)?;
-        place.copy_from_slice(text.as_bytes());
-        self.len = end;
-        Ok(())
+/// The context of the request. An unsampled span is asked for its ids alone: they travel without the box and the lock of a
+/// live one.
+fn with_span<S: Span + Send + Sync + 'static>(parent: Context, span: S, is_recording: bool) -> Context {
+    if is_recording {
+        parent.with_span(span)
+    } else if span.span_context().is_valid() {
+        parent.with_remote_span_context(span.span_context().clone())
+    } else {
+        parent
     }
 }
 
@@ -256,13 +172,6 @@ mod tests {
     use crate::{DefaultPolicy, GlobalTracer, scope};
     use http::{HeaderName, HeaderValue, Request};
     use proptest::prelude::*;
-
-    #[test]
-    fn writes_addresses() {
-        for text in ["0.0.0.0", "255.255.255.255", "::", "1111:2222:3333:4444:5555:6666:7777:8888"] {
-            assert_eq!(&*address(text.parse().unwrap()), text);
-        }
-    }
 
     proptest! {
         /// A panic would be caught, and seen as a request without a span.
@@ -280,7 +189,7 @@ mod tests {
             }
             let settings = ServerSettings::new().with_forwarded_headers().with_captured_request_headers(["x-own"]);
             let server = Arc::new(HttpServer::new(settings, DefaultPolicy, GlobalTracer::new(scope("test", "0"))));
-            prop_assert!(server.start(RequestHead::of(&request)).is_some());
+            prop_assert!(server.begin(RequestHead::of(&request)).is_some());
         }
     }
 }

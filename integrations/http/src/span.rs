@@ -10,6 +10,8 @@ use http::header::{HeaderName, HeaderValue};
 use opentelemetry::trace::{Status, TraceContextExt};
 use opentelemetry::{Context, ContextGuard, KeyValue};
 
+use crate::attributes::{Attributes, Cut};
+use crate::headers::capture;
 use crate::measurement::Measurement;
 use crate::methods::MethodName;
 use crate::policy::ResponseHead;
@@ -24,17 +26,18 @@ const TRACE_RESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 pub struct RequestSpan {
     server: Arc<dyn Served>,
     context: Context,
-    /// Known from the span itself, before it went behind the lock of the context.
-    recording: bool,
-    late_route: LateRoute,
+    /// Asked once, before the span moved behind the lock of the context.
+    pub(crate) is_recording: bool,
+    pub(crate) late_route: LateRoute,
+    pub(crate) cut: Cut,
+    pub(crate) outcome: RequestOutcome,
     method: MethodName,
-    outcome: RequestOutcome,
     /// Absent without metrics, whether the span is recorded or not, and once it has been recorded.
     measured: Option<Measurement>,
 }
 
-/// What a route that is known only from the response still changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The parts of a span to update if the route becomes known only with the response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LateRoute {
     No,
     /// The span has a name of the policy's own.
@@ -42,16 +45,17 @@ pub(crate) enum LateRoute {
     AttributeAndName,
 }
 
-/// How the serving of a request came to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The end of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum End {
     /// The response, with its body if it has one, was handed over as a whole.
     Completed,
-    /// Nobody waited for the rest: the client went away, or a timeout dropped the request. Not an error.
-    // spec: http/http-spans.md#status: an intentional cancellation should not be an error
+    /// The rest was given up: the client went away, or a timeout dropped the request. Not an error.
+    ///
+    /// spec: http/http-spans.md#status: an intentional cancellation should not be an error
     Cancelled,
-    /// The service, or the response body, returned an error; `error_type` says which, with few different values.
+    /// The service, or the response body, returned an error. `error_type` names its kind and has few different values.
     Failed {
         /// The value of `error.type`.
         error_type: &'static str,
@@ -60,21 +64,26 @@ pub enum End {
     Panicked,
 }
 
-/// All that is known at the end of a request. Span and metrics are both written from this.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// The facts about the end of a request, from which both span and metrics are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RequestOutcome {
     /// The status, once there was a response.
     pub status: Option<StatusCode>,
-    /// Whether the policy calls that status an error.
+    /// True if the policy calls that status an error.
     pub is_error_status: bool,
     /// The way it ended; `None` as long as it has not.
     pub end: Option<End>,
+    /// The bytes of the request's body, where a size is asked for and the head tells it.
+    pub request_bytes: Option<u64>,
+    /// The bytes of the response's body that were handed over so far.
+    pub response_bytes: u64,
 }
 
 impl RequestOutcome {
     /// The value of `error.type`; `None` if the request has not failed.
-    // spec: http/http-spans.md: an error before or after the head by its type, otherwise the status code
+    ///
+    /// spec: http/http-spans.md: an error before or after the head by its type, otherwise the status code
     pub fn error_type(&self) -> Option<&'static str> {
         match self.end {
             Some(End::Failed { error_type }) => Some(error_type),
@@ -85,23 +94,23 @@ impl RequestOutcome {
 }
 
 impl RequestSpan {
+    /// A request of which no span is recorded.
     pub(crate) fn new(
         server: Arc<dyn Served>,
         context: Context,
-        recording: bool,
-        late_route: LateRoute,
         method: MethodName,
         measured: Option<Measurement>,
     ) -> Self {
-        Self { server, context, recording, late_route, method, outcome: RequestOutcome::default(), measured }
+        let (late_route, cut, outcome) = (LateRoute::No, Cut::default(), RequestOutcome::default());
+        RequestSpan { server, context, is_recording: false, late_route, cut, outcome, method, measured }
     }
 
-    /// Counts the request from now on.
-    pub(crate) fn begin(&mut self) {
+    /// Adds the request to those that are being served.
+    pub(crate) fn count(&mut self) {
         if let Some(measurement) = &mut self.measured {
             let recorder = self.server.recorder();
             // Meters are foreign code, and the request is under way.
-            let _caught = catch_unwind(AssertUnwindSafe(|| measurement.begin(recorder, &self.method)));
+            let _ = catch_unwind(AssertUnwindSafe(|| measurement.count(recorder, &self.method)));
         }
     }
 
@@ -110,31 +119,30 @@ impl RequestSpan {
         &self.context
     }
 
-    /// Whether anything is written down of this request, in its span or in metrics; if not, it makes no difference when
-    /// and how it ends.
+    /// True if anything is recorded of this request, in its span or in metrics. If not, it does not matter when and how it
+    /// ends.
     #[inline]
     pub fn is_recording(&self) -> bool {
-        self.recording || self.measured.is_some()
+        self.is_recording || self.measured.is_some()
     }
 
-    /// Takes note of bytes of the response body that were handed over, for `http.server.response.body.size`.
+    /// Adds bytes of the response body that were handed over, for `http.server.response.body.size` and
+    /// `http.response.body.size`.
     #[inline]
     pub fn add_response_bytes(&mut self, bytes: u64) {
-        if let Some(measurement) = &mut self.measured {
-            measurement.add_response_bytes(bytes);
-        }
+        self.outcome.response_bytes = self.outcome.response_bytes.saturating_add(bytes);
     }
 
-    /// What is known so far.
+    /// The facts so far.
     pub fn outcome(&self) -> &RequestOutcome {
         &self.outcome
     }
 
-    /// Takes note of the head of the response; returns the header to add to it, usually none.
+    /// Records the head of the response; returns the header to add to it, if the settings ask for one.
     pub fn respond(&mut self, response: ResponseHead<'_>) -> Option<(HeaderName, HeaderValue)> {
         self.outcome.status = Some(response.status);
-        // A policy is the application's code: what it does wrong must not become a failed request.
-        let _caught = catch_unwind(AssertUnwindSafe(|| {
+        // A policy is code of the application: its panic must not become a failed request.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
             self.outcome.is_error_status = self.server.policy().is_error(response.status);
             self.describe(&response);
         }));
@@ -151,13 +159,14 @@ impl RequestSpan {
         self.outcome.end = Some(end);
         let measured = self.measured.take();
         let ended = measured.and_then(|measurement| self.record_metrics(&measurement));
-        if self.recording {
-            // Span processors are foreign code, and this also runs while a panic of the handler unwinds.
-            let _caught = catch_unwind(AssertUnwindSafe(|| self.record(ended)));
+        if self.is_recording {
+            // Span processors are foreign code, and a panic of the handler may be unwinding.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.record(ended)));
         }
     }
 
-    /// Before the span ends, and in its context: exemplars lead to it. Gives the end of the span.
+    /// Records the metrics in the context of the span, before it ends, so that exemplars lead to it. Returns the end of the
+    /// span.
     fn record_metrics(&self, measurement: &Measurement) -> Option<SystemTime> {
         let recorder = self.server.recorder();
         // The clock may be foreign code.
@@ -165,7 +174,7 @@ impl RequestSpan {
         // The API panics where a thread is about to end and its context is gone.
         let _current = catch_unwind(AssertUnwindSafe(|| self.attach_unless_current())).ok().flatten();
         let finish = || measurement.finish(recorder, &self.method, &self.outcome, ended);
-        let _caught = catch_unwind(AssertUnwindSafe(finish));
+        let _ = catch_unwind(AssertUnwindSafe(finish));
         ended
     }
 
@@ -187,22 +196,22 @@ impl RequestSpan {
         if let (Some((_, route)), Some(measurement)) = (&late, &mut self.measured) {
             measurement.route.clone_from(route);
         }
-        if !self.recording {
+        if !self.is_recording {
             return;
         }
         let span = self.context.span();
-        let mut attributes = Vec::new();
+        let mut attributes = Attributes { list: Vec::new(), cut: std::mem::take(&mut self.cut) };
         if let Some((name, route)) = late {
             if self.late_route == LateRoute::AttributeAndName {
                 span.update_name(name);
             }
-            attributes.extend(route.map(|route| KeyValue::new(keys::ROUTE, route)));
+            attributes.list.extend(route.map(|route| KeyValue::new(keys::ROUTE, route)));
         }
-        let captured = &self.server.settings().response_headers;
-        attributes.extend(captured.iter().filter_map(|header| header.attribute(response.headers)));
-        self.server.policy().response_attributes(response, &mut attributes);
-        if !attributes.is_empty() {
-            span.set_attributes(attributes);
+        capture(&self.server.settings().response_headers, response.headers, &mut attributes);
+        self.cut = attributes.cut;
+        self.server.policy().response_attributes(response, &mut attributes.list);
+        if !attributes.list.is_empty() {
+            span.set_attributes(attributes.list);
         }
     }
 
@@ -215,11 +224,14 @@ impl RequestSpan {
             Some(End::Cancelled) => Some(KeyValue::new(keys::OUTCOME, "cancelled")),
             _ => None,
         };
+        let bytes = i64::try_from(outcome.response_bytes).unwrap_or(i64::MAX);
+        let is_sized = self.server.settings().opt_in.response_size && outcome.status.is_some();
+        let size = is_sized.then(|| KeyValue::new(keys::RESPONSE_BODY_SIZE, bytes));
+        let written = status.into_iter().chain(ending).chain(size).chain(self.cut.attribute());
         match outcome.error_type() {
-            None => span.set_attributes(status.into_iter().chain(ending)),
+            None => span.set_attributes(written),
             Some(error) => {
-                let error = KeyValue::new(keys::ERROR_TYPE, error);
-                span.set_attributes(status.into_iter().chain([error]).chain(ending));
+                span.set_attributes(written.chain([KeyValue::new(keys::ERROR_TYPE, error)]));
                 // spec: http/http-spans.md#status: no description where the status code says it all
                 let description = if outcome.end == Some(End::Panicked) { "the handler panicked" } else { "" };
                 span.set_status(Status::error(description));
@@ -245,7 +257,7 @@ impl RequestSpan {
 
 impl fmt::Debug for RequestSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { context, method, outcome, measured, .. } = self;
+        let RequestSpan { context, method, outcome, measured, .. } = self;
         let mut shown = f.debug_struct("RequestSpan");
         shown.field("context", context).field("method", method).field("outcome", outcome).field("measured", measured);
         shown.finish_non_exhaustive()
@@ -258,7 +270,7 @@ impl Drop for RequestSpan {
     }
 }
 
-/// The digits of a status code, which never have to be copied.
+/// Returns the digits of a status code without an allocation.
 fn code(status: StatusCode) -> &'static str {
     const CODES: usize = 900;
     static DIGITS: [u8; CODES * 3] = {
@@ -287,7 +299,7 @@ mod tests {
     fn the_first_end_counts() {
         let tracer = GlobalTracer::new(scope("test", "0"));
         let server = Arc::new(HttpServer::new(ServerSettings::new(), DefaultPolicy, tracer));
-        let mut span = server.start(RequestHead::of(&Request::new(()))).unwrap();
+        let mut span = server.begin(RequestHead::of(&Request::new(()))).unwrap();
         assert_eq!(span.outcome(), &RequestOutcome::default());
         let response = Response::builder().status(503).body(()).unwrap();
         span.respond(ResponseHead::of(&response));
@@ -308,6 +320,7 @@ mod tests {
                 status,
                 is_error_status: status >= Some(StatusCode::INTERNAL_SERVER_ERROR),
                 end: Some(end),
+                ..RequestOutcome::default()
             };
             assert_eq!(outcome.error_type(), expected, "{outcome:?}");
         }

@@ -2,7 +2,7 @@
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let meter = opentelemetry::global::meter("shop");
+//! let meter = opentelemetry::global::meter_with_scope(telemark_runtime::scope());
 //! telemark_runtime::process(&meter);
 //!
 //! # #[cfg(feature = "tokio")] {
@@ -25,8 +25,11 @@
 //! that does nothing. The API has no way to take an observable instrument back, so there is nothing to hold on to and
 //! nothing to drop: it is observed for as long as its meter provider lives.
 //!
+//! [`scope`] names this crate, its version and the conventions that the metrics follow. A meter of another scope does as well;
+//! then the metrics say that they come from there.
+//!
 //! # The process
-//! The names are those of the semantic conventions for processes. The numbers come from `/proc/self`. On systems other
+//! The names are those of the semantic conventions 1.45 for processes. The numbers come from `/proc/self`. On systems other
 //! than Linux, [`process`] registers nothing.
 //!
 //! | metric | instrument | unit | attribute | values |
@@ -84,11 +87,22 @@ mod process;
 #[cfg(feature = "tokio")]
 mod tokio_runtime;
 
+use opentelemetry::InstrumentationScope;
 pub use process::{ProcessMetrics, process};
 #[cfg(feature = "tokio")]
 pub use tokio_runtime::{TokioMetrics, tokio};
 
-/// [`process`] and, when called within a tokio runtime, [`tokio`](fn@tokio) for that one.
+/// The instrumentation scope of these metrics: this crate, its version, and the schema URL of the semantic conventions.
+///
+/// spec: common/instrumentation-scope.md
+pub fn scope() -> InstrumentationScope {
+    InstrumentationScope::builder(env!("CARGO_PKG_NAME"))
+        .with_version(env!("CARGO_PKG_VERSION"))
+        .with_schema_url("https://opentelemetry.io/schemas/1.45.0")
+        .build()
+}
+
+/// Registers [`process`] and, when called within a tokio runtime, [`tokio`](fn@tokio) for that one.
 pub fn everything(meter: &opentelemetry::metrics::Meter) {
     process(meter);
     #[cfg(feature = "tokio")]

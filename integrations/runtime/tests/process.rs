@@ -42,6 +42,14 @@ process.uptime gauge s
 }
 
 #[test]
+fn the_scope_has_the_version_of_this_crate_and_the_schema() {
+    let scope = telemark_runtime::scope();
+    assert_eq!(scope.name(), "telemark-runtime");
+    assert_eq!(scope.version(), Some(env!("CARGO_PKG_VERSION")));
+    assert_eq!(scope.schema_url(), Some("https://opentelemetry.io/schemas/1.45.0"));
+}
+
+#[test]
 fn cpu_time_grows_with_work() {
     let collected = Collected::new(process);
     let before = collected.value("process.cpu.time", "cpu.mode=user");

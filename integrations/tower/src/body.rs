@@ -27,14 +27,14 @@ pin_project! {
 
 impl<B> ResponseBody<B> {
     pub(crate) fn new(inner: B, span: Option<RequestSpan>, length: Option<u64>) -> Self {
-        Self { inner, span, remaining: length }
+        ResponseBody { inner, span, remaining: length }
     }
 }
 
 impl<B: Default> Default for ResponseBody<B> {
     /// An empty body without a span, for code that makes responses of its own.
     fn default() -> Self {
-        Self::new(B::default(), None, None)
+        ResponseBody::new(B::default(), None, None)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::service::HttpServerService;
 /// Wraps services so that each request has a server span and is measured.
 ///
 /// Cheap to clone; services made from one layer share its settings, its tracer and its instruments.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct HttpServerLayer<P = DefaultPolicy, T = GlobalTracer> {
     settings: ServerSettings,
     policy: P,
@@ -35,7 +35,7 @@ pub fn scope() -> InstrumentationScope {
 impl HttpServerLayer {
     /// A layer with the default settings, no routes, the global tracer and the global meter.
     pub fn new() -> Self {
-        Self {
+        HttpServerLayer {
             settings: ServerSettings::new(),
             policy: DefaultPolicy,
             tracer: GlobalTracer::new(scope()),
@@ -47,21 +47,31 @@ impl HttpServerLayer {
 
 impl Default for HttpServerLayer {
     fn default() -> Self {
-        Self::new()
+        HttpServerLayer::new()
     }
 }
 
 impl<P, T> HttpServerLayer<P, T> {
-    /// Replaces the settings.
+    /// Replaces the settings, those from the environment included. A clock stays, unless the new settings have one.
+    ///
+    /// To change some and keep the others, use [`HttpServerLayer::map_settings`].
     pub fn with_settings(mut self, settings: ServerSettings) -> Self {
-        self.settings = settings;
+        self.settings = settings.or_clock_of(&self.settings);
+        self.server = SharedServer::default();
+        self
+    }
+
+    /// Changes the settings: `change` gets those that the layer has, from the environment for example, and returns the new
+    /// ones.
+    pub fn map_settings(mut self, change: impl FnOnce(ServerSettings) -> ServerSettings) -> Self {
+        self.settings = change(self.settings);
         self.server = SharedServer::default();
         self
     }
 
     /// Replaces the policy.
     pub fn with_policy<Q: HttpPolicy + Clone>(self, policy: Q) -> HttpServerLayer<Q, T> {
-        let Self { settings, tracer, metrics, .. } = self;
+        let HttpServerLayer { settings, tracer, metrics, .. } = self;
         HttpServerLayer { settings, policy, tracer, metrics, server: SharedServer::default() }
     }
 
@@ -70,7 +80,7 @@ impl<P, T> HttpServerLayer<P, T> {
     where
         U: Tracer<Span: Send + Sync> + Clone + Send + Sync + 'static,
     {
-        let Self { settings, policy, metrics, .. } = self;
+        let HttpServerLayer { settings, policy, metrics, .. } = self;
         HttpServerLayer { settings, policy, tracer, metrics, server: SharedServer::default() }
     }
 

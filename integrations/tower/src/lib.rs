@@ -20,7 +20,7 @@
 //! ```
 //!
 //! ```text
-//! request ─▶ HttpServer::call ─▶ span started, below the caller's
+//! request ─▶ HttpServerService::call ─▶ span started, below the caller's
 //!               │ ResponseFuture   the context is attached on every poll
 //!               │ ResponseBody     and on every poll of the body
 //!               ▼
@@ -38,20 +38,20 @@
 //! | the client goes away, a timeout drops the request | once known | only 5xx: the code | as above | `cancelled` |
 //! | the connection is upgraded | yes | | | |
 //!
-//! A panic goes on to whoever catches it; the layer only takes note.
+//! The layer does not catch a panic; it records it.
 //!
 //! # Metrics
 //! | metric | unit | recorded |
 //! |---|---|---|
-//! | `http.server.request.duration` | s | yes |
+//! | `http.server.request.duration` | s | yes; off with [`ServerSettings::without_duration`] |
 //! | `http.server.active_requests` | {request} | with [`ServerSettings::with_active_requests`] |
 //! | `http.server.request.body.size` | By | with [`ServerSettings::with_body_sizes`], if `Content-Length` is known |
 //! | `http.server.response.body.size` | By | with the same: the bytes that were handed over |
 //!
-//! The conventions leave all but the duration to the user's choice, so they are off by default. Each request is recorded
-//! exactly once, whether its span is sampled or not, and at the same moments: duration and span are equally long. It is
-//! recorded in the context of its span, to which exemplars lead. A client that goes away leaves a duration with the status
-//! it was sent, if any; that is no error. Excluded paths are not counted: what a health check takes is no latency of the
+//! The conventions leave all but the duration to the user's choice, so the others are off by default. Each request is
+//! recorded exactly once, whether its span is sampled or not, and its duration is that of the span. It is recorded in the
+//! context of the span, so that exemplars lead there. A request whose client went away is recorded with the status it was
+//! sent, if any, and is not an error. Excluded paths are not measured, so health checks do not blur the latencies of the
 //! application.
 //!
 //! The attributes are `http.request.method`, `url.scheme`, `http.response.status_code`, `http.route`, `error.type` and
@@ -63,6 +63,9 @@
 //!   axum.
 //! - **know the client**: put a [`PeerAddr`] into the extensions of each request; behind a trusted proxy,
 //!   [`ServerSettings::with_forwarded_headers`].
+//! - **change some settings and keep the others**: [`HttpServerLayer::map_settings`].
+//! - **record more**: [`ServerSettings::with_opt_in_attributes`] names attributes that the conventions leave off, such as
+//!   `client.port`; for `network.local.address`, put a [`LocalAddr`] into the extensions of each request.
 //! - **choose the provider**: by default the spans start on the API's global tracer, which is looked up at the first
 //!   request. [`HttpServerLayer::with_tracer`] takes a concrete one, which saves an allocation for each span. The metrics are
 //!   recorded on the global meter, or on that of [`HttpServerLayer::with_meter`].
@@ -81,5 +84,6 @@ pub use future::ResponseFuture;
 pub use layer::{HttpServerLayer, scope};
 pub use service::HttpServerService;
 pub use telemark_http::{
-    DefaultPolicy, GlobalTracer, HttpPolicy, PeerAddr, RequestHead, ResponseHead, Route, ServerSettings, SettingProblem,
+    DefaultPolicy, GlobalTracer, HttpPolicy, LocalAddr, PeerAddr, RequestHead, ResponseHead, Route, ServerSettings,
+    SettingProblem,
 };

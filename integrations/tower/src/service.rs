@@ -21,14 +21,14 @@ pub struct HttpServerService<S, P = DefaultPolicy, T = GlobalTracer> {
 
 impl<S, P, T> HttpServerService<S, P, T> {
     pub(crate) fn new(inner: S, server: Arc<HttpServer<P, T>>) -> Self {
-        Self { inner, server }
+        HttpServerService { inner, server }
     }
 }
 
 // Not derived: neither the policy nor the tracer has to be cloned.
 impl<S: Clone, P, T> Clone for HttpServerService<S, P, T> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), server: Arc::clone(&self.server) }
+        HttpServerService { inner: self.inner.clone(), server: Arc::clone(&self.server) }
     }
 }
 
@@ -49,7 +49,7 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let method = BodyMethod::of(request.method());
-        let mut span = self.server.start(RequestHead::of(&request));
+        let mut span = self.server.begin(RequestHead::of(&request));
         let future = match &mut span {
             None => self.inner.call(request),
             Some(span) => {

@@ -30,10 +30,14 @@ on_every_provider!(
     client_gone_in_the_body,
     a_panic,
     an_upgrade,
+    a_tunnel,
     http2_with_trailers,
+    http2_reset_before_the_response,
+    http2_reset_in_the_body,
+    http2_with_a_body_that_fails,
 );
 
-type Body = UnsyncBoxBody<Bytes, Infallible>;
+type Body = UnsyncBoxBody<Bytes, BodyError>;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Http {
@@ -51,10 +55,12 @@ where
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, peer) = listener.accept().await.unwrap();
-    let service = HttpServerLayer::new().with_tracer(spans.tracer()).layer(service_fn(move |request| {
-        let response = handler(request);
-        async move { Ok::<_, Infallible>(response.await) }
-    }));
+    let service = HttpServerLayer::new().with_tracer(spans.tracer()).with_meter(&spans.meter()).layer(service_fn(
+        move |request| {
+            let response = handler(request);
+            async move { Ok::<_, Infallible>(response.await) }
+        },
+    ));
     let service = tower::ServiceBuilder::new().map_request(with_peer(peer)).service(service);
     let service = TowerToHyperService::new(service);
     let io = TokioIo::new(stream);
@@ -76,14 +82,35 @@ fn with_peer(peer: SocketAddr) -> impl Fn(Request<Incoming>) -> Request<Incoming
     }
 }
 
+fn whole(text: &'static str) -> Body {
+    Full::from(text).map_err(|never| match never {}).boxed_unsync()
+}
+
 fn full(text: &'static str) -> Response<Body> {
-    Response::new(Full::from(text).boxed_unsync())
+    Response::new(whole(text))
 }
 
 async fn read(client: &mut TcpStream) -> String {
     let mut text = String::new();
     client.read_to_string(&mut text).await.unwrap();
     text
+}
+
+/// The end of the only request, in its span and in the attributes of its duration.
+async fn ended<S: Spans>(spans: &S) -> String {
+    let end = the_span(spans).await.end();
+    let metrics = spans.metrics();
+    let [point] = &metrics.lines().collect::<Vec<_>>()[..] else { panic!("{metrics}") };
+    let attributes = point.strip_prefix("http.server.request.duration[s]{").unwrap().split_once("} ").unwrap().0;
+    format!("{end} | {attributes}")
+}
+
+/// A client that sends requests over HTTP/2.
+async fn http2(client: TcpStream) -> hyper::client::conn::http2::SendRequest<Full<Bytes>> {
+    let (sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(client)).await.unwrap();
+    tokio::spawn(connection);
+    sender
 }
 
 async fn a_request<S: Spans>() {
@@ -96,7 +123,6 @@ async fn a_request<S: Spans>() {
         "\
 GET | Server | Unset
   client.address = \"127.0.0.1\"
-  client.port = {port}
   http.request.method = \"GET\"
   http.response.status_code = 200
   network.peer.address = \"127.0.0.1\"
@@ -154,7 +180,11 @@ async fn client_gone_before_the_response<S: Spans>() {
     started.notified().await;
     assert!(spans.finished().is_empty());
     drop(client);
-    assert_eq!(the_span(&spans).await.end(), "GET Unset telemark.outcome=\"cancelled\"");
+    assert_eq!(
+        ended(&spans).await,
+        "GET Unset telemark.outcome=\"cancelled\" | \
+         http.request.method=GET,network.protocol.version=1.1,url.scheme=http"
+    );
 }
 
 async fn client_gone_in_the_body<S: Spans>() {
@@ -172,8 +202,11 @@ async fn client_gone_in_the_body<S: Spans>() {
     }
     assert!(spans.finished().is_empty());
     drop(client);
-    let expected = "GET Unset http.response.status_code=200 telemark.outcome=\"cancelled\"";
-    assert_eq!(the_span(&spans).await.end(), expected);
+    assert_eq!(
+        ended(&spans).await,
+        "GET Unset http.response.status_code=200 telemark.outcome=\"cancelled\" | \
+         http.request.method=GET,http.response.status_code=200,network.protocol.version=1.1,url.scheme=http"
+    );
 }
 
 async fn a_panic<S: Spans>() {
@@ -185,8 +218,11 @@ async fn a_panic<S: Spans>() {
     .await;
     client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     assert_eq!(read(&mut client).await, "", "hyper closes the connection of a task that panicked");
-    let expected = "GET Error { description: \"the handler panicked\" } error.type=\"panic\"";
-    assert_eq!(the_span(&spans).await.end(), expected);
+    assert_eq!(
+        ended(&spans).await,
+        "GET Error { description: \"the handler panicked\" } error.type=\"panic\" | \
+         error.type=panic,http.request.method=GET,network.protocol.version=1.1,url.scheme=http"
+    );
 }
 
 async fn an_upgrade<S: Spans>() {
@@ -200,7 +236,7 @@ async fn an_upgrade<S: Spans>() {
             io.write_all(&line).await.unwrap();
         });
         let response = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
-        response.header("connection", "upgrade").header("upgrade", "echo").body(Full::default().boxed_unsync()).unwrap()
+        response.header("connection", "upgrade").header("upgrade", "echo").body(whole("")).unwrap()
     })
     .await;
     client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n").await.unwrap();
@@ -209,7 +245,12 @@ async fn an_upgrade<S: Spans>() {
         head.push(client.read_u8().await.unwrap());
     }
     assert!(head.starts_with(b"HTTP/1.1 101 "));
-    assert_eq!(the_span(&spans).await.end(), "GET Unset http.response.status_code=101", "ends before the connection");
+    assert_eq!(
+        ended(&spans).await,
+        "GET Unset http.response.status_code=101 | \
+         http.request.method=GET,http.response.status_code=101,network.protocol.version=1.1,url.scheme=http",
+        "ends before the connection"
+    );
     client.write_all(b"hello").await.unwrap();
     assert_eq!(read(&mut client).await, "olleh");
 }
@@ -217,16 +258,14 @@ async fn an_upgrade<S: Spans>() {
 async fn http2_with_trailers<S: Spans>() {
     let spans = S::new();
     let client = connect(&spans, Http::Two, |_request| async {
-        let frames: [Result<_, Infallible>; 2] = [
+        let frames: [Result<_, BodyError>; 2] = [
             Ok(Frame::data(Bytes::from_static(b"hello"))),
             Ok(Frame::trailers(HeaderMap::from_iter([("grpc-status".parse().unwrap(), "0".parse().unwrap())]))),
         ];
         Response::new(StreamBody::new(stream::iter(frames)).boxed_unsync())
     })
     .await;
-    let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(client)).await.unwrap();
-    tokio::spawn(connection);
+    let mut sender = http2(client).await;
     let request = Request::get("https://shop.example:8443/call").body(Full::<Bytes>::default()).unwrap();
     let body = sender.send_request(request).await.unwrap().into_body().collect().await.unwrap();
     assert_eq!(body.trailers().unwrap()["grpc-status"], "0");
@@ -238,9 +277,120 @@ async fn http2_with_trailers<S: Spans>() {
     );
 }
 
+async fn a_tunnel<S: Spans>() {
+    let spans = S::new();
+    let mut client = connect(&spans, Http::One, |mut request| async move {
+        tokio::spawn(async move {
+            let mut io = TokioIo::new(hyper::upgrade::on(&mut request).await.unwrap());
+            let mut line = [0; 5];
+            io.read_exact(&mut line).await.unwrap();
+            line.reverse();
+            io.write_all(&line).await.unwrap();
+        });
+        Response::new(whole(""))
+    })
+    .await;
+    client.write_all(b"CONNECT elsewhere.example:443 HTTP/1.1\r\nHost: proxy.example\r\n\r\n").await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(client.read_u8().await.unwrap());
+    }
+    assert!(head.starts_with(b"HTTP/1.1 200 "));
+    assert_eq!(
+        ended(&spans).await,
+        "CONNECT Unset http.response.status_code=200 | \
+         http.request.method=CONNECT,http.response.status_code=200,network.protocol.version=1.1,url.scheme=http",
+        "ends before the tunnel"
+    );
+    let addresses = ["server.address", "server.port", "url.path"];
+    assert_eq!(
+        the_span(&spans).await.only(&addresses),
+        "CONNECT Unset server.address=\"proxy.example\" url.path=\"\"",
+        "the target is the other side"
+    );
+    client.write_all(b"hello").await.unwrap();
+    assert_eq!(read(&mut client).await, "olleh");
+}
+
+async fn http2_reset_before_the_response<S: Spans>() {
+    let spans = S::new();
+    let started = Arc::new(Notify::new());
+    let handler_started = Arc::clone(&started);
+    let client = connect(&spans, Http::Two, move |_request| {
+        let started = Arc::clone(&handler_started);
+        async move {
+            started.notify_one();
+            pending().await
+        }
+    })
+    .await;
+    let mut sender = http2(client).await;
+    let response = tokio::spawn(sender.send_request(Request::get("http://x/").body(Full::default()).unwrap()));
+    started.notified().await;
+    assert!(spans.finished().is_empty());
+    // The connection stays: only the stream is reset.
+    response.abort();
+    assert_eq!(
+        ended(&spans).await,
+        "GET Unset telemark.outcome=\"cancelled\" | http.request.method=GET,network.protocol.version=2,url.scheme=http"
+    );
+    assert!(!sender.is_closed());
+}
+
+async fn http2_reset_in_the_body<S: Spans>() {
+    let spans = S::new();
+    let client = connect(&spans, Http::Two, |_request| async {
+        let endless = futures_util::StreamExt::chain(stream::iter(["data: 1\n\n"]), stream::pending()).map_frames();
+        Response::new(StreamBody::new(endless).boxed_unsync())
+    })
+    .await;
+    let mut sender = http2(client).await;
+    let request = Request::get("http://x/events").body(Full::default()).unwrap();
+    let mut body = sender.send_request(request).await.unwrap().into_body();
+    body.frame().await.unwrap().unwrap();
+    assert!(spans.finished().is_empty());
+    drop(body);
+    assert_eq!(
+        ended(&spans).await,
+        "GET Unset http.response.status_code=200 telemark.outcome=\"cancelled\" | \
+         http.request.method=GET,http.response.status_code=200,network.protocol.version=2,url.scheme=http"
+    );
+    assert!(!sender.is_closed());
+}
+
+#[derive(Debug)]
+struct BodyError;
+
+impl std::fmt::Display for BodyError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("on purpose")
+    }
+}
+
+impl std::error::Error for BodyError {}
+
+async fn http2_with_a_body_that_fails<S: Spans>() {
+    let spans = S::new();
+    let client = connect(&spans, Http::Two, |_request| async {
+        let frames = stream::iter([Ok(Frame::data(Bytes::from_static(b"a"))), Err(BodyError)]);
+        Response::new(StreamBody::new(frames).boxed_unsync())
+    })
+    .await;
+    let request = Request::get("http://x/").body(Full::default()).unwrap();
+    let mut sender = http2(client).await;
+    let received = async { sender.send_request(request).await?.into_body().collect().await };
+    received.await.unwrap_err();
+    assert_eq!(
+        ended(&spans).await,
+        "GET Error { description: \"\" } http.response.status_code=200 error.type=\"connections::BodyError\" | \
+         error.type=connections::BodyError,http.request.method=GET,http.response.status_code=200,\
+         network.protocol.version=2,url.scheme=http"
+    );
+}
+
 /// Texts as the frames of a body.
 trait MapFrames: futures_util::Stream<Item = &'static str> + Sized {
-    fn map_frames(self) -> impl futures_util::Stream<Item = Result<Frame<Bytes>, Infallible>> {
+    fn map_frames(self) -> impl futures_util::Stream<Item = Result<Frame<Bytes>, BodyError>> {
         futures_util::StreamExt::map(self, |text| Ok(Frame::data(Bytes::from_static(text.as_bytes()))))
     }
 }

@@ -1,4 +1,4 @@
-//! What a server span says about its request and response, as exact text.
+//! The name, status and attributes of server spans, as exact text.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
@@ -14,7 +14,7 @@ use opentelemetry::trace::{TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue};
 use support::{SamplerLog, Seen, Spans, the_span};
 use telemark_tower::{
-    DefaultPolicy, HttpPolicy, HttpServerLayer, PeerAddr, RequestHead, ResponseHead, Route, ServerSettings,
+    DefaultPolicy, HttpPolicy, HttpServerLayer, LocalAddr, PeerAddr, RequestHead, ResponseHead, Route, ServerSettings,
 };
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -28,6 +28,8 @@ on_every_provider!(
     forwarding_headers,
     captured_headers,
     hostile_headers,
+    whatever_is_cut_is_named_once,
+    opt_in_attributes,
     excluded_paths,
     parents,
     unsampled_parents,
@@ -81,7 +83,6 @@ async fn a_plain_request<S: Spans>() {
     let expected = "\
 GET /users/{id} | Server | Unset
   client.address = \"192.0.2.7\"
-  client.port = 5151
   http.request.method = \"GET\"
   http.response.status_code = 200
   http.route = \"/users/{id}\"
@@ -219,6 +220,7 @@ async fn forwarding_headers<S: Spans>() {
         }
         let keys =
             ["url.scheme", "server.address", "server.port", "client.address", "client.port", "network.peer.address"];
+        let settings = settings.with_opt_in_attributes(["client.port"]);
         assert_eq!(seen::<S>(settings, request).await.only(&keys).replace("GET Unset ", ""), expected);
     }
     let standard = [("forwarded", "for=\"[2001:db8::1]:44\";proto=https;host=shop.example, for=10.0.0.1")];
@@ -288,12 +290,74 @@ async fn hostile_headers<S: Spans>() {
     let seen = seen::<S>(settings, request).await;
     let length = |key| seen.attributes.get(key).map_or(0, String::len);
     assert!((4000..=4200).contains(&length("user_agent.original")), "{}", length("user_agent.original"));
+    assert_eq!(seen.attributes["telemark.truncated"], "[\"user_agent.original\",\"http.request.header.x-many\"]");
     let many = &seen.attributes["http.request.header.x-many"];
     assert!(many.starts_with("[\"0\",\"1\"") && many.ends_with("\"63\"]"), "{many}");
     assert_eq!(
         seen.only(&["http.request.header.x-odd", "server.address"]),
         "GET Unset http.request.header.x-odd=[\"a\u{fffd}b\"]"
     );
+}
+
+async fn whatever_is_cut_is_named_once<S: Spans>() {
+    let long = "x".repeat(5000);
+    for flags in ["01", "00"] {
+        let log = SamplerLog::default();
+        let spans = S::watched(&log);
+        let request = Request::builder()
+            .method(&*long)
+            .uri(format!("/{long}?{long}"))
+            .header("host", &long)
+            .header("user-agent", &long)
+            .header("x-a", &long)
+            .header("traceparent", format!("00-{TRACE}-{PARENT}-{flags}"));
+        let mut response = ok();
+        response.headers_mut().insert("x-b", HeaderValue::from_str(&long).unwrap());
+        let settings =
+            ServerSettings::new().with_captured_request_headers(["x-a"]).with_captured_response_headers(["x-b"]);
+        serve(&spans, settings, DefaultPolicy, request.body(Empty::new()).unwrap(), response).await;
+        let seen = the_span(&spans).await;
+        let named = "[\"url.path\",\"http.request.method_original\",\"url.query\",\"user_agent.original\",\
+                     \"server.address\",\"http.request.header.x-a\",\"http.response.header.x-b\"]";
+        assert_eq!(seen.attributes["telemark.truncated"], named);
+        let longest = seen.attributes.values().map(String::len).max().unwrap();
+        assert!(longest <= 4096 + "[\"\"]".len(), "{longest}");
+    }
+}
+
+async fn opt_in_attributes<S: Spans>() {
+    async fn check<S: Spans>(names: &[&str], expected: &str) {
+        let spans = S::new();
+        let local = LocalAddr("[::ffff:192.0.2.1]:443".parse().unwrap());
+        let request = Request::post("/").header("content-length", "12").extension(peer()).extension(local);
+        let settings = ServerSettings::new().with_opt_in_attributes(names);
+        assert!(settings.problems().is_empty());
+        serve(&spans, settings, DefaultPolicy, request.body(Empty::new()).unwrap(), ok()).await;
+        let keys = [
+            "client.port",
+            "network.local.address",
+            "network.local.port",
+            "http.request.body.size",
+            "http.response.body.size",
+        ];
+        assert_eq!(the_span(&spans).await.only(&keys), format!("POST Unset{expected}"));
+    }
+    check::<S>(&[], "").await;
+    check::<S>(&["client.port"], " client.port=5151").await;
+    check::<S>(&["network.local.address"], " network.local.address=\"192.0.2.1\"").await;
+    check::<S>(&["network.local.port"], " network.local.port=443").await;
+    check::<S>(
+        &["http.response.body.size", "http.request.body.size"],
+        " http.request.body.size=12 http.response.body.size=5",
+    )
+    .await;
+
+    // A body that a peer declares wrongly has no size, and without a peer there is no port.
+    let spans = S::new();
+    let request = Request::post("/").header("content-length", "+12").body(Empty::new()).unwrap();
+    let settings = ServerSettings::new().with_opt_in_attributes(["http.request.body.size", "client.port"]);
+    serve(&spans, settings, DefaultPolicy, request, ok()).await;
+    assert_eq!(the_span(&spans).await.only(&["http.request.body.size", "client.port"]), "POST Unset");
 }
 
 async fn excluded_paths<S: Spans>() {
@@ -378,9 +442,9 @@ async fn what_a_sampler_sees<S: Spans>() {
         let settings = ServerSettings::new().with_captured_request_headers(["x-tenant"]);
         serve(&spans, settings, DefaultPolicy, request.body(Empty::new()).unwrap(), ok()).await;
         assert_eq!(log.text(), expected);
-        // What was kept from the sampler is on the span all the same.
+        // Attributes that the sampler did not see are on the span.
         let keys: Vec<_> = the_span(&spans).await.attributes.into_keys().collect();
-        let all = "client.address client.port http.request.header.x-tenant http.request.method \
+        let all = "client.address http.request.header.x-tenant http.request.method \
                    http.request.method_original http.response.status_code http.route network.peer.address \
                    network.peer.port network.protocol.version server.address server.port url.path url.query url.scheme \
                    user_agent.original";
@@ -388,7 +452,7 @@ async fn what_a_sampler_sees<S: Spans>() {
     }
     check::<S>(
         "01",
-        "HTTP /users/{id}: client.address client.port http.request.header.x-tenant http.request.method \
+        "HTTP /users/{id}: client.address http.request.header.x-tenant http.request.method \
          http.request.method_original http.route network.peer.address network.peer.port network.protocol.version \
          server.address server.port url.path url.query url.scheme user_agent.original",
     )

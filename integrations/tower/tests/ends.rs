@@ -141,6 +141,8 @@ async fn completed_when_the_length_is_reached<S: Spans>() {
     check::<S>("5", 2, part).await;
     check::<S>("0", 0, whole).await;
     check::<S>("no number", 2, part).await;
+    check::<S>("+4", 2, part).await;
+    check::<S>("4, 4", 2, whole).await;
 }
 
 async fn failed<S: Spans>() {
@@ -332,7 +334,7 @@ async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
     .await
 }
 
-/// So many frames, of a length that nobody was told.
+/// This many frames, without a declared length.
 struct KnowsItsEnd(usize);
 
 impl Body for KnowsItsEnd {

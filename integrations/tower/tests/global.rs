@@ -28,7 +28,7 @@ async fn finds_a_provider_that_comes_late_and_keeps_it() {
         Request::get("/").header("traceparent", trace).body(()).unwrap()
     };
 
-    // Without a provider, requests pass and the caller's trace goes on.
+    // Without a provider, requests pass and stay in the caller's trace.
     let response = service.clone().oneshot(request()).await.unwrap();
     assert_eq!(response.headers()["id"], "4bf92f3577b34da6a3ce929d0e0e4736");
     service.clone().oneshot(Request::new(())).await.unwrap();
@@ -43,7 +43,7 @@ async fn finds_a_provider_that_comes_late_and_keeps_it() {
     let scope = &spans[0].instrumentation_scope;
     assert_eq!(
         (spans.len(), scope.name(), scope.version(), scope.schema_url()),
-        (1, "telemark-tower", Some(env!("CARGO_PKG_VERSION")), Some("https://opentelemetry.io/schemas/1.44.0"))
+        (1, "telemark-tower", Some(env!("CARGO_PKG_VERSION")), Some("https://opentelemetry.io/schemas/1.45.0"))
     );
 
     // The first real tracer is kept.
@@ -62,7 +62,7 @@ async fn finds_a_provider_that_comes_late_and_keeps_it() {
     let [scope] = &scopes[..] else { panic!("{scopes:?}") };
     assert_eq!(
         (scope.scope().name(), scope.scope().version(), scope.scope().schema_url()),
-        ("telemark-tower", Some(env!("CARGO_PKG_VERSION")), Some("https://opentelemetry.io/schemas/1.44.0"))
+        ("telemark-tower", Some(env!("CARGO_PKG_VERSION")), Some("https://opentelemetry.io/schemas/1.45.0"))
     );
     let metrics: Vec<_> = scope.metrics().collect();
     let [duration] = &metrics[..] else { panic!("{metrics:?}") };

@@ -1,4 +1,4 @@
-//! What is measured of each request, in every way in which it can end, as exact points.
+//! The measurements of a request, in every way in which it can end, as exact points.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
@@ -41,6 +41,7 @@ on_every_provider!(
     spans_have_the_same_duration,
     clocks_that_are_set_back,
     one_set_of_instruments,
+    a_layer_is_the_same_whatever_the_order_of_its_settings,
 );
 
 const SAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -90,7 +91,7 @@ fn ok(text: &'static str) -> Response<Full<Bytes>> {
     Response::new(Full::from(text))
 }
 
-/// What a service and its response bodies record: duration and sizes with these attributes.
+/// The points of one request: duration and sizes with these attributes.
 fn points(attributes: &str, request: u64, response: u64) -> String {
     let size = |bytes: u64| {
         let bound = [0, 5, 10].into_iter().find(|bound| bytes <= *bound).unwrap();
@@ -132,7 +133,7 @@ async fn completed<S: Spans>() {
     check::<S, _>(Method::GET, 101, frames(vec![]), 0).await;
     check::<S, _>(Method::CONNECT, 200, frames(vec![]), 0).await;
 
-    // Recorded at the head: nobody asks for the body.
+    // Recorded at the head, for the body is never polled.
     let spans = S::new();
     let _held = respond(&spans, settings(), Request::head("/"), ok("hello")).await;
     assert_eq!(spans.metrics(), points(&get(200).replace("GET", "HEAD"), 0, 0));
@@ -219,7 +220,7 @@ async fn panicked<S: Spans>() {
 
 async fn active_while_served<S: Spans>() {
     let spans = S::new();
-    let service = layer(&spans, settings().without_metrics().with_active_requests())
+    let service = layer(&spans, ServerSettings::new().without_duration().with_active_requests())
         .layer(service_fn(async |_request: Request<()>| Ok::<_, Infallible>(ok("hello"))));
     let active = |method: &str, number: i64| {
         format!(
@@ -292,6 +293,9 @@ async fn request_sizes<S: Spans>() {
         assert_eq!(size, expected);
     }
     check::<S>(Request::post("/").header("content-length", "7"), Some(7)).await;
+    check::<S>(Request::post("/").header("content-length", "7, 7"), Some(7)).await;
+    check::<S>(Request::post("/").header("content-length", "7").header("content-length", "8"), None).await;
+    check::<S>(Request::post("/").header("content-length", "+7"), None).await;
     check::<S>(Request::post("/").header("transfer-encoding", "chunked"), None).await;
     check::<S>(Request::get("/"), Some(0)).await;
     check::<S>(Request::get("/").version(Version::HTTP_2), None).await;
@@ -306,11 +310,7 @@ async fn server_addresses<S: Spans>() {
          server.address=shop.example,server.port=8080,url.scheme=http"
     );
     let spans = S::new();
-    respond(&spans, settings().without_metrics().with_active_requests(), request(), ok("")).await;
-    let active = "http.server.active_requests[{request}]{http.request.method=GET,url.scheme=http} up-down sum 0\n";
-    assert_eq!(spans.metrics(), active, "asked for before");
-    let spans = S::new();
-    let chosen = ServerSettings::new().without_metrics().with_active_requests().with_server_address_in_metrics();
+    let chosen = ServerSettings::new().with_server_address_in_metrics().without_duration().with_active_requests();
     respond(&spans, chosen, request(), ok("")).await;
     let host = "http.request.method=GET,server.address=shop.example,server.port=8080,url.scheme=http";
     assert_eq!(spans.metrics(), format!("http.server.active_requests[{{request}}]{{{host}}} up-down sum 0\n"));
@@ -330,8 +330,9 @@ async fn what_is_recorded<S: Spans>() {
     let sizes = ["http.server.request.body.size", "http.server.response.body.size"];
     check::<S>(new(), &[duration]).await;
     check::<S>(new().with_active_requests(), &[active, duration]).await;
-    check::<S>(new().without_metrics().with_body_sizes(), &sizes).await;
+    check::<S>(new().without_duration().with_body_sizes(), &sizes).await;
     check::<S>(new().without_metrics(), &[]).await;
+    check::<S>(new().without_metrics().with_active_requests(), &[]).await;
 }
 
 async fn not_sampled<S: Spans>() {
@@ -479,4 +480,31 @@ async fn meters_that_panic_harm_neither_request_nor_span() {
     let span = the_span(&spans).await;
     assert_eq!((span.end().as_str(), span.duration.as_millis()), ("GET Unset http.response.status_code=200", 250));
     assert_eq!(service.oneshot(Request::new(())).await.unwrap().status(), StatusCode::OK);
+}
+
+async fn a_layer_is_the_same_whatever_the_order_of_its_settings<S: Spans>() {
+    let captured = |settings: ServerSettings| settings.with_captured_request_headers(["x-a"]);
+    for turn in 0..4 {
+        let spans = S::new();
+        // As the facade does: settings from the environment, and the clock of the engine.
+        let environment = ServerSettings::from_env_fn(|name| {
+            (name == "OTEL_RUST_HTTP_SERVER_CAPTURE_REQUEST_HEADERS").then(|| "x-b".to_owned())
+        });
+        let layer = HttpServerLayer::new().with_settings(environment.with_clock(ticking()));
+        let (layer, expected) = match turn {
+            0 => (layer.map_settings(captured).with_policy(DefaultPolicy).with_tracer(spans.tracer()), "b,a"),
+            1 => (layer.with_tracer(spans.tracer()).with_policy(DefaultPolicy).map_settings(captured), "b,a"),
+            2 => (layer.with_settings(captured(ServerSettings::new())).with_tracer(spans.tracer()), "a"),
+            _ => (layer.with_tracer(spans.tracer()).with_settings(captured(ServerSettings::new())), "a"),
+        };
+        let layer = layer.with_meter(&spans.meter());
+        let service = layer.layer(service_fn(async |_request: Request<()>| Ok::<_, Infallible>(ok("hello"))));
+        let request = Request::get("/").header("x-a", "a").header("x-b", "b").body(()).unwrap();
+        service.oneshot(request).await.unwrap().into_body().collect().await.unwrap();
+        let span = the_span(&spans).await;
+        assert_eq!(span.duration, Duration::from_millis(250), "the clock stays");
+        assert!(spans.metrics().contains("sum=0.25 "), "the clock stays");
+        let header = |name: &&str| span.attributes.contains_key(&format!("http.request.header.x-{name}"));
+        assert_eq!(["b", "a"].into_iter().filter(header).collect::<Vec<_>>().join(","), expected);
+    }
 }

@@ -68,8 +68,9 @@ impl<S: Signal> Task for Worker<S> {
     }
 
     fn flush(&mut self, deadline: Deadline) -> Result<(), ExportError> {
-        self.export_all(deadline)?;
-        self.guarded(|exporter| exporter.flush(deadline))
+        // spec: trace/sdk.md#forceflush-1 — the exporter is flushed even if a batch was lost.
+        let exported = self.export_all(deadline);
+        exported.and(self.guarded(|exporter| exporter.flush(deadline)))
     }
 
     fn shutdown(&mut self, deadline: Deadline) -> Result<(), ExportError> {
@@ -80,7 +81,9 @@ impl<S: Signal> Task for Worker<S> {
             self.counters.abandoned(abandoned, S::ITEMS);
         }
         self.report_drops();
-        exported.and(self.guarded(|exporter| exporter.shutdown(deadline)))
+        // spec: trace/sdk.md#shutdown-1 — with the effects of a flush, that of the exporter among them.
+        let flushed = self.guarded(|exporter| exporter.flush(deadline));
+        exported.and(flushed).and(self.guarded(|exporter| exporter.shutdown(deadline)))
     }
 }
 

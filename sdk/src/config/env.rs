@@ -47,6 +47,22 @@ impl Env {
         }
     }
 
+    /// Returns true for the variables of the process.
+    pub(super) fn is_of_the_process(&self) -> bool {
+        self.fixed.is_none()
+    }
+
+    /// The names of all variables that are set to something.
+    #[allow(clippy::disallowed_methods, reason = "this module is the only reader of the environment")]
+    pub(super) fn names(&self) -> Vec<String> {
+        let is_set =
+            |(name, value): (OsString, OsString)| (!value.is_empty()).then(|| name.into_string().ok()).flatten();
+        match &self.fixed {
+            Some(fixed) => fixed.iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name.clone()).collect(),
+            None => std::env::vars_os().filter_map(is_set).collect(),
+        }
+    }
+
     /// True for `true` in any case and for nothing else.
     pub fn boolean(&self, name: &str) -> bool {
         match self.string(name) {
@@ -180,13 +196,13 @@ mod tests {
     #[test]
     fn no_reader_shows_a_secret() {
         let readers: [fn(&Env, &str); 7] = [
-            |env, name| drop(env.string(name)),
-            |env, name| drop(env.boolean(name)),
-            |env, name| drop(env.integer(name, 0..=9)),
-            |env, name| drop(env.number(name, 0.0..=1.0)),
-            |env, name| drop(env.timeout(name)),
-            |env, name| drop(env.list_of(name, &[("a", ())])),
-            |env, name| drop(env.parse(name, |_| Err::<(), _>("something else".to_owned()))),
+            |env, name| _ = env.string(name),
+            |env, name| _ = env.boolean(name),
+            |env, name| _ = env.integer(name, 0..=9),
+            |env, name| _ = env.number(name, 0.0..=1.0),
+            |env, name| _ = env.timeout(name),
+            |env, name| _ = env.list_of(name, &[("a", ())]),
+            |env, name| _ = env.parse(name, |_| Err::<(), _>("something else".to_owned())),
         ];
         let secret = VARIABLES.iter().filter(|variable| variable.secrecy() != Secrecy::Open);
         let names: Vec<_> = secret.map(|variable| variable.name).collect();

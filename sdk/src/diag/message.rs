@@ -6,10 +6,12 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io::Write;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError, TryLockError};
 use std::time::Duration;
 
+use crate::config::Env;
+use crate::process::{is_forked_child, write_to_standard_error};
 use crate::text;
 use crate::time::Deadline;
 
@@ -38,18 +40,64 @@ impl fmt::Display for Level {
     }
 }
 
-/// The level up to which messages are shown; `OTEL_LOG_LEVEL`, by default `info`. Zero shows nothing.
-static MAX_LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
+/// The level up to which messages are shown: that of `OTEL_LOG_LEVEL`, by default `info`. Zero shows nothing.
+static MAX_LEVEL: AtomicU8 = AtomicU8::new(NOT_READ);
+
+/// The level without the variable.
+const DEFAULT: Option<Level> = Some(Level::Info);
+
+/// Nothing has been said yet, so the variable has not been read.
+const NOT_READ: u8 = u8::MAX;
 
 /// The most that one message shows, in bytes.
 const MAX_MESSAGE: usize = 4096;
 
+/// Somebody has chosen the level.
+static IS_CHOSEN: AtomicBool = AtomicBool::new(false);
+
 type Sink = Box<dyn Fn(Level, &str) + Send + Sync>;
 static SINK: OnceLock<Sink> = OnceLock::new();
 
-/// Shows messages up to `level`; `None` shows none.
+/// Shows messages up to `level`; `None` shows none. Without it, the level is that of `OTEL_LOG_LEVEL` in the environment of
+/// the process, read before the first message.
 pub fn set_max_level(level: Option<Level>) {
-    MAX_LEVEL.store(level.map_or(0, |level| level as u8), Ordering::Relaxed);
+    MAX_LEVEL.store(number(level), Ordering::Relaxed);
+    IS_CHOSEN.store(true, Ordering::Relaxed);
+}
+
+fn number(level: Option<Level>) -> u8 {
+    level.map_or(0, |level| level as u8)
+}
+
+/// Returns true if messages of `level` are shown. One relaxed load: ask before making what only a message needs.
+#[inline]
+pub fn is_shown(level: Level) -> bool {
+    match MAX_LEVEL.load(Ordering::Relaxed) {
+        NOT_READ => level as u8 <= read_max_level(),
+        max => level as u8 <= max,
+    }
+}
+
+#[cold]
+fn read_max_level() -> u8 {
+    // A value that cannot be used is reported by whoever starts the telemetry.
+    let read = number(level_of(&Env::process()).unwrap_or(DEFAULT));
+    match MAX_LEVEL.compare_exchange(NOT_READ, read, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => read,
+        Err(set_meanwhile) => set_meanwhile,
+    }
+}
+
+/// The level that `OTEL_LOG_LEVEL` names; `Some(None)` is the name `none`.
+pub(crate) fn level_of(env: &Env) -> Option<Option<Level>> {
+    let levels = [
+        ("none", None),
+        ("error", Some(Level::Error)),
+        ("warn", Some(Level::Warn)),
+        ("info", Some(Level::Info)),
+        ("debug", Some(Level::Debug)),
+    ];
+    env.one_of("OTEL_LOG_LEVEL", &levels)
 }
 
 /// Sends messages to `sink` instead of standard error. The first sink stays; returns whether it was this one.
@@ -59,21 +107,42 @@ pub fn set_sink(sink: impl Fn(Level, &str) + Send + Sync + 'static) -> bool {
     SINK.set(Box::new(sink)).is_ok()
 }
 
-/// Says something, at most once a minute per `topic`. Never panics, never fails.
+/// Says something, at most once a minute per `topic`. Never panics, never fails. A message of a level that is not shown costs
+/// a relaxed load: its text is not made.
+#[inline]
 pub fn log(level: Level, topic: &'static str, message: fmt::Arguments<'_>) {
-    if level as u8 > MAX_LEVEL.load(Ordering::Relaxed) {
-        return;
+    if is_shown(level) {
+        say(level, topic, message);
     }
-    match pass(topic) {
+}
+
+#[cold]
+fn say(level: Level, topic: &'static str, message: fmt::Arguments<'_>) {
+    match pass(level, topic) {
         None => {}
         Some(0) => write(level, &message.to_string()),
         Some(n) => write(level, &format!("{message} ({n} more such messages were held back)")),
     }
 }
 
+/// Says what was started, where the level was chosen: a program that says nothing about it is left in peace while all is well.
+pub(crate) fn started(message: fmt::Arguments<'_>) {
+    if IS_CHOSEN.load(Ordering::Relaxed) {
+        log(Level::Info, "start", message);
+    }
+}
+
+/// Says that what is recorded is lost because the guard was dropped.
+pub(crate) fn guard_is_gone(lost: &str) {
+    const KEEP: &str = "keep it in a named variable until the end of main: `let _telemetry = telemark::init()?;` (`let _ =` drops \
+        it at once)";
+    let message = format_args!("telemetry ended when its guard was dropped, so {lost} and later ones are lost; {KEEP}");
+    log(Level::Warn, "guard", message);
+}
+
 /// Warns without a limit: for settings, of which there are few and each once.
 pub(crate) fn warn_always(message: fmt::Arguments<'_>) {
-    if Level::Warn as u8 <= MAX_LEVEL.load(Ordering::Relaxed) {
+    if is_shown(Level::Warn) {
         write(Level::Warn, &message.to_string());
     }
 }
@@ -83,6 +152,8 @@ fn write(level: Level, text: &str) {
     let text = &*text::display(text).cut_at(MAX_MESSAGE).to_string();
     match SINK.get() {
         Some(sink) => sink(level, text),
+        // Another thread, which is not there, may have held the lock of standard error during the fork.
+        None if is_forked_child() => write_to_standard_error(&format!("telemark {level}: {text}\n")),
         // Not `eprintln!`, which panics when standard error is closed.
         None => {
             let _ = writeln!(std::io::stderr(), "telemark {level}: {text}");
@@ -90,13 +161,23 @@ fn write(level: Level, text: &str) {
     }
 }
 
+/// When the next message of a topic may pass, by its level, and how many were held back since the last one.
+type Topics = HashMap<(u8, &'static str), (Deadline, u64)>;
+
 /// Whether a message of the topic may pass, and how many were held back before it.
-fn pass(topic: &'static str) -> Option<u64> {
-    static TOPICS: OnceLock<Mutex<HashMap<&'static str, (Deadline, u64)>>> = OnceLock::new();
+fn pass(level: Level, topic: &'static str) -> Option<u64> {
+    static TOPICS: OnceLock<Mutex<Topics>> = OnceLock::new();
     const INTERVAL: Duration = Duration::from_secs(60);
 
-    let mut topics = TOPICS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
-    match topics.get_mut(topic) {
+    let topics = TOPICS.get_or_init(Mutex::default);
+    let mut topics = match topics.try_lock() {
+        Ok(topics) => topics,
+        // Another thread, which is not there, may have held it during the fork.
+        Err(TryLockError::WouldBlock) if is_forked_child() => return None,
+        Err(_) => topics.lock().unwrap_or_else(PoisonError::into_inner),
+    };
+    let topic = (level as u8, topic);
+    match topics.get_mut(&topic) {
         Some((until, held_back)) if !until.has_passed() => {
             *held_back += 1;
             None
@@ -121,11 +202,35 @@ macro_rules! __warn {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::VARIABLES;
+
+    #[test]
+    fn the_variable_names_a_level() {
+        for (value, expected) in [
+            ("none", Some(None)),
+            ("error", Some(Some(Level::Error))),
+            ("WARN", Some(Some(Level::Warn))),
+            ("info", Some(Some(Level::Info))),
+            ("debug", Some(Some(Level::Debug))),
+            ("loud", None),
+            ("", None),
+        ] {
+            assert_eq!(level_of(&Env::from_pairs([("OTEL_LOG_LEVEL", value)])), expected, "{value}");
+        }
+        let stated = VARIABLES.iter().find(|variable| variable.name == "OTEL_LOG_LEVEL").unwrap().default;
+        assert_eq!(level_of(&Env::from_pairs([("OTEL_LOG_LEVEL", stated)])), Some(DEFAULT));
+    }
 
     #[test]
     fn a_topic_speaks_once_and_counts_the_rest() {
-        assert_eq!(pass("test.topic"), Some(0));
-        assert_eq!(pass("test.topic"), None);
-        assert_eq!(pass("test.other"), Some(0));
+        assert_eq!(pass(Level::Warn, "test.topic"), Some(0));
+        assert_eq!(pass(Level::Warn, "test.topic"), None);
+        assert_eq!(pass(Level::Warn, "test.other"), Some(0));
+    }
+
+    #[test]
+    fn what_matters_less_holds_back_nothing_that_matters_more() {
+        assert_eq!(pass(Level::Debug, "test.level"), Some(0));
+        assert_eq!(pass(Level::Error, "test.level"), Some(0));
     }
 }

@@ -17,6 +17,6 @@ mod span_counts;
 pub(crate) use counters::Queue;
 pub use counters::{Counters, SignalHealth};
 pub(crate) use durations::{Durations, Listener};
-pub(crate) use message::warn_always;
-pub use message::{Level, log, set_max_level, set_sink};
+pub use message::{Level, is_shown, log, set_max_level, set_sink};
+pub(crate) use message::{guard_is_gone, level_of, started, warn_always};
 pub(crate) use span_counts::{Origin, Outcome, SpanCounts};

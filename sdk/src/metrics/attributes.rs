@@ -1,9 +1,11 @@
-//! The attributes of a series: sorted, each key once, shared and never copied.
+//! The attributes of a series: sorted, each key once and none empty, shared and never copied.
 
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use opentelemetry::KeyValue;
+
+use crate::attributes::has_key;
 
 /// The attributes that name a series: sorted by key, each key once. Cheap to clone, and for no attributes free.
 ///
@@ -27,9 +29,16 @@ impl Attributes {
         OVERFLOW.get_or_init(|| Attributes::new([KeyValue::new("otel.metric.overflow", true)])).clone()
     }
 
-    /// These attributes; the last value of a key wins.
+    /// These attributes; the last value of a key wins. One without a key is dropped, which is reported.
+    ///
+    /// spec: common/README.md#attribute
     pub fn new(attributes: impl IntoIterator<Item = KeyValue>) -> Self {
         let mut attributes: Vec<_> = attributes.into_iter().collect();
+        let given = attributes.len();
+        attributes.retain(has_key);
+        if attributes.len() < given {
+            crate::__warn!("metrics.attribute", "an attribute of a measurement was dropped: its key is empty");
+        }
         if attributes.is_empty() {
             return Attributes::empty();
         }
@@ -68,6 +77,13 @@ impl FromIterator<KeyValue> for Attributes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_attribute_without_a_key_is_dropped() {
+        let attributes = Attributes::new([KeyValue::new("", 1), KeyValue::new("a", 2)]);
+        assert_eq!(*attributes, [KeyValue::new("a", 2)]);
+        assert_eq!(Attributes::new([KeyValue::new("", 1)]), Attributes::empty());
+    }
 
     #[test]
     fn attributes_are_sorted_and_the_last_value_of_a_key_wins() {

@@ -49,9 +49,35 @@ impl InstrumentKind {
     }
 }
 
+/// A setting of a reader for each kind of instrument.
+#[derive(Clone, Debug)]
+pub(super) struct PerKind<T>([T; 7]);
+
+impl<T: Clone> PerKind<T> {
+    /// Asks `setting` for each kind once, here: what it does, it does to whoever configures, not to whoever makes instruments.
+    pub(super) fn new(setting: impl FnMut(InstrumentKind) -> T) -> Self {
+        use InstrumentKind::{
+            Counter, Gauge, Histogram, ObservableCounter, ObservableGauge, ObservableUpDownCounter, UpDownCounter,
+        };
+        // In the order of their declaration.
+        PerKind(
+            [Counter, UpDownCounter, Histogram, Gauge, ObservableCounter, ObservableUpDownCounter, ObservableGauge]
+                .map(setting),
+        )
+    }
+
+    pub(super) fn of(&self, kind: InstrumentKind) -> T {
+        self.0[kind as usize].clone()
+    }
+}
+
 /// What a reader's totals are of, for each kind of instrument; `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`.
 ///
 /// spec: metrics/sdk_exporters/otlp.md#additional-environment-variable-configuration
+///
+/// A gauge has no totals. Whatever is preferred, the last value of a series that is recorded stays in every collection:
+/// [`ReaderConfig::with_temporality_of`](super::ReaderConfig::with_temporality_of) and
+/// [`View::without_stale_values`](super::View::without_stale_values) are there for those who want only what is new.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TemporalityPreference {

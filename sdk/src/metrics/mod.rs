@@ -33,6 +33,7 @@ mod producer;
 mod provider;
 mod pull;
 mod reader;
+mod registry;
 mod resolve;
 mod series;
 mod split;
@@ -57,6 +58,7 @@ pub use producer::MetricProducer;
 pub use provider::{MeterProviderBuilder, SdkMeterProvider};
 pub use pull::PullReader;
 pub use reader::{DEFAULT_CARDINALITY_LIMIT, MetricReader, ReaderConfig};
+pub use registry::INSTRUMENT_LIMIT;
 pub use view::View;
 
 use crate::signal::{Metrics, Signal};

@@ -24,12 +24,12 @@ pub(super) struct Observed {
 
 impl Observed {
     fn observe<T: Measured>(&self, reader: usize, value: T, attributes: &[KeyValue]) {
-        if !self.checks.pass(value) {
-            return;
-        }
+        let passes = self.checks.pass(value);
         let span = self.checks.exemplars().eligible();
         for (_, stream) in self.streams.iter().filter(|(of, _)| *of == reader) {
-            stream.observe(value, attributes, span);
+            if passes || self.checks.takes(value, &stream.config) {
+                stream.observe(value, attributes, span);
+            }
         }
     }
 }

@@ -90,7 +90,8 @@ impl Observed {
         let state = &mut *state;
         let pending = std::mem::take(&mut state.pending);
         let (order, mut series) = aggregate(config, latest(pending), &state.reported);
-        let is_delta = config.is_delta();
+        // A value is no total: it has no difference.
+        let is_delta = config.is_delta() && config.shape != Shape::LastValue;
         let start = if is_delta { state.since } else { state.created };
         state.since = now;
         let mut reported = HashMap::new();

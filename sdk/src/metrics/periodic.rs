@@ -101,7 +101,7 @@ impl PeriodicReader {
     /// Starts a reader, which exports as soon as a provider is built with it.
     ///
     /// # Errors
-    /// The operating system has no thread to give.
+    /// The operating system refuses to start another thread.
     pub fn start(
         exporter: impl Exporter<Metrics>,
         periods: PeriodicConfig,
@@ -178,9 +178,10 @@ impl Task for Worker {
     }
 
     fn shutdown(&mut self, deadline: Deadline) -> Result<(), ExportError> {
-        let exported = self.export(deadline);
+        // spec: metrics/sdk.md#shutdown-1 — with the effects of a flush, that of the exporter among them.
+        let flushed = self.flush(deadline);
         let exporter = &mut self.exporter;
-        exported.and(caught(|| exporter.shutdown(deadline)))
+        flushed.and(caught(|| exporter.shutdown(deadline)))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The way from the instruments to one reader: its streams and callbacks, and the collection of both.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, ThreadId};
 
@@ -9,13 +10,15 @@ use opentelemetry::InstrumentationScope;
 use super::ScopeMetrics;
 use super::instrument::Instrument;
 use super::reader::ReaderConfig;
+use super::registry::{INSTRUMENT_LIMIT, Registry, Scope};
 use super::resolve;
 use super::stream::Stream;
 use super::view::View;
 use crate::diag::Durations;
 use crate::error::ExportError;
+use crate::process::Generation;
 use crate::resource::Resource;
-use crate::runtime::apart;
+use crate::runtime::{OFF_IN_A_FORKED_CHILD, apart};
 use crate::time::{Clock, Deadline};
 
 pub(super) struct Pipeline {
@@ -24,18 +27,15 @@ pub(super) struct Pipeline {
     pub(super) config: ReaderConfig,
     pub(super) resource: Resource,
     pub(super) clock: Clock,
-    scopes: Mutex<Vec<Scope>>,
+    pub(super) registry: Registry,
     callbacks: Arc<Callbacks>,
     /// The thread that collects now: one at a time.
     collecting: Mutex<Option<ThreadId>>,
     collected: Condvar,
     /// How long collections take.
     pub(super) durations: Durations,
-}
-
-struct Scope {
-    scope: Arc<InstrumentationScope>,
-    streams: Vec<Arc<Stream>>,
+    /// In a forked child another thread's collection may never end.
+    home: Generation,
 }
 
 /// A callback, called with the number of the reader that collects.
@@ -45,14 +45,17 @@ pub(super) type Callback = dyn Fn(usize) + Send + Sync;
 #[derive(Default)]
 pub(super) struct Callbacks {
     list: Mutex<CallbackList>,
+    rejected: AtomicU64,
 }
 
 #[derive(Default)]
 struct CallbackList {
     /// Those that live as long as the provider.
     kept: Vec<Arc<Callback>>,
-    /// Those that are gone when somebody drops their handle.
+    /// Those that are gone when their handle is dropped.
     held: Vec<Weak<Callback>>,
+    /// As many of `held` as make it worth looking for those that are gone.
+    crowded: usize,
 }
 
 impl Callbacks {
@@ -60,14 +63,37 @@ impl Callbacks {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Adds a callback for the life of the provider. There are as many as there may be instruments; a further one is not
+    /// called, which is counted.
     pub(super) fn add(&self, callback: Arc<Callback>) {
-        self.lock().kept.push(callback);
+        {
+            let mut list = self.lock();
+            if list.kept.len() < INSTRUMENT_LIMIT {
+                list.kept.push(callback);
+                return;
+            }
+        }
+        self.rejected.fetch_add(1, Ordering::Relaxed);
+        crate::__warn!(
+            "metrics.callbacks",
+            "a callback of an observable instrument will not be called: there are {INSTRUMENT_LIMIT} already"
+        );
     }
 
+    /// Adds a callback for as long as its handle lives.
     pub(super) fn add_while_held(&self, callback: &Arc<Callback>) {
         let mut list = self.lock();
-        list.held.retain(|weak| weak.strong_count() > 0);
+        if list.held.len() >= list.crowded {
+            list.held.retain(|weak| weak.strong_count() > 0);
+            // Looked through again when there are twice as many: to add one costs the same, however many there are.
+            list.crowded = (list.held.len() * 2).max(16);
+        }
         list.held.push(Arc::downgrade(callback));
+    }
+
+    /// How many callbacks were not added.
+    pub(super) fn rejected(&self) -> u64 {
+        self.rejected.load(Ordering::Relaxed)
     }
 
     pub(super) fn clear(&self) {
@@ -95,11 +121,12 @@ impl Pipeline {
             config,
             resource,
             clock,
-            scopes: Mutex::default(),
+            registry: Registry::new(),
             callbacks,
             collecting: Mutex::new(None),
             collected: Condvar::new(),
             durations: Durations::default(),
+            home: Generation::current(),
         }
     }
 
@@ -118,7 +145,7 @@ impl Pipeline {
         }
         for view in selecting {
             let Some(config) = resolve::config(self, view, instrument) else { continue };
-            let stream = self.insert(scope, Stream::new(config));
+            let Some(stream) = self.registry.stream(scope, config) else { continue };
             // Two views that make the same of it must not count twice.
             if streams.iter().all(|other| !Arc::ptr_eq(other, &stream)) {
                 streams.push(stream);
@@ -127,41 +154,11 @@ impl Pipeline {
         streams
     }
 
-    /// Adds a stream unless there is the same one.
-    fn insert(&self, scope: &Arc<InstrumentationScope>, mut stream: Stream) -> Arc<Stream> {
-        let mut scopes = self.lock_scopes();
-        let at = scopes.iter().position(|known| *known.scope == **scope).unwrap_or_else(|| {
-            scopes.push(Scope { scope: scope.clone(), streams: Vec::new() });
-            scopes.len() - 1
-        });
-        let streams = &mut scopes[at].streams;
-        let mut namesakes =
-            streams.iter().filter(|known| known.config.name.eq_ignore_ascii_case(&stream.config.name)).peekable();
-        if let Some(same) = namesakes.clone().find(|known| known.config.is_same_stream(&stream.config)) {
-            return same.clone();
-        }
-        if let Some(first) = namesakes.peek() {
-            let warning = resolve::conflict(&first.config, &stream.config, scope.name());
-            // spec: metrics/sdk.md#name-conflict — the name as it was seen first.
-            stream.config.name = first.config.name.clone();
-            let stream = Arc::new(stream);
-            streams.push(stream.clone());
-            drop(scopes);
-            // Once for each conflict: the next time the stream is known.
-            crate::diag::warn_always(format_args!("{warning}"));
-            return stream;
-        }
-        let stream = Arc::new(stream);
-        streams.push(stream.clone());
-        stream
-    }
-
-    fn lock_scopes(&self) -> MutexGuard<'_, Vec<Scope>> {
-        self.scopes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Everything the reader sees now. Recording goes on meanwhile; callbacks run outside of every lock.
     pub(super) fn collect(&self, deadline: Deadline) -> Result<Vec<ScopeMetrics>, ExportError> {
+        if self.home.is_past() {
+            return Err(ExportError::other(OFF_IN_A_FORKED_CHILD));
+        }
         // spec: semconv otel.sdk.metric_reader.collection.duration — any of the failures is its `error.type`.
         let mut of_producer = None;
         let collect = || {
@@ -185,11 +182,8 @@ impl Pipeline {
             }
         }
         let now = self.clock.now();
-        let scopes: Vec<_> =
-            self.lock_scopes().iter().map(|scope| (scope.scope.clone(), scope.streams.clone())).collect();
-        let mut all: Vec<_> = scopes
-            .into_iter()
-            .map(|(scope, streams)| {
+        let mut all: Vec<_> = (self.registry.scopes().into_iter())
+            .map(|Scope { scope, streams }| {
                 ScopeMetrics::new(scope, streams.iter().filter_map(|stream| stream.collect(now)).collect())
             })
             .filter(|scope| !scope.metrics.is_empty())

@@ -11,6 +11,7 @@ use super::meter::SdkMeter;
 use super::pipeline::{Callbacks, Pipeline};
 use super::reader::{Begin, MetricReader, Source};
 use super::view::View;
+use crate::attributes;
 use crate::diag::{Counters, Durations, SignalHealth};
 use crate::error::ExportError;
 use crate::resource::Resource;
@@ -38,7 +39,7 @@ pub(super) struct Shared {
     clock: Clock,
     /// Nothing new is made any more.
     pub(super) is_shut_down: AtomicBool,
-    /// Measurements that were not finite, or negative for a counter.
+    /// Measurements that a metric did not take: not finite, or negative for a counter.
     pub(super) rejected: Arc<AtomicU64>,
 }
 
@@ -50,7 +51,7 @@ impl SdkMeterProvider {
 
     /// A meter of our own kind, for callbacks that end; the API's is [`MeterProvider::meter`].
     pub fn sdk_meter(&self, scope: InstrumentationScope) -> SdkMeter {
-        SdkMeter { scope: Arc::new(scope), shared: self.0.shared.clone() }
+        SdkMeter { scope: Arc::new(attributes::valid_scope(scope)), shared: self.0.shared.clone() }
     }
 
     /// Whether anything is recorded at all: there is a reader.
@@ -92,9 +93,27 @@ impl SdkMeterProvider {
         self.0.readers.iter().filter_map(|reader| reader.health()).collect()
     }
 
-    /// How many measurements were not taken because they were not finite, or negative for a counter.
+    /// How many measurements were not taken because they were not finite, or negative for a counter; counted for each metric
+    /// that would have had them. Gauges take infinities, but not what is no number.
     pub fn rejected_measurements(&self) -> u64 {
         self.0.shared.rejected.load(Ordering::Relaxed)
+    }
+
+    /// How many times an instrument, or a callback of one, was made that does nothing because there were as many as
+    /// [`INSTRUMENT_LIMIT`](super::INSTRUMENT_LIMIT) already, added up over the readers.
+    pub fn rejected_instruments(&self) -> u64 {
+        let Shared { pipelines, callbacks, .. } = &*self.0.shared;
+        pipelines.iter().map(|pipeline| pipeline.registry.rejected()).sum::<u64>() + callbacks.rejected()
+    }
+
+    /// Returns true while there is a reader and it is not shut down.
+    pub(crate) fn is_running(&self) -> bool {
+        self.is_read() && !self.0.shared.is_shut_down.load(Ordering::Acquire)
+    }
+
+    /// Makes no instruments any more. One atomic store, for it is called in a forked child.
+    pub(crate) fn turn_off(&self) {
+        self.0.shared.is_shut_down.store(true, Ordering::Release);
     }
 
     /// Whether there is a reader.

@@ -3,8 +3,9 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use super::kind::PerKind;
 use super::pipeline::Pipeline;
-use super::{Aggregation, InstrumentKind, MetricProducer, TemporalityPreference};
+use super::{Aggregation, InstrumentKind, MetricProducer, Temporality, TemporalityPreference};
 use crate::diag::{Counters, SignalHealth};
 use crate::error::ExportError;
 use crate::export::type_name;
@@ -105,9 +106,9 @@ impl Debug for Source {
 /// spec: metrics/sdk.md#metricreader
 #[derive(Clone)]
 pub struct ReaderConfig {
-    pub(super) temporality: TemporalityPreference,
-    pub(super) aggregation: Arc<dyn Fn(InstrumentKind) -> Aggregation + Send + Sync>,
-    pub(super) limit: Arc<dyn Fn(InstrumentKind) -> usize + Send + Sync>,
+    pub(super) temporality: PerKind<Temporality>,
+    pub(super) aggregation: PerKind<Aggregation>,
+    pub(super) limit: PerKind<usize>,
     pub(super) producers: Vec<Arc<dyn MetricProducer>>,
     pub(super) component_type: Option<&'static str>,
 }
@@ -120,9 +121,9 @@ pub const DEFAULT_CARDINALITY_LIMIT: usize = 2000;
 impl Default for ReaderConfig {
     fn default() -> Self {
         ReaderConfig {
-            temporality: TemporalityPreference::Cumulative,
-            aggregation: Arc::new(|_| Aggregation::Default),
-            limit: Arc::new(|_| DEFAULT_CARDINALITY_LIMIT),
+            temporality: PerKind::new(|_| Temporality::Cumulative),
+            aggregation: PerKind::new(|_| Aggregation::Default),
+            limit: PerKind::new(|_| DEFAULT_CARDINALITY_LIMIT),
             producers: Vec::new(),
             component_type: None,
         }
@@ -136,23 +137,30 @@ impl ReaderConfig {
     }
 
     /// What totals are of.
-    pub fn with_temporality(mut self, preference: TemporalityPreference) -> Self {
-        self.temporality = preference;
+    pub fn with_temporality(self, preference: TemporalityPreference) -> Self {
+        self.with_temporality_of(move |kind| preference.of(kind))
+    }
+
+    /// What totals are of for each kind of instrument; asked once for each, here.
+    ///
+    /// [`Temporality::Delta`] for [`InstrumentKind::Gauge`] exports the series that were recorded since the last collection,
+    /// and forgets the others; by default the last value of a series is exported for ever.
+    ///
+    /// spec: metrics/sdk.md#metricreader — the temporality is a function of the kind.
+    pub fn with_temporality_of(mut self, temporality: impl Fn(InstrumentKind) -> Temporality) -> Self {
+        self.temporality = PerKind::new(temporality);
         self
     }
 
     /// How instruments of a kind are aggregated.
-    pub fn with_aggregation(
-        mut self,
-        aggregation: impl Fn(InstrumentKind) -> Aggregation + Send + Sync + 'static,
-    ) -> Self {
-        self.aggregation = Arc::new(aggregation);
+    pub fn with_aggregation(mut self, aggregation: impl Fn(InstrumentKind) -> Aggregation) -> Self {
+        self.aggregation = PerKind::new(aggregation);
         self
     }
 
     /// How many series a metric of a kind may have, and one more for everything beyond.
-    pub fn with_cardinality_limit(mut self, limit: impl Fn(InstrumentKind) -> usize + Send + Sync + 'static) -> Self {
-        self.limit = Arc::new(limit);
+    pub fn with_cardinality_limit(mut self, limit: impl Fn(InstrumentKind) -> usize) -> Self {
+        self.limit = PerKind::new(limit);
         self
     }
 

@@ -13,9 +13,8 @@ use super::{Aggregation, DEFAULT_BOUNDARIES, InstrumentKind, Temporality};
 pub(super) fn config(pipeline: &Pipeline, view: &View, instrument: &Instrument) -> Option<StreamConfig> {
     let kind = instrument.kind;
     let shape = shape(pipeline, view, instrument)?;
-    let temporality = pipeline.config.temporality.of(kind);
-    // The last value of a gauge is its value until there is another, whatever the reader prefers.
-    let temporality = if shape == Shape::LastValue { Temporality::Cumulative } else { temporality };
+    let drops_stale_values = view.drops_stale_values && shape == Shape::LastValue;
+    let temporality = if drops_stale_values { Temporality::Delta } else { pipeline.config.temporality.of(kind) };
     Some(StreamConfig {
         name: view.name.clone().unwrap_or_else(|| instrument.name.clone()),
         description: view.description.clone().unwrap_or_else(|| instrument.description.clone()),
@@ -25,7 +24,7 @@ pub(super) fn config(pipeline: &Pipeline, view: &View, instrument: &Instrument) 
         temporality,
         attributes: view.attributes.clone(),
         // spec: metrics/sdk.md#cardinality-limits — the view, then the reader, then 2000.
-        limit: view.limit.unwrap_or_else(|| (pipeline.config.limit)(kind)),
+        limit: view.limit.unwrap_or_else(|| pipeline.config.limit.of(kind)),
         reservoir: view.reservoir.clone(),
         clock: pipeline.clock.clone(),
         resets_sums: shape == Shape::Sum && temporality == Temporality::Delta && instrument.number == NumberType::F64,
@@ -36,7 +35,7 @@ pub(super) fn config(pipeline: &Pipeline, view: &View, instrument: &Instrument) 
 
 fn shape(pipeline: &Pipeline, view: &View, instrument: &Instrument) -> Option<Shape> {
     let kind = instrument.kind;
-    let of_reader = || (pipeline.config.aggregation)(kind);
+    let of_reader = || pipeline.config.aggregation.of(kind);
     let wanted = match view.aggregation.clone() {
         None | Some(Aggregation::Default) => of_reader(),
         Some(aggregation) => aggregation,

@@ -99,6 +99,10 @@ impl BoundSeries {
         BoundSeries { stream: stream.clone(), series, given: given.into() }
     }
 
+    pub(super) fn config(&self) -> &StreamConfig {
+        &self.stream.config
+    }
+
     #[inline(always)]
     pub(super) fn record<T: Measured>(&self, value: T, span: Option<Eligible>) {
         self.series.record(&self.stream.config, thread_index(), value, &self.given, span);

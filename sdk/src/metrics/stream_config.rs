@@ -1,5 +1,6 @@
 //! What a stream of metrics is: its name and how it aggregates, the same for all of its series.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use opentelemetry::{Key, KeyValue};
@@ -46,8 +47,26 @@ impl StreamConfig {
             && self.kind == other.kind
             && self.number == other.number
             && self.shape == other.shape
+            && self.temporality == other.temporality
             && self.attributes == other.attributes
             && self.limit == other.limit
+    }
+
+    /// Hashes what tells this stream from its namesakes: equal for two that [are the same](Self::is_same_stream). What only
+    /// views set is left out, for there are few.
+    pub(super) fn hash_identity(&self, hasher: &mut impl Hasher) {
+        self.hash_name(hasher);
+        (&*self.description, &*self.unit, self.kind, self.number).hash(hasher);
+        if let Shape::Histogram(config) = &self.shape {
+            // Zero has two signs, which are equal.
+            config.bounds.iter().for_each(|bound| hasher.write_u64((bound + 0.0).to_bits()));
+        }
+    }
+
+    /// Hashes the name in any case.
+    pub(super) fn hash_name(&self, hasher: &mut impl Hasher) {
+        self.name.bytes().for_each(|byte| hasher.write_u8(byte.to_ascii_lowercase()));
+        hasher.write_u8(0xff);
     }
 
     /// What stands for the attributes that stay.

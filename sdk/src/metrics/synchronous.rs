@@ -9,6 +9,7 @@ use opentelemetry::metrics::{BoundSyncInstrument, SyncInstrument};
 use super::exemplar::ExemplarFilter;
 use super::number::Measured;
 use super::stream::{BoundSeries, Stream};
+use super::stream_config::{Shape, StreamConfig};
 use super::{InstrumentKind, Number};
 
 /// Records into the streams of all readers.
@@ -22,7 +23,7 @@ pub(super) struct SdkInstrument {
 pub(super) struct Checks {
     is_counter: bool,
     exemplars: ExemplarFilter,
-    /// The measurements that the provider has not taken.
+    /// Counts the measurements that the provider has not taken.
     rejected: Arc<AtomicU64>,
 }
 
@@ -32,22 +33,34 @@ impl Checks {
         Checks { is_counter, exemplars, rejected }
     }
 
-    /// Whether the value can be a measurement. One that cannot would spoil its series for ever.
+    /// Returns true for a measurement that every aggregation takes. For others, ask [`Self::takes`] for each stream.
     #[inline]
     pub(super) fn pass<T: Measured>(&self, value: T) -> bool {
-        let passes = value.is_finite() && !(self.is_counter && value.is_negative());
-        if !passes {
-            self.reject(value.into());
-        }
-        passes
+        value.is_finite() && !(self.is_counter && value.is_negative())
     }
 
+    /// Returns true for a measurement that a stream takes, and counts it otherwise. Sums and histograms take finite ones alone:
+    /// anything else would spoil the series for ever. A last value may be infinite, for the next one replaces it; what is not
+    /// a number is no value.
+    ///
+    /// spec: metrics/sdk.md#numerical-limits-handling, #handle-all-normal-values
     #[cold]
-    fn reject(&self, value: Number) {
+    pub(super) fn takes<T: Measured>(&self, value: T, config: &StreamConfig) -> bool {
+        let is_infinite = !value.is_finite() && !value.as_f64().is_nan();
+        let takes = self.pass(value)
+            || (is_infinite && config.shape == Shape::LastValue && !(self.is_counter && value.is_negative()));
+        if !takes {
+            self.reject(value.into(), config);
+        }
+        takes
+    }
+
+    fn reject(&self, value: Number, config: &StreamConfig) {
         self.rejected.fetch_add(1, Ordering::Relaxed);
         crate::__warn!(
             "metrics.value",
-            "the measurement {value} was not taken: it is not finite, or negative for a counter"
+            "the measurement {value} of {:?} was not taken: it is not finite, or negative for a counter",
+            config.name
         );
     }
 
@@ -56,11 +69,22 @@ impl Checks {
     }
 }
 
+impl SdkInstrument {
+    /// Records what only some aggregations take.
+    #[cold]
+    fn measure_unusual<T: Measured>(&self, value: T, attributes: &[KeyValue]) {
+        let span = self.checks.exemplars.eligible();
+        for stream in self.streams.iter().filter(|stream| self.checks.takes(value, &stream.config)) {
+            stream.record(value, attributes, span);
+        }
+    }
+}
+
 impl<T: Measured> SyncInstrument<T> for SdkInstrument {
     #[inline]
     fn measure(&self, value: T, attributes: &[KeyValue]) {
         if !self.checks.pass(value) {
-            return;
+            return self.measure_unusual(value, attributes);
         }
         let span = self.checks.exemplars.eligible();
         for stream in &self.streams {
@@ -84,10 +108,21 @@ impl<T: Measured> BoundSyncInstrument<T> for BoundInstrument {
     #[inline]
     fn measure(&self, value: T) {
         if !self.checks.pass(value) {
-            return;
+            return self.measure_unusual(value);
         }
         let span = self.checks.exemplars.eligible();
         for series in &self.series {
+            series.record(value, span);
+        }
+    }
+}
+
+impl BoundInstrument {
+    /// Records what only some aggregations take.
+    #[cold]
+    fn measure_unusual<T: Measured>(&self, value: T) {
+        let span = self.checks.exemplars.eligible();
+        for series in self.series.iter().filter(|series| self.checks.takes(value, series.config())) {
             series.record(value, span);
         }
     }

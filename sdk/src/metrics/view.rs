@@ -32,6 +32,7 @@ pub struct View {
     pub(super) aggregation: Option<Aggregation>,
     pub(super) limit: Option<usize>,
     pub(super) reservoir: Option<ReservoirFactory>,
+    pub(super) drops_stale_values: bool,
 }
 
 /// All that is set must match.
@@ -131,6 +132,16 @@ impl View {
         self
     }
 
+    /// Exports the series of a gauge that were recorded since the last collection, and forgets the others: that of a
+    /// connection that is gone, for example. Without it, the last value of a series is exported for ever.
+    ///
+    /// Concerns last values that are recorded. What is observed is exported when it is observed, and totals stay. Each reader
+    /// has collections of its own; with a reader that is pulled from, a second scraper sees what is new since the first one.
+    pub fn without_stale_values(mut self) -> Self {
+        self.drops_stale_values = true;
+        self
+    }
+
     /// Whether the instrument is one of those.
     pub(super) fn selects(&self, instrument: &Instrument, scope: &InstrumentationScope) -> bool {
         let Selector { name, kind, unit, meter_name, meter_version, meter_schema_url } = &self.select;
@@ -162,6 +173,7 @@ impl std::fmt::Debug for View {
             .field("attributes", &self.attributes)
             .field("aggregation", &self.aggregation)
             .field("limit", &self.limit)
+            .field("drops_stale_values", &self.drops_stale_values)
             .finish_non_exhaustive()
     }
 }

@@ -10,6 +10,8 @@
 //! extraction never fails loudly, costs time linear in the length of the headers, and on anything invalid returns the given
 //! context unchanged.
 //!
+//! [`active`] finds the propagator of the program, or of a test.
+//!
 //! ```
 //! use std::collections::HashMap;
 //! use opentelemetry::propagation::TextMapPropagator;
@@ -32,6 +34,7 @@
 //!
 //! spec: context/api-propagators.md
 
+pub mod active;
 mod b3;
 mod baggage;
 mod composite;

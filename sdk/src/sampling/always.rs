@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 
 use super::{Decision, Sampler, SamplingRequest, SamplingResult};
+use crate::error::ExportError;
+use crate::time::Deadline;
 
 /// Samples every span.
 ///
@@ -68,6 +70,10 @@ impl Sampler for AlwaysRecord {
 
     fn description(&self) -> Cow<'static, str> {
         Cow::Owned(format!("AlwaysRecord{{{}}}", self.0.description()))
+    }
+
+    fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
+        self.0.shutdown(deadline)
     }
 }
 

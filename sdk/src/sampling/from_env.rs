@@ -2,13 +2,27 @@
 
 use super::{AlwaysOff, AlwaysOn, ParentBased, Sampler, TraceIdRatio};
 use crate::config::Env;
+use crate::error::ConfigError;
+
+const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
+const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
 
 /// The sampler that `OTEL_TRACES_SAMPLER` names, with the ratio of `OTEL_TRACES_SAMPLER_ARG`; by default
-/// `parentbased_always_on`. What cannot be used is reported to `env` and treated as not set.
+/// `parentbased_always_on`. What cannot be used is reported to `env` and treated as not set; so is a ratio without a sampler
+/// that takes it, for everything would be recorded where a part was meant.
 ///
 /// spec: configuration/sdk-environment-variables.md#general-sdk-configuration
 pub fn from_env(env: &Env) -> Box<dyn Sampler> {
-    match env.one_of("OTEL_TRACES_SAMPLER", NAMES).unwrap_or(Kind::ParentBasedAlwaysOn) {
+    let named = env.one_of(SAMPLER, NAMES);
+    match named {
+        Some(Kind::Ratio | Kind::ParentBasedRatio) => {}
+        _ if env.string(ARGUMENT).is_none() => {}
+        Some(_) => {
+            env.warn(ConfigError::state(ARGUMENT, "has no effect, for the sampler of OTEL_TRACES_SAMPLER takes none"))
+        }
+        None => env.warn(ConfigError::state(ARGUMENT, "has no effect, for OTEL_TRACES_SAMPLER names no sampler")),
+    }
+    match named.unwrap_or(Kind::ParentBasedAlwaysOn) {
         Kind::AlwaysOn => Box::new(AlwaysOn),
         Kind::AlwaysOff => Box::new(AlwaysOff),
         Kind::Ratio => Box::new(ratio(env)),
@@ -38,7 +52,7 @@ const NAMES: &[(&str, Kind)] = &[
 ];
 
 fn ratio(env: &Env) -> TraceIdRatio {
-    TraceIdRatio::new(env.number("OTEL_TRACES_SAMPLER_ARG", 0.0..=1.0).unwrap_or(1.0))
+    TraceIdRatio::new(env.number(ARGUMENT, 0.0..=1.0).unwrap_or(1.0))
 }
 
 #[cfg(test)]
@@ -72,7 +86,7 @@ mod tests {
         for unknown in ["jaeger_remote", "xray", "parent_based", "0.5"] {
             let expected = format!(
                 "ParentBased{{root:AlwaysOnSampler; OTEL_TRACES_SAMPLER={unknown:?} cannot be used: expected one of \
-                 {accepted}"
+                 {accepted}; OTEL_TRACES_SAMPLER_ARG: has no effect, for OTEL_TRACES_SAMPLER names no sampler"
             );
             check(unknown, "0.5", &expected);
         }
@@ -91,8 +105,11 @@ mod tests {
     }
 
     #[test]
-    fn the_argument_is_read_only_when_the_sampler_takes_one() {
-        check("", "nonsense", "ParentBased{root:AlwaysOnSampler");
-        check("always_off", "nonsense", "AlwaysOffSampler");
+    fn an_argument_that_has_no_effect_is_reported() {
+        let names_none = "OTEL_TRACES_SAMPLER_ARG: has no effect, for OTEL_TRACES_SAMPLER names no sampler";
+        check("", "0.1", &format!("ParentBased{{root:AlwaysOnSampler; {names_none}"));
+        let takes_none = "OTEL_TRACES_SAMPLER_ARG: has no effect, for the sampler of OTEL_TRACES_SAMPLER takes none";
+        check("always_off", "0.1", &format!("AlwaysOffSampler; {takes_none}"));
+        check("parentbased_always_on", "nonsense", &format!("ParentBased{{root:AlwaysOnSampler; {takes_none}"));
     }
 }

@@ -18,4 +18,5 @@ pub use always::{AlwaysOff, AlwaysOn, AlwaysRecord};
 pub use from_env::from_env;
 pub use parent_based::ParentBased;
 pub use ratio::TraceIdRatio;
+pub(crate) use sampler::shut_down;
 pub use sampler::{Decision, Sampler, SamplingRequest, SamplingResult};

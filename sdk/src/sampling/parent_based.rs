@@ -4,7 +4,10 @@ use std::borrow::Cow;
 
 use opentelemetry::trace::TraceContextExt;
 
+use super::sampler::shut_down;
 use super::{AlwaysOff, AlwaysOn, Sampler, SamplingRequest, SamplingResult};
+use crate::error::ExportError;
+use crate::time::Deadline;
 
 /// Decides as the parent was decided, and asks another sampler for root spans: a trace is recorded whole or not at all.
 ///
@@ -97,6 +100,18 @@ impl Sampler for ParentBased {
             self.local_parent_sampled.description(),
             self.local_parent_not_sampled.description(),
         ))
+    }
+
+    /// Each branch is shut down, whatever becomes of the others; the first error stays.
+    fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
+        let branches = [
+            &self.root,
+            &self.remote_parent_sampled,
+            &self.remote_parent_not_sampled,
+            &self.local_parent_sampled,
+            &self.local_parent_not_sampled,
+        ];
+        branches.into_iter().fold(Ok(()), |result, branch| result.and(shut_down(&**branch, deadline)))
     }
 
     fn drops_below_unsampled_parents(&self) -> bool {

@@ -2,9 +2,13 @@
 
 use std::borrow::Cow;
 use std::fmt::Debug;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use opentelemetry::trace::{Link, SpanContext, SpanKind, TraceContextExt, TraceId, TraceState};
 use opentelemetry::{Context, KeyValue};
+
+use crate::error::ExportError;
+use crate::time::Deadline;
 
 /// Decides whether a span is recorded.
 ///
@@ -23,6 +27,20 @@ pub trait Sampler: Debug + Send + Sync + 'static {
         false
     }
 
+    /// Releases what the sampler holds: connections, pollers, threads. Called once, on the thread that shuts the provider
+    /// down, after the processors have shut down. It must not wait beyond `deadline`; a panic is caught and reported.
+    ///
+    /// A sampler that asks others hands the call on to each of them.
+    ///
+    /// spec: trace/sdk.md#sampler
+    ///
+    /// # Errors
+    /// Something could not be released, or not before the deadline.
+    fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
+        let _ = deadline;
+        Ok(())
+    }
+
     /// Whether every span under a local parent that is sampled is recorded and sampled, with nothing added and the trace
     /// state kept. The SDK may then leave out the call.
     fn samples_below_sampled_parents(&self) -> bool {
@@ -39,6 +57,10 @@ impl Sampler for Box<dyn Sampler> {
         (**self).description()
     }
 
+    fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
+        (**self).shutdown(deadline)
+    }
+
     fn drops_below_unsampled_parents(&self) -> bool {
         (**self).drops_below_unsampled_parents()
     }
@@ -46,6 +68,12 @@ impl Sampler for Box<dyn Sampler> {
     fn samples_below_sampled_parents(&self) -> bool {
         (**self).samples_below_sampled_parents()
     }
+}
+
+/// Shuts a sampler down; a panic is an error.
+pub(crate) fn shut_down(sampler: &dyn Sampler, deadline: Deadline) -> Result<(), ExportError> {
+    catch_unwind(AssertUnwindSafe(|| sampler.shutdown(deadline)))
+        .unwrap_or_else(|_| Err(ExportError::other("the sampler panicked when it was shut down")))
 }
 
 /// What is known of a span when its sampling is decided.

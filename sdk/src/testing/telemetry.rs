@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use opentelemetry::metrics::{Meter, MeterProvider};
+use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::{Context, ContextGuard};
 
 use super::{InMemoryExporter, ManualClock, SequentialIds, metrics_text, tree};
 use crate::batch::{BatchConfig, BatchProcessor};
 use crate::metrics::{self, MeterProviderBuilder, PullReader, ReaderConfig, ScopeMetrics, SdkMeterProvider};
+use crate::propagation::{self, Propagators};
 use crate::resource::Resource;
 use crate::runtime::{ManualRuntime, Runtime};
 use crate::self_metrics::SelfMetrics;
@@ -16,8 +18,13 @@ use crate::signal::Traces;
 use crate::time::Deadline;
 use crate::trace::{SdkTracer, SdkTracerProvider, SpanData, TracerProviderBuilder, active};
 
-/// A provider that keeps its spans in memory, with ids that count and a clock that is moved by hand. Nothing is global:
-/// [`Self::attach`] makes it the one of `#[traced]` functions on this thread.
+/// Keeps spans and metrics in memory, with ids that count and a clock that is moved by hand. Nothing is global, so tests run
+/// beside each other: [`Self::attach`] makes it the telemetry of what the test does on its thread: of `#[traced]` functions,
+/// metrics in statics, HTTP layers, and headers that are read and written.
+///
+/// A layer that is made while the telemetry is attached (`app()` after `attach()`, as in most tests) records its spans and
+/// metrics into it, on whatever thread it serves. `#[traced]` functions and statics look for the context: a task or a thread
+/// of the test's own is given it with [`Self::context`].
 #[derive(Clone, Debug)]
 pub struct TestTelemetry {
     /// The clock of the spans.
@@ -29,6 +36,7 @@ pub struct TestTelemetry {
     reader: PullReader,
     runtime: Arc<ManualRuntime>,
     self_metrics: Option<Arc<SelfMetrics>>,
+    propagator: Arc<dyn TextMapPropagator + Send + Sync>,
 }
 
 impl TestTelemetry {
@@ -58,7 +66,9 @@ impl TestTelemetry {
         let reader = PullReader::default();
         let meters = SdkMeterProvider::builder().with_clock(clock.clock()).with_reader(reader.clone()).build();
         let runtime = Arc::new(runtime);
-        TestTelemetry { clock, exporter, provider, meters, reader, runtime, self_metrics: None }.observing_itself()
+        let propagator = Arc::new(Propagators::default());
+        TestTelemetry { clock, exporter, provider, meters, reader, runtime, self_metrics: None, propagator }
+            .observing_itself()
     }
 
     fn observing_itself(mut self) -> Self {
@@ -78,6 +88,12 @@ impl TestTelemetry {
         let builder = SdkMeterProvider::builder().with_clock(self.clock.clock()).with_reader(self.reader.clone());
         self.meters = configure(builder).build();
         self.observing_itself()
+    }
+
+    /// The same telemetry with another propagator; by default it is W3C Trace Context and Baggage.
+    pub fn with_propagator(mut self, propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
+        self.propagator = Arc::new(propagator);
+        self
     }
 
     /// The meter provider.
@@ -115,7 +131,8 @@ impl TestTelemetry {
         &self.runtime
     }
 
-    /// Makes this the telemetry of `#[traced]` functions and of metrics in statics that run in [`Context::current`] until the guard is dropped.
+    /// Makes this the telemetry of what runs on this thread until the guard is dropped: of `#[traced]` functions, metrics in
+    /// statics, HTTP layers, and headers that are read and written.
     pub fn attach(&self) -> ContextGuard {
         self.context().attach()
     }
@@ -123,7 +140,8 @@ impl TestTelemetry {
     /// The current context with this telemetry in it, for other threads.
     pub fn context(&self) -> Context {
         let context = active::with_tracer(&Context::current(), self.tracer("telemark"));
-        metrics::active::with_meter_provider(&context, self.meters.clone())
+        let context = metrics::active::with_meter_provider(&context, self.meters.clone());
+        propagation::active::with_propagator(&context, self.propagator.clone())
     }
 
     /// The spans that have ended.

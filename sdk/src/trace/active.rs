@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use opentelemetry::trace::{SpanBuilder, TraceContextExt, Tracer};
 use opentelemetry::{Context, InstrumentationScope};
 
-use super::{Scope, SdkSpan, SdkTracer};
+use super::{Scope, SdkSpan, SdkTracer, SdkTracerProvider};
+use crate::time::Clock;
 
 /// How many tracers there are: the installed one and those in contexts.
 static TRACERS: AtomicUsize = AtomicUsize::new(0);
@@ -27,7 +28,7 @@ pub fn tracer(parent: &Context) -> Option<&SdkTracer> {
     match TRACERS.load(Ordering::Relaxed) {
         0 => None,
         1 if INSTALLED.get().is_some() => INSTALLED.get(),
-        _ => parent.get::<Scoped>().map(|scoped| &scoped.0).or_else(|| INSTALLED.get()),
+        _ => in_context(parent).or_else(|| INSTALLED.get()),
     }
 }
 
@@ -42,14 +43,39 @@ pub(crate) fn scope() -> Scope {
     InstrumentationScope::builder("telemark").with_version(env!("CARGO_PKG_VERSION")).build().into()
 }
 
-/// Starts spans on [`tracer`], which it looks up each time: it may be made before anything is installed.
+/// The tracer that a test has put into `context`.
+#[inline]
+fn in_context(context: &Context) -> Option<&SdkTracer> {
+    context.get::<Scoped>().map(|scoped| &scoped.0)
+}
+
+/// The clock of the tracer that a test has put into `context`.
+pub fn clock_in_context(context: &Context) -> Option<Clock> {
+    if is_installed() { in_context(context).map(|tracer| tracer.provider.clock.clone()) } else { None }
+}
+
+/// Starts spans on [`tracer`], which it looks up each time: it may be made before anything is installed. One that is made in
+/// a test is that test's, also on threads that do not have the test's context.
 #[derive(Clone, Debug)]
-pub struct ActiveTracer(Scope);
+pub struct ActiveTracer {
+    scope: Scope,
+    /// Of the test that it was made in.
+    of_test: Option<SdkTracer>,
+}
 
 impl ActiveTracer {
     /// A tracer whose spans have this scope.
     pub fn new(scope: InstrumentationScope) -> Self {
-        ActiveTracer(scope.into())
+        let of_test = if is_installed() { Context::map_current(|context| in_context(context).cloned()) } else { None };
+        ActiveTracer { scope: scope.into(), of_test }
+    }
+
+    #[inline]
+    fn find<'c>(&'c self, parent: &'c Context) -> Option<&'c SdkTracer> {
+        match &self.of_test {
+            None => tracer(parent),
+            Some(of_test) => in_context(parent).or(Some(of_test)),
+        }
     }
 }
 
@@ -58,8 +84,8 @@ impl Tracer for ActiveTracer {
 
     #[inline]
     fn build_with_context(&self, builder: SpanBuilder, parent: &Context) -> SdkSpan {
-        match tracer(parent) {
-            Some(tracer) => tracer.build_in_scope(&self.0, builder, parent),
+        match self.find(parent) {
+            Some(tracer) => tracer.build_in_scope(&self.scope, builder, parent),
             None => SdkSpan::not_recording(parent.span().span_context().clone()),
         }
     }
@@ -67,16 +93,23 @@ impl Tracer for ActiveTracer {
 
 /// Makes `tracer` the program's; the first one stays. Returns whether it was this one.
 ///
-/// One that can record nothing is not kept, so that `#[traced]` costs as little as without any.
+/// One that is disabled is not kept, so that `#[traced]` costs as little as without any.
 pub(crate) fn install(tracer: SdkTracer) -> bool {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     if TAKEN.swap(true, Ordering::AcqRel) {
         return false;
     }
-    if tracer.enabled() && INSTALLED.set(tracer).is_ok() {
+    if tracer.has_ids() && INSTALLED.set(tracer).is_ok() {
         TRACERS.fetch_add(1, Ordering::Relaxed);
     }
     true
+}
+
+/// The guard of the installed telemetry was dropped: the next span says that it is lost.
+pub(crate) fn guard_is_gone(tracers: &SdkTracerProvider) {
+    if tracers.is_off() && INSTALLED.get().is_some() {
+        tracers.note_that_the_guard_is_gone();
+    }
 }
 
 /// `context` with a tracer of its own for `#[traced]` functions that run in it, beside any other: for tests.

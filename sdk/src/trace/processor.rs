@@ -30,7 +30,9 @@ pub trait SpanProcessor: Debug + Send + Sync + 'static {
         true
     }
 
-    /// A span ends; its end time is set and it may still be changed.
+    /// A span ends; its end time is set and it may still be changed. Not called once the provider has been shut down.
+    ///
+    /// spec: trace/sdk.md#onending
     fn on_ending(&self, span: &mut SpanData) {
         let _ = span;
     }

@@ -1,19 +1,21 @@
 //! The tracer provider: resource, sampler, ids, limits and processors, shared by its tracers and their spans.
 
+use std::borrow::Cow;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use opentelemetry::trace::{SpanContext, SpanId, TracerProvider};
 use opentelemetry::{Context, InstrumentationScope};
 
 use super::{Scope, SdkSpan, SdkTracer, SpanProcessor, SpanRecord};
-use crate::diag::{Counters, Origin, Outcome, SignalHealth, SpanCounts};
+use crate::diag::{self, Counters, Origin, Outcome, SignalHealth, SpanCounts};
 use crate::error::ExportError;
 use crate::id::IdGenerator;
 use crate::limits::SpanLimits;
 use crate::resource::Resource;
+use crate::runtime::OFF_IN_A_FORKED_CHILD;
 use crate::sampling::Sampler;
 use crate::time::{Clock, Deadline};
 
@@ -47,11 +49,11 @@ impl SdkTracerProvider {
         self.0.each_processor(|processor| processor.flush(deadline))
     }
 
-    /// Exports everything that has ended, and stops: later spans are not recorded. A second call waits for the first, so
+    /// Exports everything that has ended, and stops: later spans are not recorded, and the sampler is shut down. A second call waits for the first, so
     /// that a program that ends on two threads at once, on a signal for example, does not end under the last export.
     ///
     /// # Errors
-    /// The first error of a processor; the others are shut down all the same.
+    /// The first error of a processor or of the sampler; the others are shut down nevertheless.
     pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         if self.0.off.swap(true, Ordering::AcqRel) {
             return self.0.each_processor(|processor| match processor.flush(deadline) {
@@ -59,7 +61,9 @@ impl SdkTracerProvider {
                 result => result,
             });
         }
-        self.0.each_processor(|processor| processor.shutdown(deadline))
+        let processors = self.0.each_processor(|processor| processor.shutdown(deadline));
+        // Last: a sampler that hangs costs no span.
+        processors.and(crate::sampling::shut_down(&*self.0.sampler, deadline))
     }
 
     /// What became of the spans, for each processor that exports.
@@ -79,6 +83,26 @@ impl SdkTracerProvider {
 
     pub(crate) fn clock(&self) -> &Clock {
         &self.0.clock
+    }
+
+    pub(crate) fn sampler_description(&self) -> Cow<'static, str> {
+        catch_unwind(AssertUnwindSafe(|| self.0.sampler.description())).unwrap_or("a sampler that panics".into())
+    }
+
+    /// Returns true when nothing is recorded: without a processor, and after the shutdown.
+    pub(crate) fn is_off(&self) -> bool {
+        self.0.is_off()
+    }
+
+    /// Records nothing any more. One atomic store, for it is called in a forked child.
+    pub(crate) fn turn_off(&self) {
+        self.0.off.store(true, Ordering::Relaxed);
+        self.0.note.store(Note::Forked as u8, Ordering::Relaxed);
+    }
+
+    /// Lets the next span that starts say that it is lost, because the guard of the telemetry was dropped.
+    pub(super) fn note_that_the_guard_is_gone(&self) {
+        self.0.note.store(Note::GuardGone as u8, Ordering::Relaxed);
     }
 
     /// This provider for the rest of the program's life: its spans then count no references. Leaks a few hundred bytes,
@@ -109,6 +133,7 @@ pub struct TracerProviderBuilder {
     limits: SpanLimits,
     processors: Vec<Box<dyn SpanProcessor>>,
     counts_spans: bool,
+    is_disabled: bool,
 }
 
 impl Default for TracerProviderBuilder {
@@ -121,6 +146,7 @@ impl Default for TracerProviderBuilder {
             limits: SpanLimits::DEFAULT,
             processors: Vec::new(),
             counts_spans: false,
+            is_disabled: false,
         }
     }
 }
@@ -160,7 +186,7 @@ impl TracerProviderBuilder {
         self
     }
 
-    /// Adds a processor. Without any, nothing is recorded.
+    /// Adds a processor. Without any, spans have ids that travel on and that exemplars carry, and keep nothing else.
     pub fn with_processor(mut self, processor: impl SpanProcessor) -> Self {
         self.processors.push(Box::new(processor));
         self
@@ -172,21 +198,32 @@ impl TracerProviderBuilder {
         self
     }
 
+    /// Switches traces off: no span has an id of its own, and what came in travels on unchanged.
+    ///
+    /// spec: configuration/sdk-environment-variables.md, `OTEL_SDK_DISABLED`
+    pub(crate) fn disabled(mut self) -> Self {
+        self.is_disabled = true;
+        self
+    }
+
     /// The provider.
     pub fn build(self) -> SdkTracerProvider {
+        // Nobody would see what a span holds, so it holds nothing. It is a recording span all the same: the specification
+        // knows none that is sampled and does not record, and the flag must travel on.
+        let limits = if self.processors.is_empty() { SpanLimits::NOTHING } else { self.limits };
         let sampler = self.sampler.unwrap_or_else(|| Box::new(crate::sampling::ParentBased::default()));
         let inner = ProviderInner {
             drops_below_unsampled: sampler.drops_below_unsampled_parents(),
             wants_start: self.processors.iter().any(|processor| processor.wants_start()),
             samples_below_sampled: sampler.samples_below_sampled_parents(),
-            // spec: trace/sdk.md#enabled — without processors nothing is recorded.
-            off: AtomicBool::new(self.processors.is_empty()),
+            off: AtomicBool::new(self.is_disabled),
+            note: AtomicU8::new(Note::None as u8),
             counts: self.counts_spans.then(|| Arc::new(SpanCounts::new())),
             resource: self.resource,
             sampler,
             ids: self.ids,
             clock: self.clock,
-            limits: self.limits,
+            limits,
             processors: self.processors.into_boxed_slice(),
         };
         SdkTracerProvider(ProviderRef::Shared(Arc::new(inner)))
@@ -208,14 +245,43 @@ pub(super) struct ProviderInner {
     pub(super) processors: Box<[Box<dyn SpanProcessor>]>,
     /// `None` unless somebody wants to know.
     counts: Option<Arc<SpanCounts>>,
-    /// Shut down, or without a processor: spans are not recorded.
+    /// Shut down or disabled: there are no spans.
     off: AtomicBool,
+    /// A [`Note`]: what is to be said, once, of a span that starts while it is off.
+    note: AtomicU8,
+}
+
+/// Why a span that starts is lost, if that is to be said.
+#[repr(u8)]
+enum Note {
+    None,
+    GuardGone,
+    Forked,
 }
 
 impl ProviderInner {
     #[inline]
     pub(super) fn is_off(&self) -> bool {
         self.off.load(Ordering::Relaxed)
+    }
+
+    /// As [`Self::is_off`], for a span that starts: the first one that is lost says why.
+    #[inline]
+    pub(super) fn refuses(&self) -> bool {
+        let is_off = self.is_off();
+        if is_off {
+            self.say_why();
+        }
+        is_off
+    }
+
+    #[cold]
+    fn say_why(&self) {
+        match self.note.swap(Note::None as u8, Ordering::Relaxed) {
+            note if note == Note::GuardGone as u8 => diag::guard_is_gone("this span"),
+            note if note == Note::Forked as u8 => crate::__warn!("fork", "{OFF_IN_A_FORKED_CHILD}"),
+            _ => {}
+        }
     }
 
     /// Counts a span that starts and is not recorded. A branch when nobody wants to know.

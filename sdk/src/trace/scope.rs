@@ -5,6 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use opentelemetry::InstrumentationScope;
 
+use crate::attributes;
+
 /// The scope of the tracer that made a span: shared by a tracer's spans, or static for call sites of `#[traced]`.
 #[derive(Clone, Debug)]
 pub enum Scope {
@@ -43,7 +45,7 @@ impl Deref for Scope {
 
 impl From<InstrumentationScope> for Scope {
     fn from(scope: InstrumentationScope) -> Self {
-        Scope::Shared(Arc::new(scope))
+        Scope::Shared(Arc::new(attributes::valid_scope(scope)))
     }
 }
 

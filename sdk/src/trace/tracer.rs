@@ -29,11 +29,18 @@ pub struct SdkTracer {
 }
 
 impl SdkTracer {
-    /// Whether a span may be recorded at all: there is a processor, and the provider is not shut down.
+    /// Returns true if anybody sees what a span records: there is a processor, and the provider is not shut down. Where it
+    /// is false because there is no processor, spans still have ids and travel on.
     ///
     /// spec: trace/sdk.md#enabled
     #[inline]
     pub fn enabled(&self) -> bool {
+        self.has_ids() && !self.provider.processors.is_empty()
+    }
+
+    /// Returns true if spans have ids of their own: the provider is neither shut down nor disabled.
+    #[inline]
+    pub(super) fn has_ids(&self) -> bool {
         !self.provider.is_off()
     }
 
@@ -48,7 +55,7 @@ impl SdkTracer {
     #[inline]
     pub(crate) fn glance(&self, parent: &Context) -> Glance {
         let provider = &*self.provider;
-        if provider.is_off() || parent.is_telemetry_suppressed() || is_background() {
+        if provider.refuses() || parent.is_telemetry_suppressed() || is_background() {
             return Glance::Dropped;
         }
         let span = parent.span();
@@ -98,7 +105,9 @@ impl SdkTracer {
         record.scope = call.call_site.map_or_else(|| self.scope.clone(), |site| Scope::Static(site.scope()));
         record.kind = call.kind;
         record.call_site = call.call_site.filter(|_| call.code_attributes);
-        attributes(&mut record.own_attributes);
+        if !self.provider.processors.is_empty() {
+            attributes(&mut record.own_attributes);
+        }
         self.record(data, added, None, call.links)
     }
 
@@ -243,7 +252,7 @@ impl SdkTracer {
     /// Starts a span with another scope than the tracer's.
     pub(super) fn build_in_scope(&self, scope: &Scope, builder: SpanBuilder, parent: &Context) -> SdkSpan {
         // spec: trace/api.md#behavior-of-the-api-in-the-absence-of-an-installed-sdk — the parent's context travels on.
-        if self.provider.is_off() || parent.is_telemetry_suppressed() || is_background() {
+        if self.provider.refuses() || parent.is_telemetry_suppressed() || is_background() {
             return SdkSpan::not_recording(parent.span().span_context().clone());
         }
         let SpanBuilder { span_kind, name, start_time, attributes, events, links, .. } = builder;

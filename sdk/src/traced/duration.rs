@@ -15,8 +15,10 @@ use crate::runtime::is_background;
 use crate::time::{Clock, Timestamp};
 use crate::trace::{self, CallSite};
 
-/// The name of the histogram.
-const NAME: &str = "code.function.duration";
+/// Name of the histogram. `telemark.` is our own namespace: `code.` and unprefixed names belong to the semantic conventions.
+///
+/// spec: semantic-conventions general/naming.md#recommendations-for-application-developers
+const NAME: &str = "telemark.function.duration";
 
 /// Seconds, from a function that only computes to one that waits for others.
 const BOUNDARIES: [f64; 14] = [0.00001, 0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];

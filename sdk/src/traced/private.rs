@@ -6,13 +6,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use opentelemetry::KeyValue;
 pub use opentelemetry::trace::SpanKind;
+// Without their documentation: `env` is the macro, and a module beside it.
+#[doc(no_inline)]
 pub use std::{boxed::Box, concat, env, file, module_path, vec::Vec};
 
 pub use super::duration::{Durations, Timer, Timing};
 pub use super::entered::Entered;
 pub use super::future::Traced;
 pub use super::measured::Measured;
-pub use super::outcome::{Described, Fallible, error_type};
+pub use super::outcome::{Described, Fallible, is_failure};
 pub use super::span::{Active, Live, Setup, start, start_here};
 pub use super::value::ToValue;
 pub use crate::trace::CallSite;

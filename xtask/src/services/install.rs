@@ -9,7 +9,7 @@ use super::process::wait;
 use crate::step::{Failure, root};
 
 /// The longest that a package manager may take.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(900);
 
 /// A package of the Python index; answers with its folder.
 pub(super) fn pip(package: &str, version: &str) -> Result<PathBuf, Failure> {
@@ -27,6 +27,15 @@ pub(super) fn npm(package: &str, version: &str) -> Result<PathBuf, Failure> {
         let mut command = Command::new("npm");
         command.args(["install", "--silent", "--no-fund", "--no-audit", "--no-save", "--prefix"]);
         command.arg(folder).arg(format!("{package}@{version}"));
+        command
+    })
+}
+
+/// A command of the Rust registry; answers with the folder that contains its `bin`. It is compiled, which takes minutes.
+pub(crate) fn cargo(package: &str, version: &str) -> Result<PathBuf, Failure> {
+    install(package, version, "cargo", |folder| {
+        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command.args(["install", "--quiet", "--locked", package, "--version", version, "--root"]).arg(folder);
         command
     })
 }

@@ -7,7 +7,7 @@
 //! - Prometheus' client for Python, whose parsers read our pages, and gRPC for Python, which answers compressed, are only
 //!   installed.
 
-mod install;
+pub(crate) mod install;
 pub(crate) mod keeper;
 mod mockotlpserver;
 mod process;

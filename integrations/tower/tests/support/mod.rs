@@ -1,4 +1,4 @@
-//! What the suites see of a finished span, and the providers they run on.
+//! Finished spans as the suites see them, and the providers they run on.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of this module")]
 
 use std::borrow::Cow;
@@ -41,7 +41,7 @@ pub trait Spans {
 }
 
 /// A finished span; its `Display` is what the tests expect: name, kind, status, then the attributes by name.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct Seen {
     pub name: String,
     pub kind: String,
@@ -53,7 +53,7 @@ pub struct Seen {
 }
 
 /// For each span the name and the attributes' names that its sampler saw.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct SamplerLog(Arc<Mutex<Vec<String>>>);
 
 impl SamplerLog {
@@ -131,7 +131,7 @@ impl Upstream {
         let builder = SdkTracerProvider::builder().with_simple_exporter(exporter.clone());
         let metrics = InMemoryMetricExporter::default();
         let meters = SdkMeterProvider::builder().with_periodic_exporter(metrics.clone()).build();
-        Self { provider: builder.with_sampler(sampler).build(), exporter, meters, metrics }
+        Upstream { provider: builder.with_sampler(sampler).build(), exporter, meters, metrics }
     }
 
     /// Shuts the meter provider down.
@@ -144,11 +144,11 @@ impl Spans for Upstream {
     type Tracer = SdkTracer;
 
     fn new() -> Self {
-        Self::sampled(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)))
+        Upstream::sampled(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)))
     }
 
     fn watched(log: &SamplerLog) -> Self {
-        Self::sampled(log.clone())
+        Upstream::sampled(log.clone())
     }
 
     fn tracer(&self) -> SdkTracer {
@@ -195,12 +195,12 @@ impl Spans for Telemark {
     fn new() -> Self {
         propagate();
         let sampler = sampling::ParentBased::new(sampling::AlwaysOn);
-        Self(TestTelemetry::with(|builder| builder.with_sampler(sampler)))
+        Telemark(TestTelemetry::with(|builder| builder.with_sampler(sampler)))
     }
 
     fn watched(log: &SamplerLog) -> Self {
         propagate();
-        Self(TestTelemetry::with(|builder| builder.with_sampler(log.clone())))
+        Telemark(TestTelemetry::with(|builder| builder.with_sampler(log.clone())))
     }
 
     fn tracer(&self) -> Self::Tracer {
@@ -274,7 +274,7 @@ fn braces<'a>(attributes: impl Iterator<Item = &'a KeyValue>) -> String {
     if list.is_empty() { String::new() } else { format!("{{{}}}", list.join(",")) }
 }
 
-/// A clock that goes on by a quarter of a second each time that it is read.
+/// A clock that advances by a quarter of a second each time it is read.
 pub fn ticking() -> impl Fn() -> SystemTime + Send + Sync + 'static {
     let reads = AtomicU64::new(0);
     move || UNIX_EPOCH + Duration::from_millis(1_700_000_000_000 + 250 * reads.fetch_add(1, Ordering::Relaxed))

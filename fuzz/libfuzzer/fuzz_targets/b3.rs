@@ -1,0 +1,4 @@
+//! libFuzzer on `b3`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| telemark_fuzz::run("b3", input));

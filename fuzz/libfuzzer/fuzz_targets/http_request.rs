@@ -1,0 +1,4 @@
+//! libFuzzer on `http_request`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| telemark_fuzz::run("http_request", input));

@@ -1,0 +1,51 @@
+//! HTTP requests as a server sees them: methods, targets, `Forwarded`, `Host`, query strings and captured headers.
+
+use std::sync::{Arc, OnceLock};
+
+use http::{Request, Response, StatusCode};
+use telemark_http::{DefaultPolicy, End, HttpServer, RequestHead, ResponseHead, ServerSettings};
+use telemark_sdk::testing::TestTelemetry;
+use telemark_sdk::trace::SdkTracer;
+
+/// A request of any shape gives one span whose texts are bounded.
+pub(crate) fn server_span(input: &[u8]) {
+    let Some(request) = request(input) else { return };
+    let telemetry = TestTelemetry::new();
+    let server = Arc::new(HttpServer::new(settings(), DefaultPolicy, telemetry.tracer("fuzz")));
+    respond(&server, &request);
+    for span in telemetry.spans() {
+        for attribute in span.attributes() {
+            let text = attribute.value.as_str();
+            assert!(text.len() <= 64 * 1024, "{} holds {} bytes", attribute.key, text.len());
+        }
+    }
+}
+
+fn respond(server: &Arc<HttpServer<DefaultPolicy, SdkTracer>>, request: &Request<()>) {
+    let Some(mut span) = server.begin(RequestHead::of(request)) else { return };
+    let response = Response::builder().status(StatusCode::OK).body(());
+    if let Ok(response) = response {
+        drop(span.respond(ResponseHead::of(&response)));
+    }
+    span.end(End::Completed);
+}
+
+fn settings() -> ServerSettings {
+    static SETTINGS: OnceLock<ServerSettings> = OnceLock::new();
+    let settings =
+        || ServerSettings::new().with_forwarded_headers().with_captured_request_headers(["x-captured", "accept"]);
+    SETTINGS.get_or_init(settings).clone()
+}
+
+/// `METHOD target` in the first line, headers in the others.
+fn request(input: &[u8]) -> Option<Request<()>> {
+    let mut lines = input.split(|byte| *byte == b'\n');
+    let first = lines.next()?;
+    let at = first.iter().position(|byte| *byte == b' ')?;
+    let mut request = Request::builder().method(&first[..at]).uri(&first[at + 1..]);
+    for line in lines {
+        let at = line.iter().position(|byte| *byte == b':')?;
+        request = request.header(&line[..at], line.get(at + 2..).unwrap_or_default());
+    }
+    request.body(()).ok()
+}

@@ -1,0 +1,11 @@
+//! The Prometheus page: what a scraper asks for.
+
+use telemark_prometheus::Prometheus;
+
+/// Any `Accept` and `Accept-Encoding` gives a page.
+pub(crate) fn negotiation(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let (accept, encoding) = text.split_once('\n').unwrap_or((&text, ""));
+    let answer = Prometheus::new().answer(accept, encoding);
+    assert!(answer.content_type.is_ascii());
+}

@@ -1,0 +1,68 @@
+//! Every target over its corpus and some thousand mutations of it, without a fuzzer.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test helpers")]
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use telemark_fuzz::{Mutator, TARGETS};
+
+const MUTATIONS: usize = 10_000;
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name)
+}
+
+fn corpus(name: &str) -> Vec<Vec<u8>> {
+    let mut files: Vec<_> = std::fs::read_dir(folder(name)).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.into_iter().map(|file| std::fs::read(file).unwrap()).collect()
+}
+
+/// Runs a target and tells which input it failed on.
+fn check(name: &str, run: fn(&[u8]), inputs: impl Iterator<Item = Vec<u8>>) {
+    for input in inputs {
+        if catch_unwind(AssertUnwindSafe(|| run(&input))).is_err() {
+            panic!("the target {name} fails on {:?}", String::from_utf8_lossy(&input));
+        }
+    }
+}
+
+#[test]
+fn every_target_survives_its_corpus() {
+    for target in TARGETS {
+        let inputs = corpus(target.name);
+        assert!(!inputs.is_empty(), "corpus/{} is empty", target.name);
+        check(target.name, target.run, inputs.into_iter());
+    }
+}
+
+#[test]
+fn every_target_survives_mutations() {
+    for target in TARGETS {
+        let mut mutator = Mutator::new(corpus(target.name), 0x9e37_79b9_7f4a_7c15);
+        check(target.name, target.run, (0..MUTATIONS).map(|_| mutator.next_input()));
+    }
+}
+
+#[test]
+fn a_target_that_fails_is_noticed() {
+    fn fails_on_a_percent_sign(input: &[u8]) {
+        assert!(!input.contains(&b'%'));
+    }
+    let mut mutator = Mutator::new(vec![b"a=b".to_vec()], 1);
+    let found = catch_unwind(AssertUnwindSafe(|| {
+        check("planted", fails_on_a_percent_sign, (0..MUTATIONS).map(|_| mutator.next_input()));
+    }));
+    assert!(found.is_err(), "{MUTATIONS} mutations never inserted a percent sign");
+}
+
+#[test]
+fn every_target_has_a_libfuzzer_program() {
+    let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("libfuzzer/fuzz_targets");
+    let manifest = std::fs::read_to_string(programs.parent().unwrap().join("Cargo.toml")).unwrap();
+    for target in TARGETS {
+        let program = std::fs::read_to_string(programs.join(format!("{}.rs", target.name))).unwrap();
+        assert!(program.contains(&format!("{:?}", target.name)), "{}.rs runs another target", target.name);
+        assert!(manifest.contains(&format!("name = {:?}", target.name)), "the manifest lacks {}", target.name);
+    }
+}

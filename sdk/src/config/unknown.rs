@@ -1,0 +1,218 @@
+//! Variables that look like ours and have no effect: misspelt names, and what the specification knows and this SDK does
+//! not.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{Env, VARIABLES};
+use crate::error::ConfigError;
+
+/// The variables of the specification and of the semantic conventions that have no effect in this SDK.
+///
+/// spec: configuration/sdk-environment-variables.md, protocol/exporter.md; semconv: non-normative migration guides
+const WITHOUT_EFFECT: &[&str] = &[
+    "OTEL_CONFIG_FILE",
+    "OTEL_EXPERIMENTAL_CONFIG_FILE",
+    "OTEL_ENTITIES",
+    "OTEL_EXPERIMENTAL_ENTITIES_ENABLED",
+    "OTEL_LOGS_EXPORTER",
+    "OTEL_BLRP_SCHEDULE_DELAY",
+    "OTEL_BLRP_EXPORT_TIMEOUT",
+    "OTEL_BLRP_MAX_QUEUE_SIZE",
+    "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
+    "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+    "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT",
+    "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_LOGS_INSECURE",
+    "OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY",
+    "OTEL_EXPORTER_OTLP_LOGS_CLIENT_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_LOGS_HEADERS",
+    "OTEL_EXPORTER_OTLP_LOGS_COMPRESSION",
+    "OTEL_EXPORTER_OTLP_LOGS_TIMEOUT",
+    "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_SPAN_INSECURE",
+    "OTEL_EXPORTER_OTLP_METRIC_INSECURE",
+    "OTEL_EXPORTER_ZIPKIN_ENDPOINT",
+    "OTEL_EXPORTER_ZIPKIN_TIMEOUT",
+    "OTEL_EXPORTER_ZIPKIN_PROTOCOL",
+    "OTEL_SEMCONV_STABILITY_OPT_IN",
+    "OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN",
+];
+
+/// The most edits by which a name is taken for a misspelt one.
+const MAX_EDITS: usize = 2;
+
+/// Reports the variables of `env` that look like ours and have no effect, all of them in one warning: names that are one or
+/// two edits from a known one, and those of the specification that are not supported. Values are not looked at.
+///
+/// Every other name is passed over, be it what Kubernetes sets for a Service called `otel-collector` or a variable of another
+/// language's SDK. The variables of the process are reported once.
+pub fn warn_of_unknown(env: &Env) {
+    static REPORTED: AtomicBool = AtomicBool::new(false);
+    if env.is_of_the_process() && REPORTED.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    let mut problems: Vec<_> = env.names().iter().filter_map(|name| problem(name)).collect();
+    problems.sort();
+    if !problems.is_empty() {
+        env.warn(ConfigError::state("environment", problems.join("; ")));
+    }
+}
+
+fn problem(name: &str) -> Option<String> {
+    if !resembles_ours(name) || VARIABLES.iter().any(|variable| variable.name == name) {
+        return None;
+    }
+    if WITHOUT_EFFECT.contains(&name) {
+        return Some(format!("{name} has no effect, it is not supported"));
+    }
+    let upper = name.to_ascii_uppercase();
+    let known = VARIABLES.iter().map(|variable| variable.name).chain(WITHOUT_EFFECT.iter().copied());
+    let nearest = known.filter(|known| resembles_ours(known)).map(|known| (edits(&upper, known), known)).min()?;
+    let (distance, meant) = nearest;
+    (distance <= MAX_EDITS).then(|| format!("{} has no effect, is {meant} meant?", crate::text::foreign(name)))
+}
+
+/// Returns true for a name that may be an `OTEL_` one, be it misspelt.
+fn resembles_ours(name: &str) -> bool {
+    name.get(..5).is_some_and(|start| edits(&start.to_ascii_uppercase(), "OTEL_") <= MAX_EDITS) && name.len() < 100
+}
+
+/// The least number of characters to insert, remove, replace or exchange with their neighbour; beyond [`MAX_EDITS`] any
+/// larger number.
+fn edits(from: &str, to: &str) -> usize {
+    let (from, to) = (from.as_bytes(), to.as_bytes());
+    if from.len().abs_diff(to.len()) > MAX_EDITS {
+        return MAX_EDITS + 1;
+    }
+    let (mut before, mut last): (Vec<usize>, Vec<usize>) = (Vec::new(), (0..=to.len()).collect());
+    for (i, a) in from.iter().enumerate() {
+        let mut next = vec![i + 1];
+        for (j, b) in to.iter().enumerate() {
+            let replaced = last[j] + usize::from(a != b);
+            let mut least = replaced.min(last[j + 1] + 1).min(next[j] + 1);
+            if i > 0 && j > 0 && *a == to[j - 1] && from[i - 1] == *b {
+                least = least.min(before[j - 1] + 1);
+            }
+            next.push(least);
+        }
+        if next.iter().all(|distance| *distance > MAX_EDITS) {
+            return MAX_EDITS + 1;
+        }
+        before = std::mem::replace(&mut last, next);
+    }
+    last[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(names: &[&str], expected: &str) {
+        let env = Env::from_pairs(names.iter().map(|name| (*name, "s3cret")));
+        warn_of_unknown(&env);
+        let warnings: Vec<_> = env.take_warnings().iter().map(ToString::to_string).collect();
+        assert_eq!(warnings.join("\n"), expected, "{names:?}");
+    }
+
+    #[test]
+    fn a_misspelt_name_is_said_with_the_one_that_is_meant() {
+        for (misspelt, meant) in [
+            ("OTEL_TRACES_SAMPLR", "OTEL_TRACES_SAMPLER"),
+            ("OTEL_TRACE_EXPORTER", "OTEL_TRACES_EXPORTER"),
+            ("OTEL_EXPORTER_OTLP_TRACE_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"),
+            ("OTEL_EXPORTER_OLTP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+            ("OTEL_SERVICENAME", "OTEL_SERVICE_NAME"),
+            ("OTLE_SERVICE_NAME", "OTEL_SERVICE_NAME"),
+            ("OTE_SERVICE_NAME", "OTEL_SERVICE_NAME"),
+            ("otel_service_name", "OTEL_SERVICE_NAME"),
+            ("OTEL_LOG_EXPORTER", "OTEL_LOGS_EXPORTER"),
+            ("OTEL_RUST_SELF_METRIC", "OTEL_RUST_SELF_METRICS"),
+            ("OTEL_EXPORTER_PROMETHEUS_PORTS", "OTEL_EXPORTER_PROMETHEUS_PORT"),
+        ] {
+            check(&[misspelt], &format!("environment: {misspelt} has no effect, is {meant} meant?"));
+        }
+    }
+
+    #[test]
+    fn a_variable_of_the_specification_that_is_not_supported_is_said() {
+        for name in ["OTEL_CONFIG_FILE", "OTEL_LOGS_EXPORTER", "OTEL_BLRP_MAX_QUEUE_SIZE"] {
+            check(&[name], &format!("environment: {name} has no effect, it is not supported"));
+        }
+        let supported = |name: &&str| VARIABLES.iter().any(|variable| variable.name == *name);
+        assert_eq!(WITHOUT_EFFECT.iter().find(|name| supported(name)), None);
+    }
+
+    #[test]
+    fn several_are_said_in_one_line_without_their_values() {
+        check(
+            &["OTEL_TRACES_SAMPLR", "OTEL_CONFIG_FILE", "OTEL_EXPORTER_OTLP_HEADER", "PATH"],
+            "environment: OTEL_CONFIG_FILE has no effect, it is not supported; OTEL_EXPORTER_OTLP_HEADER has no effect, is \
+             OTEL_EXPORTER_OTLP_HEADERS meant?; OTEL_TRACES_SAMPLR has no effect, is OTEL_TRACES_SAMPLER meant?",
+        );
+    }
+
+    #[test]
+    fn what_others_set_is_passed_over() {
+        let known: Vec<_> = VARIABLES.iter().map(|variable| variable.name).collect();
+        check(&known, "");
+        check(
+            &[
+                // Kubernetes and Docker, for a Service called otel-collector, and for one whose name is unfortunate.
+                "OTEL_COLLECTOR_SERVICE_HOST",
+                "OTEL_COLLECTOR_SERVICE_PORT",
+                "OTEL_COLLECTOR_SERVICE_PORT_OTLP_GRPC",
+                "OTEL_COLLECTOR_PORT",
+                "OTEL_COLLECTOR_PORT_4317_TCP",
+                "OTEL_COLLECTOR_PORT_4317_TCP_ADDR",
+                "OTEL_COLLECTOR_PORT_4317_TCP_PROTO",
+                "OTEL_SERVICE_HOST",
+                "OTEL_SERVICE_PORT",
+                "OTEL_SERVICE_PORT_4317_TCP",
+                "OTEL_PORT",
+                "OTEL_SDK_PORT_80_TCP_ADDR",
+                // Other languages and the operator.
+                "OTEL_PYTHON_LOG_LEVEL",
+                "OTEL_PHP_LOG_LEVEL",
+                "OTEL_RUBY_SERVICE_NAME",
+                "OTEL_JAVA_GLOBAL_AUTOCONFIGURE_ENABLED",
+                "OTEL_ERLANG_TRACES_EXPORTER",
+                "OTEL_DOTNET_AUTO_HOME",
+                "OTEL_JAVAAGENT_ENABLED",
+                "OTEL_NODE_RESOURCE_DETECTORS",
+                "OTEL_GO_X_OBSERVABILITY",
+                "OTEL_GO_LOG_LEVEL",
+                "OTEL_RESOURCE_ATTRIBUTES_POD_NAME",
+                "OTEL_RESOURCE_ATTRIBUTES_NODE_NAME",
+                "OTEL_INSTRUMENTATION_COMMON_DEFAULT_ENABLED",
+                // Of nobody we know.
+                "OTEL_SOMETHING_ELSE",
+                "HOTEL_NAME",
+                "PATH",
+                "",
+                "ö",
+                "ÖTEL_SERVICE_NAME",
+            ],
+            "",
+        );
+    }
+
+    #[test]
+    fn edits_are_counted() {
+        for (from, to, expected) in [
+            ("", "", 0),
+            ("abc", "abc", 0),
+            ("abc", "abd", 1),
+            ("abc", "acb", 1),
+            ("abc", "ab", 1),
+            ("abc", "xabc", 1),
+            ("abcd", "badc", 2),
+            ("abc", "xyz", 3),
+            ("abc", "abcdef", 3),
+        ] {
+            assert_eq!(edits(from, to), expected, "{from} {to}");
+            assert_eq!(edits(to, from), expected, "{to} {from}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The propagator for what runs in a context: the program's, or for a test the one in its context.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Once};
+
+use opentelemetry::propagation::text_map_propagator::FieldIter;
+use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
+use opentelemetry::{Context, global};
+
+use super::Propagators;
+
+type Propagator = dyn TextMapPropagator + Send + Sync;
+
+/// How many propagators there are in contexts.
+static IN_CONTEXTS: AtomicUsize = AtomicUsize::new(0);
+
+/// Writes who the current span is, and its baggage, into the headers of a request: with the propagator of the test that
+/// runs in `context`, or else with the API's global one, which `install` sets.
+pub fn inject(context: &Context, headers: &mut dyn Injector) {
+    match in_context(context) {
+        Some(propagator) => propagator.inject_context(context, headers),
+        None => global::get_text_map_propagator(|propagator| propagator.inject_context(context, headers)),
+    }
+}
+
+/// `context` with what the headers of a request say of its sender, found by the propagator that [`inject`] uses.
+pub fn extract(context: &Context, headers: &dyn Extractor) -> Context {
+    match in_context(context) {
+        Some(propagator) => propagator.extract_with_context(context, headers),
+        None => global::get_text_map_propagator(|propagator| propagator.extract_with_context(context, headers)),
+    }
+}
+
+/// `context` with a propagator of its own, for a test.
+///
+/// Libraries ask the API's global propagator. Where a program has set none, this sets one that looks into the context.
+pub fn with_propagator(context: &Context, propagator: Arc<Propagator>) -> Context {
+    static GLOBAL: Once = Once::new();
+    GLOBAL.call_once(|| {
+        if global::get_text_map_propagator(|propagator| propagator.fields().next().is_none()) {
+            global::set_text_map_propagator(ContextPropagator::new(Box::new(Propagators::none())));
+        }
+    });
+    IN_CONTEXTS.fetch_add(1, Ordering::Relaxed);
+    context.with_value(Scoped(propagator))
+}
+
+#[inline]
+fn in_context(context: &Context) -> Option<&Propagator> {
+    match IN_CONTEXTS.load(Ordering::Relaxed) {
+        0 => None,
+        _ => context.get::<Scoped>().map(|scoped| &*scoped.0),
+    }
+}
+
+struct Scoped(Arc<Propagator>);
+
+impl Drop for Scoped {
+    fn drop(&mut self) {
+        IN_CONTEXTS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The propagator that `install` makes the API's global one: the program's, unless a test has put its own into the context.
+#[derive(Debug)]
+pub(crate) struct ContextPropagator(Box<Propagator>);
+
+impl ContextPropagator {
+    pub(crate) fn new(of_the_program: Box<Propagator>) -> Self {
+        ContextPropagator(of_the_program)
+    }
+
+    fn of<'c>(&'c self, context: &'c Context) -> &'c Propagator {
+        in_context(context).unwrap_or(&*self.0)
+    }
+}
+
+impl TextMapPropagator for ContextPropagator {
+    fn inject_context(&self, cx: &Context, injector: &mut dyn Injector) {
+        self.of(cx).inject_context(cx, injector);
+    }
+
+    fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
+        self.of(cx).extract_with_context(cx, extractor)
+    }
+
+    fn fields(&self) -> FieldIter<'_> {
+        self.0.fields()
+    }
+}

@@ -1,0 +1,238 @@
+//! The worker: accepts connections, advances those that are ready, and closes those that are overdue or too many.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{self, ErrorKind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token};
+use telemark_sdk::ExportError;
+use telemark_sdk::diag::{self, Level};
+use telemark_sdk::runtime::{Next, Task, Wake};
+use telemark_sdk::time::{Clock, Deadline, Timestamp};
+
+use crate::connection::{Connection, Progress};
+use crate::service::Site;
+use crate::socket::{Phase, Socket};
+
+/// The most connections, each a descriptor of the program.
+const MAX_CONNECTIONS: usize = 64;
+/// The most bytes of responses that wait for their clients, unless one alone has more.
+const MAX_UNSENT: usize = 32 << 20;
+/// The rest after the system gave no connection: descriptors run out, as a rule.
+const PAUSE: Duration = Duration::from_millis(100);
+/// The longest that the end waits for responses that are on their way.
+const GRACE: Duration = Duration::from_millis(250);
+
+const LISTENER: Token = Token(0);
+pub(crate) const WAKER: Token = Token(1);
+const FIRST: usize = 2;
+
+/// The task of the server's thread.
+pub(crate) struct Worker {
+    pub(crate) name: &'static str,
+    pub(crate) poll: Poll,
+    pub(crate) events: Events,
+    /// `None` after shutdown.
+    pub(crate) listener: Option<TcpListener>,
+    pub(crate) site: Arc<Site>,
+    pub(crate) is_ending: Arc<AtomicBool>,
+    pub(crate) connections: Connections,
+}
+
+/// The connections, by token, and which are to be advanced.
+#[derive(Default)]
+pub(crate) struct Connections {
+    open: HashMap<usize, Connection>,
+    opened: usize,
+    ready: VecDeque<usize>,
+    /// There may be more to accept.
+    may_accept: bool,
+    /// Nothing is accepted before this.
+    pause: Option<Deadline>,
+}
+
+impl Task for Worker {
+    fn first(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// One turn. The runtime looks between two of them for a request to end.
+    fn run(&mut self, _: Wake) -> Next {
+        if self.listener.is_none() || self.is_ending.load(Ordering::Acquire) {
+            return Next::After(Duration::MAX);
+        }
+        match self.turn(Deadline::NEVER) {
+            Ok(()) => Next::Now,
+            Err(error) => {
+                diag::log(
+                    Level::Warn,
+                    "serve.poll",
+                    format_args!("{}: the sockets cannot be watched: {error}", self.name),
+                );
+                Next::After(PAUSE)
+            }
+        }
+    }
+
+    fn flush(&mut self, _: Deadline) -> Result<(), ExportError> {
+        Ok(())
+    }
+
+    /// Sends what has been asked for, as far as the clients read it within the grace.
+    fn shutdown(&mut self, deadline: Deadline) -> Result<(), ExportError> {
+        self.listener = None;
+        let deadline = deadline.min(Deadline::after(GRACE));
+        loop {
+            self.connections.open.retain(|_, connection| connection.socket.state().0 == Phase::Answering);
+            if self.connections.open.is_empty() || deadline.has_passed() || self.turn(deadline).is_err() {
+                self.connections = Connections::default();
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Worker {
+    fn turn(&mut self, deadline: Deadline) -> io::Result<()> {
+        let timeout = self.connections.next_deadline().min(deadline).remaining();
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
+            polled => polled?,
+        }
+        for event in &self.events {
+            match event.token() {
+                WAKER => {}
+                LISTENER => self.connections.may_accept = true,
+                Token(token) => self.connections.queue(token),
+            }
+        }
+        // Of those on the list something has come, perhaps in time, while the handler was busy.
+        self.close_overdue();
+        self.accept();
+        for _ in 0..self.connections.ready.len() {
+            let Some(token) = self.connections.ready.pop_front() else { break };
+            self.advance(token);
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, token: usize) {
+        let Some(connection) = self.connections.open.get_mut(&token) else { return };
+        connection.is_queued = false;
+        // hyper's own mistakes: the connection goes, the server stays.
+        let progress = catch_unwind(AssertUnwindSafe(|| connection.advance())).unwrap_or(Progress::Done);
+        match progress {
+            Progress::Done => drop(self.connections.open.remove(&token)),
+            Progress::Ready => self.connections.queue(token),
+            // Byte by byte is as slow as nothing.
+            Progress::Waiting if connection.socket.state().1.has_passed() => {
+                drop(self.connections.open.remove(&token));
+            }
+            Progress::Waiting => {}
+        }
+        while self.site.unsent.load(Ordering::Relaxed) > MAX_UNSENT {
+            let Some(oldest) = self.connections.oldest(|other, phase| other != token && phase == Phase::Answering)
+            else {
+                break;
+            };
+            self.evict(oldest, "the responses that wait for clients take too much memory");
+        }
+    }
+
+    fn close_overdue(&mut self) {
+        let before = self.connections.open.len();
+        self.connections.open.retain(|_, connection| connection.is_queued || !connection.socket.state().1.has_passed());
+        let closed = before - self.connections.open.len();
+        if closed > 0 {
+            diag::log(
+                Level::Debug,
+                "serve.overdue",
+                format_args!("{}: closed {closed} overdue connections", self.name),
+            );
+        }
+    }
+
+    /// Closes a connection for the sake of the others.
+    fn evict(&mut self, token: usize, why: &str) {
+        self.connections.open.remove(&token);
+        diag::log(Level::Warn, "serve.evicted", format_args!("{}: closed the oldest connection: {why}", self.name));
+    }
+
+    /// Accepts those who wait, within a bound: the others have their turn, too.
+    fn accept(&mut self) {
+        if self.connections.pause.is_some_and(|pause| !pause.has_passed()) {
+            return;
+        }
+        self.connections.pause = None;
+        for _ in 0..MAX_CONNECTIONS {
+            let Some(listener) = self.listener.as_ref().filter(|_| self.connections.may_accept) else { return };
+            match listener.accept() {
+                Ok((stream, _)) => {
+                    if self.connections.open.len() >= MAX_CONNECTIONS {
+                        if let Some(oldest) = self.connections.oldest(|_, _| true) {
+                            self.evict(oldest, "there are too many");
+                        }
+                    }
+                    // What goes wrong with a client is its own affair.
+                    let _ = self.open(stream);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.connections.may_accept = false,
+                Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
+                Err(error) => {
+                    diag::log(Level::Warn, "serve.accept", format_args!("{}: no connection: {error}", self.name));
+                    self.connections.pause = Some(Deadline::after(PAUSE));
+                    // Its descriptor may be what is missing.
+                    if let Some(oldest) = self.connections.oldest(|_, phase| phase != Phase::Answering) {
+                        self.evict(oldest, "the system gave no other");
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, mut stream: TcpStream) -> io::Result<()> {
+        // hyper writes the date, and panics at one before 1970.
+        if Clock::system().now() == Timestamp::default() {
+            return Err(ErrorKind::Unsupported.into());
+        }
+        stream.set_nodelay(true)?;
+        let token = FIRST + self.connections.opened;
+        self.poll.registry().register(&mut stream, Token(token), Interest::READABLE | Interest::WRITABLE)?;
+        self.connections.opened += 1;
+        self.connections.open.insert(token, Connection::new(Socket::new(stream), self.site.clone()));
+        self.connections.queue(token);
+        Ok(())
+    }
+}
+
+impl Connections {
+    fn queue(&mut self, token: usize) {
+        // What was closed meanwhile may still have an event.
+        let Some(connection) = self.open.get_mut(&token) else { return };
+        if !connection.is_queued {
+            connection.is_queued = true;
+            self.ready.push_back(token);
+        }
+    }
+
+    /// When there is something to do though no socket is ready.
+    fn next_deadline(&self) -> Deadline {
+        if !self.ready.is_empty() || self.may_accept && self.pause.is_none() {
+            return Deadline::after(Duration::ZERO);
+        }
+        let deadlines = self.open.values().map(|connection| connection.socket.state().1);
+        deadlines.chain(self.pause).fold(Deadline::NEVER, Deadline::min)
+    }
+
+    /// The connection that others need least: by phase, then by how long it has been in it.
+    fn oldest(&self, filter: impl Fn(usize, Phase) -> bool) -> Option<usize> {
+        let candidates = self.open.iter().map(|(&token, connection)| (connection.socket.state(), token));
+        let candidates = candidates.filter(|&((phase, _), token)| filter(token, phase));
+        candidates.min_by_key(|&((phase, deadline), _)| (phase, deadline.instant())).map(|(_, token)| token)
+    }
+}

@@ -1,0 +1,320 @@
+//! Clients of every kind, and that none of them holds up another.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests")]
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use telemark_sdk::time::Deadline;
+use telemark_serve::http::request::Parts;
+use telemark_serve::http::{Response, StatusCode};
+use telemark_serve::{Server, bind};
+
+/// Beyond this a test has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// More than the buffers of two sockets hold.
+const LARGE: usize = 12 << 20;
+const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+
+fn pages(request: &Parts) -> Response<Vec<u8>> {
+    match request.uri.path() {
+        "/large" => Response::new(vec![b'x'; LARGE]),
+        "/panic" => panic!("a handler that panics"),
+        "/missing" => {
+            let mut response = Response::new(Vec::new());
+            *response.status_mut() = StatusCode::NOT_FOUND;
+            response
+        }
+        path => Response::new(format!("{} {path}\n", request.method).into_bytes()),
+    }
+}
+
+fn start() -> Server {
+    Server::builder("telemark-test", pages).start(bind("127.0.0.1", 0).unwrap()).unwrap()
+}
+
+fn connect(server: &Server) -> TcpStream {
+    let stream = TcpStream::connect(server.address()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// A client that has sent this and is not heard of again.
+fn sent(server: &Server, bytes: &[u8]) -> TcpStream {
+    let mut stream = connect(server);
+    stream.write_all(bytes).unwrap();
+    stream
+}
+
+/// Everything up to the end of the connection, however that comes.
+fn read_all(mut stream: TcpStream) -> String {
+    let mut bytes = Vec::new();
+    match stream.read_to_end(&mut bytes) {
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => panic!("it stays open"),
+        _ => String::from_utf8_lossy(&bytes).into_owned(),
+    }
+}
+
+/// The response, after which the connection ends as it should: a reset might destroy the response on its way.
+fn exchange(server: &Server, request: &[u8]) -> String {
+    let mut bytes = Vec::new();
+    sent(server, request).read_to_end(&mut bytes).unwrap();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[track_caller]
+fn check(server: &Server, request: &str, status: &str) {
+    let response = exchange(server, request.as_bytes());
+    let line = response.split("\r\n").next().unwrap_or_default();
+    assert_eq!(line.split_once(' ').map(|(_, status)| status), Some(status), "{request:?}");
+}
+
+/// The time that a well-behaved client waits for its page.
+fn scrape(server: &Server) -> Duration {
+    let started = Instant::now();
+    let response = exchange(server, GET);
+    assert!(response.ends_with("\r\n\r\nGET /\n"), "{response}");
+    started.elapsed()
+}
+
+#[test]
+fn silent_clients_and_clients_that_never_read_hold_up_nobody() {
+    let server = start();
+    let unread: Vec<_> = (0..10).map(|_| sent(&server, b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")).collect();
+    let silent: Vec<_> = (0..200).map(|index| sent(&server, &b"GET"[..index % 4])).collect();
+    for _ in 0..5 {
+        let waited = scrape(&server);
+        assert!(waited < Duration::from_secs(1), "{waited:?}");
+    }
+    // There are at most 64 at a time, of which the oldest went.
+    let is_closed = |mut stream: &TcpStream| {
+        stream.set_nonblocking(true).unwrap();
+        stream.read(&mut [0; 1]).map_or_else(|error| error.kind() != ErrorKind::WouldBlock, |length| length == 0)
+    };
+    let closed: Vec<_> = silent.iter().map(is_closed).collect();
+    assert!(closed.iter().filter(|&&closed| !closed).count() <= 64, "{closed:?}");
+    assert!(closed.iter().take(200 - 64).all(|&closed| closed), "{closed:?}");
+    drop(unread);
+}
+
+#[test]
+fn responses_that_nobody_reads_take_bounded_memory() {
+    let server = start();
+    // 120 MiB, of which 32 are kept, what is in the sockets' buffers aside.
+    let clients: Vec<_> = (0..10)
+        .map(|_| sent(&server, b"GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
+        .collect();
+    scrape(&server);
+    let lengths: Vec<_> = clients.into_iter().map(|client| read_all(client).len()).collect();
+    let complete = lengths.iter().filter(|&&length| length > LARGE).count();
+    assert!((1..=4).contains(&complete), "{lengths:?}");
+    // One that reads gets the whole page.
+    assert!(exchange(&server, b"GET /large HTTP/1.0\r\n\r\n").len() > LARGE);
+}
+
+#[test]
+fn a_client_that_sends_byte_by_byte_is_answered_or_closed_within_its_limit() {
+    let server = start();
+    let mut stream = connect(&server);
+    stream.set_nodelay(true).unwrap();
+    GET.iter().for_each(|byte| stream.write_all(&[*byte]).unwrap());
+    assert!(read_all(stream).starts_with("HTTP/1.1 200 OK"));
+
+    // One that never comes to an end, and gives a byte whenever it is not answered for a moment.
+    let mut endless = sent(&server, b"GET / HTTP/1.1\r\nHost: localhost\r\nx: ");
+    endless.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    let started = Instant::now();
+    loop {
+        assert!(started.elapsed() < PATIENCE, "it is still served");
+        match endless.read(&mut [0]) {
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                if endless.write_all(b"x").is_err() {
+                    break;
+                }
+            }
+            _ => break,
+        }
+    }
+    assert!(started.elapsed() > Duration::from_secs(4));
+}
+
+#[test]
+fn requests_may_be_pipelined_and_connections_kept() {
+    let server = start();
+    let mut pipelined = Vec::new();
+    for path in ["/a", "/b", "/c"] {
+        pipelined.extend_from_slice(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
+    }
+    let mut stream = sent(&server, &pipelined);
+    let mut read = String::new();
+    while !read.contains("GET /c\n") {
+        let mut chunk = [0; 1024];
+        let length = stream.read(&mut chunk).unwrap();
+        assert_ne!(length, 0, "{read}");
+        read.push_str(&String::from_utf8_lossy(&chunk[..length]));
+    }
+    assert!(read.find("GET /a\n").unwrap() < read.find("GET /b\n").unwrap(), "{read}");
+    // The same connection once more.
+    stream.write_all(GET).unwrap();
+    assert!(read_all(stream).ends_with("\r\n\r\nGET /\n"));
+}
+
+#[test]
+fn a_client_that_sends_many_requests_at_once_lets_others_in_between() {
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let (open, gate) = channel::<()>();
+    let (gate, noted) = (Mutex::new(gate), order.clone());
+    let server = Server::builder("telemark-test", move |request: &Parts| {
+        // Until all requests are there.
+        let _ = gate.lock().unwrap().recv();
+        noted.lock().unwrap().push(request.uri.path().to_owned());
+        Response::new(Vec::new())
+    });
+    let server = server.start(bind("127.0.0.1", 0).unwrap()).unwrap();
+    let greedy = sent(&server, &b"GET /greedy HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(50));
+    let modest = sent(&server, b"GET /modest HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    drop(open);
+    assert!(read_all(modest).starts_with("HTTP/1.1 200 OK"));
+    let before = order.lock().unwrap().iter().position(|path| path == "/modest").unwrap();
+    assert!(before <= 3, "{before} requests of one client came first");
+    drop(greedy);
+}
+
+#[test]
+fn head_has_the_length_and_no_body() {
+    let server = start();
+    let response = exchange(&server, b"HEAD /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    assert!(response.contains("content-length: 8\r\n"), "{response}");
+    assert!(response.starts_with("HTTP/1.1 200 OK\r\n") && response.ends_with("\r\n\r\n"), "{response}");
+}
+
+#[test]
+fn forms_of_requests() {
+    let server = start();
+    let close = "Connection: close\r\n\r\n";
+    check(&server, &format!("GET http://localhost:1/x HTTP/1.1\r\nHost: localhost\r\n{close}"), "200 OK");
+    check(&server, &format!("GET HTTP://LOCALHOST/x HTTP/1.1\r\nhOsT: other.example\r\n{close}"), "200 OK");
+    check(
+        &server,
+        &format!("GET http://other.example/ HTTP/1.1\r\nHost: localhost\r\n{close}"),
+        "421 Misdirected Request",
+    );
+    check(&server, &format!("GET / HTTP/1.1\r\nHost: other.example\r\n{close}"), "421 Misdirected Request");
+    check(&server, &format!("GET / HTTP/1.1\r\n{close}"), "400 Bad Request");
+    check(&server, "GET /missing HTTP/1.0\r\n\r\n", "404 Not Found");
+    check(&server, &format!("GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n{close}abc"), "200 OK");
+    check(
+        &server,
+        &format!("GET / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n{close}3\r\nabc\r\n0\r\n\r\n"),
+        "200 OK",
+    );
+    for method in ["POST", "OPTIONS", "get"] {
+        check(&server, &format!("{method} / HTTP/1.1\r\nHost: localhost\r\n{close}"), "405 Method Not Allowed");
+    }
+    check(
+        &server,
+        "CONNECT localhost:80 HTTP/1.1\r\nHost: localhost:80\r\nConnection: close\r\n\r\n",
+        "405 Method Not Allowed",
+    );
+    check(&server, &format!("GET / HTTP/1.1\r\nHost: localhost\r\nno colon\r\n{close}"), "400 Bad Request");
+    check(&server, "\u{16}\u{3}\u{1}\r\n\r\n", "400 Bad Request");
+    let long = format!("GET / HTTP/1.1\r\nHost: localhost\r\nx: {}", "x".repeat(32 << 10));
+    check(&server, &long, "431 Request Header Fields Too Large");
+    let many = format!("GET / HTTP/1.1\r\nHost: localhost\r\n{}{close}", "x: y\r\n".repeat(200));
+    check(&server, &many, "431 Request Header Fields Too Large");
+    scrape(&server);
+}
+
+#[test]
+fn a_handler_that_panics_is_an_answer() {
+    let server = start();
+    check(&server, "GET /panic HTTP/1.0\r\n\r\n", "500 Internal Server Error");
+    scrape(&server);
+}
+
+#[test]
+fn an_endless_body_is_not_waited_for() {
+    let server = start();
+    let mut stream = sent(&server, b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n");
+    while stream.write_all(&[b'x'; 65536]).is_ok() {}
+    scrape(&server);
+}
+
+#[test]
+fn what_is_still_sent_after_the_last_response_is_read_and_no_reset_destroys_it() {
+    let server = start();
+    let head = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 60000\r\n\r\n";
+    let mut stream = sent(&server, &[head.as_slice(), &[b'x'; 40_000]].concat());
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    assert!(response.ends_with("\r\n\r\nGET /\n"), "{response}");
+    (0..4).for_each(|_| stream.write_all(&[b'x'; 1_000]).unwrap());
+}
+
+#[test]
+fn the_end_comes_while_connections_are_open() {
+    let server = start();
+    let silent: Vec<_> = (0..20).map(|_| sent(&server, b"GET")).collect();
+    let unread = sent(&server, b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    scrape(&server);
+    let started = Instant::now();
+    server.shutdown(Deadline::after(PATIENCE)).unwrap();
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    assert!(TcpStream::connect(server.address()).is_err(), "it still listens");
+    for stream in silent {
+        assert_eq!(read_all(stream), "");
+    }
+    drop(unread);
+}
+
+#[test]
+fn a_response_on_its_way_arrives_though_the_server_ends() {
+    let (entered, enters) = channel();
+    let (leave, leaves) = channel::<()>();
+    let leaves = Mutex::new(leaves);
+    let server = Server::builder("telemark-test", move |_: &Parts| {
+        let _ = entered.send(());
+        let _ = leaves.lock().unwrap().recv();
+        Response::new(b"late\n".to_vec())
+    });
+    let server = server.start(bind("127.0.0.1", 0).unwrap()).unwrap();
+    let client = sent(&server, GET);
+    enters.recv_timeout(PATIENCE).unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| server.shutdown(Deadline::after(PATIENCE)).unwrap());
+        drop(leave);
+        assert!(read_all(client).ends_with("\r\n\r\nlate\n"));
+    });
+}
+
+#[test]
+fn a_dropped_server_is_gone() {
+    let server = start();
+    let address = server.address();
+    let silent = sent(&server, b"");
+    drop(server);
+    assert_eq!(read_all(silent), "");
+    let started = Instant::now();
+    while TcpStream::connect(address).is_ok() {
+        assert!(started.elapsed() < PATIENCE, "it still listens");
+    }
+}
+
+#[test]
+fn clients_that_go_away_do_no_harm() {
+    let server = start();
+    drop(connect(&server));
+    let half = sent(&server, b"GET /metr");
+    half.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(read_all(half), "");
+    // One that ends its side with the request is answered.
+    let half = sent(&server, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    half.shutdown(Shutdown::Write).unwrap();
+    assert!(read_all(half).starts_with("HTTP/1.1 200 OK"));
+    drop(sent(&server, b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    scrape(&server);
+}

@@ -1,0 +1,213 @@
+//! The defaults that the table of variables states are those that the code has: a variable that is set to its stated default
+//! changes nothing, and one that is set to another value does.
+#![allow(clippy::unwrap_used, reason = "test helpers")]
+
+use std::collections::BTreeSet;
+
+use telemark::console::ConsoleExporter;
+use telemark::otlp::Otlp;
+use telemark::prometheus::{Prometheus, Server};
+use telemark::sdk::batch::BatchConfig;
+use telemark::sdk::config::{Env, VARIABLES};
+use telemark::sdk::install::{Telemetry, TelemetryBuilder};
+use telemark::sdk::limits::SpanLimits;
+use telemark::sdk::metrics::{ExemplarFilter, PeriodicConfig, PullReader};
+use telemark::sdk::propagation::Propagators;
+use telemark::sdk::resource::Resource;
+use telemark::sdk::sampling;
+use telemark::sdk::signal::{Metrics, Traces};
+use telemark::sdk::time::Deadline;
+use telemark::testing::{InMemoryExporter, metrics_text};
+use telemark::tower::ServerSettings;
+
+/// What a variable decides, as text.
+type Read = fn(&Env) -> String;
+
+/// Each variable with a default: how it is read, what else must be set for it to matter, and a value that is not its default.
+const READERS: &[(&str, Read, &[(&str, &str)], &str)] = &[
+    ("OTEL_SDK_DISABLED", is_enabled, &[], "true"),
+    ("OTEL_SERVICE_NAME", service_name, &[], "shop"),
+    ("OTEL_PROPAGATORS", |env| format!("{:?}", Propagators::from_env(env)), &[], "b3"),
+    ("OTEL_TRACES_EXPORTER", span_exporter, &[], "console"),
+    ("OTEL_TRACES_SAMPLER", sampler, &[], "always_on"),
+    ("OTEL_TRACES_SAMPLER_ARG", sampler, &[("OTEL_TRACES_SAMPLER", "traceidratio")], "0.5"),
+    ("OTEL_BSP_SCHEDULE_DELAY", batch, &[], "1"),
+    ("OTEL_BSP_EXPORT_TIMEOUT", batch, &[], "1"),
+    ("OTEL_BSP_MAX_QUEUE_SIZE", batch, &[], "5000"),
+    ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", batch, &[], "1"),
+    ("OTEL_METRICS_EXPORTER", metric_exporters, &[], "none"),
+    ("OTEL_METRIC_EXPORT_INTERVAL", periods, &[], "1"),
+    ("OTEL_METRIC_EXPORT_TIMEOUT", periods, &[], "1"),
+    ("OTEL_METRICS_EXEMPLAR_FILTER", |env| format!("{:?}", ExemplarFilter::from_env(env)), &[], "always_on"),
+    ("OTEL_RUST_SELF_METRICS", self_metrics, &[], "true"),
+    ("OTEL_ATTRIBUTE_COUNT_LIMIT", limits, &[], "1"),
+    ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", limits, &[], "1"),
+    ("OTEL_SPAN_EVENT_COUNT_LIMIT", limits, &[], "1"),
+    ("OTEL_SPAN_LINK_COUNT_LIMIT", limits, &[], "1"),
+    ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", limits, &[], "1"),
+    ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", limits, &[], "1"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", otlp, &[], "http://localhost:1"),
+    ("OTEL_EXPORTER_OTLP_PROTOCOL", otlp, &[], "http/json"),
+    ("OTEL_EXPORTER_OTLP_COMPRESSION", otlp, &[], "gzip"),
+    ("OTEL_EXPORTER_OTLP_TIMEOUT", otlp, &[], "1"),
+    (
+        "OTEL_EXPORTER_OTLP_INSECURE",
+        otlp,
+        &[("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:1"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")],
+        "true",
+    ),
+    ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", otlp_metrics, &[], "delta"),
+    (
+        "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+        otlp_metrics,
+        &[],
+        "base2_exponential_bucket_histogram",
+    ),
+    ("OTEL_EXPORTER_PROMETHEUS_HOST", prometheus, &[], "256.256.256.256"),
+    ("OTEL_EXPORTER_PROMETHEUS_PORT", prometheus, &[], "1"),
+    ("OTEL_RUST_HTTP_SERVER_FORWARDED_HEADERS", http_server, &[], "true"),
+    ("OTEL_RUST_HTTP_SERVER_TRACE_RESPONSE", http_server, &[], "true"),
+    ("OTEL_RUST_HTTP_SERVER_ADDRESS_IN_METRICS", http_server, &[], "true"),
+    ("OTEL_RUST_HTTP_SERVER_METRICS", http_server, &[], "none"),
+    ("COLUMNS", |env| format!("{:?}", ConsoleExporter::from_env(env)), &[], "40"),
+];
+
+/// Defaults that tests beside their code hold.
+const ELSEWHERE: &[&str] = &[
+    // `sdk/src/diag/message.rs`: the level is one for the process.
+    "OTEL_LOG_LEVEL",
+    // `integrations/http/src/methods.rs`: the default is not a list that could be set.
+    "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS",
+];
+
+fn is_enabled(env: &Env) -> String {
+    let telemetry = started(env, |builder| builder.with_span_exporter(InMemoryExporter::<Traces>::new()));
+    telemetry.tracer("test").enabled().to_string()
+}
+
+fn self_metrics(env: &Env) -> String {
+    let reader = PullReader::default();
+    let exporter = InMemoryExporter::<Traces>::new();
+    let _telemetry = started(env, |builder| builder.with_span_exporter(exporter).with_metric_reader(reader.clone()));
+    let metrics = metrics_text(&reader.collect(Deadline::NEVER).unwrap());
+    metrics.contains("otel.sdk").to_string()
+}
+
+/// What the SDK makes of `env`.
+fn started(env: &Env, configure: impl FnOnce(TelemetryBuilder) -> TelemetryBuilder) -> Telemetry {
+    let pairs = VARIABLES.iter().filter_map(|variable| Some((variable.name, env.string(variable.name)?)));
+    configure(Telemetry::builder(Env::from_pairs(pairs))).build().unwrap()
+}
+
+fn service_name(env: &Env) -> String {
+    Resource::from_env(env).get("service.name").unwrap().to_string()
+}
+
+fn sampler(env: &Env) -> String {
+    sampling::from_env(env).description().into_owned()
+}
+
+fn batch(env: &Env) -> String {
+    format!("{:?}", BatchConfig::spans_from_env(env))
+}
+
+fn periods(env: &Env) -> String {
+    format!("{:?}", PeriodicConfig::from_env(env))
+}
+
+fn limits(env: &Env) -> String {
+    format!("{:?}", SpanLimits::from_env(env))
+}
+
+fn otlp(env: &Env) -> String {
+    match Otlp::<Traces>::from_env(env) {
+        // All but where the settings came from.
+        Ok(exporter) => {
+            let text = format!("{exporter:?}");
+            text.split(", ").filter(|part| !part.starts_with("endpoint_setting:")).collect()
+        }
+        // Without the feature `tls`.
+        Err(error) => error.to_string(),
+    }
+}
+
+fn otlp_metrics(env: &Env) -> String {
+    let exporter = Otlp::<Metrics>::from_env(env).unwrap();
+    format!("{:?} {:?}", exporter.temporality_preference(), exporter.default_histogram_aggregation())
+}
+
+/// What the facade makes of `env` and some more.
+fn built(env: &Env, more: &[(&str, &str)], reader: Option<PullReader>) -> Telemetry {
+    let pairs = VARIABLES.iter().filter_map(|variable| Some((variable.name, env.string(variable.name)?)));
+    let env = Env::from_pairs(pairs.chain(more.iter().map(|(name, value)| (*name, (*value).to_owned()))));
+    let builder = telemark::builder().with_env(env);
+    let builder = match reader {
+        Some(reader) => builder.metric_reader(reader),
+        None => builder,
+    };
+    builder.build().unwrap()
+}
+
+/// The component that the metrics of the SDK name.
+fn span_exporter(env: &Env) -> String {
+    let reader = PullReader::default();
+    let _telemetry = built(env, &[("OTEL_RUST_SELF_METRICS", "true")], Some(reader.clone()));
+    let metrics = metrics_text(&reader.collect(Deadline::NEVER).unwrap());
+    let types = metrics.split("otel.component.type=").skip(1).map(|rest| rest.split([',', '}']).next().unwrap());
+    types.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(" ")
+}
+
+/// How many there are: `src/init.rs` holds which one.
+fn metric_exporters(env: &Env) -> String {
+    built(env, &[("OTEL_TRACES_EXPORTER", "none")], None).metric_health().len().to_string()
+}
+
+/// Where it listens, or would if the port were free.
+fn prometheus(env: &Env) -> String {
+    match Server::from_env(Prometheus::new(), env) {
+        Ok(server) if server.address().ip().is_loopback() => format!("localhost:{}", server.address().port()),
+        Ok(server) => server.address().to_string(),
+        // The host is one, so the port is taken: by another test, or by the server before this one.
+        Err(error) if error.setting() == "OTEL_EXPORTER_PROMETHEUS_PORT" => {
+            format!("localhost:{}", error.to_string().split('"').nth(1).unwrap())
+        }
+        Err(error) => error.to_string(),
+    }
+}
+
+fn http_server(env: &Env) -> String {
+    format!("{:?}", ServerSettings::from_env_fn(|name| env.string(name)))
+}
+
+/// What is to be set for a default: of several, the one that holds with nothing else set.
+fn as_it_is_set(default: &str) -> String {
+    let executable = std::env::current_exe().unwrap();
+    let executable = executable.file_name().unwrap().to_string_lossy();
+    let default = default.replace("<executable>", &executable);
+    default.split(", ").next().unwrap().to_owned()
+}
+
+#[test]
+fn the_stated_defaults_are_those_of_the_code() {
+    for (name, read, others, other_value) in READERS {
+        let variable = VARIABLES.iter().find(|variable| variable.name == *name).unwrap();
+        let with = |value: Option<&str>| {
+            let env = Env::from_pairs(others.iter().copied().chain(value.map(|value| (*name, value))));
+            let text = read(&env);
+            let warnings: Vec<_> = env.take_warnings().iter().map(ToString::to_string).collect();
+            assert_eq!(warnings, [""; 0], "{name}={value:?}");
+            text
+        };
+        let unset = with(None);
+        assert_eq!(with(Some(&as_it_is_set(variable.default))), unset, "the default of {name} is another one");
+        assert!(!unset.is_empty(), "{name}");
+        assert_ne!(with(Some(other_value)), unset, "{name} is not read");
+    }
+}
+
+#[test]
+fn no_default_is_left_out() {
+    let stated: BTreeSet<_> = VARIABLES.iter().filter(|v| !v.default.is_empty()).map(|v| v.name).collect();
+    let tested = READERS.iter().map(|(name, ..)| *name).chain(ELSEWHERE.iter().copied()).collect();
+    assert_eq!(stated, tested);
+}

@@ -1,0 +1,73 @@
+//! `cargo xtask api`: the public API of each published crate, compared with the list in `docs/api/`.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::step::{Failure, Step, root};
+use crate::test::PUBLISHED;
+
+/// Fails with the changed lines when a crate's public API differs from its list; `bless` writes the lists anew.
+///
+/// Reads rustdoc's JSON, which is unstable: the compiler must be the one whose format the crate `public-api` reads.
+pub(crate) fn run(bless: bool) -> Result<(), Failure> {
+    let mut arguments = "doc --no-deps --lib --all-features --target-dir target/api".to_owned();
+    for package in PUBLISHED {
+        arguments += &format!(" --package {package}");
+    }
+    Step::cargo("public API", &arguments)
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTDOCFLAGS", "-Z unstable-options --output-format json --cap-lints allow")
+        .run()?;
+    let mut changed = Vec::new();
+    for package in PUBLISHED {
+        let current = list(package)?;
+        let path = root().join(format!("docs/api/{package}.txt"));
+        if bless {
+            fs::write(&path, current)
+                .map_err(|error| Failure::new(format!("{} cannot be written: {error}", path.display())))?;
+            continue;
+        }
+        let kept = fs::read_to_string(&path).unwrap_or_default();
+        changed.extend(difference(&kept, &current).map(|line| format!("{package}: {line}")));
+    }
+    if changed.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "the public API has changed; if it is meant to, run `cargo xtask api --bless` and review the diff:\n{}",
+        changed.join("\n")
+    )))
+}
+
+/// Every public item of the crate, one a line, without what the compiler derives or implements by itself.
+fn list(package: &str) -> Result<String, Failure> {
+    let json: PathBuf = root().join(format!("target/api/doc/{}.json", package.replace('-', "_")));
+    let api = public_api::Builder::from_rustdoc_json(&json)
+        .omit_blanket_impls(true)
+        .omit_auto_trait_impls(true)
+        .omit_auto_derived_impls(true)
+        .build()
+        .map_err(|error| Failure::new(format!("the public API of {package} cannot be read: {error}")))?;
+    Ok(api.items().map(|item| format!("{item}\n")).collect())
+}
+
+/// The lines that only one side has, marked with the side.
+fn difference(kept: &str, current: &str) -> impl Iterator<Item = String> {
+    let only = |mark: char, lines: &str, others: &str| {
+        let others: Vec<_> = others.lines().collect();
+        let missing = lines.lines().filter(|line| !others.contains(line));
+        missing.map(|line| format!("{mark} {line}")).collect::<Vec<_>>()
+    };
+    only('-', kept, current).into_iter().chain(only('+', current, kept))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_removed_and_an_added_item_are_told() {
+        let found: Vec<_> = difference("pub fn a()\npub fn b()\n", "pub fn b()\npub fn c()\n").collect();
+        assert_eq!(found, ["- pub fn a()", "+ pub fn c()"]);
+    }
+}

@@ -1,0 +1,21 @@
+//! `cargo deny`: licences, bans and sources of every dependency, by the rules in `deny.toml`.
+
+use crate::services::install;
+use crate::step::{Failure, Step, is_ci};
+
+const VERSION: &str = "0.20.2";
+
+/// Checks the dependency tree. Outside of continuous integration a missing tool is installed too, once.
+pub(crate) fn run() -> Result<(), Failure> {
+    let folder = match install::cargo("cargo-deny", VERSION) {
+        Ok(folder) => folder,
+        Err(failure) if is_ci() => return Err(failure),
+        Err(failure) => {
+            eprintln!("\n==> cargo deny: SKIPPED, as it cannot be installed: {failure}");
+            return Ok(());
+        }
+    };
+    Step::program("dependencies", folder.join("bin/cargo-deny"))
+        .arguments(["--all-features", "check", "bans", "licenses", "sources"])
+        .run()
+}

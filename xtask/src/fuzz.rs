@@ -1,0 +1,48 @@
+//! `cargo xtask fuzz`: every fuzz target under libFuzzer, with coverage and address sanitizer, for some seconds each.
+
+use std::fs;
+
+use crate::services::install;
+use crate::step::{Failure, Step, is_ci, root};
+
+const VERSION: &str = "0.13.2";
+/// Seconds for each target in continuous integration.
+pub(crate) const BRIEFLY: u32 = 5;
+
+/// Fuzzes each target for so many seconds. Outside of continuous integration a tool that cannot be installed is skipped.
+pub(crate) fn run(seconds: u32) -> Result<(), Failure> {
+    let folder = match install::cargo("cargo-fuzz", VERSION) {
+        Ok(folder) => folder,
+        Err(failure) if is_ci() => return Err(failure),
+        Err(failure) => {
+            eprintln!("\n==> fuzzing: SKIPPED, as cargo-fuzz cannot be installed: {failure}");
+            return Ok(());
+        }
+    };
+    for target in targets()? {
+        // libFuzzer adds what it finds interesting to the first corpus; the second one is in the repository.
+        let found = root().join("target/fuzz").join(&target);
+        fs::create_dir_all(&found)
+            .map_err(|error| Failure::new(format!("{} cannot be created: {error}", found.display())))?;
+        let found = found.to_string_lossy();
+        Step::program("fuzzing", folder.join("bin/cargo-fuzz"))
+            .arguments(["run", "--fuzz-dir", "fuzz/libfuzzer", "--target-dir", "target/fuzz-build", &target])
+            .arguments([&*found, &format!("fuzz/corpus/{target}")])
+            .arguments(["--", &format!("-max_total_time={seconds}"), "-rss_limit_mb=1024", "-verbosity=0"])
+            // The sanitizer is unstable.
+            .env("RUSTC_BOOTSTRAP", "1")
+            .run()?;
+    }
+    Ok(())
+}
+
+/// The names of the libFuzzer programs. A test in `fuzz` holds them to the list of targets.
+fn targets() -> Result<Vec<String>, Failure> {
+    let folder = root().join("fuzz/libfuzzer/fuzz_targets");
+    let entries =
+        fs::read_dir(&folder).map_err(|error| Failure::new(format!("{} cannot be read: {error}", folder.display())))?;
+    let stem = |entry: fs::DirEntry| Some(entry.path().file_stem()?.to_string_lossy().into_owned());
+    let mut names: Vec<_> = entries.flatten().filter_map(stem).collect();
+    names.sort();
+    Ok(names)
+}
