@@ -160,6 +160,11 @@ impl Task for Worker {
     fn run(&mut self, _: Wake) -> Next {
         // From start to start: what the export takes is no part of the interval.
         let next = Deadline::after(self.periods.interval);
+        // What is not collected while the receiver wants to be left alone is not lost: deltas wait in their series.
+        let pause = caught(|| Ok(self.exporter.pause())).unwrap_or_default();
+        if !pause.is_zero() {
+            return Next::After(pause);
+        }
         // A failure is counted and reported; there is nobody here to return it to.
         drop(self.export(Deadline::NEVER));
         Next::After(next.remaining().unwrap_or(self.periods.interval))
