@@ -168,7 +168,7 @@ impl Builder {
     /// Switches off, or on again, the export of what is left when SIGTERM, SIGINT (Ctrl-C) or `exit` ends the program before
     /// the guard is dropped. On by default, unless `OTEL_RUST_TERMINATION_HANDLER_DISABLED=true`; on Unix only.
     ///
-    /// It takes a signal from nobody: see
+    /// A handler of the program's own keeps its signal: see
     /// [`TelemetryBuilder::with_termination_handler`](telemark_sdk::install::TelemetryBuilder::with_termination_handler).
     #[cfg(feature = "termination")]
     pub fn termination_handler(mut self, is_wanted: bool) -> Self {

@@ -1,6 +1,6 @@
 //! The SDK's own messages: which are shown, and how. They go to one sink in the process, which is why one test has the
 //! process of this file to itself, and the others speak in processes of their own.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::fmt;
 use std::process::Command;

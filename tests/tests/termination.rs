@@ -1,4 +1,4 @@
-//! How a program ends that does not drop its guard: on signals, at its exit, as the first process of a container, in forked
+//! Ends of a program without dropping its guard: on signals, at its exit, as the first process of a container, in forked
 //! children. Each scenario is a process of its own; see `src/bin/scenario`.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test helpers")]

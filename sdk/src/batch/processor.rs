@@ -26,7 +26,7 @@ pub struct BatchProcessor<S: Signal> {
     queue: Arc<Queue<S::Item>>,
     worker: Handle,
     counters: Arc<Counters>,
-    /// In a forked child a lock of the queue may be held for ever, and nobody drains it.
+    /// In a forked child the queue may be locked for ever, and no thread drains it.
     home: Generation,
 }
 

@@ -145,7 +145,7 @@ impl Counters {
         self.server.as_ref().map(|(address, port)| (address.as_str(), *port))
     }
 
-    /// Where the exporter sends, or its component type when it does not say.
+    /// Returns where the exporter sends, or its component type when it does not say.
     pub(crate) fn destination(&self) -> &str {
         if self.destination.is_empty() { self.exporter } else { &self.destination }
     }

@@ -52,7 +52,7 @@ const NOT_READ: u8 = u8::MAX;
 /// The most that one message shows, in bytes.
 const MAX_MESSAGE: usize = 4096;
 
-/// Somebody has chosen the level.
+/// Set once the program or its environment has chosen a level.
 static IS_CHOSEN: AtomicBool = AtomicBool::new(false);
 
 type Sink = Box<dyn Fn(Level, &str) + Send + Sync>;
@@ -161,7 +161,7 @@ fn write(level: Level, text: &str) {
     }
 }
 
-/// When the next message of a topic may pass, by its level, and how many were held back since the last one.
+/// For each level and topic, the time before which further messages are held back, and the number held back so far.
 type Topics = HashMap<(u8, &'static str), (Deadline, u64)>;
 
 /// Whether a message of the topic may pass, and how many were held back before it.

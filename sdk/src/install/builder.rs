@@ -200,13 +200,13 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Also ends the telemetry when SIGTERM, SIGINT (Ctrl-C), `exit` or a return from `main` ends the program while it is
-    /// installed and not dropped; off by default. Once in a process, on Unix; elsewhere it does nothing.
+    /// Also shuts the telemetry down when SIGTERM, SIGINT (Ctrl-C), `exit` or a return from `main` ends the program while
+    /// it is installed and not dropped. Off by default. Works once in a process, on Unix; elsewhere it does nothing.
     ///
-    /// A signal is taken from nobody. When the program handles it itself, with tokio, signal-hook or `sigaction`, before or
-    /// after, what has ended is exported meanwhile and the program ends as it likes. Only when nobody else does, the telemetry
-    /// is shut down within its flush timeout, and then the signal ends the program; a second one ends it at once. A signal
-    /// that is ignored stays ignored. A library that does this must not be unloaded.
+    /// The program keeps its signals. If it handles one itself, with a handler installed before or after by tokio,
+    /// signal-hook or `sigaction`, the telemetry is only flushed, and the program ends when it decides to. If no other
+    /// handler is installed, the telemetry is shut down within its flush timeout and the signal then ends the program; a
+    /// second signal ends it at once. An ignored signal stays ignored. A plugin that does this must not be unloaded.
     pub fn with_termination_handler(mut self, is_wanted: bool) -> Self {
         self.handles_termination = is_wanted;
         self

@@ -18,7 +18,7 @@ pub struct TelemetryHandle {
     pub(super) tracers: SdkTracerProvider,
     pub(super) meters: SdkMeterProvider,
     pub(super) flush_timeout: Duration,
-    /// Whether it ends with the program, once it is installed.
+    /// Ends with the program, once it is installed.
     pub(super) handles_termination: bool,
     pub(super) home: Generation,
     /// A shutdown is over.

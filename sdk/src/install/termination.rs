@@ -21,7 +21,7 @@ pub(super) fn watch(handle: &TelemetryHandle) {
     }
     let watching = Signals::open().and_then(|signals| {
         let handle = handle.clone();
-        // Before the handler: without a thread there is nobody to listen to it.
+        // Before the handler, which is useless without a thread that listens.
         runtime::spawn("telemark-term", move || listen(signals, &handle)).map_err(std::io::Error::other)?;
         Signals::catch()
     });
@@ -43,7 +43,7 @@ fn listen(mut signals: Signals, handle: &TelemetryHandle) {
     }
 }
 
-/// Exports what is left, and ends the program if nobody else does.
+/// Exports what is left, and ends the program unless the program has a handler of its own.
 fn respond(signal: TerminationSignal, handle: &TelemetryHandle) {
     let name = signal.name();
     if signal.begin_end() {
@@ -53,7 +53,7 @@ fn respond(signal: TerminationSignal, handle: &TelemetryHandle) {
         signal.end_process();
     }
     diag::log(Level::Debug, "termination", format_args!("{name}: the program handles it itself; flushes meanwhile"));
-    // What it could not deliver is counted and said by the processors; what comes until the end, the guard or the exit takes.
+    // Losses are counted and reported by the processors; the guard or the exit exports what is recorded until then.
     drop(handle.force_flush(Deadline::after(handle.flush_timeout)));
 }
 

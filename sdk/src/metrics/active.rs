@@ -62,7 +62,7 @@ pub(crate) fn install(provider: SdkMeterProvider) {
     }
 }
 
-/// Why nothing is measured any more by the installed provider, if that is so, and whether it was said.
+/// The state of the installed provider's guard: held, or the reason for measuring nothing any more.
 static GUARD: AtomicU8 = AtomicU8::new(HELD);
 const HELD: u8 = 0;
 const GONE: u8 = 1;

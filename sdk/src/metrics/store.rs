@@ -72,7 +72,7 @@ impl Store {
     /// The series of these attributes or, when there is no room for another, that of the overflow.
     pub(super) fn series(&self, config: &StreamConfig, given: &[KeyValue], thread: usize) -> Arc<Series> {
         if self.home.is_past() {
-            // One that nobody collects, as nobody collects at all.
+            // A series outside of the store, which is never collected.
             return Arc::new(Series::new(config, Attributes::overflow(), 0, Owner::EVERYBODY));
         }
         let is_given = |series: &Series| {

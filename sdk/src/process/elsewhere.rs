@@ -1,4 +1,5 @@
-//! Where there are neither POSIX signals nor forks: nothing is watched, and the end of the program is that of the guard.
+//! The interface of `unix.rs` on systems without POSIX signals and forks. Watches nothing: there, only dropping the guard ends
+//! the telemetry.
 
 use std::io;
 

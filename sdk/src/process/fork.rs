@@ -36,7 +36,7 @@ pub(crate) fn is_forked_child() -> bool {
     FORKS.load(Ordering::Relaxed) != 0
 }
 
-/// What a forked child does before `fork` returns there.
+/// The hooks of [`after_fork`].
 static HOOKS: [OnceLock<fn()>; 4] = [const { OnceLock::new() }; 4];
 
 /// Calls `hook` in every forked child, on its only thread, before `fork` returns there. The hook must be fit for a signal

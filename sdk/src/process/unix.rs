@@ -1,7 +1,7 @@
 //! Termination signals, exit and forks on Unix. One of the two files with `unsafe`: libc has no safe interface to these.
 //!
 //! The handler of a signal tells [`Signals`] its number through a socket and then calls the handler that was there before it.
-//! It takes the signal from nobody: when another handler is or was installed, the end of the program is left to that one
+//! The program keeps its signals: when another handler is or was installed, that one decides when the program ends
 //! ([`TerminationSignal::begin_end`]). Everything that runs in a handler is async-signal-safe: atomics, and functions from
 //! the list of POSIX (signal-safety(7)).
 #![allow(unsafe_code, reason = "signals, exit and forks are reached through libc alone; each use says why it is sound")]
@@ -52,7 +52,7 @@ fn change_mask(how: c_int, signals: &[c_int]) {
     }
 }
 
-/// What the handler knows. Written before the handler is installed.
+/// The state of the handler, written before it is installed.
 static WATCH: Watch = Watch {
     process: AtomicI32::new(0),
     socket: AtomicI32::new(-1),
@@ -61,7 +61,7 @@ static WATCH: Watch = Watch {
 };
 
 struct Watch {
-    /// The process that listens; in its forked children nobody does.
+    /// The process whose thread listens; its forked children have no such thread.
     process: AtomicI32,
     socket: AtomicI32,
     /// The program ends by our doing: the next signal does not wait.
@@ -109,7 +109,7 @@ impl Signals {
 
 fn catch(signal: c_int, previous: &AtomicPtr<sigaction>) -> io::Result<()> {
     let current = action(signal)?;
-    // One that asks to be called once only would be called for ever.
+    // A handler with SA_RESETHAND wants one call; from ours it would get every one.
     if current.sa_sigaction == SIG_IGN || current.sa_flags & libc::SA_RESETHAND != 0 {
         return Ok(());
     }
@@ -145,7 +145,7 @@ fn handler() -> usize {
     handler as usize
 }
 
-/// What was there before the handler.
+/// The action that the handler replaced.
 #[derive(Clone, Copy)]
 enum Previous {
     Default,
@@ -171,7 +171,7 @@ extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_voi
     let is_watched = unsafe { libc::getpid() } == WATCH.process.load(Ordering::Relaxed);
     let previous = previous(signal);
     match previous {
-        // In a forked child nobody listens: there the signal does what it would have done without us.
+        // A forked child has no thread that listens: there the signal does what it would do without us.
         Previous::Default if !is_watched || WATCH.is_ending.load(Ordering::Acquire) => end_process(signal),
         _ => {}
     }

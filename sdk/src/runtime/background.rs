@@ -53,7 +53,7 @@ pub(super) fn is_task(ending: &Arc<AtomicBool>) -> bool {
 }
 
 thread_local! {
-    /// Which task runs here. Without a destructor, unlike `END`: an exporter may call `exit`.
+    /// Identifies the task that runs here. Has no destructor, unlike `END`, because an exporter may call `exit`.
     static TASK: Cell<usize> = const { Cell::new(0) };
 }
 

@@ -11,7 +11,7 @@ mod thread;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Why nothing is exported in a forked child.
+/// The reason why a forked child exports nothing.
 pub(crate) const OFF_IN_A_FORKED_CHILD: &str = "telemetry is off in a forked child process, which has no thread to export it; \
     call `init` after the fork, in each process";
 

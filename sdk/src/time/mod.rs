@@ -121,7 +121,7 @@ impl Deadline {
         self.0.map(|at| at.saturating_duration_since(instant_now()))
     }
 
-    /// How long ago the deadline passed; zero before, and when there is no limit.
+    /// Returns the time since the deadline passed; zero before, and without a limit.
     pub(crate) fn passed_for(self) -> Duration {
         self.0.map_or(Duration::ZERO, |at| instant_now().saturating_duration_since(at))
     }

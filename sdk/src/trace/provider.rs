@@ -251,7 +251,7 @@ pub(super) struct ProviderInner {
     note: AtomicU8,
 }
 
-/// Why a span that starts is lost, if that is to be said.
+/// The reason to give when a span that starts is lost.
 #[repr(u8)]
 enum Note {
     None,

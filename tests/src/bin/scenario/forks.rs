@@ -52,7 +52,7 @@ fn end_when_seen(file: &Path) {
         std::thread::park_timeout(Duration::from_millis(2));
     }
     println!("the program's handler saw {}", SEEN.load(Ordering::Relaxed));
-    // The flush that goes on meanwhile is over when the file is there: the order of lines is then always the same.
+    // The flush on the signal is over once the file is there, which keeps the order of the lines the same.
     while !file.exists() && !deadline.has_passed() {
         std::thread::park_timeout(Duration::from_millis(2));
     }
@@ -165,7 +165,7 @@ pub(crate) fn child_of_a_span(file: &Path) {
         });
     });
     drop(telemetry);
-    // Which of the noise found room is not told.
+    // The queue had room for some of the noise only.
     drop(std::fs::remove_file(file));
 }
 
@@ -224,7 +224,7 @@ pub(crate) fn init_after(file: &Path) {
     println!("status {status}");
 }
 
-/// The parent goes on when a child that has its handler gets the signal.
+/// A signal to a child, which has inherited the handler, leaves the parent running.
 pub(crate) fn signal_to_a_child(file: &Path) {
     let _telemetry = init(file);
     let status = fork(|| {
