@@ -3,16 +3,22 @@
 //! | file | owns |
 //! |---|---|
 //! | `options`, `fields` | the grammar: what was written |
-//! | `shape` | what kind of function it is on |
-//! | `check` | whether the two fit |
+//! | `foreign` | the advice for options of other crates' attributes |
+//! | `shape` | the kind of function: where it works, and what it returns |
+//! | `check` | the errors where the two do not fit |
 //! | `expand` | the new body of a function |
-//! | `item` | functions in blocks: options that are inherited, functions that are left out |
+//! | `record` | the closures that look at what it returns |
+//! | `item` | functions in blocks, and the options that they inherit |
+//! | `blocks` | functions that a block leaves out unless they are asked for |
 
+mod blocks;
 mod check;
 mod expand;
 mod fields;
+mod foreign;
 mod item;
 mod options;
+mod record;
 mod shape;
 
 use proc_macro::TokenStream;

@@ -102,7 +102,7 @@ impl SpanBuilder {
         Traced::new(self.start(), future, |_, _| ())
     }
 
-    fn start(self) -> Active {
+    pub(super) fn start(self) -> Active {
         let Some(Plan { setup, attributes }) = self.0 else { return Active(None) };
         start(|| setup, |list| list.extend(attributes))
     }

@@ -1,0 +1,85 @@
+//! The life of a span over the items of a stream or an iterator.
+
+use super::duration::End;
+use super::measured::{Measurement, Watch};
+use super::span::{Active, Live};
+
+/// The attribute with the number of items that came out.
+const ITEMS: &str = "telemark.items";
+
+/// A span that goes with a sequence of items, and looks at each.
+///
+/// The first item that is an error makes the span one; later ones change nothing, and the sequence goes on until it ends.
+#[derive(Debug)]
+pub(super) struct Sequence<O, R, M> {
+    live: Option<Live>,
+    measurement: M,
+    outcome: O,
+    record: R,
+    failed: Option<&'static str>,
+    items: i64,
+}
+
+impl<O, R, M: Measurement> Sequence<O, R, M> {
+    #[inline]
+    pub(super) fn new(mut active: Active, measurement: M, outcome: O, record: R) -> Self {
+        Sequence { live: active.0.take(), measurement, outcome, record, failed: None, items: 0 }
+    }
+
+    /// Returns true if there is a span or a measurement to go with.
+    #[inline]
+    pub(super) fn is_watched(&self) -> bool {
+        self.live.is_some() || self.measurement.is_running()
+    }
+
+    /// Makes the span current for one step.
+    #[inline]
+    pub(super) fn step(&mut self) -> Watch<'_, M> {
+        Watch::new(self.live.as_ref(), &mut self.measurement)
+    }
+
+    /// Counts an item that came out, and records it if it is an error.
+    #[inline]
+    pub(super) fn item<T>(&mut self, item: &T)
+    where
+        O: Fn(&T) -> Option<&'static str>,
+        R: Fn(&Live, &T),
+    {
+        self.items = self.items.saturating_add(1);
+        if self.failed.is_some() {
+            return;
+        }
+        self.failed = (self.outcome)(item);
+        if let (Some(_), Some(live)) = (self.failed, self.live.as_ref().and_then(Live::recording)) {
+            (self.record)(live, item);
+        }
+    }
+
+    /// Ends the span: there are no more items.
+    #[inline]
+    pub(super) fn finish(&mut self) {
+        let end = self.measurement.end(self.failed.map_or(End::Returned, End::Failed));
+        if let Some(live) = self.live.take() {
+            live.set(ITEMS, &self.items);
+            live.end(end);
+        }
+    }
+
+    /// Ends the span of a sequence that is dropped before its end; `release` drops what makes the items, in the span.
+    pub(super) fn cancel(&mut self, release: impl FnOnce()) {
+        if !self.is_watched() {
+            return;
+        }
+        let live = self.live.take();
+        let guard = live.as_ref().and_then(Live::attach);
+        release();
+        let end = self.measurement.end(End::Cancelled);
+        // Detached first, so that the processors that see the end run in the context of the caller.
+        drop(guard);
+        if let Some(live) = live {
+            live.set(ITEMS, &self.items);
+            live.cancelled();
+            live.end(end);
+        }
+    }
+}
