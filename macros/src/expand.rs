@@ -125,12 +125,14 @@ impl Expansion<'_> {
         let start = quote!(#private::#start(#setup, #attributes));
         let work = quote!(async move { #typed #(#body)* });
         let new = match self.durations() {
-            None => quote!(return #private::traced(#start, #work, #record).await;),
+            None => quote!(#private::traced(#start, #work, #record).await),
             Some(durations) => {
                 let outcome = self.outcome();
-                quote!(return #private::traced_measured(#start, #durations, #work, #record, #outcome).await;)
+                quote!(#private::traced_measured(#start, #durations, #work, #record, #outcome).await)
             }
         };
+        // A `return` of what never returns would be unreachable.
+        let new = if self.shape.returns_never() { new } else { quote!(return #new;) };
         replace(block, new);
     }
 

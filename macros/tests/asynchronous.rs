@@ -364,10 +364,10 @@ impl Counter for Vec<u32> {
 fn fields_may_use_self_on_both_sides_of_async_trait() {
     let mut shop = Shop { items: vec![3] };
     check_async(async { assert_eq!(shop.count().await, 1) }, "Shop::count items=1\n  leaf");
-    check_async(async { shop.reset().await }, "reset items=1");
-    check_async(async { assert_eq!(shop.items.count().await, 0) }, "count items=0\n  leaf");
+    check_async(async { shop.reset().await }, "Shop::reset items=1");
+    check_async(async { assert_eq!(shop.items.count().await, 0) }, "Vec::count items=0\n  leaf");
     check(|| drop(shop.items.reset()), "");
-    check_async(async { shop.items.reset().await }, "reset");
+    check_async(async { shop.items.reset().await }, "Vec::reset");
 }
 
 #[test]

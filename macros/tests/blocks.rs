@@ -86,7 +86,7 @@ fn a_block_leaves_out_constructors_and_what_runs_unseen() {
     check(|| drop(shop::Cart::open(1)), "Cart::open (client)");
 }
 
-struct Asked;
+struct Asked(&'static str);
 
 #[traced]
 impl Drop for Asked {
@@ -96,14 +96,14 @@ impl Drop for Asked {
 #[traced]
 impl fmt::Display for Asked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("asked")
+        f.write_str(self.0)
     }
 }
 
 #[traced]
 impl Default for Asked {
     fn default() -> Self {
-        Asked
+        Asked("by default")
     }
 }
 
@@ -152,7 +152,10 @@ impl Raw {
 #[test]
 fn a_type_without_a_name_leaves_it_to_the_trait() {
     check(|| assert_eq!((1, 2).call(), 1), "Named::call");
-    check(|| assert_eq!(Provided::provided(&std::mem::ManuallyDrop::new(Asked) as &Asked), 1), "Provided::provided");
-    check(|| assert_eq!((&&*std::mem::ManuallyDrop::new(Asked)).call(), 0), "by name");
+    check(
+        || assert_eq!(Provided::provided(&std::mem::ManuallyDrop::new(Asked("x")) as &Asked), 1),
+        "Provided::provided",
+    );
+    check(|| assert_eq!((&&*std::mem::ManuallyDrop::new(Asked("x"))).call(), 0), "by name");
     check(|| assert_eq!(Raw.alone(), 2), "alone");
 }

@@ -31,6 +31,7 @@ use core::fmt::{Display, Error, Formatter, Result as FmtResult};
 use core::future::ready;
 use core::pin::Pin;
 
+use futures_util::stream::{Stream, iter};
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, TraceContextExt as _};
 use telemark::traced;
@@ -87,6 +88,11 @@ async fn later(number: u32) -> Answer {
 async fn unit(number: &mut u32) {
     ready(()).await;
     *number = number.saturating_add(1);
+}
+
+#[traced(stream)]
+fn streamed(number: u32) -> impl Stream<Item = Answer> {
+    return iter((0..number).map(Ok));
 }
 
 #[traced(metrics)]
@@ -188,6 +194,13 @@ mod natural {
         Ok(ready(checked).await)
     }
 
+    #[traced(metrics)]
+    pub(super) async fn forever(number: u32) -> ! {
+        loop {
+            assert!(ready(number).await > 0, "positive");
+        }
+    }
+
     #[traced(future)]
     pub(super) fn boxed(number: &u32) -> super::Later<'_> {
         Box::pin(async move { number.checked_add(1).ok_or(Error) })
@@ -205,10 +218,10 @@ fn functions_under_every_lint_run() {
     assert_eq!(counted(2).count(), counted_boxed(2).count(), "as many");
     assert_eq!(generic(cart.add(1)), "1", "the text");
     drop(natural::Store::get(&cart, 1));
-    drop((later(1), opaque(1), boxed(1)));
+    drop((later(1), streamed(1), opaque(1), boxed(1)));
     drop(aliased_future(&number));
     drop(unit(&mut number));
     drop(cart.load(1));
     assert_eq!(natural::aliased(natural::plain(1)), Ok(2), "a result");
-    drop((natural::later(1), natural::boxed(&1)));
+    drop((natural::later(1), natural::forever(1), natural::boxed(&1)));
 }
