@@ -1,6 +1,7 @@
 //! Functions that a block leaves out unless they are asked for: what the language and other code call behind the scenes.
 
-use syn::{ImplItemFn, ItemImpl, ReturnType, Signature, Type};
+use syn::ext::IdentExt;
+use syn::{ImplItemFn, ItemImpl, Path, ReturnType, Signature, Type};
 
 /// Traits whose methods run everywhere, unseen: a span for each would hide the others. `Drop` above all.
 const PLUMBING: [&str; 29] = [
@@ -58,14 +59,14 @@ fn is_constructor(signature: &Signature, owner: Option<&str>) -> bool {
     signature.receiver().is_none() && signature.asyncness.is_none() && (makes || signature.ident == "new")
 }
 
-/// The name for the functions of an `impl`: its type's, or its trait's if the type has none.
+/// Names the type of an `impl` for the functions in it; its trait, if the type has no name or is a parameter.
 pub(crate) fn owner(block: &ItemImpl) -> Option<String> {
-    let of_trait =
-        || block.trait_.as_ref().and_then(|(path, _)| path.segments.last()).map(|last| last.ident.to_string());
-    referent(&block.self_ty).or_else(of_trait)
+    let is_parameter = |name: &String| block.generics.type_params().any(|parameter| parameter.ident == name.as_str());
+    let of_trait = || last_name(&block.trait_.as_ref()?.0);
+    referent(&block.self_ty).filter(|name| !is_parameter(name)).or_else(of_trait)
 }
 
-/// `Cart` of `shop::Cart<'_, T>` and of `&Cart`.
+/// Returns `Cart` of `shop::Cart<'_, T>` and of `&Cart`.
 fn referent(of: &Type) -> Option<String> {
     match of {
         Type::Reference(reference) => referent(&reference.elem),
@@ -75,9 +76,13 @@ fn referent(of: &Type) -> Option<String> {
 
 fn type_name(of: &Type) -> Option<String> {
     match of {
-        Type::Path(path) => path.path.segments.last().map(|last| last.ident.to_string()),
+        Type::Path(path) => last_name(&path.path),
         Type::Group(group) => type_name(&group.elem),
         Type::Paren(paren) => type_name(&paren.elem),
         _ => None,
     }
+}
+
+fn last_name(path: &Path) -> Option<String> {
+    path.segments.last().map(|last| last.ident.unraw().to_string())
 }

@@ -2,6 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
+use syn::ext::IdentExt;
 use syn::{Attribute, Error, ImplItem, Item, ItemImpl, Meta, Result, TraitItem, TraitItemFn};
 
 use crate::expand::Function;
@@ -66,7 +67,7 @@ fn trace(item: &mut Item, options: &Options, explicit: bool) -> Result<()> {
         }
         Item::Trait(block) => {
             check::block(options)?;
-            let owner = block.ident.to_string();
+            let owner = block.ident.unraw().to_string();
             trait_items(&mut block.items, &owner, options)
         }
         Item::Mod(module) => {

@@ -140,12 +140,30 @@ trait Provided {
 
 impl Provided for Asked {}
 
+trait Blanket {
+    fn of_all(&self) -> u32;
+}
+
+#[traced]
+impl<T> Blanket for &T {
+    fn of_all(&self) -> u32 {
+        3
+    }
+}
+
 struct Raw;
 
 impl Raw {
     #[traced]
     fn alone(&self) -> u32 {
         2
+    }
+}
+
+#[traced]
+impl Raw {
+    fn r#match(&self) -> u32 {
+        4
     }
 }
 
@@ -157,5 +175,11 @@ fn a_type_without_a_name_leaves_it_to_the_trait() {
         "Provided::provided",
     );
     check(|| assert_eq!((&&*std::mem::ManuallyDrop::new(Asked("x"))).call(), 0), "by name");
+    check(|| assert_eq!((&Raw).of_all(), 3), "Blanket::of_all");
+}
+
+#[test]
+fn a_method_alone_has_no_type_in_its_name() {
     check(|| assert_eq!(Raw.alone(), 2), "alone");
+    check(|| assert_eq!(Raw.r#match(), 4), "Raw::match");
 }

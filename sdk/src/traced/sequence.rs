@@ -7,9 +7,10 @@ use super::span::{Active, Live};
 /// The attribute with the number of items that came out.
 const ITEMS: &str = "telemark.items";
 
-/// A span that goes with a sequence of items, and looks at each.
+/// A span over a sequence of items, each of which it sees.
 ///
-/// The first item that is an error makes the span one; later ones change nothing, and the sequence goes on until it ends.
+/// The first item that is an error sets the status of the span. Later errors change nothing, and none ends the span: it ends
+/// with the sequence.
 #[derive(Debug)]
 pub(super) struct Sequence<O, R, M> {
     live: Option<Live>,
@@ -26,7 +27,7 @@ impl<O, R, M: Measurement> Sequence<O, R, M> {
         Sequence { live: active.0.take(), measurement, outcome, record, failed: None, items: 0 }
     }
 
-    /// Returns true if there is a span or a measurement to go with.
+    /// Returns true while a span or a measurement is open.
     #[inline]
     pub(super) fn is_watched(&self) -> bool {
         self.live.is_some() || self.measurement.is_running()
