@@ -65,7 +65,8 @@ impl Expansion<'_> {
         let (output, error) = (hidden("output"), hidden("error"));
         let found = self.found(&errors, "error", &output);
         let filter = self.condition(&error).map(|condition| quote!(.filter(|&#error| #condition)));
-        quote!(|#output| #found #filter.map(|#error| #private::error_type(#error)))
+        let parameter = self.output_parameter(&output);
+        quote!(|#parameter| #found #filter.map(|#error| #private::Described::new(#error).error_type()))
     }
 
     /// The closure that looks at the output, if that is wanted.
@@ -79,7 +80,19 @@ impl Expansion<'_> {
         let (live, output) = (hidden("live"), hidden("output"));
         let err_code = self.record_err(&errors, &live, &output);
         let ret_code = self.record_ret(ret, &errors, &live, &output);
-        Some(quote!(|#live, #output| #private::guarded(|| { #err_code #ret_code })))
+        let parameter = self.output_parameter(&output);
+        Some(quote!(|#live, #parameter| #private::guarded(|| { #err_code #ret_code })))
+    }
+
+    /// The parameter for the output. If the body makes a future or a stream, the compiler learns the type of its output after
+    /// the code that looks at it, unless it is written there.
+    fn output_parameter(&self, output: &Ident) -> TokenStream {
+        match (&self.shape.work, self.shape.output_to_infer()) {
+            (Work::Value { .. }, returned) if self.shape.output.is_some() => {
+                quote!(#output: &#returned)
+            }
+            _ => quote!(#output),
+        }
     }
 
     fn record_err(&self, errors: &Errors, live: &Ident, output: &Ident) -> TokenStream {
@@ -94,7 +107,7 @@ impl Expansion<'_> {
             Record::Debug => self.at_output(quote!(#private::debug), &error),
         };
         let found = self.found(errors, "error", output);
-        let fail = quote!(#live.fail(#description, #private::error_type(#error)););
+        let fail = quote!(#live.fail(#description, #private::Described::new(#error).error_type()););
         let fail = match self.condition(&error) {
             None => fail,
             Some(condition) => quote!(if #condition { #fail }),

@@ -62,7 +62,8 @@ impl Shape {
         };
         if let (Some(of), Some(returned)) = (lazy, returned) {
             let boxed = !matches!(ungrouped(returned), Type::ImplTrait(_));
-            return Shape { work: Work::Value { of, boxed }, output: Some(infer()) };
+            let item = if of == Lazy::Future { None } else { item(returned) };
+            return Shape { work: Work::Value { of, boxed }, output: Some(item.unwrap_or_else(infer)) };
         }
         match returned.and_then(future) {
             None => Shape { work: Work::Call, output: returned.cloned() },
@@ -167,6 +168,39 @@ fn boxed_future(boxed: &Type) -> Option<(bool, Option<Type>)> {
     Some((true, output_of_bounds(&object.bounds)?))
 }
 
+/// Returns the item of a stream or an iterator, boxed or not, if it is written.
+fn item(returned: &Type) -> Option<Type> {
+    match ungrouped(returned) {
+        Type::ImplTrait(opaque) => item_of_bounds(&opaque.bounds),
+        Type::TraitObject(object) => item_of_bounds(&object.bounds),
+        Type::Path(path) => {
+            let last = path.path.segments.last()?;
+            match last.ident.to_string().as_str() {
+                "Pin" | "Box" => item(first_type(last)?),
+                "BoxStream" | "LocalBoxStream" => first_type(last).cloned(),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+fn item_of_bounds<'a>(bounds: impl IntoIterator<Item = &'a TypeParamBound>) -> Option<Type> {
+    bounds.into_iter().find_map(|bound| {
+        let TypeParamBound::Trait(bound) = bound else { return None };
+        assigned(bound.path.segments.last()?, "Item")
+    })
+}
+
+/// Returns the `T` of `Trait<name = T>`.
+fn assigned(segment: &PathSegment, name: &str) -> Option<Type> {
+    let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return None };
+    arguments.args.iter().find_map(|argument| match argument {
+        GenericArgument::AssocType(assigned) if assigned.ident == name => Some(assigned.ty.clone()),
+        _ => None,
+    })
+}
+
 fn first_type(segment: &PathSegment) -> Option<&Type> {
     let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return None };
     arguments.args.iter().find_map(|argument| match argument {
@@ -181,11 +215,7 @@ fn output_of_bounds<'a>(bounds: impl IntoIterator<Item = &'a TypeParamBound>) ->
     bounds.into_iter().find_map(|bound| {
         let TypeParamBound::Trait(bound) = bound else { return None };
         let last = bound.path.segments.last().filter(|last| last.ident == "Future")?;
-        let PathArguments::AngleBracketed(arguments) = &last.arguments else { return Some(None) };
-        Some(arguments.args.iter().find_map(|argument| match argument {
-            GenericArgument::AssocType(assigned) if assigned.ident == "Output" => Some(assigned.ty.clone()),
-            _ => None,
-        }))
+        Some(assigned(last, "Output"))
     })
 }
 

@@ -81,9 +81,9 @@ fn errors_become_the_status() {
     check_async(async { _ = fallible("1").await }, "fallible");
     check_async(
         async { _ = fallible("x").await },
-        "fallible error[invalid digit found in string] error.type=dyn core::error::Error",
+        "fallible error[invalid digit found in string] error.type=ParseIntError",
     );
-    check_async(async { _ = fallible("0").await }, "fallible error[zero] error.type=dyn core::error::Error");
+    check_async(async { _ = fallible("0").await }, "fallible error[zero] error.type=_OTHER");
     check_async(async { _ = generic::<_, &str>(Ok(3)).await }, "generic return=3");
     check_async(async { _ = generic::<u8, _>(Err("no")).await }, r#"generic error["no"] error.type=str"#);
 }

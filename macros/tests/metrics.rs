@@ -144,7 +144,7 @@ fn calls_that_fail() {
             by_another_name().unwrap_err();
         },
         &[
-            "1 by_another_name error.type=std::io::error::Error",
+            "1 by_another_name error.type=std::io::ErrorKind::Other",
             "1 fallible",
             "1 fallible error.type=core::num::error::ParseIntError",
             "1 no_error",

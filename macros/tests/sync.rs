@@ -293,8 +293,8 @@ fn errors_become_the_status() {
     check(
         || _ = boxed(),
         "
-        boxed error[disk full] error.type=dyn core::error::Error
-          io_error error[disk full] error.type=std::io::error::Error
+        boxed error[disk full] error.type=std::io::ErrorKind::Other
+          io_error error[disk full] error.type=std::io::ErrorKind::Other
         ",
     );
 }

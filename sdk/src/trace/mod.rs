@@ -3,6 +3,7 @@
 pub mod active;
 mod call_site;
 mod data;
+mod failure;
 mod from_env;
 mod pool;
 mod processor;
@@ -13,6 +14,7 @@ mod tracer;
 
 pub use call_site::CallSite;
 pub use data::{Bounded, Events, Links, SpanData, SpanEvent, SpanRecord};
+pub(crate) use failure::{Failure, Source};
 pub use processor::SpanProcessor;
 pub use provider::{SdkTracerProvider, TracerProviderBuilder};
 pub use scope::Scope;

@@ -8,7 +8,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::{Link, Span, SpanContext, Status};
 
 use super::provider::ProviderRef;
-use super::{SpanData, SpanEvent};
+use super::{Failure, SpanData, SpanEvent};
 use crate::attributes;
 use crate::time::Timestamp;
 
@@ -23,9 +23,11 @@ pub struct SdkSpan {
 }
 
 #[derive(Debug)]
-struct Recording {
-    data: SpanData,
-    provider: ProviderRef,
+pub(super) struct Recording {
+    pub(super) data: SpanData,
+    pub(super) provider: ProviderRef,
+    /// The `error.type` that comes from an error that was recorded by hand, which a later one may replace.
+    pub(super) recorded_error: Option<&'static str>,
 }
 
 /// As the time of an end: the time now on the provider's clock.
@@ -36,7 +38,7 @@ pub const END_NOW: SystemTime = UNIX_EPOCH;
 impl SdkSpan {
     #[inline]
     pub(super) fn recording(data: SpanData, provider: ProviderRef) -> Self {
-        SdkSpan { context: data.context.clone(), recording: Some(Recording { data, provider }) }
+        SdkSpan { context: data.context.clone(), recording: Some(Recording { data, provider, recorded_error: None }) }
     }
 
     pub(super) fn not_recording(context: SpanContext) -> Self {
@@ -49,7 +51,7 @@ impl SdkSpan {
     }
 
     pub(super) fn push_event(&mut self, mut event: SpanEvent) {
-        if let Some(Recording { data, provider }) = &mut self.recording {
+        if let Some(Recording { data, provider, .. }) = &mut self.recording {
             let limits = &provider.limits;
             if data.events.len() < limits.events {
                 attributes::normalize(&mut event.attributes, &mut event.dropped_attributes, limits.event_attributes());
@@ -64,7 +66,7 @@ impl SdkSpan {
         if !link.span_context.is_valid() && says_nothing {
             return;
         }
-        if let Some(Recording { data, provider }) = &mut self.recording {
+        if let Some(Recording { data, provider, .. }) = &mut self.recording {
             let limits = &provider.limits;
             let limit = limits.link_attributes();
             attributes::normalize(&mut link.attributes, &mut link.dropped_attributes_count, limit);
@@ -75,7 +77,7 @@ impl SdkSpan {
     /// Ends the span; later calls do nothing. Without an `end` it ends now.
     #[inline]
     fn finish(&mut self, end: Option<Timestamp>) {
-        let Some(Recording { mut data, provider }) = self.recording.take() else { return };
+        let Some(Recording { mut data, provider, .. }) = self.recording.take() else { return };
         provider.count_end(&self.context);
         let record = &mut *data;
         // The API may have read its own clock for the end: never before the start.
@@ -113,7 +115,7 @@ impl Span for SdkSpan {
     }
 
     fn set_attribute(&mut self, attribute: KeyValue) {
-        if let Some(Recording { data, provider }) = &mut self.recording {
+        if let Some(Recording { data, provider, .. }) = &mut self.recording {
             let (record, limits) = (&mut **data, provider.limits.attributes);
             attributes::set(&mut record.own_attributes, &mut record.dropped_attributes, attribute, limits);
         }
@@ -121,10 +123,13 @@ impl Span for SdkSpan {
 
     /// spec: trace/api.md#set-status — `Ok` is final, and nothing takes a status back.
     fn set_status(&mut self, status: Status) {
-        if let Some(Recording { data, .. }) = &mut self.recording {
-            if data.status != Status::Ok && status != Status::Unset {
-                data.status = status;
+        let Some(recording) = &mut self.recording else { return };
+        if status == Status::Unset {
+            if let Some(failure) = Failure::told() {
+                failure.apply(recording);
             }
+        } else if recording.data.status != Status::Ok {
+            recording.data.status = status;
         }
     }
 

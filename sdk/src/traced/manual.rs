@@ -1,19 +1,19 @@
 //! Spans by hand: for the places where `#[traced]` on a function does not fit.
 
 use std::borrow::Cow;
-use std::fmt::Display;
 use std::future::Future;
 
-use opentelemetry::trace::{FutureExt, SpanKind, Status, TraceContextExt, WithContext};
+use opentelemetry::trace::{FutureExt, SpanKind, TraceContextExt, WithContext};
 use opentelemetry::{Context, Key, KeyValue};
 
 use super::ambient::{attach, look};
 use super::entered::Entered;
 use super::future::Traced;
-use super::outcome::{Described, error_type};
+use super::outcome::RecordError;
+use super::private::guarded;
 use super::span::{Active, IntoLink, IntoParent, Live, Setup, start};
 use super::value::ToValue;
-use crate::trace::active;
+use crate::trace::{Failure, Source, active};
 
 /// Begins a span; one of [`SpanBuilder::enter`], [`SpanBuilder::in_scope`] and [`SpanBuilder::run`] starts it.
 ///
@@ -88,6 +88,22 @@ impl SpanBuilder {
         scope()
     }
 
+    /// [`SpanBuilder::in_scope`] for what may fail: records an `Err` as `#[traced]` does, as the status and `error.type`.
+    ///
+    /// ```
+    /// # use telemark_sdk::traced as telemark;
+    /// let parsed = telemark::span("parse").try_in_scope(|| "x".parse::<u16>());
+    /// assert!(parsed.is_err());
+    /// ```
+    pub fn try_in_scope<T, E: RecordError<Kind>, Kind>(self, scope: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let span = self.enter();
+        let result = scope();
+        if let Some(live) = span.recording() {
+            record_result(live, &result);
+        }
+        result
+    }
+
     /// Starts the span and runs `future` in it, which ends it. The parent is what is current now, not at the first poll,
     /// so that the future may be spawned.
     ///
@@ -100,6 +116,24 @@ impl SpanBuilder {
     /// ```
     pub fn run<F: Future>(self, future: F) -> Traced<F, fn(&Live, &F::Output)> {
         Traced::new(self.start(), future, |_, _| ())
+    }
+
+    /// [`SpanBuilder::run`] for what may fail: records an `Err` as `#[traced]` does, as the status and `error.type`.
+    ///
+    /// ```
+    /// # use telemark_sdk::traced as telemark;
+    /// # async fn fetch() -> Result<u16, std::io::Error> { Ok(200) }
+    /// # async fn example() -> Result<(), std::io::Error> {
+    /// let status = telemark::span("fetch").try_run(fetch()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_run<F, T, E, Kind>(self, future: F) -> Traced<F, fn(&Live, &F::Output)>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: RecordError<Kind>,
+    {
+        Traced::new(self.start(), future, record_result)
     }
 
     pub(super) fn start(self) -> Active {
@@ -126,6 +160,15 @@ pub trait InSpan: Future + Sized {
     /// ```
     fn in_span(self, span: SpanBuilder) -> Traced<Self, fn(&Live, &Self::Output)> {
         span.run(self)
+    }
+
+    /// [`SpanBuilder::try_run`] the other way around: records an `Err`.
+    fn try_in_span<T, E, Kind>(self, span: SpanBuilder) -> Traced<Self, fn(&Live, &Self::Output)>
+    where
+        Self: Future<Output = Result<T, E>>,
+        E: RecordError<Kind>,
+    {
+        span.try_run(self)
     }
 }
 
@@ -159,20 +202,26 @@ pub fn add_event(name: impl Into<Cow<'static, str>>, attributes: impl IntoIterat
     }
 }
 
-/// Records an error on the current span as `#[traced]` does for `Err`: the status is error with its text, `error.type`
-/// is the name of its type.
+/// Records an error on the current span as `#[traced]` does for `Err`: the status is error with the messages of the error
+/// and its causes, `error.type` is its name. Nothing happens when the span does not record, or has the status ok.
+///
+/// A later error replaces an earlier one. An `error.type` that the program has set by [`set_attribute`] stays: that is how to
+/// name an error otherwise, since a function cannot see whether a type implements [`ErrorType`](super::ErrorType). When the
+/// `#[traced]` function around the call returns an `Err`, what was recorded here stays, too.
 ///
 /// ```
 /// if let Err(error) = "x".parse::<u16>() {
 ///     telemark_sdk::traced::record_error(&error);
 /// }
 /// ```
-pub fn record_error<E: Display + ?Sized>(error: &E) {
+///
+/// spec: semconv general/recording-errors.md
+pub fn record_error<E: RecordError<Kind> + ?Sized, Kind>(error: &E) {
     if records() {
-        let status = Status::error(Described::new(error).description());
-        look(|current| {
-            current.span().set_attribute(KeyValue::new("error.type", error_type(error)));
-            current.span().set_status(status);
+        guarded(|| {
+            let (description, error_type) = error.described();
+            let failure = Failure { description, error_type, source: Source::Recorded };
+            look(|current| failure.tell(&current.span()));
         });
     }
 }
@@ -226,17 +275,29 @@ pub fn suppress_future<F: Future>(future: F) -> WithContext<F> {
     future.with_context(look(Context::with_telemetry_suppressed).unwrap_or_default())
 }
 
+fn record_result<T, E: RecordError<Kind>, Kind>(live: &Live, result: &Result<T, E>) {
+    if let Err(error) = result {
+        // The user's code, which may panic; the program does not need it.
+        guarded(|| {
+            let (description, error_type) = error.described();
+            live.fail(description, error_type);
+        });
+    }
+}
+
 fn records() -> bool {
     look(|current| current.span().is_recording()).unwrap_or(false)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::error::Error;
     use std::sync::{Arc, Mutex};
     use std::task::{Context as TaskContext, Waker};
+    use std::time::SystemTime;
 
     use opentelemetry::InstrumentationScope;
-    use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+    use opentelemetry::trace::{Span, SpanContext, SpanId, Status, TraceFlags, TraceId, TraceState};
 
     use super::*;
     use crate::trace::{Scope, SdkTracerProvider, SpanData, SpanProcessor};
@@ -325,6 +386,94 @@ mod tests {
             },
             &["child Internal continued", "root Internal fresh", "root Internal outer"],
         );
+    }
+
+    #[test]
+    fn what_fails_is_recorded_where_it_is_asked_for() {
+        let parse = || "x".parse::<u16>();
+        let boxed = || parse().map_err(Box::<dyn Error + Send + Sync>::from);
+        let error = "[invalid digit found in string] error.type=";
+        check(
+            || {
+                assert!(span("scope").try_in_scope(parse).is_err());
+                assert!(span("plain").in_scope(parse).is_err());
+                assert_eq!(span("fine").try_in_scope(|| "7".parse::<u16>()), Ok(7));
+                assert!(poll(span("future").try_run(async { boxed() })));
+                assert!(poll(async { parse() }.try_in_span(span("in span"))));
+                assert!(span("text").try_in_scope(|| Err::<(), _>(String::from("no"))).is_err());
+            },
+            &[
+                &format!("root Internal scope {error}core::num::error::ParseIntError"),
+                "root Internal plain",
+                "root Internal fine",
+                &format!("root Internal future {error}ParseIntError"),
+                &format!("root Internal in span {error}core::num::error::ParseIntError"),
+                "root Internal text [no] error.type=alloc::string::String",
+            ],
+        );
+    }
+
+    #[test]
+    fn errors_of_every_kind_can_be_recorded() {
+        #[track_caller]
+        fn of<E: RecordError<Kind> + ?Sized, Kind>(error: &E, error_type: &str) {
+            let expected = format!("root Internal span [disk full] error.type={error_type}");
+            check(|| span("span").in_scope(|| record_error(error)), &[&expected]);
+        }
+        let full = || std::io::Error::other("disk full");
+        let shared: Box<dyn Error + Send + Sync> = full().into();
+        let unshared: Box<dyn Error> = full().into();
+        let kind = "std::io::ErrorKind::Other";
+        of(&full(), kind);
+        of(&&full(), kind);
+        of(&Box::new(full()), kind);
+        of(&shared, kind);
+        of(&*shared, kind);
+        of(&unshared, kind);
+        of(&*unshared, kind);
+        of("disk full", "str");
+        of(&String::from("disk full"), "alloc::string::String");
+        of(&format_args!("disk {}", "full"), "core::fmt::Arguments");
+    }
+
+    #[test]
+    fn a_span_that_is_not_ours_gets_the_error_too() {
+        #[derive(Debug, Default)]
+        struct Foreign(Arc<Mutex<Vec<String>>>);
+        impl Span for Foreign {
+            fn add_event_with_timestamp<T>(&mut self, _: T, _: SystemTime, _: Vec<KeyValue>)
+            where
+                T: Into<Cow<'static, str>>,
+            {
+            }
+            fn span_context(&self) -> &SpanContext {
+                &SpanContext::NONE
+            }
+            fn is_recording(&self) -> bool {
+                true
+            }
+            fn set_attribute(&mut self, attribute: KeyValue) {
+                self.0.lock().unwrap().push(format!("{}={}", attribute.key, attribute.value));
+            }
+            fn set_status(&mut self, status: Status) {
+                self.0.lock().unwrap().push(format!("{status:?}"));
+            }
+            fn update_name<T>(&mut self, _: T)
+            where
+                T: Into<Cow<'static, str>>,
+            {
+            }
+            fn add_link(&mut self, _: SpanContext, _: Vec<KeyValue>) {}
+            fn end_with_timestamp(&mut self, _: SystemTime) {}
+        }
+        let told = Foreign::default();
+        let log = told.0.clone();
+        let guard = Context::new().with_span(told).attach();
+        record_error("broken");
+        drop(guard);
+        // The status unset is what asks the span whether it is ours; it changes nothing.
+        assert_eq!(*log.lock().unwrap(), ["Unset", "error.type=str", r#"Error { description: "broken" }"#]);
+        check(|| span("later").in_scope(|| set_attribute("n", 1)), &["root Internal later n=1"]);
     }
 
     #[test]

@@ -42,6 +42,7 @@ pub use manual::{
     InSpan, SpanBuilder, add_event, propagate, propagate_fn, record_error, set_attribute, span, suppress,
     suppress_future,
 };
+pub use outcome::{ErrorType, RecordError};
 pub use span::{IntoLink, IntoParent};
 pub use stream::{InSpanStream, StreamInSpan, TracedStream};
 pub use value::{Element, ToValue};

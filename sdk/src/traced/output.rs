@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::ops::Deref;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 
 /// The value that a function returned: a `Result` under any name has an error or a success, every other type is a success.
@@ -109,11 +108,6 @@ impl<T> Deref for Call<'_, T> {
     }
 }
 
-/// Asks the condition of `err_if`. A condition that panics leaves the error an error.
-pub fn is_failure<E: ?Sized>(error: &E, err_if: impl Fn(&E) -> bool) -> bool {
-    catch_unwind(AssertUnwindSafe(|| err_if(error))).unwrap_or(true)
-}
-
 /// Fails to compile for a function at the root of a crate: the `main` of a program.
 #[allow(clippy::panic, reason = "at compile time")]
 pub const fn refuse_main(module_path: &str) {
@@ -133,6 +127,8 @@ pub const fn refuse_main(module_path: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::catch_unwind;
+
     use super::*;
 
     #[test]
@@ -149,13 +145,6 @@ mod tests {
         assert!(Output::new(&Own).error().is_none() && Output::new(&Own).value().is_some());
         assert!(Output::new(&Some(failed)).error().is_none());
         assert!(!of_unknown(&failed), "no bound, no error");
-    }
-
-    #[test]
-    fn a_condition_that_panics_leaves_the_error_an_error() {
-        assert!(is_failure(&1, |_| panic!("in the condition")));
-        assert!(is_failure(&1, |error| *error == 1));
-        assert!(!is_failure(&1, |error| *error == 2));
     }
 
     #[test]

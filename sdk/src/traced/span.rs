@@ -8,9 +8,12 @@ use opentelemetry::trace::{Link, SpanContext, SpanKind, Status, TraceContextExt}
 use opentelemetry::{Context, ContextGuard, KeyValue, Value};
 
 use super::ambient;
+use super::outcome::bounded;
 use super::value::ToValue;
 use crate::time::Timestamp;
-use crate::trace::{CallSite, END_NOW, Glance, SdkSpan, SdkTracer, SpanData, Started, TracedSpan, active};
+use crate::trace::{
+    CallSite, END_NOW, Failure, Glance, SdkSpan, SdkTracer, Source, SpanData, Started, TracedSpan, active,
+};
 
 /// What a span starts with, apart from its attributes. Made only when a tracer is installed.
 #[derive(Debug)]
@@ -290,12 +293,15 @@ impl Live {
         }
     }
 
-    /// Records that the function returned an error. An empty description is none.
+    /// Records that the function returned an error, unless the function has said itself how it ended: by an `error.type`,
+    /// an error status with a description, or the status ok. An empty description is none.
     ///
     /// spec: semconv general/recording-errors.md
     pub fn fail(&self, description: String, error_type: &'static str) {
-        self.attribute("error.type", error_type.into());
-        self.context.span().set_status(Status::error(description));
+        if self.started.is_some() {
+            let failure = Failure { description: bounded(description), error_type, source: Source::Returned };
+            failure.tell(&self.context.span());
+        }
     }
 
     #[cold]

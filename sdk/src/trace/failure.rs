@@ -1,0 +1,80 @@
+//! How an error gets onto a span: beside what the program itself has set there, which behind the API's `SpanRef` cannot be
+//! read.
+//!
+//! So the span is told of the error and decides. The API has no call for that; the error waits in a thread-local while the
+//! span is given the status unset, which otherwise means nothing.
+
+use std::cell::Cell;
+
+use opentelemetry::KeyValue;
+use opentelemetry::trace::{SpanRef, Status};
+
+use super::span::Recording;
+use crate::attributes;
+
+const ERROR_TYPE: &str = "error.type";
+
+/// An error, for a span that records it.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// The description of the status; none if empty.
+    pub(crate) description: String,
+    pub(crate) error_type: &'static str,
+    pub(crate) source: Source,
+}
+
+/// Where an error comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The function of the span has returned it. What the span says already stays.
+    Returned,
+    /// The program has recorded it by hand. It replaces an earlier one, but no `error.type` that the program has set.
+    Recorded,
+}
+
+thread_local!(static TOLD: Cell<Option<Failure>> = const { Cell::new(None) });
+
+impl Failure {
+    /// Records the error on a span; on one that is not ours without regard to what it says already.
+    pub(crate) fn tell(self, span: &SpanRef<'_>) {
+        let mut failure = Some(self);
+        let _ = TOLD.try_with(|told| told.set(failure.take()));
+        span.set_status(Status::Unset);
+        // Still there if the span does not know of this, or has ended.
+        if let Some(Failure { description, error_type, .. }) = failure.or_else(Failure::told) {
+            span.set_attribute(KeyValue::new(ERROR_TYPE, error_type));
+            span.set_status(Status::error(description));
+        }
+    }
+
+    /// The error that this thread tells a span of.
+    pub(super) fn told() -> Option<Failure> {
+        TOLD.try_with(Cell::take).ok().flatten()
+    }
+
+    /// spec: trace/api.md#set-status — the status ok is final. Then the span shows no error at all.
+    pub(super) fn apply(self, recording: &mut Recording) {
+        let (record, limits) = (&mut *recording.data, recording.provider.limits.attributes);
+        if record.status == Status::Ok {
+            return;
+        }
+        let says = record.own_attributes.iter().find(|attribute| attribute.key.as_str() == ERROR_TYPE);
+        let says = says.map(|attribute| attribute.value.as_str());
+        let stays = match (self.source, says, recording.recorded_error) {
+            (_, None, _) => false,
+            (Source::Recorded, Some(says), Some(recorded)) => says != recorded,
+            (Source::Returned, Some(_), _) | (Source::Recorded, Some(_), None) => true,
+        };
+        if !stays {
+            let attribute = KeyValue::new(ERROR_TYPE, self.error_type);
+            attributes::set(&mut record.own_attributes, &mut record.dropped_attributes, attribute, limits);
+            if self.source == Source::Recorded {
+                recording.recorded_error = Some(self.error_type);
+            }
+        }
+        let is_described = matches!(&record.status, Status::Error { description } if !description.is_empty());
+        if !(is_described && self.source == Source::Returned) {
+            record.status = Status::error(self.description);
+        }
+    }
+}
