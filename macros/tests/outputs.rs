@@ -52,7 +52,7 @@ impl Handler for Shop {
     }
 
     fn first<'a>(&self, of: &'a [u8]) -> Result<&'a u8, Failure> {
-        of.first().ok_or(Failure::NotFound)
+        of.first().ok_or(Failure::Broken)
     }
 }
 
@@ -65,6 +65,13 @@ async fn alias_later(answer: Answer) -> Answer {
 #[traced]
 fn opaque(answer: Answer) -> impl Future<Output = Answer> {
     ready(answer)
+}
+
+struct Silent;
+
+#[traced(metrics)]
+fn inferred(number: &u8) -> impl Future<Output = Result<u8, Silent>> + '_ {
+    async move { Ok(*number) }
 }
 
 #[async_trait]
@@ -93,6 +100,7 @@ fn an_error_is_found_under_every_alias_of_result() {
     check(|| _ = Shop.first(&[]), &format!("Shop::first {FAILED}"));
     check_async(async { _ = alias_later(Err(Failure::Broken)).await }, &format!("alias_later {FAILED}"));
     check_async(async { _ = opaque(Err(Failure::Broken)).await }, &format!("opaque {FAILED}"));
+    check_async(async { _ = inferred(&1).await }, "inferred");
     check_async(async { _ = Shop.get(Err(Failure::Broken)).await }, &format!("Shop::get {FAILED}"));
 }
 

@@ -133,6 +133,19 @@ fn an_iterator_has_a_span_from_the_call_to_the_last_item() {
     );
 }
 
+#[derive(Clone, Debug, PartialEq)]
+struct Silent;
+
+#[traced(iterator)]
+fn inferred(texts: &[&'static str]) -> impl Iterator<Item = Result<u8, Silent>> {
+    texts.iter().map(|text| text.parse().map_err(|_| Silent))
+}
+
+#[test]
+fn an_item_needs_no_text() {
+    check(|| _ = inferred(&["x"]).count(), "inferred error error.type=sequences::Silent telemark.items=1");
+}
+
 #[test]
 fn by_hand_too() {
     check_async(
