@@ -121,7 +121,10 @@ use proc_macro::TokenStream;
 ///
 /// # Errors
 ///
-/// An `Err` becomes the status `Error` with the error's `Display`, if it has that, and the name of its type as `error.type`.
+/// An `Err` becomes the status `Error` with the messages of the error and its causes, if it has them, and its name as
+/// `error.type`: the path of its type, and the variant of an enum that derives `Debug`. `telemark::ErrorType` gives it
+/// another name.
+///
 /// The type decides: an alias of `Result` is a `Result`, and another type of that name is not. `err` insists that there is
 /// one, and `err = off` records none. Behind a type parameter or an `impl Trait` there is no `Result` to see.
 ///
