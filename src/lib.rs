@@ -28,7 +28,8 @@
 //! - **send it**: OTLP is the default, to `http://localhost:4318`; `OTEL_EXPORTER_OTLP_ENDPOINT` and its kin change that.
 //! - **name the service**: `OTEL_SERVICE_NAME`, or [`builder()`]`.service_name("shop")`.
 //! - **trace axum**: the feature `axum` and `Router::layer(telemark::axum::layer())`.
-//! - **trace functions**: [`traced`](macro@traced) on functions, `impl` blocks and modules.
+//! - **trace functions**: [`traced`](macro@traced) on functions, `impl` blocks and modules; `#[traced(stream)]` on a function that
+//!   returns a stream.
 //! - **measure functions**: `#[traced(metrics)]` adds a histogram of their durations, by function and kind of error.
 //! - **measure anything**: a `static` [`Counter`], [`UpDownCounter`], [`Gauge`] or [`Histogram`].
 //! - **show metrics to Prometheus**: the feature `prometheus` and `OTEL_METRICS_EXPORTER=prometheus`, which listens on

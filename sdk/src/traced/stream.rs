@@ -97,6 +97,14 @@ impl SpanBuilder {
 /// [`SpanBuilder::run_stream`] the other way around: `rows().in_span(telemark::span("rows"))`.
 pub trait InSpanStream: Stream + Sized {
     /// Starts the span and gives it to this stream.
+    ///
+    /// ```
+    /// # use telemark_sdk::traced as telemark;
+    /// use telemark::InSpanStream;
+    /// # fn example(rows: impl futures_core::Stream<Item = u8>) -> impl futures_core::Stream<Item = u8> {
+    /// rows.in_span(telemark::span("rows"))
+    /// # }
+    /// ```
     fn in_span(self, span: SpanBuilder) -> StreamInSpan<Self> {
         span.run_stream(self)
     }
