@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::future::Future;
 
-use opentelemetry::trace::{FutureExt, SpanKind, TraceContextExt, WithContext};
+use opentelemetry::trace::{FutureExt, SpanContext, SpanKind, TraceContextExt, WithContext};
 use opentelemetry::{Context, Key, KeyValue};
 
 use super::ambient::{attach, look};
@@ -11,9 +11,10 @@ use super::entered::Entered;
 use super::future::Traced;
 use super::outcome::RecordError;
 use super::private::guarded;
-use super::span::{Active, IntoLink, IntoParent, Live, Setup, start};
+use super::span::{Active, IntoLink, IntoParent, Live, Setup, State, start};
 use super::value::ToValue;
 use crate::trace::{Failure, Source, active};
+use crate::unsampled;
 
 /// Begins a span; one of [`SpanBuilder::enter`], [`SpanBuilder::in_scope`] and [`SpanBuilder::run`] starts it.
 ///
@@ -137,7 +138,7 @@ impl SpanBuilder {
     }
 
     fn start(self) -> Active {
-        let Some(Plan { setup, attributes }) = self.0 else { return Active(None) };
+        let Some(Plan { setup, attributes }) = self.0 else { return Active(State::Off) };
         start(|| setup, |list| list.extend(attributes))
     }
 
@@ -226,6 +227,24 @@ pub fn record_error<E: RecordError<Kind> + ?Sized, Kind>(error: &E) {
     }
 }
 
+/// Returns the span context of the running code, for what is sent or written down: the ids of a log record, a header of a
+/// format of its own.
+///
+/// It is that of `Context::current().span()`, except in a `#[traced]` function or a span by hand that is not sampled because
+/// its parent was not: to cost next to nothing such a span is in no context, and `Context::current()` still holds its parent.
+/// Here, as in what the propagators of Telemark inject, it has a span id of its own. A spawned task has the ids of the context
+/// that it was given, which are the parent's.
+///
+/// ```
+/// let ids = telemark_sdk::traced::current_span_context();
+/// assert!(!ids.is_valid(), "there is no span here");
+/// ```
+///
+/// spec: trace/sdk.md#sdk-span-creation
+pub fn current_span_context() -> SpanContext {
+    look(|current| unsampled::with_span_context(current, SpanContext::clone)).unwrap_or(SpanContext::NONE)
+}
+
 /// Gives a future the context that is current now, for a spawned task: `tokio::spawn(telemark::propagate(work()))`.
 ///
 /// ```
@@ -297,7 +316,7 @@ mod tests {
     use std::time::SystemTime;
 
     use opentelemetry::InstrumentationScope;
-    use opentelemetry::trace::{Span, SpanContext, SpanId, Status, TraceFlags, TraceId, TraceState};
+    use opentelemetry::trace::{Span, SpanId, Status, TraceFlags, TraceId, TraceState};
 
     use super::*;
     use crate::trace::{Scope, SdkTracerProvider, SpanData, SpanProcessor};

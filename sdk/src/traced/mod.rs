@@ -31,8 +31,8 @@ pub(crate) use ambient::look;
 pub use entered::Entered;
 pub use future::Traced;
 pub use manual::{
-    InSpan, SpanBuilder, add_event, propagate, propagate_fn, record_error, set_attribute, span, suppress,
-    suppress_future,
+    InSpan, SpanBuilder, add_event, current_span_context, propagate, propagate_fn, record_error, set_attribute, span,
+    suppress, suppress_future,
 };
 pub use outcome::{ErrorType, RecordError};
 pub use span::{IntoLink, IntoParent};

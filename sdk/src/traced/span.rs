@@ -14,6 +14,7 @@ use crate::time::Timestamp;
 use crate::trace::{
     CallSite, END_NOW, Failure, Glance, SdkSpan, SdkTracer, Source, SpanData, Started, TracedSpan, active,
 };
+use crate::unsampled::{self, Unsampled};
 
 /// What a span starts with, apart from its attributes. Made only when a tracer is installed.
 #[derive(Debug)]
@@ -156,12 +157,67 @@ impl IntoLink for &Context {
     }
 }
 
-/// A span that has been started and is not attached yet; nothing when the call is not recorded.
+/// A span that has been started and is not current yet; nothing where there is none.
 ///
 /// Dropping it ends the span as cancelled.
 #[derive(Debug)]
 #[must_use = "a span that is dropped at once measures nothing"]
-pub struct Active(pub(super) Option<Live>);
+pub struct Active(pub(super) State);
+
+/// What became of a span.
+#[derive(Debug, Default)]
+pub(super) enum State {
+    /// There is none: no tracer is installed, or telemetry is suppressed.
+    #[default]
+    Off,
+    /// It is dropped as its parent was, whose context is current and says so.
+    Unsampled(Unsampled),
+    /// It is recorded, or else its context tells its children that they are not.
+    Live(Live),
+}
+
+impl State {
+    #[inline]
+    pub(super) fn is_off(&self) -> bool {
+        matches!(self, State::Off)
+    }
+
+    #[inline]
+    pub(super) fn live(&self) -> Option<&Live> {
+        match self {
+            State::Live(live) => Some(live),
+            State::Off | State::Unsampled(_) => None,
+        }
+    }
+
+    /// Makes the span current on this thread.
+    #[inline]
+    pub(super) fn enter(&self) -> Current {
+        match self {
+            State::Off => Current::Off,
+            State::Unsampled(span) => Current::Unsampled(span.enter()),
+            State::Live(live) => live.attach().map_or(Current::Off, Current::Attached),
+        }
+    }
+
+    /// Ends that the span is current.
+    #[inline]
+    pub(super) fn leave(&mut self, current: Current) {
+        if let Current::Unsampled(entered) = current {
+            *self = State::Unsampled(entered.leave());
+        }
+    }
+}
+
+/// While it lives, a span is current on this thread.
+#[derive(Debug, Default)]
+#[allow(dead_code, reason = "what is in it works by being dropped")]
+pub(super) enum Current {
+    #[default]
+    Off,
+    Unsampled(unsampled::Entered),
+    Attached(ContextGuard),
+}
 
 /// A context to attach, and whether it owns a span that records.
 #[derive(Debug)]
@@ -175,7 +231,7 @@ pub struct Live {
 #[inline]
 pub fn start(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> Active {
     if !active::is_installed() {
-        return Active(None);
+        return Active(State::Off);
     }
     guarded(|| begin(setup(), attributes))
 }
@@ -185,49 +241,78 @@ pub fn start(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Vec<Key
 #[inline]
 pub fn start_here(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> Active {
     if !active::is_installed() {
-        return Active(None);
+        return Active(State::Off);
     }
-    guarded(|| look_at_the_current().and_then(|look| begin_below(look, setup().span, attributes)))
+    guarded(|| match look_at_the_current() {
+        Look::Off => State::Off,
+        Look::Dropped(span) => State::Unsampled(span),
+        Look::Sampled(tracer, data) => record_below(tracer, data, setup().span, attributes),
+        Look::Parent(parent) => begin_below(&parent, true, setup().span, attributes),
+    })
 }
 
 /// The options and fields are the user's expressions, but the program does not need them: a panic in one costs the
 /// telemetry, not the call.
 #[inline(never)]
-fn guarded(begin: impl FnOnce() -> Option<Live>) -> Active {
+fn guarded(begin: impl FnOnce() -> State) -> Active {
     Active(catch_unwind(AssertUnwindSafe(begin)).unwrap_or_default())
 }
 
-fn begin(setup: Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> Option<Live> {
+fn begin(setup: Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> State {
     let parent = match setup.origin {
-        Origin::Current => return begin_below(look_at_the_current()?, setup.span, attributes),
+        Origin::Current => {
+            return match look_at_the_current() {
+                Look::Off => State::Off,
+                Look::Dropped(span) => State::Unsampled(span),
+                Look::Sampled(tracer, data) => record_below(tracer, data, setup.span, attributes),
+                Look::Parent(parent) => begin_below(&parent, true, setup.span, attributes),
+            };
+        }
         Origin::Root => Context::current().with_remote_span_context(SpanContext::NONE),
         Origin::Parent(parent) => parent,
     };
-    begin_below(Look::Parent(parent), setup.span, attributes)
+    begin_below(&parent, false, setup.span, attributes)
 }
 
-fn begin_below(look: Look, span: TracedSpan, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> Option<Live> {
-    // A panic in one field costs that and the later ones, not the span.
-    let attributes = |list: &mut Vec<KeyValue>| {
-        let _ = catch_unwind(AssertUnwindSafe(|| attributes(list)));
-    };
-    let parent = match look {
-        Look::Sampled(tracer, data) => {
-            let span = tracer.start_child(span, data, Vec::new(), attributes);
-            let started = started(&span);
-            return Some(Live { context: Context::current_with_span(span), started });
-        }
-        Look::Parent(parent) => parent,
-    };
-    match active::tracer(&parent)?.start_traced(span, &parent, attributes) {
+/// Records a span in the current context, which is known to be sampled.
+fn record_below(
+    tracer: &SdkTracer,
+    data: SpanData,
+    span: TracedSpan,
+    attributes: impl FnOnce(&mut Vec<KeyValue>),
+) -> State {
+    let span = tracer.start_child(span, data, Vec::new(), shielded(attributes));
+    let started = started(&span);
+    State::Live(Live { context: Context::current_with_span(span), started })
+}
+
+/// Lets the tracer decide about a span in `parent`.
+fn begin_below(
+    parent: &Context,
+    is_current: bool,
+    span: TracedSpan,
+    attributes: impl FnOnce(&mut Vec<KeyValue>),
+) -> State {
+    let Some(tracer) = active::tracer(parent) else { return State::Off };
+    let (context, started) = match tracer.start_traced(span, parent, shielded(attributes)) {
         Started::Recording(span) => {
             let started = started(&span);
-            Some(Live { context: parent.with_span(span), started })
+            (parent.with_span(span), started)
         }
-        Started::Inherit => None,
-        Started::NotRecorded(context) => {
-            Some(Live { context: parent.with_remote_span_context(context), started: None })
-        }
+        Started::NotRecorded(context) => (parent.with_remote_span_context(context), None),
+        Started::Inherit(span) if is_current => return State::Unsampled(span),
+        Started::Silent if is_current => return State::Off,
+        // What the function calls is in this context, and not in the one where the function was called.
+        Started::Inherit(span) => (span.context_in(parent), None),
+        Started::Silent => (parent.clone(), None),
+    };
+    State::Live(Live { context, started })
+}
+
+/// A panic in one field costs that and the later ones, not the span.
+fn shielded(attributes: impl FnOnce(&mut Vec<KeyValue>)) -> impl FnOnce(&mut Vec<KeyValue>) {
+    |list| {
+        let _ = catch_unwind(AssertUnwindSafe(|| attributes(list)));
     }
 }
 
@@ -238,27 +323,27 @@ fn started(span: &SdkSpan) -> Option<Timestamp> {
 
 /// What a look at the current context tells of a span in it.
 enum Look {
+    /// There is none.
+    Off,
+    /// It is dropped as its parent was.
+    Dropped(Unsampled),
     /// It is recorded as its parent is, and nobody needs to see the context: the common case, without a clone of it.
     Sampled(&'static SdkTracer, SpanData),
     /// Everything else is decided with the context in hand.
     Parent(Context),
 }
 
-/// `None` when the current context already says that nothing below it is recorded.
-///
 /// No code of the user's may run meanwhile: the API's context is borrowed, and attaching another one would panic.
 #[inline]
-fn look_at_the_current() -> Option<Look> {
+fn look_at_the_current() -> Look {
     Context::map_current(|current| {
         let only = active::only_installed().filter(|only| !only.wants_start());
-        let tracer = match only {
-            Some(only) => only,
-            None => active::tracer(current)?,
-        };
+        let Some(tracer) = only.or_else(|| active::tracer(current)) else { return Look::Off };
         match (tracer.glance(current), only) {
-            (Glance::Dropped, _) => None,
-            (Glance::Sampled(data), Some(only)) => Some(Look::Sampled(only, data)),
-            _ => Some(Look::Parent(current.clone())),
+            (Glance::Silent, _) => Look::Off,
+            (Glance::Dropped(span), _) if !tracer.has_own_ids() => Look::Dropped(tracer.dropped(span, current)),
+            (Glance::Sampled(data), Some(only)) => Look::Sampled(only, data),
+            _ => Look::Parent(current.clone()),
         }
     })
 }
