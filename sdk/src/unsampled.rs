@@ -10,7 +10,7 @@
 use std::cell::Cell;
 
 use opentelemetry::Context;
-use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId};
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags};
 
 use crate::id::{IdGenerator, RandomIds};
 
@@ -20,34 +20,50 @@ const RANDOM_FLAG: u8 = 0x02;
 /// A dropped span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unsampled {
-    trace_id: TraceId,
-    parent_id: SpanId,
-    /// Invalid until it is asked for.
-    own_id: SpanId,
+    parent: Parent,
+    /// Zero until it is asked for.
+    own_id: u64,
 }
 
-const NONE: Unsampled = Unsampled { trace_id: TraceId::INVALID, parent_id: SpanId::INVALID, own_id: SpanId::INVALID };
+/// The parent of a dropped span: stands for its trace id and its span id, of which at least one half is random. One word,
+/// so that it stays in a register on its way from the decision to the thread-local.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Parent(u64);
 
 thread_local! {
     // Without a destructor, so that a span may be dropped in the destructor of another thread-local.
-    static CURRENT: Cell<Unsampled> = const { Cell::new(NONE) };
+    static CURRENT: Cell<Unsampled> = const { Cell::new(Unsampled { parent: Parent(0), own_id: 0 }) };
+}
+
+impl Parent {
+    #[inline]
+    pub(crate) fn of(span: &SpanContext) -> Self {
+        let trace_id = u128::from_be_bytes(span.trace_id().to_bytes());
+        let span_id = u64::from_be_bytes(span.span_id().to_bytes());
+        Parent((trace_id as u64) ^ ((trace_id >> 64) as u64).rotate_left(21) ^ span_id.rotate_left(42))
+    }
 }
 
 impl Unsampled {
     /// A span below `parent`.
     #[inline]
-    pub(crate) fn below(parent: &SpanContext) -> Self {
-        Unsampled { trace_id: parent.trace_id(), parent_id: parent.span_id(), own_id: SpanId::INVALID }
+    pub(crate) fn below(parent: Parent) -> Self {
+        Unsampled { parent, own_id: 0 }
     }
 
     /// The same span with an id that is known.
     pub(crate) fn with_id(self, own_id: SpanId) -> Self {
-        Unsampled { own_id, ..self }
+        Unsampled { own_id: u64::from_be_bytes(own_id.to_bytes()), ..self }
+    }
+
+    /// The same span with an id.
+    fn identified(self) -> Self {
+        if self.own_id == 0 { self.with_id(RandomIds.span_id()) } else { self }
     }
 
     /// `parent`, which holds its parent, with this span instead: for children elsewhere.
     pub(crate) fn context_in(self, parent: &Context) -> Context {
-        let own_id = if self.own_id == SpanId::INVALID { RandomIds.span_id() } else { self.own_id };
+        let own_id = SpanId::from(self.identified().own_id);
         parent.with_remote_span_context(child(parent.span().span_context(), own_id))
     }
 
@@ -69,9 +85,7 @@ impl Entered {
     /// Leaves the span and returns it as it is now, to be entered again: it may have got its id.
     #[inline]
     pub(crate) fn leave(self) -> Unsampled {
-        let left = CURRENT.get();
-        drop(self);
-        left
+        CURRENT.get()
     }
 }
 
@@ -101,14 +115,10 @@ pub(crate) fn child(parent: &SpanContext, own_id: SpanId) -> SpanContext {
 
 fn own_id(parent: &SpanContext) -> Option<SpanId> {
     let current = CURRENT.get();
-    let is_parent = current.parent_id == parent.span_id() && current.trace_id == parent.trace_id();
-    if !is_parent || !parent.is_valid() || parent.is_sampled() {
+    if !parent.is_valid() || parent.is_sampled() || current.parent != Parent::of(parent) {
         return None;
     }
-    if current.own_id != SpanId::INVALID {
-        return Some(current.own_id);
-    }
-    let own_id = RandomIds.span_id();
-    CURRENT.set(current.with_id(own_id));
-    Some(own_id)
+    let current = current.identified();
+    CURRENT.set(current);
+    Some(SpanId::from(current.own_id))
 }

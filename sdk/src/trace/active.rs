@@ -37,6 +37,12 @@ pub(crate) fn only_installed() -> Option<&'static SdkTracer> {
     (TRACERS.load(Ordering::Relaxed) == 1).then(|| INSTALLED.get()).flatten()
 }
 
+/// The installed tracer.
+#[inline]
+pub(crate) fn installed() -> Option<&'static SdkTracer> {
+    INSTALLED.get()
+}
+
 /// The scope of spans that no call site and no instrumentation names.
 pub(crate) fn scope() -> Scope {
     InstrumentationScope::builder("telemark").with_version(env!("CARGO_PKG_VERSION")).build().into()

@@ -55,7 +55,7 @@ impl SdkTracer {
         let span = parent.span();
         let context = span.span_context();
         match (context.is_valid(), context.is_sampled(), context.is_remote()) {
-            (true, false, _) if provider.drops_below_unsampled => Glance::Dropped(Unsampled::below(context)),
+            (true, false, _) if provider.drops_below_unsampled => Glance::Dropped(unsampled::Parent::of(context)),
             (true, true, false) if provider.samples_below_sampled && provider.ids.is_none() => {
                 Glance::Sampled(child_of(context))
             }
@@ -104,7 +104,12 @@ impl SdkTracer {
     fn begin(&self, call: &TracedSpan, parent: &Context) -> Result<(SpanData, Vec<KeyValue>), Started> {
         match self.glance(parent) {
             Glance::Silent => return Err(Started::Silent),
-            Glance::Dropped(span) => return Err(Started::Inherit(self.dropped(span, parent))),
+            Glance::Dropped(below) => {
+                self.count_dropped(parent);
+                let span = Unsampled::below(below);
+                let span = if self.has_own_ids() { span.with_id(self.span_id()) } else { span };
+                return Err(Started::Inherit(span));
+            }
             Glance::Sampled(data) => return Ok((data, Vec::new())),
             Glance::Unknown => {}
         }
@@ -114,7 +119,7 @@ impl SdkTracer {
             let says_so = parent_context.is_valid() && !parent_context.is_sampled();
             let same_state = parent_context.trace_state() == context.trace_state();
             if says_so && same_state && !parent_span.is_recording() {
-                Started::Inherit(Unsampled::below(parent_context).with_id(context.span_id()))
+                Started::Inherit(Unsampled::below(unsampled::Parent::of(parent_context)).with_id(context.span_id()))
             } else {
                 Started::NotRecorded(context)
             }
@@ -167,11 +172,10 @@ impl SdkTracer {
         Ok((data, added))
     }
 
-    /// Counts a span that is dropped as its parent was, and gives it its id where a generator of the user's makes the ids.
+    /// Counts a span that is dropped as its parent was.
     #[inline]
-    pub(crate) fn dropped(&self, span: Unsampled, parent: &Context) -> Unsampled {
+    pub(crate) fn count_dropped(&self, parent: &Context) {
         self.provider.count_dropped(parent.span().span_context());
-        if self.provider.ids.is_some() { span.with_id(self.span_id()) } else { span }
     }
 
     /// Whether the ids of spans come from a generator of the user's.
@@ -231,7 +235,7 @@ pub(crate) enum Glance {
     /// There is none: telemetry is suppressed, or the provider has ended.
     Silent,
     /// It is dropped, and its parent's context says so.
-    Dropped(Unsampled),
+    Dropped(unsampled::Parent),
     /// It is sampled, as its local parent is: its data, which says who it is.
     Sampled(SpanData),
     /// The sampler must be asked.

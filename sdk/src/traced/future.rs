@@ -36,10 +36,10 @@ pin_project! {
     {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            let mut span = std::mem::take(this.span);
-            if span.is_off() && !this.measurement.is_running() {
+            if this.span.is_off() && !this.measurement.is_running() {
                 return;
             }
+            let mut span = std::mem::take(this.span);
             let current = span.enter();
             this.future.set(None);
             let end = this.measurement.end(End::Cancelled);
@@ -94,7 +94,12 @@ where
             (State::Unsampled(span), false) => {
                 let entered = span.enter();
                 let poll = future.poll(task);
-                *span = entered.leave();
+                let left = entered.leave();
+                if poll.is_ready() {
+                    *this.span = State::Off;
+                } else {
+                    *span = left;
+                }
                 return poll;
             }
             _ => {}

@@ -11,9 +11,7 @@ use super::ambient;
 use super::outcome::bounded;
 use super::value::ToValue;
 use crate::time::Timestamp;
-use crate::trace::{
-    CallSite, END_NOW, Failure, Glance, SdkSpan, SdkTracer, Source, SpanData, Started, TracedSpan, active,
-};
+use crate::trace::{CallSite, END_NOW, Failure, Glance, SdkSpan, Source, SpanData, Started, TracedSpan, active};
 use crate::unsampled::{self, Unsampled};
 
 /// What a span starts with, apart from its attributes. Made only when a tracer is installed.
@@ -243,12 +241,12 @@ pub fn start_here(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Ve
     if !active::is_installed() {
         return Active(State::Off);
     }
-    guarded(|| match look_at_the_current() {
-        Look::Off => State::Off,
-        Look::Dropped(span) => State::Unsampled(span),
-        Look::Sampled(tracer, data) => record_below(tracer, data, setup().span, attributes),
-        Look::Parent(parent) => begin_below(&parent, true, setup().span, attributes),
-    })
+    match look_at_the_current() {
+        Look::Off => Active(State::Off),
+        Look::Dropped(parent) => Active(State::Unsampled(Unsampled::below(parent))),
+        Look::Sampled(data) => guarded(|| record_below(data, setup().span, attributes)),
+        Look::Undecided => guarded(|| begin_below(&Context::current(), true, setup().span, attributes)),
+    }
 }
 
 /// The options and fields are the user's expressions, but the program does not need them: a panic in one costs the
@@ -263,9 +261,9 @@ fn begin(setup: Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> State {
         Origin::Current => {
             return match look_at_the_current() {
                 Look::Off => State::Off,
-                Look::Dropped(span) => State::Unsampled(span),
-                Look::Sampled(tracer, data) => record_below(tracer, data, setup.span, attributes),
-                Look::Parent(parent) => begin_below(&parent, true, setup.span, attributes),
+                Look::Dropped(parent) => State::Unsampled(Unsampled::below(parent)),
+                Look::Sampled(data) => record_below(data, setup.span, attributes),
+                Look::Undecided => begin_below(&Context::current(), true, setup.span, attributes),
             };
         }
         Origin::Root => Context::current().with_remote_span_context(SpanContext::NONE),
@@ -275,12 +273,8 @@ fn begin(setup: Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> State {
 }
 
 /// Records a span in the current context, which is known to be sampled.
-fn record_below(
-    tracer: &SdkTracer,
-    data: SpanData,
-    span: TracedSpan,
-    attributes: impl FnOnce(&mut Vec<KeyValue>),
-) -> State {
+fn record_below(data: SpanData, span: TracedSpan, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> State {
+    let Some(tracer) = active::installed() else { return State::Off };
     let span = tracer.start_child(span, data, Vec::new(), shielded(attributes));
     let started = started(&span);
     State::Live(Live { context: Context::current_with_span(span), started })
@@ -321,31 +315,36 @@ fn started(span: &SdkSpan) -> Option<Timestamp> {
     span.data().map(|data| data.start)
 }
 
-/// What a look at the current context tells of a span in it.
+/// What a look at the current context tells of a span in it. Two words, so that it is returned in registers.
 enum Look {
     /// There is none.
     Off,
     /// It is dropped as its parent was.
-    Dropped(Unsampled),
-    /// It is recorded as its parent is, and nobody needs to see the context: the common case, without a clone of it.
-    Sampled(&'static SdkTracer, SpanData),
-    /// Everything else is decided with the context in hand.
-    Parent(Context),
+    Dropped(unsampled::Parent),
+    /// The installed tracer records it as its parent is recorded, and nobody needs to see the context: the common case,
+    /// without a clone of it.
+    Sampled(SpanData),
+    /// The tracer must be asked, with the context in hand.
+    Undecided,
 }
 
 /// No code of the user's may run meanwhile: the API's context is borrowed, and attaching another one would panic.
-#[inline]
+#[inline(never)]
 fn look_at_the_current() -> Look {
-    Context::map_current(|current| {
+    let look = |current: &Context| {
         let only = active::only_installed().filter(|only| !only.wants_start());
         let Some(tracer) = only.or_else(|| active::tracer(current)) else { return Look::Off };
-        match (tracer.glance(current), only) {
-            (Glance::Silent, _) => Look::Off,
-            (Glance::Dropped(span), _) if !tracer.has_own_ids() => Look::Dropped(tracer.dropped(span, current)),
-            (Glance::Sampled(data), Some(only)) => Look::Sampled(only, data),
-            _ => Look::Parent(current.clone()),
+        match tracer.glance(current) {
+            Glance::Silent => Look::Off,
+            Glance::Dropped(parent) if !tracer.has_own_ids() => {
+                tracer.count_dropped(current);
+                Look::Dropped(parent)
+            }
+            Glance::Sampled(data) if only.is_some() => Look::Sampled(data),
+            _ => Look::Undecided,
         }
-    })
+    };
+    ambient::look(look).unwrap_or(Look::Off)
 }
 
 impl Live {
