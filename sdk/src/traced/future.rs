@@ -72,8 +72,8 @@ where
 {
     /// [`Self::new`] with a measurement that has begun.
     #[inline]
-    pub(super) fn measured(mut active: Active, future: F, record: R, measurement: M) -> Self {
-        Traced { future: Some(future), span: std::mem::take(&mut active.0), record: Some(record), measurement }
+    pub(super) fn measured(active: Active, future: F, record: R, measurement: M) -> Self {
+        Traced { future: Some(future), span: active.0, record: Some(record), measurement }
     }
 }
 

@@ -137,7 +137,7 @@ impl SpanBuilder {
         Traced::new(self.start(), future, record_result)
     }
 
-    fn start(self) -> Active {
+    pub(super) fn start(self) -> Active {
         let Some(Plan { setup, attributes }) = self.0 else { return Active(State::Off) };
         start(|| setup, |list| list.extend(attributes))
     }

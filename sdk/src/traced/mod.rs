@@ -8,6 +8,9 @@
 //! | `span` | the call site and the start, the outcome and the end of a span |
 //! | `entered` | the guard of synchronous code |
 //! | `future` | the future of asynchronous code |
+//! | `output` | [`Output`](private::Output): the error in what is returned, found by type |
+//! | `sequence` | the life of a span over many items |
+//! | `stream`, `iterator` | the adapters that have one |
 //! | `duration` | the histogram of `#[traced(metrics)]` |
 //! | `measured` | what goes with the work of a span: nothing, or its measurement |
 //! | `manual` | [`span()`], [`set_attribute`], [`propagate`], [`suppress`] and their kin |
@@ -20,20 +23,26 @@ mod ambient;
 mod duration;
 mod entered;
 mod future;
+mod iterator;
 mod manual;
 mod measured;
 mod outcome;
+mod output;
 pub mod private;
+mod sequence;
 mod span;
+mod stream;
 mod value;
 
 pub(crate) use ambient::look;
 pub use entered::Entered;
 pub use future::Traced;
+pub use iterator::{IteratorInSpan, TracedIterator};
 pub use manual::{
     InSpan, SpanBuilder, add_event, current_span_context, propagate, propagate_fn, record_error, set_attribute, span,
     suppress, suppress_future,
 };
 pub use outcome::{ErrorType, RecordError};
 pub use span::{IntoLink, IntoParent};
+pub use stream::{InSpanStream, StreamInSpan, TracedStream};
 pub use value::{Element, ToValue};

@@ -11,9 +11,12 @@ pub use std::{boxed::Box, concat, env, file, module_path, vec::Vec};
 pub use super::duration::{Durations, Timer, Timing};
 pub use super::entered::Entered;
 pub use super::future::Traced;
+pub use super::iterator::{traced_iterator, traced_iterator_timed};
 pub use super::measured::Measured;
 pub use super::outcome::{Described, Fallible, is_failure};
+pub use super::output::{Call, Output, refuse_main};
 pub use super::span::{Active, Live, Setup, start, start_here};
+pub use super::stream::{traced_stream, traced_stream_timed};
 pub use super::value::ToValue;
 pub use crate::trace::CallSite;
 
