@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use opentelemetry::ContextGuard;
 
-use super::span::{Active, Live, State};
+use super::live::{Active, Live, State};
 use crate::time::Timestamp;
 use crate::unsampled;
 

@@ -7,8 +7,8 @@ use std::task::{Context as TaskContext, Poll};
 use pin_project_lite::pin_project;
 
 use super::duration::End;
+use super::live::{Active, Live, State};
 use super::measured::{Judge, Measurement, Watch};
-use super::span::{Active, Live, State};
 
 pin_project! {
     /// A future with a span: current during each poll and during the drop, ended when the future is ready.

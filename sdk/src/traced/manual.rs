@@ -9,9 +9,10 @@ use opentelemetry::{Context, Key, KeyValue};
 use super::ambient::{attach, look};
 use super::entered::Entered;
 use super::future::Traced;
+use super::live::{Active, Live, State};
 use super::outcome::RecordError;
 use super::private::guarded;
-use super::span::{Active, IntoLink, IntoParent, Live, Setup, State, start};
+use super::span::{IntoLink, IntoParent, Setup, start};
 use super::value::ToValue;
 use crate::trace::{Failure, Source, active};
 use crate::unsampled;
@@ -243,6 +244,21 @@ pub fn record_error<E: RecordError<Kind> + ?Sized, Kind>(error: &E) {
 /// spec: trace/sdk.md#sdk-span-creation
 pub fn current_span_context() -> SpanContext {
     look(|current| unsampled::with_span_context(current, SpanContext::clone)).unwrap_or(SpanContext::NONE)
+}
+
+/// Lets `#[traced]` functions and spans by hand use the API's global tracer where no telemetry of Telemark is installed: for a
+/// library that is also used in programs with `opentelemetry_sdk`, and for such programs.
+///
+/// The global provider is looked up for each span, so that this may be called before the program sets it, and more than
+/// once. An installed telemetry always comes first. Without this call, such functions record nothing in those programs, and
+/// cost one relaxed load; after it, what the global tracer costs. The metric of `#[traced(metrics)]` and metrics in statics
+/// are not included.
+///
+/// ```
+/// telemark_sdk::traced::use_global_tracer();
+/// ```
+pub fn use_global_tracer() {
+    active::use_global();
 }
 
 /// Gives a future the context that is current now, for a spawned task: `tokio::spawn(telemark::propagate(work()))`.

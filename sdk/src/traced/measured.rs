@@ -2,7 +2,7 @@
 //! before it, and tells it when.
 
 use super::duration::{End, Timing};
-use super::span::{Current, State};
+use super::live::{Current, State};
 use crate::time::Timestamp;
 
 /// A measurement of a call, or none.

@@ -24,6 +24,7 @@ mod duration;
 mod entered;
 mod future;
 mod iterator;
+mod live;
 mod manual;
 mod measured;
 mod outcome;
@@ -40,7 +41,7 @@ pub use future::Traced;
 pub use iterator::{IteratorInSpan, TracedIterator};
 pub use manual::{
     InSpan, SpanBuilder, add_event, current_span_context, propagate, propagate_fn, record_error, set_attribute, span,
-    suppress, suppress_future,
+    suppress, suppress_future, use_global_tracer,
 };
 pub use outcome::{ErrorType, RecordError};
 pub use span::{IntoLink, IntoParent};

@@ -1,8 +1,8 @@
 //! The life of a span over the items of a stream or an iterator.
 
 use super::duration::End;
+use super::live::{Active, Live, State};
 use super::measured::{Measurement, Watch};
-use super::span::{Active, Live, State};
 
 /// The attribute with the number of items that came out.
 const ITEMS: &str = "telemark.items";

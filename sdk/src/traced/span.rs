@@ -1,17 +1,17 @@
-//! The start, the outcome and the end of a span of `#[traced]`.
+//! The start of a span of `#[traced]`: what it starts with, and whether it is recorded.
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::SystemTime;
 
-use opentelemetry::trace::{Link, SpanContext, SpanKind, Status, TraceContextExt};
-use opentelemetry::{Context, ContextGuard, KeyValue, Value};
+use opentelemetry::trace::{Link, Span, SpanContext, SpanKind, TraceContextExt, Tracer, TracerProvider};
+use opentelemetry::{Context, KeyValue, global};
 
 use super::ambient;
-use super::outcome::bounded;
-use super::value::ToValue;
+use super::live::State;
+pub use super::live::{Active, Live};
+use crate::runtime::is_background;
 use crate::time::Timestamp;
-use crate::trace::{CallSite, END_NOW, Failure, Glance, SdkSpan, Source, SpanData, Started, TracedSpan, active};
+use crate::trace::{CallSite, Glance, SdkSpan, SpanData, Started, TracedSpan, active};
 use crate::unsampled::{self, Unsampled};
 
 /// What a span starts with, apart from its attributes. Made only when a tracer is installed.
@@ -155,76 +155,6 @@ impl IntoLink for &Context {
     }
 }
 
-/// A span that has been started and is not current yet; nothing where there is none.
-///
-/// Dropping it ends the span as cancelled.
-#[derive(Debug)]
-#[must_use = "a span that is dropped at once measures nothing"]
-pub struct Active(pub(super) State);
-
-/// What became of a span.
-#[derive(Debug, Default)]
-pub(super) enum State {
-    /// There is none: no tracer is installed, or telemetry is suppressed.
-    #[default]
-    Off,
-    /// It is dropped as its parent was, whose context is current and says so.
-    Unsampled(Unsampled),
-    /// It is recorded, or else its context tells its children that they are not.
-    Live(Live),
-}
-
-impl State {
-    #[inline]
-    pub(super) fn is_off(&self) -> bool {
-        matches!(self, State::Off)
-    }
-
-    #[inline]
-    pub(super) fn live(&self) -> Option<&Live> {
-        match self {
-            State::Live(live) => Some(live),
-            State::Off | State::Unsampled(_) => None,
-        }
-    }
-
-    /// Makes the span current on this thread.
-    #[inline]
-    pub(super) fn enter(&self) -> Current {
-        match self {
-            State::Off => Current::Off,
-            State::Unsampled(span) => Current::Unsampled(span.enter()),
-            State::Live(live) => live.attach().map_or(Current::Off, Current::Attached),
-        }
-    }
-
-    /// Ends that the span is current.
-    #[inline]
-    pub(super) fn leave(&mut self, current: Current) {
-        if let Current::Unsampled(entered) = current {
-            *self = State::Unsampled(entered.leave());
-        }
-    }
-}
-
-/// While it lives, a span is current on this thread.
-#[derive(Debug, Default)]
-#[allow(dead_code, reason = "what is in it works by being dropped")]
-pub(super) enum Current {
-    #[default]
-    Off,
-    Unsampled(unsampled::Entered),
-    Attached(ContextGuard),
-}
-
-/// A context to attach, and whether it owns a span that records.
-#[derive(Debug)]
-pub struct Live {
-    context: Context,
-    /// When the span started, if it records.
-    started: Option<Timestamp>,
-}
-
 /// Starts a span. One relaxed load when no tracer is installed; neither closure is called then.
 #[inline]
 pub fn start(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> Active {
@@ -277,7 +207,7 @@ fn record_below(data: SpanData, span: TracedSpan, attributes: impl FnOnce(&mut V
     let Some(tracer) = active::installed() else { return State::Off };
     let span = tracer.start_child(span, data, Vec::new(), shielded(attributes));
     let started = started(&span);
-    State::Live(Live { context: Context::current_with_span(span), started })
+    State::Live(Live::new(Context::current_with_span(span), started))
 }
 
 /// Lets the tracer decide about a span in `parent`.
@@ -287,7 +217,7 @@ fn begin_below(
     span: TracedSpan,
     attributes: impl FnOnce(&mut Vec<KeyValue>),
 ) -> State {
-    let Some(tracer) = active::tracer(parent) else { return State::Off };
+    let Some(tracer) = active::tracer(parent) else { return elsewhere(parent, span, attributes) };
     let (context, started) = match tracer.start_traced(span, parent, shielded(attributes)) {
         Started::Recording(span) => {
             let started = started(&span);
@@ -300,7 +230,31 @@ fn begin_below(
         Started::Inherit(span) => (span.context_in(parent), None),
         Started::Silent => (parent.clone(), None),
     };
-    State::Live(Live { context, started })
+    State::Live(Live::new(context, started))
+}
+
+/// Starts a span on the API's global provider, which may be of another SDK, if the program wants that.
+fn elsewhere(parent: &Context, call: TracedSpan, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> State {
+    if !active::uses_global() || parent.is_telemetry_suppressed() || is_background() {
+        return State::Off;
+    }
+    let scope = call.call_site.map_or_else(|| (*active::scope()).clone(), |site| site.scope().clone());
+    let mut builder = opentelemetry::trace::SpanBuilder::from_name(call.name).with_kind(call.kind);
+    if !call.links.is_empty() {
+        builder = builder.with_links(call.links);
+    }
+    let mut span = global::tracer_provider().tracer_with_scope(scope).build_with_context(builder, parent);
+    if span.is_recording() {
+        let mut list = Vec::new();
+        shielded(attributes)(&mut list);
+        let site = call.call_site.filter(|_| call.code_attributes).map(CallSite::attributes);
+        span.set_attributes(site.into_iter().flatten().cloned());
+        span.set_attributes(list);
+    } else if span.span_context() == parent.span().span_context() {
+        // No provider is there yet.
+        return State::Off;
+    }
+    State::Live(Live::foreign(parent.with_span(span)))
 }
 
 /// A panic in one field costs that and the later ones, not the span.
@@ -333,7 +287,9 @@ enum Look {
 fn look_at_the_current() -> Look {
     let look = |current: &Context| {
         let only = active::only_installed().filter(|only| !only.wants_start());
-        let Some(tracer) = only.or_else(|| active::tracer(current)) else { return Look::Off };
+        let Some(tracer) = only.or_else(|| active::tracer(current)) else {
+            return if active::uses_global() { Look::Undecided } else { Look::Off };
+        };
         match tracer.glance(current) {
             Glance::Silent => Look::Off,
             Glance::Dropped(parent) if !tracer.has_own_ids() => {
@@ -345,71 +301,4 @@ fn look_at_the_current() -> Look {
         }
     };
     ambient::look(look).unwrap_or(Look::Off)
-}
-
-impl Live {
-    /// When the span started, if it records.
-    #[inline]
-    pub(super) fn started(&self) -> Option<Timestamp> {
-        self.started
-    }
-
-    #[inline]
-    pub(super) fn context(&self) -> &Context {
-        &self.context
-    }
-
-    /// Makes the context current.
-    #[inline]
-    pub(super) fn attach(&self) -> Option<ContextGuard> {
-        ambient::attach(self.context.clone())
-    }
-
-    #[inline]
-    pub(super) fn recording(&self) -> Option<&Live> {
-        self.started.map(|_| self)
-    }
-
-    /// Sets an attribute.
-    pub fn set<V: ToValue + ?Sized>(&self, key: &'static str, value: &V) {
-        if let Ok(Some(value)) = catch_unwind(AssertUnwindSafe(|| value.to_value())) {
-            self.attribute(key, value);
-        }
-    }
-
-    /// Records that the function returned an error, unless the function has said itself how it ended: by an `error.type`,
-    /// an error status with a description, or the status ok. An empty description is none.
-    ///
-    /// spec: semconv general/recording-errors.md
-    pub fn fail(&self, description: String, error_type: &'static str) {
-        if self.started.is_some() {
-            let failure = Failure { description: bounded(description), error_type, source: Source::Returned };
-            failure.tell(&self.context.span());
-        }
-    }
-
-    #[cold]
-    pub(super) fn panicked(&self) {
-        self.attribute("error.type", "panic".into());
-        self.attribute("telemark.outcome", "panicked".into());
-        self.context.span().set_status(Status::error("panic"));
-    }
-
-    #[cold]
-    pub(super) fn cancelled(&self) {
-        self.attribute("telemark.outcome", "cancelled".into());
-    }
-
-    /// Ends the span, whoever else still holds its context: at that time, or now.
-    pub(super) fn end(&self, end: Option<Timestamp>) {
-        if self.started.is_some() {
-            self.context.span().end_with_timestamp(end.map_or(END_NOW, SystemTime::from));
-        }
-    }
-
-    fn attribute(&self, key: &'static str, value: Value) {
-        if self.started.is_some() {
-            self.context.span().set_attribute(KeyValue::new(key, value));
-        }
-    }
 }
