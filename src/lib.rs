@@ -88,8 +88,8 @@ pub use telemark_sdk::metered::{self, AttributeValue, Attributes, Counter, Gauge
 #[doc(hidden)]
 pub use telemark_sdk::traced::private as __private;
 pub use telemark_sdk::traced::{
-    Entered, ErrorType, InSpan, InSpanStream, RecordError, SpanBuilder, ToValue, add_event, propagate, propagate_fn,
-    record_error, set_attribute, span, suppress, suppress_future,
+    Entered, ErrorType, InSpan, InSpanStream, RecordError, SpanBuilder, ToValue, add_event, current_span_context,
+    propagate, propagate_fn, record_error, set_attribute, span, suppress, suppress_future, use_global_tracer,
 };
 pub use telemark_sdk::{ConfigError, ExportError, config, diag, testing};
 

@@ -36,6 +36,7 @@ pub mod testing;
 pub mod time;
 pub mod trace;
 pub mod traced;
+mod unsampled;
 
 pub use error::{ConfigError, ExportError};
 pub use export::{Batch, ExportReport, Exporter};

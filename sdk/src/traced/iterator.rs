@@ -1,10 +1,10 @@
 //! The iterator with a span: current in every `next`, ended with the iterator.
 
 use super::duration::Timing;
+use super::live::{Active, Live};
 use super::manual::SpanBuilder;
 use super::measured::Measurement;
 use super::sequence::Sequence;
-use super::span::{Active, Live};
 
 /// An iterator with a span: current in each `next` and during the drop, ended by the first `None`.
 ///

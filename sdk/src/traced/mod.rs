@@ -24,6 +24,7 @@ mod duration;
 mod entered;
 mod future;
 mod iterator;
+mod live;
 mod manual;
 mod measured;
 mod outcome;
@@ -39,8 +40,8 @@ pub use entered::Entered;
 pub use future::Traced;
 pub use iterator::{IteratorInSpan, TracedIterator};
 pub use manual::{
-    InSpan, SpanBuilder, add_event, propagate, propagate_fn, record_error, set_attribute, span, suppress,
-    suppress_future,
+    InSpan, SpanBuilder, add_event, current_span_context, propagate, propagate_fn, record_error, set_attribute, span,
+    suppress, suppress_future, use_global_tracer,
 };
 pub use outcome::{ErrorType, RecordError};
 pub use span::{IntoLink, IntoParent};

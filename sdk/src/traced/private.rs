@@ -88,26 +88,26 @@ pub fn call<T>(body: impl FnOnce() -> T) -> T {
 
 /// Calls the body of a function that returns a future, in the span that this future goes on with.
 #[inline]
-pub fn call_in<T>(active: Active, body: impl FnOnce() -> T) -> (Active, T) {
-    let value = call_watched(&active, &mut (), body);
+pub fn call_in<T>(mut active: Active, body: impl FnOnce() -> T) -> (Active, T) {
+    let value = call_watched(&mut active, &mut (), body);
     (active, value)
 }
 
 /// [`call_in`], measured from the start of the span.
 #[inline]
 pub fn call_in_measured<T>(
-    active: Active,
+    mut active: Active,
     durations: &'static Durations,
     body: impl FnOnce() -> T,
 ) -> (Active, Timing, T) {
-    let mut timing = durations.start(active.0.as_ref());
-    let value = call_watched(&active, &mut timing, body);
+    let mut timing = durations.start(active.0.live());
+    let value = call_watched(&mut active, &mut timing, body);
     (active, timing, value)
 }
 
 #[inline]
-fn call_watched<T>(active: &Active, measurement: &mut impl Measurement, body: impl FnOnce() -> T) -> T {
-    let _watch = Watch::new(active.0.as_ref(), measurement);
+fn call_watched<T>(active: &mut Active, measurement: &mut impl Measurement, body: impl FnOnce() -> T) -> T {
+    let _watch = Watch::new(&mut active.0, measurement);
     body()
 }
 
@@ -180,7 +180,7 @@ where
     R: FnOnce(&Live, &F::Output),
     O: FnOnce(&F::Output) -> Option<&'static str>,
 {
-    let timing = durations.start(active.0.as_ref());
+    let timing = durations.start(active.0.live());
     traced_timed(active, timing, future, record, outcome)
 }
 

@@ -1,8 +1,8 @@
 //! The life of a span over the items of a stream or an iterator.
 
 use super::duration::End;
+use super::live::{Active, Live, State};
 use super::measured::{Measurement, Watch};
-use super::span::{Active, Live};
 
 /// The attribute with the number of items that came out.
 const ITEMS: &str = "telemark.items";
@@ -13,7 +13,7 @@ const ITEMS: &str = "telemark.items";
 /// with the sequence.
 #[derive(Debug)]
 pub(super) struct Sequence<O, R, M> {
-    live: Option<Live>,
+    span: State,
     measurement: M,
     outcome: O,
     record: R,
@@ -23,20 +23,20 @@ pub(super) struct Sequence<O, R, M> {
 
 impl<O, R, M: Measurement> Sequence<O, R, M> {
     #[inline]
-    pub(super) fn new(mut active: Active, measurement: M, outcome: O, record: R) -> Self {
-        Sequence { live: active.0.take(), measurement, outcome, record, failed: None, items: 0 }
+    pub(super) fn new(active: Active, measurement: M, outcome: O, record: R) -> Self {
+        Sequence { span: active.0, measurement, outcome, record, failed: None, items: 0 }
     }
 
     /// Returns true while a span or a measurement is open.
     #[inline]
     pub(super) fn is_watched(&self) -> bool {
-        self.live.is_some() || self.measurement.is_running()
+        !self.span.is_off() || self.measurement.is_running()
     }
 
     /// Makes the span current for one step.
     #[inline]
     pub(super) fn step(&mut self) -> Watch<'_, M> {
-        Watch::new(self.live.as_ref(), &mut self.measurement)
+        Watch::new(&mut self.span, &mut self.measurement)
     }
 
     /// Counts an item that came out, and records it if it is an error.
@@ -51,7 +51,7 @@ impl<O, R, M: Measurement> Sequence<O, R, M> {
             return;
         }
         self.failed = (self.outcome)(item);
-        if let (Some(_), Some(live)) = (self.failed, self.live.as_ref().and_then(Live::recording)) {
+        if let (Some(_), Some(live)) = (self.failed, self.span.live().and_then(Live::recording)) {
             (self.record)(live, item);
         }
     }
@@ -60,7 +60,7 @@ impl<O, R, M: Measurement> Sequence<O, R, M> {
     #[inline]
     pub(super) fn finish(&mut self) {
         let end = self.measurement.end(self.failed.map_or(End::Returned, End::Failed));
-        if let Some(live) = self.live.take() {
+        if let State::Live(live) = std::mem::take(&mut self.span) {
             live.set(ITEMS, &self.items);
             live.end(end);
         }
@@ -71,13 +71,13 @@ impl<O, R, M: Measurement> Sequence<O, R, M> {
         if !self.is_watched() {
             return;
         }
-        let live = self.live.take();
-        let guard = live.as_ref().and_then(Live::attach);
+        let mut span = std::mem::take(&mut self.span);
+        let current = span.enter();
         release();
         let end = self.measurement.end(End::Cancelled);
-        // Detached first, so that the processors that see the end run in the context of the caller.
-        drop(guard);
-        if let Some(live) = live {
+        // Left first, so that the processors that see the end run in the context of the caller.
+        span.leave(current);
+        if let State::Live(live) = span {
             live.set(ITEMS, &self.items);
             live.cancelled();
             live.end(end);

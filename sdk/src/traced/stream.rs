@@ -7,10 +7,10 @@ use futures_core::Stream;
 use pin_project_lite::pin_project;
 
 use super::duration::Timing;
+use super::live::{Active, Live};
 use super::manual::SpanBuilder;
 use super::measured::Measurement;
 use super::sequence::Sequence;
-use super::span::{Active, Live};
 
 pin_project! {
     /// A stream with a span: current during each poll and during the drop, ended by the first `None`.

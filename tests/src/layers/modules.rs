@@ -9,7 +9,7 @@ use super::workspace::SourceFile;
 /// reports it counts.
 const LAYERS: &[Layer] = &[
     Layer { modules: &["sync", "time", "id", "error", "attributes", "limits", "signal"], are_strangers: false },
-    Layer { modules: &["config", "resource", "export", "diag", "runtime"], are_strangers: false },
+    Layer { modules: &["config", "resource", "export", "diag", "runtime", "unsampled"], are_strangers: false },
     Layer { modules: &["batch"], are_strangers: false },
     Layer { modules: &["sampling"], are_strangers: false },
     Layer { modules: &["trace", "metrics", "logs", "propagation"], are_strangers: true },
