@@ -49,7 +49,7 @@ impl Client {
             record_status(status);
             Ok(Answer { status, body: response.into_body().collect().await?.to_bytes() })
         };
-        span.run(async { call.await.inspect_err(telemark::record_error) }).await
+        span.run(async { call.await.inspect_err(|error: &CallError| telemark::record_error(&*error.0)) }).await
     }
 }
 
