@@ -70,7 +70,8 @@
 //! | `runtime-metrics` | no | `builder().runtime_metrics()`: metrics of the process and of the tokio runtime |
 //! | `signals` | no | a flush on SIGTERM and Ctrl-C |
 //!
-//! Without features this is the engine and the macro: what a library needs that only wants `#[traced]`.
+//! Without features this is the engine and the macro: what a library needs that only wants `#[traced]`. In a program that
+//! has another SDK such a library records nothing, unless one of the two calls [`use_global_tracer`].
 
 mod exporters;
 mod init;

@@ -4,8 +4,9 @@
 //! |---|---|
 //! | `ambient` | the API's current context, without its panics |
 //! | `value` | [`ToValue`]: what an attribute can be made of |
-//! | `outcome` | how a returned `Result` becomes a status |
-//! | `span` | the call site and the start, the outcome and the end of a span |
+//! | `outcome` | how an error becomes a status and `error.type` |
+//! | `span` | the start of a span: what it starts with, and whether it is recorded |
+//! | `live` | a span that has started: how it becomes current, and its end |
 //! | `entered` | the guard of synchronous code |
 //! | `future` | the future of asynchronous code |
 //! | `output` | [`Output`](private::Output): the error in what is returned, found by type |
@@ -16,8 +17,8 @@
 //! | `manual` | [`span()`], [`set_attribute`], [`propagate`], [`suppress`] and their kin |
 //! | `private` | everything that the macro's expansion names, and nothing else |
 //!
-//! A call below a span that is not sampled allocates nothing, attaches nothing and evaluates no field; without an
-//! installed tracer it costs one relaxed load.
+//! A call below a span that is not sampled allocates nothing, attaches nothing and evaluates no field, and still has a span
+//! id of its own ([`current_span_context`]); without an installed tracer it costs one relaxed load.
 
 mod ambient;
 mod duration;
