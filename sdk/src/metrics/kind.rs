@@ -84,7 +84,8 @@ pub enum TemporalityPreference {
     /// Everything is cumulative.
     #[default]
     Cumulative,
-    /// Counters and histograms are deltas.
+    /// Counters and histograms are deltas. Each is exported once: what an export loses is lost, and counted in
+    /// [`SdkMeterProvider::lost_delta_points`](super::SdkMeterProvider::lost_delta_points).
     Delta,
     /// Only what the SDK then need not remember is a delta: counters and histograms that are recorded, not observed.
     LowMemory,

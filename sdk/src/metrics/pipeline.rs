@@ -14,7 +14,7 @@ use super::registry::{INSTRUMENT_LIMIT, Registry, Scope};
 use super::resolve;
 use super::stream::Stream;
 use super::view::View;
-use crate::diag::Durations;
+use crate::diag::{Durations, Level};
 use crate::error::ExportError;
 use crate::resource::Resource;
 use crate::runtime::apart;
@@ -33,6 +33,8 @@ pub(super) struct Pipeline {
     collected: Condvar,
     /// How long collections take.
     pub(super) durations: Durations,
+    /// The points of deltas in exports that failed.
+    lost_deltas: AtomicU64,
 }
 
 /// A callback, called with the number of the reader that collects.
@@ -123,6 +125,7 @@ impl Pipeline {
             collecting: Mutex::new(None),
             collected: Condvar::new(),
             durations: Durations::default(),
+            lost_deltas: AtomicU64::new(0),
         }
     }
 
@@ -148,6 +151,22 @@ impl Pipeline {
             }
         }
         streams
+    }
+
+    /// Counts and reports deltas that were collected and not exported: no later collection has them.
+    pub(super) fn lose_deltas(&self, points: u64) {
+        if points > 0 {
+            let lost = self.lost_deltas.fetch_add(points, Ordering::Relaxed) + points;
+            let message = format_args!(
+                "{points} delta data points were lost with an export, {lost} so far: no later one has them"
+            );
+            crate::diag::log(Level::Error, "metrics.deltas", message);
+        }
+    }
+
+    /// How many points of deltas were lost.
+    pub(super) fn lost_deltas(&self) -> u64 {
+        self.lost_deltas.load(Ordering::Relaxed)
     }
 
     /// Everything the reader sees now. Recording goes on meanwhile; callbacks run outside of every lock.
