@@ -202,7 +202,7 @@ fn a_gauge_keeps_its_series_unless_a_reader_or_a_view_wants_only_what_is_new() {
         meter.i64_up_down_counter("updown").build().add(1, &[kv("k", key)]);
     };
     let observe = |meter: &Meter| {
-        drop(meter.u64_observable_gauge("observed").with_callback(|o| o.observe(9, &[])).build());
+        meter.u64_observable_gauge("observed").with_callback(|o| o.observe(9, &[])).build();
     };
     let last = || View::of("last").with_aggregation(Aggregation::LastValue);
     let rest = |telemetry: &TestTelemetry, second: &str, third: &str| {
