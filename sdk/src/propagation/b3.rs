@@ -243,6 +243,15 @@ mod tests {
         }
     }
 
+    /// spec: context/api-propagators.md#b3-extract — debug implies sampled.
+    #[test]
+    fn the_flags_are_what_the_caller_decided() {
+        for (state, is_sampled) in [("-1", true), ("-d", true), ("-0", false), ("", false)] {
+            let cx = extract(&format!("b3: {T}-{S}{state}"));
+            assert_eq!(cx.span().span_context().is_sampled(), is_sampled, "{state:?}");
+        }
+    }
+
     #[test]
     fn the_parent_is_not_sent_on() {
         let ids = format!("{T}-{S}");

@@ -153,7 +153,7 @@ impl SdkTracer {
         let (trace_id, inherited_flags) = if parent_context.is_valid() {
             (parent_context.trace_id(), parent_context.trace_flags().to_u8() & RANDOM_FLAG)
         } else {
-            match provider.ids.as_ref().map(|ids| (ids.trace_id(), ids.is_random())) {
+            match self.generated(|ids| (ids.trace_id(), ids.is_random())) {
                 None | Some((TraceId::INVALID, _)) => (RandomIds.trace_id(), RANDOM_FLAG),
                 Some((id, is_random)) => (id, if is_random { RANDOM_FLAG } else { 0 }),
             }
@@ -194,10 +194,20 @@ impl SdkTracer {
     }
 
     fn span_id(&self) -> SpanId {
-        match self.provider.ids.as_ref().map(|ids| ids.span_id()) {
+        match self.generated(|ids| ids.span_id()) {
             None | Some(SpanId::INVALID) => RandomIds.span_id(),
             Some(id) => id,
         }
+    }
+
+    /// What a generator of the user's makes; `None` without one, and when it panics.
+    fn generated<T>(&self, make: impl FnOnce(&dyn IdGenerator) -> T) -> Option<T> {
+        let ids = self.provider.ids.as_deref()?;
+        let made = catch_unwind(AssertUnwindSafe(|| make(ids)));
+        if made.is_err() {
+            crate::__warn!("ids.panic", "the id generator panicked; the id is a random one");
+        }
+        made.ok()
     }
 
     /// Starts a span that is recorded.
