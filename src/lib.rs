@@ -29,7 +29,8 @@
 //! - **name the service**: `OTEL_SERVICE_NAME`, or [`builder()`]`.with_service_name("shop")`.
 //! - **call another service**: `telemark::inject` writes the trace's context into the headers of a request, `telemark::extract` reads it.
 //! - **trace axum**: the feature `axum` and `Router::layer(telemark::axum::layer())`.
-//! - **trace functions**: [`traced`](macro@traced) on functions, `impl` blocks and modules.
+//! - **trace functions**: [`traced`](macro@traced) on functions, `impl` blocks and modules; `#[traced(stream)]` on a function that
+//!   returns a stream.
 //! - **measure functions**: `#[traced(metrics)]` adds a histogram of their durations, by function and kind of error.
 //! - **measure anything**: a `static` [`Counter`], [`UpDownCounter`], [`Gauge`] or [`Histogram`].
 //! - **show metrics to Prometheus**: the feature `prometheus` and `OTEL_METRICS_EXPORTER=prometheus`, which listens on
@@ -75,7 +76,8 @@
 //! | `runtime-metrics` | no | `telemark::runtime_metrics`: metrics of the process and of the tokio runtime |
 //! | `termination` | yes | exports what is left when SIGTERM, Ctrl-C or `exit` ends the program |
 //!
-//! Without features this is the engine and the macro: what a library needs that only wants `#[traced]`.
+//! Without features this is the engine and the macro: what a library needs that only wants `#[traced]`. In a program that
+//! has another SDK such a library records nothing, unless one of the two calls [`use_global_tracer`].
 
 mod components;
 #[cfg(feature = "http")]
@@ -103,8 +105,8 @@ pub use telemark_sdk::metered::{self, AttributeValue, Attributes, Counter, Gauge
 #[doc(hidden)]
 pub use telemark_sdk::traced::private as __private;
 pub use telemark_sdk::traced::{
-    Entered, ErrorType, InSpan, RecordError, SpanBuilder, ToValue, add_event, propagate, propagate_fn, record_error,
-    set_attribute, span, suppress, suppress_future,
+    Entered, ErrorType, InSpan, InSpanStream, RecordError, SpanBuilder, ToValue, add_event, current_span_context,
+    propagate, propagate_fn, record_error, set_attribute, span, suppress, suppress_future, use_global_tracer,
 };
 pub use telemark_sdk::{ConfigError, ExportError, Resource, scope};
 

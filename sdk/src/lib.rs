@@ -38,6 +38,7 @@ pub mod text;
 pub mod time;
 pub mod trace;
 pub mod traced;
+mod unsampled;
 
 pub use error::{ConfigError, ExportError, ResponseStatus};
 pub use export::{Batch, ExportReport, Exporter};

@@ -44,7 +44,10 @@ impl SelfMetrics {
         meters: &SdkMeterProvider,
         signals: impl IntoIterator<Item = (Words, Vec<Arc<Counters>>)>,
     ) -> Self {
-        let scope = InstrumentationScope::builder("telemark.sdk").with_version(env!("CARGO_PKG_VERSION")).build();
+        let scope = InstrumentationScope::builder("telemark.sdk")
+            .with_version(env!("CARGO_PKG_VERSION"))
+            .with_schema_url(crate::resource::SCHEMA_URL)
+            .build();
         let mut components = Components::new(tracers.clock().clone(), &meters.meter_with_scope(scope.clone()));
         let meter = meters.sdk_meter(scope);
         let spans = Spans::new(&meter, tracers.span_counts());

@@ -14,7 +14,7 @@ use super::registry::{INSTRUMENT_LIMIT, Registry, Scope};
 use super::resolve;
 use super::stream::Stream;
 use super::view::View;
-use crate::diag::Durations;
+use crate::diag::{Durations, Level};
 use crate::error::ExportError;
 use crate::process::Generation;
 use crate::resource::Resource;
@@ -36,6 +36,8 @@ pub(super) struct Pipeline {
     pub(super) durations: Durations,
     /// In a forked child another thread's collection may never end.
     home: Generation,
+    /// The points of deltas in exports that failed.
+    lost_deltas: AtomicU64,
 }
 
 /// A callback, called with the number of the reader that collects.
@@ -127,6 +129,7 @@ impl Pipeline {
             collected: Condvar::new(),
             durations: Durations::default(),
             home: Generation::current(),
+            lost_deltas: AtomicU64::new(0),
         }
     }
 
@@ -152,6 +155,22 @@ impl Pipeline {
             }
         }
         streams
+    }
+
+    /// Counts and reports deltas that were collected and not exported: no later collection has them.
+    pub(super) fn lose_deltas(&self, points: u64) {
+        if points > 0 {
+            let lost = self.lost_deltas.fetch_add(points, Ordering::Relaxed) + points;
+            let message = format_args!(
+                "{points} delta data points were lost with an export, {lost} so far: no later one has them"
+            );
+            crate::diag::log(Level::Error, "metrics.deltas", message);
+        }
+    }
+
+    /// How many points of deltas were lost.
+    pub(super) fn lost_deltas(&self) -> u64 {
+        self.lost_deltas.load(Ordering::Relaxed)
     }
 
     /// Everything the reader sees now. Recording goes on meanwhile; callbacks run outside of every lock.

@@ -11,8 +11,11 @@ use opentelemetry::{Context, InstrumentationScope};
 use super::{Scope, SdkSpan, SdkTracer, SdkTracerProvider};
 use crate::time::Clock;
 
-/// How many tracers there are: the installed one and those in contexts.
+/// How many tracers there are: the installed one and those in contexts. And [`GLOBAL`].
 static TRACERS: AtomicUsize = AtomicUsize::new(0);
+
+/// The bit of [`TRACERS`] that says that the API's global tracer is used as long as none is installed.
+const GLOBAL: usize = 1 << (usize::BITS - 1);
 
 static INSTALLED: OnceLock<SdkTracer> = OnceLock::new();
 
@@ -36,6 +39,27 @@ pub fn tracer(parent: &Context) -> Option<&SdkTracer> {
 #[inline]
 pub(crate) fn only_installed() -> Option<&'static SdkTracer> {
     (TRACERS.load(Ordering::Relaxed) == 1).then(|| INSTALLED.get()).flatten()
+}
+
+/// The installed tracer.
+#[inline]
+pub(crate) fn installed() -> Option<&'static SdkTracer> {
+    INSTALLED.get()
+}
+
+/// Uses the API's global tracer for spans that no tracer of ours is there for.
+pub(crate) fn use_global() {
+    TRACERS.fetch_or(GLOBAL, Ordering::SeqCst);
+    // Either this one sees the tracer or `install` sees the bit.
+    if INSTALLED.get().is_some() {
+        TRACERS.fetch_and(!GLOBAL, Ordering::SeqCst);
+    }
+}
+
+/// Whether the API's global tracer stands in for one of ours.
+#[inline]
+pub(crate) fn uses_global() -> bool {
+    TRACERS.load(Ordering::Relaxed) & GLOBAL != 0
 }
 
 /// The scope of spans that no call site and no instrumentation names.
@@ -101,6 +125,7 @@ pub(crate) fn install(tracer: SdkTracer) -> bool {
     }
     if tracer.has_ids() && INSTALLED.set(tracer).is_ok() {
         TRACERS.fetch_add(1, Ordering::Relaxed);
+        TRACERS.fetch_and(!GLOBAL, Ordering::SeqCst);
     }
     true
 }

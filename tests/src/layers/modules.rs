@@ -12,7 +12,7 @@ const LAYERS: &[Layer] = &[
         modules: &["sync", "time", "process", "id", "error", "attributes", "limits", "signal", "text"],
         are_strangers: false,
     },
-    Layer { modules: &["config", "resource", "export", "diag", "runtime"], are_strangers: false },
+    Layer { modules: &["config", "resource", "export", "diag", "runtime", "unsampled"], are_strangers: false },
     Layer { modules: &["batch"], are_strangers: false },
     Layer { modules: &["sampling"], are_strangers: false },
     Layer { modules: &["trace", "metrics", "logs", "propagation"], are_strangers: true },
