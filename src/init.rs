@@ -8,7 +8,7 @@ use crate::components::COMPONENTS;
 
 /// Starts the telemetry of the program from the environment. Keep the guard in a named variable until the end of `main`: when
 /// it is dropped, on a panic too, everything that is left is exported. `let _ = telemark::init()?` drops it at once, which ends
-/// the telemetry; the first span or measurement after that says so.
+/// the telemetry; a warning at the first span or measurement after that says so.
 ///
 /// SIGTERM, Ctrl-C and `std::process::exit` end a program without dropping anything. With the feature `termination`, a default
 /// one, what is left is exported then too, on Unix; [`Builder::with_termination_handler`] switches that off.
@@ -16,14 +16,14 @@ use crate::components::COMPONENTS;
 /// default.
 ///
 /// A child made by `fork` without `exec` has no thread to export anything: telemetry that was started before the fork is off
-/// in the child, which says so. Call `init` after the fork, in each process.
+/// in the child, and a warning says so. Call `init` after the fork, in each process.
 ///
 /// Call it once, early, inside or outside of any async runtime. With nothing set, spans and metrics go over
 /// OTLP to `http://localhost:4318`. A variable that cannot be understood is reported on standard error and ignored.
 ///
 /// # Errors
-/// It has been called before; a variable would silently lose data, such as an endpoint that is no URL or a certificate
-/// that cannot be read; an exporter is asked for whose feature is off.
+/// It was called before; a variable would silently lose data, such as an endpoint that is not a URL or a certificate that
+/// cannot be read; a variable names an exporter whose feature is off.
 pub fn init() -> Result<Guard, ConfigError> {
     builder().init()
 }
@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(telemetry.health().traces.len(), 2);
     }
 
-    /// Builds with these metrics and no traces; how many readers export.
+    /// Builds with these metrics and no traces, and returns the number of readers that export.
     fn metric_exporters(value: &str) -> Result<usize, String> {
         let built = with(&[("OTEL_TRACES_EXPORTER", "none"), ("OTEL_METRICS_EXPORTER", value)]).build();
         built.map(|telemetry| telemetry.health().metrics.len()).map_err(|error| error.to_string())
@@ -209,7 +209,7 @@ mod tests {
         use std::io::{Read, Write};
         use std::net::{TcpListener, TcpStream};
 
-        // A port that was free a moment ago; if somebody else has got it since, another one.
+        // A port that was free a moment ago; another one if it was taken since.
         let start = || {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let variables = [

@@ -1,8 +1,8 @@
 //! Pages for Prometheus: in a handler of your own, or on a small server.
 //!
-//! `OTEL_METRICS_EXPORTER=prometheus` is all that a program without a server needs: `init` then listens on
-//! `localhost:9464`, or where `OTEL_EXPORTER_PROMETHEUS_HOST` and `OTEL_EXPORTER_PROMETHEUS_PORT` say. A program that has
-//! a server shows the page on it, here with axum:
+//! A program without a server needs `OTEL_METRICS_EXPORTER=prometheus` alone: `init` then listens on `localhost:9464`, or on
+//! `OTEL_EXPORTER_PROMETHEUS_HOST` and `OTEL_EXPORTER_PROMETHEUS_PORT`. A program with a server shows the page on it, here with
+//! axum:
 //!
 //! ```no_run
 //! use axum::{Router, body::Body, http::HeaderMap, routing::get};
@@ -21,8 +21,8 @@
 //! # }
 //! ```
 //!
-//! Any server with the `http` crate's types does the same with [`Prometheus::respond`], and any other one with
-//! [`Prometheus::answer`]. The page is in OpenMetrics, with exemplars that lead to traces, if the scraper asks for it.
+//! Servers with the `http` crate's types use [`Prometheus::respond`], any other server [`Prometheus::answer`]. The page is in
+//! OpenMetrics, with exemplars that lead to traces, if the scraper asks for it.
 
 pub use telemark_prometheus::{
     Answer, Builder, Escaping, Format, Prometheus, Protocol, Renderer, Server, ServerBuilder, TranslationStrategy,

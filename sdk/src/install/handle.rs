@@ -129,7 +129,7 @@ fn report(topic: &'static str, done: &str, started: Deadline, result: &Result<()
     diag::log(Level::Debug, topic, format_args!("{done} after {:?}: {outcome}", started.passed_for()));
 }
 
-/// The telemetry that is installed, for those who end it without its guard.
+/// The installed telemetry, for the exit and for termination signals.
 pub(super) mod installed {
     use std::sync::OnceLock;
 

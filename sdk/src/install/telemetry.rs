@@ -17,20 +17,20 @@ use crate::error::{ConfigError, ExportError};
 use crate::propagation::active::ContextPropagator;
 use crate::time::Deadline;
 
-/// The telemetry of a program. When it is dropped, on unwinding too, it exports what is left, within its
-/// [flush timeout](TelemetryBuilder::with_flush_timeout). `let _ =` drops it at once: name it.
+/// The telemetry of a program; `telemark` calls it the guard. When it is dropped, on unwinding too, it exports what is left,
+/// within its [flush timeout](TelemetryBuilder::with_flush_timeout). `let _ =` drops it at once: name it.
 ///
 /// ```
+/// use std::time::Duration;
+/// use opentelemetry::trace::Tracer;
 /// use telemark_sdk::config::Env;
 /// use telemark_sdk::install::Telemetry;
 /// use telemark_sdk::testing::InMemoryExporter;
-/// use telemark_sdk::time::Deadline;
-/// use opentelemetry::trace::{Tracer, TracerProvider};
 ///
 /// let exporter = InMemoryExporter::new();
 /// let telemetry = Telemetry::builder(Env::process()).with_span_exporter(exporter.clone()).build()?;
-/// telemetry.tracer_provider().tracer("shop").in_span("checkout", |_| {});
-/// telemetry.force_flush(Deadline::NEVER)?;
+/// telemetry.tracer("shop").in_span("checkout", |_| {});
+/// telemetry.flush(Duration::from_secs(5))?;
 /// assert_eq!(exporter.items()[0].name, "checkout");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

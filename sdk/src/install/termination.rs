@@ -7,10 +7,9 @@ use super::handle::{TelemetryHandle, installed};
 use crate::diag::{self, Level};
 use crate::process::{self, Signals, TerminationSignal};
 use crate::runtime::{self, apart};
-use crate::time::Deadline;
 
-/// Lets the installed telemetry end with the program, if it is asked to and has anything to export. Never fails: a program
-/// that cannot be watched works as it would without, and a warning says so.
+/// Lets the installed telemetry end with the program, if the builder asked for it and anything is recorded. Never fails: if
+/// the system refuses, the program works as without the handler, and a warning says so.
 pub(super) fn watch(handle: &TelemetryHandle) {
     static IS_WATCHED: AtomicBool = AtomicBool::new(false);
     if !handle.handles_termination || !handle.is_recording() || IS_WATCHED.swap(true, Ordering::AcqRel) {
@@ -21,7 +20,7 @@ pub(super) fn watch(handle: &TelemetryHandle) {
     }
     let watching = Signals::open().and_then(|signals| {
         let handle = handle.clone();
-        // Before the handler, which is useless without a thread that listens.
+        // The thread comes before the handler, which is useless without a listener.
         runtime::spawn("telemark-term", move || listen(signals, &handle)).map_err(std::io::Error::other)?;
         Signals::catch()
     });
@@ -35,7 +34,7 @@ pub(super) fn watch(handle: &TelemetryHandle) {
 
 fn listen(mut signals: Signals, handle: &TelemetryHandle) {
     while let Some(signal) = signals.next() {
-        // A panic of an exporter's is caught where it is called; whatever else happens, the signal is answered.
+        // Panics of exporters are caught around their calls. This guard is for everything else: the thread must outlive it.
         let caught = catch_unwind(AssertUnwindSafe(|| apart(|| respond(signal, handle))));
         if caught.is_err() {
             diag::log(Level::Error, "termination", format_args!("the export on {} panicked", signal.name()));
@@ -48,23 +47,23 @@ fn respond(signal: TerminationSignal, handle: &TelemetryHandle) {
     let name = signal.name();
     if signal.begin_end() {
         diag::log(Level::Debug, "termination", format_args!("{name}: exports what is left, then ends the program"));
-        // Whatever happens, the program ends.
-        drop(catch_unwind(AssertUnwindSafe(|| handle.end())));
+        // Even after a panic, the program ends.
+        let _ = catch_unwind(AssertUnwindSafe(|| handle.end()));
         signal.end_process();
     }
     diag::log(Level::Debug, "termination", format_args!("{name}: the program handles it itself; flushes meanwhile"));
-    // Losses are counted and reported by the processors; the guard or the exit exports what is recorded until then.
-    drop(handle.force_flush(Deadline::after(handle.flush_timeout)));
+    // The processors count and report losses; the guard or the exit exports what is recorded until then.
+    let _ = handle.flush(handle.flush_timeout);
 }
 
 /// Runs on the thread that exits, after its thread-locals were destroyed. Does nothing after an orderly end.
 extern "C" fn at_exit() {
-    // A panic may not leave it, and the sink of messages is the user's.
-    drop(catch_unwind(|| {
+    // A panic must not cross into libc, and the sink of messages is the user's code.
+    let _ = catch_unwind(|| {
         if let Some(handle) = installed::get() {
             if !handle.has_ended() {
                 handle.end();
             }
         }
-    }));
+    });
 }

@@ -114,7 +114,7 @@ impl Provider for SdkMeterProvider {
 
     fn make_global(&self) {
         active::install(self.clone());
-        // Without a reader it would replace one that may have some, and its instruments would cost time for nothing.
+        // A provider without readers would replace one that may have some, and its instruments would cost time for nothing.
         if self.enabled() {
             global::set_meter_provider(self.clone());
         }
