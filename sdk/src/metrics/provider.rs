@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use opentelemetry::InstrumentationScope;
 use opentelemetry::metrics::{Meter, MeterProvider, NoopMeterProvider};
 
-use super::exemplar::ExemplarFilter;
-use super::meter::SdkMeter;
-use super::pipeline::{Callbacks, Pipeline};
-use super::reader::{Begin, MetricReader, Source};
-use super::view::View;
 use crate::attributes;
 use crate::diag::{Counters, Durations, SignalHealth};
 use crate::error::ExportError;
+use crate::metrics::config::View;
+use crate::metrics::exemplar::ExemplarFilter;
+use crate::metrics::instrument::SdkMeter;
+use crate::metrics::reader::{Begin, MetricReader, Source};
+use crate::metrics::reader::{Callbacks, Pipeline};
 use crate::resource::Resource;
 use crate::time::{Clock, Deadline};
 
@@ -31,16 +31,16 @@ struct ProviderInner {
 }
 
 /// What meters need.
-pub(super) struct Shared {
-    pub(super) views: Vec<View>,
-    pub(super) pipelines: Vec<Arc<Pipeline>>,
-    pub(super) callbacks: Arc<Callbacks>,
-    pub(super) exemplars: ExemplarFilter,
+pub(crate) struct Shared {
+    pub(crate) views: Vec<View>,
+    pub(crate) pipelines: Vec<Arc<Pipeline>>,
+    pub(crate) callbacks: Arc<Callbacks>,
+    pub(crate) exemplars: ExemplarFilter,
     clock: Clock,
     /// Nothing new is made any more.
-    pub(super) is_shut_down: AtomicBool,
+    pub(crate) is_shut_down: AtomicBool,
     /// Measurements that a metric did not take: not finite, or negative for a counter.
-    pub(super) rejected: Arc<AtomicU64>,
+    pub(crate) rejected: Arc<AtomicU64>,
 }
 
 impl SdkMeterProvider {

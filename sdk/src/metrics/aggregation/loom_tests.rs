@@ -4,12 +4,14 @@ use loom::sync::Arc;
 use loom::thread;
 
 use super::*;
-use crate::metrics::hash::Secrets;
-use crate::metrics::number::NumberType;
+use crate::metrics::config::InstrumentKind;
+use crate::metrics::config::{AttributeFilter, Shape, StreamConfig};
+use crate::metrics::data::NumberType;
+use crate::metrics::data::Secrets;
+use crate::metrics::data::{MetricData, Number, Temporality};
 use crate::metrics::series::Series;
-use crate::metrics::store::{Harvest, Store};
-use crate::metrics::stream_config::{AttributeFilter, Shape, StreamConfig};
-use crate::metrics::{InstrumentKind, MetricData, Number, Temporality, collect};
+use crate::metrics::series::points;
+use crate::metrics::series::{Harvest, Store};
 use crate::time::{Clock, TimeSource, Timestamp};
 
 fn model(preemptions: usize, check: impl Fn() + Sync + Send + 'static) {
@@ -114,7 +116,7 @@ fn deltas() -> StreamConfig {
 
 fn collected(config: &StreamConfig, store: &Store) -> u64 {
     let harvest: Harvest = store.harvest(true, Timestamp::default());
-    match collect::data(config, harvest, Timestamp::default()) {
+    match points::data(config, harvest, Timestamp::default()) {
         MetricData::Sum { points, .. } => points
             .iter()
             .map(|point| match point.value {
