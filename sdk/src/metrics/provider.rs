@@ -11,9 +11,8 @@ use crate::diag::{Counters, Durations, SignalHealth};
 use crate::error::ExportError;
 use crate::metrics::config::View;
 use crate::metrics::exemplar::ExemplarFilter;
-use crate::metrics::instrument::SdkMeter;
-use crate::metrics::reader::{Begin, MetricReader, Source};
-use crate::metrics::reader::{Callbacks, Pipeline};
+use crate::metrics::instrument::{SdkMeter, Shared};
+use crate::metrics::reader::{Begin, Callbacks, MetricReader, Pipeline, Source};
 use crate::resource::Resource;
 use crate::time::{Clock, Deadline};
 
@@ -28,19 +27,6 @@ struct ProviderInner {
     /// Not shared with the meters: when the last provider goes, the readers' threads end.
     readers: Vec<Box<dyn MetricReader>>,
     resource: Resource,
-}
-
-/// What meters need.
-pub(crate) struct Shared {
-    pub(crate) views: Vec<View>,
-    pub(crate) pipelines: Vec<Arc<Pipeline>>,
-    pub(crate) callbacks: Arc<Callbacks>,
-    pub(crate) exemplars: ExemplarFilter,
-    clock: Clock,
-    /// Nothing new is made any more.
-    pub(crate) is_shut_down: AtomicBool,
-    /// Measurements that a metric did not take: not finite, or negative for a counter.
-    pub(crate) rejected: Arc<AtomicU64>,
 }
 
 impl SdkMeterProvider {

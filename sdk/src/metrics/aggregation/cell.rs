@@ -1,6 +1,9 @@
 //! A cell: what the measurements of one series by one thread, or by all, have come to.
 
-use super::{ExponentialCell, HistogramCell, LastValueCell, SumCell};
+use super::exponential::ExponentialCell;
+use super::histogram::HistogramCell;
+use super::last_value::LastValueCell;
+use super::sum::SumCell;
 use crate::metrics::config::{Shape, StreamConfig};
 use crate::metrics::data::Measured;
 use crate::metrics::exemplar::Offer;

@@ -1,29 +1,13 @@
 //! A histogram whose buckets grow exponentially, and which halves its resolution when they would be too many.
 
 use super::mapping::index_of;
+use crate::metrics::config::ExponentialConfig;
 use crate::metrics::data::{Buckets, ExponentialHistogramPoint};
-use crate::metrics::{exemplar::MergedSlots, exemplar::Offer, exemplar::SimpleFixedSizeExemplarReservoir};
+use crate::metrics::exemplar::{MergedSlots, Offer, SimpleFixedSizeExemplarReservoir};
 use crate::sync::{Mutex, lock, try_lock};
 
 /// At this scale every float is in one of two buckets, so nothing ever needs a coarser one.
 const MIN_SCALE: i32 = -11;
-
-/// What the exponential histograms of a stream have in common.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ExponentialConfig {
-    /// The most buckets of each sign, at least 2.
-    pub(crate) max_size: usize,
-    pub(crate) max_scale: i32,
-    pub(crate) record_min_max: bool,
-    pub(crate) record_sum: bool,
-}
-
-impl ExponentialConfig {
-    /// spec: metrics/sdk.md#exemplar-defaults
-    pub(crate) fn exemplars(&self) -> usize {
-        self.max_size.min(20)
-    }
-}
 
 /// The histogram of one thread, and of those who share its cell; see [`super::HistogramCell`].
 pub(crate) struct ExponentialCell(Mutex<State>);

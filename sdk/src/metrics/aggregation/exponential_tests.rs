@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::exponential::{ExponentialConfig, ExponentialTotal};
+use super::exponential::ExponentialTotal;
 use super::mapping::index_of;
+use crate::metrics::config::ExponentialConfig;
 use crate::metrics::data::{Attributes, ExponentialHistogramPoint};
 
 fn config(max_size: usize, max_scale: i32) -> ExponentialConfig {

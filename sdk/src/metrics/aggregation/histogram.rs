@@ -1,30 +1,12 @@
 //! A histogram with given bounds.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use super::sampling::{BucketSampling, Sampling};
-use crate::metrics::data::Exemplars;
-use crate::metrics::{exemplar::MergedBuckets, exemplar::MergedSlots, exemplar::Offer, exemplar::Random};
+use crate::metrics::config::HistogramConfig;
+use crate::metrics::data::{Exemplars, bucket_of};
+use crate::metrics::exemplar::{MergedBuckets, MergedSlots, Offer, Random};
 use crate::sync::{AtomicU32, AtomicU64, Latch, Ordering};
-
-/// What the histograms of a stream have in common.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct HistogramConfig {
-    pub(crate) bounds: Arc<[f64]>,
-    pub(crate) record_min_max: bool,
-    pub(crate) record_sum: bool,
-}
-
-/// The bucket of a value: how many bounds are below it.
-#[inline]
-pub(crate) fn bucket_of(bounds: &[f64], value: f64) -> usize {
-    // Without branches up to a size at which halving wins.
-    if bounds.len() <= 32 {
-        bounds.iter().map(|bound| usize::from(*bound < value)).sum()
-    } else {
-        bounds.partition_point(|bound| *bound < value)
-    }
-}
 
 /// So many buckets have their counts in the cell itself: as many as the default boundaries make.
 const NEAR: usize = if cfg!(loom) { 1 } else { 16 };

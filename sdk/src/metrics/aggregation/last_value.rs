@@ -2,7 +2,7 @@
 
 use super::sampling::Sampling;
 use crate::metrics::data::Measured;
-use crate::metrics::{exemplar::MergedSlots, exemplar::Offer};
+use crate::metrics::exemplar::{MergedSlots, Offer};
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
 /// One place for all threads: last means last.

@@ -3,15 +3,12 @@
 use loom::sync::Arc;
 use loom::thread;
 
+use super::histogram::HistogramCell;
 use super::*;
-use crate::metrics::config::InstrumentKind;
-use crate::metrics::config::{AttributeFilter, Shape, StreamConfig};
-use crate::metrics::data::NumberType;
-use crate::metrics::data::Secrets;
-use crate::metrics::data::{MetricData, Number, Temporality};
-use crate::metrics::series::Series;
+use crate::metrics::config::{AttributeFilter, HistogramConfig, InstrumentKind, Shape, StreamConfig};
+use crate::metrics::data::{MetricData, Number, NumberType, Secrets, Temporality};
 use crate::metrics::series::points;
-use crate::metrics::series::{Harvest, Store};
+use crate::metrics::series::{Harvest, Series, Store};
 use crate::time::{Clock, TimeSource, Timestamp};
 
 fn model(preemptions: usize, check: impl Fn() + Sync + Send + 'static) {

@@ -15,7 +15,6 @@ mod exponential_tests;
 mod loom_tests;
 
 pub(crate) use cell::Cell;
-pub(crate) use exponential::{ExponentialCell, ExponentialConfig, ExponentialTotal};
-pub(crate) use histogram::{HistogramCell, HistogramConfig, HistogramTotal, bucket_of};
-pub(crate) use last_value::LastValueCell;
+pub(crate) use exponential::ExponentialTotal;
+pub(crate) use histogram::HistogramTotal;
 pub(crate) use sum::SumCell;

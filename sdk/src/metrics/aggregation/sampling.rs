@@ -2,10 +2,7 @@
 //! clock.
 
 use crate::metrics::data::Exemplar;
-use crate::metrics::{
-    exemplar::KeptByBucket, exemplar::MergedBuckets, exemplar::MergedSlots, exemplar::Offer,
-    exemplar::SimpleFixedSizeExemplarReservoir,
-};
+use crate::metrics::exemplar::{KeptByBucket, MergedBuckets, MergedSlots, Offer, SimpleFixedSizeExemplarReservoir};
 use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, lock, try_lock};
 
 /// A reservoir of one place.

@@ -2,7 +2,7 @@
 
 use super::sampling::Sampling;
 use crate::metrics::data::{Measured, NumberType};
-use crate::metrics::{exemplar::MergedSlots, exemplar::Offer};
+use crate::metrics::exemplar::{MergedSlots, Offer};
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
 /// Two sums: one only the owning thread writes, which needs no atomic read-modify-write, and one for everybody else.

@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::kind::InstrumentKind;
-use super::kind::are_boundaries;
+use super::kind::{InstrumentKind, are_boundaries};
 use crate::metrics::data::NumberType;
 
 /// An instrument as it was asked for.

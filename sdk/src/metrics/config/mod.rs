@@ -4,6 +4,7 @@
 
 mod identity;
 mod kind;
+mod shape;
 mod stream;
 mod view;
 
@@ -12,4 +13,7 @@ pub use view::View;
 
 pub(crate) use identity::Instrument;
 pub(crate) use kind::PerKind;
-pub(crate) use stream::{Shape, StreamConfig};
+pub(crate) use shape::{ExponentialConfig, HistogramConfig, Shape};
+#[cfg(all(test, loom))]
+pub(crate) use stream::AttributeFilter;
+pub(crate) use stream::StreamConfig;

@@ -6,11 +6,9 @@ use std::sync::Arc;
 use opentelemetry::{Key, KeyValue};
 
 use super::kind::InstrumentKind;
-use crate::metrics::data::NumberType;
-use crate::metrics::data::Temporality;
-use crate::metrics::data::{Fingerprint, Secrets};
+use super::shape::Shape;
+use crate::metrics::data::{Fingerprint, NumberType, Secrets, Temporality};
 use crate::metrics::exemplar::ExemplarReservoir;
-use crate::metrics::{aggregation::ExponentialConfig, aggregation::HistogramConfig};
 use crate::time::Clock;
 
 /// Makes the reservoir of a series.
@@ -83,15 +81,6 @@ impl StreamConfig {
     fn fingerprint_of_some(&self, filter: &AttributeFilter, given: &[KeyValue]) -> Fingerprint {
         self.secrets.fingerprint(given.iter().filter(|one| filter.keeps(&one.key)))
     }
-}
-
-/// How the measurements of a series are aggregated.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Shape {
-    Sum,
-    LastValue,
-    Histogram(HistogramConfig),
-    Exponential(ExponentialConfig),
 }
 
 /// Which attributes stay.

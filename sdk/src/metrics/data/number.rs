@@ -1,6 +1,54 @@
-//! The three types of numbers that instruments take, as bits in an atomic.
+//! Numbers: as they were recorded, and as the bits of an atomic.
 
-use super::metric::Number;
+/// A number as it was recorded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Number {
+    /// Of a signed instrument.
+    I64(i64),
+    /// Of an unsigned instrument.
+    U64(u64),
+    /// Of a floating-point instrument.
+    F64(f64),
+}
+
+impl Number {
+    /// The number as floating point; exact up to 2⁵³.
+    pub fn as_f64(self) -> f64 {
+        match self {
+            Number::I64(value) => value as f64,
+            Number::U64(value) => value as f64,
+            Number::F64(value) => value,
+        }
+    }
+}
+
+impl From<i64> for Number {
+    fn from(value: i64) -> Self {
+        Number::I64(value)
+    }
+}
+
+impl From<u64> for Number {
+    fn from(value: u64) -> Self {
+        Number::U64(value)
+    }
+}
+
+impl From<f64> for Number {
+    fn from(value: f64) -> Self {
+        Number::F64(value)
+    }
+}
+
+impl std::fmt::Display for Number {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Number::I64(value) => value.fmt(f),
+            Number::U64(value) => value.fmt(f),
+            Number::F64(value) => value.fmt(f),
+        }
+    }
+}
 
 /// A number that an instrument of the API takes.
 pub(crate) trait Measured: Copy + Into<Number> + Send + Sync + 'static {

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use opentelemetry::trace::{SpanId, TraceId};
-
 use super::attributes::Attributes;
-use super::exemplars::Exemplars;
-use super::metric::Number;
+use super::exemplars::{Exemplar, Exemplars};
+use super::number::Number;
 use crate::time::Timestamp;
 
 /// One value of a sum or a gauge.
@@ -212,51 +210,5 @@ impl Buckets {
     /// How many measurements are in them.
     pub fn total(&self) -> u64 {
         self.counts.iter().sum()
-    }
-}
-
-/// One of the measurements behind a point, and the span it was made in.
-///
-/// The attributes that a view removed from the series are here all the same; `OTEL_METRICS_EXEMPLAR_FILTER=always_off`
-/// keeps them from being exported.
-///
-/// spec: metrics/data-model.md#exemplars
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Exemplar {
-    /// The measurement.
-    pub value: Number,
-    /// When it was made.
-    pub time: Timestamp,
-    /// The attributes of the measurement that are not those of the series.
-    pub filtered_attributes: Attributes,
-    /// The trace of the span; [`TraceId::INVALID`] outside of spans.
-    pub trace_id: TraceId,
-    /// The span; [`SpanId::INVALID`] outside of spans.
-    pub span_id: SpanId,
-}
-
-impl Exemplar {
-    /// A measurement outside of spans.
-    pub fn new(value: impl Into<Number>, time: Timestamp) -> Self {
-        Exemplar {
-            value: value.into(),
-            time,
-            filtered_attributes: Attributes::empty(),
-            trace_id: TraceId::INVALID,
-            span_id: SpanId::INVALID,
-        }
-    }
-
-    /// Adds the span.
-    pub fn in_span(mut self, trace_id: TraceId, span_id: SpanId) -> Self {
-        (self.trace_id, self.span_id) = (trace_id, span_id);
-        self
-    }
-
-    /// Adds attributes that are not those of the series.
-    pub fn with_filtered_attributes(mut self, attributes: Attributes) -> Self {
-        self.filtered_attributes = attributes;
-        self
     }
 }

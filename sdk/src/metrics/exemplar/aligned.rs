@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{ExemplarReservoir, Offer, Random};
-use crate::metrics::aggregation::bucket_of;
-use crate::metrics::data::{Exemplar, Exemplars};
+use super::offer::{ExemplarReservoir, Offer};
+use super::random::Random;
+use crate::metrics::data::{Exemplar, Exemplars, bucket_of};
 
 /// Keeps one measurement for each bucket of a histogram, each of the bucket's with the same chance.
 ///

@@ -1,6 +1,7 @@
 //! A reservoir of a fixed size in which every measurement since the last collection has the same chance.
 
-use super::{ExemplarReservoir, Offer, Random};
+use super::offer::{ExemplarReservoir, Offer};
+use super::random::Random;
 use crate::metrics::data::Exemplar;
 
 /// Keeps a fixed number of measurements, each with the same chance.

@@ -5,9 +5,8 @@ use std::fmt::Debug;
 use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry::{Context, KeyValue};
 
-use super::Eligible;
-use crate::metrics::data::is_same_value;
-use crate::metrics::data::{Attributes, Exemplar, Number};
+use super::filter::Eligible;
+use crate::metrics::data::{Attributes, Exemplar, Number, is_same_value};
 use crate::metrics::series::local;
 use crate::time::{Clock, Timestamp};
 

@@ -10,12 +10,11 @@ use opentelemetry::metrics::{
     InstrumentProvider, ObservableCounter, ObservableGauge, ObservableUpDownCounter, UpDownCounter,
 };
 
-use super::observable::{CallbackHandle, ForReader, Observable, Observed, Observer};
+use super::observable::{CallbackHandle, ForReader, Observable, ObservedNumber, ObservedStreams, Observer};
+use super::shared::Shared;
 use super::synchronous::{Checks, SdkInstrument};
-use crate::metrics::config::Instrument;
-use crate::metrics::config::InstrumentKind;
+use crate::metrics::config::{Instrument, InstrumentKind};
 use crate::metrics::data::Measured;
-use crate::metrics::provider::Shared;
 
 type Text = Option<Cow<'static, str>>;
 
@@ -89,10 +88,10 @@ impl SdkMeter {
         &self,
         kind: InstrumentKind,
         (name, description, unit): (Cow<'static, str>, Text, Text),
-    ) -> Observed {
+    ) -> ObservedStreams {
         let instrument = Instrument::new(name, description, unit, None, (kind, T::TYPE));
         let streams = instrument.map_or_else(Vec::new, |instrument| self.streams(&instrument));
-        Observed { streams: streams.into(), checks: self.checks(kind) }
+        ObservedStreams { streams: streams.into(), checks: self.checks(kind) }
     }
 
     fn is_shut_down(&self) -> bool {
@@ -135,14 +134,6 @@ impl std::fmt::Debug for SdkMeter {
         f.debug_struct("SdkMeter").field("scope", &self.scope).finish_non_exhaustive()
     }
 }
-
-/// The numbers that can be observed: `u64`, `i64` and `f64`.
-#[allow(private_bounds, reason = "sealed")]
-pub trait ObservedNumber: Measured {}
-
-impl ObservedNumber for u64 {}
-impl ObservedNumber for i64 {}
-impl ObservedNumber for f64 {}
 
 /// Configures an [`Observable`].
 #[derive(Debug)]

@@ -2,7 +2,10 @@
 
 mod meter;
 mod observable;
+mod shared;
 mod synchronous;
 
-pub use meter::{ObservableBuilder, ObservedNumber, SdkMeter};
-pub use observable::{CallbackHandle, Observable, Observer};
+pub use meter::{ObservableBuilder, SdkMeter};
+pub use observable::{CallbackHandle, Observable, ObservedNumber, Observer};
+
+pub(crate) use shared::Shared;

@@ -6,23 +6,30 @@ use std::sync::Arc;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::AsyncInstrument;
 
-use super::meter::ObservedNumber;
 use super::synchronous::Checks;
 use crate::metrics::data::Measured;
 use crate::metrics::reader::Callback;
 use crate::metrics::series::Stream;
 
+/// The numbers that can be observed: `u64`, `i64` and `f64`.
+#[allow(private_bounds, reason = "sealed")]
+pub trait ObservedNumber: Measured {}
+
+impl ObservedNumber for u64 {}
+impl ObservedNumber for i64 {}
+impl ObservedNumber for f64 {}
+
 /// An observable instrument, to be observed by callbacks that [`SdkMeter::register_callback`](super::SdkMeter) registers.
 /// Cheap to clone.
-pub struct Observable<T>(Arc<Observed>, PhantomData<fn(T)>);
+pub struct Observable<T>(Arc<ObservedStreams>, PhantomData<fn(T)>);
 
 /// The streams of an observable instrument, each with the number of its reader.
-pub(crate) struct Observed {
+pub(crate) struct ObservedStreams {
     pub(crate) streams: Box<[(usize, Arc<Stream>)]>,
     pub(crate) checks: Checks,
 }
 
-impl Observed {
+impl ObservedStreams {
     fn observe<T: Measured>(&self, reader: usize, value: T, attributes: &[KeyValue]) {
         let passes = self.checks.pass(value);
         let span = self.checks.exemplars().eligible();
@@ -35,7 +42,7 @@ impl Observed {
 }
 
 impl<T> Observable<T> {
-    pub(crate) fn new(observed: Observed) -> Self {
+    pub(crate) fn new(observed: ObservedStreams) -> Self {
         Observable(Arc::new(observed), PhantomData)
     }
 }
@@ -54,7 +61,7 @@ impl<T> std::fmt::Debug for Observable<T> {
 
 /// What a callback of the API sees: one instrument, and the reader that collects.
 pub(crate) struct ForReader<'a> {
-    pub(crate) observed: &'a Observed,
+    pub(crate) observed: &'a ObservedStreams,
     pub(crate) reader: usize,
 }
 

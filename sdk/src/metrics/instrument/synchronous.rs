@@ -6,10 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{BoundSyncInstrument, SyncInstrument};
 
-use crate::metrics::config::InstrumentKind;
-use crate::metrics::config::{Shape, StreamConfig};
-use crate::metrics::data::Measured;
-use crate::metrics::data::Number;
+use crate::metrics::config::{InstrumentKind, Shape, StreamConfig};
+use crate::metrics::data::{Measured, Number};
 use crate::metrics::exemplar::ExemplarFilter;
 use crate::metrics::series::{BoundSeries, Stream};
 

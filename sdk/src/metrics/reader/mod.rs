@@ -3,6 +3,7 @@
 //! A reader owns one `Pipeline`, the streams and callbacks of every instrument as this reader is configured. `PeriodicReader`
 //! collects on a thread of its own and exports; `PullReader` collects on the caller's.
 
+mod config;
 mod contract;
 mod periodic;
 pub(crate) mod pipeline;
@@ -12,7 +13,8 @@ mod registry;
 mod resolve;
 mod split;
 
-pub use contract::{DEFAULT_CARDINALITY_LIMIT, MetricReader, ReaderConfig};
+pub use config::{DEFAULT_CARDINALITY_LIMIT, ReaderConfig};
+pub use contract::MetricReader;
 pub use periodic::{PeriodicConfig, PeriodicReader};
 pub use producer::MetricProducer;
 pub use pull::PullReader;

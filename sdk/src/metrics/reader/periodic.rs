@@ -4,7 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::contract::{Begin, Begun, Connect, MetricReader, ReaderConfig, Source};
+use super::config::ReaderConfig;
+use super::contract::{Begin, Begun, Connect, MetricReader, Source};
 use super::split;
 use crate::config::Env;
 use crate::diag::Counters;

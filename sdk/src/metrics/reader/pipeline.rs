@@ -7,13 +7,12 @@ use std::thread::{self, ThreadId};
 
 use opentelemetry::InstrumentationScope;
 
-use super::contract::ReaderConfig;
+use super::config::ReaderConfig;
 use super::registry::{INSTRUMENT_LIMIT, Registry, Scope};
 use super::resolve;
 use crate::diag::{Durations, Level};
 use crate::error::ExportError;
-use crate::metrics::config::Instrument;
-use crate::metrics::config::View;
+use crate::metrics::config::{Instrument, View};
 use crate::metrics::data::ScopeMetrics;
 use crate::metrics::series::Stream;
 use crate::process::Generation;
@@ -147,7 +146,7 @@ impl Pipeline {
             selecting.push(&default);
         }
         for view in selecting {
-            let Some(config) = resolve::config(self, view, instrument) else { continue };
+            let Some(config) = resolve::config(&self.config, view, instrument, &self.clock) else { continue };
             let Some(stream) = self.registry.stream(scope, config) else { continue };
             // Two views that make the same of it must not count twice.
             if streams.iter().all(|other| !Arc::ptr_eq(other, &stream)) {

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::contract::{Begin, Begun, Connect, MetricReader, ReaderConfig, Source};
+use super::config::ReaderConfig;
+use super::contract::{Begin, Begun, Connect, MetricReader, Source};
 use crate::error::ExportError;
 use crate::export::type_name;
 use crate::metrics::data::ScopeMetrics;

@@ -180,9 +180,9 @@ enum Look {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use crate::metrics::PullReader;
     use super::*;
     use crate::metrics::SdkMeterProvider;
+    use crate::metrics::reader::PullReader;
     use opentelemetry::metrics::MeterProvider;
 
     /// The cost of making an instrument is that of a look at one bucket, which must not grow with the instruments.

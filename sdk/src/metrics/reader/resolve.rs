@@ -1,21 +1,24 @@
 //! From an instrument, a view and a reader to the configuration of a stream, and what to say when two are in conflict.
 
-use super::pipeline::Pipeline;
-use crate::metrics::config::Instrument;
-use crate::metrics::config::View;
-use crate::metrics::config::{Aggregation, DEFAULT_BOUNDARIES, InstrumentKind};
-use crate::metrics::config::{Shape, StreamConfig};
-use crate::metrics::data::NumberType;
-use crate::metrics::data::Secrets;
-use crate::metrics::data::Temporality;
-use crate::metrics::{aggregation::ExponentialConfig, aggregation::HistogramConfig};
+use super::config::ReaderConfig;
+use crate::metrics::config::{
+    Aggregation, DEFAULT_BOUNDARIES, ExponentialConfig, HistogramConfig, Instrument, InstrumentKind, Shape,
+    StreamConfig, View,
+};
+use crate::metrics::data::{NumberType, Secrets, Temporality};
+use crate::time::Clock;
 
 /// The stream of an instrument; `None` when the view drops it.
-pub(crate) fn config(pipeline: &Pipeline, view: &View, instrument: &Instrument) -> Option<StreamConfig> {
+pub(crate) fn config(
+    reader: &ReaderConfig,
+    view: &View,
+    instrument: &Instrument,
+    clock: &Clock,
+) -> Option<StreamConfig> {
     let kind = instrument.kind;
-    let shape = shape(pipeline, view, instrument)?;
+    let shape = shape(reader, view, instrument)?;
     let drops_stale_values = view.drops_stale_values && shape == Shape::LastValue;
-    let temporality = if drops_stale_values { Temporality::Delta } else { pipeline.config.temporality.of(kind) };
+    let temporality = if drops_stale_values { Temporality::Delta } else { reader.temporality.of(kind) };
     Some(StreamConfig {
         name: view.name.clone().unwrap_or_else(|| instrument.name.clone()),
         description: view.description.clone().unwrap_or_else(|| instrument.description.clone()),
@@ -25,18 +28,18 @@ pub(crate) fn config(pipeline: &Pipeline, view: &View, instrument: &Instrument) 
         temporality,
         attributes: view.attributes.clone(),
         // spec: metrics/sdk.md#cardinality-limits — the view, then the reader, then 2000.
-        limit: view.limit.unwrap_or_else(|| pipeline.config.limit.of(kind)),
+        limit: view.limit.unwrap_or_else(|| reader.limit.of(kind)),
         reservoir: view.reservoir.clone(),
-        clock: pipeline.clock.clone(),
+        clock: clock.clone(),
         resets_sums: shape == Shape::Sum && temporality == Temporality::Delta && instrument.number == NumberType::F64,
         secrets: Secrets::of_process(),
         shape,
     })
 }
 
-fn shape(pipeline: &Pipeline, view: &View, instrument: &Instrument) -> Option<Shape> {
+fn shape(reader: &ReaderConfig, view: &View, instrument: &Instrument) -> Option<Shape> {
     let kind = instrument.kind;
-    let of_reader = || pipeline.config.aggregation.of(kind);
+    let of_reader = || reader.aggregation.of(kind);
     let wanted = match view.aggregation.clone() {
         None | Some(Aggregation::Default) => of_reader(),
         Some(aggregation) => aggregation,

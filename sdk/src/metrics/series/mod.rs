@@ -18,4 +18,8 @@ pub(crate) mod stream;
 mod striped;
 mod table;
 
+#[cfg(all(test, loom))]
+pub(crate) use one::Series;
+#[cfg(all(test, loom))]
+pub(crate) use store::{Harvest, Store};
 pub(crate) use stream::{BoundSeries, Stream};

@@ -6,13 +6,12 @@ use std::hash::{Hash, Hasher};
 use opentelemetry::KeyValue;
 
 use crate::metrics::config::{Shape, StreamConfig};
-use crate::metrics::data::is_same_set;
-use crate::metrics::data::{Attributes, Exemplar, Exemplars, MetricData, Number, NumberPoint};
-use crate::metrics::{exemplar::Eligible, exemplar::Offer};
+use crate::metrics::data::{Attributes, Exemplar, Exemplars, MetricData, Number, NumberPoint, is_same_set};
+use crate::metrics::exemplar::{Eligible, Offer};
 use crate::sync::{Mutex, lock};
 use crate::time::Timestamp;
 
-pub(crate) struct Observed(Mutex<State>);
+pub(crate) struct ObservedTotals(Mutex<State>);
 
 struct State {
     /// What the callbacks of this collection have observed, in order.
@@ -60,9 +59,9 @@ struct Collected {
     exemplars: Exemplars,
 }
 
-impl Observed {
+impl ObservedTotals {
     pub(crate) fn new(created: Timestamp) -> Self {
-        Observed(Mutex::new(State { pending: Vec::new(), reported: HashMap::new(), created, since: created }))
+        ObservedTotals(Mutex::new(State { pending: Vec::new(), reported: HashMap::new(), created, since: created }))
     }
 
     pub(crate) fn push(

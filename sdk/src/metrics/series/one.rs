@@ -8,11 +8,8 @@ use opentelemetry::KeyValue;
 use super::striped::{Owner, Striped};
 use crate::metrics::aggregation::Cell;
 use crate::metrics::config::{Shape, StreamConfig};
-use crate::metrics::data::Measured;
-use crate::metrics::data::{Attributes, Exemplars};
-use crate::metrics::{
-    exemplar::Eligible, exemplar::ExemplarReservoir, exemplar::MergedSlots, exemplar::Offer, exemplar::Random,
-};
+use crate::metrics::data::{Attributes, Exemplars, Measured};
+use crate::metrics::exemplar::{Eligible, ExemplarReservoir, MergedSlots, Offer, Random};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::time::Timestamp;
 

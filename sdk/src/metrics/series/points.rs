@@ -2,13 +2,10 @@
 
 use super::one::Series;
 use super::store::Harvest;
-use crate::metrics::config::{Shape, StreamConfig};
+use crate::metrics::aggregation::{Cell, ExponentialTotal, HistogramTotal, SumCell};
+use crate::metrics::config::{ExponentialConfig, HistogramConfig, Shape, StreamConfig};
 use crate::metrics::data::{ExponentialHistogramPoint, HistogramPoint, MetricData, NumberPoint};
 use crate::metrics::exemplar::Random;
-use crate::metrics::{
-    aggregation::Cell, aggregation::ExponentialConfig, aggregation::ExponentialTotal, aggregation::HistogramConfig,
-    aggregation::HistogramTotal, aggregation::SumCell,
-};
 use crate::time::Timestamp;
 
 /// The points of the series that have any.

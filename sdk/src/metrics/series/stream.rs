@@ -5,14 +5,12 @@ use std::sync::Arc;
 use opentelemetry::KeyValue;
 
 use super::local;
-use super::observed::Observed;
+use super::observed::ObservedTotals;
 use super::one::Series;
 use super::points;
 use super::store::Store;
 use crate::metrics::config::{Shape, StreamConfig};
-use crate::metrics::data::Fingerprint;
-use crate::metrics::data::Measured;
-use crate::metrics::data::{Metric, MetricData};
+use crate::metrics::data::{Fingerprint, Measured, Metric, MetricData};
 use crate::metrics::exemplar::Eligible;
 use crate::sync::{Ordering, thread_index};
 use crate::time::Timestamp;
@@ -21,14 +19,14 @@ pub(crate) struct Stream {
     pub(crate) config: StreamConfig,
     pub(crate) store: Store,
     /// Of instruments whose totals and values are observed.
-    observed: Option<Observed>,
+    observed: Option<ObservedTotals>,
 }
 
 impl Stream {
     pub(crate) fn new(config: StreamConfig) -> Self {
         let created = config.clock.now();
         let is_observed = config.kind.is_observable() && matches!(config.shape, Shape::Sum | Shape::LastValue);
-        Stream { store: Store::new(created), observed: is_observed.then(|| Observed::new(created)), config }
+        Stream { store: Store::new(created), observed: is_observed.then(|| ObservedTotals::new(created)), config }
     }
 
     /// Adds a measurement.
