@@ -11,6 +11,19 @@
 //! reader ── Pipeline::collect         callbacks, outside of every lock
 //!   Store::harvest, collect           cells added up to points: ScopeMetrics
 //! ```
+//!
+//! A folder uses those above its own row:
+//!
+//! | folder | owns |
+//! |---|---|
+//! | `data` | points, exemplars, attributes and their fingerprint |
+//! | `exemplar` | the filter and the reservoirs |
+//! | `config` | identity of an instrument, views, the stream that both make |
+//! | `aggregation` | the cells that add up measurements |
+//! | `series` | streams, their series, the cells of each thread |
+//! | `reader` | pipelines, periodic and pull readers, producers |
+//! | `instrument` | the API's instruments, callbacks, the meter |
+//! | `provider`, `active` | the meter provider, and the installed one |
 
 pub mod active;
 mod aggregation;
