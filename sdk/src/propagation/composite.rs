@@ -115,8 +115,11 @@ impl TextMapPropagator for Propagators {
     }
 }
 
+/// Makes a propagator of one name.
+type Factory = fn() -> Member;
+
 /// The registry of propagators: a row for each name.
-const PROPAGATORS: &[(&str, fn() -> Member)] = &[
+const PROPAGATORS: &[(&str, Factory)] = &[
     ("tracecontext", || Member::Other(Box::new(TraceContextPropagator::new()))),
     ("baggage", || Member::Baggage(BaggagePropagator::new())),
     ("b3", || Member::Other(Box::new(B3Propagator::single()))),
