@@ -85,7 +85,7 @@ pub enum TemporalityPreference {
     #[default]
     Cumulative,
     /// Counters and histograms are deltas, each exported once. Deltas lost with an export are counted in
-    /// [`SdkMeterProvider::lost_delta_points`](super::SdkMeterProvider::lost_delta_points).
+    /// [`SdkMeterProvider::lost_delta_points`](crate::metrics::SdkMeterProvider::lost_delta_points).
     Delta,
     /// Synchronous counters and histograms are deltas, which spares the SDK from remembering their series.
     LowMemory,

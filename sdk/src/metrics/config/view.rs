@@ -12,7 +12,7 @@ use crate::metrics::exemplar::ExemplarReservoir;
 /// Changes the metrics of the instruments it selects. An instrument selected by several views gets one metric for each of them; an
 /// instrument selected by none gets its default metric.
 ///
-/// A view that removes attributes does not remove them from exemplars: see [`Exemplar`](super::Exemplar).
+/// A view that removes attributes does not remove them from exemplars: see [`Exemplar`](crate::metrics::Exemplar).
 ///
 /// ```
 /// use telemark_sdk::metrics::{Aggregation, View};

@@ -13,7 +13,7 @@ use crate::time::{Clock, Timestamp};
 /// Keeps some of the measurements of one series.
 ///
 /// A view creates one for each series. `offer` is called on recording threads, one call at a time, and only for measurements the
-/// [`ExemplarFilter`](super::ExemplarFilter) accepts; it must not block and should not allocate.
+/// [`ExemplarFilter`](crate::metrics::ExemplarFilter) accepts; it must not block and should not allocate.
 ///
 /// spec: metrics/sdk.md#exemplarreservoir
 pub trait ExemplarReservoir: Debug + Send + 'static {

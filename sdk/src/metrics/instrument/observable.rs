@@ -19,7 +19,7 @@ impl ObservedNumber for u64 {}
 impl ObservedNumber for i64 {}
 impl ObservedNumber for f64 {}
 
-/// An observable instrument for callbacks registered with [`SdkMeter::register_callback`](super::SdkMeter). Cheap to clone.
+/// An observable instrument for callbacks registered with [`SdkMeter::register_callback`](crate::metrics::SdkMeter). Cheap to clone.
 pub struct Observable<T>(Arc<ObservedStreams>, PhantomData<fn(T)>);
 
 /// The streams of an observable instrument, each with the number of its reader.

@@ -70,7 +70,7 @@ impl ReaderConfig {
         self
     }
 
-    /// Sets the `otel.component.type` of a [`PullReader`](super::PullReader) in the SDK's own metrics; by default the name of its
+    /// Sets the `otel.component.type` of a [`PullReader`](crate::metrics::PullReader) in the SDK's own metrics; by default the name of its
     /// type.
     pub fn with_component_type(mut self, component_type: &'static str) -> Self {
         self.component_type = Some(component_type);

@@ -13,8 +13,8 @@ use crate::time::Deadline;
 
 /// Reads the metrics of one provider. Readers of one provider are independent of each other.
 ///
-/// Sealed: a reader is a [`PeriodicReader`](super::PeriodicReader) for exporters that are pushed to, or a
-/// [`PullReader`](super::PullReader).
+/// Sealed: a reader is a [`PeriodicReader`](crate::metrics::PeriodicReader) for exporters that are pushed to, or a
+/// [`PullReader`](crate::metrics::PullReader).
 ///
 /// spec: metrics/sdk.md#metricreader
 pub trait MetricReader: Connect + Debug + Send + Sync + 'static {

@@ -93,7 +93,7 @@ impl PeriodicConfig {
 ///
 /// A failed export is not repeated: the exporter retries within its deadline, then the batch is dropped. The next export makes up for
 /// lost totals, but not for lost deltas, which are counted in
-/// [`SdkMeterProvider::lost_delta_points`](super::SdkMeterProvider::lost_delta_points).
+/// [`SdkMeterProvider::lost_delta_points`](crate::metrics::SdkMeterProvider::lost_delta_points).
 ///
 /// spec: metrics/sdk.md#exportbatch
 #[derive(Debug)]

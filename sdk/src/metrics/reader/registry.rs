@@ -12,7 +12,7 @@ use crate::metrics::config::StreamConfig;
 use crate::metrics::series::Stream;
 
 /// Maximum number of metrics of one reader. Instruments beyond it record nothing, which is counted in
-/// [`SdkMeterProvider::rejected_instruments`](super::SdkMeterProvider::rejected_instruments) and reported.
+/// [`SdkMeterProvider::rejected_instruments`](crate::metrics::SdkMeterProvider::rejected_instruments) and reported.
 ///
 /// A program has a few hundred instruments. One that reaches this limit builds names from input, which belongs in attributes.
 pub const INSTRUMENT_LIMIT: usize = 10_000;
