@@ -6,7 +6,6 @@ use std::sync::{Arc, OnceLock};
 use super::config::ReaderConfig;
 use super::contract::{Begin, Begun, Connect, MetricReader, Source};
 use crate::error::ExportError;
-use crate::export::type_name;
 use crate::metrics::data::ScopeMetrics;
 use crate::resource::Resource;
 use crate::runtime::Waiting;
@@ -72,7 +71,8 @@ impl Default for PullReader {
 
 impl MetricReader for PullReader {
     fn component_type(&self) -> &'static str {
-        self.0.config.component_type.unwrap_or_else(type_name::<Self>)
+        // The path users import it by, whatever file it stands in.
+        self.0.config.component_type.unwrap_or("telemark_sdk::metrics::PullReader")
     }
 }
 
