@@ -9,10 +9,10 @@ use telemark_sdk::metrics::{PullReader, ReaderConfig, ScopeMetrics, TemporalityP
 use telemark_sdk::time::Deadline;
 use telemark_sdk::{ExportError, Resource};
 
-use crate::answer::Answer;
 use crate::format::Format;
 use crate::negotiate::negotiate_or;
 use crate::renderer::Renderer;
+use crate::response::Answer;
 
 /// Shows the metrics of a provider to Prometheus. Clones are one exporter: give its reader to the provider and keep another
 /// to answer requests.

@@ -48,31 +48,22 @@
 //! - `http`: `Prometheus::respond`, for servers with the types of the `http` crate.
 //! - `server` (default): `Server`; implies `http`.
 
-mod answer;
-mod buckets;
-mod common;
-mod exemplars;
 mod exporter;
-mod families;
 mod format;
-mod labels;
-mod line;
-mod merge;
 mod names;
 mod negotiate;
-mod numbers;
 mod page;
 mod renderer;
-mod sample;
+mod response;
 #[cfg(feature = "server")]
 mod server;
-mod units;
+mod text;
 
-pub use answer::Answer;
 pub use exporter::{Builder, Prometheus};
 pub use format::{Escaping, Format, Protocol};
 pub use names::TranslationStrategy;
 pub use negotiate::negotiate;
 pub use renderer::Renderer;
+pub use response::Answer;
 #[cfg(feature = "server")]
 pub use server::{Server, ServerBuilder};

@@ -2,7 +2,7 @@
 
 use telemark_sdk::metrics::Number;
 
-use crate::line::Sink;
+use crate::text::line::Sink;
 
 /// Writes a number of any kind.
 #[inline]

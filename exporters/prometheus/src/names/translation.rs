@@ -5,8 +5,8 @@
 
 use std::borrow::Cow;
 
+use super::units;
 use crate::format::Escaping;
-use crate::units;
 
 /// How names are translated before they are escaped.
 ///

@@ -5,9 +5,9 @@ use opentelemetry::trace::{SpanId, TraceId};
 use telemark_sdk::diag::{self, Level};
 use telemark_sdk::metrics::Exemplar;
 
-use crate::labels::Labels;
-use crate::line::Sink;
-use crate::numbers::{hexadecimal, number, seconds};
+use super::labels::Labels;
+use crate::text::line::Sink;
+use crate::text::numbers::{hexadecimal, number, seconds};
 
 /// The most characters that the labels of an exemplar may have, names and values together.
 ///

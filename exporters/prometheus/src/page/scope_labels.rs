@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use opentelemetry::InstrumentationScope;
 use telemark_sdk::Resource;
 
+use super::labels::text;
 use crate::format::Format;
-use crate::labels::text;
 use crate::renderer::Settings;
 
 /// A label that is the same for many series, with its value.

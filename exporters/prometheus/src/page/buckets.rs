@@ -2,7 +2,7 @@
 
 use telemark_sdk::metrics::ExponentialHistogramPoint;
 
-use crate::numbers::canonical;
+use crate::text::numbers::canonical;
 
 /// The bounds of the last series, as labels: the next one mostly has the same.
 #[derive(Default)]

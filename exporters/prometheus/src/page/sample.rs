@@ -1,8 +1,8 @@
 //! The name of a family's samples, looked at once for all of them.
 
-use crate::labels::escaped;
-use crate::line::Line;
+use super::labels::escaped;
 use crate::names::Kind;
+use crate::text::line::Line;
 
 /// A name that lines start with.
 pub(crate) struct SampleName {

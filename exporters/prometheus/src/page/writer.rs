@@ -10,18 +10,18 @@ use telemark_sdk::metrics::{
     Exemplar, ExponentialHistogramPoint, HistogramPoint, MetricData, Number, NumberPoint, ScopeMetrics,
 };
 
-use crate::buckets::{Bounds, exponential};
-use crate::common::{Label, common_labels};
-use crate::exemplars::{ByBucket, ExemplarWriter, latest, write_span_alone};
-use crate::families::{Family, Type, families, target_names};
+use super::buckets::{Bounds, exponential};
+use super::exemplars::{ByBucket, ExemplarWriter, latest, write_span_alone};
+use super::families::{Family, Type, families, target_names};
+use super::labels::{Labels, escaped, opening_of, quoted};
+use super::merge::merged;
+use super::sample::SampleName;
+use super::scope_labels::{Label, common_labels};
 use crate::format::Format;
-use crate::labels::{Labels, escaped, opening_of, quoted};
-use crate::line::{Line, Sink};
-use crate::merge::merged;
 use crate::names::Kind;
-use crate::numbers::{float, number, unsigned};
 use crate::renderer::Settings;
-use crate::sample::SampleName;
+use crate::text::line::{Line, Sink};
+use crate::text::numbers::{float, number, unsigned};
 
 /// Writes the page of a collection. Whenever there is at least one chunk of it, it is passed on, which empties it; what is in
 /// `out` at the end was not passed on.

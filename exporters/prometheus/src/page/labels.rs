@@ -8,7 +8,7 @@ use opentelemetry::{Array, Key, KeyValue, Value};
 
 use crate::format::Escaping;
 use crate::names::{Kind, TranslationStrategy};
-use crate::numbers::{float, unsigned};
+use crate::text::numbers::{float, unsigned};
 
 /// The labels of attribute keys, for one family.
 pub(crate) struct Labels {

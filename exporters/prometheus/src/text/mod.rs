@@ -1,0 +1,4 @@
+//! Texts of the page.
+
+pub(crate) mod line;
+pub(crate) mod numbers;
