@@ -48,6 +48,7 @@
 //! - `http`: `Prometheus::respond`, for servers with the types of the `http` crate.
 //! - `server` (default): `Server`; implies `http`.
 
+mod config;
 mod exporter;
 mod format;
 mod names;

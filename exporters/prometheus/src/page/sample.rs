@@ -1,20 +1,20 @@
-//! The name of a family's samples, looked at once for all of them.
+//! The name of a family's samples, quoted once for all of them.
 
-use super::labels::escaped;
-use crate::names::Kind;
+use crate::names::NameKind;
 use crate::text::line::Line;
+use crate::text::quoting::escaped;
 
-/// A name that lines start with.
-pub(crate) struct SampleName {
+/// The name at the start of lines.
+pub(super) struct SampleName {
     name: String,
-    /// The name as it is on the page, without the quote at its end. One that must be quoted stands among the labels.
+    /// The name as it appears on the page, without a closing quote. A quoted name stands among the labels.
     text: Vec<u8>,
     is_quoted: bool,
 }
 
 impl SampleName {
-    pub(crate) fn new(name: &str) -> Self {
-        let is_quoted = !Kind::Metric.is_classic(name);
+    pub(super) fn new(name: &str) -> Self {
+        let is_quoted = !NameKind::Metric.is_classic(name);
         let mut text = Vec::new();
         if is_quoted {
             text.extend_from_slice(b"{\"");
@@ -25,18 +25,18 @@ impl SampleName {
         SampleName { name: name.to_owned(), text, is_quoted }
     }
 
-    pub(crate) fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         &self.name
     }
 
-    /// What is between the name and the first label.
+    /// The text between the name and the first label.
     fn opening(&self) -> &'static [u8] {
         if self.is_quoted { b"\"," } else { b"{" }
     }
 
-    /// Writes a sample's name and labels, which have a comma after each of them.
+    /// Writes the name and the labels of a sample; each label ends with a comma.
     #[inline]
-    pub(crate) fn write(&self, out: &mut Vec<u8>, suffix: &str, labels: &[u8]) {
+    pub(super) fn write(&self, out: &mut Vec<u8>, suffix: &str, labels: &[u8]) {
         out.extend_from_slice(&self.text);
         out.extend_from_slice(suffix.as_bytes());
         if let Some((_, labels)) = labels.split_last() {
@@ -48,9 +48,9 @@ impl SampleName {
         }
     }
 
-    /// Sets what the lines of all buckets of a series start with.
+    /// Sets the common start of the bucket lines of a series.
     #[inline]
-    pub(crate) fn start_buckets(&self, line: &mut Line, labels: &[u8]) {
+    pub(super) fn start_buckets(&self, line: &mut Line, labels: &[u8]) {
         line.start_with([&self.text, b"_bucket", self.opening(), labels, b"le=\""]);
     }
 }

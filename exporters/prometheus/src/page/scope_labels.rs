@@ -1,61 +1,60 @@
-//! Labels that all series of a scope have: those of the scope, and of the resource if the program wants them.
-
-use std::borrow::Cow;
+//! The labels that all series of a scope share: those of the scope, and attributes of the resource that the program selects.
 
 use opentelemetry::InstrumentationScope;
 use telemark_sdk::Resource;
 
-use super::labels::text;
+use super::labels::Label;
+use crate::config::PageConfig;
 use crate::format::Format;
-use crate::renderer::Settings;
+use crate::text::value::value_text;
 
-/// A label that is the same for many series, with its value.
-pub(crate) type Label = (String, Cow<'static, str>);
-
-/// The labels of the scope and those of the resource that the program wants everywhere.
+/// Returns the labels of the scope and of the selected attributes of the resource.
 ///
 /// spec: compatibility/prometheus_and_openmetrics.md#instrumentation-scope-1
-pub(crate) fn common_labels(
-    settings: &Settings,
+pub(super) fn scope_labels(
+    config: &PageConfig,
     format: Format,
     resource: &Resource,
     scope: &InstrumentationScope,
 ) -> Vec<Label> {
     let mut labels: Vec<Label> = Vec::new();
-    let label = |key: &str| settings.strategy.label(key, format.escaping());
-    if settings.scope_labels {
+    let label = |key: &str| config.strategy.label(key, format.escaping());
+    if config.scope_labels {
         let own = [
             ("otel_scope_name", Some(scope.name())),
             ("otel_scope_version", scope.version()),
             ("otel_scope_schema_url", scope.schema_url()),
         ];
-        // An empty label is none, but its name is taken all the same.
-        labels.extend(own.map(|(name, text)| (label(name), Cow::Owned(text.unwrap_or_default().to_owned()))));
+        // Empty labels are removed below. Until then they reserve their names.
+        labels.extend(own.map(|(name, text)| (label(name), text.unwrap_or_default().to_owned())));
         for attribute in scope.attributes() {
             let name = label(&format!("otel_scope_{}", attribute.key));
-            match labels.iter_mut().position(|(taken, _)| *taken == name) {
+            match labels.iter().position(|(taken, _)| *taken == name) {
                 // spec: attributes that collide with the name, the version or the schema URL must be dropped
                 Some(0..3) => {}
-                Some(other) => {
-                    let joined = format!("{};{}", labels[other].1, text(&attribute.value));
-                    labels[other].1 = joined.into();
-                }
-                None => labels.push((name, text(&attribute.value).into_owned().into())),
+                Some(other) => join(&mut labels[other].1, &value_text(&attribute.value)),
+                None => labels.push((name, value_text(&attribute.value).into_owned())),
             }
         }
         labels.retain(|(_, text)| !text.is_empty());
     }
-    for attribute in resource.iter().filter(|attribute| settings.is_constant(attribute.key.as_str())) {
+    for attribute in resource.iter().filter(|attribute| config.is_resource_label(attribute.key.as_str())) {
         let name = match label(attribute.key.as_str()) {
-            // That of buckets.
+            // `le` is the label of buckets.
             name if name == "le" => "exported_le".to_owned(),
             name => name,
         };
+        let text = value_text(&attribute.value);
         match labels.iter_mut().find(|(taken, _)| *taken == name) {
-            Some((_, joined)) => *joined = format!("{joined};{}", text(&attribute.value)).into(),
-            None if name.is_empty() || text(&attribute.value).is_empty() => {}
-            None => labels.push((name, text(&attribute.value).into_owned().into())),
+            Some((_, joined)) => join(joined, &text),
+            None if name.is_empty() || text.is_empty() => {}
+            None => labels.push((name, text.into_owned())),
         }
     }
     labels
+}
+
+fn join(joined: &mut String, text: &str) {
+    joined.push(';');
+    joined.push_str(text);
 }

@@ -1,11 +1,12 @@
-//! Lines that start alike: their start is written once, and each line then is one copy into the page.
+//! Lines with a common start: the start is written once, and each line is then a single copy into the page.
 
-/// What texts are written to.
+/// Destination of text.
 pub(crate) trait Sink {
-    /// Writes the first `length` bytes of a text. All of them may be copied, which is fewer instructions than a few.
+    /// Writes the first `length` bytes of `text`. May copy all of `text`: one copy of a fixed size beats a shorter one whose
+    /// size is not known to the compiler.
     fn put<const N: usize>(&mut self, text: [u8; N], length: usize);
 
-    /// Writes a text of any length.
+    /// Writes text of any length.
     fn put_slice(&mut self, text: &[u8]);
 }
 
@@ -21,20 +22,20 @@ impl Sink for Vec<u8> {
     }
 }
 
-/// What the end of a line has room for: a bound (27 bytes), a count (20), an exemplar with a span (76, a number of 24, a space
-/// and a time of 21), the end, and what of a text is copied beyond its length.
+/// Room for the end of a line: a bound (27 bytes), a count (20), an exemplar with a span (76, a number of 24, a space and a time
+/// of 21), the newline, and the bytes that [`Sink::put`] copies beyond the length of a text.
 const ROOM: usize = 256;
 
-/// The lines of one series, one after the other.
+/// The lines of one series.
 #[derive(Default)]
 pub(crate) struct Line {
-    /// The start, and room for the rest.
+    /// The start, followed by room for the end.
     bytes: Vec<u8>,
     start: usize,
 }
 
 impl Line {
-    /// Sets what the next lines start with.
+    /// Sets the common start of the next lines.
     pub(crate) fn start_with(&mut self, parts: [&[u8]; 5]) {
         self.bytes.clear();
         parts.iter().for_each(|part| self.bytes.extend_from_slice(part));
@@ -53,7 +54,7 @@ impl Line {
     }
 }
 
-/// The end of a line. What it has no room for is lost; see [`ROOM`].
+/// The end of a line. Text beyond [`ROOM`] is cut off.
 pub(crate) struct End<'a> {
     bytes: &'a mut [u8; ROOM],
     length: usize,
@@ -68,6 +69,7 @@ impl Sink for End<'_> {
         }
     }
 
+    #[inline(always)]
     fn put_slice(&mut self, text: &[u8]) {
         if let Some(room) = self.bytes.get_mut(self.length..).and_then(|rest| rest.get_mut(..text.len())) {
             room.copy_from_slice(text);
