@@ -1,33 +1,50 @@
-//! The answer to a request, for whatever server sends it.
+//! The response to a scrape, for any HTTP server.
 
 use telemark_sdk::ExportError;
 
 use crate::format::Format;
 
-/// What to send: a status, headers and a body.
+/// A response to a scrape, from [`Prometheus::response_for`](crate::Prometheus::response_for).
+///
+/// ```
+/// use telemark_prometheus::Prometheus;
+///
+/// // No provider has the reader of this exporter.
+/// let response = Prometheus::new().response_for("", "");
+/// assert_eq!(response.status, 503);
+/// assert_eq!(response.content_type, "text/plain; charset=utf-8");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Answer {
-    /// The HTTP status: 200, or 503 when there is no page for the moment.
+pub struct PageResponse {
+    /// The HTTP status: 200 with a page, 503 if the collection failed.
     pub status: u16,
     /// The header `Content-Type`.
     pub content_type: &'static str,
-    /// The header `Content-Encoding`, if there is to be one.
+    /// The header `Content-Encoding`: `gzip`, or `None` to omit it.
     pub content_encoding: Option<&'static str>,
-    /// The header `Vary`, if there is to be one: what a cache must not mix up.
+    /// The header `Vary`, which tells caches what the page depends on, or `None` to omit it.
     pub vary: Option<&'static str>,
-    /// The body.
+    /// The page, compressed if `content_encoding` says so, or the reason why there is no page.
     pub body: Vec<u8>,
 }
 
-impl Answer {
-    /// A page in this format and coding, or why there is none.
-    pub(crate) fn new(format: Format, coding: Option<&'static str>, page: Result<Vec<u8>, ExportError>) -> Self {
+impl PageResponse {
+    pub(crate) fn new(
+        format: Format,
+        content_encoding: Option<&'static str>,
+        page: Result<Vec<u8>, ExportError>,
+    ) -> Self {
         let vary = if cfg!(feature = "gzip") { "Accept, Accept-Encoding" } else { "Accept" };
-        let content_type = format.content_type();
         match page {
-            Ok(body) => Answer { status: 200, content_type, content_encoding: coding, vary: Some(vary), body },
-            Err(error) => Answer {
+            Ok(body) => PageResponse {
+                status: 200,
+                content_type: format.content_type(),
+                content_encoding,
+                vary: Some(vary),
+                body,
+            },
+            Err(error) => PageResponse {
                 status: 503,
                 content_type: "text/plain; charset=utf-8",
                 content_encoding: None,
@@ -39,15 +56,15 @@ impl Answer {
 }
 
 #[cfg(feature = "http")]
-impl From<Answer> for http::Response<Vec<u8>> {
-    fn from(answer: Answer) -> Self {
+impl From<PageResponse> for http::Response<Vec<u8>> {
+    fn from(page: PageResponse) -> Self {
         use http::HeaderValue;
         use http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
-        let mut response = http::Response::new(answer.body);
-        *response.status_mut() = http::StatusCode::from_u16(answer.status).unwrap_or(http::StatusCode::OK);
-        let content_type = Some(answer.content_type);
+        let mut response = http::Response::new(page.body);
+        *response.status_mut() = http::StatusCode::from_u16(page.status).unwrap_or(http::StatusCode::OK);
+        let content_type = Some(page.content_type);
         for (name, value) in
-            [(CONTENT_TYPE, content_type), (CONTENT_ENCODING, answer.content_encoding), (VARY, answer.vary)]
+            [(CONTENT_TYPE, content_type), (CONTENT_ENCODING, page.content_encoding), (VARY, page.vary)]
         {
             if let Some(value) = value {
                 response.headers_mut().insert(name, HeaderValue::from_static(value));

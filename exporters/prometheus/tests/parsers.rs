@@ -56,10 +56,10 @@ impl Python {
         writeln!(self.input, "{request}").unwrap();
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
-        let answer: Value = serde_json::from_str(&line).unwrap();
-        match answer["samples"].as_array() {
+        let parsed: Value = serde_json::from_str(&line).unwrap();
+        match parsed["samples"].as_array() {
             Some(samples) => Ok(samples.iter().map(Value::to_string).collect()),
-            None => Err(answer["error"].to_string()),
+            None => Err(parsed["error"].to_string()),
         }
     }
 }

@@ -59,12 +59,15 @@ fn expected(open: bool) -> String {
 }
 
 #[test]
-fn an_answer_is_negotiated() {
+fn a_response_is_negotiated() {
     let (prometheus, _provider) = exporter();
     for (accept, format) in [("", TEXT), ("application/openmetrics-text", OPEN_METRICS)] {
-        let answer = prometheus.answer(accept, "");
-        assert_eq!((answer.status, answer.content_type, answer.content_encoding), (200, format.content_type(), None));
-        assert_eq!(String::from_utf8(answer.body).unwrap(), expected(format.is_open_metrics()));
+        let response = prometheus.response_for(accept, "");
+        assert_eq!(
+            (response.status, response.content_type, response.content_encoding),
+            (200, format.content_type(), None)
+        );
+        assert_eq!(String::from_utf8(response.body).unwrap(), expected(format.is_open_metrics()));
     }
 }
 
@@ -74,11 +77,11 @@ fn without_a_provider_there_is_no_page() {
     let mut out = b"before".to_vec();
     assert!(prometheus.render(TEXT, &mut out).is_err());
     assert_eq!(out, b"before");
-    let answer = prometheus.answer("", "gzip");
-    assert_eq!((answer.status, answer.content_encoding), (503, None));
+    let response = prometheus.response_for("", "gzip");
+    assert_eq!((response.status, response.content_encoding), (503, None));
     let (prometheus, provider) = exporter();
     provider.shutdown(Deadline::after(PATIENCE)).unwrap();
-    assert_eq!(prometheus.answer("", "").status, 503);
+    assert_eq!(prometheus.response_for("", "").status, 503);
 }
 
 #[cfg(feature = "gzip")]
@@ -92,9 +95,9 @@ fn unpacked(bytes: &[u8]) -> String {
 #[test]
 fn pages_are_compressed_for_those_who_accept_it() {
     let (prometheus, _provider) = exporter();
-    let answer = prometheus.answer("", "deflate, gzip;q=0.5");
-    assert_eq!(answer.content_encoding, Some("gzip"));
-    assert_eq!(unpacked(&answer.body), expected(false));
+    let response = prometheus.response_for("", "deflate, gzip;q=0.5");
+    assert_eq!(response.content_encoding, Some("gzip"));
+    assert_eq!(unpacked(&response.body), expected(false));
 }
 
 #[test]
@@ -109,12 +112,12 @@ fn a_page_may_be_written_in_parts() {
 }
 
 #[test]
-fn caches_are_told_what_the_answer_depends_on() {
+fn caches_are_told_what_a_response_depends_on() {
     let (prometheus, _provider) = exporter();
     for accept_encoding in ["", "gzip"] {
-        assert_eq!(prometheus.answer("", accept_encoding).vary, Some(VARY));
+        assert_eq!(prometheus.response_for("", accept_encoding).vary, Some(VARY));
     }
-    assert_eq!(Prometheus::new().answer("", "").vary, None);
+    assert_eq!(Prometheus::new().response_for("", "").vary, None);
 }
 
 #[cfg(feature = "http")]
@@ -137,7 +140,7 @@ fn the_types_of_http() {
     assert_eq!((response.status(), response.headers().len()), (http::StatusCode::SERVICE_UNAVAILABLE, 1));
 }
 
-/// Sends bytes and answers with everything that comes back.
+/// Sends bytes and returns everything that comes back.
 fn exchange(server: &Server, request: &[u8]) -> String {
     let mut stream = connect(server);
     stream.write_all(request).unwrap();
@@ -206,8 +209,8 @@ fn callbacks_are_asked_on_the_thread_of_the_server() {
     let (server, provider) = start();
     let meter = provider.meter("shop");
     let _gauge = meter.i64_observable_gauge("queue").with_callback(|observer| observer.observe(7, &[])).build();
-    let answer = get(&server, "/metrics", "");
-    assert!(answer.contains("\nqueue{otel_scope_name=\"shop\"} 7\n"), "{answer}");
+    let response = get(&server, "/metrics", "");
+    assert!(response.contains("\nqueue{otel_scope_name=\"shop\"} 7\n"), "{response}");
 }
 
 #[test]
@@ -218,7 +221,7 @@ fn a_sampled_span_leads_from_the_page_to_its_trace() {
     let context = SpanContext::new(trace, span, TraceFlags::SAMPLED, false, TraceState::default());
     let _entered = opentelemetry::Context::new().with_remote_span_context(context).attach();
     provider.meter("shop").u64_counter("orders").with_description("Orders").build().add(1, &[]);
-    let page = String::from_utf8(prometheus.answer("application/openmetrics-text", "").body).unwrap();
+    let page = String::from_utf8(prometheus.response_for("application/openmetrics-text", "").body).unwrap();
     let exemplar =
         format!("orders_total{{otel_scope_name=\"shop\"}} 1 # {{trace_id=\"{trace}\",span_id=\"{span}\"}} 1 ");
     assert!(page.contains(&exemplar), "{page}");
