@@ -1,4 +1,4 @@
-//! From instruments to the page, through the handle and through the server. What clients can do to it is tested in `serve`.
+//! From instruments to the page, directly and through the server. The tests of `serve` cover hostile clients.
 #![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
@@ -19,12 +19,12 @@ use telemark_sdk::config::Env;
 use telemark_sdk::metrics::SdkMeterProvider;
 use telemark_sdk::time::Deadline;
 
-/// Beyond this a test has failed.
+/// The time after which a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const VARY: &str = if cfg!(feature = "gzip") { "Accept, Accept-Encoding" } else { "Accept" };
 
-/// An exporter of one counter and one histogram. The provider keeps its instruments.
+/// Returns an exporter of one counter and one histogram, and the provider that keeps the instruments.
 fn exporter() -> (Prometheus, SdkMeterProvider) {
     let prometheus = Prometheus::builder().with_renderer(Renderer::new().without_target_info()).build();
     let provider = SdkMeterProvider::builder()
@@ -93,7 +93,7 @@ fn unpacked(bytes: &[u8]) -> String {
 
 #[cfg(feature = "gzip")]
 #[test]
-fn pages_are_compressed_for_those_who_accept_it() {
+fn pages_are_compressed_for_clients_that_accept_it() {
     let (prometheus, _provider) = exporter();
     let response = prometheus.response_for("", "deflate, gzip;q=0.5");
     assert_eq!(response.content_encoding, Some("gzip"));
@@ -112,7 +112,7 @@ fn a_page_may_be_written_in_parts() {
 }
 
 #[test]
-fn caches_are_told_what_a_response_depends_on() {
+fn the_header_vary_names_what_a_response_depends_on() {
     let (prometheus, _provider) = exporter();
     for accept_encoding in ["", "gzip"] {
         assert_eq!(prometheus.response_for("", accept_encoding).vary, Some(VARY));
@@ -159,7 +159,7 @@ fn read_all(mut stream: TcpStream) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The response to a request with these header lines.
+/// Returns the response to a request with these header lines.
 fn get(server: &Server, target: &str, more: &str) -> String {
     exchange(server, format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{more}Connection: close\r\n\r\n").as_bytes())
 }
@@ -205,7 +205,7 @@ fn the_server_compresses() {
 }
 
 #[test]
-fn callbacks_are_asked_on_the_thread_of_the_server() {
+fn a_request_to_the_server_runs_callbacks() {
     let (server, provider) = start();
     let meter = provider.meter("shop");
     let _gauge = meter.i64_observable_gauge("queue").with_callback(|observer| observer.observe(7, &[])).build();
@@ -248,7 +248,7 @@ fn everything_else_is_refused() {
 }
 
 #[test]
-fn hosts_that_are_allowed_are_answered() {
+fn allowed_hosts_get_responses() {
     let server = Server::builder(exporter().0).with_host("127.0.0.1").with_port(0).with_allowed_hosts(["shop.example"]);
     let server = server.start().unwrap();
     let check = |host: &str, expected: &str| {
@@ -295,7 +295,7 @@ fn the_variables() {
     let server = server.unwrap();
     assert_eq!((server.address().ip().to_string().as_str(), warnings), ("127.0.0.1", 0));
     assert!(get(&server, "/metrics", "").starts_with("HTTP/1.1 503 Service Unavailable"));
-    // The port is taken now.
+    // The port is taken by now.
     let port = server.address().port().to_string();
     let (taken, _) = start(&[("OTEL_EXPORTER_PROMETHEUS_HOST", "127.0.0.1"), ("OTEL_EXPORTER_PROMETHEUS_PORT", &port)]);
     let error = taken.unwrap_err().to_string();
@@ -306,8 +306,8 @@ fn the_variables() {
     let error = bad.unwrap_err().to_string();
     let expected = "OTEL_EXPORTER_PROMETHEUS_HOST=\"nowhere.invalid\" cannot be used";
     assert!(error.starts_with(expected) && error.contains("an address of this machine"), "{error}");
-    assert_eq!(warnings, 1, "that of the port");
-    // Without variables, the arguments are named.
+    assert_eq!(warnings, 1, "the warning about the port");
+    // Without variables, the error names the argument.
     let taken = Server::start(Prometheus::new(), "127.0.0.1", server.address().port()).unwrap_err();
     assert_eq!(taken.setting(), "port");
     assert_eq!(Server::start(Prometheus::new(), "192.0.2.1", 0).unwrap_err().setting(), "host");
