@@ -73,8 +73,8 @@ fn without_descriptors_the_server_pauses_and_then_recovers() {
     client.write_all(request).unwrap();
     let before = ticks.read();
     client.set_read_timeout(Some(Duration::from_millis(700))).unwrap();
-    let unanswered = client.read(&mut [0]).unwrap_err().kind();
-    assert!(matches!(unanswered, ErrorKind::WouldBlock | ErrorKind::TimedOut), "{unanswered:?}");
+    let error = client.read(&mut [0]).unwrap_err().kind();
+    assert!(matches!(error, ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error:?}");
     let spent = ticks.read() - before;
     assert!(spent < 20, "{spent} ticks for nothing");
 

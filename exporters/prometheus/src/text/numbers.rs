@@ -33,13 +33,13 @@ pub(crate) fn float(out: &mut impl Sink, value: f64) {
         if value.abs() < 1e16 {
             out.put_slice(text.as_bytes());
         } else {
-            // zmij puts a plus before the exponent.
+            // Leave out the plus that zmij writes before an exponent.
             text.split('+').for_each(|part| out.put_slice(part.as_bytes()));
         }
     } else if value.is_nan() {
-        out.put(*b"NaN", 3);
+        out.put_slice(b"NaN");
     } else {
-        out.put(if value > 0.0 { *b"+Inf" } else { *b"-Inf" }, 4);
+        out.put_slice(if value > 0.0 { b"+Inf" } else { b"-Inf" });
     }
 }
 

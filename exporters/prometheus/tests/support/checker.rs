@@ -264,7 +264,7 @@ impl<'a> Reader<'a> {
     fn quoted_name(&mut self) -> Result<String> {
         let allowed = matches!(self.format.protocol(), Protocol::Text1_0_0 | Protocol::OpenMetrics1_0_0);
         if !allowed || self.format.escaping() != Escaping::AllowUtf8 {
-            return Err("a quoted name that nobody asked for".into());
+            return Err("a quoted name that the escaping scheme excludes".into());
         }
         let name = self.quoted()?;
         if name.is_empty() { Err("an empty name".into()) } else { Ok(name) }
