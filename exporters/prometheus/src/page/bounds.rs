@@ -6,16 +6,14 @@ use crate::text::numbers::canonical;
 #[derive(Default)]
 pub(super) struct Bounds {
     values: Vec<f64>,
-    texts: Vec<BoundText>,
+    /// From the first digit of each bound to the space before the count.
+    texts: Vec<Vec<u8>>,
 }
-
-/// The text from the first digit of a bound to the space before the count, and its length.
-pub(super) type BoundText = ([u8; 32], usize);
 
 impl Bounds {
     /// Returns the texts of the bounds and of `+Inf`, or `None` if the bounds are not in order.
     #[inline]
-    pub(super) fn texts(&mut self, bounds: &[f64]) -> Option<&[BoundText]> {
+    pub(super) fn texts(&mut self, bounds: &[f64]) -> Option<&[Vec<u8>]> {
         let is_known = !self.texts.is_empty() && self.values == bounds;
         (is_known || self.learn(bounds)).then_some(&*self.texts)
     }
@@ -29,15 +27,11 @@ impl Bounds {
         let same = self.values.iter().zip(bounds).take_while(|(known, bound)| known == bound).count();
         self.values.truncate(same);
         self.texts.truncate(same);
-        let mut text = Vec::with_capacity(32);
         for &bound in bounds.get(same..).unwrap_or_default().iter().chain(&[f64::INFINITY]) {
-            text.clear();
+            let mut text = Vec::new();
             canonical(&mut text, bound);
             text.extend_from_slice(b"\"} ");
-            let length = text.len();
-            // The longest number has 24 characters.
-            text.resize(32, 0);
-            self.texts.push((text.first_chunk().copied().unwrap_or_default(), length));
+            self.texts.push(text);
         }
         self.values.extend_from_slice(bounds.get(same..).unwrap_or_default());
         true

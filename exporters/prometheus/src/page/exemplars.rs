@@ -6,7 +6,6 @@ use telemark_sdk::diag::{self, Level};
 use telemark_sdk::metrics::Exemplar;
 
 use super::labels::Labels;
-use crate::text::line::Sink;
 use crate::text::numbers::{hexadecimal, number, seconds};
 
 /// The maximum number of characters in the labels of an exemplar, names and values together.
@@ -64,23 +63,10 @@ impl ByBucket {
     }
 }
 
-/// Writes ` # {…} value timestamp` if the span is the exemplar's only label. Returns false, and writes nothing, otherwise.
-#[inline(always)]
-pub(super) fn write_span_alone(out: &mut impl Sink, exemplar: &Exemplar) -> bool {
-    if !exemplar.filtered_attributes.is_empty() || !is_in_span(exemplar) {
-        return false;
-    }
-    out.put(span_text(exemplar), SPAN_TEXT);
-    write_measurement(out, exemplar);
-    true
-}
-
-/// The length of ` # {trace_id="…",span_id="…"} `.
-const SPAN_TEXT: usize = 76;
-
-#[inline(always)]
-fn span_text(exemplar: &Exemplar) -> [u8; SPAN_TEXT] {
-    let mut text = *b" # {trace_id=\"________________________________\",span_id=\"________________\"} ";
+/// Returns ` # {trace_id="…",span_id="…"`.
+#[inline]
+fn span_text(exemplar: &Exemplar) -> [u8; 74] {
+    let mut text = *b" # {trace_id=\"________________________________\",span_id=\"________________\"";
     let trace = u128::from_be_bytes(exemplar.trace_id.to_bytes());
     let span = u64::from_be_bytes(exemplar.span_id.to_bytes()).into();
     let ids = [(trace, 96), (trace, 64), (trace, 32), (trace, 0), (span, 32), (span, 0)];
@@ -95,14 +81,7 @@ fn is_in_span(exemplar: &Exemplar) -> bool {
     exemplar.trace_id != TraceId::INVALID && exemplar.span_id != SpanId::INVALID
 }
 
-#[inline]
-fn write_measurement(out: &mut impl Sink, exemplar: &Exemplar) {
-    number(out, exemplar.value);
-    out.put(*b" ", 1);
-    seconds(out, exemplar.time.as_nanos());
-}
-
-/// Writes exemplars with any labels.
+/// Writes exemplars.
 pub(super) struct ExemplarWriter {
     labels: Labels,
     /// The number of keys for which the next two fields hold.
@@ -119,28 +98,29 @@ impl ExemplarWriter {
 
     /// Writes ` # {…} value timestamp`.
     pub(super) fn write(&mut self, out: &mut Vec<u8>, exemplar: &Exemplar) {
-        if write_span_alone(out, exemplar) {
-            return;
-        }
         let in_span = is_in_span(exemplar);
         if in_span {
-            // Leave out the closing brace.
-            out.put(span_text(exemplar), SPAN_TEXT - 2);
-            out.push(b',');
+            out.extend_from_slice(&span_text(exemplar));
         } else {
             out.extend_from_slice(b" # {");
         }
-        let taken = if in_span { SPAN_LENGTH } else { 0 };
-        self.write_filtered(out, &exemplar.filtered_attributes, in_span, taken);
-        if out.last() == Some(&b',') {
-            out.pop();
+        if !exemplar.filtered_attributes.is_empty() {
+            if in_span {
+                out.push(b',');
+            }
+            self.write_filtered(out, &exemplar.filtered_attributes, in_span);
+            if out.last() == Some(&b',') {
+                out.pop();
+            }
         }
         out.extend_from_slice(b"} ");
-        write_measurement(out, exemplar);
+        number(out, exemplar.value);
+        out.push(b' ');
+        seconds(out, exemplar.time.as_nanos());
     }
 
     /// Writes the attributes that a view removed from the series, except those that do not fit.
-    fn write_filtered(&mut self, out: &mut Vec<u8>, attributes: &[KeyValue], in_span: bool, taken: usize) {
+    fn write_filtered(&mut self, out: &mut Vec<u8>, attributes: &[KeyValue], in_span: bool) {
         self.labels.learn(attributes);
         if self.key_count != self.labels.key_count() {
             self.key_count = self.labels.key_count();
@@ -155,6 +135,7 @@ impl ExemplarWriter {
         } else {
             self.labels.write_learned(out, attributes);
         }
+        let taken = if in_span { SPAN_LENGTH } else { 0 };
         // Counting characters is necessary only if there are too many bytes.
         if taken + out.len() - before > MAX_CHARACTERS {
             keep_what_fits(out, before, MAX_CHARACTERS - taken);

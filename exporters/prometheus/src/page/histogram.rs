@@ -4,16 +4,16 @@ use telemark_sdk::diag::{self, Level};
 use telemark_sdk::metrics::{Exemplar, ExponentialHistogramPoint, HistogramPoint};
 
 use super::bounds::Bounds;
-use super::exemplars::{ByBucket, ExemplarWriter, write_span_alone};
+use super::exemplars::{ByBucket, ExemplarWriter};
 use super::exponential::exponential;
 use super::sample::SampleName;
-use crate::text::line::{Line, Sink};
 use crate::text::numbers::{float, unsigned};
 
 /// Writes histograms. Reuses its buffers for the next series.
 pub(super) struct HistogramWriter {
     is_open_metrics: bool,
-    line: Line,
+    /// The common start of the lines of all buckets.
+    line_start: Vec<u8>,
     bounds: Bounds,
     by_bucket: ByBucket,
     /// Bounds and counts of an exponential histogram.
@@ -36,7 +36,7 @@ impl HistogramWriter {
     pub(super) fn new(is_open_metrics: bool) -> Self {
         HistogramWriter {
             is_open_metrics,
-            line: Line::default(),
+            line_start: Vec::new(),
             bounds: Bounds::default(),
             by_bucket: ByBucket::default(),
             exponential: Default::default(),
@@ -102,9 +102,10 @@ impl HistogramWriter {
         };
         let exemplars = if self.is_open_metrics { buckets.exemplars } else { &[] };
         self.by_bucket.fill(exemplars, buckets.bounds);
-        sample.start_buckets(&mut self.line, labels);
+        self.line_start.clear();
+        sample.write_bucket_start(&mut self.line_start, labels);
         let mut total = 0u64;
-        for (bucket, &(text, length)) in bounds.iter().enumerate() {
+        for (bucket, text) in bounds.iter().enumerate() {
             total = match buckets.above {
                 _ if bucket < buckets.bounds.len() => {
                     total.saturating_add(buckets.counts.get(bucket).copied().unwrap_or(0))
@@ -112,20 +113,13 @@ impl HistogramWriter {
                 Some(above) => total.saturating_add(above),
                 None => buckets.count,
             };
-            // An exemplar with more than a span does not fit into the line's room and is written after it.
-            let mut large = None;
-            self.line.write(out, |end| {
-                end.put(text, length);
-                unsigned(end, total);
-                large = self.by_bucket.get(bucket, exemplars).filter(|exemplar| !write_span_alone(end, exemplar));
-                if large.is_none() {
-                    end.put(*b"\n", 1);
-                }
-            });
-            if let Some(exemplar) = large {
+            out.extend_from_slice(&self.line_start);
+            out.extend_from_slice(text);
+            unsigned(out, total);
+            if let Some(exemplar) = self.by_bucket.get(bucket, exemplars) {
                 exemplar_writer.write(out, exemplar);
-                out.push(b'\n');
             }
+            out.push(b'\n');
         }
         // spec: OpenMetrics.md#histogram-1: the sum is a counter, so it must be absent if values may be negative, and then the
         // count must be, too

@@ -1,7 +1,6 @@
 //! The name of a family's samples, quoted once for all of them.
 
 use crate::names::NameKind;
-use crate::text::line::Line;
 use crate::text::quoting::escaped;
 
 /// The name at the start of lines.
@@ -48,9 +47,8 @@ impl SampleName {
         }
     }
 
-    /// Sets the common start of the bucket lines of a series.
-    #[inline]
-    pub(super) fn start_buckets(&self, line: &mut Line, labels: &[u8]) {
-        line.start_with([&self.text, b"_bucket", self.opening(), labels, b"le=\""]);
+    /// Writes the start of a bucket's line, up to the value of the label `le`.
+    pub(super) fn write_bucket_start(&self, out: &mut Vec<u8>, labels: &[u8]) {
+        [&*self.text, b"_bucket", self.opening(), labels, b"le=\""].iter().for_each(|part| out.extend_from_slice(part));
     }
 }

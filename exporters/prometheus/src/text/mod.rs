@@ -1,6 +1,5 @@
-//! Text of the page: numbers, quoted names and values, and lines that share a start.
+//! Text of the page: numbers, quoted names, and values of attributes.
 
-pub(crate) mod line;
 pub(crate) mod numbers;
 pub(crate) mod quoting;
 pub(crate) mod value;

@@ -2,11 +2,9 @@
 
 use telemark_sdk::metrics::Number;
 
-use super::line::Sink;
-
 /// Writes a number of any type.
 #[inline]
-pub(crate) fn number(out: &mut impl Sink, value: Number) {
+pub(crate) fn number(out: &mut Vec<u8>, value: Number) {
     match value {
         Number::I64(value) => signed(out, value),
         Number::U64(value) => unsigned(out, value),
@@ -15,46 +13,49 @@ pub(crate) fn number(out: &mut impl Sink, value: Number) {
 }
 
 #[inline]
-pub(crate) fn signed(out: &mut impl Sink, value: i64) {
-    out.put_slice(itoa::Buffer::new().format(value).as_bytes());
+pub(crate) fn signed(out: &mut Vec<u8>, value: i64) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 #[inline]
-pub(crate) fn unsigned(out: &mut impl Sink, value: u64) {
-    out.put_slice(itoa::Buffer::new().format(value).as_bytes());
+pub(crate) fn unsigned(out: &mut Vec<u8>, value: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 /// Writes a floating-point number in the fewest digits that read back as the same number.
 #[inline]
-pub(crate) fn float(out: &mut impl Sink, value: f64) {
+pub(crate) fn float(out: &mut Vec<u8>, value: f64) {
     if value.is_finite() {
         let mut buffer = zmij::Buffer::new();
         let text = buffer.format_finite(value);
         if value.abs() < 1e16 {
-            out.put_slice(text.as_bytes());
+            out.extend_from_slice(text.as_bytes());
         } else {
             // Leave out the plus that zmij writes before an exponent.
-            text.split('+').for_each(|part| out.put_slice(part.as_bytes()));
+            text.split('+').for_each(|part| out.extend_from_slice(part.as_bytes()));
         }
     } else if value.is_nan() {
-        out.put_slice(b"NaN");
+        out.extend_from_slice(b"NaN");
     } else {
-        out.put_slice(if value > 0.0 { b"+Inf" } else { b"-Inf" });
+        out.extend_from_slice(if value > 0.0 { b"+Inf" } else { b"-Inf" });
     }
 }
 
 /// Writes nanoseconds since the epoch as seconds.
 #[inline]
-pub(crate) fn seconds(out: &mut impl Sink, nanos: u64) {
+pub(crate) fn seconds(out: &mut Vec<u8>, nanos: u64) {
     let mut buffer = itoa::Buffer::new();
-    let digits = buffer.format(nanos);
-    let (seconds, fraction) = digits.split_at(digits.len().saturating_sub(9));
-    out.put_slice(if seconds.is_empty() { b"0" } else { seconds.as_bytes() });
-    let significant = fraction.trim_end_matches('0');
-    if !significant.is_empty() {
-        // The fraction lacks leading zeros within the first second after the epoch.
-        out.put(*b".00000000", 10 - fraction.len());
-        out.put_slice(significant.as_bytes());
+    let digits = buffer.format(nanos).as_bytes();
+    let (seconds, mut fraction) = digits.split_at(digits.len().saturating_sub(9));
+    // Only the first second after the epoch lacks leading zeros.
+    let missing_zeros = 9 - fraction.len();
+    while let [significant @ .., b'0'] = fraction {
+        fraction = significant;
+    }
+    out.extend_from_slice(if seconds.is_empty() { b"0" } else { seconds });
+    if !fraction.is_empty() {
+        out.extend_from_slice(&b".00000000"[..=missing_zeros]);
+        out.extend_from_slice(fraction);
     }
 }
 

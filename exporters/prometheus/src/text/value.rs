@@ -6,7 +6,6 @@ use std::borrow::Cow;
 
 use opentelemetry::{Array, Value};
 
-use super::line::Sink;
 use super::numbers::{float, signed};
 use super::quoting::escaped;
 
@@ -16,7 +15,7 @@ pub(crate) fn write_value(out: &mut Vec<u8>, value: &Value) {
     match value {
         Value::String(text) => escaped(out, text.as_str()),
         Value::I64(number) => signed(out, *number),
-        Value::Bool(bool) => out.put_slice(bool_text(*bool)),
+        Value::Bool(bool) => out.extend_from_slice(bool_text(*bool)),
         Value::F64(number) => json_float(out, *number, ""),
         other => escaped(out, &value_text(other)),
     }
@@ -68,7 +67,7 @@ fn json_array(array: &Array) -> String {
         json
     }
     let json = match array {
-        Array::Bool(items) => list(items, |out, item| out.put_slice(bool_text(*item))),
+        Array::Bool(items) => list(items, |out, item| out.extend_from_slice(bool_text(*item))),
         Array::I64(items) => list(items, |out, item| signed(out, *item)),
         Array::F64(items) => list(items, |out, item| json_float(out, *item, "\"")),
         Array::String(items) => list(items, |out, item| json_string(out, item.as_str())),
