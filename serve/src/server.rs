@@ -5,14 +5,14 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Interest, Poll, Waker};
 use telemark_sdk::runtime::{Handle, Runtime};
 use telemark_sdk::time::Deadline;
 use telemark_sdk::{ConfigError, ExportError};
 
 use crate::hosts::Hosts;
 use crate::service::{Handler, Site};
-use crate::worker::{Connections, WAKER, Worker};
+use crate::worker::{Connections, LISTENER, WAKER, Worker};
 
 /// An HTTP server on a thread of its own. Dropping it ends the server.
 ///
@@ -107,7 +107,7 @@ impl Builder {
         let mut listener = mio::net::TcpListener::from_std(listener);
         let poll = Poll::new().map_err(failed)?;
         let waker = Waker::new(poll.registry(), WAKER).map_err(failed)?;
-        poll.registry().register(&mut listener, Token(0), Interest::READABLE).map_err(failed)?;
+        poll.registry().register(&mut listener, LISTENER, Interest::READABLE).map_err(failed)?;
         let is_ending = Arc::new(AtomicBool::new(false));
         let site = Site {
             hosts: Hosts::new(address, self.allowed_hosts),

@@ -27,8 +27,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The maximum time that shutdown waits for responses on their way.
 const GRACE: Duration = Duration::from_millis(250);
 
-const LISTENER: Token = Token(0);
+pub(crate) const LISTENER: Token = Token(0);
 pub(crate) const WAKER: Token = Token(1);
+/// The token of the first connection.
 const FIRST: usize = 2;
 
 /// The task of the server's thread.
@@ -122,13 +123,12 @@ impl Worker {
         // A panic in hyper ends the connection, not the server.
         let progress = catch_unwind(AssertUnwindSafe(|| connection.advance())).unwrap_or(Progress::Done);
         match progress {
-            Progress::Done => drop(self.connections.open.remove(&token)),
             Progress::Ready => self.connections.queue(token),
             // A client that sends byte by byte does not extend its time.
-            Progress::Waiting if connection.socket.state().1.has_passed() => {
-                drop(self.connections.open.remove(&token));
+            Progress::Waiting if !connection.socket.state().1.has_passed() => {}
+            Progress::Waiting | Progress::Done => {
+                self.connections.open.remove(&token);
             }
-            Progress::Waiting => {}
         }
         while self.site.unsent.load(Ordering::Relaxed) > MAX_UNSENT {
             let Some(oldest) = self.connections.oldest(|other, phase| other != token && phase == Phase::Responding)

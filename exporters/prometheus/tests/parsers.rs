@@ -79,7 +79,7 @@ fn variable(name: &str) -> Option<String> {
 /// Reports a skipped test past the test harness. Fails in continuous integration.
 fn skip(why: &str) {
     assert!(variable("CI").as_deref() != Some("true"), "in continuous integration nothing is skipped: {why}");
-    drop(writeln!(std::io::stderr(), "\n!!! SKIPPED: {why}\n"));
+    let _ = writeln!(std::io::stderr(), "\n!!! SKIPPED: {why}\n");
 }
 
 /// Returns the samples of the strict reader in the form of the script's output.
@@ -218,7 +218,7 @@ fn promtool_has_no_complaints_about_the_format() {
         .stderr(Stdio::piped())
         .spawn();
     let Ok(mut promtool) = command else {
-        drop(writeln!(std::io::stderr(), "\n!!! SKIPPED: promtool is not installed here\n"));
+        let _ = writeln!(std::io::stderr(), "\n!!! SKIPPED: promtool is not installed here\n");
         return;
     };
     let page = page(&Renderer::new(), TEXT, &Resource::empty(), &example());
