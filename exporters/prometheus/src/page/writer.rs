@@ -209,7 +209,10 @@ impl PageWriter<'_> {
             diag::log(
                 Level::Warn,
                 "prometheus.repeated",
-                format_args!("{:?} has several series with the same labels; the page shows the first", series.name),
+                format_args!(
+                    "the metric {:?} has several series with the same labels; the page shows the first",
+                    series.name
+                ),
             );
         }
         is_new
