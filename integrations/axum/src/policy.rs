@@ -1,4 +1,4 @@
-//! What axum knows about a request.
+//! The policy of axum: routes, client addresses and original targets.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -7,7 +7,8 @@ use axum::extract::{ConnectInfo, MatchedPath, OriginalUri};
 use axum::http::Uri;
 use telemark_http::{DefaultPolicy, HttpPolicy, RequestHead};
 
-/// Routes from [`MatchedPath`], the client from [`ConnectInfo`], and the path before routers took prefixes off it.
+/// Takes routes from [`MatchedPath`], the client from [`ConnectInfo`], and the target from [`OriginalUri`], before nested routers
+/// stripped their prefixes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AxumPolicy;
 

@@ -1,4 +1,4 @@
-//! How often the layer allocates for a request: the difference to the same service without it, as an upper bound.
+//! An upper bound of the allocations that the layer adds to a request, compared with the same service without it.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(unsafe_code, reason = "a global allocator that counts cannot be written without")]
 
@@ -142,7 +142,7 @@ where
     check(&format!("a service, {what}"), |parent| allocations(layer.layer(handler()), parent, &export), bounds);
 }
 
-/// What the layer adds to a bare router. Six of these are axum's boxes around the service, its future and its body.
+/// The allocations that the layer adds to a bare router. Six of these are axum's boxes around the service, its future and its body.
 fn check_router<P>(what: &str, provider: &P, export: impl Fn(), bounds: [usize; 3])
 where
     P: TracerProvider<Tracer: Clone + Send + Sync + 'static>,

@@ -1,15 +1,15 @@
-//! Sets of attributes that live as long as their instruments, so that a request does not make them anew.
+//! Sets of attributes that live as long as their instruments, so that a request does not build them again.
 
 use std::sync::OnceLock;
 
 use http::{StatusCode, Version};
 use opentelemetry::KeyValue;
 
-/// A bound of the memory: a program has fewer routes, methods and statuses, and whoever sends odd requests makes no more.
+/// Bounds the memory. A program has fewer combinations of routes, methods and statuses, and odd requests cannot add more.
 const PLACES: usize = 1024;
 
-/// At most [`PLACES`] sets, each in a place that its key tells. The first in a place stays; for another one with the same
-/// place, the attributes are made each time.
+/// At most [`PLACES`] sets, each in the slot that its key selects. The first set in a slot stays; the attributes of another
+/// key with the same slot are built for each request.
 pub(crate) struct AttributeSets(Box<[OnceLock<Box<Set>>]>);
 
 struct Set {
@@ -17,7 +17,7 @@ struct Set {
     attributes: Vec<KeyValue>,
 }
 
-/// What tells a set from the others. Texts are compared by where they are, so that one text may have several keys.
+/// The identity of a set. Texts are compared by address, so one text may have several keys.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SetKey {
     pub(crate) method: &'static str,
@@ -32,7 +32,8 @@ impl AttributeSets {
         AttributeSets((0..PLACES).map(|_| OnceLock::new()).collect())
     }
 
-    /// Calls `then` with the attributes of the key, which are made if there are none yet, or if there is no key.
+    /// Calls `then` with the attributes of the key. `make` builds them if the slot is free, taken by another key, or if there
+    /// is no key.
     #[inline]
     pub(crate) fn with(
         &self,
@@ -48,7 +49,7 @@ impl AttributeSets {
             None => {
                 let attributes = make();
                 then(&attributes);
-                // Lost races are fine: the place is taken either way.
+                // Losing a race is fine: the slot is taken either way.
                 let _ = place.set(Box::new(Set { key, attributes }));
             }
         }
@@ -56,7 +57,7 @@ impl AttributeSets {
 }
 
 impl SetKey {
-    /// A number that spreads the keys.
+    /// Returns a hash of the key.
     #[inline]
     pub(crate) fn place(&self) -> usize {
         let address = |text: Option<&'static str>| text.map_or(0, |text| text.as_ptr().addr() as u64);
@@ -129,7 +130,7 @@ mod tests {
         let sets = AttributeSets::new();
         for turn in 0..2 {
             for (index, key) in keys.into_iter().enumerate() {
-                // Where two share a place, the later one is made anew; it never gets the other's.
+                // Where two keys share a slot, the later one is built each time; it never gets the other's.
                 let seen = attributes(&sets, Some(key), index as i64 + 100 * turn);
                 assert_eq!(seen % 100, index as i64);
             }
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_taken_place_serves_others_all_the_same() {
+    fn keys_beyond_the_slots_are_served_too() {
         let sets = AttributeSets::new();
         let routes: String = "x".repeat(10 * PLACES);
         let routes: &'static str = Box::leak(routes.into_boxed_str());

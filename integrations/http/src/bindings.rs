@@ -1,8 +1,8 @@
 //! Bound instruments of the attribute sets that are in use, so that a request neither hashes nor compares attributes.
 //!
-//! A bound series is none that a provider may give up, and where its limit of series is reached, a bound one stays in the
-//! overflow. So that both differ from what is not bound for moments only, nothing stays bound for longer than [`LIFE`]
-//! while there are requests: then it is bound again, if it is still in use. The numbers are right at all times.
+//! Binding pins a series: the provider can neither evict it nor move it out of the overflow. To keep that temporary,
+//! bindings expire after [`LIFE`] while there are requests, and are renewed if they are still in use. What is recorded is
+//! the same with and without them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -11,17 +11,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::attribute_sets::SetKey;
 
-/// How long something stays bound.
+/// The life of a binding.
 const LIFE: Duration = Duration::from_secs(10);
 /// The most shards: a bound of the memory on large machines.
 const MAX_SHARDS: usize = 64;
-/// How often a provider that does not keep what is bound is tried.
+/// The number of trials after which a provider that does not keep bindings is no longer tried.
 const MAX_TRIALS: u32 = 32;
-/// The number of trials when one was successful.
+/// The value of the count of trials once one has succeeded.
 const TRUSTED: u32 = u32::MAX;
 
-/// What is bound, by the key of its attributes: for each thread that can run at once, a shard with few places. Whoever
-/// does not find a place, or meets another thread in its shard, does without.
+/// Bindings by the keys of their attributes: a shard with few places for each thread that can run at once. A thread that
+/// finds no place, or its shard taken by another, records with attributes.
 pub(crate) struct Bindings<B> {
     places: usize,
     shards: OnceLock<Box<[Shard<B>]>>,
@@ -33,7 +33,7 @@ pub(crate) struct Bindings<B> {
 struct Shard<B>(Mutex<Places<B>>);
 
 struct Places<B> {
-    /// Made when the first comes.
+    /// Empty until the first binding.
     bound: Vec<Option<Bound<B>>>,
     next_sweep: SystemTime,
 }
@@ -45,11 +45,11 @@ struct Bound<B> {
     bound: B,
 }
 
-/// What came of binding.
+/// The result of binding.
 pub(crate) enum Binding<B> {
     /// The provider has kept the attributes.
     Kept(B),
-    /// It has not, or nobody looked.
+    /// It has not, or that was not checked.
     Unknown(B),
 }
 
@@ -59,8 +59,7 @@ impl<B> Bindings<B> {
         Bindings { places, shards: OnceLock::new(), trials: AtomicU32::new(0) }
     }
 
-    /// Calls `then` with what is bound to the attributes of the key; `bind` binds it if it is not yet. Answers whether it
-    /// has called it.
+    /// Calls `then` with the binding of the key, which `bind` makes if it is missing. Returns true if it called `then`.
     #[inline]
     pub(crate) fn with(
         &self,
@@ -90,7 +89,7 @@ impl<B> Bindings<B> {
         }
     }
 
-    /// `None` if it is of no use to try.
+    /// `None` once the provider has been found to keep no bindings.
     #[inline]
     fn shards(&self) -> Option<&[Shard<B>]> {
         match self.shards.get() {
@@ -122,7 +121,7 @@ impl<B> Bindings<B> {
         let until = now.checked_add(LIFE)?;
         shard.bound.resize_with(self.places, || None);
         let has_ended = |known: &Option<Bound<B>>| known.as_ref().is_some_and(|known| !known.is_fresh(now));
-        // Whatever is in use comes by here once in a lifetime, so that what is not is found in time.
+        // Each binding in use is renewed here once in its life, which sweeps out the others in time.
         if now >= shard.next_sweep || [first, first ^ 1].iter().filter_map(|at| shard.bound.get(*at)).any(has_ended) {
             shard.next_sweep = until;
             shard.bound.iter_mut().filter(|known| has_ended(known)).for_each(|known| *known = None);
@@ -132,7 +131,7 @@ impl<B> Bindings<B> {
             }
         }
         let free = [first, first ^ 1].into_iter().find(|place| matches!(shard.bound.get(*place), Some(None)))?;
-        // Foreign code: where it panics, the instruments themselves may still do.
+        // Binding is foreign code: if it panics, recording with attributes may still work.
         let bound = match catch_unwind(AssertUnwindSafe(bind)) {
             Ok(Binding::Kept(bound)) => {
                 self.trials.store(TRUSTED, Ordering::Relaxed);
@@ -154,7 +153,7 @@ impl<B> Shard<B> {
     fn try_lock(&self) -> Option<MutexGuard<'_, Places<B>>> {
         match self.0.try_lock() {
             Ok(places) => Some(places),
-            // An instrument panicked; what is here is whole all the same.
+            // An instrument panicked; the places themselves are intact.
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         }
@@ -162,14 +161,14 @@ impl<B> Shard<B> {
 }
 
 impl<B> Bound<B> {
-    /// Also not when the clock was set back.
+    /// False also if the clock was set back.
     #[inline]
     fn is_fresh(&self, now: SystemTime) -> bool {
         now < self.until && now >= self.since
     }
 }
 
-/// A small number that tells this thread from the others that are there.
+/// Returns a small number that identifies this thread.
 #[inline]
 fn thread_index() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
@@ -272,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_who_does_not_keep_is_asked_for_long() {
+    fn a_provider_that_keeps_no_bindings_is_not_asked_for_long() {
         let tried = std::cell::Cell::new(0);
         let bindings: Bindings<()> = Bindings::new(16);
         let now = UNIX_EPOCH + START;
@@ -292,7 +291,7 @@ mod tests {
         assert_eq!(tried.get(), usize::try_from(MAX_TRIALS).unwrap());
         assert!(!with(|| Binding::Kept(())));
 
-        // Who has kept once is believed.
+        // A provider that has kept a binding once is trusted.
         let bindings: Bindings<()> = Bindings::new(16);
         assert!(bindings.with(&key(1), now, || Binding::Kept(()), |_| {}));
         (2..50).for_each(|number| {
@@ -302,14 +301,14 @@ mod tests {
     }
 
     #[test]
-    fn whoever_meets_another_does_without() {
+    fn a_thread_that_finds_its_shard_taken_records_with_attributes() {
         let bindings: Bindings<()> = Bindings::new(16);
         let now = UNIX_EPOCH + START;
         let inner = || bindings.with(&key(1), now, || Binding::Kept(()), |_| {});
         let mut met = true;
         assert!(bindings.with(&key(1), now, || Binding::Kept(()), |_| met = inner()));
         assert!(!met && inner());
-        // A panic of an instrument is no harm to the others.
+        // A panic of an instrument does not affect the others.
         let panics = || bindings.with(&key(1), now, || Binding::Kept(()), |_| panic!("an instrument"));
         assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
         assert!(inner());

@@ -1,12 +1,12 @@
-//! The clock of durations: read once when a request starts and once when it ends.
+//! The clock of durations, read once when a request begins and once when it ends.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// The system's clock, or one of the application's.
+/// The system's clock, or one that the application brings.
 ///
-/// Span and histogram get the same two readings, so that their durations are one.
+/// Span and histogram share the two readings, so their durations are equal.
 ///
 /// spec: http/http-metrics.md: the duration of the metric should be that of the span
 #[derive(Clone, Default)]

@@ -28,7 +28,8 @@ pub(crate) struct Facts<'r> {
 }
 
 impl<'r> Facts<'r> {
-    pub(crate) fn read(request: RequestHead<'r>, settings: &ServerSettings, policy: &dyn HttpPolicy) -> Self {
+    #[inline]
+    pub(crate) fn read(request: RequestHead<'r>, settings: &ServerSettings, policy: &impl HttpPolicy) -> Self {
         let fields = RequestFields::of(request.headers);
         let forwarded = if settings.forwarded { Forwarded::read(request.headers) } else { Forwarded::default() };
         let of_target = || request.uri.scheme_str().and_then(forwarded::scheme);
@@ -46,6 +47,7 @@ impl<'r> Facts<'r> {
     }
 
     /// Adds the attributes that every span of a request has, whatever its parent.
+    #[inline]
     pub(crate) fn identify(&self, attributes: &mut Attributes) {
         attributes.add(keys::METHOD, self.method.attribute());
         attributes.add_text(keys::URL_PATH, text::bounded(self.request.uri.path()));
@@ -53,7 +55,8 @@ impl<'r> Facts<'r> {
     }
 
     /// Adds the others.
-    pub(crate) fn describe(&self, settings: &ServerSettings, policy: &dyn HttpPolicy, attributes: &mut Attributes) {
+    #[inline]
+    pub(crate) fn describe(&self, settings: &ServerSettings, policy: &impl HttpPolicy, attributes: &mut Attributes) {
         let request = &self.request;
         if self.method == MethodName::Other {
             attributes.add_text(keys::METHOD_ORIGINAL, text::bounded(request.method.as_str()));
@@ -88,7 +91,8 @@ impl<'r> Facts<'r> {
     /// Adds the ends of the connection, and the client where a proxy stands between.
     ///
     /// spec: http/http-spans.md: client.address is the original client, network.peer.address the connection's end
-    fn describe_ends(&self, settings: &ServerSettings, policy: &dyn HttpPolicy, attributes: &mut Attributes) {
+    #[inline]
+    fn describe_ends(&self, settings: &ServerSettings, policy: &impl HttpPolicy, attributes: &mut Attributes) {
         let end = |end: SocketAddr| (address(end.ip().to_canonical()), Some(end.port()));
         let opt_in = &settings.opt_in;
         let peer = policy.peer(&self.request).map(end);

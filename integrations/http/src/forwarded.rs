@@ -1,4 +1,4 @@
-//! What proxies say about the original request: `Forwarded` and the older `X-Forwarded-*` headers.
+//! The original request as proxies describe it: `Forwarded` and the older `X-Forwarded-*` headers.
 //!
 //! Any client can write these headers, so they are read only where the settings trust them.
 

@@ -16,11 +16,11 @@ pub const MAX_CAPTURED_BYTES: usize = 16 * 1024;
 
 /// Reads propagation fields from the headers of a request.
 ///
-/// Names match in any case. A value that is not UTF-8 is passed over as if its line were absent.
+/// Names match in any case. A line whose value is not UTF-8 is skipped.
 #[derive(Clone, Copy, Debug)]
 pub struct HeaderExtractor<'a>(pub &'a HeaderMap);
 
-/// The field `key` of one of the usual propagators: its name need not be parsed for every request.
+/// The name of a field of the common propagators, so that it need not be parsed for every request.
 #[inline]
 fn field(key: &str) -> Option<&'static HeaderName> {
     macro_rules! known {
@@ -57,8 +57,7 @@ impl Extractor for HeaderExtractor<'_> {
     }
 
     fn get_all(&self, key: &str) -> Option<Vec<&str>> {
-        // The usual answers are "absent", which an empty vector would not say, and one line, of which the vector has
-        // exactly the size.
+        // An absent field is `None`, not an empty vector; one line, the usual case, allocates exactly its size.
         let mut values = self.lines(key).iter().filter_map(utf8);
         let first = values.next()?;
         let mut all = vec![first];
@@ -67,10 +66,10 @@ impl Extractor for HeaderExtractor<'_> {
     }
 }
 
-/// The headers that every request is asked for, found in one pass: to pass by the others costs less than to hash five
-/// names, of which a request usually does not even have all.
+/// The headers that are read of every request, found in one pass over all of them, which costs less than a lookup of each
+/// name.
 ///
-/// As a carrier it is the [`HeaderExtractor`] of the same headers.
+/// As a carrier it does the same as the [`HeaderExtractor`] of these headers.
 #[derive(Debug)]
 pub(crate) struct RequestFields<'a> {
     headers: HeaderExtractor<'a>,
@@ -139,7 +138,7 @@ impl<'a> RequestFields<'a> {
         }
     }
 
-    /// The only line of a header, or that there is none; `None` if the headers themselves must be asked.
+    /// The only line of a header, if it has one; `None` if the headers themselves have to be searched.
     #[inline]
     fn only(&self, key: &str) -> Option<Option<&'a HeaderValue>> {
         let found = match key {

@@ -57,6 +57,7 @@ mod attributes;
 mod bindings;
 mod clock;
 mod content_length;
+mod environment;
 mod facts;
 mod forwarded;
 mod headers;

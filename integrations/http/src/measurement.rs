@@ -1,4 +1,4 @@
-//! What one request records, and with which attributes.
+//! The measurements of one request and their attributes.
 
 use std::cell::Cell;
 use std::fmt;
@@ -20,9 +20,10 @@ use crate::names::RouteText;
 use crate::settings::ServerSettings;
 use crate::span::RequestOutcome;
 
-/// Methods and schemes that are in use at once, for each thread.
+/// Combinations of method and scheme that can be bound at once, for each thread.
 const ACTIVE_PLACES: usize = 16;
-/// Routes, methods and statuses that are in use at once, for each thread. What does not find a place is recorded without.
+/// Combinations of route, method and status that can be bound at once, for each thread. Others are recorded with
+/// attributes.
 const ENDED_PLACES: usize = 128;
 
 /// Records the requests of one server.
@@ -34,7 +35,7 @@ pub(crate) struct Recorder {
     ended: Bindings<BoundEnded>,
 }
 
-/// What is recorded at the end of a request, of the instruments that are chosen.
+/// Bound instruments for the end of a request; those that are not chosen are absent.
 struct BoundEnded {
     active: Option<BoundUpDownCounter<i64>>,
     duration: Option<BoundHistogram<f64>>,
@@ -63,7 +64,7 @@ impl fmt::Debug for Recorder {
     }
 }
 
-/// What is known of a request that is counted and timed.
+/// A request that is counted and timed.
 #[derive(Debug)]
 pub(crate) struct Measurement {
     pub(crate) started: SystemTime,
@@ -72,7 +73,7 @@ pub(crate) struct Measurement {
     /// Boxed, for hardly anyone asks for it.
     pub(crate) server: Option<Box<(StringValue, Option<u16>)>>,
     pub(crate) version: Version,
-    /// Whether the request has been added to the active ones.
+    /// True once the request has been added to the active ones.
     pub(crate) is_active: bool,
 }
 
@@ -90,8 +91,8 @@ impl Measurement {
         }
     }
 
-    /// Takes the request from the active ones, and records duration and sizes. Without an end, as the clock failed, the
-    /// duration is zero.
+    /// Removes the request from the active ones, and records duration and sizes. Without an end, because the clock
+    /// panicked, the duration is zero.
     pub(crate) fn finish(
         &self,
         recorder: &Recorder,
@@ -142,12 +143,12 @@ struct Finish<'m> {
     outcome: &'m RequestOutcome,
     now: SystemTime,
     seconds: f64,
-    /// Whether it is still among the active ones.
+    /// True while it is among the active ones.
     is_active: Cell<bool>,
 }
 
 impl Finish<'_> {
-    /// Whether there was nothing to record, or bound instruments to do it.
+    /// Records with bound instruments; true if that has been done, or if there was nothing to record.
     fn record_bound(&self, key: Option<&SetKey>) -> bool {
         let Recorder { choice, ended, .. } = self.recorder;
         if !(choice.duration || choice.body_sizes) {
@@ -166,7 +167,7 @@ impl Finish<'_> {
                 let RequestOutcome { request_bytes, response_bytes, .. } = *self.outcome;
                 response_size.record(response_bytes);
                 if let Some(bytes) = request_bytes {
-                    // That of the response has been tried: this one is of the same kind.
+                    // The instrument of the response has been tried, and this one is of the same kind.
                     let bind = || self.instruments.request_size.bind(&self.described.attributes());
                     bound.request_size.get_or_insert_with(bind).record(bytes);
                 }
@@ -215,8 +216,8 @@ impl Instruments {
     }
 }
 
-/// Finds out whether what is bound records anything. A provider need not have bound instruments: those of the API record
-/// nothing, and tell nobody. But whatever does record must know its attributes, and who keeps these shares their texts.
+/// Checks that a bound instrument records anything. A provider may not support them, and the API's default silently drops
+/// what is recorded. An instrument that does record keeps its attributes, and with them a reference to their texts.
 struct Trial {
     attributes: Vec<KeyValue>,
     witness: Arc<str>,
@@ -242,7 +243,7 @@ impl Trial {
     }
 }
 
-/// A request whose attributes are asked for: those of the active requests, or with an outcome those of the others.
+/// A request whose attributes are needed: without an outcome those of the active requests, with one those of the others.
 struct Described<'m> {
     of: &'m Measurement,
     method: &'m MethodName,
@@ -269,12 +270,12 @@ impl Described<'_> {
             attributes.extend(route.clone().map(|route| KeyValue::new(keys::ROUTE, route)));
             attributes.extend(keys::version(*version).map(|version| KeyValue::new(keys::PROTOCOL_VERSION, version)));
         }
-        // The order in which a series is found soonest.
+        // Sorted, a series is found fastest.
         attributes.sort_by(|a, b| a.key.cmp(&b.key));
         attributes
     }
 
-    /// By what the attributes are known again; `None` if they hold a text that does not live as long as the program.
+    /// Returns the key of these attributes; `None` if they hold a text that does not live as long as the program.
     fn key(&self) -> Option<SetKey> {
         let Measurement { scheme, route, server, version, .. } = self.of;
         let method = match self.method {

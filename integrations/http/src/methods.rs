@@ -68,7 +68,12 @@ pub(crate) static STANDARD: [&str; 10] =
     ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE", "QUERY"];
 
 fn standard(method: &Method) -> Option<&'static str> {
-    STANDARD.into_iter().find(|name| method == name)
+    let index = match *method {
+        Method::GET => 0,
+        Method::POST => 1,
+        _ => STANDARD.iter().position(|name| method == name)?,
+    };
+    STANDARD.get(index).copied()
 }
 
 #[cfg(test)]

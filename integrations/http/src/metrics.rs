@@ -1,4 +1,4 @@
-//! The instruments of a server, and which of them record.
+//! The instruments of a server, and the choice of those that record.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -14,7 +14,7 @@ const DURATION_BOUNDARIES: [f64; 14] =
 
 /// The instruments of the HTTP server metrics. Cheap to clone; the clones share one set of instruments.
 ///
-/// Which of them record is said by [`ServerSettings`](crate::ServerSettings).
+/// [`ServerSettings`](crate::ServerSettings) choose those that record.
 #[derive(Clone)]
 pub struct ServerMetrics(Arc<Inner>);
 
@@ -48,10 +48,10 @@ impl ServerMetrics {
         ServerMetrics::from_source(Source::Meter(meter.clone()))
     }
 
-    /// Instruments of whatever provider is the API's global one; looks nothing up yet.
+    /// Instruments of the API's global provider, which is looked up with the first request.
     ///
-    /// It may be made before the provider is installed: as long as that is the no-op provider of the API (or another one
-    /// without any state), each request asks again. The first real one is kept for good.
+    /// May be called before the provider is installed: while the global one is the API's no-op provider, or another one
+    /// without any state, each request looks again. The first real provider is kept.
     pub fn global(scope: InstrumentationScope) -> Self {
         ServerMetrics::from_source(Source::Global(scope))
     }
@@ -60,13 +60,13 @@ impl ServerMetrics {
         ServerMetrics(Arc::new(Inner { source, instruments: OnceLock::new() }))
     }
 
-    /// Whether there is anything to record with.
+    /// True once there are instruments to record with.
     #[inline]
     pub(crate) fn are_on(&self) -> bool {
         self.0.instruments.get().is_some() || self.look_up()
     }
 
-    /// The instruments, once there was anything to record with.
+    /// The instruments, if [`ServerMetrics::are_on`] has found any.
     #[inline]
     pub(crate) fn instruments(&self) -> Option<&Instruments> {
         self.0.instruments.get()
@@ -86,7 +86,7 @@ impl ServerMetrics {
                 provider.meter_with_scope(scope.clone())
             }
         };
-        // Lost races are fine: it is the same provider's meter.
+        // Losing a race is fine: the meter is of the same provider.
         let _ = self.0.instruments.set(Instruments::new(&meter));
         true
     }
@@ -132,15 +132,15 @@ impl Instruments {
     }
 }
 
-/// Which metrics are recorded.
+/// The metrics that are recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MetricChoice {
-    /// Whether none is recorded, whatever else is chosen.
+    /// Records none, whatever else is chosen.
     pub(crate) is_off: bool,
     pub(crate) duration: bool,
     pub(crate) active_requests: bool,
     pub(crate) body_sizes: bool,
-    /// Whether they tell `server.address` and `server.port`.
+    /// Adds `server.address` and `server.port`.
     pub(crate) server_address: bool,
 }
 

@@ -1,7 +1,7 @@
 //! Span names and route texts that live as long as the program, so that a request allocates neither.
 //!
-//! The first routes are kept, if they are short, each with a name for each standard method. Others are made anew for every
-//! request.
+//! The first routes are kept, if they are short, each with a name for each standard method. The texts of other routes are
+//! built for every request.
 
 use std::borrow::Cow;
 use std::cell::Cell;

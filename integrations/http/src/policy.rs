@@ -1,4 +1,4 @@
-//! The one seam for code: what a framework or an application knows about its requests.
+//! The seam for code: the knowledge that a framework or an application has of its requests.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use opentelemetry::KeyValue;
 
 use crate::content_length;
 
-/// Decides what the settings cannot. A policy states only its differences: every other question goes to its
+/// Decides what the settings cannot. A policy implements only its differences; the other methods ask its
 /// [`base`](HttpPolicy::base).
 ///
 /// The methods are called on the thread that serves the request, once for each request, and must not block. A panic
@@ -64,13 +64,13 @@ pub trait HttpPolicy: Send + Sync + 'static {
         self.base().span_name(request)
     }
 
-    /// Whether to leave this request alone: no span, no metrics, and nothing attached. Asked after the paths of the settings.
+    /// True to exclude this request: no span, no metrics, and nothing attached. Asked after the paths of the settings.
     /// [`DefaultPolicy`]: never.
     fn is_excluded(&self, request: &RequestHead<'_>) -> bool {
         self.base().is_excluded(request)
     }
 
-    /// Whether a response with this status is an error, in the span and in metrics. [`DefaultPolicy`]: 5xx.
+    /// True if a response with this status is an error, in the span and in metrics. [`DefaultPolicy`]: 5xx.
     fn is_error(&self, status: StatusCode) -> bool {
         self.base().is_error(status)
     }
@@ -159,7 +159,7 @@ pub struct RequestHead<'r> {
     pub version: Version,
     /// The headers.
     pub headers: &'r HeaderMap,
-    /// What the server or an outer layer knows about the request.
+    /// Values that the server or an outer layer has attached to the request.
     pub extensions: &'r Extensions,
 }
 
@@ -184,7 +184,7 @@ pub struct ResponseHead<'r> {
     pub status: StatusCode,
     /// The headers.
     pub headers: &'r HeaderMap,
-    /// What the handler or an inner layer knows about the response.
+    /// Values that the handler or an inner layer has attached to the response.
     pub extensions: &'r Extensions,
 }
 

@@ -1,4 +1,4 @@
-//! The settings of the server side: data, from code or from the environment.
+//! The settings of the server side: data, made in code.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,16 +14,6 @@ use crate::metrics::MetricChoice;
 use crate::opt_in::OptIn;
 use crate::paths::PathPattern;
 use crate::query::SENSITIVE;
-
-const KNOWN_METHODS: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
-const EXCLUDED_URLS: &str = "OTEL_RUST_HTTP_SERVER_EXCLUDED_URLS";
-const REQUEST_HEADERS: &str = "OTEL_RUST_HTTP_SERVER_CAPTURE_REQUEST_HEADERS";
-const RESPONSE_HEADERS: &str = "OTEL_RUST_HTTP_SERVER_CAPTURE_RESPONSE_HEADERS";
-const FORWARDED_HEADERS: &str = "OTEL_RUST_HTTP_SERVER_FORWARDED_HEADERS";
-const TRACE_RESPONSE: &str = "OTEL_RUST_HTTP_SERVER_TRACE_RESPONSE";
-const METRICS: &str = "OTEL_RUST_HTTP_SERVER_METRICS";
-const ADDRESS_IN_METRICS: &str = "OTEL_RUST_HTTP_SERVER_ADDRESS_IN_METRICS";
-const OPT_IN_ATTRIBUTES: &str = "OTEL_RUST_HTTP_SERVER_OPT_IN_ATTRIBUTES";
 
 /// The choice of what a server layer records and trusts.
 ///
@@ -69,58 +59,13 @@ impl ServerSettings {
         }
     }
 
-    /// The defaults, changed by environment variables that `read` looks up by name.
-    ///
-    /// An unset or empty variable changes nothing. What is not understood is left out and listed in
-    /// [`ServerSettings::problems`].
-    ///
-    /// | variable | value | default |
-    /// |---|---|---|
-    /// | `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS` | comma list, case-sensitive, replaces the default list | the nine methods of RFC 9110 and PATCH, and QUERY |
-    /// | `OTEL_RUST_HTTP_SERVER_EXCLUDED_URLS` | comma list of paths; `*` at the end matches any rest | none |
-    /// | `OTEL_RUST_HTTP_SERVER_CAPTURE_REQUEST_HEADERS` | comma list of header names | none |
-    /// | `OTEL_RUST_HTTP_SERVER_CAPTURE_RESPONSE_HEADERS` | comma list of header names | none |
-    /// | `OTEL_RUST_HTTP_SERVER_FORWARDED_HEADERS` | `true`: believe `Forwarded` and `X-Forwarded-*` | `false` |
-    /// | `OTEL_RUST_HTTP_SERVER_TRACE_RESPONSE` | `true`: add a `traceresponse` header | `false` |
-    /// | `OTEL_RUST_HTTP_SERVER_METRICS` | comma list of `duration`, `active_requests` and `body_sizes`, or `none` | `duration` |
-    /// | `OTEL_RUST_HTTP_SERVER_ADDRESS_IN_METRICS` | `true`: add `server.address` and `server.port` to the metrics | `false` |
-    /// | `OTEL_RUST_HTTP_SERVER_OPT_IN_ATTRIBUTES` | comma list of the names that [`ServerSettings::with_opt_in_attributes`] takes | none |
-    pub fn from_env_fn(read: impl Fn(&str) -> Option<String>) -> Self {
-        // spec: configuration/sdk-environment-variables.md: an empty value is an unset one
-        let set = |name| read(name).filter(|value| !value.trim().is_empty());
-        let mut settings = ServerSettings::new();
-        if let Some(value) = set(KNOWN_METHODS) {
-            settings.known_methods(KNOWN_METHODS, list(&value));
-        }
-        if let Some(value) = set(EXCLUDED_URLS) {
-            settings.excluded(EXCLUDED_URLS, list(&value));
-        }
-        if let Some(value) = set(REQUEST_HEADERS) {
-            settings.capture_request_headers(REQUEST_HEADERS, list(&value));
-        }
-        if let Some(value) = set(RESPONSE_HEADERS) {
-            settings.capture_response_headers(RESPONSE_HEADERS, list(&value));
-        }
-        settings.forwarded = settings.boolean(FORWARDED_HEADERS, set(FORWARDED_HEADERS));
-        settings.trace_response = settings.boolean(TRACE_RESPONSE, set(TRACE_RESPONSE));
-        if let Some(value) = set(METRICS) {
-            settings.metrics(&value);
-        }
-        settings.metrics.server_address = settings.boolean(ADDRESS_IN_METRICS, set(ADDRESS_IN_METRICS));
-        if let Some(value) = set(OPT_IN_ATTRIBUTES) {
-            settings.opt_in(OPT_IN_ATTRIBUTES, list(&value));
-        }
-        settings
-    }
-
-    /// The methods that are recorded by name, instead of the default list; others become `_OTHER`. Case-sensitive.
+    /// Replaces the list of methods that are recorded by name; others become `_OTHER`. Case-sensitive.
     pub fn with_known_methods<I: IntoIterator<Item: AsRef<str>>>(mut self, methods: I) -> Self {
         self.known_methods("with_known_methods", methods);
         self
     }
 
-    /// Paths that are left alone, without spans and metrics: `/health` is that path only, `/internal/*` everything below.
-    /// Adds to the others.
+    /// Adds paths that have neither spans nor metrics: `/health` matches that path only, `/internal/*` everything below.
     pub fn with_excluded_paths<I: IntoIterator<Item: AsRef<str>>>(mut self, patterns: I) -> Self {
         self.excluded("with_excluded_paths", patterns);
         self
@@ -142,7 +87,7 @@ impl ServerSettings {
         self
     }
 
-    /// The query parameters whose values are redacted, instead of the default list. Case-sensitive.
+    /// Replaces the list of query parameters whose values are redacted. Case-sensitive.
     ///
     /// A key is compared as a server reads it, so `%53ignature` is `Signature`. The default is `AWSAccessKeyId`, `Signature`,
     /// `X-Amz-Signature`, `X-Amz-Credential`, `X-Amz-Security-Token`, `sig` and `X-Goog-Signature`.
@@ -153,9 +98,9 @@ impl ServerSettings {
         self
     }
 
-    /// Believes `Forwarded` and `X-Forwarded-For`, `-Host` and `-Proto`.
+    /// Trusts `Forwarded` and `X-Forwarded-For`, `-Host` and `-Proto`.
     ///
-    /// For servers behind a proxy that sets or removes these headers: anyone else can write what they like into them.
+    /// Only for servers behind a proxy that sets or removes these headers: otherwise a client can forge them.
     pub fn with_forwarded_headers(mut self) -> Self {
         self.forwarded = true;
         self
@@ -170,7 +115,7 @@ impl ServerSettings {
     /// | `http.request.body.size` | what `Content-Length` declares, in bytes; zero if an HTTP/1 request has no body |
     /// | `http.response.body.size` | the bytes of the body that were handed over |
     ///
-    /// Another name is left out and listed in [`ServerSettings::problems`].
+    /// Another name is ignored and listed in [`ServerSettings::problems`].
     ///
     /// spec: http/http-spans.md#http-server-span: requirement level Opt-In
     pub fn with_opt_in_attributes<I: IntoIterator<Item: AsRef<str>>>(mut self, names: I) -> Self {
@@ -210,7 +155,7 @@ impl ServerSettings {
 
     /// Adds `server.address` and `server.port` to the metrics.
     ///
-    /// Off by default: both come from the request, and whoever sends it can make a new time series with each.
+    /// Off by default: both come from the request, so a client can create a time series with each value it sends.
     ///
     /// spec: http/http-metrics.md: opt-in, with a warning
     pub fn with_server_address_in_metrics(mut self) -> Self {
@@ -230,7 +175,7 @@ impl ServerSettings {
         self
     }
 
-    /// The clock of spans and durations where metrics are recorded, instead of the system's.
+    /// Replaces the system's clock for spans and durations where metrics are recorded.
     ///
     /// Called on the thread that serves the request, once when it starts and once when it ends; it must not block. A clock
     /// that is set back in between makes a duration of zero.
@@ -245,7 +190,7 @@ impl ServerSettings {
         self
     }
 
-    /// Values that were left out because they were not understood; for the application to report.
+    /// Values that were ignored because they are invalid; for the application to report.
     pub fn problems(&self) -> &[SettingProblem] {
         &self.problems
     }
@@ -254,18 +199,24 @@ impl ServerSettings {
         !self.excluded.is_empty() && self.excluded.iter().any(|pattern| pattern.matches(uri.path()))
     }
 
-    fn known_methods<I: IntoIterator<Item: AsRef<str>>>(&mut self, source: &'static str, methods: I) {
-        let mut known = Vec::new();
+    pub(crate) fn known_methods<I: IntoIterator<Item: AsRef<str>>>(&mut self, source: &'static str, methods: I) {
+        let (mut known, mut is_invalid) = (Vec::new(), false);
         for method in methods {
             match Method::from_bytes(method.as_ref().as_bytes()) {
                 Ok(_) => known.push(Arc::from(method.as_ref())),
-                Err(_) => self.problem(source, method.as_ref(), "an HTTP method"),
+                Err(_) => {
+                    is_invalid = true;
+                    self.problem(source, method.as_ref(), "an HTTP method");
+                }
             }
         }
-        self.known_methods = KnownMethods::only(known);
+        // A list that is invalid as a whole is ignored as a whole: otherwise each method would become `_OTHER`.
+        if !(known.is_empty() && is_invalid) {
+            self.known_methods = KnownMethods::only(known);
+        }
     }
 
-    fn excluded<I: IntoIterator<Item: AsRef<str>>>(&mut self, source: &'static str, patterns: I) {
+    pub(crate) fn excluded<I: IntoIterator<Item: AsRef<str>>>(&mut self, source: &'static str, patterns: I) {
         for pattern in patterns {
             match PathPattern::parse(pattern.as_ref()) {
                 Some(pattern) => self.excluded.push(pattern),
@@ -274,7 +225,11 @@ impl ServerSettings {
         }
     }
 
-    fn capture_request_headers<I: IntoIterator<Item: AsRef<str>>>(&mut self, source: &'static str, names: I) {
+    pub(crate) fn capture_request_headers<I: IntoIterator<Item: AsRef<str>>>(
+        &mut self,
+        source: &'static str,
+        names: I,
+    ) {
         for name in self.header_names(source, names) {
             if !self.request_headers.iter().any(|known| known.is(&name)) {
                 self.request_headers.push(CapturedHeader::request(name));
@@ -282,7 +237,11 @@ impl ServerSettings {
         }
     }
 
-    fn capture_response_headers<I: IntoIterator<Item: AsRef<str>>>(&mut self, source: &'static str, names: I) {
+    pub(crate) fn capture_response_headers<I: IntoIterator<Item: AsRef<str>>>(
+        &mut self,
+        source: &'static str,
+        names: I,
+    ) {
         for name in self.header_names(source, names) {
             if !self.response_headers.iter().any(|known| known.is(&name)) {
                 self.response_headers.push(CapturedHeader::response(name));
@@ -301,7 +260,7 @@ impl ServerSettings {
         valid
     }
 
-    fn opt_in<I: IntoIterator<Item: AsRef<str>>>(&mut self, source: &'static str, names: I) {
+    pub(crate) fn opt_in<I: IntoIterator<Item: AsRef<str>>>(&mut self, source: &'static str, names: I) {
         for name in names {
             if self.opt_in.choose(name.as_ref()).is_none() {
                 self.problem(source, name.as_ref(), OptIn::ACCEPTED);
@@ -309,42 +268,7 @@ impl ServerSettings {
         }
     }
 
-    /// Replaces the default as a whole. If nothing is understood, the default stays.
-    fn metrics(&mut self, value: &str) {
-        let mut chosen = MetricChoice::NONE;
-        let mut is_understood = false;
-        for item in list(value) {
-            match item {
-                "duration" => chosen.duration = true,
-                "active_requests" => chosen.active_requests = true,
-                "body_sizes" => chosen.body_sizes = true,
-                "none" => {}
-                _ => {
-                    self.problem(METRICS, item, "`duration`, `active_requests`, `body_sizes` or `none`");
-                    continue;
-                }
-            }
-            is_understood = true;
-        }
-        if is_understood {
-            self.metrics = MetricChoice { is_off: !chosen.is_any(), ..chosen };
-        }
-    }
-
-    // spec: configuration/common.md: only "true" in any case is true, anything but "false" deserves a warning
-    fn boolean(&mut self, source: &'static str, value: Option<String>) -> bool {
-        let Some(value) = value else { return false };
-        let value = value.trim();
-        if value.eq_ignore_ascii_case("true") {
-            return true;
-        }
-        if !value.eq_ignore_ascii_case("false") {
-            self.problem(source, value, "`true` or `false`");
-        }
-        false
-    }
-
-    fn problem(&mut self, source: &'static str, value: &str, accepted: &'static str) {
+    pub(crate) fn problem(&mut self, source: &'static str, value: &str, accepted: &'static str) {
         self.problems.push(SettingProblem { source, value: value.to_owned(), accepted });
     }
 }
@@ -355,7 +279,7 @@ impl Default for ServerSettings {
     }
 }
 
-/// A value that was left out of the settings. Its `Display` names the variable, the value and what is accepted.
+/// A value that was ignored. Its `Display` names the variable or method, the value and what is accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingProblem {
     source: &'static str,
@@ -377,21 +301,12 @@ impl fmt::Display for SettingProblem {
     }
 }
 
-fn list(value: &str) -> impl Iterator<Item = &str> {
-    value.split(',').map(str::trim).filter(|item| !item.is_empty())
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn read(variables: &[(&str, &str)]) -> ServerSettings {
-        ServerSettings::from_env_fn(|name| {
-            variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned())
-        })
-    }
-
-    fn shown(settings: &ServerSettings) -> String {
+    /// All but the clock, as text.
+    pub(crate) fn shown(settings: &ServerSettings) -> String {
         let ServerSettings {
             known_methods,
             request_headers,
@@ -409,36 +324,6 @@ mod tests {
             request_headers.len(),
             response_headers.len()
         )
-    }
-
-    #[test]
-    fn from_the_environment() {
-        fn check(variables: &[(&str, &str)], expected: &ServerSettings) {
-            assert_eq!(shown(&read(variables)), shown(expected));
-        }
-        let new = ServerSettings::new;
-        check(&[], &new());
-        check(&[(KNOWN_METHODS, "  "), (FORWARDED_HEADERS, ""), (EXCLUDED_URLS, "")], &new());
-        check(&[(KNOWN_METHODS, "GET, PURGE,")], &new().with_known_methods(["GET", "PURGE"]));
-        check(&[(EXCLUDED_URLS, "/health,/internal/*")], &new().with_excluded_paths(["/health", "/internal/*"]));
-        check(&[(REQUEST_HEADERS, "X-Tenant , x-b")], &new().with_captured_request_headers(["x-tenant", "x-b"]));
-        check(&[(RESPONSE_HEADERS, "etag")], &new().with_captured_response_headers(["etag"]));
-        check(&[(FORWARDED_HEADERS, "TRUE"), (TRACE_RESPONSE, "false")], &new().with_forwarded_headers());
-        check(&[(TRACE_RESPONSE, " true ")], &new().with_trace_response());
-        check(&[(METRICS, "duration")], &new());
-        check(&[(METRICS, "duration, active_requests")], &new().with_active_requests());
-        check(&[(METRICS, "body_sizes")], &new().without_duration().with_body_sizes());
-        check(&[(METRICS, "none, active_requests")], &new().without_duration().with_active_requests());
-        check(&[(METRICS, "none")], &new().without_duration().without_metrics());
-        check(&[(METRICS, "nothing")], &{
-            let mut settings = new();
-            settings.problem(METRICS, "nothing", "`duration`, `active_requests`, `body_sizes` or `none`");
-            settings
-        });
-        check(&[(ADDRESS_IN_METRICS, "true")], &new().with_server_address_in_metrics());
-        let sizes = ["http.request.body.size", "http.response.body.size"];
-        check(&[(OPT_IN_ATTRIBUTES, "client.port")], &new().with_opt_in_attributes(["client.port"]));
-        check(&[(OPT_IN_ATTRIBUTES, &sizes.join(" , "))], &new().with_opt_in_attributes(sizes));
     }
 
     #[test]
@@ -467,32 +352,5 @@ mod tests {
         let before = ServerSettings::new().with_clock(own);
         assert_eq!(read(ServerSettings::new().or_clock_of(&before)), own());
         assert_eq!(read(ServerSettings::new().with_clock(other).or_clock_of(&before)), other());
-    }
-
-    #[test]
-    fn names_what_it_leaves_out() {
-        let settings = read(&[
-            (KNOWN_METHODS, "GET,B AD"),
-            (EXCLUDED_URLS, "/a*b"),
-            (REQUEST_HEADERS, "x y,ok"),
-            (FORWARDED_HEADERS, "yes"),
-            (METRICS, "Duration"),
-            (ADDRESS_IN_METRICS, "1"),
-            (OPT_IN_ATTRIBUTES, "client.port,user_agent.synthetic.type"),
-        ]);
-        let problems: Vec<String> = settings.problems().iter().map(ToString::to_string).collect();
-        assert_eq!(
-            problems.join("\n"),
-            "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS: ignored \"B AD\", expected an HTTP method\n\
-             OTEL_RUST_HTTP_SERVER_EXCLUDED_URLS: ignored \"/a*b\", expected a path, or the beginning of one and a final `*`\n\
-             OTEL_RUST_HTTP_SERVER_CAPTURE_REQUEST_HEADERS: ignored \"x y\", expected the name of an HTTP header\n\
-             OTEL_RUST_HTTP_SERVER_FORWARDED_HEADERS: ignored \"yes\", expected `true` or `false`\n\
-             OTEL_RUST_HTTP_SERVER_METRICS: ignored \"Duration\", expected `duration`, `active_requests`, `body_sizes` or `none`\n\
-             OTEL_RUST_HTTP_SERVER_ADDRESS_IN_METRICS: ignored \"1\", expected `true` or `false`\n\
-             OTEL_RUST_HTTP_SERVER_OPT_IN_ATTRIBUTES: ignored \"user_agent.synthetic.type\", expected `client.port`, \
-             `network.local.address`, `network.local.port`, `http.request.body.size` or `http.response.body.size`"
-        );
-        assert_eq!((settings.request_headers.len(), settings.forwarded), (1, false));
-        assert_eq!(settings.metrics, MetricChoice::DEFAULT);
     }
 }

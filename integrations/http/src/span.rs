@@ -26,7 +26,7 @@ const TRACE_RESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 pub struct RequestSpan {
     server: Arc<dyn Served>,
     context: Context,
-    /// Known from the span itself, before it went behind the lock of the context.
+    /// Asked once, before the span moved behind the lock of the context.
     pub(crate) is_recording: bool,
     pub(crate) late_route: LateRoute,
     pub(crate) cut: Cut,
@@ -45,17 +45,17 @@ pub(crate) enum LateRoute {
     AttributeAndName,
 }
 
-/// How the serving of a request came to its end.
+/// The end of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum End {
     /// The response, with its body if it has one, was handed over as a whole.
     Completed,
-    /// Nobody waited for the rest: the client went away, or a timeout dropped the request. Not an error.
+    /// The rest was given up: the client went away, or a timeout dropped the request. Not an error.
     ///
     /// spec: http/http-spans.md#status: an intentional cancellation should not be an error
     Cancelled,
-    /// The service, or the response body, returned an error; `error_type` says which, with few different values.
+    /// The service, or the response body, returned an error. `error_type` names its kind and has few different values.
     Failed {
         /// The value of `error.type`.
         error_type: &'static str,
@@ -64,13 +64,13 @@ pub enum End {
     Panicked,
 }
 
-/// All that is known at the end of a request. Span and metrics are both written from this.
+/// The facts about the end of a request, from which both span and metrics are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RequestOutcome {
     /// The status, once there was a response.
     pub status: Option<StatusCode>,
-    /// Whether the policy calls that status an error.
+    /// True if the policy calls that status an error.
     pub is_error_status: bool,
     /// The way it ended; `None` as long as it has not.
     pub end: Option<End>,
@@ -119,8 +119,8 @@ impl RequestSpan {
         &self.context
     }
 
-    /// Whether anything is written down of this request, in its span or in metrics; if not, it makes no difference when
-    /// and how it ends.
+    /// True if anything is recorded of this request, in its span or in metrics. If not, it does not matter when and how it
+    /// ends.
     #[inline]
     pub fn is_recording(&self) -> bool {
         self.is_recording || self.measured.is_some()
@@ -133,15 +133,15 @@ impl RequestSpan {
         self.outcome.response_bytes = self.outcome.response_bytes.saturating_add(bytes);
     }
 
-    /// What is known so far.
+    /// The facts so far.
     pub fn outcome(&self) -> &RequestOutcome {
         &self.outcome
     }
 
-    /// Takes note of the head of the response; returns the header to add to it, usually none.
+    /// Records the head of the response; returns the header to add to it, if the settings ask for one.
     pub fn respond(&mut self, response: ResponseHead<'_>) -> Option<(HeaderName, HeaderValue)> {
         self.outcome.status = Some(response.status);
-        // A policy is the application's code: what it does wrong must not become a failed request.
+        // A policy is code of the application: its panic must not become a failed request.
         let _ = catch_unwind(AssertUnwindSafe(|| {
             self.outcome.is_error_status = self.server.policy().is_error(response.status);
             self.describe(&response);
@@ -160,12 +160,13 @@ impl RequestSpan {
         let measured = self.measured.take();
         let ended = measured.and_then(|measurement| self.record_metrics(&measurement));
         if self.is_recording {
-            // Span processors are foreign code, and this also runs while a panic of the handler unwinds.
+            // Span processors are foreign code, and a panic of the handler may be unwinding.
             let _ = catch_unwind(AssertUnwindSafe(|| self.record(ended)));
         }
     }
 
-    /// Before the span ends, and in its context: exemplars lead to it. Gives the end of the span.
+    /// Records the metrics in the context of the span, before it ends, so that exemplars lead to it. Returns the end of the
+    /// span.
     fn record_metrics(&self, measurement: &Measurement) -> Option<SystemTime> {
         let recorder = self.server.recorder();
         // The clock may be foreign code.
@@ -269,7 +270,7 @@ impl Drop for RequestSpan {
     }
 }
 
-/// The digits of a status code, which never have to be copied.
+/// Returns the digits of a status code without an allocation.
 fn code(status: StatusCode) -> &'static str {
     const CODES: usize = 900;
     static DIGITS: [u8; CODES * 3] = {

@@ -14,10 +14,10 @@ pub fn scope(name: impl Into<Cow<'static, str>>, version: impl Into<Cow<'static,
     InstrumentationScope::builder(name).with_version(version).with_schema_url(SCHEMA_URL).build()
 }
 
-/// A [`Tracer`] of whatever provider is the API's global one.
+/// A [`Tracer`] of the API's global provider.
 ///
-/// It may be made before the provider is installed: as long as the answer is the no-op tracer of the API, each span
-/// asks again. The first real tracer is kept, by all clones, for good; a provider that replaces it later is not seen.
+/// May be made before the provider is installed: while the global one is the API's no-op provider, each span looks again.
+/// The first real tracer is kept by all clones; a provider that replaces it later is not seen.
 #[derive(Clone, Debug)]
 pub struct GlobalTracer(Arc<Inner>);
 
@@ -28,7 +28,7 @@ struct Inner {
 }
 
 impl GlobalTracer {
-    /// A tracer for the given scope; looks nothing up yet.
+    /// Returns a tracer for the given scope; looks nothing up yet.
     pub fn new(scope: InstrumentationScope) -> Self {
         GlobalTracer(Arc::new(Inner { scope, tracer: OnceLock::new() }))
     }
@@ -44,7 +44,7 @@ impl Tracer for GlobalTracer {
         let tracer = global::tracer_with_scope(self.0.scope.clone());
         let span = tracer.build_with_context(builder, parent);
         if is_real(opentelemetry::trace::Span::span_context(&span), parent.span().span_context()) {
-            // Lost races are fine: it is the same provider's tracer.
+            // Losing a race is fine: the tracer is of the same provider.
             let _ = self.0.tracer.set(tracer);
         }
         span

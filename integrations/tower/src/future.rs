@@ -26,7 +26,7 @@ pin_project! {
     }
 }
 
-/// What the method of a request says of the body of its response.
+/// The method of a request, as far as it decides about the body of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyMethod {
     Head,
@@ -77,7 +77,7 @@ where
     }
 }
 
-/// Runs a poll of the application, which belongs into the span's context, and takes note if it panics.
+/// Runs a poll of the application, and ends the request if it panics. The caller has attached the span's context.
 pub(crate) fn watched<R>(span: &mut RequestSpan, poll: impl FnOnce() -> R) -> R {
     let guard = PanicGuard(span);
     let result = poll();
@@ -85,7 +85,7 @@ pub(crate) fn watched<R>(span: &mut RequestSpan, poll: impl FnOnce() -> R) -> R 
     result
 }
 
-/// Ends the request when the code after it unwinds. The panic itself goes on.
+/// Ends the request if it is dropped while a panic unwinds. The panic itself is not caught.
 struct PanicGuard<'s>(&'s mut RequestSpan);
 
 impl PanicGuard<'_> {
@@ -100,7 +100,7 @@ impl Drop for PanicGuard<'_> {
     }
 }
 
-/// Takes note of the head; gives the length of the body, if it is known and of use.
+/// Records the head; returns the length of the body, if it is known and needed.
 fn respond<B: Body>(response: &mut Response<B>, span: &mut RequestSpan, method: BodyMethod) -> Option<u64> {
     if let Some((name, value)) = span.respond(ResponseHead::of(response)) {
         response.headers_mut().insert(name, value);
@@ -115,12 +115,12 @@ fn respond<B: Body>(response: &mut Response<B>, span: &mut RequestSpan, method: 
     length
 }
 
-/// What will be on the wire: the server stops to poll a body that has delivered this many bytes.
+/// The length on the wire: a server does not poll a body again that has delivered this many bytes.
 fn content_length<B: Body>(response: &Response<B>) -> Option<u64> {
     ResponseHead::of(response).content_length().or_else(|| response.body().size_hint().exact())
 }
 
-/// Whether nothing of this body will ever be polled.
+/// True if the server will never poll this body.
 ///
 /// spec: RFC 9110 section 6.4.1; after an upgrade the connection is no longer this request's
 fn has_no_body<B: Body>(response: &Response<B>, method: BodyMethod, length: Option<u64>) -> bool {

@@ -38,7 +38,7 @@
 //! | the client goes away, a timeout drops the request | once known | only 5xx: the code | as above | `cancelled` |
 //! | the connection is upgraded | yes | | | |
 //!
-//! A panic goes on to whoever catches it; the layer only takes note.
+//! The layer does not catch a panic; it records it.
 //!
 //! # Metrics
 //! | metric | unit | recorded |
@@ -48,10 +48,10 @@
 //! | `http.server.request.body.size` | By | with [`ServerSettings::with_body_sizes`], if `Content-Length` is known |
 //! | `http.server.response.body.size` | By | with the same: the bytes that were handed over |
 //!
-//! The conventions leave all but the duration to the user's choice, so they are off by default. Each request is recorded
-//! exactly once, whether its span is sampled or not, and at the same moments: duration and span are equally long. It is
-//! recorded in the context of its span, to which exemplars lead. A client that goes away leaves a duration with the status
-//! it was sent, if any; that is no error. Excluded paths are not counted: what a health check takes is no latency of the
+//! The conventions leave all but the duration to the user's choice, so the others are off by default. Each request is
+//! recorded exactly once, whether its span is sampled or not, and its duration is that of the span. It is recorded in the
+//! context of the span, so that exemplars lead there. A request whose client went away is recorded with the status it was
+//! sent, if any, and is not an error. Excluded paths are not measured, so health checks do not blur the latencies of the
 //! application.
 //!
 //! The attributes are `http.request.method`, `url.scheme`, `http.response.status_code`, `http.route`, `error.type` and

@@ -111,7 +111,7 @@ impl Spy {
         layer.with_meter(&Meter::new(Arc::new(self.clone())))
     }
 
-    /// How often something was recorded with attributes, and how often bound.
+    /// The number of recordings with attributes, and of bindings.
     fn counts(&self) -> (usize, usize) {
         (self.by_attributes.load(Ordering::Relaxed), self.bound.load(Ordering::Relaxed))
     }
@@ -162,7 +162,7 @@ fn metrics_of<S: Spans>(
     (spans.metrics(), spy.counts())
 }
 
-/// Requests of all kinds. The clock goes on by half a second with each, so that all that is bound is bound again many times.
+/// Requests of all kinds. The clock advances by half a second with each, so that every binding is renewed many times.
 fn requests(number: u64) -> impl Iterator<Item = http::request::Builder> {
     let mut random = 7u64;
     (0..number).map(move |index| {
@@ -248,7 +248,7 @@ impl Seconds {
     }
 }
 
-/// What came beyond the limit of deltas has a series of its own again, when those before are gone.
+/// A set beyond the limit of a delta has a series of its own in the next one.
 #[test]
 fn nothing_is_bound_to_the_overflow_for_long() {
     let config = || {
@@ -281,7 +281,7 @@ fn nothing_is_bound_to_the_overflow_for_long() {
     assert_eq!(spy.counts().0, 0, "all of it bound");
 }
 
-/// A provider that is shut down takes no more, and harms nobody.
+/// A provider that is shut down records no more, and does no harm.
 #[test]
 fn providers_that_are_shut_down() {
     fn check<S: Spans>(spans: &S, shut_down: impl FnOnce(&S)) {

@@ -1,4 +1,4 @@
-//! What a server span says about its request and response, as exact text.
+//! The name, status and attributes of server spans, as exact text.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
@@ -442,7 +442,7 @@ async fn what_a_sampler_sees<S: Spans>() {
         let settings = ServerSettings::new().with_captured_request_headers(["x-tenant"]);
         serve(&spans, settings, DefaultPolicy, request.body(Empty::new()).unwrap(), ok()).await;
         assert_eq!(log.text(), expected);
-        // What was kept from the sampler is on the span all the same.
+        // Attributes that the sampler did not see are on the span.
         let keys: Vec<_> = the_span(&spans).await.attributes.into_keys().collect();
         let all = "client.address http.request.header.x-tenant http.request.method \
                    http.request.method_original http.response.status_code http.route network.peer.address \

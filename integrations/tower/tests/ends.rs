@@ -334,7 +334,7 @@ async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
     .await
 }
 
-/// So many frames, of a length that nobody was told.
+/// This many frames, without a declared length.
 struct KnowsItsEnd(usize);
 
 impl Body for KnowsItsEnd {

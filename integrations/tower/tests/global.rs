@@ -28,7 +28,7 @@ async fn finds_a_provider_that_comes_late_and_keeps_it() {
         Request::get("/").header("traceparent", trace).body(()).unwrap()
     };
 
-    // Without a provider, requests pass and the caller's trace goes on.
+    // Without a provider, requests pass and stay in the caller's trace.
     let response = service.clone().oneshot(request()).await.unwrap();
     assert_eq!(response.headers()["id"], "4bf92f3577b34da6a3ce929d0e0e4736");
     service.clone().oneshot(Request::new(())).await.unwrap();

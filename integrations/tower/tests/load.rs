@@ -119,7 +119,7 @@ async fn handle(request: Request<Incoming>) -> Result<Response<UnsyncBoxBody<Byt
 
 /// Asks, reads, and closes the connection after so many bytes of either as chance has it.
 async fn go_away(mut stream: TcpStream, number: usize) {
-    // A multiplicative hash: as good as chance, and the same in every run.
+    // A multiplicative hash: random enough, and the same in every run.
     let mut chance = (number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut below = |limit: u64| {
         chance ^= chance << 13;

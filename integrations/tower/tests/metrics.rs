@@ -1,4 +1,4 @@
-//! What is measured of each request, in every way in which it can end, as exact points.
+//! The measurements of a request, in every way in which it can end, as exact points.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
@@ -91,7 +91,7 @@ fn ok(text: &'static str) -> Response<Full<Bytes>> {
     Response::new(Full::from(text))
 }
 
-/// What a service and its response bodies record: duration and sizes with these attributes.
+/// The points of one request: duration and sizes with these attributes.
 fn points(attributes: &str, request: u64, response: u64) -> String {
     let size = |bytes: u64| {
         let bound = [0, 5, 10].into_iter().find(|bound| bytes <= *bound).unwrap();
@@ -133,7 +133,7 @@ async fn completed<S: Spans>() {
     check::<S, _>(Method::GET, 101, frames(vec![]), 0).await;
     check::<S, _>(Method::CONNECT, 200, frames(vec![]), 0).await;
 
-    // Recorded at the head: nobody asks for the body.
+    // Recorded at the head, for the body is never polled.
     let spans = S::new();
     let _held = respond(&spans, settings(), Request::head("/"), ok("hello")).await;
     assert_eq!(spans.metrics(), points(&get(200).replace("GET", "HEAD"), 0, 0));

@@ -103,7 +103,7 @@ const ACTIVE: &[&str] = &["http.request.method", "url.scheme", "server.address",
 const KNOWN_METHODS: [&str; 10] =
     ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"];
 
-/// What a test knows of a request beside its span.
+/// The request of a span.
 #[derive(Clone, Debug)]
 struct Known {
     method: String,
@@ -116,7 +116,7 @@ struct Known {
     asked: &'static [&'static str],
 }
 
-/// What is wrong with a span; nothing, if all is well.
+/// Lists the ways in which a span departs from the conventions.
 fn violations(span: &Seen, known: &Known) -> Vec<String> {
     let mut wrong = Vec::new();
     for (name, value) in &span.attributes {
@@ -134,7 +134,7 @@ fn violations(span: &Seen, known: &Known) -> Vec<String> {
             wrong.push(format!("{name}: {value} is no {kind:?}"));
         }
         if *level == OptIn && !known.asked.contains(&&**name) {
-            wrong.push(format!("{name}: nobody asked for it"));
+            wrong.push(format!("{name}: not asked for"));
         }
     }
     let mut check = |name: &str, expected: Option<String>| {
@@ -180,7 +180,7 @@ fn violations(span: &Seen, known: &Known) -> Vec<String> {
     wrong
 }
 
-/// What is wrong with a point, given as a line of text; `asked`: metrics and attributes of the requirement level Opt-In.
+/// Lists the ways in which a point, a line of text, departs from the conventions. `asked`: with what is Opt-In.
 fn violations_of_point(line: &str, asked: bool) -> Vec<String> {
     let mut wrong = Vec::new();
     let (name, rest) = line.split_at(line.find("]").unwrap() + 1);
@@ -192,7 +192,7 @@ fn violations_of_point(line: &str, asked: bool) -> Vec<String> {
                 wrong.push(format!("{name}: no {kind}"));
             }
             if !is_default && !asked {
-                wrong.push(format!("{name}: nobody asked for it"));
+                wrong.push(format!("{name}: not asked for"));
             }
         }
     }
@@ -202,7 +202,7 @@ fn violations_of_point(line: &str, asked: bool) -> Vec<String> {
         match POINT.iter().find(|(known, _)| known == key) {
             Some((_, level)) if is_of_active => {
                 if *level == OptIn && !asked {
-                    wrong.push(format!("{name} {key}: nobody asked for it"));
+                    wrong.push(format!("{name} {key}: not asked for"));
                 }
             }
             _ => wrong.push(format!("{name} {key}: in no table")),
@@ -279,7 +279,7 @@ async fn exchange<S: Spans>(
     }
 }
 
-/// What every opt-in that a layer has is called.
+/// Every opt-in attribute that a layer can add.
 const ASKED: &[&str] = &[
     "client.port",
     "network.local.address",
@@ -343,7 +343,7 @@ async fn spans_and_metrics_say_what_the_conventions_want<S: Spans>() {
                         Ending::Whole(status) | Ending::BodyFails(status) | Ending::BodyDropped(status) => Some(status),
                         _ => None,
                     };
-                    // Without a body there is none that could fail.
+                    // A body that is not polled cannot fail.
                     let has_body = method != "HEAD";
                     let has_failed = match ending {
                         Ending::BodyFails(_) => has_body,

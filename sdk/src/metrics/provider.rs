@@ -6,14 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use opentelemetry::InstrumentationScope;
 use opentelemetry::metrics::{Meter, MeterProvider, NoopMeterProvider};
 
-use super::exemplar::ExemplarFilter;
-use super::meter::SdkMeter;
-use super::pipeline::{Callbacks, Pipeline};
-use super::reader::{Begin, MetricReader, Source};
-use super::view::View;
 use crate::attributes;
 use crate::diag::{Counters, Durations, SignalHealth};
 use crate::error::ExportError;
+use crate::metrics::config::View;
+use crate::metrics::exemplar::ExemplarFilter;
+use crate::metrics::instrument::{SdkMeter, Shared};
+use crate::metrics::reader::{Begin, Callbacks, MetricReader, Pipeline, Source};
 use crate::resource::Resource;
 use crate::time::{Clock, Deadline};
 
@@ -28,19 +27,6 @@ struct ProviderInner {
     /// Not shared with the meters: when the last provider goes, the readers' threads end.
     readers: Vec<Box<dyn MetricReader>>,
     resource: Resource,
-}
-
-/// What meters need.
-pub(super) struct Shared {
-    pub(super) views: Vec<View>,
-    pub(super) pipelines: Vec<Arc<Pipeline>>,
-    pub(super) callbacks: Arc<Callbacks>,
-    pub(super) exemplars: ExemplarFilter,
-    clock: Clock,
-    /// Nothing new is made any more.
-    pub(super) is_shut_down: AtomicBool,
-    /// Measurements that a metric did not take: not finite, or negative for a counter.
-    pub(super) rejected: Arc<AtomicU64>,
 }
 
 impl SdkMeterProvider {
@@ -99,11 +85,27 @@ impl SdkMeterProvider {
         self.0.shared.rejected.load(Ordering::Relaxed)
     }
 
+    /// How many data points of deltas were lost with exports that failed, added up over the readers: what they counted is in no
+    /// later export. [`Self::health`] has all points that were not delivered, for whose totals the next export makes up.
+    pub fn lost_delta_points(&self) -> u64 {
+        self.0.shared.pipelines.iter().map(|pipeline| pipeline.lost_deltas()).sum()
+    }
+
     /// How many times an instrument, or a callback of one, was made that does nothing because there were as many as
     /// [`INSTRUMENT_LIMIT`](super::INSTRUMENT_LIMIT) already, added up over the readers.
     pub fn rejected_instruments(&self) -> u64 {
         let Shared { pipelines, callbacks, .. } = &*self.0.shared;
         pipelines.iter().map(|pipeline| pipeline.registry.rejected()).sum::<u64>() + callbacks.rejected()
+    }
+
+    /// Returns true while there is a reader and it is not shut down.
+    pub(crate) fn is_running(&self) -> bool {
+        self.is_read() && !self.0.shared.is_shut_down.load(Ordering::Acquire)
+    }
+
+    /// Makes no instruments any more. One atomic store, for it is called in a forked child.
+    pub(crate) fn turn_off(&self) {
+        self.0.shared.is_shut_down.store(true, Ordering::Release);
     }
 
     /// Whether there is a reader.

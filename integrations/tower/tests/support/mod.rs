@@ -1,4 +1,4 @@
-//! What the suites see of a finished span, and the providers they run on.
+//! Finished spans as the suites see them, and the providers they run on.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of this module")]
 
 use std::borrow::Cow;
@@ -274,7 +274,7 @@ fn braces<'a>(attributes: impl Iterator<Item = &'a KeyValue>) -> String {
     if list.is_empty() { String::new() } else { format!("{{{}}}", list.join(",")) }
 }
 
-/// A clock that goes on by a quarter of a second each time that it is read.
+/// A clock that advances by a quarter of a second each time it is read.
 pub fn ticking() -> impl Fn() -> SystemTime + Send + Sync + 'static {
     let reads = AtomicU64::new(0);
     move || UNIX_EPOCH + Duration::from_millis(1_700_000_000_000 + 250 * reads.fetch_add(1, Ordering::Relaxed))

@@ -4,14 +4,14 @@ use crate::id;
 
 /// SplitMix64: one number of state, which a test may choose.
 #[derive(Clone, Debug)]
-pub(in crate::metrics) struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub(in crate::metrics) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Random(id::random())
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(super) fn from_seed(seed: u64) -> Self {
         Random(seed)
     }
