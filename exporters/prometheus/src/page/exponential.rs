@@ -1,74 +1,25 @@
-//! Buckets: the bounds of a series as text, and exponential buckets as ones with bounds.
+//! Exponential histograms as buckets with bounds.
 
 use telemark_sdk::metrics::ExponentialHistogramPoint;
 
-use crate::numbers::canonical;
+/// The finest scale on a page: four buckets between a number and its double.
+const MAX_SCALE: i32 = 2;
+/// The coarsest scale: two buckets, below and above 1.
+const MIN_SCALE: i32 = -11;
+/// The maximum number of buckets of one series.
+const MAX_BUCKETS: i64 = 64;
 
-/// The bounds of the last series, as labels: the next one mostly has the same.
-#[derive(Default)]
-pub(crate) struct Bounds {
-    of: Vec<f64>,
-    texts: Vec<Bound>,
-}
-
-/// A bound from its first digit to the space before the count, and its length.
-pub(crate) type Bound = ([u8; 32], usize);
-
-impl Bounds {
-    /// The bounds and `+Inf` as labels; `None` when they are not in order and hence none.
-    #[inline]
-    pub(crate) fn learn(&mut self, bounds: &[f64]) -> Option<&[Bound]> {
-        let is_known = !self.texts.is_empty() && self.of == bounds;
-        (is_known || self.write(bounds)).then_some(&*self.texts)
-    }
-
-    /// False when they are not in order.
-    fn write(&mut self, bounds: &[f64]) -> bool {
-        if !are_in_order(bounds) {
-            return false;
-        }
-        // What the last series had in the same place is there already.
-        let same = self.of.iter().zip(bounds).take_while(|(known, bound)| known == bound).count();
-        self.of.truncate(same);
-        self.texts.truncate(same);
-        let mut text = Vec::with_capacity(32);
-        for &bound in bounds.get(same..).unwrap_or_default().iter().chain(&[f64::INFINITY]) {
-            text.clear();
-            canonical(&mut text, bound);
-            text.extend_from_slice(b"\"} ");
-            let length = text.len();
-            // The longest number has 24 characters.
-            text.resize(32, 0);
-            self.texts.push((text.first_chunk().copied().unwrap_or_default(), length));
-        }
-        self.of.extend_from_slice(bounds.get(same..).unwrap_or_default());
-        true
-    }
-}
-
-/// Finite and strictly increasing.
-fn are_in_order(bounds: &[f64]) -> bool {
-    bounds.iter().all(|bound| bound.is_finite()) && bounds.windows(2).all(|pair| pair[0] < pair[1])
-}
-
-/// The finest resolution on a page: four buckets between a number and its double.
-const FINEST: i32 = 2;
-/// The most buckets of one series.
-const MOST: i64 = 64;
-/// At this resolution there are two buckets, below and above one.
-const COARSEST: i32 = -11;
-
-/// Replaces `bounds` and `counts` by those of an exponential histogram, one count more than bounds.
+/// Replaces `bounds` and `counts` by those of an exponential histogram, with one count more than bounds.
 ///
-/// Neighbours are merged until few enough are left, which is exact: the bounds of a coarser resolution are among those of
-/// a finer one, so that series of bounds stay true when a histogram grows.
+/// Merges neighbouring buckets until at most [`MAX_BUCKETS`] are left. That is exact: the bounds of a coarser scale are among
+/// those of a finer one, so each series of a bound stays valid when the histogram grows.
 ///
 /// spec: compatibility/prometheus_and_openmetrics.md#exponential-histograms
 pub(crate) fn exponential(point: &ExponentialHistogramPoint, bounds: &mut Vec<f64>, counts: &mut Vec<u64>) {
     bounds.clear();
     counts.clear();
     let (positive, negative) = (range(&point.positive.counts), range(&point.negative.counts));
-    let mut scale = point.scale.min(FINEST);
+    let mut scale = point.scale.min(MAX_SCALE);
     let index = |offset: i32, at: usize, scale: i32| {
         (i64::from(offset) + at as i64) >> point.scale.saturating_sub(scale).clamp(0, 63)
     };
@@ -76,13 +27,13 @@ pub(crate) fn exponential(point: &ExponentialHistogramPoint, bounds: &mut Vec<f6
         range.map_or(0, |(first, last)| index(offset, last, scale) - index(offset, first, scale) + 1)
     };
     let all = |scale| span(positive, point.positive.offset, scale) + span(negative, point.negative.offset, scale);
-    while scale > COARSEST && all(scale) > MOST {
+    while scale > MIN_SCALE && all(scale) > MAX_BUCKETS {
         scale -= 1;
     }
     let mut add = |bound: f64, count: u64| match bounds.last() {
-        // `merge_above` counts what has no bound.
+        // Without a finite bound; `merge_above` adds these counts up.
         _ if bound == f64::INFINITY => counts.push(count),
-        // Bounds that are the same number are one: beyond the smallest and the largest numbers.
+        // Beyond the smallest and the largest numbers, bounds coincide.
         Some(&last) if bound <= last => add_to_last(counts, count),
         _ => {
             bounds.push(bound);
@@ -91,7 +42,7 @@ pub(crate) fn exponential(point: &ExponentialHistogramPoint, bounds: &mut Vec<f6
     };
     if let Some((first, last)) = negative {
         let offset = point.negative.offset;
-        // Below the lowest bucket there is nothing.
+        // An empty bucket marks the lower end of the lowest one.
         let lowest = -power(index(offset, last, scale) + 1, scale);
         if lowest.is_finite() {
             add(lowest, 0);
@@ -123,20 +74,20 @@ fn add_to_last(counts: &mut [u64], count: u64) {
     }
 }
 
-/// What is above all bounds is one bucket, which is there even when it is empty.
+/// Merges everything above the last bound into one bucket, which is there even if it is empty.
 fn merge_above(bounds: &[f64], counts: &mut Vec<u64>) {
     let above = counts.drain(bounds.len().min(counts.len())..).fold(0, u64::saturating_add);
     counts.push(above);
 }
 
-/// The first and the last bucket with anything in it.
+/// Returns the positions of the first and the last bucket that are not empty.
 fn range(counts: &[u64]) -> Option<(usize, usize)> {
     let first = counts.iter().position(|&count| count > 0)?;
     let last = counts.iter().rposition(|&count| count > 0)?;
     Some((first, last))
 }
 
-/// 2^(index / 2^scale): the same number on every machine, unlike that of a mathematical library.
+/// Returns 2^(index / 2^scale). Uses no mathematical library, so that every machine gets the same number.
 fn power(index: i64, scale: i32) -> f64 {
     const QUARTERS: [f64; 4] = [1.0, 1.189_207_115_002_721, std::f64::consts::SQRT_2, 1.681_792_830_507_429];
     let (exponent, quarter) = match scale {
@@ -147,7 +98,7 @@ fn power(index: i64, scale: i32) -> f64 {
     QUARTERS[quarter as usize] * two_to(exponent)
 }
 
-/// Powers of two, exact; zero and infinity beyond those that there are.
+/// Returns a power of two, exactly; zero below the smallest one and infinity above the largest.
 fn two_to(exponent: i64) -> f64 {
     match exponent {
         ..-1074 => 0.0,
@@ -188,7 +139,7 @@ mod tests {
     fn fine_resolutions_are_merged() {
         check(point(3, 0, (0, &[1, 2, 3, 4]), (0, &[])), "[1.0, 1.189207115002721, 1.4142135623730951] [0, 3, 7, 0]");
         check(point(20, 0, (1 << 20, &[1, 2]), (0, &[])), "[2.0, 2.378414230005442] [0, 3, 0]");
-        // 160 buckets at the finest resolution of a page become 40 at that of powers of two.
+        // 160 buckets at the finest scale of a page become 40 at the scale of powers of two.
         let wide = vec![1; 160];
         let (mut bounds, mut counts) = (vec![], vec![]);
         exponential(&point(2, 0, (-80, &wide), (0, &[])), &mut bounds, &mut counts);
@@ -197,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_without_a_neighbour() {
+    fn bounds_beyond_the_range_of_numbers() {
         check(point(-11, 0, (-1, &[1, 2]), (0, &[])), "[0.0, 1.0] [0, 1, 2]");
         check(point(0, 0, (1023, &[3]), (0, &[])), "[8.98846567431158e307] [0, 3]");
         check(point(0, 0, (i32::MAX, &[3]), (0, &[])), "[] [3]");
@@ -208,7 +159,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_lost(
+        fn no_count_is_lost(
             scale: i32, offsets: [i32; 2], small in -12i32..21,
             positive in prop::collection::vec(0u64..5, 0..200), negative in prop::collection::vec(0u64..5, 0..200),
             zeros in 0u64..3, hostile: bool
@@ -218,7 +169,7 @@ mod tests {
             let point = point(scale, zeros, (offsets[0], &positive), (offsets[1], &negative));
             let (mut bounds, mut counts) = (vec![], vec![]);
             exponential(&point, &mut bounds, &mut counts);
-            prop_assert!(are_in_order(&bounds), "{bounds:?}");
+            prop_assert!(crate::page::bounds::are_in_order(&bounds), "{bounds:?}");
             prop_assert_eq!(counts.len(), bounds.len() + 1);
             prop_assert_eq!(counts.iter().sum::<u64>(), point.count);
             prop_assert!(bounds.len() <= 70);
@@ -226,7 +177,7 @@ mod tests {
 
         #[test]
         fn values_lie_in_their_buckets(values in prop::collection::vec(1e-6f64..1e6, 1..50), scale in -3i32..3) {
-            // Values on a bound fall to either side of it by rounding; these have none.
+            // Rounding may put a value on a bound to either side of it; none of these values is on a bound.
             let index = |value: f64| (value.log2() * f64::from(scale).exp2()).ceil() as i32 - 1;
             let offset = values.iter().map(|&value| index(value)).min().unwrap();
             let last = values.iter().map(|&value| index(value)).max().unwrap();

@@ -1,39 +1,39 @@
-//! Exemplars: which measurement stands for a sample, and its labels within the limit.
+//! Exemplars: the measurement that represents a sample, with labels within the limit of OpenMetrics.
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanId, TraceId};
 use telemark_sdk::diag::{self, Level};
 use telemark_sdk::metrics::Exemplar;
 
-use crate::labels::Labels;
-use crate::line::Sink;
-use crate::numbers::{hexadecimal, number, seconds};
+use super::labels::Labels;
+use crate::text::numbers::{hexadecimal, number, seconds};
 
-/// The most characters that the labels of an exemplar may have, names and values together.
+/// The maximum number of characters in the labels of an exemplar, names and values together.
 ///
 /// spec: OpenMetrics.md#exemplars
-const LONGEST: usize = 128;
+const MAX_CHARACTERS: usize = 128;
 const TRACE_ID: &str = "trace_id";
 const SPAN_ID: &str = "span_id";
-/// The characters of `trace_id`, `span_id` and both ids.
+/// The characters of both labels of a span.
 const SPAN_LENGTH: usize = TRACE_ID.len() + 32 + SPAN_ID.len() + 16;
+/// Marks a bucket without an exemplar.
 const NONE: u32 = u32::MAX;
 
-/// The latest exemplar; not-a-number is none.
+/// Returns the latest exemplar whose value is not NaN.
 ///
 /// spec: compatibility/prometheus_and_openmetrics.md#exemplars-1
-pub(crate) fn latest(exemplars: &[Exemplar]) -> Option<&Exemplar> {
+pub(super) fn latest(exemplars: &[Exemplar]) -> Option<&Exemplar> {
     exemplars.iter().filter(|exemplar| !exemplar.value.as_f64().is_nan()).max_by_key(|exemplar| exemplar.time)
 }
 
-/// The latest exemplar of each bucket. Its memory is used again for the next series.
+/// The position of the latest exemplar of each bucket. Its memory is reused for the next series.
 #[derive(Default)]
-pub(crate) struct ByBucket(Vec<u32>);
+pub(super) struct ByBucket(Vec<u32>);
 
 impl ByBucket {
-    /// Finds the buckets of exemplars; the last bucket has no bound.
+    /// Assigns exemplars to buckets. The last bucket has no bound.
     #[inline]
-    pub(crate) fn fill(&mut self, exemplars: &[Exemplar], bounds: &[f64]) {
+    pub(super) fn fill(&mut self, exemplars: &[Exemplar], bounds: &[f64]) {
         self.0.clear();
         if exemplars.is_empty() {
             return;
@@ -42,7 +42,7 @@ impl ByBucket {
         let mut next = 0;
         for (index, exemplar) in exemplars.iter().enumerate() {
             let value = exemplar.value.as_f64();
-            // Mostly they come in the order of the buckets, one of each.
+            // Usually there is one exemplar for each bucket, in the order of the buckets.
             let is_next = next <= bounds.len()
                 && bounds.get(next).is_none_or(|&bound| value <= bound)
                 && next.checked_sub(1).is_none_or(|below| value > bounds[below]);
@@ -56,30 +56,17 @@ impl ByBucket {
         }
     }
 
-    /// The exemplar of a bucket among those that were given.
+    /// Returns the exemplar of a bucket, from the exemplars given to [`fill`](ByBucket::fill).
     #[inline]
-    pub(crate) fn of<'a>(&self, bucket: usize, exemplars: &'a [Exemplar]) -> Option<&'a Exemplar> {
+    pub(super) fn get<'a>(&self, bucket: usize, exemplars: &'a [Exemplar]) -> Option<&'a Exemplar> {
         exemplars.get(*self.0.get(bucket)? as usize)
     }
 }
 
-/// Writes ` # {…} value timestamp` when the span is all there is in the braces, and false otherwise.
-#[inline(always)]
-pub(crate) fn write_span_alone(out: &mut impl Sink, exemplar: &Exemplar) -> bool {
-    if !exemplar.filtered_attributes.is_empty() || !is_in_span(exemplar) {
-        return false;
-    }
-    out.put(span_text(exemplar), SPAN_TEXT);
-    write_measurement(out, exemplar);
-    true
-}
-
-/// The length of ` # {trace_id="…",span_id="…"} `.
-const SPAN_TEXT: usize = 76;
-
-#[inline(always)]
-fn span_text(exemplar: &Exemplar) -> [u8; SPAN_TEXT] {
-    let mut text = *b" # {trace_id=\"________________________________\",span_id=\"________________\"} ";
+/// Returns ` # {trace_id="…",span_id="…"`.
+#[inline]
+fn span_text(exemplar: &Exemplar) -> [u8; 74] {
+    let mut text = *b" # {trace_id=\"________________________________\",span_id=\"________________\"";
     let trace = u128::from_be_bytes(exemplar.trace_id.to_bytes());
     let span = u64::from_be_bytes(exemplar.span_id.to_bytes()).into();
     let ids = [(trace, 96), (trace, 64), (trace, 32), (trace, 0), (span, 32), (span, 0)];
@@ -94,55 +81,49 @@ fn is_in_span(exemplar: &Exemplar) -> bool {
     exemplar.trace_id != TraceId::INVALID && exemplar.span_id != SpanId::INVALID
 }
 
-#[inline]
-fn write_measurement(out: &mut impl Sink, exemplar: &Exemplar) {
-    number(out, exemplar.value);
-    out.put(*b" ", 1);
-    seconds(out, exemplar.time.as_nanos());
-}
-
 /// Writes exemplars.
-pub(crate) struct ExemplarWriter {
+pub(super) struct ExemplarWriter {
     labels: Labels,
-    /// How many keys there were when the next two were found out.
-    keys: usize,
+    /// The number of keys for which the next two fields hold.
+    key_count: usize,
     collide: bool,
-    /// Some key has the label of an id.
+    /// True if a key has the label of an id.
     is_shadowed: bool,
 }
 
 impl ExemplarWriter {
-    pub(crate) fn new(labels: Labels) -> Self {
-        ExemplarWriter { labels, keys: 0, collide: false, is_shadowed: false }
+    pub(super) fn new(labels: Labels) -> Self {
+        ExemplarWriter { labels, key_count: 0, collide: false, is_shadowed: false }
     }
 
     /// Writes ` # {…} value timestamp`.
-    pub(crate) fn write(&mut self, out: &mut Vec<u8>, exemplar: &Exemplar) {
-        if write_span_alone(out, exemplar) {
-            return;
-        }
+    pub(super) fn write(&mut self, out: &mut Vec<u8>, exemplar: &Exemplar) {
         let in_span = is_in_span(exemplar);
         if in_span {
-            // Without the brace at its end.
-            out.put(span_text(exemplar), SPAN_TEXT - 2);
-            out.push(b',');
+            out.extend_from_slice(&span_text(exemplar));
         } else {
             out.extend_from_slice(b" # {");
         }
-        let taken = if in_span { SPAN_LENGTH } else { 0 };
-        self.write_filtered(out, &exemplar.filtered_attributes, in_span, taken);
-        if out.last() == Some(&b',') {
-            out.pop();
+        if !exemplar.filtered_attributes.is_empty() {
+            if in_span {
+                out.push(b',');
+            }
+            self.write_filtered(out, &exemplar.filtered_attributes, in_span);
+            if out.last() == Some(&b',') {
+                out.pop();
+            }
         }
         out.extend_from_slice(b"} ");
-        write_measurement(out, exemplar);
+        number(out, exemplar.value);
+        out.push(b' ');
+        seconds(out, exemplar.time.as_nanos());
     }
 
-    /// Writes the attributes that are not those of the series, but for those that are too long.
-    fn write_filtered(&mut self, out: &mut Vec<u8>, attributes: &[KeyValue], in_span: bool, taken: usize) {
+    /// Writes the attributes that a view removed from the series, except those that do not fit.
+    fn write_filtered(&mut self, out: &mut Vec<u8>, attributes: &[KeyValue], in_span: bool) {
         self.labels.learn(attributes);
-        if self.keys != self.labels.keys() {
-            self.keys = self.labels.keys();
+        if self.key_count != self.labels.key_count() {
+            self.key_count = self.labels.key_count();
             self.collide = self.labels.collide();
             self.is_shadowed = self.labels.has(TRACE_ID) || self.labels.has(SPAN_ID);
         }
@@ -152,16 +133,17 @@ impl ExemplarWriter {
             let kept = |label: &str| !in_span || label != TRACE_ID && label != SPAN_ID;
             self.labels.write_joined(out, attributes, &[], kept);
         } else {
-            self.labels.write_learnt(out, attributes);
+            self.labels.write_learned(out, attributes);
         }
-        // There are no more characters than bytes.
-        if taken + out.len() - before > LONGEST {
-            keep_what_fits(out, before, LONGEST - taken);
+        let taken = if in_span { SPAN_LENGTH } else { 0 };
+        // Counting characters is necessary only if there are too many bytes.
+        if taken + out.len() - before > MAX_CHARACTERS {
+            keep_what_fits(out, before, MAX_CHARACTERS - taken);
         }
     }
 }
 
-/// Leaves out each label after `before` that has more characters than those before it leave of `room`.
+/// Removes each label after `before` that has more characters than are left of `room`.
 fn keep_what_fits(out: &mut Vec<u8>, before: usize, mut room: usize) {
     let labels = out.split_off(before);
     let (mut rest, mut left_out) = (&*labels, 0);
@@ -177,15 +159,18 @@ fn keep_what_fits(out: &mut Vec<u8>, before: usize, mut room: usize) {
         rest = others;
     }
     if left_out > 0 {
-        let message = format_args!(
-            "an exemplar has no room for {left_out} of its attributes: OpenMetrics allows {LONGEST} characters"
+        diag::log(
+            Level::Info,
+            "prometheus.exemplar",
+            format_args!(
+                "an exemplar is shown without {left_out} of its attributes: OpenMetrics allows {MAX_CHARACTERS} characters"
+            ),
         );
-        diag::log(Level::Info, "prometheus.exemplar", message);
     }
 }
 
-/// The end of the first label, its comma included, and the characters of its name and value as they are written: without
-/// quotes, comma and equals sign, and with each escape as the one character that it stands for.
+/// Returns the position after the first label and its comma, and the number of characters in its name and value. Quotes, comma
+/// and equals sign do not count, and an escape counts as one character.
 fn first_label(labels: &[u8]) -> (usize, usize) {
     let (mut length, mut quoted, mut escape) = (0, false, false);
     for (at, &byte) in labels.iter().enumerate() {
@@ -253,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_takes_nothing_else_along() {
+    fn an_attribute_that_does_not_fit_is_dropped_alone() {
         let long = "x".repeat(65);
         let kept = format!(r#" # {{{SPAN},a="1",c="3, \"=\"",d="4"}} 0.5 1.5"#);
         check(in_span(&[("a", "1"), ("b", &long), ("c", "3, \"=\""), ("d", "4")]), &kept);
@@ -272,10 +257,10 @@ mod tests {
         let exemplars = [at(1.0, 5), at(0.5, 9), at(1.5, 1), at(f64::NAN, 9), at(9.0, 2), at(0.0, 7)];
         let mut by_bucket = ByBucket::default();
         by_bucket.fill(&exemplars, &[1.0, 2.0]);
-        let found: Vec<_> = (0..4).map(|bucket| by_bucket.of(bucket, &exemplars).map(|e| e.value.as_f64())).collect();
+        let found: Vec<_> = (0..4).map(|bucket| by_bucket.get(bucket, &exemplars).map(|e| e.value.as_f64())).collect();
         assert_eq!(found, [Some(0.5), Some(1.5), Some(9.0), None]);
         assert_eq!(latest(&exemplars).map(|exemplar| exemplar.value.as_f64()), Some(0.5));
         by_bucket.fill(&[], &[1.0]);
-        assert!(by_bucket.of(0, &exemplars).is_none());
+        assert!(by_bucket.get(0, &exemplars).is_none());
     }
 }

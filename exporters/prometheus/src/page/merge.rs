@@ -1,4 +1,4 @@
-//! Merging: series of one metric that Prometheus cannot tell apart become one, whose total loses nothing.
+//! Merges series of one metric that Prometheus cannot tell apart, so that the total stays complete.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,13 +7,13 @@ use telemark_sdk::metrics::{
     Buckets, Exemplars, ExponentialHistogramPoint, HistogramPoint, MetricData, Number, NumberPoint,
 };
 
-/// The metric with points of the same labels added up; `None` when there are none. Values of gauges have no sum, and neither
-/// have histograms with different bounds: they stay as they are.
+/// Returns the metric with the points of equal labels added up, or `None` if all labels differ. Gauges, and histograms with
+/// different bounds, cannot be added and stay as they are.
 ///
-/// An empty label equals one that is absent, and `1` and `"1"` have one text.
+/// Labels may be equal though attributes differ: an empty label equals an absent one, and `1` and `"1"` have the same text.
 ///
-/// spec: metrics/data-model.md#sums, where removing an attribute adds up what it told apart
-pub(crate) fn merged(data: &MetricData, labels: &mut dyn FnMut(&[KeyValue]) -> Vec<u8>) -> Option<MetricData> {
+/// spec: metrics/data-model.md#sums, by which removing an attribute adds up the points that it told apart
+pub(super) fn merged(data: &MetricData, labels: &mut dyn FnMut(&[KeyValue]) -> Vec<u8>) -> Option<MetricData> {
     match *data {
         MetricData::Sum { ref points, temporality, monotonic } => {
             merged_points(points, labels).map(|points| MetricData::Sum { points, temporality, monotonic })
@@ -46,10 +46,11 @@ fn merged_points<P: Point>(points: &[P], labels: &mut dyn FnMut(&[KeyValue]) -> 
     Some(merged)
 }
 
-trait Point: Clone {
+/// A point that can be added to another one of its metric.
+pub(super) trait Point: Clone {
     fn attributes(&self) -> &[KeyValue];
 
-    /// Adds another point; false when that is not possible, and then nothing has changed.
+    /// Adds another point. Returns false, and changes nothing, if that is impossible.
     fn add(&mut self, other: &Self) -> bool;
 }
 
@@ -93,7 +94,7 @@ impl Point for ExponentialHistogramPoint {
         &self.attributes
     }
 
-    /// In the coarser resolution of the two, whose bounds are among those of the finer one.
+    /// Adds at the coarser of the two scales, whose bounds are among those of the finer one.
     fn add(&mut self, other: &Self) -> bool {
         let scale = self.scale.min(other.scale);
         let both = |one: &Buckets, other_buckets: &Buckets| {
@@ -114,8 +115,8 @@ impl Point for ExponentialHistogramPoint {
     }
 }
 
-/// Buckets added up, each made coarser by so many halvings of its resolution; `None` when they are too far apart to be what an
-/// aggregation made.
+/// Adds up buckets after lowering the scale of each by the given number. Returns `None` if they are farther apart than any
+/// aggregation makes them.
 fn total(parts: [(&Buckets, i32); 2]) -> Option<Buckets> {
     const MAX_BUCKETS: i64 = 1 << 16;
     let counts = parts.iter().flat_map(|(buckets, by)| {

@@ -1,8 +1,8 @@
-//! From units in UCUM to the words that names end with.
+//! Units: from UCUM to the words at the end of names.
 //!
 //! spec: compatibility/prometheus_and_openmetrics.md#metric-metadata
 
-/// Abbreviations, the word, and the word for one of it, as in "per second".
+/// The abbreviation, the word, and the singular for rates, as in "per second".
 const WORDS: &[(&str, &str, &str)] = &[
     ("d", "days", "day"),
     ("h", "hours", "hour"),
@@ -29,15 +29,15 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("Cel", "celsius", "celsius"),
     ("Hz", "hertz", "hertz"),
     ("%", "percent", "percent"),
-    // Rates of the longer periods, which have no plural in the table.
+    // The specification's table lists these three only as rates.
     ("wk", "weeks", "week"),
     ("mo", "months", "month"),
     ("a", "years", "year"),
-    // Numbers of no unit say nothing in a name.
+    // Dimensionless numbers get no word.
     ("1", "", ""),
 ];
 
-/// The unit in the characters of names; empty when it says nothing.
+/// Returns the unit as words in classic characters, empty for a dimensionless unit.
 pub(crate) fn words(unit: &str) -> String {
     let unit = without_annotations(unit);
     let (many, one) = match unit.split_once('/') {
@@ -54,7 +54,7 @@ pub(crate) fn words(unit: &str) -> String {
     }
 }
 
-/// The unit without what stands in braces.
+/// Returns the unit without its annotations, which stand in braces.
 fn without_annotations(unit: &str) -> String {
     let mut depth = 0usize;
     unit.chars()
@@ -72,7 +72,7 @@ fn without_annotations(unit: &str) -> String {
         .collect()
 }
 
-/// Letters, digits, and single underscores between them.
+/// Keeps letters and digits, with a single underscore in place of everything between them.
 fn cleaned(unit: &str) -> String {
     let parts: Vec<_> = unit.split(|c: char| !c.is_ascii_alphanumeric()).filter(|part| !part.is_empty()).collect();
     parts.join("_")

@@ -1,27 +1,34 @@
-//! From OpenTelemetry's names to those of Prometheus: the translation that a program configures, and the escaping that a
-//! scraper asks for.
+//! The translation from OpenTelemetry's names to those of Prometheus, as a program configures it.
 //!
 //! spec: compatibility/prometheus_and_openmetrics.md#otlp-metric-points-to-prometheus
 
 use std::borrow::Cow;
 
+use super::escaping::{NameKind, escape};
+use super::units;
 use crate::format::Escaping;
-use crate::units;
 
-/// How names are translated before they are escaped.
+/// Translation of the names of metrics and attributes, before they are escaped for the scraper.
+///
+/// ```
+/// use telemark_prometheus::{Prometheus, Renderer, TranslationStrategy};
+///
+/// let renderer = Renderer::new().with_translation(TranslationStrategy::NoTranslation);
+/// let prometheus = Prometheus::builder().with_renderer(renderer).build();
+/// ```
 ///
 /// spec: metrics/sdk_exporters/prometheus.md#configuration
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TranslationStrategy {
-    /// `foo.bar` in bytes is `foo_bar_bytes`, a counter `foo_bar_bytes_total`.
+    /// Writes `foo.bar` in bytes as `foo_bar_bytes`, and as `foo_bar_bytes_total` if it is a counter.
     #[default]
     UnderscoreEscapingWithSuffixes,
-    /// `foo.bar` in bytes is `foo_bar`.
+    /// Writes `foo.bar` in bytes as `foo_bar`.
     UnderscoreEscapingWithoutSuffixes,
-    /// `foo.bar` in bytes is `foo.bar_bytes`, if the scraper can have that.
+    /// Writes `foo.bar` in bytes as `foo.bar_bytes` if the scraper asks for [`Escaping::AllowUtf8`].
     NoUtf8EscapingWithSuffixes,
-    /// `foo.bar` is `foo.bar`, if the scraper can have that.
+    /// Writes `foo.bar` as it is if the scraper asks for [`Escaping::AllowUtf8`].
     NoTranslation,
 }
 
@@ -41,8 +48,8 @@ impl TranslationStrategy {
         )
     }
 
-    /// The full name of a metric, escaped, and its unit in words, which may be empty. The name of a counter ends with
-    /// `_total` where there are suffixes. `None` when there is nothing left of the name.
+    /// Returns the full, escaped name of a metric and its unit in words, which may be empty. With suffixes, the name of a counter
+    /// ends with `_total`. Returns `None` if nothing of the name is left.
     pub(crate) fn metric(self, name: &str, unit: &str, counter: bool, escaping: Escaping) -> Option<(String, String)> {
         let mut full = if self.escapes() { underscored(name, true).into_owned() } else { name.to_owned() };
         if full.is_empty() {
@@ -62,27 +69,27 @@ impl TranslationStrategy {
                 full.push_str(TOTAL);
             }
         }
-        Some((escape(&full, escaping, Kind::Metric).into_owned(), unit))
+        Some((escape(&full, escaping, NameKind::Metric).into_owned(), unit))
     }
 
-    /// The label of an attribute; empty when there is nothing left of the key.
+    /// Returns the label of an attribute key, empty if nothing of the key is left.
     pub(crate) fn label(self, key: &str, escaping: Escaping) -> String {
         let translated = if self.escapes() { underscored(key, false) } else { Cow::Borrowed(key) };
-        let label = escape(&translated, escaping, Kind::Label);
-        // Prometheus keeps these to itself; `__name__` would even replace the name of the metric.
+        let label = escape(&translated, escaping, NameKind::Label);
+        // Prometheus reserves these labels; `__name__` would even replace the name of the metric.
         if label.starts_with("__") { format!("exported{label}") } else { label.into_owned() }
     }
 }
 
-/// What the samples of counters end with.
+/// The suffix of a counter's samples.
 pub(crate) const TOTAL: &str = "_total";
 
-/// Whether the name is the word or ends with it, as `foo_seconds` and `foo.seconds` do with `seconds`.
+/// Returns true if the name is the word or ends with it: `seconds`, `foo_seconds` and `foo.seconds` end with `seconds`.
 fn ends_with_word(name: &str, word: &str) -> bool {
     name.strip_suffix(word).is_some_and(|rest| !rest.ends_with(|c: char| c.is_alphanumeric()))
 }
 
-/// The name in classic characters, with runs of underscores as one.
+/// Returns the name in classic characters, with each run of underscores reduced to one.
 fn underscored(name: &str, colons: bool) -> Cow<'_, str> {
     let is_classic = |c: char| c.is_ascii_alphanumeric() || c == '_' || colons && c == ':';
     let starts_with_digit = name.starts_with(|c: char| c.is_ascii_digit());
@@ -102,56 +109,10 @@ fn underscored(name: &str, colons: bool) -> Cow<'_, str> {
     Cow::Owned(classic)
 }
 
-/// What a name is of: labels have no colons.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Metric,
-    Label,
-}
-
-impl Kind {
-    fn allows(self, c: char, first: bool) -> bool {
-        c.is_ascii_alphabetic() || c == '_' || c == ':' && self == Kind::Metric || c.is_ascii_digit() && !first
-    }
-
-    /// Whether the name has classic characters alone and needs neither escaping nor quotes.
-    pub(crate) fn is_classic(self, name: &str) -> bool {
-        !name.is_empty() && name.chars().enumerate().all(|(index, c)| self.allows(c, index == 0))
-    }
-}
-
-/// The name as the scraper wants it.
-///
-/// spec: prometheus docs/instrumenting/escaping_schemes.md
-pub(crate) fn escape(name: &str, escaping: Escaping, kind: Kind) -> Cow<'_, str> {
-    match escaping {
-        Escaping::AllowUtf8 => Cow::Borrowed(name),
-        Escaping::Underscores | Escaping::Values if kind.is_classic(name) => Cow::Borrowed(name),
-        _ => Cow::Owned(escaped(name, escaping, kind)),
-    }
-}
-
-fn escaped(name: &str, escaping: Escaping, kind: Kind) -> String {
-    let mut escaped = String::with_capacity(name.len() + 16);
-    if escaping == Escaping::Values {
-        escaped.push_str("U__");
-    }
-    for (index, c) in name.chars().enumerate() {
-        match (escaping, c) {
-            (Escaping::Dots | Escaping::Values, '_') => escaped.push_str("__"),
-            (Escaping::Dots, '.') => escaped.push_str("_dot_"),
-            // A digit is only wrong where it comes first; with `values` it does not.
-            _ if kind.allows(c, index == 0 && escaping != Escaping::Values) => escaped.push(c),
-            (Escaping::Values, c) => escaped.push_str(&format!("_{:X}_", u32::from(c))),
-            _ => escaped.push('_'),
-        }
-    }
-    escaped
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::NameKind;
     use proptest::prelude::*;
 
     use TranslationStrategy::{
@@ -221,24 +182,15 @@ mod tests {
         assert_eq!(NoTranslation.label("_x", Escaping::Dots), "exported__x");
     }
 
-    #[test]
-    fn the_examples_of_the_escaping_schemes() {
-        let check = |escaping, name, expected| assert_eq!(escape(name, escaping, Kind::Metric), expected);
-        check(Escaping::Underscores, "metric.name/with/slashes", "metric_name_with_slashes");
-        check(Escaping::Dots, "metric.name.with.dots", "metric_dot_name_dot_with_dot_dots");
-        check(Escaping::Values, "metric.name", "U__metric_2E_name");
-        check(Escaping::AllowUtf8, "metric.name", "metric.name");
-    }
-
     proptest! {
         #[test]
         fn what_is_not_quoted_is_classic(text in "\\PC{1,12}|[a-z0-9._:]{1,12}|[\u{0}-\u{20}]{1,3}", unit in "\\PC{0,5}") {
             for strategy in STRATEGIES {
                 for escaping in [Escaping::Underscores, Escaping::Dots, Escaping::Values] {
                     let (name, _) = strategy.metric(&text, &unit, true, escaping).unwrap();
-                    prop_assert!(Kind::Metric.is_classic(&name), "{name:?}");
+                    prop_assert!(NameKind::Metric.is_classic(&name), "{name:?}");
                     let label = strategy.label(&text, escaping);
-                    prop_assert!(Kind::Label.is_classic(&label), "{label:?}");
+                    prop_assert!(NameKind::Label.is_classic(&label), "{label:?}");
                 }
             }
         }
