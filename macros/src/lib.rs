@@ -1,27 +1,9 @@
 //! The `#[traced]` attribute of Telemark. Use it through the `telemark` crate.
 //!
-//! | file | owns |
-//! |---|---|
-//! | `options`, `fields` | the grammar: what was written |
-//! | `foreign` | the advice for options of other crates' attributes |
-//! | `shape` | the kind of function: where it works, and what it returns |
-//! | `check` | the errors where the two do not fit |
-//! | `expand` | the new body of a function |
-//! | `record` | the closures that look at what it returns |
-//! | `item` | functions in blocks, and the options that they inherit |
-//! | `blocks` | functions that a block leaves out unless they are asked for |
-
-mod blocks;
-mod check;
-mod expand;
-mod fields;
-mod foreign;
-mod item;
-mod options;
-mod record;
-mod shape;
+//! This crate is the entry point and the documentation; `telemark-macros-expand` does the work.
 
 use proc_macro::TokenStream;
+use telemark_macros_expand::{Error, expand};
 
 /// Runs a function in a span.
 ///
@@ -220,5 +202,5 @@ use proc_macro::TokenStream;
 /// one call in the chain ends the growth of the futures, and arguments behind a reference or an `Arc` take no room twice.
 #[proc_macro_attribute]
 pub fn traced(options: TokenStream, item: TokenStream) -> TokenStream {
-    item::expand(options.into(), item.into()).into()
+    expand(options.into(), item.into()).unwrap_or_else(Error::into_compile_error).into()
 }

@@ -1,9 +1,9 @@
-//! Functions that a block leaves out unless they are asked for: what the language and other code call behind the scenes.
+//! The functions that a block leaves out unless they have a `#[traced]`: constructors, and methods that run behind the scenes.
 
 use syn::ext::IdentExt;
 use syn::{ImplItemFn, ItemImpl, Path, ReturnType, Signature, Type};
 
-/// Traits whose methods run everywhere, unseen: a span for each would hide the others. `Drop` above all.
+/// Traits whose methods run everywhere, `Drop` above all: their spans would bury the others.
 const PLUMBING: [&str; 29] = [
     "Drop",
     "Debug",
@@ -36,14 +36,14 @@ const PLUMBING: [&str; 29] = [
     "Error",
 ];
 
-/// Returns true if a block around `block` does not mean it.
+/// Returns true for an `impl` that a traced `mod` leaves out.
 pub(crate) fn is_plumbing(block: &ItemImpl) -> bool {
     let last = block.trait_.as_ref().and_then(|(path, _)| path.segments.last());
     last.is_some_and(|last| PLUMBING.iter().any(|name| last.ident == *name))
 }
 
-/// Returns true if a block of the type `owner` does not mean this method: a constructor that only puts together, or code
-/// that may run at compile time. An `async fn` that makes a value has work to show.
+/// Returns true for a method that a traced block of the type `owner` leaves out: a constructor, or a `const fn`, which may
+/// run at compile time. An `async fn` that returns `Self` stays in, because it has waits to show.
 pub(crate) fn is_left_out(method: &ImplItemFn, owner: Option<&str>) -> bool {
     method.sig.constness.is_some() || is_constructor(&method.sig, owner)
 }
@@ -59,7 +59,8 @@ fn is_constructor(signature: &Signature, owner: Option<&str>) -> bool {
     signature.receiver().is_none() && signature.asyncness.is_none() && (makes || signature.ident == "new")
 }
 
-/// Names the type of an `impl` for the functions in it; its trait, if the type has no name or is a parameter.
+/// Returns the name for the functions of an `impl` to carry: the type's, or the trait's if the type has no name or is a
+/// parameter.
 pub(crate) fn owner(block: &ItemImpl) -> Option<String> {
     let is_parameter = |name: &String| block.generics.type_params().any(|parameter| parameter.ident == name.as_str());
     let of_trait = || last_name(&block.trait_.as_ref()?.0);

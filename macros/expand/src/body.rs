@@ -1,4 +1,4 @@
-//! The new body of a function. Names nothing but `telemark::__private`; what it declares is invisible to the user's code.
+//! The new body of a function. It names `telemark::__private` alone, and user code cannot see what it declares.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -10,19 +10,19 @@ use crate::check;
 use crate::options::Options;
 use crate::shape::{Lazy, Shape, Work, async_block};
 
-/// A function to trace, apart from its body.
+/// A function to trace, without its body.
 #[derive(Clone, Copy)]
 pub(crate) struct Function<'a> {
-    /// The type or trait whose method it is, if that is known.
+    /// The type or trait that it is a method of, if known.
     pub(crate) owner: Option<&'a str>,
     pub(crate) attributes: &'a [Attribute],
     pub(crate) signature: &'a Signature,
 }
 
 /// Puts the work of a function into a span.
-pub(crate) fn function(options: &Options, function: Function<'_>, block: &mut Block) -> Result<()> {
+pub(crate) fn trace(options: &Options, function: Function<'_>, block: &mut Block) -> Result<()> {
     let Function { owner, attributes, signature } = function;
-    let shape = Shape::of(signature, block, options.lifetime.as_ref().map(|lifetime| lifetime.of));
+    let shape = Shape::new(signature, block, options.lifetime.as_ref().map(|lifetime| lifetime.of));
     check::function(options, signature, &shape)?;
     let tracks_caller = attributes.iter().any(|attribute| attribute.path().is_ident("track_caller"));
     let expansion = Expansion { private: private(options), options, owner, signature, shape, tracks_caller };
@@ -42,8 +42,8 @@ pub(crate) fn function(options: &Options, function: Function<'_>, block: &mut Bl
     Ok(())
 }
 
-/// Refuses the `main` of a program, which only its path tells from other functions of that name: its span would start
-/// before a tracer is installed, and end after it has been flushed.
+/// Refuses the `main` of a program: its span would start before the tracer is installed and end after the flush. Only the
+/// module path, which the compiler knows, tells it from other functions called `main`.
 fn refuse_main(expansion: &Expansion<'_>, block: &mut Block) {
     let private = &expansion.private;
     let refused = quote_spanned! {located(&expansion.signature.ident)=>
@@ -59,7 +59,7 @@ fn private(options: &Options) -> Path {
     }
 }
 
-/// An identifier that the user's code can neither see nor shadow.
+/// Returns an identifier that user code can neither see nor shadow.
 pub(crate) fn hidden(name: &str) -> Ident {
     Ident::new(name, Span::mixed_site())
 }
@@ -70,13 +70,13 @@ pub(crate) struct Expansion<'a> {
     owner: Option<&'a str>,
     pub(crate) signature: &'a Signature,
     pub(crate) shape: Shape,
-    /// In a closure, `Location::caller` would tell a place in the function.
+    /// True under `#[track_caller]`: in a closure, `Location::caller` would be a place in the function.
     pub(crate) tracks_caller: bool,
 }
 
 impl Expansion<'_> {
-    /// A guard for the time of the call. The body moves into a closure only when its outcome is looked at, because
-    /// `return` and `?` would go past us otherwise.
+    /// Holds a guard during the call. Moves the body into a closure only to look at its output, since `return` and `?` would
+    /// skip the code behind it.
     fn call(&self, block: &mut Block) {
         let (private, entered, output) = (&self.private, hidden("entered"), hidden("output"));
         let (setup, attributes) = (self.setup(), self.attributes());
@@ -85,7 +85,7 @@ impl Expansion<'_> {
         let new = match self.record() {
             None => {
                 let entered = hidden("_entered");
-                // Declared after the span, so it ends before it.
+                // Declared after the span, and so dropped before it.
                 let time = self.durations().map(|durations| {
                     let timer = hidden("_timer");
                     quote!(let #timer = #private::time(#durations, &#entered);)
@@ -114,7 +114,7 @@ impl Expansion<'_> {
         replace(block, new);
     }
 
-    /// The body becomes a future within the future: only so the span can be current during each poll.
+    /// Wraps the body in a future inside the future, which makes the span current during each poll.
     fn async_work(&self, block: &mut Block) {
         let private = &self.private;
         let (setup, attributes) = (self.setup(), self.attributes());
@@ -131,17 +131,17 @@ impl Expansion<'_> {
                 quote!(#private::traced_measured(#start, #durations, #work, #record, #outcome).await)
             }
         };
-        // A `return` of what never returns would be unreachable.
+        // `return` before an expression of type `!` would be unreachable code.
         let new = if self.shape.returns_never() { new } else { quote!(return #new;) };
         replace(block, new);
     }
 
-    /// The call runs in the span too, because that is where the arguments are; what it returns then carries the span on.
+    /// Runs the call in the span, too, where the arguments are at hand; the returned value then carries the span on.
     fn value(&self, block: &mut Block, of: Lazy, boxed: bool) {
         let private = &self.private;
         let (setup, attributes) = (self.setup(), self.attributes());
         let record = self.record().unwrap_or_else(|| quote!(#private::ignore));
-        let (active, value) = (hidden("active"), hidden("value"));
+        let (started, value) = (hidden("started"), hidden("value"));
         let body = &block.stmts;
         let returned: TokenStream = match (&self.signature.output, boxed) {
             (syn::ReturnType::Type(_, returned), true) => quote!(-> #returned),
@@ -158,21 +158,21 @@ impl Expansion<'_> {
         let (plain, measured) = (format_ident!("{plain}"), format_ident!("{measured}"));
         let (call, traced) = match self.durations() {
             None if of == Lazy::Future => (
-                quote!(let (#active, #value) = #private::call_in(#start, #call);),
-                quote!(#private::#plain(#active, #value, #record)),
+                quote!(let (#started, #value) = #private::call_in(#start, #call);),
+                quote!(#private::#plain(#started, #value, #record)),
             ),
             None => {
                 let outcome = self.outcome();
                 (
-                    quote!(let (#active, #value) = #private::call_in(#start, #call);),
-                    quote!(#private::#plain(#active, #value, #record, #outcome)),
+                    quote!(let (#started, #value) = #private::call_in(#start, #call);),
+                    quote!(#private::#plain(#started, #value, #record, #outcome)),
                 )
             }
             Some(durations) => {
                 let (timer, outcome) = (hidden("timer"), self.outcome());
                 (
-                    quote!(let (#active, #timer, #value) = #private::call_in_measured(#start, #durations, #call);),
-                    quote!(#private::#measured(#active, #timer, #value, #record, #outcome)),
+                    quote!(let (#started, #timer, #value) = #private::call_in_measured(#start, #durations, #call);),
+                    quote!(#private::#measured(#started, #timer, #value, #record, #outcome)),
                 )
             }
         };
@@ -185,7 +185,7 @@ impl Expansion<'_> {
         replace(block, new);
     }
 
-    /// The static that describes the function.
+    /// Declares the static that describes the function.
     fn call_site(&self) -> TokenStream {
         let private = &self.private;
         let function = self.signature.ident.unraw().to_string();
@@ -193,7 +193,7 @@ impl Expansion<'_> {
             None => format!("::{function}"),
             Some(owner) => format!("::{owner}::{function}"),
         };
-        // With the span of the function's name, `line!` tells that line and not the one of the attribute.
+        // At the location of the function's name, `line!` is the line of the function and not of the attribute.
         let line = quote_spanned!(self.signature.ident.span()=> ::core::line!());
         quote! {
             static __TELEMARK_CALL_SITE: #private::CallSite = #private::CallSite::new(
@@ -206,8 +206,7 @@ impl Expansion<'_> {
         }
     }
 
-    /// The static that measures the function, if that is wanted. In a block of its own, so that the user's code does not see
-    /// it.
+    /// Declares the static that measures the function, if asked for, in a block of its own that hides it from user code.
     fn durations(&self) -> Option<TokenStream> {
         let (private, site) = (&self.private, self.call_site());
         self.options.metrics.unwrap_or(false).then(|| {
@@ -219,13 +218,13 @@ impl Expansion<'_> {
         })
     }
 
-    /// The function that starts a span anywhere, or the one for a span in the current context.
+    /// Picks between the function for a span with a parent or root option and the one for a span in the current context.
     fn either(&self, anywhere: &str, here: &str) -> Ident {
         let is_elsewhere = self.options.root.is_some() || self.options.parent.is_some();
         format_ident!("{}", if is_elsewhere { anywhere } else { here })
     }
 
-    /// The closure that describes the span.
+    /// Returns the closure that describes the span.
     fn setup(&self) -> TokenStream {
         let (private, site) = (&self.private, self.call_site());
         let function = self.signature.ident.unraw().to_string();
@@ -256,7 +255,7 @@ impl Expansion<'_> {
         quote!(|| { #site #setup })
     }
 
-    /// The closure that makes the attributes.
+    /// Returns the closure that makes the attributes.
     fn attributes(&self) -> TokenStream {
         let fields = self.options.fields.as_deref().unwrap_or_default();
         if fields.is_empty() {
@@ -267,7 +266,7 @@ impl Expansion<'_> {
         quote!(|#attributes| { #(#pushes)* })
     }
 
-    /// A call whose errors are shown at the function's return type, which is what does not fit.
+    /// Returns a call whose compile errors point at the function's return type, where the mismatch is.
     pub(crate) fn at_output(&self, function: TokenStream, arguments: &dyn ToTokens) -> TokenStream {
         let span = match &self.shape.output {
             Some(Type::Infer(_)) => located(&self.signature.output),
@@ -278,7 +277,7 @@ impl Expansion<'_> {
         quote_spanned!(span=> #function(#arguments))
     }
 
-    /// A statement without effect that tells the compiler the type of an async block, which cannot be written.
+    /// Returns a statement without effect that gives an async block its output type, for which there is no syntax.
     fn typed(&self) -> TokenStream {
         if self.shape.returns_never() {
             return TokenStream::new();
@@ -289,17 +288,17 @@ impl Expansion<'_> {
         }
         let span = self.shape.output.as_ref().map_or_else(Span::call_site, located);
         let private = &self.private;
-        // Without an `allow` for anything: that would clash with a `forbid` of the user's.
+        // No `allow` of any lint here: it would clash with a user's `forbid`.
         quote_spanned!(span=> if false { return #private::never::<#returned>(); })
     }
 }
 
-/// Errors point at `tokens`, lints know that the code is not the user's.
+/// Returns a span at which errors point at `tokens` and lints see code of a macro.
 fn located(tokens: &impl Spanned) -> Span {
     tokens.span().resolved_at(Span::call_site())
 }
 
-/// `tokens` shown at `span`, with the names that they had.
+/// Moves `tokens` to `span`. Names still resolve where they did.
 fn respanned(tokens: TokenStream, span: Span) -> TokenStream {
     let at = |mut token: proc_macro2::TokenTree| {
         token.set_span(span.resolved_at(token.span()));
@@ -308,8 +307,8 @@ fn respanned(tokens: TokenStream, span: Span) -> TokenStream {
     tokens.into_iter().map(at).collect()
 }
 
-/// Makes `statements` the body. They end with a `return`, for those who deny `clippy::implicit_return`: clippy knows that a
-/// `return` of ours is not the user's to leave out.
+/// Makes `statements` the body. They end with a `return`, which satisfies `clippy::implicit_return`, and which
+/// `clippy::needless_return` ignores, because it comes from a macro.
 fn replace(block: &mut Block, statements: TokenStream) {
     block.stmts = vec![Stmt::Expr(Expr::Verbatim(statements), None)];
 }

@@ -1,4 +1,4 @@
-//! Checks that the options make sense on the function: every misuse gets one error, at the place that is wrong.
+//! Checks that the options fit the function. Each misuse gets one error, at the place of the mistake.
 
 use std::collections::HashSet;
 
@@ -9,7 +9,7 @@ use crate::fields::Field;
 use crate::options::{Lives, Options, Record};
 use crate::shape::{Lazy, Shape, Work};
 
-/// Checks options against the function that they are on.
+/// Checks options against their function.
 pub(crate) fn function(options: &Options, signature: &Signature, shape: &Shape) -> Result<()> {
     if let Some(constness) = &signature.constness {
         let message = "a `const fn` cannot be traced: it may run at compile time, where there is no span";
@@ -30,7 +30,7 @@ pub(crate) fn function(options: &Options, signature: &Signature, shape: &Shape) 
     fields(options.fields.as_deref().unwrap_or_default(), Some(signature))
 }
 
-/// Checks that there is a value for the span to live as long as.
+/// Checks that the function returns the value that the span is to live as long as.
 fn lifetime(options: &Options, signature: &Signature, shape: &Shape) -> Result<()> {
     let refuse = |option: &Ident, message: String| Err(Error::new(option.span(), message));
     if let Some(given) = options.lifetime.as_ref().filter(|given| given.of != Lives::Call) {
@@ -44,7 +44,7 @@ fn lifetime(options: &Options, signature: &Signature, shape: &Shape) -> Result<(
     }
     let is_sequence = matches!(shape.work, Work::Value { of: Lazy::Stream | Lazy::Iterator, .. });
     if is_sequence && returns_something(options.ret) {
-        let message = "what has many items has no `ret`: their number is recorded";
+        let message = "a stream or an iterator has no `ret`: the number of its items is recorded";
         return Err(Error::new(signature.ident.span(), message));
     }
     Ok(())
@@ -109,7 +109,7 @@ fn fields(fields: &[Field], signature: Option<&Signature>) -> Result<()> {
     }
 }
 
-/// The names that the arguments bind.
+/// Returns the names that the arguments bind.
 fn arguments(signature: &Signature) -> HashSet<&Ident> {
     #[derive(Default)]
     struct Bindings<'a>(HashSet<&'a Ident>);

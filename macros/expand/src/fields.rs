@@ -7,12 +7,12 @@ use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
 use syn::{Error, Expr, ExprLit, FnArg, Ident, Lit, LitStr, Pat, Path, Result, Signature, Token, Type, TypeReference};
 
-use crate::options::expression;
+use crate::parse::expression;
 
 /// One attribute.
 #[derive(Clone)]
 pub(crate) struct Field {
-    /// Its key, with the span of what was written.
+    /// The key, at the place where it is written.
     pub(crate) key: LitStr,
     value: Value,
     format: Format,
@@ -33,7 +33,7 @@ enum Format {
 }
 
 impl Field {
-    /// The argument that the field captures by name.
+    /// Returns the argument that the field captures by its name.
     pub(crate) fn argument(&self) -> Option<&Ident> {
         match &self.value {
             Value::Argument(argument) => Some(argument),
@@ -41,13 +41,13 @@ impl Field {
         }
     }
 
-    /// The statement that adds the attribute to `attributes`, in a function with this signature.
+    /// Returns the statement that adds the attribute to `attributes`, in a function with this signature.
     pub(crate) fn expand(&self, private: &Path, attributes: &Ident, signature: &Signature) -> TokenStream {
         let (value, span): (&dyn ToTokens, _) = match &self.value {
             Value::Argument(argument) => (argument, argument.span()),
             Value::Expr(expr) => (expr, expr.span()),
         };
-        // Errors point at the value, lints know that the code is not the user's.
+        // Errors point at the value; lints see code of a macro.
         let at = span.resolved_at(Span::call_site());
         let key = &self.key;
         if matches!(self.format, Format::Typed) && (self.is_literal() || self.is_static(signature)) {
@@ -62,12 +62,12 @@ impl Field {
         quote_spanned!(at=> #private::#push(#attributes, #key, &(#value));)
     }
 
-    /// Whether the value is a string literal, which need not be copied.
+    /// Returns true for a string literal, which needs no copy.
     fn is_literal(&self) -> bool {
         matches!(&self.value, Value::Expr(Expr::Lit(ExprLit { lit: Lit::Str(_), .. })))
     }
 
-    /// Whether the value is an argument of the type `&'static str`, which need not be copied either.
+    /// Returns true for an argument of the type `&'static str`, which needs no copy either.
     fn is_static(&self, signature: &Signature) -> bool {
         let name = match &self.value {
             Value::Argument(argument) => argument,
@@ -114,7 +114,7 @@ impl Parse for Field {
             return Err(Error::new(equals.span(), format!("`{}` needs a value after the `=`", key.value())));
         }
         let value = expression(input)?;
-        // `tracing::field::Empty`, a promise that the value comes later.
+        // `tracing::field::Empty` announces a value that is set later.
         if matches!(&value, Expr::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Empty")) {
             let message = "an attribute without a value is not announced: leave it out, and set it with \
                            `telemark::set_attribute` when there is one";
@@ -131,7 +131,7 @@ fn format(input: ParseStream<'_>) -> Result<Format> {
     Ok(input.parse::<Option<Token![?]>>()?.map_or(Format::Typed, |_| Format::Debug))
 }
 
-/// The key, and the identifier that it is if it is just one.
+/// Parses a key. Returns its identifier too if the key is a single one.
 fn key(input: ParseStream<'_>) -> Result<(LitStr, Option<Ident>)> {
     if input.peek(LitStr) {
         let key: LitStr = input.parse()?;

@@ -1,9 +1,9 @@
-//! Options of other crates' attributes, and ways to write options elsewhere: each gets the way to write it here.
+//! Advice for the options and the syntax of other crates' attributes.
 
 use syn::parse::ParseStream;
 use syn::{Error, Expr, Ident, Lit, Result, Token};
 
-/// Options that `#[traced]` does not have, and the advice for whoever knows them from another attribute.
+/// Options of other attributes, each with the way to write it here.
 const FOREIGN: [(&str, &str); 17] = [
     ("skip_all", "arguments are not captured unless `fields(...)` names them: leave `skip_all` out"),
     ("level", "there are no levels: every `#[traced]` function has a span, and the sampler decides: leave `level` out"),
@@ -27,13 +27,13 @@ const FOREIGN: [(&str, &str); 17] = [
     ("async", "write `future` if the function returns a future; an `async fn` needs nothing"),
 ];
 
-/// The advice for an option that is none here but well known elsewhere.
+/// Returns an error with advice for an option that other attributes have.
 pub(crate) fn option(option: &Ident) -> Option<Error> {
     let (_, advice) = FOREIGN.iter().find(|(name, _)| option == name)?;
     Some(Error::new(option.span(), format!("`#[traced]` has no option `{option}`: {advice}")))
 }
 
-/// Refuses what follows an option that has no value: `skip(argument)`, `root = true`.
+/// Refuses a value after an option that has none: `skip(argument)`, `root = true`.
 pub(crate) fn flag(input: ParseStream<'_>, option: &Ident) -> Result<()> {
     if input.peek(syn::token::Paren) {
         return Err(Error::new(
@@ -54,7 +54,7 @@ pub(crate) fn flag(input: ParseStream<'_>, option: &Ident) -> Result<()> {
     Ok(())
 }
 
-/// Refuses `= true`, `= false` and the like where the only value is `off`.
+/// Returns the error for a value other than `off`, such as `= true`.
 pub(crate) fn only_off(input: ParseStream<'_>, option: &Ident) -> Error {
     let expected = match input.parse::<Expr>() {
         Ok(Expr::Lit(literal)) => match literal.lit {

@@ -1,65 +1,61 @@
-//! The item that `#[traced]` is on: a function, or a block whose functions are all meant.
+//! The item below `#[traced]`: a function, or a block whose functions inherit its options.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::ToTokens;
 use syn::ext::IdentExt;
-use syn::{Attribute, Error, ImplItem, Item, ItemImpl, Meta, Result, TraitItem, TraitItemFn};
+use syn::{Attribute, ImplItem, Item, ItemImpl, Meta, Result, TraitItem, TraitItemFn};
 
-use crate::expand::Function;
+use crate::body::Function;
 use crate::options::Options;
-use crate::{blocks, check, expand};
+use crate::{Error, blocks, body, check};
 
-/// Expands `#[traced(options)] item`. The item is emitted whatever happens: one error is enough.
-pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
+/// See [`crate::expand`].
+pub(crate) fn expand(options: TokenStream, item: TokenStream) -> std::result::Result<TokenStream, Error> {
     let mut parsed = match parse(&item) {
         Ok(parsed) => parsed,
-        Err(error) => {
-            let error = error.into_compile_error();
-            return quote!(#error #item);
-        }
+        Err(error) => return Err(Error::new(error, item)),
     };
     let mut untouched = parsed.clone();
     match syn::parse2::<Options>(options).and_then(|options| trace(&mut parsed, &options, true)) {
-        Ok(()) => parsed.into_token_stream(),
+        Ok(()) => Ok(parsed.into_token_stream()),
         Err(error) => {
             strip(&mut untouched);
-            let error = error.into_compile_error();
-            quote!(#error #untouched)
+            Err(Error::new(error, untouched.into_token_stream()))
         }
     }
 }
 
 fn parse(item: &TokenStream) -> Result<Item> {
     match syn::parse2::<Item>(item.clone()) {
-        // A method declaration of a trait is no item of its own, and neither is a method with a receiver's default.
+        // syn does not read a declaration without a body, as in a trait, as an item.
         Ok(Item::Verbatim(_)) | Err(_) => {}
         Ok(parsed) => return Ok(parsed),
     }
     match syn::parse2::<TraitItemFn>(item.clone()) {
         Ok(declared) if declared.default.is_none() => {
             let message = "there is no body to trace; put `#[traced]` on the implementation";
-            Err(Error::new_spanned(declared.sig, message))
+            Err(syn::Error::new_spanned(declared.sig, message))
         }
         _ => syn::parse2::<Item>(item.clone()).and_then(|other| Err(unsupported(&other))),
     }
 }
 
-fn unsupported(item: &Item) -> Error {
+fn unsupported(item: &Item) -> syn::Error {
     let message =
         "`#[traced]` goes on a function, or on an `impl`, `trait` or `mod` block to trace all of its functions";
     // The first token is enough to point at.
     match item.to_token_stream().into_iter().next() {
-        Some(first) => Error::new_spanned(first, message),
-        None => Error::new(proc_macro2::Span::call_site(), message),
+        Some(first) => syn::Error::new_spanned(first, message),
+        None => syn::Error::new(proc_macro2::Span::call_site(), message),
     }
 }
 
-/// `explicit`: the attribute is the item's own, and not only that of a block around it.
+/// Traces an item in place. `explicit` tells that it has a `#[traced]` of its own.
 fn trace(item: &mut Item, options: &Options, explicit: bool) -> Result<()> {
     match item {
         Item::Fn(function) => {
             let target = Function { owner: None, attributes: &function.attrs, signature: &function.sig };
-            expand::function(options, target, &mut function.block)
+            body::trace(options, target, &mut function.block)
         }
         Item::Impl(block) => {
             check::block(options)?;
@@ -75,7 +71,8 @@ fn trace(item: &mut Item, options: &Options, explicit: bool) -> Result<()> {
             match &mut module.content {
                 Some((_, items)) => module_items(items, options),
                 None => {
-                    Err(Error::new_spanned(&module.ident, "only an inline module can be traced: `mod name { ... }`"))
+                    let message = "only an inline module can be traced: `mod name { ... }`";
+                    Err(syn::Error::new_spanned(&module.ident, message))
                 }
             }
         }
@@ -97,7 +94,7 @@ fn impl_items(block: &mut ItemImpl, options: &Options, explicit: bool) -> Result
             return Ok(());
         }
         let target = Function { owner: owner.as_deref(), attributes: &method.attrs, signature: &method.sig };
-        expand::function(&merged.options, target, &mut method.block)
+        body::trace(&merged.options, target, &mut method.block)
     })
 }
 
@@ -106,7 +103,7 @@ fn trait_items(items: &mut [TraitItem], owner: &str, options: &Options) -> Resul
         TraitItem::Fn(TraitItemFn { attrs, sig, default: Some(body), .. }) => match merged(attrs, options)? {
             Some(merged) => {
                 let target = Function { owner: Some(owner), attributes: attrs, signature: sig };
-                expand::function(&merged.options, target, body)
+                body::trace(&merged.options, target, body)
             }
             None => Ok(()),
         },
@@ -133,18 +130,18 @@ fn module_items(items: &mut [Item], options: &Options) -> Result<()> {
 
 struct Merged {
     options: Options,
-    /// The item has a `#[traced]` of its own: what is impossible is then an error, and not silently left out.
+    /// True if the item has a `#[traced]` of its own: an item that cannot be traced is an error then, and left out otherwise.
     explicit: bool,
 }
 
-/// The options of an item in a block; `None` to skip it. Takes its own `#[traced]` away: it is dealt with here.
+/// Returns the options of an item in a block, or `None` to skip it. Removes the `#[traced]` of the item.
 fn merged(attributes: &mut Vec<Attribute>, outer: &Options) -> Result<Option<Merged>> {
     let Some(position) = attributes.iter().position(is_traced) else {
         return Ok(Some(Merged { options: Options::default().or(outer), explicit: false }));
     };
     let attribute = attributes.remove(position);
     if let Some(second) = attributes.iter().find(|attribute| is_traced(attribute)) {
-        return Err(Error::new_spanned(second, "a second `#[traced]` on the same item"));
+        return Err(syn::Error::new_spanned(second, "a second `#[traced]` on the same item"));
     }
     let own = match &attribute.meta {
         Meta::Path(_) => Options::default(),
@@ -160,29 +157,29 @@ fn is_traced(attribute: &Attribute) -> bool {
     attribute.path().segments.last().is_some_and(|last| last.ident == "traced")
 }
 
-/// Takes every inner `#[traced]` away, so that an error is not followed by those of a second expansion.
+/// Removes every `#[traced]` inside, so that the errors of a second expansion do not follow this one.
 fn strip(item: &mut Item) {
-    let none = |attributes: &mut Vec<Attribute>| attributes.retain(|attribute| !is_traced(attribute));
+    let remove = |attributes: &mut Vec<Attribute>| attributes.retain(|attribute| !is_traced(attribute));
     match item {
-        Item::Fn(function) => none(&mut function.attrs),
+        Item::Fn(function) => remove(&mut function.attrs),
         Item::Impl(block) => {
-            none(&mut block.attrs);
+            remove(&mut block.attrs);
             for item in &mut block.items {
                 if let ImplItem::Fn(method) = item {
-                    none(&mut method.attrs);
+                    remove(&mut method.attrs);
                 }
             }
         }
         Item::Trait(block) => {
-            none(&mut block.attrs);
+            remove(&mut block.attrs);
             for item in &mut block.items {
                 if let TraitItem::Fn(method) = item {
-                    none(&mut method.attrs);
+                    remove(&mut method.attrs);
                 }
             }
         }
         Item::Mod(module) => {
-            none(&mut module.attrs);
+            remove(&mut module.attrs);
             if let Some((_, items)) = &mut module.content {
                 items.iter_mut().for_each(strip);
             }
@@ -241,12 +238,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_written_the_item_stays_and_there_is_at_most_one_error(
+        fn any_options_keep_the_item_and_give_at_most_one_error(
             pieces in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..8),
             item in prop::sample::select(&ITEMS[..]),
         ) {
             let options: TokenStream = pieces.join(" ").parse().unwrap();
-            let expanded = expand(options, item.parse().unwrap());
+            let expanded = expand(options, item.parse().unwrap()).unwrap_or_else(Error::into_compile_error);
             let text = expanded.to_string();
             prop_assert!(text.contains("kept"), "{text}");
             prop_assert!(text.matches("compile_error").count() <= 1, "{text}");

@@ -1,4 +1,4 @@
-//! The grammar of `#[traced(...)]`: what was written, not yet whether it makes sense on the item.
+//! The grammar of `#[traced(...)]`. `check` decides later whether the options fit the item.
 
 use proc_macro2::Span;
 use syn::ext::IdentExt;
@@ -7,6 +7,7 @@ use syn::{Error, Expr, Ident, Path, Result, Token, parenthesized};
 
 use crate::fields::Field;
 use crate::foreign;
+use crate::parse::{equals, flag, off, once, value};
 
 /// The options of one `#[traced(...)]`.
 #[derive(Clone, Default)]
@@ -27,28 +28,28 @@ pub(crate) struct Options {
     pub(crate) krate: Option<Path>,
 }
 
-/// How an error or a return value is recorded.
+/// The way to record an error or a return value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Record {
     Off,
-    /// As `#[traced]` sees fit: `Display` for errors that have it, the type for values.
+    /// The default: `Display` for errors that have it, a typed attribute for values.
     Plain,
     Display,
     Debug,
 }
 
-/// The value that a span lives as long as, if that is said and not told by the return type.
+/// An explicit choice of the value that the span lives as long as, in place of the return type's.
 #[derive(Clone)]
 pub(crate) struct Lifetime {
-    /// The option, as it was written.
+    /// The option as written.
     pub(crate) option: Ident,
     pub(crate) of: Lives,
 }
 
-/// See [`Lifetime`].
+/// The value in a [`Lifetime`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lives {
-    /// The call, whatever it returns: `future = off`.
+    /// The call, whatever its return type: `future = off`.
     Call,
     Future,
     Stream,
@@ -66,9 +67,9 @@ const KINDS: [(&str, &str); 5] = [
 ];
 
 impl Options {
-    /// These options, and those of the surrounding block where these say nothing.
+    /// Fills in the options that are not given here from those of the surrounding block.
     pub(crate) fn or(self, outer: &Options) -> Options {
-        // A parent given here replaces a `root` given there, and the other way around.
+        // A `parent` here overrides a `root` there, and vice versa.
         let decides_origin = self.root.is_some() || self.parent.is_some();
         let outer_origin = (!decides_origin).then_some(outer);
         Options {
@@ -89,7 +90,7 @@ impl Options {
         }
     }
 
-    /// The variant of `SpanKind`; `None` for the default.
+    /// Returns the variant of `SpanKind`, or `None` for the default.
     pub(crate) fn kind_variant(&self) -> Option<Ident> {
         let kind = self.kind.as_ref()?;
         let (_, variant) = KINDS.iter().find(|(name, _)| kind == name)?;
@@ -117,7 +118,7 @@ impl Options {
             "future" | "stream" | "iterator" => self.lives_as_long_as(input, option),
             "skip" => once(&mut self.skip, &option, flag(input, &option)?),
             "crate" => {
-                input.parse::<Token![=]>().map_err(|_| needs_value(&option))?;
+                equals(input, &option)?;
                 once(&mut self.krate, &option, input.call(Path::parse_mod_style)?)
             }
             _ => Err(foreign::option(&option).unwrap_or_else(|| {
@@ -158,39 +159,8 @@ impl Parse for Options {
     }
 }
 
-fn once<T>(slot: &mut Option<T>, option: &Ident, value: T) -> Result<()> {
-    match slot.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(Error::new(option.span(), format!("`{option}` is given twice"))),
-    }
-}
-
-fn flag(input: ParseStream<'_>, option: &Ident) -> Result<Span> {
-    foreign::flag(input, option).map(|()| option.span())
-}
-
-fn needs_value(option: &Ident) -> Error {
-    Error::new(option.span(), format!("`{option}` needs a value: `{option} = ...`"))
-}
-
-fn value(input: ParseStream<'_>, option: &Ident) -> Result<Expr> {
-    input.parse::<Token![=]>().map_err(|_| needs_value(option))?;
-    expression(input)
-}
-
-/// An expression. `crate` and `super` alone pass for one in syn's eyes, but are modules.
-pub(crate) fn expression(input: ParseStream<'_>) -> Result<Expr> {
-    let expr: Expr = input.parse()?;
-    match &expr {
-        Expr::Path(path) if path.path.is_ident("crate") || path.path.is_ident("super") => {
-            Err(Error::new_spanned(path, "expected an expression, found a module"))
-        }
-        _ => Ok(expr),
-    }
-}
-
 fn kind(input: ParseStream<'_>, option: &Ident) -> Result<Ident> {
-    input.parse::<Token![=]>().map_err(|_| needs_value(option))?;
+    equals(input, option)?;
     let expected = "expected `kind = server`, `client`, `producer`, `consumer` or `internal`";
     if let Ok(literal) = input.fork().parse::<syn::LitStr>() {
         let message = format!("{expected}; a kind is a word without quotes");
@@ -213,7 +183,7 @@ fn fields(input: ParseStream<'_>, option: &Ident) -> Result<Vec<Field>> {
     Ok(fields.into_iter().collect())
 }
 
-/// Nothing, or `= off` for one function of a block.
+/// Parses nothing, or `= off`, which excepts one function of a block.
 fn metrics(input: ParseStream<'_>, option: &Ident) -> Result<bool> {
     if input.is_empty() || input.peek(Token![,]) {
         return Ok(true);
@@ -222,7 +192,7 @@ fn metrics(input: ParseStream<'_>, option: &Ident) -> Result<bool> {
     off(input, option).map(|_| false).map_err(expected)
 }
 
-/// Nothing, `= off`, `(Debug)` or `(Display)`.
+/// Parses nothing, `= off`, `(Debug)` or `(Display)`.
 fn record(input: ParseStream<'_>, option: &Ident) -> Result<Record> {
     if input.peek(Token![=]) {
         return off(input, option).map(|_| Record::Off);
@@ -248,15 +218,7 @@ fn record(input: ParseStream<'_>, option: &Ident) -> Result<Record> {
     if content.is_empty() {
         return Ok(record);
     }
-    // `err(Debug, level = "warn")`: what follows the comma is what does not fit.
+    // In `err(Debug, level = "warn")`, the error points behind the comma.
     content.parse::<Option<Token![,]>>()?;
     Err(Error::new(content.span(), expected()))
-}
-
-fn off(input: ParseStream<'_>, option: &Ident) -> Result<Span> {
-    input.parse::<Token![=]>().map_err(|_| Error::new(option.span(), format!("expected `{option} = off`")))?;
-    match input.fork().call(Ident::parse_any) {
-        Ok(word) if word == "off" => input.call(Ident::parse_any).map(|_| option.span()),
-        _ => Err(foreign::only_off(input, option)),
-    }
 }

@@ -1,20 +1,20 @@
-//! What is recorded of an output: the closures that look at it.
+//! The closures that look at the output of a function and record it.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::Ident;
 
-use crate::expand::{Expansion, hidden};
+use crate::body::{Expansion, hidden};
 use crate::options::Record;
 use crate::shape::Work;
 
-/// How an output tells an error.
+/// The way to find an error in an output.
 enum Errors {
-    /// Not at all.
+    /// There is none.
     None,
-    /// By its type: what is no `Result` has no error.
+    /// By type: a value that is not a `Result` has no error.
     IfAny(Record),
-    /// The options say that it is a `Result`; another type is a mistake.
+    /// An option requires a `Result`; another type is a compile error.
     Always(Record),
 }
 
@@ -35,7 +35,7 @@ impl Expansion<'_> {
         !is_hidden && self.shape.may_return_result(self.signature)
     }
 
-    /// The error or the success in `output`, an option.
+    /// Returns an expression for the error or the success in `output`, an `Option`.
     fn found(&self, errors: &Errors, which: &str, output: &Ident) -> TokenStream {
         let private = &self.private;
         let which = Ident::new(which, proc_macro2::Span::call_site());
@@ -48,14 +48,14 @@ impl Expansion<'_> {
         }
     }
 
-    /// The condition under which an `Err` is an error, if there is one.
+    /// Returns the condition of `err_if`, if given.
     fn condition(&self, error: &Ident) -> Option<TokenStream> {
         let private = &self.private;
         let err_if = self.options.err_if.as_ref()?;
         Some(quote!(#private::is_failure(#error, #err_if)))
     }
 
-    /// The closure that names the type of the error in the output, for the metric.
+    /// Returns the closure that names the type of the error in the output, for the metric.
     pub(crate) fn outcome(&self) -> TokenStream {
         let private = &self.private;
         let errors = self.errors();
@@ -69,7 +69,7 @@ impl Expansion<'_> {
         quote!(|#parameter| #found #filter.map(|#error| #private::Described::new(#error).error_type()))
     }
 
-    /// The closure that looks at the output, if that is wanted.
+    /// Returns the closure that records the output, if there is anything to record.
     pub(crate) fn record(&self) -> Option<TokenStream> {
         let errors = self.errors();
         let ret = self.options.ret.unwrap_or(Record::Off);
@@ -84,8 +84,8 @@ impl Expansion<'_> {
         Some(quote!(|#live, #parameter| #private::guarded(|| { #err_code #ret_code })))
     }
 
-    /// The parameter for the output. If the body makes a future or a stream, the compiler learns the type of its output after
-    /// the code that looks at it, unless it is written there.
+    /// Returns the parameter for the output. Its type is written out if the body makes a future or a stream: the compiler
+    /// would infer it only after the code that looks at it.
     fn output_parameter(&self, output: &Ident) -> TokenStream {
         match (&self.shape.work, self.shape.output_to_infer()) {
             (Work::Value { .. }, returned) if self.shape.output.is_some() => {
@@ -121,7 +121,7 @@ impl Expansion<'_> {
         }
     }
 
-    /// The statement that refuses a boxed future whose type does not tell the macro that it is one.
+    /// Returns the statement that refuses a boxed future under an alias, which the macro cannot recognize.
     fn over(&self, errors: &Errors, output: &Ident) -> Option<TokenStream> {
         let private = &self.private;
         let is_unsaid = matches!(self.shape.work, Work::Call) && self.options.lifetime.is_none();

@@ -1,4 +1,4 @@
-//! The shape of a function: where the work happens, and what it returns.
+//! The shape of a function: where its work happens, and the type of its output.
 
 use syn::visit_mut::{self, VisitMut};
 use syn::{
@@ -8,15 +8,15 @@ use syn::{
 
 use crate::options::Lives;
 
-/// Where the work of a function happens.
+/// The place where the work of a function happens.
 pub(crate) enum Work {
     /// In the call.
     Call,
     /// In the body of an `async fn`.
     AsyncFn,
-    /// In the boxed async block that `async_trait` has made of the body of an `async fn`.
+    /// In the boxed async block that `async_trait` makes of an `async fn`.
     AsyncBlock,
-    /// In a future, a stream or an iterator that the body makes somehow.
+    /// In a future, a stream or an iterator that the body returns.
     Value { of: Lazy, boxed: bool },
 }
 
@@ -28,8 +28,8 @@ pub(crate) enum Lazy {
     Iterator,
 }
 
-/// Types that are no `Result` under another name. Looking into what a function returns moves its body into a closure,
-/// which costs compile time.
+/// Types that are never an alias of `Result`. For these the body stays where it is; moving it into a closure to look at its
+/// output costs compile time.
 const NO_RESULTS: [&str; 27] = [
     "bool", "char", "str", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize",
     "f32", "f64", "String", "Vec", "Option", "Box", "Rc", "Arc", "Cow", "PathBuf", "HashMap", "Duration",
@@ -38,13 +38,13 @@ const NO_RESULTS: [&str; 27] = [
 /// The shape of a function.
 pub(crate) struct Shape {
     pub(crate) work: Work,
-    /// What the work results in, as written; `()` is `None`.
+    /// The type of the output as written; `None` for `()`.
     pub(crate) output: Option<Type>,
 }
 
 impl Shape {
-    /// `lives` is what the options say of it.
-    pub(crate) fn of(signature: &Signature, block: &mut Block, lives: Option<Lives>) -> Shape {
+    /// Reads the shape from the signature and body. `lives` is the choice of the options.
+    pub(crate) fn new(signature: &Signature, block: &mut Block, lives: Option<Lives>) -> Shape {
         let returned = match &signature.output {
             ReturnType::Default => None,
             ReturnType::Type(_, returned) => Some(&**returned),
@@ -56,7 +56,7 @@ impl Shape {
             Some(Lives::Call) => return Shape { work: Work::Call, output: returned.cloned() },
             Some(Lives::Stream) => Some(Lazy::Stream),
             Some(Lives::Iterator) => Some(Lazy::Iterator),
-            // One that names its output is better known than by the option.
+            // A return type that names its output says more than the option does.
             Some(Lives::Future) if returned.and_then(future).is_none() => Some(Lazy::Future),
             Some(Lives::Future) | None => None,
         };
@@ -74,7 +74,7 @@ impl Shape {
         }
     }
 
-    /// Returns true unless the type as written is known to be no `Result`: names alone do not tell, for there are aliases.
+    /// Returns true unless the type as written cannot be a `Result`. A name alone does not tell, because of aliases.
     pub(crate) fn may_return_result(&self, signature: &Signature) -> bool {
         let path = match self.output.as_ref().map(ungrouped) {
             Some(Type::Path(path)) => &path.path,
@@ -94,7 +94,7 @@ impl Shape {
         path.path.segments.last().is_some_and(|last| last.ident == "Result")
     }
 
-    /// The output for a place where `impl Trait` is not allowed: that is left to inference.
+    /// Returns the output type with `_` in place of `impl Trait`, for places that do not allow it.
     pub(crate) fn output_to_infer(&self) -> Type {
         struct Infer;
         impl VisitMut for Infer {
@@ -115,18 +115,18 @@ impl Shape {
     }
 }
 
-/// A type that the compiler finds out.
+/// Returns the type `_`.
 fn infer() -> Type {
     Type::Infer(TypeInfer { attrs: Vec::new(), underscore_token: Default::default() })
 }
 
-/// Returns true if `async_trait` has been here before. The lifetime that it adds covers every argument, so that fields may
-/// be evaluated in the future; of other functions that return a future that cannot be known.
+/// Returns true for a function that `async_trait` has rewritten. The lifetime that it adds covers every argument, so the
+/// future may evaluate the fields; other functions that return a future give no such promise.
 fn is_async_trait(signature: &Signature) -> bool {
     signature.generics.lifetimes().any(|parameter| parameter.lifetime.ident == "async_trait")
 }
 
-/// The block of `Box::pin(async move { .. })`, if that is all there is.
+/// Returns the inner block of a body that consists of `Box::pin(async move { .. })` alone.
 pub(crate) fn async_block(block: &mut Block) -> Option<&mut Block> {
     let [Stmt::Expr(Expr::Call(call), None)] = block.stmts.as_mut_slice() else { return None };
     if !is_box_pin(&call.func) || call.args.len() != 1 {
@@ -144,7 +144,7 @@ fn is_box_pin(function: &Expr) -> bool {
     names.next().is_some_and(|name| name == "pin") && names.next().is_some_and(|name| name == "Box")
 }
 
-/// Tells of a type that is a future by its name whether it is boxed, and its output.
+/// Recognizes a future by the name of its type. Returns true in front if it is boxed, and its output type if written.
 fn future(returned: &Type) -> Option<(bool, Option<Type>)> {
     match ungrouped(returned) {
         Type::ImplTrait(opaque) => Some((false, output_of_bounds(&opaque.bounds)?)),
@@ -160,7 +160,7 @@ fn future(returned: &Type) -> Option<(bool, Option<Type>)> {
     }
 }
 
-/// `Box<dyn Future<Output = T> + ..>`.
+/// Recognizes the `Box<dyn Future<Output = T> + ..>` inside a `Pin`.
 fn boxed_future(boxed: &Type) -> Option<(bool, Option<Type>)> {
     let Type::Path(path) = ungrouped(boxed) else { return None };
     let last = path.path.segments.last().filter(|last| last.ident == "Box")?;
@@ -209,8 +209,8 @@ fn first_type(segment: &PathSegment) -> Option<&Type> {
     })
 }
 
-/// The `T` of `Future<Output = T>` among `bounds`; `None` when none is a future.
-#[allow(clippy::option_option, reason = "whether there is a future, and whether its output is written")]
+/// Returns the `T` of `Future<Output = T>` among `bounds`, or `None` if no bound is a future.
+#[allow(clippy::option_option, reason = "a future, and its output, may each be missing")]
 fn output_of_bounds<'a>(bounds: impl IntoIterator<Item = &'a TypeParamBound>) -> Option<Option<Type>> {
     bounds.into_iter().find_map(|bound| {
         let TypeParamBound::Trait(bound) = bound else { return None };
@@ -219,7 +219,7 @@ fn output_of_bounds<'a>(bounds: impl IntoIterator<Item = &'a TypeParamBound>) ->
     })
 }
 
-/// Without the invisible or visible parentheses that macros leave around types.
+/// Removes the parentheses, invisible ones included, that macros leave around types.
 fn ungrouped(mut inner: &Type) -> &Type {
     loop {
         inner = match inner {
