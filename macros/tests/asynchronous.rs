@@ -185,7 +185,8 @@ fn a_future_dropped_by_somebody_elses_panic_is_cancelled() {
 fn a_future_spawned_with_its_context_keeps_its_parent_on_another_thread() {
     check(
         || {
-            let work = telemark_sdk::traced::span("parent").in_scope(|| telemark_sdk::traced::propagate(leaf()));
+            let work = telemark_sdk::instrument::spans::span("parent")
+                .in_scope(|| telemark_sdk::instrument::spans::propagate(leaf()));
             let thread = std::thread::scope(|scope| {
                 #[allow(clippy::disallowed_methods, reason = "a test of threads")]
                 scope.spawn(|| block_on(work)).join()
@@ -376,5 +377,5 @@ fn futures_stay_send() {
     send(&leaf());
     send(&nested("", 1));
     send(&Shop { items: vec![1] }.made(1));
-    send(&telemark_sdk::traced::span("x").run(leaf()));
+    send(&telemark_sdk::instrument::spans::span("x").run(leaf()));
 }

@@ -86,18 +86,18 @@ impl Expansion<'_> {
             None => {
                 let entered = hidden("_entered");
                 // Declared after the span, and so dropped before it.
-                let time = self.durations().map(|durations| {
+                let time = self.call_duration().map(|duration| {
                     let timer = hidden("_timer");
-                    quote!(let #timer = #private::time(#durations, &#entered);)
+                    quote!(let #timer = #private::time(#duration, &#entered);)
                 });
                 quote!(let #entered = #private::#enter(#setup, #attributes); #time #(#body)*)
             }
             Some(record) => {
                 let returned = self.shape.output_to_infer();
                 let timer = hidden("timer");
-                let measure = self.durations().map(|durations| {
+                let measure = self.call_duration().map(|duration| {
                     let outcome = self.outcome();
-                    let start = quote!(let #timer = #private::time(#durations, &#entered););
+                    let start = quote!(let #timer = #private::time(#duration, &#entered););
                     (start, quote!(#private::returned(#timer, &#output, #outcome);))
                 });
                 let (start, end) = measure.unzip();
@@ -124,11 +124,11 @@ impl Expansion<'_> {
         let start = self.either("start", "start_here");
         let start = quote!(#private::#start(#setup, #attributes));
         let work = quote!(async move { #typed #(#body)* });
-        let new = match self.durations() {
+        let new = match self.call_duration() {
             None => quote!(#private::traced(#start, #work, #record).await),
-            Some(durations) => {
+            Some(duration) => {
                 let outcome = self.outcome();
-                quote!(#private::traced_measured(#start, #durations, #work, #record, #outcome).await)
+                quote!(#private::traced_with_duration(#start, #duration, #work, #record, #outcome).await)
             }
         };
         // `return` before an expression of type `!` would be unreachable code.
@@ -150,13 +150,13 @@ impl Expansion<'_> {
         let start = self.either("start", "start_here");
         let start = quote!(#private::#start(#setup, #attributes));
         let call = quote!(move || #returned { #(#body)* });
-        let (plain, measured) = match of {
+        let (plain, timed) = match of {
             Lazy::Future => ("traced", "traced_timed"),
             Lazy::Stream => ("traced_stream", "traced_stream_timed"),
             Lazy::Iterator => ("traced_iterator", "traced_iterator_timed"),
         };
-        let (plain, measured) = (format_ident!("{plain}"), format_ident!("{measured}"));
-        let (call, traced) = match self.durations() {
+        let (plain, timed) = (format_ident!("{plain}"), format_ident!("{timed}"));
+        let (call, traced) = match self.call_duration() {
             None if of == Lazy::Future => (
                 quote!(let (#started, #value) = #private::call_in(#start, #call);),
                 quote!(#private::#plain(#started, #value, #record)),
@@ -168,11 +168,11 @@ impl Expansion<'_> {
                     quote!(#private::#plain(#started, #value, #record, #outcome)),
                 )
             }
-            Some(durations) => {
-                let (timer, outcome) = (hidden("timer"), self.outcome());
+            Some(duration) => {
+                let (timing, outcome) = (hidden("timing"), self.outcome());
                 (
-                    quote!(let (#started, #timer, #value) = #private::call_in_measured(#start, #durations, #call);),
-                    quote!(#private::#measured(#started, #timer, #value, #record, #outcome)),
+                    quote!(let (#started, #timing, #value) = #private::call_in_timed(#start, #duration, #call);),
+                    quote!(#private::#timed(#started, #timing, #value, #record, #outcome)),
                 )
             }
         };
@@ -207,13 +207,13 @@ impl Expansion<'_> {
     }
 
     /// Declares the static that measures the function, if asked for, in a block of its own that hides it from user code.
-    fn durations(&self) -> Option<TokenStream> {
+    fn call_duration(&self) -> Option<TokenStream> {
         let (private, site) = (&self.private, self.call_site());
         self.options.metrics.unwrap_or(false).then(|| {
             quote! {{
                 #site
-                static __TELEMARK_DURATIONS: #private::Durations = #private::Durations::new(&__TELEMARK_CALL_SITE);
-                &__TELEMARK_DURATIONS
+                static __TELEMARK_CALL_DURATION: #private::CallDuration = #private::CallDuration::new(&__TELEMARK_CALL_SITE);
+                &__TELEMARK_CALL_DURATION
             }}
         })
     }

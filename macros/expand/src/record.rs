@@ -77,11 +77,11 @@ impl Expansion<'_> {
             return None;
         }
         let private = &self.private;
-        let (live, output) = (hidden("live"), hidden("output"));
-        let err_code = self.record_err(&errors, &live, &output);
-        let ret_code = self.record_ret(ret, &errors, &live, &output);
+        let (span, output) = (hidden("span"), hidden("output"));
+        let err_code = self.record_err(&errors, &span, &output);
+        let ret_code = self.record_ret(ret, &errors, &span, &output);
         let parameter = self.output_parameter(&output);
-        Some(quote!(|#live, #parameter| #private::guarded(|| { #err_code #ret_code })))
+        Some(quote!(|#span, #parameter| #private::shielded(|| { #err_code #ret_code })))
     }
 
     /// Returns the parameter for the output. Its type is written out if the body makes a future or a stream: the compiler
@@ -95,7 +95,7 @@ impl Expansion<'_> {
         }
     }
 
-    fn record_err(&self, errors: &Errors, live: &Ident, output: &Ident) -> TokenStream {
+    fn record_err(&self, errors: &Errors, span: &Ident, output: &Ident) -> TokenStream {
         let (private, error) = (&self.private, hidden("error"));
         let record = match errors {
             Errors::None => return TokenStream::new(),
@@ -107,7 +107,7 @@ impl Expansion<'_> {
             Record::Debug => self.at_output(quote!(#private::debug), &error),
         };
         let found = self.found(errors, "error", output);
-        let fail = quote!(#live.fail(#description, #private::Described::new(#error).error_type()););
+        let fail = quote!(#span.fail(#description, #private::Described::new(#error).error_type()););
         let fail = match self.condition(&error) {
             None => fail,
             Some(condition) => quote!(if #condition { #fail }),
@@ -132,20 +132,20 @@ impl Expansion<'_> {
         })
     }
 
-    fn record_ret(&self, ret: Record, errors: &Errors, live: &Ident, output: &Ident) -> TokenStream {
+    fn record_ret(&self, ret: Record, errors: &Errors, span: &Ident, output: &Ident) -> TokenStream {
         let (private, value) = (&self.private, hidden("value"));
         let is_fallible = matches!(errors, Errors::Always(_)) || self.may_return_result();
         let given = if is_fallible { &value } else { output };
         let set = match ret {
             Record::Off => return TokenStream::new(),
-            Record::Plain => self.at_output(quote!(#private::set_return), &quote!(#live, #given)),
+            Record::Plain => self.at_output(quote!(#private::set_return), &quote!(#span, #given)),
             Record::Display => {
                 let text = self.at_output(quote!(#private::display), given);
-                quote!(#private::set_return(#live, &#text))
+                quote!(#private::set_return(#span, &#text))
             }
             Record::Debug => {
                 let text = self.at_output(quote!(#private::debug), given);
-                quote!(#private::set_return(#live, &#text))
+                quote!(#private::set_return(#span, &#text))
             }
         };
         if !is_fallible {

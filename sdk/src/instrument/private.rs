@@ -2,34 +2,34 @@
 
 use std::fmt;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use opentelemetry::KeyValue;
 pub use opentelemetry::trace::SpanKind;
-// Without their documentation: `env` is the macro, and a module beside it.
+// Not inlined: `env` is the macro, and a module beside it.
 #[doc(no_inline)]
 pub use std::{boxed::Box, concat, env, file, module_path, vec::Vec};
 
-pub use super::duration::{Durations, Timer, Timing};
-pub use super::entered::Entered;
-pub use super::future::Traced;
-pub use super::iterator::{traced_iterator, traced_iterator_timed};
-pub use super::measured::Measured;
-pub use super::outcome::{Described, Fallible, is_failure};
-pub use super::output::{Call, Output, refuse_main};
-pub use super::span::{Active, Live, Setup, start, start_here};
-pub use super::stream::{traced_stream, traced_stream_timed};
+pub use super::spans::call_duration::{CallDuration, Timer, Timing};
+pub use super::spans::entered::Entered;
+pub use super::spans::future::Traced;
+pub use super::spans::open::{OpenSpan, StartedSpan};
+pub use super::spans::outcome::{Described, Fallible, is_failure};
+pub use super::spans::output::{Call, Output, refuse_main};
+pub use super::spans::sequence::{traced_iterator, traced_iterator_timed, traced_stream, traced_stream_timed};
+pub use super::spans::start::{Setup, start, start_here};
+pub use super::spans::stopwatch::JudgedTiming;
 pub use super::value::ToValue;
 pub use crate::trace::CallSite;
 
-use super::duration::End;
-use super::measured::{Measurement, Watch};
-use super::outcome::text;
+use super::shield;
+use super::spans::call_duration::CallEnd;
+use super::spans::outcome::text;
+use super::spans::stopwatch::{Stopwatch, Watch};
 
 /// The attributes of a span that is about to start.
 pub type Attributes = Vec<KeyValue>;
 
-/// The name of a span, which is a constant: names are few.
+/// Returns the name of a span. Its argument must be a constant: names are few.
 #[inline]
 pub const fn name(name: &'static str) -> &'static str {
     name
@@ -55,7 +55,7 @@ pub fn push<V: ToValue + ?Sized>(attributes: &mut Attributes, key: &'static str,
     }
 }
 
-/// Adds a string literal: nothing to copy.
+/// Adds a static string, which is not copied.
 #[inline]
 pub fn push_str(attributes: &mut Attributes, key: &'static str, value: &'static str) {
     attributes.push(KeyValue::new(key, value));
@@ -71,77 +71,76 @@ pub fn push_debug<V: fmt::Debug + ?Sized>(attributes: &mut Attributes, key: &'st
     attributes.push(KeyValue::new(key, text(format_args!("{value:?}"))));
 }
 
-/// `Display` for a status or an attribute.
+/// Formats with `Display`, for a status or an attribute.
 pub fn display<V: fmt::Display + ?Sized>(value: &V) -> String {
     text(format_args!("{value}"))
 }
 
-/// `Debug` for a status or an attribute.
+/// Formats with `Debug`, for a status or an attribute.
 pub fn debug<V: fmt::Debug + ?Sized>(value: &V) -> String {
     text(format_args!("{value:?}"))
 }
 
-/// Calls the body of a function. The bound tells the compiler that the body runs once, so that it may return what it
-/// borrows from its arguments.
+/// Calls the body of a function. The bound `FnOnce` lets the body return borrows of its arguments.
 #[inline]
 pub fn call<T>(body: impl FnOnce() -> T) -> T {
     body()
 }
 
-/// Calls the body of a function that returns a future, in the span that this future goes on with.
+/// Calls the body of a function that returns a future, in the span that the future then continues.
 #[inline]
-pub fn call_in<T>(mut active: Active, body: impl FnOnce() -> T) -> (Active, T) {
-    let value = call_watched(&mut active, &mut (), body);
-    (active, value)
+pub fn call_in<T>(mut span: StartedSpan, body: impl FnOnce() -> T) -> (StartedSpan, T) {
+    let value = call_watched(&mut span, &mut (), body);
+    (span, value)
 }
 
-/// [`call_in`], measured from the start of the span.
+/// Calls the body as [`call_in`] does, timed from the start of the span.
 #[inline]
-pub fn call_in_measured<T>(
-    mut active: Active,
-    durations: &'static Durations,
+pub fn call_in_timed<T>(
+    mut span: StartedSpan,
+    duration: &'static CallDuration,
     body: impl FnOnce() -> T,
-) -> (Active, Timing, T) {
-    let mut timing = durations.start(active.0.live());
-    let value = call_watched(&mut active, &mut timing, body);
-    (active, timing, value)
+) -> (StartedSpan, Timing, T) {
+    let mut timing = duration.start(span.0.open());
+    let value = call_watched(&mut span, &mut timing, body);
+    (span, timing, value)
 }
 
 #[inline]
-fn call_watched<T>(active: &mut Active, measurement: &mut impl Measurement, body: impl FnOnce() -> T) -> T {
-    let _watch = Watch::new(&mut active.0, measurement);
+fn call_watched<T>(span: &mut StartedSpan, stopwatch: &mut impl Stopwatch, body: impl FnOnce() -> T) -> T {
+    let _watch = Watch::new(&mut span.0, stopwatch);
     body()
 }
 
-/// Starts to measure a call in the span that it has entered.
+/// Starts the timing of a call in the span that it has entered.
 #[inline]
-pub fn time<'a>(durations: &'static Durations, entered: &'a Entered) -> Timer<'a> {
-    Timer::new(durations, entered)
+pub fn time<'a>(duration: &'static CallDuration, entered: &'a Entered) -> Timer<'a> {
+    Timer::new(duration, entered)
 }
 
-/// Ends the measurement of a call that has returned; `outcome` names the type of the error in what it returned.
+/// Records the duration of a call that has returned. `outcome` names the type of the error in its output.
 #[inline]
 pub fn returned<T>(mut timer: Timer<'_>, output: &T, outcome: impl FnOnce(&T) -> Option<&'static str>) {
     if timer.is_running() {
-        timer.end(outcome(output).map_or(End::Returned, End::Failed));
+        timer.stop(outcome(output).map_or(CallEnd::Returned, CallEnd::Failed));
     }
 }
 
-/// The outcome of what cannot be an error.
+/// Returns `None`: the outcome of a function that returns no errors.
 #[inline]
 pub fn success<T: ?Sized>(_: &T) -> Option<&'static str> {
     None
 }
 
-/// Shows what a function returned to `record`, if the span records.
+/// Passes the output of a function to `record` if the span records.
 #[inline]
-pub fn finish<T>(entered: &Entered, output: &T, record: impl FnOnce(&Live, &T)) {
-    if let Some(live) = entered.recording() {
-        record(live, output);
+pub fn finish<T>(entered: &Entered, output: &T, record: impl FnOnce(&OpenSpan, &T)) {
+    if let Some(span) = entered.recording() {
+        record(span, output);
     }
 }
 
-/// A value of any type, for code that is never reached and only tells the compiler a type.
+/// Returns a value of any type, in code that is never reached and only tells the compiler a type.
 pub fn never<T>() -> T {
     loop {
         std::thread::park();
@@ -150,61 +149,61 @@ pub fn never<T>() -> T {
 
 /// Sets the attribute `return`.
 #[inline]
-pub fn set_return<V: ToValue + ?Sized>(live: &Live, value: &V) {
-    live.set("return", value);
+pub fn set_return<V: ToValue + ?Sized>(span: &OpenSpan, value: &V) {
+    span.set("return", value);
 }
 
-/// Records nothing of what a future returned.
+/// Records nothing of an output.
 #[inline]
-pub fn ignore<T: ?Sized>(_: &Live, _: &T) {}
+pub fn ignore<T: ?Sized>(_: &OpenSpan, _: &T) {}
 
-/// Names the output of a future, so that the closure that records it knows the type.
+/// Runs a future in a started span. The bounds give the closure that records the output its type.
 #[inline]
-pub fn traced<F, R>(active: Active, future: F, record: R) -> Traced<F, R>
+pub fn traced<F, R>(span: StartedSpan, future: F, record: R) -> Traced<F, R>
 where
     F: Future,
-    R: FnOnce(&Live, &F::Output),
+    R: FnOnce(&OpenSpan, &F::Output),
 {
-    Traced::new(active, future, record)
+    Traced::new(span, future, record)
 }
 
-/// [`traced`], measured from the start of the span.
+/// Runs a future as [`traced`] does, timed from the start of the span.
 #[inline]
-pub fn traced_measured<F, R, O>(
-    active: Active,
-    durations: &'static Durations,
+pub fn traced_with_duration<F, R, O>(
+    span: StartedSpan,
+    duration: &'static CallDuration,
     future: F,
     record: R,
     outcome: O,
-) -> Traced<F, R, Measured<O>>
+) -> Traced<F, R, JudgedTiming<O>>
 where
     F: Future,
-    R: FnOnce(&Live, &F::Output),
+    R: FnOnce(&OpenSpan, &F::Output),
     O: FnOnce(&F::Output) -> Option<&'static str>,
 {
-    let timing = durations.start(active.0.live());
-    traced_timed(active, timing, future, record, outcome)
+    let timing = duration.start(span.0.open());
+    traced_timed(span, timing, future, record, outcome)
 }
 
-/// [`traced`] with a measurement that has begun.
+/// Runs a future as [`traced`] does, with a running timing.
 #[inline]
 pub fn traced_timed<F, R, O>(
-    active: Active,
+    span: StartedSpan,
     timing: Timing,
     future: F,
     record: R,
     outcome: O,
-) -> Traced<F, R, Measured<O>>
+) -> Traced<F, R, JudgedTiming<O>>
 where
     F: Future,
-    R: FnOnce(&Live, &F::Output),
+    R: FnOnce(&OpenSpan, &F::Output),
     O: FnOnce(&F::Output) -> Option<&'static str>,
 {
-    Traced::measured(active, future, record, Measured::new(timing, outcome))
+    Traced::timed(span, future, record, JudgedTiming::new(timing, outcome))
 }
 
-/// Evaluates what only the telemetry needs: a panic in it must not become the program's.
+/// Runs code that only telemetry needs. A panic in it does not reach the program.
 #[inline]
-pub fn guarded(record: impl FnOnce()) {
-    let _ = catch_unwind(AssertUnwindSafe(record));
+pub fn shielded(record: impl FnOnce()) {
+    shield::shielded(record);
 }

@@ -92,7 +92,7 @@ fn calls() {
     assert_eq!(items(2).count(), 2);
     let future = pin!(work(1));
     assert_eq!(future.poll(&mut std::task::Context::from_waker(Waker::noop())), Poll::Ready(Ok(1)));
-    telemark_sdk::traced::set_attribute("key", 1);
+    telemark_sdk::instrument::spans::set_attribute("key", 1);
 }
 
 fn in_a_tracer(sampled: bool) -> Context {
@@ -116,7 +116,7 @@ fn main() {
     let guard = in_a_tracer(false).attach();
     assert_eq!(root(), 0, "below a root that is not sampled");
     assert_eq!(EVALUATED.load(Ordering::Relaxed), 0);
-    let suppressed = telemark_sdk::traced::suppress(|| allocations(calls));
+    let suppressed = telemark_sdk::instrument::spans::suppress(|| allocations(calls));
     assert_eq!(suppressed, 0, "suppressed");
     drop(guard);
 

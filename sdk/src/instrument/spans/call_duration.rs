@@ -1,115 +1,111 @@
-//! The durations of `#[traced(metrics)]` functions: one measurement a call, sampled or not, made in its span.
+//! The histogram of `#[traced(metrics)]`: one measurement per call, sampled or not, recorded inside the span.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
 use opentelemetry::metrics::{BoundHistogram, Histogram, MeterProvider};
 use opentelemetry::{Context, KeyValue};
 
-use super::ambient;
 use super::entered::Entered;
-use super::live::Live;
+use super::open::OpenSpan;
+use crate::ambient;
+use crate::instrument::shield::shielded;
 use crate::metrics::SdkMeterProvider;
 use crate::metrics::active::{self, Found};
 use crate::runtime::is_background;
 use crate::time::{Clock, Timestamp};
 use crate::trace::{self, CallSite};
 
-/// Name of the histogram. `telemark.` is our own namespace: `code.` and unprefixed names belong to the semantic conventions.
+/// The name of the histogram. `telemark.` is Telemark's namespace: `code.` and unprefixed names belong to the semantic
+/// conventions.
 ///
 /// spec: semantic-conventions general/naming.md#recommendations-for-application-developers
 const NAME: &str = "telemark.function.duration";
 
-/// Seconds, from a function that only computes to one that waits for others.
+/// Bucket boundaries in seconds, from functions that only compute to functions that wait for other services.
 const BOUNDARIES: [f64; 14] = [0.00001, 0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// How long the calls of one function take. One `static` per `#[traced(metrics)]` function.
+/// The durations of the calls of one function. Each `#[traced(metrics)]` function has one in a `static`.
 #[derive(Debug)]
-pub struct Durations {
+pub struct CallDuration {
     call_site: &'static CallSite,
-    /// For the installed provider.
-    installed: OnceLock<Recorder>,
+    /// The histogram on the installed provider.
+    installed: OnceLock<FunctionHistogram>,
 }
 
-impl Durations {
-    /// The durations of the function at `call_site`.
+impl CallDuration {
+    /// Describes the durations of the function at `call_site`.
     pub const fn new(call_site: &'static CallSite) -> Self {
-        Durations { call_site, installed: OnceLock::new() }
+        CallDuration { call_site, installed: OnceLock::new() }
     }
 
-    /// Starts to measure a call that runs in the span of `live`, if it has one. One relaxed load when no meter provider is
-    /// installed.
+    /// Starts the timing of a call, which may run in an open span. Without an installed meter provider this is one relaxed
+    /// load.
     #[inline]
-    pub(super) fn start(&'static self, live: Option<&Live>) -> Timing {
+    pub(in crate::instrument) fn start(&'static self, span: Option<&OpenSpan>) -> Timing {
         if !active::is_installed() {
             return Timing(None);
         }
-        self.start_installed(live)
+        self.start_installed(span)
     }
 
     #[inline(never)]
-    fn start_installed(&'static self, live: Option<&Live>) -> Timing {
-        let recorder = match live {
-            Some(live) => self.recorder(live.context()),
-            None => ambient::look(measured).flatten().and_then(|found| self.of(found)),
+    fn start_installed(&'static self, span: Option<&OpenSpan>) -> Timing {
+        let found = match span {
+            Some(span) => active::find(span.context()),
+            None => ambient::look(find_unless_silent).flatten(),
         };
-        Timing(recorder.map(|recorder| {
-            // The clocks of a tracer and a meter provider that are installed together are one.
-            let has_one_clock = recorder.is_installed() && trace::active::only_installed().is_some();
-            let of_span = live.filter(|_| has_one_clock).and_then(Live::started);
+        Timing(found.and_then(|found| self.histogram(found)).map(|histogram| {
+            // A tracer and a meter provider that are installed together share a clock.
+            let has_one_clock = histogram.is_installed() && trace::active::only_installed().is_some();
+            let of_span = span.filter(|_| has_one_clock).and_then(OpenSpan::started);
             Running {
-                start: of_span.unwrap_or_else(|| recorder.get().clock.now()),
+                start: of_span.unwrap_or_else(|| histogram.get().clock.now()),
                 is_of_span: of_span.is_some(),
-                recorder,
+                histogram,
             }
         }))
     }
 
     #[inline]
-    fn recorder(&'static self, context: &Context) -> Option<Either> {
-        active::find(context).and_then(|found| self.of(found))
-    }
-
-    #[inline]
-    fn of(&'static self, found: Found) -> Option<Either> {
+    fn histogram(&'static self, found: Found) -> Option<HistogramRef> {
         match (found, self.installed.get()) {
-            (Found::Installed(_), Some(known)) => Some(Either::Installed(known)),
+            (Found::Installed(_), Some(known)) => Some(HistogramRef::Installed(known)),
             (Found::Installed(provider), None) => self.connect(provider),
-            (Found::InContext(provider), _) => self.make(&provider).map(|made| Either::OfTest(Box::new(made))),
+            (Found::InContext(provider), _) => self.make(&provider).map(|made| HistogramRef::OfTest(Box::new(made))),
         }
     }
 
     #[cold]
-    fn connect(&'static self, provider: &SdkMeterProvider) -> Option<Either> {
-        // Made outside of the lock: a reservoir of the user's may call this very function.
-        drop(self.installed.set(self.make(provider)?));
-        self.installed.get().map(Either::Installed)
+    fn connect(&'static self, provider: &SdkMeterProvider) -> Option<HistogramRef> {
+        // Made outside the lock: a user's exemplar reservoir may call this very function.
+        let _ = self.installed.set(self.make(provider)?);
+        self.installed.get().map(HistogramRef::Installed)
     }
 
     #[cold]
-    fn make(&self, provider: &SdkMeterProvider) -> Option<Recorder> {
-        catch_unwind(AssertUnwindSafe(|| Recorder::new(self.call_site, provider))).ok()
+    fn make(&self, provider: &SdkMeterProvider) -> Option<FunctionHistogram> {
+        shielded(|| FunctionHistogram::new(self.call_site, provider))
     }
 }
 
-/// The provider for a call without a span of its own, if that is to be measured: like spans, nothing is measured where
-/// telemetry is suppressed, and on our own threads.
-fn measured(current: &Context) -> Option<Found> {
+/// Finds the provider for a call without an open span. Finds none where telemetry is suppressed, and on Telemark's own
+/// threads: calls there are not measured, just as their spans are not recorded.
+fn find_unless_silent(current: &Context) -> Option<Found> {
     let is_silent = current.is_telemetry_suppressed() || is_background();
     (!is_silent).then(|| active::find(current)).flatten()
 }
 
-/// A function's histogram on one provider.
+/// The histogram of a function on one provider.
 #[derive(Debug)]
-struct Recorder {
+struct FunctionHistogram {
     clock: Clock,
-    /// Nearly all calls: their series is known.
+    /// Bound to the series of nearly all calls.
     returned: BoundHistogram<f64>,
     histogram: Histogram<f64>,
     function: KeyValue,
 }
 
-impl Recorder {
+impl FunctionHistogram {
     fn new(call_site: &CallSite, provider: &SdkMeterProvider) -> Self {
         let [function, ..] = call_site.attributes();
         let histogram = provider
@@ -120,74 +116,74 @@ impl Recorder {
             .with_boundaries(BOUNDARIES.to_vec())
             .build();
         let returned = histogram.bind(std::slice::from_ref(function));
-        Recorder { clock: provider.clock().clone(), returned, histogram, function: function.clone() }
+        FunctionHistogram { clock: provider.clock().clone(), returned, histogram, function: function.clone() }
     }
 
     #[inline]
-    fn record(&self, seconds: f64, end: End) {
+    fn record(&self, seconds: f64, end: CallEnd) {
         match end {
-            End::Returned => self.returned.record(seconds),
+            CallEnd::Returned => self.returned.record(seconds),
             unusual => self.record_unusual(seconds, unusual),
         }
     }
 
     #[cold]
-    fn record_unusual(&self, seconds: f64, end: End) {
+    fn record_unusual(&self, seconds: f64, end: CallEnd) {
         let function = self.function.clone();
         let error_type = |name| KeyValue::new("error.type", name);
         let outcome = |name| KeyValue::new("telemark.outcome", name);
         match end {
-            End::Returned => self.returned.record(seconds),
-            End::Failed(name) => self.histogram.record(seconds, &[function, error_type(name)]),
-            End::Panicked => self.histogram.record(seconds, &[function, error_type("panic"), outcome("panicked")]),
-            End::Cancelled => self.histogram.record(seconds, &[function, outcome("cancelled")]),
+            CallEnd::Returned => self.returned.record(seconds),
+            CallEnd::Failed(name) => self.histogram.record(seconds, &[function, error_type(name)]),
+            CallEnd::Panicked => self.histogram.record(seconds, &[function, error_type("panic"), outcome("panicked")]),
+            CallEnd::Cancelled => self.histogram.record(seconds, &[function, outcome("cancelled")]),
         }
     }
 }
 
 #[derive(Debug)]
-enum Either {
-    Installed(&'static Recorder),
-    OfTest(Box<Recorder>),
+enum HistogramRef {
+    Installed(&'static FunctionHistogram),
+    OfTest(Box<FunctionHistogram>),
 }
 
-impl Either {
+impl HistogramRef {
     #[inline]
-    fn get(&self) -> &Recorder {
+    fn get(&self) -> &FunctionHistogram {
         match self {
-            Either::Installed(recorder) => recorder,
-            Either::OfTest(recorder) => recorder,
+            HistogramRef::Installed(histogram) => histogram,
+            HistogramRef::OfTest(histogram) => histogram,
         }
     }
 
     fn is_installed(&self) -> bool {
-        matches!(self, Either::Installed(_))
+        matches!(self, HistogramRef::Installed(_))
     }
 }
 
-/// How a call ended.
+/// The end of a call.
 #[derive(Clone, Copy, Debug)]
-pub enum End {
-    /// With anything but an error.
+pub enum CallEnd {
+    /// It returned, and not an error.
     Returned,
-    /// With an error of the type of this name.
+    /// It returned an error; the name of the error's type.
     Failed(&'static str),
-    /// With a panic.
+    /// It panicked.
     Panicked,
-    /// It is a future that was dropped.
+    /// It was dropped before its end: a future, a stream or an iterator.
     Cancelled,
 }
 
-/// A call that is being measured, or none.
+/// The running timing of a call, or nothing.
 #[derive(Debug)]
 #[must_use = "a timing that is dropped measures nothing"]
 pub struct Timing(Option<Running>);
 
 #[derive(Debug)]
 struct Running {
-    recorder: Either,
+    histogram: HistogramRef,
     start: Timestamp,
-    /// The span has the same start, so it is to have the same end.
+    /// True if the span has the same start: then it gets the same end.
     is_of_span: bool,
 }
 
@@ -197,54 +193,53 @@ impl Timing {
         self.0.is_some()
     }
 
-    /// Ends the measurement and says when, if the span is to end then, too. Later calls do nothing.
+    /// Records the duration. Returns the time if the span is to end then, too. Later calls do nothing.
     #[inline]
-    pub(super) fn end(&mut self, end: End) -> Option<Timestamp> {
-        self.0.take().and_then(|running| running.end(end))
+    pub(super) fn stop(&mut self, end: CallEnd) -> Option<Timestamp> {
+        self.0.take().and_then(|running| running.stop(end))
     }
 }
 
 impl Running {
     #[inline(never)]
-    fn end(self, end: End) -> Option<Timestamp> {
-        let recorder = self.recorder.get();
-        let now = recorder.clock.now();
+    fn stop(self, end: CallEnd) -> Option<Timestamp> {
+        let histogram = self.histogram.get();
+        let now = histogram.clock.now();
         let seconds = now.since(self.start).as_secs_f64();
-        // It may run while a panic unwinds: a second one would end the program.
-        let _ = catch_unwind(AssertUnwindSafe(|| recorder.record(seconds, end)));
+        // A panic may be unwinding here: a second one would abort the program.
+        shielded(|| histogram.record(seconds, end));
         self.is_of_span.then_some(now)
     }
 }
 
-/// A synchronous call that is being measured. Dropping it ends the measurement: the call has returned, or it has panicked
-/// since.
+/// The timing of a synchronous call, recorded when it is dropped: the call has returned or panicked by then.
 #[derive(Debug)]
 #[must_use = "a timer that is dropped at once measures nothing"]
 pub struct Timer<'a> {
     timing: Timing,
-    /// What is told when the measurement ended.
+    /// The span, which ends with the timing.
     entered: &'a Entered,
-    /// The thread was unwinding already when the call began.
+    /// True if the thread was already unwinding when the call began.
     unwinding: bool,
 }
 
 impl<'a> Timer<'a> {
     #[inline]
-    pub(super) fn new(durations: &'static Durations, entered: &'a Entered) -> Self {
-        let timing = durations.start(entered.live());
+    pub(in crate::instrument) fn new(duration: &'static CallDuration, entered: &'a Entered) -> Self {
+        let timing = duration.start(entered.open());
         let unwinding = timing.is_running() && std::thread::panicking();
         Timer { timing, entered, unwinding }
     }
 
     #[inline]
-    pub(super) fn is_running(&self) -> bool {
+    pub(in crate::instrument) fn is_running(&self) -> bool {
         self.timing.is_running()
     }
 
-    /// Ends the measurement. Later calls do nothing.
+    /// Records the duration. Later calls do nothing.
     #[inline]
-    pub(super) fn end(&mut self, end: End) {
-        if let Some(end) = self.timing.end(end) {
+    pub(in crate::instrument) fn stop(&mut self, end: CallEnd) {
+        if let Some(end) = self.timing.stop(end) {
             self.entered.end_at(end);
         }
     }
@@ -254,7 +249,7 @@ impl Drop for Timer<'_> {
     #[inline]
     fn drop(&mut self) {
         if self.is_running() {
-            self.end(if std::thread::panicking() && !self.unwinding { End::Panicked } else { End::Returned });
+            self.stop(if std::thread::panicking() && !self.unwinding { CallEnd::Panicked } else { CallEnd::Returned });
         }
     }
 }

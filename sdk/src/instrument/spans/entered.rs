@@ -1,17 +1,17 @@
-//! The guard of synchronous code: the span is current until it is dropped, and ends then.
+//! The guard of synchronous code: the span is current until the guard is dropped, and ends then.
 
 use std::cell::Cell;
 
 use opentelemetry::ContextGuard;
 
-use super::live::{Active, Live, State};
+use super::open::{OpenSpan, StartedSpan, State};
 use crate::time::Timestamp;
 use crate::unsampled;
 
 /// A span that is current on this thread. Dropping it ends the span.
 ///
-/// When it is dropped by a panic that began after it was entered, the span has the status error, `error.type = "panic"`
-/// and `telemark.outcome = "panicked"`; the panic goes on.
+/// If a panic that began after the start drops it, the span has the status error, `error.type = "panic"` and
+/// `telemark.outcome = "panicked"`; the panic continues.
 #[derive(Debug)]
 #[must_use = "the span ends when this is dropped; bind it to a variable such as `_span`"]
 pub struct Entered(Inner);
@@ -19,7 +19,7 @@ pub struct Entered(Inner);
 #[derive(Debug)]
 enum Inner {
     Off,
-    #[allow(dead_code, reason = "works by being dropped")]
+    #[allow(dead_code, reason = "acts when it is dropped")]
     Unsampled(unsampled::Entered),
     Attached(Attached),
 }
@@ -27,31 +27,31 @@ enum Inner {
 #[derive(Debug)]
 struct Attached {
     guard: Option<ContextGuard>,
-    live: Live,
-    /// When the span ends, if that is known before it does.
+    span: OpenSpan,
+    /// The end of the span, if known before the drop.
     end: Cell<Option<Timestamp>>,
-    /// The thread was unwinding already when the span started: this code runs in somebody's `drop`.
+    /// True if the thread was already unwinding at the start of the span, inside a `drop`.
     unwinding: bool,
 }
 
 impl Entered {
     /// Makes a started span current.
     #[inline]
-    pub fn new(active: Active) -> Self {
-        Entered(match active.0 {
+    pub fn new(span: StartedSpan) -> Self {
+        Entered(match span.0 {
             State::Off => Inner::Off,
             State::Unsampled(span) => Inner::Unsampled(span.enter()),
-            State::Live(live) => Inner::Attached(Attached::new(live)),
+            State::Open(span) => Inner::Attached(Attached::new(span)),
         })
     }
 
-    /// The span or, where none records, what is attached instead.
+    /// Returns the span, unless it is off or dropped.
     #[inline]
-    pub(super) fn live(&self) -> Option<&Live> {
-        self.attached().map(|attached| &attached.live)
+    pub(super) fn open(&self) -> Option<&OpenSpan> {
+        self.attached().map(|attached| &attached.span)
     }
 
-    /// Lets the span end at this time, whenever it is dropped.
+    /// Sets the end of the span, in place of the time of the drop.
     #[inline]
     pub(super) fn end_at(&self, end: Timestamp) {
         if let Some(attached) = self.attached() {
@@ -59,10 +59,10 @@ impl Entered {
         }
     }
 
-    /// The span, if it records.
+    /// Returns the span if it records.
     #[inline]
-    pub fn recording(&self) -> Option<&Live> {
-        self.live().and_then(Live::recording)
+    pub fn recording(&self) -> Option<&OpenSpan> {
+        self.open().and_then(OpenSpan::recording)
     }
 
     #[inline]
@@ -75,18 +75,18 @@ impl Entered {
 }
 
 impl Attached {
-    fn new(live: Live) -> Self {
-        Attached { guard: live.attach(), live, end: Cell::new(None), unwinding: std::thread::panicking() }
+    fn new(span: OpenSpan) -> Self {
+        Attached { guard: span.attach(), span, end: Cell::new(None), unwinding: std::thread::panicking() }
     }
 }
 
 impl Drop for Attached {
     fn drop(&mut self) {
-        // Detached first, so that the processors that see the end run in the context of the caller.
+        // Detach first, so that processors see the end in the context of the caller.
         self.guard = None;
         if std::thread::panicking() && !self.unwinding {
-            self.live.panicked();
+            self.span.panicked();
         }
-        self.live.end(self.end.get());
+        self.span.end(self.end.get());
     }
 }

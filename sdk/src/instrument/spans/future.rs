@@ -1,4 +1,4 @@
-//! The future of asynchronous code: the span is current during every poll, and ends with the future.
+//! The future of asynchronous code: its span is current during each poll and ends with it.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,47 +6,47 @@ use std::task::{Context as TaskContext, Poll};
 
 use pin_project_lite::pin_project;
 
-use super::duration::End;
-use super::live::{Active, Live, State};
-use super::measured::{Judge, Measurement, Watch};
+use super::call_duration::CallEnd;
+use super::open::{OpenSpan, StartedSpan, State};
+use super::stopwatch::{Judge, Stopwatch, Watch};
 
 pin_project! {
     /// A future with a span: current during each poll and during the drop, ended when the future is ready.
     ///
-    /// A future that is dropped before has `telemark.outcome = "cancelled"`, one that panics has the status error,
-    /// `error.type = "panic"` and `telemark.outcome = "panicked"`. One that is not recorded costs a branch a poll.
+    /// If the future is dropped before it is ready, its span has `telemark.outcome = "cancelled"`; if it panics, the status
+    /// error, `error.type = "panic"` and `telemark.outcome = "panicked"`. A span that is off costs a branch per poll.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct Traced<F, R, M = ()>
     where
-        M: Measurement,
+        M: Stopwatch,
     {
-        // An option so that it can be dropped while the span is still current.
+        // Set to `None` to drop the future while the span is still current.
         #[pin]
         future: Option<F>,
         span: State,
         record: Option<R>,
-        // Measured once, too: when the future is ready, when it panics, or else when it is dropped.
-        measurement: M,
+        // Stopped once: when the future is ready, panics, or is dropped before.
+        stopwatch: M,
     }
 
     impl<F, R, M> PinnedDrop for Traced<F, R, M>
     where
-        M: Measurement,
+        M: Stopwatch,
     {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            if this.span.is_off() && !this.measurement.is_running() {
+            if this.span.is_off() && !this.stopwatch.is_running() {
                 return;
             }
             let mut span = std::mem::take(this.span);
             let current = span.enter();
             this.future.set(None);
-            let end = this.measurement.end(End::Cancelled);
+            let end = this.stopwatch.stop(CallEnd::Cancelled);
             span.leave(current);
-            if let State::Live(live) = span {
-                live.cancelled();
-                live.end(end);
+            if let State::Open(span) = span {
+                span.cancelled();
+                span.end(end);
             }
         }
     }
@@ -55,32 +55,32 @@ pin_project! {
 impl<F, R> Traced<F, R>
 where
     F: Future,
-    R: FnOnce(&Live, &F::Output),
+    R: FnOnce(&OpenSpan, &F::Output),
 {
-    /// Runs `future` in a started span; `record` sees the output before the span ends, if it records.
+    /// Runs `future` in a started span. If the span records, `record` sees the output before the end.
     #[inline]
-    pub fn new(active: Active, future: F, record: R) -> Self {
-        Traced::measured(active, future, record, ())
+    pub fn new(span: StartedSpan, future: F, record: R) -> Self {
+        Traced::timed(span, future, record, ())
     }
 }
 
 impl<F, R, M> Traced<F, R, M>
 where
     F: Future,
-    R: FnOnce(&Live, &F::Output),
+    R: FnOnce(&OpenSpan, &F::Output),
     M: Judge<F::Output>,
 {
-    /// [`Self::new`] with a measurement that has begun.
+    /// Runs `future` in a started span, and stops a running stopwatch at its end.
     #[inline]
-    pub(super) fn measured(active: Active, future: F, record: R, measurement: M) -> Self {
-        Traced { future: Some(future), span: active.0, record: Some(record), measurement }
+    pub(in crate::instrument) fn timed(span: StartedSpan, future: F, record: R, stopwatch: M) -> Self {
+        Traced { future: Some(future), span: span.0, record: Some(record), stopwatch }
     }
 }
 
 impl<F, R, M> Future for Traced<F, R, M>
 where
     F: Future,
-    R: FnOnce(&Live, &F::Output),
+    R: FnOnce(&OpenSpan, &F::Output),
     M: Judge<F::Output>,
 {
     type Output = F::Output;
@@ -89,7 +89,7 @@ where
     fn poll(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<F::Output> {
         let this = self.project();
         let Some(future) = this.future.as_pin_mut() else { return Poll::Pending };
-        match (&mut *this.span, this.measurement.is_running()) {
+        match (&mut *this.span, this.stopwatch.is_running()) {
             (State::Off, false) => return future.poll(task),
             (State::Unsampled(span), false) => {
                 let entered = span.enter();
@@ -104,17 +104,17 @@ where
             }
             _ => {}
         }
-        let mut watch = Watch::new(this.span, this.measurement);
+        let mut watch = Watch::new(this.span, this.stopwatch);
         let poll = future.poll(task);
         let Poll::Ready(output) = &poll else { return poll };
-        let end = watch.measurement().judge(output);
-        let end = watch.measurement().end(end);
+        let end = watch.stopwatch().judge(output);
+        let end = watch.stopwatch().stop(end);
         drop(watch);
-        if let State::Live(live) = std::mem::take(this.span) {
-            if let (Some(live), Some(record)) = (live.recording(), this.record.take()) {
-                record(live, output);
+        if let State::Open(span) = std::mem::take(this.span) {
+            if let (Some(span), Some(record)) = (span.recording(), this.record.take()) {
+                record(span, output);
             }
-            live.end(end);
+            span.end(end);
         }
         poll
     }

@@ -1,50 +1,43 @@
-//! What `#[traced]` expands to, and the small manual API in the same spirit.
+//! Spans: what `#[traced]` expands to, and the manual API in the same spirit.
 //!
 //! | file | owns |
 //! |---|---|
-//! | `ambient` | the API's current context, without its panics |
-//! | `value` | [`ToValue`]: what an attribute can be made of |
-//! | `outcome` | how an error becomes a status and `error.type` |
-//! | `span` | the start of a span: what it starts with, and whether it is recorded |
-//! | `live` | a span that has started: how it becomes current, and its end |
+//! | `start` | the start of a span: its options, and the decision to record it |
+//! | `open` | a span after its start: how it becomes current, and its end |
 //! | `entered` | the guard of synchronous code |
 //! | `future` | the future of asynchronous code |
-//! | `output` | [`Output`](private::Output): the error in what is returned, found by type |
-//! | `sequence` | the life of a span over many items |
-//! | `stream`, `iterator` | the adapters that have one |
-//! | `duration` | the histogram of `#[traced(metrics)]` |
-//! | `measured` | what goes with the work of a span: nothing, or its measurement |
-//! | `manual` | [`span()`], [`set_attribute`], [`propagate`], [`suppress`] and their kin |
-//! | `private` | everything that the macro's expansion names, and nothing else |
+//! | `sequence` | streams and iterators: one span over many items |
+//! | `output` | [`Output`](super::private::Output): the error in a return value, found by type |
+//! | `outcome` | how an error becomes a status and `error.type` |
+//! | `call_duration` | the histogram of `#[traced(metrics)]` |
+//! | `stopwatch` | the optional timing of a call, and the scope in which its work runs |
+//! | `builder` | [`span()`] and [`SpanBuilder`] |
+//! | `current` | the current span and context: [`set_attribute`], [`propagate`], [`suppress`] and their kin |
 //!
 //! A call below a span that is not sampled allocates nothing, attaches nothing and evaluates no field, and still has a span
 //! id of its own ([`current_span_context`]); without an installed tracer it costs one relaxed load.
 
-mod ambient;
-mod duration;
-mod entered;
-mod future;
-mod iterator;
-mod live;
-mod manual;
-mod measured;
-mod outcome;
-mod output;
-pub mod private;
-mod sequence;
-mod span;
-mod stream;
-mod value;
+mod builder;
+pub(super) mod call_duration;
+mod current;
+pub(super) mod entered;
+pub(super) mod future;
+pub(super) mod open;
+pub(super) mod outcome;
+pub(super) mod output;
+pub(super) mod sequence;
+pub(super) mod start;
+pub(super) mod stopwatch;
+#[cfg(test)]
+mod tests;
 
-pub(crate) use ambient::look;
+pub use builder::{InSpan, SpanBuilder, span};
+pub use current::{
+    add_event, current_span_context, propagate, propagate_fn, record_error, set_attribute, suppress, suppress_future,
+    use_global_tracer,
+};
 pub use entered::Entered;
 pub use future::Traced;
-pub use iterator::{IteratorInSpan, TracedIterator};
-pub use manual::{
-    InSpan, SpanBuilder, add_event, current_span_context, propagate, propagate_fn, record_error, set_attribute, span,
-    suppress, suppress_future, use_global_tracer,
-};
 pub use outcome::{ErrorType, RecordError};
-pub use span::{IntoLink, IntoParent};
-pub use stream::{InSpanStream, StreamInSpan, TracedStream};
-pub use value::{Element, ToValue};
+pub use sequence::{InSpanStream, IteratorInSpan, StreamInSpan, TracedIterator, TracedStream};
+pub use start::{IntoLink, IntoParent};

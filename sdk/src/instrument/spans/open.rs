@@ -1,35 +1,33 @@
-//! A span that has been started: how it becomes current, what is recorded on it, and its end.
+//! A span after its start: how it becomes current, what is recorded on it, and its end.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::SystemTime;
 
 use opentelemetry::trace::{Status, TraceContextExt};
 use opentelemetry::{Context, ContextGuard, KeyValue, Value};
 
-use super::ambient;
 use super::outcome::bounded;
-use super::value::ToValue;
+use crate::ambient;
+use crate::instrument::ToValue;
+use crate::instrument::shield::shielded;
 use crate::time::Timestamp;
 use crate::trace::{END_NOW, Failure, Source};
 use crate::unsampled::{self, Unsampled};
 
-/// A span that has been started and is not current yet; nothing where there is none.
-///
-/// Dropping it ends the span as cancelled.
+/// A span that has started and is not current yet, or nothing if it is off.
 #[derive(Debug)]
 #[must_use = "a span that is dropped at once measures nothing"]
-pub struct Active(pub(super) State);
+pub struct StartedSpan(pub(in crate::instrument) State);
 
-/// What became of a span.
+/// The state of a span: off, dropped, or open.
 #[derive(Debug, Default)]
-pub(super) enum State {
-    /// There is none: no tracer is installed, or telemetry is suppressed.
+pub(in crate::instrument) enum State {
+    /// There is no span: no tracer is installed, telemetry is suppressed, or the span has ended.
     #[default]
     Off,
-    /// It is dropped as its parent was, whose context is current and says so.
+    /// The span is dropped, like its parent, whose context is current and tells children so.
     Unsampled(Unsampled),
-    /// It is recorded, or else its context tells its children that they are not.
-    Live(Live),
+    /// The span is recorded, or its context tells children that they are not.
+    Open(OpenSpan),
 }
 
 impl State {
@@ -39,9 +37,9 @@ impl State {
     }
 
     #[inline]
-    pub(super) fn live(&self) -> Option<&Live> {
+    pub(in crate::instrument) fn open(&self) -> Option<&OpenSpan> {
         match self {
-            State::Live(live) => Some(live),
+            State::Open(span) => Some(span),
             State::Off | State::Unsampled(_) => None,
         }
     }
@@ -52,11 +50,11 @@ impl State {
         match self {
             State::Off => Current::Off,
             State::Unsampled(span) => Current::Unsampled(span.enter()),
-            State::Live(live) => live.attach().map_or(Current::Off, Current::Attached),
+            State::Open(span) => span.attach().map_or(Current::Off, Current::Attached),
         }
     }
 
-    /// Ends that the span is current.
+    /// Makes the span no longer current.
     #[inline]
     pub(super) fn leave(&mut self, current: Current) {
         if let Current::Unsampled(entered) = current {
@@ -65,9 +63,9 @@ impl State {
     }
 }
 
-/// While it lives, a span is current on this thread.
+/// The guard of a span that is current on this thread.
 #[derive(Debug, Default)]
-#[allow(dead_code, reason = "what is in it works by being dropped")]
+#[allow(dead_code, reason = "the guards act when they are dropped")]
 pub(super) enum Current {
     #[default]
     Off,
@@ -75,37 +73,37 @@ pub(super) enum Current {
     Attached(ContextGuard),
 }
 
-/// A context to attach, and whether it owns a span that records.
+/// An open span: its context, and whether it records.
 #[derive(Debug)]
-pub struct Live {
+pub struct OpenSpan {
     context: Context,
     kind: Kind,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Its span does not record.
+    /// The span does not record.
     NotRecording,
-    /// Its span records since then.
+    /// The span has recorded since this time.
     Recording(Timestamp),
-    /// Its span records, and is of another provider: the API's global one.
+    /// The span records on another provider, the API's global one.
     Foreign,
 }
 
-impl Live {
-    /// A context whose span records if it has started.
+impl OpenSpan {
+    /// Opens the span in `context`, which records if it has a start.
     #[inline]
     pub(super) fn new(context: Context, started: Option<Timestamp>) -> Self {
-        Live { context, kind: started.map_or(Kind::NotRecording, Kind::Recording) }
+        OpenSpan { context, kind: started.map_or(Kind::NotRecording, Kind::Recording) }
     }
 
-    /// A context with a span of another provider.
+    /// Opens a span of another provider.
     pub(super) fn foreign(context: Context) -> Self {
         let kind = if context.span().is_recording() { Kind::Foreign } else { Kind::NotRecording };
-        Live { context, kind }
+        OpenSpan { context, kind }
     }
 
-    /// When the span started, if it records and is ours.
+    /// Returns the start of the span, if it records and the provider is Telemark's.
     #[inline]
     pub(super) fn started(&self) -> Option<Timestamp> {
         match self.kind {
@@ -131,19 +129,19 @@ impl Live {
     }
 
     #[inline]
-    pub(super) fn recording(&self) -> Option<&Live> {
+    pub(super) fn recording(&self) -> Option<&OpenSpan> {
         self.records().then_some(self)
     }
 
     /// Sets an attribute.
     pub fn set<V: ToValue + ?Sized>(&self, key: &'static str, value: &V) {
-        if let Ok(Some(value)) = catch_unwind(AssertUnwindSafe(|| value.to_value())) {
+        if let Some(value) = shielded(|| value.to_value()).flatten() {
             self.attribute(key, value);
         }
     }
 
-    /// Records that the function returned an error, unless the function has said itself how it ended: by an `error.type`,
-    /// an error status with a description, or the status ok. An empty description is none.
+    /// Records that the function returned an error, unless the function itself has set an `error.type`, an error status with a
+    /// description, or the status ok. An empty description sets none.
     ///
     /// spec: semconv general/recording-errors.md
     pub fn fail(&self, description: String, error_type: &'static str) {
@@ -167,16 +165,16 @@ impl Live {
         self.attribute("telemark.outcome", "cancelled".into());
     }
 
-    /// Ends the span, whoever else still holds its context: at that time, or now.
+    /// Ends the span at `end`, or now, even if its context is still held elsewhere.
     pub(super) fn end(&self, end: Option<Timestamp>) {
         match (self.kind, end) {
             (Kind::NotRecording, _) => {}
             (Kind::Recording(_), end) => {
                 self.context.span().end_with_timestamp(end.map_or(END_NOW, SystemTime::from));
             }
-            // May run while a panic unwinds, and the processors of the other provider are not shielded.
+            // A panic may be unwinding here, and the other provider's processors have no shield.
             (Kind::Foreign, _) => {
-                let _ = catch_unwind(AssertUnwindSafe(|| self.context.span().end()));
+                shielded(|| self.context.span().end());
             }
         }
     }

@@ -1,17 +1,17 @@
-//! Tells by its type, not by its name, whether a function returned an error.
+//! The error in a return value, found by type and not by name.
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
 
-/// The value that a function returned: a `Result` under any name has an error or a success, every other type is a success.
+/// The return value of a function. A `Result` under any name holds an error or a success; any other type is a success.
 ///
 /// Method lookup decides, as in [`Described`](super::outcome::Described): the inherent methods below exist for `Result`
-/// alone, and other types, generic ones among them, have those of `Other`. That needs no import in the user's code.
+/// alone, and other types, type parameters among them, get those of `Other`. User code needs no import for that.
 pub struct Output<'a, T>(Other<'a, T>);
 
-/// A value that is no `Result`.
+/// A value of a type other than `Result`.
 pub struct Other<'a, T>(&'a T);
 
 impl<'a, T> Output<'a, T> {
@@ -36,7 +36,7 @@ impl<'a, T, E> Output<'a, Result<T, E>> {
     }
 }
 
-/// No type has this: it refuses a boxed future under an alias, whose span would end before the work begins.
+/// A trait that no type implements. It refuses a boxed future under an alias, whose span would end before the work begins.
 #[diagnostic::on_unimplemented(
     message = "the span of this function would end before the future that it returns has run",
     label = "an alias of a boxed future",
@@ -67,10 +67,10 @@ impl<'a, T> Deref for Output<'a, T> {
     }
 }
 
-/// The value of a function whose span ends with the call.
+/// The return value of a function whose span ends with the call.
 pub struct Call<'a, T>(&'a T, AnyCall);
 
-/// A call that returned no boxed future.
+/// A call that returned anything but a boxed future.
 pub struct AnyCall;
 
 impl<'a, T> Call<'a, T> {
@@ -81,7 +81,7 @@ impl<'a, T> Call<'a, T> {
     }
 }
 
-// The bound stands on the method, not on the `impl`: lookup finds the method first and then complains about the bound.
+// With the bound on the method and not on the `impl`, lookup finds the method first and then reports the bound.
 impl<F: Future + ?Sized> Call<'_, Pin<Box<F>>> {
     /// Does not compile.
     #[inline]
@@ -108,7 +108,7 @@ impl<T> Deref for Call<'_, T> {
     }
 }
 
-/// Fails to compile for a function at the root of a crate: the `main` of a program.
+/// Fails to compile in a function at the root of a crate: the `main` of a program.
 #[allow(clippy::panic, reason = "at compile time")]
 pub const fn refuse_main(module_path: &str) {
     let path = module_path.as_bytes();
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_result_is_known_by_any_name_and_nothing_else_is_one() {
+    fn a_result_is_recognized_under_any_name_and_no_other_type_is() {
         type Alias = Result<u8, &'static str>;
         struct Own;
         fn of_unknown<T>(value: &T) -> bool {

@@ -1,20 +1,19 @@
-//! The start of a span of `#[traced]`: what it starts with, and whether it is recorded.
+//! The start of a span: its options, and the decision to record it.
 
 use std::borrow::Cow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use opentelemetry::trace::{Link, Span, SpanContext, SpanKind, TraceContextExt, Tracer, TracerProvider};
 use opentelemetry::{Context, KeyValue, global};
 
-use super::ambient;
-use super::live::State;
-pub use super::live::{Active, Live};
+use super::open::{OpenSpan, StartedSpan, State};
+use crate::ambient;
+use crate::instrument::shield::shielded;
 use crate::runtime::is_background;
 use crate::time::Timestamp;
 use crate::trace::{CallSite, Glance, SdkSpan, SpanData, Started, TracedSpan, active};
 use crate::unsampled::{self, Unsampled};
 
-/// What a span starts with, apart from its attributes. Made only when a tracer is installed.
+/// The options of a span, without its attributes. Made only when a tracer is installed.
 #[derive(Debug)]
 pub struct Setup {
     span: TracedSpan,
@@ -29,7 +28,7 @@ enum Origin {
 }
 
 impl Setup {
-    /// An internal span in the current context.
+    /// Names an internal span in the current context.
     #[inline]
     pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
         Setup { span: TracedSpan::new(name, None), origin: Origin::Current }
@@ -37,7 +36,7 @@ impl Setup {
 
     /// Returns true for a span in the current context.
     #[inline]
-    pub(super) fn is_here(&self) -> bool {
+    pub(super) fn is_in_current_context(&self) -> bool {
         matches!(self.origin, Origin::Current)
     }
 
@@ -84,13 +83,13 @@ impl Setup {
     }
 }
 
-/// What can be the parent of a span.
+/// A parent for a span.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the parent of a span",
     label = "neither a `&Context` nor a `SpanContext`"
 )]
 pub trait IntoParent {
-    /// The context that the span starts in.
+    /// Returns the context that the span starts in.
     fn into_parent(self) -> Context;
 }
 
@@ -122,14 +121,14 @@ impl IntoParent for &SpanContext {
     }
 }
 
-/// What a span can link to.
+/// A target for the link of a span.
 #[diagnostic::on_unimplemented(
     message = "a span cannot link to `{Self}`",
     label = "not a `Link`, `SpanContext` or `&Context`",
     note = "write `links = [a, b]` with one `SpanContext`, `&Context` or `Link` for each link"
 )]
 pub trait IntoLink {
-    /// The link.
+    /// Returns the link.
     fn into_link(self) -> Link;
 }
 
@@ -161,35 +160,34 @@ impl IntoLink for &Context {
     }
 }
 
-/// Starts a span. One relaxed load when no tracer is installed; neither closure is called then.
+/// Starts a span. Without an installed tracer this is one relaxed load and calls neither closure.
 #[inline]
-pub fn start(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> Active {
+pub fn start(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> StartedSpan {
     if !active::is_installed() {
-        return Active(State::Off);
+        return StartedSpan(State::Off);
     }
-    guarded(|| begin(setup(), attributes))
+    begun(|| begin(setup(), attributes))
 }
 
-/// The same for a span in the current context, which is looked at first: below a span that is not recorded, there is
-/// nothing to set up.
+/// Starts a span in the current context. Looks at that context first: below a span that is not recorded, `setup` is not
+/// called either.
 #[inline]
-pub fn start_here(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> Active {
+pub fn start_here(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> StartedSpan {
     if !active::is_installed() {
-        return Active(State::Off);
+        return StartedSpan(State::Off);
     }
     match look_at_the_current() {
-        Look::Off => Active(State::Off),
-        Look::Dropped(parent) => Active(State::Unsampled(Unsampled::below(parent))),
-        Look::Sampled(data) => guarded(|| record_below(data, setup().span, attributes)),
-        Look::Undecided => guarded(|| begin_below(&Context::current(), true, setup().span, attributes)),
+        Look::Off => StartedSpan(State::Off),
+        Look::Dropped(parent) => StartedSpan(State::Unsampled(Unsampled::below(parent))),
+        Look::Sampled(data) => begun(|| record_below(data, setup().span, attributes)),
+        Look::Undecided => begun(|| begin_below(&Context::current(), true, setup().span, attributes)),
     }
 }
 
-/// The options and fields are the user's expressions, but the program does not need them: a panic in one costs the
-/// telemetry, not the call.
+/// Runs `begin`, which evaluates the user's options and fields. A panic in one costs the span, not the call.
 #[inline(never)]
-fn guarded(begin: impl FnOnce() -> State) -> Active {
-    Active(catch_unwind(AssertUnwindSafe(begin)).unwrap_or_default())
+fn begun(begin: impl FnOnce() -> State) -> StartedSpan {
+    StartedSpan(shielded(begin).unwrap_or_default())
 }
 
 fn begin(setup: Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> State {
@@ -208,15 +206,15 @@ fn begin(setup: Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> State {
     begin_below(&parent, false, setup.span, attributes)
 }
 
-/// Records a span in the current context, which is known to be sampled.
+/// Records a span in the current context, whose span is sampled.
 fn record_below(data: SpanData, span: TracedSpan, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> State {
     let Some(tracer) = active::installed() else { return State::Off };
-    let span = tracer.start_child(span, data, Vec::new(), shielded(attributes));
+    let span = tracer.start_child(span, data, Vec::new(), shielded_fields(attributes));
     let started = started(&span);
-    State::Live(Live::new(Context::current_with_span(span), started))
+    State::Open(OpenSpan::new(Context::current_with_span(span), started))
 }
 
-/// Lets the tracer decide about a span in `parent`.
+/// Starts a span in `parent`. The tracer decides whether to record it.
 fn begin_below(
     parent: &Context,
     is_current: bool,
@@ -224,7 +222,7 @@ fn begin_below(
     attributes: impl FnOnce(&mut Vec<KeyValue>),
 ) -> State {
     let Some(tracer) = active::tracer(parent) else { return elsewhere(parent, span, attributes) };
-    let (context, started) = match tracer.start_traced(span, parent, shielded(attributes)) {
+    let (context, started) = match tracer.start_traced(span, parent, shielded_fields(attributes)) {
         Started::Recording(span) => {
             let started = started(&span);
             (parent.with_span(span), started)
@@ -232,14 +230,14 @@ fn begin_below(
         Started::NotRecorded(context) => (parent.with_remote_span_context(context), None),
         Started::Inherit(span) if is_current => return State::Unsampled(span),
         Started::Silent if is_current => return State::Off,
-        // What the function calls is in this context, and not in the one where the function was called.
+        // The calls of the function belong in this context, and not in the one around the function.
         Started::Inherit(span) => (span.context_in(parent), None),
         Started::Silent => (parent.clone(), None),
     };
-    State::Live(Live::new(context, started))
+    State::Open(OpenSpan::new(context, started))
 }
 
-/// Starts a span on the API's global provider, which may be of another SDK, if the program wants that.
+/// Starts a span on the API's global provider, which may be another SDK's, if the program has opted in.
 fn elsewhere(parent: &Context, call: TracedSpan, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> State {
     if !active::uses_global() || parent.is_telemetry_suppressed() || is_background() {
         return State::Off;
@@ -252,21 +250,21 @@ fn elsewhere(parent: &Context, call: TracedSpan, attributes: impl FnOnce(&mut Ve
     let mut span = global::tracer_provider().tracer_with_scope(scope).build_with_context(builder, parent);
     if span.is_recording() {
         let mut list = Vec::new();
-        shielded(attributes)(&mut list);
+        shielded_fields(attributes)(&mut list);
         let site = call.call_site.filter(|_| call.code_attributes).map(CallSite::attributes);
         span.set_attributes(site.into_iter().flatten().cloned());
         span.set_attributes(list);
     } else if span.span_context() == parent.span().span_context() {
-        // No provider is there yet.
+        // The program has not set a global provider yet.
         return State::Off;
     }
-    State::Live(Live::foreign(parent.with_span(span)))
+    State::Open(OpenSpan::foreign(parent.with_span(span)))
 }
 
-/// A panic in one field costs that and the later ones, not the span.
-fn shielded(attributes: impl FnOnce(&mut Vec<KeyValue>)) -> impl FnOnce(&mut Vec<KeyValue>) {
+/// Wraps the evaluation of the fields: a panic in one costs that field and the later ones, not the span.
+fn shielded_fields(attributes: impl FnOnce(&mut Vec<KeyValue>)) -> impl FnOnce(&mut Vec<KeyValue>) {
     |list| {
-        let _ = catch_unwind(AssertUnwindSafe(|| attributes(list)));
+        shielded(|| attributes(list));
     }
 }
 
@@ -275,20 +273,20 @@ fn started(span: &SdkSpan) -> Option<Timestamp> {
     span.data().map(|data| data.start)
 }
 
-/// What a look at the current context tells of a span in it. Two words, so that it is returned in registers.
+/// The result of a look at the current context, for a span about to start in it. Two words, which return in registers.
 enum Look {
-    /// There is none.
+    /// There is no span: no tracer is installed, or telemetry is suppressed.
     Off,
-    /// It is dropped as its parent was.
+    /// The span is dropped, like its parent.
     Dropped(unsampled::Parent),
-    /// The installed tracer records it as its parent is recorded, and nobody needs to see the context: the common case,
-    /// without a clone of it.
+    /// The installed tracer records the span, like its parent, and no processor needs the context: the common case, without a
+    /// clone of the context.
     Sampled(SpanData),
-    /// The tracer must be asked, with the context in hand.
+    /// The tracer has to decide, from a clone of the context.
     Undecided,
 }
 
-/// No code of the user's may run meanwhile: the API's context is borrowed, and attaching another one would panic.
+/// Looks at the current context. Runs no user code: the API's context is borrowed, and attaching another one would panic.
 #[inline(never)]
 fn look_at_the_current() -> Look {
     let look = |current: &Context| {

@@ -1,126 +1,127 @@
-//! What goes with the work of a span: nothing, or the measurement of `#[traced(metrics)]`. It ends within the span, and
-//! before it, and tells it when.
+//! The optional timing of a call beside its span, and the scope in which its work runs.
+//!
+//! The stopwatch of `#[traced(metrics)]` stops just before its span ends, and supplies the time of that end.
 
-use super::duration::{End, Timing};
-use super::live::{Current, State};
+use super::call_duration::{CallEnd, Timing};
+use super::open::{Current, State};
 use crate::time::Timestamp;
 
-/// A measurement of a call, or none.
-pub trait Measurement {
-    /// Whether there is something to end.
+/// The timing of a call, or none: `()`.
+pub trait Stopwatch {
+    /// Returns true until [`Stopwatch::stop`] is called.
     fn is_running(&self) -> bool;
 
-    /// Ends it and says when, if that is a time for the span too. Later calls do nothing.
-    fn end(&mut self, end: End) -> Option<Timestamp>;
+    /// Records the duration. Returns the time if the span is to end then, too. Later calls do nothing.
+    fn stop(&mut self, end: CallEnd) -> Option<Timestamp>;
 }
 
-/// A measurement of what returns a `T`.
-pub trait Judge<T>: Measurement {
-    /// How a call ended that has returned this.
-    fn judge(&mut self, output: &T) -> End;
+/// A stopwatch for a call that returns a `T`.
+pub trait Judge<T>: Stopwatch {
+    /// Tells from the output how the call ended.
+    fn judge(&mut self, output: &T) -> CallEnd;
 }
 
-impl Measurement for () {
+impl Stopwatch for () {
     #[inline]
     fn is_running(&self) -> bool {
         false
     }
 
     #[inline]
-    fn end(&mut self, _: End) -> Option<Timestamp> {
+    fn stop(&mut self, _: CallEnd) -> Option<Timestamp> {
         None
     }
 }
 
 impl<T> Judge<T> for () {
     #[inline]
-    fn judge(&mut self, _: &T) -> End {
-        End::Returned
+    fn judge(&mut self, _: &T) -> CallEnd {
+        CallEnd::Returned
     }
 }
 
-impl Measurement for Timing {
+impl Stopwatch for Timing {
     #[inline]
     fn is_running(&self) -> bool {
         Timing::is_running(self)
     }
 
     #[inline]
-    fn end(&mut self, end: End) -> Option<Timestamp> {
-        Timing::end(self, end)
+    fn stop(&mut self, end: CallEnd) -> Option<Timestamp> {
+        Timing::stop(self, end)
     }
 }
 
-/// A measurement that names the error in what is returned.
+/// A stopwatch that looks for an error in the output.
 #[derive(Debug)]
-pub struct Measured<O> {
+pub struct JudgedTiming<O> {
     timing: Timing,
     outcome: Option<O>,
 }
 
-impl<O> Measured<O> {
-    /// `outcome` names the type of the error in an output.
+impl<O> JudgedTiming<O> {
+    /// Adds `outcome`, which names the type of the error in an output.
     #[inline]
-    pub(super) fn new(timing: Timing, outcome: O) -> Self {
-        Measured { timing, outcome: Some(outcome) }
+    pub(in crate::instrument) fn new(timing: Timing, outcome: O) -> Self {
+        JudgedTiming { timing, outcome: Some(outcome) }
     }
 }
 
-impl<O> Measurement for Measured<O> {
+impl<O> Stopwatch for JudgedTiming<O> {
     #[inline]
     fn is_running(&self) -> bool {
         self.timing.is_running()
     }
 
     #[inline]
-    fn end(&mut self, end: End) -> Option<Timestamp> {
-        self.timing.end(end)
+    fn stop(&mut self, end: CallEnd) -> Option<Timestamp> {
+        self.timing.stop(end)
     }
 }
 
-impl<T, O: FnOnce(&T) -> Option<&'static str>> Judge<T> for Measured<O> {
+impl<T, O: FnOnce(&T) -> Option<&'static str>> Judge<T> for JudgedTiming<O> {
     #[inline]
-    fn judge(&mut self, output: &T) -> End {
-        self.outcome.take().and_then(|outcome| outcome(output)).map_or(End::Returned, End::Failed)
+    fn judge(&mut self, output: &T) -> CallEnd {
+        self.outcome.take().and_then(|outcome| outcome(output)).map_or(CallEnd::Returned, CallEnd::Failed)
     }
 }
 
-/// Work that runs in a span. If it panics, its measurement and its span end: nobody goes on with it, and it may be kept
-/// for long.
-pub(super) struct Watch<'a, M: Measurement> {
+/// The scope in which work runs in its span. If the work panics, its stopwatch stops and its span ends at once: the value
+/// that panicked may be kept for long.
+pub(in crate::instrument) struct Watch<'a, M: Stopwatch> {
     span: &'a mut State,
     current: Current,
-    measurement: &'a mut M,
-    /// The thread was unwinding already when the work began.
+    stopwatch: &'a mut M,
+    /// True if the thread was already unwinding when the work began.
     unwinding: bool,
 }
 
-impl<'a, M: Measurement> Watch<'a, M> {
-    /// Makes the span current, if there is one, until this is dropped.
+impl<'a, M: Stopwatch> Watch<'a, M> {
+    /// Makes the span current, if there is one, until the drop.
     #[inline]
-    pub(super) fn new(span: &'a mut State, measurement: &'a mut M) -> Self {
-        Watch { current: span.enter(), span, measurement, unwinding: std::thread::panicking() }
+    pub(in crate::instrument) fn new(span: &'a mut State, stopwatch: &'a mut M) -> Self {
+        Watch { current: span.enter(), span, stopwatch, unwinding: std::thread::panicking() }
     }
 
-    /// The measurement, while the span is current.
+    /// Returns the stopwatch, while the span is current.
     #[inline]
-    pub(super) fn measurement(&mut self) -> &mut M {
-        self.measurement
+    pub(super) fn stopwatch(&mut self) -> &mut M {
+        self.stopwatch
     }
 }
 
-impl<M: Measurement> Drop for Watch<'_, M> {
+impl<M: Stopwatch> Drop for Watch<'_, M> {
     #[inline]
     fn drop(&mut self) {
         let has_panicked = std::thread::panicking() && !self.unwinding;
-        let end = if has_panicked { self.measurement.end(End::Panicked) } else { None };
-        // Left first, so that the processors that see the end run in the context of the caller.
+        let end = if has_panicked { self.stopwatch.stop(CallEnd::Panicked) } else { None };
+        // Leave first, so that processors see the end in the context of the caller.
         self.span.leave(std::mem::take(&mut self.current));
         if has_panicked {
-            if let Some(live) = self.span.live() {
-                live.panicked();
-                // What the drop of the work adds to an ended span is ignored.
-                live.end(end);
+            if let Some(span) = self.span.open() {
+                span.panicked();
+                // An ended span ignores anything that the drop of the work sets on it.
+                span.end(end);
             }
         }
     }

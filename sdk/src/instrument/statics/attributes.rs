@@ -1,16 +1,16 @@
-//! What can be recorded with a value: pairs of a key and a typed value, without an allocation of ours.
+//! The attributes of a measurement: pairs of a key and a typed value, put together without an allocation.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use opentelemetry::{KeyValue, StringValue, Value};
 
-use crate::traced::ToValue;
+use crate::instrument::ToValue;
 
 /// The attributes of a measurement: nothing, a pair, a tuple of up to eight pairs, a list of pairs, or [`KeyValue`]s.
 ///
 /// ```
-/// # use telemark_sdk::metered::Counter;
+/// # use telemark_sdk::instrument::statics::Counter;
 /// # use opentelemetry::KeyValue;
 /// static ORDERS: Counter<u64> = Counter::new("orders");
 ///
@@ -29,18 +29,18 @@ use crate::traced::ToValue;
             `&'static str`, a `String`, an `Arc<str>` or an `Option` of one of these"
 )]
 pub trait Attributes {
-    /// Shows them to `record`. Called on the thread that records, only when there is something to record into.
+    /// Passes the attributes to `record`. Called on the thread that records, only when there is an instrument to record into.
     fn show(self, record: impl FnOnce(&[KeyValue]));
 }
 
 /// A value of an attribute of a measurement.
 ///
-/// A `&'static str` is not copied. Text that is made at run time is given as a `String`, which says that it costs an
-/// allocation, or as an `Arc<str>`, which does not. Implement it for your enumerations:
+/// A `&'static str` is not copied. Pass text made at run time as a `String`, which shows the allocation that it costs, or as
+/// an `Arc<str>`, which costs none. Implement this trait for your own enums:
 ///
 /// ```
 /// use opentelemetry::Value;
-/// use telemark_sdk::metered::AttributeValue;
+/// use telemark_sdk::instrument::statics::AttributeValue;
 ///
 /// enum Kind { Web, App }
 ///
@@ -55,7 +55,7 @@ pub trait Attributes {
     label = "not a bool, a number, a `&'static str`, a `String`, an `Arc<str>` or an `Option` of one of these"
 )]
 pub trait AttributeValue {
-    /// The value; `None` when there is no attribute.
+    /// Returns the value, or `None` for no attribute.
     fn into_value(self) -> Option<Value>;
 }
 
@@ -192,7 +192,7 @@ impl<const N: usize> List<N> {
         List { attributes: std::array::from_fn(|_| KeyValue::new("", false)), len: 0 }
     }
 
-    /// At most `N` times.
+    /// Adds an attribute. Called at most `N` times.
     #[inline]
     fn push(&mut self, key: &'static str, value: impl AttributeValue) {
         if let (Some(value), Some(place)) = (value.into_value(), self.attributes.get_mut(self.len)) {
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_write_them() {
+    fn attributes_can_be_written_in_every_form() {
         check((), "");
         check(("a", 1), "a=I64(1)");
         check((("a", true),), "a=Bool(true)");

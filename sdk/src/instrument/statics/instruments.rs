@@ -1,8 +1,8 @@
-//! The instruments that statics hold.
+//! The instruments for statics.
 
 use opentelemetry::metrics as api;
 
-use super::lazy::{Instrument, Lazy};
+use super::lazy::{ApiInstrument, Lazy};
 use super::{Attributes, Scope};
 
 macro_rules! instrument {
@@ -13,7 +13,7 @@ macro_rules! instrument {
 
         impl<T> $name<T>
         where
-            api::$name<T>: Instrument<Number = T>,
+            api::$name<T>: ApiInstrument<Number = T>,
         {
             /// Names the instrument: a letter, then at most 254 letters, digits, `_`, `.`, `-` and `/`.
             ///
@@ -34,7 +34,7 @@ macro_rules! instrument {
                 self
             }
 
-            /// The instrumentation scope, as a rule the crate that declares the static: `telemark::scope!()`. Without it, the
+            /// Sets the instrumentation scope, usually the crate that declares the static: `telemark::scope!()`. By default the
             /// scope is `telemark` with its version.
             ///
             /// spec: common/instrumentation-scope.md
@@ -53,25 +53,25 @@ macro_rules! instrument {
 }
 
 instrument! {
-    /// Counts what only grows: orders, bytes sent. Of `u64` or `f64`.
+    /// Counts a quantity that only grows: orders, bytes sent. Of `u64` or `f64`.
     ///
     /// ```
-    /// use telemark_sdk::metered::Counter;
+    /// use telemark_sdk::instrument::statics::Counter;
     /// static ORDERS: Counter<u64> = Counter::new("shop.orders").with_unit("{order}").with_description("Orders placed");
     /// ORDERS.add(1, ("kind", "web"));
     /// ```
     ///
     /// spec: metrics/api.md#counter
     Counter,
-    /// Adds to the total. What is negative or not finite is not taken, and counted.
+    /// Adds to the total. Drops and counts a value that is negative or not finite.
     add
 }
 
 instrument! {
-    /// Counts what grows and shrinks: items in a queue, open connections. Of `i64` or `f64`.
+    /// Counts a quantity that grows and shrinks: items in a queue, open connections. Of `i64` or `f64`.
     ///
     /// ```
-    /// use telemark_sdk::metered::UpDownCounter;
+    /// use telemark_sdk::instrument::statics::UpDownCounter;
     /// static WAITING: UpDownCounter<i64> = UpDownCounter::new("shop.orders.waiting").with_unit("{order}");
     /// WAITING.add(1, ());
     /// WAITING.add(-1, ());
@@ -79,46 +79,46 @@ instrument! {
     ///
     /// spec: metrics/api.md#updowncounter
     UpDownCounter,
-    /// Adds to the total, or takes from it. What is not finite is not taken, and counted.
+    /// Adds to the total, or takes from it. Drops and counts a value that is not finite.
     add
 }
 
 instrument! {
-    /// Holds the last value of what cannot be added up: a temperature, a fill level. Of `u64`, `i64` or `f64`.
+    /// Holds the last value of a quantity that cannot be summed: a temperature, a fill level. Of `u64`, `i64` or `f64`.
     ///
     /// ```
-    /// use telemark_sdk::metered::Gauge;
+    /// use telemark_sdk::instrument::statics::Gauge;
     /// static TEMPERATURE: Gauge<f64> = Gauge::new("shop.fridge.temperature").with_unit("Cel");
     /// TEMPERATURE.record(4.5, ("fridge", 2));
     /// ```
     ///
     /// spec: metrics/api.md#gauge
     Gauge,
-    /// Sets the value. What is not finite is not taken, and counted.
+    /// Sets the value. Drops and counts a value that is not finite.
     record
 }
 
 instrument! {
-    /// Shows how values are distributed: durations, sizes. Of `u64` or `f64`.
+    /// Shows the distribution of values: durations, sizes. Of `u64` or `f64`.
     ///
     /// ```
-    /// use telemark_sdk::metered::Histogram;
+    /// use telemark_sdk::instrument::statics::Histogram;
     /// static WEIGHT: Histogram<f64> = Histogram::new("shop.parcel.weight").with_unit("kg").with_boundaries(&[0.5, 2.0]);
     /// WEIGHT.record(1.2, (("carrier", "bike"), ("express", true)));
     /// ```
     ///
     /// spec: metrics/api.md#histogram
     Histogram,
-    /// Adds a value. What is not finite is not taken, and counted.
+    /// Adds a value. Drops and counts a value that is not finite.
     record
 }
 
 impl<T> Histogram<T>
 where
-    api::Histogram<T>: Instrument<Number = T>,
+    api::Histogram<T>: ApiInstrument<Number = T>,
 {
-    /// Sets the upper bounds of the buckets, increasing, in the histogram's unit, where no view says otherwise. Without them
-    /// they are those of the specification, which suit milliseconds: 0, 5, 10, 25 and so on up to 10000.
+    /// Sets the upper bounds of the buckets, increasing, in the unit of the histogram. A view may override them. The default
+    /// bounds are those of the specification, which suit milliseconds: 0, 5, 10, 25 and so on up to 10000.
     ///
     /// spec: metrics/sdk.md#explicit-bucket-histogram-aggregation
     pub const fn with_boundaries(mut self, boundaries: &'static [f64]) -> Self {
@@ -130,8 +130,8 @@ where
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::instrument::spans::span;
     use crate::testing::TestTelemetry;
-    use crate::traced::span;
 
     static ORDERS: Counter<u64> = Counter::new("orders").with_unit("{order}").with_description("Orders placed");
     static WAITING: UpDownCounter<i64> = UpDownCounter::new("waiting").with_scope(crate::scope!());

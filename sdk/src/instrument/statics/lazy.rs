@@ -1,19 +1,18 @@
-//! How an instrument in a static finds the one behind it: made when it is first recorded into, once for the installed
-//! provider.
+//! The instrument behind a static: made at the first measurement, once for the installed provider.
 
 use std::borrow::Cow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, MeterProvider, UpDownCounter};
 use opentelemetry::{InstrumentationScope, KeyValue};
 
 use super::{Attributes, Scope};
+use crate::ambient;
+use crate::instrument::shield::shielded;
 use crate::metrics::SdkMeterProvider;
 use crate::metrics::active::{self, Found};
-use crate::traced;
 
-/// What a static says of its instrument.
+/// The declaration of an instrument in a static.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Description {
     pub(super) name: &'static str,
@@ -23,10 +22,10 @@ pub(super) struct Description {
     pub(super) boundaries: Option<&'static [f64]>,
 }
 
-/// An instrument of the API, once there is a provider.
+/// An instrument of the API, made once a provider is installed.
 pub(super) struct Lazy<I> {
     pub(super) description: Description,
-    /// Of the installed provider.
+    /// The instrument of the installed provider.
     installed: OnceLock<I>,
 }
 
@@ -37,8 +36,8 @@ impl<I> Lazy<I> {
     }
 }
 
-impl<I: Instrument> Lazy<I> {
-    /// Records, if there is a provider. One relaxed load if there is none.
+impl<I: ApiInstrument> Lazy<I> {
+    /// Records a value. Without a provider this is one relaxed load.
     #[inline]
     pub(super) fn record(&self, value: I::Number, attributes: impl Attributes) {
         if !active::is_installed() {
@@ -52,17 +51,17 @@ impl<I: Instrument> Lazy<I> {
 
     #[cold]
     fn find(&self, record: impl FnOnce(&I)) {
-        // What is looked up is taken out of the context before anything of the user's runs.
-        match traced::look(active::find).flatten() {
+        // The look at the context ends before user code runs.
+        match ambient::look(active::find).flatten() {
             Some(Found::Installed(provider)) => {
                 if self.installed.get().is_none() {
-                    drop(self.installed.set(self.make(provider)));
+                    let _ = self.installed.set(self.make(provider));
                 }
                 if let Some(installed) = self.installed.get() {
                     record(installed);
                 }
             }
-            // Each time anew: the provider knows its instruments by name.
+            // Not kept: the provider of a test finds its instrument by name.
             Some(Found::InContext(provider)) => record(&self.make(&provider)),
             None => {}
         }
@@ -76,9 +75,9 @@ impl<I: Instrument> Lazy<I> {
 }
 
 #[inline]
-fn record<I: Instrument>(instrument: &I, value: I::Number, attributes: impl Attributes) {
-    // Values may be the user's code; a panic in it costs the measurement, not the program.
-    let _ = catch_unwind(AssertUnwindSafe(|| attributes.show(|list| instrument.record(value, list))));
+fn record<I: ApiInstrument>(instrument: &I, value: I::Number, attributes: impl Attributes) {
+    // The conversion of a value may be user code: a panic in it costs the measurement only.
+    shielded(|| attributes.show(|list| instrument.record(value, list)));
 }
 
 impl<I> std::fmt::Debug for Lazy<I> {
@@ -92,12 +91,12 @@ impl<I> std::fmt::Debug for Lazy<I> {
     message = "there is no `{Self}`",
     label = "counters and histograms are of `u64` or `f64`, up-down counters of `i64` or `f64`, gauges of any of the three"
 )]
-pub trait Instrument: Sized {
-    /// What it records.
+pub trait ApiInstrument: Sized {
+    /// The type of its values.
     type Number;
 
     #[doc(hidden)]
-    #[allow(private_interfaces, reason = "sealed: nobody else can name the description")]
+    #[allow(private_interfaces, reason = "sealed: other crates cannot name the description")]
     fn make(meter: &Meter, description: &Description) -> Self;
 
     #[doc(hidden)]
@@ -107,7 +106,7 @@ pub trait Instrument: Sized {
 macro_rules! instruments {
     ($($instrument:ident $number:ty: $builder:ident $record:ident;)*) => {$(
         #[diagnostic::do_not_recommend]
-        impl Instrument for $instrument<$number> {
+        impl ApiInstrument for $instrument<$number> {
             type Number = $number;
 
             #[allow(private_interfaces, reason = "sealed")]

@@ -1,17 +1,18 @@
-//! The description of an error: its own message, then those of its causes, within bounds.
+//! The description of an error: its message, then those of its causes, within bounds.
 
 use std::error::Error;
 use std::fmt::{self, Display, Write as _};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// The longest description in bytes. A status is no log: receivers cut it anyway, or refuse it.
+use crate::instrument::shield::shielded;
+
+/// The maximum length of a description in bytes. Receivers cut or refuse a longer one.
 pub(super) const MAX_LENGTH: usize = 4096;
 
-/// The most causes that are looked at. Chains are short; one that is longer runs in a circle, as a rule.
+/// The maximum number of causes to look at. Chains are short; a longer one is usually a circle.
 pub(super) const MAX_CAUSES: usize = 16;
 
-/// Joins the messages of an error and its causes with `": "`. Skips a message that is part of what stands there already:
-/// many wrappers repeat their cause.
+/// Joins the messages of an error and its causes with `": "`. Skips a message that the text already contains, since many
+/// wrappers repeat their cause.
 pub(super) fn describe(error: &dyn Error) -> String {
     let mut description = Message::default();
     let _ = write(&mut description, format_args!("{error}"));
@@ -31,16 +32,16 @@ pub(super) fn describe(error: &dyn Error) -> String {
     description.text
 }
 
-/// The text of something that can be printed and is no [`Error`]. The alternate form is that in which `anyhow` and `eyre`
-/// show the whole chain, also through a wrapper that forwards to them.
+/// Prints a value that is not an [`Error`]. Uses the alternate form, in which `anyhow` and `eyre` show the whole chain, also
+/// through a wrapper that forwards to them.
 pub(super) fn print(value: &(impl Display + ?Sized)) -> String {
     let mut message = Message::default();
     let _ = write(&mut message, format_args!("{value:#}"));
     message.text
 }
 
-/// Cuts a description that was made elsewhere to [`MAX_LENGTH`].
-pub(in crate::traced) fn bounded(text: String) -> String {
+/// Cuts a description to [`MAX_LENGTH`].
+pub(in crate::instrument::spans) fn bounded(text: String) -> String {
     if text.len() <= MAX_LENGTH {
         return text;
     }
@@ -49,17 +50,17 @@ pub(in crate::traced) fn bounded(text: String) -> String {
     cut.text
 }
 
-/// The cause of `error`, unless finding it panics.
+/// Returns the cause of `error`. A panic counts as no cause.
 pub(super) fn source<'a>(error: &'a (dyn Error + '_)) -> Option<&'a (dyn Error + 'static)> {
-    catch_unwind(AssertUnwindSafe(|| error.source())).ok().flatten()
+    shielded(|| error.source()).flatten()
 }
 
-/// Keeps what was written before the error's own formatting failed or panicked.
+/// Formats into `to`, and keeps the text written before a failure or panic of the error's own formatting.
 fn write(to: &mut Message, arguments: fmt::Arguments<'_>) -> fmt::Result {
-    catch_unwind(AssertUnwindSafe(|| to.write_fmt(arguments))).unwrap_or(Err(fmt::Error))
+    shielded(|| to.write_fmt(arguments)).unwrap_or(Err(fmt::Error))
 }
 
-/// Returns true if `part` stands in `whole` with no letter or digit on either side: "error 1" is not in "error 12".
+/// Returns true if `whole` contains `part` as whole words: "error 12" does not contain "error 1".
 fn contains(whole: &str, part: &str) -> bool {
     let is_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     let starts_in_word = is_word(part.chars().next());
@@ -67,12 +68,12 @@ fn contains(whole: &str, part: &str) -> bool {
     whole.match_indices(part).any(|(at, _)| {
         let before = whole[..at].chars().next_back();
         let after = whole[at + part.len()..].chars().next();
-        let goes_on = starts_in_word && is_word(before) || ends_in_word && is_word(after);
-        !goes_on
+        let splits_word = starts_in_word && is_word(before) || ends_in_word && is_word(after);
+        !splits_word
     })
 }
 
-/// Text that refuses to grow beyond [`MAX_LENGTH`], which stops the formatting that wants more, and ends in `…` then.
+/// Text of at most [`MAX_LENGTH`]. A write beyond that fails, which stops the formatting, and the text then ends in `…`.
 #[derive(Default)]
 struct Message {
     text: String,
@@ -98,7 +99,7 @@ impl fmt::Write for Message {
     }
 }
 
-/// The last place not behind `at` where `text` may be cut.
+/// Returns the last character boundary of `text` up to `at`.
 fn boundary(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
 }

@@ -1,81 +1,80 @@
-//! Picks, by the traits of an error's type, how it is described and named. An error type need not be an [`Error`], nor
-//! printable, for its function to be traced.
+//! The description and the name of an error, picked by the traits of its type. The error type of a traced function need be
+//! neither an [`Error`] nor printable.
 //!
 //! Each step below has the same two methods for the types that meet its bound, and dereferences to the next step. Method
-//! lookup takes the first that fits; for a generic type, only the bounds that are written count. That needs no import in
-//! the user's code.
+//! lookup takes the first that fits; of a type parameter, only the written bounds count. User code needs no import for that.
 
 use std::error::Error;
 use std::fmt::{Debug, Display};
 use std::ops::Deref;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::ErrorType;
 use super::chain;
-use super::error_type::{of_dyn, of_error, of_type, of_value};
+use super::error_type::{dyn_error_name, error_name, type_path, value_name};
+use crate::instrument::shield::shielded;
 
 /// An error of any type.
 ///
 /// | the error is | `description` | `error_type` |
 /// |---|---|---|
-/// | [`ErrorType`] | | as it says |
+/// | [`ErrorType`] | | its own choice |
 /// | [`Error`], also in a `Box` | the message and those of its causes | the type, and the variant of an enum |
-/// | a pointer to [`Error`]: `Box<dyn Error>`, `anyhow::Error` | the same | as the error's `Debug` begins |
+/// | a pointer to [`Error`]: `Box<dyn Error>`, `anyhow::Error` | the same | the beginning of the error's `Debug` |
 /// | [`Display`] | the text | |
-/// | [`Debug`] | empty: it may show what is not for telemetry | the type, and the variant of an enum |
+/// | [`Debug`] | empty: its text may hold secrets | the type, and the variant of an enum |
 /// | anything else | empty | the type |
 pub struct Described<'a, E: ?Sized>(Boxed<'a, E>);
 
-/// A `Box` with an error whose type is known.
+/// The step for a `Box` with an error of a known type.
 pub struct Boxed<'a, E: ?Sized>(Typed<'a, E>);
 
-/// An error whose type is known.
+/// The step for an error of a known type.
 pub struct Typed<'a, E: ?Sized>(Pointer<'a, E>);
 
-/// What leads to an error.
+/// The step for a pointer to an error.
 pub struct Pointer<'a, E: ?Sized>(Printed<'a, E>);
 
-/// What is no error, but can be printed.
+/// The step for a printable type that is not an error.
 pub struct Printed<'a, E: ?Sized>(Unknown<'a, E>);
 
-/// What can be told of every type.
+/// The step for every type.
 pub struct Unknown<'a, E: ?Sized>(&'a E);
 
 impl<'a, E: ?Sized> Described<'a, E> {
-    /// About `error`.
+    /// Looks at `error`.
     pub fn new(error: &'a E) -> Self {
         Described(Boxed(Typed(Pointer(Printed(Unknown(error))))))
     }
 }
 
 impl<E: ErrorType + ?Sized> Described<'_, E> {
-    /// The name that it gives itself.
+    /// Returns the name that the error gives itself.
     pub fn error_type(&self) -> &'static str {
         let error = self.error();
-        catch_unwind(AssertUnwindSafe(|| error.error_type())).unwrap_or_else(|_| of_type::<E>())
+        shielded(|| error.error_type()).unwrap_or_else(type_path::<E>)
     }
 }
 
 impl<E: Error> Boxed<'_, Box<E>> {
-    /// The path of the type in the box, and the variant.
+    /// Returns the path of the type in the box, and the variant.
     pub fn error_type(&self) -> &'static str {
-        of_error::<E>(self.error())
+        error_name::<E>(self.error())
     }
 }
 
 impl<E: Error> Typed<'_, E> {
-    /// The path of the type, and the variant.
+    /// Returns the path of the type, and the variant.
     pub fn error_type(&self) -> &'static str {
-        of_error::<E>(self.error())
+        error_name::<E>(self.error())
     }
 }
 
 macro_rules! objects {
     ($($object:ty)*) => {$(
         impl Typed<'_, $object> {
-            /// What is known of the error.
+            /// Returns the beginning of the error's `Debug`, if that is a name.
             pub fn error_type(&self) -> &'static str {
-                of_dyn::<$object>(&self.error())
+                dyn_error_name::<$object>(&self.error())
             }
         }
     )*};
@@ -84,35 +83,35 @@ macro_rules! objects {
 objects!(dyn Error + '_ dyn Error + Send + '_ dyn Error + Send + Sync + '_);
 
 impl<E: Error + ?Sized> Typed<'_, E> {
-    /// The error's message and those of its causes.
+    /// Returns the error's message and those of its causes.
     pub fn description(&self) -> String {
         chain::describe(&self.error())
     }
 }
 
 impl<E: Deref<Target: Error> + ?Sized> Pointer<'_, E> {
-    /// What is known of the error behind the pointer, or else the pointer's type.
+    /// Returns the beginning of the `Debug` of the error behind the pointer, or else the pointer's type.
     pub fn error_type(&self) -> &'static str {
-        of_dyn::<E>(&&**self.error())
+        dyn_error_name::<E>(&&**self.error())
     }
 
-    /// The error's message and those of its causes.
+    /// Returns the error's message and those of its causes.
     pub fn description(&self) -> String {
         chain::describe(&&**self.error())
     }
 }
 
 impl<E: Display + ?Sized> Printed<'_, E> {
-    /// The text.
+    /// Returns the text.
     pub fn description(&self) -> String {
         chain::print(self.error())
     }
 }
 
 impl<E: Debug> Printed<'_, E> {
-    /// The path of the type, and the variant.
+    /// Returns the path of the type, and the variant.
     pub fn error_type(&self) -> &'static str {
-        of_value::<E>(self.error())
+        value_name::<E>(self.error())
     }
 }
 
@@ -121,14 +120,14 @@ impl<'a, E: ?Sized> Unknown<'a, E> {
         self.0
     }
 
-    /// Nothing.
+    /// Returns an empty text.
     pub fn description(&self) -> String {
         String::new()
     }
 
-    /// The path of the type.
+    /// Returns the path of the type.
     pub fn error_type(&self) -> &'static str {
-        of_type::<E>()
+        type_path::<E>()
     }
 }
 
@@ -194,8 +193,8 @@ mod tests {
         io::Error::new(io::ErrorKind::ConnectionRefused, "connection refused")
     }
 
-    const CLOSED: &str = "telemark_sdk::traced::outcome::described::tests::Store::Closed";
-    const IO: &str = "telemark_sdk::traced::outcome::described::tests::Store::Io";
+    const CLOSED: &str = "telemark_sdk::instrument::spans::outcome::described::tests::Store::Closed";
+    const IO: &str = "telemark_sdk::instrument::spans::outcome::described::tests::Store::Io";
 
     /// As `anyhow::Error` is built: no `Error` itself, and in its alternate form the whole chain.
     struct Any(Box<dyn Error + Send + Sync>);
@@ -220,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_error_says_what_it_can() {
+    fn every_kind_of_error_is_described_and_named() {
         check!(Store::Io(io_error()), IO, "the store failed: connection refused");
         check!(Box::new(Store::Closed), CLOSED, "the store failed");
         check!(&Store::Closed, &CLOSED[..CLOSED.len() - 8], "the store failed");
@@ -230,7 +229,7 @@ mod tests {
         check!(Box::<dyn Error + Send + Sync>::from("only a text"), "_OTHER", "only a text");
         check!(Arc::<dyn Error>::from(Box::<dyn Error>::from(Store::Closed)), "Closed", "the store failed");
         check!(Any(Store::Io(io_error()).into()), "Io", "the store failed: connection refused");
-        let any = "telemark_sdk::traced::outcome::described::tests::Any";
+        let any = "telemark_sdk::instrument::spans::outcome::described::tests::Any";
         check!(Any("a text".into()), any, "a text");
         check!(Arc::new(Any("a text".into())), any, "the whole chain");
         check!("text", "str", "text");
@@ -276,7 +275,8 @@ mod tests {
         }
         impl Error for Borrows<'_> {}
         let text = String::from("borrowed");
-        let path = "telemark_sdk::traced::outcome::described::tests::an_error_that_borrows_is_described::Borrows";
+        let path =
+            "telemark_sdk::instrument::spans::outcome::described::tests::an_error_that_borrows_is_described::Borrows";
         check!(Borrows(&text), path, "borrowed");
         let boxed: Box<dyn Error + '_> = Box::new(Borrows(&text));
         check!(boxed, "Borrows", "borrowed");
@@ -296,7 +296,11 @@ mod tests {
         check!(Refused(404), "not_found", "");
         check!(Box::new(Refused(404)), "not_found", "");
         check!(&Arc::new(Refused(404)), "not_found", "");
-        check!(Refused(0), "telemark_sdk::traced::outcome::described::tests::an_error_may_name_itself::Refused", "");
+        check!(
+            Refused(0),
+            "telemark_sdk::instrument::spans::outcome::described::tests::an_error_may_name_itself::Refused",
+            ""
+        );
     }
 
     #[test]

@@ -1,29 +1,28 @@
-//! `error.type`: names of errors, of which a program has few.
+//! `error.type`: the names of errors, few per program.
 //!
-//! A name is the path of a type, and for an enum the variant, `shop::StoreError::NotFound`. No language feature tells a
-//! variant's name, but what `derive(Debug)` writes begins with it: formatting is stopped at the first character behind
-//! that, before any value. Where `Debug` is written by hand the beginning may be anything, so it counts only if it has the
-//! form that `derive` writes, and only so many names are made.
+//! A name is the path of a type, and for an enum the variant, `shop::StoreError::NotFound`. The language offers no name of a
+//! variant, but the output of `derive(Debug)` begins with it: formatting stops at the first character behind the name, before
+//! any value. A `Debug` written by hand may begin with anything, so the text counts only in the form that `derive` writes, and
+//! the number of names is bounded.
 
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt::{self, Debug, Write as _};
 use std::io;
 use std::mem::{Discriminant, size_of};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use super::chain::{MAX_CAUSES, source};
+use crate::instrument::shield::shielded;
 
 /// Names an error for the attribute `error.type`, on spans and in the metric of `#[traced(metrics)]`.
 ///
-/// Implement it where the name that Telemark finds is not the one you want: that is the path of the type, and for an enum
-/// that derives `Debug` also the variant. Called on the thread where the error was returned, once for the span and once for
-/// the metric; where it panics, the path of the type is the name. The result is static, since each name makes a series of
-/// the metric.
+/// Implement it to replace the name that Telemark finds: the path of the type, and for an enum that derives `Debug` also the
+/// variant. It is called on the thread where the error is returned, once for the span and once for the metric; if it panics,
+/// the path of the type is the name. The result is static, since each name makes a series of the metric.
 ///
 /// ```
-/// use telemark_sdk::traced::ErrorType;
+/// use telemark_sdk::instrument::spans::ErrorType;
 ///
 /// struct Refused { status: u16 }
 ///
@@ -40,14 +39,14 @@ use super::chain::{MAX_CAUSES, source};
 ///
 /// spec: semconv general/recording-errors.md
 pub trait ErrorType {
-    /// The name, one of few.
+    /// Returns the name, one of few.
     fn error_type(&self) -> &'static str;
 }
 
-/// The kind: `std::io::ErrorKind::NotFound`.
+/// Returns the kind: `std::io::ErrorKind::NotFound`.
 impl ErrorType for io::Error {
     fn error_type(&self) -> &'static str {
-        of_io(self)
+        io_error_name(self)
     }
 }
 
@@ -63,11 +62,11 @@ macro_rules! pointers {
 
 pointers!(&T Box<T> Arc<T>);
 
-/// spec: semconv registry/attributes/error.md — of an error whose class is not known.
+/// The name of an error of an unknown class. spec: semconv registry/attributes/error.md
 const OTHER: &str = "_OTHER";
 
-/// The path of a type without pointers around it and type parameters behind it.
-pub(super) fn of_type<E: ?Sized>() -> &'static str {
+/// Returns the path of a type, without pointers around it and type parameters behind it.
+pub(super) fn type_path<E: ?Sized>() -> &'static str {
     let mut name = std::any::type_name::<E>();
     for pointer in ["alloc::boxed::Box<", "alloc::sync::Arc<", "alloc::rc::Rc<", "&", "mut "].iter().cycle().take(15) {
         name = name.strip_prefix(pointer).unwrap_or(name);
@@ -79,11 +78,11 @@ pub(super) fn of_type<E: ?Sized>() -> &'static str {
     &name[..end]
 }
 
-/// The path of a type and, for an enum, the variant.
-pub(super) fn of_value<E: Debug>(error: &E) -> &'static str {
-    let path = of_type::<E>();
+/// Returns the path of a type and, for an enum, the variant.
+pub(super) fn value_name<E: Debug>(error: &E) -> &'static str {
+    let path = type_path::<E>();
     if !is_enum::<E>() {
-        // Where only `E: Error` is known, as in `record_error`, its name is not heard.
+        // In `record_error`, where only `E: Error` is known, the `ErrorType` of `io::Error` is out of reach.
         let is_io = path == std::any::type_name::<io::Error>();
         return if is_io { io_kind(error).unwrap_or(path) } else { path };
     }
@@ -96,40 +95,40 @@ pub(super) fn of_value<E: Debug>(error: &E) -> &'static str {
     }
 }
 
-/// [`of_value`] for an error, which may itself be a pointer to one whose type is not known.
-pub(super) fn of_error<E: Error>(error: &E) -> &'static str {
-    match of_value(error) {
-        OTHER => of_dyn::<E>(error),
+/// Returns the name of an error, which may itself be a pointer to an error of an unknown type.
+pub(super) fn error_name<E: Error>(error: &E) -> &'static str {
+    match value_name(error) {
+        OTHER => dyn_error_name::<E>(error),
         named => named,
     }
 }
 
-/// The name of an error behind a pointer such as `Box<dyn Error>` or `anyhow::Error`, whose type cannot be known: the
-/// beginning of its `Debug`, or of that of its first cause that says something there. `P` is the pointer.
-pub(super) fn of_dyn<P: ?Sized>(error: &dyn Error) -> &'static str {
+/// Returns the name of an error of an unknown type, behind a pointer `P` such as `Box<dyn Error>` or `anyhow::Error`: the
+/// beginning of its `Debug`, or of the first of its causes whose `Debug` begins with a name.
+pub(super) fn dyn_error_name<P: ?Sized>(error: &dyn Error) -> &'static str {
     let mut cause = source(error);
-    let mut found = said_by(error);
+    let mut found = debug_name(error);
     for _ in 0..MAX_CAUSES {
         let (None, Some(error)) = (found, cause) else { break };
-        found = error.downcast_ref().map(of_io).or_else(|| said_by(error));
+        found = error.downcast_ref().map(io_error_name).or_else(|| debug_name(error));
         cause = source(error);
     }
-    found.unwrap_or_else(of_type::<P>)
+    found.unwrap_or_else(type_path::<P>)
 }
 
-/// What the `Debug` of an error of an unknown type tells of it.
-fn said_by(error: &dyn Error) -> Option<&'static str> {
+/// Returns the name at the beginning of the `Debug` of an error of an unknown type.
+fn debug_name(error: &dyn Error) -> Option<&'static str> {
     let mut head = Head::default();
     match head.read(&error)? {
-        // What the layers of `anyhow` call themselves, among others.
+        // The layers of `anyhow`, among others, call themselves that.
         "Error" => None,
-        // As an `io::Error` writes itself, which is no enum to its users.
+        // The internals of an `io::Error`.
         "Os" | "Custom" | "Kind" => io_kind(&error),
         named => name("dyn", named),
     }
 }
 
-fn of_io(error: &io::Error) -> &'static str {
+fn io_error_name(error: &io::Error) -> &'static str {
     let mut head = Head::default();
     let kind = error.kind();
     head.read(&kind).and_then(|kind| name(IO_KIND, kind)).unwrap_or(IO_KIND)
@@ -137,7 +136,7 @@ fn of_io(error: &io::Error) -> &'static str {
 
 const IO_KIND: &str = "std::io::ErrorKind";
 
-/// The kind of an `io::Error` that is known by its `Debug` alone: `Os { code: 2, kind: NotFound, ..`, `Custom { kind: ..`,
+/// Returns the kind of an `io::Error` from its `Debug`: `Os { code: 2, kind: NotFound, ..`, `Custom { kind: ..`,
 /// `Error { kind: ..` or `Kind(..)`.
 fn io_kind(error: &dyn Debug) -> Option<&'static str> {
     let mut head = Head { stops: false, ..Head::default() };
@@ -149,67 +148,69 @@ fn io_kind(error: &dyn Debug) -> Option<&'static str> {
     (!kind.is_empty() && rest.starts_with([',', ' ', ')'])).then(|| name(IO_KIND, kind))?
 }
 
-/// Returns true for an enum whose discriminant the compiler chose, which is an `isize`; what is no enum has a `u8` for one.
-/// The language does not promise that. Where it did not hold, an enum would be named without its variant, or a type that is
-/// no enum by the beginning of its `Debug`.
+/// Returns true for an enum whose discriminant type the compiler chose. `Discriminant` then holds an `isize`, and for a type
+/// that is not an enum a `u8`. The language does not promise that. If it changed, an enum would lose its variant in the name,
+/// or another type would be named by the beginning of its `Debug`.
 fn is_enum<E>() -> bool {
     size_of::<Discriminant<E>>() == size_of::<Discriminant<Option<isize>>>()
 }
 
-/// The first bytes of what a value writes, up to where a name ends.
+/// The first bytes that a value writes, up to the end of a name.
 struct Head {
     bytes: [u8; Head::SIZE],
     len: usize,
-    /// Stops at the end of the name, and not only when there is no more room.
+    /// True to stop at the end of the name, false to stop only when the bytes are full.
     stops: bool,
-    end: End,
+    state: State,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum End {
-    /// More of the name may come, or nothing.
+enum State {
+    /// Inside the name.
     Open,
-    /// A space: it ends the name only before a brace.
+    /// After a space, which ends the name only before a brace.
     Space,
-    /// The name has ended.
+    /// After the name.
     Name,
-    /// It is no name.
+    /// The text does not begin with a name, or is too long.
     Other,
 }
 
 impl Default for Head {
     fn default() -> Self {
-        Head { bytes: [0; Head::SIZE], len: 0, stops: true, end: End::Open }
+        Head { bytes: [0; Head::SIZE], len: 0, stops: true, state: State::Open }
     }
 }
 
 impl Head {
     const SIZE: usize = 64;
 
-    /// The name at the beginning of what `value` writes: `Name`, `Name(..`, `Name {..`, perhaps with a path before it.
+    /// Returns the name with which the `Debug` of `value` begins: `Name`, `Name(..`, `Name {..`, perhaps behind a path.
     fn read(&mut self, value: &dyn Debug) -> Option<&str> {
         self.write(value);
-        let is_whole = matches!(self.end, End::Open | End::Name);
+        let is_whole = matches!(self.state, State::Open | State::Name);
         let text = self.text();
         let last = text.rsplit("::").next().unwrap_or(text);
         (is_whole && last.starts_with(|c: char| c.is_ascii_uppercase())).then_some(text)
     }
 
     fn write(&mut self, value: &dyn Debug) {
-        let _ = catch_unwind(AssertUnwindSafe(|| write!(self, "{value:?}"))).map_err(|_| self.end = End::Other);
+        if shielded(|| write!(self, "{value:?}")).is_none() {
+            self.state = State::Other;
+        }
     }
 
     fn text(&self) -> &str {
         std::str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
     }
 
-    fn push(&mut self, byte: u8) -> End {
+    fn push(&mut self, byte: u8) -> State {
         match self.bytes.get_mut(self.len) {
-            None => End::Other,
+            None => State::Other,
             Some(free) => {
                 *free = byte;
                 self.len += 1;
-                End::Open
+                State::Open
             }
         }
     }
@@ -218,14 +219,14 @@ impl Head {
 impl fmt::Write for Head {
     fn write_str(&mut self, part: &str) -> fmt::Result {
         for byte in part.bytes() {
-            self.end = match (self.end, byte) {
-                (End::Open, byte) if !self.stops => self.push(byte),
-                (End::Open, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b':') => self.push(byte),
-                (End::Open, b'(') | (End::Space, b'{') => End::Name,
-                (End::Open, b' ') => End::Space,
-                _ => End::Other,
+            self.state = match (self.state, byte) {
+                (State::Open, byte) if !self.stops => self.push(byte),
+                (State::Open, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b':') => self.push(byte),
+                (State::Open, b'(') | (State::Space, b'{') => State::Name,
+                (State::Open, b' ') => State::Space,
+                _ => State::Other,
             };
-            if matches!(self.end, End::Name | End::Other) {
+            if matches!(self.state, State::Name | State::Other) {
                 return Err(fmt::Error);
             }
         }
@@ -233,8 +234,8 @@ impl fmt::Write for Head {
     }
 }
 
-/// `path::rest`, made once and kept for ever; of `dyn` the rest alone. `None` when there are as many as a type may have, or
-/// a program.
+/// Returns `path::rest`, or `rest` alone for the path `dyn`. Each name is made once and kept. Returns `None` at the maximum
+/// number of names of a type or of a program.
 fn name(path: &'static str, rest: &str) -> Option<&'static str> {
     static NAMES: LazyLock<RwLock<Names>> = LazyLock::new(RwLock::default);
     let known = NAMES.read().unwrap_or_else(PoisonError::into_inner).find(path, rest);
@@ -289,10 +290,10 @@ mod tests {
     #[track_caller]
     fn check<E: Debug>(error: E, expected: &str) {
         let module = if expected.starts_with("::") { HERE } else { "" };
-        assert_eq!(of_value(&error), format!("{module}{expected}"));
+        assert_eq!(value_name(&error), format!("{module}{expected}"));
     }
 
-    const HERE: &str = "telemark_sdk::traced::outcome::error_type::tests";
+    const HERE: &str = "telemark_sdk::instrument::spans::outcome::error_type::tests";
 
     #[test]
     fn a_type_is_named_by_its_path_without_parameters_and_pointers() {
@@ -302,7 +303,7 @@ mod tests {
         check(Wrapper(1), path);
         check(Wrapper(vec![Some("x")]), path);
         let borrowed = &Wrapper(1);
-        assert_eq!(of_value(&borrowed), of_type::<Wrapper<i32>>());
+        assert_eq!(value_name(&borrowed), type_path::<Wrapper<i32>>());
         check(Box::new(Wrapper(1)), path);
         check(Arc::new(Wrapper(1)), path);
         check(std::fmt::Error, "core::fmt::Error");
@@ -323,7 +324,7 @@ mod tests {
         check(Store::Closed, "::Store::Closed");
         check(Store::NotFound { id: "secret" }, "::Store::NotFound");
         check(Store::Refused("secret", 1), "::Store::Refused");
-        assert!(std::ptr::eq(of_value(&Store::Closed), of_value(&Store::Closed)), "made once");
+        assert!(std::ptr::eq(value_name(&Store::Closed), value_name(&Store::Closed)), "made once");
     }
 
     #[test]
@@ -404,14 +405,14 @@ mod tests {
         );
 
         type Boxed = Box<dyn Error>;
-        let check = |error: Boxed, expected: &str| assert_eq!(of_dyn::<Boxed>(&*error), expected);
+        let check = |error: Boxed, expected: &str| assert_eq!(dyn_error_name::<Boxed>(&*error), expected);
         check(not_found().into(), "std::io::ErrorKind::NotFound");
         check(io::Error::other("kind: Secret").into(), "std::io::ErrorKind::Other");
         check(io::Error::from(io::ErrorKind::TimedOut).into(), "std::io::ErrorKind::TimedOut");
 
         let short = io::Read::read_exact(&mut io::empty(), &mut [0]).unwrap_err();
-        assert_eq!(of_error(&short), "std::io::ErrorKind::UnexpectedEof");
-        assert_eq!(of_error(&not_found()), "std::io::ErrorKind::NotFound");
+        assert_eq!(error_name(&short), "std::io::ErrorKind::UnexpectedEof");
+        assert_eq!(error_name(&not_found()), "std::io::ErrorKind::NotFound");
     }
 
     #[test]
@@ -434,7 +435,7 @@ mod tests {
             }
         }
         let check = |says, cause, expected: &str| {
-            assert_eq!(of_dyn::<Box<dyn Error>>(&Says(says, cause)), expected);
+            assert_eq!(dyn_error_name::<Box<dyn Error>>(&Says(says, cause)), expected);
         };
         check("reqwest::Error { kind: Request, url: ..", None, "reqwest::Error");
         check("NotFound", None, "NotFound");

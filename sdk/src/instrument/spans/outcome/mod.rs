@@ -1,8 +1,8 @@
-//! Turns what a function returns into the outcome of its span.
+//! Turns the return value of a function into the outcome of its span.
 //!
 //! | file | owns |
 //! |---|---|
-//! | `described` | picks, by the traits of an error's type, how it is described and named |
+//! | `described` | the description and the name of an error, picked by the traits of its type |
 //! | `chain` | the description: an error and its causes |
 //! | `error_type` | [`ErrorType`] and the names of errors |
 //! | `record` | [`RecordError`]: the errors that [`record_error`](super::record_error) takes |
@@ -13,12 +13,13 @@ mod error_type;
 mod record;
 
 use std::fmt::{self, Write as _};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub(super) use chain::bounded;
 pub use described::Described;
 pub use error_type::ErrorType;
 pub use record::RecordError;
+
+use crate::instrument::shield::shielded;
 
 /// A function's return value that may be an error.
 #[diagnostic::on_unimplemented(
@@ -27,9 +28,9 @@ pub use record::RecordError;
     note = "leave out `err` and `err_if`: `#[traced]` finds the error of a `Result` by itself"
 )]
 pub trait Fallible<T, E> {
-    /// The success.
+    /// Returns the success.
     fn value(&self) -> Option<&T>;
-    /// The error.
+    /// Returns the error.
     fn error(&self) -> Option<&E>;
 }
 
@@ -45,17 +46,17 @@ impl<T, E> Fallible<T, E> for Result<T, E> {
     }
 }
 
-/// Returns true if `err_if` calls this error an error. A panic in it counts as yes: better a span too red than a failure
-/// that nobody sees.
+/// Returns true if `err_if` says that this `Err` is an error. A panic in the condition counts as yes: a false error on a span
+/// does less harm than a hidden failure.
 #[inline]
 pub fn is_failure<E>(error: &E, err_if: impl FnOnce(&E) -> bool) -> bool {
-    catch_unwind(AssertUnwindSafe(|| err_if(error))).unwrap_or(true)
+    shielded(|| err_if(error)).unwrap_or(true)
 }
 
-/// Formats without hurting the caller: keeps what was written before the value's own formatting failed or panicked.
-pub(super) fn text(arguments: fmt::Arguments<'_>) -> String {
+/// Formats a value. If its own formatting fails or panics, the text written before stays.
+pub(in crate::instrument) fn text(arguments: fmt::Arguments<'_>) -> String {
     let mut text = String::new();
-    let _ = catch_unwind(AssertUnwindSafe(|| text.write_fmt(arguments)));
+    let _ = shielded(|| text.write_fmt(arguments));
     text
 }
 

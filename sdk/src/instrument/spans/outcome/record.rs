@@ -1,5 +1,5 @@
-//! The errors that `record_error` takes. A function cannot look at the traits of a type as [`Described`] does from within
-//! the user's code, so they are listed, each kind with a marker that keeps the implementations apart.
+//! The errors that `record_error` takes. [`Described`] looks at the traits of a type from within user code, which a function
+//! cannot do. So they are listed here, each kind with a marker that keeps the implementations apart.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -8,9 +8,9 @@ use std::ops::Deref;
 
 use super::Described;
 
-/// An error that [`record_error`](crate::traced::record_error) can record: every [`Error`], what dereferences to a
-/// `dyn Error` such as `Box<dyn Error + Send + Sync>` and `anyhow::Error`, and text. `Kind` says which of them it is, and is
-/// always inferred.
+/// An error that [`record_error`](crate::instrument::spans::record_error) can record: every [`Error`], a pointer to a
+/// `dyn Error` such as `Box<dyn Error + Send + Sync>` or `anyhow::Error`, and text. `Kind` tells these apart and is always
+/// inferred.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no error that can be recorded",
     label = "neither an `Error`, nor a pointer to one, nor text",
@@ -24,7 +24,7 @@ pub trait RecordError<Kind> {
 /// The kinds of [`RecordError`].
 #[allow(missing_debug_implementations, reason = "never made")]
 pub(super) mod kind {
-    /// An error whose type is known.
+    /// An error of a known type.
     pub enum Typed {}
     /// A `dyn Error`, with or without `Send` and `Sync`.
     pub enum Object {}

@@ -1,22 +1,22 @@
-//! The iterator with a span: current in every `next`, ended with the iterator.
+//! The iterator with a span, which is current in each `next` and ends with the iterator.
 
-use super::duration::Timing;
-use super::live::{Active, Live};
-use super::manual::SpanBuilder;
-use super::measured::Measurement;
-use super::sequence::Sequence;
+use super::Sequence;
+use crate::instrument::spans::builder::SpanBuilder;
+use crate::instrument::spans::call_duration::Timing;
+use crate::instrument::spans::open::{OpenSpan, StartedSpan};
+use crate::instrument::spans::stopwatch::Stopwatch;
 
 /// An iterator with a span: current in each `next` and during the drop, ended by the first `None`.
 ///
-/// The span has the number of items as `telemark.items`; an iterator that is dropped before its end has
-/// `telemark.outcome = "cancelled"`.
+/// The span has the number of items as `telemark.items`, and `telemark.outcome = "cancelled"` if the iterator is dropped
+/// before its end.
 #[derive(Debug)]
 #[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct TracedIterator<I, O, R, M = ()>
 where
-    M: Measurement,
+    M: Stopwatch,
 {
-    // An option so that it can be dropped while the span is still current.
+    // Set to `None` to drop the iterator while the span is still current.
     iterator: Option<I>,
     sequence: Sequence<O, R, M>,
 }
@@ -25,8 +25,8 @@ impl<I, O, R, M> Iterator for TracedIterator<I, O, R, M>
 where
     I: Iterator,
     O: Fn(&I::Item) -> Option<&'static str>,
-    R: Fn(&Live, &I::Item),
-    M: Measurement,
+    R: Fn(&OpenSpan, &I::Item),
+    M: Stopwatch,
 {
     type Item = I::Item;
 
@@ -51,22 +51,23 @@ where
     }
 }
 
-impl<I, O, R, M: Measurement> Drop for TracedIterator<I, O, R, M> {
+impl<I, O, R, M: Stopwatch> Drop for TracedIterator<I, O, R, M> {
     fn drop(&mut self) {
         let iterator = &mut self.iterator;
         self.sequence.cancel(|| *iterator = None);
     }
 }
 
-/// An iterator in a span by hand; it does not look at the items.
+/// An iterator in a span by hand, which does not look at the items.
 pub type IteratorInSpan<I> =
-    TracedIterator<I, fn(&<I as Iterator>::Item) -> Option<&'static str>, fn(&Live, &<I as Iterator>::Item)>;
+    TracedIterator<I, fn(&<I as Iterator>::Item) -> Option<&'static str>, fn(&OpenSpan, &<I as Iterator>::Item)>;
 
 impl SpanBuilder {
-    /// Starts the span and gives it to the iterator of `items`, which ends it at its first `None` or when it is dropped.
+    /// Starts the span and runs the iterator of `items` in it. The span ends at the first `None`, or when the iterator is
+    /// dropped.
     ///
     /// ```
-    /// # use telemark_sdk::traced as telemark;
+    /// # use telemark_sdk::instrument::spans as telemark;
     /// let sum: u32 = telemark::span("parse lines").run_iterator("1 2 3".split(' ')).filter_map(|n| n.parse::<u32>().ok()).sum();
     /// assert_eq!(sum, 6);
     /// ```
@@ -76,21 +77,21 @@ impl SpanBuilder {
     }
 }
 
-/// Gives a started span to an iterator; `outcome` names the type of an item's error, and `record` records it.
+/// Runs an iterator in a started span. `outcome` names the type of an item's error, and `record` records it.
 #[inline]
-pub fn traced_iterator<I, O, R>(active: Active, iterator: I, record: R, outcome: O) -> TracedIterator<I, O, R>
+pub fn traced_iterator<I, O, R>(span: StartedSpan, iterator: I, record: R, outcome: O) -> TracedIterator<I, O, R>
 where
     I: Iterator,
     O: Fn(&I::Item) -> Option<&'static str>,
-    R: Fn(&Live, &I::Item),
+    R: Fn(&OpenSpan, &I::Item),
 {
-    TracedIterator { iterator: Some(iterator), sequence: Sequence::new(active, (), outcome, record) }
+    TracedIterator { iterator: Some(iterator), sequence: Sequence::new(span, (), outcome, record) }
 }
 
-/// [`traced_iterator`] with a measurement that has begun.
+/// Runs an iterator in a started span with a running timing.
 #[inline]
 pub fn traced_iterator_timed<I, O, R>(
-    active: Active,
+    span: StartedSpan,
     timing: Timing,
     iterator: I,
     record: R,
@@ -99,7 +100,7 @@ pub fn traced_iterator_timed<I, O, R>(
 where
     I: Iterator,
     O: Fn(&I::Item) -> Option<&'static str>,
-    R: Fn(&Live, &I::Item),
+    R: Fn(&OpenSpan, &I::Item),
 {
-    TracedIterator { iterator: Some(iterator), sequence: Sequence::new(active, timing, outcome, record) }
+    TracedIterator { iterator: Some(iterator), sequence: Sequence::new(span, timing, outcome, record) }
 }

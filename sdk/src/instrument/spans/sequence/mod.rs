@@ -1,72 +1,82 @@
 //! The life of a span over the items of a stream or an iterator.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `stream`, `iterator` | the adapters around a [`Sequence`] |
 
-use super::duration::End;
-use super::live::{Active, Live, State};
-use super::measured::{Measurement, Watch};
+mod iterator;
+mod stream;
 
-/// The attribute with the number of items that came out.
+pub use iterator::{IteratorInSpan, TracedIterator, traced_iterator, traced_iterator_timed};
+pub use stream::{InSpanStream, StreamInSpan, TracedStream, traced_stream, traced_stream_timed};
+
+use super::call_duration::CallEnd;
+use super::open::{OpenSpan, StartedSpan, State};
+use super::stopwatch::{Stopwatch, Watch};
+
+/// The attribute with the number of items.
 const ITEMS: &str = "telemark.items";
 
-/// A span over a sequence of items, each of which it sees.
+/// A span over a sequence of items, which sees each of them.
 ///
-/// The first item that is an error sets the status of the span. Later errors change nothing, and none ends the span: it ends
-/// with the sequence.
+/// The first item that is an error sets the status of the span. Later errors change nothing. The span ends with the
+/// sequence, not with an error.
 #[derive(Debug)]
 pub(super) struct Sequence<O, R, M> {
     span: State,
-    measurement: M,
+    stopwatch: M,
     outcome: O,
     record: R,
     failed: Option<&'static str>,
     items: i64,
 }
 
-impl<O, R, M: Measurement> Sequence<O, R, M> {
+impl<O, R, M: Stopwatch> Sequence<O, R, M> {
     #[inline]
-    pub(super) fn new(active: Active, measurement: M, outcome: O, record: R) -> Self {
-        Sequence { span: active.0, measurement, outcome, record, failed: None, items: 0 }
+    pub(super) fn new(span: StartedSpan, stopwatch: M, outcome: O, record: R) -> Self {
+        Sequence { span: span.0, stopwatch, outcome, record, failed: None, items: 0 }
     }
 
-    /// Returns true while a span or a measurement is open.
+    /// Returns true while there is a span to end or a stopwatch to stop.
     #[inline]
     pub(super) fn is_watched(&self) -> bool {
-        !self.span.is_off() || self.measurement.is_running()
+        !self.span.is_off() || self.stopwatch.is_running()
     }
 
-    /// Makes the span current for one step.
+    /// Makes the span current until the guard is dropped, for one step.
     #[inline]
     pub(super) fn step(&mut self) -> Watch<'_, M> {
-        Watch::new(&mut self.span, &mut self.measurement)
+        Watch::new(&mut self.span, &mut self.stopwatch)
     }
 
-    /// Counts an item that came out, and records it if it is an error.
+    /// Counts an item, and records the first that is an error.
     #[inline]
     pub(super) fn item<T>(&mut self, item: &T)
     where
         O: Fn(&T) -> Option<&'static str>,
-        R: Fn(&Live, &T),
+        R: Fn(&OpenSpan, &T),
     {
         self.items = self.items.saturating_add(1);
         if self.failed.is_some() {
             return;
         }
         self.failed = (self.outcome)(item);
-        if let (Some(_), Some(live)) = (self.failed, self.span.live().and_then(Live::recording)) {
-            (self.record)(live, item);
+        if let (Some(_), Some(span)) = (self.failed, self.span.open().and_then(OpenSpan::recording)) {
+            (self.record)(span, item);
         }
     }
 
-    /// Ends the span: there are no more items.
+    /// Ends the span after the last item.
     #[inline]
     pub(super) fn finish(&mut self) {
-        let end = self.measurement.end(self.failed.map_or(End::Returned, End::Failed));
-        if let State::Live(live) = std::mem::take(&mut self.span) {
-            live.set(ITEMS, &self.items);
-            live.end(end);
+        let end = self.stopwatch.stop(self.failed.map_or(CallEnd::Returned, CallEnd::Failed));
+        if let State::Open(span) = std::mem::take(&mut self.span) {
+            span.set(ITEMS, &self.items);
+            span.end(end);
         }
     }
 
-    /// Ends the span of a sequence that is dropped before its end; `release` drops what makes the items, in the span.
+    /// Ends the span of a sequence that is dropped before its end. `release` drops the source of the items, in the span.
     pub(super) fn cancel(&mut self, release: impl FnOnce()) {
         if !self.is_watched() {
             return;
@@ -74,13 +84,13 @@ impl<O, R, M: Measurement> Sequence<O, R, M> {
         let mut span = std::mem::take(&mut self.span);
         let current = span.enter();
         release();
-        let end = self.measurement.end(End::Cancelled);
-        // Left first, so that the processors that see the end run in the context of the caller.
+        let end = self.stopwatch.stop(CallEnd::Cancelled);
+        // Leave first, so that processors see the end in the context of the caller.
         span.leave(current);
-        if let State::Live(live) = span {
-            live.set(ITEMS, &self.items);
-            live.cancelled();
-            live.end(end);
+        if let State::Open(span) = span {
+            span.set(ITEMS, &self.items);
+            span.cancelled();
+            span.end(end);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The stream with a span: current during every poll, ended with the stream.
+//! The stream with a span, which is current during each poll and ends with the stream.
 
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
@@ -6,25 +6,25 @@ use std::task::{Context as TaskContext, Poll};
 use futures_core::Stream;
 use pin_project_lite::pin_project;
 
-use super::duration::Timing;
-use super::live::{Active, Live};
-use super::manual::SpanBuilder;
-use super::measured::Measurement;
-use super::sequence::Sequence;
+use super::Sequence;
+use crate::instrument::spans::builder::SpanBuilder;
+use crate::instrument::spans::call_duration::Timing;
+use crate::instrument::spans::open::{OpenSpan, StartedSpan};
+use crate::instrument::spans::stopwatch::Stopwatch;
 
 pin_project! {
     /// A stream with a span: current during each poll and during the drop, ended by the first `None`.
     ///
-    /// The span has the number of items as `telemark.items`. A stream that is dropped before its end has
-    /// `telemark.outcome = "cancelled"`, one that panics has the status error, `error.type = "panic"` and
-    /// `telemark.outcome = "panicked"`. One that is not recorded costs a branch a poll.
+    /// The span has the number of items as `telemark.items`. If the stream is dropped before its end, the span has
+    /// `telemark.outcome = "cancelled"`; if it panics, the status error, `error.type = "panic"` and
+    /// `telemark.outcome = "panicked"`. A span that is off costs a branch per poll.
     #[derive(Debug)]
     #[must_use = "streams do nothing unless polled"]
     pub struct TracedStream<S, O, R, M = ()>
     where
-        M: Measurement,
+        M: Stopwatch,
     {
-        // An option so that it can be dropped while the span is still current.
+        // Set to `None` to drop the stream while the span is still current.
         #[pin]
         stream: Option<S>,
         sequence: Sequence<O, R, M>,
@@ -32,7 +32,7 @@ pin_project! {
 
     impl<S, O, R, M> PinnedDrop for TracedStream<S, O, R, M>
     where
-        M: Measurement,
+        M: Stopwatch,
     {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
@@ -45,8 +45,8 @@ impl<S, O, R, M> Stream for TracedStream<S, O, R, M>
 where
     S: Stream,
     O: Fn(&S::Item) -> Option<&'static str>,
-    R: Fn(&Live, &S::Item),
-    M: Measurement,
+    R: Fn(&OpenSpan, &S::Item),
+    M: Stopwatch,
 {
     type Item = S::Item;
 
@@ -73,18 +73,18 @@ where
     }
 }
 
-/// A stream in a span by hand; it does not look at the items.
+/// A stream in a span by hand, which does not look at the items.
 pub type StreamInSpan<S> =
-    TracedStream<S, fn(&<S as Stream>::Item) -> Option<&'static str>, fn(&Live, &<S as Stream>::Item)>;
+    TracedStream<S, fn(&<S as Stream>::Item) -> Option<&'static str>, fn(&OpenSpan, &<S as Stream>::Item)>;
 
 impl SpanBuilder {
-    /// Starts the span and gives it to `stream`, which ends it. The parent is what is current now, not at the first poll,
-    /// so that the stream may be polled elsewhere.
+    /// Starts the span and runs `stream` in it. The span ends with the stream. Its parent is the context that is current now,
+    /// not at the first poll, so that the stream may be polled elsewhere.
     ///
-    /// An item that is an error is not looked at: call [`record_error`](super::record_error) where it is made.
+    /// Errors among the items are not recorded: call [`record_error`](crate::instrument::spans::record_error) at their origin.
     ///
     /// ```
-    /// # use telemark_sdk::traced as telemark;
+    /// # use telemark_sdk::instrument::spans as telemark;
     /// # fn example(rows: impl futures_core::Stream<Item = u8>) -> impl futures_core::Stream<Item = u8> {
     /// telemark::span("rows").run_stream(rows)
     /// # }
@@ -94,12 +94,12 @@ impl SpanBuilder {
     }
 }
 
-/// [`SpanBuilder::run_stream`] the other way around: `rows().in_span(telemark::span("rows"))`.
+/// [`SpanBuilder::run_stream`] in method position: `rows().in_span(telemark::span("rows"))`.
 pub trait InSpanStream: Stream + Sized {
-    /// Starts the span and gives it to this stream.
+    /// Starts the span and runs this stream in it.
     ///
     /// ```
-    /// # use telemark_sdk::traced as telemark;
+    /// # use telemark_sdk::instrument::spans as telemark;
     /// use telemark::InSpanStream;
     /// # fn example(rows: impl futures_core::Stream<Item = u8>) -> impl futures_core::Stream<Item = u8> {
     /// rows.in_span(telemark::span("rows"))
@@ -112,21 +112,21 @@ pub trait InSpanStream: Stream + Sized {
 
 impl<S: Stream> InSpanStream for S {}
 
-/// Gives a started span to a stream; `outcome` names the type of an item's error, and `record` records it.
+/// Runs a stream in a started span. `outcome` names the type of an item's error, and `record` records it.
 #[inline]
-pub fn traced_stream<S, O, R>(active: Active, stream: S, record: R, outcome: O) -> TracedStream<S, O, R>
+pub fn traced_stream<S, O, R>(span: StartedSpan, stream: S, record: R, outcome: O) -> TracedStream<S, O, R>
 where
     S: Stream,
     O: Fn(&S::Item) -> Option<&'static str>,
-    R: Fn(&Live, &S::Item),
+    R: Fn(&OpenSpan, &S::Item),
 {
-    TracedStream { stream: Some(stream), sequence: Sequence::new(active, (), outcome, record) }
+    TracedStream { stream: Some(stream), sequence: Sequence::new(span, (), outcome, record) }
 }
 
-/// [`traced_stream`] with a measurement that has begun.
+/// Runs a stream in a started span with a running timing.
 #[inline]
 pub fn traced_stream_timed<S, O, R>(
-    active: Active,
+    span: StartedSpan,
     timing: Timing,
     stream: S,
     record: R,
@@ -135,7 +135,7 @@ pub fn traced_stream_timed<S, O, R>(
 where
     S: Stream,
     O: Fn(&S::Item) -> Option<&'static str>,
-    R: Fn(&Live, &S::Item),
+    R: Fn(&OpenSpan, &S::Item),
 {
-    TracedStream { stream: Some(stream), sequence: Sequence::new(active, timing, outcome, record) }
+    TracedStream { stream: Some(stream), sequence: Sequence::new(span, timing, outcome, record) }
 }
