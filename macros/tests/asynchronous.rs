@@ -1,4 +1,4 @@
-//! `#[traced]` on functions that are asynchronous, in every way to write one.
+//! `#[traced]` on asynchronous functions of every form.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "panics are what is tested")]
 
@@ -153,7 +153,7 @@ async fn panics() {
 }
 
 #[test]
-fn a_panic_ends_the_span_and_goes_on() {
+fn a_panic_ends_the_span_and_continues() {
     check(
         || {
             let mut future = Box::pin(panics());
@@ -166,7 +166,7 @@ fn a_panic_ends_the_span_and_goes_on() {
 }
 
 #[test]
-fn a_future_dropped_by_somebody_elses_panic_is_cancelled() {
+fn a_future_dropped_by_an_unrelated_panic_is_cancelled() {
     check(
         || {
             let mut future = Box::pin(leaf());

@@ -36,10 +36,13 @@ fn lifetime(options: &Options, signature: &Signature, shape: &Shape) -> Result<(
     if let Some(given) = options.lifetime.as_ref().filter(|given| given.of != Lives::Call) {
         let option = &given.option;
         if signature.asyncness.is_some() && given.of == Lives::Future {
-            return refuse(option, "an `async fn` has a span for as long as it runs: leave `future` out".to_owned());
+            return refuse(
+                option,
+                "the span of an `async fn` covers its future already: leave `future` out".to_owned(),
+            );
         }
         if signature.asyncness.is_some() || matches!(signature.output, ReturnType::Default) {
-            return refuse(option, format!("`{option}` goes on a `fn` that returns one"));
+            return refuse(option, format!("`{option}` is for a `fn` that returns one"));
         }
     }
     let is_sequence = matches!(shape.work, Work::Value { of: Lazy::Stream | Lazy::Iterator, .. });
@@ -53,7 +56,7 @@ fn lifetime(options: &Options, signature: &Signature, shape: &Shape) -> Result<(
 fn errors(options: &Options) -> Result<()> {
     match (&options.err_if, options.err) {
         (Some(err_if), Some(Record::Off)) => {
-            Err(Error::new_spanned(err_if, "`err = off` leaves no errors for `err_if`: give one of them"))
+            Err(Error::new_spanned(err_if, "`err = off` and `err_if` contradict each other: give one of them"))
         }
         _ => Ok(()),
     }
@@ -62,19 +65,19 @@ fn errors(options: &Options) -> Result<()> {
 /// Checks the options of a whole block.
 pub(crate) fn block(options: &Options) -> Result<()> {
     if let Some(name) = &options.name {
-        let message = "`name` belongs on one function: here it would give every span the same name";
+        let message = "`name` belongs on one function: in a block, every span would have the same name";
         return Err(Error::new_spanned(name, message));
     }
     if let Some(err_if) = &options.err_if {
-        let message = "`err_if` belongs on one function: it looks at the type of error that this function returns";
+        let message = "`err_if` belongs on one function: it takes the type of error that the function returns";
         return Err(Error::new_spanned(err_if, message));
     }
     if let Some(given) = options.lifetime.as_ref().filter(|given| given.of != Lives::Call) {
-        let message = format!("`{}` belongs on one function: not all of a block return one", given.option);
+        let message = format!("`{}` belongs on one function: those of a block may return something else", given.option);
         return Err(Error::new(given.option.span(), message));
     }
     if let Some(span) = options.skip {
-        return Err(Error::new(span, "nothing here is traced; remove the outer `#[traced]` or this `skip`"));
+        return Err(Error::new(span, "`skip` excludes everything here: remove it, or the `#[traced]`"));
     }
     origin(options)?;
     fields(options.fields.as_deref().unwrap_or_default(), None)

@@ -116,8 +116,8 @@ impl Parse for Field {
         let value = expression(input)?;
         // `tracing::field::Empty` announces a value that is set later.
         if matches!(&value, Expr::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Empty")) {
-            let message = "an attribute without a value is not announced: leave it out, and set it with \
-                           `telemark::set_attribute` when there is one";
+            let message = "there is no placeholder for a later value: leave the field out, and set it with \
+                           `telemark::set_attribute` once the value is known";
             return Err(Error::new_spanned(value, message));
         }
         Ok(Field { key, value: Value::Expr(value), format })

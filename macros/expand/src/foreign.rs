@@ -5,16 +5,16 @@ use syn::{Error, Expr, Ident, Lit, Result, Token};
 
 /// Options of other attributes, each with the way to write it here.
 const FOREIGN: [(&str, &str); 17] = [
-    ("skip_all", "arguments are not captured unless `fields(...)` names them: leave `skip_all` out"),
+    ("skip_all", "arguments are captured only if `fields(...)` names them: leave `skip_all` out"),
     ("level", "there are no levels: every `#[traced]` function has a span, and the sampler decides: leave `level` out"),
     ("target", "there are no targets: the scope of a span is its crate: leave `target` out"),
     ("follows_from", "write `links = [...]` with one `SpanContext`, `&Context` or `Link` for each link"),
     ("link", "write `links = [...]` with one `SpanContext`, `&Context` or `Link` for each link"),
     (
         "short_name",
-        "a function's span has its name without the path already: leave `short_name` out, or write `name = \"...\"`",
+        "a span has the name of its function, without the path: leave `short_name` out, or write `name = \"...\"`",
     ),
-    ("enter_on_poll", "one span covers the future and is current in each poll: leave `enter_on_poll` out"),
+    ("enter_on_poll", "one span covers the future, and is current in each poll: leave `enter_on_poll` out"),
     ("properties", "write `fields(key = value, ...)`; `%value` records with `Display`, `?value` with `Debug`"),
     ("attributes", "write `fields(key = value, ...)`; `%value` records with `Display`, `?value` with `Debug`"),
     ("field", "write `fields(key = value, ...)`"),
@@ -40,16 +40,16 @@ pub(crate) fn flag(input: ParseStream<'_>, option: &Ident) -> Result<()> {
             option.span(),
             match option == "skip" {
                 true => {
-                    "`skip` has no arguments: those of the function are not captured unless `fields(...)` names them; \
+                    "`skip` takes no arguments: those of the function are captured only if `fields(...)` names them; \
                          leave `skip(...)` out"
                         .to_owned()
                 }
-                false => format!("`{option}` stands alone: it has no arguments"),
+                false => format!("`{option}` takes no arguments"),
             },
         ));
     }
     if input.peek(Token![=]) {
-        return Err(Error::new(option.span(), format!("`{option}` stands alone: write `{option}`, or leave it out")));
+        return Err(Error::new(option.span(), format!("`{option}` takes no value: write `{option}`, or leave it out")));
     }
     Ok(())
 }
@@ -59,7 +59,7 @@ pub(crate) fn only_off(input: ParseStream<'_>, option: &Ident) -> Error {
     let expected = match input.parse::<Expr>() {
         Ok(Expr::Lit(literal)) => match literal.lit {
             Lit::Bool(given) if given.value && option != "code" => {
-                format!("`{option}` stands alone when it is wanted: write `{option}`")
+                format!("`{option}` takes no `true`: write `{option}` alone")
             }
             _ => format!("expected `{option} = off`"),
         },

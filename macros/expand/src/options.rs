@@ -129,7 +129,7 @@ impl Options {
 
     fn lives_as_long_as(&mut self, input: ParseStream<'_>, option: Ident) -> Result<()> {
         if let Some(before) = self.lifetime.as_ref().filter(|before| before.option != option) {
-            let message = format!("a span lives as long as one value: give `{}` or `{option}`", before.option);
+            let message = format!("a span lasts as long as one value: give `{}` or `{option}`", before.option);
             return Err(Error::new(option.span(), message));
         }
         let of = match option.to_string().as_str() {

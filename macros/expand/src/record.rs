@@ -10,7 +10,7 @@ use crate::shape::Work;
 
 /// The way to find an error in an output.
 enum Errors {
-    /// There is none.
+    /// The output holds no error, or errors are off.
     None,
     /// By type: a value that is not a `Result` has no error.
     IfAny(Record),

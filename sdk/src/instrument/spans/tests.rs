@@ -102,7 +102,7 @@ fn the_parent_and_the_links_can_be_chosen() {
 }
 
 #[test]
-fn what_fails_is_recorded_where_it_is_asked_for() {
+fn the_try_methods_record_errors_and_the_others_do_not() {
     let parse = || "x".parse::<u16>();
     let boxed = || parse().map_err(Box::<dyn Error + Send + Sync>::from);
     let error = "[invalid digit found in string] error.type=";
@@ -150,7 +150,7 @@ fn errors_of_every_kind_can_be_recorded() {
 }
 
 #[test]
-fn a_span_that_is_not_ours_gets_the_error_too() {
+fn a_span_of_another_provider_gets_the_error_too() {
     #[derive(Debug, Default)]
     struct Foreign(Arc<Mutex<Vec<String>>>);
     impl Span for Foreign {
@@ -216,7 +216,7 @@ fn suppressed_code_has_no_spans() {
 }
 
 #[test]
-fn a_span_without_a_tracer_is_nothing() {
+fn a_span_without_a_tracer_does_nothing() {
     let _span = span("nowhere").with("key", "value").enter();
     set_attribute("key", 1);
     record_error("nobody sees it");

@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_in_a_message_or_in_the_search_for_a_cause_hurts_nobody() {
+    fn a_panic_in_a_message_or_in_the_search_for_a_cause_is_contained() {
         #[derive(Debug)]
         struct Panics;
         impl Display for Panics {

@@ -159,7 +159,7 @@ mod tests {
 
     use super::*;
 
-    /// What the expansion of `#[traced]` does, where the type is known.
+    /// Describes as the expansion of `#[traced]` does, where the type is known.
     macro_rules! check {
         ($error:expr, $error_type:expr, $description:expr) => {{
             let error = $error;
@@ -196,7 +196,7 @@ mod tests {
     const CLOSED: &str = "telemark_sdk::instrument::spans::outcome::described::tests::Store::Closed";
     const IO: &str = "telemark_sdk::instrument::spans::outcome::described::tests::Store::Io";
 
-    /// As `anyhow::Error` is built: no `Error` itself, and in its alternate form the whole chain.
+    /// A type like `anyhow::Error`: not an `Error` itself, and with the whole chain in its alternate form.
     struct Any(Box<dyn Error + Send + Sync>);
 
     impl Deref for Any {
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_display_that_fails_hurts_nobody() {
+    fn a_display_that_fails_keeps_the_text_before() {
         struct Fails;
         impl Display for Fails {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -370,14 +370,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_enum_has_no_variant() {
+    fn a_type_that_is_not_an_enum_has_no_variant() {
         struct User(&'static str);
         impl Debug for User {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(self.0)
             }
         }
-        check(User("Alice"), "::what_is_no_enum_has_no_variant::User");
+        check(User("Alice"), "::a_type_that_is_not_an_enum_has_no_variant::User");
         assert!(is_enum::<Store>() && is_enum::<Option<bool>>() && is_enum::<Result<(), Store>>());
         assert!(!is_enum::<User>() && !is_enum::<&Store>() && !is_enum::<u64>() && !is_enum::<[u8; 9]>());
     }

@@ -12,7 +12,7 @@ use super::Described;
 /// `dyn Error` such as `Box<dyn Error + Send + Sync>` or `anyhow::Error`, and text. `Kind` tells these apart and is always
 /// inferred.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no error that can be recorded",
+    message = "`{Self}` cannot be recorded as an error",
     label = "neither an `Error`, nor a pointer to one, nor text",
     note = "pass `&error.to_string()` to record a text"
 )]
