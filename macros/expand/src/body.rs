@@ -79,8 +79,7 @@ impl Expansion<'_> {
     /// skip the code behind it.
     fn call(&self, block: &mut Block) {
         let (private, entered, output) = (&self.private, hidden("entered"), hidden("output"));
-        let (setup, attributes) = (self.setup(), self.attributes());
-        let enter = self.either("enter", "enter_here");
+        let enter = self.begin("enter");
         let body = &block.stmts;
         let new = match self.record() {
             None => {
@@ -90,7 +89,7 @@ impl Expansion<'_> {
                     let timer = hidden("_timer");
                     quote!(let #timer = #private::time(#duration, &#entered);)
                 });
-                quote!(let #entered = #private::#enter(#setup, #attributes); #time #(#body)*)
+                quote!(let #entered = #enter; #time #(#body)*)
             }
             Some(record) => {
                 let returned = self.shape.output_to_infer();
@@ -102,7 +101,7 @@ impl Expansion<'_> {
                 });
                 let (start, end) = measure.unzip();
                 quote! {
-                    let #entered = #private::#enter(#setup, #attributes);
+                    let #entered = #enter;
                     #start
                     let #output = #private::call(move || -> #returned { #(#body)* });
                     #end
@@ -117,12 +116,10 @@ impl Expansion<'_> {
     /// Wraps the body in a future inside the future, which makes the span current during each poll.
     fn async_work(&self, block: &mut Block) {
         let private = &self.private;
-        let (setup, attributes) = (self.setup(), self.attributes());
         let record = self.record().unwrap_or_else(|| quote!(#private::ignore));
         let body = &block.stmts;
         let typed = self.typed();
-        let start = self.either("start", "start_here");
-        let start = quote!(#private::#start(#setup, #attributes));
+        let start = self.begin("start");
         let work = quote!(async move { #typed #(#body)* });
         let new = match self.call_duration() {
             None => quote!(#private::traced(#start, #work, #record).await),
@@ -139,7 +136,6 @@ impl Expansion<'_> {
     /// Runs the call in the span, too, where the arguments are at hand; the returned value then carries the span on.
     fn value(&self, block: &mut Block, of: Lazy, boxed: bool) {
         let private = &self.private;
-        let (setup, attributes) = (self.setup(), self.attributes());
         let record = self.record().unwrap_or_else(|| quote!(#private::ignore));
         let (started, value) = (hidden("started"), hidden("value"));
         let body = &block.stmts;
@@ -147,33 +143,27 @@ impl Expansion<'_> {
             (syn::ReturnType::Type(_, returned), true) => quote!(-> #returned),
             _ => quote!(),
         };
-        let start = self.either("start", "start_here");
-        let start = quote!(#private::#start(#setup, #attributes));
+        let start = self.begin("start");
         let call = quote!(move || #returned { #(#body)* });
-        let (plain, timed) = match of {
-            Lazy::Future => ("traced", "traced_timed"),
-            Lazy::Stream => ("traced_stream", "traced_stream_timed"),
-            Lazy::Iterator => ("traced_iterator", "traced_iterator_timed"),
-        };
-        let (plain, timed) = (format_ident!("{plain}"), format_ident!("{timed}"));
-        let (call, traced) = match self.call_duration() {
-            None if of == Lazy::Future => (
-                quote!(let (#started, #value) = #private::call_in(#start, #call);),
-                quote!(#private::#plain(#started, #value, #record)),
-            ),
-            None => {
-                let outcome = self.outcome();
-                (
-                    quote!(let (#started, #value) = #private::call_in(#start, #call);),
-                    quote!(#private::#plain(#started, #value, #record, #outcome)),
-                )
-            }
+        let (call, timing) = match self.call_duration() {
+            None => (quote!(let (#started, #value) = #private::call_in(#start, #call);), None),
             Some(duration) => {
-                let (timing, outcome) = (hidden("timing"), self.outcome());
-                (
-                    quote!(let (#started, #timing, #value) = #private::call_in_timed(#start, #duration, #call);),
-                    quote!(#private::#timed(#started, #timing, #value, #record, #outcome)),
-                )
+                let timing = hidden("timing");
+                let call = quote!(let (#started, #timing, #value) = #private::call_in_timed(#start, #duration, #call););
+                (call, Some(timing))
+            }
+        };
+        let outcome = self.outcome();
+        let traced = match (of, timing) {
+            (Lazy::Future, None) => quote!(#private::traced(#started, #value, #record)),
+            (Lazy::Future, Some(timing)) => {
+                quote!(#private::traced_timed(#started, #timing, #value, #record, #outcome))
+            }
+            (Lazy::Stream | Lazy::Iterator, timing) => {
+                let function = if of == Lazy::Stream { "traced_stream" } else { "traced_iterator" };
+                let function = format_ident!("{function}");
+                let stopwatch = timing.map_or_else(|| quote!(()), |timing| quote!(#timing));
+                quote!(#private::#function(#started, #stopwatch, #value, #record, #outcome))
             }
         };
         let result = match (boxed, of) {
@@ -218,10 +208,12 @@ impl Expansion<'_> {
         })
     }
 
-    /// Picks between the function for a span with a parent or root option and the one for a span in the current context.
-    fn either(&self, anywhere: &str, here: &str) -> Ident {
-        let is_elsewhere = self.options.root.is_some() || self.options.parent.is_some();
-        format_ident!("{}", if is_elsewhere { anywhere } else { here })
+    /// Returns the call that begins the span: of `function`, or of its variant for a span in the current context.
+    fn begin(&self, function: &str) -> TokenStream {
+        let (private, setup, attributes) = (&self.private, self.setup(), self.attributes());
+        let has_origin = self.options.root.is_some() || self.options.parent.is_some();
+        let function = format_ident!("{function}{}", if has_origin { "" } else { "_here" });
+        quote!(#private::#function(#setup, #attributes))
     }
 
     /// Returns the closure that describes the span.

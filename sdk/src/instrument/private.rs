@@ -15,7 +15,7 @@ pub use super::spans::future::Traced;
 pub use super::spans::open::{OpenSpan, StartedSpan};
 pub use super::spans::outcome::{Described, Fallible, is_failure};
 pub use super::spans::output::{Call, Output, refuse_main};
-pub use super::spans::sequence::{traced_iterator, traced_iterator_timed, traced_stream, traced_stream_timed};
+pub use super::spans::sequence::{traced_iterator, traced_stream};
 pub use super::spans::start::{Setup, start, start_here};
 pub use super::spans::stopwatch::JudgedTiming;
 pub use super::value::ToValue;

@@ -6,9 +6,8 @@ use std::task::{Context as TaskContext, Poll};
 
 use pin_project_lite::pin_project;
 
-use super::call_duration::CallEnd;
 use super::open::{OpenSpan, StartedSpan, State};
-use super::stopwatch::{Judge, Stopwatch, Watch};
+use super::stopwatch::{Judge, Stopwatch, Watch, cancel};
 
 pin_project! {
     /// A future with a span: current during each poll and during the drop, ended when the future is ready.
@@ -36,18 +35,7 @@ pin_project! {
     {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            if this.span.is_off() && !this.stopwatch.is_running() {
-                return;
-            }
-            let mut span = std::mem::take(this.span);
-            let current = span.enter();
-            this.future.set(None);
-            let end = this.stopwatch.stop(CallEnd::Cancelled);
-            span.leave(current);
-            if let State::Open(span) = span {
-                span.cancelled();
-                span.end(end);
-            }
+            cancel(this.span, this.stopwatch, || this.future.set(None), |_| ());
         }
     }
 }

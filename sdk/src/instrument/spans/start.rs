@@ -192,14 +192,7 @@ fn begun(begin: impl FnOnce() -> State) -> StartedSpan {
 
 fn begin(setup: Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> State {
     let parent = match setup.origin {
-        Origin::Current => {
-            return match look_at_the_current() {
-                Look::Off => State::Off,
-                Look::Dropped(parent) => State::Unsampled(Unsampled::below(parent)),
-                Look::Sampled(data) => record_below(data, setup.span, attributes),
-                Look::Undecided => begin_below(&Context::current(), true, setup.span, attributes),
-            };
-        }
+        Origin::Current => return start_here(|| setup, attributes).0,
         Origin::Root => Context::current().with_remote_span_context(SpanContext::NONE),
         Origin::Parent(parent) => parent,
     };

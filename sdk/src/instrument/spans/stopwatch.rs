@@ -3,7 +3,7 @@
 //! The stopwatch of `#[traced(metrics)]` stops just before its span ends, and supplies the time of that end.
 
 use super::call_duration::{CallEnd, Timing};
-use super::open::{Current, State};
+use super::open::{Current, OpenSpan, State};
 use crate::time::Timestamp;
 
 /// The timing of a call, or none: `()`.
@@ -124,5 +124,30 @@ impl<M: Stopwatch> Drop for Watch<'_, M> {
                 span.end(end);
             }
         }
+    }
+}
+
+/// Ends the span and the stopwatch of work that is dropped before its end. `release` drops the work, with the span current;
+/// `complete` sets the last attributes.
+#[inline]
+pub(super) fn cancel(
+    span: &mut State,
+    stopwatch: &mut impl Stopwatch,
+    release: impl FnOnce(),
+    complete: impl FnOnce(&OpenSpan),
+) {
+    if span.is_off() && !stopwatch.is_running() {
+        return;
+    }
+    let mut span = std::mem::take(span);
+    let current = span.enter();
+    release();
+    let end = stopwatch.stop(CallEnd::Cancelled);
+    // Leave first, so that processors see the end in the context of the caller.
+    span.leave(current);
+    if let State::Open(span) = span {
+        complete(&span);
+        span.cancelled();
+        span.end(end);
     }
 }

@@ -2,7 +2,6 @@
 
 use super::Sequence;
 use crate::instrument::spans::builder::SpanBuilder;
-use crate::instrument::spans::call_duration::Timing;
 use crate::instrument::spans::open::{OpenSpan, StartedSpan};
 use crate::instrument::spans::stopwatch::Stopwatch;
 
@@ -77,30 +76,20 @@ impl SpanBuilder {
     }
 }
 
-/// Runs an iterator in a started span. `outcome` names the type of an item's error, and `record` records it.
+/// Runs an iterator in a started span. `record` records an item that is an error, and `outcome` names the type of its error.
 #[inline]
-pub fn traced_iterator<I, O, R>(span: StartedSpan, iterator: I, record: R, outcome: O) -> TracedIterator<I, O, R>
-where
-    I: Iterator,
-    O: Fn(&I::Item) -> Option<&'static str>,
-    R: Fn(&OpenSpan, &I::Item),
-{
-    TracedIterator { iterator: Some(iterator), sequence: Sequence::new(span, (), outcome, record) }
-}
-
-/// Runs an iterator in a started span with a running timing.
-#[inline]
-pub fn traced_iterator_timed<I, O, R>(
+pub fn traced_iterator<I, O, R, M>(
     span: StartedSpan,
-    timing: Timing,
+    stopwatch: M,
     iterator: I,
     record: R,
     outcome: O,
-) -> TracedIterator<I, O, R, Timing>
+) -> TracedIterator<I, O, R, M>
 where
     I: Iterator,
     O: Fn(&I::Item) -> Option<&'static str>,
     R: Fn(&OpenSpan, &I::Item),
+    M: Stopwatch,
 {
-    TracedIterator { iterator: Some(iterator), sequence: Sequence::new(span, timing, outcome, record) }
+    TracedIterator { iterator: Some(iterator), sequence: Sequence::new(span, stopwatch, outcome, record) }
 }

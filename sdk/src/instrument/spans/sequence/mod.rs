@@ -7,12 +7,12 @@
 mod iterator;
 mod stream;
 
-pub use iterator::{IteratorInSpan, TracedIterator, traced_iterator, traced_iterator_timed};
-pub use stream::{InSpanStream, StreamInSpan, TracedStream, traced_stream, traced_stream_timed};
+pub use iterator::{IteratorInSpan, TracedIterator, traced_iterator};
+pub use stream::{InSpanStream, StreamInSpan, TracedStream, traced_stream};
 
 use super::call_duration::CallEnd;
 use super::open::{OpenSpan, StartedSpan, State};
-use super::stopwatch::{Stopwatch, Watch};
+use super::stopwatch::{Stopwatch, Watch, cancel};
 
 /// The attribute with the number of items.
 const ITEMS: &str = "telemark.items";
@@ -78,19 +78,7 @@ impl<O, R, M: Stopwatch> Sequence<O, R, M> {
 
     /// Ends the span of a sequence that is dropped before its end. `release` drops the source of the items, in the span.
     pub(super) fn cancel(&mut self, release: impl FnOnce()) {
-        if !self.is_watched() {
-            return;
-        }
-        let mut span = std::mem::take(&mut self.span);
-        let current = span.enter();
-        release();
-        let end = self.stopwatch.stop(CallEnd::Cancelled);
-        // Leave first, so that processors see the end in the context of the caller.
-        span.leave(current);
-        if let State::Open(span) = span {
-            span.set(ITEMS, &self.items);
-            span.cancelled();
-            span.end(end);
-        }
+        let items = self.items;
+        cancel(&mut self.span, &mut self.stopwatch, release, |span| span.set(ITEMS, &items));
     }
 }

@@ -8,7 +8,6 @@ use pin_project_lite::pin_project;
 
 use super::Sequence;
 use crate::instrument::spans::builder::SpanBuilder;
-use crate::instrument::spans::call_duration::Timing;
 use crate::instrument::spans::open::{OpenSpan, StartedSpan};
 use crate::instrument::spans::stopwatch::Stopwatch;
 
@@ -112,30 +111,20 @@ pub trait InSpanStream: Stream + Sized {
 
 impl<S: Stream> InSpanStream for S {}
 
-/// Runs a stream in a started span. `outcome` names the type of an item's error, and `record` records it.
+/// Runs a stream in a started span. `record` records an item that is an error, and `outcome` names the type of its error.
 #[inline]
-pub fn traced_stream<S, O, R>(span: StartedSpan, stream: S, record: R, outcome: O) -> TracedStream<S, O, R>
-where
-    S: Stream,
-    O: Fn(&S::Item) -> Option<&'static str>,
-    R: Fn(&OpenSpan, &S::Item),
-{
-    TracedStream { stream: Some(stream), sequence: Sequence::new(span, (), outcome, record) }
-}
-
-/// Runs a stream in a started span with a running timing.
-#[inline]
-pub fn traced_stream_timed<S, O, R>(
+pub fn traced_stream<S, O, R, M>(
     span: StartedSpan,
-    timing: Timing,
+    stopwatch: M,
     stream: S,
     record: R,
     outcome: O,
-) -> TracedStream<S, O, R, Timing>
+) -> TracedStream<S, O, R, M>
 where
     S: Stream,
     O: Fn(&S::Item) -> Option<&'static str>,
     R: Fn(&OpenSpan, &S::Item),
+    M: Stopwatch,
 {
-    TracedStream { stream: Some(stream), sequence: Sequence::new(span, timing, outcome, record) }
+    TracedStream { stream: Some(stream), sequence: Sequence::new(span, stopwatch, outcome, record) }
 }
