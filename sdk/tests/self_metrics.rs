@@ -13,6 +13,7 @@ use opentelemetry::{Context, InstrumentationScope};
 use telemark_sdk::batch::{BatchConfig, BatchProcessor, SimpleProcessor};
 use telemark_sdk::config::Env;
 use telemark_sdk::install::{Telemetry, TelemetryBuilder};
+use telemark_sdk::instrument::spans::{span, suppress};
 use telemark_sdk::metrics::{PullReader, ReaderConfig, TemporalityPreference};
 use telemark_sdk::runtime::{ManualRuntime, Runtime};
 use telemark_sdk::sampling::{Decision, Sampler, SamplingRequest, SamplingResult};
@@ -20,7 +21,6 @@ use telemark_sdk::self_metrics::SelfMetrics;
 use telemark_sdk::signal::{Metrics, Signal, Traces};
 use telemark_sdk::testing::{InMemoryExporter, ManualClock, TestTelemetry, metrics_text};
 use telemark_sdk::time::Deadline;
-use telemark_sdk::traced::{span, suppress};
 use telemark_sdk::{Batch, ExportError, ExportReport, Exporter, Resource, ResponseStatus};
 
 /// Compares the metrics that contain `part` with the text, which leaves out `otel.` where a name or an attribute begins
