@@ -59,7 +59,7 @@ fn check_planted_dependency(package: &str, on: &str, kind: Kind, expected: &str)
 fn a_planted_dependency_is_noticed() {
     use Kind::{Build, Dev, Loom, Normal};
     let internal = "nothing depends on examples, benches, fuzz, tests or xtask";
-    let upstream = "opentelemetry_sdk is for exporters/upstream, benches and tests";
+    let upstream = "opentelemetry_sdk is for bridges/upstream, benches and tests";
     let oracle = "opentelemetry-proto is an oracle of tests; it drags opentelemetry_sdk along";
     let exporter = "an exporter knows the sdk and serve; no other exporter, no integration, not the facade";
     let integration = "an integration depends on the API, its framework and integrations/http; never on the sdk";

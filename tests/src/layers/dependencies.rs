@@ -40,7 +40,7 @@ fn broken_rule(package: &Package, name: &str, kind: Kind, on: Option<&Package>) 
         && !matches!(place, "benches" | "tests")
         && package.name != "telemark-upstream"
     {
-        return Some("opentelemetry_sdk is for exporters/upstream, benches and tests");
+        return Some("opentelemetry_sdk is for bridges/upstream, benches and tests");
     }
     if name == "opentelemetry-proto" && is_shipped && !matches!(place, "benches" | "tests") {
         return Some("opentelemetry-proto is an oracle of tests; it drags opentelemetry_sdk along");
