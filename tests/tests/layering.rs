@@ -62,7 +62,7 @@ fn a_planted_dependency_is_noticed() {
     let upstream = "opentelemetry_sdk is for bridges/upstream, benches and tests";
     let oracle = "opentelemetry-proto is an oracle of tests; it drags opentelemetry_sdk along";
     let exporter = "an exporter knows the sdk and serve; no other exporter, no integration, not the facade";
-    let integration = "an integration depends on the API, its framework and integrations/http; never on the sdk";
+    let integration = "an integration depends on the API, its framework, integrations/kit and http; never on the sdk";
     let small = "the sdk has the API and at most three small crates, listed in this test";
     check_planted_dependency("telemark-sdk", "telemark-otlp", Normal, "the sdk knows no other crate of ours");
     check_planted_dependency("telemark-sdk", "tokio", Normal, small);
@@ -83,10 +83,20 @@ fn a_planted_dependency_is_noticed() {
     check_planted_dependency("telemark-tower", "telemark-sdk", Normal, integration);
     check_planted_dependency("telemark-tower", "telemark-sdk", Dev, "");
     check_planted_dependency("telemark-tower", "telemark", Normal, integration);
-    let other = "an integration depends on no other but integrations/http";
+    let other = "an integration depends on no other but integrations/kit and http";
     check_planted_dependency("telemark-tower", "telemark-axum", Normal, other);
-    let http = "integrations/http knows no framework and no other integration";
+    check_planted_dependency("telemark-runtime", "telemark-kit", Normal, "");
+    let http = "integrations/http knows no framework and no other integration but integrations/kit";
     check_planted_dependency("telemark-http", "telemark-tower", Normal, http);
+    let kit = "integrations/kit knows the API alone";
+    for dependency in ["telemark-http", "http", "tokio"] {
+        check_planted_dependency("telemark-kit", dependency, Normal, kit);
+    }
+    check_planted_dependency("telemark-kit", "telemark-sdk", Normal, integration);
+    check_planted_dependency("telemark-kit", "proptest", Dev, "");
+    let bridge = "a bridge knows the sdk and what it bridges to";
+    check_planted_dependency("telemark-upstream", "telemark-otlp", Normal, bridge);
+    check_planted_dependency("telemark-upstream", "opentelemetry_sdk", Normal, "");
     check_planted_dependency(
         "telemark-macros",
         "telemark-sdk",
