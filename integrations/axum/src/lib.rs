@@ -53,8 +53,6 @@
 //! # Environment variables
 //! None are read here; see [`ServerSettings::from_env_fn`].
 
-#![forbid(unsafe_code)]
-
 mod policy;
 
 use opentelemetry::InstrumentationScope;
@@ -73,5 +71,5 @@ pub fn layer() -> HttpServerLayer<AxumPolicy> {
 /// The instrumentation scope of this crate, to make a tracer for [`HttpServerLayer::with_tracer`] or a meter for
 /// [`HttpServerLayer::with_meter`].
 pub fn scope() -> InstrumentationScope {
-    telemark_http::scope(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+    telemark_kit::scope(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
 }

@@ -52,37 +52,12 @@
 //! # Environment variables
 //! This crate reads no environment. [`ServerSettings::from_env_fn`] takes a reader and lists the variables.
 
-mod attribute_sets;
-mod attributes;
-mod bindings;
-mod clock;
-mod content_length;
-mod environment;
-mod facts;
-mod forwarded;
-mod headers;
-mod host;
-mod interner;
-mod keys;
-mod measurement;
-mod methods;
-mod metrics;
-mod names;
-mod opt_in;
-mod paths;
-mod policy;
-mod query;
 mod server;
-mod settings;
-mod span;
-mod text;
-mod tracer;
+mod shared;
 
-pub use headers::{HeaderExtractor, HeaderInjector, MAX_CAPTURED_BYTES, MAX_HEADER_VALUES};
-pub use metrics::ServerMetrics;
-pub use policy::{DefaultPolicy, HttpPolicy, LocalAddr, PeerAddr, RequestHead, ResponseHead, Route};
-pub use server::HttpServer;
-pub use settings::{ServerSettings, SettingProblem};
-pub use span::{End, RequestOutcome, RequestSpan};
-pub use text::MAX_TEXT_BYTES;
-pub use tracer::{GlobalTracer, scope};
+pub use server::{
+    DefaultPolicy, End, HttpPolicy, HttpServer, LocalAddr, PeerAddr, RequestHead, RequestOutcome, RequestSpan,
+    ResponseHead, Route, ServerMetrics, ServerSettings, SettingProblem,
+};
+pub use shared::headers::{HeaderExtractor, HeaderInjector, MAX_CAPTURED_BYTES, MAX_HEADER_VALUES};
+pub use telemark_kit::{GlobalTracer, MAX_TEXT_BYTES, scope};

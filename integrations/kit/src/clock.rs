@@ -1,4 +1,4 @@
-//! The clock of durations, read once when a request begins and once when it ends.
+//! The clock of spans and measurements.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,20 +6,21 @@ use std::time::SystemTime;
 
 /// The system's clock, or one that the application brings.
 ///
-/// Span and histogram share the two readings, so their durations are equal.
-///
-/// spec: http/http-metrics.md: the duration of the metric should be that of the span
+/// Read it once at the start and once at the end of an operation, and give both readings to span and metric: their durations
+/// are then equal. The system's clock may be set back in between.
 #[derive(Clone, Default)]
-pub(crate) struct Clock(Option<Arc<dyn Fn() -> SystemTime + Send + Sync>>);
+pub struct Clock(Option<Arc<dyn Fn() -> SystemTime + Send + Sync>>);
 
 impl Clock {
-    pub(crate) fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+    /// Returns a clock that calls `now`, which must not block.
+    pub fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         Clock(Some(Arc::new(now)))
     }
 
+    /// Returns the time now.
     #[inline]
     #[allow(clippy::disallowed_methods, reason = "an integration knows the API only, which has no clock")]
-    pub(crate) fn now(&self) -> SystemTime {
+    pub fn now(&self) -> SystemTime {
         match &self.0 {
             None => SystemTime::now(),
             Some(now) => now(),

@@ -1,13 +1,21 @@
-//! A bounded table of texts that live as long as the program, so that a request need not copy them.
+//! A bounded table of texts that live as long as the program, so that they need not be copied each time.
 //!
 //! An entry is never removed, which is what makes its text `&'static`. A peer can choose texts, so both the number of
 //! entries and the length of each are bounded.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{PoisonError, RwLock};
 
 /// Texts, each with a value that is made from it once.
-pub(crate) struct Interner<T: 'static> {
+///
+/// Meant for a `static`: a table that is dropped leaves its texts behind.
+///
+/// ```
+/// static NAMES: telemark_kit::Interner<usize> = telemark_kit::Interner::new(128, 64);
+/// assert_eq!(NAMES.get("shop.example", str::len), Some(("shop.example", &12)));
+/// ```
+pub struct Interner<T: 'static> {
     max_entries: usize,
     max_bytes: usize,
     table: RwLock<Option<Table<T>>>,
@@ -16,14 +24,15 @@ pub(crate) struct Interner<T: 'static> {
 type Table<T> = HashMap<&'static str, &'static T>;
 
 impl<T> Interner<T> {
-    /// A table of at most `max_entries` texts of at most `max_bytes` bytes.
-    pub(crate) const fn new(max_entries: usize, max_bytes: usize) -> Self {
+    /// Returns a table of at most `max_entries` texts of at most `max_bytes` bytes.
+    pub const fn new(max_entries: usize, max_bytes: usize) -> Self {
         Interner { max_entries, max_bytes, table: RwLock::new(None) }
     }
 
-    /// Returns the kept text and its value; `make` is called for a new text, under a lock. `None` if the text is too long or
-    /// the table is full.
-    pub(crate) fn get(&self, text: &str, make: impl FnOnce(&'static str) -> T) -> Option<(&'static str, &'static T)> {
+    /// Returns the kept text and its value; `None` if the text is too long or the table is full.
+    ///
+    /// Calls `make` for a new text, under the lock of the table: it must neither block nor use the same table.
+    pub fn get(&self, text: &str, make: impl FnOnce(&'static str) -> T) -> Option<(&'static str, &'static T)> {
         if text.len() > self.max_bytes {
             return None;
         }
@@ -55,6 +64,13 @@ impl<T> Interner<T> {
                 Some((text, value))
             }
         }
+    }
+}
+
+impl<T> fmt::Debug for Interner<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Interner { max_entries, max_bytes, .. } = self;
+        write!(f, "Interner(at most {max_entries} texts of {max_bytes} bytes)")
     }
 }
 

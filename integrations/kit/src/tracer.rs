@@ -9,14 +9,19 @@ use opentelemetry::{Context, InstrumentationScope};
 
 use crate::keys::SCHEMA_URL;
 
-/// The instrumentation scope of an integration: its crate's name and version, and the schema its attributes follow.
+/// Returns the instrumentation scope of an integration: its crate's name and version, and the schema its attributes follow.
+///
+/// ```
+/// let scope = telemark_kit::scope(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+/// # assert!(scope.schema_url().is_some());
+/// ```
 pub fn scope(name: impl Into<Cow<'static, str>>, version: impl Into<Cow<'static, str>>) -> InstrumentationScope {
     InstrumentationScope::builder(name).with_version(version).with_schema_url(SCHEMA_URL).build()
 }
 
 /// A [`Tracer`] of the API's global provider.
 ///
-/// May be made before the provider is installed: while the global one is the API's no-op provider, each span looks again.
+/// May be made before the provider is installed: as long as the global one is the API's no-op provider, each span looks again.
 /// The first real tracer is kept by all clones; a provider that replaces it later is not seen.
 #[derive(Clone, Debug)]
 pub struct GlobalTracer(Arc<Inner>);
@@ -51,7 +56,7 @@ impl Tracer for GlobalTracer {
     }
 }
 
-/// The no-op tracer answers with its parent's context, or with an invalid one.
+/// Returns false for the span of a no-op tracer, which has its parent's context or an invalid one.
 fn is_real(span: &SpanContext, parent: &SpanContext) -> bool {
     span.is_valid() && span.span_id() != parent.span_id()
 }

@@ -9,7 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use telemark_http::{End, RequestSpan};
 
-use crate::future::watched;
+use crate::panics::watched;
 
 pin_project! {
     /// The body of a response that is part of a span.

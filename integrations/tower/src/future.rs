@@ -11,6 +11,7 @@ use pin_project_lite::pin_project;
 use telemark_http::{End, RequestSpan, ResponseHead};
 
 use crate::body::ResponseBody;
+use crate::panics::watched;
 
 pin_project! {
     /// The future of [`HttpServerService`](crate::HttpServerService).
@@ -35,7 +36,7 @@ pub(crate) enum BodyMethod {
 }
 
 impl BodyMethod {
-    pub(crate) fn of(method: &Method) -> Self {
+    pub(crate) fn new(method: &Method) -> Self {
         match *method {
             Method::HEAD => BodyMethod::Head,
             Method::CONNECT => BodyMethod::Connect,
@@ -74,29 +75,6 @@ where
         };
         let length = respond(&mut response, span, *this.method);
         Poll::Ready(Ok(response.map(|body| ResponseBody::new(body, this.span.take(), length))))
-    }
-}
-
-/// Runs a poll of the application, and ends the request if it panics. The caller has attached the span's context.
-pub(crate) fn watched<R>(span: &mut RequestSpan, poll: impl FnOnce() -> R) -> R {
-    let guard = PanicGuard(span);
-    let result = poll();
-    guard.disarm();
-    result
-}
-
-/// Ends the request if it is dropped while a panic unwinds. The panic itself is not caught.
-struct PanicGuard<'s>(&'s mut RequestSpan);
-
-impl PanicGuard<'_> {
-    fn disarm(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for PanicGuard<'_> {
-    fn drop(&mut self) {
-        self.0.end(End::Panicked);
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 use opentelemetry::InstrumentationScope;
 use opentelemetry::metrics::Meter;
 use opentelemetry::trace::Tracer;
-use telemark_http::{DefaultPolicy, GlobalTracer, HttpPolicy, HttpServer, ServerMetrics, ServerSettings};
+use telemark_http::{DefaultPolicy, HttpPolicy, HttpServer, ServerMetrics, ServerSettings};
+use telemark_kit::GlobalTracer;
 use tower_layer::Layer;
 
 use crate::service::HttpServerService;
@@ -29,7 +30,7 @@ type SharedServer<P, T> = Arc<OnceLock<Arc<HttpServer<P, T>>>>;
 /// The instrumentation scope of this crate, to make a tracer for [`HttpServerLayer::with_tracer`] or a meter for
 /// [`HttpServerLayer::with_meter`].
 pub fn scope() -> InstrumentationScope {
-    telemark_http::scope(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+    telemark_kit::scope(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
 }
 
 impl HttpServerLayer {

@@ -77,6 +77,7 @@
 mod body;
 mod future;
 mod layer;
+mod panics;
 mod service;
 
 pub use body::ResponseBody;

@@ -6,11 +6,13 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use http_body::Body;
 use opentelemetry::trace::Tracer;
-use telemark_http::{DefaultPolicy, GlobalTracer, HttpPolicy, HttpServer, RequestHead};
+use telemark_http::{DefaultPolicy, HttpPolicy, HttpServer, RequestHead};
+use telemark_kit::GlobalTracer;
 use tower_service::Service;
 
 use crate::body::ResponseBody;
-use crate::future::{BodyMethod, ResponseFuture, watched};
+use crate::future::{BodyMethod, ResponseFuture};
+use crate::panics::watched;
 
 /// A service whose requests have a server span and are measured; made by [`HttpServerLayer`](crate::HttpServerLayer).
 #[derive(Debug)]
@@ -48,7 +50,7 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let method = BodyMethod::of(request.method());
+        let method = BodyMethod::new(request.method());
         let mut span = self.server.begin(RequestHead::of(&request));
         let future = match &mut span {
             None => self.inner.call(request),

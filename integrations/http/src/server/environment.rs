@@ -1,7 +1,7 @@
 //! The settings of the server side from environment variables.
 
-use crate::metrics::MetricChoice;
-use crate::settings::ServerSettings;
+use super::metrics::MetricChoice;
+use super::settings::ServerSettings;
 
 const KNOWN_METHODS: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
 const EXCLUDED_URLS: &str = "OTEL_RUST_HTTP_SERVER_EXCLUDED_URLS";
@@ -104,7 +104,7 @@ fn list(value: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::tests::shown;
+    use crate::server::settings::tests::shown;
 
     fn read(variables: &[(&str, &str)]) -> ServerSettings {
         ServerSettings::from_env_fn(|name| {

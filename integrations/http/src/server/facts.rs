@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use http::Method;
 use opentelemetry::{Context, global};
+use telemark_kit::{Attributes, BoundedText, keys};
 
-use crate::attributes::Attributes;
-use crate::forwarded::{self, Forwarded};
-use crate::headers::{RequestFields, capture};
-use crate::host::{self, Host};
-use crate::methods::MethodName;
-use crate::policy::{HttpPolicy, RequestHead};
-use crate::settings::ServerSettings;
-use crate::{keys, query, text};
+use super::policy::{HttpPolicy, RequestHead};
+use super::settings::ServerSettings;
+use crate::shared::forwarded::{self, Forwarded};
+use crate::shared::headers::{RequestFields, capture};
+use crate::shared::host::{self, Host};
+use crate::shared::methods::MethodName;
+use crate::shared::{query, version};
 
 /// A request as its server reads it, once.
 pub(crate) struct Facts<'r> {
@@ -30,7 +30,7 @@ pub(crate) struct Facts<'r> {
 impl<'r> Facts<'r> {
     #[inline]
     pub(crate) fn read(request: RequestHead<'r>, settings: &ServerSettings, policy: &impl HttpPolicy) -> Self {
-        let fields = RequestFields::of(request.headers);
+        let fields = RequestFields::read(request.headers);
         let forwarded = if settings.forwarded { Forwarded::read(request.headers) } else { Forwarded::default() };
         let of_target = || request.uri.scheme_str().and_then(forwarded::scheme);
         let scheme = forwarded.scheme.or_else(of_target).unwrap_or_else(|| policy.scheme(&request));
@@ -49,8 +49,8 @@ impl<'r> Facts<'r> {
     /// Adds the attributes that every span of a request has, whatever its parent.
     #[inline]
     pub(crate) fn identify(&self, attributes: &mut Attributes) {
-        attributes.add(keys::METHOD, self.method.attribute());
-        attributes.add_text(keys::URL_PATH, text::bounded(self.request.uri.path()));
+        attributes.add(keys::HTTP_REQUEST_METHOD, self.method.attribute());
+        attributes.add_text(keys::URL_PATH, BoundedText::new(self.request.uri.path()));
         attributes.add(keys::URL_SCHEME, self.scheme);
     }
 
@@ -59,16 +59,16 @@ impl<'r> Facts<'r> {
     pub(crate) fn describe(&self, settings: &ServerSettings, policy: &impl HttpPolicy, attributes: &mut Attributes) {
         let request = &self.request;
         if self.method == MethodName::Other {
-            attributes.add_text(keys::METHOD_ORIGINAL, text::bounded(request.method.as_str()));
+            attributes.add_text(keys::HTTP_REQUEST_METHOD_ORIGINAL, BoundedText::new(request.method.as_str()));
         }
         if let Some(query) = request.uri.query().filter(|query| !query.is_empty()) {
             attributes.add_text(keys::URL_QUERY, query::redact(query, &settings.sensitive));
         }
-        if let Some(version) = keys::version(request.version) {
-            attributes.add(keys::PROTOCOL_VERSION, version);
+        if let Some(version) = version::attribute(request.version) {
+            attributes.add(keys::NETWORK_PROTOCOL_VERSION, version);
         }
         if let Some(agent) = self.fields.user_agent.first {
-            attributes.add_text(keys::USER_AGENT, text::bytes(agent.as_bytes()));
+            attributes.add_text(keys::USER_AGENT_ORIGINAL, BoundedText::from_bytes(agent.as_bytes()));
         }
         if let Some(Host { address, port, is_cut }) = self.server_address() {
             if is_cut {
@@ -82,7 +82,7 @@ impl<'r> Facts<'r> {
         self.describe_ends(settings, policy, attributes);
         if settings.opt_in.request_size {
             if let Some(bytes) = self.body_length {
-                attributes.add(keys::REQUEST_BODY_SIZE, i64::try_from(bytes).unwrap_or(i64::MAX));
+                attributes.add(keys::HTTP_REQUEST_BODY_SIZE, i64::try_from(bytes).unwrap_or(i64::MAX));
             }
         }
         capture(&settings.request_headers, request.headers, attributes);
@@ -104,18 +104,18 @@ impl<'r> Facts<'r> {
             }
         }
         if let Some((address, port)) = peer {
-            attributes.add(keys::PEER_ADDRESS, address);
+            attributes.add(keys::NETWORK_PEER_ADDRESS, address);
             if let Some(port) = port {
-                attributes.add(keys::PEER_PORT, i64::from(port));
+                attributes.add(keys::NETWORK_PEER_PORT, i64::from(port));
             }
         }
         if opt_in.local_address || opt_in.local_port {
             if let Some(local) = policy.local(&self.request) {
                 if opt_in.local_address {
-                    attributes.add(keys::LOCAL_ADDRESS, address(local.ip().to_canonical()));
+                    attributes.add(keys::NETWORK_LOCAL_ADDRESS, address(local.ip().to_canonical()));
                 }
                 if opt_in.local_port {
-                    attributes.add(keys::LOCAL_PORT, i64::from(local.port()));
+                    attributes.add(keys::NETWORK_LOCAL_PORT, i64::from(local.port()));
                 }
             }
         }

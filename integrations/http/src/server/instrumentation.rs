@@ -1,21 +1,19 @@
 //! From the head of a request to a started span and measurement.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use opentelemetry::trace::{Span, SpanBuilder, SpanKind, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue};
+use telemark_kit::{Attributes, guarded, keys};
 
-use crate::attributes::Attributes;
-use crate::facts::Facts;
-use crate::measurement::{Measurement, Recorder};
-use crate::metrics::ServerMetrics;
-use crate::names::RouteText;
-use crate::policy::{HttpPolicy, RequestHead};
-use crate::settings::ServerSettings;
-use crate::span::{LateRoute, RequestSpan};
-use crate::{keys, names};
+use super::facts::Facts;
+use super::measurement::{Measurement, Recorder};
+use super::metrics::ServerMetrics;
+use super::policy::{HttpPolicy, RequestHead};
+use super::settings::ServerSettings;
+use super::span::{LateRoute, RequestSpan, Served};
+use crate::shared::names::{self, RouteText};
 
 /// Attributes that a typical request has, and those that its end adds, so that the vector is allocated once.
 const TYPICAL_ATTRIBUTES: usize = 16;
@@ -29,13 +27,6 @@ pub struct HttpServer<P, T> {
     policy: P,
     tracer: T,
     recorder: Recorder,
-}
-
-/// The part of a server that its requests need once they have begun.
-pub(crate) trait Served: Send + Sync {
-    fn settings(&self) -> &ServerSettings;
-    fn policy(&self) -> &dyn HttpPolicy;
-    fn recorder(&self) -> &Recorder;
 }
 
 impl<P: HttpPolicy, T: Send + Sync> Served for HttpServer<P, T> {
@@ -74,17 +65,14 @@ where
     /// below the current span, and its measurement. `None` if the request is excluded.
     pub fn begin(self: &Arc<Self>, request: RequestHead<'_>) -> Option<RequestSpan> {
         // Policy, propagator and sampler are foreign code: if they panic, the request is served without a span.
-        let mut begun = None;
-        let _ = catch_unwind(AssertUnwindSafe(|| {
+        let mut begun = guarded(|| {
             let request = RequestHead { uri: self.policy.target(&request), ..request };
-            if !self.settings.excludes(request.uri) && !self.policy.is_excluded(&request) {
-                begun = Some(self.begin_included(request));
-            }
-        }));
-        if let Some(begun) = &mut begun {
-            begun.count();
-        }
-        begun
+            let is_excluded = self.settings.excludes(request.uri) || self.policy.is_excluded(&request);
+            (!is_excluded).then(|| self.begin_included(request))
+        })
+        .flatten()?;
+        begun.count();
+        Some(begun)
     }
 
     fn begin_included(self: &Arc<Self>, request: RequestHead<'_>) -> RequestSpan {
@@ -105,7 +93,7 @@ where
         let capacity = if is_lean { LEAN_ATTRIBUTES } else { TYPICAL_ATTRIBUTES + self.settings.request_headers.len() };
         let mut attributes = Attributes::with_capacity(capacity);
         facts.identify(&mut attributes);
-        attributes.list.extend(route.clone().map(|route| KeyValue::new(keys::ROUTE, route)));
+        attributes.list.extend(route.clone().map(|route| KeyValue::new(keys::HTTP_ROUTE, route)));
         if !is_lean {
             facts.describe(&self.settings, &self.policy, &mut attributes);
         }

@@ -1,12 +1,12 @@
 //! The instruments of a server, and the choice of those that record.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
 
+use opentelemetry::InstrumentationScope;
 use opentelemetry::metrics::{Histogram, Meter, UpDownCounter};
-use opentelemetry::{InstrumentationScope, global};
+use telemark_kit::{AttributeSets, Instruments};
 
-use crate::attribute_sets::AttributeSets;
+use super::metric_attributes::RequestKey;
 
 // spec: http/http-metrics.md: the advised boundaries of http.server.request.duration, in seconds
 const DURATION_BOUNDARIES: [f64; 14] =
@@ -16,96 +16,52 @@ const DURATION_BOUNDARIES: [f64; 14] =
 ///
 /// [`ServerSettings`](crate::ServerSettings) choose those that record.
 #[derive(Clone)]
-pub struct ServerMetrics(Arc<Inner>);
+pub struct ServerMetrics(Instruments<ServerInstruments>);
 
-struct Inner {
-    source: Source,
-    instruments: OnceLock<Instruments>,
-}
-
-enum Source {
-    Off,
-    Global(InstrumentationScope),
-    Meter(Meter),
-}
-
-pub(crate) struct Instruments {
+pub(crate) struct ServerInstruments {
     pub(crate) duration: Histogram<f64>,
     pub(crate) active: UpDownCounter<i64>,
     pub(crate) request_size: Histogram<u64>,
     pub(crate) response_size: Histogram<u64>,
-    pub(crate) sets: AttributeSets,
+    pub(crate) sets: AttributeSets<RequestKey>,
 }
 
 impl ServerMetrics {
-    /// No metrics.
+    /// Returns no instruments.
     pub fn off() -> Self {
-        ServerMetrics::from_source(Source::Off)
+        ServerMetrics(Instruments::off(ServerInstruments::new))
     }
 
-    /// Instruments of this meter.
+    /// Returns instruments of this meter.
     pub fn of(meter: &Meter) -> Self {
-        ServerMetrics::from_source(Source::Meter(meter.clone()))
+        ServerMetrics(Instruments::new(meter, ServerInstruments::new))
     }
 
-    /// Instruments of the API's global provider, which is looked up with the first request.
+    /// Returns instruments of the API's global provider, which is looked up with the first request.
     ///
-    /// May be called before the provider is installed: while the global one is the API's no-op provider, or another one
-    /// without any state, each request looks again. The first real provider is kept.
+    /// May be called before the provider is installed: as long as the global one is the API's no-op provider, or another
+    /// one without any state, each request looks again. The first real provider is kept.
     pub fn global(scope: InstrumentationScope) -> Self {
-        ServerMetrics::from_source(Source::Global(scope))
+        ServerMetrics(Instruments::global(scope, ServerInstruments::new))
     }
 
-    fn from_source(source: Source) -> Self {
-        ServerMetrics(Arc::new(Inner { source, instruments: OnceLock::new() }))
-    }
-
-    /// True once there are instruments to record with.
+    /// Returns the instruments, if there is a meter to record with.
     #[inline]
-    pub(crate) fn are_on(&self) -> bool {
-        self.0.instruments.get().is_some() || self.look_up()
-    }
-
-    /// The instruments, if [`ServerMetrics::are_on`] has found any.
-    #[inline]
-    pub(crate) fn instruments(&self) -> Option<&Instruments> {
-        self.0.instruments.get()
-    }
-
-    #[cold]
-    fn look_up(&self) -> bool {
-        let meter = match &self.0.source {
-            Source::Off => return false,
-            Source::Meter(meter) => meter.clone(),
-            Source::Global(scope) => {
-                let provider = global::meter_provider();
-                // The API does not tell whether a provider is its no-op; what has no state can keep no measurement.
-                if size_of_val(&*provider) == 0 {
-                    return false;
-                }
-                provider.meter_with_scope(scope.clone())
-            }
-        };
-        // Losing a race is fine: the meter is of the same provider.
-        let _ = self.0.instruments.set(Instruments::new(&meter));
-        true
+    pub(crate) fn instruments(&self) -> Option<&ServerInstruments> {
+        self.0.get()
     }
 }
 
 impl fmt::Debug for ServerMetrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0.source {
-            Source::Off => "ServerMetrics(off)",
-            Source::Global(_) => "ServerMetrics(global)",
-            Source::Meter(_) => "ServerMetrics(meter)",
-        })
+        f.debug_tuple("ServerMetrics").field(&self.0).finish()
     }
 }
 
-impl Instruments {
+impl ServerInstruments {
     // spec: http/http-metrics.md#http-server
     fn new(meter: &Meter) -> Self {
-        Instruments {
+        ServerInstruments {
             duration: meter
                 .f64_histogram("http.server.request.duration")
                 .with_unit("s")

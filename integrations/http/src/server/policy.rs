@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use http::{Extensions, HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use opentelemetry::KeyValue;
 
-use crate::content_length;
+use crate::shared::content_length;
 
 /// Decides what the settings cannot. A policy implements only its differences; the other methods ask its
 /// [`base`](HttpPolicy::base).

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::{HeaderName, Method, Uri};
+use telemark_kit::Clock;
 
-use crate::clock::Clock;
-use crate::headers::CapturedHeader;
-use crate::methods::KnownMethods;
-use crate::metrics::MetricChoice;
-use crate::opt_in::OptIn;
-use crate::paths::PathPattern;
-use crate::query::SENSITIVE;
+use super::metrics::MetricChoice;
+use super::opt_in::OptIn;
+use crate::shared::headers::CapturedHeader;
+use crate::shared::methods::KnownMethods;
+use crate::shared::paths::PathPattern;
+use crate::shared::query::SENSITIVE;
 
 /// The choice of what a server layer records and trusts.
 ///

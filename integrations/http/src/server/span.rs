@@ -1,22 +1,21 @@
 //! One request: its context, its measurement, and the one place where both end.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
 use opentelemetry::trace::{Status, TraceContextExt};
 use opentelemetry::{Context, ContextGuard, KeyValue};
+use telemark_kit::{Attributes, Cut, guarded, keys};
 
-use crate::attributes::{Attributes, Cut};
-use crate::headers::capture;
-use crate::measurement::Measurement;
-use crate::methods::MethodName;
-use crate::policy::ResponseHead;
-use crate::server::Served;
-use crate::{keys, names};
+use super::measurement::{Measurement, Recorder};
+use super::outcome::{End, RequestOutcome};
+use super::policy::{HttpPolicy, ResponseHead};
+use super::settings::ServerSettings;
+use crate::shared::headers::capture;
+use crate::shared::methods::MethodName;
+use crate::shared::names;
 
 const TRACE_RESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 
@@ -36,6 +35,13 @@ pub struct RequestSpan {
     measured: Option<Measurement>,
 }
 
+/// The part of a server that its requests need once they have begun.
+pub(crate) trait Served: Send + Sync {
+    fn settings(&self) -> &ServerSettings;
+    fn policy(&self) -> &dyn HttpPolicy;
+    fn recorder(&self) -> &Recorder;
+}
+
 /// The parts of a span to update if the route becomes known only with the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LateRoute {
@@ -43,54 +49,6 @@ pub(crate) enum LateRoute {
     /// The span has a name of the policy's own.
     Attribute,
     AttributeAndName,
-}
-
-/// The end of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum End {
-    /// The response, with its body if it has one, was handed over as a whole.
-    Completed,
-    /// The rest was given up: the client went away, or a timeout dropped the request. Not an error.
-    ///
-    /// spec: http/http-spans.md#status: an intentional cancellation should not be an error
-    Cancelled,
-    /// The service, or the response body, returned an error. `error_type` names its kind and has few different values.
-    Failed {
-        /// The value of `error.type`.
-        error_type: &'static str,
-    },
-    /// The service, or the response body, panicked.
-    Panicked,
-}
-
-/// The facts about the end of a request, from which both span and metrics are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RequestOutcome {
-    /// The status, once there was a response.
-    pub status: Option<StatusCode>,
-    /// True if the policy calls that status an error.
-    pub is_error_status: bool,
-    /// The way it ended; `None` as long as it has not.
-    pub end: Option<End>,
-    /// The bytes of the request's body, where a size is asked for and the head tells it.
-    pub request_bytes: Option<u64>,
-    /// The bytes of the response's body that were handed over so far.
-    pub response_bytes: u64,
-}
-
-impl RequestOutcome {
-    /// The value of `error.type`; `None` if the request has not failed.
-    ///
-    /// spec: http/http-spans.md: an error before or after the head by its type, otherwise the status code
-    pub fn error_type(&self) -> Option<&'static str> {
-        match self.end {
-            Some(End::Failed { error_type }) => Some(error_type),
-            Some(End::Panicked) => Some("panic"),
-            _ => self.status.filter(|_| self.is_error_status).map(code),
-        }
-    }
 }
 
 impl RequestSpan {
@@ -110,7 +68,7 @@ impl RequestSpan {
         if let Some(measurement) = &mut self.measured {
             let recorder = self.server.recorder();
             // Meters are foreign code, and the request is under way.
-            let _ = catch_unwind(AssertUnwindSafe(|| measurement.count(recorder, &self.method)));
+            guarded(|| measurement.count(recorder, &self.method));
         }
     }
 
@@ -142,10 +100,10 @@ impl RequestSpan {
     pub fn respond(&mut self, response: ResponseHead<'_>) -> Option<(HeaderName, HeaderValue)> {
         self.outcome.status = Some(response.status);
         // A policy is code of the application: its panic must not become a failed request.
-        let _ = catch_unwind(AssertUnwindSafe(|| {
+        guarded(|| {
             self.outcome.is_error_status = self.server.policy().is_error(response.status);
             self.describe(&response);
-        }));
+        });
         if self.server.settings().trace_response { self.trace_response() } else { None }
     }
 
@@ -161,7 +119,7 @@ impl RequestSpan {
         let ended = measured.and_then(|measurement| self.record_metrics(&measurement));
         if self.is_recording {
             // Span processors are foreign code, and a panic of the handler may be unwinding.
-            let _ = catch_unwind(AssertUnwindSafe(|| self.record(ended)));
+            guarded(|| self.record(ended));
         }
     }
 
@@ -170,11 +128,10 @@ impl RequestSpan {
     fn record_metrics(&self, measurement: &Measurement) -> Option<SystemTime> {
         let recorder = self.server.recorder();
         // The clock may be foreign code.
-        let ended = catch_unwind(AssertUnwindSafe(|| measurement.now(recorder))).ok();
+        let ended = guarded(|| measurement.now(recorder));
         // The API panics where a thread is about to end and its context is gone.
-        let _current = catch_unwind(AssertUnwindSafe(|| self.attach_unless_current())).ok().flatten();
-        let finish = || measurement.finish(recorder, &self.method, &self.outcome, ended);
-        let _ = catch_unwind(AssertUnwindSafe(finish));
+        let _current = guarded(|| self.attach_unless_current()).flatten();
+        guarded(|| measurement.finish(recorder, &self.method, &self.outcome, ended));
         ended
     }
 
@@ -205,7 +162,7 @@ impl RequestSpan {
             if self.late_route == LateRoute::AttributeAndName {
                 span.update_name(name);
             }
-            attributes.list.extend(route.map(|route| KeyValue::new(keys::ROUTE, route)));
+            attributes.list.extend(route.map(|route| KeyValue::new(keys::HTTP_ROUTE, route)));
         }
         capture(&self.server.settings().response_headers, response.headers, &mut attributes);
         self.cut = attributes.cut;
@@ -219,14 +176,14 @@ impl RequestSpan {
     fn record(&self, ended: Option<SystemTime>) {
         let span = self.context.span();
         let outcome = &self.outcome;
-        let status = outcome.status.map(|status| KeyValue::new(keys::STATUS_CODE, i64::from(status.as_u16())));
+        let status = outcome.status.map(|status| KeyValue::new(keys::HTTP_RESPONSE_STATUS_CODE, i64::from(status.as_u16())));
         let ending = match outcome.end {
-            Some(End::Cancelled) => Some(KeyValue::new(keys::OUTCOME, "cancelled")),
+            Some(End::Cancelled) => Some(KeyValue::new(keys::TELEMARK_OUTCOME, "cancelled")),
             _ => None,
         };
         let bytes = i64::try_from(outcome.response_bytes).unwrap_or(i64::MAX);
         let is_sized = self.server.settings().opt_in.response_size && outcome.status.is_some();
-        let size = is_sized.then(|| KeyValue::new(keys::RESPONSE_BODY_SIZE, bytes));
+        let size = is_sized.then(|| KeyValue::new(keys::HTTP_RESPONSE_BODY_SIZE, bytes));
         let written = status.into_iter().chain(ending).chain(size).chain(self.cut.attribute());
         match outcome.error_type() {
             None => span.set_attributes(written),
@@ -270,30 +227,11 @@ impl Drop for RequestSpan {
     }
 }
 
-/// Returns the digits of a status code without an allocation.
-fn code(status: StatusCode) -> &'static str {
-    const CODES: usize = 900;
-    static DIGITS: [u8; CODES * 3] = {
-        let mut digits = [b'0'; CODES * 3];
-        let mut at = 0;
-        while at < CODES {
-            let code = at + 100;
-            digits[at * 3] += (code / 100) as u8;
-            digits[at * 3 + 1] += (code / 10 % 10) as u8;
-            digits[at * 3 + 2] += (code % 10) as u8;
-            at += 1;
-        }
-        digits
-    };
-    let at = usize::from(status.as_u16()).saturating_sub(100) * 3;
-    DIGITS.get(at..at + 3).and_then(|code| std::str::from_utf8(code).ok()).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{DefaultPolicy, GlobalTracer, HttpServer, RequestHead, ServerSettings, scope};
-    use http::{Request, Response};
+    use http::{Request, Response, StatusCode};
 
     #[test]
     fn the_first_end_counts() {
@@ -309,33 +247,6 @@ mod tests {
             let outcome = span.outcome();
             assert_eq!((outcome.status, outcome.end), (Some(StatusCode::SERVICE_UNAVAILABLE), Some(ends[0])));
             assert_eq!(outcome.error_type(), Some("Timeout"));
-        }
-    }
-
-    #[test]
-    fn error_types() {
-        fn check(status: u16, end: End, expected: Option<&str>) {
-            let status = StatusCode::from_u16(status).ok();
-            let outcome = RequestOutcome {
-                status,
-                is_error_status: status >= Some(StatusCode::INTERNAL_SERVER_ERROR),
-                end: Some(end),
-                ..RequestOutcome::default()
-            };
-            assert_eq!(outcome.error_type(), expected, "{outcome:?}");
-        }
-        check(200, End::Completed, None);
-        check(0, End::Cancelled, None);
-        check(500, End::Cancelled, Some("500"));
-        check(507, End::Completed, Some("507"));
-        check(500, End::Failed { error_type: "io" }, Some("io"));
-        check(200, End::Panicked, Some("panic"));
-    }
-
-    #[test]
-    fn codes() {
-        for status in 100..=999 {
-            assert_eq!(code(StatusCode::from_u16(status).unwrap()), status.to_string());
         }
     }
 }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use http::HeaderMap;
 
-use crate::host;
+use super::host;
 
 /// The client's end of the chain: the first element of each header.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

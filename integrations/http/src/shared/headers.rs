@@ -4,10 +4,9 @@ use http::header::{GetAll, HeaderMap, HeaderName, HeaderValue};
 use http::{Version, header};
 use opentelemetry::propagation::{Extractor, Injector};
 use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
+use telemark_kit::{Attributes, BoundedText, MAX_TEXT_BYTES};
 
-use crate::attributes::Attributes;
-use crate::content_length;
-use crate::text::{self, MAX_TEXT_BYTES};
+use super::content_length;
 
 /// The most lines of one captured header that become values of its attribute.
 pub const MAX_HEADER_VALUES: usize = 64;
@@ -90,7 +89,7 @@ pub(crate) struct Found<'a> {
 }
 
 impl<'a> RequestFields<'a> {
-    pub(crate) fn of(headers: &'a HeaderMap) -> Self {
+    pub(crate) fn read(headers: &'a HeaderMap) -> Self {
         let none = Found::default();
         let headers = HeaderExtractor(headers);
         let mut fields = RequestFields {
@@ -230,7 +229,7 @@ pub(crate) fn capture(chosen: &[CapturedHeader], headers: &HeaderMap, attributes
                 is_cut = true;
                 break;
             }
-            let value = text::bytes_within(line.as_bytes(), budget.min(MAX_TEXT_BYTES));
+            let value = BoundedText::from_bytes_within(line.as_bytes(), budget.min(MAX_TEXT_BYTES));
             // A line that is cut for the budget is the last one.
             let is_spent = value.is_cut && budget < MAX_TEXT_BYTES;
             budget = if is_spent { 0 } else { budget.saturating_sub(value.text.len()) };
@@ -268,7 +267,7 @@ mod tests {
             &[("tracestate", b"a=1"), ("tracestate", b"b=2"), ("other", b"x"), ("baggage", b"k=1")];
         let headers = headers(lines);
         extracts(&HeaderExtractor(&headers));
-        extracts(&RequestFields::of(&headers));
+        extracts(&RequestFields::read(&headers));
     }
 
     fn extracts(carrier: &dyn Extractor) {
@@ -287,7 +286,7 @@ mod tests {
     fn passes_over_values_that_are_not_utf8() {
         let mut headers = headers(&[("baggage", b"\xff\xfe"), ("baggage", "k=é".as_bytes()), ("bad", b"\xff")]);
         headers.append("traceparent", HeaderValue::from_bytes(b"\xff").unwrap());
-        let carriers: [&dyn Extractor; 2] = [&HeaderExtractor(&headers), &RequestFields::of(&headers)];
+        let carriers: [&dyn Extractor; 2] = [&HeaderExtractor(&headers), &RequestFields::read(&headers)];
         for carrier in carriers {
             assert_eq!(carrier.get("baggage"), Some("k=é"));
             assert_eq!(carrier.get_all("baggage"), Some(vec!["k=é"]));
@@ -350,7 +349,7 @@ mod tests {
             for (name, value) in fields {
                 headers.append(*name, value.parse().unwrap());
             }
-            assert_eq!(RequestFields::of(&headers).body_length(version), expected);
+            assert_eq!(RequestFields::read(&headers).body_length(version), expected);
         }
         let length = "content-length";
         check(Version::HTTP_11, &[(length, "12")], Some(12));

@@ -4,10 +4,9 @@ use std::cell::Cell;
 use std::net::{IpAddr, Ipv6Addr};
 
 use opentelemetry::StringValue;
+use telemark_kit::{BoundedText, Interner};
 
-use crate::content_length::number;
-use crate::interner::Interner;
-use crate::text::bounded;
+use super::content_length::number;
 
 /// Clients call a server by few names. The first ones are kept, split, in a form that a span need not copy.
 static KEPT: Interner<Split> = Interner::new(128, 128);
@@ -30,7 +29,7 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn new(host: &str, port: Option<u16>) -> Self {
-        let host = bounded(host);
+        let host = BoundedText::new(host);
         Host { address: host.text.into(), port, is_cut: host.is_cut }
     }
 }

@@ -8,9 +8,9 @@ use std::cell::Cell;
 use std::sync::{Arc, OnceLock};
 
 use opentelemetry::Value;
+use telemark_kit::Interner;
 
-use crate::interner::Interner;
-use crate::methods::{MethodName, STANDARD};
+use super::methods::{MethodName, STANDARD};
 
 const MAX_ROUTES: usize = 1024;
 const MAX_ROUTE_BYTES: usize = 256;

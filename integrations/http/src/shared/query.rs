@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::text::{Bounded, bounded};
+use percent_encoding::percent_decode_str;
+use telemark_kit::BoundedText;
 
 /// The parameters whose values are replaced unless the settings name others. Case-sensitive.
 ///
@@ -20,9 +21,9 @@ pub(crate) static SENSITIVE: [Cow<'static, str>; 7] = [
 const REDACTED: &str = "REDACTED";
 
 /// The value of `url.query`: the value of each sensitive parameter becomes `REDACTED`, its key stays.
-pub(crate) fn redact(query: &str, sensitive: &[Cow<'static, str>]) -> Bounded {
+pub(crate) fn redact(query: &str, sensitive: &[Cow<'static, str>]) -> BoundedText {
     if !query.split('&').any(|pair| secret(pair, sensitive).is_some()) {
-        return bounded(query);
+        return BoundedText::new(query);
     }
     let mut redacted = String::with_capacity(query.len());
     for (i, pair) in query.split('&').enumerate() {
@@ -38,49 +39,25 @@ pub(crate) fn redact(query: &str, sensitive: &[Cow<'static, str>]) -> Bounded {
             None => redacted.push_str(pair),
         }
     }
-    bounded(&redacted)
+    BoundedText::new(&redacted)
 }
 
 /// The key of a pair that has a value to hide. A server reads `s%69g` as `sig`, so that is how it is compared.
 fn secret<'q>(pair: &'q str, sensitive: &[Cow<'static, str>]) -> Option<&'q str> {
     let (key, _value) = pair.split_once('=')?;
     let is_secret = if key.contains('%') {
-        sensitive.iter().any(|name| is_encoded(key, name))
+        sensitive.iter().any(|name| percent_decode_str(key).eq(name.bytes()))
     } else {
         sensitive.iter().any(|name| **name == *key)
     };
     is_secret.then_some(key)
 }
 
-#[cold]
-fn is_encoded(key: &str, name: &str) -> bool {
-    let mut name = name.bytes();
-    let mut rest = key.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        let (byte, tail) = match (byte, tail) {
-            (b'%', [high, low, tail @ ..]) => match (hex(*high), hex(*low)) {
-                (Some(high), Some(low)) => (high << 4 | low, tail),
-                _ => return false,
-            },
-            _ => (byte, tail),
-        };
-        if name.next() != Some(byte) {
-            return false;
-        }
-        rest = tail;
-    }
-    name.next().is_none()
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::MAX_TEXT_BYTES;
     use proptest::prelude::*;
+    use telemark_kit::MAX_TEXT_BYTES;
 
     #[test]
     fn redacts() {
