@@ -14,9 +14,11 @@ fn crates_depend_in_one_direction() {
 }
 
 #[test]
-fn modules_of_the_sdk_use_lower_layers_only() {
+fn modules_use_lower_layers_only() {
     let files = Workspace::read().unwrap().files;
-    assert!(files.iter().any(|file| file.path == "sdk/src/trace/mod.rs"), "the sources were read");
+    for path in ["sdk/src/trace/mod.rs", "integrations/http/src/server/mod.rs"] {
+        assert!(files.iter().any(|file| file.path == path), "the sources were read");
+    }
     check_none(module_violations(&files));
 }
 
@@ -147,6 +149,27 @@ fn a_planted_use_of_a_higher_module_is_noticed() {
     // Through a re-export and a macro of the root.
     check_planted_source("sdk/src/time.rs", "use crate::Batch;", &[&above("time", "export", "time")]);
     check_planted_source("sdk/src/time.rs", "fn f() { crate::__send!() }", &[&above("time", "export", "time")]);
+}
+
+#[test]
+fn a_planted_use_of_the_server_by_what_it_shares_is_noticed() {
+    let file = |path: &str, text: &str| SourceFile { path: format!("integrations/http/src/{path}"), text: text.to_owned() };
+    let check = |path: &str, text: &str, expected: &[&str]| {
+        let files = [
+            file("lib.rs", "//! HTTP.\npub use server::HttpServer;\n"),
+            file("server/mod.rs", "use crate::shared::host;"),
+            file("shared/host.rs", "use super::query;"),
+            file("client/mod.rs", "use crate::shared::host;"),
+            file(path, text),
+        ];
+        assert_eq!(module_violations(&files), expected, "{text}");
+    };
+    check("shared/query.rs", "use telemark_kit::keys;", &[]);
+    let above = "integrations/http/src/shared/query.rs uses server, which lies above shared";
+    check("shared/query.rs", "use crate::server::settings::ServerSettings;", &[above]);
+    check("shared/query.rs", "use super::super::HttpServer;", &[above]);
+    let strangers = "integrations/http/src/client/span.rs uses server: client and server do not know each other";
+    check("client/span.rs", "use crate::server::End;", &[strangers]);
 }
 
 #[test]

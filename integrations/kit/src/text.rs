@@ -55,6 +55,7 @@ fn mended(bytes: &[u8], max_bytes: usize) -> BoundedText {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn whole(text: &str) -> BoundedText {
         BoundedText { text: text.to_owned(), is_cut: false }
@@ -72,5 +73,17 @@ mod tests {
         let cut = BoundedText::new(&wide);
         assert_eq!((cut.text.len(), cut.is_cut), (MAX_TEXT_BYTES / 3 * 3, true));
         assert!(cut.text.chars().all(|c| c == '€'));
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_is_the_beginning_of_its_bytes(bytes: Vec<u8>, text: String, max_bytes in 0..40_usize) {
+            let bounded = BoundedText::from_bytes_within(text.as_bytes(), max_bytes);
+            prop_assert!(bounded.text.len() <= max_bytes && text.starts_with(&bounded.text));
+            prop_assert_eq!(bounded.is_cut, text.len() > max_bytes);
+            // Each byte that is no text becomes a replacement character of three.
+            let bounded = BoundedText::from_bytes_within(&bytes, max_bytes);
+            prop_assert!(bounded.text.len() <= 3 * max_bytes);
+        }
     }
 }
