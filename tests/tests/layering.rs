@@ -153,7 +153,8 @@ fn a_planted_use_of_a_higher_module_is_noticed() {
 
 #[test]
 fn a_planted_use_of_the_server_by_what_it_shares_is_noticed() {
-    let file = |path: &str, text: &str| SourceFile { path: format!("integrations/http/src/{path}"), text: text.to_owned() };
+    let file =
+        |path: &str, text: &str| SourceFile { path: format!("integrations/http/src/{path}"), text: text.to_owned() };
     let check = |path: &str, text: &str, expected: &[&str]| {
         let files = [
             file("lib.rs", "//! HTTP.\npub use server::HttpServer;\n"),

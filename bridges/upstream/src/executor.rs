@@ -1,4 +1,4 @@
-//! Drives one future on the present thread until it is done or a deadline has passed.
+//! Drives one future on the current thread until it is done or a deadline has passed.
 
 use std::future::Future;
 use std::pin::pin;
@@ -9,10 +9,10 @@ use std::thread::{self, Thread};
 
 use telemark_sdk::time::Deadline;
 
-/// Where the futures of an exporter run.
+/// Runs the futures of an exporter.
 #[derive(Debug, Default)]
 pub(crate) enum Executor {
-    /// On the thread alone: enough for futures that are woken by other threads, or never wait.
+    /// On the thread alone, which is enough for futures that other threads wake, or that never wait.
     #[default]
     Thread,
     /// On a tokio runtime of the exporter's own.
@@ -21,7 +21,7 @@ pub(crate) enum Executor {
 }
 
 impl Executor {
-    /// Runs `work` where the exporter may find its runtime. Not for futures.
+    /// Runs `work`, which is no future, inside the runtime of the exporter.
     pub(crate) fn enter<T>(&mut self, work: impl FnOnce() -> T) -> std::io::Result<T> {
         match self {
             Executor::Thread => Ok(work()),
@@ -33,7 +33,7 @@ impl Executor {
         }
     }
 
-    /// The output of the future; `None` when the deadline passed first, which drops the future.
+    /// Returns the output of the future; `None` if the deadline passed first. The future is dropped then.
     pub(crate) fn run<F: Future>(&mut self, future: F, deadline: Deadline) -> std::io::Result<Option<F::Output>> {
         match self {
             Executor::Thread => Ok(block_on(future, deadline)),
@@ -43,7 +43,7 @@ impl Executor {
     }
 }
 
-/// Unlike the executors that the ecosystem offers, this one takes a deadline.
+/// Polls the future until the deadline, which the executors of the ecosystem do not take.
 fn block_on<F: Future>(future: F, deadline: Deadline) -> Option<F::Output> {
     struct Unpark {
         thread: Thread,
@@ -51,7 +51,7 @@ fn block_on<F: Future>(future: F, deadline: Deadline) -> Option<F::Output> {
     }
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {
-            // Release pairs with the swap below: what was done before waking is visible to the next poll.
+            // Release pairs with the swap below: the next poll sees everything that happened before the wake.
             if !self.woken.swap(true, Ordering::Release) {
                 self.thread.unpark();
             }
@@ -66,7 +66,7 @@ fn block_on<F: Future>(future: F, deadline: Deadline) -> Option<F::Output> {
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return Some(output);
         }
-        // A flag beside the parking: others may use this thread's parking token, or wake it for nothing.
+        // A flag beside the parking token, which other code of this thread may use, and which may be set spuriously.
         while !unpark.woken.swap(false, Ordering::Acquire) {
             match deadline.remaining() {
                 Some(left) if left.is_zero() => return None,
@@ -74,7 +74,7 @@ fn block_on<F: Future>(future: F, deadline: Deadline) -> Option<F::Output> {
                 None => thread::park(),
             }
         }
-        // A future that wakes itself all the time must not outlive the deadline either.
+        // A future that keeps waking itself must not outlive the deadline either.
         if deadline.has_passed() {
             return None;
         }
@@ -104,7 +104,7 @@ pub(crate) mod tokio_runtime {
     impl Drop for Lazy {
         fn drop(&mut self) {
             if let Some(runtime) = self.0.take() {
-                // A plain drop waits for blocking tasks without limit, and panics inside of another runtime.
+                // A plain drop waits for blocking tasks without limit, and panics inside another runtime.
                 runtime.shutdown_background();
             }
         }

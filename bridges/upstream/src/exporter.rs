@@ -1,4 +1,4 @@
-//! Any `opentelemetry_sdk` span exporter as an exporter of ours.
+//! An adapter for span exporters of `opentelemetry_sdk`.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,20 +15,20 @@ use crate::span::span_to_upstream;
 
 type Make<E> = Box<dyn FnOnce() -> Result<E, ExportError> + Send>;
 
-/// An `opentelemetry_sdk` span exporter, driven on the SDK's own thread within the deadline of each export.
+/// Exports with a span exporter of `opentelemetry_sdk`, on the SDK's own thread and within the deadline of each export.
 pub struct UpstreamExporter<E> {
-    // Before the executor, so that it is dropped first: its connections may belong to the runtime.
+    // Declared before the executor to be dropped first: its connections may belong to the runtime.
     state: State<E>,
     executor: Executor,
-    /// The resource that the exporter knows.
+    /// The resource that the exporter was given last.
     resource: Option<Resource>,
 }
 
 enum State<E> {
-    /// Not made yet.
+    /// Not created yet.
     New(Make<E>),
     Made(E),
-    /// Could not be made; the reason was reported by the export that tried.
+    /// Could not be created; the export that tried returned the reason.
     Failed,
 }
 
@@ -38,10 +38,10 @@ impl<E: SpanExporter + 'static> UpstreamExporter<E> {
         UpstreamExporter::with_state(State::Made(exporter))
     }
 
-    /// Adapts the exporter that `make` gives. It is made on the SDK's thread before the first export: with `with_tokio`,
-    /// inside of the runtime, as exporters on tonic need it.
+    /// Adapts the exporter that `make` returns. The first export calls `make` on the SDK's thread: with `with_tokio`, inside
+    /// the runtime, as exporters on tonic need it.
     ///
-    /// When `make` fails, the first batch fails with its error, and every later one fails too.
+    /// If `make` fails, the first batch fails with its error, and every later batch fails too.
     pub fn from_fn<Error>(make: impl FnOnce() -> Result<E, Error> + Send + 'static) -> Self
     where
         Error: std::error::Error + Send + Sync + 'static,
@@ -55,20 +55,20 @@ impl<E: SpanExporter + 'static> UpstreamExporter<E> {
         UpstreamExporter { state, executor: Executor::default(), resource: None }
     }
 
-    /// Gives the exporter a tokio runtime of its own: current-thread, with a reactor and timers, on the SDK's thread. It
-    /// starts with the first export.
+    /// Gives the exporter a tokio runtime of its own: current-thread, with a reactor and timers, on the SDK's thread. The
+    /// runtime starts with the first export.
     ///
-    /// Not for exporters on a *blocking* HTTP client, which refuse to work inside of a runtime.
+    /// Not for exporters on a *blocking* HTTP client, which refuse to work inside a runtime.
     #[cfg(feature = "tokio")]
     pub fn with_tokio(mut self) -> Self {
         self.executor = Executor::Tokio(Default::default());
         self
     }
 
-    /// The exporter, made if it is not yet.
+    /// Returns the exporter, creating it first if necessary.
     fn made<'a>(state: &'a mut State<E>, executor: &mut Executor) -> Result<&'a mut E, ExportError> {
         if let State::New(_) = state {
-            // `Failed` in between, so that a `make` that panics is not called again.
+            // `Failed` meanwhile, so that a `make` that panics is not called again.
             if let State::New(make) = std::mem::replace(state, State::Failed) {
                 *state = State::Made(executor.enter(make).map_err(no_runtime)??);
             }
@@ -89,7 +89,7 @@ impl<E: SpanExporter + 'static> Exporter<Traces> for UpstreamExporter<E> {
             self.resource = Some(batch.resource.clone());
         }
         let spans = batch.items.iter().map(span_to_upstream).collect();
-        // The call itself may already want the runtime; as a part of the future it runs inside.
+        // The call itself may need the runtime: within the future it runs inside.
         let export = async { exporter.export(spans).await };
         match self.executor.run(export, deadline).map_err(no_runtime)? {
             Some(Ok(())) => Ok(ExportReport::accepted()),
@@ -108,7 +108,7 @@ impl<E: SpanExporter + 'static> Exporter<Traces> for UpstreamExporter<E> {
         let State::Made(exporter) = &self.state else { return flushed };
         let shut_down = self.executor.enter(|| match deadline.remaining() {
             Some(left) => exporter.shutdown_with_timeout(left),
-            // The exporter's own default: "no limit" as a number overflows in exporters that add it to a clock.
+            // The exporter's own default: a duration without limit overflows in exporters that add it to a clock.
             None => exporter.shutdown(),
         });
         shut_down.map_err(no_runtime)?.map_err(from_upstream).and(flushed)

@@ -1,9 +1,9 @@
-//! An `opentelemetry_sdk` id generator as one of ours.
+//! An adapter for id generators of `opentelemetry_sdk`.
 
 use opentelemetry::trace::{SpanId, TraceId};
 use telemark_sdk::id::IdGenerator;
 
-/// An `opentelemetry_sdk` id generator.
+/// Takes ids from an id generator of `opentelemetry_sdk`.
 #[derive(Debug)]
 pub struct UpstreamIdGenerator<G> {
     generator: G,
@@ -11,13 +11,13 @@ pub struct UpstreamIdGenerator<G> {
 }
 
 impl<G: opentelemetry_sdk::trace::IdGenerator> UpstreamIdGenerator<G> {
-    /// Takes the ids of `generator`.
+    /// Returns a generator that takes its ids from `generator`.
     pub fn new(generator: G) -> Self {
         UpstreamIdGenerator { generator, is_random: false }
     }
 
-    /// States that the right-most seven bytes of its trace ids are uniformly random, which the upstream trait cannot say;
-    /// true of `RandomIdGenerator`. The W3C random flag is then set.
+    /// Declares that the right-most seven bytes of the trace ids are uniformly random, so that the W3C random flag is set. The
+    /// upstream trait cannot tell; it is true of `RandomIdGenerator`.
     pub fn with_random_flag(mut self) -> Self {
         self.is_random = true;
         self

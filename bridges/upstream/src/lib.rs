@@ -17,13 +17,14 @@
 //!
 //! # How an async exporter runs
 //!
-//! An `opentelemetry_sdk` exporter is async; ours are not. The adapter drives its future on the SDK's own thread until it
-//! is done or the deadline has passed, which drops the future. What such an exporter does *between* two awaits cannot be
-//! interrupted: one that blocks, such as an exporter on a blocking HTTP client, has to keep its own time limit.
+//! Exporters of `opentelemetry_sdk` are async; those of Telemark are not. The adapter drives the future of an export on the
+//! SDK's own thread until it is done or the deadline has passed, and drops it then. Code *between* two awaits cannot be
+//! interrupted: an exporter that blocks, such as one on a blocking HTTP client, needs a time limit of its own.
 //!
-//! An exporter that wants tokio ("there is no reactor running") gets a small runtime of its own on the SDK's thread with
-//! [`UpstreamExporter::with_tokio`], feature `tokio`; the program's own runtime is never needed, nor waited for. One that
-//! wants tokio already when it is *built*, as those on tonic do, is built there too: [`UpstreamExporter::from_fn`].
+//! An exporter that needs tokio ("there is no reactor running") gets a small runtime of its own on the SDK's thread with
+//! [`UpstreamExporter::with_tokio`], feature `tokio`. The adapter neither needs nor waits for the program's own runtime. An
+//! exporter that needs tokio already when it is *built*, as those on tonic do, is built there with
+//! [`UpstreamExporter::from_fn`].
 //!
 //! # Features
 //! - `tokio` (off): `UpstreamExporter::with_tokio`.

@@ -1,15 +1,15 @@
-//! Resources, both ways.
+//! Resources, in both directions.
 
 use opentelemetry::KeyValue;
 use telemark_sdk::Resource;
 
-/// An `opentelemetry_sdk` resource, such as one from its detectors, as ours.
+/// Converts a resource of `opentelemetry_sdk`, such as one from its detectors.
 pub fn resource_from_upstream(resource: &opentelemetry_sdk::Resource) -> Resource {
     let attributes = resource.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
     Resource::with_schema_url(attributes, resource.schema_url().map(str::to_owned))
 }
 
-/// Our resource as one of `opentelemetry_sdk`.
+/// Converts a resource to one of `opentelemetry_sdk`.
 pub fn resource_to_upstream(resource: &Resource) -> opentelemetry_sdk::Resource {
     let attributes: Vec<_> = resource.iter().cloned().collect();
     let builder = opentelemetry_sdk::Resource::builder_empty();
@@ -23,11 +23,10 @@ pub fn resource_to_upstream(resource: &Resource) -> opentelemetry_sdk::Resource 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use opentelemetry::Array;
-    use opentelemetry::Value;
+    use opentelemetry::{Array, Value};
 
     #[test]
-    fn a_resource_survives_the_way_there_and_back() {
+    fn a_resource_survives_both_conversions() {
         let attributes = [
             KeyValue::new("service.name", "shop"),
             KeyValue::new("replicas", 3),
@@ -38,6 +37,6 @@ mod tests {
             assert_eq!(resource_from_upstream(&resource_to_upstream(&resource)), resource);
         }
         let empty = resource_to_upstream(&Resource::empty());
-        assert!(empty.is_empty() && empty.schema_url().is_none(), "nothing is detected on the way");
+        assert!(empty.is_empty() && empty.schema_url().is_none(), "the conversion detects nothing");
     }
 }

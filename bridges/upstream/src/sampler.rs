@@ -1,16 +1,16 @@
-//! An `opentelemetry_sdk` sampler as one of ours.
+//! An adapter for samplers of `opentelemetry_sdk`.
 
 use std::borrow::Cow;
 
 use opentelemetry_sdk::trace::{SamplingDecision, ShouldSample};
 use telemark_sdk::sampling::{Decision, Sampler, SamplingRequest, SamplingResult};
 
-/// An `opentelemetry_sdk` sampler.
+/// Samples with a sampler of `opentelemetry_sdk`.
 #[derive(Debug)]
 pub struct UpstreamSampler(Box<dyn ShouldSample>);
 
 impl UpstreamSampler {
-    /// Asks `sampler` about every span.
+    /// Returns a sampler that asks `sampler` about every span.
     pub fn new(sampler: impl ShouldSample + 'static) -> Self {
         UpstreamSampler(Box::new(sampler))
     }
@@ -34,7 +34,7 @@ impl Sampler for UpstreamSampler {
         SamplingResult::new(decision).with_attributes(result.attributes).with_trace_state(result.trace_state)
     }
 
-    /// The debug text: upstream samplers have no description.
+    /// Returns the debug text, because upstream samplers have no description.
     fn description(&self) -> Cow<'static, str> {
         Cow::Owned(format!("{:?}", self.0))
     }
@@ -86,7 +86,7 @@ mod tests {
         assert!(seen.contains(&Decision::Drop) && seen.contains(&Decision::RecordAndSample));
     }
 
-    /// Answers with everything it was asked.
+    /// Returns its whole request as an attribute.
     #[derive(Clone, Debug)]
     struct Echo;
 
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_custom_sampler_sees_the_whole_request_and_its_whole_answer_counts() {
+    fn a_custom_sampler_sees_the_whole_request_and_its_whole_result_counts() {
         let (parent, attributes) = (parents().remove(1), [KeyValue::new("a", 1)]);
         let links = [Link::with_context(SpanContext::NONE)];
         let request = SamplingRequest::new(&parent, TraceId::from(1), "span", &SpanKind::Client)

@@ -1,10 +1,10 @@
-//! A finished span as `opentelemetry_sdk` has it.
+//! Finished spans in the form of `opentelemetry_sdk`.
 
 use opentelemetry::trace::Event;
 use opentelemetry_sdk::trace::{SpanData as Upstream, SpanEvents, SpanLinks};
 use telemark_sdk::trace::{SpanData, SpanEvent};
 
-/// The span with everything it holds; the attributes of its call site become attributes like the others.
+/// Converts a span with everything it holds; the attributes of its call site become attributes like the others.
 pub fn span_to_upstream(span: &SpanData) -> Upstream {
     let mut events = SpanEvents::default();
     events.events = span.events.iter().map(event).collect();

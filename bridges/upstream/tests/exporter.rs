@@ -35,7 +35,7 @@ fn at(seconds: u64) -> Timestamp {
     Timestamp::from_nanos(1_700_000_000_123_456_789 + seconds * 1_000_000_000)
 }
 
-/// A span of the upstream tracer, with everything that a span can hold, as its exporter gets it.
+/// Records a span with everything that a span can hold on the upstream tracer, and returns it as its exporter gets it.
 fn recorded_upstream() -> (Upstream, Link) {
     let limits = SpanLimits {
         max_events_per_span: 2,
@@ -116,7 +116,7 @@ fn the_in_memory_exporter_gets_the_batch() {
     assert!(memory.is_shutdown_called());
 }
 
-/// An exporter that does as the name of the first span says, and writes down the calls.
+/// An exporter that does what the name of the first span says, and counts its calls.
 #[derive(Clone, Debug, Default)]
 struct Scripted {
     exports: Arc<AtomicUsize>,
@@ -245,7 +245,7 @@ mod with_tokio {
     }
 
     #[test]
-    fn an_exporter_is_made_and_told_its_resource_inside_of_the_runtime() {
+    fn an_exporter_is_made_and_gets_its_resource_inside_the_runtime() {
         let mut exporter =
             UpstreamExporter::from_fn(|| tokio::runtime::Handle::try_current().map(|_| Scripted::default()))
                 .with_tokio();
@@ -253,7 +253,7 @@ mod with_tokio {
     }
 
     #[test]
-    fn it_may_be_dropped_inside_of_another_runtime() {
+    fn it_may_be_dropped_inside_another_runtime() {
         let mut exporter = UpstreamExporter::new(Scripted::default()).with_tokio();
         export(&mut exporter, "timer", far()).unwrap();
         let other = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -1,7 +1,7 @@
 //! HTTP semantics on the OpenTelemetry API, shared by Telemark's HTTP integrations; knows no framework.
 //!
-//! Most applications use `telemark-axum` or `telemark-tower`. This crate is what those are made of, and what
-//! the integration of another HTTP stack is made of:
+//! Most applications use `telemark-axum` or `telemark-tower`, which are built on this crate. An integration of another HTTP stack
+//! builds on it, too:
 //!
 //! ```
 //! use http::{Request, Response, StatusCode};
@@ -34,12 +34,12 @@
 //!
 //! # What a server span carries
 //! The attributes of the HTTP server span of the semantic conventions 1.45.0, and two of this project:
-//! `telemark.outcome`, which is `cancelled` if the response was given up before its end, and `telemark.truncated`. Those a
-//! sampler may want are given when the span is created. One exception keeps unsampled traffic cheap: below a parent that
-//! is *not* sampled, a sampler sees `http.request.method`, `url.path`, `url.scheme`, `http.route` and the attributes of the
-//! policy; if it records the span, the others follow at once.
+//! `telemark.outcome`, which is `cancelled` if the response was given up before its end, and `telemark.truncated`. Attributes
+//! that a sampler may use are set when the span is created. One exception keeps unsampled traffic cheap: below a parent
+//! that is *not* sampled, a sampler sees `http.request.method`, `url.path`, `url.scheme`, `http.route` and the attributes of
+//! the policy; if it records the span, the others follow at once.
 //!
-//! Attributes of the requirement level Opt-In are off: [`ServerSettings::with_opt_in_attributes`] asks for them.
+//! Attributes of the requirement level Opt-In are off; [`ServerSettings::with_opt_in_attributes`] adds them.
 //!
 //! # Limits against hostile peers
 //! A text taken from a request is cut after [`MAX_TEXT_BYTES`] bytes. A captured header is cut after

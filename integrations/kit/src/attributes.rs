@@ -30,7 +30,7 @@ impl Attributes {
         self.list.push(KeyValue::new(key, value));
     }
 
-    /// Adds an attribute with a text of the peer, and its name to the cut ones if the text was longer.
+    /// Adds an attribute with a text of the peer. If the text was longer, adds the name to the cut ones.
     #[inline]
     pub fn add_text(&mut self, key: &'static str, value: BoundedText) {
         if value.is_cut {

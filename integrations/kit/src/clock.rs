@@ -19,7 +19,7 @@ impl Clock {
 
     /// Returns the time now.
     #[inline]
-    #[allow(clippy::disallowed_methods, reason = "an integration knows the API only, which has no clock")]
+    #[allow(clippy::disallowed_methods, reason = "an integration knows the API alone, which has no clock")]
     pub fn now(&self) -> SystemTime {
         match &self.0 {
             None => SystemTime::now(),

@@ -1,4 +1,4 @@
-//! The instruments of an integration, made when they are first needed.
+//! The instruments of an integration, created when they are first needed.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use opentelemetry::metrics::Meter;
 use opentelemetry::{InstrumentationScope, global};
 
-/// A set of instruments `I` that is made once, of a given meter or of the API's global one. Clones share the set.
+/// A set of instruments `I`, created once on a given meter or on the API's global one. Clones share the set.
 pub struct Instruments<I>(Arc<Inner<I>>);
 
 struct Inner<I> {
@@ -58,7 +58,7 @@ impl<I> Instruments<I> {
             Source::Meter(meter) => meter.clone(),
             Source::Global(scope) => {
                 let provider = global::meter_provider();
-                // The API does not tell whether a provider is its no-op; what has no state can keep no measurement.
+                // The API does not tell whether a provider is its no-op. A provider without state can keep no measurement.
                 if size_of_val(&*provider) == 0 {
                     return None;
                 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{PoisonError, RwLock};
 
-/// Texts, each with a value that is made from it once.
+/// Texts, each with a value that is computed once.
 ///
 /// Meant for a `static`: a table that is dropped leaves its texts behind.
 ///

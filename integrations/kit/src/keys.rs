@@ -33,7 +33,7 @@ pub const URL_QUERY: &str = "url.query";
 pub const URL_SCHEME: &str = "url.scheme";
 pub const USER_AGENT_ORIGINAL: &str = "user_agent.original";
 
-/// Not in the conventions: says that the work was given up before its end.
+/// Not in the conventions: the way in which work was given up before its end, such as `cancelled`.
 pub const TELEMARK_OUTCOME: &str = "telemark.outcome";
 /// Not in the conventions: the names of the attributes that hold less than the peer sent.
 pub const TELEMARK_TRUNCATED: &str = "telemark.truncated";

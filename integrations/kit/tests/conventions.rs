@@ -1,9 +1,9 @@
-//! The keys are names of the conventions: against the names that OpenTelemetry publishes for Rust.
+//! The keys, compared with the names that OpenTelemetry publishes for Rust.
 
 use opentelemetry_semantic_conventions::attribute;
 
-/// The constants of ours that OpenTelemetry publishes too, each as its name, our value and the published one. A name that the
-/// conventions deprecate does not compile without a warning.
+/// Constants of the kit that OpenTelemetry publishes, too: name, value, and published value. A deprecated name causes a
+/// warning.
 macro_rules! published {
     ($($name:ident)*) => {
         [$((stringify!($name), telemark_kit::keys::$name, attribute::$name)),*]
@@ -38,10 +38,9 @@ const PUBLISHED: [(&str, &str, &str); 24] = published![
 ];
 
 /// Names of this project.
-const OWN: [(&str, &str); 2] =
-    [("TELEMARK_OUTCOME", "telemark.outcome"), ("TELEMARK_TRUNCATED", "telemark.truncated")];
+const OWN: [(&str, &str); 2] = [("TELEMARK_OUTCOME", "telemark.outcome"), ("TELEMARK_TRUNCATED", "telemark.truncated")];
 
-/// The constants of a source, in its order.
+/// Returns the names and values of the constants in a source.
 fn constants(source: &str) -> Vec<(&str, &str)> {
     source
         .lines()
@@ -50,7 +49,7 @@ fn constants(source: &str) -> Vec<(&str, &str)> {
         .collect()
 }
 
-/// Every way in which a constant differs from its convention.
+/// Returns the differences of constants from their conventions.
 fn violations(constants: &[(&str, &str)]) -> Vec<String> {
     let mut violations = Vec::new();
     for (name, value) in constants {
@@ -77,9 +76,9 @@ fn every_key_is_a_name_of_the_conventions() {
 fn a_planted_key_is_noticed() {
     let check = |line: &str, expected: &[&str]| assert_eq!(violations(&constants(line)), expected, "{line}");
     check(r#"pub const URL_PATH: &str = "url.path";"#, &[]);
-    check(r#"pub const URL_PATH: &str = "url.query";"#, &[
-        "URL_PATH is not named after url.query",
-        "URL_PATH = url.query is in no table",
-    ]);
+    check(
+        r#"pub const URL_PATH: &str = "url.query";"#,
+        &["URL_PATH is not named after url.query", "URL_PATH = url.query is in no table"],
+    );
     check(r#"pub const HTTP_METHOD: &str = "http.method";"#, &["HTTP_METHOD = http.method is in no table"]);
 }

@@ -16,18 +16,18 @@ use crate::panics::watched;
 pin_project! {
     /// The future of [`HttpServerService`](crate::HttpServerService).
     ///
-    /// Dropped before it is ready, it ends the request as cancelled.
+    /// Ends the request as cancelled if it is dropped before it is ready.
     #[derive(Debug)]
     pub struct ResponseFuture<F> {
         #[pin]
         inner: F,
-        // Absent for an excluded request, and once the body has it.
+        // Absent for an excluded request, and once the body owns it.
         span: Option<RequestSpan>,
         method: BodyMethod,
     }
 }
 
-/// The method of a request, as far as it decides about the body of the response.
+/// The method of a request, as far as the body of the response depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyMethod {
     Head,
@@ -64,7 +64,7 @@ where
             let result = ready!(this.inner.poll(cx));
             return Poll::Ready(result.map(|response| response.map(|body| ResponseBody::new(body, None, None))));
         };
-        // Until the end of this function: an exemplar of the end is one of this span.
+        // Attached until this function returns, so that an exemplar of the end leads to this span.
         let _current = span.context().clone().attach();
         let mut response = match ready!(watched(span, || this.inner.poll(cx))) {
             Ok(response) => response,
@@ -78,7 +78,7 @@ where
     }
 }
 
-/// Records the head; returns the length of the body, if it is known and needed.
+/// Records the head. Returns the length of the body if it is known and needed.
 fn respond<B: Body>(response: &mut Response<B>, span: &mut RequestSpan, method: BodyMethod) -> Option<u64> {
     if let Some((name, value)) = span.respond(ResponseHead::of(response)) {
         response.headers_mut().insert(name, value);
@@ -93,14 +93,14 @@ fn respond<B: Body>(response: &mut Response<B>, span: &mut RequestSpan, method: 
     length
 }
 
-/// The length on the wire: a server does not poll a body again that has delivered this many bytes.
+/// Returns the length on the wire: once a body has delivered this many bytes, a server does not poll it again.
 fn content_length<B: Body>(response: &Response<B>) -> Option<u64> {
     ResponseHead::of(response).content_length().or_else(|| response.body().size_hint().exact())
 }
 
-/// True if the server will never poll this body.
+/// Returns true if the server will never poll this body.
 ///
-/// spec: RFC 9110 section 6.4.1; after an upgrade the connection is no longer this request's
+/// spec: RFC 9110 section 6.4.1; after an upgrade, the connection no longer belongs to this request
 fn has_no_body<B: Body>(response: &Response<B>, method: BodyMethod, length: Option<u64>) -> bool {
     let status = response.status();
     method == BodyMethod::Head

@@ -1,4 +1,4 @@
-//! Polls of the application: a panic in one is recorded, not caught.
+//! The end of a request whose handler panics: recorded, not caught.
 
 use telemark_http::{End, RequestSpan};
 
@@ -10,7 +10,7 @@ pub(crate) fn watched<R>(span: &mut RequestSpan, poll: impl FnOnce() -> R) -> R 
     result
 }
 
-/// Ends the request if it is dropped, which only a panic does.
+/// Ends the request when it is dropped, which happens only in a panic.
 struct EndOnPanic<'s>(&'s mut RequestSpan);
 
 impl Drop for EndOnPanic<'_> {

@@ -14,7 +14,7 @@ use crate::body::ResponseBody;
 use crate::future::{BodyMethod, ResponseFuture};
 use crate::panics::watched;
 
-/// A service whose requests have a server span and are measured; made by [`HttpServerLayer`](crate::HttpServerLayer).
+/// A service whose requests have a server span and metrics; created by [`HttpServerLayer`](crate::HttpServerLayer).
 #[derive(Debug)]
 pub struct HttpServerService<S, P = DefaultPolicy, T = GlobalTracer> {
     inner: S,
@@ -27,7 +27,7 @@ impl<S, P, T> HttpServerService<S, P, T> {
     }
 }
 
-// Not derived: neither the policy nor the tracer has to be cloned.
+// Not derived, because neither the policy nor the tracer needs to be `Clone`.
 impl<S: Clone, P, T> Clone for HttpServerService<S, P, T> {
     fn clone(&self) -> Self {
         HttpServerService { inner: self.inner.clone(), server: Arc::clone(&self.server) }

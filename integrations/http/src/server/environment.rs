@@ -14,7 +14,7 @@ const ADDRESS_IN_METRICS: &str = "OTEL_RUST_HTTP_SERVER_ADDRESS_IN_METRICS";
 const OPT_IN_ATTRIBUTES: &str = "OTEL_RUST_HTTP_SERVER_OPT_IN_ATTRIBUTES";
 
 impl ServerSettings {
-    /// The defaults, changed by environment variables that `read` looks up by name.
+    /// Returns the defaults, changed by environment variables that `read` looks up by name.
     ///
     /// An unset or empty variable changes nothing. An invalid value is ignored and listed in
     /// [`ServerSettings::problems`].
@@ -25,13 +25,13 @@ impl ServerSettings {
     /// | `OTEL_RUST_HTTP_SERVER_EXCLUDED_URLS` | comma list of paths; `*` at the end matches any rest | none |
     /// | `OTEL_RUST_HTTP_SERVER_CAPTURE_REQUEST_HEADERS` | comma list of header names | none |
     /// | `OTEL_RUST_HTTP_SERVER_CAPTURE_RESPONSE_HEADERS` | comma list of header names | none |
-    /// | `OTEL_RUST_HTTP_SERVER_FORWARDED_HEADERS` | `true`: believe `Forwarded` and `X-Forwarded-*` | `false` |
+    /// | `OTEL_RUST_HTTP_SERVER_FORWARDED_HEADERS` | `true`: trust `Forwarded` and `X-Forwarded-*` | `false` |
     /// | `OTEL_RUST_HTTP_SERVER_TRACE_RESPONSE` | `true`: add a `traceresponse` header | `false` |
     /// | `OTEL_RUST_HTTP_SERVER_METRICS` | comma list of `duration`, `active_requests` and `body_sizes`, or `none` | `duration` |
     /// | `OTEL_RUST_HTTP_SERVER_ADDRESS_IN_METRICS` | `true`: add `server.address` and `server.port` to the metrics | `false` |
     /// | `OTEL_RUST_HTTP_SERVER_OPT_IN_ATTRIBUTES` | comma list of the names that [`ServerSettings::with_opt_in_attributes`] takes | none |
     pub fn from_env_fn(read: impl Fn(&str) -> Option<String>) -> Self {
-        // spec: configuration/sdk-environment-variables.md: an empty value is an unset one
+        // spec: configuration/sdk-environment-variables.md: an empty value counts as unset
         let set = |name| read(name).filter(|value| !value.trim().is_empty());
         let mut settings = ServerSettings::new();
         if let Some(value) = set(KNOWN_METHODS) {
@@ -61,7 +61,7 @@ impl ServerSettings {
         settings
     }
 
-    /// Replaces the default as a whole. If nothing is understood, the default stays.
+    /// Replaces the default as a whole. Without a valid item, the default stays.
     fn metrics(&mut self, value: &str) {
         let mut chosen = MetricChoice::NONE;
         let mut is_understood = false;
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!((methods(&invalid), invalid.problems().len()), (methods(&default), 1));
         let own = default.clone().with_known_methods(["PURGE"]);
         assert_eq!(methods(&own.clone().with_known_methods(["G ET"])), methods(&own));
-        // An empty list is a choice: the name of no method is recorded.
+        // An empty list is valid: every method is then `_OTHER`.
         let none = default.clone().with_known_methods([""; 0]);
         assert_ne!(methods(&none), methods(&default));
     }

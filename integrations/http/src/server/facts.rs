@@ -1,4 +1,4 @@
-//! The facts about a request that its span and its measurement tell.
+//! The facts about a request that its span and its measurement record.
 
 use std::fmt::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
@@ -16,12 +16,12 @@ use crate::shared::host::{self, Host};
 use crate::shared::methods::MethodName;
 use crate::shared::{query, version};
 
-/// A request as its server reads it, once.
+/// A request, read once.
 pub(crate) struct Facts<'r> {
     pub(crate) request: RequestHead<'r>,
     pub(crate) method: MethodName,
     pub(crate) scheme: &'static str,
-    /// Read only where it is asked for.
+    /// Read only if a setting asks for a size.
     pub(crate) body_length: Option<u64>,
     fields: RequestFields<'r>,
     forwarded: Forwarded<'r>,
@@ -40,13 +40,13 @@ impl<'r> Facts<'r> {
         Facts { request, method, scheme, body_length, fields, forwarded }
     }
 
-    /// The parent that the API's global propagator finds in the headers, or else the current context.
+    /// Returns the parent that the API's global propagator finds in the headers, or else the current context.
     pub(crate) fn parent(&self) -> Context {
         let current = Context::current();
         global::get_text_map_propagator(|propagator| propagator.extract_with_context(&current, &self.fields))
     }
 
-    /// Adds the attributes that every span of a request has, whatever its parent.
+    /// Adds the attributes of every span, also below a parent that is not sampled.
     #[inline]
     pub(crate) fn identify(&self, attributes: &mut Attributes) {
         attributes.add(keys::HTTP_REQUEST_METHOD, self.method.attribute());
@@ -54,7 +54,7 @@ impl<'r> Facts<'r> {
         attributes.add(keys::URL_SCHEME, self.scheme);
     }
 
-    /// Adds the others.
+    /// Adds the other attributes.
     #[inline]
     pub(crate) fn describe(&self, settings: &ServerSettings, policy: &impl HttpPolicy, attributes: &mut Attributes) {
         let request = &self.request;
@@ -88,7 +88,7 @@ impl<'r> Facts<'r> {
         capture(&settings.request_headers, request.headers, attributes);
     }
 
-    /// Adds the ends of the connection, and the client where a proxy stands between.
+    /// Adds the ends of the connection, and the client behind a trusted proxy.
     ///
     /// spec: http/http-spans.md: client.address is the original client, network.peer.address the connection's end
     #[inline]
@@ -121,7 +121,7 @@ impl<'r> Facts<'r> {
         }
     }
 
-    /// The name and the port that the client asked for.
+    /// Returns the name and the port that the client asked for.
     ///
     /// spec: http/http-spans.md: Forwarded host, then `:authority`, then Host
     pub(crate) fn server_address(&self) -> Option<Host> {
@@ -134,7 +134,7 @@ impl<'r> Facts<'r> {
     }
 }
 
-/// Written on the stack, so that the one allocation is shared by `client.address` and `network.peer.address`.
+/// Formats the address on the stack, so that `client.address` and `network.peer.address` share the only allocation.
 fn address(ip: IpAddr) -> Arc<str> {
     let mut short = Short { bytes: [0; 48], len: 0 };
     match write!(short, "{ip}") {

@@ -1,4 +1,4 @@
-//! From the head of a request to a started span and measurement.
+//! The start of a request: from its head to a span and a measurement.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -15,12 +15,12 @@ use super::settings::ServerSettings;
 use super::span::{LateRoute, RequestSpan, Served};
 use crate::shared::names::{self, RouteText};
 
-/// Attributes that a typical request has, and those that its end adds, so that the vector is allocated once.
+/// The number of attributes of a typical request, those of its end included, so that the vector is allocated once.
 const TYPICAL_ATTRIBUTES: usize = 16;
 /// The same below a parent that is not sampled.
 const LEAN_ATTRIBUTES: usize = 4;
 
-/// Begins the spans and measurements of one server: its settings, its policy, its tracer and its instruments.
+/// Begins the spans and measurements of one server. Holds its settings, policy, tracer and instruments.
 #[derive(Debug)]
 pub struct HttpServer<P, T> {
     settings: ServerSettings,
@@ -55,16 +55,18 @@ where
         HttpServer { settings, policy, tracer, recorder }
     }
 
-    /// Records with these instruments.
+    /// Records metrics with these instruments.
     pub fn with_metrics(mut self, metrics: ServerMetrics) -> Self {
         self.recorder = Recorder::new(&self.settings, metrics);
         self
     }
 
-    /// Begins the span of a request, below the parent that the API's global propagator finds in the headers, or else
-    /// below the current span, and its measurement. `None` if the request is excluded.
+    /// Begins the span and the measurement of a request. The parent is the span that the API's global propagator finds in
+    /// the headers, or else the current span.
+    ///
+    /// Returns `None` if the request is excluded, or if policy, propagator or tracer panicked.
     pub fn begin(self: &Arc<Self>, request: RequestHead<'_>) -> Option<RequestSpan> {
-        // Policy, propagator and sampler are foreign code: if they panic, the request is served without a span.
+        // Policy, propagator and sampler are foreign code. If one panics, the request is served without a span.
         let mut begun = guarded(|| {
             let request = RequestHead { uri: self.policy.target(&request), ..request };
             let is_excluded = self.settings.excludes(request.uri) || self.policy.is_excluded(&request);
@@ -142,8 +144,8 @@ fn is_unsampled(parent: &Context) -> bool {
     parent.is_valid() && !parent.is_sampled()
 }
 
-/// The context of the request. An unsampled span is asked for its ids alone: they travel without the box and the lock of a
-/// live one.
+/// Returns the context of the request. Of an unsampled span it holds the ids alone, without the box and the lock of a
+/// recording one.
 fn with_span<S: Span + Send + Sync + 'static>(parent: Context, span: S, is_recording: bool) -> Context {
     if is_recording {
         parent.with_span(span)
@@ -162,7 +164,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// A panic would be caught, and seen as a request without a span.
+        /// A panic would be caught and show as a request without a span.
         #[test]
         fn any_request_has_a_span(
             target in "/[!-~&&[^#<>\"\\\\^`{|}]]{0,40}",

@@ -39,7 +39,7 @@ pub(crate) struct Measurement {
     pub(crate) started: SystemTime,
     pub(crate) scheme: &'static str,
     pub(crate) route: Option<RouteText>,
-    /// Boxed, for hardly anyone asks for it.
+    /// Boxed, because it is rarely asked for.
     pub(crate) server: Option<Box<(StringValue, Option<u16>)>>,
     pub(crate) version: Version,
     /// True once the request has been added to the active ones.

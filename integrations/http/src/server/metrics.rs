@@ -88,10 +88,10 @@ impl ServerInstruments {
     }
 }
 
-/// The metrics that are recorded.
+/// The choice of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MetricChoice {
-    /// Records none, whatever else is chosen.
+    /// Records no metrics, whatever else is chosen.
     pub(crate) is_off: bool,
     pub(crate) duration: bool,
     pub(crate) active_requests: bool,

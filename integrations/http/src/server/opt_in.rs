@@ -1,6 +1,6 @@
 //! The attributes of a server span that the conventions leave to the user's choice.
 
-/// Those that are chosen; none by default.
+/// The chosen attributes; none by default.
 ///
 /// spec: http/http-spans.md#http-server-span: requirement level Opt-In
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub(crate) struct OptIn {
 }
 
 impl OptIn {
-    /// The names that [`OptIn::choose`] knows, for a message.
+    /// The names that [`OptIn::choose`] accepts, for a message.
     pub(crate) const ACCEPTED: &str = "`client.port`, `network.local.address`, `network.local.port`, \
                                        `http.request.body.size` or `http.response.body.size`";
 

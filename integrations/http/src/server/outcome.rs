@@ -6,7 +6,7 @@ use http::StatusCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum End {
-    /// The response, with its body if it has one, was handed over as a whole.
+    /// The whole response, with its body if it has one, was handed over.
     Completed,
     /// The rest was given up: the client went away, or a timeout dropped the request. Not an error.
     ///
@@ -29,16 +29,16 @@ pub struct RequestOutcome {
     pub status: Option<StatusCode>,
     /// True if the policy calls that status an error.
     pub is_error_status: bool,
-    /// The way it ended; `None` as long as it has not.
+    /// The end; `None` while the request is served.
     pub end: Option<End>,
-    /// The bytes of the request's body, where a size is asked for and the head tells it.
+    /// The bytes of the request's body, if a setting asks for sizes and the head tells it.
     pub request_bytes: Option<u64>,
     /// The bytes of the response's body that were handed over so far.
     pub response_bytes: u64,
 }
 
 impl RequestOutcome {
-    /// The value of `error.type`; `None` if the request has not failed.
+    /// Returns the value of `error.type`; `None` if the request has not failed.
     ///
     /// spec: http/http-spans.md: an error before or after the head by its type, otherwise the status code
     pub fn error_type(&self) -> Option<&'static str> {

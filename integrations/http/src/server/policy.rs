@@ -8,74 +8,75 @@ use opentelemetry::KeyValue;
 
 use crate::shared::content_length;
 
-/// Decides what the settings cannot. A policy implements only its differences; the other methods ask its
+/// Decides with code where settings are not enough. A policy implements only its differences; the other methods call its
 /// [`base`](HttpPolicy::base).
 ///
 /// The methods are called on the thread that serves the request, once for each request, and must not block. A panic
-/// in one of them is caught: the request is served, with less telemetry.
+/// in a method is caught: the request is served, with less telemetry.
 pub trait HttpPolicy: Send + Sync + 'static {
-    /// The policy that answers whatever this one leaves open; never this one itself.
+    /// Returns the policy that decides in place of the methods left out here; never this policy itself.
     ///
     /// The default is [`DefaultPolicy`]. An application that changes the policy of its framework returns that one.
     fn base(&self) -> &dyn HttpPolicy {
         &DefaultPolicy
     }
 
-    /// The route template, such as `/users/{id}`: the part of the span name after the method, and `http.route`.
+    /// Returns the route template, such as `/users/{id}`: the part of the span name after the method, and `http.route`.
     ///
-    /// It must have few different values, so never the path itself; `None` if no route matched.
+    /// It must have few different values, so never return the path itself; `None` if no route matched.
     /// [`DefaultPolicy`]: the [`Route`] in the request's extensions.
     fn route<'r>(&self, request: &RequestHead<'r>) -> Option<Cow<'r, str>> {
         self.base().route(request)
     }
 
-    /// The route template, when it is known only from the response. Asked if [`HttpPolicy::route`] knew none.
+    /// Returns the route template if only the response tells it. Called if [`HttpPolicy::route`] returned `None`.
     ///
-    /// A sampler has not seen it. [`DefaultPolicy`]: the [`Route`] in the response's extensions.
+    /// A sampler does not see it. [`DefaultPolicy`]: the [`Route`] in the response's extensions.
     fn response_route<'r>(&self, response: &ResponseHead<'r>) -> Option<Cow<'r, str>> {
         self.base().response_route(response)
     }
 
-    /// The target as the client sent it, where a router has changed the URI on the way.
+    /// Returns the target as the client sent it, before a router changed the URI.
     /// [`DefaultPolicy`]: the URI.
     fn target<'r>(&self, request: &RequestHead<'r>) -> &'r Uri {
         self.base().target(request)
     }
 
-    /// The other end of the connection. [`DefaultPolicy`]: a [`PeerAddr`] or a [`SocketAddr`] in the extensions.
+    /// Returns the other end of the connection. [`DefaultPolicy`]: a [`PeerAddr`] or a [`SocketAddr`] in the extensions.
     fn peer(&self, request: &RequestHead<'_>) -> Option<SocketAddr> {
         self.base().peer(request)
     }
 
-    /// This end of the connection, for `network.local.*`, which are off by default. [`DefaultPolicy`]: a [`LocalAddr`] in
+    /// Returns this end of the connection, for `network.local.*`, which are off by default. [`DefaultPolicy`]: a [`LocalAddr`] in
     /// the extensions.
     fn local(&self, request: &RequestHead<'_>) -> Option<SocketAddr> {
         self.base().local(request)
     }
 
-    /// The scheme of the connection, where neither the request target nor a trusted proxy names it.
+    /// Returns the scheme of the connection. Called if neither the request target nor a trusted proxy names it.
     /// [`DefaultPolicy`]: `http`.
     fn scheme(&self, request: &RequestHead<'_>) -> &'static str {
         self.base().scheme(request)
     }
 
-    /// A span name instead of `{method} {route}`; it must have few different values. [`DefaultPolicy`]: none.
+    /// Returns a span name to use instead of `{method} {route}`; it must have few different values. [`DefaultPolicy`]: none.
     fn span_name(&self, request: &RequestHead<'_>) -> Option<Cow<'static, str>> {
         self.base().span_name(request)
     }
 
-    /// True to exclude this request: no span, no metrics, and nothing attached. Asked after the paths of the settings.
+    /// Returns true to exclude this request: no span, no metrics, and no context attached. Called after the paths of the
+    /// settings were checked.
     /// [`DefaultPolicy`]: never.
     fn is_excluded(&self, request: &RequestHead<'_>) -> bool {
         self.base().is_excluded(request)
     }
 
-    /// True if a response with this status is an error, in the span and in metrics. [`DefaultPolicy`]: 5xx.
+    /// Returns true if a response with this status is an error, in the span and in metrics. [`DefaultPolicy`]: 5xx.
     fn is_error(&self, status: StatusCode) -> bool {
         self.base().is_error(status)
     }
 
-    /// Adds attributes that are there when the span is created, so that a sampler sees them. [`DefaultPolicy`]: none.
+    /// Adds attributes for the creation of the span, so that a sampler sees them. [`DefaultPolicy`]: none.
     fn request_attributes(&self, request: &RequestHead<'_>, attributes: &mut Vec<KeyValue>) {
         self.base().request_attributes(request, attributes);
     }
@@ -87,7 +88,7 @@ pub trait HttpPolicy: Send + Sync + 'static {
     }
 }
 
-/// The policy of a server without a router, and the base of all others: it answers every question.
+/// The policy of a server without a router, and the base of all others: it implements every method.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DefaultPolicy;
 
@@ -135,7 +136,7 @@ impl HttpPolicy for DefaultPolicy {
     fn response_attributes(&self, _response: &ResponseHead<'_>, _attributes: &mut Vec<KeyValue>) {}
 }
 
-/// The matched route template; put it into the extensions of a request (or of its response) to name the span.
+/// The matched route template. Put it into the extensions of a request, or of its response, to name the span.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route(pub Cow<'static, str>);
 
@@ -151,7 +152,7 @@ pub struct LocalAddr(pub SocketAddr);
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct RequestHead<'r> {
-    /// The method as it was sent.
+    /// The method, as sent.
     pub method: &'r Method,
     /// The request target.
     pub uri: &'r Uri,
@@ -164,7 +165,7 @@ pub struct RequestHead<'r> {
 }
 
 impl<'r> RequestHead<'r> {
-    /// The head of a request with any body.
+    /// Returns the head of a request.
     pub fn of<B>(request: &'r Request<B>) -> Self {
         RequestHead {
             method: request.method(),
@@ -189,12 +190,12 @@ pub struct ResponseHead<'r> {
 }
 
 impl<'r> ResponseHead<'r> {
-    /// The head of a response with any body.
+    /// Returns the head of a response.
     pub fn of<B>(response: &'r Response<B>) -> Self {
         ResponseHead { status: response.status(), headers: response.headers(), extensions: response.extensions() }
     }
 
-    /// The bytes that `Content-Length` declares; `None` without it, and where it is invalid.
+    /// Returns the number of bytes that `Content-Length` declares; `None` if it is absent or invalid.
     ///
     /// spec: RFC 9110 section 8.6
     pub fn content_length(&self) -> Option<u64> {

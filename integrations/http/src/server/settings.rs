@@ -1,4 +1,4 @@
-//! The settings of the server side: data, made in code.
+//! The settings of the server side, set in code.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,8 +17,8 @@ use crate::shared::query::SENSITIVE;
 
 /// The choice of what a server layer records and trusts.
 ///
-/// The defaults are safe in front of the open internet: no header is captured, no forwarding header is believed,
-/// nothing is added to the response. The order in which settings are made does not matter.
+/// The defaults are safe on the open internet: no header is captured, no forwarding header is trusted, and nothing is added
+/// to the response. The order of the calls does not matter.
 ///
 /// ```
 /// let settings = telemark_http::ServerSettings::new()
@@ -42,7 +42,7 @@ pub struct ServerSettings {
 }
 
 impl ServerSettings {
-    /// The defaults; reads nothing.
+    /// Returns the defaults; reads no environment.
     pub fn new() -> Self {
         ServerSettings {
             known_methods: KnownMethods::default(),
@@ -59,21 +59,21 @@ impl ServerSettings {
         }
     }
 
-    /// Replaces the list of methods that are recorded by name; others become `_OTHER`. Case-sensitive.
+    /// Replaces the list of known methods; others are recorded as `_OTHER`. Case-sensitive.
     pub fn with_known_methods<I: IntoIterator<Item: AsRef<str>>>(mut self, methods: I) -> Self {
         self.known_methods("with_known_methods", methods);
         self
     }
 
-    /// Adds paths that have neither spans nor metrics: `/health` matches that path only, `/internal/*` everything below.
+    /// Excludes paths from spans and metrics: `/health` matches that path only, `/internal/*` everything below.
     pub fn with_excluded_paths<I: IntoIterator<Item: AsRef<str>>>(mut self, patterns: I) -> Self {
         self.excluded("with_excluded_paths", patterns);
         self
     }
 
-    /// Adds request headers that become `http.request.header.<name>`; by default there are none.
+    /// Captures request headers as `http.request.header.<name>`, beside those named before. None by default.
     ///
-    /// Name only what may be stored: credentials and cookies are headers, too. What is kept of them is bounded by
+    /// Name only headers that may be stored: credentials and cookies are headers, too. The captured text is bounded by
     /// [`MAX_TEXT_BYTES`](crate::MAX_TEXT_BYTES), [`MAX_HEADER_VALUES`](crate::MAX_HEADER_VALUES) and
     /// [`MAX_CAPTURED_BYTES`](crate::MAX_CAPTURED_BYTES).
     pub fn with_captured_request_headers<I: IntoIterator<Item: AsRef<str>>>(mut self, names: I) -> Self {
@@ -81,7 +81,7 @@ impl ServerSettings {
         self
     }
 
-    /// Adds response headers that become `http.response.header.<name>`; by default there are none.
+    /// Captures response headers as `http.response.header.<name>`, beside those named before. None by default.
     pub fn with_captured_response_headers<I: IntoIterator<Item: AsRef<str>>>(mut self, names: I) -> Self {
         self.capture_response_headers("with_captured_response_headers", names);
         self
@@ -92,7 +92,7 @@ impl ServerSettings {
     /// A key is compared as a server reads it, so `%53ignature` is `Signature`. The default is `AWSAccessKeyId`, `Signature`,
     /// `X-Amz-Signature`, `X-Amz-Credential`, `X-Amz-Security-Token`, `sig` and `X-Goog-Signature`.
     ///
-    /// spec: http/http-spans.md, url.query: names that are set replace the default list
+    /// spec: http/http-spans.md, url.query: the given names replace the default list
     pub fn with_sensitive_query_parameters<I: IntoIterator<Item: Into<Cow<'static, str>>>>(mut self, names: I) -> Self {
         self.sensitive = names.into_iter().map(Into::into).collect();
         self
@@ -100,19 +100,19 @@ impl ServerSettings {
 
     /// Trusts `Forwarded` and `X-Forwarded-For`, `-Host` and `-Proto`.
     ///
-    /// Only for servers behind a proxy that sets or removes these headers: otherwise a client can forge them.
+    /// Use it only behind a proxy that sets or removes these headers: otherwise a client can forge them.
     pub fn with_forwarded_headers(mut self) -> Self {
         self.forwarded = true;
         self
     }
 
-    /// Adds attributes to the spans that the conventions leave to the user's choice, by their names.
+    /// Adds opt-in attributes of the conventions to the spans, by their names.
     ///
     /// | attribute | value |
     /// |---|---|
-    /// | `client.port` | the port of `client.address`, where it is known |
+    /// | `client.port` | the port of `client.address`, if it is known |
     /// | `network.local.address`, `network.local.port` | this end of the connection, from [`HttpPolicy::local`](crate::HttpPolicy::local) |
-    /// | `http.request.body.size` | what `Content-Length` declares, in bytes; zero if an HTTP/1 request has no body |
+    /// | `http.request.body.size` | the bytes that `Content-Length` declares; zero if an HTTP/1 request has no body |
     /// | `http.response.body.size` | the bytes of the body that were handed over |
     ///
     /// Another name is ignored and listed in [`ServerSettings::problems`].
@@ -133,7 +133,7 @@ impl ServerSettings {
 
     /// Also counts the requests that are being served, as `http.server.active_requests`.
     ///
-    /// Off by default, as the conventions have it for this metric, which is in development.
+    /// Off by default, as the conventions require; the metric is in development.
     ///
     /// spec: http/http-metrics.md#metric-httpserveractive_requests: opt-in
     pub fn with_active_requests(mut self) -> Self {
@@ -143,9 +143,9 @@ impl ServerSettings {
 
     /// Also records `http.server.request.body.size` and `http.server.response.body.size`, in bytes.
     ///
-    /// Off by default, as the conventions have it. A response is counted as it is handed over to the connection. The body
-    /// of a request is not touched, so that services get it as it is: its size is what `Content-Length` says, or zero if
-    /// an HTTP/1 request has no body. Bodies that do not tell their length are left out.
+    /// Off by default, as the conventions require. The bytes of a response are counted when they are handed over to the
+    /// connection. The body of a request is not wrapped, so that services get it unchanged: its size is that of
+    /// `Content-Length`, or zero if an HTTP/1 request has no body. Request bodies of unknown length are left out.
     ///
     /// spec: http/http-metrics.md#metric-httpserverrequestbodysize: opt-in
     pub fn with_body_sizes(mut self) -> Self {
@@ -169,7 +169,7 @@ impl ServerSettings {
         self
     }
 
-    /// Records no metrics, also none that are asked for before or afterwards.
+    /// Records no metrics, whatever is called before or afterwards.
     pub fn without_metrics(mut self) -> Self {
         self.metrics.is_off = true;
         self
@@ -177,20 +177,20 @@ impl ServerSettings {
 
     /// Replaces the system's clock for spans and durations where metrics are recorded.
     ///
-    /// Called on the thread that serves the request, once when it starts and once when it ends; it must not block. A clock
-    /// that is set back in between makes a duration of zero.
+    /// `now` is called on the thread that serves the request, once when it starts and once when it ends; it must not block.
+    /// The duration is zero if the clock was set back in between.
     pub fn with_clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.clock = Some(Clock::new(now));
         self
     }
 
-    /// Takes the clock of other settings, unless these have one: for layers whose settings are replaced.
+    /// Takes the clock of other settings, unless these have one. For layers whose settings are replaced.
     pub fn or_clock_of(mut self, other: &ServerSettings) -> Self {
         self.clock = self.clock.or_else(|| other.clock.clone());
         self
     }
 
-    /// Values that were ignored because they are invalid; for the application to report.
+    /// Returns the values that were ignored because they are invalid, for the application to report.
     pub fn problems(&self) -> &[SettingProblem] {
         &self.problems
     }
@@ -210,7 +210,7 @@ impl ServerSettings {
                 }
             }
         }
-        // A list that is invalid as a whole is ignored as a whole: otherwise each method would become `_OTHER`.
+        // A list without a valid method is ignored: otherwise each method would become `_OTHER`.
         if !(known.is_empty() && is_invalid) {
             self.known_methods = KnownMethods::only(known);
         }
@@ -279,7 +279,7 @@ impl Default for ServerSettings {
     }
 }
 
-/// A value that was ignored. Its `Display` names the variable or method, the value and what is accepted.
+/// A value that was ignored. Its `Display` names the variable or method, the value, and the accepted values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingProblem {
     source: &'static str,
@@ -288,7 +288,7 @@ pub struct SettingProblem {
 }
 
 impl SettingProblem {
-    /// The environment variable, or the method of [`ServerSettings`].
+    /// Returns the environment variable, or the method of [`ServerSettings`].
     pub fn source(&self) -> &'static str {
         self.source
     }
@@ -305,7 +305,7 @@ impl fmt::Display for SettingProblem {
 pub(crate) mod tests {
     use super::*;
 
-    /// All but the clock, as text.
+    /// Returns all but the clock, as text.
     pub(crate) fn shown(settings: &ServerSettings) -> String {
         let ServerSettings {
             known_methods,

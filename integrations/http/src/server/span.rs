@@ -1,4 +1,4 @@
-//! One request: its context, its measurement, and the one place where both end.
+//! One request: its context, its measurement, and the only place where both end.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,17 +21,17 @@ const TRACE_RESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 
 /// The span of a request that is being served, and its measurement.
 ///
-/// Both end exactly once: with the first [`RequestSpan::end`], or as [`End::Cancelled`] when it is dropped before.
+/// Both end exactly once: with the first [`RequestSpan::end`], or as [`End::Cancelled`] if the value is dropped before.
 pub struct RequestSpan {
     server: Arc<dyn Served>,
     context: Context,
-    /// Asked once, before the span moved behind the lock of the context.
+    /// Read once, before the span moved behind the lock of the context.
     pub(crate) is_recording: bool,
     pub(crate) late_route: LateRoute,
     pub(crate) cut: Cut,
     pub(crate) outcome: RequestOutcome,
     method: MethodName,
-    /// Absent without metrics, whether the span is recorded or not, and once it has been recorded.
+    /// Absent without metrics, and once it has been recorded.
     measured: Option<Measurement>,
 }
 
@@ -46,13 +46,13 @@ pub(crate) trait Served: Send + Sync {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LateRoute {
     No,
-    /// The span has a name of the policy's own.
+    /// The span has a name from the policy.
     Attribute,
     AttributeAndName,
 }
 
 impl RequestSpan {
-    /// A request of which no span is recorded.
+    /// Returns a request whose span is not recorded.
     pub(crate) fn new(
         server: Arc<dyn Served>,
         context: Context,
@@ -63,22 +63,22 @@ impl RequestSpan {
         RequestSpan { server, context, is_recording: false, late_route, cut, outcome, method, measured }
     }
 
-    /// Adds the request to those that are being served.
+    /// Adds the request to the active ones.
     pub(crate) fn count(&mut self) {
         if let Some(measurement) = &mut self.measured {
             let recorder = self.server.recorder();
-            // Meters are foreign code, and the request is under way.
+            // A meter is foreign code: its panic must not fail the request.
             guarded(|| measurement.count(recorder, &self.method));
         }
     }
 
-    /// The context with the span; to be attached whenever the service or the response body is polled.
+    /// Returns the context with the span. Attach it whenever the service or the response body is polled.
     pub fn context(&self) -> &Context {
         &self.context
     }
 
-    /// True if anything is recorded of this request, in its span or in metrics. If not, it does not matter when and how it
-    /// ends.
+    /// Returns true if anything of this request is recorded, in its span or in metrics. If not, the time and kind of its end
+    /// do not matter.
     #[inline]
     pub fn is_recording(&self) -> bool {
         self.is_recording || self.measured.is_some()
@@ -91,7 +91,7 @@ impl RequestSpan {
         self.outcome.response_bytes = self.outcome.response_bytes.saturating_add(bytes);
     }
 
-    /// The facts so far.
+    /// Returns the facts so far.
     pub fn outcome(&self) -> &RequestOutcome {
         &self.outcome
     }
@@ -109,7 +109,7 @@ impl RequestSpan {
 
     /// Ends the span and records the metrics. Only the first call has an effect.
     ///
-    /// It costs least while [`RequestSpan::context`] is still attached, in which the metrics are recorded.
+    /// The metrics are recorded in [`RequestSpan::context`]; the call costs least while it is still attached.
     pub fn end(&mut self, end: End) {
         if self.outcome.end.is_some() {
             return;
@@ -129,7 +129,7 @@ impl RequestSpan {
         let recorder = self.server.recorder();
         // The clock may be foreign code.
         let ended = guarded(|| measurement.now(recorder));
-        // The API panics where a thread is about to end and its context is gone.
+        // The API panics if the thread is ending and its context is gone.
         let _current = guarded(|| self.attach_unless_current()).flatten();
         guarded(|| measurement.finish(recorder, &self.method, &self.outcome, ended));
         ended
@@ -172,11 +172,12 @@ impl RequestSpan {
         }
     }
 
-    /// Writes the outcome: at most three short locks.
+    /// Writes the outcome to the span, with at most three short locks.
     fn record(&self, ended: Option<SystemTime>) {
         let span = self.context.span();
         let outcome = &self.outcome;
-        let status = outcome.status.map(|status| KeyValue::new(keys::HTTP_RESPONSE_STATUS_CODE, i64::from(status.as_u16())));
+        let status =
+            outcome.status.map(|status| KeyValue::new(keys::HTTP_RESPONSE_STATUS_CODE, i64::from(status.as_u16())));
         let ending = match outcome.end {
             Some(End::Cancelled) => Some(KeyValue::new(keys::TELEMARK_OUTCOME, "cancelled")),
             _ => None,
@@ -189,7 +190,7 @@ impl RequestSpan {
             None => span.set_attributes(written),
             Some(error) => {
                 span.set_attributes(written.chain([KeyValue::new(keys::ERROR_TYPE, error)]));
-                // spec: http/http-spans.md#status: no description where the status code says it all
+                // spec: http/http-spans.md#status: no description if the status code tells the reason
                 let description = if outcome.end == Some(End::Panicked) { "the handler panicked" } else { "" };
                 span.set_status(Status::error(description));
             }

@@ -1,27 +1,27 @@
-//! The grammar of `Content-Length`, and of the other numbers a peer writes.
+//! The grammar of `Content-Length` and of other numbers in headers.
 
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, HeaderValue};
 
-/// The length that the `Content-Length` lines declare; `None` without any, and where they are invalid.
+/// Returns the length that the `Content-Length` lines declare; `None` if there are no lines or they are invalid.
 ///
-/// Several lines, or a list in one, count if all are the same number.
+/// Several lines, or a list in one line, are valid if all numbers are equal.
 ///
 /// spec: RFC 9110 section 8.6
 pub(crate) fn declared(headers: &HeaderMap) -> Option<u64> {
     let mut lines = headers.get_all(CONTENT_LENGTH).iter();
-    let first = of_line(lines.next()?)?;
-    lines.all(|line| of_line(line) == Some(first)).then_some(first)
+    let first = in_line(lines.next()?)?;
+    lines.all(|line| in_line(line) == Some(first)).then_some(first)
 }
 
-/// The same of a header that is known to have one line.
-pub(crate) fn of_line(line: &HeaderValue) -> Option<u64> {
+/// Returns the length that a single line declares.
+pub(crate) fn in_line(line: &HeaderValue) -> Option<u64> {
     let mut numbers = line.as_bytes().split(|byte| *byte == b',').map(|item| number(without_spaces(item)));
     let first = numbers.next()??;
     numbers.all(|number| number == Some(first)).then_some(first)
 }
 
-/// Digits alone: the parsers of `std` would take a sign, too.
+/// Parses digits alone: the parsers of `std` also take a sign.
 pub(crate) fn number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;

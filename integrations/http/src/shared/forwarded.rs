@@ -29,7 +29,7 @@ impl<'a> Forwarded<'a> {
     }
 }
 
-/// A scheme that a request to a web server can have, in any case.
+/// Returns the scheme, in lower case, if a request to a web server can have it.
 pub(crate) fn scheme(text: &str) -> Option<&'static str> {
     ["https", "http", "wss", "ws"].into_iter().find(|known| known.eq_ignore_ascii_case(text.trim()))
 }
@@ -41,7 +41,7 @@ fn host(text: Cow<'_, str>) -> Option<(Cow<'_, str>, Option<u16>)> {
     }
 }
 
-/// RFC 7239: `for=192.0.2.60;proto=http;host="example.com", for=…`
+/// Reads the grammar of RFC 7239: `for=192.0.2.60;proto=http;host="example.com", for=…`
 fn standard(value: &str) -> Forwarded<'_> {
     let mut found = Forwarded::default();
     for pair in element(value) {
@@ -57,7 +57,7 @@ fn standard(value: &str) -> Forwarded<'_> {
     found
 }
 
-/// The pairs of the first element that has any. Separators within quotes separate nothing.
+/// Returns the pairs of the first element that is not empty. Separators within quotes do not count.
 ///
 /// spec: RFC 9110 sections 5.6.1, empty elements of a list are ignored, and 5.6.4, quoted strings
 fn element(value: &str) -> impl Iterator<Item = &str> {
@@ -85,7 +85,7 @@ fn element(value: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The text of a quoted string, or the token itself.
+/// Returns the text of a quoted string, or the token itself.
 fn unquote(value: &str) -> Cow<'_, str> {
     let Some(quoted) = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')) else {
         return Cow::Borrowed(value);
@@ -101,7 +101,7 @@ fn unquote(value: &str) -> Cow<'_, str> {
     Cow::Owned(unescaped.collect())
 }
 
-/// The first item of a list that is not empty.
+/// Returns the first item of a list that is not empty.
 fn item<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     first(headers, name)?.split(',').map(str::trim).find(|item| !item.is_empty())
 }

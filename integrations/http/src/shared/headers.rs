@@ -19,7 +19,7 @@ pub const MAX_CAPTURED_BYTES: usize = 16 * 1024;
 #[derive(Clone, Copy, Debug)]
 pub struct HeaderExtractor<'a>(pub &'a HeaderMap);
 
-/// The name of a field of the common propagators, so that it need not be parsed for every request.
+/// Returns the parsed name of a field of the common propagators, which saves parsing it for every request.
 #[inline]
 fn field(key: &str) -> Option<&'static HeaderName> {
     macro_rules! known {
@@ -65,10 +65,9 @@ impl Extractor for HeaderExtractor<'_> {
     }
 }
 
-/// The headers that are read of every request, found in one pass over all of them, which costs less than a lookup of each
-/// name.
+/// The headers that are read from every request, found in one pass, which costs less than a lookup of each name.
 ///
-/// As a carrier it does the same as the [`HeaderExtractor`] of these headers.
+/// As a carrier it is equivalent to the [`HeaderExtractor`] of the same headers.
 #[derive(Debug)]
 pub(crate) struct RequestFields<'a> {
     headers: HeaderExtractor<'a>,
@@ -123,7 +122,7 @@ impl<'a> RequestFields<'a> {
         fields
     }
 
-    /// The length of the request's body, where its head tells.
+    /// Returns the length of the request's body; `None` if the head does not tell.
     ///
     /// spec: RFC 9112 section 6.3: `Transfer-Encoding` overrides `Content-Length`, and over HTTP/1 a request without
     /// either has no body
@@ -131,13 +130,13 @@ impl<'a> RequestFields<'a> {
         let is_chunked = version < Version::HTTP_2 && self.transfer_encoding.first.is_some();
         match self.content_length {
             _ if is_chunked => None,
-            Found { first: Some(line), has_more: false } => content_length::of_line(line),
+            Found { first: Some(line), has_more: false } => content_length::in_line(line),
             Found { first: Some(_), has_more: true } => content_length::declared(self.headers.0),
             Found { first: None, .. } => (version < Version::HTTP_2).then_some(0),
         }
     }
 
-    /// The only line of a header, if it has one; `None` if the headers themselves have to be searched.
+    /// Returns the header's only line, if it has one; `None` if the headers themselves must be searched.
     #[inline]
     fn only(&self, key: &str) -> Option<Option<&'a HeaderValue>> {
         let found = match key {
@@ -185,12 +184,12 @@ impl Injector for HeaderInjector<'_> {
     }
 
     fn reserve(&mut self, additional: usize) {
-        // The panicking variant has a limit a hostile hint could reach.
+        // `reserve` panics beyond a limit that a hostile hint could reach.
         let _ = self.0.try_reserve(additional);
     }
 }
 
-/// A header on the allowlist, with its attribute name made once.
+/// A header on the allowlist, with its attribute name, which is built once.
 #[derive(Clone, Debug)]
 pub(crate) struct CapturedHeader {
     name: HeaderName,
@@ -216,7 +215,7 @@ impl CapturedHeader {
     }
 }
 
-/// Adds the headers that are chosen and present: one value for each line, as long as the bounds allow.
+/// Adds the chosen headers that are present: one value for each line, as far as the bounds allow.
 ///
 /// spec: http/http-spans.md, "http.request.header.<key>" is a string array
 pub(crate) fn capture(chosen: &[CapturedHeader], headers: &HeaderMap, attributes: &mut Attributes) {
@@ -230,7 +229,7 @@ pub(crate) fn capture(chosen: &[CapturedHeader], headers: &HeaderMap, attributes
                 break;
             }
             let value = BoundedText::from_bytes_within(line.as_bytes(), budget.min(MAX_TEXT_BYTES));
-            // A line that is cut for the budget is the last one.
+            // A line that the budget cuts is the last one.
             let is_spent = value.is_cut && budget < MAX_TEXT_BYTES;
             budget = if is_spent { 0 } else { budget.saturating_sub(value.text.len()) };
             is_cut |= value.is_cut;

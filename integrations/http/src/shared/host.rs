@@ -8,7 +8,7 @@ use telemark_kit::{BoundedText, Interner};
 
 use super::content_length::number;
 
-/// Clients call a server by few names. The first ones are kept, split, in a form that a span need not copy.
+/// Clients use few names for a server. The first ones are kept split, in a form that a span need not copy.
 static KEPT: Interner<Split> = Interner::new(128, 128);
 
 thread_local! {
@@ -34,13 +34,13 @@ impl Host {
     }
 }
 
-/// [`split`], with the host as the value of an attribute.
+/// Splits a text as [`split`] does, and returns the host as the value of an attribute.
 pub(crate) fn attribute(text: &str) -> Option<Host> {
     let place = text.len() % 8;
     let known = RECENT.try_with(|recent| recent[place].get()).ok().flatten().filter(|(of, _)| *of == text);
     let kept = known.or_else(|| {
         let kept = KEPT.get(text, split)?;
-        // A thread that is ending has no locals any more.
+        // A thread that is ending no longer has its locals.
         let _ = RECENT.try_with(|recent| recent[place].set(Some(kept)));
         Some(kept)
     });
@@ -50,9 +50,9 @@ pub(crate) fn attribute(text: &str) -> Option<Host> {
     }
 }
 
-/// Splits `host`, `host:port` or `[v6]:port`; the brackets of an IPv6 address are taken off.
+/// Splits `host`, `host:port` or `[v6]:port`, and removes the brackets of an IPv6 address.
 ///
-/// `None` for anything else. An invalid port counts as absent.
+/// Returns `None` for anything else. An invalid port counts as absent.
 pub(crate) fn split(text: &str) -> Option<(&str, Option<u16>)> {
     let text = text.trim();
     if let Some(rest) = text.strip_prefix('[') {
@@ -73,12 +73,12 @@ pub(crate) fn split(text: &str) -> Option<(&str, Option<u16>)> {
     (!host.is_empty() && host.bytes().all(is_host_byte)).then_some((host, port))
 }
 
-/// spec: RFC 3986 section 3.2.3: digits, of which `std` would also take a sign
+/// spec: RFC 3986 section 3.2.3: digits, without the sign that `std` would take
 fn port(text: &str) -> Option<u16> {
     u16::try_from(number(text.as_bytes())?).ok()
 }
 
-/// An IP address with an optional port; `None` for names, `unknown` and obfuscated nodes.
+/// Returns an IP address with an optional port; `None` for names, `unknown` and obfuscated nodes.
 pub(crate) fn ip(text: &str) -> Option<(IpAddr, Option<u16>)> {
     let (address, port) = split(text)?;
     Some((address.parse::<IpAddr>().ok()?.to_canonical(), port))

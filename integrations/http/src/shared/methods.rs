@@ -1,4 +1,4 @@
-//! The methods of requests that are known, and the name of the others.
+//! The known methods of requests, and the name of the others.
 
 use std::sync::Arc;
 
@@ -9,12 +9,12 @@ use opentelemetry::StringValue;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct KnownMethods(Option<Vec<Arc<str>>>);
 
-/// A request's method as the conventions write it.
+/// The method of a request in the form of the conventions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum MethodName {
     /// One of the standard methods.
     Standard(&'static str),
-    /// Known only because the settings say so.
+    /// Another method that the settings name.
     Custom(Arc<str>),
     /// `_OTHER`; the original goes into an attribute of its own.
     Other,
@@ -40,7 +40,7 @@ impl KnownMethods {
 }
 
 impl MethodName {
-    /// The value of `http.request.method`.
+    /// Returns the value of `http.request.method`.
     pub(crate) fn attribute(&self) -> StringValue {
         match self {
             MethodName::Standard(name) => (*name).into(),
@@ -49,7 +49,7 @@ impl MethodName {
         }
     }
 
-    /// The method's part of a span name.
+    /// Returns the method's part of a span name.
     ///
     /// spec: http/http-spans.md#name: `_OTHER` becomes `HTTP`
     pub(crate) fn in_span_name(&self) -> &str {
@@ -61,7 +61,7 @@ impl MethodName {
     }
 }
 
-/// The methods of the conventions.
+/// The methods that the conventions know.
 ///
 /// spec: http/http-spans.md note [1]
 pub(crate) static STANDARD: [&str; 10] =

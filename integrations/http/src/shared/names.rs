@@ -34,7 +34,7 @@ struct Entry {
 /// The value of `http.route`; span and metrics share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RouteText {
-    /// One that is kept for the life of the program.
+    /// Kept for the life of the program.
     Kept(&'static str),
     Own(Arc<str>),
 }
@@ -48,7 +48,7 @@ impl From<RouteText> for Value {
     }
 }
 
-/// The name of a server span, and the value of `http.route`.
+/// Returns the name of a span, and the value of `http.route`.
 ///
 /// spec: http/http-spans.md#name
 pub(crate) fn span_name(method: &MethodName, route: Option<&str>) -> (Cow<'static, str>, Option<RouteText>) {
@@ -73,7 +73,7 @@ pub(crate) fn span_name(method: &MethodName, route: Option<&str>) -> (Cow<'stati
 
 #[inline]
 fn recent(method: &'static str, route: &str) -> Option<(&'static str, &'static str)> {
-    // A router keeps a route in one place, so its address selects the slot; the texts decide.
+    // A router keeps a route at one address, which therefore selects the slot; the texts decide.
     let place = (route.as_ptr().addr() >> 4) ^ method.len();
     let known = RECENT.try_with(|recent| recent[place % recent.len()].get()).ok().flatten();
     match known {
@@ -81,7 +81,7 @@ fn recent(method: &'static str, route: &str) -> Option<(&'static str, &'static s
         _ => {
             let (name, route) = kept(method, route)?;
             let entry = Entry { method, route, name };
-            // A thread that is ending has no locals any more.
+            // A thread that is ending no longer has its locals.
             let _ = RECENT.try_with(|recent| recent[place % recent.len()].set(Some(entry)));
             Some((name, route))
         }
@@ -135,7 +135,7 @@ mod tests {
         }
         let shared = |method| matches!(span_name(&method, Some("/u/{id}")).0, Cow::Borrowed(_));
         assert!(shared(MethodName::Standard("GET")) && shared(MethodName::Other));
-        // The bound holds, and a full table still answers.
+        // A full table stays within its bound and still returns names.
         for i in 0..2 * MAX_ROUTES {
             let route = format!("/full/{i}");
             assert_eq!(span_name(&MethodName::Standard("GET"), Some(&route)).0, format!("GET {route}"));

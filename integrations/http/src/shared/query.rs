@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 use telemark_kit::BoundedText;
 
-/// The parameters whose values are replaced unless the settings name others. Case-sensitive.
+/// The parameters whose values are redacted by default. Case-sensitive.
 ///
 /// spec: http/http-spans.md, url.query
 pub(crate) static SENSITIVE: [Cow<'static, str>; 7] = [
@@ -20,7 +20,7 @@ pub(crate) static SENSITIVE: [Cow<'static, str>; 7] = [
 
 const REDACTED: &str = "REDACTED";
 
-/// The value of `url.query`: the value of each sensitive parameter becomes `REDACTED`, its key stays.
+/// Returns the value of `url.query`: the value of each sensitive parameter becomes `REDACTED`, its key stays.
 pub(crate) fn redact(query: &str, sensitive: &[Cow<'static, str>]) -> BoundedText {
     if !query.split('&').any(|pair| secret(pair, sensitive).is_some()) {
         return BoundedText::new(query);
@@ -42,7 +42,7 @@ pub(crate) fn redact(query: &str, sensitive: &[Cow<'static, str>]) -> BoundedTex
     BoundedText::new(&redacted)
 }
 
-/// The key of a pair that has a value to hide. A server reads `s%69g` as `sig`, so that is how it is compared.
+/// Returns the key of a pair if its value is secret. A server reads `s%69g` as `sig`, so the decoded key is compared.
 fn secret<'q>(pair: &'q str, sensitive: &[Cow<'static, str>]) -> Option<&'q str> {
     let (key, _value) = pair.split_once('=')?;
     let is_secret = if key.contains('%') {
@@ -100,7 +100,7 @@ mod tests {
             prop_assert_eq!(redact(&query.join("&"), &SENSITIVE).text, expected.join("&"));
         }
 
-        /// However a client encodes the key, a server reads the same one.
+        /// A server reads the same key in any encoding.
         #[test]
         fn no_encoding_of_a_key_hides_it(index in 0..SENSITIVE.len(), escape in proptest::collection::vec(0..3_u8, 20)) {
             let key: String = SENSITIVE[index].chars().zip(escape).map(|(letter, how)| match how {
