@@ -253,7 +253,7 @@ mod with_tokio {
     }
 
     #[test]
-    fn it_may_be_dropped_inside_another_runtime() {
+    fn an_exporter_may_be_dropped_inside_another_runtime() {
         let mut exporter = UpstreamExporter::new(Scripted::default()).with_tokio();
         export(&mut exporter, "timer", far()).unwrap();
         let other = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -62,7 +62,7 @@ mod tests {
     use crate::text::MAX_TEXT_BYTES;
 
     #[test]
-    fn what_is_cut_is_named_once() {
+    fn each_cut_attribute_is_named_once() {
         let mut attributes = Attributes::with_capacity(4);
         attributes.add_text("short", BoundedText::new("a"));
         assert_eq!(attributes.cut.attribute(), None);

@@ -161,7 +161,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_header_is_survived(value in "[ -~]{0,80}|(for=|host=|\"|;|,|=|\\[|\\]|\\\\){0,20}") {
+        fn no_header_panics(value in "[ -~]{0,80}|(for=|host=|\"|;|,|=|\\[|\\]|\\\\){0,20}") {
             read(&[("forwarded", &value), ("x-forwarded-for", &value), ("x-forwarded-host", &value)]);
         }
     }

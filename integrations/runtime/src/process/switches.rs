@@ -77,7 +77,7 @@ fn growth(before: u64, now: u64) -> u64 {
 mod tests {
     use super::*;
 
-    /// Each round is a list of threads and what they say: `1=5/7`, or `1=?` for one that cannot be read. A round that
+    /// Each round is a list of threads and their switches: `1=5/7`, or `1=?` for an unreadable thread. A round that
     /// ends with `!` could not list all threads.
     fn check(rounds: &[&str], expected: &str) {
         let mut count = SwitchCount::default();
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_not_counted_twice() {
+    fn an_unreadable_thread_is_not_counted_twice() {
         check(&["1=5/7", "1=?", "1=6/7"], "5/7 5/7 6/7");
         check(&["1=5/7 2=3/3", "1=5/7 !", "1=5/7 2=4/3"], "8/10 8/10 9/10");
         check(&["1=?", "1=6/7"], "0/0 6/7");
