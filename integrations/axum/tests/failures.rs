@@ -235,9 +235,9 @@ async fn uploads_that_are_aborted<S: Spans>() {
     let mut client = TcpStream::connect(serve(app).await).await.unwrap();
     client.write_all(b"POST /text HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhel").await.unwrap();
     client.shutdown().await.unwrap();
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    let mut response = String::new();
+    client.read_to_string(&mut response).await.unwrap();
+    assert!(response.is_empty() || response.starts_with("HTTP/1.1 400 "), "{response}");
     assert_eq!(
         ended(&spans).await,
         "POST /text Unset status=400 | http.request.method=POST,status=400,http.route=/text"
@@ -252,8 +252,8 @@ async fn uploads_that_are_aborted<S: Spans>() {
     let app = Router::new().route("/text", post(handler)).layer(layer(&spans));
     let mut client = TcpStream::connect(serve(app).await).await.unwrap();
     client.write_all(b"POST /text HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nno chunk").await.unwrap();
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).await.unwrap();
+    let mut response = String::new();
+    client.read_to_string(&mut response).await.unwrap();
     assert_eq!(
         ended(&spans).await,
         "POST /text Error status=502 error.type=\"502\" | \

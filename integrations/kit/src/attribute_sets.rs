@@ -5,12 +5,18 @@ use std::sync::OnceLock;
 
 use opentelemetry::KeyValue;
 
-/// Bounds the memory. A program has fewer combinations of routes, methods and statuses, and odd requests cannot add more.
-const PLACES: usize = 1024;
+/// Bounds the memory, with [`WAYS`]. A program has fewer combinations of routes, methods and statuses, and odd requests cannot
+/// add more.
+const BUCKETS: usize = 256;
 
-/// At most 1024 sets of attributes, each in the slot that its key selects. The first set in a slot stays; the attributes
-/// of another key with the same slot are built each time.
-pub struct AttributeSets<K>(Box<[OnceLock<Box<Set<K>>>]>);
+/// The places of a bucket, in one cache line. A hundred keys then nearly always find a place each.
+const WAYS: usize = 4;
+
+/// At most 1024 sets of attributes, each in the bucket of four that its key selects. The first four sets of a bucket stay; the
+/// attributes of other keys are built each time.
+pub struct AttributeSets<K>(Box<[Bucket<K>]>);
+
+type Bucket<K> = [OnceLock<Box<Set<K>>>; WAYS];
 
 struct Set<K> {
     key: K,
@@ -26,25 +32,29 @@ pub trait SetKey: PartialEq {
 impl<K: SetKey> AttributeSets<K> {
     /// Returns no sets.
     pub fn new() -> Self {
-        AttributeSets((0..PLACES).map(|_| OnceLock::new()).collect())
+        AttributeSets((0..BUCKETS).map(|_| Bucket::default()).collect())
     }
 
-    /// Calls `then` with the attributes of the key. `make` builds them if the slot is free or taken by another key, or if there
-    /// is no key.
+    /// Calls `then` with the attributes of the key. `make` builds them for a new key, for a key whose bucket is full, and if
+    /// there is no key.
     #[inline]
     pub fn with(&self, key: Option<K>, make: impl FnOnce() -> Vec<KeyValue>, then: impl FnOnce(&[KeyValue])) {
         let Some(key) = key else { return then(&make()) };
-        let Some(place) = self.0.get(key.hash() % PLACES) else { return then(&make()) };
-        match place.get() {
-            Some(set) if set.key == key => then(&set.attributes),
-            Some(_) => then(&make()),
-            None => {
-                let attributes = make();
-                then(&attributes);
-                // Losing a race is fine: the slot is taken either way.
-                let _ = place.set(Box::new(Set { key, attributes }));
+        let Some(bucket) = self.0.get(key.hash() % BUCKETS) else { return then(&make()) };
+        for place in bucket {
+            match place.get() {
+                Some(set) if set.key == key => return then(&set.attributes),
+                Some(_) => {}
+                None => {
+                    let attributes = make();
+                    then(&attributes);
+                    // Losing a race is fine: the next call finds this key or another place.
+                    let _ = place.set(Box::new(Set { key, attributes }));
+                    return;
+                }
             }
         }
+        then(&make());
     }
 }
 
@@ -56,7 +66,8 @@ impl<K: SetKey> Default for AttributeSets<K> {
 
 impl<K> fmt::Debug for AttributeSets<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AttributeSets({} of {PLACES})", self.0.iter().filter(|place| place.get().is_some()).count())
+        let taken = self.0.as_flattened().iter().filter(|place| place.get().is_some()).count();
+        write!(f, "AttributeSets({taken} of {})", BUCKETS * WAYS)
     }
 }
 
@@ -93,21 +104,23 @@ mod tests {
     }
 
     #[test]
-    fn the_first_key_of_a_slot_keeps_its_set() {
+    fn the_first_keys_of_a_bucket_keep_their_sets() {
         let sets = AttributeSets::new();
-        let key = |number, hash| Some(Key { number, hash });
+        let key = |number| Some(Key { number, hash: 3 + BUCKETS * number });
         for turn in 0..2 {
-            assert_eq!(attributes(&sets, key(1, 3), 10 + turn), 10, "kept");
-            assert_eq!(attributes(&sets, key(2, 3 + PLACES), 20 + turn), 20 + turn, "another key of the slot");
-            assert_eq!(attributes(&sets, None, 30 + turn), 30 + turn, "no key");
+            for number in 0..WAYS {
+                assert_eq!(attributes(&sets, key(number), 10 * number as i64 + turn), 10 * number as i64, "kept");
+            }
+            assert_eq!(attributes(&sets, key(WAYS), 50 + turn), 50 + turn, "a key too many");
+            assert_eq!(attributes(&sets, None, 60 + turn), 60 + turn, "no key");
         }
-        assert_eq!(format!("{sets:?}"), "AttributeSets(1 of 1024)");
+        assert_eq!(format!("{sets:?}"), "AttributeSets(4 of 1024)");
     }
 
     #[test]
-    fn keys_beyond_the_slots_are_served_too() {
+    fn keys_beyond_the_places_are_served_too() {
         let sets = AttributeSets::new();
-        for number in 0..10 * PLACES {
+        for number in 0..10 * BUCKETS * WAYS {
             let key = Key { number, hash: number };
             assert_eq!(attributes(&sets, Some(key), number as i64), number as i64);
         }

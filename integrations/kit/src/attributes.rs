@@ -7,6 +7,7 @@ use crate::text::BoundedText;
 
 /// Collects attributes, and the names of those that hold less than the peer sent.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Attributes {
     /// The attributes so far.
     pub list: Vec<KeyValue>,

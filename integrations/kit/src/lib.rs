@@ -29,7 +29,7 @@
 //! |---|---|
 //! | `tracer` | [`scope`] and [`GlobalTracer`], which finds the global tracer when it is first needed |
 //! | `instruments` | [`Instruments`]: the same for the global meter |
-//! | `guard` | [`guarded`]: foreign code whose panic must not reach the host |
+//! | `guard` | [`guarded`]: foreign code whose panic must not reach the host; [`lock`], which ignores poison |
 //! | [`keys`] | the attribute names of the semantic conventions |
 //! | `attributes` | [`Attributes`] on their way to a span, and the names of those that were cut |
 //! | `attribute_sets` | [`AttributeSets`] of metrics, built once |
@@ -53,7 +53,7 @@ mod tracer;
 pub use attribute_sets::{AttributeSets, SetKey};
 pub use attributes::{Attributes, Cut};
 pub use clock::Clock;
-pub use guard::guarded;
+pub use guard::{guarded, lock};
 pub use instruments::Instruments;
 pub use interner::Interner;
 pub use text::{BoundedText, MAX_TEXT_BYTES};

@@ -5,6 +5,7 @@ pub const MAX_TEXT_BYTES: usize = 4096;
 
 /// A text of bounded length.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BoundedText {
     /// The text, cut between two characters.
     pub text: String,

@@ -261,7 +261,7 @@ async fn exchange<S: Spans>(
         let last = if matches!(ending, Ending::BodyFails(_)) { Err(Failure) } else { Ok(Bytes::from_static(b"b")) };
         let frames = [Ok(Bytes::from_static(b"a")), last].map(|data| data.map(Frame::data));
         let body: Body = StreamBody::new(stream::iter(frames)).boxed_unsync();
-        let mut response = Response::builder().status(status).header("x-answer", "b").body(body).unwrap();
+        let mut response = Response::builder().status(status).header("x-reply", "b").body(body).unwrap();
         response.extensions_mut().extend(
             late.map(|route| {
                 let mut extensions = http::Extensions::new();
@@ -287,7 +287,7 @@ const ASKED: &[&str] = &[
     "http.request.body.size",
     "http.response.body.size",
     "http.request.header.x-ask",
-    "http.response.header.x-answer",
+    "http.response.header.x-reply",
 ];
 
 fn request(method: &str, uri: &str, route: Option<&'static str>) -> Request<()> {
@@ -314,7 +314,7 @@ async fn spans_and_metrics_say_what_the_conventions_want<S: Spans>() {
     let everything = ServerSettings::new()
         .with_opt_in_attributes(ASKED.iter().filter(|name| !name.contains("header")))
         .with_captured_request_headers(["x-ask"])
-        .with_captured_response_headers(["x-answer"])
+        .with_captured_response_headers(["x-reply"])
         .with_active_requests()
         .with_body_sizes()
         .with_server_address_in_metrics()

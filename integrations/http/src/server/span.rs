@@ -157,7 +157,8 @@ impl RequestSpan {
             return;
         }
         let span = self.context.span();
-        let mut attributes = Attributes { list: Vec::new(), cut: std::mem::take(&mut self.cut) };
+        let mut attributes = Attributes::default();
+        attributes.cut = std::mem::take(&mut self.cut);
         if let Some((name, route)) = late {
             if self.late_route == LateRoute::AttributeAndName {
                 span.update_name(name);

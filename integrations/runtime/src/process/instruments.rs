@@ -2,12 +2,12 @@
 // spec: semantic-conventions/docs/system/process-metrics.md
 
 use std::num::NonZero;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use opentelemetry::metrics::{AsyncInstrument, Meter};
 use opentelemetry::{KeyValue, StringValue};
-use telemark_kit::keys;
+use telemark_kit::{keys, lock};
 
 use super::files::Proc;
 use super::parse::{Stat, Status};
@@ -93,7 +93,7 @@ impl Source {
         let sample = self.stat(stat_observer::CPU_UTILIZATION)?;
         // Read each time, because affinity and quota may change.
         let cpus = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let mut utilization = self.utilization.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut utilization = lock(&self.utilization);
         utilization.measure(sample.taken, self.cpu_time(sample.value), cpus)
     }
 
@@ -210,7 +210,7 @@ fn context_switches(meter: &Meter, source: Arc<Source>) {
         .with_unit("{context_switch}")
         .with_description("Number of times that a thread of the process left its CPU.")
         .with_callback(move |instrument| {
-            let mut count = source.switches.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut count = lock(&source.switches);
             let total = source.files.count_switches(&mut count).map(|()| count.total());
             drop(count);
             if let Some(total) = total {

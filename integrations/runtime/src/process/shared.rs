@@ -1,7 +1,9 @@
 //! One sample for all instruments that observe from a file, which is read once in a collection.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
+
+use telemark_kit::lock;
 
 /// The last sample of a file, and the instruments that have observed from it.
 ///
@@ -37,7 +39,7 @@ impl<T: Copy> Shared<T> {
 
     /// Returns the sample of this collection for the instrument with the bit `observer`. Calls `read` if a new one is due.
     pub(super) fn sample(&self, observer: u8, now: Instant, read: impl FnOnce() -> Option<T>) -> Option<Sample<T>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         let (taken, value) = match state.last {
             Some((taken, value))
                 if state.observers & observer == 0 && now.saturating_duration_since(taken) <= self.fresh =>
