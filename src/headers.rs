@@ -16,7 +16,7 @@ use telemark_sdk::propagation::active;
 /// ```
 /// use telemark::traced;
 ///
-/// #[traced(kind = "client")]
+/// #[traced(kind = client)]
 /// fn stock(sku: &str) -> Result<http::Request<()>, http::Error> {
 ///     let mut request = http::Request::get(format!("http://inventory/stock/{sku}")).body(())?;
 ///     telemark::inject(request.headers_mut());
@@ -51,7 +51,7 @@ pub fn inject(headers: &mut HeaderMap) {
 ///     handle(request.body());
 /// }
 ///
-/// #[traced(kind = "server")] // a child of the sender's span
+/// #[traced(kind = server)] // a child of the sender's span
 /// fn handle(body: &str) {}
 /// # receive(&http::Request::new(String::new()));
 /// ```

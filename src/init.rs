@@ -17,8 +17,16 @@ use telemark_sdk::{ConfigError, Exporter};
 
 use crate::exporters;
 
-/// Starts the telemetry of the program from the environment. Keep the guard until the end of `main`: when it is dropped,
-/// on a panic too, everything that is left is exported.
+/// Starts the telemetry of the program from the environment. Keep the guard in a named variable until the end of `main`: when
+/// it is dropped, on a panic too, everything that is left is exported. `let _ = telemark::init()?` drops it at once, which ends
+/// the telemetry; the first span or measurement after that says so.
+///
+/// SIGTERM, Ctrl-C and `std::process::exit` end a program without dropping anything. With the feature `termination`, a default
+/// one, what is left is exported then too, on Unix; [`Builder::termination_handler`] switches that off. `std::process::abort`,
+/// SIGKILL and a panic with `panic = "abort"` lose what the last batch has not taken: 5 s of spans by default.
+///
+/// A child made by `fork` without `exec` has no thread to export anything: telemetry that was started before the fork is off
+/// in the child, which says so. Call `init` after the fork, in each process.
 ///
 /// Call it once, early, inside or outside of any async runtime. With nothing set, spans and metrics go over
 /// OTLP to `http://localhost:4318`. A variable that cannot be understood is reported on standard error and ignored.
@@ -47,8 +55,9 @@ pub struct Builder {
     sdk: TelemetryBuilder,
     exporters_in_code: bool,
     metrics_in_code: bool,
-    #[cfg(feature = "signals")]
-    flush_on_signals: bool,
+    /// As the environment says if it is `None`.
+    #[cfg(feature = "termination")]
+    termination_handler: Option<bool>,
     #[cfg(feature = "runtime-metrics")]
     runtime_metrics: bool,
 }
@@ -59,16 +68,16 @@ impl Builder {
             sdk: Telemetry::builder(env),
             exporters_in_code: false,
             metrics_in_code: false,
-            #[cfg(feature = "signals")]
-            flush_on_signals: false,
+            #[cfg(feature = "termination")]
+            termination_handler: None,
             #[cfg(feature = "runtime-metrics")]
             runtime_metrics: false,
         }
     }
 
-    /// Reads these variables instead of those of the process: for tests.
+    /// Reads these variables instead of those of the process, for tests. What was set in code stays.
     pub fn with_env(self, env: Env) -> Self {
-        Builder::new(env)
+        self.map(|sdk| sdk.with_env(env))
     }
 
     fn map(mut self, change: impl FnOnce(TelemetryBuilder) -> TelemetryBuilder) -> Self {
@@ -156,11 +165,14 @@ impl Builder {
         self.map(|sdk| sdk.with_flush_timeout(timeout))
     }
 
-    /// Exports everything that is left when SIGTERM or SIGINT (Ctrl-C) arrives, then lets the signal end the program as it
-    /// would have without. A second signal does not wait for the export.
-    #[cfg(feature = "signals")]
-    pub fn flush_on_signals(mut self) -> Self {
-        self.flush_on_signals = true;
+    /// Switches off, or on again, the export of what is left when SIGTERM, SIGINT (Ctrl-C) or `exit` ends the program before
+    /// the guard is dropped. On by default, unless `OTEL_RUST_TERMINATION_HANDLER_DISABLED=true`; on Unix only.
+    ///
+    /// A handler of the program's own keeps its signal: see
+    /// [`TelemetryBuilder::with_termination_handler`](telemark_sdk::install::TelemetryBuilder::with_termination_handler).
+    #[cfg(feature = "termination")]
+    pub fn termination_handler(mut self, is_wanted: bool) -> Self {
+        self.termination_handler = Some(is_wanted);
         self
     }
 
@@ -183,6 +195,11 @@ impl Builder {
         if !self.metrics_in_code {
             self.sdk = exporters::metrics(self.sdk)?;
         }
+        #[cfg(feature = "termination")]
+        {
+            let is_disabled = self.sdk.env().boolean("OTEL_RUST_TERMINATION_HANDLER_DISABLED");
+            self.sdk = self.sdk.with_termination_handler(self.termination_handler.unwrap_or(!is_disabled));
+        }
         self.sdk.build()
     }
 
@@ -191,8 +208,6 @@ impl Builder {
     /// # Errors
     /// As for [`init`].
     pub fn init(self) -> Result<Guard, ConfigError> {
-        #[cfg(feature = "signals")]
-        let flush_on_signals = self.flush_on_signals;
         #[cfg(feature = "runtime-metrics")]
         let runtime_metrics = self.runtime_metrics;
         let telemetry = self.build()?.install()?;
@@ -201,18 +216,13 @@ impl Builder {
             let meters = opentelemetry::metrics::MeterProvider::meter_with_scope;
             telemark_runtime::register_all(&meters(telemetry.meter_provider(), telemark_runtime::scope()));
         }
-        #[cfg(feature = "signals")]
-        if flush_on_signals {
-            let (tracers, meters) = (telemetry.tracer_provider().clone(), telemetry.meter_provider().clone());
-            crate::signals::flush_on_signals(tracers, meters, telemetry.flush_timeout())?;
-        }
         Ok(Guard(telemetry))
     }
 }
 
 /// The telemetry of the program. Dropping it exports what is left.
 #[derive(Debug)]
-#[must_use = "telemetry ends when the guard is dropped: `let _telemetry = telemark::init()?;`"]
+#[must_use = "telemetry ends when the guard is dropped, with `let _ =` at once: `let _telemetry = telemark::init()?;`"]
 pub struct Guard(Telemetry);
 
 impl Deref for Guard {
@@ -226,6 +236,7 @@ impl Deref for Guard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use opentelemetry::trace::Tracer;
     use telemark_sdk::testing::InMemoryExporter;
 
     fn with(variables: &[(&str, &str)]) -> Builder {
@@ -243,6 +254,28 @@ mod tests {
         let name = telemetry.tracer_provider().resource().get("service.name").unwrap().to_string();
         assert_eq!(name, "code");
         assert_eq!(telemetry.health().len(), 1);
+    }
+
+    #[test]
+    fn what_is_set_before_the_environment_stays() {
+        let exporter = InMemoryExporter::<Traces>::new();
+        let telemetry = builder()
+            .service_name("code")
+            .span_exporter(exporter.clone())
+            .metric_exporter(InMemoryExporter::<Metrics>::new())
+            .flush_timeout(Duration::from_secs(7))
+            .sampler(telemark_sdk::sampling::AlwaysOff)
+            .with_env(Env::from_pairs([("OTEL_SERVICE_NAME", "env"), ("OTEL_RESOURCE_ATTRIBUTES", "from=env")]))
+            .build()
+            .unwrap();
+        let resource = telemetry.tracer_provider().resource();
+        assert_eq!(resource.get("service.name").unwrap().to_string(), "code");
+        assert_eq!(resource.get("from").unwrap().to_string(), "env");
+        assert_eq!((telemetry.health().len(), telemetry.metric_health().len()), (1, 1));
+        assert_eq!(telemetry.flush_timeout(), Duration::from_secs(7));
+        telemetry.tracer("test").in_span("dropped", |_| ());
+        telemetry.force_flush(telemark_sdk::time::Deadline::NEVER).unwrap();
+        assert!(exporter.items().is_empty(), "the sampler stays");
     }
 
     #[test]

@@ -27,12 +27,14 @@
 //! - **see it at once**: `OTEL_TRACES_EXPORTER=console OTEL_METRICS_EXPORTER=console`.
 //! - **send it**: OTLP is the default, to `http://localhost:4318`; `OTEL_EXPORTER_OTLP_ENDPOINT` and its kin change that.
 //! - **name the service**: `OTEL_SERVICE_NAME`, or [`builder()`]`.service_name("shop")`.
+//! - **call another service**: `telemark::inject` writes the trace's context into the headers of a request, `telemark::extract` reads it.
 //! - **trace axum**: the feature `axum` and `Router::layer(telemark::axum::layer())`.
-//! - **trace functions**: [`traced`](macro@traced) on functions, `impl` blocks and modules.
+//! - **trace functions**: [`traced`](macro@traced) on functions, `impl` blocks and modules; `#[traced(stream)]` on a function that
+//!   returns a stream.
 //! - **measure functions**: `#[traced(metrics)]` adds a histogram of their durations, by function and kind of error.
 //! - **measure anything**: a `static` [`Counter`], [`UpDownCounter`], [`Gauge`] or [`Histogram`].
 //! - **show metrics to Prometheus**: the feature `prometheus` and `OTEL_METRICS_EXPORTER=prometheus`, which listens on
-//!   `localhost:9464`; or a handler of your own with `telemark::prometheus` and [`Builder::metric_reader`].
+//!   `localhost:9464`; or a handler of your own for `/metrics`: see `telemark::prometheus`.
 //! - **trace by hand**: [`span()`], [`set_attribute`], [`record_error`], [`propagate`].
 //! - **use the OpenTelemetry API**: it is re-exported as [`opentelemetry`]; `init` sets its globals.
 //! - **configure in code**: [`builder()`].
@@ -54,7 +56,8 @@
 //! ```
 //!
 //! # Environment variables
-//! All of them are in [`config::VARIABLES`], with their defaults.
+//! [`config::VARIABLES`] is the table of all of them, with defaults and accepted values. Those of the specification work as it
+//! says; a name that is nearly one of them is reported on standard error, and so is one that has no effect yet.
 //!
 //! # Features
 //! | feature | default | adds |
@@ -64,35 +67,38 @@
 //! | `tls` | no | `https` for OTLP, with rustls |
 //! | `console` | yes | trace trees and metrics in the terminal |
 //! | `prometheus` | no | `OTEL_METRICS_EXPORTER=prometheus` and `telemark::prometheus` |
+//! | `http` | yes | `telemark::inject` and `telemark::extract`: a trace's context in the headers of requests |
 //! | `axum` | no | `telemark::axum::layer()` |
 //! | `tower` | no | `telemark::tower`, the same for any tower service |
 //! | `runtime-metrics` | no | `builder().runtime_metrics()`: metrics of the process and of the tokio runtime |
-//! | `signals` | no | a flush on SIGTERM and Ctrl-C |
+//! | `termination` | yes | exports what is left when SIGTERM, Ctrl-C or `exit` ends the program |
 //!
-//! Without features this is the engine and the macro: what a library needs that only wants `#[traced]`.
+//! Without features this is the engine and the macro: what a library needs that only wants `#[traced]`. In a program that
+//! has another SDK such a library records nothing, unless one of the two calls [`use_global_tracer`].
 
 mod exporters;
 #[cfg(feature = "http")]
 mod headers;
 mod init;
+#[cfg(feature = "prometheus")]
+pub mod prometheus;
 mod server;
-#[cfg(feature = "signals")]
-mod signals;
+pub mod testing;
 
 pub use init::{Builder, Guard, builder, init};
 pub use opentelemetry;
 pub use telemark_macros::traced;
 /// The engine, for exporters, processors and samplers of your own.
 pub use telemark_sdk as sdk;
-/// Metrics in statics: declared once, recorded in one line.
 pub use telemark_sdk::metered::{self, AttributeValue, Attributes, Counter, Gauge, Histogram, UpDownCounter};
+pub use telemark_sdk::scope;
 #[doc(hidden)]
 pub use telemark_sdk::traced::private as __private;
 pub use telemark_sdk::traced::{
-    Entered, ErrorType, InSpan, RecordError, SpanBuilder, ToValue, add_event, propagate, propagate_fn, record_error,
-    set_attribute, span, suppress, suppress_future,
+    Entered, ErrorType, InSpan, InSpanStream, RecordError, SpanBuilder, ToValue, add_event, current_span_context,
+    propagate, propagate_fn, record_error, set_attribute, span, suppress, suppress_future, use_global_tracer,
 };
-pub use telemark_sdk::{ConfigError, ExportError, config, diag, testing};
+pub use telemark_sdk::{ConfigError, ExportError, config, diag};
 
 #[cfg(feature = "http")]
 pub use headers::{extract, inject};
@@ -106,6 +112,3 @@ pub use telemark_console as console;
 #[cfg(feature = "otlp")]
 /// OTLP exporters configured in code.
 pub use telemark_otlp as otlp;
-#[cfg(feature = "prometheus")]
-/// Pages for Prometheus, for a handler of your own.
-pub use telemark_prometheus as prometheus;

@@ -57,7 +57,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
 /// without `OTEL_METRICS_EXPORTER` the page of metrics.
 fn telemetry(prometheus: &Prometheus) -> Result<telemark::Guard, telemark::ConfigError> {
     let env = Env::process();
-    let mut builder = telemark::builder().service_name("shop").flush_on_signals();
+    let mut builder = telemark::builder().service_name("shop");
     if env.string("OTEL_TRACES_EXPORTER").is_none() {
         builder = builder.span_exporter(ConsoleExporter::stdout());
     }

@@ -4,17 +4,28 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Block, Expr, Ident, Path, Result, Signature, Stmt, parse_quote};
+use syn::{Attribute, Block, Expr, Ident, Item, Path, Result, Signature, Stmt, Type, parse_quote};
 
 use crate::check;
-use crate::options::{Options, Record};
-use crate::shape::{Shape, Work, async_block};
+use crate::options::Options;
+use crate::shape::{Lazy, Shape, Work, async_block};
 
-/// Puts the work of a function into a span. `owner` is the type whose method it is, if that is known.
-pub(crate) fn function(options: &Options, owner: Option<&str>, signature: &Signature, block: &mut Block) -> Result<()> {
-    let shape = Shape::of(signature, block);
+/// A function to trace, apart from its body.
+#[derive(Clone, Copy)]
+pub(crate) struct Function<'a> {
+    /// The type or trait whose method it is, if that is known.
+    pub(crate) owner: Option<&'a str>,
+    pub(crate) attributes: &'a [Attribute],
+    pub(crate) signature: &'a Signature,
+}
+
+/// Puts the work of a function into a span.
+pub(crate) fn function(options: &Options, function: Function<'_>, block: &mut Block) -> Result<()> {
+    let Function { owner, attributes, signature } = function;
+    let shape = Shape::of(signature, block, options.lifetime.as_ref().map(|lifetime| lifetime.of));
     check::function(options, signature, &shape)?;
-    let expansion = Expansion { private: private(options), options, owner, signature, shape };
+    let tracks_caller = attributes.iter().any(|attribute| attribute.path().is_ident("track_caller"));
+    let expansion = Expansion { private: private(options), options, owner, signature, shape, tracks_caller };
     match expansion.shape.work {
         Work::Call => expansion.call(block),
         Work::AsyncFn => expansion.async_work(block),
@@ -23,9 +34,22 @@ pub(crate) fn function(options: &Options, owner: Option<&str>, signature: &Signa
                 expansion.async_work(inner);
             }
         }
-        Work::Future { boxed } => expansion.future(block, boxed),
+        Work::Value { of, boxed } => expansion.value(block, of, boxed),
+    }
+    if signature.ident == "main" && owner.is_none() {
+        refuse_main(&expansion, block);
     }
     Ok(())
+}
+
+/// Refuses the `main` of a program, which only its path tells from other functions of that name: its span would start
+/// before a tracer is installed, and end after it has been flushed.
+fn refuse_main(expansion: &Expansion<'_>, block: &mut Block) {
+    let private = &expansion.private;
+    let refused = quote_spanned! {located(&expansion.signature.ident)=>
+        const _: () = #private::refuse_main(#private::module_path!());
+    };
+    block.stmts.insert(0, Stmt::Item(Item::Verbatim(refused)));
 }
 
 fn private(options: &Options) -> Path {
@@ -36,16 +60,18 @@ fn private(options: &Options) -> Path {
 }
 
 /// An identifier that the user's code can neither see nor shadow.
-fn hidden(name: &str) -> Ident {
+pub(crate) fn hidden(name: &str) -> Ident {
     Ident::new(name, Span::mixed_site())
 }
 
-struct Expansion<'a> {
-    private: Path,
-    options: &'a Options,
+pub(crate) struct Expansion<'a> {
+    pub(crate) private: Path,
+    pub(crate) options: &'a Options,
     owner: Option<&'a str>,
-    signature: &'a Signature,
-    shape: Shape,
+    pub(crate) signature: &'a Signature,
+    pub(crate) shape: Shape,
+    /// In a closure, `Location::caller` would tell a place in the function.
+    pub(crate) tracks_caller: bool,
 }
 
 impl Expansion<'_> {
@@ -81,7 +107,7 @@ impl Expansion<'_> {
                     let #output = #private::call(move || -> #returned { #(#body)* });
                     #end
                     #private::finish(&#entered, &#output, #record);
-                    #output
+                    return #output;
                 }
             }
         };
@@ -105,15 +131,17 @@ impl Expansion<'_> {
                 quote!(#private::traced_measured(#start, #durations, #work, #record, #outcome).await)
             }
         };
+        // A `return` of what never returns would be unreachable.
+        let new = if self.shape.returns_never() { new } else { quote!(return #new;) };
         replace(block, new);
     }
 
-    /// The call runs in the span too, because that is where the arguments are; then the future goes on with it.
-    fn future(&self, block: &mut Block, boxed: bool) {
+    /// The call runs in the span too, because that is where the arguments are; what it returns then carries the span on.
+    fn value(&self, block: &mut Block, of: Lazy, boxed: bool) {
         let private = &self.private;
         let (setup, attributes) = (self.setup(), self.attributes());
         let record = self.record().unwrap_or_else(|| quote!(#private::ignore));
-        let (active, future) = (hidden("active"), hidden("future"));
+        let (active, value) = (hidden("active"), hidden("value"));
         let body = &block.stmts;
         let returned: TokenStream = match (&self.signature.output, boxed) {
             (syn::ReturnType::Type(_, returned), true) => quote!(-> #returned),
@@ -122,21 +150,38 @@ impl Expansion<'_> {
         let start = self.either("start", "start_here");
         let start = quote!(#private::#start(#setup, #attributes));
         let call = quote!(move || #returned { #(#body)* });
+        let (plain, measured) = match of {
+            Lazy::Future => ("traced", "traced_timed"),
+            Lazy::Stream => ("traced_stream", "traced_stream_timed"),
+            Lazy::Iterator => ("traced_iterator", "traced_iterator_timed"),
+        };
+        let (plain, measured) = (format_ident!("{plain}"), format_ident!("{measured}"));
         let (call, traced) = match self.durations() {
-            None => (
-                quote!(let (#active, #future) = #private::call_in(#start, #call);),
-                quote!(#private::traced(#active, #future, #record)),
+            None if of == Lazy::Future => (
+                quote!(let (#active, #value) = #private::call_in(#start, #call);),
+                quote!(#private::#plain(#active, #value, #record)),
             ),
+            None => {
+                let outcome = self.outcome();
+                (
+                    quote!(let (#active, #value) = #private::call_in(#start, #call);),
+                    quote!(#private::#plain(#active, #value, #record, #outcome)),
+                )
+            }
             Some(durations) => {
                 let (timer, outcome) = (hidden("timer"), self.outcome());
                 (
-                    quote!(let (#active, #timer, #future) = #private::call_in_measured(#start, #durations, #call);),
-                    quote!(#private::traced_timed(#active, #timer, #future, #record, #outcome)),
+                    quote!(let (#active, #timer, #value) = #private::call_in_measured(#start, #durations, #call);),
+                    quote!(#private::#measured(#active, #timer, #value, #record, #outcome)),
                 )
             }
         };
-        let result = if boxed { quote!(#private::Box::pin(#traced)) } else { traced };
-        let new = quote!(#call #result);
+        let result = match (boxed, of) {
+            (false, _) => traced,
+            (true, Lazy::Future | Lazy::Stream) => quote!(#private::Box::pin(#traced)),
+            (true, Lazy::Iterator) => quote!(#private::Box::new(#traced)),
+        };
+        let new = quote!(#call return #result;);
         replace(block, new);
     }
 
@@ -184,9 +229,13 @@ impl Expansion<'_> {
     fn setup(&self) -> TokenStream {
         let (private, site) = (&self.private, self.call_site());
         let function = self.signature.ident.unraw().to_string();
-        let name = match &self.options.name {
-            None => quote!(#function),
-            Some(name) => quote_spanned!(located(name)=> #private::name(const { #name })),
+        let name = match (&self.options.name, self.owner) {
+            (None, None) => quote!(#function),
+            (None, Some(owner)) => {
+                let name = format!("{owner}::{function}");
+                quote!(#name)
+            }
+            (Some(name), _) => quote_spanned!(located(name)=> #private::name(const { #name })),
         };
         let mut setup = quote!(#private::Setup::new(#name).with_call_site(&__TELEMARK_CALL_SITE));
         if let Some(kind) = self.options.kind_variant() {
@@ -218,93 +267,13 @@ impl Expansion<'_> {
         quote!(|#attributes| { #(#pushes)* })
     }
 
-    fn err(&self) -> Record {
-        let default = if self.shape.returns_result() { Record::Plain } else { Record::Off };
-        self.options.err.unwrap_or(default)
-    }
-
-    /// What names the type of the error in the output, for the metric.
-    fn outcome(&self) -> TokenStream {
-        let private = &self.private;
-        if self.err() == Record::Off || self.shape.returns_never() {
-            return quote!(#private::success);
-        }
-        let (output, error) = (hidden("output"), hidden("error"));
-        let found = self.at_output(quote!(#private::Fallible::error), &output);
-        let parameter = self.output_parameter(&output);
-        quote!(|#parameter| #found.map(|#error| #private::Described::new(#error).error_type()))
-    }
-
-    /// The closure that looks at the output, if that is wanted.
-    fn record(&self) -> Option<TokenStream> {
-        let err = self.err();
-        let ret = self.options.ret.unwrap_or(Record::Off);
-        if self.shape.returns_never() || (err, ret) == (Record::Off, Record::Off) {
-            return None;
-        }
-        let private = &self.private;
-        let (live, output) = (hidden("live"), hidden("output"));
-        let err_code = self.record_err(err, &live, &output);
-        let fallible = err != Record::Off || self.shape.returns_result();
-        let ret_code = self.record_ret(ret, fallible, &live, &output);
-        let parameter = self.output_parameter(&output);
-        Some(quote!(|#live, #parameter| #private::guarded(|| { #err_code #ret_code })))
-    }
-
-    /// The parameter for the output. Of a future that the body makes, the type is known only behind the code that looks at
-    /// the output, unless it is written there.
-    fn output_parameter(&self, output: &Ident) -> TokenStream {
-        match (&self.shape.work, self.shape.output_to_infer()) {
-            (Work::Future { .. }, returned) if self.shape.output.is_some() => quote!(#output: &#returned),
-            _ => quote!(#output),
-        }
-    }
-
-    fn record_err(&self, err: Record, live: &Ident, output: &Ident) -> TokenStream {
-        let (private, error) = (&self.private, hidden("error"));
-        let description = match err {
-            Record::Off => return TokenStream::new(),
-            Record::Plain => quote!(#private::Described::new(#error).description()),
-            Record::Display => self.at_output(quote!(#private::display), &error),
-            Record::Debug => self.at_output(quote!(#private::debug), &error),
-        };
-        let found = self.at_output(quote!(#private::Fallible::error), output);
-        quote! {
-            if let ::core::option::Option::Some(#error) = #found {
-                #live.fail(#description, #private::Described::new(#error).error_type());
-            }
-        }
-    }
-
-    fn record_ret(&self, ret: Record, fallible: bool, live: &Ident, output: &Ident) -> TokenStream {
-        let (private, value) = (&self.private, hidden("value"));
-        let given = if fallible { &value } else { output };
-        let set = match ret {
-            Record::Off => return TokenStream::new(),
-            Record::Plain => self.at_output(quote!(#private::set_return), &quote!(#live, #given)),
-            Record::Display => {
-                let text = self.at_output(quote!(#private::display), given);
-                quote!(#private::set_return(#live, &#text))
-            }
-            Record::Debug => {
-                let text = self.at_output(quote!(#private::debug), given);
-                quote!(#private::set_return(#live, &#text))
-            }
-        };
-        if !fallible {
-            return quote!(#set;);
-        }
-        let found = self.at_output(quote!(#private::Fallible::value), output);
-        quote! {
-            if let ::core::option::Option::Some(#value) = #found {
-                #set;
-            }
-        }
-    }
-
     /// A call whose errors are shown at the function's return type, which is what does not fit.
-    fn at_output(&self, function: TokenStream, arguments: &dyn ToTokens) -> TokenStream {
-        let span = self.shape.output.as_ref().map_or_else(|| located(&self.signature.ident), located);
+    pub(crate) fn at_output(&self, function: TokenStream, arguments: &dyn ToTokens) -> TokenStream {
+        let span = match &self.shape.output {
+            Some(Type::Infer(_)) => located(&self.signature.output),
+            Some(output) => located(output),
+            None => located(&self.signature.ident),
+        };
         let (function, arguments) = (respanned(function, span), respanned(arguments.to_token_stream(), span));
         quote_spanned!(span=> #function(#arguments))
     }
@@ -315,7 +284,7 @@ impl Expansion<'_> {
             return TokenStream::new();
         }
         let returned = self.shape.output_to_infer();
-        if matches!(returned, syn::Type::Infer(_)) {
+        if matches!(returned, Type::Infer(_)) {
             return TokenStream::new();
         }
         let span = self.shape.output.as_ref().map_or_else(Span::call_site, located);
@@ -339,6 +308,8 @@ fn respanned(tokens: TokenStream, span: Span) -> TokenStream {
     tokens.into_iter().map(at).collect()
 }
 
+/// Makes `statements` the body. They end with a `return`, for those who deny `clippy::implicit_return`: clippy knows that a
+/// `return` of ours is not the user's to leave out.
 fn replace(block: &mut Block, statements: TokenStream) {
     block.stmts = vec![Stmt::Expr(Expr::Verbatim(statements), None)];
 }

@@ -113,7 +113,14 @@ impl Parse for Field {
         if input.is_empty() || input.peek(Token![,]) {
             return Err(Error::new(equals.span(), format!("`{}` needs a value after the `=`", key.value())));
         }
-        Ok(Field { key, value: Value::Expr(expression(input)?), format })
+        let value = expression(input)?;
+        // `tracing::field::Empty`, a promise that the value comes later.
+        if matches!(&value, Expr::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Empty")) {
+            let message = "an attribute without a value is not announced: leave it out, and set it with \
+                           `telemark::set_attribute` when there is one";
+            return Err(Error::new_spanned(value, message));
+        }
+        Ok(Field { key, value: Value::Expr(value), format })
     }
 }
 

@@ -1,11 +1,13 @@
-//! What `#[traced]` is on: a function, or a block whose functions are all meant.
+//! The item that `#[traced]` is on: a function, or a block whose functions are all meant.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
-use syn::{Attribute, Error, ImplItem, Item, Meta, Result, TraitItem, TraitItemFn, Type};
+use syn::ext::IdentExt;
+use syn::{Attribute, Error, ImplItem, Item, ItemImpl, Meta, Result, TraitItem, TraitItemFn};
 
+use crate::expand::Function;
 use crate::options::Options;
-use crate::{check, expand};
+use crate::{blocks, check, expand};
 
 /// Expands `#[traced(options)] item`. The item is emitted whatever happens: one error is enough.
 pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
@@ -17,7 +19,7 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
         }
     };
     let mut untouched = parsed.clone();
-    match syn::parse2::<Options>(options).and_then(|options| trace(&mut parsed, &options)) {
+    match syn::parse2::<Options>(options).and_then(|options| trace(&mut parsed, &options, true)) {
         Ok(()) => parsed.into_token_stream(),
         Err(error) => {
             strip(&mut untouched);
@@ -52,17 +54,20 @@ fn unsupported(item: &Item) -> Error {
     }
 }
 
-fn trace(item: &mut Item, options: &Options) -> Result<()> {
+/// `explicit`: the attribute is the item's own, and not only that of a block around it.
+fn trace(item: &mut Item, options: &Options, explicit: bool) -> Result<()> {
     match item {
-        Item::Fn(function) => expand::function(options, None, &function.sig, &mut function.block),
+        Item::Fn(function) => {
+            let target = Function { owner: None, attributes: &function.attrs, signature: &function.sig };
+            expand::function(options, target, &mut function.block)
+        }
         Item::Impl(block) => {
             check::block(options)?;
-            let owner = type_name(&block.self_ty);
-            impl_items(&mut block.items, owner.as_deref(), options)
+            impl_items(block, options, explicit)
         }
         Item::Trait(block) => {
             check::block(options)?;
-            let owner = block.ident.to_string();
+            let owner = block.ident.unraw().to_string();
             trait_items(&mut block.items, &owner, options)
         }
         Item::Mod(module) => {
@@ -78,22 +83,31 @@ fn trace(item: &mut Item, options: &Options) -> Result<()> {
     }
 }
 
-fn impl_items(items: &mut [ImplItem], owner: Option<&str>, options: &Options) -> Result<()> {
-    items.iter_mut().try_for_each(|item| match item {
-        ImplItem::Fn(method) => match merged(&mut method.attrs, options)? {
-            Some(merged) if merged.explicit || method.sig.constness.is_none() => {
-                expand::function(&merged.options, owner, &method.sig, &mut method.block)
-            }
-            _ => Ok(()),
-        },
-        _ => Ok(()),
+fn impl_items(block: &mut ItemImpl, options: &Options, explicit: bool) -> Result<()> {
+    let owner = blocks::owner(block);
+    let is_plumbing = blocks::is_plumbing(block);
+    block.items.iter_mut().try_for_each(|item| {
+        let ImplItem::Fn(method) = item else { return Ok(()) };
+        let Some(merged) = merged(&mut method.attrs, options)? else { return Ok(()) };
+        let is_meant = match is_plumbing {
+            true => explicit && method.sig.constness.is_none(),
+            false => !blocks::is_left_out(method, owner.as_deref()),
+        };
+        if !merged.explicit && !is_meant {
+            return Ok(());
+        }
+        let target = Function { owner: owner.as_deref(), attributes: &method.attrs, signature: &method.sig };
+        expand::function(&merged.options, target, &mut method.block)
     })
 }
 
 fn trait_items(items: &mut [TraitItem], owner: &str, options: &Options) -> Result<()> {
     items.iter_mut().try_for_each(|item| match item {
         TraitItem::Fn(TraitItemFn { attrs, sig, default: Some(body), .. }) => match merged(attrs, options)? {
-            Some(merged) => expand::function(&merged.options, Some(owner), sig, body),
+            Some(merged) => {
+                let target = Function { owner: Some(owner), attributes: attrs, signature: sig };
+                expand::function(&merged.options, target, body)
+            }
             None => Ok(()),
         },
         _ => Ok(()),
@@ -112,7 +126,7 @@ fn module_items(items: &mut [Item], options: &Options) -> Result<()> {
         match merged(attributes, options)? {
             None => Ok(()),
             Some(merged) if !merged.explicit && matches!(item, Item::Fn(f) if f.sig.constness.is_some()) => Ok(()),
-            Some(merged) => trace(item, &merged.options),
+            Some(merged) => trace(item, &merged.options, merged.explicit),
         }
     })
 }
@@ -177,17 +191,6 @@ fn strip(item: &mut Item) {
     }
 }
 
-/// `Cart` of `shop::Cart<'_, T>` and of `&Cart`.
-fn type_name(of: &Type) -> Option<String> {
-    match of {
-        Type::Path(path) => path.path.segments.last().map(|last| last.ident.to_string()),
-        Type::Reference(reference) => type_name(&reference.elem),
-        Type::Group(group) => type_name(&group.elem),
-        Type::Paren(paren) => type_name(&paren.elem),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,8 +204,14 @@ mod tests {
         "mod cart { #[traced(root)] fn kept(a: u32) {} struct Cart; }",
         "struct kept { a: u32 }",
     ];
-    const PIECES: [&str; 26] = [
+    const PIECES: [&str; 32] = [
         "name",
+        "err_if",
+        "future",
+        "stream",
+        "iterator",
+        "level",
+        "(level = true)",
         "kind",
         "fields",
         "ret",

@@ -3,16 +3,22 @@
 //! | file | owns |
 //! |---|---|
 //! | `options`, `fields` | the grammar: what was written |
-//! | `shape` | what kind of function it is on |
-//! | `check` | whether the two fit |
+//! | `foreign` | the advice for options of other crates' attributes |
+//! | `shape` | the kind of function: where it works, and what it returns |
+//! | `check` | the errors where the two do not fit |
 //! | `expand` | the new body of a function |
-//! | `item` | functions in blocks: options that are inherited, functions that are left out |
+//! | `record` | the closures that look at what it returns |
+//! | `item` | functions in blocks, and the options that they inherit |
+//! | `blocks` | functions that a block leaves out unless they are asked for |
 
+mod blocks;
 mod check;
 mod expand;
 mod fields;
+mod foreign;
 mod item;
 mod options;
+mod record;
 mod shape;
 
 use proc_macro::TokenStream;
@@ -49,25 +55,61 @@ use proc_macro::TokenStream;
 /// # let _ = (items("3"), Cart.total(), Cart.len());
 /// ```
 ///
-/// It goes on functions and methods of every kind but `const fn`, and on `impl`, `trait` and inline `mod` blocks, where it
-/// means every function with a body. A function in a block may have a `#[traced(...)]` of its own, whose options win, or
-/// `#[traced(skip)]`.
+/// It goes on functions and methods of every kind but `const fn` and the `main` of a program, and on `impl`, `trait` and
+/// inline `mod` blocks, see below.
 ///
 /// # Options
 ///
 /// | option | meaning | default |
 /// |---|---|---|
-/// | `name = "..."` | the name of the span: a literal or a constant | the function's name |
+/// | `name = "..."` | the name of the span: a literal or a constant | the function's name; in an `impl` or `trait` block `Type::function` |
 /// | `kind = server` | `server`, `client`, `producer`, `consumer` or `internal` | `internal` |
 /// | `fields(...)` | attributes, see below | none: arguments are not captured unless they are named |
 /// | `err`, `err(Debug)`, `err(Display)`, `err = off` | how an `Err` is recorded, see below | on for a `Result` |
+/// | `err_if = condition` | a `Fn(&E) -> bool` that tells which `Err` is an error, see below | every `Err` is |
 /// | `ret`, `ret(Debug)`, `ret(Display)`, `ret = off` | records what is returned, of a `Result` the `Ok`, as `return` | off |
 /// | `root` | starts a new trace, with the current baggage | |
 /// | `parent = expr` | a `&Context` or `SpanContext` to start in | the current context |
 /// | `links = expr` | a list of `SpanContext`, `&Context` or `Link` | none |
 /// | `metrics` | measures every call, see below; `metrics = off` for one function of a block | off |
+/// | `future`, `stream`, `iterator` | the span lives as long as what is returned, see below; `future = off` for the call alone | `impl Future` and the like are seen |
 /// | `code = off` | leaves out `code.function.name`, `code.file.path` and `code.line.number` | they are there |
 /// | `crate = path` | where `telemark` is, for a crate that re-exports it | `::telemark` |
+/// | `skip` | leaves a function out of a block | |
+///
+/// # Blocks
+///
+/// On an `impl`, `trait` or inline `mod` block it traces every function with a body, and on a `mod` the blocks inside, too.
+/// A function may have a `#[traced(...)]` of its own, whose options win, or `#[traced(skip)]`. Some are left out unless they
+/// have a `#[traced]` themselves:
+///
+/// - `const fn`;
+/// - constructors: without `self`, not `async`, and called `new` or returning `Self` or the type by its name, as in
+///   `fn empty() -> Self`. `fn open() -> io::Result<Self>` has something to show and is traced;
+/// - in a `mod`, implementations of `Drop`, of the traits of `std::fmt`, and of `Clone`, `Default`, `From`, `Into`,
+///   `PartialEq`, `Ord`, `Hash`, `Deref`, `AsRef`, `Borrow`, `Index`, `Error` and their kin. A `#[traced]` on such an `impl`
+///   asks for its functions.
+///
+/// In a block the name of the type comes first, which tells `Store::get` from `Cache::get`; a type without a name leaves
+/// that to its trait. On a single method the macro cannot see the type: the span of `get` is called `get`, unless you write
+/// `#[traced(name = "Store::get")]`.
+///
+/// ```
+/// # use telemark::traced;
+/// struct Store;
+///
+/// #[traced]
+/// impl Store {
+///     fn new() -> Self { // no span
+///         Store
+///     }
+///
+///     fn get(&self) -> u32 { // the span `Store::get`
+///         7
+///     }
+/// }
+/// # let _ = Store::new().get();
+/// ```
 ///
 /// # Fields
 ///
@@ -79,20 +121,65 @@ use proc_macro::TokenStream;
 ///
 /// # Errors
 ///
-/// A function whose return type is called `Result`, whatever its path, records an `Err` as the status `Error` with the
-/// error's `Display`, if it has that, and the name of its type as `error.type`. A macro sees names and not types: for a
-/// `Result` by another name write `err`, for a `Result` that is none `err = off`.
+/// An `Err` becomes the status `Error` with the messages of the error and its causes, if it has them, and its name as
+/// `error.type`: the path of its type, and the variant of an enum that derives `Debug`. `telemark::ErrorType` gives it
+/// another name. What the function sets itself, an `error.type` or a status, stays.
 ///
-/// # Futures
+/// The type decides: an alias of `Result` is a `Result`, and another type of that name is not. `err` insists that there is
+/// one, and `err = off` records none. Behind a type parameter or an `impl Trait` there is no `Result` to see.
+///
+/// `err_if` says which `Err` is an error. For the others the span is as if the function had returned successfully, and so is
+/// the measurement of `metrics`. A condition that panics says yes.
+///
+/// ```
+/// # use telemark::traced;
+/// # use std::io::{self, ErrorKind};
+/// #[traced(err_if = |error| error.kind() != ErrorKind::NotFound)]
+/// fn read(path: &str) -> io::Result<Vec<u8>> {
+///     std::fs::read(path)
+/// }
+/// # let _ = read("/nowhere");
+/// ```
+///
+/// # Futures, streams and iterators
 ///
 /// | on | the span starts | it ends |
 /// |---|---|---|
 /// | `async fn`, also with `async_trait` | at the first poll, like the body | when the future is ready or dropped |
-/// | a function that returns `impl Future`, `Pin<Box<dyn Future>>` or `BoxFuture` | at the call, which is part of it | same |
+/// | a function that returns `impl Future`, `Pin<Box<dyn Future>>` or `BoxFuture`, or another one with `future` | at the call, which is part of it | same |
+/// | a function with `stream` or `iterator` | at the call, which is part of it | at the first `None`, or when it is dropped |
 /// | everything else | at the call | when the function returns |
 ///
-/// A future that is dropped before it is ready has `telemark.outcome = "cancelled"`. When a panic leaves the function, the
-/// span has the status `Error`, `error.type = "panic"` and `telemark.outcome = "panicked"`, and the panic goes on.
+/// `future`, `stream` and `iterator` go on functions that return `impl Trait` or a box: `Pin<Box<dyn ..>>` for a future or a
+/// stream, `Box<dyn Iterator>` for an iterator, under any alias. The box is put into another one. An alias of a boxed future
+/// without one of these options does not compile: its span would end before the work begins.
+///
+/// A stream or an iterator has the number of its items as `telemark.items`, and its first item that is an `Err` becomes the
+/// status. By hand that is
+/// [`SpanBuilder::run_stream`](https://docs.rs/telemark/latest/telemark/struct.SpanBuilder.html#method.run_stream), which
+/// does not look at the items.
+///
+/// ```
+/// # use telemark::traced;
+/// #[traced(iterator)]
+/// fn numbers(text: &str) -> impl Iterator<Item = Result<u32, std::num::ParseIntError>> + '_ {
+///     text.split(' ').map(str::parse)
+/// }
+/// # assert_eq!(numbers("1 x").count(), 2);
+/// ```
+///
+/// What is dropped before its end has `telemark.outcome = "cancelled"`. When a panic leaves the function, the span has the
+/// status `Error`, `error.type = "panic"` and `telemark.outcome = "panicked"`, and the panic goes on.
+///
+/// # The `main` of a program
+///
+/// Its span would start before `telemark::init()` and end after the flush: `#[traced]` there does not compile, above or below
+/// `#[tokio::main]`. Trace a function that `main` calls after `init`.
+///
+/// # `#[track_caller]`
+///
+/// To see what a function returns, its body moves into a closure, where `Location::caller` is a place in the function. In a
+/// function with `#[track_caller]` only a type called `Result` is looked at; `err = off` leaves the body where it is.
 ///
 /// # Metrics
 ///
@@ -122,7 +209,15 @@ use proc_macro::TokenStream;
 /// # Cost
 ///
 /// One relaxed load without an installed tracer, and one more with `metrics`. A call below a span that is not sampled
-/// allocates nothing and attaches nothing; to measure it is to read the clock twice and to add to a histogram.
+/// allocates nothing and attaches nothing; to measure it is to read the clock twice and to add to a histogram. It has a span
+/// id of its own, which Telemark's propagators send and `telemark::current_span_context` returns; `Context::current()` still
+/// holds its parent.
+///
+/// A traced `async fn` is a future inside a future. One of 64 bytes of arguments takes 200 bytes instead of 72, because both
+/// hold the arguments, and the compiler's default limit of types inside types is reached by a chain of 14 functions that
+/// await each other without a `Box::pin` between them, instead of 34: it says "queries overflow the depth limit" or
+/// "overflow evaluating the requirement". `#![recursion_limit = "256"]` at the top of the crate doubles both; `Box::pin` around
+/// one call in the chain ends the growth of the futures, and arguments behind a reference or an `Arc` take no room twice.
 #[proc_macro_attribute]
 pub fn traced(options: TokenStream, item: TokenStream) -> TokenStream {
     item::expand(options.into(), item.into()).into()

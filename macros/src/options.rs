@@ -6,6 +6,7 @@ use syn::parse::{Parse, ParseStream};
 use syn::{Error, Expr, Ident, Path, Result, Token, parenthesized};
 
 use crate::fields::Field;
+use crate::foreign;
 
 /// The options of one `#[traced(...)]`.
 #[derive(Clone, Default)]
@@ -14,12 +15,14 @@ pub(crate) struct Options {
     pub(crate) kind: Option<Ident>,
     pub(crate) fields: Option<Vec<Field>>,
     pub(crate) err: Option<Record>,
+    pub(crate) err_if: Option<Expr>,
     pub(crate) ret: Option<Record>,
     pub(crate) root: Option<Span>,
     pub(crate) parent: Option<Expr>,
     pub(crate) links: Option<Expr>,
     pub(crate) code_off: Option<Span>,
     pub(crate) metrics: Option<bool>,
+    pub(crate) lifetime: Option<Lifetime>,
     pub(crate) skip: Option<Span>,
     pub(crate) krate: Option<Path>,
 }
@@ -34,8 +37,26 @@ pub(crate) enum Record {
     Debug,
 }
 
-const ACCEPTED: &str = "`name`, `kind`, `fields`, `ret`, `err`, `root`, `parent`, `links`, `metrics`, `code`, `crate` or \
-                        `skip`";
+/// The value that a span lives as long as, if that is said and not told by the return type.
+#[derive(Clone)]
+pub(crate) struct Lifetime {
+    /// The option, as it was written.
+    pub(crate) option: Ident,
+    pub(crate) of: Lives,
+}
+
+/// See [`Lifetime`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lives {
+    /// The call, whatever it returns: `future = off`.
+    Call,
+    Future,
+    Stream,
+    Iterator,
+}
+
+const ACCEPTED: &str = "`name`, `kind`, `fields`, `ret`, `err`, `err_if`, `root`, `parent`, `links`, `metrics`, `future`, \
+                        `stream`, `iterator`, `code`, `crate` or `skip`";
 const KINDS: [(&str, &str); 5] = [
     ("server", "Server"),
     ("client", "Client"),
@@ -55,12 +76,14 @@ impl Options {
             kind: self.kind.or_else(|| outer.kind.clone()),
             fields: self.fields.or_else(|| outer.fields.clone()),
             err: self.err.or(outer.err),
+            err_if: self.err_if,
             ret: self.ret.or(outer.ret),
             root: self.root.or_else(|| outer_origin?.root),
             parent: self.parent.or_else(|| outer_origin?.parent.clone()),
             links: self.links.or_else(|| outer.links.clone()),
             code_off: self.code_off.or(outer.code_off),
             metrics: self.metrics.or(outer.metrics),
+            lifetime: self.lifetime.or_else(|| outer.lifetime.clone()),
             skip: self.skip,
             krate: self.krate.or_else(|| outer.krate.clone()),
         }
@@ -85,18 +108,39 @@ impl Options {
             "fields" => once(&mut self.fields, &option, fields(input, &option)?),
             "err" => once(&mut self.err, &option, record(input, &option)?),
             "ret" => once(&mut self.ret, &option, record(input, &option)?),
-            "root" => once(&mut self.root, &option, option.span()),
+            "err_if" => once(&mut self.err_if, &option, value(input, &option)?),
+            "root" => once(&mut self.root, &option, flag(input, &option)?),
             "parent" => once(&mut self.parent, &option, value(input, &option)?),
             "links" => once(&mut self.links, &option, value(input, &option)?),
             "metrics" => once(&mut self.metrics, &option, metrics(input, &option)?),
             "code" => once(&mut self.code_off, &option, off(input, &option)?),
-            "skip" => once(&mut self.skip, &option, option.span()),
+            "future" | "stream" | "iterator" => self.lives_as_long_as(input, option),
+            "skip" => once(&mut self.skip, &option, flag(input, &option)?),
             "crate" => {
                 input.parse::<Token![=]>().map_err(|_| needs_value(&option))?;
                 once(&mut self.krate, &option, input.call(Path::parse_mod_style)?)
             }
-            _ => Err(Error::new(option.span(), format!("unknown option `{option}`; expected {ACCEPTED}"))),
+            _ => Err(foreign::option(&option).unwrap_or_else(|| {
+                Error::new(option.span(), format!("unknown option `{option}`; expected {ACCEPTED}"))
+            })),
         }
+    }
+
+    fn lives_as_long_as(&mut self, input: ParseStream<'_>, option: Ident) -> Result<()> {
+        if let Some(before) = self.lifetime.as_ref().filter(|before| before.option != option) {
+            let message = format!("a span lives as long as one value: give `{}` or `{option}`", before.option);
+            return Err(Error::new(option.span(), message));
+        }
+        let of = match option.to_string().as_str() {
+            "future" if input.peek(Token![=]) => off(input, &option).map(|_| Lives::Call)?,
+            "future" => Lives::Future,
+            "stream" => Lives::Stream,
+            _ => Lives::Iterator,
+        };
+        if of != Lives::Call {
+            flag(input, &option)?;
+        }
+        once(&mut self.lifetime, &option.clone(), Lifetime { option, of })
     }
 }
 
@@ -119,6 +163,10 @@ fn once<T>(slot: &mut Option<T>, option: &Ident, value: T) -> Result<()> {
         None => Ok(()),
         Some(_) => Err(Error::new(option.span(), format!("`{option}` is given twice"))),
     }
+}
+
+fn flag(input: ParseStream<'_>, option: &Ident) -> Result<Span> {
+    foreign::flag(input, option).map(|()| option.span())
 }
 
 fn needs_value(option: &Ident) -> Error {
@@ -144,6 +192,10 @@ pub(crate) fn expression(input: ParseStream<'_>) -> Result<Expr> {
 fn kind(input: ParseStream<'_>, option: &Ident) -> Result<Ident> {
     input.parse::<Token![=]>().map_err(|_| needs_value(option))?;
     let expected = "expected `kind = server`, `client`, `producer`, `consumer` or `internal`";
+    if let Ok(literal) = input.fork().parse::<syn::LitStr>() {
+        let message = format!("{expected}; a kind is a word without quotes");
+        return Err(Error::new(literal.span(), message));
+    }
     let kind: Ident = input.parse().map_err(|error| Error::new(error.span(), expected))?;
     match KINDS.iter().any(|(name, _)| kind == name) {
         true => Ok(kind),
@@ -180,23 +232,31 @@ fn record(input: ParseStream<'_>, option: &Ident) -> Result<Record> {
     }
     let content;
     parenthesized!(content in input);
-    let expected = || format!("expected `{option}(Debug)` or `{option}(Display)`");
-    let format: Ident = content.parse().map_err(|error| Error::new(error.span(), expected()))?;
-    if !content.is_empty() {
-        return Err(Error::new(content.span(), expected()));
+    let expected = || match content.fork().call(Ident::parse_any) {
+        Ok(level) if level == "level" => {
+            format!("expected `{option}(Debug)` or `{option}(Display)`; there are no levels: leave `level` out")
+        }
+        _ => format!("expected `{option}(Debug)` or `{option}(Display)`"),
+    };
+    let words = content.fork();
+    let record = match words.parse::<Ident>().map_err(|error| Error::new(error.span(), expected()))? {
+        format if format == "Debug" => Record::Debug,
+        format if format == "Display" => Record::Display,
+        format => return Err(Error::new(format.span(), expected())),
+    };
+    content.parse::<Ident>()?;
+    if content.is_empty() {
+        return Ok(record);
     }
-    match format.to_string().as_str() {
-        "Debug" => Ok(Record::Debug),
-        "Display" => Ok(Record::Display),
-        _ => Err(Error::new(format.span(), expected())),
-    }
+    // `err(Debug, level = "warn")`: what follows the comma is what does not fit.
+    content.parse::<Option<Token![,]>>()?;
+    Err(Error::new(content.span(), expected()))
 }
 
 fn off(input: ParseStream<'_>, option: &Ident) -> Result<Span> {
     input.parse::<Token![=]>().map_err(|_| Error::new(option.span(), format!("expected `{option} = off`")))?;
-    let word = input.call(Ident::parse_any)?;
-    match word == "off" {
-        true => Ok(option.span()),
-        false => Err(Error::new(word.span(), format!("expected `{option} = off`"))),
+    match input.fork().call(Ident::parse_any) {
+        Ok(word) if word == "off" => input.call(Ident::parse_any).map(|_| option.span()),
+        _ => Err(foreign::only_off(input, option)),
     }
 }

@@ -1,10 +1,12 @@
-//! What kind of function it is: where the work happens, and what it returns.
+//! The shape of a function: where the work happens, and what it returns.
 
 use syn::visit_mut::{self, VisitMut};
 use syn::{
     Block, Expr, GenericArgument, PathArguments, PathSegment, ReturnType, Signature, Stmt, Type, TypeInfer,
     TypeParamBound,
 };
+
+use crate::options::Lives;
 
 /// Where the work of a function happens.
 pub(crate) enum Work {
@@ -14,9 +16,24 @@ pub(crate) enum Work {
     AsyncFn,
     /// In the boxed async block that `async_trait` has made of the body of an `async fn`.
     AsyncBlock,
-    /// In a future that the body makes somehow.
-    Future { boxed: bool },
+    /// In a future, a stream or an iterator that the body makes somehow.
+    Value { of: Lazy, boxed: bool },
 }
+
+/// A value that does the work of a function after it has returned.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lazy {
+    Future,
+    Stream,
+    Iterator,
+}
+
+/// Types that are no `Result` under another name. Looking into what a function returns moves its body into a closure,
+/// which costs compile time.
+const NO_RESULTS: [&str; 27] = [
+    "bool", "char", "str", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize",
+    "f32", "f64", "String", "Vec", "Option", "Box", "Rc", "Arc", "Cow", "PathBuf", "HashMap", "Duration",
+];
 
 /// The shape of a function.
 pub(crate) struct Shape {
@@ -26,7 +43,8 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    pub(crate) fn of(signature: &Signature, block: &mut Block) -> Shape {
+    /// `lives` is what the options say of it.
+    pub(crate) fn of(signature: &Signature, block: &mut Block, lives: Option<Lives>) -> Shape {
         let returned = match &signature.output {
             ReturnType::Default => None,
             ReturnType::Type(_, returned) => Some(&**returned),
@@ -34,17 +52,44 @@ impl Shape {
         if signature.asyncness.is_some() {
             return Shape { work: Work::AsyncFn, output: returned.cloned() };
         }
+        let lazy = match lives {
+            Some(Lives::Call) => return Shape { work: Work::Call, output: returned.cloned() },
+            Some(Lives::Stream) => Some(Lazy::Stream),
+            Some(Lives::Iterator) => Some(Lazy::Iterator),
+            // One that names its output is better known than by the option.
+            Some(Lives::Future) if returned.and_then(future).is_none() => Some(Lazy::Future),
+            Some(Lives::Future) | None => None,
+        };
+        if let (Some(of), Some(returned)) = (lazy, returned) {
+            let boxed = !matches!(ungrouped(returned), Type::ImplTrait(_));
+            let item = if of == Lazy::Future { None } else { item(returned) };
+            return Shape { work: Work::Value { of, boxed }, output: Some(item.unwrap_or_else(infer)) };
+        }
         match returned.and_then(future) {
             None => Shape { work: Work::Call, output: returned.cloned() },
             Some((true, output)) if is_async_trait(signature) && async_block(block).is_some() => {
                 Shape { work: Work::AsyncBlock, output }
             }
-            Some((boxed, output)) => Shape { work: Work::Future { boxed }, output },
+            Some((boxed, output)) => Shape { work: Work::Value { of: Lazy::Future, boxed }, output },
         }
     }
 
-    /// Whether the output is called `Result`: `Result<T, E>`, `io::Result<T>`, `anyhow::Result<T>`.
-    pub(crate) fn returns_result(&self) -> bool {
+    /// Returns true unless the type as written is known to be no `Result`: names alone do not tell, for there are aliases.
+    pub(crate) fn may_return_result(&self, signature: &Signature) -> bool {
+        let path = match self.output.as_ref().map(ungrouped) {
+            Some(Type::Path(path)) => &path.path,
+            Some(Type::Infer(_) | Type::Macro(_)) => return true,
+            _ => return false,
+        };
+        let is_parameter = path
+            .get_ident()
+            .is_some_and(|name| signature.generics.type_params().any(|parameter| parameter.ident == *name));
+        let is_none = path.segments.last().is_some_and(|last| NO_RESULTS.iter().any(|name| last.ident == *name));
+        !is_parameter && !is_none
+    }
+
+    /// Returns true if the output is called `Result`: `Result<T, E>`, `io::Result<T>`, `anyhow::Result<T>`.
+    pub(crate) fn is_called_result(&self) -> bool {
         let Some(Type::Path(path)) = self.output.as_ref().map(ungrouped) else { return false };
         path.path.segments.last().is_some_and(|last| last.ident == "Result")
     }
@@ -55,9 +100,7 @@ impl Shape {
         impl VisitMut for Infer {
             fn visit_type_mut(&mut self, node: &mut Type) {
                 match node {
-                    Type::ImplTrait(_) => {
-                        *node = Type::Infer(TypeInfer { attrs: Vec::new(), underscore_token: Default::default() })
-                    }
+                    Type::ImplTrait(_) => *node = infer(),
                     _ => visit_mut::visit_type_mut(self, node),
                 }
             }
@@ -72,8 +115,13 @@ impl Shape {
     }
 }
 
-/// Whether `async_trait` has been here before. The lifetime that it adds covers every argument, so that fields may be
-/// evaluated in the future; of other functions that return a future that cannot be known.
+/// A type that the compiler finds out.
+fn infer() -> Type {
+    Type::Infer(TypeInfer { attrs: Vec::new(), underscore_token: Default::default() })
+}
+
+/// Returns true if `async_trait` has been here before. The lifetime that it adds covers every argument, so that fields may
+/// be evaluated in the future; of other functions that return a future that cannot be known.
 fn is_async_trait(signature: &Signature) -> bool {
     signature.generics.lifetimes().any(|parameter| parameter.lifetime.ident == "async_trait")
 }
@@ -96,7 +144,7 @@ fn is_box_pin(function: &Expr) -> bool {
     names.next().is_some_and(|name| name == "pin") && names.next().is_some_and(|name| name == "Box")
 }
 
-/// Whether a type is a future as far as its name tells: boxed or not, and its output.
+/// Tells of a type that is a future by its name whether it is boxed, and its output.
 fn future(returned: &Type) -> Option<(bool, Option<Type>)> {
     match ungrouped(returned) {
         Type::ImplTrait(opaque) => Some((false, output_of_bounds(&opaque.bounds)?)),
@@ -120,6 +168,39 @@ fn boxed_future(boxed: &Type) -> Option<(bool, Option<Type>)> {
     Some((true, output_of_bounds(&object.bounds)?))
 }
 
+/// Returns the item of a stream or an iterator, boxed or not, if it is written.
+fn item(returned: &Type) -> Option<Type> {
+    match ungrouped(returned) {
+        Type::ImplTrait(opaque) => item_of_bounds(&opaque.bounds),
+        Type::TraitObject(object) => item_of_bounds(&object.bounds),
+        Type::Path(path) => {
+            let last = path.path.segments.last()?;
+            match last.ident.to_string().as_str() {
+                "Pin" | "Box" => item(first_type(last)?),
+                "BoxStream" | "LocalBoxStream" => first_type(last).cloned(),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+fn item_of_bounds<'a>(bounds: impl IntoIterator<Item = &'a TypeParamBound>) -> Option<Type> {
+    bounds.into_iter().find_map(|bound| {
+        let TypeParamBound::Trait(bound) = bound else { return None };
+        assigned(bound.path.segments.last()?, "Item")
+    })
+}
+
+/// Returns the `T` of `Trait<name = T>`.
+fn assigned(segment: &PathSegment, name: &str) -> Option<Type> {
+    let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return None };
+    arguments.args.iter().find_map(|argument| match argument {
+        GenericArgument::AssocType(assigned) if assigned.ident == name => Some(assigned.ty.clone()),
+        _ => None,
+    })
+}
+
 fn first_type(segment: &PathSegment) -> Option<&Type> {
     let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return None };
     arguments.args.iter().find_map(|argument| match argument {
@@ -134,11 +215,7 @@ fn output_of_bounds<'a>(bounds: impl IntoIterator<Item = &'a TypeParamBound>) ->
     bounds.into_iter().find_map(|bound| {
         let TypeParamBound::Trait(bound) = bound else { return None };
         let last = bound.path.segments.last().filter(|last| last.ident == "Future")?;
-        let PathArguments::AngleBracketed(arguments) = &last.arguments else { return Some(None) };
-        Some(arguments.args.iter().find_map(|argument| match argument {
-            GenericArgument::AssocType(assigned) if assigned.ident == "Output" => Some(assigned.ty.clone()),
-            _ => None,
-        }))
+        Some(assigned(last, "Output"))
     })
 }
 

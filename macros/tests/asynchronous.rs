@@ -311,7 +311,7 @@ fn async_trait_methods_are_traced_whichever_attribute_comes_first() {
     check_async(
         async { assert_eq!(Outer.load(1).await.unwrap(), "one") },
         "
-        load (client) id=1
+        Outer::load (client) id=1
           load id=1 return=one
             leaf
         ",
@@ -319,7 +319,7 @@ fn async_trait_methods_are_traced_whichever_attribute_comes_first() {
     check_async(
         async { assert!(Outer.load(0).await.is_err()) },
         "
-        load (client) error[invalid digit found in string] id=0 error.type=core::num::error::ParseIntError
+        Outer::load (client) error[invalid digit found in string] id=0 error.type=core::num::error::ParseIntError
           load error[invalid digit found in string] id=0 error.type=core::num::error::ParseIntError
             leaf
         ",
@@ -363,11 +363,11 @@ impl Counter for Vec<u32> {
 #[test]
 fn fields_may_use_self_on_both_sides_of_async_trait() {
     let mut shop = Shop { items: vec![3] };
-    check_async(async { assert_eq!(shop.count().await, 1) }, "count items=1\n  leaf");
-    check_async(async { shop.reset().await }, "reset items=1");
-    check_async(async { assert_eq!(shop.items.count().await, 0) }, "count items=0\n  leaf");
+    check_async(async { assert_eq!(shop.count().await, 1) }, "Shop::count items=1\n  leaf");
+    check_async(async { shop.reset().await }, "Shop::reset items=1");
+    check_async(async { assert_eq!(shop.items.count().await, 0) }, "Vec::count items=0\n  leaf");
     check(|| drop(shop.items.reset()), "");
-    check_async(async { shop.items.reset().await }, "reset");
+    check_async(async { shop.items.reset().await }, "Vec::reset");
 }
 
 #[test]

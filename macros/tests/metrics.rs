@@ -10,6 +10,7 @@ use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::stream::{self, Stream, StreamExt};
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use opentelemetry::{Context, KeyValue};
 use support::{block_on, poll_once, yield_now};
@@ -399,4 +400,50 @@ fn without_a_telemetry_nothing_happens() {
     assert_eq!(plain(&clock), 7);
     assert_eq!(block_on(work(&clock, true)), Ok(7));
     assert_eq!(block_on(returns_a_future(&clock)), Err("failed"));
+}
+
+#[traced(stream, metrics)]
+fn streamed(n: u32) -> impl Stream<Item = Result<u32, &'static str>> {
+    stream::iter((0..n).map(|n| if n == 1 { Err("one") } else { Ok(n) }))
+}
+
+#[traced(iterator, metrics)]
+fn iterated(n: u32) -> impl Iterator<Item = u32> {
+    (0..n).map(|n| if n == 5 { panic!("in the iterator") } else { n })
+}
+
+#[test]
+fn a_stream_or_an_iterator_is_measured_once_over_all_its_items() {
+    check(
+        |clock| {
+            let count = |n| {
+                let streamed = streamed(n);
+                clock.advance(Duration::from_secs(1));
+                block_on(streamed.count())
+            };
+            assert_eq!((count(1), count(3)), (1, 3));
+            drop(streamed(1));
+            assert_eq!(iterated(2).count(), 2);
+            assert_eq!(iterated(2).next(), Some(0));
+            catch_unwind(|| iterated(9).count()).unwrap_err();
+        },
+        &[
+            "1 iterated",
+            "1 iterated error.type=panic telemark.outcome=panicked",
+            "1 iterated telemark.outcome=cancelled",
+            "1 streamed",
+            "1 streamed error.type=str",
+            "1 streamed telemark.outcome=cancelled",
+        ],
+    );
+}
+
+#[traced(err_if = |error| *error != "not found", metrics)]
+fn found(error: &'static str) -> Result<(), &'static str> {
+    Err(error)
+}
+
+#[test]
+fn an_err_that_is_no_error_counts_as_a_call_that_returned() {
+    check(|_| _ = (found("not found"), found("broken")), &["1 found", "1 found error.type=str"]);
 }

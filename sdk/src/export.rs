@@ -38,7 +38,7 @@ pub trait Exporter<S: Signal>: Send + 'static {
         self.flush(deadline)
     }
 
-    /// What it is called in the SDK's own metrics, as `otel.component.type`: a name that the semantic conventions have,
+    /// Returns its `otel.component.type` in the SDK's own metrics: a name that the semantic conventions have,
     /// such as `otlp_grpc_span_exporter`, or by default the name of the type. Asked once, when the pipeline starts.
     ///
     /// spec: semconv registry/attributes/otel.md#otel-component-attributes
@@ -62,8 +62,8 @@ pub trait Exporter<S: Signal>: Send + 'static {
     }
 
     /// Returns how long the receiver still wants to be left alone; zero by default. Asked before a batch is taken from the
-    /// queue: until then items wait there, as long as it has room, instead of being lost with an export that cannot succeed.
-    /// A flush and a shutdown export in spite of it.
+    /// queue or metrics are collected: until then items wait in the queue, as long as it has room, and deltas in their series,
+    /// instead of being lost with an export that cannot succeed. A flush and a shutdown export in spite of it.
     fn pause(&self) -> Duration {
         Duration::ZERO
     }

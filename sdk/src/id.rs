@@ -7,6 +7,9 @@ use std::hash::BuildHasher;
 
 use opentelemetry::trace::{SpanId, TraceId};
 
+use crate::process::after_fork;
+use crate::time::Clock;
+
 /// Makes the ids of new traces and spans.
 ///
 /// Called on the thread that starts the span, once per span and once more per trace. An id of zero is invalid; one that
@@ -28,7 +31,8 @@ pub trait IdGenerator: Debug + Send + Sync + 'static {
     }
 }
 
-/// Random ids from a generator per thread, seeded by the operating system.
+/// Random ids from a generator per thread, seeded by the operating system, and anew in a child made by `fork`. A child made by
+/// the `clone` system call without libc repeats the ids of its parent.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RandomIds;
 
@@ -67,13 +71,15 @@ pub fn random() -> u64 {
     with_generator(Xoshiro256::next)
 }
 
+const UNSEEDED: [u64; 4] = [0; 4];
+
+thread_local! {
+    // Without a destructor, so that a span may start in the destructor of another thread-local.
+    static STATE: Cell<[u64; 4]> = const { Cell::new(UNSEEDED) };
+}
+
 #[inline]
 fn with_generator<T>(f: impl Fn(&mut Xoshiro256) -> T) -> T {
-    const UNSEEDED: [u64; 4] = [0; 4];
-    thread_local! {
-        // Without a destructor, so that a span may start in the destructor of another thread-local.
-        static STATE: Cell<[u64; 4]> = const { Cell::new(UNSEEDED) };
-    }
     STATE.with(|state| {
         let mut generator = match state.get() {
             UNSEEDED => Xoshiro256::from_entropy(),
@@ -90,9 +96,13 @@ struct Xoshiro256([u64; 4]);
 
 impl Xoshiro256 {
     /// Each `RandomState` holds keys from the operating system; hashing a counter with them stretches the keys to 256 bits.
+    /// Forked children have the keys of their parent, so the process and the time are hashed too.
+    #[cold]
     fn from_entropy() -> Self {
+        after_fork(|| STATE.set(UNSEEDED));
         let state = RandomState::new();
-        Xoshiro256([0u64, 1, 2, 3].map(|word| state.hash_one(word)))
+        let here = (std::process::id(), Clock::system().now());
+        Xoshiro256([0u64, 1, 2, 3].map(|word| state.hash_one((word, here))))
     }
 
     #[inline]

@@ -11,7 +11,7 @@
 //!     sampling
 //! L2  batch
 //! L1  config  resource  export  runtime  diag
-//! L0  sync  time  id  error  attributes  limits  signal  text
+//! L0  sync  time  process  id  error  attributes  limits  signal  text
 //! ```
 
 pub mod attributes;
@@ -25,6 +25,7 @@ pub mod install;
 pub mod limits;
 pub mod metered;
 pub mod metrics;
+mod process;
 pub mod propagation;
 pub mod resource;
 pub mod runtime;
@@ -37,6 +38,7 @@ pub mod text;
 pub mod time;
 pub mod trace;
 pub mod traced;
+mod unsampled;
 
 pub use error::{ConfigError, ExportError, ResponseStatus};
 pub use export::{Batch, ExportReport, Exporter};

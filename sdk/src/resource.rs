@@ -11,6 +11,9 @@ use crate::config::{Env, percent_decode};
 use crate::error::ConfigError;
 use crate::id;
 
+/// The semantic conventions that the detected resource and our own scopes follow.
+pub(crate) const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.45.0";
+
 /// The attributes that every span, metric and log of a provider shares. Cheap to clone.
 ///
 /// spec: resource/sdk.md
@@ -57,11 +60,15 @@ impl Resource {
     }
 
     /// The resource of this process: the SDK, the service, the process and the host, with `OTEL_RESOURCE_ATTRIBUTES` and
-    /// `OTEL_SERVICE_NAME` over them.
+    /// `OTEL_SERVICE_NAME` over them. Its schema URL is that of the semantic conventions 1.45.0.
+    ///
+    /// spec: resource/sdk.md#detecting-resource-information-from-the-environment
     pub fn from_env(env: &Env) -> Self {
         let detected = [sdk(), service(), process(), host()].concat();
         let named = env.string("OTEL_SERVICE_NAME").map(|name| KeyValue::new("service.name", name));
-        Resource::new(detected).merge(&from_variable(env)).merge(&Resource::new(named))
+        Resource::with_schema_url(detected, Some(SCHEMA_URL.to_owned()))
+            .merge(&from_variable(env))
+            .merge(&Resource::new(named))
     }
 
     /// This resource with the attributes of `over` added; where both have a key, `over` wins.
@@ -276,6 +283,12 @@ mod tests {
         let time = resource.get("process.creation.time").unwrap().as_str().into_owned();
         let shape: String = time.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
         assert_eq!(shape, "0000-00-00T00:00:00.000Z");
+    }
+
+    #[test]
+    fn what_is_detected_says_which_conventions_it_follows() {
+        let env = Env::from_pairs([("OTEL_RESOURCE_ATTRIBUTES", "a=1"), ("OTEL_SERVICE_NAME", "b")]);
+        assert_eq!(Resource::from_env(&env).schema_url(), Some("https://opentelemetry.io/schemas/1.45.0"));
     }
 
     #[test]

@@ -34,7 +34,10 @@ impl SelfMetrics {
     /// Shows what these providers do, to the readers of `meters`. Of two that observe the same, the later one has the
     /// durations.
     pub fn observe(tracers: &SdkTracerProvider, meters: &SdkMeterProvider) -> Self {
-        let scope = InstrumentationScope::builder("telemark.sdk").with_version(env!("CARGO_PKG_VERSION")).build();
+        let scope = InstrumentationScope::builder("telemark.sdk")
+            .with_version(env!("CARGO_PKG_VERSION"))
+            .with_schema_url(crate::resource::SCHEMA_URL)
+            .build();
         let mut components = Components::new(tracers.clock().clone(), &meters.meter_with_scope(scope.clone()));
         let meter = meters.sdk_meter(scope);
         let spans = Spans::new(&meter, tracers.span_counts());

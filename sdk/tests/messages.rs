@@ -1,12 +1,14 @@
-//! The SDK's own messages: which are shown, and how. They go to one sink in the process, which is why this file has one
-//! test in it and another in a process of its own.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! The SDK's own messages: which are shown, and how. They go to one sink in the process, which is why one test has the
+//! process of this file to itself, and the others speak in processes of their own.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::fmt;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
+use telemark_sdk::config::Env;
 use telemark_sdk::diag::{self, Level};
+use telemark_sdk::install::Telemetry;
 
 /// Panics when its text is made.
 struct MustNotBeMade;
@@ -39,25 +41,51 @@ fn messages_of_a_level_that_is_not_shown_cost_nothing_and_what_is_shown_is_harml
     assert_eq!(said.len(), 3);
 }
 
-/// The role of the other process.
+/// The variable that tells a process that it is the one that speaks.
 const CHILD: &str = "TELEMARK_TEST_CHILD";
 
-#[test]
+/// What `speak` says on standard error in a process of its own, in which the test `name` runs with these variables.
 #[allow(clippy::disallowed_methods, reason = "tells the two processes apart")]
-fn the_level_of_the_environment_holds_before_anything_is_started() {
+fn said_by(name: &str, variables: &[(&str, &str)], speak: fn()) -> Option<String> {
     if std::env::var_os(CHILD).is_some() {
-        diag::log(Level::Warn, "test.warn", format_args!("must not be said"));
-        diag::log(Level::Error, "test.error", format_args!("must be said"));
-        return;
+        speak();
+        return None;
     }
-    let name = "the_level_of_the_environment_holds_before_anything_is_started";
     let output = Command::new(std::env::current_exe().unwrap())
         .args([name, "--exact", "--nocapture"])
         .env(CHILD, "yes")
-        .env("OTEL_LOG_LEVEL", "error")
+        .envs(variables.iter().copied())
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.contains("telemark error: must be said\n"), "{said}");
-    assert!(!said.contains("must not be said"), "{said}");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    Some(said.lines().filter(|line| line.starts_with("telemark")).fold(String::new(), |all, line| all + line + "\n"))
+}
+
+#[test]
+fn the_level_of_the_environment_holds_before_anything_is_started() {
+    let name = "the_level_of_the_environment_holds_before_anything_is_started";
+    let said = said_by(name, &[("OTEL_LOG_LEVEL", "error")], || {
+        diag::log(Level::Warn, "test.warn", format_args!("must not be said"));
+        diag::log(Level::Error, "test.error", format_args!("must be said"));
+    });
+    if let Some(said) = said {
+        assert_eq!(said, "telemark error: must be said\n");
+    }
+}
+
+#[test]
+fn a_misspelt_variable_of_the_process_is_said_once_without_its_value() {
+    let name = "a_misspelt_variable_of_the_process_is_said_once_without_its_value";
+    let variables = [("OTEL_EXPORTER_OTLP_HEADER", "authorization=s3cret"), ("OTEL_LOGS_EXPORTER", "otlp")];
+    let said = said_by(name, &variables, || {
+        (0..2).for_each(|_| drop(Telemetry::builder(Env::process()).build().unwrap()));
+    });
+    if let Some(said) = said {
+        assert_eq!(
+            said,
+            "telemark warning: environment: OTEL_EXPORTER_OTLP_HEADER has no effect, is OTEL_EXPORTER_OTLP_HEADERS meant?; \
+             OTEL_LOGS_EXPORTER has no effect, it is not supported\n"
+        );
+    }
 }

@@ -202,7 +202,7 @@ fn a_gauge_keeps_its_series_unless_a_reader_or_a_view_wants_only_what_is_new() {
         meter.i64_up_down_counter("updown").build().add(1, &[kv("k", key)]);
     };
     let observe = |meter: &Meter| {
-        drop(meter.u64_observable_gauge("observed").with_callback(|o| o.observe(9, &[])).build());
+        meter.u64_observable_gauge("observed").with_callback(|o| o.observe(9, &[])).build();
     };
     let last = || View::of("last").with_aggregation(Aggregation::LastValue);
     let rest = |telemetry: &TestTelemetry, second: &str, third: &str| {
@@ -396,6 +396,11 @@ fn beyond_the_limit_there_is_one_series_for_all() {
          c{k=b} sum 1
          c{otel.metric.overflow=true} sum 3",
     );
+    // spec: metrics/sdk.md#overflow-attribute — the one attribute, a boolean.
+    let collected = telemetry.collect();
+    let MetricData::Sum { points, .. } = &collected[0].metrics[0].data else { panic!("{collected:?}") };
+    let overflow = |point: &&NumberPoint| *point.attributes == [KeyValue::new("otel.metric.overflow", true)];
+    assert_eq!(points.iter().filter(overflow).count(), 1);
 }
 
 #[test]
@@ -545,6 +550,14 @@ fn views_change_the_stream() {
         }),
         "h{a=1} exponential count=2 sum=4.5 min=1.5 max=3 scale=0 +0:1 +1:1",
     );
+    one(
+        keys().with_aggregation(Aggregation::Base2ExponentialHistogram {
+            max_size: 160,
+            max_scale: 1,
+            record_min_max: false,
+        }),
+        "h{a=1} exponential count=2 sum=4.5 scale=1 +1:1 +3:1",
+    );
     one(keys().with_aggregation(Aggregation::Sum), "h{a=1} sum 4.5");
     one(keys().with_aggregation(Aggregation::LastValue), "h{a=1} gauge 3");
     one(View::of("h").with_aggregation(Aggregation::Drop), "");
@@ -606,9 +619,14 @@ fn the_same_instrument_is_one_metric_and_namesakes_are_told_apart() {
             telemetry.meter("test").u64_counter("requests").build().add(1, &[]);
             telemetry.meter("other").u64_counter("requests").build().add(10, &[]);
             meter.i64_up_down_counter("REQUESTS").build().add(5, &[]);
+            // The same number and the same aggregation, but another kind.
+            meter.f64_counter("amount").build().add(1.0, &[]);
+            meter.f64_up_down_counter("amount").build().add(2.0, &[]);
         },
         "Requests sum 3
          Requests up-down sum 5
+         amount sum 1
+         amount up-down sum 2
          requests sum 10",
     );
 }

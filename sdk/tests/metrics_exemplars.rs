@@ -225,6 +225,19 @@ fn an_exponential_histogram_keeps_up_to_twenty() {
     let histogram = telemetry.meter("test").u64_histogram("h").build();
     (1..=100).for_each(|value| histogram.record(value, &[]));
     assert_eq!(exemplars(&telemetry).len(), 4);
+    // Of two threads together, which have cells of their own while both live.
+    let both = std::sync::Barrier::new(2);
+    let telemetry = always_on(View::of_all().with_aggregation(Aggregation::exponential()));
+    let histogram = telemetry.meter("test").u64_histogram("h").build();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                (1..=100).for_each(|value| histogram.record(value, &[]));
+                both.wait();
+            });
+        }
+    });
+    assert_eq!(exemplars(&telemetry).len(), 20);
 }
 
 #[test]

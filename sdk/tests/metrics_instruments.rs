@@ -1,6 +1,7 @@
 //! Instruments without end: what a program that makes them from what it receives costs, and what it is told. One test: the
 //! sink is the process's.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "a thread that may outlive what waits for it")]
 
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, OnceLock};

@@ -9,9 +9,11 @@ use std::time::Duration;
 use opentelemetry::metrics::{AsyncInstrument, Meter, MeterProvider};
 use opentelemetry::{InstrumentationScope, KeyValue};
 use telemark_sdk::config::Env;
+use telemark_sdk::diag;
 use telemark_sdk::install::Telemetry;
 use telemark_sdk::metrics::{
     ExemplarFilter, PeriodicConfig, PeriodicReader, PullReader, ReaderConfig, ScopeMetrics, SdkMeterProvider,
+    TemporalityPreference,
 };
 use telemark_sdk::runtime::{ManualRuntime, Runtime};
 use telemark_sdk::signal::Metrics;
@@ -158,6 +160,45 @@ fn errors_are_returned_by_a_flush_and_counted() {
     assert_eq!(log.iter().take(4).filter(|call| call == "flush").count(), 2, "the exporter is flushed all the same");
     let health = provider.health()[0];
     assert_eq!((health.failed, health.rejected, health.exported), (2, 1, 1));
+}
+
+/// The only test here about messages: there is one sink for all.
+#[test]
+fn deltas_that_an_export_loses_are_counted_and_said_and_totals_are_not() {
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let sink = said.clone();
+    assert!(diag::set_sink(move |level, text| sink.lock().unwrap().push(format!("{level}: {text}"))));
+    let fails = || Err(ExportError::unavailable("down"));
+    // The answers are taken from the end: two batches of a collection, of which one arrives, then a whole one.
+    let (exporter, log) = scripted(vec![fails(), fails(), Ok(ExportReport::accepted())]);
+    let config = ReaderConfig::new().with_temporality(TemporalityPreference::Delta);
+    let periods = PeriodicConfig::default().with_max_batch_size(4);
+    let reader = PeriodicReader::start(exporter, periods, config, &Runtime::Thread).unwrap();
+    let provider = SdkMeterProvider::builder().with_reader(reader).build();
+    let meter = provider.meter("test");
+    let record = || {
+        meter.u64_counter("c").build().add(1, &[]);
+        meter.u64_counter("c").build().add(1, &[KeyValue::new("k", 1)]);
+        meter.i64_up_down_counter("u").build().add(1, &[]);
+        meter.u64_gauge("g").build().record(1, &[]);
+        meter.u64_histogram("h").build().record(1, &[]);
+    };
+    let calls = || log.try_iter().map(|text| text.lines().count()).collect::<Vec<_>>();
+    record();
+    assert_eq!(provider.force_flush(soon()).unwrap_err().to_string(), "down");
+    // Four points and the flush of the exporter beside it: the histogram was in the second batch.
+    assert_eq!((calls(), provider.lost_delta_points()), (vec![4, 1, 1], 1));
+    record();
+    assert_eq!(provider.force_flush(soon()).unwrap_err().to_string(), "down");
+    // Two of a counter; the histogram arrived, the up-down counter and the gauge are exported again.
+    assert_eq!((calls(), provider.lost_delta_points()), (vec![4, 1, 1], 3));
+    assert_eq!((provider.health()[0].failed, provider.health()[0].exported), (5, 5));
+    provider.force_flush(soon()).unwrap();
+    assert_eq!(log.try_iter().collect::<Vec<_>>(), ["g gauge 1\nu up-down sum 2\n", "flush"]);
+    assert_eq!(provider.lost_delta_points(), 3);
+    let said = said.lock().unwrap();
+    let told: Vec<_> = said.iter().filter(|text| text.contains("delta data")).collect();
+    assert_eq!(told, ["error: 1 delta data points were lost with an export, 1 so far: no later one has them"]);
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn a_meter_keeps_its_whole_scope() {
     let scope = |region: &'static str| {
         InstrumentationScope::builder("shop")
             .with_version("1.2")
-            .with_schema_url("https://opentelemetry.io/schemas/1.44.0")
+            .with_schema_url("https://opentelemetry.io/schemas/1.45.0")
             .with_attributes([KeyValue::new("region", region), KeyValue::new("cell", 7)])
             .build()
     };
@@ -62,8 +62,8 @@ fn a_meter_keeps_its_whole_scope() {
             count(&provider.meter("shop"), "a");
         },
         &[
-            r#""shop" 1.2 https://opentelemetry.io/schemas/1.44.0 {region=north,cell=7}: a b"#,
-            r#""shop" 1.2 https://opentelemetry.io/schemas/1.44.0 {region=south,cell=7}: a"#,
+            r#""shop" 1.2 https://opentelemetry.io/schemas/1.45.0 {region=north,cell=7}: a b"#,
+            r#""shop" 1.2 https://opentelemetry.io/schemas/1.45.0 {region=south,cell=7}: a"#,
             r#""shop" - - {}: a"#,
         ],
     );

@@ -6,10 +6,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use opentelemetry::Context;
 use opentelemetry::trace::{
     Span, SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer, TracerProvider,
 };
+use opentelemetry::{Context, InstrumentationScope};
 use telemark_sdk::batch::{BatchConfig, BatchProcessor, SimpleProcessor};
 use telemark_sdk::config::Env;
 use telemark_sdk::install::{Telemetry, TelemetryBuilder};
@@ -396,7 +396,9 @@ fn after_a_span(variables: &[(&str, &str)], configure: impl FnOnce(TelemetryBuil
     drop(telemetry.tracer_provider().tracer("test").start("span"));
     // A disabled SDK has no readers.
     let scopes = reader.collect(Deadline::NEVER).unwrap_or_default();
-    assert!(scopes.iter().all(|scope| scope.scope.name() == "telemark.sdk"));
+    let schema_url = Some("https://opentelemetry.io/schemas/1.45.0");
+    let is_ours = |scope: &InstrumentationScope| scope.name() == "telemark.sdk" && scope.schema_url() == schema_url;
+    assert!(scopes.iter().all(|scope| is_ours(&scope.scope)));
     metrics_text(&scopes).lines().map(|line| line.split(['[', '{']).next().unwrap().to_owned() + "\n").collect()
 }
 

@@ -179,7 +179,7 @@ fn text(requests: &[ExportTraceServiceRequest]) -> String {
     // How spans are spread over requests, and in which order scopes come, says nothing.
     let first = resources[0];
     assert!(resources.iter().all(|of| of.resource == first.resource && of.schema_url == first.schema_url));
-    writeln!(text, "resource schema {:?}", first.schema_url).unwrap();
+    writeln!(text, "resource\n  schema {:?}", first.schema_url).unwrap();
     let resource = first.resource.clone().unwrap_or_default();
     let detected = ["host.", "os.", "process.", "service.instance."];
     let mut named = resource.attributes;
@@ -302,10 +302,12 @@ fn difference(ours: &str, theirs: &str) -> String {
 
 /// Everything that is not the same. Left out above all of it are what our resource detectors find, and the random flag.
 const DIFFERENCES: &str = r#"
-resource schema ""
+resource
+  ours: schema "https://opentelemetry.io/schemas/1.45.0"
   ours: telemetry.sdk.language="rust"
   ours: telemetry.sdk.name="telemark"
   ours: telemetry.sdk.version="0.1.0"
+  theirs: schema ""
 
 span "twice" Internal flags 0x101
   theirs: key=1

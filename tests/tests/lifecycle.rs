@@ -4,112 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test helpers")]
 #![allow(clippy::disallowed_methods, reason = "tests that wait for processes")]
 
-use std::fs::{self, File};
-use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+mod program;
 
+use program::{Running, await_condition, check};
 use telemark_tests::{Script, Sink};
-
-/// How long a scenario may take on a busy machine before it counts as hanging.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A scenario that runs.
-struct Running {
-    child: Child,
-    files: PathBuf,
-}
-
-impl Running {
-    fn start(scenario: &str, variables: &[(&str, &str)]) -> Self {
-        // A scenario may run twice in one test binary: with its thread for a name, each has files of its own.
-        let name = format!("{scenario}-{:?}", std::thread::current().id()).replace(|c: char| !c.is_alphanumeric(), "-");
-        let files = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-        drop(fs::remove_file(files.with_extension("exported")));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_scenario"));
-        // What the developer has set is not part of the scenario.
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OTEL_")) {
-            command.env_remove(name);
-        }
-        let child = command
-            .arg(scenario)
-            .arg(files.with_extension("exported"))
-            .envs(variables.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(File::create(files.with_extension("printed")).unwrap())
-            .stderr(File::create(files.with_extension("errors")).unwrap())
-            .spawn()
-            .unwrap();
-        Running { child, files }
-    }
-
-    fn read(&self, what: &str) -> String {
-        fs::read_to_string(self.files.with_extension(what)).unwrap_or_default()
-    }
-
-    /// Waits until the scenario has printed this line.
-    fn await_line(&self, line: &str) {
-        await_condition(line, || self.read("printed").lines().any(|printed| printed == line));
-    }
-
-    fn send(&self, signal: &str) {
-        let status = Command::new("kill").arg(signal).arg(self.child.id().to_string()).status().unwrap();
-        assert!(status.success());
-    }
-
-    /// The end: the exit, what was printed, what was exported (`>`), and what was said on standard error (`!`).
-    fn end(mut self) -> String {
-        let status = self.wait();
-        let exit = match (status.code(), status.signal()) {
-            (Some(code), _) => format!("exit {code}\n"),
-            (None, signal) => format!("signal {}\n", signal.unwrap()),
-        };
-        let (printed, exported, errors) = (self.read("printed"), self.read("exported"), self.read("errors"));
-        let exported = exported.lines().map(|line| format!("> {line}\n"));
-        let is_said = |line: &&str| line.starts_with("telemark ") || line.starts_with("fatal");
-        let said = errors.lines().filter(is_said).map(|line| format!("! {line}\n"));
-        exit + &printed + &exported.chain(said).collect::<String>()
-    }
-
-    fn wait(&mut self) -> ExitStatus {
-        let start = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            if start.elapsed() > PATIENCE {
-                self.child.kill().unwrap();
-                self.child.wait().unwrap();
-                panic!("hangs:\n{}{}{}", self.read("printed"), self.read("exported"), self.read("errors"));
-            }
-            std::thread::park_timeout(Duration::from_millis(5));
-        }
-    }
-}
-
-/// A test that fails leaves no program behind.
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It has ended already when all is well.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-#[track_caller]
-fn await_condition(what: &str, mut condition: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
-        std::thread::park_timeout(Duration::from_millis(5));
-    }
-}
-
-#[track_caller]
-fn check(scenario: &str, expected: &str) {
-    assert_eq!(Running::start(scenario, &[]).end(), expected.trim_start(), "{scenario}");
-}
 
 /// With OTLP to a sink: the names of the spans as they arrive.
 #[track_caller]
@@ -198,7 +96,7 @@ thread ended well: true
 }
 
 #[test]
-fn without_the_guard_what_is_due_is_exported() {
+fn with_a_leaked_guard_what_is_due_is_exported_and_the_rest_at_exit() {
     check(
         "forgotten guard",
         "
@@ -206,6 +104,7 @@ exit 0
 > work
 > work
 > work
+> (shut down)
 ",
     );
 }
@@ -260,9 +159,10 @@ fn a_second_init_is_an_error_and_the_first_stays() {
         "
 exit 0
 init: telemetry has been installed already; the first one stays
-init: telemetry has been installed already; the first one stays
+init: telemetry was installed already and has ended; a program has it once, until its guard is dropped
 > work
 > (shut down)
+! telemark warning: telemetry ended when its guard was dropped, so this span and later ones are lost; keep it in a named variable until the end of main: `let _telemetry = telemark::init()?;` (`let _ =` drops it at once)
 ",
     );
 }

@@ -109,7 +109,7 @@ fn an_exemplar_that_prometheus_scraped_leads_to_its_trace() {
         ("shop_parcel_weight_kg_sum", "", "1.5"),
         ("http_server_request_duration_seconds_count", ", http_response_status_code=\"201\"", "2"),
         ("http_server_request_duration_seconds_count", ", http_route=\"/orders/{kind}\", error_type=\"500\"", "1"),
-        ("telemark_function_duration_seconds_count", ", error_type=\"std::io::error::Error\"", "1"),
+        ("telemark_function_duration_seconds_count", ", error_type=\"std::io::ErrorKind::Other\"", "1"),
         ("target_info", ", service_name=\"prometheus test\"", "1"),
     ] {
         let selector = of_test(name, labels);

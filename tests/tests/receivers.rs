@@ -120,7 +120,7 @@ const EXPECTED: &str = r#"
     amount=42
     code.file.path="tests/tests/receivers.rs"
     code.function.name="receivers::pay"
-    error.type="std::io::error::Error"
+    error.type="std::io::ErrorKind::Other"
     "audit" producer unset in shop
       link to "pay"
 "#;

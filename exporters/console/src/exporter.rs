@@ -38,7 +38,13 @@ pub struct ConsoleExporter {
     held: Held,
     /// The resource of the last line that named a service.
     named: Option<Resource>,
+    destination: &'static str,
 }
+
+/// Where an exporter without a writer of the caller's writes.
+pub(crate) const STDOUT: &str = "standard output";
+/// Where any other writes.
+pub(crate) const WRITER: &str = "a writer";
 
 impl ConsoleExporter {
     /// Writes to standard output, as the environment of the process says.
@@ -50,7 +56,7 @@ impl ConsoleExporter {
     pub fn from_env(env: &Env) -> Self {
         let out = io::stdout();
         let suits_color = out.is_terminal() && env.string("NO_COLOR").is_none();
-        let exporter = Self::new(Box::new(out), suits_color);
+        let exporter = Self::new(Box::new(out), STDOUT, suits_color);
         // A shell sets it, whether it is a sensible number or not: nothing to warn of.
         match env.string("COLUMNS").and_then(|columns| columns.parse().ok()) {
             Some(width) => exporter.with_width(width),
@@ -60,12 +66,13 @@ impl ConsoleExporter {
 
     /// Writes to `out`, without colours unless they are asked for.
     pub fn to_writer(out: impl Write + Send + 'static) -> Self {
-        Self::new(Box::new(out), false)
+        Self::new(Box::new(out), WRITER, false)
     }
 
-    fn new(out: Box<dyn Write + Send>, suits_color: bool) -> Self {
+    fn new(out: Box<dyn Write + Send>, destination: &'static str, suits_color: bool) -> Self {
         let look = Look { is_colored: suits_color, width: 100, shows_all: false };
-        ConsoleExporter { out, suits_color, look, hold: Duration::from_secs(5), held: Held::default(), named: None }
+        let hold = Duration::from_secs(5);
+        ConsoleExporter { out, suits_color, look, hold, held: Held::default(), named: None, destination }
     }
 
     /// Chooses whether there are colours.
@@ -129,6 +136,10 @@ impl Exporter<Traces> for ConsoleExporter {
     fn flush(&mut self, _: Deadline) -> Result<(), ExportError> {
         let waiting = self.held.take_all();
         self.write(waiting)
+    }
+
+    fn destination(&self) -> String {
+        self.destination.to_owned()
     }
 }
 

@@ -10,7 +10,7 @@ use telemark_sdk::time::{Deadline, Timestamp};
 use telemark_sdk::{Batch, ExportError, ExportReport, Exporter};
 
 use crate::distribution::Distribution;
-use crate::exporter::Color;
+use crate::exporter::{Color, STDOUT, WRITER};
 use crate::text::{Canvas, Tone, clean, columns, quantity, time_of_day};
 use crate::values::text as value_text;
 
@@ -38,6 +38,7 @@ pub struct ConsoleMetrics {
     /// What [`Color::Auto`] is.
     suits_color: bool,
     is_colored: bool,
+    destination: &'static str,
 }
 
 impl ConsoleMetrics {
@@ -50,12 +51,12 @@ impl ConsoleMetrics {
     pub fn from_env(env: &Env) -> Self {
         let out = io::stdout();
         let suits_color = out.is_terminal() && env.string("NO_COLOR").is_none();
-        ConsoleMetrics { out: Box::new(out), suits_color, is_colored: suits_color }
+        ConsoleMetrics { out: Box::new(out), suits_color, is_colored: suits_color, destination: STDOUT }
     }
 
     /// Writes to `out`, without colours unless they are asked for.
     pub fn to_writer(out: impl Write + Send + 'static) -> Self {
-        ConsoleMetrics { out: Box::new(out), suits_color: false, is_colored: false }
+        ConsoleMetrics { out: Box::new(out), suits_color: false, is_colored: false, destination: WRITER }
     }
 
     /// Chooses whether there are colours.
@@ -80,6 +81,10 @@ impl Exporter<Metrics> for ConsoleMetrics {
                 .map_err(|error| ExportError::other("the console cannot be written to").with_source(error))?;
         }
         Ok(ExportReport::accepted())
+    }
+
+    fn destination(&self) -> String {
+        self.destination.to_owned()
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
 use opentelemetry::{InstrumentationScope, KeyValue};
 use proptest::prelude::*;
-use telemark_console::{Color, ConsoleExporter};
-use telemark_sdk::signal::Traces;
+use telemark_console::{Color, ConsoleExporter, ConsoleMetrics};
+use telemark_sdk::signal::{Metrics, Traces};
 use telemark_sdk::time::{Deadline, Timestamp};
 use telemark_sdk::trace::{SpanData, SpanEvent};
 use telemark_sdk::{Batch, Exporter, Resource};
@@ -483,4 +483,14 @@ proptest! {
         let shown = show(|exporter| exporter, &[odd]);
         prop_assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
     }
+}
+
+#[test]
+fn the_destination_is_standard_output_or_a_writer() {
+    let check = |exporter: &dyn Exporter<Traces>, expected: &str| assert_eq!(exporter.destination(), expected);
+    check(&ConsoleExporter::stdout(), "standard output");
+    check(&ConsoleExporter::to_writer(Vec::new()), "a writer");
+    let of_metrics = |exporter: &dyn Exporter<Metrics>| exporter.destination();
+    assert_eq!(of_metrics(&ConsoleMetrics::stdout()), "standard output");
+    assert_eq!(of_metrics(&ConsoleMetrics::to_writer(Vec::new())), "a writer");
 }

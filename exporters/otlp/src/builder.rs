@@ -113,13 +113,13 @@ impl<S: Encode> Builder<S> {
         self
     }
 
-    /// Takes from the environment what code does not set. What cannot be parsed is reported to `env` and ignored.
+    /// Reads from the environment what code does not set. A value that cannot be parsed is reported to `env` and ignored.
     pub fn with_env(mut self, env: &Env) -> Self {
         self.environment = Settings::from_env(env, S::VARIABLE);
         self
     }
 
-    /// The exporter. It does not connect before its first batch.
+    /// Builds the exporter, which connects with its first batch. Settings without effect are logged as a warning.
     ///
     /// # Errors
     /// The endpoint, a header, a certificate or a key cannot be used, or the build lacks the feature that a setting needs.

@@ -36,7 +36,7 @@ impl fmt::Debug for Address {
     }
 }
 
-/// What one source, code or environment, says.
+/// The settings of one source, code or environment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
     pub(crate) endpoint: Option<Named<Address>>,
@@ -55,7 +55,7 @@ pub(crate) struct Settings {
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) endpoint: Endpoint,
-    /// The variable or argument that says so.
+    /// The variable or argument that the endpoint comes from.
     pub(crate) endpoint_setting: Cow<'static, str>,
     pub(crate) protocol: Protocol,
     pub(crate) headers: HeaderMap,

@@ -192,6 +192,27 @@ mod tests {
         assert_eq!(parse("http://collector:4317/x", true), "http://collector:4317/s/Export = collector 4317 /s/Export");
     }
 
+    #[test]
+    fn the_default_port_of_the_other_protocol_is_a_likely_mistake() {
+        let check = |url, grpc, expected: &str| {
+            let endpoint = Endpoint::parse(url, Path::AsIs, None).unwrap();
+            assert_eq!(endpoint.port_hint(grpc).unwrap_or_default(), expected, "{url}");
+        };
+        check(
+            "http://h:4318",
+            true,
+            ": 4318 is usually the port of OTLP over HTTP, set the protocol to http/protobuf or the port to 4317",
+        );
+        check(
+            "http://h:4317",
+            false,
+            ": 4317 is usually the port of OTLP over gRPC, set the protocol to grpc or the port to 4318",
+        );
+        check("http://h:4317", true, "");
+        check("http://h:4318", false, "");
+        check("http://h", true, "");
+    }
+
     proptest! {
         #[test]
         fn nothing_panics(url in "\\PC{0,40}", scheme in "(https?://)?") {

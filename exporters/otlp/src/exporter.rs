@@ -26,7 +26,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Sends a signal with OTLP over HTTP or gRPC.
 ///
-/// It connects with the first batch, keeps the connection, and connects anew when that is lost. A batch that the receiver
+/// It connects with the first batch, keeps the connection, and replaces it when it is lost. A batch that the receiver
 /// cannot take for the moment is sent again within the timeout; one that it refuses is given up.
 ///
 /// spec: protocol/exporter.md, opentelemetry-proto docs/specification.md
@@ -38,7 +38,7 @@ pub struct Otlp<S: Encode> {
     /// The compressed batch.
     compressed: Vec<u8>,
     transport: Transport,
-    /// Until when the receiver wants to be left alone.
+    /// The receiver has asked to be left alone until then.
     pause: Option<Deadline>,
     is_shut_down: bool,
 }

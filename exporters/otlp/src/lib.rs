@@ -33,9 +33,14 @@
 //! ```
 //!
 //! - **Encode** writes protobuf or JSON straight from the items into a buffer that is used again for the next batch.
-//! - **Transport** is one kept-alive connection on a runtime of the exporter's own, made in the first export and dropped
-//!   with it: it works under any async runtime and without one.
-//! - **Retry** waits with exponential backoff and jitter, or as long as the receiver asks, never beyond the deadline.
+//! - **Transport** is one kept-alive connection, made in the first export and driven on the calling thread: it works beside
+//!   any async runtime and without one, and running out of threads or file descriptors is an error of that export.
+//! - **Retry** waits with exponential backoff and jitter, or as long as the receiver asks, never beyond the deadline. The
+//!   timeout is for the whole: the name, all attempts and the waits between them. A receiver that asks for a longer pause is
+//!   left alone, for a minute at most; spans wait in the queue meanwhile.
+//!
+//! Answers are read up to a limit, compressed or not. What a receiver says appears in messages short and with its control
+//! characters escaped; the query of an endpoint and the values of headers never do.
 //!
 //! # Variables
 //!
@@ -45,10 +50,13 @@
 //! `_DEFAULT_HISTOGRAM_AGGREGATION` as well, which the reader of an exporter must be told: see
 //! [`Otlp::temporality_preference`] and [`Otlp::default_histogram_aggregation`].
 //!
+//! An endpoint for all signals gets the path of the signal appended and keeps its query. What a value of `_HEADERS` has that
+//! is no percent-encoding stands for itself. A certificate or key must be a regular file of at most 16 MiB.
+//!
 //! # Features
 //!
 //! - `grpc` (default): the protocol `grpc`.
-//! - `gzip` (default): the compression `gzip`.
+//! - `gzip` (default): the compression `gzip`, and compressed answers.
 //! - `tls`: `https` endpoints, with rustls.
 //!
 //! HTTP proxies are not supported.

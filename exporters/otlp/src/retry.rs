@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-/// How long to wait before a batch is sent again.
+/// The waits before a batch is sent again.
 ///
 /// The wait before the n-th retry is `initial × 2^(n-1)`, at most `longest`, give or take a fifth by chance. A receiver that
 /// asks for a longer pause gets it. All retries of a batch happen within its timeout.
@@ -45,7 +45,7 @@ impl RetrySettings {
     }
 }
 
-/// What to do after a failure that may pass.
+/// The step after a failure that may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
     Wait(Duration),
@@ -64,7 +64,7 @@ impl Retry {
         Retry { settings, retries: 0 }
     }
 
-    /// How many times the batch was sent again.
+    /// Returns how many times the batch was sent again.
     pub(crate) fn retries(&self) -> u32 {
         self.retries
     }

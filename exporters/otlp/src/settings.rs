@@ -1,10 +1,10 @@
-//! The words of the settings: what a protocol, a compression and a certificate can be.
+//! The values of settings: protocols, compressions, certificates.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path as FilePath, PathBuf};
 
-/// How requests are sent.
+/// The protocol of requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Protocol {
@@ -27,7 +27,7 @@ impl fmt::Display for Protocol {
     }
 }
 
-/// How requests are compressed.
+/// The compression of requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compression {

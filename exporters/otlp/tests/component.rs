@@ -19,3 +19,18 @@ fn the_type_names_the_transport_and_the_signal() {
     check(Protocol::HttpProtobuf, ["otlp_http_span_exporter", "otlp_http_metric_exporter"]);
     check(Protocol::HttpJson, ["otlp_http_json_span_exporter", "otlp_http_json_metric_exporter"]);
 }
+
+#[test]
+fn the_destination_names_protocol_and_address_without_secrets() {
+    let check = |builder: telemark_otlp::Builder<Traces>, expected: &str, server: (&str, u16)| {
+        let exporter: Box<dyn Exporter<Traces>> = Box::new(builder.build().unwrap());
+        assert_eq!(exporter.destination(), expected);
+        assert_eq!(exporter.server(), Some((server.0.to_owned(), server.1)));
+    };
+    let builder = Otlp::<Traces>::builder;
+    check(builder(), "http/protobuf to http://localhost:4318/v1/traces", ("localhost", 4318));
+    let json = builder().with_protocol(Protocol::HttpJson).with_endpoint("http://[::1]/own?api_key=secret");
+    check(json, "http/json to http://[::1]/own?…", ("::1", 80));
+    #[cfg(feature = "grpc")]
+    check(builder().with_protocol(Protocol::Grpc), "grpc to http://localhost:4317", ("localhost", 4317));
+}

@@ -187,3 +187,73 @@ fn gzip() {
     flate2::read::GzDecoder::new(&call.body[5..]).read_to_end(&mut body).unwrap();
     assert_eq!(names(&body), "a");
 }
+
+/// A message in a compressed frame.
+#[cfg(feature = "gzip")]
+fn gzip_frame(message: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(message).unwrap();
+    let compressed = encoder.finish().unwrap();
+    [&[1], &(compressed.len() as u32).to_be_bytes()[..], &compressed].concat()
+}
+
+#[cfg(feature = "gzip")]
+#[test]
+fn compressed_answers_are_asked_for_and_read() {
+    let answer = |encoding: &str, body| Step::Reply {
+        headers: vec![("content-type", "application/grpc".to_owned()), ("grpc-encoding", encoding.to_owned())],
+        body,
+        trailers: vec![("grpc-status", "0".to_owned())],
+    };
+    let partial = gzip_frame(b"\x0a\x0d\x08\x03\x12\x09too large");
+    let calls = check(&[answer("gzip", partial.clone())], "taken, 3 rejected, 0 retries (too large)");
+    assert_eq!(calls[0].headers["grpc-accept-encoding"], "gzip");
+    check(&[answer("GZip", partial.clone())], "taken, 3 rejected, 0 retries (too large)");
+    let nothing = b"\0\0\0\0\0".to_vec();
+    check(&[answer("gzip", nothing)], "taken, 0 rejected, 0 retries");
+    let unknown = r#"taken, 0 rejected, 0 retries (taken, but the answer is compressed with "snappy")"#;
+    check(&[answer("snappy", partial)], unknown);
+    let bomb = answer("gzip", gzip_frame(&vec![0; 10 << 20]));
+    check(&[bomb], "too_large, 0 retries");
+}
+
+#[test]
+fn a_server_of_http_1_is_told_from_a_lost_connection() {
+    let server = support::http::Server::start([support::http::Step::ReplyAndClose(support::http::response(
+        "400 Bad Request",
+        "",
+        b"no",
+    ))]);
+    let builder = Otlp::<Traces>::builder().with_protocol(Protocol::Grpc).with_endpoint(server.url());
+    let error = export(&mut builder.with_retry(quick_retries()).build().unwrap(), "a").unwrap_err();
+    assert_eq!(error.retries(), 0);
+    let expected = "is not HTTP/2: is the port that of another protocol?";
+    assert!(error.to_string().contains(expected), "{error}");
+}
+
+#[test]
+fn the_status_of_the_call_is_reported() {
+    use telemark_sdk::ResponseStatus;
+    let status = |code| Step::trailers_only(&[("grpc-status", code)]);
+    let server = Server::start([status("14"), Step::ok(), status("3")]);
+    let mut exporter = exporter(&server, |builder| builder);
+    // That of the last attempt.
+    assert_eq!(export(&mut exporter, "a").unwrap().response, Some(ResponseStatus::Rpc("OK")));
+    assert_eq!(export(&mut exporter, "b").unwrap_err().response(), Some(ResponseStatus::Rpc("INVALID_ARGUMENT")));
+    let soon = Deadline::after(Duration::ZERO);
+    assert_eq!(export_by(&mut exporter, "b", soon).unwrap_err().response(), None);
+}
+
+/// Larger than the windows of HTTP/2 and the buffers of the system: the connection must go on while the request waits.
+#[test]
+fn a_batch_larger_than_every_buffer_arrives() {
+    let server = Server::start([Step::ok(), Step::ok()]);
+    let mut exporter = exporter(&server, |builder| builder);
+    let long: &'static str = "x".repeat(10_000_000).leak();
+    for _ in 0..2 {
+        assert_eq!(outcome(&export(&mut exporter, long)), "taken, 0 rejected, 0 retries");
+    }
+    let calls = server.finish();
+    assert!(calls.iter().all(|call| call.connection == 0 && call.body.len() > long.len()));
+}

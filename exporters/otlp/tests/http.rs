@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use support::http::{Request, Server, Step, response};
 use support::{PATIENCE, export, export_by, names, outcome, quick_retries};
-use telemark_otlp::{Builder, Compression, Otlp, Protocol};
+use telemark_otlp::{Builder, Compression, Otlp, Protocol, RetrySettings};
 use telemark_sdk::Exporter;
 use telemark_sdk::signal::Traces;
-use telemark_sdk::time::Deadline;
+use telemark_sdk::time::{Clock, Deadline};
 
 fn exporter(server: &Server, configure: impl FnOnce(Builder<Traces>) -> Builder<Traces>) -> Otlp<Traces> {
     let builder = Otlp::<Traces>::builder().with_base_endpoint(server.url()).with_retry(quick_retries());
@@ -120,6 +120,100 @@ fn errors_say_what_the_receiver_said() {
 }
 
 #[test]
+fn what_a_stranger_says_cannot_act_on_a_terminal_and_is_short() {
+    let check = |step| {
+        let server = Server::start([step]);
+        let error = export(&mut exporter(&server, |builder| builder), "a").unwrap_err().to_string();
+        assert!(!error.contains('\x1b') && error.len() < 600, "{} bytes: {error:.700}", error.len());
+    };
+    let long = [b"\x1b[2J".as_slice(), &b"x".repeat(100_000)].concat();
+    check(Step::reply("400 Bad Request", "content-type: text/plain\r\n", &long));
+    check(Step::reply("301 Moved", "location: http://elsewhere/?token=\t\r\n", b""));
+    let partial = [&[0x0a, 0xa5, 0x8d, 0x06, 0x12, 0xa1, 0x8d, 0x06], &b"\x1b".repeat(100_001)[..]].concat();
+    let server = Server::start([Step::reply("200 OK", "", &partial)]);
+    let message = export(&mut exporter(&server, |builder| builder), "a").unwrap().message.unwrap();
+    assert!(message.starts_with(r"\u{1b}") && message.len() < 600, "{message}");
+}
+
+#[test]
+fn the_error_of_an_unknown_path_names_the_likely_mistake() {
+    let check = |set: fn(Builder<Traces>, String) -> Builder<Traces>, path: &str, expected: &str| {
+        let server = Server::start([Step::reply("404 Not Found", "", b"")]);
+        let url = server.url();
+        let mut exporter = set(Otlp::<Traces>::builder(), format!("{url}{path}")).build().unwrap();
+        let error = export(&mut exporter, "a").unwrap_err().to_string();
+        assert_eq!(error.replace(&url, "URL"), expected);
+    };
+    let own = |builder: Builder<Traces>, url| {
+        builder.with_env(&telemark_sdk::config::Env::from_pairs([("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", url)]))
+    };
+    check(
+        own,
+        "",
+        "URL/ answered 404 Not Found (OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is used as it is: is URL/v1/traces meant?)",
+    );
+    check(
+        own,
+        "/api?key=secret",
+        "URL/api?… answered 404 Not Found (OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is used as it is: is URL/api/v1/traces meant?)",
+    );
+    check(own, "/v1/traces", "URL/v1/traces answered 404 Not Found");
+    check(
+        Builder::with_base_endpoint,
+        "/v1/traces",
+        "URL/v1/traces/v1/traces answered 404 Not Found (v1/traces is appended to base_endpoint, which ends with it already)",
+    );
+    check(Builder::with_base_endpoint, "", "URL/v1/traces answered 404 Not Found");
+}
+
+#[test]
+fn the_status_of_the_last_response_is_reported() {
+    use telemark_sdk::ResponseStatus;
+    let server = Server::start([Step::reply("503 Busy", "", b""), Step::reply("202 Accepted", "", b""), Step::Hang]);
+    let mut exporter = exporter(&server, |builder| builder.with_timeout(Duration::from_millis(500)));
+    assert_eq!(export(&mut exporter, "a").unwrap().response, Some(ResponseStatus::Http(202)));
+    let error = export(&mut exporter, "b").unwrap_err();
+    assert!(error.is_timeout() && error.response().is_none(), "{error}");
+    let server = Server::start([Step::reply("400 Bad Request", "", b"")]);
+    let mut exporter = self::exporter(&server, |builder| builder);
+    assert_eq!(export(&mut exporter, "a").unwrap_err().response(), Some(ResponseStatus::Http(400)));
+}
+
+#[test]
+fn the_timeout_is_for_all_attempts_and_the_waits_between_them() {
+    let clock = Clock::system();
+    let timed = |timeout: u64, deadline: Deadline, retry: RetrySettings| {
+        let server = Server::start(vec![Step::reply("503 Busy", "", b""); 1000]);
+        let mut exporter =
+            exporter(&server, |builder| builder.with_timeout(Duration::from_millis(timeout)).with_retry(retry));
+        let start = clock.now();
+        let error = export_by(&mut exporter, "a", deadline).unwrap_err();
+        assert!(error.retries() > 0, "{error}");
+        clock.now().since(start)
+    };
+    // A hundred retries would take eight seconds.
+    let steady = RetrySettings::default()
+        .with_initial(Duration::from_millis(80))
+        .with_longest(Duration::from_millis(80))
+        .with_most(100);
+    let limit = Duration::from_secs(5);
+    assert!(timed(300, Deadline::NEVER, steady) < limit);
+    // The caller's deadline comes first.
+    assert!(timed(60_000, Deadline::after(Duration::from_millis(300)), steady) < limit);
+}
+
+#[test]
+fn a_wait_that_would_end_after_the_timeout_is_not_begun() {
+    let server = Server::start([Step::reply("503 Busy", "", b"")]);
+    let waits = RetrySettings::default().with_initial(Duration::from_secs(50)).with_longest(Duration::from_secs(50));
+    let mut exporter = exporter(&server, |builder| builder.with_retry(waits));
+    let clock = Clock::system();
+    let start = clock.now();
+    assert_eq!(outcome(&export(&mut exporter, "a")), "unavailable, 0 retries");
+    assert!(clock.now().since(start) < Duration::from_secs(5));
+}
+
+#[test]
 fn retry_after_is_honoured_in_both_forms() {
     // Never faster than the receiver asks: these pauses do not fit into the timeout.
     for pause in ["3600", "Fri, 31 Dec 2100 23:59:59 GMT"] {
@@ -130,6 +224,17 @@ fn retry_after_is_honoured_in_both_forms() {
         let header = format!("retry-after: {pause}\r\n");
         check(&[Step::reply("429 Too Many", &header, b""), Step::ok()], "taken, 0 rejected, 1 retries");
     }
+}
+
+#[test]
+fn a_pause_that_is_asked_for_can_be_asked_about() {
+    let server = Server::start([Step::ok(), Step::reply("429 Slow Down", "retry-after: 3600\r\n", b"")]);
+    let mut exporter = exporter(&server, |builder| builder);
+    assert!(export(&mut exporter, "a").is_ok());
+    assert_eq!(exporter.pause(), Duration::ZERO);
+    assert!(export(&mut exporter, "b").is_err());
+    // As long as any receiver may ask for.
+    assert!(exporter.pause() > Duration::from_secs(30) && exporter.pause() <= Duration::from_secs(60));
 }
 
 #[test]
@@ -275,6 +380,41 @@ fn json() {
     assert_eq!(request.header("content-type"), Some("application/json"));
     let json: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
     assert_eq!(json["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["name"], "a");
+}
+
+#[test]
+fn media_types_have_no_case() {
+    let body = br#"{"partialSuccess":{"rejectedSpans":"2","errorMessage":"why"}}"#;
+    for content_type in ["Application/JSON", "APPLICATION/JSON; charset=utf-8", "application/json"] {
+        let server = Server::start([Step::reply("200 OK", &format!("Content-Type: {content_type}\r\n"), body)]);
+        let mut exporter = exporter(&server, |builder| builder.with_protocol(Protocol::HttpJson));
+        assert_eq!(outcome(&export(&mut exporter, "a")), "taken, 2 rejected, 0 retries (why)", "{content_type}");
+    }
+}
+
+#[cfg(feature = "gzip")]
+#[test]
+fn compressed_answers_are_asked_for_and_read() {
+    use std::io::Write;
+    let gzip = |bytes: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    let partial = gzip(b"\x0a\x0d\x08\x03\x12\x09too large");
+    for encoding in ["gzip", "GZIP", "x-gzip"] {
+        let step = Step::reply("200 OK", &format!("Content-Encoding: {encoding}\r\n"), &partial);
+        let requests = check(&[step], "taken, 3 rejected, 0 retries (too large)");
+        assert_eq!(requests[0].header("accept-encoding"), Some("gzip"));
+    }
+    let bomb = Step::reply("200 OK", "content-encoding: gzip\r\n", &gzip(&vec![0; 10 << 20]));
+    check(&[bomb], "too_large, 0 retries");
+    let unknown = "taken, 0 rejected, 0 retries (taken, but the answer is compressed with \"br\")";
+    check(&[Step::reply("200 OK", "content-encoding: br\r\n", &partial)], unknown);
+    let step = Step::reply("400 Bad Request", "content-encoding: gzip\r\n", &gzip(b"why"));
+    let server = Server::start([step]);
+    let error = export(&mut exporter(&server, |builder| builder), "a").unwrap_err().to_string();
+    assert!(error.ends_with("answered 400 Bad Request: why"), "{error}");
 }
 
 #[cfg(feature = "gzip")]

@@ -112,6 +112,23 @@ fn grpc_over_tls() {
 }
 
 #[test]
+fn a_batch_larger_than_every_buffer_arrives() {
+    let authority = Authority::new();
+    let long: &'static str = "x".repeat(5_000_000).leak();
+    for (version, protocol, script) in [
+        (Version::Http1, Protocol::HttpProtobuf, [http_ok(), http_ok()].concat()),
+        #[cfg(feature = "grpc")]
+        (Version::Http2, Protocol::Grpc, vec![Step::ok(), Step::ok()]),
+    ] {
+        let server = authority.serve("localhost", None, version, script);
+        let builder = builder(&server, "localhost").with_protocol(protocol).with_certificate(authority.pem());
+        let mut exporter = builder.build().unwrap();
+        assert_eq!([(); 2].map(|()| outcome(&export(&mut exporter, long))), [TAKEN; 2]);
+        assert_eq!(server.finish().iter().map(|call| call.connection).collect::<Vec<_>>(), [0, 0]);
+    }
+}
+
+#[test]
 fn a_certificate_of_another_authority_is_refused() {
     let authority = Authority::new();
     let server = authority.serve("localhost", None, Version::Http1, vec![]);
@@ -188,4 +205,54 @@ fn what_is_no_certificate_is_a_configuration_error() {
     let other = KeyPair::generate().unwrap().serialize_pem().into_bytes();
     let both = builder().with_client_certificate(certificate).with_client_key(other);
     check(both, r#"client_key="…" cannot be used: expected the private key of the client certificate"#);
+}
+
+/// A device without an end, and a pipe that nothing writes to.
+#[cfg(unix)]
+#[test]
+fn a_certificate_that_is_no_regular_file_is_refused_at_once() {
+    let pipe = std::env::temp_dir().join(format!("telemark-otlp-pipe-{}", std::process::id()));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for path in [std::path::Path::new("/dev/zero"), &pipe, &std::env::temp_dir()] {
+        let certificate = || Otlp::<Traces>::builder().with_endpoint("https://localhost").with_certificate(path);
+        let error = certificate().build().unwrap_err().to_string();
+        assert!(error.starts_with("certificate=") && error.contains("not a regular file"), "{error}");
+        let pem = Authority::new().pem();
+        let key = Otlp::<Traces>::builder().with_endpoint("https://localhost").with_certificate(pem.clone());
+        let error = key.with_client_certificate(pem).with_client_key(path).build().unwrap_err().to_string();
+        assert!(error.starts_with("client_key=") && error.contains("not a regular file"), "{error}");
+    }
+    std::fs::remove_file(&pipe).unwrap();
+}
+
+/// A regular file may be longer than the memory: this one has a hole of 2 GiB.
+#[test]
+fn a_certificate_file_is_read_up_to_a_limit() {
+    let path = std::env::temp_dir().join(format!("telemark-otlp-large-{}", std::process::id()));
+    std::fs::File::create(&path).unwrap().set_len(2 << 30).unwrap();
+    let builder = Otlp::<Traces>::builder().with_endpoint("https://localhost").with_certificate(path.as_path());
+    let mut error = String::new();
+    let read = allocation_counter::measure(|| error = builder.build().unwrap_err().to_string());
+    std::fs::remove_file(&path).unwrap();
+    assert!(error.contains("larger than 16777216 bytes"), "{error}");
+    assert!(read.bytes_max < 100 << 20, "{read:?}");
+}
+
+/// The system's certificates come from a file that the environment names.
+#[cfg(unix)]
+#[test]
+fn the_systems_certificate_file_is_read_up_to_a_limit_too() {
+    const CHILD: &str = "TELEMARK_TEST_SYSTEM_CERTIFICATES";
+    #[allow(clippy::disallowed_methods, reason = "a child process is told through its environment")]
+    if std::env::var_os(CHILD).is_some() {
+        println!("result: {:?}", Otlp::<Traces>::builder().with_endpoint("https://localhost").build().map(drop));
+        return;
+    }
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "the_systems_certificate_file_is_read_up_to_a_limit_too", "--nocapture"])
+        .envs([(CHILD, "yes"), ("SSL_CERT_FILE", "/dev/zero")])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("SSL_CERT_FILE") && said.contains("not a regular file"), "{said}");
 }

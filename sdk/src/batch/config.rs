@@ -47,16 +47,15 @@ impl BatchConfig {
         config
     }
 
-    /// How many items may wait, at least 1; a smaller batch size follows.
+    /// Sets how many items may wait, at least 1.
     pub fn with_max_queue_size(mut self, items: usize) -> Self {
         self.max_queue_size = items.max(1);
-        self.max_batch_size = self.max_batch_size.min(self.max_queue_size);
         self
     }
 
-    /// How many items are exported at once, from 1 to the queue size.
+    /// Sets how many items are exported at once, at least 1. More than the queue size is the queue size, whichever is set first.
     pub fn with_max_batch_size(mut self, items: usize) -> Self {
-        self.max_batch_size = items.clamp(1, self.max_queue_size);
+        self.max_batch_size = items.max(1);
         self
     }
 
@@ -79,7 +78,7 @@ impl BatchConfig {
 
     /// How many items are exported at once.
     pub fn max_batch_size(&self) -> usize {
-        self.max_batch_size
+        self.max_batch_size.min(self.max_queue_size)
     }
 
     /// The longest an item waits for its export.
@@ -103,13 +102,21 @@ mod tests {
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let actual = [
             config.max_queue_size as u64,
-            config.max_batch_size as u64,
+            config.max_batch_size() as u64,
             millis(config.schedule_delay),
             millis(config.export_timeout),
         ];
         assert_eq!(actual, expected, "{variables:?}");
         let given: Vec<_> = env.take_warnings().iter().map(ToString::to_string).collect();
         assert_eq!(given, warnings, "{variables:?}");
+    }
+
+    #[test]
+    fn the_order_of_the_calls_does_not_matter() {
+        let sizes = |config: BatchConfig| (config.max_queue_size(), config.max_batch_size());
+        assert_eq!(sizes(BatchConfig::SPANS.with_max_batch_size(4096).with_max_queue_size(8192)), (8192, 4096));
+        assert_eq!(sizes(BatchConfig::SPANS.with_max_queue_size(8192).with_max_batch_size(4096)), (8192, 4096));
+        assert_eq!(sizes(BatchConfig::SPANS.with_max_batch_size(4096).with_max_queue_size(8)), (8, 8));
     }
 
     #[test]

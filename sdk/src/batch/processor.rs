@@ -10,8 +10,9 @@ use super::worker::Worker;
 use crate::diag::{self, Counters, SignalHealth};
 use crate::error::{ConfigError, ExportError};
 use crate::export::Exporter;
+use crate::process::Generation;
 use crate::resource::Resource;
-use crate::runtime::{Handle, Runtime};
+use crate::runtime::{Handle, OFF_IN_A_FORKED_CHILD, Runtime};
 use crate::signal::Signal;
 use crate::sync::thread_index;
 use crate::time::Deadline;
@@ -25,13 +26,15 @@ pub struct BatchProcessor<S: Signal> {
     queue: Arc<Queue<S::Item>>,
     worker: Handle,
     counters: Arc<Counters>,
+    /// In a forked child the queue may be locked for ever, and no thread drains it.
+    home: Generation,
 }
 
 impl<S: Signal> BatchProcessor<S> {
     /// Starts the worker of a processor that exports through `exporter`.
     ///
     /// # Errors
-    /// The operating system has no thread to give.
+    /// The operating system refuses to start another thread.
     pub fn start(
         exporter: impl Exporter<S>,
         resource: Resource,
@@ -71,18 +74,27 @@ impl<S: Signal> BatchProcessor<S> {
             drops_reported: 0,
         };
         let worker = runtime.start(&format!("telemark-{}", S::NAME), worker)?;
-        Ok(BatchProcessor { queue, worker, counters })
+        Ok(BatchProcessor { queue, worker, counters, home: Generation::current() })
     }
 
     /// Adds a finished item.
     #[inline]
     pub fn add(&self, item: S::Item) {
+        if self.home.is_past() {
+            return self.drop_in_child();
+        }
         match self.queue.push(thread_index(), item) {
             Pushed::Queued => {}
             Pushed::Enough => self.worker.wake(),
             Pushed::Full => self.counters.queue_full(1),
             Pushed::Closed => self.counters.after_shutdown(1),
         }
+    }
+
+    #[cold]
+    fn drop_in_child(&self) {
+        self.counters.after_shutdown(1);
+        crate::__warn!("fork", "{OFF_IN_A_FORKED_CHILD}");
     }
 
     /// Exports everything that was added before, and flushes the exporter.
@@ -98,7 +110,9 @@ impl<S: Signal> BatchProcessor<S> {
     /// # Errors
     /// Something could not be delivered, or not before the deadline.
     pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
-        self.queue.close();
+        if !self.home.is_past() {
+            self.queue.close();
+        }
         self.worker.shutdown(deadline)
     }
 
@@ -146,7 +160,7 @@ impl<S: Signal> SimpleProcessor<S> {
     /// Starts a processor that exports through `exporter`, each export within 30 s.
     ///
     /// # Errors
-    /// The operating system has no thread to give.
+    /// The operating system refuses to start another thread.
     pub fn start(exporter: impl Exporter<S>, resource: Resource, runtime: &Runtime) -> Result<Self, ConfigError> {
         let config = BatchConfig::SPANS.with_max_batch_size(1).with_schedule_delay(Duration::from_secs(3600));
         let timeout = config.export_timeout();
@@ -158,6 +172,9 @@ impl<S: Signal> SimpleProcessor<S> {
 
     /// Exports an item. Failures are counted in [`Self::health`].
     pub fn add(&self, item: S::Item) {
+        if self.batch.home.is_past() {
+            return self.batch.drop_in_child();
+        }
         match self.batch.queue.push(thread_index(), item) {
             // Whether the export succeeded is counted by the worker.
             Pushed::Queued | Pushed::Enough => drop(self.batch.worker.run(Deadline::after(self.timeout))),

@@ -39,34 +39,14 @@ const WITHOUT_EFFECT: &[&str] = &[
     "OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN",
 ];
 
-/// Starts of names that are read by SDKs of other languages and by tools around them.
-const OF_OTHERS: &[&str] = &[
-    "OTEL_AUTO_",
-    "OTEL_CPP_",
-    "OTEL_DENO_",
-    "OTEL_DOTNET_",
-    "OTEL_ELIXIR_",
-    "OTEL_ERLANG_",
-    "OTEL_GO_",
-    "OTEL_JAVA",
-    "OTEL_JS_",
-    "OTEL_LAMBDA_",
-    "OTEL_NODE_",
-    "OTEL_OPERATOR_",
-    "OTEL_PHP_",
-    "OTEL_PYTHON_",
-    "OTEL_RUBY_",
-    "OTEL_SWIFT_",
-];
-
 /// The most edits by which a name is taken for a misspelt one.
 const MAX_EDITS: usize = 2;
 
 /// Reports the variables of `env` that look like ours and have no effect, all of them in one warning: names that are one or
 /// two edits from a known one, and those of the specification that are not supported. Values are not looked at.
 ///
-/// What Kubernetes sets for a Service called `otel-collector` and the variables of other languages' SDKs are passed over,
-/// and so is everything that resembles nothing. The variables of the process are reported once.
+/// Every other name is passed over, be it what Kubernetes sets for a Service called `otel-collector` or a variable of another
+/// language's SDK. The variables of the process are reported once.
 pub fn warn_of_unknown(env: &Env) {
     static REPORTED: AtomicBool = AtomicBool::new(false);
     if env.is_of_the_process() && REPORTED.swap(true, Ordering::Relaxed) {
@@ -86,10 +66,6 @@ fn problem(name: &str) -> Option<String> {
     if WITHOUT_EFFECT.contains(&name) {
         return Some(format!("{name} has no effect, it is not supported"));
     }
-    let is_of_others = OF_OTHERS.iter().any(|start| name.starts_with(start));
-    if is_of_others || is_of_kubernetes(name) {
-        return None;
-    }
     let upper = name.to_ascii_uppercase();
     let known = VARIABLES.iter().map(|variable| variable.name).chain(WITHOUT_EFFECT.iter().copied());
     let nearest = known.filter(|known| resembles_ours(known)).map(|known| (edits(&upper, known), known)).min()?;
@@ -100,14 +76,6 @@ fn problem(name: &str) -> Option<String> {
 /// Returns true for a name that may be an `OTEL_` one, be it misspelt.
 fn resembles_ours(name: &str) -> bool {
     name.get(..5).is_some_and(|start| edits(&start.to_ascii_uppercase(), "OTEL_") <= MAX_EDITS) && name.len() < 100
-}
-
-/// Returns true for the names that Kubernetes and Docker make for a service, `OTEL_COLLECTOR_PORT_4317_TCP_ADDR` and its kin.
-fn is_of_kubernetes(name: &str) -> bool {
-    let protocols = ["_TCP", "_UDP", "_SCTP"];
-    name.ends_with("_SERVICE_HOST")
-        || name.contains("_SERVICE_PORT")
-        || name.split_once("_PORT").is_some_and(|(_, rest)| protocols.iter().any(|protocol| rest.contains(protocol)))
 }
 
 /// The least number of characters to insert, remove, replace or exchange with their neighbour; beyond [`MAX_EDITS`] any
@@ -199,9 +167,17 @@ mod tests {
                 "OTEL_COLLECTOR_PORT_4317_TCP",
                 "OTEL_COLLECTOR_PORT_4317_TCP_ADDR",
                 "OTEL_COLLECTOR_PORT_4317_TCP_PROTO",
-                "OTEL_SERVICE_SERVICE_HOST",
+                "OTEL_SERVICE_HOST",
+                "OTEL_SERVICE_PORT",
+                "OTEL_SERVICE_PORT_4317_TCP",
+                "OTEL_PORT",
+                "OTEL_SDK_PORT_80_TCP_ADDR",
                 // Other languages and the operator.
                 "OTEL_PYTHON_LOG_LEVEL",
+                "OTEL_PHP_LOG_LEVEL",
+                "OTEL_RUBY_SERVICE_NAME",
+                "OTEL_JAVA_GLOBAL_AUTOCONFIGURE_ENABLED",
+                "OTEL_ERLANG_TRACES_EXPORTER",
                 "OTEL_DOTNET_AUTO_HOME",
                 "OTEL_JAVAAGENT_ENABLED",
                 "OTEL_NODE_RESOURCE_DETECTORS",

@@ -23,18 +23,29 @@ impl Variable {
     }
 }
 
+/// Makes the table, and its documentation from the same rows.
 macro_rules! variables {
-    ($($name:literal $default:literal $values:literal $doc:literal)*) => {
-        &[$(Variable { name: $name, default: $default, values: $values, doc: $doc }),*]
+    ($(#[$doc:meta])* $($name:literal $default:tt $values:literal $means:literal)*) => {
+        $(#[$doc])*
+        ///
+        /// | variable | default | values | meaning |
+        /// |---|---|---|---|
+        $(#[doc = concat!("| `", $name, "` | ", variables!(@cell $default), " | ", $values, " | ", $means, " |")])*
+        pub const VARIABLES: &[Variable] =
+            &[$(Variable { name: $name, default: $default, values: $values, doc: $means }),*];
     };
+    (@cell "") => { "" };
+    (@cell $default:literal) => { concat!("`", $default, "`") };
 }
 
-/// Every variable, in the order of the documentation.
-pub const VARIABLES: &[Variable] = variables! {
+variables! {
+    /// Every variable. An empty value is an unset one. A value that cannot be used is reported on standard error, with what is
+    /// accepted, and then ignored; where that would silently lose data, starting the telemetry fails instead. What is set in
+    /// code wins over the environment. A name that is nearly one of these is reported too.
     "OTEL_SDK_DISABLED" "false" "true, false" "No telemetry at all; propagation stays on"
     "OTEL_SERVICE_NAME" "unknown_service:<executable>" "text" "The resource attribute service.name"
     "OTEL_RESOURCE_ATTRIBUTES" "" "key=value,key=value, percent-encoded" "Attributes of the resource"
-    "OTEL_LOG_LEVEL" "info" "none, error, warn, info, debug" "The SDK's own messages on standard error"
+    "OTEL_LOG_LEVEL" "info" "none, error, warn, info, debug" "The SDK's own messages on standard error; once set, also what was started"
     "OTEL_PROPAGATORS" "tracecontext,baggage" "tracecontext, baggage, b3, b3multi, none" "Formats of the context in headers"
     "OTEL_TRACES_EXPORTER" "otlp" "otlp, console, none; a list for several" "Where spans go"
     "OTEL_TRACES_SAMPLER" "parentbased_always_on" "always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off, parentbased_traceidratio" "Which traces are recorded"
@@ -48,6 +59,7 @@ pub const VARIABLES: &[Variable] = variables! {
     "OTEL_METRIC_EXPORT_TIMEOUT" "30000" "milliseconds, 0 for no limit" "The longest an export of metrics may take"
     "OTEL_RUST_METRIC_EXPORT_MAX_BATCH_SIZE" "" "at least 1" "The most points in one export of metrics; without it, a collection is one export"
     "OTEL_METRICS_EXEMPLAR_FILTER" "trace_based" "trace_based, always_on, always_off" "Which measurements may become exemplars"
+    "OTEL_RUST_TERMINATION_HANDLER_DISABLED" "false" "true, false" "Do not export what is left when SIGTERM, Ctrl-C or exit ends the program"
     "OTEL_RUST_SELF_METRICS" "false" "true, false" "Metrics of the SDK itself, otel.sdk.*, beside those of the program"
     "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT" "" "characters" "Longer string values are cut"
     "OTEL_ATTRIBUTE_COUNT_LIMIT" "128" "at least 0" "Attributes of a record, where nothing narrower is set"
@@ -99,7 +111,7 @@ pub const VARIABLES: &[Variable] = variables! {
     "OTEL_RUST_HTTP_SERVER_OPT_IN_ATTRIBUTES" "" "client.port, network.local.address, network.local.port, http.request.body.size, http.response.body.size; a list for several" "Attributes of HTTP server spans that the conventions leave off"
     "NO_COLOR" "" "anything" "The console exporter uses no colours"
     "COLUMNS" "100" "characters" "The length of the console exporter's lines"
-};
+}
 
 #[cfg(test)]
 mod tests {

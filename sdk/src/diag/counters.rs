@@ -3,18 +3,21 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::{Durations, Level, log};
 use crate::error::{ExportError, ResponseStatus};
 use crate::export::{ExportReport, Exporter};
 use crate::signal::Signal;
 use crate::text;
+use crate::time::Deadline;
 
 /// The counters of one signal's pipeline, and what is known of its components.
 #[derive(Debug, Default)]
 pub struct Counters {
     exporter: &'static str,
     server: Option<(String, u16)>,
+    destination: String,
     processor: Option<Processor>,
     passed_on: AtomicU64,
     exported: AtomicU64,
@@ -42,7 +45,9 @@ pub(crate) struct Queue {
 impl Counters {
     /// The counters of a pipeline that ends in `exporter`.
     pub fn of<S: Signal>(exporter: &impl Exporter<S>) -> Self {
-        Counters { exporter: exporter.component_type(), server: exporter.server(), ..Counters::default() }
+        let destination = catch_unwind(AssertUnwindSafe(|| exporter.destination())).unwrap_or_default();
+        let server = catch_unwind(AssertUnwindSafe(|| exporter.server())).unwrap_or_default();
+        Counters { exporter: exporter.component_type(), server, destination, ..Counters::default() }
     }
 
     /// Behind a processor: `batching`, with its queue, or `simple`.
@@ -66,8 +71,11 @@ impl Counters {
         let caught = || {
             catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(ExportError::other("the exporter panicked")))
         };
+        let started = Deadline::after(Duration::ZERO);
         match self.operations.measure_export(caught, error_type, response) {
             Ok(report) => {
+                let (took, to) = (started.passed_for(), self.destination());
+                log(Level::Debug, self.exporter, format_args!("exported {items} {signal} in {took:?}: {to}"));
                 self.delivered(items, signal, &report);
                 Ok(())
             }
@@ -135,6 +143,11 @@ impl Counters {
     /// The host and the port that the exporter sends to, if it sends to a server.
     pub(crate) fn server(&self) -> Option<(&str, u16)> {
         self.server.as_ref().map(|(address, port)| (address.as_str(), *port))
+    }
+
+    /// Returns where the exporter sends, or its component type when it does not say.
+    pub(crate) fn destination(&self) -> &str {
+        if self.destination.is_empty() { self.exporter } else { &self.destination }
     }
 
     /// The kind of the processor, if there is one.

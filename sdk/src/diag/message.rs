@@ -6,11 +6,12 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io::Write;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError, TryLockError};
 use std::time::Duration;
 
 use crate::config::Env;
+use crate::process::{is_forked_child, write_to_standard_error};
 use crate::text;
 use crate::time::Deadline;
 
@@ -51,6 +52,9 @@ const NOT_READ: u8 = u8::MAX;
 /// The most that one message shows, in bytes.
 const MAX_MESSAGE: usize = 4096;
 
+/// Set once the program or its environment has chosen a level.
+static IS_CHOSEN: AtomicBool = AtomicBool::new(false);
+
 type Sink = Box<dyn Fn(Level, &str) + Send + Sync>;
 static SINK: OnceLock<Sink> = OnceLock::new();
 
@@ -58,6 +62,7 @@ static SINK: OnceLock<Sink> = OnceLock::new();
 /// the process, read before the first message.
 pub fn set_max_level(level: Option<Level>) {
     MAX_LEVEL.store(number(level), Ordering::Relaxed);
+    IS_CHOSEN.store(true, Ordering::Relaxed);
 }
 
 fn number(level: Option<Level>) -> u8 {
@@ -113,11 +118,26 @@ pub fn log(level: Level, topic: &'static str, message: fmt::Arguments<'_>) {
 
 #[cold]
 fn say(level: Level, topic: &'static str, message: fmt::Arguments<'_>) {
-    match pass(topic) {
+    match pass(level, topic) {
         None => {}
         Some(0) => write(level, &message.to_string()),
         Some(n) => write(level, &format!("{message} ({n} more such messages were held back)")),
     }
+}
+
+/// Says what was started, where the level was chosen: a program that says nothing about it is left in peace while all is well.
+pub(crate) fn started(message: fmt::Arguments<'_>) {
+    if IS_CHOSEN.load(Ordering::Relaxed) {
+        log(Level::Info, "start", message);
+    }
+}
+
+/// Says that what is recorded is lost because the guard was dropped.
+pub(crate) fn guard_is_gone(lost: &str) {
+    const KEEP: &str = "keep it in a named variable until the end of main: `let _telemetry = telemark::init()?;` (`let _ =` drops \
+        it at once)";
+    let message = format_args!("telemetry ended when its guard was dropped, so {lost} and later ones are lost; {KEEP}");
+    log(Level::Warn, "guard", message);
 }
 
 /// Warns without a limit: for settings, of which there are few and each once.
@@ -132,6 +152,8 @@ fn write(level: Level, text: &str) {
     let text = &*text::display(text).cut_at(MAX_MESSAGE).to_string();
     match SINK.get() {
         Some(sink) => sink(level, text),
+        // Another thread, which is not there, may have held the lock of standard error during the fork.
+        None if is_forked_child() => write_to_standard_error(&format!("telemark {level}: {text}\n")),
         // Not `eprintln!`, which panics when standard error is closed.
         None => {
             let _ = writeln!(std::io::stderr(), "telemark {level}: {text}");
@@ -139,13 +161,23 @@ fn write(level: Level, text: &str) {
     }
 }
 
+/// For each level and topic, the time before which further messages are held back, and the number held back so far.
+type Topics = HashMap<(u8, &'static str), (Deadline, u64)>;
+
 /// Whether a message of the topic may pass, and how many were held back before it.
-fn pass(topic: &'static str) -> Option<u64> {
-    static TOPICS: OnceLock<Mutex<HashMap<&'static str, (Deadline, u64)>>> = OnceLock::new();
+fn pass(level: Level, topic: &'static str) -> Option<u64> {
+    static TOPICS: OnceLock<Mutex<Topics>> = OnceLock::new();
     const INTERVAL: Duration = Duration::from_secs(60);
 
-    let mut topics = TOPICS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
-    match topics.get_mut(topic) {
+    let topics = TOPICS.get_or_init(Mutex::default);
+    let mut topics = match topics.try_lock() {
+        Ok(topics) => topics,
+        // Another thread, which is not there, may have held it during the fork.
+        Err(TryLockError::WouldBlock) if is_forked_child() => return None,
+        Err(_) => topics.lock().unwrap_or_else(PoisonError::into_inner),
+    };
+    let topic = (level as u8, topic);
+    match topics.get_mut(&topic) {
         Some((until, held_back)) if !until.has_passed() => {
             *held_back += 1;
             None
@@ -191,8 +223,14 @@ mod tests {
 
     #[test]
     fn a_topic_speaks_once_and_counts_the_rest() {
-        assert_eq!(pass("test.topic"), Some(0));
-        assert_eq!(pass("test.topic"), None);
-        assert_eq!(pass("test.other"), Some(0));
+        assert_eq!(pass(Level::Warn, "test.topic"), Some(0));
+        assert_eq!(pass(Level::Warn, "test.topic"), None);
+        assert_eq!(pass(Level::Warn, "test.other"), Some(0));
+    }
+
+    #[test]
+    fn what_matters_less_holds_back_nothing_that_matters_more() {
+        assert_eq!(pass(Level::Debug, "test.level"), Some(0));
+        assert_eq!(pass(Level::Error, "test.level"), Some(0));
     }
 }

@@ -1,11 +1,12 @@
 //! What telemetry is made of: code first, then the environment.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::propagation::TextMapPropagator;
 
-use super::Telemetry;
+use super::{Telemetry, TelemetryHandle};
 use crate::batch::{BatchConfig, BatchProcessor};
 use crate::config::{self, Env};
 use crate::diag;
@@ -17,6 +18,7 @@ use crate::metrics::{
     ExemplarFilter, MeterProviderBuilder, MetricReader, PeriodicConfig, PeriodicReader, ReaderConfig, SdkMeterProvider,
     View,
 };
+use crate::process::Generation;
 use crate::propagation::Propagators;
 use crate::resource::Resource;
 use crate::runtime::Runtime;
@@ -43,6 +45,7 @@ pub struct TelemetryBuilder {
     metric_exporters: Vec<(Unsent<Metrics>, ReaderConfig)>,
     propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
     flush_timeout: Duration,
+    handles_termination: bool,
     self_metrics: bool,
     companions: Vec<Box<dyn Companion>>,
 }
@@ -78,9 +81,16 @@ impl TelemetryBuilder {
             metric_exporters: Vec::new(),
             propagator: None,
             flush_timeout: Duration::from_secs(5),
+            handles_termination: false,
             self_metrics: false,
             companions: Vec::new(),
         }
+    }
+
+    /// Replaces the variables that this builder reads, and nothing else that was set.
+    pub fn with_env(mut self, env: Env) -> Self {
+        self.env = env;
+        self
     }
 
     /// The variables that this builder reads.
@@ -190,6 +200,18 @@ impl TelemetryBuilder {
         self
     }
 
+    /// Also shuts the telemetry down when SIGTERM, SIGINT (Ctrl-C), `exit` or a return from `main` ends the program while
+    /// it is installed and not dropped. Off by default. Works once in a process, on Unix; elsewhere it does nothing.
+    ///
+    /// The program keeps its signals. If it handles one itself, with a handler installed before or after by tokio,
+    /// signal-hook or `sigaction`, the telemetry is only flushed, and the program ends when it decides to. If no other
+    /// handler is installed, the telemetry is shut down within its flush timeout and the signal then ends the program; a
+    /// second signal ends it at once. An ignored signal stays ignored. A plugin that does this must not be unloaded.
+    pub fn with_termination_handler(mut self, is_wanted: bool) -> Self {
+        self.handles_termination = is_wanted;
+        self
+    }
+
     /// Adds the metrics of the SDK itself, `otel.sdk.*`, to those of the program, as `OTEL_RUST_SELF_METRICS=true` does. See
     /// [`SelfMetrics`].
     pub fn with_self_metrics(mut self) -> Self {
@@ -208,7 +230,7 @@ impl TelemetryBuilder {
     /// With `OTEL_SDK_DISABLED=true` nothing is recorded, whatever was set in code; propagation works all the same.
     ///
     /// # Errors
-    /// The operating system has no thread to give.
+    /// The operating system refuses to start another thread.
     pub fn build(self) -> Result<Telemetry, ConfigError> {
         let env = &self.env;
         if let Some(level) = diag::level_of(env) {
@@ -252,12 +274,14 @@ impl TelemetryBuilder {
         if self_metrics {
             companions.push(Box::new(SelfMetrics::observe(&tracers, &meters)));
         }
-        Ok(Telemetry {
+        let handle = TelemetryHandle {
             tracers,
             meters,
-            propagator: Some(propagator),
             flush_timeout: self.flush_timeout,
-            _companions: companions,
-        })
+            handles_termination: self.handles_termination,
+            home: Generation::current(),
+            has_ended: Arc::default(),
+        };
+        Ok(Telemetry::new(handle, propagator, companions))
     }
 }

@@ -9,8 +9,10 @@ use opentelemetry::propagation::TextMapPropagator;
 
 use super::TelemetryBuilder;
 use super::builder::Companion;
+use super::handle::{TelemetryHandle, installed};
+use super::termination;
 use crate::config::Env;
-use crate::diag::{self, Level, SignalHealth};
+use crate::diag::SignalHealth;
 use crate::error::{ConfigError, ExportError};
 use crate::metrics::{self, SdkMeterProvider};
 use crate::propagation::active::ContextPropagator;
@@ -18,7 +20,7 @@ use crate::time::Deadline;
 use crate::trace::{SdkTracer, SdkTracerProvider, active};
 
 /// The telemetry of a program. When it is dropped, on unwinding too, it exports what is left, within its
-/// [flush timeout](TelemetryBuilder::with_flush_timeout).
+/// [flush timeout](TelemetryBuilder::with_flush_timeout). `let _ =` drops it at once: name it.
 ///
 /// ```
 /// use telemark_sdk::config::Env;
@@ -35,13 +37,12 @@ use crate::trace::{SdkTracer, SdkTracerProvider, active};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-#[must_use = "telemetry ends when this is dropped: keep it until the end of main"]
+#[must_use = "telemetry ends when this is dropped, with `let _ =` at once: keep it in a named variable until the end of main"]
 pub struct Telemetry {
-    pub(super) tracers: SdkTracerProvider,
-    pub(super) meters: SdkMeterProvider,
-    pub(super) propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
-    pub(super) flush_timeout: Duration,
-    pub(super) _companions: Vec<Box<dyn Companion>>,
+    handle: TelemetryHandle,
+    propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
+    is_installed: bool,
+    _companions: Vec<Box<dyn Companion>>,
 }
 
 impl Telemetry {
@@ -50,92 +51,120 @@ impl Telemetry {
         TelemetryBuilder::new(env)
     }
 
+    pub(super) fn new(
+        handle: TelemetryHandle,
+        propagator: Box<dyn TextMapPropagator + Send + Sync>,
+        companions: Vec<Box<dyn Companion>>,
+    ) -> Self {
+        Telemetry { handle, propagator: Some(propagator), is_installed: false, _companions: companions }
+    }
+
     /// Makes this the telemetry of the program: of the API's globals, of `#[traced]` and of [metrics in
-    /// statics](crate::metered). The global meter provider stays as it is if this one has no readers.
+    /// statics](crate::metered). The global meter provider stays as it is if this one has no readers. With
+    /// [`TelemetryBuilder::with_termination_handler`] it also ends with the program.
     ///
     /// # Errors
-    /// Another one has been installed before; that one stays, and this one is shut down.
+    /// Another one has been installed before; that one stays, even when it has ended, and this one is shut down.
     pub fn install(mut self) -> Result<Telemetry, ConfigError> {
-        let tracers = self.tracers.clone().into_static();
+        let tracers = self.handle.tracers.clone().into_static();
         if !active::install(tracers.tracer_in(active::scope())) {
-            return Err(ConfigError::state("init", "telemetry has been installed already; the first one stays"));
+            return Err(ConfigError::state("init", already_installed()));
         }
-        self.tracers = tracers.clone();
+        self.handle.tracers = tracers.clone();
+        self.is_installed = true;
+        installed::set(self.handle.clone());
         if let Some(propagator) = self.propagator.take() {
             global::set_text_map_propagator(ContextPropagator::new(propagator));
         }
         global::set_tracer_provider(tracers);
-        metrics::active::install(self.meters.clone());
+        metrics::active::install(self.handle.meters.clone());
         // Without a reader it would replace one that may have some, and its instruments would cost time for nothing.
-        if self.meters.enabled() {
-            global::set_meter_provider(self.meters.clone());
+        if self.handle.meters.enabled() {
+            global::set_meter_provider(self.handle.meters.clone());
         }
+        self.handle.report_start();
+        termination::watch(&self.handle);
         Ok(self)
+    }
+
+    /// Returns a handle that flushes and shuts down from elsewhere. It does not keep the telemetry going.
+    pub fn handle(&self) -> TelemetryHandle {
+        self.handle.clone()
     }
 
     /// The tracer provider.
     pub fn tracer_provider(&self) -> &SdkTracerProvider {
-        &self.tracers
+        &self.handle.tracers
     }
 
     /// A tracer of spans with the scope `name`.
     pub fn tracer(&self, name: impl Into<Cow<'static, str>>) -> SdkTracer {
-        opentelemetry::trace::TracerProvider::tracer(&self.tracers, name)
+        opentelemetry::trace::TracerProvider::tracer(&self.handle.tracers, name)
     }
 
     /// The meter provider.
     pub fn meter_provider(&self) -> &SdkMeterProvider {
-        &self.meters
+        &self.handle.meters
     }
 
     /// A meter of instruments with the scope `name`.
     pub fn meter(&self, name: &'static str) -> Meter {
-        self.meters.meter(name)
+        self.handle.meters.meter(name)
     }
 
-    /// Exports the spans that have ended and the metrics as they are. Blocks until then. Of the time until the deadline a
-    /// fifth is kept for the metrics, should a receiver of spans not answer.
+    /// Exports the spans that have ended and the metrics as they are; see [`TelemetryHandle::force_flush`].
     ///
     /// # Errors
     /// Something could not be delivered, or not before the deadline.
     pub fn force_flush(&self, deadline: Deadline) -> Result<(), ExportError> {
-        let spans = self.tracers.force_flush(for_spans(deadline));
-        spans.and(self.meters.force_flush(deadline))
+        self.handle.force_flush(deadline)
     }
 
-    /// Does the same and stops. A second call does nothing.
+    /// Does the same and stops; see [`TelemetryHandle::shutdown`].
     ///
     /// # Errors
     /// Something could not be delivered, or not before the deadline.
     pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
-        let spans = self.tracers.shutdown(for_spans(deadline));
-        spans.and(self.meters.shutdown(deadline))
+        self.handle.shutdown(deadline)
     }
 
     /// What became of the spans, for each exporter.
     pub fn health(&self) -> Vec<SignalHealth> {
-        self.tracers.health()
+        self.handle.tracers.health()
     }
 
     /// What became of the points of metrics, for each exporter.
     pub fn metric_health(&self) -> Vec<SignalHealth> {
-        self.meters.health()
+        self.handle.meters.health()
     }
 
     /// The longest that dropping this may take.
     pub fn flush_timeout(&self) -> Duration {
-        self.flush_timeout
+        self.handle.flush_timeout
     }
 }
 
 impl Drop for Telemetry {
     fn drop(&mut self) {
-        if let Err(error) = self.shutdown(Deadline::after(self.flush_timeout)) {
-            diag::log(Level::Error, "shutdown", format_args!("not everything was exported at the end: {error}"));
+        self.handle.end();
+        // In a forked child it has never begun.
+        if self.is_installed && !self.handle.home.is_past() {
+            active::guard_is_gone(&self.handle.tracers);
+            metrics::active::guard_is_gone();
         }
     }
 }
 
-fn for_spans(deadline: Deadline) -> Deadline {
-    deadline.remaining().map_or(Deadline::NEVER, |left| Deadline::after(left * 4 / 5))
+fn already_installed() -> &'static str {
+    match installed::get() {
+        Some(first) if first.home.is_past() => {
+            "telemetry was started before this process was forked, and cannot start again \
+            in it; call `init` after the fork, in each process"
+        }
+        Some(first) if first.has_ended() => {
+            "telemetry was installed already and has ended; a program has it once, until its \
+            guard is dropped"
+        }
+        _ => "telemetry has been installed already; the first one stays",
+    }
 }

@@ -2,8 +2,8 @@
 
 use opentelemetry::metrics as api;
 
-use super::Attributes;
 use super::lazy::{Instrument, Lazy};
+use super::{Attributes, Scope};
 
 macro_rules! instrument {
     ($(#[$doc:meta])* $name:ident, $(#[$method_doc:meta])* $method:ident) => {
@@ -15,31 +15,33 @@ macro_rules! instrument {
         where
             api::$name<T>: Instrument<Number = T>,
         {
-            /// An instrument with this name: a letter, then at most 254 letters, digits, `_`, `.`, `-` and `/`.
+            /// Names the instrument: a letter, then at most 254 letters, digits, `_`, `.`, `-` and `/`.
             ///
             /// spec: metrics/api.md#instrument-name-syntax
             pub const fn new(name: &'static str) -> Self {
                 $name(Lazy::new(name))
             }
 
-            /// The unit, in UCUM: `s`, `By`, `{order}`.
+            /// Sets the unit, in UCUM: `s`, `By`, `{order}`.
             pub const fn with_unit(mut self, unit: &'static str) -> Self {
                 self.0.description.unit = unit;
                 self
             }
 
-            /// What it is, in a sentence.
+            /// Sets the description, a sentence.
             pub const fn with_description(mut self, description: &'static str) -> Self {
                 self.0.description.description = description;
                 self
             }
 
-            /// The name of the instrumentation scope, such as `env!("CARGO_PKG_NAME")`; by default `telemark`.
-            pub const fn with_scope(mut self, name: &'static str) -> Self {
-                self.0.description.scope = Some(name);
+            /// The instrumentation scope, as a rule the crate that declares the static: `telemark::scope!()`. Without it, the
+            /// scope is `telemark` with its version.
+            ///
+            /// spec: common/instrumentation-scope.md
+            pub const fn with_scope(mut self, scope: Scope) -> Self {
+                self.0.description.scope = Some(scope);
                 self
             }
-
 
             $(#[$method_doc])*
             #[inline]
@@ -115,7 +117,10 @@ impl<T> Histogram<T>
 where
     api::Histogram<T>: Instrument<Number = T>,
 {
-    /// The bounds of the buckets, increasing, where no view says otherwise; by default those of the specification.
+    /// Sets the upper bounds of the buckets, increasing, in the histogram's unit, where no view says otherwise. Without them
+    /// they are those of the specification, which suit milliseconds: 0, 5, 10, 25 and so on up to 10000.
+    ///
+    /// spec: metrics/sdk.md#explicit-bucket-histogram-aggregation
     pub const fn with_boundaries(mut self, boundaries: &'static [f64]) -> Self {
         self.0.description.boundaries = Some(boundaries);
         self
@@ -129,7 +134,7 @@ mod tests {
     use crate::traced::span;
 
     static ORDERS: Counter<u64> = Counter::new("orders").with_unit("{order}").with_description("Orders placed");
-    static WAITING: UpDownCounter<i64> = UpDownCounter::new("waiting").with_scope("shop");
+    static WAITING: UpDownCounter<i64> = UpDownCounter::new("waiting").with_scope(crate::scope!());
     static LEVEL: Gauge<f64> = Gauge::new("level").with_unit("1");
     static WEIGHT: Histogram<f64> = Histogram::new("weight").with_unit("kg").with_boundaries(&[0.5, 2.0]);
 
@@ -164,8 +169,12 @@ mod tests {
              waiting up-down sum 2\n\
              weight[kg] histogram count=2 sum=8 min=1 max=7 <=2:1 <=inf:1\n",
         );
-        let scopes: Vec<_> = telemetry.collect().iter().map(|scope| scope.scope.name().to_owned()).collect();
-        assert!(scopes.contains(&"telemark".to_owned()) && scopes.contains(&"shop".to_owned()), "{scopes:?}");
+        let collected = telemetry.collect();
+        let scopes = collected.iter().map(|of| format!("{} {:?}", of.scope.name(), of.scope.version()));
+        let scopes: Vec<_> = scopes.collect();
+        let version = Some(env!("CARGO_PKG_VERSION"));
+        assert!(scopes.contains(&format!("telemark {version:?}")), "{scopes:?}");
+        assert!(scopes.contains(&format!("telemark-sdk {version:?}")), "the crate of the static: {scopes:?}");
     }
 
     #[test]

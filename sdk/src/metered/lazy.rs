@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, MeterProvider, UpDownCounter};
 use opentelemetry::{InstrumentationScope, KeyValue};
 
-use super::Attributes;
+use super::{Attributes, Scope};
 use crate::metrics::SdkMeterProvider;
 use crate::metrics::active::{self, Found};
 use crate::traced;
@@ -19,7 +19,7 @@ pub(super) struct Description {
     pub(super) name: &'static str,
     pub(super) unit: &'static str,
     pub(super) description: &'static str,
-    pub(super) scope: Option<&'static str>,
+    pub(super) scope: Option<Scope>,
     pub(super) boundaries: Option<&'static [f64]>,
 }
 
@@ -69,10 +69,8 @@ impl<I: Instrument> Lazy<I> {
     }
 
     fn make(&self, provider: &SdkMeterProvider) -> I {
-        let scope = match self.description.scope {
-            Some(name) => InstrumentationScope::builder(name).build(),
-            None => InstrumentationScope::builder("telemark").with_version(env!("CARGO_PKG_VERSION")).build(),
-        };
+        let Scope { name, version } = self.description.scope.unwrap_or(Scope::TELEMARK);
+        let scope = InstrumentationScope::builder(name).with_version(version).build();
         I::make(&provider.meter_with_scope(scope), &self.description)
     }
 }

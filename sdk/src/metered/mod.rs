@@ -13,6 +13,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `instruments` | [`Counter`], [`UpDownCounter`], [`Gauge`], [`Histogram`] |
+//! | `scope` | [`Scope`]: the crate that a static belongs to |
 //! | `lazy` | how a static finds the instrument of the installed provider |
 //! | `attributes` | [`Attributes`] and [`AttributeValue`]: what can be recorded with a value |
 //!
@@ -23,6 +24,8 @@
 mod attributes;
 mod instruments;
 mod lazy;
+mod scope;
 
 pub use attributes::{AttributeValue, Attributes};
 pub use instruments::{Counter, Gauge, Histogram, UpDownCounter};
+pub use scope::Scope;

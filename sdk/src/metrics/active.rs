@@ -4,11 +4,13 @@
 //! One relaxed load tells that there is none.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use opentelemetry::Context;
 
 use super::SdkMeterProvider;
+use crate::diag;
+use crate::runtime::{OFF_IN_A_FORKED_CHILD, is_background};
 
 /// How many providers there are: the installed one and those in contexts.
 static PROVIDERS: AtomicUsize = AtomicUsize::new(0);
@@ -42,7 +44,7 @@ pub(crate) fn find(context: &Context) -> Option<Found> {
         Some(only) => Some(Found::Installed(only)),
         None if is_installed() => match context.get::<Scoped>() {
             Some(scoped) => Some(Found::InContext(scoped.0.clone())),
-            None => INSTALLED.get().map(Found::Installed),
+            None => INSTALLED.get().filter(|_| !has_ended()).map(Found::Installed),
         },
         None => None,
     }
@@ -57,6 +59,42 @@ pub fn in_context(context: &Context) -> Option<SdkMeterProvider> {
 pub(crate) fn install(provider: SdkMeterProvider) {
     if provider.enabled() && INSTALLED.set(provider).is_ok() {
         PROVIDERS.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The state of the installed provider's guard: held, or the reason for measuring nothing any more.
+static GUARD: AtomicU8 = AtomicU8::new(HELD);
+const HELD: u8 = 0;
+const GONE: u8 = 1;
+const FORKED: u8 = 2;
+const SAID: u8 = 3;
+
+/// The guard of the installed telemetry was dropped: the next measurement says that it is lost, and none is taken.
+pub(crate) fn guard_is_gone() {
+    if INSTALLED.get().is_some() && GUARD.compare_exchange(HELD, GONE, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+        // Now it is not the only one, so that whoever records comes to `find`.
+        PROVIDERS.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Takes no measurements any more. Atomics alone, for it is called in a forked child.
+pub(crate) fn turn_off_in_child() {
+    GUARD.store(FORKED, Ordering::Relaxed);
+    PROVIDERS.fetch_add(1, Ordering::Relaxed);
+}
+
+fn has_ended() -> bool {
+    match GUARD.load(Ordering::Relaxed) {
+        HELD => false,
+        _ if is_background() => true,
+        _ => {
+            match GUARD.swap(SAID, Ordering::Relaxed) {
+                GONE => diag::guard_is_gone("this measurement"),
+                FORKED => crate::__warn!("fork", "{OFF_IN_A_FORKED_CHILD}"),
+                _ => {}
+            }
+            true
+        }
     }
 }
 

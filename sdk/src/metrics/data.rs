@@ -102,6 +102,16 @@ impl MetricData {
         }
     }
 
+    /// Returns true for the deltas of a sum or a histogram.
+    pub(super) fn is_delta(&self) -> bool {
+        match self {
+            MetricData::Gauge { .. } => false,
+            MetricData::Sum { temporality, .. }
+            | MetricData::Histogram { temporality, .. }
+            | MetricData::ExponentialHistogram { temporality, .. } => *temporality == Temporality::Delta,
+        }
+    }
+
     /// Whether there are no points.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -84,7 +84,8 @@ pub enum TemporalityPreference {
     /// Everything is cumulative.
     #[default]
     Cumulative,
-    /// Counters and histograms are deltas.
+    /// Counters and histograms are deltas. Each is exported once: what an export loses is lost, and counted in
+    /// [`SdkMeterProvider::lost_delta_points`](super::SdkMeterProvider::lost_delta_points).
     Delta,
     /// Only what the SDK then need not remember is a delta: counters and histograms that are recorded, not observed.
     LowMemory,
@@ -170,4 +171,16 @@ impl Aggregation {
 /// Whether these can be bounds of buckets.
 pub(super) fn are_boundaries(bounds: &[f64]) -> bool {
     bounds.iter().all(|bound| bound.is_finite()) && bounds.windows(2).all(|pair| pair[0] < pair[1])
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// spec: metrics/sdk.md#explicit-bucket-histogram-aggregation
+    #[test]
+    fn the_default_boundaries_are_those_of_the_specification() {
+        let expected = "0 5 10 25 50 75 100 250 500 750 1000 2500 5000 7500 10000";
+        assert_eq!(DEFAULT_BOUNDARIES.map(|bound| bound.to_string()).join(" "), expected);
+    }
 }

@@ -1,6 +1,7 @@
 //! Metrics: from a measurement to the points that a reader exports.
 //!
 //! ```text
+//! meter.u64_counter(name).build()     Registry: the streams of a reader, found by a hash, bounded
 //! counter.add(v, attributes)          the API's instrument
 //!   SdkInstrument (synchronous)       is it a number; is a sampled span current
 //!   Stream, one a reader and view     hash of the attributes

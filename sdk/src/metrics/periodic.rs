@@ -89,6 +89,12 @@ impl PeriodicConfig {
 }
 
 /// Collects and exports at an interval, never two at once.
+///
+/// What an export could not deliver is not exported again: an exporter retries within its deadline, and then the batch is
+/// dropped. Totals make up for it with the next export. Deltas do not, and are counted in
+/// [`SdkMeterProvider::lost_delta_points`](super::SdkMeterProvider::lost_delta_points).
+///
+/// spec: metrics/sdk.md#exportbatch
 #[derive(Debug)]
 pub struct PeriodicReader {
     handle: Handle,
@@ -101,7 +107,7 @@ impl PeriodicReader {
     /// Starts a reader, which exports as soon as a provider is built with it.
     ///
     /// # Errors
-    /// The operating system has no thread to give.
+    /// The operating system refuses to start another thread.
     pub fn start(
         exporter: impl Exporter<Metrics>,
         periods: PeriodicConfig,
@@ -160,6 +166,11 @@ impl Task for Worker {
     fn run(&mut self, _: Wake) -> Next {
         // From start to start: what the export takes is no part of the interval.
         let next = Deadline::after(self.periods.interval);
+        // What is not collected while the receiver wants to be left alone is not lost: deltas wait in their series.
+        let pause = caught(|| Ok(self.exporter.pause())).unwrap_or_default();
+        if !pause.is_zero() {
+            return Next::After(pause);
+        }
         // A failure is counted and reported; there is nobody here to return it to.
         drop(self.export(Deadline::NEVER));
         Next::After(next.remaining().unwrap_or(self.periods.interval))
@@ -188,8 +199,12 @@ impl Worker {
         for scopes in split::batches(pipeline.collect(deadline)?, self.periods.max_batch_size) {
             let (exporter, batch) = (&mut self.exporter, Batch::new(&pipeline.resource, &scopes));
             let points = split::points(&scopes) as u64;
+            let exported = self.counters.export(points, Metrics::ITEMS, || exporter.export(batch, deadline));
+            if exported.is_err() {
+                pipeline.lose_deltas(split::deltas(&scopes) as u64);
+            }
             // The first error stays, the rest is still exported.
-            result = result.and(self.counters.export(points, Metrics::ITEMS, || exporter.export(batch, deadline)));
+            result = result.and(exported);
         }
         result
     }

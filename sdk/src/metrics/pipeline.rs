@@ -14,10 +14,11 @@ use super::registry::{INSTRUMENT_LIMIT, Registry, Scope};
 use super::resolve;
 use super::stream::Stream;
 use super::view::View;
-use crate::diag::Durations;
+use crate::diag::{Durations, Level};
 use crate::error::ExportError;
+use crate::process::Generation;
 use crate::resource::Resource;
-use crate::runtime::apart;
+use crate::runtime::{OFF_IN_A_FORKED_CHILD, apart};
 use crate::time::{Clock, Deadline};
 
 pub(super) struct Pipeline {
@@ -33,6 +34,10 @@ pub(super) struct Pipeline {
     collected: Condvar,
     /// How long collections take.
     pub(super) durations: Durations,
+    /// In a forked child another thread's collection may never end.
+    home: Generation,
+    /// The points of deltas in exports that failed.
+    lost_deltas: AtomicU64,
 }
 
 /// A callback, called with the number of the reader that collects.
@@ -123,6 +128,8 @@ impl Pipeline {
             collecting: Mutex::new(None),
             collected: Condvar::new(),
             durations: Durations::default(),
+            home: Generation::current(),
+            lost_deltas: AtomicU64::new(0),
         }
     }
 
@@ -150,8 +157,27 @@ impl Pipeline {
         streams
     }
 
+    /// Counts and reports deltas that were collected and not exported: no later collection has them.
+    pub(super) fn lose_deltas(&self, points: u64) {
+        if points > 0 {
+            let lost = self.lost_deltas.fetch_add(points, Ordering::Relaxed) + points;
+            let message = format_args!(
+                "{points} delta data points were lost with an export, {lost} so far: no later one has them"
+            );
+            crate::diag::log(Level::Error, "metrics.deltas", message);
+        }
+    }
+
+    /// How many points of deltas were lost.
+    pub(super) fn lost_deltas(&self) -> u64 {
+        self.lost_deltas.load(Ordering::Relaxed)
+    }
+
     /// Everything the reader sees now. Recording goes on meanwhile; callbacks run outside of every lock.
     pub(super) fn collect(&self, deadline: Deadline) -> Result<Vec<ScopeMetrics>, ExportError> {
+        if self.home.is_past() {
+            return Err(ExportError::other(OFF_IN_A_FORKED_CHILD));
+        }
         // spec: semconv otel.sdk.metric_reader.collection.duration — any of the failures is its `error.type`.
         let mut of_producer = None;
         let collect = || {

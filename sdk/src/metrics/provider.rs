@@ -99,11 +99,27 @@ impl SdkMeterProvider {
         self.0.shared.rejected.load(Ordering::Relaxed)
     }
 
+    /// How many data points of deltas were lost with exports that failed, added up over the readers: what they counted is in no
+    /// later export. [`Self::health`] has all points that were not delivered, for whose totals the next export makes up.
+    pub fn lost_delta_points(&self) -> u64 {
+        self.0.shared.pipelines.iter().map(|pipeline| pipeline.lost_deltas()).sum()
+    }
+
     /// How many times an instrument, or a callback of one, was made that does nothing because there were as many as
     /// [`INSTRUMENT_LIMIT`](super::INSTRUMENT_LIMIT) already, added up over the readers.
     pub fn rejected_instruments(&self) -> u64 {
         let Shared { pipelines, callbacks, .. } = &*self.0.shared;
         pipelines.iter().map(|pipeline| pipeline.registry.rejected()).sum::<u64>() + callbacks.rejected()
+    }
+
+    /// Returns true while there is a reader and it is not shut down.
+    pub(crate) fn is_running(&self) -> bool {
+        self.is_read() && !self.0.shared.is_shut_down.load(Ordering::Acquire)
+    }
+
+    /// Makes no instruments any more. One atomic store, for it is called in a forked child.
+    pub(crate) fn turn_off(&self) {
+        self.0.shared.is_shut_down.store(true, Ordering::Release);
     }
 
     /// Whether there is a reader.

@@ -40,6 +40,12 @@ pub(super) fn points(scopes: &[ScopeMetrics]) -> usize {
     scopes.iter().flat_map(|scope| &scope.metrics).map(|metric| metric.data.len()).sum()
 }
 
+/// How many of the points are deltas.
+pub(super) fn deltas(scopes: &[ScopeMetrics]) -> usize {
+    let metrics = scopes.iter().flat_map(|scope| &scope.metrics);
+    metrics.map(|metric| &metric.data).filter(|data| data.is_delta()).map(MetricData::len).sum()
+}
+
 /// The first `room` points, then `size` and `size`.
 fn parts(data: MetricData, room: usize, size: usize) -> Vec<MetricData> {
     if data.len() <= room {

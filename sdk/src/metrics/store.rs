@@ -13,6 +13,7 @@ use super::series::Series;
 use super::stream_config::StreamConfig;
 use super::striped::Owner;
 use super::table::Table;
+use crate::process::Generation;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, lock};
 use crate::time::Timestamp;
 
@@ -24,6 +25,8 @@ pub(super) struct Store {
     pub(super) slot: Slot,
     epoch: AtomicU64,
     maps: Mutex<Maps>,
+    /// In a forked child the lock may be held for ever.
+    home: Generation,
 }
 
 struct Maps {
@@ -57,6 +60,7 @@ impl Store {
                 overflow: None,
                 since: created,
             }),
+            home: Generation::current(),
         }
     }
 
@@ -67,6 +71,10 @@ impl Store {
 
     /// The series of these attributes or, when there is no room for another, that of the overflow.
     pub(super) fn series(&self, config: &StreamConfig, given: &[KeyValue], thread: usize) -> Arc<Series> {
+        if self.home.is_past() {
+            // A series outside of the store, which is never collected.
+            return Arc::new(Series::new(config, Attributes::overflow(), 0, Owner::EVERYBODY));
+        }
         let is_given = |series: &Series| {
             let kept = given.iter().filter(|one| config.attributes.keeps(&one.key)).count();
             is_same_set(&series.attributes, given, kept)
@@ -135,6 +143,9 @@ impl Store {
         loop {
             let series = self.series(config, given, thread);
             series.bound.fetch_add(1, Ordering::Relaxed);
+            if self.home.is_past() {
+                return series;
+            }
             // A collection may have given it up in between.
             let maps = lock(&self.maps);
             let is_overflow = maps.overflow.as_ref().is_some_and(|overflow| Arc::ptr_eq(overflow, &series));

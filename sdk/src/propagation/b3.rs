@@ -8,6 +8,7 @@ use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 
 use super::hex;
+use crate::unsampled;
 
 const SINGLE: &str = "b3";
 const TRACE_ID: &str = "x-b3-traceid";
@@ -64,8 +65,35 @@ struct Carried {
 
 impl TextMapPropagator for B3Propagator {
     fn inject_context(&self, cx: &Context, injector: &mut dyn Injector) {
-        let span = cx.span();
-        let span = span.span_context();
+        unsampled::with_span_context(cx, |span| self.inject(cx, span, injector));
+    }
+
+    fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
+        let single = extractor.get(SINGLE).and_then(parse_single);
+        let Some((trace_id, span_id, sampling)) = single.or_else(|| parse_multi(extractor)) else { return cx.clone() };
+        let flags = match sampling {
+            Sampling::Accept | Sampling::Debug => TraceFlags::SAMPLED,
+            Sampling::Deny | Sampling::Defer => TraceFlags::NOT_SAMPLED,
+        };
+        let cx = cx.with_remote_span_context(SpanContext::new(trace_id, span_id, flags, true, TraceState::NONE));
+        match sampling {
+            Sampling::Deny | Sampling::Accept => cx,
+            Sampling::Debug | Sampling::Defer => cx.with_value(Carried { trace_id, span_id, sampling }),
+        }
+    }
+
+    fn fields(&self) -> FieldIter<'_> {
+        static FIELDS: LazyLock<[String; 5]> =
+            LazyLock::new(|| [SINGLE, TRACE_ID, SPAN_ID, SAMPLED, FLAGS].map(str::to_owned));
+        match self.encoding {
+            Encoding::Single => FieldIter::new(&FIELDS[..1]),
+            Encoding::Multi => FieldIter::new(&FIELDS[1..]),
+        }
+    }
+}
+
+impl B3Propagator {
+    fn inject(&self, cx: &Context, span: &SpanContext, injector: &mut dyn Injector) {
         if !span.is_valid() {
             return;
         }
@@ -99,29 +127,6 @@ impl TextMapPropagator for B3Propagator {
                     Sampling::Defer => {}
                 }
             }
-        }
-    }
-
-    fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
-        let single = extractor.get(SINGLE).and_then(parse_single);
-        let Some((trace_id, span_id, sampling)) = single.or_else(|| parse_multi(extractor)) else { return cx.clone() };
-        let flags = match sampling {
-            Sampling::Accept | Sampling::Debug => TraceFlags::SAMPLED,
-            Sampling::Deny | Sampling::Defer => TraceFlags::NOT_SAMPLED,
-        };
-        let cx = cx.with_remote_span_context(SpanContext::new(trace_id, span_id, flags, true, TraceState::NONE));
-        match sampling {
-            Sampling::Deny | Sampling::Accept => cx,
-            Sampling::Debug | Sampling::Defer => cx.with_value(Carried { trace_id, span_id, sampling }),
-        }
-    }
-
-    fn fields(&self) -> FieldIter<'_> {
-        static FIELDS: LazyLock<[String; 5]> =
-            LazyLock::new(|| [SINGLE, TRACE_ID, SPAN_ID, SAMPLED, FLAGS].map(str::to_owned));
-        match self.encoding {
-            Encoding::Single => FieldIter::new(&FIELDS[..1]),
-            Encoding::Multi => FieldIter::new(&FIELDS[1..]),
         }
     }
 }
@@ -235,6 +240,15 @@ mod tests {
             let multi = format!("{flags}{sampled}{ids}");
             check(&single, &single, &multi);
             check(&multi, &single, &multi);
+        }
+    }
+
+    /// spec: context/api-propagators.md#b3-extract — debug implies sampled.
+    #[test]
+    fn the_flags_are_what_the_caller_decided() {
+        for (state, is_sampled) in [("-1", true), ("-d", true), ("-0", false), ("", false)] {
+            let cx = extract(&format!("b3: {T}-{S}{state}"));
+            assert_eq!(cx.span().span_context().is_sampled(), is_sampled, "{state:?}");
         }
     }
 

@@ -9,6 +9,7 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, Tra
 
 use super::hex;
 use super::trace_state::{self, Carried};
+use crate::unsampled;
 
 const TRACEPARENT: &str = "traceparent";
 const TRACESTATE: &str = "tracestate";
@@ -36,22 +37,7 @@ impl TraceContextPropagator {
 
 impl TextMapPropagator for TraceContextPropagator {
     fn inject_context(&self, cx: &Context, injector: &mut dyn Injector) {
-        let span = cx.span();
-        let span = span.span_context();
-        if !span.is_valid() {
-            return;
-        }
-        injector.reserve(2);
-        injector.set(TRACEPARENT, write(span));
-        let carried = cx.get::<Carried>().filter(|carried| carried.belongs_to(span.trace_id()));
-        let state = match carried {
-            None => trace_state::write(span.trace_state()),
-            Some(carried) => carried.merge(span.trace_state()),
-        };
-        // spec: context/api-propagators.md — a propagator must not send an empty tracestate.
-        if !state.is_empty() {
-            injector.set(TRACESTATE, state);
-        }
+        unsampled::with_span_context(cx, |span| self.inject(cx, span, injector));
     }
 
     fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
@@ -72,6 +58,25 @@ impl TextMapPropagator for TraceContextPropagator {
     fn fields(&self) -> FieldIter<'_> {
         static FIELDS: LazyLock<[String; 2]> = LazyLock::new(|| [TRACEPARENT.to_owned(), TRACESTATE.to_owned()]);
         FieldIter::new(&*FIELDS)
+    }
+}
+
+impl TraceContextPropagator {
+    fn inject(&self, cx: &Context, span: &SpanContext, injector: &mut dyn Injector) {
+        if !span.is_valid() {
+            return;
+        }
+        injector.reserve(2);
+        injector.set(TRACEPARENT, write(span));
+        let carried = cx.get::<Carried>().filter(|carried| carried.belongs_to(span.trace_id()));
+        let state = match carried {
+            None => trace_state::write(span.trace_state()),
+            Some(carried) => carried.merge(span.trace_state()),
+        };
+        // spec: context/api-propagators.md — a propagator must not send an empty tracestate.
+        if !state.is_empty() {
+            injector.set(TRACESTATE, state);
+        }
     }
 }
 

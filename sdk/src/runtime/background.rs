@@ -37,10 +37,24 @@ thread_local! {
 
 /// Does the work of a task whose end is asked for through `ending`.
 pub(super) fn with_end<T>(ending: &Arc<AtomicBool>, work: impl FnOnce() -> T) -> T {
-    let before = END.replace(Some(ending.clone()));
+    // At the exit of the program the thread-local may be gone: then the task does not learn that it ends.
+    let replace = |end| END.try_with(|current| current.replace(end)).ok().flatten();
+    let before = (replace(Some(ending.clone())), TASK.replace(Arc::as_ptr(ending).addr()));
     let result = work();
-    END.set(before);
+    replace(before.0);
+    TASK.set(before.1);
     result
+}
+
+/// Returns true on the thread that runs the task whose end is asked for through `ending`, even while the thread-locals of the
+/// thread are being destroyed.
+pub(super) fn is_task(ending: &Arc<AtomicBool>) -> bool {
+    TASK.get() == Arc::as_ptr(ending).addr()
+}
+
+thread_local! {
+    /// Identifies the task that runs here. Has no destructor, unlike `END`, because an exporter may call `exit`.
+    static TASK: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Marks the thread until it is dropped.
@@ -72,7 +86,8 @@ pub(crate) fn apart<T>(work: impl FnOnce() -> T) -> T {
 
 /// Runs a step of a task: telemetry suppressed, a panic caught and reported.
 pub(super) fn guarded<T>(step: impl FnOnce() -> T) -> Option<T> {
-    let _suppressed = Context::enter_telemetry_suppressed_scope();
+    // The API panics when the thread-local of its context is gone, at the exit of the program for example.
+    let _suppressed = std::panic::catch_unwind(Context::enter_telemetry_suppressed_scope).ok();
     let _background = Background::enter();
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(step));
     if result.is_err() {

@@ -11,6 +11,10 @@ mod thread;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The reason why a forked child exports nothing.
+pub(crate) const OFF_IN_A_FORKED_CHILD: &str = "telemetry is off in a forked child process, which has no thread to export it; \
+    call `init` after the fork, in each process";
+
 pub use background::is_ending;
 pub(crate) use background::{apart, is_background};
 use background::{guarded, with_end};
@@ -20,6 +24,7 @@ pub(crate) use handle::{Request, Waiting};
 pub use manual::ManualRuntime;
 
 use crate::error::{ConfigError, ExportError};
+use crate::process::leave_signals_to_the_host;
 use crate::time::Deadline;
 
 /// Why a task runs.
@@ -77,7 +82,7 @@ impl Runtime {
     /// Starts a task; `name` is the name of its thread.
     ///
     /// # Errors
-    /// The operating system has no thread to give.
+    /// The operating system refuses to start another thread.
     pub fn start(&self, name: &str, task: impl Task) -> Result<Handle, ConfigError> {
         let driver: Arc<dyn Driver> = match self {
             Runtime::Thread => Arc::new(thread::ThreadDriver::start(name, task)?),
@@ -85,6 +90,23 @@ impl Runtime {
         };
         Ok(Handle::new(driver))
     }
+}
+
+/// Starts a thread of the SDK's own, which takes no signals that are meant for the program.
+///
+/// # Errors
+/// The operating system refuses to start another thread.
+#[allow(clippy::disallowed_methods, reason = "this module owns the threads")]
+pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), ConfigError> {
+    let work = move || {
+        leave_signals_to_the_host();
+        work();
+    };
+    let started = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+    started.map(drop).map_err(|error| {
+        let problem = "cannot start this background thread; the limit of threads or of memory may be reached";
+        ConfigError::state(name.to_owned(), problem).with_source(error)
+    })
 }
 
 /// Lets a task run until it has nothing more to do for now; `None` when it panicked.

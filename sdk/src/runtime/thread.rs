@@ -2,11 +2,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use super::{Asked, Driver, Next, Request, Task, Wake, guarded, run_to_the_end, with_end};
+use super::background::is_task;
+use super::{
+    Asked, Driver, Next, OFF_IN_A_FORKED_CHILD, Request, Task, Wake, guarded, run_to_the_end, spawn, with_end,
+};
 use crate::error::{ConfigError, ExportError};
+use crate::process::Generation;
 use crate::time::{self, Deadline};
 
 /// How long a task rests that panicked instead of saying when it wants to run next.
@@ -14,7 +17,8 @@ const AFTER_PANIC: Duration = Duration::from_secs(1);
 
 pub(super) struct ThreadDriver {
     shared: Arc<Shared>,
-    thread: ThreadId,
+    /// In a forked child the thread is not there, and the lock may be held for ever.
+    home: Generation,
 }
 
 #[derive(Default)]
@@ -82,35 +86,38 @@ fn timed_out() -> ExportError {
 }
 
 impl ThreadDriver {
-    #[allow(clippy::disallowed_methods, reason = "this module owns the threads")]
     pub(super) fn start(name: &str, task: impl Task) -> Result<Self, ConfigError> {
-        let shared = Arc::new(Shared::default());
+        let (shared, home) = (Arc::new(Shared::default()), Generation::current());
         let workers = shared.clone();
-        let thread =
-            thread::Builder::new().name(name.to_owned()).spawn(move || workers.work(task)).map_err(|error| {
-                ConfigError::state(name.to_owned(), "the operating system gave no thread for the background work")
-                    .with_source(error)
-            })?;
-        Ok(ThreadDriver { thread: thread.thread().id(), shared })
+        spawn(name, move || workers.work(task))?;
+        Ok(ThreadDriver { shared, home })
     }
 }
 
 impl Driver for ThreadDriver {
     #[inline]
     fn wake(&self) {
-        if !self.shared.woken.swap(true, Ordering::AcqRel) {
+        if !self.home.is_past() && !self.shared.woken.swap(true, Ordering::AcqRel) {
             self.shared.notify_worker();
         }
     }
 
     fn ask(&self, request: Request, deadline: Deadline) -> Asked {
-        if thread::current().id() == self.thread {
+        if self.home.is_past() {
+            // Nothing of this process waits to be exported: there is nothing to shut down.
+            let is_shutdown = request == Request::Shutdown;
+            return Asked::Done(if is_shutdown { Ok(()) } else { Err(ExportError::other(OFF_IN_A_FORKED_CHILD)) });
+        }
+        if is_task(&self.shared.ending) {
             return Asked::Done(Err(ExportError::other("an exporter cannot wait for its own thread")));
         }
         self.shared.ask(request, deadline)
     }
 
     fn wait(&self, request: Request, ticket: u64, deadline: Deadline) -> Result<(), ExportError> {
+        if self.home.is_past() {
+            return Err(ExportError::other(OFF_IN_A_FORKED_CHILD));
+        }
         self.shared.wait(request, ticket, deadline)
     }
 }
@@ -118,7 +125,7 @@ impl Driver for ThreadDriver {
 impl Drop for ThreadDriver {
     /// Whoever forgets to shut down still lets the thread end, without waiting for it.
     fn drop(&mut self) {
-        if thread::current().id() != self.thread {
+        if !self.home.is_past() && !is_task(&self.shared.ending) {
             drop(self.shared.ask(Request::Shutdown, Deadline::after(Duration::ZERO)));
         }
     }
@@ -264,6 +271,7 @@ mod tests {
     use super::*;
     use crate::runtime::is_ending;
     use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::thread;
 
     /// Records what it is asked, and does what the test tells it to.
     struct Probe {

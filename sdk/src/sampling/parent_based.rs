@@ -111,7 +111,11 @@ impl Sampler for ParentBased {
             &self.local_parent_sampled,
             &self.local_parent_not_sampled,
         ];
-        branches.into_iter().fold(Ok(()), |result, branch| result.and(shut_down(&**branch, deadline)))
+        let mut result = Ok(());
+        for branch in branches {
+            result = result.and(shut_down(&**branch, deadline));
+        }
+        result
     }
 
     fn drops_below_unsampled_parents(&self) -> bool {

@@ -23,7 +23,7 @@ use crate::trace::{SdkTracer, SdkTracerProvider, SpanData, TracerProviderBuilder
 /// metrics in statics, HTTP layers, and headers that are read and written.
 ///
 /// A layer that is made while the telemetry is attached (`app()` after `attach()`, as in most tests) records its spans and
-/// metrics into it, on whatever thread it serves. `#[traced]` functions and statics look for the context: a task or a thread
+/// metrics into it, on whatever thread it serves; one that was made before measures for the program's meter. `#[traced]` functions and statics look for the context: a task or a thread
 /// of the test's own is given it with [`Self::context`].
 #[derive(Clone, Debug)]
 pub struct TestTelemetry {

@@ -121,6 +121,11 @@ impl Deadline {
         self.0.map(|at| at.saturating_duration_since(instant_now()))
     }
 
+    /// Returns the time since the deadline passed; zero before, and without a limit.
+    pub(crate) fn passed_for(self) -> Duration {
+        self.0.map_or(Duration::ZERO, |at| instant_now().saturating_duration_since(at))
+    }
+
     /// Whether the deadline has passed.
     pub fn has_passed(self) -> bool {
         self.remaining().is_some_and(|left| left.is_zero())

@@ -8,11 +8,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use opentelemetry::trace::{SpanBuilder, TraceContextExt, Tracer};
 use opentelemetry::{Context, InstrumentationScope};
 
-use super::{Scope, SdkSpan, SdkTracer};
+use super::{Scope, SdkSpan, SdkTracer, SdkTracerProvider};
 use crate::time::Clock;
 
-/// How many tracers there are: the installed one and those in contexts.
+/// How many tracers there are: the installed one and those in contexts. And [`GLOBAL`].
 static TRACERS: AtomicUsize = AtomicUsize::new(0);
+
+/// The bit of [`TRACERS`] that says that the API's global tracer is used as long as none is installed.
+const GLOBAL: usize = 1 << (usize::BITS - 1);
 
 static INSTALLED: OnceLock<SdkTracer> = OnceLock::new();
 
@@ -36,6 +39,27 @@ pub fn tracer(parent: &Context) -> Option<&SdkTracer> {
 #[inline]
 pub(crate) fn only_installed() -> Option<&'static SdkTracer> {
     (TRACERS.load(Ordering::Relaxed) == 1).then(|| INSTALLED.get()).flatten()
+}
+
+/// The installed tracer.
+#[inline]
+pub(crate) fn installed() -> Option<&'static SdkTracer> {
+    INSTALLED.get()
+}
+
+/// Uses the API's global tracer for spans that no tracer of ours is there for.
+pub(crate) fn use_global() {
+    TRACERS.fetch_or(GLOBAL, Ordering::SeqCst);
+    // Either this one sees the tracer or `install` sees the bit.
+    if INSTALLED.get().is_some() {
+        TRACERS.fetch_and(!GLOBAL, Ordering::SeqCst);
+    }
+}
+
+/// Whether the API's global tracer stands in for one of ours.
+#[inline]
+pub(crate) fn uses_global() -> bool {
+    TRACERS.load(Ordering::Relaxed) & GLOBAL != 0
 }
 
 /// The scope of spans that no call site and no instrumentation names.
@@ -101,8 +125,16 @@ pub(crate) fn install(tracer: SdkTracer) -> bool {
     }
     if tracer.has_ids() && INSTALLED.set(tracer).is_ok() {
         TRACERS.fetch_add(1, Ordering::Relaxed);
+        TRACERS.fetch_and(!GLOBAL, Ordering::SeqCst);
     }
     true
+}
+
+/// The guard of the installed telemetry was dropped: the next span says that it is lost.
+pub(crate) fn guard_is_gone(tracers: &SdkTracerProvider) {
+    if tracers.is_off() && INSTALLED.get().is_some() {
+        tracers.note_that_the_guard_is_gone();
+    }
 }
 
 /// `context` with a tracer of its own for `#[traced]` functions that run in it, beside any other: for tests.

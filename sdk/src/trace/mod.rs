@@ -19,8 +19,8 @@ pub use processor::SpanProcessor;
 pub use provider::{SdkTracerProvider, TracerProviderBuilder};
 pub use scope::Scope;
 pub use span::{END_NOW, SdkSpan};
-pub(crate) use tracer::Glance;
-pub use tracer::{SdkTracer, Started, TracedSpan};
+pub(crate) use tracer::{Glance, Started};
+pub use tracer::{SdkTracer, TracedSpan};
 
 use crate::signal::{Signal, Traces};
 

@@ -1,19 +1,21 @@
 //! The tracer provider: resource, sampler, ids, limits and processors, shared by its tracers and their spans.
 
+use std::borrow::Cow;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use opentelemetry::trace::{SpanContext, SpanId, TracerProvider};
 use opentelemetry::{Context, InstrumentationScope};
 
 use super::{Scope, SdkSpan, SdkTracer, SpanProcessor, SpanRecord};
-use crate::diag::{Counters, Origin, Outcome, SignalHealth, SpanCounts};
+use crate::diag::{self, Counters, Origin, Outcome, SignalHealth, SpanCounts};
 use crate::error::ExportError;
 use crate::id::IdGenerator;
 use crate::limits::SpanLimits;
 use crate::resource::Resource;
+use crate::runtime::OFF_IN_A_FORKED_CHILD;
 use crate::sampling::Sampler;
 use crate::time::{Clock, Deadline};
 
@@ -81,6 +83,26 @@ impl SdkTracerProvider {
 
     pub(crate) fn clock(&self) -> &Clock {
         &self.0.clock
+    }
+
+    pub(crate) fn sampler_description(&self) -> Cow<'static, str> {
+        catch_unwind(AssertUnwindSafe(|| self.0.sampler.description())).unwrap_or("a sampler that panics".into())
+    }
+
+    /// Returns true when nothing is recorded: without a processor, and after the shutdown.
+    pub(crate) fn is_off(&self) -> bool {
+        self.0.is_off()
+    }
+
+    /// Records nothing any more. One atomic store, for it is called in a forked child.
+    pub(crate) fn turn_off(&self) {
+        self.0.off.store(true, Ordering::Relaxed);
+        self.0.note.store(Note::Forked as u8, Ordering::Relaxed);
+    }
+
+    /// Lets the next span that starts say that it is lost, because the guard of the telemetry was dropped.
+    pub(super) fn note_that_the_guard_is_gone(&self) {
+        self.0.note.store(Note::GuardGone as u8, Ordering::Relaxed);
     }
 
     /// This provider for the rest of the program's life: its spans then count no references. Leaks a few hundred bytes,
@@ -195,6 +217,7 @@ impl TracerProviderBuilder {
             wants_start: self.processors.iter().any(|processor| processor.wants_start()),
             samples_below_sampled: sampler.samples_below_sampled_parents(),
             off: AtomicBool::new(self.is_disabled),
+            note: AtomicU8::new(Note::None as u8),
             counts: self.counts_spans.then(|| Arc::new(SpanCounts::new())),
             resource: self.resource,
             sampler,
@@ -224,12 +247,41 @@ pub(super) struct ProviderInner {
     counts: Option<Arc<SpanCounts>>,
     /// Shut down or disabled: there are no spans.
     off: AtomicBool,
+    /// A [`Note`]: what is to be said, once, of a span that starts while it is off.
+    note: AtomicU8,
+}
+
+/// The reason to give when a span that starts is lost.
+#[repr(u8)]
+enum Note {
+    None,
+    GuardGone,
+    Forked,
 }
 
 impl ProviderInner {
     #[inline]
     pub(super) fn is_off(&self) -> bool {
         self.off.load(Ordering::Relaxed)
+    }
+
+    /// As [`Self::is_off`], for a span that starts: the first one that is lost says why.
+    #[inline]
+    pub(super) fn refuses(&self) -> bool {
+        let is_off = self.is_off();
+        if is_off {
+            self.say_why();
+        }
+        is_off
+    }
+
+    #[cold]
+    fn say_why(&self) {
+        match self.note.swap(Note::None as u8, Ordering::Relaxed) {
+            note if note == Note::GuardGone as u8 => diag::guard_is_gone("this span"),
+            note if note == Note::Forked as u8 => crate::__warn!("fork", "{OFF_IN_A_FORKED_CHILD}"),
+            _ => {}
+        }
     }
 
     /// Counts a span that starts and is not recorded. A branch when nobody wants to know.

@@ -15,6 +15,7 @@ use crate::id::{IdGenerator, RandomIds};
 use crate::runtime::is_background;
 use crate::sampling::{Decision, SamplingRequest, SamplingResult};
 use crate::time::Timestamp;
+use crate::unsampled::{self, Unsampled};
 
 /// The W3C level 2 flag that says that the trace id is random.
 const RANDOM_FLAG: u8 = 0x02;
@@ -50,21 +51,18 @@ impl SdkTracer {
         self.provider.wants_start
     }
 
-    /// What can be said of a span in `parent` without asking the sampler; one that is dropped because its parent was, is
-    /// counted. Runs no code of the user's, so that it may be asked while the API's context is borrowed.
+    /// Returns what can be said of a span in `parent` without asking the sampler. Runs no code of the user's, so that it may
+    /// be asked while the API's context is borrowed.
     #[inline]
     pub(crate) fn glance(&self, parent: &Context) -> Glance {
         let provider = &*self.provider;
-        if provider.is_off() || parent.is_telemetry_suppressed() || is_background() {
-            return Glance::Dropped;
+        if provider.refuses() || parent.is_telemetry_suppressed() || is_background() {
+            return Glance::Silent;
         }
         let span = parent.span();
         let context = span.span_context();
         match (context.is_valid(), context.is_sampled(), context.is_remote()) {
-            (true, false, _) if provider.drops_below_unsampled => {
-                provider.count_dropped(context);
-                Glance::Dropped
-            }
+            (true, false, _) if provider.drops_below_unsampled => Glance::Dropped(unsampled::Parent::of(context)),
             (true, true, false) if provider.samples_below_sampled && provider.ids.is_none() => {
                 Glance::Sampled(child_of(context))
             }
@@ -75,7 +73,7 @@ impl SdkTracer {
     /// Starts a span for `#[traced]`. `attributes` is called only when the span is recorded; the sampler therefore decides
     /// without them.
     #[inline]
-    pub fn start_traced(
+    pub(crate) fn start_traced(
         &self,
         call: TracedSpan,
         parent: &Context,
@@ -114,7 +112,13 @@ impl SdkTracer {
     /// Decides about a span for `#[traced]`.
     fn begin(&self, call: &TracedSpan, parent: &Context) -> Result<(SpanData, Vec<KeyValue>), Started> {
         match self.glance(parent) {
-            Glance::Dropped => return Err(Started::Inherit),
+            Glance::Silent => return Err(Started::Silent),
+            Glance::Dropped(below) => {
+                self.count_dropped(parent);
+                let span = Unsampled::below(below);
+                let span = if self.has_own_ids() { span.with_id(self.span_id()) } else { span };
+                return Err(Started::Inherit(span));
+            }
             Glance::Sampled(data) => return Ok((data, Vec::new())),
             Glance::Unknown => {}
         }
@@ -124,7 +128,7 @@ impl SdkTracer {
             let says_so = parent_context.is_valid() && !parent_context.is_sampled();
             let same_state = parent_context.trace_state() == context.trace_state();
             if says_so && same_state && !parent_span.is_recording() {
-                Started::Inherit
+                Started::Inherit(Unsampled::below(unsampled::Parent::of(parent_context)).with_id(context.span_id()))
             } else {
                 Started::NotRecorded(context)
             }
@@ -149,7 +153,7 @@ impl SdkTracer {
         let (trace_id, inherited_flags) = if parent_context.is_valid() {
             (parent_context.trace_id(), parent_context.trace_flags().to_u8() & RANDOM_FLAG)
         } else {
-            match provider.ids.as_ref().map(|ids| (ids.trace_id(), ids.is_random())) {
+            match self.generated(|ids| (ids.trace_id(), ids.is_random())) {
                 None | Some((TraceId::INVALID, _)) => (RandomIds.trace_id(), RANDOM_FLAG),
                 Some((id, is_random)) => (id, if is_random { RANDOM_FLAG } else { 0 }),
             }
@@ -177,17 +181,33 @@ impl SdkTracer {
         Ok((data, added))
     }
 
-    /// Who a span is that is dropped as its parent was.
-    fn dropped_below(&self, parent: &SpanContext) -> SpanContext {
-        let flags = TraceFlags::new(parent.trace_flags().to_u8() & RANDOM_FLAG);
-        SpanContext::new(parent.trace_id(), self.span_id(), flags, false, parent.trace_state().clone())
+    /// Counts a span that is dropped as its parent was.
+    #[inline]
+    pub(crate) fn count_dropped(&self, parent: &Context) {
+        self.provider.count_dropped(parent.span().span_context());
+    }
+
+    /// Whether the ids of spans come from a generator of the user's.
+    #[inline]
+    pub(crate) fn has_own_ids(&self) -> bool {
+        self.provider.ids.is_some()
     }
 
     fn span_id(&self) -> SpanId {
-        match self.provider.ids.as_ref().map(|ids| ids.span_id()) {
+        match self.generated(|ids| ids.span_id()) {
             None | Some(SpanId::INVALID) => RandomIds.span_id(),
             Some(id) => id,
         }
+    }
+
+    /// What a generator of the user's makes; `None` without one, and when it panics.
+    fn generated<T>(&self, make: impl FnOnce(&dyn IdGenerator) -> T) -> Option<T> {
+        let ids = self.provider.ids.as_deref()?;
+        let made = catch_unwind(AssertUnwindSafe(|| make(ids)));
+        if made.is_err() {
+            crate::__warn!("ids.panic", "the id generator panicked; the id is a random one");
+        }
+        made.ok()
     }
 
     /// Starts a span that is recorded.
@@ -231,8 +251,10 @@ fn child_of(parent: &SpanContext) -> SpanData {
 /// What a look at the parent tells of a span.
 #[derive(Debug)]
 pub(crate) enum Glance {
-    /// It is dropped, and its context says so.
-    Dropped,
+    /// There is none: telemetry is suppressed, or the provider has ended.
+    Silent,
+    /// It is dropped, and its parent's context says so.
+    Dropped(unsampled::Parent),
     /// It is sampled, as its local parent is: its data, which says who it is.
     Sampled(SpanData),
     /// The sampler must be asked.
@@ -251,10 +273,6 @@ impl Tracer for SdkTracer {
 impl SdkTracer {
     /// Starts a span with another scope than the tracer's.
     pub(super) fn build_in_scope(&self, scope: &Scope, builder: SpanBuilder, parent: &Context) -> SdkSpan {
-        // spec: trace/api.md#behavior-of-the-api-in-the-absence-of-an-installed-sdk — the parent's context travels on.
-        if self.provider.is_off() || parent.is_telemetry_suppressed() || is_background() {
-            return SdkSpan::not_recording(parent.span().span_context().clone());
-        }
         let SpanBuilder { span_kind, name, start_time, attributes, events, links, .. } = builder;
         let kind = span_kind.unwrap_or(SpanKind::Internal);
         let mut attributes = attributes.unwrap_or_default();
@@ -262,7 +280,13 @@ impl SdkTracer {
         let (mut data, added) = match self.glance(parent) {
             Glance::Sampled(data) => (data, Vec::new()),
             // A span of the API has an id of its own even when it is dropped.
-            Glance::Dropped => return SdkSpan::not_recording(self.dropped_below(parent.span().span_context())),
+            Glance::Dropped(_) => {
+                let parent = parent.span();
+                self.provider.count_dropped(parent.span_context());
+                return SdkSpan::not_recording(unsampled::child(parent.span_context(), self.span_id()));
+            }
+            // spec: trace/api.md#behavior-of-the-api-in-the-absence-of-an-installed-sdk — the parent's context travels on.
+            Glance::Silent => return SdkSpan::not_recording(parent.span().span_context().clone()),
             Glance::Unknown => match self.decide(parent, &name, &kind, &attributes, &links) {
                 Ok(recorded) => recorded,
                 Err(context) => return SdkSpan::not_recording(context),
@@ -317,11 +341,14 @@ impl TracedSpan {
 
 /// How a span of `#[traced]` began.
 #[derive(Debug)]
-pub enum Started {
+pub(crate) enum Started {
     /// It is recorded: attach it, `parent.with_span(span)`. It ends when it is dropped.
     Recording(SdkSpan),
-    /// It is not recorded, and the parent's context says so already: attach nothing.
-    Inherit,
+    /// There is none: telemetry is suppressed, or the provider has ended. Nothing below it is recorded either.
+    Silent,
+    /// It is not recorded, and the parent's context says so already: attach nothing if that is current. What is sent from
+    /// it has an id of its own.
+    Inherit(Unsampled),
     /// It is not recorded, and its children must know: attach a context with this span context.
     NotRecorded(SpanContext),
 }

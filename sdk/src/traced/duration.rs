@@ -8,7 +8,7 @@ use opentelemetry::{Context, KeyValue};
 
 use super::ambient;
 use super::entered::Entered;
-use super::span::Live;
+use super::live::Live;
 use crate::metrics::SdkMeterProvider;
 use crate::metrics::active::{self, Found};
 use crate::runtime::is_background;

@@ -4,8 +4,9 @@ use std::cell::Cell;
 
 use opentelemetry::ContextGuard;
 
-use super::span::{Active, Live};
+use super::live::{Active, Live, State};
 use crate::time::Timestamp;
+use crate::unsampled;
 
 /// A span that is current on this thread. Dropping it ends the span.
 ///
@@ -13,7 +14,15 @@ use crate::time::Timestamp;
 /// and `telemark.outcome = "panicked"`; the panic goes on.
 #[derive(Debug)]
 #[must_use = "the span ends when this is dropped; bind it to a variable such as `_span`"]
-pub struct Entered(Option<Attached>);
+pub struct Entered(Inner);
+
+#[derive(Debug)]
+enum Inner {
+    Off,
+    #[allow(dead_code, reason = "works by being dropped")]
+    Unsampled(unsampled::Entered),
+    Attached(Attached),
+}
 
 #[derive(Debug)]
 struct Attached {
@@ -29,19 +38,23 @@ impl Entered {
     /// Makes a started span current.
     #[inline]
     pub fn new(active: Active) -> Self {
-        Entered(active.0.map(Attached::new))
+        Entered(match active.0 {
+            State::Off => Inner::Off,
+            State::Unsampled(span) => Inner::Unsampled(span.enter()),
+            State::Live(live) => Inner::Attached(Attached::new(live)),
+        })
     }
 
     /// The span or, where none records, what is attached instead.
     #[inline]
     pub(super) fn live(&self) -> Option<&Live> {
-        self.0.as_ref().map(|attached| &attached.live)
+        self.attached().map(|attached| &attached.live)
     }
 
     /// Lets the span end at this time, whenever it is dropped.
     #[inline]
     pub(super) fn end_at(&self, end: Timestamp) {
-        if let Some(attached) = &self.0 {
+        if let Some(attached) = self.attached() {
             attached.end.set(Some(end));
         }
     }
@@ -49,7 +62,15 @@ impl Entered {
     /// The span, if it records.
     #[inline]
     pub fn recording(&self) -> Option<&Live> {
-        self.0.as_ref().and_then(|attached| attached.live.recording())
+        self.live().and_then(Live::recording)
+    }
+
+    #[inline]
+    fn attached(&self) -> Option<&Attached> {
+        match &self.0 {
+            Inner::Attached(attached) => Some(attached),
+            Inner::Off | Inner::Unsampled(_) => None,
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use std::task::{Context as TaskContext, Poll};
 use pin_project_lite::pin_project;
 
 use super::duration::End;
+use super::live::{Active, Live, State};
 use super::measured::{Judge, Measurement, Watch};
-use super::span::{Active, Live};
 
 pin_project! {
     /// A future with a span: current during each poll and during the drop, ended when the future is ready.
@@ -24,7 +24,7 @@ pin_project! {
         // An option so that it can be dropped while the span is still current.
         #[pin]
         future: Option<F>,
-        live: Option<Live>,
+        span: State,
         record: Option<R>,
         // Measured once, too: when the future is ready, when it panics, or else when it is dropped.
         measurement: M,
@@ -36,15 +36,15 @@ pin_project! {
     {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            let live = this.live.take();
-            if live.is_none() && !this.measurement.is_running() {
+            if this.span.is_off() && !this.measurement.is_running() {
                 return;
             }
-            let guard = live.as_ref().and_then(Live::attach);
+            let mut span = std::mem::take(this.span);
+            let current = span.enter();
             this.future.set(None);
             let end = this.measurement.end(End::Cancelled);
-            drop(guard);
-            if let Some(live) = live {
+            span.leave(current);
+            if let State::Live(live) = span {
                 live.cancelled();
                 live.end(end);
             }
@@ -72,8 +72,8 @@ where
 {
     /// [`Self::new`] with a measurement that has begun.
     #[inline]
-    pub(super) fn measured(mut active: Active, future: F, record: R, measurement: M) -> Self {
-        Traced { future: Some(future), live: active.0.take(), record: Some(record), measurement }
+    pub(super) fn measured(active: Active, future: F, record: R, measurement: M) -> Self {
+        Traced { future: Some(future), span: active.0, record: Some(record), measurement }
     }
 }
 
@@ -89,21 +89,32 @@ where
     fn poll(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<F::Output> {
         let this = self.project();
         let Some(future) = this.future.as_pin_mut() else { return Poll::Pending };
-        if this.live.is_none() && !this.measurement.is_running() {
-            return future.poll(task);
+        match (&mut *this.span, this.measurement.is_running()) {
+            (State::Off, false) => return future.poll(task),
+            (State::Unsampled(span), false) => {
+                let entered = span.enter();
+                let poll = future.poll(task);
+                let left = entered.leave();
+                if poll.is_ready() {
+                    *this.span = State::Off;
+                } else {
+                    *span = left;
+                }
+                return poll;
+            }
+            _ => {}
         }
-        let mut watch = Watch::new(this.live.as_ref(), this.measurement);
+        let mut watch = Watch::new(this.span, this.measurement);
         let poll = future.poll(task);
         let Poll::Ready(output) = &poll else { return poll };
         let end = watch.measurement().judge(output);
         let end = watch.measurement().end(end);
         drop(watch);
-        if let Some(live) = this.live {
+        if let State::Live(live) = std::mem::take(this.span) {
             if let (Some(live), Some(record)) = (live.recording(), this.record.take()) {
                 record(live, output);
             }
             live.end(end);
-            *this.live = None;
         }
         poll
     }

@@ -3,17 +3,19 @@
 use std::borrow::Cow;
 use std::future::Future;
 
-use opentelemetry::trace::{FutureExt, SpanKind, TraceContextExt, WithContext};
+use opentelemetry::trace::{FutureExt, SpanContext, SpanKind, TraceContextExt, WithContext};
 use opentelemetry::{Context, Key, KeyValue};
 
 use super::ambient::{attach, look};
 use super::entered::Entered;
 use super::future::Traced;
+use super::live::{Active, Live, State};
 use super::outcome::RecordError;
 use super::private::guarded;
-use super::span::{Active, IntoLink, IntoParent, Live, Setup, start};
+use super::span::{IntoLink, IntoParent, Setup, start, start_here};
 use super::value::ToValue;
 use crate::trace::{Failure, Source, active};
+use crate::unsampled;
 
 /// Begins a span; one of [`SpanBuilder::enter`], [`SpanBuilder::in_scope`] and [`SpanBuilder::run`] starts it.
 ///
@@ -136,9 +138,10 @@ impl SpanBuilder {
         Traced::new(self.start(), future, record_result)
     }
 
-    fn start(self) -> Active {
-        let Some(Plan { setup, attributes }) = self.0 else { return Active(None) };
-        start(|| setup, |list| list.extend(attributes))
+    pub(super) fn start(self) -> Active {
+        let Some(Plan { setup, attributes }) = self.0 else { return Active(State::Off) };
+        let attributes = |list: &mut Vec<KeyValue>| list.extend(attributes);
+        if setup.is_here() { start_here(|| setup, attributes) } else { start(|| setup, attributes) }
     }
 
     fn map_setup(self, change: impl FnOnce(Setup) -> Setup) -> Self {
@@ -226,6 +229,39 @@ pub fn record_error<E: RecordError<Kind> + ?Sized, Kind>(error: &E) {
     }
 }
 
+/// Returns the span context of the running code, for what is sent or written down: the ids of a log record, a header of a
+/// format of its own.
+///
+/// It is that of `Context::current().span()`, except in a `#[traced]` function or a span by hand that is not sampled because
+/// its parent was not: to cost next to nothing such a span is in no context, and `Context::current()` still holds its parent.
+/// Here, as in what the propagators of Telemark inject, it has a span id of its own. A spawned task has the ids of the context
+/// that it was given, which are the parent's.
+///
+/// ```
+/// let ids = telemark_sdk::traced::current_span_context();
+/// assert!(!ids.is_valid(), "there is no span here");
+/// ```
+///
+/// spec: trace/sdk.md#sdk-span-creation
+pub fn current_span_context() -> SpanContext {
+    look(|current| unsampled::with_span_context(current, SpanContext::clone)).unwrap_or(SpanContext::NONE)
+}
+
+/// Lets `#[traced]` functions and spans by hand use the API's global tracer where no telemetry of Telemark is installed: for a
+/// library that is also used in programs with `opentelemetry_sdk`, and for such programs.
+///
+/// The global provider is looked up for each span, so that this may be called before the program sets it, and more than
+/// once. An installed telemetry always comes first. Without this call, such functions record nothing in those programs, and
+/// cost one relaxed load; after it, what the global tracer costs. The metric of `#[traced(metrics)]` and metrics in statics
+/// are not included.
+///
+/// ```
+/// telemark_sdk::traced::use_global_tracer();
+/// ```
+pub fn use_global_tracer() {
+    active::use_global();
+}
+
 /// Gives a future the context that is current now, for a spawned task: `tokio::spawn(telemark::propagate(work()))`.
 ///
 /// ```
@@ -297,7 +333,7 @@ mod tests {
     use std::time::SystemTime;
 
     use opentelemetry::InstrumentationScope;
-    use opentelemetry::trace::{Span, SpanContext, SpanId, Status, TraceFlags, TraceId, TraceState};
+    use opentelemetry::trace::{Span, SpanId, Status, TraceFlags, TraceId, TraceState};
 
     use super::*;
     use crate::trace::{Scope, SdkTracerProvider, SpanData, SpanProcessor};

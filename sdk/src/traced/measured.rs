@@ -1,10 +1,8 @@
 //! What goes with the work of a span: nothing, or the measurement of `#[traced(metrics)]`. It ends within the span, and
 //! before it, and tells it when.
 
-use opentelemetry::ContextGuard;
-
 use super::duration::{End, Timing};
-use super::span::Live;
+use super::live::{Current, State};
 use crate::time::Timestamp;
 
 /// A measurement of a call, or none.
@@ -90,8 +88,8 @@ impl<T, O: FnOnce(&T) -> Option<&'static str>> Judge<T> for Measured<O> {
 /// Work that runs in a span. If it panics, its measurement and its span end: nobody goes on with it, and it may be kept
 /// for long.
 pub(super) struct Watch<'a, M: Measurement> {
-    live: Option<&'a Live>,
-    guard: Option<ContextGuard>,
+    span: &'a mut State,
+    current: Current,
     measurement: &'a mut M,
     /// The thread was unwinding already when the work began.
     unwinding: bool,
@@ -100,8 +98,8 @@ pub(super) struct Watch<'a, M: Measurement> {
 impl<'a, M: Measurement> Watch<'a, M> {
     /// Makes the span current, if there is one, until this is dropped.
     #[inline]
-    pub(super) fn new(live: Option<&'a Live>, measurement: &'a mut M) -> Self {
-        Watch { guard: live.and_then(Live::attach), live, measurement, unwinding: std::thread::panicking() }
+    pub(super) fn new(span: &'a mut State, measurement: &'a mut M) -> Self {
+        Watch { current: span.enter(), span, measurement, unwinding: std::thread::panicking() }
     }
 
     /// The measurement, while the span is current.
@@ -114,11 +112,12 @@ impl<'a, M: Measurement> Watch<'a, M> {
 impl<M: Measurement> Drop for Watch<'_, M> {
     #[inline]
     fn drop(&mut self) {
-        if std::thread::panicking() && !self.unwinding {
-            let end = self.measurement.end(End::Panicked);
-            // Detached first, so that the processors that see the end run in the context of the caller.
-            self.guard = None;
-            if let Some(live) = self.live {
+        let has_panicked = std::thread::panicking() && !self.unwinding;
+        let end = if has_panicked { self.measurement.end(End::Panicked) } else { None };
+        // Left first, so that the processors that see the end run in the context of the caller.
+        self.span.leave(std::mem::take(&mut self.current));
+        if has_panicked {
+            if let Some(live) = self.span.live() {
                 live.panicked();
                 // What the drop of the work adds to an ended span is ignored.
                 live.end(end);

@@ -13,9 +13,12 @@ pub use std::{boxed::Box, concat, env, file, module_path, vec::Vec};
 pub use super::duration::{Durations, Timer, Timing};
 pub use super::entered::Entered;
 pub use super::future::Traced;
+pub use super::iterator::{traced_iterator, traced_iterator_timed};
 pub use super::measured::Measured;
 pub use super::outcome::{Described, Fallible, is_failure};
+pub use super::output::{Call, Output, refuse_main};
 pub use super::span::{Active, Live, Setup, start, start_here};
+pub use super::stream::{traced_stream, traced_stream_timed};
 pub use super::value::ToValue;
 pub use crate::trace::CallSite;
 
@@ -87,26 +90,26 @@ pub fn call<T>(body: impl FnOnce() -> T) -> T {
 
 /// Calls the body of a function that returns a future, in the span that this future goes on with.
 #[inline]
-pub fn call_in<T>(active: Active, body: impl FnOnce() -> T) -> (Active, T) {
-    let value = call_watched(&active, &mut (), body);
+pub fn call_in<T>(mut active: Active, body: impl FnOnce() -> T) -> (Active, T) {
+    let value = call_watched(&mut active, &mut (), body);
     (active, value)
 }
 
 /// [`call_in`], measured from the start of the span.
 #[inline]
 pub fn call_in_measured<T>(
-    active: Active,
+    mut active: Active,
     durations: &'static Durations,
     body: impl FnOnce() -> T,
 ) -> (Active, Timing, T) {
-    let mut timing = durations.start(active.0.as_ref());
-    let value = call_watched(&active, &mut timing, body);
+    let mut timing = durations.start(active.0.live());
+    let value = call_watched(&mut active, &mut timing, body);
     (active, timing, value)
 }
 
 #[inline]
-fn call_watched<T>(active: &Active, measurement: &mut impl Measurement, body: impl FnOnce() -> T) -> T {
-    let _watch = Watch::new(active.0.as_ref(), measurement);
+fn call_watched<T>(active: &mut Active, measurement: &mut impl Measurement, body: impl FnOnce() -> T) -> T {
+    let _watch = Watch::new(&mut active.0, measurement);
     body()
 }
 
@@ -179,7 +182,7 @@ where
     R: FnOnce(&Live, &F::Output),
     O: FnOnce(&F::Output) -> Option<&'static str>,
 {
-    let timing = durations.start(active.0.as_ref());
+    let timing = durations.start(active.0.live());
     traced_timed(active, timing, future, record, outcome)
 }
 

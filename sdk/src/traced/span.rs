@@ -1,19 +1,18 @@
-//! The start, the outcome and the end of a span of `#[traced]`.
+//! The start of a span of `#[traced]`: what it starts with, and whether it is recorded.
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::SystemTime;
 
-use opentelemetry::trace::{Link, SpanContext, SpanKind, Status, TraceContextExt};
-use opentelemetry::{Context, ContextGuard, KeyValue, Value};
+use opentelemetry::trace::{Link, Span, SpanContext, SpanKind, TraceContextExt, Tracer, TracerProvider};
+use opentelemetry::{Context, KeyValue, global};
 
 use super::ambient;
-use super::outcome::bounded;
-use super::value::ToValue;
+use super::live::State;
+pub use super::live::{Active, Live};
+use crate::runtime::is_background;
 use crate::time::Timestamp;
-use crate::trace::{
-    CallSite, END_NOW, Failure, Glance, SdkSpan, SdkTracer, Source, SpanData, Started, TracedSpan, active,
-};
+use crate::trace::{CallSite, Glance, SdkSpan, SpanData, Started, TracedSpan, active};
+use crate::unsampled::{self, Unsampled};
 
 /// What a span starts with, apart from its attributes. Made only when a tracer is installed.
 #[derive(Debug)]
@@ -34,6 +33,12 @@ impl Setup {
     #[inline]
     pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
         Setup { span: TracedSpan::new(name, None), origin: Origin::Current }
+    }
+
+    /// Returns true for a span in the current context.
+    #[inline]
+    pub(super) fn is_here(&self) -> bool {
+        matches!(self.origin, Origin::Current)
     }
 
     /// Sets the role of the span.
@@ -156,26 +161,11 @@ impl IntoLink for &Context {
     }
 }
 
-/// A span that has been started and is not attached yet; nothing when the call is not recorded.
-///
-/// Dropping it ends the span as cancelled.
-#[derive(Debug)]
-#[must_use = "a span that is dropped at once measures nothing"]
-pub struct Active(pub(super) Option<Live>);
-
-/// A context to attach, and whether it owns a span that records.
-#[derive(Debug)]
-pub struct Live {
-    context: Context,
-    /// When the span started, if it records.
-    started: Option<Timestamp>,
-}
-
 /// Starts a span. One relaxed load when no tracer is installed; neither closure is called then.
 #[inline]
 pub fn start(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> Active {
     if !active::is_installed() {
-        return Active(None);
+        return Active(State::Off);
     }
     guarded(|| begin(setup(), attributes))
 }
@@ -185,49 +175,98 @@ pub fn start(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Vec<Key
 #[inline]
 pub fn start_here(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> Active {
     if !active::is_installed() {
-        return Active(None);
+        return Active(State::Off);
     }
-    guarded(|| look_at_the_current().and_then(|look| begin_below(look, setup().span, attributes)))
+    match look_at_the_current() {
+        Look::Off => Active(State::Off),
+        Look::Dropped(parent) => Active(State::Unsampled(Unsampled::below(parent))),
+        Look::Sampled(data) => guarded(|| record_below(data, setup().span, attributes)),
+        Look::Undecided => guarded(|| begin_below(&Context::current(), true, setup().span, attributes)),
+    }
 }
 
 /// The options and fields are the user's expressions, but the program does not need them: a panic in one costs the
 /// telemetry, not the call.
 #[inline(never)]
-fn guarded(begin: impl FnOnce() -> Option<Live>) -> Active {
+fn guarded(begin: impl FnOnce() -> State) -> Active {
     Active(catch_unwind(AssertUnwindSafe(begin)).unwrap_or_default())
 }
 
-fn begin(setup: Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> Option<Live> {
+fn begin(setup: Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> State {
     let parent = match setup.origin {
-        Origin::Current => return begin_below(look_at_the_current()?, setup.span, attributes),
+        Origin::Current => {
+            return match look_at_the_current() {
+                Look::Off => State::Off,
+                Look::Dropped(parent) => State::Unsampled(Unsampled::below(parent)),
+                Look::Sampled(data) => record_below(data, setup.span, attributes),
+                Look::Undecided => begin_below(&Context::current(), true, setup.span, attributes),
+            };
+        }
         Origin::Root => Context::current().with_remote_span_context(SpanContext::NONE),
         Origin::Parent(parent) => parent,
     };
-    begin_below(Look::Parent(parent), setup.span, attributes)
+    begin_below(&parent, false, setup.span, attributes)
 }
 
-fn begin_below(look: Look, span: TracedSpan, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> Option<Live> {
-    // A panic in one field costs that and the later ones, not the span.
-    let attributes = |list: &mut Vec<KeyValue>| {
-        let _ = catch_unwind(AssertUnwindSafe(|| attributes(list)));
-    };
-    let parent = match look {
-        Look::Sampled(tracer, data) => {
-            let span = tracer.start_child(span, data, Vec::new(), attributes);
-            let started = started(&span);
-            return Some(Live { context: Context::current_with_span(span), started });
-        }
-        Look::Parent(parent) => parent,
-    };
-    match active::tracer(&parent)?.start_traced(span, &parent, attributes) {
+/// Records a span in the current context, which is known to be sampled.
+fn record_below(data: SpanData, span: TracedSpan, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> State {
+    let Some(tracer) = active::installed() else { return State::Off };
+    let span = tracer.start_child(span, data, Vec::new(), shielded(attributes));
+    let started = started(&span);
+    State::Live(Live::new(Context::current_with_span(span), started))
+}
+
+/// Lets the tracer decide about a span in `parent`.
+fn begin_below(
+    parent: &Context,
+    is_current: bool,
+    span: TracedSpan,
+    attributes: impl FnOnce(&mut Vec<KeyValue>),
+) -> State {
+    let Some(tracer) = active::tracer(parent) else { return elsewhere(parent, span, attributes) };
+    let (context, started) = match tracer.start_traced(span, parent, shielded(attributes)) {
         Started::Recording(span) => {
             let started = started(&span);
-            Some(Live { context: parent.with_span(span), started })
+            (parent.with_span(span), started)
         }
-        Started::Inherit => None,
-        Started::NotRecorded(context) => {
-            Some(Live { context: parent.with_remote_span_context(context), started: None })
-        }
+        Started::NotRecorded(context) => (parent.with_remote_span_context(context), None),
+        Started::Inherit(span) if is_current => return State::Unsampled(span),
+        Started::Silent if is_current => return State::Off,
+        // What the function calls is in this context, and not in the one where the function was called.
+        Started::Inherit(span) => (span.context_in(parent), None),
+        Started::Silent => (parent.clone(), None),
+    };
+    State::Live(Live::new(context, started))
+}
+
+/// Starts a span on the API's global provider, which may be of another SDK, if the program wants that.
+fn elsewhere(parent: &Context, call: TracedSpan, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> State {
+    if !active::uses_global() || parent.is_telemetry_suppressed() || is_background() {
+        return State::Off;
+    }
+    let scope = call.call_site.map_or_else(|| (*active::scope()).clone(), |site| site.scope().clone());
+    let mut builder = opentelemetry::trace::SpanBuilder::from_name(call.name).with_kind(call.kind);
+    if !call.links.is_empty() {
+        builder = builder.with_links(call.links);
+    }
+    let mut span = global::tracer_provider().tracer_with_scope(scope).build_with_context(builder, parent);
+    if span.is_recording() {
+        let mut list = Vec::new();
+        shielded(attributes)(&mut list);
+        let site = call.call_site.filter(|_| call.code_attributes).map(CallSite::attributes);
+        span.set_attributes(site.into_iter().flatten().cloned());
+        span.set_attributes(list);
+    } else if span.span_context() == parent.span().span_context() {
+        // No provider is there yet.
+        return State::Off;
+    }
+    State::Live(Live::foreign(parent.with_span(span)))
+}
+
+/// A panic in one field costs that and the later ones, not the span.
+fn shielded(attributes: impl FnOnce(&mut Vec<KeyValue>)) -> impl FnOnce(&mut Vec<KeyValue>) {
+    |list| {
+        let _ = catch_unwind(AssertUnwindSafe(|| attributes(list)));
     }
 }
 
@@ -236,96 +275,36 @@ fn started(span: &SdkSpan) -> Option<Timestamp> {
     span.data().map(|data| data.start)
 }
 
-/// What a look at the current context tells of a span in it.
+/// What a look at the current context tells of a span in it. Two words, so that it is returned in registers.
 enum Look {
-    /// It is recorded as its parent is, and nobody needs to see the context: the common case, without a clone of it.
-    Sampled(&'static SdkTracer, SpanData),
-    /// Everything else is decided with the context in hand.
-    Parent(Context),
+    /// There is none.
+    Off,
+    /// It is dropped as its parent was.
+    Dropped(unsampled::Parent),
+    /// The installed tracer records it as its parent is recorded, and nobody needs to see the context: the common case,
+    /// without a clone of it.
+    Sampled(SpanData),
+    /// The tracer must be asked, with the context in hand.
+    Undecided,
 }
 
-/// `None` when the current context already says that nothing below it is recorded.
-///
 /// No code of the user's may run meanwhile: the API's context is borrowed, and attaching another one would panic.
-#[inline]
-fn look_at_the_current() -> Option<Look> {
-    Context::map_current(|current| {
+#[inline(never)]
+fn look_at_the_current() -> Look {
+    let look = |current: &Context| {
         let only = active::only_installed().filter(|only| !only.wants_start());
-        let tracer = match only {
-            Some(only) => only,
-            None => active::tracer(current)?,
+        let Some(tracer) = only.or_else(|| active::tracer(current)) else {
+            return if active::uses_global() { Look::Undecided } else { Look::Off };
         };
-        match (tracer.glance(current), only) {
-            (Glance::Dropped, _) => None,
-            (Glance::Sampled(data), Some(only)) => Some(Look::Sampled(only, data)),
-            _ => Some(Look::Parent(current.clone())),
+        match tracer.glance(current) {
+            Glance::Silent => Look::Off,
+            Glance::Dropped(parent) if !tracer.has_own_ids() => {
+                tracer.count_dropped(current);
+                Look::Dropped(parent)
+            }
+            Glance::Sampled(data) if only.is_some() => Look::Sampled(data),
+            _ => Look::Undecided,
         }
-    })
-}
-
-impl Live {
-    /// When the span started, if it records.
-    #[inline]
-    pub(super) fn started(&self) -> Option<Timestamp> {
-        self.started
-    }
-
-    #[inline]
-    pub(super) fn context(&self) -> &Context {
-        &self.context
-    }
-
-    /// Makes the context current.
-    #[inline]
-    pub(super) fn attach(&self) -> Option<ContextGuard> {
-        ambient::attach(self.context.clone())
-    }
-
-    #[inline]
-    pub(super) fn recording(&self) -> Option<&Live> {
-        self.started.map(|_| self)
-    }
-
-    /// Sets an attribute.
-    pub fn set<V: ToValue + ?Sized>(&self, key: &'static str, value: &V) {
-        if let Ok(Some(value)) = catch_unwind(AssertUnwindSafe(|| value.to_value())) {
-            self.attribute(key, value);
-        }
-    }
-
-    /// Records that the function returned an error, unless the function has said itself how it ended: by an `error.type`,
-    /// an error status with a description, or the status ok. An empty description is none.
-    ///
-    /// spec: semconv general/recording-errors.md
-    pub fn fail(&self, description: String, error_type: &'static str) {
-        if self.started.is_some() {
-            let failure = Failure { description: bounded(description), error_type, source: Source::Returned };
-            failure.tell(&self.context.span());
-        }
-    }
-
-    #[cold]
-    pub(super) fn panicked(&self) {
-        self.attribute("error.type", "panic".into());
-        self.attribute("telemark.outcome", "panicked".into());
-        self.context.span().set_status(Status::error("panic"));
-    }
-
-    #[cold]
-    pub(super) fn cancelled(&self) {
-        self.attribute("telemark.outcome", "cancelled".into());
-    }
-
-    /// Ends the span, whoever else still holds its context: at that time, or now.
-    pub(super) fn end(&self, end: Option<Timestamp>) {
-        if self.started.is_some() {
-            self.context.span().end_with_timestamp(end.map_or(END_NOW, SystemTime::from));
-        }
-    }
-
-    fn attribute(&self, key: &'static str, value: Value) {
-        if self.started.is_some() {
-            self.context.span().set_attribute(KeyValue::new(key, value));
-        }
-    }
+    };
+    ambient::look(look).unwrap_or(Look::Off)
 }

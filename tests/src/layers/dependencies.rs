@@ -6,7 +6,7 @@ use super::workspace::{Kind, Package};
 const INTERNAL: &[&str] = &["telemark-benches", "telemark-tests", "telemark-examples", "telemark-fuzz", "xtask"];
 
 /// The sdk may have these, and no others without a change here: the API and at most three small crates.
-const SDK: &[&str] = &["opentelemetry", "pin-project-lite"];
+const SDK: &[&str] = &["opentelemetry", "futures-core", "libc", "pin-project-lite"];
 const MACROS: &[&str] = &["syn", "quote", "proc-macro2"];
 
 /// An axum service is a tower service: its layer is tower's with the route template.

@@ -8,8 +8,11 @@ use super::workspace::SourceFile;
 /// From the lowest to the highest. `sampling` lies below `trace`, which asks the `Sampler`; `diag` above `export`, whose
 /// reports it counts.
 const LAYERS: &[Layer] = &[
-    Layer { modules: &["sync", "time", "id", "error", "attributes", "limits", "signal", "text"], are_strangers: false },
-    Layer { modules: &["config", "resource", "export", "diag", "runtime"], are_strangers: false },
+    Layer {
+        modules: &["sync", "time", "process", "id", "error", "attributes", "limits", "signal", "text"],
+        are_strangers: false,
+    },
+    Layer { modules: &["config", "resource", "export", "diag", "runtime", "unsampled"], are_strangers: false },
     Layer { modules: &["batch"], are_strangers: false },
     Layer { modules: &["sampling"], are_strangers: false },
     Layer { modules: &["trace", "metrics", "logs", "propagation"], are_strangers: true },

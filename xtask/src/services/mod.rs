@@ -4,7 +4,8 @@
 //! - `process` starts a program, waits until it can be reached, and stops it when dropped.
 //! - `keeper` runs between this tool and a program, which ends with the tool, however that ends.
 //! - `rotel` and `mockotlpserver` are the receivers, `prometheus` scrapes what tests show.
-//! - Prometheus' client for Python, whose parsers read our pages, is only installed.
+//! - Prometheus' client for Python, whose parsers read our pages, and gRPC for Python, which answers compressed, are only
+//!   installed.
 
 pub(crate) mod install;
 pub(crate) mod keeper;
@@ -17,6 +18,10 @@ use std::io::Read;
 
 use crate::step::{Failure, Step, is_ci};
 use process::Service;
+
+/// The versions of gRPC for Python and of the messages of OTLP.
+const GRPCIO: &str = "1.85.3";
+const PROTO: &str = "1.45.2";
 
 /// The receivers that run; stopped when dropped.
 pub(crate) struct Services {
@@ -45,21 +50,33 @@ impl Services {
                 Err(failure) => services.skipped.push(format!("{name}: {failure}")),
             }
         }
-        eprintln!("\n==> parser prometheus_client");
-        match install::pip("prometheus_client", "0.23.1") {
-            Ok(folder) => {
-                let variable = "TELEMARK_TEST_PROMETHEUS_CLIENT".to_owned();
-                services.variables.push((variable, folder.display().to_string()));
-            }
-            Err(failure) if is_ci() => return Err(failure),
-            Err(failure) => services.skipped.push(format!("prometheus_client: {failure}")),
-        }
+        services.add_packages("TELEMARK_TEST_PROMETHEUS_CLIENT", &[("prometheus_client", "0.23.1")])?;
+        services.add_packages("TELEMARK_TEST_GRPCIO", &[("grpcio", GRPCIO), ("opentelemetry-proto", PROTO)])?;
         services.repeat_what_was_skipped();
         Ok(services)
     }
 
+    /// Installs packages of Python that a test starts by itself; `variable` says in which folders they are.
+    fn add_packages(&mut self, variable: &str, packages: &[(&str, &str)]) -> Result<(), Failure> {
+        let mut folders = Vec::new();
+        for &(package, version) in packages {
+            eprintln!("\n==> package {package}");
+            match install::pip(package, version) {
+                Ok(folder) => folders.push(folder.display().to_string()),
+                Err(failure) if is_ci() => return Err(failure),
+                Err(failure) => {
+                    self.skipped.push(format!("{package}: {failure}"));
+                    return Ok(());
+                }
+            }
+        }
+        self.variables.push((variable.to_owned(), folders.join(":")));
+        Ok(())
+    }
+
     /// How a test finds the receivers: `TELEMARK_TEST_<RECEIVER>_{GRPC,HTTP,OUTPUT}`; the server that scrapes:
-    /// `TELEMARK_TEST_PROMETHEUS_{URL,TARGETS,PROMTOOL}`; and the folder of the parser: `TELEMARK_TEST_PROMETHEUS_CLIENT`.
+    /// `TELEMARK_TEST_PROMETHEUS_{URL,TARGETS,PROMTOOL}`; and the folders of Python's packages:
+    /// `TELEMARK_TEST_PROMETHEUS_CLIENT` for the parser, `TELEMARK_TEST_GRPCIO` for a collector that compresses.
     pub(crate) fn variables(&self) -> &[(String, String)] {
         &self.variables
     }

@@ -9,6 +9,7 @@ pub(crate) const ACCEPTED: Option<&str> = if cfg!(feature = "gzip") { Some("gzip
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Undecoded {
     /// It is larger than the limit.
+    #[cfg_attr(not(feature = "gzip"), allow(dead_code, reason = "nothing is inflated without the feature"))]
     TooLarge,
     /// It is broken or in an encoding that was not asked for; what it is instead of OTLP, for a message.
     Unknown(String),
@@ -47,6 +48,8 @@ fn inflate(_: &[u8], _: usize) -> Result<Vec<u8>, Undecoded> {
 
 #[cfg(all(test, feature = "gzip"))]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failing test")]
+
     use super::*;
     use std::io::Write;
 

@@ -81,7 +81,7 @@ impl Http {
         Err(self.failure(head.status, &head.headers, &body.unwrap_or_default()).with_response(status))
     }
 
-    /// What a receiver says that took the batch; `body` may be what it is instead of OTLP.
+    /// Reads the answer of a receiver that took the batch; an `Err` names what came instead of OTLP.
     fn report(&self, headers: &HeaderMap, body: Result<Vec<u8>, String>) -> ExportReport {
         let unreadable = |what: &str| ExportReport::partial(0, format!("taken, but the answer is {what}"));
         let body = match body {

@@ -210,7 +210,8 @@ mod imp {
     /// Refuses a file of the system's certificates that cannot be read to its end.
     fn check_system_file() -> Result<(), ConfigError> {
         const VARIABLE: &str = "SSL_CERT_FILE";
-        let Some(path) = Env::process().string(VARIABLE) else { return Ok(()) };
+        // The empty device is how some switch the file off.
+        let Some(path) = Env::process().string(VARIABLE).filter(|path| path != "/dev/null") else { return Ok(()) };
         match read_file(Path::new(&path)) {
             Ok(_) => Ok(()),
             // Another place may have certificates.

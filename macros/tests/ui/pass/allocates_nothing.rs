@@ -60,6 +60,18 @@ fn bare(number: u32) -> u32 {
     number
 }
 
+type Answer = Result<u32, u32>;
+
+#[traced(fields(number, text = evaluated()))]
+fn aliased(number: u32) -> Answer {
+    Ok(number)
+}
+
+#[traced(iterator, fields(number, text = evaluated()))]
+fn items(number: u32) -> impl Iterator<Item = Answer> {
+    (0..number).map(Ok)
+}
+
 #[traced(fields(number, text = evaluated()))]
 async fn work(number: u32) -> Result<u32, u32> {
     call(number)
@@ -76,6 +88,8 @@ fn calls() {
     assert_eq!(call(1), Ok(1));
     assert_eq!(call(0), Err(0));
     assert_eq!(bare(1), 1);
+    assert_eq!(aliased(1), Ok(1));
+    assert_eq!(items(2).count(), 2);
     let future = pin!(work(1));
     assert_eq!(future.poll(&mut std::task::Context::from_waker(Waker::noop())), Poll::Ready(Ok(1)));
     telemark_sdk::traced::set_attribute("key", 1);
@@ -109,5 +123,5 @@ fn main() {
     // The counter counts: what is recorded does allocate.
     let _guard = in_a_tracer(true).attach();
     assert!(root() > 0);
-    assert_eq!(EVALUATED.load(Ordering::Relaxed), 2 * (2 * 2 + 1 + 2));
+    assert_eq!(EVALUATED.load(Ordering::Relaxed), 2 * (2 * 2 + 1 + 2 + 1 + 1));
 }

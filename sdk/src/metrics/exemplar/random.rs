@@ -11,7 +11,7 @@ impl Random {
         Random(id::random())
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(super) fn from_seed(seed: u64) -> Self {
         Random(seed)
     }

@@ -67,7 +67,8 @@ fn contains(whole: &str, part: &str) -> bool {
     whole.match_indices(part).any(|(at, _)| {
         let before = whole[..at].chars().next_back();
         let after = whole[at + part.len()..].chars().next();
-        !(starts_in_word && is_word(before)) && !(ends_in_word && is_word(after))
+        let goes_on = starts_in_word && is_word(before) || ends_in_word && is_word(after);
+        !goes_on
     })
 }
 

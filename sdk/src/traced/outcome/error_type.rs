@@ -288,7 +288,8 @@ mod tests {
 
     #[track_caller]
     fn check<E: Debug>(error: E, expected: &str) {
-        assert_eq!(of_value(&error), format!("{}{expected}", expected.starts_with("::").then_some(HERE).unwrap_or("")));
+        let module = if expected.starts_with("::") { HERE } else { "" };
+        assert_eq!(of_value(&error), format!("{module}{expected}"));
     }
 
     const HERE: &str = "telemark_sdk::traced::outcome::error_type::tests";
@@ -300,7 +301,9 @@ mod tests {
         let path = "::a_type_is_named_by_its_path_without_parameters_and_pointers::Wrapper";
         check(Wrapper(1), path);
         check(Wrapper(vec![Some("x")]), path);
-        check(&Box::new(Wrapper(1)), path);
+        let borrowed = &Wrapper(1);
+        assert_eq!(of_value(&borrowed), of_type::<Wrapper<i32>>());
+        check(Box::new(Wrapper(1)), path);
         check(Arc::new(Wrapper(1)), path);
         check(std::fmt::Error, "core::fmt::Error");
         check("text", "str");

@@ -22,9 +22,9 @@ pub use record::RecordError;
 
 /// A function's return value that may be an error.
 #[diagnostic::on_unimplemented(
-    message = "`#[traced]` records errors of a `Result`, and `{Self}` is none",
+    message = "`#[traced]` records errors of a `Result`, and `{Self}` is not one",
     label = "this is not a `Result`",
-    note = "write `#[traced(err = off)]` to leave out the error"
+    note = "leave out `err` and `err_if`: `#[traced]` finds the error of a `Result` by itself"
 )]
 pub trait Fallible<T, E> {
     /// The success.

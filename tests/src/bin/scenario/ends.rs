@@ -15,12 +15,12 @@ use telemark_sdk::{Batch, ExportError, ExportReport, Exporter};
 
 use super::exporters::Lines;
 
-fn init(file: &Path) -> Guard {
+pub(crate) fn init(file: &Path) -> Guard {
     telemark::builder().span_exporter(Lines::new(file)).init().expect("the first init of the process")
 }
 
 #[traced]
-fn work() {}
+pub(crate) fn work() {}
 
 #[traced]
 fn failing() {
@@ -103,7 +103,7 @@ fn await_lines(file: &Path, count: usize) {
 
 /// Waits for a signal that the test sends once it has read `ready`.
 pub(crate) fn signal(file: &Path) {
-    let builder = telemark::builder().span_exporter(Lines::new(file)).flush_on_signals();
+    let builder = telemark::builder().span_exporter(Lines::new(file));
     let _telemetry = builder.init().expect("the first init of the process");
     work();
     wait_for_signal();
@@ -111,13 +111,13 @@ pub(crate) fn signal(file: &Path) {
 
 /// The same, with OTLP to where the environment says.
 pub(crate) fn signal_with_hanging_receiver() {
-    let builder = telemark::builder().flush_timeout(Duration::from_secs(3600)).flush_on_signals();
+    let builder = telemark::builder().flush_timeout(Duration::from_secs(3600));
     let _telemetry = builder.init().expect("the first init of the process");
     work();
     wait_for_signal();
 }
 
-fn wait_for_signal() {
+pub(crate) fn wait_for_signal() {
     println!("ready");
     // The test waits for the line, and standard output may be buffered.
     drop(std::io::stdout().flush());

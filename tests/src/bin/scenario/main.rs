@@ -4,8 +4,11 @@
 mod ends;
 mod exporters;
 mod faults;
+mod forks;
 mod load;
 mod runtimes;
+mod server;
+mod termination;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -31,6 +34,29 @@ fn main() -> ExitCode {
         "forgotten guard" => ends::forgotten_guard(&file),
         "signal" => ends::signal(&file),
         "signal while the receiver hangs" => ends::signal_with_hanging_receiver(),
+        "process exit" => termination::process_exit(&file),
+        "leaked guard" => termination::leaked_guard(&file),
+        "guard dropped at once" => termination::guard_dropped_at_once(&file),
+        "measurements after the guard" => termination::measurements_after_the_guard(),
+        "exporter exits" => termination::exporter_exits(&file),
+        "signal with metrics" => termination::signal_with_metrics(),
+        "signal without a handler" => termination::signal_without_handler(&file),
+        "ignored signals" => termination::ignored_signals(&file),
+        "no threads" => termination::no_threads(&file),
+        "no thread for signals" => termination::no_thread_for_signals(&file),
+
+        "draining server, its handler first" => server::drains(&file, true),
+        "draining server, telemetry first" => server::drains(&file, false),
+
+        "handler before" => forks::handler_before(&file, false),
+        "handler with information before" => forks::handler_before(&file, true),
+        "handler after" => forks::handler_after(&file),
+        "forked children" => forks::children(&file),
+        "children of a span" => forks::child_of_a_span(&file),
+        "children that measure" => forks::child_that_measures(),
+        "init after the fork" => forks::init_after(&file),
+        "signal to a child" => forks::signal_to_a_child(&file),
+
         "shutdown on two threads" => ends::shutdown_on_two_threads(&file),
         "second init" => ends::second_init(&file),
         "disabled" => ends::disabled(&file),

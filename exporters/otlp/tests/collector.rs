@@ -1,0 +1,91 @@
+//! A collector of another language over gRPC, which compresses its answers.
+#![cfg(all(feature = "grpc", feature = "gzip"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod support;
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use support::{export, outcome, quick_retries};
+use telemark_otlp::{Compression, Otlp, Protocol};
+use telemark_sdk::signal::Traces;
+
+/// gRPC for Python in a process of its own.
+struct Collector {
+    child: Child,
+    output: BufReader<ChildStdout>,
+    port: u16,
+}
+
+impl Collector {
+    /// `None` where it is not installed, after saying so.
+    fn start() -> Option<Self> {
+        let Some(folders) = variable("TELEMARK_TEST_GRPCIO") else {
+            skip("no grpcio is installed here; `cargo xtask test` installs it");
+            return None;
+        };
+        let mut child = Command::new("python3")
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/collector.py"))
+            .env("PYTHONPATH", folders)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let mut collector = Collector { child, output, port: 0 };
+        collector.port = collector.line().trim().parse().expect("the collector says its port");
+        Some(collector)
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        line
+    }
+
+    /// The names of the spans of the next request.
+    fn names(&mut self) -> String {
+        let request: serde_json::Value = serde_json::from_str(&self.line()).unwrap();
+        request["names"].to_string()
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "how tests find what xtask installed")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Says that a test did not run, past the test harness; in continuous integration that is a failure.
+fn skip(why: &str) {
+    assert!(variable("CI").as_deref() != Some("true"), "in continuous integration nothing is skipped: {why}");
+    drop(writeln!(std::io::stderr(), "\n!!! SKIPPED: {why}\n"));
+}
+
+#[test]
+fn the_answers_of_a_collector_that_compresses_them_are_read() {
+    let Some(mut collector) = Collector::start() else { return };
+    for compression in [Compression::None, Compression::Gzip] {
+        let builder = Otlp::<Traces>::builder()
+            .with_protocol(Protocol::Grpc)
+            .with_endpoint(format!("http://127.0.0.1:{}", collector.port))
+            .with_compression(compression)
+            .with_retry(quick_retries());
+        let mut exporter = builder.build().unwrap();
+        let mut check = |name, expected: &str| {
+            let result = outcome(&export(&mut exporter, name));
+            assert_eq!(collector.names(), format!("[{name:?}]"));
+            assert_eq!(result, expected, "{name} with {compression:?}");
+        };
+        check("take", "taken, 0 rejected, 0 retries");
+        check("reject", &format!("taken, 1 rejected, 0 retries ({})", "too old ".repeat(50)));
+        check("warn", &format!("taken, 0 rejected, 0 retries ({})", "soon full ".repeat(50)));
+    }
+}

@@ -1,0 +1,42 @@
+"""A collector over gRPC that compresses its answers, as the servers of Go do.
+
+Writes its port, then a line of JSON for each request. A batch whose first span is called `reject` is refused in part.
+Ends with its standard input.
+"""
+
+import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as messages
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as service
+
+
+class Traces(service.TraceServiceServicer):
+    def Export(self, request, context):
+        names = [
+            span.name
+            for resource in request.resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        ]
+        metadata = dict(context.invocation_metadata())
+        print(json.dumps({"names": names, "agent": metadata.get("user-agent", "")}), flush=True)
+        answer = messages.ExportTraceServiceResponse()
+        if names[0] == "reject":
+            answer.partial_success.rejected_spans = 1
+            # Long enough to become shorter with gzip, without which it is sent as it is.
+            answer.partial_success.error_message = "too old " * 50
+        elif names[0] == "warn":
+            answer.partial_success.error_message = "soon full " * 50
+        return answer
+
+
+server = grpc.server(ThreadPoolExecutor(2), compression=grpc.Compression.Gzip)
+service.add_TraceServiceServicer_to_server(Traces(), server)
+port = server.add_insecure_port("127.0.0.1:0")
+server.start()
+print(port, flush=True)
+sys.stdin.read()
+server.stop(0).wait()

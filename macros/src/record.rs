@@ -1,0 +1,161 @@
+//! What is recorded of an output: the closures that look at it.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::Ident;
+
+use crate::expand::{Expansion, hidden};
+use crate::options::Record;
+use crate::shape::Work;
+
+/// How an output tells an error.
+enum Errors {
+    /// Not at all.
+    None,
+    /// By its type: what is no `Result` has no error.
+    IfAny(Record),
+    /// The options say that it is a `Result`; another type is a mistake.
+    Always(Record),
+}
+
+impl Expansion<'_> {
+    fn errors(&self) -> Errors {
+        match (self.options.err, &self.options.err_if) {
+            (Some(Record::Off), _) => Errors::None,
+            _ if self.shape.returns_never() => Errors::None,
+            (Some(given), _) => Errors::Always(given),
+            (None, Some(_)) => Errors::Always(Record::Plain),
+            (None, None) if self.may_return_result() => Errors::IfAny(Record::Plain),
+            (None, None) => Errors::None,
+        }
+    }
+
+    fn may_return_result(&self) -> bool {
+        let is_hidden = self.tracks_caller && !self.shape.is_called_result();
+        !is_hidden && self.shape.may_return_result(self.signature)
+    }
+
+    /// The error or the success in `output`, an option.
+    fn found(&self, errors: &Errors, which: &str, output: &Ident) -> TokenStream {
+        let private = &self.private;
+        let which = Ident::new(which, proc_macro2::Span::call_site());
+        match errors {
+            Errors::Always(_) => self.at_output(quote!(#private::Fallible::#which), output),
+            Errors::IfAny(_) | Errors::None => {
+                let output = self.at_output(quote!(#private::Output::new), output);
+                self.at_output(quote!(#output.#which), &TokenStream::new())
+            }
+        }
+    }
+
+    /// The condition under which an `Err` is an error, if there is one.
+    fn condition(&self, error: &Ident) -> Option<TokenStream> {
+        let private = &self.private;
+        let err_if = self.options.err_if.as_ref()?;
+        Some(quote!(#private::is_failure(#error, #err_if)))
+    }
+
+    /// The closure that names the type of the error in the output, for the metric.
+    pub(crate) fn outcome(&self) -> TokenStream {
+        let private = &self.private;
+        let errors = self.errors();
+        if matches!(errors, Errors::None) {
+            return quote!(#private::success);
+        }
+        let (output, error) = (hidden("output"), hidden("error"));
+        let found = self.found(&errors, "error", &output);
+        let filter = self.condition(&error).map(|condition| quote!(.filter(|&#error| #condition)));
+        let parameter = self.output_parameter(&output);
+        quote!(|#parameter| #found #filter.map(|#error| #private::Described::new(#error).error_type()))
+    }
+
+    /// The closure that looks at the output, if that is wanted.
+    pub(crate) fn record(&self) -> Option<TokenStream> {
+        let errors = self.errors();
+        let ret = self.options.ret.unwrap_or(Record::Off);
+        if self.shape.returns_never() || (matches!(errors, Errors::None) && ret == Record::Off) {
+            return None;
+        }
+        let private = &self.private;
+        let (live, output) = (hidden("live"), hidden("output"));
+        let err_code = self.record_err(&errors, &live, &output);
+        let ret_code = self.record_ret(ret, &errors, &live, &output);
+        let parameter = self.output_parameter(&output);
+        Some(quote!(|#live, #parameter| #private::guarded(|| { #err_code #ret_code })))
+    }
+
+    /// The parameter for the output. If the body makes a future or a stream, the compiler learns the type of its output after
+    /// the code that looks at it, unless it is written there.
+    fn output_parameter(&self, output: &Ident) -> TokenStream {
+        match (&self.shape.work, self.shape.output_to_infer()) {
+            (Work::Value { .. }, returned) if self.shape.output.is_some() => {
+                quote!(#output: &#returned)
+            }
+            _ => quote!(#output),
+        }
+    }
+
+    fn record_err(&self, errors: &Errors, live: &Ident, output: &Ident) -> TokenStream {
+        let (private, error) = (&self.private, hidden("error"));
+        let record = match errors {
+            Errors::None => return TokenStream::new(),
+            Errors::IfAny(record) | Errors::Always(record) => *record,
+        };
+        let description = match record {
+            Record::Off | Record::Plain => quote!(#private::Described::new(#error).description()),
+            Record::Display => self.at_output(quote!(#private::display), &error),
+            Record::Debug => self.at_output(quote!(#private::debug), &error),
+        };
+        let found = self.found(errors, "error", output);
+        let fail = quote!(#live.fail(#description, #private::Described::new(#error).error_type()););
+        let fail = match self.condition(&error) {
+            None => fail,
+            Some(condition) => quote!(if #condition { #fail }),
+        };
+        let over = self.over(errors, output);
+        quote! {
+            #over
+            if let ::core::option::Option::Some(#error) = #found {
+                #fail
+            }
+        }
+    }
+
+    /// The statement that refuses a boxed future whose type does not tell the macro that it is one.
+    fn over(&self, errors: &Errors, output: &Ident) -> Option<TokenStream> {
+        let private = &self.private;
+        let is_unsaid = matches!(self.shape.work, Work::Call) && self.options.lifetime.is_none();
+        (is_unsaid && matches!(errors, Errors::IfAny(_))).then(|| {
+            let call = self.at_output(quote!(#private::Call::new), output);
+            let over = self.at_output(quote!(#call.is_over), &TokenStream::new());
+            quote!(#over;)
+        })
+    }
+
+    fn record_ret(&self, ret: Record, errors: &Errors, live: &Ident, output: &Ident) -> TokenStream {
+        let (private, value) = (&self.private, hidden("value"));
+        let is_fallible = matches!(errors, Errors::Always(_)) || self.may_return_result();
+        let given = if is_fallible { &value } else { output };
+        let set = match ret {
+            Record::Off => return TokenStream::new(),
+            Record::Plain => self.at_output(quote!(#private::set_return), &quote!(#live, #given)),
+            Record::Display => {
+                let text = self.at_output(quote!(#private::display), given);
+                quote!(#private::set_return(#live, &#text))
+            }
+            Record::Debug => {
+                let text = self.at_output(quote!(#private::debug), given);
+                quote!(#private::set_return(#live, &#text))
+            }
+        };
+        if !is_fallible {
+            return quote!(#set;);
+        }
+        let found = self.found(errors, "value", output);
+        quote! {
+            if let ::core::option::Option::Some(#value) = #found {
+                #set;
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The end of a program whose guard is not dropped: on SIGTERM and Ctrl-C, on `exit`, and when the guard was leaked.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::handle::{TelemetryHandle, installed};
+use crate::diag::{self, Level};
+use crate::process::{self, Signals, TerminationSignal};
+use crate::runtime::{self, apart};
+use crate::time::Deadline;
+
+/// Lets the installed telemetry end with the program, if it is asked to and has anything to export. Never fails: a program
+/// that cannot be watched works as it would without, and a warning says so.
+pub(super) fn watch(handle: &TelemetryHandle) {
+    static IS_WATCHED: AtomicBool = AtomicBool::new(false);
+    if !handle.handles_termination || !handle.records() || IS_WATCHED.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    if !process::at_exit(at_exit) {
+        diag::log(Level::Warn, "exit", format_args!("cannot watch for the program's exit; keep the guard until then"));
+    }
+    let watching = Signals::open().and_then(|signals| {
+        let handle = handle.clone();
+        // Before the handler, which is useless without a thread that listens.
+        runtime::spawn("telemark-term", move || listen(signals, &handle)).map_err(std::io::Error::other)?;
+        Signals::catch()
+    });
+    if let Err(error) = watching {
+        if error.kind() != std::io::ErrorKind::Unsupported {
+            let lost = "SIGTERM and Ctrl-C end the program without exporting what is left";
+            diag::log(Level::Warn, "termination", format_args!("cannot watch for signals, so {lost}: {error}"));
+        }
+    }
+}
+
+fn listen(mut signals: Signals, handle: &TelemetryHandle) {
+    while let Some(signal) = signals.next() {
+        // A panic of an exporter's is caught where it is called; whatever else happens, the signal is answered.
+        let caught = catch_unwind(AssertUnwindSafe(|| apart(|| respond(signal, handle))));
+        if caught.is_err() {
+            diag::log(Level::Error, "termination", format_args!("the export on {} panicked", signal.name()));
+        }
+    }
+}
+
+/// Exports what is left, and ends the program unless the program has a handler of its own.
+fn respond(signal: TerminationSignal, handle: &TelemetryHandle) {
+    let name = signal.name();
+    if signal.begin_end() {
+        diag::log(Level::Debug, "termination", format_args!("{name}: exports what is left, then ends the program"));
+        // Whatever happens, the program ends.
+        drop(catch_unwind(AssertUnwindSafe(|| handle.end())));
+        signal.end_process();
+    }
+    diag::log(Level::Debug, "termination", format_args!("{name}: the program handles it itself; flushes meanwhile"));
+    // Losses are counted and reported by the processors; the guard or the exit exports what is recorded until then.
+    drop(handle.force_flush(Deadline::after(handle.flush_timeout)));
+}
+
+/// Runs on the thread that exits, after its thread-locals were destroyed. Does nothing after an orderly end.
+extern "C" fn at_exit() {
+    // A panic may not leave it, and the sink of messages is the user's.
+    drop(catch_unwind(|| {
+        if let Some(handle) = installed::get() {
+            if !handle.has_ended() {
+                handle.end();
+            }
+        }
+    }));
+}

@@ -1,0 +1,33 @@
+//! The process: the signals that end it, its exit, and its forks.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `fork` | tells a forked child from the process that started the work |
+//! | `unix` | signals, exit and forks on Unix; the only place that calls libc, and so one of two with `unsafe` |
+//! | `elsewhere` | the same interface where there is no such thing: nothing is watched |
+
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_vendor = "apple"
+)))]
+#[path = "elsewhere.rs"]
+mod system;
+#[cfg(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_vendor = "apple"
+))]
+#[path = "unix.rs"]
+mod system;
+
+mod fork;
+
+pub(crate) use fork::{Generation, after_fork, is_forked_child};
+pub(crate) use system::{Signals, TerminationSignal, at_exit, leave_signals_to_the_host, write_to_standard_error};

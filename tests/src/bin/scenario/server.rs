@@ -1,0 +1,53 @@
+//! A server that ends as its own code says: it drains on SIGTERM.
+#![allow(clippy::expect_used, reason = "the test sees that the scenario fails")]
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+use telemark::Guard;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+
+use super::ends::{init, work};
+
+/// Answers its one request only when SIGTERM has come.
+#[tokio::main]
+pub(crate) async fn drains(file: &Path, handler_is_first: bool) {
+    let telemetry: Option<Guard>;
+    let mut terminated;
+    if handler_is_first {
+        terminated = signal(SignalKind::terminate()).expect("a handler");
+        telemetry = Some(init(file));
+    } else {
+        telemetry = Some(init(file));
+        terminated = signal(SignalKind::terminate()).expect("a handler");
+    }
+    let draining = Arc::new(Notify::new());
+    let released = draining.clone();
+    let answer = move || async move {
+        say("in flight");
+        released.notified().await;
+        work();
+        "drained"
+    };
+    let app = Router::new().route("/", get(answer)).layer(telemark::axum::layer());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    println!("port {}", listener.local_addr().expect("an address").port());
+    say("ready");
+    let served = axum::serve(listener, app).with_graceful_shutdown(async move {
+        terminated.recv().await;
+        draining.notify_one();
+    });
+    served.await.expect("it serves");
+    say("drained");
+    drop(telemetry);
+}
+
+/// The test waits for the line, and standard output may be buffered.
+fn say(line: &str) {
+    println!("{line}");
+    drop(std::io::stdout().flush());
+}

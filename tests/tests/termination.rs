@@ -1,0 +1,307 @@
+//! Ends of a program without dropping its guard: on signals, at its exit, as the first process of a container, in forked
+//! children. Each scenario is a process of its own; see `src/bin/scenario`.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test helpers")]
+#![allow(clippy::disallowed_methods, reason = "tests that wait for processes")]
+
+mod program;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
+
+use program::{PATIENCE, Running, await_condition, check};
+use telemark_tests::{Script, Sink, skip};
+
+#[test]
+fn exit_exports_everything() {
+    check("process exit", "\nexit 3\n> work\n> (shut down)\n");
+}
+
+#[test]
+fn a_leaked_guard_exports_at_exit() {
+    check("leaked guard", "\nexit 0\n> work\n> (shut down)\n");
+}
+
+/// The exit would wait for the thread that it runs on, for an hour.
+#[test]
+fn an_exporter_that_exits_does_not_wait_for_itself() {
+    let said = "! telemark error: not everything was exported at the end: an exporter cannot wait for its own thread\n";
+    check("exporter exits", &format!("\nexit 4\n> work\n> (shut down)\n{said}"));
+}
+
+const GUARD_IS_GONE: &str = "later ones are lost; keep it in a named variable until the end of main: \
+    `let _telemetry = telemark::init()?;` (`let _ =` drops it at once)\n";
+
+#[test]
+fn a_guard_that_is_dropped_at_once_is_said_once() {
+    check(
+        "guard dropped at once",
+        &format!(
+            "
+exit 0
+is said below, once
+> (shut down)
+! telemark warning: telemetry ended when its guard was dropped, so this span and {GUARD_IS_GONE}"
+        ),
+    );
+}
+
+#[test]
+fn a_measurement_after_the_guard_is_said_once() {
+    let sink = Sink::start(Script::Take).unwrap();
+    let end =
+        Running::start("measurements after the guard", &[("OTEL_EXPORTER_OTLP_ENDPOINT", &sink.endpoint())]).end();
+    let said = "telemark warning: telemetry ended when its guard was dropped, so this measurement and";
+    assert_eq!(end, format!("exit 0\n! {said} {GUARD_IS_GONE}"));
+}
+
+/// The receiver of spans accepts and never answers: the metrics have their time.
+#[test]
+fn a_signal_leaves_time_for_the_metrics() {
+    let (silent, sink) = (Sink::start(Script::Silence).unwrap(), Sink::start(Script::Take).unwrap());
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &*silent.endpoint()),
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", &*format!("{}/v1/metrics", sink.endpoint())),
+    ];
+    let running = Running::start("signal with metrics", &variables);
+    running.await_line("ready");
+    running.send("-TERM");
+    let end = running.end();
+    assert!(end.starts_with("signal 15\n"), "{end}");
+    assert!(end.contains("not everything was exported at the end"), "{end}");
+    let points = format!("{:?}", sink.points());
+    assert!(points.contains("orders"), "the metrics arrived: {points}");
+}
+
+#[test]
+fn it_can_be_switched_off_in_code_and_by_a_variable() {
+    let off = [("OTEL_RUST_TERMINATION_HANDLER_DISABLED", "true")];
+    for (scenario, variables) in [("signal without a handler", &[][..]), ("signal", &off)] {
+        let running = Running::start(scenario, variables);
+        running.await_line("ready");
+        running.send("-TERM");
+        assert_eq!(running.end(), "signal 15\nready\n", "{scenario}");
+    }
+}
+
+/// A background job and a program under `nohup` are to survive these signals.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_that_is_ignored_stays_ignored() {
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"trap "" TERM INT; exec "$0" "$@""#, env!("CARGO_BIN_EXE_scenario"), "ignored signals"]);
+    assert_eq!(
+        Running::start_command(command, "ignored signals", &[]).end(),
+        "exit 0\nsent -TERM: true\nsent -INT: true\ncaught: 0\n> work\n> (shut down)\n"
+    );
+}
+
+/// The program's own handler does all that it would do without us, and nothing ends the program under it.
+#[test]
+fn a_handler_of_the_programs_is_left_to_do_its_work() {
+    let check = |scenario: &str, expected: &str| {
+        let running = Running::start(scenario, &[]);
+        running.await_line("ready");
+        running.send("-TERM");
+        assert_eq!(running.end(), format!("exit 0\nready\nthe program's handler saw 15\n{expected}"), "{scenario}");
+    };
+    check("handler before", "knows the sender: true\n> work\n> work\n> (shut down)\n");
+    check("handler with information before", "knows the sender: true\n> work\n> work\n> (shut down)\n");
+    check("handler after", "> work\n> work\n> (shut down)\n");
+}
+
+#[test]
+fn a_server_that_drains_answers_what_is_under_way_and_exports_it() {
+    for scenario in ["draining server, its handler first", "draining server, telemetry first"] {
+        let running = Running::start(scenario, &[("OTEL_METRICS_EXPORTER", "none")]);
+        running.await_line("ready");
+        let printed = running.read("printed");
+        let port = printed.lines().find_map(|line| line.strip_prefix("port ")).unwrap().to_owned();
+        let mut client = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        running.await_line("in flight");
+        running.send("-TERM");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("drained"), "{scenario}: {answer:?}");
+        let expected = format!("exit 0\nport {port}\nready\nin flight\ndrained\n> work\n> GET /\n> (shut down)\n");
+        assert_eq!(running.end(), expected, "{scenario}");
+    }
+}
+
+/// As the first process of a container the kernel spares the program the default action of a signal.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_first_process_of_a_container_exports_everything_and_ends() {
+    let unshare = ["--pid", "--fork", "--mount-proc"];
+    if !Command::new("unshare").args(unshare).arg("true").stderr(Stdio::null()).status().is_ok_and(|s| s.success()) {
+        return skip("no namespace of processes can be made: this needs `unshare` and root");
+    }
+    for (signal, code) in [("-TERM", 143), ("-INT", 130)] {
+        let mut command = Command::new("unshare");
+        command.args(unshare).args(["--kill-child", env!("CARGO_BIN_EXE_scenario"), "signal"]);
+        let running = Running::start_command(command, "first process", &[]);
+        running.await_line("ready");
+        let parent = running.child.id();
+        let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();
+        assert!(Command::new("kill").args([signal, children.trim()]).status().unwrap().success());
+        assert_eq!(running.end(), format!("exit {code}\nready\n> work\n> (shut down)\n"), "{signal}");
+    }
+}
+
+#[test]
+fn forked_children_have_ids_of_their_own_and_no_telemetry() {
+    let end = Running::start("forked children", &[]).end();
+    let child = |name: &str| {
+        format!(
+            "{name}: flushed: false
+{name}: init: telemetry was started before this process was forked, and cannot start again in it; call `init` after the fork, in each process
+{name}: shut down: true
+{name}: soon: true
+{name}: status 0
+"
+        )
+    };
+    let off = "! telemark warning: telemetry is off in a forked child process, which has no thread to export it; call `init` after \
+        the fork, in each process\n";
+    let (first, second) = (child("first"), child("second"));
+    assert_eq!(end, format!("exit 0\n{first}{second}different ids: 9\n> work\n> work\n> (shut down)\n{off}{off}"));
+}
+
+#[test]
+fn a_child_that_ends_a_span_of_its_parents_waits_for_nothing() {
+    let end = Running::start("children of a span", &[]).end();
+    assert!(end.starts_with("exit 0\nchildren that ended well: 50\n"), "{end}");
+}
+
+#[test]
+fn a_child_that_measures_waits_for_nothing() {
+    let end = Running::start("children that measure", &[]).end();
+    assert!(end.starts_with("exit 0\nchildren that ended well: 50\n"), "{end}");
+}
+
+#[test]
+fn init_after_a_fork_works() {
+    check("init after the fork", "\nexit 0\nsame ids: false\nstatus 0\n> work\n> (shut down)\n");
+}
+
+#[test]
+fn a_signal_to_a_forked_child_ends_the_child_alone() {
+    check(
+        "signal to a child",
+        "
+exit 0
+the child ended by signal 15
+> work
+> (shut down)
+",
+    );
+}
+
+/// The environment asks for stacks of 64 TiB.
+const NO_THREADS: (&str, &str) = ("RUST_MIN_STACK", "70368744177664");
+
+#[test]
+fn without_a_thread_init_says_so_and_the_program_goes_on() {
+    let problem = "cannot start this background thread; the limit of threads or of memory may be reached";
+    let end = Running::start("no threads", &[NO_THREADS]).end();
+    assert_eq!(end, format!("exit 0\ntelemark-traces: {problem}\n"));
+}
+
+#[test]
+fn without_a_thread_for_signals_telemetry_works() {
+    let end = Running::start("no thread for signals", &[NO_THREADS]).end();
+    assert!(
+        end.starts_with("exit 0\ninstalled: true\n> work\n> (shut down)\n! telemark warning: cannot watch for signals"),
+        "{end}"
+    );
+}
+
+#[test]
+fn the_log_level_shows_what_was_started_and_what_is_done() {
+    let sink = Sink::start(Script::Take).unwrap();
+    let endpoint = sink.endpoint();
+    let said = |level: &str| {
+        let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), ("OTEL_LOG_LEVEL", level)];
+        let running = Running::start("signal with metrics", &variables);
+        running.await_line("ready");
+        running.send("-TERM");
+        running.end().lines().filter(|line| line.starts_with("! ")).map(|line| format!("{line}\n")).collect::<String>()
+    };
+    assert_eq!(said("warn"), "");
+    let info = said("info");
+    assert!(info.starts_with("! telemark info: started: traces go to "), "{info}");
+    assert!(info.contains(", sampled by ParentBased") && info.contains("; metrics go to "), "{info}");
+    assert_eq!(info.lines().count(), 1, "{info}");
+    let debug = said("debug");
+    assert!(debug.starts_with("! telemark info: started: "), "{debug}");
+    for part in [
+        "SIGTERM: exports what is left",
+        "exported 1 spans in ",
+        "exported 1 metric data points in ",
+        "shut down after ",
+    ] {
+        assert!(debug.contains(part), "{part}: {debug}");
+    }
+}
+
+/// The very text of the README, whose `main` never returns.
+#[test]
+fn the_program_of_the_readme_exports_everything_on_ctrl_c() {
+    let sink = Sink::start(Script::Take).unwrap();
+    let endpoint = sink.endpoint();
+    let mut program = None;
+    // Another program may have its port for a while.
+    await_condition("the README's program listens", || {
+        let running = program.get_or_insert_with(|| ReadmeProgram::start(&endpoint));
+        if running.0.try_wait().unwrap().is_some() {
+            program = None;
+            return false;
+        }
+        get("/users/7").is_some_and(|answer| answer.ends_with("user 7"))
+    });
+    let mut program = program.unwrap();
+    assert!(Command::new("kill").args(["-INT", &program.0.id().to_string()]).status().unwrap().success());
+    let mut status = None;
+    await_condition("it ends", || {
+        status = program.0.try_wait().unwrap();
+        status.is_some()
+    });
+    assert_eq!(status.unwrap().signal(), Some(2));
+    let names: Vec<_> = sink.spans().into_iter().map(|span| span.name).collect();
+    assert_eq!(names, ["name", "GET /users/{id}"]);
+}
+
+struct ReadmeProgram(Child);
+
+impl ReadmeProgram {
+    fn start(endpoint: &str) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_readme"));
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OTEL_")) {
+            command.env_remove(name);
+        }
+        // Nothing is exported before the end.
+        command.envs([("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint), ("OTEL_BSP_SCHEDULE_DELAY", "3600000")]);
+        ReadmeProgram(command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    }
+}
+
+impl Drop for ReadmeProgram {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// The whole answer of the README's program, if it is there.
+fn get(path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect("127.0.0.1:3000").ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}
