@@ -57,7 +57,7 @@ fn violations(constants: &[(&str, &str)]) -> Vec<String> {
             violations.push(format!("{name} is not named after {value}"));
         }
         let published = PUBLISHED.iter().find(|(known, ..)| known == name);
-        if !published.is_some_and(|(_, _, published)| published == value) && !OWN.contains(&(*name, *value)) {
+        if published.is_none_or(|(_, _, published)| published != value) && !OWN.contains(&(*name, *value)) {
             violations.push(format!("{name} = {value} is in no table"));
         }
     }
