@@ -40,7 +40,7 @@ fn broken_rule(package: &Package, name: &str, kind: Kind, on: Option<&Package>) 
         && !matches!(place, "benches" | "tests")
         && package.name != "telemark-upstream"
     {
-        return Some("opentelemetry_sdk is for exporters/upstream, benches and tests");
+        return Some("opentelemetry_sdk is for bridges/upstream, benches and tests");
     }
     if name == "opentelemetry-proto" && is_shipped && !matches!(place, "benches" | "tests") {
         return Some("opentelemetry-proto is an oracle of tests; it drags opentelemetry_sdk along");
@@ -62,17 +62,23 @@ fn broken_rule(package: &Package, name: &str, kind: Kind, on: Option<&Package>) 
         "exporters" if is_ours && !matches!(name, "telemark-sdk" | "telemark-serve") => {
             Some("an exporter knows the sdk and serve; no other exporter, no integration, not the facade")
         }
+        "bridges" if is_ours && name != "telemark-sdk" => Some("a bridge knows the sdk and what it bridges to"),
         "serve" if is_ours && name != "telemark-sdk" => Some("serve knows the sdk alone"),
         "integrations" if is_ours && on_place != Some("integrations") => {
-            Some("an integration depends on the API, its framework and integrations/http; never on the sdk")
+            Some("an integration depends on the API, its framework, integrations/kit and http; never on the sdk")
         }
-        "integrations" if is_ours && package.name == "telemark-http" => {
-            Some("integrations/http knows no framework and no other integration")
+        "integrations" if package.name == "telemark-kit" && name != "opentelemetry" => {
+            Some("integrations/kit knows the API alone")
+        }
+        "integrations" if is_ours && package.name == "telemark-http" && name != "telemark-kit" => {
+            Some("integrations/http knows no framework and no other integration but integrations/kit")
         }
         "integrations"
-            if is_ours && name != "telemark-http" && !INTEGRATIONS_ON_INTEGRATIONS.contains(&(&package.name, name)) =>
+            if is_ours
+                && !matches!(name, "telemark-kit" | "telemark-http")
+                && !INTEGRATIONS_ON_INTEGRATIONS.contains(&(&package.name, name)) =>
         {
-            Some("an integration depends on no other but integrations/http")
+            Some("an integration depends on no other but integrations/kit and http")
         }
         _ => None,
     }
