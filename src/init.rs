@@ -54,7 +54,7 @@ pub fn builder() -> Builder {
 pub fn runtime_metrics(telemetry: &Guard) {
     use opentelemetry::metrics::MeterProvider;
 
-    telemark_runtime::everything(&telemetry.meter_provider().meter_with_scope(telemark_runtime::scope()));
+    telemark_runtime::register_all(&telemetry.meter_provider().meter_with_scope(telemark_runtime::scope()));
 }
 
 #[cfg(test)]

@@ -101,13 +101,15 @@ pub use server::tower;
 pub use telemark_macros::traced;
 #[doc(inline)]
 pub use telemark_sdk::install::{Health, Telemetry as Guard, TelemetryBuilder as Builder, TelemetryHandle};
-pub use telemark_sdk::metered::{self, AttributeValue, Attributes, Counter, Gauge, Histogram, UpDownCounter};
+pub use telemark_sdk::instrument::ToValue;
 #[doc(hidden)]
-pub use telemark_sdk::traced::private as __private;
-pub use telemark_sdk::traced::{
-    Entered, ErrorType, InSpan, InSpanStream, RecordError, SpanBuilder, ToValue, add_event, current_span_context,
-    propagate, propagate_fn, record_error, set_attribute, span, suppress, suppress_future, use_global_tracer,
+pub use telemark_sdk::instrument::private as __private;
+pub use telemark_sdk::instrument::spans::{
+    Entered, ErrorType, InSpan, InSpanStream, RecordError, SpanBuilder, add_event, current_span_context, propagate,
+    propagate_fn, record_error, set_attribute, span, suppress, suppress_future, use_global_tracer,
 };
+pub use telemark_sdk::instrument::statics as metered;
+pub use telemark_sdk::instrument::statics::{AttributeValue, Attributes, Counter, Gauge, Histogram, UpDownCounter};
 pub use telemark_sdk::{ConfigError, ExportError, Resource, scope};
 
 /// Environment variables: the table of all of them, and a fixed set for tests.

@@ -21,10 +21,10 @@
 //! # }
 //! ```
 //!
-//! Servers with the `http` crate's types use [`Prometheus::respond`], any other server [`Prometheus::answer`]. The page is in
+//! Servers with the `http` crate's types use [`Prometheus::respond`], any other server [`Prometheus::response_for`]. The page is in
 //! OpenMetrics, with exemplars that lead to traces, if the scraper asks for it.
 
 pub use telemark_prometheus::{
-    Answer, Builder, Escaping, Format, Prometheus, Protocol, Renderer, Server, ServerBuilder, TranslationStrategy,
-    negotiate,
+    Builder, Escaping, Format, PageResponse, Prometheus, Protocol, Renderer, Server, ServerBuilder,
+    TranslationStrategy, negotiate,
 };

@@ -1,8 +1,7 @@
-//! What each thread remembers: the series it has recorded into, stream by stream, so that it finds them again without a
-//! lock.
+//! The series each thread has recorded into, stream by stream, so that it finds them again without a lock.
 //!
-//! A stream has a number (its slot) and an epoch. What a thread remembers of another epoch, or of a stream that is gone
-//! and whose slot has a new one, is forgotten when the thread comes by.
+//! A stream has a slot number and an epoch. A thread discards entries of an older epoch, or of a dropped stream whose slot was
+//! reused, the next time it records into that slot.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,8 +26,8 @@ struct Remembered {
 }
 
 impl Local {
-    /// The API's current context is made first, so that it is still there while this is: values of a thread are
-    /// destroyed in the reverse order, and the API panics when it is asked for a context that is gone.
+    /// Initializes the API's current context first. Thread-locals are destroyed in reverse order, so the context outlives this
+    /// value; the API panics when asked for a destroyed one.
     fn new() -> RefCell<Local> {
         drop(std::panic::catch_unwind(|| Context::map_current(|_| ())));
         RefCell::default()
@@ -45,11 +44,11 @@ pub(crate) fn while_alive<T>(f: impl FnOnce() -> T) -> Option<T> {
     LOCAL.try_with(|_| f()).ok()
 }
 
-/// Calls `hit` with the series, if this thread remembers it.
+/// Calls `hit` with the series if this thread has recorded into it before; returns true if it has.
 #[inline]
 pub(crate) fn find(slot: &Slot, epoch: u64, fingerprint: Fingerprint, hit: impl FnOnce(&Series)) -> bool {
     let found = LOCAL.try_with(|local| {
-        // Borrowed by somebody only when a reservoir of the user's records in its turn, from within `remember` below.
+        // Already borrowed only when a user's reservoir records from within `remember` below.
         let Ok(local) = local.try_borrow() else { return false };
         let Some(remembered) = local.streams.get(slot.0).filter(|remembered| remembered.epoch == epoch) else {
             return false;
@@ -62,7 +61,7 @@ pub(crate) fn find(slot: &Slot, epoch: u64, fingerprint: Fingerprint, hit: impl 
     found.unwrap_or(false)
 }
 
-/// Lets this thread remember the series.
+/// Makes this thread find the series by `find` from now on.
 pub(crate) fn remember(slot: &Slot, epoch: u64, place: u64, series: Arc<Series>) {
     let forgotten = LOCAL.try_with(|local| {
         let mut local = local.try_borrow_mut().ok()?;
@@ -80,14 +79,14 @@ pub(crate) fn remember(slot: &Slot, epoch: u64, place: u64, series: Arc<Series>)
         }
         Some(forgotten)
     });
-    // Outside of the borrow: this may drop a reservoir of the user's.
+    // Outside of the borrow: dropping may run a user's reservoir.
     drop(forgotten);
 }
 
-/// The number of a stream, its own for as long as it lives.
+/// The slot number of a stream, unique while the stream lives.
 pub(crate) struct Slot(usize);
 
-/// The numbers that are free, and the first that was never used.
+/// Free slot numbers, and the first one never used.
 static SLOTS: Mutex<(Vec<usize>, usize)> = Mutex::new((Vec::new(), 0));
 
 impl Slot {
@@ -105,7 +104,7 @@ impl Drop for Slot {
     }
 }
 
-/// A number that no stream has had before.
+/// Returns an epoch that no stream has used before.
 pub(crate) fn next_epoch() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
