@@ -5,6 +5,7 @@
 //! - [`VARIABLES`] lists every variable the project reads.
 
 mod env;
+mod limits;
 mod unknown;
 mod variables;
 

@@ -7,7 +7,7 @@ use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 
-use super::hex;
+use crate::text::hex;
 use crate::unsampled;
 
 const SINGLE: &str = "b3";

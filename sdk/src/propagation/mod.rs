@@ -38,7 +38,6 @@ pub mod active;
 mod b3;
 mod baggage;
 mod composite;
-mod hex;
 mod trace_context;
 mod trace_state;
 #[cfg(test)]

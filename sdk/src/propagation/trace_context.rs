@@ -7,8 +7,8 @@ use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 
-use super::hex;
 use super::trace_state::{self, Carried};
+use crate::text::hex;
 use crate::unsampled;
 
 const TRACEPARENT: &str = "traceparent";

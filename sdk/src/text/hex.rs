@@ -4,7 +4,7 @@ use opentelemetry::trace::{SpanId, TraceId};
 
 /// `N` bytes from exactly `2 * N` lower-case digits.
 #[inline]
-pub(super) fn parse<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
+pub(crate) fn parse<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     if digits.len() != 2 * N {
         return None;
     }
@@ -38,17 +38,17 @@ fn parse_eight(digits: [u8; 8]) -> Option<u32> {
 }
 
 /// A trace id that is not all zeros.
-pub(super) fn parse_trace_id(digits: &[u8]) -> Option<TraceId> {
+pub(crate) fn parse_trace_id(digits: &[u8]) -> Option<TraceId> {
     Some(TraceId::from_bytes(parse(digits)?)).filter(|&id| id != TraceId::INVALID)
 }
 
 /// A span id that is not all zeros.
-pub(super) fn parse_span_id(digits: &[u8]) -> Option<SpanId> {
+pub(crate) fn parse_span_id(digits: &[u8]) -> Option<SpanId> {
     Some(SpanId::from_bytes(parse(digits)?)).filter(|&id| id != SpanId::INVALID)
 }
 
 /// Appends `bytes` as digits.
-pub(super) fn push(text: &mut String, bytes: &[u8]) {
+pub(crate) fn push(text: &mut String, bytes: &[u8]) {
     for byte in bytes {
         text.push(char::from(DIGITS[usize::from(byte >> 4)]));
         text.push(char::from(DIGITS[usize::from(byte & 0xf)]));

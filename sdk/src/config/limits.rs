@@ -1,6 +1,6 @@
 //! The span limits from the environment.
 
-use crate::config::Env;
+use super::Env;
 use crate::limits::{AttributeLimits, SpanLimits};
 
 impl SpanLimits {

@@ -1,4 +1,4 @@
-//! The seam to the outside: an [`Exporter`] sends one [`Batch`] at a time.
+//! The exporter, the batch it is given, and its report.
 
 use std::time::Duration;
 

@@ -1,0 +1,11 @@
+//! Text: foreign text made harmless, secrets hidden, and the encodings of headers and variables.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `foreign` | adapters that clean text before a person sees it, and [`Secrecy`] |
+//! | `hex` | ids and flags as hexadecimal digits |
+
+mod foreign;
+pub(crate) mod hex;
+
+pub use foreign::{Cleaned, Foreign, MAX_SHOWN, Secrecy, Url, display, foreign, is_harmful, url};
