@@ -1,5 +1,7 @@
 //! The two errors of the SDK: building returns [`ConfigError`], exporting [`ExportError`].
 
+pub(crate) mod report;
+
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;

@@ -1,16 +1,13 @@
 //! What became of the items of one pipeline: a processor or reader, and its exporter.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::{Durations, Level, log};
-use crate::error::{ExportError, ResponseStatus};
-use crate::export::{ExportReport, Exporter};
-use crate::signal::Signal;
+use crate::error::ExportError;
+use crate::error::report::ExportReport;
 use crate::text;
-use crate::time::Deadline;
 
 /// The counters of one signal's pipeline, and what is known of its components.
 #[derive(Debug, Default)]
@@ -28,6 +25,7 @@ pub struct Counters {
     retries: AtomicU64,
     queue_full: AtomicU64,
     after_shutdown: AtomicU64,
+    by_stage: AtomicU64,
     operations: Durations,
 }
 
@@ -43,11 +41,9 @@ pub(crate) struct Queue {
 }
 
 impl Counters {
-    /// The counters of a pipeline that ends in `exporter`.
-    pub fn of<S: Signal>(exporter: &impl Exporter<S>) -> Self {
-        let destination = catch_unwind(AssertUnwindSafe(|| exporter.destination())).unwrap_or_default();
-        let server = catch_unwind(AssertUnwindSafe(|| exporter.server())).unwrap_or_default();
-        Counters { exporter: exporter.component_type(), server, destination, ..Counters::default() }
+    /// Returns the counters of a pipeline that ends in an exporter of this component type, which sends to `server`.
+    pub(crate) fn new(exporter: &'static str, server: Option<(String, u16)>, destination: String) -> Self {
+        Counters { exporter, server, destination, ..Counters::default() }
     }
 
     /// Behind a processor: `batching`, with its queue, or `simple`.
@@ -56,39 +52,16 @@ impl Counters {
         self
     }
 
-    /// Exports a batch of `items` with `call`, and counts what becomes of them. A panic is an error.
-    ///
-    /// # Errors
-    /// The batch was not delivered.
-    pub fn export(
-        &self,
-        items: u64,
-        signal: &'static str,
-        call: impl FnOnce() -> Result<ExportReport, ExportError>,
-    ) -> Result<(), ExportError> {
-        // spec: semconv otel.sdk.processor.span.processed — counted when the export is invoked, whatever becomes of it.
+    /// Counts items that are passed to the exporter.
+    pub(crate) fn passed_on(&self, items: u64) {
+        // spec: semconv otel.sdk.processor.span.processed — counted when the export is invoked, whatever its result.
         self.passed_on.fetch_add(items, Ordering::Relaxed);
-        let caught = || {
-            catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(ExportError::other("the exporter panicked")))
-        };
-        let started = Deadline::after(Duration::ZERO);
-        match self.operations.measure_export(caught, error_type, response) {
-            Ok(report) => {
-                let (took, to) = (started.passed_for(), self.destination());
-                log(Level::Debug, self.exporter, format_args!("exported {items} {signal} in {took:?}: {to}"));
-                self.delivered(items, signal, &report);
-                Ok(())
-            }
-            Err(error) => {
-                self.failed[error.type_index()].fetch_add(items, Ordering::Relaxed);
-                self.lost(items, signal, &error);
-                Err(error)
-            }
-        }
     }
 
-    /// Counts a batch of `items` that was delivered, and reports what the receiver refused of it.
-    fn delivered(&self, items: u64, signal: &'static str, report: &ExportReport) {
+    /// Counts a batch of `items` that was delivered, and reports how many of them the receiver rejected.
+    pub(crate) fn delivered(&self, items: u64, signal: &'static str, took: Duration, report: &ExportReport) {
+        let to = self.destination();
+        log(Level::Debug, self.exporter, format_args!("exported {items} {signal} in {took:?}: {to}"));
         let rejected = report.rejected.min(items);
         self.exported.fetch_add(items - rejected, Ordering::Relaxed);
         self.rejected.fetch_add(rejected, Ordering::Relaxed);
@@ -99,6 +72,12 @@ impl Counters {
         } else if let Some(message) = report.message.as_deref().map(text::foreign) {
             crate::__warn!("export.message", "the receiver took all {items} {signal} but warns: {message}");
         }
+    }
+
+    /// Counts a batch of `items` that was not delivered.
+    pub(crate) fn failed(&self, items: u64, signal: &'static str, error: &ExportError) {
+        self.failed[error.type_index()].fetch_add(items, Ordering::Relaxed);
+        self.lost(items, signal, error);
     }
 
     /// Counts items that never came to the exporter, because the time to shut down was over.
@@ -123,6 +102,11 @@ impl Counters {
         self.after_shutdown.fetch_add(items, Ordering::Relaxed);
     }
 
+    /// Counts an item that a stage dropped.
+    pub(crate) fn dropped_by_stage(&self) {
+        self.by_stage.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The counts now.
     pub fn snapshot(&self) -> SignalHealth {
         SignalHealth {
@@ -132,6 +116,7 @@ impl Counters {
             retries: load(&self.retries),
             dropped_queue_full: load(&self.queue_full),
             dropped_after_shutdown: load(&self.after_shutdown),
+            dropped_by_stage: load(&self.by_stage),
         }
     }
 
@@ -171,6 +156,7 @@ impl Counters {
             ("queue_full", load(&self.queue_full)),
             ("already_shutdown", load(&self.after_shutdown)),
             ("timeout", load(&self.abandoned)),
+            ("dropped_by_stage", load(&self.by_stage)),
         ];
         by_error(load(&self.passed_on), errors)
     }
@@ -188,22 +174,6 @@ impl Counters {
         let concluded: u64 = self.concluded().iter().map(|(_, items)| items).sum();
         // After what is concluded, so that it is not less.
         load(&self.passed_on).saturating_sub(concluded)
-    }
-}
-
-/// Why an export is not a full success, if it is not.
-fn error_type(result: &Result<ExportReport, ExportError>) -> Option<&'static str> {
-    match result {
-        Ok(report) => (report.rejected > 0).then_some("rejected"),
-        Err(error) => Some(error.error_type()),
-    }
-}
-
-/// The status of the last response to an export, if there was one.
-fn response(result: &Result<ExportReport, ExportError>) -> Option<ResponseStatus> {
-    match result {
-        Ok(report) => report.response,
-        Err(error) => error.response(),
     }
 }
 
@@ -238,38 +208,6 @@ pub struct SignalHealth {
     pub dropped_queue_full: u64,
     /// Dropped because they came after shutdown.
     pub dropped_after_shutdown: u64,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_receiver_that_rejects_more_than_it_was_sent_does_not_corrupt_the_counts() {
-        let counters = Counters::default();
-        assert!(counters.export(10, "spans", || Ok(ExportReport::partial(25, "lies"))).is_ok());
-        let health = counters.snapshot();
-        assert_eq!((health.exported, health.rejected), (0, 10));
-    }
-
-    #[test]
-    fn what_is_exported_is_in_flight_until_it_is_concluded() {
-        let counters = Counters::default();
-        let during = |result| {
-            let mut seen = 0;
-            drop(counters.export(10, "spans", || {
-                seen = counters.in_flight();
-                result
-            }));
-            (seen, counters.in_flight(), counters.concluded())
-        };
-        assert_eq!(during(Ok(ExportReport::accepted())), (10, 0, vec![(None, 10)]));
-        let both = vec![(None, 13), (Some("rejected"), 7)];
-        assert_eq!(during(Ok(ExportReport::partial(7, "too old"))), (10, 0, both));
-        // Refused as a whole or in part is one series: two with the same attributes would hide each other.
-        let both = vec![(None, 13), (Some("rejected"), 17)];
-        assert_eq!(during(Err(ExportError::rejected("no"))), (10, 0, both));
-        assert_eq!(counters.processed(), [(None, 30)]);
-        assert_eq!((counters.snapshot().rejected, counters.snapshot().failed), (7, 10));
-    }
+    /// Dropped by a [`Stage`](crate::batch::Stage) before they came to an exporter.
+    pub dropped_by_stage: u64,
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::error::{ExportError, ResponseStatus};
+use crate::error::ExportError;
+use crate::error::report::ExportReport;
 use crate::resource::Resource;
 use crate::signal::Signal;
 use crate::time::Deadline;
@@ -128,41 +129,3 @@ impl<S: Signal> Clone for Batch<'_, S> {
 }
 
 impl<S: Signal> Copy for Batch<'_, S> {}
-
-/// What became of a batch that was delivered.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ExportReport {
-    /// Items that the receiver refused while it took the rest (OTLP partial success).
-    pub rejected: u64,
-    /// What the receiver said about it, or a warning it gave while taking everything.
-    pub message: Option<String>,
-    /// How many times the batch was sent again before it was taken.
-    pub retries: u32,
-    /// The status of the last response, for the SDK's own metrics.
-    pub response: Option<ResponseStatus>,
-}
-
-impl ExportReport {
-    /// Everything was taken.
-    pub fn accepted() -> Self {
-        ExportReport::default()
-    }
-
-    /// `rejected` items were refused; `message` says why, and may be a mere warning when `rejected` is zero.
-    pub fn partial(rejected: u64, message: impl Into<String>) -> Self {
-        ExportReport { rejected, message: Some(message.into()), ..ExportReport::default() }
-    }
-
-    /// Adds how many times the batch was sent again.
-    pub fn with_retries(mut self, retries: u32) -> Self {
-        self.retries = retries;
-        self
-    }
-
-    /// Adds the status of the last response.
-    pub fn with_response(mut self, status: ResponseStatus) -> Self {
-        self.response = Some(status);
-        self
-    }
-}

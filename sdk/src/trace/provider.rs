@@ -9,14 +9,17 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use opentelemetry::trace::{SpanContext, SpanId, TracerProvider};
 use opentelemetry::{Context, InstrumentationScope};
 
+use super::processor::{caught, staged};
 use super::{Scope, SdkSpan, SdkTracer, SpanProcessor, SpanRecord};
+use crate::batch::{BatchConfig, Stage};
 use crate::diag::{self, Counters, Origin, Outcome, SignalHealth, SpanCounts};
-use crate::error::ExportError;
+use crate::error::{ConfigError, ExportError};
 use crate::id::IdGenerator;
 use crate::limits::SpanLimits;
 use crate::resource::Resource;
-use crate::runtime::OFF_IN_A_FORKED_CHILD;
+use crate::runtime::{OFF_IN_A_FORKED_CHILD, Runtime};
 use crate::sampling::Sampler;
+use crate::signal::Traces;
 use crate::time::{Clock, Deadline};
 
 /// Makes tracers. Cheap to clone; the clones are one provider.
@@ -68,12 +71,17 @@ impl SdkTracerProvider {
 
     /// What became of the spans, for each processor that exports.
     pub fn health(&self) -> Vec<SignalHealth> {
-        self.0.processors.iter().filter_map(|processor| processor.health()).collect()
+        let health = |processor: &Box<dyn SpanProcessor>| match &processor.all_counters()[..] {
+            // A processor may know its health without counters.
+            [] | [_] => processor.health().into_iter().collect(),
+            several => several.iter().map(|counters| counters.snapshot()).collect::<Vec<_>>(),
+        };
+        self.0.processors.iter().flat_map(health).collect()
     }
 
     /// Where the processors that export count.
     pub(crate) fn counters(&self) -> Vec<Arc<Counters>> {
-        self.0.processors.iter().filter_map(|processor| processor.counters()).collect()
+        self.0.processors.iter().flat_map(|processor| processor.all_counters()).collect()
     }
 
     /// How many spans start and end, if they are counted.
@@ -190,6 +198,21 @@ impl TracerProviderBuilder {
     pub fn with_processor(mut self, processor: impl SpanProcessor) -> Self {
         self.processors.push(Box::new(processor));
         self
+    }
+
+    /// Adds the processors of exporters, behind `stages` if there are any: see [`Stage`].
+    ///
+    /// # Errors
+    /// The operating system refuses to start another thread.
+    pub(crate) fn with_staged(
+        mut self,
+        stages: Vec<Box<dyn Stage<Traces>>>,
+        processors: Vec<Box<dyn SpanProcessor>>,
+        config: BatchConfig,
+        runtime: &Runtime,
+    ) -> Result<Self, ConfigError> {
+        self.processors.extend(staged(stages, processors, config, runtime)?);
+        Ok(self)
     }
 
     /// Counts the spans that start and end, for [`SelfMetrics`](crate::self_metrics::SelfMetrics).
@@ -321,13 +344,8 @@ impl ProviderInner {
     }
 
     fn each_processor(&self, call: impl Fn(&dyn SpanProcessor) -> Result<(), ExportError>) -> Result<(), ExportError> {
-        let mut result = Ok(());
-        for processor in &self.processors {
-            let called = catch_unwind(AssertUnwindSafe(|| call(&**processor)));
-            // All of them are called; the first error stays.
-            result = result.and(called.unwrap_or_else(|_| Err(ExportError::other("a span processor panicked"))));
-        }
-        result
+        // All of them are called; the first error stays.
+        self.processors.iter().fold(Ok(()), |result, processor| result.and(caught(|| call(&**processor))))
     }
 }
 
