@@ -12,7 +12,7 @@ use super::future::Traced;
 use super::live::{Active, Live, State};
 use super::outcome::RecordError;
 use super::private::guarded;
-use super::span::{IntoLink, IntoParent, Setup, start};
+use super::span::{IntoLink, IntoParent, Setup, start, start_here};
 use super::value::ToValue;
 use crate::trace::{Failure, Source, active};
 use crate::unsampled;
@@ -140,7 +140,8 @@ impl SpanBuilder {
 
     pub(super) fn start(self) -> Active {
         let Some(Plan { setup, attributes }) = self.0 else { return Active(State::Off) };
-        start(|| setup, |list| list.extend(attributes))
+        let attributes = |list: &mut Vec<KeyValue>| list.extend(attributes);
+        if setup.is_here() { start_here(|| setup, attributes) } else { start(|| setup, attributes) }
     }
 
     fn map_setup(self, change: impl FnOnce(Setup) -> Setup) -> Self {

@@ -8,7 +8,7 @@ use std::pin::Pin;
 /// The value that a function returned: a `Result` under any name has an error or a success, every other type is a success.
 ///
 /// Method lookup decides, as in [`Described`](super::outcome::Described): the inherent methods below exist for `Result`
-/// alone, and other types, generic ones among them, have those of [`Other`]. That needs no import in the user's code.
+/// alone, and other types, generic ones among them, have those of `Other`. That needs no import in the user's code.
 pub struct Output<'a, T>(Other<'a, T>);
 
 /// A value that is no `Result`.

@@ -35,6 +35,12 @@ impl Setup {
         Setup { span: TracedSpan::new(name, None), origin: Origin::Current }
     }
 
+    /// Returns true for a span in the current context.
+    #[inline]
+    pub(super) fn is_here(&self) -> bool {
+        matches!(self.origin, Origin::Current)
+    }
+
     /// Sets the role of the span.
     #[inline]
     pub fn with_kind(mut self, kind: SpanKind) -> Self {
