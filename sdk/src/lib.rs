@@ -10,13 +10,14 @@
 //! L3  trace | metrics | propagation
 //!     sampling
 //! L2  batch
-//! L1  config  resource  export  runtime  diag
-//! L0  sync  time  process  id  error  attributes  limits  signal  text
+//! L1  config  resource  export  runtime  diag  unsampled
+//! L0  sync  time  process  context  value  text  id  error  attributes  limits  signal
 //! ```
 
 pub mod attributes;
 pub mod batch;
 pub mod config;
+mod context;
 pub mod diag;
 pub mod error;
 pub mod export;
@@ -39,6 +40,7 @@ pub mod time;
 pub mod trace;
 pub mod traced;
 mod unsampled;
+mod value;
 
 pub use error::{ConfigError, ExportError, ResponseStatus};
 pub use export::{Batch, ExportReport, Exporter};

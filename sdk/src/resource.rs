@@ -7,9 +7,10 @@ use std::sync::Arc;
 use opentelemetry::{Key, KeyValue, Value};
 
 use crate::attributes::has_key;
-use crate::config::{Env, percent_decode};
+use crate::config::Env;
 use crate::error::ConfigError;
 use crate::id;
+use crate::text::percent;
 
 /// The semantic conventions that the detected resource and our own scopes follow.
 pub(crate) const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.45.0";
@@ -206,9 +207,9 @@ fn from_variable(env: &Env) -> Resource {
 
 fn parse_pair(pair: &str) -> Option<KeyValue> {
     let (key, value) = pair.split_once('=')?;
-    let key = percent_decode(key.trim())?;
+    let key = percent::decode(key.trim())?;
     (!key.is_empty()).then_some(())?;
-    let value = percent_decode(value.trim())?;
+    let value = percent::decode(value.trim())?;
     Some(KeyValue::new(Key::from(key), value))
 }
 

@@ -164,21 +164,6 @@ fn named<T: Clone>(value: &str, values: &[(&str, T)]) -> Result<T, String> {
     }
 }
 
-/// Decodes `%41`; `None` for a broken escape or what is not UTF-8 after decoding.
-pub fn percent_decode(text: &str) -> Option<String> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte != b'%' {
-            decoded.push(byte);
-            continue;
-        }
-        let mut digit = || char::from(bytes.next()?).to_digit(16);
-        decoded.push((digit()? * 16 + digit()?) as u8);
-    }
-    String::from_utf8(decoded).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

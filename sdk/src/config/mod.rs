@@ -9,6 +9,6 @@ mod limits;
 mod unknown;
 mod variables;
 
-pub use env::{Env, percent_decode};
+pub use env::Env;
 pub use unknown::warn_of_unknown;
 pub use variables::{VARIABLES, Variable};

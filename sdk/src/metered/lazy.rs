@@ -9,9 +9,9 @@ use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, MeterProvider, Up
 use opentelemetry::{InstrumentationScope, KeyValue};
 
 use super::{Attributes, Scope};
+use crate::context;
 use crate::metrics::SdkMeterProvider;
 use crate::metrics::active::{self, Found};
-use crate::traced;
 
 /// What a static says of its instrument.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +53,7 @@ impl<I: Instrument> Lazy<I> {
     #[cold]
     fn find(&self, record: impl FnOnce(&I)) {
         // What is looked up is taken out of the context before anything of the user's runs.
-        match traced::look(active::find).flatten() {
+        match context::look(active::find).flatten() {
             Some(Found::Installed(provider)) => {
                 if self.installed.get().is_none() {
                     drop(self.installed.set(self.make(provider)));

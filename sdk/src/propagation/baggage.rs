@@ -1,6 +1,5 @@
 //! W3C Baggage: the header `baggage`.
 
-use std::fmt::Write;
 use std::sync::LazyLock;
 
 use opentelemetry::baggage::{Baggage, BaggageExt};
@@ -9,6 +8,7 @@ use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::{Context, Key, StringValue};
 
 use super::trace_state::OWS;
+use crate::text::percent;
 
 const BAGGAGE: &str = "baggage";
 const MAX_MEMBERS: usize = 64;
@@ -71,7 +71,11 @@ fn parse(lines: &[&str]) -> Baggage {
         }
         members += 1;
         bytes += cost;
-        baggage.insert_with_metadata(Key::from(key.to_owned()), StringValue::from(decode(value)), properties);
+        baggage.insert_with_metadata(
+            Key::from(key.to_owned()),
+            StringValue::from(percent::decode_lossy(value)),
+            properties,
+        );
     }
     baggage
 }
@@ -89,37 +93,6 @@ fn is_token(key: &str) -> bool {
     !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
-/// Decodes `%41`. A `%` without two digits stays as it is; what is not UTF-8 becomes U+FFFD.
-fn decode(value: &str) -> String {
-    if !value.contains('%') {
-        return value.to_owned();
-    }
-    let mut decoded = Vec::with_capacity(value.len());
-    let mut rest = value.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let escape = match (first, tail) {
-            (b'%', [high, low, ..]) => digit(*high).zip(digit(*low)),
-            _ => None,
-        };
-        match escape {
-            Some((high, low)) => {
-                decoded.push(high << 4 | low);
-                rest = &tail[2..];
-            }
-            None => {
-                decoded.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8(decoded).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
-}
-
-/// A digit in either case: escapes may be written in both.
-fn digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
-}
-
 fn write(baggage: &Baggage) -> String {
     let mut line = String::new();
     let mut members = 0;
@@ -130,10 +103,10 @@ fn write(baggage: &Baggage) -> String {
         }
         line.push_str(key.as_str());
         line.push('=');
-        encode(&mut line, value.as_str(), is_value_octet);
+        percent::push(&mut line, value.as_str(), is_value_octet);
         if !metadata.as_str().is_empty() {
             line.push(';');
-            encode(&mut line, metadata.as_str(), is_property_octet);
+            percent::push(&mut line, metadata.as_str(), is_property_octet);
         }
         if members == MAX_MEMBERS || line.len() > MAX_BYTES {
             line.truncate(before);
@@ -142,18 +115,6 @@ fn write(baggage: &Baggage) -> String {
         }
     }
     line
-}
-
-fn encode(line: &mut String, text: &str, is_plain: fn(u8) -> bool) {
-    line.reserve(text.len());
-    for byte in text.bytes() {
-        if is_plain(byte) {
-            line.push(char::from(byte));
-        } else {
-            // Writing into a `String` cannot fail.
-            let _ = write!(line, "%{byte:02X}");
-        }
-    }
 }
 
 /// spec: baggage-octet = %x21 / %x23-2B / %x2D-3A / %x3C-5B / %x5D-7E, of which `%` starts an escape

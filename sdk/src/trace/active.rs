@@ -9,6 +9,7 @@ use opentelemetry::trace::{SpanBuilder, TraceContextExt, Tracer};
 use opentelemetry::{Context, InstrumentationScope};
 
 use super::{Scope, SdkSpan, SdkTracer, SdkTracerProvider};
+use crate::context;
 use crate::time::Clock;
 
 /// How many tracers there are: the installed one and those in contexts. And [`GLOBAL`].
@@ -90,7 +91,8 @@ pub struct ActiveTracer {
 impl ActiveTracer {
     /// A tracer whose spans have this scope.
     pub fn new(scope: InstrumentationScope) -> Self {
-        let of_test = if is_installed() { Context::map_current(|context| in_context(context).cloned()) } else { None };
+        let find = || context::look(|context| in_context(context).cloned()).flatten();
+        let of_test = if is_installed() { find() } else { None };
         ActiveTracer { scope: scope.into(), of_test }
     }
 

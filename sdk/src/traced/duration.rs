@@ -6,9 +6,9 @@ use std::sync::OnceLock;
 use opentelemetry::metrics::{BoundHistogram, Histogram, MeterProvider};
 use opentelemetry::{Context, KeyValue};
 
-use super::ambient;
 use super::entered::Entered;
 use super::live::Live;
+use crate::context;
 use crate::metrics::SdkMeterProvider;
 use crate::metrics::active::{self, Found};
 use crate::runtime::is_background;
@@ -51,7 +51,7 @@ impl Durations {
     fn start_installed(&'static self, live: Option<&Live>) -> Timing {
         let recorder = match live {
             Some(live) => self.recorder(live.context()),
-            None => ambient::look(measured).flatten().and_then(|found| self.of(found)),
+            None => context::look(measured).flatten().and_then(|found| self.of(found)),
         };
         Timing(recorder.map(|recorder| {
             // The clocks of a tracer and a meter provider that are installed together are one.

@@ -6,12 +6,12 @@ use std::time::SystemTime;
 use opentelemetry::trace::{Status, TraceContextExt};
 use opentelemetry::{Context, ContextGuard, KeyValue, Value};
 
-use super::ambient;
 use super::outcome::bounded;
-use super::value::ToValue;
+use crate::context;
 use crate::time::Timestamp;
 use crate::trace::{END_NOW, Failure, Source};
 use crate::unsampled::{self, Unsampled};
+use crate::value::ToValue;
 
 /// A span that has been started and is not current yet; nothing where there is none.
 ///
@@ -127,7 +127,7 @@ impl Live {
     /// Makes the context current.
     #[inline]
     pub(super) fn attach(&self) -> Option<ContextGuard> {
-        ambient::attach(self.context.clone())
+        context::attach(self.context.clone())
     }
 
     #[inline]

@@ -6,16 +6,16 @@ use std::future::Future;
 use opentelemetry::trace::{FutureExt, SpanContext, SpanKind, TraceContextExt, WithContext};
 use opentelemetry::{Context, Key, KeyValue};
 
-use super::ambient::{attach, look};
 use super::entered::Entered;
 use super::future::Traced;
 use super::live::{Active, Live, State};
 use super::outcome::RecordError;
 use super::private::guarded;
 use super::span::{IntoLink, IntoParent, Setup, start, start_here};
-use super::value::ToValue;
+use crate::context::{attach, look};
 use crate::trace::{Failure, Source, active};
 use crate::unsampled;
+use crate::value::ToValue;
 
 /// Begins a span; one of [`SpanBuilder::enter`], [`SpanBuilder::in_scope`] and [`SpanBuilder::run`] starts it.
 ///

@@ -2,8 +2,6 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `ambient` | the API's current context, without its panics |
-//! | `value` | [`ToValue`]: what an attribute can be made of |
 //! | `outcome` | how an error becomes a status and `error.type` |
 //! | `span` | the start of a span: what it starts with, and whether it is recorded |
 //! | `live` | a span that has started: how it becomes current, and its end |
@@ -20,7 +18,6 @@
 //! A call below a span that is not sampled allocates nothing, attaches nothing and evaluates no field, and still has a span
 //! id of its own ([`current_span_context`]); without an installed tracer it costs one relaxed load.
 
-mod ambient;
 mod duration;
 mod entered;
 mod future;
@@ -34,9 +31,8 @@ pub mod private;
 mod sequence;
 mod span;
 mod stream;
-mod value;
 
-pub(crate) use ambient::look;
+pub use crate::value::{Element, ToValue};
 pub use entered::Entered;
 pub use future::Traced;
 pub use iterator::{IteratorInSpan, TracedIterator};
@@ -47,4 +43,3 @@ pub use manual::{
 pub use outcome::{ErrorType, RecordError};
 pub use span::{IntoLink, IntoParent};
 pub use stream::{InSpanStream, StreamInSpan, TracedStream};
-pub use value::{Element, ToValue};

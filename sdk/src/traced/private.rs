@@ -19,8 +19,8 @@ pub use super::outcome::{Described, Fallible, is_failure};
 pub use super::output::{Call, Output, refuse_main};
 pub use super::span::{Active, Live, Setup, start, start_here};
 pub use super::stream::{traced_stream, traced_stream_timed};
-pub use super::value::ToValue;
 pub use crate::trace::CallSite;
+pub use crate::value::ToValue;
 
 use super::duration::End;
 use super::measured::{Measurement, Watch};

@@ -6,9 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use opentelemetry::trace::{Link, Span, SpanContext, SpanKind, TraceContextExt, Tracer, TracerProvider};
 use opentelemetry::{Context, KeyValue, global};
 
-use super::ambient;
 use super::live::State;
 pub use super::live::{Active, Live};
+use crate::context;
 use crate::runtime::is_background;
 use crate::time::Timestamp;
 use crate::trace::{CallSite, Glance, SdkSpan, SpanData, Started, TracedSpan, active};
@@ -306,5 +306,5 @@ fn look_at_the_current() -> Look {
             _ => Look::Undecided,
         }
     };
-    ambient::look(look).unwrap_or(Look::Off)
+    context::look(look).unwrap_or(Look::Off)
 }

@@ -9,7 +9,19 @@ use super::workspace::SourceFile;
 /// reports it counts.
 const LAYERS: &[Layer] = &[
     Layer {
-        modules: &["sync", "time", "process", "id", "error", "attributes", "limits", "signal", "text"],
+        modules: &[
+            "sync",
+            "time",
+            "process",
+            "context",
+            "value",
+            "text",
+            "id",
+            "error",
+            "attributes",
+            "limits",
+            "signal",
+        ],
         are_strangers: false,
     },
     Layer { modules: &["config", "resource", "export", "diag", "runtime", "unsampled"], are_strangers: false },

@@ -1,22 +1,50 @@
 //! The API's current context, without its panics.
 //!
-//! The API panics when a context is attached while another look at it is open (`get_active_span(|_| traced())`), and when
-//! it is used in the destructor of a thread-local. Neither may become a panic of the host's: nothing is recorded then.
+//! The API panics if a context is attached while a look at another one is open (`get_active_span(|_| traced())`), and if the
+//! context is used in the destructor of a thread-local. Neither panic may reach the host; nothing is recorded then.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use opentelemetry::{Context, ContextGuard};
 
-/// Makes `context` current; `None` when that cannot be.
+/// Makes `context` current. Returns `None` if the API panics.
 #[inline]
-pub(super) fn attach(context: Context) -> Option<ContextGuard> {
+pub(crate) fn attach(context: Context) -> Option<ContextGuard> {
     catch_unwind(AssertUnwindSafe(|| context.attach())).ok()
 }
 
-/// Looks at the current context; `None` when there is none to look at. No code of the user's may run in `look`.
+/// Calls `look` with the current context, which stays borrowed meanwhile: no code of the user may run in it. Returns `None` if
+/// the API panics.
 #[inline]
 pub(crate) fn look<T>(look: impl FnOnce(&Context) -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(|| Context::map_current(look))).ok()
+}
+
+/// Calls `look`, which uses the current context, unless the context of this thread has been destroyed or is about to be. Unlike
+/// [`look()`], prints no message of a panic at the end of a thread that still records.
+#[inline]
+pub(crate) fn while_alive<T>(look: impl FnOnce() -> T) -> Option<T> {
+    ALIVE.try_with(|_| look()).ok()
+}
+
+thread_local! {
+    static ALIVE: Alive = Alive::new();
+}
+
+/// Is destroyed before the context of its thread.
+struct Alive;
+
+impl Alive {
+    /// Initializes the context first: a thread destroys its values in reverse order.
+    fn new() -> Self {
+        let _ = look(|_| ());
+        Alive
+    }
+}
+
+impl Drop for Alive {
+    // Without a destructor the thread-local would count as alive for ever.
+    fn drop(&mut self) {}
 }
 
 #[cfg(test)]
