@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::ops::RangeInclusive;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::error::ConfigError;
+use crate::sync::unpoisoned;
 
 /// The variables of the process, or a fixed set for tests, and the warnings that reading them gave.
 #[derive(Debug, Default)]
@@ -145,12 +146,12 @@ impl Env {
 
     /// Reports a setting that is ignored.
     pub fn warn(&self, warning: ConfigError) {
-        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
+        unpoisoned(self.warnings.lock()).push(warning);
     }
 
     /// What was reported since the last call.
     pub fn take_warnings(&self) -> Vec<ConfigError> {
-        std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *unpoisoned(self.warnings.lock()))
     }
 }
 

@@ -1,12 +1,13 @@
 //! How long something takes: measured only while somebody wants to know.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Histogram;
 
 use crate::error::ResponseStatus;
+use crate::sync::unpoisoned;
 use crate::time::{Clock, Timestamp};
 
 /// The durations of one operation of one component. While nobody listens, no clock is read.
@@ -25,7 +26,7 @@ pub(crate) struct Listener {
 impl Durations {
     /// From now on durations go there, until it is dropped or somebody else listens.
     pub(crate) fn listen(&self, listener: &Arc<Listener>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(listener);
+        *unpoisoned(self.0.lock()) = Arc::downgrade(listener);
     }
 
     /// Runs the operation; `error_type` says of its result what went wrong, if anything did.
@@ -44,7 +45,7 @@ impl Durations {
         error_type: impl FnOnce(&T) -> Option<&'static str>,
         response: impl FnOnce(&T) -> Option<ResponseStatus>,
     ) -> T {
-        let listener = self.0.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+        let listener = unpoisoned(self.0.lock()).upgrade();
         let Some(listener) = listener else { return operation() };
         let start = listener.clock.now();
         let result = operation();

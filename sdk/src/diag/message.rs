@@ -7,11 +7,12 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError, TryLockError};
+use std::sync::{Mutex, OnceLock, TryLockError};
 use std::time::Duration;
 
 use crate::config::Env;
 use crate::process::{is_forked_child, write_to_standard_error};
+use crate::sync::unpoisoned;
 use crate::text;
 use crate::time::Deadline;
 
@@ -174,7 +175,7 @@ fn pass(level: Level, topic: &'static str) -> Option<u64> {
         Ok(topics) => topics,
         // Another thread, which is not there, may have held it during the fork.
         Err(TryLockError::WouldBlock) if is_forked_child() => return None,
-        Err(_) => topics.lock().unwrap_or_else(PoisonError::into_inner),
+        Err(_) => unpoisoned(topics.lock()),
     };
     let topic = (level as u8, topic);
     match topics.get_mut(&topic) {

@@ -1,10 +1,11 @@
 //! A runtime that does nothing by itself: a test runs the tasks, on its own thread, in its own order.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::{Asked, Driver, Request, Task, Wake, guarded, run_to_the_end, with_end};
 use crate::error::ExportError;
+use crate::sync::unpoisoned;
 use crate::time::Deadline;
 
 /// Runs tasks when it is told to. Clones share their tasks.
@@ -19,7 +20,7 @@ impl ManualRuntime {
 
     pub(super) fn start(&self, task: impl Task) -> Arc<ManualDriver> {
         let driver = Arc::new(ManualDriver { task: Mutex::new(Some(Box::new(task))), woken: AtomicBool::new(false) });
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(driver.clone());
+        unpoisoned(self.0.lock()).push(driver.clone());
         driver
     }
 
@@ -34,7 +35,7 @@ impl ManualRuntime {
     }
 
     fn run_where(&self, why: Wake, wanted: impl Fn(&ManualDriver) -> bool) -> usize {
-        let drivers = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let drivers = unpoisoned(self.0.lock()).clone();
         drivers.iter().filter(|driver| wanted(driver)).map(|driver| driver.run(why)).count()
     }
 }
@@ -46,7 +47,7 @@ pub(super) struct ManualDriver {
 
 impl ManualDriver {
     fn run(&self, why: Wake) {
-        if let Some(task) = &mut *self.task.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(task) = &mut *unpoisoned(self.task.lock()) {
             run_to_the_end(&mut **task, why);
         }
     }
@@ -76,7 +77,7 @@ impl Driver for ManualDriver {
 
 impl ManualDriver {
     fn request(&self, request: Request, deadline: Deadline) -> Result<(), ExportError> {
-        let mut slot = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = unpoisoned(self.task.lock());
         let done = match (&mut *slot, request) {
             (None, Request::Shutdown) => return Ok(()),
             (None, _) => return Err(ExportError::shutdown()),

@@ -1,7 +1,7 @@
 //! A task on a thread of its own: sleeps until its timer, a wake or a request.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::background::is_task;
@@ -10,6 +10,7 @@ use super::{
 };
 use crate::error::{ConfigError, ExportError};
 use crate::process::Generation;
+use crate::sync::unpoisoned;
 use crate::time::{self, Deadline};
 
 /// How long a task rests that panicked instead of saying when it wants to run next.
@@ -133,7 +134,7 @@ impl Drop for ThreadDriver {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.state.lock())
     }
 
     fn notify_worker(&self) {
@@ -174,9 +175,9 @@ impl Shared {
                 _ => {}
             }
             state = match deadline.remaining() {
-                None => self.to_callers.wait(state).unwrap_or_else(PoisonError::into_inner),
+                None => unpoisoned(self.to_callers.wait(state)),
                 Some(left) if left.is_zero() => return Err(timed_out()),
-                Some(left) => self.to_callers.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+                Some(left) => unpoisoned(self.to_callers.wait_timeout(state, left)).0,
             };
         }
     }
@@ -244,12 +245,12 @@ impl Shared {
             }
             state.sleeps = true;
             state = match timer.remaining() {
-                None => self.to_worker.wait(state).unwrap_or_else(PoisonError::into_inner),
+                None => unpoisoned(self.to_worker.wait(state)),
                 Some(left) if left.is_zero() => {
                     state.sleeps = false;
                     return Step::Run(Wake::Timer);
                 }
-                Some(left) => self.to_worker.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+                Some(left) => unpoisoned(self.to_worker.wait_timeout(state, left)).0,
             };
             state.sleeps = false;
         }

@@ -1,12 +1,13 @@
 //! An exporter that keeps what it is given.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::error::ExportError;
 use crate::export::{Batch, ExportReport, Exporter};
 use crate::resource::Resource;
 use crate::signal::Signal;
+use crate::sync::unpoisoned;
 use crate::time::Deadline;
 
 /// Keeps every item of every batch. Clones share what they keep.
@@ -57,7 +58,7 @@ where
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept<S>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.0.lock())
     }
 }
 

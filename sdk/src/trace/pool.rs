@@ -4,9 +4,10 @@
 //! the threads that make spans neither allocate nor contend for the allocator with the thread that frees.
 
 use std::cell::RefCell;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use super::data::SpanRecord;
+use crate::sync::unpoisoned;
 
 /// Records in a stack, which is what a thread keeps and what travels between threads.
 const STACK: usize = 32;
@@ -57,7 +58,7 @@ pub(super) fn give_back(mut record: Box<SpanRecord>) {
 
 #[cold]
 fn refill(local: &mut Stack) {
-    let mut depot = DEPOT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut depot = unpoisoned(DEPOT.lock());
     if let Some(full) = depot.full.pop() {
         let empty = std::mem::replace(local, full);
         depot.empty.push(empty);
@@ -66,7 +67,7 @@ fn refill(local: &mut Stack) {
 
 #[cold]
 fn hand_over(local: &mut Stack) {
-    let mut depot = DEPOT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut depot = unpoisoned(DEPOT.lock());
     let empty = depot.empty.pop().unwrap_or_else(|| Vec::with_capacity(STACK));
     let full = std::mem::replace(local, empty);
     let surplus = if depot.full.len() < STACKS {
