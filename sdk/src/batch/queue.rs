@@ -1,9 +1,9 @@
 //! The bounded queue between the threads that make telemetry and the worker that exports it.
 //!
-//! Each thread pushes to a shard of its own, so that a push is an uncontended lock and a move. The bound on the whole is
-//! kept by handing out room in portions: a shard takes room for up to 64 items from the common budget and asks
-//! again when it is used up. When the budget is empty, a push looks for unused room in the other shards before it gives
-//! up, so the queue holds exactly `capacity` items whatever the number of threads.
+//! Each thread pushes to a shard of its own, so that a push is an uncontended lock and a move. The common bound is kept by
+//! handing out room in portions: a shard takes room for up to 64 items from the common budget, and asks again once that is used
+//! up. If the budget is empty, a push looks for unused room in the other shards before it gives up, so that the queue holds
+//! exactly `capacity` items whatever the number of threads.
 
 use super::BatchConfig;
 use crate::sync::{AtomicUsize, Mutex, Ordering, lock};
@@ -143,23 +143,23 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Gives room back for items that were drained and are now being exported.
+    /// Returns the room of items that were drained and are now being exported.
     pub(super) fn release(&self, items: usize) {
         self.free.fetch_add(items, Ordering::Relaxed);
     }
 
-    /// How many items wait, not counting those that were drained.
+    /// Returns the number of items that wait, without those that were drained.
     pub(super) fn len(&self) -> usize {
         self.shards.iter().map(|shard| lock(&shard.0).items.len()).sum()
     }
 
-    /// How many items take room: those that wait here, and those that were drained and not yet released.
+    /// Returns the number of items that take room: those that wait, and those that were drained and not yet released.
     pub(super) fn waiting(&self) -> usize {
         let in_hand: usize = self.shards.iter().map(|shard| lock(&shard.0).room).sum();
         self.taken().saturating_sub(in_hand)
     }
 
-    /// Refuses every later push. What waits stays until it is drained.
+    /// Refuses every later push. Waiting items stay until they are drained.
     pub(super) fn close(&self) {
         self.shards.iter().for_each(|shard| lock(&shard.0).closed = true);
     }

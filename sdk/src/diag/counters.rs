@@ -1,4 +1,4 @@
-//! What became of the items of one pipeline: a processor or reader, and its exporter.
+//! The counts of the items of one pipeline: a processor or reader, and its exporter.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +9,7 @@ use crate::error::ExportError;
 use crate::error::report::ExportReport;
 use crate::text;
 
-/// The counters of one signal's pipeline, and what is known of its components.
+/// The counters of one pipeline, and the names of its components.
 #[derive(Debug, Default)]
 pub struct Counters {
     exporter: &'static str,
@@ -19,7 +19,7 @@ pub struct Counters {
     passed_on: AtomicU64,
     exported: AtomicU64,
     rejected: AtomicU64,
-    /// By [`ExportError::TYPES`].
+    /// Indexed as [`ExportError::TYPES`].
     failed: [AtomicU64; ExportError::TYPES.len()],
     abandoned: AtomicU64,
     retries: AtomicU64,
@@ -34,7 +34,7 @@ struct Processor {
     queue: Option<Queue>,
 }
 
-/// What can be asked of the queue of a processor.
+/// The queue of a processor, as its metrics show it.
 pub(crate) struct Queue {
     pub(crate) capacity: usize,
     pub(crate) waiting: Box<dyn Fn() -> usize + Send + Sync>,
@@ -46,7 +46,7 @@ impl Counters {
         Counters { exporter, server, destination, ..Counters::default() }
     }
 
-    /// Behind a processor: `batching`, with its queue, or `simple`.
+    /// Adds the processor: `batching`, with its queue, or `simple`.
     pub(crate) fn with_processor(mut self, kind: &'static str, queue: Option<Queue>) -> Self {
         self.processor = Some(Processor { kind, queue });
         self
@@ -80,7 +80,7 @@ impl Counters {
         self.lost(items, signal, error);
     }
 
-    /// Counts items that never came to the exporter, because the time to shut down was over.
+    /// Counts items that never reached the exporter because the deadline of the shutdown passed.
     pub fn abandoned(&self, items: u64, signal: &'static str) {
         self.abandoned.fetch_add(items, Ordering::Relaxed);
         self.lost(items, signal, &ExportError::timeout("shutdown had to end before they were sent"));
@@ -88,7 +88,7 @@ impl Counters {
 
     fn lost(&self, items: u64, signal: &'static str, error: &ExportError) {
         self.retries.fetch_add(error.retries().into(), Ordering::Relaxed);
-        // A topic for each exporter: the one must not hold back what is to be said of the other.
+        // One rate-limit topic per exporter, so that a noisy exporter cannot suppress another's messages.
         log(Level::Error, self.exporter, format_args!("{items} {signal} were not exported: {error}"));
     }
 
@@ -107,7 +107,7 @@ impl Counters {
         self.by_stage.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The counts now.
+    /// Returns the current counts.
     pub fn snapshot(&self) -> SignalHealth {
         SignalHealth {
             exported: load(&self.exported),
@@ -120,37 +120,37 @@ impl Counters {
         }
     }
 
-    /// The component type of the exporter.
+    /// Returns the component type of the exporter.
     pub(crate) fn exporter(&self) -> &'static str {
         self.exporter
     }
 
-    /// The host and the port that the exporter sends to, if it sends to a server.
+    /// Returns the host and port of the exporter's server, if it has one.
     pub(crate) fn server(&self) -> Option<(&str, u16)> {
         self.server.as_ref().map(|(address, port)| (address.as_str(), *port))
     }
 
-    /// Returns where the exporter sends, or its component type when it does not say.
+    /// Returns the destination of the exporter, or its component type if it names none.
     pub(crate) fn destination(&self) -> &str {
         if self.destination.is_empty() { self.exporter } else { &self.destination }
     }
 
-    /// The kind of the processor, if there is one.
+    /// Returns the kind of the processor, if there is one.
     pub(crate) fn processor(&self) -> Option<&'static str> {
         self.processor.as_ref().map(|processor| processor.kind)
     }
 
-    /// The queue of the processor, if it has one.
+    /// Returns the queue of the processor, if it has one.
     pub(crate) fn queue(&self) -> Option<&Queue> {
         self.processor.as_ref()?.queue.as_ref()
     }
 
-    /// How long exports take.
+    /// Returns the durations of exports.
     pub(crate) fn operations(&self) -> &Durations {
         &self.operations
     }
 
-    /// What the processor is done with, by `error.type`: passed on first, then what went wrong at all.
+    /// Returns the items that the processor has finished, by `error.type`: first those passed on, then each error that occurred.
     pub(crate) fn processed(&self) -> Vec<(Option<&'static str>, u64)> {
         let errors = [
             ("queue_full", load(&self.queue_full)),
@@ -161,18 +161,18 @@ impl Counters {
         by_error(load(&self.passed_on), errors)
     }
 
-    /// What the exporter is done with, by `error.type`.
+    /// Returns the items that the exporter has finished, by `error.type`.
     pub(crate) fn concluded(&self) -> Vec<(Option<&'static str>, u64)> {
-        // Refused one by one or with the whole batch: one cause.
+        // Rejected alone or with the whole batch is one cause.
         let rejected = |kind| if kind == "rejected" { load(&self.rejected) } else { 0 };
         let errors = ExportError::TYPES.into_iter().zip(&self.failed);
         by_error(load(&self.exported), errors.map(|(kind, failed)| (kind, load(failed) + rejected(kind))))
     }
 
-    /// What the exporter has in hand.
+    /// Returns the number of items that the exporter is exporting.
     pub(crate) fn in_flight(&self) -> u64 {
         let concluded: u64 = self.concluded().iter().map(|(_, items)| items).sum();
-        // After what is concluded, so that it is not less.
+        // Read after the concluded items, so that it is not smaller.
         load(&self.passed_on).saturating_sub(concluded)
     }
 }
@@ -192,22 +192,22 @@ impl fmt::Debug for Processor {
     }
 }
 
-/// What became of the items of one signal since the start. Nothing is lost without being counted here.
+/// The counts of the items of one pipeline since its start. Nothing is dropped without being counted here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SignalHealth {
-    /// Taken by the receiver.
+    /// Accepted by the receiver.
     pub exported: u64,
-    /// Refused by a receiver that took the rest of their batch.
+    /// Rejected by a receiver that accepted the rest of their batch.
     pub rejected: u64,
-    /// Lost with a batch that could not be delivered.
+    /// Dropped with a batch that could not be delivered.
     pub failed: u64,
-    /// Batches sent again.
+    /// Number of retries of batches.
     pub retries: u64,
     /// Dropped because the queue was full.
     pub dropped_queue_full: u64,
     /// Dropped because they came after shutdown.
     pub dropped_after_shutdown: u64,
-    /// Dropped by a [`Stage`](crate::batch::Stage) before they came to an exporter.
+    /// Dropped by a stage before they reached an exporter.
     pub dropped_by_stage: u64,
 }

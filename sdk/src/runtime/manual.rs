@@ -1,4 +1,4 @@
-//! A runtime that does nothing by itself: a test runs the tasks, on its own thread, in its own order.
+//! A runtime that does nothing by itself: a test runs the tasks on its own thread, in its own order.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,12 +8,12 @@ use crate::error::ExportError;
 use crate::sync::unpoisoned;
 use crate::time::Deadline;
 
-/// Runs tasks when it is told to. Clones share their tasks.
+/// Runs tasks when the test says so. Clones share their tasks.
 #[derive(Clone, Debug, Default)]
 pub struct ManualRuntime(Arc<Mutex<Vec<Arc<ManualDriver>>>>);
 
 impl ManualRuntime {
-    /// A runtime without tasks yet.
+    /// Creates a runtime without tasks.
     pub fn new() -> Self {
         ManualRuntime::default()
     }
@@ -24,12 +24,12 @@ impl ManualRuntime {
         driver
     }
 
-    /// Runs the tasks that were woken, and only those. Returns how many.
+    /// Runs only the tasks that were woken. Returns their number.
     pub fn run_woken(&self) -> usize {
         self.run_where(Wake::Full, |driver| driver.woken.swap(false, Ordering::Relaxed))
     }
 
-    /// Lets the timer of every task fire.
+    /// Fires the timer of every task.
     pub fn run_timers(&self) {
         self.run_where(Wake::Timer, |_| true);
     }
@@ -64,7 +64,7 @@ impl Driver for ManualDriver {
         self.woken.store(true, Ordering::Relaxed);
     }
 
-    /// Does it at once.
+    /// Serves the request at once.
     fn ask(&self, request: Request, deadline: Deadline) -> Asked {
         Asked::Done(self.request(request, deadline))
     }
