@@ -16,22 +16,21 @@ const MAX_BYTES: usize = 8192;
 
 /// Extracts and injects the `baggage` header.
 ///
-/// Reading is lenient: a member that is not `key=value` is left out, the others stay; of several members with one key the
-/// last wins. Writing is strict. In both directions at most 64 members and 8192 bytes travel, counted over all lines of the
-/// header; what is beyond is left out, never cut in the middle. The properties of a member are kept as they are, as the
-/// metadata of the entry.
+/// Reading is lenient: a member that is not `key=value` is left out, the others stay; of several members with one key the last
+/// wins. Writing is strict. Both directions are limited to 64 members and 8192 bytes over all lines of the header; members
+/// beyond are left out, never cut in the middle. The properties of a member become the metadata of the entry, unchanged.
 ///
 /// spec: <https://www.w3.org/TR/baggage/>, baggage/api.md#propagation
 #[derive(Clone, Debug, Default)]
 pub struct BaggagePropagator(());
 
 impl BaggagePropagator {
-    /// The propagator.
+    /// Creates the propagator.
     pub fn new() -> Self {
         BaggagePropagator(())
     }
 
-    /// The baggage of the header; `None` when there is none.
+    /// Returns the baggage of the header; `None` if there is none.
     pub(super) fn extract(&self, extractor: &dyn Extractor) -> Option<Baggage> {
         let baggage = parse(&extractor.get_all(BAGGAGE)?);
         (!baggage.is_empty()).then_some(baggage)
@@ -80,7 +79,7 @@ fn parse(lines: &[&str]) -> Baggage {
     baggage
 }
 
-/// Key, value and properties of a member.
+/// Splits a member into key, value and properties.
 fn split(member: &str) -> Option<(&str, &str, &str)> {
     let (pair, properties) = member.split_once(';').unwrap_or((member, ""));
     let (key, value) = pair.split_once('=')?;
@@ -122,8 +121,7 @@ fn is_value_octet(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\' | b'%')
 }
 
-/// Properties are opaque: what they consist of was encoded by those who made them. Only what would break the header is
-/// encoded.
+/// Properties are opaque: their author has encoded them. Only bytes that would break the header are encoded.
 fn is_property_octet(byte: u8) -> bool {
     (byte.is_ascii_graphic() || byte == b' ' || byte == b'\t') && byte != b','
 }
@@ -161,7 +159,7 @@ mod tests {
         out.remove(BAGGAGE).unwrap_or_default()
     }
 
-    /// What the lines mean, sorted by key.
+    /// Expects the entries of the lines, sorted by key.
     fn check(lines: &[&str], expected: &str) {
         let cx = extract(lines);
         let entries: BTreeMap<_, _> = cx.baggage().iter().collect();
@@ -214,7 +212,7 @@ mod tests {
         assert_eq!(extract(&[&list(0, 40), &list(40, 64)]).baggage().len(), 64);
         assert_eq!(extract(&[&list(0, 40), &list(40, 100)]).baggage().len(), 64);
 
-        // A key that comes again counts again.
+        // A repeated key counts again.
         assert_eq!(extract(&[&format!("{}b=1", "a=1,".repeat(63))]).baggage().len(), 2);
         assert_eq!(extract(&[&format!("{}b=1", "a=1,".repeat(64))]).baggage().len(), 1);
 

@@ -14,7 +14,7 @@ use crate::runtime::Runtime;
 use crate::signal::Traces;
 use crate::time::Deadline;
 
-/// Sees every recording span when it starts and when it ends, in the order in which processors were added.
+/// Sees every recording span when it starts and when it ends. Processors are called in the order in which they were added.
 ///
 /// All methods are called on the threads of the host, possibly several at once; they must not block. A panic is caught
 /// and reported. Spans that are not recorded are never seen; of those that are, only the sampled ones
@@ -22,7 +22,7 @@ use crate::time::Deadline;
 ///
 /// spec: trace/sdk.md#span-processor
 pub trait SpanProcessor: Debug + Send + Sync + 'static {
-    /// A span starts; it may be changed. `parent` is the context it starts in.
+    /// Called when a span starts, to read or change it. `parent` is the context that the span starts in.
     fn on_start(&self, span: &mut SdkSpan, parent: &Context) {
         let _ = (span, parent);
     }
@@ -32,14 +32,14 @@ pub trait SpanProcessor: Debug + Send + Sync + 'static {
         true
     }
 
-    /// A span ends; its end time is set and it may still be changed. Not called once the provider has been shut down.
+    /// Called when a span ends, with its end time set, to read or change it. Not called after the provider's shutdown.
     ///
     /// spec: trace/sdk.md#onending
     fn on_ending(&self, span: &mut SpanData) {
         let _ = span;
     }
 
-    /// A span has ended.
+    /// Called after a span has ended.
     fn on_end(&self, span: SpanData);
 
     /// Exports every span that the processor holds.
@@ -106,7 +106,7 @@ impl<P: Processor<Traces>> SpanProcessor for P {
     }
 }
 
-/// Puts `stages` in front of `processors`, of which only the ends of spans are shown. Without a stage, nothing is put there.
+/// Puts `stages` in front of `processors`, which then see the ends of spans alone. Without a stage, returns `processors`.
 ///
 /// # Errors
 /// The operating system refuses to start another thread.

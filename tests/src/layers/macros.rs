@@ -1,9 +1,9 @@
-//! What the expansion of `#[traced]` may name: `::telemark::__private`, and nothing else of ours.
+//! The paths that the expansion of `#[traced]` may name: `::telemark::__private` alone, of this workspace.
 
 use super::code::{tokens, without_comments_and_texts, without_tests};
 use super::workspace::SourceFile;
 
-/// Every path in the macro crate's code that leads elsewhere.
+/// Returns every path in the macro crate's code that leads elsewhere.
 pub fn macro_violations(files: &[SourceFile]) -> Vec<String> {
     let mut violations = Vec::new();
     for file in files.iter().filter(|file| file.path.starts_with("macros/src/")) {
