@@ -127,7 +127,7 @@ impl Drop for ThreadDriver {
     /// Ends the thread without waiting for it if it was not shut down.
     fn drop(&mut self) {
         if !self.home.is_past() && !is_task(&self.shared.ending) {
-            drop(self.shared.ask(Request::Shutdown, Deadline::after(Duration::ZERO)));
+            let _ = self.shared.ask(Request::Shutdown, Deadline::after(Duration::ZERO));
         }
     }
 }
@@ -286,17 +286,17 @@ mod tests {
         }
 
         fn run(&mut self, why: Wake) -> Next {
-            drop(self.calls.send(format!("{why:?}")));
+            let _ = self.calls.send(format!("{why:?}"));
             Next::After(Duration::from_secs(3600))
         }
 
         fn flush(&mut self, deadline: Deadline) -> Result<(), ExportError> {
-            drop(self.calls.send("flush".to_owned()));
+            let _ = self.calls.send("flush".to_owned());
             (self.on_flush)(deadline)
         }
 
         fn shutdown(&mut self, deadline: Deadline) -> Result<(), ExportError> {
-            drop(self.calls.send("shutdown".to_owned()));
+            let _ = self.calls.send("shutdown".to_owned());
             (self.on_flush)(deadline)
         }
     }
