@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use opentelemetry::Context;
 
-use super::SdkMeterProvider;
 use crate::diag;
+use crate::metrics::SdkMeterProvider;
 use crate::runtime::{OFF_IN_A_FORKED_CHILD, is_background};
 
 /// How many providers there are: the installed one and those in contexts.

@@ -6,14 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use opentelemetry::InstrumentationScope;
 use opentelemetry::metrics::{Meter, MeterProvider, NoopMeterProvider};
 
-use super::exemplar::ExemplarFilter;
-use super::meter::SdkMeter;
-use super::pipeline::{Callbacks, Pipeline};
-use super::reader::{Begin, MetricReader, Source};
-use super::view::View;
 use crate::attributes;
 use crate::diag::{Counters, Durations, SignalHealth};
 use crate::error::ExportError;
+use crate::metrics::config::View;
+use crate::metrics::exemplar::ExemplarFilter;
+use crate::metrics::instrument::{SdkMeter, Shared};
+use crate::metrics::reader::{Begin, Callbacks, MetricReader, Pipeline, Source};
 use crate::resource::Resource;
 use crate::time::{Clock, Deadline};
 
@@ -28,19 +27,6 @@ struct ProviderInner {
     /// Not shared with the meters: when the last provider goes, the readers' threads end.
     readers: Vec<Box<dyn MetricReader>>,
     resource: Resource,
-}
-
-/// What meters need.
-pub(super) struct Shared {
-    pub(super) views: Vec<View>,
-    pub(super) pipelines: Vec<Arc<Pipeline>>,
-    pub(super) callbacks: Arc<Callbacks>,
-    pub(super) exemplars: ExemplarFilter,
-    clock: Clock,
-    /// Nothing new is made any more.
-    pub(super) is_shut_down: AtomicBool,
-    /// Measurements that a metric did not take: not finite, or negative for a counter.
-    pub(super) rejected: Arc<AtomicU64>,
 }
 
 impl SdkMeterProvider {

@@ -1,32 +1,16 @@
 //! A histogram whose buckets grow exponentially, and which halves its resolution when they would be too many.
 
 use super::mapping::index_of;
+use crate::metrics::config::ExponentialConfig;
+use crate::metrics::data::{Buckets, ExponentialHistogramPoint};
 use crate::metrics::exemplar::{MergedSlots, Offer, SimpleFixedSizeExemplarReservoir};
-use crate::metrics::{Buckets, ExponentialHistogramPoint};
 use crate::sync::{Mutex, lock, try_lock};
 
 /// At this scale every float is in one of two buckets, so nothing ever needs a coarser one.
 const MIN_SCALE: i32 = -11;
 
-/// What the exponential histograms of a stream have in common.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::metrics) struct ExponentialConfig {
-    /// The most buckets of each sign, at least 2.
-    pub(in crate::metrics) max_size: usize,
-    pub(in crate::metrics) max_scale: i32,
-    pub(in crate::metrics) record_min_max: bool,
-    pub(in crate::metrics) record_sum: bool,
-}
-
-impl ExponentialConfig {
-    /// spec: metrics/sdk.md#exemplar-defaults
-    pub(in crate::metrics) fn exemplars(&self) -> usize {
-        self.max_size.min(20)
-    }
-}
-
 /// The histogram of one thread, and of those who share its cell; see [`super::HistogramCell`].
-pub(in crate::metrics) struct ExponentialCell(Mutex<State>);
+pub(crate) struct ExponentialCell(Mutex<State>);
 
 struct State {
     total: ExponentialTotal,
@@ -36,17 +20,12 @@ struct State {
 }
 
 impl ExponentialCell {
-    pub(in crate::metrics) fn new(config: &ExponentialConfig) -> Self {
+    pub(crate) fn new(config: &ExponentialConfig) -> Self {
         ExponentialCell(Mutex::new(State { total: ExponentialTotal::new(config), reservoir: None, skip: 0 }))
     }
 
     /// Adds a measurement if the cell is not locked just now; whether it did.
-    pub(in crate::metrics) fn try_record(
-        &self,
-        config: &ExponentialConfig,
-        value: f64,
-        offer: Option<&Offer<'_>>,
-    ) -> bool {
+    pub(crate) fn try_record(&self, config: &ExponentialConfig, value: f64, offer: Option<&Offer<'_>>) -> bool {
         let Some(mut state) = try_lock(&self.0) else { return false };
         let is_due = state.record(config, value, offer.is_some());
         drop(state);
@@ -57,7 +36,7 @@ impl ExponentialCell {
     }
 
     /// Adds a measurement when the cell is not locked any more.
-    pub(in crate::metrics) fn record(&self, config: &ExponentialConfig, value: f64, offer: Option<&Offer<'_>>) {
+    pub(crate) fn record(&self, config: &ExponentialConfig, value: f64, offer: Option<&Offer<'_>>) {
         let is_due = lock(&self.0).record(config, value, offer.is_some());
         if is_due {
             self.keep(config, offer);
@@ -76,7 +55,7 @@ impl ExponentialCell {
     }
 
     /// Adds the measurements since the last call, or since the beginning, to `total`.
-    pub(in crate::metrics) fn take_into(
+    pub(crate) fn take_into(
         &self,
         config: &ExponentialConfig,
         total: &mut ExponentialTotal,
@@ -110,7 +89,7 @@ impl State {
 }
 
 /// Counts at one resolution.
-pub(in crate::metrics) struct ExponentialTotal {
+pub(crate) struct ExponentialTotal {
     scale: i32,
     zeros: u64,
     positive: Side,
@@ -121,7 +100,7 @@ pub(in crate::metrics) struct ExponentialTotal {
 }
 
 impl ExponentialTotal {
-    pub(in crate::metrics) fn new(config: &ExponentialConfig) -> Self {
+    pub(crate) fn new(config: &ExponentialConfig) -> Self {
         ExponentialTotal {
             scale: config.max_scale,
             zeros: 0,
@@ -196,12 +175,12 @@ impl ExponentialTotal {
         *self = ExponentialTotal { positive, negative, ..ExponentialTotal::new(config) };
     }
 
-    pub(in crate::metrics) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.min > self.max
     }
 
     /// Moves what was counted into a point.
-    pub(in crate::metrics) fn into_point(
+    pub(crate) fn into_point(
         self,
         config: &ExponentialConfig,
         attributes: crate::metrics::Attributes,

@@ -1,30 +1,12 @@
 //! A histogram with given bounds.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use super::sampling::{BucketSampling, Sampling};
-use crate::metrics::Exemplars;
+use crate::metrics::config::HistogramConfig;
+use crate::metrics::data::{Exemplars, bucket_of};
 use crate::metrics::exemplar::{MergedBuckets, MergedSlots, Offer, Random};
 use crate::sync::{AtomicU32, AtomicU64, Latch, Ordering};
-
-/// What the histograms of a stream have in common.
-#[derive(Clone, Debug, PartialEq)]
-pub(in crate::metrics) struct HistogramConfig {
-    pub(in crate::metrics) bounds: Arc<[f64]>,
-    pub(in crate::metrics) record_min_max: bool,
-    pub(in crate::metrics) record_sum: bool,
-}
-
-/// The bucket of a value: how many bounds are below it.
-#[inline]
-pub(in crate::metrics) fn bucket_of(bounds: &[f64], value: f64) -> usize {
-    // Without branches up to a size at which halving wins.
-    if bounds.len() <= 32 {
-        bounds.iter().map(|bound| usize::from(*bound < value)).sum()
-    } else {
-        bounds.partition_point(|bound| *bound < value)
-    }
-}
 
 /// So many buckets have their counts in the cell itself: as many as the default boundaries make.
 const NEAR: usize = if cfg!(loom) { 1 } else { 16 };
@@ -35,7 +17,7 @@ const NEAR: usize = if cfg!(loom) { 1 } else { 16 };
 /// Everything in it is read and written by who has closed the latch, and by nobody else. No code of the user's runs while
 /// it is closed.
 #[repr(C)]
-pub(in crate::metrics) struct HistogramCell {
+pub(crate) struct HistogramCell {
     rare: OnceLock<Box<Rare>>,
     latch: Latch,
     sum: AtomicU64,
@@ -60,7 +42,7 @@ enum Reservoir {
 }
 
 impl HistogramCell {
-    pub(in crate::metrics) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         HistogramCell {
             rare: OnceLock::new(),
             latch: Latch::new(),
@@ -73,12 +55,7 @@ impl HistogramCell {
 
     /// Adds a measurement if the cell is not locked just now; whether it did.
     #[inline(always)]
-    pub(in crate::metrics) fn try_record(
-        &self,
-        config: &HistogramConfig,
-        value: f64,
-        offer: Option<&Offer<'_>>,
-    ) -> bool {
+    pub(crate) fn try_record(&self, config: &HistogramConfig, value: f64, offer: Option<&Offer<'_>>) -> bool {
         let bucket = bucket_of(&config.bounds, value);
         let Some(closed) = self.latch.try_close() else { return false };
         self.add(config, bucket, value);
@@ -91,7 +68,7 @@ impl HistogramCell {
     }
 
     /// Adds a measurement when the cell is not locked any more.
-    pub(in crate::metrics) fn record(&self, config: &HistogramConfig, value: f64, offer: Option<&Offer<'_>>) {
+    pub(crate) fn record(&self, config: &HistogramConfig, value: f64, offer: Option<&Offer<'_>>) {
         let bucket = bucket_of(&config.bounds, value);
         let closed = self.latch.close();
         self.add(config, bucket, value);
@@ -171,14 +148,14 @@ impl HistogramCell {
     }
 
     /// Adds the measurements since the last call, or since the beginning, to `total`.
-    pub(in crate::metrics) fn take_into(&self, total: &mut HistogramTotal, is_delta: bool) {
+    pub(crate) fn take_into(&self, total: &mut HistogramTotal, is_delta: bool) {
         let _closed = self.latch.close();
         self.add_to(total, is_delta);
     }
 
     /// The same, unless the cell is locked just now; whether it did.
     #[cfg(all(test, loom))]
-    pub(in crate::metrics) fn try_take_into(&self, total: &mut HistogramTotal, is_delta: bool) -> bool {
+    pub(crate) fn try_take_into(&self, total: &mut HistogramTotal, is_delta: bool) -> bool {
         self.latch.try_close().map(|_closed| self.add_to(total, is_delta)).is_some()
     }
 
@@ -224,17 +201,17 @@ fn set(number: &AtomicU64, value: f64) {
 }
 
 /// The cells of a series added up.
-pub(in crate::metrics) struct HistogramTotal {
-    pub(in crate::metrics) counts: Vec<u64>,
-    pub(in crate::metrics) sum: f64,
-    pub(in crate::metrics) min: f64,
-    pub(in crate::metrics) max: f64,
+pub(crate) struct HistogramTotal {
+    pub(crate) counts: Vec<u64>,
+    pub(crate) sum: f64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
     aligned: MergedBuckets,
     fixed: MergedSlots,
 }
 
 impl HistogramTotal {
-    pub(in crate::metrics) fn new(config: &HistogramConfig) -> Self {
+    pub(crate) fn new(config: &HistogramConfig) -> Self {
         HistogramTotal {
             counts: vec![0; config.bounds.len() + 1],
             sum: 0.0,
@@ -245,7 +222,7 @@ impl HistogramTotal {
         }
     }
 
-    pub(in crate::metrics) fn exemplars(self, random: &mut Random) -> Exemplars {
+    pub(crate) fn exemplars(self, random: &mut Random) -> Exemplars {
         let of_buckets = self.aligned.finish();
         if of_buckets.is_empty() { self.fixed.finish(random).into() } else { of_buckets }
     }

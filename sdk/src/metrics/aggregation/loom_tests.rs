@@ -3,13 +3,12 @@
 use loom::sync::Arc;
 use loom::thread;
 
+use super::histogram::HistogramCell;
 use super::*;
-use crate::metrics::hash::Secrets;
-use crate::metrics::number::NumberType;
-use crate::metrics::series::Series;
-use crate::metrics::store::{Harvest, Store};
-use crate::metrics::stream_config::{AttributeFilter, Shape, StreamConfig};
-use crate::metrics::{InstrumentKind, MetricData, Number, Temporality, collect};
+use crate::metrics::config::{AttributeFilter, HistogramConfig, InstrumentKind, Shape, StreamConfig};
+use crate::metrics::data::{MetricData, Number, NumberType, Secrets, Temporality};
+use crate::metrics::series::points;
+use crate::metrics::series::{Harvest, Series, Store};
 use crate::time::{Clock, TimeSource, Timestamp};
 
 fn model(preemptions: usize, check: impl Fn() + Sync + Send + 'static) {
@@ -114,7 +113,7 @@ fn deltas() -> StreamConfig {
 
 fn collected(config: &StreamConfig, store: &Store) -> u64 {
     let harvest: Harvest = store.harvest(true, Timestamp::default());
-    match collect::data(config, harvest, Timestamp::default()) {
+    match points::data(config, harvest, Timestamp::default()) {
         MetricData::Sum { points, .. } => points
             .iter()
             .map(|point| match point.value {

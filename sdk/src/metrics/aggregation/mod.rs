@@ -14,8 +14,7 @@ mod exponential_tests;
 #[cfg(all(test, loom))]
 mod loom_tests;
 
-pub(super) use cell::Cell;
-pub(super) use exponential::{ExponentialCell, ExponentialConfig, ExponentialTotal};
-pub(super) use histogram::{HistogramCell, HistogramConfig, HistogramTotal, bucket_of};
-pub(super) use last_value::LastValueCell;
-pub(super) use sum::SumCell;
+pub(crate) use cell::Cell;
+pub(crate) use exponential::ExponentialTotal;
+pub(crate) use histogram::HistogramTotal;
+pub(crate) use sum::SumCell;

@@ -1,7 +1,7 @@
 //! The exemplars of a cell: before each reservoir is a count of how many offers to let pass, which costs neither lock nor
 //! clock.
 
-use crate::metrics::Exemplar;
+use crate::metrics::data::Exemplar;
 use crate::metrics::exemplar::{KeptByBucket, MergedBuckets, MergedSlots, Offer, SimpleFixedSizeExemplarReservoir};
 use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, lock, try_lock};
 

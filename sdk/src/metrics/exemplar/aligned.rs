@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{ExemplarReservoir, Offer, Random};
-use crate::metrics::aggregation::bucket_of;
-use crate::metrics::{Exemplar, Exemplars};
+use super::offer::{ExemplarReservoir, Offer};
+use super::random::Random;
+use crate::metrics::data::{Exemplar, Exemplars, bucket_of};
 
 /// Keeps one measurement for each bucket of a histogram, each of the bucket's with the same chance.
 ///
@@ -47,7 +47,7 @@ impl ExemplarReservoir for AlignedHistogramBucketExemplarReservoir {
 
 /// The exemplars of a histogram, in the order of its buckets. A bucket without one takes no room.
 #[derive(Clone, Debug)]
-pub(in crate::metrics) struct KeptByBucket {
+pub(crate) struct KeptByBucket {
     kept: Exemplars,
     /// For each of them.
     places: Vec<Place>,
@@ -62,13 +62,13 @@ struct Place {
 }
 
 impl KeptByBucket {
-    pub(in crate::metrics) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         KeptByBucket { kept: Exemplars::none(), places: Vec::new(), random: Random::new() }
     }
 
     /// Keeps the measurement whose turn it is, in one of so many buckets, and answers how many of the bucket's to let pass
     /// before the next.
-    pub(in crate::metrics) fn keep(&mut self, bucket: usize, buckets: usize, exemplar: Exemplar) -> u32 {
+    pub(crate) fn keep(&mut self, bucket: usize, buckets: usize, exemplar: Exemplar) -> u32 {
         let bucket = bucket as u32;
         let at = match self.places.binary_search_by_key(&bucket, |place| place.bucket) {
             Ok(at) => {
@@ -95,12 +95,7 @@ impl KeptByBucket {
     }
 
     /// Adds what is kept to `merged`, and starts again. `left`: how many of those to let pass have not come yet.
-    pub(in crate::metrics) fn take_into(
-        &mut self,
-        merged: &mut MergedBuckets,
-        left: impl Fn(usize) -> u32,
-        is_delta: bool,
-    ) {
+    pub(crate) fn take_into(&mut self, merged: &mut MergedBuckets, left: impl Fn(usize) -> u32, is_delta: bool) {
         let seen = |place: &Place| (place.next - 1).saturating_sub(left(place.bucket as usize).into());
         if merged.seen.is_empty() {
             // Of the only cell, as a rule.
@@ -122,7 +117,7 @@ impl KeptByBucket {
 /// The exemplars of a histogram whose measurements were shared among several reservoirs, as if it had been one, in the
 /// order of the buckets.
 #[derive(Debug, Default)]
-pub(in crate::metrics) struct MergedBuckets {
+pub(crate) struct MergedBuckets {
     chosen: Exemplars,
     /// The bucket of each, and how many measurements were seen there.
     seen: Vec<(u32, u64)>,
@@ -145,7 +140,7 @@ impl MergedBuckets {
         }
     }
 
-    pub(in crate::metrics) fn finish(self) -> Exemplars {
+    pub(crate) fn finish(self) -> Exemplars {
         self.chosen
     }
 }

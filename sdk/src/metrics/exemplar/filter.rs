@@ -4,7 +4,7 @@ use opentelemetry::Context;
 use opentelemetry::trace::{SpanId, TraceContextExt, TraceId};
 
 use crate::config::Env;
-use crate::metrics::local;
+use crate::metrics::series::local;
 
 /// Which measurements may become exemplars; `OTEL_METRICS_EXEMPLAR_FILTER`.
 ///
@@ -34,7 +34,7 @@ impl ExemplarFilter {
 
     /// The current span, if a measurement that is made now may become an exemplar.
     #[inline(always)]
-    pub(in crate::metrics) fn eligible(self) -> Option<Eligible> {
+    pub(crate) fn eligible(self) -> Option<Eligible> {
         match self {
             ExemplarFilter::AlwaysOff => None,
             ExemplarFilter::TraceBased => local::while_alive(sampled_span).flatten(),
@@ -45,7 +45,7 @@ impl ExemplarFilter {
 
 /// A measurement that may become an exemplar, and the span it is made in.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::metrics) struct Eligible {
+pub(crate) struct Eligible {
     pub(super) trace_id: TraceId,
     pub(super) span_id: SpanId,
 }

@@ -1,7 +1,8 @@
 //! A reservoir of a fixed size in which every measurement since the last collection has the same chance.
 
-use super::{ExemplarReservoir, Offer, Random};
-use crate::metrics::Exemplar;
+use super::offer::{ExemplarReservoir, Offer};
+use super::random::Random;
+use crate::metrics::data::Exemplar;
 
 /// Keeps a fixed number of measurements, each with the same chance.
 ///
@@ -33,7 +34,7 @@ impl SimpleFixedSizeExemplarReservoir {
     }
 
     /// Keeps the measurement whose turn it is, and answers how many to let pass before the next.
-    pub(in crate::metrics) fn keep(&mut self, exemplar: Exemplar) -> u64 {
+    pub(crate) fn keep(&mut self, exemplar: Exemplar) -> u64 {
         self.seen = self.next;
         let size = self.size as u64;
         let slot = if self.seen <= size { self.seen - 1 } else { self.random.below(size) };
@@ -58,7 +59,7 @@ impl SimpleFixedSizeExemplarReservoir {
 
     /// Hands out what is kept and how many measurements it stands for, and starts again. `left` is how many of those to
     /// let pass have not come yet.
-    pub(in crate::metrics) fn take(&mut self, left: u64, is_delta: bool) -> (u64, Vec<Exemplar>) {
+    pub(crate) fn take(&mut self, left: u64, is_delta: bool) -> (u64, Vec<Exemplar>) {
         let seen = (self.next - 1).saturating_sub(left);
         (self.seen, self.next, self.w) = (0, 1, 1.0);
         let kept = if is_delta { std::mem::take(&mut self.kept) } else { self.kept.clone() };
@@ -82,23 +83,23 @@ impl ExemplarReservoir for SimpleFixedSizeExemplarReservoir {
 }
 
 /// The exemplars of a series whose measurements were shared among several reservoirs, as if it had been one.
-pub(in crate::metrics) struct MergedSlots {
+pub(crate) struct MergedSlots {
     size: usize,
     parts: Vec<(u64, Vec<Exemplar>)>,
 }
 
 impl MergedSlots {
-    pub(in crate::metrics) fn new(size: usize) -> Self {
+    pub(crate) fn new(size: usize) -> Self {
         MergedSlots { size, parts: Vec::new() }
     }
 
-    pub(in crate::metrics) fn add(&mut self, part: (u64, Vec<Exemplar>)) {
+    pub(crate) fn add(&mut self, part: (u64, Vec<Exemplar>)) {
         if !part.1.is_empty() {
             self.parts.push(part);
         }
     }
 
-    pub(in crate::metrics) fn finish(mut self, random: &mut Random) -> Vec<Exemplar> {
+    pub(crate) fn finish(mut self, random: &mut Random) -> Vec<Exemplar> {
         if self.parts.len() <= 1 {
             return self.parts.pop().map_or_else(Vec::new, |(_, kept)| kept);
         }
@@ -131,7 +132,7 @@ impl MergedSlots {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::metrics::Number;
+    use crate::metrics::data::Number;
     use crate::time::Timestamp;
 
     fn exemplar(value: u64) -> Exemplar {

@@ -17,7 +17,7 @@ pub use filter::ExemplarFilter;
 pub use fixed::SimpleFixedSizeExemplarReservoir;
 pub use offer::{ExemplarReservoir, Offer};
 
-pub(super) use aligned::{KeptByBucket, MergedBuckets};
-pub(super) use filter::Eligible;
-pub(super) use fixed::MergedSlots;
-pub(super) use random::Random;
+pub(crate) use aligned::{KeptByBucket, MergedBuckets};
+pub(crate) use filter::Eligible;
+pub(crate) use fixed::MergedSlots;
+pub(crate) use random::Random;

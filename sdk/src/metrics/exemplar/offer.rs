@@ -5,10 +5,9 @@ use std::fmt::Debug;
 use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry::{Context, KeyValue};
 
-use super::Eligible;
-use crate::metrics::hash::is_same_value;
-use crate::metrics::local;
-use crate::metrics::{Attributes, Exemplar, Number};
+use super::filter::Eligible;
+use crate::metrics::data::{Attributes, Exemplar, Number, is_same_value};
+use crate::metrics::series::local;
 use crate::time::{Clock, Timestamp};
 
 /// Keeps some of the measurements of one series.
@@ -28,11 +27,11 @@ pub trait ExemplarReservoir: Debug + Send + 'static {
 /// A measurement that may become an exemplar.
 #[derive(Debug)]
 pub struct Offer<'a> {
-    pub(in crate::metrics) value: Number,
-    pub(in crate::metrics) given: &'a [KeyValue],
-    pub(in crate::metrics) of_series: &'a [KeyValue],
-    pub(in crate::metrics) span: Eligible,
-    pub(in crate::metrics) clock: &'a Clock,
+    pub(crate) value: Number,
+    pub(crate) given: &'a [KeyValue],
+    pub(crate) of_series: &'a [KeyValue],
+    pub(crate) span: Eligible,
+    pub(crate) clock: &'a Clock,
 }
 
 impl Offer<'_> {

@@ -4,10 +4,10 @@ use crate::id;
 
 /// SplitMix64: one number of state, which a test may choose.
 #[derive(Clone, Debug)]
-pub(in crate::metrics) struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub(in crate::metrics) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Random(id::random())
     }
 

@@ -1,0 +1,105 @@
+//! What a stream of metrics is: its name and how it aggregates, the same for all of its series.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use opentelemetry::{Key, KeyValue};
+
+use super::kind::InstrumentKind;
+use super::shape::Shape;
+use crate::metrics::data::{Fingerprint, NumberType, Secrets, Temporality};
+use crate::metrics::exemplar::ExemplarReservoir;
+use crate::time::Clock;
+
+/// Makes the reservoir of a series.
+pub(crate) type ReservoirFactory = Arc<dyn Fn() -> Box<dyn ExemplarReservoir> + Send + Sync>;
+
+/// The configuration of a stream.
+pub(crate) struct StreamConfig {
+    pub(crate) name: Arc<str>,
+    pub(crate) description: Arc<str>,
+    pub(crate) unit: Arc<str>,
+    pub(crate) kind: InstrumentKind,
+    pub(crate) number: NumberType,
+    pub(crate) shape: Shape,
+    pub(crate) temporality: Temporality,
+    pub(crate) attributes: AttributeFilter,
+    /// The most series, the one for the overflow aside.
+    pub(crate) limit: usize,
+    pub(crate) reservoir: Option<ReservoirFactory>,
+    pub(crate) clock: Clock,
+    /// Whether a collection starts the sums anew: the difference of two sums of floats is not exact.
+    pub(crate) resets_sums: bool,
+    pub(crate) secrets: &'static Secrets,
+}
+
+impl StreamConfig {
+    pub(crate) fn is_delta(&self) -> bool {
+        self.temporality == Temporality::Delta
+    }
+
+    /// Whether both would produce the same metric.
+    pub(crate) fn is_same_stream(&self, other: &StreamConfig) -> bool {
+        self.name.eq_ignore_ascii_case(&other.name)
+            && self.description == other.description
+            && self.unit == other.unit
+            && self.kind == other.kind
+            && self.number == other.number
+            && self.shape == other.shape
+            && self.temporality == other.temporality
+            && self.attributes == other.attributes
+            && self.limit == other.limit
+    }
+
+    /// Hashes what tells this stream from its namesakes: equal for two that [are the same](Self::is_same_stream). What only
+    /// views set is left out, for there are few.
+    pub(crate) fn hash_identity(&self, hasher: &mut impl Hasher) {
+        self.hash_name(hasher);
+        (&*self.description, &*self.unit, self.kind, self.number).hash(hasher);
+        if let Shape::Histogram(config) = &self.shape {
+            // Zero has two signs, which are equal.
+            config.bounds.iter().for_each(|bound| hasher.write_u64((bound + 0.0).to_bits()));
+        }
+    }
+
+    /// Hashes the name in any case.
+    pub(crate) fn hash_name(&self, hasher: &mut impl Hasher) {
+        self.name.bytes().for_each(|byte| hasher.write_u8(byte.to_ascii_lowercase()));
+        hasher.write_u8(0xff);
+    }
+
+    /// What stands for the attributes that stay.
+    #[inline]
+    pub(crate) fn fingerprint(&self, given: &[KeyValue]) -> Fingerprint {
+        match &self.attributes {
+            AttributeFilter::All => self.secrets.fingerprint(given),
+            filter => self.fingerprint_of_some(filter, given),
+        }
+    }
+
+    #[inline(never)]
+    fn fingerprint_of_some(&self, filter: &AttributeFilter, given: &[KeyValue]) -> Fingerprint {
+        self.secrets.fingerprint(given.iter().filter(|one| filter.keeps(&one.key)))
+    }
+}
+
+/// Which attributes stay.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum AttributeFilter {
+    #[default]
+    All,
+    Only(Arc<[Key]>),
+    AllBut(Arc<[Key]>),
+}
+
+impl AttributeFilter {
+    #[inline]
+    pub(crate) fn keeps(&self, key: &Key) -> bool {
+        let names = |keys: &[Key]| keys.iter().any(|one| one == key);
+        match self {
+            AttributeFilter::All => true,
+            AttributeFilter::Only(keys) => names(keys),
+            AttributeFilter::AllBut(keys) => !names(keys),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What metrics are when they have been collected: the items of the metrics signal.
+
+use std::sync::Arc;
+
+use opentelemetry::InstrumentationScope;
+
+use super::point::{ExponentialHistogramPoint, HistogramPoint, NumberPoint};
+
+/// The metrics of one instrumentation scope at one collection; the item of the metrics signal.
+///
+/// spec: metrics/data-model.md
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ScopeMetrics {
+    /// The scope of the meter.
+    pub scope: Arc<InstrumentationScope>,
+    /// Its metrics, none of them without points.
+    pub metrics: Vec<Metric>,
+}
+
+impl ScopeMetrics {
+    /// Metrics of a scope.
+    pub fn new(scope: impl Into<Arc<InstrumentationScope>>, metrics: Vec<Metric>) -> Self {
+        ScopeMetrics { scope: scope.into(), metrics }
+    }
+}
+
+/// One metric: its name and its points.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Metric {
+    /// The name.
+    pub name: Arc<str>,
+    /// What it measures; may be empty.
+    pub description: Arc<str>,
+    /// The unit, in UCUM; may be empty.
+    pub unit: Arc<str>,
+    /// The points.
+    pub data: MetricData,
+}
+
+impl Metric {
+    /// A metric without description and unit.
+    pub fn new(name: impl Into<Arc<str>>, data: MetricData) -> Self {
+        Metric { name: name.into(), description: "".into(), unit: "".into(), data }
+    }
+
+    /// Adds the description.
+    pub fn with_description(mut self, description: impl Into<Arc<str>>) -> Self {
+        self.description = description.into();
+        self
+    }
+
+    /// Adds the unit.
+    pub fn with_unit(mut self, unit: impl Into<Arc<str>>) -> Self {
+        self.unit = unit.into();
+        self
+    }
+}
+
+/// The points of a metric, by how they were aggregated.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum MetricData {
+    /// Totals.
+    Sum {
+        /// One for each series.
+        points: Vec<NumberPoint>,
+        /// What the totals are of.
+        temporality: Temporality,
+        /// Whether a total never falls.
+        monotonic: bool,
+    },
+    /// Values as they were last.
+    Gauge {
+        /// One for each series.
+        points: Vec<NumberPoint>,
+    },
+    /// Distributions in buckets with given bounds.
+    Histogram {
+        /// One for each series.
+        points: Vec<HistogramPoint>,
+        /// What the counts are of.
+        temporality: Temporality,
+    },
+    /// Distributions in buckets that grow exponentially.
+    ExponentialHistogram {
+        /// One for each series.
+        points: Vec<ExponentialHistogramPoint>,
+        /// What the counts are of.
+        temporality: Temporality,
+    },
+}
+
+impl MetricData {
+    /// How many points there are.
+    pub fn len(&self) -> usize {
+        match self {
+            MetricData::Sum { points, .. } | MetricData::Gauge { points } => points.len(),
+            MetricData::Histogram { points, .. } => points.len(),
+            MetricData::ExponentialHistogram { points, .. } => points.len(),
+        }
+    }
+
+    /// Returns true for the deltas of a sum or a histogram.
+    pub(crate) fn is_delta(&self) -> bool {
+        match self {
+            MetricData::Gauge { .. } => false,
+            MetricData::Sum { temporality, .. }
+            | MetricData::Histogram { temporality, .. }
+            | MetricData::ExponentialHistogram { temporality, .. } => *temporality == Temporality::Delta,
+        }
+    }
+
+    /// Whether there are no points.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What a total is of.
+///
+/// spec: metrics/data-model.md#temporality
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Temporality {
+    /// Of everything since the start of the series.
+    Cumulative,
+    /// Of what came since the last collection.
+    Delta,
+}

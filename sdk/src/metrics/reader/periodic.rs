@@ -1,0 +1,233 @@
+//! The reader that pushes: collects and exports at an interval, on a thread of its own.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use super::config::ReaderConfig;
+use super::contract::{Begin, Begun, Connect, MetricReader, Source};
+use super::split;
+use crate::config::Env;
+use crate::diag::Counters;
+use crate::error::{ConfigError, ExportError};
+use crate::export::{Batch, Exporter, Guarded};
+use crate::runtime::{Handle, Next, Request, Runtime, Task, Wake};
+use crate::signal::Metrics;
+use crate::time::Deadline;
+
+/// When a [`PeriodicReader`] exports.
+///
+/// spec: metrics/sdk.md#periodic-exporting-metricreader
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeriodicConfig {
+    interval: Duration,
+    timeout: Duration,
+    max_batch_size: usize,
+}
+
+impl Default for PeriodicConfig {
+    /// Every 60 s, within 30 s, a collection in one export.
+    fn default() -> Self {
+        PeriodicConfig {
+            interval: Duration::from_secs(60),
+            timeout: Duration::from_secs(30),
+            max_batch_size: usize::MAX,
+        }
+    }
+}
+
+impl PeriodicConfig {
+    /// The defaults with `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_METRIC_EXPORT_TIMEOUT` and
+    /// `OTEL_RUST_METRIC_EXPORT_MAX_BATCH_SIZE` over them.
+    pub fn from_env(env: &Env) -> Self {
+        let default = PeriodicConfig::default();
+        let interval = env.integer("OTEL_METRIC_EXPORT_INTERVAL", 1..=usize::MAX);
+        PeriodicConfig {
+            interval: interval.map_or(default.interval, |millis| Duration::from_millis(millis as u64)),
+            timeout: env.timeout("OTEL_METRIC_EXPORT_TIMEOUT").unwrap_or(default.timeout),
+            max_batch_size: env
+                .integer("OTEL_RUST_METRIC_EXPORT_MAX_BATCH_SIZE", 1..=usize::MAX)
+                .unwrap_or(default.max_batch_size),
+        }
+    }
+
+    /// The time from one start of an export to the next, at least a millisecond.
+    pub fn with_interval(mut self, interval: Duration) -> Self {
+        self.interval = interval.max(Duration::from_millis(1));
+        self
+    }
+
+    /// The longest a collection and its export may take; [`Duration::MAX`] is no limit.
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The most points in one export, at least 1; further ones go into another export right after it. By default all that is
+    /// collected goes into one.
+    ///
+    /// Receivers limit the size of a request, that of the OpenTelemetry collector over gRPC to 4 MiB by default: a series of
+    /// a histogram is some hundred bytes, and more than a thousand with an exemplar in every bucket.
+    pub fn with_max_batch_size(mut self, points: usize) -> Self {
+        self.max_batch_size = points.max(1);
+        self
+    }
+
+    /// The time from one start of an export to the next.
+    pub fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// The longest a collection and its export may take.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// The most points in one export.
+    pub fn max_batch_size(&self) -> usize {
+        self.max_batch_size
+    }
+}
+
+/// Collects and exports at an interval, never two at once.
+///
+/// What an export could not deliver is not exported again: an exporter retries within its deadline, and then the batch is
+/// dropped. Totals make up for it with the next export. Deltas do not, and are counted in
+/// [`SdkMeterProvider::lost_delta_points`](super::SdkMeterProvider::lost_delta_points).
+///
+/// spec: metrics/sdk.md#exportbatch
+#[derive(Debug)]
+pub struct PeriodicReader {
+    handle: Handle,
+    source: Arc<OnceLock<Source>>,
+    config: Option<ReaderConfig>,
+    counters: Arc<Counters>,
+}
+
+impl PeriodicReader {
+    /// Starts a reader, which exports as soon as a provider is built with it.
+    ///
+    /// # Errors
+    /// The operating system refuses to start another thread.
+    pub fn start(
+        exporter: impl Exporter<Metrics>,
+        periods: PeriodicConfig,
+        config: ReaderConfig,
+        runtime: &Runtime,
+    ) -> Result<Self, ConfigError> {
+        let (source, exporter) = (Arc::new(OnceLock::new()), Guarded::new(exporter));
+        let counters = exporter.counters().clone();
+        let worker = Worker { exporter, periods, source: source.clone() };
+        let handle = runtime.start("telemark-metrics", worker)?;
+        Ok(PeriodicReader { handle, source, config: Some(config), counters })
+    }
+}
+
+impl MetricReader for PeriodicReader {
+    fn counters(&self) -> Option<Arc<Counters>> {
+        Some(self.counters.clone())
+    }
+
+    fn component_type(&self) -> &'static str {
+        "periodic_metric_reader"
+    }
+}
+
+impl Connect for PeriodicReader {
+    fn take_config(&mut self) -> ReaderConfig {
+        self.config.take().unwrap_or_default()
+    }
+
+    fn connect(&self, source: Source) {
+        // Nobody else has this reader: it was moved into the provider.
+        drop(self.source.set(source));
+    }
+
+    fn begin(&self, what: Begin, deadline: Deadline) -> Begun {
+        let request = match what {
+            Begin::Flush => Request::Flush,
+            Begin::Shutdown => Request::Shutdown,
+        };
+        Begun(self.handle.ask(request, deadline))
+    }
+}
+
+struct Worker {
+    exporter: Guarded<Metrics>,
+    periods: PeriodicConfig,
+    source: Arc<OnceLock<Source>>,
+}
+
+impl Task for Worker {
+    fn first(&self) -> Duration {
+        self.periods.interval
+    }
+
+    fn run(&mut self, _: Wake) -> Next {
+        // From start to start: what the export takes is no part of the interval.
+        let next = Deadline::after(self.periods.interval);
+        // What is not collected while the receiver wants to be left alone is not lost: deltas wait in their series.
+        let pause = self.exporter.pause();
+        if !pause.is_zero() {
+            return Next::After(pause);
+        }
+        // A failure is counted and reported; there is nobody here to return it to.
+        drop(self.export(Deadline::NEVER));
+        Next::After(next.remaining().unwrap_or(self.periods.interval))
+    }
+
+    fn flush(&mut self, deadline: Deadline) -> Result<(), ExportError> {
+        // spec: metrics/sdk.md#forceflush-2 — the exporter is flushed even if the collection was too slow.
+        let exported = self.export(deadline);
+        exported.and(self.exporter.flush(deadline))
+    }
+
+    fn shutdown(&mut self, deadline: Deadline) -> Result<(), ExportError> {
+        // spec: metrics/sdk.md#shutdown-1 — with the effects of a flush, that of the exporter among them.
+        let flushed = self.flush(deadline);
+        flushed.and(self.exporter.shutdown(deadline))
+    }
+}
+
+impl Worker {
+    fn export(&mut self, deadline: Deadline) -> Result<(), ExportError> {
+        let Some(Source(pipeline)) = self.source.get() else { return Ok(()) };
+        let deadline = deadline.min(Deadline::after(self.periods.timeout));
+        let mut result = Ok(());
+        for scopes in split::batches(pipeline.collect(deadline)?, self.periods.max_batch_size) {
+            let batch = Batch::new(&pipeline.resource, &scopes);
+            let exported = self.exporter.export(split::points(&scopes) as u64, batch, deadline);
+            if exported.is_err() {
+                pipeline.lose_deltas(split::deltas(&scopes) as u64);
+            }
+            // The first error stays, the rest is still exported.
+            result = result.and(exported);
+        }
+        result
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_variables() {
+        let check = |interval: &str, timeout: &str, expected: (u64, Option<u64>), warnings: usize| {
+            let env = Env::from_pairs([
+                ("OTEL_METRIC_EXPORT_INTERVAL", interval),
+                ("OTEL_METRIC_EXPORT_TIMEOUT", timeout),
+                ("OTEL_RUST_METRIC_EXPORT_MAX_BATCH_SIZE", interval),
+            ]);
+            let config = PeriodicConfig::from_env(&env);
+            let most = interval.parse().ok().filter(|most| *most > 0).unwrap_or(usize::MAX);
+            assert_eq!(config.max_batch_size(), most);
+            assert_eq!(config.interval(), Duration::from_millis(expected.0));
+            assert_eq!(config.timeout(), expected.1.map_or(Duration::MAX, Duration::from_millis));
+            assert_eq!(env.take_warnings().len(), warnings, "{interval} {timeout}");
+        };
+        check("", "", (60_000, Some(30_000)), 0);
+        check("1000", "500", (1000, Some(500)), 0);
+        check("5", "0", (5, None), 0);
+        check("0", "-1", (60_000, Some(30_000)), 3);
+    }
+}

@@ -1,0 +1,215 @@
+//! All series of a stream: found or made, never more than the limit, and for deltas forgotten again.
+//!
+//! A thread that knows a series does not come here. After a collection of deltas the stream has a new epoch, so that
+//! every thread comes by once, and the series that nobody comes for are given up. A thread may still be in the middle of
+//! recording into one of them: it is looked after until no thread can know it any more.
+
+use opentelemetry::KeyValue;
+
+use super::local;
+use super::local::Slot;
+use super::one::Series;
+use super::striped::Owner;
+use super::table::Table;
+use crate::metrics::config::StreamConfig;
+use crate::metrics::data::{Attributes, Fingerprint, is_same_set};
+use crate::process::Generation;
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering, lock};
+use crate::time::Timestamp;
+
+/// So many series of a stream have a cell for each thread. Those beyond have one for all threads: memory for a stream with
+/// that many series matters more, and two threads meet at one of them less often.
+const WITH_OWN_CELLS: usize = 1024;
+
+pub(crate) struct Store {
+    pub(crate) slot: Slot,
+    epoch: AtomicU64,
+    maps: Mutex<Maps>,
+    /// In a forked child the lock may be held for ever.
+    home: Generation,
+}
+
+struct Maps {
+    /// The series of this epoch.
+    current: Table,
+    /// Those of the epoch before, for whoever comes for them again; only of deltas.
+    previous: Table,
+    /// Those that some thread may still know.
+    retired: Vec<Arc<Series>>,
+    overflow: Option<Arc<Series>>,
+    /// When the stream was made or last collected.
+    since: Timestamp,
+}
+
+/// What a collection reads.
+pub(crate) struct Harvest {
+    pub(crate) series: Vec<Arc<Series>>,
+    /// When the last collection was.
+    pub(crate) since: Timestamp,
+}
+
+impl Store {
+    pub(crate) fn new(created: Timestamp) -> Self {
+        Store {
+            slot: Slot::new(),
+            epoch: AtomicU64::new(local::next_epoch()),
+            maps: Mutex::new(Maps {
+                current: Table::default(),
+                previous: Table::default(),
+                retired: Vec::new(),
+                overflow: None,
+                since: created,
+            }),
+            home: Generation::current(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// The series of these attributes or, when there is no room for another, that of the overflow.
+    pub(crate) fn series(&self, config: &StreamConfig, given: &[KeyValue], thread: usize) -> Arc<Series> {
+        if self.home.is_past() {
+            // A series outside of the store, which is never collected.
+            return Arc::new(Series::new(config, Attributes::overflow(), 0, Owner::EVERYBODY));
+        }
+        let is_given = |series: &Series| {
+            let kept = given.iter().filter(|one| config.attributes.keeps(&one.key)).count();
+            is_same_set(&series.attributes, given, kept)
+        };
+        if let Some(found) = self.find(config, config.fingerprint(given), is_given) {
+            return found;
+        }
+        // Keys that were given twice are gone after this.
+        let attributes = Attributes::new(given.iter().filter(|one| config.attributes.keeps(&one.key)).cloned());
+        let fingerprint = config.secrets.fingerprint(&*attributes);
+        let is_it = |series: &Series| is_same_set(&series.attributes, &attributes, attributes.len());
+        let known = {
+            let mut maps = lock(&self.maps);
+            if let Some(found) = maps.find(config, self.epoch(), fingerprint, is_it) {
+                return found;
+            }
+            maps.current.len()
+        };
+        if known >= config.limit {
+            return self.overflow(config);
+        }
+        let owner = if known < WITH_OWN_CELLS { Owner::thread(thread) } else { Owner::EVERYBODY };
+        // Outside of the lock: it may call a factory of the user's.
+        let made = Arc::new(Series::new(config, attributes.clone(), fingerprint.check, owner));
+        let mut maps = lock(&self.maps);
+        if let Some(found) = maps.find(config, self.epoch(), fingerprint, is_it) {
+            return found;
+        }
+        if maps.is_full(config) {
+            drop(maps);
+            return self.overflow(config);
+        }
+        made.epoch.store(self.epoch(), Ordering::Relaxed);
+        maps.current.insert(fingerprint.place, made.clone());
+        made
+    }
+
+    fn find(
+        &self,
+        config: &StreamConfig,
+        fingerprint: Fingerprint,
+        is_it: impl Fn(&Series) -> bool,
+    ) -> Option<Arc<Series>> {
+        lock(&self.maps).find(config, self.epoch(), fingerprint, is_it)
+    }
+
+    /// spec: metrics/sdk.md#cardinality-limits
+    fn overflow(&self, config: &StreamConfig) -> Arc<Series> {
+        if let Some(overflow) = &lock(&self.maps).overflow {
+            return overflow.clone();
+        }
+        let attributes = Attributes::overflow();
+        let check = config.secrets.fingerprint(&*attributes).check;
+        let made = Arc::new(Series::new(config, attributes, check, Owner::EVERYBODY));
+        crate::__warn!(
+            "metrics.overflow",
+            "{} has more than {} series; further ones are counted as one, with otel.metric.overflow=true",
+            config.name,
+            config.limit
+        );
+        lock(&self.maps).overflow.get_or_insert(made).clone()
+    }
+
+    /// The series of these attributes for a bound instrument, which keeps it from being given up.
+    pub(crate) fn bind(&self, config: &StreamConfig, given: &[KeyValue], thread: usize) -> Arc<Series> {
+        loop {
+            let series = self.series(config, given, thread);
+            series.bound.fetch_add(1, Ordering::Relaxed);
+            if self.home.is_past() {
+                return series;
+            }
+            // A collection may have given it up in between.
+            let maps = lock(&self.maps);
+            let is_overflow = maps.overflow.as_ref().is_some_and(|overflow| Arc::ptr_eq(overflow, &series));
+            if is_overflow || series.epoch.load(Ordering::Relaxed) == self.epoch() {
+                return series;
+            }
+            series.bound.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The series of a collection at `now`. Only one collection at a time.
+    pub(crate) fn harvest(&self, is_delta: bool, now: Timestamp) -> Harvest {
+        let mut maps = lock(&self.maps);
+        let since = std::mem::replace(&mut maps.since, now);
+        let mut series: Vec<_> = if is_delta { self.turn(&mut maps) } else { maps.current.series().collect() };
+        series.extend(maps.overflow.clone());
+        Harvest { series, since }
+    }
+
+    /// Begins a new epoch, and answers with everything that may hold something of the old one.
+    fn turn(&self, maps: &mut Maps) -> Vec<Arc<Series>> {
+        let ended = self.epoch();
+        let begun = local::next_epoch();
+        self.epoch.store(begun, Ordering::Relaxed);
+        let older = std::mem::replace(&mut maps.previous, std::mem::take(&mut maps.current));
+        let mut harvest: Vec<_> = maps.previous.series().collect();
+        for (place, series) in maps.previous.iter().filter(|(_, series)| series.is_bound()) {
+            series.epoch.store(begun, Ordering::Relaxed);
+            maps.current.insert(*place, series.clone());
+        }
+        // Those that were taken over from the epoch before are among the current ones already.
+        let given_up = older.into_series().filter(|series| series.epoch.load(Ordering::Relaxed) != ended);
+        let retired = std::mem::take(&mut maps.retired);
+        for mut series in retired.into_iter().chain(given_up) {
+            if Arc::get_mut(&mut series).is_none() {
+                maps.retired.push(series.clone());
+            }
+            harvest.push(series);
+        }
+        harvest
+    }
+}
+
+impl Maps {
+    fn is_full(&self, config: &StreamConfig) -> bool {
+        self.current.len() >= config.limit
+    }
+
+    fn find(
+        &mut self,
+        config: &StreamConfig,
+        epoch: u64,
+        fingerprint: Fingerprint,
+        is_it: impl Fn(&Series) -> bool,
+    ) -> Option<Arc<Series>> {
+        if let Some(found) = self.current.find(fingerprint.place, &is_it) {
+            return Some(found.clone());
+        }
+        if self.is_full(config) {
+            return None;
+        }
+        let again = self.previous.find(fingerprint.place, &is_it)?.clone();
+        again.epoch.store(epoch, Ordering::Relaxed);
+        self.current.insert(fingerprint.place, again.clone());
+        Some(again)
+    }
+}
