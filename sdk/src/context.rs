@@ -24,21 +24,20 @@ pub(crate) fn look<T>(look: impl FnOnce(&Context) -> T) -> Option<T> {
 /// [`look()`], prints no message of a panic at the end of a thread that still records.
 #[inline]
 pub(crate) fn while_alive<T>(look: impl FnOnce() -> T) -> Option<T> {
-    ALIVE.try_with(|_| look()).ok()
+    ALIVE.try_with(|alive| alive.0.then(look)).ok().flatten()
 }
 
 thread_local! {
     static ALIVE: Alive = Alive::new();
 }
 
-/// Is destroyed before the context of its thread.
-struct Alive;
+/// Is destroyed before the context of its thread. False if created after the end of the context.
+struct Alive(bool);
 
 impl Alive {
     /// Initializes the context first: a thread destroys its values in reverse order.
     fn new() -> Self {
-        let _ = look(|_| ());
-        Alive
+        Alive(look(|_| ()).is_some())
     }
 }
 
@@ -51,6 +50,7 @@ impl Drop for Alive {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use super::*;
     use crate::testing::TestTelemetry;
     use crate::traced::{set_attribute, span, suppress};
 
@@ -98,5 +98,35 @@ mod tests {
             }
         });
         assert_eq!(DROPPED.load(Ordering::Relaxed), 14);
+    }
+
+    /// The first use of the context by the destructor of a thread-local, before or after the context is destroyed.
+    #[test]
+    fn a_context_that_is_gone_is_not_looked_at() {
+        static SEEN: AtomicUsize = AtomicUsize::new(0);
+        struct Last;
+        impl Drop for Last {
+            fn drop(&mut self) {
+                // A panic in here would abort the process.
+                let seen = while_alive(|| Context::map_current(|_| ()));
+                SEEN.fetch_add(usize::from(seen.is_some()), Ordering::Relaxed);
+            }
+        }
+        thread_local!(static LAST: Last = const { Last });
+
+        #[allow(clippy::disallowed_methods, reason = "a test of two threads")]
+        let threads = [false, true].map(|context_first| {
+            std::thread::spawn(move || {
+                if context_first {
+                    Context::map_current(|_| ());
+                }
+                LAST.with(|_| ());
+                Context::map_current(|_| ());
+            })
+        });
+        for thread in threads {
+            assert!(thread.join().is_ok());
+        }
+        assert!(SEEN.load(Ordering::Relaxed) <= 1, "in one of the two orders the context is gone");
     }
 }

@@ -22,5 +22,5 @@ pub(crate) use std::sync::{
 };
 
 pub(crate) use latch::Latch;
-pub(crate) use lock::{lock, try_lock, unpoisoned};
+pub(crate) use lock::{free, lock, try_lock, unpoisoned};
 pub(crate) use thread_index::thread_index;

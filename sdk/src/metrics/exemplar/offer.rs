@@ -6,8 +6,8 @@ use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry::{Context, KeyValue};
 
 use super::filter::Eligible;
+use crate::context;
 use crate::metrics::data::{Attributes, Exemplar, Number, is_same_value};
-use crate::metrics::series::local;
 use crate::time::{Clock, Timestamp};
 
 /// Keeps some of the measurements of one series.
@@ -58,7 +58,7 @@ impl Offer<'_> {
     /// The context of the measurement, with its baggage: it costs a copy, and only who asks for it pays.
     pub fn context(&self) -> Context {
         // Offers are made where the measurement is, so that the current one is it.
-        local::while_alive(Context::current).unwrap_or_default()
+        context::while_alive(Context::current).unwrap_or_default()
     }
 
     /// The time: the clock is read only when it is asked for.

@@ -139,7 +139,7 @@ impl Connect for PeriodicReader {
 
     fn connect(&self, source: Source) {
         // Nobody else has this reader: it was moved into the provider.
-        drop(self.source.set(source));
+        let _ = self.source.set(source);
     }
 
     fn begin(&self, what: Begin, deadline: Deadline) -> Begun {
