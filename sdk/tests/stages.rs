@@ -77,16 +77,16 @@ fn two_exporters_see_the_same_spans_that_stages_edited_and_miss_those_that_they_
 }
 
 /// A processor of each exporter behind the stage, on a runtime that the test drives.
-fn staged(
+fn staged<const N: usize>(
     stage: impl Stage<Traces>,
-    exporters: &[InMemoryExporter<Traces>],
+    exporters: [&InMemoryExporter<Traces>; N],
     config: BatchConfig,
     runtime: &Runtime,
 ) -> StagedProcessor<Traces> {
     let behind = |exporter: &InMemoryExporter<Traces>| -> Box<dyn Processor<Traces>> {
         Box::new(BatchProcessor::start(exporter.clone(), Resource::empty(), config, runtime).unwrap())
     };
-    let processors = exporters.iter().map(behind).collect();
+    let processors = exporters.into_iter().map(behind).collect();
     StagedProcessor::start(vec![Box::new(stage)], processors, config, runtime).unwrap()
 }
 
@@ -99,7 +99,7 @@ fn a_stage_that_panics_drops_the_span_and_harms_no_other() {
     let exporter = InMemoryExporter::new();
     let panics = Run(|span: &mut SpanData| if span.name == "bad" { panic!("bad") } else { Verdict::Keep });
     let runtime = Runtime::Manual(ManualRuntime::new());
-    let processor = staged(panics, &[exporter.clone()], BatchConfig::SPANS, &runtime);
+    let processor = staged(panics, [&exporter], BatchConfig::SPANS, &runtime);
     ["good", "bad", "better"].into_iter().for_each(|name| processor.add(span(name)));
     processor.flush(Deadline::NEVER).unwrap();
     assert_eq!(exported(&exporter), "good, better");
@@ -112,7 +112,7 @@ fn stages_run_once_a_batch_waits_and_when_their_timer_fires() {
     let manual = ManualRuntime::new();
     let config = BatchConfig::SPANS.with_max_queue_size(8).with_max_batch_size(3);
     let keeps = Run(|_: &mut SpanData| Verdict::Keep);
-    let processor = staged(keeps, &[exporter.clone()], config, &Runtime::Manual(manual.clone()));
+    let processor = staged(keeps, [&exporter], config, &Runtime::Manual(manual.clone()));
     (0..2).for_each(|_| processor.add(span("s")));
     assert_eq!(manual.run_woken(), 0, "two of three: no stage is woken");
     processor.add(span("s"));
@@ -129,7 +129,7 @@ fn a_full_queue_before_the_stages_and_a_late_span_count_for_each_exporter() {
     let exporters = [InMemoryExporter::new(), InMemoryExporter::new()];
     let config = BatchConfig::SPANS.with_max_queue_size(4).with_max_batch_size(4);
     let keeps = Run(|_: &mut SpanData| Verdict::Keep);
-    let processor = staged(keeps, &exporters, config, &Runtime::Manual(ManualRuntime::new()));
+    let processor = staged(keeps, exporters.each_ref(), config, &Runtime::Manual(ManualRuntime::new()));
     (0..7).for_each(|_| processor.add(span("s")));
     processor.shutdown(Deadline::NEVER).unwrap();
     processor.add(span("late"));
@@ -146,7 +146,7 @@ fn no_telemetry_is_made_of_a_stage_and_it_never_runs_on_a_thread_of_the_host() {
         let is_alone = Context::is_current_telemetry_suppressed() && std::thread::current().id() != host;
         if is_alone { Verdict::Keep } else { Verdict::Drop }
     });
-    let processor = staged(looks, &[exporter.clone()], BatchConfig::SPANS, &Runtime::Thread);
+    let processor = staged(looks, [&exporter], BatchConfig::SPANS, &Runtime::Thread);
     processor.add(span("s"));
     processor.flush(Deadline::NEVER).unwrap();
     assert_eq!(exported(&exporter), "s");
@@ -165,7 +165,7 @@ fn every_span_of_many_threads_ends_in_one_counter_of_each_exporter() {
         n += 1;
         if n % 3 == 0 { Verdict::Drop } else { Verdict::Keep }
     });
-    let processor = staged(drops_thirds, &exporters, config, &Runtime::Thread);
+    let processor = staged(drops_thirds, exporters.each_ref(), config, &Runtime::Thread);
     let barrier = Barrier::new(THREADS as usize + 1);
     std::thread::scope(|scope| {
         for _ in 0..THREADS {

@@ -125,7 +125,11 @@ impl<S: Signal> Outlets<S> {
 
     /// Calls every processor and returns the first error.
     fn each(&self, call: impl Fn(&dyn Processor<S>) -> Result<(), ExportError>) -> Result<(), ExportError> {
-        self.processors.iter().fold(Ok(()), |result, processor| result.and(call(&**processor)))
+        let mut result = Ok(());
+        for processor in &self.processors {
+            result = result.and(call(&**processor));
+        }
+        result
     }
 }
 

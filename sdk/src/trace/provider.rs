@@ -72,12 +72,12 @@ impl SdkTracerProvider {
 
     /// Returns the counts of exported and dropped spans for each exporter.
     pub fn health(&self) -> Vec<SignalHealth> {
-        let health = |processor: &Box<dyn SpanProcessor>| match &processor.all_counters()[..] {
+        let health = |processor: &dyn SpanProcessor| match &processor.all_counters()[..] {
             // A processor may know its health without counters.
             [] | [_] => processor.health().into_iter().collect(),
             several => several.iter().map(|counters| counters.snapshot()).collect::<Vec<_>>(),
         };
-        self.0.processors.iter().flat_map(health).collect()
+        self.0.processors.iter().flat_map(|processor| health(&**processor)).collect()
     }
 
     /// Returns the counters of each exporter.
@@ -345,8 +345,12 @@ impl ProviderInner {
     }
 
     fn each_processor(&self, call: impl Fn(&dyn SpanProcessor) -> Result<(), ExportError>) -> Result<(), ExportError> {
-        // All of them are called; the first error stays.
-        self.processors.iter().fold(Ok(()), |result, processor| result.and(caught(|| call(&**processor))))
+        let mut result = Ok(());
+        for processor in &self.processors {
+            // All of them are called; the first error stays.
+            result = result.and(caught(|| call(&**processor)));
+        }
+        result
     }
 }
 
