@@ -9,8 +9,8 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::{self, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use serde::de::DeserializeOwned;
-use telemark::opentelemetry::trace::{SpanKind, Status, TraceContextExt};
 use telemark::opentelemetry::Context;
+use telemark::opentelemetry::trace::{SpanKind, Status, TraceContextExt};
 
 /// Calls one server.
 pub(crate) struct Client {

@@ -1,10 +1,10 @@
-//! The span limits from the environment.
+//! Reads the limits of spans from the environment.
 
-use crate::config::Env;
+use super::Env;
 use crate::limits::{AttributeLimits, SpanLimits};
 
 impl SpanLimits {
-    /// The default limits with `OTEL_SPAN_*`, `OTEL_EVENT_*`, `OTEL_LINK_*` and `OTEL_ATTRIBUTE_*` over them.
+    /// Returns the default limits, overridden by `OTEL_SPAN_*`, `OTEL_EVENT_*`, `OTEL_LINK_*` and `OTEL_ATTRIBUTE_*`.
     ///
     /// spec: common/README.md#configurable-parameters — a limit of the model beats the general one, which beats the default.
     pub fn from_env(env: &Env) -> Self {
@@ -29,7 +29,7 @@ impl SpanLimits {
 mod tests {
     use super::*;
 
-    /// Attributes, value length, events, links, attributes per event, attributes per link.
+    /// Expects attributes, value length, events, links, attributes per event, attributes per link.
     fn check(variables: &[(&str, &str)], expected: &str) {
         let limits = SpanLimits::from_env(&Env::from_pairs(variables.iter().copied()));
         let length = limits.attributes.value_length.map_or("any".to_owned(), |length| length.to_string());

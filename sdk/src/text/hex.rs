@@ -1,10 +1,10 @@
-//! Lower-case hexadecimal of fixed length, the way ids and flags are written in headers.
+//! Lower-case hexadecimal of fixed length, as headers write ids and flags.
 
 use opentelemetry::trace::{SpanId, TraceId};
 
-/// `N` bytes from exactly `2 * N` lower-case digits.
+/// Parses `N` bytes from exactly `2 * N` lower-case digits.
 #[inline]
-pub(super) fn parse<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
+pub(crate) fn parse<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     if digits.len() != 2 * N {
         return None;
     }
@@ -19,14 +19,14 @@ pub(super) fn parse<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     Some(bytes)
 }
 
-/// Eight digits at once, each in a byte of one integer: ids are parsed for every request.
+/// Parses eight digits at once, each in a byte of one integer, because every request has ids to parse.
 #[inline]
 fn parse_eight(digits: [u8; 8]) -> Option<u32> {
     const EACH: u64 = 0x0101_0101_0101_0101;
     let digits = u64::from_be_bytes(digits);
     let letters = digits >> 6 & EACH;
     let values = (digits & (0x0f * EACH)) + 9 * letters;
-    // Only a digit is written again as what it was. No byte of a sum overflows into its neighbour.
+    // Only valid digits survive the way back. No byte of a sum overflows into its neighbour.
     let above_nine = (values + 6 * EACH) >> 4 & EACH;
     let written = values + u64::from(b'0') * EACH + u64::from(b'a' - b'0' - 10) * above_nine;
     if written != digits || values & (0xf0 * EACH) != 0 {
@@ -37,18 +37,18 @@ fn parse_eight(digits: [u8; 8]) -> Option<u32> {
     u32::try_from((pairs | pairs >> 16) & 0xffff_ffff).ok()
 }
 
-/// A trace id that is not all zeros.
-pub(super) fn parse_trace_id(digits: &[u8]) -> Option<TraceId> {
+/// Parses a trace id that is not all zeros.
+pub(crate) fn parse_trace_id(digits: &[u8]) -> Option<TraceId> {
     Some(TraceId::from_bytes(parse(digits)?)).filter(|&id| id != TraceId::INVALID)
 }
 
-/// A span id that is not all zeros.
-pub(super) fn parse_span_id(digits: &[u8]) -> Option<SpanId> {
+/// Parses a span id that is not all zeros.
+pub(crate) fn parse_span_id(digits: &[u8]) -> Option<SpanId> {
     Some(SpanId::from_bytes(parse(digits)?)).filter(|&id| id != SpanId::INVALID)
 }
 
 /// Appends `bytes` as digits.
-pub(super) fn push(text: &mut String, bytes: &[u8]) {
+pub(crate) fn push(text: &mut String, bytes: &[u8]) {
     for byte in bytes {
         text.push(char::from(DIGITS[usize::from(byte >> 4)]));
         text.push(char::from(DIGITS[usize::from(byte & 0xf)]));

@@ -1,9 +1,9 @@
-//! Text that is shown to people: foreign text made harmless and short, and secrets hidden.
+//! Text for people: foreign text made harmless and short, and secrets hidden.
 //!
-//! A peer's answer, the value of a setting and the message of a library's error all reach a terminal or a log. Three
-//! adapters write them so that they can do no harm there, and each is safe on its own output:
+//! The response of a peer, the value of a setting and the message of a library's error all reach a terminal or a log. Three
+//! adapters write them so that they do no harm there. Each is safe on its own output:
 //!
-//! - [`foreign`] for bytes or text that somebody else wrote,
+//! - [`foreign`] for bytes or text from outside the program,
 //! - [`display`] for a value whose `Display` may contain such text, an error above all,
 //! - [`url`] for an address, without credentials and without its query.
 //!
@@ -11,11 +11,11 @@
 
 use std::fmt::{self, Write};
 
-/// The most that is shown of one foreign text, in bytes of the cleaned text.
+/// Maximum number of bytes shown of one foreign text, after cleaning.
 pub const MAX_SHOWN: usize = 512;
 
 /// Shows foreign text: control characters, escape sequences and invisible characters are escaped, bytes that are not UTF-8
-/// appear as `\xff`, and the whole is cut to [`MAX_SHOWN`] bytes at a character, with `…` for the rest. `{:?}` adds quotes.
+/// appear as `\xff`, and the result is cut to [`MAX_SHOWN`] bytes at a character, with `…` for the rest. `{:?}` adds quotes.
 pub fn foreign<T: AsRef<[u8]> + ?Sized>(text: &T) -> Foreign<'_> {
     Foreign { bytes: text.as_ref(), max: MAX_SHOWN }
 }
@@ -86,8 +86,8 @@ impl<T: fmt::Display> fmt::Display for Cleaned<T> {
     }
 }
 
-/// Shows a URL without what may be secret: credentials and the query become `…`. Text that is no URL is treated in the
-/// same way, and what cannot be told apart from a secret is hidden.
+/// Shows a URL without its secrets: credentials and the query become `…`. Text that is no URL is treated in the same way, and
+/// anything that may be part of a secret is hidden.
 pub fn url(text: &str) -> Url<'_> {
     Url(text)
 }
@@ -106,7 +106,7 @@ impl fmt::Display for Url<'_> {
         };
         let query = rest.find(['?', '#']);
         let (credentials, shown, query) = match (rest.rfind('@'), query) {
-            // A password with a `?`, or a query with an `@`: which, cannot be known.
+            // Ambiguous: a password with a `?`, or a query with an `@`.
             (Some(at), Some(query)) if at > query => ("…", "", ""),
             (Some(at), Some(query)) => ("…", &rest[at..query], &rest[query..=query]),
             (Some(at), None) => ("…", &rest[at..], ""),
@@ -124,11 +124,11 @@ impl fmt::Debug for Url<'_> {
     }
 }
 
-/// How much of a setting's value a message may show.
+/// The part of a setting's value that a message may show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Secrecy {
-    /// All of it.
+    /// The whole value.
     Open,
     /// An address, without credentials and without its query: [`url`].
     Address,
@@ -137,8 +137,8 @@ pub enum Secrecy {
 }
 
 impl Secrecy {
-    /// The secrecy of a setting, told by its name, be it a variable or an argument: headers and keys are hidden, endpoints
-    /// are addresses. A variable that a later version adds is covered by its name.
+    /// Returns the secrecy of a setting by its name, of a variable or an argument: headers and keys are hidden, endpoints are
+    /// addresses. Names also cover variables that later versions add.
     pub fn of(setting: &str) -> Secrecy {
         let ends_in = |end: &str| {
             setting
@@ -160,7 +160,7 @@ impl Secrecy {
         }
     }
 
-    /// What may be shown of `value`.
+    /// Returns the part of `value` that may be shown.
     pub fn apply(self, value: String) -> String {
         match self {
             Secrecy::Open => value,
@@ -170,8 +170,8 @@ impl Secrecy {
     }
 }
 
-/// Returns true for control characters, and for those that change the direction of text or have no width: with them one
-/// text can look like another.
+/// Returns true for control characters, and for characters that change the direction of text or have no width: they make one
+/// text look like another.
 pub fn is_harmful(character: char) -> bool {
     character.is_control()
         || matches!(character,
@@ -179,10 +179,10 @@ pub fn is_harmful(character: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Cleans what is written through it. Fails once its limit is reached, so that a long text is not gone through to its end.
+/// A writer that cleans text. Fails once its limit is reached, so that it does not read a long text to its end.
 struct Cleaner<'a, 'f> {
     to: &'a mut fmt::Formatter<'f>,
-    /// Bytes that may still be written.
+    /// Number of bytes that may still be written.
     room: usize,
     is_full: bool,
     escapes_quotes: bool,
@@ -193,7 +193,7 @@ impl<'a, 'f> Cleaner<'a, 'f> {
         Cleaner { to, room: max, is_full: false, escapes_quotes: false }
     }
 
-    /// Runs `write`; that the limit was reached is no failure.
+    /// Runs `write`. Reaching the limit is no failure.
     fn run(mut self, write: impl FnOnce(&mut Self) -> fmt::Result) -> fmt::Result {
         match write(&mut self) {
             Err(_) if self.is_full => Ok(()),
@@ -201,7 +201,7 @@ impl<'a, 'f> Cleaner<'a, 'f> {
         }
     }
 
-    /// Writes the characters, which are clean: all of them, or the sign that something is missing.
+    /// Writes clean characters: all of them, or the mark of a cut.
     fn put(&mut self, characters: impl Iterator<Item = char> + Clone) -> fmt::Result {
         if self.is_full {
             return Err(fmt::Error);
@@ -291,7 +291,7 @@ mod tests {
             ("https://h/p#s3cret", "https://h/p#…"),
             ("https://user:s3cret@h:1/p?k=s3cret", "https://…@h:1/p?…"),
             ("https://s3cret@h", "https://…@h"),
-            // Not valid, but typed by people.
+            // Invalid, but people type it.
             ("https://user:s3/cret@h/p", "https://…@h/p"),
             ("https://user:s3?cret@h/p", "https://…"),
             ("https://h/p?k=s3@cret", "https://…"),

@@ -1,27 +1,28 @@
-//! The seam to the outside: an [`Exporter`] sends one [`Batch`] at a time.
+//! The exporter, and the batch that it is given.
 
 use std::time::Duration;
 
-use crate::error::{ExportError, ResponseStatus};
+use crate::error::ExportError;
+use crate::error::report::ExportReport;
 use crate::resource::Resource;
 use crate::signal::Signal;
 use crate::time::Deadline;
 
 /// Sends finished telemetry somewhere.
 ///
-/// Every method is called on one thread of the SDK's own, never concurrently, with telemetry suppressed and panics
-/// caught. A method may block until its deadline and must return by then; an exporter that needs an async runtime owns a
-/// current-thread one, which it may create in its first `export` and which is dropped on the same thread.
+/// Every method is called on one thread of the SDK, never concurrently, with telemetry suppressed and panics caught. A method
+/// may block until its deadline and must return by then. An exporter that needs an async runtime owns a current-thread runtime,
+/// which it may create in its first `export` and which is dropped on the same thread.
 ///
 /// spec: trace/sdk.md#span-exporter
 pub trait Exporter<S: Signal>: Send + 'static {
-    /// Sends the batch. Called for every full batch and at least once per export interval when there is anything to send.
+    /// Sends the batch. Called for every full batch, and once per export interval if there is anything to send.
     ///
     /// # Errors
     /// The batch was not delivered and never will be: an exporter that retries does so within `deadline`.
     fn export(&mut self, batch: Batch<'_, S>, deadline: Deadline) -> Result<ExportReport, ExportError>;
 
-    /// Brings whatever the exporter itself holds back to its destination.
+    /// Sends everything that the exporter itself holds back.
     ///
     /// # Errors
     /// Something could not be delivered before the deadline.
@@ -38,15 +39,15 @@ pub trait Exporter<S: Signal>: Send + 'static {
         self.flush(deadline)
     }
 
-    /// Returns its `otel.component.type` in the SDK's own metrics: a name that the semantic conventions have,
-    /// such as `otlp_grpc_span_exporter`, or by default the name of the type. Asked once, when the pipeline starts.
+    /// Returns the `otel.component.type` in the SDK's own metrics: a name of the semantic conventions, such as
+    /// `otlp_grpc_span_exporter`, or by default the name of the type. Asked once, when the pipeline starts.
     ///
     /// spec: semconv registry/attributes/otel.md#otel-component-attributes
     fn component_type(&self) -> &'static str {
         type_name::<Self>()
     }
 
-    /// Returns where the exporter sends, for the SDK's own messages, without secrets: "http/protobuf to
+    /// Returns the destination, without secrets, for the SDK's own messages: "http/protobuf to
     /// http://localhost:4318/v1/traces". Empty by default; then messages name [`Self::component_type`]. Asked once, when the
     /// pipeline starts.
     fn destination(&self) -> String {
@@ -61,9 +62,9 @@ pub trait Exporter<S: Signal>: Send + 'static {
         None
     }
 
-    /// Returns how long the receiver still wants to be left alone; zero by default. Asked before a batch is taken from the
-    /// queue or metrics are collected: until then items wait in the queue, as long as it has room, and deltas in their series,
-    /// instead of being lost with an export that cannot succeed. A flush and a shutdown export in spite of it.
+    /// Returns the rest of a pause that the receiver asked for; zero by default. Asked before a batch is taken from the queue or
+    /// metrics are collected. During the pause items wait in the queue, as long as it has room, and deltas in their series,
+    /// instead of being lost with an export that cannot succeed. A flush and a shutdown export nevertheless.
     fn pause(&self) -> Duration {
         Duration::ZERO
     }
@@ -99,7 +100,7 @@ impl<S: Signal> Exporter<S> for Box<dyn Exporter<S>> {
     }
 }
 
-/// The path of a type without the types that it is generic over.
+/// Returns the path of a type without its generic arguments.
 pub(crate) fn type_name<T: ?Sized>() -> &'static str {
     std::any::type_name::<T>().split('<').next().unwrap_or_default()
 }
@@ -108,14 +109,14 @@ pub(crate) fn type_name<T: ?Sized>() -> &'static str {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Batch<'a, S: Signal> {
-    /// What produced the telemetry.
+    /// The resource that the items belong to.
     pub resource: &'a Resource,
     /// The items, never empty.
     pub items: &'a [S::Item],
 }
 
 impl<'a, S: Signal> Batch<'a, S> {
-    /// A batch of `items` that belong to `resource`.
+    /// Creates a batch of `items` that belong to `resource`.
     pub fn new(resource: &'a Resource, items: &'a [S::Item]) -> Self {
         Batch { resource, items }
     }
@@ -128,41 +129,3 @@ impl<S: Signal> Clone for Batch<'_, S> {
 }
 
 impl<S: Signal> Copy for Batch<'_, S> {}
-
-/// What became of a batch that was delivered.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ExportReport {
-    /// Items that the receiver refused while it took the rest (OTLP partial success).
-    pub rejected: u64,
-    /// What the receiver said about it, or a warning it gave while taking everything.
-    pub message: Option<String>,
-    /// How many times the batch was sent again before it was taken.
-    pub retries: u32,
-    /// The status of the last response, for the SDK's own metrics.
-    pub response: Option<ResponseStatus>,
-}
-
-impl ExportReport {
-    /// Everything was taken.
-    pub fn accepted() -> Self {
-        ExportReport::default()
-    }
-
-    /// `rejected` items were refused; `message` says why, and may be a mere warning when `rejected` is zero.
-    pub fn partial(rejected: u64, message: impl Into<String>) -> Self {
-        ExportReport { rejected, message: Some(message.into()), ..ExportReport::default() }
-    }
-
-    /// Adds how many times the batch was sent again.
-    pub fn with_retries(mut self, retries: u32) -> Self {
-        self.retries = retries;
-        self
-    }
-
-    /// Adds the status of the last response.
-    pub fn with_response(mut self, status: ResponseStatus) -> Self {
-        self.response = Some(status);
-        self
-    }
-}
