@@ -1,4 +1,4 @@
-//! The signals: what an [`Exporter`](crate::Exporter), a batch and a queue are generic over.
+//! The signals, which an [`Exporter`](crate::Exporter), a batch and a queue are generic over.
 
 /// A kind of telemetry. Sealed: the specification has a fixed list.
 pub trait Signal: sealed::Sealed + Send + Sync + 'static {
@@ -6,7 +6,7 @@ pub trait Signal: sealed::Sealed + Send + Sync + 'static {
     type Item: Send + 'static;
     /// The name in thread names, diagnostics and paths: `traces`.
     const NAME: &'static str;
-    /// What one item is called in messages: `spans`.
+    /// The plural of an item in messages: `spans`.
     const ITEMS: &'static str;
 }
 

@@ -357,7 +357,7 @@ fn the_durations_of_collections_and_deltas() {
     let started = "sdk.span.started[{span}]{span.parent.origin=none,span.sampling_result=RECORD_AND_SAMPLE}";
     assert_eq!(parts(&telemetry.metrics()), format!("{started} delta sum 1\n"));
     (0..2).for_each(|_| drop(telemetry.tracer("test").start("span")));
-    let collection = "sdk.metric_reader.collection.duration[s]{telemark_sdk::metrics::pull::PullReader/0}";
+    let collection = "sdk.metric_reader.collection.duration[s]{telemark_sdk::metrics::PullReader/0}";
     let collected = format!("{collection} delta histogram count=1 sum=0 min=0 max=0 <=inf:1\n");
     assert_eq!(parts(&telemetry.metrics()), format!("{collected}{started} delta sum 2\n"));
 }
@@ -428,7 +428,7 @@ fn they_end_with_their_handle() {
     check(
         &after,
         "sdk",
-        "sdk.metric_reader.collection.duration[s]{telemark_sdk::metrics::pull::PullReader/0} histogram count=2 sum=0 min=0 max=0 <=inf:2",
+        "sdk.metric_reader.collection.duration[s]{telemark_sdk::metrics::PullReader/0} histogram count=2 sum=0 min=0 max=0 <=inf:2",
     );
 }
 
@@ -479,7 +479,7 @@ fn a_collection_that_fails_says_why() {
     check(
         &telemetry.metrics(),
         "collection",
-        "sdk.metric_reader.collection.duration[s]{error.type=unavailable,telemark_sdk::metrics::pull::PullReader/0} \
+        "sdk.metric_reader.collection.duration[s]{error.type=unavailable,telemark_sdk::metrics::PullReader/0} \
          histogram count=1 sum=0 min=0 max=0 <=inf:1",
     );
 }

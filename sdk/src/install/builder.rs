@@ -7,7 +7,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::propagation::TextMapPropagator;
 
 use super::{Telemetry, TelemetryHandle};
-use crate::batch::{BatchConfig, BatchProcessor};
+use crate::batch::{BatchConfig, BatchProcessor, Stage};
 use crate::config::{self, Env};
 use crate::diag;
 use crate::error::ConfigError;
@@ -39,6 +39,7 @@ pub struct TelemetryBuilder {
     batch: Option<BatchConfig>,
     runtime: Runtime,
     exporters: Vec<Unsent<Traces>>,
+    span_stages: Stages,
     metrics: MeterProviderBuilder,
     periods: Option<PeriodicConfig>,
     exemplars: Option<ExemplarFilter>,
@@ -54,6 +55,16 @@ pub struct TelemetryBuilder {
 pub(super) trait Companion: std::fmt::Debug + Send + Sync {}
 
 impl<T: std::fmt::Debug + Send + Sync> Companion for T {}
+
+/// The stages before the exporters of spans.
+#[derive(Default)]
+struct Stages(Vec<Box<dyn Stage<Traces>>>);
+
+impl std::fmt::Debug for Stages {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} stages", self.0.len())
+    }
+}
 
 /// An exporter that waits for its processor or reader.
 struct Unsent<S: Signal>(Box<dyn Exporter<S>>);
@@ -75,6 +86,7 @@ impl TelemetryBuilder {
             batch: None,
             runtime: Runtime::Thread,
             exporters: Vec::new(),
+            span_stages: Stages::default(),
             metrics: SdkMeterProvider::builder(),
             periods: None,
             exemplars: None,
@@ -144,6 +156,13 @@ impl TelemetryBuilder {
     /// Adds an exporter of spans, with a batch processor of its own.
     pub fn with_span_exporter(mut self, exporter: impl Exporter<Traces>) -> Self {
         self.exporters.push(Unsent(Box::new(exporter)));
+        self
+    }
+
+    /// Adds a stage, which edits or drops finished spans before any exporter sees them. Stages run in the order in which they
+    /// were added, on a thread of their own.
+    pub fn with_span_stage(mut self, stage: impl Stage<Traces>) -> Self {
+        self.span_stages.0.push(Box::new(stage));
         self
     }
 
@@ -247,10 +266,12 @@ impl TelemetryBuilder {
         } else {
             let resource = Resource::from_env(env).merge(&self.resource);
             let batch = self.batch.unwrap_or_else(|| BatchConfig::spans_from_env(env));
+            let mut processors: Vec<Box<dyn SpanProcessor>> = Vec::new();
             for Unsent(exporter) in self.exporters {
                 let processor = BatchProcessor::start(exporter, resource.clone(), batch, &self.runtime)?;
-                traces = traces.with_processor(processor);
+                processors.push(Box::new(processor));
             }
+            traces = traces.with_staged(self.span_stages.0, processors, batch, &self.runtime)?;
             let periods = self.periods.unwrap_or_else(|| PeriodicConfig::from_env(env));
             for (Unsent(exporter), config) in self.metric_exporters {
                 metrics = metrics.with_reader(PeriodicReader::start(exporter, periods, config, &self.runtime)?);

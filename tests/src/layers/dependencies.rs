@@ -1,18 +1,18 @@
-//! Which crate may depend on which.
+//! The dependencies that a crate may have.
 
 use super::workspace::{Kind, Package};
 
-/// Packages that are for this repository alone.
+/// Packages of this repository alone, which are not published.
 const INTERNAL: &[&str] = &["telemark-benches", "telemark-tests", "telemark-examples", "telemark-fuzz", "xtask"];
 
-/// The sdk may have these, and no others without a change here: the API and at most three small crates.
+/// The dependencies of the sdk: the API and at most three small crates. Any other needs a change here.
 const SDK: &[&str] = &["opentelemetry", "futures-core", "libc", "pin-project-lite"];
 const EXPANSION: &[&str] = &["syn", "quote", "proc-macro2"];
 
 /// An axum service is a tower service: its layer is tower's with the route template.
 const INTEGRATIONS_ON_INTEGRATIONS: &[(&str, &str)] = &[("telemark-axum", "telemark-tower")];
 
-/// Every dependency that breaks a rule.
+/// Returns every dependency that breaks a rule.
 pub fn dependency_violations(packages: &[Package]) -> Vec<String> {
     let mut violations = Vec::new();
     for package in packages {
@@ -26,7 +26,7 @@ pub fn dependency_violations(packages: &[Package]) -> Vec<String> {
     violations
 }
 
-/// The rule that a dependency breaks; `on` is the package when it is one of ours.
+/// Returns the rule that a dependency breaks. `on` is the package if it belongs to the workspace.
 fn broken_rule(package: &Package, name: &str, kind: Kind, on: Option<&Package>) -> Option<&'static str> {
     let place = place(package);
     let is_ours = on.is_some();
@@ -40,7 +40,7 @@ fn broken_rule(package: &Package, name: &str, kind: Kind, on: Option<&Package>) 
         && !matches!(place, "benches" | "tests")
         && package.name != "telemark-upstream"
     {
-        return Some("opentelemetry_sdk is for exporters/upstream, benches and tests");
+        return Some("opentelemetry_sdk is for bridges/upstream, benches and tests");
     }
     if name == "opentelemetry-proto" && is_shipped && !matches!(place, "benches" | "tests") {
         return Some("opentelemetry-proto is an oracle of tests; it drags opentelemetry_sdk along");
@@ -62,23 +62,29 @@ fn broken_rule(package: &Package, name: &str, kind: Kind, on: Option<&Package>) 
         "exporters" if is_ours && !matches!(name, "telemark-sdk" | "telemark-serve") => {
             Some("an exporter knows the sdk and serve; no other exporter, no integration, not the facade")
         }
+        "bridges" if is_ours && name != "telemark-sdk" => Some("a bridge knows the sdk and what it bridges to"),
         "serve" if is_ours && name != "telemark-sdk" => Some("serve knows the sdk alone"),
         "integrations" if is_ours && on_place != Some("integrations") => {
-            Some("an integration depends on the API, its framework and integrations/http; never on the sdk")
+            Some("an integration depends on the API, its framework, integrations/kit and http; never on the sdk")
         }
-        "integrations" if is_ours && package.name == "telemark-http" => {
-            Some("integrations/http knows no framework and no other integration")
+        "integrations" if package.name == "telemark-kit" && name != "opentelemetry" => {
+            Some("integrations/kit knows the API alone")
+        }
+        "integrations" if is_ours && package.name == "telemark-http" && name != "telemark-kit" => {
+            Some("integrations/http knows no framework and no other integration but integrations/kit")
         }
         "integrations"
-            if is_ours && name != "telemark-http" && !INTEGRATIONS_ON_INTEGRATIONS.contains(&(&package.name, name)) =>
+            if is_ours
+                && !matches!(name, "telemark-kit" | "telemark-http")
+                && !INTEGRATIONS_ON_INTEGRATIONS.contains(&(&package.name, name)) =>
         {
-            Some("an integration depends on no other but integrations/http")
+            Some("an integration depends on no other but integrations/kit and http")
         }
         _ => None,
     }
 }
 
-/// The part of the workspace that a package belongs to: the first folder.
+/// Returns the part of the workspace that a package belongs to: the first folder.
 fn place(package: &Package) -> &str {
     package.folder.split('/').next().unwrap_or_default()
 }

@@ -1,15 +1,27 @@
-//! Which module of the sdk may use which: lower layers only.
+//! The modules of the sdk and of integrations/http, which use lower layers only.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::code::{tokens, without_comments_and_texts, without_tests};
 use super::workspace::SourceFile;
 
-/// From the lowest to the highest. `sampling` lies below `trace`, which asks the `Sampler`; `diag` above `export`, whose
-/// reports it counts.
+/// The layers from the lowest to the highest. `sampling` lies below `trace`, which asks the `Sampler`; `diag` below `export`,
+/// which counts there.
 const LAYERS: &[Layer] = &[
     Layer {
-        modules: &["sync", "time", "process", "id", "error", "attributes", "limits", "signal", "text", "traced"],
+        modules: &[
+            "sync",
+            "time",
+            "process",
+            "context",
+            "value",
+            "text",
+            "id",
+            "error",
+            "attributes",
+            "limits",
+            "signal",
+        ],
         are_strangers: false,
     },
     Layer { modules: &["config", "resource", "export", "diag", "runtime", "unsampled"], are_strangers: false },
@@ -19,33 +31,45 @@ const LAYERS: &[Layer] = &[
     Layer { modules: &["instrument", "testing", "install", "self_metrics"], are_strangers: false },
 ];
 
+/// The same for integrations/http.
+const HTTP: &[Layer] = &[
+    Layer { modules: &["shared"], are_strangers: false },
+    Layer { modules: &["server", "client"], are_strangers: true },
+];
+
 struct Layer {
     modules: &'static [&'static str],
-    /// Whether they do not know each other. Others may, but not in a circle.
+    /// True if the modules do not know each other. In other layers they may, but not in a circle.
     are_strangers: bool,
 }
 
-/// Every use of a module that breaks the layers.
+/// Returns every use of a module that breaks the layers.
 pub fn module_violations(files: &[SourceFile]) -> Vec<String> {
-    let sources: Vec<_> = files.iter().filter_map(Source::new).collect();
+    let crates = [("sdk/src/", LAYERS), ("integrations/http/src/", HTTP)];
+    crates.iter().flat_map(|(folder, layers)| violations_in(folder, layers, files)).collect()
+}
+
+fn violations_in(folder: &str, layers: &[Layer], files: &[SourceFile]) -> Vec<String> {
+    let layer = |module: &str| layers.iter().position(|layer| layer.modules.contains(&module));
+    let sources: Vec<_> = files.iter().filter_map(|file| Source::new(folder, file)).collect();
     let names = Names::new(&sources);
     let mut violations = Vec::new();
     let mut uses: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for source in &sources {
         // The root declares and re-exports everything.
         let Some(user) = source.module.first() else { continue };
-        let Some(layer) = layer(user) else {
+        let Some(own) = layer(user) else {
             violations.push(format!("{}: the module {user} has no layer; give it one in this test", source.path));
             continue;
         };
         let used: BTreeSet<_> = source.paths().filter_map(|path| names.module(&source.module, &path)).collect();
         for used in used.into_iter().filter(|used| used != user) {
-            match self::layer(&used) {
-                Some(below) if below < layer => {}
-                Some(same) if same == layer && !LAYERS[layer].are_strangers => {
+            match layer(&used) {
+                Some(below) if below < own => {}
+                Some(same) if same == own && !layers[own].are_strangers => {
                     uses.entry(user).or_default().insert(used);
                 }
-                Some(same) if same == layer => {
+                Some(same) if same == own => {
                     violations.push(format!("{} uses {used}: {user} and {used} do not know each other", source.path));
                 }
                 _ => violations.push(format!("{} uses {used}, which lies above {user}", source.path)),
@@ -56,11 +80,7 @@ pub fn module_violations(files: &[SourceFile]) -> Vec<String> {
     violations
 }
 
-fn layer(module: &str) -> Option<usize> {
-    LAYERS.iter().position(|layer| layer.modules.contains(&module))
-}
-
-/// Modules of one layer that use each other in a circle.
+/// Returns the modules of one layer that use each other in a circle.
 fn circles(uses: &BTreeMap<&str, BTreeSet<String>>) -> Vec<String> {
     let reaches_itself = |start: &str| {
         let (mut seen, mut next) = (BTreeSet::new(), vec![start]);
@@ -73,22 +93,22 @@ fn circles(uses: &BTreeMap<&str, BTreeSet<String>>) -> Vec<String> {
     if circle.is_empty() { Vec::new() } else { vec![format!("{} use each other in a circle", circle.join(", "))] }
 }
 
-/// A file of the sdk.
+/// A file of one of the crates.
 struct Source {
     path: String,
-    /// The module it is, from the root of the crate.
+    /// The path of the module from the root of the crate.
     module: Vec<String>,
     tokens: Vec<String>,
 }
 
 impl Source {
-    fn new(file: &SourceFile) -> Option<Self> {
-        let name = file.path.strip_prefix("sdk/src/")?.strip_suffix(".rs")?;
+    fn new(folder: &str, file: &SourceFile) -> Option<Self> {
+        let name = file.path.strip_prefix(folder)?.strip_suffix(".rs")?;
         let mut module: Vec<_> = name.split('/').map(str::to_owned).collect();
         if matches!(module.last().map(String::as_str), Some("mod" | "lib")) {
             module.pop();
         }
-        // Tests in files of their own may use what they like.
+        // Tests in files of their own may use any module.
         if module.iter().any(|part| part == "tests" || part == "loom_tests") {
             return None;
         }
@@ -96,7 +116,7 @@ impl Source {
         Some(Source { path: file.path.clone(), module, tokens: tokens(&code).map(str::to_owned).collect() })
     }
 
-    /// Every path that starts in this crate, as far as its third part.
+    /// Returns every path that starts in this crate.
     fn paths(&self) -> impl Iterator<Item = Vec<String>> {
         let heads = self.tokens.iter().enumerate().filter(|(_, token)| matches!(&***token, "crate" | "super" | "self"));
         // `super::super` is one path, not two.
@@ -108,7 +128,7 @@ impl Source {
         })
     }
 
-    /// Reads `a::b` or `a::{b, c::d}` and answers with where it ends.
+    /// Reads `a::b` or `a::{b, c::d}` and returns the index of its end.
     fn tree(&self, mut at: usize, prefix: &mut Vec<String>, paths: &mut Vec<Vec<String>>) -> usize {
         let token = |at: usize| self.tokens.get(at).map_or("", String::as_str);
         let depth = prefix.len();
@@ -136,7 +156,7 @@ impl Source {
     }
 }
 
-/// Which module a name in the root of the crate comes from: modules, re-exports and macros.
+/// Maps the names in the root of the crate, of modules, re-exports and macros, to their modules.
 struct Names {
     modules: BTreeSet<String>,
     others: BTreeMap<String, String>,
@@ -174,7 +194,7 @@ impl Names {
         Names { modules, others }
     }
 
-    /// The top module that a path in `user` leads to.
+    /// Returns the top module that a path in `user` leads to.
     fn module(&self, user: &[String], path: &[String]) -> Option<String> {
         let mut base = user;
         let mut rest = path;
