@@ -51,8 +51,8 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::instrument::spans::{set_attribute, span, suppress};
     use crate::testing::TestTelemetry;
-    use crate::traced::{set_attribute, span, suppress};
 
     fn traced() -> u32 {
         span("traced").with("n", 1).in_scope(|| {

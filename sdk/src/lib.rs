@@ -6,12 +6,12 @@
 //! A file may use the layers below its own; the siblings of layer 3 do not know each other:
 //!
 //! ```text
-//! L4  traced  metered  testing  install  self_metrics
+//! L4  instrument  testing  install  self_metrics
 //! L3  trace | metrics | propagation
 //!     sampling
 //! L2  batch
 //! L1  config  resource  export  runtime  diag  unsampled
-//! L0  sync  time  process  context  value  text  id  error  attributes  limits  signal
+//! L0  sync  time  process  context  text  id  error  attributes  limits  signal
 //! ```
 
 pub mod attributes;
@@ -23,8 +23,8 @@ pub mod error;
 pub mod export;
 pub mod id;
 pub mod install;
+pub mod instrument;
 pub mod limits;
-pub mod metered;
 pub mod metrics;
 mod process;
 pub mod propagation;
@@ -38,9 +38,7 @@ pub mod testing;
 pub mod text;
 pub mod time;
 pub mod trace;
-pub mod traced;
 mod unsampled;
-mod value;
 
 pub use error::{ConfigError, ExportError, ResponseStatus};
 pub use export::{Batch, ExportReport, Exporter};

@@ -1,4 +1,4 @@
-//! A cell: what the measurements of one series by one thread, or by all, have come to.
+//! A cell: the aggregated measurements of one series, of one thread or of all.
 
 use super::exponential::ExponentialCell;
 use super::histogram::HistogramCell;
@@ -12,7 +12,7 @@ pub(crate) enum Cell {
     Sum(SumCell),
     LastValue(LastValueCell),
     Histogram(HistogramCell),
-    /// Apart, for it is larger than the others.
+    /// Boxed, as it is larger than the others.
     Exponential(Box<ExponentialCell>),
 }
 
@@ -26,7 +26,7 @@ impl Cell {
         }
     }
 
-    /// Adds a measurement unless the cell is locked just now; whether it did. `owns`: no other living thread says so.
+    /// Adds a measurement unless the cell is locked; returns true if it did. `owns` is true for at most one living thread.
     #[inline(always)]
     pub(crate) fn try_record<T: Measured>(
         &self,
@@ -42,13 +42,13 @@ impl Cell {
             (Cell::Exponential(cell), Shape::Exponential(shape)) => {
                 return cell.try_record(shape, value.as_f64(), offer);
             }
-            // A cell is made by the shape of its stream.
+            // A cell always has the shape of its stream.
             (Cell::Histogram(_) | Cell::Exponential(_), _) => {}
         }
         true
     }
 
-    /// Adds a measurement when the cell is not locked any more.
+    /// Adds a measurement, waiting until the cell is unlocked.
     pub(crate) fn record<T: Measured>(&self, config: &StreamConfig, value: T, offer: Option<&Offer<'_>>) {
         match (self, &config.shape) {
             (Cell::Histogram(cell), Shape::Histogram(shape)) => cell.record(shape, value.as_f64(), offer),

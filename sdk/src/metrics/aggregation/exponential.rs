@@ -1,4 +1,4 @@
-//! A histogram whose buckets grow exponentially, and which halves its resolution when they would be too many.
+//! A histogram with exponential buckets, which halves its resolution when it would need too many.
 
 use super::mapping::index_of;
 use crate::metrics::config::ExponentialConfig;
@@ -6,16 +6,16 @@ use crate::metrics::data::{Buckets, ExponentialHistogramPoint};
 use crate::metrics::exemplar::{MergedSlots, Offer, SimpleFixedSizeExemplarReservoir};
 use crate::sync::{Mutex, lock, try_lock};
 
-/// At this scale every float is in one of two buckets, so nothing ever needs a coarser one.
+/// At this scale two buckets hold every float, so no coarser scale is ever needed.
 const MIN_SCALE: i32 = -11;
 
-/// The histogram of one thread, and of those who share its cell; see [`super::HistogramCell`].
+/// The exponential histogram in one cell; see [`HistogramCell`](super::histogram::HistogramCell).
 pub(crate) struct ExponentialCell(Mutex<State>);
 
 struct State {
     total: ExponentialTotal,
     reservoir: Option<Box<SimpleFixedSizeExemplarReservoir>>,
-    /// How many offers to let pass.
+    /// Number of offers to skip.
     skip: u64,
 }
 
@@ -24,7 +24,7 @@ impl ExponentialCell {
         ExponentialCell(Mutex::new(State { total: ExponentialTotal::new(config), reservoir: None, skip: 0 }))
     }
 
-    /// Adds a measurement if the cell is not locked just now; whether it did.
+    /// Adds a measurement unless the cell is locked; returns true if it did.
     pub(crate) fn try_record(&self, config: &ExponentialConfig, value: f64, offer: Option<&Offer<'_>>) -> bool {
         let Some(mut state) = try_lock(&self.0) else { return false };
         let is_due = state.record(config, value, offer.is_some());
@@ -35,7 +35,7 @@ impl ExponentialCell {
         true
     }
 
-    /// Adds a measurement when the cell is not locked any more.
+    /// Adds a measurement, waiting until the cell is unlocked.
     pub(crate) fn record(&self, config: &ExponentialConfig, value: f64, offer: Option<&Offer<'_>>) {
         let is_due = lock(&self.0).record(config, value, offer.is_some());
         if is_due {
@@ -43,7 +43,8 @@ impl ExponentialCell {
         }
     }
 
-    /// Keeps what was due, as [`super::HistogramCell`] does: the clock may be the user's, and nothing is locked meanwhile.
+    /// Keeps the offer that was due. Like [`HistogramCell`](super::histogram::HistogramCell), holds no lock while the clock, which may be user
+    /// code, is read.
     #[cold]
     fn keep(&self, config: &ExponentialConfig, offer: Option<&Offer<'_>>) {
         let Some(exemplar) = offer.map(Offer::exemplar) else { return };
@@ -54,7 +55,7 @@ impl ExponentialCell {
         }
     }
 
-    /// Adds the measurements since the last call, or since the beginning, to `total`.
+    /// Adds the measurements to `total`: all of them, or those since the last call.
     pub(crate) fn take_into(
         &self,
         config: &ExponentialConfig,
@@ -75,7 +76,7 @@ impl ExponentialCell {
 }
 
 impl State {
-    /// Whether the measurement is an exemplar to keep, if it is offered at all.
+    /// Returns true if the measurement, when offered, is an exemplar to keep.
     fn record(&mut self, config: &ExponentialConfig, value: f64, is_offered: bool) -> bool {
         self.total.record(config, value);
         is_offered && self.is_due()
@@ -125,7 +126,7 @@ impl ExponentialTotal {
         let coarser = self.side(value).excess(index, index, config.max_size);
         if coarser > 0 {
             self.coarsen(coarser);
-            // Not computed anew: it must be where its neighbours went.
+            // Derived from the index, so that it lands where its neighbours went.
             index >>= coarser;
         }
         self.side(value).add(index, 1);
@@ -167,7 +168,7 @@ impl ExponentialTotal {
         }
     }
 
-    /// Back to nothing; the resolution is the finest again, and the memory is kept.
+    /// Resets counts and resolution, and keeps the memory.
     fn clear(&mut self, config: &ExponentialConfig) {
         let (mut positive, mut negative) = (std::mem::take(&mut self.positive), std::mem::take(&mut self.negative));
         positive.counts.clear();
@@ -179,7 +180,7 @@ impl ExponentialTotal {
         self.min > self.max
     }
 
-    /// Moves what was counted into a point.
+    /// Moves the counts into a point.
     pub(crate) fn into_point(
         self,
         config: &ExponentialConfig,
@@ -195,7 +196,7 @@ impl ExponentialTotal {
     }
 }
 
-/// The buckets of one sign: counts from `offset` on, the first and the last of them not zero.
+/// The buckets of one sign: counts starting at `offset`, the first and the last of them nonzero.
 #[derive(Default)]
 struct Side {
     offset: i32,
@@ -209,13 +210,13 @@ impl From<Side> for Buckets {
 }
 
 impl Side {
-    /// The indices of the first and the last bucket.
+    /// Returns the indices of the first and the last bucket.
     fn range(&self) -> Option<(i32, i32)> {
         let last = self.counts.len().checked_sub(1)?;
         Some((self.offset, self.offset + last as i32))
     }
 
-    /// How many times the resolution must be halved so that the buckets from `low` to `high` fit, too.
+    /// Returns how often the resolution must be halved for the buckets from `low` to `high` to fit as well.
     fn excess(&self, low: i32, high: i32, max_size: usize) -> u32 {
         let (mut low, mut high) = self.range().map_or((low, high), |(first, last)| (first.min(low), last.max(high)));
         let mut times = 0;

@@ -5,7 +5,7 @@ use crate::metrics::data::Measured;
 use crate::metrics::exemplar::{MergedSlots, Offer};
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
-/// One place for all threads: last means last.
+/// One cell for all threads, since the last value is the last of any thread.
 pub(crate) struct LastValueCell {
     value: AtomicU64,
     touched: AtomicBool,
@@ -20,14 +20,14 @@ impl LastValueCell {
     #[inline]
     pub(crate) fn record<T: Measured>(&self, value: T, offer: Option<&Offer<'_>>) {
         self.value.store(value.bits(), Ordering::Relaxed);
-        // Release: who sees this sees the value.
+        // Release: a reader that sees this also sees the value.
         self.touched.store(true, Ordering::Release);
         if let Some(offer) = offer {
             self.sampling.offer(offer);
         }
     }
 
-    /// The last value since the last call or, unless it is a delta, since the beginning; `None` when there was none.
+    /// Returns the last value, under delta temporality only if it was recorded since the last call; `None` if there is none.
     pub(crate) fn take(&self, is_delta: bool) -> Option<u64> {
         let touched =
             if is_delta { self.touched.swap(false, Ordering::Acquire) } else { self.touched.load(Ordering::Acquire) };

@@ -1,5 +1,5 @@
-//! The aggregations: what a cell keeps of the measurements of one series, how a thread adds to it without waiting for
-//! another, and how a collection reads it without stopping anyone.
+//! The aggregations: the cells of a series, which threads add to without waiting for each other and collections read without
+//! stopping a thread.
 
 mod cell;
 mod exponential;

@@ -1,4 +1,4 @@
-//! What an instrument is: its identity, and whether it may be one.
+//! The identity of an instrument, and the rules its name must follow.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -6,19 +6,19 @@ use std::sync::Arc;
 use super::kind::{InstrumentKind, are_boundaries};
 use crate::metrics::data::NumberType;
 
-/// An instrument as it was asked for.
+/// An instrument as requested from the meter.
 pub(crate) struct Instrument {
     pub(crate) name: Arc<str>,
     pub(crate) description: Arc<str>,
     pub(crate) unit: Arc<str>,
     pub(crate) kind: InstrumentKind,
     pub(crate) number: NumberType,
-    /// Bounds that whoever made it advises for a histogram.
+    /// Histogram boundaries the author of the instrument recommends.
     pub(crate) boundaries: Option<Vec<f64>>,
 }
 
 impl Instrument {
-    /// `None` when it cannot record, which has been reported.
+    /// Returns `None` for an invalid name, which it reports.
     pub(crate) fn new(
         name: Cow<'static, str>,
         description: Option<Cow<'static, str>>,

@@ -1,4 +1,4 @@
-//! The kinds of instruments, and what a reader does with each unless a view says otherwise.
+//! The kinds of instruments, and the defaults of a reader for each of them.
 
 use crate::metrics::data::Temporality;
 
@@ -25,12 +25,12 @@ pub enum InstrumentKind {
 }
 
 impl InstrumentKind {
-    /// Whether the sum of its measurements never falls.
+    /// Returns true if the sum of the measurements never falls.
     pub(crate) fn is_monotonic(self) -> bool {
         matches!(self, InstrumentKind::Counter | InstrumentKind::ObservableCounter | InstrumentKind::Histogram)
     }
 
-    /// Whether its measurements may be negative, so that their sum in a histogram has no meaning.
+    /// Returns true if measurements may be negative, which makes their sum in a histogram meaningless.
     pub(crate) fn may_be_negative(self) -> bool {
         !self.is_monotonic()
     }
@@ -49,17 +49,17 @@ impl InstrumentKind {
     }
 }
 
-/// A setting of a reader for each kind of instrument.
+/// A reader's setting for each kind of instrument.
 #[derive(Clone, Debug)]
 pub(crate) struct PerKind<T>([T; 7]);
 
 impl<T: Clone> PerKind<T> {
-    /// Asks `setting` for each kind once, here: what it does, it does to whoever configures, not to whoever makes instruments.
+    /// Calls `setting` once for each kind. User code thus runs while the reader is configured, not while instruments are created.
     pub(crate) fn new(setting: impl FnMut(InstrumentKind) -> T) -> Self {
         use InstrumentKind::{
             Counter, Gauge, Histogram, ObservableCounter, ObservableGauge, ObservableUpDownCounter, UpDownCounter,
         };
-        // In the order of their declaration.
+        // In order of declaration.
         PerKind(
             [Counter, UpDownCounter, Histogram, Gauge, ObservableCounter, ObservableUpDownCounter, ObservableGauge]
                 .map(setting),
@@ -71,28 +71,28 @@ impl<T: Clone> PerKind<T> {
     }
 }
 
-/// What a reader's totals are of, for each kind of instrument; `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`.
+/// The temporality a reader prefers, for each kind of instrument; `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`.
 ///
 /// spec: metrics/sdk_exporters/otlp.md#additional-environment-variable-configuration
 ///
-/// A gauge has no totals. Whatever is preferred, the last value of a series that is recorded stays in every collection:
-/// [`ReaderConfig::with_temporality_of`](super::ReaderConfig::with_temporality_of) and
-/// [`View::without_stale_values`](super::View::without_stale_values) are there for those who want only what is new.
+/// Gauges have no temporality: under every preference, each collection exports the last value of every recorded series. Use
+/// [`ReaderConfig::with_temporality_of`](crate::metrics::ReaderConfig::with_temporality_of) or
+/// [`View::without_stale_values`](crate::metrics::View::without_stale_values) to export new values only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TemporalityPreference {
     /// Everything is cumulative.
     #[default]
     Cumulative,
-    /// Counters and histograms are deltas. Each is exported once: what an export loses is lost, and counted in
-    /// [`SdkMeterProvider::lost_delta_points`](super::SdkMeterProvider::lost_delta_points).
+    /// Counters and histograms are deltas, each exported once. Deltas lost with an export are counted in
+    /// [`SdkMeterProvider::lost_delta_points`](crate::metrics::SdkMeterProvider::lost_delta_points).
     Delta,
-    /// Only what the SDK then need not remember is a delta: counters and histograms that are recorded, not observed.
+    /// Synchronous counters and histograms are deltas, which spares the SDK from remembering their series.
     LowMemory,
 }
 
 impl TemporalityPreference {
-    /// The temporality of a kind of instrument.
+    /// Returns the temporality of a kind of instrument.
     pub fn of(self, kind: InstrumentKind) -> Temporality {
         use InstrumentKind::{Counter, Histogram, ObservableCounter};
         match (self, kind) {
@@ -103,16 +103,16 @@ impl TemporalityPreference {
     }
 }
 
-/// How the measurements of a series become its points.
+/// The aggregation of measurements into points.
 ///
 /// spec: metrics/sdk.md#aggregation
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Aggregation {
-    /// What suits the instrument: sums for counters, last values for gauges, buckets for histograms.
+    /// The instrument's default: sums for counters, last values for gauges, buckets for histograms.
     #[default]
     Default,
-    /// Nothing is kept.
+    /// Drops all measurements.
     Drop,
     /// The sum.
     Sum,
@@ -122,38 +122,38 @@ pub enum Aggregation {
     ExplicitBucketHistogram {
         /// The bounds, strictly increasing and finite; none for a histogram without buckets.
         boundaries: Vec<f64>,
-        /// Whether the least and the greatest measurement are kept.
+        /// True to record minimum and maximum.
         record_min_max: bool,
     },
-    /// A histogram whose buckets grow exponentially and adapt to what is measured.
+    /// A histogram with exponential buckets that adapts to the range of measurements.
     Base2ExponentialHistogram {
-        /// The most buckets of each sign, at least 2.
+        /// Maximum number of buckets of each sign, at least 2.
         max_size: u32,
         /// The finest resolution, from -10 to 20.
         max_scale: i8,
-        /// Whether the least and the greatest measurement are kept.
+        /// True to record minimum and maximum.
         record_min_max: bool,
     },
 }
 
-/// The bounds of a histogram for which nobody gave any.
+/// The bounds of a histogram without bounds of its own.
 ///
 /// spec: metrics/sdk.md#explicit-bucket-histogram-aggregation
 pub const DEFAULT_BOUNDARIES: [f64; 15] =
     [0.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1000.0, 2500.0, 5000.0, 7500.0, 10000.0];
 
 impl Aggregation {
-    /// A histogram with these bounds.
+    /// Creates a histogram aggregation with these bounds.
     pub fn explicit_buckets(boundaries: impl Into<Vec<f64>>) -> Self {
         Aggregation::ExplicitBucketHistogram { boundaries: boundaries.into(), record_min_max: true }
     }
 
-    /// An exponential histogram with the specification's defaults: 160 buckets of each sign, scale 20 at most.
+    /// Creates an exponential histogram with the specification's defaults: 160 buckets of each sign, maximum scale 20.
     pub fn exponential() -> Self {
         Aggregation::Base2ExponentialHistogram { max_size: 160, max_scale: 20, record_min_max: true }
     }
 
-    /// What is wrong with it, if anything.
+    /// Returns the reason why this aggregation is invalid, if it is.
     pub(crate) fn problem(&self) -> Option<&'static str> {
         match self {
             Aggregation::ExplicitBucketHistogram { boundaries, .. } if !are_boundaries(boundaries) => {
@@ -168,7 +168,7 @@ impl Aggregation {
     }
 }
 
-/// Whether these can be bounds of buckets.
+/// Returns true if these are valid bucket bounds.
 pub(crate) fn are_boundaries(bounds: &[f64]) -> bool {
     bounds.iter().all(|bound| bound.is_finite()) && bounds.windows(2).all(|pair| pair[0] < pair[1])
 }

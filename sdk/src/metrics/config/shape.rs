@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-/// How the measurements of a series are aggregated.
+/// The aggregation of a stream.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Shape {
     Sum,
@@ -11,7 +11,7 @@ pub(crate) enum Shape {
     Exponential(ExponentialConfig),
 }
 
-/// What the histograms of a stream have in common.
+/// Parameters shared by the histograms of a stream.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct HistogramConfig {
     pub(crate) bounds: Arc<[f64]>,
@@ -19,10 +19,10 @@ pub(crate) struct HistogramConfig {
     pub(crate) record_sum: bool,
 }
 
-/// What the exponential histograms of a stream have in common.
+/// Parameters shared by the exponential histograms of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ExponentialConfig {
-    /// The most buckets of each sign, at least 2.
+    /// Maximum number of buckets of each sign, at least 2.
     pub(crate) max_size: usize,
     pub(crate) max_scale: i32,
     pub(crate) record_min_max: bool,

@@ -1,4 +1,4 @@
-//! What a stream of metrics is: its name and how it aggregates, the same for all of its series.
+//! The configuration of a stream: name, aggregation and limits, shared by all of its series.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::metrics::data::{Fingerprint, NumberType, Secrets, Temporality};
 use crate::metrics::exemplar::ExemplarReservoir;
 use crate::time::Clock;
 
-/// Makes the reservoir of a series.
+/// Creates the reservoir of a series.
 pub(crate) type ReservoirFactory = Arc<dyn Fn() -> Box<dyn ExemplarReservoir> + Send + Sync>;
 
 /// The configuration of a stream.
@@ -24,11 +24,11 @@ pub(crate) struct StreamConfig {
     pub(crate) shape: Shape,
     pub(crate) temporality: Temporality,
     pub(crate) attributes: AttributeFilter,
-    /// The most series, the one for the overflow aside.
+    /// Maximum number of series, not counting the overflow series.
     pub(crate) limit: usize,
     pub(crate) reservoir: Option<ReservoirFactory>,
     pub(crate) clock: Clock,
-    /// Whether a collection starts the sums anew: the difference of two sums of floats is not exact.
+    /// True if a collection resets the sums, since the difference of two float sums is inexact.
     pub(crate) resets_sums: bool,
     pub(crate) secrets: &'static Secrets,
 }
@@ -38,7 +38,7 @@ impl StreamConfig {
         self.temporality == Temporality::Delta
     }
 
-    /// Whether both would produce the same metric.
+    /// Returns true if both produce the same metric.
     pub(crate) fn is_same_stream(&self, other: &StreamConfig) -> bool {
         self.name.eq_ignore_ascii_case(&other.name)
             && self.description == other.description
@@ -51,24 +51,24 @@ impl StreamConfig {
             && self.limit == other.limit
     }
 
-    /// Hashes what tells this stream from its namesakes: equal for two that [are the same](Self::is_same_stream). What only
-    /// views set is left out, for there are few.
+    /// Hashes the identity of the stream, consistent with [`Self::is_same_stream`]. Leaves out properties that only views set, as there
+    /// are few views.
     pub(crate) fn hash_identity(&self, hasher: &mut impl Hasher) {
         self.hash_name(hasher);
         (&*self.description, &*self.unit, self.kind, self.number).hash(hasher);
         if let Shape::Histogram(config) = &self.shape {
-            // Zero has two signs, which are equal.
+            // Positive and negative zero are equal.
             config.bounds.iter().for_each(|bound| hasher.write_u64((bound + 0.0).to_bits()));
         }
     }
 
-    /// Hashes the name in any case.
+    /// Hashes the name, ignoring case.
     pub(crate) fn hash_name(&self, hasher: &mut impl Hasher) {
         self.name.bytes().for_each(|byte| hasher.write_u8(byte.to_ascii_lowercase()));
         hasher.write_u8(0xff);
     }
 
-    /// What stands for the attributes that stay.
+    /// Returns the fingerprint of the attributes that pass the filter.
     #[inline]
     pub(crate) fn fingerprint(&self, given: &[KeyValue]) -> Fingerprint {
         match &self.attributes {
@@ -83,7 +83,7 @@ impl StreamConfig {
     }
 }
 
-/// Which attributes stay.
+/// The attributes that a stream keeps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum AttributeFilter {
     #[default]

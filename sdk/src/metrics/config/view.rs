@@ -1,4 +1,4 @@
-//! Views: which instruments they select and what they make of them.
+//! Views: selection of instruments, and changes to their metrics.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use super::kind::{Aggregation, InstrumentKind};
 use super::stream::{AttributeFilter, ReservoirFactory};
 use crate::metrics::exemplar::ExemplarReservoir;
 
-/// Changes the metrics of the instruments it selects. An instrument that several views select has a metric for each; one
-/// that none selects has its own.
+/// Changes the metrics of the instruments it selects. An instrument selected by several views gets one metric for each of them; an
+/// instrument selected by none gets its default metric.
 ///
-/// A view that removes attributes does not remove them from exemplars: see [`Exemplar`](super::Exemplar).
+/// A view that removes attributes does not remove them from exemplars: see [`Exemplar`](crate::metrics::Exemplar).
 ///
 /// ```
 /// use telemark_sdk::metrics::{Aggregation, View};
@@ -47,83 +47,83 @@ struct Selector {
 }
 
 impl View {
-    /// A view of the instruments with this name, in any case; `*` stands for any text and `?` for one character.
+    /// Selects instruments by name, ignoring case; `*` matches any text and `?` one character.
     pub fn of(name: impl Into<String>) -> Self {
         View { select: Selector { name: name.into(), ..Selector::default() }, ..View::default() }
     }
 
-    /// A view of all instruments.
+    /// Selects all instruments.
     pub fn of_all() -> Self {
         View::of("*")
     }
 
-    /// Selects instruments of this kind only.
+    /// Selects only instruments of this kind.
     pub fn of_kind(mut self, kind: InstrumentKind) -> Self {
         self.select.kind = Some(kind);
         self
     }
 
-    /// Selects instruments with this unit only.
+    /// Selects only instruments with this unit.
     pub fn of_unit(mut self, unit: impl Into<String>) -> Self {
         self.select.unit = Some(unit.into());
         self
     }
 
-    /// Selects instruments of the meters with this name only.
+    /// Selects only instruments of meters with this name.
     pub fn of_meter(mut self, name: impl Into<String>) -> Self {
         self.select.meter_name = Some(name.into());
         self
     }
 
-    /// Selects instruments of meters with this version only.
+    /// Selects only instruments of meters with this version.
     pub fn of_meter_version(mut self, version: impl Into<String>) -> Self {
         self.select.meter_version = Some(version.into());
         self
     }
 
-    /// Selects instruments of meters with this schema URL only.
+    /// Selects only instruments of meters with this schema URL.
     pub fn of_meter_schema_url(mut self, url: impl Into<String>) -> Self {
         self.select.meter_schema_url = Some(url.into());
         self
     }
 
-    /// Gives the metric another name; the view must then select a single name.
+    /// Renames the metric. The view must select a single name.
     pub fn with_name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Gives the metric another description.
+    /// Replaces the description.
     pub fn with_description(mut self, description: impl Into<Arc<str>>) -> Self {
         self.description = Some(description.into());
         self
     }
 
-    /// Keeps these attributes and no others.
+    /// Keeps only these attributes.
     pub fn with_attribute_keys<K: Into<Key>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
         self.attributes = AttributeFilter::Only(keys.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Keeps all attributes but these.
+    /// Removes these attributes.
     pub fn without_attribute_keys<K: Into<Key>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
         self.attributes = AttributeFilter::AllBut(keys.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Aggregates in this way.
+    /// Sets the aggregation.
     pub fn with_aggregation(mut self, aggregation: Aggregation) -> Self {
         self.aggregation = Some(aggregation);
         self
     }
 
-    /// Keeps at most this many series, and one more for everything beyond.
+    /// Sets the maximum number of series; measurements beyond share one overflow series.
     pub fn with_cardinality_limit(mut self, series: usize) -> Self {
         self.limit = Some(series);
         self
     }
 
-    /// Makes the exemplar reservoir of each series.
+    /// Sets the factory of exemplar reservoirs, called once for each series.
     pub fn with_exemplar_reservoir<R: ExemplarReservoir>(
         mut self,
         make: impl Fn() -> R + Send + Sync + 'static,
@@ -132,17 +132,17 @@ impl View {
         self
     }
 
-    /// Exports the series of a gauge that were recorded since the last collection, and forgets the others: that of a
-    /// connection that is gone, for example. Without it, the last value of a series is exported for ever.
+    /// Exports only gauge series recorded since the last collection and drops the others, such as that of a closed connection.
+    /// Without it, the last value of a series is exported forever.
     ///
-    /// Concerns last values that are recorded. What is observed is exported when it is observed, and totals stay. Each reader
-    /// has collections of its own; with a reader that is pulled from, a second scraper sees what is new since the first one.
+    /// Applies to recorded last values. Observed values are exported whenever they are observed, and totals are kept. Each reader
+    /// collects separately; a second scraper of one pull reader sees only series recorded since the first scrape.
     pub fn without_stale_values(mut self) -> Self {
         self.drops_stale_values = true;
         self
     }
 
-    /// Whether the instrument is one of those.
+    /// Returns true if the view selects this instrument.
     pub(crate) fn selects(&self, instrument: &Instrument, scope: &InstrumentationScope) -> bool {
         let Selector { name, kind, unit, meter_name, meter_version, meter_schema_url } = &self.select;
         let is = |wanted: &Option<String>, given: Option<&str>| wanted.as_deref().is_none_or(|one| given == Some(one));
@@ -154,7 +154,7 @@ impl View {
             && is(meter_schema_url, scope.schema_url())
     }
 
-    /// Why the view cannot be used, if so.
+    /// Returns the reason why the view cannot be used, if there is one.
     pub(crate) fn problem(&self) -> Option<&'static str> {
         // spec: metrics/sdk.md#stream-configuration — one name for several instruments would be a conflict.
         if self.name.is_some() && self.select.name.contains(['*', '?']) {
@@ -178,10 +178,10 @@ impl std::fmt::Debug for View {
     }
 }
 
-/// `*` any text, `?` one character, letters in any case. In time proportional to the product of the lengths at most.
+/// Matches `*` as any text and `?` as one character, ignoring case, in time at most proportional to the product of the lengths.
 fn matches_pattern(pattern: &[u8], name: &[u8]) -> bool {
     let (mut p, mut n) = (0, 0);
-    // Where the last star is, and how much of the name it has swallowed.
+    // Position of the last star, and of the end of its match.
     let mut star: Option<(usize, usize)> = None;
     while n < name.len() {
         match pattern.get(p) {

@@ -7,7 +7,7 @@ use opentelemetry::KeyValue;
 
 use crate::attributes::has_key;
 
-/// The attributes that name a series: sorted by key, each key once. Cheap to clone, and for no attributes free.
+/// The attributes that identify a series: sorted by key, each key once. Cheap to clone; an empty set allocates nothing.
 ///
 /// Limits for the number and the length of attributes do not apply.
 ///
@@ -16,12 +16,12 @@ use crate::attributes::has_key;
 pub struct Attributes(Option<Arc<[KeyValue]>>);
 
 impl Attributes {
-    /// No attributes.
+    /// Returns the empty set.
     pub const fn empty() -> Self {
         Attributes(None)
     }
 
-    /// Those of the series for what comes beyond the cardinality limit.
+    /// Returns the attributes of the overflow series.
     ///
     /// spec: metrics/sdk.md#overflow-attribute
     pub(crate) fn overflow() -> Self {
@@ -29,7 +29,7 @@ impl Attributes {
         OVERFLOW.get_or_init(|| Attributes::new([KeyValue::new("otel.metric.overflow", true)])).clone()
     }
 
-    /// These attributes; the last value of a key wins. One without a key is dropped, which is reported.
+    /// Creates a set; the last value of a key wins. Drops and reports attributes without a key.
     ///
     /// spec: common/README.md#attribute
     pub fn new(attributes: impl IntoIterator<Item = KeyValue>) -> Self {
@@ -42,7 +42,7 @@ impl Attributes {
         if attributes.is_empty() {
             return Attributes::empty();
         }
-        // Stable, and reversed before: the last value of a key comes first and stays.
+        // The sort is stable and runs on the reversed list, so the last value of a key comes first and stays.
         attributes.reverse();
         attributes.sort_by(|a, b| a.key.cmp(&b.key));
         attributes.dedup_by(|a, b| a.key == b.key);

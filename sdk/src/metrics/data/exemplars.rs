@@ -1,4 +1,4 @@
-//! The exemplars of a point: a list that is shared with the reservoir that keeps it, until one of them changes it.
+//! The exemplars of a point: a list shared with its reservoir, copied on write.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use super::attributes::Attributes;
 use super::number::Number;
 use crate::time::Timestamp;
 
-/// One of the measurements behind a point, and the span it was made in.
+/// One measurement behind a point, with its span.
 ///
-/// The attributes that a view removed from the series are here all the same; `OTEL_METRICS_EXEMPLAR_FILTER=always_off`
-/// keeps them from being exported.
+/// Attributes that a view removed from the series are still present here; `OTEL_METRICS_EXEMPLAR_FILTER=always_off` keeps them from
+/// being exported.
 ///
 /// spec: metrics/data-model.md#exemplars
 #[derive(Clone, Debug, PartialEq)]
@@ -20,9 +20,9 @@ use crate::time::Timestamp;
 pub struct Exemplar {
     /// The measurement.
     pub value: Number,
-    /// When it was made.
+    /// Time of the measurement.
     pub time: Timestamp,
-    /// The attributes of the measurement that are not those of the series.
+    /// Attributes of the measurement that the series lacks.
     pub filtered_attributes: Attributes,
     /// The trace of the span; [`TraceId::INVALID`] outside of spans.
     pub trace_id: TraceId,
@@ -31,7 +31,7 @@ pub struct Exemplar {
 }
 
 impl Exemplar {
-    /// A measurement outside of spans.
+    /// Creates an exemplar outside of spans.
     pub fn new(value: impl Into<Number>, time: Timestamp) -> Self {
         Exemplar {
             value: value.into(),
@@ -42,20 +42,20 @@ impl Exemplar {
         }
     }
 
-    /// Adds the span.
+    /// Sets the span.
     pub fn in_span(mut self, trace_id: TraceId, span_id: SpanId) -> Self {
         (self.trace_id, self.span_id) = (trace_id, span_id);
         self
     }
 
-    /// Adds attributes that are not those of the series.
+    /// Sets the attributes that the series lacks.
     pub fn with_filtered_attributes(mut self, attributes: Attributes) -> Self {
         self.filtered_attributes = attributes;
         self
     }
 }
 
-/// The exemplars of a point. Cheap to clone, and free when there are none.
+/// The exemplars of a point. Cheap to clone; an empty list allocates nothing.
 ///
 /// ```
 /// use telemark_sdk::metrics::{Exemplar, Exemplars};
@@ -68,25 +68,24 @@ impl Exemplar {
 pub struct Exemplars(Option<Arc<[Exemplar]>>);
 
 impl Exemplars {
-    /// None.
+    /// Returns an empty list.
     pub const fn none() -> Self {
         Exemplars(None)
     }
 
-    /// Adds an exemplar at the end.
+    /// Appends an exemplar.
     pub fn push(&mut self, exemplar: Exemplar) {
         self.insert(self.len(), exemplar);
     }
 
-    /// Adds an exemplar before the one at this place. There is never room for more than there are: lists are many and
-    /// seldom grow.
+    /// Inserts an exemplar at this index. The list has no spare capacity: there are many lists, and they rarely grow.
     pub(crate) fn insert(&mut self, at: usize, exemplar: Exemplar) {
         let (before, after) = self.split_at(at.min(self.len()));
         let list = before.iter().cloned().chain(std::iter::once(exemplar)).chain(after.iter().cloned()).collect();
         self.0 = Some(list);
     }
 
-    /// Puts an exemplar in the place of another. The list is copied first if somebody else has it, too.
+    /// Replaces the exemplar at this index. Copies the list first if it is shared.
     pub(crate) fn replace(&mut self, at: usize, exemplar: Exemplar) {
         if let Some(old) = self.0.as_mut().and_then(|list| Arc::make_mut(list).get_mut(at)) {
             *old = exemplar;

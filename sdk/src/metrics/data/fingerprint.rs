@@ -1,8 +1,7 @@
-//! The fingerprint of a set of attributes, which does not depend on their order, and the comparison of sets.
+//! The order-independent fingerprint of an attribute set, and the comparison of sets.
 //!
-//! Two sets with one fingerprint pass for the same one where it has to be fast, so a fingerprint is 128 bits under a
-//! secret: that two of a million sets have the same is less likely than 2^-88, and nobody who chooses values of
-//! attributes can bring it about.
+//! The hot path treats two sets with one fingerprint as the same set, so a fingerprint has 128 bits keyed by secrets: the probability
+//! that two of a million sets collide is below 2^-88, and an attacker who chooses attribute values cannot cause a collision.
 
 use std::sync::OnceLock;
 
@@ -10,16 +9,16 @@ use opentelemetry::{Array, KeyValue, Value};
 
 use crate::id;
 
-/// What stands for a set of attributes. Those of its members add up.
+/// The fingerprint of an attribute set: the sum of the fingerprints of its members.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Fingerprint {
-    /// Where a table looks first.
+    /// The half that gives the position in a table.
     pub(crate) place: u64,
-    /// The other half.
+    /// The half that is compared.
     pub(crate) check: u64,
 }
 
-/// What makes the fingerprints of this process its own.
+/// The secrets that key the fingerprints of this process.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Secrets([u64; 6]);
 
@@ -41,7 +40,7 @@ impl Secrets {
         ])
     }
 
-    /// The fingerprint of a set.
+    /// Returns the fingerprint of a set.
     #[inline(always)]
     pub(crate) fn fingerprint<'a>(&self, attributes: impl IntoIterator<Item = &'a KeyValue>) -> Fingerprint {
         let mut sum = Fingerprint::default();
@@ -58,7 +57,7 @@ impl Secrets {
         let [a, b, c, d, e, f] = self.0;
         let key = attribute.key.as_str().as_bytes();
         let (k0, k1) = self.text(key);
-        // Most values are texts: a branch that is foreseen instead of a jump through a table.
+        // Most values are strings: a predictable branch beats a jump table.
         let (v0, v1, shape) = match &attribute.value {
             Value::String(string) => {
                 let text = string.as_str().as_bytes();
@@ -67,7 +66,7 @@ impl Secrets {
             }
             other => self.other(other),
         };
-        // The lengths and the type of the value are times a secret: no text can make up for another length.
+        // Lengths and type are multiplied by a secret, so no text can compensate for another length.
         let shape = (shape << 24 ^ key.len() as u64).wrapping_mul(c | 1);
         let key = mix(k0 ^ a, k1 ^ b ^ shape);
         Fingerprint {
@@ -76,7 +75,7 @@ impl Secrets {
         }
     }
 
-    /// Two words for a text of known length: a short one itself, both ends at once, a long one 16 bytes at a time.
+    /// Reads a text of known length as two words: a short one directly, both ends at once, a long one 16 bytes at a time.
     #[inline(always)]
     fn text(&self, text: &[u8]) -> (u64, u64) {
         if text.len() > 16 {
@@ -99,18 +98,18 @@ impl Secrets {
             words = self.more(words, rest.first_chunk().map_or((0, 0), halves));
             rest = &rest[16..];
         }
-        // Of these some were there before.
+        // These overlap bytes already read.
         self.more(words, text.last_chunk().map_or((0, 0), halves))
     }
 
-    /// Takes two further words in.
+    /// Mixes in two more words.
     #[inline]
     fn more(&self, words: (u64, u64), next: (u64, u64)) -> (u64, u64) {
         let [a, b, c, d, ..] = self.0;
         (mix(words.0 ^ next.0 ^ a, next.1 ^ b), mix(words.1 ^ next.1 ^ c, next.0 ^ d))
     }
 
-    /// The words of a value that is not a text, and what tells its type: a number that no length is.
+    /// Returns the words of a value that is no string, and a type tag outside of the range of lengths.
     #[inline(never)]
     fn other(&self, value: &Value) -> (u64, u64, u64) {
         const TYPES: u64 = 1 << 39;
@@ -128,7 +127,7 @@ impl Secrets {
                 };
                 self.list(TYPES + 6, list.iter().map(|one| element(one.as_str().as_bytes())))
             }
-            // A type that the API may add: slow, but right.
+            // A type that the API may add later: slow, but correct.
             other => {
                 let text = other.to_string();
                 let words = self.text(text.as_bytes());
@@ -146,7 +145,7 @@ impl Secrets {
     }
 }
 
-/// Two values of 64 bits to one: both halves of their product.
+/// Folds two words into one: the two halves of their product, combined.
 #[inline(always)]
 fn mix(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
@@ -159,14 +158,14 @@ fn halves(chunk: &[u8; 16]) -> (u64, u64) {
     (both as u64, (both >> 64) as u64)
 }
 
-/// Whether `stored`, whose keys are distinct, is what `kept` of the `given` attributes are, in any order.
+/// Returns true if `stored`, whose keys are distinct, equals the `kept` ones among the `given` attributes, in any order.
 ///
-/// The stored ones are looked for among the given, not the other way round: as there are as many of both, a key that is
-/// given twice cannot pass for another.
+/// Searches the given attributes for the stored ones, not the other way round: both have the same length, so a duplicate key
+/// cannot pass for another.
 pub(crate) fn is_same_set(stored: &[KeyValue], given: &[KeyValue], kept: usize) -> bool {
     stored.len() == kept
         && stored.iter().enumerate().all(|(index, attribute)| {
-            // Where the order is the same, the first look finds it.
+            // With the same order, the first comparison matches.
             given.get(index).is_some_and(|same_place| is_same(attribute, same_place))
                 || given.iter().any(|other| is_same(attribute, other))
         })
@@ -176,7 +175,7 @@ fn is_same(a: &KeyValue, b: &KeyValue) -> bool {
     a.key == b.key && is_same_value(&a.value, &b.value)
 }
 
-/// Numbers are compared by their bits, as they are hashed.
+/// Compares numbers by their bits, as they are hashed.
 pub(crate) fn is_same_value(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::F64(a), Value::F64(b)) => a.to_bits() == b.to_bits(),

@@ -1,4 +1,4 @@
-//! What metrics are when they have been collected: the items of the metrics signal.
+//! Collected metrics: the items of the metrics signal.
 
 use std::sync::Arc;
 
@@ -14,12 +14,12 @@ use super::point::{ExponentialHistogramPoint, HistogramPoint, NumberPoint};
 pub struct ScopeMetrics {
     /// The scope of the meter.
     pub scope: Arc<InstrumentationScope>,
-    /// Its metrics, none of them without points.
+    /// The metrics, each with at least one point.
     pub metrics: Vec<Metric>,
 }
 
 impl ScopeMetrics {
-    /// Metrics of a scope.
+    /// Creates the metrics of a scope.
     pub fn new(scope: impl Into<Arc<InstrumentationScope>>, metrics: Vec<Metric>) -> Self {
         ScopeMetrics { scope: scope.into(), metrics }
     }
@@ -31,7 +31,7 @@ impl ScopeMetrics {
 pub struct Metric {
     /// The name.
     pub name: Arc<str>,
-    /// What it measures; may be empty.
+    /// The description; may be empty.
     pub description: Arc<str>,
     /// The unit, in UCUM; may be empty.
     pub unit: Arc<str>,
@@ -40,18 +40,18 @@ pub struct Metric {
 }
 
 impl Metric {
-    /// A metric without description and unit.
+    /// Creates a metric without description and unit.
     pub fn new(name: impl Into<Arc<str>>, data: MetricData) -> Self {
         Metric { name: name.into(), description: "".into(), unit: "".into(), data }
     }
 
-    /// Adds the description.
+    /// Sets the description.
     pub fn with_description(mut self, description: impl Into<Arc<str>>) -> Self {
         self.description = description.into();
         self
     }
 
-    /// Adds the unit.
+    /// Sets the unit.
     pub fn with_unit(mut self, unit: impl Into<Arc<str>>) -> Self {
         self.unit = unit.into();
         self
@@ -66,12 +66,12 @@ pub enum MetricData {
     Sum {
         /// One for each series.
         points: Vec<NumberPoint>,
-        /// What the totals are of.
+        /// The temporality of the totals.
         temporality: Temporality,
-        /// Whether a total never falls.
+        /// True if totals never fall.
         monotonic: bool,
     },
-    /// Values as they were last.
+    /// Last values.
     Gauge {
         /// One for each series.
         points: Vec<NumberPoint>,
@@ -80,20 +80,20 @@ pub enum MetricData {
     Histogram {
         /// One for each series.
         points: Vec<HistogramPoint>,
-        /// What the counts are of.
+        /// The temporality of the counts.
         temporality: Temporality,
     },
     /// Distributions in buckets that grow exponentially.
     ExponentialHistogram {
         /// One for each series.
         points: Vec<ExponentialHistogramPoint>,
-        /// What the counts are of.
+        /// The temporality of the counts.
         temporality: Temporality,
     },
 }
 
 impl MetricData {
-    /// How many points there are.
+    /// Returns the number of points.
     pub fn len(&self) -> usize {
         match self {
             MetricData::Sum { points, .. } | MetricData::Gauge { points } => points.len(),
@@ -112,19 +112,19 @@ impl MetricData {
         }
     }
 
-    /// Whether there are no points.
+    /// Returns true if there are no points.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// What a total is of.
+/// The interval that a total covers.
 ///
 /// spec: metrics/data-model.md#temporality
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Temporality {
-    /// Of everything since the start of the series.
+    /// Everything since the start of the series.
     Cumulative,
-    /// Of what came since the last collection.
+    /// Everything since the last collection.
     Delta,
 }

@@ -1,18 +1,18 @@
-//! Numbers: as they were recorded, and as the bits of an atomic.
+//! Numbers as recorded, and as the bits of an atomic.
 
-/// A number as it was recorded.
+/// A recorded number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Number {
-    /// Of a signed instrument.
+    /// From a signed instrument.
     I64(i64),
-    /// Of an unsigned instrument.
+    /// From an unsigned instrument.
     U64(u64),
-    /// Of a floating-point instrument.
+    /// From a floating-point instrument.
     F64(f64),
 }
 
 impl Number {
-    /// The number as floating point; exact up to 2⁵³.
+    /// Returns the number as floating point; exact up to 2⁵³.
     pub fn as_f64(self) -> f64 {
         match self {
             Number::I64(value) => value as f64,
@@ -70,7 +70,7 @@ pub(crate) trait Measured: Copy + Into<Number> + Send + Sync + 'static {
     fn is_negative(self) -> bool;
 }
 
-/// Which of them: what tells the bits of an aggregation.
+/// The type of a number, which gives meaning to the bits of an aggregation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum NumberType {
     I64,
@@ -101,7 +101,7 @@ impl NumberType {
         }
     }
 
-    /// Whether the bits are a zero.
+    /// Returns true if the bits are zero.
     pub(crate) fn is_zero(self, bits: u64) -> bool {
         match self {
             NumberType::I64 | NumberType::U64 => bits == 0,

@@ -11,26 +11,26 @@ use crate::time::Timestamp;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct NumberPoint {
-    /// What names the series.
+    /// Attributes of the series.
     pub attributes: Attributes,
-    /// From when on the value counts; meaningless for gauges, where exporters may leave it out.
+    /// Start of the interval this value covers. Meaningless for gauges, where exporters may omit it.
     pub start: Timestamp,
-    /// When it was collected.
+    /// Time of the collection.
     pub time: Timestamp,
     /// The value.
     pub value: Number,
-    /// Some of the measurements behind it.
+    /// Some of the measurements behind the point.
     pub exemplars: Exemplars,
 }
 
 impl NumberPoint {
-    /// A point without exemplars, at the epoch.
+    /// Creates a point without exemplars, at the epoch.
     pub fn new(attributes: Attributes, value: impl Into<Number>) -> Self {
         let epoch = Timestamp::default();
         NumberPoint { attributes, start: epoch, time: epoch, value: value.into(), exemplars: Exemplars::none() }
     }
 
-    /// From when on the value counts and when it was collected.
+    /// Sets the start of the interval and the time of the collection.
     pub fn at(mut self, start: Timestamp, time: Timestamp) -> Self {
         (self.start, self.time) = (start, time);
         self
@@ -47,30 +47,30 @@ impl NumberPoint {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct HistogramPoint {
-    /// What names the series.
+    /// Attributes of the series.
     pub attributes: Attributes,
-    /// From when on the counts count.
+    /// Start of the interval these counts cover.
     pub start: Timestamp,
-    /// When it was collected.
+    /// Time of the collection.
     pub time: Timestamp,
-    /// How many measurements there were: the sum of the buckets.
+    /// Number of measurements: the sum of the buckets.
     pub count: u64,
-    /// Their sum; `None` where it has no meaning because measurements may be negative.
+    /// Sum of the measurements; `None` if they may be negative, which makes it meaningless.
     pub sum: Option<f64>,
-    /// The least one; `None` when there was none or it is not recorded.
+    /// Smallest measurement; `None` if there were no measurements or it is not recorded.
     pub min: Option<f64>,
-    /// The greatest one; `None` when there was none or it is not recorded.
+    /// Largest measurement; `None` if there were no measurements or it is not recorded.
     pub max: Option<f64>,
     /// The inclusive upper bounds of all buckets but the last, in order; empty for no buckets.
     pub bounds: Arc<[f64]>,
-    /// The counts of the buckets, one more than bounds.
+    /// The counts of the buckets, one more than there are bounds.
     pub bucket_counts: Vec<u64>,
-    /// Some of the measurements behind it.
+    /// Some of the measurements behind the point.
     pub exemplars: Exemplars,
 }
 
 impl HistogramPoint {
-    /// A point at the epoch with these buckets and their count, without sum, extremes and exemplars.
+    /// Creates a point at the epoch with these buckets and their count, without sum, extremes and exemplars.
     pub fn new(attributes: Attributes, bounds: impl Into<Arc<[f64]>>, bucket_counts: Vec<u64>) -> Self {
         HistogramPoint {
             attributes,
@@ -86,19 +86,19 @@ impl HistogramPoint {
         }
     }
 
-    /// From when on the counts count and when they were collected.
+    /// Sets the start of the interval and the time of the collection.
     pub fn at(mut self, start: Timestamp, time: Timestamp) -> Self {
         (self.start, self.time) = (start, time);
         self
     }
 
-    /// Adds the sum.
+    /// Sets the sum.
     pub fn with_sum(mut self, sum: f64) -> Self {
         self.sum = Some(sum);
         self
     }
 
-    /// Adds the extremes.
+    /// Sets minimum and maximum.
     pub fn with_extremes(mut self, min: f64, max: f64) -> Self {
         (self.min, self.max) = (Some(min), Some(max));
         self
@@ -118,23 +118,23 @@ impl HistogramPoint {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ExponentialHistogramPoint {
-    /// What names the series.
+    /// Attributes of the series.
     pub attributes: Attributes,
-    /// From when on the counts count.
+    /// Start of the interval these counts cover.
     pub start: Timestamp,
-    /// When it was collected.
+    /// Time of the collection.
     pub time: Timestamp,
-    /// How many measurements there were: the sum of all buckets and the zeros.
+    /// Number of measurements: the sum of all buckets and the zero count.
     pub count: u64,
-    /// Their sum; `None` where it has no meaning because measurements may be negative.
+    /// Sum of the measurements; `None` if they may be negative, which makes it meaningless.
     pub sum: Option<f64>,
-    /// The least one; `None` when there was none or it is not recorded.
+    /// Smallest measurement; `None` if there were no measurements or it is not recorded.
     pub min: Option<f64>,
-    /// The greatest one; `None` when there was none or it is not recorded.
+    /// Largest measurement; `None` if there were no measurements or it is not recorded.
     pub max: Option<f64>,
     /// The resolution.
     pub scale: i32,
-    /// How many measurements were zero, or closer to it than the threshold.
+    /// Number of measurements that are zero or closer to it than the threshold.
     pub zero_count: u64,
     /// The width of the zero bucket.
     pub zero_threshold: f64,
@@ -142,12 +142,12 @@ pub struct ExponentialHistogramPoint {
     pub positive: Buckets,
     /// The buckets of negative values, by their magnitude.
     pub negative: Buckets,
-    /// Some of the measurements behind it.
+    /// Some of the measurements behind the point.
     pub exemplars: Exemplars,
 }
 
 impl ExponentialHistogramPoint {
-    /// A point at the epoch with these buckets and their count, without sum, extremes and exemplars.
+    /// Creates a point at the epoch with these buckets and their count, without sum, extremes and exemplars.
     pub fn new(attributes: Attributes, scale: i32, zero_count: u64, positive: Buckets, negative: Buckets) -> Self {
         ExponentialHistogramPoint {
             attributes,
@@ -166,19 +166,19 @@ impl ExponentialHistogramPoint {
         }
     }
 
-    /// From when on the counts count and when they were collected.
+    /// Sets the start of the interval and the time of the collection.
     pub fn at(mut self, start: Timestamp, time: Timestamp) -> Self {
         (self.start, self.time) = (start, time);
         self
     }
 
-    /// Adds the sum.
+    /// Sets the sum.
     pub fn with_sum(mut self, sum: f64) -> Self {
         self.sum = Some(sum);
         self
     }
 
-    /// Adds the extremes.
+    /// Sets minimum and maximum.
     pub fn with_extremes(mut self, min: f64, max: f64) -> Self {
         (self.min, self.max) = (Some(min), Some(max));
         self
@@ -197,17 +197,17 @@ impl ExponentialHistogramPoint {
 pub struct Buckets {
     /// The index of the first bucket.
     pub offset: i32,
-    /// The counts, from the first bucket on.
+    /// The counts, starting with the first bucket.
     pub counts: Vec<u64>,
 }
 
 impl Buckets {
-    /// Buckets from index `offset` on.
+    /// Creates buckets that start at index `offset`.
     pub fn new(offset: i32, counts: Vec<u64>) -> Self {
         Buckets { offset, counts }
     }
 
-    /// How many measurements are in them.
+    /// Returns the number of measurements in all buckets.
     pub fn total(&self) -> u64 {
         self.counts.iter().sum()
     }

@@ -1,8 +1,7 @@
-//! Exemplars: which measurements are offered, and the reservoirs that keep some of them.
+//! Exemplars: the filter of measurements, and the reservoirs that keep some of them.
 //!
-//! A view that removes attributes from a series does not remove them from its exemplars: those hold every attribute of
-//! their measurement. Where that is not wanted, `OTEL_METRICS_EXEMPLAR_FILTER=always_off` ends exemplars, and a reservoir
-//! of one's own may leave attributes out.
+//! A view that removes attributes from a series does not remove them from its exemplars, which hold every attribute of their
+//! measurement. `OTEL_METRICS_EXEMPLAR_FILTER=always_off` turns exemplars off; a custom reservoir may leave attributes out.
 //!
 //! spec: metrics/sdk.md#exemplar
 

@@ -1,8 +1,8 @@
-//! The random numbers of the reservoirs.
+//! Random numbers for the reservoirs.
 
 use crate::id;
 
-/// SplitMix64: one number of state, which a test may choose.
+/// SplitMix64, with one word of state that a test may choose.
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 

@@ -1,4 +1,4 @@
-//! The meter: makes instruments, for the API and our own observable ones.
+//! The meter: creates the API's instruments, and observable ones whose callbacks can end.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -18,9 +18,9 @@ use crate::metrics::data::Measured;
 
 type Text = Option<Cow<'static, str>>;
 
-/// Makes the instruments of one scope. Cheap to clone.
+/// Creates the instruments of one scope. Cheap to clone.
 ///
-/// The API's meter makes all instruments; what this one has beside it are callbacks that end.
+/// The API's meter creates every kind of instrument; this one adds callbacks that can be unregistered.
 #[derive(Clone)]
 pub struct SdkMeter {
     pub(crate) scope: Arc<InstrumentationScope>,
@@ -28,7 +28,7 @@ pub struct SdkMeter {
 }
 
 impl SdkMeter {
-    /// An observable counter, for [`Self::register_callback`].
+    /// Creates an observable counter, for [`Self::register_callback`].
     pub fn observable_counter<T: ObservedNumber>(
         &self,
         name: impl Into<Cow<'static, str>>,
@@ -36,7 +36,7 @@ impl SdkMeter {
         ObservableBuilder::new(self, InstrumentKind::ObservableCounter, name)
     }
 
-    /// An observable up-down counter, for [`Self::register_callback`].
+    /// Creates an observable up-down counter, for [`Self::register_callback`].
     pub fn observable_up_down_counter<T: ObservedNumber>(
         &self,
         name: impl Into<Cow<'static, str>>,
@@ -44,7 +44,7 @@ impl SdkMeter {
         ObservableBuilder::new(self, InstrumentKind::ObservableUpDownCounter, name)
     }
 
-    /// An observable gauge, for [`Self::register_callback`].
+    /// Creates an observable gauge, for [`Self::register_callback`].
     pub fn observable_gauge<T: ObservedNumber>(&self, name: impl Into<Cow<'static, str>>) -> ObservableBuilder<'_, T> {
         ObservableBuilder::new(self, InstrumentKind::ObservableGauge, name)
     }
@@ -52,14 +52,14 @@ impl SdkMeter {
     /// Calls `callback` at each collection of each reader, on the thread that collects, until the handle is dropped. It
     /// may observe several instruments.
     ///
-    /// It is to return soon. Nothing can break it off: while it runs, its reader collects nothing else, and who waits for
-    /// that reader waits until the deadline.
+    /// It should return quickly, as it cannot be interrupted: while it runs, its reader collects nothing else, and callers that wait
+    /// for that reader wait until their deadline.
     ///
     /// spec: metrics/api.md#asynchronous-instrument-api
     pub fn register_callback(&self, callback: impl Fn(&Observer) + Send + Sync + 'static) -> CallbackHandle {
         let callback: Arc<crate::metrics::reader::pipeline::Callback> =
             Arc::new(move |reader| callback(&Observer { reader }));
-        // After shutdown nobody would call it, nor ever let go of it.
+        // After shutdown it would never be called nor released.
         if !self.is_shut_down() {
             self.shared.callbacks.add_while_held(&callback);
         }
@@ -98,7 +98,7 @@ impl SdkMeter {
         self.shared.is_shut_down.load(Ordering::Acquire)
     }
 
-    /// None after shutdown: such an instrument does nothing.
+    /// Returns no streams after shutdown: such an instrument does nothing.
     fn streams(&self, instrument: &Instrument) -> Vec<(usize, Arc<crate::metrics::series::stream::Stream>)> {
         if self.is_shut_down() {
             return Vec::new();
@@ -111,7 +111,7 @@ impl SdkMeter {
         self.shared.pipelines.iter().flat_map(of).collect()
     }
 
-    /// Makes an instrument of the API's with its callbacks, which live as long as the provider.
+    /// Creates an instrument of the API with its callbacks, which live as long as the provider.
     fn observable<T: Measured>(
         &self,
         kind: InstrumentKind,
@@ -150,19 +150,19 @@ impl<'a, T: ObservedNumber> ObservableBuilder<'a, T> {
         ObservableBuilder { meter, kind, texts: (name.into(), None, None), number: std::marker::PhantomData }
     }
 
-    /// What it measures.
+    /// Sets the description.
     pub fn with_description(mut self, description: impl Into<Cow<'static, str>>) -> Self {
         self.texts.1 = Some(description.into());
         self
     }
 
-    /// The unit, in UCUM.
+    /// Sets the unit, in UCUM.
     pub fn with_unit(mut self, unit: impl Into<Cow<'static, str>>) -> Self {
         self.texts.2 = Some(unit.into());
         self
     }
 
-    /// The instrument.
+    /// Creates the instrument.
     pub fn build(self) -> Observable<T> {
         Observable::new(self.meter.observed::<T>(self.kind, self.texts))
     }

@@ -1,4 +1,4 @@
-//! The instruments that are observed: callbacks of the API, and our own that end with their handle.
+//! Observable instruments: the API's callbacks, and callbacks that end with a handle.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -19,8 +19,7 @@ impl ObservedNumber for u64 {}
 impl ObservedNumber for i64 {}
 impl ObservedNumber for f64 {}
 
-/// An observable instrument, to be observed by callbacks that [`SdkMeter::register_callback`](super::SdkMeter) registers.
-/// Cheap to clone.
+/// An observable instrument for callbacks registered with [`SdkMeter::register_callback`](crate::metrics::SdkMeter). Cheap to clone.
 pub struct Observable<T>(Arc<ObservedStreams>, PhantomData<fn(T)>);
 
 /// The streams of an observable instrument, each with the number of its reader.
@@ -59,7 +58,7 @@ impl<T> std::fmt::Debug for Observable<T> {
     }
 }
 
-/// What a callback of the API sees: one instrument, and the reader that collects.
+/// The API's view of an instrument in a callback: one instrument, for the reader that collects.
 pub(crate) struct ForReader<'a> {
     pub(crate) observed: &'a ObservedStreams,
     pub(crate) reader: usize,
@@ -71,20 +70,20 @@ impl<T: Measured> AsyncInstrument<T> for ForReader<'_> {
     }
 }
 
-/// What our own callbacks observe with, any number of instruments.
+/// Takes the observations of a callback, for any number of instruments.
 #[derive(Debug)]
 pub struct Observer {
     pub(crate) reader: usize,
 }
 
 impl Observer {
-    /// What the instrument has for these attributes now.
+    /// Reports the current value of an instrument for these attributes.
     pub fn observe<T: ObservedNumber>(&self, instrument: &Observable<T>, value: T, attributes: &[KeyValue]) {
         instrument.0.observe(self.reader, value, attributes);
     }
 }
 
-/// Keeps a callback registered until it is dropped. A call that is under way is not waited for.
+/// Keeps a callback registered until it is dropped. Dropping does not wait for a call in progress.
 #[must_use = "the callback ends when this is dropped"]
 pub struct CallbackHandle {
     pub(crate) _callback: Arc<Callback>,

@@ -8,15 +8,15 @@ use crate::metrics::exemplar::ExemplarFilter;
 use crate::metrics::reader::{Callbacks, Pipeline};
 use crate::time::Clock;
 
-/// What meters need.
+/// State of a provider that its meters use.
 pub(crate) struct Shared {
     pub(crate) views: Vec<View>,
     pub(crate) pipelines: Vec<Arc<Pipeline>>,
     pub(crate) callbacks: Arc<Callbacks>,
     pub(crate) exemplars: ExemplarFilter,
     pub(crate) clock: Clock,
-    /// Nothing new is made any more.
+    /// Set once the provider is shut down: no instrument is created anymore.
     pub(crate) is_shut_down: AtomicBool,
-    /// Measurements that a metric did not take: not finite, or negative for a counter.
+    /// Number of rejected measurements: not finite, or negative for a counter.
     pub(crate) rejected: Arc<AtomicU64>,
 }

@@ -1,4 +1,4 @@
-//! The instruments that record: what is behind the API's counters, histograms and gauges, bound or not.
+//! Synchronous instruments: the implementation behind the API's counters, histograms and gauges, bound and unbound.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,12 +17,12 @@ pub(crate) struct SdkInstrument {
     pub(crate) checks: Checks,
 }
 
-/// What a measurement must be, and what goes with it.
+/// The checks of a measurement, and the exemplar filter.
 #[derive(Clone)]
 pub(crate) struct Checks {
     is_counter: bool,
     exemplars: ExemplarFilter,
-    /// Counts the measurements that the provider has not taken.
+    /// Counts the rejected measurements of the provider.
     rejected: Arc<AtomicU64>,
 }
 
@@ -38,9 +38,8 @@ impl Checks {
         value.is_finite() && !(self.is_counter && value.is_negative())
     }
 
-    /// Returns true for a measurement that a stream takes, and counts it otherwise. Sums and histograms take finite ones alone:
-    /// anything else would spoil the series for ever. A last value may be infinite, for the next one replaces it; what is not
-    /// a number is no value.
+    /// Returns true if a stream takes this measurement, and counts it otherwise. Sums and histograms take finite values only, since
+    /// any other would corrupt the series permanently. A last value may be infinite, as the next one replaces it; NaN is rejected.
     ///
     /// spec: metrics/sdk.md#numerical-limits-handling, #handle-all-normal-values
     #[cold]
@@ -69,7 +68,7 @@ impl Checks {
 }
 
 impl SdkInstrument {
-    /// Records what only some aggregations take.
+    /// Records a measurement that only some aggregations take.
     #[cold]
     fn measure_unusual<T: Measured>(&self, value: T, attributes: &[KeyValue]) {
         let span = self.checks.exemplars.eligible();
@@ -97,7 +96,7 @@ impl<T: Measured> SyncInstrument<T> for SdkInstrument {
     }
 }
 
-/// An instrument whose series are known.
+/// An instrument bound to its series.
 struct BoundInstrument {
     series: Box<[BoundSeries]>,
     checks: Checks,
@@ -117,7 +116,7 @@ impl<T: Measured> BoundSyncInstrument<T> for BoundInstrument {
 }
 
 impl BoundInstrument {
-    /// Records what only some aggregations take.
+    /// Records a measurement that only some aggregations take.
     #[cold]
     fn measure_unusual<T: Measured>(&self, value: T) {
         let span = self.checks.exemplars.eligible();

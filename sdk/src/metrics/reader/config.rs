@@ -19,7 +19,7 @@ pub struct ReaderConfig {
     pub(crate) component_type: Option<&'static str>,
 }
 
-/// The series that a metric may have, unless somebody says otherwise.
+/// Default maximum number of series of a metric.
 ///
 /// spec: metrics/sdk.md#cardinality-limits
 pub const DEFAULT_CARDINALITY_LIMIT: usize = 2000;
@@ -37,20 +37,20 @@ impl Default for ReaderConfig {
 }
 
 impl ReaderConfig {
-    /// The specification's defaults: cumulative, default aggregations, 2000 series a metric, no producers.
+    /// Returns the specification's defaults: cumulative temporality, default aggregations, 2000 series a metric, no producers.
     pub fn new() -> Self {
         ReaderConfig::default()
     }
 
-    /// What totals are of.
+    /// Sets the temporality by one of the specification's preferences.
     pub fn with_temporality(self, preference: TemporalityPreference) -> Self {
         self.with_temporality_of(move |kind| preference.of(kind))
     }
 
-    /// What totals are of for each kind of instrument; asked once for each, here.
+    /// Sets the temporality for each kind of instrument; `temporality` is called once for each kind, before this returns.
     ///
-    /// [`Temporality::Delta`] for [`InstrumentKind::Gauge`] exports the series that were recorded since the last collection,
-    /// and forgets the others; by default the last value of a series is exported for ever.
+    /// [`Temporality::Delta`] for [`InstrumentKind::Gauge`] exports only series recorded since the last collection and drops the
+    /// others; by default the last value of a series is exported forever.
     ///
     /// spec: metrics/sdk.md#metricreader — the temporality is a function of the kind.
     pub fn with_temporality_of(mut self, temporality: impl Fn(InstrumentKind) -> Temporality) -> Self {
@@ -58,26 +58,26 @@ impl ReaderConfig {
         self
     }
 
-    /// How instruments of a kind are aggregated.
+    /// Sets the aggregation for each kind of instrument.
     pub fn with_aggregation(mut self, aggregation: impl Fn(InstrumentKind) -> Aggregation) -> Self {
         self.aggregation = PerKind::new(aggregation);
         self
     }
 
-    /// How many series a metric of a kind may have, and one more for everything beyond.
+    /// Sets the maximum number of series for each kind of instrument; measurements beyond share one overflow series.
     pub fn with_cardinality_limit(mut self, limit: impl Fn(InstrumentKind) -> usize) -> Self {
         self.limit = PerKind::new(limit);
         self
     }
 
-    /// What a [`PullReader`](super::PullReader) is called in the SDK's own metrics, as `otel.component.type`: for exporters
-    /// that are pulled from; by default the name of its type.
+    /// Sets the `otel.component.type` of a [`PullReader`](crate::metrics::PullReader) in the SDK's own metrics; by default the name of its
+    /// type.
     pub fn with_component_type(mut self, component_type: &'static str) -> Self {
         self.component_type = Some(component_type);
         self
     }
 
-    /// Adds metrics from elsewhere to each collection.
+    /// Adds the metrics of a producer to each collection.
     pub fn with_producer(mut self, producer: impl MetricProducer) -> Self {
         self.producers.push(Arc::new(producer));
         self

@@ -1,4 +1,4 @@
-//! Readers: what they have in common, and what each is told about the metrics it reads.
+//! The contract between a provider and its readers.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -11,71 +11,71 @@ use crate::export::type_name;
 use crate::runtime::Waiting;
 use crate::time::Deadline;
 
-/// Reads the metrics of one provider. Several readers of a provider do not know of each other.
+/// Reads the metrics of one provider. Readers of one provider are independent of each other.
 ///
-/// Sealed: a reader is a [`PeriodicReader`](super::PeriodicReader) for exporters that are pushed to, or a
-/// [`PullReader`](super::PullReader).
+/// Sealed: a reader is a [`PeriodicReader`](crate::metrics::PeriodicReader) for exporters that are pushed to, or a
+/// [`PullReader`](crate::metrics::PullReader).
 ///
 /// spec: metrics/sdk.md#metricreader
 pub trait MetricReader: Connect + Debug + Send + Sync + 'static {
-    /// Reads and exports now.
+    /// Collects and exports.
     ///
     /// # Errors
-    /// Something could not be delivered, or not before the deadline.
+    /// An export failed, or the deadline passed.
     fn flush(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.begin(Begin::Flush, deadline).wait(deadline)
     }
 
-    /// Reads and exports for the last time. A second call does nothing.
+    /// Collects and exports for the last time. A second call does nothing.
     ///
     /// # Errors
-    /// Something could not be delivered, or not before the deadline.
+    /// An export failed, or the deadline passed.
     fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.begin(Begin::Shutdown, deadline).wait(deadline)
     }
 
-    /// What became of the points, for readers that export; `None` for others.
+    /// Returns the counts of delivered and lost points, if this reader exports.
     fn health(&self) -> Option<SignalHealth> {
         self.counters().map(|counters| counters.snapshot())
     }
 
-    /// Where readers that export count what became of the points, for the SDK's own metrics.
+    /// Returns the counters behind [`Self::health`], for the SDK's own metrics.
     fn counters(&self) -> Option<Arc<Counters>> {
         None
     }
 
-    /// What it is called in the SDK's own metrics, as `otel.component.type`.
+    /// Returns the `otel.component.type` of this reader in the SDK's own metrics.
     fn component_type(&self) -> &'static str {
         type_name::<Self>()
     }
 }
 
-/// How a provider and a reader meet.
+/// Connects a reader to its provider.
 pub trait Connect {
-    /// What the reader is told.
+    /// Returns the reader's configuration.
     #[doc(hidden)]
     fn take_config(&mut self) -> ReaderConfig;
 
-    /// Begins to read from here.
+    /// Sets the source to collect from.
     #[doc(hidden)]
     fn connect(&self, source: Source);
 
-    /// Begins to flush or to shut down and does not wait, so that a slow reader takes no time from the others.
+    /// Starts a flush or a shutdown without waiting, so that a slow reader takes no time from the others.
     #[doc(hidden)]
     fn begin(&self, what: Begin, deadline: Deadline) -> Begun;
 }
 
-/// What a reader can be asked to do.
+/// A request to a reader.
 #[derive(Clone, Copy, Debug)]
 pub enum Begin {
-    /// Read and export now.
+    /// Collect and export.
     Flush,
-    /// Do so for the last time.
+    /// Collect and export for the last time.
     Shutdown,
 }
 
-/// A flush or a shutdown that is under way.
-#[must_use = "nobody learns how it ended"]
+/// A flush or a shutdown in progress.
+#[must_use = "its result is lost unless it is waited for"]
 pub struct Begun(pub(crate) Waiting);
 
 impl Begun {
@@ -90,7 +90,7 @@ impl Debug for Begun {
     }
 }
 
-/// What a reader reads from.
+/// The pipeline a reader collects from.
 #[derive(Clone)]
 pub struct Source(pub(crate) Arc<Pipeline>);
 

@@ -14,7 +14,7 @@ use crate::runtime::{Handle, Next, Request, Runtime, Task, Wake};
 use crate::signal::Metrics;
 use crate::time::Deadline;
 
-/// When a [`PeriodicReader`] exports.
+/// Interval, timeout and batch size of a [`PeriodicReader`].
 ///
 /// spec: metrics/sdk.md#periodic-exporting-metricreader
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct PeriodicConfig {
 }
 
 impl Default for PeriodicConfig {
-    /// Every 60 s, within 30 s, a collection in one export.
+    /// The defaults: every 60 s, a timeout of 30 s, one export for each collection.
     fn default() -> Self {
         PeriodicConfig {
             interval: Duration::from_secs(60),
@@ -36,7 +36,7 @@ impl Default for PeriodicConfig {
 }
 
 impl PeriodicConfig {
-    /// The defaults with `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_METRIC_EXPORT_TIMEOUT` and
+    /// Reads `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_METRIC_EXPORT_TIMEOUT` and
     /// `OTEL_RUST_METRIC_EXPORT_MAX_BATCH_SIZE` over them.
     pub fn from_env(env: &Env) -> Self {
         let default = PeriodicConfig::default();
@@ -50,20 +50,20 @@ impl PeriodicConfig {
         }
     }
 
-    /// The time from one start of an export to the next, at least a millisecond.
+    /// Sets the time between the starts of two exports, at least a millisecond.
     pub fn with_interval(mut self, interval: Duration) -> Self {
         self.interval = interval.max(Duration::from_millis(1));
         self
     }
 
-    /// The longest a collection and its export may take; [`Duration::MAX`] is no limit.
+    /// Sets the maximum duration of a collection with its export; [`Duration::MAX`] sets no limit.
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// The most points in one export, at least 1; further ones go into another export right after it. By default all that is
-    /// collected goes into one.
+    /// Sets the maximum number of points in one export, at least 1; the rest follows in further exports at once. By default one
+    /// export carries the whole collection.
     ///
     /// Receivers limit the size of a request, that of the OpenTelemetry collector over gRPC to 4 MiB by default: a series of
     /// a histogram is some hundred bytes, and more than a thousand with an exemplar in every bucket.
@@ -72,17 +72,17 @@ impl PeriodicConfig {
         self
     }
 
-    /// The time from one start of an export to the next.
+    /// Returns the time between the starts of two exports.
     pub fn interval(&self) -> Duration {
         self.interval
     }
 
-    /// The longest a collection and its export may take.
+    /// Returns the maximum duration of a collection with its export.
     pub fn timeout(&self) -> Duration {
         self.timeout
     }
 
-    /// The most points in one export.
+    /// Returns the maximum number of points in one export.
     pub fn max_batch_size(&self) -> usize {
         self.max_batch_size
     }
@@ -90,9 +90,9 @@ impl PeriodicConfig {
 
 /// Collects and exports at an interval, never two at once.
 ///
-/// What an export could not deliver is not exported again: an exporter retries within its deadline, and then the batch is
-/// dropped. Totals make up for it with the next export. Deltas do not, and are counted in
-/// [`SdkMeterProvider::lost_delta_points`](super::SdkMeterProvider::lost_delta_points).
+/// A failed export is not repeated: the exporter retries within its deadline, then the batch is dropped. The next export makes up for
+/// lost totals, but not for lost deltas, which are counted in
+/// [`SdkMeterProvider::lost_delta_points`](crate::metrics::SdkMeterProvider::lost_delta_points).
 ///
 /// spec: metrics/sdk.md#exportbatch
 #[derive(Debug)]
@@ -104,7 +104,7 @@ pub struct PeriodicReader {
 }
 
 impl PeriodicReader {
-    /// Starts a reader, which exports as soon as a provider is built with it.
+    /// Starts a reader. It exports once a provider is built with it.
     ///
     /// # Errors
     /// The operating system refuses to start another thread.
@@ -138,7 +138,7 @@ impl Connect for PeriodicReader {
     }
 
     fn connect(&self, source: Source) {
-        // Nobody else has this reader: it was moved into the provider.
+        // The provider owns this reader, so no other thread has it.
         let _ = self.source.set(source);
     }
 
@@ -163,14 +163,14 @@ impl Task for Worker {
     }
 
     fn run(&mut self, _: Wake) -> Next {
-        // From start to start: what the export takes is no part of the interval.
+        // From start to start: the duration of the export does not shift the interval.
         let next = Deadline::after(self.periods.interval);
-        // What is not collected while the receiver wants to be left alone is not lost: deltas wait in their series.
+        // During a pause the receiver asked for, deltas wait in their series.
         let pause = self.exporter.pause();
         if !pause.is_zero() {
             return Next::After(pause);
         }
-        // A failure is counted and reported; there is nobody here to return it to.
+        // Failures are counted and reported; this task has no caller to return them to.
         drop(self.export(Deadline::NEVER));
         Next::After(next.remaining().unwrap_or(self.periods.interval))
     }
@@ -199,7 +199,7 @@ impl Worker {
             if exported.is_err() {
                 pipeline.lose_deltas(split::deltas(&scopes) as u64);
             }
-            // The first error stays, the rest is still exported.
+            // Keeps the first error and still exports the rest.
             result = result.and(exported);
         }
         result

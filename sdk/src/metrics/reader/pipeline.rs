@@ -1,4 +1,4 @@
-//! The way from the instruments to one reader: its streams and callbacks, and the collection of both.
+//! The pipeline from all instruments to one reader: streams, callbacks, and their collection.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,21 +22,21 @@ use crate::sync::unpoisoned;
 use crate::time::{Clock, Deadline};
 
 pub(crate) struct Pipeline {
-    /// Which of the provider's readers this is for.
+    /// Index of the reader in its provider.
     pub(crate) index: usize,
     pub(crate) config: ReaderConfig,
     pub(crate) resource: Resource,
     pub(crate) clock: Clock,
     pub(crate) registry: Registry,
     callbacks: Arc<Callbacks>,
-    /// The thread that collects now: one at a time.
+    /// The thread that is collecting; one at a time.
     collecting: Mutex<Option<ThreadId>>,
     collected: Condvar,
-    /// How long collections take.
+    /// Durations of collections.
     pub(crate) durations: Durations,
-    /// In a forked child another thread's collection may never end.
+    /// In a forked child, a collection of another thread may never end.
     home: Generation,
-    /// The points of deltas in exports that failed.
+    /// Delta points in failed exports.
     lost_deltas: AtomicU64,
 }
 
@@ -52,11 +52,11 @@ pub(crate) struct Callbacks {
 
 #[derive(Default)]
 struct CallbackList {
-    /// Those that live as long as the provider.
+    /// Callbacks that live as long as the provider.
     kept: Vec<Arc<Callback>>,
-    /// Those that are gone when their handle is dropped.
+    /// Callbacks that end with their handle.
     held: Vec<Weak<Callback>>,
-    /// As many of `held` as make it worth looking for those that are gone.
+    /// Length of `held` at which to remove ended callbacks.
     crowded: usize,
 }
 
@@ -65,8 +65,8 @@ impl Callbacks {
         unpoisoned(self.list.lock())
     }
 
-    /// Adds a callback for the life of the provider. There are as many as there may be instruments; a further one is not
-    /// called, which is counted.
+    /// Adds a callback for the life of the provider. At most as many as instruments are kept; further ones are rejected and
+    /// counted.
     pub(crate) fn add(&self, callback: Arc<Callback>) {
         {
             let mut list = self.lock();
@@ -87,19 +87,19 @@ impl Callbacks {
         let mut list = self.lock();
         if list.held.len() >= list.crowded {
             list.held.retain(|weak| weak.strong_count() > 0);
-            // Looked through again when there are twice as many: to add one costs the same, however many there are.
+            // The next sweep comes at twice the length, so that adding stays amortized constant.
             list.crowded = (list.held.len() * 2).max(16);
         }
         list.held.push(Arc::downgrade(callback));
     }
 
-    /// How many callbacks were not added.
+    /// Returns the number of rejected callbacks.
     pub(crate) fn rejected(&self) -> u64 {
         self.rejected.load(Ordering::Relaxed)
     }
 
     pub(crate) fn clear(&self) {
-        // They are dropped outside of the lock: what they hold is the user's.
+        // Dropped outside of the lock: callbacks hold user values.
         let list = std::mem::take(&mut *self.lock());
         drop(list);
     }
@@ -133,7 +133,7 @@ impl Pipeline {
         }
     }
 
-    /// The streams of an instrument: one for each view that selects it, or its own.
+    /// Returns the streams of an instrument: one for each view that selects it, or the default one.
     pub(crate) fn streams(
         &self,
         views: &[View],
@@ -149,7 +149,7 @@ impl Pipeline {
         for view in selecting {
             let Some(config) = resolve::config(&self.config, view, instrument, &self.clock) else { continue };
             let Some(stream) = self.registry.stream(scope, config) else { continue };
-            // Two views that make the same of it must not count twice.
+            // Two views with the same result must not count twice.
             if streams.iter().all(|other| !Arc::ptr_eq(other, &stream)) {
                 streams.push(stream);
             }
@@ -168,12 +168,12 @@ impl Pipeline {
         }
     }
 
-    /// How many points of deltas were lost.
+    /// Returns the number of lost delta points.
     pub(crate) fn lost_deltas(&self) -> u64 {
         self.lost_deltas.load(Ordering::Relaxed)
     }
 
-    /// Everything the reader sees now. Recording goes on meanwhile; callbacks run outside of every lock.
+    /// Collects all metrics of this reader. Recording continues meanwhile; callbacks run outside of every lock.
     pub(crate) fn collect(&self, deadline: Deadline) -> Result<Vec<ScopeMetrics>, ExportError> {
         if self.home.is_past() {
             return Err(ExportError::other(OFF_IN_A_FORKED_CHILD));
@@ -185,7 +185,7 @@ impl Pipeline {
             let error_type = collected.as_ref().err().map(ExportError::error_type).or(of_producer);
             (collected, error_type)
         };
-        // A scrape runs in the span of whoever serves it, which is none of the metrics' business.
+        // A scrape runs in the span of its HTTP server, which must not leak into callbacks and exemplars.
         apart(|| self.durations.measure(collect, |(_, error_type)| *error_type).0)
     }
 
@@ -223,7 +223,7 @@ impl Pipeline {
         Ok(all)
     }
 
-    /// Waits until no other thread collects.
+    /// Waits for the collection of another thread to end.
     fn turn(&self, deadline: Deadline) -> Result<Turn<'_>, ExportError> {
         let me = thread::current().id();
         let mut collecting = unpoisoned(self.collecting.lock());
@@ -244,7 +244,7 @@ impl Pipeline {
     }
 }
 
-/// The right to collect.
+/// Exclusive permission to collect, returned on drop.
 struct Turn<'a>(&'a Pipeline);
 
 impl Drop for Turn<'_> {

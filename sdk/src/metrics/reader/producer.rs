@@ -1,18 +1,18 @@
-//! Metrics from elsewhere, for bridges from other libraries.
+//! Producers: metrics of other libraries, added to a collection.
 
 use crate::error::ExportError;
 use crate::metrics::data::ScopeMetrics;
 
-/// Gives metrics of another library at each collection of a reader.
+/// Adds metrics of another library to each collection of a reader.
 ///
 /// Called on the thread that collects; a panic is caught, and an error is reported while the other metrics are exported.
 ///
 /// spec: metrics/sdk.md#metricproducer
 pub trait MetricProducer: Send + Sync + 'static {
-    /// The metrics now.
+    /// Returns the current metrics.
     ///
     /// # Errors
-    /// They cannot be had this time.
+    /// The metrics are not available this time.
     fn produce(&self) -> Result<Vec<ScopeMetrics>, ExportError>;
 }
 

@@ -1,4 +1,4 @@
-//! The reader that is pulled from: by a scrape, or by a test.
+//! The pull reader: collects when a scrape or a test asks for it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -6,13 +6,12 @@ use std::sync::{Arc, OnceLock};
 use super::config::ReaderConfig;
 use super::contract::{Begin, Begun, Connect, MetricReader, Source};
 use crate::error::ExportError;
-use crate::export::type_name;
 use crate::metrics::data::ScopeMetrics;
 use crate::resource::Resource;
 use crate::runtime::Waiting;
 use crate::time::Deadline;
 
-/// Collects when it is told to. Clones are one reader: give one to the provider and keep another to collect.
+/// Collects on request. Clones share one reader: give one to the provider and keep another to collect with.
 ///
 /// ```
 /// use telemark_sdk::metrics::{PullReader, ReaderConfig, SdkMeterProvider};
@@ -36,15 +35,15 @@ struct Inner {
 }
 
 impl PullReader {
-    /// A reader that waits for its provider.
+    /// Creates a reader, to be given to a provider.
     pub fn new(config: ReaderConfig) -> Self {
         let inner = Inner { config, source: OnceLock::new(), is_shut_down: AtomicBool::new(false) };
         PullReader(Arc::new(inner))
     }
 
-    /// Everything the reader sees now. Callbacks run on this thread, outside of its current context and with telemetry
-    /// suppressed; one that blocks is not broken off at the deadline. Recording goes on meanwhile; another collection of
-    /// this reader is waited for.
+    /// Collects all metrics. Callbacks run on this thread, outside of its current context and with telemetry suppressed; a callback
+    /// that blocks is not interrupted at the deadline. Recording continues meanwhile. Waits for another collection of this reader to
+    /// end.
     ///
     /// # Errors
     /// No provider has this reader, it is shut down, or another collection was still going on at the deadline.
@@ -58,7 +57,7 @@ impl PullReader {
         }
     }
 
-    /// The resource of the provider; `None` before it is built.
+    /// Returns the provider's resource; `None` before the provider is built.
     pub fn resource(&self) -> Option<&Resource> {
         self.0.source.get().map(|Source(pipeline)| &pipeline.resource)
     }
@@ -72,7 +71,8 @@ impl Default for PullReader {
 
 impl MetricReader for PullReader {
     fn component_type(&self) -> &'static str {
-        self.0.config.component_type.unwrap_or_else(type_name::<Self>)
+        // The path users import it by, whatever file it stands in.
+        self.0.config.component_type.unwrap_or("telemark_sdk::metrics::PullReader")
     }
 }
 

@@ -1,4 +1,4 @@
-//! The streams of one reader: found in constant time by what they are, bounded in number, namesakes reported.
+//! The streams of one reader: found by identity in constant time, bounded in number, name conflicts reported.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -12,14 +12,13 @@ use crate::metrics::config::StreamConfig;
 use crate::metrics::series::Stream;
 use crate::sync::unpoisoned;
 
-/// The most metrics of one reader. An instrument that would be a further one records nothing, which is counted in
-/// [`SdkMeterProvider::rejected_instruments`](super::SdkMeterProvider::rejected_instruments) and reported.
+/// Maximum number of metrics of one reader. Instruments beyond it record nothing, which is counted in
+/// [`SdkMeterProvider::rejected_instruments`](crate::metrics::SdkMeterProvider::rejected_instruments) and reported.
 ///
-/// A program has some hundred instruments. One that reaches this makes them from values that it receives, which belong into
-/// attributes.
+/// A program has a few hundred instruments. One that reaches this limit builds names from input, which belongs in attributes.
 pub const INSTRUMENT_LIMIT: usize = 10_000;
 
-/// Conflicts of names that each get a message of their own; of further ones there is one message a minute with their number.
+/// Number of name conflicts reported individually; further ones share one message a minute with their count.
 const CONFLICTS_SAID: u64 = 10;
 
 pub(crate) struct Registry {
@@ -31,17 +30,17 @@ pub(crate) struct Registry {
 
 #[derive(Default)]
 struct State {
-    /// In the order in which they came: that of a collection.
+    /// Scopes in order of creation, which is the order of a collection.
     scopes: Vec<Scope>,
     by_scope: HashMap<Arc<InstrumentationScope>, usize>,
-    /// By the hash of what they are and of their scope.
+    /// Streams by the hash of their identity and scope.
     by_identity: HashMap<u64, Vec<Arc<Stream>>>,
-    /// The first stream of each name in any case, by the hash of both and of their scope.
+    /// The first stream of each name, ignoring case, by the hash of name and scope.
     by_name: HashMap<u64, Vec<Arc<Stream>>>,
     streams: usize,
 }
 
-/// A scope and its streams in the order in which they came.
+/// A scope and its streams in order of creation.
 #[derive(Clone)]
 pub(crate) struct Scope {
     pub(crate) scope: Arc<InstrumentationScope>,
@@ -58,9 +57,9 @@ impl Registry {
         }
     }
 
-    /// The stream with this configuration, made unless it is there. `None` when there is no room for another.
+    /// Returns the stream with this configuration, creating it if needed; `None` if the reader is full.
     pub(crate) fn stream(&self, scope: &Arc<InstrumentationScope>, mut config: StreamConfig) -> Option<Arc<Stream>> {
-        // Not within the `match`, which would hold the lock while a message goes to the user's sink.
+        // Before the `match`, which would hold the lock while the user's message sink runs.
         let look = self.look(&self.lock(), scope, &config);
         match look {
             Look::Known(stream) => return Some(stream),
@@ -76,7 +75,7 @@ impl Registry {
                 self.report_conflict(&warning);
             }
         }
-        // Outside of the lock: it asks the clock, which may be the user's.
+        // Outside of the lock: the clock may be user code.
         let made = Arc::new(Stream::new(config));
         let mut state = self.lock();
         // Another thread may have been faster.
@@ -94,12 +93,12 @@ impl Registry {
         }
     }
 
-    /// Everything there is.
+    /// Returns all scopes with their streams.
     pub(crate) fn scopes(&self) -> Vec<Scope> {
         self.lock().scopes.clone()
     }
 
-    /// How often there was no room.
+    /// Returns the number of rejected instruments.
     pub(crate) fn rejected(&self) -> u64 {
         self.rejected.load(Ordering::Relaxed)
     }
@@ -160,7 +159,7 @@ impl Registry {
         );
     }
 
-    /// Once for each conflict: the next time the stream is known.
+    /// Reports each conflict once: afterwards the stream is known.
     fn report_conflict(&self, warning: &str) {
         if self.conflicts.fetch_add(1, Ordering::Relaxed) < CONFLICTS_SAID {
             crate::diag::warn_always(format_args!("{warning}"));
@@ -170,12 +169,12 @@ impl Registry {
     }
 }
 
-/// What there is for a configuration.
+/// The result of a lookup.
 enum Look {
     Known(Arc<Stream>),
-    /// Nothing yet; the first stream with its name, if there is one.
+    /// Not found; holds the first stream of that name, if there is one.
     New(Option<Arc<Stream>>),
-    /// Nothing, and no room.
+    /// Not found, and the reader is full.
     Full,
 }
 

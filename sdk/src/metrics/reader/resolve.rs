@@ -1,4 +1,4 @@
-//! From an instrument, a view and a reader to the configuration of a stream, and what to say when two are in conflict.
+//! Resolves an instrument, a view and a reader into the configuration of a stream, and describes conflicts between streams.
 
 use super::config::ReaderConfig;
 use crate::metrics::config::{
@@ -8,7 +8,7 @@ use crate::metrics::config::{
 use crate::metrics::data::{NumberType, Secrets, Temporality};
 use crate::time::Clock;
 
-/// The stream of an instrument; `None` when the view drops it.
+/// Returns the configuration of an instrument's stream; `None` if the view drops the instrument.
 pub(crate) fn config(
     reader: &ReaderConfig,
     view: &View,
@@ -84,7 +84,7 @@ fn shape(reader: &ReaderConfig, view: &View, instrument: &Instrument) -> Option<
     }
 }
 
-/// What differs between two streams of one name, and a view that would end the conflict.
+/// Describes the difference between two streams of one name, and a view that resolves the conflict.
 ///
 /// spec: metrics/sdk.md#duplicate-instrument-registration
 pub(crate) fn conflict(first: &StreamConfig, second: &StreamConfig, meter: &str) -> String {

@@ -1,9 +1,9 @@
-//! One collection as several batches, none of them with more points than an export may have.
+//! Splits one collection into batches of a maximum number of points.
 
 use crate::metrics::data::{Metric, MetricData, ScopeMetrics};
 
-/// The points in their order, in batches of `size` and the rest. A metric that does not fit into what is left of a batch
-/// goes on in the next one. `size` is at least 1.
+/// Returns the points in order, in batches of `size` points, which must be at least 1. A metric that does not fit into the rest of a
+/// batch continues in the next one.
 ///
 /// spec: metrics/sdk.md#periodic-exporting-metricreader, maxExportBatchSize
 pub(crate) fn batches(scopes: Vec<ScopeMetrics>, size: usize) -> Vec<Vec<ScopeMetrics>> {
@@ -35,18 +35,18 @@ pub(crate) fn batches(scopes: Vec<ScopeMetrics>, size: usize) -> Vec<Vec<ScopeMe
     batches
 }
 
-/// How many points there are.
+/// Returns the number of points.
 pub(crate) fn points(scopes: &[ScopeMetrics]) -> usize {
     scopes.iter().flat_map(|scope| &scope.metrics).map(|metric| metric.data.len()).sum()
 }
 
-/// How many of the points are deltas.
+/// Returns the number of delta points.
 pub(crate) fn deltas(scopes: &[ScopeMetrics]) -> usize {
     let metrics = scopes.iter().flat_map(|scope| &scope.metrics);
     metrics.map(|metric| &metric.data).filter(|data| data.is_delta()).map(MetricData::len).sum()
 }
 
-/// The first `room` points, then `size` and `size`.
+/// Cuts off the first `room` points, then pieces of `size` points.
 fn parts(data: MetricData, room: usize, size: usize) -> Vec<MetricData> {
     if data.len() <= room {
         return vec![data];

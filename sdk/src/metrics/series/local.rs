@@ -1,8 +1,7 @@
-//! What each thread remembers: the series it has recorded into, stream by stream, so that it finds them again without a
-//! lock.
+//! The series each thread has recorded into, stream by stream, so that it finds them again without a lock.
 //!
-//! A stream has a number (its slot) and an epoch. What a thread remembers of another epoch, or of a stream that is gone
-//! and whose slot has a new one, is forgotten when the thread comes by.
+//! A stream has a slot number and an epoch. A thread discards entries of an older epoch, or of a dropped stream whose slot was
+//! reused, the next time it records into that slot.
 
 use std::cell::RefCell;
 use std::sync::Mutex;
@@ -28,11 +27,11 @@ thread_local! {
     static LOCAL: RefCell<Local> = RefCell::default();
 }
 
-/// Calls `hit` with the series, if this thread remembers it.
+/// Calls `hit` with the series if this thread has recorded into it before; returns true if it has.
 #[inline]
 pub(crate) fn find(slot: &Slot, epoch: u64, fingerprint: Fingerprint, hit: impl FnOnce(&Series)) -> bool {
     let found = LOCAL.try_with(|local| {
-        // Borrowed by somebody only when a reservoir of the user's records in its turn, from within `remember` below.
+        // Already borrowed only when a user's reservoir records from within `remember` below.
         let Ok(local) = local.try_borrow() else { return false };
         let Some(remembered) = local.streams.get(slot.0).filter(|remembered| remembered.epoch == epoch) else {
             return false;
@@ -45,7 +44,7 @@ pub(crate) fn find(slot: &Slot, epoch: u64, fingerprint: Fingerprint, hit: impl 
     found.unwrap_or(false)
 }
 
-/// Lets this thread remember the series.
+/// Makes this thread find the series by `find` from now on.
 pub(crate) fn remember(slot: &Slot, epoch: u64, place: u64, series: Arc<Series>) {
     let forgotten = LOCAL.try_with(|local| {
         let mut local = local.try_borrow_mut().ok()?;
@@ -63,14 +62,14 @@ pub(crate) fn remember(slot: &Slot, epoch: u64, place: u64, series: Arc<Series>)
         }
         Some(forgotten)
     });
-    // Outside of the borrow: this may drop a reservoir of the user's.
+    // Outside of the borrow: dropping may run a user's reservoir.
     drop(forgotten);
 }
 
-/// The number of a stream, its own for as long as it lives.
+/// The slot number of a stream, unique while the stream lives.
 pub(crate) struct Slot(usize);
 
-/// The numbers that are free, and the first that was never used.
+/// Free slot numbers, and the first one never used.
 static SLOTS: Mutex<(Vec<usize>, usize)> = Mutex::new((Vec::new(), 0));
 
 impl Slot {
@@ -88,7 +87,7 @@ impl Drop for Slot {
     }
 }
 
-/// A number that no stream has had before.
+/// Returns an epoch that no stream has used before.
 pub(crate) fn next_epoch() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)

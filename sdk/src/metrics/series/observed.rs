@@ -1,4 +1,4 @@
-//! The totals and values that callbacks observe: kept from one collection to the next only for differences.
+//! Totals and values reported by callbacks, kept between collections only to compute deltas.
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -14,9 +14,9 @@ use crate::time::Timestamp;
 pub(crate) struct ObservedTotals(Mutex<State>);
 
 struct State {
-    /// What the callbacks of this collection have observed, in order.
+    /// Observations of the current collection, in order.
     pending: Vec<Observation>,
-    /// What the last collection reported.
+    /// Totals reported by the previous collection.
     reported: HashMap<Set, u64>,
     created: Timestamp,
     since: Timestamp,
@@ -29,7 +29,7 @@ struct Observation {
     exemplar: Option<Exemplar>,
 }
 
-/// Attributes that can be looked up.
+/// Attributes as a map key.
 #[derive(Clone)]
 struct Set(u64, Attributes);
 
@@ -53,7 +53,7 @@ impl PartialEq for Set {
 
 impl Eq for Set {}
 
-/// One series as this collection has it.
+/// One series in the current collection.
 struct Collected {
     bits: u64,
     exemplars: Exemplars,
@@ -83,13 +83,13 @@ impl ObservedTotals {
         lock(&self.0).pending.push(observation);
     }
 
-    /// The points of what was observed since the last call.
+    /// Returns the points of everything observed since the last call.
     pub(crate) fn collect(&self, config: &StreamConfig, now: Timestamp) -> MetricData {
         let mut state = lock(&self.0);
         let state = &mut *state;
         let pending = std::mem::take(&mut state.pending);
         let (order, mut series) = aggregate(config, latest(pending), &state.reported);
-        // A value is no total: it has no difference.
+        // A gauge value has no delta.
         let is_delta = config.is_delta() && config.shape != Shape::LastValue;
         let start = if is_delta { state.since } else { state.created };
         state.since = now;
@@ -111,7 +111,7 @@ impl ObservedTotals {
     }
 }
 
-/// The last observation of each set of attributes, in the order of the first.
+/// Keeps the last observation of each attribute set, in order of first appearance.
 fn latest(pending: Vec<Observation>) -> Vec<Observation> {
     let mut places: HashMap<Set, usize> = HashMap::with_capacity(pending.len());
     let mut latest: Vec<Observation> = Vec::with_capacity(pending.len());
@@ -127,8 +127,8 @@ fn latest(pending: Vec<Observation>) -> Vec<Observation> {
     latest
 }
 
-/// The series that the observations belong to, after attributes were removed and beyond the limit: sums are added up,
-/// of values the last one stays. Those that were there before come first.
+/// Groups observations into series after attribute filtering and the cardinality limit. Sums are added up; of gauge values the last
+/// one wins. Series known from the previous collection come first.
 fn aggregate(
     config: &StreamConfig,
     observations: Vec<Observation>,
@@ -155,7 +155,7 @@ fn aggregate(
     (order, series)
 }
 
-/// What came since; a counter that has fallen began anew.
+/// Returns the delta since the previous collection; a counter that has fallen restarted from zero.
 fn difference(config: &StreamConfig, now: u64, before: u64) -> u64 {
     let number = config.number.number(now);
     let has_fallen = number.as_f64() < config.number.number(before).as_f64();

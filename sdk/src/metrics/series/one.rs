@@ -12,34 +12,34 @@ use crate::metrics::exemplar::{Eligible, ExemplarReservoir, MergedSlots, Offer, 
 use crate::sync::{AtomicU32, AtomicU64, Ordering, free};
 use crate::time::Timestamp;
 
-/// A set of attributes and what was measured with it.
+/// A set of attributes and its measurements.
 ///
-/// In this order: what every thread reads with each measurement comes first and what the owner of the first cell writes
-/// comes last, with what is seldom touched in between, so that they are not in one cache line.
+/// Field order keeps cache lines apart: fields that every thread reads on each measurement come first, the first cell, which its
+/// owner writes, comes last, and rarely used fields sit in between.
 #[repr(C)]
 pub(crate) struct Series {
-    /// The half of the fingerprint of its attributes that tables do not have.
+    /// The half of the attributes' fingerprint that tables do not store.
     pub(crate) check: u64,
-    /// Whose the first cell is.
+    /// Owner of the first cell.
     owner: Owner,
-    /// How many bound instruments hold it.
+    /// Number of bound instruments that pin this series.
     pub(crate) bound: AtomicU32,
-    /// The cells of the other threads.
+    /// Cells of the other threads.
     further: Striped<Cell>,
-    /// The reservoir that a view asked for, instead of those of the cells.
+    /// The view's own reservoir, which replaces those of the cells.
     custom: Option<Box<CustomReservoir>>,
     pub(crate) attributes: Attributes,
-    /// When it was first recorded into.
+    /// Time of the first measurement.
     pub(crate) start: Timestamp,
-    /// The epoch of its stream in which it is current.
+    /// The stream's epoch in which this series is current.
     pub(crate) epoch: AtomicU64,
     first: Cell,
 }
 
-/// How many other cells are tried before one is waited for. Each that is closed is closed by another thread, for nanoseconds.
+/// Number of other cells to try before waiting for one. A closed cell stays closed for nanoseconds.
 const EVASIONS: usize = 3;
 
-/// How often a collection looks whether a reservoir of the user's is free.
+/// Number of times a collection checks whether a user's reservoir is free.
 const LOOKS: usize = 64;
 
 type CustomReservoir = std::sync::Mutex<Box<dyn ExemplarReservoir>>;
@@ -49,7 +49,7 @@ impl Series {
         let custom = config.reservoir.as_ref().and_then(|make| catch_unwind(AssertUnwindSafe(|| make())).ok());
         Series {
             check,
-            // Of values the last one counts, whichever thread it comes from.
+            // The last value counts, whichever thread it comes from.
             owner: if config.shape == Shape::LastValue { Owner::EVERYBODY } else { owner },
             bound: AtomicU32::new(0),
             further: Striped::new(),
@@ -61,7 +61,7 @@ impl Series {
         }
     }
 
-    /// Adds a measurement of the thread with this index. `given` are its attributes before any were removed.
+    /// Adds a measurement of the thread with this index. `given` are its attributes before filtering.
     #[inline(always)]
     pub(crate) fn record<T: Measured>(
         &self,
@@ -95,7 +95,7 @@ impl Series {
         }
     }
 
-    /// Somebody, a collection for example, has the lock of the cell: it is not waited for as long as there is another one.
+    /// Records when the thread's own cell is locked, by a collection for example: tries other cells before it waits.
     #[cold]
     fn add_beside<T: Measured>(
         &self,
@@ -114,13 +114,13 @@ impl Series {
         }
     }
 
-    /// Those of its cells that are of a kind.
+    /// Iterates over the cells that `of` accepts.
     pub(crate) fn cells<'a, C: 'a>(&'a self, of: impl Fn(&'a Cell) -> Option<&'a C>) -> impl Iterator<Item = &'a C> {
         std::iter::once(&self.first).chain(self.further.iter()).filter_map(of)
     }
 
-    /// Offers to the reservoir of the user's. An offer that meets another one is let go: nobody waits, and a reservoir
-    /// that records into its own series does not block itself.
+    /// Offers to the user's reservoir. An offer that meets another one is discarded, so that no thread waits and a reservoir
+    /// that records into its own series does not deadlock.
     #[cold]
     fn offer(&self, offer: &Offer<'_>) {
         let Some(mut reservoir) = self.custom.as_deref().and_then(|custom| free(custom.try_lock())) else { return };
@@ -129,8 +129,8 @@ impl Series {
         }
     }
 
-    /// What the user's reservoir has kept; `None` where the cells have their own. One that stays in the middle of an offer,
-    /// as it may itself be who collects, is not waited for: what it has comes with the next collection.
+    /// Returns the exemplars of the user's reservoir; `None` if the cells have their own. If the reservoir is busy (it may even be
+    /// the caller of this collection), skips it; its exemplars come with the next collection.
     pub(crate) fn custom_exemplars(&self, is_delta: bool) -> Option<Exemplars> {
         let custom = self.custom.as_deref()?;
         let look = |_| {
@@ -147,7 +147,7 @@ impl Series {
         Some(collected.unwrap_or_default().into())
     }
 
-    /// The exemplars since the last call: those that `take` finds, or the user's.
+    /// Returns the exemplars since the last call: those `take` finds, or those of the user's reservoir.
     pub(crate) fn exemplars(&self, is_delta: bool, size: usize, take: impl FnOnce(&mut MergedSlots)) -> Exemplars {
         self.custom_exemplars(is_delta).unwrap_or_else(|| {
             let mut merged = MergedSlots::new(size);

@@ -1,4 +1,4 @@
-//! From the series of a stream to its points.
+//! Turns the series of a stream into points.
 
 use super::one::Series;
 use super::store::Harvest;
@@ -8,7 +8,7 @@ use crate::metrics::data::{ExponentialHistogramPoint, HistogramPoint, MetricData
 use crate::metrics::exemplar::Random;
 use crate::time::Timestamp;
 
-/// The points of the series that have any.
+/// Returns the points of all series that recorded something.
 pub(crate) fn data(config: &StreamConfig, harvest: Harvest, now: Timestamp) -> MetricData {
     let Harvest { series, since } = harvest;
     let temporality = config.temporality;
@@ -40,7 +40,7 @@ fn sum(config: &StreamConfig, series: &Series, (start, time): (Timestamp, Timest
     let first = cells().next()?;
     let (is_delta, number) = (config.is_delta(), config.number);
     let zero = number.subtract(0, 0);
-    // All of them, not any of them: each forgets that it was touched.
+    // No short circuit: every cell must reset its touched flag.
     let mut touched = cells().fold(false, |any, cell| cell.take_touched() | any);
     let add_up = |take: &dyn Fn(&SumCell) -> u64| cells().fold(zero, |sum, cell| number.add(sum, take(cell)));
     let value = if config.resets_sums {
@@ -49,7 +49,7 @@ fn sum(config: &StreamConfig, series: &Series, (start, time): (Timestamp, Timest
         let total = add_up(&|cell| cell.total(number));
         if is_delta { number.subtract(total, first.report(total)) } else { total }
     };
-    // Something that was added just now may not have said so yet.
+    // A concurrent addition may not have set its flag yet.
     touched |= !number.is_zero(value);
     let has_point = if is_delta { touched } else { first.ever_touched(touched) };
     has_point.then(|| {

@@ -1,8 +1,8 @@
-//! All series of a stream: found or made, never more than the limit, and for deltas forgotten again.
+//! All series of a stream: found or created up to the limit, and evicted again under delta temporality.
 //!
-//! A thread that knows a series does not come here. After a collection of deltas the stream has a new epoch, so that
-//! every thread comes by once, and the series that nobody comes for are given up. A thread may still be in the middle of
-//! recording into one of them: it is looked after until no thread can know it any more.
+//! A thread that already knows a series bypasses the store. A delta collection starts a new epoch, so every thread asks the store
+//! once more, and series that no thread asks for are evicted. A thread may still be recording into an evicted series, so the store
+//! keeps collecting it until no thread can hold it.
 
 use opentelemetry::KeyValue;
 
@@ -17,34 +17,34 @@ use crate::process::Generation;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, lock};
 use crate::time::Timestamp;
 
-/// So many series of a stream have a cell for each thread. Those beyond have one for all threads: memory for a stream with
-/// that many series matters more, and two threads meet at one of them less often.
+/// Number of series in a stream that get a cell per thread. Further series share one cell between all threads: a stream that large
+/// is better off with less memory, and two threads rarely meet in one of its series.
 const WITH_OWN_CELLS: usize = 1024;
 
 pub(crate) struct Store {
     pub(crate) slot: Slot,
     epoch: AtomicU64,
     maps: Mutex<Maps>,
-    /// In a forked child the lock may be held for ever.
+    /// In a forked child the lock may be held forever.
     home: Generation,
 }
 
 struct Maps {
-    /// The series of this epoch.
+    /// Series of the current epoch.
     current: Table,
-    /// Those of the epoch before, for whoever comes for them again; only of deltas.
+    /// Series of the previous epoch, revived when a thread asks for them; delta streams only.
     previous: Table,
-    /// Those that some thread may still know.
+    /// Evicted series that a thread may still hold.
     retired: Vec<Arc<Series>>,
     overflow: Option<Arc<Series>>,
-    /// When the stream was made or last collected.
+    /// Time of creation or of the last collection.
     since: Timestamp,
 }
 
-/// What a collection reads.
+/// The series one collection reads.
 pub(crate) struct Harvest {
     pub(crate) series: Vec<Arc<Series>>,
-    /// When the last collection was.
+    /// Time of the previous collection.
     pub(crate) since: Timestamp,
 }
 
@@ -69,10 +69,10 @@ impl Store {
         self.epoch.load(Ordering::Relaxed)
     }
 
-    /// The series of these attributes or, when there is no room for another, that of the overflow.
+    /// Returns the series for these attributes, or the overflow series if the stream is full.
     pub(crate) fn series(&self, config: &StreamConfig, given: &[KeyValue], thread: usize) -> Arc<Series> {
         if self.home.is_past() {
-            // A series outside of the store, which is never collected.
+            // A series outside of the store is never collected.
             return Arc::new(Series::new(config, Attributes::overflow(), 0, Owner::EVERYBODY));
         }
         let is_given = |series: &Series| {
@@ -82,7 +82,7 @@ impl Store {
         if let Some(found) = self.find(config, config.fingerprint(given), is_given) {
             return found;
         }
-        // Keys that were given twice are gone after this.
+        // This removes duplicate keys.
         let attributes = Attributes::new(given.iter().filter(|one| config.attributes.keeps(&one.key)).cloned());
         let fingerprint = config.secrets.fingerprint(&*attributes);
         let is_it = |series: &Series| is_same_set(&series.attributes, &attributes, attributes.len());
@@ -97,7 +97,7 @@ impl Store {
             return self.overflow(config);
         }
         let owner = if known < WITH_OWN_CELLS { Owner::thread(thread) } else { Owner::EVERYBODY };
-        // Outside of the lock: it may call a factory of the user's.
+        // Outside of the lock: this may call a user's factory.
         let made = Arc::new(Series::new(config, attributes.clone(), fingerprint.check, owner));
         let mut maps = lock(&self.maps);
         if let Some(found) = maps.find(config, self.epoch(), fingerprint, is_it) {
@@ -138,7 +138,7 @@ impl Store {
         lock(&self.maps).overflow.get_or_insert(made).clone()
     }
 
-    /// The series of these attributes for a bound instrument, which keeps it from being given up.
+    /// Returns the series for these attributes and pins it for a bound instrument, so that it is not evicted.
     pub(crate) fn bind(&self, config: &StreamConfig, given: &[KeyValue], thread: usize) -> Arc<Series> {
         loop {
             let series = self.series(config, given, thread);
@@ -146,7 +146,7 @@ impl Store {
             if self.home.is_past() {
                 return series;
             }
-            // A collection may have given it up in between.
+            // A collection may have evicted it in between.
             let maps = lock(&self.maps);
             let is_overflow = maps.overflow.as_ref().is_some_and(|overflow| Arc::ptr_eq(overflow, &series));
             if is_overflow || series.epoch.load(Ordering::Relaxed) == self.epoch() {
@@ -156,7 +156,7 @@ impl Store {
         }
     }
 
-    /// The series of a collection at `now`. Only one collection at a time.
+    /// Returns the series for a collection at `now`. Collections of one stream do not overlap.
     pub(crate) fn harvest(&self, is_delta: bool, now: Timestamp) -> Harvest {
         let mut maps = lock(&self.maps);
         let since = std::mem::replace(&mut maps.since, now);
@@ -165,7 +165,7 @@ impl Store {
         Harvest { series, since }
     }
 
-    /// Begins a new epoch, and answers with everything that may hold something of the old one.
+    /// Starts a new epoch and returns every series that may hold measurements of the old one.
     fn turn(&self, maps: &mut Maps) -> Vec<Arc<Series>> {
         let ended = self.epoch();
         let begun = local::next_epoch();
@@ -176,7 +176,7 @@ impl Store {
             series.epoch.store(begun, Ordering::Relaxed);
             maps.current.insert(*place, series.clone());
         }
-        // Those that were taken over from the epoch before are among the current ones already.
+        // Series revived from the previous epoch are in the current table already.
         let given_up = older.into_series().filter(|series| series.epoch.load(Ordering::Relaxed) != ended);
         let retired = std::mem::take(&mut maps.retired);
         for mut series in retired.into_iter().chain(given_up) {

@@ -18,7 +18,7 @@ use crate::time::Timestamp;
 pub(crate) struct Stream {
     pub(crate) config: StreamConfig,
     pub(crate) store: Store,
-    /// Of instruments whose totals and values are observed.
+    /// Set for observable instruments.
     observed: Option<ObservedTotals>,
 }
 
@@ -39,7 +39,7 @@ impl Stream {
         }
     }
 
-    /// Adds a measurement of a series that this thread does not know.
+    /// Adds a measurement to a series that this thread has not recorded into yet.
     #[cold]
     fn record_first<T: Measured>(
         &self,
@@ -49,18 +49,17 @@ impl Stream {
         span: Option<Eligible>,
     ) {
         let thread = thread_index();
-        // Before the series is looked for: if a new epoch begins in between, the series is looked for again.
+        // Read before the lookup: if a new epoch starts in between, the next measurement looks the series up again.
         let epoch = self.store.epoch();
         let series = self.store.series(&self.config, given, thread);
         series.record(&self.config, thread, value, given, span);
-        // Neither the overflow nor keys that are given twice are found by this fingerprint.
+        // This fingerprint finds neither the overflow series nor sets with duplicate keys.
         if series.check == fingerprint.check {
             local::remember(&self.store.slot, epoch, fingerprint.place, series);
         }
     }
 
-    /// What an observable instrument has, where this is one whose totals or values are observed; otherwise it is a
-    /// measurement as any other.
+    /// Takes an observation. A stream that aggregates observations as measurements records it like any other.
     pub(crate) fn observe<T: Measured>(&self, value: T, given: &[KeyValue], span: Option<Eligible>) {
         match &self.observed {
             Some(observed) => observed.push(&self.config, value.into(), value.bits(), given, span),
@@ -68,7 +67,7 @@ impl Stream {
         }
     }
 
-    /// What came in until `now`; `None` when there is nothing to say. Only one collection at a time.
+    /// Collects everything up to `now`; `None` if there are no points. Collections of one stream do not overlap.
     pub(crate) fn collect(&self, now: Timestamp) -> Option<Metric> {
         let data = match &self.observed {
             Some(observed) => observed.collect(&self.config, now),
@@ -83,11 +82,11 @@ impl Stream {
     }
 }
 
-/// One series of a stream, for an instrument that is bound to its attributes.
+/// One series of a stream, pinned by an instrument bound to its attributes.
 pub(crate) struct BoundSeries {
     stream: Arc<Stream>,
     series: crate::sync::Arc<Series>,
-    /// As they were given, for exemplars.
+    /// The attributes as given, for exemplars.
     given: Box<[KeyValue]>,
 }
 

@@ -1,16 +1,16 @@
-//! Whose cell is whose: one that everybody shares, or one for each thread that records into a series.
+//! Cell ownership: one cell shared by all threads, or one for each thread that records into a series.
 
 use std::sync::OnceLock;
 
-/// The thread that a cell belongs to: no other one records into it as its owner.
+/// The thread that owns a cell. No other thread records into it as owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Owner(u32);
 
 impl Owner {
-    /// Nobody: all threads share the cell.
+    /// No owner: all threads share the cell.
     pub(crate) const EVERYBODY: Owner = Owner(u32::MAX);
 
-    /// The thread with this index; one beyond all counting owns nothing.
+    /// The thread with this index. A thread without an index owns nothing.
     #[inline]
     pub(crate) fn thread(index: usize) -> Owner {
         u32::try_from(index).map_or(Owner::EVERYBODY, Owner)
@@ -22,8 +22,8 @@ impl Owner {
     }
 }
 
-/// How many further cells a series may have: one for each thread that can run at once, a power of two. More threads
-/// than these share them.
+/// Maximum number of further cells of a series: the number of threads that can run at once, rounded up to a power of two. Threads
+/// beyond that share cells.
 fn stripes() -> usize {
     static STRIPES: OnceLock<usize> = OnceLock::new();
     *STRIPES.get_or_init(|| {
@@ -32,14 +32,13 @@ fn stripes() -> usize {
     })
 }
 
-/// The cells of a series beside its first one, each allocated when it is needed. It has the size of a pointer and a half
-/// until then.
+/// The cells of a series after its first one, each allocated on first use. Until then this takes a pointer and a half.
 #[derive(Default)]
 pub(crate) struct Striped<C>(OnceLock<Box<Stripes<C>>>);
 
 type Stripes<C> = Vec<OnceLock<Box<Stripe<C>>>>;
 
-/// Aligned so that no two threads write to one cache line.
+/// Aligned to keep two threads off one cache line.
 #[repr(align(128))]
 struct Stripe<C> {
     cell: C,
@@ -51,7 +50,7 @@ impl<C> Striped<C> {
         Striped(OnceLock::new())
     }
 
-    /// The cell of the thread with this index, and whether no other thread has the same one as its own.
+    /// Returns the cell of the thread with this index, and true if no other thread owns the same cell.
     #[inline]
     pub(crate) fn of(&self, thread: usize, make: impl FnOnce() -> C) -> (&C, bool) {
         let known = self.0.get().and_then(|stripes| stripes[thread & (stripes.len() - 1)].get());
@@ -62,8 +61,8 @@ impl<C> Striped<C> {
         (&stripe.cell, stripe.owner.is(thread))
     }
 
-    /// A cell beside that of the thread, so many steps away, which is everybody's if it is not there yet: for a measurement
-    /// that finds the thread's cell locked.
+    /// Returns the cell `steps` away from the thread's, or the shared one if that is not allocated yet. For a measurement that finds
+    /// its own cell locked.
     #[cold]
     pub(crate) fn beside(&self, thread: usize, steps: usize, make: impl FnOnce() -> C) -> &C {
         &self.further(thread.wrapping_add(steps), Owner::EVERYBODY, make).cell
@@ -75,7 +74,7 @@ impl<C> Striped<C> {
         stripes[thread & (stripes.len() - 1)].get_or_init(|| Box::new(Stripe { cell: make(), owner }))
     }
 
-    /// All that there are.
+    /// Iterates over all allocated cells.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &C> {
         self.0.get().into_iter().flat_map(|stripes| stripes.iter()).filter_map(OnceLock::get).map(|stripe| &stripe.cell)
     }

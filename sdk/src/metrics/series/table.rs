@@ -1,12 +1,12 @@
-//! A table of series by the hash of their attributes. Nothing is ever taken out of it but all at once.
+//! A hash table of series that grows and is cleared, but never removes a single entry.
 
 use super::one::Series;
 use crate::sync::Arc;
 
-/// Open addressing, at most three quarters full, so that a look ends soon.
+/// Open addressing, at most three quarters full to keep probes short.
 #[derive(Default)]
 pub(crate) struct Table {
-    /// A power of two of them, or none.
+    /// Empty, or a power of two long.
     slots: Vec<Option<(u64, Arc<Series>)>>,
     len: usize,
 }
@@ -16,7 +16,7 @@ impl Table {
         self.len
     }
 
-    /// The series with this hash for which `matches` holds.
+    /// Returns the series with this hash for which `matches` returns true.
     #[inline]
     pub(crate) fn find(&self, hash: u64, matches: impl Fn(&Series) -> bool) -> Option<&Arc<Series>> {
         let mask = self.slots.len().checked_sub(1)?;
@@ -30,7 +30,7 @@ impl Table {
         None
     }
 
-    /// Adds a series that is not in it.
+    /// Adds a series that the table does not hold yet.
     pub(crate) fn insert(&mut self, hash: u64, series: Arc<Series>) {
         if (self.len + 1) * 4 > self.slots.len() * 3 {
             self.grow();
@@ -57,7 +57,7 @@ impl Table {
         }
     }
 
-    /// The hashes and the series.
+    /// Iterates over hashes and series.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &(u64, Arc<Series>)> {
         self.slots.iter().flatten()
     }
