@@ -7,6 +7,7 @@
 
 mod configuration;
 mod http_request;
+mod macro_options;
 mod mutation;
 mod page;
 mod propagation;
@@ -29,6 +30,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "b3", run: propagation::b3 },
     Target { name: "variables", run: configuration::variables },
     Target { name: "http_request", run: http_request::server_span },
+    Target { name: "macro_options", run: macro_options::expansion },
     Target { name: "prometheus_request", run: page::negotiation },
 ];
 

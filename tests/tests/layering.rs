@@ -100,11 +100,18 @@ fn a_planted_dependency_is_noticed() {
     check_planted_dependency("telemark-upstream", "telemark-otlp", Normal, bridge);
     check_planted_dependency("telemark-upstream", "opentelemetry_sdk", Normal, "");
     check_planted_dependency(
-        "telemark-macros",
+        "telemark-macros-expand",
         "telemark-sdk",
         Normal,
-        "macros depends on syn, quote and proc-macro2 only",
+        "macros/expand depends on syn, quote and proc-macro2 only",
     );
+    check_planted_dependency(
+        "telemark-macros",
+        "syn",
+        Normal,
+        "macros is a shim around macros/expand and depends on that alone",
+    );
+    check_planted_dependency("telemark-macros", "telemark-macros-expand", Normal, "");
     check_planted_dependency("telemark", "xtask", Dev, internal);
     check_planted_dependency("telemark", "telemark-benches", Normal, internal);
     check_planted_dependency("telemark-benches", "opentelemetry_sdk", Normal, "");
@@ -213,14 +220,17 @@ fn siblings_circles_and_strangers_are_noticed() {
 #[test]
 fn a_planted_path_in_the_macro_is_noticed() {
     let check = |code: &str, expected: &str| {
-        let file = SourceFile { path: "macros/src/expand.rs".to_owned(), text: code.to_owned() };
+        let file = SourceFile { path: "macros/expand/src/body.rs".to_owned(), text: code.to_owned() };
         assert_eq!(macro_violations(&[file]).join("\n"), expected);
     };
     check("parse_quote!(::telemark::__private) // telemark_sdk::trace", "");
     let ends = "an expansion names ::telemark::__private only";
-    check("quote!(::telemark::init())", &format!("macros/src/expand.rs names telemark::init: {ends}"));
-    check("quote!(::telemark_sdk::x)", &format!("macros/src/expand.rs names telemark_sdk::x: {ends}"));
-    check("quote!(::opentelemetry::Context)", &format!("macros/src/expand.rs names opentelemetry::Context: {ends}"));
+    check("quote!(::telemark::init())", &format!("macros/expand/src/body.rs names telemark::init: {ends}"));
+    check("quote!(::telemark_sdk::x)", &format!("macros/expand/src/body.rs names telemark_sdk::x: {ends}"));
+    check(
+        "quote!(::opentelemetry::Context)",
+        &format!("macros/expand/src/body.rs names opentelemetry::Context: {ends}"),
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ const INTERNAL: &[&str] = &["telemark-benches", "telemark-tests", "telemark-exam
 
 /// The sdk may have these, and no others without a change here: the API and at most three small crates.
 const SDK: &[&str] = &["opentelemetry", "futures-core", "libc", "pin-project-lite"];
-const MACROS: &[&str] = &["syn", "quote", "proc-macro2"];
+const EXPANSION: &[&str] = &["syn", "quote", "proc-macro2"];
 
 /// An axum service is a tower service: its layer is tower's with the route template.
 const INTEGRATIONS_ON_INTEGRATIONS: &[(&str, &str)] = &[("telemark-axum", "telemark-tower")];
@@ -53,7 +53,12 @@ fn broken_rule(package: &Package, name: &str, kind: Kind, on: Option<&Package>) 
         "sdk" if !SDK.contains(&name) => {
             Some("the sdk has the API and at most three small crates, listed in this test")
         }
-        "macros" if !MACROS.contains(&name) => Some("macros depends on syn, quote and proc-macro2 only"),
+        "macros" if package.name == "telemark-macros" && name != "telemark-macros-expand" => {
+            Some("macros is a shim around macros/expand and depends on that alone")
+        }
+        "macros" if package.name != "telemark-macros" && !EXPANSION.contains(&name) => {
+            Some("macros/expand depends on syn, quote and proc-macro2 only")
+        }
         "exporters" if is_ours && !matches!(name, "telemark-sdk" | "telemark-serve") => {
             Some("an exporter knows the sdk and serve; no other exporter, no integration, not the facade")
         }

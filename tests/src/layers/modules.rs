@@ -9,14 +9,14 @@ use super::workspace::SourceFile;
 /// reports it counts.
 const LAYERS: &[Layer] = &[
     Layer {
-        modules: &["sync", "time", "process", "id", "error", "attributes", "limits", "signal", "text"],
+        modules: &["sync", "time", "process", "id", "error", "attributes", "limits", "signal", "text", "traced"],
         are_strangers: false,
     },
     Layer { modules: &["config", "resource", "export", "diag", "runtime", "unsampled"], are_strangers: false },
     Layer { modules: &["batch"], are_strangers: false },
     Layer { modules: &["sampling"], are_strangers: false },
     Layer { modules: &["trace", "metrics", "logs", "propagation"], are_strangers: true },
-    Layer { modules: &["traced", "metered", "testing", "install", "self_metrics"], are_strangers: false },
+    Layer { modules: &["instrument", "testing", "install", "self_metrics"], are_strangers: false },
 ];
 
 /// The same for integrations/http.

@@ -12,6 +12,10 @@ use telemark_sdk::time::Deadline;
 /// How soon the end of the program is noticed.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// The longest that the end of the program waits for the name of a receiver that it has never reached. A name such as
+/// `localhost` takes a millisecond; one that nobody knows may take many seconds.
+const GRACE: Duration = Duration::from_secs(1);
+
 type Addresses = io::Result<Vec<SocketAddr>>;
 
 /// Resolves one name at a time. The system's resolver knows no deadline, so it runs on a thread of its own, of which there
@@ -25,7 +29,7 @@ pub(super) struct Resolver {
 impl Resolver {
     /// Returns the addresses of `host`.
     ///
-    /// `is_needed` is false for a receiver that has never been there: when the program ends, its name is not waited for.
+    /// `is_needed` is false for a receiver that has never been reached: once the program ends, its name gets a second.
     ///
     /// # Errors
     /// The name is unknown, or the deadline passed.
@@ -41,7 +45,8 @@ impl Resolver {
                 Err(_) => return lookup(host, port),
             },
         };
-        while !deadline.has_passed() && (is_needed || !is_ending()) {
+        let grace = Deadline::after(GRACE);
+        while !deadline.has_passed() && (is_needed || !is_ending() || !grace.has_passed()) {
             let wait = deadline.remaining().map_or(LOOK, |remaining| remaining.min(LOOK));
             match pending.recv_timeout(wait) {
                 Ok(addresses) => return addresses,
