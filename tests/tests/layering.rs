@@ -178,6 +178,7 @@ fn a_planted_use_of_the_server_by_what_it_shares_is_noticed() {
     check("shared/query.rs", "use super::super::HttpServer;", &[above]);
     let strangers = "integrations/http/src/client/span.rs uses server: client and server do not know each other";
     check("client/span.rs", "use crate::server::End;", &[strangers]);
+    check("shared/query.rs", "use super::host::split;", &["shared::host, shared::query use each other in a circle"]);
 }
 
 #[test]

@@ -46,7 +46,25 @@ struct Layer {
 /// Returns every use of a module that breaks the layers.
 pub fn module_violations(files: &[SourceFile]) -> Vec<String> {
     let crates = [("sdk/src/", LAYERS), ("integrations/http/src/", HTTP)];
-    crates.iter().flat_map(|(folder, layers)| violations_in(folder, layers, files)).collect()
+    let layers = crates.iter().flat_map(|(folder, layers)| violations_in(folder, layers, files));
+    layers.chain(file_circles("integrations/http/src/", files)).collect()
+}
+
+/// Files in the folders of a crate that use each other in a circle.
+fn file_circles(folder: &str, files: &[SourceFile]) -> Vec<String> {
+    let sources: Vec<_> = files.iter().filter_map(|file| Source::new(folder, file)).collect();
+    let names: Vec<_> = sources.iter().map(|source| source.module.join("::")).collect();
+    let mut uses: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for (source, name) in sources.iter().zip(&names).filter(|(source, _)| source.module.len() == 2) {
+        let paths: Vec<_> = source.paths().collect();
+        let used = paths.iter().filter_map(|path| {
+            let (base, rest) = absolute(&source.module, path);
+            let parts: Vec<_> = base.iter().chain(rest).take(2).cloned().collect();
+            Some(parts.join("::")).filter(|used| used != name && names.contains(used))
+        });
+        uses.entry(name).or_default().extend(used);
+    }
+    circles(&uses)
 }
 
 fn violations_in(folder: &str, layers: &[Layer], files: &[SourceFile]) -> Vec<String> {
@@ -196,17 +214,7 @@ impl Names {
 
     /// Returns the top module that a path in `user` leads to.
     fn module(&self, user: &[String], path: &[String]) -> Option<String> {
-        let mut base = user;
-        let mut rest = path;
-        while let [head, tail @ ..] = rest {
-            match &**head {
-                "crate" => base = &[],
-                "super" => base = &base[..base.len().saturating_sub(1)],
-                "self" => {}
-                _ => break,
-            }
-            rest = tail;
-        }
+        let (base, rest) = absolute(user, path);
         let name = base.first().or_else(|| rest.first())?;
         self.modules.get(name).or_else(|| self.others.get(name)).cloned()
     }
