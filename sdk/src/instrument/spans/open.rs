@@ -11,6 +11,7 @@ use crate::instrument::shield::shielded;
 use crate::time::Timestamp;
 use crate::trace::{END_NOW, Failure, Source};
 use crate::unsampled::{self, Unsampled};
+use crate::value::ToValue;
 
 /// A span that has started and is not current yet, or nothing if it is off.
 #[derive(Debug)]
