@@ -14,10 +14,10 @@ use telemark_sdk::{ConfigError, text};
 use crate::encode::Encode;
 use crate::endpoint::{ACCEPTED, Endpoint, Path};
 use crate::headers::Headers;
-use crate::metrics::Preferences;
+use crate::preferences::Preferences;
 use crate::retry::RetrySettings;
 use crate::settings::{COMPRESSIONS, Compression, Named, PROTOCOLS, Pem, Protocol};
-use crate::transport::tls::{Tls, TlsSettings};
+use crate::tls::{Tls, TlsSettings};
 
 pub(crate) const MAX_REQUEST_SIZE: usize = 64 << 20;
 pub(crate) const MAX_RESPONSE_SIZE: usize = 4 << 20;

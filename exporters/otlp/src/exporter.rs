@@ -13,7 +13,7 @@ use telemark_sdk::{Batch, ConfigError, ExportError, ExportReport, Exporter, id};
 use crate::builder::Builder;
 use crate::config::Config;
 use crate::encode::Encode;
-use crate::metrics::Preferences;
+use crate::preferences::Preferences;
 use crate::retry::{Decision, Retry};
 use crate::settings::{Compression, Protocol};
 use crate::transport::{Failure, Transport};

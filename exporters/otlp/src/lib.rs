@@ -61,7 +61,6 @@
 //!
 //! HTTP proxies are not supported.
 
-mod answer;
 mod builder;
 mod config;
 mod encode;
@@ -69,9 +68,11 @@ mod endpoint;
 mod exporter;
 mod file;
 mod headers;
-mod metrics;
+mod preferences;
+mod response;
 mod retry;
 mod settings;
+mod tls;
 mod transport;
 
 pub use builder::Builder;

@@ -10,11 +10,9 @@
 mod groups;
 mod json;
 mod metrics;
-mod metrics_json;
-mod protobuf;
 mod resource;
 mod signal;
 mod trace;
-mod trace_json;
+mod wire;
 
 pub use signal::Encode;

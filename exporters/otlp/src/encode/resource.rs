@@ -2,7 +2,7 @@
 
 use telemark_sdk::Resource;
 
-use super::{json, protobuf};
+use super::{json, wire};
 
 /// The resource as it was encoded last, in protobuf or in JSON: an exporter writes one of them.
 #[derive(Debug, Default)]
@@ -15,9 +15,9 @@ impl ResourceCache {
     /// The field `resource` in protobuf.
     pub(super) fn protobuf(&mut self, resource: &Resource) -> &[u8] {
         self.encode(resource, |out| {
-            protobuf::write_message(out, protobuf::with_length(1), 2, |out| {
+            wire::write_message(out, wire::with_length(1), 2, |out| {
                 for attribute in resource.iter() {
-                    protobuf::write_attribute(out, protobuf::with_length(1), attribute);
+                    wire::write_attribute(out, wire::with_length(1), attribute);
                 }
             });
         })

@@ -26,10 +26,10 @@ use super::reactor::{Reactor, Socket};
 use super::resolver::Resolver;
 use super::stream::{Io, Stream};
 use super::tasks::{Spawner, Tasks};
-use super::tls::Tls;
 use crate::config::Config;
 use crate::endpoint::Endpoint;
 use crate::settings::Protocol;
+use crate::tls::Tls;
 
 /// A connection that was idle for longer is not trusted: a router in between may have forgotten it without a word.
 const LONGEST_IDLE: Duration = Duration::from_secs(60);

@@ -15,9 +15,9 @@ use telemark_sdk::{ExportError, ExportReport, ResponseStatus};
 
 use super::connection::Connection;
 use super::protocol::{Failure, headers};
-use crate::answer::{ACCEPTED_ENCODING, PartialSuccess, Status, Undecoded, decode, decode_base64, shown};
 use crate::config::Config;
 use crate::endpoint::Endpoint;
+use crate::response::{ACCEPTED_ENCODING, PartialSuccess, Status, Undecoded, decode, decode_base64, shown};
 use crate::settings::Compression;
 
 /// Before each message: a flag that says whether it is compressed, and its length.

@@ -13,8 +13,8 @@ use telemark_sdk::{ExportError, ExportReport, ResponseStatus, text};
 
 use super::connection::Connection;
 use super::protocol::{Failure, headers};
-use crate::answer::{ACCEPTED_ENCODING, MediaType, PartialSuccess, Undecoded, decode, reason};
 use crate::config::Config;
+use crate::response::{ACCEPTED_ENCODING, MediaType, PartialSuccess, Undecoded, decode, reason};
 use crate::settings::{Compression, Protocol};
 
 /// Requests over HTTP/1.1.

@@ -11,10 +11,9 @@ mod connection;
 mod grpc;
 mod http;
 mod protocol;
-mod reactor;
+pub(crate) mod reactor;
 mod resolver;
-mod stream;
+pub(crate) mod stream;
 mod tasks;
-pub(crate) mod tls;
 
 pub(crate) use protocol::{Failure, Transport};

@@ -11,12 +11,12 @@ use telemark_sdk::metrics::{
 use telemark_sdk::signal::Metrics;
 use telemark_sdk::time::Timestamp;
 
-use super::Encode;
-use super::protobuf::{
+use crate::encode::Encode;
+use crate::encode::resource::ResourceCache;
+use crate::encode::wire::{
     fixed64, number, varint_len, with_length, write_attribute, write_message, write_number, write_scope, write_string,
     write_varint,
 };
-use super::resource::ResourceCache;
 
 impl Encode for Metrics {
     type Cache = MetricsCache;
@@ -46,7 +46,7 @@ impl Encode for Metrics {
     }
 
     fn json(batch: Batch<'_, Metrics>, cache: &mut MetricsCache, out: &mut Vec<u8>) {
-        super::metrics_json::write(batch, cache.resource.json(batch.resource), out);
+        super::json::write(batch, cache.resource.json(batch.resource), out);
     }
 }
 
@@ -116,7 +116,7 @@ fn write_points(out: &mut Vec<u8>, data: &MetricData) {
 }
 
 /// The number of a temporality; zero is "unspecified".
-pub(super) fn temporality_number(temporality: Temporality) -> u8 {
+pub(crate) fn temporality_number(temporality: Temporality) -> u8 {
     match temporality {
         Temporality::Delta => 1,
         Temporality::Cumulative => 2,
@@ -223,7 +223,7 @@ fn write_value(out: &mut Vec<u8>, as_double: u8, as_int: u8, value: Number) {
 }
 
 /// A number in one of the two types that OTLP has.
-pub(super) enum WireNumber {
+pub(crate) enum WireNumber {
     Int(i64),
     Double(f64),
 }

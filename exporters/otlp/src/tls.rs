@@ -20,11 +20,11 @@ mod imp {
 
     use telemark_sdk::ConfigError;
 
-    use super::super::reactor::Socket;
-    use super::super::stream::Io;
     use super::TlsSettings;
     use crate::endpoint::Endpoint;
     use crate::settings::{Named, Protocol};
+    use crate::transport::reactor::Socket;
+    use crate::transport::stream::Io;
 
     /// Cannot be made without the feature.
     #[derive(Clone, Debug)]
@@ -64,11 +64,11 @@ mod imp {
     use telemark_sdk::config::Env;
     use tokio_rustls::TlsConnector;
 
-    use super::super::reactor::Socket;
-    use super::super::stream::Io;
     use super::TlsSettings;
     use crate::endpoint::Endpoint;
     use crate::settings::{Named, Pem, Protocol};
+    use crate::transport::reactor::Socket;
+    use crate::transport::stream::Io;
 
     /// Whom to trust and who we are.
     #[derive(Clone)]

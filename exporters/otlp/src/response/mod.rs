@@ -6,7 +6,7 @@
 mod encoding;
 mod json;
 mod protobuf;
-mod report;
+mod reason;
 
 #[cfg(feature = "grpc")]
 mod base64;
@@ -15,5 +15,5 @@ mod base64;
 pub(crate) use base64::decode as decode_base64;
 pub(crate) use encoding::{ACCEPTED as ACCEPTED_ENCODING, Undecoded, decode};
 #[cfg(feature = "grpc")]
-pub(crate) use report::shown;
-pub(crate) use report::{MediaType, PartialSuccess, Status, reason};
+pub(crate) use reason::shown;
+pub(crate) use reason::{MediaType, PartialSuccess, Status, reason};

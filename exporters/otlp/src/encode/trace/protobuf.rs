@@ -12,13 +12,13 @@ use telemark_sdk::Batch;
 use telemark_sdk::signal::Traces;
 use telemark_sdk::trace::{CallSite, SpanData, SpanEvent};
 
-use super::Encode;
-use super::groups::{AddressHasher, Groups};
-use super::protobuf::{
+use crate::encode::Encode;
+use crate::encode::groups::{AddressHasher, Groups};
+use crate::encode::resource::ResourceCache;
+use crate::encode::wire::{
     close_message, fixed32, fixed64, number, varint_len, with_length, write_attribute, write_message, write_number,
     write_scope, write_string,
 };
-use super::resource::ResourceCache;
 
 impl Encode for Traces {
     type Cache = TraceCache;
@@ -48,7 +48,7 @@ impl Encode for Traces {
 
     fn json(batch: Batch<'_, Traces>, cache: &mut TraceCache, out: &mut Vec<u8>) {
         cache.groups.fill(batch.items.len(), |item| &batch.items[item].scope);
-        super::trace_json::write(batch, cache.resource.json(batch.resource), &cache.groups, out);
+        super::json::write(batch, cache.resource.json(batch.resource), &cache.groups, out);
     }
 }
 
@@ -226,12 +226,12 @@ fn write_status(out: &mut Vec<u8>, status: &Status) {
 
 /// W3C flags in the low byte; then whether it is known that the parent is remote, and whether it is.
 #[inline]
-pub(super) fn span_flags(span: &SpanData) -> u32 {
+pub(crate) fn span_flags(span: &SpanData) -> u32 {
     flags(span.context.trace_flags().to_u8(), span.parent_is_remote)
 }
 
 /// The same for the linked span.
-pub(super) fn link_flags(context: &SpanContext) -> u32 {
+pub(crate) fn link_flags(context: &SpanContext) -> u32 {
     flags(context.trace_flags().to_u8(), context.is_remote())
 }
 
@@ -244,7 +244,7 @@ fn flags(w3c: u8, is_remote: bool) -> u32 {
 
 /// The number of a span kind; zero is "unspecified".
 #[inline]
-pub(super) fn kind(kind: &SpanKind) -> u8 {
+pub(crate) fn kind(kind: &SpanKind) -> u8 {
     match kind {
         SpanKind::Internal => 1,
         SpanKind::Server => 2,

@@ -1,0 +1,4 @@
+//! Metrics.
+
+pub(super) mod json;
+pub(super) mod protobuf;

@@ -1,0 +1,4 @@
+//! Spans.
+
+pub(super) mod json;
+pub(super) mod protobuf;
