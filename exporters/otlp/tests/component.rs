@@ -1,4 +1,4 @@
-//! What the exporter is called in the SDK's own metrics.
+//! The names of the exporter in the SDK's own metrics.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use telemark_otlp::{Otlp, Protocol};
