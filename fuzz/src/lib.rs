@@ -6,10 +6,12 @@
 //! A crash that libFuzzer finds becomes a file in `corpus/<target>/`, so that every later test run repeats it.
 
 mod configuration;
+mod console;
 mod http_request;
 mod mutation;
 mod page;
 mod propagation;
+mod response;
 
 pub use mutation::Mutator;
 
@@ -30,6 +32,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "variables", run: configuration::variables },
     Target { name: "http_request", run: http_request::server_span },
     Target { name: "prometheus_request", run: page::negotiation },
+    Target { name: "otlp_response", run: response::otlp },
+    Target { name: "console_text", run: console::text },
 ];
 
 /// Runs the target of this name; for the libFuzzer programs, which have one each.

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use support::grpc::{Call, Server, Step, frame};
 use support::{export, export_by, names, outcome, quick_retries};
-use telemark_otlp::{Builder, Compression, Otlp, Protocol};
+#[cfg(feature = "gzip")]
+use telemark_otlp::Compression;
+use telemark_otlp::{Builder, Otlp, Protocol};
 use telemark_sdk::signal::Traces;
 use telemark_sdk::time::{Clock, Deadline};
 

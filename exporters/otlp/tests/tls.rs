@@ -1,6 +1,7 @@
 //! TLS against a receiver with its own certificate authority.
 #![cfg(feature = "tls")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+#![allow(clippy::single_element_loop, reason = "tables of one line without the other features")]
 
 mod support;
 

@@ -44,6 +44,6 @@ pub fn base64(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Reads a `google.rpc.Status`. Returns the length of its message in bytes.
-pub fn status(bytes: &[u8]) -> Option<usize> {
+pub fn status_message(bytes: &[u8]) -> Option<usize> {
     protobuf::status(bytes).map(|status| status.message.len())
 }
