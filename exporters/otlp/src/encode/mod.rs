@@ -6,7 +6,7 @@
 //! | `wire`, `json` | numbers, strings, attribute values in protobuf and in JSON |
 //! | `resource` | the encoded resource, kept while it stays the same |
 //! | `groups` | the items of each scope |
-//! | `trace`, `metrics` | a folder for each signal: `values` for what both encodings share, `protobuf`, `json` |
+//! | `trace`, `metrics` | a folder for each signal: `values` for the numbers of both encodings, `protobuf`, `json` |
 
 mod groups;
 mod json;

@@ -40,7 +40,7 @@ const NAMES: [&str; 17] = [
 #[derive(Debug)]
 pub(crate) struct CallStatus {
     code: u8,
-    /// The reason, short and harmless enough for a message; `None` when the response is not one of gRPC.
+    /// The reason, short and harmless enough for a message; `None` if the response has no gRPC status.
     pub(crate) reason: Option<String>,
     retry_delay: Option<Duration>,
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `protocol` | the choice between the two protocols |
 //! | `http`, `grpc` | the request of each protocol, and the verdict in its response |
-//! | `failure`, `request` | what both share |
+//! | `failure`, `request` | failures and headers, shared by both |
 //! | `connection` | connects, keeps the connection, notices its loss |
 //! | `tasks`, `stream` | the futures and the bytes of a connection, as hyper needs them |
 //! | `resolver`, `reactor` | names, sockets and deadlines, on the exporter's thread |

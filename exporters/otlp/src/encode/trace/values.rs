@@ -3,7 +3,7 @@
 use opentelemetry::trace::{SpanContext, SpanKind};
 use telemark_sdk::trace::SpanData;
 
-/// Returns the flags of a span: the W3C flags in the low byte, then whether its parent is known to be remote or local.
+/// Returns the flags of a span: the W3C flags in the low byte, then two bits for a remote parent.
 #[inline]
 pub(super) fn span_flags(span: &SpanData) -> u32 {
     flags(span.context.trace_flags().to_u8(), span.parent_is_remote)
