@@ -30,3 +30,4 @@ pub(crate) use grpc::{CallStatus, PREFIX as GRPC_PREFIX, call_status, message as
 pub(crate) use json::partial_success as partial_success_of_json;
 pub(crate) use protobuf::partial_success as partial_success_of_protobuf;
 pub(crate) use reason::{MediaType, reason};
+pub(crate) use values::unreadable;

@@ -24,6 +24,11 @@ impl PartialSuccess {
     }
 }
 
+/// Returns the report of an accepted batch whose response is not OTLP, described by `description`.
+pub(crate) fn unreadable(description: &str) -> ExportReport {
+    ExportReport::partial(0, format!("accepted, but the response is {description}"))
+}
+
 /// A `google.rpc.Status`, the body of a rejection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Status {

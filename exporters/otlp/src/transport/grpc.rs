@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::endpoint::Endpoint;
 use crate::response::{
     ACCEPTED_ENCODING, CallStatus, GRPC_PREFIX, Undecoded, call_status, grpc_message, partial_success_of_protobuf,
+    unreadable,
 };
 use crate::settings::Compression;
 
@@ -85,8 +86,6 @@ impl Grpc {
         if !call.is_ok() {
             return Err(failure(self.connection.endpoint(), head.status, call).with_response(status));
         }
-        let unreadable =
-            |description: &str| ExportReport::partial(0, format!("accepted, but the response is {description}"));
         let report = match grpc_message(header(&head.headers, GRPC_ENCODING), body, self.max_response_size) {
             Ok(message) => match partial_success_of_protobuf(&message) {
                 Some(partial) => partial.into_report(),

@@ -17,6 +17,7 @@ use super::request::{header, headers};
 use crate::config::{Config, SignalNames};
 use crate::response::{
     ACCEPTED_ENCODING, MediaType, Undecoded, decode, partial_success_of_json, partial_success_of_protobuf, reason,
+    unreadable,
 };
 use crate::settings::{Compression, Protocol};
 
@@ -81,8 +82,6 @@ impl Http {
 
     /// Reads the response of a receiver that accepted the batch. An `Err` describes a body that is not OTLP.
     fn report(&self, headers: &HeaderMap, body: Result<Vec<u8>, String>) -> ExportReport {
-        let unreadable =
-            |description: &str| ExportReport::partial(0, format!("accepted, but the response is {description}"));
         let body = match body {
             Ok(body) => body,
             Err(description) => return unreadable(&description),
