@@ -18,7 +18,7 @@ use crate::settings::{Compression, Named, Pem, Protocol};
 
 /// Builds an [`Otlp`] exporter. Settings in code win over the environment, and the environment wins over the defaults.
 ///
-/// ```
+/// ```no_run
 /// use std::time::Duration;
 /// use telemark_otlp::{Compression, Otlp, Protocol};
 /// use telemark_sdk::signal::Traces;
