@@ -214,7 +214,7 @@ impl Builder {
         #[cfg(feature = "runtime-metrics")]
         if runtime_metrics {
             let meters = opentelemetry::metrics::MeterProvider::meter_with_scope;
-            telemark_runtime::everything(&meters(telemetry.meter_provider(), telemark_runtime::scope()));
+            telemark_runtime::register_all(&meters(telemetry.meter_provider(), telemark_runtime::scope()));
         }
         Ok(Guard(telemetry))
     }

@@ -90,14 +90,16 @@ pub use opentelemetry;
 pub use telemark_macros::traced;
 /// The engine, for exporters, processors and samplers of your own.
 pub use telemark_sdk as sdk;
-pub use telemark_sdk::metered::{self, AttributeValue, Attributes, Counter, Gauge, Histogram, UpDownCounter};
-pub use telemark_sdk::scope;
+pub use telemark_sdk::instrument::ToValue;
 #[doc(hidden)]
-pub use telemark_sdk::traced::private as __private;
-pub use telemark_sdk::traced::{
-    Entered, ErrorType, InSpan, InSpanStream, RecordError, SpanBuilder, ToValue, add_event, current_span_context,
-    propagate, propagate_fn, record_error, set_attribute, span, suppress, suppress_future, use_global_tracer,
+pub use telemark_sdk::instrument::private as __private;
+pub use telemark_sdk::instrument::spans::{
+    Entered, ErrorType, InSpan, InSpanStream, RecordError, SpanBuilder, add_event, current_span_context, propagate,
+    propagate_fn, record_error, set_attribute, span, suppress, suppress_future, use_global_tracer,
 };
+pub use telemark_sdk::instrument::statics as metered;
+pub use telemark_sdk::instrument::statics::{AttributeValue, Attributes, Counter, Gauge, Histogram, UpDownCounter};
+pub use telemark_sdk::scope;
 pub use telemark_sdk::{ConfigError, ExportError, config, diag};
 
 #[cfg(feature = "http")]

@@ -1,6 +1,6 @@
-//! The HTTP server layers with what the facade adds to them: the installed tracer, the engine's clock, and settings from
-//! the environment. The meter is the API's global one, which `init` sets if metrics are read. A layer that is made in a test
-//! has the tracer, the meter and the clock of its telemetry.
+//! The HTTP server layers, with the parts that the facade adds: the installed tracer, the engine's clock, and settings from
+//! the environment. The meter is the API's global one, which `init` sets if metrics are read. A layer that a test creates has
+//! the tracer, the meter and the clock of the test's telemetry.
 
 #[cfg(feature = "tower")]
 use {
@@ -19,18 +19,18 @@ use {
 pub mod axum {
     pub use telemark_axum::*;
 
-    use super::{ActiveTracer, made_here};
+    use super::{ActiveTracer, on_current_telemetry};
 
-    /// The layer for `Router::layer`, on the telemetry of [`init`](crate::init), with settings from the environment: spans,
-    /// and the durations of requests. `OTEL_RUST_HTTP_SERVER_METRICS=duration,active_requests` also counts those that are
-    /// being served, which the conventions want to be asked for.
+    /// Returns the layer for `Router::layer`, on the telemetry of [`init`](crate::init), with settings from the environment. It
+    /// records spans and the durations of requests; `OTEL_RUST_HTTP_SERVER_METRICS=duration,active_requests` adds the number of
+    /// active requests, which the conventions make opt-in.
     ///
-    /// It may be made before `init` and then records from there on. [`HttpServerLayer::map_settings`] changes settings and
+    /// A layer that is created before `init` records from `init` on. [`HttpServerLayer::map_settings`] changes settings and
     /// keeps those from the environment.
     ///
-    /// One that is made in a test records into the [`TestTelemetry`](crate::testing::TestTelemetry) attached there.
+    /// A layer that is created in a test records into the [`TestTelemetry`](crate::testing::TestTelemetry) attached there.
     pub fn layer() -> HttpServerLayer<AxumPolicy, ActiveTracer> {
-        made_here(telemark_axum::layer(), telemark_axum::scope())
+        on_current_telemetry(telemark_axum::layer(), telemark_axum::scope())
     }
 }
 
@@ -39,24 +39,24 @@ pub mod axum {
 pub mod tower {
     pub use telemark_tower::*;
 
-    use super::{ActiveTracer, made_here};
+    use super::{ActiveTracer, on_current_telemetry};
 
-    /// The layer, on the telemetry of [`init`](crate::init), with settings from the environment: spans, and the durations
-    /// of requests. `OTEL_RUST_HTTP_SERVER_METRICS=duration,active_requests` also counts those that are being served, which
-    /// the conventions want to be asked for.
+    /// Returns the layer, on the telemetry of [`init`](crate::init), with settings from the environment. It records spans and the
+    /// durations of requests; `OTEL_RUST_HTTP_SERVER_METRICS=duration,active_requests` adds the number of active requests,
+    /// which the conventions make opt-in.
     ///
-    /// It may be made before `init` and then records from there on. [`HttpServerLayer::map_settings`] changes settings and
+    /// A layer that is created before `init` records from `init` on. [`HttpServerLayer::map_settings`] changes settings and
     /// keeps those from the environment.
     ///
-    /// One that is made in a test records into the [`TestTelemetry`](crate::testing::TestTelemetry) attached there.
+    /// A layer that is created in a test records into the [`TestTelemetry`](crate::testing::TestTelemetry) attached there.
     pub fn layer() -> HttpServerLayer<DefaultPolicy, ActiveTracer> {
-        made_here(HttpServerLayer::new(), telemark_tower::scope())
+        on_current_telemetry(HttpServerLayer::new(), telemark_tower::scope())
     }
 }
 
-/// The layer on the telemetry of the program, or of the test that runs here.
+/// Returns the layer on the telemetry of the current test, or else of the program.
 #[cfg(feature = "tower")]
-fn made_here<P: HttpPolicy + Clone, T>(
+fn on_current_telemetry<P: HttpPolicy + Clone, T>(
     layer: HttpServerLayer<P, T>,
     scope: InstrumentationScope,
 ) -> HttpServerLayer<P, ActiveTracer> {
@@ -75,7 +75,7 @@ fn settings(context: &Context) -> ServerSettings {
     for problem in settings.problems() {
         diag::log(diag::Level::Warn, "http.settings", format_args!("{problem}"));
     }
-    // Spans inside of a request have the same clock.
+    // Spans inside a request have the same clock.
     let clock = active::clock_in_context(context).unwrap_or_else(Clock::system);
     settings.with_clock(move || clock.now().into())
 }

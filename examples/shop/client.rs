@@ -3,15 +3,14 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use axum::http::{HeaderMap, Method, Request, StatusCode};
+use axum::http::{Method, Request, StatusCode};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::{self, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use serde::de::DeserializeOwned;
+use telemark::opentelemetry::Context;
 use telemark::opentelemetry::trace::{SpanKind, Status, TraceContextExt};
-use telemark::opentelemetry::{Context, global};
-use telemark_http::HeaderInjector;
 
 /// Calls one server.
 pub(crate) struct Client {
@@ -41,7 +40,7 @@ impl Client {
         let call = async {
             let mut request = Request::builder().method(method).uri(&url);
             if let Some(headers) = request.headers_mut() {
-                inject_context(headers);
+                telemark::inject(headers);
             }
             let request = request.header("content-type", "application/json").body(Full::from(body))?;
             let response = self.http.request(request).await?;
@@ -57,11 +56,6 @@ impl Answer {
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, CallError> {
         Ok(serde_json::from_slice(&self.body)?)
     }
-}
-
-/// Tells the server which trace the request belongs to.
-fn inject_context(headers: &mut HeaderMap) {
-    global::get_text_map_propagator(|propagator| propagator.inject(&mut HeaderInjector(headers)));
 }
 
 /// For a client, unlike a server, 4xx is an error too.

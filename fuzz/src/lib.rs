@@ -8,6 +8,7 @@
 mod configuration;
 mod console;
 mod http_request;
+mod macro_options;
 mod mutation;
 mod page;
 mod propagation;
@@ -31,6 +32,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "b3", run: propagation::b3 },
     Target { name: "variables", run: configuration::variables },
     Target { name: "http_request", run: http_request::server_span },
+    Target { name: "macro_options", run: macro_options::expansion },
     Target { name: "prometheus_request", run: page::negotiation },
     Target { name: "otlp_response", run: response::otlp },
     Target { name: "console_text", run: console::text },

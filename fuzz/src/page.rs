@@ -6,6 +6,6 @@ use telemark_prometheus::Prometheus;
 pub(crate) fn negotiation(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let (accept, encoding) = text.split_once('\n').unwrap_or((&text, ""));
-    let answer = Prometheus::new().answer(accept, encoding);
-    assert!(answer.content_type.is_ascii());
+    let response = Prometheus::new().response_for(accept, encoding);
+    assert!(response.content_type.is_ascii());
 }

@@ -1,27 +1,9 @@
 //! The `#[traced]` attribute of Telemark. Use it through the `telemark` crate.
 //!
-//! | file | owns |
-//! |---|---|
-//! | `options`, `fields` | the grammar: what was written |
-//! | `foreign` | the advice for options of other crates' attributes |
-//! | `shape` | the kind of function: where it works, and what it returns |
-//! | `check` | the errors where the two do not fit |
-//! | `expand` | the new body of a function |
-//! | `record` | the closures that look at what it returns |
-//! | `item` | functions in blocks, and the options that they inherit |
-//! | `blocks` | functions that a block leaves out unless they are asked for |
-
-mod blocks;
-mod check;
-mod expand;
-mod fields;
-mod foreign;
-mod item;
-mod options;
-mod record;
-mod shape;
+//! This crate is the entry point and the documentation; `telemark-macros-expand` does the work.
 
 use proc_macro::TokenStream;
+use telemark_macros_expand::{Error, expand};
 
 /// Runs a function in a span.
 ///
@@ -55,7 +37,7 @@ use proc_macro::TokenStream;
 /// # let _ = (items("3"), Cart.total(), Cart.len());
 /// ```
 ///
-/// It goes on functions and methods of every kind but `const fn` and the `main` of a program, and on `impl`, `trait` and
+/// It applies to functions and methods of every kind except `const fn` and the `main` of a program, and to `impl`, `trait` and
 /// inline `mod` blocks, see below.
 ///
 /// # Options
@@ -64,34 +46,34 @@ use proc_macro::TokenStream;
 /// |---|---|---|
 /// | `name = "..."` | the name of the span: a literal or a constant | the function's name; in an `impl` or `trait` block `Type::function` |
 /// | `kind = server` | `server`, `client`, `producer`, `consumer` or `internal` | `internal` |
-/// | `fields(...)` | attributes, see below | none: arguments are not captured unless they are named |
-/// | `err`, `err(Debug)`, `err(Display)`, `err = off` | how an `Err` is recorded, see below | on for a `Result` |
-/// | `err_if = condition` | a `Fn(&E) -> bool` that tells which `Err` is an error, see below | every `Err` is |
-/// | `ret`, `ret(Debug)`, `ret(Display)`, `ret = off` | records what is returned, of a `Result` the `Ok`, as `return` | off |
+/// | `fields(...)` | attributes, see below | none: only named arguments are captured |
+/// | `err`, `err(Debug)`, `err(Display)`, `err = off` | records an `Err`, see below | on for a `Result` |
+/// | `err_if = condition` | a `Fn(&E) -> bool`: true if this `Err` is an error, see below | every `Err` is |
+/// | `ret`, `ret(Debug)`, `ret(Display)`, `ret = off` | records the return value, of a `Result` the `Ok`, as `return` | off |
 /// | `root` | starts a new trace, with the current baggage | |
 /// | `parent = expr` | a `&Context` or `SpanContext` to start in | the current context |
 /// | `links = expr` | a list of `SpanContext`, `&Context` or `Link` | none |
 /// | `metrics` | measures every call, see below; `metrics = off` for one function of a block | off |
-/// | `future`, `stream`, `iterator` | the span lives as long as what is returned, see below; `future = off` for the call alone | `impl Future` and the like are seen |
-/// | `code = off` | leaves out `code.function.name`, `code.file.path` and `code.line.number` | they are there |
-/// | `crate = path` | where `telemark` is, for a crate that re-exports it | `::telemark` |
+/// | `future`, `stream`, `iterator` | the span lasts as long as the returned value, see below; `future = off` for the call alone | `impl Future` and the like are recognized |
+/// | `code = off` | omits `code.function.name`, `code.file.path` and `code.line.number` | included |
+/// | `crate = path` | the path of `telemark`, for a crate that re-exports it | `::telemark` |
 /// | `skip` | leaves a function out of a block | |
 ///
 /// # Blocks
 ///
-/// On an `impl`, `trait` or inline `mod` block it traces every function with a body, and on a `mod` the blocks inside, too.
-/// A function may have a `#[traced(...)]` of its own, whose options win, or `#[traced(skip)]`. Some are left out unless they
-/// have a `#[traced]` themselves:
+/// On an `impl`, `trait` or inline `mod` block it traces every function with a body, and on a `mod` also the blocks inside.
+/// A function may have a `#[traced(...)]` of its own, whose options win, or `#[traced(skip)]`. Some functions are left out
+/// unless they have a `#[traced]` themselves:
 ///
 /// - `const fn`;
-/// - constructors: without `self`, not `async`, and called `new` or returning `Self` or the type by its name, as in
-///   `fn empty() -> Self`. `fn open() -> io::Result<Self>` has something to show and is traced;
+/// - constructors: functions without `self` that are not `async`, and are called `new` or return `Self` or the type by its
+///   name, as in `fn empty() -> Self`. `fn open() -> io::Result<Self>` can fail and is traced;
 /// - in a `mod`, implementations of `Drop`, of the traits of `std::fmt`, and of `Clone`, `Default`, `From`, `Into`,
 ///   `PartialEq`, `Ord`, `Hash`, `Deref`, `AsRef`, `Borrow`, `Index`, `Error` and their kin. A `#[traced]` on such an `impl`
-///   asks for its functions.
+///   includes its functions.
 ///
-/// In a block the name of the type comes first, which tells `Store::get` from `Cache::get`; a type without a name leaves
-/// that to its trait. On a single method the macro cannot see the type: the span of `get` is called `get`, unless you write
+/// In a block the name of the type comes first, which tells `Store::get` from `Cache::get`; for a type without a name, that of
+/// the trait. On a single method the macro cannot see the type: the span of `get` is called `get`, unless you write
 /// `#[traced(name = "Store::get")]`.
 ///
 /// ```
@@ -114,22 +96,22 @@ use proc_macro::TokenStream;
 /// # Fields
 ///
 /// `fields(id, user.name = name, "http.route" = ROUTE, total = %self.total, cart = ?cart, %addr)`: an argument by its name,
-/// or a key and an expression; `%` records with `Display`, `?` with `Debug`. Without them the value keeps its type:
-/// booleans, integers, floats, strings, lists of one of these, and `Option`, whose `None` is no attribute. Expressions are
-/// evaluated only when the span is recorded, in the context of the caller; one that panics costs the fields and not the
-/// call. So are links, unless there is a `parent` or a `root`.
+/// or a key and an expression; `%` records with `Display`, `?` with `Debug`. Without either, the value keeps its type:
+/// booleans, integers, floats, strings, lists of one of these, and `Option`, whose `None` sets no attribute. Expressions are
+/// evaluated only when the span is recorded, in the context of the caller. If one panics, it and the later fields are lost,
+/// but the call proceeds. The same holds for links, unless there is a `parent` or a `root`.
 ///
 /// # Errors
 ///
-/// An `Err` becomes the status `Error` with the messages of the error and its causes, if it has them, and its name as
-/// `error.type`: the path of its type, and the variant of an enum that derives `Debug`. `telemark::ErrorType` gives it
-/// another name. What the function sets itself, an `error.type` or a status, stays.
+/// An `Err` sets the status `Error` with the messages of the error and its causes, and `error.type` to its name: the path of
+/// its type, and the variant of an enum that derives `Debug`. Implement `telemark::ErrorType` for another name. An
+/// `error.type` or a status that the function itself sets stays.
 ///
-/// The type decides: an alias of `Result` is a `Result`, and another type of that name is not. `err` insists that there is
-/// one, and `err = off` records none. Behind a type parameter or an `impl Trait` there is no `Result` to see.
+/// The type decides: an alias of `Result` is a `Result`, and another type of that name is not. `err` requires a `Result`, and
+/// `err = off` records no error. Behind a type parameter or an `impl Trait`, a `Result` is not visible.
 ///
-/// `err_if` says which `Err` is an error. For the others the span is as if the function had returned successfully, and so is
-/// the measurement of `metrics`. A condition that panics says yes.
+/// `err_if` decides which `Err` is an error. Any other counts as a success, on the span and in the measurement of `metrics`. A
+/// condition that panics counts as true.
 ///
 /// ```
 /// # use telemark::traced;
@@ -146,16 +128,16 @@ use proc_macro::TokenStream;
 /// | on | the span starts | it ends |
 /// |---|---|---|
 /// | `async fn`, also with `async_trait` | at the first poll, like the body | when the future is ready or dropped |
-/// | a function that returns `impl Future`, `Pin<Box<dyn Future>>` or `BoxFuture`, or another one with `future` | at the call, which is part of it | same |
-/// | a function with `stream` or `iterator` | at the call, which is part of it | at the first `None`, or when it is dropped |
+/// | a function that returns `impl Future`, `Pin<Box<dyn Future>>` or `BoxFuture`, or another one with `future` | at the call, which is part of the span | same |
+/// | a function with `stream` or `iterator` | at the call, which is part of the span | at the first `None`, or when the value is dropped |
 /// | everything else | at the call | when the function returns |
 ///
-/// `future`, `stream` and `iterator` go on functions that return `impl Trait` or a box: `Pin<Box<dyn ..>>` for a future or a
-/// stream, `Box<dyn Iterator>` for an iterator, under any alias. The box is put into another one. An alias of a boxed future
+/// `future`, `stream` and `iterator` are for functions that return `impl Trait` or a box: `Pin<Box<dyn ..>>` for a future or a
+/// stream, `Box<dyn Iterator>` for an iterator, under any alias. Such a box moves into another box. An alias of a boxed future
 /// without one of these options does not compile: its span would end before the work begins.
 ///
-/// A stream or an iterator has the number of its items as `telemark.items`, and its first item that is an `Err` becomes the
-/// status. By hand that is
+/// The span of a stream or an iterator has the number of items as `telemark.items`, and the first item that is an `Err` sets
+/// its status. The manual counterpart is
 /// [`SpanBuilder::run_stream`](https://docs.rs/telemark/latest/telemark/struct.SpanBuilder.html#method.run_stream), which
 /// does not look at the items.
 ///
@@ -168,18 +150,19 @@ use proc_macro::TokenStream;
 /// # assert_eq!(numbers("1 x").count(), 2);
 /// ```
 ///
-/// What is dropped before its end has `telemark.outcome = "cancelled"`. When a panic leaves the function, the span has the
-/// status `Error`, `error.type = "panic"` and `telemark.outcome = "panicked"`, and the panic goes on.
+/// If the value is dropped before its end, the span has `telemark.outcome = "cancelled"`. If a panic leaves the function, it has
+/// the status `Error`, `error.type = "panic"` and `telemark.outcome = "panicked"`, and the panic continues.
 ///
 /// # The `main` of a program
 ///
-/// Its span would start before `telemark::init()` and end after the flush: `#[traced]` there does not compile, above or below
-/// `#[tokio::main]`. Trace a function that `main` calls after `init`.
+/// `#[traced]` on `main` does not compile, above or below `#[tokio::main]`: the span would start before `telemark::init()` and
+/// end after the flush. Trace a function that `main` calls after `init`.
 ///
 /// # `#[track_caller]`
 ///
-/// To see what a function returns, its body moves into a closure, where `Location::caller` is a place in the function. In a
-/// function with `#[track_caller]` only a type called `Result` is looked at; `err = off` leaves the body where it is.
+/// To look at the return value, the macro moves the body into a closure, where `Location::caller` is a place in the function. A
+/// function with `#[track_caller]` is treated so only if its return type is called `Result`; `err = off` leaves the body where
+/// it is.
 ///
 /// # Metrics
 ///
@@ -198,27 +181,27 @@ use proc_macro::TokenStream;
 /// | attribute | |
 /// |---|---|
 /// | `code.function.name` | the path of the function, as on the span |
-/// | `error.type` | only of calls that failed: the type of the error as on the span, or `panic` |
+/// | `error.type` | on failed calls: the type of the error as on the span, or `panic` |
 /// | `telemark.outcome` | `panicked`, or `cancelled` for a future that was dropped before it was ready |
 ///
-/// Every call that began is measured once, whether its span is sampled or not, from the start of the span; the body of an
-/// `async fn` that is never polled has not begun. It is measured inside of the span, which an exemplar therefore leads to.
-/// `fields` do not become attributes of the metric: it would have a series for each of their values. Where telemetry is
+/// Every call that begins is measured once, sampled or not, from the start of the span; an `async fn` begins with its first
+/// poll. The measurement is made inside the span, to which its exemplar leads. `fields` do not become attributes of the
+/// metric, which would then have a series for each of their values. Where telemetry is
 /// [suppressed](https://docs.rs/telemark/latest/telemark/fn.suppress.html), nothing is measured.
 ///
 /// # Cost
 ///
-/// One relaxed load without an installed tracer, and one more with `metrics`. A call below a span that is not sampled
-/// allocates nothing and attaches nothing; to measure it is to read the clock twice and to add to a histogram. It has a span
-/// id of its own, which Telemark's propagators send and `telemark::current_span_context` returns; `Context::current()` still
-/// holds its parent.
+/// Without an installed tracer a call costs one relaxed load, and one more with `metrics`. A call below a span that is not
+/// sampled allocates nothing and attaches nothing; `metrics` adds two readings of the clock and a measurement. Such a call has
+/// a span id of its own, which Telemark's propagators send and `telemark::current_span_context` returns; `Context::current()`
+/// still holds its parent.
 ///
-/// A traced `async fn` is a future inside a future. One of 64 bytes of arguments takes 200 bytes instead of 72, because both
-/// hold the arguments, and the compiler's default limit of types inside types is reached by a chain of 14 functions that
-/// await each other without a `Box::pin` between them, instead of 34: it says "queries overflow the depth limit" or
-/// "overflow evaluating the requirement". `#![recursion_limit = "256"]` at the top of the crate doubles both; `Box::pin` around
-/// one call in the chain ends the growth of the futures, and arguments behind a reference or an `Arc` take no room twice.
+/// A traced `async fn` is a future inside a future, and both hold the arguments: with 64 bytes of arguments it takes 200 bytes
+/// instead of 72. A chain of 14 such functions that await each other without a `Box::pin` in between reaches the compiler's
+/// default limit of nested types, instead of 34; the compiler then reports "queries overflow the depth limit" or "overflow
+/// evaluating the requirement". `#![recursion_limit = "256"]` at the top of the crate doubles both numbers. `Box::pin` around
+/// one call in the chain stops the growth of the futures; arguments behind a reference or an `Arc` hardly count.
 #[proc_macro_attribute]
 pub fn traced(options: TokenStream, item: TokenStream) -> TokenStream {
-    item::expand(options.into(), item.into()).into()
+    expand(options.into(), item.into()).unwrap_or_else(Error::into_compile_error).into()
 }

@@ -1,4 +1,4 @@
-//! `#[traced]` on functions that are asynchronous, in every way to write one.
+//! `#[traced]` on asynchronous functions of every form.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "panics are what is tested")]
 
@@ -153,7 +153,7 @@ async fn panics() {
 }
 
 #[test]
-fn a_panic_ends_the_span_and_goes_on() {
+fn a_panic_ends_the_span_and_continues() {
     check(
         || {
             let mut future = Box::pin(panics());
@@ -166,7 +166,7 @@ fn a_panic_ends_the_span_and_goes_on() {
 }
 
 #[test]
-fn a_future_dropped_by_somebody_elses_panic_is_cancelled() {
+fn a_future_dropped_by_an_unrelated_panic_is_cancelled() {
     check(
         || {
             let mut future = Box::pin(leaf());
@@ -185,7 +185,8 @@ fn a_future_dropped_by_somebody_elses_panic_is_cancelled() {
 fn a_future_spawned_with_its_context_keeps_its_parent_on_another_thread() {
     check(
         || {
-            let work = telemark_sdk::traced::span("parent").in_scope(|| telemark_sdk::traced::propagate(leaf()));
+            let work = telemark_sdk::instrument::spans::span("parent")
+                .in_scope(|| telemark_sdk::instrument::spans::propagate(leaf()));
             let thread = std::thread::scope(|scope| {
                 #[allow(clippy::disallowed_methods, reason = "a test of threads")]
                 scope.spawn(|| block_on(work)).join()
@@ -376,5 +377,5 @@ fn futures_stay_send() {
     send(&leaf());
     send(&nested("", 1));
     send(&Shop { items: vec![1] }.made(1));
-    send(&telemark_sdk::traced::span("x").run(leaf()));
+    send(&telemark_sdk::instrument::spans::span("x").run(leaf()));
 }

@@ -1,4 +1,4 @@
-//! The names of spans in blocks, and the functions that a block leaves out unless they are asked for.
+//! The names of spans in blocks, and the functions that a block leaves out by default.
 
 mod support;
 
@@ -79,7 +79,7 @@ fn methods_of_a_block_are_named_after_their_type() {
 }
 
 #[test]
-fn a_block_leaves_out_constructors_and_what_runs_unseen() {
+fn a_block_leaves_out_constructors_and_methods_that_run_unseen() {
     check(|| drop((shop::Cart::new(1), shop::Cart::wrap(2))), "");
     check(|| drop(shop::Cart(1).clone().to_string()), "");
     check(|| drop(shop::Cart::asked(1)), "Cart::asked (client)");
@@ -108,7 +108,7 @@ impl Default for Asked {
 }
 
 #[test]
-fn an_attribute_on_the_block_itself_asks_for_it() {
+fn an_attribute_on_the_inner_block_includes_it() {
     check(|| drop(Asked::default().to_string()), "Asked::default\nAsked::fmt\nAsked::drop");
 }
 
@@ -168,7 +168,7 @@ impl Raw {
 }
 
 #[test]
-fn a_type_without_a_name_leaves_it_to_the_trait() {
+fn a_type_without_a_name_takes_that_of_the_trait() {
     check(|| assert_eq!((1, 2).call(), 1), "Named::call");
     check(
         || assert_eq!(Provided::provided(&std::mem::ManuallyDrop::new(Asked("x")) as &Asked), 1),

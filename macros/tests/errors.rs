@@ -1,4 +1,4 @@
-//! What `#[traced]`, its metric and the manual API record of errors.
+//! Errors in `#[traced]`, in its metric and in the manual API.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "panics are what is tested")]
 
@@ -78,7 +78,7 @@ fn the_description_has_the_causes_and_the_type_has_the_variant() {
 }
 
 #[test]
-fn what_hides_the_type_of_an_error_does_not_hide_the_error() {
+fn an_error_of_a_hidden_type_is_recorded() {
     check(
         || _ = context(refused()),
         "
@@ -112,7 +112,7 @@ fn named(status: u16) -> Result<(), Refused> {
 }
 
 #[test]
-fn an_error_that_names_itself_is_so_named_and_its_panic_hurts_nobody() {
+fn an_error_may_name_itself_and_a_panic_there_is_contained() {
     check(|| _ = named(404), "named error error.type=not_found");
     check(|| _ = named(402), "named error error.type=payment_required");
     check(|| _ = named(0), "named error error.type=errors::Refused");
@@ -169,7 +169,7 @@ fn records_one_of_its_own_type() {
 }
 
 #[test]
-fn what_a_function_says_itself_about_its_error_stays() {
+fn an_error_that_the_function_itself_sets_stays() {
     let lost = Store::NotFound { id: 1 };
     check(|| _ = says_its_type(lost), "says_its_type error[no cart 1] error.type=card_declined");
     check(

@@ -1,6 +1,6 @@
 //! The expansion is clean where every lint of rustc and clippy is denied: `cargo clippy --all-targets` is the test.
 //!
-//! The functions are clean without the attribute, so that whatever is said here is said of the expansion.
+//! The functions are clean without the attribute, so any lint that fires comes from the expansion.
 
 #![deny(warnings, future_incompatible, let_underscore, nonstandard_style, unused)]
 #![deny(rust_2018_compatibility, rust_2018_idioms, rust_2021_compatibility, rust_2024_compatibility)]
@@ -155,7 +155,7 @@ fn generic<T: Display>(value: &T) -> String {
     return value.to_string();
 }
 
-#[expect(clippy::implicit_return, reason = "as nearly everybody writes")]
+#[expect(clippy::implicit_return, reason = "the usual style")]
 #[deny(clippy::needless_return)]
 mod natural {
     use core::fmt::Error;

@@ -1,4 +1,4 @@
-//! `#[traced(metrics)]`: one measurement a call, whatever becomes of it.
+//! `#[traced(metrics)]`: one measurement per call, however the call ends.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "panics are what is tested")]
 
@@ -19,8 +19,8 @@ use telemark_sdk::metrics::{Exemplar, HistogramPoint, MetricData};
 use telemark_sdk::sampling::AlwaysOff;
 use telemark_sdk::testing::{ManualClock, TestTelemetry};
 
-/// Runs `scenario` below a telemetry of its own, sampled and not, and compares what was measured: `count function`, and the
-/// other attributes.
+/// Runs `scenario` in a telemetry of its own, sampled and not, and compares the measurements: `count function`, and the other
+/// attributes.
 #[track_caller]
 fn check(scenario: impl Fn(&ManualClock), expected: &[&str]) {
     let sampled = TestTelemetry::new();
@@ -33,7 +33,7 @@ fn check(scenario: impl Fn(&ManualClock), expected: &[&str]) {
         assert_eq!(lines(telemetry), expected);
     }
     assert_eq!(unsampled.tree(), "");
-    // Each measurement leads to its very span, and says what that does.
+    // Each measurement leads to its own span, and agrees with it.
     let spans = sampled.spans();
     let mut found = 0;
     for point in points(&sampled) {
@@ -347,7 +347,7 @@ fn blocks_hand_the_option_down() {
         |_| {
             assert_eq!(Cart.total() + Cart.len() + Cart.skipped(), 6);
             pricing::rules::discount(1);
-            // Of another type: the same function.
+            // A method of another type is the same function.
             pricing::rules::discount("one");
         },
         &["1 Cart::total", "2 pricing::rules::discount", "2 pricing::rules::inner::rounded"],
@@ -372,7 +372,7 @@ fn a_call_below_a_parent_that_is_not_sampled_is_measured() {
 }
 
 #[test]
-fn what_is_suppressed_is_not_measured() {
+fn suppressed_calls_are_not_measured() {
     check(
         |clock| {
             telemark::suppress(|| plain(clock));
@@ -444,6 +444,6 @@ fn found(error: &'static str) -> Result<(), &'static str> {
 }
 
 #[test]
-fn an_err_that_is_no_error_counts_as_a_call_that_returned() {
+fn an_err_that_err_if_excludes_counts_as_a_call_that_returned() {
     check(|_| _ = (found("not found"), found("broken")), &["1 found", "1 found error.type=str"]);
 }

@@ -1,6 +1,5 @@
-//! `#[traced(metrics)]` on the telemetry of the program: the duration that is measured is that of the span, to the
-//! nanosecond, with one reading of the clock at the start and one at the end. One test: there is one such telemetry in a
-//! process.
+//! `#[traced(metrics)]` on the installed telemetry: the measured duration is that of the span, to the nanosecond, with one
+//! reading of the clock at the start and one at the end. One test, since a process can install one telemetry only.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "panics are what is tested")]
 
@@ -20,7 +19,7 @@ use telemark_sdk::signal::Traces;
 use telemark_sdk::testing::InMemoryExporter;
 use telemark_sdk::time::{Clock, Deadline, TimeSource, Timestamp};
 
-/// Each reading is a second after the one before.
+/// A clock whose every reading is a second later.
 struct Ticks(AtomicU64);
 
 impl TimeSource for Ticks {
@@ -93,7 +92,7 @@ impl Setup {
 }
 
 #[test]
-fn what_is_measured_is_exactly_the_duration_of_the_span() {
+fn the_measurement_is_exactly_the_duration_of_the_span() {
     let exporter = InMemoryExporter::new();
     let reader = PullReader::new(ReaderConfig::new().with_temporality(TemporalityPreference::Delta));
     let telemetry = Telemetry::builder(Env::from_pairs([("OTEL_SERVICE_NAME", "test")]))

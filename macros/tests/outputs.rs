@@ -1,4 +1,4 @@
-//! `#[traced]` finds the error in what is returned by its type, and asks `err_if` about it.
+//! `#[traced]` finds the error in a return value by type, and asks `err_if` about it.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "panics are what is tested")]
 
@@ -105,7 +105,7 @@ fn an_error_is_found_under_every_alias_of_result() {
 }
 
 mod own {
-    //! Types with the names of the standard library's, and without their meaning.
+    //! Types with the names of the standard library, but not its meaning.
     use telemark::traced;
 
     #[derive(Debug)]
@@ -153,7 +153,7 @@ fn early(price: Price) -> Price {
 }
 
 #[test]
-fn another_type_is_no_error_whatever_its_name() {
+fn another_type_called_result_has_no_error() {
     check(|| assert_eq!(own::result().0, 1), "result");
     check(|| _ = own::option(1), "option return=Some(1)");
     check(|| _ = unknown(Answer::Err(Failure::Broken)), "unknown");

@@ -88,7 +88,7 @@ fn panics() -> impl Stream<Item = u32> {
 }
 
 #[test]
-fn a_panic_in_a_stream_ends_its_span_and_goes_on() {
+fn a_panic_in_a_stream_ends_its_span_and_continues() {
     check(
         || {
             let mut stream = Box::pin(panics());
@@ -147,7 +147,7 @@ fn an_item_needs_no_text() {
 }
 
 #[test]
-fn by_hand_too() {
+fn streams_and_iterators_have_spans_by_hand_too() {
     check_async(
         async {
             let rows = stream::iter([1, 2]).map(produce).in_span(telemark::span("rows").with("page", 1));

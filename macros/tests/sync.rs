@@ -1,4 +1,4 @@
-//! `#[traced]` on functions that are not asynchronous.
+//! `#[traced]` on synchronous functions.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "panics are what is tested")]
 
@@ -412,7 +412,7 @@ fn panics_and_drops() {
 }
 
 #[test]
-fn a_panic_marks_only_the_spans_it_leaves_and_goes_on() {
+fn a_panic_marks_only_the_spans_it_leaves_and_continues() {
     check(
         || assert!(std::panic::catch_unwind(panics_and_drops).is_err()),
         "
@@ -430,7 +430,7 @@ fn bad_field(list: &[u8]) -> usize {
 }
 
 #[test]
-fn a_field_that_panics_costs_the_field_and_one_that_is_traced_is_traced() {
+fn a_field_that_panics_costs_itself_and_a_field_may_call_traced_functions() {
     check(|| assert_eq!(bad_field(&[1]), 1), "bad_field");
     check(|| assert_eq!(good_field(&[1]), 1), "plain\ngood_field y=7");
 }
@@ -446,7 +446,7 @@ fn keeps_context() -> Context {
 }
 
 #[test]
-fn a_span_ends_with_its_function_whoever_keeps_the_context() {
+fn a_span_ends_with_its_function_even_if_its_context_is_kept() {
     let telemetry = TestTelemetry::new();
     let guard = telemetry.attach();
     let kept = keeps_context();

@@ -1,4 +1,4 @@
-//! Spans below a parent that is not sampled: none is recorded, each has an id of its own, and that costs no allocation.
+//! Spans below a parent that is not sampled are not recorded, have ids of their own, and allocate nothing.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "panics are what is tested")]
 
@@ -23,7 +23,7 @@ use telemark_sdk::trace::{SdkTracerProvider, SpanData, SpanProcessor, active};
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 
-/// What a request to another service would carry: the ids of the trace and of the span, and the flags.
+/// Returns the header of a request to another service: the ids of the trace and of the span, and the flags.
 fn call() -> (String, String, String) {
     let mut headers = HashMap::new();
     TraceContextPropagator::new().inject_context(&Context::current(), &mut headers);
@@ -36,7 +36,7 @@ fn call() -> (String, String, String) {
     (parts[1].clone(), parts[2].clone(), parts[3].clone())
 }
 
-/// The span id of a call below the parent that is not sampled.
+/// Returns the span id of a call below the parent that is not sampled.
 fn id() -> String {
     let (trace, span, flags) = call();
     assert_eq!((trace.as_str(), flags.as_str()), (TRACE, "00"));
@@ -58,7 +58,7 @@ impl SpanProcessor for Ignore {
     }
 }
 
-/// Runs `scenario` below the parent, with ids from the default generator and with ids from the program's.
+/// Runs `scenario` below the parent, with ids from the default generator and with ids from a custom one.
 fn below_unsampled(scenario: impl Fn()) {
     let provider = SdkTracerProvider::builder().with_processor(Ignore).build();
     let random = active::with_tracer(&Context::new(), provider.tracer("test"));
@@ -168,7 +168,7 @@ fn a_future_keeps_its_id_and_futures_that_take_turns_do_not_mix() {
 }
 
 #[test]
-fn what_a_future_drops_has_its_id() {
+fn values_that_a_future_drops_have_its_id() {
     struct OnDrop<'a>(&'a std::cell::RefCell<String>);
     impl Drop for OnDrop<'_> {
         fn drop(&mut self) {
@@ -273,7 +273,7 @@ fn a_root_that_is_not_sampled_has_ids_and_so_have_those_below_it() {
 }
 
 #[test]
-fn below_a_parent_that_is_named_and_not_sampled_nothing_is_recorded() {
+fn below_an_explicit_parent_that_is_not_sampled_nothing_is_recorded() {
     let telemetry = TestTelemetry::new();
     let _guard = telemetry.attach();
     #[traced(parent = remote(false))]
@@ -307,7 +307,7 @@ fn the_ids_come_from_the_generator_of_the_program() {
 }
 
 #[test]
-fn each_is_counted_once() {
+fn each_dropped_span_is_counted_once() {
     let telemetry = TestTelemetry::with(|builder| builder.with_span_counts());
     let _guard = telemetry.attach();
     {

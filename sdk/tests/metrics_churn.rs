@@ -6,9 +6,9 @@ use std::cell::RefCell;
 use std::thread;
 
 use opentelemetry::metrics::{BoundCounter, Counter, Histogram};
+use telemark_sdk::instrument::spans::span;
 use telemark_sdk::metrics::{ReaderConfig, TemporalityPreference};
 use telemark_sdk::testing::TestTelemetry;
-use telemark_sdk::traced::span;
 
 const THREADS: u64 = 2000;
 const AT_ONCE: u64 = 8;

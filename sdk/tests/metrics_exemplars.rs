@@ -10,6 +10,7 @@ use opentelemetry::baggage::BaggageExt;
 use opentelemetry::metrics::{Counter, Meter, MeterProvider};
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer};
 use opentelemetry::{Context, KeyValue};
+use telemark_sdk::instrument::spans;
 use telemark_sdk::metrics::exemplar::{ExemplarReservoir, Offer, SimpleFixedSizeExemplarReservoir};
 use telemark_sdk::metrics::{
     Aggregation, Exemplar, ExemplarFilter, MetricData, PullReader, ReaderConfig, SdkMeterProvider,
@@ -17,7 +18,6 @@ use telemark_sdk::metrics::{
 };
 use telemark_sdk::testing::{TestTelemetry, metrics_text};
 use telemark_sdk::time::{Clock, Deadline, TimeSource, Timestamp};
-use telemark_sdk::traced;
 
 fn with(filter: ExemplarFilter, config: ReaderConfig, view: View) -> TestTelemetry {
     TestTelemetry::new().with_metrics(config, |builder| builder.with_exemplar_filter(filter).with_view(view))
@@ -142,7 +142,7 @@ fn the_span_that_a_scrape_runs_in_is_in_nothing_that_is_collected() {
             .with_callback(move |o| {
                 o.observe(u64::from(Context::current().span().span_context().is_valid()), &[]);
                 counter.add(1, &[]);
-                traced::span("of a callback").in_scope(|| ());
+                spans::span("of a callback").in_scope(|| ());
                 tracer.in_span("of a callback", |_| ());
             })
             .build();

@@ -13,6 +13,7 @@ use opentelemetry::{Context, InstrumentationScope};
 use telemark_sdk::batch::{BatchConfig, BatchProcessor, SimpleProcessor};
 use telemark_sdk::config::Env;
 use telemark_sdk::install::{Telemetry, TelemetryBuilder};
+use telemark_sdk::instrument::spans::{span, suppress};
 use telemark_sdk::metrics::{PullReader, ReaderConfig, TemporalityPreference};
 use telemark_sdk::runtime::{ManualRuntime, Runtime};
 use telemark_sdk::sampling::{Decision, Sampler, SamplingRequest, SamplingResult};
@@ -20,7 +21,6 @@ use telemark_sdk::self_metrics::SelfMetrics;
 use telemark_sdk::signal::{Metrics, Signal, Traces};
 use telemark_sdk::testing::{InMemoryExporter, ManualClock, TestTelemetry, metrics_text};
 use telemark_sdk::time::Deadline;
-use telemark_sdk::traced::{span, suppress};
 use telemark_sdk::{Batch, ExportError, ExportReport, Exporter, Resource, ResponseStatus};
 
 /// Compares the metrics that contain `part` with the text, which leaves out `otel.` where a name or an attribute begins
@@ -357,7 +357,7 @@ fn the_durations_of_collections_and_deltas() {
     let started = "sdk.span.started[{span}]{span.parent.origin=none,span.sampling_result=RECORD_AND_SAMPLE}";
     assert_eq!(parts(&telemetry.metrics()), format!("{started} delta sum 1\n"));
     (0..2).for_each(|_| drop(telemetry.tracer("test").start("span")));
-    let collection = "sdk.metric_reader.collection.duration[s]{telemark_sdk::metrics::pull::PullReader/0}";
+    let collection = "sdk.metric_reader.collection.duration[s]{telemark_sdk::metrics::PullReader/0}";
     let collected = format!("{collection} delta histogram count=1 sum=0 min=0 max=0 <=inf:1\n");
     assert_eq!(parts(&telemetry.metrics()), format!("{collected}{started} delta sum 2\n"));
 }
@@ -428,7 +428,7 @@ fn they_end_with_their_handle() {
     check(
         &after,
         "sdk",
-        "sdk.metric_reader.collection.duration[s]{telemark_sdk::metrics::pull::PullReader/0} histogram count=2 sum=0 min=0 max=0 <=inf:2",
+        "sdk.metric_reader.collection.duration[s]{telemark_sdk::metrics::PullReader/0} histogram count=2 sum=0 min=0 max=0 <=inf:2",
     );
 }
 
@@ -479,7 +479,7 @@ fn a_collection_that_fails_says_why() {
     check(
         &telemetry.metrics(),
         "collection",
-        "sdk.metric_reader.collection.duration[s]{error.type=unavailable,telemark_sdk::metrics::pull::PullReader/0} \
+        "sdk.metric_reader.collection.duration[s]{error.type=unavailable,telemark_sdk::metrics::PullReader/0} \
          histogram count=1 sum=0 min=0 max=0 <=inf:1",
     );
 }

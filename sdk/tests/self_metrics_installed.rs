@@ -6,10 +6,10 @@ use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use telemark_sdk::config::Env;
 use telemark_sdk::install::Telemetry;
+use telemark_sdk::instrument::spans::{span, suppress};
 use telemark_sdk::metrics::PullReader;
 use telemark_sdk::testing::{InMemoryExporter, metrics_text};
 use telemark_sdk::time::Deadline;
-use telemark_sdk::traced::{span, suppress};
 
 #[test]
 fn each_span_of_the_installed_telemetry_is_counted_once() {

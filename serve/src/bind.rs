@@ -1,14 +1,21 @@
-//! Binding: from a host and a port to a listening socket, or to which of the two is wrong.
+//! Binding: from a host and a port to a listening socket, or to an error that names the wrong one.
 
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::{error, fmt};
 
-/// Reports which of host and port cannot be listened on.
+/// An error of [`bind`], which tells whether the host or the port is wrong.
+///
+/// ```
+/// use telemark_serve::{BindError, bind};
+///
+/// // The system has no address for this name.
+/// assert!(matches!(bind("not a host", 0), Err(BindError::Host(_))));
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BindError {
-    /// The host has no address, or none of this machine.
+    /// The host does not resolve, or is not an address of this machine.
     Host(io::Error),
     /// The port is taken or reserved.
     Port(io::Error),
@@ -17,8 +24,8 @@ pub enum BindError {
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            BindError::Host(error) => write!(f, "the host cannot be listened on: {error}"),
-            BindError::Port(error) => write!(f, "the port cannot be listened on: {error}"),
+            BindError::Host(error) => write!(f, "cannot listen on the host: {error}"),
+            BindError::Port(error) => write!(f, "cannot listen on the port: {error}"),
         }
     }
 }
@@ -31,11 +38,17 @@ impl error::Error for BindError {
     }
 }
 
-/// Listens on a host name or an address; port 0 picks a free one. Of several addresses, IPv4 is tried first, for scrapers
-/// that are pointed at `127.0.0.1`.
+/// Listens on a host name or an address; port 0 picks a free port. Tries IPv4 addresses first, for clients that are configured
+/// with `127.0.0.1`.
+///
+/// ```
+/// let listener = telemark_serve::bind("localhost", 0)?;
+/// assert!(listener.local_addr().is_ok_and(|address| address.ip().is_loopback()));
+/// # Ok::<(), telemark_serve::BindError>(())
+/// ```
 ///
 /// # Errors
-/// Names the host if it does not resolve or is not an address of this machine, and the port otherwise.
+/// Names the port if it is taken or reserved, and the host otherwise.
 pub fn bind(host: &str, port: u16) -> Result<TcpListener, BindError> {
     let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     let mut addresses: Vec<_> = (host, port).to_socket_addrs().map_err(BindError::Host)?.collect();
@@ -51,11 +64,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_wrong_one_of_host_and_port_is_named() {
+    fn the_error_names_host_or_port() {
         let taken = bind("127.0.0.1", 0).unwrap();
         let port = taken.local_addr().unwrap().port();
         assert!(matches!(bind("127.0.0.1", port), Err(BindError::Port(_))));
-        // Reserved for documentation: of no machine.
+        // An address reserved for documentation.
         assert!(matches!(bind("192.0.2.1", 0), Err(BindError::Host(_))));
         assert!(matches!(bind("not a host", 0), Err(BindError::Host(_))));
         assert!(matches!(bind("", 0), Err(BindError::Host(_))));

@@ -1,4 +1,4 @@
-//! One connection: hyper's state machine, and the end that does not destroy the last response.
+//! One connection: hyper's state machine, and a close that does not destroy the last response.
 
 use std::net::Shutdown;
 use std::pin::Pin;
@@ -11,12 +11,12 @@ use hyper::server::conn::http1;
 use crate::service::{Service, Site};
 use crate::socket::{Io, Phase, Socket};
 
-/// The longest head of a request in bytes, and about what hyper reads ahead.
+/// The maximum size of a request's head in bytes, and roughly of what hyper reads ahead.
 const MAX_HEAD: usize = 16 << 10;
-/// The most that is read of what a client sends after its last request, in bytes.
+/// The maximum number of bytes read after the last request.
 const MAX_DRAINED: usize = 64 << 10;
 
-/// A connection of a client.
+/// The connection of a client.
 pub(crate) struct Connection {
     pub(crate) socket: Arc<Socket>,
     /// `None` once the last response has been sent.
@@ -24,11 +24,11 @@ pub(crate) struct Connection {
     woken: Arc<Woken>,
     waker: Waker,
     drained: usize,
-    /// The worker has it on its list.
+    /// True while the worker's list has the connection.
     pub(crate) is_queued: bool,
 }
 
-/// Hyper asks to be polled again though nothing happened to the socket.
+/// Set when hyper wants another poll without an event of the socket.
 #[derive(Default)]
 struct Woken(AtomicBool);
 
@@ -38,14 +38,14 @@ impl Wake for Woken {
     }
 }
 
-/// The state of a connection after it was advanced.
+/// The state of a connection after a call of [`Connection::advance`].
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// It can go on at once.
+    /// Can advance at once.
     Ready,
-    /// It waits for its client.
+    /// Waits for the client.
     Waiting,
-    /// It is over.
+    /// Has ended.
     Done,
 }
 
@@ -54,9 +54,9 @@ impl Connection {
         let socket = Arc::new(socket);
         let service = Service { site, socket: socket.clone() };
         let http = http1::Builder::new()
-            // hyper needs a timer for it; the worker closes what is overdue.
+            // hyper's timeout needs a timer. The worker closes overdue connections instead.
             .header_read_timeout(None)
-            // Some clients end their side with the request.
+            // Some clients close their side after the request.
             .half_close(true)
             .max_buf_size(MAX_HEAD)
             .serve_connection(Io(socket.clone()), service);
@@ -65,18 +65,18 @@ impl Connection {
         Connection { socket, http: Some(Box::pin(http)), woken, waker, drained: 0, is_queued: false }
     }
 
-    /// Reads, answers and writes what is possible without waiting; at most one call of the handler.
+    /// Reads, responds and writes as far as possible without waiting. Calls the handler at most once.
     pub(crate) fn advance(&mut self) -> Progress {
         if let Some(http) = &mut self.http {
             self.woken.0.store(false, Ordering::Relaxed);
             match http.as_mut().poll(&mut Context::from_waker(&self.waker)) {
                 Poll::Pending if self.woken.0.load(Ordering::Relaxed) => return Progress::Ready,
                 Poll::Pending => return Progress::Waiting,
-                // A client's mistakes are its own affair; hyper has answered them.
+                // An error is the client's, and hyper has responded to it.
                 Poll::Ready(_) => {
                     self.http = None;
                     self.socket.begin(Phase::Closing);
-                    // Fails if the client was faster.
+                    // Fails if the client has closed first.
                     let _ = self.socket.stream.shutdown(Shutdown::Write);
                 }
             }
@@ -84,8 +84,8 @@ impl Connection {
         self.drain()
     }
 
-    /// Reads what is left until the client closes its side too: unread bytes would make the close a reset, which may destroy
-    /// the response on its way.
+    /// Reads until the client closes its side. Closing with unread bytes would send a reset, which may destroy a response on its
+    /// way.
     fn drain(&mut self) -> Progress {
         let mut chunk = [0; 4096];
         while self.drained < MAX_DRAINED {

@@ -1,4 +1,4 @@
-//! The hosts a server answers for: its defence against DNS rebinding.
+//! The hosts that requests may be for: the defence against DNS rebinding.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -6,24 +6,24 @@ use http::request::Parts;
 use http::uri::Authority;
 use http::{StatusCode, Version, header};
 
-/// The hosts a server answers for.
+/// The hosts that requests may be for.
 #[derive(Debug)]
 pub(crate) enum Hosts {
     Any,
-    /// `localhost`, loopback addresses and these.
+    /// `localhost`, loopback addresses and these names.
     Only(Vec<String>),
 }
 
-/// A status with the text of its body.
+/// The status and the text of a response that refuses a request.
 pub(crate) type Refusal = (StatusCode, &'static str);
 
 impl Hosts {
-    /// Trusts the address it listens on unless that is a loopback one or there are `names`.
+    /// Allows any host if the server's address is not a loopback address and there are no `names`.
     pub(crate) fn new(address: SocketAddr, names: Vec<String>) -> Self {
         if address.ip().to_canonical().is_loopback() || !names.is_empty() { Hosts::Only(names) } else { Hosts::Any }
     }
 
-    /// Accepts or refuses the host a request is for: that of an absolute target, or else of the field `Host`.
+    /// Checks the host of a request, which stands in an absolute target or else in the header `Host`.
     ///
     /// spec: RFC 9112 3.2, 3.2.2
     pub(crate) fn check(&self, head: &Parts) -> Result<(), Refusal> {
@@ -32,7 +32,7 @@ impl Hosts {
             (Some(field), None) => Some(parse(field.as_bytes()).ok_or(BAD)?),
             (None, _) if head.version < Version::HTTP_11 => None,
             (None, _) => return Err((StatusCode::BAD_REQUEST, "HTTP/1.1 requires a Host header")),
-            (Some(_), Some(_)) => return Err((StatusCode::BAD_REQUEST, "several Host headers")),
+            (Some(_), Some(_)) => return Err((StatusCode::BAD_REQUEST, "the request has several Host headers")),
         };
         let target = match head.uri.authority() {
             Some(authority) => Some(parse(authority.as_str().as_bytes()).ok_or(BAD)?),
@@ -43,14 +43,14 @@ impl Hosts {
             (Hosts::Only(names), Some(host)) if is_loopback(&host) || names.iter().any(|name| is_same(name, &host)) => {
                 Ok(())
             }
-            _ => Err((StatusCode::MISDIRECTED_REQUEST, "this server does not answer for the host of the request")),
+            _ => Err((StatusCode::MISDIRECTED_REQUEST, "the host of the request is not allowed")),
         }
     }
 }
 
-const BAD: Refusal = (StatusCode::BAD_REQUEST, "the host of the request cannot be read");
+const BAD: Refusal = (StatusCode::BAD_REQUEST, "the host of the request is malformed");
 
-/// The host of `host[:port]`, without brackets and in lower case; `None` if it is malformed.
+/// Returns the host of `host[:port]` in lower case and without brackets, or `None` if it is malformed.
 fn parse(authority: &[u8]) -> Option<String> {
     if authority.is_empty() {
         return Some(String::new());
@@ -67,7 +67,7 @@ fn unbracketed(host: &str) -> &str {
 }
 
 fn is_loopback(host: &str) -> bool {
-    // A name may end with the dot of the root.
+    // A name may end with the dot of the root domain.
     host.strip_suffix('.').unwrap_or(host) == "localhost"
         || host.parse().is_ok_and(|ip: IpAddr| ip.to_canonical().is_loopback())
 }
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loopback_server_answers_for_loopback_hosts() {
+    fn a_loopback_server_accepts_loopback_hosts() {
         let hosts = loopback(&[]);
         for host in [
             "localhost",
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn without_names_another_address_is_asked_by_any_host() {
+    fn without_names_another_address_accepts_any_host() {
         for address in ["0.0.0.0:9464", "[::]:9464", "10.0.0.1:9464"] {
             let hosts = Hosts::new(address.parse().unwrap(), Vec::new());
             for host in ["10.1.2.3:9464", "evil.example", ""] {

@@ -15,25 +15,25 @@
 //!   └─────────────────────────────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! No client can hold up another: sockets never block, and each connection gets one request answered per turn. Everything a
-//! stranger can use up is bounded:
+//! No client can block another one: sockets never block, and each connection gets one response per turn. Everything that a
+//! client can use up is bounded:
 //!
-//! | what | bound | beyond it |
+//! | resource | bound | beyond it |
 //! |---|---|---|
-//! | connections | 64 | the oldest that waits for its client is closed |
-//! | head of a request | 16 KiB, 100 fields | 431 |
-//! | time to send a request, from its first byte | 5 s | closed |
-//! | time to read a response | 30 s | closed |
-//! | time between two requests | 2 minutes | closed |
-//! | responses on their way | 32 MiB in all, or one of any size | the oldest is closed |
+//! | connections | 64 | closes the oldest one that waits for its client |
+//! | head of a request | 16 KiB, 100 fields | responds with 431 |
+//! | time to send a request, from its first byte | 5 s | closes the connection |
+//! | time to read a response | 30 s | closes the connection |
+//! | time between two requests | 2 minutes | closes the connection |
+//! | responses on their way | 32 MiB in all, or one of any size | closes the oldest connection |
 //!
-//! A body of a request is not read. Connections that are closed to make room are reported, at most once a minute.
+//! The body of a request is not read. Connections closed to make room are reported, at most once a minute.
 //!
 //! # DNS rebinding
-//! A page of another site may give its own name the address 127.0.0.1 and then read what a server there answers. A server on a
-//! loopback address therefore answers only requests for `localhost`, for a loopback address, or for a name given to
-//! [`Builder::with_allowed_hosts`]; others get 421. A server on another address is asked by whatever address leads to it, so it
-//! checks only if there are such names.
+//! A web site may resolve its own name to 127.0.0.1 and then read the responses of a server there. A server on a loopback address
+//! therefore only responds to requests for `localhost`, for a loopback address, or for a name given to
+//! [`Builder::with_allowed_hosts`]; other requests get 421. A server on another address is reached by many names and addresses, so
+//! it checks the host only if such names are given.
 //!
 //! # Environment variables
 //! None are read.
@@ -47,7 +47,7 @@ mod socket;
 mod worker;
 
 pub use bind::{BindError, bind};
-/// The crate whose requests and responses a [`Handler`] has.
+/// The crate of the requests and responses of a [`Handler`].
 pub use http;
 pub use server::{Builder, Server};
 pub use service::Handler;

@@ -1,20 +1,31 @@
-//! The server: its settings, its thread and its end.
+//! The server: its builder, its thread and its shutdown.
 
 use std::fmt;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Interest, Poll, Waker};
 use telemark_sdk::runtime::{Handle, Runtime};
 use telemark_sdk::time::Deadline;
 use telemark_sdk::{ConfigError, ExportError};
 
 use crate::hosts::Hosts;
 use crate::service::{Handler, Site};
-use crate::worker::{Connections, WAKER, Worker};
+use crate::worker::{Connections, LISTENER, WAKER, Worker};
 
-/// An HTTP server on a thread of its own. It ends when it is dropped.
+/// An HTTP server on a thread of its own. Dropping it ends the server.
+///
+/// ```
+/// use telemark_sdk::time::Deadline;
+/// use telemark_serve::http::Response;
+/// use telemark_serve::{Server, bind};
+///
+/// let server = Server::builder("telemark-health", |_: &_| Response::new(b"ok\n".to_vec())).start(bind("localhost", 0)?)?;
+/// println!("http://{}/", server.address());
+/// server.shutdown(Deadline::after(std::time::Duration::from_secs(1)))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Server {
     handle: Handle,
@@ -24,29 +35,29 @@ pub struct Server {
 }
 
 impl Server {
-    /// Begins a server; `name` is that of its thread and of its messages.
+    /// Starts building a server. Its thread and its messages have this `name`.
     pub fn builder(name: &'static str, handler: impl Handler) -> Builder {
         Builder { name, handler: Box::new(handler), allowed_hosts: Vec::new() }
     }
 
-    /// The address it listens on.
+    /// Returns the address that the server listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Ends the server. Responses on their way are sent, for a quarter of a second at most; other connections are closed.
+    /// Shuts the server down. Sends responses on their way for up to 250 ms and closes all other connections.
     ///
     /// # Errors
-    /// The deadline passed first; the server then ends by itself later.
+    /// Fails if the deadline passes first; the server still ends later.
     pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.end();
         self.handle.shutdown(deadline)
     }
 
-    /// Wakes the thread from waiting for a socket.
+    /// Requests the end, and wakes the thread if it waits for a socket.
     fn end(&self) {
         self.is_ending.store(true, Ordering::Release);
-        // Fails only if the thread's own descriptor is gone, and the thread with it.
+        // Fails only if the thread has ended and closed its descriptor.
         let _ = self.waker.wake();
     }
 }
@@ -58,6 +69,15 @@ impl Drop for Server {
 }
 
 /// Builds a [`Server`].
+///
+/// ```
+/// use telemark_serve::http::Response;
+/// use telemark_serve::{Server, bind};
+///
+/// let builder = Server::builder("telemark-health", |_: &_| Response::new(b"ok\n".to_vec()));
+/// let server = builder.with_allowed_hosts(["shop.internal"]).start(bind("localhost", 0)?)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 pub struct Builder {
     name: &'static str,
@@ -66,29 +86,28 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Answers requests for these hosts: names or addresses, without a port. On a loopback address they are accepted besides
-    /// `localhost` and loopback addresses; on any other, requests for other hosts are refused as soon as there is one.
+    /// Allows requests for these hosts, names or addresses without a port, besides `localhost` and loopback addresses. A server on
+    /// an address other than loopback allows any host unless hosts are given.
     pub fn with_allowed_hosts<N: Into<String>>(mut self, hosts: impl IntoIterator<Item = N>) -> Self {
         self.allowed_hosts = hosts.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Starts the thread.
+    /// Starts the thread of the server.
     ///
     /// # Errors
-    /// The operating system gives no thread or no descriptor.
+    /// Fails if the operating system provides no thread or no descriptor.
     pub fn start(self, listener: TcpListener) -> Result<Server, ConfigError> {
         let name = self.name;
         let failed = |error: std::io::Error| {
-            ConfigError::state(name, "the operating system does not let the server watch its sockets")
-                .with_source(error)
+            ConfigError::state(name, "the operating system cannot watch the sockets of the server").with_source(error)
         };
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let mut listener = mio::net::TcpListener::from_std(listener);
         let poll = Poll::new().map_err(failed)?;
         let waker = Waker::new(poll.registry(), WAKER).map_err(failed)?;
-        poll.registry().register(&mut listener, Token(0), Interest::READABLE).map_err(failed)?;
+        poll.registry().register(&mut listener, LISTENER, Interest::READABLE).map_err(failed)?;
         let is_ending = Arc::new(AtomicBool::new(false));
         let site = Site {
             hosts: Hosts::new(address, self.allowed_hosts),

@@ -1,4 +1,4 @@
-//! From a request to its response: what is refused here, and the call of the handler.
+//! From a request to its response: refuses some, and calls the handler for the others.
 
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,12 +18,31 @@ use telemark_sdk::diag::{self, Level};
 use crate::hosts::{Hosts, Refusal};
 use crate::socket::{Phase, Socket};
 
-/// Answers requests: a closure from the head of one to a response.
+/// Responds to requests. A closure from the head of a request to a response is a handler.
 ///
-/// Called on the server's thread, one request at a time, for GET and HEAD alone; the server leaves out the body for HEAD and
-/// sets `Content-Length`. While it runs nobody else is answered. A panic is caught, reported and answered with 500.
+/// The server calls it on its own thread, one request at a time, and for GET and HEAD alone. It sets `Content-Length`, and removes
+/// the body for HEAD. All other requests wait while the handler runs. A panic is caught, reported, and becomes a response with
+/// status 500.
+///
+/// ```
+/// use telemark_serve::Handler;
+/// use telemark_serve::http::request::Parts;
+/// use telemark_serve::http::{Response, StatusCode};
+///
+/// struct Health;
+///
+/// impl Handler for Health {
+///     fn handle(&self, request: &Parts) -> Response<Vec<u8>> {
+///         let mut response = Response::new(Vec::new());
+///         if request.uri.path() != "/health" {
+///             *response.status_mut() = StatusCode::NOT_FOUND;
+///         }
+///         response
+///     }
+/// }
+/// ```
 pub trait Handler: Send + Sync + 'static {
-    /// The response to a request.
+    /// Returns the response to a request.
     fn handle(&self, request: &Parts) -> Response<Vec<u8>>;
 }
 
@@ -33,11 +52,11 @@ impl<F: Fn(&Parts) -> Response<Vec<u8>> + Send + Sync + 'static> Handler for F {
     }
 }
 
-/// What all connections of a server share.
+/// The state that all connections of a server share.
 pub(crate) struct Site {
     pub(crate) hosts: Hosts,
     pub(crate) handler: Box<dyn Handler>,
-    /// The bytes of responses that are not sent yet.
+    /// The bytes of unsent responses.
     pub(crate) unsent: Arc<AtomicUsize>,
 }
 
@@ -46,7 +65,7 @@ impl Site {
         let mut response = match self.accept(request) {
             Ok(()) => catch_unwind(AssertUnwindSafe(|| self.handler.handle(request))).unwrap_or_else(|_| {
                 diag::log(Level::Warn, "serve.panic", format_args!("the handler of a page panicked"));
-                refused((StatusCode::INTERNAL_SERVER_ERROR, "the page cannot be made"))
+                refused((StatusCode::INTERNAL_SERVER_ERROR, "the handler failed"))
             }),
             Err(refusal) => refused(refusal),
         };
@@ -59,7 +78,7 @@ impl Site {
         self.hosts.check(request)?;
         match request.method {
             Method::GET | Method::HEAD => Ok(()),
-            _ => Err((StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered")),
+            _ => Err((StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are allowed")),
         }
     }
 }
@@ -74,7 +93,7 @@ fn refused((status, why): Refusal) -> Response<Vec<u8>> {
     response
 }
 
-/// A body, counted until its memory is released.
+/// A body whose bytes count as unsent until its memory is released.
 struct Unsent(Vec<u8>, Arc<AtomicUsize>);
 
 impl Unsent {
@@ -96,7 +115,7 @@ impl Drop for Unsent {
     }
 }
 
-/// The site for one connection.
+/// The site, as seen by one connection.
 pub(crate) struct Service {
     pub(crate) site: Arc<Site>,
     pub(crate) socket: Arc<Socket>,
@@ -108,14 +127,13 @@ impl hyper::service::Service<Request<Incoming>> for Service {
     type Future = Turn;
 
     fn call(&self, request: Request<Incoming>) -> Turn {
-        self.socket.begin(Phase::Answering);
+        self.socket.begin(Phase::Responding);
         let (head, _unread) = request.into_parts();
         Turn { site: self.site.clone(), socket: self.socket.clone(), head: Some(head), waited: false }
     }
 }
 
-/// A response that is made at the connection's next turn, so that a client which sends many requests at once has each of
-/// the others answered in between.
+/// Responds at the connection's next turn, so that other connections get their responses between the pipelined requests of one.
 pub(crate) struct Turn {
     site: Arc<Site>,
     socket: Arc<Socket>,
@@ -134,8 +152,8 @@ impl Future for Turn {
         }
         let Some(head) = self.head.take() else { return Poll::Pending };
         let response = self.site.respond(&head);
-        // The handler's time is not the client's.
-        self.socket.begin(Phase::Answering);
+        // Restart the client's time: the handler has used up some of it.
+        self.socket.begin(Phase::Responding);
         Poll::Ready(Ok(response))
     }
 }

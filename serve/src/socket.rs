@@ -1,9 +1,9 @@
-//! The socket of a connection: what its client is waited for, until when, and reading and writing for hyper.
+//! The socket of a connection: its phase with a deadline, and reading and writing for hyper.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,32 +11,32 @@ use hyper::rt::ReadBufCursor;
 use mio::net::TcpStream;
 use telemark_sdk::time::Deadline;
 
-/// What a connection waits for, in the order in which connections are closed when there are too many.
+/// The phases of a connection, in the order in which connections are closed when there are too many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
-    /// The client's end of the connection, after ours.
+    /// The server has closed its side and waits for the client to close the other.
     Closing,
-    /// The rest of a request.
+    /// Waits for the rest of a request.
     Reading,
-    /// The next request.
+    /// Waits for the next request.
     Idle,
-    /// The response, and that the client reads it.
-    Answering,
+    /// Makes the response, and waits for the client to read it.
+    Responding,
 }
 
 impl Phase {
-    /// The longest that a client may take.
+    /// The maximum time that a client may take.
     const fn limit(self) -> Duration {
         Duration::from_secs(match self {
             Phase::Closing => 1,
             Phase::Reading => 5,
             Phase::Idle => 120,
-            Phase::Answering => 30,
+            Phase::Responding => 30,
         })
     }
 }
 
-/// A socket, shared by hyper's connection and the worker on one thread; the lock is there for the types alone.
+/// A socket, shared by hyper's connection and the worker. Both run on one thread; the lock only satisfies the types.
 #[derive(Debug)]
 pub(crate) struct Socket {
     pub(crate) stream: TcpStream,
@@ -48,27 +48,31 @@ impl Socket {
         Socket { stream, state: Mutex::new((Phase::Reading, Deadline::after(Phase::Reading.limit()))) }
     }
 
-    /// The phase, and when it is over.
+    /// Returns the phase and its deadline.
     pub(crate) fn state(&self) -> (Phase, Deadline) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.lock()
     }
 
-    /// Begins a phase, also again.
+    /// Begins a phase, or restarts the current one.
     pub(crate) fn begin(&self, phase: Phase) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = (phase, Deadline::after(phase.limit()));
+        *self.lock() = (phase, Deadline::after(phase.limit()));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (Phase, Deadline)> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is(&self, phase: Phase) -> bool {
         self.state().0 == phase
     }
 
-    /// Reads what is there; `None` when nothing is yet.
+    /// Reads available bytes, or returns `None` if there are none yet.
     pub(crate) fn read(&self, chunk: &mut [u8]) -> io::Result<Option<usize>> {
         retried(|| (&self.stream).read(chunk))
     }
 }
 
-/// The result of a call on a socket that does not block; `None` when it would.
+/// Calls an operation of a nonblocking socket until it is not interrupted. Returns `None` if it would block.
 fn retried<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<Option<T>> {
     loop {
         match call() {
@@ -80,7 +84,7 @@ fn retried<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<Option<T>> 
     }
 }
 
-/// The socket as hyper sees it. Nobody is woken: whoever is told that the socket is ready polls the connection.
+/// The socket as hyper sees it. Wakes no task: the worker polls a connection whenever its socket is ready.
 pub(crate) struct Io(pub(crate) Arc<Socket>);
 
 impl Io {
@@ -88,8 +92,8 @@ impl Io {
         match written.transpose() {
             Some(written) => Poll::Ready(written),
             None => {
-                if !self.0.is(Phase::Answering) {
-                    self.0.begin(Phase::Answering);
+                if !self.0.is(Phase::Responding) {
+                    self.0.begin(Phase::Responding);
                 }
                 Poll::Pending
             }
@@ -119,9 +123,9 @@ impl hyper::rt::Write for Io {
         self.written(retried(|| (&self.0.stream).write(from)))
     }
 
-    /// hyper flushes the socket after everything it had was written.
+    /// hyper flushes the socket once it has written everything.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.0.is(Phase::Answering) {
+        if self.0.is(Phase::Responding) {
             self.0.begin(Phase::Idle);
         }
         Poll::Ready(Ok(()))

@@ -1,4 +1,4 @@
-//! The worker: accepts connections, advances those that are ready, and closes those that are overdue or too many.
+//! The worker: accepts connections, advances ready ones, and closes overdue and surplus ones.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind};
@@ -18,17 +18,18 @@ use crate::connection::{Connection, Progress};
 use crate::service::Site;
 use crate::socket::{Phase, Socket};
 
-/// The most connections, each a descriptor of the program.
+/// The maximum number of connections, each of which takes a descriptor of the program.
 const MAX_CONNECTIONS: usize = 64;
-/// The most bytes of responses that wait for their clients, unless one alone has more.
+/// The maximum size of unsent responses in bytes. A single response may exceed it.
 const MAX_UNSENT: usize = 32 << 20;
-/// The rest after the system gave no connection: descriptors run out, as a rule.
+/// The pause after a failed accept, whose usual cause is a lack of descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
-/// The longest that the end waits for responses that are on their way.
+/// The maximum time that shutdown waits for responses on their way.
 const GRACE: Duration = Duration::from_millis(250);
 
-const LISTENER: Token = Token(0);
+pub(crate) const LISTENER: Token = Token(0);
 pub(crate) const WAKER: Token = Token(1);
+/// The token of the first connection.
 const FIRST: usize = 2;
 
 /// The task of the server's thread.
@@ -43,15 +44,15 @@ pub(crate) struct Worker {
     pub(crate) connections: Connections,
 }
 
-/// The connections, by token, and which are to be advanced.
+/// The connections by token, and those that are ready to advance.
 #[derive(Default)]
 pub(crate) struct Connections {
     open: HashMap<usize, Connection>,
     opened: usize,
     ready: VecDeque<usize>,
-    /// There may be more to accept.
+    /// True until the listener has nothing more to accept.
     may_accept: bool,
-    /// Nothing is accepted before this.
+    /// Accepts nothing before this time.
     pause: Option<Deadline>,
 }
 
@@ -60,7 +61,7 @@ impl Task for Worker {
         Duration::ZERO
     }
 
-    /// One turn. The runtime looks between two of them for a request to end.
+    /// Runs one turn. Between turns, the runtime handles requests for shutdown.
     fn run(&mut self, _: Wake) -> Next {
         if self.listener.is_none() || self.is_ending.load(Ordering::Acquire) {
             return Next::After(Duration::MAX);
@@ -68,11 +69,7 @@ impl Task for Worker {
         match self.turn(Deadline::NEVER) {
             Ok(()) => Next::Now,
             Err(error) => {
-                diag::log(
-                    Level::Warn,
-                    "serve.poll",
-                    format_args!("{}: the sockets cannot be watched: {error}", self.name),
-                );
+                diag::log(Level::Warn, "serve.poll", format_args!("{}: cannot watch the sockets: {error}", self.name));
                 Next::After(PAUSE)
             }
         }
@@ -82,12 +79,12 @@ impl Task for Worker {
         Ok(())
     }
 
-    /// Sends what has been asked for, as far as the clients read it within the grace.
+    /// Sends the responses on their way, as far as their clients read them within the grace period.
     fn shutdown(&mut self, deadline: Deadline) -> Result<(), ExportError> {
         self.listener = None;
         let deadline = deadline.min(Deadline::after(GRACE));
         loop {
-            self.connections.open.retain(|_, connection| connection.socket.state().0 == Phase::Answering);
+            self.connections.open.retain(|_, connection| connection.socket.state().0 == Phase::Responding);
             if self.connections.open.is_empty() || deadline.has_passed() || self.turn(deadline).is_err() {
                 self.connections = Connections::default();
                 return Ok(());
@@ -110,7 +107,7 @@ impl Worker {
                 Token(token) => self.connections.queue(token),
             }
         }
-        // Of those on the list something has come, perhaps in time, while the handler was busy.
+        // Queued connections stay: their events may have come in time, while the handler was busy.
         self.close_overdue();
         self.accept();
         for _ in 0..self.connections.ready.len() {
@@ -123,23 +120,22 @@ impl Worker {
     fn advance(&mut self, token: usize) {
         let Some(connection) = self.connections.open.get_mut(&token) else { return };
         connection.is_queued = false;
-        // hyper's own mistakes: the connection goes, the server stays.
+        // A panic in hyper ends the connection, not the server.
         let progress = catch_unwind(AssertUnwindSafe(|| connection.advance())).unwrap_or(Progress::Done);
         match progress {
-            Progress::Done => drop(self.connections.open.remove(&token)),
             Progress::Ready => self.connections.queue(token),
-            // Byte by byte is as slow as nothing.
-            Progress::Waiting if connection.socket.state().1.has_passed() => {
-                drop(self.connections.open.remove(&token));
+            // A client that sends byte by byte does not extend its time.
+            Progress::Waiting if !connection.socket.state().1.has_passed() => {}
+            Progress::Waiting | Progress::Done => {
+                self.connections.open.remove(&token);
             }
-            Progress::Waiting => {}
         }
         while self.site.unsent.load(Ordering::Relaxed) > MAX_UNSENT {
-            let Some(oldest) = self.connections.oldest(|other, phase| other != token && phase == Phase::Answering)
+            let Some(oldest) = self.connections.oldest(|other, phase| other != token && phase == Phase::Responding)
             else {
                 break;
             };
-            self.evict(oldest, "the responses that wait for clients take too much memory");
+            self.evict(oldest, "unsent responses take too much memory");
         }
     }
 
@@ -156,13 +152,13 @@ impl Worker {
         }
     }
 
-    /// Closes a connection for the sake of the others.
+    /// Closes a connection to make room for others.
     fn evict(&mut self, token: usize, why: &str) {
         self.connections.open.remove(&token);
         diag::log(Level::Warn, "serve.evicted", format_args!("{}: closed the oldest connection: {why}", self.name));
     }
 
-    /// Accepts those who wait, within a bound: the others have their turn, too.
+    /// Accepts waiting connections. Bounded, so that open connections get their turn.
     fn accept(&mut self) {
         if self.connections.pause.is_some_and(|pause| !pause.has_passed()) {
             return;
@@ -174,20 +170,24 @@ impl Worker {
                 Ok((stream, _)) => {
                     if self.connections.open.len() >= MAX_CONNECTIONS {
                         if let Some(oldest) = self.connections.oldest(|_, _| true) {
-                            self.evict(oldest, "there are too many");
+                            self.evict(oldest, "there are too many connections");
                         }
                     }
-                    // What goes wrong with a client is its own affair.
+                    // An error here only concerns this client.
                     let _ = self.open(stream);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.connections.may_accept = false,
                 Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
                 Err(error) => {
-                    diag::log(Level::Warn, "serve.accept", format_args!("{}: no connection: {error}", self.name));
+                    diag::log(
+                        Level::Warn,
+                        "serve.accept",
+                        format_args!("{}: cannot accept a connection: {error}", self.name),
+                    );
                     self.connections.pause = Some(Deadline::after(PAUSE));
-                    // Its descriptor may be what is missing.
-                    if let Some(oldest) = self.connections.oldest(|_, phase| phase != Phase::Answering) {
-                        self.evict(oldest, "the system gave no other");
+                    // Closing an idle connection frees a descriptor.
+                    if let Some(oldest) = self.connections.oldest(|_, phase| phase != Phase::Responding) {
+                        self.evict(oldest, "the system accepts no other connection");
                     }
                     return;
                 }
@@ -196,7 +196,7 @@ impl Worker {
     }
 
     fn open(&mut self, mut stream: TcpStream) -> io::Result<()> {
-        // hyper writes the date, and panics at one before 1970.
+        // hyper writes the date, and panics if it is before 1970.
         if Clock::system().now() == Timestamp::default() {
             return Err(ErrorKind::Unsupported.into());
         }
@@ -212,7 +212,7 @@ impl Worker {
 
 impl Connections {
     fn queue(&mut self, token: usize) {
-        // What was closed meanwhile may still have an event.
+        // A connection closed meanwhile may still have an event.
         let Some(connection) = self.open.get_mut(&token) else { return };
         if !connection.is_queued {
             connection.is_queued = true;
@@ -220,7 +220,7 @@ impl Connections {
         }
     }
 
-    /// When there is something to do though no socket is ready.
+    /// Returns the time of the next work that needs no event.
     fn next_deadline(&self) -> Deadline {
         if !self.ready.is_empty() || self.may_accept && self.pause.is_none() {
             return Deadline::after(Duration::ZERO);
@@ -229,7 +229,7 @@ impl Connections {
         deadlines.chain(self.pause).fold(Deadline::NEVER, Deadline::min)
     }
 
-    /// The connection that others need least: by phase, then by how long it has been in it.
+    /// Returns the first connection to close: by phase, then by the time spent in it.
     fn oldest(&self, filter: impl Fn(usize, Phase) -> bool) -> Option<usize> {
         let candidates = self.open.iter().map(|(&token, connection)| (connection.socket.state(), token));
         let candidates = candidates.filter(|&((phase, _), token)| filter(token, phase));

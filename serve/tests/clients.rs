@@ -1,4 +1,4 @@
-//! Clients of every kind, and that none of them holds up another.
+//! Clients of every kind, none of which delays another.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests")]
 
 use std::io::{ErrorKind, Read, Write};
@@ -13,9 +13,9 @@ use telemark_serve::http::request::Parts;
 use telemark_serve::http::{Response, StatusCode};
 use telemark_serve::{Server, bind};
 
-/// Beyond this a test has failed.
+/// The time after which a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// More than the buffers of two sockets hold.
+/// More bytes than the buffers of two sockets hold.
 const LARGE: usize = 12 << 20;
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
@@ -43,14 +43,14 @@ fn connect(server: &Server) -> TcpStream {
     stream
 }
 
-/// A client that has sent this and is not heard of again.
+/// Connects, sends bytes and returns the connection.
 fn sent(server: &Server, bytes: &[u8]) -> TcpStream {
     let mut stream = connect(server);
     stream.write_all(bytes).unwrap();
     stream
 }
 
-/// Everything up to the end of the connection, however that comes.
+/// Reads until the connection ends in any way.
 fn read_all(mut stream: TcpStream) -> String {
     let mut bytes = Vec::new();
     match stream.read_to_end(&mut bytes) {
@@ -59,7 +59,7 @@ fn read_all(mut stream: TcpStream) -> String {
     }
 }
 
-/// The response, after which the connection ends as it should: a reset might destroy the response on its way.
+/// Sends a request and reads the response. Fails on a reset, which might destroy a response on its way.
 fn exchange(server: &Server, request: &[u8]) -> String {
     let mut bytes = Vec::new();
     sent(server, request).read_to_end(&mut bytes).unwrap();
@@ -73,7 +73,7 @@ fn check(server: &Server, request: &str, status: &str) {
     assert_eq!(line.split_once(' ').map(|(_, status)| status), Some(status), "{request:?}");
 }
 
-/// The time that a well-behaved client waits for its page.
+/// Returns how long a well-behaved client waits for its page.
 fn scrape(server: &Server) -> Duration {
     let started = Instant::now();
     let response = exchange(server, GET);
@@ -82,7 +82,7 @@ fn scrape(server: &Server) -> Duration {
 }
 
 #[test]
-fn silent_clients_and_clients_that_never_read_hold_up_nobody() {
+fn silent_clients_and_clients_that_never_read_delay_no_other() {
     let server = start();
     let unread: Vec<_> = (0..10).map(|_| sent(&server, b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")).collect();
     let silent: Vec<_> = (0..200).map(|index| sent(&server, &b"GET"[..index % 4])).collect();
@@ -90,7 +90,7 @@ fn silent_clients_and_clients_that_never_read_hold_up_nobody() {
         let waited = scrape(&server);
         assert!(waited < Duration::from_secs(1), "{waited:?}");
     }
-    // There are at most 64 at a time, of which the oldest went.
+    // At most 64 are open at a time, and the oldest are closed first.
     let is_closed = |mut stream: &TcpStream| {
         stream.set_nonblocking(true).unwrap();
         stream.read(&mut [0; 1]).map_or_else(|error| error.kind() != ErrorKind::WouldBlock, |length| length == 0)
@@ -102,9 +102,9 @@ fn silent_clients_and_clients_that_never_read_hold_up_nobody() {
 }
 
 #[test]
-fn responses_that_nobody_reads_take_bounded_memory() {
+fn unread_responses_take_bounded_memory() {
     let server = start();
-    // 120 MiB, of which 32 are kept, what is in the sockets' buffers aside.
+    // The responses have 120 MiB. The server keeps 32 of them, besides those in the sockets' buffers.
     let clients: Vec<_> = (0..10)
         .map(|_| sent(&server, b"GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
         .collect();
@@ -112,19 +112,19 @@ fn responses_that_nobody_reads_take_bounded_memory() {
     let lengths: Vec<_> = clients.into_iter().map(|client| read_all(client).len()).collect();
     let complete = lengths.iter().filter(|&&length| length > LARGE).count();
     assert!((1..=4).contains(&complete), "{lengths:?}");
-    // One that reads gets the whole page.
+    // A client that reads gets the whole page.
     assert!(exchange(&server, b"GET /large HTTP/1.0\r\n\r\n").len() > LARGE);
 }
 
 #[test]
-fn a_client_that_sends_byte_by_byte_is_answered_or_closed_within_its_limit() {
+fn a_client_that_sends_byte_by_byte_gets_a_response_or_is_closed_in_time() {
     let server = start();
     let mut stream = connect(&server);
     stream.set_nodelay(true).unwrap();
     GET.iter().for_each(|byte| stream.write_all(&[*byte]).unwrap());
     assert!(read_all(stream).starts_with("HTTP/1.1 200 OK"));
 
-    // One that never comes to an end, and gives a byte whenever it is not answered for a moment.
+    // A request without an end: sends a byte whenever there is no response for a moment.
     let mut endless = sent(&server, b"GET / HTTP/1.1\r\nHost: localhost\r\nx: ");
     endless.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
     let started = Instant::now();
@@ -158,18 +158,18 @@ fn requests_may_be_pipelined_and_connections_kept() {
         read.push_str(&String::from_utf8_lossy(&chunk[..length]));
     }
     assert!(read.find("GET /a\n").unwrap() < read.find("GET /b\n").unwrap(), "{read}");
-    // The same connection once more.
+    // The connection serves another request.
     stream.write_all(GET).unwrap();
     assert!(read_all(stream).ends_with("\r\n\r\nGET /\n"));
 }
 
 #[test]
-fn a_client_that_sends_many_requests_at_once_lets_others_in_between() {
+fn pipelined_requests_of_one_client_let_other_clients_in_between() {
     let order = Arc::new(Mutex::new(Vec::new()));
     let (open, gate) = channel::<()>();
     let (gate, noted) = (Mutex::new(gate), order.clone());
     let server = Server::builder("telemark-test", move |request: &Parts| {
-        // Until all requests are there.
+        // Wait until all requests are there.
         let _ = gate.lock().unwrap().recv();
         noted.lock().unwrap().push(request.uri.path().to_owned());
         Response::new(Vec::new())
@@ -230,7 +230,7 @@ fn forms_of_requests() {
 }
 
 #[test]
-fn a_handler_that_panics_is_an_answer() {
+fn a_handler_that_panics_responds_with_500() {
     let server = start();
     check(&server, "GET /panic HTTP/1.0\r\n\r\n", "500 Internal Server Error");
     scrape(&server);
@@ -245,7 +245,7 @@ fn an_endless_body_is_not_waited_for() {
 }
 
 #[test]
-fn what_is_still_sent_after_the_last_response_is_read_and_no_reset_destroys_it() {
+fn bytes_after_the_last_response_do_not_cause_a_reset_that_destroys_it() {
     let server = start();
     let head = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 60000\r\n\r\n";
     let mut stream = sent(&server, &[head.as_slice(), &[b'x'; 40_000]].concat());
@@ -256,7 +256,7 @@ fn what_is_still_sent_after_the_last_response_is_read_and_no_reset_destroys_it()
 }
 
 #[test]
-fn the_end_comes_while_connections_are_open() {
+fn shutdown_does_not_wait_for_open_connections() {
     let server = start();
     let silent: Vec<_> = (0..20).map(|_| sent(&server, b"GET")).collect();
     let unread = sent(&server, b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -305,13 +305,13 @@ fn a_dropped_server_is_gone() {
 }
 
 #[test]
-fn clients_that_go_away_do_no_harm() {
+fn clients_that_leave_early_do_no_harm() {
     let server = start();
     drop(connect(&server));
     let half = sent(&server, b"GET /metr");
     half.shutdown(Shutdown::Write).unwrap();
     assert_eq!(read_all(half), "");
-    // One that ends its side with the request is answered.
+    // A client that closes its side after the request gets a response.
     let half = sent(&server, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     half.shutdown(Shutdown::Write).unwrap();
     assert!(read_all(half).starts_with("HTTP/1.1 200 OK"));

@@ -1,4 +1,4 @@
-//! A program without descriptors: the server neither spins nor stays away.
+//! A program that runs out of descriptors: the server neither spins nor stays down.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "tests")]
 
@@ -15,7 +15,7 @@ use telemark_serve::{Server, bind};
 
 const CHILD: &str = "TELEMARK_TEST_FEW_DESCRIPTORS";
 
-/// The processor time of the server's thread, from a file that is open already.
+/// The processor time of the server's thread, from a file that is opened beforehand.
 struct Ticks(File);
 
 impl Ticks {
@@ -25,7 +25,7 @@ impl Ticks {
         Ticks(File::open(tasks.into_iter().find(is_server).unwrap()).unwrap())
     }
 
-    /// Clock ticks, of which there are a hundred a second.
+    /// Reads the clock ticks, a hundred of which are a second.
     fn read(&mut self) -> u64 {
         let mut text = String::new();
         self.0.rewind().unwrap();
@@ -36,11 +36,11 @@ impl Ticks {
 }
 
 #[test]
-fn without_descriptors_the_server_rests_and_then_comes_back() {
+fn without_descriptors_the_server_pauses_and_then_recovers() {
     if std::env::var_os(CHILD).is_none() {
-        // In a process of its own, which is given few.
+        // Run in a process of its own with few descriptors.
         let this = std::env::current_exe().unwrap();
-        let test = "without_descriptors_the_server_rests_and_then_comes_back";
+        let test = "without_descriptors_the_server_pauses_and_then_recovers";
         let script = "ulimit -n 64 && exec \"$0\" --exact \"$1\" --nocapture";
         let output = Command::new("sh").args(["-c", script]).arg(this).arg(test).env(CHILD, "1").output().unwrap();
         let text = [output.stdout, output.stderr].concat();
@@ -51,7 +51,7 @@ fn without_descriptors_the_server_rests_and_then_comes_back() {
     let server = server.start(bind("127.0.0.1", 0).unwrap()).unwrap();
     let descriptors = || fs::read_dir("/proc/self/fd").unwrap().count();
     let before = descriptors();
-    // It has answered, so its thread has its name; and closed the connection, so it has none to give up.
+    // After a response the thread has its name, and after the close the server has no connection to give up.
     let request = b"GET / HTTP/1.0\r\n\r\n";
     let mut client = TcpStream::connect(server.address()).unwrap();
     client.write_all(request).unwrap();
@@ -73,8 +73,8 @@ fn without_descriptors_the_server_rests_and_then_comes_back() {
     client.write_all(request).unwrap();
     let before = ticks.read();
     client.set_read_timeout(Some(Duration::from_millis(700))).unwrap();
-    let unanswered = client.read(&mut [0]).unwrap_err().kind();
-    assert!(matches!(unanswered, ErrorKind::WouldBlock | ErrorKind::TimedOut), "{unanswered:?}");
+    let error = client.read(&mut [0]).unwrap_err().kind();
+    assert!(matches!(error, ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error:?}");
     let spent = ticks.read() - before;
     assert!(spent < 20, "{spent} ticks for nothing");
 

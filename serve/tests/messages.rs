@@ -1,4 +1,4 @@
-//! What strangers send is in no message and in no response.
+//! Foreign text appears in no message and in no response.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::io::{Read, Write};
@@ -12,7 +12,7 @@ use telemark_serve::http::request::Parts;
 use telemark_serve::{Server, bind};
 
 #[test]
-fn what_strangers_send_is_shown_nowhere() {
+fn foreign_text_is_shown_nowhere() {
     let messages = Arc::new(Mutex::new(Vec::new()));
     let sink = messages.clone();
     diag::set_max_level(Some(Level::Debug));
@@ -39,7 +39,7 @@ fn what_strangers_send_is_shown_nowhere() {
         let response = String::from_utf8_lossy(&response).into_owned();
         assert!(response.starts_with("HTTP/1.1 ") && !response.contains("stranger"), "{response}");
     }
-    // So many that some are closed, which is said.
+    // So many connections that some are closed, which is reported.
     let silent: Vec<_> = (0..100).map(|_| TcpStream::connect(server.address()).unwrap()).collect();
     drop((silent, server));
     let messages = messages.lock().unwrap();

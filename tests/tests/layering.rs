@@ -14,9 +14,11 @@ fn crates_depend_in_one_direction() {
 }
 
 #[test]
-fn modules_of_the_sdk_use_lower_layers_only() {
+fn modules_use_lower_layers_only() {
     let files = Workspace::read().unwrap().files;
-    assert!(files.iter().any(|file| file.path == "sdk/src/trace/mod.rs"), "the sources were read");
+    for path in ["sdk/src/trace/mod.rs", "integrations/http/src/server/mod.rs"] {
+        assert!(files.iter().any(|file| file.path == path), "the sources were read");
+    }
     check_none(module_violations(&files));
 }
 
@@ -59,10 +61,10 @@ fn check_planted_dependency(package: &str, on: &str, kind: Kind, expected: &str)
 fn a_planted_dependency_is_noticed() {
     use Kind::{Build, Dev, Loom, Normal};
     let internal = "nothing depends on examples, benches, fuzz, tests or xtask";
-    let upstream = "opentelemetry_sdk is for exporters/upstream, benches and tests";
+    let upstream = "opentelemetry_sdk is for bridges/upstream, benches and tests";
     let oracle = "opentelemetry-proto is an oracle of tests; it drags opentelemetry_sdk along";
     let exporter = "an exporter knows the sdk and serve; no other exporter, no integration, not the facade";
-    let integration = "an integration depends on the API, its framework and integrations/http; never on the sdk";
+    let integration = "an integration depends on the API, its framework, integrations/kit and http; never on the sdk";
     let small = "the sdk has the API and at most three small crates, listed in this test";
     check_planted_dependency("telemark-sdk", "telemark-otlp", Normal, "the sdk knows no other crate of ours");
     check_planted_dependency("telemark-sdk", "tokio", Normal, small);
@@ -83,16 +85,33 @@ fn a_planted_dependency_is_noticed() {
     check_planted_dependency("telemark-tower", "telemark-sdk", Normal, integration);
     check_planted_dependency("telemark-tower", "telemark-sdk", Dev, "");
     check_planted_dependency("telemark-tower", "telemark", Normal, integration);
-    let other = "an integration depends on no other but integrations/http";
+    let other = "an integration depends on no other but integrations/kit and http";
     check_planted_dependency("telemark-tower", "telemark-axum", Normal, other);
-    let http = "integrations/http knows no framework and no other integration";
+    check_planted_dependency("telemark-runtime", "telemark-kit", Normal, "");
+    let http = "integrations/http knows no framework and no other integration but integrations/kit";
     check_planted_dependency("telemark-http", "telemark-tower", Normal, http);
+    let kit = "integrations/kit knows the API alone";
+    for dependency in ["telemark-http", "http", "tokio"] {
+        check_planted_dependency("telemark-kit", dependency, Normal, kit);
+    }
+    check_planted_dependency("telemark-kit", "telemark-sdk", Normal, integration);
+    check_planted_dependency("telemark-kit", "proptest", Dev, "");
+    let bridge = "a bridge knows the sdk and what it bridges to";
+    check_planted_dependency("telemark-upstream", "telemark-otlp", Normal, bridge);
+    check_planted_dependency("telemark-upstream", "opentelemetry_sdk", Normal, "");
     check_planted_dependency(
-        "telemark-macros",
+        "telemark-macros-expand",
         "telemark-sdk",
         Normal,
-        "macros depends on syn, quote and proc-macro2 only",
+        "macros/expand depends on syn, quote and proc-macro2 only",
     );
+    check_planted_dependency(
+        "telemark-macros",
+        "syn",
+        Normal,
+        "macros is a shim around macros/expand and depends on that alone",
+    );
+    check_planted_dependency("telemark-macros", "telemark-macros-expand", Normal, "");
     check_planted_dependency("telemark", "xtask", Dev, internal);
     check_planted_dependency("telemark", "telemark-benches", Normal, internal);
     check_planted_dependency("telemark-benches", "opentelemetry_sdk", Normal, "");
@@ -140,6 +159,28 @@ fn a_planted_use_of_a_higher_module_is_noticed() {
 }
 
 #[test]
+fn a_planted_use_of_the_server_by_what_it_shares_is_noticed() {
+    let file =
+        |path: &str, text: &str| SourceFile { path: format!("integrations/http/src/{path}"), text: text.to_owned() };
+    let check = |path: &str, text: &str, expected: &[&str]| {
+        let files = [
+            file("lib.rs", "//! HTTP.\npub use server::HttpServer;\n"),
+            file("server/mod.rs", "use crate::shared::host;"),
+            file("shared/host.rs", "use super::query;"),
+            file("client/mod.rs", "use crate::shared::host;"),
+            file(path, text),
+        ];
+        assert_eq!(module_violations(&files), expected, "{text}");
+    };
+    check("shared/query.rs", "use telemark_kit::keys;", &[]);
+    let above = "integrations/http/src/shared/query.rs uses server, which lies above shared";
+    check("shared/query.rs", "use crate::server::settings::ServerSettings;", &[above]);
+    check("shared/query.rs", "use super::super::HttpServer;", &[above]);
+    let strangers = "integrations/http/src/client/span.rs uses server: client and server do not know each other";
+    check("client/span.rs", "use crate::server::End;", &[strangers]);
+}
+
+#[test]
 fn what_is_allowed_is_not_reported() {
     for text in [
         "use crate::{batch, config::Env, sampling::Sampler};",
@@ -178,14 +219,17 @@ fn siblings_circles_and_strangers_are_noticed() {
 #[test]
 fn a_planted_path_in_the_macro_is_noticed() {
     let check = |code: &str, expected: &str| {
-        let file = SourceFile { path: "macros/src/expand.rs".to_owned(), text: code.to_owned() };
+        let file = SourceFile { path: "macros/expand/src/body.rs".to_owned(), text: code.to_owned() };
         assert_eq!(macro_violations(&[file]).join("\n"), expected);
     };
     check("parse_quote!(::telemark::__private) // telemark_sdk::trace", "");
     let ends = "an expansion names ::telemark::__private only";
-    check("quote!(::telemark::init())", &format!("macros/src/expand.rs names telemark::init: {ends}"));
-    check("quote!(::telemark_sdk::x)", &format!("macros/src/expand.rs names telemark_sdk::x: {ends}"));
-    check("quote!(::opentelemetry::Context)", &format!("macros/src/expand.rs names opentelemetry::Context: {ends}"));
+    check("quote!(::telemark::init())", &format!("macros/expand/src/body.rs names telemark::init: {ends}"));
+    check("quote!(::telemark_sdk::x)", &format!("macros/expand/src/body.rs names telemark_sdk::x: {ends}"));
+    check(
+        "quote!(::opentelemetry::Context)",
+        &format!("macros/expand/src/body.rs names opentelemetry::Context: {ends}"),
+    );
 }
 
 #[test]

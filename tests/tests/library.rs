@@ -84,7 +84,7 @@ fn line(span: &SpanData) -> String {
 fn a_library_records_on_the_global_tracer_if_it_is_told_to() {
     let ended = Ended::default();
     let lines = || -> Vec<_> { ended.take().iter().map(line).collect() };
-    telemark_sdk::traced::use_global_tracer();
+    telemark_sdk::instrument::spans::use_global_tracer();
     inner();
     assert!(!Context::current().has_active_span(), "there is no provider yet");
 

@@ -86,8 +86,8 @@ fn soak(preference: TemporalityPreference) {
         scope.spawn(|| {
             let mut last = 0.0;
             while !ended.load(Ordering::Acquire) {
-                let answer = prometheus.answer("application/openmetrics-text", "");
-                let totals = on_the_page(&String::from_utf8(answer.body).unwrap());
+                let response = prometheus.response_for("application/openmetrics-text", "");
+                let totals = on_the_page(&String::from_utf8(response.body).unwrap());
                 let now = totals.get("orders").copied().unwrap_or_default();
                 assert!(now >= last, "the total fell from {last} to {now}");
                 last = now;
@@ -115,7 +115,7 @@ fn soak(preference: TemporalityPreference) {
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         ended.store(true, Ordering::Release);
     });
-    let page = String::from_utf8(prometheus.answer("application/openmetrics-text", "").body).unwrap();
+    let page = String::from_utf8(prometheus.response_for("application/openmetrics-text", "").body).unwrap();
     telemetry.shutdown(Deadline::after(Duration::from_secs(30))).unwrap();
     let health = telemetry.metric_health()[0];
     let points = sink.points().points;

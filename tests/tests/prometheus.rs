@@ -217,9 +217,9 @@ fn page(accept: &str) -> String {
     for value in [0.0, 0.001, 1.0, 1e9] {
         exponential.record(value, &[]);
     }
-    let answer = exporter.answer(accept, "");
-    assert_eq!(answer.status, 200);
-    String::from_utf8(answer.body).unwrap()
+    let response = exporter.response_for(accept, "");
+    assert_eq!(response.status, 200);
+    String::from_utf8(response.body).unwrap()
 }
 
 #[test]

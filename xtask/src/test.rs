@@ -9,11 +9,13 @@ use crate::step::{Failure, Step, root};
 pub(crate) const PUBLISHED: &[&str] = &[
     "telemark-sdk",
     "telemark-serve",
+    "telemark-macros-expand",
     "telemark-macros",
     "telemark-otlp",
     "telemark-console",
     "telemark-prometheus",
     "telemark-upstream",
+    "telemark-kit",
     "telemark-http",
     "telemark-tower",
     "telemark-axum",

@@ -1,4 +1,4 @@
-//! The exporter: a reader of metrics, and the page for each request.
+//! The exporter: a reader of metrics that renders a page for each request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,16 +9,31 @@ use telemark_sdk::metrics::{PullReader, ReaderConfig, ScopeMetrics, TemporalityP
 use telemark_sdk::time::Deadline;
 use telemark_sdk::{ExportError, Resource};
 
-use crate::answer::Answer;
 use crate::format::Format;
 use crate::negotiate::negotiate_or;
 use crate::renderer::Renderer;
+use crate::response::PageResponse;
 
-/// Shows the metrics of a provider to Prometheus. Clones are one exporter: give its reader to the provider and keep another
-/// to answer requests.
+/// Exports the metrics of a provider to Prometheus. Clones share one exporter: give its reader to the provider, and keep a clone
+/// to respond to requests.
 ///
-/// Each request collects anew, on its own thread. Any number may be answered at the same time; collections wait for each
-/// other, rendering does not.
+/// Each request collects on its own thread. Requests may come on any number of threads: their collections wait for each other,
+/// rendering runs in parallel.
+///
+/// ```
+/// use opentelemetry::metrics::MeterProvider;
+/// use telemark_prometheus::{Format, Prometheus};
+/// use telemark_sdk::metrics::SdkMeterProvider;
+///
+/// let prometheus = Prometheus::new();
+/// let provider = SdkMeterProvider::builder().with_reader(prometheus.reader()).build();
+/// provider.meter("shop").u64_counter("orders").build().add(1, &[]);
+///
+/// let mut page = Vec::new();
+/// prometheus.render(Format::default(), &mut page)?;
+/// assert!(String::from_utf8_lossy(&page).contains("# TYPE orders_total counter\n"));
+/// # Ok::<(), telemark_sdk::ExportError>(())
+/// ```
 ///
 /// spec: metrics/sdk_exporters/prometheus.md
 #[derive(Clone)]
@@ -29,17 +44,17 @@ struct Inner {
     renderer: Renderer,
     fallback: Format,
     timeout: Duration,
-    /// The length of the last page in bytes: the next one is about as long.
-    length: AtomicUsize,
+    /// The size of the last page in bytes, an estimate for the next one.
+    last_size: AtomicUsize,
 }
 
 impl Prometheus {
-    /// An exporter with the specification's defaults.
+    /// Returns an exporter with the specification's defaults.
     pub fn new() -> Self {
         Prometheus::builder().build()
     }
 
-    /// Begins an exporter with settings.
+    /// Starts building an exporter.
     pub fn builder() -> Builder {
         Builder {
             renderer: Renderer::new(),
@@ -49,90 +64,92 @@ impl Prometheus {
         }
     }
 
-    /// The reader, for the builder of the provider.
+    /// Returns the reader, for the builder of a provider.
     pub fn reader(&self) -> PullReader {
         self.0.reader.clone()
     }
 
-    /// The format for a request with this `Accept` header.
+    /// Returns the format for a request with this `Accept` header.
     pub fn negotiate(&self, accept: &str) -> Format {
         negotiate_or(accept, self.0.fallback)
     }
 
-    /// Collects and appends the page.
+    /// Collects, and appends the page to `out`.
     ///
     /// # Errors
-    /// No provider has the reader, it is shut down, or another collection takes too long. Nothing is appended then.
+    /// Fails, and appends nothing, if no provider has the reader, if the reader is shut down, or if another collection takes too
+    /// long.
     pub fn render(&self, format: Format, out: &mut Vec<u8>) -> Result<(), ExportError> {
-        self.collected(|resource, scopes| {
-            let expected = self.0.length.load(Ordering::Relaxed);
-            // A little more than the last page, which saves growing and copying.
+        self.collect(|resource, scopes| {
+            let expected = self.0.last_size.load(Ordering::Relaxed);
+            // A little more than the last page, so that the buffer rarely grows.
             out.reserve(expected + expected / 16);
             let before = out.len();
             self.0.renderer.render(format, resource, scopes, out);
-            self.0.length.store(out.len() - before, Ordering::Relaxed);
+            self.0.last_size.store(out.len() - before, Ordering::Relaxed);
         })
     }
 
-    /// Collects and writes the page in parts of about 64 KiB, so that a large page never is in memory as a whole. What was
-    /// collected is, until the last part is written; nothing waits for that.
+    /// Collects, and writes the page in parts of about 64 KiB, so that a large page is never in memory as a whole. The collected
+    /// points are kept until the last part is written; no other request waits for that.
     ///
     /// # Errors
-    /// Those of [`render`](Prometheus::render), when nothing has been written, and the first error of `to`, after which
-    /// nothing more is.
+    /// Fails as [`render`](Prometheus::render) does, and then writes nothing. Also returns the first error of `to`, after which
+    /// nothing more is written.
     pub fn write(&self, format: Format, to: &mut dyn io::Write) -> Result<(), ExportError> {
-        self.collected(|resource, scopes| self.0.renderer.write(format, resource, scopes, to))?
+        self.collect(|resource, scopes| self.0.renderer.write(format, resource, scopes, to))?
             .map_err(|error| ExportError::other("the page cannot be written").with_source(error))
     }
 
-    fn collected<T>(&self, use_it: impl FnOnce(&Resource, &[ScopeMetrics]) -> T) -> Result<T, ExportError> {
+    fn collect<T>(&self, render: impl FnOnce(&Resource, &[ScopeMetrics]) -> T) -> Result<T, ExportError> {
         let scopes = self.0.reader.collect(Deadline::after(self.0.timeout))?;
         let empty = Resource::empty();
-        Ok(use_it(self.0.reader.resource().unwrap_or(&empty), &scopes))
+        Ok(render(self.0.reader.resource().unwrap_or(&empty), &scopes))
     }
 
-    /// Collects and answers a request with these headers, which are empty when the request has none.
+    /// Collects, and returns the response to a request with these headers. Pass an empty string for a header that the request
+    /// does not have.
     ///
-    /// The page is compressed with the feature `gzip` when the request accepts that, and then never is in memory as it was
-    /// before.
-    pub fn answer(&self, accept: &str, accept_encoding: &str) -> Answer {
+    /// With the feature `gzip`, compresses the page if the request accepts it, without holding the uncompressed page in memory.
+    pub fn response_for(&self, accept: &str, accept_encoding: &str) -> PageResponse {
         let format = self.negotiate(accept);
         #[cfg(feature = "gzip")]
         if crate::negotiate::accepts_gzip(accept_encoding) {
-            return Answer::new(format, Some("gzip"), self.compressed(format));
+            return PageResponse::new(format, Some("gzip"), self.compress(format));
         }
-        // Without the feature, nothing is asked of it.
+        // Unused without the feature.
         let _ = accept_encoding;
         let mut body = Vec::new();
-        Answer::new(format, None, self.render(format, &mut body).map(|()| body))
+        PageResponse::new(format, None, self.render(format, &mut body).map(|()| body))
     }
 
-    /// Pages repeat themselves: at the fastest level they become a twentieth, or a fifth with an exemplar in every bucket.
+    /// Compresses at the fastest level, which suffices for a repetitive text: to a twentieth, or to a fifth with an exemplar in
+    /// every bucket.
     #[cfg(feature = "gzip")]
-    fn compressed(&self, format: Format) -> Result<Vec<u8>, ExportError> {
+    fn compress(&self, format: Format) -> Result<Vec<u8>, ExportError> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         self.write(format, &mut encoder)?;
         encoder.finish().map_err(|error| ExportError::other("the page cannot be compressed").with_source(error))
     }
 
-    /// The same with the types of the `http` crate, whatever the path and the method. The body is of whatever type the server
-    /// has: `axum::body::Body`, or `http_body_util::Full<Bytes>` with hyper.
+    /// Does the same as [`response_for`](Prometheus::response_for) with the types of the `http` crate, for any path and method.
+    /// The body has the server's type: `axum::body::Body`, or `http_body_util::Full<Bytes>` with hyper.
     ///
     /// ```text
     /// axum:   router.route("/metrics", get(async move |headers: HeaderMap| prometheus.respond::<Body>(&headers)))
     /// hyper:  let response = prometheus.respond::<Full<Bytes>>(request.headers());
     /// ```
     ///
-    /// It collects and hence may block, for milliseconds with ten thousand series and for longer when a callback of an
-    /// instrument takes long: call it in `spawn_blocking` or the like where that is harm.
+    /// Blocks while it collects: milliseconds with ten thousand series, and longer if the callback of an instrument is slow. Call
+    /// it in `spawn_blocking` or the like if the thread serves other requests.
     #[cfg(feature = "http")]
     pub fn respond<B: From<Vec<u8>>>(&self, headers: &http::HeaderMap) -> http::Response<B> {
         let joined = |name: http::HeaderName| {
             let values: Vec<_> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
             values.join(",")
         };
-        let answer = self.answer(&joined(http::header::ACCEPT), &joined(http::header::ACCEPT_ENCODING));
-        http::Response::from(answer).map(B::from)
+        let response = self.response_for(&joined(http::header::ACCEPT), &joined(http::header::ACCEPT_ENCODING));
+        http::Response::from(response).map(B::from)
     }
 }
 
@@ -149,6 +166,18 @@ impl fmt::Debug for Prometheus {
 }
 
 /// Builds a [`Prometheus`] exporter.
+///
+/// ```
+/// use std::time::Duration;
+/// use telemark_prometheus::{Escaping, Format, Prometheus, Protocol, Renderer};
+///
+/// let prometheus = Prometheus::builder()
+///     .with_renderer(Renderer::new().without_scope_labels())
+///     .with_fallback(Format::new(Protocol::OpenMetrics1_0_0, Escaping::AllowUtf8))
+///     .with_timeout(Duration::from_secs(5))
+///     .build();
+/// assert!(prometheus.negotiate("*/*").is_open_metrics());
+/// ```
 #[derive(Debug)]
 #[must_use]
 pub struct Builder {
@@ -159,31 +188,31 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Sets how pages are written: names, scopes, the resource.
+    /// Sets the renderer, which decides about names, scopes and the resource.
     pub fn with_renderer(mut self, renderer: Renderer) -> Self {
         self.renderer = renderer;
         self
     }
 
-    /// Sets aggregations, limits and producers. The temporality is cumulative, whatever this says.
+    /// Sets aggregations, limits and producers. The temporality is always cumulative, whatever `config` says.
     pub fn with_reader(mut self, config: ReaderConfig) -> Self {
         self.reader = config;
         self
     }
 
-    /// Sets the format for requests that accept none or all of those there are; text 0.0.4 by default.
+    /// Sets the format for requests that accept no known format, or any format; text 0.0.4 by default.
     pub fn with_fallback(mut self, format: Format) -> Self {
         self.fallback = format;
         self
     }
 
-    /// Sets how long a request may wait for the collections of others; ten seconds by default.
+    /// Sets how long a request waits for other collections; 10 seconds by default.
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// The exporter.
+    /// Returns the exporter.
     pub fn build(self) -> Prometheus {
         // spec: metrics/sdk_exporters/prometheus.md: temporality must be cumulative
         let config = self.reader.with_temporality(TemporalityPreference::Cumulative);
@@ -193,7 +222,7 @@ impl Builder {
             renderer: self.renderer,
             fallback: self.fallback,
             timeout: self.timeout,
-            length: AtomicUsize::new(0),
+            last_size: AtomicUsize::new(0),
         }))
     }
 }

@@ -1,8 +1,16 @@
-//! What a page is written in: the exposition format, and how names beyond the classic characters appear in it.
+//! The format of a page: the exposition format, and the escaping of names beyond the classic characters.
 
 use std::fmt;
 
-/// The exposition format of a page and its escaping scheme.
+/// An exposition format with an escaping scheme.
+///
+/// ```
+/// use telemark_prometheus::{Escaping, Format, Protocol};
+///
+/// let format = Format::new(Protocol::OpenMetrics1_0_0, Escaping::AllowUtf8);
+/// assert_eq!(format.content_type(), "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8");
+/// assert_eq!(Format::default().content_type(), "text/plain; version=0.0.4; charset=utf-8");
+/// ```
 ///
 /// spec: prometheus docs/instrumenting/content_negotiation.md
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -11,14 +19,20 @@ pub struct Format {
     escaping: Escaping,
 }
 
-/// An exposition format.
+/// An exposition format and its version.
+///
+/// ```
+/// use telemark_prometheus::{Protocol, negotiate};
+///
+/// assert_eq!(negotiate("text/plain;version=1.0.0").protocol(), Protocol::Text1_0_0);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Protocol {
-    /// The Prometheus text format 0.0.4, which every scraper reads. It has no exemplars and no quoted names.
+    /// The Prometheus text format 0.0.4, which every scraper reads. Has neither exemplars nor quoted names.
     #[default]
     Text0_0_4,
-    /// The Prometheus text format 1.0.0, which is the former with quoted names.
+    /// The Prometheus text format 1.0.0: that of 0.0.4 with quoted names.
     Text1_0_0,
     /// OpenMetrics 0.0.1.
     OpenMetrics0_0_1,
@@ -26,20 +40,26 @@ pub enum Protocol {
     OpenMetrics1_0_0,
 }
 
-/// What becomes of characters in names that Prometheus did not always allow.
+/// A scheme for characters in names that Prometheus did not always allow.
+///
+/// ```
+/// use telemark_prometheus::{Escaping, negotiate};
+///
+/// assert_eq!(negotiate("text/plain;version=1.0.0;escaping=dots").escaping(), Escaping::Dots);
+/// ```
 ///
 /// spec: prometheus docs/instrumenting/escaping_schemes.md
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Escaping {
-    /// Each becomes an underscore.
+    /// Replaces each of them by an underscore.
     #[default]
     Underscores,
-    /// A dot becomes `_dot_`, an underscore `__`, each other one an underscore.
+    /// Replaces a dot by `_dot_`, an underscore by `__`, and each other one by an underscore.
     Dots,
-    /// A name with any of them starts with `U__` and has their code points instead.
+    /// Starts the name with `U__` and replaces each of them by its code point.
     Values,
-    /// They stay as they are, and the name is quoted.
+    /// Keeps them and quotes the name.
     AllowUtf8,
 }
 
@@ -51,8 +71,7 @@ pub(crate) const ESCAPINGS: [(&str, Escaping); 4] = [
 ];
 
 impl Format {
-    /// A format; the escaping scheme is [`Escaping::Underscores`] where the protocol knows no other, which is before
-    /// version 1.0.0.
+    /// Returns a format. Protocols before version 1.0.0 have no schemes: their escaping is always [`Escaping::Underscores`].
     pub const fn new(protocol: Protocol, escaping: Escaping) -> Self {
         match protocol {
             Protocol::Text1_0_0 | Protocol::OpenMetrics1_0_0 => Format { protocol, escaping },
@@ -60,22 +79,22 @@ impl Format {
         }
     }
 
-    /// The protocol.
+    /// Returns the protocol.
     pub const fn protocol(self) -> Protocol {
         self.protocol
     }
 
-    /// The escaping scheme.
+    /// Returns the escaping scheme.
     pub const fn escaping(self) -> Escaping {
         self.escaping
     }
 
-    /// Whether pages follow OpenMetrics, with exemplars.
+    /// Returns true for OpenMetrics, whose pages have exemplars.
     pub const fn is_open_metrics(self) -> bool {
         matches!(self.protocol, Protocol::OpenMetrics0_0_1 | Protocol::OpenMetrics1_0_0)
     }
 
-    /// The value of the `Content-Type` header.
+    /// Returns the value of the `Content-Type` header.
     pub const fn content_type(self) -> &'static str {
         match (self.protocol, self.escaping) {
             (Protocol::Text0_0_4, _) => "text/plain; version=0.0.4; charset=utf-8",

@@ -10,69 +10,73 @@
 //! provider.meter("shop").u64_counter("orders").build().add(1, &[]);
 //!
 //! // In the handler of `/metrics`, with the request's headers `Accept` and `Accept-Encoding`:
-//! let answer = prometheus.answer("application/openmetrics-text", "");
-//! assert!(String::from_utf8(answer.body)?.contains("orders_total{otel_scope_name=\"shop\"} 1\n"));
+//! let response = prometheus.response_for("application/openmetrics-text", "");
+//! assert!(String::from_utf8(response.body)?.contains("orders_total{otel_scope_name=\"shop\"} 1\n"));
 //! # Ok::<(), std::string::FromUtf8Error>(())
 //! ```
 //!
-//! A program without a server has `Server`, a thread that listens on `localhost:9464`.
+//! For a program without a server, `Server` listens on `localhost:9464` with a thread of its own.
 //!
 //! ```text
 //! GET /metrics ─ negotiate ─▶ Format
 //!                               │
-//! PullReader::collect ─ scopes ─┴▶ families ─▶ labels ─▶ samples, buckets, exemplars ─▶ bytes ─ gzip
-//!  (callbacks run here)            names and    written once
-//!                                  types        for each series
+//! PullReader::collect ─ scopes ─┴▶ page: families ─▶ labels ─▶ samples, buckets, exemplars ─▶ bytes ─ gzip
+//!  (callbacks run here)                  names and   written once
+//!                                        types       for each series
 //! ```
 //!
-//! [`Prometheus::write`] passes a page on in parts while it is written, as compressed answers do, so that a large page never is
-//! in memory as a whole: the first touch of fresh memory costs more than the text that is put there.
+//! | module | owns |
+//! |---|---|
+//! | `exporter` | the reader, and a page or a response for each request |
+//! | `negotiate`, `format` | from the headers of a request to the format of its page |
+//! | `renderer`, `config` | from a collection to a page |
+//! | `names` | names and units, as Prometheus has them |
+//! | `page` | families, series and samples of a page |
+//! | `text` | numbers, quotes and lines |
+//! | `response`, `server` | the page over HTTP |
 //!
-//! Series of a counter or a histogram whose labels are the same to Prometheus, such as those of an empty and of an absent
-//! attribute, are added up. What cannot be shown is left out with a warning and never spoils the page: a metric whose name another
-//! one of a different type has, a gauge whose labels another one has. Exponential histograms are shown with at most 64 buckets whose
-//! bounds are powers of the fourth root of two or of a coarser root.
+//! [`Prometheus::write`] writes a page in parts, as compressed responses do. A large page is then never in memory as a whole, which
+//! saves time too: the first touch of fresh memory costs more than writing the text.
 //!
-//! Infinite values are written as `+Inf` and `-Inf`, and a value that is no number as `NaN`, which Prometheus stores as a value
-//! like others: sums with it are `NaN`, comparisons false. It marks no series as stale; no text can. OpenMetrics has no counters that
-//! are `NaN` or negative: those are left out there. An exemplar keeps its trace, and of its attributes those that fit into the 128
-//! characters that OpenMetrics allows.
+//! # Limits of a page
 //!
-//! # Variables
+//! - Series of a counter or a histogram with equal labels are added up, for example those of an empty and of an absent attribute.
+//! - A metric that cannot be shown is left out with a warning and never spoils the page: a metric whose name belongs to a metric of
+//!   another type, or a gauge whose labels belong to another series.
+//! - Exponential histograms are shown with at most 64 buckets. Their bounds are powers of the fourth root of two, or of a coarser
+//!   root.
+//! - Infinite values are written as `+Inf` and `-Inf`, and NaN as `NaN`, which Prometheus stores like any value: sums with it are
+//!   `NaN`, comparisons are false. It does not mark a series as stale; the text formats have no marker for that.
+//! - OpenMetrics allows no counter that is NaN or negative; such a counter is left out there.
+//! - An exemplar keeps its trace, and those of its attributes that fit into the 128 characters that OpenMetrics allows.
+//!
+//! # Environment variables
 //!
 //! `OTEL_EXPORTER_PROMETHEUS_HOST` and `OTEL_EXPORTER_PROMETHEUS_PORT`, read by `Server::from_env`.
 //!
 //! # Features
 //!
-//! - `gzip` (default): pages are compressed for scrapers that accept it.
-//! - `http`: `Prometheus::respond`, for servers with the types of the `http` crate.
-//! - `server` (default): `Server`; implies `http`.
+//! - `gzip` (default): compresses pages for scrapers that accept it.
+//! - `http`: adds `Prometheus::respond`, for servers with the types of the `http` crate.
+//! - `server` (default): adds `Server`; implies `http`.
 
-mod answer;
-mod buckets;
-mod common;
-mod exemplars;
+mod config;
 mod exporter;
-mod families;
 mod format;
-mod labels;
-mod line;
-mod merge;
 mod names;
 mod negotiate;
-mod numbers;
 mod page;
 mod renderer;
-mod sample;
+mod response;
 #[cfg(feature = "server")]
 mod server;
-mod units;
+mod text;
 
-pub use answer::Answer;
 pub use exporter::{Builder, Prometheus};
 pub use format::{Escaping, Format, Protocol};
 pub use names::TranslationStrategy;
 pub use negotiate::negotiate;
 pub use renderer::Renderer;
+pub use response::PageResponse;
 #[cfg(feature = "server")]
 pub use server::{Server, ServerBuilder};

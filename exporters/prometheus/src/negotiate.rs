@@ -1,20 +1,29 @@
-//! From the headers of a request to the format of its page.
+//! Negotiation: from the headers of a request to the format of its page.
 //!
-//! A header is data from outside: whatever is in it, there is an answer.
+//! Headers are foreign text. Every text gets a format.
 
 use crate::format::{ESCAPINGS, Escaping, Format, Protocol};
 
-/// The format for a request with this `Accept` header; several of them are joined with commas, none is empty.
+/// Returns the format for a request with this `Accept` header. Pass an empty string if there is no header, and join several with
+/// commas.
 ///
-/// The range with the highest `q` among those that can be served wins, and of equal ones the first. When there is none,
-/// or when everything is welcome, it is the text format 0.0.4.
+/// Of the media ranges that can be served, the one with the highest `q` wins, and the first of equal ones. Without such a range,
+/// and for one that accepts any format, the format is text 0.0.4.
+///
+/// ```
+/// use telemark_prometheus::{Protocol, negotiate};
+///
+/// let format = negotiate("application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.3");
+/// assert_eq!(format.protocol(), Protocol::OpenMetrics1_0_0);
+/// assert_eq!(negotiate("text/html").protocol(), Protocol::Text0_0_4);
+/// ```
 ///
 /// spec: prometheus docs/instrumenting/content_negotiation.md
 pub fn negotiate(accept: &str) -> Format {
     negotiate_or(accept, Format::default())
 }
 
-/// The same with another answer for what cannot be served.
+/// Negotiates with another fallback than text 0.0.4.
 pub(crate) fn negotiate_or(accept: &str, fallback: Format) -> Format {
     let accept = bounded(accept);
     let mut best: Option<(u16, Format)> = None;
@@ -27,16 +36,16 @@ pub(crate) fn negotiate_or(accept: &str, fallback: Format) -> Format {
     best.map_or(fallback, |(_, format)| format)
 }
 
-/// Whether a response may be compressed, by the `Accept-Encoding` header.
-#[cfg_attr(not(feature = "gzip"), allow(dead_code, reason = "asked by the feature gzip"))]
+/// Returns true if this `Accept-Encoding` header allows gzip.
+#[cfg_attr(not(feature = "gzip"), allow(dead_code, reason = "used with the feature gzip alone"))]
 pub(crate) fn accepts_gzip(accept_encoding: &str) -> bool {
     let accept_encoding = bounded(accept_encoding);
     let quality_of = |names: &[&str]| {
         list(accept_encoding, ',').find_map(|coding| {
             let mut parts = list(coding, ';');
-            let is_it =
+            let matches =
                 parts.next().is_some_and(|first| names.iter().any(|name| first.trim().eq_ignore_ascii_case(name)));
-            is_it.then(|| {
+            matches.then(|| {
                 parameters(parts).find_map(|(key, value)| (key == "q").then(|| quality(&value))).unwrap_or(1000)
             })
         })
@@ -45,13 +54,13 @@ pub(crate) fn accepts_gzip(accept_encoding: &str) -> bool {
     quality_of(&["gzip", "x-gzip"]).or_else(|| quality_of(&["*"])).unwrap_or(0) > 0
 }
 
-/// A header, or none when it is so long that nobody means it.
+/// Returns the header, or an empty one if it is longer than any scraper sends.
 fn bounded(header: &str) -> &str {
-    const LONGEST: usize = 8 << 10;
-    if header.len() <= LONGEST { header } else { "" }
+    const MAX_LENGTH: usize = 8 << 10;
+    if header.len() <= MAX_LENGTH { header } else { "" }
 }
 
-/// One media range: its quality in thousandths and the format that serves it.
+/// Parses a media range into its quality in thousandths and the format that serves it.
 fn parse(range: &str, fallback: Format) -> Option<(u16, Format)> {
     let mut parts = list(range, ';');
     let media_type = parts.next()?.trim().to_ascii_lowercase();
@@ -85,7 +94,7 @@ fn parameters<'a>(parts: impl Iterator<Item = &'a str>) -> impl Iterator<Item = 
     })
 }
 
-/// A quality in thousandths; a malformed one counts as zero.
+/// Returns a quality in thousandths, zero if it is malformed.
 ///
 /// spec: RFC 9110 12.4.2
 fn quality(text: &str) -> u16 {
@@ -99,7 +108,7 @@ fn quality(text: &str) -> u16 {
     }
 }
 
-/// The parts between separators, of which those in quotes are none.
+/// Splits at separators that are not within quotes.
 fn list(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
@@ -134,14 +143,14 @@ mod tests {
     const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
     #[test]
-    fn whoever_asks_for_nothing_gets_text() {
+    fn without_a_preference_the_format_is_text() {
         for accept in ["", "*/*", "text/plain", "text/plain;version=0.0.4", "text/*;q=0.1", "text/html,*/*;q=0.8"] {
             check(accept, TEXT);
         }
     }
 
     #[test]
-    fn what_cannot_be_served_is_text() {
+    fn an_unknown_format_becomes_text() {
         check("application/json", TEXT);
         check("text/plain;version=2.0.0", TEXT);
         check("application/openmetrics-text;version=2.0.0", TEXT);
@@ -207,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_means_is_not_read() {
+    fn a_header_that_is_too_long_is_ignored() {
         let open = "application/openmetrics-text";
         let with = |spaces: usize| format!("{open}{}", " ".repeat(spaces - open.len()));
         check(&with(8192), "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores");
@@ -219,7 +228,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_header_has_an_answer(accept in "(application/openmetrics-text|text/plain|[a-z/*,;=\"q0-9. \\PC]{0,20}|;version=|1.0.0|,|;q=){0,8}") {
+        fn every_header_gets_a_format(accept in "(application/openmetrics-text|text/plain|[a-z/*,;=\"q0-9. \\PC]{0,20}|;version=|1.0.0|,|;q=){0,8}") {
             prop_assert!(!negotiate(&accept).content_type().is_empty());
             accepts_gzip(&accept);
         }

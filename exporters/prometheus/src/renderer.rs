@@ -1,91 +1,77 @@
-//! Rendering: settings and a collection make a page.
+//! Rendering: from a collection and a configuration to a page.
 
 use std::io;
 
 use telemark_sdk::Resource;
 use telemark_sdk::metrics::ScopeMetrics;
 
+use crate::config::PageConfig;
 use crate::format::Format;
 use crate::names::TranslationStrategy;
 use crate::page::{self, Chunks};
 
-/// Writes collections as pages; what [`Prometheus`](crate::Prometheus) does for each request.
+/// Renders collections as pages. [`Prometheus`](crate::Prometheus) uses one for each request.
 ///
-/// Totals must be cumulative: a page says what is, not what changed. A metric that cannot be shown is left out with a
-/// warning.
+/// Totals must be cumulative, because a page shows the current state and not a change. A metric that cannot be shown is left out
+/// with a warning.
+///
+/// ```
+/// use telemark_prometheus::{Format, Renderer};
+/// use telemark_sdk::Resource;
+///
+/// let renderer = Renderer::new().without_target_info().with_resource_labels(["deployment.environment.name"]);
+/// let mut page = Vec::new();
+/// renderer.render(Format::default(), &Resource::empty(), &[], &mut page);
+/// assert!(page.is_empty());
+/// ```
 ///
 /// spec: compatibility/prometheus_and_openmetrics.md
 #[derive(Clone, Debug, Default)]
 pub struct Renderer {
-    settings: Settings,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    pub(crate) strategy: TranslationStrategy,
-    pub(crate) scope_labels: bool,
-    pub(crate) target_info: bool,
-    pub(crate) constant_labels: Vec<String>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Settings {
-            strategy: TranslationStrategy::default(),
-            scope_labels: true,
-            target_info: true,
-            constant_labels: Vec::new(),
-        }
-    }
-}
-
-impl Settings {
-    pub(crate) fn is_constant(&self, key: &str) -> bool {
-        self.constant_labels.iter().any(|constant| constant == key)
-    }
+    config: PageConfig,
 }
 
 impl Renderer {
-    /// The specification's defaults.
+    /// Returns a renderer with the specification's defaults.
     pub fn new() -> Self {
         Renderer::default()
     }
 
-    /// How names are translated; [`TranslationStrategy::UnderscoreEscapingWithSuffixes`] by default.
+    /// Sets the translation of names; [`TranslationStrategy::UnderscoreEscapingWithSuffixes`] by default.
     pub fn with_translation(mut self, strategy: TranslationStrategy) -> Self {
-        self.settings.strategy = strategy;
+        self.config.strategy = strategy;
         self
     }
 
-    /// Leaves out the labels `otel_scope_…` that tell which library a series is from.
+    /// Leaves out the labels `otel_scope_…`, which name the library that a series comes from.
     pub fn without_scope_labels(mut self) -> Self {
-        self.settings.scope_labels = false;
+        self.config.scope_labels = false;
         self
     }
 
-    /// Leaves out `target_info`, which has the attributes of the resource.
+    /// Leaves out the metric `target_info`, which carries the attributes of the resource.
     pub fn without_target_info(mut self) -> Self {
-        self.settings.target_info = false;
+        self.config.target_info = false;
         self
     }
 
-    /// Gives these attributes of the resource to each series as labels; by default none.
+    /// Adds the resource's attributes with these keys to every series as labels; none by default.
     pub fn with_resource_labels<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
-        self.settings.constant_labels = keys.into_iter().map(Into::into).collect();
+        self.config.resource_labels = keys.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Appends the page of a collection.
+    /// Appends the page of a collection to `out`.
     pub fn render(&self, format: Format, resource: &Resource, scopes: &[ScopeMetrics], out: &mut Vec<u8>) {
         let chunks = Chunks { size: usize::MAX, pass_on: &mut |_| Ok(()) };
-        // Memory has no errors.
-        let _ = page::write(&self.settings, format, resource, scopes, out, chunks);
+        // `pass_on` is the only source of errors.
+        let _ = page::write(&self.config, format, resource, scopes, out, chunks);
     }
 
-    /// Writes the page of a collection in parts of about 64 KiB, so that a large page never is in memory as a whole.
+    /// Writes the page of a collection in parts of about 64 KiB, so that a large page is never in memory as a whole.
     ///
     /// # Errors
-    /// The first error of `to`, after which nothing more is written.
+    /// Returns the first error of `to`, after which nothing more is written.
     pub fn write(
         &self,
         format: Format,
@@ -100,10 +86,10 @@ impl Renderer {
             Ok(())
         };
         let chunks = Chunks { size: CHUNK, pass_on: &mut pass_on };
-        page::write(&self.settings, format, resource, scopes, &mut part, chunks)?;
+        page::write(&self.config, format, resource, scopes, &mut part, chunks)?;
         to.write_all(&part)
     }
 }
 
-/// Few calls, and few enough bytes for the processor's caches.
+/// Bytes of a part: large enough for few calls, small enough for the processor's caches.
 const CHUNK: usize = 64 << 10;

@@ -1,4 +1,4 @@
-//! The exporter's own server, for programs that have none: the page at `/metrics` on a thread of its own.
+//! The exporter's own server, for programs without one: the page at `/metrics`, on a thread of its own.
 
 use std::net::SocketAddr;
 
@@ -13,31 +13,41 @@ use crate::exporter::Prometheus;
 const HOST: &str = "OTEL_EXPORTER_PROMETHEUS_HOST";
 const PORT: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
 
-/// A server of the page at `/metrics`. It ends when it is dropped.
+/// Serves the page at `/metrics` until it is dropped.
 ///
-/// Clients that send or read slowly, or not at all, hold up nobody: see [`telemark_serve`] for the bounds. Collections follow
-/// each other on its thread, so a callback that is stuck does hold up the page.
+/// A slow or silent client does not delay other clients: [`telemark_serve`] documents the bounds. Collections run one after the
+/// other on the server's thread, so a stuck callback does delay the page.
 ///
-/// While it listens on a loopback address, it answers requests for `localhost`, loopback addresses, the host it was given and
-/// [`ServerBuilder::with_allowed_hosts`], which defends against DNS rebinding.
+/// On a loopback address, the server only responds to requests for `localhost`, loopback addresses, the host it was given and
+/// those of [`ServerBuilder::with_allowed_hosts`], as a defence against DNS rebinding.
+///
+/// ```
+/// use telemark_prometheus::{Prometheus, Server};
+///
+/// let prometheus = Prometheus::new();
+/// let server = Server::start(prometheus.clone(), "localhost", 0)?;
+/// println!("http://{}/metrics", server.address());
+/// # Ok::<(), telemark_sdk::ConfigError>(())
+/// ```
 ///
 /// spec: metrics/sdk_exporters/prometheus.md#configuration
 #[derive(Debug)]
 pub struct Server(telemark_serve::Server);
 
 impl Server {
-    /// Listens on a host's address; port 0 is a free one.
+    /// Starts a server on a host and a port; port 0 picks a free one.
     ///
     /// # Errors
-    /// Names `host` if it has no address here, `port` if it is taken or reserved; or the system gives no thread or descriptor.
+    /// Names `host` if it is not an address of this machine, and `port` if it is taken or reserved. Also fails if the operating
+    /// system provides no thread or descriptor.
     pub fn start(prometheus: Prometheus, host: &str, port: u16) -> Result<Self, ConfigError> {
         Server::builder(prometheus).with_host(host).with_port(port).start()
     }
 
-    /// Listens where `OTEL_EXPORTER_PROMETHEUS_HOST` and `OTEL_EXPORTER_PROMETHEUS_PORT` say, or else on `localhost:9464`.
+    /// Starts a server on `OTEL_EXPORTER_PROMETHEUS_HOST` and `OTEL_EXPORTER_PROMETHEUS_PORT`, by default `localhost:9464`.
     ///
     /// # Errors
-    /// Those of [`Server::start`], with the variable instead of the argument.
+    /// Fails as [`Server::start`] does, and names the variable instead of the argument.
     pub fn from_env(prometheus: Prometheus, env: &Env) -> Result<Self, ConfigError> {
         let mut builder = Server::builder(prometheus);
         (builder.host_setting, builder.port_setting) = (HOST, PORT);
@@ -51,7 +61,7 @@ impl Server {
         builder.start()
     }
 
-    /// Begins a server on `localhost:9464`.
+    /// Starts building a server, by default on `localhost:9464`.
     pub fn builder(prometheus: Prometheus) -> ServerBuilder {
         ServerBuilder {
             prometheus,
@@ -63,21 +73,30 @@ impl Server {
         }
     }
 
-    /// The address it listens on.
+    /// Returns the address that the server listens on.
     pub fn address(&self) -> SocketAddr {
         self.0.address()
     }
 
-    /// Ends the server. Pages on their way are sent, for a quarter of a second at most.
+    /// Shuts the server down. Pages on their way are sent for up to 250 ms.
     ///
     /// # Errors
-    /// The deadline passed first; the server then ends by itself later.
+    /// Fails if the deadline passes first; the server still ends later.
     pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.0.shutdown(deadline)
     }
 }
 
 /// Builds a [`Server`].
+///
+/// ```
+/// use telemark_prometheus::{Prometheus, Server};
+///
+/// let builder = Server::builder(Prometheus::new()).with_host("127.0.0.1").with_port(0);
+/// let server = builder.with_allowed_hosts(["metrics.internal"]).start()?;
+/// assert!(server.address().ip().is_loopback());
+/// # Ok::<(), telemark_sdk::ConfigError>(())
+/// ```
 #[derive(Debug)]
 #[must_use]
 pub struct ServerBuilder {
@@ -96,14 +115,14 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the port; 9464 by default, 0 for a free one.
+    /// Sets the port; 9464 by default. Port 0 picks a free one.
     pub fn with_port(mut self, port: u16) -> Self {
         self.port = port;
         self
     }
 
-    /// Sets hosts, without ports, that requests may be for besides `localhost` and loopback addresses. On an address that is no
-    /// loopback one, any host is accepted unless there are such: Prometheus scrapes pods by their addresses.
+    /// Sets the hosts, without ports, that requests may be for besides `localhost` and loopback addresses. Without any, a server
+    /// on another address accepts every host, because Prometheus scrapes pods by their addresses.
     pub fn with_allowed_hosts<N: Into<String>>(mut self, hosts: impl IntoIterator<Item = N>) -> Self {
         self.allowed_hosts = hosts.into_iter().map(Into::into).collect();
         self
@@ -112,7 +131,7 @@ impl ServerBuilder {
     /// Starts the server.
     ///
     /// # Errors
-    /// See [`Server::start`].
+    /// Fails as [`Server::start`] does.
     pub fn start(self) -> Result<Server, ConfigError> {
         let ServerBuilder { prometheus, host, port, mut allowed_hosts, host_setting, port_setting } = self;
         let listener = telemark_serve::bind(&host, port).map_err(|error| match error {
@@ -123,19 +142,16 @@ impl ServerBuilder {
             error => ConfigError::invalid(host_setting, &*host, "a host name or an address of this machine")
                 .with_source(error),
         })?;
-        // A name of this machine may have a loopback address.
+        // The host may be another name of a loopback address.
         let is_loopback = listener.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback());
         if is_loopback {
             allowed_hosts.push(host);
         }
-        let server =
-            telemark_serve::Server::builder("telemark-prometheus", move |request: &http::request::Parts| match request
-                .uri
-                .path()
-            {
-                "/metrics" => prometheus.respond(&request.headers),
-                _ => not_found(),
-            });
+        let handler = move |request: &http::request::Parts| match request.uri.path() {
+            "/metrics" => prometheus.respond(&request.headers),
+            _ => not_found(),
+        };
+        let server = telemark_serve::Server::builder("telemark-prometheus", handler);
         server.with_allowed_hosts(allowed_hosts).start(listener).map(Server)
     }
 }

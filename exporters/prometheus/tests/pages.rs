@@ -16,7 +16,7 @@ use telemark_sdk::metrics::{
 };
 use telemark_sdk::time::Timestamp;
 
-/// Without scope labels, for tests of other things.
+/// Checks a page without scope labels.
 fn check(format: Format, metrics: Vec<Metric>, expected: &str) {
     let scopes = [scope("shop", metrics)];
     check_all(&Renderer::new().without_scope_labels(), format, &Resource::empty(), &scopes, expected);
@@ -166,7 +166,7 @@ fn histograms_without_buckets_or_sums() {
     let bucket = r#"duration_seconds_bucket{le="-1.0"} 1
         duration_seconds_bucket{le="+Inf"} 3"#;
     let (kind, unit) = ("# TYPE duration_seconds histogram", "# UNIT duration_seconds seconds");
-    // In OpenMetrics, a count goes with a sum, and a sum with positive buckets.
+    // In OpenMetrics, a count requires a sum, and a sum requires positive bounds.
     let with_sum = negative.clone().with_sum(-9.0);
     check(OPEN_METRICS, vec![histogram(with_sum.clone())], &format!("{kind}\n{unit}\n{bucket}\n# EOF"));
     let text = format!("{kind}\n{bucket}\nduration_seconds_sum -9.0\nduration_seconds_count 3");
@@ -218,7 +218,7 @@ fn scopes_are_labels() {
             vec![metric(), Metric::new("b", gauge(vec![NumberPoint::new(Attributes::empty(), 2i64)]))],
         ),
     ];
-    // The second `a` stands with the first: families do not interleave.
+    // Both metrics `a` are in one family: families do not interleave.
     check_all(
         &Renderer::new(),
         OPEN_METRICS,
@@ -231,7 +231,7 @@ fn scopes_are_labels() {
         b{otel_scope_name="cart"} 2
         # EOF"#,
     );
-    // Without them, both are one series.
+    // Without scope labels, both are one series.
     check_all(
         &Renderer::new().without_scope_labels(),
         TEXT,
@@ -321,14 +321,14 @@ fn series_that_prometheus_cannot_tell_apart_are_added_up() {
     let histograms = vec![
         histogram(empty(), [1.0], [1, 2]),
         histogram(Attributes::empty(), [1.0], [3, 4]),
-        // Its buckets are not those of the others: the first is shown.
+        // Other bounds than the series above: cannot be added, so the page shows the first.
         histogram(attributes(&[("b", "")]), [2.0], [5, 6]),
     ];
     let buckets = |offset, counts: &[u64]| Buckets::new(offset, counts.to_vec());
     let exponential = |attributes, scale, offset, counts: &[u64]| {
         ExponentialHistogramPoint::new(attributes, scale, 1, buckets(offset, counts), Buckets::default()).with_sum(1.0)
     };
-    // 1..2 and 2..4, and the same in quarters of doublings.
+    // Buckets 1..2 and 2..4, at scale 0 and at scale 2.
     let exponentials =
         vec![exponential(empty(), 0, 0, &[1, 2]), exponential(Attributes::empty(), 2, 0, &[1, 1, 1, 1, 0, 0, 0, 1])];
     let falls = MetricData::Sum { points: points.clone(), temporality: Temporality::Cumulative, monotonic: false };
@@ -377,7 +377,7 @@ fn series_that_prometheus_cannot_tell_apart_are_added_up() {
 }
 
 #[test]
-fn values_that_are_infinite_or_no_number() {
+fn infinite_values_and_nan() {
     let points = || {
         [f64::INFINITY, f64::NEG_INFINITY, f64::NAN].into_iter().zip(["up", "down", "none"]).map(|(value, which)| {
             NumberPoint::new(attributes(&[("which", which)]), value).with_exemplar(exemplar(value, 1_000_000_000))
@@ -402,7 +402,7 @@ fn values_that_are_infinite_or_no_number() {
         )
     };
     let gauges = values("g") + &values("s");
-    // OpenMetrics has no counters below zero or that are no number.
+    // OpenMetrics allows no counter that is negative or NaN.
     check(
         OPEN_METRICS,
         metrics(),
@@ -445,7 +445,7 @@ fn conflicts_drop_the_later_metric() {
 }
 
 #[test]
-fn what_is_no_cumulative_total_is_left_out() {
+fn deltas_are_left_out() {
     let points = || vec![NumberPoint::new(Attributes::empty(), -1i64)];
     let delta = MetricData::Sum { points: points(), temporality: Temporality::Delta, monotonic: true };
     let metrics =
@@ -572,7 +572,7 @@ fn an_empty_collection_is_a_page() {
     check_all(&Renderer::new(), TEXT, &Resource::empty(), &[], "");
 }
 
-/// Remembers what it was given, in its parts; has room for some of them.
+/// Remembers the parts written to it; fails when there is no room left.
 struct Parts(Vec<Vec<u8>>, usize);
 
 impl Write for Parts {

@@ -1,4 +1,4 @@
-//! The parsers of others read our pages and find in them what our own strict reader finds.
+//! Independent parsers read the pages, and find what the strict reader of these tests finds.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
@@ -31,7 +31,7 @@ struct Python {
 }
 
 impl Python {
-    /// `None` where it is not installed, after saying so.
+    /// Returns `None`, and says so, if the client is not installed.
     fn start() -> Option<Self> {
         let Some(folder) = variable("TELEMARK_TEST_PROMETHEUS_CLIENT") else {
             skip("no prometheus_client is installed here; `cargo xtask test` installs it");
@@ -50,16 +50,16 @@ impl Python {
         Some(Python { child, input, output })
     }
 
-    /// The samples as text, or the error of the parser.
+    /// Returns the samples as text, or the error of the parser.
     fn read(&mut self, format: Format, page: &str) -> Result<Vec<String>, String> {
         let request = json!({"open_metrics": format.is_open_metrics(), "page": page});
         writeln!(self.input, "{request}").unwrap();
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
-        let answer: Value = serde_json::from_str(&line).unwrap();
-        match answer["samples"].as_array() {
+        let parsed: Value = serde_json::from_str(&line).unwrap();
+        match parsed["samples"].as_array() {
             Some(samples) => Ok(samples.iter().map(Value::to_string).collect()),
-            None => Err(answer["error"].to_string()),
+            None => Err(parsed["error"].to_string()),
         }
     }
 }
@@ -76,19 +76,19 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Says that a test did not run, past the test harness; in continuous integration that is a failure.
+/// Reports a skipped test past the test harness. Fails in continuous integration.
 fn skip(why: &str) {
     assert!(variable("CI").as_deref() != Some("true"), "in continuous integration nothing is skipped: {why}");
-    drop(writeln!(std::io::stderr(), "\n!!! SKIPPED: {why}\n"));
+    let _ = writeln!(std::io::stderr(), "\n!!! SKIPPED: {why}\n");
 }
 
-/// Our reader's samples in the words of the script.
+/// Returns the samples of the strict reader in the form of the script's output.
 fn expected(families: &[Family]) -> Vec<String> {
     let number = |number: f64| {
         if number.is_nan() {
             return "NaN".to_owned();
         }
-        // Python's shortest text, whose exponents have a sign and two digits.
+        // Python's exponents have a sign and at least two digits.
         let text = format!("{number:?}");
         match text.split_once('e') {
             Some((mantissa, exponent)) => {
@@ -116,19 +116,19 @@ fn compare(python: &mut Python, format: Format, page: &str) {
     let ours = check(format, page).unwrap();
     let mut exemplars = ours.iter().flat_map(|family| &family.samples).filter_map(|sample| sample.exemplar.as_ref());
     if exemplars.any(|exemplar| exemplar.labels.iter().any(|(_, value)| value.contains('"'))) {
-        // It takes an escaped quote in an exemplar for the end of the value.
+        // The client takes an escaped quote in an exemplar for the end of the value.
         return;
     }
     let theirs = python.read(format, page).unwrap_or_else(|error| panic!("{error}"));
-    // Numbers are compared as numbers: of two shortest texts, Python and Rust may choose different ones.
+    // Compare numbers as numbers: Python and Rust may choose different texts of the same length.
     let normal = |samples: Vec<String>| -> Vec<Value> {
         let samples = samples.iter().map(|sample| {
             let mut sample: Value = serde_json::from_str(sample).unwrap();
-            // The space around a text is not told apart.
+            // The client strips the space around a text.
             let help = sample["help"].as_str().map(|help| help.trim().to_owned());
             sample["help"] = help.filter(|_| format.is_open_metrics()).into();
             if sample["type"] == "counter" {
-                // It gives the samples of counters their suffix when the text format lacks it.
+                // The client adds the suffix of counters where the text format lacks it.
                 let name = sample["name"].as_str().unwrap().trim_end_matches("_total").to_owned();
                 sample["name"] = name.into();
             }
@@ -218,13 +218,13 @@ fn promtool_has_no_complaints_about_the_format() {
         .stderr(Stdio::piped())
         .spawn();
     let Ok(mut promtool) = command else {
-        drop(writeln!(std::io::stderr(), "\n!!! SKIPPED: promtool is not installed here\n"));
+        let _ = writeln!(std::io::stderr(), "\n!!! SKIPPED: promtool is not installed here\n");
         return;
     };
     let page = page(&Renderer::new(), TEXT, &Resource::empty(), &example());
     promtool.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
     let output = promtool.wait_with_output().unwrap();
     let complaints = String::from_utf8_lossy(&output.stderr);
-    // It also has opinions on names and descriptions, which are the program's.
+    // It also comments on names and descriptions, which the program chooses.
     assert!(!complaints.contains("error while linting"), "{complaints}");
 }

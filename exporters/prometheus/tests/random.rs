@@ -1,4 +1,4 @@
-//! Pages of random collections follow the grammar and the rules, and nothing is lost that can be shown.
+//! Pages of random collections follow the grammar and the rules, and lack nothing that can be shown.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
@@ -28,14 +28,14 @@ proptest! {
     }
 }
 
-/// The metrics with names that do not meet, and with what a page can show of them.
+/// Returns the metrics under distinct names, reduced to what a page can show.
 fn distinct(scopes: Vec<ScopeMetrics>) -> Vec<Metric> {
     let metrics = scopes.into_iter().flat_map(|scope| scope.metrics).enumerate();
     metrics
         .map(|(index, mut metric)| {
             metric.name = format!("metric{index}x").into();
             metric.unit = "".into();
-            // Series are told apart by a key of ours.
+            // An added key keeps series apart.
             let own = |point: usize| {
                 support::attributes(&[]).iter().cloned().chain([KeyValue::new("n", point as i64)]).collect()
             };
@@ -67,7 +67,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_is_lost(scopes in scopes()) {
+    fn every_value_is_on_the_page(scopes in scopes()) {
         let metrics = distinct(scopes);
         let scope = support::scope("s", metrics.clone());
         let renderer = Renderer::new().without_scope_labels();
@@ -97,7 +97,7 @@ proptest! {
     }
 }
 
-/// The lines of one histogram, each of them written by itself.
+/// Returns the lines of a histogram, each of them formatted on its own.
 fn written_plainly(point: &HistogramPoint) -> String {
     let labels: String = point.attributes.iter().map(|label| format!("{}=\"{}\",", label.key, label.value)).collect();
     let mut page = "# TYPE h histogram\n".to_owned();
@@ -137,7 +137,7 @@ fn plain_number(number: Number) -> String {
     }
 }
 
-/// Durations, mostly one in each bucket, with spans and without.
+/// Returns durations, mostly one in each bucket, some of them in spans.
 fn durations() -> impl Strategy<Value = HistogramPoint> {
     let bounds = prop::collection::btree_set(0u32..100_000, 0..20)
         .prop_map(|bounds| bounds.into_iter().map(|milliseconds| f64::from(milliseconds) / 1e3).collect::<Vec<_>>());
@@ -177,7 +177,7 @@ fn durations() -> impl Strategy<Value = HistogramPoint> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// What is written once for many lines is the same as if each had been written by itself.
+    /// Text that is written once for many lines is the same as if each line had been formatted on its own.
     #[test]
     fn lines_are_as_if_written_one_by_one(point in durations()) {
         let expected = written_plainly(&point);

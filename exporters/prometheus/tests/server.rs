@@ -1,4 +1,4 @@
-//! From instruments to the page, through the handle and through the server. What clients can do to it is tested in `serve`.
+//! From instruments to the page, directly and through the server. The tests of `serve` cover hostile clients.
 #![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
@@ -19,12 +19,12 @@ use telemark_sdk::config::Env;
 use telemark_sdk::metrics::SdkMeterProvider;
 use telemark_sdk::time::Deadline;
 
-/// Beyond this a test has failed.
+/// The time after which a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const VARY: &str = if cfg!(feature = "gzip") { "Accept, Accept-Encoding" } else { "Accept" };
 
-/// An exporter of one counter and one histogram. The provider keeps its instruments.
+/// Returns an exporter of one counter and one histogram, and the provider that keeps the instruments.
 fn exporter() -> (Prometheus, SdkMeterProvider) {
     let prometheus = Prometheus::builder().with_renderer(Renderer::new().without_target_info()).build();
     let provider = SdkMeterProvider::builder()
@@ -59,12 +59,15 @@ fn expected(open: bool) -> String {
 }
 
 #[test]
-fn an_answer_is_negotiated() {
+fn a_response_is_negotiated() {
     let (prometheus, _provider) = exporter();
     for (accept, format) in [("", TEXT), ("application/openmetrics-text", OPEN_METRICS)] {
-        let answer = prometheus.answer(accept, "");
-        assert_eq!((answer.status, answer.content_type, answer.content_encoding), (200, format.content_type(), None));
-        assert_eq!(String::from_utf8(answer.body).unwrap(), expected(format.is_open_metrics()));
+        let response = prometheus.response_for(accept, "");
+        assert_eq!(
+            (response.status, response.content_type, response.content_encoding),
+            (200, format.content_type(), None)
+        );
+        assert_eq!(String::from_utf8(response.body).unwrap(), expected(format.is_open_metrics()));
     }
 }
 
@@ -74,11 +77,11 @@ fn without_a_provider_there_is_no_page() {
     let mut out = b"before".to_vec();
     assert!(prometheus.render(TEXT, &mut out).is_err());
     assert_eq!(out, b"before");
-    let answer = prometheus.answer("", "gzip");
-    assert_eq!((answer.status, answer.content_encoding), (503, None));
+    let response = prometheus.response_for("", "gzip");
+    assert_eq!((response.status, response.content_encoding), (503, None));
     let (prometheus, provider) = exporter();
     provider.shutdown(Deadline::after(PATIENCE)).unwrap();
-    assert_eq!(prometheus.answer("", "").status, 503);
+    assert_eq!(prometheus.response_for("", "").status, 503);
 }
 
 #[cfg(feature = "gzip")]
@@ -90,11 +93,11 @@ fn unpacked(bytes: &[u8]) -> String {
 
 #[cfg(feature = "gzip")]
 #[test]
-fn pages_are_compressed_for_those_who_accept_it() {
+fn pages_are_compressed_for_clients_that_accept_it() {
     let (prometheus, _provider) = exporter();
-    let answer = prometheus.answer("", "deflate, gzip;q=0.5");
-    assert_eq!(answer.content_encoding, Some("gzip"));
-    assert_eq!(unpacked(&answer.body), expected(false));
+    let response = prometheus.response_for("", "deflate, gzip;q=0.5");
+    assert_eq!(response.content_encoding, Some("gzip"));
+    assert_eq!(unpacked(&response.body), expected(false));
 }
 
 #[test]
@@ -109,12 +112,12 @@ fn a_page_may_be_written_in_parts() {
 }
 
 #[test]
-fn caches_are_told_what_the_answer_depends_on() {
+fn the_header_vary_names_what_a_response_depends_on() {
     let (prometheus, _provider) = exporter();
     for accept_encoding in ["", "gzip"] {
-        assert_eq!(prometheus.answer("", accept_encoding).vary, Some(VARY));
+        assert_eq!(prometheus.response_for("", accept_encoding).vary, Some(VARY));
     }
-    assert_eq!(Prometheus::new().answer("", "").vary, None);
+    assert_eq!(Prometheus::new().response_for("", "").vary, None);
 }
 
 #[cfg(feature = "http")]
@@ -137,7 +140,7 @@ fn the_types_of_http() {
     assert_eq!((response.status(), response.headers().len()), (http::StatusCode::SERVICE_UNAVAILABLE, 1));
 }
 
-/// Sends bytes and answers with everything that comes back.
+/// Sends bytes and returns everything that comes back.
 fn exchange(server: &Server, request: &[u8]) -> String {
     let mut stream = connect(server);
     stream.write_all(request).unwrap();
@@ -156,7 +159,7 @@ fn read_all(mut stream: TcpStream) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The response to a request with these header lines.
+/// Returns the response to a request with these header lines.
 fn get(server: &Server, target: &str, more: &str) -> String {
     exchange(server, format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{more}Connection: close\r\n\r\n").as_bytes())
 }
@@ -202,12 +205,12 @@ fn the_server_compresses() {
 }
 
 #[test]
-fn callbacks_are_asked_on_the_thread_of_the_server() {
+fn a_request_to_the_server_runs_callbacks() {
     let (server, provider) = start();
     let meter = provider.meter("shop");
     let _gauge = meter.i64_observable_gauge("queue").with_callback(|observer| observer.observe(7, &[])).build();
-    let answer = get(&server, "/metrics", "");
-    assert!(answer.contains("\nqueue{otel_scope_name=\"shop\"} 7\n"), "{answer}");
+    let response = get(&server, "/metrics", "");
+    assert!(response.contains("\nqueue{otel_scope_name=\"shop\"} 7\n"), "{response}");
 }
 
 #[test]
@@ -218,7 +221,7 @@ fn a_sampled_span_leads_from_the_page_to_its_trace() {
     let context = SpanContext::new(trace, span, TraceFlags::SAMPLED, false, TraceState::default());
     let _entered = opentelemetry::Context::new().with_remote_span_context(context).attach();
     provider.meter("shop").u64_counter("orders").with_description("Orders").build().add(1, &[]);
-    let page = String::from_utf8(prometheus.answer("application/openmetrics-text", "").body).unwrap();
+    let page = String::from_utf8(prometheus.response_for("application/openmetrics-text", "").body).unwrap();
     let exemplar =
         format!("orders_total{{otel_scope_name=\"shop\"}} 1 # {{trace_id=\"{trace}\",span_id=\"{span}\"}} 1 ");
     assert!(page.contains(&exemplar), "{page}");
@@ -245,7 +248,7 @@ fn everything_else_is_refused() {
 }
 
 #[test]
-fn hosts_that_are_allowed_are_answered() {
+fn allowed_hosts_get_responses() {
     let server = Server::builder(exporter().0).with_host("127.0.0.1").with_port(0).with_allowed_hosts(["shop.example"]);
     let server = server.start().unwrap();
     let check = |host: &str, expected: &str| {
@@ -292,7 +295,7 @@ fn the_variables() {
     let server = server.unwrap();
     assert_eq!((server.address().ip().to_string().as_str(), warnings), ("127.0.0.1", 0));
     assert!(get(&server, "/metrics", "").starts_with("HTTP/1.1 503 Service Unavailable"));
-    // The port is taken now.
+    // The port is taken by now.
     let port = server.address().port().to_string();
     let (taken, _) = start(&[("OTEL_EXPORTER_PROMETHEUS_HOST", "127.0.0.1"), ("OTEL_EXPORTER_PROMETHEUS_PORT", &port)]);
     let error = taken.unwrap_err().to_string();
@@ -303,8 +306,8 @@ fn the_variables() {
     let error = bad.unwrap_err().to_string();
     let expected = "OTEL_EXPORTER_PROMETHEUS_HOST=\"nowhere.invalid\" cannot be used";
     assert!(error.starts_with(expected) && error.contains("an address of this machine"), "{error}");
-    assert_eq!(warnings, 1, "that of the port");
-    // Without variables, the arguments are named.
+    assert_eq!(warnings, 1, "the warning about the port");
+    // Without variables, the error names the argument.
     let taken = Server::start(Prometheus::new(), "127.0.0.1", server.address().port()).unwrap_err();
     assert_eq!(taken.setting(), "port");
     assert_eq!(Server::start(Prometheus::new(), "192.0.2.1", 0).unwrap_err().setting(), "host");

@@ -21,13 +21,13 @@
 //! ```
 //!
 //! # Where to put the layer
-//! axum knows the route only inside of the router. [`Router::layer`](axum::Router::layer) after the last route covers
+//! axum knows the route only inside the router. [`Router::layer`](axum::Router::layer) after the last route covers
 //! all routes, nested ones included, and the fallback. `Router::route_layer` leaves out the fallback. Around the
 //! router (`layer().layer(router)`) the spans have no route.
 //!
 //! # How to
-//! - **exclude paths, capture headers, trust a proxy**: [`HttpServerLayer::map_settings`], which keeps the settings that it does
-//!   not change, and [`HttpServerLayer::with_settings`], which replaces all.
+//! - **exclude paths, capture headers, trust a proxy**: [`HttpServerLayer::map_settings`] changes some settings and keeps the
+//!   others; [`HttpServerLayer::with_settings`] replaces all.
 //! - **change what is an error, or the span's name**: a policy of your own on top of [`AxumPolicy`]:
 //!
 //! ```
@@ -51,9 +51,7 @@
 //!   of the [`scope`].
 //!
 //! # Environment variables
-//! None are read here; see [`ServerSettings::from_env_fn`].
-
-#![forbid(unsafe_code)]
+//! This crate reads no environment; see [`ServerSettings::from_env_fn`].
 
 mod policy;
 
@@ -65,13 +63,13 @@ pub use telemark_tower::{
     ResponseFuture, ResponseHead, Route, ServerSettings, SettingProblem,
 };
 
-/// The layer for [`axum::Router::layer`], with the default settings, the global tracer and the global meter.
+/// Returns the layer for [`axum::Router::layer`], with the default settings, the global tracer and the global meter.
 pub fn layer() -> HttpServerLayer<AxumPolicy> {
     HttpServerLayer::new().with_policy(AxumPolicy).with_tracer(GlobalTracer::new(scope())).with_global_meter(scope())
 }
 
-/// The instrumentation scope of this crate, to make a tracer for [`HttpServerLayer::with_tracer`] or a meter for
+/// Returns the instrumentation scope of this crate: for the tracer of [`HttpServerLayer::with_tracer`] and the meter of
 /// [`HttpServerLayer::with_meter`].
 pub fn scope() -> InstrumentationScope {
-    telemark_http::scope(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+    telemark_kit::scope(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
 }

@@ -7,8 +7,8 @@ use axum::extract::{ConnectInfo, MatchedPath, OriginalUri};
 use axum::http::Uri;
 use telemark_http::{DefaultPolicy, HttpPolicy, RequestHead};
 
-/// Takes routes from [`MatchedPath`], the client from [`ConnectInfo`], and the target from [`OriginalUri`], before nested routers
-/// stripped their prefixes.
+/// Takes routes from [`MatchedPath`], the client from [`ConnectInfo`], and the target from [`OriginalUri`], which still has the
+/// prefixes that nested routers strip.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AxumPolicy;
 

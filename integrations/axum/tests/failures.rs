@@ -1,5 +1,5 @@
-//! Requests that do not get the answer they were meant to: the status of the span, `error.type`, and the duration's
-//! attributes, for each way in which axum, a layer or a client ends one.
+//! Requests that fail: the status of the span, `error.type`, and the attributes of the duration, for each way in which axum, a
+//! layer or a client ends a request.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "../../tower/tests/support/mod.rs"]
@@ -41,7 +41,7 @@ fn layer<S: Spans>(spans: &S) -> HttpServerLayer<AxumPolicy, S::Tracer> {
     telemark_axum::layer().with_tracer(spans.tracer()).with_meter(&spans.meter())
 }
 
-/// The end of the only request, in its span and in its metric. What every request of this file has is left out.
+/// Returns the end of the only request, in its span and in its metric, without the attributes of every request here.
 async fn ended<S: Spans>(spans: &S) -> String {
     let finished = until("a span", || Some(spans.finished()).filter(|spans| !spans.is_empty())).await;
     let [span] = &finished[..] else { panic!("{finished:?}") };
@@ -89,7 +89,7 @@ async fn extractors_that_reject<S: Spans>() {
     let no_text = Request::post("/text").body(Body::from(&b"\xff"[..])).unwrap();
     check(app, no_text, 400, "POST /text Unset status=400 | http.request.method=POST,status=400,http.route=/text")
         .await;
-    // The application forgot something: that is its own failure.
+    // The application forgot an extension, which is its own failure.
     check(
         app,
         to("GET", "/state"),
@@ -127,7 +127,7 @@ async fn timeouts<S: Spans>() {
     let slow = || Router::new().route("/slow", get(async || -> Response { std::future::pending().await }));
     let route = "http.route=/slow";
 
-    // Within the span, the layer makes a response: its status says whose fault it was.
+    // Within the span, the layer makes a response, whose status tells client errors from server errors.
     let of_client = |spans: &S| {
         let timeout = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, Duration::ZERO);
         slow().layer(timeout).layer(layer(spans))
@@ -150,7 +150,7 @@ async fn timeouts<S: Spans>() {
     let expected = format!("GET /slow Unset telemark.outcome=\"cancelled\" | http.request.method=GET,{route}");
     check(around, to("GET", "/slow"), 504, &expected).await;
 
-    // A service that fails, within a layer that makes a response of the error.
+    // A service that fails, inside a layer that turns the error into a response.
     let failing = |spans: &S| {
         let failing = tower::service_fn(async |_request: Request| Err::<Response, _>(std::io::Error::other("gone")));
         let handled = HandleErrorLayer::new(async |_error: std::io::Error| StatusCode::BAD_GATEWAY);
@@ -186,7 +186,7 @@ async fn panics<S: Spans>() {
          error.type=panic,http.request.method=GET,http.route=/",
     )
     .await;
-    // In the body, when the head has long been sent.
+    // In the body, after the head was sent.
     let body = || {
         Body::from_stream(futures_util::stream::poll_fn(|_| -> std::task::Poll<Option<Result<Bytes, Infallible>>> {
             std::panic::resume_unwind(Box::new("no"))
@@ -209,7 +209,7 @@ async fn bodies_that_fail<S: Spans>() {
         let broken = async move |Path(status): Path<u16>| (StatusCode::from_u16(status).unwrap(), broken());
         Router::new().route("/{status}", get(broken)).layer(layer(spans))
     };
-    // The status was fine, or the client's fault: that the body failed is the server's.
+    // The body fails, which is the server's fault, although the status is a success or a client error.
     for status in [200, 404, 500] {
         let error = "axum_core::error::Error";
         let expected = format!(
@@ -220,7 +220,7 @@ async fn bodies_that_fail<S: Spans>() {
     }
 }
 
-/// A server for one test, for as long as the runtime lives.
+/// Serves one test until its runtime ends.
 async fn serve(app: Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -229,21 +229,21 @@ async fn serve(app: Router) -> SocketAddr {
 }
 
 async fn uploads_that_are_aborted<S: Spans>() {
-    // The extractor rejects what it could not read, which is the client's fault.
+    // The extractor rejects a body that it could not read, which is the client's fault.
     let spans = S::new();
     let app = Router::new().route("/text", post(async |text: String| text)).layer(layer(&spans));
     let mut client = TcpStream::connect(serve(app).await).await.unwrap();
     client.write_all(b"POST /text HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhel").await.unwrap();
     client.shutdown().await.unwrap();
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    let mut response = String::new();
+    client.read_to_string(&mut response).await.unwrap();
+    assert!(response.is_empty() || response.starts_with("HTTP/1.1 400 "), "{response}");
     assert_eq!(
         ended(&spans).await,
         "POST /text Unset status=400 | http.request.method=POST,status=400,http.route=/text"
     );
 
-    // A handler that fails because of it says what it likes.
+    // A handler that fails because of it chooses the status.
     let spans = S::new();
     let handler = async |body: Body| match body.collect().await {
         Ok(_) => StatusCode::OK.into_response(),
@@ -252,8 +252,8 @@ async fn uploads_that_are_aborted<S: Spans>() {
     let app = Router::new().route("/text", post(handler)).layer(layer(&spans));
     let mut client = TcpStream::connect(serve(app).await).await.unwrap();
     client.write_all(b"POST /text HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nno chunk").await.unwrap();
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).await.unwrap();
+    let mut response = String::new();
+    client.read_to_string(&mut response).await.unwrap();
     assert_eq!(
         ended(&spans).await,
         "POST /text Error status=502 error.type=\"502\" | \

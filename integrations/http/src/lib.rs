@@ -1,7 +1,7 @@
 //! HTTP semantics on the OpenTelemetry API, shared by Telemark's HTTP integrations; knows no framework.
 //!
-//! Most applications use `telemark-axum` or `telemark-tower`. This crate is what those are made of, and what
-//! the integration of another HTTP stack is made of:
+//! Most applications use `telemark-axum` or `telemark-tower`, which are built on this crate. An integration of another HTTP stack
+//! builds on it, too:
 //!
 //! ```
 //! use http::{Request, Response, StatusCode};
@@ -34,12 +34,12 @@
 //!
 //! # What a server span carries
 //! The attributes of the HTTP server span of the semantic conventions 1.45.0, and two of this project:
-//! `telemark.outcome`, which is `cancelled` if the response was given up before its end, and `telemark.truncated`. Those a
-//! sampler may want are given when the span is created. One exception keeps unsampled traffic cheap: below a parent that
-//! is *not* sampled, a sampler sees `http.request.method`, `url.path`, `url.scheme`, `http.route` and the attributes of the
-//! policy; if it records the span, the others follow at once.
+//! `telemark.outcome`, which is `cancelled` if the response was given up before its end, and `telemark.truncated`. Attributes
+//! that a sampler may use are set when the span is created. One exception keeps unsampled traffic cheap: below a parent
+//! that is *not* sampled, a sampler sees `http.request.method`, `url.path`, `url.scheme`, `http.route` and the attributes of
+//! the policy; if it records the span, the others follow at once.
 //!
-//! Attributes of the requirement level Opt-In are off: [`ServerSettings::with_opt_in_attributes`] asks for them.
+//! Attributes of the requirement level Opt-In are off; [`ServerSettings::with_opt_in_attributes`] adds them.
 //!
 //! # Limits against hostile peers
 //! A text taken from a request is cut after [`MAX_TEXT_BYTES`] bytes. A captured header is cut after
@@ -52,37 +52,12 @@
 //! # Environment variables
 //! This crate reads no environment. [`ServerSettings::from_env_fn`] takes a reader and lists the variables.
 
-mod attribute_sets;
-mod attributes;
-mod bindings;
-mod clock;
-mod content_length;
-mod environment;
-mod facts;
-mod forwarded;
-mod headers;
-mod host;
-mod interner;
-mod keys;
-mod measurement;
-mod methods;
-mod metrics;
-mod names;
-mod opt_in;
-mod paths;
-mod policy;
-mod query;
 mod server;
-mod settings;
-mod span;
-mod text;
-mod tracer;
+mod shared;
 
-pub use headers::{HeaderExtractor, HeaderInjector, MAX_CAPTURED_BYTES, MAX_HEADER_VALUES};
-pub use metrics::ServerMetrics;
-pub use policy::{DefaultPolicy, HttpPolicy, LocalAddr, PeerAddr, RequestHead, ResponseHead, Route};
-pub use server::HttpServer;
-pub use settings::{ServerSettings, SettingProblem};
-pub use span::{End, RequestOutcome, RequestSpan};
-pub use text::MAX_TEXT_BYTES;
-pub use tracer::{GlobalTracer, scope};
+pub use server::{
+    DefaultPolicy, End, HttpPolicy, HttpServer, LocalAddr, PeerAddr, RequestHead, RequestOutcome, RequestSpan,
+    ResponseHead, Route, ServerMetrics, ServerSettings, SettingProblem,
+};
+pub use shared::headers::{HeaderExtractor, HeaderInjector, MAX_CAPTURED_BYTES, MAX_HEADER_VALUES};
+pub use telemark_kit::{GlobalTracer, MAX_TEXT_BYTES, scope};

@@ -3,11 +3,11 @@
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let meter = opentelemetry::global::meter_with_scope(telemark_runtime::scope());
-//! telemark_runtime::process(&meter);
+//! telemark_runtime::register_process(&meter);
 //!
 //! # #[cfg(feature = "tokio")] {
 //! let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build()?;
-//! telemark_runtime::tokio(&meter, runtime.handle());
+//! telemark_runtime::register_tokio(&meter, runtime.handle());
 //! # }
 //! # Ok(())
 //! # }
@@ -19,18 +19,18 @@
 //! ```
 //!
 //! All instruments are asynchronous: between two collections nothing runs, no thread is started and no timer is set.
-//! Callbacks run on the thread of the reader. They do not panic; what the system does not tell is not observed.
+//! Callbacks run on the thread of the reader. They do not panic; values that the system does not provide are not observed.
 //!
-//! Call [`process`] once for a meter provider, after the provider is in place: the API's global meter before that is one
-//! that does nothing. The API has no way to take an observable instrument back, so there is nothing to hold on to and
-//! nothing to drop: it is observed for as long as its meter provider lives.
+//! Call [`register_process`] once for a meter provider, after the provider is installed: before that, the API's global meter
+//! does nothing. The API has no way to remove an observable instrument, so there is no handle to keep or to drop: the
+//! instruments are observed for as long as their meter provider lives.
 //!
-//! [`scope`] names this crate, its version and the conventions that the metrics follow. A meter of another scope does as well;
-//! then the metrics say that they come from there.
+//! [`scope`] names this crate, its version and the conventions that the metrics follow. A meter of another scope works, too; the
+//! metrics then name that scope as their origin.
 //!
 //! # The process
 //! The names are those of the semantic conventions 1.45 for processes. The numbers come from `/proc/self`. On systems other
-//! than Linux, [`process`] registers nothing.
+//! than Linux, [`register_process`] registers nothing.
 //!
 //! | metric | instrument | unit | attribute | values |
 //! |---|---|---|---|---|
@@ -45,37 +45,36 @@
 //! | `process.paging.faults` | counter | `{fault}` | `system.paging.fault.type` | `minor`, `major` |
 //! | `process.uptime` | gauge | `s` | | |
 //!
-//! - CPU time, faults and uptime are as fine as the clock tick of the kernel, 10 ms as a rule.
-//! - `process.disk.io` counts what reaches the storage, not what a cache answers.
+//! - CPU time and uptime have the resolution of the kernel's clock tick, usually 10 ms.
+//! - `process.disk.io` counts bytes that reach the storage, not those that a cache serves.
 //! - Linux counts context switches for each thread and forgets them when it ends. They are added up here, so the counter
 //!   never falls; a thread that lives and dies between two collections is missing from it. Up to 1024 threads are
-//!   followed, which is also what a collection costs: 30 µs for each, and 0.2 ms for all the rest.
-//! - `process.uptime` is left out where the system contradicts itself, as in a container that is shown an uptime of its
-//!   own.
-//! - `process.network.io` and `process.disk.operations` are not there: Linux counts the first for a network namespace,
-//!   and the second not at all for a process.
+//!   followed. They are the main cost of a collection: 30 µs each, and 0.2 ms for everything else.
+//! - `process.uptime` is left out where the system contradicts itself, as in a container that has an uptime of its own.
+//! - `process.network.io` and `process.disk.operations` are missing: Linux counts the first for a network namespace, and the
+//!   second not for a process.
 //!
 //! # Tokio
-//! With the feature `tokio`. There is no published convention; the names follow the spirit of the others. They are made
-//! from what tokio keeps anyway, without `tokio_unstable`.
+//! With the feature `tokio`. There is no published convention; the names follow the style of the others. The values are
+//! counters that tokio keeps in any case, without `tokio_unstable`.
 //!
 //! | metric | instrument | unit | attribute | meaning |
 //! |---|---|---|---|---|
 //! | `tokio.worker.count` | up-down counter | `{worker}` | `tokio.worker.state`: `active`, `parked` | the worker threads; a current-thread runtime has one |
-//! | `tokio.worker.busy_time` | counter | `s` | | how long the workers have not been parked, all together |
-//! | `tokio.worker.parks` | counter | `{park}` | | how often a worker ran out of work |
+//! | `tokio.worker.busy_time` | counter | `s` | | time in which the workers were not parked, all together |
+//! | `tokio.worker.parks` | counter | `{park}` | | number of times that a worker ran out of work |
 //! | `tokio.task.count` | up-down counter | `{task}` | | tasks that are spawned and not complete |
 //! | `tokio.global_queue.size` | up-down counter | `{task}` | | tasks in the queue that all workers share |
 //!
 //! - The share of time in which the workers are busy is the rate of `tokio.worker.busy_time` over the sum of
 //!   `tokio.worker.count`.
-//! - A worker adds to `tokio.worker.busy_time` and `tokio.worker.parks` when it parks and now and then between: one that
-//!   a task blocks shows as `active`, with a busy time that stands still.
+//! - A worker adds to `tokio.worker.busy_time` and `tokio.worker.parks` when it parks, and now and then in between: a worker
+//!   that a task blocks is `active`, and its busy time stands still.
 //! - Without 64-bit atomics, tokio keeps no numbers of its workers: `tokio.worker.count` has no state there, and the
 //!   other two `tokio.worker` metrics are missing.
 //! - With more than one runtime, give each a name: `TokioMetrics::with_name`.
-//! - A runtime that is observed and shut down keeps the memory of its handle and reports its last state. Observe those
-//!   that live as long as the process.
+//! - A runtime that is shut down while it is observed keeps the memory of its handle and reports its last state. Observe
+//!   runtimes that live as long as the process.
 //!
 //! # Environment variables
 //! None are read.
@@ -88,26 +87,26 @@ mod process;
 mod tokio_runtime;
 
 use opentelemetry::InstrumentationScope;
-pub use process::{ProcessMetrics, process};
+use opentelemetry::metrics::Meter;
+pub use process::{ProcessMetrics, register_process};
 #[cfg(feature = "tokio")]
-pub use tokio_runtime::{TokioMetrics, tokio};
+pub use tokio_runtime::{TokioMetrics, register_tokio};
 
-/// The instrumentation scope of these metrics: this crate, its version, and the schema URL of the semantic conventions.
+/// Returns the instrumentation scope of these metrics: this crate, its version, and the schema URL of the semantic
+/// conventions.
 ///
 /// spec: common/instrumentation-scope.md
 pub fn scope() -> InstrumentationScope {
-    InstrumentationScope::builder(env!("CARGO_PKG_NAME"))
-        .with_version(env!("CARGO_PKG_VERSION"))
-        .with_schema_url("https://opentelemetry.io/schemas/1.45.0")
-        .build()
+    telemark_kit::scope(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
 }
 
-/// Registers [`process`] and, when called within a tokio runtime, [`tokio`](fn@tokio) for that one.
-pub fn everything(meter: &opentelemetry::metrics::Meter) {
-    process(meter);
+/// Registers the metrics of the process and, when called within a tokio runtime, of that runtime: [`register_process`] and
+/// `register_tokio`.
+pub fn register_all(meter: &Meter) {
+    register_process(meter);
     #[cfg(feature = "tokio")]
-    if let Ok(handle) = ::tokio::runtime::Handle::try_current() {
-        tokio(meter, &handle);
+    if let Ok(handle) = tokio::runtime::Handle::try_current() {
+        register_tokio(meter, &handle);
     }
 }
 

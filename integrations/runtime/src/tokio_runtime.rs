@@ -1,4 +1,4 @@
-//! The metrics of a tokio runtime, from the counters that it keeps without `tokio_unstable`.
+//! The metrics of a tokio runtime, from the counters that tokio keeps without `tokio_unstable`.
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
@@ -8,11 +8,11 @@ use tokio::runtime::{Handle, RuntimeMetrics};
 ///
 /// They are observed for as long as the meter provider lives. Call it once for each provider; with more than one
 /// runtime, see [`TokioMetrics::with_name`].
-pub fn tokio(meter: &Meter, runtime: &Handle) {
+pub fn register_tokio(meter: &Meter, runtime: &Handle) {
     TokioMetrics::new().observe(meter, runtime);
 }
 
-/// How a tokio runtime is observed.
+/// The choice of how a tokio runtime is observed.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -22,19 +22,19 @@ pub fn tokio(meter: &Meter, runtime: &Handle) {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct TokioMetrics {
     attributes: Vec<KeyValue>,
 }
 
 impl TokioMetrics {
-    /// One runtime without a name.
+    /// Returns the metrics of a runtime without a name.
     pub fn new() -> Self {
-        Self::default()
+        TokioMetrics::default()
     }
 
-    /// The name of the runtime, which becomes the attribute `tokio.runtime.name`. Without one, the numbers of two
-    /// runtimes are those of one time series, of which the last one wins.
+    /// Names the runtime with the attribute `tokio.runtime.name`. Without names, two runtimes share their time series, and
+    /// the last one to be observed wins.
     #[must_use]
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.attributes = vec![KeyValue::new("tokio.runtime.name", name.into())];
@@ -42,7 +42,7 @@ impl TokioMetrics {
     }
 
     /// Registers the metrics of `runtime` on `meter`. They are observed for as long as its provider lives; the API has
-    /// no way to take them back.
+    /// no way to remove them.
     pub fn observe(&self, meter: &Meter, runtime: &Handle) {
         let observed = Observed { metrics: runtime.metrics(), attributes: self.attributes.clone() };
         observed.clone().worker_count(meter);
@@ -55,7 +55,7 @@ impl TokioMetrics {
     }
 }
 
-/// One runtime. Its indices of workers are valid: their number is fixed when a runtime is built.
+/// One runtime. Indices of workers stay valid: their number is fixed when a runtime is built.
 #[derive(Clone)]
 struct Observed {
     metrics: RuntimeMetrics,
@@ -69,7 +69,7 @@ impl Observed {
         let (active_attributes, parked_attributes) = (in_state("active"), in_state("parked"));
         worker_count(meter, move |observe| {
             let workers = 0..self.metrics.num_workers();
-            // Each change of the state is counted, and a worker begins as active.
+            // tokio counts each change of the state, and a worker begins as active.
             let parked =
                 workers.clone().filter(|worker| self.metrics.worker_park_unpark_count(*worker) % 2 == 1).count();
             observe(workers.len() - parked, &active_attributes);
@@ -87,7 +87,7 @@ impl Observed {
         meter
             .f64_observable_counter("tokio.worker.busy_time")
             .with_unit("s")
-            .with_description("How long the workers of the runtime have been busy, all together.")
+            .with_description("Time that the workers of the runtime have been busy, all together.")
             .with_callback(move |instrument| {
                 let workers = 0..self.metrics.num_workers();
                 let busy = workers.map(|worker| self.metrics.worker_total_busy_duration(worker).as_secs_f64()).sum();
@@ -101,7 +101,7 @@ impl Observed {
         meter
             .u64_observable_counter("tokio.worker.parks")
             .with_unit("{park}")
-            .with_description("How often a worker of the runtime has run out of work.")
+            .with_description("Number of times that a worker of the runtime has run out of work.")
             .with_callback(move |instrument| {
                 let parks = (0..self.metrics.num_workers()).map(|worker| self.metrics.worker_park_count(worker));
                 instrument.observe(parks.fold(0, u64::saturating_add), &self.attributes);

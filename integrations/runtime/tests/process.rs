@@ -1,4 +1,4 @@
-//! The metrics of this very process: they are all there, and they move.
+//! The metrics of this very process: all are there, and their values change.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -8,7 +8,7 @@ use std::fs::File;
 use std::hint::black_box;
 use std::sync::mpsc;
 use support::Collected;
-use telemark_runtime::{ProcessMetrics, process};
+use telemark_runtime::{ProcessMetrics, register_process};
 
 #[test]
 fn all_instruments() {
@@ -36,7 +36,7 @@ process.unix.file_descriptor.count up-down counter {file_descriptor}
 process.uptime gauge s
   -
 ";
-    let collected = Collected::new(process);
+    let collected = Collected::new(register_process);
     assert_eq!(collected.list().trim_end(), expected.trim());
     assert_eq!(collected.list().trim_end(), expected.trim(), "the same again");
 }
@@ -51,7 +51,7 @@ fn the_scope_has_the_version_of_this_crate_and_the_schema() {
 
 #[test]
 fn cpu_time_grows_with_work() {
-    let collected = Collected::new(process);
+    let collected = Collected::new(register_process);
     let before = collected.value("process.cpu.time", "cpu.mode=user");
     let work = || {
         black_box((0..5_000_000_u64).fold(0_u64, |sum, number| black_box(sum ^ number)));
@@ -73,9 +73,9 @@ fn cpu_utilization_is_there_on_request() {
 }
 
 #[test]
-#[allow(clippy::disallowed_methods, reason = "threads to be counted")]
+#[allow(clippy::disallowed_methods, reason = "the threads that are counted")]
 fn threads_are_counted() {
-    let collected = Collected::new(process);
+    let collected = Collected::new(register_process);
     let started: Vec<_> = (0..64)
         .map(|_| {
             let (sender, receiver) = mpsc::channel::<()>();
@@ -93,11 +93,10 @@ fn threads_are_counted() {
 
 #[test]
 fn open_files_are_counted() {
-    let collected = Collected::new(process);
+    let collected = Collected::new(register_process);
     let files: Vec<_> = (0..200).map(|_| File::open("/proc/self/stat").unwrap()).collect();
     let count = collected.value("process.unix.file_descriptor.count", "");
     assert!((200.0..1000.0).contains(&count), "{count}");
-    // What the folder itself says.
     drop(files);
     collected.await_value("process.unix.file_descriptor.count", "", || {}, |after| after < 200.0);
 }
@@ -105,7 +104,7 @@ fn open_files_are_counted() {
 #[test]
 fn memory_in_use_is_resident_and_faulted_in() {
     const SIZE: usize = 64 << 20;
-    let collected = Collected::new(process);
+    let collected = Collected::new(register_process);
     let faults = collected.value("process.paging.faults", "system.paging.fault.type=minor");
     let memory = black_box(vec![1_u8; SIZE]);
     let usage = collected.value("process.memory.usage", "");
@@ -116,13 +115,13 @@ fn memory_in_use_is_resident_and_faulted_in() {
 }
 
 #[test]
-#[allow(clippy::disallowed_methods, reason = "a thread to wait for")]
+#[allow(clippy::disallowed_methods, reason = "the thread that waits")]
 fn waiting_switches_the_context() {
-    let collected = Collected::new(process);
+    let collected = Collected::new(register_process);
     let before = collected.value("process.context_switches", "process.context_switch.type=voluntary");
     let (ping, pinged) = mpsc::channel();
     let (pong, ponged) = mpsc::channel();
-    // Not the thread that the process began with, whose numbers are all that `/proc/self/status` has.
+    // A thread of its own: `/proc/self/status` has the numbers of the main thread alone.
     let thread = std::thread::spawn(move || pinged.iter().for_each(|()| pong.send(()).unwrap()));
     let exchange = || {
         for _ in 0..100 {
@@ -139,7 +138,7 @@ fn waiting_switches_the_context() {
 
 #[test]
 fn uptime_grows() {
-    let collected = Collected::new(process);
+    let collected = Collected::new(register_process);
     let before = collected.value("process.uptime", "");
     assert!((0.0..3600.0).contains(&before), "{before}");
     collected.await_value("process.uptime", "", || {}, |after| after > before);

@@ -1,4 +1,4 @@
-//! The metrics of a tokio runtime: they are all there, and they move.
+//! The metrics of a tokio runtime: all are there, and their values change.
 #![cfg(feature = "tokio")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -6,7 +6,7 @@ mod support;
 
 use std::hint::black_box;
 use support::Collected;
-use telemark_runtime::TokioMetrics;
+use telemark_runtime::{TokioMetrics, register_tokio};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
@@ -17,7 +17,7 @@ fn runtime(workers: usize) -> Runtime {
 #[test]
 fn all_instruments() {
     let runtime = runtime(2);
-    let collected = Collected::new(|meter| telemark_runtime::tokio(meter, runtime.handle()));
+    let collected = Collected::new(|meter| register_tokio(meter, runtime.handle()));
     assert_eq!(
         collected.list(),
         "\
@@ -54,7 +54,7 @@ fn runtimes_are_told_apart_by_name() {
 #[test]
 fn tasks_are_counted_until_they_end() {
     let runtime = runtime(2);
-    let collected = Collected::new(|meter| telemark_runtime::tokio(meter, runtime.handle()));
+    let collected = Collected::new(|meter| register_tokio(meter, runtime.handle()));
     assert_eq!(collected.value("tokio.task.count", ""), 0.0);
     let (senders, tasks): (Vec<_>, Vec<_>) = (0..5)
         .map(|_| {
@@ -73,7 +73,7 @@ fn tasks_are_counted_until_they_end() {
 #[test]
 fn a_worker_that_is_blocked_is_active_and_lets_the_queue_grow() {
     let runtime = runtime(1);
-    let collected = Collected::new(|meter| telemark_runtime::tokio(meter, runtime.handle()));
+    let collected = Collected::new(|meter| register_tokio(meter, runtime.handle()));
     let (started, begun) = std::sync::mpsc::channel();
     let (release, released) = std::sync::mpsc::channel::<()>();
     let blocked = runtime.spawn(async move {
@@ -96,7 +96,7 @@ fn a_worker_that_is_blocked_is_active_and_lets_the_queue_grow() {
 #[test]
 fn busy_time_and_parks_grow_with_work() {
     let runtime = runtime(2);
-    let collected = Collected::new(|meter| telemark_runtime::tokio(meter, runtime.handle()));
+    let collected = Collected::new(|meter| register_tokio(meter, runtime.handle()));
     let busy = collected.value("tokio.worker.busy_time", "");
     let parks = collected.value("tokio.worker.parks", "");
     let work = || {
@@ -111,7 +111,7 @@ fn busy_time_and_parks_grow_with_work() {
 #[test]
 fn a_runtime_that_was_shut_down_is_still_observed() {
     let runtime = runtime(2);
-    let collected = Collected::new(|meter| telemark_runtime::tokio(meter, runtime.handle()));
+    let collected = Collected::new(|meter| register_tokio(meter, runtime.handle()));
     drop(runtime);
     assert_eq!(collected.value("tokio.task.count", ""), 0.0);
 }

@@ -9,13 +9,13 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use telemark_http::{End, RequestSpan};
 
-use crate::future::watched;
+use crate::panics::watched;
 
 pin_project! {
     /// The body of a response that is part of a span.
     ///
-    /// Frames, size hint and end are those of the inner body. The span ends with the last frame; dropped before, it
-    /// ends as cancelled.
+    /// Frames, size hint and end are those of the inner body. The span ends with the last frame, or as cancelled if the body
+    /// is dropped before.
     #[derive(Debug)]
     pub struct ResponseBody<B> {
         #[pin]
@@ -32,7 +32,7 @@ impl<B> ResponseBody<B> {
 }
 
 impl<B: Default> Default for ResponseBody<B> {
-    /// An empty body without a span, for code that makes responses of its own.
+    /// Returns an empty body without a span, for code that creates responses of its own.
     fn default() -> Self {
         ResponseBody::new(B::default(), None, None)
     }
@@ -48,7 +48,7 @@ impl<B: Body> Body for ResponseBody<B> {
         let Some(span) = this.span.as_mut() else {
             return inner.poll_frame(cx);
         };
-        // Until the end of this function: an exemplar of the end is one of this span.
+        // Attached until this function returns, so that an exemplar of the end leads to this span.
         let _current = span.context().clone().attach();
         let polled = ready!(watched(span, || inner.as_mut().poll_frame(cx)));
         match &polled {
@@ -60,7 +60,7 @@ impl<B: Body> Body for ResponseBody<B> {
                 if let Some(remaining) = remaining.as_mut() {
                     *remaining = remaining.saturating_sub(sent);
                 }
-                // A server does not ask again after any of these, it just drops the body.
+                // After any of these, a server drops the body without another poll.
                 if frame.is_trailers() || *remaining == Some(0) || inner.is_end_stream() {
                     span.end(End::Completed);
                 }

@@ -11,22 +11,23 @@ use pin_project_lite::pin_project;
 use telemark_http::{End, RequestSpan, ResponseHead};
 
 use crate::body::ResponseBody;
+use crate::panics::watched;
 
 pin_project! {
     /// The future of [`HttpServerService`](crate::HttpServerService).
     ///
-    /// Dropped before it is ready, it ends the request as cancelled.
+    /// Ends the request as cancelled if it is dropped before it is ready.
     #[derive(Debug)]
     pub struct ResponseFuture<F> {
         #[pin]
         inner: F,
-        // Absent for an excluded request, and once the body has it.
+        // Absent for an excluded request, and once the body owns it.
         span: Option<RequestSpan>,
         method: BodyMethod,
     }
 }
 
-/// The method of a request, as far as it decides about the body of the response.
+/// The method of a request, as far as the body of the response depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyMethod {
     Head,
@@ -35,7 +36,7 @@ pub(crate) enum BodyMethod {
 }
 
 impl BodyMethod {
-    pub(crate) fn of(method: &Method) -> Self {
+    pub(crate) fn new(method: &Method) -> Self {
         match *method {
             Method::HEAD => BodyMethod::Head,
             Method::CONNECT => BodyMethod::Connect,
@@ -63,7 +64,7 @@ where
             let result = ready!(this.inner.poll(cx));
             return Poll::Ready(result.map(|response| response.map(|body| ResponseBody::new(body, None, None))));
         };
-        // Until the end of this function: an exemplar of the end is one of this span.
+        // Attached until this function returns, so that an exemplar of the end leads to this span.
         let _current = span.context().clone().attach();
         let mut response = match ready!(watched(span, || this.inner.poll(cx))) {
             Ok(response) => response,
@@ -77,30 +78,7 @@ where
     }
 }
 
-/// Runs a poll of the application, and ends the request if it panics. The caller has attached the span's context.
-pub(crate) fn watched<R>(span: &mut RequestSpan, poll: impl FnOnce() -> R) -> R {
-    let guard = PanicGuard(span);
-    let result = poll();
-    guard.disarm();
-    result
-}
-
-/// Ends the request if it is dropped while a panic unwinds. The panic itself is not caught.
-struct PanicGuard<'s>(&'s mut RequestSpan);
-
-impl PanicGuard<'_> {
-    fn disarm(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for PanicGuard<'_> {
-    fn drop(&mut self) {
-        self.0.end(End::Panicked);
-    }
-}
-
-/// Records the head; returns the length of the body, if it is known and needed.
+/// Records the head. Returns the length of the body if it is known and needed.
 fn respond<B: Body>(response: &mut Response<B>, span: &mut RequestSpan, method: BodyMethod) -> Option<u64> {
     if let Some((name, value)) = span.respond(ResponseHead::of(response)) {
         response.headers_mut().insert(name, value);
@@ -115,14 +93,14 @@ fn respond<B: Body>(response: &mut Response<B>, span: &mut RequestSpan, method: 
     length
 }
 
-/// The length on the wire: a server does not poll a body again that has delivered this many bytes.
+/// Returns the length on the wire: once a body has delivered this many bytes, a server does not poll it again.
 fn content_length<B: Body>(response: &Response<B>) -> Option<u64> {
     ResponseHead::of(response).content_length().or_else(|| response.body().size_hint().exact())
 }
 
-/// True if the server will never poll this body.
+/// Returns true if the server will never poll this body.
 ///
-/// spec: RFC 9110 section 6.4.1; after an upgrade the connection is no longer this request's
+/// spec: RFC 9110 section 6.4.1; after an upgrade, the connection no longer belongs to this request
 fn has_no_body<B: Body>(response: &Response<B>, method: BodyMethod, length: Option<u64>) -> bool {
     let status = response.status();
     method == BodyMethod::Head

@@ -1,39 +1,40 @@
-//! The layer: settings, policy, tracer and instruments, before they are shared by the services.
+//! The layer: settings, policy, tracer and instruments, before the services share them.
 
 use std::sync::{Arc, OnceLock};
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry::metrics::Meter;
 use opentelemetry::trace::Tracer;
-use telemark_http::{DefaultPolicy, GlobalTracer, HttpPolicy, HttpServer, ServerMetrics, ServerSettings};
+use telemark_http::{DefaultPolicy, HttpPolicy, HttpServer, ServerMetrics, ServerSettings};
+use telemark_kit::GlobalTracer;
 use tower_layer::Layer;
 
 use crate::service::HttpServerService;
 
-/// Wraps services so that each request has a server span and is measured.
+/// Wraps services so that each request has a server span and metrics.
 ///
-/// Cheap to clone; services made from one layer share its settings, its tracer and its instruments.
+/// Cheap to clone; the services of one layer share its settings, its tracer and its instruments.
 #[derive(Clone, Debug)]
 pub struct HttpServerLayer<P = DefaultPolicy, T = GlobalTracer> {
     settings: ServerSettings,
     policy: P,
     tracer: T,
     metrics: ServerMetrics,
-    /// Made of the others when it is first needed. Shared by clones: a router makes services for all of its routes, some
-    /// even one for each request.
+    /// Created from the other fields when it is first needed. Shared by clones, because a router creates a service for each
+    /// route, and some routers one for each request.
     server: SharedServer<P, T>,
 }
 
 type SharedServer<P, T> = Arc<OnceLock<Arc<HttpServer<P, T>>>>;
 
-/// The instrumentation scope of this crate, to make a tracer for [`HttpServerLayer::with_tracer`] or a meter for
+/// Returns the instrumentation scope of this crate: for the tracer of [`HttpServerLayer::with_tracer`] and the meter of
 /// [`HttpServerLayer::with_meter`].
 pub fn scope() -> InstrumentationScope {
-    telemark_http::scope(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+    telemark_kit::scope(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
 }
 
 impl HttpServerLayer {
-    /// A layer with the default settings, no routes, the global tracer and the global meter.
+    /// Returns a layer with the default settings, no routes, the global tracer and the global meter.
     pub fn new() -> Self {
         HttpServerLayer {
             settings: ServerSettings::new(),
@@ -52,7 +53,7 @@ impl Default for HttpServerLayer {
 }
 
 impl<P, T> HttpServerLayer<P, T> {
-    /// Replaces the settings, those from the environment included. A clock stays, unless the new settings have one.
+    /// Replaces the settings, those from the environment included. The clock stays unless the new settings have one.
     ///
     /// To change some and keep the others, use [`HttpServerLayer::map_settings`].
     pub fn with_settings(mut self, settings: ServerSettings) -> Self {
@@ -61,8 +62,7 @@ impl<P, T> HttpServerLayer<P, T> {
         self
     }
 
-    /// Changes the settings: `change` gets those that the layer has, from the environment for example, and returns the new
-    /// ones.
+    /// Changes the settings: `change` gets the layer's settings, those from the environment included, and returns new ones.
     pub fn map_settings(mut self, change: impl FnOnce(ServerSettings) -> ServerSettings) -> Self {
         self.settings = change(self.settings);
         self.server = SharedServer::default();
@@ -75,7 +75,7 @@ impl<P, T> HttpServerLayer<P, T> {
         HttpServerLayer { settings, policy, tracer, metrics, server: SharedServer::default() }
     }
 
-    /// Replaces the tracer, usually by that of a provider whose type is known; see [`scope`].
+    /// Replaces the tracer, usually with a tracer of a concrete provider; see [`scope`].
     pub fn with_tracer<U>(self, tracer: U) -> HttpServerLayer<P, U>
     where
         U: Tracer<Span: Send + Sync> + Clone + Send + Sync + 'static,
@@ -84,14 +84,14 @@ impl<P, T> HttpServerLayer<P, T> {
         HttpServerLayer { settings, policy, tracer, metrics, server: SharedServer::default() }
     }
 
-    /// Replaces the global meter; see [`scope`]. The instruments are made at the first request, once.
+    /// Replaces the global meter; see [`scope`]. The first request creates the instruments.
     pub fn with_meter(mut self, meter: &Meter) -> Self {
         self.metrics = ServerMetrics::of(meter);
         self.server = SharedServer::default();
         self
     }
 
-    /// The global meter again, with the scope of another crate: for crates around this one.
+    /// Records on the global meter with another scope: for crates that wrap this one.
     pub fn with_global_meter(mut self, scope: InstrumentationScope) -> Self {
         self.metrics = ServerMetrics::global(scope);
         self.server = SharedServer::default();

@@ -1,5 +1,5 @@
-//! An HTTP server layer for any tower service, on the OpenTelemetry API: spans and metrics that are right in every end
-//! state.
+//! An HTTP server layer for any tower service, on the OpenTelemetry API: spans and metrics that are right however a request
+//! ends.
 //!
 //! ```
 //! use http::{Request, Response};
@@ -29,7 +29,7 @@
 //! ```
 //!
 //! # When the span ends
-//! | what happens | `http.response.status_code` | `error.type` | status | `telemark.outcome` |
+//! | end | `http.response.status_code` | `error.type` | status | `telemark.outcome` |
 //! |---|---|---|---|---|
 //! | the body ends, or there is none | yes | only 5xx: the code | `Error` if 5xx | |
 //! | the body fails | yes | name of the error's type | `Error` | |
@@ -46,13 +46,12 @@
 //! | `http.server.request.duration` | s | yes; off with [`ServerSettings::without_duration`] |
 //! | `http.server.active_requests` | {request} | with [`ServerSettings::with_active_requests`] |
 //! | `http.server.request.body.size` | By | with [`ServerSettings::with_body_sizes`], if `Content-Length` is known |
-//! | `http.server.response.body.size` | By | with the same: the bytes that were handed over |
+//! | `http.server.response.body.size` | By | with the same setting: the bytes that were handed over |
 //!
 //! The conventions leave all but the duration to the user's choice, so the others are off by default. Each request is
-//! recorded exactly once, whether its span is sampled or not, and its duration is that of the span. It is recorded in the
-//! context of the span, so that exemplars lead there. A request whose client went away is recorded with the status it was
-//! sent, if any, and is not an error. Excluded paths are not measured, so health checks do not blur the latencies of the
-//! application.
+//! recorded exactly once, whether its span is sampled or not, with the duration of its span and in the context of its span,
+//! so that exemplars lead there. A request whose client went away is recorded with the status that was sent, if any, and is
+//! not an error. Excluded paths are not measured, so health checks do not blur the latencies of the application.
 //!
 //! The attributes are `http.request.method`, `url.scheme`, `http.response.status_code`, `http.route`, `error.type` and
 //! `network.protocol.version`; those of the active requests are the first two. `server.address` and `server.port` are added
@@ -72,11 +71,12 @@
 //! - **use hyper without tower**: wrap the service into `hyper_util::service::TowerToHyperService`.
 //!
 //! # Environment variables
-//! None are read here; see [`ServerSettings::from_env_fn`].
+//! This crate reads no environment; see [`ServerSettings::from_env_fn`].
 
 mod body;
 mod future;
 mod layer;
+mod panics;
 mod service;
 
 pub use body::ResponseBody;

@@ -6,13 +6,15 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use http_body::Body;
 use opentelemetry::trace::Tracer;
-use telemark_http::{DefaultPolicy, GlobalTracer, HttpPolicy, HttpServer, RequestHead};
+use telemark_http::{DefaultPolicy, HttpPolicy, HttpServer, RequestHead};
+use telemark_kit::GlobalTracer;
 use tower_service::Service;
 
 use crate::body::ResponseBody;
-use crate::future::{BodyMethod, ResponseFuture, watched};
+use crate::future::{BodyMethod, ResponseFuture};
+use crate::panics::watched;
 
-/// A service whose requests have a server span and are measured; made by [`HttpServerLayer`](crate::HttpServerLayer).
+/// A service whose requests have a server span and metrics; created by [`HttpServerLayer`](crate::HttpServerLayer).
 #[derive(Debug)]
 pub struct HttpServerService<S, P = DefaultPolicy, T = GlobalTracer> {
     inner: S,
@@ -25,7 +27,7 @@ impl<S, P, T> HttpServerService<S, P, T> {
     }
 }
 
-// Not derived: neither the policy nor the tracer has to be cloned.
+// Not derived, because neither the policy nor the tracer needs to be `Clone`.
 impl<S: Clone, P, T> Clone for HttpServerService<S, P, T> {
     fn clone(&self) -> Self {
         HttpServerService { inner: self.inner.clone(), server: Arc::clone(&self.server) }
@@ -48,7 +50,7 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let method = BodyMethod::of(request.method());
+        let method = BodyMethod::new(request.method());
         let mut span = self.server.begin(RequestHead::of(&request));
         let future = match &mut span {
             None => self.inner.call(request),

@@ -45,7 +45,7 @@ enum Http {
     Two,
 }
 
-/// Serves one connection with a handler behind the layer; gives the other end of it.
+/// Serves one connection with a handler behind the layer; returns the client's end.
 async fn connect<S, F, R>(spans: &S, http: Http, handler: F) -> TcpStream
 where
     S: Spans,
@@ -96,7 +96,7 @@ async fn read(client: &mut TcpStream) -> String {
     text
 }
 
-/// The end of the only request, in its span and in the attributes of its duration.
+/// Returns the end of the only request, in its span and in the attributes of its duration.
 async fn ended<S: Spans>(spans: &S) -> String {
     let end = the_span(spans).await.end();
     let metrics = spans.metrics();
@@ -328,7 +328,7 @@ async fn http2_reset_before_the_response<S: Spans>() {
     let response = tokio::spawn(sender.send_request(Request::get("http://x/").body(Full::default()).unwrap()));
     started.notified().await;
     assert!(spans.finished().is_empty());
-    // The connection stays: only the stream is reset.
+    // Only the stream is reset; the connection stays.
     response.abort();
     assert_eq!(
         ended(&spans).await,

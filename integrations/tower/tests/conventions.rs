@@ -28,12 +28,12 @@ on_every_provider!(
     forwarding_headers,
     captured_headers,
     hostile_headers,
-    whatever_is_cut_is_named_once,
+    each_cut_attribute_is_named_once,
     opt_in_attributes,
     excluded_paths,
     parents,
     unsampled_parents,
-    what_a_sampler_sees,
+    attributes_that_a_sampler_sees,
     trace_response,
     policies,
     panicking_policies,
@@ -41,7 +41,7 @@ on_every_provider!(
 
 type Body = Full<Bytes>;
 
-/// Serves one request with a handler that echoes nothing, and gives the response and what ended by then.
+/// Serves one request with an empty response; returns the response and the spans that have ended.
 async fn serve<S: Spans, P: HttpPolicy + Clone>(
     spans: &S,
     settings: ServerSettings,
@@ -299,7 +299,7 @@ async fn hostile_headers<S: Spans>() {
     );
 }
 
-async fn whatever_is_cut_is_named_once<S: Spans>() {
+async fn each_cut_attribute_is_named_once<S: Spans>() {
     let long = "x".repeat(5000);
     for flags in ["01", "00"] {
         let log = SamplerLog::default();
@@ -352,7 +352,7 @@ async fn opt_in_attributes<S: Spans>() {
     )
     .await;
 
-    // A body that a peer declares wrongly has no size, and without a peer there is no port.
+    // An invalid length is no size, and without a peer there is no port.
     let spans = S::new();
     let request = Request::post("/").header("content-length", "+12").body(Empty::new()).unwrap();
     let settings = ServerSettings::new().with_opt_in_attributes(["http.request.body.size", "client.port"]);
@@ -375,7 +375,7 @@ async fn excluded_paths<S: Spans>() {
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 
-/// Serves a request with this `traceparent`; gives the context of the span as the handler and a child in it see it.
+/// Serves a request with this `traceparent`; returns the context of the span that the handler and its child see.
 async fn handled_below<S: Spans>(spans: &S, traceparent: Option<&str>) -> Context {
     let tracer = spans.tracer();
     let layer = HttpServerLayer::new().with_tracer(spans.tracer());
@@ -425,7 +425,7 @@ async fn unsampled_parents<S: Spans>() {
     assert!(spans.finished().is_empty());
 }
 
-async fn what_a_sampler_sees<S: Spans>() {
+async fn attributes_that_a_sampler_sees<S: Spans>() {
     async fn check<S: Spans>(flags: &str, expected: &str) {
         let log = SamplerLog::default();
         let spans = S::watched(&log);
@@ -442,7 +442,7 @@ async fn what_a_sampler_sees<S: Spans>() {
         let settings = ServerSettings::new().with_captured_request_headers(["x-tenant"]);
         serve(&spans, settings, DefaultPolicy, request.body(Empty::new()).unwrap(), ok()).await;
         assert_eq!(log.text(), expected);
-        // Attributes that the sampler did not see are on the span.
+        // The span also has the attributes that the sampler did not see.
         let keys: Vec<_> = the_span(&spans).await.attributes.into_keys().collect();
         let all = "client.address http.request.header.x-tenant http.request.method \
                    http.request.method_original http.response.status_code http.route network.peer.address \

@@ -1,4 +1,4 @@
-//! Every way in which a request can end, and that it ends once.
+//! Every way in which a request can end, exactly once.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
@@ -57,7 +57,7 @@ fn layer<S: Spans>(spans: &S) -> HttpServerLayer<telemark_tower::DefaultPolicy, 
     HttpServerLayer::new().with_settings(ServerSettings::new()).with_tracer(spans.tracer())
 }
 
-/// The response that the layer makes of a handler's response.
+/// Returns the layer's response for a handler's response.
 async fn respond<S: Spans, B: Body>(
     spans: &S,
     method: Method,
@@ -93,7 +93,7 @@ async fn completed_with_the_last_frame<S: Spans>() {
     check::<S>(vec![data("a"), data("b")], 2).await;
     check::<S>(vec![data("a"), trailers()], 1).await;
 
-    // A body that knows its end is not asked again, whether it knew its length or not.
+    // A body that knows its end is not polled again, whether it knew its length or not.
     let spans = S::new();
     let mut body = respond(&spans, Method::GET, Response::new(KnowsItsEnd(1))).await.into_body();
     assert_eq!(ends(&spans), "");
@@ -232,7 +232,7 @@ async fn panicked<S: Spans>() {
     }));
     let mut future = Box::pin(std::panic::AssertUnwindSafe(service.oneshot(Request::new(()))).catch_unwind());
     assert_eq!(future.as_mut().await.unwrap_err().downcast_ref::<&str>(), Some(&"in a poll"));
-    // A runtime drops the future after the panic, when no panic is in progress any more.
+    // A runtime drops the future after the panic, when the thread no longer unwinds.
     assert_eq!(ends(&spans), before);
     drop(future);
     assert_eq!(ends(&spans), before);
@@ -248,7 +248,7 @@ async fn panicked<S: Spans>() {
 }
 
 async fn ends_once<S: Spans>() {
-    // Polled on after the end, as a careless caller would.
+    // Polled again after the end, by a careless caller.
     let spans = S::new();
     let mut body =
         respond(&spans, Method::GET, Response::new(frames(vec![trailers(), Err(BodyError)]))).await.into_body();
@@ -334,7 +334,7 @@ async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
     .await
 }
 
-/// This many frames, without a declared length.
+/// Returns this many frames, without a declared length.
 struct KnowsItsEnd(usize);
 
 impl Body for KnowsItsEnd {

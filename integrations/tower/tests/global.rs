@@ -1,4 +1,4 @@
-//! The global tracer and meter, for a layer that is older than the providers. A process of its own: they are global.
+//! The global tracer and meter, for a layer that is older than the providers. In a process of its own, because they are global.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
@@ -56,7 +56,7 @@ async fn finds_a_provider_that_comes_late_and_keeps_it() {
     service.clone().oneshot(request()).await.unwrap();
     meters.force_flush().unwrap();
     let exported = metrics.get_finished_metrics().unwrap();
-    // With bound instruments the provider has metrics of its own.
+    // With its feature for bound instruments, the provider has metrics of its own.
     let scopes = exported.iter().flat_map(ResourceMetrics::scope_metrics);
     let scopes: Vec<_> = scopes.filter(|scope| scope.scope().name() != "otel.sdk").collect();
     let [scope] = &scopes[..] else { panic!("{scopes:?}") };

@@ -1,4 +1,4 @@
-//! Clients that go away at any moment, many at once, under a real hyper server: no request is lost, none counted twice.
+//! Many clients that go away at any moment, under a real hyper server: each request is counted exactly once.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 use tower::{Layer, ServiceBuilder, service_fn};
 
 const CLIENTS: usize = 200;
-/// One after the other on each connection, if its client stays that long.
+/// Sent in sequence on each connection, as long as its client stays.
 const REQUESTS: [&str; 5] = ["/full", "/stream", "/error", "/slow", "/endless"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -117,9 +117,9 @@ async fn handle(request: Request<Incoming>) -> Result<Response<UnsyncBoxBody<Byt
     })
 }
 
-/// Asks, reads, and closes the connection after so many bytes of either as chance has it.
+/// Sends requests, reads responses, and closes the connection after a random number of bytes.
 async fn go_away(mut stream: TcpStream, number: usize) {
-    // A multiplicative hash: random enough, and the same in every run.
+    // A multiplicative hash: random enough, and equal in every run.
     let mut chance = (number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut below = |limit: u64| {
         chance ^= chance << 13;

@@ -1,4 +1,4 @@
-//! The measurements of a request, in every way in which it can end, as exact points.
+//! The measurements of a request, for every way in which it can end, as exact points.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
@@ -34,7 +34,7 @@ on_every_provider!(
     late_routes,
     request_sizes,
     server_addresses,
-    what_is_recorded,
+    the_chosen_metrics_are_recorded,
     not_sampled,
     without_a_tracer,
     excluded,
@@ -63,7 +63,7 @@ fn frames(frames: Frames) -> impl Body<Data = Bytes, Error = BodyError> + Unpin 
     StreamBody::new(stream::iter(frames))
 }
 
-/// Everything is measured, and a request takes a quarter of a second.
+/// Returns settings that record every metric, with a clock by which a request takes a quarter of a second.
 fn settings() -> ServerSettings {
     ServerSettings::new().with_active_requests().with_body_sizes().with_clock(ticking())
 }
@@ -72,7 +72,7 @@ fn layer<S: Spans>(spans: &S, settings: ServerSettings) -> HttpServerLayer<Defau
     HttpServerLayer::new().with_settings(settings).with_tracer(spans.tracer()).with_meter(&spans.meter())
 }
 
-/// The response that the layer makes of a handler's response.
+/// Returns the layer's response for a handler's response.
 async fn respond<S: Spans, B: Body>(
     spans: &S,
     settings: ServerSettings,
@@ -91,7 +91,7 @@ fn ok(text: &'static str) -> Response<Full<Bytes>> {
     Response::new(Full::from(text))
 }
 
-/// The points of one request: duration and sizes with these attributes.
+/// Returns the points of one request: duration and sizes with these attributes.
 fn points(attributes: &str, request: u64, response: u64) -> String {
     let size = |bytes: u64| {
         let bound = [0, 5, 10].into_iter().find(|bound| bytes <= *bound).unwrap();
@@ -133,7 +133,7 @@ async fn completed<S: Spans>() {
     check::<S, _>(Method::GET, 101, frames(vec![]), 0).await;
     check::<S, _>(Method::CONNECT, 200, frames(vec![]), 0).await;
 
-    // Recorded at the head, for the body is never polled.
+    // Recorded at the head, because the body is never polled.
     let spans = S::new();
     let _held = respond(&spans, settings(), Request::head("/"), ok("hello")).await;
     assert_eq!(spans.metrics(), points(&get(200).replace("GET", "HEAD"), 0, 0));
@@ -239,7 +239,7 @@ async fn active_while_served<S: Spans>() {
     assert_eq!(spans.metrics(), active("GET", 0) + &active("POST", 0));
 }
 
-/// The line of the duration, without the name and the numbers.
+/// Returns the line of the duration, without the name and the numbers.
 async fn duration<S: Spans>(settings: ServerSettings, request: http::request::Builder) -> String {
     let spans = S::new();
     let _collected = respond(&spans, settings.with_clock(ticking()), request, ok("")).await.into_body().collect().await;
@@ -316,7 +316,7 @@ async fn server_addresses<S: Spans>() {
     assert_eq!(spans.metrics(), format!("http.server.active_requests[{{request}}]{{{host}}} up-down sum 0\n"));
 }
 
-async fn what_is_recorded<S: Spans>() {
+async fn the_chosen_metrics_are_recorded<S: Spans>() {
     async fn check<S: Spans>(settings: ServerSettings, expected: &[&str]) {
         let spans = S::new();
         respond(&spans, settings, Request::get("/"), ok("")).await;
@@ -362,7 +362,7 @@ async fn excluded<S: Spans>() {
 }
 
 async fn spans_have_the_same_duration<S: Spans>() {
-    // Of the system's clock: any two readings differ.
+    // Any two readings of the system's clock differ.
     let spans = S::new();
     respond(&spans, ServerSettings::new(), Request::get("/"), ok("hello")).await;
     let span = the_span(&spans).await.duration.as_secs_f64();
@@ -380,7 +380,7 @@ async fn clocks_that_are_set_back<S: Spans>() {
 }
 
 async fn one_set_of_instruments<S: Spans>() {
-    // A router makes a service for each route.
+    // A router creates a service for each route.
     let spans = S::new();
     let layer = layer(&spans, settings());
     for _ in 0..3 {
@@ -391,8 +391,7 @@ async fn one_set_of_instruments<S: Spans>() {
     assert!(spans.metrics().contains(&duration), "{}", spans.metrics());
 }
 
-/// The exemplars of the duration are of exactly the spans of the requests, however these end, and of no other span that
-/// is current by then.
+/// The exemplars of the duration lead to the spans of the requests, however they end, and never to another current span.
 #[tokio::test]
 async fn exemplars_lead_to_the_span() {
     async fn check(end: &str, run: impl AsyncFnOnce(&Telemark)) {
@@ -439,7 +438,7 @@ async fn exemplars_lead_to_the_span() {
     })
     .await;
 
-    // Not sampled: no exemplar, of the outer span neither.
+    // Not sampled: no exemplar, not even of the outer span.
     let spans = Telemark::new();
     let _other = Context::current_with_span(spans.tracer().start("other")).attach();
     let request = || Request::get("/").header("traceparent", UNSAMPLED);
@@ -448,7 +447,7 @@ async fn exemplars_lead_to_the_span() {
     assert!(spans.0.metrics().contains("count=2") && !spans.0.metrics().contains(" # "), "{}", spans.0.metrics());
 }
 
-/// A meter whose every instrument panics.
+/// A meter whose instruments all panic.
 struct Hostile;
 
 impl<T> SyncInstrument<T> for Hostile {

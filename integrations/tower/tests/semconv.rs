@@ -1,5 +1,5 @@
-//! Nothing but the conventions: each attribute of every span and metric is in the tables of the HTTP server conventions,
-//! with its type and its requirement level, or one of the few under `telemark.*`.
+//! Conformance: each attribute of every span and metric is in the tables of the HTTP server conventions, with its type and its
+//! requirement level, or one of the two under `telemark.*`.
 //!
 //! The tables are those of semantic conventions 1.45.0, http/http-spans.md#http-server-span and
 //! http/http-metrics.md#http-server.
@@ -33,11 +33,11 @@ enum Type {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Level {
     Required,
-    /// Required under a condition, which [`violations`] knows.
+    /// Required under a condition, which [`violations`] checks.
     Conditional,
     Recommended,
     OptIn,
-    /// Not of the conventions.
+    /// Not in the conventions.
     Ours,
 }
 
@@ -76,7 +76,7 @@ const SPAN: &[(&str, Type, Level)] = &[
     ("telemark.truncated", Texts, Ours),
 ];
 
-/// Name and unit, kind, whether the conventions want it without being asked.
+/// Name and unit, kind, and true if the conventions require the metric by default.
 const METRICS: &[(&str, &str, bool)] = &[
     ("http.server.request.duration[s]", "histogram", true),
     ("http.server.active_requests[{request}]", "up-down sum", false),
@@ -110,13 +110,13 @@ struct Known {
     route: Option<&'static str>,
     has_query: bool,
     status: Option<u16>,
-    /// The service, its body or its panic failed, whatever the status.
+    /// The service or its body failed or panicked, whatever the status.
     has_failed: bool,
-    /// The opt-in attributes that were asked for.
+    /// The opt-in attributes that the settings name.
     asked: &'static [&'static str],
 }
 
-/// Lists the ways in which a span departs from the conventions.
+/// Lists the differences of a span from the conventions.
 fn violations(span: &Seen, known: &Known) -> Vec<String> {
     let mut wrong = Vec::new();
     for (name, value) in &span.attributes {
@@ -180,7 +180,7 @@ fn violations(span: &Seen, known: &Known) -> Vec<String> {
     wrong
 }
 
-/// Lists the ways in which a point, a line of text, departs from the conventions. `asked`: with what is Opt-In.
+/// Lists the differences of a point, a line of text, from the conventions. `asked` is true if opt-in metrics are on.
 fn violations_of_point(line: &str, asked: bool) -> Vec<String> {
     let mut wrong = Vec::new();
     let (name, rest) = line.split_at(line.find("]").unwrap() + 1);
@@ -244,7 +244,7 @@ struct Failure;
 
 type Body = UnsyncBoxBody<Bytes, Failure>;
 
-/// Has one request served to the given end.
+/// Serves one request to the given end.
 async fn exchange<S: Spans>(
     layer: &HttpServerLayer<DefaultPolicy, S::Tracer>,
     request: Request<()>,
@@ -261,7 +261,7 @@ async fn exchange<S: Spans>(
         let last = if matches!(ending, Ending::BodyFails(_)) { Err(Failure) } else { Ok(Bytes::from_static(b"b")) };
         let frames = [Ok(Bytes::from_static(b"a")), last].map(|data| data.map(Frame::data));
         let body: Body = StreamBody::new(stream::iter(frames)).boxed_unsync();
-        let mut response = Response::builder().status(status).header("x-answer", "b").body(body).unwrap();
+        let mut response = Response::builder().status(status).header("x-reply", "b").body(body).unwrap();
         response.extensions_mut().extend(
             late.map(|route| {
                 let mut extensions = http::Extensions::new();
@@ -287,7 +287,7 @@ const ASKED: &[&str] = &[
     "http.request.body.size",
     "http.response.body.size",
     "http.request.header.x-ask",
-    "http.response.header.x-answer",
+    "http.response.header.x-reply",
 ];
 
 fn request(method: &str, uri: &str, route: Option<&'static str>) -> Request<()> {
@@ -314,7 +314,7 @@ async fn spans_and_metrics_say_what_the_conventions_want<S: Spans>() {
     let everything = ServerSettings::new()
         .with_opt_in_attributes(ASKED.iter().filter(|name| !name.contains("header")))
         .with_captured_request_headers(["x-ask"])
-        .with_captured_response_headers(["x-answer"])
+        .with_captured_response_headers(["x-reply"])
         .with_active_requests()
         .with_body_sizes()
         .with_server_address_in_metrics()
@@ -371,7 +371,7 @@ async fn spans_and_metrics_say_what_the_conventions_want<S: Spans>() {
         wrong.extend(metrics.lines().flat_map(|line| violations_of_point(line, !asked.is_empty())));
         assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 
-        // A table that nothing meets shows nothing.
+        // A row that no request reaches proves nothing.
         for name in asked {
             assert!(finished.iter().any(|span| span.attributes.contains_key(*name)), "{name}");
         }

@@ -1,4 +1,4 @@
-//! Runs something below a telemetry of its own and compares the tree of what was recorded.
+//! Scenarios that run in a telemetry of their own, and the comparison of the spans that they record.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
@@ -28,7 +28,7 @@ pub fn check_async(scenario: impl Future<Output = ()>, expected: &str) {
     check(|| block_on(scenario), expected);
 }
 
-/// Polls until ready; whatever the tests wait for is ready after some polls.
+/// Polls until ready. The futures of these tests are ready after some polls.
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     loop {
@@ -38,7 +38,7 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// One poll.
+/// Polls once.
 pub fn poll_once<T>(future: Pin<&mut impl Future<Output = T>>) -> Poll<T> {
     future.poll(&mut TaskContext::from_waker(Waker::noop()))
 }

@@ -11,56 +11,42 @@
 //! reader ── Pipeline::collect         callbacks, outside of every lock
 //!   Store::harvest, collect           cells added up to points: ScopeMetrics
 //! ```
+//!
+//! A folder uses those above its own row:
+//!
+//! | folder | owns |
+//! |---|---|
+//! | `data` | points, exemplars, attributes and their fingerprint |
+//! | `exemplar` | the filter and the reservoirs |
+//! | `config` | identity of an instrument, views, the stream that both make |
+//! | `aggregation` | the cells that add up measurements |
+//! | `series` | streams, their series, the cells of each thread |
+//! | `reader` | pipelines, periodic and pull readers, producers |
+//! | `instrument` | the API's instruments, callbacks, the meter |
+//! | `provider`, `active` | the meter provider, and the installed one |
 
 pub mod active;
 mod aggregation;
-mod attributes;
-mod collect;
+mod config;
 mod data;
 pub mod exemplar;
-mod exemplars;
-mod hash;
 mod instrument;
-mod kind;
-mod local;
-mod meter;
-mod number;
-mod observable;
-mod observed;
-mod periodic;
-mod pipeline;
-mod point;
-mod producer;
 mod provider;
-mod pull;
 mod reader;
-mod registry;
-mod resolve;
 mod series;
-mod split;
-mod store;
-mod stream;
-mod stream_config;
-mod striped;
-mod synchronous;
-mod table;
-mod view;
 
-pub use attributes::Attributes;
-pub use data::{Metric, MetricData, Number, ScopeMetrics, Temporality};
+pub use config::{Aggregation, DEFAULT_BOUNDARIES, InstrumentKind, TemporalityPreference, View};
+pub use data::{
+    Attributes, Buckets, Exemplar, Exemplars, ExponentialHistogramPoint, HistogramPoint, Metric, MetricData, Number,
+    NumberPoint, ScopeMetrics, Temporality,
+};
 pub use exemplar::ExemplarFilter;
-pub use exemplars::Exemplars;
-pub use kind::{Aggregation, DEFAULT_BOUNDARIES, InstrumentKind, TemporalityPreference};
-pub use meter::{ObservableBuilder, ObservedNumber, SdkMeter};
-pub use observable::{CallbackHandle, Observable, Observer};
-pub use periodic::{PeriodicConfig, PeriodicReader};
-pub use point::{Buckets, Exemplar, ExponentialHistogramPoint, HistogramPoint, NumberPoint};
-pub use producer::MetricProducer;
+pub use instrument::{CallbackHandle, Observable, ObservableBuilder, ObservedNumber, Observer, SdkMeter};
 pub use provider::{MeterProviderBuilder, SdkMeterProvider};
-pub use pull::PullReader;
-pub use reader::{DEFAULT_CARDINALITY_LIMIT, MetricReader, ReaderConfig};
-pub use registry::INSTRUMENT_LIMIT;
-pub use view::View;
+pub use reader::{
+    DEFAULT_CARDINALITY_LIMIT, INSTRUMENT_LIMIT, MetricProducer, MetricReader, PeriodicConfig, PeriodicReader,
+    PullReader, ReaderConfig,
+};
 
 use crate::signal::{Metrics, Signal};
 

@@ -6,18 +6,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use opentelemetry::InstrumentationScope;
 use opentelemetry::metrics::{Meter, MeterProvider, NoopMeterProvider};
 
-use super::exemplar::ExemplarFilter;
-use super::meter::SdkMeter;
-use super::pipeline::{Callbacks, Pipeline};
-use super::reader::{Begin, MetricReader, Source};
-use super::view::View;
 use crate::attributes;
 use crate::diag::{Counters, Durations, SignalHealth};
 use crate::error::ExportError;
+use crate::metrics::config::View;
+use crate::metrics::exemplar::ExemplarFilter;
+use crate::metrics::instrument::{SdkMeter, Shared};
+use crate::metrics::reader::{Begin, Callbacks, MetricReader, Pipeline, Source};
 use crate::resource::Resource;
 use crate::time::{Clock, Deadline};
 
-/// Makes meters. Cheap to clone; the clones are one provider.
+/// Creates meters. Cheap to clone; clones share one provider.
 ///
 /// spec: metrics/sdk.md#meterprovider
 #[derive(Clone)]
@@ -25,46 +24,33 @@ pub struct SdkMeterProvider(Arc<ProviderInner>);
 
 struct ProviderInner {
     shared: Arc<Shared>,
-    /// Not shared with the meters: when the last provider goes, the readers' threads end.
+    /// Not shared with the meters, so that dropping the last provider ends the readers' threads.
     readers: Vec<Box<dyn MetricReader>>,
     resource: Resource,
 }
 
-/// What meters need.
-pub(super) struct Shared {
-    pub(super) views: Vec<View>,
-    pub(super) pipelines: Vec<Arc<Pipeline>>,
-    pub(super) callbacks: Arc<Callbacks>,
-    pub(super) exemplars: ExemplarFilter,
-    clock: Clock,
-    /// Nothing new is made any more.
-    pub(super) is_shut_down: AtomicBool,
-    /// Measurements that a metric did not take: not finite, or negative for a counter.
-    pub(super) rejected: Arc<AtomicU64>,
-}
-
 impl SdkMeterProvider {
-    /// A provider to be configured.
+    /// Returns a builder.
     pub fn builder() -> MeterProviderBuilder {
         MeterProviderBuilder::default()
     }
 
-    /// A meter of our own kind, for callbacks that end; the API's is [`MeterProvider::meter`].
+    /// Returns a meter whose callbacks can be unregistered; the API's meter is [`MeterProvider::meter`].
     pub fn sdk_meter(&self, scope: InstrumentationScope) -> SdkMeter {
         SdkMeter { scope: Arc::new(attributes::valid_scope(scope)), shared: self.0.shared.clone() }
     }
 
-    /// Whether anything is recorded at all: there is a reader.
+    /// Returns true if there is a reader; without one nothing is recorded.
     pub fn enabled(&self) -> bool {
         !self.0.shared.pipelines.is_empty()
     }
 
-    /// Where the time comes from.
+    /// Returns the clock.
     pub fn clock(&self) -> &Clock {
         &self.0.shared.clock
     }
 
-    /// What produces the telemetry.
+    /// Returns the resource.
     pub fn resource(&self) -> &Resource {
         &self.0.resource
     }
@@ -72,7 +58,7 @@ impl SdkMeterProvider {
     /// Collects and exports with every reader.
     ///
     /// # Errors
-    /// The first error of a reader; the others are flushed all the same.
+    /// The first error of a reader. Every reader is flushed.
     pub fn force_flush(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.each_reader(Begin::Flush, deadline)
     }
@@ -80,7 +66,7 @@ impl SdkMeterProvider {
     /// Collects and exports for the last time, and stops. A second call waits for the first.
     ///
     /// # Errors
-    /// The first error of a reader; the others are shut down all the same.
+    /// The first error of a reader. Every reader is shut down.
     pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.0.shared.is_shut_down.store(true, Ordering::Release);
         let result = self.each_reader(Begin::Shutdown, deadline);
@@ -88,25 +74,25 @@ impl SdkMeterProvider {
         result
     }
 
-    /// What became of the points, for each reader that exports.
+    /// Returns the counts of delivered and lost points of each reader that exports.
     pub fn health(&self) -> Vec<SignalHealth> {
         self.0.readers.iter().filter_map(|reader| reader.health()).collect()
     }
 
-    /// How many measurements were not taken because they were not finite, or negative for a counter; counted for each metric
-    /// that would have had them. Gauges take infinities, but not what is no number.
+    /// Returns the number of rejected measurements: not finite, or negative for a counter. A measurement counts once for each metric
+    /// that rejects it. Gauges accept infinities, but not NaN.
     pub fn rejected_measurements(&self) -> u64 {
         self.0.shared.rejected.load(Ordering::Relaxed)
     }
 
-    /// How many data points of deltas were lost with exports that failed, added up over the readers: what they counted is in no
-    /// later export. [`Self::health`] has all points that were not delivered, for whose totals the next export makes up.
+    /// Returns the number of delta data points lost with failed exports, over all readers. No later export contains their values.
+    /// [`Self::health`] counts all undelivered points, including totals that the next export makes up for.
     pub fn lost_delta_points(&self) -> u64 {
         self.0.shared.pipelines.iter().map(|pipeline| pipeline.lost_deltas()).sum()
     }
 
-    /// How many times an instrument, or a callback of one, was made that does nothing because there were as many as
-    /// [`INSTRUMENT_LIMIT`](super::INSTRUMENT_LIMIT) already, added up over the readers.
+    /// Returns the number of instruments and callbacks rejected because a reader had
+    /// [`INSTRUMENT_LIMIT`](super::INSTRUMENT_LIMIT) of them, over all readers.
     pub fn rejected_instruments(&self) -> u64 {
         let Shared { pipelines, callbacks, .. } = &*self.0.shared;
         pipelines.iter().map(|pipeline| pipeline.registry.rejected()).sum::<u64>() + callbacks.rejected()
@@ -117,23 +103,23 @@ impl SdkMeterProvider {
         self.is_read() && !self.0.shared.is_shut_down.load(Ordering::Acquire)
     }
 
-    /// Makes no instruments any more. One atomic store, for it is called in a forked child.
+    /// Stops creating instruments. Uses one atomic store, as it runs in a forked child.
     pub(crate) fn turn_off(&self) {
         self.0.shared.is_shut_down.store(true, Ordering::Release);
     }
 
-    /// Whether there is a reader.
+    /// Returns true if there is a reader.
     pub(crate) fn is_read(&self) -> bool {
         !self.0.readers.is_empty()
     }
 
-    /// The readers: the component type of each, how long its collections take, and where it counts if it exports.
+    /// Iterates over the readers: component type, durations of collections, and counters if the reader exports.
     pub(crate) fn components(&self) -> impl Iterator<Item = (&'static str, &Durations, Option<Arc<Counters>>)> {
         let readers = self.0.readers.iter().zip(&self.0.shared.pipelines);
         readers.map(|(reader, pipeline)| (reader.component_type(), &pipeline.durations, reader.counters()))
     }
 
-    /// All of them are asked before one is waited for: each has the whole time. The first error stays.
+    /// Starts all readers before waiting for any, so that each has the whole time. Returns the first error.
     fn each_reader(&self, what: Begin, deadline: Deadline) -> Result<(), ExportError> {
         let begun: Vec<_> = self.0.readers.iter().map(|reader| reader.begin(what, deadline)).collect();
         let mut result = Ok(());
@@ -145,7 +131,7 @@ impl SdkMeterProvider {
 }
 
 impl Drop for ProviderInner {
-    /// A callback may hold a meter, which holds the callbacks.
+    /// Breaks the cycle of a callback that holds a meter, which holds the callbacks.
     fn drop(&mut self) {
         self.shared.callbacks.clear();
     }
@@ -158,7 +144,7 @@ impl MeterProvider for SdkMeterProvider {
             return NoopMeterProvider::new().meter_with_scope(scope);
         }
         if scope.name().is_empty() {
-            // spec: metrics/sdk.md#meter-creation — it works all the same.
+            // spec: metrics/sdk.md#meter-creation — a meter without a name still works.
             crate::__warn!("metrics.meter", "a meter was asked for without a name");
         }
         Meter::new(Arc::new(self.sdk_meter(scope)))
@@ -194,19 +180,19 @@ impl Default for MeterProviderBuilder {
 }
 
 impl MeterProviderBuilder {
-    /// What produces the telemetry; by default nothing is said.
+    /// Sets the resource; empty by default.
     pub fn with_resource(mut self, resource: Resource) -> Self {
         self.resource = resource;
         self
     }
 
-    /// Where the time comes from; by default from the system.
+    /// Sets the clock; by default the system's.
     pub fn with_clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Adds a view. One that cannot be used is reported and ignored.
+    /// Adds a view. Reports and ignores an invalid one.
     pub fn with_view(mut self, view: View) -> Self {
         match view.problem() {
             Some(problem) => crate::diag::warn_always(format_args!("a view is ignored, for {problem}: {view:?}")),
@@ -215,7 +201,7 @@ impl MeterProviderBuilder {
         self
     }
 
-    /// Adds a reader. Without any, nothing is recorded.
+    /// Adds a reader. Without a reader nothing is recorded.
     pub fn with_reader(self, reader: impl MetricReader) -> Self {
         self.with_boxed_reader(Box::new(reader))
     }
@@ -225,13 +211,13 @@ impl MeterProviderBuilder {
         self
     }
 
-    /// Which measurements may become exemplars; by default those made in sampled spans.
+    /// Sets the exemplar filter; by default measurements made in sampled spans.
     pub fn with_exemplar_filter(mut self, filter: ExemplarFilter) -> Self {
         self.exemplars = filter;
         self
     }
 
-    /// The provider.
+    /// Builds the provider.
     pub fn build(mut self) -> SdkMeterProvider {
         let callbacks = Arc::new(Callbacks::default());
         let mut pipelines = Vec::new();

@@ -23,8 +23,8 @@ pub(crate) fn look<T>(look: impl FnOnce(&Context) -> T) -> Option<T> {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use crate::instrument::spans::{set_attribute, span, suppress};
     use crate::testing::TestTelemetry;
-    use crate::traced::{set_attribute, span, suppress};
 
     fn traced() -> u32 {
         span("traced").with("n", 1).in_scope(|| {

@@ -7,7 +7,7 @@ const INTERNAL: &[&str] = &["telemark-benches", "telemark-tests", "telemark-exam
 
 /// The sdk may have these, and no others without a change here: the API and at most three small crates.
 const SDK: &[&str] = &["opentelemetry", "futures-core", "libc", "pin-project-lite"];
-const MACROS: &[&str] = &["syn", "quote", "proc-macro2"];
+const EXPANSION: &[&str] = &["syn", "quote", "proc-macro2"];
 
 /// An axum service is a tower service: its layer is tower's with the route template.
 const INTEGRATIONS_ON_INTEGRATIONS: &[(&str, &str)] = &[("telemark-axum", "telemark-tower")];
@@ -40,7 +40,7 @@ fn broken_rule(package: &Package, name: &str, kind: Kind, on: Option<&Package>) 
         && !matches!(place, "benches" | "tests")
         && package.name != "telemark-upstream"
     {
-        return Some("opentelemetry_sdk is for exporters/upstream, benches and tests");
+        return Some("opentelemetry_sdk is for bridges/upstream, benches and tests");
     }
     if name == "opentelemetry-proto" && is_shipped && !matches!(place, "benches" | "tests") {
         return Some("opentelemetry-proto is an oracle of tests; it drags opentelemetry_sdk along");
@@ -53,21 +53,32 @@ fn broken_rule(package: &Package, name: &str, kind: Kind, on: Option<&Package>) 
         "sdk" if !SDK.contains(&name) => {
             Some("the sdk has the API and at most three small crates, listed in this test")
         }
-        "macros" if !MACROS.contains(&name) => Some("macros depends on syn, quote and proc-macro2 only"),
+        "macros" if package.name == "telemark-macros" && name != "telemark-macros-expand" => {
+            Some("macros is a shim around macros/expand and depends on that alone")
+        }
+        "macros" if package.name != "telemark-macros" && !EXPANSION.contains(&name) => {
+            Some("macros/expand depends on syn, quote and proc-macro2 only")
+        }
         "exporters" if is_ours && !matches!(name, "telemark-sdk" | "telemark-serve") => {
             Some("an exporter knows the sdk and serve; no other exporter, no integration, not the facade")
         }
+        "bridges" if is_ours && name != "telemark-sdk" => Some("a bridge knows the sdk and what it bridges to"),
         "serve" if is_ours && name != "telemark-sdk" => Some("serve knows the sdk alone"),
         "integrations" if is_ours && on_place != Some("integrations") => {
-            Some("an integration depends on the API, its framework and integrations/http; never on the sdk")
+            Some("an integration depends on the API, its framework, integrations/kit and http; never on the sdk")
         }
-        "integrations" if is_ours && package.name == "telemark-http" => {
-            Some("integrations/http knows no framework and no other integration")
+        "integrations" if package.name == "telemark-kit" && name != "opentelemetry" => {
+            Some("integrations/kit knows the API alone")
+        }
+        "integrations" if is_ours && package.name == "telemark-http" && name != "telemark-kit" => {
+            Some("integrations/http knows no framework and no other integration but integrations/kit")
         }
         "integrations"
-            if is_ours && name != "telemark-http" && !INTEGRATIONS_ON_INTEGRATIONS.contains(&(&package.name, name)) =>
+            if is_ours
+                && !matches!(name, "telemark-kit" | "telemark-http")
+                && !INTEGRATIONS_ON_INTEGRATIONS.contains(&(&package.name, name)) =>
         {
-            Some("an integration depends on no other but integrations/http")
+            Some("an integration depends on no other but integrations/kit and http")
         }
         _ => None,
     }

@@ -1,4 +1,4 @@
-//! Which module of the sdk may use which: lower layers only.
+//! The modules of the sdk and of integrations/http, which use lower layers only.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,14 +9,20 @@ use super::workspace::SourceFile;
 /// reports it counts.
 const LAYERS: &[Layer] = &[
     Layer {
-        modules: &["sync", "time", "process", "id", "error", "attributes", "limits", "signal", "text"],
+        modules: &["sync", "time", "process", "id", "error", "attributes", "limits", "signal", "text", "traced"],
         are_strangers: false,
     },
     Layer { modules: &["config", "resource", "export", "diag", "runtime", "unsampled"], are_strangers: false },
     Layer { modules: &["batch"], are_strangers: false },
     Layer { modules: &["sampling"], are_strangers: false },
     Layer { modules: &["trace", "metrics", "logs", "propagation"], are_strangers: true },
-    Layer { modules: &["traced", "metered", "testing", "install", "self_metrics"], are_strangers: false },
+    Layer { modules: &["instrument", "testing", "install", "self_metrics"], are_strangers: false },
+];
+
+/// The same for integrations/http.
+const HTTP: &[Layer] = &[
+    Layer { modules: &["shared"], are_strangers: false },
+    Layer { modules: &["server", "client"], are_strangers: true },
 ];
 
 struct Layer {
@@ -27,25 +33,31 @@ struct Layer {
 
 /// Every use of a module that breaks the layers.
 pub fn module_violations(files: &[SourceFile]) -> Vec<String> {
-    let sources: Vec<_> = files.iter().filter_map(Source::new).collect();
+    let crates = [("sdk/src/", LAYERS), ("integrations/http/src/", HTTP)];
+    crates.iter().flat_map(|(folder, layers)| violations_in(folder, layers, files)).collect()
+}
+
+fn violations_in(folder: &str, layers: &[Layer], files: &[SourceFile]) -> Vec<String> {
+    let layer = |module: &str| layers.iter().position(|layer| layer.modules.contains(&module));
+    let sources: Vec<_> = files.iter().filter_map(|file| Source::new(folder, file)).collect();
     let names = Names::new(&sources);
     let mut violations = Vec::new();
     let mut uses: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for source in &sources {
         // The root declares and re-exports everything.
         let Some(user) = source.module.first() else { continue };
-        let Some(layer) = layer(user) else {
+        let Some(own) = layer(user) else {
             violations.push(format!("{}: the module {user} has no layer; give it one in this test", source.path));
             continue;
         };
         let used: BTreeSet<_> = source.paths().filter_map(|path| names.module(&source.module, &path)).collect();
         for used in used.into_iter().filter(|used| used != user) {
-            match self::layer(&used) {
-                Some(below) if below < layer => {}
-                Some(same) if same == layer && !LAYERS[layer].are_strangers => {
+            match layer(&used) {
+                Some(below) if below < own => {}
+                Some(same) if same == own && !layers[own].are_strangers => {
                     uses.entry(user).or_default().insert(used);
                 }
-                Some(same) if same == layer => {
+                Some(same) if same == own => {
                     violations.push(format!("{} uses {used}: {user} and {used} do not know each other", source.path));
                 }
                 _ => violations.push(format!("{} uses {used}, which lies above {user}", source.path)),
@@ -54,10 +66,6 @@ pub fn module_violations(files: &[SourceFile]) -> Vec<String> {
     }
     violations.extend(circles(&uses));
     violations
-}
-
-fn layer(module: &str) -> Option<usize> {
-    LAYERS.iter().position(|layer| layer.modules.contains(&module))
 }
 
 /// Modules of one layer that use each other in a circle.
@@ -73,7 +81,7 @@ fn circles(uses: &BTreeMap<&str, BTreeSet<String>>) -> Vec<String> {
     if circle.is_empty() { Vec::new() } else { vec![format!("{} use each other in a circle", circle.join(", "))] }
 }
 
-/// A file of the sdk.
+/// A file of one of the crates.
 struct Source {
     path: String,
     /// The module it is, from the root of the crate.
@@ -82,8 +90,8 @@ struct Source {
 }
 
 impl Source {
-    fn new(file: &SourceFile) -> Option<Self> {
-        let name = file.path.strip_prefix("sdk/src/")?.strip_suffix(".rs")?;
+    fn new(folder: &str, file: &SourceFile) -> Option<Self> {
+        let name = file.path.strip_prefix(folder)?.strip_suffix(".rs")?;
         let mut module: Vec<_> = name.split('/').map(str::to_owned).collect();
         if matches!(module.last().map(String::as_str), Some("mod" | "lib")) {
             module.pop();

@@ -12,6 +12,10 @@ use telemark_sdk::time::Deadline;
 /// The delay until the end of the program is noticed.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
+/// The maximum time for which the end of the program waits for the name of a receiver that it has never reached. A name such
+/// as `localhost` takes a millisecond, and an unknown name may take many seconds.
+const MAX_GRACE: Duration = Duration::from_secs(1);
+
 type Addresses = io::Result<Vec<SocketAddr>>;
 
 /// Resolves one name at a time. The system's resolver has no deadline, so it runs on a separate thread, and never on more
@@ -25,7 +29,7 @@ pub(super) struct Resolver {
 impl Resolver {
     /// Returns the addresses of `host`.
     ///
-    /// `is_needed` is false for a receiver that has never been reached: the end of the program does not wait for its name.
+    /// `is_needed` is false for a receiver that has never been reached: once the program ends, its name gets a second.
     ///
     /// # Errors
     /// The name is unknown, or the deadline passed.
@@ -41,7 +45,8 @@ impl Resolver {
                 Err(_) => return lookup(host, port),
             },
         };
-        while !deadline.has_passed() && (is_needed || !is_ending()) {
+        let grace = Deadline::after(MAX_GRACE);
+        while !deadline.has_passed() && (is_needed || !is_ending() || !grace.has_passed()) {
             let wait = deadline.remaining().map_or(POLL_INTERVAL, |remaining| remaining.min(POLL_INTERVAL));
             match pending.recv_timeout(wait) {
                 Ok(addresses) => return addresses,

@@ -1,5 +1,5 @@
-//! A strict reader of pages, written from the grammar and the rules of OpenMetrics and of the text format, not from our
-//! writer. It accepts less than scrapers do: whatever is odd is an error.
+//! A strict reader of pages, written from the grammar and the rules of OpenMetrics and of the text format, not from the writer
+//! under test. It accepts less than scrapers do.
 
 use std::collections::HashSet;
 use std::fmt::Write;
@@ -156,7 +156,7 @@ fn check_histogram(open: bool, samples: &[Sample]) -> Result<()> {
         };
         let labels = of_series(first);
         let len = rest.iter().position(|sample| of_series(sample) != labels).unwrap_or(rest.len());
-        // Series whose labels are the same but for `le` follow each other: they begin with the lowest bucket.
+        // The buckets of a series follow each other, beginning with the lowest.
         let (series, after) = rest.split_at(len);
         rest = after;
         let buckets = series.iter().take_while(|sample| sample.name.ends_with("_bucket")).count();
@@ -165,7 +165,7 @@ fn check_histogram(open: bool, samples: &[Sample]) -> Result<()> {
         for bucket in buckets {
             let text = bucket.label("le").ok_or("a bucket without le")?;
             let le: f64 = text.parse().map_err(|_| "le is no number")?;
-            // Of two shortest texts of a number, either may be chosen.
+            // A number may have two shortest texts.
             let shape = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "0");
             if shape(text) != shape(&canonical(le)) {
                 return Err(format!("le {text:?} is not canonical"));
@@ -201,7 +201,7 @@ fn check_histogram(open: bool, samples: &[Sample]) -> Result<()> {
     Ok(())
 }
 
-/// As Go prints numbers, with a point where there is neither point nor exponent.
+/// Formats a number as Go does, and adds a point if there is neither point nor exponent.
 pub fn canonical(value: f64) -> String {
     if value == f64::INFINITY {
         return "+Inf".into();
@@ -264,13 +264,13 @@ impl<'a> Reader<'a> {
     fn quoted_name(&mut self) -> Result<String> {
         let allowed = matches!(self.format.protocol(), Protocol::Text1_0_0 | Protocol::OpenMetrics1_0_0);
         if !allowed || self.format.escaping() != Escaping::AllowUtf8 {
-            return Err("a quoted name that nobody asked for".into());
+            return Err("a quoted name that the escaping scheme excludes".into());
         }
         let name = self.quoted()?;
         if name.is_empty() { Err("an empty name".into()) } else { Ok(name) }
     }
 
-    /// The name and whether it was quoted.
+    /// Returns the name, and true if it is quoted.
     fn metric_name(&mut self) -> Result<(String, bool)> {
         if self.rest.starts_with('"') { Ok((self.quoted_name()?, true)) } else { Ok((self.word(true)?, false)) }
     }

@@ -1,4 +1,4 @@
-//! Metrics to show, and what reads the pages.
+//! Metrics for pages, and readers of pages.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 pub mod checker;
@@ -35,7 +35,7 @@ pub fn page(renderer: &Renderer, format: Format, resource: &Resource, scopes: &[
     String::from_utf8(out).unwrap()
 }
 
-/// The lines of an expected page, which is indented in the test.
+/// Returns the lines of an expected page without its indentation.
 pub fn lines(text: &str) -> String {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).flat_map(|line| [line, "\n"]).collect()
 }

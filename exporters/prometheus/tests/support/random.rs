@@ -11,7 +11,7 @@ use telemark_sdk::metrics::{
 };
 use telemark_sdk::time::Timestamp;
 
-/// Few names, so that they meet.
+/// Few names, so that they collide.
 fn name() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => "[ab](\\.|_)[ab]",
@@ -75,7 +75,7 @@ fn number_points() -> impl Strategy<Value = Vec<NumberPoint>> {
     })
 }
 
-/// The series of a metric differ in their attributes.
+/// Makes the series of a metric differ in their attributes.
 fn retain_distinct<T>(points: &mut Vec<T>, attributes: impl Fn(&T) -> &Attributes) {
     let mut seen = std::collections::HashSet::new();
     points.retain(|point| seen.insert(format!("{:?}", attributes(point))));

@@ -1,15 +1,16 @@
 //! The files of `/proc/self`: opened, read up to a bound, and given to their parsers.
 
-use super::parse::{self, Io, Stat, Status};
-use super::switches::SwitchCount;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-/// What is read of one file at most. The longest is `status`, which lists the groups of the user.
+use super::parse::{self, Io, Stat, Status};
+use super::switches::SwitchCount;
+
+/// The most that is read of one file. The longest is `status`, which lists the groups of the user.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// Where the system shows its processes.
+/// The folder in which the system shows its processes.
 #[derive(Debug)]
 pub(super) struct Proc {
     root: PathBuf,
@@ -19,12 +20,12 @@ pub(super) struct Proc {
 }
 
 impl Proc {
-    pub(super) fn of_this_system() -> Self {
-        Self::at("/proc")
+    pub(super) fn new() -> Self {
+        Proc::at("/proc")
     }
 
     pub(super) fn at(root: impl Into<PathBuf>) -> Self {
-        Self {
+        Proc {
             root: root.into(),
             #[cfg(test)]
             reads: std::sync::Mutex::default(),
@@ -43,28 +44,28 @@ impl Proc {
         self.read("self/io").map(|content| parse::io(&content))
     }
 
-    /// Seconds since the system started.
+    /// Returns the seconds since the system started.
     pub(super) fn uptime(&self) -> Option<f64> {
         parse::uptime(&self.read("uptime")?)
     }
 
-    /// How many clock ticks make a second.
+    /// Returns the number of clock ticks in a second.
     pub(super) fn ticks_per_second(&self) -> u64 {
         // Only Alpha and Itanium ever had another number.
         self.read("self/auxv").and_then(|content| parse::ticks_per_second(&content)).unwrap_or(100)
     }
 
-    /// How many file descriptors are open.
+    /// Returns the number of open file descriptors.
     pub(super) fn open_files(&self) -> Option<u64> {
         let folder = self.root.join("self/fd");
-        // Since Linux 6.2 the size of the folder is their number, which costs nothing, however many there are.
+        // Since Linux 6.2 the size of the folder is their number. Listing costs more, the more there are.
         match fs::symlink_metadata(&folder).ok()?.len() {
             0 => listed(&folder),
             size => Some(size),
         }
     }
 
-    /// Brings `count` up to date with all threads; `None` if they cannot be listed.
+    /// Updates `count` from all threads; `None` if they cannot be listed.
     pub(super) fn count_switches(&self, count: &mut SwitchCount) -> Option<()> {
         let folder = self.root.join("self/task");
         let (mut content, mut complete) = (Vec::new(), true);
@@ -101,7 +102,7 @@ fn read_into(content: &mut Vec<u8>, path: &Path) -> Option<()> {
     File::open(path).ok()?.take(MAX_BYTES).read_to_end(content).ok().map(|_| ())
 }
 
-/// How many entries a folder of descriptors has, without the descriptor that lists it.
+/// Counts the entries of a folder of descriptors, without the descriptor that lists it.
 fn listed(folder: &Path) -> Option<u64> {
     u64::try_from(fs::read_dir(folder).ok()?.count()).ok()?.checked_sub(1)
 }
@@ -142,13 +143,13 @@ mod tests {
     }
 
     #[test]
-    fn reading_has_an_end() {
+    fn reading_is_bounded() {
         assert_eq!(Proc::at("/dev").read("zero").unwrap().len(), 1 << 20);
         assert_eq!(Proc::at("/dev").read("no such file"), None);
     }
 
     #[test]
-    fn ticks_are_the_usual_ones_unless_told() {
+    fn ticks_are_the_usual_ones_unless_the_system_tells_others() {
         assert_eq!(Proc::at(Folder::new("no_ticks").path()).ticks_per_second(), 100);
     }
 }

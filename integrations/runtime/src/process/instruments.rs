@@ -1,21 +1,24 @@
-//! The instruments of the process: names, units and attributes of the semantic conventions, and what they observe.
+//! The instruments of the process: names, units and attributes of the semantic conventions, and their callbacks.
 // spec: semantic-conventions/docs/system/process-metrics.md
+
+use std::num::NonZero;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use opentelemetry::metrics::{AsyncInstrument, Meter};
+use opentelemetry::{KeyValue, StringValue};
+use telemark_kit::{keys, lock};
 
 use super::files::Proc;
 use super::parse::{Stat, Status};
 use super::shared::{Sample, Shared, now};
 use super::switches::SwitchCount;
 use super::utilization::{CpuTime, Utilization};
-use opentelemetry::metrics::{AsyncInstrument, Meter};
-use opentelemetry::{KeyValue, StringValue};
-use std::num::NonZero;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-/// How old a sample becomes: longer than a collection takes, shorter than the time between two.
+/// The greatest age of a sample: longer than a collection takes, shorter than the time between two.
 const FRESH: Duration = Duration::from_millis(100);
 
-/// The recommended metrics that Linux has numbers for.
+/// Registers the recommended metrics that Linux has numbers for.
 pub(super) fn register(meter: &Meter, source: &Arc<Source>) {
     cpu_time(meter, source.clone());
     memory_usage(meter, source.clone());
@@ -28,7 +31,7 @@ pub(super) fn register(meter: &Meter, source: &Arc<Source>) {
     uptime(meter, source.clone());
 }
 
-/// Where the instruments of one registration observe from.
+/// The source of all instruments of one registration.
 #[derive(Debug)]
 pub(super) struct Source {
     files: Proc,
@@ -39,7 +42,7 @@ pub(super) struct Source {
     utilization: Mutex<Utilization>,
 }
 
-/// Who observes from `stat`.
+/// The instruments that observe from `stat`, a bit each.
 mod stat_observer {
     pub(super) const CPU_TIME: u8 = 1;
     pub(super) const CPU_UTILIZATION: u8 = 2;
@@ -47,7 +50,7 @@ mod stat_observer {
     pub(super) const UPTIME: u8 = 8;
 }
 
-/// Who observes from `status`.
+/// The instruments that observe from `status`, a bit each.
 mod status_observer {
     pub(super) const MEMORY_USAGE: u8 = 1;
     pub(super) const MEMORY_VIRTUAL: u8 = 2;
@@ -56,12 +59,12 @@ mod status_observer {
 
 impl Source {
     pub(super) fn new(files: Proc) -> Arc<Self> {
-        Self::fresh_for(FRESH, files)
+        Source::fresh_for(FRESH, files)
     }
 
     fn fresh_for(fresh: Duration, files: Proc) -> Arc<Self> {
         let ticks_per_second = files.ticks_per_second();
-        Arc::new(Self {
+        Arc::new(Source {
             files,
             ticks_per_second: float(ticks_per_second),
             stat: Shared::new(fresh),
@@ -88,22 +91,22 @@ impl Source {
 
     fn cpu_utilization(&self) -> Option<CpuTime> {
         let sample = self.stat(stat_observer::CPU_UTILIZATION)?;
-        // Asked each time: affinity and quota may change.
+        // Read each time, because affinity and quota may change.
         let cpus = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let mut utilization = self.utilization.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut utilization = lock(&self.utilization);
         utilization.measure(sample.taken, self.cpu_time(sample.value), cpus)
     }
 
-    /// Seconds since the process started.
+    /// Returns the seconds since the process started.
     fn uptime(&self) -> Option<f64> {
         let started = float(self.stat(stat_observer::UPTIME)?.value.start_ticks) / self.ticks_per_second;
-        // In a container, the one may be told of the container and the other of its host.
+        // In a container, one of the two may be the container's and the other its host's.
         Some(self.files.uptime()? - started).filter(|uptime| *uptime >= 0.0)
     }
 }
 
 fn cpu_time(meter: &Meter, source: Arc<Source>) {
-    let [user, system] = one_each("cpu.mode", ["user", "system"]);
+    let [user, system] = one_each(keys::CPU_MODE, ["user", "system"]);
     meter
         .f64_observable_counter("process.cpu.time")
         .with_unit("s")
@@ -118,11 +121,11 @@ fn cpu_time(meter: &Meter, source: Arc<Source>) {
         .build();
 }
 
-/// Opt-in.
+/// Registers `process.cpu.utilization`, which is opt-in.
 pub(super) fn register_cpu_utilization(meter: &Meter, source: &Arc<Source>) {
     // The first window begins here.
     source.cpu_utilization();
-    let [user, system] = one_each("cpu.mode", ["user", "system"]);
+    let [user, system] = one_each(keys::CPU_MODE, ["user", "system"]);
     let source = source.clone();
     meter
         .f64_observable_gauge("process.cpu.utilization")
@@ -162,7 +165,7 @@ fn memory_virtual(meter: &Meter, source: Arc<Source>) {
 }
 
 fn disk_io(meter: &Meter, source: Arc<Source>) {
-    let [read, write] = one_each("disk.io.direction", ["read", "write"]);
+    let [read, write] = one_each(keys::DISK_IO_DIRECTION, ["read", "write"]);
     meter
         .u64_observable_counter("process.disk.io")
         .with_unit("By")
@@ -201,13 +204,13 @@ fn file_descriptor_count(meter: &Meter, source: Arc<Source>) {
 }
 
 fn context_switches(meter: &Meter, source: Arc<Source>) {
-    let [voluntary, involuntary] = one_each("process.context_switch.type", ["voluntary", "involuntary"]);
+    let [voluntary, involuntary] = one_each(keys::PROCESS_CONTEXT_SWITCH_TYPE, ["voluntary", "involuntary"]);
     meter
         .u64_observable_counter("process.context_switches")
         .with_unit("{context_switch}")
-        .with_description("How often threads of the process left their CPU.")
+        .with_description("Number of times that a thread of the process left its CPU.")
         .with_callback(move |instrument| {
-            let mut count = source.switches.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut count = lock(&source.switches);
             let total = source.files.count_switches(&mut count).map(|()| count.total());
             drop(count);
             if let Some(total) = total {
@@ -219,7 +222,7 @@ fn context_switches(meter: &Meter, source: Arc<Source>) {
 }
 
 fn paging_faults(meter: &Meter, source: Arc<Source>) {
-    let [minor, major] = one_each("system.paging.fault.type", ["minor", "major"]);
+    let [minor, major] = one_each(keys::SYSTEM_PAGING_FAULT_TYPE, ["minor", "major"]);
     meter
         .u64_observable_counter("process.paging.faults")
         .with_unit("{fault}")
@@ -237,7 +240,7 @@ fn uptime(meter: &Meter, source: Arc<Source>) {
     meter
         .f64_observable_gauge("process.uptime")
         .with_unit("s")
-        .with_description("How long the process has been running.")
+        .with_description("Time that the process has been running.")
         .with_callback(move |instrument| {
             if let Some(uptime) = source.uptime() {
                 instrument.observe(uptime, &[]);
@@ -246,12 +249,12 @@ fn uptime(meter: &Meter, source: Arc<Source>) {
         .build();
 }
 
-/// One attribute set for each value of one attribute.
+/// Returns an attribute set for each value of one attribute.
 fn one_each<const N: usize>(key: &'static str, values: [&'static str; N]) -> [[KeyValue; 1]; N] {
     values.map(|value| [KeyValue::new(key, StringValue::from(value))])
 }
 
-/// What does not fit is not said: no system has that much of anything.
+/// Observes a value unless it does not fit, which happens on no real system.
 fn observe_signed(instrument: &dyn AsyncInstrument<i64>, value: Option<u64>) {
     if let Some(value) = value.and_then(|value| i64::try_from(value).ok()) {
         instrument.observe(value, &[]);
@@ -275,7 +278,7 @@ mod tests {
     const STATUS: &str = "Name:\ta) b\nVmSize:\t    3060 kB\nVmRSS:\t    1716 kB\nThreads:\t3\n";
     const IO: &str = "rchar: 1\nwchar: 2\nsyscr: 3\nsyscw: 4\nread_bytes: 4096\nwrite_bytes: 8192\n";
 
-    /// A folder with the files of a process, of which some are replaced.
+    /// A folder with the files of a process, some of them replaced.
     fn folder(name: &str, replaced: &[(&str, &str)]) -> Folder {
         let root = Folder::new(name);
         let auxv: Vec<u8> = [6_usize, 4096, 17, 1000, 0, 0].iter().flat_map(|word| word.to_ne_bytes()).collect();
@@ -348,7 +351,7 @@ process.uptime gauge s
     }
 
     #[test]
-    fn what_is_hostile_is_not_observed() {
+    fn hostile_files_are_not_observed() {
         let hostile = [
             ("self/stat", "7 (a) S 1 7 7 0 -1 -1 -1"),
             ("self/status", "VmRSS: 18014398509481983 kB\nVmSize: x\nThreads: 9223372036854775807\n"),
@@ -401,7 +404,7 @@ process.unix.file_descriptor.count up-down counter {file_descriptor}
     #[test]
     fn each_file_is_read_once_in_a_collection() {
         let folder = folder("once", &[]);
-        // However slow the machine is.
+        // An hour, for slow machines.
         let source = Source::fresh_for(Duration::from_secs(3600), Proc::at(folder.path()));
         let collected = Collected::new(|meter| {
             register(meter, &source);

@@ -1,11 +1,11 @@
-//! The formats of `/proc/self`, as pure functions from bytes: what is not understood is absent, nothing panics.
+//! The formats of `/proc/self`, as pure functions from bytes: unreadable values are absent, and nothing panics.
 
-/// What `/proc/self/stat` tells of the whole process, threads that have ended included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The numbers in `/proc/self/stat` for the whole process, threads that have ended included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stat {
     /// Faults that needed no storage.
     pub(super) minor_faults: u64,
-    /// Faults that did.
+    /// Faults that needed storage.
     pub(super) major_faults: u64,
     /// Clock ticks in user mode.
     pub(super) user_ticks: u64,
@@ -15,12 +15,12 @@ pub(super) struct Stat {
     pub(super) start_ticks: u64,
 }
 
-/// `/proc/self/stat`: one line of numbers after the name of the program, which may hold any byte but NUL.
+/// Reads `/proc/self/stat`: one line of numbers after the name of the program, which may hold any byte but NUL.
 pub(super) fn stat(content: &[u8]) -> Option<Stat> {
-    // The name stands in parentheses and may hold some; behind the last one there are only a letter and numbers.
+    // The name stands in parentheses and may contain some; after the last one come only a letter and numbers.
     let name_end = content.iter().rposition(|byte| *byte == b')')?;
     let mut fields = words(content.get(name_end + 1..)?);
-    // The manual page counts from the process id, which is field 1; the first field behind the name is 3.
+    // The manual page counts from the process id, which is field 1; the first field after the name is 3.
     let minor_faults = number(fields.nth(10 - 3)?)?;
     let major_faults = number(fields.nth(1)?)?;
     let user_ticks = number(fields.nth(1)?)?;
@@ -29,18 +29,18 @@ pub(super) fn stat(content: &[u8]) -> Option<Stat> {
     Some(Stat { minor_faults, major_faults, user_ticks, system_ticks, start_ticks })
 }
 
-/// What `/proc/self/status` tells of the process.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// The numbers in `/proc/self/status`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Status {
     /// Bytes of physical memory.
     pub(super) resident: Option<u64>,
     /// Bytes of address space.
     pub(super) size: Option<u64>,
-    /// How many threads there are.
+    /// The number of threads.
     pub(super) threads: Option<u64>,
 }
 
-/// `/proc/self/status`: lines of a key and a value.
+/// Reads `/proc/self/status`: lines of a key and a value.
 pub(super) fn status(content: &[u8]) -> Status {
     let mut status = Status::default();
     for (key, value) in lines(content) {
@@ -55,16 +55,16 @@ pub(super) fn status(content: &[u8]) -> Status {
     status
 }
 
-/// How often one thread has left its CPU.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// The number of times that one thread has left its CPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Switches {
-    /// It had to wait for something.
+    /// Because it had to wait.
     pub(super) voluntary: u64,
-    /// Its time was up.
+    /// Because its time slice had ended.
     pub(super) involuntary: u64,
 }
 
-/// `/proc/self/task/<id>/status`, of which the two last lines.
+/// Reads the last two lines of `/proc/self/task/<id>/status`.
 pub(super) fn switches(content: &[u8]) -> Option<Switches> {
     let (mut voluntary, mut involuntary) = (None, None);
     for (key, value) in lines(content) {
@@ -77,8 +77,8 @@ pub(super) fn switches(content: &[u8]) -> Option<Switches> {
     Some(Switches { voluntary: voluntary?, involuntary: involuntary? })
 }
 
-/// What `/proc/self/io` tells of the storage, in bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// The bytes of storage traffic in `/proc/self/io`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Io {
     /// Fetched from the storage.
     pub(super) read: Option<u64>,
@@ -86,7 +86,7 @@ pub(super) struct Io {
     pub(super) written: Option<u64>,
 }
 
-/// `/proc/self/io`: lines of a key and a number.
+/// Reads `/proc/self/io`: lines of a key and a number.
 pub(super) fn io(content: &[u8]) -> Io {
     let mut io = Io::default();
     for (key, value) in lines(content) {
@@ -99,17 +99,17 @@ pub(super) fn io(content: &[u8]) -> Io {
     io
 }
 
-/// `/proc/uptime`: the seconds since the system started, and those that its CPUs were idle.
+/// Reads the first number of `/proc/uptime`: the seconds since the system started.
 pub(super) fn uptime(content: &[u8]) -> Option<f64> {
     let seconds = std::str::from_utf8(words(content).next()?).ok()?;
-    // A parser of floats also takes "inf", "nan" and a sign.
+    // The parser of floats also takes "inf", "nan" and a sign.
     if !seconds.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         return None;
     }
     seconds.parse().ok().filter(|seconds: &f64| seconds.is_finite())
 }
 
-/// `/proc/self/auxv`: how many clock ticks make a second. The file is pairs of machine words, a key and a value.
+/// Reads the clock ticks per second from `/proc/self/auxv`, which is pairs of machine words, a key and a value.
 pub(super) fn ticks_per_second(content: &[u8]) -> Option<u64> {
     const CLOCK_TICKS: usize = 17;
     const WORD: usize = size_of::<usize>();
@@ -139,7 +139,7 @@ fn only_number(value: &[u8]) -> Option<u64> {
     words.next().is_none().then_some(number)
 }
 
-/// `1716 kB`, which are kibibytes.
+/// Reads `1716 kB`, which means kibibytes, as bytes.
 fn kibibytes(value: &[u8]) -> Option<u64> {
     let mut words = words(value);
     let number = number(words.next()?)?;
@@ -147,7 +147,7 @@ fn kibibytes(value: &[u8]) -> Option<u64> {
     number.checked_mul(1024)
 }
 
-/// Digits and nothing else, and no more than fit.
+/// Reads digits and nothing else; `None` if the number does not fit.
 fn number(word: &[u8]) -> Option<u64> {
     word.iter().try_fold((), |(), byte| byte.is_ascii_digit().then_some(()))?;
     std::str::from_utf8(word).ok()?.parse().ok()
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn stat_is_read_behind_the_name() {
+    fn stat_is_read_after_the_name() {
         let numbers = "R 14696 14696 680 0 -1 4194304 103 1 7 2 31 12 5 6 20 0 1 0 500377 3133440 390 184467440737095";
         let expected = "faults 103 7, ticks 31 12, start 500377";
         check_stat(&format!("14699 (cat) {numbers}\n"), expected);
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn stat_that_is_cut_or_wrong_is_absent() {
+    fn a_stat_that_is_cut_or_invalid_is_absent() {
         for content in [
             "",
             ")",
@@ -250,7 +250,7 @@ mod tests {
         assert_eq!(ticks_per_second(&words(&[17, usize::MAX])), None);
     }
 
-    /// Bytes that look like the real files in places.
+    /// Bytes that look like the real files in part.
     fn hostile() -> impl Strategy<Value = Vec<u8>> {
         let piece = prop_oneof![
             proptest::collection::vec(any::<u8>(), 0..20),
@@ -289,7 +289,7 @@ mod tests {
         }
 
         #[test]
-        fn what_stat_says_is_found_behind_any_name(
+        fn stat_is_read_after_any_name(
             name in proptest::collection::vec(1_u8.., 0..16),
             values in proptest::collection::vec(any::<u64>(), 50),
         ) {
@@ -310,7 +310,7 @@ mod tests {
         }
 
         #[test]
-        fn what_status_says_is_found(resident in 0..=u64::MAX / 1024, size in 0..=u64::MAX / 1024, threads in any::<u64>()) {
+        fn any_status_is_read(resident in 0..=u64::MAX / 1024, size in 0..=u64::MAX / 1024, threads in any::<u64>()) {
             let content = format!("VmSize:\t{size} kB\nVmRSS:\t{resident:>8} kB\nOther:\nThreads:\t{threads}\n");
             let expected = Status { resident: Some(resident * 1024), size: Some(size * 1024), threads: Some(threads) };
             prop_assert_eq!(status(content.as_bytes()), expected);

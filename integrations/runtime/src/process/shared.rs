@@ -1,22 +1,24 @@
-//! One sample for the several instruments that observe from it: a file is read once in a collection.
+//! One sample for all instruments that observe from a file, which is read once in a collection.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// The last sample of a file, and who has observed from it.
+use telemark_kit::lock;
+
+/// The last sample of a file, and the instruments that have observed from it.
 ///
-/// The API calls each instrument for itself and does not say when a collection begins. An instrument that comes for a
-/// sample a second time has begun another one. Time alone would not do: two collections may follow each other at once.
-/// Nor would that rule alone: a reader may leave out the instrument that comes first for the others.
+/// The API calls each instrument separately and does not say when a collection begins. An instrument that asks for a
+/// sample a second time has begun another collection. Age alone is not enough, because two collections may follow each other
+/// at once; nor is this rule alone, because a reader may leave out the instrument that asks first for the others.
 #[derive(Debug)]
 pub(super) struct Shared<T> {
     state: Mutex<State<T>>,
-    /// How old a sample becomes.
+    /// The greatest age of a sample that is given away.
     fresh: Duration,
 }
 
 /// A sample and when it was taken.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Sample<T> {
     pub(super) value: T,
     pub(super) taken: Instant,
@@ -24,7 +26,7 @@ pub(super) struct Sample<T> {
 
 #[derive(Debug)]
 struct State<T> {
-    /// `None` inside is a file that could not be read; it is not tried again in the same collection.
+    /// The inner `None` is a file that could not be read; the same collection does not try again.
     last: Option<(Instant, Option<T>)>,
     /// One bit for each instrument.
     observers: u8,
@@ -32,12 +34,12 @@ struct State<T> {
 
 impl<T: Copy> Shared<T> {
     pub(super) fn new(fresh: Duration) -> Self {
-        Self { state: Mutex::new(State { last: None, observers: 0 }), fresh }
+        Shared { state: Mutex::new(State { last: None, observers: 0 }), fresh }
     }
 
-    /// The sample of this collection, for the instrument with the bit `observer`. `read` takes a new one if it is due.
+    /// Returns the sample of this collection for the instrument with the bit `observer`. Calls `read` if a new one is due.
     pub(super) fn sample(&self, observer: u8, now: Instant, read: impl FnOnce() -> Option<T>) -> Option<Sample<T>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         let (taken, value) = match state.last {
             Some((taken, value))
                 if state.observers & observer == 0 && now.saturating_duration_since(taken) <= self.fresh =>
@@ -54,7 +56,7 @@ impl<T: Copy> Shared<T> {
     }
 }
 
-/// The time of a sample.
+/// Returns the time now, for a sample.
 #[allow(clippy::disallowed_methods, reason = "an integration does not know the sdk, whose clock it would be")]
 pub(super) fn now() -> Instant {
     Instant::now()
@@ -65,7 +67,7 @@ mod tests {
     use super::*;
     use std::cell::Cell;
 
-    /// Each step is an observer and the milliseconds since the start; the answer is which read it was given.
+    /// Each step is an observer and the milliseconds since the start; expected is the number of the read it gets.
     fn check(steps: &[(u8, u64)], expected: &str) {
         let (shared, start, reads) = (Shared::new(Duration::from_millis(100)), now(), Cell::new(0));
         let read = || {

@@ -1,12 +1,13 @@
 //! Context switches of the process, added up from those of its threads.
 
-use super::parse::Switches;
 use std::collections::HashMap;
 
-/// How many threads are followed. To read the numbers of one takes some 30 µs of the collection.
+use super::parse::Switches;
+
+/// The most threads that are followed. Reading the numbers of one takes about 30 µs of the collection.
 const MAX_THREADS: usize = 1024;
 
-/// The sum over all threads that were ever seen, which never falls although a thread takes its numbers along.
+/// The sum over all threads that were ever seen. It never falls, although the kernel forgets a thread when it ends.
 #[derive(Debug, Default)]
 pub(super) struct SwitchCount {
     total: Switches,
@@ -14,7 +15,7 @@ pub(super) struct SwitchCount {
     round: u64,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Seen {
     switches: Switches,
     round: u64,
@@ -26,7 +27,7 @@ impl SwitchCount {
         self.round = self.round.wrapping_add(1);
     }
 
-    /// A thread that is there. Its numbers are asked for if it is followed; they are `None` if they cannot be read.
+    /// Adds a listed thread. Calls `read` for its numbers if it is followed; `None` if they cannot be read.
     pub(super) fn add(&mut self, thread: u32, read: impl FnOnce() -> Option<Switches>) {
         let followed = self.threads.len();
         let Some(seen) = self.threads.get_mut(&thread) else {
@@ -49,7 +50,7 @@ impl SwitchCount {
         }
     }
 
-    /// All threads were named: those that were not are gone, and their ids may be given again.
+    /// Forgets the threads that were not added since [`SwitchCount::begin`]: they have ended, and their ids may be reused.
     pub(super) fn forget_the_others(&mut self) {
         let round = self.round;
         self.threads.retain(|_, seen| seen.round == round);
@@ -67,7 +68,7 @@ fn plus(left: Switches, right: Switches) -> Switches {
     }
 }
 
-/// A number that has fallen is that of another thread with the same id, which began at zero.
+/// Returns the increase. A number that has fallen is of another thread with the same id, which began at zero.
 fn growth(before: u64, now: u64) -> u64 {
     now.checked_sub(before).unwrap_or(now)
 }
@@ -76,7 +77,7 @@ fn growth(before: u64, now: u64) -> u64 {
 mod tests {
     use super::*;
 
-    /// Each round is a list of threads and what they say: `1=5/7`, or `1=?` for one that cannot be read. A round that
+    /// Each round is a list of threads and their switches: `1=5/7`, or `1=?` for an unreadable thread. A round that
     /// ends with `!` could not list all threads.
     fn check(rounds: &[&str], expected: &str) {
         let mut count = SwitchCount::default();
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_ends_takes_nothing_along() {
+    fn the_switches_of_a_thread_that_ended_stay_in_the_sum() {
         check(&["1=5/7 2=10/20", "1=5/7"], "15/27 15/27");
         // Its id is given to another.
         check(&["1=5/7 2=10/20", "1=5/7", "1=5/7 2=11/1"], "15/27 15/27 26/28");
@@ -116,14 +117,14 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_not_counted_twice() {
+    fn an_unreadable_thread_is_not_counted_twice() {
         check(&["1=5/7", "1=?", "1=6/7"], "5/7 5/7 6/7");
         check(&["1=5/7 2=3/3", "1=5/7 !", "1=5/7 2=4/3"], "8/10 8/10 9/10");
         check(&["1=?", "1=6/7"], "0/0 6/7");
     }
 
     #[test]
-    fn sums_have_an_end() {
+    fn sums_saturate() {
         let most = format!("1={max}/{max} 2=1/1", max = u64::MAX);
         check(&[&most], &format!("{max}/{max}", max = u64::MAX));
     }

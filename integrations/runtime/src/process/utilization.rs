@@ -1,26 +1,26 @@
-//! CPU utilization: CPU time between two measurements, as a share of what the CPUs could have given.
+//! CPU utilization: CPU time between two measurements, as a share of the time that the CPUs had.
 
 use std::time::{Duration, Instant};
 
-/// Shorter windows are a handful of clock ticks, which make noise and not a share.
+/// A shorter window holds a handful of clock ticks, which is noise.
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// The last measurement, and what it was measured from.
+/// The last share, and the start of the current window.
 #[derive(Debug, Default)]
 pub(super) struct Utilization {
     since: Option<(Instant, CpuTime)>,
     last: Option<CpuTime>,
 }
 
-/// Seconds, or shares of one CPU second per second.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// CPU time by mode, in seconds, or as shares of the CPUs.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct CpuTime {
     pub(super) user: f64,
     pub(super) system: f64,
 }
 
 impl Utilization {
-    /// The share of `cpus` CPUs since the last call that was a second ago or more; `None` before there is one.
+    /// Returns the share of `cpus` CPUs in the last window of a second or more; `None` in the first window.
     pub(super) fn measure(&mut self, now: Instant, time: CpuTime, cpus: usize) -> Option<CpuTime> {
         let Some((then, before)) = self.since else {
             self.since = Some((now, time));
@@ -30,7 +30,7 @@ impl Utilization {
         if elapsed >= WINDOW {
             #[allow(clippy::cast_precision_loss, reason = "no machine has 2^53 CPUs")]
             let available = elapsed.as_secs_f64() * cpus.max(1) as f64;
-            // Ticks are counted when they end, so that a window may seem to hold one more than fits.
+            // The kernel counts a tick when it ends, so a window may seem to hold one more than fits.
             let share = |now: f64, before: f64| ((now - before) / available).clamp(0.0, 1.0);
             let measured = CpuTime { user: share(time.user, before.user), system: share(time.system, before.system) };
             (self.since, self.last) = (Some((now, time)), Some(measured));
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn short_windows_are_waited_out() {
+    fn short_windows_give_the_last_share() {
         check(1, &[(0, 0.0, 0.0), (999, 0.9, 0.0), (2000, 1.0, 0.0), (2001, 1.1, 0.0)], "- - 0.50+0.00 0.50+0.00");
     }
 

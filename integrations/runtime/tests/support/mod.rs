@@ -1,4 +1,4 @@
-//! What a collection holds, as text.
+//! A collection as text.
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot read its collection fails")]
 
@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// A provider that collects when it is asked to.
+/// A provider that collects on request.
 pub struct Collected {
     provider: SdkMeterProvider,
     exporter: InMemoryMetricExporter,
@@ -29,27 +29,27 @@ impl Collected {
         let reader = PeriodicReader::builder(exporter.clone()).with_interval(Duration::from_secs(3600)).build();
         let provider = SdkMeterProvider::builder().with_reader(reader).build();
         register(&provider.meter("test"));
-        Self { provider, exporter }
+        Collected { provider, exporter }
     }
 
-    /// Another collection: a block for each metric, and a line for each of its attribute sets.
+    /// Collects again: a block for each metric, and a line for each of its attribute sets.
     pub fn page(&self) -> String {
         self.text(|attributes, value| format!("{attributes} {value}").trim_start().to_owned())
     }
 
-    /// Another collection, without the values.
+    /// Collects again, without the values.
     pub fn list(&self) -> String {
         self.text(|attributes, _| if attributes.is_empty() { "-".to_owned() } else { attributes.to_owned() })
     }
 
-    /// Another collection, of which one value.
+    /// Collects again and returns one value.
     pub fn value(&self, name: &str, attributes: &str) -> f64 {
         let collection = self.collect();
         let points = &collection.get(name).unwrap_or_else(|| panic!("no {name}")).points;
         points.get(attributes).unwrap_or_else(|| panic!("{name} has {points:?}")).parse().unwrap()
     }
 
-    /// Works and collects until a value is as it should be.
+    /// Works and collects until a value is as wanted.
     pub fn await_value(&self, name: &str, attributes: &str, mut work: impl FnMut(), wanted: impl Fn(f64) -> bool) {
         let start = now();
         loop {
@@ -79,7 +79,7 @@ impl Collected {
         let collections = self.exporter.get_finished_metrics().unwrap();
         let metrics =
             collections.iter().flat_map(|collection| collection.scope_metrics()).flat_map(|scope| scope.metrics());
-        // An instrument that observed nothing is one that is not there.
+        // An instrument that observed nothing counts as absent.
         metrics.map(series).filter(|(_, series)| !series.points.is_empty()).collect()
     }
 }
@@ -104,7 +104,7 @@ fn points<T: Copy + ToString>(data: &MetricData<T>) -> (&'static str, BTreeMap<S
             if sum.is_monotonic() { "counter" } else { "up-down counter" },
             sum.data_points().map(|point| (attributes(point.attributes()), point.value().to_string())).collect(),
         ),
-        _ => panic!("no instrument of ours is a histogram"),
+        _ => panic!("no instrument is a histogram"),
     }
 }
 
@@ -114,7 +114,7 @@ fn attributes<'a>(attributes: impl Iterator<Item = &'a opentelemetry::KeyValue>)
     attributes.join(",")
 }
 
-/// An empty folder, which goes away with the value.
+/// An empty folder that is removed when this is dropped.
 pub struct Folder(PathBuf);
 
 impl Folder {
@@ -122,7 +122,7 @@ impl Folder {
     pub fn new(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("telemark-runtime-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        Self(folder)
+        Folder(folder)
     }
 
     pub fn path(&self) -> &Path {
@@ -132,7 +132,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What is left behind is a few small files in the folder for such.
+        // A failure leaves a few small files in the folder for temporary ones.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

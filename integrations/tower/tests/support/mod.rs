@@ -1,4 +1,4 @@
-//! Finished spans as the suites see them, and the providers they run on.
+//! Finished spans as text, and the providers that the suites run on.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of this module")]
 
 use std::borrow::Cow;
@@ -24,23 +24,23 @@ use telemark_sdk::testing::TestTelemetry;
 
 /// A provider whose finished spans can be read. The sampler is `ParentBased(AlwaysOn)`.
 pub trait Spans {
-    /// Its concrete tracer.
+    /// The provider's concrete tracer.
     type Tracer: Tracer<Span: Send + Sync> + Clone + Send + Sync + 'static;
-    /// A provider of its own for one test.
+    /// Returns a provider for one test.
     fn new() -> Self;
-    /// A provider that records everything, also below unsampled parents, and writes down what its sampler was asked.
+    /// Returns a provider that records everything, also below unsampled parents, and logs the requests to its sampler.
     fn watched(log: &SamplerLog) -> Self;
-    /// A tracer of the provider.
+    /// Returns a tracer of the provider.
     fn tracer(&self) -> Self::Tracer;
-    /// The spans that have ended so far, in the order they did.
+    /// Returns the spans that have ended so far, in order.
     fn finished(&self) -> Vec<Seen>;
-    /// A meter beside it.
+    /// Returns a meter beside it.
     fn meter(&self) -> Meter;
-    /// The metrics so far, one line a point as in `telemark_sdk::testing::metrics_text`, without exemplars.
+    /// Returns the metrics so far, one line a point as in `telemark_sdk::testing::metrics_text`, without exemplars.
     fn metrics(&self) -> String;
 }
 
-/// A finished span; its `Display` is what the tests expect: name, kind, status, then the attributes by name.
+/// A finished span. Its `Display` is the expected text of the tests: name, kind, status, then the attributes by name.
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub name: String,
@@ -57,7 +57,7 @@ pub struct Seen {
 pub struct SamplerLog(Arc<Mutex<Vec<String>>>);
 
 impl SamplerLog {
-    /// One line for each span.
+    /// Returns one line for each span.
     pub fn text(&self) -> String {
         self.0.lock().unwrap().join("\n")
     }
@@ -97,13 +97,13 @@ impl sampling::Sampler for SamplerLog {
 }
 
 impl Seen {
-    /// The text of some attributes only, with the name and the status.
+    /// Returns the text of the given attributes, with the name and the status.
     pub fn only(&self, keys: &[&str]) -> String {
         let found = keys.iter().filter_map(|key| Some(format!(" {key}={}", self.attributes.get(*key)?)));
         format!("{} {}{}", self.name, self.status, found.collect::<String>())
     }
 
-    /// The text of what the end of a request decides.
+    /// Returns the text of the parts that the end of a request decides.
     pub fn end(&self) -> String {
         self.only(&["http.response.status_code", "error.type", "telemark.outcome"])
     }
@@ -134,7 +134,7 @@ impl Upstream {
         Upstream { provider: builder.with_sampler(sampler).build(), exporter, meters, metrics }
     }
 
-    /// Shuts the meter provider down.
+    /// Shuts down the meter provider.
     pub fn shut_down_metrics(&self) {
         self.meters.shutdown().unwrap();
     }
@@ -230,7 +230,7 @@ impl Spans for Telemark {
     }
 }
 
-/// The text of `telemark_sdk::testing::metrics_text` for the metrics of opentelemetry_sdk.
+/// Returns the text of `telemark_sdk::testing::metrics_text` for the metrics of opentelemetry_sdk.
 fn upstream_text(metrics: &[ResourceMetrics]) -> String {
     let mut lines = Vec::new();
     let metrics = metrics.iter().flat_map(|one| one.scope_metrics().flat_map(ScopeMetrics::metrics));
@@ -274,7 +274,7 @@ fn braces<'a>(attributes: impl Iterator<Item = &'a KeyValue>) -> String {
     if list.is_empty() { String::new() } else { format!("{{{}}}", list.join(",")) }
 }
 
-/// A clock that advances by a quarter of a second each time it is read.
+/// Returns a clock that advances by a quarter of a second at each reading.
 pub fn ticking() -> impl Fn() -> SystemTime + Send + Sync + 'static {
     let reads = AtomicU64::new(0);
     move || UNIX_EPOCH + Duration::from_millis(1_700_000_000_000 + 250 * reads.fetch_add(1, Ordering::Relaxed))
@@ -293,7 +293,7 @@ pub fn propagate() {
     ONCE.call_once(|| global::set_text_map_propagator(TraceContextPropagator::new()));
 }
 
-/// Waits until the condition gives a value; fails after ten seconds.
+/// Waits until the condition returns a value; fails after ten seconds.
 pub async fn until<R>(what: &str, mut condition: impl FnMut() -> Option<R>) -> R {
     let wait = async {
         loop {
@@ -309,14 +309,14 @@ pub async fn until<R>(what: &str, mut condition: impl FnMut() -> Option<R>) -> R
     }
 }
 
-/// The only span, once it has ended.
+/// Returns the only span, once it has ended.
 pub async fn the_span<S: Spans>(spans: &S) -> Seen {
     let finished = until("a span", || Some(spans.finished()).filter(|spans| !spans.is_empty())).await;
     assert_eq!(finished.len(), 1, "{finished:?}");
     finished.into_iter().next().unwrap()
 }
 
-/// Makes a test of each function for each provider.
+/// Turns each function into a test for each provider.
 #[macro_export]
 macro_rules! on_every_provider {
     ($($test:ident),* $(,)?) => {

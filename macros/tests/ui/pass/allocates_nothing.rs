@@ -1,4 +1,4 @@
-//! What is not recorded allocates nothing and evaluates neither fields nor links.
+//! A span that is not recorded allocates nothing and evaluates neither fields nor links.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::borrow::Cow;
@@ -92,7 +92,7 @@ fn calls() {
     assert_eq!(items(2).count(), 2);
     let future = pin!(work(1));
     assert_eq!(future.poll(&mut std::task::Context::from_waker(Waker::noop())), Poll::Ready(Ok(1)));
-    telemark_sdk::traced::set_attribute("key", 1);
+    telemark_sdk::instrument::spans::set_attribute("key", 1);
 }
 
 fn in_a_tracer(sampled: bool) -> Context {
@@ -116,11 +116,11 @@ fn main() {
     let guard = in_a_tracer(false).attach();
     assert_eq!(root(), 0, "below a root that is not sampled");
     assert_eq!(EVALUATED.load(Ordering::Relaxed), 0);
-    let suppressed = telemark_sdk::traced::suppress(|| allocations(calls));
+    let suppressed = telemark_sdk::instrument::spans::suppress(|| allocations(calls));
     assert_eq!(suppressed, 0, "suppressed");
     drop(guard);
 
-    // The counter counts: what is recorded does allocate.
+    // A recorded span does allocate, so the counter counts.
     let _guard = in_a_tracer(true).attach();
     assert!(root() > 0);
     assert_eq!(EVALUATED.load(Ordering::Relaxed), 2 * (2 * 2 + 1 + 2 + 1 + 1));

@@ -1,4 +1,4 @@
-//! The expansion names nothing of the prelude.
+//! The expansion needs no prelude.
 
 #![no_implicit_prelude]
 

@@ -1,4 +1,4 @@
-//! The expansion adds no warning of its own, whatever the user denies.
+//! The expansion adds no warning, whichever lints are denied.
 
 #![deny(warnings)]
 #![forbid(clippy::all, unreachable_code, unused_variables)]

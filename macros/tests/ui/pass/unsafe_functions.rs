@@ -1,4 +1,4 @@
-//! Unsafe and foreign functions keep what they are.
+//! Unsafe and foreign functions stay unsafe and foreign.
 
 use telemark::traced;
 

@@ -1,20 +1,23 @@
-//! A cell: what the measurements of one series by one thread, or by all, have come to.
+//! A cell: the aggregated measurements of one series, of one thread or of all.
 
-use super::{ExponentialCell, HistogramCell, LastValueCell, SumCell};
+use super::exponential::ExponentialCell;
+use super::histogram::HistogramCell;
+use super::last_value::LastValueCell;
+use super::sum::SumCell;
+use crate::metrics::config::{Shape, StreamConfig};
+use crate::metrics::data::Measured;
 use crate::metrics::exemplar::Offer;
-use crate::metrics::number::Measured;
-use crate::metrics::stream_config::{Shape, StreamConfig};
 
-pub(in crate::metrics) enum Cell {
+pub(crate) enum Cell {
     Sum(SumCell),
     LastValue(LastValueCell),
     Histogram(HistogramCell),
-    /// Apart, for it is larger than the others.
+    /// Boxed, as it is larger than the others.
     Exponential(Box<ExponentialCell>),
 }
 
 impl Cell {
-    pub(in crate::metrics) fn new(shape: &Shape) -> Self {
+    pub(crate) fn new(shape: &Shape) -> Self {
         match shape {
             Shape::Sum => Cell::Sum(SumCell::new()),
             Shape::LastValue => Cell::LastValue(LastValueCell::new()),
@@ -23,9 +26,9 @@ impl Cell {
         }
     }
 
-    /// Adds a measurement unless the cell is locked just now; whether it did. `owns`: no other living thread says so.
+    /// Adds a measurement unless the cell is locked; returns true if it did. `owns` is true for at most one living thread.
     #[inline(always)]
-    pub(in crate::metrics) fn try_record<T: Measured>(
+    pub(crate) fn try_record<T: Measured>(
         &self,
         config: &StreamConfig,
         owns: bool,
@@ -39,14 +42,14 @@ impl Cell {
             (Cell::Exponential(cell), Shape::Exponential(shape)) => {
                 return cell.try_record(shape, value.as_f64(), offer);
             }
-            // A cell is made by the shape of its stream.
+            // A cell always has the shape of its stream.
             (Cell::Histogram(_) | Cell::Exponential(_), _) => {}
         }
         true
     }
 
-    /// Adds a measurement when the cell is not locked any more.
-    pub(in crate::metrics) fn record<T: Measured>(&self, config: &StreamConfig, value: T, offer: Option<&Offer<'_>>) {
+    /// Adds a measurement, waiting until the cell is unlocked.
+    pub(crate) fn record<T: Measured>(&self, config: &StreamConfig, value: T, offer: Option<&Offer<'_>>) {
         match (self, &config.shape) {
             (Cell::Histogram(cell), Shape::Histogram(shape)) => cell.record(shape, value.as_f64(), offer),
             (Cell::Exponential(cell), Shape::Exponential(shape)) => cell.record(shape, value.as_f64(), offer),
@@ -56,19 +59,19 @@ impl Cell {
         }
     }
 
-    pub(in crate::metrics) fn sum(&self) -> Option<&SumCell> {
+    pub(crate) fn sum(&self) -> Option<&SumCell> {
         if let Cell::Sum(cell) = self { Some(cell) } else { None }
     }
 
-    pub(in crate::metrics) fn last_value(&self) -> Option<&LastValueCell> {
+    pub(crate) fn last_value(&self) -> Option<&LastValueCell> {
         if let Cell::LastValue(cell) = self { Some(cell) } else { None }
     }
 
-    pub(in crate::metrics) fn histogram(&self) -> Option<&HistogramCell> {
+    pub(crate) fn histogram(&self) -> Option<&HistogramCell> {
         if let Cell::Histogram(cell) = self { Some(cell) } else { None }
     }
 
-    pub(in crate::metrics) fn exponential(&self) -> Option<&ExponentialCell> {
+    pub(crate) fn exponential(&self) -> Option<&ExponentialCell> {
         if let Cell::Exponential(cell) = self { Some(cell) } else { None }
     }
 }

@@ -1,52 +1,31 @@
-//! A histogram whose buckets grow exponentially, and which halves its resolution when they would be too many.
+//! A histogram with exponential buckets, which halves its resolution when it would need too many.
 
 use super::mapping::index_of;
+use crate::metrics::config::ExponentialConfig;
+use crate::metrics::data::{Buckets, ExponentialHistogramPoint};
 use crate::metrics::exemplar::{MergedSlots, Offer, SimpleFixedSizeExemplarReservoir};
-use crate::metrics::{Buckets, ExponentialHistogramPoint};
 use crate::sync::{Mutex, lock, try_lock};
 
-/// At this scale every float is in one of two buckets, so nothing ever needs a coarser one.
+/// At this scale two buckets hold every float, so no coarser scale is ever needed.
 const MIN_SCALE: i32 = -11;
 
-/// What the exponential histograms of a stream have in common.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::metrics) struct ExponentialConfig {
-    /// The most buckets of each sign, at least 2.
-    pub(in crate::metrics) max_size: usize,
-    pub(in crate::metrics) max_scale: i32,
-    pub(in crate::metrics) record_min_max: bool,
-    pub(in crate::metrics) record_sum: bool,
-}
-
-impl ExponentialConfig {
-    /// spec: metrics/sdk.md#exemplar-defaults
-    pub(in crate::metrics) fn exemplars(&self) -> usize {
-        self.max_size.min(20)
-    }
-}
-
-/// The histogram of one thread, and of those who share its cell; see [`super::HistogramCell`].
-pub(in crate::metrics) struct ExponentialCell(Mutex<State>);
+/// The exponential histogram in one cell; see [`HistogramCell`](super::histogram::HistogramCell).
+pub(crate) struct ExponentialCell(Mutex<State>);
 
 struct State {
     total: ExponentialTotal,
     reservoir: Option<Box<SimpleFixedSizeExemplarReservoir>>,
-    /// How many offers to let pass.
+    /// Number of offers to skip.
     skip: u64,
 }
 
 impl ExponentialCell {
-    pub(in crate::metrics) fn new(config: &ExponentialConfig) -> Self {
+    pub(crate) fn new(config: &ExponentialConfig) -> Self {
         ExponentialCell(Mutex::new(State { total: ExponentialTotal::new(config), reservoir: None, skip: 0 }))
     }
 
-    /// Adds a measurement if the cell is not locked just now; whether it did.
-    pub(in crate::metrics) fn try_record(
-        &self,
-        config: &ExponentialConfig,
-        value: f64,
-        offer: Option<&Offer<'_>>,
-    ) -> bool {
+    /// Adds a measurement unless the cell is locked; returns true if it did.
+    pub(crate) fn try_record(&self, config: &ExponentialConfig, value: f64, offer: Option<&Offer<'_>>) -> bool {
         let Some(mut state) = try_lock(&self.0) else { return false };
         let is_due = state.record(config, value, offer.is_some());
         drop(state);
@@ -56,15 +35,16 @@ impl ExponentialCell {
         true
     }
 
-    /// Adds a measurement when the cell is not locked any more.
-    pub(in crate::metrics) fn record(&self, config: &ExponentialConfig, value: f64, offer: Option<&Offer<'_>>) {
+    /// Adds a measurement, waiting until the cell is unlocked.
+    pub(crate) fn record(&self, config: &ExponentialConfig, value: f64, offer: Option<&Offer<'_>>) {
         let is_due = lock(&self.0).record(config, value, offer.is_some());
         if is_due {
             self.keep(config, offer);
         }
     }
 
-    /// Keeps what was due, as [`super::HistogramCell`] does: the clock may be the user's, and nothing is locked meanwhile.
+    /// Keeps the offer that was due. Like [`HistogramCell`](super::histogram::HistogramCell), holds no lock while the clock, which may be user
+    /// code, is read.
     #[cold]
     fn keep(&self, config: &ExponentialConfig, offer: Option<&Offer<'_>>) {
         let Some(exemplar) = offer.map(Offer::exemplar) else { return };
@@ -75,8 +55,8 @@ impl ExponentialCell {
         }
     }
 
-    /// Adds the measurements since the last call, or since the beginning, to `total`.
-    pub(in crate::metrics) fn take_into(
+    /// Adds the measurements to `total`: all of them, or those since the last call.
+    pub(crate) fn take_into(
         &self,
         config: &ExponentialConfig,
         total: &mut ExponentialTotal,
@@ -96,7 +76,7 @@ impl ExponentialCell {
 }
 
 impl State {
-    /// Whether the measurement is an exemplar to keep, if it is offered at all.
+    /// Returns true if the measurement, when offered, is an exemplar to keep.
     fn record(&mut self, config: &ExponentialConfig, value: f64, is_offered: bool) -> bool {
         self.total.record(config, value);
         is_offered && self.is_due()
@@ -110,7 +90,7 @@ impl State {
 }
 
 /// Counts at one resolution.
-pub(in crate::metrics) struct ExponentialTotal {
+pub(crate) struct ExponentialTotal {
     scale: i32,
     zeros: u64,
     positive: Side,
@@ -121,7 +101,7 @@ pub(in crate::metrics) struct ExponentialTotal {
 }
 
 impl ExponentialTotal {
-    pub(in crate::metrics) fn new(config: &ExponentialConfig) -> Self {
+    pub(crate) fn new(config: &ExponentialConfig) -> Self {
         ExponentialTotal {
             scale: config.max_scale,
             zeros: 0,
@@ -146,7 +126,7 @@ impl ExponentialTotal {
         let coarser = self.side(value).excess(index, index, config.max_size);
         if coarser > 0 {
             self.coarsen(coarser);
-            // Not computed anew: it must be where its neighbours went.
+            // Derived from the index, so that it lands where its neighbours went.
             index >>= coarser;
         }
         self.side(value).add(index, 1);
@@ -188,7 +168,7 @@ impl ExponentialTotal {
         }
     }
 
-    /// Back to nothing; the resolution is the finest again, and the memory is kept.
+    /// Resets counts and resolution, and keeps the memory.
     fn clear(&mut self, config: &ExponentialConfig) {
         let (mut positive, mut negative) = (std::mem::take(&mut self.positive), std::mem::take(&mut self.negative));
         positive.counts.clear();
@@ -196,12 +176,12 @@ impl ExponentialTotal {
         *self = ExponentialTotal { positive, negative, ..ExponentialTotal::new(config) };
     }
 
-    pub(in crate::metrics) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.min > self.max
     }
 
-    /// Moves what was counted into a point.
-    pub(in crate::metrics) fn into_point(
+    /// Moves the counts into a point.
+    pub(crate) fn into_point(
         self,
         config: &ExponentialConfig,
         attributes: crate::metrics::Attributes,
@@ -216,7 +196,7 @@ impl ExponentialTotal {
     }
 }
 
-/// The buckets of one sign: counts from `offset` on, the first and the last of them not zero.
+/// The buckets of one sign: counts starting at `offset`, the first and the last of them nonzero.
 #[derive(Default)]
 struct Side {
     offset: i32,
@@ -230,13 +210,13 @@ impl From<Side> for Buckets {
 }
 
 impl Side {
-    /// The indices of the first and the last bucket.
+    /// Returns the indices of the first and the last bucket.
     fn range(&self) -> Option<(i32, i32)> {
         let last = self.counts.len().checked_sub(1)?;
         Some((self.offset, self.offset + last as i32))
     }
 
-    /// How many times the resolution must be halved so that the buckets from `low` to `high` fit, too.
+    /// Returns how often the resolution must be halved for the buckets from `low` to `high` to fit as well.
     fn excess(&self, low: i32, high: i32, max_size: usize) -> u32 {
         let (mut low, mut high) = self.range().map_or((low, high), |(first, last)| (first.min(low), last.max(high)));
         let mut times = 0;

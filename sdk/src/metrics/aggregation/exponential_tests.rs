@@ -2,9 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::exponential::{ExponentialConfig, ExponentialTotal};
+use super::exponential::ExponentialTotal;
 use super::mapping::index_of;
-use crate::metrics::{Attributes, ExponentialHistogramPoint};
+use crate::metrics::config::ExponentialConfig;
+use crate::metrics::data::{Attributes, ExponentialHistogramPoint};
 
 fn config(max_size: usize, max_scale: i32) -> ExponentialConfig {
     ExponentialConfig { max_size, max_scale, record_min_max: true, record_sum: true }

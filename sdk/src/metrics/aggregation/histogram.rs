@@ -1,66 +1,47 @@
-//! A histogram with given bounds.
+//! A histogram with explicit bounds.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use super::sampling::{BucketSampling, Sampling};
-use crate::metrics::Exemplars;
+use crate::metrics::config::HistogramConfig;
+use crate::metrics::data::{Exemplars, bucket_of};
 use crate::metrics::exemplar::{MergedBuckets, MergedSlots, Offer, Random};
 use crate::sync::{AtomicU32, AtomicU64, Latch, Ordering};
 
-/// What the histograms of a stream have in common.
-#[derive(Clone, Debug, PartialEq)]
-pub(in crate::metrics) struct HistogramConfig {
-    pub(in crate::metrics) bounds: Arc<[f64]>,
-    pub(in crate::metrics) record_min_max: bool,
-    pub(in crate::metrics) record_sum: bool,
-}
-
-/// The bucket of a value: how many bounds are below it.
-#[inline]
-pub(in crate::metrics) fn bucket_of(bounds: &[f64], value: f64) -> usize {
-    // Without branches up to a size at which halving wins.
-    if bounds.len() <= 32 {
-        bounds.iter().map(|bound| usize::from(*bound < value)).sum()
-    } else {
-        bounds.partition_point(|bound| *bound < value)
-    }
-}
-
-/// So many buckets have their counts in the cell itself: as many as the default boundaries make.
+/// Number of buckets counted in the cell itself, which suffices for the default boundaries.
 const NEAR: usize = if cfg!(loom) { 1 } else { 16 };
 
-/// The histogram of one thread, or of those who share its cell. Its latch keeps a histogram from being torn. A thread
-/// that finds it closed, by a collection for example, records into another cell instead of waiting.
+/// The histogram in one cell. Its latch keeps count, sum and buckets consistent. A thread that finds the latch closed, by a
+/// collection for example, records into another cell instead of waiting.
 ///
-/// Everything in it is read and written by who has closed the latch, and by nobody else. No code of the user's runs while
-/// it is closed.
+/// Only the thread that has closed the latch reads or writes the fields. No user code runs meanwhile.
 #[repr(C)]
-pub(in crate::metrics) struct HistogramCell {
+pub(crate) struct HistogramCell {
     rare: OnceLock<Box<Rare>>,
     latch: Latch,
     sum: AtomicU64,
     min: AtomicU64,
     max: AtomicU64,
-    /// Of the first buckets, modulo 2^32.
+    /// Counts of the first buckets, modulo 2^32.
     near: [AtomicU32; NEAR],
 }
 
-/// What most cells do without.
+/// Parts that most cells never need.
 #[derive(Default)]
 struct Rare {
-    /// What is to be added to the near counts, and the counts of the other buckets.
+    /// Carries of the near counts, and the counts of all other buckets.
     far: OnceLock<Box<[AtomicU64]>>,
     reservoir: OnceLock<Reservoir>,
 }
 
 enum Reservoir {
     Aligned(BucketSampling),
-    /// Of a histogram without buckets.
+    /// For a histogram without buckets.
     Fixed(Sampling),
 }
 
 impl HistogramCell {
-    pub(in crate::metrics) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         HistogramCell {
             rare: OnceLock::new(),
             latch: Latch::new(),
@@ -71,14 +52,9 @@ impl HistogramCell {
         }
     }
 
-    /// Adds a measurement if the cell is not locked just now; whether it did.
+    /// Adds a measurement unless the cell is locked; returns true if it did.
     #[inline(always)]
-    pub(in crate::metrics) fn try_record(
-        &self,
-        config: &HistogramConfig,
-        value: f64,
-        offer: Option<&Offer<'_>>,
-    ) -> bool {
+    pub(crate) fn try_record(&self, config: &HistogramConfig, value: f64, offer: Option<&Offer<'_>>) -> bool {
         let bucket = bucket_of(&config.bounds, value);
         let Some(closed) = self.latch.try_close() else { return false };
         self.add(config, bucket, value);
@@ -90,8 +66,8 @@ impl HistogramCell {
         true
     }
 
-    /// Adds a measurement when the cell is not locked any more.
-    pub(in crate::metrics) fn record(&self, config: &HistogramConfig, value: f64, offer: Option<&Offer<'_>>) {
+    /// Adds a measurement, waiting until the cell is unlocked.
+    pub(crate) fn record(&self, config: &HistogramConfig, value: f64, offer: Option<&Offer<'_>>) {
         let bucket = bucket_of(&config.bounds, value);
         let closed = self.latch.close();
         self.add(config, bucket, value);
@@ -115,7 +91,7 @@ impl HistogramCell {
             None => self.add_far(config, bucket, 1),
         }
         set(&self.sum, get(&self.sum) + value);
-        // Plain comparisons: a measurement is finite.
+        // Plain comparisons suffice, as measurements are finite.
         if value < get(&self.min) {
             set(&self.min, value);
         }
@@ -132,7 +108,7 @@ impl HistogramCell {
         }
     }
 
-    /// Counts an offer; whether it is one to look at with the latch open.
+    /// Counts an offer; returns true if it must be examined after the latch opens.
     #[inline(never)]
     fn is_due(&self, config: &HistogramConfig, bucket: usize) -> bool {
         // spec: metrics/sdk.md#exemplar-defaults — aligned where there is more than one bucket.
@@ -142,12 +118,12 @@ impl HistogramCell {
         });
         match reservoir {
             Reservoir::Aligned(sampling) => sampling.is_due(bucket),
-            // It counts by itself.
+            // This reservoir counts by itself.
             Reservoir::Fixed(_) => true,
         }
     }
 
-    /// Keeps what was due. An exemplar asks for the time, and the clock may be the user's: nothing is locked meanwhile.
+    /// Keeps the offer that was due. Holds no lock while the clock, which may be user code, is read.
     #[inline(never)]
     fn keep(&self, bucket: usize, offer: Option<&Offer<'_>>) {
         let reservoir = self.rare.get().and_then(|rare| rare.reservoir.get());
@@ -156,9 +132,9 @@ impl HistogramCell {
             Reservoir::Fixed(sampling) => sampling.offer(offer),
             Reservoir::Aligned(sampling) => {
                 let exemplar = offer.exemplar();
-                // Where somebody is at it, this one is let go, and the next is due.
+                // If another thread holds the latch, discard this offer; the next one is due.
                 let Some(_closed) = self.latch.try_close() else { return };
-                // Another thread may have kept one since.
+                // Another thread may have kept an offer since.
                 if sampling.is_due(bucket) {
                     sampling.keep(bucket, exemplar);
                 }
@@ -170,15 +146,15 @@ impl HistogramCell {
         self.rare.get_or_init(Box::default)
     }
 
-    /// Adds the measurements since the last call, or since the beginning, to `total`.
-    pub(in crate::metrics) fn take_into(&self, total: &mut HistogramTotal, is_delta: bool) {
+    /// Adds the measurements to `total`: all of them, or those since the last call.
+    pub(crate) fn take_into(&self, total: &mut HistogramTotal, is_delta: bool) {
         let _closed = self.latch.close();
         self.add_to(total, is_delta);
     }
 
-    /// The same, unless the cell is locked just now; whether it did.
+    /// Like `collect`, unless the cell is locked; returns true if it did.
     #[cfg(all(test, loom))]
-    pub(in crate::metrics) fn try_take_into(&self, total: &mut HistogramTotal, is_delta: bool) -> bool {
+    pub(crate) fn try_take_into(&self, total: &mut HistogramTotal, is_delta: bool) -> bool {
         self.latch.try_close().map(|_closed| self.add_to(total, is_delta)).is_some()
     }
 
@@ -223,18 +199,18 @@ fn set(number: &AtomicU64, value: f64) {
     number.store(value.to_bits(), Ordering::Relaxed);
 }
 
-/// The cells of a series added up.
-pub(in crate::metrics) struct HistogramTotal {
-    pub(in crate::metrics) counts: Vec<u64>,
-    pub(in crate::metrics) sum: f64,
-    pub(in crate::metrics) min: f64,
-    pub(in crate::metrics) max: f64,
+/// The sum of all cells of a series.
+pub(crate) struct HistogramTotal {
+    pub(crate) counts: Vec<u64>,
+    pub(crate) sum: f64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
     aligned: MergedBuckets,
     fixed: MergedSlots,
 }
 
 impl HistogramTotal {
-    pub(in crate::metrics) fn new(config: &HistogramConfig) -> Self {
+    pub(crate) fn new(config: &HistogramConfig) -> Self {
         HistogramTotal {
             counts: vec![0; config.bounds.len() + 1],
             sum: 0.0,
@@ -245,7 +221,7 @@ impl HistogramTotal {
         }
     }
 
-    pub(in crate::metrics) fn exemplars(self, random: &mut Random) -> Exemplars {
+    pub(crate) fn exemplars(self, random: &mut Random) -> Exemplars {
         let of_buckets = self.aligned.finish();
         if of_buckets.is_empty() { self.fixed.finish(random).into() } else { of_buckets }
     }

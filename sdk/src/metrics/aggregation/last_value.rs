@@ -1,40 +1,40 @@
 //! The last measurement of a series, whichever thread made it.
 
 use super::sampling::Sampling;
+use crate::metrics::data::Measured;
 use crate::metrics::exemplar::{MergedSlots, Offer};
-use crate::metrics::number::Measured;
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
-/// One place for all threads: last means last.
-pub(in crate::metrics) struct LastValueCell {
+/// One cell for all threads, since the last value is the last of any thread.
+pub(crate) struct LastValueCell {
     value: AtomicU64,
     touched: AtomicBool,
     sampling: Sampling,
 }
 
 impl LastValueCell {
-    pub(in crate::metrics) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         LastValueCell { value: AtomicU64::new(0), touched: AtomicBool::new(false), sampling: Sampling::new() }
     }
 
     #[inline]
-    pub(in crate::metrics) fn record<T: Measured>(&self, value: T, offer: Option<&Offer<'_>>) {
+    pub(crate) fn record<T: Measured>(&self, value: T, offer: Option<&Offer<'_>>) {
         self.value.store(value.bits(), Ordering::Relaxed);
-        // Release: who sees this sees the value.
+        // Release: a reader that sees this also sees the value.
         self.touched.store(true, Ordering::Release);
         if let Some(offer) = offer {
             self.sampling.offer(offer);
         }
     }
 
-    /// The last value since the last call or, unless it is a delta, since the beginning; `None` when there was none.
-    pub(in crate::metrics) fn take(&self, is_delta: bool) -> Option<u64> {
+    /// Returns the last value, under delta temporality only if it was recorded since the last call; `None` if there is none.
+    pub(crate) fn take(&self, is_delta: bool) -> Option<u64> {
         let touched =
             if is_delta { self.touched.swap(false, Ordering::Acquire) } else { self.touched.load(Ordering::Acquire) };
         touched.then(|| self.value.load(Ordering::Relaxed))
     }
 
-    pub(in crate::metrics) fn take_exemplars(&self, merged: &mut MergedSlots, is_delta: bool) {
+    pub(crate) fn take_exemplars(&self, merged: &mut MergedSlots, is_delta: bool) {
         self.sampling.take_into(merged, is_delta);
     }
 }

@@ -3,13 +3,12 @@
 use loom::sync::Arc;
 use loom::thread;
 
+use super::histogram::HistogramCell;
 use super::*;
-use crate::metrics::hash::Secrets;
-use crate::metrics::number::NumberType;
-use crate::metrics::series::Series;
-use crate::metrics::store::{Harvest, Store};
-use crate::metrics::stream_config::{AttributeFilter, Shape, StreamConfig};
-use crate::metrics::{InstrumentKind, MetricData, Number, Temporality, collect};
+use crate::metrics::config::{AttributeFilter, HistogramConfig, InstrumentKind, Shape, StreamConfig};
+use crate::metrics::data::{MetricData, Number, NumberType, Secrets, Temporality};
+use crate::metrics::series::points;
+use crate::metrics::series::{Harvest, Series, Store};
 use crate::time::{Clock, TimeSource, Timestamp};
 
 fn model(preemptions: usize, check: impl Fn() + Sync + Send + 'static) {
@@ -18,7 +17,7 @@ fn model(preemptions: usize, check: impl Fn() + Sync + Send + 'static) {
     model.check(check);
 }
 
-/// The owner, somebody else and a collection: totals never fall, and in the end everything is there.
+/// The owner, another thread and a collection: totals never fall, and the final total is complete.
 #[test]
 fn a_sum_loses_nothing() {
     model(3, || {
@@ -40,7 +39,7 @@ fn a_sum_loses_nothing() {
     });
 }
 
-/// Sums of floats that start anew: every measurement is in exactly one delta.
+/// Float sums that reset: every measurement is in exactly one delta.
 #[test]
 fn a_sum_that_is_taken_is_in_one_delta() {
     model(3, || {
@@ -58,8 +57,8 @@ fn a_sum_that_is_taken_is_in_one_delta() {
     });
 }
 
-/// Two threads that share a cell, and a collection: who finds the latch closed goes elsewhere, count and sum belong
-/// together at every moment, and in the end everything is there.
+/// Two threads that share a cell, and a collection: a thread that finds the latch closed uses another cell, count and sum stay
+/// consistent, and the final total is complete.
 #[test]
 fn a_histogram_is_never_torn() {
     model(3, || {
@@ -114,7 +113,7 @@ fn deltas() -> StreamConfig {
 
 fn collected(config: &StreamConfig, store: &Store) -> u64 {
     let harvest: Harvest = store.harvest(true, Timestamp::default());
-    match collect::data(config, harvest, Timestamp::default()) {
+    match points::data(config, harvest, Timestamp::default()) {
         MetricData::Sum { points, .. } => points
             .iter()
             .map(|point| match point.value {
@@ -126,7 +125,7 @@ fn collected(config: &StreamConfig, store: &Store) -> u64 {
     }
 }
 
-/// A thread that remembers a series records into it while collections of deltas give it up.
+/// A thread records into a series it knows while delta collections evict the series.
 #[test]
 fn a_series_that_is_given_up_loses_nothing() {
     model(2, || {
@@ -153,7 +152,7 @@ fn a_series_that_is_given_up_loses_nothing() {
     });
 }
 
-/// An instrument is bound while collections of deltas give series up.
+/// An instrument is bound while delta collections evict series.
 #[test]
 fn a_bound_series_loses_nothing() {
     model(2, || {

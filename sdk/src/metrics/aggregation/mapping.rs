@@ -1,8 +1,8 @@
-//! From a value to the index of its exponential bucket.
+//! Maps a value to the index of its exponential bucket.
 
 use std::f64::consts::LOG2_E;
 
-/// The index of the bucket of a positive value: bucket `i` holds (base^i, base^(i+1)], with base = 2^(2^-scale).
+/// Returns the bucket index of a positive value: bucket `i` holds (base^i, base^(i+1)], with base = 2^(2^-scale).
 ///
 /// Powers of two are exact at every scale, as is everything at scales up to zero; elsewhere a value within a rounding
 /// error of a bound may land beside it.
@@ -27,7 +27,8 @@ pub(super) fn index_of(value: f64, scale: i32) -> i32 {
 const FRACTION_BITS: u32 = 52;
 const FRACTION: u64 = (1 << FRACTION_BITS) - 1;
 
-/// The exponent of the greatest power of two up to a positive value, and whether it is that. Subnormal values, too.
+/// Returns the exponent of the greatest power of two up to a positive value, and true if the value is that power. Handles subnormal
+/// values.
 fn exponent_of(value: f64) -> (i32, bool) {
     let bits = value.to_bits();
     match (bits >> FRACTION_BITS & 0x7ff) as i32 {
@@ -40,7 +41,7 @@ fn exponent_of(value: f64) -> (i32, bool) {
     }
 }
 
-/// The value divided by the greatest power of two up to it: from 1 to 2.
+/// Returns the value divided by the greatest power of two up to it, from 1 to 2.
 fn fraction_of(value: f64) -> f64 {
     // A subnormal value becomes a normal one first, with the same digits.
     let value = if value.is_normal() { value } else { value * (1u64 << 53) as f64 };

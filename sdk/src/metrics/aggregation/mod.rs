@@ -1,5 +1,5 @@
-//! The aggregations: what a cell keeps of the measurements of one series, how a thread adds to it without waiting for
-//! another, and how a collection reads it without stopping anyone.
+//! The aggregations: the cells of a series, which threads add to without waiting for each other and collections read without
+//! stopping a thread.
 
 mod cell;
 mod exponential;
@@ -14,8 +14,7 @@ mod exponential_tests;
 #[cfg(all(test, loom))]
 mod loom_tests;
 
-pub(super) use cell::Cell;
-pub(super) use exponential::{ExponentialCell, ExponentialConfig, ExponentialTotal};
-pub(super) use histogram::{HistogramCell, HistogramConfig, HistogramTotal, bucket_of};
-pub(super) use last_value::LastValueCell;
-pub(super) use sum::SumCell;
+pub(crate) use cell::Cell;
+pub(crate) use exponential::ExponentialTotal;
+pub(crate) use histogram::HistogramTotal;
+pub(crate) use sum::SumCell;

@@ -1,11 +1,10 @@
-//! The exemplars of a cell: before each reservoir is a count of how many offers to let pass, which costs neither lock nor
-//! clock.
+//! The exemplars of a cell: a counter in front of each reservoir skips most offers without a lock or a clock read.
 
-use crate::metrics::Exemplar;
+use crate::metrics::data::Exemplar;
 use crate::metrics::exemplar::{KeptByBucket, MergedBuckets, MergedSlots, Offer, SimpleFixedSizeExemplarReservoir};
 use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, lock, try_lock};
 
-/// A reservoir of one place.
+/// A reservoir for one exemplar.
 ///
 /// Threads that share a cell may count one offer as two or two as one, which moves the chances a little and nothing else.
 #[repr(C)]
@@ -26,7 +25,7 @@ impl Sampling {
         }
     }
 
-    /// Counts an offer; whether it is one to keep.
+    /// Counts an offer; returns true if it is one to keep.
     #[inline]
     fn is_due(&self) -> bool {
         match self.skip.load(Ordering::Relaxed) {
@@ -40,15 +39,15 @@ impl Sampling {
 
     #[cold]
     fn keep(&self, offer: &Offer<'_>) {
-        // Before the lock: the clock may be the user's.
+        // Before the lock: the clock may be user code.
         let exemplar = offer.exemplar();
-        // A collection is at it: this one is let go instead of waiting.
+        // A collection holds the lock: discard this offer instead of waiting.
         let Some(mut reservoir) = try_lock(&self.reservoir) else { return };
         let reservoir = reservoir.get_or_insert_with(|| Box::new(SimpleFixedSizeExemplarReservoir::new(1)));
         self.skip.store(reservoir.keep(exemplar), Ordering::Relaxed);
     }
 
-    /// Adds what is kept to `merged`, and starts again.
+    /// Moves the exemplars to `merged` and resets.
     pub(super) fn take_into(&self, merged: &mut MergedSlots, is_delta: bool) {
         if let Some(reservoir) = &mut *lock(&self.reservoir) {
             let left = self.skip.swap(0, Ordering::Relaxed);
@@ -57,7 +56,7 @@ impl Sampling {
     }
 }
 
-/// A reservoir with a place for each bucket of a histogram, whose cell is locked by whoever calls.
+/// A reservoir with one exemplar for each bucket of a histogram. The caller holds the lock of its cell.
 pub(super) struct BucketSampling {
     skip: Box<[AtomicU32]>,
     kept: Mutex<KeptByBucket>,
@@ -71,7 +70,7 @@ impl BucketSampling {
         }
     }
 
-    /// Counts an offer; whether it is one to keep.
+    /// Counts an offer; returns true if it is one to keep.
     #[inline]
     pub(super) fn is_due(&self, bucket: usize) -> bool {
         let Some(skip) = self.skip.get(bucket) else { return false };
@@ -84,14 +83,14 @@ impl BucketSampling {
         }
     }
 
-    /// Keeps what was due.
+    /// Keeps the offer that was due.
     pub(super) fn keep(&self, bucket: usize, exemplar: Exemplar) {
         if let Some(skip) = self.skip.get(bucket) {
             skip.store(lock(&self.kept).keep(bucket, self.skip.len(), exemplar), Ordering::Relaxed);
         }
     }
 
-    /// Adds what is kept to `merged`, and starts again.
+    /// Moves the exemplars to `merged` and resets.
     pub(super) fn take_into(&self, merged: &mut MergedBuckets, is_delta: bool) {
         let left = |bucket: usize| self.skip.get(bucket).map_or(0, |skip| skip.load(Ordering::Relaxed));
         lock(&self.kept).take_into(merged, left, is_delta);

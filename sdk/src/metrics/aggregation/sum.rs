@@ -1,27 +1,27 @@
-//! The sum of the measurements of one thread, and of those who share its cell.
+//! The sum of the measurements in one cell: those of its owner and of threads that share the cell.
 
 use super::sampling::Sampling;
+use crate::metrics::data::{Measured, NumberType};
 use crate::metrics::exemplar::{MergedSlots, Offer};
-use crate::metrics::number::{Measured, NumberType};
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
-/// Two sums: one only the owning thread writes, which needs no atomic read-modify-write, and one for everybody else.
+/// Two sums: one that only the owner writes, without an atomic read-modify-write, and one for all other threads.
 #[repr(C)]
-pub(in crate::metrics) struct SumCell {
+pub(crate) struct SumCell {
     sampling: Sampling,
     owned: AtomicU64,
     shared: AtomicU64,
     /// The sum of all cells of the series at the last collection of deltas. Only collections use it, one at a time, and
     /// only in the first cell.
     reported: AtomicU64,
-    /// Whether anything came since the last collection; a sum of zero does not tell.
+    /// True if something was added since the last collection; a sum of zero cannot tell.
     touched: AtomicBool,
-    /// Whether a collection has found something in any cell of the series. As above, in the first one.
+    /// True once a collection has found something in any cell of the series. Used in the first cell only.
     ever_touched: AtomicBool,
 }
 
 impl SumCell {
-    pub(in crate::metrics) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         SumCell {
             sampling: Sampling::new(),
             owned: AtomicU64::new(0),
@@ -32,9 +32,9 @@ impl SumCell {
         }
     }
 
-    /// Adds a measurement. `owns`: no other living thread calls this with `owns`.
+    /// Adds a measurement. `owns` is true for at most one living thread.
     #[inline]
-    pub(in crate::metrics) fn record<T: Measured>(&self, owns: bool, value: T, offer: Option<&Offer<'_>>) {
+    pub(crate) fn record<T: Measured>(&self, owns: bool, value: T, offer: Option<&Offer<'_>>) {
         if owns {
             let sum = T::from_bits(self.owned.load(Ordering::Relaxed)).plus(value);
             self.owned.store(sum.bits(), Ordering::Relaxed);
@@ -65,33 +65,33 @@ impl SumCell {
         }
     }
 
-    /// The sum since the beginning.
-    pub(in crate::metrics) fn total(&self, number: NumberType) -> u64 {
+    /// Returns the total sum.
+    pub(crate) fn total(&self, number: NumberType) -> u64 {
         number.add(self.owned.load(Ordering::Relaxed), self.shared.load(Ordering::Relaxed))
     }
 
-    /// The sum since the last call, where nobody owns the cell.
-    pub(in crate::metrics) fn take_shared(&self) -> u64 {
+    /// Returns the sum since the last call, for a cell without owner.
+    pub(crate) fn take_shared(&self) -> u64 {
         self.shared.swap(0, Ordering::Relaxed)
     }
 
-    /// What the last call was given.
-    pub(in crate::metrics) fn report(&self, total: u64) -> u64 {
+    /// Stores `reported` and returns the value stored by the last call.
+    pub(crate) fn report(&self, total: u64) -> u64 {
         self.reported.swap(total, Ordering::Relaxed)
     }
 
-    /// Whether anything came since the last call. Something that comes just now may be counted before it is seen here:
-    /// a sum that moved counts, too.
-    pub(in crate::metrics) fn take_touched(&self) -> bool {
+    /// Returns true if something was added since the last call. A concurrent addition may change the sum before it sets this flag, so
+    /// callers also check whether the sum has moved.
+    pub(crate) fn take_touched(&self) -> bool {
         self.touched.swap(false, Ordering::Relaxed)
     }
 
-    /// Whether this or an earlier call was told so.
-    pub(in crate::metrics) fn ever_touched(&self, now: bool) -> bool {
+    /// Returns true if this or an earlier call passed true.
+    pub(crate) fn ever_touched(&self, now: bool) -> bool {
         self.ever_touched.fetch_or(now, Ordering::Relaxed) | now
     }
 
-    pub(in crate::metrics) fn take_exemplars(&self, merged: &mut MergedSlots, is_delta: bool) {
+    pub(crate) fn take_exemplars(&self, merged: &mut MergedSlots, is_delta: bool) {
         self.sampling.take_into(merged, is_delta);
     }
 }

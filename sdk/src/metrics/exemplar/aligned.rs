@@ -1,24 +1,24 @@
-//! A reservoir with one place for each bucket of a histogram.
+//! A reservoir with one exemplar for each bucket of a histogram.
 
 use std::sync::Arc;
 
-use super::{ExemplarReservoir, Offer, Random};
-use crate::metrics::aggregation::bucket_of;
-use crate::metrics::{Exemplar, Exemplars};
+use super::offer::{ExemplarReservoir, Offer};
+use super::random::Random;
+use crate::metrics::data::{Exemplar, Exemplars, bucket_of};
 
-/// Keeps one measurement for each bucket of a histogram, each of the bucket's with the same chance.
+/// Keeps one measurement for each bucket of a histogram, chosen uniformly among those of the bucket.
 ///
 /// spec: metrics/sdk.md#alignedhistogrambucketexemplarreservoir
 #[derive(Clone, Debug)]
 pub struct AlignedHistogramBucketExemplarReservoir {
     bounds: Arc<[f64]>,
-    /// How many measurements of each bucket to let pass.
+    /// Number of measurements of each bucket to skip.
     skip: Vec<u32>,
     kept: KeptByBucket,
 }
 
 impl AlignedHistogramBucketExemplarReservoir {
-    /// A reservoir for buckets with these upper bounds, and one above.
+    /// Creates a reservoir for buckets with these upper bounds and one bucket above.
     pub fn new(bounds: impl Into<Arc<[f64]>>) -> Self {
         let bounds = bounds.into();
         let skip = vec![0; bounds.len() + 1];
@@ -45,11 +45,11 @@ impl ExemplarReservoir for AlignedHistogramBucketExemplarReservoir {
     }
 }
 
-/// The exemplars of a histogram, in the order of its buckets. A bucket without one takes no room.
+/// The exemplars of a histogram in the order of its buckets. Buckets without an exemplar take no memory.
 #[derive(Clone, Debug)]
-pub(in crate::metrics) struct KeptByBucket {
+pub(crate) struct KeptByBucket {
     kept: Exemplars,
-    /// For each of them.
+    /// One entry for each exemplar.
     places: Vec<Place>,
     random: Random,
 }
@@ -57,18 +57,17 @@ pub(in crate::metrics) struct KeptByBucket {
 #[derive(Clone, Copy, Debug)]
 struct Place {
     bucket: u32,
-    /// The number of the next measurement that is kept, counted from the last collection.
+    /// Index of the next measurement to keep, counted from the last collection.
     next: u64,
 }
 
 impl KeptByBucket {
-    pub(in crate::metrics) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         KeptByBucket { kept: Exemplars::none(), places: Vec::new(), random: Random::new() }
     }
 
-    /// Keeps the measurement whose turn it is, in one of so many buckets, and answers how many of the bucket's to let pass
-    /// before the next.
-    pub(in crate::metrics) fn keep(&mut self, bucket: usize, buckets: usize, exemplar: Exemplar) -> u32 {
+    /// Keeps the measurement in its bucket and returns how many measurements of the bucket to skip before the next one.
+    pub(crate) fn keep(&mut self, bucket: usize, buckets: usize, exemplar: Exemplar) -> u32 {
         let bucket = bucket as u32;
         let at = match self.places.binary_search_by_key(&bucket, |place| place.bucket) {
             Ok(at) => {
@@ -85,7 +84,7 @@ impl KeptByBucket {
                 at
             }
         };
-        // The chance that none of the measurements n+1 to m is kept is n/m. More than a count can say are never let pass.
+        // The probability that none of the measurements n+1 to m is kept is n/m. The count saturates.
         let place = &mut self.places[at];
         let number = place.next;
         let pass = (number as f64 / self.random.unit()).floor() - number as f64;
@@ -94,16 +93,11 @@ impl KeptByBucket {
         pass
     }
 
-    /// Adds what is kept to `merged`, and starts again. `left`: how many of those to let pass have not come yet.
-    pub(in crate::metrics) fn take_into(
-        &mut self,
-        merged: &mut MergedBuckets,
-        left: impl Fn(usize) -> u32,
-        is_delta: bool,
-    ) {
+    /// Moves the exemplars to `merged` and resets. `left` is the number of measurements still to be skipped.
+    pub(crate) fn take_into(&mut self, merged: &mut MergedBuckets, left: impl Fn(usize) -> u32, is_delta: bool) {
         let seen = |place: &Place| (place.next - 1).saturating_sub(left(place.bucket as usize).into());
         if merged.seen.is_empty() {
-            // Of the only cell, as a rule.
+            // Usually there is only one cell.
             merged.seen = self.places.iter().map(|place| (place.bucket, seen(place))).collect();
             merged.chosen = self.kept.clone();
         } else {
@@ -119,12 +113,11 @@ impl KeptByBucket {
     }
 }
 
-/// The exemplars of a histogram whose measurements were shared among several reservoirs, as if it had been one, in the
-/// order of the buckets.
+/// Merges the exemplars of a histogram from several reservoirs as if there had been one, in the order of the buckets.
 #[derive(Debug, Default)]
-pub(in crate::metrics) struct MergedBuckets {
+pub(crate) struct MergedBuckets {
     chosen: Exemplars,
-    /// The bucket of each, and how many measurements were seen there.
+    /// The bucket of each exemplar, and the number of measurements seen in it.
     seen: Vec<(u32, u64)>,
 }
 
@@ -145,7 +138,7 @@ impl MergedBuckets {
         }
     }
 
-    pub(in crate::metrics) fn finish(self) -> Exemplars {
+    pub(crate) fn finish(self) -> Exemplars {
         self.chosen
     }
 }

@@ -1,28 +1,28 @@
-//! The exemplar filter: which measurements are offered to a reservoir at all.
+//! The exemplar filter: selects the measurements offered to a reservoir.
 
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanId, TraceContextExt, TraceId};
 
 use crate::config::Env;
-use crate::metrics::local;
+use crate::metrics::series::local;
 
-/// Which measurements may become exemplars; `OTEL_METRICS_EXEMPLAR_FILTER`.
+/// Selects the measurements that may become exemplars; `OTEL_METRICS_EXEMPLAR_FILTER`.
 ///
 /// spec: metrics/sdk.md#exemplarfilter
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExemplarFilter {
-    /// Those made while a sampled span is current.
+    /// Measurements made while a sampled span is current.
     #[default]
     TraceBased,
-    /// All.
+    /// All measurements.
     AlwaysOn,
-    /// None.
+    /// No measurement.
     AlwaysOff,
 }
 
 impl ExemplarFilter {
-    /// The filter that the environment names; the default when it names none.
+    /// Reads the filter from the environment; the default if the variable is unset.
     pub fn from_env(env: &Env) -> Self {
         let filters = [
             ("trace_based", ExemplarFilter::TraceBased),
@@ -32,9 +32,9 @@ impl ExemplarFilter {
         env.one_of("OTEL_METRICS_EXEMPLAR_FILTER", &filters).unwrap_or_default()
     }
 
-    /// The current span, if a measurement that is made now may become an exemplar.
+    /// Returns the current span if a measurement made now may become an exemplar.
     #[inline(always)]
-    pub(in crate::metrics) fn eligible(self) -> Option<Eligible> {
+    pub(crate) fn eligible(self) -> Option<Eligible> {
         match self {
             ExemplarFilter::AlwaysOff => None,
             ExemplarFilter::TraceBased => local::while_alive(sampled_span).flatten(),
@@ -43,9 +43,9 @@ impl ExemplarFilter {
     }
 }
 
-/// A measurement that may become an exemplar, and the span it is made in.
+/// Marks a measurement that may become an exemplar, with its span.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::metrics) struct Eligible {
+pub(crate) struct Eligible {
     pub(super) trace_id: TraceId,
     pub(super) span_id: SpanId,
 }

@@ -1,29 +1,29 @@
-//! A reservoir of a fixed size in which every measurement since the last collection has the same chance.
+//! A reservoir of fixed size: a uniform sample of the measurements since the last collection.
 
-use super::{ExemplarReservoir, Offer, Random};
-use crate::metrics::Exemplar;
+use super::offer::{ExemplarReservoir, Offer};
+use super::random::Random;
+use crate::metrics::data::Exemplar;
 
-/// Keeps a fixed number of measurements, each with the same chance.
+/// Keeps a fixed number of measurements, chosen uniformly.
 ///
-/// It computes how many to let pass before it keeps the next one (Li's algorithm L), so that most offers cost a
-/// comparison and neither time nor memory is asked for.
+/// Computes in advance how many measurements to skip (Li's algorithm L), so that most offers cost one comparison and no clock read.
 ///
 /// spec: metrics/sdk.md#simplefixedsizeexemplarreservoir
 #[derive(Clone, Debug)]
 pub struct SimpleFixedSizeExemplarReservoir {
     size: usize,
     kept: Vec<Exemplar>,
-    /// The measurements since the last collection, as far as they were counted here.
+    /// Number of measurements counted here since the last collection.
     seen: u64,
-    /// The number of the next measurement that is kept.
+    /// Index of the next measurement to keep.
     next: u64,
-    /// The largest of the keys that algorithm L would have given to what is kept.
+    /// The largest key that algorithm L would assign to the kept measurements.
     w: f64,
     random: Random,
 }
 
 impl SimpleFixedSizeExemplarReservoir {
-    /// A reservoir of `size` exemplars, at least 1.
+    /// Creates a reservoir of `size` exemplars, at least 1.
     pub fn new(size: usize) -> Self {
         Self::with_random(size, Random::new())
     }
@@ -32,8 +32,8 @@ impl SimpleFixedSizeExemplarReservoir {
         SimpleFixedSizeExemplarReservoir { size: size.max(1), kept: Vec::new(), seen: 0, next: 1, w: 1.0, random }
     }
 
-    /// Keeps the measurement whose turn it is, and answers how many to let pass before the next.
-    pub(in crate::metrics) fn keep(&mut self, exemplar: Exemplar) -> u64 {
+    /// Keeps the measurement and returns how many to skip before the next one.
+    pub(crate) fn keep(&mut self, exemplar: Exemplar) -> u64 {
         self.seen = self.next;
         let size = self.size as u64;
         let slot = if self.seen <= size { self.seen - 1 } else { self.random.below(size) };
@@ -48,17 +48,17 @@ impl SimpleFixedSizeExemplarReservoir {
         self.next - self.seen - 1
     }
 
-    /// How far the next one that is kept is away.
+    /// Draws the distance to the next measurement to keep.
     fn jump(&mut self) -> u64 {
         self.w *= (self.random.unit().ln() / self.size as f64).exp();
         let jump = (self.random.unit().ln() / (-self.w).ln_1p()).floor();
-        // What is too far for a float to say is never reached.
+        // A distance beyond the range of a float is never reached.
         if jump < 9e15 { jump as u64 + 1 } else { u64::MAX / 2 }
     }
 
-    /// Hands out what is kept and how many measurements it stands for, and starts again. `left` is how many of those to
-    /// let pass have not come yet.
-    pub(in crate::metrics) fn take(&mut self, left: u64, is_delta: bool) -> (u64, Vec<Exemplar>) {
+    /// Returns the exemplars and the number of measurements they represent, and resets. `left` is the number of measurements still
+    /// to be skipped.
+    pub(crate) fn take(&mut self, left: u64, is_delta: bool) -> (u64, Vec<Exemplar>) {
         let seen = (self.next - 1).saturating_sub(left);
         (self.seen, self.next, self.w) = (0, 1, 1.0);
         let kept = if is_delta { std::mem::take(&mut self.kept) } else { self.kept.clone() };
@@ -81,29 +81,29 @@ impl ExemplarReservoir for SimpleFixedSizeExemplarReservoir {
     }
 }
 
-/// The exemplars of a series whose measurements were shared among several reservoirs, as if it had been one.
-pub(in crate::metrics) struct MergedSlots {
+/// Merges the exemplars of a series from several reservoirs as if there had been one.
+pub(crate) struct MergedSlots {
     size: usize,
     parts: Vec<(u64, Vec<Exemplar>)>,
 }
 
 impl MergedSlots {
-    pub(in crate::metrics) fn new(size: usize) -> Self {
+    pub(crate) fn new(size: usize) -> Self {
         MergedSlots { size, parts: Vec::new() }
     }
 
-    pub(in crate::metrics) fn add(&mut self, part: (u64, Vec<Exemplar>)) {
+    pub(crate) fn add(&mut self, part: (u64, Vec<Exemplar>)) {
         if !part.1.is_empty() {
             self.parts.push(part);
         }
     }
 
-    pub(in crate::metrics) fn finish(mut self, random: &mut Random) -> Vec<Exemplar> {
+    pub(crate) fn finish(mut self, random: &mut Random) -> Vec<Exemplar> {
         if self.parts.len() <= 1 {
             return self.parts.pop().map_or_else(Vec::new, |(_, kept)| kept);
         }
         let mut merged = Vec::new();
-        // A part is drawn by how many measurements it stands for, and one of its exemplars leaves it.
+        // Draws a reservoir weighted by the measurements it represents, and takes one of its exemplars.
         while merged.len() < self.size {
             let total: u64 = self.parts.iter().filter(|(_, kept)| !kept.is_empty()).map(|(seen, _)| seen).sum();
             if total == 0 {
@@ -120,7 +120,7 @@ impl MergedSlots {
                 ticket -= *seen;
             }
         }
-        // What is left from before the last collection fills up, the newest first.
+        // Exemplars from before the last collection fill the rest, newest first.
         let mut old: Vec<_> = self.parts.into_iter().flat_map(|(_, kept)| kept).collect();
         old.sort_by_key(|exemplar| std::cmp::Reverse(exemplar.time));
         merged.extend(old.into_iter().take(self.size - merged.len()));
@@ -131,14 +131,14 @@ impl MergedSlots {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::metrics::Number;
+    use crate::metrics::data::Number;
     use crate::time::Timestamp;
 
     fn exemplar(value: u64) -> Exemplar {
         Exemplar::new(value, Timestamp::default())
     }
 
-    /// How often each of `offers` measurements is among those kept, over many rounds.
+    /// Counts how often each of `offers` measurements is kept, over many rounds.
     fn frequencies(size: usize, offers: u64, rounds: u64) -> Vec<u64> {
         let mut reservoir = SimpleFixedSizeExemplarReservoir::with_random(size, Random::from_seed(1));
         let mut counts = vec![0u64; offers as usize];

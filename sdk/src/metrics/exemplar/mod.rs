@@ -1,8 +1,7 @@
-//! Exemplars: which measurements are offered, and the reservoirs that keep some of them.
+//! Exemplars: the filter of measurements, and the reservoirs that keep some of them.
 //!
-//! A view that removes attributes from a series does not remove them from its exemplars: those hold every attribute of
-//! their measurement. Where that is not wanted, `OTEL_METRICS_EXEMPLAR_FILTER=always_off` ends exemplars, and a reservoir
-//! of one's own may leave attributes out.
+//! A view that removes attributes from a series does not remove them from its exemplars, which hold every attribute of their
+//! measurement. `OTEL_METRICS_EXEMPLAR_FILTER=always_off` turns exemplars off; a custom reservoir may leave attributes out.
 //!
 //! spec: metrics/sdk.md#exemplar
 
@@ -17,7 +16,7 @@ pub use filter::ExemplarFilter;
 pub use fixed::SimpleFixedSizeExemplarReservoir;
 pub use offer::{ExemplarReservoir, Offer};
 
-pub(super) use aligned::{KeptByBucket, MergedBuckets};
-pub(super) use filter::Eligible;
-pub(super) use fixed::MergedSlots;
-pub(super) use random::Random;
+pub(crate) use aligned::{KeptByBucket, MergedBuckets};
+pub(crate) use filter::Eligible;
+pub(crate) use fixed::MergedSlots;
+pub(crate) use random::Random;

@@ -1,73 +1,72 @@
-//! The seam of the reservoirs: what is offered to them, and what they give back.
+//! The reservoir seam: offers and the exemplars kept from them.
 
 use std::fmt::Debug;
 
 use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry::{Context, KeyValue};
 
-use super::Eligible;
-use crate::metrics::hash::is_same_value;
-use crate::metrics::local;
-use crate::metrics::{Attributes, Exemplar, Number};
+use super::filter::Eligible;
+use crate::metrics::data::{Attributes, Exemplar, Number, is_same_value};
+use crate::metrics::series::local;
 use crate::time::{Clock, Timestamp};
 
 /// Keeps some of the measurements of one series.
 ///
-/// A view makes one for each series. `offer` is called on the threads that record, one at a time and only for what the
-/// [`ExemplarFilter`](super::ExemplarFilter) lets pass; it must not block, nor allocate where that can be avoided.
+/// A view creates one for each series. `offer` is called on recording threads, one call at a time, and only for measurements the
+/// [`ExemplarFilter`](crate::metrics::ExemplarFilter) accepts; it must not block and should not allocate.
 ///
 /// spec: metrics/sdk.md#exemplarreservoir
 pub trait ExemplarReservoir: Debug + Send + 'static {
-    /// A measurement was made; keep it or not.
+    /// Offers a measurement, to be kept or not.
     fn offer(&mut self, offer: &Offer<'_>);
 
-    /// Hands out what is kept. After a delta nothing is kept; a cumulative series may keep it until something newer comes.
+    /// Returns the kept exemplars. A delta clears the reservoir; a cumulative series may keep exemplars until newer ones arrive.
     fn collect(&mut self, is_delta: bool) -> Vec<Exemplar>;
 }
 
 /// A measurement that may become an exemplar.
 #[derive(Debug)]
 pub struct Offer<'a> {
-    pub(in crate::metrics) value: Number,
-    pub(in crate::metrics) given: &'a [KeyValue],
-    pub(in crate::metrics) of_series: &'a [KeyValue],
-    pub(in crate::metrics) span: Eligible,
-    pub(in crate::metrics) clock: &'a Clock,
+    pub(crate) value: Number,
+    pub(crate) given: &'a [KeyValue],
+    pub(crate) of_series: &'a [KeyValue],
+    pub(crate) span: Eligible,
+    pub(crate) clock: &'a Clock,
 }
 
 impl Offer<'_> {
-    /// The measurement.
+    /// Returns the measurement.
     pub fn value(&self) -> Number {
         self.value
     }
 
-    /// Every attribute of the measurement, as it was given.
+    /// Returns every attribute of the measurement as given.
     pub fn attributes(&self) -> &[KeyValue] {
         self.given
     }
 
-    /// The trace of the current span; [`TraceId::INVALID`] outside of spans.
+    /// Returns the trace of the current span; [`TraceId::INVALID`] outside of spans.
     pub fn trace_id(&self) -> TraceId {
         self.span.trace_id
     }
 
-    /// The current span; [`SpanId::INVALID`] outside of spans.
+    /// Returns the current span; [`SpanId::INVALID`] outside of spans.
     pub fn span_id(&self) -> SpanId {
         self.span.span_id
     }
 
-    /// The context of the measurement, with its baggage: it costs a copy, and only who asks for it pays.
+    /// Returns a copy of the measurement's context, with its baggage.
     pub fn context(&self) -> Context {
-        // Offers are made where the measurement is, so that the current one is it.
+        // An offer is made on the thread of its measurement, so the current context is the right one.
         local::while_alive(Context::current).unwrap_or_default()
     }
 
-    /// The time: the clock is read only when it is asked for.
+    /// Reads the clock and returns the time.
     pub fn time(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// The exemplar that this measurement is, with the attributes that its series does not have.
+    /// Returns the exemplar of this measurement, with the attributes that its series lacks.
     pub fn exemplar(&self) -> Exemplar {
         let is_of_series = |one: &&KeyValue| {
             self.of_series.iter().any(|other| one.key == other.key && is_same_value(&one.value, &other.value))

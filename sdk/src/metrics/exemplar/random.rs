@@ -1,13 +1,13 @@
-//! The random numbers of the reservoirs.
+//! Random numbers for the reservoirs.
 
 use crate::id;
 
-/// SplitMix64: one number of state, which a test may choose.
+/// SplitMix64, with one word of state that a test may choose.
 #[derive(Clone, Debug)]
-pub(in crate::metrics) struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub(in crate::metrics) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Random(id::random())
     }
 

@@ -1,0 +1,65 @@
+//! An adapter for id generators of `opentelemetry_sdk`.
+
+use opentelemetry::trace::{SpanId, TraceId};
+use telemark_sdk::id::IdGenerator;
+
+/// Takes ids from an id generator of `opentelemetry_sdk`.
+#[derive(Debug)]
+pub struct UpstreamIdGenerator<G> {
+    generator: G,
+    is_random: bool,
+}
+
+impl<G: opentelemetry_sdk::trace::IdGenerator> UpstreamIdGenerator<G> {
+    /// Returns a generator that takes its ids from `generator`.
+    pub fn new(generator: G) -> Self {
+        UpstreamIdGenerator { generator, is_random: false }
+    }
+
+    /// Declares that the right-most seven bytes of the trace ids are uniformly random, so that the W3C random flag is set. The
+    /// upstream trait cannot tell; it is true of `RandomIdGenerator`.
+    pub fn with_random_flag(mut self) -> Self {
+        self.is_random = true;
+        self
+    }
+}
+
+impl<G: opentelemetry_sdk::trace::IdGenerator + 'static> IdGenerator for UpstreamIdGenerator<G> {
+    fn trace_id(&self) -> TraceId {
+        self.generator.new_trace_id()
+    }
+
+    fn span_id(&self) -> SpanId {
+        self.generator.new_span_id()
+    }
+
+    fn is_random(&self) -> bool {
+        self.is_random
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Fixed;
+
+    impl opentelemetry_sdk::trace::IdGenerator for Fixed {
+        fn new_trace_id(&self) -> TraceId {
+            TraceId::from(0xabc)
+        }
+
+        fn new_span_id(&self) -> SpanId {
+            SpanId::from(0xdef)
+        }
+    }
+
+    #[test]
+    fn ids_pass_through_and_are_not_called_random_unasked() {
+        let ids = UpstreamIdGenerator::new(Fixed);
+        assert_eq!((ids.trace_id(), ids.span_id()), (TraceId::from(0xabc), SpanId::from(0xdef)));
+        assert!(!ids.is_random());
+        assert!(ids.with_random_flag().is_random());
+    }
+}

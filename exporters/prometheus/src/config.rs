@@ -1,0 +1,30 @@
+//! The configuration of pages: names, scopes and the resource.
+
+use crate::names::TranslationStrategy;
+
+/// The configuration of a [`Renderer`](crate::Renderer).
+#[derive(Clone, Debug)]
+pub(crate) struct PageConfig {
+    pub(crate) strategy: TranslationStrategy,
+    pub(crate) scope_labels: bool,
+    pub(crate) target_info: bool,
+    /// Keys of the resource's attributes that become labels of every series.
+    pub(crate) resource_labels: Vec<String>,
+}
+
+impl Default for PageConfig {
+    fn default() -> Self {
+        PageConfig {
+            strategy: TranslationStrategy::default(),
+            scope_labels: true,
+            target_info: true,
+            resource_labels: Vec::new(),
+        }
+    }
+}
+
+impl PageConfig {
+    pub(crate) fn is_resource_label(&self, key: &str) -> bool {
+        self.resource_labels.iter().any(|selected| selected == key)
+    }
+}

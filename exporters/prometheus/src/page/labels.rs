@@ -1,0 +1,256 @@
+//! Labels: from attributes to `name="value"`. Names that the last series had too are not looked up again.
+
+use std::collections::HashMap;
+use std::mem::{Discriminant, discriminant};
+
+use opentelemetry::{Key, KeyValue, Value};
+
+use crate::format::Escaping;
+use crate::names::TranslationStrategy;
+use crate::text::quoting::{escaped, label_start};
+use crate::text::value::write_value;
+
+/// A label's name and value.
+pub(super) type Label = (String, String);
+
+/// The labels of the attribute keys of one family.
+pub(super) struct Labels {
+    strategy: TranslationStrategy,
+    escaping: Escaping,
+    /// The label that attributes cannot have.
+    reserved: &'static str,
+    by_key: HashMap<Key, usize>,
+    names: Vec<Name>,
+    /// The number of keys of each label.
+    key_counts: HashMap<String, usize>,
+    /// The keys of the last series and the positions of their names. The next series usually has the same keys.
+    last: Vec<(Key, usize)>,
+    /// True if different attributes may have the same text, such as `1` and `"1"`.
+    ambiguous: bool,
+}
+
+struct Name {
+    label: String,
+    /// The text `name="`, where the name may be quoted; empty if the key has no label.
+    start: Vec<u8>,
+    /// The type of the key's first value.
+    value_type: Discriminant<Value>,
+}
+
+impl Labels {
+    pub(super) fn new(strategy: TranslationStrategy, escaping: Escaping) -> Self {
+        Labels {
+            strategy,
+            escaping,
+            reserved: "",
+            by_key: HashMap::new(),
+            names: Vec::new(),
+            key_counts: HashMap::new(),
+            last: Vec::new(),
+            ambiguous: false,
+        }
+    }
+
+    /// Renames an attribute with this label to `exported_…`, as Prometheus does with reserved labels.
+    pub(super) fn reserving(mut self, label: &'static str) -> Self {
+        self.reserved = label;
+        self
+    }
+
+    /// Learns the keys of a series. All series of a family are learned before the first line is written, because keys may collide.
+    #[inline]
+    pub(super) fn learn(&mut self, attributes: &[KeyValue]) {
+        for (position, attribute) in attributes.iter().enumerate() {
+            let name = match self.last.get(position) {
+                Some((key, name)) if is_same(key.as_str(), attribute.key.as_str()) => *name,
+                _ => self.find(position, attribute),
+            };
+            self.ambiguous |= discriminant(&attribute.value) != self.names[name].value_type
+                || match &attribute.value {
+                    // An empty label equals an absent one.
+                    Value::String(text) => text.as_str().is_empty(),
+                    Value::F64(number) => number.is_nan(),
+                    _ => false,
+                };
+        }
+    }
+
+    fn find(&mut self, position: usize, attribute: &KeyValue) -> usize {
+        let name = match self.by_key.get(&attribute.key) {
+            Some(&name) => name,
+            None => self.add(&attribute.key, &attribute.value),
+        };
+        self.last.truncate(position);
+        self.last.push((attribute.key.clone(), name));
+        name
+    }
+
+    fn add(&mut self, key: &Key, value: &Value) -> usize {
+        let mut label = self.strategy.label(key.as_str(), self.escaping);
+        if label == self.reserved && !label.is_empty() {
+            label.insert_str(0, "exported_");
+        }
+        let mut start = Vec::new();
+        self.ambiguous |= label.is_empty();
+        if !label.is_empty() {
+            label_start(&mut start, &label);
+            *self.key_counts.entry(label.clone()).or_default() += 1;
+        }
+        let name = self.names.len();
+        self.names.push(Name { label, start, value_type: discriminant(value) });
+        self.by_key.insert(key.clone(), name);
+        name
+    }
+
+    /// The number of keys learned.
+    pub(super) fn key_count(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Returns true if several learned keys have the same label.
+    pub(super) fn collide(&self) -> bool {
+        self.key_counts.values().any(|&keys| keys > 1)
+    }
+
+    /// Returns true if different learned series may have the same labels.
+    pub(super) fn are_ambiguous(&self) -> bool {
+        self.ambiguous || self.collide()
+    }
+
+    /// Returns true if a learned key has this label.
+    pub(super) fn has(&self, label: &str) -> bool {
+        self.key_counts.contains_key(label)
+    }
+
+    /// Writes the labels of a series, each followed by a comma, and leaves out empty ones. The keys must be learned and must not
+    /// collide.
+    #[inline]
+    pub(super) fn write(&mut self, out: &mut Vec<u8>, attributes: &[KeyValue]) {
+        self.learn(attributes);
+        self.write_learned(out, attributes);
+    }
+
+    /// Writes the labels of the series that was learned last, as [`write`](Labels::write) does.
+    #[inline]
+    pub(super) fn write_learned(&self, out: &mut Vec<u8>, attributes: &[KeyValue]) {
+        for (attribute, &(_, name)) in attributes.iter().zip(&self.last) {
+            let start = &self.names[name].start;
+            if start.is_empty() {
+                continue;
+            }
+            let before = out.len();
+            out.extend_from_slice(start);
+            write_value(out, &attribute.value);
+            if out.len() == before + start.len() {
+                out.truncate(before);
+            } else {
+                out.extend_from_slice(b"\",");
+            }
+        }
+    }
+
+    /// Writes the labels of a series that `kept` selects, together with `others`, sorted by label.
+    ///
+    /// spec: the values of keys with one label are joined with `;` in the order of the keys
+    pub(super) fn write_joined(
+        &mut self,
+        out: &mut Vec<u8>,
+        attributes: &[KeyValue],
+        others: &[Label],
+        kept: impl Fn(&str) -> bool,
+    ) {
+        let mut all: Vec<(String, String, Vec<u8>)> = Vec::with_capacity(attributes.len() + others.len());
+        for (label, text) in others {
+            let mut written = Vec::new();
+            escaped(&mut written, text);
+            all.push((label.clone(), label.clone(), written));
+        }
+        self.learn(attributes);
+        for (attribute, &(_, name)) in attributes.iter().zip(&self.last) {
+            let label = &self.names[name].label;
+            if !label.is_empty() && kept(label) {
+                let mut written = Vec::new();
+                write_value(&mut written, &attribute.value);
+                if !written.is_empty() {
+                    all.push((label.clone(), attribute.key.as_str().to_owned(), written));
+                }
+            }
+        }
+        all.sort();
+        let mut last: Option<&str> = None;
+        for (label, _, written) in &all {
+            if last == Some(label) {
+                out.push(b';');
+            } else {
+                if last.is_some() {
+                    out.extend_from_slice(b"\",");
+                }
+                label_start(out, label);
+            }
+            out.extend_from_slice(written);
+            last = Some(label);
+        }
+        if last.is_some() {
+            out.extend_from_slice(b"\",");
+        }
+    }
+}
+
+/// Compares addresses first: most keys are constants of the program.
+#[inline]
+fn is_same(one: &str, other: &str) -> bool {
+    std::ptr::eq(one, other) || one == other
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use opentelemetry::Array;
+
+    fn check(attributes: &[(&'static str, Value)], expected: &str) {
+        let attributes: Vec<_> = attributes.iter().map(|(key, value)| KeyValue::new(*key, value.clone())).collect();
+        let mut labels = Labels::new(TranslationStrategy::default(), Escaping::default());
+        labels.learn(&attributes);
+        let mut out = Vec::new();
+        if labels.collide() {
+            labels.write_joined(&mut out, &attributes, &[], |_| true);
+        } else {
+            labels.write(&mut out, &attributes);
+        }
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn values() {
+        check(&[("a", "x".into()), ("b", 1.into()), ("c", true.into())], r#"a="x",b="1",c="true","#);
+        check(&[("a", "\\ \" \n".into())], r#"a="\\ \" \n","#);
+        check(
+            &[("a", f64::NAN.into()), ("b", f64::NEG_INFINITY.into()), ("c", 0.5.into())],
+            r#"a="NaN",b="-Infinity",c="0.5","#,
+        );
+        let strings = Value::Array(Array::String(vec!["a\"b".into(), "c\n\u{1}".into()]));
+        check(&[("a", strings)], r#"a="[\"a\\\"b\",\"c\\n\\u0001\"]","#);
+        check(&[("a", Value::Array(Array::F64(vec![1.5, f64::NAN])))], r#"a="[1.5,\"NaN\"]","#);
+        check(&[("a", Value::Array(Array::I64(vec![-1, 2])))], r#"a="[-1,2]","#);
+        check(&[("a", Value::Array(Array::Bool(vec![])))], r#"a="[]","#);
+    }
+
+    #[test]
+    fn keys_with_one_label_are_joined_in_the_order_of_the_keys() {
+        check(
+            &[("a.b", "2".into()), ("a_b", "3".into()), ("a-b", "1".into()), ("c", "4".into())],
+            r#"a_b="1;2;3",c="4","#,
+        );
+    }
+
+    #[test]
+    fn an_empty_value_gives_no_label() {
+        check(&[("a", "".into()), ("b", "y".into())], r#"b="y","#);
+        check(&[("a.b", "".into()), ("a_b", "y".into())], r#"a_b="y","#);
+    }
+
+    #[test]
+    fn an_empty_key_gives_no_label() {
+        check(&[("", "x".into()), ("a", "y".into())], r#"a="y","#);
+    }
+}

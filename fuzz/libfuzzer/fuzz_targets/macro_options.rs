@@ -1,0 +1,4 @@
+//! libFuzzer on `macro_options`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| telemark_fuzz::run("macro_options", input));

@@ -1,0 +1,185 @@
+//! The settings of the server side from environment variables.
+
+use super::metrics::MetricChoice;
+use super::settings::ServerSettings;
+
+const KNOWN_METHODS: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
+const EXCLUDED_URLS: &str = "OTEL_RUST_HTTP_SERVER_EXCLUDED_URLS";
+const REQUEST_HEADERS: &str = "OTEL_RUST_HTTP_SERVER_CAPTURE_REQUEST_HEADERS";
+const RESPONSE_HEADERS: &str = "OTEL_RUST_HTTP_SERVER_CAPTURE_RESPONSE_HEADERS";
+const FORWARDED_HEADERS: &str = "OTEL_RUST_HTTP_SERVER_FORWARDED_HEADERS";
+const TRACE_RESPONSE: &str = "OTEL_RUST_HTTP_SERVER_TRACE_RESPONSE";
+const METRICS: &str = "OTEL_RUST_HTTP_SERVER_METRICS";
+const ADDRESS_IN_METRICS: &str = "OTEL_RUST_HTTP_SERVER_ADDRESS_IN_METRICS";
+const OPT_IN_ATTRIBUTES: &str = "OTEL_RUST_HTTP_SERVER_OPT_IN_ATTRIBUTES";
+
+impl ServerSettings {
+    /// Returns the defaults, changed by environment variables that `read` looks up by name.
+    ///
+    /// An unset or empty variable changes nothing. An invalid value is ignored and listed in
+    /// [`ServerSettings::problems`].
+    ///
+    /// | variable | value | default |
+    /// |---|---|---|
+    /// | `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS` | comma list, case-sensitive, replaces the default list | the nine methods of RFC 9110 and PATCH, and QUERY |
+    /// | `OTEL_RUST_HTTP_SERVER_EXCLUDED_URLS` | comma list of paths; `*` at the end matches any rest | none |
+    /// | `OTEL_RUST_HTTP_SERVER_CAPTURE_REQUEST_HEADERS` | comma list of header names | none |
+    /// | `OTEL_RUST_HTTP_SERVER_CAPTURE_RESPONSE_HEADERS` | comma list of header names | none |
+    /// | `OTEL_RUST_HTTP_SERVER_FORWARDED_HEADERS` | `true`: trust `Forwarded` and `X-Forwarded-*` | `false` |
+    /// | `OTEL_RUST_HTTP_SERVER_TRACE_RESPONSE` | `true`: add a `traceresponse` header | `false` |
+    /// | `OTEL_RUST_HTTP_SERVER_METRICS` | comma list of `duration`, `active_requests` and `body_sizes`, or `none` | `duration` |
+    /// | `OTEL_RUST_HTTP_SERVER_ADDRESS_IN_METRICS` | `true`: add `server.address` and `server.port` to the metrics | `false` |
+    /// | `OTEL_RUST_HTTP_SERVER_OPT_IN_ATTRIBUTES` | comma list of the names that [`ServerSettings::with_opt_in_attributes`] takes | none |
+    pub fn from_env_fn(read: impl Fn(&str) -> Option<String>) -> Self {
+        // spec: configuration/sdk-environment-variables.md: an empty value counts as unset
+        let set = |name| read(name).filter(|value| !value.trim().is_empty());
+        let mut settings = ServerSettings::new();
+        if let Some(value) = set(KNOWN_METHODS) {
+            let methods: Vec<_> = list(&value).collect();
+            if !methods.is_empty() {
+                settings.known_methods(KNOWN_METHODS, methods);
+            }
+        }
+        if let Some(value) = set(EXCLUDED_URLS) {
+            settings.excluded(EXCLUDED_URLS, list(&value));
+        }
+        if let Some(value) = set(REQUEST_HEADERS) {
+            settings.capture_request_headers(REQUEST_HEADERS, list(&value));
+        }
+        if let Some(value) = set(RESPONSE_HEADERS) {
+            settings.capture_response_headers(RESPONSE_HEADERS, list(&value));
+        }
+        settings.forwarded = settings.boolean(FORWARDED_HEADERS, set(FORWARDED_HEADERS));
+        settings.trace_response = settings.boolean(TRACE_RESPONSE, set(TRACE_RESPONSE));
+        if let Some(value) = set(METRICS) {
+            settings.metrics(&value);
+        }
+        settings.metrics.server_address = settings.boolean(ADDRESS_IN_METRICS, set(ADDRESS_IN_METRICS));
+        if let Some(value) = set(OPT_IN_ATTRIBUTES) {
+            settings.opt_in(OPT_IN_ATTRIBUTES, list(&value));
+        }
+        settings
+    }
+
+    /// Replaces the default as a whole. Without a valid item, the default stays.
+    fn metrics(&mut self, value: &str) {
+        let mut chosen = MetricChoice::NONE;
+        let mut is_understood = false;
+        for item in list(value) {
+            match item {
+                "duration" => chosen.duration = true,
+                "active_requests" => chosen.active_requests = true,
+                "body_sizes" => chosen.body_sizes = true,
+                "none" => {}
+                _ => {
+                    self.problem(METRICS, item, "`duration`, `active_requests`, `body_sizes` or `none`");
+                    continue;
+                }
+            }
+            is_understood = true;
+        }
+        if is_understood {
+            self.metrics = MetricChoice { is_off: !chosen.is_any(), ..chosen };
+        }
+    }
+
+    // spec: configuration/common.md: only "true" in any case is true, anything but "false" deserves a warning
+    fn boolean(&mut self, source: &'static str, value: Option<String>) -> bool {
+        let Some(value) = value else { return false };
+        let value = value.trim();
+        if value.eq_ignore_ascii_case("true") {
+            return true;
+        }
+        if !value.eq_ignore_ascii_case("false") {
+            self.problem(source, value, "`true` or `false`");
+        }
+        false
+    }
+}
+
+fn list(value: &str) -> impl Iterator<Item = &str> {
+    value.split(',').map(str::trim).filter(|item| !item.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::settings::tests::shown;
+
+    fn read(variables: &[(&str, &str)]) -> ServerSettings {
+        ServerSettings::from_env_fn(|name| {
+            variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn from_the_environment() {
+        fn check(variables: &[(&str, &str)], expected: &ServerSettings) {
+            assert_eq!(shown(&read(variables)), shown(expected));
+        }
+        let new = ServerSettings::new;
+        check(&[], &new());
+        check(&[(KNOWN_METHODS, "  "), (FORWARDED_HEADERS, ""), (EXCLUDED_URLS, "")], &new());
+        check(&[(KNOWN_METHODS, "GET, PURGE,")], &new().with_known_methods(["GET", "PURGE"]));
+        check(&[(KNOWN_METHODS, " , ")], &new());
+        check(&[(EXCLUDED_URLS, "/health,/internal/*")], &new().with_excluded_paths(["/health", "/internal/*"]));
+        check(&[(REQUEST_HEADERS, "X-Tenant , x-b")], &new().with_captured_request_headers(["x-tenant", "x-b"]));
+        check(&[(RESPONSE_HEADERS, "etag")], &new().with_captured_response_headers(["etag"]));
+        check(&[(FORWARDED_HEADERS, "TRUE"), (TRACE_RESPONSE, "false")], &new().with_forwarded_headers());
+        check(&[(TRACE_RESPONSE, " true ")], &new().with_trace_response());
+        check(&[(METRICS, "duration")], &new());
+        check(&[(METRICS, "duration, active_requests")], &new().with_active_requests());
+        check(&[(METRICS, "body_sizes")], &new().without_duration().with_body_sizes());
+        check(&[(METRICS, "none, active_requests")], &new().without_duration().with_active_requests());
+        check(&[(METRICS, "none")], &new().without_duration().without_metrics());
+        check(&[(METRICS, "nothing")], &{
+            let mut settings = new();
+            settings.problem(METRICS, "nothing", "`duration`, `active_requests`, `body_sizes` or `none`");
+            settings
+        });
+        check(&[(ADDRESS_IN_METRICS, "true")], &new().with_server_address_in_metrics());
+        let sizes = ["http.request.body.size", "http.response.body.size"];
+        check(&[(OPT_IN_ATTRIBUTES, "client.port")], &new().with_opt_in_attributes(["client.port"]));
+        check(&[(OPT_IN_ATTRIBUTES, &sizes.join(" , "))], &new().with_opt_in_attributes(sizes));
+    }
+
+    #[test]
+    fn a_list_without_a_valid_method_leaves_the_default() {
+        let methods = |settings: &ServerSettings| format!("{:?}", settings.known_methods);
+        let default = ServerSettings::new();
+        let invalid = read(&[(KNOWN_METHODS, "G ET")]);
+        assert_eq!((methods(&invalid), invalid.problems().len()), (methods(&default), 1));
+        let own = default.clone().with_known_methods(["PURGE"]);
+        assert_eq!(methods(&own.clone().with_known_methods(["G ET"])), methods(&own));
+        // An empty list is valid: every method is then `_OTHER`.
+        let none = default.clone().with_known_methods([""; 0]);
+        assert_ne!(methods(&none), methods(&default));
+    }
+
+    #[test]
+    fn names_what_it_leaves_out() {
+        let settings = read(&[
+            (KNOWN_METHODS, "GET,B AD"),
+            (EXCLUDED_URLS, "/a*b"),
+            (REQUEST_HEADERS, "x y,ok"),
+            (FORWARDED_HEADERS, "yes"),
+            (METRICS, "Duration"),
+            (ADDRESS_IN_METRICS, "1"),
+            (OPT_IN_ATTRIBUTES, "client.port,user_agent.synthetic.type"),
+        ]);
+        let problems: Vec<String> = settings.problems().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            problems.join("\n"),
+            "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS: ignored \"B AD\", expected an HTTP method\n\
+             OTEL_RUST_HTTP_SERVER_EXCLUDED_URLS: ignored \"/a*b\", expected a path, or the beginning of one and a final `*`\n\
+             OTEL_RUST_HTTP_SERVER_CAPTURE_REQUEST_HEADERS: ignored \"x y\", expected the name of an HTTP header\n\
+             OTEL_RUST_HTTP_SERVER_FORWARDED_HEADERS: ignored \"yes\", expected `true` or `false`\n\
+             OTEL_RUST_HTTP_SERVER_METRICS: ignored \"Duration\", expected `duration`, `active_requests`, `body_sizes` or `none`\n\
+             OTEL_RUST_HTTP_SERVER_ADDRESS_IN_METRICS: ignored \"1\", expected `true` or `false`\n\
+             OTEL_RUST_HTTP_SERVER_OPT_IN_ATTRIBUTES: ignored \"user_agent.synthetic.type\", expected `client.port`, \
+             `network.local.address`, `network.local.port`, `http.request.body.size` or `http.response.body.size`"
+        );
+        assert_eq!((settings.request_headers.len(), settings.forwarded), (1, false));
+        assert_eq!(settings.metrics, MetricChoice::DEFAULT);
+    }
+}

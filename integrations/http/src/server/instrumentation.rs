@@ -1,0 +1,185 @@
+//! The start of a request: from its head to a span and a measurement.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use opentelemetry::trace::{Span, SpanBuilder, SpanKind, TraceContextExt, Tracer};
+use opentelemetry::{Context, KeyValue};
+use telemark_kit::{Attributes, guarded, keys};
+
+use super::facts::Facts;
+use super::measurement::{Measurement, Recorder};
+use super::metrics::ServerMetrics;
+use super::policy::{HttpPolicy, RequestHead};
+use super::settings::ServerSettings;
+use super::span::{LateRoute, RequestSpan, Served};
+use crate::shared::names::{self, RouteText};
+
+/// The number of attributes of a typical request, those of its end included, so that the vector is allocated once.
+const TYPICAL_ATTRIBUTES: usize = 16;
+/// The same below a parent that is not sampled.
+const LEAN_ATTRIBUTES: usize = 4;
+
+/// Begins the spans and measurements of one server. Holds its settings, policy, tracer and instruments.
+#[derive(Debug)]
+pub struct HttpServer<P, T> {
+    settings: ServerSettings,
+    policy: P,
+    tracer: T,
+    recorder: Recorder,
+}
+
+impl<P: HttpPolicy, T: Send + Sync> Served for HttpServer<P, T> {
+    fn settings(&self) -> &ServerSettings {
+        &self.settings
+    }
+
+    fn policy(&self) -> &dyn HttpPolicy {
+        &self.policy
+    }
+
+    fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+}
+
+impl<P, T> HttpServer<P, T>
+where
+    P: HttpPolicy,
+    T: Tracer + Send + Sync + 'static,
+    T::Span: Send + Sync + 'static,
+{
+    /// Returns a server with these settings and this policy that starts its spans on `tracer` and records no metrics.
+    pub fn new(settings: ServerSettings, policy: P, tracer: T) -> Self {
+        let recorder = Recorder::new(&settings, ServerMetrics::off());
+        HttpServer { settings, policy, tracer, recorder }
+    }
+
+    /// Records metrics with these instruments.
+    pub fn with_metrics(mut self, metrics: ServerMetrics) -> Self {
+        self.recorder = Recorder::new(&self.settings, metrics);
+        self
+    }
+
+    /// Begins the span and the measurement of a request. The parent is the span that the API's global propagator finds in
+    /// the headers, or else the current span.
+    ///
+    /// Returns `None` if the request is excluded, or if policy, propagator or tracer panicked.
+    pub fn begin(self: &Arc<Self>, request: RequestHead<'_>) -> Option<RequestSpan> {
+        // Policy, propagator and sampler are foreign code. If one panics, the request is served without a span.
+        let mut begun = guarded(|| {
+            let request = RequestHead { uri: self.policy.target(&request), ..request };
+            let is_excluded = self.settings.excludes(request.uri) || self.policy.is_excluded(&request);
+            (!is_excluded).then(|| self.begin_included(request))
+        })
+        .flatten()?;
+        begun.count();
+        Some(begun)
+    }
+
+    fn begin_included(self: &Arc<Self>, request: RequestHead<'_>) -> RequestSpan {
+        let started = self.recorder.start();
+        let facts = Facts::read(request, &self.settings, &self.policy);
+        let parent = facts.parent();
+        let is_lean = is_unsampled(&parent);
+
+        let route = self.policy.route(&facts.request);
+        let own_name = self.policy.span_name(&facts.request);
+        let late_route = match (&route, &own_name) {
+            (Some(_), _) => LateRoute::No,
+            (None, Some(_)) => LateRoute::Attribute,
+            (None, None) => LateRoute::AttributeAndName,
+        };
+        let (name, route) = names::span_name(&facts.method, route.as_deref());
+
+        let capacity = if is_lean { LEAN_ATTRIBUTES } else { TYPICAL_ATTRIBUTES + self.settings.request_headers.len() };
+        let mut attributes = Attributes::with_capacity(capacity);
+        facts.identify(&mut attributes);
+        attributes.list.extend(route.clone().map(|route| KeyValue::new(keys::HTTP_ROUTE, route)));
+        if !is_lean {
+            facts.describe(&self.settings, &self.policy, &mut attributes);
+        }
+        self.policy.request_attributes(&facts.request, &mut attributes.list);
+
+        let builder = SpanBuilder {
+            name: own_name.unwrap_or(name),
+            span_kind: Some(SpanKind::Server),
+            attributes: Some(std::mem::take(&mut attributes.list)),
+            start_time: started,
+            ..SpanBuilder::default()
+        };
+        let mut span = self.tracer.build_with_context(builder, &parent);
+        let is_recording = span.is_recording();
+        if is_recording && is_lean {
+            attributes.list.reserve(TYPICAL_ATTRIBUTES);
+            facts.describe(&self.settings, &self.policy, &mut attributes);
+            span.set_attributes(attributes.list);
+        }
+        let measured = started.map(|started| self.measure(started, &facts, route));
+        let mut begun = RequestSpan::new(self.clone(), with_span(parent, span, is_recording), facts.method, measured);
+        begun.is_recording = is_recording;
+        begun.late_route = late_route;
+        begun.cut = attributes.cut;
+        begun.outcome.request_bytes = facts.body_length;
+        begun
+    }
+
+    fn measure(&self, started: SystemTime, facts: &Facts<'_>, route: Option<RouteText>) -> Measurement {
+        let is_told = self.settings.metrics.server_address;
+        let server = if is_told { facts.server_address() } else { None };
+        Measurement {
+            started,
+            scheme: facts.scheme,
+            version: facts.request.version,
+            route,
+            server: server.map(|host| Box::new((host.address, host.port))),
+            is_active: false,
+        }
+    }
+}
+
+fn is_unsampled(parent: &Context) -> bool {
+    let span = parent.span();
+    let parent = span.span_context();
+    parent.is_valid() && !parent.is_sampled()
+}
+
+/// Returns the context of the request. Of an unsampled span it holds the ids alone, without the box and the lock of a
+/// recording one.
+fn with_span<S: Span + Send + Sync + 'static>(parent: Context, span: S, is_recording: bool) -> Context {
+    if is_recording {
+        parent.with_span(span)
+    } else if span.span_context().is_valid() {
+        parent.with_remote_span_context(span.span_context().clone())
+    } else {
+        parent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DefaultPolicy, GlobalTracer, scope};
+    use http::{HeaderName, HeaderValue, Request};
+    use proptest::prelude::*;
+
+    proptest! {
+        /// A panic would be caught and show as a request without a span.
+        #[test]
+        fn any_request_has_a_span(
+            target in "/[!-~&&[^#<>\"\\\\^`{|}]]{0,40}",
+            headers in proptest::collection::vec((0..6usize, proptest::collection::vec(0x20..=0xffu8, 0..40)), 0..8),
+        ) {
+            const NAMES: [&str; 6] = ["host", "user-agent", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-own"];
+            let Ok(mut request) = Request::get(target).body(()) else { return Ok(()) };
+            for (name, value) in headers {
+                let value = value.into_iter().filter(|byte| *byte != 0x7f).collect::<Vec<_>>();
+                let name = HeaderName::from_static(NAMES[name]);
+                request.headers_mut().append(name, HeaderValue::from_bytes(&value).unwrap());
+            }
+            let settings = ServerSettings::new().with_forwarded_headers().with_captured_request_headers(["x-own"]);
+            let server = Arc::new(HttpServer::new(settings, DefaultPolicy, GlobalTracer::new(scope("test", "0"))));
+            prop_assert!(server.begin(RequestHead::of(&request)).is_some());
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The instruments of a server, and the choice of those that record.
+
+use std::fmt;
+
+use opentelemetry::InstrumentationScope;
+use opentelemetry::metrics::{Histogram, Meter, UpDownCounter};
+use telemark_kit::{AttributeSets, Instruments};
+
+use super::metric_attributes::RequestKey;
+
+// spec: http/http-metrics.md: the advised boundaries of http.server.request.duration, in seconds
+const DURATION_BOUNDARIES: [f64; 14] =
+    [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+
+/// The instruments of the HTTP server metrics. Cheap to clone; the clones share one set of instruments.
+///
+/// [`ServerSettings`](crate::ServerSettings) choose those that record.
+#[derive(Clone)]
+pub struct ServerMetrics(Instruments<ServerInstruments>);
+
+pub(crate) struct ServerInstruments {
+    pub(crate) duration: Histogram<f64>,
+    pub(crate) active: UpDownCounter<i64>,
+    pub(crate) request_size: Histogram<u64>,
+    pub(crate) response_size: Histogram<u64>,
+    pub(crate) sets: AttributeSets<RequestKey>,
+}
+
+impl ServerMetrics {
+    /// Returns no instruments.
+    pub fn off() -> Self {
+        ServerMetrics(Instruments::off(ServerInstruments::new))
+    }
+
+    /// Returns instruments of this meter.
+    pub fn of(meter: &Meter) -> Self {
+        ServerMetrics(Instruments::new(meter, ServerInstruments::new))
+    }
+
+    /// Returns instruments of the API's global provider, which is looked up with the first request.
+    ///
+    /// May be called before the provider is installed: as long as the global one is the API's no-op provider, or another
+    /// one without any state, each request looks again. The first real provider is kept.
+    pub fn global(scope: InstrumentationScope) -> Self {
+        ServerMetrics(Instruments::global(scope, ServerInstruments::new))
+    }
+
+    /// Returns the instruments, if there is a meter to record with.
+    #[inline]
+    pub(crate) fn instruments(&self) -> Option<&ServerInstruments> {
+        self.0.get()
+    }
+}
+
+impl fmt::Debug for ServerMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ServerMetrics").field(&self.0).finish()
+    }
+}
+
+impl ServerInstruments {
+    // spec: http/http-metrics.md#http-server
+    fn new(meter: &Meter) -> Self {
+        ServerInstruments {
+            duration: meter
+                .f64_histogram("http.server.request.duration")
+                .with_unit("s")
+                .with_description("Duration of HTTP server requests.")
+                .with_boundaries(DURATION_BOUNDARIES.to_vec())
+                .build(),
+            active: meter
+                .i64_up_down_counter("http.server.active_requests")
+                .with_unit("{request}")
+                .with_description("Number of active HTTP server requests.")
+                .build(),
+            request_size: meter
+                .u64_histogram("http.server.request.body.size")
+                .with_unit("By")
+                .with_description("Size of HTTP server request bodies.")
+                .build(),
+            response_size: meter
+                .u64_histogram("http.server.response.body.size")
+                .with_unit("By")
+                .with_description("Size of HTTP server response bodies.")
+                .build(),
+            sets: AttributeSets::new(),
+        }
+    }
+}
+
+/// The choice of metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MetricChoice {
+    /// Records no metrics, whatever else is chosen.
+    pub(crate) is_off: bool,
+    pub(crate) duration: bool,
+    pub(crate) active_requests: bool,
+    pub(crate) body_sizes: bool,
+    /// Adds `server.address` and `server.port`.
+    pub(crate) server_address: bool,
+}
+
+impl MetricChoice {
+    pub(crate) const NONE: Self = MetricChoice {
+        is_off: false,
+        duration: false,
+        active_requests: false,
+        body_sizes: false,
+        server_address: false,
+    };
+    // spec: http/http-metrics.md: the others are opt-in
+    pub(crate) const DEFAULT: Self = MetricChoice { duration: true, ..MetricChoice::NONE };
+
+    #[inline]
+    pub(crate) fn is_any(self) -> bool {
+        !self.is_off && (self.duration || self.active_requests || self.body_sizes)
+    }
+}

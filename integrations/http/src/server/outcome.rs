@@ -1,0 +1,102 @@
+//! The facts about the end of a request.
+
+use http::StatusCode;
+
+/// The end of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum End {
+    /// The whole response, with its body if it has one, was handed over.
+    Completed,
+    /// The rest was given up: the client went away, or a timeout dropped the request. Not an error.
+    ///
+    /// spec: http/http-spans.md#status: an intentional cancellation should not be an error
+    Cancelled,
+    /// The service, or the response body, returned an error. `error_type` names its kind and has few different values.
+    Failed {
+        /// The value of `error.type`.
+        error_type: &'static str,
+    },
+    /// The service, or the response body, panicked.
+    Panicked,
+}
+
+/// The facts about the end of a request, from which both span and metrics are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RequestOutcome {
+    /// The status, once there was a response.
+    pub status: Option<StatusCode>,
+    /// True if the policy calls that status an error.
+    pub is_error_status: bool,
+    /// The end; `None` while the request is served.
+    pub end: Option<End>,
+    /// The bytes of the request's body, if a setting asks for sizes and the head tells it.
+    pub request_bytes: Option<u64>,
+    /// The bytes of the response's body that were handed over so far.
+    pub response_bytes: u64,
+}
+
+impl RequestOutcome {
+    /// Returns the value of `error.type`; `None` if the request has not failed.
+    ///
+    /// spec: http/http-spans.md: an error before or after the head by its type, otherwise the status code
+    pub fn error_type(&self) -> Option<&'static str> {
+        match self.end {
+            Some(End::Failed { error_type }) => Some(error_type),
+            Some(End::Panicked) => Some("panic"),
+            _ => self.status.filter(|_| self.is_error_status).map(code),
+        }
+    }
+}
+
+/// Returns the digits of a status code without an allocation.
+fn code(status: StatusCode) -> &'static str {
+    const CODES: usize = 900;
+    static DIGITS: [u8; CODES * 3] = {
+        let mut digits = [b'0'; CODES * 3];
+        let mut at = 0;
+        while at < CODES {
+            let code = at + 100;
+            digits[at * 3] += (code / 100) as u8;
+            digits[at * 3 + 1] += (code / 10 % 10) as u8;
+            digits[at * 3 + 2] += (code % 10) as u8;
+            at += 1;
+        }
+        digits
+    };
+    let at = usize::from(status.as_u16()).saturating_sub(100) * 3;
+    DIGITS.get(at..at + 3).and_then(|code| std::str::from_utf8(code).ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_types() {
+        fn check(status: u16, end: End, expected: Option<&str>) {
+            let status = StatusCode::from_u16(status).ok();
+            let outcome = RequestOutcome {
+                status,
+                is_error_status: status >= Some(StatusCode::INTERNAL_SERVER_ERROR),
+                end: Some(end),
+                ..RequestOutcome::default()
+            };
+            assert_eq!(outcome.error_type(), expected, "{outcome:?}");
+        }
+        check(200, End::Completed, None);
+        check(0, End::Cancelled, None);
+        check(500, End::Cancelled, Some("500"));
+        check(507, End::Completed, Some("507"));
+        check(500, End::Failed { error_type: "io" }, Some("io"));
+        check(200, End::Panicked, Some("panic"));
+    }
+
+    #[test]
+    fn codes() {
+        for status in 100..=999 {
+            assert_eq!(code(StatusCode::from_u16(status).unwrap()), status.to_string());
+        }
+    }
+}

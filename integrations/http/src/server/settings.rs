@@ -1,0 +1,356 @@
+//! The settings of the server side, set in code.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use http::{HeaderName, Method, Uri};
+use telemark_kit::Clock;
+
+use super::metrics::MetricChoice;
+use super::opt_in::OptIn;
+use crate::shared::headers::CapturedHeader;
+use crate::shared::methods::KnownMethods;
+use crate::shared::paths::PathPattern;
+use crate::shared::query::SENSITIVE;
+
+/// The choice of what a server layer records and trusts.
+///
+/// The defaults are safe on the open internet: no header is captured, no forwarding header is trusted, and nothing is added
+/// to the response. The order of the calls does not matter.
+///
+/// ```
+/// let settings = telemark_http::ServerSettings::new()
+///     .with_excluded_paths(["/health", "/internal/*"])
+///     .with_captured_request_headers(["x-tenant"]);
+/// assert!(settings.problems().is_empty());
+/// ```
+#[derive(Clone, Debug)]
+pub struct ServerSettings {
+    pub(crate) known_methods: KnownMethods,
+    pub(crate) request_headers: Vec<CapturedHeader>,
+    pub(crate) response_headers: Vec<CapturedHeader>,
+    pub(crate) sensitive: Cow<'static, [Cow<'static, str>]>,
+    pub(crate) forwarded: bool,
+    pub(crate) trace_response: bool,
+    pub(crate) metrics: MetricChoice,
+    pub(crate) opt_in: OptIn,
+    pub(crate) clock: Option<Clock>,
+    excluded: Vec<PathPattern>,
+    problems: Vec<SettingProblem>,
+}
+
+impl ServerSettings {
+    /// Returns the defaults; reads no environment.
+    pub fn new() -> Self {
+        ServerSettings {
+            known_methods: KnownMethods::default(),
+            request_headers: Vec::new(),
+            response_headers: Vec::new(),
+            sensitive: Cow::Borrowed(&SENSITIVE),
+            forwarded: false,
+            trace_response: false,
+            metrics: MetricChoice::DEFAULT,
+            opt_in: OptIn::default(),
+            clock: None,
+            excluded: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// Replaces the list of known methods; others are recorded as `_OTHER`. Case-sensitive.
+    pub fn with_known_methods<I: IntoIterator<Item: AsRef<str>>>(mut self, methods: I) -> Self {
+        self.known_methods("with_known_methods", methods);
+        self
+    }
+
+    /// Excludes paths from spans and metrics: `/health` matches that path only, `/internal/*` everything below.
+    pub fn with_excluded_paths<I: IntoIterator<Item: AsRef<str>>>(mut self, patterns: I) -> Self {
+        self.excluded("with_excluded_paths", patterns);
+        self
+    }
+
+    /// Captures request headers as `http.request.header.<name>`, beside those named before. None by default.
+    ///
+    /// Name only headers that may be stored: credentials and cookies are headers, too. The captured text is bounded by
+    /// [`MAX_TEXT_BYTES`](crate::MAX_TEXT_BYTES), [`MAX_HEADER_VALUES`](crate::MAX_HEADER_VALUES) and
+    /// [`MAX_CAPTURED_BYTES`](crate::MAX_CAPTURED_BYTES).
+    pub fn with_captured_request_headers<I: IntoIterator<Item: AsRef<str>>>(mut self, names: I) -> Self {
+        self.capture_request_headers("with_captured_request_headers", names);
+        self
+    }
+
+    /// Captures response headers as `http.response.header.<name>`, beside those named before. None by default.
+    pub fn with_captured_response_headers<I: IntoIterator<Item: AsRef<str>>>(mut self, names: I) -> Self {
+        self.capture_response_headers("with_captured_response_headers", names);
+        self
+    }
+
+    /// Replaces the list of query parameters whose values are redacted. Case-sensitive.
+    ///
+    /// A key is compared as a server reads it, so `%53ignature` is `Signature`. The default is `AWSAccessKeyId`, `Signature`,
+    /// `X-Amz-Signature`, `X-Amz-Credential`, `X-Amz-Security-Token`, `sig` and `X-Goog-Signature`.
+    ///
+    /// spec: http/http-spans.md, url.query: the given names replace the default list
+    pub fn with_sensitive_query_parameters<I: IntoIterator<Item: Into<Cow<'static, str>>>>(mut self, names: I) -> Self {
+        self.sensitive = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Trusts `Forwarded` and `X-Forwarded-For`, `-Host` and `-Proto`.
+    ///
+    /// Use it only behind a proxy that sets or removes these headers: otherwise a client can forge them.
+    pub fn with_forwarded_headers(mut self) -> Self {
+        self.forwarded = true;
+        self
+    }
+
+    /// Adds opt-in attributes of the conventions to the spans, by their names.
+    ///
+    /// | attribute | value |
+    /// |---|---|
+    /// | `client.port` | the port of `client.address`, if it is known |
+    /// | `network.local.address`, `network.local.port` | this end of the connection, from [`HttpPolicy::local`](crate::HttpPolicy::local) |
+    /// | `http.request.body.size` | the bytes that `Content-Length` declares; zero if an HTTP/1 request has no body |
+    /// | `http.response.body.size` | the bytes of the body that were handed over |
+    ///
+    /// Another name is ignored and listed in [`ServerSettings::problems`].
+    ///
+    /// spec: http/http-spans.md#http-server-span: requirement level Opt-In
+    pub fn with_opt_in_attributes<I: IntoIterator<Item: AsRef<str>>>(mut self, names: I) -> Self {
+        self.opt_in("with_opt_in_attributes", names);
+        self
+    }
+
+    /// Tells the caller the trace and span id of its request, in a `traceresponse` header.
+    ///
+    /// spec: W3C trace-context level 2 draft, "traceresponse"
+    pub fn with_trace_response(mut self) -> Self {
+        self.trace_response = true;
+        self
+    }
+
+    /// Also counts the requests that are being served, as `http.server.active_requests`.
+    ///
+    /// Off by default, as the conventions require; the metric is in development.
+    ///
+    /// spec: http/http-metrics.md#metric-httpserveractive_requests: opt-in
+    pub fn with_active_requests(mut self) -> Self {
+        self.metrics.active_requests = true;
+        self
+    }
+
+    /// Also records `http.server.request.body.size` and `http.server.response.body.size`, in bytes.
+    ///
+    /// Off by default, as the conventions require. The bytes of a response are counted when they are handed over to the
+    /// connection. The body of a request is not wrapped, so that services get it unchanged: its size is that of
+    /// `Content-Length`, or zero if an HTTP/1 request has no body. Request bodies of unknown length are left out.
+    ///
+    /// spec: http/http-metrics.md#metric-httpserverrequestbodysize: opt-in
+    pub fn with_body_sizes(mut self) -> Self {
+        self.metrics.body_sizes = true;
+        self
+    }
+
+    /// Adds `server.address` and `server.port` to the metrics.
+    ///
+    /// Off by default: both come from the request, so a client can create a time series with each value it sends.
+    ///
+    /// spec: http/http-metrics.md: opt-in, with a warning
+    pub fn with_server_address_in_metrics(mut self) -> Self {
+        self.metrics.server_address = true;
+        self
+    }
+
+    /// Does not record `http.server.request.duration`, which is on by default.
+    pub fn without_duration(mut self) -> Self {
+        self.metrics.duration = false;
+        self
+    }
+
+    /// Records no metrics, whatever is called before or afterwards.
+    pub fn without_metrics(mut self) -> Self {
+        self.metrics.is_off = true;
+        self
+    }
+
+    /// Replaces the system's clock for spans and durations where metrics are recorded.
+    ///
+    /// `now` is called on the thread that serves the request, once when it starts and once when it ends; it must not block.
+    /// The duration is zero if the clock was set back in between.
+    pub fn with_clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.clock = Some(Clock::new(now));
+        self
+    }
+
+    /// Takes the clock of other settings, unless these have one. For layers whose settings are replaced.
+    pub fn or_clock_of(mut self, other: &ServerSettings) -> Self {
+        self.clock = self.clock.or_else(|| other.clock.clone());
+        self
+    }
+
+    /// Returns the values that were ignored because they are invalid, for the application to report.
+    pub fn problems(&self) -> &[SettingProblem] {
+        &self.problems
+    }
+
+    pub(crate) fn excludes(&self, uri: &Uri) -> bool {
+        !self.excluded.is_empty() && self.excluded.iter().any(|pattern| pattern.matches(uri.path()))
+    }
+
+    pub(crate) fn known_methods<I: IntoIterator<Item: AsRef<str>>>(&mut self, source: &'static str, methods: I) {
+        let (mut known, mut is_invalid) = (Vec::new(), false);
+        for method in methods {
+            match Method::from_bytes(method.as_ref().as_bytes()) {
+                Ok(_) => known.push(Arc::from(method.as_ref())),
+                Err(_) => {
+                    is_invalid = true;
+                    self.problem(source, method.as_ref(), "an HTTP method");
+                }
+            }
+        }
+        // A list without a valid method is ignored: otherwise each method would become `_OTHER`.
+        if !(known.is_empty() && is_invalid) {
+            self.known_methods = KnownMethods::only(known);
+        }
+    }
+
+    pub(crate) fn excluded<I: IntoIterator<Item: AsRef<str>>>(&mut self, source: &'static str, patterns: I) {
+        for pattern in patterns {
+            match PathPattern::parse(pattern.as_ref()) {
+                Some(pattern) => self.excluded.push(pattern),
+                None => self.problem(source, pattern.as_ref(), "a path, or the beginning of one and a final `*`"),
+            }
+        }
+    }
+
+    pub(crate) fn capture_request_headers<I: IntoIterator<Item: AsRef<str>>>(
+        &mut self,
+        source: &'static str,
+        names: I,
+    ) {
+        for name in self.header_names(source, names) {
+            if !self.request_headers.iter().any(|known| known.is(&name)) {
+                self.request_headers.push(CapturedHeader::request(name));
+            }
+        }
+    }
+
+    pub(crate) fn capture_response_headers<I: IntoIterator<Item: AsRef<str>>>(
+        &mut self,
+        source: &'static str,
+        names: I,
+    ) {
+        for name in self.header_names(source, names) {
+            if !self.response_headers.iter().any(|known| known.is(&name)) {
+                self.response_headers.push(CapturedHeader::response(name));
+            }
+        }
+    }
+
+    fn header_names<I: IntoIterator<Item: AsRef<str>>>(&mut self, source: &'static str, names: I) -> Vec<HeaderName> {
+        let mut valid = Vec::new();
+        for name in names {
+            match HeaderName::from_bytes(name.as_ref().as_bytes()) {
+                Ok(name) => valid.push(name),
+                Err(_) => self.problem(source, name.as_ref(), "the name of an HTTP header"),
+            }
+        }
+        valid
+    }
+
+    pub(crate) fn opt_in<I: IntoIterator<Item: AsRef<str>>>(&mut self, source: &'static str, names: I) {
+        for name in names {
+            if self.opt_in.choose(name.as_ref()).is_none() {
+                self.problem(source, name.as_ref(), OptIn::ACCEPTED);
+            }
+        }
+    }
+
+    pub(crate) fn problem(&mut self, source: &'static str, value: &str, accepted: &'static str) {
+        self.problems.push(SettingProblem { source, value: value.to_owned(), accepted });
+    }
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        ServerSettings::new()
+    }
+}
+
+/// A value that was ignored. Its `Display` names the variable or method, the value, and the accepted values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingProblem {
+    source: &'static str,
+    value: String,
+    accepted: &'static str,
+}
+
+impl SettingProblem {
+    /// Returns the environment variable, or the method of [`ServerSettings`].
+    pub fn source(&self) -> &'static str {
+        self.source
+    }
+}
+
+impl fmt::Display for SettingProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SettingProblem { source, value, accepted } = self;
+        write!(f, "{source}: ignored {value:?}, expected {accepted}")
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Returns all but the clock, as text.
+    pub(crate) fn shown(settings: &ServerSettings) -> String {
+        let ServerSettings {
+            known_methods,
+            request_headers,
+            response_headers,
+            forwarded,
+            trace_response,
+            metrics,
+            opt_in,
+            ..
+        } = settings;
+        let excluded = &settings.excluded;
+        let problems: Vec<String> = settings.problems.iter().map(ToString::to_string).collect();
+        format!(
+            "{known_methods:?} {excluded:?} {} {} {forwarded} {trace_response} {metrics:?} {opt_in:?} {problems:?}",
+            request_headers.len(),
+            response_headers.len()
+        )
+    }
+
+    #[test]
+    fn the_order_of_settings_does_not_matter() {
+        let changes: [fn(ServerSettings) -> ServerSettings; 8] = [
+            ServerSettings::without_metrics,
+            ServerSettings::without_duration,
+            ServerSettings::with_active_requests,
+            ServerSettings::with_server_address_in_metrics,
+            |settings| settings.with_captured_request_headers(["a"]),
+            |settings| settings.with_captured_request_headers(["B", "A"]),
+            |settings| settings.with_excluded_paths(["/a"]),
+            |settings| settings.with_opt_in_attributes(["client.port"]),
+        ];
+        let forwards = changes.iter().fold(ServerSettings::new(), |settings, change| change(settings));
+        let backwards = changes.iter().rev().fold(ServerSettings::new(), |settings, change| change(settings));
+        assert_eq!(shown(&forwards), shown(&backwards));
+        assert_eq!((forwards.request_headers.len(), forwards.metrics.is_any()), (2, false), "a and b, once each");
+        assert!(ServerSettings::new().without_duration().with_active_requests().metrics.is_any());
+    }
+
+    #[test]
+    fn a_clock_stays_unless_it_is_replaced() {
+        let (own, other) = (|| SystemTime::UNIX_EPOCH, || SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(7));
+        let read = |settings: ServerSettings| settings.clock.unwrap_or_default().now();
+        let before = ServerSettings::new().with_clock(own);
+        assert_eq!(read(ServerSettings::new().or_clock_of(&before)), own());
+        assert_eq!(read(ServerSettings::new().with_clock(other).or_clock_of(&before)), other());
+    }
+}

@@ -1,0 +1,254 @@
+//! One request: its context, its measurement, and the only place where both end.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use http::header::{HeaderName, HeaderValue};
+use opentelemetry::trace::{Status, TraceContextExt};
+use opentelemetry::{Context, ContextGuard, KeyValue};
+use telemark_kit::{Attributes, Cut, guarded, keys};
+
+use super::measurement::{Measurement, Recorder};
+use super::outcome::{End, RequestOutcome};
+use super::policy::{HttpPolicy, ResponseHead};
+use super::settings::ServerSettings;
+use crate::shared::headers::capture;
+use crate::shared::methods::MethodName;
+use crate::shared::names;
+
+const TRACE_RESPONSE: HeaderName = HeaderName::from_static("traceresponse");
+
+/// The span of a request that is being served, and its measurement.
+///
+/// Both end exactly once: with the first [`RequestSpan::end`], or as [`End::Cancelled`] if the value is dropped before.
+pub struct RequestSpan {
+    server: Arc<dyn Served>,
+    context: Context,
+    /// Read once, before the span moved behind the lock of the context.
+    pub(crate) is_recording: bool,
+    pub(crate) late_route: LateRoute,
+    pub(crate) cut: Cut,
+    pub(crate) outcome: RequestOutcome,
+    method: MethodName,
+    /// Absent without metrics, and once it has been recorded.
+    measured: Option<Measurement>,
+}
+
+/// The part of a server that its requests need once they have begun.
+pub(crate) trait Served: Send + Sync {
+    fn settings(&self) -> &ServerSettings;
+    fn policy(&self) -> &dyn HttpPolicy;
+    fn recorder(&self) -> &Recorder;
+}
+
+/// The parts of a span to update if the route becomes known only with the response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LateRoute {
+    No,
+    /// The span has a name from the policy.
+    Attribute,
+    AttributeAndName,
+}
+
+impl RequestSpan {
+    /// Returns a request whose span is not recorded.
+    pub(crate) fn new(
+        server: Arc<dyn Served>,
+        context: Context,
+        method: MethodName,
+        measured: Option<Measurement>,
+    ) -> Self {
+        let (late_route, cut, outcome) = (LateRoute::No, Cut::default(), RequestOutcome::default());
+        RequestSpan { server, context, is_recording: false, late_route, cut, outcome, method, measured }
+    }
+
+    /// Adds the request to the active ones.
+    pub(crate) fn count(&mut self) {
+        if let Some(measurement) = &mut self.measured {
+            let recorder = self.server.recorder();
+            // A meter is foreign code: its panic must not fail the request.
+            guarded(|| measurement.count(recorder, &self.method));
+        }
+    }
+
+    /// Returns the context with the span. Attach it whenever the service or the response body is polled.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// Returns true if anything of this request is recorded, in its span or in metrics. If not, the time and kind of its end
+    /// do not matter.
+    #[inline]
+    pub fn is_recording(&self) -> bool {
+        self.is_recording || self.measured.is_some()
+    }
+
+    /// Adds bytes of the response body that were handed over, for `http.server.response.body.size` and
+    /// `http.response.body.size`.
+    #[inline]
+    pub fn add_response_bytes(&mut self, bytes: u64) {
+        self.outcome.response_bytes = self.outcome.response_bytes.saturating_add(bytes);
+    }
+
+    /// Returns the facts so far.
+    pub fn outcome(&self) -> &RequestOutcome {
+        &self.outcome
+    }
+
+    /// Records the head of the response; returns the header to add to it, if the settings ask for one.
+    pub fn respond(&mut self, response: ResponseHead<'_>) -> Option<(HeaderName, HeaderValue)> {
+        self.outcome.status = Some(response.status);
+        // A policy is code of the application: its panic must not become a failed request.
+        guarded(|| {
+            self.outcome.is_error_status = self.server.policy().is_error(response.status);
+            self.describe(&response);
+        });
+        if self.server.settings().trace_response { self.trace_response() } else { None }
+    }
+
+    /// Ends the span and records the metrics. Only the first call has an effect.
+    ///
+    /// The metrics are recorded in [`RequestSpan::context`]; the call costs least while it is still attached.
+    pub fn end(&mut self, end: End) {
+        if self.outcome.end.is_some() {
+            return;
+        }
+        self.outcome.end = Some(end);
+        let measured = self.measured.take();
+        let ended = measured.and_then(|measurement| self.record_metrics(&measurement));
+        if self.is_recording {
+            // Span processors are foreign code, and a panic of the handler may be unwinding.
+            guarded(|| self.record(ended));
+        }
+    }
+
+    /// Records the metrics in the context of the span, before it ends, so that exemplars lead to it. Returns the end of the
+    /// span.
+    fn record_metrics(&self, measurement: &Measurement) -> Option<SystemTime> {
+        let recorder = self.server.recorder();
+        // The clock may be foreign code.
+        let ended = guarded(|| measurement.now(recorder));
+        // The API panics if the thread is ending and its context is gone.
+        let _current = guarded(|| self.attach_unless_current()).flatten();
+        guarded(|| measurement.finish(recorder, &self.method, &self.outcome, ended));
+        ended
+    }
+
+    fn attach_unless_current(&self) -> Option<ContextGuard> {
+        let own = self.context.span();
+        let own = own.span_context();
+        let is_current = Context::map_current(|current| {
+            let span = current.span();
+            let span = span.span_context();
+            span.span_id() == own.span_id() && span.trace_id() == own.trace_id()
+        });
+        (!is_current).then(|| self.context.clone().attach())
+    }
+
+    fn describe(&mut self, response: &ResponseHead<'_>) {
+        let late = self.is_recording() && self.late_route != LateRoute::No;
+        let route = if late { self.server.policy().response_route(response) } else { None };
+        let late = route.map(|route| names::span_name(&self.method, Some(&route)));
+        if let (Some((_, route)), Some(measurement)) = (&late, &mut self.measured) {
+            measurement.route.clone_from(route);
+        }
+        if !self.is_recording {
+            return;
+        }
+        let span = self.context.span();
+        let mut attributes = Attributes::default();
+        attributes.cut = std::mem::take(&mut self.cut);
+        if let Some((name, route)) = late {
+            if self.late_route == LateRoute::AttributeAndName {
+                span.update_name(name);
+            }
+            attributes.list.extend(route.map(|route| KeyValue::new(keys::HTTP_ROUTE, route)));
+        }
+        capture(&self.server.settings().response_headers, response.headers, &mut attributes);
+        self.cut = attributes.cut;
+        self.server.policy().response_attributes(response, &mut attributes.list);
+        if !attributes.list.is_empty() {
+            span.set_attributes(attributes.list);
+        }
+    }
+
+    /// Writes the outcome to the span, with at most three short locks.
+    fn record(&self, ended: Option<SystemTime>) {
+        let span = self.context.span();
+        let outcome = &self.outcome;
+        let status =
+            outcome.status.map(|status| KeyValue::new(keys::HTTP_RESPONSE_STATUS_CODE, i64::from(status.as_u16())));
+        let ending = match outcome.end {
+            Some(End::Cancelled) => Some(KeyValue::new(keys::TELEMARK_OUTCOME, "cancelled")),
+            _ => None,
+        };
+        let bytes = i64::try_from(outcome.response_bytes).unwrap_or(i64::MAX);
+        let is_sized = self.server.settings().opt_in.response_size && outcome.status.is_some();
+        let size = is_sized.then(|| KeyValue::new(keys::HTTP_RESPONSE_BODY_SIZE, bytes));
+        let written = status.into_iter().chain(ending).chain(size).chain(self.cut.attribute());
+        match outcome.error_type() {
+            None => span.set_attributes(written),
+            Some(error) => {
+                span.set_attributes(written.chain([KeyValue::new(keys::ERROR_TYPE, error)]));
+                // spec: http/http-spans.md#status: no description if the status code tells the reason
+                let description = if outcome.end == Some(End::Panicked) { "the handler panicked" } else { "" };
+                span.set_status(Status::error(description));
+            }
+        }
+        match ended {
+            Some(ended) => span.end_with_timestamp(ended),
+            None => span.end(),
+        }
+    }
+
+    fn trace_response(&self) -> Option<(HeaderName, HeaderValue)> {
+        let span = self.context.span();
+        let context = span.span_context();
+        if !context.is_valid() {
+            return None;
+        }
+        let (trace, span, flags) = (context.trace_id(), context.span_id(), context.trace_flags().to_u8());
+        let value = HeaderValue::try_from(format!("00-{trace}-{span}-{flags:02x}")).ok()?;
+        Some((TRACE_RESPONSE, value))
+    }
+}
+
+impl fmt::Debug for RequestSpan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RequestSpan { context, method, outcome, measured, .. } = self;
+        let mut shown = f.debug_struct("RequestSpan");
+        shown.field("context", context).field("method", method).field("outcome", outcome).field("measured", measured);
+        shown.finish_non_exhaustive()
+    }
+}
+
+impl Drop for RequestSpan {
+    fn drop(&mut self) {
+        self.end(End::Cancelled);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DefaultPolicy, GlobalTracer, HttpServer, RequestHead, ServerSettings, scope};
+    use http::{Request, Response, StatusCode};
+
+    #[test]
+    fn the_first_end_counts() {
+        let tracer = GlobalTracer::new(scope("test", "0"));
+        let server = Arc::new(HttpServer::new(ServerSettings::new(), DefaultPolicy, tracer));
+        let mut span = server.begin(RequestHead::of(&Request::new(()))).unwrap();
+        assert_eq!(span.outcome(), &RequestOutcome::default());
+        let response = Response::builder().status(503).body(()).unwrap();
+        span.respond(ResponseHead::of(&response));
+        let ends = [End::Failed { error_type: "Timeout" }, End::Completed, End::Panicked];
+        for end in ends {
+            span.end(end);
+            let outcome = span.outcome();
+            assert_eq!((outcome.status, outcome.end), (Some(StatusCode::SERVICE_UNAVAILABLE), Some(ends[0])));
+            assert_eq!(outcome.error_type(), Some("Timeout"));
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The clock of spans and measurements.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// The system's clock, or one that the application brings.
+///
+/// Read it once at the start and once at the end of an operation, and give both readings to span and metric: their durations
+/// are then equal. The system's clock may be set back in between.
+#[derive(Clone, Default)]
+pub struct Clock(Option<Arc<dyn Fn() -> SystemTime + Send + Sync>>);
+
+impl Clock {
+    /// Returns a clock that calls `now`, which must not block.
+    pub fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        Clock(Some(Arc::new(now)))
+    }
+
+    /// Returns the time now.
+    #[inline]
+    #[allow(clippy::disallowed_methods, reason = "an integration knows the API alone, which has no clock")]
+    pub fn now(&self) -> SystemTime {
+        match &self.0 {
+            None => SystemTime::now(),
+            Some(now) => now(),
+        }
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_none() { "Clock(system)" } else { "Clock(custom)" })
+    }
+}

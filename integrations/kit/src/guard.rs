@@ -1,0 +1,47 @@
+//! The guard around foreign code: tracers, meters, propagators, and what an application plugs in.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Calls `run` and returns its result; `None` if it panicked.
+///
+/// Instrumentation must not fail the work it observes. Values that `run` has changed when it panics stay changed, so give it
+/// only what remains usable then.
+#[inline]
+pub fn guarded<R>(run: impl FnOnce() -> R) -> Option<R> {
+    catch_unwind(AssertUnwindSafe(run)).ok()
+}
+
+/// Locks a mutex, also after a panic: use it where the data stays valid at every step.
+#[inline]
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_ends_here() {
+        assert_eq!(guarded(|| 7), Some(7));
+        let mut done = 0;
+        let panicked = guarded(|| {
+            done += 1;
+            std::panic::resume_unwind(Box::new("on purpose"))
+        });
+        assert_eq!((panicked, done), (None::<()>, 1));
+    }
+
+    #[test]
+    fn a_lock_survives_a_panic() {
+        let mutex = Mutex::new(1);
+        guarded(|| {
+            *lock(&mutex) += 1;
+            let _held = lock(&mutex);
+            std::panic::resume_unwind(Box::new("on purpose"))
+        });
+        assert!(mutex.is_poisoned());
+        assert_eq!(*lock(&mutex), 2);
+    }
+}

@@ -1,0 +1,118 @@
+//! A bounded table of texts that live as long as the program, so that they need not be copied each time.
+//!
+//! An entry is never removed, which is what makes its text `&'static`. A peer can choose texts, so both the number of
+//! entries and the length of each are bounded.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{PoisonError, RwLock};
+
+/// Texts, each with a value that is computed once.
+///
+/// Meant for a `static`: a table that is dropped leaves its texts behind.
+///
+/// ```
+/// static NAMES: telemark_kit::Interner<usize> = telemark_kit::Interner::new(128, 64);
+/// assert_eq!(NAMES.get("shop.example", str::len), Some(("shop.example", &12)));
+/// ```
+pub struct Interner<T: 'static> {
+    max_entries: usize,
+    max_bytes: usize,
+    table: RwLock<Option<Table<T>>>,
+}
+
+type Table<T> = HashMap<&'static str, &'static T>;
+
+impl<T> Interner<T> {
+    /// Returns a table of at most `max_entries` texts of at most `max_bytes` bytes.
+    pub const fn new(max_entries: usize, max_bytes: usize) -> Self {
+        Interner { max_entries, max_bytes, table: RwLock::new(None) }
+    }
+
+    /// Returns the kept text and its value; `None` if the text is too long or the table is full.
+    ///
+    /// Calls `make` for a new text, under the lock of the table: it must neither block nor use the same table.
+    pub fn get(&self, text: &str, make: impl FnOnce(&'static str) -> T) -> Option<(&'static str, &'static T)> {
+        if text.len() > self.max_bytes {
+            return None;
+        }
+        {
+            let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(table) = table.as_ref() {
+                match table.get_key_value(text) {
+                    Some((text, value)) => return Some((text, value)),
+                    None if table.len() >= self.max_entries => return None,
+                    None => {}
+                }
+            }
+        }
+        self.add(text, make)
+    }
+
+    #[cold]
+    fn add(&self, text: &str, make: impl FnOnce(&'static str) -> T) -> Option<(&'static str, &'static T)> {
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        let table = table.get_or_insert_default();
+        // Another thread may have added the text, or taken the last place.
+        match table.get_key_value(text) {
+            Some((text, value)) => Some((text, value)),
+            None if table.len() >= self.max_entries => None,
+            None => {
+                let text: &'static str = Box::leak(Box::from(text));
+                let value: &'static T = Box::leak(Box::new(make(text)));
+                table.insert(text, value);
+                Some((text, value))
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Interner<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Interner { max_entries, max_bytes, .. } = self;
+        write!(f, "Interner(at most {max_entries} texts of {max_bytes} bytes)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_and_their_lengths_are_bounded() {
+        let interner = Interner::new(3, 5);
+        let check = |text: &str, expected: Option<usize>| {
+            for _ in 0..2 {
+                let kept = interner.get(text, str::len);
+                assert_eq!(kept, expected.as_ref().map(|length| (text, length)), "{text}");
+            }
+        };
+        check("a", Some(1));
+        check("12345", Some(5));
+        check("123456", None);
+        check("", Some(0));
+        check("late", None);
+        check("a", Some(1));
+        let (first, again) = (interner.get("a", str::len), interner.get("a", |_| unreachable!()));
+        assert!(std::ptr::eq(first.unwrap().0, again.unwrap().0));
+    }
+
+    #[test]
+    fn threads_that_add_at_once_share_an_entry() {
+        let interner: Interner<()> = Interner::new(64, 8);
+        let seen = std::sync::Mutex::new(HashMap::new());
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for number in 0..100 {
+                        if let Some((text, _)) = interner.get(&number.to_string(), |_| ()) {
+                            let mut seen = seen.lock().unwrap();
+                            assert!(std::ptr::eq(*seen.entry(number).or_insert(text), text));
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(seen.into_inner().unwrap().len(), 64);
+    }
+}

@@ -1,0 +1,39 @@
+//! The attribute names of the semantic conventions, written once.
+//!
+//! Each constant is named after its attribute, in upper case and with `_` for `.`.
+// spec: semantic-conventions 1.45.0, docs/registry/attributes; `tests/conventions.rs` checks every line
+
+#![allow(missing_docs, reason = "the conventions document each name")]
+
+/// The schema that these names, and the values the integrations give them, follow.
+pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.45.0";
+
+pub const CLIENT_ADDRESS: &str = "client.address";
+pub const CLIENT_PORT: &str = "client.port";
+pub const CPU_MODE: &str = "cpu.mode";
+pub const DISK_IO_DIRECTION: &str = "disk.io.direction";
+pub const ERROR_TYPE: &str = "error.type";
+pub const HTTP_REQUEST_BODY_SIZE: &str = "http.request.body.size";
+pub const HTTP_REQUEST_METHOD: &str = "http.request.method";
+pub const HTTP_REQUEST_METHOD_ORIGINAL: &str = "http.request.method_original";
+pub const HTTP_RESPONSE_BODY_SIZE: &str = "http.response.body.size";
+pub const HTTP_RESPONSE_STATUS_CODE: &str = "http.response.status_code";
+pub const HTTP_ROUTE: &str = "http.route";
+pub const NETWORK_LOCAL_ADDRESS: &str = "network.local.address";
+pub const NETWORK_LOCAL_PORT: &str = "network.local.port";
+pub const NETWORK_PEER_ADDRESS: &str = "network.peer.address";
+pub const NETWORK_PEER_PORT: &str = "network.peer.port";
+pub const NETWORK_PROTOCOL_VERSION: &str = "network.protocol.version";
+pub const PROCESS_CONTEXT_SWITCH_TYPE: &str = "process.context_switch.type";
+pub const SERVER_ADDRESS: &str = "server.address";
+pub const SERVER_PORT: &str = "server.port";
+pub const SYSTEM_PAGING_FAULT_TYPE: &str = "system.paging.fault.type";
+pub const URL_PATH: &str = "url.path";
+pub const URL_QUERY: &str = "url.query";
+pub const URL_SCHEME: &str = "url.scheme";
+pub const USER_AGENT_ORIGINAL: &str = "user_agent.original";
+
+/// Not in the conventions: the way in which work was given up before its end, such as `cancelled`.
+pub const TELEMARK_OUTCOME: &str = "telemark.outcome";
+/// Not in the conventions: the names of the attributes that hold less than the peer sent.
+pub const TELEMARK_TRUNCATED: &str = "telemark.truncated";

@@ -1,0 +1,306 @@
+//! The new body of a function. It names `telemark::__private` alone, and user code cannot see what it declares.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{Attribute, Block, Expr, Ident, Item, Path, Result, Signature, Stmt, Type, parse_quote};
+
+use crate::check;
+use crate::options::Options;
+use crate::shape::{Lazy, Shape, Work, async_block};
+
+/// A function to trace, without its body.
+#[derive(Clone, Copy)]
+pub(crate) struct Function<'a> {
+    /// The type or trait that it is a method of, if known.
+    pub(crate) owner: Option<&'a str>,
+    pub(crate) attributes: &'a [Attribute],
+    pub(crate) signature: &'a Signature,
+}
+
+/// Puts the work of a function into a span.
+pub(crate) fn trace(options: &Options, function: Function<'_>, block: &mut Block) -> Result<()> {
+    let Function { owner, attributes, signature } = function;
+    let shape = Shape::new(signature, block, options.lifetime.as_ref().map(|lifetime| lifetime.of));
+    check::function(options, signature, &shape)?;
+    let tracks_caller = attributes.iter().any(|attribute| attribute.path().is_ident("track_caller"));
+    let expansion = Expansion { private: private(options), options, owner, signature, shape, tracks_caller };
+    match expansion.shape.work {
+        Work::Call => expansion.call(block),
+        Work::AsyncFn => expansion.async_work(block),
+        Work::AsyncBlock => {
+            if let Some(inner) = async_block(block) {
+                expansion.async_work(inner);
+            }
+        }
+        Work::Value { of, boxed } => expansion.value(block, of, boxed),
+    }
+    if signature.ident == "main" && owner.is_none() {
+        refuse_main(&expansion, block);
+    }
+    Ok(())
+}
+
+/// Refuses the `main` of a program: its span would start before the tracer is installed and end after the flush. Only the
+/// module path, which the compiler knows, tells it from other functions called `main`.
+fn refuse_main(expansion: &Expansion<'_>, block: &mut Block) {
+    let private = &expansion.private;
+    let refused = quote_spanned! {located(&expansion.signature.ident)=>
+        const _: () = #private::refuse_main(#private::module_path!());
+    };
+    block.stmts.insert(0, Stmt::Item(Item::Verbatim(refused)));
+}
+
+fn private(options: &Options) -> Path {
+    match &options.krate {
+        None => parse_quote!(::telemark::__private),
+        Some(krate) => parse_quote!(#krate::__private),
+    }
+}
+
+/// Returns an identifier that user code can neither see nor shadow.
+pub(crate) fn hidden(name: &str) -> Ident {
+    Ident::new(name, Span::mixed_site())
+}
+
+pub(crate) struct Expansion<'a> {
+    pub(crate) private: Path,
+    pub(crate) options: &'a Options,
+    owner: Option<&'a str>,
+    pub(crate) signature: &'a Signature,
+    pub(crate) shape: Shape,
+    /// True under `#[track_caller]`: in a closure, `Location::caller` would be a place in the function.
+    pub(crate) tracks_caller: bool,
+}
+
+impl Expansion<'_> {
+    /// Holds a guard during the call. Moves the body into a closure only to look at its output, since `return` and `?` would
+    /// skip the code behind it.
+    fn call(&self, block: &mut Block) {
+        let (private, entered, output) = (&self.private, hidden("entered"), hidden("output"));
+        let enter = self.begin("enter");
+        let body = &block.stmts;
+        let new = match self.record() {
+            None => {
+                let entered = hidden("_entered");
+                // Declared after the span, and so dropped before it.
+                let time = self.call_duration().map(|duration| {
+                    let timer = hidden("_timer");
+                    quote!(let #timer = #private::time(#duration, &#entered);)
+                });
+                quote!(let #entered = #enter; #time #(#body)*)
+            }
+            Some(record) => {
+                let returned = self.shape.output_to_infer();
+                let timer = hidden("timer");
+                let measure = self.call_duration().map(|duration| {
+                    let outcome = self.outcome();
+                    let start = quote!(let #timer = #private::time(#duration, &#entered););
+                    (start, quote!(#private::returned(#timer, &#output, #outcome);))
+                });
+                let (start, end) = measure.unzip();
+                quote! {
+                    let #entered = #enter;
+                    #start
+                    let #output = #private::call(move || -> #returned { #(#body)* });
+                    #end
+                    #private::finish(&#entered, &#output, #record);
+                    return #output;
+                }
+            }
+        };
+        replace(block, new);
+    }
+
+    /// Wraps the body in a future inside the future, which makes the span current during each poll.
+    fn async_work(&self, block: &mut Block) {
+        let private = &self.private;
+        let record = self.record().unwrap_or_else(|| quote!(#private::ignore));
+        let body = &block.stmts;
+        let typed = self.typed();
+        let start = self.begin("start");
+        let work = quote!(async move { #typed #(#body)* });
+        let new = match self.call_duration() {
+            None => quote!(#private::traced(#start, #work, #record).await),
+            Some(duration) => {
+                let outcome = self.outcome();
+                quote!(#private::traced_with_duration(#start, #duration, #work, #record, #outcome).await)
+            }
+        };
+        // `return` before an expression of type `!` would be unreachable code.
+        let new = if self.shape.returns_never() { new } else { quote!(return #new;) };
+        replace(block, new);
+    }
+
+    /// Runs the call in the span, too, where the arguments are at hand; the returned value then carries the span on.
+    fn value(&self, block: &mut Block, of: Lazy, boxed: bool) {
+        let private = &self.private;
+        let record = self.record().unwrap_or_else(|| quote!(#private::ignore));
+        let (started, value) = (hidden("started"), hidden("value"));
+        let body = &block.stmts;
+        let returned: TokenStream = match (&self.signature.output, boxed) {
+            (syn::ReturnType::Type(_, returned), true) => quote!(-> #returned),
+            _ => quote!(),
+        };
+        let start = self.begin("start");
+        let call = quote!(move || #returned { #(#body)* });
+        let (call, timing) = match self.call_duration() {
+            None => (quote!(let (#started, #value) = #private::call_in(#start, #call);), None),
+            Some(duration) => {
+                let timing = hidden("timing");
+                let call = quote!(let (#started, #timing, #value) = #private::call_in_timed(#start, #duration, #call););
+                (call, Some(timing))
+            }
+        };
+        let outcome = self.outcome();
+        let traced = match (of, timing) {
+            (Lazy::Future, None) => quote!(#private::traced(#started, #value, #record)),
+            (Lazy::Future, Some(timing)) => {
+                quote!(#private::traced_timed(#started, #timing, #value, #record, #outcome))
+            }
+            (Lazy::Stream | Lazy::Iterator, timing) => {
+                let function = if of == Lazy::Stream { "traced_stream" } else { "traced_iterator" };
+                let function = format_ident!("{function}");
+                let stopwatch = timing.map_or_else(|| quote!(()), |timing| quote!(#timing));
+                quote!(#private::#function(#started, #stopwatch, #value, #record, #outcome))
+            }
+        };
+        let result = match (boxed, of) {
+            (false, _) => traced,
+            (true, Lazy::Future | Lazy::Stream) => quote!(#private::Box::pin(#traced)),
+            (true, Lazy::Iterator) => quote!(#private::Box::new(#traced)),
+        };
+        let new = quote!(#call return #result;);
+        replace(block, new);
+    }
+
+    /// Declares the static that describes the function.
+    fn call_site(&self) -> TokenStream {
+        let private = &self.private;
+        let function = self.signature.ident.unraw().to_string();
+        let path = match self.owner {
+            None => format!("::{function}"),
+            Some(owner) => format!("::{owner}::{function}"),
+        };
+        // At the location of the function's name, `line!` is the line of the function and not of the attribute.
+        let line = quote_spanned!(self.signature.ident.span()=> ::core::line!());
+        quote! {
+            static __TELEMARK_CALL_SITE: #private::CallSite = #private::CallSite::new(
+                #private::env!("CARGO_PKG_NAME"),
+                #private::env!("CARGO_PKG_VERSION"),
+                #private::concat!(#private::module_path!(), #path),
+                #private::file!(),
+                #line,
+            );
+        }
+    }
+
+    /// Declares the static that measures the function, if asked for, in a block of its own that hides it from user code.
+    fn call_duration(&self) -> Option<TokenStream> {
+        let (private, site) = (&self.private, self.call_site());
+        self.options.metrics.unwrap_or(false).then(|| {
+            quote! {{
+                #site
+                static __TELEMARK_CALL_DURATION: #private::CallDuration = #private::CallDuration::new(&__TELEMARK_CALL_SITE);
+                &__TELEMARK_CALL_DURATION
+            }}
+        })
+    }
+
+    /// Returns the call that begins the span: of `function`, or of its variant for a span in the current context.
+    fn begin(&self, function: &str) -> TokenStream {
+        let (private, setup, attributes) = (&self.private, self.setup(), self.attributes());
+        let has_origin = self.options.root.is_some() || self.options.parent.is_some();
+        let function = format_ident!("{function}{}", if has_origin { "" } else { "_here" });
+        quote!(#private::#function(#setup, #attributes))
+    }
+
+    /// Returns the closure that describes the span.
+    fn setup(&self) -> TokenStream {
+        let (private, site) = (&self.private, self.call_site());
+        let function = self.signature.ident.unraw().to_string();
+        let name = match (&self.options.name, self.owner) {
+            (None, None) => quote!(#function),
+            (None, Some(owner)) => {
+                let name = format!("{owner}::{function}");
+                quote!(#name)
+            }
+            (Some(name), _) => quote_spanned!(located(name)=> #private::name(const { #name })),
+        };
+        let mut setup = quote!(#private::Setup::new(#name).with_call_site(&__TELEMARK_CALL_SITE));
+        if let Some(kind) = self.options.kind_variant() {
+            setup.extend(quote!(.with_kind(#private::SpanKind::#kind)));
+        }
+        if self.options.code_off.is_some() {
+            setup.extend(quote!(.without_code_attributes()));
+        }
+        if self.options.root.is_some() {
+            setup.extend(quote!(.with_new_root()));
+        }
+        if let Some(parent) = &self.options.parent {
+            setup.extend(quote_spanned!(located(parent)=> .with_parent(#parent)));
+        }
+        if let Some(links) = &self.options.links {
+            setup.extend(quote_spanned!(located(links)=> .with_links(#links)));
+        }
+        quote!(|| { #site #setup })
+    }
+
+    /// Returns the closure that makes the attributes.
+    fn attributes(&self) -> TokenStream {
+        let fields = self.options.fields.as_deref().unwrap_or_default();
+        if fields.is_empty() {
+            return quote!(|_| {});
+        }
+        let attributes = hidden("attributes");
+        let pushes = fields.iter().map(|field| field.expand(&self.private, &attributes, self.signature));
+        quote!(|#attributes| { #(#pushes)* })
+    }
+
+    /// Returns a call whose compile errors point at the function's return type, where the mismatch is.
+    pub(crate) fn at_output(&self, function: TokenStream, arguments: &dyn ToTokens) -> TokenStream {
+        let span = match &self.shape.output {
+            Some(Type::Infer(_)) => located(&self.signature.output),
+            Some(output) => located(output),
+            None => located(&self.signature.ident),
+        };
+        let (function, arguments) = (respanned(function, span), respanned(arguments.to_token_stream(), span));
+        quote_spanned!(span=> #function(#arguments))
+    }
+
+    /// Returns a statement without effect that gives an async block its output type, for which there is no syntax.
+    fn typed(&self) -> TokenStream {
+        if self.shape.returns_never() {
+            return TokenStream::new();
+        }
+        let returned = self.shape.output_to_infer();
+        if matches!(returned, Type::Infer(_)) {
+            return TokenStream::new();
+        }
+        let span = self.shape.output.as_ref().map_or_else(Span::call_site, located);
+        let private = &self.private;
+        // No `allow` of any lint here: it would clash with a user's `forbid`.
+        quote_spanned!(span=> if false { return #private::never::<#returned>(); })
+    }
+}
+
+/// Returns a span at which errors point at `tokens` and lints see code of a macro.
+fn located(tokens: &impl Spanned) -> Span {
+    tokens.span().resolved_at(Span::call_site())
+}
+
+/// Moves `tokens` to `span`. Names still resolve where they did.
+fn respanned(tokens: TokenStream, span: Span) -> TokenStream {
+    let at = |mut token: proc_macro2::TokenTree| {
+        token.set_span(span.resolved_at(token.span()));
+        token
+    };
+    tokens.into_iter().map(at).collect()
+}
+
+/// Makes `statements` the body. They end with a `return`, which satisfies `clippy::implicit_return`, and which
+/// `clippy::needless_return` ignores, because it comes from a macro.
+fn replace(block: &mut Block, statements: TokenStream) {
+    block.stmts = vec![Stmt::Expr(Expr::Verbatim(statements), None)];
+}

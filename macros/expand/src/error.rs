@@ -1,0 +1,46 @@
+//! The error of an expansion: a message, its place, and the item to compile instead.
+
+use std::fmt;
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote;
+
+/// A use of `#[traced]` that cannot be expanded.
+///
+/// `Display` is the message that the compiler shows.
+#[derive(Clone, Debug)]
+pub struct Error {
+    cause: syn::Error,
+    item: TokenStream,
+}
+
+impl Error {
+    pub(crate) fn new(cause: syn::Error, item: TokenStream) -> Self {
+        Error { cause, item }
+    }
+
+    /// Returns the place of the mistake, in the options or in the item.
+    pub fn span(&self) -> Span {
+        self.cause.span()
+    }
+
+    /// Returns the item without tracing: as written, minus the `#[traced]` attributes inside a block.
+    pub fn item(&self) -> &TokenStream {
+        &self.item
+    }
+
+    /// Returns a `compile_error!` with the message, followed by the item. With the item in place, the compiler reports this
+    /// error alone, and not a missing function too.
+    pub fn into_compile_error(self) -> TokenStream {
+        let (error, item) = (self.cause.into_compile_error(), self.item);
+        quote!(#error #item)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.cause.fmt(f)
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,63 @@
+//! The expansion of `#[traced]` as a library. Applications use the attribute, through the `telemark` crate.
+//!
+//! [`expand`] turns the tokens inside `#[traced(...)]` and those of the item below it into the traced item. It needs no
+//! compiler, so a tool that rewrites sources produces the code that the attribute would:
+//!
+//! ```
+//! use telemark_macros_expand::expand;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let expanded = expand("kind = server".parse()?, "fn price(cart: &str) -> u32 { 7 }".parse()?)?;
+//! assert!(expanded.to_string().contains(":: telemark :: __private"));
+//!
+//! let error = expand("sort = server".parse()?, "fn price(cart: &str) -> u32 { 7 }".parse()?).unwrap_err();
+//! assert!(error.to_string().starts_with("unknown option `sort`"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The expansion names one path, `::telemark::__private`, or `path::__private` under the option `crate = path`. That module
+//! changes with this crate: use it with the `telemark` of the same version.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `item` | the item below the attribute: a function, or a block whose functions inherit its options |
+//! | `blocks` | the functions that a block leaves out by default |
+//! | `options`, `fields` | the grammar: the options as written |
+//! | `parse` | the pieces of grammar that both share |
+//! | `foreign` | advice for options of other crates' attributes |
+//! | `shape` | the kind of function: where it works, and what it returns |
+//! | `check` | options that do not fit the function |
+//! | `body` | the new body of a function |
+//! | `record` | the closures that look at the output |
+//! | `error` | [`Error`] |
+
+mod blocks;
+mod body;
+mod check;
+mod error;
+mod fields;
+mod foreign;
+mod item;
+mod options;
+mod parse;
+mod record;
+mod shape;
+
+use proc_macro2::TokenStream;
+
+pub use error::Error;
+
+/// Expands `#[traced(options)] item`.
+///
+/// `item` is a function, or an `impl`, `trait` or inline `mod` block; a `#[traced]` on a function or block inside is expanded
+/// with it. Pass a method as part of its block, which gives the span the name of the type.
+///
+/// # Errors
+/// Options or an item that `#[traced]` does not accept. The first mistake is reported.
+///
+/// # Stack
+/// The parser recurses: stack use grows with the nesting of the source.
+pub fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStream, Error> {
+    item::expand(options, item)
+}

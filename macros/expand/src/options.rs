@@ -1,0 +1,224 @@
+//! The grammar of `#[traced(...)]`. `check` decides later whether the options fit the item.
+
+use proc_macro2::Span;
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream};
+use syn::{Error, Expr, Ident, Path, Result, Token, parenthesized};
+
+use crate::fields::Field;
+use crate::foreign;
+use crate::parse::{equals, flag, off, once, value};
+
+/// The options of one `#[traced(...)]`.
+#[derive(Clone, Default)]
+pub(crate) struct Options {
+    pub(crate) name: Option<Expr>,
+    pub(crate) kind: Option<Ident>,
+    pub(crate) fields: Option<Vec<Field>>,
+    pub(crate) err: Option<Record>,
+    pub(crate) err_if: Option<Expr>,
+    pub(crate) ret: Option<Record>,
+    pub(crate) root: Option<Span>,
+    pub(crate) parent: Option<Expr>,
+    pub(crate) links: Option<Expr>,
+    pub(crate) code_off: Option<Span>,
+    pub(crate) metrics: Option<bool>,
+    pub(crate) lifetime: Option<Lifetime>,
+    pub(crate) skip: Option<Span>,
+    pub(crate) krate: Option<Path>,
+}
+
+/// The way to record an error or a return value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Record {
+    Off,
+    /// The default: `Display` for errors that have it, a typed attribute for values.
+    Plain,
+    Display,
+    Debug,
+}
+
+/// An explicit choice of the value that the span lives as long as, in place of the return type's.
+#[derive(Clone)]
+pub(crate) struct Lifetime {
+    /// The option as written.
+    pub(crate) option: Ident,
+    pub(crate) of: Lives,
+}
+
+/// The value in a [`Lifetime`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lives {
+    /// The call, whatever its return type: `future = off`.
+    Call,
+    Future,
+    Stream,
+    Iterator,
+}
+
+const ACCEPTED: &str = "`name`, `kind`, `fields`, `ret`, `err`, `err_if`, `root`, `parent`, `links`, `metrics`, `future`, \
+                        `stream`, `iterator`, `code`, `crate` or `skip`";
+const KINDS: [(&str, &str); 5] = [
+    ("server", "Server"),
+    ("client", "Client"),
+    ("producer", "Producer"),
+    ("consumer", "Consumer"),
+    ("internal", "Internal"),
+];
+
+impl Options {
+    /// Fills in the options that are not given here from those of the surrounding block.
+    pub(crate) fn or(self, outer: &Options) -> Options {
+        // A `parent` here overrides a `root` there, and vice versa.
+        let decides_origin = self.root.is_some() || self.parent.is_some();
+        let outer_origin = (!decides_origin).then_some(outer);
+        Options {
+            name: self.name,
+            kind: self.kind.or_else(|| outer.kind.clone()),
+            fields: self.fields.or_else(|| outer.fields.clone()),
+            err: self.err.or(outer.err),
+            err_if: self.err_if,
+            ret: self.ret.or(outer.ret),
+            root: self.root.or_else(|| outer_origin?.root),
+            parent: self.parent.or_else(|| outer_origin?.parent.clone()),
+            links: self.links.or_else(|| outer.links.clone()),
+            code_off: self.code_off.or(outer.code_off),
+            metrics: self.metrics.or(outer.metrics),
+            lifetime: self.lifetime.or_else(|| outer.lifetime.clone()),
+            skip: self.skip,
+            krate: self.krate.or_else(|| outer.krate.clone()),
+        }
+    }
+
+    /// Returns the variant of `SpanKind`, or `None` for the default.
+    pub(crate) fn kind_variant(&self) -> Option<Ident> {
+        let kind = self.kind.as_ref()?;
+        let (_, variant) = KINDS.iter().find(|(name, _)| kind == name)?;
+        Some(Ident::new(variant, kind.span()))
+    }
+
+    fn parse_one(&mut self, input: ParseStream<'_>) -> Result<()> {
+        if let Ok(literal) = input.fork().parse::<syn::LitStr>() {
+            let message = format!("write `name = {:?}` to name the span", literal.value());
+            return Err(Error::new(literal.span(), message));
+        }
+        let option = input.call(Ident::parse_any)?;
+        match option.to_string().as_str() {
+            "name" => once(&mut self.name, &option, value(input, &option)?),
+            "kind" => once(&mut self.kind, &option, kind(input, &option)?),
+            "fields" => once(&mut self.fields, &option, fields(input, &option)?),
+            "err" => once(&mut self.err, &option, record(input, &option)?),
+            "ret" => once(&mut self.ret, &option, record(input, &option)?),
+            "err_if" => once(&mut self.err_if, &option, value(input, &option)?),
+            "root" => once(&mut self.root, &option, flag(input, &option)?),
+            "parent" => once(&mut self.parent, &option, value(input, &option)?),
+            "links" => once(&mut self.links, &option, value(input, &option)?),
+            "metrics" => once(&mut self.metrics, &option, metrics(input, &option)?),
+            "code" => once(&mut self.code_off, &option, off(input, &option)?),
+            "future" | "stream" | "iterator" => self.lives_as_long_as(input, option),
+            "skip" => once(&mut self.skip, &option, flag(input, &option)?),
+            "crate" => {
+                equals(input, &option)?;
+                once(&mut self.krate, &option, input.call(Path::parse_mod_style)?)
+            }
+            _ => Err(foreign::option(&option).unwrap_or_else(|| {
+                Error::new(option.span(), format!("unknown option `{option}`; expected {ACCEPTED}"))
+            })),
+        }
+    }
+
+    fn lives_as_long_as(&mut self, input: ParseStream<'_>, option: Ident) -> Result<()> {
+        if let Some(before) = self.lifetime.as_ref().filter(|before| before.option != option) {
+            let message = format!("a span lasts as long as one value: give `{}` or `{option}`", before.option);
+            return Err(Error::new(option.span(), message));
+        }
+        let of = match option.to_string().as_str() {
+            "future" if input.peek(Token![=]) => off(input, &option).map(|_| Lives::Call)?,
+            "future" => Lives::Future,
+            "stream" => Lives::Stream,
+            _ => Lives::Iterator,
+        };
+        if of != Lives::Call {
+            flag(input, &option)?;
+        }
+        once(&mut self.lifetime, &option.clone(), Lifetime { option, of })
+    }
+}
+
+impl Parse for Options {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let mut options = Options::default();
+        while !input.is_empty() {
+            options.parse_one(input)?;
+            if input.is_empty() {
+                break;
+            }
+            input.parse::<Token![,]>().map_err(|error| Error::new(error.span(), "expected `,` between options"))?;
+        }
+        Ok(options)
+    }
+}
+
+fn kind(input: ParseStream<'_>, option: &Ident) -> Result<Ident> {
+    equals(input, option)?;
+    let expected = "expected `kind = server`, `client`, `producer`, `consumer` or `internal`";
+    if let Ok(literal) = input.fork().parse::<syn::LitStr>() {
+        let message = format!("{expected}; a kind is a word without quotes");
+        return Err(Error::new(literal.span(), message));
+    }
+    let kind: Ident = input.parse().map_err(|error| Error::new(error.span(), expected))?;
+    match KINDS.iter().any(|(name, _)| kind == name) {
+        true => Ok(kind),
+        false => Err(Error::new(kind.span(), expected)),
+    }
+}
+
+fn fields(input: ParseStream<'_>, option: &Ident) -> Result<Vec<Field>> {
+    if !input.peek(syn::token::Paren) {
+        return Err(Error::new(option.span(), "expected `fields(key = value, argument, ...)`"));
+    }
+    let content;
+    parenthesized!(content in input);
+    let fields = content.parse_terminated(Field::parse, Token![,])?;
+    Ok(fields.into_iter().collect())
+}
+
+/// Parses nothing, or `= off`, which excepts one function of a block.
+fn metrics(input: ParseStream<'_>, option: &Ident) -> Result<bool> {
+    if input.is_empty() || input.peek(Token![,]) {
+        return Ok(true);
+    }
+    let expected = |_| Error::new(option.span(), "expected `metrics` or `metrics = off`; it has no further options");
+    off(input, option).map(|_| false).map_err(expected)
+}
+
+/// Parses nothing, `= off`, `(Debug)` or `(Display)`.
+fn record(input: ParseStream<'_>, option: &Ident) -> Result<Record> {
+    if input.peek(Token![=]) {
+        return off(input, option).map(|_| Record::Off);
+    }
+    if !input.peek(syn::token::Paren) {
+        return Ok(Record::Plain);
+    }
+    let content;
+    parenthesized!(content in input);
+    let expected = || match content.fork().call(Ident::parse_any) {
+        Ok(level) if level == "level" => {
+            format!("expected `{option}(Debug)` or `{option}(Display)`; there are no levels: leave `level` out")
+        }
+        _ => format!("expected `{option}(Debug)` or `{option}(Display)`"),
+    };
+    let words = content.fork();
+    let record = match words.parse::<Ident>().map_err(|error| Error::new(error.span(), expected()))? {
+        format if format == "Debug" => Record::Debug,
+        format if format == "Display" => Record::Display,
+        format => return Err(Error::new(format.span(), expected())),
+    };
+    content.parse::<Ident>()?;
+    if content.is_empty() {
+        return Ok(record);
+    }
+    // In `err(Debug, level = "warn")`, the error points behind the comma.
+    content.parse::<Option<Token![,]>>()?;
+    Err(Error::new(content.span(), expected()))
+}

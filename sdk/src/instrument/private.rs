@@ -1,0 +1,209 @@
+//! Everything that the expansion of `#[traced]` names. Not an API: it changes with the macro.
+
+use std::fmt;
+use std::future::Future;
+
+pub use opentelemetry::KeyValue;
+pub use opentelemetry::trace::SpanKind;
+// Not inlined: `env` is the macro, and a module beside it.
+#[doc(no_inline)]
+pub use std::{boxed::Box, concat, env, file, module_path, vec::Vec};
+
+pub use super::spans::call_duration::{CallDuration, Timer, Timing};
+pub use super::spans::entered::Entered;
+pub use super::spans::future::Traced;
+pub use super::spans::open::{OpenSpan, StartedSpan};
+pub use super::spans::outcome::{Described, Fallible, is_failure};
+pub use super::spans::output::{Call, Output, refuse_main};
+pub use super::spans::sequence::{traced_iterator, traced_stream};
+pub use super::spans::start::{Setup, start, start_here};
+pub use super::spans::stopwatch::JudgedTiming;
+pub use super::value::ToValue;
+pub use crate::trace::CallSite;
+
+use super::shield;
+use super::spans::call_duration::CallEnd;
+use super::spans::outcome::text;
+use super::spans::stopwatch::{Stopwatch, Watch};
+
+/// The attributes of a span that is about to start.
+pub type Attributes = Vec<KeyValue>;
+
+/// Returns the name of a span. Its argument must be a constant: names are few.
+#[inline]
+pub const fn name(name: &'static str) -> &'static str {
+    name
+}
+
+/// Starts a span and makes it current.
+#[inline]
+pub fn enter(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Attributes)) -> Entered {
+    Entered::new(start(setup, attributes))
+}
+
+/// Starts a span in the current context and makes it current.
+#[inline]
+pub fn enter_here(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Attributes)) -> Entered {
+    Entered::new(start_here(setup, attributes))
+}
+
+/// Adds an attribute that keeps its type.
+#[inline]
+pub fn push<V: ToValue + ?Sized>(attributes: &mut Attributes, key: &'static str, value: &V) {
+    if let Some(value) = value.to_value() {
+        attributes.push(KeyValue::new(key, value));
+    }
+}
+
+/// Adds a static string, which is not copied.
+#[inline]
+pub fn push_str(attributes: &mut Attributes, key: &'static str, value: &'static str) {
+    attributes.push(KeyValue::new(key, value));
+}
+
+/// Adds an attribute made with `Display`.
+pub fn push_display<V: fmt::Display + ?Sized>(attributes: &mut Attributes, key: &'static str, value: &V) {
+    attributes.push(KeyValue::new(key, text(format_args!("{value}"))));
+}
+
+/// Adds an attribute made with `Debug`.
+pub fn push_debug<V: fmt::Debug + ?Sized>(attributes: &mut Attributes, key: &'static str, value: &V) {
+    attributes.push(KeyValue::new(key, text(format_args!("{value:?}"))));
+}
+
+/// Formats with `Display`, for a status or an attribute.
+pub fn display<V: fmt::Display + ?Sized>(value: &V) -> String {
+    text(format_args!("{value}"))
+}
+
+/// Formats with `Debug`, for a status or an attribute.
+pub fn debug<V: fmt::Debug + ?Sized>(value: &V) -> String {
+    text(format_args!("{value:?}"))
+}
+
+/// Calls the body of a function. The bound `FnOnce` lets the body return borrows of its arguments.
+#[inline]
+pub fn call<T>(body: impl FnOnce() -> T) -> T {
+    body()
+}
+
+/// Calls the body of a function that returns a future, in the span that the future then continues.
+#[inline]
+pub fn call_in<T>(mut span: StartedSpan, body: impl FnOnce() -> T) -> (StartedSpan, T) {
+    let value = call_watched(&mut span, &mut (), body);
+    (span, value)
+}
+
+/// Calls the body as [`call_in`] does, timed from the start of the span.
+#[inline]
+pub fn call_in_timed<T>(
+    mut span: StartedSpan,
+    duration: &'static CallDuration,
+    body: impl FnOnce() -> T,
+) -> (StartedSpan, Timing, T) {
+    let mut timing = duration.start(span.0.open());
+    let value = call_watched(&mut span, &mut timing, body);
+    (span, timing, value)
+}
+
+#[inline]
+fn call_watched<T>(span: &mut StartedSpan, stopwatch: &mut impl Stopwatch, body: impl FnOnce() -> T) -> T {
+    let _watch = Watch::new(&mut span.0, stopwatch);
+    body()
+}
+
+/// Starts the timing of a call in the span that it has entered.
+#[inline]
+pub fn time<'a>(duration: &'static CallDuration, entered: &'a Entered) -> Timer<'a> {
+    Timer::new(duration, entered)
+}
+
+/// Records the duration of a call that has returned. `outcome` names the type of the error in its output.
+#[inline]
+pub fn returned<T>(mut timer: Timer<'_>, output: &T, outcome: impl FnOnce(&T) -> Option<&'static str>) {
+    if timer.is_running() {
+        timer.stop(outcome(output).map_or(CallEnd::Returned, CallEnd::Failed));
+    }
+}
+
+/// Returns `None`: the outcome of a function that returns no errors.
+#[inline]
+pub fn success<T: ?Sized>(_: &T) -> Option<&'static str> {
+    None
+}
+
+/// Passes the output of a function to `record` if the span records.
+#[inline]
+pub fn finish<T>(entered: &Entered, output: &T, record: impl FnOnce(&OpenSpan, &T)) {
+    if let Some(span) = entered.recording() {
+        record(span, output);
+    }
+}
+
+/// Returns a value of any type, in code that is never reached and only tells the compiler a type.
+pub fn never<T>() -> T {
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Sets the attribute `return`.
+#[inline]
+pub fn set_return<V: ToValue + ?Sized>(span: &OpenSpan, value: &V) {
+    span.set("return", value);
+}
+
+/// Records nothing of an output.
+#[inline]
+pub fn ignore<T: ?Sized>(_: &OpenSpan, _: &T) {}
+
+/// Runs a future in a started span. The bounds give the closure that records the output its type.
+#[inline]
+pub fn traced<F, R>(span: StartedSpan, future: F, record: R) -> Traced<F, R>
+where
+    F: Future,
+    R: FnOnce(&OpenSpan, &F::Output),
+{
+    Traced::new(span, future, record)
+}
+
+/// Runs a future as [`traced`] does, timed from the start of the span.
+#[inline]
+pub fn traced_with_duration<F, R, O>(
+    span: StartedSpan,
+    duration: &'static CallDuration,
+    future: F,
+    record: R,
+    outcome: O,
+) -> Traced<F, R, JudgedTiming<O>>
+where
+    F: Future,
+    R: FnOnce(&OpenSpan, &F::Output),
+    O: FnOnce(&F::Output) -> Option<&'static str>,
+{
+    let timing = duration.start(span.0.open());
+    traced_timed(span, timing, future, record, outcome)
+}
+
+/// Runs a future as [`traced`] does, with a running timing.
+#[inline]
+pub fn traced_timed<F, R, O>(
+    span: StartedSpan,
+    timing: Timing,
+    future: F,
+    record: R,
+    outcome: O,
+) -> Traced<F, R, JudgedTiming<O>>
+where
+    F: Future,
+    R: FnOnce(&OpenSpan, &F::Output),
+    O: FnOnce(&F::Output) -> Option<&'static str>,
+{
+    Traced::timed(span, future, record, JudgedTiming::new(timing, outcome))
+}
+
+/// Runs code that only telemetry needs. A panic in it does not reach the program.
+#[inline]
+pub fn shielded(record: impl FnOnce()) {
+    shield::shielded(record);
+}

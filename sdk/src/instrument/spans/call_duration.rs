@@ -1,0 +1,255 @@
+//! The histogram of `#[traced(metrics)]`: one measurement per call, sampled or not, recorded inside the span.
+
+use std::sync::OnceLock;
+
+use opentelemetry::metrics::{BoundHistogram, Histogram, MeterProvider};
+use opentelemetry::{Context, KeyValue};
+
+use super::entered::Entered;
+use super::open::OpenSpan;
+use crate::ambient;
+use crate::instrument::shield::shielded;
+use crate::metrics::SdkMeterProvider;
+use crate::metrics::active::{self, Found};
+use crate::runtime::is_background;
+use crate::time::{Clock, Timestamp};
+use crate::trace::{self, CallSite};
+
+/// The name of the histogram. `telemark.` is Telemark's namespace: `code.` and unprefixed names belong to the semantic
+/// conventions.
+///
+/// spec: semantic-conventions general/naming.md#recommendations-for-application-developers
+const NAME: &str = "telemark.function.duration";
+
+/// Bucket boundaries in seconds, from functions that only compute to functions that wait for other services.
+const BOUNDARIES: [f64; 14] = [0.00001, 0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// The durations of the calls of one function. Each `#[traced(metrics)]` function has one in a `static`.
+#[derive(Debug)]
+pub struct CallDuration {
+    call_site: &'static CallSite,
+    /// The histogram on the installed provider.
+    installed: OnceLock<FunctionHistogram>,
+}
+
+impl CallDuration {
+    /// Describes the durations of the function at `call_site`.
+    pub const fn new(call_site: &'static CallSite) -> Self {
+        CallDuration { call_site, installed: OnceLock::new() }
+    }
+
+    /// Starts the timing of a call, which may run in an open span. Without an installed meter provider this is one relaxed
+    /// load.
+    #[inline]
+    pub(in crate::instrument) fn start(&'static self, span: Option<&OpenSpan>) -> Timing {
+        if !active::is_installed() {
+            return Timing(None);
+        }
+        self.start_installed(span)
+    }
+
+    #[inline(never)]
+    fn start_installed(&'static self, span: Option<&OpenSpan>) -> Timing {
+        let found = match span {
+            Some(span) => active::find(span.context()),
+            None => ambient::look(find_unless_silent).flatten(),
+        };
+        Timing(found.and_then(|found| self.histogram(found)).map(|histogram| {
+            // A tracer and a meter provider that are installed together share a clock.
+            let has_one_clock = histogram.is_installed() && trace::active::only_installed().is_some();
+            let of_span = span.filter(|_| has_one_clock).and_then(OpenSpan::started);
+            Running {
+                start: of_span.unwrap_or_else(|| histogram.get().clock.now()),
+                is_of_span: of_span.is_some(),
+                histogram,
+            }
+        }))
+    }
+
+    #[inline]
+    fn histogram(&'static self, found: Found) -> Option<HistogramRef> {
+        match (found, self.installed.get()) {
+            (Found::Installed(_), Some(known)) => Some(HistogramRef::Installed(known)),
+            (Found::Installed(provider), None) => self.connect(provider),
+            (Found::InContext(provider), _) => self.make(&provider).map(|made| HistogramRef::OfTest(Box::new(made))),
+        }
+    }
+
+    #[cold]
+    fn connect(&'static self, provider: &SdkMeterProvider) -> Option<HistogramRef> {
+        // Made outside the lock: a user's exemplar reservoir may call this very function.
+        let _ = self.installed.set(self.make(provider)?);
+        self.installed.get().map(HistogramRef::Installed)
+    }
+
+    #[cold]
+    fn make(&self, provider: &SdkMeterProvider) -> Option<FunctionHistogram> {
+        shielded(|| FunctionHistogram::new(self.call_site, provider))
+    }
+}
+
+/// Finds the provider for a call without an open span. Finds none where telemetry is suppressed, and on Telemark's own
+/// threads: calls there are not measured, just as their spans are not recorded.
+fn find_unless_silent(current: &Context) -> Option<Found> {
+    let is_silent = current.is_telemetry_suppressed() || is_background();
+    (!is_silent).then(|| active::find(current)).flatten()
+}
+
+/// The histogram of a function on one provider.
+#[derive(Debug)]
+struct FunctionHistogram {
+    clock: Clock,
+    /// Bound to the series of nearly all calls.
+    returned: BoundHistogram<f64>,
+    histogram: Histogram<f64>,
+    function: KeyValue,
+}
+
+impl FunctionHistogram {
+    fn new(call_site: &CallSite, provider: &SdkMeterProvider) -> Self {
+        let [function, ..] = call_site.attributes();
+        let histogram = provider
+            .meter_with_scope(call_site.scope().clone())
+            .f64_histogram(NAME)
+            .with_unit("s")
+            .with_description("Duration of calls of a function.")
+            .with_boundaries(BOUNDARIES.to_vec())
+            .build();
+        let returned = histogram.bind(std::slice::from_ref(function));
+        FunctionHistogram { clock: provider.clock().clone(), returned, histogram, function: function.clone() }
+    }
+
+    #[inline]
+    fn record(&self, seconds: f64, end: CallEnd) {
+        match end {
+            CallEnd::Returned => self.returned.record(seconds),
+            unusual => self.record_unusual(seconds, unusual),
+        }
+    }
+
+    #[cold]
+    fn record_unusual(&self, seconds: f64, end: CallEnd) {
+        let function = self.function.clone();
+        let error_type = |name| KeyValue::new("error.type", name);
+        let outcome = |name| KeyValue::new("telemark.outcome", name);
+        match end {
+            CallEnd::Returned => self.returned.record(seconds),
+            CallEnd::Failed(name) => self.histogram.record(seconds, &[function, error_type(name)]),
+            CallEnd::Panicked => self.histogram.record(seconds, &[function, error_type("panic"), outcome("panicked")]),
+            CallEnd::Cancelled => self.histogram.record(seconds, &[function, outcome("cancelled")]),
+        }
+    }
+}
+
+#[derive(Debug)]
+enum HistogramRef {
+    Installed(&'static FunctionHistogram),
+    OfTest(Box<FunctionHistogram>),
+}
+
+impl HistogramRef {
+    #[inline]
+    fn get(&self) -> &FunctionHistogram {
+        match self {
+            HistogramRef::Installed(histogram) => histogram,
+            HistogramRef::OfTest(histogram) => histogram,
+        }
+    }
+
+    fn is_installed(&self) -> bool {
+        matches!(self, HistogramRef::Installed(_))
+    }
+}
+
+/// The end of a call.
+#[derive(Clone, Copy, Debug)]
+pub enum CallEnd {
+    /// It returned, and not an error.
+    Returned,
+    /// It returned an error; the name of the error's type.
+    Failed(&'static str),
+    /// It panicked.
+    Panicked,
+    /// It was dropped before its end: a future, a stream or an iterator.
+    Cancelled,
+}
+
+/// The running timing of a call, or nothing.
+#[derive(Debug)]
+#[must_use = "a timing that is dropped measures nothing"]
+pub struct Timing(Option<Running>);
+
+#[derive(Debug)]
+struct Running {
+    histogram: HistogramRef,
+    start: Timestamp,
+    /// True if the span has the same start: then it gets the same end.
+    is_of_span: bool,
+}
+
+impl Timing {
+    #[inline]
+    pub(super) fn is_running(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Records the duration. Returns the time if the span is to end then, too. Later calls do nothing.
+    #[inline]
+    pub(super) fn stop(&mut self, end: CallEnd) -> Option<Timestamp> {
+        self.0.take().and_then(|running| running.stop(end))
+    }
+}
+
+impl Running {
+    #[inline(never)]
+    fn stop(self, end: CallEnd) -> Option<Timestamp> {
+        let histogram = self.histogram.get();
+        let now = histogram.clock.now();
+        let seconds = now.since(self.start).as_secs_f64();
+        // A panic may be unwinding here: a second one would abort the program.
+        shielded(|| histogram.record(seconds, end));
+        self.is_of_span.then_some(now)
+    }
+}
+
+/// The timing of a synchronous call, recorded when it is dropped: the call has returned or panicked by then.
+#[derive(Debug)]
+#[must_use = "a timer that is dropped at once measures nothing"]
+pub struct Timer<'a> {
+    timing: Timing,
+    /// The span, which ends with the timing.
+    entered: &'a Entered,
+    /// True if the thread was already unwinding when the call began.
+    unwinding: bool,
+}
+
+impl<'a> Timer<'a> {
+    #[inline]
+    pub(in crate::instrument) fn new(duration: &'static CallDuration, entered: &'a Entered) -> Self {
+        let timing = duration.start(entered.open());
+        let unwinding = timing.is_running() && std::thread::panicking();
+        Timer { timing, entered, unwinding }
+    }
+
+    #[inline]
+    pub(in crate::instrument) fn is_running(&self) -> bool {
+        self.timing.is_running()
+    }
+
+    /// Records the duration. Later calls do nothing.
+    #[inline]
+    pub(in crate::instrument) fn stop(&mut self, end: CallEnd) {
+        if let Some(end) = self.timing.stop(end) {
+            self.entered.end_at(end);
+        }
+    }
+}
+
+impl Drop for Timer<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.is_running() {
+            self.stop(if std::thread::panicking() && !self.unwinding { CallEnd::Panicked } else { CallEnd::Returned });
+        }
+    }
+}

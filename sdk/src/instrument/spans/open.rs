@@ -1,0 +1,187 @@
+//! A span after its start: how it becomes current, what is recorded on it, and its end.
+
+use std::time::SystemTime;
+
+use opentelemetry::trace::{Status, TraceContextExt};
+use opentelemetry::{Context, ContextGuard, KeyValue, Value};
+
+use super::outcome::bounded;
+use crate::ambient;
+use crate::instrument::ToValue;
+use crate::instrument::shield::shielded;
+use crate::time::Timestamp;
+use crate::trace::{END_NOW, Failure, Source};
+use crate::unsampled::{self, Unsampled};
+
+/// A span that has started and is not current yet, or nothing if it is off.
+#[derive(Debug)]
+#[must_use = "a span that is dropped at once measures nothing"]
+pub struct StartedSpan(pub(in crate::instrument) State);
+
+/// The state of a span: off, dropped, or open.
+#[derive(Debug, Default)]
+pub(in crate::instrument) enum State {
+    /// There is no span: no tracer is installed, telemetry is suppressed, or the span has ended.
+    #[default]
+    Off,
+    /// The span is dropped, like its parent, whose context is current and tells children so.
+    Unsampled(Unsampled),
+    /// The span is recorded, or its context tells children that they are not.
+    Open(OpenSpan),
+}
+
+impl State {
+    #[inline]
+    pub(super) fn is_off(&self) -> bool {
+        matches!(self, State::Off)
+    }
+
+    #[inline]
+    pub(in crate::instrument) fn open(&self) -> Option<&OpenSpan> {
+        match self {
+            State::Open(span) => Some(span),
+            State::Off | State::Unsampled(_) => None,
+        }
+    }
+
+    /// Makes the span current on this thread.
+    #[inline]
+    pub(super) fn enter(&self) -> Current {
+        match self {
+            State::Off => Current::Off,
+            State::Unsampled(span) => Current::Unsampled(span.enter()),
+            State::Open(span) => span.attach().map_or(Current::Off, Current::Attached),
+        }
+    }
+
+    /// Makes the span no longer current.
+    #[inline]
+    pub(super) fn leave(&mut self, current: Current) {
+        if let Current::Unsampled(entered) = current {
+            *self = State::Unsampled(entered.leave());
+        }
+    }
+}
+
+/// The guard of a span that is current on this thread.
+#[derive(Debug, Default)]
+#[allow(dead_code, reason = "the guards act when they are dropped")]
+pub(super) enum Current {
+    #[default]
+    Off,
+    Unsampled(unsampled::Entered),
+    Attached(ContextGuard),
+}
+
+/// An open span: its context, and whether it records.
+#[derive(Debug)]
+pub struct OpenSpan {
+    context: Context,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// The span does not record.
+    NotRecording,
+    /// The span has recorded since this time.
+    Recording(Timestamp),
+    /// The span records on another provider, the API's global one.
+    Foreign,
+}
+
+impl OpenSpan {
+    /// Opens the span in `context`, which records if it has a start.
+    #[inline]
+    pub(super) fn new(context: Context, started: Option<Timestamp>) -> Self {
+        OpenSpan { context, kind: started.map_or(Kind::NotRecording, Kind::Recording) }
+    }
+
+    /// Opens a span of another provider.
+    pub(super) fn foreign(context: Context) -> Self {
+        let kind = if context.span().is_recording() { Kind::Foreign } else { Kind::NotRecording };
+        OpenSpan { context, kind }
+    }
+
+    /// Returns the start of the span, if it records and the provider is Telemark's.
+    #[inline]
+    pub(super) fn started(&self) -> Option<Timestamp> {
+        match self.kind {
+            Kind::Recording(started) => Some(started),
+            Kind::NotRecording | Kind::Foreign => None,
+        }
+    }
+
+    #[inline]
+    fn records(&self) -> bool {
+        self.kind != Kind::NotRecording
+    }
+
+    #[inline]
+    pub(super) fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// Makes the context current.
+    #[inline]
+    pub(super) fn attach(&self) -> Option<ContextGuard> {
+        ambient::attach(self.context.clone())
+    }
+
+    #[inline]
+    pub(super) fn recording(&self) -> Option<&OpenSpan> {
+        self.records().then_some(self)
+    }
+
+    /// Sets an attribute.
+    pub fn set<V: ToValue + ?Sized>(&self, key: &'static str, value: &V) {
+        if let Some(value) = shielded(|| value.to_value()).flatten() {
+            self.attribute(key, value);
+        }
+    }
+
+    /// Records that the function returned an error, unless the function itself has set an `error.type`, an error status with a
+    /// description, or the status ok. An empty description sets none.
+    ///
+    /// spec: semconv general/recording-errors.md
+    pub fn fail(&self, description: String, error_type: &'static str) {
+        if self.records() {
+            let failure = Failure { description: bounded(description), error_type, source: Source::Returned };
+            failure.tell(&self.context.span());
+        }
+    }
+
+    #[cold]
+    pub(super) fn panicked(&self) {
+        self.attribute("error.type", "panic".into());
+        self.attribute("telemark.outcome", "panicked".into());
+        if self.records() {
+            self.context.span().set_status(Status::error("panic"));
+        }
+    }
+
+    #[cold]
+    pub(super) fn cancelled(&self) {
+        self.attribute("telemark.outcome", "cancelled".into());
+    }
+
+    /// Ends the span at `end`, or now, even if its context is still held elsewhere.
+    pub(super) fn end(&self, end: Option<Timestamp>) {
+        match (self.kind, end) {
+            (Kind::NotRecording, _) => {}
+            (Kind::Recording(_), end) => {
+                self.context.span().end_with_timestamp(end.map_or(END_NOW, SystemTime::from));
+            }
+            // A panic may be unwinding here, and the other provider's processors have no shield.
+            (Kind::Foreign, _) => {
+                shielded(|| self.context.span().end());
+            }
+        }
+    }
+
+    fn attribute(&self, key: &'static str, value: Value) {
+        if self.records() {
+            self.context.span().set_attribute(KeyValue::new(key, value));
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The errors that `record_error` takes. [`Described`] looks at the traits of a type from within user code, which a function
+//! cannot do. So they are listed here, each kind with a marker that keeps the implementations apart.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+use std::ops::Deref;
+
+use super::Described;
+
+/// An error that [`record_error`](crate::instrument::spans::record_error) can record: every [`Error`], a pointer to a
+/// `dyn Error` such as `Box<dyn Error + Send + Sync>` or `anyhow::Error`, and text. `Kind` tells these apart and is always
+/// inferred.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be recorded as an error",
+    label = "neither an `Error`, nor a pointer to one, nor text",
+    note = "pass `&error.to_string()` to record a text"
+)]
+pub trait RecordError<Kind> {
+    #[doc(hidden)]
+    fn described(&self) -> (String, &'static str);
+}
+
+/// The kinds of [`RecordError`].
+#[allow(missing_debug_implementations, reason = "never made")]
+pub(super) mod kind {
+    /// An error of a known type.
+    pub enum Typed {}
+    /// A `dyn Error`, with or without `Send` and `Sync`.
+    pub enum Object {}
+    /// A pointer to a `dyn Error`.
+    pub enum Pointer {}
+    /// A pointer to a `dyn Error + Send + Sync`.
+    pub enum SharedPointer {}
+    /// A text.
+    pub enum Text {}
+}
+
+macro_rules! kinds {
+    ($($kind:ident: ($($generics:tt)*) $type:ty;)*) => {$(
+        #[diagnostic::do_not_recommend]
+        impl<$($generics)*> RecordError<kind::$kind> for $type {
+            fn described(&self) -> (String, &'static str) {
+                let described = Described::new(self);
+                (described.description(), described.error_type())
+            }
+        }
+    )*};
+}
+
+kinds! {
+    Typed: (E: Error) E;
+    Object: () dyn Error;
+    Object: () dyn Error + Send;
+    Object: () dyn Error + Send + Sync;
+    Pointer: (P: Deref<Target = dyn Error>) P;
+    SharedPointer: (P: Deref<Target = dyn Error + Send + Sync>) P;
+    Text: () str;
+    Text: () String;
+    Text: () Cow<'_, str>;
+    Text: () fmt::Arguments<'_>;
+}

@@ -1,0 +1,155 @@
+//! The error in a return value, found by type and not by name.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::ops::Deref;
+use std::pin::Pin;
+
+/// The return value of a function. A `Result` under any name holds an error or a success; any other type is a success.
+///
+/// Method lookup decides, as in [`Described`](super::outcome::Described): the inherent methods below exist for `Result`
+/// alone, and other types, type parameters among them, get those of `Other`. User code needs no import for that.
+pub struct Output<'a, T>(Other<'a, T>);
+
+/// A value of a type other than `Result`.
+pub struct Other<'a, T>(&'a T);
+
+impl<'a, T> Output<'a, T> {
+    /// Looks at `output`.
+    #[inline]
+    pub fn new(output: &'a T) -> Self {
+        Output(Other(output))
+    }
+}
+
+impl<'a, T, E> Output<'a, Result<T, E>> {
+    /// Returns the success.
+    #[inline]
+    pub fn value(&self) -> Option<&'a T> {
+        self.0.0.as_ref().ok()
+    }
+
+    /// Returns the error.
+    #[inline]
+    pub fn error(&self) -> Option<&'a E> {
+        self.0.0.as_ref().err()
+    }
+}
+
+/// A trait that no type implements. It refuses a boxed future under an alias, whose span would end before the work begins.
+#[diagnostic::on_unimplemented(
+    message = "the span of this function would end before the future that it returns has run",
+    label = "an alias of a boxed future",
+    note = "write `#[traced(future)]` for a span as long as the future, or `#[traced(future = off)]` for one of the call alone"
+)]
+pub trait Finished {}
+
+impl<'a, T> Other<'a, T> {
+    /// Returns the value.
+    #[inline]
+    pub fn value(&self) -> Option<&'a T> {
+        Some(self.0)
+    }
+
+    /// Returns `None`.
+    #[inline]
+    pub fn error(&self) -> Option<&'a Infallible> {
+        None
+    }
+}
+
+impl<'a, T> Deref for Output<'a, T> {
+    type Target = Other<'a, T>;
+
+    #[inline]
+    fn deref(&self) -> &Other<'a, T> {
+        &self.0
+    }
+}
+
+/// The return value of a function whose span ends with the call.
+pub struct Call<'a, T>(&'a T, AnyCall);
+
+/// A call that returned anything but a boxed future.
+pub struct AnyCall;
+
+impl<'a, T> Call<'a, T> {
+    /// Looks at `output`.
+    #[inline]
+    pub fn new(output: &'a T) -> Self {
+        Call(output, AnyCall)
+    }
+}
+
+// With the bound on the method and not on the `impl`, lookup finds the method first and then reports the bound.
+impl<F: Future + ?Sized> Call<'_, Pin<Box<F>>> {
+    /// Does not compile.
+    #[inline]
+    pub fn is_over(&self)
+    where
+        Pin<Box<F>>: Finished,
+    {
+        let _ = self.0;
+    }
+}
+
+impl AnyCall {
+    /// Does nothing.
+    #[inline]
+    pub fn is_over(&self) {}
+}
+
+impl<T> Deref for Call<'_, T> {
+    type Target = AnyCall;
+
+    #[inline]
+    fn deref(&self) -> &AnyCall {
+        &self.1
+    }
+}
+
+/// Fails to compile in a function at the root of a crate: the `main` of a program.
+#[allow(clippy::panic, reason = "at compile time")]
+pub const fn refuse_main(module_path: &str) {
+    let path = module_path.as_bytes();
+    let mut at = 0;
+    while at < path.len() {
+        if path[at] == b':' {
+            return;
+        }
+        at += 1;
+    }
+    panic!(
+        "`main` cannot be traced: its span would start before `telemark::init()` and end after the flush. \
+         Move the work to another function, trace that, and call it from `main` after `init`"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::catch_unwind;
+
+    use super::*;
+
+    #[test]
+    fn a_result_is_recognized_under_any_name_and_no_other_type_is() {
+        type Alias = Result<u8, &'static str>;
+        struct Own;
+        fn of_unknown<T>(value: &T) -> bool {
+            Output::new(value).error().is_some()
+        }
+        let failed: Alias = Err("no");
+        assert_eq!(Output::new(&failed).error(), Some(&"no"));
+        assert_eq!(Output::new(&failed).value(), None);
+        assert_eq!(Output::new(&Alias::Ok(7)).value(), Some(&7));
+        assert!(Output::new(&Own).error().is_none() && Output::new(&Own).value().is_some());
+        assert!(Output::new(&Some(failed)).error().is_none());
+        assert!(!of_unknown(&failed), "no bound, no error");
+    }
+
+    #[test]
+    fn a_main_in_a_module_is_not_that_of_the_program() {
+        refuse_main("shop::main");
+        assert!(catch_unwind(|| refuse_main("shop")).is_err());
+    }
+}

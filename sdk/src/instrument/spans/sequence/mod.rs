@@ -1,0 +1,84 @@
+//! The life of a span over the items of a stream or an iterator.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `stream`, `iterator` | the adapters around a [`Sequence`] |
+
+mod iterator;
+mod stream;
+
+pub use iterator::{IteratorInSpan, TracedIterator, traced_iterator};
+pub use stream::{InSpanStream, StreamInSpan, TracedStream, traced_stream};
+
+use super::call_duration::CallEnd;
+use super::open::{OpenSpan, StartedSpan, State};
+use super::stopwatch::{Stopwatch, Watch, cancel};
+
+/// The attribute with the number of items.
+const ITEMS: &str = "telemark.items";
+
+/// A span over a sequence of items, which sees each of them.
+///
+/// The first item that is an error sets the status of the span. Later errors change nothing. The span ends with the
+/// sequence, not with an error.
+#[derive(Debug)]
+pub(super) struct Sequence<O, R, M> {
+    span: State,
+    stopwatch: M,
+    outcome: O,
+    record: R,
+    failed: Option<&'static str>,
+    items: i64,
+}
+
+impl<O, R, M: Stopwatch> Sequence<O, R, M> {
+    #[inline]
+    pub(super) fn new(span: StartedSpan, stopwatch: M, outcome: O, record: R) -> Self {
+        Sequence { span: span.0, stopwatch, outcome, record, failed: None, items: 0 }
+    }
+
+    /// Returns true while there is a span to end or a stopwatch to stop.
+    #[inline]
+    pub(super) fn is_watched(&self) -> bool {
+        !self.span.is_off() || self.stopwatch.is_running()
+    }
+
+    /// Makes the span current until the guard is dropped, for one step.
+    #[inline]
+    pub(super) fn step(&mut self) -> Watch<'_, M> {
+        Watch::new(&mut self.span, &mut self.stopwatch)
+    }
+
+    /// Counts an item, and records the first that is an error.
+    #[inline]
+    pub(super) fn item<T>(&mut self, item: &T)
+    where
+        O: Fn(&T) -> Option<&'static str>,
+        R: Fn(&OpenSpan, &T),
+    {
+        self.items = self.items.saturating_add(1);
+        if self.failed.is_some() {
+            return;
+        }
+        self.failed = (self.outcome)(item);
+        if let (Some(_), Some(span)) = (self.failed, self.span.open().and_then(OpenSpan::recording)) {
+            (self.record)(span, item);
+        }
+    }
+
+    /// Ends the span after the last item.
+    #[inline]
+    pub(super) fn finish(&mut self) {
+        let end = self.stopwatch.stop(self.failed.map_or(CallEnd::Returned, CallEnd::Failed));
+        if let State::Open(span) = std::mem::take(&mut self.span) {
+            span.set(ITEMS, &self.items);
+            span.end(end);
+        }
+    }
+
+    /// Ends the span of a sequence that is dropped before its end. `release` drops the source of the items, in the span.
+    pub(super) fn cancel(&mut self, release: impl FnOnce()) {
+        let items = self.items;
+        cancel(&mut self.span, &mut self.stopwatch, release, |span| span.set(ITEMS, &items));
+    }
+}

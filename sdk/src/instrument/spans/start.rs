@@ -1,0 +1,301 @@
+//! The start of a span: its options, and the decision to record it.
+
+use std::borrow::Cow;
+
+use opentelemetry::trace::{Link, Span, SpanContext, SpanKind, TraceContextExt, Tracer, TracerProvider};
+use opentelemetry::{Context, KeyValue, global};
+
+use super::open::{OpenSpan, StartedSpan, State};
+use crate::ambient;
+use crate::instrument::shield::shielded;
+use crate::runtime::is_background;
+use crate::time::Timestamp;
+use crate::trace::{CallSite, Glance, SdkSpan, SpanData, Started, TracedSpan, active};
+use crate::unsampled::{self, Unsampled};
+
+/// The options of a span, without its attributes. Made only when a tracer is installed.
+#[derive(Debug)]
+pub struct Setup {
+    span: TracedSpan,
+    origin: Origin,
+}
+
+#[derive(Debug)]
+enum Origin {
+    Current,
+    Root,
+    Parent(Context),
+}
+
+impl Setup {
+    /// Names an internal span in the current context.
+    #[inline]
+    pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
+        Setup { span: TracedSpan::new(name, None), origin: Origin::Current }
+    }
+
+    /// Returns true for a span in the current context.
+    #[inline]
+    pub(super) fn is_in_current_context(&self) -> bool {
+        matches!(self.origin, Origin::Current)
+    }
+
+    /// Sets the role of the span.
+    #[inline]
+    pub fn with_kind(mut self, kind: SpanKind) -> Self {
+        self.span.kind = kind;
+        self
+    }
+
+    /// Sets the place in the source, for the scope and the `code.*` attributes.
+    #[inline]
+    pub fn with_call_site(mut self, call_site: &'static CallSite) -> Self {
+        self.span.call_site = Some(call_site);
+        self
+    }
+
+    /// Leaves out the `code.*` attributes.
+    #[inline]
+    pub fn without_code_attributes(mut self) -> Self {
+        self.span.code_attributes = false;
+        self
+    }
+
+    /// Starts a new trace, which keeps the baggage of the current context.
+    #[inline]
+    pub fn with_new_root(mut self) -> Self {
+        self.origin = Origin::Root;
+        self
+    }
+
+    /// Starts below `parent` instead of the current context.
+    #[inline]
+    pub fn with_parent(mut self, parent: impl IntoParent) -> Self {
+        self.origin = Origin::Parent(parent.into_parent());
+        self
+    }
+
+    /// Adds links.
+    #[inline]
+    pub fn with_links(mut self, links: impl IntoIterator<Item = impl IntoLink>) -> Self {
+        self.span.links.extend(links.into_iter().map(IntoLink::into_link));
+        self
+    }
+}
+
+/// A parent for a span.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the parent of a span",
+    label = "neither a `&Context` nor a `SpanContext`"
+)]
+pub trait IntoParent {
+    /// Returns the context that the span starts in.
+    fn into_parent(self) -> Context;
+}
+
+#[diagnostic::do_not_recommend]
+impl IntoParent for Context {
+    fn into_parent(self) -> Context {
+        self
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl IntoParent for &Context {
+    fn into_parent(self) -> Context {
+        self.clone()
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl IntoParent for SpanContext {
+    fn into_parent(self) -> Context {
+        Context::current().with_remote_span_context(self)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl IntoParent for &SpanContext {
+    fn into_parent(self) -> Context {
+        self.clone().into_parent()
+    }
+}
+
+/// A target for the link of a span.
+#[diagnostic::on_unimplemented(
+    message = "a span cannot link to `{Self}`",
+    label = "not a `Link`, `SpanContext` or `&Context`",
+    note = "write `links = [a, b]` with one `SpanContext`, `&Context` or `Link` for each link"
+)]
+pub trait IntoLink {
+    /// Returns the link.
+    fn into_link(self) -> Link;
+}
+
+#[diagnostic::do_not_recommend]
+impl IntoLink for Link {
+    fn into_link(self) -> Link {
+        self
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl IntoLink for SpanContext {
+    fn into_link(self) -> Link {
+        Link::with_context(self)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl IntoLink for &SpanContext {
+    fn into_link(self) -> Link {
+        self.clone().into_link()
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl IntoLink for &Context {
+    fn into_link(self) -> Link {
+        self.span().span_context().into_link()
+    }
+}
+
+/// Starts a span. Without an installed tracer this is one relaxed load and calls neither closure.
+#[inline]
+pub fn start(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> StartedSpan {
+    if !active::is_installed() {
+        return StartedSpan(State::Off);
+    }
+    begun(|| begin(setup(), attributes))
+}
+
+/// Starts a span in the current context. Looks at that context first: below a span that is not recorded, `setup` is not
+/// called either.
+#[inline]
+pub fn start_here(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> StartedSpan {
+    if !active::is_installed() {
+        return StartedSpan(State::Off);
+    }
+    match look_at_the_current() {
+        Look::Off => StartedSpan(State::Off),
+        Look::Dropped(parent) => StartedSpan(State::Unsampled(Unsampled::below(parent))),
+        Look::Sampled(data) => begun(|| record_below(data, setup().span, attributes)),
+        Look::Undecided => begun(|| begin_below(&Context::current(), true, setup().span, attributes)),
+    }
+}
+
+/// Runs `begin`, which evaluates the user's options and fields. A panic in one costs the span, not the call.
+#[inline(never)]
+fn begun(begin: impl FnOnce() -> State) -> StartedSpan {
+    StartedSpan(shielded(begin).unwrap_or_default())
+}
+
+fn begin(setup: Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> State {
+    let parent = match setup.origin {
+        Origin::Current => return start_here(|| setup, attributes).0,
+        Origin::Root => Context::current().with_remote_span_context(SpanContext::NONE),
+        Origin::Parent(parent) => parent,
+    };
+    begin_below(&parent, false, setup.span, attributes)
+}
+
+/// Records a span in the current context, whose span is sampled.
+fn record_below(data: SpanData, span: TracedSpan, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> State {
+    let Some(tracer) = active::installed() else { return State::Off };
+    let span = tracer.start_child(span, data, Vec::new(), shielded_fields(attributes));
+    let started = started(&span);
+    State::Open(OpenSpan::new(Context::current_with_span(span), started))
+}
+
+/// Starts a span in `parent`. The tracer decides whether to record it.
+fn begin_below(
+    parent: &Context,
+    is_current: bool,
+    span: TracedSpan,
+    attributes: impl FnOnce(&mut Vec<KeyValue>),
+) -> State {
+    let Some(tracer) = active::tracer(parent) else { return elsewhere(parent, span, attributes) };
+    let (context, started) = match tracer.start_traced(span, parent, shielded_fields(attributes)) {
+        Started::Recording(span) => {
+            let started = started(&span);
+            (parent.with_span(span), started)
+        }
+        Started::NotRecorded(context) => (parent.with_remote_span_context(context), None),
+        Started::Inherit(span) if is_current => return State::Unsampled(span),
+        Started::Silent if is_current => return State::Off,
+        // The calls of the function belong in this context, and not in the one around the function.
+        Started::Inherit(span) => (span.context_in(parent), None),
+        Started::Silent => (parent.clone(), None),
+    };
+    State::Open(OpenSpan::new(context, started))
+}
+
+/// Starts a span on the API's global provider, which may be another SDK's, if the program has opted in.
+fn elsewhere(parent: &Context, call: TracedSpan, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> State {
+    if !active::uses_global() || parent.is_telemetry_suppressed() || is_background() {
+        return State::Off;
+    }
+    let scope = call.call_site.map_or_else(|| (*active::scope()).clone(), |site| site.scope().clone());
+    let mut builder = opentelemetry::trace::SpanBuilder::from_name(call.name).with_kind(call.kind);
+    if !call.links.is_empty() {
+        builder = builder.with_links(call.links);
+    }
+    let mut span = global::tracer_provider().tracer_with_scope(scope).build_with_context(builder, parent);
+    if span.is_recording() {
+        let mut list = Vec::new();
+        shielded_fields(attributes)(&mut list);
+        let site = call.call_site.filter(|_| call.code_attributes).map(CallSite::attributes);
+        span.set_attributes(site.into_iter().flatten().cloned());
+        span.set_attributes(list);
+    } else if span.span_context() == parent.span().span_context() {
+        // The program has not set a global provider yet.
+        return State::Off;
+    }
+    State::Open(OpenSpan::foreign(parent.with_span(span)))
+}
+
+/// Wraps the evaluation of the fields: a panic in one costs that field and the later ones, not the span.
+fn shielded_fields(attributes: impl FnOnce(&mut Vec<KeyValue>)) -> impl FnOnce(&mut Vec<KeyValue>) {
+    |list| {
+        shielded(|| attributes(list));
+    }
+}
+
+#[inline]
+fn started(span: &SdkSpan) -> Option<Timestamp> {
+    span.data().map(|data| data.start)
+}
+
+/// The result of a look at the current context, for a span about to start in it. Two words, which return in registers.
+enum Look {
+    /// There is no span: no tracer is installed, or telemetry is suppressed.
+    Off,
+    /// The span is dropped, like its parent.
+    Dropped(unsampled::Parent),
+    /// The installed tracer records the span, like its parent, and no processor needs the context: the common case, without a
+    /// clone of the context.
+    Sampled(SpanData),
+    /// The tracer has to decide, from a clone of the context.
+    Undecided,
+}
+
+/// Looks at the current context. Runs no user code: the API's context is borrowed, and attaching another one would panic.
+#[inline(never)]
+fn look_at_the_current() -> Look {
+    let look = |current: &Context| {
+        let only = active::only_installed().filter(|only| !only.wants_start());
+        let Some(tracer) = only.or_else(|| active::tracer(current)) else {
+            return if active::uses_global() { Look::Undecided } else { Look::Off };
+        };
+        match tracer.glance(current) {
+            Glance::Silent => Look::Off,
+            Glance::Dropped(parent) if !tracer.has_own_ids() => {
+                tracer.count_dropped(current);
+                Look::Dropped(parent)
+            }
+            Glance::Sampled(data) if only.is_some() => Look::Sampled(data),
+            _ => Look::Undecided,
+        }
+    };
+    ambient::look(look).unwrap_or(Look::Off)
+}

@@ -1,0 +1,153 @@
+//! The optional timing of a call beside its span, and the scope in which its work runs.
+//!
+//! The stopwatch of `#[traced(metrics)]` stops just before its span ends, and supplies the time of that end.
+
+use super::call_duration::{CallEnd, Timing};
+use super::open::{Current, OpenSpan, State};
+use crate::time::Timestamp;
+
+/// The timing of a call, or none: `()`.
+pub trait Stopwatch {
+    /// Returns true until [`Stopwatch::stop`] is called.
+    fn is_running(&self) -> bool;
+
+    /// Records the duration. Returns the time if the span is to end then, too. Later calls do nothing.
+    fn stop(&mut self, end: CallEnd) -> Option<Timestamp>;
+}
+
+/// A stopwatch for a call that returns a `T`.
+pub trait Judge<T>: Stopwatch {
+    /// Tells from the output how the call ended.
+    fn judge(&mut self, output: &T) -> CallEnd;
+}
+
+impl Stopwatch for () {
+    #[inline]
+    fn is_running(&self) -> bool {
+        false
+    }
+
+    #[inline]
+    fn stop(&mut self, _: CallEnd) -> Option<Timestamp> {
+        None
+    }
+}
+
+impl<T> Judge<T> for () {
+    #[inline]
+    fn judge(&mut self, _: &T) -> CallEnd {
+        CallEnd::Returned
+    }
+}
+
+impl Stopwatch for Timing {
+    #[inline]
+    fn is_running(&self) -> bool {
+        Timing::is_running(self)
+    }
+
+    #[inline]
+    fn stop(&mut self, end: CallEnd) -> Option<Timestamp> {
+        Timing::stop(self, end)
+    }
+}
+
+/// A stopwatch that looks for an error in the output.
+#[derive(Debug)]
+pub struct JudgedTiming<O> {
+    timing: Timing,
+    outcome: Option<O>,
+}
+
+impl<O> JudgedTiming<O> {
+    /// Adds `outcome`, which names the type of the error in an output.
+    #[inline]
+    pub(in crate::instrument) fn new(timing: Timing, outcome: O) -> Self {
+        JudgedTiming { timing, outcome: Some(outcome) }
+    }
+}
+
+impl<O> Stopwatch for JudgedTiming<O> {
+    #[inline]
+    fn is_running(&self) -> bool {
+        self.timing.is_running()
+    }
+
+    #[inline]
+    fn stop(&mut self, end: CallEnd) -> Option<Timestamp> {
+        self.timing.stop(end)
+    }
+}
+
+impl<T, O: FnOnce(&T) -> Option<&'static str>> Judge<T> for JudgedTiming<O> {
+    #[inline]
+    fn judge(&mut self, output: &T) -> CallEnd {
+        self.outcome.take().and_then(|outcome| outcome(output)).map_or(CallEnd::Returned, CallEnd::Failed)
+    }
+}
+
+/// The scope in which work runs in its span. If the work panics, its stopwatch stops and its span ends at once: the value
+/// that panicked may be kept for long.
+pub(in crate::instrument) struct Watch<'a, M: Stopwatch> {
+    span: &'a mut State,
+    current: Current,
+    stopwatch: &'a mut M,
+    /// True if the thread was already unwinding when the work began.
+    unwinding: bool,
+}
+
+impl<'a, M: Stopwatch> Watch<'a, M> {
+    /// Makes the span current, if there is one, until the drop.
+    #[inline]
+    pub(in crate::instrument) fn new(span: &'a mut State, stopwatch: &'a mut M) -> Self {
+        Watch { current: span.enter(), span, stopwatch, unwinding: std::thread::panicking() }
+    }
+
+    /// Returns the stopwatch, while the span is current.
+    #[inline]
+    pub(super) fn stopwatch(&mut self) -> &mut M {
+        self.stopwatch
+    }
+}
+
+impl<M: Stopwatch> Drop for Watch<'_, M> {
+    #[inline]
+    fn drop(&mut self) {
+        let has_panicked = std::thread::panicking() && !self.unwinding;
+        let end = if has_panicked { self.stopwatch.stop(CallEnd::Panicked) } else { None };
+        // Leave first, so that processors see the end in the context of the caller.
+        self.span.leave(std::mem::take(&mut self.current));
+        if has_panicked {
+            if let Some(span) = self.span.open() {
+                span.panicked();
+                // An ended span ignores anything that the drop of the work sets on it.
+                span.end(end);
+            }
+        }
+    }
+}
+
+/// Ends the span and the stopwatch of work that is dropped before its end. `release` drops the work, with the span current;
+/// `complete` sets the last attributes.
+#[inline]
+pub(super) fn cancel(
+    span: &mut State,
+    stopwatch: &mut impl Stopwatch,
+    release: impl FnOnce(),
+    complete: impl FnOnce(&OpenSpan),
+) {
+    if span.is_off() && !stopwatch.is_running() {
+        return;
+    }
+    let mut span = std::mem::take(span);
+    let current = span.enter();
+    release();
+    let end = stopwatch.stop(CallEnd::Cancelled);
+    // Leave first, so that processors see the end in the context of the caller.
+    span.leave(current);
+    if let State::Open(span) = span {
+        complete(&span);
+        span.cancelled();
+        span.end(end);
+    }
+}

@@ -1,0 +1,186 @@
+//! The kinds of instruments, and the defaults of a reader for each of them.
+
+use crate::metrics::data::Temporality;
+
+/// The kind of an instrument.
+///
+/// spec: metrics/api.md#instrument
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum InstrumentKind {
+    /// Increments.
+    Counter,
+    /// Increments and decrements.
+    UpDownCounter,
+    /// A distribution.
+    Histogram,
+    /// The current value.
+    Gauge,
+    /// A total that is observed and never falls.
+    ObservableCounter,
+    /// A total that is observed.
+    ObservableUpDownCounter,
+    /// The current value, observed.
+    ObservableGauge,
+}
+
+impl InstrumentKind {
+    /// Returns true if the sum of the measurements never falls.
+    pub(crate) fn is_monotonic(self) -> bool {
+        matches!(self, InstrumentKind::Counter | InstrumentKind::ObservableCounter | InstrumentKind::Histogram)
+    }
+
+    /// Returns true if measurements may be negative, which makes their sum in a histogram meaningless.
+    pub(crate) fn may_be_negative(self) -> bool {
+        !self.is_monotonic()
+    }
+
+    pub(crate) fn is_observable(self) -> bool {
+        matches!(
+            self,
+            InstrumentKind::ObservableCounter
+                | InstrumentKind::ObservableUpDownCounter
+                | InstrumentKind::ObservableGauge
+        )
+    }
+
+    pub(crate) fn is_gauge(self) -> bool {
+        matches!(self, InstrumentKind::Gauge | InstrumentKind::ObservableGauge)
+    }
+}
+
+/// A reader's setting for each kind of instrument.
+#[derive(Clone, Debug)]
+pub(crate) struct PerKind<T>([T; 7]);
+
+impl<T: Clone> PerKind<T> {
+    /// Calls `setting` once for each kind. User code thus runs while the reader is configured, not while instruments are created.
+    pub(crate) fn new(setting: impl FnMut(InstrumentKind) -> T) -> Self {
+        use InstrumentKind::{
+            Counter, Gauge, Histogram, ObservableCounter, ObservableGauge, ObservableUpDownCounter, UpDownCounter,
+        };
+        // In order of declaration.
+        PerKind(
+            [Counter, UpDownCounter, Histogram, Gauge, ObservableCounter, ObservableUpDownCounter, ObservableGauge]
+                .map(setting),
+        )
+    }
+
+    pub(crate) fn of(&self, kind: InstrumentKind) -> T {
+        self.0[kind as usize].clone()
+    }
+}
+
+/// The temporality a reader prefers, for each kind of instrument; `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`.
+///
+/// spec: metrics/sdk_exporters/otlp.md#additional-environment-variable-configuration
+///
+/// Gauges have no temporality: under every preference, each collection exports the last value of every recorded series. Use
+/// [`ReaderConfig::with_temporality_of`](crate::metrics::ReaderConfig::with_temporality_of) or
+/// [`View::without_stale_values`](crate::metrics::View::without_stale_values) to export new values only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TemporalityPreference {
+    /// Everything is cumulative.
+    #[default]
+    Cumulative,
+    /// Counters and histograms are deltas, each exported once. Deltas lost with an export are counted in
+    /// [`SdkMeterProvider::lost_delta_points`](crate::metrics::SdkMeterProvider::lost_delta_points).
+    Delta,
+    /// Synchronous counters and histograms are deltas, which spares the SDK from remembering their series.
+    LowMemory,
+}
+
+impl TemporalityPreference {
+    /// Returns the temporality of a kind of instrument.
+    pub fn of(self, kind: InstrumentKind) -> Temporality {
+        use InstrumentKind::{Counter, Histogram, ObservableCounter};
+        match (self, kind) {
+            (TemporalityPreference::Delta, Counter | Histogram | ObservableCounter)
+            | (TemporalityPreference::LowMemory, Counter | Histogram) => Temporality::Delta,
+            _ => Temporality::Cumulative,
+        }
+    }
+}
+
+/// The aggregation of measurements into points.
+///
+/// spec: metrics/sdk.md#aggregation
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub enum Aggregation {
+    /// The instrument's default: sums for counters, last values for gauges, buckets for histograms.
+    #[default]
+    Default,
+    /// Drops all measurements.
+    Drop,
+    /// The sum.
+    Sum,
+    /// The last value.
+    LastValue,
+    /// A histogram with buckets up to and including these bounds, and one above.
+    ExplicitBucketHistogram {
+        /// The bounds, strictly increasing and finite; none for a histogram without buckets.
+        boundaries: Vec<f64>,
+        /// True to record minimum and maximum.
+        record_min_max: bool,
+    },
+    /// A histogram with exponential buckets that adapts to the range of measurements.
+    Base2ExponentialHistogram {
+        /// Maximum number of buckets of each sign, at least 2.
+        max_size: u32,
+        /// The finest resolution, from -10 to 20.
+        max_scale: i8,
+        /// True to record minimum and maximum.
+        record_min_max: bool,
+    },
+}
+
+/// The bounds of a histogram without bounds of its own.
+///
+/// spec: metrics/sdk.md#explicit-bucket-histogram-aggregation
+pub const DEFAULT_BOUNDARIES: [f64; 15] =
+    [0.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1000.0, 2500.0, 5000.0, 7500.0, 10000.0];
+
+impl Aggregation {
+    /// Creates a histogram aggregation with these bounds.
+    pub fn explicit_buckets(boundaries: impl Into<Vec<f64>>) -> Self {
+        Aggregation::ExplicitBucketHistogram { boundaries: boundaries.into(), record_min_max: true }
+    }
+
+    /// Creates an exponential histogram with the specification's defaults: 160 buckets of each sign, maximum scale 20.
+    pub fn exponential() -> Self {
+        Aggregation::Base2ExponentialHistogram { max_size: 160, max_scale: 20, record_min_max: true }
+    }
+
+    /// Returns the reason why this aggregation is invalid, if it is.
+    pub(crate) fn problem(&self) -> Option<&'static str> {
+        match self {
+            Aggregation::ExplicitBucketHistogram { boundaries, .. } if !are_boundaries(boundaries) => {
+                Some("the boundaries of its buckets are not finite and strictly increasing")
+            }
+            Aggregation::Base2ExponentialHistogram { max_size: 0 | 1, .. } => Some("its size is less than 2"),
+            Aggregation::Base2ExponentialHistogram { max_scale, .. } if !(-10..=20).contains(max_scale) => {
+                Some("its scale is not from -10 to 20")
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Returns true if these are valid bucket bounds.
+pub(crate) fn are_boundaries(bounds: &[f64]) -> bool {
+    bounds.iter().all(|bound| bound.is_finite()) && bounds.windows(2).all(|pair| pair[0] < pair[1])
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// spec: metrics/sdk.md#explicit-bucket-histogram-aggregation
+    #[test]
+    fn the_default_boundaries_are_those_of_the_specification() {
+        let expected = "0 5 10 25 50 75 100 250 500 750 1000 2500 5000 7500 10000";
+        assert_eq!(DEFAULT_BOUNDARIES.map(|bound| bound.to_string()).join(" "), expected);
+    }
+}

@@ -1,0 +1,19 @@
+//! Instruments and views as configuration, and the stream that the two make.
+//!
+//! spec: metrics/sdk.md#view
+
+mod identity;
+mod kind;
+mod shape;
+mod stream;
+mod view;
+
+pub use kind::{Aggregation, DEFAULT_BOUNDARIES, InstrumentKind, TemporalityPreference};
+pub use view::View;
+
+pub(crate) use identity::Instrument;
+pub(crate) use kind::PerKind;
+pub(crate) use shape::{ExponentialConfig, HistogramConfig, Shape};
+#[cfg(all(test, loom))]
+pub(crate) use stream::AttributeFilter;
+pub(crate) use stream::StreamConfig;

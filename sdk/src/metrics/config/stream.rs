@@ -1,0 +1,105 @@
+//! The configuration of a stream: name, aggregation and limits, shared by all of its series.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use opentelemetry::{Key, KeyValue};
+
+use super::kind::InstrumentKind;
+use super::shape::Shape;
+use crate::metrics::data::{Fingerprint, NumberType, Secrets, Temporality};
+use crate::metrics::exemplar::ExemplarReservoir;
+use crate::time::Clock;
+
+/// Creates the reservoir of a series.
+pub(crate) type ReservoirFactory = Arc<dyn Fn() -> Box<dyn ExemplarReservoir> + Send + Sync>;
+
+/// The configuration of a stream.
+pub(crate) struct StreamConfig {
+    pub(crate) name: Arc<str>,
+    pub(crate) description: Arc<str>,
+    pub(crate) unit: Arc<str>,
+    pub(crate) kind: InstrumentKind,
+    pub(crate) number: NumberType,
+    pub(crate) shape: Shape,
+    pub(crate) temporality: Temporality,
+    pub(crate) attributes: AttributeFilter,
+    /// Maximum number of series, not counting the overflow series.
+    pub(crate) limit: usize,
+    pub(crate) reservoir: Option<ReservoirFactory>,
+    pub(crate) clock: Clock,
+    /// True if a collection resets the sums, since the difference of two float sums is inexact.
+    pub(crate) resets_sums: bool,
+    pub(crate) secrets: &'static Secrets,
+}
+
+impl StreamConfig {
+    pub(crate) fn is_delta(&self) -> bool {
+        self.temporality == Temporality::Delta
+    }
+
+    /// Returns true if both produce the same metric.
+    pub(crate) fn is_same_stream(&self, other: &StreamConfig) -> bool {
+        self.name.eq_ignore_ascii_case(&other.name)
+            && self.description == other.description
+            && self.unit == other.unit
+            && self.kind == other.kind
+            && self.number == other.number
+            && self.shape == other.shape
+            && self.temporality == other.temporality
+            && self.attributes == other.attributes
+            && self.limit == other.limit
+    }
+
+    /// Hashes the identity of the stream, consistent with [`Self::is_same_stream`]. Leaves out properties that only views set, as there
+    /// are few views.
+    pub(crate) fn hash_identity(&self, hasher: &mut impl Hasher) {
+        self.hash_name(hasher);
+        (&*self.description, &*self.unit, self.kind, self.number).hash(hasher);
+        if let Shape::Histogram(config) = &self.shape {
+            // Positive and negative zero are equal.
+            config.bounds.iter().for_each(|bound| hasher.write_u64((bound + 0.0).to_bits()));
+        }
+    }
+
+    /// Hashes the name, ignoring case.
+    pub(crate) fn hash_name(&self, hasher: &mut impl Hasher) {
+        self.name.bytes().for_each(|byte| hasher.write_u8(byte.to_ascii_lowercase()));
+        hasher.write_u8(0xff);
+    }
+
+    /// Returns the fingerprint of the attributes that pass the filter.
+    #[inline]
+    pub(crate) fn fingerprint(&self, given: &[KeyValue]) -> Fingerprint {
+        match &self.attributes {
+            AttributeFilter::All => self.secrets.fingerprint(given),
+            filter => self.fingerprint_of_some(filter, given),
+        }
+    }
+
+    #[inline(never)]
+    fn fingerprint_of_some(&self, filter: &AttributeFilter, given: &[KeyValue]) -> Fingerprint {
+        self.secrets.fingerprint(given.iter().filter(|one| filter.keeps(&one.key)))
+    }
+}
+
+/// The attributes that a stream keeps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum AttributeFilter {
+    #[default]
+    All,
+    Only(Arc<[Key]>),
+    AllBut(Arc<[Key]>),
+}
+
+impl AttributeFilter {
+    #[inline]
+    pub(crate) fn keeps(&self, key: &Key) -> bool {
+        let names = |keys: &[Key]| keys.iter().any(|one| one == key);
+        match self {
+            AttributeFilter::All => true,
+            AttributeFilter::Only(keys) => names(keys),
+            AttributeFilter::AllBut(keys) => !names(keys),
+        }
+    }
+}

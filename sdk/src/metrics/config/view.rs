@@ -1,0 +1,234 @@
+//! Views: selection of instruments, and changes to their metrics.
+
+use std::sync::Arc;
+
+use opentelemetry::{InstrumentationScope, Key};
+
+use super::identity::Instrument;
+use super::kind::{Aggregation, InstrumentKind};
+use super::stream::{AttributeFilter, ReservoirFactory};
+use crate::metrics::exemplar::ExemplarReservoir;
+
+/// Changes the metrics of the instruments it selects. An instrument selected by several views gets one metric for each of them; an
+/// instrument selected by none gets its default metric.
+///
+/// A view that removes attributes does not remove them from exemplars: see [`Exemplar`](crate::metrics::Exemplar).
+///
+/// ```
+/// use telemark_sdk::metrics::{Aggregation, View};
+///
+/// let no_user = View::of("http.server.*").without_attribute_keys(["user.id"]);
+/// let fine = View::of("db.client.operation.duration").with_aggregation(Aggregation::exponential());
+/// # let _ = (no_user, fine);
+/// ```
+///
+/// spec: metrics/sdk.md#view
+#[derive(Clone, Default)]
+pub struct View {
+    select: Selector,
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) description: Option<Arc<str>>,
+    pub(crate) attributes: AttributeFilter,
+    pub(crate) aggregation: Option<Aggregation>,
+    pub(crate) limit: Option<usize>,
+    pub(crate) reservoir: Option<ReservoirFactory>,
+    pub(crate) drops_stale_values: bool,
+}
+
+/// All that is set must match.
+#[derive(Clone, Debug, Default)]
+struct Selector {
+    name: String,
+    kind: Option<InstrumentKind>,
+    unit: Option<String>,
+    meter_name: Option<String>,
+    meter_version: Option<String>,
+    meter_schema_url: Option<String>,
+}
+
+impl View {
+    /// Selects instruments by name, ignoring case; `*` matches any text and `?` one character.
+    pub fn of(name: impl Into<String>) -> Self {
+        View { select: Selector { name: name.into(), ..Selector::default() }, ..View::default() }
+    }
+
+    /// Selects all instruments.
+    pub fn of_all() -> Self {
+        View::of("*")
+    }
+
+    /// Selects only instruments of this kind.
+    pub fn of_kind(mut self, kind: InstrumentKind) -> Self {
+        self.select.kind = Some(kind);
+        self
+    }
+
+    /// Selects only instruments with this unit.
+    pub fn of_unit(mut self, unit: impl Into<String>) -> Self {
+        self.select.unit = Some(unit.into());
+        self
+    }
+
+    /// Selects only instruments of meters with this name.
+    pub fn of_meter(mut self, name: impl Into<String>) -> Self {
+        self.select.meter_name = Some(name.into());
+        self
+    }
+
+    /// Selects only instruments of meters with this version.
+    pub fn of_meter_version(mut self, version: impl Into<String>) -> Self {
+        self.select.meter_version = Some(version.into());
+        self
+    }
+
+    /// Selects only instruments of meters with this schema URL.
+    pub fn of_meter_schema_url(mut self, url: impl Into<String>) -> Self {
+        self.select.meter_schema_url = Some(url.into());
+        self
+    }
+
+    /// Renames the metric. The view must select a single name.
+    pub fn with_name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Replaces the description.
+    pub fn with_description(mut self, description: impl Into<Arc<str>>) -> Self {
+        self.description = Some(description.into());
+        self
+    }
+
+    /// Keeps only these attributes.
+    pub fn with_attribute_keys<K: Into<Key>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
+        self.attributes = AttributeFilter::Only(keys.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Removes these attributes.
+    pub fn without_attribute_keys<K: Into<Key>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
+        self.attributes = AttributeFilter::AllBut(keys.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Sets the aggregation.
+    pub fn with_aggregation(mut self, aggregation: Aggregation) -> Self {
+        self.aggregation = Some(aggregation);
+        self
+    }
+
+    /// Sets the maximum number of series; measurements beyond share one overflow series.
+    pub fn with_cardinality_limit(mut self, series: usize) -> Self {
+        self.limit = Some(series);
+        self
+    }
+
+    /// Sets the factory of exemplar reservoirs, called once for each series.
+    pub fn with_exemplar_reservoir<R: ExemplarReservoir>(
+        mut self,
+        make: impl Fn() -> R + Send + Sync + 'static,
+    ) -> Self {
+        self.reservoir = Some(Arc::new(move || Box::new(make())));
+        self
+    }
+
+    /// Exports only gauge series recorded since the last collection and drops the others, such as that of a closed connection.
+    /// Without it, the last value of a series is exported forever.
+    ///
+    /// Applies to recorded last values. Observed values are exported whenever they are observed, and totals are kept. Each reader
+    /// collects separately; a second scraper of one pull reader sees only series recorded since the first scrape.
+    pub fn without_stale_values(mut self) -> Self {
+        self.drops_stale_values = true;
+        self
+    }
+
+    /// Returns true if the view selects this instrument.
+    pub(crate) fn selects(&self, instrument: &Instrument, scope: &InstrumentationScope) -> bool {
+        let Selector { name, kind, unit, meter_name, meter_version, meter_schema_url } = &self.select;
+        let is = |wanted: &Option<String>, given: Option<&str>| wanted.as_deref().is_none_or(|one| given == Some(one));
+        matches_pattern(name.as_bytes(), instrument.name.as_bytes())
+            && kind.is_none_or(|kind| kind == instrument.kind)
+            && is(unit, Some(&instrument.unit))
+            && is(meter_name, Some(scope.name()))
+            && is(meter_version, scope.version())
+            && is(meter_schema_url, scope.schema_url())
+    }
+
+    /// Returns the reason why the view cannot be used, if there is one.
+    pub(crate) fn problem(&self) -> Option<&'static str> {
+        // spec: metrics/sdk.md#stream-configuration — one name for several instruments would be a conflict.
+        if self.name.is_some() && self.select.name.contains(['*', '?']) {
+            return Some("it gives one name to instruments with several names");
+        }
+        self.aggregation.as_ref().and_then(Aggregation::problem)
+    }
+}
+
+impl std::fmt::Debug for View {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("View")
+            .field("select", &self.select)
+            .field("name", &self.name)
+            .field("description", &self.description)
+            .field("attributes", &self.attributes)
+            .field("aggregation", &self.aggregation)
+            .field("limit", &self.limit)
+            .field("drops_stale_values", &self.drops_stale_values)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Matches `*` as any text and `?` as one character, ignoring case, in time at most proportional to the product of the lengths.
+fn matches_pattern(pattern: &[u8], name: &[u8]) -> bool {
+    let (mut p, mut n) = (0, 0);
+    // Position of the last star, and of the end of its match.
+    let mut star: Option<(usize, usize)> = None;
+    while n < name.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                star = Some((p, n));
+                p += 1;
+            }
+            Some(b'?') => (p, n) = (p + 1, n + 1),
+            Some(c) if c.eq_ignore_ascii_case(&name[n]) => (p, n) = (p + 1, n + 1),
+            _ => {
+                let Some((at, swallowed)) = star else { return false };
+                star = Some((at, swallowed + 1));
+                (p, n) = (at + 1, swallowed + 1);
+            }
+        }
+    }
+    pattern[p..].iter().all(|c| *c == b'*')
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards() {
+        for (pattern, name, expected) in [
+            ("*", "anything", true),
+            ("a.b", "A.B", true),
+            ("a.b", "a.c", false),
+            ("http.*", "http.server.duration", true),
+            ("http.*", "rpc.http.x", false),
+            ("*.duration", "http.duration.x.duration", true),
+            ("a?c", "abc", true),
+            ("a?c", "ac", false),
+            ("*a*b*", "xxaxxbxx", true),
+            ("*a*b", "ab_a", false),
+            ("", "a", false),
+            ("a**", "a", true),
+        ] {
+            assert_eq!(matches_pattern(pattern.as_bytes(), name.as_bytes()), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn one_name_for_many_is_a_problem() {
+        assert!(View::of("a*").with_name("b").problem().is_some());
+        assert!(View::of("a").with_name("b").problem().is_none());
+        assert!(View::of_all().with_aggregation(Aggregation::explicit_buckets([2.0, 1.0])).problem().is_some());
+    }
+}

@@ -1,0 +1,203 @@
+//! Numbers as recorded, and as the bits of an atomic.
+
+/// A recorded number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Number {
+    /// From a signed instrument.
+    I64(i64),
+    /// From an unsigned instrument.
+    U64(u64),
+    /// From a floating-point instrument.
+    F64(f64),
+}
+
+impl Number {
+    /// Returns the number as floating point; exact up to 2⁵³.
+    pub fn as_f64(self) -> f64 {
+        match self {
+            Number::I64(value) => value as f64,
+            Number::U64(value) => value as f64,
+            Number::F64(value) => value,
+        }
+    }
+}
+
+impl From<i64> for Number {
+    fn from(value: i64) -> Self {
+        Number::I64(value)
+    }
+}
+
+impl From<u64> for Number {
+    fn from(value: u64) -> Self {
+        Number::U64(value)
+    }
+}
+
+impl From<f64> for Number {
+    fn from(value: f64) -> Self {
+        Number::F64(value)
+    }
+}
+
+impl std::fmt::Display for Number {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Number::I64(value) => value.fmt(f),
+            Number::U64(value) => value.fmt(f),
+            Number::F64(value) => value.fmt(f),
+        }
+    }
+}
+
+/// A number that an instrument of the API takes.
+pub(crate) trait Measured: Copy + Into<Number> + Send + Sync + 'static {
+    const TYPE: NumberType;
+
+    fn bits(self) -> u64;
+
+    fn from_bits(bits: u64) -> Self;
+
+    /// Integers wrap.
+    fn plus(self, other: Self) -> Self;
+
+    fn as_f64(self) -> f64;
+
+    fn is_finite(self) -> bool {
+        true
+    }
+
+    fn is_negative(self) -> bool;
+}
+
+/// The type of a number, which gives meaning to the bits of an aggregation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum NumberType {
+    I64,
+    U64,
+    F64,
+}
+
+impl NumberType {
+    pub(crate) fn number(self, bits: u64) -> Number {
+        match self {
+            NumberType::I64 => Number::I64(i64::from_bits(bits)),
+            NumberType::U64 => Number::U64(bits),
+            NumberType::F64 => Number::F64(f64::from_bits(bits)),
+        }
+    }
+
+    pub(crate) fn add(self, a: u64, b: u64) -> u64 {
+        match self {
+            NumberType::I64 | NumberType::U64 => a.wrapping_add(b),
+            NumberType::F64 => (f64::from_bits(a) + f64::from_bits(b)).to_bits(),
+        }
+    }
+
+    pub(crate) fn subtract(self, a: u64, b: u64) -> u64 {
+        match self {
+            NumberType::I64 | NumberType::U64 => a.wrapping_sub(b),
+            NumberType::F64 => (f64::from_bits(a) - f64::from_bits(b)).to_bits(),
+        }
+    }
+
+    /// Returns true if the bits are zero.
+    pub(crate) fn is_zero(self, bits: u64) -> bool {
+        match self {
+            NumberType::I64 | NumberType::U64 => bits == 0,
+            NumberType::F64 => f64::from_bits(bits) == 0.0,
+        }
+    }
+}
+
+impl Measured for u64 {
+    const TYPE: NumberType = NumberType::U64;
+
+    #[inline]
+    fn bits(self) -> u64 {
+        self
+    }
+
+    #[inline]
+    fn from_bits(bits: u64) -> Self {
+        bits
+    }
+
+    #[inline]
+    fn plus(self, other: Self) -> Self {
+        self.wrapping_add(other)
+    }
+
+    #[inline]
+    fn as_f64(self) -> f64 {
+        self as f64
+    }
+
+    #[inline]
+    fn is_negative(self) -> bool {
+        false
+    }
+}
+
+impl Measured for i64 {
+    const TYPE: NumberType = NumberType::I64;
+
+    #[inline]
+    fn bits(self) -> u64 {
+        self as u64
+    }
+
+    #[inline]
+    fn from_bits(bits: u64) -> Self {
+        bits as i64
+    }
+
+    #[inline]
+    fn plus(self, other: Self) -> Self {
+        self.wrapping_add(other)
+    }
+
+    #[inline]
+    fn as_f64(self) -> f64 {
+        self as f64
+    }
+
+    #[inline]
+    fn is_negative(self) -> bool {
+        self < 0
+    }
+}
+
+impl Measured for f64 {
+    const TYPE: NumberType = NumberType::F64;
+
+    #[inline]
+    fn bits(self) -> u64 {
+        self.to_bits()
+    }
+
+    #[inline]
+    fn from_bits(bits: u64) -> Self {
+        f64::from_bits(bits)
+    }
+
+    #[inline]
+    fn plus(self, other: Self) -> Self {
+        self + other
+    }
+
+    #[inline]
+    fn as_f64(self) -> f64 {
+        self
+    }
+
+    #[inline]
+    fn is_finite(self) -> bool {
+        f64::is_finite(self)
+    }
+
+    #[inline]
+    fn is_negative(self) -> bool {
+        self < 0.0
+    }
+}

@@ -1,0 +1,11 @@
+//! The instruments: synchronous ones that record, observable ones with callbacks, and the meter that makes both.
+
+mod meter;
+mod observable;
+mod shared;
+mod synchronous;
+
+pub use meter::{ObservableBuilder, SdkMeter};
+pub use observable::{CallbackHandle, Observable, ObservedNumber, Observer};
+
+pub(crate) use shared::Shared;

@@ -1,0 +1,22 @@
+//! Everything the meters of one provider share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+use crate::metrics::config::View;
+use crate::metrics::exemplar::ExemplarFilter;
+use crate::metrics::reader::{Callbacks, Pipeline};
+use crate::time::Clock;
+
+/// State of a provider that its meters use.
+pub(crate) struct Shared {
+    pub(crate) views: Vec<View>,
+    pub(crate) pipelines: Vec<Arc<Pipeline>>,
+    pub(crate) callbacks: Arc<Callbacks>,
+    pub(crate) exemplars: ExemplarFilter,
+    pub(crate) clock: Clock,
+    /// Set once the provider is shut down: no instrument is created anymore.
+    pub(crate) is_shut_down: AtomicBool,
+    /// Number of rejected measurements: not finite, or negative for a counter.
+    pub(crate) rejected: Arc<AtomicU64>,
+}

@@ -1,0 +1,91 @@
+//! The configuration of a reader: temporality, aggregation and cardinality limit for each kind of instrument.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use super::producer::MetricProducer;
+use crate::metrics::config::{Aggregation, InstrumentKind, PerKind, TemporalityPreference};
+use crate::metrics::data::Temporality;
+
+/// The defaults of a reader; views win over them.
+///
+/// spec: metrics/sdk.md#metricreader
+#[derive(Clone)]
+pub struct ReaderConfig {
+    pub(crate) temporality: PerKind<Temporality>,
+    pub(crate) aggregation: PerKind<Aggregation>,
+    pub(crate) limit: PerKind<usize>,
+    pub(crate) producers: Vec<Arc<dyn MetricProducer>>,
+    pub(crate) component_type: Option<&'static str>,
+}
+
+/// Default maximum number of series of a metric.
+///
+/// spec: metrics/sdk.md#cardinality-limits
+pub const DEFAULT_CARDINALITY_LIMIT: usize = 2000;
+
+impl Default for ReaderConfig {
+    fn default() -> Self {
+        ReaderConfig {
+            temporality: PerKind::new(|_| Temporality::Cumulative),
+            aggregation: PerKind::new(|_| Aggregation::Default),
+            limit: PerKind::new(|_| DEFAULT_CARDINALITY_LIMIT),
+            producers: Vec::new(),
+            component_type: None,
+        }
+    }
+}
+
+impl ReaderConfig {
+    /// Returns the specification's defaults: cumulative temporality, default aggregations, 2000 series a metric, no producers.
+    pub fn new() -> Self {
+        ReaderConfig::default()
+    }
+
+    /// Sets the temporality by one of the specification's preferences.
+    pub fn with_temporality(self, preference: TemporalityPreference) -> Self {
+        self.with_temporality_of(move |kind| preference.of(kind))
+    }
+
+    /// Sets the temporality for each kind of instrument; `temporality` is called once for each kind, before this returns.
+    ///
+    /// [`Temporality::Delta`] for [`InstrumentKind::Gauge`] exports only series recorded since the last collection and drops the
+    /// others; by default the last value of a series is exported forever.
+    ///
+    /// spec: metrics/sdk.md#metricreader — the temporality is a function of the kind.
+    pub fn with_temporality_of(mut self, temporality: impl Fn(InstrumentKind) -> Temporality) -> Self {
+        self.temporality = PerKind::new(temporality);
+        self
+    }
+
+    /// Sets the aggregation for each kind of instrument.
+    pub fn with_aggregation(mut self, aggregation: impl Fn(InstrumentKind) -> Aggregation) -> Self {
+        self.aggregation = PerKind::new(aggregation);
+        self
+    }
+
+    /// Sets the maximum number of series for each kind of instrument; measurements beyond share one overflow series.
+    pub fn with_cardinality_limit(mut self, limit: impl Fn(InstrumentKind) -> usize) -> Self {
+        self.limit = PerKind::new(limit);
+        self
+    }
+
+    /// Sets the `otel.component.type` of a [`PullReader`](crate::metrics::PullReader) in the SDK's own metrics; by default the name of its
+    /// type.
+    pub fn with_component_type(mut self, component_type: &'static str) -> Self {
+        self.component_type = Some(component_type);
+        self
+    }
+
+    /// Adds the metrics of a producer to each collection.
+    pub fn with_producer(mut self, producer: impl MetricProducer) -> Self {
+        self.producers.push(Arc::new(producer));
+        self
+    }
+}
+
+impl Debug for ReaderConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReaderConfig").field("temporality", &self.temporality).finish_non_exhaustive()
+    }
+}

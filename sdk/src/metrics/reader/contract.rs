@@ -1,0 +1,101 @@
+//! The contract between a provider and its readers.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use super::config::ReaderConfig;
+use super::pipeline::Pipeline;
+use crate::diag::{Counters, SignalHealth};
+use crate::error::ExportError;
+use crate::export::type_name;
+use crate::runtime::Waiting;
+use crate::time::Deadline;
+
+/// Reads the metrics of one provider. Readers of one provider are independent of each other.
+///
+/// Sealed: a reader is a [`PeriodicReader`](crate::metrics::PeriodicReader) for exporters that are pushed to, or a
+/// [`PullReader`](crate::metrics::PullReader).
+///
+/// spec: metrics/sdk.md#metricreader
+pub trait MetricReader: Connect + Debug + Send + Sync + 'static {
+    /// Collects and exports.
+    ///
+    /// # Errors
+    /// An export failed, or the deadline passed.
+    fn flush(&self, deadline: Deadline) -> Result<(), ExportError> {
+        self.begin(Begin::Flush, deadline).wait(deadline)
+    }
+
+    /// Collects and exports for the last time. A second call does nothing.
+    ///
+    /// # Errors
+    /// An export failed, or the deadline passed.
+    fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
+        self.begin(Begin::Shutdown, deadline).wait(deadline)
+    }
+
+    /// Returns the counts of delivered and lost points, if this reader exports.
+    fn health(&self) -> Option<SignalHealth> {
+        self.counters().map(|counters| counters.snapshot())
+    }
+
+    /// Returns the counters behind [`Self::health`], for the SDK's own metrics.
+    fn counters(&self) -> Option<Arc<Counters>> {
+        None
+    }
+
+    /// Returns the `otel.component.type` of this reader in the SDK's own metrics.
+    fn component_type(&self) -> &'static str {
+        type_name::<Self>()
+    }
+}
+
+/// Connects a reader to its provider.
+pub trait Connect {
+    /// Returns the reader's configuration.
+    #[doc(hidden)]
+    fn take_config(&mut self) -> ReaderConfig;
+
+    /// Sets the source to collect from.
+    #[doc(hidden)]
+    fn connect(&self, source: Source);
+
+    /// Starts a flush or a shutdown without waiting, so that a slow reader takes no time from the others.
+    #[doc(hidden)]
+    fn begin(&self, what: Begin, deadline: Deadline) -> Begun;
+}
+
+/// A request to a reader.
+#[derive(Clone, Copy, Debug)]
+pub enum Begin {
+    /// Collect and export.
+    Flush,
+    /// Collect and export for the last time.
+    Shutdown,
+}
+
+/// A flush or a shutdown in progress.
+#[must_use = "its result is lost unless it is waited for"]
+pub struct Begun(pub(crate) Waiting);
+
+impl Begun {
+    pub(crate) fn wait(self, deadline: Deadline) -> Result<(), ExportError> {
+        self.0.wait(deadline)
+    }
+}
+
+impl Debug for Begun {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Begun")
+    }
+}
+
+/// The pipeline a reader collects from.
+#[derive(Clone)]
+pub struct Source(pub(crate) Arc<Pipeline>);
+
+impl Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Source")
+    }
+}

@@ -1,0 +1,242 @@
+//! The reader that pushes: collects and exports at an interval, on a thread of its own.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use super::config::ReaderConfig;
+use super::contract::{Begin, Begun, Connect, MetricReader, Source};
+use super::split;
+use crate::config::Env;
+use crate::diag::Counters;
+use crate::error::{ConfigError, ExportError};
+use crate::export::{Batch, Exporter};
+use crate::runtime::{Handle, Next, Request, Runtime, Task, Wake};
+use crate::signal::{Metrics, Signal};
+use crate::time::Deadline;
+
+/// Interval, timeout and batch size of a [`PeriodicReader`].
+///
+/// spec: metrics/sdk.md#periodic-exporting-metricreader
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeriodicConfig {
+    interval: Duration,
+    timeout: Duration,
+    max_batch_size: usize,
+}
+
+impl Default for PeriodicConfig {
+    /// The defaults: every 60 s, a timeout of 30 s, one export for each collection.
+    fn default() -> Self {
+        PeriodicConfig {
+            interval: Duration::from_secs(60),
+            timeout: Duration::from_secs(30),
+            max_batch_size: usize::MAX,
+        }
+    }
+}
+
+impl PeriodicConfig {
+    /// Reads `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_METRIC_EXPORT_TIMEOUT` and
+    /// `OTEL_RUST_METRIC_EXPORT_MAX_BATCH_SIZE` over them.
+    pub fn from_env(env: &Env) -> Self {
+        let default = PeriodicConfig::default();
+        let interval = env.integer("OTEL_METRIC_EXPORT_INTERVAL", 1..=usize::MAX);
+        PeriodicConfig {
+            interval: interval.map_or(default.interval, |millis| Duration::from_millis(millis as u64)),
+            timeout: env.timeout("OTEL_METRIC_EXPORT_TIMEOUT").unwrap_or(default.timeout),
+            max_batch_size: env
+                .integer("OTEL_RUST_METRIC_EXPORT_MAX_BATCH_SIZE", 1..=usize::MAX)
+                .unwrap_or(default.max_batch_size),
+        }
+    }
+
+    /// Sets the time between the starts of two exports, at least a millisecond.
+    pub fn with_interval(mut self, interval: Duration) -> Self {
+        self.interval = interval.max(Duration::from_millis(1));
+        self
+    }
+
+    /// Sets the maximum duration of a collection with its export; [`Duration::MAX`] sets no limit.
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets the maximum number of points in one export, at least 1; the rest follows in further exports at once. By default one
+    /// export carries the whole collection.
+    ///
+    /// Receivers limit the size of a request, that of the OpenTelemetry collector over gRPC to 4 MiB by default: a series of
+    /// a histogram is some hundred bytes, and more than a thousand with an exemplar in every bucket.
+    pub fn with_max_batch_size(mut self, points: usize) -> Self {
+        self.max_batch_size = points.max(1);
+        self
+    }
+
+    /// Returns the time between the starts of two exports.
+    pub fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// Returns the maximum duration of a collection with its export.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Returns the maximum number of points in one export.
+    pub fn max_batch_size(&self) -> usize {
+        self.max_batch_size
+    }
+}
+
+/// Collects and exports at an interval, never two at once.
+///
+/// A failed export is not repeated: the exporter retries within its deadline, then the batch is dropped. The next export makes up for
+/// lost totals, but not for lost deltas, which are counted in
+/// [`SdkMeterProvider::lost_delta_points`](crate::metrics::SdkMeterProvider::lost_delta_points).
+///
+/// spec: metrics/sdk.md#exportbatch
+#[derive(Debug)]
+pub struct PeriodicReader {
+    handle: Handle,
+    source: Arc<OnceLock<Source>>,
+    config: Option<ReaderConfig>,
+    counters: Arc<Counters>,
+}
+
+impl PeriodicReader {
+    /// Starts a reader. It exports once a provider is built with it.
+    ///
+    /// # Errors
+    /// The operating system refuses to start another thread.
+    pub fn start(
+        exporter: impl Exporter<Metrics>,
+        periods: PeriodicConfig,
+        config: ReaderConfig,
+        runtime: &Runtime,
+    ) -> Result<Self, ConfigError> {
+        let (source, counters) = (Arc::new(OnceLock::new()), Arc::new(Counters::of(&exporter)));
+        let worker =
+            Worker { exporter: Box::new(exporter), periods, source: source.clone(), counters: counters.clone() };
+        let handle = runtime.start("telemark-metrics", worker)?;
+        Ok(PeriodicReader { handle, source, config: Some(config), counters })
+    }
+}
+
+impl MetricReader for PeriodicReader {
+    fn counters(&self) -> Option<Arc<Counters>> {
+        Some(self.counters.clone())
+    }
+
+    fn component_type(&self) -> &'static str {
+        "periodic_metric_reader"
+    }
+}
+
+impl Connect for PeriodicReader {
+    fn take_config(&mut self) -> ReaderConfig {
+        self.config.take().unwrap_or_default()
+    }
+
+    fn connect(&self, source: Source) {
+        // The provider owns this reader, so no other thread has it.
+        drop(self.source.set(source));
+    }
+
+    fn begin(&self, what: Begin, deadline: Deadline) -> Begun {
+        let request = match what {
+            Begin::Flush => Request::Flush,
+            Begin::Shutdown => Request::Shutdown,
+        };
+        Begun(self.handle.ask(request, deadline))
+    }
+}
+
+struct Worker {
+    exporter: Box<dyn Exporter<Metrics>>,
+    periods: PeriodicConfig,
+    source: Arc<OnceLock<Source>>,
+    counters: Arc<Counters>,
+}
+
+impl Task for Worker {
+    fn first(&self) -> Duration {
+        self.periods.interval
+    }
+
+    fn run(&mut self, _: Wake) -> Next {
+        // From start to start: the duration of the export does not shift the interval.
+        let next = Deadline::after(self.periods.interval);
+        // During a pause the receiver asked for, deltas wait in their series.
+        let pause = caught(|| Ok(self.exporter.pause())).unwrap_or_default();
+        if !pause.is_zero() {
+            return Next::After(pause);
+        }
+        // Failures are counted and reported; this task has no caller to return them to.
+        drop(self.export(Deadline::NEVER));
+        Next::After(next.remaining().unwrap_or(self.periods.interval))
+    }
+
+    fn flush(&mut self, deadline: Deadline) -> Result<(), ExportError> {
+        // spec: metrics/sdk.md#forceflush-2 — the exporter is flushed even if the collection was too slow.
+        let exported = self.export(deadline);
+        let exporter = &mut self.exporter;
+        exported.and(caught(|| exporter.flush(deadline)))
+    }
+
+    fn shutdown(&mut self, deadline: Deadline) -> Result<(), ExportError> {
+        // spec: metrics/sdk.md#shutdown-1 — with the effects of a flush, that of the exporter among them.
+        let flushed = self.flush(deadline);
+        let exporter = &mut self.exporter;
+        flushed.and(caught(|| exporter.shutdown(deadline)))
+    }
+}
+
+impl Worker {
+    fn export(&mut self, deadline: Deadline) -> Result<(), ExportError> {
+        let Some(Source(pipeline)) = self.source.get() else { return Ok(()) };
+        let deadline = deadline.min(Deadline::after(self.periods.timeout));
+        let mut result = Ok(());
+        for scopes in split::batches(pipeline.collect(deadline)?, self.periods.max_batch_size) {
+            let (exporter, batch) = (&mut self.exporter, Batch::new(&pipeline.resource, &scopes));
+            let points = split::points(&scopes) as u64;
+            let exported = self.counters.export(points, Metrics::ITEMS, || exporter.export(batch, deadline));
+            if exported.is_err() {
+                pipeline.lose_deltas(split::deltas(&scopes) as u64);
+            }
+            // Keeps the first error and still exports the rest.
+            result = result.and(exported);
+        }
+        result
+    }
+}
+
+fn caught<T>(call: impl FnOnce() -> Result<T, ExportError>) -> Result<T, ExportError> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(ExportError::other("the exporter panicked")))
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_variables() {
+        let check = |interval: &str, timeout: &str, expected: (u64, Option<u64>), warnings: usize| {
+            let env = Env::from_pairs([
+                ("OTEL_METRIC_EXPORT_INTERVAL", interval),
+                ("OTEL_METRIC_EXPORT_TIMEOUT", timeout),
+                ("OTEL_RUST_METRIC_EXPORT_MAX_BATCH_SIZE", interval),
+            ]);
+            let config = PeriodicConfig::from_env(&env);
+            let most = interval.parse().ok().filter(|most| *most > 0).unwrap_or(usize::MAX);
+            assert_eq!(config.max_batch_size(), most);
+            assert_eq!(config.interval(), Duration::from_millis(expected.0));
+            assert_eq!(config.timeout(), expected.1.map_or(Duration::MAX, Duration::from_millis));
+            assert_eq!(env.take_warnings().len(), warnings, "{interval} {timeout}");
+        };
+        check("", "", (60_000, Some(30_000)), 0);
+        check("1000", "500", (1000, Some(500)), 0);
+        check("5", "0", (5, None), 0);
+        check("0", "-1", (60_000, Some(30_000)), 3);
+    }
+}

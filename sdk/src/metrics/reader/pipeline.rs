@@ -1,0 +1,254 @@
+//! The pipeline from all instruments to one reader: streams, callbacks, and their collection.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::{self, ThreadId};
+
+use opentelemetry::InstrumentationScope;
+
+use super::config::ReaderConfig;
+use super::registry::{INSTRUMENT_LIMIT, Registry, Scope};
+use super::resolve;
+use crate::diag::{Durations, Level};
+use crate::error::ExportError;
+use crate::metrics::config::{Instrument, View};
+use crate::metrics::data::ScopeMetrics;
+use crate::metrics::series::Stream;
+use crate::process::Generation;
+use crate::resource::Resource;
+use crate::runtime::{OFF_IN_A_FORKED_CHILD, apart};
+use crate::time::{Clock, Deadline};
+
+pub(crate) struct Pipeline {
+    /// Index of the reader in its provider.
+    pub(crate) index: usize,
+    pub(crate) config: ReaderConfig,
+    pub(crate) resource: Resource,
+    pub(crate) clock: Clock,
+    pub(crate) registry: Registry,
+    callbacks: Arc<Callbacks>,
+    /// The thread that is collecting; one at a time.
+    collecting: Mutex<Option<ThreadId>>,
+    collected: Condvar,
+    /// Durations of collections.
+    pub(crate) durations: Durations,
+    /// In a forked child, a collection of another thread may never end.
+    home: Generation,
+    /// Delta points in failed exports.
+    lost_deltas: AtomicU64,
+}
+
+/// A callback, called with the number of the reader that collects.
+pub(crate) type Callback = dyn Fn(usize) + Send + Sync;
+
+/// The callbacks of all meters of a provider.
+#[derive(Default)]
+pub(crate) struct Callbacks {
+    list: Mutex<CallbackList>,
+    rejected: AtomicU64,
+}
+
+#[derive(Default)]
+struct CallbackList {
+    /// Callbacks that live as long as the provider.
+    kept: Vec<Arc<Callback>>,
+    /// Callbacks that end with their handle.
+    held: Vec<Weak<Callback>>,
+    /// Length of `held` at which to remove ended callbacks.
+    crowded: usize,
+}
+
+impl Callbacks {
+    fn lock(&self) -> MutexGuard<'_, CallbackList> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a callback for the life of the provider. At most as many as instruments are kept; further ones are rejected and
+    /// counted.
+    pub(crate) fn add(&self, callback: Arc<Callback>) {
+        {
+            let mut list = self.lock();
+            if list.kept.len() < INSTRUMENT_LIMIT {
+                list.kept.push(callback);
+                return;
+            }
+        }
+        self.rejected.fetch_add(1, Ordering::Relaxed);
+        crate::__warn!(
+            "metrics.callbacks",
+            "a callback of an observable instrument will not be called: there are {INSTRUMENT_LIMIT} already"
+        );
+    }
+
+    /// Adds a callback for as long as its handle lives.
+    pub(crate) fn add_while_held(&self, callback: &Arc<Callback>) {
+        let mut list = self.lock();
+        if list.held.len() >= list.crowded {
+            list.held.retain(|weak| weak.strong_count() > 0);
+            // The next sweep comes at twice the length, so that adding stays amortized constant.
+            list.crowded = (list.held.len() * 2).max(16);
+        }
+        list.held.push(Arc::downgrade(callback));
+    }
+
+    /// Returns the number of rejected callbacks.
+    pub(crate) fn rejected(&self) -> u64 {
+        self.rejected.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn clear(&self) {
+        // Dropped outside of the lock: callbacks hold user values.
+        let list = std::mem::take(&mut *self.lock());
+        drop(list);
+    }
+
+    fn all(&self) -> Vec<Arc<Callback>> {
+        let list = self.lock();
+        list.kept.iter().cloned().chain(list.held.iter().filter_map(Weak::upgrade)).collect()
+    }
+}
+
+impl Pipeline {
+    pub(crate) fn new(
+        index: usize,
+        config: ReaderConfig,
+        resource: Resource,
+        clock: Clock,
+        callbacks: Arc<Callbacks>,
+    ) -> Self {
+        Pipeline {
+            index,
+            config,
+            resource,
+            clock,
+            registry: Registry::new(),
+            callbacks,
+            collecting: Mutex::new(None),
+            collected: Condvar::new(),
+            durations: Durations::default(),
+            home: Generation::current(),
+            lost_deltas: AtomicU64::new(0),
+        }
+    }
+
+    /// Returns the streams of an instrument: one for each view that selects it, or the default one.
+    pub(crate) fn streams(
+        &self,
+        views: &[View],
+        scope: &Arc<InstrumentationScope>,
+        instrument: &Instrument,
+    ) -> Vec<Arc<Stream>> {
+        let mut streams: Vec<Arc<Stream>> = Vec::new();
+        let default = View::of_all();
+        let mut selecting: Vec<_> = views.iter().filter(|view| view.selects(instrument, scope)).collect();
+        if selecting.is_empty() {
+            selecting.push(&default);
+        }
+        for view in selecting {
+            let Some(config) = resolve::config(&self.config, view, instrument, &self.clock) else { continue };
+            let Some(stream) = self.registry.stream(scope, config) else { continue };
+            // Two views with the same result must not count twice.
+            if streams.iter().all(|other| !Arc::ptr_eq(other, &stream)) {
+                streams.push(stream);
+            }
+        }
+        streams
+    }
+
+    /// Counts and reports deltas that were collected and not exported: no later collection has them.
+    pub(crate) fn lose_deltas(&self, points: u64) {
+        if points > 0 {
+            let lost = self.lost_deltas.fetch_add(points, Ordering::Relaxed) + points;
+            let message = format_args!(
+                "{points} delta data points were lost with an export, {lost} so far: no later one has them"
+            );
+            crate::diag::log(Level::Error, "metrics.deltas", message);
+        }
+    }
+
+    /// Returns the number of lost delta points.
+    pub(crate) fn lost_deltas(&self) -> u64 {
+        self.lost_deltas.load(Ordering::Relaxed)
+    }
+
+    /// Collects all metrics of this reader. Recording continues meanwhile; callbacks run outside of every lock.
+    pub(crate) fn collect(&self, deadline: Deadline) -> Result<Vec<ScopeMetrics>, ExportError> {
+        if self.home.is_past() {
+            return Err(ExportError::other(OFF_IN_A_FORKED_CHILD));
+        }
+        // spec: semconv otel.sdk.metric_reader.collection.duration — any of the failures is its `error.type`.
+        let mut of_producer = None;
+        let collect = || {
+            let collected = self.collect_all(deadline, &mut of_producer);
+            let error_type = collected.as_ref().err().map(ExportError::error_type).or(of_producer);
+            (collected, error_type)
+        };
+        // A scrape runs in the span of its HTTP server, which must not leak into callbacks and exemplars.
+        apart(|| self.durations.measure(collect, |(_, error_type)| *error_type).0)
+    }
+
+    fn collect_all(
+        &self,
+        deadline: Deadline,
+        failure: &mut Option<&'static str>,
+    ) -> Result<Vec<ScopeMetrics>, ExportError> {
+        let _turn = self.turn(deadline)?;
+        for callback in self.callbacks.all() {
+            if catch_unwind(AssertUnwindSafe(|| callback(self.index))).is_err() {
+                crate::__warn!("metrics.callback", "a callback of an observable instrument panicked");
+            }
+        }
+        let now = self.clock.now();
+        let mut all: Vec<_> = (self.registry.scopes().into_iter())
+            .map(|Scope { scope, streams }| {
+                ScopeMetrics::new(scope, streams.iter().filter_map(|stream| stream.collect(now)).collect())
+            })
+            .filter(|scope| !scope.metrics.is_empty())
+            .collect();
+        for producer in &self.config.producers {
+            match catch_unwind(AssertUnwindSafe(|| producer.produce())) {
+                Ok(Ok(metrics)) => all.extend(metrics),
+                Ok(Err(error)) => {
+                    *failure = Some(error.error_type());
+                    crate::__warn!("metrics.producer", "a metric producer failed: {error}");
+                }
+                Err(_) => {
+                    *failure = Some("panic");
+                    crate::__warn!("metrics.producer", "a metric producer panicked");
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Waits for the collection of another thread to end.
+    fn turn(&self, deadline: Deadline) -> Result<Turn<'_>, ExportError> {
+        let me = thread::current().id();
+        let mut collecting = self.collecting.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(other) = *collecting {
+            if other == me {
+                return Err(ExportError::other("a callback cannot collect from the reader that called it"));
+            }
+            collecting = match deadline.remaining() {
+                None => self.collected.wait(collecting).unwrap_or_else(PoisonError::into_inner),
+                Some(left) if left.is_zero() => {
+                    return Err(ExportError::timeout("another collection was still going on at the deadline"));
+                }
+                Some(left) => self.collected.wait_timeout(collecting, left).unwrap_or_else(PoisonError::into_inner).0,
+            };
+        }
+        *collecting = Some(me);
+        Ok(Turn(self))
+    }
+}
+
+/// Exclusive permission to collect, returned on drop.
+struct Turn<'a>(&'a Pipeline);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        *self.0.collecting.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.0.collected.notify_one();
+    }
+}

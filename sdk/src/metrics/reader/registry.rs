@@ -1,0 +1,215 @@
+//! The streams of one reader: found by identity in constant time, bounded in number, name conflicts reported.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use opentelemetry::InstrumentationScope;
+
+use super::resolve;
+use crate::metrics::config::StreamConfig;
+use crate::metrics::series::Stream;
+
+/// Maximum number of metrics of one reader. Instruments beyond it record nothing, which is counted in
+/// [`SdkMeterProvider::rejected_instruments`](crate::metrics::SdkMeterProvider::rejected_instruments) and reported.
+///
+/// A program has a few hundred instruments. One that reaches this limit builds names from input, which belongs in attributes.
+pub const INSTRUMENT_LIMIT: usize = 10_000;
+
+/// Number of name conflicts reported individually; further ones share one message a minute with their count.
+const CONFLICTS_SAID: u64 = 10;
+
+pub(crate) struct Registry {
+    state: Mutex<State>,
+    hasher: RandomState,
+    rejected: AtomicU64,
+    conflicts: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    /// Scopes in order of creation, which is the order of a collection.
+    scopes: Vec<Scope>,
+    by_scope: HashMap<Arc<InstrumentationScope>, usize>,
+    /// Streams by the hash of their identity and scope.
+    by_identity: HashMap<u64, Vec<Arc<Stream>>>,
+    /// The first stream of each name, ignoring case, by the hash of name and scope.
+    by_name: HashMap<u64, Vec<Arc<Stream>>>,
+    streams: usize,
+}
+
+/// A scope and its streams in order of creation.
+#[derive(Clone)]
+pub(crate) struct Scope {
+    pub(crate) scope: Arc<InstrumentationScope>,
+    pub(crate) streams: Vec<Arc<Stream>>,
+}
+
+impl Registry {
+    pub(crate) fn new() -> Self {
+        Registry {
+            state: Mutex::default(),
+            hasher: RandomState::new(),
+            rejected: AtomicU64::new(0),
+            conflicts: AtomicU64::new(0),
+        }
+    }
+
+    /// Returns the stream with this configuration, creating it if needed; `None` if the reader is full.
+    pub(crate) fn stream(&self, scope: &Arc<InstrumentationScope>, mut config: StreamConfig) -> Option<Arc<Stream>> {
+        // Before the `match`, which would hold the lock while the user's message sink runs.
+        let look = self.look(&self.lock(), scope, &config);
+        match look {
+            Look::Known(stream) => return Some(stream),
+            Look::Full => {
+                self.reject(&config);
+                return None;
+            }
+            Look::New(None) => {}
+            Look::New(Some(first)) => {
+                let warning = resolve::conflict(&first.config, &config, scope.name());
+                // spec: metrics/sdk.md#name-conflict — the name as it was seen first.
+                config.name = first.config.name.clone();
+                self.report_conflict(&warning);
+            }
+        }
+        // Outside of the lock: the clock may be user code.
+        let made = Arc::new(Stream::new(config));
+        let mut state = self.lock();
+        // Another thread may have been faster.
+        match self.look(&state, scope, &made.config) {
+            Look::Known(stream) => Some(stream),
+            Look::Full => {
+                drop(state);
+                self.reject(&made.config);
+                None
+            }
+            Look::New(_) => {
+                self.insert(&mut state, scope, made.clone());
+                Some(made)
+            }
+        }
+    }
+
+    /// Returns all scopes with their streams.
+    pub(crate) fn scopes(&self) -> Vec<Scope> {
+        self.lock().scopes.clone()
+    }
+
+    /// Returns the number of rejected instruments.
+    pub(crate) fn rejected(&self) -> u64 {
+        self.rejected.load(Ordering::Relaxed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn look(&self, state: &State, scope: &Arc<InstrumentationScope>, config: &StreamConfig) -> Look {
+        let mut first = None;
+        if let Some(at) = state.by_scope.get(scope) {
+            let namesakes = state.by_identity.get(&self.identity(*at, config)).into_iter().flatten();
+            let known = namesakes.clone().find(|known| known.config.is_same_stream(config));
+            if let Some(known) = known {
+                return Look::Known(known.clone());
+            }
+            let mut firsts = state.by_name.get(&self.name(*at, config)).into_iter().flatten();
+            first = firsts.find(|first| first.config.name.eq_ignore_ascii_case(&config.name)).cloned();
+        }
+        if state.streams < INSTRUMENT_LIMIT { Look::New(first) } else { Look::Full }
+    }
+
+    fn insert(&self, state: &mut State, scope: &Arc<InstrumentationScope>, stream: Arc<Stream>) {
+        let State { scopes, by_scope, by_identity, by_name, streams } = state;
+        let at = *by_scope.entry(scope.clone()).or_insert(scopes.len());
+        if at == scopes.len() {
+            scopes.push(Scope { scope: scope.clone(), streams: Vec::new() });
+        }
+        by_identity.entry(self.identity(at, &stream.config)).or_default().push(stream.clone());
+        let firsts = by_name.entry(self.name(at, &stream.config)).or_default();
+        if !firsts.iter().any(|first| first.config.name.eq_ignore_ascii_case(&stream.config.name)) {
+            firsts.push(stream.clone());
+        }
+        scopes[at].streams.push(stream);
+        *streams += 1;
+    }
+
+    fn identity(&self, scope: usize, config: &StreamConfig) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write_usize(scope);
+        config.hash_identity(&mut hasher);
+        hasher.finish()
+    }
+
+    fn name(&self, scope: usize, config: &StreamConfig) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write_usize(scope);
+        config.hash_name(&mut hasher);
+        hasher.finish()
+    }
+
+    fn reject(&self, config: &StreamConfig) {
+        self.rejected.fetch_add(1, Ordering::Relaxed);
+        crate::__warn!(
+            "metrics.instruments",
+            "the instrument {:?} does not record: there are {INSTRUMENT_LIMIT} metrics already",
+            config.name
+        );
+    }
+
+    /// Reports each conflict once: afterwards the stream is known.
+    fn report_conflict(&self, warning: &str) {
+        if self.conflicts.fetch_add(1, Ordering::Relaxed) < CONFLICTS_SAID {
+            crate::diag::warn_always(format_args!("{warning}"));
+        } else {
+            crate::__warn!("metrics.conflict", "{warning}");
+        }
+    }
+}
+
+/// The result of a lookup.
+enum Look {
+    Known(Arc<Stream>),
+    /// Not found; holds the first stream of that name, if there is one.
+    New(Option<Arc<Stream>>),
+    /// Not found, and the reader is full.
+    Full,
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::metrics::SdkMeterProvider;
+    use crate::metrics::reader::PullReader;
+    use opentelemetry::metrics::MeterProvider;
+
+    /// The cost of making an instrument is that of a look at one bucket, which must not grow with the instruments.
+    #[test]
+    fn neither_names_nor_namesakes_nor_scopes_share_a_bucket() {
+        let provider = SdkMeterProvider::builder().with_reader(PullReader::default()).build();
+        for n in 0..300u32 {
+            let meter = provider.meter("one");
+            drop(meter.u64_counter(format!("name.{n}")).build());
+            drop(meter.u64_counter("unit").with_unit(format!("u{n}")).build());
+            drop(meter.u64_counter("description").with_description(format!("d{n}")).build());
+            drop(meter.f64_histogram("bounds").with_boundaries(vec![f64::from(n)]).build());
+            drop(provider.meter(Box::leak(format!("scope.{n}").into_boxed_str())).u64_counter("name").build());
+        }
+        let meter = provider.sdk_meter(InstrumentationScope::default());
+        let state = meter.shared.pipelines[0].registry.lock();
+        assert_eq!((state.streams, state.scopes.len()), (1500, 301));
+        let longest = |buckets: &HashMap<u64, Vec<Arc<Stream>>>| buckets.values().map(Vec::len).max();
+        assert_eq!((longest(&state.by_identity), longest(&state.by_name)), (Some(1), Some(1)));
+    }
+
+    #[test]
+    fn what_is_the_same_stream_is_found_whatever_its_case_and_the_sign_of_zero() {
+        let provider = SdkMeterProvider::builder().with_reader(PullReader::default()).build();
+        for (name, zero) in [("h", 0.0), ("H", -0.0)] {
+            drop(provider.meter("one").f64_histogram(name).with_boundaries(vec![zero, 1.0]).build());
+        }
+        let meter = provider.sdk_meter(InstrumentationScope::default());
+        assert_eq!(meter.shared.pipelines[0].registry.lock().streams, 1);
+    }
+}

@@ -1,0 +1,111 @@
+//! The series each thread has recorded into, stream by stream, so that it finds them again without a lock.
+//!
+//! A stream has a slot number and an epoch. A thread discards entries of an older epoch, or of a dropped stream whose slot was
+//! reused, the next time it records into that slot.
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use opentelemetry::Context;
+
+use super::one::Series;
+use super::table::Table;
+use crate::metrics::data::Fingerprint;
+use crate::sync::Arc;
+
+#[derive(Default)]
+struct Local {
+    streams: Vec<Remembered>,
+}
+
+#[derive(Default)]
+struct Remembered {
+    epoch: u64,
+    series: Table,
+}
+
+impl Local {
+    /// Initializes the API's current context first. Thread-locals are destroyed in reverse order, so the context outlives this
+    /// value; the API panics when asked for a destroyed one.
+    fn new() -> RefCell<Local> {
+        drop(std::panic::catch_unwind(|| Context::map_current(|_| ())));
+        RefCell::default()
+    }
+}
+
+thread_local! {
+    static LOCAL: RefCell<Local> = Local::new();
+}
+
+/// Calls `f` unless this thread is ending and its values are being destroyed.
+#[inline]
+pub(crate) fn while_alive<T>(f: impl FnOnce() -> T) -> Option<T> {
+    LOCAL.try_with(|_| f()).ok()
+}
+
+/// Calls `hit` with the series if this thread has recorded into it before; returns true if it has.
+#[inline]
+pub(crate) fn find(slot: &Slot, epoch: u64, fingerprint: Fingerprint, hit: impl FnOnce(&Series)) -> bool {
+    let found = LOCAL.try_with(|local| {
+        // Already borrowed only when a user's reservoir records from within `remember` below.
+        let Ok(local) = local.try_borrow() else { return false };
+        let Some(remembered) = local.streams.get(slot.0).filter(|remembered| remembered.epoch == epoch) else {
+            return false;
+        };
+        let is_it = |series: &Series| series.check == fingerprint.check;
+        let Some(series) = remembered.series.find(fingerprint.place, is_it) else { return false };
+        hit(series);
+        true
+    });
+    found.unwrap_or(false)
+}
+
+/// Makes this thread find the series by `find` from now on.
+pub(crate) fn remember(slot: &Slot, epoch: u64, place: u64, series: Arc<Series>) {
+    let forgotten = LOCAL.try_with(|local| {
+        let mut local = local.try_borrow_mut().ok()?;
+        if local.streams.len() <= slot.0 {
+            local.streams.resize_with(slot.0 + 1, Remembered::default);
+        }
+        let remembered = local.streams.get_mut(slot.0)?;
+        let mut forgotten = Table::default();
+        if remembered.epoch != epoch {
+            forgotten = std::mem::take(&mut remembered.series);
+            remembered.epoch = epoch;
+        }
+        if remembered.series.find(place, |known| std::ptr::eq(known, &*series)).is_none() {
+            remembered.series.insert(place, series);
+        }
+        Some(forgotten)
+    });
+    // Outside of the borrow: dropping may run a user's reservoir.
+    drop(forgotten);
+}
+
+/// The slot number of a stream, unique while the stream lives.
+pub(crate) struct Slot(usize);
+
+/// Free slot numbers, and the first one never used.
+static SLOTS: Mutex<(Vec<usize>, usize)> = Mutex::new((Vec::new(), 0));
+
+impl Slot {
+    pub(crate) fn new() -> Self {
+        let mut slots = SLOTS.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = slots.0.pop().unwrap_or(slots.1);
+        slots.1 = slots.1.max(slot + 1);
+        Slot(slot)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        SLOTS.lock().unwrap_or_else(PoisonError::into_inner).0.push(self.0);
+    }
+}
+
+/// Returns an epoch that no stream has used before.
+pub(crate) fn next_epoch() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}

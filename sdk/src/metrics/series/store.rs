@@ -1,0 +1,215 @@
+//! All series of a stream: found or created up to the limit, and evicted again under delta temporality.
+//!
+//! A thread that already knows a series bypasses the store. A delta collection starts a new epoch, so every thread asks the store
+//! once more, and series that no thread asks for are evicted. A thread may still be recording into an evicted series, so the store
+//! keeps collecting it until no thread can hold it.
+
+use opentelemetry::KeyValue;
+
+use super::local;
+use super::local::Slot;
+use super::one::Series;
+use super::striped::Owner;
+use super::table::Table;
+use crate::metrics::config::StreamConfig;
+use crate::metrics::data::{Attributes, Fingerprint, is_same_set};
+use crate::process::Generation;
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering, lock};
+use crate::time::Timestamp;
+
+/// Number of series in a stream that get a cell per thread. Further series share one cell between all threads: a stream that large
+/// is better off with less memory, and two threads rarely meet in one of its series.
+const WITH_OWN_CELLS: usize = 1024;
+
+pub(crate) struct Store {
+    pub(crate) slot: Slot,
+    epoch: AtomicU64,
+    maps: Mutex<Maps>,
+    /// In a forked child the lock may be held forever.
+    home: Generation,
+}
+
+struct Maps {
+    /// Series of the current epoch.
+    current: Table,
+    /// Series of the previous epoch, revived when a thread asks for them; delta streams only.
+    previous: Table,
+    /// Evicted series that a thread may still hold.
+    retired: Vec<Arc<Series>>,
+    overflow: Option<Arc<Series>>,
+    /// Time of creation or of the last collection.
+    since: Timestamp,
+}
+
+/// The series one collection reads.
+pub(crate) struct Harvest {
+    pub(crate) series: Vec<Arc<Series>>,
+    /// Time of the previous collection.
+    pub(crate) since: Timestamp,
+}
+
+impl Store {
+    pub(crate) fn new(created: Timestamp) -> Self {
+        Store {
+            slot: Slot::new(),
+            epoch: AtomicU64::new(local::next_epoch()),
+            maps: Mutex::new(Maps {
+                current: Table::default(),
+                previous: Table::default(),
+                retired: Vec::new(),
+                overflow: None,
+                since: created,
+            }),
+            home: Generation::current(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// Returns the series for these attributes, or the overflow series if the stream is full.
+    pub(crate) fn series(&self, config: &StreamConfig, given: &[KeyValue], thread: usize) -> Arc<Series> {
+        if self.home.is_past() {
+            // A series outside of the store is never collected.
+            return Arc::new(Series::new(config, Attributes::overflow(), 0, Owner::EVERYBODY));
+        }
+        let is_given = |series: &Series| {
+            let kept = given.iter().filter(|one| config.attributes.keeps(&one.key)).count();
+            is_same_set(&series.attributes, given, kept)
+        };
+        if let Some(found) = self.find(config, config.fingerprint(given), is_given) {
+            return found;
+        }
+        // This removes duplicate keys.
+        let attributes = Attributes::new(given.iter().filter(|one| config.attributes.keeps(&one.key)).cloned());
+        let fingerprint = config.secrets.fingerprint(&*attributes);
+        let is_it = |series: &Series| is_same_set(&series.attributes, &attributes, attributes.len());
+        let known = {
+            let mut maps = lock(&self.maps);
+            if let Some(found) = maps.find(config, self.epoch(), fingerprint, is_it) {
+                return found;
+            }
+            maps.current.len()
+        };
+        if known >= config.limit {
+            return self.overflow(config);
+        }
+        let owner = if known < WITH_OWN_CELLS { Owner::thread(thread) } else { Owner::EVERYBODY };
+        // Outside of the lock: this may call a user's factory.
+        let made = Arc::new(Series::new(config, attributes.clone(), fingerprint.check, owner));
+        let mut maps = lock(&self.maps);
+        if let Some(found) = maps.find(config, self.epoch(), fingerprint, is_it) {
+            return found;
+        }
+        if maps.is_full(config) {
+            drop(maps);
+            return self.overflow(config);
+        }
+        made.epoch.store(self.epoch(), Ordering::Relaxed);
+        maps.current.insert(fingerprint.place, made.clone());
+        made
+    }
+
+    fn find(
+        &self,
+        config: &StreamConfig,
+        fingerprint: Fingerprint,
+        is_it: impl Fn(&Series) -> bool,
+    ) -> Option<Arc<Series>> {
+        lock(&self.maps).find(config, self.epoch(), fingerprint, is_it)
+    }
+
+    /// spec: metrics/sdk.md#cardinality-limits
+    fn overflow(&self, config: &StreamConfig) -> Arc<Series> {
+        if let Some(overflow) = &lock(&self.maps).overflow {
+            return overflow.clone();
+        }
+        let attributes = Attributes::overflow();
+        let check = config.secrets.fingerprint(&*attributes).check;
+        let made = Arc::new(Series::new(config, attributes, check, Owner::EVERYBODY));
+        crate::__warn!(
+            "metrics.overflow",
+            "{} has more than {} series; further ones are counted as one, with otel.metric.overflow=true",
+            config.name,
+            config.limit
+        );
+        lock(&self.maps).overflow.get_or_insert(made).clone()
+    }
+
+    /// Returns the series for these attributes and pins it for a bound instrument, so that it is not evicted.
+    pub(crate) fn bind(&self, config: &StreamConfig, given: &[KeyValue], thread: usize) -> Arc<Series> {
+        loop {
+            let series = self.series(config, given, thread);
+            series.bound.fetch_add(1, Ordering::Relaxed);
+            if self.home.is_past() {
+                return series;
+            }
+            // A collection may have evicted it in between.
+            let maps = lock(&self.maps);
+            let is_overflow = maps.overflow.as_ref().is_some_and(|overflow| Arc::ptr_eq(overflow, &series));
+            if is_overflow || series.epoch.load(Ordering::Relaxed) == self.epoch() {
+                return series;
+            }
+            series.bound.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns the series for a collection at `now`. Collections of one stream do not overlap.
+    pub(crate) fn harvest(&self, is_delta: bool, now: Timestamp) -> Harvest {
+        let mut maps = lock(&self.maps);
+        let since = std::mem::replace(&mut maps.since, now);
+        let mut series: Vec<_> = if is_delta { self.turn(&mut maps) } else { maps.current.series().collect() };
+        series.extend(maps.overflow.clone());
+        Harvest { series, since }
+    }
+
+    /// Starts a new epoch and returns every series that may hold measurements of the old one.
+    fn turn(&self, maps: &mut Maps) -> Vec<Arc<Series>> {
+        let ended = self.epoch();
+        let begun = local::next_epoch();
+        self.epoch.store(begun, Ordering::Relaxed);
+        let older = std::mem::replace(&mut maps.previous, std::mem::take(&mut maps.current));
+        let mut harvest: Vec<_> = maps.previous.series().collect();
+        for (place, series) in maps.previous.iter().filter(|(_, series)| series.is_bound()) {
+            series.epoch.store(begun, Ordering::Relaxed);
+            maps.current.insert(*place, series.clone());
+        }
+        // Series revived from the previous epoch are in the current table already.
+        let given_up = older.into_series().filter(|series| series.epoch.load(Ordering::Relaxed) != ended);
+        let retired = std::mem::take(&mut maps.retired);
+        for mut series in retired.into_iter().chain(given_up) {
+            if Arc::get_mut(&mut series).is_none() {
+                maps.retired.push(series.clone());
+            }
+            harvest.push(series);
+        }
+        harvest
+    }
+}
+
+impl Maps {
+    fn is_full(&self, config: &StreamConfig) -> bool {
+        self.current.len() >= config.limit
+    }
+
+    fn find(
+        &mut self,
+        config: &StreamConfig,
+        epoch: u64,
+        fingerprint: Fingerprint,
+        is_it: impl Fn(&Series) -> bool,
+    ) -> Option<Arc<Series>> {
+        if let Some(found) = self.current.find(fingerprint.place, &is_it) {
+            return Some(found.clone());
+        }
+        if self.is_full(config) {
+            return None;
+        }
+        let again = self.previous.find(fingerprint.place, &is_it)?.clone();
+        again.epoch.store(epoch, Ordering::Relaxed);
+        self.current.insert(fingerprint.place, again.clone());
+        Some(again)
+    }
+}

@@ -1,0 +1,99 @@
+//! Cell ownership: one cell shared by all threads, or one for each thread that records into a series.
+
+use std::sync::OnceLock;
+
+/// The thread that owns a cell. No other thread records into it as owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owner(u32);
+
+impl Owner {
+    /// No owner: all threads share the cell.
+    pub(crate) const EVERYBODY: Owner = Owner(u32::MAX);
+
+    /// The thread with this index. A thread without an index owns nothing.
+    #[inline]
+    pub(crate) fn thread(index: usize) -> Owner {
+        u32::try_from(index).map_or(Owner::EVERYBODY, Owner)
+    }
+
+    #[inline]
+    pub(crate) fn is(self, thread: usize) -> bool {
+        self.0 as usize == thread
+    }
+}
+
+/// Maximum number of further cells of a series: the number of threads that can run at once, rounded up to a power of two. Threads
+/// beyond that share cells.
+fn stripes() -> usize {
+    static STRIPES: OnceLock<usize> = OnceLock::new();
+    *STRIPES.get_or_init(|| {
+        let parallel = std::thread::available_parallelism().map_or(8, std::num::NonZero::get);
+        parallel.clamp(4, 64).next_power_of_two()
+    })
+}
+
+/// The cells of a series after its first one, each allocated on first use. Until then this takes a pointer and a half.
+#[derive(Default)]
+pub(crate) struct Striped<C>(OnceLock<Box<Stripes<C>>>);
+
+type Stripes<C> = Vec<OnceLock<Box<Stripe<C>>>>;
+
+/// Aligned to keep two threads off one cache line.
+#[repr(align(128))]
+struct Stripe<C> {
+    cell: C,
+    owner: Owner,
+}
+
+impl<C> Striped<C> {
+    pub(crate) fn new() -> Self {
+        Striped(OnceLock::new())
+    }
+
+    /// Returns the cell of the thread with this index, and true if no other thread owns the same cell.
+    #[inline]
+    pub(crate) fn of(&self, thread: usize, make: impl FnOnce() -> C) -> (&C, bool) {
+        let known = self.0.get().and_then(|stripes| stripes[thread & (stripes.len() - 1)].get());
+        let stripe = match known {
+            Some(stripe) => stripe,
+            None => self.further(thread, Owner::thread(thread), make),
+        };
+        (&stripe.cell, stripe.owner.is(thread))
+    }
+
+    /// Returns the cell `steps` away from the thread's, or the shared one if that is not allocated yet. For a measurement that finds
+    /// its own cell locked.
+    #[cold]
+    pub(crate) fn beside(&self, thread: usize, steps: usize, make: impl FnOnce() -> C) -> &C {
+        &self.further(thread.wrapping_add(steps), Owner::EVERYBODY, make).cell
+    }
+
+    #[cold]
+    fn further(&self, thread: usize, owner: Owner, make: impl FnOnce() -> C) -> &Stripe<C> {
+        let stripes = self.0.get_or_init(|| Box::new((0..stripes()).map(|_| OnceLock::new()).collect()));
+        stripes[thread & (stripes.len() - 1)].get_or_init(|| Box::new(Stripe { cell: make(), owner }))
+    }
+
+    /// Iterates over all allocated cells.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &C> {
+        self.0.get().into_iter().flat_map(|stripes| stripes.iter()).filter_map(OnceLock::get).map(|stripe| &stripe.cell)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_owns_its_cell_until_there_are_more_threads_than_cells() {
+        let (striped, n) = (Striped::new(), stripes());
+        let of = |thread: usize| {
+            let (cell, owns) = striped.of(thread, || thread);
+            (*cell, owns)
+        };
+        assert_eq!([0, 1, 0, n, n + 2].map(of), [(0, true), (1, true), (0, true), (0, false), (n + 2, true)]);
+        assert_eq!(striped.beside(2, 1, || 7), &7);
+        assert_eq!(of(3), (7, false));
+        assert_eq!(striped.iter().copied().collect::<Vec<_>>(), [0, 1, n + 2, 7]);
+    }
+}

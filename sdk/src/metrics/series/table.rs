@@ -1,0 +1,72 @@
+//! A hash table of series that grows and is cleared, but never removes a single entry.
+
+use super::one::Series;
+use crate::sync::Arc;
+
+/// Open addressing, at most three quarters full to keep probes short.
+#[derive(Default)]
+pub(crate) struct Table {
+    /// Empty, or a power of two long.
+    slots: Vec<Option<(u64, Arc<Series>)>>,
+    len: usize,
+}
+
+impl Table {
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Returns the series with this hash for which `matches` returns true.
+    #[inline]
+    pub(crate) fn find(&self, hash: u64, matches: impl Fn(&Series) -> bool) -> Option<&Arc<Series>> {
+        let mask = self.slots.len().checked_sub(1)?;
+        let mut at = hash as usize & mask;
+        while let Some((other, series)) = self.slots.get(at)? {
+            if *other == hash && matches(series) {
+                return Some(series);
+            }
+            at = (at + 1) & mask;
+        }
+        None
+    }
+
+    /// Adds a series that the table does not hold yet.
+    pub(crate) fn insert(&mut self, hash: u64, series: Arc<Series>) {
+        if (self.len + 1) * 4 > self.slots.len() * 3 {
+            self.grow();
+        }
+        self.len += 1;
+        self.place(hash, series);
+    }
+
+    fn place(&mut self, hash: u64, series: Arc<Series>) {
+        let mask = self.slots.len() - 1;
+        let mut at = hash as usize & mask;
+        while self.slots[at].is_some() {
+            at = (at + 1) & mask;
+        }
+        self.slots[at] = Some((hash, series));
+    }
+
+    fn grow(&mut self) {
+        let size = (self.slots.len() * 2).max(8);
+        let old = std::mem::take(&mut self.slots);
+        self.slots.resize_with(size, || None);
+        for (hash, series) in old.into_iter().flatten() {
+            self.place(hash, series);
+        }
+    }
+
+    /// Iterates over hashes and series.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(u64, Arc<Series>)> {
+        self.slots.iter().flatten()
+    }
+
+    pub(crate) fn series(&self) -> impl Iterator<Item = Arc<Series>> {
+        self.iter().map(|(_, series)| series.clone())
+    }
+
+    pub(crate) fn into_series(self) -> impl Iterator<Item = Arc<Series>> {
+        self.slots.into_iter().flatten().map(|(_, series)| series)
+    }
+}
