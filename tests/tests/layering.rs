@@ -276,6 +276,13 @@ fn a_planted_shape_is_noticed() {
     check("sdk/tests/a.rs", format!("//! A.\n{}", lines(900)), "");
     let documented = format!("//! A.\n{}{}", "// Why.\n".repeat(200), lines(120));
     check("sdk/src/a/mod.rs", documented, "");
+    let check_folder = |names: &[&str], expected: &str| {
+        let many = (0..11).map(|n| format!("{n}.rs")).chain(names.iter().map(|name| (*name).to_owned()));
+        let file = |name| SourceFile { path: format!("sdk/src/a/{name}"), text: "//! A.\n".to_owned() };
+        assert_eq!(shape_violations(&many.map(file).collect::<Vec<_>>()).join("\n"), expected);
+    };
+    check_folder(&["mod.rs", "12th.rs", "12th_tests.rs", "b/other.rs"], "");
+    check_folder(&["12th.rs", "13th.rs"], "sdk/src/a: 13 files, more than 12; make it two folders");
     let message = "sdk/src/lib.rs: 121 lines of code, more than 120; it is for documentation and re-exports";
     check("sdk/src/lib.rs", format!("//! A.\n{}", lines(121)), message);
     let first = "the first line is to say with `//!` what the file owns";
