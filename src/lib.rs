@@ -130,9 +130,9 @@ pub mod export {
     pub use telemark_sdk::{Batch, ExportReport, Exporter, ResponseStatus};
 }
 
-/// Traces in code: samplers, limits, batches and processors for [`builder()`], and the spans that exporters see.
+/// Traces in code: samplers, limits, batches, stages and processors for [`builder()`], and the spans that exporters see.
 pub mod trace {
-    pub use telemark_sdk::batch::{BatchConfig, BatchProcessor, SimpleProcessor};
+    pub use telemark_sdk::batch::{BatchConfig, BatchProcessor, SimpleProcessor, Stage, Verdict};
     pub use telemark_sdk::id::{IdGenerator, RandomIds};
     pub use telemark_sdk::limits::{AttributeLimits, SpanLimits};
     pub use telemark_sdk::sampling::{
@@ -176,5 +176,5 @@ pub mod console {
 /// OTLP exporters configured in code.
 #[cfg(feature = "otlp")]
 pub mod otlp {
-    pub use telemark_otlp::{Builder, Compression, Encode, JsonLines, Otlp, Pem, Protocol, RetrySettings};
+    pub use telemark_otlp::{Builder, Compression, Encode, JsonLines, Otlp, Pem, Protocol, RetryConfig};
 }

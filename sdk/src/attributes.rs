@@ -1,5 +1,5 @@
-//! Attribute collections: keys are unique and not empty, the last value wins, number and length are bounded, and what is
-//! dropped is counted.
+//! Attribute collections: keys are unique and not empty, the last value wins, number and length are bounded, and drops are
+//! counted.
 
 use opentelemetry::{Array, InstrumentationScope, KeyValue, StringValue, Value};
 
@@ -7,8 +7,8 @@ use crate::limits::AttributeLimits;
 
 /// Sets `attribute`, replacing an earlier value of the same key.
 ///
-/// An attribute without a key and a new key beyond the limit are dropped and counted in `dropped`; an overwrite is not an
-/// addition.
+/// Drops an attribute without a key, and one with a new key beyond the limit, and counts them in `dropped`. Replacing a value
+/// needs no room.
 ///
 /// spec: common/README.md#attribute, #attribute-collections, #attribute-limits
 #[inline]
@@ -26,7 +26,7 @@ pub fn set(attributes: &mut Vec<KeyValue>, dropped: &mut u32, mut attribute: Key
     }
 }
 
-/// Applies the rules of [`set`] to attributes that were given all at once, in place.
+/// Applies the rules of [`set`] in place to attributes that come all at once.
 #[inline]
 pub fn normalize(attributes: &mut Vec<KeyValue>, dropped: &mut u32, limits: AttributeLimits) {
     if limits.value_length.is_some() {
@@ -39,7 +39,7 @@ pub fn normalize(attributes: &mut Vec<KeyValue>, dropped: &mut u32, limits: Attr
     rebuild(attributes, dropped, limits);
 }
 
-/// The rare case of [`normalize`]: an empty or a duplicate key, or too many attributes.
+/// Handles the rare case of [`normalize`]: an empty or a duplicate key, or too many attributes.
 #[cold]
 fn rebuild(attributes: &mut Vec<KeyValue>, dropped: &mut u32, limits: AttributeLimits) {
     let mut kept = 0;
@@ -59,7 +59,7 @@ fn rebuild(attributes: &mut Vec<KeyValue>, dropped: &mut u32, limits: AttributeL
     attributes.truncate(kept);
 }
 
-/// The scope with attributes as they may be: each key once, none without a key. Others leave no count in a scope.
+/// Returns the scope with valid attributes only: each key once, none empty. A scope has no place for a count of drops.
 pub(crate) fn valid_scope(scope: InstrumentationScope) -> InstrumentationScope {
     let mut attributes: Vec<_> = scope.attributes().cloned().collect();
     if all_valid(&attributes) {
@@ -95,7 +95,7 @@ fn same_key(a: &KeyValue, b: &KeyValue) -> bool {
     a.key.as_str() == b.key.as_str()
 }
 
-/// Cuts strings to `limit` characters, alone or in an array; other values have no length.
+/// Cuts a string, or each string of an array, to `limit` characters. Other values have no length.
 #[inline]
 fn truncate(value: &mut Value, limit: Option<usize>) {
     let Some(limit) = limit else { return };
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scope_keeps_everything_but_attributes_that_may_not_be() {
+    fn a_scope_keeps_everything_but_invalid_attributes() {
         let scope = |attributes: &[(&'static str, i64)]| {
             let attributes: Vec<_> = attributes.iter().map(|&(key, value)| KeyValue::new(key, value)).collect();
             let builder = InstrumentationScope::builder("lib").with_version("1.2").with_schema_url("https://s");

@@ -1,5 +1,7 @@
 //! The two errors of the SDK: building returns [`ConfigError`], exporting [`ExportError`].
 
+pub(crate) mod report;
+
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
@@ -8,7 +10,7 @@ use crate::text::{self, Secrecy};
 
 type Source = Box<dyn Error + Send + Sync>;
 
-/// A setting that cannot be used: which one, its value, and what is accepted.
+/// A setting that cannot be used: its name, its value, and the accepted values.
 #[derive(Debug)]
 pub struct ConfigError {
     setting: Cow<'static, str>,
@@ -18,8 +20,8 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// A value that is not accepted. `setting` is the name of a variable or an argument; where it may carry a secret,
-    /// [`Secrecy::of`] says so and the value is hidden.
+    /// Creates the error for a value that is not accepted. `setting` is the name of a variable or an argument; the value is
+    /// hidden if [`Secrecy::of`] the name says that it may be a secret.
     pub fn invalid(
         setting: impl Into<Cow<'static, str>>,
         value: impl Into<String>,
@@ -30,8 +32,8 @@ impl ConfigError {
         ConfigError { setting, value: Some(value), accepted: accepted.into(), source: None }
     }
 
-    /// A value that is not accepted, of a setting that may carry a secret: `shown` is what a message may show in place of
-    /// the value, such as the name of a header.
+    /// Creates the error for a value that is not accepted and may be a secret. `shown` replaces the value in messages: the name
+    /// of a header, for example.
     pub fn redacted(
         setting: impl Into<Cow<'static, str>>,
         shown: impl Into<String>,
@@ -40,7 +42,7 @@ impl ConfigError {
         ConfigError { setting: setting.into(), value: Some(shown.into()), accepted: accepted.into(), source: None }
     }
 
-    /// A state in which the setting cannot be applied at all, such as a second `init`.
+    /// Creates the error for a state in which the setting cannot be applied, such as a second `init`.
     pub fn state(setting: impl Into<Cow<'static, str>>, problem: impl Into<Cow<'static, str>>) -> Self {
         ConfigError { setting: setting.into(), value: None, accepted: problem.into(), source: None }
     }
@@ -51,7 +53,7 @@ impl ConfigError {
         self
     }
 
-    /// The variable or argument.
+    /// Returns the name of the variable or argument.
     pub fn setting(&self) -> &str {
         &self.setting
     }
@@ -79,10 +81,10 @@ impl Error for ConfigError {
     }
 }
 
-/// The most that is shown of the message of an [`ExportError`], in bytes: an address and what a receiver said.
+/// Maximum number of bytes shown of the message of an [`ExportError`]: an address and the words of a receiver.
 const MAX_MESSAGE: usize = 2 * text::MAX_SHOWN;
 
-/// Why a batch was not delivered. The batch is gone: retries, where the protocol has them, are over.
+/// The reason why a batch was not delivered. The batch is gone: retries, if the protocol has them, are over.
 #[derive(Debug)]
 pub struct ExportError {
     kind: Kind,
@@ -92,7 +94,7 @@ pub struct ExportError {
     source: Option<Source>,
 }
 
-/// The status that a receiver answered an export with.
+/// The status of a receiver's response to an export.
 ///
 /// spec: semconv otel/sdk-metrics.md, `otel.sdk.exporter.operation.duration`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -116,32 +118,32 @@ enum Kind {
 }
 
 impl ExportError {
-    /// The deadline passed before the batch was delivered.
+    /// Creates an error: the deadline passed before the batch was delivered.
     pub fn timeout(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Timeout, message)
     }
 
-    /// The receiver could not be reached or kept asking to come back later.
+    /// Creates an error: the receiver could not be reached, or kept asking to retry later.
     pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Unavailable, message)
     }
 
-    /// The receiver refused the batch for good.
+    /// Creates an error: the receiver rejected the batch for good.
     pub fn rejected(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Rejected, message)
     }
 
-    /// The request or the answer was larger than the limit.
+    /// Creates an error: the request or the response was larger than the limit.
     pub fn too_large(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::TooLarge, message)
     }
 
-    /// The exporter or the processor has been shut down.
+    /// Creates an error: the exporter or the processor has been shut down.
     pub fn shutdown() -> Self {
         Self::new(Kind::Shutdown, "already shut down")
     }
 
-    /// Anything else, such as a file that cannot be written.
+    /// Creates an error of another kind, such as a file that cannot be written.
     pub fn other(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Other, message)
     }
@@ -156,44 +158,44 @@ impl ExportError {
         self
     }
 
-    /// Adds how many times the batch was sent again.
+    /// Sets the number of retries.
     pub fn with_retries(mut self, retries: u32) -> Self {
         self.retries = retries;
         self
     }
 
-    /// Adds the status of the last response.
+    /// Sets the status of the last response.
     pub fn with_response(mut self, status: ResponseStatus) -> Self {
         self.response = Some(status);
         self
     }
 
-    /// Whether the deadline passed.
+    /// Returns true if the deadline passed.
     pub fn is_timeout(&self) -> bool {
         self.kind == Kind::Timeout
     }
 
-    /// Whether the receiver could not be reached or asked to come back later until the end.
+    /// Returns true if the receiver could not be reached, or asked to retry later until the end.
     pub fn is_unavailable(&self) -> bool {
         self.kind == Kind::Unavailable
     }
 
-    /// Whether the receiver refused the batch for good.
+    /// Returns true if the receiver rejected the batch for good.
     pub fn is_rejected(&self) -> bool {
         self.kind == Kind::Rejected
     }
 
-    /// Whether the request or the answer was too large.
+    /// Returns true if the request or the response was too large.
     pub fn is_too_large(&self) -> bool {
         self.kind == Kind::TooLarge
     }
 
-    /// Whether it came after shutdown.
+    /// Returns true if the export came after shutdown.
     pub fn is_shutdown(&self) -> bool {
         self.kind == Kind::Shutdown
     }
 
-    /// How many times the batch was sent again before it was given up.
+    /// Returns the number of retries before the batch was given up.
     pub fn retries(&self) -> u32 {
         self.retries
     }
@@ -203,16 +205,16 @@ impl ExportError {
         self.response
     }
 
-    /// What [`Self::error_type`] may be.
+    /// The values of [`Self::error_type`].
     pub const TYPES: [&'static str; 6] =
         ["timeout", "unavailable", "rejected", "too_large", "already_shutdown", "_OTHER"];
 
-    /// A low-cardinality name for the `error.type` attribute, one of [`Self::TYPES`].
+    /// Returns a low-cardinality name for the `error.type` attribute, one of [`Self::TYPES`].
     pub fn error_type(&self) -> &'static str {
         Self::TYPES[self.type_index()]
     }
 
-    /// Where [`Self::TYPES`] has its type.
+    /// Returns the index of the type in [`Self::TYPES`].
     pub(crate) fn type_index(&self) -> usize {
         self.kind as usize
     }

@@ -12,18 +12,18 @@ use crate::time::Clock;
 
 /// Makes the ids of new traces and spans.
 ///
-/// Called on the thread that starts the span, once per span and once more per trace. An id of zero is invalid; one that
-/// is returned all the same is replaced by a random one.
+/// Called on the thread that starts the span, once per span and once more per trace. An id of zero is invalid and replaced by
+/// a random one.
 ///
 /// spec: trace/sdk.md#id-generators
 pub trait IdGenerator: Debug + Send + Sync + 'static {
-    /// The id of a new trace.
+    /// Returns the id of a new trace.
     fn trace_id(&self) -> TraceId;
 
-    /// The id of a new span.
+    /// Returns the id of a new span.
     fn span_id(&self) -> SpanId;
 
-    /// Whether the right-most seven bytes of the trace ids are uniformly random, which sets the W3C random flag.
+    /// Returns true if the right-most seven bytes of the trace ids are uniformly random, which sets the W3C random flag.
     ///
     /// spec: W3C trace context level 2, random trace id flag
     fn is_random(&self) -> bool {
@@ -31,8 +31,8 @@ pub trait IdGenerator: Debug + Send + Sync + 'static {
     }
 }
 
-/// Random ids from a generator per thread, seeded by the operating system, and anew in a child made by `fork`. A child made by
-/// the `clone` system call without libc repeats the ids of its parent.
+/// Makes random ids with a generator per thread, seeded by the operating system, and reseeded in a child made by `fork`. A child
+/// made by the `clone` system call without libc repeats the ids of its parent.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RandomIds;
 
@@ -66,7 +66,7 @@ impl IdGenerator for RandomIds {
     }
 }
 
-/// A random number for jitter and sampling; not for secrets.
+/// Returns a random number for jitter and sampling; not for secrets.
 pub fn random() -> u64 {
     with_generator(Xoshiro256::next)
 }
@@ -74,7 +74,7 @@ pub fn random() -> u64 {
 const UNSEEDED: [u64; 4] = [0; 4];
 
 thread_local! {
-    // Without a destructor, so that a span may start in the destructor of another thread-local.
+    // Without a destructor, so that the destructor of another thread-local can start a span.
     static STATE: Cell<[u64; 4]> = const { Cell::new(UNSEEDED) };
 }
 

@@ -10,16 +10,14 @@
 //! L3  trace | metrics | propagation
 //!     sampling
 //! L2  batch
-//! L1  config  resource  export  runtime  diag
-//! L0  sync  time  process  id  error  attributes  limits  signal  text
+//! L1  config  resource  export  runtime  diag  unsampled
+//! L0  sync  time  process  context  text  id  error  attributes  limits  signal
 //! ```
 
-// The file is on its way to `context.rs`.
-#[path = "traced/ambient.rs"]
-mod ambient;
 pub mod attributes;
 pub mod batch;
 pub mod config;
+mod context;
 pub mod diag;
 pub mod error;
 pub mod export;
@@ -41,6 +39,7 @@ pub mod text;
 pub mod time;
 pub mod trace;
 mod unsampled;
+mod value;
 
 pub use error::{ConfigError, ExportError, ResponseStatus};
 pub use export::{Batch, ExportReport, Exporter};

@@ -1,4 +1,4 @@
-//! How much a span, an event, a link or a log record may hold.
+//! Limits on the contents of a span, an event, a link or a log record.
 
 /// Limits on the attributes of one record.
 ///
@@ -6,9 +6,9 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AttributeLimits {
-    /// The most attributes; a further one is dropped and counted.
+    /// Maximum number of attributes; further ones are dropped and counted.
     pub count: usize,
-    /// The most characters of a string value, alone or in an array; the rest is cut off.
+    /// Maximum number of characters of a string value, alone or in an array; the rest is cut off.
     pub value_length: Option<usize>,
 }
 
@@ -16,7 +16,7 @@ impl AttributeLimits {
     /// The specification's default: 128 attributes of any length.
     pub const DEFAULT: AttributeLimits = AttributeLimits { count: 128, value_length: None };
 
-    /// Limits with that many attributes, each value cut to `value_length` characters.
+    /// Creates limits of `count` attributes, with each value cut to `value_length` characters.
     pub const fn new(count: usize, value_length: Option<usize>) -> Self {
         AttributeLimits { count, value_length }
     }
@@ -36,13 +36,13 @@ impl Default for AttributeLimits {
 pub struct SpanLimits {
     /// The span's own attributes.
     pub attributes: AttributeLimits,
-    /// The most events; a further one is dropped and counted.
+    /// Maximum number of events; further ones are dropped and counted.
     pub events: usize,
-    /// The most links; a further one is dropped and counted.
+    /// Maximum number of links; further ones are dropped and counted.
     pub links: usize,
-    /// The most attributes of one event.
+    /// Maximum number of attributes of one event.
     pub attributes_per_event: usize,
-    /// The most attributes of one link.
+    /// Maximum number of attributes of one link.
     pub attributes_per_link: usize,
 }
 
@@ -56,7 +56,7 @@ impl SpanLimits {
         attributes_per_link: 128,
     };
 
-    /// Keeps nothing but a name and times.
+    /// Room for nothing but a name and times.
     pub(crate) const NOTHING: SpanLimits = SpanLimits {
         attributes: AttributeLimits { count: 0, value_length: None },
         events: 0,
@@ -65,12 +65,12 @@ impl SpanLimits {
         attributes_per_link: 0,
     };
 
-    /// The limits of one event's attributes.
+    /// Returns the limits of one event's attributes.
     pub fn event_attributes(&self) -> AttributeLimits {
         AttributeLimits { count: self.attributes_per_event, ..self.attributes }
     }
 
-    /// The limits of one link's attributes.
+    /// Returns the limits of one link's attributes.
     pub fn link_attributes(&self) -> AttributeLimits {
         AttributeLimits { count: self.attributes_per_link, ..self.attributes }
     }

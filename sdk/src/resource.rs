@@ -1,4 +1,4 @@
-//! What produces the telemetry: attributes of the service, its process and its host.
+//! The resource that telemetry belongs to: attributes of the service, its process and its host.
 
 mod creation_time;
 
@@ -7,11 +7,12 @@ use std::sync::Arc;
 use opentelemetry::{Key, KeyValue, Value};
 
 use crate::attributes::has_key;
-use crate::config::{Env, percent_decode};
+use crate::config::Env;
 use crate::error::ConfigError;
 use crate::id;
+use crate::text::percent;
 
-/// The semantic conventions that the detected resource and our own scopes follow.
+/// The semantic conventions that the detected resource and the SDK's own scopes follow.
 pub(crate) const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.45.0";
 
 /// The attributes that every span, metric and log of a provider shares. Cheap to clone.
@@ -28,8 +29,8 @@ struct Inner {
 }
 
 impl Inner {
-    /// Inserts in order of the keys; the last value of a key wins, and one without a key is dropped. There are too few to be
-    /// worth the code of a sort.
+    /// Inserts in order of the keys. The last value of a key wins; an attribute without a key is dropped. There are too few
+    /// attributes to be worth a sort.
     fn insert(&mut self, attribute: KeyValue) {
         if !has_key(&attribute) {
             return;
@@ -42,25 +43,25 @@ impl Inner {
 }
 
 impl Resource {
-    /// A resource without attributes.
+    /// Creates a resource without attributes.
     pub fn empty() -> Self {
         Resource::new([])
     }
 
-    /// A resource with these attributes; the last value of a key wins, and one without a key is dropped.
+    /// Creates a resource with these attributes. The last value of a key wins; an attribute without a key is dropped.
     pub fn new(attributes: impl IntoIterator<Item = KeyValue>) -> Self {
         Resource::with_schema_url(attributes, None)
     }
 
-    /// A resource whose attributes follow the conventions at `schema_url`.
+    /// Creates a resource whose attributes follow the conventions at `schema_url`.
     pub fn with_schema_url(attributes: impl IntoIterator<Item = KeyValue>, schema_url: Option<String>) -> Self {
         let mut resource = Inner { attributes: Vec::new(), schema_url: schema_url.filter(|url| !url.is_empty()) };
         attributes.into_iter().for_each(|attribute| resource.insert(attribute));
         Resource(Arc::new(resource))
     }
 
-    /// The resource of this process: the SDK, the service, the process and the host, with `OTEL_RESOURCE_ATTRIBUTES` and
-    /// `OTEL_SERVICE_NAME` over them. Its schema URL is that of the semantic conventions 1.45.0.
+    /// Detects the resource of this process: the SDK, the service, the process and the host, overridden by
+    /// `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`. Its schema URL is that of the semantic conventions 1.45.0.
     ///
     /// spec: resource/sdk.md#detecting-resource-information-from-the-environment
     pub fn from_env(env: &Env) -> Self {
@@ -71,9 +72,9 @@ impl Resource {
             .merge(&Resource::new(named))
     }
 
-    /// This resource with the attributes of `over` added; where both have a key, `over` wins.
+    /// Returns this resource with the attributes of `over` added. If both have a key, `over` wins.
     ///
-    /// The schema URL is the one that is set; when both are and they differ, none is, for no URL would be true of all.
+    /// Keeps the schema URL if only one side has one or both agree; otherwise clears it.
     ///
     /// spec: resource/sdk.md#merge
     pub fn merge(&self, over: &Resource) -> Resource {
@@ -84,28 +85,28 @@ impl Resource {
         Resource::with_schema_url(self.iter().chain(over.iter()).cloned(), schema_url)
     }
 
-    /// The attributes, sorted by key.
+    /// Returns the attributes, sorted by key.
     pub fn iter(&self) -> impl Iterator<Item = &KeyValue> {
         self.0.attributes.iter()
     }
 
-    /// The value of one attribute.
+    /// Returns the value of one attribute.
     pub fn get(&self, key: &str) -> Option<&Value> {
         let index = self.0.attributes.binary_search_by(|attribute| attribute.key.as_str().cmp(key)).ok()?;
         Some(&self.0.attributes[index].value)
     }
 
-    /// The URL of the conventions that the attributes follow.
+    /// Returns the URL of the conventions that the attributes follow.
     pub fn schema_url(&self) -> Option<&str> {
         self.0.schema_url.as_deref()
     }
 
-    /// Whether there are no attributes.
+    /// Returns true if there are no attributes.
     pub fn is_empty(&self) -> bool {
         self.0.attributes.is_empty()
     }
 
-    /// Whether both are one value, as the clones of a resource are: a cheap test for caches.
+    /// Returns true if both share one allocation, as clones do: a cheap test for caches.
     pub fn is_same(&self, other: &Resource) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
@@ -166,7 +167,7 @@ fn host() -> Vec<KeyValue> {
     attributes
 }
 
-/// The first of the files that has a line; small kernel and configuration files, read once at start.
+/// Returns the first line of the first file that has one. Reads small kernel and configuration files, once at start.
 fn first_line(files: &[&str], key: &'static str) -> Option<KeyValue> {
     files.iter().find_map(|file| {
         let content = std::fs::read_to_string(file).ok()?;
@@ -180,7 +181,7 @@ fn executable() -> Option<String> {
     Some(path.file_name()?.to_string_lossy().into_owned())
 }
 
-/// A version 4 UUID.
+/// Generates a version 4 UUID.
 fn random_uuid() -> String {
     let random = u128::from(id::random()) << 64 | u128::from(id::random());
     let bits = random & !(0xf << 76) & !(0b11 << 62) | 0x4 << 76 | 0b10 << 62;
@@ -206,9 +207,9 @@ fn from_variable(env: &Env) -> Resource {
 
 fn parse_pair(pair: &str) -> Option<KeyValue> {
     let (key, value) = pair.split_once('=')?;
-    let key = percent_decode(key.trim())?;
+    let key = percent::decode(key.trim())?;
     (!key.is_empty()).then_some(())?;
-    let value = percent_decode(value.trim())?;
+    let value = percent::decode(value.trim())?;
     Some(KeyValue::new(Key::from(key), value))
 }
 
@@ -246,7 +247,7 @@ mod tests {
         assert_eq!(with("a", "1", None).merge(&with("b", "2", Some("v"))).schema_url(), Some("v"));
     }
 
-    /// What `OTEL_RESOURCE_ATTRIBUTES` gives, with the number of warnings.
+    /// Reads `OTEL_RESOURCE_ATTRIBUTES` and expects these attributes and a number of warnings.
     fn check(value: &str, expected: &str, warnings: usize) {
         let env = Env::from_pairs([("OTEL_RESOURCE_ATTRIBUTES", value)]);
         assert_eq!(text(&from_variable(&env)), expected, "{value:?}");

@@ -1,9 +1,9 @@
-//! The ids of spans that are dropped because their parent was: such a span is in no context, so that it costs next to
-//! nothing, and yet has an id of its own.
+//! The ids of spans that are dropped because their parent was. Such a span is in no context, so that it costs next to nothing,
+//! and yet has an id of its own.
 //!
-//! A thread knows the dropped span that it runs, and which span is its parent. What sends a span context or writes it down
-//! asks [`with_span_context`]: where the context's span is that parent, the dropped span stands for it. Its id is made when
-//! somebody asks for it the first time.
+//! A thread-local holds the dropped span that the thread runs, and its parent. Code that sends or logs a span context asks
+//! [`with_span_context`]: if the context's span is that parent, the dropped span stands in for it. The first such question
+//! generates the id.
 //!
 //! spec: trace/sdk.md#sdk-span-creation, a new span id whatever the sampling decision
 
@@ -21,17 +21,17 @@ const RANDOM_FLAG: u8 = 0x02;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unsampled {
     parent: Parent,
-    /// Zero until it is asked for.
+    /// Zero until the first question for it.
     own_id: u64,
 }
 
-/// The parent of a dropped span: stands for its trace id and its span id, of which at least one half is random. One word,
-/// so that it stays in a register on its way from the decision to the thread-local.
+/// A fingerprint of the trace id and span id of a dropped span's parent, of which at least one half is random. One word, so
+/// that it stays in a register on its way from the decision to the thread-local.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Parent(u64);
 
 thread_local! {
-    // Without a destructor, so that a span may be dropped in the destructor of another thread-local.
+    // Without a destructor, so that the destructor of another thread-local can drop a span.
     static CURRENT: Cell<Unsampled> = const { Cell::new(Unsampled { parent: Parent(0), own_id: 0 }) };
 }
 
@@ -45,36 +45,36 @@ impl Parent {
 }
 
 impl Unsampled {
-    /// A span below `parent`.
+    /// Creates a dropped span below `parent`.
     #[inline]
     pub(crate) fn below(parent: Parent) -> Self {
         Unsampled { parent, own_id: 0 }
     }
 
-    /// The same span with an id that is known.
+    /// Returns the same span with this id.
     pub(crate) fn with_id(self, own_id: SpanId) -> Self {
         Unsampled { own_id: u64::from_be_bytes(own_id.to_bytes()), ..self }
     }
 
-    /// The same span with an id.
+    /// Returns the same span with an id, generated if it has none.
     fn identified(self) -> Self {
         if self.own_id == 0 { self.with_id(RandomIds.span_id()) } else { self }
     }
 
-    /// `parent`, which holds its parent, with this span instead: for children elsewhere.
+    /// Returns `parent`, which holds the span's parent, with this span in its place: for children elsewhere.
     pub(crate) fn context_in(self, parent: &Context) -> Context {
         let own_id = SpanId::from(self.identified().own_id);
         parent.with_remote_span_context(child(parent.span().span_context(), own_id))
     }
 
-    /// Makes it this thread's until the guard is dropped.
+    /// Makes this the span of the thread until the guard is dropped.
     #[inline]
     pub(crate) fn enter(self) -> Entered {
         Entered { outer: CURRENT.replace(self) }
     }
 }
 
-/// While it lives, a dropped span is this thread's; then the one before it is again.
+/// Keeps a dropped span as that of the thread; restores the previous one when dropped.
 #[derive(Debug)]
 #[must_use = "the span is left when this is dropped"]
 pub(crate) struct Entered {
@@ -82,7 +82,7 @@ pub(crate) struct Entered {
 }
 
 impl Entered {
-    /// Leaves the span and returns it as it is now, to be entered again: it may have got its id.
+    /// Leaves the span and returns it with the id that it may have got, to be entered again.
     #[inline]
     pub(crate) fn leave(self) -> Unsampled {
         CURRENT.get()
@@ -96,8 +96,8 @@ impl Drop for Entered {
     }
 }
 
-/// Calls `look` with the span context that stands for `cx`: that of the dropped span which this thread runs, if `cx` holds
-/// its parent, and otherwise that of the span of `cx`.
+/// Calls `look` with the span context that stands for `cx`: that of the dropped span of this thread if `cx` holds its parent,
+/// and otherwise that of the span of `cx`.
 pub(crate) fn with_span_context<T>(cx: &Context, look: impl FnOnce(&SpanContext) -> T) -> T {
     let span = cx.span();
     let context = span.span_context();
@@ -107,7 +107,7 @@ pub(crate) fn with_span_context<T>(cx: &Context, look: impl FnOnce(&SpanContext)
     }
 }
 
-/// The context of a span that is dropped below `parent`.
+/// Returns the context of a span that is dropped below `parent`.
 pub(crate) fn child(parent: &SpanContext, own_id: SpanId) -> SpanContext {
     let flags = TraceFlags::new(parent.trace_flags().to_u8() & RANDOM_FLAG);
     SpanContext::new(parent.trace_id(), own_id, flags, false, parent.trace_state().clone())

@@ -1,11 +1,11 @@
-//! The settings of a batch processor.
+//! The configuration of a batch processor.
 
 use std::time::Duration;
 
 use crate::config::Env;
 use crate::error::ConfigError;
 
-/// How items are gathered and exported.
+/// The sizes and times of batching.
 ///
 /// spec: trace/sdk.md#batching-processor
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,8 +17,8 @@ pub struct BatchConfig {
 }
 
 impl BatchConfig {
-    /// The specification's defaults for spans: 2048 items wait, 512 are exported at once, after 5 s at the latest, each
-    /// export within 30 s.
+    /// The specification's defaults for spans: a queue of 2048 items, batches of 512, an export after 5 s at the latest, and 30 s
+    /// for each export.
     pub const SPANS: BatchConfig = BatchConfig {
         max_queue_size: 2048,
         max_batch_size: 512,
@@ -26,9 +26,9 @@ impl BatchConfig {
         export_timeout: Duration::from_secs(30),
     };
 
-    /// The defaults for spans with `OTEL_BSP_*` over them.
+    /// Returns the defaults for spans, overridden by `OTEL_BSP_*`.
     ///
-    /// A batch size beyond the queue size is reported and becomes the queue size.
+    /// Reports a batch size beyond the queue size and reduces it to the queue size.
     pub fn spans_from_env(env: &Env) -> Self {
         const BATCH: &str = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE";
         let mut config = BatchConfig::SPANS;
@@ -47,46 +47,46 @@ impl BatchConfig {
         config
     }
 
-    /// Sets how many items may wait, at least 1.
+    /// Sets the maximum number of items that wait, at least 1.
     pub fn with_max_queue_size(mut self, items: usize) -> Self {
         self.max_queue_size = items.max(1);
         self
     }
 
-    /// Sets how many items are exported at once, at least 1. More than the queue size is the queue size, whichever is set first.
+    /// Sets the maximum number of items in one export, at least 1. The queue size limits it, whichever is set first.
     pub fn with_max_batch_size(mut self, items: usize) -> Self {
         self.max_batch_size = items.max(1);
         self
     }
 
-    /// The longest an item waits for its export, at least 5 ms.
+    /// Sets the maximum time that an item waits for its export, at least 5 ms.
     pub fn with_schedule_delay(mut self, delay: Duration) -> Self {
         self.schedule_delay = delay;
         self
     }
 
-    /// The longest one export may take; [`Duration::MAX`] is no limit.
+    /// Sets the maximum duration of one export; [`Duration::MAX`] means no limit.
     pub fn with_export_timeout(mut self, timeout: Duration) -> Self {
         self.export_timeout = timeout;
         self
     }
 
-    /// How many items may wait.
+    /// Returns the maximum number of items that wait.
     pub fn max_queue_size(&self) -> usize {
         self.max_queue_size
     }
 
-    /// How many items are exported at once.
+    /// Returns the maximum number of items in one export.
     pub fn max_batch_size(&self) -> usize {
         self.max_batch_size.min(self.max_queue_size)
     }
 
-    /// The longest an item waits for its export.
+    /// Returns the maximum time that an item waits for its export.
     pub fn schedule_delay(&self) -> Duration {
         self.schedule_delay
     }
 
-    /// The longest one export may take.
+    /// Returns the maximum duration of one export.
     pub fn export_timeout(&self) -> Duration {
         self.export_timeout
     }

@@ -1,13 +1,14 @@
 //! The bounded queue between the threads that make telemetry and the worker that exports it.
 //!
-//! Each thread pushes to a shard of its own, so that a push is an uncontended lock and a move. The bound on the whole is
-//! kept by handing out room in portions: a shard takes room for up to 64 items from the common budget and asks
-//! again when it is used up. When the budget is empty, a push looks for unused room in the other shards before it gives
-//! up, so the queue holds exactly `capacity` items whatever the number of threads.
+//! Each thread pushes to a shard of its own, so that a push is an uncontended lock and a move. The common bound is kept by
+//! handing out room in portions: a shard takes room for up to 64 items from the common budget, and asks again once that is used
+//! up. If the budget is empty, a push looks for unused room in the other shards before it gives up, so that the queue holds
+//! exactly `capacity` items whatever the number of threads.
 
+use super::BatchConfig;
 use crate::sync::{AtomicUsize, Mutex, Ordering, lock};
 
-/// The most room a shard takes at once.
+/// Maximum room that a shard takes at once.
 const PORTION: usize = 64;
 
 pub(super) struct Queue<T> {
@@ -15,7 +16,7 @@ pub(super) struct Queue<T> {
     /// Room that no shard has taken.
     free: AtomicUsize,
     capacity: usize,
-    /// Enough items for the worker to be woken.
+    /// Number of items at which the worker is woken.
     threshold: usize,
     /// The room a shard takes at once: a divisor of the threshold, so that the last portion ends on it.
     portion: usize,
@@ -27,27 +28,33 @@ struct Shard<T>(Mutex<Contents<T>>);
 
 struct Contents<T> {
     items: Vec<T>,
-    /// How many more items may be pushed here before asking for room.
+    /// Number of items that may be pushed here before the shard asks for more room.
     room: usize,
     closed: bool,
 }
 
-/// What became of a push.
+/// The result of a push.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Pushed {
-    /// It waits.
+    /// The item waits.
     Queued,
-    /// It waits, and about `threshold` items do: wake the worker.
+    /// The item waits, together with about `threshold` others: wake the worker.
     Enough,
-    /// There is no room; it is dropped.
+    /// There is no room; the item is dropped.
     Full,
-    /// The queue is closed; it is dropped.
+    /// The queue is closed; the item is dropped.
     Closed,
 }
 
 impl<T> Queue<T> {
-    /// A queue of at most `capacity` items that asks for the worker at about `threshold`, with a number of shards that is
-    /// a power of two.
+    /// Creates a queue of the configured size that asks for the worker once a batch is full.
+    pub(super) fn for_config(config: BatchConfig) -> Self {
+        let shards = std::thread::available_parallelism().map_or(4, usize::from).saturating_mul(2).min(64);
+        Queue::new(config.max_queue_size(), config.max_batch_size(), shards)
+    }
+
+    /// Creates a queue of at most `capacity` items that asks for the worker at about `threshold`. Rounds `shards` up to a
+    /// power of two.
     pub(super) fn new(capacity: usize, threshold: usize, shards: usize) -> Self {
         let shards = (0..shards.next_power_of_two())
             .map(|_| Shard(Mutex::new(Contents { items: Vec::new(), room: 0, closed: false })))
@@ -83,7 +90,7 @@ impl<T> Queue<T> {
         if contents.room == 0 && self.taken() >= self.threshold { Pushed::Enough } else { Pushed::Queued }
     }
 
-    /// How much of the capacity is taken: by items and by room that shards have in hand.
+    /// Returns the part of the capacity that is taken, by items and by room that shards hold.
     fn taken(&self) -> usize {
         self.capacity - self.free.load(Ordering::Relaxed)
     }
@@ -100,7 +107,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Takes room for one item that another shard has in hand but does not use.
+    /// Takes unused room for one item from another shard.
     #[cold]
     fn borrow_room(&self, home: usize) -> bool {
         (1..self.shards.len()).any(|step| {
@@ -111,14 +118,14 @@ impl<T> Queue<T> {
         }) || self.take_one()
     }
 
-    /// The worker may have made room in the meantime.
+    /// Takes room for one item that the worker has released meanwhile.
     fn take_one(&self) -> bool {
         self.free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| free.checked_sub(1)).is_ok()
     }
 
-    /// Moves all that waits to the end of `batch`. It still counts against the capacity until [`Self::release`].
+    /// Moves all waiting items to the end of `batch`. They count against the capacity until [`Self::release`].
     ///
-    /// When `batch` is empty, the first items move by a swap of vectors, and the shard goes on with its memory.
+    /// If `batch` is empty, the first items move by a swap of vectors, and the shard reuses the memory of `batch`.
     pub(super) fn drain_into(&self, batch: &mut Vec<T>) {
         for shard in &self.shards {
             let mut contents = lock(&shard.0);
@@ -136,23 +143,23 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Gives room back for items that were drained and are now being exported.
+    /// Returns the room of items that were drained and are now being exported.
     pub(super) fn release(&self, items: usize) {
         self.free.fetch_add(items, Ordering::Relaxed);
     }
 
-    /// How many items wait, not counting those that were drained.
+    /// Returns the number of items that wait, without those that were drained.
     pub(super) fn len(&self) -> usize {
         self.shards.iter().map(|shard| lock(&shard.0).items.len()).sum()
     }
 
-    /// How many items take room: those that wait here, and those that were drained and not yet released.
+    /// Returns the number of items that take room: those that wait, and those that were drained and not yet released.
     pub(super) fn waiting(&self) -> usize {
         let in_hand: usize = self.shards.iter().map(|shard| lock(&shard.0).room).sum();
         self.taken().saturating_sub(in_hand)
     }
 
-    /// Refuses every later push. What waits stays until it is drained.
+    /// Refuses every later push. Waiting items stay until they are drained.
     pub(super) fn close(&self) {
         self.shards.iter().for_each(|shard| lock(&shard.0).closed = true);
     }

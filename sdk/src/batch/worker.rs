@@ -1,35 +1,32 @@
-//! The worker's side of a batch processor: takes what the queue holds and hands it to the exporter, batch by batch.
+//! The worker of a batch processor: drains the queue and exports it batch by batch.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::BatchConfig;
 use super::queue::Queue;
-use crate::diag::Counters;
 use crate::error::ExportError;
-use crate::export::{Batch, Exporter};
+use crate::export::{Batch, Guarded};
 use crate::resource::Resource;
 use crate::runtime::{Next, Task, Wake};
 use crate::signal::Signal;
 use crate::time::Deadline;
 
-/// The shortest delay between two runs that have nothing to do.
+/// Shortest delay between two runs that find nothing to do.
 const SHORTEST_DELAY: Duration = Duration::from_millis(5);
 
 pub(super) struct Worker<S: Signal> {
-    pub(super) queue: Arc<Queue<S::Item>>,
-    pub(super) exporter: Box<dyn Exporter<S>>,
-    pub(super) resource: Resource,
-    pub(super) config: BatchConfig,
-    pub(super) counters: Arc<Counters>,
-    /// Drained items; those before `exported` are done with. Its memory is used again and again.
-    pub(super) drained: Vec<S::Item>,
-    pub(super) exported: usize,
-    /// How many of them are still to be exported in the present run.
-    pub(super) due: usize,
-    /// How many drops the log already knows of.
-    pub(super) drops_reported: u64,
+    queue: Arc<Queue<S::Item>>,
+    exporter: Guarded<S>,
+    resource: Resource,
+    config: BatchConfig,
+    /// Drained items, the first `exported` of which have been exported. Reuses its memory.
+    drained: Vec<S::Item>,
+    exported: usize,
+    /// Number of drained items that this run still has to export.
+    due: usize,
+    /// Number of drops that have been reported.
+    drops_reported: u64,
 }
 
 impl<S: Signal> Task for Worker<S> {
@@ -37,12 +34,12 @@ impl<S: Signal> Task for Worker<S> {
         self.delay()
     }
 
-    /// Exports one batch of what was there when the run began. What comes meanwhile waits for the next run: it may be without
-    /// end, in smaller and smaller batches.
+    /// Exports one batch of the items that were here when the run began. Items that arrive meanwhile wait for the next run;
+    /// otherwise a run might never end, in smaller and smaller batches.
     fn run(&mut self, why: Wake) -> Next {
         self.report_drops();
-        // While the receiver wants to be left alone the queue keeps what it has room for.
-        let pause = self.pause();
+        // While the receiver asks for a pause, items wait in the queue as long as it has room.
+        let pause = self.exporter.pause();
         if !pause.is_zero() {
             return Next::After(pause.max(SHORTEST_DELAY));
         }
@@ -57,8 +54,8 @@ impl<S: Signal> Task for Worker<S> {
         }
         if self.due > 0 {
             self.due -= self.due.min(self.config.max_batch_size());
-            // A failure is counted and reported; there is nobody here to return it to.
-            drop(self.export_batch(Deadline::NEVER));
+            // `Guarded` has counted and reported a failure; a run has no caller to return it to.
+            let _ = self.export_batch(Deadline::NEVER);
         }
         match self.due {
             0 if self.waiting() >= self.config.max_batch_size() => Next::After(Duration::ZERO),
@@ -70,7 +67,7 @@ impl<S: Signal> Task for Worker<S> {
     fn flush(&mut self, deadline: Deadline) -> Result<(), ExportError> {
         // spec: trace/sdk.md#forceflush-1 — the exporter is flushed even if a batch was lost.
         let exported = self.export_all(deadline);
-        exported.and(self.guarded(|exporter| exporter.flush(deadline)))
+        exported.and(self.exporter.flush(deadline))
     }
 
     fn shutdown(&mut self, deadline: Deadline) -> Result<(), ExportError> {
@@ -78,17 +75,26 @@ impl<S: Signal> Task for Worker<S> {
         let exported = self.export_all(deadline);
         let abandoned = self.gather() as u64;
         if abandoned > 0 {
-            self.counters.abandoned(abandoned, S::ITEMS);
+            self.exporter.counters().abandoned(abandoned, S::ITEMS);
         }
         self.report_drops();
-        // spec: trace/sdk.md#shutdown-1 — with the effects of a flush, that of the exporter among them.
-        let flushed = self.guarded(|exporter| exporter.flush(deadline));
-        exported.and(flushed).and(self.guarded(|exporter| exporter.shutdown(deadline)))
+        // spec: trace/sdk.md#shutdown-1 — shutdown includes the effects of a flush, of the exporter too.
+        let flushed = self.exporter.flush(deadline);
+        exported.and(flushed).and(self.exporter.shutdown(deadline))
     }
 }
 
 impl<S: Signal> Worker<S> {
-    /// Exports what is there now, but not what comes while it does. The first error stays, the rest is still exported.
+    pub(super) fn new(
+        queue: Arc<Queue<S::Item>>,
+        exporter: Guarded<S>,
+        resource: Resource,
+        config: BatchConfig,
+    ) -> Self {
+        Worker { queue, exporter, resource, config, drained: Vec::new(), exported: 0, due: 0, drops_reported: 0 }
+    }
+
+    /// Exports the items that are here now, but none that arrive meanwhile. Keeps the first error and exports the rest.
     fn export_all(&mut self, deadline: Deadline) -> Result<(), ExportError> {
         let mut left = self.gather();
         let mut result = Ok(());
@@ -102,17 +108,12 @@ impl<S: Signal> Worker<S> {
         result
     }
 
-    /// The delay between two runs; without one the thread would never rest.
+    /// Returns the delay between two runs, never zero: the thread would spin.
     fn delay(&self) -> Duration {
         self.config.schedule_delay().max(SHORTEST_DELAY)
     }
 
-    /// How long the exporter is to be left alone.
-    fn pause(&self) -> Duration {
-        catch_unwind(AssertUnwindSafe(|| self.exporter.pause())).unwrap_or_default()
-    }
-
-    /// Brings all that the queue holds here, and ends the run before. Returns how many items are here.
+    /// Drains the queue and cancels the rest of the current run. Returns the number of drained items.
     fn gather(&mut self) -> usize {
         self.due = 0;
         self.drained.drain(..self.exported);
@@ -121,12 +122,12 @@ impl<S: Signal> Worker<S> {
         self.drained.len()
     }
 
-    /// How many items are here and in the queue.
+    /// Returns the number of items here and in the queue.
     fn waiting(&self) -> usize {
         self.drained.len() - self.exported + self.queue.len()
     }
 
-    /// Exports one batch of what is here.
+    /// Exports the next batch of drained items.
     fn export_batch(&mut self, deadline: Deadline) -> Result<(), ExportError> {
         let size = (self.drained.len() - self.exported).min(self.config.max_batch_size());
         let items = &self.drained[self.exported..self.exported + size];
@@ -134,21 +135,11 @@ impl<S: Signal> Worker<S> {
         self.queue.release(size);
         let batch = Batch::new(&self.resource, items);
         let deadline = deadline.min(Deadline::after(self.config.export_timeout()));
-        let exporter = &mut self.exporter;
-        self.counters.export(size as u64, S::ITEMS, || exporter.export(batch, deadline))
-    }
-
-    fn guarded(
-        &mut self,
-        call: impl FnOnce(&mut Box<dyn Exporter<S>>) -> Result<(), ExportError>,
-    ) -> Result<(), ExportError> {
-        let exporter = &mut self.exporter;
-        catch_unwind(AssertUnwindSafe(|| call(exporter)))
-            .unwrap_or_else(|_| Err(ExportError::other("the exporter panicked")))
+        self.exporter.export(size as u64, batch, deadline)
     }
 
     fn report_drops(&mut self) {
-        let dropped = self.counters.snapshot().dropped_queue_full;
+        let dropped = self.exporter.counters().snapshot().dropped_queue_full;
         if dropped > self.drops_reported {
             let new = dropped - self.drops_reported;
             let (items, size) = (S::ITEMS, self.config.max_queue_size());
@@ -172,7 +163,7 @@ mod tests {
 
     use super::*;
     use crate::batch::BatchProcessor;
-    use crate::export::ExportReport;
+    use crate::export::{ExportReport, Exporter};
     use crate::runtime::{ManualRuntime, Runtime};
     use crate::signal::Traces;
     use crate::trace::SpanData;

@@ -1,17 +1,18 @@
 //! Reading and parsing of environment variables.
 //!
-//! spec: configuration/common.md. An empty value is an unset one; a value that cannot be used is reported, named with what
-//! is accepted, and then treated as unset.
+//! spec: configuration/common.md. An empty value counts as unset. A value that cannot be used is reported together with the
+//! accepted values, and then counts as unset.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::ops::RangeInclusive;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::error::ConfigError;
+use crate::sync::unpoisoned;
 
-/// The variables of the process, or a fixed set for tests, and the warnings that reading them gave.
+/// The variables of the process, or a fixed set for tests, and the warnings from reading them.
 #[derive(Debug, Default)]
 pub struct Env {
     /// `None` reads the process.
@@ -20,18 +21,18 @@ pub struct Env {
 }
 
 impl Env {
-    /// The environment of the process.
+    /// Creates a reader of the environment of the process.
     pub fn process() -> Self {
         Env::default()
     }
 
-    /// A fixed environment.
+    /// Creates a fixed environment.
     pub fn from_pairs<K: Into<String>, V: Into<OsString>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
         let fixed = pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         Env { fixed: Some(fixed), warnings: Mutex::default() }
     }
 
-    /// The value, trimmed; `None` when unset or empty.
+    /// Returns the value, trimmed; `None` if unset or empty.
     #[allow(clippy::disallowed_methods, reason = "this module is the only reader of the environment")]
     pub fn string(&self, name: &str) -> Option<String> {
         let raw = match &self.fixed {
@@ -47,12 +48,12 @@ impl Env {
         }
     }
 
-    /// Returns true for the variables of the process.
+    /// Returns true if this reads the variables of the process.
     pub(super) fn is_of_the_process(&self) -> bool {
         self.fixed.is_none()
     }
 
-    /// The names of all variables that are set to something.
+    /// Returns the names of all variables that are set and not empty.
     #[allow(clippy::disallowed_methods, reason = "this module is the only reader of the environment")]
     pub(super) fn names(&self) -> Vec<String> {
         let is_set =
@@ -63,7 +64,7 @@ impl Env {
         }
     }
 
-    /// True for `true` in any case and for nothing else.
+    /// Returns true for `true`, in upper or lower case, and for nothing else.
     pub fn boolean(&self, name: &str) -> bool {
         match self.string(name) {
             Some(value) if value.eq_ignore_ascii_case("true") => true,
@@ -76,7 +77,7 @@ impl Env {
         }
     }
 
-    /// A whole number within `range`.
+    /// Returns a whole number within `range`.
     pub fn integer(&self, name: &str, range: RangeInclusive<usize>) -> Option<usize> {
         self.parse(name, |value| {
             value.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
@@ -88,7 +89,7 @@ impl Env {
         })
     }
 
-    /// A number within `range`.
+    /// Returns a number within `range`.
     pub fn number(&self, name: &str, range: RangeInclusive<f64>) -> Option<f64> {
         self.parse(name, |value| {
             value
@@ -99,25 +100,25 @@ impl Env {
         })
     }
 
-    /// A duration in milliseconds.
+    /// Returns a duration, which the variable gives in milliseconds.
     pub fn duration(&self, name: &str) -> Option<Duration> {
         self.parse(name, |value| {
             value.parse().map(Duration::from_millis).map_err(|_| "a whole number of milliseconds".to_owned())
         })
     }
 
-    /// A timeout in milliseconds; zero is no limit and reads as [`Duration::MAX`].
+    /// Returns a timeout, which the variable gives in milliseconds. Zero means no limit and reads as [`Duration::MAX`].
     pub fn timeout(&self, name: &str) -> Option<Duration> {
         self.duration(name).map(|timeout| if timeout.is_zero() { Duration::MAX } else { timeout })
     }
 
-    /// One of the named values, in any case.
+    /// Returns one of the named values. Case does not matter.
     pub fn one_of<T: Clone>(&self, name: &str, values: &[(&str, T)]) -> Option<T> {
         self.parse(name, |value| named(value, values))
     }
 
-    /// A comma-separated list of named values, in any case, without repetitions; an unknown one is reported and left out.
-    /// `None` when unset.
+    /// Returns a comma-separated list of named values without repetitions; `None` if unset. Case does not matter. Reports an
+    /// unknown name and leaves it out.
     pub fn list_of<T: Clone + PartialEq>(&self, name: &str, values: &[(&str, T)]) -> Option<Vec<T>> {
         let list = self.string(name)?;
         let mut found = Vec::new();
@@ -131,7 +132,7 @@ impl Env {
         Some(found)
     }
 
-    /// Parses with a grammar of your own, which on failure says what it accepts.
+    /// Parses the value with `grammar`, whose error says what it accepts.
     pub fn parse<T>(&self, name: &str, grammar: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         let value = self.string(name)?;
         match grammar(&value) {
@@ -145,12 +146,12 @@ impl Env {
 
     /// Reports a setting that is ignored.
     pub fn warn(&self, warning: ConfigError) {
-        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
+        unpoisoned(self.warnings.lock()).push(warning);
     }
 
-    /// What was reported since the last call.
+    /// Returns the warnings since the last call.
     pub fn take_warnings(&self) -> Vec<ConfigError> {
-        std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *unpoisoned(self.warnings.lock()))
     }
 }
 
@@ -164,28 +165,13 @@ fn named<T: Clone>(value: &str, values: &[(&str, T)]) -> Result<T, String> {
     }
 }
 
-/// Decodes `%41`; `None` for a broken escape or what is not UTF-8 after decoding.
-pub fn percent_decode(text: &str) -> Option<String> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte != b'%' {
-            decoded.push(byte);
-            continue;
-        }
-        let mut digit = || char::from(bytes.next()?).to_digit(16);
-        decoded.push((digit()? * 16 + digit()?) as u8);
-    }
-    String::from_utf8(decoded).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::VARIABLES;
     use crate::text::Secrecy;
 
-    /// Reads one variable and shows the result with the warnings.
+    /// Reads one variable and expects the result and the warnings.
     fn check<T: std::fmt::Debug>(value: &str, read: impl FnOnce(&Env) -> T, expected: &str) {
         let env = Env::from_pairs([("X", value)]);
         let result = read(&env);

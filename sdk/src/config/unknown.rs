@@ -1,5 +1,5 @@
-//! Variables that look like ours and have no effect: misspelt names, and what the specification knows and this SDK does
-//! not.
+//! Variables that look like known ones and have no effect: misspelt names, and variables of the specification that this SDK
+//! does not support.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -39,14 +39,14 @@ const WITHOUT_EFFECT: &[&str] = &[
     "OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN",
 ];
 
-/// The most edits by which a name is taken for a misspelt one.
+/// Maximum number of edits by which a name counts as misspelt.
 const MAX_EDITS: usize = 2;
 
-/// Reports the variables of `env` that look like ours and have no effect, all of them in one warning: names that are one or
-/// two edits from a known one, and those of the specification that are not supported. Values are not looked at.
+/// Reports the variables of `env` that look like known ones and have no effect, all in one warning: names that are one or two
+/// edits from a known one, and variables of the specification that are not supported. Does not look at values.
 ///
-/// Every other name is passed over, be it what Kubernetes sets for a Service called `otel-collector` or a variable of another
-/// language's SDK. The variables of the process are reported once.
+/// Ignores every other name, such as those that Kubernetes sets for a Service called `otel-collector`, or variables of another
+/// language's SDK. Reports the variables of the process once.
 pub fn warn_of_unknown(env: &Env) {
     static REPORTED: AtomicBool = AtomicBool::new(false);
     if env.is_of_the_process() && REPORTED.swap(true, Ordering::Relaxed) {
@@ -73,12 +73,12 @@ fn problem(name: &str) -> Option<String> {
     (distance <= MAX_EDITS).then(|| format!("{} has no effect, is {meant} meant?", crate::text::foreign(name)))
 }
 
-/// Returns true for a name that may be an `OTEL_` one, be it misspelt.
+/// Returns true if the name starts with `OTEL_`, possibly misspelt.
 fn resembles_ours(name: &str) -> bool {
     name.get(..5).is_some_and(|start| edits(&start.to_ascii_uppercase(), "OTEL_") <= MAX_EDITS) && name.len() < 100
 }
 
-/// The least number of characters to insert, remove, replace or exchange with their neighbour; beyond [`MAX_EDITS`] any
+/// Returns the least number of characters to insert, remove, replace or swap with their neighbour; beyond [`MAX_EDITS`], any
 /// larger number.
 fn edits(from: &str, to: &str) -> usize {
     let (from, to) = (from.as_bytes(), to.as_bytes());
@@ -186,7 +186,7 @@ mod tests {
                 "OTEL_RESOURCE_ATTRIBUTES_POD_NAME",
                 "OTEL_RESOURCE_ATTRIBUTES_NODE_NAME",
                 "OTEL_INSTRUMENTATION_COMMON_DEFAULT_ENABLED",
-                // Of nobody we know.
+                // Of unknown origin.
                 "OTEL_SOMETHING_ELSE",
                 "HOTEL_NAME",
                 "PATH",

@@ -1,4 +1,4 @@
-//! The table of every environment variable that the project reads; the documentation is made from it.
+//! The table of every environment variable that the project reads, and the source of their documentation.
 
 use crate::text::Secrecy;
 
@@ -8,22 +8,22 @@ use crate::text::Secrecy;
 pub struct Variable {
     /// The name.
     pub name: &'static str,
-    /// The default, empty when there is none.
+    /// The default; empty if there is none.
     pub default: &'static str,
-    /// What is accepted.
+    /// The accepted values.
     pub values: &'static str,
-    /// What it does.
+    /// The effect.
     pub doc: &'static str,
 }
 
 impl Variable {
-    /// How much of its value a message may show.
+    /// Returns the part of the value that a message may show.
     pub fn secrecy(&self) -> Secrecy {
         Secrecy::of(self.name)
     }
 }
 
-/// Makes the table, and its documentation from the same rows.
+/// Makes the table and its documentation from the same rows.
 macro_rules! variables {
     ($(#[$doc:meta])* $($name:literal $default:tt $values:literal $means:literal)*) => {
         $(#[$doc])*

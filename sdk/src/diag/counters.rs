@@ -1,18 +1,15 @@
-//! What became of the items of one pipeline: a processor or reader, and its exporter.
+//! The counts of the items of one pipeline: a processor or reader, and its exporter.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::{Durations, Level, log};
-use crate::error::{ExportError, ResponseStatus};
-use crate::export::{ExportReport, Exporter};
-use crate::signal::Signal;
+use crate::error::ExportError;
+use crate::error::report::ExportReport;
 use crate::text;
-use crate::time::Deadline;
 
-/// The counters of one signal's pipeline, and what is known of its components.
+/// The counters of one pipeline, and the names of its components.
 #[derive(Debug, Default)]
 pub struct Counters {
     exporter: &'static str,
@@ -22,12 +19,13 @@ pub struct Counters {
     passed_on: AtomicU64,
     exported: AtomicU64,
     rejected: AtomicU64,
-    /// By [`ExportError::TYPES`].
+    /// Indexed as [`ExportError::TYPES`].
     failed: [AtomicU64; ExportError::TYPES.len()],
     abandoned: AtomicU64,
     retries: AtomicU64,
     queue_full: AtomicU64,
     after_shutdown: AtomicU64,
+    by_stage: AtomicU64,
     operations: Durations,
 }
 
@@ -36,59 +34,34 @@ struct Processor {
     queue: Option<Queue>,
 }
 
-/// What can be asked of the queue of a processor.
+/// The queue of a processor, as its metrics show it.
 pub(crate) struct Queue {
     pub(crate) capacity: usize,
     pub(crate) waiting: Box<dyn Fn() -> usize + Send + Sync>,
 }
 
 impl Counters {
-    /// The counters of a pipeline that ends in `exporter`.
-    pub fn of<S: Signal>(exporter: &impl Exporter<S>) -> Self {
-        let destination = catch_unwind(AssertUnwindSafe(|| exporter.destination())).unwrap_or_default();
-        let server = catch_unwind(AssertUnwindSafe(|| exporter.server())).unwrap_or_default();
-        Counters { exporter: exporter.component_type(), server, destination, ..Counters::default() }
+    /// Returns the counters of a pipeline that ends in an exporter of this component type, which sends to `server`.
+    pub(crate) fn new(exporter: &'static str, server: Option<(String, u16)>, destination: String) -> Self {
+        Counters { exporter, server, destination, ..Counters::default() }
     }
 
-    /// Behind a processor: `batching`, with its queue, or `simple`.
+    /// Adds the processor: `batching`, with its queue, or `simple`.
     pub(crate) fn with_processor(mut self, kind: &'static str, queue: Option<Queue>) -> Self {
         self.processor = Some(Processor { kind, queue });
         self
     }
 
-    /// Exports a batch of `items` with `call`, and counts what becomes of them. A panic is an error.
-    ///
-    /// # Errors
-    /// The batch was not delivered.
-    pub fn export(
-        &self,
-        items: u64,
-        signal: &'static str,
-        call: impl FnOnce() -> Result<ExportReport, ExportError>,
-    ) -> Result<(), ExportError> {
-        // spec: semconv otel.sdk.processor.span.processed — counted when the export is invoked, whatever becomes of it.
+    /// Counts items that are passed to the exporter.
+    pub(crate) fn passed_on(&self, items: u64) {
+        // spec: semconv otel.sdk.processor.span.processed — counted when the export is invoked, whatever its result.
         self.passed_on.fetch_add(items, Ordering::Relaxed);
-        let caught = || {
-            catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(ExportError::other("the exporter panicked")))
-        };
-        let started = Deadline::after(Duration::ZERO);
-        match self.operations.measure_export(caught, error_type, response) {
-            Ok(report) => {
-                let (took, to) = (started.passed_for(), self.destination());
-                log(Level::Debug, self.exporter, format_args!("exported {items} {signal} in {took:?}: {to}"));
-                self.delivered(items, signal, &report);
-                Ok(())
-            }
-            Err(error) => {
-                self.failed[error.type_index()].fetch_add(items, Ordering::Relaxed);
-                self.lost(items, signal, &error);
-                Err(error)
-            }
-        }
     }
 
-    /// Counts a batch of `items` that was delivered, and reports what the receiver refused of it.
-    fn delivered(&self, items: u64, signal: &'static str, report: &ExportReport) {
+    /// Counts a batch of `items` that was delivered, and reports how many of them the receiver rejected.
+    pub(crate) fn delivered(&self, items: u64, signal: &'static str, took: Duration, report: &ExportReport) {
+        let to = self.destination();
+        log(Level::Debug, self.exporter, format_args!("exported {items} {signal} in {took:?}: {to}"));
         let rejected = report.rejected.min(items);
         self.exported.fetch_add(items - rejected, Ordering::Relaxed);
         self.rejected.fetch_add(rejected, Ordering::Relaxed);
@@ -101,7 +74,13 @@ impl Counters {
         }
     }
 
-    /// Counts items that never came to the exporter, because the time to shut down was over.
+    /// Counts a batch of `items` that was not delivered.
+    pub(crate) fn failed(&self, items: u64, signal: &'static str, error: &ExportError) {
+        self.failed[error.type_index()].fetch_add(items, Ordering::Relaxed);
+        self.lost(items, signal, error);
+    }
+
+    /// Counts items that never reached the exporter because the deadline of the shutdown passed.
     pub fn abandoned(&self, items: u64, signal: &'static str) {
         self.abandoned.fetch_add(items, Ordering::Relaxed);
         self.lost(items, signal, &ExportError::timeout("shutdown had to end before they were sent"));
@@ -109,7 +88,7 @@ impl Counters {
 
     fn lost(&self, items: u64, signal: &'static str, error: &ExportError) {
         self.retries.fetch_add(error.retries().into(), Ordering::Relaxed);
-        // A topic for each exporter: the one must not hold back what is to be said of the other.
+        // One rate-limit topic per exporter, so that a noisy exporter cannot suppress another's messages.
         log(Level::Error, self.exporter, format_args!("{items} {signal} were not exported: {error}"));
     }
 
@@ -123,7 +102,12 @@ impl Counters {
         self.after_shutdown.fetch_add(items, Ordering::Relaxed);
     }
 
-    /// The counts now.
+    /// Counts an item that a stage dropped.
+    pub(crate) fn dropped_by_stage(&self) {
+        self.by_stage.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns the current counts.
     pub fn snapshot(&self) -> SignalHealth {
         SignalHealth {
             exported: load(&self.exported),
@@ -132,78 +116,64 @@ impl Counters {
             retries: load(&self.retries),
             dropped_queue_full: load(&self.queue_full),
             dropped_after_shutdown: load(&self.after_shutdown),
+            dropped_by_stage: load(&self.by_stage),
         }
     }
 
-    /// The component type of the exporter.
+    /// Returns the component type of the exporter.
     pub(crate) fn exporter(&self) -> &'static str {
         self.exporter
     }
 
-    /// The host and the port that the exporter sends to, if it sends to a server.
+    /// Returns the host and port of the exporter's server, if it has one.
     pub(crate) fn server(&self) -> Option<(&str, u16)> {
         self.server.as_ref().map(|(address, port)| (address.as_str(), *port))
     }
 
-    /// Returns where the exporter sends, or its component type when it does not say.
+    /// Returns the destination of the exporter, or its component type if it names none.
     pub(crate) fn destination(&self) -> &str {
         if self.destination.is_empty() { self.exporter } else { &self.destination }
     }
 
-    /// The kind of the processor, if there is one.
+    /// Returns the kind of the processor, if there is one.
     pub(crate) fn processor(&self) -> Option<&'static str> {
         self.processor.as_ref().map(|processor| processor.kind)
     }
 
-    /// The queue of the processor, if it has one.
+    /// Returns the queue of the processor, if it has one.
     pub(crate) fn queue(&self) -> Option<&Queue> {
         self.processor.as_ref()?.queue.as_ref()
     }
 
-    /// How long exports take.
+    /// Returns the durations of exports.
     pub(crate) fn operations(&self) -> &Durations {
         &self.operations
     }
 
-    /// What the processor is done with, by `error.type`: passed on first, then what went wrong at all.
+    /// Returns the items that the processor has finished, by `error.type`: first those passed on, then each error that occurred.
     pub(crate) fn processed(&self) -> Vec<(Option<&'static str>, u64)> {
         let errors = [
             ("queue_full", load(&self.queue_full)),
             ("already_shutdown", load(&self.after_shutdown)),
             ("timeout", load(&self.abandoned)),
+            ("dropped_by_stage", load(&self.by_stage)),
         ];
         by_error(load(&self.passed_on), errors)
     }
 
-    /// What the exporter is done with, by `error.type`.
+    /// Returns the items that the exporter has finished, by `error.type`.
     pub(crate) fn concluded(&self) -> Vec<(Option<&'static str>, u64)> {
-        // Refused one by one or with the whole batch: one cause.
+        // Rejected alone or with the whole batch is one cause.
         let rejected = |kind| if kind == "rejected" { load(&self.rejected) } else { 0 };
         let errors = ExportError::TYPES.into_iter().zip(&self.failed);
         by_error(load(&self.exported), errors.map(|(kind, failed)| (kind, load(failed) + rejected(kind))))
     }
 
-    /// What the exporter has in hand.
+    /// Returns the number of items that the exporter is exporting.
     pub(crate) fn in_flight(&self) -> u64 {
         let concluded: u64 = self.concluded().iter().map(|(_, items)| items).sum();
-        // After what is concluded, so that it is not less.
+        // Read after the concluded items, so that it is not smaller.
         load(&self.passed_on).saturating_sub(concluded)
-    }
-}
-
-/// Why an export is not a full success, if it is not.
-fn error_type(result: &Result<ExportReport, ExportError>) -> Option<&'static str> {
-    match result {
-        Ok(report) => (report.rejected > 0).then_some("rejected"),
-        Err(error) => Some(error.error_type()),
-    }
-}
-
-/// The status of the last response to an export, if there was one.
-fn response(result: &Result<ExportReport, ExportError>) -> Option<ResponseStatus> {
-    match result {
-        Ok(report) => report.response,
-        Err(error) => error.response(),
     }
 }
 
@@ -222,54 +192,22 @@ impl fmt::Debug for Processor {
     }
 }
 
-/// What became of the items of one signal since the start. Nothing is lost without being counted here.
+/// The counts of the items of one pipeline since its start. Nothing is dropped without being counted here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SignalHealth {
-    /// Taken by the receiver.
+    /// Accepted by the receiver.
     pub exported: u64,
-    /// Refused by a receiver that took the rest of their batch.
+    /// Rejected by a receiver that accepted the rest of their batch.
     pub rejected: u64,
-    /// Lost with a batch that could not be delivered.
+    /// Dropped with a batch that could not be delivered.
     pub failed: u64,
-    /// Batches sent again.
+    /// Number of retries of batches.
     pub retries: u64,
     /// Dropped because the queue was full.
     pub dropped_queue_full: u64,
     /// Dropped because they came after shutdown.
     pub dropped_after_shutdown: u64,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_receiver_that_rejects_more_than_it_was_sent_does_not_corrupt_the_counts() {
-        let counters = Counters::default();
-        assert!(counters.export(10, "spans", || Ok(ExportReport::partial(25, "lies"))).is_ok());
-        let health = counters.snapshot();
-        assert_eq!((health.exported, health.rejected), (0, 10));
-    }
-
-    #[test]
-    fn what_is_exported_is_in_flight_until_it_is_concluded() {
-        let counters = Counters::default();
-        let during = |result| {
-            let mut seen = 0;
-            drop(counters.export(10, "spans", || {
-                seen = counters.in_flight();
-                result
-            }));
-            (seen, counters.in_flight(), counters.concluded())
-        };
-        assert_eq!(during(Ok(ExportReport::accepted())), (10, 0, vec![(None, 10)]));
-        let both = vec![(None, 13), (Some("rejected"), 7)];
-        assert_eq!(during(Ok(ExportReport::partial(7, "too old"))), (10, 0, both));
-        // Refused as a whole or in part is one series: two with the same attributes would hide each other.
-        let both = vec![(None, 13), (Some("rejected"), 17)];
-        assert_eq!(during(Err(ExportError::rejected("no"))), (10, 0, both));
-        assert_eq!(counters.processed(), [(None, 30)]);
-        assert_eq!((counters.snapshot().rejected, counters.snapshot().failed), (7, 10));
-    }
+    /// Dropped by a stage before they reached an exporter.
+    pub dropped_by_stage: u64,
 }

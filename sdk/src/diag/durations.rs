@@ -1,19 +1,20 @@
-//! How long something takes: measured only while somebody wants to know.
+//! The durations of operations, measured only while there is a listener.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Histogram;
 
 use crate::error::ResponseStatus;
+use crate::sync::unpoisoned;
 use crate::time::{Clock, Timestamp};
 
-/// The durations of one operation of one component. While nobody listens, no clock is read.
+/// The durations of one operation of one component. Without a listener, no clock is read.
 #[derive(Default)]
 pub(crate) struct Durations(Mutex<Weak<Listener>>);
 
-/// Where durations go.
+/// The destination of durations.
 pub(crate) struct Listener {
     pub(crate) clock: Clock,
     /// The histogram, in seconds.
@@ -23,12 +24,12 @@ pub(crate) struct Listener {
 }
 
 impl Durations {
-    /// From now on durations go there, until it is dropped or somebody else listens.
+    /// Sends durations to `listener`, until that is dropped or replaced.
     pub(crate) fn listen(&self, listener: &Arc<Listener>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(listener);
+        *unpoisoned(self.0.lock()) = Arc::downgrade(listener);
     }
 
-    /// Runs the operation; `error_type` says of its result what went wrong, if anything did.
+    /// Runs and measures the operation. `error_type` reads an error from its result.
     pub(crate) fn measure<T>(
         &self,
         operation: impl FnOnce() -> T,
@@ -37,14 +38,14 @@ impl Durations {
         self.measure_export(operation, error_type, |_| None)
     }
 
-    /// Runs an export; `response` says with what status the receiver answered, if it did.
+    /// Runs and measures an export. `response` reads the status of the receiver's response from its result.
     pub(crate) fn measure_export<T>(
         &self,
         operation: impl FnOnce() -> T,
         error_type: impl FnOnce(&T) -> Option<&'static str>,
         response: impl FnOnce(&T) -> Option<ResponseStatus>,
     ) -> T {
-        let listener = self.0.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+        let listener = unpoisoned(self.0.lock()).upgrade();
         let Some(listener) = listener else { return operation() };
         let start = listener.clock.now();
         let result = operation();

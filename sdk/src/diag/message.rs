@@ -1,31 +1,32 @@
 //! The SDK's own messages.
 //!
-//! They go to standard error unless a program sets its own sink. Every topic is limited to one message a minute, so
-//! that a receiver that is down never floods a log; what was held back is counted in the next message.
+//! They go to standard error unless the program sets its own sink. Each topic is limited to one message a minute, so that a
+//! receiver that is down never floods a log; the next message counts those that were held back.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError, TryLockError};
+use std::sync::{Mutex, OnceLock, TryLockError};
 use std::time::Duration;
 
 use crate::config::Env;
 use crate::process::{is_forked_child, write_to_standard_error};
+use crate::sync::unpoisoned;
 use crate::text;
 use crate::time::Deadline;
 
-/// How much a message matters.
+/// The importance of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Level {
     /// Telemetry is lost.
     Error = 1,
-    /// Something is not as it was asked to be.
+    /// Something is not as requested.
     Warn = 2,
-    /// What the SDK does.
+    /// Actions of the SDK.
     Info = 3,
-    /// Details for those who look into the SDK itself.
+    /// Details for debugging the SDK itself.
     Debug = 4,
 }
 
@@ -40,16 +41,16 @@ impl fmt::Display for Level {
     }
 }
 
-/// The level up to which messages are shown: that of `OTEL_LOG_LEVEL`, by default `info`. Zero shows nothing.
+/// The highest level that is shown: that of `OTEL_LOG_LEVEL`, by default `info`. Zero shows nothing.
 static MAX_LEVEL: AtomicU8 = AtomicU8::new(NOT_READ);
 
 /// The level without the variable.
 const DEFAULT: Option<Level> = Some(Level::Info);
 
-/// Nothing has been said yet, so the variable has not been read.
+/// The variable has not been read, because there was no message yet.
 const NOT_READ: u8 = u8::MAX;
 
-/// The most that one message shows, in bytes.
+/// Maximum size of one message in bytes.
 const MAX_MESSAGE: usize = 4096;
 
 /// Set once the program or its environment has chosen a level.
@@ -69,7 +70,7 @@ fn number(level: Option<Level>) -> u8 {
     level.map_or(0, |level| level as u8)
 }
 
-/// Returns true if messages of `level` are shown. One relaxed load: ask before making what only a message needs.
+/// Returns true if messages of `level` are shown. One relaxed load: ask before computing anything for a message.
 #[inline]
 pub fn is_shown(level: Level) -> bool {
     match MAX_LEVEL.load(Ordering::Relaxed) {
@@ -80,7 +81,7 @@ pub fn is_shown(level: Level) -> bool {
 
 #[cold]
 fn read_max_level() -> u8 {
-    // A value that cannot be used is reported by whoever starts the telemetry.
+    // The start of the telemetry reports a value that cannot be used.
     let read = number(level_of(&Env::process()).unwrap_or(DEFAULT));
     match MAX_LEVEL.compare_exchange(NOT_READ, read, Ordering::Relaxed, Ordering::Relaxed) {
         Ok(_) => read,
@@ -88,7 +89,7 @@ fn read_max_level() -> u8 {
     }
 }
 
-/// The level that `OTEL_LOG_LEVEL` names; `Some(None)` is the name `none`.
+/// Returns the level that `OTEL_LOG_LEVEL` names; `Some(None)` for `none`.
 pub(crate) fn level_of(env: &Env) -> Option<Option<Level>> {
     let levels = [
         ("none", None),
@@ -100,15 +101,15 @@ pub(crate) fn level_of(env: &Env) -> Option<Option<Level>> {
     env.one_of("OTEL_LOG_LEVEL", &levels)
 }
 
-/// Sends messages to `sink` instead of standard error. The first sink stays; returns whether it was this one.
+/// Sends messages to `sink` instead of standard error. The first sink stays; returns true if this is it.
 ///
-/// The sink is called on whatever thread has something to say and must not block.
+/// Any thread may call the sink, which must not block.
 pub fn set_sink(sink: impl Fn(Level, &str) + Send + Sync + 'static) -> bool {
     SINK.set(Box::new(sink)).is_ok()
 }
 
-/// Says something, at most once a minute per `topic`. Never panics, never fails. A message of a level that is not shown costs
-/// a relaxed load: its text is not made.
+/// Prints a message, at most once a minute per `topic`. Never panics, never fails. A message of a level that is not shown costs
+/// a relaxed load and is not formatted.
 #[inline]
 pub fn log(level: Level, topic: &'static str, message: fmt::Arguments<'_>) {
     if is_shown(level) {
@@ -125,14 +126,15 @@ fn say(level: Level, topic: &'static str, message: fmt::Arguments<'_>) {
     }
 }
 
-/// Says what was started, where the level was chosen: a program that says nothing about it is left in peace while all is well.
+/// Prints what was started, but only if the program or its environment chose a level. Otherwise the SDK is silent while all is
+/// well.
 pub(crate) fn started(message: fmt::Arguments<'_>) {
     if IS_CHOSEN.load(Ordering::Relaxed) {
         log(Level::Info, "start", message);
     }
 }
 
-/// Says that what is recorded is lost because the guard was dropped.
+/// Prints that telemetry is lost because the guard was dropped.
 pub(crate) fn guard_is_gone(lost: &str) {
     const KEEP: &str = "keep it in a named variable until the end of main: `let _telemetry = telemark::init()?;` (`let _ =` drops \
         it at once)";
@@ -140,7 +142,7 @@ pub(crate) fn guard_is_gone(lost: &str) {
     log(Level::Warn, "guard", message);
 }
 
-/// Warns without a limit: for settings, of which there are few and each once.
+/// Prints a warning without a rate limit: for settings, each of which warns once.
 pub(crate) fn warn_always(message: fmt::Arguments<'_>) {
     if is_shown(Level::Warn) {
         write(Level::Warn, &message.to_string());
@@ -148,23 +150,23 @@ pub(crate) fn warn_always(message: fmt::Arguments<'_>) {
 }
 
 fn write(level: Level, text: &str) {
-    // The last line of defence: what reports foreign text has cleaned and cut that text already.
+    // The last line of defence: the reporter of foreign text has cleaned and cut that text already.
     let text = &*text::display(text).cut_at(MAX_MESSAGE).to_string();
     match SINK.get() {
         Some(sink) => sink(level, text),
-        // Another thread, which is not there, may have held the lock of standard error during the fork.
+        // A thread that does not exist in the child may have held the lock of standard error during the fork.
         None if is_forked_child() => write_to_standard_error(&format!("telemark {level}: {text}\n")),
-        // Not `eprintln!`, which panics when standard error is closed.
+        // Not `eprintln!`, which panics if standard error is closed.
         None => {
             let _ = writeln!(std::io::stderr(), "telemark {level}: {text}");
         }
     }
 }
 
-/// For each level and topic, the time before which further messages are held back, and the number held back so far.
+/// Maps level and topic to the time until which messages are held back, and the number held back so far.
 type Topics = HashMap<(u8, &'static str), (Deadline, u64)>;
 
-/// Whether a message of the topic may pass, and how many were held back before it.
+/// Returns the number of messages that were held back if the next one of the topic may pass, and `None` otherwise.
 fn pass(level: Level, topic: &'static str) -> Option<u64> {
     static TOPICS: OnceLock<Mutex<Topics>> = OnceLock::new();
     const INTERVAL: Duration = Duration::from_secs(60);
@@ -172,9 +174,9 @@ fn pass(level: Level, topic: &'static str) -> Option<u64> {
     let topics = TOPICS.get_or_init(Mutex::default);
     let mut topics = match topics.try_lock() {
         Ok(topics) => topics,
-        // Another thread, which is not there, may have held it during the fork.
+        // A thread that does not exist in the child may have held the lock during the fork.
         Err(TryLockError::WouldBlock) if is_forked_child() => return None,
-        Err(_) => topics.lock().unwrap_or_else(PoisonError::into_inner),
+        Err(_) => unpoisoned(topics.lock()),
     };
     let topic = (level as u8, topic);
     match topics.get_mut(&topic) {
@@ -190,7 +192,7 @@ fn pass(level: Level, topic: &'static str) -> Option<u64> {
     }
 }
 
-/// Says at warning level. The first argument is the topic, a literal.
+/// Prints a warning. The first argument is the topic, a literal.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! __warn {

@@ -3,11 +3,11 @@
 //! | file | owns |
 //! |---|---|
 //! | `message` | messages on standard error, one a minute per topic |
-//! | `counters` | what became of the items of one pipeline |
-//! | `span_counts` | how many spans start and end, for each thread apart |
-//! | `durations` | how long exports and collections take, while somebody wants to know |
+//! | `counters` | the counts of the items of one pipeline |
+//! | `span_counts` | the counts of spans that start and end, in stripes of threads |
+//! | `durations` | the durations of exports and collections, while there is a listener |
 //!
-//! Everything is counted here; [`SelfMetrics`](crate::self_metrics::SelfMetrics) shows it as the `otel.sdk.*` metrics.
+//! [`SelfMetrics`](crate::self_metrics::SelfMetrics) shows these counts as the `otel.sdk.*` metrics.
 
 mod counters;
 mod durations;

@@ -1,4 +1,4 @@
-//! How many spans start and end, counted on every thread apart: the hot path shares no cache line.
+//! The counts of spans that start and end, in stripes of threads: the hot path shares no cache line.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -26,7 +26,7 @@ struct Stripe {
     ended: [AtomicU64; 2],
 }
 
-/// Where the parent of a span lives; `otel.span.parent.origin`.
+/// The place of a span's parent; `otel.span.parent.origin`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     None = 0,
@@ -34,7 +34,7 @@ pub(crate) enum Origin {
     Remote = 2,
 }
 
-/// What the sampler made of a span; `otel.span.sampling_result`.
+/// The sampler's decision about a span; `otel.span.sampling_result`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Dropped = 0,
@@ -45,7 +45,7 @@ pub(crate) enum Outcome {
 impl Origin {
     pub(crate) const ALL: [Origin; 3] = [Origin::None, Origin::Local, Origin::Remote];
 
-    /// Of the parent of a span, if it has one.
+    /// Returns the origin of a span's parent, if the span has one.
     #[inline]
     pub(crate) fn of_parent(has_parent: bool, is_remote: bool) -> Self {
         match (has_parent, is_remote) {
@@ -59,7 +59,7 @@ impl Origin {
 impl Outcome {
     pub(crate) const ALL: [Outcome; 3] = [Outcome::Dropped, Outcome::Recorded, Outcome::Sampled];
 
-    /// Of a span that is recorded.
+    /// Returns the outcome of a span that is recorded.
     #[inline]
     pub(crate) fn of_recorded(is_sampled: bool) -> Self {
         if is_sampled { Outcome::Sampled } else { Outcome::Recorded }
@@ -74,7 +74,7 @@ impl SpanCounts {
         }
     }
 
-    /// Counts a span that starts, recorded or not. Not inlined, so that those who do not count pay a branch and no more.
+    /// Counts a span that starts, recorded or not. Not inlined, so that a provider that does not count pays no more than a branch.
     #[inline(never)]
     pub(crate) fn start(&self, parent: Origin, outcome: Outcome) {
         self.add(thread_index(), |stripe| &stripe.started[parent as usize * 3 + outcome as usize]);
@@ -98,18 +98,18 @@ impl SpanCounts {
         }
     }
 
-    /// How many spans have started like this.
+    /// Returns the number of spans that started with this origin and outcome.
     pub(crate) fn started(&self, parent: Origin, outcome: Outcome) -> u64 {
         self.sum(|stripe| &stripe.started[parent as usize * 3 + outcome as usize])
     }
 
-    /// How many spans with this outcome have started and not ended; `None` when there never was one.
+    /// Returns the number of spans with this outcome that have started and not ended; `None` if there never was one.
     pub(crate) fn live(&self, outcome: Outcome) -> Option<u64> {
         let ended = match outcome {
             Outcome::Dropped => return None,
             Outcome::Recorded | Outcome::Sampled => self.sum(|stripe| &stripe.ended[outcome as usize - 1]),
         };
-        // After the ends, so that a span that starts and ends meanwhile does not make it negative.
+        // Read after the ends, so that a span that starts and ends meanwhile does not make the difference negative.
         let started: u64 = Origin::ALL.iter().map(|parent| self.started(*parent, outcome)).sum();
         (started > 0).then(|| started.saturating_sub(ended))
     }

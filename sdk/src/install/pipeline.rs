@@ -106,6 +106,11 @@ impl<S: PipelineSignal> Pipelines<S> {
         self.schedule = Some(schedule);
     }
 
+    /// The schedule, once it is known.
+    pub(super) fn schedule(&self) -> Option<S::Schedule> {
+        self.schedule
+    }
+
     /// Fills what code left open from the variables.
     ///
     /// # Errors

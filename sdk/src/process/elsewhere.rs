@@ -1,4 +1,4 @@
-//! The interface of `unix.rs` on systems without POSIX signals and forks. Watches nothing: there, only dropping the guard ends
+//! The interface of `unix.rs` for systems without POSIX signals and forks. Watches nothing: there, only dropping the guard ends
 //! the telemetry.
 
 use std::io;
@@ -6,7 +6,7 @@ use std::io;
 pub(super) fn watch_forks(_: extern "C" fn()) {}
 
 pub(crate) fn at_exit(_: extern "C" fn()) -> bool {
-    // There is nothing to warn of: the documentation says so.
+    // True, so that nothing warns: the documentation states this limit.
     true
 }
 
@@ -14,7 +14,7 @@ pub(crate) fn write_to_standard_error(_: &str) {}
 
 pub(crate) fn leave_signals_to_the_host() {}
 
-/// No signals.
+/// Stands in for the signals, of which there are none.
 #[derive(Debug)]
 pub(crate) struct Signals(std::convert::Infallible);
 
@@ -32,7 +32,7 @@ impl Signals {
     }
 }
 
-/// No signal.
+/// Stands in for a signal; has no values.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TerminationSignal(std::convert::Infallible);
 

@@ -1,30 +1,30 @@
 //! Tells a forked child from the process that started the work.
 //!
-//! `fork` copies the memory and only the thread that called it: threads of the SDK are missing in the child, and a lock that
-//! another thread held at that moment stays locked there for ever. What belongs to a thread therefore keeps the
-//! [`Generation`] it was made in, and in a later one neither waits nor locks.
+//! `fork` copies the memory but only the calling thread: threads of the SDK are missing in the child, and a lock that another
+//! thread held at that moment stays locked there for ever. A value that belongs to a thread therefore keeps its
+//! [`Generation`], and neither waits nor locks in a later one.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::system;
 
-/// The forks between the first process that watched for them and this one.
+/// Number of forks between the first process that watched for them and this one.
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
-/// The process that something was made in.
+/// Identifies the process that created a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Generation(u32);
 
 impl Generation {
-    /// Returns that of this process, and watches for forks from now on.
+    /// Returns the generation of this process, and watches for forks from now on.
     pub(crate) fn current() -> Self {
         static WATCHED: OnceLock<()> = OnceLock::new();
         WATCHED.get_or_init(|| system::watch_forks(in_child));
         Generation(FORKS.load(Ordering::Relaxed))
     }
 
-    /// Returns true in a child that was forked since.
+    /// Returns true in a child that was forked later.
     #[inline]
     pub(crate) fn is_past(self) -> bool {
         FORKS.load(Ordering::Relaxed) != self.0
@@ -40,7 +40,7 @@ pub(crate) fn is_forked_child() -> bool {
 static HOOKS: [OnceLock<fn()>; 4] = [const { OnceLock::new() }; 4];
 
 /// Calls `hook` in every forked child, on its only thread, before `fork` returns there. The hook must be fit for a signal
-/// handler: atomics and plain thread-locals, no lock and no memory. A hook that is there already is not added again.
+/// handler: atomics and plain thread-locals, no lock and no memory. Adding a hook twice adds it once.
 pub(crate) fn after_fork(hook: fn()) {
     let _ = Generation::current();
     for place in &HOOKS {

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `fork` | tells a forked child from the process that started the work |
 //! | `unix` | signals, exit and forks on Unix; the only place that calls libc, and so one of two with `unsafe` |
-//! | `elsewhere` | the same interface where there is no such thing: nothing is watched |
+//! | `elsewhere` | the same interface for other systems, where nothing is watched |
 
 #[cfg(not(any(
     target_os = "linux",

@@ -1,7 +1,7 @@
 //! Termination signals, exit and forks on Unix. One of the two files with `unsafe`: libc has no safe interface to these.
 //!
-//! The handler of a signal tells [`Signals`] its number through a socket and then calls the handler that was there before it.
-//! The program keeps its signals: when another handler is or was installed, that one decides when the program ends
+//! The signal handler sends the number of the signal to [`Signals`] through a socket and then calls the previous handler. The
+//! program keeps its signals: another handler, installed before or after, decides when the program ends
 //! ([`TerminationSignal::begin_end`]). Everything that runs in a handler is async-signal-safe: atomics, and functions from
 //! the list of POSIX (signal-safety(7)).
 #![allow(unsafe_code, reason = "signals, exit and forks are reached through libc alone; each use says why it is sound")]
@@ -18,24 +18,24 @@ use libc::{SIG_DFL, SIG_IGN, SIGINT, SIGTERM, c_int, c_void, sigaction, siginfo_
 /// Calls `child` in every forked child.
 pub(super) fn watch_forks(child: extern "C" fn()) {
     // SAFETY: the handler touches atomics and thread-locals without destructors only, which is allowed in the child of a
-    // process with many threads. It can only fail for want of memory, and then forks are not noticed.
+    // process with many threads. It fails only if memory runs out; then forks go unnoticed.
     unsafe { libc::pthread_atfork(None, None, Some(child)) };
 }
 
-/// Calls `hook` when the program returns from `main` or calls `exit`. Returns false when there is no room for it.
+/// Calls `hook` when the program returns from `main` or calls `exit`. Returns false if libc has no room for the hook.
 pub(crate) fn at_exit(hook: extern "C" fn()) -> bool {
     // SAFETY: the hook is a function of this library, which libc forgets when the library is unloaded.
     unsafe { libc::atexit(hook) == 0 }
 }
 
-/// Writes a line to standard error without the lock that std has for it. A failure has nowhere to be told.
+/// Writes a line to standard error without the lock that std holds. A failure cannot be reported.
 pub(crate) fn write_to_standard_error(line: &str) {
-    // SAFETY: the bytes are there for as long as the call; libc checks the descriptor.
+    // SAFETY: the bytes outlive the call; libc checks the descriptor.
     unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len()) };
 }
 
-/// Keeps signals that people send away from this thread, so that they reach a thread of the host, or whoever waits with
-/// `sigwait` or `signalfd`.
+/// Blocks signals from other processes in this thread, so that they reach a thread of the host, or one that waits with `sigwait`
+/// or `signalfd`.
 pub(crate) fn leave_signals_to_the_host() {
     change_mask(libc::SIG_BLOCK, &[SIGTERM, SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR1, libc::SIGUSR2]);
 }
@@ -64,9 +64,9 @@ struct Watch {
     /// The process whose thread listens; its forked children have no such thread.
     process: AtomicI32,
     socket: AtomicI32,
-    /// The program ends by our doing: the next signal does not wait.
+    /// The SDK is ending the program: the next signal does not wait.
     is_ending: AtomicBool,
-    /// For each of [`SIGNALS`] the action that was there before. Never freed, for a handler may be reading it.
+    /// The previous action of each of [`SIGNALS`]. Never freed, because a handler may be reading it.
     previous: [AtomicPtr<sigaction>; 2],
 }
 
@@ -77,15 +77,15 @@ const SIGNALS: [c_int; 2] = [SIGTERM, SIGINT];
 pub(crate) struct Signals(UnixStream);
 
 impl Signals {
-    /// Opens the way from the handler. Once in a process.
+    /// Opens the socket from the handler. Called once in a process.
     ///
     /// # Errors
     /// No file descriptor is left.
     pub(crate) fn open() -> io::Result<Self> {
         let (reader, writer) = UnixStream::pair()?;
-        // SAFETY: it only asks for a number.
+        // SAFETY: `getpid` only returns a number.
         WATCH.process.store(unsafe { libc::getpid() }, Ordering::Relaxed);
-        // As long as the program: the handler may write at any time.
+        // Open as long as the program runs: the handler may write at any time.
         WATCH.socket.store(writer.into_raw_fd(), Ordering::Release);
         Ok(Signals(reader))
     }
@@ -98,10 +98,10 @@ impl Signals {
         SIGNALS.iter().zip(&WATCH.previous).try_for_each(|(&signal, previous)| catch(signal, previous))
     }
 
-    /// Waits for the next signal. `None` when there is no way from the handler any more.
+    /// Waits for the next signal. Returns `None` once the socket is broken.
     pub(crate) fn next(&mut self) -> Option<TerminationSignal> {
         let mut signal = [0];
-        // It is called again when a handler interrupts it.
+        // `read_exact` retries if a handler interrupts it.
         self.0.read_exact(&mut signal).ok()?;
         Some(TerminationSignal(signal[0].into()))
     }
@@ -109,12 +109,12 @@ impl Signals {
 
 fn catch(signal: c_int, previous: &AtomicPtr<sigaction>) -> io::Result<()> {
     let current = action(signal)?;
-    // A handler with SA_RESETHAND wants one call; from ours it would get every one.
+    // A handler with SA_RESETHAND expects one call; the handler of the SDK would pass on every signal.
     if current.sa_sigaction == SIG_IGN || current.sa_flags & libc::SA_RESETHAND != 0 {
         return Ok(());
     }
     let is_handled = current.sa_sigaction != SIG_DFL;
-    // The previous handler runs as it asked to: its mask, its stack, and whether it interrupts system calls.
+    // The previous handler keeps its mask, its stack, and its choice to interrupt system calls.
     let flags = if is_handled { current.sa_flags & !libc::SA_NOCLDSTOP } else { libc::SA_RESTART | libc::SA_ONSTACK };
     let mut ours = current;
     ours.sa_sigaction = handler();
@@ -127,7 +127,7 @@ fn catch(signal: c_int, previous: &AtomicPtr<sigaction>) -> io::Result<()> {
     }
 }
 
-/// The present action of a signal.
+/// Returns the current action of a signal.
 fn action(signal: c_int) -> io::Result<sigaction> {
     let mut action = MaybeUninit::<sigaction>::zeroed();
     // SAFETY: nothing is changed; on success the action is initialized, and zeroes are a valid one already.
@@ -145,7 +145,7 @@ fn handler() -> usize {
     handler as usize
 }
 
-/// The action that the handler replaced.
+/// The action that the handler of the SDK replaced.
 #[derive(Clone, Copy)]
 enum Previous {
     Default,
@@ -155,7 +155,7 @@ enum Previous {
 
 fn previous(signal: c_int) -> Previous {
     let Some(at) = SIGNALS.iter().position(|&known| known == signal) else { return Previous::Default };
-    // SAFETY: the pointer is null or of a box that is never freed.
+    // SAFETY: the pointer is null or that of a box that is never freed.
     match unsafe { WATCH.previous[at].load(Ordering::Acquire).as_ref() } {
         None => Previous::Default,
         Some(action) if action.sa_sigaction == SIG_DFL => Previous::Default,
@@ -164,26 +164,26 @@ fn previous(signal: c_int) -> Previous {
     }
 }
 
-/// Tells of the signal, then lets the previous handler do what it would have done.
+/// Sends the number of the signal to [`Signals`], then calls the previous handler.
 extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let errno = Errno::save();
-    // SAFETY: async-signal-safe, and it only asks for a number.
+    // SAFETY: `getpid` is async-signal-safe and only returns a number.
     let is_watched = unsafe { libc::getpid() } == WATCH.process.load(Ordering::Relaxed);
     let previous = previous(signal);
     match previous {
-        // A forked child has no thread that listens: there the signal does what it would do without us.
+        // A forked child has no thread that listens: there the signal acts as it does without the SDK.
         Previous::Default if !is_watched || WATCH.is_ending.load(Ordering::Acquire) => end_process(signal),
         _ => {}
     }
     if is_watched {
         let byte = signal as u8;
-        // SAFETY: one byte from the stack. `send` never waits here, and fails if the host has closed the socket and the number
-        // is that of a file now. When the buffer is full, there are signals enough to be read.
+        // SAFETY: one byte from the stack. `send` never waits here, and fails if the host has closed the socket and the
+        // descriptor is that of a file now. A full buffer holds enough signals to be read.
         unsafe { libc::send(WATCH.socket.load(Ordering::Acquire), (&raw const byte).cast(), 1, libc::MSG_DONTWAIT) };
     }
     if let Previous::Handler(action) = previous {
-        // SAFETY: the kernel would have called this address with these arguments; SA_SIGINFO says which of the two kinds of
-        // handler it is.
+        // SAFETY: the kernel would have called this address with these arguments; SA_SIGINFO distinguishes the two kinds of
+        // handler.
         unsafe {
             if action.sa_flags & libc::SA_SIGINFO != 0 {
                 let handler: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) =
@@ -198,24 +198,24 @@ extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_voi
     errno.restore();
 }
 
-/// Ends the process the way the signal does without a handler. Async-signal-safe.
+/// Ends the process as the signal does without a handler. Async-signal-safe.
 fn end_process(signal: c_int) -> ! {
     // SAFETY: the default action is valid for every signal, and all of these are async-signal-safe.
     unsafe {
         libc::signal(signal, SIG_DFL);
         change_mask(libc::SIG_UNBLOCK, &[signal]);
         libc::raise(signal);
-        // The kernel keeps the default action from the first process of a container. Shells report a signal this way.
+        // The kernel ignores the default action in the first process of a container. Shells report a signal with this code.
         libc::_exit(128 + signal)
     }
 }
 
-/// The caller's `errno`, which a handler must leave as it was.
+/// The `errno` of the interrupted code, which a handler must restore.
 struct Errno(c_int);
 
 impl Errno {
     fn save() -> Self {
-        // SAFETY: the place belongs to this thread.
+        // SAFETY: the address belongs to this thread.
         Errno(unsafe { *errno_place() })
     }
 
@@ -239,13 +239,13 @@ use libc::__error as errno_place;
 pub(crate) struct TerminationSignal(c_int);
 
 impl TerminationSignal {
-    /// The name.
+    /// Returns the name.
     pub(crate) fn name(self) -> &'static str {
         if self.0 == SIGINT { "SIGINT" } else { "SIGTERM" }
     }
 
-    /// Returns true when no other handler is or was installed for the signal, so that it would have ended the program; from
-    /// then on another signal ends it at once.
+    /// Returns true if no other handler is or was installed for the signal, so that it would have ended the program. From then
+    /// on another signal ends the program at once.
     pub(crate) fn begin_end(self) -> bool {
         let is_present = action(self.0).is_ok_and(|action| action.sa_sigaction == handler());
         let is_ours = is_present && matches!(previous(self.0), Previous::Default);
@@ -255,7 +255,7 @@ impl TerminationSignal {
         is_ours
     }
 
-    /// Ends the process the way the signal does without a handler.
+    /// Ends the process as the signal does without a handler.
     pub(crate) fn end_process(self) -> ! {
         end_process(self.0)
     }

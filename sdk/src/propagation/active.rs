@@ -1,4 +1,4 @@
-//! The propagator for what runs in a context: the program's, or for a test the one in its context.
+//! The active propagator: that of the program, or of a test through its context.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Once};
@@ -11,11 +11,11 @@ use super::Propagators;
 
 type Propagator = dyn TextMapPropagator + Send + Sync;
 
-/// How many propagators there are in contexts.
+/// Number of propagators in contexts.
 static IN_CONTEXTS: AtomicUsize = AtomicUsize::new(0);
 
-/// Writes who the current span is, and its baggage, into the headers of a request: with the propagator of the test that
-/// runs in `context`, or else with the API's global one, which `install` sets.
+/// Writes the span and the baggage of `context` into the headers of a request. Uses the propagator of the test that runs in
+/// `context`, or else the API's global one, which `install` sets.
 pub fn inject(context: &Context, headers: &mut dyn Injector) {
     match in_context(context) {
         Some(propagator) => propagator.inject_context(context, headers),
@@ -23,7 +23,7 @@ pub fn inject(context: &Context, headers: &mut dyn Injector) {
     }
 }
 
-/// `context` with what the headers of a request say of its sender, found by the propagator that [`inject`] uses.
+/// Returns `context` with the span context and baggage of a request's headers, which the propagator of [`inject`] reads.
 pub fn extract(context: &Context, headers: &dyn Extractor) -> Context {
     match in_context(context) {
         Some(propagator) => propagator.extract_with_context(context, headers),
@@ -31,9 +31,9 @@ pub fn extract(context: &Context, headers: &dyn Extractor) -> Context {
     }
 }
 
-/// `context` with a propagator of its own, for a test.
+/// Returns `context` with a propagator of its own, for a test.
 ///
-/// Libraries ask the API's global propagator. Where a program has set none, this sets one that looks into the context.
+/// Libraries use the API's global propagator. If the program has set none, this sets one that looks into the context.
 pub fn with_propagator(context: &Context, propagator: Arc<Propagator>) -> Context {
     static GLOBAL: Once = Once::new();
     GLOBAL.call_once(|| {
@@ -61,7 +61,7 @@ impl Drop for Scoped {
     }
 }
 
-/// The propagator that `install` makes the API's global one: the program's, unless a test has put its own into the context.
+/// The propagator that `install` makes global: uses that of a test in the context, or else that of the program.
 #[derive(Debug)]
 pub(crate) struct ContextPropagator(Box<Propagator>);
 

@@ -7,7 +7,7 @@ use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 
-use super::hex;
+use crate::text::hex;
 use crate::unsampled;
 
 const SINGLE: &str = "b3";
@@ -18,9 +18,9 @@ const FLAGS: &str = "x-b3-flags";
 
 /// Extracts both encodings of B3, the single one first, and injects one of them.
 ///
-/// The debug flag travels on and implies that the trace is sampled. When the caller leaves the decision about sampling open,
-/// the span context counts as not sampled; as long as no span of this process has decided, it stays open when it is
-/// injected again. The parent's span id is not sent.
+/// The debug flag is passed on and implies that the trace is sampled. If the caller defers the sampling decision, the span
+/// context counts as not sampled; until a span of this process decides, injection defers the decision, too. The parent's span
+/// id is not sent.
 ///
 /// spec: <https://github.com/openzipkin/b3-propagation>, context/api-propagators.md#b3-requirements
 #[derive(Clone, Debug)]
@@ -35,18 +35,18 @@ enum Encoding {
 }
 
 impl B3Propagator {
-    /// Injects the single header `b3`.
+    /// Creates a propagator that injects the single header `b3`.
     pub fn single() -> Self {
         B3Propagator { encoding: Encoding::Single }
     }
 
-    /// Injects the headers `x-b3-traceid`, `x-b3-spanid` and `x-b3-sampled` or `x-b3-flags`.
+    /// Creates a propagator that injects the headers `x-b3-traceid`, `x-b3-spanid` and `x-b3-sampled` or `x-b3-flags`.
     pub fn multi() -> Self {
         B3Propagator { encoding: Encoding::Multi }
     }
 }
 
-/// What B3 says about sampling.
+/// The sampling state of B3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sampling {
     Deny,
@@ -55,7 +55,7 @@ enum Sampling {
     Defer,
 }
 
-/// What a `SpanContext` has no place for, kept in the `Context` beside it.
+/// A sampling state that a `SpanContext` cannot hold, kept in the `Context` beside it.
 #[derive(Debug)]
 struct Carried {
     trace_id: TraceId,
@@ -122,7 +122,7 @@ impl B3Propagator {
                 match sampling {
                     Sampling::Deny => injector.set(SAMPLED, "0".to_owned()),
                     Sampling::Accept => injector.set(SAMPLED, "1".to_owned()),
-                    // spec: debug implies sampled, so that is not sent as well.
+                    // spec: debug implies sampled, which is therefore not sent.
                     Sampling::Debug => injector.set(FLAGS, "1".to_owned()),
                     Sampling::Defer => {}
                 }
@@ -131,7 +131,7 @@ impl B3Propagator {
     }
 }
 
-/// Debug is a property of the trace; that the decision is open is one of the remote span, and over with the first of ours.
+/// Debug is a property of the trace. A deferred decision is one of the remote span, and ends with the first local span.
 fn sampling(cx: &Context, span: &SpanContext) -> Sampling {
     match cx.get::<Carried>().filter(|carried| carried.trace_id == span.trace_id()) {
         Some(Carried { sampling: Sampling::Debug, .. }) => Sampling::Debug,
@@ -141,7 +141,7 @@ fn sampling(cx: &Context, span: &SpanContext) -> Sampling {
     }
 }
 
-/// `trace-id "-" span-id [ "-" sampling [ "-" parent-span-id ] ]`. A sampling state alone is no span context.
+/// Parses `trace-id "-" span-id [ "-" sampling [ "-" parent-span-id ] ]`. A sampling state alone is no span context.
 fn parse_single(line: &str) -> Option<(TraceId, SpanId, Sampling)> {
     /// 32 + 1 + 16 + 1 + 1 + 1 + 16
     const MAX_LENGTH: usize = 68;
@@ -181,7 +181,7 @@ fn parse_multi(extractor: &dyn Extractor) -> Option<(TraceId, SpanId, Sampling)>
     Some((trace_id, span_id, sampling))
 }
 
-/// 32 digits, or 16 that stand for the lower half.
+/// Parses 32 digits, or 16 for the lower half.
 fn parse_trace_id(digits: &str) -> Option<TraceId> {
     match digits.len() {
         16 => {
@@ -200,7 +200,7 @@ mod tests {
 
     type Headers = HashMap<String, String>;
 
-    /// `name: value` lines as headers.
+    /// Parses `name: value` lines.
     fn headers(lines: &str) -> Headers {
         let lines = lines.split("; ").filter_map(|line| line.split_once(": "));
         lines.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect()
@@ -217,7 +217,7 @@ mod tests {
         sorted.into_iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("; ")
     }
 
-    /// What becomes of headers in both encodings.
+    /// Extracts headers and expects them injected in both encodings.
     fn check(lines: &str, single: &str, multi: &str) {
         let cx = extract(lines);
         assert_eq!(inject(&B3Propagator::single(), &cx), single, "{lines}");

@@ -1,6 +1,5 @@
 //! W3C Baggage: the header `baggage`.
 
-use std::fmt::Write;
 use std::sync::LazyLock;
 
 use opentelemetry::baggage::{Baggage, BaggageExt};
@@ -9,6 +8,7 @@ use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::{Context, Key, StringValue};
 
 use super::trace_state::OWS;
+use crate::text::percent;
 
 const BAGGAGE: &str = "baggage";
 const MAX_MEMBERS: usize = 64;
@@ -16,22 +16,21 @@ const MAX_BYTES: usize = 8192;
 
 /// Extracts and injects the `baggage` header.
 ///
-/// Reading is lenient: a member that is not `key=value` is left out, the others stay; of several members with one key the
-/// last wins. Writing is strict. In both directions at most 64 members and 8192 bytes travel, counted over all lines of the
-/// header; what is beyond is left out, never cut in the middle. The properties of a member are kept as they are, as the
-/// metadata of the entry.
+/// Reading is lenient: a member that is not `key=value` is left out, the others stay; of several members with one key the last
+/// wins. Writing is strict. Both directions are limited to 64 members and 8192 bytes over all lines of the header; members
+/// beyond are left out, never cut in the middle. The properties of a member become the metadata of the entry, unchanged.
 ///
 /// spec: <https://www.w3.org/TR/baggage/>, baggage/api.md#propagation
 #[derive(Clone, Debug, Default)]
 pub struct BaggagePropagator(());
 
 impl BaggagePropagator {
-    /// The propagator.
+    /// Creates the propagator.
     pub fn new() -> Self {
         BaggagePropagator(())
     }
 
-    /// The baggage of the header; `None` when there is none.
+    /// Returns the baggage of the header; `None` if there is none.
     pub(super) fn extract(&self, extractor: &dyn Extractor) -> Option<Baggage> {
         let baggage = parse(&extractor.get_all(BAGGAGE)?);
         (!baggage.is_empty()).then_some(baggage)
@@ -71,12 +70,16 @@ fn parse(lines: &[&str]) -> Baggage {
         }
         members += 1;
         bytes += cost;
-        baggage.insert_with_metadata(Key::from(key.to_owned()), StringValue::from(decode(value)), properties);
+        baggage.insert_with_metadata(
+            Key::from(key.to_owned()),
+            StringValue::from(percent::decode_lossy(value)),
+            properties,
+        );
     }
     baggage
 }
 
-/// Key, value and properties of a member.
+/// Splits a member into key, value and properties.
 fn split(member: &str) -> Option<(&str, &str, &str)> {
     let (pair, properties) = member.split_once(';').unwrap_or((member, ""));
     let (key, value) = pair.split_once('=')?;
@@ -89,37 +92,6 @@ fn is_token(key: &str) -> bool {
     !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
-/// Decodes `%41`. A `%` without two digits stays as it is; what is not UTF-8 becomes U+FFFD.
-fn decode(value: &str) -> String {
-    if !value.contains('%') {
-        return value.to_owned();
-    }
-    let mut decoded = Vec::with_capacity(value.len());
-    let mut rest = value.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let escape = match (first, tail) {
-            (b'%', [high, low, ..]) => digit(*high).zip(digit(*low)),
-            _ => None,
-        };
-        match escape {
-            Some((high, low)) => {
-                decoded.push(high << 4 | low);
-                rest = &tail[2..];
-            }
-            None => {
-                decoded.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8(decoded).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
-}
-
-/// A digit in either case: escapes may be written in both.
-fn digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
-}
-
 fn write(baggage: &Baggage) -> String {
     let mut line = String::new();
     let mut members = 0;
@@ -130,10 +102,10 @@ fn write(baggage: &Baggage) -> String {
         }
         line.push_str(key.as_str());
         line.push('=');
-        encode(&mut line, value.as_str(), is_value_octet);
+        percent::push(&mut line, value.as_str(), is_value_octet);
         if !metadata.as_str().is_empty() {
             line.push(';');
-            encode(&mut line, metadata.as_str(), is_property_octet);
+            percent::push(&mut line, metadata.as_str(), is_property_octet);
         }
         if members == MAX_MEMBERS || line.len() > MAX_BYTES {
             line.truncate(before);
@@ -144,25 +116,12 @@ fn write(baggage: &Baggage) -> String {
     line
 }
 
-fn encode(line: &mut String, text: &str, is_plain: fn(u8) -> bool) {
-    line.reserve(text.len());
-    for byte in text.bytes() {
-        if is_plain(byte) {
-            line.push(char::from(byte));
-        } else {
-            // Writing into a `String` cannot fail.
-            let _ = write!(line, "%{byte:02X}");
-        }
-    }
-}
-
 /// spec: baggage-octet = %x21 / %x23-2B / %x2D-3A / %x3C-5B / %x5D-7E, of which `%` starts an escape
 fn is_value_octet(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\' | b'%')
 }
 
-/// Properties are opaque: what they consist of was encoded by those who made them. Only what would break the header is
-/// encoded.
+/// Properties are opaque: their author has encoded them. Only bytes that would break the header are encoded.
 fn is_property_octet(byte: u8) -> bool {
     (byte.is_ascii_graphic() || byte == b' ' || byte == b'\t') && byte != b','
 }
@@ -200,7 +159,7 @@ mod tests {
         out.remove(BAGGAGE).unwrap_or_default()
     }
 
-    /// What the lines mean, sorted by key.
+    /// Expects the entries of the lines, sorted by key.
     fn check(lines: &[&str], expected: &str) {
         let cx = extract(lines);
         let entries: BTreeMap<_, _> = cx.baggage().iter().collect();
@@ -253,7 +212,7 @@ mod tests {
         assert_eq!(extract(&[&list(0, 40), &list(40, 64)]).baggage().len(), 64);
         assert_eq!(extract(&[&list(0, 40), &list(40, 100)]).baggage().len(), 64);
 
-        // A key that comes again counts again.
+        // A repeated key counts again.
         assert_eq!(extract(&[&format!("{}b=1", "a=1,".repeat(63))]).baggage().len(), 2);
         assert_eq!(extract(&[&format!("{}b=1", "a=1,".repeat(64))]).baggage().len(), 1);
 

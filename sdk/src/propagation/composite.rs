@@ -1,4 +1,4 @@
-//! Several propagators as one, in the order of `OTEL_PROPAGATORS`.
+//! A chain of propagators, in the order of `OTEL_PROPAGATORS`.
 
 use opentelemetry::Context;
 use opentelemetry::baggage::BaggageExt;
@@ -9,7 +9,7 @@ use super::{B3Propagator, BaggagePropagator, TraceContextPropagator};
 use crate::config::Env;
 use crate::error::ConfigError;
 
-/// Propagators that work one after the other: each extracts into the context that the one before it returned.
+/// A chain of propagators: each extracts into the context that the previous one returned.
 ///
 /// The default is W3C Trace Context and Baggage.
 #[derive(Debug)]
@@ -20,20 +20,20 @@ pub struct Propagators {
 
 #[derive(Debug)]
 enum Member {
-    /// Known, because it usually comes last and extracts nothing: the context need not be copied for that.
+    /// A case of its own, because baggage usually comes last and is usually missing: that needs no copy of the context.
     Baggage(BaggagePropagator),
     Other(Box<dyn TextMapPropagator + Send + Sync>),
 }
 
 impl Propagators {
-    /// No propagator at all: nothing is extracted and nothing injected.
+    /// Creates an empty chain, which extracts and injects nothing.
     pub fn none() -> Self {
         Propagators { members: Vec::new(), fields: Vec::new() }
     }
 
-    /// The propagators that `OTEL_PROPAGATORS` lists: `tracecontext`, `baggage`, `b3`, `b3multi`, or `none` of them.
+    /// Creates the chain that `OTEL_PROPAGATORS` lists: `tracecontext`, `baggage`, `b3`, `b3multi`, or `none`.
     ///
-    /// Unknown names are reported to `env` and left out; when no known one is left, it is as if the variable were not set.
+    /// Reports unknown names to `env` and leaves them out. Without a known name, the variable counts as not set.
     ///
     /// spec: configuration/sdk-environment-variables.md#general-sdk-configuration
     pub fn from_env(env: &Env) -> Self {
@@ -79,7 +79,7 @@ impl Member {
         }
     }
 
-    /// Extracts into a context of which nobody else needs the old state.
+    /// Extracts into a context that the caller gives up.
     fn extract_into(&self, cx: Context, extractor: &dyn Extractor) -> Context {
         match self {
             Member::Baggage(baggage) => match baggage.extract(extractor) {
@@ -132,7 +132,7 @@ mod tests {
     use opentelemetry::trace::TraceContextExt;
     use std::collections::HashMap;
 
-    /// The fields that a value of the variable gives, and the warnings.
+    /// Expects the fields for a value of the variable, and the warnings.
     fn check(value: &str, expected: &str) {
         let env = Env::from_pairs([("OTEL_PROPAGATORS", value)]);
         let fields = Propagators::from_env(&env).fields().collect::<Vec<_>>().join(" ");

@@ -6,9 +6,8 @@
 //! | [`BaggagePropagator`] | `baggage` | W3C Baggage | W3C Baggage |
 //! | [`B3Propagator`] | `b3`, `x-b3-*` | single and multi | one of them |
 //!
-//! [`Propagators`] chains them, as `OTEL_PROPAGATORS` says. Every one of them is given headers that a stranger wrote:
-//! extraction never fails loudly, costs time linear in the length of the headers, and on anything invalid returns the given
-//! context unchanged.
+//! [`Propagators`] chains them, as `OTEL_PROPAGATORS` says. All of them read headers from strangers: extraction never fails
+//! loudly, takes time linear in the length of the headers, and returns the given context unchanged if anything is invalid.
 //!
 //! [`active`] finds the propagator of the program, or of a test.
 //!
@@ -38,7 +37,6 @@ pub mod active;
 mod b3;
 mod baggage;
 mod composite;
-mod hex;
 mod trace_context;
 mod trace_state;
 #[cfg(test)]

@@ -7,8 +7,8 @@ use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 
-use super::hex;
 use super::trace_state::{self, Carried};
+use crate::text::hex;
 use crate::unsampled;
 
 const TRACEPARENT: &str = "traceparent";
@@ -18,18 +18,18 @@ const TRACESTATE: &str = "tracestate";
 ///
 /// - A `traceparent` that is not exactly right, or that comes twice, is ignored together with the `tracestate`.
 /// - One invalid member discards the whole `tracestate`, but never the `traceparent`.
-/// - The flags `sampled` and `random` travel on; unknown flags do not.
+/// - The flags `sampled` and `random` are passed on; unknown flags are not.
 ///
 /// The API's [`TraceState`] still has the key rules of level 1 and refuses some keys that level 2 allows, such as `a@b@c`
-/// or a key with 14 or more characters after its `@`. Members with such keys cannot be seen through the API, but they travel
-/// on: extraction keeps them in the [`Context`] and injection puts them back in their place.
+/// or a key with 14 or more characters after its `@`. The API cannot show members with such keys, but they are passed on:
+/// extraction keeps them in the [`Context`], and injection puts them back in their place.
 ///
 /// spec: <https://www.w3.org/TR/trace-context-2/>
 #[derive(Clone, Debug, Default)]
 pub struct TraceContextPropagator(());
 
 impl TraceContextPropagator {
-    /// The propagator.
+    /// Creates the propagator.
     pub fn new() -> Self {
         TraceContextPropagator(())
     }
@@ -42,7 +42,7 @@ impl TextMapPropagator for TraceContextPropagator {
 
     fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
         let Some((trace_id, span_id, flags)) = parent(extractor) else { return cx.clone() };
-        // spec: tracestate is not even parsed when traceparent is not valid, which is why this comes second.
+        // spec: tracestate is not even parsed if traceparent is invalid, so this comes second.
         let parsed = extractor.get_all(TRACESTATE).and_then(|lines| trace_state::parse(&lines));
         let (state, refused) = match parsed {
             Some(parsed) => (parsed.held, parsed.refused),
@@ -86,12 +86,12 @@ const KNOWN_FLAGS: u8 = 0b11;
 fn parent(extractor: &dyn Extractor) -> Option<(TraceId, SpanId, TraceFlags)> {
     match extractor.get_all(TRACEPARENT)?[..] {
         [line] => parse(line),
-        // Two parents: there is no telling which one is true, so the trace starts anew.
+        // Two parents: neither can be trusted, so the trace restarts.
         _ => None,
     }
 }
 
-/// `version "-" trace-id "-" parent-id "-" flags`, and for versions above `00` whatever follows after another `-`.
+/// Parses `version "-" trace-id "-" parent-id "-" flags`. Versions above `00` may have more after another `-`.
 fn parse(line: &str) -> Option<(TraceId, SpanId, TraceFlags)> {
     const LENGTH: usize = 55;
     let line = trim(line.as_bytes());
@@ -113,7 +113,7 @@ fn parse(line: &str) -> Option<(TraceId, SpanId, TraceFlags)> {
     Some((trace_id, span_id, TraceFlags::new(flags & KNOWN_FLAGS)))
 }
 
-/// Without the white space around it, of which there usually is none: servers have taken it off.
+/// Trims white space. Usually there is none: servers have trimmed it.
 #[inline]
 fn trim(mut line: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = line {

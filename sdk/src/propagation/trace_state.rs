@@ -1,4 +1,4 @@
-//! The `tracestate` header: parsing by the rules of level 2, writing, and what the API's type cannot hold.
+//! The `tracestate` header: parsing by the rules of level 2, writing, and the members that the API's type cannot hold.
 
 use opentelemetry::trace::{TraceId, TraceState};
 
@@ -12,7 +12,7 @@ const MAX_LENGTH: usize = 256;
 pub(super) struct Parsed {
     /// The members that the API can hold.
     pub(super) held: TraceState,
-    /// Every member, when there are some that the API cannot hold.
+    /// All members, if the API cannot hold some of them.
     pub(super) refused: Option<Vec<Member>>,
 }
 
@@ -24,9 +24,9 @@ pub(super) struct Member {
     is_held: bool,
 }
 
-/// Parses the lines of the header as one list; `None` when a single member is invalid or there are too many.
+/// Parses the lines of the header as one list. Returns `None` if a single member is invalid or there are too many.
 ///
-/// Of several members with one key the first stays: it is the most recent one.
+/// Of several members with one key the first, most recent one stays.
 pub(super) fn parse(lines: &[&str]) -> Option<Parsed> {
     let mut members: Vec<(&str, &str)> = Vec::new();
     let mut number = 0;
@@ -35,7 +35,7 @@ pub(super) fn parse(lines: &[&str]) -> Option<Parsed> {
         if member.is_empty() {
             continue;
         }
-        // The count first: it bounds the work that a hostile header can cause.
+        // Counted first, which bounds the work for a hostile header.
         number += 1;
         if number > MAX_MEMBERS {
             return None;
@@ -61,9 +61,9 @@ pub(super) fn parse(lines: &[&str]) -> Option<Parsed> {
     Some(Parsed { held, refused: Some(members.iter().map(to_member).collect()) })
 }
 
-/// The header; empty when there is nothing to send.
+/// Writes the header; empty if there is nothing to send.
 ///
-/// The API accepts values that are not allowed in the header, such as line breaks: they stay here.
+/// Leaves out values that the API accepts and the header forbids, such as line breaks.
 pub(super) fn write(state: &TraceState) -> String {
     let mut line = String::new();
     state.into_iter().for_each(|(key, value)| push(&mut line, key, value));
@@ -96,7 +96,7 @@ fn is_key(key: &str) -> bool {
     }
 }
 
-/// spec: value = 0*255 ( nblk-chr / SP ) nblk-chr, of which neither is `,` or `=`
+/// spec: value = 0*255 ( nblk-chr / SP ) nblk-chr, neither of which includes `,` or `=`
 fn is_value(value: &str) -> bool {
     match value.as_bytes() {
         bytes @ [.., last] => {
@@ -120,13 +120,13 @@ impl Carried {
         Carried { trace_id, members }
     }
 
-    /// A context outlives its span: what was carried for one trace is not sent with another.
+    /// Returns true for the trace of the members. A context outlives its span, and members must not go out with another trace.
     pub(super) fn belongs_to(&self, trace_id: TraceId) -> bool {
         self.trace_id == trace_id
     }
 
-    /// The header for `state`, which grew out of what was held of these members: what is new or changed in it comes first,
-    /// then the members in their old order, without those that were deleted.
+    /// Writes the header for `state`, a later version of these members: first new and changed members, then the others in their
+    /// old order, without those that were deleted.
     ///
     /// spec: mutating the tracestate field
     pub(super) fn merge(&self, state: &TraceState) -> String {

@@ -1,4 +1,4 @@
-//! The cases of the W3C's conformance suite for trace context, as a table: what a service receives and what it sends on.
+//! The cases of the W3C's conformance suite for trace context, as a table: the headers that a service receives and sends.
 //!
 //! The suite calls a service over HTTP and looks at the calls that the service makes. Here the service is three steps:
 //! extract, start a span, inject. The limits are those of its strict mode, the keys those of level 2.
@@ -9,7 +9,7 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, Tra
 
 use super::TraceContextPropagator;
 
-/// Request headers, one `name: value` a line.
+/// Request headers, one `name: value` per line.
 struct Request<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Request<'a> {
@@ -44,7 +44,7 @@ impl Injector for Sent {
 
 const NEW_TRACE: TraceId = TraceId::from_bytes([0xee; 16]);
 
-/// What the service sends with its `call`th request, in short: `kept` or `new` for the trace id, the flags, the state.
+/// Returns the headers of the service's `call`th request, in short: `kept` or `new` for the trace id, the flags, the state.
 fn serve(lines: &str, call: u64) -> String {
     let propagator = TraceContextPropagator::new();
     let cx = propagator.extract_with_context(&Context::new(), &Request::new(lines));
@@ -69,7 +69,7 @@ fn serve(lines: &str, call: u64) -> String {
 
 const P: &str = "traceparent: 00-12345678901234567890123456789012-1234567890123456-00";
 
-/// A valid `traceparent` followed by these lines of `tracestate`.
+/// Returns a valid `traceparent` followed by these lines of `tracestate`.
 fn states(lines: &[&str]) -> String {
     lines.iter().fold(P.to_owned(), |request, line| format!("{request}\ntracestate: {line}"))
 }
@@ -80,7 +80,7 @@ struct Suite {
 }
 
 impl Suite {
-    /// One method of the suite: requests, each with what is expected to be sent.
+    /// Runs one method of the suite: requests, each with the expected headers.
     fn method<R: AsRef<str>, E: AsRef<str>>(&mut self, name: &str, cases: impl IntoIterator<Item = (R, E)>) {
         self.methods += 1;
         for (request, expected) in cases {
@@ -94,7 +94,7 @@ impl Suite {
         }
     }
 
-    /// A method whose requests carry these values of `traceparent` and all give the same.
+    /// Runs a method whose requests have these values of `traceparent` and one expected result.
     fn parents(&mut self, name: &str, values: impl IntoIterator<Item = String>, expected: &str) {
         self.method(name, values.into_iter().map(|value| (format!("traceparent: {value}"), expected)));
     }
@@ -186,7 +186,7 @@ fn tracestate(suite: &mut Suite) {
     );
     suite.method("white space in tracestate", spaced);
     suite.method("key characters", ["foo =1", "FOO=1", "foo.bar=1"].map(|line| (states(&[line]), discarded())));
-    // Level 1 refused all of these; for level 2 an `@` is a character like others, except at the start.
+    // Level 1 refused all of these; in level 2 `@` is an ordinary character, except at the start.
     let vendors = ["foo@=1,bar=2", "foo@@bar=1,bar=2", "foo@bar@baz=1,bar=2"];
     let mut vendors: Vec<_> = vendors.map(|line| (states(&[line]), kept(line))).into();
     vendors.push((states(&["@foo=1,bar=2"]), discarded()));

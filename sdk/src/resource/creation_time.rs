@@ -1,14 +1,14 @@
-//! The creation time of this process, which with its id names it for good.
+//! The creation time of this process, which together with the process id is unique.
 
 use crate::time::Timestamp;
 
-/// The units of times in `/proc`, on every architecture that Rust runs on.
+/// The unit of times in `/proc`, on every architecture that Rust runs on.
 const TICKS_PER_SECOND: u64 = 100;
 
-/// The time at which this process was created, as ISO 8601 in UTC with milliseconds; `None` where Linux does not tell.
+/// Returns the creation time of this process, as ISO 8601 in UTC with milliseconds; `None` if Linux does not tell.
 ///
-/// It is the same at each call, and the same that other tools find, because both parts come from the kernel: the boot in whole
-/// seconds, and the ticks from there to the start.
+/// Every call returns the time that other tools show, too, because both parts come from the kernel: the boot in whole seconds,
+/// and the ticks from the boot to the start.
 ///
 /// spec: semconv registry process.creation.time
 pub(super) fn creation_time() -> Option<String> {
@@ -18,7 +18,7 @@ pub(super) fn creation_time() -> Option<String> {
 
 fn created(system: &str, process: &str) -> Option<Timestamp> {
     let boot: u64 = system.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
-    // The name of the program is in parentheses, and may have some itself. The 22nd field is the 20th after it.
+    // The name of the program stands in parentheses and may contain some. The 22nd field is the 20th after it.
     let (_, fields) = process.rsplit_once(')')?;
     let ticks: u64 = fields.split_whitespace().nth(19)?.parse().ok()?;
     let nanos = boot.checked_mul(1_000_000_000)?.checked_add(ticks.checked_mul(1_000_000_000 / TICKS_PER_SECOND)?)?;
@@ -32,7 +32,7 @@ fn iso_8601(time: Timestamp) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{:02}.{:03}Z", millis / 1000 % 60, millis % 1000)
 }
 
-/// The Gregorian date so many days after 1970-01-01.
+/// Returns the Gregorian date `days` days after 1970-01-01.
 fn date(days: u64) -> (u64, u64, u64) {
     // Years that begin in March have their leap day at the end; 400 of them have 146,097 days.
     let days = days + 719_468;

@@ -1,11 +1,11 @@
-//! How a task is asked for something, and how it is waited for.
+//! Requests to a task, and waiting for them.
 
 use std::sync::Arc;
 
 use crate::error::ExportError;
 use crate::time::Deadline;
 
-/// A running task. Its methods may be called from any thread, at any time, again and again.
+/// A running task. Any thread may call its methods, at any time and repeatedly.
 #[derive(Clone)]
 pub struct Handle(Arc<dyn Driver>);
 
@@ -20,7 +20,7 @@ impl Handle {
         self.0.wake();
     }
 
-    /// Lets the task run as after [`Self::wake`] and waits until it has.
+    /// Runs the task as [`Self::wake`] does, and waits for it.
     ///
     /// # Errors
     /// The deadline passed first, or the task is shut down.
@@ -28,10 +28,10 @@ impl Handle {
         self.ask(Request::Run, deadline).wait(deadline)
     }
 
-    /// Lets the task do everything that is there and waits for it.
+    /// Lets the task finish all pending work, and waits for it.
     ///
     /// # Errors
-    /// The task's error; the deadline passed first; the task is shut down.
+    /// The task failed, the deadline passed first, or the task is shut down.
     pub fn flush(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.ask(Request::Flush, deadline).wait(deadline)
     }
@@ -39,12 +39,12 @@ impl Handle {
     /// Ends the task and waits for it. A second call returns at once.
     ///
     /// # Errors
-    /// The task's error, or the deadline passed first; the task then ends by itself later.
+    /// The task failed, or the deadline passed first; the task then ends by itself later.
     pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.ask(Request::Shutdown, deadline).wait(deadline)
     }
 
-    /// Asks without waiting, for those who ask several tasks and wait for all of them until one deadline.
+    /// Sends a request without waiting, for callers that ask several tasks and wait for all of them until one deadline.
     pub(crate) fn ask(&self, request: Request, deadline: Deadline) -> Waiting {
         match self.0.ask(request, deadline) {
             Asked::Done(result) => Waiting::done(result),
@@ -59,16 +59,16 @@ impl std::fmt::Debug for Handle {
     }
 }
 
-/// What a driver offers to the holders of a [`Handle`].
+/// The driver behind a [`Handle`].
 pub(super) trait Driver: Send + Sync {
     fn wake(&self);
-    /// Asks and does not wait.
+    /// Sends a request without waiting.
     fn ask(&self, request: Request, deadline: Deadline) -> Asked;
-    /// Waits for what was asked for and got this ticket.
+    /// Waits for the request with this ticket.
     fn wait(&self, request: Request, ticket: u64, deadline: Deadline) -> Result<(), ExportError>;
 }
 
-/// What a caller may ask a task for and wait until it is done.
+/// A request to a task that a caller can wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
     Run,
@@ -76,14 +76,14 @@ pub(crate) enum Request {
     Shutdown,
 }
 
-/// What became of a request so far.
+/// The state of a request after it was sent.
 pub(super) enum Asked {
     Done(Result<(), ExportError>),
     Ticket(u64),
 }
 
-/// A request that is under way. Dropping it does not take it back.
-#[must_use = "nobody learns how the request ended"]
+/// A request under way. Dropping this does not cancel it.
+#[must_use = "the result of the request is lost"]
 pub(crate) struct Waiting(Progress);
 
 enum Progress {
@@ -92,7 +92,7 @@ enum Progress {
 }
 
 impl Waiting {
-    /// One that has nothing to wait for.
+    /// Creates a finished request.
     pub(crate) fn done(result: Result<(), ExportError>) -> Self {
         Waiting(Progress::Done(result))
     }

@@ -1,40 +1,41 @@
-//! A runtime that does nothing by itself: a test runs the tasks, on its own thread, in its own order.
+//! A runtime that does nothing by itself: a test runs the tasks on its own thread, in its own order.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::{Asked, Driver, Request, Task, Wake, guarded, run_to_the_end, with_end};
 use crate::error::ExportError;
+use crate::sync::unpoisoned;
 use crate::time::Deadline;
 
-/// Runs tasks when it is told to. Clones share their tasks.
+/// Runs tasks when the test says so. Clones share their tasks.
 #[derive(Clone, Debug, Default)]
 pub struct ManualRuntime(Arc<Mutex<Vec<Arc<ManualDriver>>>>);
 
 impl ManualRuntime {
-    /// A runtime without tasks yet.
+    /// Creates a runtime without tasks.
     pub fn new() -> Self {
         ManualRuntime::default()
     }
 
     pub(super) fn start(&self, task: impl Task) -> Arc<ManualDriver> {
         let driver = Arc::new(ManualDriver { task: Mutex::new(Some(Box::new(task))), woken: AtomicBool::new(false) });
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(driver.clone());
+        unpoisoned(self.0.lock()).push(driver.clone());
         driver
     }
 
-    /// Runs the tasks that were woken, and only those. Returns how many.
+    /// Runs only the tasks that were woken. Returns their number.
     pub fn run_woken(&self) -> usize {
         self.run_where(Wake::Full, |driver| driver.woken.swap(false, Ordering::Relaxed))
     }
 
-    /// Lets the timer of every task fire.
+    /// Fires the timer of every task.
     pub fn run_timers(&self) {
         self.run_where(Wake::Timer, |_| true);
     }
 
     fn run_where(&self, why: Wake, wanted: impl Fn(&ManualDriver) -> bool) -> usize {
-        let drivers = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let drivers = unpoisoned(self.0.lock()).clone();
         drivers.iter().filter(|driver| wanted(driver)).map(|driver| driver.run(why)).count()
     }
 }
@@ -46,7 +47,7 @@ pub(super) struct ManualDriver {
 
 impl ManualDriver {
     fn run(&self, why: Wake) {
-        if let Some(task) = &mut *self.task.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(task) = &mut *unpoisoned(self.task.lock()) {
             run_to_the_end(&mut **task, why);
         }
     }
@@ -63,7 +64,7 @@ impl Driver for ManualDriver {
         self.woken.store(true, Ordering::Relaxed);
     }
 
-    /// Does it at once.
+    /// Serves the request at once.
     fn ask(&self, request: Request, deadline: Deadline) -> Asked {
         Asked::Done(self.request(request, deadline))
     }
@@ -76,7 +77,7 @@ impl Driver for ManualDriver {
 
 impl ManualDriver {
     fn request(&self, request: Request, deadline: Deadline) -> Result<(), ExportError> {
-        let mut slot = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = unpoisoned(self.task.lock());
         let done = match (&mut *slot, request) {
             (None, Request::Shutdown) => return Ok(()),
             (None, _) => return Err(ExportError::shutdown()),

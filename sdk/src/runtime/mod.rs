@@ -1,4 +1,4 @@
-//! The background work of the SDK as a state machine, and what drives it: a thread of its own, or a test by hand.
+//! The background work of the SDK as a state machine, and its drivers: a thread, or a test by hand.
 //!
 //! A [`Task`] never waits for time to pass; it says when it wants to run next. So the same batching code runs on the
 //! `telemark-traces` thread of a program and step by step in a test that never sleeps.
@@ -27,59 +27,59 @@ use crate::error::{ConfigError, ExportError};
 use crate::process::leave_signals_to_the_host;
 use crate::time::Deadline;
 
-/// Why a task runs.
+/// The reason for a run of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wake {
-    /// The time it asked for has come.
+    /// The task's timer fired.
     Timer,
-    /// Somebody called [`Handle::wake`]: there is enough to do.
+    /// [`Handle::wake`] was called: there is enough to do.
     Full,
-    /// It said that there is more to do, and nobody asked for anything else meanwhile.
+    /// The task returned [`Next::Now`], and no request came meanwhile.
     More,
 }
 
-/// When a task wants to run again.
+/// The time of a task's next run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// At once, with [`Wake::More`], but after whoever asks for a flush or a shutdown.
+    /// At once, with [`Wake::More`], but after requests for a flush or a shutdown.
     Now,
-    /// With [`Wake::Timer`] after this time, if nothing wakes it before.
+    /// After this time, with [`Wake::Timer`], unless the task is woken earlier.
     After(Duration),
 }
 
 /// Background work. Every method is called by one thread at a time, with telemetry suppressed and panics caught.
 pub trait Task: Send + 'static {
-    /// How long after its start its timer fires first.
+    /// Returns the time from the start to the first run.
     fn first(&self) -> Duration;
 
-    /// Does one step of what is due: about as much as a caller of [`Handle::flush`] may be made to wait for.
+    /// Does one step of the due work, small enough for a caller of [`Handle::flush`] to wait for.
     fn run(&mut self, why: Wake) -> Next;
 
-    /// Does everything that is there.
+    /// Finishes all pending work.
     ///
     /// # Errors
-    /// Not all of it could be done by the deadline.
+    /// Some work could not be finished by the deadline.
     fn flush(&mut self, deadline: Deadline) -> Result<(), ExportError>;
 
-    /// Does everything that is there and releases what the task holds; the last call.
+    /// Finishes all pending work and releases resources. The last call.
     ///
     /// # Errors
-    /// Not all of it could be done by the deadline.
+    /// Some work could not be finished by the deadline.
     fn shutdown(&mut self, deadline: Deadline) -> Result<(), ExportError>;
 }
 
-/// Where tasks run.
+/// The place where tasks run.
 #[derive(Clone, Debug, Default)]
 pub enum Runtime {
-    /// Each on a thread of its own.
+    /// Each task on a thread of its own.
     #[default]
     Thread,
-    /// On the thread of a test, when it says so.
+    /// All tasks on the thread of a test, when the test says so.
     Manual(ManualRuntime),
 }
 
 impl Runtime {
-    /// Starts a task; `name` is the name of its thread.
+    /// Starts a task on a thread called `name`.
     ///
     /// # Errors
     /// The operating system refuses to start another thread.
@@ -92,7 +92,7 @@ impl Runtime {
     }
 }
 
-/// Starts a thread of the SDK's own, which takes no signals that are meant for the program.
+/// Starts a thread of the SDK, which blocks the signals of the program.
 ///
 /// # Errors
 /// The operating system refuses to start another thread.
@@ -109,7 +109,7 @@ pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<
     })
 }
 
-/// Lets a task run until it has nothing more to do for now; `None` when it panicked.
+/// Runs a task until it has nothing more to do for now. Returns `None` if it panicked.
 fn run_to_the_end(task: &mut dyn Task, mut why: Wake) -> Option<()> {
     while guarded(|| task.run(why))? == Next::Now {
         why = Wake::More;

@@ -1,7 +1,7 @@
 //! A task on a thread of its own: sleeps until its timer, a wake or a request.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::background::is_task;
@@ -10,44 +10,45 @@ use super::{
 };
 use crate::error::{ConfigError, ExportError};
 use crate::process::Generation;
+use crate::sync::unpoisoned;
 use crate::time::{self, Deadline};
 
-/// How long a task rests that panicked instead of saying when it wants to run next.
+/// The rest of a task that panicked instead of returning the time of its next run.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
 
 pub(super) struct ThreadDriver {
     shared: Arc<Shared>,
-    /// In a forked child the thread is not there, and the lock may be held for ever.
+    /// In a forked child the thread is missing, and the lock may be held for ever.
     home: Generation,
 }
 
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
-    /// Signals the worker: there is something in `state` or `woken`.
+    /// Signals the worker that `state` or `woken` has changed.
     to_worker: Condvar,
-    /// Signals the callers: a request is done.
+    /// Signals the callers that a request is done.
     to_callers: Condvar,
     /// Set outside the lock, so that a wake costs one atomic operation while the worker is awake.
     woken: AtomicBool,
-    /// A shutdown has been asked for: what the task does now is to end soon.
+    /// Set once a shutdown is requested: the task should end its current work soon.
     ending: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
 struct State {
-    /// The requests that wait, at most one of each kind: those who come later join it.
+    /// The waiting requests, at most one of each kind, which later callers join.
     pending: [Option<Pending>; 3],
-    /// The next ticket, and how the last request of each kind ended.
+    /// The last ticket, and below it the result of the last request of each kind.
     tickets: u64,
     done: [Option<Done>; 3],
-    /// The worker is in [`Condvar::wait`]: it must be notified.
+    /// True while the worker is in [`Condvar::wait`] and must be notified.
     sleeps: bool,
     ended: bool,
 }
 
 struct Pending {
-    /// Everyone with a ticket up to this waits for this request.
+    /// Callers with tickets up to this one wait for the request.
     ticket: u64,
     deadline: Deadline,
 }
@@ -57,7 +58,7 @@ struct Done {
     result: Result<(), Failure>,
 }
 
-/// How a request failed, for every caller that waits for it: an `ExportError` cannot be cloned.
+/// The failure of a request, for every caller that waits for it: an `ExportError` cannot be cloned.
 #[derive(Clone)]
 enum Failure {
     Timeout(Arc<str>),
@@ -104,7 +105,7 @@ impl Driver for ThreadDriver {
 
     fn ask(&self, request: Request, deadline: Deadline) -> Asked {
         if self.home.is_past() {
-            // Nothing of this process waits to be exported: there is nothing to shut down.
+            // The child has nothing to export and nothing to shut down.
             let is_shutdown = request == Request::Shutdown;
             return Asked::Done(if is_shutdown { Ok(()) } else { Err(ExportError::other(OFF_IN_A_FORKED_CHILD)) });
         }
@@ -123,17 +124,17 @@ impl Driver for ThreadDriver {
 }
 
 impl Drop for ThreadDriver {
-    /// Whoever forgets to shut down still lets the thread end, without waiting for it.
+    /// Ends the thread without waiting for it if it was not shut down.
     fn drop(&mut self) {
         if !self.home.is_past() && !is_task(&self.shared.ending) {
-            drop(self.shared.ask(Request::Shutdown, Deadline::after(Duration::ZERO)));
+            let _ = self.shared.ask(Request::Shutdown, Deadline::after(Duration::ZERO));
         }
     }
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.state.lock())
     }
 
     fn notify_worker(&self) {
@@ -166,7 +167,7 @@ impl Shared {
         let mut state = self.lock();
         loop {
             match &state.done[request as usize] {
-                // Who asks again for the end while it is under way waits for the same end.
+                // A second shutdown request waits for the first.
                 Some(done) if done.ticket >= ticket || (state.ended && request == Request::Shutdown) => {
                     return done.result.clone().map_err(ExportError::from);
                 }
@@ -174,9 +175,9 @@ impl Shared {
                 _ => {}
             }
             state = match deadline.remaining() {
-                None => self.to_callers.wait(state).unwrap_or_else(PoisonError::into_inner),
+                None => unpoisoned(self.to_callers.wait(state)),
                 Some(left) if left.is_zero() => return Err(timed_out()),
-                Some(left) => self.to_callers.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+                Some(left) => unpoisoned(self.to_callers.wait_timeout(state, left)).0,
             };
         }
     }
@@ -184,15 +185,15 @@ impl Shared {
     /// The life of the thread.
     fn work(&self, mut task: impl Task) {
         let (pending, result) = with_end(&self.ending, || self.serve(&mut task));
-        // Here, not in a caller: what an exporter owns may only be dropped on this thread.
+        // Here, not in a caller: an exporter and its fields are dropped on this thread alone.
         guarded(|| drop(task));
-        self.answer(Request::Shutdown, pending, result);
+        self.complete(Request::Shutdown, pending, result);
     }
 
-    /// Runs the task until it is shut down; returns who asked for that and how it ended.
+    /// Runs the task until its shutdown; returns the shutdown request and its result.
     fn serve(&self, task: &mut impl Task) -> (Pending, Option<Result<(), ExportError>>) {
         time::discipline();
-        // `None` when there is more to do at once.
+        // `None` if the task has more to do at once.
         let mut timer = Some(Deadline::after(task.first()));
         loop {
             let step = self.next(timer);
@@ -206,11 +207,11 @@ impl Shared {
                 }
                 Step::Serve(Request::Run, pending) => {
                     let result = run_to_the_end(task, Wake::Full).map(Ok);
-                    self.answer(Request::Run, pending, result);
+                    self.complete(Request::Run, pending, result);
                 }
                 Step::Serve(Request::Flush, pending) => {
                     let result = guarded(|| task.flush(pending.deadline));
-                    self.answer(Request::Flush, pending, result);
+                    self.complete(Request::Flush, pending, result);
                 }
                 Step::Serve(Request::Shutdown, pending) => {
                     let result = guarded(|| task.shutdown(pending.deadline));
@@ -220,8 +221,8 @@ impl Shared {
         }
     }
 
-    /// Tells everyone who waits for a request how it ended; no result means that it panicked.
-    fn answer(&self, request: Request, pending: Pending, result: Option<Result<(), ExportError>>) {
+    /// Gives the result of a request to every caller that waits for it; `None` stands for a panic.
+    fn complete(&self, request: Request, pending: Pending, result: Option<Result<(), ExportError>>) {
         let result = result.unwrap_or_else(|| Err(ExportError::other("the background work panicked")));
         let mut state = self.lock();
         state.done[request as usize] = Some(Done { ticket: pending.ticket, result: result.map_err(Failure::from) });
@@ -229,7 +230,7 @@ impl Shared {
         self.to_callers.notify_all();
     }
 
-    /// Waits for the next thing to do; without a timer there is something at once.
+    /// Waits for the next thing to do. Returns at once without a timer.
     fn next(&self, timer: Option<Deadline>) -> Step {
         let mut state = self.lock();
         loop {
@@ -244,12 +245,12 @@ impl Shared {
             }
             state.sleeps = true;
             state = match timer.remaining() {
-                None => self.to_worker.wait(state).unwrap_or_else(PoisonError::into_inner),
+                None => unpoisoned(self.to_worker.wait(state)),
                 Some(left) if left.is_zero() => {
                     state.sleeps = false;
                     return Step::Run(Wake::Timer);
                 }
-                Some(left) => self.to_worker.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+                Some(left) => unpoisoned(self.to_worker.wait_timeout(state, left)).0,
             };
             state.sleeps = false;
         }
@@ -261,7 +262,7 @@ enum Step {
     Serve(Request, Pending),
 }
 
-/// The later of two deadlines: a request serves everyone who waits for it.
+/// Returns the later of two deadlines: a request serves every caller that waits for it.
 fn later(a: Deadline, b: Deadline) -> Deadline {
     if a.min(b) == a { b } else { a }
 }
@@ -273,7 +274,7 @@ mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
     use std::thread;
 
-    /// Records what it is asked, and does what the test tells it to.
+    /// Records its calls and flushes as the test says.
     struct Probe {
         calls: Sender<String>,
         on_flush: Box<dyn FnMut(Deadline) -> Result<(), ExportError> + Send>,
@@ -285,17 +286,17 @@ mod tests {
         }
 
         fn run(&mut self, why: Wake) -> Next {
-            drop(self.calls.send(format!("{why:?}")));
+            let _ = self.calls.send(format!("{why:?}"));
             Next::After(Duration::from_secs(3600))
         }
 
         fn flush(&mut self, deadline: Deadline) -> Result<(), ExportError> {
-            drop(self.calls.send("flush".to_owned()));
+            let _ = self.calls.send("flush".to_owned());
             (self.on_flush)(deadline)
         }
 
         fn shutdown(&mut self, deadline: Deadline) -> Result<(), ExportError> {
-            drop(self.calls.send("shutdown".to_owned()));
+            let _ = self.calls.send("shutdown".to_owned());
             (self.on_flush)(deadline)
         }
     }
@@ -356,10 +357,10 @@ mod tests {
 
     #[test]
     fn a_timeout_of_an_export_is_not_the_deadline_of_the_flush() {
-        let (driver, _log) = start(|_| Err(ExportError::timeout("no answer from http://collector in time")));
+        let (driver, _log) = start(|_| Err(ExportError::timeout("no response from http://collector in time")));
         let error = driver.request(Request::Flush, Deadline::after(SOON)).unwrap_err();
         assert!(error.is_timeout());
-        assert_eq!(error.to_string(), "no answer from http://collector in time");
+        assert_eq!(error.to_string(), "no response from http://collector in time");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The samplers without a question: on, off, and "record at least".
+//! The unconditional samplers: on, off, and "record at least".
 
 use std::borrow::Cow;
 
@@ -53,7 +53,7 @@ impl Sampler for AlwaysOff {
 pub struct AlwaysRecord(Box<dyn Sampler>);
 
 impl AlwaysRecord {
-    /// Turns what `sampler` drops into spans that are recorded and not exported.
+    /// Wraps `sampler`: spans that it drops are recorded and not exported.
     pub fn new(sampler: impl Sampler) -> Self {
         AlwaysRecord(Box::new(sampler))
     }
@@ -83,7 +83,7 @@ mod tests {
     use opentelemetry::trace::{SpanKind, TraceId};
     use opentelemetry::{Context, KeyValue};
 
-    /// The decision, the attributes and the description of a sampler for any root span.
+    /// Expects the decision, the attributes and the description of a sampler for any root span.
     fn check(sampler: impl Sampler, expected: &str) {
         let parent = Context::new();
         let result = sampler.sample(&SamplingRequest::new(&parent, TraceId::from(1), "span", &SpanKind::Server));

@@ -1,4 +1,4 @@
-//! The sampler that the environment asks for.
+//! Reads the sampler from the environment.
 
 use super::{AlwaysOff, AlwaysOn, ParentBased, Sampler, TraceIdRatio};
 use crate::config::Env;
@@ -7,9 +7,9 @@ use crate::error::ConfigError;
 const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
 const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
 
-/// The sampler that `OTEL_TRACES_SAMPLER` names, with the ratio of `OTEL_TRACES_SAMPLER_ARG`; by default
-/// `parentbased_always_on`. What cannot be used is reported to `env` and treated as not set; so is a ratio without a sampler
-/// that takes it, for everything would be recorded where a part was meant.
+/// Returns the sampler that `OTEL_TRACES_SAMPLER` names, with the ratio of `OTEL_TRACES_SAMPLER_ARG`; by default
+/// `parentbased_always_on`. Reports to `env` a value that cannot be used and treats it as not set. Also reports a ratio without
+/// a sampler that takes it: all traces would be recorded where a part was meant.
 ///
 /// spec: configuration/sdk-environment-variables.md#general-sdk-configuration
 pub fn from_env(env: &Env) -> Box<dyn Sampler> {
@@ -50,7 +50,7 @@ const SAMPLERS: &[(&str, Factory)] = &[
 mod tests {
     use super::*;
 
-    /// The root part of the description (or all of it), and the warnings.
+    /// Expects the root part of the description (or all of it), and the warnings.
     fn check(sampler: &str, argument: &str, expected: &str) {
         let env = Env::from_pairs([("OTEL_TRACES_SAMPLER", sampler), ("OTEL_TRACES_SAMPLER_ARG", argument)]);
         let description = from_env(&env).description().into_owned();

@@ -1,4 +1,4 @@
-//! Head sampling: whether a span is recorded is decided when it starts.
+//! Head sampling: the decision to record a span, made when it starts.
 //!
 //! - [`Sampler`] is the trait; a [`SamplingRequest`] goes in, a [`SamplingResult`] comes out.
 //! - [`AlwaysOn`], [`AlwaysOff`] and [`TraceIdRatio`] decide by themselves.

@@ -1,4 +1,4 @@
-//! Following the parent's decision.
+//! The sampler that follows the parent's decision.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use super::{AlwaysOff, AlwaysOn, Sampler, SamplingRequest, SamplingResult};
 use crate::error::ExportError;
 use crate::time::Deadline;
 
-/// Decides as the parent was decided, and asks another sampler for root spans: a trace is recorded whole or not at all.
+/// Follows the decision about the parent, and asks another sampler about root spans: a trace is recorded whole or not at all.
 ///
 /// Each of the five cases can be given a sampler of its own:
 ///
@@ -17,7 +17,7 @@ use crate::time::Deadline;
 /// use telemark_sdk::sampling::{AlwaysOff, ParentBased, TraceIdRatio};
 ///
 /// let sampler = ParentBased::new(TraceIdRatio::new(0.1))
-///     // Callers cannot make us record.
+///     // Callers cannot force recording.
 ///     .with_remote_parent_sampled(AlwaysOff);
 /// ```
 ///
@@ -32,7 +32,7 @@ pub struct ParentBased {
 }
 
 impl ParentBased {
-    /// Asks `root` for spans without a parent; the others do as their parent does.
+    /// Asks `root` about spans without a parent; other spans follow their parent.
     pub fn new(root: impl Sampler) -> Self {
         ParentBased {
             root: Box::new(root),
@@ -43,25 +43,25 @@ impl ParentBased {
         }
     }
 
-    /// Asks `sampler` when the parent is in another process and sampled, instead of [`AlwaysOn`].
+    /// Asks `sampler` if the parent is in another process and sampled, instead of [`AlwaysOn`].
     pub fn with_remote_parent_sampled(mut self, sampler: impl Sampler) -> Self {
         self.remote_parent_sampled = Box::new(sampler);
         self
     }
 
-    /// Asks `sampler` when the parent is in another process and not sampled, instead of [`AlwaysOff`].
+    /// Asks `sampler` if the parent is in another process and not sampled, instead of [`AlwaysOff`].
     pub fn with_remote_parent_not_sampled(mut self, sampler: impl Sampler) -> Self {
         self.remote_parent_not_sampled = Box::new(sampler);
         self
     }
 
-    /// Asks `sampler` when the parent is in this process and sampled, instead of [`AlwaysOn`].
+    /// Asks `sampler` if the parent is in this process and sampled, instead of [`AlwaysOn`].
     pub fn with_local_parent_sampled(mut self, sampler: impl Sampler) -> Self {
         self.local_parent_sampled = Box::new(sampler);
         self
     }
 
-    /// Asks `sampler` when the parent is in this process and not sampled, instead of [`AlwaysOff`].
+    /// Asks `sampler` if the parent is in this process and not sampled, instead of [`AlwaysOff`].
     pub fn with_local_parent_not_sampled(mut self, sampler: impl Sampler) -> Self {
         self.local_parent_not_sampled = Box::new(sampler);
         self
@@ -69,7 +69,7 @@ impl ParentBased {
 }
 
 impl Default for ParentBased {
-    /// The default sampler of the specification: everything that no caller decided against.
+    /// Returns the default sampler of the specification: samples every span that no caller decided against.
     fn default() -> Self {
         ParentBased::new(AlwaysOn)
     }
@@ -102,7 +102,7 @@ impl Sampler for ParentBased {
         ))
     }
 
-    /// Each branch is shut down, whatever becomes of the others; the first error stays.
+    /// Shuts every branch down, even if another one fails, and returns the first error.
     fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         let branches = [
             &self.root,
@@ -150,7 +150,7 @@ mod tests {
         Context::new().with_remote_span_context(span)
     }
 
-    /// Which parents let a span be sampled.
+    /// Expects the parents below which a span is sampled.
     fn check(sampler: &impl Sampler, expected: &str) {
         let parents = ["none", "invalid", "remote sampled", "remote", "local sampled", "local"];
         let sampled = parents.into_iter().filter(|parent| {

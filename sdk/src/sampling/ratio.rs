@@ -1,4 +1,4 @@
-//! Sampling a share of all traces, decided by the random part of the trace id.
+//! The sampler of a share of all traces, by the random part of the trace id.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,27 +7,27 @@ use opentelemetry::trace::{TraceContextExt, TraceId};
 
 use super::{Decision, Sampler, SamplingRequest, SamplingResult};
 
-/// Samples a share of all traces. Every process with the same ratio decides the same way about a trace, and what a lower
-/// ratio samples a higher one samples too.
+/// Samples a share of all traces. Every process with the same ratio decides the same way about a trace, and a higher ratio
+/// samples every trace that a lower one samples.
 ///
-/// It looks at the right-most seven bytes of the trace id, the part that the W3C random flag vouches for, and samples the
-/// high end of them, as the specification's probability sampler does. Spans with a parent are decided by the trace id
-/// too, whatever the parent's decision was; usually it is the root of a [`ParentBased`](super::ParentBased).
+/// Looks at the right-most seven bytes of the trace id, the part that the W3C random flag vouches for, and samples their high
+/// end, as the specification's probability sampler does. Decides about spans with a parent by the trace id too, whatever the
+/// decision about the parent; usually this sampler is the root of a [`ParentBased`](super::ParentBased).
 ///
 /// spec: trace/sdk.md#traceidratiobased
 #[derive(Debug)]
 pub struct TraceIdRatio {
     ratio: f64,
-    /// The least random part that is sampled, from 0 to [`RANDOM_VALUES`] inclusive, which samples nothing.
+    /// The least random part that is sampled: from 0 to [`RANDOM_VALUES`], which samples nothing.
     threshold: u64,
     has_warned: AtomicBool,
 }
 
-/// How many values the random part of a trace id has: 56 bits.
+/// Number of values of the random part of a trace id: 56 bits.
 const RANDOM_VALUES: u64 = 1 << 56;
 
 impl TraceIdRatio {
-    /// Samples `ratio` of all traces: 0.25 is a quarter. A number below 0 is 0, one above 1 or not a number is 1.
+    /// Samples `ratio` of all traces: 0.25 is a quarter. A ratio below 0 counts as 0; one above 1, or NaN, counts as 1.
     pub fn new(ratio: f64) -> Self {
         let ratio = if ratio.is_nan() { 1.0 } else { ratio.clamp(0.0, 1.0) };
         // Scaling by a power of two is exact; subtracting the ratio from one would lose the smallest ratios.
@@ -40,8 +40,8 @@ impl TraceIdRatio {
         random_part >= self.threshold
     }
 
-    /// spec: trace/sdk.md#compatibility-warnings-for-traceidratiobased-sampler — a child's ratio differs from its
-    /// parent's sooner or later, and then traces come apart.
+    /// spec: trace/sdk.md#compatibility-warnings-for-traceidratiobased-sampler — sooner or later a child's ratio differs from its
+    /// parent's, and traces fall apart.
     #[cold]
     fn warn_about_child(&self) {
         if !self.has_warned.swap(true, Ordering::Relaxed) {
@@ -80,14 +80,14 @@ mod tests {
     use opentelemetry::trace::SpanKind;
     use proptest::prelude::*;
 
-    /// The decision about a root span of a trace.
+    /// Returns the decision about the root span of a trace.
     fn decide(ratio: f64, trace_id: u128) -> Decision {
         let parent = Context::new();
         let request = SamplingRequest::new(&parent, TraceId::from(trace_id), "span", &SpanKind::Internal);
         TraceIdRatio::new(ratio).sample(&request).decision
     }
 
-    /// Which of the ends of the random part are sampled.
+    /// Expects the ends of the random part that are sampled.
     fn check(ratio: f64, expected: &str) {
         let ids = [
             ("lowest", 0xffff_ffff_ffff_ffff_ff00_0000_0000_0000),
@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(decide(smallest, 0x00ff_ffff_ffff_fffe), Decision::Drop);
     }
 
-    /// The thresholds of the specification's table of probabilities (`ot=th`), at the value and one below.
+    /// Checks the thresholds of the specification's table of probabilities (`ot=th`), at the value and one below.
     #[test]
     fn thresholds_are_those_of_the_probability_sampler() {
         for (ratio, threshold) in

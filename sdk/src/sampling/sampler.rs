@@ -1,4 +1,4 @@
-//! The seam: what a sampler is asked and what it answers.
+//! The seam: the sampler, its request and its result.
 
 use std::borrow::Cow;
 use std::fmt::Debug;
@@ -10,27 +10,27 @@ use opentelemetry::{Context, KeyValue};
 use crate::error::ExportError;
 use crate::time::Deadline;
 
-/// Decides whether a span is recorded.
+/// Decides whether to record a span.
 ///
-/// Called on the thread that starts the span, once per span, possibly on many threads at once; it must not block. A
-/// panic in it drops the span.
+/// Called on the thread that starts the span, once per span, possibly on many threads at once; must not block. A panic drops
+/// the span.
 pub trait Sampler: Debug + Send + Sync + 'static {
     /// Decides about one span.
     fn sample(&self, request: &SamplingRequest<'_>) -> SamplingResult;
 
-    /// The sampler's name and parameters, such as `TraceIdRatioBased{0.000100}`.
+    /// Returns the name and parameters of the sampler, such as `TraceIdRatioBased{0.000100}`.
     fn description(&self) -> Cow<'static, str>;
 
-    /// Whether every span under a parent that is not sampled, in this process or another, is dropped with its trace state
-    /// kept. The SDK may then leave out the call.
+    /// Returns true if the sampler drops every span under a parent that is not sampled, in this process or another, and keeps its
+    /// trace state. The SDK may then skip the call.
     fn drops_below_unsampled_parents(&self) -> bool {
         false
     }
 
-    /// Releases what the sampler holds: connections, pollers, threads. Called once, on the thread that shuts the provider
-    /// down, after the processors have shut down. It must not wait beyond `deadline`; a panic is caught and reported.
+    /// Releases resources of the sampler: connections, pollers, threads. Called once, on the thread that shuts the provider down,
+    /// after the processors have shut down. Must not wait beyond `deadline`; a panic is caught and reported.
     ///
-    /// A sampler that asks others hands the call on to each of them.
+    /// A sampler that asks others forwards the call to each of them.
     ///
     /// spec: trace/sdk.md#sampler
     ///
@@ -41,8 +41,8 @@ pub trait Sampler: Debug + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Whether every span under a local parent that is sampled is recorded and sampled, with nothing added and the trace
-    /// state kept. The SDK may then leave out the call.
+    /// Returns true if the sampler samples every span under a local parent that is sampled, adds nothing and keeps the trace
+    /// state. The SDK may then skip the call.
     fn samples_below_sampled_parents(&self) -> bool {
         false
     }
@@ -76,7 +76,7 @@ pub(crate) fn shut_down(sampler: &dyn Sampler, deadline: Deadline) -> Result<(),
         .unwrap_or_else(|_| Err(ExportError::other("the sampler panicked when it was shut down")))
 }
 
-/// What is known of a span when its sampling is decided.
+/// The facts about a span at the decision.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct SamplingRequest<'a> {
@@ -95,7 +95,7 @@ pub struct SamplingRequest<'a> {
 }
 
 impl<'a> SamplingRequest<'a> {
-    /// A request for a span without attributes and links yet.
+    /// Creates a request about a span without attributes and links.
     pub fn new(parent: &'a Context, trace_id: TraceId, name: &'a str, kind: &'a SpanKind) -> Self {
         SamplingRequest { parent, trace_id, name, kind, attributes: &[], links: &[] }
     }
@@ -112,14 +112,14 @@ impl<'a> SamplingRequest<'a> {
         self
     }
 
-    /// The parent's span context; `None` for a root span.
+    /// Returns the parent's span context; `None` for a root span.
     pub fn parent_span(&self) -> Option<SpanContext> {
         let span = self.parent.span();
         span.span_context().is_valid().then(|| span.span_context().clone())
     }
 }
 
-/// What is done with a span.
+/// The decision about a span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Nothing is recorded.
@@ -130,11 +130,11 @@ pub enum Decision {
     RecordAndSample,
 }
 
-/// A sampler's answer.
+/// The result of a sampler.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SamplingResult {
-    /// What is done with the span.
+    /// The decision about the span.
     pub decision: Decision,
     /// Attributes to add to the span.
     pub attributes: Vec<KeyValue>,
@@ -143,7 +143,7 @@ pub struct SamplingResult {
 }
 
 impl SamplingResult {
-    /// A decision that adds nothing and keeps the parent's trace state.
+    /// Creates a result that adds nothing and keeps the parent's trace state.
     pub const fn new(decision: Decision) -> Self {
         SamplingResult { decision, attributes: Vec::new(), trace_state: None }
     }

@@ -1,12 +1,12 @@
-//! A lock for what takes a few nanoseconds.
+//! A lock for critical sections of a few nanoseconds.
 
 use super::{AtomicBool, Ordering};
 
-/// A lock for what takes a few nanoseconds. It costs half of a mutex, for letting go is a plain store: whoever waits for it
-/// has to look again and again.
+/// A spin lock for critical sections of a few nanoseconds. It costs half of a mutex, because unlocking is a plain store; in
+/// return, waiting threads poll.
 pub(crate) struct Latch(AtomicBool);
 
-/// The latch is closed until this is dropped.
+/// Keeps the latch closed until dropped.
 pub(crate) struct Closed<'a>(&'a Latch);
 
 impl Latch {
@@ -14,14 +14,14 @@ impl Latch {
         Latch(AtomicBool::new(false))
     }
 
-    /// Closes it unless somebody has.
+    /// Closes the latch unless it is closed.
     #[inline(always)]
     pub(crate) fn try_close(&self) -> Option<Closed<'_>> {
         let closed = self.0.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed);
         closed.is_ok().then(|| Closed(self))
     }
 
-    /// Closes it when nobody has it closed any more.
+    /// Waits until the latch is open, and closes it.
     pub(crate) fn close(&self) -> Closed<'_> {
         let mut waits = 0;
         loop {
@@ -46,7 +46,7 @@ fn wait(waits: u32) {
     match waits {
         ..64 => std::hint::spin_loop(),
         64..128 => std::thread::yield_now(),
-        // Whoever has it closed is not running, and may be of a lower priority.
+        // The holder is not running, and may have a lower priority.
         _ => std::thread::sleep(std::time::Duration::from_micros(50)),
     }
 }

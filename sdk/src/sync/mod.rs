@@ -1,10 +1,10 @@
-//! What threads share, in one place so that loom can replace it.
+//! Locks and atomics, in one place so that loom can replace them.
 //!
 //! | file | owns |
 //! |---|---|
-//! | `latch` | a lock for what takes a few nanoseconds |
-//! | `lock` | locking, whatever happened to the last holder |
-//! | `thread_index` | a small number for each thread, given to another one when it has ended |
+//! | `latch` | a lock for critical sections of a few nanoseconds |
+//! | `lock` | locking without poison |
+//! | `thread_index` | a small number for each thread, reused after the thread ends |
 
 mod latch;
 mod lock;
@@ -22,5 +22,5 @@ pub(crate) use std::sync::{
 };
 
 pub(crate) use latch::Latch;
-pub(crate) use lock::{lock, try_lock};
+pub(crate) use lock::{free, lock, try_lock, unpoisoned};
 pub(crate) use thread_index::thread_index;

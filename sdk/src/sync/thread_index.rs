@@ -1,7 +1,7 @@
-//! A number for each thread, by which it finds the cells that are its own.
+//! A number for each thread, which indexes the cells that belong to the thread.
 //!
-//! The number of a thread that has ended goes to the next one that asks, so that the numbers stay as small as the threads
-//! are few, and whoever comes after short-lived threads goes on in their cells instead of sharing those of others.
+//! A new thread gets the smallest number that no live thread has. So the numbers stay small, and a thread that follows
+//! short-lived ones takes over their cells instead of sharing those of live threads.
 
 use std::cell::Cell;
 use std::cmp::Reverse;
@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Mutex, lock};
 
-/// No number yet, or none any more. Never the number of a thread.
+/// Marks a thread without a number, before its first use or at its end. Never the number of a thread.
 const NONE: usize = usize::MAX;
 
-/// The number of the calling thread, which no other thread has at the same time.
+/// Returns the number of the calling thread, which no other live thread has.
 ///
-/// What the thread has written before it ends is seen by the next one that gets the number, as if it were one thread that
-/// goes on: a value that only the holder of a number writes needs no more than relaxed loads and stores.
+/// Writes of a thread before its end are visible to the next thread with its number, as if both were one thread: a value that
+/// only the holder of a number writes needs no more than relaxed loads and stores.
 #[inline]
 pub(crate) fn thread_index() -> usize {
     match INDEX.get() {
@@ -28,7 +28,7 @@ pub(crate) fn thread_index() -> usize {
 thread_local! {
     // Without a destructor: it can be read while the thread's other values are being destroyed.
     static INDEX: Cell<usize> = const { Cell::new(NONE) };
-    /// Gives the number back. Made when the thread gets its number.
+    /// Returns the number at the end of the thread. Created with the number.
     static RETURN: Return = const { Return };
 }
 
@@ -49,11 +49,11 @@ fn first() -> usize {
     number
 }
 
-/// For a thread that has given its number back and is called once more, by the destructor of another of its values:
-/// somebody else may have that number by now, so it gets one that nobody ever has again.
+/// Returns a number for a thread that has returned its own and is used once more, by the destructor of another of its values.
+/// Another thread may have the old number by now, so the new one is never reused.
 #[cold]
 fn late() -> usize {
-    // Down from the top, where the others never come to.
+    // Down from the top, which the regular numbers never reach.
     static NEXT: AtomicUsize = AtomicUsize::new(NONE - 1);
     NEXT.fetch_sub(1, Ordering::Relaxed)
 }
@@ -62,7 +62,7 @@ struct Return;
 
 impl Drop for Return {
     fn drop(&mut self) {
-        // First of all, so that the number is not used from here on, not even by an allocator that records.
+        // Before anything else, so that nothing uses the number from here on, not even an allocator that records.
         let number = INDEX.replace(NONE);
         if number != NONE {
             NUMBERS.give_back(number);
@@ -70,13 +70,13 @@ impl Drop for Return {
     }
 }
 
-/// The numbers of a process. What was done before a number was given back happens before what is done after it was taken
-/// again: the lock orders them.
+/// The numbers of a process. The lock orders the uses of a number: those before its return happen before those after it is
+/// taken again.
 struct Numbers(Mutex<Free>);
 
 struct Free {
     returned: BinaryHeap<Reverse<usize>>,
-    /// All numbers below have been taken at some time.
+    /// All smaller numbers have been taken before.
     next: usize,
 }
 
@@ -91,7 +91,7 @@ impl Numbers {
         Numbers(Mutex::new(Free { returned: BinaryHeap::new(), next: 0 }))
     }
 
-    /// The smallest that is free.
+    /// Takes the smallest free number.
     fn take(&self) -> usize {
         let mut free = lock(&self.0);
         if let Some(Reverse(number)) = free.returned.pop() {
@@ -148,11 +148,11 @@ mod tests {
             assert_eq!(numbers.len(), AT_ONCE);
             seen.extend(numbers);
         }
-        // 2,000 threads; the other tests of this process have some numbers, too.
+        // 2,000 threads; other tests of this process hold some numbers, too.
         assert!(seen.len() < 500, "{} numbers", seen.len());
     }
 
-    /// Asks in its destructor, twice.
+    /// Asks for the number twice in its destructor.
     struct Asks(mpsc::Sender<[usize; 2]>);
 
     impl Drop for Asks {
@@ -163,7 +163,7 @@ mod tests {
 
     thread_local!(static ASKS: Cell<Option<Asks>> = const { Cell::new(None) });
 
-    /// The number of a thread, and what the destructor of another of its values sees.
+    /// Returns the number of a thread, and the numbers that the destructor of another of its values gets.
     fn asked(made_first: bool) -> (usize, [usize; 2]) {
         let (answer, answers) = mpsc::channel();
         let thread = thread::spawn(move || {
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_has_given_its_number_back_gets_one_that_nobody_else_has() {
+    fn a_thread_that_has_returned_its_number_gets_one_that_no_other_thread_has() {
         let all: Vec<_> = [true, false, true, false].map(asked).into();
         let is_late = |number: &usize| *number > usize::MAX / 2;
         for (number, [once, twice]) in &all {
@@ -189,7 +189,7 @@ mod tests {
             assert!(once == number || (is_late(once) && *once != NONE));
         }
         let late: Vec<_> = all.iter().map(|(_, [number, _])| *number).filter(is_late).collect();
-        // Whatever the order is in which values are destroyed, one of the two ways to make them is the late one.
+        // In whichever order a thread destroys its values, one of the two orders of creation is the late case.
         assert!(late.len() >= 2);
         assert_eq!(late.iter().collect::<HashSet<_>>().len(), late.len());
     }
@@ -210,7 +210,7 @@ mod loom_tests {
     use super::super::{Arc, AtomicU64, Ordering};
     use super::*;
 
-    /// The holders of number 0 write what only they write, one after the other; everybody else adds.
+    /// Holders of number 0 store without synchronization, one after the other; other threads add atomically.
     #[test]
     fn the_next_holder_of_a_number_goes_on_where_the_last_one_ended() {
         loom::model(|| {

@@ -1,4 +1,4 @@
-//! A clock that only moves when it is told to.
+//! A clock that the test moves.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,23 +6,23 @@ use std::time::Duration;
 
 use crate::time::{Clock, TimeSource, Timestamp};
 
-/// A clock that stands still at 2023-11-14 22:13:20 UTC until it is moved. Clones are one clock.
+/// A clock that stands still at 2023-11-14 22:13:20 UTC until the test moves it. Clones share the time.
 #[derive(Clone, Debug)]
 pub struct ManualClock(Arc<AtomicU64>);
 
 impl ManualClock {
-    /// A clock at its beginning.
+    /// Creates a clock at its initial time.
     pub fn new() -> Self {
         ManualClock(Arc::new(AtomicU64::new(1_700_000_000_000_000_000)))
     }
 
-    /// Moves the clock.
+    /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
         let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
         self.0.fetch_add(nanos, Ordering::Relaxed);
     }
 
-    /// This clock for a provider.
+    /// Returns this clock for a provider.
     pub fn clock(&self) -> Clock {
         Clock::from_source(self.clone())
     }

@@ -1,4 +1,4 @@
-//! Ids that count.
+//! Ids that count up.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,7 +6,7 @@ use opentelemetry::trace::{SpanId, TraceId};
 
 use crate::id::IdGenerator;
 
-/// Trace ids 1, 2, 3 and span ids 1, 2, 3.
+/// Makes trace ids 1, 2, 3 and span ids 1, 2, 3.
 #[derive(Debug, Default)]
 pub struct SequentialIds {
     traces: AtomicU64,

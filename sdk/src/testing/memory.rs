@@ -1,15 +1,16 @@
-//! An exporter that keeps what it is given.
+//! An exporter that keeps everything in memory.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::error::ExportError;
 use crate::export::{Batch, ExportReport, Exporter};
 use crate::resource::Resource;
 use crate::signal::Signal;
+use crate::sync::unpoisoned;
 use crate::time::Deadline;
 
-/// Keeps every item of every batch. Clones share what they keep.
+/// Keeps every item of every batch. Clones share the items.
 pub struct InMemoryExporter<S: Signal>(Arc<Mutex<Kept<S>>>);
 
 struct Kept<S: Signal> {
@@ -23,33 +24,33 @@ impl<S: Signal> InMemoryExporter<S>
 where
     S::Item: Clone,
 {
-    /// An exporter that has nothing yet.
+    /// Creates an empty exporter.
     pub fn new() -> Self {
         let kept = Kept { batches: Vec::new(), items: Vec::new(), resource: None, shutdowns: 0 };
         InMemoryExporter(Arc::new(Mutex::new(kept)))
     }
 
-    /// Everything that was exported, in order.
+    /// Returns every exported item, in order.
     pub fn items(&self) -> Vec<S::Item> {
         self.kept().items.clone()
     }
 
-    /// The sizes of the batches.
+    /// Returns the sizes of the batches.
     pub fn batches(&self) -> Vec<usize> {
         self.kept().batches.clone()
     }
 
-    /// The resource of the last batch.
+    /// Returns the resource of the last batch.
     pub fn resource(&self) -> Option<Resource> {
         self.kept().resource.clone()
     }
 
-    /// How many times it was shut down.
+    /// Returns the number of calls of shutdown.
     pub fn shutdowns(&self) -> usize {
         self.kept().shutdowns
     }
 
-    /// Forgets everything.
+    /// Forgets all items and batches.
     pub fn clear(&self) {
         let mut kept = self.kept();
         kept.batches.clear();
@@ -57,7 +58,7 @@ where
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept<S>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.0.lock())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Metrics as text: one line a point.
+//! Metrics as text: one line per point.
 
 use std::fmt::Write;
 
@@ -9,9 +9,9 @@ use crate::metrics::{
     ScopeMetrics, Temporality,
 };
 
-/// The points, sorted: name, unit in brackets, attributes, then what it is. A sum says `delta` if it is one and `up-down`
-/// if it may fall; of histograms the buckets that hold anything are shown; exemplars follow after `#`, each with its
-/// filtered attributes and its span. Times are left out.
+/// Formats the points, sorted: name, unit in brackets, attributes, then kind and value. A sum says `delta` if it is one and
+/// `up-down` if it may fall; a histogram shows its buckets that are not empty; exemplars follow after `#`, each with its filtered
+/// attributes and its span. Leaves out times.
 pub fn metrics_text(scopes: &[ScopeMetrics]) -> String {
     let mut lines = Vec::new();
     for metric in scopes.iter().flat_map(|scope| &scope.metrics) {

@@ -1,4 +1,4 @@
-//! What tests need: exporters that keep what they are given, a clock and ids that are set by hand, spans and metrics as text.
+//! Tools for tests: an exporter in memory, a manual clock, ids that count up, spans and metrics as text.
 //!
 //! ```
 //! use opentelemetry::trace::{Tracer, TraceContextExt};

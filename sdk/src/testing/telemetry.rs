@@ -1,4 +1,4 @@
-//! A whole telemetry for one test, beside those of other tests.
+//! A whole telemetry for one test.
 
 use std::sync::Arc;
 
@@ -18,18 +18,18 @@ use crate::signal::Traces;
 use crate::time::Deadline;
 use crate::trace::{SdkTracer, SdkTracerProvider, SpanData, TracerProviderBuilder, active};
 
-/// Keeps spans and metrics in memory, with ids that count and a clock that is moved by hand. Nothing is global, so tests run
-/// beside each other: [`Self::attach`] makes it the telemetry of what the test does on its thread: of `#[traced]` functions,
-/// metrics in statics, HTTP layers, and headers that are read and written.
+/// Keeps spans and metrics in memory, with ids that count up and a manual clock. Nothing is global, so that tests run beside each
+/// other: [`Self::attach`] makes this the telemetry of the test's thread, for `#[traced]` functions, metrics in statics, HTTP
+/// layers, and headers that are read and written.
 ///
-/// A layer that is made while the telemetry is attached (`app()` after `attach()`, as in most tests) records its spans and
-/// metrics into it, on whatever thread it serves; one that was made before measures for the program's meter. `#[traced]` functions and statics look for the context: a task or a thread
-/// of the test's own is given it with [`Self::context`].
+/// A layer that is created while the telemetry is attached (`app()` after `attach()`, as in most tests) records its spans and
+/// metrics into it on every thread; a layer created earlier records into the program's meter. `#[traced]` functions and statics
+/// look into the context: give it to another task or thread of the test with [`Self::context`].
 #[derive(Clone, Debug)]
 pub struct TestTelemetry {
     /// The clock of the spans.
     pub clock: ManualClock,
-    /// Where spans end up after [`Self::spans`] or a flush.
+    /// The exporter, which has the spans after [`Self::spans`] or a flush.
     pub exporter: InMemoryExporter<Traces>,
     provider: SdkTracerProvider,
     meters: SdkMeterProvider,
@@ -40,13 +40,13 @@ pub struct TestTelemetry {
 }
 
 impl TestTelemetry {
-    /// A telemetry that records everything.
+    /// Creates a telemetry that records everything.
     pub fn new() -> Self {
         TestTelemetry::with(|builder| builder)
     }
 
-    /// A telemetry whose provider is configured further, with a sampler for example. One that counts spans has the metrics
-    /// of the SDK itself beside those of the test.
+    /// Creates a telemetry whose provider `configure` changes, with a sampler for example. If the provider counts spans, the
+    /// metrics of the SDK itself are among those of the test.
     pub fn with(configure: impl FnOnce(TracerProviderBuilder) -> TracerProviderBuilder) -> Self {
         let (clock, exporter, runtime) = (ManualClock::new(), InMemoryExporter::new(), ManualRuntime::new());
         let builder =
@@ -77,8 +77,7 @@ impl TestTelemetry {
         self
     }
 
-    /// The same telemetry with another meter provider: its reader is configured with `config`, and the provider further,
-    /// with views for example.
+    /// Replaces the meter provider: `config` is that of its reader, and `configure` changes the provider, with views for example.
     pub fn with_metrics(
         mut self,
         config: ReaderConfig,
@@ -90,68 +89,68 @@ impl TestTelemetry {
         self.observing_itself()
     }
 
-    /// The same telemetry with another propagator; by default it is W3C Trace Context and Baggage.
+    /// Replaces the propagator; by default it is W3C Trace Context and Baggage.
     pub fn with_propagator(mut self, propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
         self.propagator = Arc::new(propagator);
         self
     }
 
-    /// The meter provider.
+    /// Returns the meter provider.
     pub fn meter_provider(&self) -> &SdkMeterProvider {
         &self.meters
     }
 
-    /// A meter of instruments with the scope `name`.
+    /// Returns a meter whose instruments have the scope `name`.
     pub fn meter(&self, name: &'static str) -> Meter {
         self.meters.meter(name)
     }
 
-    /// The metrics now; nothing after shutdown.
+    /// Collects the current metrics; nothing after shutdown.
     pub fn collect(&self) -> Vec<ScopeMetrics> {
         self.reader.collect(Deadline::NEVER).unwrap_or_default()
     }
 
-    /// The metrics now as text: see [`metrics_text`].
+    /// Collects the current metrics as text: see [`metrics_text`].
     pub fn metrics(&self) -> String {
         metrics_text(&self.collect())
     }
 
-    /// The provider.
+    /// Returns the tracer provider.
     pub fn provider(&self) -> &SdkTracerProvider {
         &self.provider
     }
 
-    /// A tracer whose spans have the scope `name`.
+    /// Returns a tracer whose spans have the scope `name`.
     pub fn tracer(&self, name: &'static str) -> SdkTracer {
         self.provider.tracer(name)
     }
 
-    /// The runtime that the processor works on.
+    /// Returns the runtime of the processor.
     pub fn runtime(&self) -> &ManualRuntime {
         &self.runtime
     }
 
-    /// Makes this the telemetry of what runs on this thread until the guard is dropped: of `#[traced]` functions, metrics in
-    /// statics, HTTP layers, and headers that are read and written.
+    /// Makes this the telemetry of this thread until the guard is dropped, for `#[traced]` functions, metrics in statics, HTTP
+    /// layers, and headers that are read and written.
     pub fn attach(&self) -> ContextGuard {
         self.context().attach()
     }
 
-    /// The current context with this telemetry in it, for other threads.
+    /// Returns the current context with this telemetry in it, for other threads.
     pub fn context(&self) -> Context {
         let context = active::with_tracer(&Context::current(), self.tracer("telemark"));
         let context = metrics::active::with_meter_provider(&context, self.meters.clone());
         propagation::active::with_propagator(&context, self.propagator.clone())
     }
 
-    /// The spans that have ended.
+    /// Returns the spans that have ended.
     pub fn spans(&self) -> Vec<SpanData> {
         // The in-memory exporter always succeeds.
-        drop(self.provider.force_flush(Deadline::NEVER));
+        let _ = self.provider.force_flush(Deadline::NEVER);
         self.exporter.items()
     }
 
-    /// The spans that have ended as text: see [`tree`].
+    /// Returns the spans that have ended as text: see [`tree`].
     pub fn tree(&self) -> String {
         tree(&self.spans())
     }

@@ -1,4 +1,4 @@
-//! Spans as text: one line a span, indented under its parent.
+//! Spans as text: one line per span, indented under its parent.
 
 use std::fmt::Write;
 
@@ -7,9 +7,9 @@ use opentelemetry::trace::{SpanId, SpanKind, Status};
 
 use crate::trace::SpanData;
 
-/// The spans as a tree: name, kind unless internal, status, attributes in the order they were set, without `code.*`;
-/// below it events (`*`) and links (`>`), then the children in the order of their start. A span whose parent is not
-/// among them stands at the left.
+/// Formats the spans as a tree: name, kind unless internal, status, attributes in the order they were set, without `code.*`;
+/// below events (`*`) and links (`>`), then the children in the order of their start. A span whose parent is missing stands at
+/// the left.
 pub fn tree(spans: &[SpanData]) -> String {
     let mut ordered: Vec<&SpanData> = spans.iter().collect();
     // Stable: spans that start at the same moment stay in the order of their ids' first appearance.

@@ -13,17 +13,17 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// A timestamp from nanoseconds since the Unix epoch.
+    /// Creates a timestamp from nanoseconds since the Unix epoch.
     pub const fn from_nanos(nanos: u64) -> Self {
         Timestamp(nanos)
     }
 
-    /// Nanoseconds since the Unix epoch.
+    /// Returns the nanoseconds since the Unix epoch.
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
 
-    /// The time from `earlier` to this one; zero if `earlier` is later.
+    /// Returns the time from `earlier` to this timestamp; zero if `earlier` is later.
     pub const fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
@@ -52,26 +52,26 @@ impl fmt::Debug for Timestamp {
 ///
 /// Called on the thread that starts or ends a span, twice a span; it must not block.
 pub trait TimeSource: Send + Sync + 'static {
-    /// The time now.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 }
 
-/// The clock of a provider: the system's, or one of yours.
+/// The clock of a provider: that of the system, or a [`TimeSource`].
 #[derive(Clone, Default)]
 pub struct Clock(Option<Arc<dyn TimeSource>>);
 
 impl Clock {
-    /// The system's wall clock.
+    /// Returns the wall clock of the system.
     pub const fn system() -> Self {
         Clock(None)
     }
 
-    /// A clock that asks `source`.
+    /// Creates a clock that reads `source`.
     pub fn from_source(source: impl TimeSource) -> Self {
         Clock(Some(Arc::new(source)))
     }
 
-    /// The time now.
+    /// Returns the current time.
     #[inline]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
@@ -87,7 +87,7 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// Keeps the fast clock true; called by the SDK's threads whenever they wake.
+/// Keeps the fast clock accurate. Threads of the SDK call this whenever they wake.
 pub(crate) fn discipline() {
     tsc::discipline();
 }
@@ -111,12 +111,12 @@ impl Deadline {
     /// No limit.
     pub const NEVER: Deadline = Deadline(None);
 
-    /// A deadline `timeout` from now. A timeout too long to represent is no limit.
+    /// Creates a deadline `timeout` from now. A timeout too long to represent is no limit.
     pub fn after(timeout: Duration) -> Self {
         Deadline(instant_now().checked_add(timeout))
     }
 
-    /// How long is left: `None` when there is no limit, zero when the deadline has passed.
+    /// Returns the time that is left; `None` without a limit, zero once the deadline has passed.
     pub fn remaining(self) -> Option<Duration> {
         self.0.map(|at| at.saturating_duration_since(instant_now()))
     }
@@ -126,12 +126,12 @@ impl Deadline {
         self.0.map_or(Duration::ZERO, |at| instant_now().saturating_duration_since(at))
     }
 
-    /// Whether the deadline has passed.
+    /// Returns true once the deadline has passed.
     pub fn has_passed(self) -> bool {
         self.remaining().is_some_and(|left| left.is_zero())
     }
 
-    /// The earlier of the two.
+    /// Returns the earlier of the two deadlines.
     pub fn min(self, other: Deadline) -> Deadline {
         match (self.0, other.0) {
             (Some(a), Some(b)) => Deadline(Some(a.min(b))),
@@ -139,7 +139,7 @@ impl Deadline {
         }
     }
 
-    /// The moment itself; `None` when there is no limit.
+    /// Returns the moment of the deadline; `None` without a limit.
     pub fn instant(self) -> Option<Instant> {
         self.0
     }

@@ -1,9 +1,9 @@
-//! The time of day from the CPU's time stamp counter, which is read in half the time of the system's clock.
+//! The time of day from the CPU's time stamp counter, which takes half as long to read as the system's clock.
 //!
-//! Used only where the kernel itself keeps time with the counter (`clocksource` is `tsc`), so that it is known to run at
-//! one rate on all cores. The SDK's worker compares counter and clock every second or so ([`discipline`]); a reading
-//! that is older than [`MAX_AGE_NANOS`] is not used, and the caller asks the system instead. So a step of the clock, a
-//! suspended machine or a program without a worker cost at most some seconds of a slightly wrong, or slower, clock.
+//! Used only where the kernel keeps time with the counter (`clocksource` is `tsc`) and has therefore checked that the counter
+//! runs at one rate on all cores. Workers compare counter and clock about once a second ([`discipline`]). A reading older than
+//! [`MAX_AGE_NANOS`] is not used; the caller asks the system instead. A step of the clock, a suspended machine or a program
+//! without a worker therefore costs at most some seconds of a slightly wrong, or slower, clock.
 #![allow(unsafe_code, reason = "one instruction; `benches` shows that it saves 10 ns on each of two reads a span")]
 #![cfg_attr(
     not(all(target_arch = "x86_64", target_os = "linux", not(loom))),
@@ -12,20 +12,20 @@
 
 use crate::sync::{AtomicU64, Ordering, fence};
 
-/// How long a reading is good for.
+/// Maximum age of a reading that is used.
 const MAX_AGE_NANOS: u64 = 30_000_000_000;
 
-/// A reading of both clocks at one moment, and the counter's rate: what turns a count into a time.
+/// A reading of both clocks at one moment and the counter's rate, which convert a count to a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Reading {
     count: u64,
     nanos: u64,
-    /// Nanoseconds a count, times 2³².
+    /// Nanoseconds per count, times 2³².
     rate: u64,
 }
 
 impl Reading {
-    /// The time at `count`; `None` when that is too far from the reading, or before it.
+    /// Returns the time at `count`; `None` if that is before the reading, or too long after it.
     #[inline]
     fn at(self, count: u64) -> Option<u64> {
         let counts = count.checked_sub(self.count)?;
@@ -36,7 +36,7 @@ impl Reading {
 
 /// A reading that one thread replaces while others read it: a sequence lock of relaxed atomics.
 struct Shared {
-    /// Odd while the reading is being replaced; zero when there is none yet.
+    /// Odd while the reading is being replaced; zero before the first reading.
     version: AtomicU64,
     count: AtomicU64,
     nanos: AtomicU64,
@@ -54,7 +54,7 @@ impl Shared {
         }
     }
 
-    /// The reading; `None` when there is none or it is being replaced just now.
+    /// Returns the reading; `None` before the first one and while it is being replaced.
     #[inline]
     fn load(&self) -> Option<Reading> {
         let before = self.version.load(Ordering::Acquire);
@@ -107,11 +107,11 @@ mod counter {
 
     static SHARED: Shared = Shared::new();
 
-    /// How long the counter is watched before its rate is believed, and how often it is looked at.
+    /// Interval over which the rate of the counter is measured, and between two comparisons.
     const BASELINE: Duration = Duration::from_millis(100);
     const INTERVAL: Duration = Duration::from_secs(1);
 
-    /// Nanoseconds since the Unix epoch by the counter; `None` when it cannot be trusted now.
+    /// Returns the nanoseconds since the Unix epoch by the counter; `None` if the counter cannot be trusted now.
     #[inline]
     pub(in crate::time) fn now() -> Option<u64> {
         SHARED.load()?.at(count())
@@ -119,12 +119,12 @@ mod counter {
 
     #[inline]
     fn count() -> u64 {
-        // SAFETY: every x86_64 CPU has the instruction, and it touches no memory. Where a process is forbidden to use it,
-        // the kernel's own clock, which is used with it, fails before.
+        // SAFETY: every x86_64 CPU has the instruction, and it touches no memory. In a process that may not use it, the
+        // kernel's own clock, which uses it as well, has failed before.
         unsafe { core::arch::x86_64::_rdtsc() }
     }
 
-    /// Both clocks at one moment.
+    /// A reading of both clocks at one moment.
     #[derive(Clone, Copy)]
     struct Pair {
         count: u64,
@@ -132,10 +132,10 @@ mod counter {
         nanos: u64,
     }
 
-    /// Compares the counter with the clock when that is due. Called by the workers whenever they wake.
+    /// Compares the counter with the clock if that is due. Workers call this whenever they wake.
     pub(in crate::time) fn discipline() {
         static LAST: Mutex<Option<Pair>> = Mutex::new(None);
-        // Another worker is at it.
+        // Another worker is comparing.
         let Ok(mut last) = LAST.try_lock() else { return };
         if !kernel_trusts_the_counter() {
             return;
@@ -155,7 +155,7 @@ mod counter {
         }
     }
 
-    /// Nanoseconds a count, times 2³²; `None` when it is no rate of a CPU, as after a suspension.
+    /// Returns the nanoseconds per count, times 2³²; `None` if no CPU has that rate, as after a suspension.
     fn rate(earlier: Pair, later: Pair) -> Option<u64> {
         let counts = u128::from(later.count.checked_sub(earlier.count)?);
         let elapsed = later.instant.saturating_duration_since(earlier.instant).as_nanos();
@@ -164,7 +164,7 @@ mod counter {
         (rate > (1 << 32) / 100 && rate < (1 << 32) * 10).then_some(rate)
     }
 
-    /// Reads the clocks between two reads of the counter, several times, and takes the closest.
+    /// Reads the clock between two reads of the counter, several times, and returns the closest pair.
     fn read() -> Pair {
         let once = || {
             let before = count();
@@ -201,7 +201,7 @@ mod counter {
                 let before = system_now().as_nanos();
                 let by_counter = now().unwrap();
                 let after = system_now().as_nanos();
-                // A busy machine may take this thread away between two reads, which the window covers.
+                // The window covers a thread that a busy machine preempts between two reads.
                 let window = before.saturating_sub(50_000)..after + 50_000;
                 assert!(window.contains(&by_counter), "{by_counter} is not within {window:?}");
             }
@@ -239,7 +239,7 @@ mod loom_tests {
     use loom::sync::Arc;
     use loom::thread;
 
-    /// Whoever reads while the reading is replaced sees the old one, the new one or none, never a mixture.
+    /// A thread that reads during a replacement sees the old reading, the new one or none, never a mixture.
     #[test]
     fn a_reading_is_never_torn() {
         let mut model = loom::model::Builder::new();

@@ -1,6 +1,6 @@
-//! The tracer that `#[traced]` and the facade's layers use: the installed one, or for a test the one in its context.
+//! The tracer of `#[traced]` and of the facade's layers: the installed one, or that of a test through its context.
 //!
-//! One relaxed load tells that there is none, which is all that `#[traced]` costs a program without telemetry.
+//! Without a tracer, `#[traced]` costs a program one relaxed load.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,23 +9,24 @@ use opentelemetry::trace::{SpanBuilder, TraceContextExt, Tracer};
 use opentelemetry::{Context, InstrumentationScope};
 
 use super::{Scope, SdkSpan, SdkTracer, SdkTracerProvider};
+use crate::context;
 use crate::time::Clock;
 
-/// How many tracers there are: the installed one and those in contexts. And [`GLOBAL`].
+/// Number of tracers, installed and in contexts, and the bit [`GLOBAL`].
 static TRACERS: AtomicUsize = AtomicUsize::new(0);
 
-/// The bit of [`TRACERS`] that says that the API's global tracer is used as long as none is installed.
+/// The bit of [`TRACERS`] that makes the API's global tracer stand in until one is installed.
 const GLOBAL: usize = 1 << (usize::BITS - 1);
 
 static INSTALLED: OnceLock<SdkTracer> = OnceLock::new();
 
-/// Whether [`tracer`] may find one.
+/// Returns true if [`tracer`] may find a tracer.
 #[inline]
 pub fn is_installed() -> bool {
     TRACERS.load(Ordering::Relaxed) != 0
 }
 
-/// The tracer for a span that starts in `parent`.
+/// Returns the tracer for a span that starts in `parent`.
 #[inline]
 pub fn tracer(parent: &Context) -> Option<&SdkTracer> {
     match TRACERS.load(Ordering::Relaxed) {
@@ -35,62 +36,63 @@ pub fn tracer(parent: &Context) -> Option<&SdkTracer> {
     }
 }
 
-/// The installed tracer, when it is the only one: no context can have another.
+/// Returns the installed tracer if it is the only one, so that no context can have another.
 #[inline]
 pub(crate) fn only_installed() -> Option<&'static SdkTracer> {
     (TRACERS.load(Ordering::Relaxed) == 1).then(|| INSTALLED.get()).flatten()
 }
 
-/// The installed tracer.
+/// Returns the installed tracer.
 #[inline]
 pub(crate) fn installed() -> Option<&'static SdkTracer> {
     INSTALLED.get()
 }
 
-/// Uses the API's global tracer for spans that no tracer of ours is there for.
+/// Uses the API's global tracer for spans until a tracer of this SDK is installed.
 pub(crate) fn use_global() {
     TRACERS.fetch_or(GLOBAL, Ordering::SeqCst);
-    // Either this one sees the tracer or `install` sees the bit.
+    // Either this function sees the tracer, or `install` sees the bit.
     if INSTALLED.get().is_some() {
         TRACERS.fetch_and(!GLOBAL, Ordering::SeqCst);
     }
 }
 
-/// Whether the API's global tracer stands in for one of ours.
+/// Returns true if the API's global tracer stands in.
 #[inline]
 pub(crate) fn uses_global() -> bool {
     TRACERS.load(Ordering::Relaxed) & GLOBAL != 0
 }
 
-/// The scope of spans that no call site and no instrumentation names.
+/// Returns the scope of spans without a call site or an instrumentation.
 pub(crate) fn scope() -> Scope {
     InstrumentationScope::builder("telemark").with_version(env!("CARGO_PKG_VERSION")).build().into()
 }
 
-/// The tracer that a test has put into `context`.
+/// Returns the tracer that a test has put into `context`.
 #[inline]
 fn in_context(context: &Context) -> Option<&SdkTracer> {
     context.get::<Scoped>().map(|scoped| &scoped.0)
 }
 
-/// The clock of the tracer that a test has put into `context`.
+/// Returns the clock of the tracer that a test has put into `context`.
 pub fn clock_in_context(context: &Context) -> Option<Clock> {
     if is_installed() { in_context(context).map(|tracer| tracer.provider.clock.clone()) } else { None }
 }
 
-/// Starts spans on [`tracer`], which it looks up each time: it may be made before anything is installed. One that is made in
-/// a test is that test's, also on threads that do not have the test's context.
+/// Starts spans on [`tracer`], which it looks up each time, so that it can be created before anything is installed. Created in a
+/// test, it keeps the test's tracer, also on threads without the test's context.
 #[derive(Clone, Debug)]
 pub struct ActiveTracer {
     scope: Scope,
-    /// Of the test that it was made in.
+    /// The tracer of the test that created this.
     of_test: Option<SdkTracer>,
 }
 
 impl ActiveTracer {
-    /// A tracer whose spans have this scope.
+    /// Creates a tracer whose spans have this scope.
     pub fn new(scope: InstrumentationScope) -> Self {
-        let of_test = if is_installed() { Context::map_current(|context| in_context(context).cloned()) } else { None };
+        let find = || context::look(|context| in_context(context).cloned()).flatten();
+        let of_test = if is_installed() { find() } else { None };
         ActiveTracer { scope: scope.into(), of_test }
     }
 
@@ -115,9 +117,9 @@ impl Tracer for ActiveTracer {
     }
 }
 
-/// Makes `tracer` the program's; the first one stays. Returns whether it was this one.
+/// Makes `tracer` that of the program. The first one stays; returns true if this is it.
 ///
-/// One that is disabled is not kept, so that `#[traced]` costs as little as without any.
+/// Does not keep a disabled tracer, so that `#[traced]` costs as little as without one.
 pub(crate) fn install(tracer: SdkTracer) -> bool {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     if TAKEN.swap(true, Ordering::AcqRel) {
@@ -130,14 +132,14 @@ pub(crate) fn install(tracer: SdkTracer) -> bool {
     true
 }
 
-/// The guard of the installed telemetry was dropped: the next span says that it is lost.
+/// Notes that the guard of the installed telemetry was dropped: the next span reports that it is lost.
 pub(crate) fn guard_is_gone(tracers: &SdkTracerProvider) {
     if tracers.is_off() && INSTALLED.get().is_some() {
         tracers.note_that_the_guard_is_gone();
     }
 }
 
-/// `context` with a tracer of its own for `#[traced]` functions that run in it, beside any other: for tests.
+/// Returns `context` with a tracer of its own for `#[traced]` functions that run in it, for tests.
 pub fn with_tracer(context: &Context, tracer: SdkTracer) -> Context {
     TRACERS.fetch_add(1, Ordering::Relaxed);
     context.with_value(Scoped(tracer))

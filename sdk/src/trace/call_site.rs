@@ -1,11 +1,11 @@
-//! The static description of a `#[traced]` function: its scope and its `code.*` attributes, made once.
+//! The static description of a `#[traced]` function: its scope and its `code.*` attributes, created once.
 
 use std::sync::OnceLock;
 
 use opentelemetry::{InstrumentationScope, KeyValue};
 
-/// Where a span is started in the source. One `static` per `#[traced]` function, so that a span carries a reference
-/// instead of three attributes.
+/// The place in the source that starts a span. One `static` per `#[traced]` function, so that a span holds a reference instead
+/// of three attributes.
 #[derive(Debug)]
 pub struct CallSite {
     package: &'static str,
@@ -17,7 +17,7 @@ pub struct CallSite {
 }
 
 impl CallSite {
-    /// A call site of `function`, a full path such as `shop::cart::checkout`, in the package that contains it.
+    /// Creates the call site of `function`, a full path such as `shop::cart::checkout`, in the package that contains it.
     pub const fn new(
         package: &'static str,
         version: &'static str,
@@ -28,13 +28,13 @@ impl CallSite {
         CallSite { package, version, function, file, line, made: OnceLock::new() }
     }
 
-    /// The instrumentation scope: the package that contains the function.
+    /// Returns the instrumentation scope: the package that contains the function.
     #[inline]
     pub fn scope(&self) -> &InstrumentationScope {
         &self.made().0
     }
 
-    /// `code.function.name`, `code.file.path` and `code.line.number`.
+    /// Returns `code.function.name`, `code.file.path` and `code.line.number`.
     ///
     /// spec: semconv registry/attributes/code.md
     #[inline]

@@ -1,4 +1,4 @@
-//! What a span is when it has ended: the item of the traces signal.
+//! The data of a span: the item of the traces signal.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,16 +11,16 @@ use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, Status, TraceSta
 use super::{CallSite, Scope, pool};
 use crate::time::Timestamp;
 
-/// A span: while it records, what has been set so far; in an exporter, all of it. Its memory is used again.
+/// The data of a span: while the span records, the fields set so far; in an exporter, all of them. Reuses its memory.
 ///
-/// It dereferences to the [`SpanRecord`] that holds its fields.
+/// Dereferences to the [`SpanRecord`] with its fields.
 pub struct SpanData(
-    /// Taken only when the span is dropped.
+    /// `None` only while being dropped.
     Option<Box<SpanRecord>>,
 );
 
 impl SpanData {
-    /// A span that has nothing yet but its identity, for exporters' tests and adapters.
+    /// Creates a span with nothing but its identity, for tests of exporters and for adapters.
     pub fn new(context: SpanContext, name: impl Into<Cow<'static, str>>, scope: Scope) -> Self {
         let mut data = SpanData::blank();
         let record = &mut *data;
@@ -30,7 +30,7 @@ impl SpanData {
         data
     }
 
-    /// A span that has nothing yet.
+    /// Creates a blank span.
     #[inline]
     pub(super) fn blank() -> Self {
         let mut record = pool::take();
@@ -87,19 +87,19 @@ pub struct SpanRecord {
     pub context: SpanContext,
     /// The parent's span id; [`SpanId::INVALID`] for a root span.
     pub parent_span_id: SpanId,
-    /// Whether the parent lives in another process.
+    /// True if the parent is in another process.
     pub parent_is_remote: bool,
     /// The role of the span.
     pub kind: SpanKind,
     /// The name.
     pub name: Cow<'static, str>,
-    /// When it started.
+    /// The start time.
     pub start: Timestamp,
-    /// When it ended, never before `start`.
+    /// The end time, never before `start`.
     pub end: Timestamp,
-    /// The span's own attributes, each key once. Those of the call site are not among them: see [`Self::attributes`].
+    /// The span's own attributes, each key once, without those of the call site: see [`Self::attributes`].
     pub own_attributes: Vec<KeyValue>,
-    /// Attributes dropped because of the limit.
+    /// Number of attributes dropped because of the limit.
     pub dropped_attributes: u32,
     /// Events in the order in which they were added.
     pub events: Events,
@@ -109,12 +109,12 @@ pub struct SpanRecord {
     pub status: Status,
     /// The instrumentation scope.
     pub scope: Scope,
-    /// Where `#[traced]` started it, for the `code.*` attributes; `None` for other spans and when they are switched off.
+    /// The call site of `#[traced]`, for the `code.*` attributes; `None` for other spans, and if those attributes are off.
     pub call_site: Option<&'static CallSite>,
 }
 
 impl SpanRecord {
-    /// Every attribute: the span's own, then those of the call site that the span does not set itself.
+    /// Returns every attribute: the span's own, then those of the call site that the span does not set itself.
     pub fn attributes(&self) -> impl Iterator<Item = &KeyValue> {
         let site: &[KeyValue] = self.call_site.map_or(&[], |site| site.attributes());
         let own = &self.own_attributes;
@@ -122,14 +122,14 @@ impl SpanRecord {
         own.iter().chain(site.iter().filter(is_free))
     }
 
-    /// How long it took.
+    /// Returns the duration.
     pub fn duration(&self) -> Duration {
         self.end.since(self.start)
     }
 
-    /// Lets go of what it owns, but for the memory of the attribute list unless that is large. The other fields stay as
-    /// they are until [`Self::reset`]: this runs on the worker, and what it writes must travel back to the thread that uses
-    /// the record next.
+    /// Frees everything but the memory of the attribute list, and that, too, if it is large. The other fields keep their values
+    /// until [`Self::reset`]: this runs on the worker, and every cache line that it writes must travel back to the thread that
+    /// uses the record next.
     pub(super) fn release(&mut self) {
         const LARGE: usize = 64;
         self.own_attributes.clear();
@@ -156,7 +156,7 @@ impl SpanRecord {
         }
     }
 
-    /// Blank again, after [`Self::release`].
+    /// Clears the record after [`Self::release`].
     #[inline]
     fn reset(&mut self) {
         self.parent_span_id = SpanId::INVALID;
@@ -191,22 +191,22 @@ impl Default for SpanRecord {
     }
 }
 
-/// Something that happened during a span.
+/// An event during a span.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SpanEvent {
-    /// What happened.
+    /// The name.
     pub name: Cow<'static, str>,
-    /// When.
+    /// The time.
     pub time: Timestamp,
-    /// More about it, each key once.
+    /// The attributes, each key once.
     pub attributes: Vec<KeyValue>,
-    /// Attributes dropped because of the limit.
+    /// Number of attributes dropped because of the limit.
     pub dropped_attributes: u32,
 }
 
 impl SpanEvent {
-    /// An event.
+    /// Creates an event.
     pub fn new(name: impl Into<Cow<'static, str>>, time: Timestamp, attributes: Vec<KeyValue>) -> Self {
         SpanEvent { name: name.into(), time, attributes, dropped_attributes: 0 }
     }
@@ -218,7 +218,7 @@ pub type Events = Bounded<SpanEvent>;
 /// The links of a span.
 pub type Links = Bounded<Link>;
 
-/// A list with a limit that counts what it did not take.
+/// A list with a limit that counts dropped items.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bounded<T> {
     items: Vec<T>,
@@ -226,7 +226,7 @@ pub struct Bounded<T> {
 }
 
 impl<T> Bounded<T> {
-    /// Adds an item; beyond `limit` it is dropped and counted.
+    /// Adds an item. Beyond `limit`, drops and counts it.
     pub fn push(&mut self, item: T, limit: usize) {
         if self.items.len() < limit {
             self.items.push(item);
@@ -240,7 +240,7 @@ impl<T> Bounded<T> {
         self.dropped = 0;
     }
 
-    /// How many items were dropped.
+    /// Returns the number of dropped items.
     pub fn dropped(&self) -> u32 {
         self.dropped
     }

@@ -1,8 +1,7 @@
-//! How an error gets onto a span: beside what the program itself has set there, which behind the API's `SpanRef` cannot be
-//! read.
+//! Errors on spans, without overwriting the program's own status and attributes, which the API's `SpanRef` cannot read.
 //!
-//! So the span is told of the error and decides. The API has no call for that; the error waits in a thread-local while the
-//! span is given the status unset, which otherwise means nothing.
+//! The span is therefore told of the error and decides. The API has no call for that: the error waits in a thread-local while
+//! the span is given the status unset, which otherwise means nothing.
 
 use std::cell::Cell;
 
@@ -17,42 +16,42 @@ const ERROR_TYPE: &str = "error.type";
 /// An error, for a span that records it.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    /// The description of the status; none if empty.
+    /// The description of the status; empty for none.
     pub(crate) description: String,
     pub(crate) error_type: &'static str,
     pub(crate) source: Source,
 }
 
-/// Where an error comes from.
+/// The origin of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// The function of the span has returned it. What the span says already stays.
+    /// The function of the span returned it. Does not replace anything on the span.
     Returned,
-    /// The program has recorded it by hand. It replaces an earlier one, but no `error.type` that the program has set.
+    /// The program recorded it by hand. Replaces an earlier error, but no `error.type` that the program has set.
     Recorded,
 }
 
 thread_local!(static TOLD: Cell<Option<Failure>> = const { Cell::new(None) });
 
 impl Failure {
-    /// Records the error on a span; on one that is not ours without regard to what it says already.
+    /// Records the error on a span. On a span of another SDK, replaces its status and type.
     pub(crate) fn tell(self, span: &SpanRef<'_>) {
         let mut failure = Some(self);
         let _ = TOLD.try_with(|told| told.set(failure.take()));
         span.set_status(Status::Unset);
-        // Still there if the span does not know of this, or has ended.
+        // Still here if the span is of another SDK, or has ended.
         if let Some(Failure { description, error_type, .. }) = failure.or_else(Failure::told) {
             span.set_attribute(KeyValue::new(ERROR_TYPE, error_type));
             span.set_status(Status::error(description));
         }
     }
 
-    /// The error that this thread tells a span of.
+    /// Takes the error that this thread tells a span of.
     pub(super) fn told() -> Option<Failure> {
         TOLD.try_with(Cell::take).ok().flatten()
     }
 
-    /// spec: trace/api.md#set-status — the status ok is final. Then the span shows no error at all.
+    /// spec: trace/api.md#set-status — the status ok is final, and the span then shows no error at all.
     pub(super) fn apply(self, recording: &mut Recording) {
         let (record, limits) = (&mut *recording.data, recording.provider.limits.attributes);
         if record.status == Status::Ok {

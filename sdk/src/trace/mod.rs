@@ -4,7 +4,6 @@ pub mod active;
 mod call_site;
 mod data;
 mod failure;
-mod from_env;
 mod pool;
 mod processor;
 mod provider;

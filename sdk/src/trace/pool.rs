@@ -1,16 +1,17 @@
-//! The memory of spans, used again: a span takes a record that an exported one has given back, with its attribute list.
+//! The pool of span records: a new span reuses the record of an exported one, with its attribute list.
 //!
-//! Each thread keeps a few records; the worker, which ends their lives, hands them back to the others in stacks, so that
-//! the threads that make spans neither allocate nor contend for the allocator with the thread that frees.
+//! Each thread keeps a few records. The worker, which finishes them, returns them to the other threads in stacks, so that
+//! threads that create spans neither allocate nor contend for the allocator with the thread that frees.
 
 use std::cell::RefCell;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use super::data::SpanRecord;
+use crate::sync::unpoisoned;
 
-/// Records in a stack, which is what a thread keeps and what travels between threads.
+/// Number of records in a stack, which a thread keeps and threads exchange.
 const STACK: usize = 32;
-/// Stacks that wait to be taken; what is beyond is freed. 4096 records: the default queue twice.
+/// Maximum number of waiting stacks; further ones are freed. 4096 records: twice the default queue.
 const STACKS: usize = 128;
 
 type Stack = Vec<Box<SpanRecord>>;
@@ -27,10 +28,10 @@ thread_local! {
     static LOCAL: RefCell<Stack> = const { RefCell::new(Vec::new()) };
 }
 
-/// A record that owns nothing but the memory of its attribute list, or a new one.
+/// Takes a record that owns nothing but the memory of its attribute list, or a new one.
 #[inline]
 pub(super) fn take() -> Box<SpanRecord> {
-    // While a thread ends, its stack may be gone already.
+    // At the end of a thread, its stack may be gone already.
     let reused = LOCAL.try_with(|local| {
         let mut local = local.borrow_mut();
         local.pop().or_else(|| {
@@ -41,7 +42,7 @@ pub(super) fn take() -> Box<SpanRecord> {
     reused.ok().flatten().unwrap_or_default()
 }
 
-/// Gives a record back.
+/// Returns a record to the pool.
 #[inline]
 pub(super) fn give_back(mut record: Box<SpanRecord>) {
     record.release();
@@ -57,7 +58,7 @@ pub(super) fn give_back(mut record: Box<SpanRecord>) {
 
 #[cold]
 fn refill(local: &mut Stack) {
-    let mut depot = DEPOT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut depot = unpoisoned(DEPOT.lock());
     if let Some(full) = depot.full.pop() {
         let empty = std::mem::replace(local, full);
         depot.empty.push(empty);
@@ -66,7 +67,7 @@ fn refill(local: &mut Stack) {
 
 #[cold]
 fn hand_over(local: &mut Stack) {
-    let mut depot = DEPOT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut depot = unpoisoned(DEPOT.lock());
     let empty = depot.empty.pop().unwrap_or_else(|| Vec::with_capacity(STACK));
     let full = std::mem::replace(local, empty);
     let surplus = if depot.full.len() < STACKS {

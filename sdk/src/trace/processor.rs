@@ -1,18 +1,20 @@
-//! Span processors: what happens when a span starts and ends.
+//! The span processor: sees a span start and end.
 
 use std::fmt::Debug;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use opentelemetry::Context;
 
 use super::{SdkSpan, SpanData};
-use crate::batch::{BatchProcessor, SimpleProcessor};
+use crate::batch::{BatchConfig, Processor, Stage, StagedProcessor};
 use crate::diag::{Counters, SignalHealth};
-use crate::error::ExportError;
+use crate::error::{ConfigError, ExportError};
+use crate::runtime::Runtime;
 use crate::signal::Traces;
 use crate::time::Deadline;
 
-/// Sees every recording span when it starts and when it ends, in the order in which processors were added.
+/// Sees every recording span when it starts and when it ends. Processors are called in the order in which they were added.
 ///
 /// All methods are called on the threads of the host, possibly several at once; they must not block. A panic is caught
 /// and reported. Spans that are not recorded are never seen; of those that are, only the sampled ones
@@ -20,27 +22,27 @@ use crate::time::Deadline;
 ///
 /// spec: trace/sdk.md#span-processor
 pub trait SpanProcessor: Debug + Send + Sync + 'static {
-    /// A span starts; it may be changed. `parent` is the context it starts in.
+    /// Called when a span starts, to read or change it. `parent` is the context that the span starts in.
     fn on_start(&self, span: &mut SdkSpan, parent: &Context) {
         let _ = (span, parent);
     }
 
-    /// Whether [`Self::on_start`] does anything; asked once, when the provider is built.
+    /// Returns true if [`Self::on_start`] does anything. Asked once, when the provider is built.
     fn wants_start(&self) -> bool {
         true
     }
 
-    /// A span ends; its end time is set and it may still be changed. Not called once the provider has been shut down.
+    /// Called when a span ends, with its end time set, to read or change it. Not called after the provider's shutdown.
     ///
     /// spec: trace/sdk.md#onending
     fn on_ending(&self, span: &mut SpanData) {
         let _ = span;
     }
 
-    /// A span has ended.
+    /// Called after a span has ended.
     fn on_end(&self, span: SpanData);
 
-    /// Exports what the processor holds.
+    /// Exports every span that the processor holds.
     ///
     /// # Errors
     /// Something could not be delivered, or not before the deadline.
@@ -49,7 +51,7 @@ pub trait SpanProcessor: Debug + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Exports what the processor holds and ends it. Called once; spans that come later are to be ignored.
+    /// Exports every span that the processor holds, and ends it. Called once; the processor ignores later spans.
     ///
     /// # Errors
     /// Something could not be delivered, or not before the deadline.
@@ -57,19 +59,24 @@ pub trait SpanProcessor: Debug + Send + Sync + 'static {
         self.flush(deadline)
     }
 
-    /// What became of the spans, for processors that export; `None` for others.
+    /// Returns the counts of exported and dropped spans; `None` for a processor that does not export.
     fn health(&self) -> Option<SignalHealth> {
         self.counters().map(|counters| counters.snapshot())
     }
 
-    /// Where processors that export count what became of the spans, for the SDK's own metrics; a processor before
-    /// another hands on that one's. `None` for others.
+    /// Returns the counters of the exporter behind this processor, for the SDK's own metrics; `None` for a processor that does
+    /// not export. A processor in front of another returns those of the other.
     fn counters(&self) -> Option<Arc<Counters>> {
         None
     }
+
+    /// Returns the counters of each exporter behind this processor, if it has several.
+    fn all_counters(&self) -> Vec<Arc<Counters>> {
+        self.counters().into_iter().collect()
+    }
 }
 
-impl SpanProcessor for BatchProcessor<Traces> {
+impl<P: Processor<Traces>> SpanProcessor for P {
     fn wants_start(&self) -> bool {
         false
     }
@@ -82,38 +89,65 @@ impl SpanProcessor for BatchProcessor<Traces> {
     }
 
     fn flush(&self, deadline: Deadline) -> Result<(), ExportError> {
-        self.flush(deadline)
+        Processor::flush(self, deadline)
     }
 
     fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
-        self.shutdown(deadline)
+        Processor::shutdown(self, deadline)
     }
 
     fn counters(&self) -> Option<Arc<Counters>> {
-        Some(self.counters())
+        let [counters] = <[_; 1]>::try_from(self.all_counters()).ok()?;
+        Some(counters)
+    }
+
+    fn all_counters(&self) -> Vec<Arc<Counters>> {
+        Processor::all_counters(self)
     }
 }
 
-impl SpanProcessor for SimpleProcessor<Traces> {
-    fn wants_start(&self) -> bool {
-        false
+/// Puts `stages` in front of `processors`, which then see the ends of spans alone. Without a stage, returns `processors`.
+///
+/// # Errors
+/// The operating system refuses to start another thread.
+pub(crate) fn staged(
+    stages: Vec<Box<dyn Stage<Traces>>>,
+    processors: Vec<Box<dyn SpanProcessor>>,
+    config: BatchConfig,
+    runtime: &Runtime,
+) -> Result<Vec<Box<dyn SpanProcessor>>, ConfigError> {
+    if stages.is_empty() || processors.is_empty() {
+        return Ok(processors);
     }
+    let behind = processors.into_iter().map(|processor| -> Box<dyn Processor<Traces>> { Box::new(Behind(processor)) });
+    Ok(vec![Box::new(StagedProcessor::start(stages, behind.collect(), config, runtime)?)])
+}
 
-    fn on_end(&self, span: SpanData) {
-        if span.context.is_sampled() {
-            self.add(span);
+/// A span processor behind stages.
+#[derive(Debug)]
+struct Behind(Box<dyn SpanProcessor>);
+
+impl Processor<Traces> for Behind {
+    fn add(&self, span: SpanData) {
+        if catch_unwind(AssertUnwindSafe(|| self.0.on_end(span))).is_err() {
+            crate::__warn!("processor.panic", "a span processor panicked when a span ended");
         }
     }
 
     fn flush(&self, deadline: Deadline) -> Result<(), ExportError> {
-        self.flush(deadline)
+        caught(|| self.0.flush(deadline))
     }
 
     fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
-        self.shutdown(deadline)
+        caught(|| self.0.shutdown(deadline))
     }
 
-    fn counters(&self) -> Option<Arc<Counters>> {
-        Some(self.counters())
+    fn all_counters(&self) -> Vec<Arc<Counters>> {
+        self.0.all_counters()
     }
+}
+
+/// Calls a processor; a panic is an error.
+pub(super) fn caught(call: impl FnOnce() -> Result<(), ExportError>) -> Result<(), ExportError> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(ExportError::other("a span processor panicked")))
 }

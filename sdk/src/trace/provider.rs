@@ -9,48 +9,52 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use opentelemetry::trace::{SpanContext, SpanId, TracerProvider};
 use opentelemetry::{Context, InstrumentationScope};
 
+use super::processor::{caught, staged};
 use super::{Scope, SdkSpan, SdkTracer, SpanProcessor, SpanRecord};
+use crate::batch::{BatchConfig, Stage};
 use crate::diag::{self, Counters, Origin, Outcome, SignalHealth, SpanCounts};
-use crate::error::ExportError;
+use crate::error::{ConfigError, ExportError};
 use crate::id::IdGenerator;
 use crate::limits::SpanLimits;
 use crate::resource::Resource;
-use crate::runtime::OFF_IN_A_FORKED_CHILD;
+use crate::runtime::{OFF_IN_A_FORKED_CHILD, Runtime};
 use crate::sampling::Sampler;
+use crate::signal::Traces;
 use crate::time::{Clock, Deadline};
 
-/// Makes tracers. Cheap to clone; the clones are one provider.
+/// Creates tracers. Cheap to clone; clones share one provider.
 ///
 /// spec: trace/sdk.md#tracer-provider
 #[derive(Clone, Debug)]
 pub struct SdkTracerProvider(ProviderRef);
 
 impl SdkTracerProvider {
-    /// A provider to be configured.
+    /// Returns a builder.
     pub fn builder() -> TracerProviderBuilder {
         TracerProviderBuilder::default()
     }
 
-    /// A tracer whose spans have this scope.
+    /// Returns a tracer whose spans have this scope.
     pub fn tracer_in(&self, scope: Scope) -> SdkTracer {
         SdkTracer { provider: self.0.clone(), scope }
     }
 
-    /// What produces the telemetry.
+    /// Returns the resource.
     pub fn resource(&self) -> &Resource {
         &self.0.resource
     }
 
-    /// Exports everything that has ended.
+    /// Exports every span that has ended.
     ///
     /// # Errors
-    /// The first error of a processor; the others are flushed all the same.
+    /// The first error of a processor; the others are flushed nevertheless.
     pub fn force_flush(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.0.each_processor(|processor| processor.flush(deadline))
     }
 
-    /// Exports everything that has ended, and stops: later spans are not recorded, and the sampler is shut down. A second call waits for the first, so
-    /// that a program that ends on two threads at once, on a signal for example, does not end under the last export.
+    /// Exports every span that has ended, and stops: later spans are not recorded, and the sampler is shut down. A second call
+    /// waits for the first, so that a program that ends on two threads at once, on a signal for example, does not end during the
+    /// last export.
     ///
     /// # Errors
     /// The first error of a processor or of the sampler; the others are shut down nevertheless.
@@ -66,17 +70,22 @@ impl SdkTracerProvider {
         processors.and(crate::sampling::shut_down(&*self.0.sampler, deadline))
     }
 
-    /// What became of the spans, for each processor that exports.
+    /// Returns the counts of exported and dropped spans for each exporter.
     pub fn health(&self) -> Vec<SignalHealth> {
-        self.0.processors.iter().filter_map(|processor| processor.health()).collect()
+        let health = |processor: &dyn SpanProcessor| match &processor.all_counters()[..] {
+            // A processor may know its health without counters.
+            [] | [_] => processor.health().into_iter().collect(),
+            several => several.iter().map(|counters| counters.snapshot()).collect::<Vec<_>>(),
+        };
+        self.0.processors.iter().flat_map(|processor| health(&**processor)).collect()
     }
 
-    /// Where the processors that export count.
+    /// Returns the counters of each exporter.
     pub(crate) fn counters(&self) -> Vec<Arc<Counters>> {
-        self.0.processors.iter().filter_map(|processor| processor.counters()).collect()
+        self.0.processors.iter().flat_map(|processor| processor.all_counters()).collect()
     }
 
-    /// How many spans start and end, if they are counted.
+    /// Returns the counts of spans that start and end, if there are any.
     pub(crate) fn span_counts(&self) -> Option<Arc<SpanCounts>> {
         self.0.counts.clone()
     }
@@ -89,24 +98,24 @@ impl SdkTracerProvider {
         catch_unwind(AssertUnwindSafe(|| self.0.sampler.description())).unwrap_or("a sampler that panics".into())
     }
 
-    /// Returns true when nothing is recorded: without a processor, and after the shutdown.
+    /// Returns true if there are no spans: when disabled, and after the shutdown.
     pub(crate) fn is_off(&self) -> bool {
         self.0.is_off()
     }
 
-    /// Records nothing any more. One atomic store, for it is called in a forked child.
+    /// Stops recording. Atomic stores alone, because a forked child calls this.
     pub(crate) fn turn_off(&self) {
         self.0.off.store(true, Ordering::Relaxed);
         self.0.note.store(Note::Forked as u8, Ordering::Relaxed);
     }
 
-    /// Lets the next span that starts say that it is lost, because the guard of the telemetry was dropped.
+    /// Lets the next span that starts report that it is lost because the guard of the telemetry was dropped.
     pub(super) fn note_that_the_guard_is_gone(&self) {
         self.0.note.store(Note::GuardGone as u8, Ordering::Relaxed);
     }
 
-    /// This provider for the rest of the program's life: its spans then count no references. Leaks a few hundred bytes,
-    /// once for every provider that is installed.
+    /// Makes this provider live as long as the program, so that its spans count no references. Leaks a few hundred bytes for each
+    /// installed provider.
     pub(crate) fn into_static(self) -> Self {
         SdkTracerProvider(match self.0 {
             ProviderRef::Shared(inner) => ProviderRef::Static(Box::leak(Box::new(inner))),
@@ -152,13 +161,13 @@ impl Default for TracerProviderBuilder {
 }
 
 impl TracerProviderBuilder {
-    /// What produces the telemetry; by default nothing is said.
+    /// Sets the resource; empty by default.
     pub fn with_resource(mut self, resource: Resource) -> Self {
         self.resource = resource;
         self
     }
 
-    /// Which spans are recorded; by default all whose parent is.
+    /// Sets the sampler; by default spans follow their parent, and roots are sampled.
     pub fn with_sampler(self, sampler: impl Sampler) -> Self {
         self.with_boxed_sampler(Box::new(sampler))
     }
@@ -168,28 +177,43 @@ impl TracerProviderBuilder {
         self
     }
 
-    /// Where ids come from; by default they are random.
+    /// Sets the generator of ids; random by default.
     pub fn with_id_generator(mut self, ids: impl IdGenerator) -> Self {
         self.ids = Some(Box::new(ids));
         self
     }
 
-    /// Where the time comes from; by default from the system.
+    /// Sets the clock; that of the system by default.
     pub fn with_clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// How much a span may hold.
+    /// Sets the limits of spans.
     pub fn with_limits(mut self, limits: SpanLimits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Adds a processor. Without any, spans have ids that travel on and that exemplars carry, and keep nothing else.
+    /// Adds a processor. Without one, spans have ids, which are propagated and which exemplars carry, and record nothing.
     pub fn with_processor(mut self, processor: impl SpanProcessor) -> Self {
         self.processors.push(Box::new(processor));
         self
+    }
+
+    /// Adds the processors of exporters, behind `stages` if there are any: see [`Stage`].
+    ///
+    /// # Errors
+    /// The operating system refuses to start another thread.
+    pub(crate) fn with_staged(
+        mut self,
+        stages: Vec<Box<dyn Stage<Traces>>>,
+        processors: Vec<Box<dyn SpanProcessor>>,
+        config: BatchConfig,
+        runtime: &Runtime,
+    ) -> Result<Self, ConfigError> {
+        self.processors.extend(staged(stages, processors, config, runtime)?);
+        Ok(self)
     }
 
     /// Counts the spans that start and end, for [`SelfMetrics`](crate::self_metrics::SelfMetrics).
@@ -198,7 +222,7 @@ impl TracerProviderBuilder {
         self
     }
 
-    /// Switches traces off: no span has an id of its own, and what came in travels on unchanged.
+    /// Switches traces off: no span has an id of its own, and incoming span contexts are propagated unchanged.
     ///
     /// spec: configuration/sdk-environment-variables.md, `OTEL_SDK_DISABLED`
     pub(crate) fn disabled(mut self) -> Self {
@@ -206,10 +230,10 @@ impl TracerProviderBuilder {
         self
     }
 
-    /// The provider.
+    /// Builds the provider.
     pub fn build(self) -> SdkTracerProvider {
-        // Nobody would see what a span holds, so it holds nothing. It is a recording span all the same: the specification
-        // knows none that is sampled and does not record, and the flag must travel on.
+        // Without a processor, a span holds nothing, because nothing would see it. It still is a recording span: the specification
+        // has no span that is sampled and does not record, and the flag must be propagated.
         let limits = if self.processors.is_empty() { SpanLimits::NOTHING } else { self.limits };
         let sampler = self.sampler.unwrap_or_else(|| Box::new(crate::sampling::ParentBased::default()));
         let inner = ProviderInner {
@@ -236,22 +260,22 @@ pub(super) struct ProviderInner {
     pub(super) sampler: Box<dyn Sampler>,
     pub(super) drops_below_unsampled: bool,
     pub(super) samples_below_sampled: bool,
-    /// Whether a processor looks at spans that start.
+    /// True if a processor wants to see spans that start.
     pub(super) wants_start: bool,
     /// `None` for random ids.
     pub(super) ids: Option<Box<dyn IdGenerator>>,
     pub(super) clock: Clock,
     pub(super) limits: SpanLimits,
     pub(super) processors: Box<[Box<dyn SpanProcessor>]>,
-    /// `None` unless somebody wants to know.
+    /// `None` unless spans are counted.
     counts: Option<Arc<SpanCounts>>,
     /// Shut down or disabled: there are no spans.
     off: AtomicBool,
-    /// A [`Note`]: what is to be said, once, of a span that starts while it is off.
+    /// A [`Note`]: the message, printed once, for a span that starts after the end.
     note: AtomicU8,
 }
 
-/// The reason to give when a span that starts is lost.
+/// The reason why a span that starts is lost.
 #[repr(u8)]
 enum Note {
     None,
@@ -265,7 +289,7 @@ impl ProviderInner {
         self.off.load(Ordering::Relaxed)
     }
 
-    /// As [`Self::is_off`], for a span that starts: the first one that is lost says why.
+    /// As [`Self::is_off`], for a span that starts: the first lost one prints the reason.
     #[inline]
     pub(super) fn refuses(&self) -> bool {
         let is_off = self.is_off();
@@ -284,7 +308,7 @@ impl ProviderInner {
         }
     }
 
-    /// Counts a span that starts and is not recorded. A branch when nobody wants to know.
+    /// Counts a span that starts and is not recorded. A branch unless spans are counted.
     #[inline]
     pub(super) fn count_dropped(&self, parent: &SpanContext) {
         if let Some(counts) = &self.counts {
@@ -323,9 +347,8 @@ impl ProviderInner {
     fn each_processor(&self, call: impl Fn(&dyn SpanProcessor) -> Result<(), ExportError>) -> Result<(), ExportError> {
         let mut result = Ok(());
         for processor in &self.processors {
-            let called = catch_unwind(AssertUnwindSafe(|| call(&**processor)));
             // All of them are called; the first error stays.
-            result = result.and(called.unwrap_or_else(|_| Err(ExportError::other("a span processor panicked"))));
+            result = result.and(caught(|| call(&**processor)));
         }
         result
     }

@@ -1,4 +1,4 @@
-//! The instrumentation scope of a span: shared, never copied.
+//! The instrumentation scope of a span, shared and never copied.
 
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
@@ -7,24 +7,24 @@ use opentelemetry::InstrumentationScope;
 
 use crate::attributes;
 
-/// The scope of the tracer that made a span: shared by a tracer's spans, or static for call sites of `#[traced]`.
+/// The scope of a span: shared by the spans of a tracer, or static for call sites of `#[traced]`.
 #[derive(Clone, Debug)]
 pub enum Scope {
-    /// Of a call site; lives as long as the program.
+    /// The scope of a call site, which lives as long as the program.
     Static(&'static InstrumentationScope),
-    /// Of a tracer.
+    /// The scope of a tracer.
     Shared(Arc<InstrumentationScope>),
 }
 
 impl Scope {
-    /// The scope without a name.
+    /// Returns the scope without a name.
     #[inline]
     pub(super) fn unnamed() -> Self {
         static UNNAMED: OnceLock<InstrumentationScope> = OnceLock::new();
         Scope::Static(UNNAMED.get_or_init(InstrumentationScope::default))
     }
 
-    /// Whether both are the same value in memory: a cheap test before comparing names, versions and attributes.
+    /// Returns true if both are the same value in memory: a cheap test before comparing names, versions and attributes.
     #[inline]
     pub fn is_same(&self, other: &Scope) -> bool {
         std::ptr::eq::<InstrumentationScope>(&**self, &**other)

@@ -1,4 +1,4 @@
-//! The span: what has been recorded so far, and the rules for changing it.
+//! The span: its data while it records, and the rules for changing it.
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,13 +12,13 @@ use super::{Failure, SpanData, SpanEvent};
 use crate::attributes;
 use crate::time::Timestamp;
 
-/// A span of a [`SdkTracer`](super::SdkTracer). It ends when it is dropped, if not before.
+/// A span of a [`SdkTracer`](super::SdkTracer). Ends when it is dropped, if not before.
 ///
 /// spec: trace/sdk.md#span
 #[derive(Debug)]
 pub struct SdkSpan {
     context: SpanContext,
-    /// `None` when the sampler dropped it, and when it has ended.
+    /// `None` if the sampler dropped the span, and once it has ended.
     recording: Option<Recording>,
 }
 
@@ -26,13 +26,13 @@ pub struct SdkSpan {
 pub(super) struct Recording {
     pub(super) data: SpanData,
     pub(super) provider: ProviderRef,
-    /// The `error.type` that comes from an error that was recorded by hand, which a later one may replace.
+    /// The `error.type` of an error that was recorded by hand, which a later error may replace.
     pub(super) recorded_error: Option<&'static str>,
 }
 
-/// As the time of an end: the time now on the provider's clock.
+/// Stands for the current time of the provider's clock, as the time of an end.
 ///
-/// Behind the API's `SpanRef` a span can only be ended with a time, and no span ends in 1970.
+/// The API's `SpanRef` can only end a span with a time, and no span ends in 1970.
 pub const END_NOW: SystemTime = UNIX_EPOCH;
 
 impl SdkSpan {
@@ -45,7 +45,7 @@ impl SdkSpan {
         SdkSpan { context, recording: None }
     }
 
-    /// What has been recorded so far; `None` when the span does not record or has ended.
+    /// Returns the data recorded so far; `None` if the span does not record, and once it has ended.
     pub fn data(&self) -> Option<&SpanData> {
         self.recording.as_ref().map(|recording| &recording.data)
     }
@@ -64,23 +64,23 @@ impl SdkSpan {
         let Some(Recording { data, provider, .. }) = &mut self.recording else { return };
         let limits = &provider.limits;
         attributes::normalize(&mut link.attributes, &mut link.dropped_attributes_count, limits.link_attributes());
-        // spec: trace/api.md#link — a link without a valid context counts only for what it says besides.
+        // spec: trace/api.md#link — a link without a valid context counts only for its attributes and trace state.
         let says_nothing = link.attributes.is_empty() && link.span_context.trace_state().header().is_empty();
         if link.span_context.is_valid() || !says_nothing {
             data.links.push(link, limits.links);
         }
     }
 
-    /// Ends the span; later calls do nothing. Without an `end` it ends now.
+    /// Ends the span at `end`, or now. Later calls do nothing.
     #[inline]
     fn finish(&mut self, end: Option<Timestamp>) {
         let Some(Recording { mut data, provider, .. }) = self.recording.take() else { return };
         provider.count_end(&self.context);
         let record = &mut *data;
-        // The API may have read its own clock for the end: never before the start.
+        // The API may have read its own clock for the end, which must not be before the start.
         record.end = end.unwrap_or_else(|| provider.clock.now()).max(record.start);
         let Some((last, others)) = provider.processors.split_last() else { return };
-        // spec: trace/sdk.md#onending — never after the shutdown; `on_end` counts what came too late.
+        // spec: trace/sdk.md#onending — never after the shutdown; `on_end` counts late spans.
         let is_ending = !provider.is_off();
         let delivered = catch_unwind(AssertUnwindSafe(|| {
             if is_ending {
@@ -122,7 +122,7 @@ impl Span for SdkSpan {
         }
     }
 
-    /// spec: trace/api.md#set-status — `Ok` is final, and nothing takes a status back.
+    /// spec: trace/api.md#set-status — `Ok` is final, and no status is unset again.
     fn set_status(&mut self, status: Status) {
         let Some(recording) = &mut self.recording else { return };
         if status == Status::Unset {

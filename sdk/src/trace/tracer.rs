@@ -1,4 +1,4 @@
-//! The tracer: decides whether a span is recorded, and starts it.
+//! The tracer: decides whether to record a span, and starts it.
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,8 +30,8 @@ pub struct SdkTracer {
 }
 
 impl SdkTracer {
-    /// Returns true if anybody sees what a span records: there is a processor, and the provider is not shut down. Where it
-    /// is false because there is no processor, spans still have ids and travel on.
+    /// Returns true if spans are processed: there is a processor, and the provider is not shut down. Without a processor, spans
+    /// still have ids and are propagated.
     ///
     /// spec: trace/sdk.md#enabled
     #[inline]
@@ -45,14 +45,14 @@ impl SdkTracer {
         !self.provider.is_off()
     }
 
-    /// Whether a processor must be shown the context that a span starts in.
+    /// Returns true if a processor wants to see the context that a span starts in.
     #[inline]
     pub(crate) fn wants_start(&self) -> bool {
         self.provider.wants_start
     }
 
-    /// Returns what can be said of a span in `parent` without asking the sampler. Runs no code of the user's, so that it may
-    /// be asked while the API's context is borrowed.
+    /// Decides about a span in `parent` as far as possible without asking the sampler, and creates the data of a sampled one.
+    /// Runs no code of the user, so that it can be called while the API's context is borrowed.
     #[inline]
     pub(crate) fn glance(&self, parent: &Context) -> Glance {
         let provider = &*self.provider;
@@ -70,8 +70,8 @@ impl SdkTracer {
         }
     }
 
-    /// Starts a span for `#[traced]`. `attributes` is called only when the span is recorded; the sampler therefore decides
-    /// without them.
+    /// Starts a span for `#[traced]`. Calls `attributes` only if the span is recorded; the sampler therefore decides without
+    /// them.
     #[inline]
     pub(crate) fn start_traced(
         &self,
@@ -89,7 +89,7 @@ impl SdkTracer {
         }
     }
 
-    /// Starts a span for `#[traced]` that is known to be recorded, and does not show it to the processors.
+    /// Starts a span for `#[traced]` that is already decided to be recorded. Does not show it to the processors.
     #[inline]
     pub(crate) fn start_child(
         &self,
@@ -135,8 +135,8 @@ impl SdkTracer {
         })
     }
 
-    /// Whether a span is recorded: then its data, which says who it is, and the attributes that the sampler adds. If not, who
-    /// it is all the same.
+    /// Decides whether to record a span. Returns its data, with its identity, and the attributes of the sampler; for a span that
+    /// is not recorded, its identity.
     ///
     /// spec: trace/sdk.md#sdk-span-creation
     fn decide(
@@ -181,13 +181,13 @@ impl SdkTracer {
         Ok((data, added))
     }
 
-    /// Counts a span that is dropped as its parent was.
+    /// Counts a span that is dropped because its parent was.
     #[inline]
     pub(crate) fn count_dropped(&self, parent: &Context) {
         self.provider.count_dropped(parent.span().span_context());
     }
 
-    /// Whether the ids of spans come from a generator of the user's.
+    /// Returns true if a generator of the user makes the ids of spans.
     #[inline]
     pub(crate) fn has_own_ids(&self) -> bool {
         self.provider.ids.is_some()
@@ -200,7 +200,7 @@ impl SdkTracer {
         }
     }
 
-    /// What a generator of the user's makes; `None` without one, and when it panics.
+    /// Returns an id from the generator of the user; `None` without one, and if it panics.
     fn generated<T>(&self, make: impl FnOnce(&dyn IdGenerator) -> T) -> Option<T> {
         let ids = self.provider.ids.as_deref()?;
         let made = catch_unwind(AssertUnwindSafe(|| make(ids)));
@@ -227,7 +227,7 @@ impl SdkTracer {
         span
     }
 
-    /// Shows a span that starts to the processors that want to see it.
+    /// Shows a span that starts to the processors, if one wants to see it.
     #[inline]
     fn show_start(&self, span: &mut SdkSpan, parent: &Context) {
         if self.provider.wants_start {
@@ -236,7 +236,7 @@ impl SdkTracer {
     }
 }
 
-/// A span below a local parent that is sampled, and so is the span.
+/// Creates the data of a sampled span below a sampled local parent.
 #[inline]
 fn child_of(parent: &SpanContext) -> SpanData {
     let flags = TraceFlags::new(parent.trace_flags().to_u8() & RANDOM_FLAG | TraceFlags::SAMPLED.to_u8());
@@ -248,14 +248,14 @@ fn child_of(parent: &SpanContext) -> SpanData {
     data
 }
 
-/// What a look at the parent tells of a span.
+/// The decision about a span by a look at its parent.
 #[derive(Debug)]
 pub(crate) enum Glance {
-    /// There is none: telemetry is suppressed, or the provider has ended.
+    /// There is no span: telemetry is suppressed, or the provider has ended.
     Silent,
-    /// It is dropped, and its parent's context says so.
+    /// The span is dropped, and the context of its parent says so.
     Dropped(unsampled::Parent),
-    /// It is sampled, as its local parent is: its data, which says who it is.
+    /// The span is sampled, as its local parent is. Holds its data with its identity.
     Sampled(SpanData),
     /// The sampler must be asked.
     Unknown,
@@ -271,7 +271,7 @@ impl Tracer for SdkTracer {
 }
 
 impl SdkTracer {
-    /// Starts a span with another scope than the tracer's.
+    /// Starts a span with a scope that may differ from the tracer's.
     pub(super) fn build_in_scope(&self, scope: &Scope, builder: SpanBuilder, parent: &Context) -> SdkSpan {
         let SpanBuilder { span_kind, name, start_time, attributes, events, links, .. } = builder;
         let kind = span_kind.unwrap_or(SpanKind::Internal);
@@ -279,13 +279,13 @@ impl SdkTracer {
         let links = links.unwrap_or_default();
         let (mut data, added) = match self.glance(parent) {
             Glance::Sampled(data) => (data, Vec::new()),
-            // A span of the API has an id of its own even when it is dropped.
+            // A span of the API has an id of its own even if it is dropped.
             Glance::Dropped(_) => {
                 let parent = parent.span();
                 self.provider.count_dropped(parent.span_context());
                 return SdkSpan::not_recording(unsampled::child(parent.span_context(), self.span_id()));
             }
-            // spec: trace/api.md#behavior-of-the-api-in-the-absence-of-an-installed-sdk — the parent's context travels on.
+            // spec: trace/api.md#behavior-of-the-api-in-the-absence-of-an-installed-sdk — the parent's context is propagated.
             Glance::Silent => return SdkSpan::not_recording(parent.span().span_context().clone()),
             Glance::Unknown => match self.decide(parent, &name, &kind, &attributes, &links) {
                 Ok(recorded) => recorded,
@@ -295,7 +295,7 @@ impl SdkTracer {
         let record = &mut *data;
         (record.name, record.scope) = (name, scope.clone());
         record.kind = kind;
-        // The list of the record has been on another thread: this one had better free its own.
+        // The list of the record has been on another thread; this thread frees the list that it allocated itself.
         if attributes.len() < record.own_attributes.capacity() {
             record.own_attributes.append(&mut attributes);
         } else if !attributes.is_empty() {
@@ -316,39 +316,39 @@ impl SdkTracer {
     }
 }
 
-/// What `#[traced]` knows of a span before it is started.
+/// A span of `#[traced]` before it starts.
 #[derive(Debug)]
 pub struct TracedSpan {
     /// The name.
     pub name: Cow<'static, str>,
     /// The role.
     pub kind: SpanKind,
-    /// Where it is started; gives the scope.
+    /// The call site, which gives the scope.
     pub call_site: Option<&'static CallSite>,
-    /// Whether the span carries the call site's `code.*` attributes.
+    /// True if the span has the call site's `code.*` attributes.
     pub code_attributes: bool,
     /// The links known at the start.
     pub links: Vec<Link>,
 }
 
 impl TracedSpan {
-    /// An internal span with `code.*` attributes and no links.
+    /// Creates an internal span with `code.*` attributes and no links.
     #[inline]
     pub fn new(name: impl Into<Cow<'static, str>>, call_site: Option<&'static CallSite>) -> Self {
         TracedSpan { name: name.into(), kind: SpanKind::Internal, call_site, code_attributes: true, links: Vec::new() }
     }
 }
 
-/// How a span of `#[traced]` began.
+/// The start of a span of `#[traced]`.
 #[derive(Debug)]
 pub(crate) enum Started {
-    /// It is recorded: attach it, `parent.with_span(span)`. It ends when it is dropped.
+    /// The span is recorded: attach `parent.with_span(span)`. It ends when it is dropped.
     Recording(SdkSpan),
-    /// There is none: telemetry is suppressed, or the provider has ended. Nothing below it is recorded either.
+    /// There is no span: telemetry is suppressed, or the provider has ended. No span below is recorded either.
     Silent,
-    /// It is not recorded, and the parent's context says so already: attach nothing if that is current. What is sent from
-    /// it has an id of its own.
+    /// The span is not recorded, and the parent's context says so already: attach nothing if that is current. Requests from the
+    /// span carry an id of its own.
     Inherit(Unsampled),
-    /// It is not recorded, and its children must know: attach a context with this span context.
+    /// The span is not recorded, and its children must know: attach a context with this span context.
     NotRecorded(SpanContext),
 }

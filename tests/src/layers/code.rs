@@ -1,6 +1,6 @@
-//! Rust code without its comments, without the content of its texts, and without its test modules.
+//! Strips Rust code of its comments, the content of its literals, and its test modules.
 
-/// The code with the same lines, where comments and the content of string and character literals are blank.
+/// Returns the code with the same lines, with comments and string and character literals blanked out.
 pub(super) fn without_comments_and_texts(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
     let mut code = String::with_capacity(text.len());
@@ -10,7 +10,7 @@ pub(super) fn without_comments_and_texts(text: &str) -> String {
         if end == at + 1 {
             code.push(chars[at]);
         } else {
-            // Line ends stay, so that lines can be counted.
+            // Keep line ends, so that lines can be counted.
             code.extend(chars[at..end].iter().map(|&c| if c == '\n' { '\n' } else { ' ' }));
         }
         at = end;
@@ -18,7 +18,7 @@ pub(super) fn without_comments_and_texts(text: &str) -> String {
     code
 }
 
-/// Where the comment or literal that begins here ends; the next character for anything else.
+/// Returns the end of the comment or literal that begins here, and the next character for anything else.
 fn end_of_token(chars: &[char], at: usize) -> usize {
     let next = |offset: usize| chars.get(at + offset).copied();
     let find = |from: usize, pattern: &[char]| {
@@ -66,7 +66,7 @@ fn is_word(character: Option<char>) -> bool {
     character.is_some_and(|c| c.is_alphanumeric() || c == '_')
 }
 
-/// The code without its modules under `#[cfg(test)]` and the like. Takes code without comments and texts.
+/// Returns the code without its modules under `#[cfg(test)]` and the like. Takes code without comments and literals.
 pub(super) fn without_tests(code: &str) -> String {
     let mut rest = code;
     let mut production = String::with_capacity(code.len());
@@ -88,7 +88,7 @@ pub(super) fn without_tests(code: &str) -> String {
     production + rest
 }
 
-/// Whether a condition such as `all(test, not(loom))` holds in tests alone.
+/// Returns true if a condition such as `all(test, not(loom))` holds in tests alone.
 fn is_never_shipped(attribute: &str) -> bool {
     let mut positive = String::new();
     let mut rest = attribute;
@@ -101,7 +101,7 @@ fn is_never_shipped(attribute: &str) -> bool {
     !positive.contains("any(") && words.any(|word| word == "test" || word == "loom")
 }
 
-/// The length of the item: to its semicolon, or to the brace that closes it.
+/// Returns the length of the item, to its semicolon or its closing brace.
 fn end_of_item(code: &str) -> usize {
     let mut depth = 0usize;
     for (at, character) in code.char_indices() {
@@ -116,7 +116,7 @@ fn end_of_item(code: &str) -> usize {
     code.len()
 }
 
-/// Words, `::`, and every other character that is no space.
+/// Returns words, `::`, and every other character that is not white space.
 pub(super) fn tokens(code: &str) -> impl Iterator<Item = &str> {
     let mut rest = code;
     std::iter::from_fn(move || {

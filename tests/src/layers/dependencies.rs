@@ -1,18 +1,18 @@
-//! Which crate may depend on which.
+//! The dependencies that a crate may have.
 
 use super::workspace::{Kind, Package};
 
-/// Packages that are for this repository alone.
+/// Packages of this repository alone, which are not published.
 const INTERNAL: &[&str] = &["telemark-benches", "telemark-tests", "telemark-examples", "telemark-fuzz", "xtask"];
 
-/// The sdk may have these, and no others without a change here: the API and at most three small crates.
+/// The dependencies of the sdk: the API and at most three small crates. Any other needs a change here.
 const SDK: &[&str] = &["opentelemetry", "futures-core", "libc", "pin-project-lite"];
 const EXPANSION: &[&str] = &["syn", "quote", "proc-macro2"];
 
 /// An axum service is a tower service: its layer is tower's with the route template.
 const INTEGRATIONS_ON_INTEGRATIONS: &[(&str, &str)] = &[("telemark-axum", "telemark-tower")];
 
-/// Every dependency that breaks a rule.
+/// Returns every dependency that breaks a rule.
 pub fn dependency_violations(packages: &[Package]) -> Vec<String> {
     let mut violations = Vec::new();
     for package in packages {
@@ -26,7 +26,7 @@ pub fn dependency_violations(packages: &[Package]) -> Vec<String> {
     violations
 }
 
-/// The rule that a dependency breaks; `on` is the package when it is one of ours.
+/// Returns the rule that a dependency breaks. `on` is the package if it belongs to the workspace.
 fn broken_rule(package: &Package, name: &str, kind: Kind, on: Option<&Package>) -> Option<&'static str> {
     let place = place(package);
     let is_ours = on.is_some();
@@ -84,7 +84,7 @@ fn broken_rule(package: &Package, name: &str, kind: Kind, on: Option<&Package>) 
     }
 }
 
-/// The part of the workspace that a package belongs to: the first folder.
+/// Returns the part of the workspace that a package belongs to: the first folder.
 fn place(package: &Package) -> &str {
     package.folder.split('/').next().unwrap_or_default()
 }

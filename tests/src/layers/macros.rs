@@ -1,4 +1,4 @@
-//! What the expansion of `#[traced]` may name: `::telemark::__private`, and nothing else of ours.
+//! The paths that the expansion of `#[traced]` may name: `::telemark::__private` alone, of this workspace.
 
 use super::code::{tokens, without_comments_and_texts, without_tests};
 use super::workspace::SourceFile;

@@ -1,12 +1,12 @@
-//! The rules of the architecture, as a program that reads the workspace. Each check answers with what breaks a rule, in
-//! words; an empty list is a pass.
+//! The rules of the architecture, as a program that reads the workspace. Each check returns the violations in words; an empty
+//! list is a pass.
 //!
 //! - `workspace` reads packages and sources.
-//! - `dependencies`: which crate may depend on which.
-//! - `modules`: which module of the sdk may use which.
-//! - `macros`: what the expansion of `#[traced]` may name.
-//! - `shape`: how long a file may be and how it begins.
-//! - `code` tells code from comments, texts and tests.
+//! - `dependencies` checks the dependencies between crates.
+//! - `modules` checks that a module of the sdk uses lower layers alone.
+//! - `macros` checks the paths in the expansion of `#[traced]`.
+//! - `shape` checks the first line and the length of a file, and the number of files in a folder.
+//! - `code` tells code from comments, literals and tests.
 
 mod code;
 mod dependencies;

@@ -5,11 +5,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::code::{tokens, without_comments_and_texts, without_tests};
 use super::workspace::SourceFile;
 
-/// From the lowest to the highest. `sampling` lies below `trace`, which asks the `Sampler`; `diag` above `export`, whose
-/// reports it counts.
+/// The layers from the lowest to the highest. `sampling` lies below `trace`, which asks the `Sampler`; `diag` below `export`,
+/// which counts there.
 const LAYERS: &[Layer] = &[
     Layer {
-        modules: &["sync", "time", "process", "id", "error", "attributes", "limits", "signal", "text", "traced"],
+        modules: &[
+            "sync",
+            "time",
+            "process",
+            "context",
+            "value",
+            "text",
+            "id",
+            "error",
+            "attributes",
+            "limits",
+            "signal",
+        ],
         are_strangers: false,
     },
     Layer { modules: &["config", "resource", "export", "diag", "runtime", "unsampled"], are_strangers: false },
@@ -19,7 +31,19 @@ const LAYERS: &[Layer] = &[
     Layer { modules: &["instrument", "testing", "install", "self_metrics"], are_strangers: false },
 ];
 
-/// The same for integrations/http.
+/// The folders of sdk/src/metrics, in the order of a measurement's journey.
+const METRICS: &[Layer] = &[
+    Layer { modules: &["data"], are_strangers: false },
+    Layer { modules: &["exemplar"], are_strangers: false },
+    Layer { modules: &["config"], are_strangers: false },
+    Layer { modules: &["aggregation"], are_strangers: false },
+    Layer { modules: &["series"], are_strangers: false },
+    Layer { modules: &["reader"], are_strangers: false },
+    Layer { modules: &["instrument"], are_strangers: false },
+    Layer { modules: &["provider", "active"], are_strangers: false },
+];
+
+/// The layers of integrations/http.
 const HTTP: &[Layer] = &[
     Layer { modules: &["shared"], are_strangers: false },
     Layer { modules: &["server", "client"], are_strangers: true },
@@ -27,14 +51,32 @@ const HTTP: &[Layer] = &[
 
 struct Layer {
     modules: &'static [&'static str],
-    /// Whether they do not know each other. Others may, but not in a circle.
+    /// True if the modules do not know each other. In other layers they may, but not in a circle.
     are_strangers: bool,
 }
 
-/// Every use of a module that breaks the layers.
+/// Returns every use of a module that breaks the layers.
 pub fn module_violations(files: &[SourceFile]) -> Vec<String> {
-    let crates = [("sdk/src/", LAYERS), ("integrations/http/src/", HTTP)];
-    crates.iter().flat_map(|(folder, layers)| violations_in(folder, layers, files)).collect()
+    let crates = [("sdk/src/", LAYERS), ("sdk/src/metrics/", METRICS), ("integrations/http/src/", HTTP)];
+    let layers = crates.iter().flat_map(|(folder, layers)| violations_in(folder, layers, files));
+    layers.chain(file_circles("integrations/http/src/", files)).collect()
+}
+
+/// Returns the files in the folders of a crate that use each other in a circle.
+fn file_circles(folder: &str, files: &[SourceFile]) -> Vec<String> {
+    let sources: Vec<_> = files.iter().filter_map(|file| Source::new(folder, file)).collect();
+    let names: Vec<_> = sources.iter().map(|source| source.module.join("::")).collect();
+    let mut uses: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for (source, name) in sources.iter().zip(&names).filter(|(source, _)| source.module.len() == 2) {
+        let paths: Vec<_> = source.paths().collect();
+        let used = paths.iter().filter_map(|path| {
+            let (base, rest) = absolute(&source.module, path);
+            let parts: Vec<_> = base.iter().chain(rest).take(2).cloned().collect();
+            Some(parts.join("::")).filter(|used| used != name && names.contains(used))
+        });
+        uses.entry(name).or_default().extend(used);
+    }
+    circles(&uses)
 }
 
 fn violations_in(folder: &str, layers: &[Layer], files: &[SourceFile]) -> Vec<String> {
@@ -68,7 +110,7 @@ fn violations_in(folder: &str, layers: &[Layer], files: &[SourceFile]) -> Vec<St
     violations
 }
 
-/// Modules of one layer that use each other in a circle.
+/// Returns the modules of one layer that use each other in a circle.
 fn circles(uses: &BTreeMap<&str, BTreeSet<String>>) -> Vec<String> {
     let reaches_itself = |start: &str| {
         let (mut seen, mut next) = (BTreeSet::new(), vec![start]);
@@ -84,7 +126,7 @@ fn circles(uses: &BTreeMap<&str, BTreeSet<String>>) -> Vec<String> {
 /// A file of one of the crates.
 struct Source {
     path: String,
-    /// The module it is, from the root of the crate.
+    /// The path of the module from the root of the crate.
     module: Vec<String>,
     tokens: Vec<String>,
 }
@@ -96,15 +138,20 @@ impl Source {
         if matches!(module.last().map(String::as_str), Some("mod" | "lib")) {
             module.pop();
         }
-        // Tests in files of their own may use what they like.
+        // Tests in files of their own may use any module.
         if module.iter().any(|part| part == "tests" || part == "loom_tests") {
             return None;
         }
-        let code = without_tests(&without_comments_and_texts(&file.text));
+        let mut code = without_tests(&without_comments_and_texts(&file.text));
+        // The folder stands for a crate of its own.
+        if let Some(folder) = folder.strip_prefix("sdk/src/").filter(|folder| !folder.is_empty()) {
+            let inside = format!("elsewhere::{}::", folder.trim_end_matches('/'));
+            code = code.replace("crate::", "elsewhere::").replace(&inside, "crate::");
+        }
         Some(Source { path: file.path.clone(), module, tokens: tokens(&code).map(str::to_owned).collect() })
     }
 
-    /// Every path that starts in this crate, as far as its third part.
+    /// Returns every path that starts in this crate.
     fn paths(&self) -> impl Iterator<Item = Vec<String>> {
         let heads = self.tokens.iter().enumerate().filter(|(_, token)| matches!(&***token, "crate" | "super" | "self"));
         // `super::super` is one path, not two.
@@ -116,7 +163,7 @@ impl Source {
         })
     }
 
-    /// Reads `a::b` or `a::{b, c::d}` and answers with where it ends.
+    /// Reads `a::b` or `a::{b, c::d}` and returns the index of its end.
     fn tree(&self, mut at: usize, prefix: &mut Vec<String>, paths: &mut Vec<Vec<String>>) -> usize {
         let token = |at: usize| self.tokens.get(at).map_or("", String::as_str);
         let depth = prefix.len();
@@ -144,7 +191,22 @@ impl Source {
     }
 }
 
-/// Which module a name in the root of the crate comes from: modules, re-exports and macros.
+/// Returns the module in which a path of `user` begins, and the rest of the path.
+fn absolute<'p>(user: &'p [String], path: &'p [String]) -> (&'p [String], &'p [String]) {
+    let (mut base, mut rest) = (user, path);
+    while let [head, tail @ ..] = rest {
+        match &**head {
+            "crate" => base = &[],
+            "super" => base = &base[..base.len().saturating_sub(1)],
+            "self" => {}
+            _ => break,
+        }
+        rest = tail;
+    }
+    (base, rest)
+}
+
+/// Maps the names in the root of the crate, of modules, re-exports and macros, to their modules.
 struct Names {
     modules: BTreeSet<String>,
     others: BTreeMap<String, String>,
@@ -182,19 +244,9 @@ impl Names {
         Names { modules, others }
     }
 
-    /// The top module that a path in `user` leads to.
+    /// Returns the top module that a path in `user` leads to.
     fn module(&self, user: &[String], path: &[String]) -> Option<String> {
-        let mut base = user;
-        let mut rest = path;
-        while let [head, tail @ ..] = rest {
-            match &**head {
-                "crate" => base = &[],
-                "super" => base = &base[..base.len().saturating_sub(1)],
-                "self" => {}
-                _ => break,
-            }
-            rest = tail;
-        }
+        let (base, rest) = absolute(user, path);
         let name = base.first().or_else(|| rest.first())?;
         self.modules.get(name).or_else(|| self.others.get(name)).cloned()
     }

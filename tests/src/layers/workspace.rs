@@ -1,4 +1,4 @@
-//! The packages of the workspace, as cargo understands them, and their sources.
+//! The packages of the workspace, as cargo reads them, and their sources.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub struct Package {
     pub name: String,
     /// Its folder below the root; empty for the root package.
     pub folder: String,
-    /// What it depends on.
+    /// The dependencies.
     pub dependencies: Vec<Dependency>,
 }
 
@@ -31,20 +31,20 @@ pub struct Package {
 pub struct Dependency {
     /// The name of the package, whatever the crate calls it.
     pub name: String,
-    /// What for.
+    /// The kind.
     pub kind: Kind,
 }
 
-/// What a dependency is for.
+/// The kind of a dependency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The library itself.
+    /// For the library itself.
     Normal,
-    /// The library under `--cfg loom`.
+    /// For the library under `--cfg loom`.
     Loom,
-    /// The build script.
+    /// For the build script.
     Build,
-    /// Tests and examples.
+    /// For tests and examples.
     Dev,
 }
 
@@ -61,10 +61,10 @@ impl Workspace {
     /// Reads the workspace that this crate belongs to.
     ///
     /// # Errors
-    /// Cargo or the file system did not do its part.
+    /// Cargo or the file system failed.
     pub fn read() -> Result<Self, Box<dyn std::error::Error>> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("this crate is not in a workspace")?;
-        // The cargo that builds these tests; it reads manifests better than a parser of ours would.
+        // The cargo that builds these tests, which reads manifests better than a parser of our own.
         let output = Command::new(env!("CARGO"))
             .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
             .current_dir(root)
@@ -81,7 +81,7 @@ impl Workspace {
                 read_folder(root, &root.join(&package.folder).join(part), &mut files)?;
             }
         }
-        // The packages in `tests`, `examples` and `benches` are read twice: as theirs, and as a part of the root's.
+        // Files of the packages in `tests`, `examples` and `benches` are read twice: once as files of the root package.
         files.sort_by(|a, b| a.path.cmp(&b.path));
         files.dedup_by(|a, b| a.path == b.path);
         Ok(Workspace { packages, files })

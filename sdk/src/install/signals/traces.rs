@@ -1,13 +1,14 @@
 //! Traces as they are configured, built and installed.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
 use opentelemetry::global;
 use opentelemetry::trace::TracerProvider;
 
 use super::{Foundation, Provider, named};
-use crate::batch::{BatchConfig, BatchProcessor};
+use crate::batch::{BatchConfig, BatchProcessor, Stage};
 use crate::config::Env;
 use crate::diag::Counters;
 use crate::error::{ConfigError, ExportError};
@@ -44,11 +45,22 @@ impl PipelineSignal for Traces {
     }
 }
 
+/// The stages before the exporters.
+#[derive(Default)]
+struct Stages(Vec<Box<dyn Stage<Traces>>>);
+
+impl fmt::Debug for Stages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} stages", self.0.len())
+    }
+}
+
 #[derive(Debug, Default)]
 pub(in crate::install) struct Model {
     pub(super) pipelines: Pipelines<Traces>,
     sampler: Option<Box<dyn Sampler>>,
     limits: Option<SpanLimits>,
+    stages: Stages,
     /// Everything that no variable knows: ids and processors.
     provider: TracerProviderBuilder,
 }
@@ -70,8 +82,10 @@ impl Model {
         if let Some(sampler) = self.sampler {
             provider = provider.with_boxed_sampler(sampler);
         }
-        let processors = self.pipelines.start(resource, runtime, companions)?;
-        Ok(processors.into_iter().fold(provider, TracerProviderBuilder::with_processor))
+        let config = self.pipelines.schedule().unwrap_or(BatchConfig::SPANS);
+        let processors = self.pipelines.start(resource, runtime, companions)?.into_iter();
+        let processors = processors.map(|processor| Box::new(processor) as Box<dyn SpanProcessor>).collect();
+        provider.with_staged(self.stages.0, processors, config, runtime)
     }
 }
 
@@ -148,6 +162,13 @@ impl TelemetryBuilder {
     /// Adds an exporter of spans, with a batch processor of its own. Then `OTEL_TRACES_EXPORTER` is not read.
     pub fn with_span_exporter(mut self, exporter: impl Exporter<Traces>) -> Self {
         self.traces().pipelines.add(Pipeline::new(exporter));
+        self
+    }
+
+    /// Adds a stage, which edits or drops finished spans before any exporter sees them. Stages run in the order in which they
+    /// were added, on a thread of their own.
+    pub fn with_span_stage(mut self, stage: impl Stage<Traces>) -> Self {
+        self.traces().stages.0.push(Box::new(stage));
         self
     }
 

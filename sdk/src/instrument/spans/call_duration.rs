@@ -7,7 +7,7 @@ use opentelemetry::{Context, KeyValue};
 
 use super::entered::Entered;
 use super::open::OpenSpan;
-use crate::ambient;
+use crate::context;
 use crate::instrument::shield::shielded;
 use crate::metrics::SdkMeterProvider;
 use crate::metrics::active::{self, Found};
@@ -52,7 +52,7 @@ impl CallDuration {
     fn start_installed(&'static self, span: Option<&OpenSpan>) -> Timing {
         let found = match span {
             Some(span) => active::find(span.context()),
-            None => ambient::look(find_unless_silent).flatten(),
+            None => context::look(find_unless_silent).flatten(),
         };
         Timing(found.and_then(|found| self.histogram(found)).map(|histogram| {
             // A tracer and a meter provider that are installed together share a clock.

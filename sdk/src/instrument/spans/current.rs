@@ -7,11 +7,11 @@ use opentelemetry::trace::{FutureExt, SpanContext, TraceContextExt, WithContext}
 use opentelemetry::{Context, Key, KeyValue};
 
 use super::outcome::RecordError;
-use crate::ambient::{attach, look};
-use crate::instrument::ToValue;
+use crate::context::{attach, look};
 use crate::instrument::shield::shielded;
 use crate::trace::{Failure, Source, active};
 use crate::unsampled;
+use crate::value::ToValue;
 
 /// Sets an attribute of the current span. Does nothing if that span does not record.
 ///

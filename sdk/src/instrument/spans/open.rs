@@ -6,12 +6,12 @@ use opentelemetry::trace::{Status, TraceContextExt};
 use opentelemetry::{Context, ContextGuard, KeyValue, Value};
 
 use super::outcome::bounded;
-use crate::ambient;
-use crate::instrument::ToValue;
+use crate::context;
 use crate::instrument::shield::shielded;
 use crate::time::Timestamp;
 use crate::trace::{END_NOW, Failure, Source};
 use crate::unsampled::{self, Unsampled};
+use crate::value::ToValue;
 
 /// A span that has started and is not current yet, or nothing if it is off.
 #[derive(Debug)]
@@ -125,7 +125,7 @@ impl OpenSpan {
     /// Makes the context current.
     #[inline]
     pub(super) fn attach(&self) -> Option<ContextGuard> {
-        ambient::attach(self.context.clone())
+        context::attach(self.context.clone())
     }
 
     #[inline]

@@ -6,7 +6,7 @@ use opentelemetry::trace::{Link, Span, SpanContext, SpanKind, TraceContextExt, T
 use opentelemetry::{Context, KeyValue, global};
 
 use super::open::{OpenSpan, StartedSpan, State};
-use crate::ambient;
+use crate::context;
 use crate::instrument::shield::shielded;
 use crate::runtime::is_background;
 use crate::time::Timestamp;
@@ -297,5 +297,5 @@ fn look_at_the_current() -> Look {
             _ => Look::Undecided,
         }
     };
-    ambient::look(look).unwrap_or(Look::Off)
+    context::look(look).unwrap_or(Look::Off)
 }

@@ -7,7 +7,7 @@ use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, MeterProvider, Up
 use opentelemetry::{InstrumentationScope, KeyValue};
 
 use super::{Attributes, Scope};
-use crate::ambient;
+use crate::context;
 use crate::instrument::shield::shielded;
 use crate::metrics::SdkMeterProvider;
 use crate::metrics::active::{self, Found};
@@ -52,7 +52,7 @@ impl<I: ApiInstrument> Lazy<I> {
     #[cold]
     fn find(&self, record: impl FnOnce(&I)) {
         // The look at the context ends before user code runs.
-        match ambient::look(active::find).flatten() {
+        match context::look(active::find).flatten() {
             Some(Found::Installed(provider)) => {
                 if self.installed.get().is_none() {
                     let _ = self.installed.set(self.make(provider));

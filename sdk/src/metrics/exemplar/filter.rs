@@ -4,7 +4,7 @@ use opentelemetry::Context;
 use opentelemetry::trace::{SpanId, TraceContextExt, TraceId};
 
 use crate::config::Env;
-use crate::metrics::series::local;
+use crate::context;
 
 /// Selects the measurements that may become exemplars; `OTEL_METRICS_EXEMPLAR_FILTER`.
 ///
@@ -37,8 +37,8 @@ impl ExemplarFilter {
     pub(crate) fn eligible(self) -> Option<Eligible> {
         match self {
             ExemplarFilter::AlwaysOff => None,
-            ExemplarFilter::TraceBased => local::while_alive(sampled_span).flatten(),
-            ExemplarFilter::AlwaysOn => Some(local::while_alive(any_span).unwrap_or(Eligible::OUTSIDE)),
+            ExemplarFilter::TraceBased => context::while_alive(sampled_span).flatten(),
+            ExemplarFilter::AlwaysOn => Some(context::while_alive(any_span).unwrap_or(Eligible::OUTSIDE)),
         }
     }
 }

@@ -6,8 +6,8 @@ use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry::{Context, KeyValue};
 
 use super::filter::Eligible;
+use crate::context;
 use crate::metrics::data::{Attributes, Exemplar, Number, is_same_value};
-use crate::metrics::series::local;
 use crate::time::{Clock, Timestamp};
 
 /// Keeps some of the measurements of one series.
@@ -58,7 +58,7 @@ impl Offer<'_> {
     /// Returns a copy of the measurement's context, with its baggage.
     pub fn context(&self) -> Context {
         // An offer is made on the thread of its measurement, so the current context is the right one.
-        local::while_alive(Context::current).unwrap_or_default()
+        context::while_alive(Context::current).unwrap_or_default()
     }
 
     /// Reads the clock and returns the time.

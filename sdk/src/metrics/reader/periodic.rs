@@ -1,6 +1,5 @@
 //! The reader that pushes: collects and exports at an interval, on a thread of its own.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -10,9 +9,9 @@ use super::split;
 use crate::config::Env;
 use crate::diag::Counters;
 use crate::error::{ConfigError, ExportError};
-use crate::export::{Batch, Exporter};
+use crate::export::{Batch, Exporter, Guarded};
 use crate::runtime::{Handle, Next, Request, Runtime, Task, Wake};
-use crate::signal::{Metrics, Signal};
+use crate::signal::Metrics;
 use crate::time::Deadline;
 
 /// Interval, timeout and batch size of a [`PeriodicReader`].
@@ -115,9 +114,9 @@ impl PeriodicReader {
         config: ReaderConfig,
         runtime: &Runtime,
     ) -> Result<Self, ConfigError> {
-        let (source, counters) = (Arc::new(OnceLock::new()), Arc::new(Counters::of(&exporter)));
-        let worker =
-            Worker { exporter: Box::new(exporter), periods, source: source.clone(), counters: counters.clone() };
+        let (source, exporter) = (Arc::new(OnceLock::new()), Guarded::new(exporter));
+        let counters = exporter.counters().clone();
+        let worker = Worker { exporter, periods, source: source.clone() };
         let handle = runtime.start("telemark-metrics", worker)?;
         Ok(PeriodicReader { handle, source, config: Some(config), counters })
     }
@@ -140,7 +139,7 @@ impl Connect for PeriodicReader {
 
     fn connect(&self, source: Source) {
         // The provider owns this reader, so no other thread has it.
-        drop(self.source.set(source));
+        let _ = self.source.set(source);
     }
 
     fn begin(&self, what: Begin, deadline: Deadline) -> Begun {
@@ -153,10 +152,9 @@ impl Connect for PeriodicReader {
 }
 
 struct Worker {
-    exporter: Box<dyn Exporter<Metrics>>,
+    exporter: Guarded<Metrics>,
     periods: PeriodicConfig,
     source: Arc<OnceLock<Source>>,
-    counters: Arc<Counters>,
 }
 
 impl Task for Worker {
@@ -168,7 +166,7 @@ impl Task for Worker {
         // From start to start: the duration of the export does not shift the interval.
         let next = Deadline::after(self.periods.interval);
         // During a pause the receiver asked for, deltas wait in their series.
-        let pause = caught(|| Ok(self.exporter.pause())).unwrap_or_default();
+        let pause = self.exporter.pause();
         if !pause.is_zero() {
             return Next::After(pause);
         }
@@ -180,15 +178,13 @@ impl Task for Worker {
     fn flush(&mut self, deadline: Deadline) -> Result<(), ExportError> {
         // spec: metrics/sdk.md#forceflush-2 — the exporter is flushed even if the collection was too slow.
         let exported = self.export(deadline);
-        let exporter = &mut self.exporter;
-        exported.and(caught(|| exporter.flush(deadline)))
+        exported.and(self.exporter.flush(deadline))
     }
 
     fn shutdown(&mut self, deadline: Deadline) -> Result<(), ExportError> {
         // spec: metrics/sdk.md#shutdown-1 — with the effects of a flush, that of the exporter among them.
         let flushed = self.flush(deadline);
-        let exporter = &mut self.exporter;
-        flushed.and(caught(|| exporter.shutdown(deadline)))
+        flushed.and(self.exporter.shutdown(deadline))
     }
 }
 
@@ -198,9 +194,8 @@ impl Worker {
         let deadline = deadline.min(Deadline::after(self.periods.timeout));
         let mut result = Ok(());
         for scopes in split::batches(pipeline.collect(deadline)?, self.periods.max_batch_size) {
-            let (exporter, batch) = (&mut self.exporter, Batch::new(&pipeline.resource, &scopes));
-            let points = split::points(&scopes) as u64;
-            let exported = self.counters.export(points, Metrics::ITEMS, || exporter.export(batch, deadline));
+            let batch = Batch::new(&pipeline.resource, &scopes);
+            let exported = self.exporter.export(split::points(&scopes) as u64, batch, deadline);
             if exported.is_err() {
                 pipeline.lose_deltas(split::deltas(&scopes) as u64);
             }
@@ -209,10 +204,6 @@ impl Worker {
         }
         result
     }
-}
-
-fn caught<T>(call: impl FnOnce() -> Result<T, ExportError>) -> Result<T, ExportError> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(ExportError::other("the exporter panicked")))
 }
 
 #[cfg(all(test, not(loom)))]

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::thread::{self, ThreadId};
 
 use opentelemetry::InstrumentationScope;
@@ -18,6 +18,7 @@ use crate::metrics::series::Stream;
 use crate::process::Generation;
 use crate::resource::Resource;
 use crate::runtime::{OFF_IN_A_FORKED_CHILD, apart};
+use crate::sync::unpoisoned;
 use crate::time::{Clock, Deadline};
 
 pub(crate) struct Pipeline {
@@ -61,7 +62,7 @@ struct CallbackList {
 
 impl Callbacks {
     fn lock(&self) -> MutexGuard<'_, CallbackList> {
-        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.list.lock())
     }
 
     /// Adds a callback for the life of the provider. At most as many as instruments are kept; further ones are rejected and
@@ -225,17 +226,17 @@ impl Pipeline {
     /// Waits for the collection of another thread to end.
     fn turn(&self, deadline: Deadline) -> Result<Turn<'_>, ExportError> {
         let me = thread::current().id();
-        let mut collecting = self.collecting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut collecting = unpoisoned(self.collecting.lock());
         while let Some(other) = *collecting {
             if other == me {
                 return Err(ExportError::other("a callback cannot collect from the reader that called it"));
             }
             collecting = match deadline.remaining() {
-                None => self.collected.wait(collecting).unwrap_or_else(PoisonError::into_inner),
+                None => unpoisoned(self.collected.wait(collecting)),
                 Some(left) if left.is_zero() => {
                     return Err(ExportError::timeout("another collection was still going on at the deadline"));
                 }
-                Some(left) => self.collected.wait_timeout(collecting, left).unwrap_or_else(PoisonError::into_inner).0,
+                Some(left) => unpoisoned(self.collected.wait_timeout(collecting, left)).0,
             };
         }
         *collecting = Some(me);
@@ -248,7 +249,7 @@ struct Turn<'a>(&'a Pipeline);
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        *self.0.collecting.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *unpoisoned(self.0.collecting.lock()) = None;
         self.0.collected.notify_one();
     }
 }

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use opentelemetry::InstrumentationScope;
 
 use super::resolve;
 use crate::metrics::config::StreamConfig;
 use crate::metrics::series::Stream;
+use crate::sync::unpoisoned;
 
 /// Maximum number of metrics of one reader. Instruments beyond it record nothing, which is counted in
 /// [`SdkMeterProvider::rejected_instruments`](crate::metrics::SdkMeterProvider::rejected_instruments) and reported.
@@ -103,7 +104,7 @@ impl Registry {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.state.lock())
     }
 
     fn look(&self, state: &State, scope: &Arc<InstrumentationScope>, config: &StreamConfig) -> Look {

@@ -4,15 +4,13 @@
 //! reused, the next time it records into that slot.
 
 use std::cell::RefCell;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-
-use opentelemetry::Context;
 
 use super::one::Series;
 use super::table::Table;
 use crate::metrics::data::Fingerprint;
-use crate::sync::Arc;
+use crate::sync::{Arc, unpoisoned};
 
 #[derive(Default)]
 struct Local {
@@ -25,23 +23,8 @@ struct Remembered {
     series: Table,
 }
 
-impl Local {
-    /// Initializes the API's current context first. Thread-locals are destroyed in reverse order, so the context outlives this
-    /// value; the API panics when asked for a destroyed one.
-    fn new() -> RefCell<Local> {
-        drop(std::panic::catch_unwind(|| Context::map_current(|_| ())));
-        RefCell::default()
-    }
-}
-
 thread_local! {
-    static LOCAL: RefCell<Local> = Local::new();
-}
-
-/// Calls `f` unless this thread is ending and its values are being destroyed.
-#[inline]
-pub(crate) fn while_alive<T>(f: impl FnOnce() -> T) -> Option<T> {
-    LOCAL.try_with(|_| f()).ok()
+    static LOCAL: RefCell<Local> = RefCell::default();
 }
 
 /// Calls `hit` with the series if this thread has recorded into it before; returns true if it has.
@@ -91,7 +74,7 @@ static SLOTS: Mutex<(Vec<usize>, usize)> = Mutex::new((Vec::new(), 0));
 
 impl Slot {
     pub(crate) fn new() -> Self {
-        let mut slots = SLOTS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = unpoisoned(SLOTS.lock());
         let slot = slots.0.pop().unwrap_or(slots.1);
         slots.1 = slots.1.max(slot + 1);
         Slot(slot)
@@ -100,7 +83,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        SLOTS.lock().unwrap_or_else(PoisonError::into_inner).0.push(self.0);
+        unpoisoned(SLOTS.lock()).0.push(self.0);
     }
 }
 

@@ -1,7 +1,6 @@
 //! One series: its attributes and its cells.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{MutexGuard, TryLockError};
 
 use opentelemetry::KeyValue;
 
@@ -10,7 +9,7 @@ use crate::metrics::aggregation::Cell;
 use crate::metrics::config::{Shape, StreamConfig};
 use crate::metrics::data::{Attributes, Exemplars, Measured};
 use crate::metrics::exemplar::{Eligible, ExemplarReservoir, MergedSlots, Offer, Random};
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, free};
 use crate::time::Timestamp;
 
 /// A set of attributes and its measurements.
@@ -124,7 +123,7 @@ impl Series {
     /// that records into its own series does not deadlock.
     #[cold]
     fn offer(&self, offer: &Offer<'_>) {
-        let Some(mut reservoir) = self.custom.as_deref().and_then(if_free) else { return };
+        let Some(mut reservoir) = self.custom.as_deref().and_then(|custom| free(custom.try_lock())) else { return };
         if catch_unwind(AssertUnwindSafe(|| reservoir.offer(offer))).is_err() {
             crate::__warn!("metrics.reservoir", "an exemplar reservoir panicked");
         }
@@ -135,7 +134,7 @@ impl Series {
     pub(crate) fn custom_exemplars(&self, is_delta: bool) -> Option<Exemplars> {
         let custom = self.custom.as_deref()?;
         let look = |_| {
-            if_free(custom).or_else(|| {
+            free(custom.try_lock()).or_else(|| {
                 std::thread::yield_now();
                 None
             })
@@ -159,14 +158,6 @@ impl Series {
 
     pub(crate) fn is_bound(&self) -> bool {
         self.bound.load(Ordering::Relaxed) > 0
-    }
-}
-
-fn if_free(reservoir: &CustomReservoir) -> Option<MutexGuard<'_, Box<dyn ExemplarReservoir>>> {
-    match reservoir.try_lock() {
-        Ok(free) => Some(free),
-        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-        Err(TryLockError::WouldBlock) => None,
     }
 }
 

@@ -10,10 +10,11 @@ use std::error::Error;
 use std::fmt::{self, Debug, Write as _};
 use std::io;
 use std::mem::{Discriminant, size_of};
-use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock, RwLock};
 
 use super::chain::{MAX_CAUSES, source};
 use crate::instrument::shield::shielded;
+use crate::sync::unpoisoned;
 
 /// Names an error for the attribute `error.type`, on spans and in the metric of `#[traced(metrics)]`.
 ///
@@ -238,8 +239,8 @@ impl fmt::Write for Head {
 /// number of names of a type or of a program.
 fn name(path: &'static str, rest: &str) -> Option<&'static str> {
     static NAMES: LazyLock<RwLock<Names>> = LazyLock::new(RwLock::default);
-    let known = NAMES.read().unwrap_or_else(PoisonError::into_inner).find(path, rest);
-    known.or_else(|| NAMES.write().unwrap_or_else(PoisonError::into_inner).add(path, rest))
+    let known = unpoisoned(NAMES.read()).find(path, rest);
+    known.or_else(|| unpoisoned(NAMES.write()).add(path, rest))
 }
 
 #[derive(Default)]

@@ -1,0 +1,69 @@
+//! The host's side of a processor.
+
+use std::sync::Arc;
+
+use super::queue::{Pushed, Queue};
+use crate::error::{ConfigError, ExportError};
+use crate::process::Generation;
+use crate::runtime::{Handle, OFF_IN_A_FORKED_CHILD, Runtime, Task};
+use crate::sync::thread_index;
+use crate::time::Deadline;
+
+/// A queue, and the task that empties it.
+pub(super) struct Inlet<T> {
+    queue: Arc<Queue<T>>,
+    worker: Handle,
+    /// In a forked child the queue may be locked for ever, and no thread drains it.
+    home: Generation,
+}
+
+impl<T> Inlet<T> {
+    /// Starts `worker`, which drains `queue`, on a thread of this name.
+    ///
+    /// # Errors
+    /// The operating system refuses to start another thread.
+    pub(super) fn start(
+        queue: Arc<Queue<T>>,
+        worker: impl Task,
+        name: &str,
+        runtime: &Runtime,
+    ) -> Result<Self, ConfigError> {
+        Ok(Inlet { queue, worker: runtime.start(name, worker)?, home: Generation::current() })
+    }
+
+    /// Queues an item. Does not wake the worker.
+    #[inline]
+    pub(super) fn push(&self, item: T) -> Pushed {
+        if self.home.is_past() {
+            return refuse_in_child();
+        }
+        self.queue.push(thread_index(), item)
+    }
+
+    #[inline]
+    pub(super) fn worker(&self) -> &Handle {
+        &self.worker
+    }
+
+    /// Returns the number of items in the queue.
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Closes the queue, then shuts the worker down. A second call does nothing.
+    ///
+    /// # Errors
+    /// Something could not be delivered, or not before the deadline.
+    pub(super) fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
+        if !self.home.is_past() {
+            self.queue.close();
+        }
+        self.worker.shutdown(deadline)
+    }
+}
+
+#[cold]
+fn refuse_in_child() -> Pushed {
+    crate::__warn!("fork", "{OFF_IN_A_FORKED_CHILD}");
+    Pushed::Closed
+}

@@ -1,0 +1,66 @@
+//! Reads the limits of spans from the environment.
+
+use super::Env;
+use crate::limits::{AttributeLimits, SpanLimits};
+
+impl SpanLimits {
+    /// Returns the default limits, overridden by `OTEL_SPAN_*`, `OTEL_EVENT_*`, `OTEL_LINK_*` and `OTEL_ATTRIBUTE_*`.
+    ///
+    /// spec: common/README.md#configurable-parameters — a limit of the model beats the general one, which beats the default.
+    pub fn from_env(env: &Env) -> Self {
+        let any = 0..=usize::MAX;
+        let read = |name| env.integer(name, any.clone());
+        let default = SpanLimits::DEFAULT;
+        let general_count = read("OTEL_ATTRIBUTE_COUNT_LIMIT");
+        let count = |own: Option<usize>| own.or(general_count).unwrap_or(default.attributes.count);
+        let length =
+            read("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT").or_else(|| read("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"));
+        SpanLimits {
+            attributes: AttributeLimits::new(count(read("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT")), length),
+            events: read("OTEL_SPAN_EVENT_COUNT_LIMIT").unwrap_or(default.events),
+            links: read("OTEL_SPAN_LINK_COUNT_LIMIT").unwrap_or(default.links),
+            attributes_per_event: count(read("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT")),
+            attributes_per_link: count(read("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Expects attributes, value length, events, links, attributes per event, attributes per link.
+    fn check(variables: &[(&str, &str)], expected: &str) {
+        let limits = SpanLimits::from_env(&Env::from_pairs(variables.iter().copied()));
+        let length = limits.attributes.value_length.map_or("any".to_owned(), |length| length.to_string());
+        let actual = format!(
+            "{} {length} {} {} {} {}",
+            limits.attributes.count,
+            limits.events,
+            limits.links,
+            limits.attributes_per_event,
+            limits.attributes_per_link
+        );
+        assert_eq!(actual, expected, "{variables:?}");
+    }
+
+    #[test]
+    fn the_narrower_variable_wins_over_the_general_one() {
+        check(&[], "128 any 128 128 128 128");
+        check(&[("OTEL_ATTRIBUTE_COUNT_LIMIT", "10")], "10 any 128 128 10 10");
+        check(
+            &[("OTEL_ATTRIBUTE_COUNT_LIMIT", "10"), ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "20")],
+            "20 any 128 128 10 10",
+        );
+        check(
+            &[("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "1"), ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "2")],
+            "128 any 128 128 1 2",
+        );
+        check(&[("OTEL_SPAN_EVENT_COUNT_LIMIT", "0"), ("OTEL_SPAN_LINK_COUNT_LIMIT", "7")], "128 any 0 7 128 128");
+        check(
+            &[("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "5"), ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "9")],
+            "128 9 128 128 128 128",
+        );
+        check(&[("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "5")], "128 5 128 128 128 128");
+    }
+}

@@ -1,0 +1,132 @@
+//! The API's current context, without its panics.
+//!
+//! The API panics if a context is attached while a look at another one is open (`get_active_span(|_| traced())`), and if the
+//! context is used in the destructor of a thread-local. Neither panic may reach the host; nothing is recorded then.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use opentelemetry::{Context, ContextGuard};
+
+/// Makes `context` current. Returns `None` if the API panics.
+#[inline]
+pub(crate) fn attach(context: Context) -> Option<ContextGuard> {
+    catch_unwind(AssertUnwindSafe(|| context.attach())).ok()
+}
+
+/// Calls `look` with the current context, which stays borrowed meanwhile: no code of the user may run in it. Returns `None` if
+/// the API panics.
+#[inline]
+pub(crate) fn look<T>(look: impl FnOnce(&Context) -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(|| Context::map_current(look))).ok()
+}
+
+/// Calls `look`, which uses the current context, unless the context of this thread has been destroyed or is about to be. Unlike
+/// [`look()`], prints no message of a panic at the end of a thread that still records.
+#[inline]
+pub(crate) fn while_alive<T>(look: impl FnOnce() -> T) -> Option<T> {
+    ALIVE.try_with(|alive| alive.0.then(look)).ok().flatten()
+}
+
+thread_local! {
+    static ALIVE: Alive = Alive::new();
+}
+
+/// Is destroyed before the context of its thread. False if created after the end of the context.
+struct Alive(bool);
+
+impl Alive {
+    /// Initializes the context first: a thread destroys its values in reverse order.
+    fn new() -> Self {
+        Alive(look(|_| ()).is_some())
+    }
+}
+
+impl Drop for Alive {
+    // Without a destructor the thread-local would count as alive for ever.
+    fn drop(&mut self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::instrument::spans::{set_attribute, span, suppress};
+    use crate::testing::TestTelemetry;
+
+    fn traced() -> u32 {
+        span("traced").with("n", 1).in_scope(|| {
+            set_attribute("m", 2);
+            suppress(|| 7)
+        })
+    }
+
+    #[test]
+    fn a_span_within_a_look_at_the_context_cannot_be_current_but_is_recorded() {
+        let telemetry = TestTelemetry::new();
+        let _guard = telemetry.attach();
+        assert_eq!(opentelemetry::trace::get_active_span(|_| traced()), 7);
+        assert_eq!(telemetry.tree(), "traced n=1\n");
+    }
+
+    #[test]
+    fn a_span_in_the_destructor_of_a_thread_local_hurts_nobody() {
+        static DROPPED: AtomicUsize = AtomicUsize::new(0);
+        struct Last;
+        impl Drop for Last {
+            fn drop(&mut self) {
+                DROPPED.fetch_add(traced() as usize, Ordering::Relaxed);
+            }
+        }
+        thread_local!(static LAST: Last = const { Last });
+
+        let telemetry = TestTelemetry::new();
+        let _guard = telemetry.attach();
+        std::thread::scope(|scope| {
+            // Whichever thread-local is destroyed first, both orders must do.
+            let threads = [false, true].map(|context_first| {
+                scope.spawn(move || {
+                    if context_first {
+                        traced();
+                    }
+                    LAST.with(|_| ());
+                    traced();
+                })
+            });
+            for thread in threads {
+                assert!(thread.join().is_ok());
+            }
+        });
+        assert_eq!(DROPPED.load(Ordering::Relaxed), 14);
+    }
+
+    /// The first use of the context by the destructor of a thread-local, before or after the context is destroyed.
+    #[test]
+    fn a_context_that_is_gone_is_not_looked_at() {
+        static SEEN: AtomicUsize = AtomicUsize::new(0);
+        struct Last;
+        impl Drop for Last {
+            fn drop(&mut self) {
+                // A panic in here would abort the process.
+                let seen = while_alive(|| Context::map_current(|_| ()));
+                SEEN.fetch_add(usize::from(seen.is_some()), Ordering::Relaxed);
+            }
+        }
+        thread_local!(static LAST: Last = const { Last });
+
+        #[allow(clippy::disallowed_methods, reason = "a test of two threads")]
+        let threads = [false, true].map(|context_first| {
+            std::thread::spawn(move || {
+                if context_first {
+                    Context::map_current(|_| ());
+                }
+                LAST.with(|_| ());
+                Context::map_current(|_| ());
+            })
+        });
+        for thread in threads {
+            assert!(thread.join().is_ok());
+        }
+        assert!(SEEN.load(Ordering::Relaxed) <= 1, "in one of the two orders the context is gone");
+    }
+}

@@ -1,0 +1,179 @@
+//! The only place that calls an exporter.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Batch, Exporter};
+use crate::diag::{Counters, Queue};
+use crate::error::report::ExportReport;
+use crate::error::{ExportError, ResponseStatus};
+use crate::signal::Signal;
+use crate::time::Deadline;
+
+/// An exporter whose panics are errors and whose exports are measured and counted.
+pub(crate) struct Guarded<S: Signal> {
+    exporter: Box<dyn Exporter<S>>,
+    counters: Arc<Counters>,
+}
+
+impl<S: Signal> Guarded<S> {
+    /// Guards an exporter that a reader or a test calls directly.
+    pub(crate) fn new(exporter: impl Exporter<S>) -> Self {
+        let counters = counters_for(&exporter);
+        Guarded { exporter: Box::new(exporter), counters: Arc::new(counters) }
+    }
+
+    /// Guards an exporter behind a processor: `batching`, with its queue, or `simple`.
+    pub(crate) fn behind(kind: &'static str, queue: Option<Queue>, exporter: impl Exporter<S>) -> Self {
+        let counters = counters_for(&exporter).with_processor(kind, queue);
+        Guarded { exporter: Box::new(exporter), counters: Arc::new(counters) }
+    }
+
+    pub(crate) fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    /// Exports a batch that counts as `items`: spans, but points of metrics, of which one item has several.
+    ///
+    /// # Errors
+    /// The batch was not delivered, or the exporter panicked.
+    pub(crate) fn export(&mut self, items: u64, batch: Batch<'_, S>, deadline: Deadline) -> Result<(), ExportError> {
+        let Guarded { exporter, counters } = self;
+        counters.passed_on(items);
+        let started = Deadline::after(Duration::ZERO);
+        let export = || caught(|| exporter.export(batch, deadline));
+        match counters.operations().measure_export(export, error_type, response) {
+            Ok(report) => {
+                counters.delivered(items, S::ITEMS, started.passed_for(), &report);
+                Ok(())
+            }
+            Err(error) => {
+                counters.failed(items, S::ITEMS, &error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Flushes the exporter.
+    ///
+    /// # Errors
+    /// The exporter failed or panicked.
+    pub(crate) fn flush(&mut self, deadline: Deadline) -> Result<(), ExportError> {
+        caught(|| self.exporter.flush(deadline))
+    }
+
+    /// Shuts the exporter down.
+    ///
+    /// # Errors
+    /// The exporter failed or panicked.
+    pub(crate) fn shutdown(&mut self, deadline: Deadline) -> Result<(), ExportError> {
+        caught(|| self.exporter.shutdown(deadline))
+    }
+
+    /// Returns how long the receiver wants to be left alone; zero if the exporter panics.
+    pub(crate) fn pause(&self) -> Duration {
+        caught(|| Ok(self.exporter.pause())).unwrap_or_default()
+    }
+}
+
+fn counters_for<S: Signal>(exporter: &impl Exporter<S>) -> Counters {
+    let destination = caught(|| Ok(exporter.destination())).unwrap_or_default();
+    let server = caught(|| Ok(exporter.server())).unwrap_or_default();
+    let component_type = caught(|| Ok(exporter.component_type())).unwrap_or("exporter");
+    Counters::new(component_type, server, destination)
+}
+
+fn caught<T>(call: impl FnOnce() -> Result<T, ExportError>) -> Result<T, ExportError> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(ExportError::other("the exporter panicked")))
+}
+
+/// Returns the reason why an export is not a full success.
+fn error_type(result: &Result<ExportReport, ExportError>) -> Option<&'static str> {
+    match result {
+        Ok(report) => (report.rejected > 0).then_some("rejected"),
+        Err(error) => Some(error.error_type()),
+    }
+}
+
+/// Returns the status of the last response to an export.
+fn response(result: &Result<ExportReport, ExportError>) -> Option<ResponseStatus> {
+    match result {
+        Ok(report) => report.response,
+        Err(error) => error.response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::Resource;
+    use crate::signal::Traces;
+
+    type Export = Box<dyn FnMut() -> Result<ExportReport, ExportError> + Send>;
+
+    struct Scripted(Export);
+
+    impl Exporter<Traces> for Scripted {
+        fn export(&mut self, _: Batch<'_, Traces>, _: Deadline) -> Result<ExportReport, ExportError> {
+            (self.0)()
+        }
+
+        fn flush(&mut self, _: Deadline) -> Result<(), ExportError> {
+            panic!("flush")
+        }
+
+        fn pause(&self) -> Duration {
+            panic!("pause")
+        }
+    }
+
+    fn export(guarded: &mut Guarded<Traces>) -> Result<(), ExportError> {
+        guarded.export(10, Batch::new(&Resource::empty(), &[]), Deadline::NEVER)
+    }
+
+    fn check_in_flight(
+        result: impl Fn() -> Result<ExportReport, ExportError> + Send + 'static,
+        guarded: &mut Guarded<Traces>,
+        expected: &[(Option<&'static str>, u64)],
+    ) {
+        let counters = guarded.counters.clone();
+        let during = counters.clone();
+        guarded.exporter = Box::new(Scripted(Box::new(move || {
+            assert_eq!(during.in_flight(), 10);
+            result()
+        })));
+        let _ = export(guarded);
+        assert_eq!((counters.in_flight(), &counters.concluded()[..]), (0, expected));
+    }
+
+    #[test]
+    fn a_receiver_that_rejects_more_than_it_was_sent_does_not_corrupt_the_counts() {
+        let mut guarded = Guarded::new(Scripted(Box::new(|| Ok(ExportReport::partial(25, "lies")))));
+        assert!(export(&mut guarded).is_ok());
+        let health = guarded.counters.snapshot();
+        assert_eq!((health.exported, health.rejected), (0, 10));
+    }
+
+    #[test]
+    fn what_is_exported_is_in_flight_until_it_is_concluded() {
+        let mut guarded = Guarded::new(Scripted(Box::new(|| Ok(ExportReport::accepted()))));
+        check_in_flight(|| Ok(ExportReport::accepted()), &mut guarded, &[(None, 10)]);
+        let both = [(None, 13), (Some("rejected"), 7)];
+        check_in_flight(|| Ok(ExportReport::partial(7, "too old")), &mut guarded, &both);
+        // Refused as a whole or in part is one series: two with the same attributes would hide each other.
+        let both = [(None, 13), (Some("rejected"), 17)];
+        check_in_flight(|| Err(ExportError::rejected("no")), &mut guarded, &both);
+        assert_eq!(guarded.counters.processed(), [(None, 30)]);
+        let health = guarded.counters.snapshot();
+        assert_eq!((health.rejected, health.failed), (7, 10));
+    }
+
+    #[test]
+    fn a_panic_of_the_exporter_is_an_error_and_its_items_are_counted() {
+        let mut guarded = Guarded::new(Scripted(Box::new(|| panic!("export"))));
+        assert!(export(&mut guarded).is_err());
+        assert!(guarded.flush(Deadline::NEVER).is_err() && guarded.shutdown(Deadline::NEVER).is_err());
+        assert_eq!((guarded.pause(), guarded.counters.snapshot().failed), (Duration::ZERO, 10));
+    }
+}
