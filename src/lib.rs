@@ -102,6 +102,9 @@ pub use telemark_macros::traced;
 #[doc(inline)]
 pub use telemark_sdk::install::{Health, Telemetry as Guard, TelemetryBuilder as Builder, TelemetryHandle};
 pub use telemark_sdk::instrument::ToValue;
+// Not for users: with a path through this crate, the compiler's errors name the engine's traits without their full paths.
+#[doc(hidden)]
+pub use telemark_sdk as __sdk;
 #[doc(hidden)]
 pub use telemark_sdk::instrument::private as __private;
 pub use telemark_sdk::instrument::spans::{
