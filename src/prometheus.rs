@@ -22,6 +22,6 @@
 //! ```
 //!
 //! Any server with the `http` crate's types does the same with [`Prometheus::respond`], and any other one with
-//! [`Prometheus::answer`]. The page is in OpenMetrics, with exemplars that lead to traces, if the scraper asks for it.
+//! [`Prometheus::respond`]. The page is in OpenMetrics, with exemplars that lead to traces, if the scraper asks for it.
 
 pub use telemark_prometheus::*;
