@@ -39,6 +39,7 @@ pub mod text;
 pub mod time;
 pub mod trace;
 mod unsampled;
+mod value;
 
 pub use error::{ConfigError, ExportError, ResponseStatus};
 pub use export::{Batch, ExportReport, Exporter};

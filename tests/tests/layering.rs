@@ -159,6 +159,32 @@ fn a_planted_use_of_a_higher_module_is_noticed() {
 }
 
 #[test]
+fn a_planted_use_of_a_later_folder_of_metrics_is_noticed() {
+    let file = |path: &str, text: &str| SourceFile { path: format!("sdk/src/metrics/{path}"), text: text.to_owned() };
+    let check = |path: &str, text: &str, expected: &[&str]| {
+        let files = [
+            file("mod.rs", "//! Metrics.\npub use reader::PullReader;\n"),
+            file("data/mod.rs", "//! Points."),
+            file("config/mod.rs", "use crate::metrics::data::Point;"),
+            file("reader/mod.rs", "use crate::metrics::config::View;"),
+            file(path, text),
+        ];
+        assert_eq!(module_violations(&files), expected, "{text}");
+    };
+    check("data/point.rs", "use crate::config::Env; use super::number::Number;", &[]);
+    check(
+        "data/point.rs",
+        "use crate::metrics::config::View;",
+        &["sdk/src/metrics/data/point.rs uses config, which lies above data"],
+    );
+    check(
+        "config/view.rs",
+        "use crate::metrics::PullReader;",
+        &["sdk/src/metrics/config/view.rs uses reader, which lies above config"],
+    );
+}
+
+#[test]
 fn a_planted_use_of_the_server_by_what_it_shares_is_noticed() {
     let file =
         |path: &str, text: &str| SourceFile { path: format!("integrations/http/src/{path}"), text: text.to_owned() };
@@ -178,6 +204,7 @@ fn a_planted_use_of_the_server_by_what_it_shares_is_noticed() {
     check("shared/query.rs", "use super::super::HttpServer;", &[above]);
     let strangers = "integrations/http/src/client/span.rs uses server: client and server do not know each other";
     check("client/span.rs", "use crate::server::End;", &[strangers]);
+    check("shared/query.rs", "use super::host::split;", &["shared::host, shared::query use each other in a circle"]);
 }
 
 #[test]

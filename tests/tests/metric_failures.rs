@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram};
-use telemark::otlp::{Otlp, RetrySettings};
+use telemark::otlp::{Otlp, RetryConfig};
 use telemark_sdk::config::Env;
 use telemark_sdk::install::Telemetry;
 use telemark_sdk::metrics::PeriodicConfig;
@@ -31,7 +31,7 @@ impl Shop {
         let exporter = Otlp::<Metrics>::builder()
             .with_env(&env)
             .with_timeout(timeout)
-            .with_retry(RetrySettings::default().with_initial(Duration::from_millis(1)).with_most(2))
+            .with_retry(RetryConfig::default().with_initial_backoff(Duration::from_millis(1)).with_max_retries(2))
             .build()
             .unwrap();
         let periods = PeriodicConfig::default().with_interval(Duration::from_millis(1));

@@ -60,7 +60,7 @@ impl Telemetry {
     }
 
     /// Makes this the telemetry of the program: of the API's globals, of `#[traced]` and of [metrics in
-    /// statics](crate::metered). The global meter provider stays as it is if this one has no readers. With
+    /// statics](crate::instrument::statics). The global meter provider stays as it is if this one has no readers. With
     /// [`TelemetryBuilder::with_termination_handler`] it also ends with the program.
     ///
     /// # Errors

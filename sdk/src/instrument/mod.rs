@@ -4,7 +4,6 @@
 //! |---|---|
 //! | [`spans`] | what `#[traced]` expands to, and spans by hand |
 //! | [`statics`] | metrics in statics |
-//! | `value` | [`ToValue`]: what an attribute can be made of |
 //! | `shield` | user code whose panics do not reach the program |
 //! | [`private`] | everything that the expansion of `#[traced]` names, and nothing else |
 //!
@@ -14,6 +13,5 @@ pub mod private;
 mod shield;
 pub mod spans;
 pub mod statics;
-mod value;
 
-pub use value::{Element, ToValue};
+pub use crate::value::{Element, ToValue};

@@ -18,8 +18,8 @@ pub use super::spans::output::{Call, Output, refuse_main};
 pub use super::spans::sequence::{traced_iterator, traced_stream};
 pub use super::spans::start::{Setup, start, start_here};
 pub use super::spans::stopwatch::JudgedTiming;
-pub use super::value::ToValue;
 pub use crate::trace::CallSite;
+pub use crate::value::ToValue;
 
 use super::shield;
 use super::spans::call_duration::CallEnd;

@@ -11,9 +11,9 @@ use super::future::Traced;
 use super::open::{OpenSpan, StartedSpan, State};
 use super::outcome::RecordError;
 use super::start::{IntoLink, IntoParent, Setup, start, start_here};
-use crate::instrument::ToValue;
 use crate::instrument::shield::shielded;
 use crate::trace::active;
+use crate::value::ToValue;
 
 /// Names a span. [`SpanBuilder::enter`], [`SpanBuilder::in_scope`] or [`SpanBuilder::run`] starts it.
 ///

@@ -8,10 +8,10 @@ use opentelemetry::{Context, Key, KeyValue};
 
 use super::outcome::RecordError;
 use crate::context::{attach, look};
-use crate::instrument::ToValue;
 use crate::instrument::shield::shielded;
 use crate::trace::{Failure, Source, active};
 use crate::unsampled;
+use crate::value::ToValue;
 
 /// Sets an attribute of the current span. Does nothing if that span does not record.
 ///

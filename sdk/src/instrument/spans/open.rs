@@ -7,11 +7,11 @@ use opentelemetry::{Context, ContextGuard, KeyValue, Value};
 
 use super::outcome::bounded;
 use crate::context;
-use crate::instrument::ToValue;
 use crate::instrument::shield::shielded;
 use crate::time::Timestamp;
 use crate::trace::{END_NOW, Failure, Source};
 use crate::unsampled::{self, Unsampled};
+use crate::value::ToValue;
 
 /// A span that has started and is not current yet, or nothing if it is off.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use opentelemetry::{KeyValue, StringValue, Value};
 
-use crate::instrument::ToValue;
+use crate::value::ToValue;
 
 /// The attributes of a measurement: nothing, a pair, a tuple of up to eight pairs, a list of pairs, or [`KeyValue`]s.
 ///

@@ -1,4 +1,4 @@
-//! Values of attributes: conversions by reference that keep the type.
+//! Conversions to attribute values, by reference and without loss of type.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -19,22 +19,22 @@ use opentelemetry::{Array, StringValue, Value};
             what is returned; elsewhere, pass `value.to_string()`"
 )]
 pub trait ToValue {
-    /// Returns the value, or `None` for no attribute.
+    /// Returns the value; `None` if there is no attribute to set.
     fn to_value(&self) -> Option<Value>;
 }
 
-/// A value that a list in an attribute can hold. All items of a list have one type.
+/// A value that a list in an attribute can hold. A list has one type.
 #[diagnostic::on_unimplemented(
     message = "a list of `{Self}` cannot be the value of an attribute",
     label = "not a bool, number or string",
     note = "in `#[traced]`, write `key = ?list` to record it with `Debug`"
 )]
 pub trait Element: Sized {
-    /// Returns the list as the array of an attribute.
+    /// Converts the list to the array of an attribute.
     fn to_array(items: &[Self]) -> Array;
 }
 
-// `do_not_recommend` throughout: in a message that lists all types, the note with the advice is lost.
+// `do_not_recommend` throughout: a message that lists all types hides the note with the remedy.
 
 macro_rules! small_integers {
     ($($type:ty)*) => {$(
