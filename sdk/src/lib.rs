@@ -11,7 +11,7 @@
 //!     sampling
 //! L2  batch
 //! L1  config  resource  export  runtime  diag  unsampled
-//! L0  sync  time  process  context  text  id  error  attributes  limits  signal
+//! L0  sync  time  process  context  value  text  id  error  attributes  limits  signal
 //! ```
 
 pub mod attributes;
