@@ -37,7 +37,7 @@ impl Distribution {
         Distribution { count: point.count, sum: point.sum, max: point.max, buckets }
     }
 
-    /// Formats as `12×  avg 3.00ms  p50 ~2.50ms  p95 ~5.00ms  max 7.00ms`. Omits values that the buckets cannot tell.
+    /// Formats as `12×  avg 3.00ms  p50 ~2.50ms  p95 ~5.00ms  max 7.00ms`. Omits values that are unknown.
     pub(crate) fn text(&self, unit: &str) -> String {
         let mut text = format!("{}×", self.count);
         let mut add = |name: &str, value: Option<f64>| {

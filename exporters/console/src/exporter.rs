@@ -40,7 +40,7 @@ impl ConsoleExporter {
         Self::from_env(&Env::process())
     }
 
-    /// Prints to standard output. Without colours if `NO_COLOR` has any value; in lines of `COLUMNS` characters.
+    /// Prints to standard output, without colours if `NO_COLOR` has any value, in lines of `COLUMNS` characters.
     pub fn from_env(env: &Env) -> Self {
         let exporter = Self::new(Output::for_stdout(env));
         // Set by the shell and not by the user, so an unusable number deserves no warning.
@@ -80,10 +80,10 @@ impl ConsoleExporter {
         self
     }
 
-    /// Sets the time for which a trace waits for parents that have not ended; by default 5 seconds. Zero prints each batch
-    /// at once.
+    /// Sets the time for which a trace waits for parents that have not ended; 5 seconds by default. Zero prints each batch
+    /// immediately.
     ///
-    /// A trace whose time is over is printed by the next batch or flush.
+    /// A trace whose time has expired is printed with the next batch or flush.
     pub fn with_hold(mut self, hold: Duration) -> Self {
         self.hold = hold;
         self

@@ -43,7 +43,7 @@ impl ConsoleMetrics {
         Self::from_env(&Env::process())
     }
 
-    /// Prints to standard output. Without colours if `NO_COLOR` has any value.
+    /// Prints to standard output, without colours if `NO_COLOR` has any value.
     pub fn from_env(env: &Env) -> Self {
         Self::new(Output::for_stdout(env))
     }
@@ -85,7 +85,7 @@ impl fmt::Debug for ConsoleMetrics {
     }
 }
 
-/// The texts of one series.
+/// The row of one series in the table.
 struct Row {
     attributes: String,
     value: String,

@@ -17,7 +17,7 @@ pub(crate) fn text(value: &Value, limit: usize) -> Cow<'_, str> {
     }
 }
 
-/// Formats a number as in JSON, and a number that JSON lacks by its name.
+/// Formats a number as in JSON. Numbers that JSON lacks are written by name, such as `Infinity`.
 pub(crate) fn float(number: f64) -> String {
     match number {
         f64::INFINITY => "Infinity".to_owned(),

@@ -137,7 +137,7 @@ impl<S: Encode> Builder<S> {
         self
     }
 
-    /// Sets the backoff between attempts and their number.
+    /// Sets the number of retries and the backoff between them.
     pub fn with_retry(mut self, retry: RetryConfig) -> Self {
         self.code.retry = Some(retry);
         self

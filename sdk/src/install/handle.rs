@@ -11,7 +11,7 @@ use crate::process::Generation;
 use crate::runtime::OFF_IN_A_FORKED_CHILD;
 use crate::time::Deadline;
 
-/// Flushes and shuts down a [`Telemetry`](super::Telemetry) from elsewhere than its owner. Cheap to clone; the clones are one.
+/// Flushes and shuts down a [`Telemetry`](super::Telemetry) without owning it. Cheap to clone; all clones share one state.
 #[derive(Clone, Debug)]
 pub struct TelemetryHandle {
     pub(super) providers: Providers,

@@ -1,5 +1,5 @@
-//! The interface of `unix.rs` for systems without POSIX signals and forks. Watches nothing: there, only dropping the guard ends
-//! the telemetry.
+//! Stands in for `unix.rs` on systems without POSIX signals and `fork`. Watches nothing: on these systems, telemetry ends only
+//! when the guard is dropped.
 
 use std::io;
 
@@ -14,7 +14,7 @@ pub(crate) fn write_to_standard_error(_: &str) {}
 
 pub(crate) fn leave_signals_to_the_host() {}
 
-/// Stands in for the signals, of which there are none.
+/// Stands in for the signals. Never exists: these systems have none.
 #[derive(Debug)]
 pub(crate) struct Signals(std::convert::Infallible);
 

@@ -28,7 +28,7 @@ pub(crate) fn at_exit(hook: extern "C" fn()) -> bool {
     unsafe { libc::atexit(hook) == 0 }
 }
 
-/// Writes a line to standard error without the lock that std holds. A failure cannot be reported.
+/// Writes a line to standard error without taking std's lock. A failure cannot be reported.
 pub(crate) fn write_to_standard_error(line: &str) {
     // SAFETY: the bytes outlive the call; libc checks the descriptor.
     unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len()) };
@@ -72,7 +72,7 @@ struct Watch {
 
 const SIGNALS: [c_int; 2] = [SIGTERM, SIGINT];
 
-/// The termination signals that arrive.
+/// The incoming termination signals.
 #[derive(Debug)]
 pub(crate) struct Signals(UnixStream);
 

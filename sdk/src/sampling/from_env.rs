@@ -8,8 +8,8 @@ const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
 const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
 
 /// Returns the sampler that `OTEL_TRACES_SAMPLER` names, with the ratio of `OTEL_TRACES_SAMPLER_ARG`; by default
-/// `parentbased_always_on`. Reports to `env` a value that cannot be used and treats it as not set. Also reports a ratio without
-/// a sampler that takes it: all traces would be recorded where a part was meant.
+/// `parentbased_always_on`. Reports an invalid value to `env` and treats it as unset. Also reports a ratio that the sampler does
+/// not take, because it was probably meant to limit the traces.
 ///
 /// spec: configuration/sdk-environment-variables.md#general-sdk-configuration
 pub fn from_env(env: &Env) -> Box<dyn Sampler> {

@@ -70,8 +70,8 @@ impl Drop for Return {
     }
 }
 
-/// The numbers of a process. The lock orders the uses of a number: those before its return happen before those after it is
-/// taken again.
+/// The numbers of a process. The lock orders the uses of a number: everything done with it before it is returned happens
+/// before everything done with it after it is taken again.
 struct Numbers(Mutex<Free>);
 
 struct Free {

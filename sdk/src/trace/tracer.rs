@@ -135,8 +135,8 @@ impl SdkTracer {
         })
     }
 
-    /// Decides whether to record a span. Returns its data, with its identity, and the attributes of the sampler; for a span that
-    /// is not recorded, its identity.
+    /// Decides whether to record a span. Returns the data of the new span, including its identity, and the attributes added by
+    /// the sampler. If the span is not recorded, returns only its identity.
     ///
     /// spec: trace/sdk.md#sdk-span-creation
     fn decide(

@@ -4,7 +4,7 @@ use telemark_sdk::text;
 
 use super::{json, protobuf};
 
-/// The media type of a body, as far as it matters.
+/// The media type of a body: one that can be decoded, or any other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MediaType {
     Protobuf,

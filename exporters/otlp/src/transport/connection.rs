@@ -160,7 +160,7 @@ impl Connection {
         })
     }
 
-    /// Returns the reactor, made when there is none yet.
+    /// Returns the reactor, and creates it first if necessary.
     fn reactor(&mut self) -> io::Result<Arc<Reactor>> {
         let reactor = match self.reactor.take() {
             Some(reactor) => reactor,

@@ -88,7 +88,7 @@ impl ServerInstruments {
     }
 }
 
-/// The choice of metrics.
+/// The metrics to record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MetricChoice {
     /// Records no metrics, whatever else is chosen.

@@ -83,7 +83,7 @@ fn write_trace_state(out: &mut Vec<u8>, state: &TraceState) {
     }
     key(out, "traceState");
     out.push(b'"');
-    // The API lets more characters into a value than the header allows: they are escaped like any others.
+    // The API allows more characters in a value than the header does; they are escaped like any others.
     for (index, (key, value)) in state.into_iter().enumerate() {
         if index > 0 {
             out.push(b',');

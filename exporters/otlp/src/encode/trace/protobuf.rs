@@ -69,7 +69,7 @@ const SPAN_ATTRIBUTE: u8 = with_length(9);
 /// `flags` is field 16, whose tag needs two bytes.
 const SPAN_FLAGS: [u8; 2] = [0x85, 0x01];
 
-/// The first 57 bytes of a span, which differ between spans in their values alone and are written at once.
+/// The length of the fixed layout at the start of every span, 57 bytes: written in one go, since only the values differ.
 const HEAD: usize = 3 + 18 + 10 + 6 + 2 + 9 + 9;
 
 fn write_span(out: &mut Vec<u8>, call_sites: &mut CallSites, span: &SpanData) {
