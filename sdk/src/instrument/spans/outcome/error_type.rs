@@ -72,11 +72,25 @@ pub(super) fn type_path<E: ?Sized>() -> &'static str {
     for pointer in ["alloc::boxed::Box<", "alloc::sync::Arc<", "alloc::rc::Rc<", "&", "mut "].iter().cycle().take(15) {
         name = name.strip_prefix(pointer).unwrap_or(name);
     }
-    if name.starts_with("dyn ") {
+    // These have no path: trait objects, pointers to functions with qualifiers, raw pointers.
+    if ["dyn ", "unsafe ", "extern ", "for<", "*"].iter().any(|kind| name.starts_with(kind)) {
         return OTHER;
     }
-    let end = name.find(['<', '>', '+', ' ']).unwrap_or(name.len());
-    &name[..end]
+    name.split_at_checked(path_len(name)).map_or(name, |(path, _)| path)
+}
+
+/// Returns the length of the path with which `name` begins. A tuple, an array and a list of parameters belong to it as a whole.
+fn path_len(name: &str) -> usize {
+    let mut depth = 0_usize;
+    let is_behind = |character| {
+        match character {
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0 && matches!(character, '<' | '>' | '+' | ' ')
+    };
+    name.find(is_behind).unwrap_or(name.len())
 }
 
 /// Returns the path of a type and, for an enum, the variant.
@@ -285,6 +299,7 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use std::borrow::Cow;
+    use std::num::Wrapping;
 
     use super::*;
 
@@ -310,6 +325,21 @@ mod tests {
         check(std::fmt::Error, "core::fmt::Error");
         check("text", "str");
         check(Cow::Borrowed("text"), "alloc::borrow::Cow");
+    }
+
+    #[test]
+    fn a_tuple_an_array_and_a_function_are_named_as_a_whole() {
+        assert_eq!(
+            type_path::<(io::Error, Vec<(u8, String)>)>(),
+            std::any::type_name::<(io::Error, Vec<(u8, String)>)>()
+        );
+        assert_eq!(type_path::<Box<(u16, &str)>>(), "(u16, &str)");
+        assert_eq!(type_path::<Arc<[u8; 4]>>(), "[u8; 4]");
+        assert_eq!(type_path::<fn(u8, u8) -> bool>(), "fn(u8, u8)");
+        assert_eq!(type_path::<Wrapping<(u8, u8)>>(), "core::num::wrapping::Wrapping");
+        assert_eq!(type_path::<unsafe fn(u8)>(), OTHER);
+        assert_eq!(type_path::<*const u8>(), OTHER);
+        assert_eq!(value_name(&(404_u16, "text")), "(u16, &str)");
     }
 
     #[derive(Debug)]
