@@ -154,7 +154,7 @@ fn a_sum_stops_at_the_limit_of_its_type() {
 }
 
 #[test]
-fn threads_that_share_a_cell_stop_at_the_limit_too() {
+fn threads_together_stop_at_the_limit_too() {
     let telemetry = cumulative();
     let counter = telemetry.meter("test").u64_counter("c").build();
     #[allow(clippy::disallowed_methods, reason = "a test of threads")]

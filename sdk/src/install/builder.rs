@@ -262,7 +262,7 @@ impl TelemetryBuilder {
         let self_metrics = env.boolean("OTEL_RUST_SELF_METRICS") || self.self_metrics;
         if env.boolean("OTEL_SDK_DISABLED") {
             traces = SdkTracerProvider::builder().disabled();
-            metrics = SdkMeterProvider::builder();
+            metrics = metrics.disabled();
         } else {
             let resource = Resource::from_env(env).merge(&self.resource);
             let batch = self.batch.unwrap_or_else(|| BatchConfig::spans_from_env(env));

@@ -180,6 +180,12 @@ impl Default for MeterProviderBuilder {
 }
 
 impl MeterProviderBuilder {
+    /// Tells the readers that the telemetry is switched off, and returns a builder without them.
+    pub(crate) fn disabled(self) -> Self {
+        self.readers.iter().for_each(|reader| reader.disable());
+        MeterProviderBuilder::default()
+    }
+
     /// Sets the resource; empty by default.
     pub fn with_resource(mut self, resource: Resource) -> Self {
         self.resource = resource;
