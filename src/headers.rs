@@ -1,10 +1,10 @@
 //! The context of a trace in the headers of HTTP requests, for clients and servers without a layer.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use http::HeaderMap;
 use opentelemetry::Context;
 use telemark_http::{HeaderExtractor, HeaderInjector};
+use telemark_sdk::error::catch;
+use telemark_sdk::instrument::private::current_context;
 use telemark_sdk::propagation::active;
 
 /// Writes the context of the current span and its baggage into the headers of a request, so that the receiver's spans join the
@@ -37,7 +37,7 @@ use telemark_sdk::propagation::active;
 /// spec: context/api-propagators.md#inject
 pub fn inject(headers: &mut HeaderMap) {
     // The propagator may be the user's code: if it panics, the request is sent without a context.
-    let _ = catch_unwind(AssertUnwindSafe(|| active::inject(&Context::current(), &mut HeaderInjector(headers))));
+    let _ = catch(|| active::inject(&current_context(), &mut HeaderInjector(headers)));
 }
 
 /// Returns the current context with the span context and the baggage from the headers of a request. Missing or invalid headers
@@ -56,9 +56,18 @@ pub fn inject(headers: &mut HeaderMap) {
 /// # receive(&http::Request::new(String::new()));
 /// ```
 ///
+/// The guard of an attached context must not live across an `.await`. In an async handler, pass the context as the parent of
+/// the span instead, to [`span`](crate::span()) or to `#[traced(parent = context)]`:
+///
+/// ```
+/// # async fn work() {}
+/// async fn handler(headers: http::HeaderMap) {
+///     telemark::span("receive").with_parent(telemark::extract(&headers)).run(work()).await;
+/// }
+/// ```
+///
 /// spec: context/api-propagators.md#extract
 pub fn extract(headers: &HeaderMap) -> Context {
-    let current = Context::current();
-    let extract = || active::extract(&current, &HeaderExtractor(headers));
-    catch_unwind(AssertUnwindSafe(extract)).unwrap_or(current)
+    let current = current_context();
+    catch(|| active::extract(&current, &HeaderExtractor(headers))).unwrap_or(current)
 }

@@ -115,6 +115,13 @@ mod tests {
     }
 
     #[test]
+    fn a_disabled_sdk_has_no_metrics_and_a_scrape_of_them_succeeds() {
+        let reader = telemark_sdk::metrics::PullReader::default();
+        let _telemetry = with(&[("OTEL_SDK_DISABLED", "true")]).with_metric_reader(reader.clone()).build().unwrap();
+        assert!(reader.collect(telemark_sdk::time::Deadline::NEVER).unwrap().is_empty());
+    }
+
+    #[test]
     fn no_exporter_is_a_choice() {
         let telemetry = with(&[("OTEL_TRACES_EXPORTER", "none")]).build().unwrap();
         assert!(!telemetry.tracer("test").enabled());

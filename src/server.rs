@@ -10,6 +10,7 @@ use {
         diag, metrics,
         time::Clock,
         trace::active::{self, ActiveTracer},
+        trace::record_error_beside,
     },
     telemark_tower::{HttpPolicy, HttpServerLayer, ServerSettings},
 };
@@ -83,5 +84,47 @@ fn settings(context: &Context) -> ServerSettings {
     }
     // Spans inside a request have the same clock.
     let clock = active::clock_in_context(context).unwrap_or_else(Clock::system);
-    settings.with_clock(move || clock.now().into())
+    // What the handler records on the span stays.
+    settings.with_clock(move || clock.now().into()).with_error_recorder(record_error_beside)
+}
+
+#[cfg(all(test, feature = "axum"))]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+    use ::axum::{Router, body::Body, http::Request, http::StatusCode, routing::get};
+    use opentelemetry::trace::{Status, TraceContextExt};
+    use tower::ServiceExt;
+
+    use crate::testing::TestTelemetry;
+
+    #[test]
+    fn what_a_handler_records_on_the_span_of_a_request_that_fails_stays() {
+        let telemetry = TestTelemetry::new();
+        let _attached = telemetry.attach();
+        let router = Router::new()
+            .route(
+                "/described",
+                get(async || {
+                    opentelemetry::Context::current().span().set_status(Status::error("my reason"));
+                    crate::set_attribute("error.type", "my_type");
+                    StatusCode::BAD_GATEWAY
+                }),
+            )
+            .route("/plain", get(async || StatusCode::BAD_GATEWAY))
+            .layer(super::axum::layer());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        for path in ["/described", "/plain"] {
+            let request = Request::get(path).body(Body::empty()).unwrap();
+            let response = runtime.block_on(router.clone().oneshot(request)).unwrap();
+            assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
+        }
+        let ended: Vec<_> = (telemetry.spans().iter())
+            .map(|span| {
+                let error_type = span.attributes().find(|attribute| attribute.key.as_str() == "error.type");
+                (span.status.clone(), error_type.map(|attribute| attribute.value.to_string()).unwrap_or_default())
+            })
+            .collect();
+        assert_eq!(ended, [(Status::error("my reason"), "my_type".to_owned()), (Status::error(""), "502".to_owned())]);
+    }
 }

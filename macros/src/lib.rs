@@ -104,7 +104,8 @@ use telemark_macros_expand::{Error, expand};
 /// # Errors
 ///
 /// An `Err` sets the status `Error` with the messages of the error and its causes, and `error.type` to its name: the path of
-/// its type, and the variant of an enum that derives `Debug`. Implement `telemark::ErrorType` for another name. An
+/// its type, and the variant of an enum that derives `Debug`. A pointer that hides the type, such as `Box<dyn Error>` or
+/// `anyhow::Error`, leaves the name with which the error's `Debug` begins, such as `NotFound`, or `_OTHER` for text. Implement `telemark::ErrorType` for another name. An
 /// `error.type` or a status that the function itself sets stays.
 ///
 /// The type decides: an alias of `Result` is a `Result`, and another type of that name is not. `err` requires a `Result`, and

@@ -86,7 +86,7 @@ fn an_error_of_a_hidden_type_is_recorded() {
           store error[error sending request: connection refused] error.type=errors::Store::Unreachable
         ",
     );
-    check(|| _ = message(), "message error[cart 7 is empty] error.type=anyhow::Error");
+    check(|| _ = message(), "message error[cart 7 is empty] error.type=_OTHER");
     check(|| _ = boxed(refused()), "boxed error[error sending request: connection refused] error.type=Unreachable");
     check_async(
         async { _ = shared(refused()).await },

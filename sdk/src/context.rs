@@ -1,27 +1,35 @@
 //! The API's current context, without its panics.
 //!
-//! The API panics if a context is attached while a look at another one is open (`get_active_span(|_| traced())`), and if the
-//! context is used in the destructor of a thread-local. Neither panic may reach the host; nothing is recorded then.
-
-use std::panic::{AssertUnwindSafe, catch_unwind};
+//! The API panics if its context is used once the thread has destroyed it, by the destructor of a thread-local or a handler
+//! of `atexit`. The API is not called then, and nothing is recorded.
+//!
+//! The API also panics if a context is attached while the program's own look at the current one is open, as in
+//! `get_active_span(|_| traced())`. Only the API knows of such a look, so this panic is caught. With `panic = "abort"` it ends
+//! the program, as it does without Telemark for every library that attaches a context.
 
 use opentelemetry::{Context, ContextGuard};
 
-/// Makes `context` current. Returns `None` if the API panics.
+use crate::error::catch;
+
+/// Makes `context` current. Returns `None` at the end of the thread, and if the API panics.
 #[inline]
 pub(crate) fn attach(context: Context) -> Option<ContextGuard> {
-    catch_unwind(AssertUnwindSafe(|| context.attach())).ok()
+    while_alive(|| catch(|| context.attach()).ok()).flatten()
 }
 
-/// Calls `look` with the current context, which stays borrowed meanwhile: no code of the user may run in it. Returns `None` if
-/// the API panics.
+/// Calls `look` with the current context, which stays borrowed meanwhile: no code of the user may run in it. Returns `None` at
+/// the end of the thread, and if the API panics.
 #[inline]
 pub(crate) fn look<T>(look: impl FnOnce(&Context) -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(|| Context::map_current(look))).ok()
+    while_alive(|| catch(|| Context::map_current(look)).ok()).flatten()
 }
 
-/// Calls `look`, which uses the current context, unless the context of this thread has been destroyed or is about to be. Unlike
-/// [`look()`], prints no message of a panic at the end of a thread that still records.
+/// Returns the current context, or an empty one at the end of the thread.
+pub(crate) fn current() -> Context {
+    look(Context::clone).unwrap_or_default()
+}
+
+/// Calls `look`, which uses the current context, unless the context of this thread has been destroyed or is about to be.
 #[inline]
 pub(crate) fn while_alive<T>(look: impl FnOnce() -> T) -> Option<T> {
     ALIVE.try_with(|alive| alive.0.then(look)).ok().flatten()
@@ -37,7 +45,8 @@ struct Alive(bool);
 impl Alive {
     /// Initializes the context first: a thread destroys its values in reverse order.
     fn new() -> Self {
-        Alive(look(|_| ()).is_some())
+        // Panics only on a thread that used the context without Telemark, and whose first use of Telemark comes at its end.
+        Alive(catch(|| Context::map_current(|_| ())).is_ok())
     }
 }
 

@@ -1,17 +1,20 @@
 //! The two errors of the SDK: building returns [`ConfigError`], exporting [`ExportError`].
 
+mod caught;
 pub(crate) mod report;
 
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
+#[doc(hidden)]
+pub use caught::{Panicked, catch};
+
 use crate::text::{self, Secrecy};
 
 type Source = Box<dyn Error + Send + Sync>;
 
 /// A setting that cannot be used: its name, its value, and the accepted values.
-#[derive(Debug)]
 pub struct ConfigError {
     setting: Cow<'static, str>,
     value: Option<String>,
@@ -59,6 +62,13 @@ impl ConfigError {
     }
 }
 
+/// The same as `Display`: a `main` that returns the error prints this.
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.value {
@@ -85,7 +95,6 @@ impl Error for ConfigError {
 const MAX_MESSAGE: usize = 2 * text::MAX_SHOWN;
 
 /// The reason why a batch was not delivered. The batch is gone: retries, if the protocol has them, are over.
-#[derive(Debug)]
 pub struct ExportError {
     kind: Kind,
     message: Cow<'static, str>,
@@ -220,6 +229,13 @@ impl ExportError {
     }
 }
 
+/// The same as `Display`: a `main` that returns the error prints this.
+impl fmt::Debug for ExportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl fmt::Display for ExportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", text::display(&self.message).cut_at(MAX_MESSAGE))?;
@@ -250,6 +266,14 @@ mod tests {
             error.to_string(),
             r#"OTEL_TRACES_EXPORTER="jaeger" cannot be used: expected otlp, console or none"#
         );
+    }
+
+    #[test]
+    fn a_main_that_returns_an_error_prints_it_readably() {
+        let error = ConfigError::state("init", "telemetry has been installed already");
+        assert_eq!(format!("{error:?}"), "init: telemetry has been installed already");
+        let error = ExportError::timeout("no response").with_retries(2).with_source(std::io::Error::other("refused"));
+        assert_eq!(format!("{error:?}"), "no response after 2 retries: refused");
     }
 
     #[test]

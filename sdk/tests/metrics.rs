@@ -130,6 +130,43 @@ fn what_cannot_be_a_measurement_is_counted_and_not_taken() {
 }
 
 #[test]
+fn a_sum_stops_at_the_limit_of_its_type() {
+    let record = |meter: &Meter| {
+        let unsigned = meter.u64_counter("unsigned").build();
+        [u64::MAX, u64::MAX, 3].into_iter().for_each(|value| unsigned.add(value, &[]));
+        let signed = meter.i64_up_down_counter("signed").build();
+        [i64::MAX, i64::MAX].into_iter().for_each(|value| signed.add(value, &[]));
+        let float = meter.f64_counter("float").build();
+        [f64::MAX, f64::MAX].into_iter().for_each(|value| float.add(value, &[]));
+    };
+    let (unsigned, signed, float) = (u64::MAX, i64::MAX, f64::MAX);
+    let expected = format!("float sum {float}\nsigned up-down sum {signed}\nunsigned sum {unsigned}");
+    check(&cumulative(), record, &expected);
+    let telemetry = delta();
+    check(&telemetry, record, &expected.replace("float", "float delta").replace("unsigned", "unsigned delta"));
+
+    let histogram = with(ReaderConfig::new(), [View::of("*.exponential").with_aggregation(Aggregation::exponential())]);
+    for name in ["h", "h.exponential"] {
+        let histogram = histogram.meter("test").f64_histogram(name).build();
+        [f64::MAX, f64::MAX].into_iter().for_each(|value| histogram.record(value, &[]));
+    }
+    assert!(!histogram.metrics().contains("inf"), "{}", histogram.metrics());
+}
+
+#[test]
+fn threads_together_stop_at_the_limit_too() {
+    let telemetry = cumulative();
+    let counter = telemetry.meter("test").u64_counter("c").build();
+    #[allow(clippy::disallowed_methods, reason = "a test of threads")]
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..3).for_each(|_| counter.add(u64::MAX, &[])));
+        }
+    });
+    check(&telemetry, |_| {}, &format!("c sum {}", u64::MAX));
+}
+
+#[test]
 fn a_gauge_may_be_infinite_but_sums_and_histograms_stay_finite() {
     let telemetry = with(
         ReaderConfig::new(),

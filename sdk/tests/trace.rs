@@ -297,6 +297,41 @@ fn a_processor_or_a_sampler_that_panics_never_reaches_the_host() {
 }
 
 #[test]
+fn a_processor_that_panics_takes_the_span_from_no_other_one() {
+    let witness = Witness::default();
+    let telemetry = TestTelemetry::with(|builder| {
+        builder.with_processor(EndPanics).with_processor(witness.clone()).with_processor(EndPanics)
+    });
+    for _ in 0..2 {
+        drop(telemetry.tracer("test").start("s"));
+    }
+    let ends = witness.0.lock().unwrap().iter().filter(|seen| seen.starts_with("end s!")).count();
+    assert_eq!((ends, telemetry.spans().len()), (2, 2));
+}
+
+/// Panics with a payload that panics when it is dropped.
+#[derive(Debug)]
+struct EndPanics;
+
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("on purpose, in the destructor of a payload");
+    }
+}
+
+impl SpanProcessor for EndPanics {
+    fn on_ending(&self, _: &mut SpanData) {
+        std::panic::panic_any(Bomb);
+    }
+
+    fn on_end(&self, _: SpanData) {
+        std::panic::panic_any(Bomb);
+    }
+}
+
+#[test]
 fn after_shutdown_nothing_is_recorded_and_what_was_open_is_counted() {
     let telemetry = TestTelemetry::new();
     let tracer = telemetry.tracer("test");

@@ -1,7 +1,6 @@
 //! From a request to its response: refuses some, and calls the handler for the others.
 
 use std::convert::Infallible;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,6 +13,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use telemark_sdk::diag::{self, Level};
+use telemark_sdk::error::catch;
 
 use crate::hosts::{Hosts, Refusal};
 use crate::socket::{Phase, Socket};
@@ -63,7 +63,7 @@ pub(crate) struct Site {
 impl Site {
     fn respond(&self, request: &Parts) -> Response<Full<Bytes>> {
         let mut response = match self.accept(request) {
-            Ok(()) => catch_unwind(AssertUnwindSafe(|| self.handler.handle(request))).unwrap_or_else(|_| {
+            Ok(()) => catch(|| self.handler.handle(request)).unwrap_or_else(|_| {
                 diag::log(Level::Warn, "serve.panic", format_args!("the handler of a page panicked"));
                 refused((StatusCode::INTERNAL_SERVER_ERROR, "the handler failed"))
             }),

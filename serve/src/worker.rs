@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,6 +10,7 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use telemark_sdk::ExportError;
 use telemark_sdk::diag::{self, Level};
+use telemark_sdk::error::catch;
 use telemark_sdk::runtime::{Next, Task, Wake};
 use telemark_sdk::time::{Clock, Deadline, Timestamp};
 
@@ -121,7 +121,7 @@ impl Worker {
         let Some(connection) = self.connections.open.get_mut(&token) else { return };
         connection.is_queued = false;
         // A panic in hyper ends the connection, not the server.
-        let progress = catch_unwind(AssertUnwindSafe(|| connection.advance())).unwrap_or(Progress::Done);
+        let progress = catch(|| connection.advance()).unwrap_or(Progress::Done);
         match progress {
             Progress::Ready => self.connections.queue(token),
             // A client that sends byte by byte does not extend its time.

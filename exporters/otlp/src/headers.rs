@@ -45,8 +45,12 @@ impl Headers {
                     headers.0.insert(name, value);
                 }
                 _ => {
-                    let shown = if is_token { format!("entry {}", index + 1) } else { format!("{name}=…") };
-                    env.warn(ConfigError::redacted(variable.to_owned(), shown, ACCEPTED));
+                    env.warn(if is_token {
+                        let entry = format!("entry {} of {variable}", index + 1);
+                        ConfigError::state(entry, format!("cannot be used, expected {ACCEPTED}"))
+                    } else {
+                        ConfigError::redacted(variable.to_owned(), format!("{name}=…"), ACCEPTED)
+                    });
                 }
             }
         }
@@ -135,10 +139,10 @@ mod tests {
 
     #[test]
     fn unusable_entries_are_reported_without_their_values() {
-        check("a=1,secret-token", r#"a: 1; X="entry 2" cannot be used: expected "#);
+        check("a=1,secret-token", "a: 1; entry 2 of X: cannot be used, expected ");
         check(
             "c2VjcmV0IHRva2Vu==,b c==",
-            r#"X="entry 1" cannot be used: expected ; X="entry 2" cannot be used: expected "#,
+            "entry 1 of X: cannot be used, expected ; entry 2 of X: cannot be used, expected ",
         );
         check("a=x%0d%0aevil: 1", r#"X="a=…" cannot be used: expected "#);
         check("a b=secret", r#"X="a b=…" cannot be used: expected "#);

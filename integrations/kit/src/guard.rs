@@ -1,15 +1,25 @@
 //! The guard around foreign code: tracers, meters, propagators, and what an application plugs in.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Calls `run` and returns its result; `None` if it panicked.
+/// Calls `run` and returns its result; `None` if it panicked. The payload of the panic is dropped in here; should its
+/// destructor panic, that is contained, too.
 ///
 /// Instrumentation must not fail the work it observes. Values that `run` has changed when it panics stay changed, so give it
 /// only what remains usable then.
 #[inline]
 pub fn guarded<R>(run: impl FnOnce() -> R) -> Option<R> {
-    catch_unwind(AssertUnwindSafe(run)).ok()
+    catch_unwind(AssertUnwindSafe(run)).map_err(discard).ok()
+}
+
+#[cold]
+fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(next) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        // Its destructor may panic as well, and so on without end.
+        std::mem::forget(next);
+    }
 }
 
 /// Locks a mutex, also after a panic: use it where the data stays valid at every step.
@@ -31,6 +41,17 @@ mod tests {
             std::panic::resume_unwind(Box::new("on purpose"))
         });
         assert_eq!((panicked, done), (None::<()>, 1));
+    }
+
+    #[test]
+    fn a_payload_that_panics_when_it_is_dropped_ends_here_too() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                std::panic::panic_any(Bomb);
+            }
+        }
+        assert_eq!(guarded(|| std::panic::panic_any(Bomb)), None::<()>);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Stages: code that sees each finished item once, before it goes to all exporters.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use super::config::{BatchConfig, MIN_DELAY};
 use super::inlet::Inlet;
 use super::queue::{Pushed, Queue};
 use crate::diag::Counters;
-use crate::error::{ConfigError, ExportError};
+use crate::error::{ConfigError, ExportError, catch};
 use crate::runtime::{Next, Runtime, Task, Wake};
 use crate::signal::Signal;
 use crate::time::Deadline;
@@ -190,7 +189,7 @@ where
 }
 
 fn keeps<S: Signal>(stage: &mut dyn Stage<S>, item: &mut S::Item) -> bool {
-    let verdict = catch_unwind(AssertUnwindSafe(|| stage.process(item)));
+    let verdict = catch(|| stage.process(item));
     verdict.map(|verdict| verdict == Verdict::Keep).unwrap_or_else(|_| {
         crate::__warn!("stage.panic", "a stage panicked; the item that it was shown is dropped");
         false

@@ -1,13 +1,12 @@
 //! The only place that calls an exporter.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Batch, Exporter};
 use crate::diag::{Counters, Queue};
 use crate::error::report::ExportReport;
-use crate::error::{ExportError, ResponseStatus};
+use crate::error::{ExportError, ResponseStatus, catch};
 use crate::signal::Signal;
 use crate::time::Deadline;
 
@@ -85,7 +84,7 @@ fn counters_for<S: Signal>(exporter: &impl Exporter<S>) -> Counters {
 }
 
 fn caught<T>(call: impl FnOnce() -> Result<T, ExportError>) -> Result<T, ExportError> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(ExportError::other("the exporter panicked")))
+    catch(call).unwrap_or_else(|_| Err(ExportError::other("the exporter panicked")))
 }
 
 /// Returns the reason why an export is not a full success.

@@ -41,7 +41,12 @@ pub struct Pipeline<S: PipelineSignal> {
     companions: Vec<Companion>,
 }
 
-type Start<S> = Box<dyn FnOnce(&Site<'_, S>) -> Result<<S as PipelineSignal>::Stage, ConfigError> + Send>;
+enum Start<S: PipelineSignal> {
+    /// Starts the end of the pipeline.
+    Later(Box<dyn FnOnce(&Site<'_, S>) -> Result<S::Stage, ConfigError> + Send>),
+    /// The end exists already and needs no start: a reader from code.
+    Ready(S::Stage),
+}
 
 /// An object that is kept as long as the telemetry: a server of pages, for example.
 pub(super) type Companion = Box<dyn Any + Send + Sync>;
@@ -60,7 +65,11 @@ impl<S: PipelineSignal> Pipeline<S> {
     }
 
     pub(super) fn starting(start: impl FnOnce(&Site<'_, S>) -> Result<S::Stage, ConfigError> + Send + 'static) -> Self {
-        Pipeline { start: Box::new(start), companions: Vec::new() }
+        Pipeline { start: Start::Later(Box::new(start)), companions: Vec::new() }
+    }
+
+    pub(super) fn ready(end: S::Stage) -> Self {
+        Pipeline { start: Start::Ready(end), companions: Vec::new() }
     }
 
     /// Adds a server that shows the pipeline's page. It is dropped with the telemetry, after the last export.
@@ -138,6 +147,14 @@ impl<S: PipelineSignal> Pipelines<S> {
         Ok(())
     }
 
+    /// Returns the ends that exist already, and starts none.
+    pub(super) fn ready(self) -> impl Iterator<Item = S::Stage> {
+        self.exporters.into_iter().flatten().filter_map(|choice| match choice {
+            Choice::Made(Pipeline { start: Start::Ready(end), .. }) => Some(end),
+            _ => None,
+        })
+    }
+
     /// Starts all that were made and hands their ends to `stages`, their servers to `companions`.
     ///
     /// # Errors
@@ -153,7 +170,10 @@ impl<S: PipelineSignal> Pipelines<S> {
         let mut stages = Vec::new();
         for choice in self.exporters.into_iter().flatten() {
             if let Choice::Made(pipeline) = choice {
-                stages.push((pipeline.start)(&site)?);
+                stages.push(match pipeline.start {
+                    Start::Later(start) => start(&site)?,
+                    Start::Ready(end) => end,
+                });
                 companions.extend(pipeline.companions);
             }
         }

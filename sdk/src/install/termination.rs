@@ -1,10 +1,10 @@
 //! The end of a program whose guard is not dropped: on SIGTERM and Ctrl-C, on `exit`, and when the guard was leaked.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::handle::{TelemetryHandle, installed};
 use crate::diag::{self, Level};
+use crate::error::catch;
 use crate::process::{self, Signals, TerminationSignal};
 use crate::runtime::{self, apart};
 
@@ -35,7 +35,7 @@ pub(super) fn watch(handle: &TelemetryHandle) {
 fn listen(mut signals: Signals, handle: &TelemetryHandle) {
     while let Some(signal) = signals.next() {
         // Panics of exporters are caught around their calls. This guard is for everything else: the thread must outlive it.
-        let caught = catch_unwind(AssertUnwindSafe(|| apart(|| respond(signal, handle))));
+        let caught = catch(|| apart(|| respond(signal, handle)));
         if caught.is_err() {
             diag::log(Level::Error, "termination", format_args!("the export on {} panicked", signal.name()));
         }
@@ -48,7 +48,7 @@ fn respond(signal: TerminationSignal, handle: &TelemetryHandle) {
     if signal.begin_end() {
         diag::log(Level::Debug, "termination", format_args!("{name}: exports what is left, then ends the program"));
         // Even after a panic, the program ends.
-        let _ = catch_unwind(AssertUnwindSafe(|| handle.end()));
+        let _ = catch(|| handle.end());
         signal.end_process();
     }
     diag::log(Level::Debug, "termination", format_args!("{name}: the program handles it itself; flushes meanwhile"));
@@ -59,7 +59,7 @@ fn respond(signal: TerminationSignal, handle: &TelemetryHandle) {
 /// Runs on the thread that exits, after its thread-locals were destroyed. Does nothing after an orderly end.
 extern "C" fn at_exit() {
     // A panic must not cross into libc, and the sink of messages is the user's code.
-    let _ = catch_unwind(|| {
+    let _ = catch(|| {
         if let Some(handle) = installed::get() {
             if !handle.has_ended() {
                 handle.end();

@@ -29,6 +29,11 @@ use super::spans::stopwatch::{Stopwatch, Watch};
 /// The attributes of a span that is about to start.
 pub type Attributes = Vec<KeyValue>;
 
+/// Returns the current context, or an empty one at the end of the thread, where the API panics.
+pub fn current_context() -> opentelemetry::Context {
+    crate::context::current()
+}
+
 /// Returns the name of a span. Its argument must be a constant: names are few.
 #[inline]
 pub const fn name(name: &'static str) -> &'static str {

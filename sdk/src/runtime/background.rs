@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use opentelemetry::Context;
 
+use crate::context;
+use crate::error::catch;
+
 /// Returns true while the SDK's own work runs on this thread, which makes no telemetry.
 ///
 /// The flag of the current context is not enough: h2, for example, makes `tracing` spans without a parent, which
@@ -77,18 +80,15 @@ impl Drop for Background {
 /// Runs the SDK's own work on a thread of the host, apart from the caller's span and baggage, and without telemetry.
 pub(crate) fn apart<T>(work: impl FnOnce() -> T) -> T {
     let _background = Background::enter();
-    let empty = || Context::new().with_telemetry_suppressed().attach();
-    // The API panics while its context is borrowed, and at the end of the thread.
-    let _context = std::panic::catch_unwind(empty).ok();
+    let _context = context::attach(Context::new().with_telemetry_suppressed());
     work()
 }
 
 /// Runs a step of a task with telemetry suppressed, and catches and reports a panic.
 pub(super) fn guarded<T>(step: impl FnOnce() -> T) -> Option<T> {
-    // The API panics if the thread-local of its context is gone, at the exit of the program for example.
-    let _suppressed = std::panic::catch_unwind(Context::enter_telemetry_suppressed_scope).ok();
+    let _suppressed = context::look(Context::with_telemetry_suppressed).and_then(context::attach);
     let _background = Background::enter();
-    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(step));
+    let result = catch(step);
     if result.is_err() {
         crate::__warn!("runtime.panic", "the background work panicked; it continues with the next batch");
     }

@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 use std::fmt::Debug;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use opentelemetry::trace::{Link, SpanContext, SpanKind, TraceContextExt, TraceId, TraceState};
 use opentelemetry::{Context, KeyValue};
 
-use crate::error::ExportError;
+use crate::error::{ExportError, catch};
 use crate::time::Deadline;
 
 /// Decides whether to record a span.
@@ -72,7 +71,7 @@ impl Sampler for Box<dyn Sampler> {
 
 /// Shuts a sampler down; a panic is an error.
 pub(crate) fn shut_down(sampler: &dyn Sampler, deadline: Deadline) -> Result<(), ExportError> {
-    catch_unwind(AssertUnwindSafe(|| sampler.shutdown(deadline)))
+    catch(|| sampler.shutdown(deadline))
         .unwrap_or_else(|_| Err(ExportError::other("the sampler panicked when it was shut down")))
 }
 

@@ -125,6 +125,8 @@ pub(crate) fn install(tracer: SdkTracer) -> bool {
     if TAKEN.swap(true, Ordering::AcqRel) {
         return false;
     }
+    // At the exit of the program, this thread then knows without asking the API that its context is gone.
+    let _ = context::look(|_| ());
     if tracer.has_ids() && INSTALLED.set(tracer).is_ok() {
         TRACERS.fetch_add(1, Ordering::Relaxed);
         TRACERS.fetch_and(!GLOBAL, Ordering::SeqCst);

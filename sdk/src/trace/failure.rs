@@ -31,6 +31,12 @@ pub(crate) enum Source {
     Recorded,
 }
 
+/// Records an error on a span without replacing the status and the `error.type` that the program has set.
+#[doc(hidden)]
+pub fn record_error_beside(span: &SpanRef<'_>, error_type: &'static str, description: &'static str) {
+    Failure { description: description.to_owned(), error_type, source: Source::Returned }.tell(span);
+}
+
 thread_local!(static TOLD: Cell<Option<Failure>> = const { Cell::new(None) });
 
 impl Failure {

@@ -13,6 +13,8 @@ mod tracer;
 
 pub use call_site::CallSite;
 pub use data::{Bounded, Events, Links, SpanData, SpanEvent, SpanRecord};
+#[doc(hidden)]
+pub use failure::record_error_beside;
 pub(crate) use failure::{Failure, Source};
 pub use processor::SpanProcessor;
 pub use provider::{SdkTracerProvider, TracerProviderBuilder};

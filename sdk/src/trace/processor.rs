@@ -1,7 +1,6 @@
 //! The span processor: sees a span start and end.
 
 use std::fmt::Debug;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use opentelemetry::Context;
@@ -9,7 +8,7 @@ use opentelemetry::Context;
 use super::{SdkSpan, SpanData};
 use crate::batch::{BatchConfig, Processor, Stage, StagedProcessor};
 use crate::diag::{Counters, SignalHealth};
-use crate::error::{ConfigError, ExportError};
+use crate::error::{ConfigError, ExportError, catch};
 use crate::runtime::Runtime;
 use crate::signal::Traces;
 use crate::time::Deadline;
@@ -129,7 +128,7 @@ struct Behind(Box<dyn SpanProcessor>);
 
 impl Processor<Traces> for Behind {
     fn add(&self, span: SpanData) {
-        if catch_unwind(AssertUnwindSafe(|| self.0.on_end(span))).is_err() {
+        if catch(|| self.0.on_end(span)).is_err() {
             crate::__warn!("processor.panic", "a span processor panicked when a span ended");
         }
     }
@@ -149,5 +148,5 @@ impl Processor<Traces> for Behind {
 
 /// Calls a processor; a panic is an error.
 pub(super) fn caught(call: impl FnOnce() -> Result<(), ExportError>) -> Result<(), ExportError> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(ExportError::other("a span processor panicked")))
+    catch(call).unwrap_or_else(|_| Err(ExportError::other("a span processor panicked")))
 }

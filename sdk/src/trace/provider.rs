@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::ops::Deref;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
@@ -13,7 +12,7 @@ use super::processor::{caught, staged};
 use super::{Scope, SdkSpan, SdkTracer, SpanProcessor, SpanRecord};
 use crate::batch::{BatchConfig, Stage};
 use crate::diag::{self, Counters, Origin, Outcome, SignalHealth, SpanCounts};
-use crate::error::{ConfigError, ExportError};
+use crate::error::{ConfigError, ExportError, catch};
 use crate::id::IdGenerator;
 use crate::limits::SpanLimits;
 use crate::resource::Resource;
@@ -95,7 +94,7 @@ impl SdkTracerProvider {
     }
 
     pub(crate) fn sampler_description(&self) -> Cow<'static, str> {
-        catch_unwind(AssertUnwindSafe(|| self.0.sampler.description())).unwrap_or("a sampler that panics".into())
+        catch(|| self.0.sampler.description()).unwrap_or("a sampler that panics".into())
     }
 
     /// Returns true if there are no spans: when disabled, and after the shutdown.
@@ -338,7 +337,7 @@ impl ProviderInner {
     #[cold]
     pub(super) fn started(&self, span: &mut SdkSpan, parent: &Context) {
         for processor in &self.processors {
-            if catch_unwind(AssertUnwindSafe(|| processor.on_start(span, parent))).is_err() {
+            if catch(|| processor.on_start(span, parent)).is_err() {
                 crate::__warn!("processor.panic", "a span processor panicked when a span started");
             }
         }

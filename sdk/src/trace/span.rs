@@ -1,7 +1,6 @@
 //! The span: its data while it records, and the rules for changing it.
 
 use std::borrow::Cow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use opentelemetry::KeyValue;
@@ -10,6 +9,7 @@ use opentelemetry::trace::{Link, Span, SpanContext, Status};
 use super::provider::ProviderRef;
 use super::{Failure, SpanData, SpanEvent};
 use crate::attributes;
+use crate::error::catch;
 use crate::time::Timestamp;
 
 /// A span of a [`SdkTracer`](super::SdkTracer). Ends when it is dropped, if not before.
@@ -81,17 +81,19 @@ impl SdkSpan {
         record.end = end.unwrap_or_else(|| provider.clock.now()).max(record.start);
         let Some((last, others)) = provider.processors.split_last() else { return };
         // spec: trace/sdk.md#onending — never after the shutdown; `on_end` counts late spans.
-        let is_ending = !provider.is_off();
-        let delivered = catch_unwind(AssertUnwindSafe(|| {
-            if is_ending {
-                provider.processors.iter().for_each(|processor| processor.on_ending(&mut data));
-            }
-            others.iter().for_each(|processor| processor.on_end(data.clone()));
-            last.on_end(data);
-        }));
-        if delivered.is_err() {
-            crate::__warn!("processor.panic", "a span processor panicked when a span ended");
+        if !provider.is_off() {
+            provider.processors.iter().for_each(|processor| contained(|| processor.on_ending(&mut data)));
         }
+        others.iter().for_each(|processor| contained(|| processor.on_end(data.clone())));
+        contained(|| last.on_end(data));
+    }
+}
+
+/// Calls one processor. Its panic takes the span from no other one.
+#[inline]
+fn contained(call: impl FnOnce()) {
+    if catch(call).is_err() {
+        crate::__warn!("processor.panic", "a span processor panicked when a span ended");
     }
 }
 

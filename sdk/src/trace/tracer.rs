@@ -1,7 +1,6 @@
 //! The tracer: decides whether to record a span, and starts it.
 
 use std::borrow::Cow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use opentelemetry::trace::{
     Link, SpanBuilder, SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceId, Tracer,
@@ -11,6 +10,7 @@ use opentelemetry::{Context, KeyValue};
 use super::provider::ProviderRef;
 use super::{CallSite, Scope, SdkSpan, SpanData, SpanEvent};
 use crate::attributes;
+use crate::error::catch;
 use crate::id::{IdGenerator, RandomIds};
 use crate::runtime::is_background;
 use crate::sampling::{Decision, SamplingRequest, SamplingResult};
@@ -159,7 +159,7 @@ impl SdkTracer {
             }
         };
         let request = SamplingRequest { parent, trace_id, name, kind, attributes, links };
-        let result = catch_unwind(AssertUnwindSafe(|| provider.sampler.sample(&request))).unwrap_or_else(|_| {
+        let result = catch(|| provider.sampler.sample(&request)).unwrap_or_else(|_| {
             crate::__warn!("sampler.panic", "the sampler panicked; the span is not recorded");
             SamplingResult::new(Decision::Drop)
         });
@@ -203,7 +203,7 @@ impl SdkTracer {
     /// Returns an id from the generator of the user; `None` without one, and if it panics.
     fn generated<T>(&self, make: impl FnOnce(&dyn IdGenerator) -> T) -> Option<T> {
         let ids = self.provider.ids.as_deref()?;
-        let made = catch_unwind(AssertUnwindSafe(|| make(ids)));
+        let made = catch(|| make(ids));
         if made.is_err() {
             crate::__warn!("ids.panic", "the id generator panicked; the id is a random one");
         }

@@ -300,6 +300,10 @@ impl Connection {
     /// Returns the failure of a connection that ended without a response, or with a response of another protocol.
     pub(super) fn lost(&self, error: hyper::Error) -> Failure {
         let hint = self.endpoint.port_hint(self.http2);
+        if error.is_parse_too_large() {
+            let message = format!("the head of the answer of {} is too large", self.endpoint);
+            return Failure::Final(ExportError::too_large(message).with_source(Causes(error.into())));
+        }
         if error.is_parse() || self.http2 && self.speaks_http1.load(Ordering::Relaxed) {
             let version = if self.http2 { "HTTP/2" } else { "HTTP/1.1" };
             let hint = hint.unwrap_or_else(|| ": is the port that of another protocol?".to_owned());

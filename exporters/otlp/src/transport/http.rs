@@ -149,8 +149,9 @@ impl Http {
 /// Returns the pause that `Retry-After` asks for, in seconds or until a date.
 fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More than fits is a very long time.
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
     let date = httpdate::parse_http_date(value).ok()?;
     Some(date.duration_since(now).unwrap_or_default())
@@ -175,6 +176,6 @@ mod tests {
         check("", None);
         check("-1", None);
         check("soon", None);
-        check("99999999999999999999", None);
+        check("99999999999999999999", Some(u64::MAX));
     }
 }

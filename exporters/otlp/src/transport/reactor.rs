@@ -91,16 +91,31 @@ impl Reactor {
         deadline: Deadline,
         mut future: Pin<Box<dyn Future<Output = T> + '_>>,
     ) -> Option<T> {
-        std::future::poll_fn(|context| match future.as_mut().poll(context) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending if deadline.has_passed() => Poll::Ready(None),
-            Poll::Pending => {
-                let mut earliest = lock(&self.earliest);
-                *earliest = earliest.min(deadline);
-                Poll::Pending
+        std::future::poll_fn(|context| {
+            // Before the future runs, whose socket looks at it.
+            let outer = self.earlier(deadline);
+            let polled = future.as_mut().poll(context);
+            match polled {
+                Poll::Ready(output) => {
+                    *lock(&self.earliest) = outer;
+                    Poll::Ready(Some(output))
+                }
+                Poll::Pending if deadline.has_passed() => {
+                    *lock(&self.earliest) = outer;
+                    Poll::Ready(None)
+                }
+                Poll::Pending => Poll::Pending,
             }
         })
         .await
+    }
+
+    /// Adds a deadline to the present round; returns the earliest one before.
+    fn earlier(&self, deadline: Deadline) -> Deadline {
+        let mut earliest = lock(&self.earliest);
+        let before = *earliest;
+        *earliest = before.min(deadline);
+        before
     }
 
     /// Connects a socket.
@@ -150,12 +165,18 @@ impl Socket {
         }
     }
 
-    /// Turns a call that would block into a pending one.
+    /// Turns a call that would block into a pending one. After the deadline every call is pending: within one poll, hyper keeps
+    /// reading while bytes arrive, which never ends if the receiver never stops sending.
     fn poll_io<T>(
         &mut self,
         context: &Context<'_>,
         mut call: impl FnMut(&mut TcpStream) -> io::Result<T>,
     ) -> Poll<io::Result<T>> {
+        let deadline = *lock(&self.reactor.earliest);
+        if deadline.has_passed() {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         loop {
             match call(&mut self.stream) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -198,7 +219,11 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.stream.shutdown(Shutdown::Write))
+        match self.stream.shutdown(Shutdown::Write) {
+            // The receiver has reset the connection: that is the error to tell.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
+            done => Poll::Ready(done),
+        }
     }
 }
 
@@ -215,6 +240,44 @@ mod tests {
         let never = Box::pin(std::future::pending::<()>());
         assert_eq!(reactor.block_on(pin!(reactor.within(deadline, never))).unwrap(), None);
         assert!(deadline.has_passed());
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "a receiver on a thread of its own")]
+    fn a_deadline_ends_a_future_that_always_finds_something_to_read() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        // Stops when the reader has gone, or after a time that only a failing test needs.
+        let sender = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let end = Deadline::after(Duration::from_secs(10));
+            while !end.has_passed() && stream.write_all(&[0; 65536]).is_ok() {}
+        });
+        let reactor = Arc::new(Reactor::new().unwrap());
+        let read_all = async {
+            let mut socket = reactor.connect(address).await.unwrap();
+            let mut buffer = [0; 16];
+            loop {
+                let mut buffer = ReadBuf::new(&mut buffer);
+                let read = std::future::poll_fn(|context| {
+                    // As hyper does: goes on reading without a pause.
+                    loop {
+                        buffer.clear();
+                        match Pin::new(&mut socket).poll_read(context, &mut buffer) {
+                            Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                            other => return other,
+                        }
+                    }
+                });
+                if read.await.is_ok() {
+                    return;
+                }
+            }
+        };
+        let deadline = Deadline::after(Duration::from_millis(50));
+        let read = reactor.block_on(pin!(reactor.within(deadline, Box::pin(read_all)))).unwrap();
+        assert_eq!(read, None);
+        sender.join().unwrap();
     }
 
     #[test]

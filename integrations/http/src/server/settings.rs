@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::{HeaderName, Method, Uri};
+use opentelemetry::trace::SpanRef;
 use telemark_kit::Clock;
 
 use super::metrics::MetricChoice;
@@ -14,6 +15,22 @@ use crate::shared::headers::CapturedHeader;
 use crate::shared::methods::KnownMethods;
 use crate::shared::paths::PathPattern;
 use crate::shared::query::SENSITIVE;
+
+/// Records an error on a span.
+#[derive(Clone)]
+pub(crate) struct ErrorRecorder(Arc<dyn Fn(&SpanRef<'_>, &'static str, &'static str) + Send + Sync>);
+
+impl ErrorRecorder {
+    pub(crate) fn record(&self, span: &SpanRef<'_>, error_type: &'static str, description: &'static str) {
+        (self.0)(span, error_type, description);
+    }
+}
+
+impl fmt::Debug for ErrorRecorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ErrorRecorder")
+    }
+}
 
 /// The choice of what a server layer records and trusts.
 ///
@@ -37,6 +54,7 @@ pub struct ServerSettings {
     pub(crate) metrics: MetricChoice,
     pub(crate) opt_in: OptIn,
     pub(crate) clock: Option<Clock>,
+    pub(crate) errors: Option<ErrorRecorder>,
     excluded: Vec<PathPattern>,
     problems: Vec<SettingProblem>,
 }
@@ -54,6 +72,7 @@ impl ServerSettings {
             metrics: MetricChoice::DEFAULT,
             opt_in: OptIn::default(),
             clock: None,
+            errors: None,
             excluded: Vec::new(),
             problems: Vec::new(),
         }
@@ -184,9 +203,24 @@ impl ServerSettings {
         self
     }
 
-    /// Takes the clock of other settings, unless these have one. For layers whose settings are replaced.
+    /// Replaces the recording of an error on the span of a request: `record` gets the span, the value of `error.type` and a
+    /// description, which may be empty.
+    ///
+    /// By default both replace what the handler has set on the span, which the API cannot read. Pass the function of an SDK that
+    /// can. `record` is called on the thread that ends the request; it must not block.
+    pub fn with_error_recorder(
+        mut self,
+        record: impl Fn(&SpanRef<'_>, &'static str, &'static str) + Send + Sync + 'static,
+    ) -> Self {
+        self.errors = Some(ErrorRecorder(Arc::new(record)));
+        self
+    }
+
+    /// Takes the clock and the recorder of errors of other settings, unless these have them. For layers whose settings are
+    /// replaced.
     pub fn or_clock_of(mut self, other: &ServerSettings) -> Self {
         self.clock = self.clock.or_else(|| other.clock.clone());
+        self.errors = self.errors.or_else(|| other.errors.clone());
         self
     }
 

@@ -190,10 +190,18 @@ impl RequestSpan {
         match outcome.error_type() {
             None => span.set_attributes(written),
             Some(error) => {
-                span.set_attributes(written.chain([KeyValue::new(keys::ERROR_TYPE, error)]));
                 // spec: http/http-spans.md#status: no description if the status code tells the reason
                 let description = if outcome.end == Some(End::Panicked) { "the handler panicked" } else { "" };
-                span.set_status(Status::error(description));
+                match &self.server.settings().errors {
+                    Some(errors) => {
+                        span.set_attributes(written);
+                        errors.record(&span, error, description);
+                    }
+                    None => {
+                        span.set_attributes(written.chain([KeyValue::new(keys::ERROR_TYPE, error)]));
+                        span.set_status(Status::error(description));
+                    }
+                }
             }
         }
         match ended {

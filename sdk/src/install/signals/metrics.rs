@@ -55,7 +55,7 @@ impl Pipeline<Metrics> {
     /// Returns a pipeline of `reader` alone, such as a [`PullReader`](crate::metrics::PullReader).
     pub fn reader(reader: impl MetricReader) -> Self {
         let reader: Box<dyn MetricReader> = Box::new(reader);
-        Pipeline::starting(|_| Ok(reader))
+        Pipeline::ready(reader)
     }
 }
 
@@ -76,6 +76,8 @@ impl Model {
     pub(super) fn start(self, foundation: &mut Foundation<'_>) -> Result<MeterProviderBuilder, ConfigError> {
         let Foundation { resource, clock, runtime, companions, .. } = foundation;
         if foundation.is_disabled {
+            // A scrape of a disabled SDK succeeds, with an empty page.
+            self.pipelines.ready().for_each(|reader| reader.disable());
             return Ok(SdkMeterProvider::builder());
         }
         let mut provider = self.provider.with_resource(resource.clone()).with_clock(clock.clone());

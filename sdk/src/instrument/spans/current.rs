@@ -7,7 +7,7 @@ use opentelemetry::trace::{FutureExt, SpanContext, TraceContextExt, WithContext}
 use opentelemetry::{Context, Key, KeyValue};
 
 use super::outcome::RecordError;
-use crate::context::{attach, look};
+use crate::context::{self, attach, look};
 use crate::instrument::shield::shielded;
 use crate::trace::{Failure, Source, active};
 use crate::unsampled;
@@ -105,7 +105,7 @@ pub fn use_global_tracer() {
 /// spawn(telemark_sdk::instrument::spans::propagate(work()));
 /// ```
 pub fn propagate<F: Future>(future: F) -> WithContext<F> {
-    future.with_context(look(Context::clone).unwrap_or_default())
+    future.with_context(context::current())
 }
 
 /// Attaches the context that is current now to a closure, for another thread:
@@ -116,7 +116,7 @@ pub fn propagate<F: Future>(future: F) -> WithContext<F> {
 /// assert_eq!(answer.ok(), Some(42));
 /// ```
 pub fn propagate_fn<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
-    let context = look(Context::clone).unwrap_or_default();
+    let context = context::current();
     move || {
         let _guard = attach(context);
         work()

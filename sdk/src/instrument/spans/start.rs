@@ -110,7 +110,7 @@ impl IntoParent for &Context {
 #[diagnostic::do_not_recommend]
 impl IntoParent for SpanContext {
     fn into_parent(self) -> Context {
-        Context::current().with_remote_span_context(self)
+        context::current().with_remote_span_context(self)
     }
 }
 
@@ -193,7 +193,7 @@ fn begun(begin: impl FnOnce() -> State) -> StartedSpan {
 fn begin(setup: Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> State {
     let parent = match setup.origin {
         Origin::Current => return start_here(|| setup, attributes).0,
-        Origin::Root => Context::current().with_remote_span_context(SpanContext::NONE),
+        Origin::Root => context::current().with_remote_span_context(SpanContext::NONE),
         Origin::Parent(parent) => parent,
     };
     begin_below(&parent, false, setup.span, attributes)

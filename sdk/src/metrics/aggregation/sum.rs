@@ -51,8 +51,12 @@ impl SumCell {
 
     #[inline]
     fn add_shared<T: Measured>(&self, value: T) {
-        if T::TYPE != NumberType::F64 {
-            self.shared.fetch_add(value.bits(), Ordering::Relaxed);
+        if T::TYPE == NumberType::U64 {
+            let before = self.shared.fetch_add(value.bits(), Ordering::Relaxed);
+            if before.checked_add(value.bits()).is_none() {
+                // Stays at the limit, as the next addition overflows as well.
+                self.shared.store(u64::MAX, Ordering::Relaxed);
+            }
             return;
         }
         let mut sum = self.shared.load(Ordering::Relaxed);

@@ -16,4 +16,4 @@ pub use point::{Buckets, ExponentialHistogramPoint, HistogramPoint, NumberPoint}
 
 pub(crate) use buckets::bucket_of;
 pub(crate) use fingerprint::{Fingerprint, Secrets, is_same_set, is_same_value};
-pub(crate) use number::{Measured, NumberType};
+pub(crate) use number::{Measured, NumberType, limited};

@@ -58,7 +58,7 @@ pub(crate) trait Measured: Copy + Into<Number> + Send + Sync + 'static {
 
     fn from_bits(bits: u64) -> Self;
 
-    /// Integers wrap.
+    /// Stops at the limits of an integer.
     fn plus(self, other: Self) -> Self;
 
     fn as_f64(self) -> f64;
@@ -89,15 +89,29 @@ impl NumberType {
 
     pub(crate) fn add(self, a: u64, b: u64) -> u64 {
         match self {
-            NumberType::I64 | NumberType::U64 => a.wrapping_add(b),
+            NumberType::I64 => i64::from_bits(a).saturating_add(i64::from_bits(b)).bits(),
+            NumberType::U64 => a.saturating_add(b),
             NumberType::F64 => (f64::from_bits(a) + f64::from_bits(b)).to_bits(),
         }
     }
 
     pub(crate) fn subtract(self, a: u64, b: u64) -> u64 {
         match self {
-            NumberType::I64 | NumberType::U64 => a.wrapping_sub(b),
+            NumberType::I64 => i64::from_bits(a).saturating_sub(i64::from_bits(b)).bits(),
+            NumberType::U64 => a.saturating_sub(b),
             NumberType::F64 => (f64::from_bits(a) - f64::from_bits(b)).to_bits(),
+        }
+    }
+
+    /// Returns a sum within the finite numbers, and true if it has reached their limit.
+    pub(crate) fn limited(self, bits: u64) -> (u64, bool) {
+        match self {
+            NumberType::I64 => (bits, matches!(i64::from_bits(bits), i64::MIN | i64::MAX)),
+            NumberType::U64 => (bits, bits == u64::MAX),
+            NumberType::F64 => {
+                let (sum, is_at_limit) = limited(f64::from_bits(bits));
+                (sum.to_bits(), is_at_limit)
+            }
         }
     }
 
@@ -107,6 +121,15 @@ impl NumberType {
             NumberType::I64 | NumberType::U64 => bits == 0,
             NumberType::F64 => f64::from_bits(bits) == 0.0,
         }
+    }
+}
+
+/// Returns a sum within the finite numbers, and true if it was not. Infinities that cancel out leave zero.
+pub(crate) fn limited(sum: f64) -> (f64, bool) {
+    match sum {
+        _ if sum.is_finite() => (sum, false),
+        _ if sum.is_nan() => (0.0, true),
+        _ => (sum.clamp(f64::MIN, f64::MAX), true),
     }
 }
 
@@ -125,7 +148,7 @@ impl Measured for u64 {
 
     #[inline]
     fn plus(self, other: Self) -> Self {
-        self.wrapping_add(other)
+        self.saturating_add(other)
     }
 
     #[inline]
@@ -154,7 +177,7 @@ impl Measured for i64 {
 
     #[inline]
     fn plus(self, other: Self) -> Self {
-        self.wrapping_add(other)
+        self.saturating_add(other)
     }
 
     #[inline]

@@ -60,6 +60,10 @@ pub trait Connect {
     #[doc(hidden)]
     fn connect(&self, source: Source);
 
+    /// Tells the reader that there are no metrics, because the telemetry is switched off.
+    #[doc(hidden)]
+    fn disable(&self) {}
+
     /// Starts a flush or a shutdown without waiting, so that a slow reader takes no time from the others.
     #[doc(hidden)]
     fn begin(&self, what: Begin, deadline: Deadline) -> Begun;

@@ -1,6 +1,5 @@
 //! The pipeline from all instruments to one reader: streams, callbacks, and their collection.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::thread::{self, ThreadId};
@@ -11,7 +10,7 @@ use super::config::ReaderConfig;
 use super::registry::{INSTRUMENT_LIMIT, Registry, Scope};
 use super::resolve;
 use crate::diag::{Durations, Level};
-use crate::error::ExportError;
+use crate::error::{ExportError, catch};
 use crate::metrics::config::{Instrument, View};
 use crate::metrics::data::ScopeMetrics;
 use crate::metrics::series::Stream;
@@ -196,7 +195,7 @@ impl Pipeline {
     ) -> Result<Vec<ScopeMetrics>, ExportError> {
         let _turn = self.turn(deadline)?;
         for callback in self.callbacks.all() {
-            if catch_unwind(AssertUnwindSafe(|| callback(self.index))).is_err() {
+            if catch(|| callback(self.index)).is_err() {
                 crate::__warn!("metrics.callback", "a callback of an observable instrument panicked");
             }
         }
@@ -208,7 +207,7 @@ impl Pipeline {
             .filter(|scope| !scope.metrics.is_empty())
             .collect();
         for producer in &self.config.producers {
-            match catch_unwind(AssertUnwindSafe(|| producer.produce())) {
+            match catch(|| producer.produce()) {
                 Ok(Ok(metrics)) => all.extend(metrics),
                 Ok(Err(error)) => {
                     *failure = Some(error.error_type());

@@ -32,18 +32,24 @@ struct Inner {
     config: ReaderConfig,
     source: OnceLock<Source>,
     is_shut_down: AtomicBool,
+    is_disabled: AtomicBool,
 }
 
 impl PullReader {
     /// Creates a reader to pass to a provider.
     pub fn new(config: ReaderConfig) -> Self {
-        let inner = Inner { config, source: OnceLock::new(), is_shut_down: AtomicBool::new(false) };
+        let inner = Inner {
+            config,
+            source: OnceLock::new(),
+            is_shut_down: AtomicBool::new(false),
+            is_disabled: AtomicBool::new(false),
+        };
         PullReader(Arc::new(inner))
     }
 
     /// Collects all metrics. Callbacks run on this thread, outside of its current context and with telemetry suppressed; a callback
     /// that blocks is not interrupted at the deadline. Recording continues meanwhile. Waits for another collection of this reader to
-    /// end.
+    /// end. With `OTEL_SDK_DISABLED=true` there are no metrics.
     ///
     /// # Errors
     /// No provider has this reader, it is shut down, or another collection was still going on at the deadline.
@@ -53,7 +59,8 @@ impl PullReader {
         }
         match self.0.source.get() {
             Some(Source(pipeline)) => pipeline.collect(deadline),
-            None => Err(ExportError::other("no provider has this reader")),
+            None if self.0.is_disabled.load(Ordering::Acquire) => Ok(Vec::new()),
+            None => Err(ExportError::other("no provider has this reader; give it to the builder of the telemetry")),
         }
     }
 
@@ -86,6 +93,10 @@ impl Connect for PullReader {
         if self.0.source.set(source).is_err() {
             crate::__warn!("metrics.reader", "a reader was given to two providers; it reads from the first one only");
         }
+    }
+
+    fn disable(&self) {
+        self.0.is_disabled.store(true, Ordering::Release);
     }
 
     fn begin(&self, what: Begin, _: Deadline) -> Begun {

@@ -1,10 +1,9 @@
 //! One series: its attributes and its cells.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use opentelemetry::KeyValue;
 
 use super::striped::{Owner, Striped};
+use crate::error::catch;
 use crate::metrics::aggregation::Cell;
 use crate::metrics::config::{Shape, StreamConfig};
 use crate::metrics::data::{Attributes, Exemplars, Measured};
@@ -46,7 +45,7 @@ type CustomReservoir = std::sync::Mutex<Box<dyn ExemplarReservoir>>;
 
 impl Series {
     pub(crate) fn new(config: &StreamConfig, attributes: Attributes, check: u64, owner: Owner) -> Self {
-        let custom = config.reservoir.as_ref().and_then(|make| catch_unwind(AssertUnwindSafe(|| make())).ok());
+        let custom = config.reservoir.as_ref().and_then(|make| catch(&**make).ok());
         Series {
             check,
             // The last value counts, whichever thread it comes from.
@@ -124,7 +123,7 @@ impl Series {
     #[cold]
     fn offer(&self, offer: &Offer<'_>) {
         let Some(mut reservoir) = self.custom.as_deref().and_then(|custom| free(custom.try_lock())) else { return };
-        if catch_unwind(AssertUnwindSafe(|| reservoir.offer(offer))).is_err() {
+        if catch(|| reservoir.offer(offer)).is_err() {
             crate::__warn!("metrics.reservoir", "an exemplar reservoir panicked");
         }
     }
@@ -140,7 +139,7 @@ impl Series {
             })
         };
         let Some(mut reservoir) = (0..LOOKS).find_map(look) else { return Some(Exemplars::none()) };
-        let collected = catch_unwind(AssertUnwindSafe(|| reservoir.collect(is_delta)));
+        let collected = catch(|| reservoir.collect(is_delta));
         if collected.is_err() {
             crate::__warn!("metrics.reservoir", "an exemplar reservoir panicked");
         }

@@ -4,7 +4,7 @@ use super::one::Series;
 use super::store::Harvest;
 use crate::metrics::aggregation::{Cell, ExponentialTotal, HistogramTotal, SumCell};
 use crate::metrics::config::{ExponentialConfig, HistogramConfig, Shape, StreamConfig};
-use crate::metrics::data::{ExponentialHistogramPoint, HistogramPoint, MetricData, NumberPoint};
+use crate::metrics::data::{ExponentialHistogramPoint, HistogramPoint, MetricData, NumberPoint, limited};
 use crate::metrics::exemplar::Random;
 use crate::time::Timestamp;
 
@@ -44,9 +44,9 @@ fn sum(config: &StreamConfig, series: &Series, (start, time): (Timestamp, Timest
     let mut touched = cells().fold(false, |any, cell| cell.take_touched() | any);
     let add_up = |take: &dyn Fn(&SumCell) -> u64| cells().fold(zero, |sum, cell| number.add(sum, take(cell)));
     let value = if config.resets_sums {
-        add_up(&SumCell::take_shared)
+        within_limits(config, add_up(&SumCell::take_shared))
     } else {
-        let total = add_up(&|cell| cell.total(number));
+        let total = within_limits(config, add_up(&|cell| cell.total(number)));
         if is_delta { number.subtract(total, first.report(total)) } else { total }
     };
     // A concurrent addition may not have set its flag yet.
@@ -58,6 +58,34 @@ fn sum(config: &StreamConfig, series: &Series, (start, time): (Timestamp, Timest
         });
         NumberPoint { exemplars, ..NumberPoint::new(series.attributes.clone(), number.number(value)).at(start, time) }
     })
+}
+
+/// Returns a sum that stays finite, and reports one that has reached the limit of its type.
+fn within_limits(config: &StreamConfig, sum: u64) -> u64 {
+    let (sum, is_at_limit) = config.number.limited(sum);
+    if is_at_limit {
+        report_limit(config);
+    }
+    sum
+}
+
+fn finite(config: &StreamConfig, sum: Option<f64>) -> Option<f64> {
+    sum.map(|sum| {
+        let (sum, is_at_limit) = limited(sum);
+        if is_at_limit {
+            report_limit(config);
+        }
+        sum
+    })
+}
+
+#[cold]
+fn report_limit(config: &StreamConfig) {
+    crate::__warn!(
+        "metrics.limit",
+        "a sum of {:?} has reached the largest number of its type and stays there",
+        config.name
+    );
 }
 
 fn last_value(config: &StreamConfig, series: &Series, (start, time): (Timestamp, Timestamp)) -> Option<NumberPoint> {
@@ -81,7 +109,7 @@ fn histogram(
     if point.count == 0 {
         return None;
     }
-    point.sum = shape.record_sum.then_some(total.sum);
+    point.sum = finite(config, shape.record_sum.then_some(total.sum));
     if shape.record_min_max {
         (point.min, point.max) = (Some(total.min), Some(total.max));
     }
@@ -99,6 +127,7 @@ fn exponential(
     let exemplars = series.exemplars(is_delta, shape.exemplars(), |merged| {
         series.cells(Cell::exponential).for_each(|cell| cell.take_into(shape, &mut total, merged, is_delta));
     });
-    let point = (!total.is_empty()).then(|| total.into_point(shape, series.attributes.clone()))?;
+    let mut point = (!total.is_empty()).then(|| total.into_point(shape, series.attributes.clone()))?;
+    point.sum = finite(config, point.sum);
     Some(ExponentialHistogramPoint { exemplars, ..point.at(start, time) })
 }

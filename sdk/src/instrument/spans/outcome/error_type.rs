@@ -19,7 +19,8 @@ use crate::sync::unpoisoned;
 /// Names an error for the attribute `error.type`, on spans and in the metric of `#[traced(metrics)]`.
 ///
 /// Implement it to replace the name that Telemark finds: the path of the type, and for an enum that derives `Debug` also the
-/// variant. It is called on the thread where the error is returned, once for the span and once for the metric; if it panics,
+/// variant. Behind a pointer that hides the type, such as `Box<dyn Error>` or `anyhow::Error`, the name is the one with which the
+/// `Debug` of the error or of one of its causes begins, such as `NotFound`; an error made of text is `_OTHER`. The method is called on the thread where the error is returned, once for the span and once for the metric; if it panics,
 /// the path of the type is the name. The result is static, since each name makes a series of the metric.
 ///
 /// ```
@@ -72,11 +73,25 @@ pub(super) fn type_path<E: ?Sized>() -> &'static str {
     for pointer in ["alloc::boxed::Box<", "alloc::sync::Arc<", "alloc::rc::Rc<", "&", "mut "].iter().cycle().take(15) {
         name = name.strip_prefix(pointer).unwrap_or(name);
     }
-    if name.starts_with("dyn ") {
+    // These have no path: trait objects, pointers to functions with qualifiers, raw pointers.
+    if ["dyn ", "unsafe ", "extern ", "for<", "*"].iter().any(|kind| name.starts_with(kind)) {
         return OTHER;
     }
-    let end = name.find(['<', '>', '+', ' ']).unwrap_or(name.len());
-    &name[..end]
+    name.split_at_checked(path_len(name)).map_or(name, |(path, _)| path)
+}
+
+/// Returns the length of the path with which `name` begins. A tuple, an array and a list of parameters belong to it as a whole.
+fn path_len(name: &str) -> usize {
+    let mut depth = 0_usize;
+    let is_behind = |character| {
+        match character {
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0 && matches!(character, '<' | '>' | '+' | ' ')
+    };
+    name.find(is_behind).unwrap_or(name.len())
 }
 
 /// Returns the path of a type and, for an enum, the variant.
@@ -99,14 +114,14 @@ pub(super) fn value_name<E: Debug>(error: &E) -> &'static str {
 /// Returns the name of an error, which may itself be a pointer to an error of an unknown type.
 pub(super) fn error_name<E: Error>(error: &E) -> &'static str {
     match value_name(error) {
-        OTHER => dyn_error_name::<E>(error),
+        OTHER => dyn_error_name(error),
         named => named,
     }
 }
 
-/// Returns the name of an error of an unknown type, behind a pointer `P` such as `Box<dyn Error>` or `anyhow::Error`: the
+/// Returns the name of an error of an unknown type, behind a pointer such as `Box<dyn Error>` or `anyhow::Error`: the
 /// beginning of its `Debug`, or of the first of its causes whose `Debug` begins with a name.
-pub(super) fn dyn_error_name<P: ?Sized>(error: &dyn Error) -> &'static str {
+pub(super) fn dyn_error_name(error: &dyn Error) -> &'static str {
     let mut cause = source(error);
     let mut found = debug_name(error);
     for _ in 0..MAX_CAUSES {
@@ -114,7 +129,8 @@ pub(super) fn dyn_error_name<P: ?Sized>(error: &dyn Error) -> &'static str {
         found = error.downcast_ref().map(io_error_name).or_else(|| debug_name(error));
         cause = source(error);
     }
-    found.unwrap_or_else(type_path::<P>)
+    // Text, for the most part.
+    found.unwrap_or(OTHER)
 }
 
 /// Returns the name at the beginning of the `Debug` of an error of an unknown type.
@@ -285,6 +301,7 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use std::borrow::Cow;
+    use std::num::Wrapping;
 
     use super::*;
 
@@ -310,6 +327,21 @@ mod tests {
         check(std::fmt::Error, "core::fmt::Error");
         check("text", "str");
         check(Cow::Borrowed("text"), "alloc::borrow::Cow");
+    }
+
+    #[test]
+    fn a_tuple_an_array_and_a_function_are_named_as_a_whole() {
+        assert_eq!(
+            type_path::<(io::Error, Vec<(u8, String)>)>(),
+            std::any::type_name::<(io::Error, Vec<(u8, String)>)>()
+        );
+        assert_eq!(type_path::<Box<(u16, &str)>>(), "(u16, &str)");
+        assert_eq!(type_path::<Arc<[u8; 4]>>(), "[u8; 4]");
+        assert_eq!(type_path::<fn(u8, u8) -> bool>(), "fn(u8, u8)");
+        assert_eq!(type_path::<Wrapping<(u8, u8)>>(), "core::num::wrapping::Wrapping");
+        assert_eq!(type_path::<unsafe fn(u8)>(), OTHER);
+        assert_eq!(type_path::<*const u8>(), OTHER);
+        assert_eq!(value_name(&(404_u16, "text")), "(u16, &str)");
     }
 
     #[derive(Debug)]
@@ -406,7 +438,7 @@ mod tests {
         );
 
         type Boxed = Box<dyn Error>;
-        let check = |error: Boxed, expected: &str| assert_eq!(dyn_error_name::<Boxed>(&*error), expected);
+        let check = |error: Boxed, expected: &str| assert_eq!(dyn_error_name(&*error), expected);
         check(not_found().into(), "std::io::ErrorKind::NotFound");
         check(io::Error::other("kind: Secret").into(), "std::io::ErrorKind::Other");
         check(io::Error::from(io::ErrorKind::TimedOut).into(), "std::io::ErrorKind::TimedOut");
@@ -436,7 +468,7 @@ mod tests {
             }
         }
         let check = |says, cause, expected: &str| {
-            assert_eq!(dyn_error_name::<Box<dyn Error>>(&Says(says, cause)), expected);
+            assert_eq!(dyn_error_name(&Says(says, cause)), expected);
         };
         check("reqwest::Error { kind: Request, url: ..", None, "reqwest::Error");
         check("NotFound", None, "NotFound");
