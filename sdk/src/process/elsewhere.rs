@@ -10,7 +10,11 @@ pub(crate) fn at_exit(_: extern "C" fn()) -> bool {
     true
 }
 
-pub(crate) fn write_to_standard_error(_: &str) {}
+/// Writes a line to standard error. Returns false if it cannot be written.
+pub(crate) fn write_to_standard_error(line: &str) -> bool {
+    // Not `eprintln!`, which panics if standard error is closed.
+    io::Write::write_all(&mut io::stderr(), line.as_bytes()).is_ok()
+}
 
 pub(crate) fn leave_signals_to_the_host() {}
 

@@ -28,10 +28,53 @@ pub(crate) fn at_exit(hook: extern "C" fn()) -> bool {
     unsafe { libc::atexit(hook) == 0 }
 }
 
-/// Writes a line to standard error without the lock that std holds. A failure cannot be reported.
-pub(crate) fn write_to_standard_error(line: &str) {
-    // SAFETY: the bytes outlive the call; libc checks the descriptor.
-    unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len()) };
+/// Writes a line to standard error, up to the size of a pipe's page in one piece. Returns false if the reader takes it not soon:
+/// nothing waits for the lock that std holds, or for a pipe or a terminal that nobody reads.
+pub(crate) fn write_to_standard_error(line: &str) -> bool {
+    const TURNS: u32 = 20;
+    // SAFETY: it only returns a number.
+    let process = unsafe { libc::getpid() };
+    // One line at a time, lest another thread fills the pipe between `poll` and `write`. A writer that was forked away is gone.
+    let take_turn = || {
+        let writer = WRITER.load(Ordering::Acquire);
+        writer != process && WRITER.compare_exchange(writer, process, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    };
+    let mut turns = 0;
+    while !take_turn() {
+        turns += 1;
+        if turns > TURNS {
+            return false;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    let is_written = line.as_bytes().chunks(libc::PIPE_BUF).all(write_piece);
+    WRITER.store(0, Ordering::Release);
+    is_written
+}
+
+/// The process that writes to standard error; 0 for none.
+static WRITER: AtomicI32 = AtomicI32::new(0);
+
+fn write_piece(piece: &[u8]) -> bool {
+    /// In milliseconds.
+    const PATIENCE: c_int = 10;
+    let (bytes, size) = (piece.as_ptr().cast::<c_void>(), piece.len());
+    let mut state = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: one valid entry; the bytes outlive the calls; libc checks the descriptor.
+    let written = unsafe {
+        // Apple's devices cannot be polled, which is no reason not to write.
+        if libc::poll(&mut state, 1, PATIENCE) != 1 || state.revents & (libc::POLLOUT | libc::POLLNVAL) == 0 {
+            return false;
+        }
+        // A socket never waits, even if another process has filled it meanwhile.
+        match libc::send(libc::STDERR_FILENO, bytes, size, libc::MSG_DONTWAIT) {
+            -1 if io::Error::last_os_error().raw_os_error() == Some(libc::ENOTSOCK) => {
+                libc::write(libc::STDERR_FILENO, bytes, size)
+            }
+            sent => sent,
+        }
+    };
+    usize::try_from(written).is_ok_and(|written| written == size)
 }
 
 /// Blocks signals from other processes in this thread, so that they reach a thread of the host, or one that waits with `sigwait`
