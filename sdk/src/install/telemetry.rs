@@ -10,7 +10,7 @@ use opentelemetry::propagation::TextMapPropagator;
 use super::TelemetryBuilder;
 use super::builder::Companion;
 use super::handle::{TelemetryHandle, installed};
-use super::termination;
+use super::{ending, termination};
 use crate::config::Env;
 use crate::diag::SignalHealth;
 use crate::error::{ConfigError, ExportError};
@@ -146,7 +146,11 @@ impl Telemetry {
 
 impl Drop for Telemetry {
     fn drop(&mut self) {
-        self.handle.end();
+        if self.is_installed {
+            ending::end(&self.handle);
+        } else {
+            self.handle.end();
+        }
         // In a forked child it has never begun.
         if self.is_installed && !self.handle.home.is_past() {
             active::guard_is_gone(&self.handle.tracers);

@@ -3,11 +3,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::ending;
 use super::handle::{TelemetryHandle, installed};
 use crate::diag::{self, Level};
-use crate::process::{self, Signals, TerminationSignal};
-use crate::runtime::{self, apart};
-use crate::time::Deadline;
+use crate::process::{self, Event, Signals, TerminationSignal};
+use crate::runtime;
 
 /// Lets the installed telemetry end with the program, if it is asked to and has anything to export. Never fails: a program
 /// that cannot be watched works as it would without, and a warning says so.
@@ -33,13 +33,16 @@ pub(super) fn watch(handle: &TelemetryHandle) {
     }
 }
 
+/// Runs no code of the program's but its sink of messages, and waits for the end alone: a signal is always answered.
 fn listen(mut signals: Signals, handle: &TelemetryHandle) {
-    while let Some(signal) = signals.next() {
-        // A panic of an exporter's is caught where it is called; whatever else happens, the signal is answered.
-        let caught = catch_unwind(AssertUnwindSafe(|| apart(|| respond(signal, handle))));
-        if caught.is_err() {
-            diag::log(Level::Error, "termination", format_args!("the export on {} panicked", signal.name()));
-        }
+    ending::mark_listener();
+    while let Some(event) = signals.next() {
+        let act = || match event {
+            Event::Signal(signal) => respond(signal, handle),
+            Event::End => ending::begin(handle),
+        };
+        // The sink of messages may panic.
+        let _ = catch_unwind(AssertUnwindSafe(act));
     }
 }
 
@@ -47,14 +50,16 @@ fn listen(mut signals: Signals, handle: &TelemetryHandle) {
 fn respond(signal: TerminationSignal, handle: &TelemetryHandle) {
     let name = signal.name();
     if signal.begin_end() {
-        diag::log(Level::Debug, "termination", format_args!("{name}: exports what is left, then ends the program"));
         // Whatever happens, the program ends.
-        drop(catch_unwind(AssertUnwindSafe(|| handle.end())));
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            diag::log(Level::Debug, "termination", format_args!("{name}: exports what is left, then ends the program"));
+            ending::begin(handle);
+            ending::wait(handle);
+        }));
         signal.end_process();
     }
     diag::log(Level::Debug, "termination", format_args!("{name}: the program handles it itself; flushes meanwhile"));
-    // Losses are counted and reported by the processors; the guard or the exit exports what is recorded until then.
-    drop(handle.force_flush(Deadline::after(handle.flush_timeout)));
+    ending::flush_meanwhile(handle);
 }
 
 /// Runs on the thread that exits, after its thread-locals were destroyed. Does nothing after an orderly end.
@@ -62,8 +67,8 @@ extern "C" fn at_exit() {
     // A panic may not leave it, and the sink of messages is the user's.
     drop(catch_unwind(|| {
         if let Some(handle) = installed::get() {
-            if !handle.has_ended() {
-                handle.end();
+            if !handle.has_ended() || ending::is_under_way() {
+                ending::end(handle);
             }
         }
     }));

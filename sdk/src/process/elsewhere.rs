@@ -16,7 +16,9 @@ pub(crate) fn write_to_standard_error(line: &str) -> bool {
     io::Write::write_all(&mut io::stderr(), line.as_bytes()).is_ok()
 }
 
-pub(crate) fn leave_signals_to_the_host() {}
+pub(crate) fn with_signals_left_to_the_host<T>(spawn: impl FnOnce() -> T) -> T {
+    spawn()
+}
 
 /// Stands in for the signals, of which there are none.
 #[derive(Debug)]
@@ -31,9 +33,21 @@ impl Signals {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    pub(crate) fn next(&mut self) -> Option<TerminationSignal> {
+    pub(crate) fn ask_for_the_end() -> bool {
+        false
+    }
+
+    pub(crate) fn next(&mut self) -> Option<Event> {
         match self.0 {}
     }
+}
+
+/// The events of `unix.rs`, which never come.
+#[allow(dead_code, reason = "the interface of `unix.rs`")]
+#[derive(Debug)]
+pub(crate) enum Event {
+    Signal(TerminationSignal),
+    End,
 }
 
 /// Stands in for a signal; has no values.
