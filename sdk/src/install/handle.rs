@@ -83,14 +83,19 @@ impl TelemetryHandle {
     }
 
     fn report(&self, topic: &'static str, done: &str, started: Deadline, result: &Result<(), ExportError>) {
-        let outcome = if result.is_ok() { "everything was exported" } else { "not everything was exported" };
+        let outcome = match result {
+            Ok(()) => "everything was exported",
+            // The shutdown reports what became of everything.
+            Err(error) if error.is_shutdown() => return,
+            Err(_) => "not everything was exported",
+        };
         diag::log(Level::Debug, topic, format_args!("{done} after {:?}: {outcome}", started.passed_for()));
     }
 
     /// Says once what was started, and where it sends.
     pub(super) fn report_start(&self) {
         let named = |destinations: Vec<String>| match destinations.len() {
-            0 => "nowhere".to_owned(),
+            0 => "none".to_owned(),
             _ => destinations.join(" and "),
         };
         let traces = self.tracers.counters().iter().map(|counters| counters.destination().to_owned()).collect();
@@ -99,8 +104,8 @@ impl TelemetryHandle {
             None => reader.to_owned(),
         });
         let (traces, metrics) = (named(traces), named(metrics.collect()));
-        let sampler = self.tracers.sampler_description();
-        diag::started(format_args!("started: traces go to {traces}, sampled by {sampler}; metrics go to {metrics}"));
+        let sampler = self.tracers.sampler_name();
+        diag::started(format_args!("started: traces: {traces}, sampler {sampler}; metrics: {metrics}"));
     }
 }
 

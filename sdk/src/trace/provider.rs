@@ -1,6 +1,5 @@
 //! The tracer provider: resource, sampler, ids, limits and processors, shared by its tracers and their spans.
 
-use std::borrow::Cow;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -94,8 +93,10 @@ impl SdkTracerProvider {
         &self.0.clock
     }
 
-    pub(crate) fn sampler_description(&self) -> Cow<'static, str> {
-        catch_unwind(AssertUnwindSafe(|| self.0.sampler.description())).unwrap_or("a sampler that panics".into())
+    /// Returns the sampler's name in `OTEL_TRACES_SAMPLER`, or its description.
+    pub(crate) fn sampler_name(&self) -> String {
+        let description = catch_unwind(AssertUnwindSafe(|| self.0.sampler.description()));
+        crate::sampling::name_of(&description.unwrap_or("one that panics".into())).into_owned()
     }
 
     /// Returns true if there are no spans: when disabled, and after the shutdown.
