@@ -1,7 +1,8 @@
 //! The SDK's own messages.
 //!
 //! They go to standard error unless the program sets its own sink. Each topic is limited to one message a minute, so that a
-//! receiver that is down never floods a log; the next message counts those that were held back.
+//! receiver that is down never floods a log; the next message counts those that were held back. A message waits for neither a
+//! reader nor std's lock: one that standard error does not take soon is lost, and the next one counts it.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -27,7 +27,8 @@ pub struct TelemetryHandle {
 
 impl TelemetryHandle {
     /// Exports the spans that have ended and the metrics as they are. Blocks until then. Of the time until the deadline a
-    /// fifth is kept for the metrics, should a receiver of spans not answer.
+    /// fifth is kept for the metrics, should a receiver of spans not answer. Exporters are not waited for beyond the deadline; a
+    /// span processor of the program's, called on this thread, is.
     ///
     /// # Errors
     /// Something could not be delivered, or not before the deadline; this is a forked child of the process that started it.
