@@ -4,11 +4,9 @@
 #![allow(unsafe_code, reason = "std has neither masks nor handlers of signals")]
 
 use std::io::{Read, Write};
-use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::ptr::null_mut;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -49,6 +47,9 @@ impl End {
 /// Blocks signals after `init` and waits for them, as reapers of children and users of timers do.
 #[cfg(target_os = "linux")]
 pub(crate) fn signals_for_sigwait(file: &Path) {
+    use std::mem::MaybeUninit;
+    use std::ptr::null_mut;
+
     let _telemetry = init(file);
     for (name, signal) in [
         ("SIGCHLD", libc::SIGCHLD),
