@@ -7,11 +7,11 @@ use opentelemetry::Context;
 use telemark_http::{HeaderExtractor, HeaderInjector};
 use telemark_sdk::propagation::active;
 
-/// Writes who the current span is, and its baggage, into the headers of a request, so that the receiver's spans are in the
+/// Writes the context of the current span and its baggage into the headers of a request, so that the receiver's spans join the
 /// same trace. The formats are those of `OTEL_PROPAGATORS`, by default `traceparent`, `tracestate` and `baggage`; headers of
 /// these names are replaced. Without a span and without baggage nothing is written.
 ///
-/// With hyper and everything else that has the `http` crate's requests:
+/// With hyper and other libraries that use the `http` crate's requests:
 ///
 /// ```
 /// use telemark::traced;
@@ -26,7 +26,7 @@ use telemark_sdk::propagation::active;
 /// # Ok::<(), http::Error>(())
 /// ```
 ///
-/// With reqwest, whose `HeaderMap` is the same one:
+/// With reqwest, whose `HeaderMap` is the same type:
 ///
 /// ```
 /// let mut headers = http::HeaderMap::new(); // or reqwest::header::HeaderMap
@@ -36,12 +36,12 @@ use telemark_sdk::propagation::active;
 ///
 /// spec: context/api-propagators.md#inject
 pub fn inject(headers: &mut HeaderMap) {
-    // A propagator may be the user's: if it panics, the request goes without.
+    // The propagator may be the user's code: if it panics, the request is sent without a context.
     let _ = catch_unwind(AssertUnwindSafe(|| active::inject(&Context::current(), &mut HeaderInjector(headers))));
 }
 
-/// Returns the current context with the span and the baggage that the headers of a request tell of. Headers that are
-/// missing or not valid leave it as it is. The HTTP layers do this by themselves.
+/// Returns the current context with the span context and the baggage from the headers of a request. Missing or invalid headers
+/// leave it unchanged. The HTTP layers do this by themselves.
 ///
 /// ```
 /// use telemark::traced;

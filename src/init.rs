@@ -1,243 +1,72 @@
-//! `telemark::init()` and the builder behind it.
+//! `telemark::init()` and `telemark::builder()`.
 
-use std::ops::Deref;
-use std::time::Duration;
-
-use opentelemetry::KeyValue;
-use opentelemetry::propagation::TextMapPropagator;
-use telemark_sdk::batch::BatchConfig;
+use telemark_sdk::ConfigError;
 use telemark_sdk::config::Env;
-use telemark_sdk::install::{Telemetry, TelemetryBuilder};
-use telemark_sdk::limits::SpanLimits;
-use telemark_sdk::metrics::{ExemplarFilter, MetricReader, PeriodicConfig, View};
-use telemark_sdk::sampling::Sampler;
-use telemark_sdk::signal::{Metrics, Traces};
-use telemark_sdk::trace::SpanProcessor;
-use telemark_sdk::{ConfigError, Exporter};
+use telemark_sdk::install::{Telemetry as Guard, TelemetryBuilder as Builder};
 
-use crate::exporters;
+use crate::components::COMPONENTS;
 
 /// Starts the telemetry of the program from the environment. Keep the guard in a named variable until the end of `main`: when
 /// it is dropped, on a panic too, everything that is left is exported. `let _ = telemark::init()?` drops it at once, which ends
-/// the telemetry; the first span or measurement after that says so.
+/// the telemetry; a warning at the first span or measurement after that says so.
 ///
 /// SIGTERM, Ctrl-C and `std::process::exit` end a program without dropping anything. With the feature `termination`, a default
-/// one, what is left is exported then too, on Unix; [`Builder::termination_handler`] switches that off. `std::process::abort`,
-/// SIGKILL and a panic with `panic = "abort"` lose what the last batch has not taken: 5 s of spans by default.
+/// one, what is left is exported then too, on Unix; [`Builder::with_termination_handler`] switches that off.
+/// `std::process::abort`, SIGKILL and a panic with `panic = "abort"` lose what the last batch has not taken: 5 s of spans by
+/// default.
 ///
 /// A child made by `fork` without `exec` has no thread to export anything: telemetry that was started before the fork is off
-/// in the child, which says so. Call `init` after the fork, in each process.
+/// in the child, and a warning says so. Call `init` after the fork, in each process.
 ///
 /// Call it once, early, inside or outside of any async runtime. With nothing set, spans and metrics go over
 /// OTLP to `http://localhost:4318`. A variable that cannot be understood is reported on standard error and ignored.
 ///
 /// # Errors
-/// It has been called before; a variable would silently lose data, such as an endpoint that is no URL or a certificate
-/// that cannot be read; an exporter is asked for whose feature is off.
+/// It was called before; a variable would silently lose data, such as an endpoint that is not a URL or a certificate that
+/// cannot be read; a variable names an exporter whose feature is off.
 pub fn init() -> Result<Guard, ConfigError> {
     builder().init()
 }
 
-/// Starts the telemetry of the program from code and the environment; what is set in code goes before the environment.
+/// Returns a builder that starts the telemetry of the program from code and the environment; what is set in code goes before
+/// the environment.
 ///
 /// ```no_run
-/// let _telemetry = telemark::builder().service_name("shop").resource("deployment.environment.name", "dev").init()?;
+/// let _telemetry = telemark::builder()
+///     .with_service_name("shop")
+///     .with_resource_attribute("deployment.environment.name", "dev")
+///     .with_sampler(telemark::trace::TraceIdRatio::new(0.1))
+///     .init()?;
 /// # Ok::<(), telemark::ConfigError>(())
 /// ```
 pub fn builder() -> Builder {
-    Builder::new(Env::process())
+    Guard::builder(Env::process()).with_components(&COMPONENTS)
 }
 
-/// Configures the telemetry of the program.
-#[derive(Debug)]
-#[must_use = "nothing starts before `init`"]
-pub struct Builder {
-    sdk: TelemetryBuilder,
-    exporters_in_code: bool,
-    metrics_in_code: bool,
-    /// As the environment says if it is `None`.
-    #[cfg(feature = "termination")]
-    termination_handler: Option<bool>,
-    #[cfg(feature = "runtime-metrics")]
-    runtime_metrics: bool,
-}
+/// Reports how the process is doing (CPU time, memory, threads, open files and more) and, when `init` is called within a tokio
+/// runtime, its workers and tasks.
+///
+/// ```no_run
+/// let _telemetry = telemark::builder().with_instrumentation(telemark::runtime_metrics).init()?;
+/// # Ok::<(), telemark::ConfigError>(())
+/// ```
+#[cfg(feature = "runtime-metrics")]
+pub fn runtime_metrics(telemetry: &Guard) {
+    use opentelemetry::metrics::MeterProvider;
 
-impl Builder {
-    fn new(env: Env) -> Self {
-        Builder {
-            sdk: Telemetry::builder(env),
-            exporters_in_code: false,
-            metrics_in_code: false,
-            #[cfg(feature = "termination")]
-            termination_handler: None,
-            #[cfg(feature = "runtime-metrics")]
-            runtime_metrics: false,
-        }
-    }
-
-    /// Reads these variables instead of those of the process, for tests. What was set in code stays.
-    pub fn with_env(self, env: Env) -> Self {
-        self.map(|sdk| sdk.with_env(env))
-    }
-
-    fn map(mut self, change: impl FnOnce(TelemetryBuilder) -> TelemetryBuilder) -> Self {
-        self.sdk = change(self.sdk);
-        self
-    }
-
-    /// The name of the service, `service.name`.
-    pub fn service_name(self, name: impl Into<String>) -> Self {
-        self.resource("service.name", name.into())
-    }
-
-    /// An attribute of the resource; it wins over the environment.
-    pub fn resource(self, key: impl Into<opentelemetry::Key>, value: impl Into<opentelemetry::Value>) -> Self {
-        let attribute = KeyValue::new(key, value);
-        self.map(|sdk| sdk.with_resource([attribute]))
-    }
-
-    /// The sampler, instead of that of `OTEL_TRACES_SAMPLER`.
-    pub fn sampler(self, sampler: impl Sampler) -> Self {
-        self.map(|sdk| sdk.with_sampler(sampler))
-    }
-
-    /// The limits of spans, instead of those of the environment.
-    pub fn span_limits(self, limits: SpanLimits) -> Self {
-        self.map(|sdk| sdk.with_span_limits(limits))
-    }
-
-    /// How spans are batched, instead of `OTEL_BSP_*`.
-    pub fn batch(self, config: BatchConfig) -> Self {
-        self.map(|sdk| sdk.with_batch_config(config))
-    }
-
-    /// The propagator, instead of those of `OTEL_PROPAGATORS`.
-    pub fn propagator(self, propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
-        self.map(|sdk| sdk.with_propagator(propagator))
-    }
-
-    /// Adds an exporter of spans. Then `OTEL_TRACES_EXPORTER` is not read.
-    pub fn span_exporter(mut self, exporter: impl Exporter<Traces>) -> Self {
-        self.exporters_in_code = true;
-        self.map(|sdk| sdk.with_span_exporter(exporter))
-    }
-
-    /// Adds a span processor, beside the exporters.
-    pub fn span_processor(self, processor: impl SpanProcessor) -> Self {
-        self.map(|sdk| sdk.with_span_processor(processor))
-    }
-
-    /// Adds an exporter of metrics, with a reader of its own that exports at an interval. Then `OTEL_METRICS_EXPORTER` is not
-    /// read.
-    pub fn metric_exporter(mut self, exporter: impl Exporter<Metrics>) -> Self {
-        self.metrics_in_code = true;
-        self.map(|sdk| sdk.with_metric_exporter(exporter))
-    }
-
-    /// Adds a reader of metrics, such as that of a Prometheus exporter. Then `OTEL_METRICS_EXPORTER` is not read.
-    pub fn metric_reader(mut self, reader: impl MetricReader) -> Self {
-        self.metrics_in_code = true;
-        self.map(|sdk| sdk.with_metric_reader(reader))
-    }
-
-    /// When metrics are exported, instead of `OTEL_METRIC_EXPORT_*`; the console has an interval of its own.
-    pub fn metric_periods(self, periods: PeriodicConfig) -> Self {
-        self.map(|sdk| sdk.with_metric_periods(periods))
-    }
-
-    /// Adds a view: what becomes of the instruments that it selects. One that cannot be used is reported and ignored.
-    pub fn view(self, view: View) -> Self {
-        self.map(|sdk| sdk.with_view(view))
-    }
-
-    /// Which measurements may become exemplars, instead of `OTEL_METRICS_EXEMPLAR_FILTER`.
-    pub fn exemplar_filter(self, filter: ExemplarFilter) -> Self {
-        self.map(|sdk| sdk.with_exemplar_filter(filter))
-    }
-
-    /// Adds the metrics of the SDK itself, `otel.sdk.*`, as `OTEL_RUST_SELF_METRICS=true` does.
-    pub fn self_metrics(self) -> Self {
-        self.map(TelemetryBuilder::with_self_metrics)
-    }
-
-    /// The longest that dropping the guard may take; 5 s by default.
-    pub fn flush_timeout(self, timeout: Duration) -> Self {
-        self.map(|sdk| sdk.with_flush_timeout(timeout))
-    }
-
-    /// Switches off, or on again, the export of what is left when SIGTERM, SIGINT (Ctrl-C) or `exit` ends the program before
-    /// the guard is dropped. On by default, unless `OTEL_RUST_TERMINATION_HANDLER_DISABLED=true`; on Unix only.
-    ///
-    /// A handler of the program's own keeps its signal: see
-    /// [`TelemetryBuilder::with_termination_handler`](telemark_sdk::install::TelemetryBuilder::with_termination_handler).
-    #[cfg(feature = "termination")]
-    pub fn termination_handler(mut self, is_wanted: bool) -> Self {
-        self.termination_handler = Some(is_wanted);
-        self
-    }
-
-    /// Reports how the process is doing (CPU time, memory, threads, open files and more) and, when `init` is called within a
-    /// tokio runtime, its workers and tasks.
-    #[cfg(feature = "runtime-metrics")]
-    pub fn runtime_metrics(mut self) -> Self {
-        self.runtime_metrics = true;
-        self
-    }
-
-    /// Starts the telemetry without making it global: for instances beside each other.
-    ///
-    /// # Errors
-    /// As for [`init`], but for a second call.
-    pub fn build(mut self) -> Result<Telemetry, ConfigError> {
-        if !self.exporters_in_code {
-            self.sdk = exporters::traces(self.sdk)?;
-        }
-        if !self.metrics_in_code {
-            self.sdk = exporters::metrics(self.sdk)?;
-        }
-        #[cfg(feature = "termination")]
-        {
-            let is_disabled = self.sdk.env().boolean("OTEL_RUST_TERMINATION_HANDLER_DISABLED");
-            self.sdk = self.sdk.with_termination_handler(self.termination_handler.unwrap_or(!is_disabled));
-        }
-        self.sdk.build()
-    }
-
-    /// Starts the telemetry of the program.
-    ///
-    /// # Errors
-    /// As for [`init`].
-    pub fn init(self) -> Result<Guard, ConfigError> {
-        #[cfg(feature = "runtime-metrics")]
-        let runtime_metrics = self.runtime_metrics;
-        let telemetry = self.build()?.install()?;
-        #[cfg(feature = "runtime-metrics")]
-        if runtime_metrics {
-            let meters = opentelemetry::metrics::MeterProvider::meter_with_scope;
-            telemark_runtime::register_all(&meters(telemetry.meter_provider(), telemark_runtime::scope()));
-        }
-        Ok(Guard(telemetry))
-    }
-}
-
-/// The telemetry of the program. Dropping it exports what is left.
-#[derive(Debug)]
-#[must_use = "telemetry ends when the guard is dropped, with `let _ =` at once: `let _telemetry = telemark::init()?;`"]
-pub struct Guard(Telemetry);
-
-impl Deref for Guard {
-    type Target = Telemetry;
-
-    fn deref(&self) -> &Telemetry {
-        &self.0
-    }
+    telemark_runtime::register_all(&telemetry.meter_provider().meter_with_scope(telemark_runtime::scope()));
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Duration;
+
     use opentelemetry::trace::Tracer;
+    use telemark_sdk::metrics::{ExemplarFilter, View};
+    use telemark_sdk::signal::{Metrics, Traces};
     use telemark_sdk::testing::InMemoryExporter;
+
+    use super::*;
 
     fn with(variables: &[(&str, &str)]) -> Builder {
         builder().with_env(Env::from_pairs(variables.iter().copied()))
@@ -247,31 +76,31 @@ mod tests {
     fn code_wins_over_the_environment() {
         let exporter = InMemoryExporter::<Traces>::new();
         let telemetry = with(&[("OTEL_SERVICE_NAME", "env"), ("OTEL_TRACES_EXPORTER", "console")])
-            .service_name("code")
-            .span_exporter(exporter.clone())
+            .with_service_name("code")
+            .with_span_exporter(exporter.clone())
             .build()
             .unwrap();
         let name = telemetry.tracer_provider().resource().get("service.name").unwrap().to_string();
         assert_eq!(name, "code");
-        assert_eq!(telemetry.health().len(), 1);
+        assert_eq!(telemetry.health().traces.len(), 1);
     }
 
     #[test]
     fn what_is_set_before_the_environment_stays() {
         let exporter = InMemoryExporter::<Traces>::new();
         let telemetry = builder()
-            .service_name("code")
-            .span_exporter(exporter.clone())
-            .metric_exporter(InMemoryExporter::<Metrics>::new())
-            .flush_timeout(Duration::from_secs(7))
-            .sampler(telemark_sdk::sampling::AlwaysOff)
+            .with_service_name("code")
+            .with_span_exporter(exporter.clone())
+            .with_metric_exporter(InMemoryExporter::<Metrics>::new())
+            .with_flush_timeout(Duration::from_secs(7))
+            .with_sampler(telemark_sdk::sampling::AlwaysOff)
             .with_env(Env::from_pairs([("OTEL_SERVICE_NAME", "env"), ("OTEL_RESOURCE_ATTRIBUTES", "from=env")]))
             .build()
             .unwrap();
         let resource = telemetry.tracer_provider().resource();
         assert_eq!(resource.get("service.name").unwrap().to_string(), "code");
         assert_eq!(resource.get("from").unwrap().to_string(), "env");
-        assert_eq!((telemetry.health().len(), telemetry.metric_health().len()), (1, 1));
+        assert_eq!((telemetry.health().traces.len(), telemetry.health().metrics.len()), (1, 1));
         assert_eq!(telemetry.flush_timeout(), Duration::from_secs(7));
         telemetry.tracer("test").in_span("dropped", |_| ());
         telemetry.force_flush(telemark_sdk::time::Deadline::NEVER).unwrap();
@@ -281,7 +110,7 @@ mod tests {
     #[test]
     fn a_disabled_sdk_records_nothing_whatever_code_says() {
         let exporter = InMemoryExporter::<Traces>::new();
-        let telemetry = with(&[("OTEL_SDK_DISABLED", "true")]).span_exporter(exporter).build().unwrap();
+        let telemetry = with(&[("OTEL_SDK_DISABLED", "true")]).with_span_exporter(exporter).build().unwrap();
         assert!(!telemetry.tracer("test").enabled());
     }
 
@@ -294,7 +123,7 @@ mod tests {
     #[test]
     fn a_second_init_is_an_error_and_the_first_stays() {
         let exporter = InMemoryExporter::<Traces>::new();
-        let first = with(&[]).span_exporter(exporter).init().unwrap();
+        let first = with(&[]).with_span_exporter(exporter).init().unwrap();
         let error = with(&[("OTEL_TRACES_EXPORTER", "none")]).init().unwrap_err();
         assert_eq!(error.to_string(), "init: telemetry has been installed already; the first one stays");
         assert!(first.tracer("test").enabled());
@@ -310,13 +139,13 @@ mod tests {
     #[test]
     fn a_list_names_several_exporters() {
         let telemetry = with(&[("OTEL_TRACES_EXPORTER", "otlp, console")]).build().unwrap();
-        assert_eq!(telemetry.health().len(), 2);
+        assert_eq!(telemetry.health().traces.len(), 2);
     }
 
-    /// Builds with these metrics and no traces; how many readers export.
+    /// Builds with these metrics and no traces, and returns the number of readers that export.
     fn metric_exporters(value: &str) -> Result<usize, String> {
         let built = with(&[("OTEL_TRACES_EXPORTER", "none"), ("OTEL_METRICS_EXPORTER", value)]).build();
-        built.map(|telemetry| telemetry.metric_health().len()).map_err(|error| error.to_string())
+        built.map(|telemetry| telemetry.health().metrics.len()).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -344,17 +173,17 @@ mod tests {
         let exporter = InMemoryExporter::<Metrics>::new();
         let variables = [("OTEL_TRACES_EXPORTER", "none"), ("OTEL_METRICS_EXPORTER", "unheard-of,none,otlp")];
         let telemetry = with(&variables)
-            .metric_exporter(exporter.clone())
-            .metric_reader(telemark_sdk::metrics::PullReader::default())
-            .exemplar_filter(ExemplarFilter::AlwaysOn)
-            .view(View::of("orders").with_name("shop.orders"))
+            .with_metric_exporter(exporter.clone())
+            .with_metric_reader(telemark_sdk::metrics::PullReader::default())
+            .with_exemplar_filter(ExemplarFilter::AlwaysOn)
+            .with_view(View::of("orders").with_name("shop.orders"))
             .build()
             .unwrap();
         telemetry.meter("test").u64_counter("orders").build().add(2, &[]);
         telemetry.force_flush(telemark_sdk::time::Deadline::NEVER).unwrap();
         let text = telemark_sdk::testing::metrics_text(&exporter.items());
         assert!(text.starts_with("shop.orders sum 2 # 2"), "{text}");
-        assert_eq!(telemetry.metric_health().len(), 1);
+        assert_eq!(telemetry.health().metrics.len(), 1);
     }
 
     #[test]
@@ -380,7 +209,7 @@ mod tests {
         use std::io::{Read, Write};
         use std::net::{TcpListener, TcpStream};
 
-        // A port that was free a moment ago; if somebody else has got it since, another one.
+        // A port that was free a moment ago; another one if it was taken since.
         let start = || {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let variables = [

@@ -26,7 +26,7 @@
 //! # How to
 //! - **see it at once**: `OTEL_TRACES_EXPORTER=console OTEL_METRICS_EXPORTER=console`.
 //! - **send it**: OTLP is the default, to `http://localhost:4318`; `OTEL_EXPORTER_OTLP_ENDPOINT` and its kin change that.
-//! - **name the service**: `OTEL_SERVICE_NAME`, or [`builder()`]`.service_name("shop")`.
+//! - **name the service**: `OTEL_SERVICE_NAME`, or [`builder()`]`.with_service_name("shop")`.
 //! - **call another service**: `telemark::inject` writes the trace's context into the headers of a request, `telemark::extract` reads it.
 //! - **trace axum**: the feature `axum` and `Router::layer(telemark::axum::layer())`.
 //! - **trace functions**: [`traced`](macro@traced) on functions, `impl` blocks and modules; `#[traced(stream)]` on a function that
@@ -36,8 +36,11 @@
 //! - **show metrics to Prometheus**: the feature `prometheus` and `OTEL_METRICS_EXPORTER=prometheus`, which listens on
 //!   `localhost:9464`; or a handler of your own for `/metrics`: see `telemark::prometheus`.
 //! - **trace by hand**: [`span()`], [`set_attribute`], [`record_error`], [`propagate`].
-//! - **use the OpenTelemetry API**: it is re-exported as [`opentelemetry`]; `init` sets its globals.
-//! - **configure in code**: [`builder()`].
+//! - **use the OpenTelemetry API**: it is re-exported as [`opentelemetry`]; `init` sets its globals. Its `metrics::Counter` and
+//!   its like are made by a meter; [`Counter`] here is declared as a `static`. Its `trace::SpanBuilder` goes to a tracer; the
+//!   [`SpanBuilder`] here is what [`span()`] returns.
+//! - **configure in code**: [`builder()`], with the parts in [`trace`], [`metrics`], [`propagation`] and [`export`].
+//! - **end**: nothing to write; see [`init`].
 //! - **test**: [`testing`] gives each test a telemetry of its own.
 //!
 //! # Metrics
@@ -70,13 +73,13 @@
 //! | `http` | yes | `telemark::inject` and `telemark::extract`: a trace's context in the headers of requests |
 //! | `axum` | no | `telemark::axum::layer()` |
 //! | `tower` | no | `telemark::tower`, the same for any tower service |
-//! | `runtime-metrics` | no | `builder().runtime_metrics()`: metrics of the process and of the tokio runtime |
+//! | `runtime-metrics` | no | `telemark::runtime_metrics`: metrics of the process and of the tokio runtime |
 //! | `termination` | yes | exports what is left when SIGTERM, Ctrl-C or `exit` ends the program |
 //!
 //! Without features this is the engine and the macro: what a library needs that only wants `#[traced]`. In a program that
 //! has another SDK such a library records nothing, unless one of the two calls [`use_global_tracer`].
 
-mod exporters;
+mod components;
 #[cfg(feature = "http")]
 mod headers;
 mod init;
@@ -85,12 +88,23 @@ pub mod prometheus;
 mod server;
 pub mod testing;
 
-pub use init::{Builder, Guard, builder, init};
+#[cfg(feature = "http")]
+pub use headers::{extract, inject};
+#[cfg(feature = "runtime-metrics")]
+pub use init::runtime_metrics;
+pub use init::{builder, init};
 pub use opentelemetry;
+#[cfg(feature = "axum")]
+pub use server::axum;
+#[cfg(feature = "tower")]
+pub use server::tower;
 pub use telemark_macros::traced;
-/// The engine, for exporters, processors and samplers of your own.
-pub use telemark_sdk as sdk;
+#[doc(inline)]
+pub use telemark_sdk::install::{Health, Telemetry as Guard, TelemetryBuilder as Builder, TelemetryHandle};
 pub use telemark_sdk::instrument::ToValue;
+// Not for users: with a path through this crate, the compiler's errors name the engine's traits without their full paths.
+#[doc(hidden)]
+pub use telemark_sdk as __sdk;
 #[doc(hidden)]
 pub use telemark_sdk::instrument::private as __private;
 pub use telemark_sdk::instrument::spans::{
@@ -99,18 +113,71 @@ pub use telemark_sdk::instrument::spans::{
 };
 pub use telemark_sdk::instrument::statics as metered;
 pub use telemark_sdk::instrument::statics::{AttributeValue, Attributes, Counter, Gauge, Histogram, UpDownCounter};
-pub use telemark_sdk::scope;
-pub use telemark_sdk::{ConfigError, ExportError, config, diag};
+pub use telemark_sdk::{ConfigError, ExportError, Resource, scope};
 
-#[cfg(feature = "http")]
-pub use headers::{extract, inject};
-#[cfg(feature = "axum")]
-pub use server::axum;
-#[cfg(feature = "tower")]
-pub use server::tower;
-#[cfg(feature = "console")]
+/// Environment variables: the table of all of them, and a fixed set for tests.
+pub mod config {
+    pub use telemark_sdk::config::{Env, VARIABLES, Variable};
+}
+
+/// The SDK's own messages, and the counts of what became of the telemetry.
+pub mod diag {
+    pub use telemark_sdk::diag::{Level, SignalHealth, set_max_level, set_sink};
+}
+
+/// Exporters of your own, and their names in `OTEL_TRACES_EXPORTER` and `OTEL_METRICS_EXPORTER`.
+pub mod export {
+    pub use telemark_sdk::install::{Components, Factory, Node, Pipeline};
+    pub use telemark_sdk::runtime::is_ending;
+    pub use telemark_sdk::signal::{Metrics, Signal, Traces};
+    pub use telemark_sdk::{Batch, ExportReport, Exporter, ResponseStatus};
+}
+
+/// Traces in code: samplers, limits, batches, stages and processors for [`builder()`], and the spans that exporters see.
+pub mod trace {
+    pub use telemark_sdk::batch::{BatchConfig, BatchProcessor, SimpleProcessor, Stage, Verdict};
+    pub use telemark_sdk::id::{IdGenerator, RandomIds};
+    pub use telemark_sdk::limits::{AttributeLimits, SpanLimits};
+    pub use telemark_sdk::sampling::{
+        AlwaysOff, AlwaysOn, AlwaysRecord, Decision, ParentBased, Sampler, SamplingRequest, SamplingResult,
+        TraceIdRatio,
+    };
+    pub use telemark_sdk::trace::active::ActiveTracer;
+    pub use telemark_sdk::trace::{
+        Events, Links, SdkSpan, SdkTracer, SdkTracerProvider, SpanData, SpanEvent, SpanProcessor, SpanRecord,
+        TracerProviderBuilder,
+    };
+}
+
+/// Metrics in code: views, readers and exemplars for [`builder()`], and the data that exporters see.
+pub mod metrics {
+    pub use telemark_sdk::metrics::{
+        Aggregation, Buckets, CallbackHandle, DEFAULT_BOUNDARIES, DEFAULT_CARDINALITY_LIMIT, Exemplar, ExemplarFilter,
+        Exemplars, ExponentialHistogramPoint, HistogramPoint, INSTRUMENT_LIMIT, InstrumentKind, MeterProviderBuilder,
+        Metric, MetricData, MetricProducer, MetricReader, Number, NumberPoint, Observable, ObservableBuilder, Observer,
+        PeriodicConfig, PeriodicReader, PullReader, ReaderConfig, ScopeMetrics, SdkMeter, SdkMeterProvider,
+        Temporality, TemporalityPreference, View,
+    };
+}
+
+/// The formats of a trace's context and its baggage in headers.
+pub mod propagation {
+    pub use telemark_sdk::propagation::{B3Propagator, BaggagePropagator, Propagators, TraceContextPropagator};
+}
+
+/// Deadlines, and clocks of your own.
+pub mod time {
+    pub use telemark_sdk::time::{Clock, Deadline, TimeSource, Timestamp};
+}
+
 /// Trace trees and metrics in the terminal.
-pub use telemark_console as console;
-#[cfg(feature = "otlp")]
+#[cfg(feature = "console")]
+pub mod console {
+    pub use telemark_console::{Color, ConsoleExporter, ConsoleMetrics};
+}
+
 /// OTLP exporters configured in code.
-pub use telemark_otlp as otlp;
+#[cfg(feature = "otlp")]
+pub mod otlp {
+    pub use telemark_otlp::{Builder, Compression, Encode, JsonLines, Otlp, Pem, Protocol, RetryConfig};
+}

@@ -1,8 +1,8 @@
 //! Pages for Prometheus: in a handler of your own, or on a small server.
 //!
-//! `OTEL_METRICS_EXPORTER=prometheus` is all that a program without a server needs: `init` then listens on
-//! `localhost:9464`, or where `OTEL_EXPORTER_PROMETHEUS_HOST` and `OTEL_EXPORTER_PROMETHEUS_PORT` say. A program that has
-//! a server shows the page on it, here with axum:
+//! A program without a server needs `OTEL_METRICS_EXPORTER=prometheus` alone: `init` then listens on `localhost:9464`, or on
+//! `OTEL_EXPORTER_PROMETHEUS_HOST` and `OTEL_EXPORTER_PROMETHEUS_PORT`. A program with a server shows the page on it, here with
+//! axum:
 //!
 //! ```no_run
 //! use axum::{Router, body::Body, http::HeaderMap, routing::get};
@@ -10,7 +10,7 @@
 //!
 //! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
 //! let prometheus = Prometheus::new();
-//! let _telemetry = telemark::builder().metric_reader(prometheus.reader()).init()?;
+//! let _telemetry = telemark::builder().with_metric_reader(prometheus.reader()).init()?;
 //!
 //! let page = get(async move |headers: HeaderMap| prometheus.respond::<Body>(&headers));
 //! // Routes that are added after `.layer(telemark::axum::layer())` are neither traced nor measured.
@@ -21,7 +21,10 @@
 //! # }
 //! ```
 //!
-//! Any server with the `http` crate's types does the same with [`Prometheus::respond`], and any other one with
-//! [`Prometheus::answer`]. The page is in OpenMetrics, with exemplars that lead to traces, if the scraper asks for it.
+//! Servers with the `http` crate's types use [`Prometheus::respond`], any other server [`Prometheus::response_for`]. The page is in
+//! OpenMetrics, with exemplars that lead to traces, if the scraper asks for it.
 
-pub use telemark_prometheus::*;
+pub use telemark_prometheus::{
+    Builder, Escaping, Format, PageResponse, Prometheus, Protocol, Renderer, Server, ServerBuilder,
+    TranslationStrategy, negotiate,
+};

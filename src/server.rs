@@ -17,7 +17,10 @@ use {
 /// The HTTP server layer for axum.
 #[cfg(feature = "axum")]
 pub mod axum {
-    pub use telemark_axum::*;
+    pub use telemark_axum::{
+        AxumPolicy, HttpPolicy, HttpServerLayer, HttpServerService, LocalAddr, RequestHead, ResponseBody,
+        ResponseFuture, ResponseHead, Route, ServerSettings, SettingProblem,
+    };
 
     use super::{ActiveTracer, on_current_telemetry};
 
@@ -37,7 +40,10 @@ pub mod axum {
 /// The HTTP server layer for any tower service.
 #[cfg(feature = "tower")]
 pub mod tower {
-    pub use telemark_tower::*;
+    pub use telemark_tower::{
+        DefaultPolicy, HttpPolicy, HttpServerLayer, HttpServerService, LocalAddr, PeerAddr, RequestHead, ResponseBody,
+        ResponseFuture, ResponseHead, Route, ServerSettings, SettingProblem,
+    };
 
     use super::{ActiveTracer, on_current_telemetry};
 

@@ -1,4 +1,4 @@
-//! A telemetry for one test: exporters in memory, a clock and ids that are set by hand, spans and metrics as text.
+//! A telemetry for one test: exporters in memory, a manual clock, sequential ids, spans and metrics as text.
 //!
 //! ```
 //! use telemark::testing::TestTelemetry;
@@ -27,7 +27,7 @@
 //! # Ok::<(), std::num::ParseIntError>(())
 //! ```
 //!
-//! A service with a layer is tested like everything else: make it after `attach`, and send it a request.
+//! To test a service with a layer, make the service after `attach` and send it a request.
 //!
 //! ```
 //! # #[cfg(feature = "axum")]
@@ -51,4 +51,5 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-pub use telemark_sdk::testing::*;
+pub use telemark_sdk::runtime::{ManualRuntime, Runtime};
+pub use telemark_sdk::testing::{InMemoryExporter, ManualClock, SequentialIds, TestTelemetry, metrics_text, tree};

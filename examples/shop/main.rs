@@ -28,7 +28,7 @@ use store::Store;
 use telemark::config::Env;
 use telemark::console::ConsoleExporter;
 use telemark::prometheus::Prometheus;
-use telemark::sdk::time::Deadline;
+use telemark::time::Deadline;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
@@ -57,12 +57,12 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
 /// without `OTEL_METRICS_EXPORTER` the page of metrics.
 fn telemetry(prometheus: &Prometheus) -> Result<telemark::Guard, telemark::ConfigError> {
     let env = Env::process();
-    let mut builder = telemark::builder().service_name("shop");
+    let mut builder = telemark::builder().with_service_name("shop");
     if env.string("OTEL_TRACES_EXPORTER").is_none() {
-        builder = builder.span_exporter(ConsoleExporter::stdout());
+        builder = builder.with_span_exporter(ConsoleExporter::stdout());
     }
     if env.string("OTEL_METRICS_EXPORTER").is_none() {
-        builder = builder.metric_reader(prometheus.reader());
+        builder = builder.with_metric_reader(prometheus.reader());
     }
     builder.init()
 }

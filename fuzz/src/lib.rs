@@ -6,11 +6,13 @@
 //! A crash that libFuzzer finds becomes a file in `corpus/<target>/`, so that every later test run repeats it.
 
 mod configuration;
+mod console;
 mod http_request;
 mod macro_options;
 mod mutation;
 mod page;
 mod propagation;
+mod response;
 
 pub use mutation::Mutator;
 
@@ -32,6 +34,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "http_request", run: http_request::server_span },
     Target { name: "macro_options", run: macro_options::expansion },
     Target { name: "prometheus_request", run: page::negotiation },
+    Target { name: "otlp_response", run: response::otlp },
+    Target { name: "console_text", run: console::text },
 ];
 
 /// Runs the target of this name; for the libFuzzer programs, which have one each.

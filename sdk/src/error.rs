@@ -275,10 +275,10 @@ mod tests {
 
     #[test]
     fn an_export_error_tells_its_kind_its_retries_and_its_source() {
-        let error = ExportError::unavailable("no answer from http://localhost:4318")
+        let error = ExportError::unavailable("no response from http://localhost:4318")
             .with_retries(3)
             .with_source(std::io::Error::other("refused"));
-        assert_eq!(error.to_string(), "no answer from http://localhost:4318 after 3 retries: refused");
+        assert_eq!(error.to_string(), "no response from http://localhost:4318 after 3 retries: refused");
         assert!(error.is_unavailable() && !error.is_timeout());
         let all = [
             ExportError::timeout(""),

@@ -1,4 +1,4 @@
-//! The metrics of the SDK itself, `otel.sdk.*`: shows what [`diag`](crate::diag) counts.
+//! The metrics of the SDK itself, `otel.sdk.*`: shows the counters of [`diag`](crate::diag).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use crate::metrics::{CallbackHandle, Observable, Observer, SdkMeter, SdkMeterPro
 use crate::time::Clock;
 use crate::trace::SdkTracerProvider;
 
-/// Shows what the SDK does as metrics with the scope `telemark.sdk`, until it is dropped: spans started and live, the queues
-/// of the processors, what the exporters have in hand and what became of it, how long exports and collections take.
+/// Shows the work of the SDK as metrics with the scope `telemark.sdk`, until it is dropped: spans started and live, the queues
+/// of the processors, the items in flight and exported, the durations of exports and collections.
 ///
-/// The semantic conventions are still in development there, so this is off unless a program asks for it:
+/// These semantic conventions are still in development, so the metrics are off unless a program asks for them:
 /// [`TelemetryBuilder::with_self_metrics`](crate::install::TelemetryBuilder::with_self_metrics) or
 /// `OTEL_RUST_SELF_METRICS=true`. Spans are counted only by a provider that was built
 /// [to do so](crate::trace::TracerProviderBuilder::with_span_counts).
 ///
-/// Nothing is recorded while the SDK works, but for one duration an export or collection: a callback reads the counters. So
-/// an export of these metrics causes no telemetry; it changes the values of the next one.
+/// While the SDK works it records one duration per export or collection and nothing else: a callback reads the counters. So an
+/// export of these metrics causes no telemetry; it changes the values of the next one.
 ///
 /// spec: self-observability.md, semconv otel/sdk-metrics.md
 #[derive(Debug)]
@@ -31,59 +31,69 @@ pub struct SelfMetrics {
 }
 
 impl SelfMetrics {
-    /// Shows what these providers do, to the readers of `meters`. Of two that observe the same, the later one has the
-    /// durations.
+    /// Shows the work of these providers to the readers of `meters`. If two `SelfMetrics` observe the same providers, the later
+    /// one has the durations.
     pub fn observe(tracers: &SdkTracerProvider, meters: &SdkMeterProvider) -> Self {
+        let points = meters.components().filter_map(|(_, _, counters)| counters).collect();
+        SelfMetrics::of_pipelines(tracers, meters, [(Words::SPANS, tracers.counters()), (Words::POINTS, points)])
+    }
+
+    /// Does the same for the pipelines of any signals.
+    pub(crate) fn of_pipelines(
+        tracers: &SdkTracerProvider,
+        meters: &SdkMeterProvider,
+        signals: impl IntoIterator<Item = (Words, Vec<Arc<Counters>>)>,
+    ) -> Self {
         let scope = InstrumentationScope::builder("telemark.sdk")
             .with_version(env!("CARGO_PKG_VERSION"))
             .with_schema_url(crate::resource::SCHEMA_URL)
             .build();
-        let mut components = Components::new(tracers.clock().clone(), &meters.meter_with_scope(scope.clone()));
+        let mut registrar = Registrar::new(tracers.clock().clone(), &meters.meter_with_scope(scope.clone()));
         let meter = meters.sdk_meter(scope);
         let spans = Spans::new(&meter, tracers.span_counts());
-        let of_spans = Pipelines::new(&meter, Words::SPANS, components.of("span", tracers.counters()));
-        let exporting = meters.components().filter_map(|(_, _, counters)| counters);
-        let of_points = Pipelines::new(&meter, Words::POINTS, components.of("metric", exporting));
+        let signals = signals.into_iter();
+        let instruments: Vec<_> = signals
+            .map(|(words, counters)| SignalInstruments::new(&meter, words, registrar.add(words, counters)))
+            .collect();
         for (reader, durations, _) in meters.components() {
-            components.time_collections(reader, durations);
+            registrar.time_collections(reader, durations);
         }
         let callback = meter.register_callback(move |observer| {
-            // What is counted has nothing to do with the span in which somebody collects: that is no exemplar.
+            // The counts have nothing to do with the span that a collection runs in, so that span is no exemplar.
             let _outside = Context::new().attach();
             spans.observe(observer);
-            of_spans.observe(observer);
-            of_points.observe(observer);
+            instruments.iter().for_each(|signal| signal.observe(observer));
         });
-        SelfMetrics { _callback: callback, _listeners: components.listeners }
+        SelfMetrics { _callback: callback, _listeners: registrar.listeners }
     }
 }
 
-/// A processor, if there is one, and an exporter, with the names that they have in the metrics.
+/// An exporter and the processor before it, if any, with their names in the metrics.
 struct Component {
     counters: Arc<Counters>,
     processor: Option<[KeyValue; 2]>,
-    /// With the server that it sends to.
+    /// Includes the server that the exporter sends to.
     exporter: Vec<KeyValue>,
 }
 
-/// Gives components their names and has their operations timed.
-struct Components {
+/// Names components and times their operations.
+struct Registrar {
     clock: Clock,
     operations: Histogram<f64>,
     collections: Histogram<f64>,
     listeners: Vec<Arc<Listener>>,
-    /// How many components of a type there are.
+    /// The number of components of each type.
     types: HashMap<String, usize>,
 }
 
-impl Components {
+impl Registrar {
     fn new(clock: Clock, meter: &Meter) -> Self {
         let seconds = |name: &'static str, description: &'static str| {
             let histogram = meter.f64_histogram(name).with_unit("s").with_description(description);
             // spec: semconv otel/sdk-metrics.md — a single bucket.
             histogram.with_boundaries(Vec::new()).build()
         };
-        Components {
+        Registrar {
             clock,
             operations: seconds(
                 "otel.sdk.exporter.operation.duration",
@@ -98,10 +108,11 @@ impl Components {
         }
     }
 
-    fn of(&mut self, signal: &str, counters: impl IntoIterator<Item = Arc<Counters>>) -> Vec<Component> {
+    fn add(&mut self, words: Words, counters: Vec<Arc<Counters>>) -> Vec<Component> {
         let mut components = Vec::new();
         for counters in counters {
-            let processor = counters.processor().map(|kind| self.attributes(format!("{kind}_{signal}_processor")));
+            let name = |kind| format!("{kind}_{}_processor", words.item);
+            let processor = counters.processor().map(|kind| self.attributes(name(kind)));
             let mut exporter = self.attributes(counters.exporter().to_owned()).to_vec();
             if let Some((address, port)) = counters.server() {
                 exporter.push(KeyValue::new("server.address", address.to_owned()));
@@ -124,7 +135,8 @@ impl Components {
         self.listeners.push(listener);
     }
 
-    /// A name and its type. The name is the type and a number, so that there are few and a restart changes none.
+    /// Returns the name and the type of a component. The name is the type and a number, so that names are few and survive a
+    /// restart.
     ///
     /// spec: semconv registry/attributes/otel.md#otel-component-attributes
     fn attributes(&mut self, component_type: String) -> [KeyValue; 2] {
@@ -187,7 +199,7 @@ fn parent_origin(parent: Origin) -> &'static str {
 }
 
 /// `otel.sdk.processor.*` and `otel.sdk.exporter.*` of one signal.
-struct Pipelines {
+struct SignalInstruments {
     components: Vec<Component>,
     processors: ProcessorInstruments,
     in_flight: Observable<i64>,
@@ -200,10 +212,10 @@ struct ProcessorInstruments {
     processed: Observable<u64>,
 }
 
-impl Pipelines {
+impl SignalInstruments {
     fn new(meter: &SdkMeter, words: Words, components: Vec<Component>) -> Self {
         let Words { item, items, .. } = words;
-        Pipelines {
+        SignalInstruments {
             components,
             processors: ProcessorInstruments::new(meter, words),
             in_flight: words.current(
@@ -270,19 +282,20 @@ impl ProcessorInstruments {
     }
 }
 
-/// What the metrics of a signal call its items.
+/// The words for the items of a signal in its metrics.
 #[derive(Clone, Copy)]
-struct Words {
+pub(crate) struct Words {
     /// In names.
-    item: &'static str,
+    pub(crate) item: &'static str,
     /// In descriptions.
-    items: &'static str,
-    unit: &'static str,
+    pub(crate) items: &'static str,
+    pub(crate) unit: &'static str,
 }
 
 impl Words {
-    const SPANS: Words = Words { item: "span", items: "spans", unit: "{span}" };
-    const POINTS: Words = Words { item: "metric_data_point", items: "metric data points", unit: "{data_point}" };
+    pub(crate) const SPANS: Words = Words { item: "span", items: "spans", unit: "{span}" };
+    pub(crate) const POINTS: Words =
+        Words { item: "metric_data_point", items: "metric data points", unit: "{data_point}" };
 
     fn total(self, meter: &SdkMeter, name: String, description: String) -> Observable<u64> {
         meter.observable_counter(name).with_unit(self.unit).with_description(description).build()

@@ -1,12 +1,12 @@
-//! The signals, which an [`Exporter`](crate::Exporter), a batch and a queue are generic over.
+//! The signals, over which an [`Exporter`](crate::Exporter), a batch, a queue and a pipeline are generic.
 
 /// A kind of telemetry. Sealed: the specification has a fixed list.
 pub trait Signal: sealed::Sealed + Send + Sync + 'static {
-    /// One finished item: for traces, a span.
+    /// A finished item: for traces, a span.
     type Item: Send + 'static;
     /// The name in thread names, diagnostics and paths: `traces`.
     const NAME: &'static str;
-    /// The plural of an item in messages: `spans`.
+    /// The word for items in messages: `spans`.
     const ITEMS: &'static str;
 }
 

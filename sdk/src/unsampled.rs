@@ -37,7 +37,7 @@ thread_local! {
 
 impl Parent {
     #[inline]
-    pub(crate) fn of(span: &SpanContext) -> Self {
+    pub(crate) fn new(span: &SpanContext) -> Self {
         let trace_id = u128::from_be_bytes(span.trace_id().to_bytes());
         let span_id = u64::from_be_bytes(span.span_id().to_bytes());
         Parent((trace_id as u64) ^ ((trace_id >> 64) as u64).rotate_left(21) ^ span_id.rotate_left(42))
@@ -115,7 +115,7 @@ pub(crate) fn child(parent: &SpanContext, own_id: SpanId) -> SpanContext {
 
 fn own_id(parent: &SpanContext) -> Option<SpanId> {
     let current = CURRENT.get();
-    if !parent.is_valid() || parent.is_sampled() || current.parent != Parent::of(parent) {
+    if !parent.is_valid() || parent.is_sampled() || current.parent != Parent::new(parent) {
         return None;
     }
     let current = current.identified();

@@ -265,7 +265,7 @@ fn the_telemetry_of_a_program_has_metrics_with_its_resource_and_settings() {
     telemetry.shutdown(soon()).unwrap();
     assert_eq!(metrics_text(&exporter.items()), "c sum 1 # 1\n");
     assert_eq!(exporter.resource().unwrap().get("service.name").unwrap().as_str(), "shop");
-    assert_eq!(telemetry.metric_health()[0].exported, 1);
+    assert_eq!(telemetry.health().metrics[0].exported, 1);
     assert_eq!(exporter.shutdowns(), 1);
 }
 

@@ -73,7 +73,7 @@ fn two_exporters_see_the_same_spans_that_stages_edited_and_miss_those_that_they_
         assert_eq!(exported(exporter), "pay card=…, refund card=…");
     }
     assert_eq!(shown.load(Ordering::Relaxed), 3, "each span is shown once, though there are two exporters");
-    assert_eq!(counts(&telemetry.health()), [(2, 1), (2, 1)]);
+    assert_eq!(counts(&telemetry.health().traces), [(2, 1), (2, 1)]);
 }
 
 /// A processor of each exporter behind the stage, on a runtime that the test drives.

@@ -54,7 +54,7 @@ impl Server {
         self.handle.shutdown(deadline)
     }
 
-    /// Requests the end, and wakes the thread if it waits for a socket.
+    /// Tells the thread to end, and wakes it if it is waiting for a socket.
     fn end(&self) {
         self.is_ending.store(true, Ordering::Release);
         // Fails only if the thread has ended and closed its descriptor.

@@ -142,7 +142,7 @@ fn telemark() -> Vec<ExportTraceServiceRequest> {
     let sink = Sink::start(Script::Take).unwrap();
     let endpoint = sink.endpoint();
     let env = Env::from_pairs([("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint)]);
-    let telemetry = telemark::builder().with_env(env).service_name("equivalence").build().unwrap();
+    let telemetry = telemark::builder().with_env(env).with_service_name("equivalence").build().unwrap();
     program(telemetry.tracer_provider());
     telemetry.shutdown(Deadline::after(Duration::from_secs(20))).unwrap();
     sink.requests()

@@ -12,7 +12,7 @@ use axum::routing::get;
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::trace::{TraceContextExt, Tracer};
 use opentelemetry::{Context, global};
-use telemark::sdk::config::Env;
+use telemark::config::Env;
 use telemark::traced;
 use telemark_tests::{Script, Sink};
 use tower::ServiceExt;

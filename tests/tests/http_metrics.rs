@@ -6,11 +6,11 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use axum::routing::get;
-use telemark::sdk::config::Env;
-use telemark::sdk::install::Telemetry;
-use telemark::sdk::metrics::{MetricData, PullReader};
-use telemark::sdk::time::Deadline;
+use telemark::config::Env;
 use telemark::testing::{InMemoryExporter, metrics_text};
+use telemark::time::Deadline;
+use telemark_sdk::install::Telemetry;
+use telemark_sdk::metrics::{MetricData, PullReader};
 use tower::ServiceExt;
 
 #[tokio::test]

@@ -85,7 +85,7 @@ fn serve(telemetry: &Telemetry) -> Served {
 }
 
 fn health(telemetry: &Telemetry) -> SignalHealth {
-    let [health] = telemetry.health()[..] else { unreachable!("one exporter") };
+    let [health] = telemetry.health().traces[..] else { unreachable!("one exporter") };
     health
 }
 
@@ -174,7 +174,7 @@ fn the_measure_sees_requests_that_wait() {
     let env = Env::from_pairs([("OTEL_TRACES_EXPORTER", "none")]);
     let exporter = Otlp::<Traces>::builder().with_base_endpoint(sink.endpoint()).build().unwrap();
     let processor = SimpleProcessor::start(exporter, Resource::empty(), &Runtime::Thread).unwrap();
-    let telemetry = telemark::builder().with_env(env).span_processor(processor).build().unwrap();
+    let telemetry = telemark::builder().with_env(env).with_span_processor(processor).build().unwrap();
     let served = serve(&telemetry);
     assert!(served.waits.unwrap() >= SPANS / 2, "{served}");
     assert_eq!(sink.spans().len() as u64, SPANS);

@@ -159,6 +159,32 @@ fn a_planted_use_of_a_higher_module_is_noticed() {
 }
 
 #[test]
+fn a_planted_use_of_a_later_folder_of_metrics_is_noticed() {
+    let file = |path: &str, text: &str| SourceFile { path: format!("sdk/src/metrics/{path}"), text: text.to_owned() };
+    let check = |path: &str, text: &str, expected: &[&str]| {
+        let files = [
+            file("mod.rs", "//! Metrics.\npub use reader::PullReader;\n"),
+            file("data/mod.rs", "//! Points."),
+            file("config/mod.rs", "use crate::metrics::data::Point;"),
+            file("reader/mod.rs", "use crate::metrics::config::View;"),
+            file(path, text),
+        ];
+        assert_eq!(module_violations(&files), expected, "{text}");
+    };
+    check("data/point.rs", "use crate::config::Env; use super::number::Number;", &[]);
+    check(
+        "data/point.rs",
+        "use crate::metrics::config::View;",
+        &["sdk/src/metrics/data/point.rs uses config, which lies above data"],
+    );
+    check(
+        "config/view.rs",
+        "use crate::metrics::PullReader;",
+        &["sdk/src/metrics/config/view.rs uses reader, which lies above config"],
+    );
+}
+
+#[test]
 fn a_planted_use_of_the_server_by_what_it_shares_is_noticed() {
     let file =
         |path: &str, text: &str| SourceFile { path: format!("integrations/http/src/{path}"), text: text.to_owned() };
@@ -178,6 +204,7 @@ fn a_planted_use_of_the_server_by_what_it_shares_is_noticed() {
     check("shared/query.rs", "use super::super::HttpServer;", &[above]);
     let strangers = "integrations/http/src/client/span.rs uses server: client and server do not know each other";
     check("client/span.rs", "use crate::server::End;", &[strangers]);
+    check("shared/query.rs", "use super::host::split;", &["shared::host, shared::query use each other in a circle"]);
 }
 
 #[test]
@@ -249,6 +276,13 @@ fn a_planted_shape_is_noticed() {
     check("sdk/tests/a.rs", format!("//! A.\n{}", lines(900)), "");
     let documented = format!("//! A.\n{}{}", "// Why.\n".repeat(200), lines(120));
     check("sdk/src/a/mod.rs", documented, "");
+    let check_folder = |names: &[&str], expected: &str| {
+        let many = (0..11).map(|n| format!("{n}.rs")).chain(names.iter().map(|name| (*name).to_owned()));
+        let file = |name| SourceFile { path: format!("sdk/src/a/{name}"), text: "//! A.\n".to_owned() };
+        assert_eq!(shape_violations(&many.map(file).collect::<Vec<_>>()).join("\n"), expected);
+    };
+    check_folder(&["mod.rs", "12th.rs", "12th_tests.rs", "b/other.rs"], "");
+    check_folder(&["12th.rs", "13th.rs"], "sdk/src/a: 13 files, more than 12; make it two folders");
     let message = "sdk/src/lib.rs: 121 lines of code, more than 120; it is for documentation and re-exports";
     check("sdk/src/lib.rs", format!("//! A.\n{}", lines(121)), message);
     let first = "the first line is to say with `//!` what the file owns";

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram};
-use telemark::otlp::{Otlp, RetrySettings};
+use telemark::otlp::{Otlp, RetryConfig};
 use telemark_sdk::config::Env;
 use telemark_sdk::install::Telemetry;
 use telemark_sdk::metrics::PeriodicConfig;
@@ -31,7 +31,7 @@ impl Shop {
         let exporter = Otlp::<Metrics>::builder()
             .with_env(&env)
             .with_timeout(timeout)
-            .with_retry(RetrySettings::default().with_initial(Duration::from_millis(1)).with_most(2))
+            .with_retry(RetryConfig::default().with_initial_backoff(Duration::from_millis(1)).with_max_retries(2))
             .build()
             .unwrap();
         let periods = PeriodicConfig::default().with_interval(Duration::from_millis(1));
@@ -62,8 +62,8 @@ impl Shop {
     #[allow(clippy::disallowed_methods, reason = "tests have no clock of the sdk")]
     fn await_failed(&self, count: u64) {
         let start = Instant::now();
-        while self.telemetry.metric_health()[0].failed < count {
-            assert!(start.elapsed() < PATIENCE, "waited in vain: {:?}", self.telemetry.metric_health());
+        while self.telemetry.health().metrics[0].failed < count {
+            assert!(start.elapsed() < PATIENCE, "waited in vain: {:?}", self.telemetry.health().metrics);
             std::thread::park_timeout(Duration::from_millis(5));
         }
     }
@@ -82,7 +82,7 @@ fn check_lost(endpoint: &str, timeout: Duration) {
     let start = Instant::now();
     shop.telemetry.force_flush(Deadline::after(Duration::from_secs(2))).unwrap_err();
     assert!(start.elapsed() < QUICK, "a flush took {:?}", start.elapsed());
-    let health = shop.telemetry.metric_health()[0];
+    let health = shop.telemetry.health().metrics[0];
     assert_eq!((health.exported, health.rejected), (0, 0));
     assert!(health.failed >= 101);
     let start = Instant::now();
@@ -125,7 +125,7 @@ fn the_receiver_is_slow() {
     shop.telemetry.force_flush(Deadline::after(PATIENCE)).unwrap();
     let most = start.elapsed().as_millis() / 300 + 1;
     assert!((sink.seen() as u128) <= most, "{} requests in {:?}", sink.seen(), start.elapsed());
-    let health = shop.telemetry.metric_health()[0];
+    let health = shop.telemetry.health().metrics[0];
     assert_eq!((health.failed, health.rejected), (0, 0));
     let points = sink.points().points;
     assert_eq!(points.len() as u64, health.exported);

@@ -117,7 +117,7 @@ fn soak(preference: TemporalityPreference) {
     });
     let page = String::from_utf8(prometheus.response_for("application/openmetrics-text", "").body).unwrap();
     telemetry.shutdown(Deadline::after(Duration::from_secs(30))).unwrap();
-    let health = telemetry.metric_health()[0];
+    let health = telemetry.health().metrics[0];
     let points = sink.points().points;
     assert_eq!((points.len() as u64, 0, 0), (health.exported, health.rejected, health.failed));
 

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use opentelemetry::global;
-use telemark::sdk::config::Env;
-use telemark::sdk::time::Deadline;
+use telemark::config::Env;
+use telemark::time::Deadline;
 use telemark::traced;
 use telemark_tests::{Script, Sink};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};

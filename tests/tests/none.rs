@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use opentelemetry::trace::{SpanContext, TraceContextExt};
 use opentelemetry::{Context, global};
-use telemark::sdk::config::Env;
-use telemark::sdk::metrics::PullReader;
-use telemark::sdk::time::Deadline;
+use telemark::config::Env;
 use telemark::testing::metrics_text;
+use telemark::time::Deadline;
 use telemark::{Counter, traced};
+use telemark_sdk::metrics::PullReader;
 
 static ORDERS: Counter<u64> = Counter::new("orders");
 
@@ -41,7 +41,7 @@ fn parent() -> (SpanContext, (SpanContext, String)) {
 fn spans_that_are_not_exported_have_ids_that_logs_exemplars_and_other_services_see() {
     let reader = PullReader::default();
     let env = Env::from_pairs([("OTEL_TRACES_EXPORTER", "none")]);
-    let _telemetry = telemark::builder().with_env(env).metric_reader(reader.clone()).init().unwrap();
+    let _telemetry = telemark::builder().with_env(env).with_metric_reader(reader.clone()).init().unwrap();
 
     let (parent, (child, sent)) = parent();
     assert!(parent.is_valid() && parent.is_sampled());

@@ -82,7 +82,7 @@ fn an_exemplar_that_prometheus_scraped_leads_to_its_trace() {
         ("OTEL_SERVICE_NAME", "prometheus test".to_owned()),
     ]);
     let exporter = Exporter::new();
-    let telemetry = telemark::builder().with_env(env).metric_reader(exporter.reader()).init().unwrap();
+    let telemetry = telemark::builder().with_env(env).with_metric_reader(exporter.reader()).init().unwrap();
     let (_runtime, address) = serve(exporter);
 
     for (kind, expected) in [("web", "201"), ("odd", "500"), ("web", "201")] {

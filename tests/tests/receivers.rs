@@ -146,7 +146,7 @@ impl Service {
             ("OTEL_SERVICE_NAME", &*name),
         ]);
         let recorded = Recorded::default();
-        let telemetry = telemark::builder().with_env(env).span_processor(recorded.clone()).build().unwrap();
+        let telemetry = telemark::builder().with_env(env).with_span_processor(recorded.clone()).build().unwrap();
         Service { name, telemetry, recorded }
     }
 
@@ -166,7 +166,7 @@ impl Service {
             answer.with_context(context.clone()).await;
         }
         self.telemetry.shutdown(Deadline::after(Duration::from_secs(30))).unwrap();
-        let [health] = self.telemetry.health()[..] else { unreachable!("one exporter") };
+        let [health] = self.telemetry.health().traces[..] else { unreachable!("one exporter") };
         assert_eq!((health.exported, health.rejected, health.failed), (6, 0, 0));
     }
 

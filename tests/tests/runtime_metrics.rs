@@ -11,7 +11,12 @@ fn they_carry_their_scope_with_version_and_schema() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let _telemetry = runtime.block_on(async {
         let env = Env::from_pairs([("OTEL_TRACES_EXPORTER", "none"), ("OTEL_METRICS_EXPORTER", "none")]);
-        telemark::builder().with_env(env).metric_reader(exporter.reader()).runtime_metrics().init().unwrap()
+        telemark::builder()
+            .with_env(env)
+            .with_metric_reader(exporter.reader())
+            .with_instrumentation(telemark::runtime_metrics)
+            .init()
+            .unwrap()
     });
     let mut page = Vec::new();
     exporter.render(negotiate(""), &mut page).unwrap();

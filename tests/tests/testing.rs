@@ -8,7 +8,7 @@ use axum::extract::Path;
 use axum::http::{HeaderMap, Request};
 use axum::routing::get;
 use telemark::opentelemetry::trace::TraceContextExt;
-use telemark::sdk::propagation::B3Propagator;
+use telemark::propagation::B3Propagator;
 use telemark::testing::TestTelemetry;
 use telemark::{Counter, traced};
 use tower::ServiceExt;

@@ -4,21 +4,21 @@
 
 use std::collections::BTreeSet;
 
+use telemark::config::{Env, VARIABLES};
 use telemark::console::ConsoleExporter;
 use telemark::otlp::Otlp;
 use telemark::prometheus::{Prometheus, Server};
-use telemark::sdk::batch::BatchConfig;
-use telemark::sdk::config::{Env, VARIABLES};
-use telemark::sdk::install::{Telemetry, TelemetryBuilder};
-use telemark::sdk::limits::SpanLimits;
-use telemark::sdk::metrics::{ExemplarFilter, PeriodicConfig, PullReader};
-use telemark::sdk::propagation::Propagators;
-use telemark::sdk::resource::Resource;
-use telemark::sdk::sampling;
-use telemark::sdk::signal::{Metrics, Traces};
-use telemark::sdk::time::Deadline;
+use telemark::propagation::Propagators;
 use telemark::testing::{InMemoryExporter, metrics_text};
+use telemark::time::Deadline;
 use telemark::tower::ServerSettings;
+use telemark_sdk::batch::BatchConfig;
+use telemark_sdk::install::{Telemetry, TelemetryBuilder};
+use telemark_sdk::limits::SpanLimits;
+use telemark_sdk::metrics::{ExemplarFilter, PeriodicConfig, PullReader};
+use telemark_sdk::resource::Resource;
+use telemark_sdk::sampling;
+use telemark_sdk::signal::{Metrics, Traces};
 
 /// What a variable decides, as text.
 type Read = fn(&Env) -> String;
@@ -147,7 +147,7 @@ fn built(env: &Env, more: &[(&str, &str)], reader: Option<PullReader>) -> Teleme
     let env = Env::from_pairs(pairs.chain(more.iter().map(|(name, value)| (*name, (*value).to_owned()))));
     let builder = telemark::builder().with_env(env);
     let builder = match reader {
-        Some(reader) => builder.metric_reader(reader),
+        Some(reader) => builder.with_metric_reader(reader),
         None => builder,
     };
     builder.build().unwrap()
@@ -164,7 +164,7 @@ fn span_exporter(env: &Env) -> String {
 
 /// How many there are: `src/init.rs` holds which one.
 fn metric_exporters(env: &Env) -> String {
-    built(env, &[("OTEL_TRACES_EXPORTER", "none")], None).metric_health().len().to_string()
+    built(env, &[("OTEL_TRACES_EXPORTER", "none")], None).health().metrics.len().to_string()
 }
 
 /// Where it listens, or would if the port were free.

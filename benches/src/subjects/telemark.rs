@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::telemark::config::Env;
-use ::telemark::sdk::time::Deadline;
-use ::telemark::sdk::trace::SdkTracer;
+use ::telemark::time::Deadline;
+use ::telemark::trace::SdkTracer;
 use ::telemark::{Guard, traced};
 
 use super::api::{Api, below_unsampled};

@@ -1,4 +1,4 @@
-//! Resources, in both directions.
+//! Converts resources to and from `opentelemetry_sdk`.
 
 use opentelemetry::KeyValue;
 use telemark_sdk::Resource;

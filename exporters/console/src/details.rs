@@ -1,4 +1,4 @@
-//! What is said about a span beside its name and its times: kind, status, attributes, events and links.
+//! The details of a span beside its name and its times: kind, status, attributes, events and links.
 
 use opentelemetry::trace::{Link, SpanKind, Status};
 use opentelemetry::{KeyValue, Value};
@@ -8,19 +8,18 @@ use crate::text::{Tone, clean, duration};
 use crate::tree::{Origin, Row};
 use crate::values::text;
 
-/// One piece, never broken over two lines.
+/// A piece of text that stays on one line.
 pub(crate) type Piece = (Tone, String);
 
-/// Characters of one value or description.
+/// The maximum number of columns of a value or description.
 const MAX_VALUE: usize = 160;
 const MAX_KEY: usize = 40;
 
-/// Attributes that are left out unless all are asked for: they say where the code is, or repeat what the name or other
-/// attributes say.
+/// Attributes that are omitted by default, because they locate the code or repeat the name or other attributes.
 const QUIET: &[&str] = &["code.", "thread.", "network.", "server.", "client.", "user_agent.", "url.scheme"];
 
-/// The pieces for a span, in the order of their weight.
-pub(crate) fn of_span(row: &Row<'_>, shows_all: bool) -> Vec<Piece> {
+/// Returns the pieces for a span, the most important first.
+pub(crate) fn span_pieces(row: &Row<'_>, shows_all: bool) -> Vec<Piece> {
     let span = row.span;
     let mut pieces = Vec::new();
     match &span.status {
@@ -55,8 +54,8 @@ pub(crate) fn of_span(row: &Row<'_>, shows_all: bool) -> Vec<Piece> {
     pieces
 }
 
-/// The pieces for an event, with its distance from the start of the span.
-pub(crate) fn of_event(span: &SpanData, event: &SpanEvent, shows_all: bool) -> Vec<Piece> {
+/// Returns the pieces for an event, with its distance from the start of the span.
+pub(crate) fn event_pieces(span: &SpanData, event: &SpanEvent, shows_all: bool) -> Vec<Piece> {
     let after = format!("· +{}", duration(event.time.since(span.start)));
     let mut pieces = vec![(Tone::Faint, after)];
     let value = |key: &str| event.attributes.iter().find(|attribute| attribute.key.as_str() == key);
@@ -78,8 +77,8 @@ pub(crate) fn of_event(span: &SpanData, event: &SpanEvent, shows_all: bool) -> V
     pieces
 }
 
-/// The pieces for a link.
-pub(crate) fn of_link(link: &Link) -> Vec<Piece> {
+/// Returns the pieces for a link.
+pub(crate) fn link_pieces(link: &Link) -> Vec<Piece> {
     let to = &link.span_context;
     let mut pieces = vec![(Tone::Faint, format!("↪ trace {} span {}", to.trace_id(), to.span_id()))];
     pieces.extend(link.attributes.iter().map(attribute));
@@ -92,7 +91,7 @@ fn attribute(attribute: &KeyValue) -> Piece {
     (tone, format!("{}={}", clean(attribute.key.as_str(), MAX_KEY), value(&attribute.value)))
 }
 
-/// Strings are quoted when it would not be clear where they end.
+/// Formats a value. Quotes a string whose end would otherwise be unclear.
 fn value(value: &Value) -> String {
     match value {
         Value::String(text) => {
@@ -104,13 +103,13 @@ fn value(value: &Value) -> String {
     }
 }
 
-fn dropped(number: u32, what: &str) -> Option<Piece> {
-    (number > 0).then(|| (Tone::Warn, format!("({number} {what} dropped)")))
+fn dropped(number: u32, noun: &str) -> Option<Piece> {
+    (number > 0).then(|| (Tone::Warn, format!("({number} {noun} dropped)")))
 }
 
 const HTTP_STATUS: &str = "http.response.status_code";
 
-/// The number alone, which everybody knows.
+/// Returns the status code as a bare number.
 fn http_status(attribute: &KeyValue) -> Option<Piece> {
     match attribute.value {
         Value::I64(status) if attribute.key.as_str() == HTTP_STATUS => {
@@ -129,6 +128,6 @@ fn is_quiet(attribute: &KeyValue, span: &SpanData) -> bool {
     let key = attribute.key.as_str();
     QUIET.iter().any(|quiet| key.starts_with(quiet))
         || http_status(attribute).is_some()
-        // The name of an HTTP span consists of these.
+        // The name of an HTTP span consists of these two.
         || matches!(key, "http.request.method" | "http.route") && span.name.contains(&*attribute.value.as_str())
 }

@@ -1,20 +1,20 @@
-//! A histogram in one line: how many, their mean, and what half and nearly all of them were at most.
+//! A histogram in one line: count, mean, estimated percentiles, and maximum.
 
 use telemark_sdk::metrics::{ExponentialHistogramPoint, HistogramPoint};
 
 use crate::text::quantity;
 
-/// What a histogram's point tells.
+/// The distribution that the point of a histogram describes.
 pub(crate) struct Distribution {
     count: u64,
     sum: Option<f64>,
     max: Option<f64>,
-    /// The lower and the upper bound of each bucket, and its count, in order.
+    /// The buckets in order, each with its lower bound, its upper bound and its count.
     buckets: Vec<(f64, f64, u64)>,
 }
 
 impl Distribution {
-    pub(crate) fn of(point: &HistogramPoint) -> Self {
+    pub(crate) fn new(point: &HistogramPoint) -> Self {
         let bound = |index: usize| point.bounds.get(index).copied();
         let (min, max) = (point.min.unwrap_or(f64::NEG_INFINITY), point.max.unwrap_or(f64::INFINITY));
         let buckets = point.bucket_counts.iter().enumerate().map(|(index, count)| {
@@ -24,7 +24,7 @@ impl Distribution {
         Distribution { count: point.count, sum: point.sum, max: point.max, buckets: buckets.collect() }
     }
 
-    pub(crate) fn of_exponential(point: &ExponentialHistogramPoint) -> Self {
+    pub(crate) fn for_exponential(point: &ExponentialHistogramPoint) -> Self {
         let (min, max) = (point.min.unwrap_or(f64::NEG_INFINITY), point.max.unwrap_or(f64::INFINITY));
         let bound = |index: i64| (index as f64 * (-f64::from(point.scale)).exp2()).exp2();
         let within = |(lower, upper, count): (f64, f64, u64)| (lower.max(min), upper.min(max), count);
@@ -37,7 +37,7 @@ impl Distribution {
         Distribution { count: point.count, sum: point.sum, max: point.max, buckets }
     }
 
-    /// `12×  avg 3.00ms  p50 ~2.50ms  p95 ~5.00ms  max 7.00ms`; what the buckets cannot tell is left out.
+    /// Formats as `12×  avg 3.00ms  p50 ~2.50ms  p95 ~5.00ms  max 7.00ms`. Omits values that are unknown.
     pub(crate) fn text(&self, unit: &str) -> String {
         let mut text = format!("{}×", self.count);
         let mut add = |name: &str, value: Option<f64>| {
@@ -54,7 +54,7 @@ impl Distribution {
         text
     }
 
-    /// What this share of the values does not exceed, as if they were spread evenly in their bucket.
+    /// Estimates the value that this share of the values does not exceed, assuming an even spread within each bucket.
     fn quantile(&self, share: f64) -> Option<f64> {
         let rank = share * self.count as f64;
         let mut before = 0.0;
@@ -79,7 +79,7 @@ mod tests {
 
     fn check(counts: &[u64], expected: &str) {
         let point = HistogramPoint::new(Attributes::empty(), [1.0, 2.0, 4.0], counts.to_vec());
-        assert_eq!(Distribution::of(&point).text("By"), expected);
+        assert_eq!(Distribution::new(&point).text("By"), expected);
     }
 
     #[test]
@@ -94,14 +94,14 @@ mod tests {
     #[test]
     fn without_buckets_there_is_the_mean() {
         let point = HistogramPoint::new(Attributes::empty(), [], vec![4]).with_sum(6.0).with_extremes(1.0, 2.0);
-        assert_eq!(Distribution::of(&point).text("s"), "4×  avg 1.50s  p50 ~1.50s  p95 ~1.95s  max 2.00s");
+        assert_eq!(Distribution::new(&point).text("s"), "4×  avg 1.50s  p50 ~1.50s  p95 ~1.95s  max 2.00s");
     }
 
     proptest! {
         #[test]
         fn shares_grow_and_stay_within_the_extremes(counts in prop::collection::vec(0u64..9, 4)) {
             let point = HistogramPoint::new(Attributes::empty(), [1.0, 2.0, 4.0], counts).with_extremes(0.5, 7.0);
-            let distribution = Distribution::of(&point);
+            let distribution = Distribution::new(&point);
             let shares: Vec<_> = [0.0, 0.25, 0.5, 0.75, 1.0].map(|share| distribution.quantile(share)).to_vec();
             if point.count > 0 {
                 prop_assert!(shares.is_sorted_by(|a, b| a <= b), "{shares:?}");

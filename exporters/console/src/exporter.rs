@@ -1,7 +1,7 @@
-//! The exporter: collects spans to traces and writes them.
+//! The exporter of traces: collects spans to traces and prints them.
 
 use std::fmt;
-use std::io::{self, IsTerminal, Write};
+use std::io::Write;
 use std::time::Duration;
 
 use telemark_sdk::config::Env;
@@ -11,77 +11,58 @@ use telemark_sdk::trace::SpanData;
 use telemark_sdk::{Batch, ExportError, ExportReport, Exporter, Resource};
 
 use crate::held::Held;
+use crate::output::{Color, Output};
 use crate::render::{self, Look};
 
-/// Whether the output is coloured.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Color {
-    /// When standard output is a terminal and `NO_COLOR` is not set; never for another writer.
-    #[default]
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
-}
-
-/// Writes traces as readable trees, for development.
+/// Prints traces as readable trees, for development.
 ///
-/// Writing blocks as long as the output does: a pipe that nobody reads holds up the thread of the SDK, never the
-/// application.
+/// Writing blocks as long as the output does. A pipe without a reader holds up the thread of the SDK, never the application.
+///
+/// ```
+/// use std::time::Duration;
+/// use telemark_console::{Color, ConsoleExporter};
+///
+/// let exporter = ConsoleExporter::stdout().with_color(Color::Never).with_width(120).with_hold(Duration::ZERO);
+/// # let _ = exporter;
+/// ```
 pub struct ConsoleExporter {
-    out: Box<dyn Write + Send>,
-    /// What [`Color::Auto`] is.
-    suits_color: bool,
+    output: Output,
     look: Look,
     hold: Duration,
     held: Held,
-    /// The resource of the last line that named a service.
+    /// The resource of the latest line that named a service.
     named: Option<Resource>,
-    destination: &'static str,
 }
 
-/// Where an exporter without a writer of the caller's writes.
-pub(crate) const STDOUT: &str = "standard output";
-/// Where any other writes.
-pub(crate) const WRITER: &str = "a writer";
-
 impl ConsoleExporter {
-    /// Writes to standard output, as the environment of the process says.
+    /// Prints to standard output, configured by the environment of the process.
     pub fn stdout() -> Self {
         Self::from_env(&Env::process())
     }
 
-    /// Writes to standard output, without colours if `NO_COLOR` is set to anything, in lines of `COLUMNS` characters.
+    /// Prints to standard output, without colours if `NO_COLOR` has any value, in lines of `COLUMNS` characters.
     pub fn from_env(env: &Env) -> Self {
-        let out = io::stdout();
-        let suits_color = out.is_terminal() && env.string("NO_COLOR").is_none();
-        let exporter = Self::new(Box::new(out), STDOUT, suits_color);
-        // A shell sets it, whether it is a sensible number or not: nothing to warn of.
+        let exporter = Self::new(Output::for_stdout(env));
+        // Set by the shell and not by the user, so an unusable number deserves no warning.
         match env.string("COLUMNS").and_then(|columns| columns.parse().ok()) {
             Some(width) => exporter.with_width(width),
             None => exporter,
         }
     }
 
-    /// Writes to `out`, without colours unless they are asked for.
+    /// Prints to `out`, without colours unless [`Self::with_color`] asks for them.
     pub fn to_writer(out: impl Write + Send + 'static) -> Self {
-        Self::new(Box::new(out), WRITER, false)
+        Self::new(Output::for_writer(out))
     }
 
-    fn new(out: Box<dyn Write + Send>, destination: &'static str, suits_color: bool) -> Self {
-        let look = Look { is_colored: suits_color, width: 100, shows_all: false };
-        let hold = Duration::from_secs(5);
-        ConsoleExporter { out, suits_color, look, hold, held: Held::default(), named: None, destination }
+    fn new(output: Output) -> Self {
+        let look = Look { is_colored: output.is_colored(Color::Auto), width: 100, shows_all: false };
+        ConsoleExporter { output, look, hold: Duration::from_secs(5), held: Held::default(), named: None }
     }
 
-    /// Chooses whether there are colours.
+    /// Sets coloured or plain output.
     pub fn with_color(mut self, color: Color) -> Self {
-        self.look.is_colored = match color {
-            Color::Auto => self.suits_color,
-            Color::Always => true,
-            Color::Never => false,
-        };
+        self.look.is_colored = self.output.is_colored(color);
         self
     }
 
@@ -91,55 +72,54 @@ impl ConsoleExporter {
         self
     }
 
-    /// Shows every attribute as it is. By default those of `code.*`, `thread.*`, `network.*`, `server.*`, `client.*`,
-    /// `user_agent.*`, `url.scheme` and stack traces are left out, as is what the name of an HTTP span says already, and
-    /// `http.response.status_code` is a mere number.
+    /// Shows every attribute unchanged. By default, the console omits `code.*`, `thread.*`, `network.*`, `server.*`,
+    /// `client.*`, `user_agent.*`, `url.scheme`, stack traces, and attributes that the name of an HTTP span repeats, and shows
+    /// `http.response.status_code` as a bare number.
     pub fn with_all_attributes(mut self) -> Self {
         self.look.shows_all = true;
         self
     }
 
-    /// How long a trace may wait for parents that have not ended; by default 5 seconds. Zero prints what a batch has.
+    /// Sets the time for which a trace waits for parents that have not ended; 5 seconds by default. Zero prints each batch
+    /// immediately.
     ///
-    /// The wait ends with the next batch or flush after this time.
+    /// A trace whose time has expired is printed with the next batch or flush.
     pub fn with_hold(mut self, hold: Duration) -> Self {
         self.hold = hold;
         self
     }
 
-    fn write(&mut self, traces: Vec<Vec<SpanData>>) -> Result<(), ExportError> {
+    fn print(&mut self, traces: Vec<Vec<SpanData>>) -> Result<(), ExportError> {
         for spans in traces {
-            let text = render::trace(&spans, self.look);
-            self.out.write_all(text.as_bytes()).map_err(unwritable)?;
+            self.output.write(&render::trace(&spans, self.look))?;
         }
-        self.out.flush().map_err(unwritable)
+        self.output.flush()
     }
 }
 
 impl Exporter<Traces> for ConsoleExporter {
     fn export(&mut self, batch: Batch<'_, Traces>, _: Deadline) -> Result<ExportReport, ExportError> {
         if !self.named.as_ref().is_some_and(|named| named.is_same(batch.resource) || named == batch.resource) {
-            // What waits belongs to the service above the line.
+            // Traces that still wait belong to the service above the new line.
             let waiting = self.held.take_all();
-            self.write(waiting)?;
-            let line = render::service(batch.resource, self.look);
+            self.print(waiting)?;
             let gap = if self.named.is_some() { "\n" } else { "" };
-            self.out.write_all(format!("{gap}{line}").as_bytes()).map_err(unwritable)?;
+            self.output.write(&format!("{gap}{}", render::service(batch.resource, self.look)))?;
             self.named = Some(batch.resource.clone());
         }
         self.held.add(batch.items, self.hold);
         let ready = self.held.take_ready();
-        self.write(ready)?;
+        self.print(ready)?;
         Ok(ExportReport::accepted())
     }
 
     fn flush(&mut self, _: Deadline) -> Result<(), ExportError> {
         let waiting = self.held.take_all();
-        self.write(waiting)
+        self.print(waiting)
     }
 
     fn destination(&self) -> String {
-        self.destination.to_owned()
+        self.output.destination()
     }
 }
 
@@ -147,8 +127,4 @@ impl fmt::Debug for ConsoleExporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConsoleExporter").field("look", &self.look).field("hold", &self.hold).finish_non_exhaustive()
     }
-}
-
-fn unwritable(error: io::Error) -> ExportError {
-    ExportError::other("the console cannot be written to").with_source(error)
 }

@@ -1,4 +1,4 @@
-//! Spans that wait for the rest of their trace, bounded in number and in time.
+//! Spans that wait for the rest of their trace, limited in number and in time.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
@@ -7,14 +7,14 @@ use opentelemetry::trace::{SpanId, TraceId};
 use telemark_sdk::time::Deadline;
 use telemark_sdk::trace::SpanData;
 
-/// Spans that may wait, of all traces together.
+/// The maximum number of waiting spans, over all traces.
 pub(crate) const MAX_SPANS: usize = 4096;
 
-/// The traces that wait.
+/// The waiting traces.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
     traces: HashMap<TraceId, Trace>,
-    /// The traces in the order in which they began to wait.
+    /// The traces in order of arrival.
     order: VecDeque<TraceId>,
     spans: usize,
 }
@@ -27,7 +27,7 @@ struct Trace {
 }
 
 impl Held {
-    /// Adds spans; a trace that is new waits no longer than `hold`.
+    /// Adds spans. A new trace waits for `hold` at most.
     pub(crate) fn add(&mut self, spans: &[SpanData], hold: Duration) {
         for span in spans {
             let id = span.context.trace_id();
@@ -41,7 +41,7 @@ impl Held {
         self.spans += spans.len();
     }
 
-    /// Takes the traces that are complete or have waited long enough, and the oldest ones when too many spans wait.
+    /// Takes the traces that are complete or have waited long enough, and the oldest ones if too many spans wait.
     pub(crate) fn take_ready(&mut self) -> Vec<Vec<SpanData>> {
         let mut ready = Vec::new();
         for id in std::mem::take(&mut self.order) {
@@ -73,7 +73,7 @@ impl Held {
     }
 }
 
-/// Whether every parent that lives in this process has ended. Children that are still running cannot be known.
+/// Returns true if every local parent has ended. Running children are unknown.
 fn is_complete(spans: &[SpanData]) -> bool {
     let ended: HashSet<_> = spans.iter().map(|span| span.context.span_id()).collect();
     spans.iter().all(|span| {

@@ -1,4 +1,4 @@
-//! Readable trace trees and metrics in a terminal.
+//! Prints trace trees and metrics to a terminal, for development.
 //!
 //! ```
 //! use telemark_console::ConsoleExporter;
@@ -10,7 +10,7 @@
 //! # let _ = exporter();
 //! ```
 //!
-//! What it prints, in colour when the output is a terminal:
+//! The output, in colour if it is a terminal:
 //!
 //! ```text
 //! ━━ shop 1.4.0 ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
@@ -24,14 +24,14 @@
 //!      · +1.00ms  retry  attempt=2
 //! ```
 //!
-//! - The bar shows when a span ran within its trace.
-//! - A trace is printed when all parents of its spans in this process have ended, after [5 seconds](ConsoleExporter::with_hold)
-//!   at the latest, or earlier when more than 4096 spans wait. A span that is printed without its parent says so.
-//! - Attributes that rarely help at a glance are left out: see [`ConsoleExporter::with_all_attributes`].
-//! - Control characters in names and values are escaped: what a stranger sends cannot move the cursor.
+//! - The bar shows the part of the trace in which a span ran.
+//! - A trace is printed once all local parents of its spans have ended, after [5 seconds](ConsoleExporter::with_hold) at the
+//!   latest, or earlier if more than 4096 spans wait. A span printed without its parent is marked.
+//! - Attributes that rarely help at a glance are omitted: see [`ConsoleExporter::with_all_attributes`].
+//! - Control characters in names and values are escaped: foreign text cannot move the cursor.
 //!
-//! Metrics, by [`ConsoleMetrics`], are a table with a line for each series. Of a histogram it shows the count, the mean, what
-//! half of the values and 95 of 100 are at most, as far as the buckets tell, and the trace of the greatest exemplar:
+//! [`ConsoleMetrics`] prints metrics as a table with one line per series. For a histogram, it shows the count, the mean, the
+//! median and the 95th percentile as estimated from the buckets, and the trace of the greatest exemplar:
 //!
 //! ```text
 //! metrics  22:13:20.000Z
@@ -43,18 +43,20 @@
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `NO_COLOR` | any value: no colours |
-//! | `COLUMNS` | the width of a line, by default 100 |
+//! | `NO_COLOR` | any value disables colours |
+//! | `COLUMNS` | the width of a line in characters, by default 100 |
 
 mod details;
 mod distribution;
 mod exporter;
 mod held;
 mod metrics;
+mod output;
 mod render;
 mod text;
 mod tree;
 mod values;
 
-pub use exporter::{Color, ConsoleExporter};
+pub use exporter::ConsoleExporter;
 pub use metrics::ConsoleMetrics;
+pub use output::Color;

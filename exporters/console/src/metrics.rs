@@ -1,7 +1,7 @@
-//! Metrics as a table: a line for each series.
+//! The exporter of metrics: prints a table with one line per series.
 
 use std::fmt;
-use std::io::{self, IsTerminal, Write};
+use std::io::Write;
 
 use telemark_sdk::config::Env;
 use telemark_sdk::metrics::{Attributes, Exemplar, Metric, MetricData, Temporality};
@@ -10,19 +10,18 @@ use telemark_sdk::time::{Deadline, Timestamp};
 use telemark_sdk::{Batch, ExportError, ExportReport, Exporter};
 
 use crate::distribution::Distribution;
-use crate::exporter::{Color, STDOUT, WRITER};
+use crate::output::{Color, Output};
 use crate::text::{Canvas, Tone, clean, columns, quantity, time_of_day};
 use crate::values::text as value_text;
 
-/// Columns of a name, a unit, or a value of an attribute.
+/// The maximum number of columns of a name, a unit, or a value of an attribute.
 const MAX_TEXT: usize = 60;
-/// Columns of what stands before the values.
+/// The maximum number of columns before the values.
 const MAX_LEFT: usize = 100;
 
-/// Writes metrics as a table, for development.
+/// Prints metrics as a table, for development.
 ///
-/// Writing blocks as long as the output does: a pipe that nobody reads holds up the thread of the SDK, never the
-/// application.
+/// Writing blocks as long as the output does. A pipe without a reader holds up the thread of the SDK, never the application.
 ///
 /// ```
 /// use telemark_console::ConsoleMetrics;
@@ -34,38 +33,33 @@ const MAX_LEFT: usize = 100;
 /// # let _ = exporter();
 /// ```
 pub struct ConsoleMetrics {
-    out: Box<dyn Write + Send>,
-    /// What [`Color::Auto`] is.
-    suits_color: bool,
+    output: Output,
     is_colored: bool,
-    destination: &'static str,
 }
 
 impl ConsoleMetrics {
-    /// Writes to standard output, as the environment of the process says.
+    /// Prints to standard output, configured by the environment of the process.
     pub fn stdout() -> Self {
         Self::from_env(&Env::process())
     }
 
-    /// Writes to standard output, without colours if `NO_COLOR` is set to anything.
+    /// Prints to standard output, without colours if `NO_COLOR` has any value.
     pub fn from_env(env: &Env) -> Self {
-        let out = io::stdout();
-        let suits_color = out.is_terminal() && env.string("NO_COLOR").is_none();
-        ConsoleMetrics { out: Box::new(out), suits_color, is_colored: suits_color, destination: STDOUT }
+        Self::new(Output::for_stdout(env))
     }
 
-    /// Writes to `out`, without colours unless they are asked for.
+    /// Prints to `out`, without colours unless [`Self::with_color`] asks for them.
     pub fn to_writer(out: impl Write + Send + 'static) -> Self {
-        ConsoleMetrics { out: Box::new(out), suits_color: false, is_colored: false, destination: WRITER }
+        Self::new(Output::for_writer(out))
     }
 
-    /// Chooses whether there are colours.
+    fn new(output: Output) -> Self {
+        ConsoleMetrics { is_colored: output.is_colored(Color::Auto), output }
+    }
+
+    /// Sets coloured or plain output.
     pub fn with_color(mut self, color: Color) -> Self {
-        self.is_colored = match color {
-            Color::Auto => self.suits_color,
-            Color::Always => true,
-            Color::Never => false,
-        };
+        self.is_colored = self.output.is_colored(color);
         self
     }
 }
@@ -74,17 +68,14 @@ impl Exporter<Metrics> for ConsoleMetrics {
     fn export(&mut self, batch: Batch<'_, Metrics>, _: Deadline) -> Result<ExportReport, ExportError> {
         let metrics: Vec<_> = batch.items.iter().flat_map(|scope| &scope.metrics).collect();
         if !metrics.is_empty() {
-            let text = table(&metrics, self.is_colored);
-            self.out
-                .write_all(text.as_bytes())
-                .and_then(|()| self.out.flush())
-                .map_err(|error| ExportError::other("the console cannot be written to").with_source(error))?;
+            self.output.write(&table(&metrics, self.is_colored))?;
+            self.output.flush()?;
         }
         Ok(ExportReport::accepted())
     }
 
     fn destination(&self) -> String {
-        self.destination.to_owned()
+        self.output.destination()
     }
 }
 
@@ -94,7 +85,7 @@ impl fmt::Debug for ConsoleMetrics {
     }
 }
 
-/// A series, and what is said of it.
+/// The row of one series in the table.
 struct Row {
     attributes: String,
     value: String,
@@ -138,7 +129,7 @@ fn table(metrics: &[&Metric], is_colored: bool) -> String {
     canvas.as_str().to_owned()
 }
 
-/// The name and the attributes of the only series, or the attributes of one of several.
+/// Returns the name and the attributes of an only series, or the attributes of one series among several.
 fn left(metric: &Metric, rows: &[Row], row: &Row) -> String {
     let (name, attributes) = (clean(&metric.name, MAX_TEXT), &row.attributes);
     match (rows.len(), attributes.is_empty()) {
@@ -151,8 +142,8 @@ fn left(metric: &Metric, rows: &[Row], row: &Row) -> String {
 
 fn rows(metric: &Metric) -> Vec<Row> {
     let unit = &*metric.unit;
-    let row = |of: &Attributes, value: String, exemplars: &[Exemplar], time| {
-        let list: Vec<_> = of
+    let row = |attributes: &Attributes, value: String, exemplars: &[Exemplar], time| {
+        let list: Vec<_> = attributes
             .iter()
             .map(|one| clean(&format!("{}={}", one.key, value_text(&one.value, MAX_TEXT)), MAX_TEXT))
             .collect();
@@ -161,25 +152,25 @@ fn rows(metric: &Metric) -> Vec<Row> {
     match &metric.data {
         MetricData::Sum { points, temporality, .. } => {
             let plus = if *temporality == Temporality::Delta { "+" } else { "" };
-            let of = |value| format!("{plus}{}", quantity(value, unit));
-            points.iter().map(|p| row(&p.attributes, of(p.value.as_f64()), &p.exemplars, p.time)).collect()
+            let shown = |value| format!("{plus}{}", quantity(value, unit));
+            points.iter().map(|p| row(&p.attributes, shown(p.value.as_f64()), &p.exemplars, p.time)).collect()
         }
         MetricData::Gauge { points } => {
-            let of = |value| quantity(value, unit);
-            points.iter().map(|p| row(&p.attributes, of(p.value.as_f64()), &p.exemplars, p.time)).collect()
+            points.iter().map(|p| row(&p.attributes, quantity(p.value.as_f64(), unit), &p.exemplars, p.time)).collect()
         }
         MetricData::Histogram { points, .. } => {
-            points.iter().map(|p| row(&p.attributes, Distribution::of(p).text(unit), &p.exemplars, p.time)).collect()
+            points.iter().map(|p| row(&p.attributes, Distribution::new(p).text(unit), &p.exemplars, p.time)).collect()
         }
         MetricData::ExponentialHistogram { points, .. } => points
             .iter()
-            .map(|p| row(&p.attributes, Distribution::of_exponential(p).text(unit), &p.exemplars, p.time))
+            .map(|p| row(&p.attributes, Distribution::for_exponential(p).text(unit), &p.exemplars, p.time))
             .collect(),
-        // What comes later is not shown until somebody writes how.
+        // The enum may grow. Unknown data is not shown.
         _ => Vec::new(),
     }
 }
 
+/// Returns the trace of the greatest exemplar that has one.
 fn trace_behind(exemplars: &[Exemplar]) -> Option<String> {
     let in_traces = exemplars.iter().filter(|one| one.trace_id != opentelemetry::trace::TraceId::INVALID);
     let greatest = in_traces.max_by(|a, b| a.value.as_f64().total_cmp(&b.value.as_f64()))?;

@@ -11,7 +11,7 @@ use crate::details::{self, Piece};
 use crate::text::{Canvas, Tone, clean, columns, duration, time_of_day};
 use crate::tree::{self, Row};
 
-/// How the text looks.
+/// The appearance of the text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Look {
     pub(crate) is_colored: bool,
@@ -19,19 +19,19 @@ pub(crate) struct Look {
     pub(crate) shows_all: bool,
 }
 
-/// Columns between columns.
+/// The gap between columns.
 const GAP: usize = 2;
-/// Columns of a duration.
+/// The width of a duration.
 const DURATION: usize = 6;
-/// Columns of the bar, which is left out of lines shorter than [`MIN_WIDTH_FOR_BAR`].
+/// The width of the bar. Lines shorter than [`MIN_WIDTH_FOR_BAR`] have none.
 const BAR: usize = 16;
 const MIN_WIDTH_FOR_BAR: usize = 80;
-/// A name keeps this much of itself, however deep it is.
+/// The minimum width of a name, at any depth.
 const MIN_NAME: usize = 12;
-/// Details have this much room, even if the line gets longer than it should.
+/// The minimum width of the details, even if the line gets too long.
 const MIN_DETAILS: usize = 24;
 
-/// The line that says which service the traces below it come from.
+/// Returns the line that names the service of the traces below it.
 pub(crate) fn service(resource: &Resource, look: Look) -> String {
     let value = |key| resource.get(key).map(|value| clean(&value.as_str(), 60)).unwrap_or_default();
     let (name, version) = (value("service.name"), value("service.version"));
@@ -51,14 +51,14 @@ pub(crate) fn service(resource: &Resource, look: Look) -> String {
     canvas.as_str().to_owned()
 }
 
-/// A blank line, the head of the trace, and its spans as a tree. `spans` are of one trace and not empty.
+/// Returns a blank line, the head of the trace, and its spans as a tree. `spans` belong to one trace and are not empty.
 pub(crate) fn trace(spans: &[SpanData], look: Look) -> String {
     let rows = tree::rows(spans);
     let start = spans.iter().map(|span| span.start).min().unwrap_or_default();
     let end = spans.iter().map(|span| span.end).max().unwrap_or_default();
 
-    let longest = rows.iter().map(|row| columns(&row.branch) + columns(&name_of(row.span, look.width))).max();
-    let name = longest.unwrap_or_default().min(look.width * 2 / 5);
+    let widest = rows.iter().map(|row| columns(&row.branch) + columns(&name_of(row.span, look.width))).max();
+    let name = widest.unwrap_or_default().min(look.width * 2 / 5);
     let bar = (rows.len() > 1 && look.width >= MIN_WIDTH_FOR_BAR).then_some(Bar { start, span: end.since(start) });
     let details = name + GAP + DURATION + GAP + bar.map_or(0, |_| BAR + GAP);
     let sheet = Sheet { look, name, bar, details, limit: look.width.max(details + MIN_DETAILS) };
@@ -77,7 +77,7 @@ fn name_of(span: &SpanData, limit: usize) -> String {
 fn head(canvas: &mut Canvas, spans: &[SpanData], start: Timestamp, end: Timestamp) {
     let id = spans.first().map_or(TraceId::INVALID, |span| span.context.trace_id());
     let errors = spans.iter().filter(|span| matches!(span.status, Status::Error { .. })).count();
-    let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    let count = |n: usize, noun: &str| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
     canvas.put(Tone::Faint, "trace ");
     canvas.put(Tone::Accent, &id.to_string());
     let mut piece = |tone, text: String| {
@@ -99,9 +99,9 @@ struct Sheet {
     /// The width of the first column.
     name: usize,
     bar: Option<Bar>,
-    /// Where the last column begins.
+    /// The start of the last column.
     details: usize,
-    /// Where a line ends.
+    /// The end of a line.
     limit: usize,
 }
 
@@ -125,8 +125,8 @@ impl Sheet {
         }
         canvas.move_to(self.details.saturating_sub(GAP));
         let room = self.limit.saturating_sub(self.details);
-        let pieces = details::of_span(row, self.look.shows_all);
-        // What is too long for its column gets a line of its own, such as a query.
+        let pieces = details::span_pieces(row, self.look.shows_all);
+        // A piece too long for its column, such as a query, gets its own line.
         let (short, long): (Vec<_>, Vec<_>) = pieces.into_iter().partition(|(_, piece)| columns(piece) <= room);
         self.flow(canvas, &row.below, self.details, short);
 
@@ -134,14 +134,14 @@ impl Sheet {
             self.note(canvas, &row.below, vec![piece]);
         }
         for event in span.events.iter() {
-            self.note(canvas, &row.below, details::of_event(span, event, self.look.shows_all));
+            self.note(canvas, &row.below, details::event_pieces(span, event, self.look.shows_all));
         }
         for link in span.links.iter() {
-            self.note(canvas, &row.below, details::of_link(link));
+            self.note(canvas, &row.below, details::link_pieces(link));
         }
     }
 
-    /// A line of its own under a span.
+    /// Writes a separate line under a span.
     fn note(&self, canvas: &mut Canvas, below: &str, mut pieces: Vec<Piece>) {
         canvas.put(Tone::Faint, below);
         if let Some((tone, bullet)) = (!pieces.is_empty()).then(|| pieces.remove(0)) {
@@ -151,7 +151,7 @@ impl Sheet {
         self.flow(canvas, below, columns(below) + GAP, pieces);
     }
 
-    /// The pieces one after the other, continued at `indent` of further lines.
+    /// Writes the pieces one after the other and continues on further lines at `indent`.
     fn flow(&self, canvas: &mut Canvas, below: &str, indent: usize, pieces: Vec<Piece>) {
         let room = self.limit.saturating_sub(indent).max(MIN_DETAILS);
         let mut is_first = true;
@@ -171,7 +171,7 @@ impl Sheet {
     }
 }
 
-/// When a span ran within its trace.
+/// The part of the trace in which a span ran.
 #[derive(Clone, Copy)]
 struct Bar {
     start: Timestamp,
@@ -179,7 +179,7 @@ struct Bar {
 }
 
 impl Bar {
-    /// Empty cells before it and its length, at least one.
+    /// Returns the number of empty cells before the bar, and its length, at least one.
     fn cells(self, span: &SpanData) -> (usize, usize) {
         let whole = self.span.as_nanos().max(1);
         let cell = |at: Timestamp, round_up: u128| {

@@ -1,4 +1,4 @@
-//! Text for a terminal: colours, columns, escaping, and how durations and times are written.
+//! Text for a terminal: colours, columns, escaping, durations, and times.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use telemark_sdk::time::Timestamp;
 
 use crate::values::float;
 
-/// How a piece of text looks where there are colours.
+/// The role of a piece of text, which gives its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tone {
     Plain,
@@ -33,12 +33,12 @@ impl Tone {
     }
 }
 
-/// Lines in the making; knows the column, with or without colours.
+/// The lines written so far. Tracks the column, with or without colours.
 #[derive(Debug)]
 pub(crate) struct Canvas {
     text: String,
     column: usize,
-    /// Spaces that are written when something follows them, so that no line ends in spaces.
+    /// Spaces written only once text follows them, so that no line ends in spaces.
     pending: usize,
     is_colored: bool,
 }
@@ -69,7 +69,7 @@ impl Canvas {
         self.column += columns;
     }
 
-    /// Moves to `column`, unless it is passed already.
+    /// Moves to `column`, unless the line has already passed it.
     pub(crate) fn move_to(&mut self, column: usize) {
         self.space(column.saturating_sub(self.column));
     }
@@ -88,13 +88,13 @@ impl Canvas {
     }
 }
 
-/// Columns a text takes.
+/// Returns the number of columns of a text.
 pub(crate) fn columns(text: &str) -> usize {
     text.chars().map(width).sum()
 }
 
-/// Two for the scripts of East Asia and for emoji, one for everything else. Marks that combine with the letter before them
-/// take none, but count: else a text of any length would fit.
+/// Returns two for East Asian scripts and emoji, and one for everything else. Combining marks take no column but count as
+/// one, or text of any length would fit.
 fn width(character: char) -> usize {
     match character {
         '\u{1100}'..='\u{115f}'
@@ -111,11 +111,11 @@ fn width(character: char) -> usize {
     }
 }
 
-/// At most `limit` columns, control characters escaped, an ellipsis where something is cut.
+/// Escapes control characters, and cuts to `limit` columns with an ellipsis.
 pub(crate) fn clean(text: &str, limit: usize) -> String {
     let mut cleaned = String::with_capacity(text.len().min(4 * limit));
     let mut used = 0;
-    // Where the text would be cut to leave room for the ellipsis.
+    // The length after which the text is cut to leave room for the ellipsis.
     let mut cut = 0;
     let mut escape = String::new();
     for character in text.chars() {
@@ -163,7 +163,7 @@ pub(crate) fn duration(duration: Duration) -> String {
     }
 }
 
-/// A value with its unit: a duration for seconds, otherwise a number and the unit, of which `{order}` is `order`.
+/// Formats a value with its unit: seconds as a duration, anything else as a number and the unit. `{order}` becomes `order`.
 pub(crate) fn quantity(value: f64, unit: &str) -> String {
     let seconds = match unit {
         "s" => Some(value),
@@ -182,10 +182,10 @@ pub(crate) fn quantity(value: f64, unit: &str) -> String {
     format!("{}{gap}{unit}", number(value))
 }
 
-/// Whole numbers as they are, others with three digits.
+/// Formats whole numbers in full and others with three digits.
 fn number(value: f64) -> String {
     match value.abs() {
-        // Beyond it neighbours are farther than one apart.
+        // Larger neighbours may be more than one apart.
         _ if value.fract() == 0.0 && value.abs() < 1e15 => format!("{value:.0}"),
         100.0..1e15 => format!("{value:.0}"),
         10.0..100.0 => format!("{value:.1}"),
@@ -195,7 +195,7 @@ fn number(value: f64) -> String {
     }
 }
 
-/// The time of day, UTC, in milliseconds.
+/// Formats the time of day in UTC, with milliseconds.
 pub(crate) fn time_of_day(timestamp: Timestamp) -> String {
     let millis = timestamp.as_nanos() / 1_000_000 % 86_400_000;
     let (seconds, millis) = (millis / 1000, millis % 1000);

@@ -1,14 +1,14 @@
-//! The tree that the spans of a trace form, as rows from top to bottom.
+//! The tree of a trace, as rows from top to bottom.
 //!
-//! Parents are what a stranger claims: they may be missing, or lead in a circle, or be nested so deep that a walk by
-//! recursion would overflow the stack.
+//! Parents come from foreign data. They may be missing, form a circle, or nest so deeply that recursion would overflow the
+//! stack.
 
 use std::collections::HashMap;
 
 use opentelemetry::trace::SpanId;
 use telemark_sdk::trace::SpanData;
 
-/// Levels that are drawn; deeper ones are numbered.
+/// The maximum number of drawn levels. Deeper ones are numbered.
 const MAX_LEVELS: usize = 9;
 
 /// One span with its place in the tree.
@@ -16,28 +16,28 @@ const MAX_LEVELS: usize = 9;
 pub(crate) struct Row<'a> {
     pub(crate) span: &'a SpanData,
     pub(crate) origin: Origin,
-    /// What stands before the name.
+    /// The text before the name.
     pub(crate) branch: String,
-    /// What stands before further lines of the same span.
+    /// The text before further lines of the same span.
     pub(crate) below: String,
 }
 
-/// Why a row is where it is.
+/// The reason for the place of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// It has no parent.
+    /// The span has no parent.
     Root,
-    /// Its parent is the row above it that it is a branch of.
+    /// The parent is the row that this one branches from.
     Child,
-    /// Its parent is in another process.
+    /// The parent is in another process.
     Remote,
-    /// Its parent has not ended yet, or is lost.
+    /// The parent has not ended yet or was dropped.
     Missing,
-    /// It is its own ancestor.
+    /// The span is its own ancestor.
     Cycle,
 }
 
-/// The rows of `spans`: siblings, and trees without a common root, in the order of their start.
+/// Returns the rows of `spans`. Siblings, and trees without a common root, are in the order of their start.
 pub(crate) fn rows(spans: &[SpanData]) -> Vec<Row<'_>> {
     let mut index = HashMap::with_capacity(spans.len());
     for (i, span) in spans.iter().enumerate() {
@@ -71,7 +71,7 @@ pub(crate) fn rows(spans: &[SpanData]) -> Vec<Row<'_>> {
         rows: Vec::with_capacity(spans.len()),
     };
     roots.into_iter().for_each(|(root, origin)| walk.tree(root, origin));
-    // Whatever no root leads to hangs on a circle, which is entered at its earliest span.
+    // Spans that no root reaches hang on a circle, which is entered at its earliest span.
     for i in order {
         if !walk.is_seen[i] {
             let entry = walk.circle_entry(i);
@@ -86,14 +86,14 @@ struct Walk<'a> {
     parents: Vec<Option<usize>>,
     children: Vec<Vec<usize>>,
     is_seen: Vec<bool>,
-    /// The search for a circle that passed a span last.
+    /// For each span, the latest search for a circle that passed it.
     passed: Vec<usize>,
     rows: Vec<Row<'a>>,
 }
 
 impl Walk<'_> {
     fn tree(&mut self, root: usize, origin: Origin) {
-        // Per level, whether the last row drawn there has siblings below it.
+        // For each level, true if the last row drawn there has siblings below it.
         let mut continues = Vec::new();
         let mut stack = vec![(root, 0, true)];
         self.is_seen[root] = true;
@@ -112,10 +112,9 @@ impl Walk<'_> {
         }
     }
 
-    /// The first span of the circle that the ancestors of `i` end in.
+    /// Returns the earliest span of the circle that the ancestors of `i` lead to.
     ///
-    /// Every span that is passed hangs on that circle and is drawn with it, so that all calls together pass each span only
-    /// a few times.
+    /// Every passed span hangs on that circle and is drawn with it, so all calls together pass each span only a few times.
     fn circle_entry(&mut self, i: usize) -> usize {
         let mut on_circle = i;
         while std::mem::replace(&mut self.passed[on_circle], i) != i {
@@ -132,7 +131,8 @@ impl Walk<'_> {
     }
 }
 
-/// What stands before the name and before further lines of a row, of which the last of `continues` is the level.
+/// Returns the texts before the name and before further lines of a row. The last element of `continues` is the level of the
+/// row.
 fn rails(continues: &[bool], has_children: bool) -> (String, String) {
     const OPEN: &str = "│  ";
     const CLOSED: &str = "   ";

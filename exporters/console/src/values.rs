@@ -1,11 +1,11 @@
-//! Attribute values as text, as the specification has it for what is not OTLP.
+//! Attribute values as text, in the form that the specification defines for protocols other than OTLP.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
 use opentelemetry::{Array, Value};
 
-/// The text of a value; of a long array, as much as has `limit` characters and perhaps one element more.
+/// Returns the text of a value. A long array is cut after about `limit` characters, at the end of an element.
 ///
 /// spec: common/README.md#anyvalue-representation-for-non-otlp-protocols
 pub(crate) fn text(value: &Value, limit: usize) -> Cow<'_, str> {
@@ -17,7 +17,7 @@ pub(crate) fn text(value: &Value, limit: usize) -> Cow<'_, str> {
     }
 }
 
-/// A number as JSON has it, and what JSON has not, by name.
+/// Formats a number as in JSON. Numbers that JSON lacks are written by name, such as `Infinity`.
 pub(crate) fn float(number: f64) -> String {
     match number {
         f64::INFINITY => "Infinity".to_owned(),
@@ -43,7 +43,7 @@ fn list<T>(items: &[T], limit: usize, mut write: impl FnMut(&mut String, &T)) ->
     let mut out = "[".to_owned();
     for (index, item) in items.iter().enumerate() {
         if out.len() > limit.saturating_mul(4) {
-            // Cut before it is shown.
+            // The caller cuts the text anyway.
             return out;
         }
         if index > 0 {
@@ -56,7 +56,7 @@ fn list<T>(items: &[T], limit: usize, mut write: impl FnMut(&mut String, &T)) ->
 }
 
 fn push(out: &mut String, item: impl std::fmt::Display) {
-    // A string takes everything.
+    // Writing to a string does not fail.
     let _ = write!(out, "{item}");
 }
 

@@ -1,4 +1,4 @@
-//! What the console shows of metrics, as whole text.
+//! The output for metrics, as whole text.
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
 use std::io::{self, Write};
@@ -14,7 +14,7 @@ use telemark_sdk::testing::TestTelemetry;
 use telemark_sdk::time::Deadline;
 use telemark_sdk::{Batch, Exporter, Resource};
 
-/// A writer that can be read.
+/// A writer whose text can be read.
 #[derive(Clone, Default)]
 struct Screen(Arc<Mutex<Vec<u8>>>);
 
@@ -83,7 +83,7 @@ temperature fridge=2  4.50 Cel
 }
 
 #[test]
-fn deltas_say_so_and_exponential_histograms_are_distributions_too() {
+fn deltas_have_a_sign_and_exponential_histograms_are_distributions() {
     let config = ReaderConfig::new()
         .with_temporality(TemporalityPreference::Delta)
         .with_aggregation(|_| Aggregation::exponential());
@@ -104,19 +104,19 @@ fn deltas_say_so_and_exponential_histograms_are_distributions_too() {
 }
 
 #[test]
-fn nothing_is_shown_of_nothing() {
+fn an_empty_batch_prints_nothing() {
     check(&TestTelemetry::new(), "");
 }
 
 #[test]
-fn what_a_stranger_sends_cannot_move_the_cursor() {
+fn foreign_text_cannot_move_the_cursor() {
     let telemetry = TestTelemetry::new();
     telemetry.meter("shop").u64_counter("orders").build().add(1, &[KeyValue::new("who", "\x1b[2J\n")]);
     check(&telemetry, "orders who=\\u{1b}[2J\\n  1\n");
 }
 
 #[test]
-fn colours_when_they_are_asked_for() {
+fn colours_on_request() {
     let telemetry = TestTelemetry::new();
     telemetry.meter("shop").u64_counter("orders").build().add(1, &[]);
     assert!(shown(&telemetry, |exporter| exporter.with_color(Color::Always)).contains("\x1b["));

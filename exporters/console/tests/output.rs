@@ -1,4 +1,4 @@
-//! What the console shows, as whole text.
+//! The output for traces, as whole text.
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
 use std::io::{self, Write};
@@ -14,7 +14,7 @@ use telemark_sdk::time::{Deadline, Timestamp};
 use telemark_sdk::trace::{SpanData, SpanEvent};
 use telemark_sdk::{Batch, Exporter, Resource};
 
-/// A writer that can be read.
+/// A writer whose text can be read.
 #[derive(Clone, Default)]
 struct Screen(Arc<Mutex<Vec<u8>>>);
 
@@ -29,7 +29,7 @@ impl Write for Screen {
 }
 
 impl Screen {
-    /// What came since the last call.
+    /// Takes the text since the last call.
     fn take(&self) -> String {
         String::from_utf8(std::mem::take(&mut self.0.lock().unwrap())).unwrap()
     }
@@ -41,7 +41,7 @@ fn at(micros: u64) -> Timestamp {
     Timestamp::from_nanos(1_700_000_000_000_000_000 + micros * 1000)
 }
 
-/// A span of [`TRACE`], from and to in microseconds.
+/// Returns a span of [`TRACE`]. `from` and `to` are microseconds.
 fn span(id: u64, parent: u64, name: &'static str, from: u64, to: u64) -> SpanData {
     let context = |id| SpanContext::new(TRACE.into(), id, TraceFlags::SAMPLED, false, TraceState::NONE);
     let mut span = SpanData::new(context(SpanId::from(id)), name, InstrumentationScope::builder("test").build().into());
@@ -69,7 +69,7 @@ fn export(exporter: &mut ConsoleExporter, spans: &[SpanData]) {
     exporter.export(Batch::<Traces>::new(&shop(), spans), Deadline::NEVER).unwrap();
 }
 
-/// Everything that is shown for one batch, without the line of the service.
+/// Returns the output for one batch, without the line of the service.
 fn show(configure: impl FnOnce(ConsoleExporter) -> ConsoleExporter, spans: &[SpanData]) -> String {
     let screen = Screen::default();
     let mut exporter = configure(ConsoleExporter::to_writer(screen.clone()));
@@ -116,7 +116,7 @@ GET /cart/{id}      12.4ms  ━━━━━━━━━━━━━━━━  se
     );
 }
 
-/// The trace of [`cart`] with everything that a span can have.
+/// Returns the trace of [`cart`] with everything that a span can have.
 fn busy_cart() -> Vec<SpanData> {
     let mut spans = cart();
     let other = SpanContext::new(1.into(), 2.into(), TraceFlags::SAMPLED, true, TraceState::NONE);
@@ -132,7 +132,7 @@ fn busy_cart() -> Vec<SpanData> {
 }
 
 #[test]
-fn links_exceptions_and_what_was_dropped() {
+fn links_exceptions_and_dropped_counts() {
     check(
         &busy_cart(),
         "
@@ -210,7 +210,7 @@ fn colours() {
 }
 
 #[test]
-fn what_is_long_or_would_do_harm() {
+fn long_text_is_cut_and_harmful_text_escaped() {
     let mut long = span(1, 0, "a name that goes on and on and on, much longer than its column", 0, 10);
     long.status = Status::error("what went wrong is something that takes more words than fit in one column");
     let long = with(
@@ -296,7 +296,7 @@ self     10.0µs               ━━━  … parent 0000000000000007 leads in a
 }
 
 #[test]
-fn a_circle_is_entered_where_it_starts() {
+fn a_circle_is_entered_at_its_earliest_span() {
     check(
         &[span(3, 1, "tail", 0, 9), span(1, 2, "second", 5, 9), span(2, 1, "first", 3, 9)],
         "
@@ -323,7 +323,7 @@ fn deep_levels_are_numbered() {
 }
 
 #[test]
-fn huge_trees_are_survived() {
+fn huge_trees_do_no_harm() {
     let rows = |spans: &[SpanData]| show(|exporter| exporter, spans).matches("row").count();
     let with_parents =
         |parent: fn(u64) -> u64| -> Vec<_> { (1..=10_000).map(|id| span(id, parent(id), "row", id, 20_000)).collect() };
@@ -334,7 +334,7 @@ fn huge_trees_are_survived() {
 }
 
 #[test]
-fn a_time_that_runs_backwards_is_survived() {
+fn time_that_runs_backwards_does_no_harm() {
     let mut odd = span(1, 0, "odd", 50, 10);
     odd.events.push(SpanEvent::new("before", at(5), Vec::new()), 9);
     check(
@@ -349,7 +349,7 @@ odd          0ns                 ━
 }
 
 #[test]
-fn the_line_of_the_service_comes_once() {
+fn the_service_is_named_once() {
     let screen = Screen::default();
     let mut exporter = ConsoleExporter::to_writer(screen.clone()).with_width(40);
     let spans = [span(1, 0, "a", 0, 10)];
@@ -366,7 +366,7 @@ fn the_line_of_the_service_comes_once() {
     assert_eq!(screen.take(), format!("{waited}\n━━ other\\u{{1b}}[2J ━━━━━━━━━━━━━━━━━━━━━━\n{trace}"));
 }
 
-/// The names that are shown, a trace in brackets, after each batch and at the end.
+/// Returns the names printed after each batch and at the end, each trace in brackets.
 fn names(hold: Duration, batches: &[&[SpanData]]) -> Vec<String> {
     let screen = Screen::default();
     let mut exporter = ConsoleExporter::to_writer(screen.clone()).with_hold(hold);
@@ -401,7 +401,7 @@ fn a_trace_waits_for_the_parents_of_its_spans() {
         [std::slice::from_ref(&grandchild), std::slice::from_ref(&child), std::slice::from_ref(&root)];
     assert_eq!(names(LONG, &batches), ["", "", "[root child grandchild]", ""]);
     assert_eq!(names(Duration::ZERO, &batches), ["[grandchild]", "[child]", "[root]", ""]);
-    // The root says nothing about a parent in between that has not ended.
+    // The end of the root does not imply that a parent in between has ended.
     assert_eq!(
         names(LONG, &[&[grandchild.clone(), root.clone()], std::slice::from_ref(&child)]),
         ["", "[root child grandchild]", ""]
@@ -414,7 +414,7 @@ fn a_trace_waits_for_the_parents_of_its_spans() {
 }
 
 #[test]
-fn what_never_becomes_complete_is_shown_by_a_flush() {
+fn a_flush_prints_incomplete_traces() {
     let other = of_trace(1, span(5, 0, "other", 0, 9));
     assert_eq!(names(LONG, &[&[span(2, 1, "child", 1, 8), other]]), ["[other]", "[child]"]);
 }
@@ -441,7 +441,7 @@ fn a_closed_output_is_an_error_and_no_panic() {
     }
     let mut exporter = ConsoleExporter::to_writer(Closed);
     let error = exporter.export(Batch::<Traces>::new(&shop(), &cart()), Deadline::NEVER).unwrap_err();
-    assert_eq!((error.error_type(), &*error.to_string()), ("_OTHER", "the console cannot be written to: broken pipe"));
+    assert_eq!((error.error_type(), &*error.to_string()), ("_OTHER", "cannot write to the console: broken pipe"));
     assert!(exporter.shutdown(Deadline::NEVER).is_err());
 }
 

@@ -1,63 +1,90 @@
-//! The settings of an exporter in code.
+//! The builder of an exporter.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::time::Duration;
 
 use telemark_sdk::ConfigError;
 use telemark_sdk::config::Env;
 use telemark_sdk::diag::{Level, log};
+use telemark_sdk::metrics::{Aggregation, TemporalityPreference};
+use telemark_sdk::signal::Metrics;
 
-use crate::config::{Address, Config, MAX_REQUEST_SIZE, MAX_RESPONSE_SIZE, Paths, Settings};
+use crate::config::{Address, Config, Settings, SignalNames};
 use crate::encode::Encode;
 use crate::exporter::Otlp;
-use crate::retry::RetrySettings;
+use crate::preferences::Preferences;
+use crate::retry::RetryConfig;
 use crate::settings::{Compression, Named, Pem, Protocol};
 
-/// Builds an [`Otlp`] exporter. What code sets wins over the environment, and that over the defaults.
+/// Builds an [`Otlp`] exporter. Settings in code win over the environment, and the environment wins over the defaults.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use telemark_otlp::{Compression, Otlp, Protocol};
+/// use telemark_sdk::signal::Traces;
+///
+/// # fn main() -> Result<(), telemark_sdk::ConfigError> {
+/// let exporter = Otlp::<Traces>::builder()
+///     .with_base_endpoint("http://collector:4318/otlp")
+///     .with_protocol(Protocol::HttpProtobuf)
+///     .with_compression(Compression::Gzip)
+///     .with_timeout(Duration::from_secs(5))
+///     .build()?;
+/// # let _ = exporter;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
-pub struct Builder<S> {
-    pub(crate) code: Settings,
+pub struct Builder<S: Encode> {
+    code: Settings,
     environment: Settings,
-    max_request_size: usize,
-    max_response_size: usize,
-    retry: RetrySettings,
+    code_preferences: S::Preferences,
+    environment_preferences: S::Preferences,
+    /// The first header that cannot be used.
     error: Option<ConfigError>,
-    signal: PhantomData<fn() -> S>,
 }
 
-impl<S: Encode> Builder<S> {
-    pub(crate) fn new() -> Self {
+impl<S: Encode> Otlp<S> {
+    /// Builds an exporter from the environment.
+    ///
+    /// # Errors
+    /// See [`Builder::build`].
+    pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
+        Self::builder().with_env(env).build()
+    }
+
+    /// Returns a builder without any settings.
+    pub fn builder() -> Builder<S> {
         Builder {
             code: Settings::default(),
             environment: Settings::default(),
-            max_request_size: MAX_REQUEST_SIZE,
-            max_response_size: MAX_RESPONSE_SIZE,
-            retry: RetrySettings::default(),
+            code_preferences: S::Preferences::default(),
+            environment_preferences: S::Preferences::default(),
             error: None,
-            signal: PhantomData,
         }
     }
+}
 
+impl<S: Encode> Builder<S> {
     /// Sends to exactly this URL. By default, HTTP goes to port 4318 of `localhost` and gRPC to port 4317.
     pub fn with_endpoint(mut self, url: impl Into<String>) -> Self {
-        self.code.endpoint = Named::code("endpoint", Address { text: url.into(), base: false });
+        self.code.endpoint = Named::from_code("endpoint", Address { text: url.into(), base: false });
         self
     }
 
     /// Sends to this URL with the signal's path, such as `v1/traces`, appended.
     pub fn with_base_endpoint(mut self, url: impl Into<String>) -> Self {
-        self.code.endpoint = Named::code("base_endpoint", Address { text: url.into(), base: true });
+        self.code.endpoint = Named::from_code("base_endpoint", Address { text: url.into(), base: true });
         self
     }
 
     /// Sets the protocol; [`Protocol::HttpProtobuf`] by default.
     pub fn with_protocol(mut self, protocol: Protocol) -> Self {
-        self.code.protocol = Named::code("protocol", protocol);
+        self.code.protocol = Named::from_code("protocol", protocol);
         self
     }
 
-    /// Adds a header to every request. Its value is never shown. An invalid one is reported by [`Self::build`].
+    /// Adds a header to every request. Its value is never shown. [`Self::build`] reports an invalid header.
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
         if let Err(error) = self.code.headers.set("header", name, value) {
             self.error.get_or_insert(error);
@@ -67,11 +94,12 @@ impl<S: Encode> Builder<S> {
 
     /// Sets the compression of requests; none by default.
     pub fn with_compression(mut self, compression: Compression) -> Self {
-        self.code.compression = Named::code("compression", compression);
+        self.code.compression = Named::from_code("compression", compression);
         self
     }
 
-    /// Sets the longest one batch may take with all its retries; ten seconds by default, [`Duration::MAX`] for no limit.
+    /// Sets the time limit for one batch, all retries and waits included; ten seconds by default, [`Duration::MAX`] for no
+    /// limit.
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.code.timeout = Some(timeout);
         self
@@ -79,83 +107,95 @@ impl<S: Encode> Builder<S> {
 
     /// Trusts these certificates instead of the system's.
     pub fn with_certificate(mut self, certificate: impl Into<Pem>) -> Self {
-        self.code.certificate = Named::code("certificate", certificate.into());
+        self.code.certificate = Named::from_code("certificate", certificate.into());
         self
     }
 
     /// Sets the private key of the client certificate.
     pub fn with_client_key(mut self, key: impl Into<Pem>) -> Self {
-        self.code.client_key = Named::code("client_key", key.into());
+        self.code.client_key = Named::from_code("client_key", key.into());
         self
     }
 
-    /// Sets the certificate that the exporter identifies itself with.
+    /// Sets the client certificate, with which the exporter identifies itself.
     pub fn with_client_certificate(mut self, certificate: impl Into<Pem>) -> Self {
-        self.code.client_certificate = Named::code("client_certificate", certificate.into());
+        self.code.client_certificate = Named::from_code("client_certificate", certificate.into());
         self
     }
 
-    /// Sets the largest request in bytes, before compression; 64 MiB by default. A larger one is not sent.
+    /// Sets the maximum size of a request in bytes, before and after compression; 64 MiB by default. A larger request is not
+    /// sent.
     pub fn with_max_request_size(mut self, bytes: usize) -> Self {
-        self.max_request_size = bytes;
+        self.code.max_request_size = Some(bytes);
         self
     }
 
-    /// Sets the largest answer in bytes; 4 MiB by default. A larger one is a failure.
+    /// Sets the maximum size of a response in bytes, before and after decompression; 4 MiB by default. A larger response is
+    /// a failure.
     pub fn with_max_response_size(mut self, bytes: usize) -> Self {
-        self.max_response_size = bytes;
+        self.code.max_response_size = Some(bytes);
         self
     }
 
-    /// Sets when a batch is sent again.
-    pub fn with_retry(mut self, retry: RetrySettings) -> Self {
-        self.retry = retry;
+    /// Sets the number of retries and the backoff between them.
+    pub fn with_retry(mut self, retry: RetryConfig) -> Self {
+        self.code.retry = Some(retry);
         self
     }
 
-    /// Reads from the environment what code does not set. A value that cannot be parsed is reported to `env` and ignored.
+    /// Reads the settings that code does not set from the environment. Reports a value that cannot be parsed to `env` and
+    /// ignores it.
     pub fn with_env(mut self, env: &Env) -> Self {
         self.environment = Settings::from_env(env, S::VARIABLE);
+        self.environment_preferences = S::Preferences::from_env(env);
         self
     }
 
-    /// Builds the exporter, which connects with its first batch. Settings without effect are logged as a warning.
+    /// Builds the exporter, which connects with its first batch. Logs settings without effect as a warning.
     ///
     /// # Errors
     /// The endpoint, a header, a certificate or a key cannot be used, or the build lacks the feature that a setting needs.
     pub fn build(self) -> Result<Otlp<S>, ConfigError> {
-        let config = self.into_config()?;
+        let (config, preferences) = self.into_parts()?;
         if !config.unused.is_empty() {
             let unused: Vec<_> = config.unused.iter().map(ToString::to_string).collect();
-            // A topic of the signal's own, so that it is said of each.
+            // One rate-limit topic per signal, so that each signal gets its warning.
             log(Level::Warn, S::METHOD, format_args!("{}", unused.join("; ")));
         }
-        Ok(Otlp::new(config))
+        Ok(Otlp::new(config, preferences))
     }
 
-    pub(crate) fn into_config(self) -> Result<Config, ConfigError> {
+    pub(crate) fn into_parts(self) -> Result<(Config, S::Preferences), ConfigError> {
         if let Some(error) = self.error {
             return Err(error);
         }
-        let config = Config::new(self.code, self.environment, Paths { path: S::PATH, method: S::METHOD })?;
-        Ok(Config {
-            // The length of a gRPC message has 32 bits.
-            max_request_size: self.max_request_size.min(u32::MAX as usize),
-            max_response_size: self.max_response_size,
-            retry: self.retry,
-            ..config
-        })
+        let signal = SignalNames { path: S::PATH, method: S::METHOD, rejected: S::REJECTED };
+        let config = Config::new(self.code, self.environment, signal)?;
+        Ok((config, self.code_preferences.or(self.environment_preferences)))
     }
 }
 
-impl<S> fmt::Debug for Builder<S> {
+impl Builder<Metrics> {
+    /// Sets the preferred temporality; cumulative by default. See [`Otlp::temporality_preference`].
+    pub fn with_temporality_preference(mut self, preference: TemporalityPreference) -> Self {
+        self.code_preferences.temporality = Some(preference);
+        self
+    }
+
+    /// Sets the aggregation of histograms that no view selects. See [`Otlp::default_histogram_aggregation`].
+    pub fn with_default_histogram_aggregation(mut self, aggregation: Aggregation) -> Self {
+        self.code_preferences.histogram = Some(aggregation);
+        self
+    }
+}
+
+impl<S: Encode> fmt::Debug for Builder<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("code", &self.code)
+            .field("code_preferences", &self.code_preferences)
             .field("environment", &self.environment)
-            .field("max_request_size", &self.max_request_size)
-            .field("max_response_size", &self.max_response_size)
-            .field("retry", &self.retry)
+            .field("environment_preferences", &self.environment_preferences)
             .finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! The settings of an exporter: from code and from the environment, checked once when it is built.
+//! The configuration of an exporter: from code and from the environment, checked once when it is built.
 //!
 //! spec: protocol/exporter.md#configuration-options
 
@@ -8,25 +8,19 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use telemark_sdk::config::Env;
-use telemark_sdk::signal::Metrics;
 use telemark_sdk::{ConfigError, text};
 
-use crate::encode::Encode;
 use crate::endpoint::{ACCEPTED, Endpoint, Path};
 use crate::headers::Headers;
-use crate::metrics::Preferences;
-use crate::retry::RetrySettings;
+use crate::retry::RetryConfig;
 use crate::settings::{COMPRESSIONS, Compression, Named, PROTOCOLS, Pem, Protocol};
-use crate::transport::tls::{Tls, TlsSettings};
+use crate::tls::{Tls, TlsSettings};
 
-pub(crate) const MAX_REQUEST_SIZE: usize = 64 << 20;
-pub(crate) const MAX_RESPONSE_SIZE: usize = 4 << 20;
-
-/// An endpoint as it was set. Its query may be a key and is not shown.
+/// An endpoint as it was set. Its query may contain a key and is not shown.
 #[derive(Clone)]
 pub(crate) struct Address {
     pub(crate) text: String,
-    /// The signal's path is appended.
+    /// True to append the signal's path.
     pub(crate) base: bool,
 }
 
@@ -48,14 +42,18 @@ pub(crate) struct Settings {
     pub(crate) certificate: Option<Named<Pem>>,
     pub(crate) client_key: Option<Named<Pem>>,
     pub(crate) client_certificate: Option<Named<Pem>>,
-    pub(crate) preferences: Preferences,
+    // Set in code alone.
+    pub(crate) max_request_size: Option<usize>,
+    pub(crate) max_response_size: Option<usize>,
+    pub(crate) retry: Option<RetryConfig>,
 }
 
-/// Everything an exporter needs, checked. The values of `headers` are marked as sensitive, which hides them in `Debug`.
+/// The checked configuration. The values of `headers` are marked as sensitive, which hides them in `Debug`.
 #[derive(Debug)]
 pub(crate) struct Config {
+    pub(crate) signal: SignalNames,
     pub(crate) endpoint: Endpoint,
-    /// The variable or argument that the endpoint comes from.
+    /// The variable or argument that set the endpoint.
     pub(crate) endpoint_setting: Cow<'static, str>,
     pub(crate) protocol: Protocol,
     pub(crate) headers: HeaderMap,
@@ -64,22 +62,24 @@ pub(crate) struct Config {
     pub(crate) tls: Option<Tls>,
     pub(crate) max_request_size: usize,
     pub(crate) max_response_size: usize,
-    pub(crate) retry: RetrySettings,
-    pub(crate) preferences: Preferences,
-    /// Settings that have no effect beside the others.
+    pub(crate) retry: RetryConfig,
+    /// Settings that the others leave without effect.
     pub(crate) unused: Vec<ConfigError>,
 }
 
-/// Where a signal is sent to below the endpoint. Values and not types: the code that uses them is there once.
-pub(crate) struct Paths {
+/// The names of a signal in requests and responses, copied from [`Encode`](crate::Encode): values instead of a type
+/// parameter, so that the code that uses them is compiled once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SignalNames {
     pub(crate) path: &'static str,
     pub(crate) method: &'static str,
+    pub(crate) rejected: &'static str,
 }
 
 impl Config {
-    pub(crate) fn new(code: Settings, environment: Settings, paths: Paths) -> Result<Self, ConfigError> {
+    pub(crate) fn new(code: Settings, environment: Settings, signal: SignalNames) -> Result<Self, ConfigError> {
         let protocol = protocol(code.protocol.or(environment.protocol))?;
-        let endpoint = endpoint(code.endpoint.or(environment.endpoint), protocol, paths, environment.insecure)?;
+        let endpoint = endpoint(code.endpoint.or(environment.endpoint), protocol, signal, environment.insecure)?;
         let mut unused = Vec::new();
         if protocol == Protocol::Grpc && endpoint.value.has_unused_path {
             unused.push(ConfigError::state(endpoint.name.clone(), "its path and query have no effect over grpc"));
@@ -92,11 +92,12 @@ impl Config {
         if !endpoint.value.tls {
             let settings = [&tls.certificate, &tls.client_key, &tls.client_certificate];
             unused.extend(settings.into_iter().flatten().map(|setting| {
-                let problem = format!("has no effect, for {} is sent to without TLS", endpoint.value);
+                let problem = format!("has no effect, because {} does not use TLS", endpoint.value);
                 ConfigError::state(setting.name.clone(), problem)
             }));
         }
         Ok(Config {
+            signal,
             unused,
             tls: if endpoint.value.tls { Some(Tls::new(&endpoint, tls, protocol)?) } else { None },
             endpoint: endpoint.value,
@@ -105,16 +106,16 @@ impl Config {
             headers: code.headers.or(environment.headers).into_map(),
             compression: compression(code.compression.or(environment.compression))?,
             timeout: code.timeout.or(environment.timeout).unwrap_or(Duration::from_secs(10)),
-            max_request_size: MAX_REQUEST_SIZE,
-            max_response_size: MAX_RESPONSE_SIZE,
-            retry: RetrySettings::default(),
-            preferences: code.preferences.or(environment.preferences),
+            // The length of a gRPC message has 32 bits.
+            max_request_size: code.max_request_size.unwrap_or(64 << 20).min(u32::MAX as usize),
+            max_response_size: code.max_response_size.unwrap_or(4 << 20),
+            retry: code.retry.unwrap_or_default(),
         })
     }
 }
 
 impl Settings {
-    /// `signal` is its part in the names of variables.
+    /// Reads the variables. `signal` is the signal's part in their names.
     pub(crate) fn from_env(env: &Env, signal: &str) -> Self {
         let own = |option: &str| format!("OTEL_EXPORTER_OTLP_{signal}_{option}");
         let all = |option: &str| format!("OTEL_EXPORTER_OTLP_{option}");
@@ -138,12 +139,12 @@ impl Settings {
             certificate: pem("CERTIFICATE"),
             client_key: pem("CLIENT_KEY"),
             client_certificate: pem("CLIENT_CERTIFICATE"),
-            preferences: if signal == Metrics::VARIABLE { Preferences::from_env(env) } else { Preferences::default() },
+            ..Settings::default()
         }
     }
 }
 
-/// The variable of the signal, or else the one of all signals.
+/// Reads the variable of the signal, or else that of all signals.
 fn either<T>(own: &str, all: &str, read: impl Fn(&str) -> Option<T>) -> Option<Named<T>> {
     [own, all].into_iter().find_map(|name| Some(Named { value: read(name)?, name: name.to_owned().into() }))
 }
@@ -171,7 +172,7 @@ fn compression(setting: Option<Named<Compression>>) -> Result<Compression, Confi
 fn endpoint(
     setting: Option<Named<Address>>,
     protocol: Protocol,
-    paths: Paths,
+    signal: SignalNames,
     insecure: Option<bool>,
 ) -> Result<Named<Endpoint>, ConfigError> {
     let port = if protocol == Protocol::Grpc { 4317 } else { 4318 };
@@ -179,8 +180,8 @@ fn endpoint(
     let setting = setting.unwrap_or_else(|| Named { name: "endpoint".into(), value: default() });
     let Address { text, base } = setting.value;
     let path = match (protocol, base) {
-        (Protocol::Grpc, _) => Path::Service(paths.method),
-        (_, true) => Path::Append(paths.path),
+        (Protocol::Grpc, _) => Path::Service(signal.method),
+        (_, true) => Path::Append(signal.path),
         (_, false) => Path::AsIs,
     };
     // spec: `insecure` is for gRPC endpoints without a scheme alone
@@ -194,7 +195,7 @@ fn endpoint(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::builder::Builder;
+    use crate::exporter::Otlp;
     use telemark_sdk::signal::Traces;
 
     fn show(config: Result<Config, ConfigError>) -> String {
@@ -211,7 +212,7 @@ mod tests {
     fn check(variables: &[(&str, &str)], expected: &str) {
         let variables = variables.iter().map(|&(name, value)| (format!("OTEL_EXPORTER_OTLP_{name}"), value));
         let env = Env::from_pairs(variables);
-        let shown = show(Builder::<Traces>::new().with_env(&env).into_config());
+        let shown = show(Otlp::<Traces>::builder().with_env(&env).into_parts().map(|(config, ())| config));
         let warnings = env.take_warnings().into_iter().map(|warning| format!("; {warning}"));
         assert_eq!([shown].into_iter().chain(warnings).collect::<String>(), expected);
     }
@@ -276,7 +277,7 @@ mod tests {
 
     #[cfg(feature = "grpc")]
     #[test]
-    fn a_path_that_grpc_does_not_use_is_said() {
+    fn a_path_without_effect_over_grpc_is_reported() {
         const METHOD: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export Grpc None 10s {}";
         let unused = "; OTEL_EXPORTER_OTLP_ENDPOINT: its path and query have no effect over grpc";
         for path in ["/v1/traces", "?api_key=secret"] {
@@ -290,12 +291,12 @@ mod tests {
     }
 
     #[test]
-    fn certificates_without_tls_are_said_to_have_no_effect() {
+    fn certificates_without_tls_are_reported_to_have_no_effect() {
         check(
             &[("ENDPOINT", "http://collector"), ("CERTIFICATE", "/no/such/file"), ("TRACES_CLIENT_KEY", "key.pem")],
             "http://collector/v1/traces HttpProtobuf None 10s {}\
-             ; OTEL_EXPORTER_OTLP_CERTIFICATE: has no effect, for http://collector/v1/traces is sent to without TLS\
-             ; OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: has no effect, for http://collector/v1/traces is sent to without TLS",
+             ; OTEL_EXPORTER_OTLP_CERTIFICATE: has no effect, because http://collector/v1/traces does not use TLS\
+             ; OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: has no effect, because http://collector/v1/traces does not use TLS",
         );
     }
 
@@ -306,9 +307,9 @@ mod tests {
             "http://collector/base/v1/traces?… HttpProtobuf None 10s {}",
         );
         let env = Env::from_pairs([("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://collector/own?api_key=secret")]);
-        let builder = Builder::<Traces>::new().with_env(&env);
+        let builder = Otlp::<Traces>::builder().with_env(&env);
         let debug = format!("{builder:?}");
-        let config = builder.into_config().unwrap();
+        let config = builder.into_parts().unwrap().0;
         assert_eq!(config.endpoint.path, "/own?api_key=secret");
         assert!(!format!("{debug} {config:?}").contains("secret"), "{debug} {config:?}");
         check(
@@ -366,9 +367,9 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "1"),
         ]);
         let builder =
-            Builder::<Traces>::new().with_base_endpoint("http://code").with_header("a", "code").with_env(&env);
+            Otlp::<Traces>::builder().with_base_endpoint("http://code").with_header("a", "code").with_env(&env);
         let debug = format!("{builder:?}");
-        let config = builder.into_config().unwrap();
+        let config = builder.into_parts().unwrap().0;
         assert!(!debug.contains("\"code\"") && !debug.contains("\"env\""), "{debug}");
         assert_eq!((config.headers["a"].as_bytes(), config.headers["b"].as_bytes()), (&b"code"[..], &b"env"[..]));
         assert_eq!(show(Ok(config)), r#"http://code/v1/traces HttpProtobuf None 1ms {"a": Sensitive, "b": Sensitive}"#);
@@ -376,7 +377,7 @@ mod tests {
 
     #[test]
     fn an_invalid_header_in_code_is_an_error_without_the_value() {
-        let error = Builder::<Traces>::new().with_header("a b", "secret").into_config().unwrap_err();
+        let error = Otlp::<Traces>::builder().with_header("a b", "secret").into_parts().err().unwrap();
         assert!(error.to_string().starts_with(r#"header="a b=…" cannot be used"#), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! The address of the receiver: from the text of a setting to scheme, host, port and path.
+//! The endpoint: from the text of a setting to scheme, host, port and path.
 //!
 //! spec: protocol/exporter.md#endpoint-urls-for-otlphttp
 
@@ -8,35 +8,35 @@ use http::Uri;
 use http::uri::{Authority, PathAndQuery};
 use telemark_sdk::text;
 
-/// A parsed endpoint. It is shown without its query, which may be a key.
+/// A parsed endpoint. Shown without its query, which may contain a key.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint {
     pub(crate) tls: bool,
     /// Without the brackets of an IPv6 address.
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// Host and port as they were written, for the `Host` header.
+    /// Host and port as written, for the `Host` header.
     pub(crate) authority: Authority,
     pub(crate) path: PathAndQuery,
-    /// The setting has a path or a query that is not part of the request.
+    /// The setting has a path or a query that the request does not use.
     pub(crate) has_unused_path: bool,
 }
 
-/// How the path of the setting becomes the path of the request.
+/// The rule that turns the path of the setting into the path of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Path {
-    /// The setting is for one signal: its path is used as it is.
+    /// Uses the path as it is, because the setting is for one signal.
     AsIs,
-    /// The setting is for all signals: this is appended.
+    /// Appends this path, because the setting is for all signals.
     Append(&'static str),
-    /// gRPC: the path is that of the service, whatever the setting says.
+    /// Uses the path of the gRPC service and ignores that of the setting.
     Service(&'static str),
 }
 
 pub(crate) const ACCEPTED: &str = "a URL such as http://localhost:4318 or https://host/path";
 
 impl Endpoint {
-    /// Parses a URL; `None` when it cannot be used. `tls_without_scheme` allows a missing scheme and says what it means.
+    /// Parses a URL. Returns `None` if it cannot be used. `tls_without_scheme` allows a missing scheme and gives its meaning.
     pub(crate) fn parse(text: &str, path: Path, tls_without_scheme: Option<bool>) -> Option<Endpoint> {
         let text = text.trim();
         let with_scheme = match (text.contains("://"), tls_without_scheme) {
@@ -51,13 +51,13 @@ impl Endpoint {
             "http" => false,
             _ => return None,
         };
-        // Credentials in the URL are not sent, and would end up in error messages: headers are the place for them.
+        // Credentials in the URL would not be sent, and would appear in error messages. They belong in headers.
         let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'))?.clone();
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         if host.is_empty() {
             return None;
         }
-        // A port that is no number makes `port_u16` empty like a missing one.
+        // `port_u16` would not tell a malformed port from a missing one.
         let port = match authority.port() {
             Some(port) => port.as_str().parse().ok().filter(|&port| port != 0)?,
             None if authority.as_str().ends_with(':') || authority.as_str().len() > authority.host().len() => {
@@ -81,12 +81,12 @@ impl Endpoint {
         Some(Endpoint { tls, host, port, authority, path, has_unused_path })
     }
 
-    /// `http` or `https`.
+    /// Returns `http` or `https`.
     pub(crate) fn scheme(&self) -> &'static str {
         if self.tls { "https" } else { "http" }
     }
 
-    /// The likely mistake when the receiver does not speak the protocol: the default port of the other one.
+    /// Returns the likely mistake if the receiver does not speak the protocol: the default port of the other protocol.
     pub(crate) fn port_hint(&self, grpc: bool) -> Option<String> {
         let (other, protocol, port) = match (grpc, self.port) {
             (true, 4318) => ("HTTP", "http/protobuf", 4317),
@@ -125,7 +125,7 @@ mod tests {
         }
     }
 
-    /// What the URL means as the endpoint of all signals, then as that of one.
+    /// Compares the URL read as the endpoint of all signals, then as the endpoint of one.
     fn check(url: &str, base: &str, own: &str) {
         assert_eq!(show(Endpoint::parse(url, Path::Append("v1/traces"), None)), base, "{url:?} for all signals");
         assert_eq!(show(Endpoint::parse(url, Path::AsIs, None)), own, "{url:?} for one signal");
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_of_http_is_refused() {
+    fn text_that_is_not_an_http_url_is_refused() {
         for url in [
             "",
             "/",

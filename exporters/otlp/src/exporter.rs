@@ -1,185 +1,124 @@
-//! The exporter: encode, compress, send, and again while that may help and there is time.
+//! The exporter: encodes a batch, compresses it, and hands it to delivery.
 
 use std::fmt;
-use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use telemark_sdk::config::Env;
-use telemark_sdk::runtime::is_ending;
+use telemark_sdk::metrics::{Aggregation, TemporalityPreference};
+use telemark_sdk::signal::Metrics;
 use telemark_sdk::time::Deadline;
-use telemark_sdk::{Batch, ConfigError, ExportError, ExportReport, Exporter, id};
+use telemark_sdk::{Batch, ExportError, ExportReport, Exporter};
 
-use crate::builder::Builder;
 use crate::config::Config;
+use crate::delivery::Delivery;
 use crate::encode::Encode;
-use crate::metrics::Preferences;
-use crate::retry::{Decision, Retry};
 use crate::settings::{Compression, Protocol};
-use crate::transport::{Failure, Transport};
+use crate::transport::Transport;
 
-/// The largest buffer in bytes that is kept for the next batch.
-const MOST_KEPT: usize = 4 << 20;
-
-/// The longest that a receiver can keep further batches back.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// The maximum size in bytes of a buffer that is kept for the next batch.
+const MAX_KEPT: usize = 4 << 20;
 
 /// Sends a signal with OTLP over HTTP or gRPC.
 ///
-/// It connects with the first batch, keeps the connection, and replaces it when it is lost. A batch that the receiver
-/// cannot take for the moment is sent again within the timeout; one that it refuses is given up.
+/// Connects with the first batch, keeps the connection, and replaces a lost one. A batch that the receiver cannot take for
+/// the moment is sent again within the timeout; a batch that the receiver rejects is dropped and counted.
+///
+/// ```no_run
+/// use telemark_otlp::Otlp;
+/// use telemark_sdk::config::Env;
+/// use telemark_sdk::signal::Traces;
+///
+/// # fn main() -> Result<(), telemark_sdk::ConfigError> {
+/// let exporter = Otlp::<Traces>::from_env(&Env::process())?;
+/// # let _ = exporter;
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// spec: protocol/exporter.md, opentelemetry-proto docs/specification.md
 pub struct Otlp<S: Encode> {
     config: Config,
+    preferences: S::Preferences,
     cache: S::Cache,
-    /// The encoded batch; its memory is used again.
+    /// The encoded batch. Its memory is reused.
     message: Vec<u8>,
-    /// The compressed batch.
+    /// The compressed batch. Its memory is reused.
     compressed: Vec<u8>,
-    transport: Transport,
-    /// The receiver has asked to be left alone until then.
-    pause: Option<Deadline>,
+    delivery: Delivery,
     is_shut_down: bool,
 }
 
 impl<S: Encode> Otlp<S> {
-    /// An exporter with the settings of the environment.
-    ///
-    /// # Errors
-    /// See [`Builder::build`].
-    pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
-        Self::builder().with_env(env).build()
-    }
-
-    /// Begins an exporter with settings in code.
-    pub fn builder() -> Builder<S> {
-        Builder::new()
-    }
-
-    pub(crate) fn new(config: Config) -> Self {
+    pub(crate) fn new(config: Config, preferences: S::Preferences) -> Self {
         Otlp {
-            transport: Transport::new::<S>(&config),
+            delivery: Delivery::new(Transport::new(&config), config.retry),
             config,
+            preferences,
             cache: S::Cache::default(),
             message: Vec::new(),
             compressed: Vec::new(),
-            pause: None,
             is_shut_down: false,
         }
     }
 
-    pub(crate) fn preferences(&self) -> &Preferences {
-        &self.config.preferences
-    }
-
-    /// Encodes the batch into the bytes that are sent.
+    /// Encodes the batch into the bytes to send.
     fn encode(&mut self, batch: Batch<'_, S>) -> Result<Vec<u8>, ExportError> {
-        let headroom = self.transport.headroom();
-        let mut message = std::mem::take(&mut self.message);
-        message.clear();
-        message.resize(headroom, 0);
+        let headroom = self.delivery.headroom();
+        let items = S::count(batch.items);
+        let mut message = cleared(&mut self.message, headroom);
         match self.config.protocol {
             Protocol::HttpJson => S::json(batch, &mut self.cache, &mut message),
             Protocol::HttpProtobuf | Protocol::Grpc => S::protobuf(batch, &mut self.cache, &mut message),
         }
-        // spec: the limit holds before compression as well
-        if let Err(error) = self.check_size::<S>(message.len() - headroom, S::count(batch.items)) {
-            // A batch of that size is an exception: its memory is not worth keeping.
-            self.message = Vec::new();
-            return Err(error);
-        }
+        // spec: the limit holds before compression as well. Too large a message is an exception: its memory is not kept.
+        self.check_size(message.len() - headroom, items)?;
         if self.config.compression == Compression::Gzip {
-            let mut compressed = std::mem::take(&mut self.compressed);
-            compressed.clear();
-            compressed.resize(headroom, 0);
+            let mut compressed = cleared(&mut self.compressed, headroom);
             let result = compress(&message[headroom..], &mut compressed);
-            if message.len() <= MOST_KEPT {
+            if message.len() <= MAX_KEPT {
                 self.message = message;
             }
             result?;
-            self.check_size::<S>(compressed.len() - headroom, S::count(batch.items))?;
+            self.check_size(compressed.len() - headroom, items)?;
             message = compressed;
         }
-        self.transport.frame(&mut message);
+        self.delivery.frame(&mut message);
         Ok(message)
     }
 
-    fn check_size<T: Encode>(&self, len: usize, items: usize) -> Result<(), ExportError> {
-        let limit = self.config.max_request_size;
+    fn check_size(&self, len: usize, items: usize) -> Result<(), ExportError> {
+        let (limit, noun) = (self.config.max_request_size, S::ITEMS);
         if len <= limit {
             return Ok(());
         }
-        Err(ExportError::too_large(format!(
-            "{items} {} make a request of {len} bytes, the limit is {limit}: not sent",
-            T::ITEMS
-        )))
+        let message = format!("{items} {noun} make a request of {len} bytes, the limit is {limit}: not sent");
+        Err(ExportError::too_large(message))
     }
 
-    /// Sends until the receiver has it, refuses it, or the time is over.
-    ///
-    /// spec: protocol/exporter.md — the timeout is for all attempts and the waits between them
-    fn send(&mut self, body: &Bytes, deadline: Deadline) -> Result<ExportReport, ExportError> {
-        self.keep_pause(deadline)?;
-        let mut retry = Retry::new(self.config.retry);
-        let mut last = None;
-        loop {
-            let (error, asked) = match self.transport.send(body.clone(), deadline) {
-                Ok(report) => return Ok(report.with_retries(retry.retries())),
-                Err(Failure::Final(error)) => return Err(error.with_retries(retry.retries())),
-                Err(Failure::Transient { error, asked }) => (error, asked),
-                Err(Failure::Timeout(error)) => {
-                    let error = error.with_retries(retry.retries());
-                    // Why there was a retry at all tells more than that time ran out during the last one.
-                    return Err(match last {
-                        Some(last) => error.with_source(last),
-                        None => error,
-                    });
-                }
-            };
-            let retries = retry.retries();
-            match retry.after_failure(asked, deadline.remaining(), id::random()) {
-                Decision::Wait(wait) if wait_to_retry(wait, self.transport.was_reached()) => last = Some(error),
-                // spec: the client must wait, be it with the next batch; but not for as long as it may please anyone
-                _ => {
-                    self.pause = asked.map(|asked| Deadline::after(asked.min(LONGEST_PAUSE)));
-                    return Err(error.with_retries(retries));
-                }
-            }
-        }
-    }
-
-    /// Waits until the pause that the receiver asked for is over.
-    ///
-    /// # Errors
-    /// It does not end before the deadline.
-    fn keep_pause(&mut self, deadline: Deadline) -> Result<(), ExportError> {
-        let left = self.pause_left();
-        if left.is_zero() {
-            return Ok(());
-        }
-        if deadline.remaining().is_some_and(|remaining| left >= remaining) {
-            let endpoint = self.transport.endpoint();
-            let message = format!("{endpoint} asked for a pause, which has {left:.1?} left: not sent");
-            return Err(ExportError::unavailable(message));
-        }
-        thread::sleep(left);
-        self.pause = None;
-        Ok(())
-    }
-
-    fn pause_left(&self) -> Duration {
-        self.pause.and_then(Deadline::remaining).unwrap_or_default()
-    }
-
-    /// Takes the memory back, unless a connection that is being closed still holds it or it is far more than batches
-    /// usually need.
+    /// Keeps the memory for the next batch unless a closing connection still holds it or it is far larger than usual.
     fn reclaim(&mut self, body: Bytes) {
-        if !body.is_unique() || body.len() > MOST_KEPT {
+        if !body.is_unique() || body.len() > MAX_KEPT {
             return;
         }
         let slot = if self.config.compression == Compression::Gzip { &mut self.compressed } else { &mut self.message };
         *slot = Vec::from(body);
+    }
+}
+
+impl Otlp<Metrics> {
+    /// Returns the temporality that the reader of this exporter should use.
+    ///
+    /// Set in code or by `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`; cumulative by default.
+    pub fn temporality_preference(&self) -> TemporalityPreference {
+        self.preferences.temporality.unwrap_or_default()
+    }
+
+    /// Returns the aggregation that the reader of this exporter should use for histograms that no view selects.
+    ///
+    /// Set in code or by `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION`; by default [`Aggregation::Default`], a
+    /// histogram with explicit buckets.
+    pub fn default_histogram_aggregation(&self) -> Aggregation {
+        self.preferences.histogram.clone().unwrap_or_default()
     }
 }
 
@@ -193,16 +132,16 @@ impl<S: Encode> Exporter<S> for Otlp<S> {
             return Ok(ExportReport::accepted());
         }
         let deadline = deadline.min(Deadline::after(self.config.timeout));
-        let body = Bytes::from(self.encode(batch)?);
-        let result = self.send(&body, deadline);
-        self.reclaim(body);
+        let message = Bytes::from(self.encode(batch)?);
+        let result = self.delivery.deliver(&message, deadline);
+        self.reclaim(message);
         result
     }
 
     fn shutdown(&mut self, _: Deadline) -> Result<(), ExportError> {
         // Nothing is held back between exports: there is nothing to flush.
         self.is_shut_down = true;
-        self.transport.close();
+        self.delivery.close();
         Ok(())
     }
 
@@ -221,41 +160,20 @@ impl<S: Encode> Exporter<S> for Otlp<S> {
     }
 
     fn pause(&self) -> Duration {
-        self.pause_left()
+        self.delivery.pause_left()
     }
 
     fn component_type(&self) -> &'static str {
-        let of_signal: [&'static str; 3] = match S::NAME {
-            "metrics" => ["otlp_grpc_metric_exporter", "otlp_http_metric_exporter", "otlp_http_json_metric_exporter"],
-            "logs" => ["otlp_grpc_log_exporter", "otlp_http_log_exporter", "otlp_http_json_log_exporter"],
-            _ => ["otlp_grpc_span_exporter", "otlp_http_span_exporter", "otlp_http_json_span_exporter"],
-        };
-        let [grpc, protobuf, json] = of_signal;
-        match self.config.protocol {
-            Protocol::Grpc => grpc,
-            Protocol::HttpProtobuf => protobuf,
-            Protocol::HttpJson => json,
-        }
+        S::COMPONENT_TYPES.for_protocol(self.config.protocol)
     }
 }
 
-/// Waits before the next attempt and returns true, or false when the program ends and the receiver has never been there:
-/// then nothing should wait for it.
-fn wait_to_retry(wait: Duration, was_reached: bool) -> bool {
-    /// How soon the end of the program is noticed.
-    const LOOK: Duration = Duration::from_millis(20);
-    if was_reached {
-        thread::sleep(wait);
-        return true;
-    }
-    let until = Deadline::after(wait);
-    while !is_ending() {
-        match until.remaining() {
-            Some(left) if left.is_zero() => return true,
-            left => thread::sleep(left.unwrap_or(wait).min(LOOK)),
-        }
-    }
-    false
+/// Takes a buffer, emptied but for `headroom` zeros at its beginning.
+fn cleared(buffer: &mut Vec<u8>, headroom: usize) -> Vec<u8> {
+    let mut taken = std::mem::take(buffer);
+    taken.clear();
+    taken.resize(headroom, 0);
+    taken
 }
 
 #[cfg(feature = "gzip")]

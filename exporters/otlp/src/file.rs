@@ -1,4 +1,4 @@
-//! The file variant: each batch is a line of JSON.
+//! The file exporter: each batch is a line of JSON.
 //!
 //! spec: protocol/file-exporter.md
 
@@ -12,28 +12,34 @@ use telemark_sdk::{Batch, ConfigError, ExportError, ExportReport, Exporter};
 
 use crate::encode::Encode;
 
-/// Writes batches as lines of JSON, which collectors and other tools can read back.
+/// Writes batches as lines of JSON, which collectors and other tools can read.
 ///
 /// ```
 /// use telemark_otlp::JsonLines;
 /// use telemark_sdk::signal::Traces;
 ///
-/// let exporter = JsonLines::<Traces>::to_writer(std::io::stdout());
+/// # fn main() -> Result<(), telemark_sdk::ConfigError> {
+/// let to_stdout = JsonLines::<Traces>::to_writer(std::io::stdout());
+/// # let dir = std::env::temp_dir();
+/// let to_file = JsonLines::<Traces>::to_file(dir.join("traces.jsonl"))?;
+/// # let _ = (to_stdout, to_file);
+/// # Ok(())
+/// # }
 /// ```
 ///
-/// A line that could not be written to its end, on a full disk for example, is an error of its batch. It is closed before
-/// the next batch, so that a reader loses that line and no other.
+/// An incomplete line, left by a full disk for example, is an error of its batch. The next batch ends that line first, so
+/// that a reader loses no other line.
 pub struct JsonLines<S: Encode> {
     writer: Option<Box<dyn Write + Send>>,
     destination: String,
     cache: S::Cache,
     line: Vec<u8>,
-    /// The last line has a beginning and no end.
+    /// The last line is incomplete.
     is_torn: bool,
 }
 
 impl<S: Encode> JsonLines<S> {
-    /// Writes into `writer`, as a rule with one `write` for each batch.
+    /// Writes to `writer`, usually with one `write` call per batch.
     pub fn to_writer(writer: impl Write + Send + 'static) -> Self {
         JsonLines {
             writer: Some(Box::new(writer)),
@@ -44,7 +50,7 @@ impl<S: Encode> JsonLines<S> {
         }
     }
 
-    /// Appends to the file at `path`, which is made when it does not exist. A file must be of one signal.
+    /// Appends to the file at `path` and creates it if it does not exist. A file must hold a single signal.
     ///
     /// # Errors
     /// The file cannot be opened.
@@ -54,7 +60,7 @@ impl<S: Encode> JsonLines<S> {
             ConfigError::invalid("path", path.to_string_lossy(), "a file that can be written").with_source(error)
         })?;
         Ok(JsonLines {
-            // A file that cannot be read is taken to be whole.
+            // A file that cannot be read is assumed to end with a complete line.
             is_torn: ends_within_a_line(path).unwrap_or(false),
             destination: format!("JSON lines to {}", path.display()),
             ..Self::to_writer(file)
@@ -62,9 +68,9 @@ impl<S: Encode> JsonLines<S> {
     }
 }
 
-/// Returns true for a file whose last line was not written to its end, such as that of a program that was killed.
+/// Returns true if the last line of the file is incomplete, for example because its program was killed.
 fn ends_within_a_line(path: &Path) -> io::Result<bool> {
-    // Anything else, a pipe above all, must not be read from.
+    // Reading from anything else, such as a pipe, could block or consume data.
     let len = match std::fs::metadata(path)? {
         metadata if metadata.is_file() => metadata.len(),
         _ => return Ok(false),
@@ -100,7 +106,7 @@ impl<S: Encode> Exporter<S> for JsonLines<S> {
         self.is_torn = match &result {
             Ok(()) => false,
             Err(_) if written == 0 => self.is_torn,
-            // The end of the torn line may be all that was written.
+            // Perhaps only the line break that ends the incomplete line was written.
             Err(_) => written > start,
         };
         result.map_err(failed)?;
@@ -122,13 +128,13 @@ impl<S: Encode> Exporter<S> for JsonLines<S> {
     }
 }
 
-/// Writes everything, or returns how much was written before the error.
+/// Writes everything. Returns the number of bytes written, and the error that stopped the writing.
 fn write(writer: &mut impl Write, bytes: &[u8]) -> (usize, io::Result<()>) {
     let mut written = 0;
     while written < bytes.len() {
         match writer.write(&bytes[written..]) {
             Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
-            // A writer that claims more than it was given must not make us panic.
+            // A writer that claims to have written too much must not cause a panic.
             Ok(count) => written = (written + count).min(bytes.len()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return (written, Err(error)),

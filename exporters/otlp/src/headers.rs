@@ -1,4 +1,4 @@
-//! Headers that the user adds to every request: their grammar in the environment, and which names are not theirs to set.
+//! Configured headers of requests: their grammar in the environment, and the names that belong to the protocol.
 //!
 //! spec: protocol/exporter.md#specifying-headers-via-environment-variables
 
@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 use telemark_sdk::ConfigError;
 use telemark_sdk::config::Env;
 
-/// Headers whose values are never shown, for they carry tokens.
+/// Configured headers. Their values may be tokens and are never shown.
 #[derive(Clone, Default, PartialEq)]
 pub(crate) struct Headers(HeaderMap);
 
@@ -19,7 +19,7 @@ impl Headers {
     /// Sets a header.
     ///
     /// # Errors
-    /// The name or the value cannot be sent, or the name is the protocol's.
+    /// The name or the value cannot be sent, or the name belongs to the protocol.
     pub(crate) fn set(&mut self, setting: &'static str, name: &str, value: &str) -> Result<(), ConfigError> {
         match parse(name, value.as_bytes()) {
             Some((name, value)) => {
@@ -30,15 +30,15 @@ impl Headers {
         }
     }
 
-    /// Reads the variable; what cannot be used is reported without its value and left out.
+    /// Reads the variable. Reports an unusable entry to `env` without its value and skips it.
     pub(crate) fn from_variable(env: &Env, variable: &str) -> Option<Headers> {
         let list = env.string(variable)?;
         let mut headers = Headers::default();
         for (index, item) in list.split(',').map(str::trim).filter(|item| !item.is_empty()).enumerate() {
             let (name, value) = item.split_once('=').unwrap_or((item, ""));
-            // What is no escape stands for itself: a token may well have a `%`.
+            // A `%` that begins no escape stands for itself, as in some tokens.
             let decoded: Vec<u8> = percent_decode_str(value.trim()).collect();
-            // Without a value the item may well be a token, whose padding looks like one.
+            // An item without a value may be a bare token, and the padding of a token looks like an empty value.
             let is_token = !item.contains('=') || !value.is_empty() && value.bytes().all(|byte| byte == b'=');
             match parse(name.trim(), &decoded) {
                 Some((name, value)) if !is_token => {
@@ -53,7 +53,7 @@ impl Headers {
         Some(headers)
     }
 
-    /// These headers, and those of `other` that are not among them.
+    /// Adds the headers of `other` whose names are not set.
     pub(crate) fn or(mut self, other: Headers) -> Headers {
         for (name, value) in other.0 {
             if let Some(name) = name {
@@ -76,19 +76,19 @@ impl fmt::Debug for Headers {
 
 fn parse(name: &str, value: &[u8]) -> Option<(HeaderName, HeaderValue)> {
     let name: HeaderName = name.parse().ok()?;
-    if is_of_the_protocol(name.as_str()) {
+    if belongs_to_protocol(name.as_str()) {
         return None;
     }
-    // Bytes, for decoded values may be UTF-8; control characters, line breaks above all, are refused.
+    // From bytes, because decoded values may be UTF-8. Control characters, such as line breaks, are refused.
     let mut value = HeaderValue::from_bytes(value).ok()?;
-    // Keeps the value out of HPACK's table and of every `Debug`.
+    // Keeps the value out of HPACK's table and out of `Debug` output.
     value.set_sensitive(true);
     Some((name, value))
 }
 
-/// Headers that say how the body is sent: another value would make the request unreadable.
-fn is_of_the_protocol(name: &str) -> bool {
-    const OURS: [&str; 10] = [
+/// Returns true for headers that describe the body or the connection: another value would break the request.
+fn belongs_to_protocol(name: &str) -> bool {
+    const NAMES: [&str; 10] = [
         "connection",
         "content-encoding",
         "content-length",
@@ -100,7 +100,7 @@ fn is_of_the_protocol(name: &str) -> bool {
         "transfer-encoding",
         "upgrade",
     ];
-    OURS.contains(&name) || name.starts_with("grpc-")
+    NAMES.contains(&name) || name.starts_with("grpc-")
 }
 
 #[cfg(test)]
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The headers that the variable gives, then the warnings.
+    /// Compares the headers read from the variable, then the warnings.
     fn check(value: &str, expected: &str) {
         let env = Env::from_pairs([("X", value)]);
         let headers = Headers::from_variable(&env, "X").unwrap_or_default();
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_is_reported_without_its_value() {
+    fn unusable_entries_are_reported_without_their_values() {
         check("a=1,secret-token", r#"a: 1; X="entry 2" cannot be used: expected "#);
         check(
             "c2VjcmV0IHRva2Vu==,b c==",

@@ -1,5 +1,5 @@
-//! OTLP export for Telemark: spans and metrics go to a collector or a backend over `http/protobuf`, `http/json` or `grpc`, or as
-//! lines of JSON into a file.
+//! OTLP export for Telemark: sends spans and metrics to a collector or a backend over `http/protobuf`, `http/json` or `grpc`,
+//! or writes them to a file as lines of JSON.
 //!
 //! ```no_run
 //! use telemark_otlp::{Compression, Otlp};
@@ -7,76 +7,80 @@
 //! use telemark_sdk::signal::Traces;
 //!
 //! # fn main() -> Result<(), telemark_sdk::ConfigError> {
-//! // What the OTEL_EXPORTER_OTLP_* variables say:
+//! // Configured by the OTEL_EXPORTER_OTLP_* variables:
 //! let exporter = Otlp::<Traces>::from_env(&Env::process())?;
 //!
-//! // Or code, which wins over the variables:
+//! // Or in code, which wins over the variables:
 //! let exporter = Otlp::<Traces>::builder()
 //!     .with_base_endpoint("http://collector:4318")
 //!     .with_header("authorization", "Bearer …")
 //!     .with_compression(Compression::Gzip)
 //!     .with_env(&Env::process())
 //!     .build()?;
-//! # drop(exporter);
+//! # let _ = exporter;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! An exporter is three parts that know nothing of each other:
+//! An exporter has three parts:
 //!
 //! ```text
-//! items ─ encode ─▶ bytes ─ transport ─▶ receiver
-//!           │                  │ ▲
-//!        Encode            outcome│wait
-//!   (one per signal)           ▼ │
-//!                            retry    a pure state machine: no clock, no sleep
+//! items ─ encode ─▶ bytes ─ delivery ─▶ transport ─▶ receiver
+//!           │                  │
+//!        Encode              retry    a pure state machine: no clock, no sleep
+//!   (one per signal)
 //! ```
 //!
-//! - **Encode** writes protobuf or JSON straight from the items into a buffer that is used again for the next batch.
-//! - **Transport** is one kept-alive connection, made in the first export and driven on the calling thread: it works beside
-//!   any async runtime and without one, and running out of threads or file descriptors is an error of that export.
-//! - **Retry** waits with exponential backoff and jitter, or as long as the receiver asks, never beyond the deadline. The
-//!   timeout is for the whole: the name, all attempts and the waits between them. A receiver that asks for a longer pause is
-//!   left alone, for a minute at most; spans wait in the queue meanwhile.
+//! - **Encode** writes protobuf or JSON straight from the items into a buffer that is reused for the next batch.
+//! - **Delivery** retries with exponential backoff and jitter, or after the pause that the receiver asks for, never beyond the
+//!   deadline. The timeout covers everything: the name lookup, all attempts, and the waits between them. A receiver can ask
+//!   for a longer pause, up to one minute; meanwhile spans wait in the queue.
+//! - **Transport** keeps one connection alive, opened by the first export and driven on the calling thread. It works beside
+//!   any async runtime and without one. Running out of threads or file descriptors is an error of that export.
 //!
-//! Answers are read up to a limit, compressed or not. What a receiver says appears in messages short and with its control
-//! characters escaped; the query of an endpoint and the values of headers never do.
+//! Responses are read up to a limit, before and after decompression. Messages show text from a receiver shortened and with
+//! control characters escaped. They never show the query of an endpoint or the value of a header.
 //!
 //! # Variables
 //!
 //! `OTEL_EXPORTER_OTLP_ENDPOINT`, `_PROTOCOL`, `_HEADERS`, `_COMPRESSION`, `_TIMEOUT`, `_CERTIFICATE`, `_CLIENT_KEY`,
-//! `_CLIENT_CERTIFICATE` and `_INSECURE`; for one signal alone, `OTEL_EXPORTER_OTLP_TRACES_*` or
-//! `OTEL_EXPORTER_OTLP_METRICS_*` wins over them. For metrics there are `_TEMPORALITY_PREFERENCE` and
-//! `_DEFAULT_HISTOGRAM_AGGREGATION` as well, which the reader of an exporter must be told: see
+//! `_CLIENT_CERTIFICATE` and `_INSECURE`. For a single signal, `OTEL_EXPORTER_OTLP_TRACES_*` or
+//! `OTEL_EXPORTER_OTLP_METRICS_*` wins over them. Metrics also have `_TEMPORALITY_PREFERENCE` and
+//! `_DEFAULT_HISTOGRAM_AGGREGATION`. Pass these two on to the reader of the exporter: see
 //! [`Otlp::temporality_preference`] and [`Otlp::default_histogram_aggregation`].
 //!
-//! An endpoint for all signals gets the path of the signal appended and keeps its query. What a value of `_HEADERS` has that
-//! is no percent-encoding stands for itself. A certificate or key must be a regular file of at most 16 MiB.
+//! An endpoint for all signals gets the signal's path appended and keeps its query. In `_HEADERS`, a `%` that begins no
+//! escape stands for itself. A certificate or key must be a regular file of at most 16 MiB.
 //!
 //! # Features
 //!
 //! - `grpc` (default): the protocol `grpc`.
-//! - `gzip` (default): the compression `gzip`, and compressed answers.
+//! - `gzip` (default): the compression `gzip`, and compressed responses.
 //! - `tls`: `https` endpoints, with rustls.
 //!
 //! HTTP proxies are not supported.
 
-mod answer;
 mod builder;
 mod config;
+mod delivery;
 mod encode;
 mod endpoint;
 mod exporter;
 mod file;
 mod headers;
-mod metrics;
+mod preferences;
+mod response;
 mod retry;
 mod settings;
+mod tls;
 mod transport;
 
 pub use builder::Builder;
 pub use encode::Encode;
 pub use exporter::Otlp;
 pub use file::JsonLines;
-pub use retry::RetrySettings;
+#[cfg(all(feature = "fuzzing", feature = "grpc"))]
+#[doc(hidden)]
+pub use response::fuzzing;
+pub use retry::RetryConfig;
 pub use settings::{Compression, Pem, Protocol};

@@ -1,51 +1,67 @@
-//! When to send a batch again: a state machine without a clock and without a sleep.
+//! The retry policy: a state machine without a clock and without a sleep.
 //!
 //! spec: protocol/exporter.md#retry, opentelemetry-proto docs/specification.md#failures
 
 use std::time::Duration;
 
-/// The waits before a batch is sent again.
+/// The backoff between attempts to send a batch, and their number.
 ///
-/// The wait before the n-th retry is `initial × 2^(n-1)`, at most `longest`, give or take a fifth by chance. A receiver that
+/// The wait before the n-th retry is `initial_backoff × 2^(n-1)`, at most `max_backoff`, with 20 % jitter. A receiver that
 /// asks for a longer pause gets it. All retries of a batch happen within its timeout.
+///
+/// ```
+/// use std::time::Duration;
+/// use telemark_otlp::{Otlp, RetryConfig};
+/// use telemark_sdk::signal::Traces;
+///
+/// let patient = RetryConfig::default().with_max_backoff(Duration::from_secs(30)).with_max_retries(10);
+/// let builder = Otlp::<Traces>::builder().with_retry(patient).with_timeout(Duration::from_secs(120));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct RetrySettings {
+pub struct RetryConfig {
     /// The wait before the first retry; one second by default.
-    pub initial: Duration,
-    /// The longest wait that is not asked for by the receiver; five seconds by default.
-    pub longest: Duration,
-    /// The most retries of one batch; by default as many as its timeout has room for. Zero switches retries off.
-    pub most: u32,
+    pub initial_backoff: Duration,
+    /// The maximum wait unless the receiver asks for a longer one; five seconds by default.
+    pub max_backoff: Duration,
+    /// The maximum number of retries of one batch; by default as many as fit into its timeout. Zero disables retries.
+    pub max_retries: u32,
 }
 
-impl Default for RetrySettings {
+impl Default for RetryConfig {
     fn default() -> Self {
-        RetrySettings { initial: Duration::from_secs(1), longest: Duration::from_secs(5), most: u32::MAX }
+        RetryConfig {
+            initial_backoff: Duration::from_secs(1),
+            max_backoff: Duration::from_secs(5),
+            max_retries: u32::MAX,
+        }
     }
 }
 
-impl RetrySettings {
+impl RetryConfig {
     /// Sets the wait before the first retry.
-    pub fn with_initial(mut self, initial: Duration) -> Self {
-        self.initial = initial;
+    #[must_use]
+    pub fn with_initial_backoff(mut self, wait: Duration) -> Self {
+        self.initial_backoff = wait;
         self
     }
 
-    /// Sets the longest wait.
-    pub fn with_longest(mut self, longest: Duration) -> Self {
-        self.longest = longest;
+    /// Sets the maximum wait.
+    #[must_use]
+    pub fn with_max_backoff(mut self, wait: Duration) -> Self {
+        self.max_backoff = wait;
         self
     }
 
-    /// Sets the most retries of one batch.
-    pub fn with_most(mut self, most: u32) -> Self {
-        self.most = most;
+    /// Sets the maximum number of retries of one batch.
+    #[must_use]
+    pub fn with_max_retries(mut self, retries: u32) -> Self {
+        self.max_retries = retries;
         self
     }
 }
 
-/// The step after a failure that may pass.
+/// The step after a transient failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
     Wait(Duration),
@@ -55,36 +71,36 @@ pub(crate) enum Decision {
 /// The retries of one batch.
 #[derive(Debug)]
 pub(crate) struct Retry {
-    settings: RetrySettings,
+    config: RetryConfig,
     retries: u32,
 }
 
 impl Retry {
-    pub(crate) fn new(settings: RetrySettings) -> Self {
-        Retry { settings, retries: 0 }
+    pub(crate) fn new(config: RetryConfig) -> Self {
+        Retry { config, retries: 0 }
     }
 
-    /// Returns how many times the batch was sent again.
+    /// Returns the number of retries so far.
     pub(crate) fn retries(&self) -> u32 {
         self.retries
     }
 
-    /// Decides after a failure that may pass. `asked` is the pause that the receiver asked for, `remaining` what is left of
-    /// the timeout (`None` without one), `chance` a random number.
+    /// Decides after a transient failure. `asked` is the pause that the receiver asked for, `remaining` the rest of the
+    /// timeout (`None` without one), `chance` a random number.
     pub(crate) fn after_failure(
         &mut self,
         asked: Option<Duration>,
         remaining: Option<Duration>,
         chance: u64,
     ) -> Decision {
-        if self.retries >= self.settings.most {
+        if self.retries >= self.config.max_retries {
             return Decision::GiveUp;
         }
         let doubled = 1u32.checked_shl(self.retries).unwrap_or(u32::MAX);
-        let backoff = self.settings.initial.saturating_mul(doubled).min(self.settings.longest);
+        let backoff = self.config.initial_backoff.saturating_mul(doubled).min(self.config.max_backoff);
         let wait = match asked {
-            // Never faster than the first backoff, whatever the receiver asks: zero would be a busy loop.
-            Some(asked) => asked.max(jittered(self.settings.initial.min(self.settings.longest), chance)),
+            // Never shorter than the initial backoff: a receiver that asks for zero would cause a busy loop.
+            Some(asked) => asked.max(jittered(self.config.initial_backoff.min(self.config.max_backoff), chance)),
             None => jittered(backoff, chance),
         };
         // A wait that ends after the deadline is pointless, and the thread has other batches to send.
@@ -96,7 +112,7 @@ impl Retry {
     }
 }
 
-/// From 80 % to 120 % of `wait`.
+/// Returns between 80 % and 120 % of `wait`.
 fn jittered(wait: Duration, chance: u64) -> Duration {
     let permille = 800 + (chance % 401) as u32;
     wait.saturating_mul(permille) / 1000
@@ -109,9 +125,9 @@ mod tests {
 
     const MIDDLE: u64 = 200;
 
-    /// The waits in milliseconds after a series of failures, each with the pause asked for, until it gives up.
-    fn check(settings: RetrySettings, asked: &[Option<u64>], remaining: Option<u64>, expected: &str) {
-        let mut retry = Retry::new(settings);
+    /// Compares the waits in milliseconds after a series of failures, each with the pause asked for, until it gives up.
+    fn check(config: RetryConfig, asked: &[Option<u64>], remaining: Option<u64>, expected: &str) {
+        let mut retry = Retry::new(config);
         let mut remaining = remaining.map(Duration::from_millis);
         let mut waits = Vec::new();
         for asked in asked {
@@ -130,26 +146,26 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_doubles_up_to_the_longest() {
-        check(RetrySettings::default(), &[None; 5], None, "1000 2000 4000 5000 5000");
+    fn the_wait_doubles_up_to_the_maximum() {
+        check(RetryConfig::default(), &[None; 5], None, "1000 2000 4000 5000 5000");
     }
 
     #[test]
     fn no_wait_reaches_the_deadline() {
-        check(RetrySettings::default(), &[None; 5], Some(10_000), "1000 2000 4000 give up");
-        check(RetrySettings::default(), &[Some(60_000)], Some(10_000), "give up");
-        check(RetrySettings::default(), &[None], Some(0), "give up");
+        check(RetryConfig::default(), &[None; 5], Some(10_000), "1000 2000 4000 give up");
+        check(RetryConfig::default(), &[Some(60_000)], Some(10_000), "give up");
+        check(RetryConfig::default(), &[None], Some(0), "give up");
     }
 
     #[test]
     fn the_receiver_may_ask_for_more_but_not_for_a_busy_loop() {
-        check(RetrySettings::default(), &[Some(7000), None, Some(0)], None, "7000 2000 1000");
+        check(RetryConfig::default(), &[Some(7000), None, Some(0)], None, "7000 2000 1000");
     }
 
     #[test]
     fn retries_can_be_limited_and_switched_off() {
-        check(RetrySettings::default().with_most(1), &[None; 5], None, "1000 give up");
-        check(RetrySettings::default().with_most(0), &[None; 5], None, "give up");
+        check(RetryConfig::default().with_max_retries(1), &[None; 5], None, "1000 give up");
+        check(RetryConfig::default().with_max_retries(0), &[None; 5], None, "give up");
     }
 
     proptest! {
@@ -157,10 +173,10 @@ mod tests {
         fn every_wait_is_within_its_bounds(
             initial in 0u64..100_000, longest in 0u64..100_000, failures in 0u32..80, chance: u64, left in 0u64..100_000
         ) {
-            let settings = RetrySettings::default()
-                .with_initial(Duration::from_millis(initial))
-                .with_longest(Duration::from_millis(longest));
-            let mut retry = Retry { settings, retries: failures };
+            let config = RetryConfig::default()
+                .with_initial_backoff(Duration::from_millis(initial))
+                .with_max_backoff(Duration::from_millis(longest));
+            let mut retry = Retry { config, retries: failures };
             if let Decision::Wait(wait) = retry.after_failure(None, Some(Duration::from_millis(left)), chance) {
                 prop_assert!(wait < Duration::from_millis(left));
                 prop_assert!(wait <= Duration::from_millis(longest) * 12 / 10);

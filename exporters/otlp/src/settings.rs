@@ -1,4 +1,4 @@
-//! The values of settings: protocols, compressions, certificates.
+//! The words of the settings: protocols, compressions, certificates.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,7 +13,7 @@ pub enum Protocol {
     HttpProtobuf,
     /// JSON over HTTP/1.1.
     HttpJson,
-    /// gRPC, with the feature `grpc`.
+    /// gRPC; needs the feature `grpc`.
     Grpc,
 }
 
@@ -31,22 +31,31 @@ impl fmt::Display for Protocol {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compression {
-    /// Not at all.
+    /// No compression.
     #[default]
     None,
-    /// With gzip, with the feature `gzip`.
+    /// gzip; needs the feature `gzip`.
     Gzip,
 }
 
 pub(crate) const COMPRESSIONS: [(&str, Compression); 2] = [("none", Compression::None), ("gzip", Compression::Gzip)];
 
-/// Certificates or a key in PEM format.
+/// Certificates or a private key in PEM format.
+///
+/// ```
+/// use std::path::Path;
+/// use telemark_otlp::Pem;
+///
+/// let file: Pem = Path::new("/etc/ssl/collector.pem").into();
+/// let memory: Pem = b"-----BEGIN CERTIFICATE-----...".as_slice().into();
+/// assert_ne!(file, memory);
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Pem {
-    /// In a file, read when the exporter is built.
+    /// A regular file of at most 16 MiB, read when the exporter is built.
     File(PathBuf),
-    /// In memory.
+    /// The PEM text itself.
     Bytes(Vec<u8>),
 }
 
@@ -83,7 +92,7 @@ impl From<&[u8]> for Pem {
     }
 }
 
-/// A value and the argument or variable it came from.
+/// A value with the name of the argument or variable that set it.
 #[derive(Clone, Debug)]
 pub(crate) struct Named<T> {
     pub(crate) name: Cow<'static, str>,
@@ -91,7 +100,7 @@ pub(crate) struct Named<T> {
 }
 
 impl<T> Named<T> {
-    pub(crate) fn code(name: &'static str, value: T) -> Option<Self> {
+    pub(crate) fn from_code(name: &'static str, value: T) -> Option<Self> {
         Some(Named { name: Cow::Borrowed(name), value })
     }
 }

@@ -1,4 +1,4 @@
-//! A collector of another language over gRPC, which compresses its answers.
+//! Export to a gRPC collector written in Python, which compresses its responses.
 #![cfg(all(feature = "grpc", feature = "gzip"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
@@ -11,7 +11,7 @@ use support::{export, outcome, quick_retries};
 use telemark_otlp::{Compression, Otlp, Protocol};
 use telemark_sdk::signal::Traces;
 
-/// gRPC for Python in a process of its own.
+/// The collector, in its own process.
 struct Collector {
     child: Child,
     output: BufReader<ChildStdout>,
@@ -19,7 +19,7 @@ struct Collector {
 }
 
 impl Collector {
-    /// `None` where it is not installed, after saying so.
+    /// Returns `None`, and reports the skipped test, if gRPC for Python is not installed.
     fn start() -> Option<Self> {
         let Some(folders) = variable("TELEMARK_TEST_GRPCIO") else {
             skip("no grpcio is installed here; `cargo xtask test` installs it");
@@ -44,7 +44,7 @@ impl Collector {
         line
     }
 
-    /// The names of the spans of the next request.
+    /// Returns the names of the spans in the next request.
     fn names(&mut self) -> String {
         let request: serde_json::Value = serde_json::from_str(&self.line()).unwrap();
         request["names"].to_string()
@@ -63,14 +63,14 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Says that a test did not run, past the test harness; in continuous integration that is a failure.
+/// Reports a skipped test past the test harness. Fails in continuous integration.
 fn skip(why: &str) {
     assert!(variable("CI").as_deref() != Some("true"), "in continuous integration nothing is skipped: {why}");
     drop(writeln!(std::io::stderr(), "\n!!! SKIPPED: {why}\n"));
 }
 
 #[test]
-fn the_answers_of_a_collector_that_compresses_them_are_read() {
+fn compressed_responses_of_a_collector_are_read() {
     let Some(mut collector) = Collector::start() else { return };
     for compression in [Compression::None, Compression::Gzip] {
         let builder = Otlp::<Traces>::builder()

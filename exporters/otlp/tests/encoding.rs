@@ -1,4 +1,4 @@
-//! Random spans, encoded by us and decoded by the official types, are what was put in: in protobuf and in JSON.
+//! Round trips of random spans through the encoder and the official types, in protobuf and in JSON.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
@@ -80,7 +80,7 @@ fn span(floats: Floats) -> impl Strategy<Value = SpanData> {
         span.end = Timestamp::from_nanos(end);
         span.own_attributes = attributes;
         span.dropped_attributes = dropped;
-        // A limit below their number makes the dropped counts.
+        // A limit below the number of events and links produces dropped counts.
         events.into_iter().for_each(|event| span.events.push(event, limit));
         links.into_iter().for_each(|link| span.links.push(link, limit));
         span.status = status;
@@ -89,7 +89,7 @@ fn span(floats: Floats) -> impl Strategy<Value = SpanData> {
     })
 }
 
-/// What a batch ought to be, written the slow and obvious way.
+/// Builds the expected request, the slow and obvious way.
 fn expected(resource: &Resource, spans: &[SpanData]) -> ExportTraceServiceRequest {
     let mut scopes: Vec<(&InstrumentationScope, Vec<proto::Span>)> = Vec::new();
     for span in spans {
@@ -179,7 +179,7 @@ proptest! {
     #[test]
     fn protobuf_reads_back(resource in resource(Floats::All), spans in prop::collection::vec(span(Floats::All), 1..12)) {
         let mut cache = Cache::default();
-        // Twice: what is kept from the first batch must not show in the second.
+        // Twice, because the state kept from the first batch must not show in the second.
         for _ in 0..2 {
             let mut out = vec![9];
             Traces::protobuf(Batch::new(&resource, &spans), &mut cache, &mut out);
@@ -221,7 +221,7 @@ fn example() -> SpanData {
 }
 
 #[test]
-fn json_is_as_the_specification_shows_it() {
+fn json_matches_the_example_of_the_specification() {
     let mut out = Vec::new();
     let resource = Resource::new([KeyValue::new("service.name", "shop")]);
     Traces::json(Batch::new(&resource, &[example()]), &mut Cache::default(), &mut out);
@@ -236,7 +236,7 @@ fn json_is_as_the_specification_shows_it() {
 }
 
 #[test]
-fn the_resource_is_encoded_anew_when_it_changes() {
+fn a_changed_resource_is_encoded_again() {
     let mut cache = Cache::default();
     for name in ["a", "b"] {
         let resource = Resource::new([KeyValue::new("service.name", name)]);

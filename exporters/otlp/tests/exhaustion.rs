@@ -1,6 +1,6 @@
-//! A program that runs out of threads or file descriptors and in which a panic ends everything, as with `panic = "abort"`.
+//! Exports in a program that runs out of threads or file descriptors and that any panic aborts, as with `panic = "abort"`.
 //!
-//! Each test runs itself again as a child process, which is the program.
+//! Each test runs itself again as a child process, which is that program.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 #![allow(clippy::disallowed_methods, reason = "a child process is told through its environment")]
@@ -15,11 +15,11 @@ use support::{export, outcome, quick_retries};
 use telemark_otlp::{Otlp, Protocol};
 use telemark_sdk::signal::Traces;
 
-/// The variable that tells the child where to send.
+/// The variable with the address that the child sends to.
 const TARGET: &str = "TELEMARK_TEST_TARGET";
 const TAKEN: &str = "taken, 0 rejected, 0 retries";
 
-/// In the child: the address to send to. Any panic ends the child from here on.
+/// Returns the address to send to, in the child alone. Any panic aborts the child from here on.
 fn target() -> Option<String> {
     let target = std::env::var(TARGET).ok()?;
     std::panic::set_hook(Box::new(|panic| {
@@ -42,35 +42,35 @@ fn run(test: &str, target: &str, limits: &str, environment: &[(&str, &str)]) -> 
 
 fn exporter(target: &str, protocol: Protocol) -> Otlp<Traces> {
     let builder = Otlp::<Traces>::builder().with_base_endpoint(target).with_protocol(protocol);
-    builder.with_retry(quick_retries().with_most(0)).build().unwrap()
+    builder.with_retry(quick_retries().with_max_retries(0)).build().unwrap()
 }
 
 #[test]
-fn without_threads_host_names_are_resolved_all_the_same() {
+fn host_names_are_resolved_without_threads() {
     if let Some(target) = target() {
         println!("result: {}", outcome(&export(&mut exporter(&target, Protocol::HttpProtobuf), "a")));
         return;
     }
     let server = Server::start([Step::ok()]);
     let target = format!("http://localhost:{}", server.address.port());
-    // No thread has that much room for its stack.
+    // No thread can have a stack of that size.
     let no_threads = [("RUST_MIN_STACK", "70368744177664"), ("RUST_TEST_THREADS", "1")];
-    let output = run("without_threads_host_names_are_resolved_all_the_same", &target, "", &no_threads);
+    let output = run("host_names_are_resolved_without_threads", &target, "", &no_threads);
     assert!(output.status.success(), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stdout).contains(&format!("result: {TAKEN}")), "{output:?}");
 }
 
 #[test]
-fn with_any_number_of_descriptors_left_an_export_fails_or_not_but_nothing_panics() {
+fn an_export_never_panics_however_few_descriptors_are_left() {
     if let Some(target) = target() {
         check_descriptors(&target, Protocol::HttpProtobuf);
         #[cfg(feature = "grpc")]
         check_descriptors(&target, Protocol::Grpc);
         return;
     }
-    // Answers are of no interest, but for the last one of each protocol.
+    // Only the last response of each protocol matters.
     let server = Server::start(vec![Step::ok(); 100]);
-    let name = "with_any_number_of_descriptors_left_an_export_fails_or_not_but_nothing_panics";
+    let name = "an_export_never_panics_however_few_descriptors_are_left";
     let output = run(name, &server.url(), "ulimit -n 64;", &[]);
     assert!(output.status.success(), "{output:?}");
     let stdout = String::from_utf8_lossy(&output.stdout);
@@ -88,6 +88,6 @@ fn check_descriptors(target: &str, protocol: Protocol) {
             drop(export(&mut exporter_of_all, "a"));
         }
     }
-    // What failed to start is tried again with the next batch.
+    // The next batch tries again.
     println!("{protocol:?}, then: {}", outcome(&export(&mut exporter_of_all, "b")));
 }

@@ -1,4 +1,4 @@
-//! JSON lines in a file: what a reader finds, also after a disk was full.
+//! JSON lines in a file, as a reader finds them, even after a full disk.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
@@ -12,14 +12,14 @@ use telemark_otlp::JsonLines;
 use telemark_sdk::Exporter;
 use telemark_sdk::signal::Traces;
 
-/// A file of this test's own.
+/// Returns the path of a file that only this test uses.
 fn file(name: &str) -> PathBuf {
     let path = std::env::temp_dir().join(format!("telemark-otlp-{name}-{}.jsonl", std::process::id()));
     drop(std::fs::remove_file(&path));
     path
 }
 
-/// The names of the spans, a line each; what is no JSON is `torn`.
+/// Returns the names of the spans, one per line; `torn` for a line that is not JSON.
 fn names(text: &str) -> Vec<String> {
     let name = |line: &str| -> Option<String> {
         let json: serde_json::Value = serde_json::from_str(line).ok()?;
@@ -59,7 +59,7 @@ fn a_writer_that_fails_is_an_error() {
     assert_eq!(outcome(&export(&mut JsonLines::to_writer(Full), "a")), FAILED);
 }
 
-/// A disk with room for so many bytes.
+/// A disk with room for a number of bytes.
 #[derive(Clone, Default)]
 struct Disk {
     room: Arc<Mutex<usize>>,
@@ -83,7 +83,7 @@ impl Write for Disk {
     }
 }
 
-/// Exports `a` to `d` to a disk that has so much room before each, and returns what became of them and what a reader finds.
+/// Exports `a` to `d` to a disk with this much room before each, and compares the results and the lines that a reader finds.
 fn check(room: [usize; 4], expected: [&str; 4], found: &[&str]) {
     let disk = Disk::default();
     let mut exporter = JsonLines::<Traces>::to_writer(disk.clone());
@@ -96,19 +96,19 @@ fn check(room: [usize; 4], expected: [&str; 4], found: &[&str]) {
 }
 
 #[test]
-fn a_disk_that_was_full_costs_the_batches_that_found_it_full_and_no_other() {
+fn a_full_disk_costs_only_the_batches_that_met_it() {
     const MUCH: usize = 100_000;
     check([MUCH, 10, MUCH, MUCH], [TAKEN, FAILED, TAKEN, TAKEN], &["a", "torn", "c", "d"]);
     // Nothing was written of the second batch.
     check([MUCH, 0, MUCH, MUCH], [TAKEN, FAILED, TAKEN, TAKEN], &["a", "c", "d"]);
-    // Torn twice; once after the end of the torn line and before anything else.
+    // Torn twice, the second time right after the end of the torn line.
     check([10, 10, MUCH, MUCH], [FAILED, FAILED, TAKEN, TAKEN], &["torn", "torn", "c", "d"]);
     check([10, 1, MUCH, MUCH], [FAILED, FAILED, TAKEN, TAKEN], &["torn", "c", "d"]);
     check([10, 0, MUCH, MUCH], [FAILED, FAILED, TAKEN, TAKEN], &["torn", "c", "d"]);
 }
 
 #[test]
-fn a_line_that_another_program_left_torn_is_closed() {
+fn an_incomplete_line_of_another_program_is_ended() {
     let path = file("torn");
     for (before, found) in [("", vec!["a"]), ("{}\n", vec!["torn", "a"]), (r#"{"resourceSp"#, vec!["torn", "a"])] {
         std::fs::write(&path, before).unwrap();
@@ -119,12 +119,12 @@ fn a_line_that_another_program_left_torn_is_closed() {
     std::fs::remove_file(&path).unwrap();
 }
 
-/// The kernel's own full disk: a file that may not grow beyond 512 bytes.
+/// Limits the size of files to 512 bytes, which is the kernel's own full disk.
 #[cfg(unix)]
 #[test]
-fn a_file_that_may_not_grow_is_readable_up_to_its_last_line() {
+fn a_file_at_its_size_limit_is_readable_up_to_its_last_line() {
     const CHILD: &str = "TELEMARK_TEST_FILE";
-    const NAME: &str = "a_file_that_may_not_grow_is_readable_up_to_its_last_line";
+    const NAME: &str = "a_file_at_its_size_limit_is_readable_up_to_its_last_line";
     #[allow(clippy::disallowed_methods, reason = "a child process is told through its environment")]
     if let Ok(path) = std::env::var(CHILD) {
         let mut exporter = JsonLines::<Traces>::to_file(path).unwrap();
@@ -142,7 +142,7 @@ fn a_file_that_may_not_grow_is_readable_up_to_its_last_line() {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(said.contains(FAILED), "{output:?}");
-    // Now there is room again.
+    // There is room again.
     assert_eq!(outcome(&export(&mut JsonLines::<Traces>::to_file(&path).unwrap(), "z")), TAKEN);
     let found = names(&std::fs::read_to_string(&path).unwrap());
     std::fs::remove_file(&path).unwrap();

@@ -1,4 +1,4 @@
-//! The table of faults over gRPC.
+//! Faults over gRPC: for each, the fate of the batch and the calls that arrived.
 #![cfg(feature = "grpc")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use support::grpc::{Call, Server, Step, frame};
 use support::{export, export_by, names, outcome, quick_retries};
-use telemark_otlp::{Builder, Compression, Otlp, Protocol};
+#[cfg(feature = "gzip")]
+use telemark_otlp::Compression;
+use telemark_otlp::{Builder, Otlp, Protocol};
 use telemark_sdk::signal::Traces;
 use telemark_sdk::time::{Clock, Deadline};
 
@@ -20,7 +22,7 @@ fn exporter(server: &Server, configure: impl FnOnce(Builder<Traces>) -> Builder<
     configure(builder).build().unwrap()
 }
 
-/// Sends a batch `a` to a receiver with this script and returns what came in.
+/// Sends a batch `a` to a receiver with this script, compares the result, and returns the calls.
 fn check(script: &[Step], expected: &str) -> Vec<Call> {
     let server = Server::start(script);
     let mut exporter = exporter(&server, |builder| builder);
@@ -35,12 +37,12 @@ fn check(script: &[Step], expected: &str) -> Vec<Call> {
     calls
 }
 
-/// `google.rpc.Status { details: [Any { RetryInfo { retry_delay } }] }`, as in the header.
+/// Encodes `google.rpc.Status { details: [Any { RetryInfo { retry_delay } }] }`, as in the header.
 fn retry_info(seconds: u8) -> String {
     retry_delay(&[0x08, seconds])
 }
 
-/// The same with a `Duration`.
+/// Encodes the same from an encoded `Duration`.
 fn retry_delay(duration: &[u8]) -> String {
     let url = b"type.googleapis.com/google.rpc.RetryInfo";
     let info = [&[0x0a, duration.len() as u8], duration].concat();
@@ -59,7 +61,7 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn a_call_is_as_the_specification_wants_it() {
+fn a_call_follows_the_specification() {
     let calls = check(&[Step::ok()], "taken, 0 rejected, 0 retries");
     let call = &calls[0];
     assert_eq!(call.path, "/opentelemetry.proto.collector.trace.v1.TraceService/Export");
@@ -72,7 +74,7 @@ fn a_call_is_as_the_specification_wants_it() {
 }
 
 #[test]
-fn what_may_pass_is_called_again() {
+fn transient_failures_are_retried() {
     for code in ["1", "4", "10", "11", "14", "15"] {
         check(&[Step::trailers_only(&[("grpc-status", code)]), Step::ok()], "taken, 0 rejected, 1 retries");
         check(&[Step::trailers(vec![], &[("grpc-status", code)]), Step::ok()], "taken, 0 rejected, 1 retries");
@@ -81,14 +83,14 @@ fn what_may_pass_is_called_again() {
 }
 
 #[test]
-fn what_is_refused_is_not_called_again() {
+fn rejected_batches_are_not_retried() {
     for code in ["2", "3", "5", "6", "7", "8", "9", "12", "13", "16", "99", "x"] {
         check(&[Step::trailers_only(&[("grpc-status", code)])], "rejected, 0 retries");
     }
 }
 
 #[test]
-fn resource_exhausted_is_called_again_when_the_receiver_says_when() {
+fn resource_exhausted_is_retried_after_the_requested_pause() {
     let with = |seconds| {
         let details = retry_info(seconds);
         Step::trailers_only(&[("grpc-status", "8"), ("grpc-status-details-bin", &details)])
@@ -102,7 +104,7 @@ fn resource_exhausted_is_called_again_when_the_receiver_says_when() {
 }
 
 #[test]
-fn a_pause_that_is_asked_for_delays_the_next_batch() {
+fn a_requested_pause_delays_the_next_batch() {
     // 300,000,000 nanoseconds.
     let details = retry_delay(&[0x10, 0x80, 0xc6, 0x86, 0x8f, 0x01]);
     let busy = Step::trailers_only(&[("grpc-status", "14"), ("grpc-status-details-bin", &details)]);
@@ -122,11 +124,11 @@ fn partial_success() {
     let body = frame(b"\x0a\x0d\x08\x03\x12\x09too large");
     check(&[Step::trailers(body, &[("grpc-status", "0")])], "taken, 3 rejected, 0 retries (too large)");
     let garbage = Step::trailers(b"garbage".to_vec(), &[("grpc-status", "0")]);
-    check(&[garbage], "taken, 0 rejected, 0 retries (taken, but the answer is not OTLP)");
+    check(&[garbage], "taken, 0 rejected, 0 retries (accepted, but the response is not OTLP)");
 }
 
 #[test]
-fn errors_say_what_the_receiver_said() {
+fn errors_quote_the_receiver() {
     let step = Step::trailers_only(&[("grpc-status", "16"), ("grpc-message", "who%20are you?")]);
     let server = Server::start([step]);
     let error = export(&mut exporter(&server, |builder| builder), "a").unwrap_err().to_string();
@@ -137,7 +139,7 @@ fn errors_say_what_the_receiver_said() {
 }
 
 #[test]
-fn an_answer_beyond_the_limit_is_a_failure() {
+fn a_response_beyond_the_limit_is_a_failure() {
     let server = Server::start([Step::trailers(frame(&[0; 2000]), &[("grpc-status", "0")])]);
     let mut exporter = exporter(&server, |builder| builder.with_max_response_size(1000));
     assert_eq!(outcome(&export(&mut exporter, "a")), "too_large, 0 retries");
@@ -169,7 +171,7 @@ fn a_receiver_that_is_down_or_not_grpc_is_unavailable() {
     let address = server.address;
     server.finish();
     let builder = Otlp::<Traces>::builder().with_protocol(Protocol::Grpc).with_endpoint(format!("http://{address}"));
-    let mut exporter = builder.with_retry(quick_retries().with_most(2)).build().unwrap();
+    let mut exporter = builder.with_retry(quick_retries().with_max_retries(2)).build().unwrap();
     assert_eq!(outcome(&export(&mut exporter, "a")), "unavailable, 2 retries");
 }
 
@@ -188,7 +190,7 @@ fn gzip() {
     assert_eq!(names(&body), "a");
 }
 
-/// A message in a compressed frame.
+/// Compresses a message and adds the prefix.
 #[cfg(feature = "gzip")]
 fn gzip_frame(message: &[u8]) -> Vec<u8> {
     use std::io::Write;
@@ -200,26 +202,26 @@ fn gzip_frame(message: &[u8]) -> Vec<u8> {
 
 #[cfg(feature = "gzip")]
 #[test]
-fn compressed_answers_are_asked_for_and_read() {
-    let answer = |encoding: &str, body| Step::Reply {
+fn compressed_responses_are_asked_for_and_read() {
+    let reply = |encoding: &str, body| Step::Reply {
         headers: vec![("content-type", "application/grpc".to_owned()), ("grpc-encoding", encoding.to_owned())],
         body,
         trailers: vec![("grpc-status", "0".to_owned())],
     };
     let partial = gzip_frame(b"\x0a\x0d\x08\x03\x12\x09too large");
-    let calls = check(&[answer("gzip", partial.clone())], "taken, 3 rejected, 0 retries (too large)");
+    let calls = check(&[reply("gzip", partial.clone())], "taken, 3 rejected, 0 retries (too large)");
     assert_eq!(calls[0].headers["grpc-accept-encoding"], "gzip");
-    check(&[answer("GZip", partial.clone())], "taken, 3 rejected, 0 retries (too large)");
+    check(&[reply("GZip", partial.clone())], "taken, 3 rejected, 0 retries (too large)");
     let nothing = b"\0\0\0\0\0".to_vec();
-    check(&[answer("gzip", nothing)], "taken, 0 rejected, 0 retries");
-    let unknown = r#"taken, 0 rejected, 0 retries (taken, but the answer is compressed with "snappy")"#;
-    check(&[answer("snappy", partial)], unknown);
-    let bomb = answer("gzip", gzip_frame(&vec![0; 10 << 20]));
+    check(&[reply("gzip", nothing)], "taken, 0 rejected, 0 retries");
+    let unknown = r#"taken, 0 rejected, 0 retries (accepted, but the response is compressed with "snappy")"#;
+    check(&[reply("snappy", partial)], unknown);
+    let bomb = reply("gzip", gzip_frame(&vec![0; 10 << 20]));
     check(&[bomb], "too_large, 0 retries");
 }
 
 #[test]
-fn a_server_of_http_1_is_told_from_a_lost_connection() {
+fn an_http_1_server_is_told_from_a_lost_connection() {
     let server = support::http::Server::start([support::http::Step::ReplyAndClose(support::http::response(
         "400 Bad Request",
         "",
@@ -238,14 +240,14 @@ fn the_status_of_the_call_is_reported() {
     let status = |code| Step::trailers_only(&[("grpc-status", code)]);
     let server = Server::start([status("14"), Step::ok(), status("3")]);
     let mut exporter = exporter(&server, |builder| builder);
-    // That of the last attempt.
+    // The status of the last attempt.
     assert_eq!(export(&mut exporter, "a").unwrap().response, Some(ResponseStatus::Rpc("OK")));
     assert_eq!(export(&mut exporter, "b").unwrap_err().response(), Some(ResponseStatus::Rpc("INVALID_ARGUMENT")));
     let soon = Deadline::after(Duration::ZERO);
     assert_eq!(export_by(&mut exporter, "b", soon).unwrap_err().response(), None);
 }
 
-/// Larger than the windows of HTTP/2 and the buffers of the system: the connection must go on while the request waits.
+/// Sends more than the windows of HTTP/2 and the buffers of the system hold: the connection must run while the request waits.
 #[test]
 fn a_batch_larger_than_every_buffer_arrives() {
     let server = Server::start([Step::ok(), Step::ok()]);

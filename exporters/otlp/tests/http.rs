@@ -1,4 +1,4 @@
-//! The table of faults over HTTP: what the receiver does, what becomes of the batch, and what was sent.
+//! Faults over HTTP: for each, the fate of the batch and the requests that arrived.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use support::http::{Request, Server, Step, response};
 use support::{PATIENCE, export, export_by, names, outcome, quick_retries};
-use telemark_otlp::{Builder, Compression, Otlp, Protocol, RetrySettings};
+use telemark_otlp::{Builder, Compression, Otlp, Protocol, RetryConfig};
 use telemark_sdk::Exporter;
 use telemark_sdk::signal::Traces;
 use telemark_sdk::time::{Clock, Deadline};
@@ -17,7 +17,7 @@ fn exporter(server: &Server, configure: impl FnOnce(Builder<Traces>) -> Builder<
     configure(builder).build().unwrap()
 }
 
-/// Sends a batch `a` to a receiver with this script and returns what came in.
+/// Sends a batch `a` to a receiver with this script, compares the result, and returns the requests.
 fn check(script: &[Step], expected: &str) -> Vec<Request> {
     let server = Server::start(script);
     let mut exporter = exporter(&server, |builder| builder);
@@ -31,7 +31,7 @@ fn check(script: &[Step], expected: &str) -> Vec<Request> {
 }
 
 #[test]
-fn a_request_is_as_the_specification_wants_it() {
+fn a_request_follows_the_specification() {
     let requests = check(&[Step::ok()], "taken, 0 rejected, 0 retries");
     let request = &requests[0];
     assert_eq!(request.head.lines().next(), Some("POST /v1/traces HTTP/1.1"));
@@ -44,7 +44,7 @@ fn a_request_is_as_the_specification_wants_it() {
 }
 
 #[test]
-fn what_may_pass_is_sent_again() {
+fn transient_failures_are_retried() {
     let retried = "taken, 0 rejected, 1 retries";
     for status in ["429 Too Many Requests", "502 Bad Gateway", "503 Service Unavailable", "504 Gateway Timeout"] {
         check(&[Step::reply(status, "", b""), Step::ok()], retried);
@@ -67,7 +67,7 @@ fn a_connection_that_is_reset_is_replaced() {
 }
 
 #[test]
-fn the_memory_of_a_request_is_used_again() {
+fn the_memory_of_a_request_is_reused() {
     let server = Server::start(vec![Step::ok(); 3]);
     let mut exporter = exporter(&server, |builder| builder);
     let long: &'static str = "x".repeat(1_000_000).leak();
@@ -80,7 +80,7 @@ fn the_memory_of_a_request_is_used_again() {
 }
 
 #[test]
-fn what_is_refused_is_not_sent_again() {
+fn rejected_batches_are_not_retried() {
     for status in ["400 Bad Request", "401 Unauthorized", "404 Not Found", "408 Request Timeout", "500 Oops", "501 No"]
     {
         check(&[Step::reply(status, "", b"")], "rejected, 0 retries");
@@ -98,7 +98,7 @@ fn a_refusal_does_not_cost_the_connection() {
 }
 
 #[test]
-fn errors_say_what_the_receiver_said() {
+fn errors_quote_the_receiver() {
     let check = |step, expected: &str| {
         let server = Server::start([step]);
         let error = export(&mut exporter(&server, |builder| builder), "a").unwrap_err().to_string();
@@ -120,7 +120,7 @@ fn errors_say_what_the_receiver_said() {
 }
 
 #[test]
-fn what_a_stranger_says_cannot_act_on_a_terminal_and_is_short() {
+fn foreign_text_is_short_and_harmless_to_a_terminal() {
     let check = |step| {
         let server = Server::start([step]);
         let error = export(&mut exporter(&server, |builder| builder), "a").unwrap_err().to_string();
@@ -180,9 +180,9 @@ fn the_status_of_the_last_response_is_reported() {
 }
 
 #[test]
-fn the_timeout_is_for_all_attempts_and_the_waits_between_them() {
+fn the_timeout_covers_all_attempts_and_waits() {
     let clock = Clock::system();
-    let timed = |timeout: u64, deadline: Deadline, retry: RetrySettings| {
+    let timed = |timeout: u64, deadline: Deadline, retry: RetryConfig| {
         let server = Server::start(vec![Step::reply("503 Busy", "", b""); 1000]);
         let mut exporter =
             exporter(&server, |builder| builder.with_timeout(Duration::from_millis(timeout)).with_retry(retry));
@@ -192,10 +192,10 @@ fn the_timeout_is_for_all_attempts_and_the_waits_between_them() {
         clock.now().since(start)
     };
     // A hundred retries would take eight seconds.
-    let steady = RetrySettings::default()
-        .with_initial(Duration::from_millis(80))
-        .with_longest(Duration::from_millis(80))
-        .with_most(100);
+    let steady = RetryConfig::default()
+        .with_initial_backoff(Duration::from_millis(80))
+        .with_max_backoff(Duration::from_millis(80))
+        .with_max_retries(100);
     let limit = Duration::from_secs(5);
     assert!(timed(300, Deadline::NEVER, steady) < limit);
     // The caller's deadline comes first.
@@ -203,9 +203,10 @@ fn the_timeout_is_for_all_attempts_and_the_waits_between_them() {
 }
 
 #[test]
-fn a_wait_that_would_end_after_the_timeout_is_not_begun() {
+fn a_wait_beyond_the_timeout_is_not_started() {
     let server = Server::start([Step::reply("503 Busy", "", b"")]);
-    let waits = RetrySettings::default().with_initial(Duration::from_secs(50)).with_longest(Duration::from_secs(50));
+    let waits =
+        RetryConfig::default().with_initial_backoff(Duration::from_secs(50)).with_max_backoff(Duration::from_secs(50));
     let mut exporter = exporter(&server, |builder| builder.with_retry(waits));
     let clock = Clock::system();
     let start = clock.now();
@@ -215,7 +216,7 @@ fn a_wait_that_would_end_after_the_timeout_is_not_begun() {
 
 #[test]
 fn retry_after_is_honoured_in_both_forms() {
-    // Never faster than the receiver asks: these pauses do not fit into the timeout.
+    // Never earlier than the receiver asks: these pauses do not fit into the timeout.
     for pause in ["3600", "Fri, 31 Dec 2100 23:59:59 GMT"] {
         let header = format!("retry-after: {pause}\r\n");
         check(&[Step::reply("503 Service Unavailable", &header, b"")], "unavailable, 0 retries");
@@ -227,18 +228,18 @@ fn retry_after_is_honoured_in_both_forms() {
 }
 
 #[test]
-fn a_pause_that_is_asked_for_can_be_asked_about() {
+fn a_requested_pause_is_reported() {
     let server = Server::start([Step::ok(), Step::reply("429 Slow Down", "retry-after: 3600\r\n", b"")]);
     let mut exporter = exporter(&server, |builder| builder);
     assert!(export(&mut exporter, "a").is_ok());
     assert_eq!(exporter.pause(), Duration::ZERO);
     assert!(export(&mut exporter, "b").is_err());
-    // As long as any receiver may ask for.
+    // The maximum for any receiver.
     assert!(exporter.pause() > Duration::from_secs(30) && exporter.pause() <= Duration::from_secs(60));
 }
 
 #[test]
-fn a_pause_that_is_asked_for_holds_for_the_next_batch() {
+fn a_requested_pause_holds_for_the_next_batch() {
     let server = Server::start([Step::reply("429 Slow Down", "retry-after: 3600\r\n", b"")]);
     let mut exporter = exporter(&server, |builder| builder);
     assert_eq!(outcome(&export(&mut exporter, "a")), "unavailable, 0 retries");
@@ -261,16 +262,16 @@ fn partial_success() {
 }
 
 #[test]
-fn an_answer_that_cannot_be_read_does_not_undo_its_status() {
+fn a_response_that_cannot_be_read_does_not_undo_its_status() {
     check(
         &[Step::reply("200 OK", "", b"\xff\xff\xff")],
-        "taken, 0 rejected, 0 retries (taken, but the answer is not OTLP)",
+        "taken, 0 rejected, 0 retries (accepted, but the response is not OTLP)",
     );
     let cut = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n\x0a".to_vec();
     let server = Server::start([Step::ReplyAndClose(cut)]);
     let result = outcome(&export(&mut exporter(&server, |builder| builder), "a"));
-    assert!(result.starts_with("taken, 0 rejected, 0 retries (taken, but the answer is incomplete"), "{result}");
-    // A refusal stays one as well.
+    assert!(result.starts_with("taken, 0 rejected, 0 retries (accepted, but the response is incomplete"), "{result}");
+    // A rejection stands as well.
     let cut = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 100\r\n\r\nx".to_vec();
     check(&[Step::ReplyAndClose(cut)], "rejected, 0 retries");
     let cut = b"HTTP/1.1 503 Busy\r\ncontent-length: 100\r\n\r\nx".to_vec();
@@ -278,12 +279,12 @@ fn an_answer_that_cannot_be_read_does_not_undo_its_status() {
 }
 
 #[test]
-fn what_is_not_http_is_not_asked_again() {
+fn a_peer_that_does_not_speak_http_is_not_retried() {
     check(&[Step::ReplyAndClose(b"SSH-2.0-OpenSSH_9.6\r\n\r\n".to_vec())], "_OTHER, 0 retries");
 }
 
 #[test]
-fn an_answer_beyond_the_limit_is_a_failure() {
+fn a_response_beyond_the_limit_is_a_failure() {
     let script = |step| {
         let server = Server::start([step]);
         let mut exporter = exporter(&server, |builder| builder.with_max_response_size(1000));
@@ -291,7 +292,7 @@ fn an_answer_beyond_the_limit_is_a_failure() {
     };
     assert_eq!(script(Step::reply("200 OK", "", &[0; 1001])), "too_large, 0 retries");
     assert_eq!(script(Step::reply("503 Busy", "", &[0; 1001])), "too_large, 0 retries");
-    // Without a length, the answer ends when the limit is reached.
+    // Without a length, the response ends when the limit is reached.
     let endless = [b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n", &[0; 1001][..]].concat();
     assert_eq!(script(Step::ReplyAndClose(endless)), "too_large, 0 retries");
 }
@@ -326,7 +327,7 @@ fn a_receiver_that_stays_busy_is_given_up_within_the_timeout() {
     let server = Server::start(vec![Step::reply("503 Busy", "", b""); 1000]);
     let mut exporter = exporter(&server, |builder| builder.with_timeout(Duration::from_millis(300)));
     let error = export(&mut exporter, "a").unwrap_err();
-    // The time may be over during a wait or during a request: what the receiver said is told in either case.
+    // The time may end during a wait or during a request. The error quotes the receiver in either case.
     assert!(error.is_unavailable() || error.is_timeout(), "{error}");
     assert!(error.retries() > 0 && error.to_string().contains("answered 503"), "{error}");
 }
@@ -335,7 +336,7 @@ fn a_receiver_that_stays_busy_is_given_up_within_the_timeout() {
 fn a_receiver_that_is_down_at_first() {
     let address = Server::start([]).address;
     let builder = Otlp::<Traces>::builder().with_base_endpoint(format!("http://{address}"));
-    let mut exporter = builder.with_retry(quick_retries().with_most(2)).build().unwrap();
+    let mut exporter = builder.with_retry(quick_retries().with_max_retries(2)).build().unwrap();
     let error = export(&mut exporter, "a").unwrap_err();
     assert_eq!(outcome(&Err(error)), "unavailable, 2 retries");
     let server = Server::start_at(address, [Step::ok()]);
@@ -349,7 +350,7 @@ fn one_connection_serves_all_batches_until_it_is_closed() {
     let server = Server::start([Step::ok(), Step::ok(), last, Step::ok()]);
     let mut exporter = exporter(&server, |builder| builder);
     for name in ["a", "b", "c", "d"] {
-        // The receiver closed the connection after `c` without a word: `d` goes out on a new one.
+        // The receiver silently closed the connection after `c`, so `d` needs a new one.
         assert!(export(&mut exporter, name).is_ok(), "{name}");
     }
     let connections: Vec<_> = server.finish().iter().map(|request| request.connection).collect();
@@ -360,7 +361,7 @@ fn one_connection_serves_all_batches_until_it_is_closed() {
 fn a_receiver_that_comes_back() {
     let server = Server::start([Step::ok()]);
     let address = server.address;
-    let mut exporter = exporter(&server, |builder| builder.with_retry(quick_retries().with_most(1)));
+    let mut exporter = exporter(&server, |builder| builder.with_retry(quick_retries().with_max_retries(1)));
     assert_eq!(outcome(&export(&mut exporter, "a")), "taken, 0 rejected, 0 retries");
     assert_eq!(server.finish().len(), 1);
     assert!(export(&mut exporter, "b").unwrap_err().is_unavailable());
@@ -383,7 +384,7 @@ fn json() {
 }
 
 #[test]
-fn media_types_have_no_case() {
+fn media_types_ignore_case() {
     let body = br#"{"partialSuccess":{"rejectedSpans":"2","errorMessage":"why"}}"#;
     for content_type in ["Application/JSON", "APPLICATION/JSON; charset=utf-8", "application/json"] {
         let server = Server::start([Step::reply("200 OK", &format!("Content-Type: {content_type}\r\n"), body)]);
@@ -394,7 +395,7 @@ fn media_types_have_no_case() {
 
 #[cfg(feature = "gzip")]
 #[test]
-fn compressed_answers_are_asked_for_and_read() {
+fn compressed_responses_are_asked_for_and_read() {
     use std::io::Write;
     let gzip = |bytes: &[u8]| {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -409,7 +410,7 @@ fn compressed_answers_are_asked_for_and_read() {
     }
     let bomb = Step::reply("200 OK", "content-encoding: gzip\r\n", &gzip(&vec![0; 10 << 20]));
     check(&[bomb], "too_large, 0 retries");
-    let unknown = "taken, 0 rejected, 0 retries (taken, but the answer is compressed with \"br\")";
+    let unknown = "taken, 0 rejected, 0 retries (accepted, but the response is compressed with \"br\")";
     check(&[Step::reply("200 OK", "content-encoding: br\r\n", &partial)], unknown);
     let step = Step::reply("400 Bad Request", "content-encoding: gzip\r\n", &gzip(b"why"));
     let server = Server::start([step]);

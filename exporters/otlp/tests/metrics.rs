@@ -1,5 +1,5 @@
-//! Random metrics, encoded by us and decoded by the official types, are what was put in; and what differs from traces
-//! on the way to a receiver.
+//! Round trips of random metrics through the encoder and the official types, and the differences to traces on the way to a
+//! receiver.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
@@ -122,7 +122,7 @@ fn metrics(floats: Floats) -> impl Strategy<Value = Vec<ScopeMetrics>> {
     prop::collection::vec(scope, 1..4)
 }
 
-/// What a batch ought to be, written the slow and obvious way.
+/// Builds the expected request, the slow and obvious way.
 fn expected(resource: &Resource, scopes: &[ScopeMetrics]) -> ExportMetricsServiceRequest {
     let scope_metrics = scopes.iter().map(|scope| proto::ScopeMetrics {
         scope: Some(expected_scope(&scope.scope)),
@@ -253,7 +253,7 @@ proptest! {
     #[test]
     fn protobuf_reads_back(resource in resource(Floats::All), metrics in metrics(Floats::All)) {
         let mut cache = Cache::default();
-        // Twice: what is kept from the first batch must not show in the second.
+        // Twice, because the state kept from the first batch must not show in the second.
         for _ in 0..2 {
             let mut out = vec![9];
             Metrics::protobuf(Batch::new(&resource, &metrics), &mut cache, &mut out);
@@ -275,7 +275,7 @@ proptest! {
     }
 }
 
-/// One metric of every kind, with exemplars.
+/// Returns one metric of every kind, with exemplars.
 fn example() -> Vec<ScopeMetrics> {
     let attributes = || Attributes::new([KeyValue::new("route", "/cart")]);
     let (start, time) = (Timestamp::from_nanos(1_000_000_000), Timestamp::from_nanos(2_000_000_000));
@@ -305,7 +305,7 @@ fn example() -> Vec<ScopeMetrics> {
 }
 
 #[test]
-fn json_is_as_the_specification_shows_it() {
+fn json_matches_the_example_of_the_specification() {
     let mut out = Vec::new();
     let resource = Resource::new([KeyValue::new("service.name", "shop")]);
     Metrics::json(Batch::new(&resource, &example()), &mut Cache::default(), &mut out);

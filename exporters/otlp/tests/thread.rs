@@ -1,4 +1,4 @@
-//! Where an exporter may be used: on any plain thread, whatever runtime the program has, and never on one of its threads.
+//! The threads that may use an exporter: any plain thread, beside any runtime, and never a thread of a runtime.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
@@ -13,7 +13,7 @@ fn exporter(server: &Server) -> Otlp<Traces> {
     Otlp::<Traces>::builder().with_base_endpoint(server.url()).with_retry(quick_retries()).build().unwrap()
 }
 
-/// The runtime of the test has one thread, which is blocked in `join` all the time: an exporter that needs it would hang.
+/// Blocks the only thread of the runtime in `join`: an exporter that needs the runtime would hang.
 #[tokio::test]
 async fn beside_a_current_thread_runtime() {
     let server = Server::start([Step::ok(), Step::ok()]);
@@ -33,7 +33,7 @@ async fn on_a_thread_of_a_runtime_it_refuses_instead_of_panicking() {
     let mut exporter = exporter(&server);
     let error = export(&mut exporter, "a").unwrap_err();
     assert!(error.to_string().contains("cannot be called on a thread of an async runtime"), "{error}");
-    // One that has connected elsewhere can still be dropped here.
+    // An exporter that has connected on another thread can still be dropped here.
     let exporter = on_a_thread(move || {
         assert!(export(&mut exporter, "a").is_ok());
         exporter

@@ -1,6 +1,7 @@
-//! TLS against a receiver with a certificate authority of its own.
+//! TLS against a receiver with its own certificate authority.
 #![cfg(feature = "tls")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+#![allow(clippy::single_element_loop, reason = "tables of one line without the other features")]
 
 mod support;
 
@@ -47,7 +48,7 @@ impl Authority {
         self.certificate.pem().into_bytes()
     }
 
-    /// A receiver whose certificate is for `name`; with `clients`, it demands one of theirs.
+    /// Starts a receiver with a certificate for `name`. With `clients`, it requires a client certificate of that authority.
     fn serve(&self, name: &str, clients: Option<&Authority>, version: Version, script: Vec<Step>) -> Server {
         let identity = self.identity(name);
         let provider = Arc::new(ring::default_provider());
@@ -74,7 +75,7 @@ impl Authority {
 fn builder(server: &Server, host: &str) -> Builder<Traces> {
     Otlp::<Traces>::builder()
         .with_base_endpoint(format!("https://{host}:{}", server.address.port()))
-        .with_retry(quick_retries().with_most(3))
+        .with_retry(quick_retries().with_max_retries(3))
 }
 
 fn http_ok() -> Vec<Step> {
@@ -82,7 +83,7 @@ fn http_ok() -> Vec<Step> {
 }
 
 const TAKEN: &str = "taken, 0 rejected, 0 retries";
-/// Not retried: a certificate does not become valid by waiting.
+/// Compares an error that is not retried, because a certificate does not become valid by waiting.
 const REFUSED: &str = "unavailable, 0 retries";
 
 fn check(builder: Builder<Traces>, expected: &str, cause: &str) {
@@ -155,7 +156,7 @@ fn a_receiver_that_demands_a_client_certificate() {
     ] {
         let server = authority.serve("localhost", Some(&clients), version, script);
         let builder = || builder(&server, "localhost").with_protocol(protocol).with_certificate(authority.pem());
-        // The receiver says so after the handshake, and may be gone before that is read: then it looks like a lost
+        // The receiver reports this after the handshake and may be gone before the client reads it. That looks like a lost
         // connection, which is retried.
         let error = export(&mut builder().build().unwrap(), "a").unwrap_err();
         assert!(error.is_unavailable(), "{error}");
@@ -188,7 +189,7 @@ fn certificates_come_from_files_named_in_the_environment() {
 }
 
 #[test]
-fn what_is_no_certificate_is_a_configuration_error() {
+fn text_that_is_not_a_certificate_is_a_configuration_error() {
     let check = |builder: Builder<Traces>, expected: &str| {
         let error = builder.with_endpoint("https://localhost").build().unwrap_err().to_string();
         assert!(error.starts_with(expected), "{error}");
@@ -207,10 +208,10 @@ fn what_is_no_certificate_is_a_configuration_error() {
     check(both, r#"client_key="…" cannot be used: expected the private key of the client certificate"#);
 }
 
-/// A device without an end, and a pipe that nothing writes to.
+/// Tries a device without an end, and a pipe without a writer.
 #[cfg(unix)]
 #[test]
-fn a_certificate_that_is_no_regular_file_is_refused_at_once() {
+fn a_certificate_that_is_not_a_regular_file_is_refused_at_once() {
     let pipe = std::env::temp_dir().join(format!("telemark-otlp-pipe-{}", std::process::id()));
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     for path in [std::path::Path::new("/dev/zero"), &pipe, &std::env::temp_dir()] {
@@ -225,7 +226,7 @@ fn a_certificate_that_is_no_regular_file_is_refused_at_once() {
     std::fs::remove_file(&pipe).unwrap();
 }
 
-/// A regular file may be longer than the memory: this one has a hole of 2 GiB.
+/// Tries a regular file larger than the memory: a sparse file of 2 GiB.
 #[test]
 fn a_certificate_file_is_read_up_to_a_limit() {
     let path = std::env::temp_dir().join(format!("telemark-otlp-large-{}", std::process::id()));
@@ -238,7 +239,7 @@ fn a_certificate_file_is_read_up_to_a_limit() {
     assert!(read.bytes_max < 100 << 20, "{read:?}");
 }
 
-/// The system's certificates come from a file that the environment names.
+/// Names the file of the system's certificates in the environment.
 #[cfg(unix)]
 #[test]
 fn the_systems_certificate_file_is_read_up_to_a_limit_too() {

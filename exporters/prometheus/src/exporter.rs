@@ -17,8 +17,8 @@ use crate::response::PageResponse;
 /// Exports the metrics of a provider to Prometheus. Clones share one exporter: give its reader to the provider, and keep a clone
 /// to respond to requests.
 ///
-/// Each request collects on its own thread. Requests may come on any number of threads: their collections wait for each other,
-/// rendering runs in parallel.
+/// Each request collects on its own thread. Requests may arrive on any number of threads: collections run one at a time, and
+/// pages are rendered in parallel.
 ///
 /// ```
 /// use opentelemetry::metrics::MeterProvider;

@@ -1,7 +1,7 @@
 //! HTTP semantics on the OpenTelemetry API, shared by Telemark's HTTP integrations; knows no framework.
 //!
-//! Most applications use `telemark-axum` or `telemark-tower`, which are built on this crate. An integration of another HTTP stack
-//! builds on it, too:
+//! Most applications use `telemark-axum` or `telemark-tower`, which are built on this crate. An integration for another HTTP
+//! stack can do the same:
 //!
 //! ```
 //! use http::{Request, Response, StatusCode};
@@ -32,17 +32,17 @@
 //!     (data)          (code)     (global, or a concrete one)
 //! ```
 //!
-//! # What a server span carries
-//! The attributes of the HTTP server span of the semantic conventions 1.45.0, and two of this project:
-//! `telemark.outcome`, which is `cancelled` if the response was given up before its end, and `telemark.truncated`. Attributes
+//! # Attributes of a server span
+//! A server span has the attributes of the semantic conventions 1.45.0 for HTTP server spans, and two of Telemark's own:
+//! `telemark.outcome`, which is `cancelled` if the response was abandoned before its end, and `telemark.truncated`. Attributes
 //! that a sampler may use are set when the span is created. One exception keeps unsampled traffic cheap: below a parent
-//! that is *not* sampled, a sampler sees `http.request.method`, `url.path`, `url.scheme`, `http.route` and the attributes of
-//! the policy; if it records the span, the others follow at once.
+//! that is *not* sampled, a sampler sees only `http.request.method`, `url.path`, `url.scheme`, `http.route` and the attributes
+//! of the policy; if it records the span, the others are added immediately.
 //!
 //! Attributes of the requirement level Opt-In are off; [`ServerSettings::with_opt_in_attributes`] adds them.
 //!
 //! # Limits against hostile peers
-//! A text taken from a request is cut after [`MAX_TEXT_BYTES`] bytes. A captured header is cut after
+//! Text taken from a request is cut after [`MAX_TEXT_BYTES`] bytes. A captured header is cut after
 //! [`MAX_HEADER_VALUES`] lines, and all captured headers of one message after [`MAX_CAPTURED_BYTES`] bytes. The names of
 //! the attributes that were cut are the value of `telemark.truncated`, an array of strings.
 //!

@@ -12,8 +12,8 @@ const BUCKETS: usize = 256;
 /// The places of a bucket, in one cache line. A hundred keys then nearly always find a place each.
 const WAYS: usize = 4;
 
-/// At most 1024 sets of attributes, each in the bucket of four that its key selects. The first four sets of a bucket stay; the
-/// attributes of other keys are built each time.
+/// A cache of up to 1024 attribute sets, in buckets of four that are selected by the hash of the key. A bucket keeps its first
+/// four sets; the attributes of any further key are built on every call.
 pub struct AttributeSets<K>(Box<[Bucket<K>]>);
 
 type Bucket<K> = [OnceLock<Box<Set<K>>>; WAYS];

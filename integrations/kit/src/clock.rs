@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// The system's clock, or one that the application brings.
+/// The system clock, or one that the application provides.
 ///
-/// Read it once at the start and once at the end of an operation, and give both readings to span and metric: their durations
-/// are then equal. The system's clock may be set back in between.
+/// Read it once at the start and once at the end of an operation, and pass both readings to the span and the metric, so that
+/// their durations are equal. The system clock may be set back in between.
 #[derive(Clone, Default)]
 pub struct Clock(Option<Arc<dyn Fn() -> SystemTime + Send + Sync>>);
 

@@ -47,21 +47,21 @@
 //!
 //! - CPU time and uptime have the resolution of the kernel's clock tick, usually 10 ms.
 //! - `process.disk.io` counts bytes that reach the storage, not those that a cache serves.
-//! - Linux counts context switches for each thread and forgets them when it ends. They are added up here, so the counter
-//!   never falls; a thread that lives and dies between two collections is missing from it. Up to 1024 threads are
-//!   followed. They are the main cost of a collection: 30 µs each, and 0.2 ms for everything else.
+//! - Linux counts context switches per thread and discards the counts when the thread ends. They are added up here, so the
+//!   counter never falls; a thread that starts and ends between two collections is missing from it. Up to 1024 threads are
+//!   tracked. They are the main cost of a collection: 30 µs each, and 0.2 ms for everything else.
 //! - `process.uptime` is left out where the system contradicts itself, as in a container that has an uptime of its own.
-//! - `process.network.io` and `process.disk.operations` are missing: Linux counts the first for a network namespace, and the
-//!   second not for a process.
+//! - `process.network.io` and `process.disk.operations` are missing: Linux counts the first only per network namespace, and
+//!   does not count the second per process.
 //!
 //! # Tokio
-//! With the feature `tokio`. There is no published convention; the names follow the style of the others. The values are
-//! counters that tokio keeps in any case, without `tokio_unstable`.
+//! Requires the feature `tokio`. There is no published convention; the names follow the style of the others. The values come
+//! from counters that tokio always keeps, even without `tokio_unstable`.
 //!
 //! | metric | instrument | unit | attribute | meaning |
 //! |---|---|---|---|---|
 //! | `tokio.worker.count` | up-down counter | `{worker}` | `tokio.worker.state`: `active`, `parked` | the worker threads; a current-thread runtime has one |
-//! | `tokio.worker.busy_time` | counter | `s` | | time in which the workers were not parked, all together |
+//! | `tokio.worker.busy_time` | counter | `s` | | total time for which the workers were not parked |
 //! | `tokio.worker.parks` | counter | `{park}` | | number of times that a worker ran out of work |
 //! | `tokio.task.count` | up-down counter | `{task}` | | tasks that are spawned and not complete |
 //! | `tokio.global_queue.size` | up-down counter | `{task}` | | tasks in the queue that all workers share |
@@ -70,14 +70,14 @@
 //!   `tokio.worker.count`.
 //! - A worker adds to `tokio.worker.busy_time` and `tokio.worker.parks` when it parks, and now and then in between: a worker
 //!   that a task blocks is `active`, and its busy time stands still.
-//! - Without 64-bit atomics, tokio keeps no numbers of its workers: `tokio.worker.count` has no state there, and the
+//! - Without 64-bit atomics, tokio keeps no statistics on its workers: `tokio.worker.count` has no state there, and the
 //!   other two `tokio.worker` metrics are missing.
 //! - With more than one runtime, give each a name: `TokioMetrics::with_name`.
 //! - A runtime that is shut down while it is observed keeps the memory of its handle and reports its last state. Observe
 //!   runtimes that live as long as the process.
 //!
 //! # Environment variables
-//! None are read.
+//! This crate reads no environment.
 //!
 //! # Features
 //! `tokio`, on by default: the functions and types for the metrics of tokio.

@@ -1,4 +1,4 @@
-//! The new body of a function. It names `telemark::__private` alone, and user code cannot see what it declares.
+//! The new body of a function. It refers only to `telemark::__private`, and user code cannot see what it declares.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};

@@ -44,3 +44,19 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use crate::expand;
+
+    #[test]
+    fn an_error_carries_the_item_without_the_attributes_inside() {
+        let item = "impl Cart { #[traced(root)] fn total(&self) -> u32 { 7 } }";
+        let error = expand("name = \"x\"".parse().unwrap(), item.parse().unwrap()).unwrap_err();
+        assert!(error.to_string().starts_with("`name` belongs on one function"), "{error}");
+        let kept = error.item().to_string();
+        assert_eq!(kept, "impl Cart { fn total (& self) -> u32 { 7 } }");
+        let compiled = error.into_compile_error().to_string();
+        assert!(compiled.contains("compile_error") && compiled.ends_with(&kept), "{compiled}");
+    }
+}

@@ -28,7 +28,7 @@ pub(crate) struct Options {
     pub(crate) krate: Option<Path>,
 }
 
-/// The way to record an error or a return value.
+/// The form in which an error or a return value is recorded.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Record {
     Off,
@@ -183,7 +183,7 @@ fn fields(input: ParseStream<'_>, option: &Ident) -> Result<Vec<Field>> {
     Ok(fields.into_iter().collect())
 }
 
-/// Parses nothing, or `= off`, which excepts one function of a block.
+/// Parses the rest of `metrics`: nothing, or `= off`, which excludes one function of a block.
 fn metrics(input: ParseStream<'_>, option: &Ident) -> Result<bool> {
     if input.is_empty() || input.peek(Token![,]) {
         return Ok(true);

@@ -30,13 +30,13 @@ pub(crate) fn value(input: ParseStream<'_>, option: &Ident) -> Result<Expr> {
     expression(input)
 }
 
-/// Accepts an option without a value, and returns where it stands.
+/// Accepts an option without a value, and returns its location.
 pub(crate) fn flag(input: ParseStream<'_>, option: &Ident) -> Result<Span> {
     foreign::flag(input, option)?;
     Ok(option.span())
 }
 
-/// Parses `= off`, and returns where the option stands.
+/// Parses `= off`, and returns the location of the option.
 pub(crate) fn off(input: ParseStream<'_>, option: &Ident) -> Result<Span> {
     input.parse::<Token![=]>().map_err(|_| Error::new(option.span(), format!("expected `{option} = off`")))?;
     match input.fork().call(Ident::parse_any) {

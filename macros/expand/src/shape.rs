@@ -14,7 +14,7 @@ pub(crate) enum Work {
     Call,
     /// In the body of an `async fn`.
     AsyncFn,
-    /// In the boxed async block that `async_trait` makes of an `async fn`.
+    /// In the boxed async block that `async_trait` makes from an `async fn`.
     AsyncBlock,
     /// In a future, a stream or an iterator that the body returns.
     Value { of: Lazy, boxed: bool },

@@ -5,6 +5,9 @@ use std::time::Duration;
 use crate::config::Env;
 use crate::error::ConfigError;
 
+/// Minimum delay between two runs of a worker that find nothing to do.
+pub(super) const MIN_DELAY: Duration = Duration::from_millis(5);
+
 /// The sizes and times of batching.
 ///
 /// spec: trace/sdk.md#batching-processor

@@ -40,7 +40,7 @@ pub trait Processor<S: Signal>: fmt::Debug + Send + Sync + 'static {
     fn all_counters(&self) -> Vec<Arc<Counters>>;
 }
 
-/// Gathers finished items and exports them in batches on a thread of its own. The choice for programs.
+/// Collects finished items and exports them in batches on a thread of its own. Use it in production.
 ///
 /// Adding an item never blocks: if the queue is full, the item is dropped and counted in [`Self::health`].
 ///

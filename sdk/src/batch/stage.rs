@@ -5,9 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Processor;
+use super::config::{BatchConfig, MIN_DELAY};
 use super::inlet::Inlet;
 use super::queue::{Pushed, Queue};
-use super::{BatchConfig, Processor};
 use crate::diag::Counters;
 use crate::error::{ConfigError, ExportError};
 use crate::runtime::{Next, Runtime, Task, Wake};
@@ -71,7 +72,7 @@ where
             queue: queue.clone(),
             stages,
             outlets: outlets.clone(),
-            delay: (config.schedule_delay() / 5).max(Duration::from_millis(5)),
+            delay: (config.schedule_delay() / 5).max(MIN_DELAY),
             drained: Vec::new(),
         };
         let inlet = Inlet::start(queue, worker, &format!("telemark-{}-stages", S::NAME), runtime)?;

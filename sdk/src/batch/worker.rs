@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::BatchConfig;
+use super::config::{BatchConfig, MIN_DELAY};
 use super::queue::Queue;
 use crate::error::ExportError;
 use crate::export::{Batch, Guarded};
@@ -11,9 +11,6 @@ use crate::resource::Resource;
 use crate::runtime::{Next, Task, Wake};
 use crate::signal::Signal;
 use crate::time::Deadline;
-
-/// Shortest delay between two runs that find nothing to do.
-const SHORTEST_DELAY: Duration = Duration::from_millis(5);
 
 pub(super) struct Worker<S: Signal> {
     queue: Arc<Queue<S::Item>>,
@@ -41,7 +38,7 @@ impl<S: Signal> Task for Worker<S> {
         // While the receiver asks for a pause, items wait in the queue as long as it has room.
         let pause = self.exporter.pause();
         if !pause.is_zero() {
-            return Next::After(pause.max(SHORTEST_DELAY));
+            return Next::After(pause.max(MIN_DELAY));
         }
         // spec: trace/sdk.md#batching-processor — a full batch is exported at once, a partial one after the delay.
         match why {
@@ -110,7 +107,7 @@ impl<S: Signal> Worker<S> {
 
     /// Returns the delay between two runs, never zero: the thread would spin.
     fn delay(&self) -> Duration {
-        self.config.schedule_delay().max(SHORTEST_DELAY)
+        self.config.schedule_delay().max(MIN_DELAY)
     }
 
     /// Drains the queue and cancels the rest of the current run. Returns the number of drained items.
@@ -209,7 +206,7 @@ mod tests {
         check(&|| flush(Deadline::NEVER).unwrap(), &[4, 4, 1]);
     }
 
-    /// A receiver that asks for a pause with its first answer, until the test says that it is over.
+    /// A receiver that asks for a pause with its first response, until the test says that it is over.
     struct Busy {
         pause: Arc<Mutex<Duration>>,
         batches: Arc<Mutex<Vec<usize>>>,

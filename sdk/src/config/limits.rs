@@ -6,7 +6,8 @@ use crate::limits::{AttributeLimits, SpanLimits};
 impl SpanLimits {
     /// Returns the default limits, overridden by `OTEL_SPAN_*`, `OTEL_EVENT_*`, `OTEL_LINK_*` and `OTEL_ATTRIBUTE_*`.
     ///
-    /// spec: common/README.md#configurable-parameters — a limit of the model beats the general one, which beats the default.
+    /// spec: common/README.md#configurable-parameters — a limit for spans, events or links overrides the general one, which
+    /// overrides the default.
     pub fn from_env(env: &Env) -> Self {
         let any = 0..=usize::MAX;
         let read = |name| env.integer(name, any.clone());

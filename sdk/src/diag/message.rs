@@ -16,7 +16,7 @@ use crate::sync::unpoisoned;
 use crate::text;
 use crate::time::Deadline;
 
-/// The importance of a message.
+/// The severity of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Level {

@@ -22,7 +22,7 @@ pub trait Exporter<S: Signal>: Send + 'static {
     /// The batch was not delivered and never will be: an exporter that retries does so within `deadline`.
     fn export(&mut self, batch: Batch<'_, S>, deadline: Deadline) -> Result<ExportReport, ExportError>;
 
-    /// Sends everything that the exporter itself holds back.
+    /// Sends everything that the exporter itself has buffered.
     ///
     /// # Errors
     /// Something could not be delivered before the deadline.

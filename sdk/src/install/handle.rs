@@ -1,22 +1,20 @@
-//! The handle of a telemetry: flushes and ends it, for the guard, a termination signal and the exit of the program alike.
+//! The handle of a telemetry: one flush and one end, for the guard, a termination signal and the exit of the program alike.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::signals::{Health, Provider, Providers};
 use crate::diag::{self, Level};
 use crate::error::ExportError;
-use crate::metrics::SdkMeterProvider;
 use crate::process::Generation;
 use crate::runtime::OFF_IN_A_FORKED_CHILD;
 use crate::time::Deadline;
-use crate::trace::SdkTracerProvider;
 
-/// Flushes and shuts down a [`Telemetry`](super::Telemetry) from elsewhere than its owner. Cheap to clone; the clones are one.
+/// Flushes and shuts down a [`Telemetry`](super::Telemetry) without owning it. Cheap to clone; all clones share one state.
 #[derive(Clone, Debug)]
 pub struct TelemetryHandle {
-    pub(super) tracers: SdkTracerProvider,
-    pub(super) meters: SdkMeterProvider,
+    pub(super) providers: Providers,
     pub(super) flush_timeout: Duration,
     /// Ends with the program, once it is installed.
     pub(super) handles_termination: bool,
@@ -26,9 +24,17 @@ pub struct TelemetryHandle {
 }
 
 impl TelemetryHandle {
-    /// Exports the spans that have ended and the metrics as they are. Blocks until then. Of the time until the deadline a
-    /// fifth is kept for the metrics, should a receiver of spans not answer. Exporters are not waited for beyond the deadline; a
-    /// span processor of the program's, called on this thread, is.
+    /// Exports everything that was recorded, within `timeout`. As [`Self::force_flush`].
+    ///
+    /// # Errors
+    /// Something could not be delivered, or not in time; this is a forked child of the process that started it.
+    pub fn flush(&self, timeout: Duration) -> Result<(), ExportError> {
+        self.force_flush(Deadline::after(timeout))
+    }
+
+    /// Exports the spans that have ended and the metrics as they are. Blocks until then. A fifth of the time until the
+    /// deadline is kept for each signal after the first, in case a receiver of an earlier one does not answer. Exporters are not
+    /// waited for beyond the deadline; a span processor of the program's, called on this thread, is.
     ///
     /// # Errors
     /// Something could not be delivered, or not before the deadline; this is a forked child of the process that started it.
@@ -37,14 +43,13 @@ impl TelemetryHandle {
             return Err(ExportError::other(OFF_IN_A_FORKED_CHILD));
         }
         let started = Deadline::after(Duration::ZERO);
-        let spans = self.tracers.force_flush(for_spans(deadline));
-        let result = spans.and(self.meters.force_flush(deadline));
-        self.report("flush", "flushed", started, &result);
+        let result = self.each(deadline, |provider, share| provider.flush(share));
+        report("flush", "flushed", started, &result);
         result
     }
 
-    /// Does the same and stops. A second call waits for the first and does nothing else. In a forked child of the process that
-    /// started it there is nothing to do.
+    /// Exports everything that was recorded and stops. A second call waits for the first and does nothing else. Does nothing
+    /// in a forked child of the process that started it.
     ///
     /// # Errors
     /// Something could not be delivered, or not before the deadline.
@@ -53,12 +58,16 @@ impl TelemetryHandle {
             return Ok(());
         }
         let started = Deadline::after(Duration::ZERO);
-        let spans = self.tracers.shutdown(for_spans(deadline));
-        let result = spans.and(self.meters.shutdown(deadline));
+        let result = self.each(deadline, |provider, share| provider.shutdown(share));
         if !self.has_ended.swap(true, Ordering::AcqRel) {
-            self.report("shutdown", "shut down", started, &result);
+            report("shutdown", "shut down", started, &result);
         }
         result
+    }
+
+    /// Returns the counts of what was exported and dropped, for each pipeline of each signal.
+    pub fn health(&self) -> Health {
+        self.providers.health()
     }
 
     /// The longest that dropping the telemetry may take.
@@ -79,47 +88,58 @@ impl TelemetryHandle {
     }
 
     /// Returns true while anything is recorded.
-    pub(super) fn records(&self) -> bool {
-        !self.tracers.is_off() || self.meters.is_running()
-    }
-
-    fn report(&self, topic: &'static str, done: &str, started: Deadline, result: &Result<(), ExportError>) {
-        let outcome = match result {
-            Ok(()) => "everything was exported",
-            // The shutdown reports what became of everything.
-            Err(error) if error.is_shutdown() => return,
-            Err(_) => "not everything was exported",
-        };
-        diag::log(Level::Debug, topic, format_args!("{done} after {:?}: {outcome}", started.passed_for()));
+    pub(super) fn is_recording(&self) -> bool {
+        self.providers.all().iter().any(|provider| provider.is_recording())
     }
 
     /// Says once what was started, and where it sends.
     pub(super) fn report_start(&self) {
-        let named = |destinations: Vec<String>| match destinations.len() {
-            0 => "none".to_owned(),
-            _ => destinations.join(" and "),
-        };
-        let traces = self.tracers.counters().iter().map(|counters| counters.destination().to_owned()).collect();
-        let metrics = self.meters.components().map(|(reader, _, counters)| match counters {
-            Some(counters) => counters.destination().to_owned(),
-            None => reader.to_owned(),
-        });
-        let (traces, metrics) = (named(traces), named(metrics.collect()));
-        let sampler = self.tracers.sampler_name();
-        diag::started(format_args!("started: traces: {traces}, sampler {sampler}; metrics: {metrics}"));
+        let started = self.providers.all().map(|provider| provider.describe()).join("; ");
+        diag::started(format_args!("started: {started}"));
+    }
+
+    /// Acts on every signal, each within its share of the time. The first error stays.
+    fn each(
+        &self,
+        deadline: Deadline,
+        act: impl Fn(&dyn Provider, Deadline) -> Result<(), ExportError>,
+    ) -> Result<(), ExportError> {
+        let providers = self.providers.all();
+        let total = deadline.remaining();
+        let mut result = Ok(());
+        let mut waiting = providers.len();
+        for provider in providers {
+            waiting -= 1;
+            result = result.and(act(provider, share(deadline, total, waiting)));
+        }
+        result
     }
 }
 
-fn for_spans(deadline: Deadline) -> Deadline {
-    deadline.remaining().map_or(Deadline::NEVER, |left| Deadline::after(left * 4 / 5))
+/// Returns the deadline of a signal when `waiting` others come after it: a fifth of the `total` time is kept for each.
+fn share(deadline: Deadline, total: Option<Duration>, waiting: usize) -> Deadline {
+    let kept = u32::try_from(waiting).unwrap_or(u32::MAX).min(4);
+    match deadline.remaining().zip(total) {
+        Some((left, total)) if waiting > 0 => Deadline::after(left.saturating_sub(total / 5 * kept)),
+        _ => deadline,
+    }
 }
 
-/// The telemetry that is installed, for those who end it without its guard.
+fn report(topic: &'static str, done: &str, started: Deadline, result: &Result<(), ExportError>) {
+    let outcome = match result {
+        Ok(()) => "everything was exported",
+        // The shutdown reports what became of everything.
+        Err(error) if error.is_shutdown() => return,
+        Err(_) => "not everything was exported",
+    };
+    diag::log(Level::Debug, topic, format_args!("{done} after {:?}: {outcome}", started.passed_for()));
+}
+
+/// The installed telemetry, for the exit and for termination signals.
 pub(super) mod installed {
     use std::sync::OnceLock;
 
     use super::TelemetryHandle;
-    use crate::metrics::active;
     use crate::process::after_fork;
 
     static INSTALLED: OnceLock<TelemetryHandle> = OnceLock::new();
@@ -129,15 +149,32 @@ pub(super) mod installed {
         if INSTALLED.set(handle).is_ok() {
             after_fork(|| {
                 if let Some(handle) = get() {
-                    handle.tracers.turn_off();
-                    handle.meters.turn_off();
+                    handle.providers.all().into_iter().for_each(|provider| provider.turn_off_in_child());
                 }
-                active::turn_off_in_child();
             });
         }
     }
 
     pub(in crate::install) fn get() -> Option<&'static TelemetryHandle> {
         INSTALLED.get()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_signal_that_waits_keeps_a_fifth_of_the_time() {
+        let (hour, fifth) = (Duration::from_secs(3600), Duration::from_secs(720));
+        let deadline = Deadline::after(hour);
+        for waiting in 0..8 {
+            let share = share(deadline, Some(hour), waiting).remaining().unwrap();
+            let expected = hour - fifth * waiting.min(4) as u32;
+            assert!(share <= expected && share + Duration::from_secs(60) > expected, "{waiting}: {share:?}");
+        }
+        assert_eq!(share(Deadline::NEVER, None, 2), Deadline::NEVER);
+        let passed = Deadline::after(Duration::ZERO);
+        assert!(share(passed, Some(Duration::ZERO), 1).has_passed());
     }
 }

@@ -1,89 +1,87 @@
 //! The telemetry of a program: made global, asked, flushed at the end.
 
-use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use opentelemetry::global;
-use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry::propagation::TextMapPropagator;
 
-use super::TelemetryBuilder;
-use super::builder::Companion;
+use super::builder::Instrumentation;
 use super::handle::{TelemetryHandle, installed};
-use super::{ending, termination};
+use super::pipeline::Companion;
+use super::signals::Health;
+use super::{TelemetryBuilder, ending, termination};
 use crate::config::Env;
-use crate::diag::SignalHealth;
+use crate::diag::{self, Level};
 use crate::error::{ConfigError, ExportError};
-use crate::metrics::{self, SdkMeterProvider};
 use crate::propagation::active::ContextPropagator;
 use crate::time::Deadline;
-use crate::trace::{SdkTracer, SdkTracerProvider, active};
 
-/// The telemetry of a program. When it is dropped, on unwinding too, it exports what is left, within its
-/// [flush timeout](TelemetryBuilder::with_flush_timeout). `let _ =` drops it at once: name it.
+/// The telemetry of a program; `telemark` calls it the guard. When it is dropped, on unwinding too, it exports what is left,
+/// within its [flush timeout](TelemetryBuilder::with_flush_timeout). `let _ =` drops it at once: name it.
 ///
 /// ```
+/// use std::time::Duration;
+/// use opentelemetry::trace::Tracer;
 /// use telemark_sdk::config::Env;
 /// use telemark_sdk::install::Telemetry;
 /// use telemark_sdk::testing::InMemoryExporter;
-/// use telemark_sdk::time::Deadline;
-/// use opentelemetry::trace::{Tracer, TracerProvider};
 ///
 /// let exporter = InMemoryExporter::new();
 /// let telemetry = Telemetry::builder(Env::process()).with_span_exporter(exporter.clone()).build()?;
-/// telemetry.tracer_provider().tracer("shop").in_span("checkout", |_| {});
-/// telemetry.force_flush(Deadline::NEVER)?;
+/// telemetry.tracer("shop").in_span("checkout", |_| {});
+/// telemetry.flush(Duration::from_secs(5))?;
 /// assert_eq!(exporter.items()[0].name, "checkout");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 #[must_use = "telemetry ends when this is dropped, with `let _ =` at once: keep it in a named variable until the end of main"]
 pub struct Telemetry {
-    handle: TelemetryHandle,
+    pub(super) handle: TelemetryHandle,
     propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
+    instrumentations: Vec<Instrumentation>,
     is_installed: bool,
-    _companions: Vec<Box<dyn Companion>>,
+    _companions: Vec<Companion>,
 }
 
 impl Telemetry {
-    /// Starts from the variables of `env`; what is set in code goes before them.
+    /// Returns a builder that reads the variables of `env`; what is set in code goes before them.
     pub fn builder(env: Env) -> TelemetryBuilder {
         TelemetryBuilder::new(env)
     }
 
     pub(super) fn new(
         handle: TelemetryHandle,
-        propagator: Box<dyn TextMapPropagator + Send + Sync>,
-        companions: Vec<Box<dyn Companion>>,
+        propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
+        instrumentations: Vec<Instrumentation>,
+        companions: Vec<Companion>,
     ) -> Self {
-        Telemetry { handle, propagator: Some(propagator), is_installed: false, _companions: companions }
+        Telemetry { handle, propagator, instrumentations, is_installed: false, _companions: companions }
     }
 
     /// Makes this the telemetry of the program: of the API's globals, of `#[traced]` and of [metrics in
-    /// statics](crate::metered). The global meter provider stays as it is if this one has no readers. With
+    /// statics](crate::instrument::statics). The global meter provider stays as it is if this one has no readers. With
     /// [`TelemetryBuilder::with_termination_handler`] it also ends with the program.
     ///
     /// # Errors
     /// Another one has been installed before; that one stays, even when it has ended, and this one is shut down.
     pub fn install(mut self) -> Result<Telemetry, ConfigError> {
-        let tracers = self.handle.tracers.clone().into_static();
-        if !active::install(tracers.tracer_in(active::scope())) {
+        if !self.handle.providers.claim() {
             return Err(ConfigError::state("init", already_installed()));
         }
-        self.handle.tracers = tracers.clone();
         self.is_installed = true;
         installed::set(self.handle.clone());
         if let Some(propagator) = self.propagator.take() {
             global::set_text_map_propagator(ContextPropagator::new(propagator));
         }
-        global::set_tracer_provider(tracers);
-        metrics::active::install(self.handle.meters.clone());
-        // Without a reader it would replace one that may have some, and its instruments would cost time for nothing.
-        if self.handle.meters.enabled() {
-            global::set_meter_provider(self.handle.meters.clone());
-        }
+        self.handle.providers.all().into_iter().for_each(|provider| provider.make_global());
         self.handle.report_start();
         termination::watch(&self.handle);
+        for Instrumentation(start) in std::mem::take(&mut self.instrumentations) {
+            if catch_unwind(AssertUnwindSafe(|| start(&self))).is_err() {
+                diag::log(Level::Error, "instrumentation", format_args!("an instrumentation panicked when it started"));
+            }
+        }
         Ok(self)
     }
 
@@ -92,24 +90,12 @@ impl Telemetry {
         self.handle.clone()
     }
 
-    /// The tracer provider.
-    pub fn tracer_provider(&self) -> &SdkTracerProvider {
-        &self.handle.tracers
-    }
-
-    /// A tracer of spans with the scope `name`.
-    pub fn tracer(&self, name: impl Into<Cow<'static, str>>) -> SdkTracer {
-        opentelemetry::trace::TracerProvider::tracer(&self.handle.tracers, name)
-    }
-
-    /// The meter provider.
-    pub fn meter_provider(&self) -> &SdkMeterProvider {
-        &self.handle.meters
-    }
-
-    /// A meter of instruments with the scope `name`.
-    pub fn meter(&self, name: &'static str) -> Meter {
-        self.handle.meters.meter(name)
+    /// Exports everything that was recorded, within `timeout`; see [`TelemetryHandle::force_flush`].
+    ///
+    /// # Errors
+    /// Something could not be delivered, or not in time.
+    pub fn flush(&self, timeout: Duration) -> Result<(), ExportError> {
+        self.handle.flush(timeout)
     }
 
     /// Exports the spans that have ended and the metrics as they are; see [`TelemetryHandle::force_flush`].
@@ -120,7 +106,7 @@ impl Telemetry {
         self.handle.force_flush(deadline)
     }
 
-    /// Does the same and stops; see [`TelemetryHandle::shutdown`].
+    /// Exports everything that was recorded and stops; see [`TelemetryHandle::shutdown`].
     ///
     /// # Errors
     /// Something could not be delivered, or not before the deadline.
@@ -128,14 +114,9 @@ impl Telemetry {
         self.handle.shutdown(deadline)
     }
 
-    /// What became of the spans, for each exporter.
-    pub fn health(&self) -> Vec<SignalHealth> {
-        self.handle.tracers.health()
-    }
-
-    /// What became of the points of metrics, for each exporter.
-    pub fn metric_health(&self) -> Vec<SignalHealth> {
-        self.handle.meters.health()
+    /// Returns the counts of what was exported and dropped, for each pipeline of each signal.
+    pub fn health(&self) -> Health {
+        self.handle.health()
     }
 
     /// The longest that dropping this may take.
@@ -151,10 +132,9 @@ impl Drop for Telemetry {
         } else {
             self.handle.end();
         }
-        // In a forked child it has never begun.
+        // In a forked child the telemetry never started.
         if self.is_installed && !self.handle.home.is_past() {
-            active::guard_is_gone(&self.handle.tracers);
-            metrics::active::guard_is_gone();
+            self.handle.providers.all().into_iter().for_each(|provider| provider.guard_is_gone());
         }
     }
 }

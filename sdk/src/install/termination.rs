@@ -9,11 +9,11 @@ use crate::diag::{self, Level};
 use crate::process::{self, Event, Signals, TerminationSignal};
 use crate::runtime;
 
-/// Lets the installed telemetry end with the program, if it is asked to and has anything to export. Never fails: a program
-/// that cannot be watched works as it would without, and a warning says so.
+/// Lets the installed telemetry end with the program, if the builder asked for it and anything is recorded. Never fails: if
+/// the system refuses, the program works as without the handler, and a warning says so.
 pub(super) fn watch(handle: &TelemetryHandle) {
     static IS_WATCHED: AtomicBool = AtomicBool::new(false);
-    if !handle.handles_termination || !handle.records() || IS_WATCHED.swap(true, Ordering::AcqRel) {
+    if !handle.handles_termination || !handle.is_recording() || IS_WATCHED.swap(true, Ordering::AcqRel) {
         return;
     }
     if !process::at_exit(at_exit) {
@@ -21,7 +21,7 @@ pub(super) fn watch(handle: &TelemetryHandle) {
     }
     let watching = Signals::open().and_then(|signals| {
         let handle = handle.clone();
-        // Before the handler, which is useless without a thread that listens.
+        // The thread comes before the handler, which is useless without a listener.
         runtime::spawn("telemark-term", move || listen(signals, &handle)).map_err(std::io::Error::other)?;
         Signals::catch()
     });
@@ -64,12 +64,12 @@ fn respond(signal: TerminationSignal, handle: &TelemetryHandle) {
 
 /// Runs on the thread that exits, after its thread-locals were destroyed. Does nothing after an orderly end.
 extern "C" fn at_exit() {
-    // A panic may not leave it, and the sink of messages is the user's.
-    drop(catch_unwind(|| {
+    // A panic must not cross into libc, and the sink of messages is the user's code.
+    let _ = catch_unwind(|| {
         if let Some(handle) = installed::get() {
             if !handle.has_ended() || ending::is_under_way() {
                 ending::end(handle);
             }
         }
-    }));
+    });
 }

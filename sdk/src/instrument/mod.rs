@@ -7,7 +7,7 @@
 //! | `shield` | user code whose panics do not reach the program |
 //! | [`private`] | everything that the expansion of `#[traced]` names, and nothing else |
 //!
-//! Before a telemetry is installed, each of these costs one relaxed load.
+//! Before telemetry is installed, each of these costs one relaxed load.
 
 pub mod private;
 mod shield;

@@ -112,7 +112,7 @@ fn call_watched<T>(span: &mut StartedSpan, stopwatch: &mut impl Stopwatch, body:
     body()
 }
 
-/// Starts the timing of a call in the span that it has entered.
+/// Starts timing a call within the span that it has entered.
 #[inline]
 pub fn time<'a>(duration: &'static CallDuration, entered: &'a Entered) -> Timer<'a> {
     Timer::new(duration, entered)

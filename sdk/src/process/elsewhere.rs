@@ -1,5 +1,5 @@
-//! The interface of `unix.rs` for systems without POSIX signals and forks. Watches nothing: there, only dropping the guard ends
-//! the telemetry.
+//! Stands in for `unix.rs` on systems without POSIX signals and `fork`. Watches nothing: on these systems, telemetry ends only
+//! when the guard is dropped.
 
 use std::io;
 
@@ -20,7 +20,7 @@ pub(crate) fn with_signals_left_to_the_host<T>(spawn: impl FnOnce() -> T) -> T {
     spawn()
 }
 
-/// Stands in for the signals, of which there are none.
+/// Stands in for the signals. Never exists: these systems have none.
 #[derive(Debug)]
 pub(crate) struct Signals(std::convert::Infallible);
 

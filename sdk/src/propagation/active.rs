@@ -70,18 +70,18 @@ impl ContextPropagator {
         ContextPropagator(of_the_program)
     }
 
-    fn of<'c>(&'c self, context: &'c Context) -> &'c Propagator {
+    fn find<'c>(&'c self, context: &'c Context) -> &'c Propagator {
         in_context(context).unwrap_or(&*self.0)
     }
 }
 
 impl TextMapPropagator for ContextPropagator {
     fn inject_context(&self, cx: &Context, injector: &mut dyn Injector) {
-        self.of(cx).inject_context(cx, injector);
+        self.find(cx).inject_context(cx, injector);
     }
 
     fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
-        self.of(cx).extract_with_context(cx, extractor)
+        self.find(cx).extract_with_context(cx, extractor)
     }
 
     fn fields(&self) -> FieldIter<'_> {

@@ -38,23 +38,20 @@ impl Propagators {
     /// spec: configuration/sdk-environment-variables.md#general-sdk-configuration
     pub fn from_env(env: &Env) -> Self {
         const NAME: &str = "OTEL_PROPAGATORS";
-        let names = env.list_of(NAME, NAMES).unwrap_or_default();
-        if names == [Name::None] {
+        const NONE: &str = "none";
+        let known = PROPAGATORS.iter().map(|(name, _)| *name).chain([NONE]).map(|name| (name, name));
+        let names = env.list_of(NAME, &known.collect::<Vec<_>>()).unwrap_or_default();
+        if names == [NONE] {
             return Propagators::none();
         }
-        if names.contains(&Name::None) {
+        if names.contains(&NONE) {
             env.warn(ConfigError::state(NAME, "`none` has no meaning beside other propagators and is left out"));
         }
         if names.is_empty() {
             return Propagators::default();
         }
-        names.into_iter().fold(Propagators::none(), |propagators, name| match name {
-            Name::TraceContext => propagators.with_propagator(TraceContextPropagator::new()),
-            Name::Baggage => propagators.with_member(Member::Baggage(BaggagePropagator::new())),
-            Name::B3 => propagators.with_propagator(B3Propagator::single()),
-            Name::B3Multi => propagators.with_propagator(B3Propagator::multi()),
-            Name::None => propagators,
-        })
+        let factories = names.into_iter().filter_map(|name| PROPAGATORS.iter().find(|(known, _)| *known == name));
+        factories.fold(Propagators::none(), |propagators, (_, make)| propagators.with_member(make()))
     }
 
     /// Adds a propagator after the others.
@@ -118,21 +115,15 @@ impl TextMapPropagator for Propagators {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Name {
-    TraceContext,
-    Baggage,
-    B3,
-    B3Multi,
-    None,
-}
+/// Makes a propagator of one name.
+type Factory = fn() -> Member;
 
-const NAMES: &[(&str, Name)] = &[
-    ("tracecontext", Name::TraceContext),
-    ("baggage", Name::Baggage),
-    ("b3", Name::B3),
-    ("b3multi", Name::B3Multi),
-    ("none", Name::None),
+/// The registry of propagators: a row for each name.
+const PROPAGATORS: &[(&str, Factory)] = &[
+    ("tracecontext", || Member::Other(Box::new(TraceContextPropagator::new()))),
+    ("baggage", || Member::Baggage(BaggagePropagator::new())),
+    ("b3", || Member::Other(Box::new(B3Propagator::single()))),
+    ("b3multi", || Member::Other(Box::new(B3Propagator::multi()))),
 ];
 
 #[cfg(test)]

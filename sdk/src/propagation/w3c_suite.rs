@@ -80,7 +80,7 @@ struct Suite {
 }
 
 impl Suite {
-    /// Runs one method of the suite: requests, each with the expected headers.
+    /// Runs one method of the suite. Each case pairs a request with the expected headers.
     fn method<R: AsRef<str>, E: AsRef<str>>(&mut self, name: &str, cases: impl IntoIterator<Item = (R, E)>) {
         self.methods += 1;
         for (request, expected) in cases {

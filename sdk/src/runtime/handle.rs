@@ -44,7 +44,7 @@ impl Handle {
         self.ask(Request::Shutdown, deadline).wait(deadline)
     }
 
-    /// Sends a request without waiting, for callers that ask several tasks and wait for all of them until one deadline.
+    /// Sends a request without waiting, for callers that ask several tasks and then wait for all of them with one deadline.
     pub(crate) fn ask(&self, request: Request, deadline: Deadline) -> Waiting {
         match self.0.ask(request, deadline) {
             Asked::Done(result) => Waiting::done(result),

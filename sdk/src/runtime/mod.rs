@@ -68,7 +68,7 @@ pub trait Task: Send + 'static {
     fn shutdown(&mut self, deadline: Deadline) -> Result<(), ExportError>;
 }
 
-/// The place where tasks run.
+/// The threads that tasks run on: their own, or that of a test.
 #[derive(Clone, Debug, Default)]
 pub enum Runtime {
     /// Each task on a thread of its own.

@@ -10,47 +10,42 @@ const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
 const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
 
 /// Returns the sampler that `OTEL_TRACES_SAMPLER` names, with the ratio of `OTEL_TRACES_SAMPLER_ARG`; by default
-/// `parentbased_always_on`. Reports to `env` a value that cannot be used and treats it as not set. Also reports a ratio without
-/// a sampler that takes it: all traces would be recorded where a part was meant.
+/// `parentbased_always_on`. Reports an invalid value to `env` and treats it as unset. Also reports a ratio that the sampler does
+/// not take, because it was probably meant to limit the traces.
 ///
 /// spec: configuration/sdk-environment-variables.md#general-sdk-configuration
 pub fn from_env(env: &Env) -> Box<dyn Sampler> {
-    let named = env.one_of(SAMPLER, NAMES);
+    let named = env.one_of(SAMPLER, SAMPLERS);
     match named {
-        Some(Kind::Ratio | Kind::ParentBasedRatio) => {}
+        Some(Factory::OfRatio(_)) => {}
         _ if env.string(ARGUMENT).is_none() => {}
-        Some(_) => {
+        Some(Factory::Plain(_)) => {
             env.warn(ConfigError::state(ARGUMENT, "has no effect, for the sampler of OTEL_TRACES_SAMPLER takes none"))
         }
         None => env.warn(ConfigError::state(ARGUMENT, "has no effect, for OTEL_TRACES_SAMPLER names no sampler")),
     }
-    match named.unwrap_or(Kind::ParentBasedAlwaysOn) {
-        Kind::AlwaysOn => Box::new(AlwaysOn),
-        Kind::AlwaysOff => Box::new(AlwaysOff),
-        Kind::Ratio => Box::new(ratio(env)),
-        Kind::ParentBasedAlwaysOn => Box::new(ParentBased::new(AlwaysOn)),
-        Kind::ParentBasedAlwaysOff => Box::new(ParentBased::new(AlwaysOff)),
-        Kind::ParentBasedRatio => Box::new(ParentBased::new(ratio(env))),
+    match named {
+        None => Box::new(ParentBased::default()),
+        Some(Factory::Plain(make)) => make(),
+        Some(Factory::OfRatio(make)) => make(TraceIdRatio::new(env.number(ARGUMENT, 0.0..=1.0).unwrap_or(1.0))),
     }
 }
 
+/// Makes a sampler of one name.
 #[derive(Clone, Copy)]
-enum Kind {
-    AlwaysOn,
-    AlwaysOff,
-    Ratio,
-    ParentBasedAlwaysOn,
-    ParentBasedAlwaysOff,
-    ParentBasedRatio,
+enum Factory {
+    Plain(fn() -> Box<dyn Sampler>),
+    OfRatio(fn(TraceIdRatio) -> Box<dyn Sampler>),
 }
 
-const NAMES: &[(&str, Kind)] = &[
-    ("always_on", Kind::AlwaysOn),
-    ("always_off", Kind::AlwaysOff),
-    ("traceidratio", Kind::Ratio),
-    ("parentbased_always_on", Kind::ParentBasedAlwaysOn),
-    ("parentbased_always_off", Kind::ParentBasedAlwaysOff),
-    ("parentbased_traceidratio", Kind::ParentBasedRatio),
+/// The registry of samplers: a row for each name.
+const SAMPLERS: &[(&str, Factory)] = &[
+    ("always_on", Factory::Plain(|| Box::new(AlwaysOn))),
+    ("always_off", Factory::Plain(|| Box::new(AlwaysOff))),
+    ("traceidratio", Factory::OfRatio(|ratio| Box::new(ratio))),
+    ("parentbased_always_on", Factory::Plain(|| Box::new(ParentBased::new(AlwaysOn)))),
+    ("parentbased_always_off", Factory::Plain(|| Box::new(ParentBased::new(AlwaysOff)))),
+    ("parentbased_traceidratio", Factory::OfRatio(|ratio| Box::new(ParentBased::new(ratio)))),
 ];
 
 /// Returns the name that `OTEL_TRACES_SAMPLER` has for the sampler with this description, with the ratio, such as
@@ -69,10 +64,6 @@ pub(crate) fn name_of(description: &str) -> Cow<'_, str> {
     }
 }
 
-fn ratio(env: &Env) -> TraceIdRatio {
-    TraceIdRatio::new(env.number(ARGUMENT, 0.0..=1.0).unwrap_or(1.0))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,7 +79,7 @@ mod tests {
 
     #[test]
     fn every_name_is_that_of_its_sampler() {
-        for (name, _) in NAMES {
+        for (name, _) in SAMPLERS {
             let env = Env::from_pairs([("OTEL_TRACES_SAMPLER", *name), ("OTEL_TRACES_SAMPLER_ARG", "0.25")]);
             let description = from_env(&env).description().into_owned();
             let expected = if name.ends_with("ratio") { format!("{name} 0.250000") } else { (*name).to_owned() };

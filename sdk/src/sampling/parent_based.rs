@@ -43,25 +43,25 @@ impl ParentBased {
         }
     }
 
-    /// Asks `sampler` if the parent is in another process and sampled, instead of [`AlwaysOn`].
+    /// Uses `sampler`, instead of [`AlwaysOn`], for spans whose parent is remote and sampled.
     pub fn with_remote_parent_sampled(mut self, sampler: impl Sampler) -> Self {
         self.remote_parent_sampled = Box::new(sampler);
         self
     }
 
-    /// Asks `sampler` if the parent is in another process and not sampled, instead of [`AlwaysOff`].
+    /// Uses `sampler`, instead of [`AlwaysOff`], for spans whose parent is remote and not sampled.
     pub fn with_remote_parent_not_sampled(mut self, sampler: impl Sampler) -> Self {
         self.remote_parent_not_sampled = Box::new(sampler);
         self
     }
 
-    /// Asks `sampler` if the parent is in this process and sampled, instead of [`AlwaysOn`].
+    /// Uses `sampler`, instead of [`AlwaysOn`], for spans whose parent is local and sampled.
     pub fn with_local_parent_sampled(mut self, sampler: impl Sampler) -> Self {
         self.local_parent_sampled = Box::new(sampler);
         self
     }
 
-    /// Asks `sampler` if the parent is in this process and not sampled, instead of [`AlwaysOff`].
+    /// Uses `sampler`, instead of [`AlwaysOff`], for spans whose parent is local and not sampled.
     pub fn with_local_parent_not_sampled(mut self, sampler: impl Sampler) -> Self {
         self.local_parent_not_sampled = Box::new(sampler);
         self

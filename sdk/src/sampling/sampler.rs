@@ -84,9 +84,9 @@ pub struct SamplingRequest<'a> {
     pub parent: &'a Context,
     /// The id of the trace: the parent's, or a new one.
     pub trace_id: TraceId,
-    /// The name.
+    /// The name of the span.
     pub name: &'a str,
-    /// The role.
+    /// The kind of the span.
     pub kind: &'a SpanKind,
     /// The attributes known at the start.
     pub attributes: &'a [KeyValue],

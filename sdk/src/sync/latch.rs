@@ -2,8 +2,8 @@
 
 use super::{AtomicBool, Ordering};
 
-/// A spin lock for critical sections of a few nanoseconds. It costs half of a mutex, because unlocking is a plain store; in
-/// return, waiting threads poll.
+/// A spin lock for critical sections of a few nanoseconds. It costs half as much as a mutex, because unlocking is a plain
+/// store; in exchange, waiting threads poll.
 pub(crate) struct Latch(AtomicBool);
 
 /// Keeps the latch closed until dropped.

@@ -70,8 +70,8 @@ impl Drop for Return {
     }
 }
 
-/// The numbers of a process. The lock orders the uses of a number: those before its return happen before those after it is
-/// taken again.
+/// The numbers of a process. The lock orders the uses of a number: everything done with it before it is returned happens
+/// before everything done with it after it is taken again.
 struct Numbers(Mutex<Free>);
 
 struct Free {
@@ -165,9 +165,9 @@ mod tests {
 
     /// Returns the number of a thread, and the numbers that the destructor of another of its values gets.
     fn asked(made_first: bool) -> (usize, [usize; 2]) {
-        let (answer, answers) = mpsc::channel();
+        let (sender, numbers) = mpsc::channel();
         let thread = thread::spawn(move || {
-            let make = || ASKS.set(Some(Asks(answer)));
+            let make = || ASKS.set(Some(Asks(sender)));
             if made_first {
                 make();
                 thread_index()
@@ -177,7 +177,7 @@ mod tests {
                 number
             }
         });
-        (thread.join().unwrap(), answers.recv().unwrap())
+        (thread.join().unwrap(), numbers.recv().unwrap())
     }
 
     #[test]
@@ -196,9 +196,9 @@ mod tests {
 
     #[test]
     fn a_thread_that_asks_only_at_its_end_has_a_number_and_returns_it() {
-        let (answer, answers) = mpsc::channel();
-        thread::spawn(move || ASKS.set(Some(Asks(answer)))).join().unwrap();
-        let [once, twice] = answers.recv().unwrap();
+        let (sender, numbers) = mpsc::channel();
+        thread::spawn(move || ASKS.set(Some(Asks(sender)))).join().unwrap();
+        let [once, twice] = numbers.recv().unwrap();
         assert_eq!(once, twice);
     }
 }

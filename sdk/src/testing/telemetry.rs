@@ -40,13 +40,13 @@ pub struct TestTelemetry {
 }
 
 impl TestTelemetry {
-    /// Creates a telemetry that records everything.
+    /// Creates a `TestTelemetry` that records everything.
     pub fn new() -> Self {
         TestTelemetry::with(|builder| builder)
     }
 
-    /// Creates a telemetry whose provider `configure` changes, with a sampler for example. If the provider counts spans, the
-    /// metrics of the SDK itself are among those of the test.
+    /// Creates a `TestTelemetry` whose provider is adjusted by `configure`, for example with a sampler. If the provider counts
+    /// spans, the metrics of the test include those of the SDK itself.
     pub fn with(configure: impl FnOnce(TracerProviderBuilder) -> TracerProviderBuilder) -> Self {
         let (clock, exporter, runtime) = (ManualClock::new(), InMemoryExporter::new(), ManualRuntime::new());
         let builder =

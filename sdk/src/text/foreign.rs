@@ -130,7 +130,7 @@ impl fmt::Debug for Url<'_> {
 pub enum Secrecy {
     /// The whole value.
     Open,
-    /// An address, without credentials and without its query: [`url`].
+    /// An address without its credentials and query, as [`url`] shows it.
     Address,
     /// Nothing.
     Hidden,

@@ -36,7 +36,7 @@ pub fn tracer(parent: &Context) -> Option<&SdkTracer> {
     }
 }
 
-/// Returns the installed tracer if it is the only one, so that no context can have another.
+/// Returns the installed tracer if it is the only tracer; then no context can hold another one.
 #[inline]
 pub(crate) fn only_installed() -> Option<&'static SdkTracer> {
     (TRACERS.load(Ordering::Relaxed) == 1).then(|| INSTALLED.get()).flatten()

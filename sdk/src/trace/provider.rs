@@ -51,12 +51,12 @@ impl SdkTracerProvider {
         self.0.each_processor(|processor| processor.flush(deadline))
     }
 
-    /// Exports every span that has ended, and stops: later spans are not recorded, and the sampler is shut down. A second call
-    /// waits for the first, so that a program that ends on two threads at once, on a signal for example, does not end during the
-    /// last export.
+    /// Exports all ended spans and shuts down: later spans are not recorded, and the sampler is shut down. A second call waits
+    /// for the first, so that a program that exits on two threads at once (after a signal, for example) does not exit during
+    /// the last export.
     ///
     /// # Errors
-    /// The first error of a processor or of the sampler; the others are shut down nevertheless.
+    /// The first error of a processor or the sampler. The remaining ones are still shut down.
     pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         if self.0.off.swap(true, Ordering::AcqRel) {
             return self.0.each_processor(|processor| match processor.flush(deadline) {
@@ -65,7 +65,7 @@ impl SdkTracerProvider {
             });
         }
         let processors = self.0.each_processor(|processor| processor.shutdown(deadline));
-        // Last: a sampler that hangs costs no span.
+        // Last, so that a sampler that hangs does not cost any spans.
         processors.and(crate::sampling::shut_down(&*self.0.sampler, deadline))
     }
 
@@ -104,7 +104,7 @@ impl SdkTracerProvider {
         self.0.is_off()
     }
 
-    /// Stops recording. Atomic stores alone, because a forked child calls this.
+    /// Stops recording. Uses only atomic stores, because a forked child calls this.
     pub(crate) fn turn_off(&self) {
         self.0.off.store(true, Ordering::Relaxed);
         self.0.note.store(Note::Forked as u8, Ordering::Relaxed);

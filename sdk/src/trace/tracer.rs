@@ -62,7 +62,7 @@ impl SdkTracer {
         let span = parent.span();
         let context = span.span_context();
         match (context.is_valid(), context.is_sampled(), context.is_remote()) {
-            (true, false, _) if provider.drops_below_unsampled => Glance::Dropped(unsampled::Parent::of(context)),
+            (true, false, _) if provider.drops_below_unsampled => Glance::Dropped(unsampled::Parent::new(context)),
             (true, true, false) if provider.samples_below_sampled && provider.ids.is_none() => {
                 Glance::Sampled(child_of(context))
             }
@@ -128,15 +128,15 @@ impl SdkTracer {
             let says_so = parent_context.is_valid() && !parent_context.is_sampled();
             let same_state = parent_context.trace_state() == context.trace_state();
             if says_so && same_state && !parent_span.is_recording() {
-                Started::Inherit(Unsampled::below(unsampled::Parent::of(parent_context)).with_id(context.span_id()))
+                Started::Inherit(Unsampled::below(unsampled::Parent::new(parent_context)).with_id(context.span_id()))
             } else {
                 Started::NotRecorded(context)
             }
         })
     }
 
-    /// Decides whether to record a span. Returns its data, with its identity, and the attributes of the sampler; for a span that
-    /// is not recorded, its identity.
+    /// Decides whether to record a span. Returns the data of the new span, including its identity, and the attributes added by
+    /// the sampler. If the span is not recorded, returns only its identity.
     ///
     /// spec: trace/sdk.md#sdk-span-creation
     fn decide(

@@ -31,7 +31,19 @@ const LAYERS: &[Layer] = &[
     Layer { modules: &["instrument", "testing", "install", "self_metrics"], are_strangers: false },
 ];
 
-/// The same for integrations/http.
+/// The folders of sdk/src/metrics, in the order of a measurement's journey.
+const METRICS: &[Layer] = &[
+    Layer { modules: &["data"], are_strangers: false },
+    Layer { modules: &["exemplar"], are_strangers: false },
+    Layer { modules: &["config"], are_strangers: false },
+    Layer { modules: &["aggregation"], are_strangers: false },
+    Layer { modules: &["series"], are_strangers: false },
+    Layer { modules: &["reader"], are_strangers: false },
+    Layer { modules: &["instrument"], are_strangers: false },
+    Layer { modules: &["provider", "active"], are_strangers: false },
+];
+
+/// The layers of integrations/http.
 const HTTP: &[Layer] = &[
     Layer { modules: &["shared"], are_strangers: false },
     Layer { modules: &["server", "client"], are_strangers: true },
@@ -45,8 +57,26 @@ struct Layer {
 
 /// Returns every use of a module that breaks the layers.
 pub fn module_violations(files: &[SourceFile]) -> Vec<String> {
-    let crates = [("sdk/src/", LAYERS), ("integrations/http/src/", HTTP)];
-    crates.iter().flat_map(|(folder, layers)| violations_in(folder, layers, files)).collect()
+    let crates = [("sdk/src/", LAYERS), ("sdk/src/metrics/", METRICS), ("integrations/http/src/", HTTP)];
+    let layers = crates.iter().flat_map(|(folder, layers)| violations_in(folder, layers, files));
+    layers.chain(file_circles("integrations/http/src/", files)).collect()
+}
+
+/// Returns the files in the folders of a crate that use each other in a circle.
+fn file_circles(folder: &str, files: &[SourceFile]) -> Vec<String> {
+    let sources: Vec<_> = files.iter().filter_map(|file| Source::new(folder, file)).collect();
+    let names: Vec<_> = sources.iter().map(|source| source.module.join("::")).collect();
+    let mut uses: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for (source, name) in sources.iter().zip(&names).filter(|(source, _)| source.module.len() == 2) {
+        let paths: Vec<_> = source.paths().collect();
+        let used = paths.iter().filter_map(|path| {
+            let (base, rest) = absolute(&source.module, path);
+            let parts: Vec<_> = base.iter().chain(rest).take(2).cloned().collect();
+            Some(parts.join("::")).filter(|used| used != name && names.contains(used))
+        });
+        uses.entry(name).or_default().extend(used);
+    }
+    circles(&uses)
 }
 
 fn violations_in(folder: &str, layers: &[Layer], files: &[SourceFile]) -> Vec<String> {
@@ -112,7 +142,12 @@ impl Source {
         if module.iter().any(|part| part == "tests" || part == "loom_tests") {
             return None;
         }
-        let code = without_tests(&without_comments_and_texts(&file.text));
+        let mut code = without_tests(&without_comments_and_texts(&file.text));
+        // The folder stands for a crate of its own.
+        if let Some(folder) = folder.strip_prefix("sdk/src/").filter(|folder| !folder.is_empty()) {
+            let inside = format!("elsewhere::{}::", folder.trim_end_matches('/'));
+            code = code.replace("crate::", "elsewhere::").replace(&inside, "crate::");
+        }
         Some(Source { path: file.path.clone(), module, tokens: tokens(&code).map(str::to_owned).collect() })
     }
 
@@ -156,6 +191,21 @@ impl Source {
     }
 }
 
+/// Returns the module in which a path of `user` begins, and the rest of the path.
+fn absolute<'p>(user: &'p [String], path: &'p [String]) -> (&'p [String], &'p [String]) {
+    let (mut base, mut rest) = (user, path);
+    while let [head, tail @ ..] = rest {
+        match &**head {
+            "crate" => base = &[],
+            "super" => base = &base[..base.len().saturating_sub(1)],
+            "self" => {}
+            _ => break,
+        }
+        rest = tail;
+    }
+    (base, rest)
+}
+
 /// Maps the names in the root of the crate, of modules, re-exports and macros, to their modules.
 struct Names {
     modules: BTreeSet<String>,
@@ -196,17 +246,7 @@ impl Names {
 
     /// Returns the top module that a path in `user` leads to.
     fn module(&self, user: &[String], path: &[String]) -> Option<String> {
-        let mut base = user;
-        let mut rest = path;
-        while let [head, tail @ ..] = rest {
-            match &**head {
-                "crate" => base = &[],
-                "super" => base = &base[..base.len().saturating_sub(1)],
-                "self" => {}
-                _ => break,
-            }
-            rest = tail;
-        }
+        let (base, rest) = absolute(user, path);
         let name = base.first().or_else(|| rest.first())?;
         self.modules.get(name).or_else(|| self.others.get(name)).cloned()
     }

@@ -1,8 +1,8 @@
-//! Which items of a batch share a scope, in one pass and without copies.
+//! Groups the items of a batch by scope, in one pass and without copies.
 //!
-//! Neighbours mostly have the same scope in memory. Where they do not, a table of addresses tells the group, and only an
-//! address that is new in this batch is compared by value: every call site of `#[traced]` has a scope of its own, though
-//! its value is that of all call sites of the package.
+//! Neighbours mostly share their scope in memory. If they do not, a table of addresses gives the group. Only an address that
+//! is new in this batch is compared by value: every call site of `#[traced]` has its own scope object, although all call
+//! sites of a package have equal scopes.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
@@ -11,11 +11,11 @@ use telemark_sdk::trace::Scope;
 
 const NONE: u32 = u32::MAX;
 
-/// The items of each scope as a linked list; all memory is used again for the next batch.
+/// The items of each scope as a linked list. All memory is reused for the next batch.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
     groups: Vec<Group>,
-    /// For each item the next one of its group.
+    /// For each item, the next item of its group.
     next: Vec<u32>,
     by_address: HashMap<u64, u32, BuildHasherDefault<AddressHasher>>,
     by_value: HashMap<u64, u32, BuildHasherDefault<AddressHasher>>,
@@ -26,17 +26,17 @@ struct Group {
     first: u32,
     last: u32,
     len: u32,
-    /// Another group whose scope has the same hash.
+    /// Another group whose scope has the same hash, or [`NONE`].
     same_hash: u32,
 }
 
 impl Groups {
-    /// Groups `len` items whose scopes `scope` tells. Items keep their order within a group, groups that of their first
-    /// items.
+    /// Groups `len` items by the scopes that `scope` returns. Items keep their order within a group, and groups have the order
+    /// of their first items.
     pub(super) fn fill<'a>(&mut self, len: usize, scope: impl Fn(usize) -> &'a Scope) {
         self.groups.clear();
         self.next.clear();
-        // Addresses mean nothing beyond the batch: a freed scope's may be used again.
+        // Addresses are only valid within the batch: that of a freed scope may be reused.
         self.by_address.clear();
         self.by_value.clear();
         self.next.resize(len, NONE);
@@ -79,7 +79,7 @@ impl Groups {
         group
     }
 
-    /// The groups: the first item, how many there are, and the items themselves.
+    /// Returns the groups: for each, the first item, the number of items, and all its items.
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, usize, impl Iterator<Item = usize>)> {
         self.groups.iter().map(|group| (group.first as usize, group.len as usize, self.items(group.first)))
     }
@@ -90,7 +90,7 @@ impl Groups {
     }
 }
 
-/// What `==` says, without its two sorts of the attributes, which most scopes have none of.
+/// Compares like `==`, without sorting the attributes of both scopes, because most scopes have none.
 fn is_equal(a: &Scope, b: &Scope) -> bool {
     let are_within = |a: &Scope, b: &Scope| a.attributes().all(|own| b.attributes().any(|other| own == other));
     a.name() == b.name()
@@ -107,7 +107,7 @@ fn hash(scope: &Scope) -> u64 {
     hasher.finish()
 }
 
-/// Spreads addresses and hashes, which need no more than a multiplication.
+/// Spreads addresses and hashes by a multiplication.
 #[derive(Debug, Default)]
 pub(super) struct AddressHasher(u64);
 
@@ -122,7 +122,7 @@ impl Hasher for AddressHasher {
 
     fn write_u64(&mut self, value: u64) {
         let mixed = (self.0 ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        // The table takes its index from the low bits and its tag from the high ones: both must depend on all of the input.
+        // The table takes its index from the low bits and its tag from the high bits: both must depend on the whole input.
         self.0 = mixed ^ mixed >> 32;
     }
 
@@ -138,7 +138,7 @@ mod tests {
 
     fn check(scopes: &[Scope], expected: &str) {
         let mut groups = Groups::default();
-        // Twice: nothing of the first batch may be left.
+        // Twice, because nothing may remain from the first batch.
         for _ in 0..2 {
             groups.fill(scopes.len(), |item| &scopes[item]);
             let text: Vec<_> = groups

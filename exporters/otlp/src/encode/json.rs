@@ -1,12 +1,12 @@
-//! JSON as the specification wants it: numbers of 64 bits as strings, no names of enum values, lowerCamelCase.
+//! JSON as the specification defines it: 64-bit integers as strings, enum values as numbers, lowerCamelCase.
 //!
-//! There is no state: whether a comma is due shows in the last byte written.
+//! The writers keep no state: the last byte written tells whether a comma is due.
 
 use std::io::Write;
 
 use opentelemetry::{Array, InstrumentationScope, KeyValue, Value};
 
-/// Begins a field of an object. Not inlined, like others here: there are dozens of callers.
+/// Begins a field of an object. Not inlined, like others here, because it has dozens of callers.
 #[inline(never)]
 pub(super) fn key(out: &mut Vec<u8>, name: &str) {
     if out.last() != Some(&b'{') {
@@ -24,7 +24,7 @@ pub(super) fn element(out: &mut Vec<u8>) {
     }
 }
 
-/// Writes a field with a string unless it is empty, the default.
+/// Writes a string field, unless the string is empty, the default.
 pub(super) fn string_field(out: &mut Vec<u8>, name: &str, text: &str) {
     if !text.is_empty() {
         key(out, name);
@@ -32,7 +32,7 @@ pub(super) fn string_field(out: &mut Vec<u8>, name: &str, text: &str) {
     }
 }
 
-/// Writes a field with a number of 32 bits unless it is zero, the default.
+/// Writes a 32-bit field, unless the number is zero, the default.
 #[inline(never)]
 pub(super) fn u32_field(out: &mut Vec<u8>, name: &str, value: u32) {
     if value != 0 {
@@ -41,20 +41,20 @@ pub(super) fn u32_field(out: &mut Vec<u8>, name: &str, value: u32) {
     }
 }
 
-/// Writes a field with a number of 64 bits, which in JSON is a string.
+/// Writes a 64-bit field, a string in JSON. Writes zero as well.
 #[inline(never)]
 pub(super) fn u64_field(out: &mut Vec<u8>, name: &str, value: u64) {
     key(out, name);
     quoted(out, value);
 }
 
-/// Writes a field with a floating-point number, whatever it is.
+/// Writes a floating-point field. Writes zero as well.
 pub(super) fn f64_field(out: &mut Vec<u8>, name: &str, value: f64) {
     key(out, name);
     float(out, value);
 }
 
-/// Writes a field with a signed number of 32 bits unless it is zero, the default.
+/// Writes a signed 32-bit field, unless the number is zero, the default.
 pub(super) fn i32_field(out: &mut Vec<u8>, name: &str, value: i32) {
     if value != 0 {
         key(out, name);
@@ -62,14 +62,14 @@ pub(super) fn i32_field(out: &mut Vec<u8>, name: &str, value: i32) {
     }
 }
 
-/// Writes a number of 64 bits, which in JSON is a string.
+/// Writes a 64-bit number, a string in JSON.
 pub(super) fn quoted(out: &mut Vec<u8>, value: impl std::fmt::Display) {
     out.push(b'"');
     display(out, value);
     out.push(b'"');
 }
 
-/// Writes a field with an id, in hexadecimal and not in base64 as protobuf's JSON has it.
+/// Writes an id field in hexadecimal, unlike the base64 of protobuf's JSON.
 #[inline(never)]
 pub(super) fn hex_field(out: &mut Vec<u8>, name: &str, bytes: &[u8]) {
     key(out, name);
@@ -80,7 +80,7 @@ pub(super) fn hex_field(out: &mut Vec<u8>, name: &str, bytes: &[u8]) {
     out.push(b'"');
 }
 
-/// Writes a field with an array unless there is nothing in it.
+/// Writes an array field, unless the array is empty.
 pub(super) fn array_field<T>(
     out: &mut Vec<u8>,
     name: &str,
@@ -105,12 +105,12 @@ pub(super) fn scope_field(out: &mut Vec<u8>, scope: &InstrumentationScope) {
     out.push(b'}');
 }
 
-/// Writes the field `attributes` unless there are none.
+/// Writes the field `attributes`, unless it is empty.
 pub(super) fn attributes<'a>(out: &mut Vec<u8>, attributes: impl IntoIterator<Item = &'a KeyValue>) {
     attributes_field(out, "attributes", attributes);
 }
 
-/// Writes a field with attributes unless there are none.
+/// Writes a field of attributes, unless it is empty.
 pub(super) fn attributes_field<'a>(out: &mut Vec<u8>, name: &str, attributes: impl IntoIterator<Item = &'a KeyValue>) {
     array_field(out, name, attributes, |out, attribute| {
         out.extend_from_slice(b"{\"key\":");
@@ -129,7 +129,7 @@ pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
-/// Writes what stands between the quotes of a string.
+/// Writes the contents of a string, without the quotes.
 pub(super) fn escaped(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     let mut written = 0;
@@ -178,7 +178,7 @@ fn value(out: &mut Vec<u8>, value: &Value) {
         Value::F64(value) => f64_value(out, *value),
         Value::String(value) => string_value(out, value.as_str()),
         Value::Array(values) => array_value(out, values),
-        // The enum may grow: what it grows by is sent as text.
+        // The enum may grow. Unknown values are sent as text.
         other => string_value(out, &other.as_str()),
     }
 }
@@ -203,7 +203,7 @@ fn f64_value(out: &mut Vec<u8>, value: f64) {
 
 /// Writes a floating-point number.
 pub(super) fn float(out: &mut Vec<u8>, value: f64) {
-    // JSON has no such numbers: protobuf's JSON writes them as strings.
+    // JSON lacks these numbers, and protobuf's JSON writes them as strings.
     if value.is_nan() {
         out.extend_from_slice(b"\"NaN\"");
     } else if value.is_infinite() {

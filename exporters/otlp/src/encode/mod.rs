@@ -1,20 +1,19 @@
 //! From items to bytes: one [`Encode`] implementation per signal, over shared writers of protobuf and JSON.
 //!
-//! - `signal`: the trait.
-//! - `protobuf`, `json`: numbers, strings, attribute values.
-//! - `resource`: the encoded resource, kept as long as it is the same.
-//! - `groups`: which items share a scope.
-//! - `trace`, `trace_json`: spans.
-//! - `metrics`, `metrics_json`: metrics.
+//! | module | owns |
+//! |---|---|
+//! | `signal` | the trait |
+//! | `wire`, `json` | numbers, strings, attribute values in protobuf and in JSON |
+//! | `resource` | the encoded resource, kept while it stays the same |
+//! | `groups` | the items of each scope |
+//! | `trace`, `metrics` | a folder for each signal: `values` for the numbers of both encodings, `protobuf`, `json` |
 
 mod groups;
 mod json;
 mod metrics;
-mod metrics_json;
-mod protobuf;
 mod resource;
 mod signal;
 mod trace;
-mod trace_json;
+mod wire;
 
 pub use signal::Encode;

@@ -1,10 +1,10 @@
-//! The encoded resource: the same for every batch, hence written once.
+//! The encoded resource, written once because it is the same for every batch.
 
 use telemark_sdk::Resource;
 
-use super::{json, protobuf};
+use super::{json, wire};
 
-/// The resource as it was encoded last, in protobuf or in JSON: an exporter writes one of them.
+/// The resource as last encoded. An exporter uses one encoding only.
 #[derive(Debug, Default)]
 pub(super) struct ResourceCache {
     resource: Option<Resource>,
@@ -12,18 +12,18 @@ pub(super) struct ResourceCache {
 }
 
 impl ResourceCache {
-    /// The field `resource` in protobuf.
+    /// Returns the field `resource` in protobuf.
     pub(super) fn protobuf(&mut self, resource: &Resource) -> &[u8] {
         self.encode(resource, |out| {
-            protobuf::write_message(out, protobuf::with_length(1), 2, |out| {
+            wire::write_message(out, wire::with_length(1), 2, |out| {
                 for attribute in resource.iter() {
-                    protobuf::write_attribute(out, protobuf::with_length(1), attribute);
+                    wire::write_attribute(out, wire::with_length(1), attribute);
                 }
             });
         })
     }
 
-    /// The resource as a JSON object.
+    /// Returns the resource as a JSON object.
     pub(super) fn json(&mut self, resource: &Resource) -> &[u8] {
         self.encode(resource, |out| {
             out.push(b'{');

@@ -1,28 +1,37 @@
-//! The seam between a signal and OTLP: what a signal must tell to be sent.
+//! The seam between a signal and OTLP: the trait that a signal implements to be sent.
 
 use std::fmt;
 
 use telemark_sdk::Batch;
 use telemark_sdk::signal::Signal;
 
-/// A signal that can be sent with OTLP.
+use crate::preferences::Preferences;
+use crate::settings::Protocol;
+
+/// A signal that can be sent with OTLP. Implemented by [`Traces`](telemark_sdk::signal::Traces) and
+/// [`Metrics`](telemark_sdk::signal::Metrics).
 ///
-/// Called on the thread of the exporter, once per batch. Nothing is allocated when the buffer and the cache have grown to
+/// The exporter calls it on its own thread, once per batch. Nothing is allocated once the buffer and the cache have grown to
 /// the size of the batches.
 pub trait Encode: Signal + Sized {
-    /// What is kept from one batch to the next.
+    /// State kept from one batch to the next.
     type Cache: Default + fmt::Debug + Send + 'static;
+    /// Settings that only this signal has.
+    type Preferences: Preferences;
 
-    /// The path of the signal below the endpoint of all signals.
+    /// The path of the signal below a base endpoint.
     const PATH: &'static str;
     /// The path of the gRPC method.
     const METHOD: &'static str;
     /// The signal's part in the names of environment variables.
     const VARIABLE: &'static str;
-    /// The name, in JSON, of the number of items that the receiver refused.
+    /// The JSON name of the number of rejected items in a partial success.
     const REJECTED: &'static str;
+    /// The values of `otel.component.type`.
+    const COMPONENT_TYPES: ComponentTypes;
 
-    /// How many of what [`Signal::ITEMS`] names there are in these items; each item is one unless the signal says more.
+    /// Counts the items as [`Signal::ITEMS`] names them. Each element of the batch is one item unless the signal overrides
+    /// this.
     fn count(items: &[Self::Item]) -> usize {
         items.len()
     }
@@ -30,8 +39,28 @@ pub trait Encode: Signal + Sized {
     /// Appends the export request as protobuf.
     fn protobuf(batch: Batch<'_, Self>, cache: &mut Self::Cache, out: &mut Vec<u8>);
 
-    /// Appends the export request as JSON on one line, which is also what a line of a file is.
+    /// Appends the export request as JSON on one line, the format of a line in a file.
     ///
     /// spec: opentelemetry-proto docs/specification.md#json-protobuf-encoding
     fn json(batch: Batch<'_, Self>, cache: &mut Self::Cache, out: &mut Vec<u8>);
+}
+
+/// The names of a signal's exporter as a component of the SDK, by protocol.
+///
+/// spec: semantic conventions, `otel.component.type`
+#[derive(Clone, Copy, Debug)]
+pub struct ComponentTypes {
+    pub(crate) grpc: &'static str,
+    pub(crate) http_protobuf: &'static str,
+    pub(crate) http_json: &'static str,
+}
+
+impl ComponentTypes {
+    pub(crate) fn for_protocol(self, protocol: Protocol) -> &'static str {
+        match protocol {
+            Protocol::Grpc => self.grpc,
+            Protocol::HttpProtobuf => self.http_protobuf,
+            Protocol::HttpJson => self.http_json,
+        }
+    }
 }

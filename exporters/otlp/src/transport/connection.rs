@@ -1,4 +1,4 @@
-//! One connection: made when needed, kept between batches, replaced when lost.
+//! The connection: made when needed, kept between batches, replaced when lost.
 
 use std::error::Error;
 use std::fmt;
@@ -21,18 +21,18 @@ use opentelemetry::Context;
 use telemark_sdk::ExportError;
 use telemark_sdk::time::Deadline;
 
-use super::protocol::Failure;
+use super::failure::Failure;
 use super::reactor::{Reactor, Socket};
 use super::resolver::Resolver;
 use super::stream::{Io, Stream};
 use super::tasks::{Spawner, Tasks};
-use super::tls::Tls;
 use crate::config::Config;
 use crate::endpoint::Endpoint;
 use crate::settings::Protocol;
+use crate::tls::Tls;
 
-/// A connection that was idle for longer is not trusted: a router in between may have forgotten it without a word.
-const LONGEST_IDLE: Duration = Duration::from_secs(60);
+/// The maximum idle time of a connection that is used again. A router in between may silently drop older ones.
+const MAX_IDLE: Duration = Duration::from_secs(60);
 
 /// The connection to one endpoint.
 pub(super) struct Connection {
@@ -44,18 +44,18 @@ pub(super) struct Connection {
     reactor: Option<Arc<Reactor>>,
     resolver: Resolver,
     open: Option<Open>,
-    /// There was a connection at some time.
+    /// True once a connection has been made.
     was_reached: bool,
-    /// The present connection, or the last one, began with HTTP/1.
+    /// The peer of the latest connection began with HTTP/1.
     speaks_http1: Arc<AtomicBool>,
 }
 
-/// The answer to a request.
-pub(super) struct Answer {
+/// The response to a request.
+pub(super) struct Received {
     pub(super) head: Parts,
-    /// The body, unless the connection was lost before its end.
+    /// The body, or an error if the connection was lost before its end.
     pub(super) body: hyper::Result<Vec<u8>>,
-    #[cfg_attr(not(feature = "grpc"), allow(dead_code, reason = "HTTP alone has no use for them"))]
+    #[cfg_attr(not(feature = "grpc"), allow(dead_code, reason = "only gRPC reads trailers"))]
     pub(super) trailers: Option<HeaderMap>,
 }
 
@@ -122,45 +122,45 @@ impl Connection {
         self.open = None;
     }
 
-    /// Returns true once the receiver has been there.
+    /// Returns true once a connection to the receiver has been made.
     pub(super) fn was_reached(&self) -> bool {
         self.was_reached
     }
 
-    /// Sends a request and reads the answer, of which at most the limit of the settings and `prefix` bytes are read.
-    /// Blocks until the deadline at the latest.
+    /// Sends a request and reads the response: at most `prefix` bytes beyond the configured limit. Blocks until the deadline
+    /// at the latest.
     pub(super) fn exchange(
         &mut self,
         request: Request<Full<Bytes>>,
         prefix: usize,
         deadline: Deadline,
-    ) -> Result<Answer, Failure> {
-        // Parts of hyper count what they do against the task of such a thread and would wait for it to pause.
+    ) -> Result<Received, Failure> {
+        // On such a thread, parts of hyper would charge their work to the current task and wait for it to yield.
         if tokio::runtime::Handle::try_current().is_ok() {
             let message = "an exporter blocks: it cannot be called on a thread of an async runtime";
             return Err(Failure::Final(ExportError::other(message)));
         }
-        // Whoever calls: a request must not become telemetry about telemetry.
+        // A request must not become telemetry about telemetry, whoever the caller is.
         let _suppressed = Context::enter_telemetry_suppressed_scope();
         let reactor = self.reactor().map_err(|error| self.cannot_connect(error))?;
         let limit = self.max_response_size.saturating_add(prefix);
         let exchange = Box::pin(self.try_to_exchange(&reactor, request, limit, deadline));
-        let answer = reactor.block_on(pin!(reactor.within(deadline, exchange)));
-        if let Ok(Some(answer)) = answer {
-            return answer;
+        let outcome = reactor.block_on(pin!(reactor.within(deadline, exchange)));
+        if let Ok(Some(result)) = outcome {
+            return result;
         }
-        // The answer may still come, and must not be taken for that to another request.
+        // A late response must not be taken for the response to another request.
         self.close();
-        Err(match answer {
+        Err(match outcome {
             Err(error) => {
                 self.reactor = None;
                 self.cannot_connect(error)
             }
-            _ => Failure::Timeout(ExportError::timeout(format!("no answer from {} in time", self.endpoint))),
+            _ => Failure::Timeout(ExportError::timeout(format!("no response from {} in time", self.endpoint))),
         })
     }
 
-    /// The reactor, made when there is none yet.
+    /// Returns the reactor, and creates it first if necessary.
     fn reactor(&mut self) -> io::Result<Arc<Reactor>> {
         let reactor = match self.reactor.take() {
             Some(reactor) => reactor,
@@ -175,7 +175,7 @@ impl Connection {
         mut request: Request<Full<Bytes>>,
         limit: usize,
         deadline: Deadline,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Received, Failure> {
         let mut reused = self.is_usable().await;
         loop {
             let open = match self.open.as_mut().filter(|_| reused) {
@@ -193,7 +193,7 @@ impl Connection {
             };
             let ended = self.end().await;
             match unsent.take_message() {
-                // The kept connection was closed at that very moment and nothing of the request was sent.
+                // The kept connection was just closed, and nothing of the request was sent.
                 Some(back) if reused => {
                     request = back;
                     reused = false;
@@ -206,43 +206,43 @@ impl Connection {
     /// Reads the body up to `limit` bytes, and the trailers.
     ///
     /// spec: protocol/exporter.md, max response size
-    async fn read(&mut self, response: Response<Incoming>, limit: usize) -> Result<Answer, Failure> {
+    async fn read(&mut self, response: Response<Incoming>, limit: usize) -> Result<Received, Failure> {
         let (head, body) = response.into_parts();
         let read = match &mut self.open {
             Some(open) => {
                 let read = open.tasks.beside(read(body, limit)).await;
-                open.idle_until = Deadline::after(LONGEST_IDLE);
+                open.idle_until = Deadline::after(MAX_IDLE);
                 read
             }
             None => read(body, limit).await,
         };
         match read {
-            Ok((body, trailers)) => Ok(Answer { head, body: Ok(body), trailers }),
+            Ok((body, trailers)) => Ok(Received { head, body: Ok(body), trailers }),
             Err(unread) => {
                 self.close();
                 match unread {
                     Unread::TooLarge => Err(self.too_large()),
-                    Unread::Broken(error) => Ok(Answer { head, body: Err(error), trailers: None }),
+                    Unread::Broken(error) => Ok(Received { head, body: Err(error), trailers: None }),
                 }
             }
         }
     }
 
-    /// Closes a connection that has failed and returns its own error, which says more than that of the request: a receiver
-    /// that demands a client certificate says so only after the handshake looks complete.
+    /// Closes a failed connection and returns its underlying error, which is more specific than the request's own error: a
+    /// receiver that requires a client certificate, for example, only reports so after the handshake looks complete.
     async fn end(&mut self) -> Option<hyper::Error> {
         let mut open = self.open.take()?;
         open.tasks.settle().await;
         open.tasks.take_error()
     }
 
-    /// Returns true when the kept connection is still there.
+    /// Returns true if the kept connection can be used again.
     async fn is_usable(&mut self) -> bool {
         let Some(open) = self.open.as_mut() else { return false };
         if open.idle_until.has_passed() {
             return false;
         }
-        // Between exports nothing runs: the connection first sees what has come in, such as its end.
+        // Nothing runs between exports, so the connection first reads what has arrived, such as its end.
         open.tasks.settle().await;
         !open.sender.is_closed() && open.tasks.beside(open.sender.ready()).await.is_ok()
     }
@@ -250,11 +250,11 @@ impl Connection {
     async fn connect(&mut self, reactor: &Arc<Reactor>, deadline: Deadline) -> Result<Open, Failure> {
         let socket = self.tcp(reactor, deadline).await.map_err(|error| self.cannot_connect(error))?;
         let io: Box<dyn Io> = match &self.tls {
-            Some(tls) => tls.connect(socket).await.map_err(|error| self.tls_failed(error))?,
+            Some(tls) => Box::new(tls.connect(socket).await.map_err(|error| self.tls_failed(error))?),
             None => Box::new(socket),
         };
         let io = Stream::new(io, self.speaks_http1.clone());
-        let idle_until = Deadline::after(LONGEST_IDLE);
+        let idle_until = Deadline::after(MAX_IDLE);
         let spawner = Spawner::default();
         #[cfg(feature = "grpc")]
         if self.http2 {
@@ -269,7 +269,7 @@ impl Connection {
         Ok(Open { sender: Sender::Http1(sender), tasks, idle_until })
     }
 
-    /// Tries every address of the host, each with its share of the time that is left.
+    /// Tries every address of the host, each with an equal share of the remaining time.
     async fn tcp(&mut self, reactor: &Arc<Reactor>, deadline: Deadline) -> io::Result<Socket> {
         let addresses = self.resolver.resolve(&self.endpoint.host, self.endpoint.port, deadline, self.was_reached)?;
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
@@ -289,20 +289,21 @@ impl Connection {
         Failure::transient(ExportError::unavailable(format!("cannot connect to {}", self.endpoint)).with_source(error))
     }
 
-    /// Retries a connection that broke, but not over a certificate, which does not become valid by waiting.
+    /// Returns a transient failure for a connection that broke, and a final one for TLS itself: a certificate does not
+    /// become valid by waiting.
     fn tls_failed(&self, error: io::Error) -> Failure {
         let refused = Tls::is_refusal(&error);
         let error = ExportError::unavailable(format!("no TLS connection to {}", self.endpoint)).with_source(error);
         if refused { Failure::Final(error) } else { Failure::transient(error) }
     }
 
-    /// The failure of a connection that ended without an answer, or with one that is not of the protocol.
+    /// Returns the failure of a connection that ended without a response, or with a response of another protocol.
     pub(super) fn lost(&self, error: hyper::Error) -> Failure {
         let hint = self.endpoint.port_hint(self.http2);
         if error.is_parse() || self.http2 && self.speaks_http1.load(Ordering::Relaxed) {
             let version = if self.http2 { "HTTP/2" } else { "HTTP/1.1" };
             let hint = hint.unwrap_or_else(|| ": is the port that of another protocol?".to_owned());
-            let message = format!("the answer of {} is not {version}{hint}", self.endpoint);
+            let message = format!("the response of {} is not {version}{hint}", self.endpoint);
             return Failure::Final(ExportError::other(message).with_source(Causes(error.into())));
         }
         let refused = Tls::is_refusal(&error);
@@ -311,11 +312,11 @@ impl Connection {
         if refused { Failure::Final(error) } else { Failure::transient(error) }
     }
 
-    /// The failure of an answer beyond the limit.
+    /// Returns the failure of a response beyond the limit.
     pub(super) fn too_large(&self) -> Failure {
         let (endpoint, limit) = (&self.endpoint, self.max_response_size);
         // spec: not to be retried
-        Failure::Final(ExportError::too_large(format!("the answer of {endpoint} is larger than {limit} bytes")))
+        Failure::Final(ExportError::too_large(format!("the response of {endpoint} is larger than {limit} bytes")))
     }
 }
 
@@ -325,7 +326,7 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// An error that is shown with all its causes: the first of hyper's says little.
+/// An error shown with all its causes, because the outermost error of hyper says little.
 #[derive(Debug)]
 struct Causes(Box<dyn Error + Send + Sync>);
 

@@ -1,4 +1,4 @@
-//! OTLP over HTTP: the request, and what the status of the answer means.
+//! OTLP over HTTP: the request, and the verdict in its response.
 //!
 //! spec: opentelemetry-proto docs/specification.md#otlphttp-response
 
@@ -12,9 +12,13 @@ use telemark_sdk::time::{Clock, Deadline};
 use telemark_sdk::{ExportError, ExportReport, ResponseStatus, text};
 
 use super::connection::Connection;
-use super::protocol::{Failure, headers};
-use crate::answer::{ACCEPTED_ENCODING, MediaType, PartialSuccess, Undecoded, decode, reason};
-use crate::config::Config;
+use super::failure::Failure;
+use super::request::{header, headers};
+use crate::config::{Config, SignalNames};
+use crate::response::{
+    ACCEPTED_ENCODING, MediaType, Undecoded, decode, partial_success_of_json, partial_success_of_protobuf, reason,
+    unreadable,
+};
 use crate::settings::{Compression, Protocol};
 
 /// Requests over HTTP/1.1.
@@ -25,15 +29,12 @@ pub(crate) struct Http {
     json: bool,
     /// The setting that the endpoint comes from.
     setting: String,
-    /// The path of the signal below an endpoint of all signals.
-    signal_path: &'static str,
-    /// The name, in JSON, of the number of refused items.
-    rejected: &'static str,
+    signal: SignalNames,
     max_response_size: usize,
 }
 
 impl Http {
-    pub(super) fn new(config: &Config, signal_path: &'static str, rejected: &'static str) -> Self {
+    pub(super) fn new(config: &Config) -> Self {
         let json = config.protocol == Protocol::HttpJson;
         let mut headers = headers(config);
         let content_type = if json { "application/json" } else { "application/x-protobuf" };
@@ -52,8 +53,7 @@ impl Http {
             headers,
             json,
             setting: config.endpoint_setting.to_string(),
-            signal_path,
-            rejected,
+            signal: config.signal,
             max_response_size: config.max_response_size,
         }
     }
@@ -63,37 +63,38 @@ impl Http {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.connection.endpoint().path.clone().into();
         *request.headers_mut() = self.headers.clone();
-        let answer = self.connection.exchange(request, 0, deadline)?;
-        let head = answer.head;
+        let response = self.connection.exchange(request, 0, deadline)?;
+        let head = response.head;
         let status = ResponseStatus::Http(head.status.as_u16());
-        let body =
-            match answer.body.map(|body| decode(header(&head.headers, CONTENT_ENCODING), body, self.max_response_size))
-            {
-                Ok(Ok(body)) => Ok(body),
-                Ok(Err(Undecoded::TooLarge)) => return Err(self.connection.too_large().with_response(status)),
-                Ok(Err(Undecoded::Unknown(what))) => Err(what),
-                // The status has been said: the rest would only have explained it.
-                Err(error) => Err(format!("incomplete ({})", text::display(error))),
-            };
+        let encoding = header(&head.headers, CONTENT_ENCODING);
+        let body = match response.body.map(|body| decode(encoding, body, self.max_response_size)) {
+            Ok(Ok(body)) => Ok(body),
+            Ok(Err(Undecoded::TooLarge)) => return Err(self.connection.too_large().with_response(status)),
+            Ok(Err(Undecoded::Unknown(description))) => Err(description),
+            // The status is known. The rest of the body would only have explained it.
+            Err(error) => Err(format!("incomplete ({})", text::display(error))),
+        };
         if head.status.is_success() {
             return Ok(self.report(&head.headers, body).with_response(status));
         }
         Err(self.failure(head.status, &head.headers, &body.unwrap_or_default()).with_response(status))
     }
 
-    /// Reads the answer of a receiver that took the batch; an `Err` names what came instead of OTLP.
+    /// Reads the response of a receiver that accepted the batch. An `Err` describes a body that is not OTLP.
     fn report(&self, headers: &HeaderMap, body: Result<Vec<u8>, String>) -> ExportReport {
-        let unreadable = |what: &str| ExportReport::partial(0, format!("taken, but the answer is {what}"));
         let body = match body {
             Ok(body) => body,
-            Err(what) => return unreadable(&what),
+            Err(description) => return unreadable(&description),
         };
         let json = match header(headers, CONTENT_TYPE) {
             "" => self.json,
-            content_type => MediaType::of(content_type) == MediaType::Json,
+            content_type => MediaType::parse(content_type) == MediaType::Json,
         };
-        let partial =
-            if json { PartialSuccess::from_json(&body, self.rejected) } else { PartialSuccess::from_protobuf(&body) };
+        let partial = if json {
+            partial_success_of_json(&body, self.signal.rejected)
+        } else {
+            partial_success_of_protobuf(&body)
+        };
         match partial {
             Some(partial) => partial.into_report(),
             None => unreadable("not OTLP"),
@@ -112,7 +113,7 @@ impl Http {
         let reason = reason(header(headers, CONTENT_TYPE), body);
         let separator = if reason.is_empty() { "" } else { ": " };
         let message = format!("{endpoint} answered {status}{separator}{reason}{}", self.hint(status));
-        // spec: these and no others
+        // spec: only these may be retried
         match status.as_u16() {
             429 | 502 | 503 | 504 => Failure::Transient {
                 error: ExportError::unavailable(message),
@@ -122,9 +123,9 @@ impl Http {
         }
     }
 
-    /// The likely mistake behind a path that the receiver does not know.
+    /// Returns the likely mistake behind a path that the receiver does not know; empty without one.
     fn hint(&self, status: StatusCode) -> String {
-        let (endpoint, signal_path) = (self.connection.endpoint(), self.signal_path);
+        let (endpoint, signal_path) = (self.connection.endpoint(), self.signal.path);
         let path = endpoint.path.path();
         if status != StatusCode::NOT_FOUND {
             String::new()
@@ -145,11 +146,7 @@ impl Http {
     }
 }
 
-fn header(headers: &HeaderMap, name: http::HeaderName) -> &str {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
-}
-
-/// The pause that `Retry-After` asks for, in seconds or until a date.
+/// Returns the pause that `Retry-After` asks for, in seconds or until a date.
 fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse() {

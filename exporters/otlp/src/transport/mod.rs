@@ -1,20 +1,25 @@
 //! From bytes to the receiver and back: one request at a time over one connection.
 //!
-//! - `protocol`: the choice between the two below.
-//! - `http`, `grpc`: what a request looks like, and what an answer means.
-//! - `connection`: connects, keeps, notices what is lost; `tasks`, `stream`: what hyper needs for that.
-//! - `tls`: certificates, once, when the exporter is built.
-//! - `resolver`, `reactor`: names, sockets and deadlines, on the thread of the exporter.
+//! | module | owns |
+//! |---|---|
+//! | `protocol` | the choice between the two protocols |
+//! | `http`, `grpc` | the request of each protocol, and the verdict in its response |
+//! | `failure`, `request` | failures and headers, shared by both |
+//! | `connection` | connects, keeps the connection, notices its loss |
+//! | `tasks`, `stream` | the futures and the bytes of a connection, as hyper needs them |
+//! | `resolver`, `reactor` | names, sockets and deadlines, on the exporter's thread |
 
 mod connection;
+mod failure;
 #[cfg(feature = "grpc")]
 mod grpc;
 mod http;
 mod protocol;
 mod reactor;
+mod request;
 mod resolver;
 mod stream;
 mod tasks;
-pub(crate) mod tls;
 
-pub(crate) use protocol::{Failure, Transport};
+pub(crate) use failure::Failure;
+pub(crate) use protocol::Transport;

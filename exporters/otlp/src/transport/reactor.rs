@@ -1,8 +1,8 @@
-//! Runs one future on the calling thread and waits for its socket and its deadline.
+//! The reactor: runs one future on the calling thread and waits for its socket and its deadline.
 //!
-//! This stands in for the runtime of tokio, which panics when it is built with few file descriptors left or when it gets
-//! no thread for resolving a name: with `panic = "abort"` that ends the program. Here everything that can fail returns an
-//! error, and nothing is needed but the descriptor of the selector.
+//! Replaces the runtime of tokio, which panics when few file descriptors are left or no thread can be made to resolve a
+//! name; with `panic = "abort"`, that ends the program. Here every failure is an error, and the selector's descriptor is the
+//! only resource. ADR 10 has the details.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
@@ -16,13 +16,13 @@ use mio::{Events, Interest, Token};
 use telemark_sdk::time::Deadline;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A selector and what waits for it. Used by one thread at a time; the locks are never contended and never held while a
-/// future runs.
+/// A selector and the wakers that wait for it. Used by one thread at a time, so the locks are never contended. No lock is
+/// held while a future runs.
 pub(super) struct Reactor {
     selector: Mutex<Selector>,
-    /// The earliest deadline of what is waited for in the present round.
+    /// The earliest deadline in the current round.
     earliest: Mutex<Deadline>,
-    /// Woken by any event.
+    /// The wakers of all pending operations. Any event wakes them all.
     wakers: Mutex<Vec<Waker>>,
 }
 
@@ -31,7 +31,7 @@ struct Selector {
     events: Events,
 }
 
-/// Set when something has woken the future, which is polled again before the thread waits.
+/// Set by a wake-up. The future is then polled again before the thread waits.
 #[derive(Default)]
 struct Woken(AtomicBool);
 
@@ -47,12 +47,12 @@ impl Reactor {
     /// # Errors
     /// The system has no descriptor left.
     pub(super) fn new() -> io::Result<Self> {
-        // One socket at a time makes one event at a time.
+        // There is one socket at a time, hence one event at a time.
         let selector = Selector { poll: mio::Poll::new()?, events: Events::with_capacity(4) };
         Ok(Reactor { selector: Mutex::new(selector), earliest: Mutex::new(Deadline::NEVER), wakers: Mutex::default() })
     }
 
-    /// Runs the future on this thread to its end. A trait object, so that the loop is compiled once.
+    /// Runs the future on this thread to its end. Takes a trait object, so that the loop is compiled once.
     ///
     /// # Errors
     /// The selector cannot wait.
@@ -113,7 +113,7 @@ impl Reactor {
         lock(&self.selector).poll.registry().register(&mut stream, Token(0), interest)?;
         let socket = Socket { stream, reactor: self.clone() };
         std::future::poll_fn(|context| socket.poll_connected(context)).await?;
-        // A request is written at once: waiting to fill a packet would only delay its end.
+        // A request is written in one go: waiting to fill a packet would only delay its end.
         socket.stream.set_nodelay(true)?;
         Ok(socket)
     }
@@ -130,7 +130,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A connected TCP socket that does not block. Every call asks the system, so that no event is ever missed.
+/// A connected, non-blocking TCP socket. Every call asks the system, so that no event is ever missed.
 pub(crate) struct Socket {
     stream: TcpStream,
     reactor: Arc<Reactor>,
@@ -150,7 +150,7 @@ impl Socket {
         }
     }
 
-    /// Makes of a call that would block one that is pending.
+    /// Turns a call that would block into a pending one.
     fn poll_io<T>(
         &mut self,
         context: &Context<'_>,
@@ -209,7 +209,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_deadline_ends_a_future_that_nothing_wakes() {
+    fn a_deadline_ends_a_future_that_is_never_woken() {
         let reactor = Reactor::new().unwrap();
         let deadline = Deadline::after(Duration::from_millis(20));
         let never = Box::pin(std::future::pending::<()>());

@@ -1,4 +1,4 @@
-//! From the name of a host to its addresses, within a deadline and without a pool of threads.
+//! The resolver: from a host name to addresses, within a deadline and without a pool of threads.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -9,20 +9,20 @@ use std::time::Duration;
 use telemark_sdk::runtime::is_ending;
 use telemark_sdk::time::Deadline;
 
-/// How soon the end of the program is noticed.
-const LOOK: Duration = Duration::from_millis(20);
+/// The delay until the end of the program is noticed.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The longest that the end of the program waits for the name of a receiver that it has never reached. A name such as
-/// `localhost` takes a millisecond; one that nobody knows may take many seconds.
-const GRACE: Duration = Duration::from_secs(1);
+/// The maximum time for which the end of the program waits for the name of a receiver that it has never reached. A name such
+/// as `localhost` takes a millisecond, and an unknown name may take many seconds.
+const MAX_GRACE: Duration = Duration::from_secs(1);
 
 type Addresses = io::Result<Vec<SocketAddr>>;
 
-/// Resolves one name at a time. The system's resolver knows no deadline, so it runs on a thread of its own, of which there
-/// is never more than one; when the system gives no thread, it runs on the caller's.
+/// Resolves one name at a time. The system's resolver has no deadline, so it runs on a separate thread, and never on more
+/// than one. If no thread can be made, it runs on the caller's.
 #[derive(Debug, Default)]
 pub(super) struct Resolver {
-    /// The answer to a question whose time was over, which is still to come.
+    /// The outstanding result of a lookup that missed its deadline.
     pending: Option<Receiver<Addresses>>,
 }
 
@@ -39,15 +39,15 @@ impl Resolver {
         }
         let pending = match self.pending.take() {
             Some(pending) => pending,
-            None => match ask(host.to_owned(), port) {
+            None => match start_lookup(host.to_owned(), port) {
                 Ok(pending) => pending,
-                // Without a thread it may take longer than the deadline: better than no telemetry at all.
+                // May exceed the deadline, which is better than no telemetry at all.
                 Err(_) => return lookup(host, port),
             },
         };
-        let grace = Deadline::after(GRACE);
+        let grace = Deadline::after(MAX_GRACE);
         while !deadline.has_passed() && (is_needed || !is_ending() || !grace.has_passed()) {
-            let wait = deadline.remaining().map_or(LOOK, |remaining| remaining.min(LOOK));
+            let wait = deadline.remaining().map_or(POLL_INTERVAL, |remaining| remaining.min(POLL_INTERVAL));
             match pending.recv_timeout(wait) {
                 Ok(addresses) => return addresses,
                 Err(RecvTimeoutError::Timeout) => {}
@@ -59,13 +59,13 @@ impl Resolver {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "a call that cannot be given a deadline, not work of the SDK's")]
-fn ask(host: String, port: u16) -> io::Result<Receiver<Addresses>> {
+#[allow(clippy::disallowed_methods, reason = "a call without a deadline, not work of the SDK")]
+fn start_lookup(host: String, port: u16) -> io::Result<Receiver<Addresses>> {
     let (sender, receiver) = sync_channel(1);
     let thread = thread::Builder::new().name("telemark-resolver".to_owned());
     thread.spawn(move || {
-        // The exporter may be gone by then.
-        drop(sender.send(lookup(&host, port)));
+        // Fails if the exporter is gone by then.
+        let _ = sender.send(lookup(&host, port));
     })?;
     Ok(receiver)
 }
@@ -86,14 +86,14 @@ mod tests {
     }
 
     #[test]
-    fn a_question_whose_time_is_over_is_not_asked_twice() {
+    fn a_lookup_that_missed_its_deadline_is_not_started_twice() {
         let mut resolver = Resolver::default();
         let (sender, receiver) = sync_channel(1);
         resolver.pending = Some(receiver);
         let late = resolver.resolve("host", 9, Deadline::after(Duration::ZERO), true).unwrap_err();
         assert_eq!(late.kind(), io::ErrorKind::TimedOut);
-        let answer: SocketAddr = "192.0.2.1:9".parse().unwrap();
-        sender.send(Ok(vec![answer])).unwrap();
-        assert_eq!(resolver.resolve("host", 9, Deadline::NEVER, true).unwrap(), [answer]);
+        let address: SocketAddr = "192.0.2.1:9".parse().unwrap();
+        sender.send(Ok(vec![address])).unwrap();
+        assert_eq!(resolver.resolve("host", 9, Deadline::NEVER, true).unwrap(), [address]);
     }
 }

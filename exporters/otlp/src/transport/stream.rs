@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub(crate) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 
-/// A stream that notices a peer that speaks HTTP/1, which an HTTP/2 client reports as a broken frame.
+/// A stream that detects a peer that speaks HTTP/1, which an HTTP/2 client would report as a broken frame.
 pub(super) struct Stream {
     io: Box<dyn Io>,
     is_first: bool,
@@ -33,7 +33,7 @@ impl hyper::rt::Read for Stream {
         context: &mut Context<'_>,
         mut cursor: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        // Copied, for the cursor cannot be written to in place without `unsafe`; answers are short.
+        // Copied, because writing to the cursor in place needs `unsafe`; responses are short.
         let mut bytes = [0; 4096];
         let len = bytes.len().min(cursor.remaining());
         let mut buffer = ReadBuf::new(&mut bytes[..len]);

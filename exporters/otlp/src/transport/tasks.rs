@@ -1,18 +1,18 @@
-//! What must run beside a request for it to be sent and answered: the futures of a connection.
+//! The futures of a connection, which must run beside a request for it to make progress.
 
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-/// Reads and writes the socket.
+/// The future of hyper that reads and writes the socket.
 pub(super) type Connecting = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The futures of one connection. They run while something is waited for, and are dropped with the connection.
+/// The futures of one connection. They run while the exporter waits, and are dropped with the connection.
 pub(super) struct Tasks {
-    /// `None` when it has ended.
+    /// `None` once it has ended.
     connection: Option<Connecting>,
-    /// Why it has ended.
+    /// The error that ended the connection.
     error: Option<hyper::Error>,
     running: Vec<Task>,
     spawned: Spawner,
@@ -23,12 +23,12 @@ impl Tasks {
         Tasks { connection: Some(connection), error: None, running: Vec::new(), spawned }
     }
 
-    /// Runs the future and these beside it.
+    /// Runs `future` and the futures of the connection beside it.
     pub(super) async fn beside<T>(&mut self, future: impl Future<Output = T>) -> T {
         let mut future = pin!(future);
         std::future::poll_fn(|context| {
             let output = future.as_mut().poll(context);
-            // Afterwards: what the future spawned or sent must not wait for an event.
+            // Polled last, so that tasks and requests of the future need no further event.
             if output.is_pending() {
                 self.poll(context);
             }
@@ -37,10 +37,10 @@ impl Tasks {
         .await
     }
 
-    /// Lets the connection see what has come in, such as its end.
+    /// Lets the connection read what has arrived, such as its end.
     pub(super) async fn settle(&mut self) {
         std::future::poll_fn(|context| {
-            // What one reads may be what another waits for.
+            // One future may wait for what another one reads.
             for _ in 0..3 {
                 self.poll(context);
             }
@@ -49,7 +49,7 @@ impl Tasks {
         .await;
     }
 
-    /// Returns why the connection has ended, once.
+    /// Takes the error that ended the connection.
     pub(super) fn take_error(&mut self) -> Option<hyper::Error> {
         self.error.take()
     }
@@ -76,7 +76,7 @@ impl Tasks {
     }
 }
 
-/// Takes what hyper splits off from an HTTP/2 connection.
+/// Collects the futures that hyper spawns for an HTTP/2 connection.
 #[derive(Clone, Default)]
 pub(super) struct Spawner(Arc<Mutex<Vec<Task>>>);
 

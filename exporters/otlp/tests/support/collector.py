@@ -1,4 +1,4 @@
-"""A collector over gRPC that compresses its answers, as the servers of Go do.
+"""A collector over gRPC that compresses its responses, as the servers of Go do.
 
 Writes its port, then a line of JSON for each request. A batch whose first span is called `reject` is refused in part.
 Ends with its standard input.
@@ -23,14 +23,14 @@ class Traces(service.TraceServiceServicer):
         ]
         metadata = dict(context.invocation_metadata())
         print(json.dumps({"names": names, "agent": metadata.get("user-agent", "")}), flush=True)
-        answer = messages.ExportTraceServiceResponse()
+        response = messages.ExportTraceServiceResponse()
         if names[0] == "reject":
-            answer.partial_success.rejected_spans = 1
+            response.partial_success.rejected_spans = 1
             # Long enough to become shorter with gzip, without which it is sent as it is.
-            answer.partial_success.error_message = "too old " * 50
+            response.partial_success.error_message = "too old " * 50
         elif names[0] == "warn":
-            answer.partial_success.error_message = "soon full " * 50
-        return answer
+            response.partial_success.error_message = "soon full " * 50
+        return response
 
 
 server = grpc.server(ThreadPoolExecutor(2), compression=grpc.Compression.Gzip)

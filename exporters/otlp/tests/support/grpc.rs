@@ -1,4 +1,4 @@
-//! A receiver over HTTP/2, or over either version with TLS, that answers by script.
+//! A receiver over HTTP/2, or over either version with TLS, that responds by script.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -17,25 +17,25 @@ use tokio::sync::oneshot;
 
 use super::on_a_thread;
 
-/// What the receiver does with a call.
+/// The reaction to a call.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// Answers with these headers, this body, and these trailers.
+    /// Responds with these headers, this body, and these trailers.
     Reply { headers: Vec<(&'static str, String)>, body: Vec<u8>, trailers: Vec<(&'static str, String)> },
-    /// Closes the connection without an answer.
+    /// Closes the connection without a response.
     Close,
-    /// Never answers.
+    /// Never responds.
     Hang,
 }
 
 impl Step {
-    /// A message and a status in the trailers, as calls that succeed have it.
+    /// Responds with a message, and with a status in the trailers, as successful calls do.
     pub fn trailers(body: Vec<u8>, trailers: &[(&'static str, &str)]) -> Step {
         let headers = vec![("content-type", "application/grpc".to_owned())];
         Step::Reply { headers, body, trailers: owned(trailers) }
     }
 
-    /// A status in the headers, as calls that fail at once have it.
+    /// Responds with a status in the headers, as calls that fail at once do.
     pub fn trailers_only(headers: &[(&'static str, &str)]) -> Step {
         let mut headers = owned(headers);
         headers.push(("content-type", "application/grpc".to_owned()));
@@ -51,12 +51,12 @@ fn owned(fields: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
     fields.iter().map(|&(name, value)| (name, value.to_owned())).collect()
 }
 
-/// A message with its prefix.
+/// Adds the prefix to a message.
 pub fn frame(message: &[u8]) -> Vec<u8> {
     [&[0], &(message.len() as u32).to_be_bytes()[..], message].concat()
 }
 
-/// A call as it came in.
+/// A call as it arrived.
 #[derive(Clone, Debug)]
 pub struct Call {
     pub connection: usize,
@@ -65,7 +65,7 @@ pub struct Call {
     pub body: Vec<u8>,
 }
 
-/// Makes a stream of bytes out of a socket: TLS, in the tests of it.
+/// Turns a socket into a stream of bytes, with TLS in the tests of TLS.
 #[cfg(feature = "tls")]
 pub type Acceptor = Option<tokio_rustls::TlsAcceptor>;
 #[cfg(not(feature = "tls"))]
@@ -114,7 +114,7 @@ impl Server {
         Server { address, calls, stop: Some(stop), thread: Some(thread) }
     }
 
-    /// The calls so far, after stopping.
+    /// Stops and returns the calls so far.
     pub fn finish(mut self) -> Vec<Call> {
         self.stop.take();
         self.thread.take().unwrap().join().unwrap();
@@ -129,7 +129,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, version: Version, ac
         #[cfg(feature = "tls")]
         if let Some(acceptor) = acceptor.clone() {
             tokio::spawn(async move {
-                // A client that refuses our certificate ends the handshake.
+                // A client that refuses the certificate ends the handshake.
                 if let Ok(stream) = acceptor.accept(stream).await {
                     serve(stream, shared, connection, version).await;
                 }

@@ -1,4 +1,4 @@
-//! A receiver on a raw socket that answers, or fails to, by script.
+//! A receiver on a raw socket that responds by script or fails to.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -6,14 +6,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
 use super::{PATIENCE, on_a_thread};
 
-/// What the receiver does with a request it has read.
+/// The reaction to a request.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// Writes these bytes and waits for the next request on the connection.
     Reply(Vec<u8>),
-    /// Writes these bytes and closes the connection, with a reset when there is more to read.
+    /// Writes these bytes and closes the connection, with a reset if there is more to read.
     ReplyAndClose(Vec<u8>),
-    /// Closes the connection while the body is still coming in, which resets it: the body must be too large for the buffers.
+    /// Closes the connection while the body still arrives, which resets it. The body must be too large for the buffers.
     Reset,
     /// Writes nothing until the client goes away.
     Hang,
@@ -34,17 +34,17 @@ pub fn response(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// A request as it came in.
+/// A request as it arrived.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The connection it came on, counted from zero.
+    /// The number of its connection, from zero.
     pub connection: usize,
     pub head: String,
     pub body: Vec<u8>,
 }
 
 impl Request {
-    /// The value of a header, by lowercase name.
+    /// Returns the value of a header by its lowercase name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (key, value) = line.split_once(": ")?;
@@ -63,7 +63,7 @@ impl Server {
         Server::start_at("127.0.0.1:0".parse().unwrap(), script)
     }
 
-    /// Starts at an address that was free a moment ago.
+    /// Starts at an address that was just free.
     pub fn start_at(address: SocketAddr, script: impl Into<Vec<Step>>) -> Server {
         let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
@@ -83,7 +83,7 @@ impl Server {
                         break;
                     };
                     let body = if matches!(step, Step::Reset) { Vec::new() } else { read_body(&mut reader, &head) };
-                    // The test may have heard enough.
+                    // The test may no longer listen.
                     let _ = sender.send(Request { connection, head, body });
                     next = script.next();
                     match step {
@@ -108,7 +108,7 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    /// All requests, once the script is over. The receiver is gone then.
+    /// Waits for the end of the script and returns all requests. The receiver is gone afterwards.
     pub fn finish(self) -> Vec<Request> {
         let mut requests = Vec::new();
         loop {
@@ -121,7 +121,7 @@ impl Server {
     }
 }
 
-/// `None` at the end of the connection.
+/// Reads the head of a request. Returns `None` at the end of the connection.
 fn read_head(reader: &mut BufReader<TcpStream>) -> Option<String> {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {

@@ -11,13 +11,13 @@ use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
-use telemark_otlp::RetrySettings;
+use telemark_otlp::RetryConfig;
 use telemark_sdk::signal::Traces;
 use telemark_sdk::time::Deadline;
 use telemark_sdk::trace::SpanData;
 use telemark_sdk::{Batch, ExportError, ExportReport, Exporter, Resource};
 
-/// Beyond this a test has failed.
+/// The time limit of a test.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub fn span(name: &'static str) -> SpanData {
@@ -26,12 +26,12 @@ pub fn span(name: &'static str) -> SpanData {
     SpanData::new(context, name, InstrumentationScope::builder("test").build().into())
 }
 
-/// Waits of milliseconds between retries.
-pub fn quick_retries() -> RetrySettings {
-    RetrySettings::default().with_initial(Duration::from_millis(2)).with_longest(Duration::from_millis(10))
+/// Returns a configuration with milliseconds between retries.
+pub fn quick_retries() -> RetryConfig {
+    RetryConfig::default().with_initial_backoff(Duration::from_millis(2)).with_max_backoff(Duration::from_millis(10))
 }
 
-/// Exports one span of that name.
+/// Exports one span with this name.
 pub fn export(exporter: &mut impl Exporter<Traces>, name: &'static str) -> Result<ExportReport, ExportError> {
     export_by(exporter, name, Deadline::after(PATIENCE))
 }
@@ -44,7 +44,7 @@ pub fn export_by(
     exporter.export(Batch::new(&Resource::empty(), &[span(name)]), deadline)
 }
 
-/// The result as text: what became of it and after how many retries.
+/// Returns the result as text: the fate of the batch and the number of retries.
 pub fn outcome(result: &Result<ExportReport, ExportError>) -> String {
     match result {
         Ok(report) => {
@@ -55,14 +55,14 @@ pub fn outcome(result: &Result<ExportReport, ExportError>) -> String {
     }
 }
 
-/// The names of the spans in a request.
+/// Returns the names of the spans in a request.
 pub fn names(body: &[u8]) -> String {
     let request = ExportTraceServiceRequest::decode(body).expect("the request is protobuf");
     let spans = request.resource_spans.iter().flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans);
     spans.map(|span| span.name.as_str()).collect::<Vec<_>>().join(" ")
 }
 
-/// Exports on a thread of its own, as the SDK does, and drops the exporter there.
+/// Exports on a separate thread, as the SDK does, and drops the exporter there.
 pub fn on_a_thread<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> std::thread::JoinHandle<T> {
     #[allow(clippy::disallowed_methods, reason = "stands for the thread of the SDK")]
     std::thread::spawn(f)

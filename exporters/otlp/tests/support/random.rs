@@ -1,4 +1,4 @@
-//! Random attributes, scopes and resources, and what the official types have for them.
+//! Random attributes, scopes and resources, and their official counterparts.
 
 use opentelemetry::{Array, InstrumentationScope, KeyValue, StringValue, Value};
 use opentelemetry_proto::tonic::common::v1 as common;
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use prost::Message;
 use telemark_sdk::Resource;
 
-/// Few keys, so that they meet those of call sites.
+/// A few keys, so that they collide with those of call sites.
 pub fn key() -> impl Strategy<Value = String> {
     prop_oneof![3 => "[a-z.]{0,12}", 1 => "\\PC{0,20}", 1 => Just("code.line.number".to_owned()), 1 => "k{100,200}"]
 }
@@ -20,7 +20,7 @@ pub fn integer() -> impl Strategy<Value = i64> {
     prop_oneof![any::<i64>(), -200i64..200, Just(i64::MIN), Just(i64::MAX)]
 }
 
-/// Whether numbers that are none in JSON occur: the official types write them as strings and do not read them.
+/// The floating-point numbers that occur. The official types write non-finite ones as strings in JSON and cannot read them.
 #[derive(Clone, Copy, Debug)]
 pub enum Floats {
     All,
@@ -107,7 +107,7 @@ pub fn expected_resource(resource: &Resource) -> opentelemetry_proto::tonic::res
     }
 }
 
-/// Bytes, not messages, are compared: NaN differs from itself.
+/// Compares bytes instead of messages, because NaN differs from itself.
 pub fn same<M: Message + std::fmt::Debug>(actual: &M, expected: &M) -> Result<(), TestCaseError> {
     if actual.encode_to_vec() != expected.encode_to_vec() {
         let (actual, expected) = (format!("{actual:#?}"), format!("{expected:#?}"));

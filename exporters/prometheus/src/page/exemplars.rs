@@ -14,7 +14,7 @@ use crate::text::numbers::{hexadecimal, number, seconds};
 const MAX_CHARACTERS: usize = 128;
 const TRACE_ID: &str = "trace_id";
 const SPAN_ID: &str = "span_id";
-/// The characters of both labels of a span.
+/// The number of characters in `trace_id` and `span_id`, names and values together.
 const SPAN_LENGTH: usize = TRACE_ID.len() + 32 + SPAN_ID.len() + 16;
 /// Marks a bucket without an exemplar.
 const NONE: u32 = u32::MAX;

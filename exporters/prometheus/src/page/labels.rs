@@ -151,7 +151,7 @@ impl Labels {
 
     /// Writes the labels of a series that `kept` selects, together with `others`, sorted by label.
     ///
-    /// spec: the values of keys with one label are joined with `;` in the order of the keys
+    /// spec: the values of keys that map to the same label are joined with `;`, ordered by key
     pub(super) fn write_joined(
         &mut self,
         out: &mut Vec<u8>,

@@ -1,17 +1,18 @@
-//! The measurements of one request.
+//! The measurements of one request, and their attributes.
 
 use std::time::SystemTime;
 
 use http::Version;
-use opentelemetry::StringValue;
-use telemark_kit::{Clock, guarded};
+use opentelemetry::{KeyValue, StringValue};
+use telemark_kit::{Clock, guarded, keys};
 
-use super::metric_attributes::MetricAttributes;
 use super::metrics::{MetricChoice, ServerMetrics};
 use super::outcome::RequestOutcome;
+use super::request_key::RequestKey;
 use super::settings::ServerSettings;
 use crate::shared::methods::MethodName;
 use crate::shared::names::RouteText;
+use crate::shared::version;
 
 /// Records the requests of one server.
 #[derive(Debug)]
@@ -98,5 +99,60 @@ impl Measurement {
         let described = MetricAttributes { of: self, method, outcome: None };
         let add = |attributes: &[_]| instruments.active.add(number, attributes);
         instruments.sets.with(described.key(), || described.list(), add);
+    }
+}
+
+/// A request whose attributes are needed: without an outcome those of the active requests, with one those of the other
+/// metrics.
+struct MetricAttributes<'m> {
+    of: &'m Measurement,
+    method: &'m MethodName,
+    outcome: Option<&'m RequestOutcome>,
+}
+
+impl MetricAttributes<'_> {
+    // spec: http/http-metrics.md: duration and sizes have the same attributes, active requests the first of them
+    fn list(&self) -> Vec<KeyValue> {
+        let Measurement { scheme, route, server, version, .. } = self.of;
+        let method = self.method.attribute();
+        let mut list = Vec::with_capacity(8);
+        list.push(KeyValue::new(keys::HTTP_REQUEST_METHOD, method));
+        list.push(KeyValue::new(keys::URL_SCHEME, *scheme));
+        if let Some((host, port)) = server.as_deref() {
+            list.push(KeyValue::new(keys::SERVER_ADDRESS, host.clone()));
+            list.extend(port.map(|port| KeyValue::new(keys::SERVER_PORT, i64::from(port))));
+        }
+        if let Some(outcome) = self.outcome {
+            list.extend(outcome.error_type().map(|error| KeyValue::new(keys::ERROR_TYPE, error)));
+            let status = outcome.status.map(|status| i64::from(status.as_u16()));
+            list.extend(status.map(|status| KeyValue::new(keys::HTTP_RESPONSE_STATUS_CODE, status)));
+            list.extend(route.clone().map(|route| KeyValue::new(keys::HTTP_ROUTE, route)));
+            let version = version::attribute(*version);
+            list.extend(version.map(|version| KeyValue::new(keys::NETWORK_PROTOCOL_VERSION, version)));
+        }
+        // Sorted, a series is found fastest.
+        list.sort_by(|a, b| a.key.cmp(&b.key));
+        list
+    }
+
+    /// Returns the key of these attributes; `None` if they hold a text that does not live as long as the program.
+    fn key(&self) -> Option<RequestKey> {
+        let Measurement { scheme, route, server, version, .. } = self.of;
+        let method = match self.method {
+            MethodName::Standard(name) => *name,
+            MethodName::Other => "",
+            MethodName::Custom(_) => return None,
+        };
+        let route = match (self.outcome, route) {
+            (None, _) | (_, None) => None,
+            (_, Some(RouteText::Kept(route))) => Some(*route),
+            (_, Some(RouteText::Own(_))) => return None,
+        };
+        server.is_none().then(|| RequestKey {
+            method,
+            scheme,
+            route,
+            ended: self.outcome.map(|outcome| (*version, outcome.status, outcome.error_type())),
+        })
     }
 }

@@ -6,7 +6,7 @@ use opentelemetry::InstrumentationScope;
 use opentelemetry::metrics::{Histogram, Meter, UpDownCounter};
 use telemark_kit::{AttributeSets, Instruments};
 
-use super::metric_attributes::RequestKey;
+use super::request_key::RequestKey;
 
 // spec: http/http-metrics.md: the advised boundaries of http.server.request.duration, in seconds
 const DURATION_BOUNDARIES: [f64; 14] =
@@ -88,7 +88,7 @@ impl ServerInstruments {
     }
 }
 
-/// The choice of metrics.
+/// The metrics to record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MetricChoice {
     /// Records no metrics, whatever else is chosen.

@@ -8,18 +8,18 @@
 //! | `instrumentation` | [`HttpServer`]: the start of span and measurement |
 //! | `span` | [`RequestSpan`]: the one place where both end |
 //! | `outcome` | the facts about the end of a request |
-//! | `measurement`, `metric_attributes` | the measurements of one request, and their attributes |
-//! | `metrics` | the instruments, and the choice of those that record |
+//! | `measurement` | the measurements of one request, and their attributes |
+//! | `metrics`, `request_key` | the instruments, the choice of those that record, and the key of their attribute sets |
 
 mod environment;
 mod facts;
 mod instrumentation;
 mod measurement;
-mod metric_attributes;
 mod metrics;
 mod opt_in;
 mod outcome;
 mod policy;
+mod request_key;
 mod settings;
 mod span;
 

@@ -23,8 +23,8 @@ pub trait HttpPolicy: Send + Sync + 'static {
 
     /// Returns the route template, such as `/users/{id}`: the part of the span name after the method, and `http.route`.
     ///
-    /// It must have few different values, so never return the path itself; `None` if no route matched.
-    /// [`DefaultPolicy`]: the [`Route`] in the request's extensions.
+    /// The template must have low cardinality, so never return the path itself. Return `None` if no route matched.
+    /// [`DefaultPolicy`] returns the [`Route`] in the request's extensions.
     fn route<'r>(&self, request: &RequestHead<'r>) -> Option<Cow<'r, str>> {
         self.base().route(request)
     }

@@ -106,7 +106,7 @@ impl ServerSettings {
         self
     }
 
-    /// Adds opt-in attributes of the conventions to the spans, by their names.
+    /// Adds the named opt-in attributes of the semantic conventions to the spans.
     ///
     /// | attribute | value |
     /// |---|---|
@@ -115,7 +115,7 @@ impl ServerSettings {
     /// | `http.request.body.size` | the bytes that `Content-Length` declares; zero if an HTTP/1 request has no body |
     /// | `http.response.body.size` | the bytes of the body that were handed over |
     ///
-    /// Another name is ignored and listed in [`ServerSettings::problems`].
+    /// Any other name is ignored and listed in [`ServerSettings::problems`].
     ///
     /// spec: http/http-spans.md#http-server-span: requirement level Opt-In
     pub fn with_opt_in_attributes<I: IntoIterator<Item: AsRef<str>>>(mut self, names: I) -> Self {

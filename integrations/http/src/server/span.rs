@@ -99,7 +99,7 @@ impl RequestSpan {
     /// Records the head of the response; returns the header to add to it, if the settings ask for one.
     pub fn respond(&mut self, response: ResponseHead<'_>) -> Option<(HeaderName, HeaderValue)> {
         self.outcome.status = Some(response.status);
-        // A policy is code of the application: its panic must not become a failed request.
+        // A policy is application code; if it panics, the request must not fail.
         guarded(|| {
             self.outcome.is_error_status = self.server.policy().is_error(response.status);
             self.describe(&response);

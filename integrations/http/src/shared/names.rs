@@ -73,7 +73,7 @@ pub(crate) fn span_name(method: &MethodName, route: Option<&str>) -> (Cow<'stati
 
 #[inline]
 fn recent(method: &'static str, route: &str) -> Option<(&'static str, &'static str)> {
-    // A router keeps a route at one address, which therefore selects the slot; the texts decide.
+    // A router keeps each route at a fixed address, so the address selects the slot. Only equal text counts as a hit.
     let place = (route.as_ptr().addr() >> 4) ^ method.len();
     let known = RECENT.try_with(|recent| recent[place % recent.len()].get()).ok().flatten();
     match known {

@@ -164,13 +164,13 @@ impl HistogramRef {
 /// The end of a call.
 #[derive(Clone, Copy, Debug)]
 pub enum CallEnd {
-    /// It returned, and not an error.
+    /// The call returned without an error.
     Returned,
-    /// It returned an error; the name of the error's type.
+    /// The call returned an error. Holds the name of the error's type.
     Failed(&'static str),
-    /// It panicked.
+    /// The call panicked.
     Panicked,
-    /// It was dropped before its end: a future, a stream or an iterator.
+    /// The call, as a future, a stream or an iterator, was dropped before its end.
     Cancelled,
 }
 

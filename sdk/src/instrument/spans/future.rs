@@ -25,7 +25,7 @@ pin_project! {
         future: Option<F>,
         span: State,
         record: Option<R>,
-        // Stopped once: when the future is ready, panics, or is dropped before.
+        // Stopped once: when the future is ready, panics, or is dropped early.
         stopwatch: M,
     }
 

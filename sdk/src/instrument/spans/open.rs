@@ -24,7 +24,7 @@ pub(in crate::instrument) enum State {
     /// There is no span: no tracer is installed, telemetry is suppressed, or the span has ended.
     #[default]
     Off,
-    /// The span is dropped, like its parent, whose context is current and tells children so.
+    /// The span is dropped, like its parent. The parent's context stays current and tells children that they are dropped, too.
     Unsampled(Unsampled),
     /// The span is recorded, or its context tells children that they are not.
     Open(OpenSpan),
@@ -54,7 +54,7 @@ impl State {
         }
     }
 
-    /// Makes the span no longer current.
+    /// Leaves the span, which is then no longer current on this thread.
     #[inline]
     pub(super) fn leave(&mut self, current: Current) {
         if let Current::Unsampled(entered) = current {

@@ -36,7 +36,7 @@ impl<'a, T, E> Output<'a, Result<T, E>> {
     }
 }
 
-/// A trait that no type implements. It refuses a boxed future under an alias, whose span would end before the work begins.
+/// Implemented by no type. Rejects a boxed future behind a type alias: its span would end before the work begins.
 #[diagnostic::on_unimplemented(
     message = "the span of this function would end before the future that it returns has run",
     label = "an alias of a boxed future",

@@ -28,7 +28,7 @@ enum Origin {
 }
 
 impl Setup {
-    /// Names an internal span in the current context.
+    /// Creates the setup of an internal span, a child of the current context.
     #[inline]
     pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
         Setup { span: TracedSpan::new(name, None), origin: Origin::Current }
@@ -121,7 +121,7 @@ impl IntoParent for &SpanContext {
     }
 }
 
-/// A target for the link of a span.
+/// The target of a span link.
 #[diagnostic::on_unimplemented(
     message = "a span cannot link to `{Self}`",
     label = "not a `Link`, `SpanContext` or `&Context`",

@@ -33,10 +33,10 @@ pub trait Attributes {
     fn show(self, record: impl FnOnce(&[KeyValue]));
 }
 
-/// A value of an attribute of a measurement.
+/// The value of an attribute of a measurement.
 ///
-/// A `&'static str` is not copied. Pass text made at run time as a `String`, which shows the allocation that it costs, or as
-/// an `Arc<str>`, which costs none. Implement this trait for your own enums:
+/// A `&'static str` is not copied. Pass text created at run time as a `String`, which makes the allocation visible, or as an
+/// `Arc<str>`, which needs none. Implement this trait for your own enums:
 ///
 /// ```
 /// use opentelemetry::Value;

@@ -92,7 +92,7 @@ impl<I> std::fmt::Debug for Lazy<I> {
     label = "counters and histograms are of `u64` or `f64`, up-down counters of `i64` or `f64`, gauges of any of the three"
 )]
 pub trait ApiInstrument: Sized {
-    /// The type of its values.
+    /// The type of the instrument's values.
     type Number;
 
     #[doc(hidden)]

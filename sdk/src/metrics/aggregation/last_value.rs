@@ -27,7 +27,8 @@ impl LastValueCell {
         }
     }
 
-    /// Returns the last value, under delta temporality only if it was recorded since the last call; `None` if there is none.
+    /// Returns the last value, or `None` if nothing was recorded. With delta temporality, only values since the last call
+    /// count.
     pub(crate) fn take(&self, is_delta: bool) -> Option<u64> {
         let touched =
             if is_delta { self.touched.swap(false, Ordering::Acquire) } else { self.touched.load(Ordering::Acquire) };

@@ -31,7 +31,7 @@ pub struct Exemplar {
 }
 
 impl Exemplar {
-    /// Creates an exemplar outside of spans.
+    /// Creates an exemplar without a span.
     pub fn new(value: impl Into<Number>, time: Timestamp) -> Self {
         Exemplar {
             value: value.into(),

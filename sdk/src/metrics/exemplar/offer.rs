@@ -17,7 +17,7 @@ use crate::time::{Clock, Timestamp};
 ///
 /// spec: metrics/sdk.md#exemplarreservoir
 pub trait ExemplarReservoir: Debug + Send + 'static {
-    /// Offers a measurement, to be kept or not.
+    /// Offers a measurement. The reservoir may keep or discard it.
     fn offer(&mut self, offer: &Offer<'_>);
 
     /// Returns the kept exemplars. A delta clears the reservoir; a cumulative series may keep exemplars until newer ones arrive.

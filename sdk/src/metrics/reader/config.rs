@@ -42,7 +42,7 @@ impl ReaderConfig {
         ReaderConfig::default()
     }
 
-    /// Sets the temporality by one of the specification's preferences.
+    /// Sets the temporality according to one of the specification's preferences.
     pub fn with_temporality(self, preference: TemporalityPreference) -> Self {
         self.with_temporality_of(move |kind| preference.of(kind))
     }

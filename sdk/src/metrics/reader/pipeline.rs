@@ -34,7 +34,7 @@ pub(crate) struct Pipeline {
     collected: Condvar,
     /// Durations of collections.
     pub(crate) durations: Durations,
-    /// In a forked child, a collection of another thread may never end.
+    /// The process that owns this pipeline. In a forked child, another thread's collection may never end.
     home: Generation,
     /// Delta points in failed exports.
     lost_deltas: AtomicU64,

@@ -35,7 +35,7 @@ struct Inner {
 }
 
 impl PullReader {
-    /// Creates a reader, to be given to a provider.
+    /// Creates a reader to pass to a provider.
     pub fn new(config: ReaderConfig) -> Self {
         let inner = Inner { config, source: OnceLock::new(), is_shut_down: AtomicBool::new(false) };
         PullReader(Arc::new(inner))

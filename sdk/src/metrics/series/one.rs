@@ -95,7 +95,7 @@ impl Series {
         }
     }
 
-    /// Records when the thread's own cell is locked, by a collection for example: tries other cells before it waits.
+    /// Records while the thread's own cell is locked, for example by a collection: tries other cells before waiting.
     #[cold]
     fn add_beside<T: Measured>(
         &self,
@@ -147,7 +147,7 @@ impl Series {
         Some(collected.unwrap_or_default().into())
     }
 
-    /// Returns the exemplars since the last call: those `take` finds, or those of the user's reservoir.
+    /// Returns the exemplars since the last call: from the user's reservoir if there is one, otherwise those that `take` finds.
     pub(crate) fn exemplars(&self, is_delta: bool, size: usize, take: impl FnOnce(&mut MergedSlots)) -> Exemplars {
         self.custom_exemplars(is_delta).unwrap_or_else(|| {
             let mut merged = MergedSlots::new(size);

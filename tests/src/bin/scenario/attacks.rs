@@ -79,7 +79,7 @@ pub(crate) fn signals_for_sigwait(_: &Path) {}
 pub(crate) fn storm_of_handled_signals() {
     extern "C" fn handler(_: c_int) {}
     handle(SIGINT, handler);
-    let _telemetry = telemark::builder().flush_timeout(Duration::from_secs(2)).init().expect("the first init");
+    let _telemetry = telemark::builder().with_flush_timeout(Duration::from_secs(2)).init().expect("the first init");
     // Each flush has something to export.
     let _recorder = std::thread::spawn(|| {
         loop {
@@ -108,7 +108,11 @@ impl Exporter<Traces> for Fails {
 }
 
 fn init_failing() -> Guard {
-    telemark::builder().span_exporter(Fails).flush_timeout(Duration::from_secs(1)).init().expect("the first init")
+    telemark::builder()
+        .with_span_exporter(Fails)
+        .with_flush_timeout(Duration::from_secs(1))
+        .init()
+        .expect("the first init")
 }
 
 /// Standard error is a pipe that nobody reads while the telemetry ends.
@@ -212,9 +216,9 @@ pub(crate) fn exit_in_a_signal_handler(file: &Path) {
 
 fn hanging(file: &Path, processor: impl SpanProcessor) -> Guard {
     telemark::builder()
-        .span_processor(processor)
-        .span_exporter(Lines::new(file))
-        .flush_timeout(Duration::from_millis(300))
+        .with_span_processor(processor)
+        .with_span_exporter(Lines::new(file))
+        .with_flush_timeout(Duration::from_millis(300))
         .init()
         .expect("the first init of the process")
 }

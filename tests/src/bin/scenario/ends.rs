@@ -16,7 +16,7 @@ use telemark_sdk::{Batch, ExportError, ExportReport, Exporter};
 use super::exporters::Lines;
 
 pub(crate) fn init(file: &Path) -> Guard {
-    telemark::builder().span_exporter(Lines::new(file)).init().expect("the first init of the process")
+    telemark::builder().with_span_exporter(Lines::new(file)).init().expect("the first init of the process")
 }
 
 #[traced]
@@ -86,7 +86,7 @@ pub(crate) fn spans_in_late_destructor(file: &Path) {
 /// What is due is exported without the guard: a full batch at once, the rest after the delay.
 pub(crate) fn forgotten_guard(file: &Path) {
     let batch = BatchConfig::SPANS.with_max_batch_size(2).with_schedule_delay(Duration::from_millis(20));
-    let telemetry = telemark::builder().span_exporter(Lines::new(file)).batch(batch).init();
+    let telemetry = telemark::builder().with_span_exporter(Lines::new(file)).with_batch_config(batch).init();
     std::mem::forget(telemetry.expect("the first init of the process"));
     for _ in 0..3 {
         work();
@@ -103,7 +103,7 @@ fn await_lines(file: &Path, count: usize) {
 
 /// Waits for a signal that the test sends once it has read `ready`.
 pub(crate) fn signal(file: &Path) {
-    let builder = telemark::builder().span_exporter(Lines::new(file));
+    let builder = telemark::builder().with_span_exporter(Lines::new(file));
     let _telemetry = builder.init().expect("the first init of the process");
     work();
     wait_for_signal();
@@ -111,7 +111,7 @@ pub(crate) fn signal(file: &Path) {
 
 /// The same, with OTLP to where the environment says.
 pub(crate) fn signal_with_hanging_receiver() {
-    let builder = telemark::builder().flush_timeout(Duration::from_secs(3600));
+    let builder = telemark::builder().with_flush_timeout(Duration::from_secs(3600));
     let _telemetry = builder.init().expect("the first init of the process");
     work();
     wait_for_signal();
@@ -149,7 +149,7 @@ impl Exporter<Traces> for Slow {
 /// As when a signal's flush is under way and `main` ends: the program may not end under the export.
 pub(crate) fn shutdown_on_two_threads(file: &Path) {
     let (begun, exporting) = std::sync::mpsc::channel();
-    let telemetry = telemark::builder().span_exporter(Slow(Lines::new(file), begun)).init();
+    let telemetry = telemark::builder().with_span_exporter(Slow(Lines::new(file), begun)).init();
     let telemetry = telemetry.expect("the first init of the process");
     work();
     let tracers = telemetry.tracer_provider().clone();
@@ -160,7 +160,7 @@ pub(crate) fn shutdown_on_two_threads(file: &Path) {
 
 pub(crate) fn second_init(file: &Path) {
     let telemetry = init(file);
-    match telemark::builder().span_exporter(Lines::new(&file.with_extension("second"))).init() {
+    match telemark::builder().with_span_exporter(Lines::new(&file.with_extension("second"))).init() {
         Ok(_) => println!("a second init succeeded"),
         Err(error) => println!("{error}"),
     }
@@ -185,7 +185,7 @@ pub(crate) fn disabled(file: &Path) {
         propagator.inject_context(&propagator.extract(&incoming), &mut outgoing);
     });
     println!("{:?}", outgoing.get("traceparent").map(|header| header == parent));
-    println!("{:?}", telemetry.health());
+    println!("{:?}", telemetry.health().traces);
     #[cfg(target_os = "linux")]
     println!("threads: {}", std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count));
 }

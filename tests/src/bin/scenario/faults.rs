@@ -34,14 +34,14 @@ impl<F: FnMut() + Send + 'static> Exporter<Traces> for Before<F> {
 
 fn init(file: &Path, before: impl FnMut() + Send + 'static) -> Guard {
     telemark::builder()
-        .span_exporter(Before(Lines::new(file), before))
-        .flush_timeout(Duration::from_millis(300))
+        .with_span_exporter(Before(Lines::new(file), before))
+        .with_flush_timeout(Duration::from_millis(300))
         .init()
         .expect("the first init of the process")
 }
 
 fn print_health(telemetry: &Guard) {
-    for health in telemetry.health() {
+    for health in telemetry.health().traces {
         println!("exported {}, failed {}", health.exported, health.failed);
     }
 }
@@ -69,7 +69,7 @@ fn drop_in_time(telemetry: Guard) {
 
 /// OTLP to where the environment says, which takes connections and never answers.
 pub(crate) fn receiver_hangs() {
-    let telemetry = telemark::builder().flush_timeout(Duration::from_millis(300)).init();
+    let telemetry = telemark::builder().with_flush_timeout(Duration::from_millis(300)).init();
     let telemetry = telemetry.expect("the first init of the process");
     work();
     drop_in_time(telemetry);
@@ -79,11 +79,11 @@ pub(crate) fn receiver_hangs() {
 pub(crate) fn nobody_listens() {
     /// As `OTEL_BSP_MAX_QUEUE_SIZE` says.
     const QUEUE: u64 = 8;
-    let telemetry = telemark::builder().flush_timeout(Duration::from_secs(60)).init();
+    let telemetry = telemark::builder().with_flush_timeout(Duration::from_secs(60)).init();
     let telemetry = telemetry.expect("the first init of the process");
     // When more have been taken than the queue holds, some are on their way.
     let mut made = 0;
-    while made - telemetry.health()[0].dropped_queue_full <= QUEUE {
+    while made - telemetry.health().traces[0].dropped_queue_full <= QUEUE {
         work();
         made += 1;
         std::thread::yield_now();

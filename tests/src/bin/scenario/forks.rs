@@ -174,9 +174,9 @@ static ORDERS: Counter<u64> = Counter::new("orders");
 /// Many threads make series meanwhile, through a static and through the API, and one collects all the time.
 pub(crate) fn child_that_measures() {
     let telemetry = telemark::builder()
-        .span_exporter(Nowhere)
-        .metric_exporter(Nowhere)
-        .flush_timeout(Duration::from_millis(100))
+        .with_span_exporter(Nowhere)
+        .with_metric_exporter(Nowhere)
+        .with_flush_timeout(Duration::from_millis(100))
         .init()
         .expect("the first init of the process");
     let histogram = opentelemetry::global::meter("scenario").u64_histogram("sizes").build();

@@ -22,7 +22,7 @@ fn record(file: &Path, meanwhile: impl FnOnce(&Guard, &dyn Fn() -> u64, &dyn Fn(
     // Small, so that spans are dropped too.
     let batch = BatchConfig::SPANS.with_max_queue_size(256).with_max_batch_size(64);
     let batch = batch.with_schedule_delay(Duration::from_millis(1));
-    let telemetry = telemark::builder().span_exporter(Lines::new(file)).batch(batch).init();
+    let telemetry = telemark::builder().with_span_exporter(Lines::new(file)).with_batch_config(batch).init();
     let telemetry = telemetry.expect("the first init of the process");
     let (made, running) = (AtomicU64::new(0), AtomicU64::new(THREADS as u64));
     std::thread::scope(|scope| {
@@ -43,7 +43,7 @@ fn record(file: &Path, meanwhile: impl FnOnce(&Guard, &dyn Fn() -> u64, &dyn Fn(
     // What was still open when the telemetry ended is counted as late.
     let ended = telemetry.shutdown(Deadline::after(Duration::from_secs(20)));
     let made = made.into_inner();
-    let [health] = telemetry.health()[..] else {
+    let [health] = telemetry.health().traces[..] else {
         println!("there is more than one exporter");
         return;
     };

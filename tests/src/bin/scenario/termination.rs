@@ -58,8 +58,9 @@ impl Exporter<Traces> for Exits {
 
 /// On the thread that the exit would wait for.
 pub(crate) fn exporter_exits(file: &Path) {
-    let builder = telemark::builder().span_exporter(Lines::new(file)).span_exporter(Exits);
-    let telemetry = builder.flush_timeout(Duration::from_secs(3600)).init().expect("the first init of the process");
+    let builder = telemark::builder().with_span_exporter(Lines::new(file)).with_span_exporter(Exits);
+    let telemetry =
+        builder.with_flush_timeout(Duration::from_secs(3600)).init().expect("the first init of the process");
     work();
     drop(telemetry.force_flush(Deadline::NEVER));
     println!("the flush returned");
@@ -67,7 +68,7 @@ pub(crate) fn exporter_exits(file: &Path) {
 
 /// Spans and metrics over OTLP to where the environment says.
 pub(crate) fn signal_with_metrics() {
-    let builder = telemark::builder().flush_timeout(Duration::from_secs(2));
+    let builder = telemark::builder().with_flush_timeout(Duration::from_secs(2));
     let _telemetry = builder.init().expect("the first init of the process");
     work();
     ORDERS.add(7, ());
@@ -75,7 +76,7 @@ pub(crate) fn signal_with_metrics() {
 }
 
 pub(crate) fn signal_without_handler(file: &Path) {
-    let builder = telemark::builder().span_exporter(Lines::new(file)).termination_handler(false);
+    let builder = telemark::builder().with_span_exporter(Lines::new(file)).with_termination_handler(false);
     let _telemetry = builder.init().expect("the first init of the process");
     work();
     wait_for_signal();
@@ -101,7 +102,7 @@ fn caught_signals() -> u64 {
 
 /// The environment asks for stacks that no machine has.
 pub(crate) fn no_threads(file: &Path) {
-    match telemark::builder().span_exporter(Lines::new(file)).init() {
+    match telemark::builder().with_span_exporter(Lines::new(file)).init() {
         Ok(_) => println!("there was a thread"),
         Err(error) => println!("{}", error.to_string().split(" (").next().unwrap_or_default()),
     }

@@ -32,7 +32,7 @@ pub(super) fn describe(error: &dyn Error) -> String {
     description.text
 }
 
-/// Prints a value that is not an [`Error`]. Uses the alternate form, in which `anyhow` and `eyre` show the whole chain, also
+/// Prints a value that is not an [`Error`]. Uses the alternate form, for which `anyhow` and `eyre` print the whole chain, even
 /// through a wrapper that forwards to them.
 pub(super) fn print(value: &(impl Display + ?Sized)) -> String {
     let mut message = Message::default();

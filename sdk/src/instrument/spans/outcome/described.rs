@@ -2,7 +2,8 @@
 //! neither an [`Error`] nor printable.
 //!
 //! Each step below has the same two methods for the types that meet its bound, and dereferences to the next step. Method
-//! lookup takes the first that fits; of a type parameter, only the written bounds count. User code needs no import for that.
+//! lookup takes the first step that applies; for a type parameter, it considers only the bounds that are written. User code
+//! does not have to import anything.
 
 use std::error::Error;
 use std::fmt::{Debug, Display};

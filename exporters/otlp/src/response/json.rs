@@ -1,23 +1,31 @@
-//! Reads the few JSON objects that a receiver answers with. Two fields of three do not justify a JSON crate.
+//! Reads the few JSON objects that receivers respond with. Three fields do not justify a JSON crate.
 
-use super::PartialSuccess;
+use super::values::PartialSuccess;
 
-/// Objects within objects beyond this are refused: a reader that recurses must have a bottom.
-const DEEPEST: u32 = 32;
+/// The maximum nesting of objects and arrays, which bounds the recursion of the reader.
+const MAX_DEPTH: u32 = 32;
 
-/// `{"partialSuccess":{"rejectedSpans":"1","errorMessage":"…"}}`
-pub(super) fn partial_success(text: &str, rejected: &str) -> Option<PartialSuccess> {
+/// Reads `{"partialSuccess":{"rejectedSpans":"1","errorMessage":"…"}}`, in which `rejected` is the name of the number. A
+/// blank body is a full success.
+pub(crate) fn partial_success(body: &[u8], rejected: &str) -> Option<PartialSuccess> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Some(PartialSuccess::default());
+    }
+    read_partial_success(std::str::from_utf8(body).ok()?, rejected)
+}
+
+fn read_partial_success(text: &str, rejected: &str) -> Option<PartialSuccess> {
     let mut found = PartialSuccess::default();
     let mut reader = Reader { rest: text.trim(), depth: 0 };
     reader.object(|reader, name| match name {
         "partialSuccess" if reader.rest.starts_with('{') => reader.object(|reader, name| match reader.value()? {
-            // spec: 64 bit integers are strings, and receivers of them accept numbers as well
+            // spec: 64-bit integers are strings, and readers accept numbers as well
             Value::Number(number) if name == rejected => {
-                found.rejected = number.parse::<i64>().unwrap_or(0).max(0) as u64;
+                found.rejected = count(number);
                 Some(())
             }
             Value::String(number) if name == rejected => {
-                found.rejected = number.parse::<i64>().unwrap_or(0).max(0) as u64;
+                found.rejected = count(&number);
                 Some(())
             }
             Value::String(message) if name == "errorMessage" => {
@@ -31,7 +39,12 @@ pub(super) fn partial_success(text: &str, rejected: &str) -> Option<PartialSucce
     reader.rest.trim_start().is_empty().then_some(found)
 }
 
-/// The field `message` of an object.
+/// Reads a number of rejected items. A negative number makes no sense and counts as zero.
+fn count(number: &str) -> u64 {
+    number.parse::<i64>().unwrap_or(0).max(0) as u64
+}
+
+/// Reads the field `message` of an object.
 pub(super) fn message(text: &str) -> Option<String> {
     let mut found = None;
     let mut reader = Reader { rest: text.trim(), depth: 0 };
@@ -48,18 +61,18 @@ pub(super) fn message(text: &str) -> Option<String> {
 enum Value<'a> {
     Number(&'a str),
     String(String),
-    /// Of a type that is of no interest.
+    /// A value of a type that no field of interest has.
     Other,
 }
 
 struct Reader<'a> {
-    /// What is not read yet; starts with a token wherever a method ends.
+    /// The unread text. Starts with a token whenever a method returns.
     rest: &'a str,
     depth: u32,
 }
 
 impl<'a> Reader<'a> {
-    /// Reads an object and calls `field` for each of its fields, which must read the value.
+    /// Reads an object. Calls `field` for each field name, and `field` must read the value.
     fn object(&mut self, mut field: impl FnMut(&mut Self, &str) -> Option<()>) -> Option<()> {
         self.list('{', '}', |reader| {
             let name = reader.string()?;
@@ -71,7 +84,7 @@ impl<'a> Reader<'a> {
     fn list(&mut self, open: char, close: char, mut item: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
         self.token(open)?;
         self.depth += 1;
-        if self.depth > DEEPEST {
+        if self.depth > MAX_DEPTH {
             return None;
         }
         if self.token(close).is_none() {
@@ -133,7 +146,7 @@ fn escape(chars: &mut std::str::Chars<'_>) -> Option<char> {
         't' => '\t',
         'u' => {
             let first = unit(chars)?;
-            // The second half of a pair is only there after a first one.
+            // Only a high surrogate can have a second half.
             let second = match first {
                 0xd800..0xdc00 if chars.as_str().starts_with("\\u") => {
                     chars.nth(1)?;
@@ -160,7 +173,7 @@ mod tests {
     use serde_json::json;
 
     fn check(text: &str, expected: &str) {
-        let shown = match partial_success(text, "rejectedSpans") {
+        let shown = match read_partial_success(text, "rejectedSpans") {
             Some(PartialSuccess { rejected, message }) => format!("{rejected} {message}"),
             None => "refused".to_owned(),
         };
@@ -180,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_object_is_refused() {
+    fn text_that_is_not_a_json_object_is_refused() {
         for text in ["", "[]", "{", "{}x", r#"{"a"}"#, r#"{"a":}"#, r#"{"a":1,}"#, r#"{"a":"\x"}"#, r#"{"a":nul}"#] {
             check(text, "refused");
         }
@@ -190,9 +203,9 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_panics(text in "[\\[\\]{}\",:\\\\u0-9a-f ]{0,40}") {
-            // Whatever a real parser accepts as an object is accepted.
+            // Every object that serde_json accepts is accepted.
             let is_object = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&text).is_ok();
-            let ours = partial_success(&text, "rejectedSpans").is_some();
+            let ours = read_partial_success(&text, "rejectedSpans").is_some();
             prop_assert!(ours || !is_object, "{}", text);
         }
 
@@ -200,7 +213,7 @@ mod tests {
         fn messages_read_back(message: String, rejected in 0i64..) {
             let text = json!({"partialSuccess": {"rejectedSpans": rejected.to_string(), "errorMessage": message}}).to_string();
             let expected = PartialSuccess { rejected: rejected as u64, message };
-            prop_assert_eq!(partial_success(&text, "rejectedSpans"), Some(expected));
+            prop_assert_eq!(partial_success(text.as_bytes(), "rejectedSpans"), Some(expected));
         }
     }
 }

@@ -1,76 +1,16 @@
-//! The attributes of one request's metrics, and the key under which they are kept.
+//! The key under which the attributes of a request's metrics are kept.
 
 use http::{StatusCode, Version};
-use opentelemetry::KeyValue;
-use telemark_kit::{SetKey, keys};
+use telemark_kit::SetKey;
 
-use super::measurement::Measurement;
-use super::outcome::RequestOutcome;
-use crate::shared::methods::MethodName;
-use crate::shared::names::RouteText;
-use crate::shared::version;
-
-/// A request whose attributes are needed: without an outcome those of the active requests, with one those of the other
-/// metrics.
-pub(crate) struct MetricAttributes<'m> {
-    pub(crate) of: &'m Measurement,
-    pub(crate) method: &'m MethodName,
-    pub(crate) outcome: Option<&'m RequestOutcome>,
-}
-
-impl MetricAttributes<'_> {
-    // spec: http/http-metrics.md: duration and sizes have the same attributes, active requests the first of them
-    pub(crate) fn list(&self) -> Vec<KeyValue> {
-        let Measurement { scheme, route, server, version, .. } = self.of;
-        let method = self.method.attribute();
-        let mut list = vec![KeyValue::new(keys::HTTP_REQUEST_METHOD, method), KeyValue::new(keys::URL_SCHEME, *scheme)];
-        if let Some((host, port)) = server.as_deref() {
-            list.push(KeyValue::new(keys::SERVER_ADDRESS, host.clone()));
-            list.extend(port.map(|port| KeyValue::new(keys::SERVER_PORT, i64::from(port))));
-        }
-        if let Some(outcome) = self.outcome {
-            list.extend(outcome.error_type().map(|error| KeyValue::new(keys::ERROR_TYPE, error)));
-            let status = outcome.status.map(|status| i64::from(status.as_u16()));
-            list.extend(status.map(|status| KeyValue::new(keys::HTTP_RESPONSE_STATUS_CODE, status)));
-            list.extend(route.clone().map(|route| KeyValue::new(keys::HTTP_ROUTE, route)));
-            let version = version::attribute(*version);
-            list.extend(version.map(|version| KeyValue::new(keys::NETWORK_PROTOCOL_VERSION, version)));
-        }
-        // Sorted, a series is found fastest.
-        list.sort_by(|a, b| a.key.cmp(&b.key));
-        list
-    }
-
-    /// Returns the key of these attributes; `None` if they hold a text that does not live as long as the program.
-    pub(crate) fn key(&self) -> Option<RequestKey> {
-        let Measurement { scheme, route, server, version, .. } = self.of;
-        let method = match self.method {
-            MethodName::Standard(name) => *name,
-            MethodName::Other => "",
-            MethodName::Custom(_) => return None,
-        };
-        let route = match (self.outcome, route) {
-            (None, _) | (_, None) => None,
-            (_, Some(RouteText::Kept(route))) => Some(*route),
-            (_, Some(RouteText::Own(_))) => return None,
-        };
-        server.is_none().then(|| RequestKey {
-            method,
-            scheme,
-            route,
-            ended: self.outcome.map(|outcome| (*version, outcome.status, outcome.error_type())),
-        })
-    }
-}
-
-/// Texts are compared by address, so one text may have several keys.
+/// Names the attribute set of a request's metrics. Texts are compared by address, so one text may have several keys.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RequestKey {
-    method: &'static str,
-    scheme: &'static str,
-    route: Option<&'static str>,
+    pub(crate) method: &'static str,
+    pub(crate) scheme: &'static str,
+    pub(crate) route: Option<&'static str>,
     /// Version, status and `error.type`; absent while a request is served.
-    ended: Option<(Version, Option<StatusCode>, Option<&'static str>)>,
+    pub(crate) ended: Option<(Version, Option<StatusCode>, Option<&'static str>)>,
 }
 
 impl SetKey for RequestKey {
@@ -110,6 +50,7 @@ impl PartialEq for RequestKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use opentelemetry::KeyValue;
     use telemark_kit::AttributeSets;
 
     const KEY: RequestKey = RequestKey { method: "GET", scheme: "http", route: None, ended: None };

@@ -9,13 +9,13 @@ use telemark_sdk::metrics::{
 use telemark_sdk::signal::Metrics;
 use telemark_sdk::time::Timestamp;
 
-use super::json::{
+use super::values::{WireNumber, temporality_number};
+use crate::encode::json::{
     array_field, attributes, attributes_field, element, f64_field, float, hex_field, i32_field, key, quoted,
     scope_field, string_field, u32_field, u64_field,
 };
-use super::metrics::{WireNumber, temporality_number};
 
-/// Writes `{"resourceMetrics":[…]}`.
+/// Appends `{"resourceMetrics":[…]}`. `resource` is the encoded resource.
 pub(super) fn write(batch: Batch<'_, Metrics>, resource: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"resourceMetrics\":[{\"resource\":");
     out.extend_from_slice(resource);

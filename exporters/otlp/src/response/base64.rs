@@ -1,7 +1,7 @@
-//! Base64, for the one binary header of gRPC.
+//! Base64, for the binary header of gRPC.
 
-/// Decodes base64 with or without padding; `None` when it is none.
-pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
+/// Decodes base64 with or without padding. Returns `None` for any other text.
+pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
     let text = text.trim_end_matches('=').as_bytes();
     if text.len() % 4 == 1 {
         return None;

@@ -1,69 +1,50 @@
 //! Spans in protobuf.
-//!
-//! spec: opentelemetry-proto opentelemetry/proto/trace/v1/trace.proto
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 use std::ops::Range;
 
 use opentelemetry::InstrumentationScope;
-use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, Status, TraceState};
+use opentelemetry::trace::{Link, SpanId, Status, TraceState};
 use telemark_sdk::Batch;
 use telemark_sdk::signal::Traces;
 use telemark_sdk::trace::{CallSite, SpanData, SpanEvent};
 
-use super::Encode;
-use super::groups::{AddressHasher, Groups};
-use super::protobuf::{
+use super::values::{kind, link_flags, span_flags};
+use crate::encode::groups::{AddressHasher, Groups};
+use crate::encode::wire::{
     close_message, fixed32, fixed64, number, varint_len, with_length, write_attribute, write_message, write_number,
     write_scope, write_string,
 };
-use super::resource::ResourceCache;
 
-impl Encode for Traces {
-    type Cache = TraceCache;
-
-    const PATH: &'static str = "v1/traces";
-    const METHOD: &'static str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
-    const VARIABLE: &'static str = "TRACES";
-    const REJECTED: &'static str = "rejectedSpans";
-
-    fn protobuf(batch: Batch<'_, Traces>, cache: &mut TraceCache, out: &mut Vec<u8>) {
-        let spans = batch.items;
-        cache.groups.fill(spans.len(), |item| &spans[item].scope);
-        let width = varint_len((spans.len() * USUAL_SPAN) as u64);
-        write_message(out, with_length(1), width, |out| {
-            out.extend_from_slice(cache.resource.protobuf(batch.resource));
-            for (first, len, items) in cache.groups.iter() {
-                let scope: &InstrumentationScope = &spans[first].scope;
-                write_message(out, with_length(2), varint_len((len * USUAL_SPAN) as u64), |out| {
-                    write_scope(out, scope);
-                    items.for_each(|item| write_span(out, &mut cache.call_sites, &spans[item]));
-                    write_string(out, with_length(3), scope.schema_url().unwrap_or_default());
-                });
-            }
-            write_string(out, with_length(3), batch.resource.schema_url().unwrap_or_default());
-        });
-    }
-
-    fn json(batch: Batch<'_, Traces>, cache: &mut TraceCache, out: &mut Vec<u8>) {
-        cache.groups.fill(batch.items.len(), |item| &batch.items[item].scope);
-        super::trace_json::write(batch, cache.resource.json(batch.resource), &cache.groups, out);
-    }
+/// Appends an `ExportTraceServiceRequest`. `resource` is the encoded field `resource`.
+pub(super) fn write(
+    batch: Batch<'_, Traces>,
+    resource: &[u8],
+    groups: &Groups,
+    call_sites: &mut CallSites,
+    out: &mut Vec<u8>,
+) {
+    let spans = batch.items;
+    let width = varint_len((spans.len() * USUAL_SPAN) as u64);
+    write_message(out, with_length(1), width, |out| {
+        out.extend_from_slice(resource);
+        for (first, len, items) in groups.iter() {
+            let scope: &InstrumentationScope = &spans[first].scope;
+            write_message(out, with_length(2), varint_len((len * USUAL_SPAN) as u64), |out| {
+                write_scope(out, scope);
+                items.for_each(|item| write_span(out, call_sites, &spans[item]));
+                write_string(out, with_length(3), scope.schema_url().unwrap_or_default());
+            });
+        }
+        write_string(out, with_length(3), batch.resource.schema_url().unwrap_or_default());
+    });
 }
 
-/// What the encoder of spans keeps.
+/// The encoded attributes of call sites. The program bounds their number: each `#[traced]` function has one.
 #[derive(Debug, Default)]
-pub struct TraceCache {
-    resource: ResourceCache,
-    groups: Groups,
-    call_sites: CallSites,
-}
-
-/// The encoded attributes of call sites. There are as many as there are `#[traced]` functions in the program.
-#[derive(Debug, Default)]
-struct CallSites {
-    /// By address: they are static.
+pub(super) struct CallSites {
+    /// By address: call sites are static.
     ranges: HashMap<usize, Range<usize>, BuildHasherDefault<AddressHasher>>,
     bytes: Vec<u8>,
 }
@@ -82,13 +63,13 @@ impl CallSites {
     }
 }
 
-/// Bytes of a span, roughly: only the width of lengths is guessed from it.
+/// The rough size of a span in bytes, from which only the width of lengths is guessed.
 const USUAL_SPAN: usize = 180;
 const SPAN_ATTRIBUTE: u8 = with_length(9);
 /// `flags` is field 16, whose tag needs two bytes.
 const SPAN_FLAGS: [u8; 2] = [0x85, 0x01];
 
-/// A span starts with 54 bytes, or 64 with a parent, that differ in nothing but their values: they are written at once.
+/// The length of the fixed layout at the start of every span, 57 bytes: written in one go, since only the values differ.
 const HEAD: usize = 3 + 18 + 10 + 6 + 2 + 9 + 9;
 
 fn write_span(out: &mut Vec<u8>, call_sites: &mut CallSites, span: &SpanData) {
@@ -129,7 +110,7 @@ fn write_attributes(out: &mut Vec<u8>, call_sites: &mut CallSites, span: &SpanDa
             for attribute in &span.own_attributes {
                 write_attribute(out, SPAN_ATTRIBUTE, attribute);
             }
-            // The span's own attributes win, but hardly any span has one of these.
+            // The span's own attributes win over those of its call site; hardly any span has one of these.
             if span.own_attributes.iter().any(|attribute| attribute.key.as_str().starts_with("code.")) {
                 for attribute in span.attributes().skip(span.own_attributes.len()) {
                     write_attribute(out, SPAN_ATTRIBUTE, attribute);
@@ -146,7 +127,7 @@ fn write_attributes(out: &mut Vec<u8>, call_sites: &mut CallSites, span: &SpanDa
     }
 }
 
-/// What most spans do not have.
+/// Writes the fields that most spans lack.
 #[inline]
 fn write_rest(out: &mut Vec<u8>, span: &SpanData) {
     write_trace_state(out, span.context.trace_state());
@@ -221,35 +202,5 @@ fn write_status(out: &mut Vec<u8>, status: &Status) {
             write_string(out, with_length(2), description);
             out.extend_from_slice(&[number(3), 2]);
         }),
-    }
-}
-
-/// W3C flags in the low byte; then whether it is known that the parent is remote, and whether it is.
-#[inline]
-pub(super) fn span_flags(span: &SpanData) -> u32 {
-    flags(span.context.trace_flags().to_u8(), span.parent_is_remote)
-}
-
-/// The same for the linked span.
-pub(super) fn link_flags(context: &SpanContext) -> u32 {
-    flags(context.trace_flags().to_u8(), context.is_remote())
-}
-
-#[inline]
-fn flags(w3c: u8, is_remote: bool) -> u32 {
-    const HAS_IS_REMOTE: u32 = 0x100;
-    const IS_REMOTE: u32 = 0x200;
-    u32::from(w3c) | HAS_IS_REMOTE | if is_remote { IS_REMOTE } else { 0 }
-}
-
-/// The number of a span kind; zero is "unspecified".
-#[inline]
-pub(super) fn kind(kind: &SpanKind) -> u8 {
-    match kind {
-        SpanKind::Internal => 1,
-        SpanKind::Server => 2,
-        SpanKind::Client => 3,
-        SpanKind::Producer => 4,
-        SpanKind::Consumer => 5,
     }
 }

@@ -1,10 +1,10 @@
-//! TLS: trusted certificates and the client's own, read when the exporter is built.
+//! TLS: trusted certificates and the client certificate, read when the exporter is built.
 
 pub(crate) use imp::Tls;
 
 use crate::settings::{Named, Pem};
 
-/// The settings for TLS, not yet read.
+/// The TLS settings before their files are read.
 #[derive(Debug, Default)]
 #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "read by the feature `tls` alone"))]
 pub(crate) struct TlsSettings {
@@ -20,13 +20,11 @@ mod imp {
 
     use telemark_sdk::ConfigError;
 
-    use super::super::reactor::Socket;
-    use super::super::stream::Io;
     use super::TlsSettings;
     use crate::endpoint::Endpoint;
     use crate::settings::{Named, Protocol};
 
-    /// Cannot be made without the feature.
+    /// Uninhabited: TLS needs the feature.
     #[derive(Clone, Debug)]
     pub(crate) enum Tls {}
 
@@ -36,7 +34,7 @@ mod imp {
             Err(ConfigError::invalid(endpoint.name.clone(), endpoint.value.to_string(), accepted))
         }
 
-        pub(crate) async fn connect(&self, _: Socket) -> io::Result<Box<dyn Io>> {
+        pub(crate) async fn connect<T>(&self, _: T) -> io::Result<T> {
             match *self {}
         }
 
@@ -62,15 +60,15 @@ mod imp {
     use rustls::{ClientConfig, RootCertStore};
     use telemark_sdk::ConfigError;
     use telemark_sdk::config::Env;
+    use tokio::io::{AsyncRead, AsyncWrite};
     use tokio_rustls::TlsConnector;
+    use tokio_rustls::client::TlsStream;
 
-    use super::super::reactor::Socket;
-    use super::super::stream::Io;
     use super::TlsSettings;
     use crate::endpoint::Endpoint;
     use crate::settings::{Named, Pem, Protocol};
 
-    /// Whom to trust and who we are.
+    /// The trusted certificates, the client certificate, and the name to verify.
     #[derive(Clone)]
     pub(crate) struct Tls {
         config: Arc<ClientConfig>,
@@ -87,7 +85,7 @@ mod imp {
                 ConfigError::invalid(endpoint.name.clone(), endpoint.value.to_string(), "a host name or an IP address")
                     .with_source(error)
             })?;
-            // The provider is named, for a program may have several and then there is no default.
+            // Named explicitly: a program with several providers has no default.
             let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
                 .with_safe_default_protocol_versions()
                 .map_err(|error| ConfigError::state("TLS", "no protocol versions").with_source(error))?
@@ -100,9 +98,9 @@ mod imp {
                         invalid(&key, "the private key of the client certificate").with_source(error)
                     })?
                 }
-                (Some(lonely), None) => return Err(ConfigError::state(lonely.name, "the client key is missing")),
-                (None, Some(lonely)) => {
-                    return Err(ConfigError::state(lonely.name, "the client certificate is missing"));
+                (Some(single), None) => return Err(ConfigError::state(single.name, "the client key is missing")),
+                (None, Some(single)) => {
+                    return Err(ConfigError::state(single.name, "the client certificate is missing"));
                 }
             };
             let alpn: &[u8] = if protocol == Protocol::Grpc { b"h2" } else { b"http/1.1" };
@@ -110,19 +108,19 @@ mod imp {
             Ok(Tls { config: Arc::new(config), server })
         }
 
-        pub(crate) async fn connect(&self, socket: Socket) -> io::Result<Box<dyn Io>> {
-            let stream = TlsConnector::from(Arc::clone(&self.config)).connect(self.server.clone(), socket).await?;
-            Ok(Box::new(stream))
+        /// Encrypts a connection.
+        pub(crate) async fn connect<T: AsyncRead + AsyncWrite + Unpin>(&self, socket: T) -> io::Result<TlsStream<T>> {
+            TlsConnector::from(Arc::clone(&self.config)).connect(self.server.clone(), socket).await
         }
 
-        /// Whether TLS itself failed, such as over a certificate, and not the connection below it.
+        /// Returns true if TLS itself failed, over a certificate for example, and not the connection below it.
         pub(crate) fn is_refusal(error: &(dyn Error + 'static)) -> bool {
             let mut cause = Some(error);
             while let Some(error) = cause {
                 if error.is::<rustls::Error>() {
                     return true;
                 }
-                // An `io::Error` leaves out the error it wraps when it is asked for its source.
+                // The source of an `io::Error` is that of the error it wraps, not that error itself.
                 let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
                 cause = wrapped.map(|wrapped| wrapped as &(dyn Error + 'static)).or_else(|| error.source());
             }
@@ -189,13 +187,13 @@ mod imp {
         }
     }
 
-    /// The largest file that is read, in bytes; the certificates of a whole system are a few hundred KiB.
+    /// The maximum size of a file in bytes. The certificates of a whole system take a few hundred KiB.
     const MAX_FILE_SIZE: u64 = 16 << 20;
 
-    /// Reads a regular file up to a limit: a device may have no end, and a pipe may have no writer.
+    /// Reads a regular file up to [`MAX_FILE_SIZE`]: a device may have no end, and a pipe may have no writer.
     fn read_file(path: &Path) -> io::Result<Vec<u8>> {
         let not_usable = |problem: String| Err(io::Error::new(io::ErrorKind::InvalidData, problem));
-        // Before it is opened, which already waits for the writer of a pipe.
+        // Checked first, because opening a pipe already waits for its writer.
         if !std::fs::metadata(path)?.is_file() {
             return not_usable("not a regular file".to_owned());
         }
@@ -207,14 +205,14 @@ mod imp {
         Ok(bytes)
     }
 
-    /// Refuses a file of the system's certificates that cannot be read to its end.
+    /// Refuses a system certificate file that cannot be read within the limit.
     fn check_system_file() -> Result<(), ConfigError> {
         const VARIABLE: &str = "SSL_CERT_FILE";
-        // The empty device is how some switch the file off.
+        // `/dev/null` is a common way to disable the file.
         let Some(path) = Env::process().string(VARIABLE).filter(|path| path != "/dev/null") else { return Ok(()) };
         match read_file(Path::new(&path)) {
             Ok(_) => Ok(()),
-            // Another place may have certificates.
+            // `SSL_CERT_DIR` may still have certificates.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(ConfigError::invalid(VARIABLE, path, CERTIFICATES).with_source(error)),
         }

@@ -5,13 +5,13 @@ use telemark_sdk::Batch;
 use telemark_sdk::signal::Traces;
 use telemark_sdk::trace::{SpanData, SpanEvent};
 
-use super::groups::Groups;
-use super::json::{
+use super::values::{kind, link_flags, span_flags};
+use crate::encode::groups::Groups;
+use crate::encode::json::{
     array_field, attributes, element, escaped, hex_field, key, scope_field, string, string_field, u32_field, u64_field,
 };
-use super::trace::{kind, link_flags, span_flags};
 
-/// Writes `{"resourceSpans":[…]}`.
+/// Appends `{"resourceSpans":[…]}`. `resource` is the encoded resource.
 pub(super) fn write(batch: Batch<'_, Traces>, resource: &[u8], groups: &Groups, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"resourceSpans\":[{\"resource\":");
     out.extend_from_slice(resource);
@@ -83,7 +83,7 @@ fn write_trace_state(out: &mut Vec<u8>, state: &TraceState) {
     }
     key(out, "traceState");
     out.push(b'"');
-    // The API lets more characters into a value than the header allows: they are escaped like any others.
+    // The API allows more characters in a value than the header does; they are escaped like any others.
     for (index, (key, value)) in state.into_iter().enumerate() {
         if index > 0 {
             out.push(b',');

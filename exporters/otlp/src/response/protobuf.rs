@@ -1,18 +1,18 @@
-//! Reads the few messages that a receiver answers with.
+//! Reads the few protobuf messages that receivers respond with.
 
 use std::time::Duration;
 
-use super::{PartialSuccess, Status};
+use super::values::{PartialSuccess, Status};
 
-/// One field: its number and its value.
+/// The value of a field.
 enum Value<'a> {
     Number(u64),
     Bytes(&'a [u8]),
-    /// Of a type that no message here has.
+    /// A value of a wire type that no message here uses.
     Other,
 }
 
-/// Calls `field` for every field; `None` when the bytes are no message.
+/// Calls `field` with the number and the value of every field. Returns `None` if the bytes are not a message.
 fn read<'a>(mut bytes: &'a [u8], mut field: impl FnMut(u64, Value<'a>) -> Option<()>) -> Option<()> {
     while !bytes.is_empty() {
         let tag = varint(&mut bytes)?;
@@ -58,13 +58,13 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// `Export…ServiceResponse { partial_success = 1 { rejected_… = 1, error_message = 2 } }`
-pub(super) fn partial_success(bytes: &[u8]) -> Option<PartialSuccess> {
+/// Reads `Export…ServiceResponse { partial_success = 1 { rejected_… = 1, error_message = 2 } }`
+pub(crate) fn partial_success(bytes: &[u8]) -> Option<PartialSuccess> {
     let mut found = PartialSuccess::default();
     read(bytes, |field, value| match (field, value) {
         (1, Value::Bytes(inner)) => read(inner, |field, value| {
             match (field, value) {
-                // A negative number makes no sense; it is not a reason to count quintillions of spans as lost.
+                // A negative number makes no sense. Read as unsigned, it would count quintillions of dropped spans.
                 (1, Value::Number(rejected)) => found.rejected = (rejected as i64).max(0) as u64,
                 (2, Value::Bytes(message)) => found.message = text(message),
                 _ => {}
@@ -76,13 +76,13 @@ pub(super) fn partial_success(bytes: &[u8]) -> Option<PartialSuccess> {
     Some(found)
 }
 
-/// `Status { code = 1, message = 2, details = 3 Any { type_url = 1, value = 2 } }`
+/// Reads `Status { code = 1, message = 2, details = 3 Any { type_url = 1, value = 2 } }`
 pub(super) fn status(bytes: &[u8]) -> Option<Status> {
     let mut found = Status::default();
     read(bytes, |field, value| {
         match (field, value) {
             (2, Value::Bytes(message)) => found.message = text(message),
-            // Details of other types are skipped, and so are broken ones: the status itself stands.
+            // Skips broken details and those of other types: the status itself is still valid.
             (3, Value::Bytes(any)) => found.retry_delay = found.retry_delay.or(retry_info(any)),
             _ => {}
         }
@@ -91,7 +91,7 @@ pub(super) fn status(bytes: &[u8]) -> Option<Status> {
     Some(found)
 }
 
-/// `Any` of a `RetryInfo { retry_delay = 1 Duration { seconds = 1, nanos = 2 } }`
+/// Reads an `Any` that holds `RetryInfo { retry_delay = 1 Duration { seconds = 1, nanos = 2 } }`
 fn retry_info(any: &[u8]) -> Option<Duration> {
     let (mut type_url, mut info) = (&[][..], &[][..]);
     read(any, |field, value| {

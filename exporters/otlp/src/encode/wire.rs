@@ -1,34 +1,34 @@
-//! The protobuf wire format: variable-length numbers, nested messages, and what every signal has: attributes and scopes.
+//! The protobuf wire format: variable-length numbers, nested messages, and the messages of every signal: attributes, scopes.
 //!
-//! The length of a message stands before it. Attributes know theirs before they are written; bigger messages leave as
-//! many bytes as the length will probably need and move their body in the rare case that the guess was wrong.
+//! The length of a message precedes its body. The length of an attribute is computed first. Larger messages reserve the bytes
+//! that their length will probably need, and move the body in the rare case that the guess is wrong.
 
 use opentelemetry::{Array, InstrumentationScope, KeyValue, Value};
 
-/// The tag of a field with a length, such as a string or a message; for field numbers up to 15.
+/// Returns the tag of a field with a length, such as a string or a message. Field numbers go up to 15.
 pub(super) const fn with_length(field: u8) -> u8 {
     field << 3 | 2
 }
 
-/// The tag of a field with a variable-length number.
+/// Returns the tag of a field with a variable-length number.
 pub(super) const fn number(field: u8) -> u8 {
     field << 3
 }
 
-/// The tag of a field with eight bytes.
+/// Returns the tag of a field with eight bytes.
 pub(super) const fn fixed64(field: u8) -> u8 {
     field << 3 | 1
 }
 
-/// The tag of a field with four bytes.
+/// Returns the tag of a field with four bytes.
 pub(super) const fn fixed32(field: u8) -> u8 {
     field << 3 | 5
 }
 
-/// How many bytes a variable-length number needs.
+/// Returns the number of bytes of a variable-length number.
 #[inline]
 pub(super) const fn varint_len(value: u64) -> usize {
-    // Seven bits a byte; zero needs one as well.
+    // Seven bits per byte. Zero takes one byte as well.
     (63 - (value | 1).leading_zeros() as usize) / 7 + 1
 }
 
@@ -52,7 +52,7 @@ pub(super) fn write_varint(out: &mut Vec<u8>, mut value: u64) {
     out.extend_from_slice(&bytes[..len]);
 }
 
-/// Writes a number unless it is zero, the default.
+/// Writes a number, unless it is zero, the default.
 #[inline]
 pub(super) fn write_number(out: &mut Vec<u8>, tag: u8, value: u64) {
     if value != 0 {
@@ -73,7 +73,7 @@ pub(super) fn write_bytes(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// Writes a string unless it is empty, the default.
+/// Writes a string, unless it is empty, the default.
 #[inline]
 pub(super) fn write_string(out: &mut Vec<u8>, tag: u8, text: &str) {
     if !text.is_empty() {
@@ -81,7 +81,7 @@ pub(super) fn write_string(out: &mut Vec<u8>, tag: u8, text: &str) {
     }
 }
 
-/// Writes a message whose length probably takes `width` bytes.
+/// Writes a message. `width` is the probable number of bytes of its length.
 #[inline]
 pub(super) fn write_message(out: &mut Vec<u8>, tag: u8, width: usize, body: impl FnOnce(&mut Vec<u8>)) {
     out.push(tag);
@@ -91,7 +91,7 @@ pub(super) fn write_message(out: &mut Vec<u8>, tag: u8, width: usize, body: impl
     close_message(out, start, width);
 }
 
-/// Fills in the length of a message for which `width` bytes at `start` were left.
+/// Fills in the length of a message, for which `width` bytes are reserved at `start`.
 #[inline]
 pub(super) fn close_message(out: &mut Vec<u8>, start: usize, width: usize) {
     let len = out.len() - start - width;
@@ -135,7 +135,7 @@ pub(super) fn write_attribute(out: &mut Vec<u8>, tag: u8, attribute: &KeyValue) 
     let value_len = value_len(&attribute.value);
     let len = 1 + varint_len(key.len() as u64) + key.len() + 1 + varint_len(value_len as u64) + value_len;
     if len < 0x80 {
-        // Then every length within is one byte.
+        // Every nested length then takes one byte.
         out.extend_from_slice(&[tag, len as u8, with_length(1), key.len() as u8]);
         out.extend_from_slice(key);
         match &attribute.value {
@@ -163,7 +163,7 @@ pub(super) fn write_attribute(out: &mut Vec<u8>, tag: u8, attribute: &KeyValue) 
     write_value(out, &attribute.value);
 }
 
-/// The length of an `AnyValue`.
+/// Returns the length of an `AnyValue`.
 #[inline]
 fn value_len(value: &Value) -> usize {
     match value {
@@ -175,7 +175,7 @@ fn value_len(value: &Value) -> usize {
             let len = array_len(array);
             1 + varint_len(len as u64) + len
         }
-        // The enum may grow: what it grows by is sent as text.
+        // The enum may grow. Unknown values are sent as text.
         other => string_len(&other.as_str()),
     }
 }
@@ -184,7 +184,7 @@ fn string_len(text: &str) -> usize {
     1 + varint_len(text.len() as u64) + text.len()
 }
 
-/// The length of an `ArrayValue`, whose elements are `AnyValue`s.
+/// Returns the length of an `ArrayValue`, whose elements are `AnyValue`s.
 fn array_len(array: &Array) -> usize {
     let element = |len: usize| 1 + varint_len(len as u64) + len;
     match array {
@@ -196,7 +196,7 @@ fn array_len(array: &Array) -> usize {
     }
 }
 
-/// Writes the body of an `AnyValue`. A value is written even when it is the default: it is one of several.
+/// Writes the body of an `AnyValue`. Writes default values as well, because they are members of a `oneof`.
 fn write_value(out: &mut Vec<u8>, value: &Value) {
     match value {
         Value::Bool(value) => write_bool(out, *value),
@@ -269,7 +269,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn numbers_have_the_length_they_are_said_to_have() {
+    fn numbers_have_the_computed_length() {
         for value in (0..64).flat_map(|bit| [(1u64 << bit) - 1, 1 << bit]).chain([u64::MAX]) {
             let mut out = Vec::new();
             write_varint(&mut out, value);

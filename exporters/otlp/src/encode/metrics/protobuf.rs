@@ -1,62 +1,36 @@
 //! Metrics in protobuf.
-//!
-//! spec: opentelemetry-proto opentelemetry/proto/metrics/v1/metrics.proto
 
 use opentelemetry::trace::{SpanId, TraceId};
 use telemark_sdk::Batch;
 use telemark_sdk::metrics::{
-    Buckets, Exemplar, ExponentialHistogramPoint, HistogramPoint, Metric, MetricData, Number, NumberPoint,
-    ScopeMetrics, Temporality,
+    Buckets, Exemplar, ExponentialHistogramPoint, HistogramPoint, Metric, MetricData, Number, NumberPoint, ScopeMetrics,
 };
 use telemark_sdk::signal::Metrics;
 use telemark_sdk::time::Timestamp;
 
-use super::Encode;
-use super::protobuf::{
+use super::values::{WireNumber, temporality_number};
+use crate::encode::wire::{
     fixed64, number, varint_len, with_length, write_attribute, write_message, write_number, write_scope, write_string,
     write_varint,
 };
-use super::resource::ResourceCache;
 
-impl Encode for Metrics {
-    type Cache = MetricsCache;
-
-    const PATH: &'static str = "v1/metrics";
-    const METHOD: &'static str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
-    const VARIABLE: &'static str = "METRICS";
-    const REJECTED: &'static str = "rejectedDataPoints";
-
-    fn count(items: &[ScopeMetrics]) -> usize {
-        items.iter().flat_map(|scope| &scope.metrics).map(|metric| metric.data.len()).sum()
-    }
-
-    fn protobuf(batch: Batch<'_, Metrics>, cache: &mut MetricsCache, out: &mut Vec<u8>) {
-        let guess = batch.items.iter().map(usual_scope).sum::<usize>();
-        write_message(out, with_length(1), varint_len(guess as u64), |out| {
-            out.extend_from_slice(cache.resource.protobuf(batch.resource));
-            for scope in batch.items {
-                write_message(out, with_length(2), varint_len(usual_scope(scope) as u64), |out| {
-                    write_scope(out, &scope.scope);
-                    scope.metrics.iter().for_each(|metric| write_metric(out, metric));
-                    write_string(out, with_length(3), scope.scope.schema_url().unwrap_or_default());
-                });
-            }
-            write_string(out, with_length(3), batch.resource.schema_url().unwrap_or_default());
-        });
-    }
-
-    fn json(batch: Batch<'_, Metrics>, cache: &mut MetricsCache, out: &mut Vec<u8>) {
-        super::metrics_json::write(batch, cache.resource.json(batch.resource), out);
-    }
+/// Appends an `ExportMetricsServiceRequest`. `resource` is the encoded field `resource`.
+pub(super) fn write(batch: Batch<'_, Metrics>, resource: &[u8], out: &mut Vec<u8>) {
+    let guess = batch.items.iter().map(usual_scope).sum::<usize>();
+    write_message(out, with_length(1), varint_len(guess as u64), |out| {
+        out.extend_from_slice(resource);
+        for scope in batch.items {
+            write_message(out, with_length(2), varint_len(usual_scope(scope) as u64), |out| {
+                write_scope(out, &scope.scope);
+                scope.metrics.iter().for_each(|metric| write_metric(out, metric));
+                write_string(out, with_length(3), scope.scope.schema_url().unwrap_or_default());
+            });
+        }
+        write_string(out, with_length(3), batch.resource.schema_url().unwrap_or_default());
+    });
 }
 
-/// What the encoder of metrics keeps.
-#[derive(Debug, Default)]
-pub struct MetricsCache {
-    resource: ResourceCache,
-}
-
-/// Bytes of the metrics of a scope, roughly: only the width of lengths is guessed from it.
+/// Returns the rough size of a scope's metrics in bytes, from which only the width of lengths is guessed.
 fn usual_scope(scope: &ScopeMetrics) -> usize {
     scope.metrics.iter().map(usual_metric).sum()
 }
@@ -91,7 +65,7 @@ fn write_metric(out: &mut Vec<u8>, metric: &Metric) {
             MetricData::Sum { temporality, monotonic, .. } => (7, Some(*temporality), *monotonic),
             MetricData::Histogram { temporality, .. } => (9, Some(*temporality), false),
             MetricData::ExponentialHistogram { temporality, .. } => (10, Some(*temporality), false),
-            // The enum may grow; a metric without data is one that receivers skip.
+            // The enum may grow. Receivers skip a metric without data.
             _ => return,
         };
         write_message(out, with_length(field), width, |out| {
@@ -112,14 +86,6 @@ fn write_points(out: &mut Vec<u8>, data: &MetricData) {
             points.iter().for_each(|point| write_exponential(out, point));
         }
         _ => {}
-    }
-}
-
-/// The number of a temporality; zero is "unspecified".
-pub(super) fn temporality_number(temporality: Temporality) -> u8 {
-    match temporality {
-        Temporality::Delta => 1,
-        Temporality::Cumulative => 2,
     }
 }
 
@@ -206,36 +172,19 @@ fn write_exemplar(out: &mut Vec<u8>, tag: u8, exemplar: &Exemplar) {
     });
 }
 
-/// Fields 2 and 3, the same for every kind of point.
+/// Writes fields 2 and 3, the same for every kind of point.
 #[inline]
 fn write_times(out: &mut Vec<u8>, start: Timestamp, time: Timestamp) {
     write_fixed(out, fixed64(2), start.as_nanos());
     write_fixed(out, fixed64(3), time.as_nanos());
 }
 
-/// Writes a value even when it is zero: it is one of two.
+/// Writes a value even when it is zero, for it is a member of a `oneof`.
 #[inline]
 fn write_value(out: &mut Vec<u8>, as_double: u8, as_int: u8, value: Number) {
     match WireNumber::from(value) {
         WireNumber::Int(value) => write_eight(out, as_int, value.to_le_bytes()),
         WireNumber::Double(value) => write_eight(out, as_double, value.to_le_bytes()),
-    }
-}
-
-/// A number in one of the two types that OTLP has.
-pub(super) enum WireNumber {
-    Int(i64),
-    Double(f64),
-}
-
-impl From<Number> for WireNumber {
-    fn from(number: Number) -> Self {
-        match number {
-            Number::I64(value) => WireNumber::Int(value),
-            // Beyond the signed type, rounding is the lesser evil.
-            Number::U64(value) => i64::try_from(value).map_or(WireNumber::Double(value as f64), WireNumber::Int),
-            Number::F64(value) => WireNumber::Double(value),
-        }
     }
 }
 
@@ -269,7 +218,7 @@ fn write_packed(out: &mut Vec<u8>, tag: u8, values: impl ExactSizeIterator<Item 
     }
 }
 
-/// Signed numbers with those near zero small.
+/// Maps signed numbers near zero to small unsigned ones.
 fn zigzag(value: i32) -> u64 {
     u64::from(((value << 1) ^ (value >> 31)) as u32)
 }

@@ -1,13 +1,27 @@
-//! What is for metrics alone: which totals and which histograms a receiver prefers.
+//! Settings that a single signal has: for metrics, the temporality and the histogram that a receiver prefers.
 //!
 //! spec: metrics/sdk_exporters/otlp.md#additional-environment-variable-configuration
 
+use std::fmt;
+
 use telemark_sdk::config::Env;
 use telemark_sdk::metrics::{Aggregation, TemporalityPreference};
-use telemark_sdk::signal::Metrics;
 
-use crate::builder::Builder;
-use crate::exporter::Otlp;
+/// The settings of one source, code or environment, that only one signal has. `()` for a signal without any.
+pub trait Preferences: Clone + fmt::Debug + Default + Send + Sync + 'static {
+    /// Reads the variables. Reports a value that cannot be parsed to `env` and ignores it.
+    fn from_env(env: &Env) -> Self;
+
+    /// Fills what is not set from `others`.
+    #[must_use]
+    fn or(self, others: Self) -> Self;
+}
+
+impl Preferences for () {
+    fn from_env(_: &Env) {}
+
+    fn or(self, (): ()) {}
+}
 
 const TEMPORALITIES: [(&str, TemporalityPreference); 3] = [
     ("cumulative", TemporalityPreference::Cumulative),
@@ -15,69 +29,39 @@ const TEMPORALITIES: [(&str, TemporalityPreference); 3] = [
     ("lowmemory", TemporalityPreference::LowMemory),
 ];
 
-/// Whether histograms are exponential.
+/// The histograms by name; true for exponential ones.
 const HISTOGRAMS: [(&str, bool); 2] =
     [("explicit_bucket_histogram", false), ("base2_exponential_bucket_histogram", true)];
 
-/// What one source, code or environment, says; for other signals nothing.
+/// The preferences of metrics.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Preferences {
-    temporality: Option<TemporalityPreference>,
-    histogram: Option<Aggregation>,
+pub struct MetricPreferences {
+    pub(crate) temporality: Option<TemporalityPreference>,
+    pub(crate) histogram: Option<Aggregation>,
 }
 
-impl Preferences {
-    pub(crate) fn from_env(env: &Env) -> Self {
+impl Preferences for MetricPreferences {
+    fn from_env(env: &Env) -> Self {
         let exponential = env.one_of("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", &HISTOGRAMS);
-        Preferences {
+        MetricPreferences {
             temporality: env.one_of("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", &TEMPORALITIES),
             histogram: exponential.map(|is| if is { Aggregation::exponential() } else { Aggregation::Default }),
         }
     }
 
-    /// These, and the others where these say nothing.
-    pub(crate) fn or(self, others: Preferences) -> Self {
-        Preferences {
+    fn or(self, others: Self) -> Self {
+        MetricPreferences {
             temporality: self.temporality.or(others.temporality),
             histogram: self.histogram.or(others.histogram),
         }
     }
 }
 
-impl Builder<Metrics> {
-    /// Sets what totals are of; cumulative by default. See [`Otlp::temporality_preference`].
-    pub fn with_temporality_preference(mut self, preference: TemporalityPreference) -> Self {
-        self.code.preferences.temporality = Some(preference);
-        self
-    }
-
-    /// Sets how histograms are aggregated that no view speaks of. See [`Otlp::default_histogram_aggregation`].
-    pub fn with_default_histogram_aggregation(mut self, aggregation: Aggregation) -> Self {
-        self.code.preferences.histogram = Some(aggregation);
-        self
-    }
-}
-
-impl Otlp<Metrics> {
-    /// What the totals are to be of, for the reader of this exporter.
-    ///
-    /// From code or from `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`, or else cumulative.
-    pub fn temporality_preference(&self) -> TemporalityPreference {
-        self.preferences().temporality.unwrap_or_default()
-    }
-
-    /// How histograms are to be aggregated that no view speaks of, for the reader of this exporter.
-    ///
-    /// From code or from `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION`, or else [`Aggregation::Default`], which
-    /// is a histogram with explicit buckets.
-    pub fn default_histogram_aggregation(&self) -> Aggregation {
-        self.preferences().histogram.clone().unwrap_or_default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exporter::Otlp;
+    use telemark_sdk::signal::Metrics;
 
     fn check(variables: &[(&str, &str)], expected: &str) {
         let variables = variables.iter().map(|&(name, value)| (format!("OTEL_EXPORTER_OTLP_METRICS_{name}"), value));

@@ -1,21 +1,21 @@
-//! Answers that a receiver has compressed.
+//! Decompresses responses.
 
 use telemark_sdk::text;
 
-/// The encodings that a request may ask for.
+/// The encoding that requests ask for.
 pub(crate) const ACCEPTED: Option<&str> = if cfg!(feature = "gzip") { Some("gzip") } else { None };
 
-/// Why an answer cannot be decoded.
+/// The reason that a response cannot be decoded.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Undecoded {
-    /// It is larger than the limit.
+    /// Larger than the limit.
     #[cfg_attr(not(feature = "gzip"), allow(dead_code, reason = "nothing is inflated without the feature"))]
     TooLarge,
-    /// It is broken or in an encoding that was not asked for; what it is instead of OTLP, for a message.
+    /// Broken, or in an encoding that the request did not ask for. Holds a description for a message.
     Unknown(String),
 }
 
-/// Undoes a content coding, up to `limit` bytes. `encoding` is a token of HTTP or gRPC, in any case; empty is none.
+/// Removes a content coding, up to `limit` bytes. `encoding` is a token of HTTP or gRPC in any case; empty means none.
 ///
 /// spec: protocol/exporter.md — the limit holds after decompression as well
 pub(crate) fn decode(encoding: &str, body: Vec<u8>, limit: usize) -> Result<Vec<u8>, Undecoded> {
@@ -60,20 +60,20 @@ mod tests {
     }
 
     #[test]
-    fn encodings_are_tokens_in_any_case() {
+    fn encodings_ignore_case() {
         for encoding in ["gzip", "GZIP", " GZip ", "x-gzip"] {
             assert_eq!(decode(encoding, gzip(b"text"), 4), Ok(b"text".to_vec()), "{encoding:?}");
         }
         for encoding in ["", "identity", "Identity"] {
             assert_eq!(decode(encoding, b"text".to_vec(), 4), Ok(b"text".to_vec()), "{encoding:?}");
         }
-        let unknown = |what: &str| Err(Undecoded::Unknown(what.to_owned()));
+        let unknown = |description: &str| Err(Undecoded::Unknown(description.to_owned()));
         assert_eq!(decode("br\u{1b}", b"text".to_vec(), 4), unknown(r#"compressed with "br\u{1b}""#));
         assert_eq!(decode("gzip", b"text".to_vec(), 4), unknown("broken gzip"));
     }
 
     #[test]
-    fn what_inflates_beyond_the_limit_is_not_inflated_to_its_end() {
+    fn inflation_stops_at_the_limit() {
         let bomb = gzip(&vec![0; 50 << 20]);
         let counted = allocation_counter::measure(|| assert_eq!(decode("gzip", bomb, 1000), Err(Undecoded::TooLarge)));
         assert!(counted.bytes_max < 200_000, "{counted:?}");

@@ -1,0 +1,49 @@
+//! Spans.
+//!
+//! spec: opentelemetry-proto opentelemetry/proto/trace/v1/trace.proto
+
+mod json;
+mod protobuf;
+mod values;
+
+use telemark_sdk::Batch;
+use telemark_sdk::signal::Traces;
+
+use super::groups::Groups;
+use super::resource::ResourceCache;
+use super::signal::{ComponentTypes, Encode};
+use protobuf::CallSites;
+
+/// State that the encoder of spans keeps.
+#[derive(Debug, Default)]
+pub struct TraceCache {
+    resource: ResourceCache,
+    groups: Groups,
+    call_sites: CallSites,
+}
+
+impl Encode for Traces {
+    type Cache = TraceCache;
+    type Preferences = ();
+
+    const PATH: &'static str = "v1/traces";
+    const METHOD: &'static str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+    const VARIABLE: &'static str = "TRACES";
+    const REJECTED: &'static str = "rejectedSpans";
+    const COMPONENT_TYPES: ComponentTypes = ComponentTypes {
+        grpc: "otlp_grpc_span_exporter",
+        http_protobuf: "otlp_http_span_exporter",
+        http_json: "otlp_http_json_span_exporter",
+    };
+
+    fn protobuf(batch: Batch<'_, Traces>, cache: &mut TraceCache, out: &mut Vec<u8>) {
+        cache.groups.fill(batch.items.len(), |item| &batch.items[item].scope);
+        let resource = cache.resource.protobuf(batch.resource);
+        protobuf::write(batch, resource, &cache.groups, &mut cache.call_sites, out);
+    }
+
+    fn json(batch: Batch<'_, Traces>, cache: &mut TraceCache, out: &mut Vec<u8>) {
+        cache.groups.fill(batch.items.len(), |item| &batch.items[item].scope);
+        json::write(batch, cache.resource.json(batch.resource), &cache.groups, out);
+    }
+}

@@ -1,0 +1,34 @@
+//! The numbers of spans that both encodings write.
+
+use opentelemetry::trace::{SpanContext, SpanKind};
+use telemark_sdk::trace::SpanData;
+
+/// Returns the flags of a span: the W3C flags in the low byte, then two bits for a remote parent.
+#[inline]
+pub(super) fn span_flags(span: &SpanData) -> u32 {
+    flags(span.context.trace_flags().to_u8(), span.parent_is_remote)
+}
+
+/// Returns the flags of a link, which describe the linked span.
+pub(super) fn link_flags(context: &SpanContext) -> u32 {
+    flags(context.trace_flags().to_u8(), context.is_remote())
+}
+
+#[inline]
+fn flags(w3c: u8, is_remote: bool) -> u32 {
+    const HAS_IS_REMOTE: u32 = 0x100;
+    const IS_REMOTE: u32 = 0x200;
+    u32::from(w3c) | HAS_IS_REMOTE | if is_remote { IS_REMOTE } else { 0 }
+}
+
+/// Returns the number of a span kind; zero would be "unspecified".
+#[inline]
+pub(super) fn kind(kind: &SpanKind) -> u8 {
+    match kind {
+        SpanKind::Internal => 1,
+        SpanKind::Server => 2,
+        SpanKind::Client => 3,
+        SpanKind::Producer => 4,
+        SpanKind::Consumer => 5,
+    }
+}

@@ -1,0 +1,136 @@
+//! Reads the response to a gRPC call: its status, and its message behind a prefix.
+//!
+//! spec: gRPC over HTTP2, opentelemetry-proto docs/specification.md#otlpgrpc
+
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
+use percent_encoding::percent_decode_str;
+
+use super::encoding::{Undecoded, decode};
+use super::reason::shown;
+use super::{base64, protobuf};
+
+/// The length of the prefix of a message: a flag for compression, and the length of the message.
+pub(crate) const PREFIX: usize = 5;
+
+const OK: u8 = 0;
+const RESOURCE_EXHAUSTED: u8 = 8;
+const NAMES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+/// The status of a call.
+#[derive(Debug)]
+pub(crate) struct CallStatus {
+    code: u8,
+    /// The reason, short and harmless enough for a message; `None` if the response has no gRPC status.
+    pub(crate) reason: Option<String>,
+    retry_delay: Option<Duration>,
+}
+
+impl CallStatus {
+    pub(crate) fn is_ok(&self) -> bool {
+        self.code == OK
+    }
+
+    /// Returns the name of the code, such as `UNAVAILABLE`.
+    pub(crate) fn name(&self) -> &'static str {
+        NAMES.get(usize::from(self.code)).copied().unwrap_or("UNKNOWN")
+    }
+
+    /// Returns true if the same batch may be accepted later.
+    ///
+    /// spec: opentelemetry-proto docs/specification.md#failures
+    pub(crate) fn is_retryable(&self) -> bool {
+        matches!(self.code, 1 | 4 | 10 | 11 | 14 | 15) || self.code == RESOURCE_EXHAUSTED && self.retry_delay.is_some()
+    }
+
+    /// Returns the pause that the receiver asks for.
+    pub(crate) fn pause(&self) -> Option<Duration> {
+        self.retry_delay.filter(|delay| !delay.is_zero())
+    }
+}
+
+/// Reads the status of a call from its trailers, or from its only headers if it failed at once.
+pub(crate) fn call_status(http: StatusCode, headers: &HeaderMap) -> CallStatus {
+    let details = headers.get("grpc-status-details-bin").and_then(|value| base64::decode(value.to_str().ok()?));
+    let status = details.and_then(|details| protobuf::status(&details)).unwrap_or_default();
+    let reason = match headers.get("grpc-message") {
+        // spec: gRPC over HTTP2 — a message with broken escapes is shown as it is
+        Some(message) => {
+            let message = String::from_utf8_lossy(message.as_bytes());
+            Some(shown(&percent_decode_str(&message).collect::<Vec<_>>()))
+        }
+        None if headers.contains_key("grpc-status") => Some(shown(status.message.as_bytes())),
+        None => None,
+    };
+    CallStatus { code: code(http, headers), reason, retry_delay: status.retry_delay }
+}
+
+/// Returns the code of the call, or the code that the HTTP status stands for if there is none.
+fn code(http: StatusCode, headers: &HeaderMap) -> u8 {
+    const UNKNOWN: u8 = 2;
+    if let Some(code) = headers.get("grpc-status") {
+        let code = code.to_str().ok().and_then(|code| code.parse().ok());
+        return code.filter(|&code| usize::from(code) < NAMES.len()).unwrap_or(UNKNOWN);
+    }
+    // spec: gRPC, HTTP to gRPC status code mapping
+    match http.as_u16() {
+        400 => 13,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        429 | 502 | 503 | 504 => 14,
+        _ => UNKNOWN,
+    }
+}
+
+/// Returns the message in the body of a response, decompressed up to `limit` bytes. An empty body is an empty message.
+pub(crate) fn message(encoding: &str, mut body: Vec<u8>, limit: usize) -> Result<Vec<u8>, Undecoded> {
+    let not_otlp = || Err(Undecoded::Unknown("not OTLP".to_owned()));
+    let Some(&[flag, a, b, c, d]) = body.first_chunk::<PREFIX>() else {
+        return if body.is_empty() { Ok(body) } else { not_otlp() };
+    };
+    let message = body.split_off(PREFIX);
+    if u32::from_be_bytes([a, b, c, d]) as usize != message.len() {
+        return not_otlp();
+    }
+    match flag {
+        0 => Ok(message),
+        1 => decode(encoding, message, limit),
+        _ => not_otlp(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transient_codes_are_retried() {
+        let is_retryable =
+            |code, retry_delay: Option<Duration>| CallStatus { code, reason: None, retry_delay }.is_retryable();
+        let retryable: Vec<_> =
+            (0..17).filter(|&code| is_retryable(code, None)).map(|code| NAMES[usize::from(code)]).collect();
+        let expected = ["CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS"];
+        assert_eq!(retryable, expected);
+        assert!(is_retryable(RESOURCE_EXHAUSTED, Some(Duration::ZERO)));
+    }
+}

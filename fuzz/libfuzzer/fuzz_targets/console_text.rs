@@ -1,0 +1,4 @@
+//! libFuzzer on `console_text`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| telemark_fuzz::run("console_text", input));

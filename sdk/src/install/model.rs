@@ -1,0 +1,63 @@
+//! The model of a configuration: what code has said, completed by the environment. Nothing is started yet.
+
+use std::time::Duration;
+
+use opentelemetry::propagation::TextMapPropagator;
+
+use super::registry::Node;
+use super::signals::{Components, Models};
+use crate::config::Env;
+use crate::error::ConfigError;
+use crate::propagation::Propagators;
+use crate::resource::Resource;
+use crate::time::Clock;
+
+/// A telemetry before it is built. `None` is what nothing has said yet: code comes first, then the variables. A
+/// configuration file will fill the same fields between the two.
+#[derive(Debug)]
+pub(super) struct Model {
+    pub(super) is_disabled: Option<bool>,
+    pub(super) resource: Resource,
+    pub(super) clock: Clock,
+    pub(super) propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
+    pub(super) flush_timeout: Duration,
+    pub(super) handles_termination: Option<bool>,
+    pub(super) self_metrics: Option<bool>,
+    pub(super) signals: Models,
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Model {
+            is_disabled: None,
+            resource: Resource::empty(),
+            clock: Clock::system(),
+            propagator: None,
+            flush_timeout: Duration::from_secs(5),
+            handles_termination: None,
+            self_metrics: None,
+            signals: Models::default(),
+        }
+    }
+}
+
+impl Model {
+    /// Fills what is still open from the variables and makes the components that they name. A disabled SDK reads nothing of
+    /// its signals.
+    ///
+    /// # Errors
+    /// The variables name an exporter that cannot be made, or would silently lose data.
+    pub(super) fn complete(&mut self, env: &Env, components: &Components) -> Result<(), ConfigError> {
+        self.propagator.get_or_insert_with(|| Box::new(Propagators::from_env(env)));
+        self.self_metrics.get_or_insert_with(|| env.boolean("OTEL_RUST_SELF_METRICS"));
+        self.handles_termination.get_or_insert_with(|| {
+            components.handles_termination && !env.boolean("OTEL_RUST_TERMINATION_HANDLER_DISABLED")
+        });
+        if *self.is_disabled.get_or_insert_with(|| env.boolean("OTEL_SDK_DISABLED")) {
+            return Ok(());
+        }
+        self.resource = Resource::from_env(env).merge(&self.resource);
+        self.signals.complete(env, components)?;
+        self.signals.make(Node::new(env), components)
+    }
+}

@@ -1,0 +1,261 @@
+//! The pipelines of one signal, generic over it: exporters from code or by name, and what each becomes when it starts.
+
+use std::any::Any;
+use std::fmt::{self, Debug};
+
+use super::registry::{Factory, Node};
+use crate::config::Env;
+use crate::error::ConfigError;
+use crate::export::Exporter;
+use crate::resource::Resource;
+use crate::runtime::Runtime;
+use crate::signal::Signal;
+
+/// A signal that is installed: the facts that its pipelines are built from. Sealed, as [`Signal`] is.
+pub trait PipelineSignal: Signal + Sized {
+    /// The variable that names the exporters: `OTEL_TRACES_EXPORTER`.
+    const EXPORTERS: &'static str;
+    /// The time and the size of exports, which the pipelines of the signal share unless one has its own.
+    type Schedule: Copy + Debug + Send + Sync;
+    /// The end of a pipeline that the provider holds: a processor or a reader.
+    type Stage: Debug + Send + Sync;
+
+    /// Reads the schedule from the variables.
+    fn schedule_from_env(env: &Env) -> Self::Schedule;
+
+    /// Starts the processor or the reader of an exporter.
+    ///
+    /// # Errors
+    /// The operating system refuses to start another thread.
+    fn start(
+        exporter: impl Exporter<Self>,
+        schedule: Self::Schedule,
+        resource: &Resource,
+        runtime: &Runtime,
+    ) -> Result<Self::Stage, ConfigError>;
+}
+
+/// An exporter with the processor or the reader before it, not started yet. Made by a [`Factory`].
+pub struct Pipeline<S: PipelineSignal> {
+    start: Start<S>,
+    companions: Vec<Companion>,
+}
+
+type Start<S> = Box<dyn FnOnce(&Site<'_, S>) -> Result<<S as PipelineSignal>::Stage, ConfigError> + Send>;
+
+/// An object that is kept as long as the telemetry: a server of pages, for example.
+pub(super) type Companion = Box<dyn Any + Send + Sync>;
+
+/// The surroundings that a pipeline starts in.
+pub(super) struct Site<'a, S: PipelineSignal> {
+    pub(super) schedule: S::Schedule,
+    pub(super) resource: &'a Resource,
+    pub(super) runtime: &'a Runtime,
+}
+
+impl<S: PipelineSignal> Pipeline<S> {
+    /// Returns a pipeline of `exporter` behind the batch processor or the periodic reader of its signal.
+    pub fn new(exporter: impl Exporter<S>) -> Self {
+        Pipeline::starting(|site| S::start(exporter, site.schedule, site.resource, site.runtime))
+    }
+
+    pub(super) fn starting(start: impl FnOnce(&Site<'_, S>) -> Result<S::Stage, ConfigError> + Send + 'static) -> Self {
+        Pipeline { start: Box::new(start), companions: Vec::new() }
+    }
+
+    /// Adds a server that shows the pipeline's page. It is dropped with the telemetry, after the last export.
+    pub fn with_server(mut self, server: impl Send + Sync + 'static) -> Self {
+        self.companions.push(Box::new(server));
+        self
+    }
+}
+
+impl<S: PipelineSignal> Debug for Pipeline<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pipeline({})", S::NAME)
+    }
+}
+
+/// The pipelines of a signal as code and the environment describe them. `None` is what neither has said yet.
+#[derive(Debug)]
+pub(super) struct Pipelines<S: PipelineSignal> {
+    exporters: Option<Vec<Choice<S>>>,
+    schedule: Option<S::Schedule>,
+}
+
+/// An exporter of the configuration.
+#[derive(Debug)]
+enum Choice<S: PipelineSignal> {
+    /// The name of its row in the registry.
+    Named(&'static str),
+    Made(Pipeline<S>),
+}
+
+impl<S: PipelineSignal> Default for Pipelines<S> {
+    fn default() -> Self {
+        Pipelines { exporters: None, schedule: None }
+    }
+}
+
+impl<S: PipelineSignal> Pipelines<S> {
+    pub(super) fn add(&mut self, pipeline: Pipeline<S>) {
+        self.exporters.get_or_insert_default().push(Choice::Made(pipeline));
+    }
+
+    pub(super) fn set_schedule(&mut self, schedule: S::Schedule) {
+        self.schedule = Some(schedule);
+    }
+
+    /// The schedule, once it is known.
+    pub(super) fn schedule(&self) -> Option<S::Schedule> {
+        self.schedule
+    }
+
+    /// Fills what code left open from the variables.
+    ///
+    /// # Errors
+    /// The variable of the exporters contradicts itself.
+    pub(super) fn complete(&mut self, env: &Env, factories: &[Factory<S>]) -> Result<(), ConfigError> {
+        if self.exporters.is_none() {
+            let names = names::<S>(env, factories)?;
+            self.exporters = Some(names.into_iter().map(Choice::Named).collect());
+        }
+        self.schedule.get_or_insert_with(|| S::schedule_from_env(env));
+        Ok(())
+    }
+
+    /// Replaces the names by what their factories make.
+    ///
+    /// # Errors
+    /// A factory refuses.
+    pub(super) fn make(&mut self, node: Node<'_>, factories: &[Factory<S>]) -> Result<(), ConfigError> {
+        for choice in self.exporters.iter_mut().flatten() {
+            let Choice::Named(name) = choice else { continue };
+            if let Some(factory) = factories.iter().find(|factory| factory.name() == *name) {
+                *choice = Choice::Made(factory.make(node)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts all that were made and hands their ends to `stages`, their servers to `companions`.
+    ///
+    /// # Errors
+    /// The operating system refuses to start another thread.
+    pub(super) fn start(
+        self,
+        resource: &Resource,
+        runtime: &Runtime,
+        companions: &mut Vec<Companion>,
+    ) -> Result<Vec<S::Stage>, ConfigError> {
+        let Some(schedule) = self.schedule else { return Ok(Vec::new()) };
+        let site = Site { schedule, resource, runtime };
+        let mut stages = Vec::new();
+        for choice in self.exporters.into_iter().flatten() {
+            if let Choice::Made(pipeline) = choice {
+                stages.push((pipeline.start)(&site)?);
+                companions.extend(pipeline.companions);
+            }
+        }
+        Ok(stages)
+    }
+}
+
+/// The exporter of the specification when the variable names none.
+const DEFAULT: &str = "otlp";
+
+/// Returns the exporters that the environment names, or the default one where it is compiled in.
+fn names<S: PipelineSignal>(env: &Env, factories: &[Factory<S>]) -> Result<Vec<&'static str>, ConfigError> {
+    const NONE: &str = "none";
+    if factories.is_empty() {
+        return Ok(Vec::new());
+    }
+    let known: Vec<_> = factories.iter().map(Factory::name).chain([NONE]).map(|name| (name, name)).collect();
+    // spec: configuration/common.md#enum — a setting in which nothing is known is ignored, so the default holds.
+    let Some(names) = env.list_of(S::EXPORTERS, &known).filter(|names| !names.is_empty()) else {
+        // A program without the feature has chosen to export nothing by default.
+        let default = factories.iter().filter(|factory| factory.name() == DEFAULT && !factory.is_missing());
+        return Ok(default.map(Factory::name).collect());
+    };
+    if !names.contains(&NONE) {
+        return Ok(names);
+    }
+    if names.len() > 1 {
+        let value = env.string(S::EXPORTERS).unwrap_or_default();
+        let list = and_list(&factories.iter().map(Factory::name).collect::<Vec<_>>());
+        return Err(ConfigError::invalid(S::EXPORTERS, value, format!("none alone, or a list of {list}")));
+    }
+    Ok(Vec::new())
+}
+
+/// Joins names for a message: `otlp, console and prometheus`.
+fn and_list(names: &[&str]) -> String {
+    match names {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        _ => names.concat(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signal::Traces;
+    use crate::testing::InMemoryExporter;
+
+    const FACTORIES: &[Factory<Traces>] = &[
+        Factory::new("otlp", |_| Ok(Pipeline::new(InMemoryExporter::<Traces>::new()))),
+        Factory::new("page", |_| Ok(Pipeline::new(InMemoryExporter::<Traces>::new()))),
+        Factory::missing("console", "enable the feature `console`"),
+    ];
+
+    /// The pipelines that a value of the variable makes, and the warnings; or the error.
+    fn check(value: &str, factories: &[Factory<Traces>], expected: &str) {
+        let env = Env::from_pairs([("OTEL_TRACES_EXPORTER", value)]);
+        let mut pipelines = Pipelines::<Traces>::default();
+        let named = pipelines.complete(&env, factories).map(|()| format!("{:?}", pipelines.exporters));
+        let made = named.and_then(|named| pipelines.make(Node::new(&env), factories).map(|()| named));
+        let shown = made.unwrap_or_else(|error| error.to_string());
+        let warnings = env.take_warnings().iter().map(ToString::to_string).collect();
+        assert_eq!([vec![shown], warnings].concat().join("; "), expected, "{value:?}");
+    }
+
+    #[test]
+    fn names_become_pipelines() {
+        check("", FACTORIES, "Some([Named(\"otlp\")])");
+        check("", &FACTORIES[1..], "Some([])");
+        check("none", FACTORIES, "Some([])");
+        check("page, OTLP", FACTORIES, "Some([Named(\"page\"), Named(\"otlp\")])");
+        check(
+            "zipkin",
+            FACTORIES,
+            "Some([Named(\"otlp\")]); OTEL_TRACES_EXPORTER=\"zipkin\" cannot be used: expected one of otlp, page, \
+             console, none",
+        );
+        check("zipkin", &[], "Some([])");
+    }
+
+    #[test]
+    fn what_cannot_be_made_is_an_error_with_the_remedy() {
+        check(
+            "otlp,none",
+            FACTORIES,
+            "OTEL_TRACES_EXPORTER=\"otlp,none\" cannot be used: expected none alone, or a list of otlp, page and console",
+        );
+        check(
+            "console",
+            FACTORIES,
+            "OTEL_TRACES_EXPORTER=\"console\" cannot be used: expected an exporter that is compiled in: enable the \
+             feature `console`",
+        );
+    }
+
+    #[test]
+    fn an_exporter_in_code_replaces_the_variable() {
+        let env = Env::from_pairs([("OTEL_TRACES_EXPORTER", "unheard-of,none,otlp")]);
+        let mut pipelines = Pipelines::default();
+        pipelines.add(Pipeline::new(InMemoryExporter::<Traces>::new()));
+        pipelines.complete(&env, FACTORIES).unwrap();
+        assert_eq!(format!("{:?}", pipelines.exporters), "Some([Made(Pipeline(traces))])");
+        assert_eq!(env.take_warnings().len(), 0);
+    }
+}

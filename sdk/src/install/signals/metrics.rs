@@ -1,0 +1,192 @@
+//! Metrics as they are configured, built and installed.
+
+use std::sync::Arc;
+
+use opentelemetry::global;
+use opentelemetry::metrics::{Meter, MeterProvider};
+
+use super::{Foundation, Provider, named};
+use crate::config::Env;
+use crate::diag::Counters;
+use crate::error::{ConfigError, ExportError};
+use crate::export::Exporter;
+use crate::install::pipeline::{Pipeline, PipelineSignal, Pipelines};
+use crate::install::registry::Factory;
+use crate::install::{Telemetry, TelemetryBuilder};
+use crate::metrics::{
+    ExemplarFilter, MeterProviderBuilder, MetricReader, PeriodicConfig, PeriodicReader, ReaderConfig, SdkMeterProvider,
+    View, active,
+};
+use crate::resource::Resource;
+use crate::runtime::Runtime;
+use crate::self_metrics::Words;
+use crate::signal::Metrics;
+use crate::time::Deadline;
+
+impl PipelineSignal for Metrics {
+    const EXPORTERS: &'static str = "OTEL_METRICS_EXPORTER";
+    type Schedule = PeriodicConfig;
+    type Stage = Box<dyn MetricReader>;
+
+    fn schedule_from_env(env: &Env) -> PeriodicConfig {
+        PeriodicConfig::from_env(env)
+    }
+
+    fn start(
+        exporter: impl Exporter<Metrics>,
+        schedule: PeriodicConfig,
+        _: &Resource,
+        runtime: &Runtime,
+    ) -> Result<Box<dyn MetricReader>, ConfigError> {
+        Ok(Box::new(PeriodicReader::start(exporter, schedule, ReaderConfig::new(), runtime)?))
+    }
+}
+
+impl Pipeline<Metrics> {
+    /// Returns a pipeline of `exporter` behind a periodic reader with this `config`, and with periods of its own unless they
+    /// are `None`.
+    pub fn periodic(exporter: impl Exporter<Metrics>, config: ReaderConfig, periods: Option<PeriodicConfig>) -> Self {
+        Pipeline::starting(move |site| {
+            let reader = PeriodicReader::start(exporter, periods.unwrap_or(site.schedule), config, site.runtime)?;
+            Ok(Box::new(reader) as Box<dyn MetricReader>)
+        })
+    }
+
+    /// Returns a pipeline of `reader` alone, such as a [`PullReader`](crate::metrics::PullReader).
+    pub fn reader(reader: impl MetricReader) -> Self {
+        let reader: Box<dyn MetricReader> = Box::new(reader);
+        Pipeline::starting(|_| Ok(reader))
+    }
+}
+
+#[derive(Debug, Default)]
+pub(in crate::install) struct Model {
+    pub(super) pipelines: Pipelines<Metrics>,
+    exemplars: Option<ExemplarFilter>,
+    /// Everything that no variable knows: views.
+    provider: MeterProviderBuilder,
+}
+
+impl Model {
+    pub(super) fn complete(&mut self, env: &Env, factories: &[Factory<Metrics>]) -> Result<(), ConfigError> {
+        self.exemplars.get_or_insert_with(|| ExemplarFilter::from_env(env));
+        self.pipelines.complete(env, factories)
+    }
+
+    pub(super) fn start(self, foundation: &mut Foundation<'_>) -> Result<MeterProviderBuilder, ConfigError> {
+        let Foundation { resource, clock, runtime, companions, .. } = foundation;
+        if foundation.is_disabled {
+            return Ok(SdkMeterProvider::builder());
+        }
+        let mut provider = self.provider.with_resource(resource.clone()).with_clock(clock.clone());
+        if let Some(filter) = self.exemplars {
+            provider = provider.with_exemplar_filter(filter);
+        }
+        let readers = self.pipelines.start(resource, runtime, companions)?;
+        Ok(readers.into_iter().fold(provider, MeterProviderBuilder::with_boxed_reader))
+    }
+}
+
+impl Provider for SdkMeterProvider {
+    fn flush(&self, deadline: Deadline) -> Result<(), ExportError> {
+        self.force_flush(deadline)
+    }
+
+    fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
+        self.shutdown(deadline)
+    }
+
+    fn is_recording(&self) -> bool {
+        self.is_running()
+    }
+
+    fn describe(&self) -> String {
+        let destinations = self.components().map(|(reader, _, counters)| match counters {
+            Some(counters) => counters.destination().to_owned(),
+            None => reader.to_owned(),
+        });
+        format!("metrics: {}", named(destinations))
+    }
+
+    fn counters(&self) -> (Words, Vec<Arc<Counters>>) {
+        (Words::POINTS, self.components().filter_map(|(_, _, counters)| counters).collect())
+    }
+
+    fn make_global(&self) {
+        active::install(self.clone());
+        // A provider without readers would replace one that may have some, and its instruments would cost time for nothing.
+        if self.enabled() {
+            global::set_meter_provider(self.clone());
+        }
+    }
+
+    fn guard_is_gone(&self) {
+        active::guard_is_gone();
+    }
+
+    fn turn_off_in_child(&self) {
+        self.turn_off();
+        active::turn_off_in_child();
+    }
+}
+
+/// Metrics.
+impl TelemetryBuilder {
+    /// Adds an exporter of metrics, with a periodic reader of its own: cumulative, with the default aggregations. Then
+    /// `OTEL_METRICS_EXPORTER` is not read.
+    pub fn with_metric_exporter(mut self, exporter: impl Exporter<Metrics>) -> Self {
+        self.metrics().pipelines.add(Pipeline::new(exporter));
+        self
+    }
+
+    /// Adds an exporter of metrics, with a periodic reader of its own and this `config`. Then `OTEL_METRICS_EXPORTER` is not
+    /// read.
+    pub fn with_configured_metric_exporter(mut self, exporter: impl Exporter<Metrics>, config: ReaderConfig) -> Self {
+        self.metrics().pipelines.add(Pipeline::periodic(exporter, config, None));
+        self
+    }
+
+    /// Adds a reader of metrics, such as a [`PullReader`](crate::metrics::PullReader) or that of a Prometheus exporter. Then
+    /// `OTEL_METRICS_EXPORTER` is not read.
+    pub fn with_metric_reader(mut self, reader: impl MetricReader) -> Self {
+        self.metrics().pipelines.add(Pipeline::reader(reader));
+        self
+    }
+
+    /// Sets the periods of the exporters, instead of `OTEL_METRIC_EXPORT_*`. The console exporter that
+    /// `OTEL_METRICS_EXPORTER` names has its own.
+    pub fn with_metric_periods(mut self, periods: PeriodicConfig) -> Self {
+        self.metrics().pipelines.set_schedule(periods);
+        self
+    }
+
+    /// Adds a view: the streams of the instruments that it selects. One that cannot be used is reported and ignored.
+    pub fn with_view(mut self, view: View) -> Self {
+        let metrics = self.metrics();
+        metrics.provider = std::mem::take(&mut metrics.provider).with_view(view);
+        self
+    }
+
+    /// Sets the measurements that may become exemplars, instead of `OTEL_METRICS_EXEMPLAR_FILTER`.
+    pub fn with_exemplar_filter(mut self, filter: ExemplarFilter) -> Self {
+        self.metrics().exemplars = Some(filter);
+        self
+    }
+
+    fn metrics(&mut self) -> &mut Model {
+        &mut self.model.signals.metrics
+    }
+}
+
+/// Metrics.
+impl Telemetry {
+    /// The meter provider.
+    pub fn meter_provider(&self) -> &SdkMeterProvider {
+        &self.handle.providers.metrics
+    }
+
+    /// Returns a meter of instruments with the scope `name`.
+    pub fn meter(&self, name: &'static str) -> Meter {
+        self.meter_provider().meter(name)
+    }
+}

@@ -1,0 +1,202 @@
+//! Traces as they are configured, built and installed.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use opentelemetry::global;
+use opentelemetry::trace::TracerProvider;
+
+use super::{Foundation, Provider, named};
+use crate::batch::{BatchConfig, BatchProcessor, Stage};
+use crate::config::Env;
+use crate::diag::Counters;
+use crate::error::{ConfigError, ExportError};
+use crate::export::Exporter;
+use crate::id::IdGenerator;
+use crate::install::pipeline::{Pipeline, PipelineSignal, Pipelines};
+use crate::install::registry::Factory;
+use crate::install::{Telemetry, TelemetryBuilder};
+use crate::limits::SpanLimits;
+use crate::resource::Resource;
+use crate::runtime::Runtime;
+use crate::sampling::{self, Sampler};
+use crate::self_metrics::Words;
+use crate::signal::Traces;
+use crate::time::Deadline;
+use crate::trace::{SdkTracer, SdkTracerProvider, SpanProcessor, TracerProviderBuilder, active};
+
+impl PipelineSignal for Traces {
+    const EXPORTERS: &'static str = "OTEL_TRACES_EXPORTER";
+    type Schedule = BatchConfig;
+    type Stage = BatchProcessor<Traces>;
+
+    fn schedule_from_env(env: &Env) -> BatchConfig {
+        BatchConfig::spans_from_env(env)
+    }
+
+    fn start(
+        exporter: impl Exporter<Traces>,
+        schedule: BatchConfig,
+        resource: &Resource,
+        runtime: &Runtime,
+    ) -> Result<BatchProcessor<Traces>, ConfigError> {
+        BatchProcessor::start(exporter, resource.clone(), schedule, runtime)
+    }
+}
+
+/// The stages before the exporters.
+#[derive(Default)]
+struct Stages(Vec<Box<dyn Stage<Traces>>>);
+
+impl fmt::Debug for Stages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} stages", self.0.len())
+    }
+}
+
+#[derive(Debug, Default)]
+pub(in crate::install) struct Model {
+    pub(super) pipelines: Pipelines<Traces>,
+    sampler: Option<Box<dyn Sampler>>,
+    limits: Option<SpanLimits>,
+    stages: Stages,
+    /// Everything that no variable knows: ids and processors.
+    provider: TracerProviderBuilder,
+}
+
+impl Model {
+    pub(super) fn complete(&mut self, env: &Env, factories: &[Factory<Traces>]) -> Result<(), ConfigError> {
+        self.sampler.get_or_insert_with(|| sampling::from_env(env));
+        self.limits.get_or_insert_with(|| SpanLimits::from_env(env));
+        self.pipelines.complete(env, factories)
+    }
+
+    pub(super) fn start(self, foundation: &mut Foundation<'_>) -> Result<TracerProviderBuilder, ConfigError> {
+        let Foundation { resource, clock, runtime, companions, .. } = foundation;
+        if foundation.is_disabled {
+            return Ok(SdkTracerProvider::builder().disabled());
+        }
+        let mut provider = self.provider.with_resource(resource.clone()).with_clock(clock.clone());
+        provider = provider.with_limits(self.limits.unwrap_or_default());
+        if let Some(sampler) = self.sampler {
+            provider = provider.with_boxed_sampler(sampler);
+        }
+        let config = self.pipelines.schedule().unwrap_or(BatchConfig::SPANS);
+        let processors = self.pipelines.start(resource, runtime, companions)?.into_iter();
+        let processors = processors.map(|processor| Box::new(processor) as Box<dyn SpanProcessor>).collect();
+        provider.with_staged(self.stages.0, processors, config, runtime)
+    }
+}
+
+/// Makes the provider the program's, for the rest of its life. Returns false if another one is that already.
+pub(super) fn claim(provider: &mut SdkTracerProvider) -> bool {
+    let installed = provider.clone().into_static();
+    let is_first = active::install(installed.tracer_in(active::scope()));
+    if is_first {
+        *provider = installed;
+    }
+    is_first
+}
+
+impl Provider for SdkTracerProvider {
+    fn flush(&self, deadline: Deadline) -> Result<(), ExportError> {
+        self.force_flush(deadline)
+    }
+
+    fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
+        self.shutdown(deadline)
+    }
+
+    fn is_recording(&self) -> bool {
+        !self.is_off()
+    }
+
+    fn describe(&self) -> String {
+        let to = named(self.counters().iter().map(|counters| counters.destination().to_owned()));
+        format!("traces: {to}, sampler {}", self.sampler_name())
+    }
+
+    fn counters(&self) -> (Words, Vec<Arc<Counters>>) {
+        (Words::SPANS, self.counters())
+    }
+
+    fn make_global(&self) {
+        global::set_tracer_provider(self.clone());
+    }
+
+    fn guard_is_gone(&self) {
+        active::guard_is_gone(self);
+    }
+
+    fn turn_off_in_child(&self) {
+        self.turn_off();
+    }
+}
+
+/// Traces.
+impl TelemetryBuilder {
+    /// Sets the sampler, instead of the one that `OTEL_TRACES_SAMPLER` names.
+    pub fn with_sampler(mut self, sampler: impl Sampler) -> Self {
+        self.traces().sampler = Some(Box::new(sampler));
+        self
+    }
+
+    /// Sets the limits of spans, instead of those of the environment.
+    pub fn with_span_limits(mut self, limits: SpanLimits) -> Self {
+        self.traces().limits = Some(limits);
+        self
+    }
+
+    /// Sets the batches of spans, instead of `OTEL_BSP_*`.
+    pub fn with_batch_config(mut self, config: BatchConfig) -> Self {
+        self.traces().pipelines.set_schedule(config);
+        self
+    }
+
+    /// Sets the generator of ids; they are random by default.
+    pub fn with_id_generator(self, ids: impl IdGenerator) -> Self {
+        self.with_tracer_provider(|provider| provider.with_id_generator(ids))
+    }
+
+    /// Adds an exporter of spans, with a batch processor of its own. Then `OTEL_TRACES_EXPORTER` is not read.
+    pub fn with_span_exporter(mut self, exporter: impl Exporter<Traces>) -> Self {
+        self.traces().pipelines.add(Pipeline::new(exporter));
+        self
+    }
+
+    /// Adds a stage, which edits or drops finished spans before any exporter sees them. Stages run in the order in which they
+    /// were added, on a thread of their own.
+    pub fn with_span_stage(mut self, stage: impl Stage<Traces>) -> Self {
+        self.traces().stages.0.push(Box::new(stage));
+        self
+    }
+
+    /// Adds a span processor, before those of the exporters. `OTEL_TRACES_EXPORTER` is still read.
+    pub fn with_span_processor(self, processor: impl SpanProcessor) -> Self {
+        self.with_tracer_provider(|provider| provider.with_processor(processor))
+    }
+
+    fn traces(&mut self) -> &mut Model {
+        &mut self.model.signals.traces
+    }
+
+    fn with_tracer_provider(mut self, change: impl FnOnce(TracerProviderBuilder) -> TracerProviderBuilder) -> Self {
+        let traces = self.traces();
+        traces.provider = change(std::mem::take(&mut traces.provider));
+        self
+    }
+}
+
+/// Traces.
+impl Telemetry {
+    /// The tracer provider.
+    pub fn tracer_provider(&self) -> &SdkTracerProvider {
+        &self.handle.providers.traces
+    }
+
+    /// Returns a tracer of spans with the scope `name`.
+    pub fn tracer(&self, name: impl Into<Cow<'static, str>>) -> SdkTracer {
+        self.tracer_provider().tracer(name)
+    }
+}

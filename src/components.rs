@@ -1,0 +1,102 @@
+//! The registry of the program: a row for each exporter that `OTEL_TRACES_EXPORTER` and `OTEL_METRICS_EXPORTER` may name.
+
+use telemark_sdk::install::{Components, Factory};
+#[cfg(any(feature = "otlp", feature = "console"))]
+use telemark_sdk::metrics::ReaderConfig;
+use telemark_sdk::signal::{Metrics, Traces};
+
+pub(crate) static COMPONENTS: Components = Components::NONE
+    .with_span_exporters(SPAN_EXPORTERS)
+    .with_metric_exporters(METRIC_EXPORTERS)
+    .with_termination_handler(cfg!(feature = "termination"));
+
+/// A row: the factory where the feature of the same name is on, else a remedy for the error.
+macro_rules! row {
+    ($name:literal, $make:expr) => {{
+        #[cfg(feature = $name)]
+        {
+            use telemark_sdk::install::Pipeline;
+            Factory::new($name, $make)
+        }
+        #[cfg(not(feature = $name))]
+        {
+            Factory::missing($name, concat!("enable the feature `", $name, "` of telemark"))
+        }
+    }};
+}
+
+const SPAN_EXPORTERS: &[Factory<Traces>] = &[
+    row!("otlp", |node| Ok(Pipeline::new(telemark_otlp::Otlp::<Traces>::from_env(node.env())?))),
+    row!("console", |node| Ok(Pipeline::new(telemark_console::ConsoleExporter::from_env(node.env())))),
+];
+
+const METRIC_EXPORTERS: &[Factory<Metrics>] = &[
+    row!("otlp", |node| {
+        let exporter = telemark_otlp::Otlp::<Metrics>::from_env(node.env())?;
+        let config = preferred(&exporter);
+        Ok(Pipeline::periodic(exporter, config, None))
+    }),
+    row!("console", |node| {
+        let exporter = telemark_console::ConsoleMetrics::from_env(node.env());
+        Ok(Pipeline::periodic(exporter, ReaderConfig::new(), Some(console_periods(node.env()))))
+    }),
+    row!("prometheus", |node| {
+        let prometheus = telemark_prometheus::Prometheus::new();
+        let server = telemark_prometheus::Server::from_env(prometheus.clone(), node.env())?;
+        Ok(Pipeline::reader(prometheus.reader()).with_server(server))
+    }),
+];
+
+/// Returns the config of a reader that follows the receiver's preferences.
+#[cfg(feature = "otlp")]
+fn preferred(exporter: &telemark_otlp::Otlp<Metrics>) -> ReaderConfig {
+    use telemark_sdk::metrics::{Aggregation, InstrumentKind};
+
+    let histograms = exporter.default_histogram_aggregation();
+    ReaderConfig::new().with_temporality(exporter.temporality_preference()).with_aggregation(move |kind| match kind {
+        InstrumentKind::Histogram => histograms.clone(),
+        _ => Aggregation::Default,
+    })
+}
+
+/// spec: metrics/sdk_exporters/stdout.md — every 10 s by default.
+#[cfg(feature = "console")]
+fn console_periods(env: &telemark_sdk::config::Env) -> telemark_sdk::metrics::PeriodicConfig {
+    let periods = telemark_sdk::metrics::PeriodicConfig::from_env(env);
+    match env.string("OTEL_METRIC_EXPORT_INTERVAL") {
+        Some(_) => periods,
+        None => periods.with_interval(std::time::Duration::from_secs(10)),
+    }
+}
+
+#[cfg(feature = "otlp")]
+#[cfg(test)]
+mod tests {
+    use telemark_otlp::Otlp;
+    use telemark_sdk::config::Env;
+    use telemark_sdk::testing::TestTelemetry;
+
+    use super::*;
+
+    fn check(variables: &[(&str, &str)], expected: &str) {
+        let exporter = Otlp::<Metrics>::from_env(&Env::from_pairs(variables.iter().copied())).unwrap();
+        let telemetry = TestTelemetry::new().with_metrics(preferred(&exporter), |builder| builder);
+        telemetry.meter("test").u64_counter("a").build().add(1, &[]);
+        telemetry.meter("test").u64_histogram("b").build().record(1, &[]);
+        assert_eq!(telemetry.metrics(), expected);
+    }
+
+    #[test]
+    fn the_reader_reads_what_the_receiver_prefers() {
+        let histogram = "histogram count=1 sum=1 min=1 max=1 <=5:1";
+        check(&[], &format!("a sum 1\nb {histogram}\n"));
+        check(
+            &[("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta")],
+            &format!("a delta sum 1\nb delta {histogram}\n"),
+        );
+        check(
+            &[("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "base2_exponential_bucket_histogram")],
+            "a sum 1\nb exponential count=1 sum=1 min=1 max=1 scale=20 +-1:1\n",
+        );
+    }
+}
