@@ -10,6 +10,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use program::{PATIENCE, Running, await_condition, check};
 use telemark_tests::{Script, Sink, skip};
@@ -132,6 +133,84 @@ fn a_server_that_drains_answers_what_is_under_way_and_exports_it() {
     }
 }
 
+/// Children are reaped and timers are awaited with `sigwait`: the kernel gives a signal to any thread that has not blocked it.
+#[cfg(target_os = "linux")]
+#[test]
+fn signals_that_the_program_waits_for_reach_it() {
+    let received = "SIGCHLD: true\nSIGCONT: true\nSIGIO: true\nSIGALRM: true\nSIGRTMIN: true\n";
+    assert_eq!(Running::start("signals for sigwait", &[]).end(), format!("exit 0\n{received}> (shut down)\n"));
+}
+
+/// The receiver accepts and never answers: each flush would take its whole time.
+#[test]
+fn signals_that_the_program_handles_do_not_delay_one_that_ends_it() {
+    let silent = Sink::start(Script::Silence).unwrap();
+    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*silent.endpoint()), ("OTEL_METRICS_EXPORTER", "none")];
+    let running = Running::start("storm of handled signals", &variables);
+    running.await_line("ready");
+    let start = Instant::now();
+    running.send("-TERM");
+    assert!(running.end().starts_with("signal 15\n"));
+    // The flush timeout is 2 s, and there are 20 signals before this one.
+    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+}
+
+/// Runs a scenario that ends in three ways; each is reached.
+#[track_caller]
+fn check_ends(scenario: &str, drop_prints: &str, exported: &str, says: &str) {
+    let is_said = |end: &str| if says.is_empty() { !end.contains("! ") } else { end.contains(says) };
+    let dropped = Running::start(&format!("{scenario}, drop"), &[]).end();
+    let expected = format!("exit 0\ndrop returned in time: true\n{drop_prints}{exported}");
+    assert!(dropped.starts_with(&expected) && is_said(&dropped), "{scenario}: {dropped}");
+    let exit = Running::start(&format!("{scenario}, exit"), &[]).end();
+    assert!(exit.starts_with(&format!("exit 3\n{exported}")) && is_said(&exit), "{scenario}: {exit}");
+    let running = Running::start(&format!("{scenario}, signal"), &[]);
+    running.await_line("ready");
+    running.send("-TERM");
+    let signal = running.end();
+    assert!(signal.starts_with(&format!("signal 15\nready\n{exported}")) && is_said(&signal), "{scenario}: {signal}");
+}
+
+#[test]
+fn a_standard_error_that_nobody_reads_holds_up_no_end() {
+    let prints = "none of it is a message: true\ncounts the lost messages: true\n";
+    check_ends("full standard error", prints, "", "");
+}
+
+#[test]
+fn a_lock_of_standard_error_that_is_held_holds_up_no_end_and_no_message() {
+    check_ends("held standard error", "", "", "! telemark error: 1 spans were not exported: on purpose\n");
+}
+
+#[test]
+fn a_message_is_written_in_one_piece() {
+    check("one message", "\nexit 0\ntelemark error: 1 spans were not exported: on purpose\n");
+}
+
+#[test]
+fn a_signal_is_heard_after_the_program_closed_all_descriptors() {
+    let running = Running::start("closed descriptors", &[]);
+    running.await_line("ready");
+    running.send("-TERM");
+    assert_eq!(running.end(), "signal 15\nready\n> work\n> (shut down)\n");
+}
+
+const HELD_UP: &str = "! telemark error: not everything was exported at the end: a span processor, a sampler or a lock held it \
+    up beyond the flush timeout\n";
+
+/// `exit` may not be called there, and is.
+#[test]
+fn an_exit_in_a_signal_handler_waits_no_longer_than_the_flush_timeout() {
+    let end = Running::start("exit in a signal handler", &[]).end();
+    assert!(end.starts_with("exit 9\n") && end.contains(HELD_UP), "{end}");
+}
+
+/// And it costs no span of an exporter that was added after it.
+#[test]
+fn a_processor_that_hangs_holds_the_program_no_longer_than_the_flush_timeout() {
+    check_ends("processor hangs", "", "> work\n> (shut down)\n", HELD_UP);
+}
+
 /// As the first process of a container the kernel spares the program the default action of a signal.
 #[cfg(target_os = "linux")]
 #[test]
@@ -233,8 +312,8 @@ fn the_log_level_shows_what_was_started_and_what_is_done() {
     };
     assert_eq!(said("warn"), "");
     let info = said("info");
-    assert!(info.starts_with("! telemark info: started: traces go to "), "{info}");
-    assert!(info.contains(", sampled by ParentBased") && info.contains("; metrics go to "), "{info}");
+    assert!(info.starts_with("! telemark info: started: traces: http/protobuf to "), "{info}");
+    assert!(info.contains(", sampler parentbased_always_on; metrics: http/protobuf to "), "{info}");
     assert_eq!(info.lines().count(), 1, "{info}");
     let debug = said("debug");
     assert!(debug.starts_with("! telemark info: started: "), "{debug}");

@@ -1,12 +1,12 @@
 //! The SDK's own messages.
 //!
 //! They go to standard error unless the program sets its own sink. Each topic is limited to one message a minute, so that a
-//! receiver that is down never floods a log; the next message counts those that were held back.
+//! receiver that is down never floods a log; the next message counts those that were held back. A message waits for neither a
+//! reader nor std's lock: one that standard error does not take soon is lost, and the next one counts it.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::io::Write;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, TryLockError};
 use std::time::Duration;
 
@@ -50,8 +50,8 @@ const DEFAULT: Option<Level> = Some(Level::Info);
 /// The variable has not been read, because there was no message yet.
 const NOT_READ: u8 = u8::MAX;
 
-/// Maximum size of one message in bytes.
-const MAX_MESSAGE: usize = 4096;
+/// Maximum size of one message in bytes. The line fits into one write to a pipe that no other program's line can split.
+const MAX_MESSAGE: usize = 4096 - 128;
 
 /// Set once the program or its environment has chosen a level.
 static IS_CHOSEN: AtomicBool = AtomicBool::new(false);
@@ -154,11 +154,33 @@ fn write(level: Level, text: &str) {
     let text = &*text::display(text).cut_at(MAX_MESSAGE).to_string();
     match SINK.get() {
         Some(sink) => sink(level, text),
-        // A thread that does not exist in the child may have held the lock of standard error during the fork.
-        None if is_forked_child() => write_to_standard_error(&format!("telemark {level}: {text}\n")),
-        // Not `eprintln!`, which panics if standard error is closed.
         None => {
-            let _ = writeln!(std::io::stderr(), "telemark {level}: {text}");
+            let lost = LOST.swap(0, Ordering::Relaxed);
+            let line = match lost {
+                0 => format!("telemark {level}: {text}\n"),
+                n => format!("telemark {level}: {text} ({n} messages before this could not be written)\n"),
+            };
+            if !write_to_standard_error(&line) {
+                LOST.fetch_add(lost.saturating_add(1), Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// Number of messages that standard error did not take since the last that it took.
+static LOST: AtomicU64 = AtomicU64::new(0);
+
+/// Prints that the end of the telemetry is not over in time. Takes no lock and no memory, for an exit in a signal handler.
+pub(crate) fn end_is_abandoned() {
+    const LINE: &str = "telemark error: not everything was exported at the end: a span processor, a sampler or a lock held it up \
+        beyond the flush timeout\n";
+    if !is_shown(Level::Error) {
+        return;
+    }
+    match SINK.get() {
+        Some(sink) => sink(Level::Error, LINE.trim_start_matches("telemark error: ").trim_end()),
+        None => {
+            write_to_standard_error(LINE);
         }
     }
 }

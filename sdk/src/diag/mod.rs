@@ -18,5 +18,5 @@ pub(crate) use counters::Queue;
 pub use counters::{Counters, SignalHealth};
 pub(crate) use durations::{Durations, Listener};
 pub use message::{Level, is_shown, log, set_max_level, set_sink};
-pub(crate) use message::{guard_is_gone, level_of, started, warn_always};
+pub(crate) use message::{end_is_abandoned, guard_is_gone, level_of, started, warn_always};
 pub(crate) use span_counts::{Origin, Outcome, SpanCounts};

@@ -33,7 +33,8 @@ impl TelemetryHandle {
     }
 
     /// Exports the spans that have ended and the metrics as they are. Blocks until then. A fifth of the time until the
-    /// deadline is kept for each signal after the first, in case a receiver of an earlier one does not answer.
+    /// deadline is kept for each signal after the first, in case a receiver of an earlier one does not answer. Exporters are not
+    /// waited for beyond the deadline; a span processor of the program's, called on this thread, is.
     ///
     /// # Errors
     /// Something could not be delivered, or not before the deadline; this is a forked child of the process that started it.
@@ -125,7 +126,12 @@ fn share(deadline: Deadline, total: Option<Duration>, waiting: usize) -> Deadlin
 }
 
 fn report(topic: &'static str, done: &str, started: Deadline, result: &Result<(), ExportError>) {
-    let outcome = if result.is_ok() { "everything was exported" } else { "not everything was exported" };
+    let outcome = match result {
+        Ok(()) => "everything was exported",
+        // The shutdown reports what became of everything.
+        Err(error) if error.is_shutdown() => return,
+        Err(_) => "not everything was exported",
+    };
     diag::log(Level::Debug, topic, format_args!("{done} after {:?}: {outcome}", started.passed_for()));
 }
 

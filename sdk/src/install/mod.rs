@@ -10,8 +10,10 @@
 //! | `telemetry` | the telemetry of a program and its installation |
 //! | `handle` | the flush and the end, shared by the guard, termination signals and `exit` |
 //! | `termination` | the end without the guard: signals and `exit` |
+//! | `ending` | the end on a thread of the SDK, for which the host waits no longer than the flush timeout |
 
 mod builder;
+mod ending;
 mod handle;
 mod model;
 mod pipeline;

@@ -10,7 +10,7 @@ use super::builder::Instrumentation;
 use super::handle::{TelemetryHandle, installed};
 use super::pipeline::Companion;
 use super::signals::Health;
-use super::{TelemetryBuilder, termination};
+use super::{TelemetryBuilder, ending, termination};
 use crate::config::Env;
 use crate::diag::{self, Level};
 use crate::error::{ConfigError, ExportError};
@@ -127,7 +127,11 @@ impl Telemetry {
 
 impl Drop for Telemetry {
     fn drop(&mut self) {
-        self.handle.end();
+        if self.is_installed {
+            ending::end(&self.handle);
+        } else {
+            self.handle.end();
+        }
         // In a forked child the telemetry never started.
         if self.is_installed && !self.handle.home.is_past() {
             self.handle.providers.all().into_iter().for_each(|provider| provider.guard_is_gone());

@@ -2,11 +2,12 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::ending;
 use super::handle::{TelemetryHandle, installed};
 use crate::diag::{self, Level};
 use crate::error::catch;
-use crate::process::{self, Signals, TerminationSignal};
-use crate::runtime::{self, apart};
+use crate::process::{self, Event, Signals, TerminationSignal};
+use crate::runtime;
 
 /// Lets the installed telemetry end with the program, if the builder asked for it and anything is recorded. Never fails: if
 /// the system refuses, the program works as without the handler, and a warning says so.
@@ -32,13 +33,15 @@ pub(super) fn watch(handle: &TelemetryHandle) {
     }
 }
 
+/// Runs no code of the program's but its sink of messages, and waits for the end alone: a signal is always answered.
 fn listen(mut signals: Signals, handle: &TelemetryHandle) {
-    while let Some(signal) = signals.next() {
-        // Panics of exporters are caught around their calls. This guard is for everything else: the thread must outlive it.
-        let caught = catch(|| apart(|| respond(signal, handle)));
-        if caught.is_err() {
-            diag::log(Level::Error, "termination", format_args!("the export on {} panicked", signal.name()));
-        }
+    ending::mark_listener();
+    while let Some(event) = signals.next() {
+        // The sink of messages may panic.
+        let _ = catch(|| match event {
+            Event::Signal(signal) => respond(signal, handle),
+            Event::End => ending::begin(handle),
+        });
     }
 }
 
@@ -46,14 +49,16 @@ fn listen(mut signals: Signals, handle: &TelemetryHandle) {
 fn respond(signal: TerminationSignal, handle: &TelemetryHandle) {
     let name = signal.name();
     if signal.begin_end() {
-        diag::log(Level::Debug, "termination", format_args!("{name}: exports what is left, then ends the program"));
         // Even after a panic, the program ends.
-        let _ = catch(|| handle.end());
+        let _ = catch(|| {
+            diag::log(Level::Debug, "termination", format_args!("{name}: exports what is left, then ends the program"));
+            ending::begin(handle);
+            ending::wait(handle);
+        });
         signal.end_process();
     }
     diag::log(Level::Debug, "termination", format_args!("{name}: the program handles it itself; flushes meanwhile"));
-    // The processors count and report losses; the guard or the exit exports what is recorded until then.
-    let _ = handle.flush(handle.flush_timeout);
+    ending::flush_meanwhile(handle);
 }
 
 /// Runs on the thread that exits, after its thread-locals were destroyed. Does nothing after an orderly end.
@@ -61,8 +66,8 @@ extern "C" fn at_exit() {
     // A panic must not cross into libc, and the sink of messages is the user's code.
     let _ = catch(|| {
         if let Some(handle) = installed::get() {
-            if !handle.has_ended() {
-                handle.end();
+            if !handle.has_ended() || ending::is_under_way() {
+                ending::end(handle);
             }
         }
     });

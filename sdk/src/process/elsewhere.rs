@@ -10,9 +10,15 @@ pub(crate) fn at_exit(_: extern "C" fn()) -> bool {
     true
 }
 
-pub(crate) fn write_to_standard_error(_: &str) {}
+/// Writes a line to standard error. Returns false if it cannot be written.
+pub(crate) fn write_to_standard_error(line: &str) -> bool {
+    // Not `eprintln!`, which panics if standard error is closed.
+    io::Write::write_all(&mut io::stderr(), line.as_bytes()).is_ok()
+}
 
-pub(crate) fn leave_signals_to_the_host() {}
+pub(crate) fn with_signals_left_to_the_host<T>(spawn: impl FnOnce() -> T) -> T {
+    spawn()
+}
 
 /// Stands in for the signals. Never exists: these systems have none.
 #[derive(Debug)]
@@ -27,9 +33,21 @@ impl Signals {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    pub(crate) fn next(&mut self) -> Option<TerminationSignal> {
+    pub(crate) fn ask_for_the_end() -> bool {
+        false
+    }
+
+    pub(crate) fn next(&mut self) -> Option<Event> {
         match self.0 {}
     }
+}
+
+/// The events of `unix.rs`, which never come.
+#[allow(dead_code, reason = "the interface of `unix.rs`")]
+#[derive(Debug)]
+pub(crate) enum Event {
+    Signal(TerminationSignal),
+    End,
 }
 
 /// Stands in for a signal; has no values.

@@ -30,4 +30,6 @@ mod system;
 mod fork;
 
 pub(crate) use fork::{Generation, after_fork, is_forked_child};
-pub(crate) use system::{Signals, TerminationSignal, at_exit, leave_signals_to_the_host, write_to_standard_error};
+pub(crate) use system::{
+    Event, Signals, TerminationSignal, at_exit, with_signals_left_to_the_host, write_to_standard_error,
+};

@@ -1,19 +1,17 @@
 //! Termination signals, exit and forks on Unix. One of the two files with `unsafe`: libc has no safe interface to these.
 //!
-//! The signal handler sends the number of the signal to [`Signals`] through a socket and then calls the previous handler. The
-//! program keeps its signals: another handler, installed before or after, decides when the program ends
+//! The signal handler notes the signal, wakes [`Signals`] through a semaphore and then calls the previous handler. No descriptor
+//! is involved, which the host could close and get again for a file of its own. The program keeps its signals: another handler, installed before or after, decides when the program ends
 //! ([`TerminationSignal::begin_end`]). Everything that runs in a handler is async-signal-safe: atomics, and functions from
 //! the list of POSIX (signal-safety(7)).
 #![allow(unsafe_code, reason = "signals, exit and forks are reached through libc alone; each use says why it is sound")]
 
-use std::io::{self, Read};
+use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::IntoRawFd;
-use std::os::unix::net::UnixStream;
 use std::ptr::{null, null_mut};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU8, Ordering};
 
-use libc::{SIG_DFL, SIG_IGN, SIGINT, SIGTERM, c_int, c_void, sigaction, siginfo_t, sigset_t};
+use libc::{SIG_DFL, SIG_IGN, SIGINT, SIGTERM, c_int, c_void, sem_t, sigaction, siginfo_t, sigset_t};
 
 /// Calls `child` in every forked child.
 pub(super) fn watch_forks(child: extern "C" fn()) {
@@ -28,42 +26,91 @@ pub(crate) fn at_exit(hook: extern "C" fn()) -> bool {
     unsafe { libc::atexit(hook) == 0 }
 }
 
-/// Writes a line to standard error without taking std's lock. A failure cannot be reported.
-pub(crate) fn write_to_standard_error(line: &str) {
-    // SAFETY: the bytes outlive the call; libc checks the descriptor.
-    unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len()) };
-}
-
-/// Blocks signals from other processes in this thread, so that they reach a thread of the host, or one that waits with `sigwait`
-/// or `signalfd`.
-pub(crate) fn leave_signals_to_the_host() {
-    change_mask(libc::SIG_BLOCK, &[SIGTERM, SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR1, libc::SIGUSR2]);
-}
-
-fn change_mask(how: c_int, signals: &[c_int]) {
-    let mut set = MaybeUninit::<sigset_t>::uninit();
-    // SAFETY: `sigemptyset` initializes the set before it is read; all four are async-signal-safe.
-    unsafe {
-        libc::sigemptyset(set.as_mut_ptr());
-        for &signal in signals {
-            libc::sigaddset(set.as_mut_ptr(), signal);
+/// Writes a line to standard error, up to the size of a pipe's page in one piece. Returns false if the reader takes it not soon:
+/// nothing waits for the lock that std holds, or for a pipe or a terminal that nobody reads.
+pub(crate) fn write_to_standard_error(line: &str) -> bool {
+    const TURNS: u32 = 20;
+    // SAFETY: it only returns a number.
+    let process = unsafe { libc::getpid() };
+    // One line at a time, lest another thread fills the pipe between `poll` and `write`. A writer that was forked away is gone.
+    let take_turn = || {
+        let writer = WRITER.load(Ordering::Acquire);
+        writer != process && WRITER.compare_exchange(writer, process, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    };
+    let mut turns = 0;
+    while !take_turn() {
+        turns += 1;
+        if turns > TURNS {
+            return false;
         }
-        libc::pthread_sigmask(how, set.as_ptr(), null_mut());
+        std::thread::sleep(std::time::Duration::from_millis(1));
     }
+    let is_written = line.as_bytes().chunks(libc::PIPE_BUF).all(write_piece);
+    WRITER.store(0, Ordering::Release);
+    is_written
+}
+
+/// The process that writes to standard error; 0 for none.
+static WRITER: AtomicI32 = AtomicI32::new(0);
+
+fn write_piece(piece: &[u8]) -> bool {
+    /// In milliseconds.
+    const PATIENCE: c_int = 10;
+    let (bytes, size) = (piece.as_ptr().cast::<c_void>(), piece.len());
+    let mut state = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: one valid entry; the bytes outlive the calls; libc checks the descriptor.
+    let written = unsafe {
+        // Apple's devices cannot be polled, which is no reason not to write.
+        if libc::poll(&mut state, 1, PATIENCE) != 1 || state.revents & (libc::POLLOUT | libc::POLLNVAL) == 0 {
+            return false;
+        }
+        // A socket never waits, even if another process has filled it meanwhile.
+        match libc::send(libc::STDERR_FILENO, bytes, size, libc::MSG_DONTWAIT) {
+            -1 if io::Error::last_os_error().raw_os_error() == Some(libc::ENOTSOCK) => {
+                libc::write(libc::STDERR_FILENO, bytes, size)
+            }
+            sent => sent,
+        }
+    };
+    usize::try_from(written).is_ok_and(|written| written == size)
+}
+
+/// Runs `spawn` with all signals blocked, so that the threads it starts never take one that the host blocks for `sigwait` or
+/// `signalfd`. The signals of a thread's own faults stay: blocked, they would end the process without their handler.
+pub(crate) fn with_signals_left_to_the_host<T>(spawn: impl FnOnce() -> T) -> T {
+    const FAULTS: [c_int; 7] =
+        [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGABRT, libc::SIGSYS];
+    let (mut set, mut before) = (MaybeUninit::<sigset_t>::uninit(), MaybeUninit::<sigset_t>::uninit());
+    // SAFETY: `sigfillset` initializes the set before it is read, and `pthread_sigmask` the mask of before.
+    unsafe {
+        libc::sigfillset(set.as_mut_ptr());
+        for signal in FAULTS {
+            libc::sigdelset(set.as_mut_ptr(), signal);
+        }
+        libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), before.as_mut_ptr());
+    }
+    let result = spawn();
+    // SAFETY: as above.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), null_mut()) };
+    result
 }
 
 /// The state of the handler, written before it is installed.
 static WATCH: Watch = Watch {
     process: AtomicI32::new(0),
-    socket: AtomicI32::new(-1),
+    semaphore: AtomicPtr::new(null_mut()),
+    pending: AtomicU8::new(0),
     is_ending: AtomicBool::new(false),
     previous: [AtomicPtr::new(null_mut()), AtomicPtr::new(null_mut())],
 };
 
 struct Watch {
-    /// The process whose thread listens; its forked children have no such thread.
+    /// The process whose thread listens, and 0 without one; its forked children have no such thread.
     process: AtomicI32,
-    socket: AtomicI32,
+    /// Wakes the thread. Null before the start, and then as long as the program runs: the handler may post at any time.
+    semaphore: AtomicPtr<sem_t>,
+    /// A bit for each of [`SIGNALS`] that arrived, and [`END`]: many signals of a kind are one.
+    pending: AtomicU8,
     /// The SDK is ending the program: the next signal does not wait.
     is_ending: AtomicBool,
     /// The previous action of each of [`SIGNALS`]. Never freed, because a handler may be reading it.
@@ -72,22 +119,62 @@ struct Watch {
 
 const SIGNALS: [c_int; 2] = [SIGTERM, SIGINT];
 
-/// The incoming termination signals.
+/// The bit of [`Event::End`].
+const END: u8 = 1 << SIGNALS.len();
+
+impl Watch {
+    /// Passes an event to the thread that listens. Returns false without one. Async-signal-safe.
+    fn pass(&self, event: u8) -> bool {
+        // SAFETY: `getpid` is async-signal-safe and only returns a number.
+        if self.process.load(Ordering::Acquire) != unsafe { libc::getpid() } {
+            return false;
+        }
+        if self.pending.fetch_or(event, Ordering::AcqRel) & event != 0 {
+            // The thread has been woken and has not looked yet.
+            return true;
+        }
+        // SAFETY: a process that listens has a semaphore, which is never destroyed; posting is async-signal-safe.
+        let is_woken = unsafe { libc::sem_post(self.semaphore.load(Ordering::Acquire)) } == 0;
+        if !is_woken {
+            self.pending.fetch_and(!event, Ordering::AcqRel);
+        }
+        is_woken
+    }
+
+    /// Takes the first event that is pending.
+    fn take(&self) -> Option<Event> {
+        let is_taken = |event: u8| self.pending.fetch_and(!event, Ordering::AcqRel) & event != 0;
+        let mut signals = SIGNALS.iter().enumerate();
+        match signals.find(|(at, _)| is_taken(1 << at)) {
+            Some((_, signal)) => Some(Event::Signal(TerminationSignal(*signal))),
+            None => is_taken(END).then_some(Event::End),
+        }
+    }
+}
+
+/// A request to the thread that ends the telemetry.
 #[derive(Debug)]
-pub(crate) struct Signals(UnixStream);
+pub(crate) enum Event {
+    /// One or more of the same signals arrived.
+    Signal(TerminationSignal),
+    /// [`Signals::ask_for_the_end`] was called.
+    End,
+}
+
+/// The termination signals that arrive. Without this value, they act as without the SDK.
+#[derive(Debug)]
+pub(crate) struct Signals(());
 
 impl Signals {
-    /// Opens the socket from the handler. Called once in a process.
+    /// Opens the way from the handler. Called once in a process.
     ///
     /// # Errors
-    /// No file descriptor is left.
+    /// The operating system refuses.
     pub(crate) fn open() -> io::Result<Self> {
-        let (reader, writer) = UnixStream::pair()?;
+        WATCH.semaphore.store(new_semaphore()?, Ordering::Release);
         // SAFETY: `getpid` only returns a number.
-        WATCH.process.store(unsafe { libc::getpid() }, Ordering::Relaxed);
-        // Open as long as the program runs: the handler may write at any time.
-        WATCH.socket.store(writer.into_raw_fd(), Ordering::Release);
-        Ok(Signals(reader))
+        WATCH.process.store(unsafe { libc::getpid() }, Ordering::Release);
+        Ok(Signals(()))
     }
 
     /// Installs the handler for SIGTERM and SIGINT. A signal that is ignored stays ignored.
@@ -98,12 +185,58 @@ impl Signals {
         SIGNALS.iter().zip(&WATCH.previous).try_for_each(|(&signal, previous)| catch(signal, previous))
     }
 
-    /// Waits for the next signal. Returns `None` once the socket is broken.
-    pub(crate) fn next(&mut self) -> Option<TerminationSignal> {
-        let mut signal = [0];
-        // `read_exact` retries if a handler interrupts it.
-        self.0.read_exact(&mut signal).ok()?;
-        Some(TerminationSignal(signal[0].into()))
+    /// Sends [`Event::End`]. Returns false if nothing listens in this process. Takes no lock and no memory.
+    pub(crate) fn ask_for_the_end() -> bool {
+        WATCH.pass(END)
+    }
+
+    /// Waits for the next event. Returns `None` once the semaphore is broken.
+    pub(crate) fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = WATCH.take() {
+                return Some(event);
+            }
+            // SAFETY: `open` has made the semaphore.
+            let is_woken = unsafe { libc::sem_wait(WATCH.semaphore.load(Ordering::Acquire)) } == 0;
+            if !is_woken && io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+                // From here on signals act by themselves; the last one may have come before.
+                WATCH.process.store(0, Ordering::Release);
+                return WATCH.take();
+            }
+        }
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        WATCH.process.store(0, Ordering::Release);
+    }
+}
+
+/// Makes a semaphore that lives as long as the program.
+#[cfg(not(target_vendor = "apple"))]
+fn new_semaphore() -> io::Result<*mut sem_t> {
+    let semaphore = Box::into_raw(Box::new(MaybeUninit::<sem_t>::zeroed())).cast();
+    // SAFETY: the memory is large enough and never freed.
+    match unsafe { libc::sem_init(semaphore, 0, 0) } {
+        0 => Ok(semaphore),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Makes a semaphore that lives as long as the program. Here it needs a name, which it loses at once.
+#[cfg(target_vendor = "apple")]
+fn new_semaphore() -> io::Result<*mut sem_t> {
+    let name = std::ffi::CString::new(format!("/telemark.{}", std::process::id()))?;
+    let mode: libc::c_uint = 0o600;
+    // SAFETY: the name ends with zero and outlives both calls.
+    unsafe {
+        let semaphore = libc::sem_open(name.as_ptr(), libc::O_CREAT | libc::O_EXCL, mode, 0 as libc::c_uint);
+        if semaphore == libc::SEM_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        libc::sem_unlink(name.as_ptr());
+        Ok(semaphore)
     }
 }
 
@@ -164,22 +297,18 @@ fn previous(signal: c_int) -> Previous {
     }
 }
 
-/// Sends the number of the signal to [`Signals`], then calls the previous handler.
+/// Passes the signal to [`Signals`], then calls the previous handler.
 extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let errno = Errno::save();
-    // SAFETY: `getpid` is async-signal-safe and only returns a number.
-    let is_watched = unsafe { libc::getpid() } == WATCH.process.load(Ordering::Relaxed);
+    // Read first: the thread that hears of this very signal sets it.
+    let is_ending = WATCH.is_ending.load(Ordering::Acquire);
+    let at = SIGNALS.iter().position(|&known| known == signal);
+    let is_heard = at.is_some_and(|at| WATCH.pass(1 << at));
     let previous = previous(signal);
     match previous {
-        // A forked child has no thread that listens: there the signal acts as it does without the SDK.
-        Previous::Default if !is_watched || WATCH.is_ending.load(Ordering::Acquire) => end_process(signal),
+        // Without a thread that listens, in a forked child for example, the signal acts as it does without the SDK.
+        Previous::Default if !is_heard || is_ending => end_process(signal),
         _ => {}
-    }
-    if is_watched {
-        let byte = signal as u8;
-        // SAFETY: one byte from the stack. `send` never waits here, and fails if the host has closed the socket and the
-        // descriptor is that of a file now. A full buffer holds enough signals to be read.
-        unsafe { libc::send(WATCH.socket.load(Ordering::Acquire), (&raw const byte).cast(), 1, libc::MSG_DONTWAIT) };
     }
     if let Previous::Handler(action) = previous {
         // SAFETY: the kernel would have called this address with these arguments; SA_SIGINFO distinguishes the two kinds of
@@ -203,7 +332,10 @@ fn end_process(signal: c_int) -> ! {
     // SAFETY: the default action is valid for every signal, and all of these are async-signal-safe.
     unsafe {
         libc::signal(signal, SIG_DFL);
-        change_mask(libc::SIG_UNBLOCK, &[signal]);
+        let mut set = MaybeUninit::<sigset_t>::uninit();
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), signal);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), null_mut());
         libc::raise(signal);
         // The kernel ignores the default action in the first process of a container. Shells report a signal with this code.
         libc::_exit(128 + signal)

@@ -55,6 +55,11 @@ pub(super) fn is_task(ending: &Arc<AtomicBool>) -> bool {
     TASK.get() == Arc::as_ptr(ending).addr()
 }
 
+/// Returns true on a thread that runs a task, even while the thread's locals are being destroyed.
+pub(crate) fn runs_a_task() -> bool {
+    TASK.get() != 0
+}
+
 thread_local! {
     /// Identifies the task that runs here. Has no destructor, unlike `END`, because an exporter may call `exit`.
     static TASK: Cell<usize> = const { Cell::new(0) };

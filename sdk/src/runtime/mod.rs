@@ -16,7 +16,7 @@ pub(crate) const OFF_IN_A_FORKED_CHILD: &str = "telemetry is off in a forked chi
     call `init` after the fork, in each process";
 
 pub use background::is_ending;
-pub(crate) use background::{apart, is_background};
+pub(crate) use background::{apart, is_background, runs_a_task};
 use background::{guarded, with_end};
 pub use handle::Handle;
 use handle::{Asked, Driver};
@@ -24,7 +24,7 @@ pub(crate) use handle::{Request, Waiting};
 pub use manual::ManualRuntime;
 
 use crate::error::{ConfigError, ExportError};
-use crate::process::leave_signals_to_the_host;
+use crate::process::with_signals_left_to_the_host;
 use crate::time::Deadline;
 
 /// The reason for a run of a task.
@@ -98,11 +98,9 @@ impl Runtime {
 /// The operating system refuses to start another thread.
 #[allow(clippy::disallowed_methods, reason = "this module owns the threads")]
 pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), ConfigError> {
-    let work = move || {
-        leave_signals_to_the_host();
-        work();
-    };
-    let started = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    // Before it runs: it inherits the mask, so there is no moment in which it takes a signal.
+    let started = with_signals_left_to_the_host(|| thread.spawn(work));
     started.map(drop).map_err(|error| {
         let problem = "cannot start this background thread; the limit of threads or of memory may be reached";
         ConfigError::state(name.to_owned(), problem).with_source(error)

@@ -171,7 +171,11 @@ impl Shared {
                 Some(done) if done.ticket >= ticket || (state.ended && request == Request::Shutdown) => {
                     return done.result.clone().map_err(ExportError::from);
                 }
-                _ if state.ended => return Err(ExportError::shutdown()),
+                // Overtaken by the shutdown, which has done what was asked for.
+                _ if state.ended => {
+                    let shutdown = state.done[Request::Shutdown as usize].as_ref();
+                    return shutdown.map_or(Ok(()), |done| done.result.clone()).map_err(ExportError::from);
+                }
                 _ => {}
             }
             state = match deadline.remaining() {
@@ -395,6 +399,26 @@ mod tests {
             let error = driver.wait(Request::Shutdown, ticket, Deadline::after(SOON)).unwrap_err();
             assert_eq!(error.to_string(), "no");
         }
+    }
+
+    #[test]
+    fn a_flush_that_a_shutdown_overtakes_ends_as_the_shutdown_does() {
+        let (release, held) = channel::<()>();
+        let (driver, log) = start(move |_| {
+            let _ = held.recv();
+            Ok(())
+        });
+        let ask = |request| match driver.ask(request, Deadline::after(SOON)) {
+            Asked::Ticket(ticket) => ticket,
+            Asked::Done(result) => panic!("{result:?}"),
+        };
+        ask(Request::Flush);
+        assert_eq!(log.recv().unwrap(), "flush");
+        let overtaken = ask(Request::Flush);
+        ask(Request::Shutdown);
+        drop(release);
+        driver.wait(Request::Flush, overtaken, Deadline::after(SOON)).unwrap();
+        assert_eq!(log.iter().collect::<Vec<_>>(), ["shutdown"]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Reads the sampler from the environment.
 
+use std::borrow::Cow;
+
 use super::{AlwaysOff, AlwaysOn, ParentBased, Sampler, TraceIdRatio};
 use crate::config::Env;
 use crate::error::ConfigError;
@@ -46,6 +48,22 @@ const SAMPLERS: &[(&str, Factory)] = &[
     ("parentbased_traceidratio", Factory::OfRatio(|ratio| Box::new(ParentBased::new(ratio)))),
 ];
 
+/// Returns the name that `OTEL_TRACES_SAMPLER` has for the sampler with this description, with the ratio, such as
+/// `parentbased_traceidratio 0.000100`. Returns the description of any other sampler.
+pub(crate) fn name_of(description: &str) -> Cow<'_, str> {
+    const BRANCHES: &str = ",remoteParentSampled:AlwaysOnSampler,remoteParentNotSampled:AlwaysOffSampler,\
+        localParentSampled:AlwaysOnSampler,localParentNotSampled:AlwaysOffSampler}";
+    let root = description.strip_prefix("ParentBased{root:").and_then(|rest| rest.strip_suffix(BRANCHES));
+    let (prefix, own) = root.map_or(("", description), |root| ("parentbased_", root));
+    let ratio = own.strip_prefix("TraceIdRatioBased{").and_then(|rest| rest.strip_suffix('}'));
+    match (own, ratio) {
+        ("AlwaysOnSampler", _) => format!("{prefix}always_on").into(),
+        ("AlwaysOffSampler", _) => format!("{prefix}always_off").into(),
+        (_, Some(ratio)) => format!("{prefix}traceidratio {ratio}").into(),
+        _ => description.into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,6 +75,22 @@ mod tests {
         let short = description.split(",remoteParentSampled:AlwaysOnSampler").next().unwrap_or_default().to_owned();
         let warnings = env.take_warnings().iter().map(ToString::to_string).collect();
         assert_eq!([vec![short], warnings].concat().join("; "), expected, "{sampler:?} {argument:?}");
+    }
+
+    #[test]
+    fn every_name_is_that_of_its_sampler() {
+        for (name, _) in SAMPLERS {
+            let env = Env::from_pairs([("OTEL_TRACES_SAMPLER", *name), ("OTEL_TRACES_SAMPLER_ARG", "0.25")]);
+            let description = from_env(&env).description().into_owned();
+            let expected = if name.ends_with("ratio") { format!("{name} 0.250000") } else { (*name).to_owned() };
+            assert_eq!(name_of(&description), expected);
+        }
+        for other in [
+            ParentBased::new(AlwaysOn).with_local_parent_not_sampled(AlwaysOn).description(),
+            "the program's own".into(),
+        ] {
+            assert_eq!(name_of(&other), other);
+        }
     }
 
     #[test]

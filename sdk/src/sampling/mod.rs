@@ -16,6 +16,7 @@ mod sampler;
 
 pub use always::{AlwaysOff, AlwaysOn, AlwaysRecord};
 pub use from_env::from_env;
+pub(crate) use from_env::name_of;
 pub use parent_based::ParentBased;
 pub use ratio::TraceIdRatio;
 pub(crate) use sampler::shut_down;

@@ -13,11 +13,13 @@ use crate::runtime::Runtime;
 use crate::signal::Traces;
 use crate::time::Deadline;
 
-/// Sees every recording span when it starts and when it ends. Processors are called in the order in which they were added.
+/// Sees every recording span when it starts and when it ends. Processors are called in the order in which they were added;
+/// those that export are flushed and shut down before the others.
 ///
-/// All methods are called on the threads of the host, possibly several at once; they must not block. A panic is caught
-/// and reported. Spans that are not recorded are never seen; of those that are, only the sampled ones
-/// (`span.context.is_sampled()`) may be exported.
+/// All methods are called on the threads of the host, possibly several at once; they must not block. At the end of installed
+/// telemetry that watches for the end of the program, [`Self::shutdown`] is called on a thread of the SDK, and the program waits for
+/// it no longer than the flush timeout. A panic is caught and reported. Spans that are not recorded are never seen; of those that
+/// are, only the sampled ones (`span.context.is_sampled()`) may be exported.
 ///
 /// spec: trace/sdk.md#span-processor
 pub trait SpanProcessor: Debug + Send + Sync + 'static {

@@ -1,6 +1,5 @@
 //! The tracer provider: resource, sampler, ids, limits and processors, shared by its tracers and their spans.
 
-use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -93,8 +92,10 @@ impl SdkTracerProvider {
         &self.0.clock
     }
 
-    pub(crate) fn sampler_description(&self) -> Cow<'static, str> {
-        catch(|| self.0.sampler.description()).unwrap_or("a sampler that panics".into())
+    /// Returns the sampler's name in `OTEL_TRACES_SAMPLER`, or its description.
+    pub(crate) fn sampler_name(&self) -> String {
+        let description = catch(|| self.0.sampler.description()).unwrap_or("one that panics".into());
+        crate::sampling::name_of(&description).into_owned()
     }
 
     /// Returns true if there are no spans: when disabled, and after the shutdown.
@@ -343,9 +344,13 @@ impl ProviderInner {
         }
     }
 
+    /// Calls those that export first: another that hangs costs none of their spans.
     fn each_processor(&self, call: impl Fn(&dyn SpanProcessor) -> Result<(), ExportError>) -> Result<(), ExportError> {
+        let mut processors: Vec<_> = self.processors.iter().collect();
+        let exports = |processor: &dyn SpanProcessor| !processor.all_counters().is_empty();
+        processors.sort_by_key(|processor| !catch(|| exports(&***processor)).unwrap_or(false));
         let mut result = Ok(());
-        for processor in &self.processors {
+        for processor in processors {
             // All of them are called; the first error stays.
             result = result.and(caught(|| call(&**processor)));
         }

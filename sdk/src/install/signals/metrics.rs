@@ -107,7 +107,7 @@ impl Provider for SdkMeterProvider {
             Some(counters) => counters.destination().to_owned(),
             None => reader.to_owned(),
         });
-        format!("metrics go to {}", named(destinations))
+        format!("metrics: {}", named(destinations))
     }
 
     fn counters(&self) -> (Words, Vec<Arc<Counters>>) {

@@ -137,7 +137,7 @@ pub(super) trait Provider: Debug + Send + Sync {
     /// Returns true while anything is recorded.
     fn is_recording(&self) -> bool;
 
-    /// Describes for a message where the signal goes: "traces go to ...".
+    /// Describes for a message where the signal goes: "traces: ...".
     fn describe(&self) -> String;
 
     /// The words that the SDK's own metrics use for the signal, and the counters of its pipelines.
@@ -153,8 +153,8 @@ pub(super) trait Provider: Debug + Send + Sync {
     fn turn_off_in_child(&self);
 }
 
-/// Lists destinations for a message; "nowhere" if there are none.
+/// Lists destinations for a message; "none" if there are none.
 fn named(destinations: impl IntoIterator<Item = String>) -> String {
     let list: Vec<_> = destinations.into_iter().collect();
-    if list.is_empty() { "nowhere".to_owned() } else { list.join(" and ") }
+    if list.is_empty() { "none".to_owned() } else { list.join(" and ") }
 }

@@ -114,7 +114,7 @@ impl Provider for SdkTracerProvider {
 
     fn describe(&self) -> String {
         let to = named(self.counters().iter().map(|counters| counters.destination().to_owned()));
-        format!("traces go to {to}, sampled by {}", self.sampler_description())
+        format!("traces: {to}, sampler {}", self.sampler_name())
     }
 
     fn counters(&self) -> (Words, Vec<Arc<Counters>>) {

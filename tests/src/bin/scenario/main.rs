@@ -1,6 +1,7 @@
 //! A program in one of the situations of `tests/lifecycle.rs`: `scenario NAME FILE`. What is exported goes to the file,
 //! a line a span, unless the scenario sends it over OTLP.
 
+mod attacks;
 mod ends;
 mod exporters;
 mod faults;
@@ -12,6 +13,8 @@ mod termination;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+use attacks::End;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -44,6 +47,21 @@ fn main() -> ExitCode {
         "ignored signals" => termination::ignored_signals(&file),
         "no threads" => termination::no_threads(&file),
         "no thread for signals" => termination::no_thread_for_signals(&file),
+
+        "signals for sigwait" => attacks::signals_for_sigwait(&file),
+        "storm of handled signals" => attacks::storm_of_handled_signals(),
+        "full standard error, drop" => attacks::full_standard_error(End::Drop),
+        "full standard error, exit" => attacks::full_standard_error(End::Exit),
+        "full standard error, signal" => attacks::full_standard_error(End::Signal),
+        "held standard error, drop" => attacks::held_standard_error(End::Drop),
+        "held standard error, exit" => attacks::held_standard_error(End::Exit),
+        "held standard error, signal" => attacks::held_standard_error(End::Signal),
+        "one message" => attacks::one_message(),
+        "closed descriptors" => attacks::closed_descriptors(&file),
+        "exit in a signal handler" => attacks::exit_in_a_signal_handler(&file),
+        "processor hangs, drop" => attacks::processor_hangs(&file, End::Drop),
+        "processor hangs, exit" => attacks::processor_hangs(&file, End::Exit),
+        "processor hangs, signal" => attacks::processor_hangs(&file, End::Signal),
 
         "draining server, its handler first" => server::drains(&file, true),
         "draining server, telemetry first" => server::drains(&file, false),
