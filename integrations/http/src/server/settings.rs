@@ -18,7 +18,9 @@ use crate::shared::query::SENSITIVE;
 
 /// Records an error on a span.
 #[derive(Clone)]
-pub(crate) struct ErrorRecorder(Arc<dyn Fn(&SpanRef<'_>, &'static str, &'static str) + Send + Sync>);
+pub(crate) struct ErrorRecorder(Arc<RecordError>);
+
+type RecordError = dyn Fn(&SpanRef<'_>, &'static str, &'static str) + Send + Sync;
 
 impl ErrorRecorder {
     pub(crate) fn record(&self, span: &SpanRef<'_>, error_type: &'static str, description: &'static str) {
