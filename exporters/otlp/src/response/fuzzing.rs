@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, StatusCode};
 
-use super::{base64, decode, grpc, json, protobuf, reason};
+use super::{Secrets, base64, decode, grpc, json, protobuf, reason};
 
 /// The limit of a decompressed body.
 pub const MAX_SIZE: usize = 64 * 1024;
@@ -19,15 +19,15 @@ pub fn http(content_type: &str, encoding: &str, body: &[u8]) -> Vec<String> {
     };
     let partial_successes = [json::partial_success(&body, "rejectedSpans"), protobuf::partial_success(&body)];
     for partial in partial_successes.into_iter().flatten() {
-        shown.extend(partial.into_report().message);
+        shown.extend(partial.into_report(&Secrets::default()).message);
     }
-    shown.push(reason(content_type, &body));
+    shown.push(reason(content_type, &body, &Secrets::default()));
     shown
 }
 
 /// Reads the status of a gRPC call. Returns the text that a message would show.
 pub fn grpc_status(status: StatusCode, headers: &HeaderMap) -> String {
-    let call = grpc::call_status(status, headers);
+    let call = grpc::call_status(status, headers, &Secrets::default());
     format!("{} {} {}", call.name(), call.is_retryable(), call.reason.unwrap_or_default())
 }
 

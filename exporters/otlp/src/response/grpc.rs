@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 
 use super::encoding::{Undecoded, decode};
 use super::reason::shown;
-use super::{base64, protobuf};
+use super::{Secrets, base64, protobuf};
 
 /// The length of the prefix of a message: a flag for compression, and the length of the message.
 pub(crate) const PREFIX: usize = 5;
@@ -69,16 +69,16 @@ impl CallStatus {
 }
 
 /// Reads the status of a call from its trailers, or from its only headers if it failed at once.
-pub(crate) fn call_status(http: StatusCode, headers: &HeaderMap) -> CallStatus {
+pub(crate) fn call_status(http: StatusCode, headers: &HeaderMap, secrets: &Secrets) -> CallStatus {
     let details = headers.get("grpc-status-details-bin").and_then(|value| base64::decode(value.to_str().ok()?));
     let status = details.and_then(|details| protobuf::status(&details)).unwrap_or_default();
     let reason = match headers.get("grpc-message") {
         // spec: gRPC over HTTP2 — a message with broken escapes is shown as it is
         Some(message) => {
             let message = String::from_utf8_lossy(message.as_bytes());
-            Some(shown(&percent_decode_str(&message).collect::<Vec<_>>()))
+            Some(shown(&percent_decode_str(&message).collect::<Vec<_>>(), secrets))
         }
-        None if headers.contains_key("grpc-status") => Some(shown(status.message.as_bytes())),
+        None if headers.contains_key("grpc-status") => Some(shown(status.message.as_bytes(), secrets)),
         None => None,
     };
     CallStatus { code: code(http, headers), reason, retry_delay: status.retry_delay }

@@ -7,6 +7,7 @@
 //! | `encoding` | decompression up to a limit |
 //! | `grpc` | the status and the message of a gRPC call |
 //! | `reason` | media types, and the text of a rejection |
+//! | `secrets` | the values that no message may show |
 //!
 //! A response is foreign data. Nothing here panics, recurses deeply, or allocates more than a small multiple of the response
 //! or the limit of its decompressed size.
@@ -15,6 +16,7 @@ mod encoding;
 mod json;
 mod protobuf;
 mod reason;
+mod secrets;
 mod values;
 
 #[cfg(feature = "grpc")]
@@ -30,4 +32,5 @@ pub(crate) use grpc::{CallStatus, PREFIX as GRPC_PREFIX, call_status, message as
 pub(crate) use json::partial_success as partial_success_of_json;
 pub(crate) use protobuf::partial_success as partial_success_of_protobuf;
 pub(crate) use reason::{MediaType, reason};
+pub(crate) use secrets::Secrets;
 pub(crate) use values::unreadable;

@@ -2,7 +2,7 @@
 
 use telemark_sdk::text;
 
-use super::{json, protobuf};
+use super::{Secrets, json, protobuf};
 
 /// The media type of a body: one that can be decoded, or any other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,20 +30,20 @@ impl MediaType {
 }
 
 /// Returns the reason from a body of any media type, short and harmless enough for a message.
-pub(crate) fn reason(content_type: &str, body: &[u8]) -> String {
+pub(crate) fn reason(content_type: &str, body: &[u8], secrets: &Secrets) -> String {
     let found = match MediaType::parse(content_type) {
         MediaType::Protobuf => protobuf::status(body).map(|status| status.message),
         MediaType::Json => std::str::from_utf8(body).ok().and_then(json::message),
         MediaType::Other => None,
     };
     let text = found.as_ref().map_or(body, |message| message.as_bytes());
-    shown(text.trim_ascii())
+    shown(text.trim_ascii(), secrets)
 }
 
-/// Makes a reason short and harmless.
-pub(super) fn shown(reason: &[u8]) -> String {
+/// Makes a reason short and harmless, and hides secrets.
+pub(super) fn shown(reason: &[u8], secrets: &Secrets) -> String {
     const MAX_REASON: usize = 200;
-    text::foreign(reason).cut_at(MAX_REASON).to_string()
+    text::foreign(&secrets.hide(reason)).cut_at(MAX_REASON).to_string()
 }
 
 #[cfg(test)]
@@ -52,14 +52,15 @@ mod tests {
 
     #[test]
     fn reasons() {
-        let check = |content_type, body: &[u8], expected| assert_eq!(reason(content_type, body), expected);
+        let check =
+            |content_type, body: &[u8], expected| assert_eq!(reason(content_type, body, &Secrets::default()), expected);
         check("application/x-protobuf", b"\x08\x03\x12\x04nope", "nope");
         check("application/json", br#"{"code":3,"message":"nope"}"#, "nope");
         check("application/json", b"{broken", "{broken");
         check("text/plain", b" no\r\nroute \xff", r"no\r\nroute \xff");
         check("text/plain", b"\x1b[2Jgone", r"\u{1b}[2Jgone");
         check("", b"", "");
-        assert!(reason("text/html", &[b'x'; 5000]).len() < 210);
+        assert!(reason("text/html", &[b'x'; 5000], &Secrets::default()).len() < 210);
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use telemark_sdk::{ExportReport, text};
 
+use super::Secrets;
+
 /// The response to an accepted batch, the same for every signal.
 ///
 /// spec: opentelemetry-proto docs/specification.md#partial-success
@@ -14,11 +16,11 @@ pub(crate) struct PartialSuccess {
 }
 
 impl PartialSuccess {
-    pub(crate) fn into_report(self) -> ExportReport {
+    pub(crate) fn into_report(self, secrets: &Secrets) -> ExportReport {
         match self {
             PartialSuccess { rejected: 0, message } if message.is_empty() => ExportReport::accepted(),
             PartialSuccess { rejected, message } => {
-                ExportReport::partial(rejected, text::foreign(&message).to_string())
+                ExportReport::partial(rejected, text::foreign(&secrets.hide(message.as_bytes())).to_string())
             }
         }
     }
@@ -44,7 +46,7 @@ mod tests {
     #[test]
     fn the_message_of_a_partial_success_is_short_and_harmless() {
         let long = PartialSuccess { rejected: 1, message: format!("\u{1b}[31m{}", "x".repeat(5000)) };
-        let message = long.into_report().message.unwrap();
+        let message = long.into_report(&Secrets::default()).message.unwrap();
         assert!(message.starts_with(r"\u{1b}[31mxxx") && message.len() < 600, "{message}");
     }
 }

@@ -28,6 +28,7 @@ use super::stream::{Io, Stream};
 use super::tasks::{Spawner, Tasks};
 use crate::config::Config;
 use crate::endpoint::Endpoint;
+use crate::response::Secrets;
 use crate::settings::Protocol;
 use crate::tls::Tls;
 
@@ -39,6 +40,7 @@ pub(super) struct Connection {
     endpoint: Endpoint,
     tls: Option<Tls>,
     http2: bool,
+    secrets: Secrets,
     max_response_size: usize,
     /// Made with the first connection.
     reactor: Option<Arc<Reactor>>,
@@ -105,6 +107,7 @@ impl Connection {
             endpoint: config.endpoint.clone(),
             tls: config.tls.clone(),
             http2: config.protocol == Protocol::Grpc,
+            secrets: Secrets::new(&config.headers, config.endpoint.path.query()),
             max_response_size: config.max_response_size,
             reactor: None,
             resolver: Resolver::default(),
@@ -116,6 +119,11 @@ impl Connection {
 
     pub(super) fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// Returns the values that no message about a response may show.
+    pub(super) fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     pub(super) fn close(&mut self) {

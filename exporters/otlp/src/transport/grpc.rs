@@ -81,14 +81,14 @@ impl Grpc {
         let head = response.head;
         // A call that fails at once has its status in its only headers.
         let trailers = response.trailers.as_ref().filter(|trailers| trailers.contains_key("grpc-status"));
-        let call = call_status(head.status, trailers.unwrap_or(&head.headers));
+        let call = call_status(head.status, trailers.unwrap_or(&head.headers), self.connection.secrets());
         let status = ResponseStatus::Rpc(call.name());
         if !call.is_ok() {
             return Err(failure(self.connection.endpoint(), head.status, call).with_response(status));
         }
         let report = match grpc_message(header(&head.headers, GRPC_ENCODING), body, self.max_response_size) {
             Ok(message) => match partial_success_of_protobuf(&message) {
-                Some(partial) => partial.into_report(),
+                Some(partial) => partial.into_report(self.connection.secrets()),
                 None => unreadable("not OTLP"),
             },
             Err(Undecoded::TooLarge) => return Err(self.connection.too_large().with_response(status)),

@@ -96,7 +96,7 @@ impl Http {
             partial_success_of_protobuf(&body)
         };
         match partial {
-            Some(partial) => partial.into_report(),
+            Some(partial) => partial.into_report(self.connection.secrets()),
             None => unreadable("not OTLP"),
         }
     }
@@ -110,7 +110,7 @@ impl Http {
                 text::url(location)
             )));
         }
-        let reason = reason(header(headers, CONTENT_TYPE), body);
+        let reason = reason(header(headers, CONTENT_TYPE), body, self.connection.secrets());
         let separator = if reason.is_empty() { "" } else { ": " };
         let message = format!("{endpoint} answered {status}{separator}{reason}{}", self.hint(status));
         // spec: only these may be retried

@@ -1,0 +1,69 @@
+//! The secrets of a request, which a receiver or a proxy may echo in its response.
+
+use http::HeaderMap;
+
+/// The values of configured headers and of the endpoint's query. No message shows them.
+#[derive(Clone, Default)]
+pub(crate) struct Secrets(Vec<Vec<u8>>);
+
+/// Minimum length of a replaced value. Shorter ones are too common in ordinary words.
+const MIN_LENGTH: usize = 4;
+
+const HIDDEN: &[u8] = "…".as_bytes();
+
+impl Secrets {
+    /// Returns the secrets of requests with these headers and this query.
+    pub(crate) fn new(headers: &HeaderMap, query: Option<&str>) -> Self {
+        let values = || headers.values().map(|value| value.as_bytes());
+        // The credentials of `Bearer credentials` as well.
+        let words = values().filter_map(|value| value.rsplit(u8::is_ascii_whitespace).next());
+        let parameters = query.unwrap_or_default().split('&');
+        let parameters = parameters.map(|one| one.split_once('=').map_or(one, |(_, value)| value).as_bytes());
+        let mut all: Vec<_> = values().chain(words).chain(parameters).map(<[u8]>::to_vec).collect();
+        all.retain(|secret| secret.len() >= MIN_LENGTH);
+        // A longer secret comes before one that is part of it.
+        all.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        all.dedup();
+        Secrets(all)
+    }
+
+    /// Returns `text` without the secrets.
+    pub(crate) fn hide(&self, text: &[u8]) -> Vec<u8> {
+        let mut shown = Vec::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(&first) = rest.first() {
+            match self.0.iter().find(|secret| rest.starts_with(secret)) {
+                Some(secret) => {
+                    shown.extend_from_slice(HIDDEN);
+                    rest = rest.get(secret.len()..).unwrap_or_default();
+                }
+                None => {
+                    shown.push(first);
+                    rest = rest.get(1..).unwrap_or_default();
+                }
+            }
+        }
+        shown
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn what_a_receiver_echoes_is_not_shown() {
+        let mut headers = HeaderMap::new();
+        headers.insert("authorization", HeaderValue::from_static("Bearer s3cret"));
+        headers.insert("x-short", HeaderValue::from_static("a"));
+        let secrets = Secrets::new(&headers, Some("token=t0ken&n=1"));
+        let hide = |text: &str| String::from_utf8(secrets.hide(text.as_bytes())).unwrap();
+        assert_eq!(
+            hide("POST /v1/traces?token=t0ken authorization: Bearer s3cret!"),
+            "POST /v1/traces?token=… authorization: …!"
+        );
+        assert_eq!(hide("bad token \"s3cret\" of a user 1"), "bad token \"…\" of a user 1");
+        assert_eq!(hide(""), "");
+    }
+}
