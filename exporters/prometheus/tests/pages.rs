@@ -315,6 +315,11 @@ fn series_that_prometheus_cannot_tell_apart_are_added_up() {
         NumberPoint::new(Attributes::new([KeyValue::new("n", 1)]), 1.5),
         NumberPoint::new(Attributes::new([KeyValue::new("n", "1")]), 2i64),
     ];
+    let array = |array: Array| Attributes::new([KeyValue::new("n", Value::Array(array))]);
+    let arrays = vec![
+        NumberPoint::new(array(Array::F64(Vec::new())), 1u64),
+        NumberPoint::new(array(Array::String(Vec::new())), 2u64),
+    ];
     let histogram = |attributes, bounds: [f64; 1], counts: [u64; 2]| {
         HistogramPoint::new(attributes, bounds, counts.to_vec()).with_sum(1.0)
     };
@@ -336,6 +341,7 @@ fn series_that_prometheus_cannot_tell_apart_are_added_up() {
         Metric::new("c", sum(points.clone())),
         Metric::new("u", falls),
         Metric::new("t", sum(texts)),
+        Metric::new("r", sum(arrays)),
         Metric::new("g", gauge(points)),
         Metric::new("h", MetricData::Histogram { points: histograms, temporality: Temporality::Cumulative }),
         Metric::new(
@@ -355,6 +361,8 @@ fn series_that_prometheus_cannot_tell_apart_are_added_up() {
             u{{a="x"}} 8
             # TYPE t counter
             t_total{{n="1"}} 3.5
+            # TYPE r counter
+            r_total{{n="[]"}} 3
             # TYPE g gauge
             g 1
             g{{a="x"}} 8

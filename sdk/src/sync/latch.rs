@@ -28,7 +28,7 @@ impl Latch {
             if let Some(closed) = self.try_close() {
                 return closed;
             }
-            wait(waits);
+            pause(waits);
             waits += 1;
         }
     }
@@ -41,8 +41,9 @@ impl Drop for Closed<'_> {
     }
 }
 
+/// Passes the time until the next look at a closed latch. `waits` is the number of calls before this one.
 #[cfg(not(loom))]
-fn wait(waits: u32) {
+pub(crate) fn pause(waits: u32) {
     match waits {
         ..64 => std::hint::spin_loop(),
         64..128 => std::thread::yield_now(),
@@ -52,6 +53,6 @@ fn wait(waits: u32) {
 }
 
 #[cfg(loom)]
-fn wait(_: u32) {
+pub(crate) fn pause(_: u32) {
     loom::thread::yield_now();
 }

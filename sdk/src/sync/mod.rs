@@ -21,6 +21,6 @@ pub(crate) use std::sync::{
     atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
 };
 
-pub(crate) use latch::Latch;
+pub(crate) use latch::{Latch, pause};
 pub(crate) use lock::{free, lock, try_lock, unpoisoned};
 pub(crate) use thread_index::thread_index;

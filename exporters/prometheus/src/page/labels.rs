@@ -70,6 +70,8 @@ impl Labels {
                     // An empty label equals an absent one.
                     Value::String(text) => text.as_str().is_empty(),
                     Value::F64(number) => number.is_nan(),
+                    // `[1]` of integers and of floats have the same text.
+                    Value::Array(_) => true,
                     _ => false,
                 };
         }

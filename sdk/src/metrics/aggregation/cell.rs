@@ -48,17 +48,6 @@ impl Cell {
         true
     }
 
-    /// Adds a measurement, waiting until the cell is unlocked.
-    pub(crate) fn record<T: Measured>(&self, config: &StreamConfig, value: T, offer: Option<&Offer<'_>>) {
-        match (self, &config.shape) {
-            (Cell::Histogram(cell), Shape::Histogram(shape)) => cell.record(shape, value.as_f64(), offer),
-            (Cell::Exponential(cell), Shape::Exponential(shape)) => cell.record(shape, value.as_f64(), offer),
-            _ => {
-                self.try_record(config, false, value, offer);
-            }
-        }
-    }
-
     pub(crate) fn sum(&self) -> Option<&SumCell> {
         if let Cell::Sum(cell) = self { Some(cell) } else { None }
     }

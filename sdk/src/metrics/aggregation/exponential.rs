@@ -35,14 +35,6 @@ impl ExponentialCell {
         true
     }
 
-    /// Adds a measurement, waiting until the cell is unlocked.
-    pub(crate) fn record(&self, config: &ExponentialConfig, value: f64, offer: Option<&Offer<'_>>) {
-        let is_due = lock(&self.0).record(config, value, offer.is_some());
-        if is_due {
-            self.keep(config, offer);
-        }
-    }
-
     /// Keeps the offer that was due. Like [`HistogramCell`](super::histogram::HistogramCell), holds no lock while the clock, which may be user
     /// code, is read.
     #[cold]

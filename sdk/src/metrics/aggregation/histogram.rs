@@ -12,7 +12,7 @@ use crate::sync::{AtomicU32, AtomicU64, Latch, Ordering};
 const NEAR: usize = if cfg!(loom) { 1 } else { 16 };
 
 /// The histogram in one cell. Its latch keeps count, sum and buckets consistent. A thread that finds the latch closed, by a
-/// collection for example, records into another cell instead of waiting.
+/// collection for example, records into the cell beside it.
 ///
 /// Only the thread that has closed the latch reads or writes the fields. No user code runs meanwhile.
 #[repr(C)]
@@ -64,18 +64,6 @@ impl HistogramCell {
             self.keep(bucket, offer);
         }
         true
-    }
-
-    /// Adds a measurement, waiting until the cell is unlocked.
-    pub(crate) fn record(&self, config: &HistogramConfig, value: f64, offer: Option<&Offer<'_>>) {
-        let bucket = bucket_of(&config.bounds, value);
-        let closed = self.latch.close();
-        self.add(config, bucket, value);
-        let is_due = offer.is_some() && self.is_due(config, bucket);
-        drop(closed);
-        if is_due {
-            self.keep(bucket, offer);
-        }
     }
 
     #[inline(always)]
@@ -152,7 +140,13 @@ impl HistogramCell {
         self.add_to(total, is_delta);
     }
 
-    /// Like `collect`, unless the cell is locked; returns true if it did.
+    /// Locks the cell until the returned value is dropped.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn locked(&self) -> impl Sized + '_ {
+        self.latch.close()
+    }
+
+    /// Like `take_into`, unless the cell is locked; returns true if it did.
     #[cfg(all(test, loom))]
     pub(crate) fn try_take_into(&self, total: &mut HistogramTotal, is_delta: bool) -> bool {
         self.latch.try_close().map(|_closed| self.add_to(total, is_delta)).is_some()
@@ -247,7 +241,7 @@ mod tests {
     fn a_locked_cell_is_not_waited_for() {
         let config = HistogramConfig { bounds: [].into(), record_min_max: true, record_sum: true };
         let cell = HistogramCell::new();
-        let collection = cell.latch.close();
+        let collection = cell.locked();
         assert!(!cell.try_record(&config, 1.0, None));
         drop(collection);
         assert!(cell.try_record(&config, 1.0, None));

@@ -14,6 +14,6 @@ pub use view::View;
 pub(crate) use identity::Instrument;
 pub(crate) use kind::PerKind;
 pub(crate) use shape::{ExponentialConfig, HistogramConfig, Shape};
-#[cfg(all(test, loom))]
+#[cfg(test)]
 pub(crate) use stream::AttributeFilter;
 pub(crate) use stream::StreamConfig;

@@ -8,7 +8,7 @@ use crate::metrics::aggregation::Cell;
 use crate::metrics::config::{Shape, StreamConfig};
 use crate::metrics::data::{Attributes, Exemplars, Measured};
 use crate::metrics::exemplar::{Eligible, ExemplarReservoir, MergedSlots, Offer, Random};
-use crate::sync::{AtomicU32, AtomicU64, Ordering, free};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, free, pause};
 use crate::time::Timestamp;
 
 /// A set of attributes and its measurements.
@@ -34,9 +34,6 @@ pub(crate) struct Series {
     pub(crate) epoch: AtomicU64,
     first: Cell,
 }
-
-/// Number of other cells to try before waiting for one. A closed cell stays closed for nanoseconds.
-const EVASIONS: usize = 3;
 
 /// Number of times a collection checks whether a user's reservoir is free.
 const LOOKS: usize = 64;
@@ -94,7 +91,8 @@ impl Series {
         }
     }
 
-    /// Records while the thread's own cell is locked, for example by a collection: tries other cells before waiting.
+    /// Records while the thread's own cell is locked, by a collection for example: into the cell beside it or its own, whichever
+    /// opens first. A collection locks one cell at a time.
     #[cold]
     fn add_beside<T: Measured>(
         &self,
@@ -104,12 +102,11 @@ impl Series {
         value: T,
         offer: Option<&Offer<'_>>,
     ) {
-        let evaded = (1..=EVASIONS).any(|step| {
-            let beside = self.further.beside(thread, step, || Cell::new(&config.shape));
-            beside.try_record(config, false, value, offer)
-        });
-        if !evaded {
-            cell.record(config, value, offer);
+        let beside = self.further.beside(thread, || Cell::new(&config.shape));
+        let mut waits = 0;
+        while ![beside, cell].iter().any(|cell| cell.try_record(config, false, value, offer)) {
+            pause(waits);
+            waits += 1;
         }
     }
 
@@ -164,6 +161,53 @@ impl Series {
 mod tests {
     use super::*;
     use std::mem::{offset_of, size_of};
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use crate::metrics::config::{AttributeFilter, HistogramConfig, InstrumentKind};
+    use crate::metrics::data::{NumberType, Secrets, Temporality};
+    use crate::time::Clock;
+
+    fn histogram() -> StreamConfig {
+        StreamConfig {
+            name: "h".into(),
+            description: "".into(),
+            unit: "".into(),
+            kind: InstrumentKind::Histogram,
+            number: NumberType::F64,
+            shape: Shape::Histogram(HistogramConfig { bounds: [].into(), record_min_max: true, record_sum: true }),
+            temporality: Temporality::Cumulative,
+            attributes: AttributeFilter::All,
+            limit: 10,
+            reservoir: None,
+            clock: Clock::system(),
+            resets_sums: false,
+            secrets: Secrets::fixed(),
+        }
+    }
+
+    #[test]
+    fn a_measurement_takes_its_cell_or_the_one_beside_whichever_opens_first() {
+        let config = histogram();
+        let series = Series::new(&config, Attributes::empty(), 0, Owner::thread(0));
+        series.further.beside(0, || Cell::new(&config.shape));
+        for first in 0..2 {
+            let mut locked: Vec<_> = series.cells(Cell::histogram).map(|cell| cell.locked()).collect();
+            let (sender, done) = mpsc::channel();
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    series.record(&config, 0, 1.0, &[], None);
+                    sender.send(())
+                });
+                drop(locked.remove(first));
+                let recorded = done.recv_timeout(Duration::from_secs(20));
+                // Opened before the assertion, so that the thread ends in any case.
+                drop(locked);
+                assert_eq!(recorded, Ok(()), "cell {first}");
+            });
+        }
+        assert_eq!(series.cells(Cell::histogram).count(), 2, "no third cell is made");
+    }
 
     #[test]
     fn what_all_threads_read_is_not_beside_what_one_writes() {

@@ -61,11 +61,11 @@ impl<C> Striped<C> {
         (&stripe.cell, stripe.owner.is(thread))
     }
 
-    /// Returns the cell `steps` away from the thread's, or the shared one if that is not allocated yet. For a measurement that finds
-    /// its own cell locked.
+    /// Returns the cell after the thread's own, or the shared one if that is not allocated yet. For a measurement that finds its own
+    /// cell locked.
     #[cold]
-    pub(crate) fn beside(&self, thread: usize, steps: usize, make: impl FnOnce() -> C) -> &C {
-        &self.further(thread.wrapping_add(steps), Owner::EVERYBODY, make).cell
+    pub(crate) fn beside(&self, thread: usize, make: impl FnOnce() -> C) -> &C {
+        &self.further(thread.wrapping_add(1), Owner::EVERYBODY, make).cell
     }
 
     #[cold]
@@ -92,7 +92,7 @@ mod tests {
             (*cell, owns)
         };
         assert_eq!([0, 1, 0, n, n + 2].map(of), [(0, true), (1, true), (0, true), (0, false), (n + 2, true)]);
-        assert_eq!(striped.beside(2, 1, || 7), &7);
+        assert_eq!(striped.beside(2, || 7), &7);
         assert_eq!(of(3), (7, false));
         assert_eq!(striped.iter().copied().collect::<Vec<_>>(), [0, 1, n + 2, 7]);
     }
