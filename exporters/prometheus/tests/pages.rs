@@ -6,7 +6,7 @@ mod support;
 use std::io::{self, Write};
 
 use opentelemetry::trace::{SpanId, TraceId};
-use opentelemetry::{InstrumentationScope, KeyValue, Value};
+use opentelemetry::{Array, InstrumentationScope, KeyValue, Value};
 use support::{OPEN_METRICS, TEXT, attributes, gauge, lines, page, scope, sum};
 use telemark_prometheus::{Escaping, Format, Protocol, Renderer, TranslationStrategy};
 use telemark_sdk::Resource;

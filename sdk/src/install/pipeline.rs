@@ -41,9 +41,11 @@ pub struct Pipeline<S: PipelineSignal> {
     companions: Vec<Companion>,
 }
 
+type Starter<S> = dyn FnOnce(&Site<'_, S>) -> Result<<S as PipelineSignal>::Stage, ConfigError> + Send;
+
 enum Start<S: PipelineSignal> {
     /// Starts the end of the pipeline.
-    Later(Box<dyn FnOnce(&Site<'_, S>) -> Result<S::Stage, ConfigError> + Send>),
+    Later(Box<Starter<S>>),
     /// The end exists already and needs no start: a reader from code.
     Ready(S::Stage),
 }
