@@ -41,7 +41,7 @@
 //!   [`SpanBuilder`] here is what [`span()`] returns.
 //! - **configure in code**: [`builder()`], with the parts in [`trace`], [`metrics`], [`propagation`] and [`export`].
 //! - **end**: nothing to write; see [`init`].
-//! - **test**: [`testing`] gives each test a telemetry of its own.
+//! - **test**: [`testing`] gives each test its own telemetry.
 //!
 //! # Metrics
 //! ```

@@ -1,6 +1,6 @@
 //! Pages for Prometheus: in a handler of your own, or on a small server.
 //!
-//! A program without a server needs `OTEL_METRICS_EXPORTER=prometheus` alone: `init` then listens on `localhost:9464`, or on
+//! A program without a server needs only `OTEL_METRICS_EXPORTER=prometheus`: `init` then listens on `localhost:9464`, or on
 //! `OTEL_EXPORTER_PROMETHEUS_HOST` and `OTEL_EXPORTER_PROMETHEUS_PORT`. A program with a server shows the page on it, here with
 //! axum:
 //!

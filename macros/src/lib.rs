@@ -54,7 +54,7 @@ use telemark_macros_expand::{Error, expand};
 /// | `parent = expr` | a `&Context` or `SpanContext` to start in | the current context |
 /// | `links = expr` | a list of `SpanContext`, `&Context` or `Link` | none |
 /// | `metrics` | measures every call, see below; `metrics = off` for one function of a block | off |
-/// | `future`, `stream`, `iterator` | the span lasts as long as the returned value, see below; `future = off` for the call alone | `impl Future` and the like are recognized |
+/// | `future`, `stream`, `iterator` | the span lasts as long as the returned value, see below; `future = off` for only the call | `impl Future` and the like are recognized |
 /// | `code = off` | omits `code.function.name`, `code.file.path` and `code.line.number` | included |
 /// | `crate = path` | the path of `telemark`, for a crate that re-exports it | `::telemark` |
 /// | `skip` | leaves a function out of a block | |

@@ -59,7 +59,7 @@ impl SelfMetrics {
             registrar.time_collections(reader, durations);
         }
         let callback = meter.register_callback(move |observer| {
-            // The counts have nothing to do with the span that a collection runs in, so that span is no exemplar.
+            // The counts have nothing to do with the span that a collection runs in, so that span must not become an exemplar.
             let _outside = Context::new().attach();
             spans.observe(observer);
             instruments.iter().for_each(|signal| signal.observe(observer));

@@ -9,7 +9,7 @@ use opentelemetry::{Array, StringValue, Value};
 /// A value that an attribute can hold.
 ///
 /// Called on the thread that sets the attribute, only when the span is recorded. Integers stay integers as long as they
-/// fit an `i64` and become text beyond it; `None` is no attribute.
+/// fit an `i64` and become text beyond it; `None` sets no attribute.
 ///
 /// spec: common/README.md#attribute
 #[diagnostic::on_unimplemented(

@@ -20,7 +20,7 @@ use crate::socket::{Phase, Socket};
 
 /// Responds to requests. A closure from the head of a request to a response is a handler.
 ///
-/// The server calls it on its own thread, one request at a time, and for GET and HEAD alone. It sets `Content-Length`, and removes
+/// The server calls it on its own thread, one request at a time, and only for GET and HEAD. It sets `Content-Length`, and removes
 /// the body for HEAD. All other requests wait while the handler runs. A panic is caught, reported, and becomes a response with
 /// status 500.
 ///

@@ -21,7 +21,7 @@ pub(crate) enum Executor {
 }
 
 impl Executor {
-    /// Runs `work`, which is no future, inside the runtime of the exporter.
+    /// Runs `work`, which is not a future, inside the runtime of the exporter.
     pub(crate) fn enter<T>(&mut self, work: impl FnOnce() -> T) -> std::io::Result<T> {
         match self {
             Executor::Thread => Ok(work()),

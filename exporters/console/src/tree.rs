@@ -131,7 +131,7 @@ impl Walk<'_> {
     }
 }
 
-/// Returns the texts before the name and before further lines of a row. The last element of `continues` is the level of the
+/// Returns the text before the name and before further lines of a row. The last element of `continues` is the level of the
 /// row.
 fn rails(continues: &[bool], has_children: bool) -> (String, String) {
     const OPEN: &str = "│  ";

@@ -42,7 +42,7 @@ pub(crate) struct Settings {
     pub(crate) certificate: Option<Named<Pem>>,
     pub(crate) client_key: Option<Named<Pem>>,
     pub(crate) client_certificate: Option<Named<Pem>>,
-    // Set in code alone.
+    // Set only in code.
     pub(crate) max_request_size: Option<usize>,
     pub(crate) max_response_size: Option<usize>,
     pub(crate) retry: Option<RetryConfig>,
@@ -184,7 +184,7 @@ fn endpoint(
         (_, true) => Path::Append(signal.path),
         (_, false) => Path::AsIs,
     };
-    // spec: `insecure` is for gRPC endpoints without a scheme alone
+    // spec: `insecure` is only for gRPC endpoints without a scheme
     let tls_without_scheme = (protocol == Protocol::Grpc).then(|| !insecure.unwrap_or(false));
     match Endpoint::parse(&text, path, tls_without_scheme) {
         Some(endpoint) => Ok(Named { name: setting.name, value: endpoint }),

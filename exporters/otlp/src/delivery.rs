@@ -35,7 +35,7 @@ impl Delivery {
         self.transport.headroom()
     }
 
-    /// Sends a message until the receiver accepts or rejects it or the deadline passes. Blocks meanwhile.
+    /// Sends a message until the receiver accepts or rejects it or the deadline passes. Blocks until then.
     ///
     /// The message is complete, its headroom filled by [`Self::frame`], and does not change between attempts.
     ///

@@ -27,7 +27,7 @@ use crate::encode::Encode;
 /// # }
 /// ```
 ///
-/// An incomplete line, left by a full disk for example, is an error of its batch. The next batch ends that line first, so
+/// An incomplete line, for example after a full disk, is an error of its batch. The next batch ends that line first, so
 /// that a reader loses no other line.
 pub struct JsonLines<S: Encode> {
     writer: Option<Box<dyn Write + Send>>,

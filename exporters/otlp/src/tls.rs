@@ -113,7 +113,7 @@ mod imp {
             TlsConnector::from(Arc::clone(&self.config)).connect(self.server.clone(), socket).await
         }
 
-        /// Returns true if TLS itself failed, over a certificate for example, and not the connection below it.
+        /// Returns true if TLS itself failed, for example over a certificate, and not the connection below it.
         pub(crate) fn is_refusal(error: &(dyn Error + 'static)) -> bool {
             let mut cause = Some(error);
             while let Some(error) = cause {

@@ -1,6 +1,6 @@
-//! A bounded table of texts that live as long as the program, so that they need not be copied each time.
+//! A bounded table of strings that live as long as the program, so that they need not be copied each time.
 //!
-//! An entry is never removed, which is what makes its text `&'static`. A peer can choose texts, so both the number of
+//! An entry is never removed, which is what makes its text `&'static`. A peer can choose strings, so both the number of
 //! entries and the length of each are bounded.
 
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use std::sync::{PoisonError, RwLock};
 
 /// Texts, each with a value that is computed once.
 ///
-/// Meant for a `static`: a table that is dropped leaves its texts behind.
+/// Meant for a `static`: a table that is dropped leaks its strings.
 ///
 /// ```
 /// static NAMES: telemark_kit::Interner<usize> = telemark_kit::Interner::new(128, 64);
@@ -24,7 +24,7 @@ pub struct Interner<T: 'static> {
 type Table<T> = HashMap<&'static str, &'static T>;
 
 impl<T> Interner<T> {
-    /// Returns a table of at most `max_entries` texts of at most `max_bytes` bytes.
+    /// Returns a table of at most `max_entries` strings of at most `max_bytes` bytes.
     pub const fn new(max_entries: usize, max_bytes: usize) -> Self {
         Interner { max_entries, max_bytes, table: RwLock::new(None) }
     }

@@ -34,7 +34,7 @@
 //! | `attributes` | [`Attributes`] on their way to a span, and the names of those that were cut |
 //! | `attribute_sets` | [`AttributeSets`] of metrics, built once |
 //! | `text` | [`BoundedText`]: text of a peer, bounded and valid |
-//! | `interner` | [`Interner`]: a bounded number of texts for the life of the program |
+//! | `interner` | [`Interner`]: a bounded number of strings for the life of the program |
 //! | `clock` | [`Clock`], which an application may replace |
 //!
 //! # Environment variables

@@ -82,7 +82,7 @@ mod tests {
             let bounded = BoundedText::from_bytes_within(text.as_bytes(), max_bytes);
             prop_assert!(bounded.text.len() <= max_bytes && text.starts_with(&bounded.text));
             prop_assert_eq!(bounded.is_cut, text.len() > max_bytes);
-            // Each byte that is no text becomes a replacement character of three.
+            // Each byte that is not text becomes a replacement character of three.
             let bounded = BoundedText::from_bytes_within(&bytes, max_bytes);
             prop_assert!(bounded.text.len() <= 3 * max_bytes);
         }

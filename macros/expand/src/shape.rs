@@ -74,7 +74,7 @@ impl Shape {
         }
     }
 
-    /// Returns true unless the type as written cannot be a `Result`. A name alone does not tell, because of aliases.
+    /// Returns true unless the type as written cannot be a `Result`. A name does not tell, because of aliases.
     pub(crate) fn may_return_result(&self, signature: &Signature) -> bool {
         let path = match self.output.as_ref().map(ungrouped) {
             Some(Type::Path(path)) => &path.path,
@@ -126,7 +126,7 @@ fn is_async_trait(signature: &Signature) -> bool {
     signature.generics.lifetimes().any(|parameter| parameter.lifetime.ident == "async_trait")
 }
 
-/// Returns the inner block of a body that consists of `Box::pin(async move { .. })` alone.
+/// Returns the inner block of a body that consists only of `Box::pin(async move { .. })`.
 pub(crate) fn async_block(block: &mut Block) -> Option<&mut Block> {
     let [Stmt::Expr(Expr::Call(call), None)] = block.stmts.as_mut_slice() else { return None };
     if !is_box_pin(&call.func) || call.args.len() != 1 {

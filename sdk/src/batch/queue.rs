@@ -118,7 +118,7 @@ impl<T> Queue<T> {
         }) || self.take_one()
     }
 
-    /// Takes room for one item that the worker has released meanwhile.
+    /// Takes room for one item that the worker has released in the meantime.
     fn take_one(&self) -> bool {
         self.free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| free.checked_sub(1)).is_ok()
     }

@@ -91,7 +91,7 @@ impl<S: Signal> Worker<S> {
         Worker { queue, exporter, resource, config, drained: Vec::new(), exported: 0, due: 0, drops_reported: 0 }
     }
 
-    /// Exports the items that are here now, but none that arrive meanwhile. Keeps the first error and exports the rest.
+    /// Exports the items that are here now, but none that arrive while it runs. Keeps the first error and exports the rest.
     fn export_all(&mut self, deadline: Deadline) -> Result<(), ExportError> {
         let mut left = self.gather();
         let mut result = Ok(());

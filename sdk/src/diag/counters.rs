@@ -163,7 +163,7 @@ impl Counters {
 
     /// Returns the items that the exporter has finished, by `error.type`.
     pub(crate) fn concluded(&self) -> Vec<(Option<&'static str>, u64)> {
-        // Rejected alone or with the whole batch is one cause.
+        // A rejection of one item and of its whole batch have the same cause.
         let rejected = |kind| if kind == "rejected" { load(&self.rejected) } else { 0 };
         let errors = ExportError::TYPES.into_iter().zip(&self.failed);
         by_error(load(&self.exported), errors.map(|(kind, failed)| (kind, load(failed) + rejected(kind))))

@@ -1,4 +1,4 @@
-//! The builder of a telemetry: sets the model from code, completes it and builds everything from it.
+//! The builder of a [`Telemetry`]: sets the model from code, completes it and builds everything from it.
 
 use std::fmt;
 use std::sync::Arc;

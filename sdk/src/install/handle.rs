@@ -1,4 +1,4 @@
-//! The handle of a telemetry: one flush and one end, for the guard, a termination signal and the exit of the program alike.
+//! The handle of a [`Telemetry`]: one flush and one end, for the guard, a termination signal and the exit of the program alike.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -35,7 +35,7 @@ pub struct Factory<S: PipelineSignal> {
 }
 
 impl<S: PipelineSignal> Factory<S> {
-    /// Returns a row of the registry. `make` runs once each time a telemetry is built whose configuration has the name; its
+    /// Returns a row of the registry. `make` runs once each time a configuration with this name is built; its
     /// error is that of the build.
     pub const fn new(name: &'static str, make: fn(Node<'_>) -> Result<Pipeline<S>, ConfigError>) -> Self {
         Factory { name, make: Ok(make) }

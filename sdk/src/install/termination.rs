@@ -33,7 +33,7 @@ pub(super) fn watch(handle: &TelemetryHandle) {
     }
 }
 
-/// Runs no code of the program's but its sink of messages, and waits for the end alone: a signal is always answered.
+/// Runs no code of the program's but its sink of messages, and waits only for the end, so that every signal is acted on.
 fn listen(mut signals: Signals, handle: &TelemetryHandle) {
     ending::mark_listener();
     while let Some(event) = signals.next() {

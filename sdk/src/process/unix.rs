@@ -26,8 +26,8 @@ pub(crate) fn at_exit(hook: extern "C" fn()) -> bool {
     unsafe { libc::atexit(hook) == 0 }
 }
 
-/// Writes a line to standard error, up to the size of a pipe's page in one piece. Returns false if the reader takes it not soon:
-/// nothing waits for the lock that std holds, or for a pipe or a terminal that nobody reads.
+/// Writes a line to standard error, up to the size of a pipe's page in one piece. Returns false if the reader does
+/// not take it soon: no thread waits for the lock of std, or for a pipe or a terminal that is not read.
 pub(crate) fn write_to_standard_error(line: &str) -> bool {
     const TURNS: u32 = 20;
     // SAFETY: it only returns a number.
@@ -64,7 +64,7 @@ fn write_piece(piece: &[u8]) -> bool {
         if libc::poll(&mut state, 1, PATIENCE) != 1 || state.revents & (libc::POLLOUT | libc::POLLNVAL) == 0 {
             return false;
         }
-        // A socket never waits, even if another process has filled it meanwhile.
+        // A socket never waits, even if another process has filled it in the meantime.
         match libc::send(libc::STDERR_FILENO, bytes, size, libc::MSG_DONTWAIT) {
             -1 if io::Error::last_os_error().raw_os_error() == Some(libc::ENOTSOCK) => {
                 libc::write(libc::STDERR_FILENO, bytes, size)
@@ -306,7 +306,7 @@ extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_voi
     let is_heard = at.is_some_and(|at| WATCH.pass(1 << at));
     let previous = previous(signal);
     match previous {
-        // Without a thread that listens, in a forked child for example, the signal acts as it does without the SDK.
+        // Without a thread that listens, for example in a forked child, the signal acts as it does without the SDK.
         Previous::Default if !is_heard || is_ending => end_process(signal),
         _ => {}
     }

@@ -141,7 +141,7 @@ fn sampling(cx: &Context, span: &SpanContext) -> Sampling {
     }
 }
 
-/// Parses `trace-id "-" span-id [ "-" sampling [ "-" parent-span-id ] ]`. A sampling state alone is no span context.
+/// Parses `trace-id "-" span-id [ "-" sampling [ "-" parent-span-id ] ]`. A lone sampling state is not a span context.
 fn parse_single(line: &str) -> Option<(TraceId, SpanId, Sampling)> {
     /// 32 + 1 + 16 + 1 + 1 + 1 + 16
     const MAX_LENGTH: usize = 68;

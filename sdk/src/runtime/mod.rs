@@ -34,7 +34,7 @@ pub enum Wake {
     Timer,
     /// [`Handle::wake`] was called: there is enough to do.
     Full,
-    /// The task returned [`Next::Now`], and no request came meanwhile.
+    /// The task returned [`Next::Now`], and no request came in between.
     More,
 }
 

@@ -189,7 +189,7 @@ impl Shared {
     /// The life of the thread.
     fn work(&self, mut task: impl Task) {
         let (pending, result) = with_end(&self.ending, || self.serve(&mut task));
-        // Here, not in a caller: an exporter and its fields are dropped on this thread alone.
+        // Here, not in a caller: an exporter and its fields are dropped only on this thread.
         guarded(|| drop(task));
         self.complete(Request::Shutdown, pending, result);
     }

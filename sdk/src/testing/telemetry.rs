@@ -77,7 +77,7 @@ impl TestTelemetry {
         self
     }
 
-    /// Replaces the meter provider: `config` is that of its reader, and `configure` changes the provider, with views for example.
+    /// Replaces the meter provider: `config` is that of its reader, and `configure` changes the provider, for example by adding views.
     pub fn with_metrics(
         mut self,
         config: ReaderConfig,

@@ -193,7 +193,7 @@ impl<'a, 'f> Cleaner<'a, 'f> {
         Cleaner { to, room: max, is_full: false, escapes_quotes: false }
     }
 
-    /// Runs `write`. Reaching the limit is no failure.
+    /// Runs `write`. Reaching the limit is not a failure.
     fn run(mut self, write: impl FnOnce(&mut Self) -> fmt::Result) -> fmt::Result {
         match write(&mut self) {
             Err(_) if self.is_full => Ok(()),

@@ -111,7 +111,7 @@ impl Deadline {
     /// No limit.
     pub const NEVER: Deadline = Deadline(None);
 
-    /// Creates a deadline `timeout` from now. A timeout too long to represent is no limit.
+    /// Creates a deadline `timeout` from now. A timeout too long to represent sets no limit.
     pub fn after(timeout: Duration) -> Self {
         Deadline(instant_now().checked_add(timeout))
     }

@@ -107,7 +107,7 @@ impl<P: Processor<Traces>> SpanProcessor for P {
     }
 }
 
-/// Puts `stages` in front of `processors`, which then see the ends of spans alone. Without a stage, returns `processors`.
+/// Puts `stages` in front of `processors`, which then see only the ends of spans. Without a stage, returns `processors`.
 ///
 /// # Errors
 /// The operating system refuses to start another thread.

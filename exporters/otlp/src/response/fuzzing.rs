@@ -7,7 +7,7 @@ use super::{Secrets, base64, decode, grpc, json, protobuf, reason};
 /// The limit of a decompressed body.
 pub const MAX_SIZE: usize = 64 * 1024;
 
-/// Reads a body over HTTP in every format. Returns all texts that a message would show.
+/// Reads a body over HTTP in every format. Returns all text that a message would show.
 pub fn http(content_type: &str, encoding: &str, body: &[u8]) -> Vec<String> {
     let mut shown = Vec::new();
     let body = match decode(encoding, body.to_vec(), MAX_SIZE) {

@@ -11,7 +11,7 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// Returns the texts of the bounds and of `+Inf`, or `None` if the bounds are not in order.
+    /// Returns the text of each bound and of `+Inf`, or `None` if the bounds are not in order.
     #[inline]
     pub(super) fn texts(&mut self, bounds: &[f64]) -> Option<&[Vec<u8>]> {
         let is_known = !self.texts.is_empty() && self.values == bounds;
@@ -23,7 +23,7 @@ impl Bounds {
         if !are_in_order(bounds) {
             return false;
         }
-        // Keep the texts of the bounds that both series begin with.
+        // Keep the text of the bounds that both series begin with.
         let same = self.values.iter().zip(bounds).take_while(|(known, bound)| known == bound).count();
         self.values.truncate(same);
         self.texts.truncate(same);

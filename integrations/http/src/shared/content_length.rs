@@ -21,7 +21,7 @@ pub(crate) fn in_line(line: &HeaderValue) -> Option<u64> {
     numbers.all(|number| number == Some(first)).then_some(first)
 }
 
-/// Parses digits alone: the parsers of `std` also take a sign.
+/// Parses only digits; the parsers of `std` also accept a sign.
 pub(crate) fn number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;

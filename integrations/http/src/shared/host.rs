@@ -1,4 +1,4 @@
-//! `host[:port]` texts: the Host header, an authority, the nodes of a Forwarded header.
+//! Parses `host[:port]`: the Host header, an authority, the nodes of a Forwarded header.
 
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv6Addr};

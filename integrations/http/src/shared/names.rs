@@ -1,4 +1,4 @@
-//! Span names and route texts that live as long as the program, so that a request allocates neither.
+//! Span names and routes that live as long as the program, so that a request allocates neither.
 //!
 //! The first routes are kept, if they are short, each with a name for each standard method. The texts of other routes are
 //! built for every request.

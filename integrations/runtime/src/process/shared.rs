@@ -8,7 +8,7 @@ use telemark_kit::lock;
 /// The last sample of a file, and the instruments that have observed from it.
 ///
 /// The API calls each instrument separately and does not say when a collection begins. An instrument that asks for a
-/// sample a second time has begun another collection. Age alone is not enough, because two collections may follow each other
+/// sample a second time has begun another collection. Age is not enough, because two collections may follow each other
 /// at once; nor is this rule alone, because a reader may leave out the instrument that asks first for the others.
 #[derive(Debug)]
 pub(super) struct Shared<T> {

@@ -82,7 +82,7 @@ impl Models {
     }
 }
 
-/// The parts that the signals of a telemetry share.
+/// The parts that all signals share.
 pub(super) struct Foundation<'a> {
     pub(super) is_disabled: bool,
     pub(super) resource: Resource,
@@ -92,7 +92,7 @@ pub(super) struct Foundation<'a> {
     pub(super) companions: Vec<Companion>,
 }
 
-/// The providers of a telemetry.
+/// The providers of all signals.
 #[derive(Clone, Debug)]
 pub(super) struct Providers {
     pub(super) traces: SdkTracerProvider,
@@ -149,7 +149,7 @@ pub(super) trait Provider: Debug + Send + Sync {
     /// Notes that the guard of the installed telemetry was dropped, so that what is recorded later says that it is lost.
     fn guard_is_gone(&self);
 
-    /// Records nothing any more. Called in a forked child: atomic stores alone.
+    /// Stops recording. Uses only atomic stores, because a forked child calls this.
     fn turn_off_in_child(&self);
 }
 

@@ -14,7 +14,7 @@ const NEAR: usize = if cfg!(loom) { 1 } else { 16 };
 /// The histogram in one cell. Its latch keeps count, sum and buckets consistent. A thread that finds the latch closed, by a
 /// collection for example, records into the cell beside it.
 ///
-/// Only the thread that has closed the latch reads or writes the fields. No user code runs meanwhile.
+/// Only the thread that has closed the latch reads or writes the fields. No user code runs while it is closed.
 #[repr(C)]
 pub(crate) struct HistogramCell {
     rare: OnceLock<Box<Rare>>,

@@ -109,7 +109,7 @@ impl Secrets {
         (mix(words.0 ^ next.0 ^ a, next.1 ^ b), mix(words.1 ^ next.1 ^ c, next.0 ^ d))
     }
 
-    /// Returns the words of a value that is no string, and a type tag outside of the range of lengths.
+    /// Returns the words of a value that is not a string, and a type tag outside of the range of lengths.
     #[inline(never)]
     fn other(&self, value: &Value) -> (u64, u64, u64) {
         const TYPES: u64 = 1 << 39;

@@ -251,7 +251,7 @@ impl fmt::Write for Head {
     }
 }
 
-/// Returns `path::rest`, or `rest` alone for the path `dyn`. Each name is made once and kept. Returns `None` at the maximum
+/// Returns `path::rest`, or only `rest` for the path `dyn`. Each name is made once and kept. Returns `None` at the maximum
 /// number of names of a type or of a program.
 fn name(path: &'static str, rest: &str) -> Option<&'static str> {
     static NAMES: LazyLock<RwLock<Names>> = LazyLock::new(RwLock::default);
