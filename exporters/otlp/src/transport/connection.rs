@@ -308,7 +308,8 @@ impl Connection {
     /// Returns the failure of a connection that ended without a response, or with a response of another protocol.
     pub(super) fn lost(&self, error: hyper::Error) -> Failure {
         let hint = self.endpoint.port_hint(self.http2);
-        if error.is_parse_too_large() {
+        // Without its feature `server`, hyper tells this parse error from others only by its text.
+        if error.is_parse() && error.to_string().contains("too large") {
             let message = format!("the head of the answer of {} is too large", self.endpoint);
             return Failure::Final(ExportError::too_large(message).with_source(Causes(error.into())));
         }
