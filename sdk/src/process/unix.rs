@@ -26,8 +26,9 @@ pub(crate) fn at_exit(hook: extern "C" fn()) -> bool {
     unsafe { libc::atexit(hook) == 0 }
 }
 
-/// Writes a line to standard error, up to the size of a pipe's page in one piece. Returns false if the reader does
-/// not take it soon: no thread waits for the lock of std, or for a pipe or a terminal that is not read.
+/// Writes a line to standard error, in one piece up to the size of a pipe's page. Returns false if the reader does not take it within
+/// milliseconds, so that no thread is held up by an unread pipe or terminal, or by std's lock. Polls for its turn: no lock may be
+/// taken here, since a signal handler that calls `exit` may have interrupted its owner.
 pub(crate) fn write_to_standard_error(line: &str) -> bool {
     const TURNS: u32 = 20;
     // SAFETY: it only returns a number.
