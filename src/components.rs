@@ -26,22 +26,22 @@ macro_rules! row {
 }
 
 const SPAN_EXPORTERS: &[Factory<Traces>] = &[
-    row!("otlp", |node| Ok(Pipeline::new(telemark_otlp::Otlp::<Traces>::from_env(node.env())?))),
-    row!("console", |node| Ok(Pipeline::new(telemark_console::ConsoleExporter::from_env(node.env())))),
+    row!("otlp", |node| Ok(Pipeline::new(telemark_otlp::OtlpExporter::<Traces>::from_env(node.env())?))),
+    row!("console", |node| Ok(Pipeline::new(telemark_console::ConsoleTraceExporter::from_env(node.env())))),
 ];
 
 const METRIC_EXPORTERS: &[Factory<Metrics>] = &[
     row!("otlp", |node| {
-        let exporter = telemark_otlp::Otlp::<Metrics>::from_env(node.env())?;
+        let exporter = telemark_otlp::OtlpExporter::<Metrics>::from_env(node.env())?;
         let config = preferred(&exporter);
         Ok(Pipeline::periodic(exporter, config, None))
     }),
     row!("console", |node| {
-        let exporter = telemark_console::ConsoleMetrics::from_env(node.env());
+        let exporter = telemark_console::ConsoleMetricExporter::from_env(node.env());
         Ok(Pipeline::periodic(exporter, ReaderConfig::new(), Some(console_periods(node.env()))))
     }),
     row!("prometheus", |node| {
-        let prometheus = telemark_prometheus::Prometheus::new();
+        let prometheus = telemark_prometheus::PrometheusExporter::new();
         let server = telemark_prometheus::Server::from_env(prometheus.clone(), node.env())?;
         Ok(Pipeline::reader(prometheus.reader()).with_server(server))
     }),
@@ -49,7 +49,7 @@ const METRIC_EXPORTERS: &[Factory<Metrics>] = &[
 
 /// Returns the config of a reader that follows the receiver's preferences.
 #[cfg(feature = "otlp")]
-fn preferred(exporter: &telemark_otlp::Otlp<Metrics>) -> ReaderConfig {
+fn preferred(exporter: &telemark_otlp::OtlpExporter<Metrics>) -> ReaderConfig {
     use telemark_sdk::metrics::{Aggregation, InstrumentKind};
 
     let histograms = exporter.default_histogram_aggregation();
@@ -72,14 +72,14 @@ fn console_periods(env: &telemark_sdk::config::Env) -> telemark_sdk::metrics::Pe
 #[cfg(feature = "otlp")]
 #[cfg(test)]
 mod tests {
-    use telemark_otlp::Otlp;
+    use telemark_otlp::OtlpExporter;
     use telemark_sdk::config::Env;
     use telemark_sdk::testing::TestTelemetry;
 
     use super::*;
 
     fn check(variables: &[(&str, &str)], expected: &str) {
-        let exporter = Otlp::<Metrics>::from_env(&Env::from_pairs(variables.iter().copied())).unwrap();
+        let exporter = OtlpExporter::<Metrics>::from_env(&Env::from_pairs(variables.iter().copied())).unwrap();
         let telemetry = TestTelemetry::new().with_metrics(preferred(&exporter), |builder| builder);
         telemetry.meter("test").u64_counter("a").build().add(1, &[]);
         telemetry.meter("test").u64_histogram("b").build().record(1, &[]);

@@ -111,7 +111,7 @@ pub use telemark_sdk::instrument::spans::{
     Entered, ErrorType, InSpan, InSpanStream, RecordError, SpanBuilder, add_event, current_span_context, propagate,
     propagate_fn, record_error, set_attribute, span, suppress, suppress_future, use_global_tracer,
 };
-pub use telemark_sdk::instrument::statics as metered;
+pub use telemark_sdk::instrument::statics;
 pub use telemark_sdk::instrument::statics::{AttributeValue, Attributes, Counter, Gauge, Histogram, UpDownCounter};
 pub use telemark_sdk::{ConfigError, ExportError, Resource, scope};
 
@@ -173,11 +173,13 @@ pub mod time {
 /// Trace trees and metrics in the terminal.
 #[cfg(feature = "console")]
 pub mod console {
-    pub use telemark_console::{Color, ConsoleExporter, ConsoleMetrics};
+    pub use telemark_console::{Color, ConsoleMetricExporter, ConsoleTraceExporter};
 }
 
 /// OTLP exporters configured in code.
 #[cfg(feature = "otlp")]
 pub mod otlp {
-    pub use telemark_otlp::{Builder, Compression, Encode, JsonLines, Otlp, Pem, Protocol, RetryConfig};
+    pub use telemark_otlp::{
+        Compression, Encode, JsonLinesExporter, OtlpBuilder, OtlpExporter, Pem, Protocol, RetryConfig,
+    };
 }

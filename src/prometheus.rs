@@ -6,10 +6,10 @@
 //!
 //! ```no_run
 //! use axum::{Router, body::Body, http::HeaderMap, routing::get};
-//! use telemark::prometheus::Prometheus;
+//! use telemark::prometheus::PrometheusExporter;
 //!
 //! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
-//! let prometheus = Prometheus::new();
+//! let prometheus = PrometheusExporter::new();
 //! let _telemetry = telemark::builder().with_metric_reader(prometheus.reader()).init()?;
 //!
 //! let page = get(async move |headers: HeaderMap| prometheus.respond::<Body>(&headers));
@@ -21,10 +21,10 @@
 //! # }
 //! ```
 //!
-//! Servers with the `http` crate's types use [`Prometheus::respond`], any other server [`Prometheus::response_for`]. The page is in
+//! Servers with the `http` crate's types use [`PrometheusExporter::respond`], any other server [`PrometheusExporter::response_for`]. The page is in
 //! OpenMetrics, with exemplars that lead to traces, if the scraper asks for it.
 
 pub use telemark_prometheus::{
-    Builder, Escaping, Format, PageResponse, Prometheus, Protocol, Renderer, Server, ServerBuilder,
+    Escaping, Format, PageResponse, PrometheusBuilder, PrometheusExporter, Protocol, Renderer, Server, ServerBuilder,
     TranslationStrategy, negotiate,
 };

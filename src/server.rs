@@ -12,15 +12,15 @@ use {
         trace::active::{self, ActiveTracer},
         trace::record_error_beside,
     },
-    telemark_tower::{HttpPolicy, HttpServerLayer, ServerSettings},
+    telemark_tower::{HttpPolicy, HttpServerLayer, ServerConfig},
 };
 
 /// The HTTP server layer for axum.
 #[cfg(feature = "axum")]
 pub mod axum {
     pub use telemark_axum::{
-        AxumPolicy, HttpPolicy, HttpServerLayer, HttpServerService, LocalAddr, RequestHead, ResponseBody,
-        ResponseFuture, ResponseHead, Route, ServerSettings, SettingProblem,
+        AxumPolicy, ConfigProblem, HttpPolicy, HttpServerLayer, HttpServerService, LocalAddr, RequestHead,
+        ResponseBody, ResponseFuture, ResponseHead, Route, ServerConfig,
     };
 
     use super::{ActiveTracer, on_current_telemetry};
@@ -29,7 +29,7 @@ pub mod axum {
     /// records spans and the durations of requests; `OTEL_RUST_HTTP_SERVER_METRICS=duration,active_requests` adds the number of
     /// active requests, which the conventions make opt-in.
     ///
-    /// A layer that is created before `init` records from `init` on. [`HttpServerLayer::map_settings`] changes settings and
+    /// A layer that is created before `init` records from `init` on. [`HttpServerLayer::map_config`] changes settings and
     /// keeps those from the environment.
     ///
     /// A layer that is created in a test records into the [`TestTelemetry`](crate::testing::TestTelemetry) attached there.
@@ -42,8 +42,8 @@ pub mod axum {
 #[cfg(feature = "tower")]
 pub mod tower {
     pub use telemark_tower::{
-        DefaultPolicy, HttpPolicy, HttpServerLayer, HttpServerService, LocalAddr, PeerAddr, RequestHead, ResponseBody,
-        ResponseFuture, ResponseHead, Route, ServerSettings, SettingProblem,
+        ConfigProblem, DefaultPolicy, HttpPolicy, HttpServerLayer, HttpServerService, LocalAddr, PeerAddr, RequestHead,
+        ResponseBody, ResponseFuture, ResponseHead, Route, ServerConfig,
     };
 
     use super::{ActiveTracer, on_current_telemetry};
@@ -52,7 +52,7 @@ pub mod tower {
     /// durations of requests; `OTEL_RUST_HTTP_SERVER_METRICS=duration,active_requests` adds the number of active requests,
     /// which the conventions make opt-in.
     ///
-    /// A layer that is created before `init` records from `init` on. [`HttpServerLayer::map_settings`] changes settings and
+    /// A layer that is created before `init` records from `init` on. [`HttpServerLayer::map_config`] changes settings and
     /// keeps those from the environment.
     ///
     /// A layer that is created in a test records into the [`TestTelemetry`](crate::testing::TestTelemetry) attached there.
@@ -68,7 +68,7 @@ fn on_current_telemetry<P: HttpPolicy + Clone, T>(
     scope: InstrumentationScope,
 ) -> HttpServerLayer<P, ActiveTracer> {
     let context = Context::current();
-    let layer = layer.with_settings(settings(&context)).with_tracer(ActiveTracer::new(scope.clone()));
+    let layer = layer.with_config(config(&context)).with_tracer(ActiveTracer::new(scope.clone()));
     match metrics::active::in_context(&context) {
         Some(of_test) => layer.with_meter(&of_test.meter_with_scope(scope)),
         None => layer,
@@ -76,16 +76,16 @@ fn on_current_telemetry<P: HttpPolicy + Clone, T>(
 }
 
 #[cfg(feature = "tower")]
-fn settings(context: &Context) -> ServerSettings {
+fn config(context: &Context) -> ServerConfig {
     let env = Env::process();
-    let settings = ServerSettings::from_env_fn(|name| env.string(name));
-    for problem in settings.problems() {
-        diag::log(diag::Level::Warn, "http.settings", format_args!("{problem}"));
+    let config = ServerConfig::from_env_fn(|name| env.string(name));
+    for problem in config.problems() {
+        diag::log(diag::Level::Warn, "http.config", format_args!("{problem}"));
     }
     // Spans inside a request have the same clock.
     let clock = active::clock_in_context(context).unwrap_or_else(Clock::system);
     // What the handler records on the span stays.
-    settings.with_clock(move || clock.now().into()).with_error_recorder(record_error_beside)
+    config.with_clock(move || clock.now().into()).with_error_recorder(record_error_beside)
 }
 
 #[cfg(all(test, feature = "axum"))]

@@ -26,13 +26,13 @@ use axum::Router;
 use client::Client;
 use store::Store;
 use telemark::config::Env;
-use telemark::console::ConsoleExporter;
-use telemark::prometheus::Prometheus;
+use telemark::console::ConsoleTraceExporter;
+use telemark::prometheus::PrometheusExporter;
 use telemark::time::Deadline;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let prometheus = Prometheus::new();
+    let prometheus = PrometheusExporter::new();
     let telemetry = telemetry(&prometheus)?;
 
     let inventory = serve(inventory::app()).await?;
@@ -55,11 +55,11 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
 
 /// Everything is as the environment says, except that without `OTEL_TRACES_EXPORTER` there are trees in the terminal, and
 /// without `OTEL_METRICS_EXPORTER` the page of metrics.
-fn telemetry(prometheus: &Prometheus) -> Result<telemark::Guard, telemark::ConfigError> {
+fn telemetry(prometheus: &PrometheusExporter) -> Result<telemark::Guard, telemark::ConfigError> {
     let env = Env::process();
     let mut builder = telemark::builder().with_service_name("shop");
     if env.string("OTEL_TRACES_EXPORTER").is_none() {
-        builder = builder.with_span_exporter(ConsoleExporter::stdout());
+        builder = builder.with_span_exporter(ConsoleTraceExporter::stdout());
     }
     if env.string("OTEL_METRICS_EXPORTER").is_none() {
         builder = builder.with_metric_reader(prometheus.reader());

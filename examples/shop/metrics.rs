@@ -6,19 +6,19 @@ use axum::http::header::ACCEPT;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::routing::get;
 use telemark::Counter;
-use telemark::prometheus::Prometheus;
+use telemark::prometheus::PrometheusExporter;
 
 /// What the business wants to know. Declared once, recorded in one line.
 pub(crate) static ORDERS: Counter<u64> =
     Counter::new("shop.orders").with_unit("{order}").with_description("Orders, by what became of them");
 
 /// `GET /metrics`, beside the traced routes: a scrape is no request of a visitor.
-pub(crate) fn page(prometheus: Prometheus) -> Router {
+pub(crate) fn page(prometheus: PrometheusExporter) -> Router {
     Router::new().route("/metrics", get(async move |headers: HeaderMap| prometheus.respond::<Body>(&headers)))
 }
 
 /// Looks at the page as Prometheus would, and says which trace the slowest request's exemplar leads to.
-pub(crate) fn follow_an_exemplar(prometheus: &Prometheus) {
+pub(crate) fn follow_an_exemplar(prometheus: &PrometheusExporter) {
     let accept = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/openmetrics-text"))]);
     let page = String::from_utf8(prometheus.respond::<Vec<u8>>(&accept).into_body()).unwrap_or_default();
     let slowest = page

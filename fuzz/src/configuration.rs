@@ -1,6 +1,6 @@
 //! The variables: values that a platform sets, mistakes and attacks included.
 
-use telemark_otlp::Otlp;
+use telemark_otlp::OtlpExporter;
 use telemark_sdk::batch::BatchConfig;
 use telemark_sdk::config::{Env, VARIABLES};
 use telemark_sdk::limits::SpanLimits;
@@ -27,7 +27,7 @@ pub(crate) fn variables(input: &[u8]) {
     let _ = ExemplarFilter::from_env(&env);
     drop(sampling::from_env(&env));
     drop(Propagators::from_env(&env));
-    let errors = [Otlp::<Traces>::from_env(&env).err(), Otlp::<Metrics>::from_env(&env).err()];
+    let errors = [OtlpExporter::<Traces>::from_env(&env).err(), OtlpExporter::<Metrics>::from_env(&env).err()];
     for text in errors.into_iter().flatten().chain(env.take_warnings()).map(|error| error.to_string()) {
         // A value may be quoted, but its control characters must not reach a terminal.
         assert!(!text.chars().any(char::is_control), "{name}={value:?} is reported as {text:?}");

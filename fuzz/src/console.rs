@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use opentelemetry::trace::{Link, SpanContext, SpanId, Status, TraceFlags, TraceId, TraceState};
 use opentelemetry::{InstrumentationScope, KeyValue};
-use telemark_console::{ConsoleExporter, ConsoleMetrics};
+use telemark_console::{ConsoleMetricExporter, ConsoleTraceExporter};
 use telemark_sdk::metrics::{Attributes, Metric, MetricData, NumberPoint, ScopeMetrics};
 use telemark_sdk::signal::{Metrics, Traces};
 use telemark_sdk::text::is_harmful;
@@ -24,7 +24,7 @@ pub(crate) fn text(input: &[u8]) {
 
     let screen = Screen::default();
     let resource = Resource::new([KeyValue::new("service.name", input.clone().into_owned())]);
-    let mut traces = ConsoleExporter::to_writer(screen.clone()).with_width(width).with_all_attributes();
+    let mut traces = ConsoleTraceExporter::to_writer(screen.clone()).with_width(width).with_all_attributes();
     let exported = traces.export(Batch::<Traces>::new(&resource, &spans), Deadline::NEVER);
     assert!(exported.is_ok() && traces.flush(Deadline::NEVER).is_ok());
     let shown = screen.take();
@@ -32,8 +32,8 @@ pub(crate) fn text(input: &[u8]) {
     check(&shown);
 
     let scope = [ScopeMetrics::new(InstrumentationScope::builder("fuzz").build(), metrics)];
-    let exported =
-        ConsoleMetrics::to_writer(screen.clone()).export(Batch::<Metrics>::new(&resource, &scope), Deadline::NEVER);
+    let exported = ConsoleMetricExporter::to_writer(screen.clone())
+        .export(Batch::<Metrics>::new(&resource, &scope), Deadline::NEVER);
     assert!(exported.is_ok());
     check(&screen.take());
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use http::{Request, Response, StatusCode};
-use telemark_http::{DefaultPolicy, End, HttpServer, RequestHead, ResponseHead, ServerSettings};
+use telemark_http::{DefaultPolicy, End, HttpServerInstrumentation, RequestHead, ResponseHead, ServerConfig};
 use telemark_sdk::testing::TestTelemetry;
 use telemark_sdk::trace::SdkTracer;
 
@@ -11,7 +11,7 @@ use telemark_sdk::trace::SdkTracer;
 pub(crate) fn server_span(input: &[u8]) {
     let Some(request) = request(input) else { return };
     let telemetry = TestTelemetry::new();
-    let server = Arc::new(HttpServer::new(settings(), DefaultPolicy, telemetry.tracer("fuzz")));
+    let server = Arc::new(HttpServerInstrumentation::new(config(), DefaultPolicy, telemetry.tracer("fuzz")));
     respond(&server, &request);
     for span in telemetry.spans() {
         for attribute in span.attributes() {
@@ -21,20 +21,20 @@ pub(crate) fn server_span(input: &[u8]) {
     }
 }
 
-fn respond(server: &Arc<HttpServer<DefaultPolicy, SdkTracer>>, request: &Request<()>) {
-    let Some(mut span) = server.begin(RequestHead::of(request)) else { return };
+fn respond(server: &Arc<HttpServerInstrumentation<DefaultPolicy, SdkTracer>>, request: &Request<()>) {
+    let Some(mut span) = server.begin(RequestHead::new(request)) else { return };
     let response = Response::builder().status(StatusCode::OK).body(());
     if let Ok(response) = response {
-        drop(span.respond(ResponseHead::of(&response)));
+        drop(span.respond(ResponseHead::new(&response)));
     }
     span.end(End::Completed);
 }
 
-fn settings() -> ServerSettings {
-    static SETTINGS: OnceLock<ServerSettings> = OnceLock::new();
-    let settings =
-        || ServerSettings::new().with_forwarded_headers().with_captured_request_headers(["x-captured", "accept"]);
-    SETTINGS.get_or_init(settings).clone()
+fn config() -> ServerConfig {
+    static CONFIG: OnceLock<ServerConfig> = OnceLock::new();
+    let config =
+        || ServerConfig::new().with_forwarded_headers().with_captured_request_headers(["x-captured", "accept"]);
+    CONFIG.get_or_init(config).clone()
 }
 
 /// `METHOD target` in the first line, headers in the others.

@@ -32,7 +32,7 @@
 //! # DNS rebinding
 //! A web site may resolve its own name to 127.0.0.1 and then read the responses of a server there. A server on a loopback address
 //! therefore only responds to requests for `localhost`, for a loopback address, or for a name given to
-//! [`Builder::with_allowed_hosts`]; other requests get 421. A server on another address is reached by many names and addresses, so
+//! [`ServerBuilder::with_allowed_hosts`]; other requests get 421. A server on another address is reached by many names and addresses, so
 //! it checks the host only if such names are given.
 //!
 //! # Environment variables
@@ -49,5 +49,5 @@ mod worker;
 pub use bind::{BindError, bind};
 /// The crate of the requests and responses of a [`Handler`].
 pub use http;
-pub use server::{Builder, Server};
+pub use server::{Server, ServerBuilder};
 pub use service::Handler;

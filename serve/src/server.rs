@@ -36,8 +36,8 @@ pub struct Server {
 
 impl Server {
     /// Starts building a server. Its thread and its messages have this `name`.
-    pub fn builder(name: &'static str, handler: impl Handler) -> Builder {
-        Builder { name, handler: Box::new(handler), allowed_hosts: Vec::new() }
+    pub fn builder(name: &'static str, handler: impl Handler) -> ServerBuilder {
+        ServerBuilder { name, handler: Box::new(handler), allowed_hosts: Vec::new() }
     }
 
     /// Returns the address that the server listens on.
@@ -79,13 +79,13 @@ impl Drop for Server {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use]
-pub struct Builder {
+pub struct ServerBuilder {
     name: &'static str,
     handler: Box<dyn Handler>,
     allowed_hosts: Vec<String>,
 }
 
-impl Builder {
+impl ServerBuilder {
     /// Allows requests for these hosts, names or addresses without a port, besides `localhost` and loopback addresses. A server on
     /// an address other than loopback allows any host unless hosts are given.
     pub fn with_allowed_hosts<N: Into<String>>(mut self, hosts: impl IntoIterator<Item = N>) -> Self {
@@ -128,9 +128,9 @@ impl Builder {
     }
 }
 
-impl fmt::Debug for Builder {
+impl fmt::Debug for ServerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder")
+        f.debug_struct("ServerBuilder")
             .field("name", &self.name)
             .field("allowed_hosts", &self.allowed_hosts)
             .finish_non_exhaustive()

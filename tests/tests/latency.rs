@@ -13,7 +13,7 @@ use axum::routing::get;
 use opentelemetry::Context;
 use opentelemetry::trace::FutureExt;
 use telemark::diag::SignalHealth;
-use telemark::otlp::Otlp;
+use telemark::otlp::OtlpExporter;
 use telemark::traced;
 use telemark_sdk::Resource;
 use telemark_sdk::batch::SimpleProcessor;
@@ -172,7 +172,7 @@ fn check_faulty(what: &str, endpoint: &str, protocol: &str) -> SignalHealth {
 fn the_measure_sees_requests_that_wait() {
     let sink = Sink::start(Script::Take).unwrap();
     let env = Env::from_pairs([("OTEL_TRACES_EXPORTER", "none")]);
-    let exporter = Otlp::<Traces>::builder().with_base_endpoint(sink.endpoint()).build().unwrap();
+    let exporter = OtlpExporter::<Traces>::builder().with_base_endpoint(sink.endpoint()).build().unwrap();
     let processor = SimpleProcessor::start(exporter, Resource::empty(), &Runtime::Thread).unwrap();
     let telemetry = telemark::builder().with_env(env).with_span_processor(processor).build().unwrap();
     let served = serve(&telemetry);

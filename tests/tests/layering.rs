@@ -190,7 +190,7 @@ fn a_planted_use_of_the_server_by_what_it_shares_is_noticed() {
         |path: &str, text: &str| SourceFile { path: format!("integrations/http/src/{path}"), text: text.to_owned() };
     let check = |path: &str, text: &str, expected: &[&str]| {
         let files = [
-            file("lib.rs", "//! HTTP.\npub use server::HttpServer;\n"),
+            file("lib.rs", "//! HTTP.\npub use server::HttpServerInstrumentation;\n"),
             file("server/mod.rs", "use crate::shared::host;"),
             file("shared/host.rs", "use super::query;"),
             file("client/mod.rs", "use crate::shared::host;"),
@@ -200,8 +200,8 @@ fn a_planted_use_of_the_server_by_what_it_shares_is_noticed() {
     };
     check("shared/query.rs", "use telemark_kit::keys;", &[]);
     let above = "integrations/http/src/shared/query.rs uses server, which lies above shared";
-    check("shared/query.rs", "use crate::server::settings::ServerSettings;", &[above]);
-    check("shared/query.rs", "use super::super::HttpServer;", &[above]);
+    check("shared/query.rs", "use crate::server::settings::ServerConfig;", &[above]);
+    check("shared/query.rs", "use super::super::HttpServerInstrumentation;", &[above]);
     let strangers = "integrations/http/src/client/span.rs uses server: client and server do not know each other";
     check("client/span.rs", "use crate::server::End;", &[strangers]);
     check("shared/query.rs", "use super::host::split;", &["shared::host, shared::query use each other in a circle"]);

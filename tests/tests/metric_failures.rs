@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram};
-use telemark::otlp::{Otlp, RetryConfig};
+use telemark::otlp::{OtlpExporter, RetryConfig};
 use telemark_sdk::config::Env;
 use telemark_sdk::install::Telemetry;
 use telemark_sdk::metrics::PeriodicConfig;
@@ -28,7 +28,7 @@ impl Shop {
     /// Exports all the time; a single export gives up after `timeout`.
     fn open(endpoint: &str, timeout: Duration) -> Self {
         let env = Env::from_pairs([("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint), ("OTEL_LOG_LEVEL", "none")]);
-        let exporter = Otlp::<Metrics>::builder()
+        let exporter = OtlpExporter::<Metrics>::builder()
             .with_env(&env)
             .with_timeout(timeout)
             .with_retry(RetryConfig::default().with_initial_backoff(Duration::from_millis(1)).with_max_retries(2))

@@ -8,7 +8,7 @@ use std::time::Duration;
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry::trace::{Span, TraceContextExt, Tracer};
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
-use telemark::otlp::Otlp;
+use telemark::otlp::OtlpExporter;
 use telemark_sdk::config::Env;
 use telemark_sdk::install::Telemetry;
 use telemark_sdk::metrics::{Aggregation, ReaderConfig, TemporalityPreference, View};
@@ -41,7 +41,7 @@ impl Service {
             ])
         };
         let recorded = RecordedMetrics::default();
-        let exporter = recorded.before(Otlp::<Metrics>::from_env(&env()).unwrap());
+        let exporter = recorded.before(OtlpExporter::<Metrics>::from_env(&env()).unwrap());
         let telemetry = Telemetry::builder(env())
             .with_configured_metric_exporter(exporter, ReaderConfig::new().with_temporality(preference))
             .with_view(View::of("orders").without_attribute_keys(["user.id"]))

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{TraceContextExt, Tracer};
-use telemark::otlp::Otlp;
-use telemark::prometheus::Prometheus;
+use telemark::otlp::OtlpExporter;
+use telemark::prometheus::PrometheusExporter;
 use telemark_sdk::config::Env;
 use telemark_sdk::install::Telemetry;
 use telemark_sdk::metrics::{Aggregation, PeriodicConfig, ReaderConfig, TemporalityPreference, View};
@@ -61,10 +61,10 @@ fn soak(preference: TemporalityPreference) {
     let sink = Sink::start(Script::Take).unwrap();
     let env =
         || Env::from_pairs([("OTEL_EXPORTER_OTLP_ENDPOINT", sink.endpoint()), ("OTEL_LOG_LEVEL", "none".to_owned())]);
-    let prometheus = Prometheus::new();
+    let prometheus = PrometheusExporter::new();
     let telemetry = Telemetry::builder(env())
         .with_configured_metric_exporter(
-            Otlp::<Metrics>::from_env(&env()).unwrap(),
+            OtlpExporter::<Metrics>::from_env(&env()).unwrap(),
             ReaderConfig::new().with_temporality(preference),
         )
         .with_metric_reader(prometheus.reader())

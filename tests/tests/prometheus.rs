@@ -13,7 +13,7 @@ use axum::routing::get;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::MeterProvider;
 use serde_json::Value;
-use telemark::prometheus::{Prometheus as Exporter, Server};
+use telemark::prometheus::{PrometheusExporter as Exporter, Server};
 use telemark::{Counter, Histogram, traced};
 use telemark_sdk::config::Env;
 use telemark_sdk::metrics::{Aggregation, SdkMeterProvider, View};

@@ -2,12 +2,12 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
-use telemark::prometheus::{Prometheus, negotiate};
+use telemark::prometheus::{PrometheusExporter, negotiate};
 use telemark_sdk::config::Env;
 
 #[test]
 fn they_carry_their_scope_with_version_and_schema() {
-    let exporter = Prometheus::new();
+    let exporter = PrometheusExporter::new();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let _telemetry = runtime.block_on(async {
         let env = Env::from_pairs([("OTEL_TRACES_EXPORTER", "none"), ("OTEL_METRICS_EXPORTER", "none")]);

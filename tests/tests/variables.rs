@@ -5,13 +5,13 @@
 use std::collections::BTreeSet;
 
 use telemark::config::{Env, VARIABLES};
-use telemark::console::ConsoleExporter;
-use telemark::otlp::Otlp;
-use telemark::prometheus::{Prometheus, Server};
+use telemark::console::ConsoleTraceExporter;
+use telemark::otlp::OtlpExporter;
+use telemark::prometheus::{PrometheusExporter, Server};
 use telemark::propagation::Propagators;
 use telemark::testing::{InMemoryExporter, metrics_text};
 use telemark::time::Deadline;
-use telemark::tower::ServerSettings;
+use telemark::tower::ServerConfig;
 use telemark_sdk::batch::BatchConfig;
 use telemark_sdk::install::{Telemetry, TelemetryBuilder};
 use telemark_sdk::limits::SpanLimits;
@@ -72,7 +72,7 @@ const READERS: &[Row] = &[
     ("OTEL_RUST_HTTP_SERVER_TRACE_RESPONSE", http_server, &[], "true"),
     ("OTEL_RUST_HTTP_SERVER_ADDRESS_IN_METRICS", http_server, &[], "true"),
     ("OTEL_RUST_HTTP_SERVER_METRICS", http_server, &[], "none"),
-    ("COLUMNS", |env| format!("{:?}", ConsoleExporter::from_env(env)), &[], "40"),
+    ("COLUMNS", |env| format!("{:?}", ConsoleTraceExporter::from_env(env)), &[], "40"),
 ];
 
 /// Defaults that tests beside their code hold.
@@ -125,7 +125,7 @@ fn limits(env: &Env) -> String {
 }
 
 fn otlp(env: &Env) -> String {
-    match Otlp::<Traces>::from_env(env) {
+    match OtlpExporter::<Traces>::from_env(env) {
         // All but where the settings came from.
         Ok(exporter) => {
             let text = format!("{exporter:?}");
@@ -137,7 +137,7 @@ fn otlp(env: &Env) -> String {
 }
 
 fn otlp_metrics(env: &Env) -> String {
-    let exporter = Otlp::<Metrics>::from_env(env).unwrap();
+    let exporter = OtlpExporter::<Metrics>::from_env(env).unwrap();
     format!("{:?} {:?}", exporter.temporality_preference(), exporter.default_histogram_aggregation())
 }
 
@@ -169,7 +169,7 @@ fn metric_exporters(env: &Env) -> String {
 
 /// Where it listens, or would if the port were free.
 fn prometheus(env: &Env) -> String {
-    match Server::from_env(Prometheus::new(), env) {
+    match Server::from_env(PrometheusExporter::new(), env) {
         Ok(server) if server.address().ip().is_loopback() => format!("localhost:{}", server.address().port()),
         Ok(server) => server.address().to_string(),
         // The host is one, so the port is taken: by another test, or by the server before this one.
@@ -181,7 +181,7 @@ fn prometheus(env: &Env) -> String {
 }
 
 fn http_server(env: &Env) -> String {
-    format!("{:?}", ServerSettings::from_env_fn(|name| env.string(name)))
+    format!("{:?}", ServerConfig::from_env_fn(|name| env.string(name)))
 }
 
 /// What is to be set for a default: of several, the one that holds with nothing else set.

@@ -9,7 +9,7 @@ use opentelemetry_sdk::metrics as sdk;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, ResourceMetrics};
 use opentelemetry_sdk::metrics::reader::MetricReader;
 use opentelemetry_sdk::metrics::{Instrument, ManualReader, Pipeline, Stream, Temporality};
-use telemark_prometheus::{Escaping, Format, Prometheus, Protocol};
+use telemark_prometheus::{Escaping, Format, PrometheusExporter, Protocol};
 use telemark_sdk::metrics::{ExemplarFilter, Metric, MetricData, PullReader, ReaderConfig, SdkMeterProvider};
 use telemark_sdk::time::Deadline;
 
@@ -21,7 +21,7 @@ const LIMIT: usize = 20_000;
 /// Telemark with the Prometheus exporter as its reader.
 pub(super) fn telemark(exemplars: ExemplarFilter, series: usize) -> Box<dyn Meter> {
     let reader = ReaderConfig::new().with_cardinality_limit(|_| LIMIT);
-    let prometheus = Prometheus::builder().with_reader(reader).build();
+    let prometheus = PrometheusExporter::builder().with_reader(reader).build();
     let provider = SdkMeterProvider::builder().with_reader(prometheus.reader()).with_exemplar_filter(exemplars).build();
     let format = Format::new(Protocol::OpenMetrics1_0_0, Escaping::Underscores);
     let reader = prometheus.reader();

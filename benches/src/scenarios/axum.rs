@@ -9,7 +9,7 @@ use axum::http::Request;
 use axum::routing::get;
 use axum_tracing_opentelemetry::middleware::OtelAxumLayer;
 use opentelemetry_instrumentation_tower::http::server;
-use telemark::axum::ServerSettings;
+use telemark::axum::ServerConfig;
 use telemark_sdk::time::Clock;
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
@@ -95,12 +95,12 @@ fn layered(name: &str, endpoint: &str) -> Result<Layered, Failure> {
         TELEMARK => (telemark()?, bare().layer(telemark::axum::layer()), None),
         TELEMARK_DURATION | TELEMARK_METRICS => {
             let metrics = meters::make_telemark_global();
-            let settings = ServerSettings::new().with_clock(|| Clock::system().now().into());
+            let settings = ServerConfig::new().with_clock(|| Clock::system().now().into());
             let (expected, settings) = match name {
                 TELEMARK_METRICS => (4, settings.with_active_requests().with_body_sizes()),
                 _ => (1, settings),
             };
-            let layer = telemark::axum::layer().with_settings(settings);
+            let layer = telemark::axum::layer().with_config(settings);
             (telemark()?, bare().layer(layer), Some((expected, metrics)))
         }
         TOWER => (sdk()?, bare().layer(server::Layer::new()), None),

@@ -20,12 +20,12 @@ use crate::render::{self, Look};
 ///
 /// ```
 /// use std::time::Duration;
-/// use telemark_console::{Color, ConsoleExporter};
+/// use telemark_console::{Color, ConsoleTraceExporter};
 ///
-/// let exporter = ConsoleExporter::stdout().with_color(Color::Never).with_width(120).with_hold(Duration::ZERO);
+/// let exporter = ConsoleTraceExporter::stdout().with_color(Color::Never).with_width(120).with_hold(Duration::ZERO);
 /// # let _ = exporter;
 /// ```
-pub struct ConsoleExporter {
+pub struct ConsoleTraceExporter {
     output: Output,
     look: Look,
     hold: Duration,
@@ -34,7 +34,7 @@ pub struct ConsoleExporter {
     named: Option<Resource>,
 }
 
-impl ConsoleExporter {
+impl ConsoleTraceExporter {
     /// Prints to standard output, configured by the environment of the process.
     pub fn stdout() -> Self {
         Self::from_env(&Env::process())
@@ -57,7 +57,7 @@ impl ConsoleExporter {
 
     fn new(output: Output) -> Self {
         let look = Look { is_colored: output.is_colored(Color::Auto), width: 100, shows_all: false };
-        ConsoleExporter { output, look, hold: Duration::from_secs(5), held: Held::default(), named: None }
+        ConsoleTraceExporter { output, look, hold: Duration::from_secs(5), held: Held::default(), named: None }
     }
 
     /// Sets coloured or plain output.
@@ -97,7 +97,7 @@ impl ConsoleExporter {
     }
 }
 
-impl Exporter<Traces> for ConsoleExporter {
+impl Exporter<Traces> for ConsoleTraceExporter {
     fn export(&mut self, batch: Batch<'_, Traces>, _: Deadline) -> Result<ExportReport, ExportError> {
         if !self.named.as_ref().is_some_and(|named| named.is_same(batch.resource) || named == batch.resource) {
             // Traces that still wait belong to the service above the new line.
@@ -123,8 +123,11 @@ impl Exporter<Traces> for ConsoleExporter {
     }
 }
 
-impl fmt::Debug for ConsoleExporter {
+impl fmt::Debug for ConsoleTraceExporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConsoleExporter").field("look", &self.look).field("hold", &self.hold).finish_non_exhaustive()
+        f.debug_struct("ConsoleTraceExporter")
+            .field("look", &self.look)
+            .field("hold", &self.hold)
+            .finish_non_exhaustive()
     }
 }

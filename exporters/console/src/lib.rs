@@ -1,11 +1,11 @@
 //! Prints trace trees and metrics to a terminal, for development.
 //!
 //! ```
-//! use telemark_console::ConsoleExporter;
+//! use telemark_console::ConsoleTraceExporter;
 //! use telemark_sdk::signal::Traces;
 //!
 //! fn exporter() -> impl telemark_sdk::Exporter<Traces> {
-//!     ConsoleExporter::stdout()
+//!     ConsoleTraceExporter::stdout()
 //! }
 //! # let _ = exporter();
 //! ```
@@ -25,12 +25,12 @@
 //! ```
 //!
 //! - The bar shows the part of the trace in which a span ran.
-//! - A trace is printed once all local parents of its spans have ended, after [5 seconds](ConsoleExporter::with_hold) at the
+//! - A trace is printed once all local parents of its spans have ended, after [5 seconds](ConsoleTraceExporter::with_hold) at the
 //!   latest, or earlier if more than 4096 spans wait. A span printed without its parent is marked.
-//! - Attributes that rarely help at a glance are omitted: see [`ConsoleExporter::with_all_attributes`].
+//! - Attributes that rarely help at a glance are omitted: see [`ConsoleTraceExporter::with_all_attributes`].
 //! - Control characters in names and values are escaped: foreign text cannot move the cursor.
 //!
-//! [`ConsoleMetrics`] prints metrics as a table with one line per series. For a histogram, it shows the count, the mean, the
+//! [`ConsoleMetricExporter`] prints metrics as a table with one line per series. For a histogram, it shows the count, the mean, the
 //! median and the 95th percentile as estimated from the buckets, and the trace of the greatest exemplar:
 //!
 //! ```text
@@ -57,6 +57,6 @@ mod text;
 mod tree;
 mod values;
 
-pub use exporter::ConsoleExporter;
-pub use metrics::ConsoleMetrics;
+pub use exporter::ConsoleTraceExporter;
+pub use metrics::ConsoleMetricExporter;
 pub use output::Color;

@@ -24,20 +24,20 @@ const MAX_LEFT: usize = 100;
 /// Writing blocks as long as the output does. A pipe without a reader holds up the thread of the SDK, never the application.
 ///
 /// ```
-/// use telemark_console::ConsoleMetrics;
+/// use telemark_console::ConsoleMetricExporter;
 /// use telemark_sdk::signal::Metrics;
 ///
 /// fn exporter() -> impl telemark_sdk::Exporter<Metrics> {
-///     ConsoleMetrics::stdout()
+///     ConsoleMetricExporter::stdout()
 /// }
 /// # let _ = exporter();
 /// ```
-pub struct ConsoleMetrics {
+pub struct ConsoleMetricExporter {
     output: Output,
     is_colored: bool,
 }
 
-impl ConsoleMetrics {
+impl ConsoleMetricExporter {
     /// Prints to standard output, configured by the environment of the process.
     pub fn stdout() -> Self {
         Self::from_env(&Env::process())
@@ -54,7 +54,7 @@ impl ConsoleMetrics {
     }
 
     fn new(output: Output) -> Self {
-        ConsoleMetrics { is_colored: output.is_colored(Color::Auto), output }
+        ConsoleMetricExporter { is_colored: output.is_colored(Color::Auto), output }
     }
 
     /// Sets coloured or plain output.
@@ -64,7 +64,7 @@ impl ConsoleMetrics {
     }
 }
 
-impl Exporter<Metrics> for ConsoleMetrics {
+impl Exporter<Metrics> for ConsoleMetricExporter {
     fn export(&mut self, batch: Batch<'_, Metrics>, _: Deadline) -> Result<ExportReport, ExportError> {
         let metrics: Vec<_> = batch.items.iter().flat_map(|scope| &scope.metrics).collect();
         if !metrics.is_empty() {
@@ -79,9 +79,9 @@ impl Exporter<Metrics> for ConsoleMetrics {
     }
 }
 
-impl fmt::Debug for ConsoleMetrics {
+impl fmt::Debug for ConsoleMetricExporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConsoleMetrics").field("is_colored", &self.is_colored).finish_non_exhaustive()
+        f.debug_struct("ConsoleMetricExporter").field("is_colored", &self.is_colored).finish_non_exhaustive()
     }
 }
 

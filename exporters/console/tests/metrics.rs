@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use opentelemetry::trace::TraceContextExt;
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 use opentelemetry::{Context, KeyValue};
-use telemark_console::{Color, ConsoleMetrics};
+use telemark_console::{Color, ConsoleMetricExporter};
 use telemark_sdk::metrics::{Aggregation, MetricData, ReaderConfig, TemporalityPreference};
 use telemark_sdk::signal::Metrics;
 use telemark_sdk::testing::TestTelemetry;
@@ -28,9 +28,9 @@ impl Write for Screen {
     }
 }
 
-fn shown(telemetry: &TestTelemetry, configure: impl FnOnce(ConsoleMetrics) -> ConsoleMetrics) -> String {
+fn shown(telemetry: &TestTelemetry, configure: impl FnOnce(ConsoleMetricExporter) -> ConsoleMetricExporter) -> String {
     let screen = Screen::default();
-    let mut exporter = configure(ConsoleMetrics::to_writer(screen.clone()));
+    let mut exporter = configure(ConsoleMetricExporter::to_writer(screen.clone()));
     let items = telemetry.collect();
     let resource = Resource::empty();
     exporter.export(Batch::<Metrics>::new(&resource, &items), Deadline::NEVER).unwrap();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
 use opentelemetry::{InstrumentationScope, KeyValue};
 use proptest::prelude::*;
-use telemark_console::{Color, ConsoleExporter, ConsoleMetrics};
+use telemark_console::{Color, ConsoleMetricExporter, ConsoleTraceExporter};
 use telemark_sdk::signal::{Metrics, Traces};
 use telemark_sdk::time::{Deadline, Timestamp};
 use telemark_sdk::trace::{SpanData, SpanEvent};
@@ -65,14 +65,14 @@ fn shop() -> Resource {
     Resource::new([KeyValue::new("service.name", "shop"), KeyValue::new("service.version", "1.4.0")])
 }
 
-fn export(exporter: &mut ConsoleExporter, spans: &[SpanData]) {
+fn export(exporter: &mut ConsoleTraceExporter, spans: &[SpanData]) {
     exporter.export(Batch::<Traces>::new(&shop(), spans), Deadline::NEVER).unwrap();
 }
 
 /// Returns the output for one batch, without the line of the service.
-fn show(configure: impl FnOnce(ConsoleExporter) -> ConsoleExporter, spans: &[SpanData]) -> String {
+fn show(configure: impl FnOnce(ConsoleTraceExporter) -> ConsoleTraceExporter, spans: &[SpanData]) -> String {
     let screen = Screen::default();
-    let mut exporter = configure(ConsoleExporter::to_writer(screen.clone()));
+    let mut exporter = configure(ConsoleTraceExporter::to_writer(screen.clone()));
     export(&mut exporter, spans);
     exporter.shutdown(Deadline::NEVER).unwrap();
     let text = screen.take();
@@ -351,7 +351,7 @@ odd          0ns                 ━
 #[test]
 fn the_service_is_named_once() {
     let screen = Screen::default();
-    let mut exporter = ConsoleExporter::to_writer(screen.clone()).with_width(40);
+    let mut exporter = ConsoleTraceExporter::to_writer(screen.clone()).with_width(40);
     let spans = [span(1, 0, "a", 0, 10)];
     export(&mut exporter, &spans);
     let trace = "\ntrace 4bf92f3577b34da6a3ce929d0e0e4736  1 span  10.0µs  22:13:20.000Z\na  10.0µs\n";
@@ -369,7 +369,7 @@ fn the_service_is_named_once() {
 /// Returns the names printed after each batch and at the end, each trace in brackets.
 fn names(hold: Duration, batches: &[&[SpanData]]) -> Vec<String> {
     let screen = Screen::default();
-    let mut exporter = ConsoleExporter::to_writer(screen.clone()).with_hold(hold);
+    let mut exporter = ConsoleTraceExporter::to_writer(screen.clone()).with_hold(hold);
     let text = |screen: &Screen| {
         let text = screen.take();
         let names = |trace: &str| {
@@ -439,7 +439,7 @@ fn a_closed_output_is_an_error_and_no_panic() {
             Err(io::ErrorKind::BrokenPipe.into())
         }
     }
-    let mut exporter = ConsoleExporter::to_writer(Closed);
+    let mut exporter = ConsoleTraceExporter::to_writer(Closed);
     let error = exporter.export(Batch::<Traces>::new(&shop(), &cart()), Deadline::NEVER).unwrap_err();
     assert_eq!((error.error_type(), &*error.to_string()), ("_OTHER", "cannot write to the console: broken pipe"));
     assert!(exporter.shutdown(Deadline::NEVER).is_err());
@@ -448,10 +448,10 @@ fn a_closed_output_is_an_error_and_no_panic() {
 #[test]
 fn the_environment() {
     let env = telemark_sdk::config::Env::from_pairs([("NO_COLOR", "1"), ("COLUMNS", "wide")]);
-    let exporter = format!("{:?}", ConsoleExporter::from_env(&env));
+    let exporter = format!("{:?}", ConsoleTraceExporter::from_env(&env));
     assert!(exporter.contains("is_colored: false, width: 100"), "{exporter}");
     let env = telemark_sdk::config::Env::from_pairs([("COLUMNS", "132")]);
-    let exporter = format!("{:?}", ConsoleExporter::from_env(&env).with_color(Color::Always));
+    let exporter = format!("{:?}", ConsoleTraceExporter::from_env(&env).with_color(Color::Always));
     assert!(exporter.contains("is_colored: true, width: 132"), "{exporter}");
     assert!(env.take_warnings().is_empty());
 }
@@ -488,9 +488,9 @@ proptest! {
 #[test]
 fn the_destination_is_standard_output_or_a_writer() {
     let check = |exporter: &dyn Exporter<Traces>, expected: &str| assert_eq!(exporter.destination(), expected);
-    check(&ConsoleExporter::stdout(), "standard output");
-    check(&ConsoleExporter::to_writer(Vec::new()), "a writer");
+    check(&ConsoleTraceExporter::stdout(), "standard output");
+    check(&ConsoleTraceExporter::to_writer(Vec::new()), "a writer");
     let of_metrics = |exporter: &dyn Exporter<Metrics>| exporter.destination();
-    assert_eq!(of_metrics(&ConsoleMetrics::stdout()), "standard output");
-    assert_eq!(of_metrics(&ConsoleMetrics::to_writer(Vec::new())), "a writer");
+    assert_eq!(of_metrics(&ConsoleMetricExporter::stdout()), "standard output");
+    assert_eq!(of_metrics(&ConsoleMetricExporter::to_writer(Vec::new())), "a writer");
 }

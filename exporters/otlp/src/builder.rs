@@ -11,20 +11,20 @@ use telemark_sdk::signal::Metrics;
 
 use crate::config::{Address, Config, Settings, SignalNames};
 use crate::encode::Encode;
-use crate::exporter::Otlp;
+use crate::exporter::OtlpExporter;
 use crate::preferences::Preferences;
 use crate::retry::RetryConfig;
 use crate::settings::{Compression, Named, Pem, Protocol};
 
-/// Builds an [`Otlp`] exporter. Settings in code win over the environment, and the environment wins over the defaults.
+/// Builds an [`OtlpExporter`] exporter. Settings in code win over the environment, and the environment wins over the defaults.
 ///
 /// ```no_run
 /// use std::time::Duration;
-/// use telemark_otlp::{Compression, Otlp, Protocol};
+/// use telemark_otlp::{Compression, OtlpExporter, Protocol};
 /// use telemark_sdk::signal::Traces;
 ///
 /// # fn main() -> Result<(), telemark_sdk::ConfigError> {
-/// let exporter = Otlp::<Traces>::builder()
+/// let exporter = OtlpExporter::<Traces>::builder()
 ///     .with_base_endpoint("http://collector:4318/otlp")
 ///     .with_protocol(Protocol::HttpProtobuf)
 ///     .with_compression(Compression::Gzip)
@@ -35,7 +35,7 @@ use crate::settings::{Compression, Named, Pem, Protocol};
 /// # }
 /// ```
 #[must_use]
-pub struct Builder<S: Encode> {
+pub struct OtlpBuilder<S: Encode> {
     code: Settings,
     environment: Settings,
     code_preferences: S::Preferences,
@@ -44,18 +44,18 @@ pub struct Builder<S: Encode> {
     error: Option<ConfigError>,
 }
 
-impl<S: Encode> Otlp<S> {
+impl<S: Encode> OtlpExporter<S> {
     /// Builds an exporter from the environment.
     ///
     /// # Errors
-    /// See [`Builder::build`].
+    /// See [`OtlpBuilder::build`].
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
         Self::builder().with_env(env).build()
     }
 
     /// Returns a builder without any settings.
-    pub fn builder() -> Builder<S> {
-        Builder {
+    pub fn builder() -> OtlpBuilder<S> {
+        OtlpBuilder {
             code: Settings::default(),
             environment: Settings::default(),
             code_preferences: S::Preferences::default(),
@@ -65,7 +65,7 @@ impl<S: Encode> Otlp<S> {
     }
 }
 
-impl<S: Encode> Builder<S> {
+impl<S: Encode> OtlpBuilder<S> {
     /// Sends to exactly this URL. By default, HTTP goes to port 4318 of `localhost` and gRPC to port 4317.
     pub fn with_endpoint(mut self, url: impl Into<String>) -> Self {
         self.code.endpoint = Named::from_code("endpoint", Address { text: url.into(), base: false });
@@ -155,14 +155,14 @@ impl<S: Encode> Builder<S> {
     ///
     /// # Errors
     /// The endpoint, a header, a certificate or a key cannot be used, or the build lacks the feature that a setting needs.
-    pub fn build(self) -> Result<Otlp<S>, ConfigError> {
+    pub fn build(self) -> Result<OtlpExporter<S>, ConfigError> {
         let (config, preferences) = self.into_parts()?;
         if !config.unused.is_empty() {
             let unused: Vec<_> = config.unused.iter().map(ToString::to_string).collect();
             // One rate-limit topic per signal, so that each signal gets its warning.
             log(Level::Warn, S::METHOD, format_args!("{}", unused.join("; ")));
         }
-        Ok(Otlp::new(config, preferences))
+        Ok(OtlpExporter::new(config, preferences))
     }
 
     pub(crate) fn into_parts(self) -> Result<(Config, S::Preferences), ConfigError> {
@@ -175,23 +175,23 @@ impl<S: Encode> Builder<S> {
     }
 }
 
-impl Builder<Metrics> {
-    /// Sets the preferred temporality; cumulative by default. See [`Otlp::temporality_preference`].
+impl OtlpBuilder<Metrics> {
+    /// Sets the preferred temporality; cumulative by default. See [`OtlpExporter::temporality_preference`].
     pub fn with_temporality_preference(mut self, preference: TemporalityPreference) -> Self {
         self.code_preferences.temporality = Some(preference);
         self
     }
 
-    /// Sets the aggregation of histograms that no view selects. See [`Otlp::default_histogram_aggregation`].
+    /// Sets the aggregation of histograms that no view selects. See [`OtlpExporter::default_histogram_aggregation`].
     pub fn with_default_histogram_aggregation(mut self, aggregation: Aggregation) -> Self {
         self.code_preferences.histogram = Some(aggregation);
         self
     }
 }
 
-impl<S: Encode> fmt::Debug for Builder<S> {
+impl<S: Encode> fmt::Debug for OtlpBuilder<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder")
+        f.debug_struct("OtlpBuilder")
             .field("code", &self.code)
             .field("code_preferences", &self.code_preferences)
             .field("environment", &self.environment)

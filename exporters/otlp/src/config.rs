@@ -195,7 +195,7 @@ fn endpoint(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exporter::Otlp;
+    use crate::exporter::OtlpExporter;
     use telemark_sdk::signal::Traces;
 
     fn show(config: Result<Config, ConfigError>) -> String {
@@ -212,7 +212,7 @@ mod tests {
     fn check(variables: &[(&str, &str)], expected: &str) {
         let variables = variables.iter().map(|&(name, value)| (format!("OTEL_EXPORTER_OTLP_{name}"), value));
         let env = Env::from_pairs(variables);
-        let shown = show(Otlp::<Traces>::builder().with_env(&env).into_parts().map(|(config, ())| config));
+        let shown = show(OtlpExporter::<Traces>::builder().with_env(&env).into_parts().map(|(config, ())| config));
         let warnings = env.take_warnings().into_iter().map(|warning| format!("; {warning}"));
         assert_eq!([shown].into_iter().chain(warnings).collect::<String>(), expected);
     }
@@ -307,7 +307,7 @@ mod tests {
             "http://collector/base/v1/traces?… HttpProtobuf None 10s {}",
         );
         let env = Env::from_pairs([("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://collector/own?api_key=secret")]);
-        let builder = Otlp::<Traces>::builder().with_env(&env);
+        let builder = OtlpExporter::<Traces>::builder().with_env(&env);
         let debug = format!("{builder:?}");
         let config = builder.into_parts().unwrap().0;
         assert_eq!(config.endpoint.path, "/own?api_key=secret");
@@ -367,7 +367,7 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "1"),
         ]);
         let builder =
-            Otlp::<Traces>::builder().with_base_endpoint("http://code").with_header("a", "code").with_env(&env);
+            OtlpExporter::<Traces>::builder().with_base_endpoint("http://code").with_header("a", "code").with_env(&env);
         let debug = format!("{builder:?}");
         let config = builder.into_parts().unwrap().0;
         assert!(!debug.contains("\"code\"") && !debug.contains("\"env\""), "{debug}");
@@ -377,7 +377,7 @@ mod tests {
 
     #[test]
     fn an_invalid_header_in_code_is_an_error_without_the_value() {
-        let error = Otlp::<Traces>::builder().with_header("a b", "secret").into_parts().err().unwrap();
+        let error = OtlpExporter::<Traces>::builder().with_header("a b", "secret").into_parts().err().unwrap();
         assert!(error.to_string().starts_with(r#"header="a b=…" cannot be used"#), "{error}");
     }
 }

@@ -24,19 +24,19 @@ const MAX_KEPT: usize = 4 << 20;
 /// the moment is sent again within the timeout; a batch that the receiver rejects is dropped and counted.
 ///
 /// ```no_run
-/// use telemark_otlp::Otlp;
+/// use telemark_otlp::OtlpExporter;
 /// use telemark_sdk::config::Env;
 /// use telemark_sdk::signal::Traces;
 ///
 /// # fn main() -> Result<(), telemark_sdk::ConfigError> {
-/// let exporter = Otlp::<Traces>::from_env(&Env::process())?;
+/// let exporter = OtlpExporter::<Traces>::from_env(&Env::process())?;
 /// # let _ = exporter;
 /// # Ok(())
 /// # }
 /// ```
 ///
 /// spec: protocol/exporter.md, opentelemetry-proto docs/specification.md
-pub struct Otlp<S: Encode> {
+pub struct OtlpExporter<S: Encode> {
     config: Config,
     preferences: S::Preferences,
     cache: S::Cache,
@@ -48,9 +48,9 @@ pub struct Otlp<S: Encode> {
     is_shut_down: bool,
 }
 
-impl<S: Encode> Otlp<S> {
+impl<S: Encode> OtlpExporter<S> {
     pub(crate) fn new(config: Config, preferences: S::Preferences) -> Self {
-        Otlp {
+        OtlpExporter {
             delivery: Delivery::new(Transport::new(&config), config.retry),
             config,
             preferences,
@@ -105,7 +105,7 @@ impl<S: Encode> Otlp<S> {
     }
 }
 
-impl Otlp<Metrics> {
+impl OtlpExporter<Metrics> {
     /// Returns the temporality that the reader of this exporter should use.
     ///
     /// Set in code or by `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`; cumulative by default.
@@ -122,7 +122,7 @@ impl Otlp<Metrics> {
     }
 }
 
-impl<S: Encode> Exporter<S> for Otlp<S> {
+impl<S: Encode> Exporter<S> for OtlpExporter<S> {
     fn export(&mut self, batch: Batch<'_, S>, deadline: Deadline) -> Result<ExportReport, ExportError> {
         if self.is_shut_down {
             return Err(ExportError::shutdown());
@@ -192,8 +192,8 @@ fn compress(_: &[u8], _: &mut Vec<u8>) -> Result<(), ExportError> {
     Err(ExportError::other("the feature `gzip` of telemark-otlp is off"))
 }
 
-impl<S: Encode> fmt::Debug for Otlp<S> {
+impl<S: Encode> fmt::Debug for OtlpExporter<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Otlp").field("signal", &S::NAME).field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("OtlpExporter").field("signal", &S::NAME).field("config", &self.config).finish_non_exhaustive()
     }
 }

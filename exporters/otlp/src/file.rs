@@ -15,13 +15,13 @@ use crate::encode::Encode;
 /// Writes batches as lines of JSON, which collectors and other tools can read.
 ///
 /// ```
-/// use telemark_otlp::JsonLines;
+/// use telemark_otlp::JsonLinesExporter;
 /// use telemark_sdk::signal::Traces;
 ///
 /// # fn main() -> Result<(), telemark_sdk::ConfigError> {
-/// let to_stdout = JsonLines::<Traces>::to_writer(std::io::stdout());
+/// let to_stdout = JsonLinesExporter::<Traces>::to_writer(std::io::stdout());
 /// # let dir = std::env::temp_dir();
-/// let to_file = JsonLines::<Traces>::to_file(dir.join("traces.jsonl"))?;
+/// let to_file = JsonLinesExporter::<Traces>::to_file(dir.join("traces.jsonl"))?;
 /// # let _ = (to_stdout, to_file);
 /// # Ok(())
 /// # }
@@ -29,7 +29,7 @@ use crate::encode::Encode;
 ///
 /// An incomplete line, for example after a full disk, is an error of its batch. The next batch ends that line first, so
 /// that a reader loses no other line.
-pub struct JsonLines<S: Encode> {
+pub struct JsonLinesExporter<S: Encode> {
     writer: Option<Box<dyn Write + Send>>,
     destination: String,
     cache: S::Cache,
@@ -38,10 +38,10 @@ pub struct JsonLines<S: Encode> {
     is_torn: bool,
 }
 
-impl<S: Encode> JsonLines<S> {
+impl<S: Encode> JsonLinesExporter<S> {
     /// Writes to `writer`, usually with one `write` call per batch.
     pub fn to_writer(writer: impl Write + Send + 'static) -> Self {
-        JsonLines {
+        JsonLinesExporter {
             writer: Some(Box::new(writer)),
             destination: "JSON lines to a writer".to_owned(),
             cache: S::Cache::default(),
@@ -59,7 +59,7 @@ impl<S: Encode> JsonLines<S> {
         let file = OpenOptions::new().create(true).append(true).open(path).map_err(|error| {
             ConfigError::invalid("path", path.to_string_lossy(), "a file that can be written").with_source(error)
         })?;
-        Ok(JsonLines {
+        Ok(JsonLinesExporter {
             // A file that cannot be read is assumed to end with a complete line.
             is_torn: ends_within_a_line(path).unwrap_or(false),
             destination: format!("JSON lines to {}", path.display()),
@@ -83,13 +83,13 @@ fn ends_within_a_line(path: &Path) -> io::Result<bool> {
     Ok(byte != *b"\n")
 }
 
-impl<S: Encode> fmt::Debug for JsonLines<S> {
+impl<S: Encode> fmt::Debug for JsonLinesExporter<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JsonLines").field("signal", &S::NAME).finish_non_exhaustive()
+        f.debug_struct("JsonLinesExporter").field("signal", &S::NAME).finish_non_exhaustive()
     }
 }
 
-impl<S: Encode> Exporter<S> for JsonLines<S> {
+impl<S: Encode> Exporter<S> for JsonLinesExporter<S> {
     fn export(&mut self, batch: Batch<'_, S>, _: Deadline) -> Result<ExportReport, ExportError> {
         let writer = self.writer.as_mut().ok_or_else(ExportError::shutdown)?;
         if batch.items.is_empty() {

@@ -2,16 +2,16 @@
 //! or writes them to a file as lines of JSON.
 //!
 //! ```no_run
-//! use telemark_otlp::{Compression, Otlp};
+//! use telemark_otlp::{Compression, OtlpExporter};
 //! use telemark_sdk::config::Env;
 //! use telemark_sdk::signal::Traces;
 //!
 //! # fn main() -> Result<(), telemark_sdk::ConfigError> {
 //! // Configured by the OTEL_EXPORTER_OTLP_* variables:
-//! let exporter = Otlp::<Traces>::from_env(&Env::process())?;
+//! let exporter = OtlpExporter::<Traces>::from_env(&Env::process())?;
 //!
 //! // Or in code, which wins over the variables:
-//! let exporter = Otlp::<Traces>::builder()
+//! let exporter = OtlpExporter::<Traces>::builder()
 //!     .with_base_endpoint("http://collector:4318")
 //!     .with_header("authorization", "Bearer …")
 //!     .with_compression(Compression::Gzip)
@@ -47,7 +47,7 @@
 //! `_CLIENT_CERTIFICATE` and `_INSECURE`. For a single signal, `OTEL_EXPORTER_OTLP_TRACES_*` or
 //! `OTEL_EXPORTER_OTLP_METRICS_*` wins over them. Metrics also have `_TEMPORALITY_PREFERENCE` and
 //! `_DEFAULT_HISTOGRAM_AGGREGATION`. Pass these two on to the reader of the exporter: see
-//! [`Otlp::temporality_preference`] and [`Otlp::default_histogram_aggregation`].
+//! [`OtlpExporter::temporality_preference`] and [`OtlpExporter::default_histogram_aggregation`].
 //!
 //! An endpoint for all signals gets the signal's path appended and keeps its query. In `_HEADERS`, a `%` that begins no
 //! escape stands for itself. A certificate or key must be a regular file of at most 16 MiB.
@@ -75,10 +75,10 @@ mod settings;
 mod tls;
 mod transport;
 
-pub use builder::Builder;
+pub use builder::OtlpBuilder;
 pub use encode::Encode;
-pub use exporter::Otlp;
-pub use file::JsonLines;
+pub use exporter::OtlpExporter;
+pub use file::JsonLinesExporter;
 #[cfg(all(feature = "fuzzing", feature = "grpc"))]
 #[doc(hidden)]
 pub use response::fuzzing;

@@ -60,13 +60,13 @@ impl Preferences for MetricPreferences {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exporter::Otlp;
+    use crate::exporter::OtlpExporter;
     use telemark_sdk::signal::Metrics;
 
     fn check(variables: &[(&str, &str)], expected: &str) {
         let variables = variables.iter().map(|&(name, value)| (format!("OTEL_EXPORTER_OTLP_METRICS_{name}"), value));
         let env = Env::from_pairs(variables);
-        let exporter = Otlp::<Metrics>::from_env(&env).unwrap();
+        let exporter = OtlpExporter::<Metrics>::from_env(&env).unwrap();
         let warnings = env.take_warnings().into_iter().map(|warning| format!("; {warning}")).collect::<String>();
         let histogram = match exporter.default_histogram_aggregation() {
             Aggregation::Default => "explicit",
@@ -99,7 +99,7 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta"),
             ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "base2_exponential_bucket_histogram"),
         ]);
-        let builder = Otlp::<Metrics>::builder()
+        let builder = OtlpExporter::<Metrics>::builder()
             .with_temporality_preference(TemporalityPreference::LowMemory)
             .with_default_histogram_aggregation(Aggregation::explicit_buckets([1.0]))
             .with_env(&env);

@@ -11,11 +11,11 @@ use std::time::Duration;
 ///
 /// ```
 /// use std::time::Duration;
-/// use telemark_otlp::{Otlp, RetryConfig};
+/// use telemark_otlp::{OtlpExporter, RetryConfig};
 /// use telemark_sdk::signal::Traces;
 ///
 /// let patient = RetryConfig::default().with_max_backoff(Duration::from_secs(30)).with_max_retries(10);
-/// let builder = Otlp::<Traces>::builder().with_retry(patient).with_timeout(Duration::from_secs(120));
+/// let builder = OtlpExporter::<Traces>::builder().with_retry(patient).with_timeout(Duration::from_secs(120));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use support::{export, outcome, quick_retries};
-use telemark_otlp::{Compression, Otlp, Protocol};
+use telemark_otlp::{Compression, OtlpExporter, Protocol};
 use telemark_sdk::signal::Traces;
 
 /// The collector, in its own process.
@@ -73,7 +73,7 @@ fn skip(why: &str) {
 fn compressed_responses_of_a_collector_are_read() {
     let Some(mut collector) = Collector::start() else { return };
     for compression in [Compression::None, Compression::Gzip] {
-        let builder = Otlp::<Traces>::builder()
+        let builder = OtlpExporter::<Traces>::builder()
             .with_protocol(Protocol::Grpc)
             .with_endpoint(format!("http://127.0.0.1:{}", collector.port))
             .with_compression(compression)

@@ -12,7 +12,7 @@ use std::process::{Command, Output};
 
 use support::http::{Server, Step};
 use support::{export, outcome, quick_retries};
-use telemark_otlp::{Otlp, Protocol};
+use telemark_otlp::{OtlpExporter, Protocol};
 use telemark_sdk::signal::Traces;
 
 /// The variable with the address that the child sends to.
@@ -40,8 +40,8 @@ fn run(test: &str, target: &str, limits: &str, environment: &[(&str, &str)]) -> 
         .unwrap()
 }
 
-fn exporter(target: &str, protocol: Protocol) -> Otlp<Traces> {
-    let builder = Otlp::<Traces>::builder().with_base_endpoint(target).with_protocol(protocol);
+fn exporter(target: &str, protocol: Protocol) -> OtlpExporter<Traces> {
+    let builder = OtlpExporter::<Traces>::builder().with_base_endpoint(target).with_protocol(protocol);
     builder.with_retry(quick_retries().with_max_retries(0)).build().unwrap()
 }
 

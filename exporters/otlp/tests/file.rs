@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use support::{export, outcome};
-use telemark_otlp::JsonLines;
+use telemark_otlp::JsonLinesExporter;
 use telemark_sdk::Exporter;
 use telemark_sdk::signal::Traces;
 
@@ -36,13 +36,15 @@ fn a_file_gets_one_line_per_batch() {
     let path = file("lines");
     for name in ["a", "b"] {
         // The second exporter appends.
-        let mut exporter = JsonLines::<Traces>::to_file(&path).unwrap();
+        let mut exporter = JsonLinesExporter::<Traces>::to_file(&path).unwrap();
         assert!(export(&mut exporter, name).is_ok());
     }
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
     assert_eq!(names(&text), ["a", "b"]);
-    assert!(JsonLines::<Traces>::to_file("/no/such/directory/file").unwrap_err().to_string().contains("/no/such"));
+    assert!(
+        JsonLinesExporter::<Traces>::to_file("/no/such/directory/file").unwrap_err().to_string().contains("/no/such")
+    );
 }
 
 #[test]
@@ -56,7 +58,7 @@ fn a_writer_that_fails_is_an_error() {
             Ok(())
         }
     }
-    assert_eq!(outcome(&export(&mut JsonLines::to_writer(Full), "a")), FAILED);
+    assert_eq!(outcome(&export(&mut JsonLinesExporter::to_writer(Full), "a")), FAILED);
 }
 
 /// A disk with room for a number of bytes.
@@ -86,7 +88,7 @@ impl Write for Disk {
 /// Exports `a` to `d` to a disk with this much room before each, and compares the results and the lines that a reader finds.
 fn check(room: [usize; 4], expected: [&str; 4], found: &[&str]) {
     let disk = Disk::default();
-    let mut exporter = JsonLines::<Traces>::to_writer(disk.clone());
+    let mut exporter = JsonLinesExporter::<Traces>::to_writer(disk.clone());
     for ((name, room), expected) in ["a", "b", "c", "d"].into_iter().zip(room).zip(expected) {
         *disk.room.lock().unwrap() = room;
         assert_eq!(outcome(&export(&mut exporter, name)), expected, "{name}");
@@ -112,7 +114,7 @@ fn an_incomplete_line_of_another_program_is_ended() {
     let path = file("torn");
     for (before, found) in [("", vec!["a"]), ("{}\n", vec!["torn", "a"]), (r#"{"resourceSp"#, vec!["torn", "a"])] {
         std::fs::write(&path, before).unwrap();
-        assert_eq!(outcome(&export(&mut JsonLines::<Traces>::to_file(&path).unwrap(), "a")), TAKEN);
+        assert_eq!(outcome(&export(&mut JsonLinesExporter::<Traces>::to_file(&path).unwrap(), "a")), TAKEN);
         let content = std::fs::read_to_string(&path).unwrap();
         assert_eq!(names(&content), found, "{content}");
     }
@@ -127,7 +129,7 @@ fn a_file_at_its_size_limit_is_readable_up_to_its_last_line() {
     const NAME: &str = "a_file_at_its_size_limit_is_readable_up_to_its_last_line";
     #[allow(clippy::disallowed_methods, reason = "a child process is told through its environment")]
     if let Ok(path) = std::env::var(CHILD) {
-        let mut exporter = JsonLines::<Traces>::to_file(path).unwrap();
+        let mut exporter = JsonLinesExporter::<Traces>::to_file(path).unwrap();
         for name in ["a", "b", "c", "d", "e", "f"] {
             println!("{name}: {}", outcome(&export(&mut exporter, name)));
         }
@@ -143,7 +145,7 @@ fn a_file_at_its_size_limit_is_readable_up_to_its_last_line() {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(said.contains(FAILED), "{output:?}");
     // There is room again.
-    assert_eq!(outcome(&export(&mut JsonLines::<Traces>::to_file(&path).unwrap(), "z")), TAKEN);
+    assert_eq!(outcome(&export(&mut JsonLinesExporter::<Traces>::to_file(&path).unwrap(), "z")), TAKEN);
     let found = names(&std::fs::read_to_string(&path).unwrap());
     std::fs::remove_file(&path).unwrap();
     let taken: Vec<_> = ["a", "b", "c", "d", "e", "f"]
@@ -159,8 +161,8 @@ fn a_file_at_its_size_limit_is_readable_up_to_its_last_line() {
 #[test]
 fn the_destination_names_the_file() {
     let path = file("destination");
-    let exporter = JsonLines::<Traces>::to_file(&path).unwrap();
+    let exporter = JsonLinesExporter::<Traces>::to_file(&path).unwrap();
     assert_eq!(exporter.destination(), format!("JSON lines to {}", path.display()));
     std::fs::remove_file(&path).unwrap();
-    assert_eq!(JsonLines::<Traces>::to_writer(Vec::new()).destination(), "JSON lines to a writer");
+    assert_eq!(JsonLinesExporter::<Traces>::to_writer(Vec::new()).destination(), "JSON lines to a writer");
 }

@@ -10,12 +10,15 @@ use support::grpc::{Call, Server, Step, frame};
 use support::{export, export_by, names, outcome, quick_retries};
 #[cfg(feature = "gzip")]
 use telemark_otlp::Compression;
-use telemark_otlp::{Builder, Otlp, Protocol};
+use telemark_otlp::{OtlpBuilder, OtlpExporter, Protocol};
 use telemark_sdk::signal::Traces;
 use telemark_sdk::time::{Clock, Deadline};
 
-fn exporter(server: &Server, configure: impl FnOnce(Builder<Traces>) -> Builder<Traces>) -> Otlp<Traces> {
-    let builder = Otlp::<Traces>::builder()
+fn exporter(
+    server: &Server,
+    configure: impl FnOnce(OtlpBuilder<Traces>) -> OtlpBuilder<Traces>,
+) -> OtlpExporter<Traces> {
+    let builder = OtlpExporter::<Traces>::builder()
         .with_protocol(Protocol::Grpc)
         .with_endpoint(format!("http://{}", server.address))
         .with_retry(quick_retries());
@@ -170,7 +173,8 @@ fn a_receiver_that_is_down_or_not_grpc_is_unavailable() {
     let server = Server::start([]);
     let address = server.address;
     server.finish();
-    let builder = Otlp::<Traces>::builder().with_protocol(Protocol::Grpc).with_endpoint(format!("http://{address}"));
+    let builder =
+        OtlpExporter::<Traces>::builder().with_protocol(Protocol::Grpc).with_endpoint(format!("http://{address}"));
     let mut exporter = builder.with_retry(quick_retries().with_max_retries(2)).build().unwrap();
     assert_eq!(outcome(&export(&mut exporter, "a")), "unavailable, 2 retries");
 }
@@ -227,7 +231,7 @@ fn an_http_1_server_is_told_from_a_lost_connection() {
         "",
         b"no",
     ))]);
-    let builder = Otlp::<Traces>::builder().with_protocol(Protocol::Grpc).with_endpoint(server.url());
+    let builder = OtlpExporter::<Traces>::builder().with_protocol(Protocol::Grpc).with_endpoint(server.url());
     let error = export(&mut builder.with_retry(quick_retries()).build().unwrap(), "a").unwrap_err();
     assert_eq!(error.retries(), 0);
     let expected = "is not HTTP/2: is the port that of another protocol?";

@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use support::http::{Request, Server, Step, response};
 use support::{PATIENCE, export, export_by, names, outcome, quick_retries};
-use telemark_otlp::{Builder, Compression, Otlp, Protocol, RetryConfig};
+use telemark_otlp::{Compression, OtlpBuilder, OtlpExporter, Protocol, RetryConfig};
 use telemark_sdk::Exporter;
 use telemark_sdk::signal::Traces;
 use telemark_sdk::time::{Clock, Deadline};
 
-fn exporter(server: &Server, configure: impl FnOnce(Builder<Traces>) -> Builder<Traces>) -> Otlp<Traces> {
-    let builder = Otlp::<Traces>::builder().with_base_endpoint(server.url()).with_retry(quick_retries());
+fn exporter(
+    server: &Server,
+    configure: impl FnOnce(OtlpBuilder<Traces>) -> OtlpBuilder<Traces>,
+) -> OtlpExporter<Traces> {
+    let builder = OtlpExporter::<Traces>::builder().with_base_endpoint(server.url()).with_retry(quick_retries());
     configure(builder).build().unwrap()
 }
 
@@ -137,14 +140,14 @@ fn foreign_text_is_short_and_harmless_to_a_terminal() {
 
 #[test]
 fn the_error_of_an_unknown_path_names_the_likely_mistake() {
-    let check = |set: fn(Builder<Traces>, String) -> Builder<Traces>, path: &str, expected: &str| {
+    let check = |set: fn(OtlpBuilder<Traces>, String) -> OtlpBuilder<Traces>, path: &str, expected: &str| {
         let server = Server::start([Step::reply("404 Not Found", "", b"")]);
         let url = server.url();
-        let mut exporter = set(Otlp::<Traces>::builder(), format!("{url}{path}")).build().unwrap();
+        let mut exporter = set(OtlpExporter::<Traces>::builder(), format!("{url}{path}")).build().unwrap();
         let error = export(&mut exporter, "a").unwrap_err().to_string();
         assert_eq!(error.replace(&url, "URL"), expected);
     };
-    let own = |builder: Builder<Traces>, url| {
+    let own = |builder: OtlpBuilder<Traces>, url| {
         builder.with_env(&telemark_sdk::config::Env::from_pairs([("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", url)]))
     };
     check(
@@ -159,11 +162,11 @@ fn the_error_of_an_unknown_path_names_the_likely_mistake() {
     );
     check(own, "/v1/traces", "URL/v1/traces answered 404 Not Found");
     check(
-        Builder::with_base_endpoint,
+        OtlpBuilder::with_base_endpoint,
         "/v1/traces",
         "URL/v1/traces/v1/traces answered 404 Not Found (v1/traces is appended to base_endpoint, which ends with it already)",
     );
-    check(Builder::with_base_endpoint, "", "URL/v1/traces answered 404 Not Found");
+    check(OtlpBuilder::with_base_endpoint, "", "URL/v1/traces answered 404 Not Found");
 }
 
 #[test]
@@ -335,7 +338,7 @@ fn a_receiver_that_stays_busy_is_given_up_within_the_timeout() {
 #[test]
 fn a_receiver_that_is_down_at_first() {
     let address = Server::start([]).address;
-    let builder = Otlp::<Traces>::builder().with_base_endpoint(format!("http://{address}"));
+    let builder = OtlpExporter::<Traces>::builder().with_base_endpoint(format!("http://{address}"));
     let mut exporter = builder.with_retry(quick_retries().with_max_retries(2)).build().unwrap();
     let error = export(&mut exporter, "a").unwrap_err();
     assert_eq!(outcome(&Err(error)), "unavailable, 2 retries");
@@ -442,7 +445,7 @@ fn gzip() {
 #[cfg(not(feature = "gzip"))]
 #[test]
 fn gzip_without_its_feature_is_a_configuration_error() {
-    assert!(Otlp::<Traces>::builder().with_compression(Compression::Gzip).build().is_err());
+    assert!(OtlpExporter::<Traces>::builder().with_compression(Compression::Gzip).build().is_err());
 }
 
 #[test]

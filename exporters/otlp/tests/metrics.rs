@@ -16,7 +16,7 @@ use support::random::{
 };
 use support::random::{float, integer, scope};
 use support::{PATIENCE, outcome, quick_retries};
-use telemark_otlp::{Encode, JsonLines, Otlp, Protocol};
+use telemark_otlp::{Encode, JsonLinesExporter, OtlpExporter, Protocol};
 use telemark_sdk::metrics::{
     Attributes, Buckets, Exemplar, ExponentialHistogramPoint, HistogramPoint, Metric, MetricData, Number, NumberPoint,
     ScopeMetrics, Temporality,
@@ -357,7 +357,7 @@ fn export(exporter: &mut impl Exporter<Metrics>) -> String {
 fn over_http_points_may_be_refused() {
     let body = b"\x0a\x0d\x08\x03\x12\x09too large";
     let server = Server::start([Step::reply("503 Busy", "", b""), Step::reply("200 OK", "", body)]);
-    let builder = Otlp::<Metrics>::builder().with_base_endpoint(server.url()).with_retry(quick_retries());
+    let builder = OtlpExporter::<Metrics>::builder().with_base_endpoint(server.url()).with_retry(quick_retries());
     let mut exporter = builder.build().unwrap();
     assert_eq!(export(&mut exporter), "taken, 3 rejected, 1 retries (too large)");
     for request in server.finish() {
@@ -371,7 +371,7 @@ fn over_http_points_may_be_refused() {
 fn over_http_with_json_points_have_their_own_name() {
     let body = br#"{"partialSuccess":{"rejectedDataPoints":"2","rejectedSpans":"9","errorMessage":"why"}}"#;
     let server = Server::start([Step::reply("200 OK", "content-type: application/json\r\n", body)]);
-    let builder = Otlp::<Metrics>::builder().with_base_endpoint(server.url()).with_protocol(Protocol::HttpJson);
+    let builder = OtlpExporter::<Metrics>::builder().with_base_endpoint(server.url()).with_protocol(Protocol::HttpJson);
     assert_eq!(export(&mut builder.build().unwrap()), "taken, 2 rejected, 0 retries (why)");
     assert_eq!(server.finish()[0].head.lines().next(), Some("POST /v1/metrics HTTP/1.1"));
 }
@@ -382,7 +382,7 @@ fn over_grpc_the_service_is_that_of_metrics() {
     use support::grpc::{Server, Step, frame};
     let partial = frame(b"\x0a\x0d\x08\x03\x12\x09too large");
     let server = Server::start([Step::trailers(partial, &[("grpc-status", "0")])]);
-    let builder = Otlp::<Metrics>::builder().with_protocol(Protocol::Grpc);
+    let builder = OtlpExporter::<Metrics>::builder().with_protocol(Protocol::Grpc);
     let mut exporter = builder.with_endpoint(format!("http://{}", server.address)).build().unwrap();
     assert_eq!(export(&mut exporter), "taken, 3 rejected, 0 retries (too large)");
     drop(exporter);
@@ -393,7 +393,7 @@ fn over_grpc_the_service_is_that_of_metrics() {
 
 #[test]
 fn a_request_beyond_the_limit_names_its_points() {
-    let builder = Otlp::<Metrics>::builder().with_max_request_size(100);
+    let builder = OtlpExporter::<Metrics>::builder().with_max_request_size(100);
     let batch = example();
     let error = builder.build().unwrap().export(Batch::new(&Resource::empty(), &batch), Deadline::after(PATIENCE));
     let message = error.unwrap_err().to_string();
@@ -403,7 +403,7 @@ fn a_request_beyond_the_limit_names_its_points() {
 #[test]
 fn lines_of_json_are_one_batch_each() {
     let path = std::env::temp_dir().join(format!("telemark-metrics-{}.jsonl", std::process::id()));
-    let mut exporter = JsonLines::<Metrics>::to_file(&path).unwrap();
+    let mut exporter = JsonLinesExporter::<Metrics>::to_file(&path).unwrap();
     for _ in 0..2 {
         assert_eq!(export(&mut exporter), "taken, 0 rejected, 0 retries");
     }

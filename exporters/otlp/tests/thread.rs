@@ -6,11 +6,11 @@ mod support;
 use opentelemetry::Context;
 use support::http::{Server, Step};
 use support::{export, on_a_thread, outcome, quick_retries};
-use telemark_otlp::Otlp;
+use telemark_otlp::OtlpExporter;
 use telemark_sdk::signal::Traces;
 
-fn exporter(server: &Server) -> Otlp<Traces> {
-    Otlp::<Traces>::builder().with_base_endpoint(server.url()).with_retry(quick_retries()).build().unwrap()
+fn exporter(server: &Server) -> OtlpExporter<Traces> {
+    OtlpExporter::<Traces>::builder().with_base_endpoint(server.url()).with_retry(quick_retries()).build().unwrap()
 }
 
 /// Blocks the only thread of the runtime in `join`: an exporter that needs the runtime would hang.
@@ -52,6 +52,7 @@ fn telemetry_is_not_suppressed_for_longer_than_an_export() {
 fn host_names_are_resolved() {
     let server = Server::start([Step::ok()]);
     let url = format!("http://localhost:{}", server.address.port());
-    let mut exporter = Otlp::<Traces>::builder().with_base_endpoint(url).with_retry(quick_retries()).build().unwrap();
+    let mut exporter =
+        OtlpExporter::<Traces>::builder().with_base_endpoint(url).with_retry(quick_retries()).build().unwrap();
     assert_eq!(outcome(&export(&mut exporter, "a")), "taken, 0 rejected, 0 retries");
 }

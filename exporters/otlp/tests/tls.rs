@@ -14,7 +14,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
 use support::grpc::{Server, Step, Version};
 use support::{export, outcome, quick_retries};
-use telemark_otlp::{Builder, Otlp, Protocol};
+use telemark_otlp::{OtlpBuilder, OtlpExporter, Protocol};
 use telemark_sdk::config::Env;
 use telemark_sdk::signal::Traces;
 use tokio_rustls::TlsAcceptor;
@@ -72,8 +72,8 @@ impl Authority {
     }
 }
 
-fn builder(server: &Server, host: &str) -> Builder<Traces> {
-    Otlp::<Traces>::builder()
+fn builder(server: &Server, host: &str) -> OtlpBuilder<Traces> {
+    OtlpExporter::<Traces>::builder()
         .with_base_endpoint(format!("https://{host}:{}", server.address.port()))
         .with_retry(quick_retries().with_max_retries(3))
 }
@@ -86,7 +86,7 @@ const TAKEN: &str = "taken, 0 rejected, 0 retries";
 /// Compares an error that is not retried, because a certificate does not become valid by waiting.
 const REFUSED: &str = "unavailable, 0 retries";
 
-fn check(builder: Builder<Traces>, expected: &str, cause: &str) {
+fn check(builder: OtlpBuilder<Traces>, expected: &str, cause: &str) {
     let result = export(&mut builder.build().unwrap(), "a");
     assert_eq!(outcome(&result), expected, "{result:?}");
     if let Err(error) = result {
@@ -183,19 +183,19 @@ fn certificates_come_from_files_named_in_the_environment() {
         ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", file("client.pem", client.certificate.pem())),
         ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", file("client.key", client.key.serialize_pem())),
     ]);
-    let exporter = Otlp::<Traces>::from_env(&env);
+    let exporter = OtlpExporter::<Traces>::from_env(&env);
     std::fs::remove_dir_all(&directory).unwrap();
     assert_eq!(outcome(&export(&mut exporter.unwrap(), "a")), TAKEN);
 }
 
 #[test]
 fn text_that_is_not_a_certificate_is_a_configuration_error() {
-    let check = |builder: Builder<Traces>, expected: &str| {
+    let check = |builder: OtlpBuilder<Traces>, expected: &str| {
         let error = builder.with_endpoint("https://localhost").build().unwrap_err().to_string();
         assert!(error.starts_with(expected), "{error}");
         assert!(!error.contains("PRIVATE"), "{error}");
     };
-    let builder = || Otlp::<Traces>::builder().with_certificate(Authority::new().pem());
+    let builder = || OtlpExporter::<Traces>::builder().with_certificate(Authority::new().pem());
     let garbage = b"PRIVATE garbage".to_vec();
     check(builder().with_certificate(garbage.clone()), r#"certificate="…" cannot be used: expected a file with PEM"#);
     let certificate = Authority::new().pem();
@@ -215,11 +215,12 @@ fn a_certificate_that_is_not_a_regular_file_is_refused_at_once() {
     let pipe = std::env::temp_dir().join(format!("telemark-otlp-pipe-{}", std::process::id()));
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     for path in [std::path::Path::new("/dev/zero"), &pipe, &std::env::temp_dir()] {
-        let certificate = || Otlp::<Traces>::builder().with_endpoint("https://localhost").with_certificate(path);
+        let certificate =
+            || OtlpExporter::<Traces>::builder().with_endpoint("https://localhost").with_certificate(path);
         let error = certificate().build().unwrap_err().to_string();
         assert!(error.starts_with("certificate=") && error.contains("not a regular file"), "{error}");
         let pem = Authority::new().pem();
-        let key = Otlp::<Traces>::builder().with_endpoint("https://localhost").with_certificate(pem.clone());
+        let key = OtlpExporter::<Traces>::builder().with_endpoint("https://localhost").with_certificate(pem.clone());
         let error = key.with_client_certificate(pem).with_client_key(path).build().unwrap_err().to_string();
         assert!(error.starts_with("client_key=") && error.contains("not a regular file"), "{error}");
     }
@@ -231,7 +232,7 @@ fn a_certificate_that_is_not_a_regular_file_is_refused_at_once() {
 fn a_certificate_file_is_read_up_to_a_limit() {
     let path = std::env::temp_dir().join(format!("telemark-otlp-large-{}", std::process::id()));
     std::fs::File::create(&path).unwrap().set_len(2 << 30).unwrap();
-    let builder = Otlp::<Traces>::builder().with_endpoint("https://localhost").with_certificate(path.as_path());
+    let builder = OtlpExporter::<Traces>::builder().with_endpoint("https://localhost").with_certificate(path.as_path());
     let mut error = String::new();
     let read = allocation_counter::measure(|| error = builder.build().unwrap_err().to_string());
     std::fs::remove_file(&path).unwrap();
@@ -246,7 +247,10 @@ fn the_systems_certificate_file_is_read_up_to_a_limit_too() {
     const CHILD: &str = "TELEMARK_TEST_SYSTEM_CERTIFICATES";
     #[allow(clippy::disallowed_methods, reason = "a child process is told through its environment")]
     if std::env::var_os(CHILD).is_some() {
-        println!("result: {:?}", Otlp::<Traces>::builder().with_endpoint("https://localhost").build().map(drop));
+        println!(
+            "result: {:?}",
+            OtlpExporter::<Traces>::builder().with_endpoint("https://localhost").build().map(drop)
+        );
         return;
     }
     let output = std::process::Command::new(std::env::current_exe().unwrap())

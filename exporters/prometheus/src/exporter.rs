@@ -25,7 +25,7 @@ use crate::response::PageResponse;
 /// use telemark_prometheus::{Format, Prometheus};
 /// use telemark_sdk::metrics::SdkMeterProvider;
 ///
-/// let prometheus = Prometheus::new();
+/// let prometheus = PrometheusExporter::new();
 /// let provider = SdkMeterProvider::builder().with_reader(prometheus.reader()).build();
 /// provider.meter("shop").u64_counter("orders").build().add(1, &[]);
 ///
@@ -37,7 +37,7 @@ use crate::response::PageResponse;
 ///
 /// spec: metrics/sdk_exporters/prometheus.md
 #[derive(Clone)]
-pub struct Prometheus(Arc<Inner>);
+pub struct PrometheusExporter(Arc<Inner>);
 
 struct Inner {
     reader: PullReader,
@@ -48,15 +48,15 @@ struct Inner {
     last_size: AtomicUsize,
 }
 
-impl Prometheus {
+impl PrometheusExporter {
     /// Returns an exporter with the specification's defaults.
     pub fn new() -> Self {
-        Prometheus::builder().build()
+        PrometheusExporter::builder().build()
     }
 
     /// Starts building an exporter.
-    pub fn builder() -> Builder {
-        Builder {
+    pub fn builder() -> PrometheusBuilder {
+        PrometheusBuilder {
             renderer: Renderer::new(),
             reader: ReaderConfig::new(),
             fallback: Format::default(),
@@ -94,7 +94,7 @@ impl Prometheus {
     /// points are kept until the last part is written; no other request waits for that.
     ///
     /// # Errors
-    /// Fails as [`render`](Prometheus::render) does, and then writes nothing. Also returns the first error of `to`, after which
+    /// Fails as [`render`](PrometheusExporter::render) does, and then writes nothing. Also returns the first error of `to`, after which
     /// nothing more is written.
     pub fn write(&self, format: Format, to: &mut dyn io::Write) -> Result<(), ExportError> {
         self.collect(|resource, scopes| self.0.renderer.write(format, resource, scopes, to))?
@@ -132,7 +132,7 @@ impl Prometheus {
         encoder.finish().map_err(|error| ExportError::other("the page cannot be compressed").with_source(error))
     }
 
-    /// Does the same as [`response_for`](Prometheus::response_for) with the types of the `http` crate, for any path and method.
+    /// Does the same as [`response_for`](PrometheusExporter::response_for) with the types of the `http` crate, for any path and method.
     /// The body has the server's type: `axum::body::Body`, or `http_body_util::Full<Bytes>` with hyper.
     ///
     /// ```text
@@ -153,25 +153,25 @@ impl Prometheus {
     }
 }
 
-impl Default for Prometheus {
+impl Default for PrometheusExporter {
     fn default() -> Self {
-        Prometheus::new()
+        PrometheusExporter::new()
     }
 }
 
-impl fmt::Debug for Prometheus {
+impl fmt::Debug for PrometheusExporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Prometheus").field("renderer", &self.0.renderer).finish_non_exhaustive()
+        f.debug_struct("PrometheusExporter").field("renderer", &self.0.renderer).finish_non_exhaustive()
     }
 }
 
-/// Builds a [`Prometheus`] exporter.
+/// Builds a [`PrometheusExporter`].
 ///
 /// ```
 /// use std::time::Duration;
-/// use telemark_prometheus::{Escaping, Format, Prometheus, Protocol, Renderer};
+/// use telemark_prometheus::{Escaping, Format, PrometheusExporter, Protocol, Renderer};
 ///
-/// let prometheus = Prometheus::builder()
+/// let prometheus = PrometheusExporter::builder()
 ///     .with_renderer(Renderer::new().without_scope_labels())
 ///     .with_fallback(Format::new(Protocol::OpenMetrics1_0_0, Escaping::AllowUtf8))
 ///     .with_timeout(Duration::from_secs(5))
@@ -180,14 +180,14 @@ impl fmt::Debug for Prometheus {
 /// ```
 #[derive(Debug)]
 #[must_use]
-pub struct Builder {
+pub struct PrometheusBuilder {
     renderer: Renderer,
     reader: ReaderConfig,
     fallback: Format,
     timeout: Duration,
 }
 
-impl Builder {
+impl PrometheusBuilder {
     /// Sets the renderer, which decides about names, scopes and the resource.
     pub fn with_renderer(mut self, renderer: Renderer) -> Self {
         self.renderer = renderer;
@@ -195,7 +195,7 @@ impl Builder {
     }
 
     /// Sets aggregations, limits and producers. The temporality is always cumulative, whatever `config` says.
-    pub fn with_reader(mut self, config: ReaderConfig) -> Self {
+    pub fn with_reader_config(mut self, config: ReaderConfig) -> Self {
         self.reader = config;
         self
     }
@@ -213,11 +213,11 @@ impl Builder {
     }
 
     /// Returns the exporter.
-    pub fn build(self) -> Prometheus {
+    pub fn build(self) -> PrometheusExporter {
         // spec: metrics/sdk_exporters/prometheus.md: temporality must be cumulative
         let config = self.reader.with_temporality(TemporalityPreference::Cumulative);
         let config = config.with_component_type("prometheus_http_text_metric_exporter");
-        Prometheus(Arc::new(Inner {
+        PrometheusExporter(Arc::new(Inner {
             reader: PullReader::new(config),
             renderer: self.renderer,
             fallback: self.fallback,

@@ -2,10 +2,10 @@
 //!
 //! ```
 //! use opentelemetry::metrics::MeterProvider;
-//! use telemark_prometheus::Prometheus;
+//! use telemark_prometheus::PrometheusExporter;
 //! use telemark_sdk::metrics::SdkMeterProvider;
 //!
-//! let prometheus = Prometheus::new();
+//! let prometheus = PrometheusExporter::new();
 //! let provider = SdkMeterProvider::builder().with_reader(prometheus.reader()).build();
 //! provider.meter("shop").u64_counter("orders").build().add(1, &[]);
 //!
@@ -35,7 +35,7 @@
 //! | `text` | numbers, quotes and lines |
 //! | `response`, `server` | the page over HTTP |
 //!
-//! [`Prometheus::write`] writes a page in parts, as compressed responses do. A large page is then never in memory as a whole, which
+//! [`PrometheusExporter::write`] writes a page in parts, as compressed responses do. A large page is then never in memory as a whole, which
 //! saves time too: the first touch of fresh memory costs more than writing the text.
 //!
 //! # Limits of a page
@@ -57,7 +57,7 @@
 //! # Features
 //!
 //! - `gzip` (default): compresses pages for scrapers that accept it.
-//! - `http`: adds `Prometheus::respond`, for servers with the types of the `http` crate.
+//! - `http`: adds `PrometheusExporter::respond`, for servers with the types of the `http` crate.
 //! - `server` (default): adds `Server`; implies `http`.
 
 mod config;
@@ -72,7 +72,7 @@ mod response;
 mod server;
 mod text;
 
-pub use exporter::{Builder, Prometheus};
+pub use exporter::{PrometheusBuilder, PrometheusExporter};
 pub use format::{Escaping, Format, Protocol};
 pub use names::TranslationStrategy;
 pub use negotiate::negotiate;

@@ -10,7 +10,7 @@ use crate::format::Format;
 use crate::names::TranslationStrategy;
 use crate::page::{self, Chunks};
 
-/// Renders collections as pages. [`Prometheus`](crate::Prometheus) uses one for each request.
+/// Renders collections as pages. [`PrometheusExporter`](crate::PrometheusExporter) uses one for each request.
 ///
 /// Totals must be cumulative, because a page shows the current state and not a change. A metric that cannot be shown is left out
 /// with a warning.

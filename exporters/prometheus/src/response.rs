@@ -4,13 +4,13 @@ use telemark_sdk::ExportError;
 
 use crate::format::Format;
 
-/// A response to a scrape, from [`Prometheus::response_for`](crate::Prometheus::response_for).
+/// A response to a scrape, from [`PrometheusExporter::response_for`](crate::PrometheusExporter::response_for).
 ///
 /// ```
-/// use telemark_prometheus::Prometheus;
+/// use telemark_prometheus::PrometheusExporter;
 ///
 /// // No provider has the reader of this exporter.
-/// let response = Prometheus::new().response_for("", "");
+/// let response = PrometheusExporter::new().response_for("", "");
 /// assert_eq!(response.status, 503);
 /// assert_eq!(response.content_type, "text/plain; charset=utf-8");
 /// ```

@@ -8,7 +8,7 @@ use telemark_sdk::time::Deadline;
 use telemark_sdk::{ConfigError, ExportError};
 use telemark_serve::BindError;
 
-use crate::exporter::Prometheus;
+use crate::exporter::PrometheusExporter;
 
 const HOST: &str = "OTEL_EXPORTER_PROMETHEUS_HOST";
 const PORT: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
@@ -22,9 +22,9 @@ const PORT: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
 /// those of [`ServerBuilder::with_allowed_hosts`], as a defence against DNS rebinding.
 ///
 /// ```
-/// use telemark_prometheus::{Prometheus, Server};
+/// use telemark_prometheus::{PrometheusExporter, Server};
 ///
-/// let prometheus = Prometheus::new();
+/// let prometheus = PrometheusExporter::new();
 /// let server = Server::start(prometheus.clone(), "localhost", 0)?;
 /// println!("http://{}/metrics", server.address());
 /// # Ok::<(), telemark_sdk::ConfigError>(())
@@ -40,7 +40,7 @@ impl Server {
     /// # Errors
     /// Names `host` if it is not an address of this machine, and `port` if it is taken or reserved. Also fails if the operating
     /// system provides no thread or descriptor.
-    pub fn start(prometheus: Prometheus, host: &str, port: u16) -> Result<Self, ConfigError> {
+    pub fn start(prometheus: PrometheusExporter, host: &str, port: u16) -> Result<Self, ConfigError> {
         Server::builder(prometheus).with_host(host).with_port(port).start()
     }
 
@@ -48,7 +48,7 @@ impl Server {
     ///
     /// # Errors
     /// Fails as [`Server::start`] does, and names the variable instead of the argument.
-    pub fn from_env(prometheus: Prometheus, env: &Env) -> Result<Self, ConfigError> {
+    pub fn from_env(prometheus: PrometheusExporter, env: &Env) -> Result<Self, ConfigError> {
         let mut builder = Server::builder(prometheus);
         (builder.host_setting, builder.port_setting) = (HOST, PORT);
         if let Some(host) = env.string(HOST) {
@@ -62,7 +62,7 @@ impl Server {
     }
 
     /// Starts building a server, by default on `localhost:9464`.
-    pub fn builder(prometheus: Prometheus) -> ServerBuilder {
+    pub fn builder(prometheus: PrometheusExporter) -> ServerBuilder {
         ServerBuilder {
             prometheus,
             host: "localhost".to_owned(),
@@ -90,9 +90,9 @@ impl Server {
 /// Builds a [`Server`].
 ///
 /// ```
-/// use telemark_prometheus::{Prometheus, Server};
+/// use telemark_prometheus::{PrometheusExporter, Server};
 ///
-/// let builder = Server::builder(Prometheus::new()).with_host("127.0.0.1").with_port(0);
+/// let builder = Server::builder(PrometheusExporter::new()).with_host("127.0.0.1").with_port(0);
 /// let server = builder.with_allowed_hosts(["metrics.internal"]).start()?;
 /// assert!(server.address().ip().is_loopback());
 /// # Ok::<(), telemark_sdk::ConfigError>(())
@@ -100,7 +100,7 @@ impl Server {
 #[derive(Debug)]
 #[must_use]
 pub struct ServerBuilder {
-    prometheus: Prometheus,
+    prometheus: PrometheusExporter,
     host: String,
     port: u16,
     allowed_hosts: Vec<String>,

@@ -13,7 +13,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::MeterProvider;
 use proptest::prelude::*;
 use support::{OPEN_METRICS, TEXT, lines};
-use telemark_prometheus::{Prometheus, Renderer, Server};
+use telemark_prometheus::{PrometheusExporter, Renderer, Server};
 use telemark_sdk::Resource;
 use telemark_sdk::config::Env;
 use telemark_sdk::metrics::SdkMeterProvider;
@@ -25,8 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const VARY: &str = if cfg!(feature = "gzip") { "Accept, Accept-Encoding" } else { "Accept" };
 
 /// Returns an exporter of one counter and one histogram, and the provider that keeps the instruments.
-fn exporter() -> (Prometheus, SdkMeterProvider) {
-    let prometheus = Prometheus::builder().with_renderer(Renderer::new().without_target_info()).build();
+fn exporter() -> (PrometheusExporter, SdkMeterProvider) {
+    let prometheus = PrometheusExporter::builder().with_renderer(Renderer::new().without_target_info()).build();
     let provider = SdkMeterProvider::builder()
         .with_reader(prometheus.reader())
         .with_resource(Resource::new([KeyValue::new("service.name", "shop")]))
@@ -73,7 +73,7 @@ fn a_response_is_negotiated() {
 
 #[test]
 fn without_a_provider_there_is_no_page() {
-    let prometheus = Prometheus::new();
+    let prometheus = PrometheusExporter::new();
     let mut out = b"before".to_vec();
     assert!(prometheus.render(TEXT, &mut out).is_err());
     assert_eq!(out, b"before");
@@ -108,7 +108,7 @@ fn a_page_may_be_written_in_parts() {
     assert_eq!(String::from_utf8(page).unwrap(), expected(true));
     let error = prometheus.write(OPEN_METRICS, &mut [0; 9].as_mut_slice()).unwrap_err();
     assert!(error.to_string().contains("cannot be written"), "{error}");
-    assert!(Prometheus::new().write(OPEN_METRICS, &mut Vec::new()).is_err());
+    assert!(PrometheusExporter::new().write(OPEN_METRICS, &mut Vec::new()).is_err());
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn the_header_vary_names_what_a_response_depends_on() {
     for accept_encoding in ["", "gzip"] {
         assert_eq!(prometheus.response_for("", accept_encoding).vary, Some(VARY));
     }
-    assert_eq!(Prometheus::new().response_for("", "").vary, None);
+    assert_eq!(PrometheusExporter::new().response_for("", "").vary, None);
 }
 
 #[cfg(feature = "http")]
@@ -136,7 +136,7 @@ fn the_types_of_http() {
     headers.append(ACCEPT_ENCODING, "gzip".parse().unwrap());
     let response = prometheus.respond::<Box<[u8]>>(&headers);
     assert_eq!(response.headers().contains_key(CONTENT_ENCODING), cfg!(feature = "gzip"));
-    let response = Prometheus::new().respond::<Vec<u8>>(&headers);
+    let response = PrometheusExporter::new().respond::<Vec<u8>>(&headers);
     assert_eq!((response.status(), response.headers().len()), (http::StatusCode::SERVICE_UNAVAILABLE, 1));
 }
 
@@ -288,7 +288,7 @@ proptest! {
 fn the_variables() {
     let start = |pairs: &[(&str, &str)]| {
         let env = Env::from_pairs(pairs.iter().copied());
-        (Server::from_env(Prometheus::new(), &env), env.take_warnings().len())
+        (Server::from_env(PrometheusExporter::new(), &env), env.take_warnings().len())
     };
     let (server, warnings) =
         start(&[("OTEL_EXPORTER_PROMETHEUS_HOST", "127.0.0.1"), ("OTEL_EXPORTER_PROMETHEUS_PORT", "0")]);
@@ -308,7 +308,7 @@ fn the_variables() {
     assert!(error.starts_with(expected) && error.contains("an address of this machine"), "{error}");
     assert_eq!(warnings, 1, "the warning about the port");
     // Without variables, the error names the argument.
-    let taken = Server::start(Prometheus::new(), "127.0.0.1", server.address().port()).unwrap_err();
+    let taken = Server::start(PrometheusExporter::new(), "127.0.0.1", server.address().port()).unwrap_err();
     assert_eq!(taken.setting(), "port");
-    assert_eq!(Server::start(Prometheus::new(), "192.0.2.1", 0).unwrap_err().setting(), "host");
+    assert_eq!(Server::start(PrometheusExporter::new(), "192.0.2.1", 0).unwrap_err().setting(), "host");
 }

@@ -26,8 +26,8 @@
 //! router (`layer().layer(router)`) the spans have no route.
 //!
 //! # How to
-//! - **exclude paths, capture headers, trust a proxy**: [`HttpServerLayer::map_settings`] changes some settings and keeps the
-//!   others; [`HttpServerLayer::with_settings`] replaces all.
+//! - **exclude paths, capture headers, trust a proxy**: [`HttpServerLayer::map_config`] changes some settings and keeps the
+//!   others; [`HttpServerLayer::with_config`] replaces all.
 //! - **change what is an error, or the span's name**: a policy of your own on top of [`AxumPolicy`]:
 //!
 //! ```
@@ -51,7 +51,7 @@
 //!   of the [`scope`].
 //!
 //! # Environment variables
-//! This crate reads no environment; see [`ServerSettings::from_env_fn`].
+//! This crate reads no environment; see [`ServerConfig::from_env_fn`].
 
 mod policy;
 
@@ -59,8 +59,8 @@ use opentelemetry::InstrumentationScope;
 
 pub use policy::AxumPolicy;
 pub use telemark_tower::{
-    DefaultPolicy, GlobalTracer, HttpPolicy, HttpServerLayer, HttpServerService, LocalAddr, RequestHead, ResponseBody,
-    ResponseFuture, ResponseHead, Route, ServerSettings, SettingProblem,
+    ConfigProblem, DefaultPolicy, GlobalTracer, HttpPolicy, HttpServerLayer, HttpServerService, LocalAddr, RequestHead,
+    ResponseBody, ResponseFuture, ResponseHead, Route, ServerConfig,
 };
 
 /// Returns the layer for [`axum::Router::layer`], with the default settings, the global tracer and the global meter.

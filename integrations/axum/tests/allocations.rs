@@ -20,7 +20,7 @@ use futures_util::FutureExt;
 use http::{Request, Response, Version};
 use http_body_util::Empty;
 use opentelemetry::trace::{Tracer, TracerProvider};
-use telemark_axum::{HttpServerLayer, Route, ServerSettings};
+use telemark_axum::{HttpServerLayer, Route, ServerConfig};
 use tower::{Layer, Service, service_fn};
 
 struct Counting;
@@ -115,8 +115,8 @@ fn stays_below_its_bounds() {
 
     // Neither metrics nor exemplars allocate.
     // A clock that stands still: the first exemplar of each bucket allocates.
-    let settings = ServerSettings::new().with_active_requests().with_body_sizes().with_clock(|| UNIX_EPOCH);
-    let layer = HttpServerLayer::new().with_settings(settings).with_tracer(telemark.tracer("allocations"));
+    let config = ServerConfig::new().with_active_requests().with_body_sizes().with_clock(|| UNIX_EPOCH);
+    let layer = HttpServerLayer::new().with_config(config).with_tracer(telemark.tracer("allocations"));
     let layer = layer.with_meter(&telemark.meter("allocations"));
     let serve = |parent: Option<&str>| allocations(layer.layer(handler()), parent, export);
     check("a service with metrics, telemark-sdk", serve, [7, 9, 5]);

@@ -17,7 +17,7 @@ use http_body_util::BodyExt;
 use opentelemetry::trace::{TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue};
 use support::{Spans, the_span, until};
-use telemark_axum::{AxumPolicy, HttpPolicy, HttpServerLayer, ServerSettings};
+use telemark_axum::{AxumPolicy, HttpPolicy, HttpServerLayer, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -202,8 +202,8 @@ async fn handlers_and_streams_are_inside_of_the_span<S: Spans>() {
 
 async fn metrics_have_routes<S: Spans>() {
     let spans = S::new();
-    let settings = ServerSettings::new().without_duration().with_body_sizes().with_active_requests();
-    let layer = layer(&spans).with_settings(settings).with_meter(&spans.meter());
+    let config = ServerConfig::new().without_duration().with_body_sizes().with_active_requests();
+    let layer = layer(&spans).with_config(config).with_meter(&spans.meter());
     let inner = Router::new().route("/items/{id}", get(async || "item").post(async |body: String| body)).layer(layer);
     let app = Router::new().nest("/api", inner);
     for path in ["/api/items/1", "/api/items/2"] {
@@ -269,8 +269,8 @@ impl HttpPolicy for NotFoundIsAnError {
 
 async fn settings_and_policies<S: Spans>() {
     let spans = S::new();
-    let settings = ServerSettings::new().with_excluded_paths(["/api/health"]).with_trace_response();
-    let layer = layer(&spans).with_settings(settings).with_policy(NotFoundIsAnError);
+    let config = ServerConfig::new().with_excluded_paths(["/api/health"]).with_trace_response();
+    let layer = layer(&spans).with_config(config).with_policy(NotFoundIsAnError);
     let api = Router::new()
         .route("/health", get(async || "ok"))
         .route("/other", get(async || "ok"))

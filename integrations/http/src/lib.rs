@@ -6,29 +6,29 @@
 //! ```
 //! use http::{Request, Response, StatusCode};
 //! use std::sync::Arc;
-//! use telemark_http::{DefaultPolicy, End, GlobalTracer, HttpServer, RequestHead, ResponseHead, ServerSettings};
+//! use telemark_http::{DefaultPolicy, End, GlobalTracer, HttpServerInstrumentation, RequestHead, ResponseHead, ServerConfig};
 //!
 //! let tracer = GlobalTracer::new(telemark_http::scope("my-framework", "1.0.0"));
-//! let server = Arc::new(HttpServer::new(ServerSettings::new(), DefaultPolicy, tracer));
+//! let server = Arc::new(HttpServerInstrumentation::new(ServerConfig::new(), DefaultPolicy, tracer));
 //!
 //! let request = Request::get("/users/7").body(())?;
-//! let mut span = server.begin(RequestHead::of(&request)).ok_or("the URL is excluded")?;
+//! let mut span = server.begin(RequestHead::new(&request)).ok_or("the URL is excluded")?;
 //! let mut response = {
 //!     let _current = span.context().clone().attach(); // on every poll, never across an await
 //!     Response::builder().status(StatusCode::OK).body(())?
 //! };
-//! let extra = span.respond(ResponseHead::of(&response));
+//! let extra = span.respond(ResponseHead::new(&response));
 //! response.headers_mut().extend(extra);
 //! span.end(End::Completed); // when the response body has ended
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! With [`HttpServer::with_metrics`] the same calls record the metrics of the server.
+//! With [`HttpServerInstrumentation::with_metrics`] the same calls record the metrics of the server.
 //!
 //! ```text
-//! RequestHead ── HttpServer::begin ──▶ RequestSpan ── respond(ResponseHead) ──▶ … body … ── end(End) ──▶ exported
+//! RequestHead ── HttpServerInstrumentation::begin ──▶ RequestSpan ── respond(ResponseHead) ──▶ … body … ── end(End) ──▶ exported
 //!                 │        │    │           └ context(): attached on every poll
-//!    ServerSettings  HttpPolicy  Tracer
+//!    ServerConfig  HttpPolicy  Tracer
 //!     (data)          (code)     (global, or a concrete one)
 //! ```
 //!
@@ -39,7 +39,7 @@
 //! that is *not* sampled, a sampler sees only `http.request.method`, `url.path`, `url.scheme`, `http.route` and the attributes
 //! of the policy; if it records the span, the others are added immediately.
 //!
-//! Attributes of the requirement level Opt-In are off; [`ServerSettings::with_opt_in_attributes`] adds them.
+//! Attributes of the requirement level Opt-In are off; [`ServerConfig::with_opt_in_attributes`] adds them.
 //!
 //! # Limits against hostile peers
 //! Text taken from a request is cut after [`MAX_TEXT_BYTES`] bytes. A captured header is cut after
@@ -50,14 +50,14 @@
 //! the first 1024 routes and the first 128 names of the server, if they are short.
 //!
 //! # Environment variables
-//! This crate reads no environment. [`ServerSettings::from_env_fn`] takes a reader and lists the variables.
+//! This crate reads no environment. [`ServerConfig::from_env_fn`] takes a reader and lists the variables.
 
 mod server;
 mod shared;
 
 pub use server::{
-    DefaultPolicy, End, HttpPolicy, HttpServer, LocalAddr, PeerAddr, RequestHead, RequestOutcome, RequestSpan,
-    ResponseHead, Route, ServerMetrics, ServerSettings, SettingProblem,
+    ConfigProblem, DefaultPolicy, End, HttpPolicy, HttpServerInstrumentation, LocalAddr, PeerAddr, RequestHead,
+    RequestOutcome, RequestSpan, ResponseHead, Route, ServerConfig, ServerMetrics,
 };
 pub use shared::headers::{HeaderExtractor, HeaderInjector, MAX_CAPTURED_BYTES, MAX_HEADER_VALUES};
 pub use telemark_kit::{GlobalTracer, MAX_TEXT_BYTES, scope};

@@ -9,7 +9,7 @@ use tokio::runtime::{Handle, RuntimeMetrics};
 /// They are observed for as long as the meter provider lives. Call it once for each provider; with more than one
 /// runtime, see [`TokioMetrics::with_name`].
 pub fn register_tokio(meter: &Meter, runtime: &Handle) {
-    TokioMetrics::new().observe(meter, runtime);
+    TokioMetrics::new().register(meter, runtime);
 }
 
 /// The choice of how a tokio runtime is observed.
@@ -18,7 +18,7 @@ pub fn register_tokio(meter: &Meter, runtime: &Handle) {
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let meter = opentelemetry::global::meter("shop");
 /// let background = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build()?;
-/// telemark_runtime::TokioMetrics::new().with_name("background").observe(&meter, background.handle());
+/// telemark_runtime::TokioMetrics::new().with_name("background").register(&meter, background.handle());
 /// # Ok(())
 /// # }
 /// ```
@@ -43,7 +43,7 @@ impl TokioMetrics {
 
     /// Registers the metrics of `runtime` on `meter`. They are observed for as long as its provider lives; the API has
     /// no way to remove them.
-    pub fn observe(&self, meter: &Meter, runtime: &Handle) {
+    pub fn register(&self, meter: &Meter, runtime: &Handle) {
         let observed = Observed { metrics: runtime.metrics(), attributes: self.attributes.clone() };
         observed.clone().worker_count(meter);
         #[cfg(target_has_atomic = "64")]

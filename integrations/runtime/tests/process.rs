@@ -61,7 +61,7 @@ fn cpu_time_grows_with_work() {
 
 #[test]
 fn cpu_utilization_is_there_on_request() {
-    let collected = Collected::new(|meter| ProcessMetrics::new().with_cpu_utilization().observe(meter));
+    let collected = Collected::new(|meter| ProcessMetrics::new().with_cpu_utilization().register(meter));
     let work = || {
         black_box((0..5_000_000_u64).fold(0_u64, |sum, number| black_box(sum ^ number)));
     };

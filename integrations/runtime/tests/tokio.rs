@@ -40,8 +40,8 @@ tokio.worker.parks counter {park}
 fn runtimes_are_told_apart_by_name() {
     let (main, background) = (runtime(3), Builder::new_current_thread().build().unwrap());
     let collected = Collected::new(|meter| {
-        TokioMetrics::new().with_name("main").observe(meter, main.handle());
-        TokioMetrics::new().with_name("background").observe(meter, background.handle());
+        TokioMetrics::new().with_name("main").register(meter, main.handle());
+        TokioMetrics::new().with_name("background").register(meter, background.handle());
     });
     let idle = "tokio.runtime.name=main,tokio.worker.state=parked";
     collected.await_value("tokio.worker.count", idle, || {}, |parked| parked == 3.0);

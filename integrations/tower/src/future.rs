@@ -80,7 +80,7 @@ where
 
 /// Records the head. Returns the length of the body if it is known and needed.
 fn respond<B: Body>(response: &mut Response<B>, span: &mut RequestSpan, method: BodyMethod) -> Option<u64> {
-    if let Some((name, value)) = span.respond(ResponseHead::of(response)) {
+    if let Some((name, value)) = span.respond(ResponseHead::new(response)) {
         response.headers_mut().insert(name, value);
     }
     if !span.is_recording() {
@@ -95,7 +95,7 @@ fn respond<B: Body>(response: &mut Response<B>, span: &mut RequestSpan, method: 
 
 /// Returns the length on the wire: once a body has delivered this many bytes, a server does not poll it again.
 fn content_length<B: Body>(response: &Response<B>) -> Option<u64> {
-    ResponseHead::of(response).content_length().or_else(|| response.body().size_hint().exact())
+    ResponseHead::new(response).content_length().or_else(|| response.body().size_hint().exact())
 }
 
 /// Returns true if the server will never poll this body.

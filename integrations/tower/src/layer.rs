@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use opentelemetry::InstrumentationScope;
 use opentelemetry::metrics::Meter;
 use opentelemetry::trace::Tracer;
-use telemark_http::{DefaultPolicy, HttpPolicy, HttpServer, ServerMetrics, ServerSettings};
+use telemark_http::{DefaultPolicy, HttpPolicy, HttpServerInstrumentation, ServerConfig, ServerMetrics};
 use telemark_kit::GlobalTracer;
 use tower_layer::Layer;
 
@@ -16,7 +16,7 @@ use crate::service::HttpServerService;
 /// Cheap to clone; the services of one layer share its settings, its tracer and its instruments.
 #[derive(Clone, Debug)]
 pub struct HttpServerLayer<P = DefaultPolicy, T = GlobalTracer> {
-    settings: ServerSettings,
+    config: ServerConfig,
     policy: P,
     tracer: T,
     metrics: ServerMetrics,
@@ -25,7 +25,7 @@ pub struct HttpServerLayer<P = DefaultPolicy, T = GlobalTracer> {
     server: SharedServer<P, T>,
 }
 
-type SharedServer<P, T> = Arc<OnceLock<Arc<HttpServer<P, T>>>>;
+type SharedServer<P, T> = Arc<OnceLock<Arc<HttpServerInstrumentation<P, T>>>>;
 
 /// Returns the instrumentation scope of this crate: for the tracer of [`HttpServerLayer::with_tracer`] and the meter of
 /// [`HttpServerLayer::with_meter`].
@@ -37,7 +37,7 @@ impl HttpServerLayer {
     /// Returns a layer with the default settings, no routes, the global tracer and the global meter.
     pub fn new() -> Self {
         HttpServerLayer {
-            settings: ServerSettings::new(),
+            config: ServerConfig::new(),
             policy: DefaultPolicy,
             tracer: GlobalTracer::new(scope()),
             metrics: ServerMetrics::global(scope()),
@@ -55,24 +55,24 @@ impl Default for HttpServerLayer {
 impl<P, T> HttpServerLayer<P, T> {
     /// Replaces the settings, those from the environment included. The clock stays unless the new settings have one.
     ///
-    /// To change some and keep the others, use [`HttpServerLayer::map_settings`].
-    pub fn with_settings(mut self, settings: ServerSettings) -> Self {
-        self.settings = settings.or_clock_of(&self.settings);
+    /// To change some and keep the others, use [`HttpServerLayer::map_config`].
+    pub fn with_config(mut self, config: ServerConfig) -> Self {
+        self.config = config.or_clock_of(&self.config);
         self.server = SharedServer::default();
         self
     }
 
     /// Changes the settings: `change` gets the layer's settings, those from the environment included, and returns new ones.
-    pub fn map_settings(mut self, change: impl FnOnce(ServerSettings) -> ServerSettings) -> Self {
-        self.settings = change(self.settings);
+    pub fn map_config(mut self, change: impl FnOnce(ServerConfig) -> ServerConfig) -> Self {
+        self.config = change(self.config);
         self.server = SharedServer::default();
         self
     }
 
     /// Replaces the policy.
     pub fn with_policy<Q: HttpPolicy + Clone>(self, policy: Q) -> HttpServerLayer<Q, T> {
-        let HttpServerLayer { settings, tracer, metrics, .. } = self;
-        HttpServerLayer { settings, policy, tracer, metrics, server: SharedServer::default() }
+        let HttpServerLayer { config, tracer, metrics, .. } = self;
+        HttpServerLayer { config, policy, tracer, metrics, server: SharedServer::default() }
     }
 
     /// Replaces the tracer, usually with a tracer of a concrete provider; see [`scope`].
@@ -80,13 +80,13 @@ impl<P, T> HttpServerLayer<P, T> {
     where
         U: Tracer<Span: Send + Sync> + Clone + Send + Sync + 'static,
     {
-        let HttpServerLayer { settings, policy, metrics, .. } = self;
-        HttpServerLayer { settings, policy, tracer, metrics, server: SharedServer::default() }
+        let HttpServerLayer { config, policy, metrics, .. } = self;
+        HttpServerLayer { config, policy, tracer, metrics, server: SharedServer::default() }
     }
 
     /// Replaces the global meter; see [`scope`]. The first request creates the instruments.
     pub fn with_meter(mut self, meter: &Meter) -> Self {
-        self.metrics = ServerMetrics::of(meter);
+        self.metrics = ServerMetrics::new(meter);
         self.server = SharedServer::default();
         self
     }
@@ -108,7 +108,7 @@ where
 
     fn layer(&self, inner: S) -> Self::Service {
         let server = self.server.get_or_init(|| {
-            let server = HttpServer::new(self.settings.clone(), self.policy.clone(), self.tracer.clone());
+            let server = HttpServerInstrumentation::new(self.config.clone(), self.policy.clone(), self.tracer.clone());
             Arc::new(server.with_metrics(self.metrics.clone()))
         });
         HttpServerService::new(inner, Arc::clone(server))

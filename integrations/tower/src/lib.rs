@@ -3,12 +3,12 @@
 //!
 //! ```
 //! use http::{Request, Response};
-//! use telemark_tower::{HttpServerLayer, ServerSettings};
+//! use telemark_tower::{HttpServerLayer, ServerConfig};
 //! use tower::{Layer as _, ServiceExt as _, service_fn};
 //!
 //! # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
 //! # runtime.block_on(async {
-//! let layer = HttpServerLayer::new().with_settings(ServerSettings::new().with_excluded_paths(["/health"]));
+//! let layer = HttpServerLayer::new().with_config(ServerConfig::new().with_excluded_paths(["/health"]));
 //! let service = layer.layer(service_fn(async |_request: Request<String>| {
 //!     Ok::<_, std::convert::Infallible>(Response::new("hello".to_owned()))
 //! }));
@@ -43,9 +43,9 @@
 //! # Metrics
 //! | metric | unit | recorded |
 //! |---|---|---|
-//! | `http.server.request.duration` | s | yes; off with [`ServerSettings::without_duration`] |
-//! | `http.server.active_requests` | {request} | with [`ServerSettings::with_active_requests`] |
-//! | `http.server.request.body.size` | By | with [`ServerSettings::with_body_sizes`], if `Content-Length` is known |
+//! | `http.server.request.duration` | s | yes; off with [`ServerConfig::without_duration`] |
+//! | `http.server.active_requests` | {request} | with [`ServerConfig::with_active_requests`] |
+//! | `http.server.request.body.size` | By | with [`ServerConfig::with_body_sizes`], if `Content-Length` is known |
 //! | `http.server.response.body.size` | By | with the same setting: the bytes that were handed over |
 //!
 //! The conventions leave all but the duration to the user's choice, so the others are off by default. Each request is
@@ -55,15 +55,15 @@
 //!
 //! The attributes are `http.request.method`, `url.scheme`, `http.response.status_code`, `http.route`, `error.type` and
 //! `network.protocol.version`; those of the active requests are the first two. `server.address` and `server.port` are added
-//! by [`ServerSettings::with_server_address_in_metrics`].
+//! by [`ServerConfig::with_server_address_in_metrics`].
 //!
 //! # How to
 //! - **name the routes**: [`HttpPolicy::route`], or put a [`Route`] into the extensions. `telemark-axum` does it for
 //!   axum.
 //! - **know the client**: put a [`PeerAddr`] into the extensions of each request; behind a trusted proxy,
-//!   [`ServerSettings::with_forwarded_headers`].
-//! - **change some settings and keep the others**: [`HttpServerLayer::map_settings`].
-//! - **record more**: [`ServerSettings::with_opt_in_attributes`] names attributes that the conventions leave off, such as
+//!   [`ServerConfig::with_forwarded_headers`].
+//! - **change some settings and keep the others**: [`HttpServerLayer::map_config`].
+//! - **record more**: [`ServerConfig::with_opt_in_attributes`] names attributes that the conventions leave off, such as
 //!   `client.port`; for `network.local.address`, put a [`LocalAddr`] into the extensions of each request.
 //! - **choose the provider**: by default the spans start on the API's global tracer, which is looked up at the first
 //!   request. [`HttpServerLayer::with_tracer`] takes a concrete one, which saves an allocation for each span. The metrics are
@@ -71,7 +71,7 @@
 //! - **use hyper without tower**: wrap the service into `hyper_util::service::TowerToHyperService`.
 //!
 //! # Environment variables
-//! This crate reads no environment; see [`ServerSettings::from_env_fn`].
+//! This crate reads no environment; see [`ServerConfig::from_env_fn`].
 
 mod body;
 mod future;
@@ -84,6 +84,6 @@ pub use future::ResponseFuture;
 pub use layer::{HttpServerLayer, scope};
 pub use service::HttpServerService;
 pub use telemark_http::{
-    DefaultPolicy, GlobalTracer, HttpPolicy, LocalAddr, PeerAddr, RequestHead, ResponseHead, Route, ServerSettings,
-    SettingProblem,
+    ConfigProblem, DefaultPolicy, GlobalTracer, HttpPolicy, LocalAddr, PeerAddr, RequestHead, ResponseHead, Route,
+    ServerConfig,
 };

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use http_body::Body;
 use opentelemetry::trace::Tracer;
-use telemark_http::{DefaultPolicy, HttpPolicy, HttpServer, RequestHead};
+use telemark_http::{DefaultPolicy, HttpPolicy, HttpServerInstrumentation, RequestHead};
 use telemark_kit::GlobalTracer;
 use tower_service::Service;
 
@@ -18,11 +18,11 @@ use crate::panics::watched;
 #[derive(Debug)]
 pub struct HttpServerService<S, P = DefaultPolicy, T = GlobalTracer> {
     inner: S,
-    server: Arc<HttpServer<P, T>>,
+    server: Arc<HttpServerInstrumentation<P, T>>,
 }
 
 impl<S, P, T> HttpServerService<S, P, T> {
-    pub(crate) fn new(inner: S, server: Arc<HttpServer<P, T>>) -> Self {
+    pub(crate) fn new(inner: S, server: Arc<HttpServerInstrumentation<P, T>>) -> Self {
         HttpServerService { inner, server }
     }
 }
@@ -51,7 +51,7 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let method = BodyMethod::new(request.method());
-        let mut span = self.server.begin(RequestHead::of(&request));
+        let mut span = self.server.begin(RequestHead::new(&request));
         let future = match &mut span {
             None => self.inner.call(request),
             Some(span) => {

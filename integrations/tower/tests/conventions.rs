@@ -14,7 +14,7 @@ use opentelemetry::trace::{TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue};
 use support::{SamplerLog, Seen, Spans, the_span};
 use telemark_tower::{
-    DefaultPolicy, HttpPolicy, HttpServerLayer, LocalAddr, PeerAddr, RequestHead, ResponseHead, Route, ServerSettings,
+    DefaultPolicy, HttpPolicy, HttpServerLayer, LocalAddr, PeerAddr, RequestHead, ResponseHead, Route, ServerConfig,
 };
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -44,12 +44,12 @@ type Body = Full<Bytes>;
 /// Serves one request with an empty response; returns the response and the spans that have ended.
 async fn serve<S: Spans, P: HttpPolicy + Clone>(
     spans: &S,
-    settings: ServerSettings,
+    config: ServerConfig,
     policy: P,
     request: Request<Empty<Bytes>>,
     response: Response<Body>,
 ) -> Response<()> {
-    let layer = HttpServerLayer::new().with_settings(settings).with_policy(policy).with_tracer(spans.tracer());
+    let layer = HttpServerLayer::new().with_config(config).with_policy(policy).with_tracer(spans.tracer());
     let service = layer.layer(service_fn(move |_request: Request<Empty<Bytes>>| {
         let response = response.clone();
         async move { Ok::<_, Infallible>(response) }
@@ -59,9 +59,9 @@ async fn serve<S: Spans, P: HttpPolicy + Clone>(
     Response::from_parts(head, ())
 }
 
-async fn seen<S: Spans>(settings: ServerSettings, request: http::request::Builder) -> Seen {
+async fn seen<S: Spans>(config: ServerConfig, request: http::request::Builder) -> Seen {
     let spans = S::new();
-    serve(&spans, settings, DefaultPolicy, request.body(Empty::new()).unwrap(), ok()).await;
+    serve(&spans, config, DefaultPolicy, request.body(Empty::new()).unwrap(), ok()).await;
     the_span(&spans).await
 }
 
@@ -96,7 +96,7 @@ GET /users/{id} | Server | Unset
   url.scheme = \"http\"
   user_agent.original = \"curl/8.9.1\"
 ";
-    assert_eq!(seen::<S>(ServerSettings::new(), request).await.to_string(), expected);
+    assert_eq!(seen::<S>(ServerConfig::new(), request).await.to_string(), expected);
 
     let bare = "\
 GET | Server | Unset
@@ -106,16 +106,16 @@ GET | Server | Unset
   url.path = \"/\"
   url.scheme = \"http\"
 ";
-    assert_eq!(seen::<S>(ServerSettings::new(), Request::get("/")).await.to_string(), bare);
+    assert_eq!(seen::<S>(ServerConfig::new(), Request::get("/")).await.to_string(), bare);
 }
 
 async fn methods<S: Spans>() {
-    async fn check<S: Spans>(settings: ServerSettings, method: &str, expected: &str) {
+    async fn check<S: Spans>(config: ServerConfig, method: &str, expected: &str) {
         let request = Request::builder().method(method).uri("/x").extension(Route("/x".into()));
-        let seen = seen::<S>(settings, request).await;
+        let seen = seen::<S>(config, request).await;
         assert_eq!(seen.only(&["http.request.method", "http.request.method_original"]), expected);
     }
-    let new = ServerSettings::new;
+    let new = ServerConfig::new;
     check::<S>(new(), "POST", "POST /x Unset http.request.method=\"POST\"").await;
     check::<S>(new(), "QUERY", "QUERY /x Unset http.request.method=\"QUERY\"").await;
     let other = "HTTP /x Unset http.request.method=\"_OTHER\" http.request.method_original=";
@@ -129,7 +129,7 @@ async fn methods<S: Spans>() {
 async fn routes<S: Spans>() {
     async fn check<S: Spans>(request: http::request::Builder, response: Response<Body>, expected: &str) {
         let spans = S::new();
-        serve(&spans, ServerSettings::new(), DefaultPolicy, request.body(Empty::new()).unwrap(), response).await;
+        serve(&spans, ServerConfig::new(), DefaultPolicy, request.body(Empty::new()).unwrap(), response).await;
         assert_eq!(the_span(&spans).await.only(&["http.route"]), expected);
     }
     let route = |route: &'static str| Route(Cow::Borrowed(route));
@@ -146,7 +146,7 @@ async fn statuses<S: Spans>() {
         let spans = S::new();
         let mut response = ok();
         *response.status_mut() = StatusCode::from_u16(status).unwrap();
-        serve(&spans, ServerSettings::new(), DefaultPolicy, Request::new(Empty::new()), response).await;
+        serve(&spans, ServerConfig::new(), DefaultPolicy, Request::new(Empty::new()), response).await;
         assert_eq!(the_span(&spans).await.end(), expected);
     }
     for status in [101, 200, 204, 301, 304, 400, 404, 499] {
@@ -159,13 +159,13 @@ async fn statuses<S: Spans>() {
 }
 
 async fn targets<S: Spans>() {
-    async fn check<S: Spans>(settings: ServerSettings, target: &str, expected: &str) {
+    async fn check<S: Spans>(config: ServerConfig, target: &str, expected: &str) {
         let request = Request::get(target).header("host", "from.header");
-        let seen = seen::<S>(settings, request).await;
+        let seen = seen::<S>(config, request).await;
         let keys = ["url.scheme", "server.address", "server.port", "url.path", "url.query"];
         assert_eq!(seen.only(&keys).replace("GET Unset ", ""), expected);
     }
-    let new = ServerSettings::new;
+    let new = ServerConfig::new;
     let header = "url.scheme=\"http\" server.address=\"from.header\"";
     check::<S>(new(), "/a%20b", &format!("{header} url.path=\"/a%20b\"")).await;
     check::<S>(new(), "/?", &format!("{header} url.path=\"/\"")).await;
@@ -192,7 +192,7 @@ async fn targets<S: Spans>() {
 
 async fn addresses<S: Spans>() {
     async fn check<S: Spans>(request: http::request::Builder, expected: &str) {
-        let seen = seen::<S>(ServerSettings::new(), request).await;
+        let seen = seen::<S>(ServerConfig::new(), request).await;
         let keys = ["server.address", "server.port", "client.address", "network.peer.address", "network.peer.port"];
         assert_eq!(seen.only(&keys), format!("GET Unset{expected}"));
     }
@@ -213,15 +213,15 @@ async fn addresses<S: Spans>() {
 }
 
 async fn forwarding_headers<S: Spans>() {
-    async fn check<S: Spans>(settings: ServerSettings, headers: &[(&str, &str)], expected: &str) {
+    async fn check<S: Spans>(config: ServerConfig, headers: &[(&str, &str)], expected: &str) {
         let mut request = Request::get("/").header("host", "inner:3000").extension(peer());
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let keys =
             ["url.scheme", "server.address", "server.port", "client.address", "client.port", "network.peer.address"];
-        let settings = settings.with_opt_in_attributes(["client.port"]);
-        assert_eq!(seen::<S>(settings, request).await.only(&keys).replace("GET Unset ", ""), expected);
+        let config = config.with_opt_in_attributes(["client.port"]);
+        assert_eq!(seen::<S>(config, request).await.only(&keys).replace("GET Unset ", ""), expected);
     }
     let standard = [("forwarded", "for=\"[2001:db8::1]:44\";proto=https;host=shop.example, for=10.0.0.1")];
     let older = [
@@ -231,9 +231,9 @@ async fn forwarding_headers<S: Spans>() {
     ];
     let ignored = "url.scheme=\"http\" server.address=\"inner\" server.port=3000 client.address=\"192.0.2.7\" \
                    client.port=5151 network.peer.address=\"192.0.2.7\"";
-    check::<S>(ServerSettings::new(), &standard, ignored).await;
-    check::<S>(ServerSettings::new(), &older, ignored).await;
-    let trusting = || ServerSettings::new().with_forwarded_headers();
+    check::<S>(ServerConfig::new(), &standard, ignored).await;
+    check::<S>(ServerConfig::new(), &older, ignored).await;
+    let trusting = || ServerConfig::new().with_forwarded_headers();
     check::<S>(trusting(), &[("x-forwarded-for", "nonsense")], ignored).await;
     check::<S>(
         trusting(),
@@ -252,7 +252,7 @@ async fn forwarding_headers<S: Spans>() {
 }
 
 async fn captured_headers<S: Spans>() {
-    let settings = ServerSettings::new()
+    let config = ServerConfig::new()
         .with_captured_request_headers(["X-Tenant", "accept", "absent"])
         .with_captured_response_headers(["ETag"]);
     let spans = S::new();
@@ -264,7 +264,7 @@ async fn captured_headers<S: Spans>() {
     let mut response = ok();
     response.headers_mut().insert("etag", HeaderValue::from_static("\"1\""));
     response.headers_mut().insert("set-cookie", HeaderValue::from_static("secret"));
-    serve(&spans, settings, DefaultPolicy, request.body(Empty::new()).unwrap(), response).await;
+    serve(&spans, config, DefaultPolicy, request.body(Empty::new()).unwrap(), response).await;
     let seen = the_span(&spans).await;
     let mut headers = seen.attributes.clone();
     headers.retain(|key, _| key.contains("header"));
@@ -286,8 +286,8 @@ async fn hostile_headers<S: Spans>() {
     for i in 0..1000 {
         request = request.header("x-many", i).header("tracestate", format!("k{i}=v"));
     }
-    let settings = ServerSettings::new().with_captured_request_headers(["x-many", "x-odd"]).with_forwarded_headers();
-    let seen = seen::<S>(settings, request).await;
+    let config = ServerConfig::new().with_captured_request_headers(["x-many", "x-odd"]).with_forwarded_headers();
+    let seen = seen::<S>(config, request).await;
     let length = |key| seen.attributes.get(key).map_or(0, String::len);
     assert!((4000..=4200).contains(&length("user_agent.original")), "{}", length("user_agent.original"));
     assert_eq!(seen.attributes["telemark.truncated"], "[\"user_agent.original\",\"http.request.header.x-many\"]");
@@ -313,9 +313,8 @@ async fn each_cut_attribute_is_named_once<S: Spans>() {
             .header("traceparent", format!("00-{TRACE}-{PARENT}-{flags}"));
         let mut response = ok();
         response.headers_mut().insert("x-b", HeaderValue::from_str(&long).unwrap());
-        let settings =
-            ServerSettings::new().with_captured_request_headers(["x-a"]).with_captured_response_headers(["x-b"]);
-        serve(&spans, settings, DefaultPolicy, request.body(Empty::new()).unwrap(), response).await;
+        let config = ServerConfig::new().with_captured_request_headers(["x-a"]).with_captured_response_headers(["x-b"]);
+        serve(&spans, config, DefaultPolicy, request.body(Empty::new()).unwrap(), response).await;
         let seen = the_span(&spans).await;
         let named = "[\"url.path\",\"http.request.method_original\",\"url.query\",\"user_agent.original\",\
                      \"server.address\",\"http.request.header.x-a\",\"http.response.header.x-b\"]";
@@ -330,9 +329,9 @@ async fn opt_in_attributes<S: Spans>() {
         let spans = S::new();
         let local = LocalAddr("[::ffff:192.0.2.1]:443".parse().unwrap());
         let request = Request::post("/").header("content-length", "12").extension(peer()).extension(local);
-        let settings = ServerSettings::new().with_opt_in_attributes(names);
-        assert!(settings.problems().is_empty());
-        serve(&spans, settings, DefaultPolicy, request.body(Empty::new()).unwrap(), ok()).await;
+        let config = ServerConfig::new().with_opt_in_attributes(names);
+        assert!(config.problems().is_empty());
+        serve(&spans, config, DefaultPolicy, request.body(Empty::new()).unwrap(), ok()).await;
         let keys = [
             "client.port",
             "network.local.address",
@@ -355,17 +354,17 @@ async fn opt_in_attributes<S: Spans>() {
     // An invalid length is no size, and without a peer there is no port.
     let spans = S::new();
     let request = Request::post("/").header("content-length", "+12").body(Empty::new()).unwrap();
-    let settings = ServerSettings::new().with_opt_in_attributes(["http.request.body.size", "client.port"]);
-    serve(&spans, settings, DefaultPolicy, request, ok()).await;
+    let config = ServerConfig::new().with_opt_in_attributes(["http.request.body.size", "client.port"]);
+    serve(&spans, config, DefaultPolicy, request, ok()).await;
     assert_eq!(the_span(&spans).await.only(&["http.request.body.size", "client.port"]), "POST Unset");
 }
 
 async fn excluded_paths<S: Spans>() {
     let spans = S::new();
-    let settings = ServerSettings::new().with_excluded_paths(["/health", "/internal/*"]).with_trace_response();
+    let config = ServerConfig::new().with_excluded_paths(["/health", "/internal/*"]).with_trace_response();
     for path in ["/health", "/internal/a", "/internal/?x", "/healthy", "/internal"] {
         let request = Request::get(path).body(Empty::new()).unwrap();
-        let response = serve(&spans, settings.clone(), DefaultPolicy, request, ok()).await;
+        let response = serve(&spans, config.clone(), DefaultPolicy, request, ok()).await;
         assert_eq!(response.status(), 200);
     }
     let paths: Vec<_> = spans.finished().iter().map(|span| span.attributes["url.path"].clone()).collect();
@@ -439,8 +438,8 @@ async fn attributes_that_a_sampler_sees<S: Spans>() {
             .header("traceparent", format!("00-{TRACE}-{PARENT}-{flags}"))
             .extension(peer())
             .extension(Route("/users/{id}".into()));
-        let settings = ServerSettings::new().with_captured_request_headers(["x-tenant"]);
-        serve(&spans, settings, DefaultPolicy, request.body(Empty::new()).unwrap(), ok()).await;
+        let config = ServerConfig::new().with_captured_request_headers(["x-tenant"]);
+        serve(&spans, config, DefaultPolicy, request.body(Empty::new()).unwrap(), ok()).await;
         assert_eq!(log.text(), expected);
         // The span also has the attributes that the sampler did not see.
         let keys: Vec<_> = the_span(&spans).await.attributes.into_keys().collect();
@@ -461,10 +460,10 @@ async fn attributes_that_a_sampler_sees<S: Spans>() {
 }
 
 async fn trace_response<S: Spans>() {
-    async fn check<S: Spans>(settings: ServerSettings, flags: &str, expected: impl Fn(&S) -> Option<String>) {
+    async fn check<S: Spans>(config: ServerConfig, flags: &str, expected: impl Fn(&S) -> Option<String>) {
         let spans = S::new();
         let request = Request::get("/").header("traceparent", format!("00-{TRACE}-{PARENT}-{flags}"));
-        let response = serve(&spans, settings, DefaultPolicy, request.body(Empty::new()).unwrap(), ok()).await;
+        let response = serve(&spans, config, DefaultPolicy, request.body(Empty::new()).unwrap(), ok()).await;
         let header = response.headers().get("traceresponse").map(|value| value.to_str().unwrap().to_owned());
         match expected(&spans) {
             Some(start) => assert!(header.as_ref().is_some_and(|header| header.starts_with(&start)), "{header:?}"),
@@ -472,8 +471,8 @@ async fn trace_response<S: Spans>() {
         }
         assert!(header.is_none_or(|header| header.len() == 55 && header.ends_with(&format!("-{flags}"))));
     }
-    check::<S>(ServerSettings::new(), "01", |_| None).await;
-    let on = || ServerSettings::new().with_trace_response();
+    check::<S>(ServerConfig::new(), "01", |_| None).await;
+    let on = || ServerConfig::new().with_trace_response();
     check::<S>(on(), "01", |spans| Some(format!("00-{TRACE}-{}-", spans.finished()[0].context.span_id()))).await;
     check::<S>(on(), "00", |_| Some(format!("00-{TRACE}-"))).await;
 }
@@ -509,7 +508,7 @@ async fn policies<S: Spans>() {
         let mut response = ok();
         *response.status_mut() = StatusCode::from_u16(status).unwrap();
         response.extensions_mut().insert(Route("/late".into()));
-        serve(&spans, ServerSettings::new(), Own, request, response).await;
+        serve(&spans, ServerConfig::new(), Own, request, response).await;
         let keys = ["url.scheme", "http.route", "own.request", "own.response", "error.type"];
         let seen: Vec<String> = spans.finished().iter().map(|span| span.only(&keys)).collect();
         assert_eq!(seen.concat(), expected);
@@ -541,9 +540,9 @@ impl HttpPolicy for Broken {
 async fn panicking_policies<S: Spans>() {
     let spans = S::new();
     let early = Request::get("/").header("x-early", "1").body(Empty::new()).unwrap();
-    assert_eq!(serve(&spans, ServerSettings::new(), Broken, early, ok()).await.status(), 200);
+    assert_eq!(serve(&spans, ServerConfig::new(), Broken, early, ok()).await.status(), 200);
     assert!(spans.finished().is_empty());
     let late = Request::get("/").body(Empty::new()).unwrap();
-    assert_eq!(serve(&spans, ServerSettings::new(), Broken, late, ok()).await.status(), 200);
+    assert_eq!(serve(&spans, ServerConfig::new(), Broken, late, ok()).await.status(), 200);
     assert_eq!(the_span(&spans).await.end(), "GET Unset http.response.status_code=200");
 }

@@ -16,7 +16,7 @@ use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use opentelemetry::Context;
 use opentelemetry::trace::{Span as _, TraceContextExt, Tracer};
 use support::{Spans, the_span};
-use telemark_tower::{HttpServerLayer, ServerSettings};
+use telemark_tower::{HttpServerLayer, ServerConfig};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 on_every_provider!(
@@ -54,7 +54,7 @@ fn frames(frames: Frames) -> impl Body<Data = Bytes, Error = BodyError> + Unpin 
 }
 
 fn layer<S: Spans>(spans: &S) -> HttpServerLayer<telemark_tower::DefaultPolicy, S::Tracer> {
-    HttpServerLayer::new().with_settings(ServerSettings::new()).with_tracer(spans.tracer())
+    HttpServerLayer::new().with_config(ServerConfig::new()).with_tracer(spans.tracer())
 }
 
 /// Returns the layer's response for a handler's response.

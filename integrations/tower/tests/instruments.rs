@@ -20,7 +20,7 @@ use opentelemetry::trace::noop::NoopTracer;
 use support::{Spans, Telemark, Upstream, ticking};
 use telemark_sdk::metrics::{ReaderConfig, TemporalityPreference};
 use telemark_sdk::time::Deadline;
-use telemark_tower::{DefaultPolicy, HttpServerLayer, Route, ServerSettings};
+use telemark_tower::{DefaultPolicy, HttpServerLayer, Route, ServerConfig};
 use tower::{Layer, Service, service_fn};
 
 on_every_provider!(hostile_requests_stay_within_the_limits, each_instrument_records_once, one_panic_is_one_loss);
@@ -88,20 +88,20 @@ impl Spy {
         Arc::new(SpyInstrument { inner, name: name.to_owned(), spy: self.clone() })
     }
 
-    fn layer(&self, settings: ServerSettings) -> HttpServerLayer<DefaultPolicy, NoopTracer> {
-        let layer = HttpServerLayer::new().with_settings(settings).with_tracer(NoopTracer::new());
+    fn layer(&self, config: ServerConfig) -> HttpServerLayer<DefaultPolicy, NoopTracer> {
+        let layer = HttpServerLayer::new().with_config(config).with_tracer(NoopTracer::new());
         layer.with_meter(&Meter::new(Arc::new(self.clone())))
     }
 }
 
-fn all() -> ServerSettings {
-    ServerSettings::new().with_active_requests().with_body_sizes().with_clock(ticking())
+fn all() -> ServerConfig {
+    ServerConfig::new().with_active_requests().with_body_sizes().with_clock(ticking())
 }
 
 /// Serves the requests, to the ends of their bodies, on a layer with this meter.
-fn serve(spy: &Spy, settings: ServerSettings, requests: impl Iterator<Item = http::request::Builder>) {
+fn serve(spy: &Spy, config: ServerConfig, requests: impl Iterator<Item = http::request::Builder>) {
     let handler = async |_: Request<()>| Ok::<_, Infallible>(Response::new(Full::<Bytes>::from("hello")));
-    let mut service = spy.layer(settings).layer(service_fn(handler));
+    let mut service = spy.layer(config).layer(service_fn(handler));
     for request in requests {
         let response = service.call(request.body(()).unwrap()).now_or_never().unwrap().unwrap();
         response.into_body().collect().now_or_never().unwrap().unwrap();
@@ -114,13 +114,13 @@ fn gets(number: usize) -> impl Iterator<Item = http::request::Builder> {
 
 /// Each with a path, a method and a host of its own, and beyond the limit of the provider.
 async fn hostile_requests_stay_within_the_limits<S: Spans>() {
-    for (settings, is_beyond) in [(all(), false), (all().with_server_address_in_metrics(), true)] {
+    for (config, is_beyond) in [(all(), false), (all().with_server_address_in_metrics(), true)] {
         let spans = S::new();
         let requests = (0..10_000).map(|index| {
             let request = Request::builder().method(format!("M{index}").as_str()).uri(format!("/path/{index}"));
             request.header("host", format!("host{index}.example"))
         });
-        serve(&Spy::new(spans.meter(), ""), settings, requests);
+        serve(&Spy::new(spans.meter(), ""), config, requests);
         let metrics = spans.metrics();
         assert_eq!(metrics.contains("otel.metric.overflow=true"), is_beyond, "{metrics}");
         // For each metric the default limit, and the overflow.
@@ -129,13 +129,13 @@ async fn hostile_requests_stay_within_the_limits<S: Spans>() {
 }
 
 async fn each_instrument_records_once<S: Spans>() {
-    let counts = |settings: ServerSettings| {
+    let counts = |config: ServerConfig| {
         let spans = S::new();
         let spy = Spy::new(spans.meter(), "");
-        serve(&spy, settings, gets(100));
+        serve(&spy, config, gets(100));
         (spy.records.load(Ordering::Relaxed), spy.binds.load(Ordering::Relaxed))
     };
-    assert_eq!(counts(ServerSettings::new()), (100, 0));
+    assert_eq!(counts(ServerConfig::new()), (100, 0));
     // Twice the active requests: as they begin and as they end.
     assert_eq!(counts(all()), (500, 0));
     assert_eq!(counts(all().without_metrics()), (0, 0));
@@ -167,7 +167,7 @@ fn a_route_stays_in_the_overflow_for_one_delta() {
     };
     let spans = Telemark(telemark_sdk::testing::TestTelemetry::new().with_metrics(config(), |builder| builder));
     let spy = Spy::new(spans.meter(), "");
-    let layer = spy.layer(ServerSettings::new().with_clock(ticking()));
+    let layer = spy.layer(ServerConfig::new().with_clock(ticking()));
     let period = |routes: &[u32]| {
         for route in routes.iter().flat_map(|route| [route, route]) {
             let handler = async |_: Request<()>| Ok::<_, Infallible>(Response::new(Full::<Bytes>::from("hello")));

@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use support::{Spans, Telemark, Upstream, until};
-use telemark_tower::{HttpServerLayer, ServerSettings};
+use telemark_tower::{HttpServerLayer, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -38,8 +38,8 @@ async fn clients_that_go_away_telemark() {
 
 async fn clients_that_go_away<S: Spans>() {
     let spans = S::new();
-    let settings = ServerSettings::new().with_active_requests().with_body_sizes();
-    let layer = HttpServerLayer::new().with_settings(settings).with_tracer(spans.tracer()).with_meter(&spans.meter());
+    let config = ServerConfig::new().with_active_requests().with_body_sizes();
+    let layer = HttpServerLayer::new().with_config(config).with_tracer(spans.tracer()).with_meter(&spans.meter());
     let begun = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&begun);
     let service = ServiceBuilder::new()

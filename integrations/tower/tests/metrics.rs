@@ -21,7 +21,7 @@ use opentelemetry::trace::noop::NoopTracer;
 use opentelemetry::trace::{TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue};
 use support::{Spans, Telemark, the_span, ticking};
-use telemark_tower::{DefaultPolicy, HttpServerLayer, ResponseBody, Route, ServerSettings};
+use telemark_tower::{DefaultPolicy, HttpServerLayer, ResponseBody, Route, ServerConfig};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 on_every_provider!(
@@ -64,18 +64,18 @@ fn frames(frames: Frames) -> impl Body<Data = Bytes, Error = BodyError> + Unpin 
 }
 
 /// Returns settings that record every metric, with a clock by which a request takes a quarter of a second.
-fn settings() -> ServerSettings {
-    ServerSettings::new().with_active_requests().with_body_sizes().with_clock(ticking())
+fn config() -> ServerConfig {
+    ServerConfig::new().with_active_requests().with_body_sizes().with_clock(ticking())
 }
 
-fn layer<S: Spans>(spans: &S, settings: ServerSettings) -> HttpServerLayer<DefaultPolicy, S::Tracer> {
-    HttpServerLayer::new().with_settings(settings).with_tracer(spans.tracer()).with_meter(&spans.meter())
+fn layer<S: Spans>(spans: &S, config: ServerConfig) -> HttpServerLayer<DefaultPolicy, S::Tracer> {
+    HttpServerLayer::new().with_config(config).with_tracer(spans.tracer()).with_meter(&spans.meter())
 }
 
 /// Returns the layer's response for a handler's response.
 async fn respond<S: Spans, B: Body>(
     spans: &S,
-    settings: ServerSettings,
+    config: ServerConfig,
     request: http::request::Builder,
     response: Response<B>,
 ) -> Response<ResponseBody<B>> {
@@ -84,7 +84,7 @@ async fn respond<S: Spans, B: Body>(
         let response = response.take().unwrap();
         async move { Ok::<_, Infallible>(response) }
     });
-    layer(spans, settings).layer(service).oneshot(request.body(()).unwrap()).await.unwrap()
+    layer(spans, config).layer(service).oneshot(request.body(()).unwrap()).await.unwrap()
 }
 
 fn ok(text: &'static str) -> Response<Full<Bytes>> {
@@ -116,8 +116,7 @@ async fn completed<S: Spans>() {
     async fn check<S: Spans, B: Body + Unpin>(method: Method, status: u16, body: B, bytes: u64) {
         let spans = S::new();
         let response = Response::builder().status(status).body(body).unwrap();
-        let mut body =
-            respond(&spans, settings(), Request::builder().method(method.clone()), response).await.into_body();
+        let mut body = respond(&spans, config(), Request::builder().method(method.clone()), response).await.into_body();
         while let Some(Ok(_)) = body.frame().await {}
         let expected = points(&get(status).replace("GET", method.as_str()), 0, bytes);
         assert_eq!(spans.metrics(), expected);
@@ -135,18 +134,18 @@ async fn completed<S: Spans>() {
 
     // Recorded at the head, because the body is never polled.
     let spans = S::new();
-    let _held = respond(&spans, settings(), Request::head("/"), ok("hello")).await;
+    let _held = respond(&spans, config(), Request::head("/"), ok("hello")).await;
     assert_eq!(spans.metrics(), points(&get(200).replace("GET", "HEAD"), 0, 0));
 
     let spans = S::new();
     let response = Response::builder().status(503).body(Full::<Bytes>::from("no")).unwrap();
-    let _collected = respond(&spans, settings(), Request::get("/"), response).await.into_body().collect().await;
+    let _collected = respond(&spans, config(), Request::get("/"), response).await.into_body().collect().await;
     assert_eq!(spans.metrics(), points(&format!("error.type=503,{}", get(503)), 0, 2));
 }
 
 async fn failed<S: Spans>() {
     let spans = S::new();
-    let service = layer(&spans, settings())
+    let service = layer(&spans, config())
         .layer(service_fn(async |_request: Request<()>| Err::<Response<Empty<Bytes>>, ServiceError>(ServiceError)));
     service.oneshot(Request::new(())).await.unwrap_err();
     let attributes =
@@ -155,7 +154,7 @@ async fn failed<S: Spans>() {
 
     let spans = S::new();
     let response = Response::new(frames(vec![data("abc"), Err(BodyError), data("d")]));
-    let mut body = respond(&spans, settings(), Request::get("/"), response).await.into_body();
+    let mut body = respond(&spans, config(), Request::get("/"), response).await.into_body();
     body.frame().await.unwrap().unwrap();
     body.frame().await.unwrap().unwrap_err();
     let expected = points(&format!("error.type=metrics::BodyError,{}", get(200)), 0, 3);
@@ -169,7 +168,7 @@ async fn cancelled<S: Spans>() {
     let attributes = "http.request.method=GET,network.protocol.version=1.1,url.scheme=http";
     for polled in [true, false] {
         let spans = S::new();
-        let mut service = layer(&spans, settings()).layer(service_fn(async |_request: Request<()>| {
+        let mut service = layer(&spans, config()).layer(service_fn(async |_request: Request<()>| {
             pending::<Result<Response<Empty<Bytes>>, Infallible>>().await
         }));
         let mut future = Box::pin(service.call(Request::new(())));
@@ -182,7 +181,7 @@ async fn cancelled<S: Spans>() {
     // In the body.
     let spans = S::new();
     let response = Response::new(frames(vec![data("ab"), data("cd")]));
-    let mut body = respond(&spans, settings(), Request::get("/"), response).await.into_body();
+    let mut body = respond(&spans, config(), Request::get("/"), response).await.into_body();
     body.frame().await.unwrap().unwrap();
     drop(body);
     assert_eq!(spans.metrics(), points(&get(200), 0, 2));
@@ -192,7 +191,7 @@ async fn panicked<S: Spans>() {
     let before = "error.type=panic,http.request.method=GET,network.protocol.version=1.1,url.scheme=http";
     for in_call in [true, false] {
         let spans = S::new();
-        let service = layer(&spans, settings()).layer(service_fn(move |_request: Request<()>| {
+        let service = layer(&spans, config()).layer(service_fn(move |_request: Request<()>| {
             assert!(!in_call, "in call");
             async move {
                 tokio::task::yield_now().await;
@@ -209,7 +208,7 @@ async fn panicked<S: Spans>() {
     let body = StreamBody::new(stream::poll_fn(|_| -> std::task::Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         panic!("in the body")
     }));
-    let mut body = respond(&spans, settings(), Request::get("/"), Response::new(body)).await.into_body();
+    let mut body = respond(&spans, config(), Request::get("/"), Response::new(body)).await.into_body();
     let polled = AssertUnwindSafe(body.frame()).catch_unwind().await;
     polled.unwrap_err();
     let expected = points(&format!("error.type=panic,{}", get(200)), 0, 0);
@@ -220,7 +219,7 @@ async fn panicked<S: Spans>() {
 
 async fn active_while_served<S: Spans>() {
     let spans = S::new();
-    let service = layer(&spans, ServerSettings::new().without_duration().with_active_requests())
+    let service = layer(&spans, ServerConfig::new().without_duration().with_active_requests())
         .layer(service_fn(async |_request: Request<()>| Ok::<_, Infallible>(ok("hello"))));
     let active = |method: &str, number: i64| {
         format!(
@@ -240,16 +239,16 @@ async fn active_while_served<S: Spans>() {
 }
 
 /// Returns the line of the duration, without the name and the numbers.
-async fn duration<S: Spans>(settings: ServerSettings, request: http::request::Builder) -> String {
+async fn duration<S: Spans>(config: ServerConfig, request: http::request::Builder) -> String {
     let spans = S::new();
-    let _collected = respond(&spans, settings.with_clock(ticking()), request, ok("")).await.into_body().collect().await;
+    let _collected = respond(&spans, config.with_clock(ticking()), request, ok("")).await.into_body().collect().await;
     let metrics = spans.metrics();
     let line = metrics.lines().find_map(|line| line.strip_prefix("http.server.request.duration[s]{")).unwrap();
     line.split_once("} histogram").unwrap().0.to_owned()
 }
 
 async fn attributes<S: Spans>() {
-    let new = ServerSettings::new;
+    let new = ServerConfig::new;
     let request = Request::put("https://example.com/users/7").extension(Route("/users/{id}".into()));
     assert_eq!(
         duration::<S>(new(), request.version(Version::HTTP_2)).await,
@@ -264,10 +263,10 @@ async fn attributes<S: Spans>() {
              url.scheme=http"
         )
     );
-    let settings = new().with_known_methods(["PURGE"]).with_forwarded_headers();
+    let config = new().with_known_methods(["PURGE"]).with_forwarded_headers();
     let request = Request::builder().method("PURGE").header("x-forwarded-proto", "https").version(Version::HTTP_10);
     assert_eq!(
-        duration::<S>(settings, request).await,
+        duration::<S>(config, request).await,
         "http.request.method=PURGE,http.response.status_code=200,network.protocol.version=1.0,url.scheme=https"
     );
 }
@@ -277,7 +276,7 @@ async fn late_routes<S: Spans>() {
         let spans = S::new();
         let mut response = ok("");
         response.extensions_mut().insert(Route("/late/{id}".into()));
-        respond(&spans, settings(), Request::get("/").header("traceparent", parent), response).await;
+        respond(&spans, config(), Request::get("/").header("traceparent", parent), response).await;
         let attributes = get(200).replace(",network", ",http.route=/late/{id},network");
         assert_eq!(spans.metrics(), points(&attributes, 0, 0));
     }
@@ -286,7 +285,7 @@ async fn late_routes<S: Spans>() {
 async fn request_sizes<S: Spans>() {
     async fn check<S: Spans>(request: http::request::Builder, expected: Option<u64>) {
         let spans = S::new();
-        respond(&spans, settings(), request, ok("")).await;
+        respond(&spans, config(), request, ok("")).await;
         let metrics = spans.metrics();
         let line = metrics.lines().find(|line| line.starts_with("http.server.request.body.size[By]"));
         let size = line.map(|line| line.split_once("sum=").unwrap().1.split(' ').next().unwrap().parse().unwrap());
@@ -302,30 +301,30 @@ async fn request_sizes<S: Spans>() {
 }
 
 async fn server_addresses<S: Spans>() {
-    let settings = || settings().with_server_address_in_metrics();
+    let config = || config().with_server_address_in_metrics();
     let request = || Request::get("/").header("host", "shop.example:8080");
     assert_eq!(
-        duration::<S>(settings(), request()).await,
+        duration::<S>(config(), request()).await,
         "http.request.method=GET,http.response.status_code=200,network.protocol.version=1.1,\
          server.address=shop.example,server.port=8080,url.scheme=http"
     );
     let spans = S::new();
-    let chosen = ServerSettings::new().with_server_address_in_metrics().without_duration().with_active_requests();
+    let chosen = ServerConfig::new().with_server_address_in_metrics().without_duration().with_active_requests();
     respond(&spans, chosen, request(), ok("")).await;
     let host = "http.request.method=GET,server.address=shop.example,server.port=8080,url.scheme=http";
     assert_eq!(spans.metrics(), format!("http.server.active_requests[{{request}}]{{{host}}} up-down sum 0\n"));
 }
 
 async fn the_chosen_metrics_are_recorded<S: Spans>() {
-    async fn check<S: Spans>(settings: ServerSettings, expected: &[&str]) {
+    async fn check<S: Spans>(config: ServerConfig, expected: &[&str]) {
         let spans = S::new();
-        respond(&spans, settings, Request::get("/"), ok("")).await;
+        respond(&spans, config, Request::get("/"), ok("")).await;
         let metrics = spans.metrics();
         let names: Vec<_> = metrics.lines().map(|line| line.split('[').next().unwrap()).collect();
         assert_eq!(names, expected);
         assert_eq!(spans.finished().len(), 1);
     }
-    let new = ServerSettings::new;
+    let new = ServerConfig::new;
     let (duration, active) = ("http.server.request.duration", "http.server.active_requests");
     let sizes = ["http.server.request.body.size", "http.server.response.body.size"];
     check::<S>(new(), &[duration]).await;
@@ -337,7 +336,7 @@ async fn the_chosen_metrics_are_recorded<S: Spans>() {
 
 async fn not_sampled<S: Spans>() {
     let spans = S::new();
-    let response = respond(&spans, settings(), Request::get("/").header("traceparent", UNSAMPLED), ok("hello")).await;
+    let response = respond(&spans, config(), Request::get("/").header("traceparent", UNSAMPLED), ok("hello")).await;
     response.into_body().collect().await.unwrap();
     assert_eq!(spans.metrics(), points(&get(200), 0, 5));
     assert!(spans.finished().is_empty());
@@ -345,7 +344,7 @@ async fn not_sampled<S: Spans>() {
 
 async fn without_a_tracer<S: Spans>() {
     let spans = S::new();
-    let layer = HttpServerLayer::new().with_settings(settings()).with_tracer(NoopTracer::new());
+    let layer = HttpServerLayer::new().with_config(config()).with_tracer(NoopTracer::new());
     let service = layer
         .with_meter(&spans.meter())
         .layer(service_fn(async |_request: Request<()>| Ok::<_, Infallible>(ok("hello"))));
@@ -355,8 +354,8 @@ async fn without_a_tracer<S: Spans>() {
 
 async fn excluded<S: Spans>() {
     let spans = S::new();
-    let settings = settings().with_excluded_paths(["/health"]);
-    respond(&spans, settings, Request::get("/health"), ok("hello")).await.into_body().collect().await.unwrap();
+    let config = config().with_excluded_paths(["/health"]);
+    respond(&spans, config, Request::get("/health"), ok("hello")).await.into_body().collect().await.unwrap();
     assert_eq!(spans.metrics(), "");
     assert!(spans.finished().is_empty());
 }
@@ -364,7 +363,7 @@ async fn excluded<S: Spans>() {
 async fn spans_have_the_same_duration<S: Spans>() {
     // Any two readings of the system's clock differ.
     let spans = S::new();
-    respond(&spans, ServerSettings::new(), Request::get("/"), ok("hello")).await;
+    respond(&spans, ServerConfig::new(), Request::get("/"), ok("hello")).await;
     let span = the_span(&spans).await.duration.as_secs_f64();
     assert!(spans.metrics().contains(&format!(" count=1 sum={span} ")), "{span} {}", spans.metrics());
 }
@@ -374,7 +373,7 @@ async fn clocks_that_are_set_back<S: Spans>() {
     let clock = ticking();
     let base = clock();
     let back = move || base - clock().duration_since(base).unwrap();
-    respond(&spans, ServerSettings::new().with_clock(back), Request::get("/"), ok("hello")).await;
+    respond(&spans, ServerConfig::new().with_clock(back), Request::get("/"), ok("hello")).await;
     assert_eq!(the_span(&spans).await.duration, Duration::ZERO);
     assert!(spans.metrics().contains(" count=1 sum=0 min=0 max=0 <=0.005:1"), "{}", spans.metrics());
 }
@@ -382,7 +381,7 @@ async fn clocks_that_are_set_back<S: Spans>() {
 async fn one_set_of_instruments<S: Spans>() {
     // A router creates a service for each route.
     let spans = S::new();
-    let layer = layer(&spans, settings());
+    let layer = layer(&spans, config());
     for _ in 0..3 {
         let service = layer.layer(service_fn(async |_request: Request<()>| Ok::<_, Infallible>(ok(""))));
         service.oneshot(Request::new(())).await.unwrap();
@@ -415,19 +414,19 @@ async fn exemplars_lead_to_the_span() {
     }
     let parent = || Request::get("/").header("traceparent", SAMPLED);
     check("completed", async |spans| {
-        respond(spans, settings(), parent(), ok("hello")).await.into_body().collect().await.unwrap();
+        respond(spans, config(), parent(), ok("hello")).await.into_body().collect().await.unwrap();
     })
     .await;
-    check("no body", async |spans| drop(respond(spans, settings(), parent(), ok("")).await)).await;
-    check("cancelled", async |spans| drop(respond(spans, settings(), parent(), ok("hello")).await)).await;
+    check("no body", async |spans| drop(respond(spans, config(), parent(), ok("")).await)).await;
+    check("cancelled", async |spans| drop(respond(spans, config(), parent(), ok("hello")).await)).await;
     check("failed", async |spans| {
-        let service = layer(spans, settings())
+        let service = layer(spans, config())
             .layer(service_fn(async |_request: Request<()>| Err::<Response<Empty<Bytes>>, ServiceError>(ServiceError)));
         service.oneshot(parent().body(()).unwrap()).await.unwrap_err();
     })
     .await;
     check("panicked", async |spans| {
-        let service = layer(spans, settings()).layer(service_fn(|_request: Request<()>| {
+        let service = layer(spans, config()).layer(service_fn(|_request: Request<()>| {
             if true {
                 panic!("on purpose");
             }
@@ -442,8 +441,8 @@ async fn exemplars_lead_to_the_span() {
     let spans = Telemark::new();
     let _other = Context::current_with_span(spans.tracer().start("other")).attach();
     let request = || Request::get("/").header("traceparent", UNSAMPLED);
-    respond(&spans, ServerSettings::new(), request(), ok("hello")).await.into_body().collect().await.unwrap();
-    drop(respond(&spans, ServerSettings::new(), request(), ok("hello")).await);
+    respond(&spans, ServerConfig::new(), request(), ok("hello")).await.into_body().collect().await.unwrap();
+    drop(respond(&spans, ServerConfig::new(), request(), ok("hello")).await);
     assert!(spans.0.metrics().contains("count=2") && !spans.0.metrics().contains(" # "), "{}", spans.0.metrics());
 }
 
@@ -471,7 +470,7 @@ impl InstrumentProvider for Hostile {
 #[tokio::test]
 async fn meters_that_panic_harm_neither_request_nor_span() {
     let spans = Telemark::new();
-    let service = layer(&spans, settings())
+    let service = layer(&spans, config())
         .with_meter(&Meter::new(Arc::new(Hostile)))
         .layer(service_fn(async |_request: Request<()>| Ok::<_, Infallible>(ok("hello"))));
     let response = service.clone().oneshot(Request::new(())).await.unwrap();
@@ -482,19 +481,19 @@ async fn meters_that_panic_harm_neither_request_nor_span() {
 }
 
 async fn a_layer_is_the_same_whatever_the_order_of_its_settings<S: Spans>() {
-    let captured = |settings: ServerSettings| settings.with_captured_request_headers(["x-a"]);
+    let captured = |config: ServerConfig| config.with_captured_request_headers(["x-a"]);
     for turn in 0..4 {
         let spans = S::new();
         // As the facade does: settings from the environment, and the clock of the engine.
-        let environment = ServerSettings::from_env_fn(|name| {
+        let environment = ServerConfig::from_env_fn(|name| {
             (name == "OTEL_RUST_HTTP_SERVER_CAPTURE_REQUEST_HEADERS").then(|| "x-b".to_owned())
         });
-        let layer = HttpServerLayer::new().with_settings(environment.with_clock(ticking()));
+        let layer = HttpServerLayer::new().with_config(environment.with_clock(ticking()));
         let (layer, expected) = match turn {
-            0 => (layer.map_settings(captured).with_policy(DefaultPolicy).with_tracer(spans.tracer()), "b,a"),
-            1 => (layer.with_tracer(spans.tracer()).with_policy(DefaultPolicy).map_settings(captured), "b,a"),
-            2 => (layer.with_settings(captured(ServerSettings::new())).with_tracer(spans.tracer()), "a"),
-            _ => (layer.with_tracer(spans.tracer()).with_settings(captured(ServerSettings::new())), "a"),
+            0 => (layer.map_config(captured).with_policy(DefaultPolicy).with_tracer(spans.tracer()), "b,a"),
+            1 => (layer.with_tracer(spans.tracer()).with_policy(DefaultPolicy).map_config(captured), "b,a"),
+            2 => (layer.with_config(captured(ServerConfig::new())).with_tracer(spans.tracer()), "a"),
+            _ => (layer.with_tracer(spans.tracer()).with_config(captured(ServerConfig::new())), "a"),
         };
         let layer = layer.with_meter(&spans.meter());
         let service = layer.layer(service_fn(async |_request: Request<()>| Ok::<_, Infallible>(ok("hello"))));

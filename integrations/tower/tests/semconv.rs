@@ -18,7 +18,7 @@ use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
 use opentelemetry::trace::SpanContext;
 use support::{Seen, Spans};
-use telemark_tower::{DefaultPolicy, HttpServerLayer, LocalAddr, PeerAddr, Route, ServerSettings};
+use telemark_tower::{DefaultPolicy, HttpServerLayer, LocalAddr, PeerAddr, Route, ServerConfig};
 use tower::{Layer, Service, service_fn};
 
 on_every_provider!(spans_and_metrics_say_what_the_conventions_want);
@@ -311,7 +311,7 @@ fn request(method: &str, uri: &str, route: Option<&'static str>) -> Request<()> 
 }
 
 async fn spans_and_metrics_say_what_the_conventions_want<S: Spans>() {
-    let everything = ServerSettings::new()
+    let everything = ServerConfig::new()
         .with_opt_in_attributes(ASKED.iter().filter(|name| !name.contains("header")))
         .with_captured_request_headers(["x-ask"])
         .with_captured_response_headers(["x-reply"])
@@ -320,9 +320,9 @@ async fn spans_and_metrics_say_what_the_conventions_want<S: Spans>() {
         .with_server_address_in_metrics()
         .with_forwarded_headers();
     assert!(everything.problems().is_empty());
-    for (settings, asked) in [(ServerSettings::new(), &[] as &[&str]), (everything, ASKED)] {
+    for (config, asked) in [(ServerConfig::new(), &[] as &[&str]), (everything, ASKED)] {
         let spans = S::new();
-        let layer = HttpServerLayer::new().with_settings(settings);
+        let layer = HttpServerLayer::new().with_config(config);
         let layer = layer.with_tracer(spans.tracer()).with_meter(&spans.meter());
         let mut known = Vec::new();
         let targets = [

@@ -18,7 +18,7 @@ pub trait PipelineSignal: Signal + Sized {
     /// The time and the size of exports, which the pipelines of the signal share unless one has its own.
     type Schedule: Copy + Debug + Send + Sync;
     /// The end of a pipeline that the provider holds: a processor or a reader.
-    type Stage: Debug + Send + Sync;
+    type End: Debug + Send + Sync;
 
     /// Reads the schedule from the variables.
     fn schedule_from_env(env: &Env) -> Self::Schedule;
@@ -32,7 +32,7 @@ pub trait PipelineSignal: Signal + Sized {
         schedule: Self::Schedule,
         resource: &Resource,
         runtime: &Runtime,
-    ) -> Result<Self::Stage, ConfigError>;
+    ) -> Result<Self::End, ConfigError>;
 }
 
 /// An exporter with the processor or the reader before it, not started yet. Made by a [`Factory`].
@@ -41,13 +41,13 @@ pub struct Pipeline<S: PipelineSignal> {
     companions: Vec<Companion>,
 }
 
-type Starter<S> = dyn FnOnce(&Site<'_, S>) -> Result<<S as PipelineSignal>::Stage, ConfigError> + Send;
+type Starter<S> = dyn FnOnce(&Site<'_, S>) -> Result<<S as PipelineSignal>::End, ConfigError> + Send;
 
 enum Start<S: PipelineSignal> {
     /// Starts the end of the pipeline.
     Later(Box<Starter<S>>),
     /// The end exists already and needs no start: a reader from code.
-    Ready(S::Stage),
+    Ready(S::End),
 }
 
 /// An object that is kept as long as the telemetry: a server of pages, for example.
@@ -66,11 +66,11 @@ impl<S: PipelineSignal> Pipeline<S> {
         Pipeline::starting(|site| S::start(exporter, site.schedule, site.resource, site.runtime))
     }
 
-    pub(super) fn starting(start: impl FnOnce(&Site<'_, S>) -> Result<S::Stage, ConfigError> + Send + 'static) -> Self {
+    pub(super) fn starting(start: impl FnOnce(&Site<'_, S>) -> Result<S::End, ConfigError> + Send + 'static) -> Self {
         Pipeline { start: Start::Later(Box::new(start)), companions: Vec::new() }
     }
 
-    pub(super) fn ready(end: S::Stage) -> Self {
+    pub(super) fn ready(end: S::End) -> Self {
         Pipeline { start: Start::Ready(end), companions: Vec::new() }
     }
 
@@ -150,7 +150,7 @@ impl<S: PipelineSignal> Pipelines<S> {
     }
 
     /// Returns the ends that exist already, and starts none.
-    pub(super) fn ready(self) -> impl Iterator<Item = S::Stage> {
+    pub(super) fn ready(self) -> impl Iterator<Item = S::End> {
         self.exporters.into_iter().flatten().filter_map(|choice| match choice {
             Choice::Made(Pipeline { start: Start::Ready(end), .. }) => Some(end),
             _ => None,
@@ -166,7 +166,7 @@ impl<S: PipelineSignal> Pipelines<S> {
         resource: &Resource,
         runtime: &Runtime,
         companions: &mut Vec<Companion>,
-    ) -> Result<Vec<S::Stage>, ConfigError> {
+    ) -> Result<Vec<S::End>, ConfigError> {
         let Some(schedule) = self.schedule else { return Ok(Vec::new()) };
         let site = Site { schedule, resource, runtime };
         let mut stages = Vec::new();

@@ -54,7 +54,7 @@ impl SdkTracer {
     /// Decides about a span in `parent` as far as possible without asking the sampler, and creates the data of a sampled one.
     /// Runs no code of the user, so that it can be called while the API's context is borrowed.
     #[inline]
-    pub(crate) fn glance(&self, parent: &Context) -> Glance {
+    pub(crate) fn begin_child(&self, parent: &Context) -> Glance {
         let provider = &*self.provider;
         if provider.refuses() || parent.is_telemetry_suppressed() || is_background() {
             return Glance::Silent;
@@ -111,7 +111,7 @@ impl SdkTracer {
 
     /// Decides about a span for `#[traced]`.
     fn begin(&self, call: &TracedSpan, parent: &Context) -> Result<(SpanData, Vec<KeyValue>), Started> {
-        match self.glance(parent) {
+        match self.begin_child(parent) {
             Glance::Silent => return Err(Started::Silent),
             Glance::Dropped(below) => {
                 self.count_dropped(parent);
@@ -277,7 +277,7 @@ impl SdkTracer {
         let kind = span_kind.unwrap_or(SpanKind::Internal);
         let mut attributes = attributes.unwrap_or_default();
         let links = links.unwrap_or_default();
-        let (mut data, added) = match self.glance(parent) {
+        let (mut data, added) = match self.begin_child(parent) {
             Glance::Sampled(data) => (data, Vec::new()),
             // A span of the API has an id of its own even if it is dropped.
             Glance::Dropped(_) => {

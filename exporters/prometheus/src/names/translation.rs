@@ -14,7 +14,7 @@ use crate::format::Escaping;
 /// use telemark_prometheus::{Prometheus, Renderer, TranslationStrategy};
 ///
 /// let renderer = Renderer::new().with_translation(TranslationStrategy::NoTranslation);
-/// let prometheus = Prometheus::builder().with_renderer(renderer).build();
+/// let prometheus = PrometheusExporter::builder().with_renderer(renderer).build();
 /// ```
 ///
 /// spec: metrics/sdk_exporters/prometheus.md#configuration

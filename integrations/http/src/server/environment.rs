@@ -1,7 +1,7 @@
 //! The settings of the server side from environment variables.
 
+use super::config::ServerConfig;
 use super::metrics::MetricChoice;
-use super::settings::ServerSettings;
 
 const KNOWN_METHODS: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
 const EXCLUDED_URLS: &str = "OTEL_RUST_HTTP_SERVER_EXCLUDED_URLS";
@@ -13,11 +13,11 @@ const METRICS: &str = "OTEL_RUST_HTTP_SERVER_METRICS";
 const ADDRESS_IN_METRICS: &str = "OTEL_RUST_HTTP_SERVER_ADDRESS_IN_METRICS";
 const OPT_IN_ATTRIBUTES: &str = "OTEL_RUST_HTTP_SERVER_OPT_IN_ATTRIBUTES";
 
-impl ServerSettings {
+impl ServerConfig {
     /// Returns the defaults, changed by environment variables that `read` looks up by name.
     ///
     /// An unset or empty variable changes nothing. An invalid value is ignored and listed in
-    /// [`ServerSettings::problems`].
+    /// [`ServerConfig::problems`].
     ///
     /// | variable | value | default |
     /// |---|---|---|
@@ -29,36 +29,36 @@ impl ServerSettings {
     /// | `OTEL_RUST_HTTP_SERVER_TRACE_RESPONSE` | `true`: add a `traceresponse` header | `false` |
     /// | `OTEL_RUST_HTTP_SERVER_METRICS` | comma list of `duration`, `active_requests` and `body_sizes`, or `none` | `duration` |
     /// | `OTEL_RUST_HTTP_SERVER_ADDRESS_IN_METRICS` | `true`: add `server.address` and `server.port` to the metrics | `false` |
-    /// | `OTEL_RUST_HTTP_SERVER_OPT_IN_ATTRIBUTES` | comma list of the names that [`ServerSettings::with_opt_in_attributes`] takes | none |
+    /// | `OTEL_RUST_HTTP_SERVER_OPT_IN_ATTRIBUTES` | comma list of the names that [`ServerConfig::with_opt_in_attributes`] takes | none |
     pub fn from_env_fn(read: impl Fn(&str) -> Option<String>) -> Self {
         // spec: configuration/sdk-environment-variables.md: an empty value counts as unset
         let set = |name| read(name).filter(|value| !value.trim().is_empty());
-        let mut settings = ServerSettings::new();
+        let mut config = ServerConfig::new();
         if let Some(value) = set(KNOWN_METHODS) {
             let methods: Vec<_> = list(&value).collect();
             if !methods.is_empty() {
-                settings.known_methods(KNOWN_METHODS, methods);
+                config.known_methods(KNOWN_METHODS, methods);
             }
         }
         if let Some(value) = set(EXCLUDED_URLS) {
-            settings.excluded(EXCLUDED_URLS, list(&value));
+            config.excluded(EXCLUDED_URLS, list(&value));
         }
         if let Some(value) = set(REQUEST_HEADERS) {
-            settings.capture_request_headers(REQUEST_HEADERS, list(&value));
+            config.capture_request_headers(REQUEST_HEADERS, list(&value));
         }
         if let Some(value) = set(RESPONSE_HEADERS) {
-            settings.capture_response_headers(RESPONSE_HEADERS, list(&value));
+            config.capture_response_headers(RESPONSE_HEADERS, list(&value));
         }
-        settings.forwarded = settings.boolean(FORWARDED_HEADERS, set(FORWARDED_HEADERS));
-        settings.trace_response = settings.boolean(TRACE_RESPONSE, set(TRACE_RESPONSE));
+        config.forwarded = config.boolean(FORWARDED_HEADERS, set(FORWARDED_HEADERS));
+        config.trace_response = config.boolean(TRACE_RESPONSE, set(TRACE_RESPONSE));
         if let Some(value) = set(METRICS) {
-            settings.metrics(&value);
+            config.metrics(&value);
         }
-        settings.metrics.server_address = settings.boolean(ADDRESS_IN_METRICS, set(ADDRESS_IN_METRICS));
+        config.metrics.server_address = config.boolean(ADDRESS_IN_METRICS, set(ADDRESS_IN_METRICS));
         if let Some(value) = set(OPT_IN_ATTRIBUTES) {
-            settings.opt_in(OPT_IN_ATTRIBUTES, list(&value));
+            config.opt_in(OPT_IN_ATTRIBUTES, list(&value));
         }
-        settings
+        config
     }
 
     /// Replaces the default as a whole. Without a valid item, the default stays.
@@ -104,20 +104,20 @@ fn list(value: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::settings::tests::shown;
+    use crate::server::config::tests::shown;
 
-    fn read(variables: &[(&str, &str)]) -> ServerSettings {
-        ServerSettings::from_env_fn(|name| {
+    fn read(variables: &[(&str, &str)]) -> ServerConfig {
+        ServerConfig::from_env_fn(|name| {
             variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned())
         })
     }
 
     #[test]
     fn from_the_environment() {
-        fn check(variables: &[(&str, &str)], expected: &ServerSettings) {
+        fn check(variables: &[(&str, &str)], expected: &ServerConfig) {
             assert_eq!(shown(&read(variables)), shown(expected));
         }
-        let new = ServerSettings::new;
+        let new = ServerConfig::new;
         check(&[], &new());
         check(&[(KNOWN_METHODS, "  "), (FORWARDED_HEADERS, ""), (EXCLUDED_URLS, "")], &new());
         check(&[(KNOWN_METHODS, "GET, PURGE,")], &new().with_known_methods(["GET", "PURGE"]));
@@ -133,9 +133,9 @@ mod tests {
         check(&[(METRICS, "none, active_requests")], &new().without_duration().with_active_requests());
         check(&[(METRICS, "none")], &new().without_duration().without_metrics());
         check(&[(METRICS, "nothing")], &{
-            let mut settings = new();
-            settings.problem(METRICS, "nothing", "`duration`, `active_requests`, `body_sizes` or `none`");
-            settings
+            let mut config = new();
+            config.problem(METRICS, "nothing", "`duration`, `active_requests`, `body_sizes` or `none`");
+            config
         });
         check(&[(ADDRESS_IN_METRICS, "true")], &new().with_server_address_in_metrics());
         let sizes = ["http.request.body.size", "http.response.body.size"];
@@ -145,8 +145,8 @@ mod tests {
 
     #[test]
     fn a_list_without_a_valid_method_leaves_the_default() {
-        let methods = |settings: &ServerSettings| format!("{:?}", settings.known_methods);
-        let default = ServerSettings::new();
+        let methods = |config: &ServerConfig| format!("{:?}", config.known_methods);
+        let default = ServerConfig::new();
         let invalid = read(&[(KNOWN_METHODS, "G ET")]);
         assert_eq!((methods(&invalid), invalid.problems().len()), (methods(&default), 1));
         let own = default.clone().with_known_methods(["PURGE"]);
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn names_what_it_leaves_out() {
-        let settings = read(&[
+        let config = read(&[
             (KNOWN_METHODS, "GET,B AD"),
             (EXCLUDED_URLS, "/a*b"),
             (REQUEST_HEADERS, "x y,ok"),
@@ -167,7 +167,7 @@ mod tests {
             (ADDRESS_IN_METRICS, "1"),
             (OPT_IN_ATTRIBUTES, "client.port,user_agent.synthetic.type"),
         ]);
-        let problems: Vec<String> = settings.problems().iter().map(ToString::to_string).collect();
+        let problems: Vec<String> = config.problems().iter().map(ToString::to_string).collect();
         assert_eq!(
             problems.join("\n"),
             "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS: ignored \"B AD\", expected an HTTP method\n\
@@ -179,7 +179,7 @@ mod tests {
              OTEL_RUST_HTTP_SERVER_OPT_IN_ATTRIBUTES: ignored \"user_agent.synthetic.type\", expected `client.port`, \
              `network.local.address`, `network.local.port`, `http.request.body.size` or `http.response.body.size`"
         );
-        assert_eq!((settings.request_headers.len(), settings.forwarded), (1, false));
-        assert_eq!(settings.metrics, MetricChoice::DEFAULT);
+        assert_eq!((config.request_headers.len(), config.forwarded), (1, false));
+        assert_eq!(config.metrics, MetricChoice::DEFAULT);
     }
 }

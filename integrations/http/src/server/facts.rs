@@ -8,8 +8,8 @@ use http::Method;
 use opentelemetry::{Context, global};
 use telemark_kit::{Attributes, BoundedText, keys};
 
+use super::config::ServerConfig;
 use super::policy::{HttpPolicy, RequestHead};
-use super::settings::ServerSettings;
 use crate::shared::forwarded::{self, Forwarded};
 use crate::shared::headers::{RequestFields, capture};
 use crate::shared::host::{self, Host};
@@ -29,14 +29,14 @@ pub(crate) struct Facts<'r> {
 
 impl<'r> Facts<'r> {
     #[inline]
-    pub(crate) fn read(request: RequestHead<'r>, settings: &ServerSettings, policy: &impl HttpPolicy) -> Self {
+    pub(crate) fn read(request: RequestHead<'r>, config: &ServerConfig, policy: &impl HttpPolicy) -> Self {
         let fields = RequestFields::read(request.headers);
-        let forwarded = if settings.forwarded { Forwarded::read(request.headers) } else { Forwarded::default() };
+        let forwarded = if config.forwarded { Forwarded::read(request.headers) } else { Forwarded::default() };
         let of_target = || request.uri.scheme_str().and_then(forwarded::scheme);
         let scheme = forwarded.scheme.or_else(of_target).unwrap_or_else(|| policy.scheme(&request));
-        let is_sized = settings.metrics.body_sizes || settings.opt_in.request_size;
+        let is_sized = config.metrics.body_sizes || config.opt_in.request_size;
         let body_length = if is_sized { fields.body_length(request.version) } else { None };
-        let method = settings.known_methods.resolve(request.method);
+        let method = config.known_methods.resolve(request.method);
         Facts { request, method, scheme, body_length, fields, forwarded }
     }
 
@@ -56,13 +56,13 @@ impl<'r> Facts<'r> {
 
     /// Adds the other attributes.
     #[inline]
-    pub(crate) fn describe(&self, settings: &ServerSettings, policy: &impl HttpPolicy, attributes: &mut Attributes) {
+    pub(crate) fn describe(&self, config: &ServerConfig, policy: &impl HttpPolicy, attributes: &mut Attributes) {
         let request = &self.request;
         if self.method == MethodName::Other {
             attributes.add_text(keys::HTTP_REQUEST_METHOD_ORIGINAL, BoundedText::new(request.method.as_str()));
         }
         if let Some(query) = request.uri.query().filter(|query| !query.is_empty()) {
-            attributes.add_text(keys::URL_QUERY, query::redact(query, &settings.sensitive));
+            attributes.add_text(keys::URL_QUERY, query::redact(query, &config.sensitive));
         }
         if let Some(version) = version::attribute(request.version) {
             attributes.add(keys::NETWORK_PROTOCOL_VERSION, version);
@@ -79,22 +79,22 @@ impl<'r> Facts<'r> {
                 attributes.add(keys::SERVER_PORT, i64::from(port));
             }
         }
-        self.describe_ends(settings, policy, attributes);
-        if settings.opt_in.request_size {
+        self.describe_ends(config, policy, attributes);
+        if config.opt_in.request_size {
             if let Some(bytes) = self.body_length {
                 attributes.add(keys::HTTP_REQUEST_BODY_SIZE, i64::try_from(bytes).unwrap_or(i64::MAX));
             }
         }
-        capture(&settings.request_headers, request.headers, attributes);
+        capture(&config.request_headers, request.headers, attributes);
     }
 
     /// Adds the ends of the connection, and the client behind a trusted proxy.
     ///
     /// spec: http/http-spans.md: client.address is the original client, network.peer.address the connection's end
     #[inline]
-    fn describe_ends(&self, settings: &ServerSettings, policy: &impl HttpPolicy, attributes: &mut Attributes) {
+    fn describe_ends(&self, config: &ServerConfig, policy: &impl HttpPolicy, attributes: &mut Attributes) {
         let end = |end: SocketAddr| (address(end.ip().to_canonical()), Some(end.port()));
-        let opt_in = &settings.opt_in;
+        let opt_in = &config.opt_in;
         let peer = policy.peer(&self.request).map(end);
         let of_proxy = self.forwarded.client.map(|(ip, port)| (address(ip), port));
         if let Some((address, port)) = of_proxy.or_else(|| peer.clone()) {

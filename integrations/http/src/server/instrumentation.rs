@@ -7,11 +7,11 @@ use opentelemetry::trace::{Span, SpanBuilder, SpanKind, TraceContextExt, Tracer}
 use opentelemetry::{Context, KeyValue};
 use telemark_kit::{Attributes, guarded, keys};
 
+use super::config::ServerConfig;
 use super::facts::Facts;
 use super::measurement::{Measurement, Recorder};
 use super::metrics::ServerMetrics;
 use super::policy::{HttpPolicy, RequestHead};
-use super::settings::ServerSettings;
 use super::span::{LateRoute, RequestSpan, Served};
 use crate::shared::names::{self, RouteText};
 
@@ -22,16 +22,16 @@ const LEAN_ATTRIBUTES: usize = 4;
 
 /// Begins the spans and measurements of one server. Holds its settings, policy, tracer and instruments.
 #[derive(Debug)]
-pub struct HttpServer<P, T> {
-    settings: ServerSettings,
+pub struct HttpServerInstrumentation<P, T> {
+    config: ServerConfig,
     policy: P,
     tracer: T,
     recorder: Recorder,
 }
 
-impl<P: HttpPolicy, T: Send + Sync> Served for HttpServer<P, T> {
-    fn settings(&self) -> &ServerSettings {
-        &self.settings
+impl<P: HttpPolicy, T: Send + Sync> Served for HttpServerInstrumentation<P, T> {
+    fn config(&self) -> &ServerConfig {
+        &self.config
     }
 
     fn policy(&self) -> &dyn HttpPolicy {
@@ -43,21 +43,21 @@ impl<P: HttpPolicy, T: Send + Sync> Served for HttpServer<P, T> {
     }
 }
 
-impl<P, T> HttpServer<P, T>
+impl<P, T> HttpServerInstrumentation<P, T>
 where
     P: HttpPolicy,
     T: Tracer + Send + Sync + 'static,
     T::Span: Send + Sync + 'static,
 {
     /// Returns a server with these settings and this policy that starts its spans on `tracer` and records no metrics.
-    pub fn new(settings: ServerSettings, policy: P, tracer: T) -> Self {
-        let recorder = Recorder::new(&settings, ServerMetrics::off());
-        HttpServer { settings, policy, tracer, recorder }
+    pub fn new(config: ServerConfig, policy: P, tracer: T) -> Self {
+        let recorder = Recorder::new(&config, ServerMetrics::off());
+        HttpServerInstrumentation { config, policy, tracer, recorder }
     }
 
     /// Records metrics with these instruments.
     pub fn with_metrics(mut self, metrics: ServerMetrics) -> Self {
-        self.recorder = Recorder::new(&self.settings, metrics);
+        self.recorder = Recorder::new(&self.config, metrics);
         self
     }
 
@@ -69,7 +69,7 @@ where
         // Policy, propagator and sampler are foreign code. If one panics, the request is served without a span.
         let mut begun = guarded(|| {
             let request = RequestHead { uri: self.policy.target(&request), ..request };
-            let is_excluded = self.settings.excludes(request.uri) || self.policy.is_excluded(&request);
+            let is_excluded = self.config.excludes(request.uri) || self.policy.is_excluded(&request);
             (!is_excluded).then(|| self.begin_included(request))
         })
         .flatten()?;
@@ -79,7 +79,7 @@ where
 
     fn begin_included(self: &Arc<Self>, request: RequestHead<'_>) -> RequestSpan {
         let started = self.recorder.start();
-        let facts = Facts::read(request, &self.settings, &self.policy);
+        let facts = Facts::read(request, &self.config, &self.policy);
         let parent = facts.parent();
         let is_lean = is_unsampled(&parent);
 
@@ -92,12 +92,12 @@ where
         };
         let (name, route) = names::span_name(&facts.method, route.as_deref());
 
-        let capacity = if is_lean { LEAN_ATTRIBUTES } else { TYPICAL_ATTRIBUTES + self.settings.request_headers.len() };
+        let capacity = if is_lean { LEAN_ATTRIBUTES } else { TYPICAL_ATTRIBUTES + self.config.request_headers.len() };
         let mut attributes = Attributes::with_capacity(capacity);
         facts.identify(&mut attributes);
         attributes.list.extend(route.clone().map(|route| KeyValue::new(keys::HTTP_ROUTE, route)));
         if !is_lean {
-            facts.describe(&self.settings, &self.policy, &mut attributes);
+            facts.describe(&self.config, &self.policy, &mut attributes);
         }
         self.policy.request_attributes(&facts.request, &mut attributes.list);
 
@@ -112,7 +112,7 @@ where
         let is_recording = span.is_recording();
         if is_recording && is_lean {
             attributes.list.reserve(TYPICAL_ATTRIBUTES);
-            facts.describe(&self.settings, &self.policy, &mut attributes);
+            facts.describe(&self.config, &self.policy, &mut attributes);
             span.set_attributes(attributes.list);
         }
         let measured = started.map(|started| self.measure(started, &facts, route));
@@ -125,7 +125,7 @@ where
     }
 
     fn measure(&self, started: SystemTime, facts: &Facts<'_>, route: Option<RouteText>) -> Measurement {
-        let is_told = self.settings.metrics.server_address;
+        let is_told = self.config.metrics.server_address;
         let server = if is_told { facts.server_address() } else { None };
         Measurement {
             started,
@@ -177,9 +177,9 @@ mod tests {
                 let name = HeaderName::from_static(NAMES[name]);
                 request.headers_mut().append(name, HeaderValue::from_bytes(&value).unwrap());
             }
-            let settings = ServerSettings::new().with_forwarded_headers().with_captured_request_headers(["x-own"]);
-            let server = Arc::new(HttpServer::new(settings, DefaultPolicy, GlobalTracer::new(scope("test", "0"))));
-            prop_assert!(server.begin(RequestHead::of(&request)).is_some());
+            let config = ServerConfig::new().with_forwarded_headers().with_captured_request_headers(["x-own"]);
+            let server = Arc::new(HttpServerInstrumentation::new(config, DefaultPolicy, GlobalTracer::new(scope("test", "0"))));
+            prop_assert!(server.begin(RequestHead::new(&request)).is_some());
         }
     }
 }

@@ -6,10 +6,10 @@ use http::Version;
 use opentelemetry::{KeyValue, StringValue};
 use telemark_kit::{Clock, guarded, keys};
 
+use super::config::ServerConfig;
 use super::metrics::{MetricChoice, ServerMetrics};
 use super::outcome::RequestOutcome;
 use super::request_key::RequestKey;
-use super::settings::ServerSettings;
 use crate::shared::methods::MethodName;
 use crate::shared::names::RouteText;
 use crate::shared::version;
@@ -23,8 +23,8 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    pub(crate) fn new(settings: &ServerSettings, metrics: ServerMetrics) -> Self {
-        Recorder { metrics, choice: settings.metrics, clock: settings.clock.clone().unwrap_or_default() }
+    pub(crate) fn new(config: &ServerConfig, metrics: ServerMetrics) -> Self {
+        Recorder { metrics, choice: config.metrics, clock: config.clock.clone().unwrap_or_default() }
     }
 
     /// Returns the time now, if there is anything to record.

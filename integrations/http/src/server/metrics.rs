@@ -14,7 +14,7 @@ const DURATION_BOUNDARIES: [f64; 14] =
 
 /// The instruments of the HTTP server metrics. Cheap to clone; the clones share one set of instruments.
 ///
-/// [`ServerSettings`](crate::ServerSettings) choose those that record.
+/// [`ServerConfig`](crate::ServerConfig) choose those that record.
 #[derive(Clone)]
 pub struct ServerMetrics(Instruments<ServerInstruments>);
 
@@ -33,7 +33,7 @@ impl ServerMetrics {
     }
 
     /// Returns instruments of this meter.
-    pub fn of(meter: &Meter) -> Self {
+    pub fn new(meter: &Meter) -> Self {
         ServerMetrics(Instruments::new(meter, ServerInstruments::new))
     }
 

@@ -2,15 +2,16 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | `settings`, `environment`, `opt_in` | the data that a user decides with, from code and from variables |
+//! | `config`, `environment`, `opt_in` | the data that a user decides with, from code and from variables |
 //! | `policy` | the code that a framework or an application decides with |
 //! | `facts` | the facts about a request that its span and its measurement tell |
-//! | `instrumentation` | [`HttpServer`]: the start of span and measurement |
+//! | `instrumentation` | [`HttpServerInstrumentation`]: the start of span and measurement |
 //! | `span` | [`RequestSpan`]: the one place where both end |
 //! | `outcome` | the facts about the end of a request |
 //! | `measurement` | the measurements of one request, and their attributes |
 //! | `metrics`, `request_key` | the instruments, the choice of those that record, and the key of their attribute sets |
 
+mod config;
 mod environment;
 mod facts;
 mod instrumentation;
@@ -20,12 +21,11 @@ mod opt_in;
 mod outcome;
 mod policy;
 mod request_key;
-mod settings;
 mod span;
 
-pub use instrumentation::HttpServer;
+pub use config::{ConfigProblem, ServerConfig};
+pub use instrumentation::HttpServerInstrumentation;
 pub use metrics::ServerMetrics;
 pub use outcome::{End, RequestOutcome};
 pub use policy::{DefaultPolicy, HttpPolicy, LocalAddr, PeerAddr, RequestHead, ResponseHead, Route};
-pub use settings::{ServerSettings, SettingProblem};
 pub use span::RequestSpan;

@@ -166,7 +166,7 @@ pub struct RequestHead<'r> {
 
 impl<'r> RequestHead<'r> {
     /// Returns the head of a request.
-    pub fn of<B>(request: &'r Request<B>) -> Self {
+    pub fn new<B>(request: &'r Request<B>) -> Self {
         RequestHead {
             method: request.method(),
             uri: request.uri(),
@@ -191,7 +191,7 @@ pub struct ResponseHead<'r> {
 
 impl<'r> ResponseHead<'r> {
     /// Returns the head of a response.
-    pub fn of<B>(response: &'r Response<B>) -> Self {
+    pub fn new<B>(response: &'r Response<B>) -> Self {
         ResponseHead { status: response.status(), headers: response.headers(), extensions: response.extensions() }
     }
 

@@ -9,10 +9,10 @@ use opentelemetry::trace::{Status, TraceContextExt};
 use opentelemetry::{Context, ContextGuard, KeyValue};
 use telemark_kit::{Attributes, Cut, guarded, keys};
 
+use super::config::ServerConfig;
 use super::measurement::{Measurement, Recorder};
 use super::outcome::{End, RequestOutcome};
 use super::policy::{HttpPolicy, ResponseHead};
-use super::settings::ServerSettings;
 use crate::shared::headers::capture;
 use crate::shared::methods::MethodName;
 use crate::shared::names;
@@ -37,7 +37,7 @@ pub struct RequestSpan {
 
 /// The part of a server that its requests need once they have begun.
 pub(crate) trait Served: Send + Sync {
-    fn settings(&self) -> &ServerSettings;
+    fn config(&self) -> &ServerConfig;
     fn policy(&self) -> &dyn HttpPolicy;
     fn recorder(&self) -> &Recorder;
 }
@@ -104,7 +104,7 @@ impl RequestSpan {
             self.outcome.is_error_status = self.server.policy().is_error(response.status);
             self.describe(&response);
         });
-        if self.server.settings().trace_response { self.trace_response() } else { None }
+        if self.server.config().trace_response { self.trace_response() } else { None }
     }
 
     /// Ends the span and records the metrics. Only the first call has an effect.
@@ -165,7 +165,7 @@ impl RequestSpan {
             }
             attributes.list.extend(route.map(|route| KeyValue::new(keys::HTTP_ROUTE, route)));
         }
-        capture(&self.server.settings().response_headers, response.headers, &mut attributes);
+        capture(&self.server.config().response_headers, response.headers, &mut attributes);
         self.cut = attributes.cut;
         self.server.policy().response_attributes(response, &mut attributes.list);
         if !attributes.list.is_empty() {
@@ -184,7 +184,7 @@ impl RequestSpan {
             _ => None,
         };
         let bytes = i64::try_from(outcome.response_bytes).unwrap_or(i64::MAX);
-        let is_sized = self.server.settings().opt_in.response_size && outcome.status.is_some();
+        let is_sized = self.server.config().opt_in.response_size && outcome.status.is_some();
         let size = is_sized.then(|| KeyValue::new(keys::HTTP_RESPONSE_BODY_SIZE, bytes));
         let written = status.into_iter().chain(ending).chain(size).chain(self.cut.attribute());
         match outcome.error_type() {
@@ -192,7 +192,7 @@ impl RequestSpan {
             Some(error) => {
                 // spec: http/http-spans.md#status: no description if the status code tells the reason
                 let description = if outcome.end == Some(End::Panicked) { "the handler panicked" } else { "" };
-                match &self.server.settings().errors {
+                match &self.server.config().errors {
                     Some(errors) => {
                         span.set_attributes(written);
                         errors.record(&span, error, description);
@@ -240,17 +240,17 @@ impl Drop for RequestSpan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{DefaultPolicy, GlobalTracer, HttpServer, RequestHead, ServerSettings, scope};
+    use crate::{DefaultPolicy, GlobalTracer, HttpServerInstrumentation, RequestHead, ServerConfig, scope};
     use http::{Request, Response, StatusCode};
 
     #[test]
     fn the_first_end_counts() {
         let tracer = GlobalTracer::new(scope("test", "0"));
-        let server = Arc::new(HttpServer::new(ServerSettings::new(), DefaultPolicy, tracer));
-        let mut span = server.begin(RequestHead::of(&Request::new(()))).unwrap();
+        let server = Arc::new(HttpServerInstrumentation::new(ServerConfig::new(), DefaultPolicy, tracer));
+        let mut span = server.begin(RequestHead::new(&Request::new(()))).unwrap();
         assert_eq!(span.outcome(), &RequestOutcome::default());
         let response = Response::builder().status(503).body(()).unwrap();
-        span.respond(ResponseHead::of(&response));
+        span.respond(ResponseHead::new(&response));
         let ends = [End::Failed { error_type: "Timeout" }, End::Completed, End::Panicked];
         for end in ends {
             span.end(end);

@@ -19,14 +19,14 @@ mod utilization;
 ///
 /// They are observed for as long as the meter provider lives. Call it once for each provider.
 pub fn register_process(meter: &Meter) {
-    ProcessMetrics::new().observe(meter);
+    ProcessMetrics::new().register(meter);
 }
 
 /// The choice of metrics of the process.
 ///
 /// ```
 /// let meter = opentelemetry::global::meter("shop");
-/// telemark_runtime::ProcessMetrics::new().with_cpu_utilization().observe(&meter);
+/// telemark_runtime::ProcessMetrics::new().with_cpu_utilization().register(&meter);
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct ProcessMetrics {
@@ -55,7 +55,7 @@ impl ProcessMetrics {
     /// Registers the metrics on `meter`. They are observed for as long as its provider lives; the API has no way to remove
     /// them. Registers nothing on systems other than Linux.
     #[cfg_attr(not(target_os = "linux"), allow(unused_variables, clippy::unused_self))]
-    pub fn observe(&self, meter: &Meter) {
+    pub fn register(&self, meter: &Meter) {
         #[cfg(target_os = "linux")]
         {
             let source = instruments::Source::new(files::Proc::new());

@@ -26,7 +26,7 @@ use crate::time::Deadline;
 impl PipelineSignal for Metrics {
     const EXPORTERS: &'static str = "OTEL_METRICS_EXPORTER";
     type Schedule = PeriodicConfig;
-    type Stage = Box<dyn MetricReader>;
+    type End = Box<dyn MetricReader>;
 
     fn schedule_from_env(env: &Env) -> PeriodicConfig {
         PeriodicConfig::from_env(env)

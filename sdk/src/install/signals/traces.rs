@@ -29,7 +29,7 @@ use crate::trace::{SdkTracer, SdkTracerProvider, SpanProcessor, TracerProviderBu
 impl PipelineSignal for Traces {
     const EXPORTERS: &'static str = "OTEL_TRACES_EXPORTER";
     type Schedule = BatchConfig;
-    type Stage = BatchProcessor<Traces>;
+    type End = BatchProcessor<Traces>;
 
     fn schedule_from_env(env: &Env) -> BatchConfig {
         BatchConfig::spans_from_env(env)
@@ -149,7 +149,7 @@ impl TelemetryBuilder {
     }
 
     /// Sets the batches of spans, instead of `OTEL_BSP_*`.
-    pub fn with_batch_config(mut self, config: BatchConfig) -> Self {
+    pub fn with_span_batch(mut self, config: BatchConfig) -> Self {
         self.traces().pipelines.set_schedule(config);
         self
     }

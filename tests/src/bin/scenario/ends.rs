@@ -86,7 +86,7 @@ pub(crate) fn spans_in_late_destructor(file: &Path) {
 /// What is due is exported without the guard: a full batch at once, the rest after the delay.
 pub(crate) fn forgotten_guard(file: &Path) {
     let batch = BatchConfig::SPANS.with_max_batch_size(2).with_schedule_delay(Duration::from_millis(20));
-    let telemetry = telemark::builder().with_span_exporter(Lines::new(file)).with_batch_config(batch).init();
+    let telemetry = telemark::builder().with_span_exporter(Lines::new(file)).with_span_batch(batch).init();
     std::mem::forget(telemetry.expect("the first init of the process"));
     for _ in 0..3 {
         work();

@@ -22,7 +22,7 @@ fn record(file: &Path, meanwhile: impl FnOnce(&Guard, &dyn Fn() -> u64, &dyn Fn(
     // Small, so that spans are dropped too.
     let batch = BatchConfig::SPANS.with_max_queue_size(256).with_max_batch_size(64);
     let batch = batch.with_schedule_delay(Duration::from_millis(1));
-    let telemetry = telemark::builder().with_span_exporter(Lines::new(file)).with_batch_config(batch).init();
+    let telemetry = telemark::builder().with_span_exporter(Lines::new(file)).with_span_batch(batch).init();
     let telemetry = telemetry.expect("the first init of the process");
     let (made, running) = (AtomicU64::new(0), AtomicU64::new(THREADS as u64));
     std::thread::scope(|scope| {

@@ -40,13 +40,13 @@ impl fmt::Debug for ErrorRecorder {
 /// to the response. The order of the calls does not matter.
 ///
 /// ```
-/// let settings = telemark_http::ServerSettings::new()
+/// let config = telemark_http::ServerConfig::new()
 ///     .with_excluded_paths(["/health", "/internal/*"])
 ///     .with_captured_request_headers(["x-tenant"]);
 /// assert!(settings.problems().is_empty());
 /// ```
 #[derive(Clone, Debug)]
-pub struct ServerSettings {
+pub struct ServerConfig {
     pub(crate) known_methods: KnownMethods,
     pub(crate) request_headers: Vec<CapturedHeader>,
     pub(crate) response_headers: Vec<CapturedHeader>,
@@ -58,13 +58,13 @@ pub struct ServerSettings {
     pub(crate) clock: Option<Clock>,
     pub(crate) errors: Option<ErrorRecorder>,
     excluded: Vec<PathPattern>,
-    problems: Vec<SettingProblem>,
+    problems: Vec<ConfigProblem>,
 }
 
-impl ServerSettings {
+impl ServerConfig {
     /// Returns the defaults; reads no environment.
     pub fn new() -> Self {
-        ServerSettings {
+        ServerConfig {
             known_methods: KnownMethods::default(),
             request_headers: Vec::new(),
             response_headers: Vec::new(),
@@ -136,7 +136,7 @@ impl ServerSettings {
     /// | `http.request.body.size` | the bytes that `Content-Length` declares; zero if an HTTP/1 request has no body |
     /// | `http.response.body.size` | the bytes of the body that were handed over |
     ///
-    /// Any other name is ignored and listed in [`ServerSettings::problems`].
+    /// Any other name is ignored and listed in [`ServerConfig::problems`].
     ///
     /// spec: http/http-spans.md#http-server-span: requirement level Opt-In
     pub fn with_opt_in_attributes<I: IntoIterator<Item: AsRef<str>>>(mut self, names: I) -> Self {
@@ -220,14 +220,14 @@ impl ServerSettings {
 
     /// Takes the clock and the recorder of errors of other settings, unless these have them. For layers whose settings are
     /// replaced.
-    pub fn or_clock_of(mut self, other: &ServerSettings) -> Self {
+    pub fn or_clock_of(mut self, other: &ServerConfig) -> Self {
         self.clock = self.clock.or_else(|| other.clock.clone());
         self.errors = self.errors.or_else(|| other.errors.clone());
         self
     }
 
     /// Returns the values that were ignored because they are invalid, for the application to report.
-    pub fn problems(&self) -> &[SettingProblem] {
+    pub fn problems(&self) -> &[ConfigProblem] {
         &self.problems
     }
 
@@ -305,34 +305,34 @@ impl ServerSettings {
     }
 
     pub(crate) fn problem(&mut self, source: &'static str, value: &str, accepted: &'static str) {
-        self.problems.push(SettingProblem { source, value: value.to_owned(), accepted });
+        self.problems.push(ConfigProblem { source, value: value.to_owned(), accepted });
     }
 }
 
-impl Default for ServerSettings {
+impl Default for ServerConfig {
     fn default() -> Self {
-        ServerSettings::new()
+        ServerConfig::new()
     }
 }
 
 /// A value that was ignored. Its `Display` names the variable or method, the value, and the accepted values.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SettingProblem {
+pub struct ConfigProblem {
     source: &'static str,
     value: String,
     accepted: &'static str,
 }
 
-impl SettingProblem {
-    /// Returns the environment variable, or the method of [`ServerSettings`].
+impl ConfigProblem {
+    /// Returns the environment variable, or the method of [`ServerConfig`].
     pub fn source(&self) -> &'static str {
         self.source
     }
 }
 
-impl fmt::Display for SettingProblem {
+impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let SettingProblem { source, value, accepted } = self;
+        let ConfigProblem { source, value, accepted } = self;
         write!(f, "{source}: ignored {value:?}, expected {accepted}")
     }
 }
@@ -342,8 +342,8 @@ pub(crate) mod tests {
     use super::*;
 
     /// Returns all but the clock, as text.
-    pub(crate) fn shown(settings: &ServerSettings) -> String {
-        let ServerSettings {
+    pub(crate) fn shown(config: &ServerConfig) -> String {
+        let ServerConfig {
             known_methods,
             request_headers,
             response_headers,
@@ -352,9 +352,9 @@ pub(crate) mod tests {
             metrics,
             opt_in,
             ..
-        } = settings;
-        let excluded = &settings.excluded;
-        let problems: Vec<String> = settings.problems.iter().map(ToString::to_string).collect();
+        } = config;
+        let excluded = &config.excluded;
+        let problems: Vec<String> = config.problems.iter().map(ToString::to_string).collect();
         format!(
             "{known_methods:?} {excluded:?} {} {} {forwarded} {trace_response} {metrics:?} {opt_in:?} {problems:?}",
             request_headers.len(),
@@ -364,29 +364,29 @@ pub(crate) mod tests {
 
     #[test]
     fn the_order_of_settings_does_not_matter() {
-        let changes: [fn(ServerSettings) -> ServerSettings; 8] = [
-            ServerSettings::without_metrics,
-            ServerSettings::without_duration,
-            ServerSettings::with_active_requests,
-            ServerSettings::with_server_address_in_metrics,
-            |settings| settings.with_captured_request_headers(["a"]),
-            |settings| settings.with_captured_request_headers(["B", "A"]),
-            |settings| settings.with_excluded_paths(["/a"]),
-            |settings| settings.with_opt_in_attributes(["client.port"]),
+        let changes: [fn(ServerConfig) -> ServerConfig; 8] = [
+            ServerConfig::without_metrics,
+            ServerConfig::without_duration,
+            ServerConfig::with_active_requests,
+            ServerConfig::with_server_address_in_metrics,
+            |config| config.with_captured_request_headers(["a"]),
+            |config| config.with_captured_request_headers(["B", "A"]),
+            |config| config.with_excluded_paths(["/a"]),
+            |config| config.with_opt_in_attributes(["client.port"]),
         ];
-        let forwards = changes.iter().fold(ServerSettings::new(), |settings, change| change(settings));
-        let backwards = changes.iter().rev().fold(ServerSettings::new(), |settings, change| change(settings));
+        let forwards = changes.iter().fold(ServerConfig::new(), |config, change| change(config));
+        let backwards = changes.iter().rev().fold(ServerConfig::new(), |config, change| change(config));
         assert_eq!(shown(&forwards), shown(&backwards));
         assert_eq!((forwards.request_headers.len(), forwards.metrics.is_any()), (2, false), "a and b, once each");
-        assert!(ServerSettings::new().without_duration().with_active_requests().metrics.is_any());
+        assert!(ServerConfig::new().without_duration().with_active_requests().metrics.is_any());
     }
 
     #[test]
     fn a_clock_stays_unless_it_is_replaced() {
         let (own, other) = (|| SystemTime::UNIX_EPOCH, || SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(7));
-        let read = |settings: ServerSettings| settings.clock.unwrap_or_default().now();
-        let before = ServerSettings::new().with_clock(own);
-        assert_eq!(read(ServerSettings::new().or_clock_of(&before)), own());
-        assert_eq!(read(ServerSettings::new().with_clock(other).or_clock_of(&before)), other());
+        let read = |config: ServerConfig| config.clock.unwrap_or_default().now();
+        let before = ServerConfig::new().with_clock(own);
+        assert_eq!(read(ServerConfig::new().or_clock_of(&before)), own());
+        assert_eq!(read(ServerConfig::new().with_clock(other).or_clock_of(&before)), other());
     }
 }
