@@ -127,7 +127,7 @@ async fn timeouts<S: Spans>() {
     let slow = || Router::new().route("/slow", get(async || -> Response { std::future::pending().await }));
     let route = "http.route=/slow";
 
-    // Inside the span, the layer creates a response, whose status separates client errors from server errors.
+    // Inside the span, the timeout creates a response, whose status separates client errors from server errors.
     let of_client = |spans: &S| {
         let timeout = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, Duration::ZERO);
         slow().layer(timeout).layer(layer(spans))
@@ -142,7 +142,7 @@ async fn timeouts<S: Spans>() {
     let expected = format!("GET /slow Error status=504 error.type=\"504\" | {error},{route}");
     check(of_server, to("GET", "/slow"), 504, &expected).await;
 
-    // Outside of the span, it drops the request.
+    // Outside of the span, the timeout drops the request.
     let around = |spans: &S| {
         let timeout = TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, Duration::ZERO);
         slow().layer(layer(spans)).layer(timeout)
@@ -186,7 +186,7 @@ async fn panics<S: Spans>() {
          error.type=panic,http.request.method=GET,http.route=/",
     )
     .await;
-    // The failure occurs in the body, after the head was sent.
+    // The body panics after the head was sent.
     let body = || {
         Body::from_stream(futures_util::stream::poll_fn(|_| -> std::task::Poll<Option<Result<Bytes, Infallible>>> {
             std::panic::resume_unwind(Box::new("no"))

@@ -58,7 +58,8 @@ impl<I> Instruments<I> {
             Source::Meter(meter) => meter.clone(),
             Source::Global(scope) => {
                 let provider = global::meter_provider();
-                // The API does not reveal whether a provider is its no-op provider, but a provider without state cannot store measurements.
+                // The API does not reveal whether a provider is its no-op provider. A provider without state cannot store
+                // measurements.
                 if size_of_val(&*provider) == 0 {
                     return None;
                 }
