@@ -256,7 +256,7 @@ impl ServerConfig {
         for pattern in patterns {
             match PathPattern::parse(pattern.as_ref()) {
                 Some(pattern) => self.excluded.push(pattern),
-                None => self.problem(source, pattern.as_ref(), "a path, or the beginning of one and a final `*`"),
+                None => self.problem(source, pattern.as_ref(), "a path, or a path prefix followed by `*`"),
             }
         }
     }
