@@ -1,4 +1,4 @@
-//! The table of every environment variable that the project reads, and the source of their documentation.
+//! The table of every environment variable that the project reads. Their documentation is generated from it.
 
 use crate::text::Secrecy;
 
@@ -6,24 +6,24 @@ use crate::text::Secrecy;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Variable {
-    /// The name.
+    /// Name of the variable.
     pub name: &'static str,
-    /// The default; empty if there is none.
+    /// Default value; empty if there is none.
     pub default: &'static str,
-    /// The accepted values.
+    /// Accepted values.
     pub values: &'static str,
-    /// The effect.
+    /// Description of the effect.
     pub doc: &'static str,
 }
 
 impl Variable {
-    /// Returns the part of the value that a message may show.
+    /// Returns which part of the value may appear in messages.
     pub fn secrecy(&self) -> Secrecy {
         Secrecy::of(self.name)
     }
 }
 
-/// Makes the table and its documentation from the same rows.
+/// Generates the table and its documentation from the same rows.
 macro_rules! variables {
     ($(#[$doc:meta])* $($name:literal $default:tt $values:literal $means:literal)*) => {
         $(#[$doc])*
