@@ -184,7 +184,7 @@ fn a_span_of_another_provider_gets_the_error_too() {
     let guard = Context::new().with_span(told).attach();
     record_error("broken");
     drop(guard);
-    // Telemark's spans report the status unset here, which other spans ignore.
+    // The status unset passes the error to Telemark's own spans; other spans ignore it.
     assert_eq!(*log.lock().unwrap(), ["Unset", "error.type=str", r#"Error { description: "broken" }"#]);
     check(|| span("later").in_scope(|| set_attribute("n", 1)), &["root Internal later n=1"]);
 }
