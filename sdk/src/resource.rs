@@ -23,7 +23,7 @@ pub struct Resource(Arc<Inner>);
 
 #[derive(Debug, PartialEq)]
 struct Inner {
-    /// Sorted by key, each key once.
+    /// Sorted by key, without duplicates.
     attributes: Vec<KeyValue>,
     schema_url: Option<String>,
 }

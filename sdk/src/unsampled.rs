@@ -67,7 +67,7 @@ impl Unsampled {
         parent.with_remote_span_context(child(parent.span().span_context(), own_id))
     }
 
-    /// Makes this the span of the thread until the guard is dropped.
+    /// Makes this the current dropped span of the thread until the guard is dropped.
     #[inline]
     pub(crate) fn enter(self) -> Entered {
         Entered { outer: CURRENT.replace(self) }

@@ -19,7 +19,7 @@ use opentelemetry::{Array, StringValue, Value};
             what is returned; elsewhere, pass `value.to_string()`"
 )]
 pub trait ToValue {
-    /// Returns the value; `None` if there is no attribute to set.
+    /// Returns the value, or `None` if no attribute should be set.
     fn to_value(&self) -> Option<Value>;
 }
 

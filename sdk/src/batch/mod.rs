@@ -4,9 +4,9 @@
 //! |---|---|
 //! | `config` | [`BatchConfig`] |
 //! | `queue` | the bounded queue |
-//!  `inlet` | the producer side of a processor: the queue and the task that drains it |
+//! | `inlet` | the producer side of a processor: the queue and the task that drains it |
 //! | `processor` | the seam [`Processor`], [`BatchProcessor`] and [`SimpleProcessor`] |
-//!  `worker` | the task behind both processors: exports batch by batch |
+//! | `worker` | the task behind both processors: exports batch by batch |
 //! | `stage` | the seam [`Stage`], and the processor that runs stages before all exporters |
 
 mod config;

@@ -1,4 +1,4 @@
-//! Reads the limits of spans from the environment.
+//! Reads the span limits from the environment.
 
 use super::Env;
 use crate::limits::{AttributeLimits, SpanLimits};

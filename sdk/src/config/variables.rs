@@ -39,9 +39,9 @@ macro_rules! variables {
 }
 
 variables! {
-    /// Every variable. An empty value counts as unset. An invalid value is reported on standard error, together with the accepted
-    /// values, and then ignored; where that would silently lose data, starting telemetry fails instead. Settings in code take
-    /// precedence over the environment. A name that is nearly one of these is reported, too.
+    /// All environment variables. An empty value counts as unset. An invalid value is reported on standard error together with
+    /// the accepted values, and then ignored. If ignoring it would silently lose data, telemetry fails to start instead.
+    /// Settings in code take precedence over the environment. Misspelt names are also reported.
     "OTEL_SDK_DISABLED" "false" "true, false" "No telemetry at all; propagation stays on"
     "OTEL_SERVICE_NAME" "unknown_service:<executable>" "text" "The resource attribute service.name"
     "OTEL_RESOURCE_ATTRIBUTES" "" "key=value,key=value, percent-encoded" "Attributes of the resource"

@@ -104,7 +104,7 @@ pub(crate) fn level_of(env: &Env) -> Option<Option<Level>> {
     env.one_of("OTEL_LOG_LEVEL", &levels)
 }
 
-/// Sends messages to `sink` instead of standard error. Only the first sink is kept; returns true if it is this one.
+/// Sends messages to `sink` instead of standard error. Only the first sink takes effect; returns false if one was already set.
 ///
 /// The sink may be called on any thread and must not block.
 pub fn set_sink(sink: impl Fn(Level, &str) + Send + Sync + 'static) -> bool {

@@ -3,9 +3,9 @@
 //! | file | owns |
 //! |---|---|
 //! | `message` | messages on standard error, one a minute per topic |
-//!  `counters` | counts of the items of one pipeline |
-//!  `span_counts` | counts of started and ended spans, striped by thread |
-//!  `durations` | durations of exports and collections, while there is a listener |
+//! | `counters` | counts of the items of one pipeline |
+//! | `span_counts` | counts of started and ended spans, striped by thread |
+//! | `durations` | durations of exports and collections, while there is a listener |
 //!
 //! [`SelfMetrics`](crate::self_metrics::SelfMetrics) exposes these counts as the `otel.sdk.*` metrics.
 

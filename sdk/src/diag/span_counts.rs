@@ -35,7 +35,7 @@ pub(crate) enum Origin {
     Remote = 2,
 }
 
-/// The sampler's decision about a span; `otel.span.sampling_result`.
+/// The sampling decision for a span; `otel.span.sampling_result`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Dropped = 0,

@@ -2,8 +2,8 @@
 //!
 //! | file | owns |
 //! |---|---|
-//!  `exporter` | the trait, and the batch passed to it |
-//!  `guarded` | the only place that calls exporters: turns panics into errors and counts every item |
+//! | `exporter` | the trait, and the batch passed to it |
+//! | `guarded` | the only place that calls exporters: turns panics into errors and counts every item |
 
 mod exporter;
 mod guarded;

@@ -2,15 +2,15 @@
 //!
 //! | file | owns |
 //! |---|---|
-//!  `builder` | the methods that set the model from code, and `build` |
-//!  `model` | the settings from code, completed from the environment, and later from a configuration file |
-//!  `registry` | component factories, by their names in the configuration |
-//!  `pipeline` | the exporters of one signal, and the pipelines that they start |
-//!  `signals` | the list of signals, and the model, provider and methods of each |
-//!  `telemetry` | the telemetry of a program, and its installation |
-//!  `handle` | flush and shutdown, shared by the guard, termination signals and `exit` |
-//!  `termination` | shutdown without the guard: signals and `exit` |
-//!  `ending` | the shutdown on an SDK thread, for which the host waits no longer than the flush timeout |
+//! | `builder` | the methods that set the model from code, and `build` |
+//! | `model` | the settings from code, completed from the environment, and later from a configuration file |
+//! | `registry` | component factories, by their names in the configuration |
+//! | `pipeline` | the exporters of one signal, and the pipelines that they start |
+//! | `signals` | the list of signals, and the model, provider and methods of each |
+//! | `telemetry` | the telemetry of a program, and its installation |
+//! | `handle` | flush and shutdown, shared by the guard, termination signals and `exit` |
+//! | `termination` | shutdown without the guard: signals and `exit` |
+//! | `ending` | the shutdown on an SDK thread, for which the host waits no longer than the flush timeout |
 
 mod builder;
 mod ending;

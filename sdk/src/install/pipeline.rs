@@ -46,7 +46,7 @@ type Starter<S> = dyn FnOnce(&Site<'_, S>) -> Result<<S as PipelineSignal>::End,
 enum Start<S: PipelineSignal> {
     /// Must still be started, by this function.
     Later(Box<Starter<S>>),
-    /// Exists already and needs no start, such as a reader created in code.
+    /// Needs no start, such as a reader created in code.
     Ready(S::End),
 }
 

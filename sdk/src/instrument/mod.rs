@@ -2,10 +2,10 @@
 //!
 //! | module | owns |
 //! |---|---|
-//!  [`spans`] | the expansion of `#[traced]`, and manually created spans |
+//! | [`spans`] | the expansion of `#[traced]`, and manually created spans |
 //! | [`statics`] | metrics in statics |
-//!  `shield` | runs user code and keeps its panics from the program |
-//!  [`private`] | exactly the items used by the expansion of `#[traced]` |
+//! | `shield` | runs user code and keeps its panics from the program |
+//! | [`private`] | exactly the items used by the expansion of `#[traced]` |
 //!
 //! Until telemetry is installed, each of these costs one relaxed load.
 

@@ -137,7 +137,7 @@ pub fn success<T: ?Sized>(_: &T) -> Option<&'static str> {
     None
 }
 
-/// Passes the output of a function to `record` if the span records.
+/// Passes the output of a function to `record` if the span is recording.
 #[inline]
 pub fn finish<T>(entered: &Entered, output: &T, record: impl FnOnce(&OpenSpan, &T)) {
     if let Some(span) = entered.recording() {

@@ -206,7 +206,7 @@ impl Signals {
             // SAFETY: `open` has created the semaphore.
             let is_woken = unsafe { libc::sem_wait(WATCH.semaphore.load(Ordering::Acquire)) } == 0;
             if !is_woken && io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
-                // From now on signals act on their own. One last signal may have arrived before.
+                // From now on, signals act as they would without the SDK. One last signal may have arrived before.
                 WATCH.process.store(0, Ordering::Release);
                 return WATCH.take();
             }

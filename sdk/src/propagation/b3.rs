@@ -144,7 +144,7 @@ fn sampling(cx: &Context, span: &SpanContext) -> Sampling {
 
 /// Parses `trace-id "-" span-id [ "-" sampling [ "-" parent-span-id ] ]`. A sampling state by itself is not a span context.
 fn parse_single(line: &str) -> Option<(TraceId, SpanId, Sampling)> {
-    /// 32 + 1 + 16 + 1 + 1 + 1 + 16
+    /// Two ids of 32 and 16 digits, the sampling state, a parent id of 16 digits, and three separators.
     const MAX_LENGTH: usize = 68;
     let line = line.trim();
     if line.len() > MAX_LENGTH {

@@ -80,7 +80,7 @@ fn parse(lines: &[&str]) -> Baggage {
     baggage
 }
 
-/// Splits a member into key, value and properties.
+/// Splits a member into its key, value and properties.
 fn split(member: &str) -> Option<(&str, &str, &str)> {
     let (pair, properties) = member.split_once(';').unwrap_or((member, ""));
     let (key, value) = pair.split_once('=')?;

@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | [`TraceContextPropagator`] | `traceparent`, `tracestate` | W3C Trace Context level 2 and later versions | version `00` |
 //! | [`BaggagePropagator`] | `baggage` | W3C Baggage | W3C Baggage |
-//!  [`B3Propagator`] | `b3`, `x-b3-*` | single and multi | one of the two |
+//! | [`B3Propagator`] | `b3`, `x-b3-*` | single and multi | one of the two |
 //!
 //! [`Propagators`] chains them in the order given by `OTEL_PROPAGATORS`. All propagators treat headers as untrusted input:
 //! extraction never panics, takes time linear in the length of the headers, and returns the given context unchanged if

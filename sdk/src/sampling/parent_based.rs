@@ -1,4 +1,4 @@
-//! The sampler that follows the parent's decision.
+//! The sampler that follows the decision made for the parent.
 
 use std::borrow::Cow;
 

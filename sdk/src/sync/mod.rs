@@ -3,8 +3,8 @@
 //! | file | owns |
 //! |---|---|
 //! | `latch` | a lock for critical sections of a few nanoseconds |
-//!  `lock` | locking that ignores poison |
-//!  `thread_index` | a small index for each thread, reused after the thread ends |
+//! | `lock` | locking that ignores poison |
+//! | `thread_index` | a small index for each thread, reused after the thread ends |
 
 mod latch;
 mod lock;

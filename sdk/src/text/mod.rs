@@ -2,9 +2,9 @@
 //!
 //! | file | owns |
 //! |---|---|
-//!  `foreign` | adapters that clean text before it is shown to a person, and [`Secrecy`] |
+//! | `foreign` | adapters that clean text before it is shown to a person, and [`Secrecy`] |
 //! | `hex` | ids and flags as hexadecimal digits |
-//!  `percent` | percent-encoding in variables and headers |
+//! | `percent` | percent-encoding in variables and headers |
 
 mod foreign;
 pub(crate) mod hex;

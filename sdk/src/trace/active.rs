@@ -117,7 +117,7 @@ impl Tracer for ActiveTracer {
     }
 }
 
-/// Makes `tracer` the tracer of the program. Only the first one is kept; returns true if it is this one.
+/// Makes `tracer` the tracer of the program. Only the first call takes effect; returns false if there was one before.
 ///
 /// A disabled tracer is not stored, so that `#[traced]` costs no more than without a tracer.
 pub(crate) fn install(tracer: SdkTracer) -> bool {

@@ -16,10 +16,10 @@ use crate::time::Deadline;
 /// Observes every recording span when it starts and when it ends. Processors are called in the order in which they were
 /// added, except that those that export are flushed and shut down before the others.
 ///
-/// All methods are called on threads of the host, possibly concurrently, and must not block. If the installed telemetry is
-/// shut down by its termination handler, [`Self::shutdown`] runs on an SDK thread, and the program waits for it no longer
-/// than the flush timeout. Panics are caught and logged. Processors never receive unrecorded spans, and must export only
-/// those that are sampled (`span.context.is_sampled()`).
+/// All methods are called on threads of the host, possibly concurrently, and must not block. If the installed telemetry has a
+/// termination handler, [`Self::shutdown`] runs on an SDK thread, and the program waits for it no longer than the flush
+/// timeout. Panics are caught and logged. Processors never receive unrecorded spans, and must export only those that are
+/// sampled (`span.context.is_sampled()`).
 ///
 /// spec: trace/sdk.md#span-processor
 pub trait SpanProcessor: Debug + Send + Sync + 'static {

@@ -132,7 +132,7 @@ impl TracerProvider for SdkTracerProvider {
     }
 }
 
-/// Configures a [`SdkTracerProvider`].
+/// Configures and builds an [`SdkTracerProvider`].
 #[derive(Debug)]
 pub struct TracerProviderBuilder {
     resource: Resource,
@@ -161,7 +161,7 @@ impl Default for TracerProviderBuilder {
 }
 
 impl TracerProviderBuilder {
-    /// Sets the resource; empty by default.
+    /// Sets the resource. The default is empty.
     pub fn with_resource(mut self, resource: Resource) -> Self {
         self.resource = resource;
         self
@@ -262,7 +262,7 @@ pub(super) struct ProviderInner {
     pub(super) samples_below_sampled: bool,
     /// True if a processor needs to be called when spans start.
     pub(super) wants_start: bool,
-    /// `None` for random ids.
+    /// `None` if ids are random.
     pub(super) ids: Option<Box<dyn IdGenerator>>,
     pub(super) clock: Clock,
     pub(super) limits: SpanLimits,

@@ -44,7 +44,7 @@ impl SpanBuilder {
         self.map_setup(|setup| setup.with_kind(kind))
     }
 
-    /// Sets an attribute; `None` sets nothing.
+    /// Sets an attribute. Does nothing if the value is `None`.
     pub fn with(mut self, key: impl Into<Key>, value: impl ToValue) -> Self {
         if let Some(plan) = &mut self.0 {
             if let Some(value) = value.to_value() {

@@ -13,7 +13,7 @@ use crate::trace::{Failure, Source, active};
 use crate::unsampled;
 use crate::value::ToValue;
 
-/// Sets an attribute of the current span. Does nothing if that span does not record.
+/// Sets an attribute of the current span. Does nothing if that span is not recording.
 ///
 /// ```
 /// telemark_sdk::instrument::spans::set_attribute("cart.items", 3);
@@ -28,7 +28,7 @@ pub fn set_attribute(key: impl Into<Key>, value: impl ToValue) {
     }
 }
 
-/// Adds an event to the current span. Does nothing if that span does not record.
+/// Adds an event to the current span. Does nothing if that span is not recording.
 ///
 /// ```
 /// use opentelemetry::KeyValue;

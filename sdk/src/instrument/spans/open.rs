@@ -83,7 +83,7 @@ pub struct OpenSpan {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// The span does not record.
+    /// The span is not recording.
     NotRecording,
     /// The span is recording and started at this time.
     Recording(Timestamp),

@@ -13,7 +13,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `instruments` | [`Counter`], [`UpDownCounter`], [`Gauge`], [`Histogram`] |
-//!  `scope` | [`Scope`]: the crate that declares a static |
+//! | `scope` | [`Scope`]: the crate that declares a static |
 //! | `lazy` | the instrument behind a static, found on the installed provider |
 //! | `attributes` | [`Attributes`] and [`AttributeValue`]: the attributes of a measurement |
 //!

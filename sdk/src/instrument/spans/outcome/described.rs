@@ -18,11 +18,11 @@ use crate::instrument::shield::shielded;
 ///
 /// | the error is | `description` | `error_type` |
 /// |---|---|---|
-///  [`ErrorType`] | | chosen by the type |
-///  [`Error`], also in a `Box` | its message and those of its causes | the type, and the variant of an enum |
-///  a pointer to [`Error`]: `Box<dyn Error>`, `anyhow::Error` | as above | the start of the error's `Debug` output, `_OTHER` for text |
-///  [`Display`] | its `Display` output | |
-///  [`Debug`] | empty, because the output may contain secrets | the type, and the variant of an enum |
+/// | [`ErrorType`] | | chosen by the type |
+/// | [`Error`], also in a `Box` | its message and those of its causes | the type, and the variant of an enum |
+/// | a pointer to [`Error`]: `Box<dyn Error>`, `anyhow::Error` | as above | the start of the error's `Debug` output, `_OTHER` for text |
+/// | [`Display`] | its `Display` output | |
+/// | [`Debug`] | empty, because the output may contain secrets | the type, and the variant of an enum |
 /// | anything else | empty | the type |
 pub struct Described<'a, E: ?Sized>(Boxed<'a, E>);
 
@@ -49,7 +49,7 @@ impl<'a, E: ?Sized> Described<'a, E> {
 }
 
 impl<E: ErrorType + ?Sized> Described<'_, E> {
-    /// Returns the error's own choice of name.
+    /// Returns the name chosen by the [`ErrorType`] implementation.
     pub fn error_type(&self) -> &'static str {
         let error = self.error();
         shielded(|| error.error_type()).unwrap_or_else(type_path::<E>)

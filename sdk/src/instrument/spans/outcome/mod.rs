@@ -2,10 +2,10 @@
 //!
 //! | file | owns |
 //! |---|---|
-//!  `described` | the description and name of an error, selected by the traits its type implements |
-//!  `chain` | the description of an error and its causes |
+//! | `described` | the description and name of an error, selected by the traits its type implements |
+//! | `chain` | the description of an error and its causes |
 //! | `error_type` | [`ErrorType`] and the names of errors |
-//!  `record` | [`RecordError`]: the errors that [`record_error`](super::record_error) accepts |
+//! | `record` | [`RecordError`]: the errors that [`record_error`](super::record_error) accepts |
 
 mod chain;
 mod described;
