@@ -132,7 +132,7 @@ impl ExportError {
         Self::new(Kind::Timeout, message)
     }
 
-    /// Creates the error for a receiver that could not be reached or kept requesting a later retry.
+    /// Creates the error for a receiver that could not be reached, or kept asking to retry later.
     pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Unavailable, message)
     }
@@ -184,7 +184,7 @@ impl ExportError {
         self.kind == Kind::Timeout
     }
 
-    /// Returns true if the receiver could not be reached or kept requesting a later retry.
+    /// Returns true if the receiver could not be reached, or kept asking to retry later.
     pub fn is_unavailable(&self) -> bool {
         self.kind == Kind::Unavailable
     }

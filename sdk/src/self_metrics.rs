@@ -73,7 +73,7 @@ impl SelfMetrics {
 struct Component {
     counters: Arc<Counters>,
     processor: Option<[KeyValue; 2]>,
-    /// Includes the server that the exporter sends to.
+    /// The attributes of the exporter, including the server it sends to.
     exporter: Vec<KeyValue>,
 }
 

@@ -101,7 +101,7 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Sets how long dropping the telemetry may take at most; 5 s by default.
+    /// Sets the maximum time that dropping the telemetry may take; 5 s by default.
     pub fn with_flush_timeout(mut self, timeout: Duration) -> Self {
         self.model.flush_timeout = timeout;
         self

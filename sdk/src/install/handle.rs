@@ -73,7 +73,7 @@ impl TelemetryHandle {
         self.providers.health()
     }
 
-    /// Returns how long dropping the telemetry may take at most.
+    /// Returns the maximum time that dropping the telemetry may take.
     pub fn flush_timeout(&self) -> Duration {
         self.flush_timeout
     }

@@ -122,7 +122,7 @@ impl Telemetry {
         self.handle.health()
     }
 
-    /// Returns how long dropping this may take at most.
+    /// Returns the maximum time that dropping this may take.
     pub fn flush_timeout(&self) -> Duration {
         self.handle.flush_timeout
     }

@@ -29,9 +29,8 @@ pub(crate) fn at_exit(hook: extern "C" fn()) -> bool {
 }
 
 /// Writes a line to standard error, atomically up to `PIPE_BUF` bytes. Returns false if the reader does not accept it within
-/// milliseconds, so that no thread is blocked by an unread pipe or terminal, or by the standard library's lock. Waits for its
-/// turn by polling: it must not take a lock, because a signal handler that calls `exit` may have interrupted the lock's
-/// owner.
+/// milliseconds, so that neither an unread pipe or terminal nor the standard library's lock can block a thread. Polls instead
+/// of locking, because a signal handler that calls `exit` may have interrupted the lock's owner.
 pub(crate) fn write_to_standard_error(line: &str) -> bool {
     const TURNS: u32 = 20;
     // SAFETY: this only returns a number.
@@ -318,8 +317,7 @@ extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_voi
         _ => {}
     }
     if let Previous::Handler(action) = previous {
-        // SAFETY: the kernel would have called this address with these arguments; SA_SIGINFO distinguishes the two kinds of
-        // handler.
+        // SAFETY: the kernel would have called this address with these arguments. SA_SIGINFO determines the signature.
         unsafe {
             if action.sa_flags & libc::SA_SIGINFO != 0 {
                 let handler: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) =

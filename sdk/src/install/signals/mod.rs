@@ -146,7 +146,7 @@ pub(super) trait Provider: Debug + Send + Sync {
     /// Makes this the provider of the API's globals and of this SDK's instrumentation.
     fn make_global(&self);
 
-    /// Records that the guard of the installed telemetry was dropped, so that later recordings warn about being lost.
+    /// Records that the guard of the installed telemetry was dropped, so that later spans and measurements cause a warning.
     fn guard_is_gone(&self);
 
     /// Stops recording. Uses only atomic stores, because it runs in forked children.
