@@ -20,7 +20,7 @@ use crate::instrument::shield::shielded;
 /// |---|---|---|
 /// | [`ErrorType`] | | chosen by the type |
 /// | [`Error`], also in a `Box` | its message and those of its causes | the type, and the variant of an enum |
-/// | a pointer to [`Error`]: `Box<dyn Error>`, `anyhow::Error` | as above | the start of the error's `Debug` output, `_OTHER` for text |
+/// | a pointer to [`Error`]: `Box<dyn Error>`, `anyhow::Error` | as above | the start of its `Debug` output, `_OTHER` for text |
 /// | [`Display`] | its `Display` output | |
 /// | [`Debug`] | empty, because the output may contain secrets | the type, and the variant of an enum |
 /// | anything else | empty | the type |
