@@ -198,7 +198,7 @@ fn deltas_that_an_export_loses_are_counted_and_said_and_totals_are_not() {
     assert_eq!(provider.lost_delta_points(), 3);
     let said = said.lock().unwrap();
     let told: Vec<_> = said.iter().filter(|text| text.contains("delta data")).collect();
-    assert_eq!(told, ["error: 1 delta data points were lost with an export, 1 so far: no later one has them"]);
+    assert_eq!(told, ["error: 1 delta data points were lost in a failed export, 1 so far; no later export contains them"]);
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn a_meter_without_a_name_works_and_is_warned_of() {
     let sink = said.clone();
     assert!(diag::set_sink(move |level, text| sink.lock().unwrap().push(format!("{level}: {text}"))));
     check_scopes(|provider| count(&provider.meter("shop"), "c"), &[r#""shop" - - {}: c"#]);
-    let warning = "warning: a meter was asked for without a name";
+    let warning = "warning: a meter was requested without a name";
     let warnings = || said.lock().unwrap().iter().filter(|text| *text == warning).count();
     assert_eq!(warnings(), 0);
     check_scopes(|provider| count(&provider.meter(""), "c"), &[r#""" - - {}: c"#]);

@@ -1,4 +1,4 @@
-//! Metrics: from a measurement to the points that a reader exports.
+//! Metrics, from the measurement to the points that a reader exports.
 //!
 //! ```text
 //! meter.u64_counter(name).build()     Registry: the streams of a reader, found by a hash, bounded
@@ -12,18 +12,18 @@
 //!   Store::harvest, collect           cells added up to points: ScopeMetrics
 //! ```
 //!
-//! A folder uses those above its own row:
+//! A folder may use the folders above its own row:
 //!
 //! | folder | owns |
 //! |---|---|
 //! | `data` | points, exemplars, attributes and their fingerprint |
 //! | `exemplar` | the filter and the reservoirs |
-//! | `config` | identity of an instrument, views, the stream that both make |
+//! | `config` | instrument identities, views, and the streams they produce |
 //! | `aggregation` | the cells that add up measurements |
-//! | `series` | streams, their series, the cells of each thread |
+//! | `series` | streams, their series, and the cells of each thread |
 //! | `reader` | pipelines, periodic and pull readers, producers |
-//! | `instrument` | the API's instruments, callbacks, the meter |
-//! | `provider`, `active` | the meter provider, and the installed one |
+//! | `instrument` | the API's instruments, callbacks and meter |
+//! | `provider`, `active` | the meter provider, and access to the installed one |
 
 pub mod active;
 mod aggregation;

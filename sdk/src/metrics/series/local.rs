@@ -31,7 +31,7 @@ thread_local! {
 #[inline]
 pub(crate) fn find(slot: &Slot, epoch: u64, fingerprint: Fingerprint, hit: impl FnOnce(&Series)) -> bool {
     let found = LOCAL.try_with(|local| {
-        // Already borrowed only when a user's reservoir records from within `remember` below.
+        // Already borrowed only if a user's reservoir records from within `remember` below.
         let Ok(local) = local.try_borrow() else { return false };
         let Some(remembered) = local.streams.get(slot.0).filter(|remembered| remembered.epoch == epoch) else {
             return false;

@@ -128,8 +128,8 @@ fn latest(pending: Vec<Observation>) -> Vec<Observation> {
 }
 
 /// Groups observations into series, applying the attribute filter and the cardinality limit. Sums are added up;
-/// for gauges, the last value wins. Series from the previous collection come first, so that they keep their
-/// place.
+/// for gauges, the last value wins. Series from the previous collection come first, so that the
+/// limit does not displace them.
 fn aggregate(
     config: &StreamConfig,
     observations: Vec<Observation>,

@@ -30,7 +30,7 @@ pub(crate) struct Series {
     pub(crate) attributes: Attributes,
     /// Time of the first measurement.
     pub(crate) start: Timestamp,
-    /// The last epoch of the stream in which a thread looked up this series.
+    /// The latest epoch of the stream in which this series is current.
     pub(crate) epoch: AtomicU64,
     first: Cell,
 }
