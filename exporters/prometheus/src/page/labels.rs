@@ -201,7 +201,7 @@ impl Labels {
     }
 }
 
-/// Compares addresses first: most keys are constants of the program.
+/// Compares addresses first, because most keys are constants in the program.
 #[inline]
 fn is_same(one: &str, other: &str) -> bool {
     std::ptr::eq(one, other) || one == other

@@ -1,4 +1,5 @@
-//! The labels that all series of a scope share: those of the scope, and attributes of the resource that the program selects.
+//! Labels shared by all series of a scope: those of the scope itself, and resource attributes selected in the
+//! configuration.
 
 use opentelemetry::InstrumentationScope;
 use telemark_sdk::Resource;
