@@ -36,8 +36,8 @@ impl Phase {
     }
 }
 
-/// A socket shared by hyper's connection and the worker. Both run on the same thread; the lock is needed only
-/// for `Send`.
+/// A socket shared by hyper's connection and the worker. Both run on the same thread; the lock only
+/// satisfies the type system.
 #[derive(Debug)]
 pub(crate) struct Socket {
     pub(crate) stream: TcpStream,
