@@ -154,7 +154,7 @@ fn check(preference: TemporalityPreference, steps: &[Step], with_bound: bool) {
     }
 }
 
-/// Generates keys and values over few letters, in every length that is hashed differently, and values that look
+/// Generates keys and values made of a few letters, in all lengths that are hashed differently, and values that look
 /// alike.
 fn attribute_set() -> impl Strategy<Value = Vec<KeyValue>> {
     let floats = prop_oneof![Just(0.0), Just(-0.0), Just(1.0), Just(f64::NAN)];

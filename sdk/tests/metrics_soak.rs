@@ -17,7 +17,8 @@ const THREADS: u64 = 9;
 const ROUNDS: u64 = 7_000;
 const SERIES: u64 = 7;
 
-/// Creates enough series that in each further one all threads share a cell. Returns their number.
+/// Creates enough series to use up those with a cell per thread; in all later series, threads share a cell.
+/// Returns the number of series created.
 fn fill(meter: &Meter) -> usize {
     let (counter, float) = (meter.u64_counter("counter").build(), meter.f64_counter("float").build());
     let (updown, histogram) = (meter.i64_up_down_counter("updown").build(), meter.f64_histogram("histogram").build());

@@ -25,8 +25,7 @@
 //! | time to send a request, from its first byte | 5 s | closes the connection |
 //! | time to read a response | 30 s | closes the connection |
 //! | time between requests | 2 minutes | closes the connection |
-//! | unsent responses | 32 MiB in total, or one of any size | closes the oldest connection with an unsent
-//! response |
+//! | unsent responses | 32 MiB in total, or one of any size | closes the oldest connection whose response is unsent |
 //!
 //! Request bodies are ignored. If connections are closed to make room, a warning is logged, at most once a
 //! minute.
@@ -38,7 +37,7 @@
 //! address may be reached by many names and addresses, so it checks the host only if such names were passed.
 //!
 //! # Environment variables
-//! None.
+//! This crate reads no environment variables.
 
 mod bind;
 mod connection;

@@ -48,7 +48,7 @@ impl<E: SpanExporter + 'static> UpstreamExporter<E> {
         Error: std::error::Error + Send + Sync + 'static,
     {
         UpstreamExporter::with_state(State::New(Box::new(|| {
-            make().map_err(|error| ExportError::other("the exporter could not be made").with_source(error))
+            make().map_err(|error| ExportError::other("the exporter could not be created").with_source(error))
         })))
     }
 
@@ -77,7 +77,7 @@ impl<E: SpanExporter + 'static> UpstreamExporter<E> {
         }
         match state {
             State::Made(exporter) => Ok(exporter),
-            State::New(_) | State::Failed => Err(ExportError::other("the exporter could not be made")),
+            State::New(_) | State::Failed => Err(ExportError::other("the exporter could not be created")),
         }
     }
 }
@@ -97,7 +97,7 @@ impl<E: SpanExporter + 'static> Exporter<Traces> for UpstreamExporter<E> {
         match self.executor.run(export, deadline).map_err(no_runtime)? {
             Some(Ok(())) => Ok(ExportReport::accepted()),
             Some(Err(error)) => Err(from_upstream(error)),
-            None => Err(ExportError::timeout("the exporter was not done at the deadline")),
+            None => Err(ExportError::timeout("the exporter did not finish by the deadline")),
         }
     }
 
@@ -125,9 +125,9 @@ impl<E: SpanExporter + 'static> Exporter<Traces> for UpstreamExporter<E> {
 impl<E: fmt::Debug> fmt::Debug for UpstreamExporter<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.state {
-            State::New(_) => f.write_str("UpstreamExporter(not made yet)"),
+            State::New(_) => f.write_str("UpstreamExporter(not created yet)"),
             State::Made(exporter) => f.debug_tuple("UpstreamExporter").field(exporter).finish(),
-            State::Failed => f.write_str("UpstreamExporter(could not be made)"),
+            State::Failed => f.write_str("UpstreamExporter(could not be created)"),
         }
     }
 }

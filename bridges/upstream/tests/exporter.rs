@@ -223,11 +223,11 @@ fn an_exporter_that_cannot_be_made_fails_every_export_and_is_tried_once() {
         counted.fetch_add(1, Ordering::Relaxed);
         Err(std::io::Error::other("no certificate"))
     });
-    assert_eq!(format!("{exporter:?}"), "UpstreamExporter(not made yet)");
+    assert_eq!(format!("{exporter:?}"), "UpstreamExporter(not created yet)");
     exporter.flush(far()).unwrap();
     assert_eq!(tries.load(Ordering::Relaxed), 0);
     let error = export(&mut exporter, "work", far()).unwrap_err();
-    assert_eq!(error.to_string(), "the exporter could not be made: no certificate");
+    assert_eq!(error.to_string(), "the exporter could not be created: no certificate");
     assert!(export(&mut exporter, "work", far()).is_err());
     assert_eq!(tries.load(Ordering::Relaxed), 1);
     exporter.shutdown(far()).unwrap();

@@ -49,7 +49,7 @@ pub(crate) fn span_pieces(row: &Row<'_>, shows_all: bool) -> Vec<Piece> {
         Origin::Root | Origin::Child => {}
         Origin::Remote => pieces.push((Tone::Faint, format!("… remote parent {parent}"))),
         Origin::Missing => pieces.push((Tone::Faint, format!("… parent {parent} not seen"))),
-        Origin::Cycle => pieces.push((Tone::Warn, format!("… parent {parent} leads in a circle"))),
+        Origin::Cycle => pieces.push((Tone::Warn, format!("… parent {parent} forms a cycle"))),
     }
     pieces
 }

@@ -1,11 +1,11 @@
-//! Where the text goes: standard output or a writer, with or without colours.
+//! The output: standard output or a writer, with or without colours.
 
 use std::io::{self, IsTerminal, Write};
 
 use telemark_sdk::ExportError;
 use telemark_sdk::config::Env;
 
-/// Whether output is coloured.
+/// The choice between coloured and plain output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Color {
     /// Uses colours if standard output is a terminal and `NO_COLOR` is not set. Never uses colours with other

@@ -11,7 +11,7 @@ use crate::details::{self, Piece};
 use crate::text::{Canvas, Tone, clean, columns, duration, time_of_day};
 use crate::tree::{self, Row};
 
-/// How the text looks.
+/// The appearance of the text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Look {
     pub(crate) is_colored: bool,

@@ -163,8 +163,8 @@ pub(crate) fn duration(duration: Duration) -> String {
     }
 }
 
-/// Formats a value with its unit. Seconds become a duration; all others a number followed by the unit, where
-/// `{order}` becomes `order`.
+/// Formats a value with its unit. Seconds and milliseconds become a duration. Other values become a number followed by
+/// the unit, where `{order}` becomes `order`.
 pub(crate) fn quantity(value: f64, unit: &str) -> String {
     let seconds = match unit {
         "s" => Some(value),

@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use opentelemetry::{Array, Value};
 
-/// Returns a value as text. Stops at the end of an element if an array exceeds the limit, which is several
-/// times `limit` characters.
+/// Returns a value as text. Stops writing a long array, between two elements, once the text must exceed `limit`
+/// characters.
 ///
 /// spec: common/README.md#anyvalue-representation-for-non-otlp-protocols
 pub(crate) fn text(value: &Value, limit: usize) -> Cow<'_, str> {

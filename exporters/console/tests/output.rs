@@ -286,11 +286,11 @@ fn circles_and_equal_ids() {
 trace 4bf92f3577b34da6a3ce929d0e0e4736  7 spans  60.0µs  22:13:20.000Z
 root     1.00µs   ━
 again    1.00µs   ━━
-a        10.0µs  ━━━               … parent 0000000000000002 leads in a circle
+a        10.0µs  ━━━               … parent 0000000000000002 forms a cycle
 ├─ b     8.00µs  ━━━
 └─ c     6.00µs  ━━━
    └─ d  1.00µs  ━
-self     10.0µs               ━━━  … parent 0000000000000007 leads in a circle
+self     10.0µs               ━━━  … parent 0000000000000007 forms a cycle
 ",
     );
 }
@@ -301,7 +301,7 @@ fn a_circle_is_entered_at_its_earliest_span() {
         &[span(3, 1, "tail", 0, 9), span(1, 2, "second", 5, 9), span(2, 1, "first", 3, 9)],
         "
 trace 4bf92f3577b34da6a3ce929d0e0e4736  3 spans  9.00µs  22:13:20.000Z
-first       6.00µs       ━━━━━━━━━━━  … parent 0000000000000001 leads in a circle
+first       6.00µs       ━━━━━━━━━━━  … parent 0000000000000001 forms a cycle
 └─ second   4.00µs          ━━━━━━━━
    └─ tail  9.00µs  ━━━━━━━━━━━━━━━━
 ",

@@ -63,7 +63,7 @@ pub(crate) fn install(provider: SdkMeterProvider) {
     }
 }
 
-/// Whether the installed provider's guard is still held, or why measuring has stopped.
+/// The state of the installed provider's guard: held, or the reason why measuring has stopped.
 static GUARD: AtomicU8 = AtomicU8::new(HELD);
 const HELD: u8 = 0;
 const GONE: u8 = 1;

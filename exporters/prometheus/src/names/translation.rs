@@ -8,7 +8,7 @@ use super::escaping::{NameKind, escape};
 use super::units;
 use crate::format::Escaping;
 
-/// How metric names and attribute keys are translated, before they are escaped for the scraper.
+/// A strategy for translating metric names and attribute keys, before they are escaped for the scraper.
 ///
 /// ```
 /// use telemark_prometheus::{Prometheus, Renderer, TranslationStrategy};

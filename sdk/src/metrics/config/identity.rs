@@ -43,7 +43,7 @@ impl Instrument {
         }
         let unit = unit.unwrap_or_default();
         if !is_unit(&unit) {
-            crate::__warn!("metrics.unit", "the unit {unit:?} of {name:?} is not at most 63 ASCII characters");
+            crate::__warn!("metrics.unit", "the unit {unit:?} of {name:?} is longer than 63 characters or not ASCII");
         }
         Some(Instrument {
             name: name.into(),

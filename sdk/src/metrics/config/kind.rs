@@ -106,7 +106,7 @@ impl TemporalityPreference {
     }
 }
 
-/// How measurements are aggregated into points.
+/// The aggregation of measurements into points.
 ///
 /// spec: metrics/sdk.md#aggregation
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -285,7 +285,7 @@ mod tests {
             prop_assert_eq!(set(&attributes(&given)), before);
         }
 
-        /// Strings over few letters, so that lengths and ends often coincide.
+        /// Strings made of a few letters, so that lengths and ends often coincide.
         #[test]
         fn different_sets_differ(
             one in prop::collection::btree_map("[ab]{0,18}", "[ab]{0,34}", 0..4),

@@ -1,4 +1,4 @@
-//! Observable instruments, with the API's callbacks or with callbacks that a handle unregisters.
+//! Observable instruments, with the API's callbacks or with callbacks that can be unregistered.
 
 use std::marker::PhantomData;
 use std::sync::Arc;

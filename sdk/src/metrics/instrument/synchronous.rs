@@ -59,7 +59,7 @@ impl Checks {
         self.rejected.fetch_add(1, Ordering::Relaxed);
         crate::__warn!(
             "metrics.value",
-            "the measurement {value} of {:?} was not taken: it is not finite, or negative for a counter",
+            "the measurement {value} of {:?} was rejected: it is not finite, or negative for a counter",
             config.name
         );
     }
