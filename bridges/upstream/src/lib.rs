@@ -6,7 +6,7 @@
 //! | any `SpanExporter` | an [`Exporter`](telemark_sdk::Exporter), using [`UpstreamExporter`] |
 //! | any `ShouldSample` | a [`Sampler`](telemark_sdk::sampling::Sampler), using [`UpstreamSampler`] |
 //! | any `IdGenerator` | an [`IdGenerator`](telemark_sdk::id::IdGenerator), using [`UpstreamIdGenerator`] |
-//! | a `Resource` | a [`Resource`](telemark_sdk::Resource), using [`resource_from_upstream`]; or back |
+//! | a `Resource` | a [`Resource`](telemark_sdk::Resource), using [`resource_from_upstream`], and back |
 //!
 //! ```
 //! use opentelemetry_sdk::trace::{RandomIdGenerator, Sampler};
