@@ -1,5 +1,5 @@
-//! Telemetry without readers of metrics leaves the global meter provider to others, which is why this file has one test: the
-//! HTTP layer records where metrics are read.
+//! Telemetry without metric readers must not replace the global meter provider, which is why this file has only one test.
+//! The HTTP layer records with the provider that has a reader.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use axum::Router;
