@@ -1,4 +1,4 @@
-//! `cargo xtask ci`: everything that must hold before a change is merged, the quick checks first.
+//! `cargo xtask ci`: all checks that a merge requires, the quick ones first.
 
 use crate::step::{Failure, Step};
 use crate::{api, deny, doc, fuzz, test};
