@@ -45,7 +45,7 @@ fn retry_info(seconds: u8) -> String {
     retry_delay(&[0x08, seconds])
 }
 
-/// Encodes the same from an encoded `Duration`.
+/// Encodes the same message around an encoded `Duration`.
 fn retry_delay(duration: &[u8]) -> String {
     let url = b"type.googleapis.com/google.rpc.RetryInfo";
     let info = [&[0x0a, duration.len() as u8], duration].concat();
@@ -244,14 +244,14 @@ fn the_status_of_the_call_is_reported() {
     let status = |code| Step::trailers_only(&[("grpc-status", code)]);
     let server = Server::start([status("14"), Step::ok(), status("3")]);
     let mut exporter = exporter(&server, |builder| builder);
-    // The status of the last attempt.
+    // The report has the status of the last attempt.
     assert_eq!(export(&mut exporter, "a").unwrap().response, Some(ResponseStatus::Rpc("OK")));
     assert_eq!(export(&mut exporter, "b").unwrap_err().response(), Some(ResponseStatus::Rpc("INVALID_ARGUMENT")));
     let soon = Deadline::after(Duration::ZERO);
     assert_eq!(export_by(&mut exporter, "b", soon).unwrap_err().response(), None);
 }
 
-/// Sends more than the windows of HTTP/2 and the buffers of the system hold: the connection must run while the request waits.
+/// Sends more than the HTTP/2 windows and the system's buffers hold, so the connection must run while the request waits.
 #[test]
 fn a_batch_larger_than_every_buffer_arrives() {
     let server = Server::start([Step::ok(), Step::ok()]);
