@@ -43,7 +43,7 @@ const VISITS: &[Visit] = &[
         path: "/products/spoon",
         body: "",
         expected: 404,
-        look: "the client's mistake is no error of the server",
+        look: "a mistake of the client, not an error of the server",
     },
     Visit {
         method: Method::GET,

@@ -47,7 +47,7 @@ impl Prometheus {
     /// Makes Prometheus scrape `/metrics` at the address every second. Each series gets the label `test` with this value.
     ///
     /// # Errors
-    /// The target file cannot be written.
+    /// Fails if the target file cannot be written.
     pub fn scrape(&self, address: SocketAddr, test: &str) -> io::Result<Target> {
         let file = self.targets.join(format!("{test}.json"));
         let unfinished = file.with_extension("unfinished");
@@ -59,7 +59,7 @@ impl Prometheus {
     /// Returns the current result of a query: series with their labels and values.
     ///
     /// # Errors
-    /// There is no response, or it is not JSON.
+    /// Fails if there is no response or if it is not JSON.
     pub fn query(&self, expression: &str) -> io::Result<Vec<Value>> {
         let answer = self.ask(&format!("/api/v1/query?query={}", escaped(expression)))?;
         Ok(answer["data"]["result"].as_array().cloned().unwrap_or_default())
@@ -69,7 +69,7 @@ impl Prometheus {
     /// time.
     ///
     /// # Errors
-    /// There is no response, or it is not JSON.
+    /// Fails if there is no response or if it is not JSON.
     #[allow(clippy::disallowed_methods, reason = "what the server compares with its own clock")]
     pub fn exemplars(&self, selector: &str) -> io::Result<Vec<Value>> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(io::Error::other)?.as_secs();
@@ -83,7 +83,7 @@ impl Prometheus {
     /// Returns the state of a test's target after the last scrape (`up`, `down` or `unknown`) and the error, if any.
     ///
     /// # Errors
-    /// There is no response, or it is not JSON.
+    /// Fails if there is no response or if it is not JSON.
     pub fn health(&self, test: &str) -> io::Result<(String, String)> {
         let answer = self.ask("/api/v1/targets")?;
         let targets = answer["data"]["activeTargets"].as_array().cloned().unwrap_or_default();
@@ -116,7 +116,7 @@ impl Prometheus {
     /// Runs promtool with `input` on its standard input. Returns its output as the inner error if it fails.
     ///
     /// # Errors
-    /// promtool cannot be started.
+    /// Fails if promtool cannot be started.
     pub fn promtool(&self, arguments: &[&str], input: &str) -> io::Result<Result<(), String>> {
         let mut child = Command::new(&self.promtool)
             .args(arguments)
@@ -144,7 +144,7 @@ impl Drop for Target {
 /// response.
 ///
 /// # Errors
-/// The connection fails, or no response arrives within ten seconds.
+/// Fails if the connection fails or if no response arrives within ten seconds.
 pub fn http_get(server: SocketAddr, path: &str, headers: &str) -> io::Result<(String, String)> {
     let mut stream = TcpStream::connect(server)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;

@@ -27,7 +27,7 @@ use tracing::subscriber::NoSubscriber;
 use crate::decoded::{decoded, decoded_metrics};
 use crate::received::{Points, Received};
 
-/// The reaction of the sink to every request.
+/// The sink's reaction to every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Script {
     /// Accepts the request.
@@ -69,7 +69,7 @@ impl Sink {
     /// Starts a sink on its own thread.
     ///
     /// # Errors
-    /// There is no free port, or no thread can be started.
+    /// Fails if there is no free port or if no thread can be started.
     #[allow(clippy::disallowed_methods, reason = "a server that is not part of what is tested")]
     pub fn start(script: Script) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
@@ -101,7 +101,7 @@ impl Sink {
     /// Returns the URL of an endpoint without a listener.
     ///
     /// # Errors
-    /// There is no free port.
+    /// Fails if there is no free port.
     pub fn nobody() -> io::Result<String> {
         // The system hands out ports for binding in rotation, so this one is not reused soon.
         Ok(format!("http://{}", TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?))

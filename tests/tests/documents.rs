@@ -23,7 +23,7 @@ fn the_page_of_variables_is_the_table_in_the_code() {
     let start = page.find("|---|---|---|---|\n").unwrap() + "|---|---|---|---|\n".len();
     let written: String =
         page[start..].lines().take_while(|line| line.starts_with('|')).flat_map(|l| [l, "\n"]).collect();
-    assert_eq!(written, rows, "docs/VARIABLES.md is to have these rows:\n{rows}");
+    assert_eq!(written, rows, "docs/VARIABLES.md should have these rows:\n{rows}");
 }
 
 /// Returns the Markdown pages in the root, in `docs` and in `docs/adr`.

@@ -1,5 +1,5 @@
-//! Installs Telemark globally, which is why this file has only one test. Everything that finds its tracer through the
-//! API's globals, through `tracing`'s global subscriber or through `#[traced]` joins the caller's trace.
+//! Installs Telemark globally. Everything that finds its tracer through the API's globals, through `tracing`'s global
+//! subscriber or through `#[traced]` joins the caller's trace. There is only one test, because the installation is global.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::collections::HashMap;

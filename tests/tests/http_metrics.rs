@@ -1,5 +1,5 @@
-//! Runs the facade's HTTP layer on the installed telemetry, which is why this file has only one test. Durations go to the
-//! global meter set by `init`, use the engine's clock, and have exemplars that lead to the spans.
+//! Runs the facade's HTTP layer on the installed telemetry. Durations go to the global meter set by `init`, use the engine's
+//! clock, and have exemplars that lead to the spans. There is only one test, because the installation is global.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use axum::Router;

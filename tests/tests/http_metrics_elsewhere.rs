@@ -1,5 +1,5 @@
-//! Telemetry without metric readers must not replace the global meter provider, which is why this file has only one test.
-//! The HTTP layer records with the provider that has a reader.
+//! Telemetry without metric readers must not replace the global meter provider: the HTTP layer must record with the provider
+//! that has a reader. There is only one test, because the provider is global.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use axum::Router;

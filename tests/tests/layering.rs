@@ -285,7 +285,7 @@ fn a_planted_shape_is_noticed() {
     check_folder(&["12th.rs", "13th.rs"], "sdk/src/a: 13 files, more than 12; make it two folders");
     let message = "sdk/src/lib.rs: 121 lines of code, more than 120; it is for documentation and re-exports";
     check("sdk/src/lib.rs", format!("//! A.\n{}", lines(121)), message);
-    let first = "the first line is to say with `//!` what the file owns";
+    let first = "the first line should say with `//!` what the file owns";
     check("sdk/tests/a.rs", lines(1), &format!("sdk/tests/a.rs: {first}"));
     check("sdk/src/lib.rs", "#![forbid(unsafe_code)]\n//! A.\n".to_owned(), "");
     check("sdk/src/lib.rs", "#![doc = include_str!(\"../README.md\")]\n".to_owned(), "");

@@ -63,7 +63,7 @@ impl Shop {
     fn await_failed(&self, count: u64) {
         let start = Instant::now();
         while self.telemetry.health().metrics[0].failed < count {
-            assert!(start.elapsed() < PATIENCE, "waited in vain: {:?}", self.telemetry.health().metrics);
+            assert!(start.elapsed() < PATIENCE, "timed out: {:?}", self.telemetry.health().metrics);
             std::thread::park_timeout(Duration::from_millis(5));
         }
     }

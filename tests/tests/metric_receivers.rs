@@ -162,7 +162,7 @@ seen[] "" delta monotonic sum 0
 level[] "" gauge 0.1
 "#;
 
-/// Compares the received points with the exported ones, including times, and those with the expected text.
+/// Compares the exported points with the expected text, and the received points with the exported ones, including times.
 #[track_caller]
 fn check(preference: TemporalityPreference, expected: &str) {
     let sink = Sink::start(Script::Take).unwrap();

@@ -130,7 +130,7 @@ fn an_exemplar_that_prometheus_scraped_leads_to_its_trace() {
         for exemplar in exemplars {
             let (trace_id, span_id) = ids(&exemplar);
             let span = spans.iter().find(|span| span.trace_id == trace_id && span.span_id == span_id);
-            let span = span.unwrap_or_else(|| unreachable!("{exemplar} is of no span that was sent"));
+            let span = span.unwrap_or_else(|| unreachable!("{exemplar} belongs to no exported span"));
             assert_eq!(span.name, span_name);
             let measured: f64 = exemplar["value"].as_str().unwrap().parse().unwrap();
             let took = duration(span);

@@ -125,7 +125,7 @@ fn the_summary_counts_the_rows() {
         count("not yet"),
         count("n/a")
     );
-    assert!(page.contains(&summary), "docs/SPEC.md is to say: {summary}");
+    assert!(page.contains(&summary), "docs/SPEC.md should say: {summary}");
 }
 
 #[test]

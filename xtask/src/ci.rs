@@ -11,6 +11,6 @@ pub(crate) fn run() -> Result<(), Failure> {
     deny::run()?;
     test::run()?;
     fuzz::run(fuzz::BRIEFLY)?;
-    eprintln!("\nEverything holds.");
+    eprintln!("\nAll checks passed.");
     Ok(())
 }

@@ -101,7 +101,7 @@ fn check(room: [usize; 4], expected: [&str; 4], found: &[&str]) {
 fn a_full_disk_costs_only_the_batches_that_met_it() {
     const MUCH: usize = 100_000;
     check([MUCH, 10, MUCH, MUCH], [TAKEN, FAILED, TAKEN, TAKEN], &["a", "torn", "c", "d"]);
-    // Nothing was written of the second batch.
+    // None of the second batch was written.
     check([MUCH, 0, MUCH, MUCH], [TAKEN, FAILED, TAKEN, TAKEN], &["a", "c", "d"]);
     // The second failure comes right after the end of the torn line.
     check([10, 10, MUCH, MUCH], [FAILED, FAILED, TAKEN, TAKEN], &["torn", "torn", "c", "d"]);

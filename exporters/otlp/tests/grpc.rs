@@ -1,4 +1,4 @@
-//! Faults over gRPC: for each, the fate of the batch and the calls that arrived.
+//! Faults over gRPC, with the outcome of the batch and the calls that the receiver got.
 #![cfg(feature = "grpc")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
@@ -25,7 +25,7 @@ fn exporter(
     configure(builder).build().unwrap()
 }
 
-/// Sends a batch `a` to a receiver with this script, compares the result, and returns the calls.
+/// Sends the batch `a` to a receiver with this script, compares the result, and returns the calls.
 fn check(script: &[Step], expected: &str) -> Vec<Call> {
     let server = Server::start(script);
     let mut exporter = exporter(&server, |builder| builder);

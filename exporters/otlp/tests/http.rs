@@ -1,4 +1,4 @@
-//! Faults over HTTP: for each, the fate of the batch and the requests that arrived.
+//! Faults over HTTP, with the outcome of the batch and the requests that the receiver got.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
@@ -20,7 +20,7 @@ fn exporter(
     configure(builder).build().unwrap()
 }
 
-/// Sends a batch `a` to a receiver with this script, compares the result, and returns the requests.
+/// Sends the batch `a` to a receiver with this script, compares the result, and returns the requests.
 fn check(script: &[Step], expected: &str) -> Vec<Request> {
     let server = Server::start(script);
     let mut exporter = exporter(&server, |builder| builder);

@@ -6,7 +6,7 @@ use super::code::{tokens, without_comments_and_texts, without_tests};
 use super::workspace::SourceFile;
 
 /// The layers from lowest to highest. `sampling` lies below `trace`, which calls the `Sampler`, and `diag` below
-/// `export`, which counts there.
+/// `export`, which uses its counters.
 const LAYERS: &[Layer] = &[
     Layer {
         modules: &[

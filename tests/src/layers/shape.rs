@@ -23,7 +23,7 @@ pub fn shape_violations(files: &[SourceFile]) -> Vec<String> {
         // A crate's documentation may be its README, and attributes may precede it.
         let first = file.text.lines().find(|line| !line.starts_with("#![") || line.starts_with("#![doc"));
         if !first.is_some_and(|line| line.starts_with("//!") || line.starts_with("#![doc")) {
-            violations.push(format!("{path}: the first line is to say with `//!` what the file owns"));
+            violations.push(format!("{path}: the first line should say with `//!` what the file owns"));
         }
         let is_test = path.split('/').any(|part| matches!(part, "tests" | "tests.rs" | "examples" | "benches"));
         if is_test && !path.starts_with("tests/src/") && !path.starts_with("benches/src/") {

@@ -127,7 +127,7 @@ impl Reader {
         }
     }
 
-    /// Reads a line about a span itself, or an attribute of one of its events or links.
+    /// Reads a field of a span, or an attribute of one of its events or links.
     fn field(&mut self, line: &str) {
         let Some(span) = self.spans.last_mut() else { return };
         if let Some(attribute) = line.strip_prefix(INNER) {

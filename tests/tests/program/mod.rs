@@ -103,7 +103,7 @@ impl Drop for Running {
 pub(crate) fn await_condition(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
-        assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
+        assert!(start.elapsed() < PATIENCE, "timed out waiting for: {what}");
         std::thread::park_timeout(Duration::from_millis(5));
     }
 }

@@ -41,7 +41,7 @@ pub(crate) fn cargo(package: &str, version: &str) -> Result<PathBuf, Failure> {
     })
 }
 
-/// Installs a Debian package in whatever version the distribution has. Requires root.
+/// Installs a Debian package in the distribution's version. Requires root.
 pub(super) fn apt(package: &str) -> Result<(), Failure> {
     let user = Command::new("id").arg("-u").output().map(|output| output.stdout);
     if user.is_ok_and(|id| id != b"0\n") {

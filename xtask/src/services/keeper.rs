@@ -14,7 +14,8 @@ pub(crate) const COMMAND: &str = "keep";
 
 /// Wraps a command in a keeper, which runs as long as the pipe to it is open.
 pub(super) fn kept(command: &Command) -> Result<Command, Failure> {
-    let this = std::env::current_exe().map_err(|error| Failure::new(format!("this tool is lost: {error}")))?;
+    let this = std::env::current_exe()
+        .map_err(|error| Failure::new(format!("the executable of this tool cannot be found: {error}")))?;
     let mut keeper = Command::new(this);
     keeper.arg(COMMAND).arg(command.get_program()).args(command.get_args()).stdin(Stdio::piped());
     for (name, value) in command.get_envs() {
@@ -115,6 +116,6 @@ mod tests {
         drop(open);
         assert_eq!(keeper.join().unwrap(), None);
         let is_there = Command::new("kill").args(["-0", &id.to_string()]).stderr(Stdio::null()).status();
-        assert!(!is_there.unwrap().success(), "process {id} goes on");
+        assert!(!is_there.unwrap().success(), "process {id} is still running");
     }
 }

@@ -144,7 +144,7 @@ pub(super) fn wait(mut child: Child, patience: Duration) -> Result<ExitStatus, F
                 let _ = child.wait();
                 return Err(Failure::new(format!("process {} was stopped after {patience:?}", child.id())));
             }
-            Err(error) => return Err(Failure::new(format!("process {} is lost: {error}", child.id()))),
+            Err(error) => return Err(Failure::new(format!("waiting for process {} failed: {error}", child.id()))),
         }
     }
 }

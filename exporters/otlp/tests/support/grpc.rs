@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use super::on_a_thread;
 
-/// The reaction to a call.
+/// The receiver's reaction to a call.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// Responds with these headers, this body, and these trailers.

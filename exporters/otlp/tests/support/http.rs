@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
 use super::{PATIENCE, on_a_thread};
 
-/// The reaction to a request.
+/// The receiver's reaction to a request.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// Writes these bytes and waits for the next request on the connection.

@@ -87,7 +87,7 @@ pub(crate) fn handler_after(file: &Path) {
 /// Runs `child` in a forked process that then calls `exit`. Returns its wait status.
 fn fork(child: impl FnOnce()) -> c_int {
     drop(std::io::stdout().flush());
-    // SAFETY: the child runs ordinary code. The scenario shows that it may.
+    // SAFETY: the child may run arbitrary code, which is what the scenario demonstrates.
     match unsafe { libc::fork() } {
         0 => {
             child();
