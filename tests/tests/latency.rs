@@ -1,4 +1,4 @@
-//! Requests of the host never wait for a receiver, whatever its state, and undelivered spans are counted.
+//! The host's requests never wait for a receiver, whatever its state, and undelivered spans are counted.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 #![allow(clippy::disallowed_methods, reason = "tests that look at the clock")]
 

@@ -1,4 +1,4 @@
-//! A handwritten request, sent without any of our code, reads back from a running receiver as it was sent.
+//! A handwritten request, sent without any of our code, comes back from a running receiver unchanged.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::io::{Read, Write};

@@ -45,7 +45,7 @@ fn retry_info(seconds: u8) -> String {
     retry_delay(&[0x08, seconds])
 }
 
-/// Encodes the same message around an encoded `Duration`.
+/// Encodes the same message, given an encoded `Duration`.
 fn retry_delay(duration: &[u8]) -> String {
     let url = b"type.googleapis.com/google.rpc.RetryInfo";
     let info = [&[0x0a, duration.len() as u8], duration].concat();

@@ -13,7 +13,7 @@ const MAX_ROOT_LINES: usize = 120;
 /// The maximum number of production files in a folder, excluding `mod.rs`, `lib.rs` and `main.rs`.
 const MAX_FILES: usize = 12;
 
-/// Returns every file and folder that breaks the style.
+/// Returns every file and folder that violates the style.
 pub fn shape_violations(files: &[SourceFile]) -> Vec<String> {
     let mut violations = Vec::new();
     let mut folders: BTreeMap<&str, usize> = BTreeMap::new();
