@@ -5,8 +5,8 @@ use crate::step::{Failure, Step, is_ci};
 
 const VERSION: &str = "0.20.2";
 
-/// Checks the dependency tree. Installs cargo-deny if necessary. Only continuous integration fails if that is not
-/// possible.
+/// Checks the dependency tree. Installs cargo-deny if necessary. If that is not possible, fails in continuous
+/// integration and skips the check elsewhere.
 pub(crate) fn run() -> Result<(), Failure> {
     let folder = match install::cargo("cargo-deny", VERSION) {
         Ok(folder) => folder,

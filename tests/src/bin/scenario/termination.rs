@@ -100,7 +100,7 @@ fn caught_signals() -> u64 {
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
-/// Starts with an environment that requests stacks larger than any machine has.
+/// Starts in an environment that requests larger stacks than any machine can provide.
 pub(crate) fn no_threads(file: &Path) {
     match telemark::builder().with_span_exporter(Lines::new(file)).init() {
         Ok(_) => println!("there was a thread"),
