@@ -1,12 +1,12 @@
-//! The signals, over which an [`Exporter`](crate::Exporter), a batch, a queue and a pipeline are generic.
+//! The signals. [`Exporter`](crate::Exporter), batches, queues and pipelines are generic over them.
 
-/// A kind of telemetry. Sealed: the specification has a fixed list.
+/// A kind of telemetry. Sealed, because the specification defines a fixed set.
 pub trait Signal: sealed::Sealed + Send + Sync + 'static {
-    /// A finished item: for traces, a span.
+    /// A finished item, such as a span for traces.
     type Item: Send + 'static;
-    /// The name in thread names, diagnostics and paths: `traces`.
+    /// The name used in thread names, diagnostics and paths, such as `traces`.
     const NAME: &'static str;
-    /// The word for items in messages: `spans`.
+    /// The word for items in messages, such as `spans`.
     const ITEMS: &'static str;
 }
 

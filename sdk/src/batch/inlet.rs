@@ -1,4 +1,4 @@
-//! The host's side of a processor.
+//! The producer side of a processor, called by the application.
 
 use std::sync::Arc;
 
@@ -9,19 +9,19 @@ use crate::runtime::{Handle, OFF_IN_A_FORKED_CHILD, Runtime, Task};
 use crate::sync::thread_index;
 use crate::time::Deadline;
 
-/// A queue, and the task that empties it.
+/// A queue and the task that drains it.
 pub(super) struct Inlet<T> {
     queue: Arc<Queue<T>>,
     worker: Handle,
-    /// In a forked child the queue may be locked for ever, and no thread drains it.
+    /// In a forked child the queue may stay locked forever, and no thread drains it.
     home: Generation,
 }
 
 impl<T> Inlet<T> {
-    /// Starts `worker`, which drains `queue`, on a thread of this name.
+    /// Starts `worker`, which drains `queue`, on a thread called `name`.
     ///
     /// # Errors
-    /// The operating system refuses to start another thread.
+    /// Returns an error if the operating system refuses to start another thread.
     pub(super) fn start(
         queue: Arc<Queue<T>>,
         worker: impl Task,
@@ -31,7 +31,7 @@ impl<T> Inlet<T> {
         Ok(Inlet { queue, worker: runtime.start(name, worker)?, home: Generation::current() })
     }
 
-    /// Queues an item. Does not wake the worker.
+    /// Queues an item without waking the worker.
     #[inline]
     pub(super) fn push(&self, item: T) -> Pushed {
         if self.home.is_past() {
@@ -53,7 +53,7 @@ impl<T> Inlet<T> {
     /// Closes the queue, then shuts the worker down. A second call does nothing.
     ///
     /// # Errors
-    /// Something could not be delivered, or not before the deadline.
+    /// Returns an error if some items could not be delivered, or not before the deadline.
     pub(super) fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         if !self.home.is_past() {
             self.queue.close();

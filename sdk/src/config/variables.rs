@@ -1,4 +1,4 @@
-//! The table of every environment variable that the project reads, and the source of their documentation.
+//! The table of every environment variable that the project reads. Their documentation is generated from it.
 
 use crate::text::Secrecy;
 
@@ -6,24 +6,24 @@ use crate::text::Secrecy;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Variable {
-    /// The name.
+    /// Name of the variable.
     pub name: &'static str,
-    /// The default; empty if there is none.
+    /// Default value; empty if there is none.
     pub default: &'static str,
-    /// The accepted values.
+    /// Accepted values.
     pub values: &'static str,
-    /// The effect.
+    /// Description of the effect.
     pub doc: &'static str,
 }
 
 impl Variable {
-    /// Returns the part of the value that a message may show.
+    /// Returns which part of the value may appear in messages.
     pub fn secrecy(&self) -> Secrecy {
         Secrecy::of(self.name)
     }
 }
 
-/// Makes the table and its documentation from the same rows.
+/// Generates the table and its documentation from the same rows.
 macro_rules! variables {
     ($(#[$doc:meta])* $($name:literal $default:tt $values:literal $means:literal)*) => {
         $(#[$doc])*
@@ -39,9 +39,9 @@ macro_rules! variables {
 }
 
 variables! {
-    /// Every variable. An empty value counts as unset. An invalid value is reported on standard error, together with the accepted
-    /// values, and then ignored; where that would silently lose data, starting telemetry fails instead. Settings in code take
-    /// precedence over the environment. A name that is nearly one of these is reported, too.
+    /// All environment variables. An empty value counts as unset. An invalid value is reported on standard error together with
+    /// the accepted values, and then ignored. If ignoring it would silently lose data, telemetry fails to start instead.
+    /// Settings in code take precedence over the environment. Misspelt names are also reported.
     "OTEL_SDK_DISABLED" "false" "true, false" "Disables all telemetry except propagation"
     "OTEL_SERVICE_NAME" "unknown_service:<executable>" "text" "The resource attribute service.name"
     "OTEL_RESOURCE_ATTRIBUTES" "" "key=value,key=value, percent-encoded" "Attributes of the resource"

@@ -1,9 +1,9 @@
-//! The seam to the outside: an [`Exporter`] sends one [`Batch`] at a time.
+//! The seam to external systems: an [`Exporter`] sends one [`Batch`] at a time.
 //!
 //! | file | owns |
 //! |---|---|
-//! | `exporter` | the trait, and the batch that it is given |
-//! | `guarded` | the only place that calls an exporter: a panic becomes an error, and every item is counted |
+//! | `exporter` | the trait, and the batch passed to it |
+//! | `guarded` | the only place that calls exporters: turns panics into errors and counts every item |
 
 mod exporter;
 mod guarded;
