@@ -88,7 +88,7 @@ impl<E: SpanExporter + 'static> Exporter<Traces> for UpstreamExporter<E> {
             self.executor.enter(|| exporter.set_resource(&resource)).map_err(no_runtime)?;
             self.resource = Some(batch.resource.clone());
         }
-        let spans = batch.items.iter().map(span_to_upstream).collect();
+        let spans = batch.iter().map(span_to_upstream).collect();
         // The call itself may need the runtime: within the future it runs inside.
         let export = async { exporter.export(spans).await };
         match self.executor.run(export, deadline).map_err(no_runtime)? {
