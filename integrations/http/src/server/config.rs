@@ -43,7 +43,7 @@ impl fmt::Debug for ErrorRecorder {
 /// let config = telemark_http::ServerConfig::new()
 ///     .with_excluded_paths(["/health", "/internal/*"])
 ///     .with_captured_request_headers(["x-tenant"]);
-/// assert!(settings.problems().is_empty());
+/// assert!(config.problems().is_empty());
 /// ```
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
