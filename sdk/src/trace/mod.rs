@@ -6,10 +6,10 @@ mod failure;
 mod processor;
 mod provider;
 mod record;
-mod scope;
 mod span;
 mod tracer;
 
+pub use crate::instrumentation_scope::Scope;
 pub use call_site::CallSite;
 #[doc(hidden)]
 pub use failure::record_error_beside;
@@ -17,7 +17,6 @@ pub(crate) use failure::{Failure, Source};
 pub use processor::SpanProcessor;
 pub use provider::{SdkTracerProvider, TracerProviderBuilder};
 pub use record::{Bounded, Events, Links, SpanChunk, SpanData, SpanEvent, SpanRecord, SpanView};
-pub use scope::Scope;
 pub use span::{END_NOW, SdkSpan};
 pub(crate) use tracer::{Glance, Started};
 pub use tracer::{SdkTracer, TracedSpan};
