@@ -6,10 +6,11 @@
 //! | `wire`, `json` | numbers, strings, attribute values in protobuf and in JSON |
 //! | `resource` | the encoded resource, kept while it stays the same |
 //! | `groups` | the items of each scope |
-//! | `trace`, `metrics` | a folder for each signal: `values` for the numbers of both encodings, `protobuf`, `json` |
+//! | `trace`, `metrics`, `logs` | a folder for each signal: `values` for the numbers of both encodings, `protobuf`, `json` |
 
 mod groups;
 mod json;
+mod logs;
 mod metrics;
 mod resource;
 mod signal;

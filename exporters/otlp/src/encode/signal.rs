@@ -8,8 +8,8 @@ use telemark_sdk::signal::Signal;
 use crate::preferences::Preferences;
 use crate::settings::Protocol;
 
-/// A signal that can be sent with OTLP. Implemented by [`Traces`](telemark_sdk::signal::Traces) and
-/// [`Metrics`](telemark_sdk::signal::Metrics).
+/// A signal that can be sent with OTLP. Implemented by [`Traces`](telemark_sdk::signal::Traces),
+/// [`Metrics`](telemark_sdk::signal::Metrics) and [`Logs`](telemark_sdk::signal::Logs).
 ///
 /// The exporter calls it on its own thread, once per batch. Nothing is allocated once the buffer and the cache have grown to
 /// the size of the batches.
