@@ -1,4 +1,5 @@
-//! Round trips of random log records through the encoder and the official types, in protobuf and in JSON.
+//! Round trips of random log records through the encoder and the official types, in protobuf and in JSON, and their way to
+//! a receiver.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
@@ -13,13 +14,16 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::logs::v1 as proto;
 use proptest::prelude::*;
 use prost::Message;
+use support::http::{Server, Step};
 use support::random::{Floats, expected_resource, expected_scope, float, integer, key, resource, same, scope, text};
-use telemark_otlp::Encode;
+use support::{PATIENCE, outcome, quick_retries};
+use telemark_otlp::{Encode, JsonLinesExporter, OtlpExporter, Protocol};
+use telemark_sdk::config::Env;
 use telemark_sdk::logs::{SdkLogRecord, SdkLogger};
 use telemark_sdk::signal::Logs;
 use telemark_sdk::testing::TestTelemetry;
-use telemark_sdk::time::Timestamp;
-use telemark_sdk::{Batch, Resource};
+use telemark_sdk::time::{Deadline, Timestamp};
+use telemark_sdk::{Batch, Exporter, Resource};
 
 type Cache = <Logs as Encode>::Cache;
 
@@ -291,4 +295,80 @@ fn every_severity_has_its_number() {
     let request = ExportLogsServiceRequest::decode(&*out).unwrap();
     let numbers = request.resource_logs[0].scope_logs[0].log_records.iter().map(|record| record.severity_number);
     assert_eq!(numbers.collect::<Vec<_>>(), (1..=24).collect::<Vec<_>>());
+}
+
+fn export(exporter: &mut impl Exporter<Logs>) -> String {
+    outcome(&exporter.export(Batch::new(&Resource::empty(), &vec![example()]), Deadline::after(PATIENCE)))
+}
+
+fn decoded_example() -> ExportLogsServiceRequest {
+    expected(&Resource::empty(), &[example()])
+}
+
+#[test]
+fn over_http_records_may_be_refused() {
+    let body = b"\x0a\x0d\x08\x01\x12\x09too large";
+    let server = Server::start([Step::reply("503 Busy", "", b""), Step::reply("200 OK", "", body)]);
+    let builder = OtlpExporter::<Logs>::builder().with_base_endpoint(server.url()).with_retry(quick_retries());
+    assert_eq!(export(&mut builder.build().unwrap()), "taken, 1 rejected, 1 retries (too large)");
+    for request in server.finish() {
+        assert_eq!(request.head.lines().next(), Some("POST /v1/logs HTTP/1.1"));
+        assert_eq!(ExportLogsServiceRequest::decode(&*request.body).unwrap(), decoded_example());
+    }
+}
+
+#[test]
+fn over_http_with_json_records_have_their_own_name() {
+    let body = br#"{"partialSuccess":{"rejectedLogRecords":"1","rejectedSpans":"9","errorMessage":"why"}}"#;
+    let server = Server::start([Step::reply("200 OK", "content-type: application/json\r\n", body)]);
+    let builder = OtlpExporter::<Logs>::builder().with_base_endpoint(server.url()).with_protocol(Protocol::HttpJson);
+    assert_eq!(export(&mut builder.build().unwrap()), "taken, 1 rejected, 0 retries (why)");
+    let request = &server.finish()[0];
+    assert_eq!(request.head.lines().next(), Some("POST /v1/logs HTTP/1.1"));
+    assert_eq!(serde_json::from_slice::<ExportLogsServiceRequest>(&request.body).unwrap(), decoded_example());
+}
+
+#[cfg(feature = "grpc")]
+#[test]
+fn over_grpc_the_service_is_that_of_logs() {
+    use support::grpc::{Server, Step, frame};
+    let partial = frame(b"\x0a\x0d\x08\x01\x12\x09too large");
+    let server = Server::start([Step::trailers(partial, &[("grpc-status", "0")])]);
+    let builder = OtlpExporter::<Logs>::builder().with_protocol(Protocol::Grpc);
+    let mut exporter = builder.with_endpoint(format!("http://{}", server.address)).build().unwrap();
+    assert_eq!(export(&mut exporter), "taken, 1 rejected, 0 retries (too large)");
+    drop(exporter);
+    let call = &server.finish()[0];
+    assert_eq!(call.path, "/opentelemetry.proto.collector.logs.v1.LogsService/Export");
+    assert_eq!(ExportLogsServiceRequest::decode(&call.body[5..]).unwrap(), decoded_example());
+}
+
+#[test]
+fn lines_of_json_are_one_batch_each() {
+    let path = std::env::temp_dir().join(format!("telemark-logs-{}.jsonl", std::process::id()));
+    let mut exporter = JsonLinesExporter::<Logs>::to_file(&path).unwrap();
+    for _ in 0..2 {
+        assert_eq!(export(&mut exporter), "taken, 0 rejected, 0 retries");
+    }
+    exporter.shutdown(Deadline::after(PATIENCE)).unwrap();
+    let lines = std::fs::read_to_string(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let decoded: Vec<ExportLogsServiceRequest> =
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(decoded, vec![decoded_example(); 2]);
+}
+
+#[test]
+fn the_variables_of_logs_win_over_the_general_ones() {
+    let env = Env::from_pairs([
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://general:1"),
+        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://logs:2/own"),
+        ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "http/json"),
+    ]);
+    let exporter = OtlpExporter::<Logs>::from_env(&env).unwrap();
+    assert_eq!(exporter.destination(), "http/json to http://logs:2/own");
+    assert_eq!(exporter.component_type(), "otlp_http_json_log_exporter");
+    let general =
+        OtlpExporter::<Logs>::from_env(&Env::from_pairs([("OTEL_EXPORTER_OTLP_ENDPOINT", "http://general:1")]));
+    assert_eq!(general.unwrap().destination(), "http/protobuf to http://general:1/v1/logs");
 }
