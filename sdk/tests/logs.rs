@@ -8,17 +8,20 @@ use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider, Severity}
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer};
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
 use telemark_sdk::batch::{BatchConfig, BatchProcessor, SimpleProcessor};
+use telemark_sdk::config::Env;
+use telemark_sdk::install::Telemetry;
 use telemark_sdk::limits::LogRecordLimits;
 use telemark_sdk::logs::active::ActiveLogger;
 use telemark_sdk::logs::{
     Exception, LogRecordProcessor, LoggerConfig, Scope, SdkLogRecord, SdkLogger, SdkLoggerProvider,
 };
+use telemark_sdk::metrics::PullReader;
 use telemark_sdk::runtime::{ManualRuntime, Runtime};
 use telemark_sdk::sampling::AlwaysOff;
 use telemark_sdk::signal::Logs;
-use telemark_sdk::testing::{InMemoryExporter, TestTelemetry, logs_text};
+use telemark_sdk::testing::{InMemoryExporter, TestTelemetry, logs_text, metrics_text};
 use telemark_sdk::time::{Deadline, TimeSource, Timestamp};
-use telemark_sdk::{ExportError, Resource};
+use telemark_sdk::{Batch, ExportError, ExportReport, Exporter, Resource};
 
 fn emit(logger: &SdkLogger, body: &'static str) {
     logger.emit(record(logger, Some(Severity::Info), body));
@@ -284,6 +287,9 @@ fn a_processor_that_panics_or_logs_hurts_nobody() {
     emit(&logger, "one");
     emit(&logger, "two");
     assert_eq!((telemetry.logs(), troubled.calls.load(Ordering::Relaxed)), ("INFO one\nINFO two\n".to_owned(), 2));
+    let as_the_last = SdkLoggerProvider::builder().with_processor(troubled.clone()).build();
+    emit(&as_the_last.logger("shop"), "three");
+    assert_eq!(troubled.calls.load(Ordering::Relaxed), 3);
     assert!(telemetry.logger_provider().shutdown(Deadline::NEVER).is_err());
 }
 
@@ -397,4 +403,90 @@ fn records_of_many_threads_are_exported_or_counted() {
     let health = provider.health()[0];
     assert_eq!(health.exported + health.dropped_queue_full, (THREADS * EACH) as u64);
     assert!(health.exported > 0);
+}
+
+/// Sees, while it exports, the metrics that a reader would collect.
+struct Watched {
+    reader: PullReader,
+    seen: Arc<Mutex<String>>,
+}
+
+impl Exporter<Logs> for Watched {
+    fn export(&mut self, _: Batch<'_, Logs>, _: Deadline) -> Result<ExportReport, ExportError> {
+        *self.seen.lock().unwrap() = log_metrics(&self.reader);
+        Ok(ExportReport::partial(1, "too old"))
+    }
+
+    fn component_type(&self) -> &'static str {
+        "watched"
+    }
+}
+
+/// Returns the SDK's own metrics about logs.
+fn log_metrics(reader: &PullReader) -> String {
+    let text = metrics_text(&reader.collect(Deadline::NEVER).unwrap());
+    let lines = text.lines().filter(|line| line.contains(".log."));
+    lines.map(|line| line.replace("otel.component.", "").replace("[{log_record}]", "") + "\n").collect()
+}
+
+#[test]
+fn the_sdk_measures_its_work_on_logs() {
+    let reader = PullReader::default();
+    let seen = Arc::new(Mutex::new(String::new()));
+    let telemetry = Telemetry::builder(Env::from_pairs([("OTEL_RUST_SELF_METRICS", "true")]))
+        .with_runtime(Runtime::Manual(ManualRuntime::new()))
+        .with_metric_reader(reader.clone())
+        .with_log_exporter(Watched { reader: reader.clone(), seen: seen.clone() })
+        .with_logger_config(|_| LoggerConfig::new().with_minimum_severity(Severity::Info))
+        .build()
+        .unwrap();
+    let logger = telemetry.logger("shop");
+    (0..3).for_each(|_| emit(&logger, "counted"));
+    logger.emit(record(&logger, Some(Severity::Debug), "created, though dropped by a rule"));
+    let (processor, exporter) =
+        ("{name=batching_log_processor/0,type=batching_log_processor}", "{name=watched/0,type=watched}");
+    let check = |metrics: &str, expected: &[(&str, &str)]| {
+        let mut lines: Vec<_> = expected.iter().map(|(name, value)| format!("otel.sdk.{name} {value}\n")).collect();
+        lines.sort();
+        assert_eq!(metrics, lines.concat());
+    };
+    let capacity = format!("processor.log.queue.capacity{processor}");
+    let size = format!("processor.log.queue.size{processor}");
+    let in_flight = format!("exporter.log.inflight{exporter}");
+    check(
+        &log_metrics(&reader),
+        &[
+            ("log.created", "sum 4"),
+            (&capacity, "up-down sum 2048"),
+            (&size, "up-down sum 3"),
+            (&in_flight, "up-down sum 0"),
+            (&format!("exporter.log.exported{exporter}"), "sum 0"),
+            (&format!("processor.log.processed{processor}"), "sum 0"),
+        ],
+    );
+    telemetry.force_flush(Deadline::NEVER).unwrap();
+    check(
+        &seen.lock().unwrap(),
+        &[
+            ("log.created", "sum 4"),
+            (&capacity, "up-down sum 2048"),
+            (&size, "up-down sum 0"),
+            (&in_flight, "up-down sum 3"),
+            (&format!("exporter.log.exported{exporter}"), "sum 0"),
+            (&format!("processor.log.processed{processor}"), "sum 3"),
+        ],
+    );
+    let rejected = "{error.type=rejected,name=watched/0,type=watched}";
+    check(
+        &log_metrics(&reader),
+        &[
+            ("log.created", "sum 4"),
+            (&capacity, "up-down sum 2048"),
+            (&size, "up-down sum 0"),
+            (&in_flight, "up-down sum 0"),
+            (&format!("exporter.log.exported{exporter}"), "sum 2"),
+            (&format!("exporter.log.exported{rejected}"), "sum 1"),
+            (&format!("processor.log.processed{processor}"), "sum 3"),
+        ],
+    );
 }

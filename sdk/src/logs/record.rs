@@ -158,7 +158,8 @@ impl SdkLogRecord {
             self.dropped_attributes = self.dropped_attributes.saturating_add(1);
             return;
         }
-        values::limit(&mut value, self.limits.attributes.value_length, self.limits.value_depth);
+        let depth = self.limits.value_depth.min(LogRecordLimits::MAX_DEPTH);
+        values::limit(&mut value, self.limits.attributes.value_length, depth);
         let is_full = self.attributes.len() >= self.limits.attributes.count;
         match self.attributes.iter_mut().find(|(own, _)| own.as_str() == key.as_str()) {
             Some((_, own)) => *own = value,

@@ -68,9 +68,12 @@ impl Model {
     }
 }
 
-/// Lets the provider live as long as the program.
-pub(super) fn claim(provider: &mut SdkLoggerProvider) {
-    *provider = provider.clone().into_static();
+/// Lets the provider live as long as the program if its telemetry is the first, which it returns.
+pub(super) fn claim(provider: &mut SdkLoggerProvider, is_first: bool) -> bool {
+    if is_first {
+        *provider = provider.clone().into_static();
+    }
+    is_first
 }
 
 impl Provider for SdkLoggerProvider {

@@ -125,10 +125,7 @@ impl Providers {
     /// Makes these the providers of the program. If others have been installed already, changes nothing and returns false.
     pub(super) fn claim(&mut self) -> bool {
         let is_first = traces::claim(&mut self.traces);
-        if is_first {
-            logs::claim(&mut self.logs);
-        }
-        is_first
+        logs::claim(&mut self.logs, is_first)
     }
 
     pub(super) fn health(&self) -> Health {
