@@ -14,6 +14,7 @@ pub(super) const MIN_DELAY: Duration = Duration::from_millis(5);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchConfig {
     max_queue_size: usize,
+    max_queue_bytes: usize,
     max_batch_size: usize,
     schedule_delay: Duration,
     export_timeout: Duration,
@@ -21,15 +22,16 @@ pub struct BatchConfig {
 
 impl BatchConfig {
     /// The specification's defaults for spans: a queue of 2048 items, batches of 512, an export after 5 s at the latest, and 30 s
-    /// for each export.
+    /// for each export. And 64 MiB for the spans that wait or are being exported, 32 KiB for each: ordinary ones take less than 1.
     pub const SPANS: BatchConfig = BatchConfig {
         max_queue_size: 2048,
+        max_queue_bytes: 64 << 20,
         max_batch_size: 512,
         schedule_delay: Duration::from_secs(5),
         export_timeout: Duration::from_secs(30),
     };
 
-    /// Returns the defaults for spans, overridden by `OTEL_BSP_*`.
+    /// Returns the defaults for spans, overridden by `OTEL_BSP_*` and `OTEL_RUST_BSP_MAX_QUEUE_BYTES`.
     ///
     /// Reports a batch size beyond the queue size and reduces it to the queue size.
     pub fn spans_from_env(env: &Env) -> Self {
@@ -37,6 +39,9 @@ impl BatchConfig {
         let mut config = BatchConfig::SPANS;
         if let Some(size) = env.integer("OTEL_BSP_MAX_QUEUE_SIZE", 1..=usize::MAX) {
             config = config.with_max_queue_size(size);
+        }
+        if let Some(bytes) = env.integer("OTEL_RUST_BSP_MAX_QUEUE_BYTES", 1..=usize::MAX) {
+            config = config.with_max_queue_bytes(bytes);
         }
         if let Some(size) = env.integer(BATCH, 1..=usize::MAX) {
             if size > config.max_queue_size {
@@ -53,6 +58,15 @@ impl BatchConfig {
     /// Sets the maximum number of items that wait, at least 1.
     pub fn with_max_queue_size(mut self, items: usize) -> Self {
         self.max_queue_size = items.max(1);
+        self
+    }
+
+    /// Sets the maximum number of bytes of the items that wait or are being exported, at least 1.
+    ///
+    /// Counts each item with all that it owns. A string counts as an allocation of its own even if it is static. A fourth
+    /// of the bytes wakes the worker before a batch is full, and an export takes about an eighth of them at most.
+    pub fn with_max_queue_bytes(mut self, bytes: usize) -> Self {
+        self.max_queue_bytes = bytes.max(1);
         self
     }
 
@@ -77,6 +91,11 @@ impl BatchConfig {
     /// Returns the maximum number of items that wait.
     pub fn max_queue_size(&self) -> usize {
         self.max_queue_size
+    }
+
+    /// Returns the maximum number of bytes of the items that wait or are being exported.
+    pub fn max_queue_bytes(&self) -> usize {
+        self.max_queue_bytes
     }
 
     /// Returns the maximum number of items in one export.
@@ -120,6 +139,14 @@ mod tests {
         assert_eq!(sizes(BatchConfig::SPANS.with_max_batch_size(4096).with_max_queue_size(8192)), (8192, 4096));
         assert_eq!(sizes(BatchConfig::SPANS.with_max_queue_size(8192).with_max_batch_size(4096)), (8192, 4096));
         assert_eq!(sizes(BatchConfig::SPANS.with_max_batch_size(4096).with_max_queue_size(8)), (8, 8));
+    }
+
+    #[test]
+    fn the_bytes_have_a_variable() {
+        let bytes = |value| {
+            BatchConfig::spans_from_env(&Env::from_pairs([("OTEL_RUST_BSP_MAX_QUEUE_BYTES", value)])).max_queue_bytes()
+        };
+        assert_eq!(["1000", "0", ""].map(bytes), [1000, 64 << 20, 64 << 20]);
     }
 
     #[test]

@@ -53,6 +53,7 @@ variables! {
     "OTEL_BSP_SCHEDULE_DELAY" "5000" "milliseconds" "The longest a span waits for its export"
     "OTEL_BSP_EXPORT_TIMEOUT" "30000" "milliseconds, 0 for no limit" "The longest an export may take"
     "OTEL_BSP_MAX_QUEUE_SIZE" "2048" "at least 1" "Spans that may wait; further ones are dropped and counted"
+    "OTEL_RUST_BSP_MAX_QUEUE_BYTES" "67108864" "at least 1" "Bytes of the spans that wait or are being exported; further ones are dropped and counted"
     "OTEL_BSP_MAX_EXPORT_BATCH_SIZE" "512" "from 1 to the queue size" "Spans in one export"
     "OTEL_METRICS_EXPORTER" "otlp" "otlp, console, prometheus, none; a list for several" "Where metrics go"
     "OTEL_METRIC_EXPORT_INTERVAL" "60000, console: 10000" "milliseconds, at least 1" "The time from one export of metrics to the next"

@@ -295,8 +295,8 @@ impl SdkTracer {
         let record = &mut *data;
         (record.name, record.scope) = (name, scope.clone());
         record.kind = kind;
-        // The list of the record has been on another thread; this thread frees the list that it allocated itself.
-        if attributes.len() < record.own_attributes.capacity() {
+        // The list of the record stays with this thread; its memory is in the cache.
+        if attributes.len() <= record.own_attributes.capacity() {
             record.own_attributes.append(&mut attributes);
         } else if !attributes.is_empty() {
             record.own_attributes = attributes;
