@@ -1,18 +1,18 @@
-//! The signals, over which an [`Exporter`](crate::Exporter), a batch, a queue and a pipeline are generic.
+//! The signals. [`Exporter`](crate::Exporter), batches, queues and pipelines are generic over them.
 
 use std::fmt::Debug;
 
-/// A kind of telemetry. Sealed: the specification has a fixed list.
+/// A kind of telemetry. Sealed, because the specification defines a fixed set.
 pub trait Signal: sealed::Sealed + Send + Sync + 'static {
-    /// A finished item that owns its fields: for traces, a span.
+    /// A finished item that owns its fields, such as a span for traces.
     type Item: Send + 'static;
     /// A finished item borrowed from a chunk, as exporters and stages see it.
     type View<'a>: Copy + Debug;
-    /// Finished items end to end in memory, as they wait for their export.
+    /// Finished items in contiguous memory, as they wait for their export.
     type Chunk: Chunk<Self>;
-    /// The name in thread names, diagnostics and paths: `traces`.
+    /// The name used in thread names, diagnostics and paths, such as `traces`.
     const NAME: &'static str;
-    /// The word for items in messages: `spans`.
+    /// The word for items in messages, such as `spans`.
     const ITEMS: &'static str;
     /// The bytes that an item takes beyond its [`Self::size`] outside of a chunk.
     const OWNED_SIZE: usize;

@@ -17,7 +17,7 @@ use telemark_sdk::testing::InMemoryExporter;
 use telemark_sdk::time::Deadline;
 use telemark_sdk::trace::{Scope, SpanData};
 
-/// A stage made of a function.
+/// A stage that calls a function.
 struct Run<F>(F);
 
 impl<F: FnMut(&mut SpanData) -> Verdict + Send + 'static> Stage<Traces> for Run<F> {
@@ -31,7 +31,7 @@ fn span(name: &str) -> SpanData {
     SpanData::new(context, name.to_owned(), Scope::from(InstrumentationScope::builder("test").build()))
 }
 
-/// The names and attributes that an exporter was given.
+/// Returns the names and attributes of the spans passed to an exporter.
 fn exported(exporter: &InMemoryExporter<Traces>) -> String {
     let text = |span: &SpanData| {
         let attributes = span.attributes().map(|a| format!(" {}={}", a.key, a.value)).collect::<String>();
@@ -76,7 +76,7 @@ fn two_exporters_see_the_same_spans_that_stages_edited_and_miss_those_that_they_
     assert_eq!(counts(&telemetry.health().traces), [(2, 1), (2, 1)]);
 }
 
-/// A processor of each exporter behind the stage, on a runtime that the test drives.
+/// Starts one processor per exporter behind the stage, on a runtime driven by the test.
 fn staged<const N: usize>(
     stage: impl Stage<Traces>,
     exporters: [&InMemoryExporter<Traces>; N],
@@ -116,7 +116,7 @@ fn stages_run_once_a_batch_waits_and_when_their_timer_fires() {
     (0..2).for_each(|_| processor.add(span("s")));
     assert_eq!(manual.run_woken(), 0, "two of three: no stage is woken");
     processor.add(span("s"));
-    // The stages first, then the exporter that they woke.
+    // The stages run first, then the exporter that they woke.
     assert_eq!((manual.run_woken(), manual.run_woken()), (1, 1));
     assert_eq!(exporter.batches(), [3]);
     processor.add(span("s"));
@@ -152,7 +152,7 @@ fn no_telemetry_is_made_of_a_stage_and_it_never_runs_on_a_thread_of_the_host() {
     assert_eq!(exported(&exporter), "s");
 }
 
-/// For each exporter every span ends in one counter, whatever happens meanwhile.
+/// For each exporter, every span ends up in exactly one counter, even during a shutdown.
 #[test]
 #[allow(clippy::disallowed_methods, reason = "a test of several threads")]
 fn every_span_of_many_threads_ends_in_one_counter_of_each_exporter() {

@@ -18,10 +18,10 @@ use crate::transport::Transport;
 /// The maximum size in bytes of a buffer that is kept for the next batch.
 const MAX_KEPT: usize = 4 << 20;
 
-/// Sends a signal with OTLP over HTTP or gRPC.
+/// Exports a signal with OTLP over HTTP or gRPC.
 ///
-/// Connects with the first batch, keeps the connection, and replaces a lost one. A batch that the receiver cannot take for
-/// the moment is sent again within the timeout; a batch that the receiver rejects is dropped and counted.
+/// Connects on the first export, keeps the connection open, and replaces it if it is lost. If the receiver is temporarily
+/// unable to accept a batch, the export is retried within the timeout. A rejected batch is dropped and counted.
 ///
 /// ```no_run
 /// use telemark_otlp::OtlpExporter;
@@ -70,7 +70,7 @@ impl<S: Encode> OtlpExporter<S> {
             Protocol::HttpJson => S::json(batch, &mut self.cache, &mut message),
             Protocol::HttpProtobuf | Protocol::Grpc => S::protobuf(batch, &mut self.cache, &mut message),
         }
-        // spec: the limit holds before compression as well. Too large a message is an exception: its memory is not kept.
+        // spec: the limit also applies before compression. The buffer of an oversized message is not kept.
         self.check_size(message.len() - headroom, items)?;
         if self.config.compression == Compression::Gzip {
             let mut compressed = cleared(&mut self.compressed, headroom);
@@ -139,7 +139,7 @@ impl<S: Encode> Exporter<S> for OtlpExporter<S> {
     }
 
     fn shutdown(&mut self, _: Deadline) -> Result<(), ExportError> {
-        // Nothing is held back between exports: there is nothing to flush.
+        // Every export is complete when it returns, so there is nothing to flush.
         self.is_shut_down = true;
         self.delivery.close();
         Ok(())
@@ -148,7 +148,7 @@ impl<S: Encode> Exporter<S> for OtlpExporter<S> {
     fn destination(&self) -> String {
         let (protocol, endpoint) = (self.config.protocol, &self.config.endpoint);
         match protocol {
-            // The path is always that of the service.
+            // Without the path, which for gRPC is always that of the service.
             Protocol::Grpc => format!("{protocol} to {}://{}", endpoint.scheme(), endpoint.authority),
             _ => format!("{protocol} to {endpoint}"),
         }
@@ -168,7 +168,7 @@ impl<S: Encode> Exporter<S> for OtlpExporter<S> {
     }
 }
 
-/// Takes a buffer, emptied but for `headroom` zeros at its beginning.
+/// Takes the buffer and resets its content to `headroom` zero bytes.
 fn cleared(buffer: &mut Vec<u8>, headroom: usize) -> Vec<u8> {
     let mut taken = std::mem::take(buffer);
     taken.clear();
@@ -179,7 +179,7 @@ fn cleared(buffer: &mut Vec<u8>, headroom: usize) -> Vec<u8> {
 #[cfg(feature = "gzip")]
 fn compress(message: &[u8], out: &mut Vec<u8>) -> Result<(), ExportError> {
     use std::io::Write;
-    // The fastest level: most of the gain for a fraction of the time.
+    // The fastest level achieves most of the compression in a fraction of the time.
     let mut encoder = flate2::write::GzEncoder::new(out, flate2::Compression::fast());
     encoder
         .write_all(message)

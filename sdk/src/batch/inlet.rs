@@ -1,4 +1,4 @@
-//! The host's side of a processor.
+//! The producer side of a processor, called by the application.
 
 use std::sync::Arc;
 
@@ -10,19 +10,19 @@ use crate::signal::Signal;
 use crate::sync::thread_index;
 use crate::time::Deadline;
 
-/// A queue, and the task that empties it.
+/// A queue and the task that drains it.
 pub(super) struct Inlet<S: Signal> {
     queue: Arc<Queue<S>>,
     worker: Handle,
-    /// In a forked child the queue may be locked for ever, and no thread drains it.
+    /// In a forked child the queue may stay locked forever, and no thread drains it.
     home: Generation,
 }
 
 impl<S: Signal> Inlet<S> {
-    /// Starts `worker`, which drains `queue`, on a thread of this name.
+    /// Starts `worker`, which drains `queue`, on a thread called `name`.
     ///
     /// # Errors
-    /// The operating system refuses to start another thread.
+    /// Returns an error if the operating system refuses to start another thread.
     pub(super) fn start(
         queue: Arc<Queue<S>>,
         worker: impl Task,
@@ -32,7 +32,7 @@ impl<S: Signal> Inlet<S> {
         Ok(Inlet { queue, worker: runtime.start(name, worker)?, home: Generation::current() })
     }
 
-    /// Queues an item. Does not wake the worker.
+    /// Queues an item without waking the worker.
     #[inline]
     pub(super) fn push(&self, item: S::Item) -> Pushed {
         if self.home.is_past() {
@@ -54,7 +54,7 @@ impl<S: Signal> Inlet<S> {
     /// Closes the queue, then shuts the worker down. A second call does nothing.
     ///
     /// # Errors
-    /// Something could not be delivered, or not before the deadline.
+    /// Returns an error if some items could not be delivered, or not before the deadline.
     pub(super) fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         if !self.home.is_past() {
             self.queue.close();

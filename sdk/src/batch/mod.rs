@@ -1,13 +1,13 @@
-//! Batching, the same for every signal: a bounded queue that never blocks, and the processors before and behind it.
+//! Batching for every signal: a bounded queue that never blocks, and the processors that fill and drain it.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `config` | [`BatchConfig`] |
-//! | `budget` | a bound that the shards of a queue share |
+//! | `budget` | a limit that the shards of a queue share |
 //! | `queue` | the queue, bounded in items and in bytes |
-//! | `inlet` | the host's side of a processor: the queue, and the task that empties it |
+//! | `inlet` | the producer side of a processor: the queue and the task that drains it |
 //! | `processor` | the seam [`Processor`], [`BatchProcessor`] and [`SimpleProcessor`] |
-//! | `worker` | the task of those two: exports batch by batch |
+//! | `worker` | the task behind both processors: exports batch by batch |
 //! | `stage` | the seam [`Stage`], and the processor that runs stages before all exporters |
 //! | `held` | [`Held`]: an item that a stage keeps for a later verdict |
 

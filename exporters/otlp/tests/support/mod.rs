@@ -44,7 +44,7 @@ pub fn export_by(
     exporter.export(Batch::new(&Resource::empty(), &[span(name)].into_iter().collect()), deadline)
 }
 
-/// Returns the result as text: the fate of the batch and the number of retries.
+/// Returns the result as text: the outcome of the batch and the number of retries.
 pub fn outcome(result: &Result<ExportReport, ExportError>) -> String {
     match result {
         Ok(report) => {
