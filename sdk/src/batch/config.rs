@@ -7,6 +7,8 @@ use crate::error::ConfigError;
 
 /// Minimum delay between two runs of an idle worker.
 pub(super) const MIN_DELAY: Duration = Duration::from_millis(5);
+/// Size at which a batch is full. Usual receivers take requests of up to 4 MiB, and spans are smaller on the wire.
+const MAX_BATCH_BYTES: usize = 4 << 20;
 
 /// Queue and batch sizes, and the timing of exports.
 ///
@@ -65,7 +67,8 @@ impl BatchConfig {
     /// Sets the maximum size in bytes of the items that wait or are being exported, at least 1. Items beyond it are dropped.
     ///
     /// The size of an item includes everything that it owns. Every string counts as a separate allocation, even if it is static.
-    /// The worker starts an export once a quarter of the bytes is used, and puts about an eighth of them into a batch at most.
+    /// The worker starts an export once a quarter of the bytes is used, and limits a batch to about an eighth of
+    /// them, at most 4 MiB.
     pub fn with_max_queue_bytes(mut self, bytes: usize) -> Self {
         self.max_queue_bytes = bytes.max(1);
         self
@@ -98,6 +101,11 @@ impl BatchConfig {
     /// Returns the maximum size in bytes of the items that wait or are being exported.
     pub fn max_queue_bytes(&self) -> usize {
         self.max_queue_bytes
+    }
+
+    /// Returns the size in bytes at which a batch is full, whatever its number of items.
+    pub(super) fn max_batch_bytes(&self) -> usize {
+        (self.max_queue_bytes / 8).min(MAX_BATCH_BYTES)
     }
 
     /// Returns the maximum number of items per export.

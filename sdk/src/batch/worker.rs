@@ -131,7 +131,7 @@ impl<S: Signal> Worker<S> {
 
     /// Returns the size of the next batch: full in number, or in bytes after the chunk that fills it.
     fn next_batch(&self) -> usize {
-        let max_bytes = self.config.max_queue_bytes() / 8;
+        let max_bytes = self.config.max_batch_bytes();
         let (mut items, mut bytes) = (0, 0);
         for chunk in &self.drained {
             bytes += chunk.bytes();
