@@ -65,16 +65,18 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
 }
 
 fn measure(options: &Options<'_>) -> Result<(), Failure> {
+    let mut failed = Vec::new();
     for name in &options.scenarios {
         if *name == scenarios::adoption::NAME {
             scenarios::adoption::measure(options.selection.rounds.min(1))?;
             continue;
         }
         let scenario = scenarios::named(name)?;
-        let rows = child::rounds(scenario, &options.selection)?;
+        let (rows, failures) = child::rounds(scenario, &options.selection);
         println!("{}", table::markdown(scenario, &rows, &options.selection));
+        failed.extend(failures.iter().map(|failure| format!("{name}, {failure}")));
     }
-    Ok(())
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("\n").into()) }
 }
 
 struct Options<'a> {

@@ -46,8 +46,8 @@
 //! [`MAX_HEADER_VALUES`] lines, and all captured headers of one message after [`MAX_CAPTURED_BYTES`] bytes. The names of
 //! the attributes that were cut are the value of `telemark.truncated`, an array of strings.
 //!
-//! Routes, span names and names of the server are kept for the life of the program, so that a request does not copy them:
-//! the first 1024 routes and the first 128 names of the server, if they are short.
+//! Routes, span names, names of the server, user agents and addresses are kept for the life of the program, so that a request does
+//! not copy them: the first 1024 routes, 128 names of the server, 128 user agents and 256 addresses, if they are short.
 //!
 //! # Environment variables
 //! This crate reads no environment. [`ServerConfig::from_env_fn`] takes a reader and lists the variables.
