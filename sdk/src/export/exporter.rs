@@ -18,6 +18,9 @@ use crate::time::Deadline;
 pub trait Exporter<S: Signal>: Send + 'static {
     /// Sends the batch. Called for every full batch, and once per export interval if there is anything to send.
     ///
+    /// A batch of which a part was delivered is a report that says how many items failed, and why:
+    /// [`ExportReport::with_failed`].
+    ///
     /// # Errors
     /// The batch was not delivered and never will be: an exporter that retries does so within `deadline`.
     fn export(&mut self, batch: Batch<'_, S>, deadline: Deadline) -> Result<ExportReport, ExportError>;
