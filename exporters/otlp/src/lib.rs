@@ -70,17 +70,16 @@ mod file;
 mod headers;
 mod preferences;
 mod response;
-mod retry;
 mod settings;
 mod tls;
 mod transport;
 
 pub use builder::OtlpBuilder;
+pub use delivery::RetryConfig;
 pub use encode::Encode;
 pub use exporter::OtlpExporter;
 pub use file::JsonLinesExporter;
 #[cfg(all(feature = "fuzzing", feature = "grpc"))]
 #[doc(hidden)]
 pub use response::fuzzing;
-pub use retry::RetryConfig;
 pub use settings::{Compression, Pem, Protocol};

@@ -9,10 +9,11 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1 as proto;
 use proptest::prelude::*;
 use prost::Message;
+use support::limited::in_parts;
 use support::random::{
     Floats, attributes, expected_attribute, expected_resource, expected_scope, resource, same, scope, text,
 };
-use telemark_otlp::Encode;
+use telemark_otlp::{Encode, Protocol};
 use telemark_sdk::signal::Traces;
 use telemark_sdk::time::Timestamp;
 use telemark_sdk::trace::{CallSite, Scope, SpanChunk, SpanData, SpanEvent};
@@ -199,6 +200,48 @@ proptest! {
             same(&decoded, &expected(&resource, &spans))?;
         }
     }
+
+    #[test]
+    fn parts_keep_the_limit_and_together_are_the_batch(
+        resource in resource(Floats::Finite), spans in prop::collection::vec(span(Floats::Finite), 1..12), limit in 300usize..6000
+    ) {
+        for protocol in [Protocol::HttpProtobuf, Protocol::HttpJson] {
+            let encode = if protocol == Protocol::HttpJson { Traces::json } else { Traces::protobuf };
+            let decode = |body: &Vec<u8>| match protocol {
+                Protocol::HttpJson => serde_json::from_slice(body).unwrap(),
+                _ => ExportTraceServiceRequest::decode(&**body).unwrap(),
+            };
+            let fits = |span: &&SpanData| {
+                let mut out = Vec::new();
+                let alone = [(*span).clone()].into_iter().collect();
+                encode(Batch::new(&resource, &alone), &mut Cache::default(), &mut out);
+                out.len() <= limit
+            };
+            let fitting: Vec<_> = spans.iter().filter(fits).cloned().collect();
+            let chunk: SpanChunk = spans.iter().cloned().collect();
+            let (failed, bodies) = in_parts::<Traces>(Batch::new(&resource, &chunk), protocol, limit);
+            prop_assert!(bodies.iter().all(|body| body.len() <= limit));
+            prop_assert_eq!(failed as usize, spans.len() - fitting.len());
+            let arrived: Vec<_> = bodies.iter().map(decode).flat_map(flat).collect();
+            let mut expected = flat(expected(&resource, &fitting));
+            // Groups have the order of their first spans, which may be among those that do not fit.
+            let place = |line: &String| flat(self::expected(&resource, &spans)).iter().position(|other| other == line);
+            expected.sort_by_key(place);
+            prop_assert_eq!(arrived, expected);
+        }
+    }
+}
+
+/// Returns each span of a request with its resource and its scope.
+fn flat(request: ExportTraceServiceRequest) -> Vec<String> {
+    let mut lines = Vec::new();
+    for resource in request.resource_spans {
+        for scope in resource.scope_spans {
+            let origin = (&resource.resource, &resource.schema_url, &scope.scope, &scope.schema_url);
+            lines.extend(scope.spans.iter().map(|span| format!("{origin:?} {span:?}")));
+        }
+    }
+    lines
 }
 
 fn example() -> SpanData {

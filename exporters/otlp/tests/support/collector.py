@@ -1,7 +1,7 @@
 """A collector over gRPC that compresses its responses, as the servers of Go do.
 
 Writes its port, then a line of JSON for each request. A batch whose first span is called `reject` is refused in part.
-Ends with its standard input.
+The first argument, if any, is the maximum size of a request in bytes. Ends with its standard input.
 """
 
 import json
@@ -33,7 +33,8 @@ class Traces(service.TraceServiceServicer):
         return response
 
 
-server = grpc.server(ThreadPoolExecutor(2), compression=grpc.Compression.Gzip)
+options = [("grpc.max_receive_message_length", int(size)) for size in sys.argv[1:]]
+server = grpc.server(ThreadPoolExecutor(2), compression=grpc.Compression.Gzip, options=options)
 service.add_TraceServiceServicer_to_server(Traces(), server)
 port = server.add_insecure_port("127.0.0.1:0")
 server.start()
