@@ -16,7 +16,7 @@ use crate::exporter::OtlpExporter;
 use crate::preferences::Preferences;
 use crate::settings::{Compression, Named, Pem, Protocol};
 
-/// Builds an [`OtlpExporter`] exporter. Settings in code win over the environment, and the environment wins over the defaults.
+/// Builds an [`OtlpExporter`]. Settings in code win over the environment, and the environment wins over the defaults.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -126,8 +126,8 @@ impl<S: Encode> OtlpBuilder<S> {
     /// Sets the maximum size of a request in bytes, before and after compression; 64 MiB by default, 0 for no limit. A batch
     /// that needs more is sent in parts, and an item that needs more is dropped and counted.
     ///
-    /// This is a limit, not a goal. Batches are sent in parts of at most 4 MiB, which every usual receiver takes, and in
-    /// smaller ones once the receiver has refused a size. Only a single item makes a larger request.
+    /// A larger limit does not make larger requests: parts have at most 4 MiB, the default limit of gRPC servers, and less once
+    /// the receiver has refused a size. Only a single item makes a larger request.
     ///
     /// spec: protocol/exporter.md, max request size
     pub fn with_max_request_size(mut self, bytes: usize) -> Self {

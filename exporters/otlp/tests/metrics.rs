@@ -11,7 +11,7 @@ use opentelemetry_proto::tonic::metrics::v1 as proto;
 use proptest::prelude::*;
 use prost::Message;
 use support::http::{Server, Step};
-use support::limited::in_parts;
+use support::limited::{Limited, Refuses, in_parts};
 use support::random::{
     Floats, attributes, expected_attribute, expected_resource, expected_scope, resource, same, text,
 };
@@ -286,7 +286,7 @@ proptest! {
                 Protocol::HttpJson => serde_json::from_slice(body).unwrap(),
                 _ => ExportMetricsServiceRequest::decode(&**body).unwrap(),
             };
-            let (failed, bodies) = in_parts::<Metrics>(Batch::new(&resource, &metrics), protocol, limit);
+            let (failed, bodies) = in_parts::<Metrics>(&server(), Batch::new(&resource, &metrics), protocol, limit);
             prop_assert!(bodies.iter().all(|body| body.len() <= limit));
             let encode = if protocol == Protocol::HttpJson { Metrics::json } else { Metrics::protobuf };
             let fits = |alone: &Vec<ScopeMetrics>| {
@@ -300,6 +300,35 @@ proptest! {
             let arrived: Vec<_> = bodies.iter().map(decode).flat_map(flat).collect();
             let expected: Vec<_> = fitting.into_iter().flat_map(|alone| flat(expected(&resource, alone))).collect();
             prop_assert_eq!(arrived, expected);
+        }
+    }
+}
+
+fn server() -> Limited {
+    Limited::start(usize::MAX, Refuses::Politely, b"")
+}
+
+/// Random points seldom end within the last bytes of a request.
+#[test]
+fn every_limit_is_kept_to_the_byte() {
+    let server = server();
+    let url = |name: &str| format!("https://example.org/{name}");
+    let [one] = &example()[..] else { panic!("one scope") };
+    for (of_resource, of_scope) in [(None, None), (None, Some(url("scope"))), (Some(url("resource")), None)] {
+        let resource = Resource::with_schema_url([KeyValue::new("service.name", "shop")], of_resource);
+        let scope = InstrumentationScope::builder("shop");
+        let scope = of_scope.into_iter().fold(scope, |scope, url| scope.with_schema_url(url)).build();
+        let two = [scope.clone(), scope].map(|scope| ScopeMetrics::new(scope, one.metrics.clone())).into();
+        let batch = Batch::new(&resource, &two);
+        for (protocol, limits) in [(Protocol::HttpProtobuf, 350..480), (Protocol::HttpJson, 900..1300)] {
+            for limit in limits {
+                let (failed, bodies) = in_parts::<Metrics>(&server, batch, protocol, limit);
+                assert!(failed == 0 && bodies.iter().all(|body| body.len() <= limit), "{protocol}: {failed}, {limit}");
+                if protocol == Protocol::HttpProtobuf {
+                    let requests = bodies.iter().map(|body| ExportMetricsServiceRequest::decode(&**body).unwrap());
+                    assert_eq!(requests.flat_map(flat).count(), 8, "{limit}");
+                }
+            }
         }
     }
 }
@@ -339,11 +368,13 @@ fn single_points(metrics: &[ScopeMetrics]) -> Vec<Vec<ScopeMetrics>> {
 fn flat(request: ExportMetricsServiceRequest) -> Vec<String> {
     use proto::metric::Data::{ExponentialHistogram, Gauge, Histogram, Sum};
     fn lines<P: std::fmt::Debug>(of: impl std::fmt::Debug, points: Vec<P>) -> Vec<String> {
+        assert!(!points.is_empty());
         points.iter().map(|point| format!("{of:?} {point:?}")).collect()
     }
     let mut all = Vec::new();
     for resource in request.resource_metrics {
         for scope in resource.scope_metrics {
+            assert!(!scope.metrics.is_empty());
             let origin = (&resource.resource, &resource.schema_url, &scope.scope, &scope.schema_url);
             for metric in scope.metrics {
                 let origin = (origin, &metric.name, &metric.description, &metric.unit);

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use telemark_sdk::time::Deadline;
 
-/// The limit of gRPC servers that nobody configured: grpc-go, grpc-java, the servers on grpc-core and tonic share it. A batch
-/// that needs more is sent in parts. Servers over HTTP mostly take more, but parts of this size also bound the memory of an
-/// export.
+/// The default limit of gRPC servers: grpc-go, grpc-java, grpc-core and tonic share it. A batch that needs more is sent in
+/// parts. Most HTTP servers take more, but parts of this size also bound the memory of an export.
 ///
 /// spec: protocol/exporter.md, max request size — a maximum; smaller requests keep it
 const USUAL_LIMIT: usize = 4 << 20;
@@ -14,8 +13,8 @@ const USUAL_LIMIT: usize = 4 << 20;
 /// The time after which a size that was refused is tried again.
 const LEARNED_FOR: Duration = Duration::from_secs(300);
 
-/// The number of refusals in a row that are met with patience. From then on each refusal halves the size of the items that are
-/// still tried, so that a receiver that refuses everything gets few requests whatever a batch holds.
+/// The number of refusals in a row after which each further one halves the size of the items that are still tried. A receiver
+/// that refuses everything thus gets few requests, whatever a batch holds.
 const PATIENCE: u32 = 32;
 
 /// The length of a request in bytes, before compression and as it is sent. Receivers limit one or the other.
@@ -36,15 +35,15 @@ impl Size {
     }
 }
 
-/// The sizes that the receiver takes, as far as they are known. Halves after a refusal, keeps the result for the following
-/// batches, and tries twice the size after [`LEARNED_FOR`].
+/// The known sizes that the receiver takes. Halves the target after a refusal, keeps it for the following batches, and doubles
+/// it again after [`LEARNED_FOR`].
 #[derive(Debug)]
 pub(crate) struct Fit {
     /// The configured limit.
     max: usize,
     /// The length that a request with more than one item never exceeds.
     target: usize,
-    /// The latest refused size: an item that makes a request as large is not sent.
+    /// A refused size. An item that makes a request as large is not sent.
     refused: Option<Size>,
     /// The number of refusals since the last accepted request.
     refusals: u32,
@@ -69,7 +68,7 @@ impl Fit {
         self.target
     }
 
-    /// Notes the beginning of a batch. Forgets a part of the lesson once it is old.
+    /// Notes the beginning of a batch. Tries larger requests again if the last refusal is old.
     pub(crate) fn begin(&mut self) {
         if self.learned_until.is_some_and(Deadline::has_passed) {
             self.try_larger();
@@ -102,7 +101,10 @@ impl Fit {
             self.target = (size.plain.min(self.target) / 2).max(1);
         }
         let divisor = if self.refusals > PATIENCE { 2 } else { 1 };
-        self.refused = Some(Size { plain: size.plain / divisor, sent: size.sent / divisor });
+        // The smaller refused size tells more.
+        if !self.is_refused(size) {
+            self.refused = Some(Size { plain: size.plain / divisor, sent: size.sent / divisor });
+        }
         self.grows = false;
         self.learned_until = Some(Deadline::after(LEARNED_FOR));
     }
@@ -198,6 +200,9 @@ mod tests {
         assert_eq!(run(&mut fit, &[1500, 10, 1500, 2000, 1001, 999, 20], &mut receiver), [10, 999, 20]);
         assert_eq!(run(&mut fit, &[1500, 10, 1500, 999], &mut receiver), [10, 999]);
         assert_eq!(fit.refused, Some(plain(1001)));
+        // A larger request that is refused later does not hide that.
+        fit.refuse(plain(5000), 3);
+        assert!(fit.is_refused(plain(1001)));
     }
 
     #[test]

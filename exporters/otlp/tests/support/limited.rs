@@ -91,8 +91,12 @@ fn serve(stream: TcpStream, refuses: Refuses, taken: &[u8], limit: &AtomicUsize,
 }
 
 /// Sends a batch in requests of at most `limit` bytes. Returns the number of items that failed, and the requests.
-pub fn in_parts<S: Encode>(batch: Batch<'_, S>, protocol: Protocol, limit: usize) -> (u64, Vec<Vec<u8>>) {
-    let server = Limited::start(usize::MAX, Refuses::Politely, b"");
+pub fn in_parts<S: Encode>(
+    server: &Limited,
+    batch: Batch<'_, S>,
+    protocol: Protocol,
+    limit: usize,
+) -> (u64, Vec<Vec<u8>>) {
     let builder = OtlpExporter::<S>::builder().with_base_endpoint(server.url()).with_protocol(protocol);
     let mut exporter = builder.with_max_request_size(limit).build().unwrap();
     let failed = match exporter.export(batch, Deadline::after(PATIENCE)) {
