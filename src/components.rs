@@ -1,4 +1,4 @@
-//! The registry of the program: a row for each exporter that `OTEL_TRACES_EXPORTER` and `OTEL_METRICS_EXPORTER` may name.
+//! The exporters that `OTEL_TRACES_EXPORTER` and `OTEL_METRICS_EXPORTER` may name, one row each.
 
 use telemark_sdk::install::{Components, Factory};
 #[cfg(any(feature = "otlp", feature = "console"))]
@@ -10,7 +10,7 @@ pub(crate) static COMPONENTS: Components = Components::NONE
     .with_metric_exporters(METRIC_EXPORTERS)
     .with_termination_handler(cfg!(feature = "termination"));
 
-/// A row: the factory where the feature of the same name is on, else a remedy for the error.
+/// Expands to the factory if the feature of the same name is enabled, and otherwise to an error that names the feature.
 macro_rules! row {
     ($name:literal, $make:expr) => {{
         #[cfg(feature = $name)]
@@ -59,7 +59,7 @@ fn preferred(exporter: &telemark_otlp::OtlpExporter<Metrics>) -> ReaderConfig {
     })
 }
 
-/// spec: metrics/sdk_exporters/stdout.md — every 10 s by default.
+/// spec: metrics/sdk_exporters/stdout.md — the console exports every 10 s by default.
 #[cfg(feature = "console")]
 fn console_periods(env: &telemark_sdk::config::Env) -> telemark_sdk::metrics::PeriodicConfig {
     let periods = telemark_sdk::metrics::PeriodicConfig::from_env(env);

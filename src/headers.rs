@@ -1,4 +1,4 @@
-//! The context of a trace in the headers of HTTP requests, for clients and servers without a layer.
+//! Trace context in the headers of HTTP requests, for clients and servers without a layer.
 
 use http::HeaderMap;
 use opentelemetry::Context;
@@ -7,9 +7,9 @@ use telemark_sdk::error::catch;
 use telemark_sdk::instrument::private::current_context;
 use telemark_sdk::propagation::active;
 
-/// Writes the context of the current span and its baggage into the headers of a request, so that the receiver's spans join the
-/// same trace. The formats are those of `OTEL_PROPAGATORS`, by default `traceparent`, `tracestate` and `baggage`; headers of
-/// these names are replaced. Without a span and without baggage nothing is written.
+/// Writes the context of the current span and its baggage into the headers of a request, so that the receiver's spans
+/// join the same trace. The formats are those of `OTEL_PROPAGATORS`, by default `traceparent`, `tracestate` and
+/// `baggage`. Replaces existing headers with these names. Writes nothing without a current span and baggage.
 ///
 /// With hyper and other libraries that use the `http` crate's requests:
 ///
@@ -36,12 +36,12 @@ use telemark_sdk::propagation::active;
 ///
 /// spec: context/api-propagators.md#inject
 pub fn inject(headers: &mut HeaderMap) {
-    // The propagator may be the user's code: if it panics, the request is sent without a context.
+    // The propagator may be user code. If it panics, the request is sent without context.
     let _ = catch(|| active::inject(&current_context(), &mut HeaderInjector(headers)));
 }
 
-/// Returns the current context with the span context and the baggage from the headers of a request. Missing or invalid headers
-/// leave it unchanged. The HTTP layers do this by themselves.
+/// Returns the current context with the span context and the baggage from the headers of a request. Missing or invalid
+/// headers leave it unchanged. The HTTP layers already do this.
 ///
 /// ```
 /// use telemark::traced;

@@ -6,29 +6,29 @@ use telemark_sdk::install::{Telemetry as Guard, TelemetryBuilder as Builder};
 
 use crate::components::COMPONENTS;
 
-/// Starts the telemetry of the program from the environment. Keep the guard in a named variable until the end of `main`: when
-/// it is dropped, on a panic too, everything that is left is exported. `let _ = telemark::init()?` drops it at once, which ends
-/// the telemetry; a warning at the first span or measurement after that says so.
+/// Starts the telemetry of the program from the environment. Keep the guard in a named variable until the end of `main`:
+/// dropping it, even during a panic, exports all remaining telemetry. `let _ = telemark::init()?` drops the guard at once
+/// and so ends the telemetry, which a warning reports at the next span or measurement.
 ///
-/// SIGTERM, Ctrl-C and `std::process::exit` end a program without dropping anything. With the feature `termination`, a default
-/// one, what is left is exported then too, on Unix; [`Builder::with_termination_handler`] switches that off.
-/// `std::process::abort`, SIGKILL and a panic with `panic = "abort"` lose what the last batch has not taken: 5 s of spans by
-/// default.
+/// SIGTERM, Ctrl-C and `std::process::exit` end a program without dropping anything. On Unix, the default feature
+/// `termination` exports the remaining telemetry in these cases too; [`Builder::with_termination_handler`] can disable
+/// that. `std::process::abort`, SIGKILL and a panic with `panic = "abort"` lose everything recorded since the last batch,
+/// by default up to 5 s of spans.
 ///
-/// A child made by `fork` without `exec` has no thread to export anything: telemetry that was started before the fork is off
-/// in the child, and a warning says so. Call `init` after the fork, in each process.
+/// A child process created by `fork` without `exec` has no export thread. Telemetry started before the fork is off in the
+/// child, and a warning reports that. Call `init` after the fork, in each process.
 ///
-/// Call it once, early, inside or outside of any async runtime. With nothing set, spans and metrics go over
-/// OTLP to `http://localhost:4318`. A variable that cannot be understood is reported on standard error and ignored.
+/// Call it once, early, inside or outside of any async runtime. By default, spans and metrics go over OTLP to
+/// `http://localhost:4318`. A variable with an invalid value is reported on standard error and ignored.
 ///
 /// # Errors
-/// It was called before; a variable would silently lose data, such as an endpoint that is not a URL or a certificate that
-/// cannot be read; a variable names an exporter whose feature is off.
+/// Fails if it was called before, if a variable names an exporter whose feature is off, or if a mistake in a variable
+/// would silently lose data: an endpoint that is not a URL, or a certificate that cannot be read.
 pub fn init() -> Result<Guard, ConfigError> {
     builder().init()
 }
 
-/// Returns a builder that starts the telemetry of the program from code and the environment; what is set in code goes before
+/// Returns a builder that starts the telemetry of the program from code and the environment. Code takes precedence over
 /// the environment.
 ///
 /// ```no_run
@@ -43,8 +43,8 @@ pub fn builder() -> Builder {
     Guard::builder(Env::process()).with_components(&COMPONENTS)
 }
 
-/// Reports how the process is doing (CPU time, memory, threads, open files and more) and, when `init` is called within a tokio
-/// runtime, its workers and tasks.
+/// Reports metrics of the process, such as CPU time, memory, threads and open files. If `init` is called inside a tokio
+/// runtime, also reports its workers and tasks.
 ///
 /// ```no_run
 /// let _telemetry = telemark::builder().with_instrumentation(telemark::runtime_metrics).init()?;
@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(telemetry.health().traces.len(), 2);
     }
 
-    /// Builds with these metrics and no traces, and returns the number of readers that export.
+    /// Builds with this `OTEL_METRICS_EXPORTER` and no traces. Returns the number of exporting readers.
     fn metric_exporters(value: &str) -> Result<usize, String> {
         let built = with(&[("OTEL_TRACES_EXPORTER", "none"), ("OTEL_METRICS_EXPORTER", value)]).build();
         built.map(|telemetry| telemetry.health().metrics.len()).map_err(|error| error.to_string())
@@ -216,7 +216,7 @@ mod tests {
         use std::io::{Read, Write};
         use std::net::{TcpListener, TcpStream};
 
-        // A port that was free a moment ago; another one if it was taken since.
+        // Picks a port that is free, and another one if a different program takes it first.
         let start = || {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let variables = [

@@ -1,5 +1,5 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
-//! One dependency and one line: traces and metrics for Rust services, on the OpenTelemetry API.
+//! Traces and metrics for Rust services on the OpenTelemetry API, with one dependency and one line in `main`.
 //!
 //! ```no_run
 //! use telemark::traced;
@@ -18,29 +18,31 @@
 //! ```text
 //! your code ─ #[traced], layers, any library on the opentelemetry API or with tracing-opentelemetry
 //!     │
-//! telemark-sdk ─ samples, records, batches; one thread of its own; never blocks you, drops are counted
+//! telemark-sdk ─ samples, records, batches; exports on its own thread; never blocks you, counts what it drops
 //!     │
 //! OTLP (http/protobuf, http/json, grpc, file) │ trace trees in the terminal │ any opentelemetry_sdk exporter
 //! ```
 //!
 //! # How to
-//! - **see it at once**: `OTEL_TRACES_EXPORTER=console OTEL_METRICS_EXPORTER=console`.
-//! - **send it**: OTLP is the default, to `http://localhost:4318`; `OTEL_EXPORTER_OTLP_ENDPOINT` and its kin change that.
-//! - **name the service**: `OTEL_SERVICE_NAME`, or [`builder()`]`.with_service_name("shop")`.
-//! - **call another service**: `telemark::inject` writes the trace's context into the headers of a request, `telemark::extract` reads it.
-//! - **trace axum**: the feature `axum` and `Router::layer(telemark::axum::layer())`.
-//! - **trace functions**: [`traced`](macro@traced) on functions, `impl` blocks and modules; `#[traced(stream)]` on a function that
-//!   returns a stream.
+//! - **see it at once**: set `OTEL_TRACES_EXPORTER=console OTEL_METRICS_EXPORTER=console`.
+//! - **send it**: OTLP is the default, to `http://localhost:4318`. `OTEL_EXPORTER_OTLP_ENDPOINT` and related variables
+//!   change that.
+//! - **name the service**: set `OTEL_SERVICE_NAME` or call [`builder()`]`.with_service_name("shop")`.
+//! - **call another service**: `telemark::inject` writes the trace context into the headers of a request, and
+//!   `telemark::extract` reads it.
+//! - **trace axum**: enable the feature `axum` and call `Router::layer(telemark::axum::layer())`.
+//! - **trace functions**: put [`traced`](macro@traced) on functions, `impl` blocks and modules, and `#[traced(stream)]`
+//!   on functions that return a stream.
 //! - **measure functions**: `#[traced(metrics)]` adds a histogram of their durations, by function and kind of error.
-//! - **measure anything**: a `static` [`Counter`], [`UpDownCounter`], [`Gauge`] or [`Histogram`].
-//! - **show metrics to Prometheus**: the feature `prometheus` and `OTEL_METRICS_EXPORTER=prometheus`, which listens on
-//!   `localhost:9464`; or a handler of your own for `/metrics`: see `telemark::prometheus`.
-//! - **trace by hand**: [`span()`], [`set_attribute`], [`record_error`], [`propagate`].
-//! - **use the OpenTelemetry API**: it is re-exported as [`opentelemetry`]; `init` sets its globals. Its `metrics::Counter` and
-//!   its like are made by a meter; [`Counter`] here is declared as a `static`. Its `trace::SpanBuilder` goes to a tracer; the
-//!   [`SpanBuilder`] here is what [`span()`] returns.
-//! - **configure in code**: [`builder()`], with the parts in [`trace`], [`metrics`], [`propagation`] and [`export`].
-//! - **end**: nothing to write; see [`init`].
+//! - **measure anything**: declare a `static` [`Counter`], [`UpDownCounter`], [`Gauge`] or [`Histogram`].
+//! - **show metrics to Prometheus**: enable the feature `prometheus` and set `OTEL_METRICS_EXPORTER=prometheus`, which
+//!   listens on `localhost:9464`, or serve `/metrics` from your own handler: see `telemark::prometheus`.
+//! - **trace by hand**: use [`span()`], [`set_attribute`], [`record_error`] and [`propagate`].
+//! - **use the OpenTelemetry API**: it is re-exported as [`opentelemetry`], and `init` sets its globals. Its
+//!   `metrics::Counter` and other instruments come from a meter, whereas the [`Counter`] here is declared as a `static`.
+//!   Its `trace::SpanBuilder` is for tracers, whereas the [`SpanBuilder`] here is returned by [`span()`].
+//! - **configure in code**: use [`builder()`] with the types in [`trace`], [`metrics`], [`propagation`] and [`export`].
+//! - **shut down**: drop the guard that [`init`] returns.
 //! - **test**: [`testing`] gives each test its own telemetry.
 //!
 //! # Metrics
@@ -59,25 +61,25 @@
 //! ```
 //!
 //! # Environment variables
-//! [`config::VARIABLES`] is the table of all of them, with defaults and accepted values. Those of the specification work as it
-//! says; a name that is nearly one of them is reported on standard error, and so is one that has no effect yet.
+//! [`config::VARIABLES`] lists all of them, with defaults and accepted values. The specification's variables work as
+//! specified. Likely misspellings, and variables that have no effect yet, are reported on standard error.
 //!
 //! # Features
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `otlp` | yes | export over OTLP: `http/protobuf`, `http/json`, gzip |
-//! | `grpc` | yes | OTLP over gRPC: 1 MB of a program |
+//! | `grpc` | yes | OTLP over gRPC; adds about 1 MB to a program |
 //! | `tls` | no | `https` for OTLP, with rustls |
 //! | `console` | yes | trace trees and metrics in the terminal |
 //! | `prometheus` | no | `OTEL_METRICS_EXPORTER=prometheus` and `telemark::prometheus` |
-//! | `http` | yes | `telemark::inject` and `telemark::extract`: a trace's context in the headers of requests |
+//! | `http` | yes | `telemark::inject` and `telemark::extract`: trace context in the headers of requests |
 //! | `axum` | no | `telemark::axum::layer()` |
-//! | `tower` | no | `telemark::tower`, the same for any tower service |
+//! | `tower` | no | `telemark::tower`: the same layer for any tower service |
 //! | `runtime-metrics` | no | `telemark::runtime_metrics`: metrics of the process and of the tokio runtime |
-//! | `termination` | yes | exports what is left when SIGTERM, Ctrl-C or `exit` ends the program |
+//! | `termination` | yes | exports the remaining telemetry when SIGTERM, Ctrl-C or `exit` ends the program |
 //!
-//! Without features this is the engine and the macro: what a library needs that only wants `#[traced]`. In a program that
-//! has another SDK such a library records nothing, unless one of the two calls [`use_global_tracer`].
+//! Without features, the crate has the engine and the macro, which is enough for a library that only uses `#[traced]`. In
+//! a program with another SDK, such a library records nothing unless it or the program calls [`use_global_tracer`].
 
 mod components;
 #[cfg(feature = "http")]
@@ -102,7 +104,7 @@ pub use telemark_macros::traced;
 #[doc(inline)]
 pub use telemark_sdk::install::{Health, Telemetry as Guard, TelemetryBuilder as Builder, TelemetryHandle};
 pub use telemark_sdk::instrument::ToValue;
-// Not for users: with a path through this crate, the compiler's errors name the engine's traits without their full paths.
+// Not for users. With a path through this crate, compiler errors name the engine's traits without their full paths.
 #[doc(hidden)]
 pub use telemark_sdk as __sdk;
 #[doc(hidden)]
@@ -115,17 +117,17 @@ pub use telemark_sdk::instrument::statics;
 pub use telemark_sdk::instrument::statics::{AttributeValue, Attributes, Counter, Gauge, Histogram, UpDownCounter};
 pub use telemark_sdk::{ConfigError, ExportError, Resource, scope};
 
-/// Environment variables: the table of all of them, and a fixed set for tests.
+/// Environment variables: a table of all that Telemark reads, and fixed sets for tests.
 pub mod config {
     pub use telemark_sdk::config::{Env, VARIABLES, Variable};
 }
 
-/// The SDK's own messages, and the counts of what became of the telemetry.
+/// The SDK's own log messages, and counts of exported and dropped telemetry.
 pub mod diag {
     pub use telemark_sdk::diag::{Level, SignalHealth, set_max_level, set_sink};
 }
 
-/// Exporters of your own, and their names in `OTEL_TRACES_EXPORTER` and `OTEL_METRICS_EXPORTER`.
+/// Custom exporters, and their names in `OTEL_TRACES_EXPORTER` and `OTEL_METRICS_EXPORTER`.
 pub mod export {
     pub use telemark_sdk::install::{Components, Factory, Node, Pipeline};
     pub use telemark_sdk::runtime::is_ending;
@@ -133,9 +135,9 @@ pub mod export {
     pub use telemark_sdk::{Batch, ExportReport, Exporter, ResponseStatus};
 }
 
-/// Traces in code: samplers, limits, batches, stages and processors for [`builder()`], and the spans that exporters see.
+/// Tracing configured in code: samplers, limits, batches, stages and processors for [`builder()`], and the spans that exporters see.
 pub mod trace {
-    pub use telemark_sdk::batch::{BatchConfig, BatchProcessor, SimpleProcessor, Stage, Verdict};
+    pub use telemark_sdk::batch::{BatchConfig, BatchProcessor, Held, SimpleProcessor, Stage, Verdict};
     pub use telemark_sdk::id::{IdGenerator, RandomIds};
     pub use telemark_sdk::limits::{AttributeLimits, SpanLimits};
     pub use telemark_sdk::sampling::{
@@ -149,7 +151,7 @@ pub mod trace {
     };
 }
 
-/// Metrics in code: views, readers and exemplars for [`builder()`], and the data that exporters see.
+/// Metrics configured in code: views, readers and exemplars for [`builder()`], and the data that exporters see.
 pub mod metrics {
     pub use telemark_sdk::metrics::{
         Aggregation, Buckets, CallbackHandle, DEFAULT_BOUNDARIES, DEFAULT_CARDINALITY_LIMIT, Exemplar, ExemplarFilter,
@@ -160,17 +162,17 @@ pub mod metrics {
     };
 }
 
-/// The formats of a trace's context and its baggage in headers.
+/// Header formats for trace context and baggage.
 pub mod propagation {
     pub use telemark_sdk::propagation::{B3Propagator, BaggagePropagator, Propagators, TraceContextPropagator};
 }
 
-/// Deadlines, and clocks of your own.
+/// Deadlines and custom clocks.
 pub mod time {
     pub use telemark_sdk::time::{Clock, Deadline, TimeSource, Timestamp};
 }
 
-/// Trace trees and metrics in the terminal.
+/// Exporters that print trace trees and metrics to the terminal.
 #[cfg(feature = "console")]
 pub mod console {
     pub use telemark_console::{Color, ConsoleMetricExporter, ConsoleTraceExporter};

@@ -1,5 +1,5 @@
-//! The HTTP server layers, with the parts that the facade adds: the installed tracer, the engine's clock, and settings from
-//! the environment. The meter is the API's global one, which `init` sets if metrics are read. A layer that a test creates has
+//! The HTTP server layers with what the facade adds: the installed tracer, the engine's clock, and settings from the
+//! environment. The meter is the API's global one, which `init` sets if metrics are read. A layer created in a test uses
 //! the tracer, the meter and the clock of the test's telemetry.
 
 #[cfg(feature = "tower")]
@@ -25,14 +25,14 @@ pub mod axum {
 
     use super::{ActiveTracer, on_current_telemetry};
 
-    /// Returns the layer for `Router::layer`, on the telemetry of [`init`](crate::init), with settings from the environment. It
-    /// records spans and the durations of requests; `OTEL_RUST_HTTP_SERVER_METRICS=duration,active_requests` adds the number of
-    /// active requests, which the conventions make opt-in.
+    /// Returns the layer for `Router::layer`, on the telemetry of [`init`](crate::init), with settings from the
+    /// environment. It records spans and request durations. `OTEL_RUST_HTTP_SERVER_METRICS=duration,active_requests` adds
+    /// the number of active requests, which the conventions make opt-in.
     ///
-    /// A layer that is created before `init` records from `init` on. [`HttpServerLayer::map_config`] changes settings and
-    /// keeps those from the environment.
+    /// A layer created before `init` starts recording with `init`. [`HttpServerLayer::map_config`] changes individual
+    /// settings and keeps the others from the environment.
     ///
-    /// A layer that is created in a test records into the [`TestTelemetry`](crate::testing::TestTelemetry) attached there.
+    /// A layer created in a test records into the [`TestTelemetry`](crate::testing::TestTelemetry) attached there.
     pub fn layer() -> HttpServerLayer<AxumPolicy, ActiveTracer> {
         on_current_telemetry(telemark_axum::layer(), telemark_axum::scope())
     }
@@ -48,20 +48,20 @@ pub mod tower {
 
     use super::{ActiveTracer, on_current_telemetry};
 
-    /// Returns the layer, on the telemetry of [`init`](crate::init), with settings from the environment. It records spans and the
-    /// durations of requests; `OTEL_RUST_HTTP_SERVER_METRICS=duration,active_requests` adds the number of active requests,
-    /// which the conventions make opt-in.
+    /// Returns the layer, on the telemetry of [`init`](crate::init), with settings from the environment. It records spans
+    /// and request durations. `OTEL_RUST_HTTP_SERVER_METRICS=duration,active_requests` adds the number of active
+    /// requests, which the conventions make opt-in.
     ///
-    /// A layer that is created before `init` records from `init` on. [`HttpServerLayer::map_config`] changes settings and
-    /// keeps those from the environment.
+    /// A layer created before `init` starts recording with `init`. [`HttpServerLayer::map_config`] changes individual
+    /// settings and keeps the others from the environment.
     ///
-    /// A layer that is created in a test records into the [`TestTelemetry`](crate::testing::TestTelemetry) attached there.
+    /// A layer created in a test records into the [`TestTelemetry`](crate::testing::TestTelemetry) attached there.
     pub fn layer() -> HttpServerLayer<DefaultPolicy, ActiveTracer> {
         on_current_telemetry(HttpServerLayer::new(), telemark_tower::scope())
     }
 }
 
-/// Returns the layer on the telemetry of the current test, or else of the program.
+/// Returns the layer with the telemetry of the current test, or else of the program.
 #[cfg(feature = "tower")]
 fn on_current_telemetry<P: HttpPolicy + Clone, T>(
     layer: HttpServerLayer<P, T>,
@@ -82,9 +82,9 @@ fn config(context: &Context) -> ServerConfig {
     for problem in config.problems() {
         diag::log(diag::Level::Warn, "http.config", format_args!("{problem}"));
     }
-    // Spans inside a request have the same clock.
+    // Uses the same clock as spans inside a request.
     let clock = active::clock_in_context(context).unwrap_or_else(Clock::system);
-    // What the handler records on the span stays.
+    // Keeps the status and `error.type` that a handler set on the span.
     config.with_clock(move || clock.now().into()).with_error_recorder(record_error_beside)
 }
 

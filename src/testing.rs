@@ -1,4 +1,4 @@
-//! A telemetry for one test: exporters in memory, a manual clock, sequential ids, spans and metrics as text.
+//! Telemetry for a single test: in-memory exporters, a manual clock, sequential ids, and spans and metrics as text.
 //!
 //! ```
 //! use telemark::testing::TestTelemetry;
@@ -17,7 +17,7 @@
 //!     cents.parse::<u64>().map(drop)
 //! }
 //!
-//! // In a `#[test]`; those beside it have telemetry of their own.
+//! // In a `#[test]`. Each test has its own telemetry.
 //! let telemetry = TestTelemetry::new();
 //! let _attached = telemetry.attach();
 //! order("cup", 2)?;
@@ -27,7 +27,7 @@
 //! # Ok::<(), std::num::ParseIntError>(())
 //! ```
 //!
-//! To test a service with a layer, make the service after `attach` and send it a request.
+//! To test a service with a layer, create the service after `attach` and send it a request.
 //!
 //! ```
 //! # #[cfg(feature = "axum")]

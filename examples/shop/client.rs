@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use telemark::opentelemetry::Context;
 use telemark::opentelemetry::trace::{SpanKind, Status, TraceContextExt};
 
-/// Calls one server.
+/// A client of one server.
 pub(crate) struct Client {
     http: legacy::Client<HttpConnector, Full<Bytes>>,
     server: SocketAddr,
@@ -28,7 +28,7 @@ impl Client {
         Client { http: legacy::Client::builder(TokioExecutor::new()).build_http(), server }
     }
 
-    /// Sends a request, with JSON if the body is not empty, and waits for the whole answer.
+    /// Sends a request, as JSON if the body is not empty, and waits for the complete response.
     pub(crate) async fn send(&self, method: Method, path: &str, body: &'static str) -> Result<Answer, CallError> {
         let url = format!("http://{}{path}", self.server);
         let span = telemark::span(method.to_string())
@@ -58,7 +58,7 @@ impl Answer {
     }
 }
 
-/// For a client, unlike a server, 4xx is an error too.
+/// Records the status. For a client, unlike for a server, 4xx is an error.
 fn record_status(status: StatusCode) {
     telemark::set_attribute("http.response.status_code", status.as_u16());
     if status.is_client_error() || status.is_server_error() {
@@ -67,7 +67,7 @@ fn record_status(status: StatusCode) {
     }
 }
 
-/// There was no answer, or it could not be understood.
+/// The request failed, or its response could not be parsed.
 #[derive(Debug)]
 pub(crate) struct CallError(Box<dyn std::error::Error + Send + Sync>);
 
@@ -77,7 +77,7 @@ impl fmt::Display for CallError {
     }
 }
 
-/// Points to the cause, so that spans record it with its own type.
+/// Dereferences to the cause, so that spans record the type of the cause.
 impl std::ops::Deref for CallError {
     type Target = dyn std::error::Error + Send + Sync;
 

@@ -1,4 +1,4 @@
-//! The inventory: a second service, which knows what is left.
+//! The inventory: a second service, which counts the items on the shelves.
 
 use std::time::Duration;
 
@@ -26,11 +26,11 @@ async fn stock(Path(sku): Path<String>) -> Result<Json<Stock>, StatusCode> {
     Ok(Json(Stock { available }))
 }
 
-/// What all shelves hold; `None` when the product has no shelf.
+/// Returns the number of items on all shelves of the product, or `None` if it has no shelf.
 #[traced(fields(product.sku = sku))]
 async fn count(sku: &str) -> Option<i64> {
     let shelves: Vec<_> = SHELVES.iter().filter(|(name, _)| *name == sku).collect();
-    sleep(Duration::from_millis(5)).await; // somebody walks there
+    sleep(Duration::from_millis(5)).await; // walking to the shelf
     telemark::set_attribute("stock.shelves", shelves.len());
     (!shelves.is_empty()).then(|| shelves.iter().map(|(_, items)| items).sum())
 }

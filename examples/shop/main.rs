@@ -1,4 +1,4 @@
-//! A shop: two services and a database in one process, and a visitor who sends them real requests.
+//! A shop: two services and a database in one process, and a visitor that sends real requests.
 //!
 //! ```text
 //! visitor ──HTTP──▶ shop ──HTTP──▶ inventory
@@ -6,8 +6,8 @@
 //! ```
 //!
 //! - `cargo run --example shop`: traces as trees in the terminal
-//! - `cargo run --example shop -- --serve`: the same, and stays for requests of yours until Ctrl-C
-//! - `OTEL_TRACES_EXPORTER=otlp OTEL_METRICS_EXPORTER=otlp cargo run --example shop`: to a receiver at
+//! - `cargo run --example shop -- --serve`: the same, then keeps serving your requests until Ctrl-C
+//! - `OTEL_TRACES_EXPORTER=otlp OTEL_METRICS_EXPORTER=otlp cargo run --example shop`: exports to a receiver at
 //!   `http://localhost:4318`
 
 mod client;
@@ -40,7 +40,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let shop = serve(shop).await?;
 
     let unexpected = visitor::visit(shop).await;
-    // Why spans could not be delivered has been said on standard error by then.
+    // If spans cannot be delivered, the reason is on standard error by now.
     let are_delivered = telemetry.force_flush(Deadline::after(Duration::from_secs(5))).is_ok();
     metrics::follow_an_exemplar(&prometheus);
 
@@ -53,8 +53,8 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     Ok(if unexpected == 0 && are_delivered { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Everything is as the environment says, except that without `OTEL_TRACES_EXPORTER` there are trees in the terminal, and
-/// without `OTEL_METRICS_EXPORTER` the page of metrics.
+/// Starts the telemetry from the environment, with two other defaults: traces go to the terminal as trees, and metrics to
+/// the Prometheus page.
 fn telemetry(prometheus: &PrometheusExporter) -> Result<telemark::Guard, telemark::ConfigError> {
     let env = Env::process();
     let mut builder = telemark::builder().with_service_name("shop");
@@ -67,11 +67,11 @@ fn telemetry(prometheus: &PrometheusExporter) -> Result<telemark::Guard, telemar
     builder.init()
 }
 
-/// Serves `app` on a free port, for as long as the program runs.
+/// Serves `app` on a free port until the program ends.
 async fn serve(app: Router) -> std::io::Result<SocketAddr> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    // With connect info, so that the spans of requests know the client's address.
+    // Connect info gives the request spans the client's address.
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, app).await });
     Ok(address)

@@ -1,4 +1,4 @@
-//! The shop's metrics: one of its own, and the page with all of them for Prometheus.
+//! The shop's metrics: a counter of its own, and the Prometheus page with all metrics.
 
 use axum::Router;
 use axum::body::Body;
@@ -8,16 +8,16 @@ use axum::routing::get;
 use telemark::Counter;
 use telemark::prometheus::PrometheusExporter;
 
-/// What the business wants to know. Declared once, recorded in one line.
+/// A business metric: declared once, recorded in one line.
 pub(crate) static ORDERS: Counter<u64> =
     Counter::new("shop.orders").with_unit("{order}").with_description("Orders, by what became of them");
 
-/// `GET /metrics`, beside the traced routes: a scrape is no request of a visitor.
+/// `GET /metrics`, outside of the traced routes, because a scrape is not a visit.
 pub(crate) fn page(prometheus: PrometheusExporter) -> Router {
     Router::new().route("/metrics", get(async move |headers: HeaderMap| prometheus.respond::<Body>(&headers)))
 }
 
-/// Looks at the page as Prometheus would, and says which trace the slowest request's exemplar leads to.
+/// Reads the page like Prometheus would and prints the trace of the slowest request, taken from its exemplar.
 pub(crate) fn follow_an_exemplar(prometheus: &PrometheusExporter) {
     let accept = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/openmetrics-text"))]);
     let page = String::from_utf8(prometheus.respond::<Vec<u8>>(&accept).into_body()).unwrap_or_default();
@@ -31,7 +31,7 @@ pub(crate) fn follow_an_exemplar(prometheus: &PrometheusExporter) {
     }
 }
 
-/// The trace id and the value of the exemplar in a line such as `… 3 # {trace_id="…",span_id="…"} 0.18 1700000000.1`.
+/// Returns the trace id and the value from a line such as `… 3 # {trace_id="…",span_id="…"} 0.18 1700000000.1`.
 fn exemplar(line: &str) -> Option<(&str, f64)> {
     let (_, exemplar) = line.split_once("# {trace_id=\"")?;
     let (trace, rest) = exemplar.split_once('"')?;

@@ -1,4 +1,4 @@
-//! The shop: its routes, and what happens when somebody orders something.
+//! The shop: its routes, and the handling of an order.
 
 use std::fmt;
 use std::sync::Arc;
@@ -68,16 +68,16 @@ impl Shop {
     }
 }
 
-/// Only what is named is recorded: the card's number is not.
+/// Records only the named fields, so not the card number.
 #[traced(name = "charge card", metrics, fields(payment.cents = cents))]
 async fn charge(card: &str, cents: i64) -> Result<(), ShopError> {
     sleep(Duration::from_millis(15)).await; // the bank thinks
     if card.starts_with("4000") { Err(ShopError::CardDeclined) } else { Ok(()) }
 }
 
-/// The slow route: two searches at once, one of them in a task of its own.
+/// The slow route: two concurrent searches, one of them in a separate task.
 async fn similar(Path(sku): Path<String>) -> Result<String, ShopError> {
-    // `propagate` hands the trace over to the task.
+    // `propagate` carries the trace into the task.
     let bought = tokio::spawn(telemark::propagate(bought_together(sku.clone())));
     let shelf = same_shelf(&sku).await;
     Ok(format!("{shelf}, {}", bought.await.unwrap_or("kettle")))

@@ -24,7 +24,7 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// A new database in memory: it lives in its one connection, which therefore stays open.
+    /// Opens a new in-memory database. It lives as long as its only connection, so that is never closed.
     pub(crate) async fn open() -> Result<Self, sqlx::Error> {
         let one = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
         let pool = one.connect_with(SqliteConnectOptions::new().in_memory(true)).await?;
@@ -43,7 +43,7 @@ impl Store {
         run(statement("SELECT products", SQL), query).await
     }
 
-    /// Returns the number of the order.
+    /// Inserts an order and returns its number.
     pub(crate) async fn insert_order(&self, sku: &str, quantity: i64) -> Result<i64, sqlx::Error> {
         const SQL: &str = "INSERT INTO orders (sku, quantity) VALUES (?, ?)";
         let query = sqlx::query(SQL).bind(sku).bind(quantity).execute(&self.pool);
@@ -57,7 +57,8 @@ impl FromRow<'_, SqliteRow> for Product {
     }
 }
 
-/// A span as the semantic conventions for databases have it: named by the summary, with the text and not the values.
+/// Builds a span by the semantic conventions for databases: named after the summary, with the query text but without
+/// values.
 fn statement(summary: &'static str, text: &'static str) -> SpanBuilder {
     telemark::span(summary)
         .with_kind(SpanKind::Client)
@@ -66,7 +67,7 @@ fn statement(summary: &'static str, text: &'static str) -> SpanBuilder {
         .with("db.query.text", text)
 }
 
-/// Runs a query in its span, which takes note of an error.
+/// Runs a query in its span and records an error.
 async fn run<T>(span: SpanBuilder, query: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
     span.run(async { query.await.inspect_err(telemark::record_error) }).await
 }

@@ -1,4 +1,5 @@
-//! The visitor: asks the shop for a few things, says what to look at, and notices an answer that is not as expected.
+//! The visitor: sends the shop a few requests, points out what to look for in the traces, and reports unexpected
+//! responses.
 
 use std::net::SocketAddr;
 
@@ -10,7 +11,7 @@ struct Visit {
     method: Method,
     path: &'static str,
     body: &'static str,
-    /// The status of the answer.
+    /// The expected status of the response.
     expected: u16,
     look: &'static str,
 }
@@ -42,7 +43,7 @@ const VISITS: &[Visit] = &[
         path: "/products/spoon",
         body: "",
         expected: 404,
-        look: "the client's mistake is no error of the server",
+        look: "a mistake of the client, not an error of the server",
     },
     Visit {
         method: Method::GET,
@@ -53,10 +54,10 @@ const VISITS: &[Visit] = &[
     },
 ];
 
-/// Pays the visits one after the other. Returns how many answers were not as expected.
+/// Makes the visits one after another. Returns the number of unexpected responses.
 pub(crate) async fn visit(shop: SocketAddr) -> usize {
     println!("The visitor asks the shop at http://{shop}\n");
-    // The visitor's browser is no part of our telemetry.
+    // The visitor's browser is not part of our telemetry.
     telemark::suppress_future(async {
         let client = Client::to(shop);
         let mut unexpected = 0;

@@ -1,10 +1,10 @@
-//! The shop runs, by itself and to the end, and its traces have the shape that it promises.
+//! The shop runs to its end without help, and its traces have the promised shape.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-/// Runs the program as somebody would who has set no other variables.
+/// Runs the program in an environment without any other variables that affect it.
 fn run_shop(variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(program());
     for (name, _) in std::env::vars_os() {
@@ -16,7 +16,8 @@ fn run_shop(variables: &[(&str, &str)]) -> Output {
     command.envs(variables.iter().copied()).output().unwrap()
 }
 
-/// `cargo test` builds the examples of a package before it runs the tests, beside the folder that the tests are in.
+/// Returns the path of the shop. `cargo test` builds the examples of a package before running its tests, into a folder
+/// next to theirs.
 fn program() -> PathBuf {
     let tests = std::env::current_exe().unwrap().parent().unwrap().to_owned();
     let program = tests.with_file_name("examples").join(format!("shop{}", std::env::consts::EXE_SUFFIX));
@@ -27,7 +28,7 @@ fn program() -> PathBuf {
     program
 }
 
-/// The trees alone, without times and attributes: a line for each span, with its error.
+/// Returns only the trees, without times and attributes: a line for each span, with its error.
 fn shape(stdout: &str) -> String {
     let rows = stdout.lines().filter_map(|line| match line.split_once('━') {
         _ if line.starts_with("trace ") => Some(String::new()),
@@ -42,7 +43,7 @@ fn shape(stdout: &str) -> String {
     rows.collect::<Vec<_>>().join("\n")
 }
 
-/// The first span of the trace that the exemplar at the end leads to.
+/// Returns the name of the root span of the trace that the exemplar at the end leads to.
 fn followed(stdout: &str) -> &str {
     let (_, trace) = stdout.rsplit_once("its exemplar leads to trace ").unwrap();
     let (_, tree) = stdout.split_once(&format!("\ntrace {}  ", trace.split(' ').next().unwrap())).unwrap();

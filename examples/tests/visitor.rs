@@ -1,4 +1,4 @@
-//! The shop's visitor notices answers that are not as expected, which make the program fail.
+//! The shop's visitor counts unexpected responses, which make the program fail.
 #![allow(dead_code, unreachable_pub, reason = "parts of a program, seen alone")]
 
 #[path = "../shop/client.rs"]
@@ -10,7 +10,7 @@ mod visitor;
 async fn unexpected_answers_are_counted() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    // A shop with no routes answers 404 to everything; of five visits, one expects just that.
+    // A server without routes responds 404 to everything, which one of the five visits expects.
     tokio::spawn(async move { axum::serve(listener, axum::Router::new()).await });
     assert_eq!(visitor::visit(address).await, 4);
 }

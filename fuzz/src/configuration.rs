@@ -1,4 +1,4 @@
-//! The variables: values that a platform sets, mistakes and attacks included.
+//! The environment variables, with typical values, mistakes and attacks.
 
 use telemark_otlp::OtlpExporter;
 use telemark_sdk::batch::BatchConfig;
@@ -9,13 +9,13 @@ use telemark_sdk::propagation::Propagators;
 use telemark_sdk::signal::{Metrics, Traces};
 use telemark_sdk::{Resource, sampling};
 
-/// Every variable takes any value: it is used, or reported and left alone.
+/// Sets one variable to any value. The value must be used, or reported without control characters and ignored.
 pub(crate) fn variables(input: &[u8]) {
-    // The first byte chooses the variable, so that a mutation moves a value from one to another.
+    // The first byte selects the variable, so mutations try the same value with different variables.
     let Some((first, value)) = input.split_first() else { return };
     let value = String::from_utf8_lossy(value).replace('\0', "");
     let name = VARIABLES[usize::from(*first) % VARIABLES.len()].name;
-    // Opening a file is not parsing.
+    // These name files, and opening a file is not parsing.
     if name.contains("CERTIFICATE") || name.contains("CLIENT_KEY") || name.contains("FILE") {
         return;
     }
@@ -29,7 +29,7 @@ pub(crate) fn variables(input: &[u8]) {
     drop(Propagators::from_env(&env));
     let errors = [OtlpExporter::<Traces>::from_env(&env).err(), OtlpExporter::<Metrics>::from_env(&env).err()];
     for text in errors.into_iter().flatten().chain(env.take_warnings()).map(|error| error.to_string()) {
-        // A value may be quoted, but its control characters must not reach a terminal.
+        // The report may quote the value, but its control characters must not reach a terminal.
         assert!(!text.chars().any(char::is_control), "{name}={value:?} is reported as {text:?}");
     }
 }

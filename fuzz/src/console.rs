@@ -1,4 +1,4 @@
-//! The console: names, values, units and parents of any shape.
+//! The console, with names, values, units and parents of any shape.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,9 +13,10 @@ use telemark_sdk::time::{Deadline, Timestamp};
 use telemark_sdk::trace::{SpanChunk, SpanData, SpanEvent};
 use telemark_sdk::{Batch, Exporter, Resource};
 
-/// Any spans and metrics are shown as lines that are harmless to a terminal, and the head of a trace counts all its spans.
+/// Shows arbitrary spans and metrics. The lines must be harmless to a terminal, and the head of a trace must count all
+/// spans.
 ///
-/// A line of the input is a span: a byte for its id, a byte for its parent, its name, and its attributes after tabs.
+/// Each line of the input is a span: a byte for its id, a byte for its parent, its name, and its attributes after tabs.
 pub(crate) fn text(input: &[u8]) {
     let width = usize::from(input.first().copied().unwrap_or_default());
     let input = String::from_utf8_lossy(input);
@@ -48,7 +49,7 @@ fn check(shown: &str) {
     }
 }
 
-/// Makes a span of a single trace. Parents may be missing, lead in a circle, or be the span itself.
+/// Creates a span of a fixed trace. Parents may be missing, form a circle, or be the span itself.
 fn span(index: usize, line: &str) -> SpanData {
     let mut bytes = line.bytes();
     let mut byte = || u64::from(bytes.next().unwrap_or_default());
@@ -90,7 +91,7 @@ fn attribute(text: &str) -> KeyValue {
     KeyValue::new(key.to_owned(), value.to_owned())
 }
 
-/// A writer whose text can be taken.
+/// A writer whose output can be taken.
 #[derive(Clone, Default)]
 struct Screen(Arc<Mutex<Vec<u8>>>);
 

@@ -1,4 +1,4 @@
-//! HTTP requests as a server sees them: methods, targets, `Forwarded`, `Host`, query strings and captured headers.
+//! HTTP requests as a server receives them: methods, targets, `Forwarded`, `Host`, query strings and captured headers.
 
 use std::sync::{Arc, OnceLock};
 
@@ -7,7 +7,7 @@ use telemark_http::{DefaultPolicy, End, HttpServerInstrumentation, RequestHead, 
 use telemark_sdk::testing::TestTelemetry;
 use telemark_sdk::trace::SdkTracer;
 
-/// A request of any shape gives one span whose texts are bounded.
+/// Any request must produce spans whose attributes are bounded in size.
 pub(crate) fn server_span(input: &[u8]) {
     let Some(request) = request(input) else { return };
     let telemetry = TestTelemetry::new();
@@ -37,7 +37,7 @@ fn config() -> ServerConfig {
     CONFIG.get_or_init(config).clone()
 }
 
-/// `METHOD target` in the first line, headers in the others.
+/// Parses `METHOD target` from the first line and a header from each of the others.
 fn request(input: &[u8]) -> Option<Request<()>> {
     let mut lines = input.split(|byte| *byte == b'\n');
     let first = lines.next()?;

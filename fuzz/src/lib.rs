@@ -1,9 +1,10 @@
-//! Fuzz targets for everything in Telemark that reads what strangers write.
+//! Fuzz targets for every part of Telemark that reads untrusted input.
 //!
-//! A target is a function on bytes that panics when a property fails. `cargo test -p telemark-fuzz` runs each over its corpus
-//! and some thousand mutations; `cargo xtask fuzz` runs each under libFuzzer with coverage and address sanitizer.
+//! A target is a function that takes bytes and panics when a property fails. `cargo test -p telemark-fuzz` runs each over
+//! its corpus and thousands of mutations of it. `cargo xtask fuzz` runs each under libFuzzer with coverage and
+//! AddressSanitizer.
 //!
-//! A crash that libFuzzer finds becomes a file in `corpus/<target>/`, so that every later test run repeats it.
+//! To turn a crash found by libFuzzer into a regression test, save the input as a file in `corpus/<target>/`.
 
 mod configuration;
 mod console;
@@ -19,13 +20,13 @@ pub use mutation::Mutator;
 /// A fuzz target by name.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
-    /// The name of its folder in `corpus/` and of its libFuzzer program.
+    /// The name of the target's folder in `corpus/` and of its libFuzzer program.
     pub name: &'static str,
-    /// Panics when the input breaks a property.
+    /// Runs the target. Panics if the input breaks a property.
     pub run: fn(&[u8]),
 }
 
-/// Every target.
+/// All targets.
 pub const TARGETS: &[Target] = &[
     Target { name: "trace_context", run: propagation::trace_context },
     Target { name: "baggage", run: propagation::baggage },
@@ -38,10 +39,10 @@ pub const TARGETS: &[Target] = &[
     Target { name: "console_text", run: console::text },
 ];
 
-/// Runs the target of this name; for the libFuzzer programs, which have one each.
+/// Runs the target with this name. Each libFuzzer program calls this for its target.
 ///
 /// # Panics
-/// No target has this name, or the input breaks a property.
+/// Panics if no target has this name or if the input breaks a property.
 #[allow(clippy::panic, reason = "a fuzz target reports by panicking")]
 pub fn run(name: &str, input: &[u8]) {
     match TARGETS.iter().find(|target| target.name == name) {
@@ -50,7 +51,7 @@ pub fn run(name: &str, input: &[u8]) {
     }
 }
 
-/// Headers from lines of `name: value`; invalid UTF-8 is replaced, as a carrier of strings cannot hold it.
+/// Parses lines of `name: value`. Replaces invalid UTF-8, because a carrier holds strings.
 fn headers(input: &[u8]) -> std::collections::HashMap<String, String> {
     let text = String::from_utf8_lossy(input);
     let lines = text.split('\n').filter_map(|line| line.split_once(": "));

@@ -1,4 +1,4 @@
-//! The expansion of `#[traced]`: source code that nobody would write, and code that is only half written.
+//! The expansion of `#[traced]`, with implausible and incomplete source code.
 
 use std::panic::resume_unwind;
 use std::str::FromStr;
@@ -7,18 +7,18 @@ use std::thread;
 use proc_macro2::TokenStream;
 use telemark_macros_expand::expand;
 
-/// Longer inputs only nest deeper.
+/// Longer inputs only add nesting.
 const MAX_LENGTH: usize = 4 * 1024;
 
-/// The parser recurses, and its caller gives it the stack for its sources. Unused stack takes no memory.
+/// The parser is recursive and relies on its caller for enough stack. Unused stack takes no memory.
 const STACK: usize = 512 * 1024 * 1024;
 
-/// The item for options that have none.
+/// The default item, for inputs that consist only of options.
 const ITEM: &str =
     "impl Cart { fn total(&self, a: u32, b: &'static str) -> Result<u32, E> { Ok(a) } async fn buy(b: u8) {} }";
 
-/// Takes the first line as options and the rest as the item. All tokens are expanded, or refused with one error and the item
-/// left in place.
+/// Takes the first line as options and the rest as the item. The macro must expand them, or return an error that has a
+/// message and keeps the item.
 #[allow(clippy::panic, reason = "a fuzz target reports by panicking")]
 pub(crate) fn expansion(input: &[u8]) {
     if input.len() > MAX_LENGTH {
@@ -40,7 +40,7 @@ pub(crate) fn expansion(input: &[u8]) {
 
 fn check(options: &str, item: &str) {
     let Ok(options) = TokenStream::from_str(options) else { return };
-    // A bracket that a mutation broke in the item does not keep its options from a test.
+    // If a mutation broke the brackets of the item, the options are tested with the default item.
     let Ok(item) = TokenStream::from_str(item).or_else(|_| ITEM.parse()) else { return };
     match expand(options, item.clone()) {
         Ok(expanded) => assert!(!expanded.is_empty(), "nothing is left of {item}"),
@@ -53,7 +53,7 @@ fn check(options: &str, item: &str) {
     }
 }
 
-/// Counts the outermost tokens.
+/// Counts the top-level tokens.
 fn count(tokens: TokenStream) -> usize {
     tokens.into_iter().count()
 }

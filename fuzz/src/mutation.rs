@@ -1,13 +1,13 @@
-//! Mutations without a fuzzer: small random edits of a corpus, the same in every run.
+//! Mutations without a fuzzer: small random edits of a corpus, identical in every run.
 
-/// Derives inputs from a corpus. Two mutators with one seed produce the same inputs.
+/// Derives inputs from a corpus. The same corpus and seed always produce the same inputs.
 #[derive(Debug)]
 pub struct Mutator {
     corpus: Vec<Vec<u8>>,
     random: u64,
 }
 
-/// Bytes and texts that parsers tend to trip over.
+/// Strings that parsers tend to trip over.
 const TOKENS: &[&[u8]] = &[
     b"",
     b"\0",
@@ -53,7 +53,7 @@ const TOKENS: &[&[u8]] = &[
 ];
 
 impl Mutator {
-    /// Starts from these inputs; an empty corpus starts from the empty input.
+    /// Creates a mutator for a corpus. An empty corpus becomes one empty input.
     pub fn new(mut corpus: Vec<Vec<u8>>, seed: u64) -> Self {
         if corpus.is_empty() {
             corpus.push(Vec::new());
@@ -61,7 +61,7 @@ impl Mutator {
         Mutator { corpus, random: seed | 1 }
     }
 
-    /// The next input: one of the corpus after one to eight edits.
+    /// Returns the next input: an input of the corpus after one to eight edits.
     pub fn next_input(&mut self) -> Vec<u8> {
         let mut input = self.pick();
         for _ in 0..=self.below(7) {
@@ -79,7 +79,7 @@ impl Mutator {
             3 if at < input.len() => input[at] ^= 1 << self.below(8),
             4 => input.truncate(at),
             5 => {
-                // The front of one input and the end of another.
+                // Joins the start of one input to the end of another.
                 let other = self.pick();
                 input.truncate(at);
                 input.extend_from_slice(&other[self.below(other.len() + 1)..]);
@@ -92,7 +92,7 @@ impl Mutator {
                 }
             }
         }
-        // Long inputs take long and find little.
+        // Long inputs are slow and rarely find more.
         input.truncate(16 * 1024);
     }
 
@@ -105,7 +105,7 @@ impl Mutator {
         (self.next() % bound.max(1) as u64) as usize
     }
 
-    /// An xorshift generator: repeatable, and good enough to choose edits.
+    /// Returns the next number of an xorshift generator, which is repeatable and random enough to choose edits.
     fn next(&mut self) -> u64 {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;

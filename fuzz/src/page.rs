@@ -1,8 +1,8 @@
-//! The Prometheus page: what a scraper asks for.
+//! The Prometheus page, as requested by a scraper.
 
 use telemark_prometheus::PrometheusExporter;
 
-/// Any `Accept` and `Accept-Encoding` gives a page.
+/// Any `Accept` and `Accept-Encoding` must produce a page.
 pub(crate) fn negotiation(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let (accept, encoding) = text.split_once('\n').unwrap_or((&text, ""));

@@ -1,4 +1,4 @@
-//! The propagators: headers of a stranger.
+//! The propagators, with untrusted headers.
 
 use std::collections::HashMap;
 
@@ -9,12 +9,12 @@ use telemark_sdk::propagation::{B3Propagator, BaggagePropagator, TraceContextPro
 
 use crate::headers;
 
-/// W3C trace context: what was extracted survives injection.
+/// W3C trace context: an extracted context must survive injection.
 pub(crate) fn trace_context(input: &[u8]) {
     round_trip(&TraceContextPropagator::new(), &headers(input));
 }
 
-/// W3C baggage: what is passed on keeps to the limits.
+/// W3C baggage: injected baggage must keep to the limits.
 pub(crate) fn baggage(input: &[u8]) {
     let carrier = headers(input);
     let passed_on = pass_on(&BaggagePropagator::new(), &carrier).1;
@@ -33,7 +33,7 @@ pub(crate) fn b3(input: &[u8]) {
     round_trip(&B3Propagator::multi(), &carrier);
 }
 
-/// The span context that is extracted is valid, and the same after it has been injected and extracted again.
+/// An extracted span context must stay the same when it is injected and extracted again.
 fn round_trip(propagator: &dyn TextMapPropagator, carrier: &HashMap<String, String>) {
     let (extracted, passed_on) = pass_on(propagator, carrier);
     let again = propagator.extract_with_context(&Context::new(), &passed_on);

@@ -1,12 +1,12 @@
-//! Responses to OTLP exports: bodies of either encoding, compressed or not, and the status of a gRPC call.
+//! Responses to OTLP exports: bodies in protobuf or JSON, compressed or not, and the status of a gRPC call.
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use telemark_otlp::fuzzing;
 use telemark_sdk::text::is_harmful;
 
-/// Any response is read within its bounds, and every text for a message is harmless and short.
+/// Any response must be read within its bounds, and every string for a message must be harmless and short.
 ///
-/// The input is header lines, of which `status` is the HTTP status, a blank line, and the body.
+/// The input consists of header lines, a blank line, and the body. The header `status` is the HTTP status.
 pub(crate) fn otlp(input: &[u8]) {
     let (head, body) = match input.windows(2).position(|pair| pair == b"\n\n") {
         Some(at) => (&input[..at], &input[at + 2..]),
@@ -24,7 +24,7 @@ pub(crate) fn otlp(input: &[u8]) {
         assert!(len <= body.len().max(fuzzing::MAX_SIZE), "{} bytes became {len}", body.len());
     }
     if let Some(len) = fuzzing::status_message(body) {
-        // A byte that is not UTF-8 becomes a replacement character of three bytes.
+        // An invalid byte becomes a replacement character of three bytes.
         assert!(len <= 3 * body.len(), "{} bytes became {len}", body.len());
     }
     if let Some(decoded) = std::str::from_utf8(body).ok().and_then(fuzzing::base64) {

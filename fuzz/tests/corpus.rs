@@ -1,4 +1,4 @@
-//! Every target over its corpus and some thousand mutations of it, without a fuzzer.
+//! Runs every target over its corpus and thousands of mutations of it, without a fuzzer.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test helpers")]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,7 +18,7 @@ fn corpus(name: &str) -> Vec<Vec<u8>> {
     files.into_iter().map(|file| std::fs::read(file).unwrap()).collect()
 }
 
-/// Runs a target and tells which input it failed on.
+/// Runs a target on each input. Panics with the first input that fails.
 fn check(name: &str, run: fn(&[u8]), inputs: impl Iterator<Item = Vec<u8>>) {
     for input in inputs {
         if catch_unwind(AssertUnwindSafe(|| run(&input))).is_err() {

@@ -37,8 +37,8 @@ use telemark_macros_expand::{Error, expand};
 /// # let _ = (items("3"), Cart.total(), Cart.len());
 /// ```
 ///
-/// It applies to functions and methods of every kind except `const fn` and the `main` of a program, and to `impl`, `trait` and
-/// inline `mod` blocks, see below.
+/// The attribute applies to functions and methods of every kind except `const fn` and the `main` of a program, and to `impl`,
+/// `trait` and inline `mod` blocks (see below).
 ///
 /// # Options
 ///
@@ -46,35 +46,35 @@ use telemark_macros_expand::{Error, expand};
 /// |---|---|---|
 /// | `name = "..."` | the name of the span: a literal or a constant | the function's name; in an `impl` or `trait` block `Type::function` |
 /// | `kind = server` | `server`, `client`, `producer`, `consumer` or `internal` | `internal` |
-/// | `fields(...)` | attributes, see below | none: only named arguments are captured |
+/// | `fields(...)` | attributes, see below | none: no argument is captured automatically |
 /// | `err`, `err(Debug)`, `err(Display)`, `err = off` | records an `Err`, see below | on for a `Result` |
-/// | `err_if = condition` | a `Fn(&E) -> bool`: true if this `Err` is an error, see below | every `Err` is |
-/// | `ret`, `ret(Debug)`, `ret(Display)`, `ret = off` | records the return value, of a `Result` the `Ok`, as `return` | off |
+/// | `err_if = condition` | a `Fn(&E) -> bool` that returns true if this `Err` is an error, see below | every `Err` is an error |
+/// | `ret`, `ret(Debug)`, `ret(Display)`, `ret = off` | records the return value as `return`; for a `Result`, the value in `Ok` | off |
 /// | `root` | starts a new trace, with the current baggage | |
 /// | `parent = expr` | a `&Context` or `SpanContext` to start in | the current context |
 /// | `links = expr` | a list of `SpanContext`, `&Context` or `Link` | none |
-/// | `metrics` | measures every call, see below; `metrics = off` for one function of a block | off |
-/// | `future`, `stream`, `iterator` | the span lasts as long as the returned value, see below; `future = off` for only the call | `impl Future` and the like are recognized |
+/// | `metrics` | measures every call, see below; `metrics = off` excludes a function of a block | off |
+/// | `future`, `stream`, `iterator` | extends the span over the life of the returned value, see below; `future = off` limits it to the call | `impl Future` and similar types are recognized |
 /// | `code = off` | omits `code.function.name`, `code.file.path` and `code.line.number` | included |
-/// | `crate = path` | the path of `telemark`, for a crate that re-exports it | `::telemark` |
+/// | `crate = path` | the path to `telemark`, for crates that re-export it | `::telemark` |
 /// | `skip` | leaves a function out of a block | |
 ///
 /// # Blocks
 ///
-/// On an `impl`, `trait` or inline `mod` block it traces every function with a body, and on a `mod` also the blocks inside.
-/// A function may have a `#[traced(...)]` of its own, whose options win, or `#[traced(skip)]`. Some functions are left out
-/// unless they have a `#[traced]` themselves:
+/// On an `impl`, `trait` or inline `mod` block, the attribute traces every function with a body, and on a `mod` also the
+/// blocks inside. The options of a function's own `#[traced(...)]` take precedence, and `#[traced(skip)]` excludes it. The
+/// following functions are left out unless they have a `#[traced]` themselves:
 ///
 /// - `const fn`;
-/// - constructors: functions without `self` that are not `async`, and are called `new` or return `Self` or the type by its
-///   name, as in `fn empty() -> Self`. `fn open() -> io::Result<Self>` can fail and is traced;
+/// - constructors: functions that take no `self`, are not `async`, and are called `new` or return `Self` or the type by its
+///   name, as in `fn empty() -> Self`. `fn open() -> io::Result<Self>` can fail and is therefore traced;
 /// - in a `mod`, implementations of `Drop`, of the traits of `std::fmt`, and of `Clone`, `Default`, `From`, `Into`,
-///   `PartialEq`, `Ord`, `Hash`, `Deref`, `AsRef`, `Borrow`, `Index`, `Error` and their kin. A `#[traced]` on such an `impl`
-///   includes its functions.
+///   `PartialEq`, `Ord`, `Hash`, `Deref`, `AsRef`, `Borrow`, `Index`, `Error` and similar traits. A `#[traced]` on such an
+///   `impl` includes its functions.
 ///
-/// In a block the name of the type comes first, which tells `Store::get` from `Cache::get`; for a type without a name, that of
-/// the trait. On a single method the macro cannot see the type: the span of `get` is called `get`, unless you write
-/// `#[traced(name = "Store::get")]`.
+/// In a block, the name of the type comes first, which distinguishes `Store::get` from `Cache::get`; if the type has no name,
+/// the name of the trait is used. On a single method the macro cannot see the type, so the span of `get` is called `get`,
+/// unless you write `#[traced(name = "Store::get")]`.
 ///
 /// ```
 /// # use telemark::traced;
@@ -95,24 +95,24 @@ use telemark_macros_expand::{Error, expand};
 ///
 /// # Fields
 ///
-/// `fields(id, user.name = name, "http.route" = ROUTE, total = %self.total, cart = ?cart, %addr)`: an argument by its name,
-/// or a key and an expression; `%` records with `Display`, `?` with `Debug`. Without either, the value keeps its type:
-/// booleans, integers, floats, strings, lists of one of these, and `Option`, whose `None` sets no attribute. Expressions are
-/// evaluated only when the span is recorded, in the context of the caller. If one panics, it and the later fields are lost,
-/// but the call proceeds. The same holds for links, unless there is a `parent` or a `root`.
+/// `fields(id, user.name = name, "http.route" = ROUTE, total = %self.total, cart = ?cart, %addr)`: a field is the name of an
+/// argument, or a key and an expression. `%` records with `Display`, `?` with `Debug`. Without either, the value keeps its
+/// type: booleans, integers, floats, strings, lists of these, and `Option`, whose `None` sets no attribute. Expressions are
+/// evaluated only when the span is recorded, in the context of the caller. If an expression panics, it and all later fields
+/// are lost, but the call proceeds. The same applies to links, unless there is a `parent` or a `root`.
 ///
 /// # Errors
 ///
-/// An `Err` sets the status `Error` with the messages of the error and its causes, and `error.type` to its name: the path of
-/// its type, and the variant of an enum that derives `Debug`. A pointer that hides the type, such as `Box<dyn Error>` or
-/// `anyhow::Error`, leaves the name with which the error's `Debug` begins, such as `NotFound`, or `_OTHER` for text. Implement `telemark::ErrorType` for another name. An
-/// `error.type` or a status that the function itself sets stays.
+/// An `Err` sets the status `Error`, with the messages of the error and its causes, and sets `error.type` to the path of
+/// its type, with the variant of an enum that derives `Debug`. A pointer that hides the type, such as `Box<dyn Error>` or
+/// `anyhow::Error`, yields the name at the start of the error's `Debug` output, such as `NotFound`, or `_OTHER` for text.
+/// Implement `telemark::ErrorType` for another name. An `error.type` or a status that the function itself sets is kept.
 ///
-/// The type decides: an alias of `Result` is a `Result`, and another type of that name is not. `err` requires a `Result`, and
-/// `err = off` records no error. Behind a type parameter or an `impl Trait`, a `Result` is not visible.
+/// The type decides: an alias of `Result` counts as a `Result`, and another type of that name does not. `err` requires a
+/// `Result`, and `err = off` records no error. A `Result` behind a type parameter or an `impl Trait` is not visible.
 ///
-/// `err_if` decides which `Err` is an error. Any other counts as a success, on the span and in the measurement of `metrics`. A
-/// condition that panics counts as true.
+/// `err_if` decides which `Err` is an error. Any other `Err` counts as a success, on the span and in the measurement of
+/// `metrics`. A condition that panics counts as true.
 ///
 /// ```
 /// # use telemark::traced;
@@ -129,18 +129,18 @@ use telemark_macros_expand::{Error, expand};
 /// | on | the span starts | it ends |
 /// |---|---|---|
 /// | `async fn`, also with `async_trait` | at the first poll, like the body | when the future is ready or dropped |
-/// | a function that returns `impl Future`, `Pin<Box<dyn Future>>` or `BoxFuture`, or another one with `future` | at the call, which is part of the span | same |
+/// | a function that returns `impl Future`, `Pin<Box<dyn Future>>` or `BoxFuture`, or any other type with `future` | at the call, which is part of the span | same |
 /// | a function with `stream` or `iterator` | at the call, which is part of the span | at the first `None`, or when the value is dropped |
 /// | everything else | at the call | when the function returns |
 ///
-/// `future`, `stream` and `iterator` are for functions that return `impl Trait` or a box: `Pin<Box<dyn ..>>` for a future or a
-/// stream, `Box<dyn Iterator>` for an iterator, under any alias. Such a box moves into another box. An alias of a boxed future
-/// without one of these options does not compile: its span would end before the work begins.
+/// `future`, `stream` and `iterator` support functions that return `impl Trait` or a box: `Pin<Box<dyn ..>>` for a future or a
+/// stream, `Box<dyn Iterator>` for an iterator, under any alias. Such a box is moved into another box. An alias of a boxed
+/// future without one of these options does not compile, because its span would end before the work begins.
 ///
-/// The span of a stream or an iterator has the number of items as `telemark.items`, and the first item that is an `Err` sets
-/// its status. The manual counterpart is
+/// The span of a stream or an iterator records the number of items as `telemark.items`, and the first item that is an `Err`
+/// sets its status. The manual counterpart is
 /// [`SpanBuilder::run_stream`](https://docs.rs/telemark/latest/telemark/struct.SpanBuilder.html#method.run_stream), which
-/// does not look at the items.
+/// does not inspect the items.
 ///
 /// ```
 /// # use telemark::traced;
@@ -151,8 +151,8 @@ use telemark_macros_expand::{Error, expand};
 /// # assert_eq!(numbers("1 x").count(), 2);
 /// ```
 ///
-/// If the value is dropped before its end, the span has `telemark.outcome = "cancelled"`. If a panic leaves the function, it has
-/// the status `Error`, `error.type = "panic"` and `telemark.outcome = "panicked"`, and the panic continues.
+/// If the value is dropped before its end, the span gets `telemark.outcome = "cancelled"`. If a panic leaves the function, the
+/// span gets the status `Error`, `error.type = "panic"` and `telemark.outcome = "panicked"`, and the panic continues.
 ///
 /// # The `main` of a program
 ///
@@ -161,14 +161,14 @@ use telemark_macros_expand::{Error, expand};
 ///
 /// # `#[track_caller]`
 ///
-/// To look at the return value, the macro moves the body into a closure, where `Location::caller` is a place in the function. A
-/// function with `#[track_caller]` is treated so only if its return type is called `Result`; `err = off` leaves the body where
-/// it is.
+/// To inspect the return value, the macro moves the body into a closure, in which `Location::caller` is a place in the
+/// function itself. In a function with `#[track_caller]`, the macro does so only if the return type is called `Result`;
+/// `err = off` leaves the body in place.
 ///
 /// # Metrics
 ///
-/// `metrics` gives the function a histogram beside its span, `telemark.function.duration` in seconds, and so its rate,
-/// errors and durations:
+/// `metrics` adds a histogram of the function's calls, `telemark.function.duration` in seconds, from which their rate, errors
+/// and durations follow:
 ///
 /// ```
 /// # use telemark::traced;
@@ -183,25 +183,26 @@ use telemark_macros_expand::{Error, expand};
 /// |---|---|
 /// | `code.function.name` | the path of the function, as on the span |
 /// | `error.type` | on failed calls: the type of the error as on the span, or `panic` |
-/// | `telemark.outcome` | `panicked`, or `cancelled` for a future that was dropped before it was ready |
+/// | `telemark.outcome` | `panicked`, or `cancelled` for a future that was dropped before completion |
 ///
 /// Every call that begins is measured once, sampled or not, from the start of the span; an `async fn` begins with its first
-/// poll. The measurement is made inside the span, to which its exemplar leads. `fields` do not become attributes of the
-/// metric, which would then have a series for each of their values. Where telemetry is
+/// poll. The measurement is recorded inside the span, so its exemplars point to it. `fields` do not become attributes of the
+/// metric, because each of their values would create a series. While telemetry is
 /// [suppressed](https://docs.rs/telemark/latest/telemark/fn.suppress.html), nothing is measured.
 ///
 /// # Cost
 ///
-/// Without an installed tracer a call costs one relaxed load, and one more with `metrics`. A call below a span that is not
-/// sampled allocates nothing and attaches nothing; `metrics` adds two readings of the clock and a measurement. Such a call has
-/// a span id of its own, which Telemark's propagators send and `telemark::current_span_context` returns; `Context::current()`
+/// Without an installed tracer a call costs one relaxed load, and a second one with `metrics`. A call below an unsampled span
+/// allocates nothing and attaches nothing; `metrics` adds two clock readings and a measurement. Such a call has
+/// its own span id, which Telemark's propagators send and `telemark::current_span_context` returns; `Context::current()`
 /// still holds its parent.
 ///
 /// A traced `async fn` is a future inside a future, and both hold the arguments: with 64 bytes of arguments it takes 200 bytes
 /// instead of 72. A chain of 14 such functions that await each other without a `Box::pin` in between reaches the compiler's
-/// default limit of nested types, instead of 34; the compiler then reports "queries overflow the depth limit" or "overflow
-/// evaluating the requirement". `#![recursion_limit = "256"]` at the top of the crate doubles both numbers. `Box::pin` around
-/// one call in the chain stops the growth of the futures; arguments behind a reference or an `Arc` hardly count.
+/// default limit of nested types, compared with 34 untraced ones; the compiler then reports "queries overflow the depth limit"
+/// or "overflow evaluating the requirement". `#![recursion_limit = "256"]` at the top of the crate doubles both numbers.
+/// `Box::pin` around one call in the chain stops the growth of the futures; arguments behind a reference or an `Arc` add
+/// little.
 #[proc_macro_attribute]
 pub fn traced(options: TokenStream, item: TokenStream) -> TokenStream {
     expand(options.into(), item.into()).unwrap_or_else(Error::into_compile_error).into()

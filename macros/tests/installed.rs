@@ -1,4 +1,4 @@
-//! `#[traced(metrics)]` and metrics in statics on the installed telemetry. One test, since a process can install one only.
+//! `#[traced(metrics)]` and static metrics on installed telemetry. A single test, since a process can install only one.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test helpers")]
 
@@ -50,7 +50,7 @@ fn a_call_site_finds_what_is_installed_and_a_test_its_own() {
     call(&clock, false).unwrap();
 
     telemetry.force_flush(Deadline::NEVER).unwrap();
-    // Without leading zeros, as in the text.
+    // Formatted without leading zeros, as in the text.
     let spans: Vec<_> = exporter.items().iter().map(|span| format!("{:x}", span.context.span_id())).collect();
     assert_eq!(spans.len(), 3);
     let text = metrics_text(&reader.collect(Deadline::NEVER).unwrap());
@@ -68,7 +68,7 @@ fn a_call_site_finds_what_is_installed_and_a_test_its_own() {
     orders();
     assert_eq!(allocation_counter::measure(orders).count_total, 0);
 
-    // The function itself allocates its error, and a recorded span allocates, too.
+    // The function itself allocates its error, and a recorded span also allocates.
     let call_once = || drop(call(&clock, false));
     {
         let parent = SpanContext::new(1.into(), 2.into(), TraceFlags::default(), true, TraceState::NONE);

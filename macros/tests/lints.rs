@@ -1,4 +1,4 @@
-//! The expansion is clean where every lint of rustc and clippy is denied: `cargo clippy --all-targets` is the test.
+//! The expansion is clean even if every lint of rustc and clippy is denied; the test is `cargo clippy --all-targets`.
 //!
 //! The functions are clean without the attribute, so any lint that fires comes from the expansion.
 

@@ -1,4 +1,4 @@
-//! `#[traced(metrics)]`: one measurement per call, however the call ends.
+//! `#[traced(metrics)]` records one measurement per call, however the call ends.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "panics are what is tested")]
 
@@ -19,8 +19,8 @@ use telemark_sdk::metrics::{Exemplar, HistogramPoint, MetricData};
 use telemark_sdk::sampling::AlwaysOff;
 use telemark_sdk::testing::{ManualClock, TestTelemetry};
 
-/// Runs `scenario` in a telemetry of its own, sampled and not, and compares the measurements: `count function`, and the other
-/// attributes.
+/// Runs `scenario` in its own telemetry, sampled and unsampled, and compares the measurements: `count function`, and the
+/// other attributes.
 #[track_caller]
 fn check(scenario: impl Fn(&ManualClock), expected: &[&str]) {
     let sampled = TestTelemetry::new();
@@ -33,7 +33,7 @@ fn check(scenario: impl Fn(&ManualClock), expected: &[&str]) {
         assert_eq!(lines(telemetry), expected);
     }
     assert_eq!(unsampled.tree(), "");
-    // Each measurement leads to its own span, and agrees with it.
+    // Each measurement points to its own span and agrees with it.
     let spans = sampled.spans();
     let mut found = 0;
     for point in points(&sampled) {
@@ -280,7 +280,7 @@ fn futures_that_are_dropped() {
             }
             // The body has not begun.
             drop(waits(clock));
-            // The call is part of it.
+            // The call is part of the measurement.
             drop(returns_a_future(clock));
         },
         &["1 returns_a_future telemark.outcome=cancelled", "1 waits telemark.outcome=cancelled"],
@@ -347,7 +347,7 @@ fn blocks_hand_the_option_down() {
         |_| {
             assert_eq!(Cart.total() + Cart.len() + Cart.skipped(), 6);
             pricing::rules::discount(1);
-            // A method of another type is the same function.
+            // A method for another type counts as the same function.
             pricing::rules::discount("one");
         },
         &["1 Cart::total", "2 pricing::rules::discount", "2 pricing::rules::inner::rounded"],

@@ -1,5 +1,5 @@
-//! `#[traced(metrics)]` on the installed telemetry: the measured duration is that of the span, to the nanosecond, with one
-//! reading of the clock at the start and one at the end. One test, since a process can install one telemetry only.
+//! `#[traced(metrics)]` on installed telemetry: the measured duration equals that of the span, to the nanosecond, with one
+//! clock reading at the start and one at the end. A single test, since a process can install telemetry only once.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "panics are what is tested")]
 
@@ -19,7 +19,7 @@ use telemark_sdk::signal::Traces;
 use telemark_sdk::testing::InMemoryExporter;
 use telemark_sdk::time::{Clock, Deadline, TimeSource, Timestamp};
 
-/// A clock whose every reading is a second later.
+/// A clock that advances by a second with each reading.
 struct Ticks(AtomicU64);
 
 impl TimeSource for Ticks {
@@ -71,11 +71,11 @@ struct Setup {
 }
 
 impl Setup {
-    /// Makes one call and compares its duration, in readings of the clock, with that of its span.
+    /// Makes one call and compares its duration, in clock readings, with that of its span.
     #[track_caller]
     fn check(&self, call: impl FnOnce()) {
         self.exporter.clear();
-        // A panic is one of the ways to end.
+        // The call may end in a panic.
         drop(catch_unwind(AssertUnwindSafe(call)));
         self.telemetry.force_flush(Deadline::NEVER).unwrap();
         let [span] = &self.exporter.items()[..] else { panic!("one call has one span") };
@@ -104,7 +104,7 @@ fn the_measurement_is_exactly_the_duration_of_the_span() {
         .install()
         .unwrap();
     let setup = Setup { telemetry, reader, exporter };
-    // The first call of a function makes its histogram, which reads the clock, too.
+    // The first call of a function creates its histogram, which also reads the clock.
     let twice = |call: &dyn Fn()| {
         drop(catch_unwind(AssertUnwindSafe(call)));
         setup.telemetry.force_flush(Deadline::NEVER).unwrap();

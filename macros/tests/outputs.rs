@@ -1,4 +1,4 @@
-//! `#[traced]` finds the error in a return value by type, and asks `err_if` about it.
+//! `#[traced]` finds the error in a return value by type, and passes it to `err_if`.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "panics are what is tested")]
 
@@ -105,7 +105,7 @@ fn an_error_is_found_under_every_alias_of_result() {
 }
 
 mod own {
-    //! Types with the names of the standard library, but not its meaning.
+    //! Types named like those of the standard library, but with other meanings.
     use telemark::traced;
 
     #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Correct use compiles under strict lints and runs; misuse gets one message at the right place.
+//! Correct use compiles under strict lints and runs; misuse produces one message at the right place.
 
 #[test]
 fn ui() {

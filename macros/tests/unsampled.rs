@@ -1,4 +1,4 @@
-//! Spans below a parent that is not sampled are not recorded, have ids of their own, and allocate nothing.
+//! Spans below an unsampled parent are not recorded, have their own ids, and allocate nothing.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "panics are what is tested")]
 
@@ -36,7 +36,7 @@ fn call() -> (String, String, String) {
     (parts[1].clone(), parts[2].clone(), parts[3].clone())
 }
 
-/// Returns the span id of a call below the parent that is not sampled.
+/// Returns the span id of a call below the unsampled parent.
 fn id() -> String {
     let (trace, span, flags) = call();
     assert_eq!((trace.as_str(), flags.as_str()), (TRACE, "00"));
@@ -58,7 +58,7 @@ impl SpanProcessor for Ignore {
     }
 }
 
-/// Runs `scenario` below the parent, with ids from the default generator and with ids from a custom one.
+/// Runs `scenario` below the parent, once with ids from the default generator and once with ids from a custom one.
 fn below_unsampled(scenario: impl Fn()) {
     let provider = SdkTracerProvider::builder().with_processor(Ignore).build();
     let random = active::with_tracer(&Context::new(), provider.tracer("test"));

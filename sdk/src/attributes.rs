@@ -1,5 +1,5 @@
-//! Attribute collections: keys are unique and not empty, the last value wins, number and length are bounded, and drops are
-//! counted.
+//! Attribute collections: keys are unique and non-empty, the last value wins, the number and length of attributes are
+//! limited, and drops are counted.
 
 use opentelemetry::{Array, InstrumentationScope, KeyValue, StringValue, Value};
 
@@ -7,8 +7,8 @@ use crate::limits::AttributeLimits;
 
 /// Sets `attribute`, replacing an earlier value of the same key.
 ///
-/// Drops an attribute without a key, and one with a new key beyond the limit, and counts them in `dropped`. Replacing a value
-/// needs no room.
+/// Drops the attribute if its key is empty, or if its key is new and the limit has been reached, and counts the drop in
+/// `dropped`. Replacing a value is always possible.
 ///
 /// spec: common/README.md#attribute, #attribute-collections, #attribute-limits
 #[inline]
@@ -26,7 +26,7 @@ pub fn set(attributes: &mut Vec<KeyValue>, dropped: &mut u32, mut attribute: Key
     }
 }
 
-/// Applies the rules of [`set`] in place to attributes that come all at once.
+/// Applies the rules of [`set`] in place to a whole list of attributes.
 #[inline]
 pub fn normalize(attributes: &mut Vec<KeyValue>, dropped: &mut u32, limits: AttributeLimits) {
     if limits.value_length.is_some() {
@@ -39,7 +39,7 @@ pub fn normalize(attributes: &mut Vec<KeyValue>, dropped: &mut u32, limits: Attr
     rebuild(attributes, dropped, limits);
 }
 
-/// Handles the rare case of [`normalize`]: an empty or a duplicate key, or too many attributes.
+/// Handles the rare cases of [`normalize`]: empty keys, duplicate keys, or too many attributes.
 #[cold]
 fn rebuild(attributes: &mut Vec<KeyValue>, dropped: &mut u32, limits: AttributeLimits) {
     let mut kept = 0;
@@ -59,7 +59,8 @@ fn rebuild(attributes: &mut Vec<KeyValue>, dropped: &mut u32, limits: AttributeL
     attributes.truncate(kept);
 }
 
-/// Returns the scope with valid attributes only: each key once, none empty. A scope has no place for a count of drops.
+/// Returns the scope with only its valid attributes: no empty keys, no duplicates. Drops are not counted, because a scope has
+/// no field for them.
 pub(crate) fn valid_scope(scope: InstrumentationScope) -> InstrumentationScope {
     let mut attributes: Vec<_> = scope.attributes().cloned().collect();
     if all_valid(&attributes) {
@@ -77,13 +78,13 @@ pub(crate) fn valid_scope(scope: InstrumentationScope) -> InstrumentationScope {
     }
 }
 
-/// spec: common/README.md#attribute — a key is not empty.
+/// spec: common/README.md#attribute — a key must not be empty.
 #[inline]
 pub(crate) fn has_key(attribute: &KeyValue) -> bool {
     !attribute.key.as_str().is_empty()
 }
 
-/// Returns true if every attribute has a key and no two have the same one.
+/// Returns true if every attribute has a key and all keys differ.
 #[inline]
 fn all_valid(attributes: &[KeyValue]) -> bool {
     let is_new = |i: usize, attribute| !attributes[..i].iter().any(|other| same_key(other, attribute));
@@ -95,7 +96,7 @@ fn same_key(a: &KeyValue, b: &KeyValue) -> bool {
     a.key.as_str() == b.key.as_str()
 }
 
-/// Cuts a string, or each string of an array, to `limit` characters. Other values have no length.
+/// Truncates a string, or each string of an array, to `limit` characters. Other values are left unchanged.
 #[inline]
 fn truncate(value: &mut Value, limit: Option<usize>) {
     let Some(limit) = limit else { return };
@@ -182,7 +183,7 @@ mod tests {
             KeyValue::new("number", 123_456),
         ];
         normalize(&mut attributes, &mut 0, AttributeLimits::new(128, Some(3)));
-        // Three characters are four bytes here, and six there.
+        // Three characters are four bytes in the first string and six in the second.
         assert_eq!(text(&attributes, 0), r#"s=grö list=["ab","äöü"] number=123456 dropped 0"#);
     }
 

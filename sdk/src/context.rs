@@ -1,35 +1,35 @@
-//! The API's current context, without its panics.
+//! Panic-free access to the API's current context.
 //!
-//! The API panics if its context is used once the thread has destroyed it, by the destructor of a thread-local or a handler
-//! of `atexit`. The API is not called then, and nothing is recorded.
+//! The API panics if a thread's context is used after it has been destroyed, for example in the destructor of a thread-local
+//! or in an `atexit` handler. In that case the API is not called and nothing is recorded.
 //!
-//! The API also panics if a context is attached while the program's own look at the current one is open, as in
-//! `get_active_span(|_| traced())`. Only the API knows of such a look, so this panic is caught. With `panic = "abort"` it ends
-//! the program, as it does without Telemark for every library that attaches a context.
+//! The API also panics if a context is attached while the program is inside a callback that borrows the current context, as
+//! in `get_active_span(|_| traced())`. Only the API can detect such a borrow, so this panic is caught. With `panic = "abort"`
+//! it aborts the program, as it would with any library that attaches a context.
 
 use opentelemetry::{Context, ContextGuard};
 
 use crate::error::catch;
 
-/// Makes `context` current. Returns `None` at the end of the thread, and if the API panics.
+/// Makes `context` current. Returns `None` if the thread's context has been destroyed, or if the API panics.
 #[inline]
 pub(crate) fn attach(context: Context) -> Option<ContextGuard> {
     while_alive(|| catch(|| context.attach()).ok()).flatten()
 }
 
-/// Calls `look` with the current context, which stays borrowed meanwhile: no code of the user may run in it. Returns `None` at
-/// the end of the thread, and if the API panics.
+/// Calls `look` with the current context, which stays borrowed during the call, so `look` must not run user code. Returns
+/// `None` if the thread's context has been destroyed, or if the API panics.
 #[inline]
 pub(crate) fn look<T>(look: impl FnOnce(&Context) -> T) -> Option<T> {
     while_alive(|| catch(|| Context::map_current(look)).ok()).flatten()
 }
 
-/// Returns the current context, or an empty one at the end of the thread.
+/// Returns the current context, or an empty one if the thread's context has been destroyed.
 pub(crate) fn current() -> Context {
     look(Context::clone).unwrap_or_default()
 }
 
-/// Calls `look`, which uses the current context, unless the context of this thread has been destroyed or is about to be.
+/// Calls `look`, which uses the current context, unless that context has been destroyed or is about to be.
 #[inline]
 pub(crate) fn while_alive<T>(look: impl FnOnce() -> T) -> Option<T> {
     ALIVE.try_with(|alive| alive.0.then(look)).ok().flatten()
@@ -39,19 +39,19 @@ thread_local! {
     static ALIVE: Alive = Alive::new();
 }
 
-/// Is destroyed before the context of its thread. False if created after the end of the context.
+/// Destroyed before the context of its thread. Holds false if it was created after the context was destroyed.
 struct Alive(bool);
 
 impl Alive {
-    /// Initializes the context first: a thread destroys its values in reverse order.
+    /// Initializes the context first, because a thread destroys its values in reverse order.
     fn new() -> Self {
-        // Panics only on a thread that used the context without Telemark, and whose first use of Telemark comes at its end.
+        // Panics only if the thread used the context without Telemark and first calls Telemark while exiting.
         Alive(catch(|| Context::map_current(|_| ())).is_ok())
     }
 }
 
 impl Drop for Alive {
-    // Without a destructor the thread-local would count as alive for ever.
+    // A thread-local without a destructor would count as alive forever.
     fn drop(&mut self) {}
 }
 
@@ -92,7 +92,7 @@ mod tests {
         let telemetry = TestTelemetry::new();
         let _guard = telemetry.attach();
         std::thread::scope(|scope| {
-            // Whichever thread-local is destroyed first, both orders must do.
+            // Both destruction orders must work.
             let threads = [false, true].map(|context_first| {
                 scope.spawn(move || {
                     if context_first {
@@ -109,14 +109,14 @@ mod tests {
         assert_eq!(DROPPED.load(Ordering::Relaxed), 14);
     }
 
-    /// The first use of the context by the destructor of a thread-local, before or after the context is destroyed.
+    /// First uses the context in the destructor of a thread-local, before or after the context is destroyed.
     #[test]
     fn a_context_that_is_gone_is_not_looked_at() {
         static SEEN: AtomicUsize = AtomicUsize::new(0);
         struct Last;
         impl Drop for Last {
             fn drop(&mut self) {
-                // A panic in here would abort the process.
+                // A panic here would abort the process.
                 let seen = while_alive(|| Context::map_current(|_| ()));
                 SEEN.fetch_add(usize::from(seen.is_some()), Ordering::Relaxed);
             }

@@ -1,4 +1,4 @@
-//! The two errors of the SDK: building returns [`ConfigError`], exporting [`ExportError`].
+//! The SDK's two error types: building returns [`ConfigError`], exporting returns [`ExportError`].
 
 mod caught;
 pub(crate) mod report;
@@ -14,7 +14,7 @@ use crate::text::{self, Secrecy};
 
 type Source = Box<dyn Error + Send + Sync>;
 
-/// A setting that cannot be used: its name, its value, and the accepted values.
+/// An invalid setting: its name, its value, and the accepted values.
 pub struct ConfigError {
     setting: Cow<'static, str>,
     value: Option<String>,
@@ -23,8 +23,8 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// Creates the error for a value that is not accepted. `setting` is the name of a variable or an argument; the value is
-    /// hidden if [`Secrecy::of`] the name says that it may be a secret.
+    /// Creates an error for a value that is not accepted. `setting` is the name of a variable or an argument. The value is
+    /// hidden if [`Secrecy::of`] classifies the name as a possible secret.
     pub fn invalid(
         setting: impl Into<Cow<'static, str>>,
         value: impl Into<String>,
@@ -35,8 +35,8 @@ impl ConfigError {
         ConfigError { setting, value: Some(value), accepted: accepted.into(), source: None }
     }
 
-    /// Creates the error for a value that is not accepted and may be a secret. `shown` replaces the value in messages: the name
-    /// of a header, for example.
+    /// Creates an error for a rejected value that may be a secret. Messages show `shown` instead of the value, such as the
+    /// name of a header.
     pub fn redacted(
         setting: impl Into<Cow<'static, str>>,
         shown: impl Into<String>,
@@ -45,12 +45,12 @@ impl ConfigError {
         ConfigError { setting: setting.into(), value: Some(shown.into()), accepted: accepted.into(), source: None }
     }
 
-    /// Creates the error for a state in which the setting cannot be applied, such as a second `init`.
+    /// Creates an error for a setting that cannot be applied in the current state, such as a second `init`.
     pub fn state(setting: impl Into<Cow<'static, str>>, problem: impl Into<Cow<'static, str>>) -> Self {
         ConfigError { setting: setting.into(), value: None, accepted: problem.into(), source: None }
     }
 
-    /// Adds the underlying error, such as a file that could not be read.
+    /// Adds the underlying error, such as a failure to read a file.
     pub fn with_source(mut self, source: impl Into<Source>) -> Self {
         self.source = Some(source.into());
         self
@@ -62,7 +62,7 @@ impl ConfigError {
     }
 }
 
-/// The same as `Display`: a `main` that returns the error prints this.
+/// Identical to `Display`, because this is what a `main` that returns the error prints.
 impl fmt::Debug for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -91,10 +91,11 @@ impl Error for ConfigError {
     }
 }
 
-/// Maximum number of bytes shown of the message of an [`ExportError`]: an address and the words of a receiver.
+/// Maximum number of bytes shown of an [`ExportError`]'s message, which holds an address and text from the receiver.
 const MAX_MESSAGE: usize = 2 * text::MAX_SHOWN;
 
-/// The reason why a batch, or a part of it, was not delivered. What failed is gone: retries, if the protocol has them, are over.
+/// The reason why a batch or a part of it was not delivered. Its items are dropped: if the protocol allows retries, they have
+/// been used up.
 pub struct ExportError {
     kind: Kind,
     message: Cow<'static, str>,
@@ -111,13 +112,13 @@ pub struct ExportError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ResponseStatus {
-    /// `http.response.status_code`.
+    /// Value of `http.response.status_code`.
     Http(u16),
-    /// `rpc.status_code`, such as `UNAVAILABLE`.
+    /// Value of `rpc.status_code`, such as `UNAVAILABLE`.
     Rpc(&'static str),
 }
 
-/// In the order of [`ExportError::TYPES`].
+/// Variants are in the order of [`ExportError::TYPES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Timeout,
@@ -129,32 +130,32 @@ enum Kind {
 }
 
 impl ExportError {
-    /// Creates an error: the deadline passed before the batch was delivered.
+    /// Creates the error for a batch that was not delivered before the deadline.
     pub fn timeout(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Timeout, message)
     }
 
-    /// Creates an error: the receiver could not be reached, or kept asking to retry later.
+    /// Creates the error for a receiver that could not be reached, or kept asking to retry later.
     pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Unavailable, message)
     }
 
-    /// Creates an error: the receiver rejected the batch for good.
+    /// Creates the error for a batch that the receiver rejected permanently.
     pub fn rejected(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Rejected, message)
     }
 
-    /// Creates an error: the request or the response was larger than the limit.
+    /// Creates the error for a request or response that exceeded the size limit.
     pub fn too_large(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::TooLarge, message)
     }
 
-    /// Creates an error: the exporter or the processor has been shut down.
+    /// Creates the error for an exporter or processor that has already been shut down.
     pub fn shutdown() -> Self {
         Self::new(Kind::Shutdown, "already shut down")
     }
 
-    /// Creates an error of another kind, such as a file that cannot be written.
+    /// Creates an error of any other kind, such as a file that cannot be written.
     pub fn other(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Other, message)
     }
@@ -186,12 +187,12 @@ impl ExportError {
         self.kind == Kind::Timeout
     }
 
-    /// Returns true if the receiver could not be reached, or asked to retry later until the end.
+    /// Returns true if the receiver could not be reached, or kept asking to retry later.
     pub fn is_unavailable(&self) -> bool {
         self.kind == Kind::Unavailable
     }
 
-    /// Returns true if the receiver rejected the batch for good.
+    /// Returns true if the receiver rejected the batch permanently.
     pub fn is_rejected(&self) -> bool {
         self.kind == Kind::Rejected
     }
@@ -201,17 +202,17 @@ impl ExportError {
         self.kind == Kind::TooLarge
     }
 
-    /// Returns true if the export came after shutdown.
+    /// Returns true if the export was attempted after shutdown.
     pub fn is_shutdown(&self) -> bool {
         self.kind == Kind::Shutdown
     }
 
-    /// Returns the number of retries before the batch was given up.
+    /// Returns the number of retries before the batch was dropped.
     pub fn retries(&self) -> u32 {
         self.retries
     }
 
-    /// Returns the status of the last response, unless the last attempt got none.
+    /// Returns the status of the last response, or `None` if the last attempt got no response.
     pub fn response(&self) -> Option<ResponseStatus> {
         self.response
     }
@@ -221,7 +222,7 @@ impl ExportError {
         self.items
     }
 
-    /// The values of [`Self::error_type`].
+    /// All values of [`Self::error_type`].
     pub const TYPES: [&'static str; 6] =
         ["timeout", "unavailable", "rejected", "too_large", "already_shutdown", "_OTHER"];
 
@@ -236,7 +237,7 @@ impl ExportError {
     }
 }
 
-/// The same as `Display`: a `main` that returns the error prints this.
+/// Identical to `Display`, because this is what a `main` that returns the error prints.
 impl fmt::Debug for ExportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

@@ -1,4 +1,4 @@
-//! Trace and span ids: the generator trait and the random default.
+//! Trace and span ids: the generator trait and the default, random generator.
 
 use std::cell::Cell;
 use std::collections::hash_map::RandomState;
@@ -10,10 +10,10 @@ use opentelemetry::trace::{SpanId, TraceId};
 use crate::process::after_fork;
 use crate::time::Clock;
 
-/// Makes the ids of new traces and spans.
+/// Generates the ids of new traces and spans.
 ///
-/// Called on the thread that starts the span, once per span and once more per trace. An id of zero is invalid and replaced by
-/// a random one.
+/// Called on the thread that starts the span, once per span and once more per trace. A zero id is invalid and is replaced
+/// with a random one.
 ///
 /// spec: trace/sdk.md#id-generators
 pub trait IdGenerator: Debug + Send + Sync + 'static {
@@ -23,7 +23,7 @@ pub trait IdGenerator: Debug + Send + Sync + 'static {
     /// Returns the id of a new span.
     fn span_id(&self) -> SpanId;
 
-    /// Returns true if the right-most seven bytes of the trace ids are uniformly random, which sets the W3C random flag.
+    /// Returns true if the rightmost seven bytes of the trace ids are uniformly random, which sets the W3C random flag.
     ///
     /// spec: W3C trace context level 2, random trace id flag
     fn is_random(&self) -> bool {
@@ -31,8 +31,8 @@ pub trait IdGenerator: Debug + Send + Sync + 'static {
     }
 }
 
-/// Makes random ids with a generator per thread, seeded by the operating system, and reseeded in a child made by `fork`. A child
-/// made by the `clone` system call without libc repeats the ids of its parent.
+/// Generates random ids with one generator per thread, seeded by the operating system and reseeded in a forked child. A child
+/// created by the raw `clone` system call, bypassing libc, repeats its parent's ids.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RandomIds;
 
@@ -66,7 +66,7 @@ impl IdGenerator for RandomIds {
     }
 }
 
-/// Returns a random number for jitter and sampling; not for secrets.
+/// Returns a random number for jitter and sampling. Not suitable for secrets.
 pub fn random() -> u64 {
     with_generator(Xoshiro256::next)
 }
@@ -74,7 +74,7 @@ pub fn random() -> u64 {
 const UNSEEDED: [u64; 4] = [0; 4];
 
 thread_local! {
-    // Without a destructor, so that the destructor of another thread-local can start a span.
+    // Has no destructor, so that destructors of other thread-locals can still start spans.
     static STATE: Cell<[u64; 4]> = const { Cell::new(UNSEEDED) };
 }
 
@@ -91,12 +91,12 @@ fn with_generator<T>(f: impl Fn(&mut Xoshiro256) -> T) -> T {
     })
 }
 
-/// xoshiro256++ by Blackman and Vigna: 256 bits of state, so that two threads of a large fleet never share a sequence.
+/// xoshiro256++ by Blackman and Vigna. With 256 bits of state, two threads even of a large fleet never share a sequence.
 struct Xoshiro256([u64; 4]);
 
 impl Xoshiro256 {
-    /// Each `RandomState` holds keys from the operating system; hashing a counter with them stretches the keys to 256 bits.
-    /// Forked children have the keys of their parent, so the process and the time are hashed too.
+    /// Hashes a counter with the operating system's keys in a `RandomState`, which stretches the keys to 256 bits. A forked
+    /// child inherits its parent's keys, so the process id and the time are hashed as well.
     #[cold]
     fn from_entropy() -> Self {
         after_fork(|| STATE.set(UNSEEDED));
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn the_generator_is_xoshiro256_plus_plus() {
-        // The first outputs of the reference implementation for the state 1, 2, 3, 4.
+        // First outputs of the reference implementation for the state 1, 2, 3, 4.
         let mut generator = Xoshiro256([1, 2, 3, 4]);
         let outputs: Vec<u64> = (0..4).map(|_| generator.next()).collect();
         assert_eq!(outputs, [41943041, 58720359, 3588806011781223, 3591011842654386]);
@@ -160,7 +160,7 @@ mod tests {
                 *count += u32::from(id >> bit & 1 == 1);
             }
         }
-        // Six standard deviations of a fair coin: sqrt(n) / 2 each.
+        // Six standard deviations of a fair coin, each sqrt(n) / 2.
         let tolerance = (f64::from(n).sqrt() * 3.0) as u32;
         assert!(ones.iter().all(|&count| count.abs_diff(n / 2) < tolerance), "{ones:?}");
     }

@@ -1,9 +1,9 @@
 //! The engine of Telemark: traces, metrics, propagation, sampling and batching behind the OpenTelemetry API.
 //!
-//! Most programs depend on `telemark`, the facade, and never name this crate. Depend on it to write an exporter, a
-//! processor, a sampler or an id generator, or to build providers by hand.
+//! Most programs depend on the facade, `telemark`, and never use this crate directly. Depend on this crate to write an
+//! exporter, processor, sampler or id generator, or to build providers manually.
 //!
-//! A file may use the layers below its own; the siblings of layer 3 do not know each other:
+//! A module may use only the layers below its own. The sibling modules of layer 3 do not depend on each other:
 //!
 //! ```text
 //! L4  instrument  testing  install  self_metrics

@@ -6,9 +6,9 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AttributeLimits {
-    /// Maximum number of attributes; further ones are dropped and counted.
+    /// Maximum number of attributes. Excess attributes are dropped and counted.
     pub count: usize,
-    /// Maximum number of characters of a string value, alone or in an array; the rest is cut off.
+    /// Maximum number of characters of a string value or an array's string element. The rest is cut off.
     pub value_length: Option<usize>,
 }
 
@@ -16,7 +16,7 @@ impl AttributeLimits {
     /// The specification's default: 128 attributes of any length.
     pub const DEFAULT: AttributeLimits = AttributeLimits { count: 128, value_length: None };
 
-    /// Creates limits of `count` attributes, with each value cut to `value_length` characters.
+    /// Creates limits of `count` attributes, with string values truncated to `value_length` characters.
     pub const fn new(count: usize, value_length: Option<usize>) -> Self {
         AttributeLimits { count, value_length }
     }
@@ -34,20 +34,20 @@ impl Default for AttributeLimits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SpanLimits {
-    /// The span's own attributes.
+    /// Limits on the span's own attributes.
     pub attributes: AttributeLimits,
-    /// Maximum number of events; further ones are dropped and counted.
+    /// Maximum number of events. Excess events are dropped and counted.
     pub events: usize,
-    /// Maximum number of links; further ones are dropped and counted.
+    /// Maximum number of links. Excess links are dropped and counted.
     pub links: usize,
-    /// Maximum number of attributes of one event.
+    /// Maximum number of attributes per event.
     pub attributes_per_event: usize,
-    /// Maximum number of attributes of one link.
+    /// Maximum number of attributes per link.
     pub attributes_per_link: usize,
 }
 
 impl SpanLimits {
-    /// The specification's default: 128 of each, values of any length.
+    /// The specification's default: at most 128 of each, with values of any length.
     pub const DEFAULT: SpanLimits = SpanLimits {
         attributes: AttributeLimits::DEFAULT,
         events: 128,
@@ -56,7 +56,7 @@ impl SpanLimits {
         attributes_per_link: 128,
     };
 
-    /// Room for nothing but a name and times.
+    /// No attributes, events or links: only a name and timestamps.
     pub(crate) const NOTHING: SpanLimits = SpanLimits {
         attributes: AttributeLimits { count: 0, value_length: None },
         events: 0,
@@ -65,12 +65,12 @@ impl SpanLimits {
         attributes_per_link: 0,
     };
 
-    /// Returns the limits of one event's attributes.
+    /// Returns the attribute limits of one event.
     pub fn event_attributes(&self) -> AttributeLimits {
         AttributeLimits { count: self.attributes_per_event, ..self.attributes }
     }
 
-    /// Returns the limits of one link's attributes.
+    /// Returns the attribute limits of one link.
     pub fn link_attributes(&self) -> AttributeLimits {
         AttributeLimits { count: self.attributes_per_link, ..self.attributes }
     }

@@ -1,4 +1,4 @@
-//! The resource that telemetry belongs to: attributes of the service, its process and its host.
+//! The resource that produces telemetry: attributes of the service, its process and its host.
 
 mod creation_time;
 
@@ -12,10 +12,10 @@ use crate::error::ConfigError;
 use crate::id;
 use crate::text::percent;
 
-/// The semantic conventions that the detected resource and the SDK's own scopes follow.
+/// Schema URL of the semantic conventions followed by the detected resource and the SDK's own scopes.
 pub(crate) const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.45.0";
 
-/// The attributes that every span, metric and log of a provider shares. Cheap to clone.
+/// The attributes shared by all telemetry of a provider. Cheap to clone.
 ///
 /// spec: resource/sdk.md
 #[derive(Clone, Debug, PartialEq)]
@@ -23,14 +23,14 @@ pub struct Resource(Arc<Inner>);
 
 #[derive(Debug, PartialEq)]
 struct Inner {
-    /// Sorted by key, each key once.
+    /// Sorted by key, without duplicates.
     attributes: Vec<KeyValue>,
     schema_url: Option<String>,
 }
 
 impl Inner {
-    /// Inserts in order of the keys. The last value of a key wins; an attribute without a key is dropped. There are too few
-    /// attributes to be worth a sort.
+    /// Inserts an attribute in key order. The last value of a key wins, and an attribute with an empty key is dropped. There
+    /// are too few attributes for sorting to pay off.
     fn insert(&mut self, attribute: KeyValue) {
         if !has_key(&attribute) {
             return;
@@ -48,7 +48,7 @@ impl Resource {
         Resource::new([])
     }
 
-    /// Creates a resource with these attributes. The last value of a key wins; an attribute without a key is dropped.
+    /// Creates a resource with these attributes. The last value of a key wins, and attributes with an empty key are dropped.
     pub fn new(attributes: impl IntoIterator<Item = KeyValue>) -> Self {
         Resource::with_schema_url(attributes, None)
     }
@@ -60,8 +60,9 @@ impl Resource {
         Resource(Arc::new(resource))
     }
 
-    /// Detects the resource of this process: the SDK, the service, the process and the host, overridden by
-    /// `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`. Its schema URL is that of the semantic conventions 1.45.0.
+    /// Detects the resource of this process: attributes of the SDK, the service, the process and the host, overridden by
+    /// `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`. Its schema URL is that of version 1.45.0 of the semantic
+    /// conventions.
     ///
     /// spec: resource/sdk.md#detecting-resource-information-from-the-environment
     pub fn from_env(env: &Env) -> Self {
@@ -72,7 +73,7 @@ impl Resource {
             .merge(&Resource::new(named))
     }
 
-    /// Returns this resource with the attributes of `over` added. If both have a key, `over` wins.
+    /// Returns this resource with the attributes of `over` added. If both have the same key, `over` wins.
     ///
     /// Keeps the schema URL if only one side has one or both agree; otherwise clears it.
     ///
@@ -90,13 +91,13 @@ impl Resource {
         self.0.attributes.iter()
     }
 
-    /// Returns the value of one attribute.
+    /// Returns the value of the attribute with this key.
     pub fn get(&self, key: &str) -> Option<&Value> {
         let index = self.0.attributes.binary_search_by(|attribute| attribute.key.as_str().cmp(key)).ok()?;
         Some(&self.0.attributes[index].value)
     }
 
-    /// Returns the URL of the conventions that the attributes follow.
+    /// Returns the schema URL of the conventions that the attributes follow.
     pub fn schema_url(&self) -> Option<&str> {
         self.0.schema_url.as_deref()
     }
@@ -106,7 +107,7 @@ impl Resource {
         self.0.attributes.is_empty()
     }
 
-    /// Returns true if both share one allocation, as clones do: a cheap test for caches.
+    /// Returns true if both are clones that share one allocation. A cheap comparison for caches.
     pub fn is_same(&self, other: &Resource) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
@@ -167,7 +168,7 @@ fn host() -> Vec<KeyValue> {
     attributes
 }
 
-/// Returns the first line of the first file that has one. Reads small kernel and configuration files, once at start.
+/// Returns the first line of the first file that has one. Only used for small system files, once at startup.
 fn first_line(files: &[&str], key: &'static str) -> Option<KeyValue> {
     files.iter().find_map(|file| {
         let content = std::fs::read_to_string(file).ok()?;
@@ -189,8 +190,7 @@ fn random_uuid() -> String {
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
-/// spec: resource/sdk.md#specifying-resource-information-via-an-environment-variable — on any error the whole value is
-/// discarded.
+/// spec: resource/sdk.md#specifying-resource-information-via-an-environment-variable — any error invalidates the whole value.
 fn from_variable(env: &Env) -> Resource {
     const NAME: &str = "OTEL_RESOURCE_ATTRIBUTES";
     let Some(value) = env.string(NAME) else { return Resource::empty() };
@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(with("a", "1", None).merge(&with("b", "2", Some("v"))).schema_url(), Some("v"));
     }
 
-    /// Reads `OTEL_RESOURCE_ATTRIBUTES` and expects these attributes and a number of warnings.
+    /// Reads `OTEL_RESOURCE_ATTRIBUTES` and compares the attributes and the number of warnings.
     fn check(value: &str, expected: &str, warnings: usize) {
         let env = Env::from_pairs([("OTEL_RESOURCE_ATTRIBUTES", value)]);
         assert_eq!(text(&from_variable(&env)), expected, "{value:?}");

@@ -1,4 +1,4 @@
-//! The metrics of the SDK itself, `otel.sdk.*`: shows the counters of [`diag`](crate::diag).
+//! The SDK's own metrics, `otel.sdk.*`, which expose the counters of [`diag`](crate::diag).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use crate::metrics::{CallbackHandle, Observable, Observer, SdkMeter, SdkMeterPro
 use crate::time::Clock;
 use crate::trace::SdkTracerProvider;
 
-/// Shows the work of the SDK as metrics with the scope `telemark.sdk`, until it is dropped: spans started and live, the queues
-/// of the processors, the items in flight and exported, the durations of exports and collections.
+/// Exposes the work of the SDK as metrics with the scope `telemark.sdk`, until dropped: started and live spans, processor
+/// queues, items in flight and exported, and the durations of exports and collections.
 ///
-/// These semantic conventions are still in development, so the metrics are off unless a program asks for them:
+/// The semantic conventions for these metrics are still in development, so they are off by default. Enable them with
 /// [`TelemetryBuilder::with_self_metrics`](crate::install::TelemetryBuilder::with_self_metrics) or
-/// `OTEL_RUST_SELF_METRICS=true`. Spans are counted only by a provider that was built
-/// [to do so](crate::trace::TracerProviderBuilder::with_span_counts).
+/// `OTEL_RUST_SELF_METRICS=true`. Spans are counted only if their provider was built [with span
+/// counts](crate::trace::TracerProviderBuilder::with_span_counts).
 ///
-/// While the SDK works it records one duration per export or collection and nothing else: a callback reads the counters. So an
-/// export of these metrics causes no telemetry; it changes the values of the next one.
+/// During its work, the SDK records only one duration per export or collection; a callback reads all the counters. Exporting
+/// these metrics therefore creates no additional telemetry, but only changes the values of the next export.
 ///
 /// spec: self-observability.md, semconv otel/sdk-metrics.md
 #[derive(Debug)]
@@ -31,14 +31,14 @@ pub struct SelfMetrics {
 }
 
 impl SelfMetrics {
-    /// Shows the work of these providers to the readers of `meters`. If two `SelfMetrics` observe the same providers, the later
-    /// one has the durations.
+    /// Exposes the work of these providers to the readers of `meters`. If two `SelfMetrics` observe the same providers, only
+    /// the later one receives the durations.
     pub fn observe(tracers: &SdkTracerProvider, meters: &SdkMeterProvider) -> Self {
         let points = meters.components().filter_map(|(_, _, counters)| counters).collect();
         SelfMetrics::of_pipelines(tracers, meters, [(Words::SPANS, tracers.counters()), (Words::POINTS, points)])
     }
 
-    /// Does the same for the pipelines of any signals.
+    /// Like [`Self::observe`], but for the given pipelines of any signals.
     pub(crate) fn of_pipelines(
         tracers: &SdkTracerProvider,
         meters: &SdkMeterProvider,
@@ -59,7 +59,8 @@ impl SelfMetrics {
             registrar.time_collections(reader, durations);
         }
         let callback = meter.register_callback(move |observer| {
-            // The counts have nothing to do with the span that a collection runs in, so that span must not become an exemplar.
+            // The counts are unrelated to the span that is current during a collection, so that span must not become an
+            // exemplar.
             let _outside = Context::new().attach();
             spans.observe(observer);
             instruments.iter().for_each(|signal| signal.observe(observer));
@@ -68,21 +69,21 @@ impl SelfMetrics {
     }
 }
 
-/// An exporter and the processor before it, if any, with their names in the metrics.
+/// An exporter and its processor, if any, with their attributes in the metrics.
 struct Component {
     counters: Arc<Counters>,
     processor: Option<[KeyValue; 2]>,
-    /// Includes the server that the exporter sends to.
+    /// The attributes of the exporter, including the server it sends to.
     exporter: Vec<KeyValue>,
 }
 
-/// Names components and times their operations.
+/// Names components and measures the duration of their operations.
 struct Registrar {
     clock: Clock,
     operations: Histogram<f64>,
     collections: Histogram<f64>,
     listeners: Vec<Arc<Listener>>,
-    /// The number of components of each type.
+    /// Number of components of each type.
     types: HashMap<String, usize>,
 }
 
@@ -90,7 +91,7 @@ impl Registrar {
     fn new(clock: Clock, meter: &Meter) -> Self {
         let seconds = |name: &'static str, description: &'static str| {
             let histogram = meter.f64_histogram(name).with_unit("s").with_description(description);
-            // spec: semconv otel/sdk-metrics.md — a single bucket.
+            // spec: semconv otel/sdk-metrics.md — requires a single bucket.
             histogram.with_boundaries(Vec::new()).build()
         };
         Registrar {
@@ -135,8 +136,8 @@ impl Registrar {
         self.listeners.push(listener);
     }
 
-    /// Returns the name and the type of a component. The name is the type and a number, so that names are few and survive a
-    /// restart.
+    /// Returns the name and type of a component. The name is the type followed by a number, which keeps the number of names
+    /// small and stable across restarts.
     ///
     /// spec: semconv registry/attributes/otel.md#otel-component-attributes
     fn attributes(&mut self, component_type: String) -> [KeyValue; 2] {
@@ -147,7 +148,7 @@ impl Registrar {
     }
 }
 
-/// `otel.sdk.span.*`.
+/// The `otel.sdk.span.*` metrics.
 struct Spans {
     counts: Option<Arc<SpanCounts>>,
     live: Observable<i64>,
@@ -198,7 +199,7 @@ fn parent_origin(parent: Origin) -> &'static str {
     }
 }
 
-/// `otel.sdk.processor.*` and `otel.sdk.exporter.*` of one signal.
+/// The `otel.sdk.processor.*` and `otel.sdk.exporter.*` metrics of one signal.
 struct SignalInstruments {
     components: Vec<Component>,
     processors: ProcessorInstruments,
@@ -282,12 +283,12 @@ impl ProcessorInstruments {
     }
 }
 
-/// The words for the items of a signal in its metrics.
+/// The wording for the items of a signal in its metrics.
 #[derive(Clone, Copy)]
 pub(crate) struct Words {
-    /// In names.
+    /// Used in metric names.
     pub(crate) item: &'static str,
-    /// In descriptions.
+    /// Used in descriptions.
     pub(crate) items: &'static str,
     pub(crate) unit: &'static str,
 }
@@ -307,7 +308,7 @@ impl Words {
 }
 
 fn with_error(component: &[KeyValue], error_type: Option<&'static str>) -> Vec<KeyValue> {
-    // spec: semconv — what succeeded has no `error.type`.
+    // spec: semconv — successful operations have no `error.type`.
     let error = error_type.map(|error_type| KeyValue::new("error.type", error_type));
     component.iter().cloned().chain(error).collect()
 }

@@ -1,11 +1,11 @@
-//! The ids of spans that are dropped because their parent was. Such a span is in no context, so that it costs next to nothing,
-//! and yet has an id of its own.
+//! The ids of spans that are dropped because their parent was. Such a span is not stored in any context, which keeps it
+//! almost free, but it has its own id.
 //!
-//! A thread-local holds the dropped span that the thread runs, and its parent. Code that sends or logs a span context asks
-//! [`with_span_context`]: if the context's span is that parent, the dropped span stands in for it. The first such question
-//! generates the id.
+//! A thread-local holds the dropped span that is running on the thread, and its parent. Code that sends or logs a span
+//! context calls [`with_span_context`]: if the context's span is that parent, the dropped span takes its place. The id is
+//! generated on the first such call.
 //!
-//! spec: trace/sdk.md#sdk-span-creation, a new span id whatever the sampling decision
+//! spec: trace/sdk.md#sdk-span-creation, which requires a new span id regardless of the sampling decision
 
 use std::cell::Cell;
 
@@ -14,24 +14,24 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags};
 
 use crate::id::{IdGenerator, RandomIds};
 
-/// The W3C level 2 flag that says that the trace id is random.
+/// The W3C level 2 flag that marks a trace id as random.
 const RANDOM_FLAG: u8 = 0x02;
 
 /// A dropped span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unsampled {
     parent: Parent,
-    /// Zero until the first question for it.
+    /// Zero until the id is first needed.
     own_id: u64,
 }
 
-/// A fingerprint of the trace id and span id of a dropped span's parent, of which at least one half is random. One word, so
-/// that it stays in a register on its way from the decision to the thread-local.
+/// A fingerprint of the trace id and span id of a dropped span's parent, at least one of which is random. It is a single
+/// word, so that it stays in a register on the way from the decision to the thread-local.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Parent(u64);
 
 thread_local! {
-    // Without a destructor, so that the destructor of another thread-local can drop a span.
+    // Has no destructor, so that destructors of other thread-locals can still drop spans.
     static CURRENT: Cell<Unsampled> = const { Cell::new(Unsampled { parent: Parent(0), own_id: 0 }) };
 }
 
@@ -51,30 +51,30 @@ impl Unsampled {
         Unsampled { parent, own_id: 0 }
     }
 
-    /// Returns the same span with this id.
+    /// Returns the same span with the given id.
     pub(crate) fn with_id(self, own_id: SpanId) -> Self {
         Unsampled { own_id: u64::from_be_bytes(own_id.to_bytes()), ..self }
     }
 
-    /// Returns the same span with an id, generated if it has none.
+    /// Returns the same span with an id, generating one if necessary.
     fn identified(self) -> Self {
         if self.own_id == 0 { self.with_id(RandomIds.span_id()) } else { self }
     }
 
-    /// Returns `parent`, which holds the span's parent, with this span in its place: for children elsewhere.
+    /// Returns `parent`, the context of the span's parent, with this span in its place. For children that run elsewhere.
     pub(crate) fn context_in(self, parent: &Context) -> Context {
         let own_id = SpanId::from(self.identified().own_id);
         parent.with_remote_span_context(child(parent.span().span_context(), own_id))
     }
 
-    /// Makes this the span of the thread until the guard is dropped.
+    /// Makes this the current dropped span of the thread until the guard is dropped.
     #[inline]
     pub(crate) fn enter(self) -> Entered {
         Entered { outer: CURRENT.replace(self) }
     }
 }
 
-/// Keeps a dropped span as that of the thread; restores the previous one when dropped.
+/// Guards the dropped span as the current one of the thread, and restores the previous one when dropped.
 #[derive(Debug)]
 #[must_use = "the span is left when this is dropped"]
 pub(crate) struct Entered {
@@ -82,7 +82,7 @@ pub(crate) struct Entered {
 }
 
 impl Entered {
-    /// Leaves the span and returns it with the id that it may have got, to be entered again.
+    /// Leaves the span and returns it, including an id generated in between, so that it can be entered again.
     #[inline]
     pub(crate) fn leave(self) -> Unsampled {
         CURRENT.get()
@@ -96,8 +96,8 @@ impl Drop for Entered {
     }
 }
 
-/// Calls `look` with the span context that stands for `cx`: that of the dropped span of this thread if `cx` holds its parent,
-/// and otherwise that of the span of `cx`.
+/// Calls `look` with the effective span context of `cx`: that of this thread's dropped span if `cx` holds its parent, and
+/// otherwise that of the span in `cx`.
 pub(crate) fn with_span_context<T>(cx: &Context, look: impl FnOnce(&SpanContext) -> T) -> T {
     let span = cx.span();
     let context = span.span_context();
@@ -107,7 +107,7 @@ pub(crate) fn with_span_context<T>(cx: &Context, look: impl FnOnce(&SpanContext)
     }
 }
 
-/// Returns the context of a span that is dropped below `parent`.
+/// Returns the span context of a dropped span below `parent`.
 pub(crate) fn child(parent: &SpanContext, own_id: SpanId) -> SpanContext {
     let flags = TraceFlags::new(parent.trace_flags().to_u8() & RANDOM_FLAG);
     SpanContext::new(parent.trace_id(), own_id, flags, false, parent.trace_state().clone())

@@ -1,4 +1,4 @@
-//! Conversions to attribute values, by reference and without loss of type.
+//! Conversions to attribute values, by reference and preserving the type.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use opentelemetry::{Array, StringValue, Value};
 
-/// A value that an attribute can hold.
+/// A type that can be converted to an attribute value.
 ///
-/// Called on the thread that sets the attribute, only when the span is recorded. Integers stay integers as long as they
-/// fit an `i64` and become text beyond it; `None` sets no attribute.
+/// Called on the thread that sets the attribute, and only if the span is recorded. Integers remain integers if they fit in an
+/// `i64`, and are otherwise converted to text. `None` sets no attribute.
 ///
 /// spec: common/README.md#attribute
 #[diagnostic::on_unimplemented(
@@ -19,22 +19,22 @@ use opentelemetry::{Array, StringValue, Value};
             what is returned; elsewhere, pass `value.to_string()`"
 )]
 pub trait ToValue {
-    /// Returns the value; `None` if there is no attribute to set.
+    /// Returns the value, or `None` if no attribute should be set.
     fn to_value(&self) -> Option<Value>;
 }
 
-/// A value that a list in an attribute can hold. A list has one type.
+/// A type whose values can be elements of a list attribute. All elements of a list have the same type.
 #[diagnostic::on_unimplemented(
     message = "a list of `{Self}` cannot be the value of an attribute",
     label = "not a bool, number or string",
     note = "in `#[traced]`, write `key = ?list` to record it with `Debug`"
 )]
 pub trait Element: Sized {
-    /// Converts the list to the array of an attribute.
+    /// Converts the list to an attribute array.
     fn to_array(items: &[Self]) -> Array;
 }
 
-// `do_not_recommend` throughout: a message that lists all types hides the note with the remedy.
+// `do_not_recommend` is used throughout, because an error that lists all types would hide the note with the solution.
 
 macro_rules! small_integers {
     ($($type:ty)*) => {$(

@@ -1,4 +1,4 @@
-//! An attribute without a key is recorded nowhere: spans, events, links, scopes, resources, series, exemplars.
+//! An attribute with an empty key is never recorded: on spans, events, links, scopes, resources, series or exemplars.
 //!
 //! spec: common/README.md#attribute
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -53,12 +53,12 @@ fn spans_events_links_and_scopes_have_none_and_count_it() {
     span.set_attributes(both());
     span.add_event("late", both());
     span.add_link(other, both());
-    // Nothing is left that it could say.
+    // The link has no valid context and, without the attribute, nothing else to record.
     span.add_link(SpanContext::NONE, vec![keyless()]);
     span.end();
     let span = &telemetry.spans()[0];
     let keys = |attributes: &[KeyValue]| attributes.iter().map(|one| one.key.to_string()).collect::<Vec<_>>().join(",");
-    // Of the builder, of the sampler, and two that were set.
+    // One from the builder, one from the sampler, and two set later.
     assert_eq!((keys(&span.own_attributes).as_str(), span.dropped_attributes), ("k,rule", 4));
     for event in span.events.iter() {
         assert_eq!((keys(&event.attributes).as_str(), event.dropped_attributes), ("k", 1), "{}", event.name);
@@ -81,7 +81,7 @@ fn series_exemplars_and_scopes_of_metrics_have_none() {
     let meter = provider.meter_with_scope(scope());
     let given = [keyless(), KeyValue::new("a", 1)];
     let counter = meter.u64_counter("c").build();
-    // Whether it is there or not, found the first time or again, bound or not: one series.
+    // With or without the attribute, looked up or cached, bound or not: always the same series.
     counter.add(1, &given);
     counter.add(1, &given);
     counter.add(1, &given[1..]);

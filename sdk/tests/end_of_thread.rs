@@ -1,4 +1,4 @@
-//! Telemetry in the destructors of thread-locals: with `panic = "abort"` each panic, even a caught one, ends the program.
+//! Telemetry in destructors of thread-locals. With `panic = "abort"`, any panic, even a caught one, ends the program.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 #![allow(clippy::disallowed_methods, reason = "threads that end")]
 
@@ -44,7 +44,7 @@ fn nothing_panics_at_the_end_of_a_thread_not_even_caught() {
     std::panic::set_hook(Box::new(|_| {
         PANICS.fetch_add(1, Ordering::Relaxed);
     }));
-    // The destructor runs before the context of the thread is destroyed, or after it.
+    // The destructor runs either before or after the thread's context is destroyed.
     let threads = [false, true].map(|is_context_first| {
         std::thread::spawn(move || {
             if is_context_first {

@@ -1,4 +1,4 @@
-//! A telemetry from its registry: exporters by name, what is kept with them, and what runs once it is installed.
+//! Builds a telemetry from its registry: exporters by name, the objects kept with them, and the code run on installation.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test helpers")]
 
 use std::sync::atomic::{AtomicUsize, Ordering};

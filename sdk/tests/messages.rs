@@ -1,5 +1,5 @@
-//! The SDK's own messages: which are shown, and how. They go to one sink in the process, which is why one test has the
-//! process of this file to itself, and the others speak in processes of their own.
+//! The SDK's own messages: which are shown, and how. A process has only one sink, so one test uses the process of this file,
+//! and the others run in child processes.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::fmt;
@@ -10,7 +10,7 @@ use telemark_sdk::config::Env;
 use telemark_sdk::diag::{self, Level};
 use telemark_sdk::install::Telemetry;
 
-/// Panics when its text is made.
+/// Panics when formatted.
 struct MustNotBeMade;
 
 impl fmt::Display for MustNotBeMade {
@@ -41,10 +41,10 @@ fn messages_of_a_level_that_is_not_shown_cost_nothing_and_what_is_shown_is_harml
     assert_eq!(said.len(), 3);
 }
 
-/// The variable that tells a process that it is the one that speaks.
+/// The variable that marks a child process.
 const CHILD: &str = "TELEMARK_TEST_CHILD";
 
-/// What `speak` says on standard error in a process of its own, in which the test `name` runs with these variables.
+/// Returns what `speak` writes to standard error in a child process that runs the test `name` with these variables.
 #[allow(clippy::disallowed_methods, reason = "tells the two processes apart")]
 fn said_by(name: &str, variables: &[(&str, &str)], speak: fn()) -> Option<String> {
     if std::env::var_os(CHILD).is_some() {

@@ -1,4 +1,4 @@
-//! Metrics end to end, from the API's instruments to points, as text.
+//! End-to-end tests of metrics: from the API's instruments to points rendered as text.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,7 +31,7 @@ fn viewed(view: View) -> TestTelemetry {
     with(ReaderConfig::new(), [view])
 }
 
-/// Lets `record` use a meter and checks what is collected after it.
+/// Runs `record` with a meter, then checks the metrics collected afterwards.
 fn check(telemetry: &TestTelemetry, record: impl FnOnce(&Meter), expected: &str) {
     record(&telemetry.meter("test"));
     let expected: String = expected.lines().map(|line| line.trim().to_owned() + "\n").collect();
@@ -184,7 +184,7 @@ fn a_gauge_may_be_infinite_but_sums_and_histograms_stay_finite() {
                 let gauge = meter.f64_gauge(name).build();
                 gauge.record(1.0, &[]);
                 gauge.record(value, &[]);
-                // No value: the last one stays.
+                // NaN has no effect: the last value stays.
                 gauge.record(f64::NAN, &[]);
             }
             meter.f64_gauge("bound").build().bind(&[]).record(f64::INFINITY);
@@ -210,10 +210,11 @@ fn a_gauge_may_be_infinite_but_sums_and_histograms_stay_finite() {
          up gauge inf
          updown up-down sum 3",
     );
-    // NaN into two gauges and both metrics of the third, infinity into its histogram; both infinities into two of the
-    // counters, one into the third; one into the up-down counter.
+    // Rejected: NaN by two gauges and by both metrics of the third gauge, infinity by that gauge's histogram,
+    // both infinities by two of the counters, one infinity by the third counter, and one by the up-down
+    // counter.
     assert_eq!(telemetry.meter_provider().rejected_measurements(), 4 + 1 + 4 + 1 + 1);
-    // A gauge is not spoilt.
+    // Infinity does not corrupt a gauge.
     check(
         &telemetry,
         |meter| meter.f64_gauge("up").build().record(5.0, &[]),
@@ -255,7 +256,7 @@ fn a_gauge_keeps_its_series_unless_a_reader_or_a_view_wants_only_what_is_new() {
     };
     let delta = || ReaderConfig::new().with_temporality(TemporalityPreference::Delta);
 
-    // Deltas are preferred: what a gauge had stays.
+    // With delta temporality preferred, gauges keep their series.
     rest(
         &start(delta(), vec![]),
         "counter{k=b} delta sum 1
@@ -271,7 +272,7 @@ fn a_gauge_keeps_its_series_unless_a_reader_or_a_view_wants_only_what_is_new() {
          updown{k=a} up-down sum 1
          updown{k=b} up-down sum 1",
     );
-    // The reader wants deltas of gauges, too, and of everything.
+    // The reader requests deltas for all instruments, including gauges.
     rest(
         &start(ReaderConfig::new().with_temporality_of(|_| Temporality::Delta), vec![last()]),
         "counter{k=b} delta sum 1
@@ -281,7 +282,7 @@ fn a_gauge_keeps_its_series_unless_a_reader_or_a_view_wants_only_what_is_new() {
          updown{k=b} delta up-down sum 1",
         "observed gauge 9",
     );
-    // A view does, of one instrument, and totals stay cumulative.
+    // Views request new values only. Totals stay cumulative.
     let stale = View::of("*").without_stale_values();
     let other = View::of("last").with_aggregation(Aggregation::LastValue).without_stale_values();
     rest(
@@ -303,7 +304,7 @@ fn a_gauge_keeps_its_series_unless_a_reader_or_a_view_wants_only_what_is_new() {
          updown{k=a} up-down sum 1
          updown{k=b} up-down sum 1",
     );
-    // Kept and new at once are two metrics.
+    // One view keeps stale values and the other does not, which produces two metrics.
     let both = vec![View::of("gauge"), View::of("gauge").without_stale_values()];
     let telemetry = with(ReaderConfig::new(), both);
     check(&telemetry, |meter| meter.u64_gauge("gauge").build().record(1, &[]), "gauge gauge 1\ngauge gauge 1");
@@ -352,7 +353,7 @@ fn a_delta_of_zero_is_a_point_too() {
     check(&telemetry, |_| (), "");
 }
 
-/// Start and time of each point, in seconds after the clock's beginning.
+/// Formats the start and time of each point, in seconds since `began`.
 fn times(telemetry: &TestTelemetry, began: Timestamp) -> String {
     let seconds = |time: Timestamp| time.since(began).as_secs();
     let mut lines = Vec::new();
@@ -425,7 +426,7 @@ fn beyond_the_limit_there_is_one_series_for_all() {
     let telemetry = viewed(View::of_all().with_cardinality_limit(2));
     let counter = telemetry.meter("test").u64_counter("c").build();
     check(&telemetry, |_| add_each(&counter, &["a", "b"]), "c{k=a} sum 1\nc{k=b} sum 1");
-    // Those that were there before go on, whatever comes.
+    // Existing series keep recording after the limit is reached.
     check(
         &telemetry,
         |_| add_each(&counter, &["c", "d", "c", "a"]),
@@ -433,7 +434,7 @@ fn beyond_the_limit_there_is_one_series_for_all() {
          c{k=b} sum 1
          c{otel.metric.overflow=true} sum 3",
     );
-    // spec: metrics/sdk.md#overflow-attribute — the one attribute, a boolean.
+    // spec: metrics/sdk.md#overflow-attribute — the series has this boolean attribute and no others.
     let collected = telemetry.collect();
     let MetricData::Sum { points, .. } = &collected[0].metrics[0].data else { panic!("{collected:?}") };
     let overflow = |point: &&NumberPoint| *point.attributes == [KeyValue::new("otel.metric.overflow", true)];
@@ -513,7 +514,7 @@ fn what_is_not_observed_is_not_reported() {
     check(&telemetry, |_| (), "");
     total.store(3, Ordering::Relaxed);
     check(&telemetry, |_| (), "c{k=v} delta sum 3");
-    // It began anew.
+    // The observed counter restarted.
     total.store(1, Ordering::Relaxed);
     check(&telemetry, |_| (), "c{k=v} delta sum 1");
 }
@@ -605,9 +606,9 @@ fn several_views_of_one_instrument_are_several_metrics() {
     let views = [
         View::of("c").with_name("total").with_attribute_keys([""; 0]),
         View::of("c").with_name("by.a").with_attribute_keys(["a"]),
-        // The same again is not counted twice.
+        // An identical stream is not counted twice.
         View::of("c").with_name("by.a").with_attribute_keys(["a"]),
-        // Cannot be used.
+        // Invalid, because it renames several instruments.
         View::of("*").with_name("x"),
     ];
     check(
@@ -656,7 +657,7 @@ fn the_same_instrument_is_one_metric_and_namesakes_are_told_apart() {
             telemetry.meter("test").u64_counter("requests").build().add(1, &[]);
             telemetry.meter("other").u64_counter("requests").build().add(10, &[]);
             meter.i64_up_down_counter("REQUESTS").build().add(5, &[]);
-            // The same number and the same aggregation, but another kind.
+            // Same number type and aggregation, but a different kind.
             meter.f64_counter("amount").build().add(1.0, &[]);
             meter.f64_up_down_counter("amount").build().add(2.0, &[]);
         },
@@ -726,7 +727,7 @@ fn a_callback_may_do_anything() {
             counter.add(1, &[kv("from", "callback")]);
             inside.u64_counter("created").build().add(1, &[]);
             inside.u64_observable_gauge("late").with_callback(|o| o.observe(2, &[])).build();
-            // A collection within a collection is refused, not waited for.
+            // A collection from within a collection fails instead of waiting.
             assert!(again.get().unwrap().collect().is_empty());
         })
         .build();

@@ -1,4 +1,4 @@
-//! A measurement of a series that is known allocates nothing, and none does after shutdown.
+//! Measurements of a known series do not allocate, and no measurement allocates after shutdown.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
@@ -40,7 +40,8 @@ fn a_hit_allocates_nothing() {
     let context =
         SpanContext::new(TraceId::from(1u128), SpanId::from(1u64), TraceFlags::SAMPLED, false, TraceState::NONE);
     let _attached = Context::new().with_remote_span_context(context).attach();
-    // An exemplar that is kept costs its attributes, where a view removes some; it is kept ever more rarely.
+    // A kept exemplar would allocate only if a view removed attributes, and exemplars are kept ever more
+    // rarely.
     let record = || {
         counter.add(1, &attributes);
         gauge.record(1.5, &attributes);
@@ -61,7 +62,7 @@ fn an_instrument_made_after_shutdown_allocates_nothing() {
     telemetry.meter_provider().shutdown(Deadline::NEVER).unwrap();
     let others = telemetry.meter("other");
     let (counter, histogram) = (meter.u64_counter("counter").build(), others.f64_histogram("histogram").build());
-    // What the thread has of its own.
+    // Initializes the thread's local state.
     counter.add(1, &[]);
     let series: Vec<_> = (0..100).map(|n| [KeyValue::new("n", n)]).collect();
     let recorded = allocation_counter::measure(|| {

@@ -1,4 +1,4 @@
-//! Threads that come and go, and record until the very end of their lives: nothing is lost.
+//! Short-lived threads that record until the very end of their lives. No measurement may be lost.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "a test of threads")]
 
@@ -30,7 +30,7 @@ impl Instruments {
     }
 }
 
-/// Records once more when its thread ends.
+/// Records once more when its thread exits.
 struct AtTheEnd(Instruments);
 
 impl Drop for AtTheEnd {
@@ -41,8 +41,8 @@ impl Drop for AtTheEnd {
 
 thread_local!(static AT_THE_END: RefCell<Option<AtTheEnd>> = const { RefCell::new(None) });
 
-/// The value that records at the end is made before the thread records or after it: values are destroyed in the reverse
-/// order.
+/// Creates the value that records at thread exit either before or after the thread's own measurements, because
+/// thread-local values are destroyed in reverse order of creation.
 fn live(instruments: &Instruments, n: u64) {
     let prepare = || AT_THE_END.set(Some(AtTheEnd(instruments.clone())));
     if n % 2 == 0 {
@@ -92,7 +92,7 @@ fn check(temporality: TemporalityPreference, collections: u64) {
         }
         collect();
     }
-    // Each recorded once from its body and once from a destructor; the counter is there twice.
+    // Each thread records once from its body and once from a destructor. There are two counters.
     let lives = 2.0 * THREADS as f64;
     assert_eq!((counted, summed, measured), (2.0 * lives, lives / 2.0, lives), "{temporality:?}");
 }

@@ -1,4 +1,5 @@
-//! What is said about metrics that cannot be told apart, and about what is ignored. One test: the sink is the process's.
+//! Warnings about conflicting metrics and ignored views. A single test, because the message sink is global to
+//! the process.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::{Arc, Mutex};
@@ -16,7 +17,7 @@ fn conflicts_are_said_once_with_a_view_that_ends_them() {
         let builder = SdkMeterProvider::builder().with_reader(PullReader::default());
         let provider = views.iter().fold(builder, |builder, view| builder.with_view(view.clone())).build();
         record(&provider.meter("m"));
-        // A second time nothing is new.
+        // Recording again logs nothing new.
         record(&provider.meter("m"));
         let said = std::mem::take(&mut *said.lock().unwrap());
         assert_eq!(said.len(), expected.len(), "{said:#?}");
@@ -56,7 +57,7 @@ fn conflicts_are_said_once_with_a_view_that_ends_them() {
         ],
     );
     check(&[View::of("c").with_description("one")], &described, &[]);
-    // Two instruments that a view gives one name.
+    // A view renames two instruments to the same name.
     check(
         &[View::of("a").with_name("b")],
         &|meter| {
@@ -65,9 +66,9 @@ fn conflicts_are_said_once_with_a_view_that_ends_them() {
         },
         &["a Counter of U64 and a Counter of F64"],
     );
-    // Different meters do not know each other.
+    // Metrics of different meters do not conflict.
     check(&[], &|meter| counter(meter, "c"), &[]);
-    check(&[View::of("*").with_name("x")], &|_| (), &["a view is ignored, for it gives one name to instruments"]);
+    check(&[View::of("*").with_name("x")], &|_| (), &["a view is ignored because it gives one name to instruments"]);
     let bad = Aggregation::Base2ExponentialHistogram { max_size: 1, max_scale: 20, record_min_max: true };
-    check(&[View::of_all().with_aggregation(bad)], &|_| (), &["a view is ignored, for its size is less than 2"]);
+    check(&[View::of_all().with_aggregation(bad)], &|_| (), &["a view is ignored because its size is less than 2"]);
 }

@@ -1,4 +1,4 @@
-//! Exemplars: which measurements become one, what they hold, and reservoirs of one's own.
+//! Exemplars: which measurements are kept, what exemplars contain, and custom reservoirs.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::cell::Cell;
@@ -27,7 +27,7 @@ fn always_on(view: View) -> TestTelemetry {
     with(ExemplarFilter::AlwaysOn, ReaderConfig::new(), view)
 }
 
-/// Records within the span with these ids.
+/// Records inside a span with this ID.
 fn in_span(id: u8, flags: TraceFlags, record: impl FnOnce()) {
     let context =
         SpanContext::new(TraceId::from(u128::from(id)), SpanId::from(u64::from(id)), flags, false, TraceState::NONE);
@@ -122,7 +122,7 @@ fn observed_values_have_them() {
     assert_eq!(telemetry.metrics(), "g{keep=1} gauge 5 # 5{drop=2}\n");
 }
 
-/// A scrape is served in a span, which has nothing to do with what is collected.
+/// A scrape is served inside a span, which must not appear in the collected metrics.
 #[test]
 fn the_span_that_a_scrape_runs_in_is_in_nothing_that_is_collected() {
     let check = |filter: ExemplarFilter, expected: &str| {
@@ -149,7 +149,7 @@ fn the_span_that_a_scrape_runs_in_is_in_nothing_that_is_collected() {
         let _attached = telemetry.attach();
         let scrape = || telemetry.tracer("server").in_span("scrape", |_| telemetry.collect());
         drop(scrape());
-        // The second one has how long the first one took.
+        // The second scrape includes the duration of the first one.
         let text = metrics_text(&scrape());
         assert!(text.contains("otel.sdk.metric_reader.collection.duration") && !text.contains('@'), "{text}");
         let lines: Vec<_> = text.lines().filter(|line| !line.starts_with("otel.sdk.")).collect();
@@ -225,7 +225,7 @@ fn an_exponential_histogram_keeps_up_to_twenty() {
     let histogram = telemetry.meter("test").u64_histogram("h").build();
     (1..=100).for_each(|value| histogram.record(value, &[]));
     assert_eq!(exemplars(&telemetry).len(), 4);
-    // Of two threads together, which have cells of their own while both live.
+    // Two concurrent threads, each with its own cell.
     let both = std::sync::Barrier::new(2);
     let telemetry = always_on(View::of_all().with_aggregation(Aggregation::exponential()));
     let histogram = telemetry.meter("test").u64_histogram("h").build();
@@ -248,7 +248,7 @@ fn a_histogram_without_buckets_keeps_one() {
     assert_eq!(exemplars(&telemetry).len(), 1);
 }
 
-/// Keeps the greatest, and counts how many there are.
+/// Keeps the exemplar with the greatest value, and checks that offers have all attributes.
 #[derive(Debug)]
 struct Greatest(Option<Exemplar>);
 
@@ -290,7 +290,7 @@ fn a_view_may_bring_its_own_reservoir_one_for_each_series() {
     assert_eq!(exemplars(&telemetry).len(), 3);
 }
 
-/// Keeps the last measurement, with the tenant that the baggage names.
+/// Keeps the last measurement, along with the tenant from its baggage.
 #[derive(Debug, Default)]
 struct OfTenant(Vec<Exemplar>);
 
@@ -317,7 +317,7 @@ fn a_reservoir_sees_the_context_of_a_measurement() {
     assert_eq!(telemetry.metrics(), "c sum 2 # 1{tenant=acme}\n");
 }
 
-/// Does what a reservoir should not.
+/// A misbehaving reservoir: records into its own metric and panics.
 #[derive(Debug)]
 struct Wild(Arc<OnceLock<Counter<u64>>>);
 
@@ -346,7 +346,7 @@ fn a_reservoir_that_panics_and_records_does_no_harm() {
     assert_eq!(telemetry.metrics(), "c sum 8\nc{new=series} sum 6\n");
 }
 
-/// Reads all metrics whenever somebody asks for the time.
+/// A clock that collects all metrics whenever it is read.
 #[derive(Debug)]
 struct Collects {
     reader: PullReader,
@@ -357,7 +357,7 @@ thread_local!(static IS_ASKED: Cell<bool> = const { Cell::new(false) });
 
 impl TimeSource for Collects {
     fn now(&self) -> Timestamp {
-        // Not for the time of that collection itself.
+        // Do not collect again when the collection itself reads the clock.
         if !IS_ASKED.replace(true) {
             if self.reader.collect(Deadline::after(Duration::from_secs(20))).is_ok() {
                 self.collected.fetch_add(1, Ordering::Relaxed);
@@ -401,7 +401,7 @@ fn a_clock_that_collects_is_asked_while_nothing_is_locked() {
     assert!(lines.iter().filter(|line| line.contains("count=3 ")).count() == 3, "{text}");
 }
 
-/// Reads all metrics when it is offered something.
+/// A reservoir that collects all metrics on every offer.
 #[derive(Debug)]
 struct Reads(PullReader, Vec<Exemplar>);
 

@@ -1,5 +1,5 @@
-//! Instruments without end: what a program that makes them from what it receives costs, and what it is told. One test: the
-//! sink is the process's.
+//! Unbounded instrument creation, as in a program that builds instrument names from input: its cost and its
+//! warnings. A single test, because the message sink is global to the process.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "a thread that may outlive what waits for it")]
 
@@ -27,7 +27,7 @@ fn instruments_are_bounded_and_what_is_beyond_is_counted_and_said_once() {
     let said = Arc::new(Mutex::new(Vec::new()));
     let within: Arc<OnceLock<SdkMeterProvider>> = Arc::default();
     let (sink, sinks_provider) = (said.clone(), within.clone());
-    // What is said is said outside of every lock: the sink makes an instrument itself, on another thread.
+    // Messages are logged outside of all locks: the sink itself creates an instrument, on another thread.
     assert!(diag::set_sink(move |_, text| {
         let made = sinks_provider.get().cloned().map(|provider| {
             let (done, made) = channel();
@@ -53,7 +53,7 @@ fn instruments_are_bounded_and_what_is_beyond_is_counted_and_said_once() {
     assert_eq!(provider.rejected_instruments(), 7);
     let texts: Vec<_> = take().into_iter().map(|(text, _)| text).collect();
     assert_eq!(texts, [r#"the instrument "further.0" does not record: there are 10000 metrics already"#]);
-    // Those that are there are found and record.
+    // Existing instruments are still found and still record.
     count("name.7".to_owned());
     assert_eq!((metrics(&reader), provider.rejected_instruments()), (INSTRUMENT_LIMIT, 7));
     let text = metrics_text(&reader.collect(Deadline::NEVER).unwrap());
@@ -67,7 +67,7 @@ fn instruments_are_bounded_and_what_is_beyond_is_counted_and_said_once() {
     }
     assert_eq!((metrics(&reader), provider.rejected_instruments()), (INSTRUMENT_LIMIT, 3));
 
-    // Callbacks of one instrument.
+    // Callbacks of a single instrument.
     let (provider, _reader) = self::provider();
     for _ in 0..INSTRUMENT_LIMIT + 2 {
         provider.meter("m").u64_observable_counter("o").with_callback(|o| o.observe(1, &[])).build();
@@ -77,7 +77,8 @@ fn instruments_are_bounded_and_what_is_beyond_is_counted_and_said_once() {
         take().iter().any(|(text, _)| text.starts_with("a callback of an observable instrument will not be called"))
     );
 
-    // Namesakes: the first conflicts are told one by one, the others are one message a minute.
+    // Instruments with the same name. The first conflicts are logged individually; the others share one message
+    // per minute.
     let (provider, reader) = self::provider();
     drop(within.set(provider.clone()));
     for n in 0..3000 {

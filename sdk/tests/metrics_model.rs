@@ -1,4 +1,4 @@
-//! Random measurements and collections against a naive model of the specification.
+//! Compares random measurements and collections with a naive model of the specification.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
@@ -14,7 +14,8 @@ const BOUNDS: [f64; 3] = [-1.0, 0.0, 10.0];
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// A value for a series, with its attributes in one of two orders, by a bound instrument or not.
+    /// A value for a series, with its attributes in one of two orders, recorded with or without a bound
+    /// instrument.
     Record {
         series: u8,
         value: i8,
@@ -30,7 +31,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(prop_oneof![5 => record, 1 => Just(Step::Collect)], 0..60)
 }
 
-/// The measurements of one metric since the beginning or the last collection, by series.
+/// The measurements of a metric since the start or since the last collection, by series.
 #[derive(Default)]
 struct Model {
     series: BTreeMap<String, Vec<i64>>,
@@ -111,12 +112,12 @@ fn check(preference: TemporalityPreference, steps: &[Step], with_bound: bool) {
     let meter = telemetry.meter("test");
     let mut instruments = instruments(&meter);
     if !with_bound {
-        // A total keeps the series that were bound once.
+        // Under cumulative temporality, a series stays even after it is unbound.
         instruments.bound.clear();
     }
     let is_delta = preference == TemporalityPreference::Delta;
     let (mut model, mut total) = (Model::default(), Model::default());
-    // Bound series have their place from the beginning and keep it.
+    // Bound series take their slots at the start and keep them.
     let bound: &[u8] = if with_bound || !is_delta { &[0, 5] } else { &[] };
     model.distinct.extend(bound);
     total.distinct.extend([0, 5]);
@@ -138,7 +139,7 @@ fn check(preference: TemporalityPreference, steps: &[Step], with_bound: bool) {
                 };
                 let mut expected = model.lines(counted);
                 expected.extend(model.lines(|name, values| histogram(prefix, name, values)));
-                // Up-down counters are totals whatever is preferred.
+                // Up-down counters are cumulative under every preference.
                 let sum = |name: &str, values: &[i64]| format!("u{name} up-down sum {}", values.iter().sum::<i64>());
                 expected.extend(total.lines(sum));
                 expected.sort();
@@ -153,7 +154,8 @@ fn check(preference: TemporalityPreference, steps: &[Step], with_bound: bool) {
     }
 }
 
-/// Keys and values of few letters, of all lengths that are hashed in a way of their own, and values that look alike.
+/// Generates keys and values made of a few letters, in all lengths that are hashed differently, and values that look
+/// alike.
 fn attribute_set() -> impl Strategy<Value = Vec<KeyValue>> {
     let floats = prop_oneof![Just(0.0), Just(-0.0), Just(1.0), Just(f64::NAN)];
     let value = prop_oneof![
@@ -169,20 +171,22 @@ fn attribute_set() -> impl Strategy<Value = Vec<KeyValue>> {
     prop::collection::vec(attribute, 0..4)
 }
 
-/// What a set is, whatever the order: the last value of each key, none without a key. Zero and minus zero are two values.
+/// Returns the canonical form of a set: the last value of each key, without empty keys, in any order. Zero and
+/// negative zero are different values.
 fn canonical(set: &[KeyValue]) -> BTreeMap<String, String> {
     let with_key = set.iter().filter(|one| !one.key.as_str().is_empty());
     with_key.map(|one| (one.key.to_string(), format!("{:?}", one.value))).collect()
 }
 
-/// Each set of attributes is one series: of nobody else, in whatever order and how often it comes.
+/// Checks that each attribute set has its own series, however often and in whichever order its attributes are
+/// recorded.
 fn check_sets(sets: &[Vec<KeyValue>], order: &[(prop::sample::Index, bool)]) {
     let telemetry = TestTelemetry::new();
     let counter = telemetry.meter("test").u64_counter("c").build();
     let mut model: BTreeMap<_, u64> = BTreeMap::new();
     for (index, reversed) in order {
         let mut set = index.get(sets).clone();
-        // Of a key that is given twice the last value counts: it stays the last one.
+        // For a duplicate key, the last value counts, so such a set must not be reversed.
         let has_doubles = canonical(&set).len() < set.len();
         if *reversed && !has_doubles {
             set.reverse();

@@ -1,4 +1,4 @@
-//! A receiver of metrics that asks to be left alone.
+//! A metrics receiver that requests a pause.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::{Arc, Mutex};
@@ -47,7 +47,7 @@ fn deltas_wait_in_their_series_until_the_pause_is_over() {
     }
     assert_eq!(*busy.taken.lock().unwrap(), ["c delta sum 1\n", "c delta sum 3\n"]);
     assert_eq!((provider.health()[0].exported, provider.health()[0].failed), (2, 0));
-    // Whoever asks for a flush learns that it cannot be.
+    // An explicit flush during the pause returns an error.
     *busy.pause.lock().unwrap() = Duration::from_secs(60);
     counter.add(1, &[]);
     assert!(provider.force_flush(Deadline::NEVER).unwrap_err().to_string().contains("busy"));

@@ -1,4 +1,4 @@
-//! The periodic reader: when it exports, how it flushes and ends, what it counts.
+//! The periodic reader: when it exports, how it flushes and shuts down, and what it counts.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,7 +31,7 @@ fn soon() -> Deadline {
     Deadline::after(Duration::from_secs(20))
 }
 
-/// Tells every call, and answers with what the test put in.
+/// Reports every call, and returns the results that the test provides.
 struct Scripted {
     calls: Sender<String>,
     answers: Arc<Mutex<Vec<Result<ExportReport, ExportError>>>>,
@@ -127,7 +127,7 @@ fn after_shutdown_nothing_is_exported_counted_or_kept() {
     assert_eq!((items.lines().count(), health[0].exported), (3, 3));
     assert_eq!(Arc::strong_count(&calls), 1, "callbacks end with the provider");
 
-    // What was there before, what an old meter makes, and a new meter.
+    // An existing instrument, a new instrument from an old meter, and a new meter.
     counter.add(1, &[]);
     bound.record(1);
     let late = meter.f64_counter("late").build();
@@ -162,14 +162,15 @@ fn errors_are_returned_by_a_flush_and_counted() {
     assert_eq!((health.failed, health.rejected, health.exported), (2, 1, 1));
 }
 
-/// The only test here about messages: there is one sink for all.
+/// The only test in this file that checks messages, because the sink is global to the process.
 #[test]
 fn deltas_that_an_export_loses_are_counted_and_said_and_totals_are_not() {
     let said = Arc::new(Mutex::new(Vec::new()));
     let sink = said.clone();
     assert!(diag::set_sink(move |level, text| sink.lock().unwrap().push(format!("{level}: {text}"))));
     let fails = || Err(ExportError::unavailable("down"));
-    // The answers are taken from the end: two batches of a collection, of which one arrives, then a whole one.
+    // The results are popped from the end. In the first collection, the first batch succeeds and the second
+    // fails; in the second collection, the first batch fails.
     let (exporter, log) = scripted(vec![fails(), fails(), Ok(ExportReport::accepted())]);
     let config = ReaderConfig::new().with_temporality(TemporalityPreference::Delta);
     let periods = PeriodicConfig::default().with_max_batch_size(4);
@@ -186,11 +187,13 @@ fn deltas_that_an_export_loses_are_counted_and_said_and_totals_are_not() {
     let calls = || log.try_iter().map(|text| text.lines().count()).collect::<Vec<_>>();
     record();
     assert_eq!(provider.force_flush(soon()).unwrap_err().to_string(), "down");
-    // Four points and the flush of the exporter beside it: the histogram was in the second batch.
+    // One batch of four points, one with only the histogram, and the flush of the exporter. The histogram was
+    // lost.
     assert_eq!((calls(), provider.lost_delta_points()), (vec![4, 1, 1], 1));
     record();
     assert_eq!(provider.force_flush(soon()).unwrap_err().to_string(), "down");
-    // Two of a counter; the histogram arrived, the up-down counter and the gauge are exported again.
+    // Two more counter points were lost. The histogram arrived, and the next export repeats the up-down counter
+    // and the gauge.
     assert_eq!((calls(), provider.lost_delta_points()), (vec![4, 1, 1], 3));
     assert_eq!((provider.health()[0].failed, provider.health()[0].exported), (5, 5));
     provider.force_flush(soon()).unwrap();
@@ -198,7 +201,10 @@ fn deltas_that_an_export_loses_are_counted_and_said_and_totals_are_not() {
     assert_eq!(provider.lost_delta_points(), 3);
     let said = said.lock().unwrap();
     let told: Vec<_> = said.iter().filter(|text| text.contains("delta data")).collect();
-    assert_eq!(told, ["error: 1 delta data points were lost with an export, 1 so far: no later one has them"]);
+    assert_eq!(
+        told,
+        ["error: 1 delta data points were lost in a failed export, 1 so far; no later export contains them"]
+    );
 }
 
 #[test]
@@ -308,7 +314,7 @@ fn a_collection_with_more_points_than_an_export_may_have_is_several() {
     (0..3).for_each(|number| counter.add(number, &[KeyValue::new("n", number as i64)]));
     meter.f64_gauge("g").build().record(0.5, &[]);
     meter.u64_counter("z").build().add(1, &[]);
-    // The first export fails: the others are made all the same, and the error is told.
+    // The first export fails. The other batches are still exported, and the flush returns the error.
     assert!(provider.force_flush(Deadline::NEVER).unwrap_err().to_string().contains("no"));
     let exports: Vec<_> = calls.try_iter().map(|call| call.lines().map(series).collect::<Vec<_>>().join(" ")).collect();
     let of_counter = exports[0].matches("c{n=").count() + exports[1].matches("c{n=").count();
@@ -322,7 +328,7 @@ fn refused() -> Result<ExportReport, ExportError> {
     Err(ExportError::other("no"))
 }
 
-/// What a line is of.
+/// Returns the series that a line is about.
 fn series(line: &str) -> &str {
     line.split_once(' ').map_or(line, |(series, _)| series)
 }

@@ -1,5 +1,5 @@
-//! Callbacks and producers that panic, fail or never come back: what becomes of collections, of those who wait for them,
-//! and of everybody else.
+//! Callbacks and producers that panic, fail or never return: the effects on collections, on callers that wait for them,
+//! and on everything else.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,12 +24,12 @@ fn soon() -> Deadline {
     Deadline::after(Duration::from_secs(20))
 }
 
-/// A deadline that is waited for.
+/// Returns a deadline short enough for a test to wait for.
 fn shortly() -> Deadline {
     Deadline::after(Duration::from_millis(20))
 }
 
-/// What `meter` counts, as another library has it.
+/// Returns the metrics that `record` produces, as if they came from another library.
 fn metrics_of(record: impl FnOnce(&Meter)) -> Vec<ScopeMetrics> {
     let telemetry = TestTelemetry::new();
     record(&telemetry.meter("elsewhere"));
@@ -40,8 +40,8 @@ fn elsewhere() -> Vec<ScopeMetrics> {
     metrics_of(|meter| meter.u64_counter("elsewhere").build().add(1, &[]))
 }
 
-/// A collection with a counter, with producers before and after this one, and then the one collection's duration and
-/// error.
+/// Checks a collection that includes a counter and two other producers, one before and one after this producer, and then
+/// the recorded duration and error of that collection.
 fn check_producer(
     producer: impl Fn(&ManualClock) -> Result<Vec<ScopeMetrics>, ExportError> + Send + Sync + 'static,
     expected: &str,
@@ -83,21 +83,21 @@ fn a_producer_that_fails_costs_its_own_metrics_only() {
     );
 }
 
-/// Blocks the first who pass until the test lets go.
+/// Blocks the first caller until the test opens the gate.
 struct Gate {
     entered: Sender<()>,
     held: Mutex<Option<Receiver<()>>>,
     passed: AtomicU64,
 }
 
-/// The gate, what tells that somebody has come, and what opens it when dropped.
+/// Returns the gate, a receiver notified when a caller arrives, and a sender whose drop opens the gate.
 fn gate() -> (Arc<Gate>, Receiver<()>, Sender<()>) {
     let ((entered, came), (open, held)) = (channel(), channel());
     (Arc::new(Gate { entered, held: Mutex::new(Some(held)), passed: AtomicU64::new(0) }), came, open)
 }
 
 impl Gate {
-    /// Only the first one waits.
+    /// Blocks the first caller only.
     fn pass(&self) -> u64 {
         let held = self.held.lock().unwrap().take();
         if let Some(held) = held {
@@ -108,7 +108,7 @@ impl Gate {
     }
 }
 
-/// A producer that has to pass the gate.
+/// Returns a producer that must pass the gate.
 fn behind(gate: Arc<Gate>) -> impl MetricProducer {
     move || {
         gate.pass();
@@ -116,7 +116,7 @@ fn behind(gate: Arc<Gate>) -> impl MetricProducer {
     }
 }
 
-/// Sends every batch as text.
+/// An exporter that sends every batch to the test as text.
 struct Sends(Sender<String>);
 
 impl Exporter<Metrics> for Sends {
@@ -132,7 +132,7 @@ fn periodic(config: ReaderConfig) -> (PeriodicReader, Receiver<String>) {
     (reader.unwrap(), exported)
 }
 
-/// What must work while a collection is stuck: recording, new instruments, flushes and the end, all in time.
+/// Checks that recording, new instruments, flush and shutdown still work while a collection is stuck, and return in time.
 fn check_stuck(provider: &SdkMeterProvider, came: &Receiver<()>) {
     let meter = provider.meter("test");
     let counter = meter.u64_counter("c").build();
@@ -156,7 +156,7 @@ fn a_callback_that_is_stuck_holds_nobody_beyond_the_deadline() {
     provider.meter("test").u64_observable_gauge("g").with_callback(move |o| o.observe(theirs.pass(), &[])).build();
     check_stuck(&provider, &came);
     drop(open);
-    // Now the thread gets on, and ends as it was told to.
+    // The thread now finishes its collection and then shuts down as requested.
     provider.shutdown(soon()).unwrap();
     drop(provider);
     let exported: Vec<_> = exported.iter().collect();
@@ -173,7 +173,7 @@ fn a_producer_that_is_stuck_holds_nobody_beyond_the_deadline() {
     provider.shutdown(soon()).unwrap();
     drop(provider);
     let exported: Vec<_> = exported.iter().collect();
-    // The collection had what was recorded before the producer was asked; the last one has the rest.
+    // The first export has what was recorded before the producer got stuck; the last one has everything.
     assert_eq!(exported.first().unwrap(), "c sum 1\nelsewhere sum 1\n");
     assert_eq!(exported.last().unwrap(), "c sum 3\nd sum 1\nelsewhere sum 1\n");
 }
@@ -192,7 +192,7 @@ fn a_provider_that_is_dropped_while_a_callback_is_stuck_waits_for_nobody() {
     while exported.recv().is_ok() {}
 }
 
-/// The first reader's collection is stuck: the others have the whole time that there is.
+/// The first reader's collection is stuck, but the others still get the full time.
 #[test]
 fn a_reader_that_is_stuck_takes_no_time_from_the_others() {
     let (gate, _came, open) = gate();
@@ -205,7 +205,7 @@ fn a_reader_that_is_stuck_takes_no_time_from_the_others() {
     let flushing = provider.clone();
     std::thread::scope(|scope| {
         let flush = scope.spawn(move || flushing.force_flush(soon()));
-        // While the first one waits.
+        // While the first reader is stuck.
         assert_eq!(exported.recv_timeout(Duration::from_secs(10)).unwrap(), "c sum 1\n");
         assert_eq!(metrics_text(&pulled.collect(Deadline::NEVER).unwrap()), "c sum 1\n");
         drop(open);
@@ -226,7 +226,7 @@ fn those_who_pull_while_another_collection_is_stuck_are_refused_at_their_deadlin
         let stuck = scope.spawn(|| pulled.collect(Deadline::NEVER).unwrap());
         came.recv().unwrap();
         assert!(pulled.collect(shortly()).unwrap_err().is_timeout());
-        // The end does not wait either, and nothing can be had after it.
+        // Shutdown does not wait for the collection, and later collections fail.
         telemetry.meter_provider().shutdown(soon()).unwrap();
         assert!(pulled.collect(shortly()).unwrap_err().is_shutdown());
         drop(open);
@@ -258,7 +258,7 @@ struct Hangs(Receiver<()>);
 
 impl Exporter<Traces> for Hangs {
     fn export(&mut self, batch: Batch<'_, Traces>, _: Deadline) -> Result<ExportReport, ExportError> {
-        // Until the test is over.
+        // Blocks until the test is over.
         let _over = self.0.recv();
         Err(ExportError::other(format!("{} spans", batch.len())))
     }

@@ -1,4 +1,4 @@
-//! Threads record while two readers collect: nothing is lost, nothing counted twice, no histogram is torn.
+//! Threads record while two readers collect. No measurement is lost or counted twice, and no histogram is torn.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test of several threads")]
 
 use std::collections::HashMap;
@@ -12,12 +12,13 @@ use telemark_sdk::metrics::{
 };
 use telemark_sdk::time::Deadline;
 
-/// More than a series has cells on a small machine, so that some are shared.
+/// More threads than a series has cells on a small machine, so that threads share cells.
 const THREADS: u64 = 9;
 const ROUNDS: u64 = 7_000;
 const SERIES: u64 = 7;
 
-/// So many series make the further ones have one cell for all threads.
+/// Creates enough series to use up those with a cell per thread; in all later series, threads share a cell.
+/// Returns the number of series created.
 fn fill(meter: &Meter) -> usize {
     let (counter, float) = (meter.u64_counter("counter").build(), meter.f64_counter("float").build());
     let (updown, histogram) = (meter.i64_up_down_counter("updown").build(), meter.f64_histogram("histogram").build());
@@ -44,7 +45,7 @@ fn record(meter: &Meter, thread: u64) {
         counter.add(1, &attributes);
         float.add(1.0, &attributes);
         updown.add(if round % 2 == 0 { 3 } else { -2 }, &attributes);
-        // Each measurement of a series is the same, so that the sum tells the count.
+        // All measurements of a series are equal, so the sum can be checked against the count.
         histogram.record((round % SERIES) as f64 + 1.0, &attributes);
         exponential.record((round % SERIES) as f64 + 1.0, &attributes);
         bound.add(1);
@@ -55,7 +56,7 @@ fn record(meter: &Meter, thread: u64) {
     }
 }
 
-/// Adds up deltas, or keeps the latest total, of every series by its name.
+/// For each series by name, the sum of its deltas or its latest total.
 #[derive(Default)]
 struct Seen {
     totals: HashMap<String, f64>,

@@ -1,4 +1,4 @@
-//! What meters and instruments are called and described with arrives at the exporter as it was given.
+//! Names, descriptions, units and scopes of meters and instruments arrive at the exporter unchanged.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use telemark_sdk::signal::Metrics;
 use telemark_sdk::testing::InMemoryExporter;
 use telemark_sdk::time::Deadline;
 
-/// What arrives at an exporter of what `record` does.
+/// Returns the metrics that an exporter receives after `record` has run.
 fn exported(views: impl IntoIterator<Item = View>, record: impl FnOnce(&SdkMeterProvider)) -> Vec<ScopeMetrics> {
     let (exporter, runtime) = (InMemoryExporter::<Metrics>::new(), Runtime::Manual(ManualRuntime::new()));
     let reader =
@@ -26,7 +26,7 @@ fn exported(views: impl IntoIterator<Item = View>, record: impl FnOnce(&SdkMeter
     exporter.items()
 }
 
-/// One line a scope.
+/// Checks the exported scopes, one line per scope.
 fn check_scopes(record: impl FnOnce(&SdkMeterProvider), expected: &[&str]) {
     let lines: Vec<_> = exported([], record)
         .iter()
@@ -57,7 +57,7 @@ fn a_meter_keeps_its_whole_scope() {
         |provider| {
             count(&provider.meter_with_scope(scope("north")), "a");
             count(&provider.meter_with_scope(scope("south")), "a");
-            // Equal scopes are one, however often they are asked for.
+            // Meters with equal scopes share one scope.
             count(&provider.meter_with_scope(scope("north")), "b");
             count(&provider.meter("shop"), "a");
         },
@@ -69,21 +69,21 @@ fn a_meter_keeps_its_whole_scope() {
     );
 }
 
-/// The only test here about messages: there is one sink for all.
+/// The only test in this file that checks messages, because the sink is global to the process.
 #[test]
 fn a_meter_without_a_name_works_and_is_warned_of() {
     let said = Arc::new(Mutex::new(Vec::new()));
     let sink = said.clone();
     assert!(diag::set_sink(move |level, text| sink.lock().unwrap().push(format!("{level}: {text}"))));
     check_scopes(|provider| count(&provider.meter("shop"), "c"), &[r#""shop" - - {}: c"#]);
-    let warning = "warning: a meter was asked for without a name";
+    let warning = "warning: a meter was requested without a name";
     let warnings = || said.lock().unwrap().iter().filter(|text| *text == warning).count();
     assert_eq!(warnings(), 0);
     check_scopes(|provider| count(&provider.meter(""), "c"), &[r#""" - - {}: c"#]);
     assert_eq!(warnings(), 1);
 }
 
-/// The metrics of one instrument with this name, description and unit arrive with the same.
+/// Checks that an instrument's name, description and unit arrive unchanged.
 fn check_texts(name: &str, description: &str, unit: &str) {
     let given = [name, description, unit].map(str::to_owned);
     let [name, description, unit] = given.clone();
@@ -110,7 +110,7 @@ fn long_texts_and_texts_in_any_language_arrive_whole() {
     check_texts("a.B-c/d_9", "", "{order}/s");
     // spec: metrics/api.md#instrument-unit — up to 63 characters.
     check_texts("c", "", &"u".repeat(63));
-    // One that breaks the rule is warned of, and the metric arrives all the same.
+    // An invalid unit causes a warning, but the metric still arrives.
     check_texts("c", "", "µs");
 }
 

@@ -1,4 +1,4 @@
-//! The metrics of the SDK itself, after scenarios: every point, as text.
+//! The SDK's own metrics after various scenarios, with every point as text.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::borrow::Cow;
@@ -23,13 +23,13 @@ use telemark_sdk::testing::{InMemoryExporter, ManualClock, TestTelemetry, metric
 use telemark_sdk::time::Deadline;
 use telemark_sdk::{Batch, ExportError, ExportReport, Exporter, Resource, ResponseStatus};
 
-/// Compares the metrics that contain `part` with the text, which leaves out `otel.` where a name or an attribute begins
-/// and what the types of components repeat of their names.
+/// Compares the metrics that contain `part` with `expected`, which omits the `otel.` prefix of names and attributes, and the
+/// part of a component's type that repeats its name.
 #[track_caller]
 fn check(metrics: &str, part: &str, expected: &str) {
     let mut lines: Vec<_> = metrics.lines().filter(|line| line.contains(part)).map(shorten).collect();
     let mut expected: Vec<_> = expected.lines().map(str::trim).collect();
-    // Shortened, they are no longer in the order of the whole lines.
+    // The shortened lines are no longer sorted.
     lines.sort();
     expected.sort_unstable();
     assert_eq!(lines, expected, "\n{}\n", lines.join("\n"));
@@ -42,7 +42,7 @@ fn shorten(line: &str) -> String {
     format!("{before}{after}").replace("otel.component.name=", "").replace("otel.", "")
 }
 
-/// Answers with what the test puts in, half a second later.
+/// Returns the results provided by the test, each half a second later.
 #[derive(Clone, Default)]
 struct Scripted {
     answers: Arc<Mutex<VecDeque<Result<ExportReport, ExportError>>>>,
@@ -62,7 +62,7 @@ impl<S: Signal> Exporter<S> for Scripted {
     }
 }
 
-/// Decides by the name of the span.
+/// Decides based on the span name.
 #[derive(Debug)]
 struct ByName;
 
@@ -117,7 +117,7 @@ fn spans_are_counted_by_the_origin_of_their_parent_and_by_what_became_of_them() 
          sdk.span.started[{span}]{span.parent.origin=remote,span.sampling_result=RECORD_AND_SAMPLE} sum 4
          sdk.span.started[{span}]{span.parent.origin=remote,span.sampling_result=RECORD_ONLY} sum 3",
     );
-    // An end counts once, whether it is said or comes with the drop.
+    // An end counts only once, whether the span is ended explicitly or dropped.
     open[2].end();
     drop(open);
     check(
@@ -134,18 +134,18 @@ fn every_way_of_starting_a_span_counts_it_once() {
     let _attached = telemetry.attach();
     let remote = |flags| parent(flags, true).span().span_context().clone();
     let unsampled = remote(TraceFlags::NOT_SAMPLED);
-    // Below an unsampled parent: with the parent given, current, and through the API.
+    // Below an unsampled parent: with an explicit parent, in the current context, and through the API.
     span("a").with_parent(&unsampled).in_scope(|| ());
     {
         let _current = telemetry.context().with_remote_span_context(unsampled.clone()).attach();
         (0..2).for_each(|_| span("b").in_scope(|| ()));
         telemetry.tracer("test").start("c");
     }
-    // Recorded: a root, a child of it, and one below a remote parent.
+    // Recorded spans: a root, a child of it, and a child of a remote parent.
     span("d").in_scope(|| (0..3).for_each(|_| span("e").in_scope(|| ())));
     telemetry.tracer("test").start("d");
     span("f").with_parent(remote(TraceFlags::SAMPLED)).in_scope(|| ());
-    // Nobody asked for these.
+    // Suppressed spans must not be counted.
     suppress(|| span("g").in_scope(|| ()));
     suppress(|| telemetry.tracer("test").start("g"));
     let started = "sdk.span.started[{span}]{span.parent.origin=local,span.sampling_result=RECORD_AND_SAMPLE} sum 3
@@ -168,7 +168,7 @@ fn a_processor_and_its_exporter_count_what_becomes_of_spans() {
     let tracer = telemetry.tracer("test");
     let spans = |count| (0..count).for_each(|_| drop(tracer.start("span")));
 
-    // Six come, four have room.
+    // Six spans end, but the queue has room for four.
     spans(6);
     check(
         &telemetry.metrics(),
@@ -214,7 +214,7 @@ fn a_processor_and_its_exporter_count_what_becomes_of_spans() {
          sdk.exporter.span.exported[{span}]{error.type=unavailable,scripted/0} sum 2
          sdk.exporter.span.inflight[{span}]{scripted/0} up-down sum 0",
     );
-    // The other pipeline is the test's own; its exporter says nothing of its type.
+    // The other pipeline is that of the test telemetry. Its exporter does not override its component type.
     check(
         &metrics,
         "memory::InMemoryExporter/0",
@@ -239,7 +239,7 @@ fn an_exporter_names_its_server_and_the_status_of_the_last_response() {
         }
     }
     let (scripted, runtime) = (Scripted::default(), ManualRuntime::new());
-    // In a box, as the facade has it.
+    // Boxed, as in the facade.
     let boxed: Box<dyn Exporter<Traces>> = Box::new(Remote(scripted.clone()));
     let processor = manual(boxed, &runtime);
     let telemetry = TestTelemetry::with(|builder| builder.with_span_counts().with_processor(processor));
@@ -371,7 +371,7 @@ fn many_threads_are_counted_exactly() {
         for _ in 0..100 {
             scope.spawn(|| {
                 let spans: Vec<_> = (0..50).map(|_| tracer.start("span")).collect();
-                // They end on another thread than they began.
+                // End the spans on a different thread.
                 scope.spawn(move || drop(spans));
             });
         }
@@ -384,7 +384,7 @@ fn many_threads_are_counted_exactly() {
     );
 }
 
-/// A telemetry with an exporter of spans and a reader, and what it has after a span.
+/// Builds a telemetry with a span exporter and a reader, and returns the names of its metrics after one span.
 fn after_a_span(variables: &[(&str, &str)], configure: impl FnOnce(TelemetryBuilder) -> TelemetryBuilder) -> String {
     let reader = PullReader::default();
     let builder = Telemetry::builder(Env::from_pairs(variables.iter().copied()))
@@ -420,7 +420,7 @@ fn they_end_with_their_handle() {
     let telemetry = TestTelemetry::with(|builder| builder);
     let handle = SelfMetrics::observe(telemetry.provider(), telemetry.meter_provider());
     assert!(telemetry.metrics().contains("otel.sdk.processor.span.queue.size"));
-    // Nobody told the provider to count its spans.
+    // The provider was built without span counts.
     assert!(!telemetry.metrics().contains("otel.sdk.span."));
     drop(handle);
     drop(telemetry.metrics());
@@ -451,7 +451,7 @@ fn the_export_of_metrics_is_measured_and_does_not_feed_itself() {
         telemetry.force_flush(Deadline::NEVER).ok();
         points.push(metrics_text(&kept.items()).lines().count());
     }
-    // Each new outcome adds its points once.
+    // Each new outcome adds its points only once.
     assert_eq!(points, [4, 9, 11, 12, 12, 12]);
     let in_memory = "telemark_sdk::testing::memory::InMemoryExporter/0";
     let expected = "

@@ -1,5 +1,5 @@
-//! Spans of an installed telemetry are counted as well: `#[traced]` takes a shorter way there. A file with one test, because
-//! the installed telemetry is global.
+//! Spans of an installed telemetry are counted as well, although `#[traced]` takes a shorter path there. This file contains
+//! only one test because the installed telemetry is global.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use opentelemetry::Context;

@@ -1,4 +1,4 @@
-//! The behaviour of providers, tracers and spans through the API, as span trees.
+//! The behaviour of providers, tracers and spans through the API, shown as span trees.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::borrow::Cow;
@@ -100,7 +100,7 @@ fn dropping_a_span_ends_it() {
 #[test]
 fn an_end_before_the_start_becomes_the_start() {
     let telemetry = TestTelemetry::new();
-    // Not the epoch itself, which stands for the time now.
+    // One nanosecond after the epoch, because the epoch itself stands for the current time.
     telemetry.tracer("test").start("s").end_with_timestamp(SystemTime::UNIX_EPOCH + Duration::from_nanos(1));
     let span = &telemetry.spans()[0];
     assert_eq!(span.start, span.end);
@@ -158,7 +158,7 @@ fn a_link_without_a_valid_context_counts_only_for_what_it_says() {
     assert_eq!(telemetry.spans()[0].links.len(), 1);
 }
 
-/// Flags of a new root, of a child of a remote parent with random ids, and of one without.
+/// Checks the flags of a new root, of a child of a remote parent with random ids, and of a child of one without.
 #[test]
 fn the_random_flag_starts_with_the_trace_and_is_kept() {
     let telemetry = TestTelemetry::with(|builder| builder.with_id_generator(telemark_sdk::id::RandomIds));
@@ -218,7 +218,7 @@ impl Sampler for RecordOnly {
     }
 }
 
-/// Keeps what it sees.
+/// Records everything it observes.
 #[derive(Clone, Debug, Default)]
 struct Witness(Arc<std::sync::Mutex<Vec<String>>>);
 
@@ -309,7 +309,7 @@ fn a_processor_that_panics_takes_the_span_from_no_other_one() {
     assert_eq!((ends, telemetry.spans().len()), (2, 2));
 }
 
-/// Panics with a payload that panics when it is dropped.
+/// Panics with a payload that panics again when dropped.
 #[derive(Debug)]
 struct EndPanics;
 
@@ -354,7 +354,7 @@ fn without_a_processor_spans_have_ids_that_travel_on_and_keep_nothing() {
     let tracer = provider.tracer("test");
     assert!(!tracer.enabled());
     let root = tracer.start("s");
-    // spec: trace/sdk.md#sampling: a sampled span that does not record does not exist.
+    // spec: trace/sdk.md#sampling — a sampled span always records.
     assert!(root.span_context().is_valid() && root.span_context().is_sampled() && root.is_recording());
 
     let cx = Context::new().with_remote_span_context(remote(3, 4, 1));

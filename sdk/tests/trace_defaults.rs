@@ -1,5 +1,5 @@
-//! A provider as programs have it, with random ids and the default sampler: most of its spans are decided by a look at their
-//! parent. Tests with counted ids do not come this way.
+//! A provider as programs configure it, with random ids and the default sampler. Most of its spans are decided by inspecting
+//! their parent, a path that tests with sequential ids do not take.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::borrow::Cow;
@@ -15,7 +15,7 @@ use telemark_sdk::sampling::{AlwaysOff, Decision, ParentBased, Sampler, Sampling
 use telemark_sdk::time::Deadline;
 use telemark_sdk::trace::{SdkTracer, SdkTracerProvider, SpanData, SpanProcessor, TracerProviderBuilder};
 
-/// Keeps what has ended.
+/// Stores ended spans.
 #[derive(Clone, Debug, Default)]
 struct Keeps {
     ended: Arc<Mutex<Vec<SpanData>>>,
@@ -38,7 +38,7 @@ fn provider(configure: impl FnOnce(TracerProviderBuilder) -> TracerProviderBuild
     (configure(SdkTracerProvider::builder().with_processor(keeps.clone())).build(), keeps)
 }
 
-/// One span and what was recorded of it.
+/// Starts and ends one span, and returns what was recorded.
 fn span(tracer: &SdkTracer, keeps: &Keeps, parent: &Context) -> SpanData {
     drop(tracer.start_with_context("s", parent));
     keeps.ended.lock().unwrap().pop().unwrap()
@@ -105,7 +105,7 @@ impl Sampler for Drops {
     }
 }
 
-/// spec: trace/sdk.md#sdk-span-creation — whatever the decision, and whether the sampler was asked or not.
+/// spec: trace/sdk.md#sdk-span-creation — regardless of the decision, and of whether the sampler was called.
 #[test]
 fn a_span_that_is_dropped_has_an_id_of_its_own() {
     for (provider, _) in [provider(|builder| builder), provider(|builder| builder.with_sampler(Drops))] {

@@ -1,4 +1,4 @@
-//! The seams of the tracer: what samplers and processors are shown, and when they are called.
+//! The seams of the tracer: what samplers and processors receive, and when they are called.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::borrow::Cow;
@@ -13,7 +13,7 @@ use telemark_sdk::sampling::{AlwaysOn, AlwaysRecord, ParentBased, Sampler, Sampl
 use telemark_sdk::time::Deadline;
 use telemark_sdk::trace::{SdkSpan, SdkTracerProvider, SpanData, SpanProcessor};
 
-/// Lines that a test reads and empties.
+/// Log lines that the test reads and clears.
 #[derive(Clone, Debug, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
 
@@ -27,11 +27,11 @@ impl Log {
     }
 }
 
-/// A value that only the given context has, not that of its span.
+/// A value stored only in the given context, not in that of its span.
 #[derive(Debug)]
 struct Tenant(&'static str);
 
-/// Who the parent is, and what else its context carries.
+/// Describes the parent, and what else its context carries.
 fn shown(parent: &Context) -> String {
     let span = parent.span();
     let span = span.span_context();
@@ -83,7 +83,7 @@ impl SpanProcessor for Witness {
     }
 }
 
-/// A remote parent in a context that has a value beside it.
+/// Returns a context with a remote parent and an additional value.
 fn far() -> Context {
     let state = TraceState::from_key_value([("vendor", "x")]).unwrap();
     let span = SpanContext::new(TraceId::from(7), SpanId::from(8), TraceFlags::SAMPLED, true, state);
@@ -105,7 +105,7 @@ fn a_sampler_is_shown_the_whole_parent_context_and_the_whole_request() {
         .with_kind(SpanKind::Consumer)
         .with_attributes([KeyValue::new("a", 1), KeyValue::new("b", "x")])
         .with_links(vec![Link::with_context(link)]);
-    // A context that is handed over, not the current one.
+    // A context passed explicitly, not the current one.
     let _elsewhere = Context::new().with_value(Tenant("current")).attach();
     drop(builder.start_with_context(&tracer, &far()));
     assert_eq!(asked.take(), [format!("s Consumer a=1,b=x > 0000000000000002 same=true under {FAR}")]);
@@ -113,7 +113,7 @@ fn a_sampler_is_shown_the_whole_parent_context_and_the_whole_request() {
     drop(tracer.start_with_context("root", &Context::new()));
     assert_eq!(asked.take(), [format!("root Internal  >  same=false under {NOTHING}")]);
 
-    // Without one it is the current context.
+    // Without an explicit context, the current one is used.
     drop(tracer.start("here"));
     assert!(asked.take()[0].ends_with(" current"));
 }
@@ -153,7 +153,7 @@ fn on_ending_is_not_called_after_the_shutdown() {
     assert_eq!(log.take(), ["ending before", "end before"]);
     provider.shutdown(Deadline::NEVER).unwrap();
     drop(open);
-    // The end itself is still shown: a processor counts what came too late.
+    // The end is still reported, because a processor counts spans that end too late.
     assert_eq!(log.take(), ["processor shut down", "end open"]);
 }
 

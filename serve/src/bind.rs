@@ -1,15 +1,15 @@
-//! Binding: from a host and a port to a listening socket, or to an error that names the wrong one.
+//! Binding: turns a host and a port into a listening socket, or into an error that names the invalid one.
 
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::{error, fmt};
 
-/// An error of [`bind`], which tells whether the host or the port is wrong.
+/// An error from [`bind`], which tells whether the host or the port is at fault.
 ///
 /// ```
 /// use telemark_serve::{BindError, bind};
 ///
-/// // The system has no address for this name.
+/// This name does not resolve to an address.
 /// assert!(matches!(bind("not a host", 0), Err(BindError::Host(_))));
 /// ```
 #[derive(Debug)]
@@ -17,7 +17,7 @@ use std::{error, fmt};
 pub enum BindError {
     /// The host does not resolve, or is not an address of this machine.
     Host(io::Error),
-    /// The port is taken or reserved.
+    /// The port is in use or reserved.
     Port(io::Error),
 }
 
@@ -38,8 +38,8 @@ impl error::Error for BindError {
     }
 }
 
-/// Listens on a host name or an address; port 0 picks a free port. Tries IPv4 addresses first, for clients that are configured
-/// with `127.0.0.1`.
+/// Listens on a host name or an address. Port 0 picks a free port. Tries IPv4 addresses first, because clients
+/// are often configured with `127.0.0.1`.
 ///
 /// ```
 /// let listener = telemark_serve::bind("localhost", 0)?;
@@ -48,7 +48,7 @@ impl error::Error for BindError {
 /// ```
 ///
 /// # Errors
-/// Names the port if it is taken or reserved, and the host otherwise.
+/// The error names the port if it is in use or reserved, and the host otherwise.
 pub fn bind(host: &str, port: u16) -> Result<TcpListener, BindError> {
     let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     let mut addresses: Vec<_> = (host, port).to_socket_addrs().map_err(BindError::Host)?.collect();

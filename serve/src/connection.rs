@@ -1,4 +1,4 @@
-//! One connection: hyper's state machine, and a close that does not destroy the last response.
+//! A single connection: hyper's state machine, and a close that does not destroy the last response.
 
 use std::net::Shutdown;
 use std::pin::Pin;
@@ -11,12 +11,12 @@ use hyper::server::conn::http1;
 use crate::service::{Service, Site};
 use crate::socket::{Io, Phase, Socket};
 
-/// The maximum size of a request's head in bytes, and roughly of what hyper reads ahead.
+/// The maximum size of a request head in bytes. hyper also reads ahead by about this much.
 const MAX_HEAD: usize = 16 << 10;
-/// The maximum number of bytes read after the last request.
+/// The maximum number of bytes read and discarded after the last response.
 const MAX_DRAINED: usize = 64 << 10;
 
-/// The connection of a client.
+/// A client's connection.
 pub(crate) struct Connection {
     pub(crate) socket: Arc<Socket>,
     /// `None` once the last response has been sent.
@@ -24,11 +24,11 @@ pub(crate) struct Connection {
     woken: Arc<Woken>,
     waker: Waker,
     drained: usize,
-    /// True while the worker's list has the connection.
+    /// True while the connection is in the worker's ready list.
     pub(crate) is_queued: bool,
 }
 
-/// Set when hyper wants another poll without an event of the socket.
+/// Set when hyper requests another poll without a socket event.
 #[derive(Default)]
 struct Woken(AtomicBool);
 
@@ -38,12 +38,12 @@ impl Wake for Woken {
     }
 }
 
-/// The state of a connection after a call of [`Connection::advance`].
+/// The state of a connection after [`Connection::advance`].
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// Can advance at once.
+    /// Can advance immediately.
     Ready,
-    /// Waits for the client.
+    /// Must wait for the client.
     Waiting,
     /// Has ended.
     Done,
@@ -54,9 +54,9 @@ impl Connection {
         let socket = Arc::new(socket);
         let service = Service { site, socket: socket.clone() };
         let http = http1::Builder::new()
-            // hyper's timeout needs a timer. The worker closes overdue connections instead.
+            // hyper's timeout would need a timer. The worker closes overdue connections instead.
             .header_read_timeout(None)
-            // Some clients close their side after the request.
+            // Some clients close their side right after the request.
             .half_close(true)
             .max_buf_size(MAX_HEAD)
             .serve_connection(Io(socket.clone()), service);
@@ -65,18 +65,18 @@ impl Connection {
         Connection { socket, http: Some(Box::pin(http)), woken, waker, drained: 0, is_queued: false }
     }
 
-    /// Reads, responds and writes as far as possible without waiting. Calls the handler at most once.
+    /// Reads, responds and writes as far as possible without blocking. Calls the handler at most once.
     pub(crate) fn advance(&mut self) -> Progress {
         if let Some(http) = &mut self.http {
             self.woken.0.store(false, Ordering::Relaxed);
             match http.as_mut().poll(&mut Context::from_waker(&self.waker)) {
                 Poll::Pending if self.woken.0.load(Ordering::Relaxed) => return Progress::Ready,
                 Poll::Pending => return Progress::Waiting,
-                // An error is the client's, and hyper has responded to it.
+                // Errors are caused by the client, and hyper has already responded to them.
                 Poll::Ready(_) => {
                     self.http = None;
                     self.socket.begin(Phase::Closing);
-                    // Fails if the client has closed first.
+                    // Fails if the client has already closed the connection.
                     let _ = self.socket.stream.shutdown(Shutdown::Write);
                 }
             }
@@ -84,8 +84,8 @@ impl Connection {
         self.drain()
     }
 
-    /// Reads until the client closes its side. Closing with unread bytes would send a reset, which may destroy a response on its
-    /// way.
+    /// Reads until the client closes its side. Closing a socket with unread bytes would send a reset, which may
+    /// destroy a response still in transit.
     fn drain(&mut self) -> Progress {
         let mut chunk = [0; 4096];
         while self.drained < MAX_DRAINED {

@@ -1,4 +1,4 @@
-//! The hosts that requests may be for: the defence against DNS rebinding.
+//! The hosts that requests may address, as protection against DNS rebinding.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -6,24 +6,24 @@ use http::request::Parts;
 use http::uri::Authority;
 use http::{StatusCode, Version, header};
 
-/// The hosts that requests may be for.
+/// The hosts that requests may address.
 #[derive(Debug)]
 pub(crate) enum Hosts {
     Any,
-    /// `localhost`, loopback addresses and these names.
+    /// Only `localhost`, loopback addresses and these names.
     Only(Vec<String>),
 }
 
-/// The status and the text of a response that refuses a request.
+/// The status and body of a response that refuses a request.
 pub(crate) type Refusal = (StatusCode, &'static str);
 
 impl Hosts {
-    /// Allows any host if the server's address is not a loopback address and there are no `names`.
+    /// Allows any host if the server's address is not a loopback address and `names` is empty.
     pub(crate) fn new(address: SocketAddr, names: Vec<String>) -> Self {
         if address.ip().to_canonical().is_loopback() || !names.is_empty() { Hosts::Only(names) } else { Hosts::Any }
     }
 
-    /// Checks the host of a request, which stands in an absolute target or else in the header `Host`.
+    /// Checks the host of a request, taken from an absolute target or otherwise from the `Host` header.
     ///
     /// spec: RFC 9112 3.2, 3.2.2
     pub(crate) fn check(&self, head: &Parts) -> Result<(), Refusal> {
@@ -50,7 +50,7 @@ impl Hosts {
 
 const BAD: Refusal = (StatusCode::BAD_REQUEST, "the host of the request is malformed");
 
-/// Returns the host of `host[:port]` in lower case and without brackets, or `None` if it is malformed.
+/// Returns the host of `host[:port]`, in lower case and without brackets, or `None` if it is malformed.
 fn parse(authority: &[u8]) -> Option<String> {
     if authority.is_empty() {
         return Some(String::new());
@@ -67,7 +67,7 @@ fn unbracketed(host: &str) -> &str {
 }
 
 fn is_loopback(host: &str) -> bool {
-    // A name may end with the dot of the root domain.
+    // A name may end with a dot, which denotes the root domain.
     host.strip_suffix('.').unwrap_or(host) == "localhost"
         || host.parse().is_ok_and(|ip: IpAddr| ip.to_canonical().is_loopback())
 }

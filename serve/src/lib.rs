@@ -1,4 +1,4 @@
-//! A small HTTP server on one thread, for pages that a program shows about itself.
+//! A small single-threaded HTTP server, for pages that a program serves about itself.
 //!
 //! ```
 //! use telemark_serve::{Server, bind};
@@ -15,28 +15,29 @@
 //!   └─────────────────────────────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! No client can block another one: sockets never block, and each connection gets one response per turn. Everything that a
-//! client can use up is bounded:
+//! No client can block another one: sockets never block, and each connection gets one response per turn. All
+//! resources that clients use are bounded:
 //!
-//! | resource | bound | beyond it |
+//! | resource | limit | beyond the limit |
 //! |---|---|---|
-//! | connections | 64 | closes the oldest one that waits for its client |
-//! | head of a request | 16 KiB, 100 fields | responds with 431 |
+//! | connections | 64 | closes the oldest connection, those without a pending response first |
+//! | request head | 16 KiB, 100 fields | responds with 431 |
 //! | time to send a request, from its first byte | 5 s | closes the connection |
 //! | time to read a response | 30 s | closes the connection |
-//! | time between two requests | 2 minutes | closes the connection |
-//! | responses on their way | 32 MiB in all, or one of any size | closes the oldest connection |
+//! | time between requests | 2 minutes | closes the connection |
+//! | unsent responses | 32 MiB in total, or one of any size | closes the oldest connection whose response is unsent |
 //!
-//! The body of a request is not read. Connections closed to make room are reported, at most once a minute.
+//! Request bodies are ignored. If connections are closed to make room, a warning is logged, at most once a
+//! minute.
 //!
 //! # DNS rebinding
-//! A web site may resolve its own name to 127.0.0.1 and then read the responses of a server there. A server on a loopback address
-//! therefore only responds to requests for `localhost`, for a loopback address, or for a name given to
-//! [`ServerBuilder::with_allowed_hosts`]; other requests get 421. A server on another address is reached by many names and addresses, so
-//! it checks the host only if such names are given.
+//! A web site may resolve its own name to 127.0.0.1 and then read responses from a server on that address. A
+//! server on a loopback address therefore responds only to requests for `localhost`, for a loopback address, or
+//! for a name passed to [`ServerBuilder::with_allowed_hosts`]. Other requests get 421. A server on any other
+//! address may be reached by many names and addresses, so it checks the host only if such names were passed.
 //!
 //! # Environment variables
-//! None are read.
+//! This crate reads no environment variables.
 
 mod bind;
 mod connection;
@@ -47,7 +48,7 @@ mod socket;
 mod worker;
 
 pub use bind::{BindError, bind};
-/// The crate of the requests and responses of a [`Handler`].
+/// Re-exports the crate that defines the requests and responses of a [`Handler`].
 pub use http;
 pub use server::{Server, ServerBuilder};
 pub use service::Handler;

@@ -1,4 +1,4 @@
-//! The server: its builder, its thread and its shutdown.
+//! The server, with its builder, thread and shutdown.
 
 use std::fmt;
 use std::net::{SocketAddr, TcpListener};
@@ -14,7 +14,7 @@ use crate::hosts::Hosts;
 use crate::service::{Handler, Site};
 use crate::worker::{Connections, LISTENER, WAKER, Worker};
 
-/// An HTTP server on a thread of its own. Dropping it ends the server.
+/// An HTTP server on its own thread. Dropping it shuts the server down.
 ///
 /// ```
 /// use telemark_sdk::time::Deadline;
@@ -35,7 +35,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts building a server. Its thread and its messages have this `name`.
+    /// Returns a builder for a server. Its thread and its log messages carry this `name`.
     pub fn builder(name: &'static str, handler: impl Handler) -> ServerBuilder {
         ServerBuilder { name, handler: Box::new(handler), allowed_hosts: Vec::new() }
     }
@@ -45,19 +45,19 @@ impl Server {
         self.address
     }
 
-    /// Shuts the server down. Sends responses on their way for up to 250 ms and closes all other connections.
+    /// Shuts the server down. Pending responses get up to 250 ms to be sent; all other connections are closed.
     ///
     /// # Errors
-    /// Fails if the deadline passes first; the server still ends later.
+    /// Fails if the deadline passes first. The server still shuts down later.
     pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.end();
         self.handle.shutdown(deadline)
     }
 
-    /// Tells the thread to end, and wakes it if it is waiting for a socket.
+    /// Tells the thread to end, and wakes it if it is waiting for sockets.
     fn end(&self) {
         self.is_ending.store(true, Ordering::Release);
-        // Fails only if the thread has ended and closed its descriptor.
+        // Fails only if the thread has already ended and closed its descriptor.
         let _ = self.waker.wake();
     }
 }
@@ -68,7 +68,7 @@ impl Drop for Server {
     }
 }
 
-/// Builds a [`Server`].
+/// Configures and starts a [`Server`].
 ///
 /// ```
 /// use telemark_serve::http::Response;
@@ -86,17 +86,17 @@ pub struct ServerBuilder {
 }
 
 impl ServerBuilder {
-    /// Allows requests for these hosts, names or addresses without a port, besides `localhost` and loopback addresses. A server on
-    /// an address other than loopback allows any host unless hosts are given.
+    /// Allows requests for these hosts, in addition to `localhost` and loopback addresses. Hosts are names or
+    /// addresses without a port. A server on a non-loopback address allows any host unless hosts are set here.
     pub fn with_allowed_hosts<N: Into<String>>(mut self, hosts: impl IntoIterator<Item = N>) -> Self {
         self.allowed_hosts = hosts.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Starts the thread of the server.
+    /// Starts the server's thread.
     ///
     /// # Errors
-    /// Fails if the operating system provides no thread or no descriptor.
+    /// Fails if the operating system cannot provide a thread or a file descriptor.
     pub fn start(self, listener: TcpListener) -> Result<Server, ConfigError> {
         let name = self.name;
         let failed = |error: std::io::Error| {

@@ -1,4 +1,4 @@
-//! From a request to its response: refuses some, and calls the handler for the others.
+//! Turns requests into responses: refuses some, and calls the handler for the others.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -18,11 +18,11 @@ use telemark_sdk::error::catch;
 use crate::hosts::{Hosts, Refusal};
 use crate::socket::{Phase, Socket};
 
-/// Responds to requests. A closure from the head of a request to a response is a handler.
+/// Responds to requests. Any closure from a request head to a response is a handler.
 ///
-/// The server calls it on its own thread, one request at a time, and only for GET and HEAD. It sets `Content-Length`, and removes
-/// the body for HEAD. All other requests wait while the handler runs. A panic is caught, reported, and becomes a response with
-/// status 500.
+/// Called on the server's thread, one request at a time, and only for GET and HEAD. All other requests wait
+/// while the handler runs. The server sets `Content-Length` and removes the body for HEAD. A panic is caught
+/// and logged, and the client gets a response with status 500.
 ///
 /// ```
 /// use telemark_serve::Handler;
@@ -52,11 +52,11 @@ impl<F: Fn(&Parts) -> Response<Vec<u8>> + Send + Sync + 'static> Handler for F {
     }
 }
 
-/// The state that all connections of a server share.
+/// State shared by all connections of a server.
 pub(crate) struct Site {
     pub(crate) hosts: Hosts,
     pub(crate) handler: Box<dyn Handler>,
-    /// The bytes of unsent responses.
+    /// The number of bytes in unsent responses.
     pub(crate) unsent: Arc<AtomicUsize>,
 }
 
@@ -93,7 +93,7 @@ fn refused((status, why): Refusal) -> Response<Vec<u8>> {
     response
 }
 
-/// A body whose bytes count as unsent until its memory is released.
+/// A body whose bytes are counted as unsent until it is dropped.
 struct Unsent(Vec<u8>, Arc<AtomicUsize>);
 
 impl Unsent {
@@ -115,7 +115,7 @@ impl Drop for Unsent {
     }
 }
 
-/// The site, as seen by one connection.
+/// The site, as used by one connection.
 pub(crate) struct Service {
     pub(crate) site: Arc<Site>,
     pub(crate) socket: Arc<Socket>,
@@ -133,7 +133,8 @@ impl hyper::service::Service<Request<Incoming>> for Service {
     }
 }
 
-/// Responds at the connection's next turn, so that other connections get their responses between the pipelined requests of one.
+/// Responds on the connection's next turn, so that a client with many pipelined requests does not delay other
+/// connections.
 pub(crate) struct Turn {
     site: Arc<Site>,
     socket: Arc<Socket>,
@@ -152,7 +153,7 @@ impl Future for Turn {
         }
         let Some(head) = self.head.take() else { return Poll::Pending };
         let response = self.site.respond(&head);
-        // Restart the client's time: the handler has used up some of it.
+        // Restart the client's time limit, because the handler has used up some of it.
         self.socket.begin(Phase::Responding);
         Poll::Ready(Ok(response))
     }

@@ -1,4 +1,4 @@
-//! The socket of a connection: its phase with a deadline, and reading and writing for hyper.
+//! A connection's socket: its phase and deadline, and hyper's I/O traits.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
@@ -11,21 +11,21 @@ use hyper::rt::ReadBufCursor;
 use mio::net::TcpStream;
 use telemark_sdk::time::Deadline;
 
-/// The phases of a connection, in the order in which connections are closed when there are too many.
+/// The phases of a connection. Earlier ones are closed first if there are too many connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
-    /// The server has closed its side and waits for the client to close the other.
+    /// The server has closed its side and is waiting for the client to do the same.
     Closing,
-    /// Waits for the rest of a request.
+    /// Waiting for the rest of a request.
     Reading,
-    /// Waits for the next request.
+    /// Waiting for the next request.
     Idle,
-    /// Makes the response, and waits for the client to read it.
+    /// Producing the response, or waiting for the client to read it.
     Responding,
 }
 
 impl Phase {
-    /// The maximum time that a client may take.
+    /// Returns the maximum time a client may spend in this phase.
     const fn limit(self) -> Duration {
         Duration::from_secs(match self {
             Phase::Closing => 1,
@@ -36,7 +36,8 @@ impl Phase {
     }
 }
 
-/// A socket, shared by hyper's connection and the worker. Both run on one thread; the lock only satisfies the types.
+/// A socket shared by hyper's connection and the worker. Both run on the same thread; the lock only
+/// satisfies the type system.
 #[derive(Debug)]
 pub(crate) struct Socket {
     pub(crate) stream: TcpStream,
@@ -53,7 +54,7 @@ impl Socket {
         *self.lock()
     }
 
-    /// Begins a phase, or restarts the current one.
+    /// Enters a phase, or restarts the current one.
     pub(crate) fn begin(&self, phase: Phase) {
         *self.lock() = (phase, Deadline::after(phase.limit()));
     }
@@ -72,7 +73,7 @@ impl Socket {
     }
 }
 
-/// Calls an operation of a nonblocking socket until it is not interrupted. Returns `None` if it would block.
+/// Repeats an operation on a nonblocking socket while it is interrupted. Returns `None` if it would block.
 fn retried<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<Option<T>> {
     loop {
         match call() {
@@ -84,7 +85,8 @@ fn retried<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<Option<T>> 
     }
 }
 
-/// The socket as hyper sees it. Wakes no task: the worker polls a connection whenever its socket is ready.
+/// The socket as passed to hyper. It never wakes a task, because the worker polls a connection whenever its
+/// socket is ready.
 pub(crate) struct Io(pub(crate) Arc<Socket>);
 
 impl Io {
@@ -123,7 +125,7 @@ impl hyper::rt::Write for Io {
         self.written(retried(|| (&self.0.stream).write(from)))
     }
 
-    /// hyper flushes the socket once it has written everything.
+    /// Called by hyper once everything is written.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.0.is(Phase::Responding) {
             self.0.begin(Phase::Idle);

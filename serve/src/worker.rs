@@ -1,4 +1,4 @@
-//! The worker: accepts connections, advances ready ones, and closes overdue and surplus ones.
+//! The worker accepts connections, advances those that are ready, and closes those that are overdue or surplus.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind};
@@ -18,13 +18,13 @@ use crate::connection::{Connection, Progress};
 use crate::service::Site;
 use crate::socket::{Phase, Socket};
 
-/// The maximum number of connections, each of which takes a descriptor of the program.
+/// The maximum number of connections. Each one takes a file descriptor from the program.
 const MAX_CONNECTIONS: usize = 64;
-/// The maximum size of unsent responses in bytes. A single response may exceed it.
+/// The maximum total size of unsent responses in bytes. A single response may exceed it.
 const MAX_UNSENT: usize = 32 << 20;
-/// The pause after a failed accept, whose usual cause is a lack of descriptors.
+/// The pause after a failed accept, which usually means that no descriptors are left.
 const PAUSE: Duration = Duration::from_millis(100);
-/// The maximum time that shutdown waits for responses on their way.
+/// The maximum time that shutdown waits for pending responses.
 const GRACE: Duration = Duration::from_millis(250);
 
 pub(crate) const LISTENER: Token = Token(0);
@@ -44,15 +44,15 @@ pub(crate) struct Worker {
     pub(crate) connections: Connections,
 }
 
-/// The connections by token, and those that are ready to advance.
+/// The connections by token, and the queue of those ready to advance.
 #[derive(Default)]
 pub(crate) struct Connections {
     open: HashMap<usize, Connection>,
     opened: usize,
     ready: VecDeque<usize>,
-    /// True until the listener has nothing more to accept.
+    /// True until the listener has no more connections to accept.
     may_accept: bool,
-    /// Accepts nothing before this time.
+    /// If set, nothing is accepted before this time.
     pause: Option<Deadline>,
 }
 
@@ -61,7 +61,7 @@ impl Task for Worker {
         Duration::ZERO
     }
 
-    /// Runs one turn. Between turns, the runtime handles requests for shutdown.
+    /// Runs one turn. Between turns, the runtime handles shutdown requests.
     fn run(&mut self, _: Wake) -> Next {
         if self.listener.is_none() || self.is_ending.load(Ordering::Acquire) {
             return Next::After(Duration::MAX);
@@ -79,7 +79,7 @@ impl Task for Worker {
         Ok(())
     }
 
-    /// Sends the responses on their way, as far as their clients read them within the grace period.
+    /// Keeps sending pending responses during the grace period.
     fn shutdown(&mut self, deadline: Deadline) -> Result<(), ExportError> {
         self.listener = None;
         let deadline = deadline.min(Deadline::after(GRACE));
@@ -107,7 +107,7 @@ impl Worker {
                 Token(token) => self.connections.queue(token),
             }
         }
-        // Queued connections stay: their events may have come in time, while the handler was busy.
+        // Keep queued connections: their events may have arrived in time, while the handler was busy.
         self.close_overdue();
         self.accept();
         for _ in 0..self.connections.ready.len() {
@@ -120,11 +120,11 @@ impl Worker {
     fn advance(&mut self, token: usize) {
         let Some(connection) = self.connections.open.get_mut(&token) else { return };
         connection.is_queued = false;
-        // A panic in hyper ends the connection, not the server.
+        // A panic in hyper must end only the connection, not the server.
         let progress = catch(|| connection.advance()).unwrap_or(Progress::Done);
         match progress {
             Progress::Ready => self.connections.queue(token),
-            // A client that sends byte by byte does not extend its time.
+            // Sending byte by byte does not extend a client's time limit.
             Progress::Waiting if !connection.socket.state().1.has_passed() => {}
             Progress::Waiting | Progress::Done => {
                 self.connections.open.remove(&token);
@@ -158,7 +158,8 @@ impl Worker {
         diag::log(Level::Warn, "serve.evicted", format_args!("{}: closed the oldest connection: {why}", self.name));
     }
 
-    /// Accepts waiting connections. Bounded, so that open connections get their turn.
+    /// Accepts waiting connections. The number per turn is limited, so that open connections also make
+    /// progress.
     fn accept(&mut self) {
         if self.connections.pause.is_some_and(|pause| !pause.has_passed()) {
             return;
@@ -173,7 +174,7 @@ impl Worker {
                             self.evict(oldest, "there are too many connections");
                         }
                     }
-                    // An error here only concerns this client.
+                    // An error here affects only this client.
                     let _ = self.open(stream);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.connections.may_accept = false,
@@ -196,7 +197,7 @@ impl Worker {
     }
 
     fn open(&mut self, mut stream: TcpStream) -> io::Result<()> {
-        // hyper writes the date, and panics if it is before 1970.
+        // hyper writes the current date, and panics if it is before 1970.
         if Clock::system().now() == Timestamp::default() {
             return Err(ErrorKind::Unsupported.into());
         }
@@ -212,7 +213,7 @@ impl Worker {
 
 impl Connections {
     fn queue(&mut self, token: usize) {
-        // A connection closed meanwhile may still have an event.
+        // There may still be events for a connection that was closed.
         let Some(connection) = self.open.get_mut(&token) else { return };
         if !connection.is_queued {
             connection.is_queued = true;
@@ -220,7 +221,7 @@ impl Connections {
         }
     }
 
-    /// Returns the time of the next work that needs no event.
+    /// Returns when work is due even without a socket event.
     fn next_deadline(&self) -> Deadline {
         if !self.ready.is_empty() || self.may_accept && self.pause.is_none() {
             return Deadline::after(Duration::ZERO);
@@ -229,7 +230,7 @@ impl Connections {
         deadlines.chain(self.pause).fold(Deadline::NEVER, Deadline::min)
     }
 
-    /// Returns the first connection to close: by phase, then by the time spent in it.
+    /// Returns the connection to close first, ordered by phase and then by the time spent in it.
     fn oldest(&self, filter: impl Fn(usize, Phase) -> bool) -> Option<usize> {
         let candidates = self.open.iter().map(|(&token, connection)| (connection.socket.state(), token));
         let candidates = candidates.filter(|&((phase, _), token)| filter(token, phase));

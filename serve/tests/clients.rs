@@ -1,4 +1,4 @@
-//! Clients of every kind, none of which delays another.
+//! Misbehaving clients of every kind, none of which may delay other clients.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests")]
 
 use std::io::{ErrorKind, Read, Write};
@@ -15,7 +15,7 @@ use telemark_serve::{Server, bind};
 
 /// The time after which a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// More bytes than the buffers of two sockets hold.
+/// More bytes than fit into the buffers of two sockets.
 const LARGE: usize = 12 << 20;
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
@@ -50,7 +50,7 @@ fn sent(server: &Server, bytes: &[u8]) -> TcpStream {
     stream
 }
 
-/// Reads until the connection ends in any way.
+/// Reads until the connection ends, whether closed or reset.
 fn read_all(mut stream: TcpStream) -> String {
     let mut bytes = Vec::new();
     match stream.read_to_end(&mut bytes) {
@@ -59,7 +59,7 @@ fn read_all(mut stream: TcpStream) -> String {
     }
 }
 
-/// Sends a request and reads the response. Fails on a reset, which might destroy a response on its way.
+/// Sends a request and reads the response. Fails on a reset, which might destroy a response in transit.
 fn exchange(server: &Server, request: &[u8]) -> String {
     let mut bytes = Vec::new();
     sent(server, request).read_to_end(&mut bytes).unwrap();
@@ -90,7 +90,7 @@ fn silent_clients_and_clients_that_never_read_delay_no_other() {
         let waited = scrape(&server);
         assert!(waited < Duration::from_secs(1), "{waited:?}");
     }
-    // At most 64 are open at a time, and the oldest are closed first.
+    // At most 64 connections are open at a time, and the oldest are closed first.
     let is_closed = |mut stream: &TcpStream| {
         stream.set_nonblocking(true).unwrap();
         stream.read(&mut [0; 1]).map_or_else(|error| error.kind() != ErrorKind::WouldBlock, |length| length == 0)
@@ -104,7 +104,7 @@ fn silent_clients_and_clients_that_never_read_delay_no_other() {
 #[test]
 fn unread_responses_take_bounded_memory() {
     let server = start();
-    // The responses have 120 MiB. The server keeps 32 of them, besides those in the sockets' buffers.
+    // The responses total 120 MiB. The server keeps 32 MiB, in addition to those in the sockets' buffers.
     let clients: Vec<_> = (0..10)
         .map(|_| sent(&server, b"GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
         .collect();
@@ -112,7 +112,7 @@ fn unread_responses_take_bounded_memory() {
     let lengths: Vec<_> = clients.into_iter().map(|client| read_all(client).len()).collect();
     let complete = lengths.iter().filter(|&&length| length > LARGE).count();
     assert!((1..=4).contains(&complete), "{lengths:?}");
-    // A client that reads gets the whole page.
+    // A client that reads its response gets the whole page.
     assert!(exchange(&server, b"GET /large HTTP/1.0\r\n\r\n").len() > LARGE);
 }
 
@@ -124,7 +124,7 @@ fn a_client_that_sends_byte_by_byte_gets_a_response_or_is_closed_in_time() {
     GET.iter().for_each(|byte| stream.write_all(&[*byte]).unwrap());
     assert!(read_all(stream).starts_with("HTTP/1.1 200 OK"));
 
-    // A request without an end: sends a byte whenever there is no response for a moment.
+    // An endless request: sends another byte each time no response has arrived for a moment.
     let mut endless = sent(&server, b"GET / HTTP/1.1\r\nHost: localhost\r\nx: ");
     endless.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
     let started = Instant::now();
@@ -158,7 +158,7 @@ fn requests_may_be_pipelined_and_connections_kept() {
         read.push_str(&String::from_utf8_lossy(&chunk[..length]));
     }
     assert!(read.find("GET /a\n").unwrap() < read.find("GET /b\n").unwrap(), "{read}");
-    // The connection serves another request.
+    // The connection can still serve another request.
     stream.write_all(GET).unwrap();
     assert!(read_all(stream).ends_with("\r\n\r\nGET /\n"));
 }
@@ -169,7 +169,7 @@ fn pipelined_requests_of_one_client_let_other_clients_in_between() {
     let (open, gate) = channel::<()>();
     let (gate, noted) = (Mutex::new(gate), order.clone());
     let server = Server::builder("telemark-test", move |request: &Parts| {
-        // Wait until all requests are there.
+        // Wait until all requests have arrived.
         let _ = gate.lock().unwrap().recv();
         noted.lock().unwrap().push(request.uri.path().to_owned());
         Response::new(Vec::new())
@@ -311,7 +311,7 @@ fn clients_that_leave_early_do_no_harm() {
     let half = sent(&server, b"GET /metr");
     half.shutdown(Shutdown::Write).unwrap();
     assert_eq!(read_all(half), "");
-    // A client that closes its side after the request gets a response.
+    // A client that closes its side right after the request still gets a response.
     let half = sent(&server, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     half.shutdown(Shutdown::Write).unwrap();
     assert!(read_all(half).starts_with("HTTP/1.1 200 OK"));

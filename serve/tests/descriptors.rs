@@ -1,4 +1,4 @@
-//! A program that runs out of descriptors: the server neither spins nor stays down.
+//! When a program runs out of file descriptors, the server neither spins nor stays down.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "tests")]
 
@@ -15,7 +15,7 @@ use telemark_serve::{Server, bind};
 
 const CHILD: &str = "TELEMARK_TEST_FEW_DESCRIPTORS";
 
-/// The processor time of the server's thread, from a file that is opened beforehand.
+/// Measures the CPU time of the server's thread. Opens the file in advance, while descriptors are left.
 struct Ticks(File);
 
 impl Ticks {
@@ -25,7 +25,7 @@ impl Ticks {
         Ticks(File::open(tasks.into_iter().find(is_server).unwrap()).unwrap())
     }
 
-    /// Reads the clock ticks, a hundred of which are a second.
+    /// Reads the CPU time in clock ticks, of which there are a hundred per second.
     fn read(&mut self) -> u64 {
         let mut text = String::new();
         self.0.rewind().unwrap();
@@ -38,7 +38,7 @@ impl Ticks {
 #[test]
 fn without_descriptors_the_server_pauses_and_then_recovers() {
     if std::env::var_os(CHILD).is_none() {
-        // Run in a process of its own with few descriptors.
+        // Rerun this test in a separate process with few descriptors.
         let this = std::env::current_exe().unwrap();
         let test = "without_descriptors_the_server_pauses_and_then_recovers";
         let script = "ulimit -n 64 && exec \"$0\" --exact \"$1\" --nocapture";
@@ -51,7 +51,8 @@ fn without_descriptors_the_server_pauses_and_then_recovers() {
     let server = server.start(bind("127.0.0.1", 0).unwrap()).unwrap();
     let descriptors = || fs::read_dir("/proc/self/fd").unwrap().count();
     let before = descriptors();
-    // After a response the thread has its name, and after the close the server has no connection to give up.
+    // After a response, the thread has its name, and after the close, the server has no connection left to
+    // close.
     let request = b"GET / HTTP/1.0\r\n\r\n";
     let mut client = TcpStream::connect(server.address()).unwrap();
     client.write_all(request).unwrap();
@@ -67,7 +68,7 @@ fn without_descriptors_the_server_pauses_and_then_recovers() {
     while let Ok(file) = File::open("/dev/null") {
         hoard.push(file);
     }
-    // The client's descriptor is the last one; the server gets none for its side.
+    // The client takes the last descriptor, so the server gets none for its side.
     hoard.pop();
     let mut client = TcpStream::connect(server.address()).unwrap();
     client.write_all(request).unwrap();

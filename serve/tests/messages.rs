@@ -1,4 +1,4 @@
-//! Foreign text appears in no message and in no response.
+//! Foreign text must not appear in any message or response.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::io::{Read, Write};
@@ -39,7 +39,7 @@ fn foreign_text_is_shown_nowhere() {
         let response = String::from_utf8_lossy(&response).into_owned();
         assert!(response.starts_with("HTTP/1.1 ") && !response.contains("stranger"), "{response}");
     }
-    // So many connections that some are closed, which is reported.
+    // Open enough connections that some are closed, which logs a warning.
     let silent: Vec<_> = (0..100).map(|_| TcpStream::connect(server.address()).unwrap()).collect();
     drop((silent, server));
     let messages = messages.lock().unwrap();

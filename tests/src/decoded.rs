@@ -1,4 +1,4 @@
-//! Requests that opentelemetry-proto decoded, in the form in which receivers tell what they received.
+//! Requests decoded by opentelemetry-proto, converted to the form that all receivers share.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use opentelemetry_proto::tonic::trace::v1 as otlp;
 
 use crate::received::{Event, Exemplar, Link, Point, Points, Received, Span};
 
-/// All spans of the requests.
+/// Returns all spans of the requests.
 pub(crate) fn decoded(requests: &[ExportTraceServiceRequest]) -> Received {
     let mut spans = Vec::new();
     for of_resource in requests.iter().flat_map(|request| &request.resource_spans) {
@@ -66,7 +66,7 @@ fn attributes(pairs: &[KeyValue]) -> BTreeMap<String, String> {
     pairs.iter().map(|pair| (pair.key.clone(), value(pair.value.as_ref()))).collect()
 }
 
-/// In the notation of received values.
+/// Formats a value in the common notation.
 fn value(any: Option<&AnyValue>) -> String {
     match any.and_then(|any| any.value.as_ref()) {
         None => "()".to_owned(),
@@ -83,7 +83,7 @@ fn value(any: Option<&AnyValue>) -> String {
     }
 }
 
-/// All points of the requests.
+/// Returns all points of the requests.
 pub(crate) fn decoded_metrics(requests: &[ExportMetricsServiceRequest]) -> Points {
     let mut points = Vec::new();
     for of_resource in requests.iter().flat_map(|request| &request.resource_metrics) {

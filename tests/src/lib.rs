@@ -1,13 +1,13 @@
-//! What the tests across crates share.
+//! Shared code for the tests across crates.
 //!
-//! - [`Receiver`] is a real receiver that `cargo xtask test` (or `services`) has started.
-//! - [`Received`] is what it took, read back from its output, and [`Received::text`] shows it in a form that is the same
-//!   for every receiver.
-//! - [`Recorded`] is what was recorded, in the same form.
-//! - [`Points`] and [`RecordedMetrics`] are the same for metrics.
-//! - [`Prometheus`] is a real one, which scrapes what a test shows.
+//! - [`Receiver`] is a real receiver, started by `cargo xtask test` or `cargo xtask services`.
+//! - [`Received`] holds the spans read back from its output. [`Received::text`] shows them in a form that is the same for
+//!   every receiver.
+//! - [`Recorded`] holds the spans as they were recorded, in the same form.
+//! - [`Points`] and [`RecordedMetrics`] do the same for metrics.
+//! - [`Prometheus`] is a real Prometheus, which scrapes the pages that a test serves.
 //! - [`Sink`] is a scripted receiver in the test's own process.
-//! - [`layers`] reads the workspace and finds what breaks the rules of the architecture.
+//! - [`layers`] reads the workspace and reports violations of the architecture's rules.
 
 mod decoded;
 pub mod layers;

@@ -1,4 +1,4 @@
-//! The real Prometheus that `cargo xtask` started: what it is to scrape, what it scraped, and its checker of pages.
+//! The real Prometheus started by `cargo xtask`: its targets, the data it scraped, and promtool.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::receiver::{skip, variable};
 
-/// A Prometheus that runs on loopback.
+/// A Prometheus running on loopback.
 #[derive(Clone, Debug)]
 pub struct Prometheus {
     address: SocketAddr,
@@ -18,17 +18,17 @@ pub struct Prometheus {
     promtool: String,
 }
 
-/// What is scraped as long as this lives.
+/// A scrape target, removed when dropped.
 #[derive(Debug)]
 pub struct Target {
     file: PathBuf,
 }
 
 impl Prometheus {
-    /// The Prometheus that runs. When none does, that is a loud skip, or under `CI=true` a failure.
+    /// Returns the running Prometheus. If there is none, reports a skipped test.
     ///
     /// # Panics
-    /// Under `CI=true`, when none runs.
+    /// Panics under `CI=true` if there is none.
     pub fn running() -> Option<Prometheus> {
         let running = Prometheus::from_env();
         if running.is_none() {
@@ -44,10 +44,10 @@ impl Prometheus {
         Some(Prometheus { address, targets: targets.into(), promtool })
     }
 
-    /// Lets it scrape `/metrics` at the address every second; each series gets the label `test` with this value.
+    /// Makes Prometheus scrape `/metrics` at the address every second. Each series gets the label `test` with this value.
     ///
     /// # Errors
-    /// The file of the target cannot be written.
+    /// Fails if the target file cannot be written.
     pub fn scrape(&self, address: SocketAddr, test: &str) -> io::Result<Target> {
         let file = self.targets.join(format!("{test}.json"));
         let unfinished = file.with_extension("unfinished");
@@ -56,20 +56,20 @@ impl Prometheus {
         Ok(Target { file })
     }
 
-    /// The series that an expression gives now, each with its labels and its value.
+    /// Returns the current result of a query: series with their labels and values.
     ///
     /// # Errors
-    /// There is no answer, or it is no JSON.
+    /// Fails if there is no response or if it is not JSON.
     pub fn query(&self, expression: &str) -> io::Result<Vec<Value>> {
         let answer = self.ask(&format!("/api/v1/query?query={}", escaped(expression)))?;
         Ok(answer["data"]["result"].as_array().cloned().unwrap_or_default())
     }
 
-    /// The exemplars of the last ten minutes of the series that a selector gives, each with its labels, its value and its
+    /// Returns the exemplars of the last ten minutes for the series that match a selector, each with labels, value and
     /// time.
     ///
     /// # Errors
-    /// There is no answer, or it is no JSON.
+    /// Fails if there is no response or if it is not JSON.
     #[allow(clippy::disallowed_methods, reason = "what the server compares with its own clock")]
     pub fn exemplars(&self, selector: &str) -> io::Result<Vec<Value>> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(io::Error::other)?.as_secs();
@@ -80,10 +80,10 @@ impl Prometheus {
         Ok(series.iter().flat_map(|one| one["exemplars"].as_array().cloned().unwrap_or_default()).collect())
     }
 
-    /// How scraping a test's target went the last time: `up`, `down` or `unknown`, and the error, if there was one.
+    /// Returns the state of a test's target after the last scrape (`up`, `down` or `unknown`) and the error, if any.
     ///
     /// # Errors
-    /// There is no answer, or it is no JSON.
+    /// Fails if there is no response or if it is not JSON.
     pub fn health(&self, test: &str) -> io::Result<(String, String)> {
         let answer = self.ask("/api/v1/targets")?;
         let targets = answer["data"]["activeTargets"].as_array().cloned().unwrap_or_default();
@@ -97,10 +97,10 @@ impl Prometheus {
         serde_json::from_str(&body).map_err(io::Error::other)
     }
 
-    /// Waits until there is an answer.
+    /// Polls until `ask` returns a value.
     ///
     /// # Panics
-    /// When that takes longer than half a minute.
+    /// Panics after half a minute.
     #[allow(clippy::disallowed_methods, reason = "tests have no clock of the sdk")]
     pub fn wait_for<T>(&self, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         let start = Instant::now();
@@ -113,10 +113,10 @@ impl Prometheus {
         }
     }
 
-    /// Runs promtool with this on its standard input; what it said if it did not succeed.
+    /// Runs promtool with `input` on its standard input. Returns its output as the inner error if it fails.
     ///
     /// # Errors
-    /// It cannot be started.
+    /// Fails if promtool cannot be started.
     pub fn promtool(&self, arguments: &[&str], input: &str) -> io::Result<Result<(), String>> {
         let mut child = Command::new(&self.promtool)
             .args(arguments)
@@ -135,19 +135,20 @@ impl Prometheus {
 
 impl Drop for Target {
     fn drop(&mut self) {
-        // It is scraped in vain then.
+        // If this fails, Prometheus scrapes a target that is gone, which does no harm.
         drop(std::fs::remove_file(&self.file));
     }
 }
 
-/// Asks a server with further header lines, each with its end; answers with the head and the body.
+/// Sends a GET request with additional header lines, each terminated by CRLF. Returns the head and the body of the
+/// response.
 ///
 /// # Errors
-/// There is no connection, or no answer within ten seconds.
+/// Fails if the connection fails or if no response arrives within ten seconds.
 pub fn http_get(server: SocketAddr, path: &str, headers: &str) -> io::Result<(String, String)> {
     let mut stream = TcpStream::connect(server)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    // HTTP/1.0: no chunks, and the connection ends with the answer.
+    // HTTP/1.0 has no chunks, and the server closes the connection after the response.
     stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {server}\r\n{headers}\r\n").as_bytes())?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;

@@ -1,25 +1,25 @@
-//! The real receivers that `cargo xtask` started: how to reach them, and what they took.
+//! The real receivers started by `cargo xtask`: their addresses, and the telemetry they accepted.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::received::{Points, Received, mockotlpserver, rotel};
 
-/// A receiver that runs on loopback.
+/// A receiver running on loopback.
 #[derive(Clone, Debug)]
 pub struct Receiver {
-    /// Its name: `rotel` or `mockotlpserver`.
+    /// The name of the receiver: `rotel` or `mockotlpserver`.
     pub name: &'static str,
     /// The URL for OTLP over gRPC.
     pub grpc: String,
     /// The base URL for OTLP over HTTP, without `/v1/traces`.
     pub http: String,
-    /// The file it writes.
+    /// The file with the receiver's output.
     output: String,
     reader: Reader,
 }
 
-/// Reads what a receiver writes.
+/// Parsers for the output of one receiver.
 #[derive(Clone, Copy, Debug)]
 struct Reader {
     spans: fn(&str) -> Vec<crate::Span>,
@@ -32,10 +32,10 @@ const KNOWN: [(&str, Reader); 2] = [
 ];
 
 impl Receiver {
-    /// The receivers that run. One that does not is a loud skip, or under `CI=true` a failure.
+    /// Returns the running receivers. If one is missing, reports a skipped test.
     ///
     /// # Panics
-    /// Under `CI=true`, when one does not run.
+    /// Panics under `CI=true` if one is missing.
     pub fn running() -> Vec<Receiver> {
         let (mut running, mut missing) = (Vec::new(), Vec::new());
         for (name, reader) in KNOWN {
@@ -56,7 +56,7 @@ impl Receiver {
         Some(Receiver { name, grpc, http, output, reader })
     }
 
-    /// What the receiver took so far from the service of that name, which each test has for itself.
+    /// Returns the spans received so far from the service with this name. Each test uses its own name.
     pub fn received(&self, service: &str) -> Received {
         let mut spans = (self.reader.spans)(&self.output());
         let service = format!("{service:?}");
@@ -64,7 +64,7 @@ impl Receiver {
         Received { spans }
     }
 
-    /// The same for the points of metrics.
+    /// Returns the metric points received so far from the service with this name.
     pub fn points(&self, service: &str) -> Points {
         let mut points = (self.reader.points)(&self.output());
         let service = format!("{service:?}");
@@ -77,18 +77,18 @@ impl Receiver {
         String::from_utf8_lossy(&output).into_owned()
     }
 
-    /// Waits until what the receiver took from the service is complete, and answers with it.
+    /// Waits until the spans received from the service are complete, and returns them.
     ///
     /// # Panics
-    /// When that takes longer than half a minute; the message shows what there is.
+    /// Panics after half a minute and shows the spans received so far.
     pub fn await_received(&self, service: &str, is_complete: impl Fn(&Received) -> bool) -> Received {
         self.wait(service, || self.received(service), is_complete, Received::text)
     }
 
-    /// The same for the points of metrics.
+    /// Waits until the metric points received from the service are complete, and returns them.
     ///
     /// # Panics
-    /// When that takes longer than half a minute; the message shows what there is.
+    /// Panics after half a minute and shows the points received so far.
     pub fn await_points(&self, service: &str, is_complete: impl Fn(&Points) -> bool) -> Points {
         self.wait(service, || self.points(service), is_complete, |points| points.text(&BTreeMap::new()))
     }
@@ -119,13 +119,13 @@ impl Receiver {
     }
 }
 
-/// Says loudly that something is not tested, and why.
+/// Reports a skipped test and the reason on standard error.
 ///
 /// # Panics
-/// Under `CI=true`, where everything is tested.
+/// Panics under `CI=true`, where no test may be skipped.
 pub fn skip(why: &str) {
     assert!(variable("CI").is_none_or(|ci| ci != "true"), "{why}");
-    // Not `eprintln!`, which the test harness captures when a test succeeds.
+    // Bypasses `eprintln!`, which the test harness captures for passing tests.
     drop(std::io::Write::write_all(&mut std::io::stderr(), format!("\n!!! SKIPPED: {why}\n").as_bytes()));
 }
 

@@ -1,4 +1,4 @@
-//! What was recorded, in the form in which receivers tell what they received: to compare the two.
+//! Recorded spans in the form that all receivers share, to compare with the received ones.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,7 @@ use telemark_sdk::trace::{SpanData, SpanProcessor};
 
 use crate::received::{Event, Link, Received, Span};
 
-/// A processor that keeps every span beside those that export. Clones share what they keep.
+/// A processor that keeps a copy of every span. Clones share the copies.
 #[derive(Clone, Debug, Default)]
 pub struct Recorded(Arc<Mutex<Vec<SpanData>>>);
 
@@ -21,7 +21,7 @@ impl SpanProcessor for Recorded {
 }
 
 impl Recorded {
-    /// The spans as a receiver should tell them.
+    /// Returns the spans in the form that a receiver should show.
     pub fn as_received(&self, resource: &Resource) -> Received {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let resource = attributes(resource.iter());
@@ -76,7 +76,7 @@ pub(crate) fn attributes<'a>(list: impl IntoIterator<Item = &'a KeyValue>) -> BT
     list.into_iter().map(|pair| (pair.key.to_string(), value(&pair.value))).collect()
 }
 
-/// In the notation of received values.
+/// Formats a value in the common notation.
 fn value(value: &Value) -> String {
     fn list<T>(items: &[T], show: impl Fn(&T) -> String) -> String {
         format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(", "))

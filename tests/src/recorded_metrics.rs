@@ -1,4 +1,4 @@
-//! What was exported of metrics, in the form in which receivers tell what they received: to compare the two.
+//! Exported metrics in the form that all receivers share, to compare with the received ones.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +11,7 @@ use telemark_sdk::{Batch, ExportError, ExportReport, Exporter, Resource};
 use crate::received::{Exemplar, Point, Points};
 use crate::recorded::attributes;
 
-/// An exporter that keeps what it hands on to another. Clones of [`RecordedMetrics`] share what they keep.
+/// Keeps a copy of the metrics passed to an exporter. Clones share the copies.
 #[derive(Clone, Debug, Default)]
 pub struct RecordedMetrics(Arc<Mutex<Vec<Point>>>);
 
@@ -21,7 +21,7 @@ impl RecordedMetrics {
         Tee { kept: self.clone(), exporter }
     }
 
-    /// The points as a receiver should tell them.
+    /// Returns the points in the form that a receiver should show.
     pub fn as_received(&self) -> Points {
         Points { points: self.0.lock().unwrap_or_else(PoisonError::into_inner).clone() }
     }

@@ -1,5 +1,5 @@
-//! A scripted OTLP receiver in this process, for http/protobuf and gRPC: it keeps what it takes, decoded by
-//! opentelemetry-proto.
+//! A scripted OTLP receiver inside the test process, for http/protobuf and gRPC. It keeps the requests it accepts,
+//! decoded by opentelemetry-proto.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -27,18 +27,18 @@ use tracing::subscriber::NoSubscriber;
 use crate::decoded::{decoded, decoded_metrics};
 use crate::received::{Points, Received};
 
-/// What the sink does with every request.
+/// The sink's reaction to every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Script {
-    /// Takes it.
+    /// Accepts the request.
     Take,
-    /// Takes it after a while.
+    /// Accepts the request after a delay.
     TakeLate(Duration),
-    /// Answers with this status and keeps nothing.
+    /// Responds with this status and keeps nothing.
     Status(u16),
-    /// Reads it and never answers.
+    /// Reads the request and never responds.
     Silence,
-    /// Reads it and closes the connection.
+    /// Reads the request and closes the connection.
     Close,
 }
 
@@ -66,10 +66,10 @@ struct Kept {
 }
 
 impl Sink {
-    /// Starts a sink on a thread of its own.
+    /// Starts a sink on its own thread.
     ///
     /// # Errors
-    /// There is no free port or no thread.
+    /// Fails if there is no free port or if no thread can be started.
     #[allow(clippy::disallowed_methods, reason = "a server that is not part of what is tested")]
     pub fn start(script: Script) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
@@ -80,11 +80,11 @@ impl Sink {
         let (stop, stopped) = oneshot::channel();
         let served = state.clone();
         let thread = std::thread::Builder::new().name("sink".to_owned()).spawn(move || {
-            // It stands for another process, so this one is not to see what its libraries say.
+            // The sink plays another process, so the test's subscriber must not see the events of its libraries.
             let _quiet = tracing::subscriber::set_default(NoSubscriber::new());
             runtime.block_on(async move {
                 tokio::select! {
-                    // Only a listener that is broken ends by itself; the test then misses what it waits for.
+                    // `serve` returns only if the listener is broken. The test then times out.
                     _ = serve(listener, served) => {}
                     _ = stopped => {}
                 }
@@ -93,50 +93,50 @@ impl Sink {
         Ok(Sink { address, state, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// The URL for `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    /// Returns the URL for `OTEL_EXPORTER_OTLP_ENDPOINT`.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// An endpoint where nobody listens.
+    /// Returns the URL of an endpoint without a listener.
     ///
     /// # Errors
-    /// There is no free port.
+    /// Fails if there is no free port.
     pub fn nobody() -> io::Result<String> {
-        // Nobody else is given the port soon after: ports for binding go round.
+        // The system hands out ports for binding in rotation, so this one is not reused soon.
         Ok(format!("http://{}", TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?))
     }
 
-    /// How many requests came, whatever became of them.
+    /// Returns the number of requests that arrived, accepted or not.
     pub fn seen(&self) -> usize {
         self.state.kept().seen
     }
 
-    /// The requests with spans that were taken.
+    /// Returns the accepted requests with spans.
     pub fn requests(&self) -> Vec<ExportTraceServiceRequest> {
         self.state.kept().requests.clone()
     }
 
-    /// The spans that were taken, in the order of arrival.
+    /// Returns the accepted spans in the order of arrival.
     pub fn spans(&self) -> Vec<Span> {
         let scopes = self.requests().into_iter().flat_map(|request| request.resource_spans);
         scopes.flat_map(|resource| resource.scope_spans).flat_map(|scope| scope.spans).collect()
     }
 
-    /// What was taken, in the form that it has at real receivers.
+    /// Returns the accepted spans in the form that all receivers share.
     pub fn received(&self) -> Received {
         decoded(&self.requests())
     }
 
-    /// The points of metrics that were taken, in the order of arrival.
+    /// Returns the accepted metric points in the order of arrival.
     pub fn points(&self) -> Points {
         decoded_metrics(&self.state.kept().metrics)
     }
 
-    /// Waits until `count` spans have come.
+    /// Waits until `count` spans have arrived.
     ///
     /// # Panics
-    /// When that takes longer than half a minute.
+    /// Panics after half a minute.
     #[allow(clippy::disallowed_methods, reason = "tests have no clock of the sdk")]
     pub fn await_spans(&self, count: usize) -> Vec<Span> {
         let start = Instant::now();
@@ -155,7 +155,7 @@ impl Drop for Sink {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic there has been shown already.
+            // A panic on that thread has already been reported.
             drop(thread.join());
         }
     }
@@ -175,7 +175,7 @@ async fn serve(listener: TcpListener, state: Arc<State>) -> io::Result<()> {
         tokio::spawn(async move {
             let service = service_fn(move |request| answer(state.clone(), request));
             let server = auto::Builder::new(TokioExecutor::new());
-            // How a connection ends is up to the script and the client.
+            // The script and the client decide how the connection ends.
             drop(server.serve_connection(TokioIo::new(stream), service).await);
         });
     }
@@ -185,7 +185,7 @@ const HTTP_PATH: &str = "/v1/traces";
 const GRPC_PATH: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 const METRICS_HTTP_PATH: &str = "/v1/metrics";
 const METRICS_GRPC_PATH: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
-/// Before each message of gRPC: whether it is compressed, and its length.
+/// The prefix of a gRPC message: a compression flag and the length.
 const GRPC_PREFIX: usize = 5;
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
@@ -217,7 +217,7 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> io::Result<Res
     Ok(if kept.is_ok() { taken } else { http(StatusCode::BAD_REQUEST) })
 }
 
-/// An answer with an empty message, which after a success says that everything was taken.
+/// Returns a response with an empty message. With a success status it means that everything was accepted.
 fn http(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Full::default().boxed_unsync());
     *response.status_mut() = status;
@@ -225,7 +225,7 @@ fn http(status: StatusCode) -> Response<Body> {
     response
 }
 
-/// The same over gRPC.
+/// Returns the gRPC response for accepted telemetry.
 fn grpc() -> Response<Body> {
     let trailers = HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"))]);
     let message = Full::new(Bytes::from_static(&[0; GRPC_PREFIX]));

@@ -1,4 +1,4 @@
-//! Providers, tracers and spans are used from several threads at once.
+//! Uses providers, tracers and spans from several threads at once.
 #![allow(clippy::disallowed_methods, reason = "a test of several threads")]
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 

@@ -1,4 +1,4 @@
-//! What the documents say is what the code has: variables, links, and the files that they point to.
+//! Checks the documents against the code: variables, links, and the programs they show.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::fs;
@@ -23,10 +23,10 @@ fn the_page_of_variables_is_the_table_in_the_code() {
     let start = page.find("|---|---|---|---|\n").unwrap() + "|---|---|---|---|\n".len();
     let written: String =
         page[start..].lines().take_while(|line| line.starts_with('|')).flat_map(|l| [l, "\n"]).collect();
-    assert_eq!(written, rows, "docs/VARIABLES.md is to have these rows:\n{rows}");
+    assert_eq!(written, rows, "docs/VARIABLES.md should have these rows:\n{rows}");
 }
 
-/// The pages in the root and in `docs`.
+/// Returns the Markdown pages in the root, in `docs` and in `docs/adr`.
 fn pages() -> Vec<PathBuf> {
     let mut pages = Vec::new();
     for folder in ["", "docs", "docs/adr"] {
@@ -52,7 +52,7 @@ fn links_between_pages_lead_somewhere() {
     assert_eq!(broken, [""; 0]);
 }
 
-/// The program that the README shows is one that the benchmarks build, and one that a test runs.
+/// The README's program must be the one that a test runs and that the benchmarks build.
 #[test]
 fn the_program_in_the_readme_is_one_that_is_built() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();

@@ -1,5 +1,5 @@
-//! The same program on Telemark and on `opentelemetry_sdk` with `opentelemetry-otlp` sends the same, but for the
-//! differences that stand here.
+//! Compares the requests that a program sends with Telemark and with `opentelemetry_sdk` plus `opentelemetry-otlp`. They
+//! may differ only as listed in `DIFFERENCES`.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::fmt::Write;
@@ -18,10 +18,10 @@ use telemark_sdk::config::Env;
 use telemark_sdk::time::Deadline;
 use telemark_tests::{Script, Sink};
 
-/// The flag of W3C trace context level 2 that only we set.
+/// The random-trace-id flag of W3C trace context level 2, which only Telemark sets.
 const RANDOM: u32 = 2;
 
-/// A moment that the program chooses.
+/// Returns a fixed time for the program to pass in.
 fn moment(nanos: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_500_000_000) + Duration::from_nanos(nanos)
 }
@@ -54,7 +54,7 @@ fn remote(trace: u128, span: u64, flags: TraceFlags, state: &str) -> SpanContext
     SpanContext::new(TraceId::from(trace), SpanId::from(span), flags, true, state)
 }
 
-/// What is compared: a program that knows the API only.
+/// The program under comparison, which uses only the API.
 fn program<P>(provider: &P)
 where
     P: TracerProvider<Tracer: Tracer<Span: Send + Sync + 'static>>,
@@ -109,11 +109,11 @@ where
     changing.set_attribute(KeyValue::new("after the end", true));
     changing.end();
 
-    // The same key twice, of which one value may be kept.
+    // Repeats a key. Only one of its values may be kept.
     let twice = shop.span_builder("twice").with_attributes([KeyValue::new("key", 1), KeyValue::new("key", 2)]);
     shop.build_with_context(twice, &context).set_attribute(KeyValue::new("key", 3));
 
-    // More than the limits, which are 128 for attributes, events and links.
+    // Exceeds the limits of 128 attributes, events and links.
     let mut crowded = shop.start_with_context("crowded", &context);
     for n in 0..130 {
         crowded.set_attribute(KeyValue::new(format!("key {n:03}"), n));
@@ -122,7 +122,7 @@ where
     }
     drop(crowded);
 
-    // Another scope, nested twice.
+    // Uses another scope, nested twice.
     let library = provider.tracer("library");
     let inner = Context::new().with_remote_span_context(context.span().span_context().clone());
     let outer = context.with_span(library.start_with_context("outer", &context));
@@ -130,7 +130,7 @@ where
     drop(outer);
     drop(library.start_with_context("below the root as if from elsewhere", &inner));
 
-    // Parents in other processes; one of them says that nothing below it is to be recorded.
+    // Continues traces of other processes, one of which is not sampled.
     for (name, flags) in [("continued", TraceFlags::SAMPLED), ("not recorded", TraceFlags::NOT_SAMPLED)] {
         let parent = Context::new().with_remote_span_context(remote(0xa, 0xb, flags, "vendor=state"));
         library.start_with_context(name, &parent).end();
@@ -166,7 +166,7 @@ fn upstream() -> Vec<ExportTraceServiceRequest> {
     sink.requests()
 }
 
-/// Everything in the requests as lines, with names for ids, and without the times that the clock gave.
+/// Returns the requests as text, with span names in place of ids and without times read from the clock.
 fn text(requests: &[ExportTraceServiceRequest]) -> String {
     let resources: Vec<_> = requests.iter().flat_map(|request| &request.resource_spans).collect();
     let spans: Vec<_> = resources.iter().flat_map(|of| &of.scope_spans).flat_map(|of| &of.spans).collect();
@@ -176,7 +176,7 @@ fn text(requests: &[ExportTraceServiceRequest]) -> String {
         found.map_or_else(|| format!("{}:{}", hex(trace_id), hex(span_id)), |span| format!("{:?}", span.name))
     };
     let mut text = String::new();
-    // How spans are spread over requests, and in which order scopes come, says nothing.
+    // Ignores how spans are spread over requests, and the order of scopes.
     let first = resources[0];
     assert!(resources.iter().all(|of| of.resource == first.resource && of.schema_url == first.schema_url));
     writeln!(text, "resource\n  schema {:?}", first.schema_url).unwrap();
@@ -231,7 +231,7 @@ fn write_span(text: &mut String, span: &otlp::Span, name: &dyn Fn(&[u8], &[u8]) 
     }
 }
 
-/// A time that the program chose, as nanoseconds since its beginning.
+/// Formats a time that the program passed in, as nanoseconds since `moment(0)`.
 fn time(nanos: u64) -> String {
     match nanos.checked_sub(1_500_000_000_000_000_000) {
         Some(since) if since < 10_000_000_000 => since.to_string(),
@@ -265,8 +265,8 @@ fn value(value: Option<&AnyValue>) -> String {
     }
 }
 
-/// The lines that one has and the other has not, each below the last line that names a span, a scope or a resource: these
-/// are the same in the same order, or the test fails.
+/// Returns the lines that only one side has, each below the preceding line that names a span, a scope or a resource.
+/// Fails if those headings differ.
 fn difference(ours: &str, theirs: &str) -> String {
     let blocks = |text: &str| {
         let mut blocks: Vec<(String, Vec<String>)> = Vec::new();
@@ -300,7 +300,7 @@ fn difference(ours: &str, theirs: &str) -> String {
     text
 }
 
-/// Everything that is not the same. Left out above all of it are what our resource detectors find, and the random flag.
+/// All differences, except for detected resource attributes and the random flag.
 const DIFFERENCES: &str = r#"
 resource
   ours: schema "https://opentelemetry.io/schemas/1.45.0"
@@ -323,7 +323,8 @@ span "root" Server flags 0x101
 fn the_same_program_sends_the_same_but_for_what_stands_here() {
     let (ours, theirs) = (telemark(), upstream());
     assert_eq!(difference(&text(&ours), &text(&theirs)), DIFFERENCES.trim_start());
-    // spec: trace/api.md#spancontext — ours are random and say so; what is continued keeps what the parent said.
+    // spec: trace/api.md#spancontext — Telemark sets the flag on the traces it starts and keeps the parent's flag on the
+    // others.
     let random = |requests: &[ExportTraceServiceRequest]| {
         let spans = requests.iter().flat_map(|request| &request.resource_spans).flat_map(|of| &of.scope_spans);
         spans.flat_map(|of| &of.spans).filter(|span| span.flags & RANDOM != 0).count()

@@ -1,5 +1,5 @@
-//! The real, global installation, which is why this file has one test: everything that finds its tracer through the API's
-//! globals, through `tracing`'s global subscriber or through `#[traced]` is in one trace with the caller's.
+//! Installs Telemark globally. Everything that finds its tracer through the API's globals, through `tracing`'s global
+//! subscriber or through `#[traced]` joins the caller's trace. There is only one test, because the installation is global.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::collections::HashMap;
@@ -20,7 +20,7 @@ use tracing::Instrument;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// As in a handler of somebody who uses everything there is; answers with the headers of the request it would send.
+/// Mixes all ways of creating spans. Returns the headers that an outgoing request would carry.
 async fn handler(Path(id): Path<u64>) -> String {
     tokio::spawn(telemark::propagate(in_a_task(id))).await.unwrap()
 }
@@ -36,7 +36,7 @@ async fn by_tracing(id: u64) -> String {
     tokio::task::spawn_blocking(thread).await.unwrap()
 }
 
-/// A library that knows the API alone.
+/// A library that uses only the API.
 fn by_a_library(id: u64) -> String {
     global::tracer("library").in_span("by the API", |context| {
         inner();
@@ -50,11 +50,11 @@ fn by_a_library(id: u64) -> String {
 
 #[traced]
 fn inner() {
-    // What came in with the request is still there.
+    // The baggage of the incoming request is still available.
     telemark::set_attribute("tenant", Context::current().baggage().get("tenant").map(ToString::to_string));
 }
 
-/// That `tracing`'s number is a text is tracing-opentelemetry's way with unsigned ones.
+/// tracing-opentelemetry records unsigned integers as strings, hence `id="7"`.
 const EXPECTED: &str = r#"
 "GET /things/{id}" server unset in telemark-axum 0.1.0 below an absent parent
   state vendor=state
@@ -71,7 +71,7 @@ const EXPECTED: &str = r#"
           tenant="north"
 "#;
 
-/// Without the attributes that come from elsewhere: the resource, the place in the source, HTTP, and `tracing`'s own.
+/// Removes attributes that this test does not check: resource, source location, HTTP, and `tracing`'s own.
 fn lasting(text: &str) -> String {
     let foreign =
         ["resource ", "code.", "http.", "network.", "server.", "url.", "busy_ns", "idle_ns", "thread.", "target="];
@@ -82,7 +82,7 @@ fn lasting(text: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_is_in_the_callers_trace() {
-    // Made before there is any telemetry, as a static router or a library would be.
+    // Created before `init`, as in a static or in a library.
     let router = Router::new().route("/things/{id}", get(handler)).layer(telemark::axum::layer());
 
     let sink = Sink::start(Script::Take).unwrap();

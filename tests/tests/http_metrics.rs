@@ -1,5 +1,5 @@
-//! The facade's HTTP layer on the installed telemetry, which is why this file has one test: durations on the meter that
-//! `init` has made global, with the engine's clock, and exemplars that lead to the spans.
+//! Runs the facade's HTTP layer on the installed telemetry. Durations go to the global meter set by `init`, use the engine's
+//! clock, and have exemplars that lead to the spans. There is only one test, because the installation is global.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use axum::Router;
@@ -17,7 +17,7 @@ use tower::ServiceExt;
 async fn durations_are_those_of_the_spans() {
     let router = Router::new().route("/things/{id}", get(async || "thing")).layer(telemark::axum::layer());
     let request = || Request::get("/things/7").body(Body::empty()).unwrap();
-    // Before there is any telemetry: served, and not counted.
+    // Before `init`, requests are served but not counted.
     assert_eq!(router.clone().oneshot(request()).await.unwrap().status(), 200);
 
     let (exporter, reader) = (InMemoryExporter::new(), PullReader::default());

@@ -1,5 +1,5 @@
-//! Telemetry without readers of metrics leaves the global meter provider to others, which is why this file has one test: the
-//! HTTP layer records where metrics are read.
+//! Telemetry without metric readers must not replace the global meter provider: the HTTP layer must record with the provider
+//! that has a reader. There is only one test, because the provider is global.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use axum::Router;

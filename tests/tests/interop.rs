@@ -1,4 +1,5 @@
-//! `#[traced]`, `tracing` and the plain API make spans of one trace, whoever is above whom, below a request of axum too.
+//! `#[traced]`, `tracing` and the plain API create spans of one trace in any order of nesting, also below an axum
+//! request.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::pin::Pin;
@@ -19,7 +20,7 @@ use tracing::instrument::{Instrument, WithSubscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::layer::SubscriberExt;
 
-/// Who makes a span.
+/// The API that creates a span.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum By {
     Traced,
@@ -29,7 +30,7 @@ enum By {
 
 const ALL: [By; 3] = [By::Traced, By::Tracing, By::Api];
 
-/// Every way to nest up to three spans, the same maker within itself too.
+/// Returns every nesting of one to three spans, including an API nested within itself.
 fn nestings() -> Vec<Vec<By>> {
     let mut nestings: Vec<Vec<By>> = vec![vec![]];
     let mut done = 0;
@@ -43,7 +44,7 @@ fn nestings() -> Vec<Vec<By>> {
     nestings.split_off(1)
 }
 
-/// The tree of a nesting: each span below the one before, and the attribute that is set on the innermost.
+/// Returns the expected tree of a nesting, with the attribute on the innermost span.
 fn expected(nesting: &[By], depth: usize) -> String {
     let name = |by: &By| format!("{by:?}").to_lowercase();
     let lines = nesting.iter().enumerate().map(|(at, by)| {
@@ -53,7 +54,7 @@ fn expected(nesting: &[By], depth: usize) -> String {
     lines.collect()
 }
 
-/// A subscriber with nothing but the layer, on our tracer.
+/// Returns a subscriber that has only the OpenTelemetry layer, on Telemark's tracer.
 fn subscriber(telemetry: &TestTelemetry) -> Dispatch {
     let layer = tracing_opentelemetry::layer()
         .with_tracer(telemetry.tracer("tracing"))
@@ -65,7 +66,7 @@ fn subscriber(telemetry: &TestTelemetry) -> Dispatch {
     Dispatch::new(tracing_subscriber::registry().with(layer))
 }
 
-/// The innermost work: whatever span is current takes the attribute.
+/// The innermost work, which sets an attribute on the current span.
 fn leaf() {
     Context::current().span().set_attribute(KeyValue::new("leaf", true));
 }
@@ -88,7 +89,7 @@ mod sync {
     }
 }
 
-/// The same for futures, which give way between all steps.
+/// The asynchronous version, which yields between all steps.
 mod asynchronous {
     use super::*;
 
@@ -165,7 +166,7 @@ async fn tasks_that_run_at_once_and_change_threads_keep_their_traces_apart() {
     }
 }
 
-/// The application: its layer, and a handler that nests.
+/// The application: the HTTP layer and a handler that creates the nested spans.
 fn router(tracer: SdkTracer, nesting: Vec<By>) -> Router {
     let handler = move || async move {
         asynchronous::nest(&tracer, &nesting).await;
@@ -174,7 +175,7 @@ fn router(tracer: SdkTracer, nesting: Vec<By>) -> Router {
     Router::new().route("/nest/{what}", get(handler)).layer(telemark::axum::layer())
 }
 
-/// The tree without the attributes of the server span, which other tests look at.
+/// Removes the attributes of the server span, which other tests check.
 fn without_server_attributes(tree: &str) -> String {
     let lines = tree.lines().map(|line| match line.split_once(" (server)") {
         Some((name, _)) => format!("{name} (server)\n"),
@@ -204,7 +205,7 @@ async fn every_nesting_below_a_request_is_one_trace() {
     }
 }
 
-/// What is around the router, as in a test or a gateway, is above the request.
+/// A span around the router, as in a test or a gateway, becomes the parent of the request.
 #[tokio::test]
 async fn a_request_below_each_of_them_continues_its_trace() {
     for by in ALL {
@@ -229,7 +230,7 @@ async fn a_request_below_each_of_them_continues_its_trace() {
     }
 }
 
-/// `tracing`'s own way to continue a trace, and to read the current one.
+/// Uses `tracing`'s own API to continue a trace and to read the current span.
 #[test]
 fn a_parent_that_is_set_on_a_tracing_span_is_the_parent_of_all_below() {
     let telemetry = TestTelemetry::new();
@@ -258,8 +259,8 @@ fn a_parent_that_is_set_on_a_tracing_span_is_the_parent_of_all_below() {
     assert!(root.parent_is_remote);
 }
 
-/// What our functions set lands on the span that is current, whoever made it. An event of `tracing` belongs to the span
-/// that `tracing` knows, which is not one of `#[traced]`.
+/// Telemark's functions act on the current span, whichever API created it. A `tracing` event goes to the innermost
+/// `tracing` span, never to a span of `#[traced]`.
 #[test]
 fn fields_events_and_errors_land_on_the_right_span() {
     #[traced(fields(step = "price"))]
@@ -289,7 +290,7 @@ checkout cart.id=7 set.by=telemark user=ada after=true
     assert_eq!(telemetry.tree(), expected.trim_start());
 }
 
-/// A decision not to record is the whole trace's, whoever took it.
+/// A decision not to record holds for the whole trace, whichever API started it.
 #[test]
 fn what_is_not_sampled_is_not_recorded_by_anyone() {
     for nesting in nestings() {
@@ -302,7 +303,7 @@ fn what_is_not_sampled_is_not_recorded_by_anyone() {
     }
 }
 
-/// What an exporter does below a suppressed scope is not recorded, by `tracing` neither.
+/// Nothing is recorded inside a suppressed scope, not even by `tracing`.
 #[test]
 fn a_suppressed_scope_silences_all() {
     for nesting in nestings() {

@@ -1,4 +1,4 @@
-//! The requests of the host do not wait for a receiver, whatever state that is in, and what is not delivered is counted.
+//! The host's requests never wait for a receiver, whatever its state, and undelivered spans are counted.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 #![allow(clippy::disallowed_methods, reason = "tests that look at the clock")]
 
@@ -27,7 +27,7 @@ use telemark_tests::{Script, Sink};
 use tower::ServiceExt;
 
 const REQUESTS: u64 = 3_000;
-/// The layer's span, the handler's, and one below it.
+/// Each request has a span of the layer, one of `work`, and one below that.
 const SPANS: u64 = 3 * REQUESTS;
 
 async fn handler(Path(id): Path<u64>) -> String {
@@ -39,11 +39,12 @@ async fn work(id: u64) -> String {
     telemark::span("inner").with("id", id).in_scope(|| id.to_string())
 }
 
-/// How it went for the requests.
+/// The outcome of the requests.
 #[derive(Debug)]
 struct Served {
     durations: Vec<Duration>,
-    /// How often the serving thread gave up the processor by itself, which is what waiting is; where that can be known.
+    /// The number of voluntary context switches of the serving thread, that is, how often it waited. `None` where the
+    /// system does not report them.
     waits: Option<u64>,
     health: SignalHealth,
 }
@@ -61,7 +62,7 @@ impl fmt::Display for Served {
     }
 }
 
-/// Serves the requests one after the other on this thread while spans go to the endpoint.
+/// Serves the requests one after another on this thread while the telemetry exports their spans.
 fn serve(telemetry: &Telemetry) -> Served {
     let router = Router::new().route("/jobs/{id}", get(handler)).layer(telemark::axum::layer());
     let context = active::with_tracer(&Context::new(), telemetry.tracer("latency"));
@@ -93,13 +94,13 @@ fn counted(health: &SignalHealth) -> u64 {
     health.exported + health.rejected + health.failed + health.dropped_queue_full + health.dropped_after_shutdown
 }
 
-/// From the kernel's books on this thread.
+/// Reads the kernel's counter for this thread.
 fn voluntary_switches() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/thread-self/status").ok()?;
     status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?.trim().parse().ok()
 }
 
-/// Small numbers, so that the queue is full and exports fail many times in a short run.
+/// Uses small limits, so that the queue fills up and many exports fail in a short run.
 fn telemetry(endpoint: &str, protocol: &str) -> Telemetry {
     let env = Env::from_pairs([
         ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
@@ -112,9 +113,9 @@ fn telemetry(endpoint: &str, protocol: &str) -> Telemetry {
     telemark::builder().with_env(env).build().unwrap()
 }
 
-/// Waits until every span is accounted for: what a shutdown leaves behind at its deadline is counted right after.
+/// Shuts down and waits until every span is counted. Spans still queued at the deadline are counted shortly afterwards.
 fn end(telemetry: &Telemetry) -> SignalHealth {
-    // That not everything could be delivered is what most of these tests are about.
+    // In most of these tests, not everything can be delivered.
     drop(telemetry.shutdown(Deadline::after(Duration::from_millis(300))));
     let start = Instant::now();
     loop {
@@ -127,7 +128,7 @@ fn end(telemetry: &Telemetry) -> SignalHealth {
     }
 }
 
-/// With a receiver that answers at once.
+/// Serves the requests with a receiver that responds at once.
 fn healthy() -> Served {
     let sink = Sink::start(Script::Take).unwrap();
     let telemetry = telemetry(&sink.endpoint(), "http/protobuf");
@@ -138,8 +139,8 @@ fn healthy() -> Served {
     served
 }
 
-/// The requests do as with a healthy receiver: they wait for nothing. Times are compared with much room, for machines
-/// that are busy; the number of waits is not a matter of time.
+/// Compares the requests with those served with a healthy receiver. The limits for durations are generous, for busy
+/// machines. The number of waits does not depend on time.
 #[track_caller]
 fn check_not_slower(what: &str, served: &Served) {
     let healthy = healthy();
@@ -149,7 +150,7 @@ fn check_not_slower(what: &str, served: &Served) {
     let slow = |served: &Served| served.durations.iter().filter(|one| **one > Duration::from_millis(50)).count();
     assert!(slow(served) <= slow(&healthy) + 5, "{report}");
     if let Some((waits, usual)) = served.waits.zip(healthy.waits) {
-        // A lock that the worker holds for a moment, now and then; a request that waits for an export would be thousands.
+        // Allows for a lock that the worker briefly holds. Requests that waited for exports would add thousands of waits.
         assert!(waits <= usual + REQUESTS / 20, "{report}");
     }
 }
@@ -166,7 +167,7 @@ fn check_faulty(what: &str, endpoint: &str, protocol: &str) -> SignalHealth {
     health
 }
 
-/// What the other tests measure would show it if requests did wait: here each span does, for its own export.
+/// Shows that the number of waits detects waiting requests: here, every span waits for its own export.
 #[cfg(target_os = "linux")]
 #[test]
 fn the_measure_sees_requests_that_wait() {
@@ -192,7 +193,7 @@ fn a_receiver_that_never_answers() {
     let sink = Sink::start(Script::Silence).unwrap();
     let health = check_faulty("silence", &sink.endpoint(), "http/protobuf");
     assert!(sink.seen() > 0 && health.dropped_queue_full > 0, "{health:?}");
-    // The kernel takes the connection, and nobody reads from it.
+    // The kernel accepts the connection, but nobody reads from it.
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     check_faulty("nobody accepts", &format!("http://{}", listener.local_addr().unwrap()), "grpc");
 }
@@ -224,7 +225,8 @@ fn a_receiver_that_is_slow() {
     let served = serve(&telemetry);
     let health = end(&telemetry);
     assert!(health.exported > 0, "{health:?}");
-    // One that takes a batch after the client has given up gets more than is counted as exported.
+    // A slow receiver may accept a batch after the client has timed out, so it may have more spans than are counted as
+    // exported.
     assert!(sink.spans().len() as u64 >= health.exported, "{health:?}");
     check_not_slower("slow", &served);
 }

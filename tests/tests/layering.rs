@@ -1,4 +1,4 @@
-//! The architecture holds: the workspace breaks none of its rules, and the checks would notice if it did.
+//! Checks the workspace against the rules of the architecture, and the checks against planted violations.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use telemark_tests::layers::{
@@ -46,7 +46,7 @@ fn check_none(violations: Vec<String>) {
     assert!(violations.is_empty(), "\n{}\n", violations.join("\n"));
 }
 
-/// The packages with one dependency more.
+/// Checks the packages with one added dependency.
 fn check_planted_dependency(package: &str, on: &str, kind: Kind, expected: &str) {
     let mut packages = Workspace::read().unwrap().packages;
     let before = dependency_violations(&packages);
@@ -117,7 +117,7 @@ fn a_planted_dependency_is_noticed() {
     check_planted_dependency("telemark-benches", "opentelemetry_sdk", Normal, "");
 }
 
-/// The sources of a small sdk with one file more.
+/// Checks the sources of a small sdk with one added file.
 fn check_planted_source(path: &str, text: &str, expected: &[&str]) {
     let file = |path: &str, text: &str| SourceFile { path: path.to_owned(), text: text.to_owned() };
     let mut files: Vec<_> = ["time", "error", "config", "diag", "batch", "sampling", "propagation", "testing"]
@@ -153,7 +153,7 @@ fn a_planted_use_of_a_higher_module_is_noticed() {
         "use super::super::trace;",
         &[&above("batch/queue", "trace", "batch")],
     );
-    // Through a re-export and a macro of the root.
+    // The paths lead through a re-export and a macro in the root.
     check_planted_source("sdk/src/time.rs", "use crate::Batch;", &[&above("time", "export", "time")]);
     check_planted_source("sdk/src/time.rs", "fn f() { crate::__send!() }", &[&above("time", "export", "time")]);
 }
@@ -285,7 +285,7 @@ fn a_planted_shape_is_noticed() {
     check_folder(&["12th.rs", "13th.rs"], "sdk/src/a: 13 files, more than 12; make it two folders");
     let message = "sdk/src/lib.rs: 121 lines of code, more than 120; it is for documentation and re-exports";
     check("sdk/src/lib.rs", format!("//! A.\n{}", lines(121)), message);
-    let first = "the first line is to say with `//!` what the file owns";
+    let first = "the first line should say with `//!` what the file owns";
     check("sdk/tests/a.rs", lines(1), &format!("sdk/tests/a.rs: {first}"));
     check("sdk/src/lib.rs", "#![forbid(unsafe_code)]\n//! A.\n".to_owned(), "");
     check("sdk/src/lib.rs", "#![doc = include_str!(\"../README.md\")]\n".to_owned(), "");

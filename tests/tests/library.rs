@@ -1,5 +1,5 @@
-//! A library with `#[traced]` in a program whose global provider is that of `opentelemetry_sdk`. One test: it is about what
-//! is global.
+//! A library with `#[traced]` in a program whose global provider comes from `opentelemetry_sdk`. There is only one test,
+//! because the provider is global.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "panics are what is tested")]
 
@@ -102,7 +102,7 @@ fn a_library_records_on_the_global_tracer_if_it_is_told_to() {
     );
     assert_eq!(EVALUATED.replace(0), 1);
 
-    // Spans of the program are its parents.
+    // The program's span is the parent of the library's.
     let in_program = global::tracer("program").in_span("program", |context| {
         let poll = pin!(future()).poll(&mut TaskContext::from_waker(Waker::noop()));
         assert_eq!(poll, Poll::Ready(7));
@@ -115,7 +115,7 @@ fn a_library_records_on_the_global_tracer_if_it_is_told_to() {
     let panicked = lines();
     assert!(panicked[0].starts_with("panics Internal Error { description: \"panic\" }"), "{panicked:?}");
 
-    // What is not sampled evaluates nothing, and has ids of its own.
+    // A call that is not sampled evaluates no fields.
     let remote = SpanContext::new(TraceId::from(7), SpanId::from(8), TraceFlags::default(), true, TraceState::NONE);
     {
         let _guard = Context::new().with_remote_span_context(remote).attach();
@@ -125,7 +125,7 @@ fn a_library_records_on_the_global_tracer_if_it_is_told_to() {
     telemark::suppress(|| outer(3)).unwrap_err();
     assert_eq!((lines().len(), EVALUATED.get()), (0, 0));
 
-    // A telemetry of Telemark comes first.
+    // Attached telemetry of Telemark takes precedence.
     let telemetry = TestTelemetry::new();
     {
         let _guard = telemetry.attach();

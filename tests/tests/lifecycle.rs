@@ -1,5 +1,5 @@
-//! What a whole program does with its telemetry: each scenario is a process of its own, with its exit, its signals and the
-//! real global installation. See `src/bin/scenario`.
+//! Whole programs with telemetry. Each scenario runs in its own process, with a real exit, real signals and a real global
+//! installation. See `src/bin/scenario`.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test helpers")]
 #![allow(clippy::disallowed_methods, reason = "tests that wait for processes")]
@@ -9,7 +9,7 @@ mod program;
 use program::{Running, await_condition, check};
 use telemark_tests::{Script, Sink};
 
-/// With OTLP to a sink: the names of the spans as they arrive.
+/// Runs a scenario that exports over OTLP, and compares the names of the spans in the order of arrival.
 #[track_caller]
 fn check_sent(scenario: &str, expected: &[&str]) {
     let sink = Sink::start(Script::Take).unwrap();
@@ -42,7 +42,7 @@ exit 101
     );
 }
 
-/// Where the main thread's thread-locals are destroyed at exit.
+/// Linux destroys the main thread's thread-locals at exit.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_guard_in_a_thread_local_of_the_main_thread_exports_at_exit() {
@@ -80,7 +80,7 @@ thread ended well: true
     );
 }
 
-/// The API's context is gone by then: nothing can be recorded, and nothing happens to the program.
+/// The API's context no longer exists by then. Nothing is recorded, and the program is unaffected.
 #[test]
 fn spans_in_destructors_after_that_of_the_context_are_not_recorded() {
     check(
@@ -129,7 +129,7 @@ fn a_second_signal_does_not_wait_for_the_export() {
     running.await_line("ready");
     running.send("-TERM");
     await_condition("the flush reaches the receiver", || sink.seen() > 0);
-    // Whether it is the first signal's export is not seen from here, so it is asked more than once, as people do.
+    // The test cannot see which export reached the receiver, so it repeats the signal, as people do.
     let mut running = running;
     await_condition("the program ends", || {
         running.child.try_wait().unwrap().is_some() || {
@@ -190,7 +190,7 @@ drop returned in time: true
 #[test]
 fn a_receiver_that_never_answers_holds_the_program_no_longer_than_the_timeout() {
     let sink = Sink::start(Script::Silence).unwrap();
-    // The kernel takes the connection, and nobody reads from it.
+    // The kernel accepts the connection, but nobody reads from it.
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let unread = format!("http://{}", listener.local_addr().unwrap());
     for (protocol, endpoint) in [("http/protobuf", &sink.endpoint()), ("http/json", &unread), ("grpc", &unread)] {
@@ -202,7 +202,7 @@ fn a_receiver_that_never_answers_holds_the_program_no_longer_than_the_timeout() 
 
 #[test]
 fn a_program_does_not_wait_at_its_end_for_a_receiver_that_was_never_there() {
-    // A port that is free, or was just now.
+    // A port that was free a moment ago.
     let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
     let endpoint = format!("http://{free}");
     for protocol in ["http/protobuf", "grpc"] {
@@ -270,7 +270,7 @@ exported 1, failed 0
     );
 }
 
-/// Without the lines of the thousands of spans, and with what the queue's size lets happen or not.
+/// Runs a scenario under load. Ignores the lines of the spans and the warnings about a full queue.
 #[track_caller]
 fn check_load(scenario: &str) {
     let end = Running::start(scenario, &[]).end();

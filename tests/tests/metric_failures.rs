@@ -1,4 +1,4 @@
-//! A receiver of metrics that is down, slow or refuses: recording goes on as fast as ever, and what is lost is counted.
+//! With a metric receiver that is down, slow or refusing, recording stays fast and undelivered points are counted.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::time::{Duration, Instant};
@@ -13,9 +13,9 @@ use telemark_sdk::signal::Metrics;
 use telemark_sdk::time::Deadline;
 use telemark_tests::{Script, Sink};
 
-/// What is waited for on busy machines.
+/// The time limit for conditions, generous for busy machines.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Longer than a hundred thousand measurements take, and much shorter than what the receivers take.
+/// Longer than recording takes, and much shorter than any wait for a receiver.
 const QUICK: Duration = Duration::from_secs(5);
 
 struct Shop {
@@ -25,7 +25,7 @@ struct Shop {
 }
 
 impl Shop {
-    /// Exports all the time; a single export gives up after `timeout`.
+    /// Exports continuously. A single export gives up after `timeout`.
     fn open(endpoint: &str, timeout: Duration) -> Self {
         let env = Env::from_pairs([("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint), ("OTEL_LOG_LEVEL", "none")]);
         let exporter = OtlpExporter::<Metrics>::builder()
@@ -46,7 +46,7 @@ impl Shop {
         Shop { telemetry, orders, duration }
     }
 
-    /// Records a hundred thousand measurements, in many series; how long that took.
+    /// Records a hundred thousand measurements in many series. Returns the time it took.
     #[allow(clippy::disallowed_methods, reason = "tests have no clock of the sdk")]
     fn record(&self) -> Duration {
         let start = Instant::now();
@@ -57,26 +57,26 @@ impl Shop {
         start.elapsed()
     }
 
-    /// Waits until so many points have failed.
+    /// Waits until at least `count` points have failed.
     #[track_caller]
     #[allow(clippy::disallowed_methods, reason = "tests have no clock of the sdk")]
     fn await_failed(&self, count: u64) {
         let start = Instant::now();
         while self.telemetry.health().metrics[0].failed < count {
-            assert!(start.elapsed() < PATIENCE, "waited in vain: {:?}", self.telemetry.health().metrics);
+            assert!(start.elapsed() < PATIENCE, "timed out: {:?}", self.telemetry.health().metrics);
             std::thread::park_timeout(Duration::from_millis(5));
         }
     }
 }
 
-/// A receiver that never takes anything: recording does not notice, every point is counted as failed, and a flush fails
-/// before its deadline or at it.
+/// Runs against a receiver that accepts nothing: recording stays fast, every point is counted as failed, and a flush
+/// fails by its deadline.
 #[track_caller]
 #[allow(clippy::disallowed_methods, reason = "tests have no clock of the sdk")]
 fn check_lost(endpoint: &str, timeout: Duration) {
     let shop = Shop::open(endpoint, timeout);
     assert!(shop.record() < QUICK, "recording waited");
-    // A hundred series and a histogram.
+    // A hundred series of the counter and one histogram.
     shop.await_failed(101);
     assert!(shop.record() < QUICK, "recording waited");
     let start = Instant::now();
@@ -114,7 +114,7 @@ fn the_receiver_never_answers() {
     check_lost(&Sink::start(Script::Silence).unwrap().endpoint(), Duration::from_millis(50));
 }
 
-/// While one export waits, others are not piled up behind it: the next one has what came in the meantime.
+/// Exports do not pile up behind a slow one. The next export has everything recorded since.
 #[test]
 #[allow(clippy::disallowed_methods, reason = "tests have no clock of the sdk")]
 fn the_receiver_is_slow() {
@@ -129,7 +129,7 @@ fn the_receiver_is_slow() {
     assert_eq!((health.failed, health.rejected), (0, 0));
     let points = sink.points().points;
     assert_eq!(points.len() as u64, health.exported);
-    // Totals are cumulative: the last export has everything.
+    // Totals are cumulative, so the last export has all of them.
     let last = points.iter().map(|point| point.time).max().unwrap();
     let orders = points.iter().filter(|point| point.name == "orders" && point.time == last);
     assert_eq!(orders.map(|point| point.value.parse::<u64>().unwrap()).sum::<u64>(), 50_000);

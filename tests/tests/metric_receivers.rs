@@ -1,5 +1,5 @@
-//! What an application measures comes back from independent receivers, over every protocol, of every kind and temporality,
-//! with its exemplars.
+//! Measurements read back from independent receivers are complete, over every protocol and for every instrument and
+//! temporality, including exemplars.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::collections::BTreeMap;
@@ -16,19 +16,19 @@ use telemark_sdk::signal::Metrics;
 use telemark_sdk::time::Deadline;
 use telemark_tests::{Points, Receiver, RecordedMetrics, Script, Sink};
 
-/// One service at one receiver.
+/// A service that exports to one receiver.
 struct Service {
     name: String,
     telemetry: Telemetry,
     recorded: RecordedMetrics,
-    /// The names of spans by their ids.
+    /// The names of spans by id.
     spans: BTreeMap<String, String>,
 }
 
 impl Service {
     fn start(protocol: &str, preference: TemporalityPreference, receiver: &str, endpoint: &str) -> Self {
         let name = format!("metrics {preference:?} {protocol} {receiver} {}", std::process::id());
-        // mockotlpserver ends on a compressed request over HTTP, and the sink does not read one.
+        // mockotlpserver exits on compressed HTTP requests, and the sink cannot decompress.
         let compression = if receiver == "rotel" { "gzip" } else { "none" };
         let env = || {
             Env::from_pairs([
@@ -52,7 +52,7 @@ impl Service {
         Service { name, telemetry, recorded, spans: BTreeMap::new() }
     }
 
-    /// Runs in a new span.
+    /// Runs `work` inside a new span.
     fn in_span(&mut self, name: &'static str, work: impl FnOnce()) {
         let span = self.telemetry.tracer("shop").start(name);
         self.spans.insert(span.span_context().span_id().to_string(), name.to_owned());
@@ -60,7 +60,7 @@ impl Service {
         work();
     }
 
-    /// Records with every instrument and exports, twice.
+    /// Records with every instrument and exports, both twice.
     fn record(&mut self) {
         let scope = InstrumentationScope::builder("shop-lib")
             .with_version("1.2")
@@ -111,7 +111,7 @@ impl Service {
     }
 }
 
-/// Every point but its times: those of the first export and then those of the second one.
+/// Every point without its times: first those of the first export, then those of the second.
 const CUMULATIVE: &str = r#"
 orders[{order}] "Orders käse \"q\"." kind="web" cumulative monotonic sum 3 # 3 in first user.id=7
 revenue[EUR] "" cumulative monotonic sum 0.1 # 0.1 in first
@@ -162,13 +162,13 @@ seen[] "" delta monotonic sum 0
 level[] "" gauge 0.1
 "#;
 
-/// What arrived is what was exported, to the nanosecond; and that is what was measured.
+/// Compares the exported points with the expected text, and the received points with the exported ones, including times.
 #[track_caller]
 fn check(preference: TemporalityPreference, expected: &str) {
     let sink = Sink::start(Script::Take).unwrap();
     for protocol in ["grpc", "http/protobuf", "http/json"] {
         for receiver in Receiver::running() {
-            // rotel reads JSON with opentelemetry-proto, which loses integers and whatever contains one:
+            // rotel decodes JSON with opentelemetry-proto, which drops integers and the messages that contain them:
             // https://github.com/open-telemetry/opentelemetry-rust/issues/3527
             if (receiver.name, protocol) == ("rotel", "http/json") {
                 continue;
@@ -179,7 +179,7 @@ fn check(preference: TemporalityPreference, expected: &str) {
             let recorded = service.recorded.as_received();
             assert_eq!(recorded.text(&service.spans), expected.trim_start());
             let recorded = if receiver.name == "rotel" { recorded.without_types() } else { recorded };
-            // Its end may be half written.
+            // The end of the output may be incomplete.
             let is_complete = |received: &Points| {
                 received.points.len() >= recorded.points.len() && received.points.last() == recorded.points.last()
             };

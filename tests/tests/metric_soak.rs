@@ -1,4 +1,4 @@
-//! Threads record while a periodic reader exports over OTLP and Prometheus pulls: nothing is lost or counted twice.
+//! Threads record while a periodic reader exports over OTLP and Prometheus pulls. Nothing is lost or counted twice.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::collections::BTreeMap;
@@ -19,16 +19,16 @@ use telemark_tests::{Point, Script, Sink};
 
 const THREADS: u64 = 8;
 const ROUNDS: u64 = 20_000;
-/// How many values each attribute has: one for all threads, and one for each thread.
+/// The number of values of the attribute that all threads share. The other attribute has one value per thread.
 const SHARED: u64 = 7;
 
-/// A number behind a name in the text of a point.
+/// Returns the number that follows `name=` in the text of a point.
 fn field(text: &str, name: &str) -> f64 {
     let (_, rest) = text.split_once(&format!("{name}=")).unwrap();
     rest.split(' ').next().unwrap().parse().unwrap()
 }
 
-/// The totals of each metric at the receiver: of all points when they are deltas, of the last ones when not.
+/// Returns the total of each metric at the receiver: over all points for deltas, over the last ones otherwise.
 fn at_the_receiver(points: &[Point]) -> BTreeMap<String, f64> {
     let mut totals = BTreeMap::new();
     let last = points.iter().map(|point| point.time).max().unwrap();
@@ -44,7 +44,7 @@ fn at_the_receiver(points: &[Point]) -> BTreeMap<String, f64> {
     totals
 }
 
-/// The same on a page for Prometheus.
+/// Returns the totals on a page for Prometheus.
 fn on_the_page(page: &str) -> BTreeMap<String, f64> {
     let mut totals = BTreeMap::new();
     for line in page.lines().filter(|line| !line.starts_with('#') && !line.contains("_bucket{")) {
@@ -100,7 +100,7 @@ fn soak(preference: TemporalityPreference) {
                     for round in 0..ROUNDS {
                         let attributes = [KeyValue::new("shared", (round % SHARED) as i64)];
                         let own = [KeyValue::new("thread", thread as i64)];
-                        // One in a hundred in a span, so that there are exemplars.
+                        // Runs every hundredth round in a span, to produce exemplars.
                         let cx = (round % 100 == 0)
                             .then(|| opentelemetry::Context::current_with_span(tracer.start("work")).attach());
                         orders.add(1, &attributes);
@@ -121,7 +121,7 @@ fn soak(preference: TemporalityPreference) {
     let points = sink.points().points;
     assert_eq!((points.len() as u64, 0, 0), (health.exported, health.rejected, health.failed));
 
-    // Sums of whole numbers: exact in floating point.
+    // Sums of integers are exact in floating point.
     let each: u64 = (0..ROUNDS).map(|round| round % 1000).sum();
     let expected = BTreeMap::from(
         [

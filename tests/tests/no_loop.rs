@@ -1,5 +1,5 @@
-//! The exporter's own libraries speak `tracing`; with a layer that takes everything, that must not become telemetry, or
-//! every export would cause the next. A file with one test, because the subscriber is global.
+//! The exporter's own libraries use `tracing`. Even with a layer that records everything, their events must not become
+//! telemetry, or every export would cause another. The file has only one test, because the subscriber is global.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use telemark_tests::{Script, Sink};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Counts the spans and events that the exporter's thread gives to `tracing`.
+/// Counts the spans and events that the exporter's thread emits through `tracing`.
 #[derive(Clone, Default)]
 struct OfTheExporter(Arc<AtomicUsize>);
 
@@ -57,7 +57,7 @@ fn what_an_export_says_is_not_exported() {
     }
     telemetry.shutdown(Deadline::after(Duration::from_secs(20))).unwrap();
 
-    assert!(of_exporter.0.load(Ordering::Relaxed) > 0, "the exporter says something, or this test shows nothing");
+    assert!(of_exporter.0.load(Ordering::Relaxed) > 0, "the exporter emitted nothing, so this test shows nothing");
     let names: Vec<_> = sink.spans().into_iter().map(|span| span.name).collect();
     assert_eq!(names, ["wanted", "work"].repeat(3));
 }

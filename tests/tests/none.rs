@@ -1,5 +1,5 @@
-//! A program that exports no spans, which is why this file has one test: its spans have ids all the same, for logs, for
-//! exemplars and for whoever it calls.
+//! A program that exports no spans. They still have ids, for logs, exemplars and called services. There is only one test,
+//! because `init` is global.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ use telemark_sdk::metrics::PullReader;
 
 static ORDERS: Counter<u64> = Counter::new("orders");
 
-/// Says who it is, and what it would send along.
+/// Returns the current span context and the `traceparent` header of an outgoing request.
 #[traced(fields(order = evaluated()))]
 fn order() -> (SpanContext, String) {
     ORDERS.add(1, ());
@@ -25,7 +25,7 @@ fn order() -> (SpanContext, String) {
     (context.span().span_context().clone(), headers.remove("traceparent").unwrap_or_default())
 }
 
-/// Whether a field was evaluated, which nobody would see.
+/// Set when a field has been evaluated, which would be wasted work here.
 static EVALUATED: AtomicBool = AtomicBool::new(false);
 
 fn evaluated() -> bool {
@@ -53,7 +53,7 @@ fn spans_that_are_not_exported_have_ids_that_logs_exemplars_and_other_services_s
     let metrics = metrics_text(&reader.collect(Deadline::NEVER).unwrap());
     assert_eq!(metrics, format!("orders sum 1 # 1 @{trace:x}:{span:x}\n"));
 
-    // What comes in is the parent, and a decision not to sample is kept.
+    // The remote span is the parent, and its sampling decision is kept.
     for flags in ["01", "00"] {
         let carrier = HashMap::from([(
             "traceparent".to_owned(),

@@ -1,4 +1,4 @@
-//! A real Prometheus scrapes a real server, and its exemplars lead to the traces that a receiver has.
+//! A real Prometheus scrapes a real server, and its exemplars lead to the received traces.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::net::SocketAddr;
@@ -28,7 +28,7 @@ static WEIGHT: Histogram<f64> =
 async fn place(kind: &'static str) -> Result<(), std::io::Error> {
     ORDERS.add(1, ("shop.order.kind", kind));
     WEIGHT.record(0.5, ());
-    tokio::time::sleep(Duration::from_millis(3)).await; // the least that a call takes
+    tokio::time::sleep(Duration::from_millis(3)).await; // the shortest duration of a call
     if kind == "odd" { Err(std::io::Error::other("odd")) } else { Ok(()) }
 }
 
@@ -44,7 +44,7 @@ async fn metrics(State(exporter): State<Exporter>, headers: HeaderMap) -> Result
     page.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// Serves the shop on a runtime of its own.
+/// Serves the shop on a separate runtime.
 fn serve(exporter: Exporter) -> (tokio::runtime::Runtime, SocketAddr) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -58,13 +58,13 @@ fn serve(exporter: Exporter) -> (tokio::runtime::Runtime, SocketAddr) {
     (runtime, address)
 }
 
-/// The trace and the span that an exemplar names.
+/// Returns the trace id and the span id of an exemplar.
 fn ids(exemplar: &Value) -> (String, String) {
     let label = |name: &str| exemplar["labels"][name].as_str().unwrap_or_default().to_owned();
     (label("trace_id"), label("span_id"))
 }
 
-/// Seconds from the start to the end.
+/// Returns the duration of a span in seconds.
 fn duration(span: &Span) -> f64 {
     (span.end - span.start) as f64 / 1e9
 }
@@ -117,7 +117,7 @@ fn an_exemplar_that_prometheus_scraped_leads_to_its_trace() {
         assert_eq!(value(&sample), expected, "{selector}");
     }
 
-    // The exemplars of requests and calls have the durations of their spans.
+    // Exemplars of requests and calls have the durations of their spans.
     for (name, span_name, least) in [
         ("http_server_request_duration_seconds_bucket", "GET /orders/{kind}", 2),
         ("telemark_function_duration_seconds_bucket", "place", 2),
@@ -130,11 +130,12 @@ fn an_exemplar_that_prometheus_scraped_leads_to_its_trace() {
         for exemplar in exemplars {
             let (trace_id, span_id) = ids(&exemplar);
             let span = spans.iter().find(|span| span.trace_id == trace_id && span.span_id == span_id);
-            let span = span.unwrap_or_else(|| unreachable!("{exemplar} is of no span that was sent"));
+            let span = span.unwrap_or_else(|| unreachable!("{exemplar} belongs to no exported span"));
             assert_eq!(span.name, span_name);
             let measured: f64 = exemplar["value"].as_str().unwrap().parse().unwrap();
             let took = duration(span);
-            // A request is measured by the clock readings of its span; a call ends just before its span does.
+            // A request's duration comes from the clock readings of its span. A call's measurement ends just before its
+            // span.
             let agrees = match span_name {
                 "place" => (0.003..=took).contains(&measured),
                 _ => (measured - took).abs() < 1e-9,
@@ -144,7 +145,7 @@ fn an_exemplar_that_prometheus_scraped_leads_to_its_trace() {
             assert!((moment - span.end as f64 / 1e9).abs() < 0.1, "{exemplar}, but the span ended at {}", span.end);
         }
     }
-    // What is measured inside of a call leads to the span of that call.
+    // Exemplars of measurements inside a call lead to the span of that call.
     for name in ["shop_orders_total", "shop_parcel_weight_kg_bucket"] {
         let selector = of_test(name, "");
         let exemplars = prometheus.wait_for(&selector, || {
@@ -159,8 +160,8 @@ fn an_exemplar_that_prometheus_scraped_leads_to_its_trace() {
     }
 }
 
-/// Many series, texts that are hard to write and numbers at the ends, from the exporter's own server: compressed, on a
-/// connection for each page.
+/// Serves many series, strings that need escaping, and extreme numbers from the exporter's own server, compressed and on
+/// a new connection for each page.
 #[test]
 fn what_the_own_server_shows_is_scraped_as_it_was_measured() {
     let Some(prometheus) = Prometheus::running() else { return };
@@ -196,7 +197,7 @@ fn what_the_own_server_shows_is_scraped_as_it_was_measured() {
     assert_eq!(prometheus.health(&test).unwrap(), ("up".to_owned(), String::new()));
 }
 
-/// A page with every kind of instrument.
+/// Returns a page with every kind of instrument.
 fn page(accept: &str) -> String {
     let exporter = Exporter::new();
     let provider = SdkMeterProvider::builder()
@@ -231,7 +232,8 @@ fn promtool_finds_nothing_wrong_with_the_text_format() {
     assert!(prometheus.promtool(&["check", "metrics"], &broken).unwrap().is_err());
 }
 
-/// It reads OpenMetrics only to import it into a database, and then asks for times, which a scraped page does not have.
+/// promtool reads OpenMetrics only for an import, which requires timestamps. A scraped page has none, so the test adds
+/// them.
 #[test]
 fn promtool_imports_a_page_of_openmetrics() {
     let Some(prometheus) = Prometheus::running() else { return };

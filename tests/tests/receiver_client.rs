@@ -1,4 +1,4 @@
-//! What we read back from a running receiver is what it was sent: a request written by hand, without any code of ours.
+//! A handwritten request, sent without any of our code, comes back from a running receiver unchanged.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::io::{Read, Write};
@@ -31,7 +31,7 @@ const EXPECTED: &str = r#"resource service.name="SERVICE"
 
 #[test]
 fn a_request_written_by_hand_comes_back() {
-    // Receivers that are started by hand may have those of earlier runs.
+    // A receiver started by hand may still hold the spans of earlier runs.
     let service = format!("receiver_client {}", std::process::id());
     let (request, expected) = (REQUEST.replace("SERVICE", &service), EXPECTED.replace("SERVICE", &service));
     for receiver in Receiver::running() {

@@ -1,4 +1,4 @@
-//! What an application records comes back from independent receivers, over every protocol, attribute for attribute.
+//! Spans read back from independent receivers match the recorded ones in every attribute, over every protocol.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::time::Duration;
@@ -53,7 +53,7 @@ async fn pay(amount: u64) -> Result<(), std::io::Error> {
     Err(std::io::Error::other(format!("no funds for {amount}: \"declined\"")))
 }
 
-/// A span with every type of value, and with texts that are hard to write.
+/// Records a span with every type of value and with strings that need escaping.
 fn everything() {
     let text = |text: &'static str| StringValue::from(text);
     let _span = telemark::span("everything käse 🧀").enter();
@@ -76,7 +76,7 @@ fn everything() {
     span.set_status(Status::Ok);
 }
 
-/// What the shop records, without the resource and the numbers of lines.
+/// The spans of the shop, without the resource and line numbers.
 const EXPECTED: &str = r#"
 "GET /carts/{id}" server unset in telemark-axum 0.1.0
   cart.total=0.30000000000000004
@@ -125,7 +125,7 @@ const EXPECTED: &str = r#"
       link to "pay"
 "#;
 
-/// One service at one receiver.
+/// A service that exports to one receiver.
 struct Service {
     name: String,
     telemetry: Telemetry,
@@ -136,7 +136,7 @@ impl Service {
     fn start(protocol: &str, receiver: &Receiver) -> Self {
         let name = format!("receivers {protocol} {} {}", receiver.name, std::process::id());
         let endpoint = if protocol == "grpc" { &receiver.grpc } else { &receiver.http };
-        // mockotlpserver ends on a compressed request over HTTP.
+        // mockotlpserver exits on compressed HTTP requests.
         let compression = if receiver.name == "rotel" { "gzip" } else { "none" };
         let env = Env::from_pairs([
             ("OTEL_EXPORTER_OTLP_ENDPOINT", &**endpoint),
@@ -150,7 +150,7 @@ impl Service {
         Service { name, telemetry, recorded }
     }
 
-    /// Serves two customers, one after the other so that the order of the trees is known.
+    /// Serves two requests one after another, so that the order of the trees is fixed.
     async fn serve(&self) {
         let context = active::with_tracer(&Context::new(), self.telemetry.tracer("shop"));
         for (request, expected) in [
@@ -175,8 +175,7 @@ impl Service {
     }
 }
 
-/// The text without the lines of the resource, which are not the same everywhere, and without those that change with
-/// this file.
+/// Removes the resource, which differs between machines, and line numbers, which change whenever this file does.
 fn lasting(text: &str) -> String {
     let changes = |line: &str| line.starts_with("resource ") || line.contains("code.line.number=");
     text.lines().filter(|line| !changes(line)).map(|line| format!("{line}\n")).collect()
@@ -197,7 +196,7 @@ fn check(protocol: &str) {
     }
 }
 
-/// What the text leaves out: ids and times.
+/// Returns the fields that the text leaves out: ids and times.
 fn identities(received: &Received) -> Vec<String> {
     let one = |span: &telemark_tests::Span| {
         let events: Vec<_> = span.events.iter().map(|event| event.time).collect();

@@ -1,4 +1,4 @@
-//! Metrics of the process and of the runtime say which crate they are from and which conventions they follow.
+//! Metrics of the process and the runtime carry the name, version and schema URL of their scope.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 

@@ -1,4 +1,4 @@
-//! The traces of the shop example come back the same from every receiver over every protocol.
+//! The traces of the shop example are the same at every receiver, over every protocol.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use telemark_tests::{Points, Received, Receiver, Script, Sink, Span, skip};
 
-/// The trees: each span with its kind, its status and its scope.
+/// The expected trees: each span with its kind, status and scope.
 const EXPECTED: &str = r#"
 "GET /products" server unset in telemark-axum 0.1.0
   "SELECT products" client unset in telemark 0.1.0
@@ -33,7 +33,7 @@ const EXPECTED: &str = r#"
   "bought_together" internal unset in telemark-examples 0.1.0
 "#;
 
-/// The program, which `cargo test` builds beside the tests whenever it tests the examples too.
+/// Returns the path of the shop, which `cargo test` builds when it also tests the examples.
 fn program() -> Option<PathBuf> {
     let tests = std::env::current_exe().unwrap().parent().unwrap().to_owned();
     let program = tests.with_file_name("examples").join(format!("shop{}", std::env::consts::EXE_SUFFIX));
@@ -44,7 +44,7 @@ fn program() -> Option<PathBuf> {
     Some(program)
 }
 
-/// Runs the shop to its end; the name of the run stands in the resource.
+/// Runs the shop to its end, with the name of the run in its resource.
 fn visit(program: &PathBuf, run: &str, protocol: &str, endpoint: &str) {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OTEL_")) {
@@ -62,14 +62,14 @@ fn visit(program: &PathBuf, run: &str, protocol: &str, endpoint: &str) {
     assert!(output.status.success() && said.is_empty(), "{run}: {said}");
 }
 
-/// The spans of a run.
+/// Returns the spans of a run.
 fn of_run(received: Received, run: &str) -> Received {
     let run = format!("{run:?}");
     let spans = received.spans.into_iter().filter(|span| span.resource.get("test.run") == Some(&run));
     Received { spans: spans.collect() }
 }
 
-/// What is the same in every run: everything but what the system chose, ports and the identity of the process.
+/// Replaces everything that differs between runs, such as ports and the identity of the process.
 fn lasting(received: &Received) -> String {
     const RUN: [&str; 4] = ["test.run", "process.creation.time", "process.pid", "service.instance.id"];
     let mut received = received.clone();
@@ -90,14 +90,14 @@ fn lasting(received: &Received) -> String {
     received.text()
 }
 
-/// The lines of the spans alone.
+/// Returns only the lines of spans.
 fn shape(text: &str) -> String {
     let is_span = |line: &&str| line.trim_start().starts_with('"');
     text.lines().filter(is_span).map(|line| format!("{line}\n")).collect()
 }
 
-/// Each request, each charge and each order was counted, and every exemplar leads to one of the spans. They are exported when
-/// the visitor has gone and again at the end.
+/// Checks that each request, charge and order was counted, and that every exemplar leads to a span. The shop exports
+/// metrics after the visitor has left and again at its end.
 #[track_caller]
 fn check_metrics(points: &Points, traces: &Received) {
     let last = points.points.iter().map(|point| point.time).max().unwrap();

@@ -1,11 +1,11 @@
-//! The conformance table names tests that exist, for every row that it claims, and has every row of the official matrix.
+//! Checks that the conformance table names existing tests for its claims and has every row of the official matrix.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// How many rows the official matrix has in each section.
+/// The number of rows in each section of the official matrix.
 const ROWS: &[(&str, usize)] = &[
     ("Traces", 64),
     ("Baggage", 2),
@@ -47,13 +47,13 @@ fn rows(page: &str) -> Vec<Row> {
     rows
 }
 
-/// What stands between backquotes and names a test: `path::name`.
+/// Returns the names of tests between backquotes, in the form `path::name`.
 fn tests(shown_by: &str) -> impl Iterator<Item = (&str, &str)> {
     shown_by.split('`').skip(1).step_by(2).filter_map(|code| code.split_once(".rs::"))
 }
 
-/// Whether the text of a file has a test with this name: behind a `test` attribute, or in the list of a macro that
-/// makes tests.
+/// Returns true if the file defines a test with this name: a function with a `test` attribute, or an entry in a macro
+/// that generates tests.
 fn has_test(text: &str, name: &str) -> bool {
     let starts = [format!("fn {name}("), format!("fn {name}<")];
     let lines: Vec<_> = text.lines().map(str::trim).collect();
@@ -93,7 +93,7 @@ fn every_claim_names_a_test_that_exists() {
     assert_eq!(violations(&rows), [""; 0]);
 }
 
-/// The same for the page of the architecture, whose invariants name tests.
+/// The invariants in the architecture document must name existing tests too.
 #[test]
 fn the_architecture_names_tests_that_exist() {
     let shown_by = fs::read_to_string(root().join("docs/ARCHITECTURE.md")).unwrap().replace("```", "");
@@ -111,7 +111,7 @@ fn no_row_of_the_matrix_is_left_out() {
     assert_eq!(counts, ROWS.iter().map(|(section, rows)| ((*section).to_owned(), *rows)).collect());
 }
 
-/// The numbers in the summary of the page are those of its tables.
+/// The summary must match the tables.
 #[test]
 fn the_summary_counts_the_rows() {
     let page = fs::read_to_string(root().join("docs/SPEC.md")).unwrap();
@@ -125,7 +125,7 @@ fn the_summary_counts_the_rows() {
         count("not yet"),
         count("n/a")
     );
-    assert!(page.contains(&summary), "docs/SPEC.md is to say: {summary}");
+    assert!(page.contains(&summary), "docs/SPEC.md should say: {summary}");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Ends of a program without dropping its guard: on signals, at its exit, as the first process of a container, in forked
-//! children. Each scenario is a process of its own; see `src/bin/scenario`.
+//! Programs that end without dropping their guard: on signals, at exit, as the first process of a container, and in
+//! forked children. Each scenario runs in its own process; see `src/bin/scenario`.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test helpers")]
 #![allow(clippy::disallowed_methods, reason = "tests that wait for processes")]
@@ -25,7 +25,7 @@ fn a_leaked_guard_exports_at_exit() {
     check("leaked guard", "\nexit 0\n> work\n> (shut down)\n");
 }
 
-/// The exit would wait for the thread that it runs on, for an hour.
+/// Otherwise the exit would wait an hour for the thread that it runs on.
 #[test]
 fn an_exporter_that_exits_does_not_wait_for_itself() {
     let said = "! telemark error: not everything was exported at the end: an exporter cannot wait for its own thread\n";
@@ -58,7 +58,7 @@ fn a_measurement_after_the_guard_is_said_once() {
     assert_eq!(end, format!("exit 0\n! {said} {GUARD_IS_GONE}"));
 }
 
-/// The receiver of spans accepts and never answers: the metrics have their time.
+/// The receiver of spans accepts connections but never responds, which must leave enough time for the metrics.
 #[test]
 fn a_signal_leaves_time_for_the_metrics() {
     let (silent, sink) = (Sink::start(Script::Silence).unwrap(), Sink::start(Script::Take).unwrap());
@@ -87,7 +87,7 @@ fn it_can_be_switched_off_in_code_and_by_a_variable() {
     }
 }
 
-/// A background job and a program under `nohup` are to survive these signals.
+/// Background jobs and programs under `nohup` are meant to survive these signals.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_signal_that_is_ignored_stays_ignored() {
@@ -99,7 +99,7 @@ fn a_signal_that_is_ignored_stays_ignored() {
     );
 }
 
-/// The program's own handler does all that it would do without us, and nothing ends the program under it.
+/// The program's own handler runs undisturbed, and Telemark does not end the program.
 #[test]
 fn a_handler_of_the_programs_is_left_to_do_its_work() {
     let check = |scenario: &str, expected: &str| {
@@ -133,7 +133,8 @@ fn a_server_that_drains_answers_what_is_under_way_and_exports_it() {
     }
 }
 
-/// Children are reaped and timers are awaited with `sigwait`: the kernel gives a signal to any thread that has not blocked it.
+/// Programs that reap children or use timers call `sigwait`, but the kernel may deliver a signal to any thread that has
+/// not blocked it.
 #[cfg(target_os = "linux")]
 #[test]
 fn signals_that_the_program_waits_for_reach_it() {
@@ -141,7 +142,7 @@ fn signals_that_the_program_waits_for_reach_it() {
     assert_eq!(Running::start("signals for sigwait", &[]).end(), format!("exit 0\n{received}> (shut down)\n"));
 }
 
-/// The receiver accepts and never answers: each flush would take its whole time.
+/// The receiver accepts connections but never responds, so each flush would use its whole timeout.
 #[test]
 fn signals_that_the_program_handles_do_not_delay_one_that_ends_it() {
     let silent = Sink::start(Script::Silence).unwrap();
@@ -151,11 +152,11 @@ fn signals_that_the_program_handles_do_not_delay_one_that_ends_it() {
     let start = Instant::now();
     running.send("-TERM");
     assert!(running.end().starts_with("signal 15\n"));
-    // The flush timeout is 2 s, and there are 20 signals before this one.
+    // With 20 signals before this one and a flush timeout of 2 s, one flush per signal would take 40 s.
     assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
 }
 
-/// Runs a scenario that ends in three ways; each is reached.
+/// Runs a scenario with each of three endings and checks that the program reaches it.
 #[track_caller]
 fn check_ends(scenario: &str, drop_prints: &str, exported: &str, says: &str) {
     let is_said = |end: &str| if says.is_empty() { !end.contains("! ") } else { end.contains(says) };
@@ -198,20 +199,20 @@ fn a_signal_is_heard_after_the_program_closed_all_descriptors() {
 const HELD_UP: &str = "! telemark error: not everything was exported at the end: a span processor, a sampler or a lock held it \
     up beyond the flush timeout\n";
 
-/// `exit` may not be called there, and is.
+/// POSIX does not allow `exit` in a signal handler, but programs call it there.
 #[test]
 fn an_exit_in_a_signal_handler_waits_no_longer_than_the_flush_timeout() {
     let end = Running::start("exit in a signal handler", &[]).end();
     assert!(end.starts_with("exit 9\n") && end.contains(HELD_UP), "{end}");
 }
 
-/// And it costs no span of an exporter that was added after it.
+/// An exporter added after the processor still gets every span.
 #[test]
 fn a_processor_that_hangs_holds_the_program_no_longer_than_the_flush_timeout() {
     check_ends("processor hangs", "", "> work\n> (shut down)\n", HELD_UP);
 }
 
-/// As the first process of a container the kernel spares the program the default action of a signal.
+/// For the first process of a container, the kernel ignores the default action of a signal.
 #[cfg(target_os = "linux")]
 #[test]
 fn the_first_process_of_a_container_exports_everything_and_ends() {
@@ -280,7 +281,7 @@ the child ended by signal 15
     );
 }
 
-/// The environment asks for stacks of 64 TiB.
+/// Requests thread stacks of 64 TiB, so that no thread can start.
 const NO_THREADS: (&str, &str) = ("RUST_MIN_STACK", "70368744177664");
 
 #[test]
@@ -327,14 +328,14 @@ fn the_log_level_shows_what_was_started_and_what_is_done() {
     }
 }
 
-/// The very text of the README, whose `main` never returns.
+/// Runs the exact program of the README, whose `main` never returns.
 #[test]
 fn the_program_of_the_readme_exports_everything_on_ctrl_c() {
     let sink = Sink::start(Script::Take).unwrap();
-    // A name, as the default endpoint has one: it is resolved at the end, when the first connection is made.
+    // A host name, like that of the default endpoint, is resolved only at the end, with the first connection.
     let endpoint = sink.endpoint().replace("127.0.0.1", "localhost");
     let mut program = None;
-    // Another program may have its port for a while.
+    // Another program may be using the port.
     await_condition("the README's program listens", || {
         let running = program.get_or_insert_with(|| ReadmeProgram::start(&endpoint));
         if running.0.try_wait().unwrap().is_some() {
@@ -355,7 +356,7 @@ fn the_program_of_the_readme_exports_everything_on_ctrl_c() {
     assert_eq!(names, ["name", "GET /users/{id}"]);
 }
 
-/// Returns true if this process, and not another one with the same text, listens on the port.
+/// Returns true if this very process listens on the port, and not another program that responds alike.
 fn listens(process: u32, port: u16) -> bool {
     let local = format!("0100007F:{port:04X}");
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
@@ -375,7 +376,7 @@ impl ReadmeProgram {
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OTEL_")) {
             command.env_remove(name);
         }
-        // Nothing is exported before the end.
+        // Prevents exports before the end.
         command.envs([("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint), ("OTEL_BSP_SCHEDULE_DELAY", "3600000")]);
         ReadmeProgram(command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
     }
@@ -388,7 +389,7 @@ impl Drop for ReadmeProgram {
     }
 }
 
-/// The whole answer of the README's program, if it is there.
+/// Returns the whole response of the README's program, if it responds.
 fn get(path: &str) -> Option<String> {
     let mut stream = TcpStream::connect("127.0.0.1:3000").ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;

@@ -1,5 +1,5 @@
-//! `telemark::testing` sees the whole of a service: its spans, the metrics of its HTTP layer, and the headers it sends. Each
-//! test does so beside the others, in one process with them.
+//! `telemark::testing` covers a whole service: its spans, the metrics of its HTTP layer, and the headers it sends. The
+//! tests run in parallel in one process.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use axum::Router;
@@ -23,7 +23,7 @@ async fn user(Path(id): Path<u64>) -> String {
     greet(id)
 }
 
-/// Answers with the header that it would send along.
+/// Returns the headers that an outgoing request would carry.
 #[traced(fields(id))]
 fn greet(id: u64) -> String {
     VISITS.add(1, ());
@@ -40,7 +40,7 @@ async fn body(response: axum::response::Response) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// As a user writes it: the telemetry, the app, a request.
+/// Written as a user would write it: the telemetry, the app, a request.
 async fn a_service_under_test(user: u64) {
     let telemetry = TestTelemetry::new();
     let _attached = telemetry.attach();

@@ -1,5 +1,5 @@
-//! The defaults that the table of variables states are those that the code has: a variable that is set to its stated default
-//! changes nothing, and one that is set to another value does.
+//! The defaults in the table of variables match the code: setting a variable to its stated default changes nothing, and
+//! setting it to another value does.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::collections::BTreeSet;
@@ -20,11 +20,11 @@ use telemark_sdk::resource::Resource;
 use telemark_sdk::sampling;
 use telemark_sdk::signal::{Metrics, Traces};
 
-/// What a variable decides, as text.
+/// Returns the effect of a variable as text.
 type Read = fn(&Env) -> String;
 
-/// A variable with a default: its name, how it is read, what else must be set for it to matter, and a value that is not its
-/// default.
+/// A variable with a default: its name, a function that reads its effect, other variables that it depends on, and a value
+/// that is not the default.
 type Row = (&'static str, Read, &'static [(&'static str, &'static str)], &'static str);
 
 const READERS: &[Row] = &[
@@ -37,6 +37,7 @@ const READERS: &[Row] = &[
     ("OTEL_BSP_SCHEDULE_DELAY", batch, &[], "1"),
     ("OTEL_BSP_EXPORT_TIMEOUT", batch, &[], "1"),
     ("OTEL_BSP_MAX_QUEUE_SIZE", batch, &[], "5000"),
+    ("OTEL_RUST_BSP_MAX_QUEUE_BYTES", batch, &[], "5000"),
     ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", batch, &[], "1"),
     ("OTEL_METRICS_EXPORTER", metric_exporters, &[], "none"),
     ("OTEL_METRIC_EXPORT_INTERVAL", periods, &[], "1"),
@@ -75,13 +76,13 @@ const READERS: &[Row] = &[
     ("COLUMNS", |env| format!("{:?}", ConsoleTraceExporter::from_env(env)), &[], "40"),
 ];
 
-/// Defaults that tests beside their code hold.
+/// Variables whose defaults are tested elsewhere.
 const ELSEWHERE: &[&str] = &[
-    // `sdk/src/diag/message.rs`: the level is one for the process.
+    // `sdk/src/diag/message.rs`: the level is global to the process.
     "OTEL_LOG_LEVEL",
-    // `tests/tests/termination.rs`: what it decides is seen when a program ends.
+    // `tests/tests/termination.rs`: the effect shows only when a program ends.
     "OTEL_RUST_TERMINATION_HANDLER_DISABLED",
-    // `integrations/http/src/methods.rs`: the default is not a list that could be set.
+    // `integrations/http/src/methods.rs`: the default cannot be written as a list.
     "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS",
 ];
 
@@ -98,7 +99,7 @@ fn self_metrics(env: &Env) -> String {
     metrics.contains("otel.sdk").to_string()
 }
 
-/// What the SDK makes of `env`.
+/// Starts the SDK with `env`.
 fn started(env: &Env, configure: impl FnOnce(TelemetryBuilder) -> TelemetryBuilder) -> Telemetry {
     let pairs = VARIABLES.iter().filter_map(|variable| Some((variable.name, env.string(variable.name)?)));
     configure(Telemetry::builder(Env::from_pairs(pairs))).build().unwrap()
@@ -126,12 +127,12 @@ fn limits(env: &Env) -> String {
 
 fn otlp(env: &Env) -> String {
     match OtlpExporter::<Traces>::from_env(env) {
-        // All but where the settings came from.
+        // Excludes the name of the setting that the endpoint came from.
         Ok(exporter) => {
             let text = format!("{exporter:?}");
             text.split(", ").filter(|part| !part.starts_with("endpoint_setting:")).collect()
         }
-        // Without the feature `tls`.
+        // The feature `tls` is off.
         Err(error) => error.to_string(),
     }
 }
@@ -141,7 +142,7 @@ fn otlp_metrics(env: &Env) -> String {
     format!("{:?} {:?}", exporter.temporality_preference(), exporter.default_histogram_aggregation())
 }
 
-/// What the facade makes of `env` and some more.
+/// Starts the facade with `env` and additional variables.
 fn built(env: &Env, more: &[(&str, &str)], reader: Option<PullReader>) -> Telemetry {
     let pairs = VARIABLES.iter().filter_map(|variable| Some((variable.name, env.string(variable.name)?)));
     let env = Env::from_pairs(pairs.chain(more.iter().map(|(name, value)| (*name, (*value).to_owned()))));
@@ -153,7 +154,7 @@ fn built(env: &Env, more: &[(&str, &str)], reader: Option<PullReader>) -> Teleme
     builder.build().unwrap()
 }
 
-/// The component that the metrics of the SDK name.
+/// Returns the component types of the exporters in the SDK's own metrics.
 fn span_exporter(env: &Env) -> String {
     let reader = PullReader::default();
     let _telemetry = built(env, &[("OTEL_RUST_SELF_METRICS", "true")], Some(reader.clone()));
@@ -162,17 +163,17 @@ fn span_exporter(env: &Env) -> String {
     types.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(" ")
 }
 
-/// How many there are: `src/init.rs` holds which one.
+/// Returns the number of exporters. `src/init.rs` tests which ones they are.
 fn metric_exporters(env: &Env) -> String {
     built(env, &[("OTEL_TRACES_EXPORTER", "none")], None).health().metrics.len().to_string()
 }
 
-/// Where it listens, or would if the port were free.
+/// Returns the address it listens on, or would if the port were free.
 fn prometheus(env: &Env) -> String {
     match Server::from_env(PrometheusExporter::new(), env) {
         Ok(server) if server.address().ip().is_loopback() => format!("localhost:{}", server.address().port()),
         Ok(server) => server.address().to_string(),
-        // The host is one, so the port is taken: by another test, or by the server before this one.
+        // The host is valid, so the port is in use by another test or by the previous server.
         Err(error) if error.setting() == "OTEL_EXPORTER_PROMETHEUS_PORT" => {
             format!("localhost:{}", error.to_string().split('"').nth(1).unwrap())
         }
@@ -184,7 +185,7 @@ fn http_server(env: &Env) -> String {
     format!("{:?}", ServerConfig::from_env_fn(|name| env.string(name)))
 }
 
-/// What is to be set for a default: of several, the one that holds with nothing else set.
+/// Returns the value to set for a stated default. Of several, the first holds when nothing else is set.
 fn as_it_is_set(default: &str) -> String {
     let executable = std::env::current_exe().unwrap();
     let executable = executable.file_name().unwrap().to_string_lossy();
@@ -215,5 +216,5 @@ fn no_default_is_left_out() {
     let stated: BTreeSet<_> = VARIABLES.iter().filter(|v| !v.default.is_empty()).map(|v| v.name).collect();
     let tested: BTreeSet<_> = READERS.iter().map(|(name, ..)| *name).chain(ELSEWHERE.iter().copied()).collect();
     let differ: Vec<_> = stated.symmetric_difference(&tested).collect();
-    assert!(differ.is_empty(), "in the table of variables or in this file alone: {differ:?}");
+    assert!(differ.is_empty(), "only in the table of variables or only in this file: {differ:?}");
 }

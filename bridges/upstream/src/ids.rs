@@ -1,9 +1,9 @@
-//! An adapter for id generators of `opentelemetry_sdk`.
+//! An adapter for the id generators of `opentelemetry_sdk`.
 
 use opentelemetry::trace::{SpanId, TraceId};
 use telemark_sdk::id::IdGenerator;
 
-/// Takes ids from an id generator of `opentelemetry_sdk`.
+/// Generates ids with an id generator of `opentelemetry_sdk`.
 #[derive(Debug)]
 pub struct UpstreamIdGenerator<G> {
     generator: G,
@@ -11,13 +11,13 @@ pub struct UpstreamIdGenerator<G> {
 }
 
 impl<G: opentelemetry_sdk::trace::IdGenerator> UpstreamIdGenerator<G> {
-    /// Returns a generator that takes its ids from `generator`.
+    /// Adapts `generator`.
     pub fn new(generator: G) -> Self {
         UpstreamIdGenerator { generator, is_random: false }
     }
 
-    /// Declares that the right-most seven bytes of the trace ids are uniformly random, so that the W3C random flag is set. The
-    /// upstream trait cannot tell; it is true of `RandomIdGenerator`.
+    /// Declares that the rightmost seven bytes of trace ids are uniformly random, so that the W3C random flag
+    /// is set. The upstream trait does not provide this information. It is true for `RandomIdGenerator`.
     pub fn with_random_flag(mut self) -> Self {
         self.is_random = true;
         self

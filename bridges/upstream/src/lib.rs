@@ -1,11 +1,12 @@
-//! Components written for `opentelemetry_sdk` 0.33 on Telemark: exporters, samplers, id generators and resources.
+//! Runs components written for `opentelemetry_sdk` 0.33 on Telemark: exporters, samplers, id generators and
+//! resources.
 //!
-//! | `opentelemetry_sdk` | becomes |
+//! | `opentelemetry_sdk` | in Telemark |
 //! |---|---|
-//! | any `SpanExporter` | an [`Exporter`](telemark_sdk::Exporter) through [`UpstreamExporter`] |
-//! | any `ShouldSample` | a [`Sampler`](telemark_sdk::sampling::Sampler) through [`UpstreamSampler`] |
-//! | any `IdGenerator` | an [`IdGenerator`](telemark_sdk::id::IdGenerator) through [`UpstreamIdGenerator`] |
-//! | a `Resource` | a [`Resource`](telemark_sdk::Resource) through [`resource_from_upstream`], and back |
+//! | any `SpanExporter` | an [`Exporter`](telemark_sdk::Exporter), using [`UpstreamExporter`] |
+//! | any `ShouldSample` | a [`Sampler`](telemark_sdk::sampling::Sampler), using [`UpstreamSampler`] |
+//! | any `IdGenerator` | an [`IdGenerator`](telemark_sdk::id::IdGenerator), using [`UpstreamIdGenerator`] |
+//! | a `Resource` | a [`Resource`](telemark_sdk::Resource), using [`resource_from_upstream`], and back |
 //!
 //! ```
 //! use opentelemetry_sdk::trace::{RandomIdGenerator, Sampler};
@@ -17,17 +18,18 @@
 //!
 //! # How an async exporter runs
 //!
-//! Exporters of `opentelemetry_sdk` are async; those of Telemark are not. The adapter drives the future of an export on the
-//! SDK's own thread until it is done or the deadline has passed, and drops it then. Code *between* two awaits cannot be
-//! interrupted: an exporter that blocks, such as one on a blocking HTTP client, needs a time limit of its own.
+//! The exporters of `opentelemetry_sdk` are async, but those of Telemark are not. The adapter drives each
+//! export's future on the SDK's own thread until it completes or the deadline passes, at which point it is
+//! dropped. Code *between* two awaits cannot be interrupted, so an exporter that blocks, such as one with a
+//! blocking HTTP client, needs its own timeout.
 //!
-//! An exporter that needs tokio ("there is no reactor running") gets a small runtime of its own on the SDK's thread with
-//! [`UpstreamExporter::with_tokio`], feature `tokio`. The adapter neither needs nor waits for the program's own runtime. An
-//! exporter that needs tokio already when it is *built*, as those on tonic do, is built there with
-//! [`UpstreamExporter::from_fn`].
+//! An exporter that needs tokio ("there is no reactor running") can get its own small runtime on the SDK's
+//! thread with [`UpstreamExporter::with_tokio`] (feature `tokio`). The adapter neither needs nor waits for the
+//! program's own runtime. Some exporters, such as those based on tonic, need tokio even to be created. Use
+//! [`UpstreamExporter::from_fn`] to create them inside the runtime.
 //!
 //! # Features
-//! - `tokio` (off): `UpstreamExporter::with_tokio`.
+//! - `tokio` (off by default): adds `UpstreamExporter::with_tokio`.
 
 mod executor;
 mod exporter;

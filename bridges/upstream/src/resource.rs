@@ -1,15 +1,15 @@
-//! Converts resources to and from `opentelemetry_sdk`.
+//! Converts resources to and from those of `opentelemetry_sdk`.
 
 use opentelemetry::KeyValue;
 use telemark_sdk::Resource;
 
-/// Converts a resource of `opentelemetry_sdk`, such as one from its detectors.
+/// Converts a resource from `opentelemetry_sdk`, for instance one from its detectors.
 pub fn resource_from_upstream(resource: &opentelemetry_sdk::Resource) -> Resource {
     let attributes = resource.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
     Resource::with_schema_url(attributes, resource.schema_url().map(str::to_owned))
 }
 
-/// Converts a resource to one of `opentelemetry_sdk`.
+/// Converts a resource to that of `opentelemetry_sdk`.
 pub fn resource_to_upstream(resource: &Resource) -> opentelemetry_sdk::Resource {
     let attributes: Vec<_> = resource.iter().cloned().collect();
     let builder = opentelemetry_sdk::Resource::builder_empty();

@@ -1,16 +1,16 @@
-//! An adapter for samplers of `opentelemetry_sdk`.
+//! An adapter for the samplers of `opentelemetry_sdk`.
 
 use std::borrow::Cow;
 
 use opentelemetry_sdk::trace::{SamplingDecision, ShouldSample};
 use telemark_sdk::sampling::{Decision, Sampler, SamplingRequest, SamplingResult};
 
-/// Samples with a sampler of `opentelemetry_sdk`.
+/// Samples through a sampler of `opentelemetry_sdk`.
 #[derive(Debug)]
 pub struct UpstreamSampler(Box<dyn ShouldSample>);
 
 impl UpstreamSampler {
-    /// Returns a sampler that asks `sampler` about every span.
+    /// Adapts `sampler`, which then decides about every span.
     pub fn new(sampler: impl ShouldSample + 'static) -> Self {
         UpstreamSampler(Box::new(sampler))
     }
@@ -34,7 +34,7 @@ impl Sampler for UpstreamSampler {
         SamplingResult::new(decision).with_attributes(result.attributes).with_trace_state(result.trace_state)
     }
 
-    /// Returns the debug text, because upstream samplers have no description.
+    /// Returns the debug output, because upstream samplers have no description.
     fn description(&self) -> Cow<'static, str> {
         Cow::Owned(format!("{:?}", self.0))
     }
@@ -86,7 +86,7 @@ mod tests {
         assert!(seen.contains(&Decision::Drop) && seen.contains(&Decision::RecordAndSample));
     }
 
-    /// Returns its whole request as an attribute.
+    /// A sampler that returns its whole request as an attribute.
     #[derive(Clone, Debug)]
     struct Echo;
 

@@ -1,4 +1,5 @@
-//! Upstream exporters behind the adapter: the same data as upstream itself would give them, and no way to hurt the thread.
+//! Tests of the adapter for upstream exporters: they receive the same data as from upstream itself, and cannot
+//! harm the thread.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test helpers")]
 
 use std::panic::AssertUnwindSafe;
@@ -40,7 +41,8 @@ fn at(seconds: u64) -> Timestamp {
     Timestamp::from_nanos(1_700_000_000_123_456_789 + seconds * 1_000_000_000)
 }
 
-/// Records a span with everything that a span can hold on the upstream tracer, and returns it as its exporter gets it.
+/// Records a span with everything a span can have, using the upstream tracer. Returns it as the upstream
+/// exporter receives it.
 fn recorded_upstream() -> (Upstream, Link) {
     let limits = SpanLimits {
         max_events_per_span: 2,
@@ -121,7 +123,7 @@ fn the_in_memory_exporter_gets_the_batch() {
     assert!(memory.is_shutdown_called());
 }
 
-/// An exporter that does what the name of the first span says, and counts its calls.
+/// An exporter that does what the first span's name requests, and counts its calls.
 #[derive(Clone, Debug, Default)]
 struct Scripted {
     exports: Arc<AtomicUsize>,
@@ -226,11 +228,11 @@ fn an_exporter_that_cannot_be_made_fails_every_export_and_is_tried_once() {
         counted.fetch_add(1, Ordering::Relaxed);
         Err(std::io::Error::other("no certificate"))
     });
-    assert_eq!(format!("{exporter:?}"), "UpstreamExporter(not made yet)");
+    assert_eq!(format!("{exporter:?}"), "UpstreamExporter(not created yet)");
     exporter.flush(far()).unwrap();
     assert_eq!(tries.load(Ordering::Relaxed), 0);
     let error = export(&mut exporter, "work", far()).unwrap_err();
-    assert_eq!(error.to_string(), "the exporter could not be made: no certificate");
+    assert_eq!(error.to_string(), "the exporter could not be created: no certificate");
     assert!(export(&mut exporter, "work", far()).is_err());
     assert_eq!(tries.load(Ordering::Relaxed), 1);
     exporter.shutdown(far()).unwrap();

@@ -1,4 +1,4 @@
-//! The details of a span beside its name and its times: kind, status, attributes, events and links.
+//! The details of a span shown next to its name and duration: kind, status, attributes, events and links.
 
 use opentelemetry::trace::{Link, SpanKind, Status};
 use opentelemetry::{KeyValue, Value};
@@ -8,17 +8,17 @@ use crate::text::{Tone, clean, duration};
 use crate::tree::{Origin, Row};
 use crate::values::text;
 
-/// A piece of text that stays on one line.
+/// A piece of text that is never broken across lines.
 pub(crate) type Piece = (Tone, String);
 
-/// The maximum number of columns of a value or description.
+/// The maximum width of a value or description, in columns.
 const MAX_VALUE: usize = 160;
 const MAX_KEY: usize = 40;
 
-/// Attributes that are omitted by default, because they locate the code or repeat the name or other attributes.
+/// Attributes omitted by default, because they locate code or repeat the name or other attributes.
 const QUIET: &[&str] = &["code.", "thread.", "network.", "server.", "client.", "user_agent.", "url.scheme"];
 
-/// Returns the pieces for a span, the most important first.
+/// Returns the pieces for a span, most important first.
 pub(crate) fn span_pieces(row: &Row<'_>, shows_all: bool) -> Vec<Piece> {
     let span = row.span;
     let mut pieces = Vec::new();
@@ -49,12 +49,12 @@ pub(crate) fn span_pieces(row: &Row<'_>, shows_all: bool) -> Vec<Piece> {
         Origin::Root | Origin::Child => {}
         Origin::Remote => pieces.push((Tone::Faint, format!("… remote parent {parent}"))),
         Origin::Missing => pieces.push((Tone::Faint, format!("… parent {parent} not seen"))),
-        Origin::Cycle => pieces.push((Tone::Warn, format!("… parent {parent} leads in a circle"))),
+        Origin::Cycle => pieces.push((Tone::Warn, format!("… parent {parent} forms a cycle"))),
     }
     pieces
 }
 
-/// Returns the pieces for an event, with its distance from the start of the span.
+/// Returns the pieces for an event, starting with its offset from the start of the span.
 pub(crate) fn event_pieces(span: &SpanData, event: &SpanEvent, shows_all: bool) -> Vec<Piece> {
     let after = format!("· +{}", duration(event.time.since(span.start)));
     let mut pieces = vec![(Tone::Faint, after)];
@@ -91,7 +91,7 @@ fn attribute(attribute: &KeyValue) -> Piece {
     (tone, format!("{}={}", clean(attribute.key.as_str(), MAX_KEY), value(&attribute.value)))
 }
 
-/// Formats a value. Quotes a string whose end would otherwise be unclear.
+/// Formats a value. Quotes strings whose end would otherwise be ambiguous.
 fn value(value: &Value) -> String {
     match value {
         Value::String(text) => {
@@ -128,6 +128,6 @@ fn is_quiet(attribute: &KeyValue, span: &SpanData) -> bool {
     let key = attribute.key.as_str();
     QUIET.iter().any(|quiet| key.starts_with(quiet))
         || http_status(attribute).is_some()
-        // The name of an HTTP span consists of these two.
+        // The name of an HTTP span usually contains these two attributes.
         || matches!(key, "http.request.method" | "http.route") && span.name.contains(&*attribute.value.as_str())
 }

@@ -1,15 +1,15 @@
-//! A histogram in one line: count, mean, estimated percentiles, and maximum.
+//! Summarizes a histogram in one line: count, mean, estimated percentiles, and maximum.
 
 use telemark_sdk::metrics::{ExponentialHistogramPoint, HistogramPoint};
 
 use crate::text::quantity;
 
-/// The distribution that the point of a histogram describes.
+/// The distribution described by a histogram point.
 pub(crate) struct Distribution {
     count: u64,
     sum: Option<f64>,
     max: Option<f64>,
-    /// The buckets in order, each with its lower bound, its upper bound and its count.
+    /// The buckets in order, each with lower bound, upper bound and count.
     buckets: Vec<(f64, f64, u64)>,
 }
 
@@ -37,7 +37,7 @@ impl Distribution {
         Distribution { count: point.count, sum: point.sum, max: point.max, buckets }
     }
 
-    /// Formats as `12×  avg 3.00ms  p50 ~2.50ms  p95 ~5.00ms  max 7.00ms`. Omits values that are unknown.
+    /// Formats as `12×  avg 3.00ms  p50 ~2.50ms  p95 ~5.00ms  max 7.00ms`. Omits unknown values.
     pub(crate) fn text(&self, unit: &str) -> String {
         let mut text = format!("{}×", self.count);
         let mut add = |name: &str, value: Option<f64>| {
@@ -54,7 +54,7 @@ impl Distribution {
         text
     }
 
-    /// Estimates the value that this share of the values does not exceed, assuming an even spread within each bucket.
+    /// Estimates the quantile for this share, assuming that values are spread evenly within each bucket.
     fn quantile(&self, share: f64) -> Option<f64> {
         let rank = share * self.count as f64;
         let mut before = 0.0;

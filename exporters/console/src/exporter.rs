@@ -1,4 +1,4 @@
-//! The exporter of traces: collects spans to traces and prints them.
+//! The trace exporter, which assembles spans into traces and prints them.
 
 use std::fmt;
 use std::io::Write;
@@ -16,7 +16,8 @@ use crate::render::{self, Look};
 
 /// Prints traces as readable trees, for development.
 ///
-/// Writing blocks as long as the output does. A pipe without a reader holds up the thread of the SDK, never the application.
+/// Writing blocks for as long as the output does. A pipe that is not read blocks the SDK's thread, but never
+/// the application.
 ///
 /// ```
 /// use std::time::Duration;
@@ -30,27 +31,28 @@ pub struct ConsoleTraceExporter {
     look: Look,
     hold: Duration,
     held: Held,
-    /// The resource of the latest line that named a service.
+    /// The resource whose service was printed last.
     named: Option<Resource>,
 }
 
 impl ConsoleTraceExporter {
-    /// Prints to standard output, configured by the environment of the process.
+    /// Creates an exporter that prints to standard output, configured by the process environment.
     pub fn stdout() -> Self {
         Self::from_env(&Env::process())
     }
 
-    /// Prints to standard output, without colours if `NO_COLOR` has any value, in lines of `COLUMNS` characters.
+    /// Creates an exporter that prints to standard output. Disables colours if `NO_COLOR` has any value, and
+    /// takes the line width from `COLUMNS`.
     pub fn from_env(env: &Env) -> Self {
         let exporter = Self::new(Output::for_stdout(env));
-        // Set by the shell and not by the user, so an unusable number deserves no warning.
+        // `COLUMNS` is set by the shell rather than the user, so an invalid number deserves no warning.
         match env.string("COLUMNS").and_then(|columns| columns.parse().ok()) {
             Some(width) => exporter.with_width(width),
             None => exporter,
         }
     }
 
-    /// Prints to `out`, without colours unless [`Self::with_color`] asks for them.
+    /// Creates an exporter that prints to `out`, without colours unless [`Self::with_color`] enables them.
     pub fn to_writer(out: impl Write + Send + 'static) -> Self {
         Self::new(Output::for_writer(out))
     }
@@ -60,30 +62,30 @@ impl ConsoleTraceExporter {
         ConsoleTraceExporter { output, look, hold: Duration::from_secs(5), held: Held::default(), named: None }
     }
 
-    /// Sets coloured or plain output.
+    /// Chooses between coloured and plain output.
     pub fn with_color(mut self, color: Color) -> Self {
         self.look.is_colored = self.output.is_colored(color);
         self
     }
 
-    /// Sets the length of a line in characters, from 40 to 1000; by default 100.
+    /// Sets the line width in characters, from 40 to 1000. Defaults to 100.
     pub fn with_width(mut self, width: usize) -> Self {
         self.look.width = width.clamp(40, 1000);
         self
     }
 
-    /// Shows every attribute unchanged. By default, the console omits `code.*`, `thread.*`, `network.*`, `server.*`,
-    /// `client.*`, `user_agent.*`, `url.scheme`, stack traces, and attributes that the name of an HTTP span repeats, and shows
-    /// `http.response.status_code` as a bare number.
+    /// Shows all attributes unchanged. By default, the console omits `code.*`, `thread.*`, `network.*`,
+    /// `server.*`, `client.*`, `user_agent.*`, `url.scheme`, stack traces, and attributes repeated by the name
+    /// of an HTTP span. It also shows `http.response.status_code` as a bare number.
     pub fn with_all_attributes(mut self) -> Self {
         self.look.shows_all = true;
         self
     }
 
-    /// Sets the time for which a trace waits for parents that have not ended; 5 seconds by default. Zero prints each batch
-    /// immediately.
+    /// Sets how long a trace waits for parents that have not ended. Defaults to 5 seconds; zero prints every
+    /// batch immediately.
     ///
-    /// A trace whose time has expired is printed with the next batch or flush.
+    /// A trace whose time is up is printed with the next batch or flush.
     pub fn with_hold(mut self, hold: Duration) -> Self {
         self.hold = hold;
         self
@@ -100,7 +102,7 @@ impl ConsoleTraceExporter {
 impl Exporter<Traces> for ConsoleTraceExporter {
     fn export(&mut self, batch: Batch<'_, Traces>, _: Deadline) -> Result<ExportReport, ExportError> {
         if !self.named.as_ref().is_some_and(|named| named.is_same(batch.resource) || named == batch.resource) {
-            // Traces that still wait belong to the service above the new line.
+            // Waiting traces belong to the service printed before this one.
             let waiting = self.held.take_all();
             self.print(waiting)?;
             let gap = if self.named.is_some() { "\n" } else { "" };

@@ -1,4 +1,4 @@
-//! Spans that wait for the rest of their trace, limited in number and in time.
+//! Spans that wait for the rest of their trace, with limits on number and time.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
@@ -9,14 +9,14 @@ use telemark_sdk::signal::Traces;
 use telemark_sdk::time::Deadline;
 use telemark_sdk::trace::SpanData;
 
-/// The maximum number of waiting spans, over all traces.
+/// The maximum number of waiting spans across all traces.
 pub(crate) const MAX_SPANS: usize = 4096;
 
-/// The waiting traces.
+/// The traces that are waiting.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
     traces: HashMap<TraceId, Trace>,
-    /// The traces in order of arrival.
+    /// The traces in order of their first span's arrival.
     order: VecDeque<TraceId>,
     spans: usize,
 }
@@ -29,7 +29,7 @@ struct Trace {
 }
 
 impl Held {
-    /// Adds spans. A new trace waits for `hold` at most.
+    /// Adds spans. A new trace waits for at most `hold`.
     pub(crate) fn add(&mut self, spans: Batch<'_, Traces>, hold: Duration) {
         for span in spans.iter() {
             let id = span.trace_id();
@@ -43,7 +43,8 @@ impl Held {
         self.spans += spans.len();
     }
 
-    /// Takes the traces that are complete or have waited long enough, and the oldest ones if too many spans wait.
+    /// Takes traces that are complete or have waited long enough. If too many spans are waiting, also takes the
+    /// oldest traces.
     pub(crate) fn take_ready(&mut self) -> Vec<Vec<SpanData>> {
         let mut ready = Vec::new();
         for id in std::mem::take(&mut self.order) {
@@ -62,7 +63,7 @@ impl Held {
         ready
     }
 
-    /// Takes everything.
+    /// Takes all traces.
     pub(crate) fn take_all(&mut self) -> Vec<Vec<SpanData>> {
         let order = std::mem::take(&mut self.order);
         order.into_iter().filter_map(|id| self.take(id)).collect()
@@ -75,7 +76,7 @@ impl Held {
     }
 }
 
-/// Returns true if every local parent has ended. Running children are unknown.
+/// Returns true if every local parent has ended. Children that are still running cannot be detected.
 fn is_complete(spans: &[SpanData]) -> bool {
     let ended: HashSet<_> = spans.iter().map(|span| span.context.span_id()).collect();
     spans.iter().all(|span| {

@@ -10,7 +10,7 @@
 //! # let _ = exporter();
 //! ```
 //!
-//! The output, in colour if it is a terminal:
+//! The output, coloured if standard output is a terminal:
 //!
 //! ```text
 //! ━━ shop 1.4.0 ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
@@ -24,14 +24,16 @@
 //!      · +1.00ms  retry  attempt=2
 //! ```
 //!
-//! - The bar shows the part of the trace in which a span ran.
-//! - A trace is printed once all local parents of its spans have ended, after [5 seconds](ConsoleTraceExporter::with_hold) at the
-//!   latest, or earlier if more than 4096 spans wait. A span printed without its parent is marked.
-//! - Attributes that rarely help at a glance are omitted: see [`ConsoleTraceExporter::with_all_attributes`].
-//! - Control characters in names and values are escaped: foreign text cannot move the cursor.
+//! - The bar shows when a span ran, relative to the whole trace.
+//! - A trace is printed once all local parents of its spans have ended, but at the latest after [5
+//!   seconds](ConsoleTraceExporter::with_hold) or once more than 4096 spans are waiting. A span printed without
+//!   its parent is marked.
+//! - Attributes that rarely help at a glance are omitted; see [`ConsoleTraceExporter::with_all_attributes`].
+//! - Control characters in names and values are escaped, so foreign text cannot move the cursor.
 //!
-//! [`ConsoleMetricExporter`] prints metrics as a table with one line per series. For a histogram, it shows the count, the mean, the
-//! median and the 95th percentile as estimated from the buckets, and the trace of the greatest exemplar:
+//! [`ConsoleMetricExporter`] prints metrics as a table with one line per series. Histograms are summarized by
+//! count, mean, median and 95th percentile (both estimated from the buckets), maximum, and the trace of the
+//! greatest exemplar:
 //!
 //! ```text
 //! metrics  22:13:20.000Z

@@ -1,4 +1,4 @@
-//! The exporter of metrics: prints a table with one line per series.
+//! The metric exporter, which prints a table with one line per series.
 
 use std::fmt;
 use std::io::Write;
@@ -14,14 +14,15 @@ use crate::output::{Color, Output};
 use crate::text::{Canvas, Tone, clean, columns, quantity, time_of_day};
 use crate::values::text as value_text;
 
-/// The maximum number of columns of a name, a unit, or a value of an attribute.
+/// The maximum width of a name, a unit, or an attribute, in columns.
 const MAX_TEXT: usize = 60;
-/// The maximum number of columns before the values.
+/// The maximum width of the part before the values, in columns.
 const MAX_LEFT: usize = 100;
 
 /// Prints metrics as a table, for development.
 ///
-/// Writing blocks as long as the output does. A pipe without a reader holds up the thread of the SDK, never the application.
+/// Writing blocks for as long as the output does. A pipe that is not read blocks the SDK's thread, but never
+/// the application.
 ///
 /// ```
 /// use telemark_console::ConsoleMetricExporter;
@@ -38,17 +39,17 @@ pub struct ConsoleMetricExporter {
 }
 
 impl ConsoleMetricExporter {
-    /// Prints to standard output, configured by the environment of the process.
+    /// Creates an exporter that prints to standard output, configured by the process environment.
     pub fn stdout() -> Self {
         Self::from_env(&Env::process())
     }
 
-    /// Prints to standard output, without colours if `NO_COLOR` has any value.
+    /// Creates an exporter that prints to standard output. Disables colours if `NO_COLOR` has any value.
     pub fn from_env(env: &Env) -> Self {
         Self::new(Output::for_stdout(env))
     }
 
-    /// Prints to `out`, without colours unless [`Self::with_color`] asks for them.
+    /// Creates an exporter that prints to `out`, without colours unless [`Self::with_color`] enables them.
     pub fn to_writer(out: impl Write + Send + 'static) -> Self {
         Self::new(Output::for_writer(out))
     }
@@ -57,7 +58,7 @@ impl ConsoleMetricExporter {
         ConsoleMetricExporter { is_colored: output.is_colored(Color::Auto), output }
     }
 
-    /// Sets coloured or plain output.
+    /// Chooses between coloured and plain output.
     pub fn with_color(mut self, color: Color) -> Self {
         self.is_colored = self.output.is_colored(color);
         self
@@ -85,11 +86,11 @@ impl fmt::Debug for ConsoleMetricExporter {
     }
 }
 
-/// The row of one series in the table.
+/// The table row of a series.
 struct Row {
     attributes: String,
     value: String,
-    /// The trace behind the greatest exemplar.
+    /// The trace of the greatest exemplar.
     trace: Option<String>,
     time: Timestamp,
 }
@@ -129,7 +130,7 @@ fn table(metrics: &[&Metric], is_colored: bool) -> String {
     canvas.as_str().to_owned()
 }
 
-/// Returns the name and the attributes of an only series, or the attributes of one series among several.
+/// Returns the name and attributes if the metric has a single series, or only the attributes if it has several.
 fn left(metric: &Metric, rows: &[Row], row: &Row) -> String {
     let (name, attributes) = (clean(&metric.name, MAX_TEXT), &row.attributes);
     match (rows.len(), attributes.is_empty()) {
@@ -165,12 +166,12 @@ fn rows(metric: &Metric) -> Vec<Row> {
             .iter()
             .map(|p| row(&p.attributes, Distribution::for_exponential(p).text(unit), &p.exemplars, p.time))
             .collect(),
-        // The enum may grow. Unknown data is not shown.
+        // The enum is non-exhaustive. Unknown kinds of data are not shown.
         _ => Vec::new(),
     }
 }
 
-/// Returns the trace of the greatest exemplar that has one.
+/// Returns the trace of the greatest exemplar, ignoring exemplars without a trace.
 fn trace_behind(exemplars: &[Exemplar]) -> Option<String> {
     let in_traces = exemplars.iter().filter(|one| one.trace_id != opentelemetry::trace::TraceId::INVALID);
     let greatest = in_traces.max_by(|a, b| a.value.as_f64().total_cmp(&b.value.as_f64()))?;

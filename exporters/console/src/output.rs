@@ -1,27 +1,28 @@
-//! The output: standard output or a writer, in colour or not.
+//! The output: standard output or a writer, with or without colours.
 
 use std::io::{self, IsTerminal, Write};
 
 use telemark_sdk::ExportError;
 use telemark_sdk::config::Env;
 
-/// The choice of coloured or plain output.
+/// The choice between coloured and plain output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Color {
-    /// Colours if standard output is a terminal and `NO_COLOR` is not set. No colours for any other writer.
+    /// Uses colours if standard output is a terminal and `NO_COLOR` is not set. Never uses colours with other
+    /// writers.
     #[default]
     Auto,
-    /// Always colours.
+    /// Always uses colours.
     Always,
-    /// Never colours.
+    /// Never uses colours.
     Never,
 }
 
-/// A destination of text. Writing blocks as long as the destination does.
+/// A destination for text. Writing blocks for as long as the destination does.
 pub(crate) struct Output {
     writer: Box<dyn Write + Send>,
     destination: &'static str,
-    /// The meaning of [`Color::Auto`].
+    /// True if [`Color::Auto`] means coloured.
     suits_color: bool,
 }
 
@@ -36,7 +37,7 @@ impl Output {
         Output { writer: Box::new(writer), destination: "a writer", suits_color: false }
     }
 
-    /// Returns true if the output is coloured with this choice.
+    /// Returns true if this choice means coloured output here.
     pub(crate) fn is_colored(&self, color: Color) -> bool {
         match color {
             Color::Auto => self.suits_color,

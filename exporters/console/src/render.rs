@@ -1,4 +1,4 @@
-//! A trace as text.
+//! Renders a trace as text.
 
 use std::time::Duration;
 
@@ -21,17 +21,17 @@ pub(crate) struct Look {
 
 /// The gap between columns.
 const GAP: usize = 2;
-/// The width of a duration.
+/// The width of the duration column.
 const DURATION: usize = 6;
-/// The width of the bar. Lines shorter than [`MIN_WIDTH_FOR_BAR`] have none.
+/// The width of the bar. Lines narrower than [`MIN_WIDTH_FOR_BAR`] do not have one.
 const BAR: usize = 16;
 const MIN_WIDTH_FOR_BAR: usize = 80;
-/// The minimum width of a name, at any depth.
+/// The minimum width left for a name, at any depth.
 const MIN_NAME: usize = 12;
-/// The minimum width of the details, even if the line gets too long.
+/// The minimum width of the details, even if this makes the line too long.
 const MIN_DETAILS: usize = 24;
 
-/// Returns the line that names the service of the traces below it.
+/// Returns the line that names the service of the traces printed below it.
 pub(crate) fn service(resource: &Resource, look: Look) -> String {
     let value = |key| resource.get(key).map(|value| clean(&value.as_str(), 60)).unwrap_or_default();
     let (name, version) = (value("service.name"), value("service.version"));
@@ -51,7 +51,8 @@ pub(crate) fn service(resource: &Resource, look: Look) -> String {
     canvas.as_str().to_owned()
 }
 
-/// Returns a blank line, the head of the trace, and its spans as a tree. `spans` belong to one trace and are not empty.
+/// Returns a blank line, the trace header, and the spans as a tree. `spans` must belong to one trace and must
+/// not be empty.
 pub(crate) fn trace(spans: &[SpanData], look: Look) -> String {
     let rows = tree::rows(spans);
     let start = spans.iter().map(|span| span.start).min().unwrap_or_default();
@@ -93,15 +94,15 @@ fn head(canvas: &mut Canvas, spans: &[SpanData], start: Timestamp, end: Timestam
     canvas.end_line();
 }
 
-/// The columns of one trace.
+/// The column layout of a trace.
 struct Sheet {
     look: Look,
-    /// The width of the first column.
+    /// The width of the name column.
     name: usize,
     bar: Option<Bar>,
-    /// The start of the last column.
+    /// The column where the details start.
     details: usize,
-    /// The end of a line.
+    /// The column where lines end.
     limit: usize,
 }
 
@@ -126,7 +127,7 @@ impl Sheet {
         canvas.move_to(self.details.saturating_sub(GAP));
         let room = self.limit.saturating_sub(self.details);
         let pieces = details::span_pieces(row, self.look.shows_all);
-        // A piece too long for its column, such as a query, gets its own line.
+        // A piece too wide for the details column, such as a query, gets its own line.
         let (short, long): (Vec<_>, Vec<_>) = pieces.into_iter().partition(|(_, piece)| columns(piece) <= room);
         self.flow(canvas, &row.below, self.details, short);
 
@@ -141,7 +142,7 @@ impl Sheet {
         }
     }
 
-    /// Writes a separate line under a span.
+    /// Writes a separate line below a span.
     fn note(&self, canvas: &mut Canvas, below: &str, mut pieces: Vec<Piece>) {
         canvas.put(Tone::Faint, below);
         if let Some((tone, bullet)) = (!pieces.is_empty()).then(|| pieces.remove(0)) {
@@ -151,7 +152,7 @@ impl Sheet {
         self.flow(canvas, below, columns(below) + GAP, pieces);
     }
 
-    /// Writes the pieces one after the other and continues on further lines at `indent`.
+    /// Writes the pieces one after another, wrapping to further lines at `indent`.
     fn flow(&self, canvas: &mut Canvas, below: &str, indent: usize, pieces: Vec<Piece>) {
         let room = self.limit.saturating_sub(indent).max(MIN_DETAILS);
         let mut is_first = true;
@@ -171,7 +172,7 @@ impl Sheet {
     }
 }
 
-/// The part of the trace in which a span ran.
+/// The time range of a trace, used to draw the bar of each span.
 #[derive(Clone, Copy)]
 struct Bar {
     start: Timestamp,
@@ -179,7 +180,7 @@ struct Bar {
 }
 
 impl Bar {
-    /// Returns the number of empty cells before the bar, and its length, at least one.
+    /// Returns the number of empty cells before a span's bar, and the length of the bar, which is at least one.
     fn cells(self, span: &SpanData) -> (usize, usize) {
         let whole = self.span.as_nanos().max(1);
         let cell = |at: Timestamp, round_up: u128| {

@@ -1,4 +1,4 @@
-//! Text for a terminal: colours, columns, escaping, durations, and times.
+//! Terminal text: colours, columns, escaping, durations, and times.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use telemark_sdk::time::Timestamp;
 
 use crate::values::float;
 
-/// The role of a piece of text, which gives its colour.
+/// The role of a piece of text, which determines its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tone {
     Plain,
@@ -33,12 +33,12 @@ impl Tone {
     }
 }
 
-/// The lines written so far. Tracks the column, with or without colours.
+/// The lines written so far. Tracks the current column, with or without colours.
 #[derive(Debug)]
 pub(crate) struct Canvas {
     text: String,
     column: usize,
-    /// Spaces written only once text follows them, so that no line ends in spaces.
+    /// Spaces that are written only when text follows, so that lines have no trailing spaces.
     pending: usize,
     is_colored: bool,
 }
@@ -48,7 +48,7 @@ impl Canvas {
         Canvas { text: String::new(), column: 0, pending: 0, is_colored }
     }
 
-    /// Appends text, which must be free of control characters.
+    /// Appends text, which must not contain control characters.
     pub(crate) fn put(&mut self, tone: Tone, text: &str) {
         if text.is_empty() {
             return;
@@ -69,7 +69,7 @@ impl Canvas {
         self.column += columns;
     }
 
-    /// Moves to `column`, unless the line has already passed it.
+    /// Moves to `column`, unless the line is already past it.
     pub(crate) fn move_to(&mut self, column: usize) {
         self.space(column.saturating_sub(self.column));
     }
@@ -88,13 +88,13 @@ impl Canvas {
     }
 }
 
-/// Returns the number of columns of a text.
+/// Returns the width of a text in columns.
 pub(crate) fn columns(text: &str) -> usize {
     text.chars().map(width).sum()
 }
 
-/// Returns two for East Asian scripts and emoji, and one for everything else. Combining marks take no column but count as
-/// one, or text of any length would fit.
+/// Returns 2 for East Asian scripts and emoji, and 1 for all other characters. Combining marks also count as 1
+/// although they take no column; otherwise text of any length would fit.
 fn width(character: char) -> usize {
     match character {
         '\u{1100}'..='\u{115f}'
@@ -111,11 +111,11 @@ fn width(character: char) -> usize {
     }
 }
 
-/// Escapes control characters, and cuts to `limit` columns with an ellipsis.
+/// Escapes control characters, and truncates text to `limit` columns with an ellipsis.
 pub(crate) fn clean(text: &str, limit: usize) -> String {
     let mut cleaned = String::with_capacity(text.len().min(4 * limit));
     let mut used = 0;
-    // The length after which the text is cut to leave room for the ellipsis.
+    // The length to truncate to, which leaves room for the ellipsis.
     let mut cut = 0;
     let mut escape = String::new();
     for character in text.chars() {
@@ -139,10 +139,10 @@ pub(crate) fn clean(text: &str, limit: usize) -> String {
     cleaned
 }
 
-/// Three digits and a unit: `900µs`, `12.4ms`, `1.20s`, `2m05s`, `1h02m`.
+/// Formats a duration with three digits and a unit: `900µs`, `12.4ms`, `1.20s`, `2m05s`, `1h02m`.
 pub(crate) fn duration(duration: Duration) -> String {
     let nanos = duration.as_nanos();
-    // The bounds lie where rounding would reach the next unit.
+    // The bounds are where rounding would reach the next unit.
     let (value, unit) = match nanos {
         0..1_000 => return format!("{nanos}ns"),
         1_000..999_500 => (nanos as f64 / 1e3, "µs"),
@@ -163,7 +163,8 @@ pub(crate) fn duration(duration: Duration) -> String {
     }
 }
 
-/// Formats a value with its unit: seconds as a duration, anything else as a number and the unit. `{order}` becomes `order`.
+/// Formats a value with its unit. Seconds and milliseconds become a duration. Other values become a number followed by
+/// the unit, where `{order}` becomes `order`.
 pub(crate) fn quantity(value: f64, unit: &str) -> String {
     let seconds = match unit {
         "s" => Some(value),
@@ -182,10 +183,10 @@ pub(crate) fn quantity(value: f64, unit: &str) -> String {
     format!("{}{gap}{unit}", number(value))
 }
 
-/// Formats whole numbers in full and others with three digits.
+/// Formats whole numbers in full, and others with three significant digits.
 fn number(value: f64) -> String {
     match value.abs() {
-        // Larger neighbours may be more than one apart.
+        // Above this limit, adjacent floats may be more than 1 apart.
         _ if value.fract() == 0.0 && value.abs() < 1e15 => format!("{value:.0}"),
         100.0..1e15 => format!("{value:.0}"),
         10.0..100.0 => format!("{value:.1}"),

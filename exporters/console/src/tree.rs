@@ -1,28 +1,28 @@
-//! The tree of a trace, as rows from top to bottom.
+//! Arranges a trace as a tree, in rows from top to bottom.
 //!
-//! Parents come from foreign data. They may be missing, form a circle, or nest so deeply that recursion would overflow the
-//! stack.
+//! Parents come from foreign data. They may be missing, form a cycle, or nest so deeply that recursion would
+//! overflow the stack.
 
 use std::collections::HashMap;
 
 use opentelemetry::trace::SpanId;
 use telemark_sdk::trace::SpanData;
 
-/// The maximum number of drawn levels. Deeper ones are numbered.
+/// The maximum number of levels drawn. Deeper levels are shown as a number.
 const MAX_LEVELS: usize = 9;
 
-/// One span with its place in the tree.
+/// A span and its place in the tree.
 #[derive(Debug)]
 pub(crate) struct Row<'a> {
     pub(crate) span: &'a SpanData,
     pub(crate) origin: Origin,
-    /// The text before the name.
+    /// The text drawn before the name.
     pub(crate) branch: String,
-    /// The text before further lines of the same span.
+    /// The text drawn before further lines of the same span.
     pub(crate) below: String,
 }
 
-/// The reason for the place of a row.
+/// The reason for a row's position in the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// The span has no parent.
@@ -37,7 +37,7 @@ pub(crate) enum Origin {
     Cycle,
 }
 
-/// Returns the rows of `spans`. Siblings, and trees without a common root, are in the order of their start.
+/// Returns the rows for `spans`. Siblings are ordered by start time, as are trees without a common root.
 pub(crate) fn rows(spans: &[SpanData]) -> Vec<Row<'_>> {
     let mut index = HashMap::with_capacity(spans.len());
     for (i, span) in spans.iter().enumerate() {
@@ -71,7 +71,7 @@ pub(crate) fn rows(spans: &[SpanData]) -> Vec<Row<'_>> {
         rows: Vec::with_capacity(spans.len()),
     };
     roots.into_iter().for_each(|(root, origin)| walk.tree(root, origin));
-    // Spans that no root reaches hang on a circle, which is entered at its earliest span.
+    // Spans that cannot be reached from a root lead to a cycle. Start drawing at the cycle's earliest span.
     for i in order {
         if !walk.is_seen[i] {
             let entry = walk.circle_entry(i);
@@ -86,14 +86,14 @@ struct Walk<'a> {
     parents: Vec<Option<usize>>,
     children: Vec<Vec<usize>>,
     is_seen: Vec<bool>,
-    /// For each span, the latest search for a circle that passed it.
+    /// For each span, the latest cycle search that visited it.
     passed: Vec<usize>,
     rows: Vec<Row<'a>>,
 }
 
 impl Walk<'_> {
     fn tree(&mut self, root: usize, origin: Origin) {
-        // For each level, true if the last row drawn there has siblings below it.
+        // For each level, true if more siblings follow below the last row drawn at that level.
         let mut continues = Vec::new();
         let mut stack = vec![(root, 0, true)];
         self.is_seen[root] = true;
@@ -112,9 +112,10 @@ impl Walk<'_> {
         }
     }
 
-    /// Returns the earliest span of the circle that the ancestors of `i` lead to.
+    /// Returns the earliest span of the cycle that the ancestors of `i` lead to.
     ///
-    /// Every passed span hangs on that circle and is drawn with it, so all calls together pass each span only a few times.
+    /// Every visited span is drawn together with this cycle, so all calls together visit each span only a few
+    /// times.
     fn circle_entry(&mut self, i: usize) -> usize {
         let mut on_circle = i;
         while std::mem::replace(&mut self.passed[on_circle], i) != i {
@@ -131,8 +132,8 @@ impl Walk<'_> {
     }
 }
 
-/// Returns the text before the name and before further lines of a row. The last element of `continues` is the level of the
-/// row.
+/// Returns the text before a row's name and the text before its further lines. The last element of `continues`
+/// is for the row's own level.
 fn rails(continues: &[bool], has_children: bool) -> (String, String) {
     const OPEN: &str = "│  ";
     const CLOSED: &str = "   ";

@@ -1,11 +1,12 @@
-//! Attribute values as text, in the form that the specification defines for protocols other than OTLP.
+//! Converts attribute values to text, as the specification defines for protocols other than OTLP.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
 use opentelemetry::{Array, Value};
 
-/// Returns the text of a value. A long array is cut after about `limit` characters, at the end of an element.
+/// Returns a value as text. Stops writing a long array, between two elements, once the text must exceed `limit`
+/// characters.
 ///
 /// spec: common/README.md#anyvalue-representation-for-non-otlp-protocols
 pub(crate) fn text(value: &Value, limit: usize) -> Cow<'_, str> {
@@ -17,7 +18,7 @@ pub(crate) fn text(value: &Value, limit: usize) -> Cow<'_, str> {
     }
 }
 
-/// Formats a number as in JSON. Numbers that JSON lacks are written by name, such as `Infinity`.
+/// Formats a float as in JSON. Values that JSON does not support are written by name, such as `Infinity`.
 pub(crate) fn float(number: f64) -> String {
     match number {
         f64::INFINITY => "Infinity".to_owned(),
@@ -43,7 +44,7 @@ fn list<T>(items: &[T], limit: usize, mut write: impl FnMut(&mut String, &T)) ->
     let mut out = "[".to_owned();
     for (index, item) in items.iter().enumerate() {
         if out.len() > limit.saturating_mul(4) {
-            // The caller cuts the text anyway.
+            // The caller truncates the text anyway.
             return out;
         }
         if index > 0 {
@@ -56,7 +57,7 @@ fn list<T>(items: &[T], limit: usize, mut write: impl FnMut(&mut String, &T)) ->
 }
 
 fn push(out: &mut String, item: impl std::fmt::Display) {
-    // Writing to a string does not fail.
+    // Writing to a string cannot fail.
     let _ = write!(out, "{item}");
 }
 

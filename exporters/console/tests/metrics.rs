@@ -1,4 +1,4 @@
-//! The output for metrics, as whole text.
+//! Checks the complete output for metrics.
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
 use std::io::{self, Write};
@@ -14,7 +14,7 @@ use telemark_sdk::testing::TestTelemetry;
 use telemark_sdk::time::Deadline;
 use telemark_sdk::{Batch, Exporter, Resource};
 
-/// A writer whose text can be read.
+/// A writer whose output the test can read.
 #[derive(Clone, Default)]
 struct Screen(Arc<Mutex<Vec<u8>>>);
 

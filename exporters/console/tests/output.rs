@@ -1,4 +1,4 @@
-//! The output for traces, as whole text.
+//! Checks the complete output for traces.
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
 use std::io::{self, Write};
@@ -14,7 +14,7 @@ use telemark_sdk::time::{Deadline, Timestamp};
 use telemark_sdk::trace::{SpanData, SpanEvent};
 use telemark_sdk::{Batch, Exporter, Resource};
 
-/// A writer whose text can be read.
+/// A writer whose output the test can read.
 #[derive(Clone, Default)]
 struct Screen(Arc<Mutex<Vec<u8>>>);
 
@@ -29,7 +29,7 @@ impl Write for Screen {
 }
 
 impl Screen {
-    /// Takes the text since the last call.
+    /// Takes the text written since the last call.
     fn take(&self) -> String {
         String::from_utf8(std::mem::take(&mut self.0.lock().unwrap())).unwrap()
     }
@@ -41,7 +41,7 @@ fn at(micros: u64) -> Timestamp {
     Timestamp::from_nanos(1_700_000_000_000_000_000 + micros * 1000)
 }
 
-/// Returns a span of [`TRACE`]. `from` and `to` are microseconds.
+/// Returns a span of [`TRACE`]. `from` and `to` are in microseconds.
 fn span(id: u64, parent: u64, name: &'static str, from: u64, to: u64) -> SpanData {
     let context = |id| SpanContext::new(TRACE.into(), id, TraceFlags::SAMPLED, false, TraceState::NONE);
     let mut span = SpanData::new(context(SpanId::from(id)), name, InstrumentationScope::builder("test").build().into());
@@ -69,7 +69,7 @@ fn export(exporter: &mut ConsoleTraceExporter, spans: &[SpanData]) {
     exporter.export(Batch::<Traces>::new(&shop(), &spans.iter().cloned().collect()), Deadline::NEVER).unwrap();
 }
 
-/// Returns the output for one batch, without the line of the service.
+/// Returns the output for a single batch, without the service line.
 fn show(configure: impl FnOnce(ConsoleTraceExporter) -> ConsoleTraceExporter, spans: &[SpanData]) -> String {
     let screen = Screen::default();
     let mut exporter = configure(ConsoleTraceExporter::to_writer(screen.clone()));
@@ -116,7 +116,7 @@ GET /cart/{id}      12.4ms  ━━━━━━━━━━━━━━━━  se
     );
 }
 
-/// Returns the trace of [`cart`] with everything that a span can have.
+/// Returns the trace of [`cart`], with everything a span can have.
 fn busy_cart() -> Vec<SpanData> {
     let mut spans = cart();
     let other = SpanContext::new(1.into(), 2.into(), TraceFlags::SAMPLED, true, TraceState::NONE);
@@ -286,11 +286,11 @@ fn circles_and_equal_ids() {
 trace 4bf92f3577b34da6a3ce929d0e0e4736  7 spans  60.0µs  22:13:20.000Z
 root     1.00µs   ━
 again    1.00µs   ━━
-a        10.0µs  ━━━               … parent 0000000000000002 leads in a circle
+a        10.0µs  ━━━               … parent 0000000000000002 forms a cycle
 ├─ b     8.00µs  ━━━
 └─ c     6.00µs  ━━━
    └─ d  1.00µs  ━
-self     10.0µs               ━━━  … parent 0000000000000007 leads in a circle
+self     10.0µs               ━━━  … parent 0000000000000007 forms a cycle
 ",
     );
 }
@@ -301,7 +301,7 @@ fn a_circle_is_entered_at_its_earliest_span() {
         &[span(3, 1, "tail", 0, 9), span(1, 2, "second", 5, 9), span(2, 1, "first", 3, 9)],
         "
 trace 4bf92f3577b34da6a3ce929d0e0e4736  3 spans  9.00µs  22:13:20.000Z
-first       6.00µs       ━━━━━━━━━━━  … parent 0000000000000001 leads in a circle
+first       6.00µs       ━━━━━━━━━━━  … parent 0000000000000001 forms a cycle
 └─ second   4.00µs          ━━━━━━━━
    └─ tail  9.00µs  ━━━━━━━━━━━━━━━━
 ",
@@ -366,7 +366,7 @@ fn the_service_is_named_once() {
     assert_eq!(screen.take(), format!("{waited}\n━━ other\\u{{1b}}[2J ━━━━━━━━━━━━━━━━━━━━━━\n{trace}"));
 }
 
-/// Returns the names printed after each batch and at the end, each trace in brackets.
+/// Returns the names printed after each batch and at the end. Each trace is in brackets.
 fn names(hold: Duration, batches: &[&[SpanData]]) -> Vec<String> {
     let screen = Screen::default();
     let mut exporter = ConsoleTraceExporter::to_writer(screen.clone()).with_hold(hold);
@@ -401,7 +401,7 @@ fn a_trace_waits_for_the_parents_of_its_spans() {
         [std::slice::from_ref(&grandchild), std::slice::from_ref(&child), std::slice::from_ref(&root)];
     assert_eq!(names(LONG, &batches), ["", "", "[root child grandchild]", ""]);
     assert_eq!(names(Duration::ZERO, &batches), ["[grandchild]", "[child]", "[root]", ""]);
-    // The end of the root does not imply that a parent in between has ended.
+    // A root that has ended does not imply that a parent in between has ended.
     assert_eq!(
         names(LONG, &[&[grandchild.clone(), root.clone()], std::slice::from_ref(&child)]),
         ["", "[root child grandchild]", ""]

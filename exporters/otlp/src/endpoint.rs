@@ -1,4 +1,4 @@
-//! The endpoint: from the text of a setting to scheme, host, port and path.
+//! Parses the endpoint setting into scheme, host, port and path.
 //!
 //! spec: protocol/exporter.md#endpoint-urls-for-otlphttp
 
@@ -12,17 +12,17 @@ use telemark_sdk::text;
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint {
     pub(crate) tls: bool,
-    /// Without the brackets of an IPv6 address.
+    /// The host, without the brackets of an IPv6 address.
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// Host and port as written, for the `Host` header.
+    /// The host and port as written, for the `Host` header.
     pub(crate) authority: Authority,
     pub(crate) path: PathAndQuery,
-    /// The setting has a path or a query that the request does not use.
+    /// True if the setting has a path or a query that the request does not use.
     pub(crate) has_unused_path: bool,
 }
 
-/// The rule that turns the path of the setting into the path of the request.
+/// Determines the path of the request from the path of the setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Path {
     /// Uses the path as it is, because the setting is for one signal.
@@ -36,7 +36,8 @@ pub(crate) enum Path {
 pub(crate) const ACCEPTED: &str = "a URL such as http://localhost:4318 or https://host/path";
 
 impl Endpoint {
-    /// Parses a URL. Returns `None` if it cannot be used. `tls_without_scheme` allows a missing scheme and gives its meaning.
+    /// Parses a URL. Returns `None` if it is not usable. If `tls_without_scheme` is set, the scheme is optional and the flag
+    /// selects `https` or `http`.
     pub(crate) fn parse(text: &str, path: Path, tls_without_scheme: Option<bool>) -> Option<Endpoint> {
         let text = text.trim();
         let with_scheme = match (text.contains("://"), tls_without_scheme) {
@@ -57,7 +58,7 @@ impl Endpoint {
         if host.is_empty() {
             return None;
         }
-        // `port_u16` would not tell a malformed port from a missing one.
+        // `port_u16` does not distinguish a malformed port from a missing one.
         let port = match authority.port() {
             Some(port) => port.as_str().parse().ok().filter(|&port| port != 0)?,
             None if authority.as_str().ends_with(':') || authority.as_str().len() > authority.host().len() => {
@@ -86,7 +87,7 @@ impl Endpoint {
         if self.tls { "https" } else { "http" }
     }
 
-    /// Returns the likely mistake if the receiver does not speak the protocol: the default port of the other protocol.
+    /// Returns a hint for error messages if the port is the default port of the other protocol.
     pub(crate) fn port_hint(&self, grpc: bool) -> Option<String> {
         let (other, protocol, port) = match (grpc, self.port) {
             (true, 4318) => ("HTTP", "http/protobuf", 4317),
@@ -125,7 +126,7 @@ mod tests {
         }
     }
 
-    /// Compares the URL read as the endpoint of all signals, then as the endpoint of one.
+    /// Parses the URL as the endpoint for all signals and as the endpoint for one, and compares both results.
     fn check(url: &str, base: &str, own: &str) {
         assert_eq!(show(Endpoint::parse(url, Path::Append("v1/traces"), None)), base, "{url:?} for all signals");
         assert_eq!(show(Endpoint::parse(url, Path::AsIs, None)), own, "{url:?} for one signal");

@@ -18,11 +18,11 @@ use crate::transport::Transport;
 /// The maximum capacity in bytes of a buffer that is kept for the next batch.
 pub(crate) const MAX_KEPT: usize = 2 << 20;
 
-/// Sends a signal with OTLP over HTTP or gRPC.
+/// Exports a signal with OTLP over HTTP or gRPC.
 ///
-/// Connects with the first batch, keeps the connection, and replaces a lost one. A batch that the receiver cannot take for
-/// the moment is sent again within the timeout; a batch that the receiver rejects is dropped and counted. A batch that is too
-/// large for one request is sent in several.
+/// Connects on the first export, keeps the connection open, and replaces it if it is lost. If the receiver is temporarily
+/// unable to accept a batch, the export is retried within the timeout. A rejected batch is dropped and counted. A batch that
+/// is too large for one request is sent in several.
 ///
 /// ```no_run
 /// use telemark_otlp::OtlpExporter;
@@ -215,7 +215,7 @@ impl<S: Encode> Exporter<S> for OtlpExporter<S> {
     }
 
     fn shutdown(&mut self, _: Deadline) -> Result<(), ExportError> {
-        // Nothing is held back between exports: there is nothing to flush.
+        // Every export is complete when it returns, so there is nothing to flush.
         self.is_shut_down = true;
         self.delivery.close();
         Ok(())
@@ -224,7 +224,7 @@ impl<S: Encode> Exporter<S> for OtlpExporter<S> {
     fn destination(&self) -> String {
         let (protocol, endpoint) = (self.config.protocol, &self.config.endpoint);
         match protocol {
-            // The path is always that of the service.
+            // Without the path, which for gRPC is always that of the service.
             Protocol::Grpc => format!("{protocol} to {}://{}", endpoint.scheme(), endpoint.authority),
             _ => format!("{protocol} to {endpoint}"),
         }
@@ -244,7 +244,7 @@ impl<S: Encode> Exporter<S> for OtlpExporter<S> {
     }
 }
 
-/// Takes a buffer, emptied but for `headroom` zeros at its beginning.
+/// Takes the buffer and resets its content to `headroom` zero bytes.
 fn cleared(buffer: &mut Vec<u8>, headroom: usize) -> Vec<u8> {
     let mut taken = std::mem::take(buffer);
     taken.clear();
@@ -260,7 +260,7 @@ pub(crate) fn kept(buffer: Vec<u8>) -> Vec<u8> {
 #[cfg(feature = "gzip")]
 fn compress(message: &[u8], out: &mut Vec<u8>) -> Result<(), ExportError> {
     use std::io::Write;
-    // The fastest level: most of the gain for a fraction of the time.
+    // The fastest level achieves most of the compression in a fraction of the time.
     let mut encoder = flate2::write::GzEncoder::new(out, flate2::Compression::fast());
     encoder
         .write_all(message)

@@ -1,4 +1,4 @@
-//! The file exporter: each batch is a line of JSON.
+//! The file exporter, which writes each batch as a line of JSON.
 //!
 //! spec: protocol/file-exporter.md
 
@@ -28,14 +28,14 @@ use crate::exporter::kept;
 /// # }
 /// ```
 ///
-/// An incomplete line, for example after a full disk, is an error of its batch. The next batch ends that line first, so
-/// that a reader loses no other line.
+/// If a line cannot be written completely, for example because the disk is full, the export fails. The next export ends the
+/// incomplete line first, so that readers lose only that one.
 pub struct JsonLinesExporter<S: Encode> {
     writer: Option<Box<dyn Write + Send>>,
     destination: String,
     cache: S::Cache,
     line: Vec<u8>,
-    /// The last line is incomplete.
+    /// True if the last line is incomplete.
     is_torn: bool,
 }
 
@@ -51,10 +51,10 @@ impl<S: Encode> JsonLinesExporter<S> {
         }
     }
 
-    /// Appends to the file at `path` and creates it if it does not exist. A file must hold a single signal.
+    /// Appends to the file at `path`, which is created if it does not exist. Use a separate file for each signal.
     ///
     /// # Errors
-    /// The file cannot be opened.
+    /// Fails if the file cannot be opened.
     pub fn to_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let path = path.as_ref();
         let file = OpenOptions::new().create(true).append(true).open(path).map_err(|error| {
@@ -108,7 +108,7 @@ impl<S: Encode> Exporter<S> for JsonLinesExporter<S> {
         self.is_torn = match &result {
             Ok(()) => false,
             Err(_) if written == 0 => self.is_torn,
-            // Perhaps only the line break that ends the incomplete line was written.
+            // Possibly only the line break that ends the incomplete line was written.
             Err(_) => written > start,
         };
         result.map_err(failed)?;
@@ -130,13 +130,13 @@ impl<S: Encode> Exporter<S> for JsonLinesExporter<S> {
     }
 }
 
-/// Writes everything. Returns the number of bytes written, and the error that stopped the writing.
+/// Writes all bytes. Returns the number of bytes written, and the error if not all were.
 fn write(writer: &mut impl Write, bytes: &[u8]) -> (usize, io::Result<()>) {
     let mut written = 0;
     while written < bytes.len() {
         match writer.write(&bytes[written..]) {
             Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
-            // A writer that claims to have written too much must not cause a panic.
+            // A writer that returns too large a count must not cause a panic.
             Ok(count) => written = (written + count).min(bytes.len()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return (written, Err(error)),

@@ -1,4 +1,4 @@
-//! Configured headers of requests: their grammar in the environment, and the names that belong to the protocol.
+//! Configured request headers: the syntax in the environment, and names reserved for the protocol.
 //!
 //! spec: protocol/exporter.md#specifying-headers-via-environment-variables
 
@@ -19,7 +19,7 @@ impl Headers {
     /// Sets a header.
     ///
     /// # Errors
-    /// The name or the value cannot be sent, or the name belongs to the protocol.
+    /// Fails if the name or the value is not valid in a header, or if the name is reserved for the protocol.
     pub(crate) fn set(&mut self, setting: &'static str, name: &str, value: &str) -> Result<(), ConfigError> {
         match parse(name, value.as_bytes()) {
             Some((name, value)) => {
@@ -30,13 +30,13 @@ impl Headers {
         }
     }
 
-    /// Reads the variable. Reports an unusable entry to `env` without its value and skips it.
+    /// Reads the variable. Skips unusable entries and reports them to `env` without their values.
     pub(crate) fn from_variable(env: &Env, variable: &str) -> Option<Headers> {
         let list = env.string(variable)?;
         let mut headers = Headers::default();
         for (index, item) in list.split(',').map(str::trim).filter(|item| !item.is_empty()).enumerate() {
             let (name, value) = item.split_once('=').unwrap_or((item, ""));
-            // A `%` that begins no escape stands for itself, as in some tokens.
+            // A `%` that does not start an escape is literal, as in some tokens.
             let decoded: Vec<u8> = percent_decode_str(value.trim()).collect();
             // An item without a value may be a bare token, and the padding of a token looks like an empty value.
             let is_token = !item.contains('=') || !value.is_empty() && value.bytes().all(|byte| byte == b'=');
@@ -83,14 +83,14 @@ fn parse(name: &str, value: &[u8]) -> Option<(HeaderName, HeaderValue)> {
     if belongs_to_protocol(name.as_str()) {
         return None;
     }
-    // From bytes, because decoded values may be UTF-8. Control characters, such as line breaks, are refused.
+    // From bytes, because decoded values may be UTF-8. `from_bytes` refuses control characters such as line breaks.
     let mut value = HeaderValue::from_bytes(value).ok()?;
     // Keeps the value out of HPACK's table and out of `Debug` output.
     value.set_sensitive(true);
     Some((name, value))
 }
 
-/// Returns true for headers that describe the body or the connection: another value would break the request.
+/// Returns true for headers that describe the body or the connection. Other values would break the request.
 fn belongs_to_protocol(name: &str) -> bool {
     const NAMES: [&str; 10] = [
         "connection",
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Compares the headers read from the variable, then the warnings.
+    /// Reads the variable and compares the headers, followed by the warnings.
     fn check(value: &str, expected: &str) {
         let env = Env::from_pairs([("X", value)]);
         let headers = Headers::from_variable(&env, "X").unwrap_or_default();

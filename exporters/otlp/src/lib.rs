@@ -10,7 +10,7 @@
 //! // Configured by the OTEL_EXPORTER_OTLP_* variables:
 //! let exporter = OtlpExporter::<Traces>::from_env(&Env::process())?;
 //!
-//! // Or in code, which wins over the variables:
+//! // Or in code, which takes precedence over the variables:
 //! let exporter = OtlpExporter::<Traces>::builder()
 //!     .with_base_endpoint("http://collector:4318")
 //!     .with_header("authorization", "Bearer …")
@@ -31,15 +31,15 @@
 //!   (one per signal)
 //! ```
 //!
-//! - **Encode** writes protobuf or JSON straight from the items into a buffer that is reused for the next request.
-//! - **Delivery** retries with exponential backoff and jitter, or after the pause that the receiver asks for, never beyond the
-//!   deadline. The timeout covers everything: the name lookup, all attempts, and the waits between them. A receiver can ask
-//!   for a longer pause, up to one minute. During the pause, spans wait in the queue.
-//! - **Transport** keeps one connection alive, opened by the first export and driven on the calling thread. It works beside
-//!   any async runtime and without one. Running out of threads or file descriptors is an error of that export.
+//! - **Encode** writes protobuf or JSON directly from the items into a buffer that is reused for the next request.
+//! - **Delivery** retries with exponential backoff and jitter, or after the pause that the receiver requests, but never beyond
+//!   the deadline. The timeout covers the name lookup, all attempts, and the waits between them. If the requested pause is
+//!   longer than that, the export fails and spans stay in the queue for the pause, up to one minute.
+//! - **Transport** keeps one connection alive, which the first export opens and the calling thread drives. It works with any
+//!   async runtime or without one. If threads or file descriptors run out, that export fails.
 //!
-//! Responses are read up to a limit, before and after decompression. Messages show text from a receiver shortened and with
-//! control characters escaped. They never show the query of an endpoint or the value of a header.
+//! The size of a response is limited, before and after decompression. Messages quote text from a receiver in shortened form,
+//! with control characters escaped. They never contain the query of an endpoint or the value of a header.
 //!
 //! # The size of requests
 //!
@@ -60,12 +60,12 @@
 //!
 //! `OTEL_EXPORTER_OTLP_ENDPOINT`, `_PROTOCOL`, `_HEADERS`, `_COMPRESSION`, `_TIMEOUT`, `_CERTIFICATE`, `_CLIENT_KEY`,
 //! `_CLIENT_CERTIFICATE` and `_INSECURE`. For a single signal, `OTEL_EXPORTER_OTLP_TRACES_*` or
-//! `OTEL_EXPORTER_OTLP_METRICS_*` wins over them. Metrics also have `_TEMPORALITY_PREFERENCE` and
+//! `OTEL_EXPORTER_OTLP_METRICS_*` takes precedence. Metrics also have `_TEMPORALITY_PREFERENCE` and
 //! `_DEFAULT_HISTOGRAM_AGGREGATION`. Pass these two on to the reader of the exporter: see
 //! [`OtlpExporter::temporality_preference`] and [`OtlpExporter::default_histogram_aggregation`].
 //!
-//! An endpoint for all signals gets the signal's path appended and keeps its query. In `_HEADERS`, a `%` that begins no
-//! escape stands for itself. A certificate or key must be a regular file of at most 16 MiB.
+//! The exporter appends the signal's path to an endpoint for all signals and keeps the query. In `_HEADERS`, a `%` that does
+//! not start an escape is literal. A certificate or key must be a regular file of at most 16 MiB.
 //!
 //! # Features
 //!

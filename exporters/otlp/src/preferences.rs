@@ -1,4 +1,4 @@
-//! Settings that a single signal has: for metrics, the temporality and the histogram that a receiver prefers.
+//! Settings specific to a signal: for metrics, the temporality and histogram aggregation that the receiver prefers.
 //!
 //! spec: metrics/sdk_exporters/otlp.md#additional-environment-variable-configuration
 
@@ -7,12 +7,12 @@ use std::fmt;
 use telemark_sdk::config::Env;
 use telemark_sdk::metrics::{Aggregation, TemporalityPreference};
 
-/// The settings of one source, code or environment, that only one signal has. `()` for a signal without any.
+/// The signal-specific settings from code or from the environment. `()` for a signal without any.
 pub trait Preferences: Clone + fmt::Debug + Default + Send + Sync + 'static {
-    /// Reads the variables. Reports a value that cannot be parsed to `env` and ignores it.
+    /// Reads the variables. Ignores values that cannot be parsed and reports them to `env`.
     fn from_env(env: &Env) -> Self;
 
-    /// Fills what is not set from `others`.
+    /// Fills unset values from `others`.
     #[must_use]
     fn or(self, others: Self) -> Self;
 }
@@ -29,11 +29,11 @@ const TEMPORALITIES: [(&str, TemporalityPreference); 3] = [
     ("lowmemory", TemporalityPreference::LowMemory),
 ];
 
-/// The histograms by name; true for exponential ones.
+/// The names of the histogram aggregations, with true for the exponential one.
 const HISTOGRAMS: [(&str, bool); 2] =
     [("explicit_bucket_histogram", false), ("base2_exponential_bucket_histogram", true)];
 
-/// The preferences of metrics.
+/// The preferences for metrics.
 #[derive(Clone, Debug, Default)]
 pub struct MetricPreferences {
     pub(crate) temporality: Option<TemporalityPreference>,

@@ -1,4 +1,4 @@
-//! The words of the settings: protocols, compressions, certificates.
+//! The types of the settings: protocol, compression and certificates.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,7 +13,7 @@ pub enum Protocol {
     HttpProtobuf,
     /// JSON over HTTP/1.1.
     HttpJson,
-    /// gRPC; needs the feature `grpc`.
+    /// gRPC. Requires the feature `grpc`.
     Grpc,
 }
 
@@ -34,7 +34,7 @@ pub enum Compression {
     /// No compression.
     #[default]
     None,
-    /// gzip; needs the feature `gzip`.
+    /// gzip. Requires the feature `gzip`.
     Gzip,
 }
 
@@ -92,7 +92,7 @@ impl From<&[u8]> for Pem {
     }
 }
 
-/// A value with the name of the argument or variable that set it.
+/// A value, and the name of the argument or variable that set it.
 #[derive(Clone, Debug)]
 pub(crate) struct Named<T> {
     pub(crate) name: Cow<'static, str>,

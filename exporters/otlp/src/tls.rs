@@ -24,7 +24,7 @@ mod imp {
     use crate::endpoint::Endpoint;
     use crate::settings::{Named, Protocol};
 
-    /// Uninhabited: TLS needs the feature.
+    /// Uninhabited, because TLS requires the feature.
     #[derive(Clone, Debug)]
     pub(crate) enum Tls {}
 
@@ -85,7 +85,7 @@ mod imp {
                 ConfigError::invalid(endpoint.name.clone(), endpoint.value.to_string(), "a host name or an IP address")
                     .with_source(error)
             })?;
-            // Named explicitly: a program with several providers has no default.
+            // Passed explicitly, because a program with several crypto providers has no default.
             let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
                 .with_safe_default_protocol_versions()
                 .map_err(|error| ConfigError::state("TLS", "no protocol versions").with_source(error))?
@@ -108,19 +108,19 @@ mod imp {
             Ok(Tls { config: Arc::new(config), server })
         }
 
-        /// Encrypts a connection.
+        /// Performs the TLS handshake on a connection.
         pub(crate) async fn connect<T: AsyncRead + AsyncWrite + Unpin>(&self, socket: T) -> io::Result<TlsStream<T>> {
             TlsConnector::from(Arc::clone(&self.config)).connect(self.server.clone(), socket).await
         }
 
-        /// Returns true if TLS itself failed, for example over a certificate, and not the connection below it.
+        /// Returns true if TLS itself failed, for example because of a certificate, rather than the underlying connection.
         pub(crate) fn is_refusal(error: &(dyn Error + 'static)) -> bool {
             let mut cause = Some(error);
             while let Some(error) = cause {
                 if error.is::<rustls::Error>() {
                     return true;
                 }
-                // The source of an `io::Error` is that of the error it wraps, not that error itself.
+                // `source` of an `io::Error` skips the error that it wraps.
                 let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
                 cause = wrapped.map(|wrapped| wrapped as &(dyn Error + 'static)).or_else(|| error.source());
             }
@@ -190,7 +190,7 @@ mod imp {
     /// The maximum size of a file in bytes. The certificates of a whole system take a few hundred KiB.
     const MAX_FILE_SIZE: u64 = 16 << 20;
 
-    /// Reads a regular file up to [`MAX_FILE_SIZE`]: a device may have no end, and a pipe may have no writer.
+    /// Reads a regular file up to [`MAX_FILE_SIZE`]. Refuses devices, which may be endless, and pipes, which may have no writer.
     fn read_file(path: &Path) -> io::Result<Vec<u8>> {
         let not_usable = |problem: String| Err(io::Error::new(io::ErrorKind::InvalidData, problem));
         // Checked first, because opening a pipe already waits for its writer.

@@ -1,6 +1,6 @@
-//! Exports in a program that runs out of threads or file descriptors and that any panic aborts, as with `panic = "abort"`.
+//! Exports in a program that runs out of threads or file descriptors and aborts on any panic, as with `panic = "abort"`.
 //!
-//! Each test runs itself again as a child process, which is that program.
+//! Each test runs itself again as a child process, which plays that program.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 #![allow(clippy::disallowed_methods, reason = "a child process is told through its environment")]
@@ -19,7 +19,7 @@ use telemark_sdk::signal::Traces;
 const TARGET: &str = "TELEMARK_TEST_TARGET";
 const TAKEN: &str = "taken, 0 rejected, 0 retries";
 
-/// Returns the address to send to, in the child alone. Any panic aborts the child from here on.
+/// In the child, returns the address to send to and makes any later panic abort. In the parent, returns `None`.
 fn target() -> Option<String> {
     let target = std::env::var(TARGET).ok()?;
     std::panic::set_hook(Box::new(|panic| {

@@ -1,4 +1,4 @@
-//! JSON lines in a file, as a reader finds them, even after a full disk.
+//! JSON lines as a reader finds them in a file, even after the disk was full.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
@@ -61,7 +61,7 @@ fn a_writer_that_fails_is_an_error() {
     assert_eq!(outcome(&export(&mut JsonLinesExporter::to_writer(Full), "a")), FAILED);
 }
 
-/// A disk with room for a number of bytes.
+/// A writer that acts like a disk with limited space.
 #[derive(Clone, Default)]
 struct Disk {
     room: Arc<Mutex<usize>>,
@@ -85,7 +85,7 @@ impl Write for Disk {
     }
 }
 
-/// Exports `a` to `d` to a disk with this much room before each, and compares the results and the lines that a reader finds.
+/// Exports `a` to `d`, with this much free space before each, and compares the results and the lines that a reader finds.
 fn check(room: [usize; 4], expected: [&str; 4], found: &[&str]) {
     let disk = Disk::default();
     let mut exporter = JsonLinesExporter::<Traces>::to_writer(disk.clone());
@@ -101,9 +101,9 @@ fn check(room: [usize; 4], expected: [&str; 4], found: &[&str]) {
 fn a_full_disk_costs_only_the_batches_that_met_it() {
     const MUCH: usize = 100_000;
     check([MUCH, 10, MUCH, MUCH], [TAKEN, FAILED, TAKEN, TAKEN], &["a", "torn", "c", "d"]);
-    // Nothing was written of the second batch.
+    // None of the second batch was written.
     check([MUCH, 0, MUCH, MUCH], [TAKEN, FAILED, TAKEN, TAKEN], &["a", "c", "d"]);
-    // Torn twice, the second time right after the end of the torn line.
+    // The second failure comes right after the end of the torn line.
     check([10, 10, MUCH, MUCH], [FAILED, FAILED, TAKEN, TAKEN], &["torn", "torn", "c", "d"]);
     check([10, 1, MUCH, MUCH], [FAILED, FAILED, TAKEN, TAKEN], &["torn", "c", "d"]);
     check([10, 0, MUCH, MUCH], [FAILED, FAILED, TAKEN, TAKEN], &["torn", "c", "d"]);
@@ -121,7 +121,7 @@ fn an_incomplete_line_of_another_program_is_ended() {
     std::fs::remove_file(&path).unwrap();
 }
 
-/// Limits the size of files to 512 bytes, which is the kernel's own full disk.
+/// Limits the size of files to 512 bytes, so that the kernel refuses writes as it does when a disk is full.
 #[cfg(unix)]
 #[test]
 fn a_file_at_its_size_limit_is_readable_up_to_its_last_line() {
@@ -144,7 +144,7 @@ fn a_file_at_its_size_limit_is_readable_up_to_its_last_line() {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(said.contains(FAILED), "{output:?}");
-    // There is room again.
+    // This process has no limit.
     assert_eq!(outcome(&export(&mut JsonLinesExporter::<Traces>::to_file(&path).unwrap(), "z")), TAKEN);
     let found = names(&std::fs::read_to_string(&path).unwrap());
     std::fs::remove_file(&path).unwrap();

@@ -1,4 +1,4 @@
-//! Faults over gRPC: for each, the fate of the batch and the calls that arrived.
+//! Faults over gRPC, with the outcome of the batch and the calls that the receiver got.
 #![cfg(feature = "grpc")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
@@ -25,7 +25,7 @@ fn exporter(
     configure(builder).build().unwrap()
 }
 
-/// Sends a batch `a` to a receiver with this script, compares the result, and returns the calls.
+/// Sends the batch `a` to a receiver with this script, compares the result, and returns the calls.
 fn check(script: &[Step], expected: &str) -> Vec<Call> {
     let server = Server::start(script);
     let mut exporter = exporter(&server, |builder| builder);
@@ -45,7 +45,7 @@ fn retry_info(seconds: u8) -> String {
     retry_delay(&[0x08, seconds])
 }
 
-/// Encodes the same from an encoded `Duration`.
+/// Encodes the same message, given an encoded `Duration`.
 fn retry_delay(duration: &[u8]) -> String {
     let url = b"type.googleapis.com/google.rpc.RetryInfo";
     let info = [&[0x0a, duration.len() as u8], duration].concat();
@@ -244,14 +244,14 @@ fn the_status_of_the_call_is_reported() {
     let status = |code| Step::trailers_only(&[("grpc-status", code)]);
     let server = Server::start([status("14"), Step::ok(), status("3")]);
     let mut exporter = exporter(&server, |builder| builder);
-    // The status of the last attempt.
+    // The report has the status of the last attempt.
     assert_eq!(export(&mut exporter, "a").unwrap().response, Some(ResponseStatus::Rpc("OK")));
     assert_eq!(export(&mut exporter, "b").unwrap_err().response(), Some(ResponseStatus::Rpc("INVALID_ARGUMENT")));
     let soon = Deadline::after(Duration::ZERO);
     assert_eq!(export_by(&mut exporter, "b", soon).unwrap_err().response(), None);
 }
 
-/// Sends more than the windows of HTTP/2 and the buffers of the system hold: the connection must run while the request waits.
+/// Sends more than the HTTP/2 windows and the system's buffers hold, so the connection must run while the request waits.
 #[test]
 fn a_batch_larger_than_every_buffer_arrives() {
     let server = Server::start([Step::ok(), Step::ok()]);

@@ -1,4 +1,4 @@
-//! Faults over HTTP: for each, the fate of the batch and the requests that arrived.
+//! Faults over HTTP, with the outcome of the batch and the requests that the receiver got.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
@@ -20,7 +20,7 @@ fn exporter(
     configure(builder).build().unwrap()
 }
 
-/// Sends a batch `a` to a receiver with this script, compares the result, and returns the requests.
+/// Sends the batch `a` to a receiver with this script, compares the result, and returns the requests.
 fn check(script: &[Step], expected: &str) -> Vec<Request> {
     let server = Server::start(script);
     let mut exporter = exporter(&server, |builder| builder);
@@ -219,7 +219,7 @@ fn a_wait_beyond_the_timeout_is_not_started() {
 
 #[test]
 fn retry_after_is_honoured_in_both_forms() {
-    // Never earlier than the receiver asks: these pauses do not fit into the timeout.
+    // These pauses exceed the timeout, and a retry before their end is not allowed.
     for pause in ["3600", "Fri, 31 Dec 2100 23:59:59 GMT"] {
         let header = format!("retry-after: {pause}\r\n");
         check(&[Step::reply("503 Service Unavailable", &header, b"")], "unavailable, 0 retries");
@@ -237,7 +237,7 @@ fn a_requested_pause_is_reported() {
     assert!(export(&mut exporter, "a").is_ok());
     assert_eq!(exporter.pause(), Duration::ZERO);
     assert!(export(&mut exporter, "b").is_err());
-    // The maximum for any receiver.
+    // Requested pauses are limited to one minute.
     assert!(exporter.pause() > Duration::from_secs(30) && exporter.pause() <= Duration::from_secs(60));
 }
 
@@ -274,7 +274,7 @@ fn a_response_that_cannot_be_read_does_not_undo_its_status() {
     let server = Server::start([Step::ReplyAndClose(cut)]);
     let result = outcome(&export(&mut exporter(&server, |builder| builder), "a"));
     assert!(result.starts_with("taken, 0 rejected, 0 retries (accepted, but the response is incomplete"), "{result}");
-    // A rejection stands as well.
+    // A rejection with an incomplete response is still a rejection.
     let cut = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 100\r\n\r\nx".to_vec();
     check(&[Step::ReplyAndClose(cut)], "rejected, 0 retries");
     let cut = b"HTTP/1.1 503 Busy\r\ncontent-length: 100\r\n\r\nx".to_vec();
@@ -295,7 +295,7 @@ fn a_response_beyond_the_limit_is_a_failure() {
     };
     assert_eq!(script(Step::reply("200 OK", "", &[0; 1001])), "too_large, 0 retries");
     assert_eq!(script(Step::reply("503 Busy", "", &[0; 1001])), "too_large, 0 retries");
-    // Without a length, the response ends when the limit is reached.
+    // Without a length, the response is read only up to the limit.
     let endless = [b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n", &[0; 1001][..]].concat();
     assert_eq!(script(Step::ReplyAndClose(endless)), "too_large, 0 retries");
 }
@@ -330,7 +330,7 @@ fn a_receiver_that_stays_busy_is_given_up_within_the_timeout() {
     let server = Server::start(vec![Step::reply("503 Busy", "", b""); 1000]);
     let mut exporter = exporter(&server, |builder| builder.with_timeout(Duration::from_millis(300)));
     let error = export(&mut exporter, "a").unwrap_err();
-    // The time may end during a wait or during a request. The error quotes the receiver in either case.
+    // The timeout may expire during a wait or during a request. In either case, the error quotes the receiver.
     assert!(error.is_unavailable() || error.is_timeout(), "{error}");
     assert!(error.retries() > 0 && error.to_string().contains("answered 503"), "{error}");
 }

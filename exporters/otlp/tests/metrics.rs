@@ -1,5 +1,5 @@
-//! Round trips of random metrics through the encoder and the official types, and the differences to traces on the way to a
-//! receiver.
+//! Round trips of random metrics through the encoder and the official types, and the ways in which exports of
+//! metrics differ from those of traces.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;

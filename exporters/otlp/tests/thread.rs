@@ -1,4 +1,4 @@
-//! The threads that may use an exporter: any plain thread, beside any runtime, and never a thread of a runtime.
+//! The threads that may use an exporter: any plain thread, with any runtime in the program, but never a thread of a runtime.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;

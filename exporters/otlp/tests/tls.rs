@@ -83,7 +83,7 @@ fn http_ok() -> Vec<Step> {
 }
 
 const TAKEN: &str = "taken, 0 rejected, 0 retries";
-/// Compares an error that is not retried, because a certificate does not become valid by waiting.
+/// The outcome with a refused certificate. It is not retried, because waiting does not make a certificate valid.
 const REFUSED: &str = "unavailable, 0 retries";
 
 fn check(builder: OtlpBuilder<Traces>, expected: &str, cause: &str) {
@@ -208,7 +208,7 @@ fn text_that_is_not_a_certificate_is_a_configuration_error() {
     check(both, r#"client_key="…" cannot be used: expected the private key of the client certificate"#);
 }
 
-/// Tries a device without an end, and a pipe without a writer.
+/// Tries an endless device and a pipe without a writer.
 #[cfg(unix)]
 #[test]
 fn a_certificate_that_is_not_a_regular_file_is_refused_at_once() {
@@ -240,7 +240,7 @@ fn a_certificate_file_is_read_up_to_a_limit() {
     assert!(read.bytes_max < 100 << 20, "{read:?}");
 }
 
-/// Names the file of the system's certificates in the environment.
+/// Sets `SSL_CERT_FILE`, the system's certificate file, to an endless device.
 #[cfg(unix)]
 #[test]
 fn the_systems_certificate_file_is_read_up_to_a_limit_too() {

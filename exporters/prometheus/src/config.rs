@@ -1,4 +1,4 @@
-//! The configuration of pages: names, scopes and the resource.
+//! Configuration of pages: names, scopes, and the resource.
 
 use crate::names::TranslationStrategy;
 
@@ -8,7 +8,7 @@ pub(crate) struct PageConfig {
     pub(crate) strategy: TranslationStrategy,
     pub(crate) scope_labels: bool,
     pub(crate) target_info: bool,
-    /// Keys of the resource's attributes that become labels of every series.
+    /// Keys of the resource attributes that become labels of every series.
     pub(crate) resource_labels: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! The exporter: a reader of metrics that renders a page for each request.
+//! The exporter: a metric reader that renders a page on each request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,15 +14,15 @@ use crate::negotiate::negotiate_or;
 use crate::renderer::Renderer;
 use crate::response::PageResponse;
 
-/// Exports the metrics of a provider to Prometheus. Clones share one exporter: give its reader to the provider, and keep a clone
-/// to respond to requests.
+/// Exports a provider's metrics to Prometheus. Clones share one exporter: pass its reader to the provider, and
+/// keep a clone to respond to requests.
 ///
-/// Each request collects on its own thread. Requests may arrive on any number of threads: collections run one at a time, and
-/// pages are rendered in parallel.
+/// Each request collects on the thread that makes it, and requests may come from any number of threads.
+/// Collections run one at a time, but pages are rendered in parallel.
 ///
 /// ```
 /// use opentelemetry::metrics::MeterProvider;
-/// use telemark_prometheus::{Format, Prometheus};
+/// use telemark_prometheus::{Format, PrometheusExporter};
 /// use telemark_sdk::metrics::SdkMeterProvider;
 ///
 /// let prometheus = PrometheusExporter::new();
@@ -44,17 +44,17 @@ struct Inner {
     renderer: Renderer,
     fallback: Format,
     timeout: Duration,
-    /// The size of the last page in bytes, an estimate for the next one.
+    /// The size of the last page in bytes, used as an estimate for the next one.
     last_size: AtomicUsize,
 }
 
 impl PrometheusExporter {
-    /// Returns an exporter with the specification's defaults.
+    /// Creates an exporter with the specification's defaults.
     pub fn new() -> Self {
         PrometheusExporter::builder().build()
     }
 
-    /// Starts building an exporter.
+    /// Returns a builder with the specification's defaults.
     pub fn builder() -> PrometheusBuilder {
         PrometheusBuilder {
             renderer: Renderer::new(),
@@ -64,7 +64,7 @@ impl PrometheusExporter {
         }
     }
 
-    /// Returns the reader, for the builder of a provider.
+    /// Returns the exporter's reader, to be passed to the builder of a provider.
     pub fn reader(&self) -> PullReader {
         self.0.reader.clone()
     }
@@ -74,15 +74,15 @@ impl PrometheusExporter {
         negotiate_or(accept, self.0.fallback)
     }
 
-    /// Collects, and appends the page to `out`.
+    /// Collects and appends the page to `out`.
     ///
     /// # Errors
-    /// Fails, and appends nothing, if no provider has the reader, if the reader is shut down, or if another collection takes too
-    /// long.
+    /// Fails without appending anything if no provider has the reader, if the reader is shut down, or if the
+    /// timeout passes while another collection is running.
     pub fn render(&self, format: Format, out: &mut Vec<u8>) -> Result<(), ExportError> {
         self.collect(|resource, scopes| {
             let expected = self.0.last_size.load(Ordering::Relaxed);
-            // A little more than the last page, so that the buffer rarely grows.
+            // Reserve a little more than the last page took, so that the buffer rarely grows.
             out.reserve(expected + expected / 16);
             let before = out.len();
             self.0.renderer.render(format, resource, scopes, out);
@@ -90,12 +90,13 @@ impl PrometheusExporter {
         })
     }
 
-    /// Collects, and writes the page in parts of about 64 KiB, so that a large page is never in memory as a whole. The collected
-    /// points are kept until the last part is written; no other request waits for that.
+    /// Collects and writes the page in parts of about 64 KiB, so that a large page is never held in memory as a
+    /// whole. The collected points are kept until the last part is written, but no other request waits for
+    /// this.
     ///
     /// # Errors
-    /// Fails as [`render`](PrometheusExporter::render) does, and then writes nothing. Also returns the first error of `to`, after which
-    /// nothing more is written.
+    /// Fails like [`render`](PrometheusExporter::render), without writing anything. Also returns the first
+    /// error from `to`, after which nothing more is written.
     pub fn write(&self, format: Format, to: &mut dyn io::Write) -> Result<(), ExportError> {
         self.collect(|resource, scopes| self.0.renderer.write(format, resource, scopes, to))?
             .map_err(|error| ExportError::other("the page cannot be written").with_source(error))
@@ -107,24 +108,25 @@ impl PrometheusExporter {
         Ok(render(self.0.reader.resource().unwrap_or(&empty), &scopes))
     }
 
-    /// Collects, and returns the response to a request with these headers. Pass an empty string for a header that the request
-    /// does not have.
+    /// Collects and returns the response to a request with these headers. Pass an empty string for a header
+    /// that is absent.
     ///
-    /// With the feature `gzip`, compresses the page if the request accepts it, without holding the uncompressed page in memory.
+    /// With the feature `gzip`, compresses the page if the request accepts it. The uncompressed page is never
+    /// held in memory.
     pub fn response_for(&self, accept: &str, accept_encoding: &str) -> PageResponse {
         let format = self.negotiate(accept);
         #[cfg(feature = "gzip")]
         if crate::negotiate::accepts_gzip(accept_encoding) {
             return PageResponse::new(format, Some("gzip"), self.compress(format));
         }
-        // Unused without the feature.
+        // Used only with the feature `gzip`.
         let _ = accept_encoding;
         let mut body = Vec::new();
         PageResponse::new(format, None, self.render(format, &mut body).map(|()| body))
     }
 
-    /// Compresses at the fastest level, which suffices for a repetitive text: to a twentieth, or to a fifth with an exemplar in
-    /// every bucket.
+    /// Compresses at the fastest level, which suffices for repetitive text: pages shrink to a twentieth, or to
+    /// a fifth with an exemplar in every bucket.
     #[cfg(feature = "gzip")]
     fn compress(&self, format: Format) -> Result<Vec<u8>, ExportError> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -132,16 +134,17 @@ impl PrometheusExporter {
         encoder.finish().map_err(|error| ExportError::other("the page cannot be compressed").with_source(error))
     }
 
-    /// Does the same as [`response_for`](PrometheusExporter::response_for) with the types of the `http` crate, for any path and method.
-    /// The body has the server's type: `axum::body::Body`, or `http_body_util::Full<Bytes>` with hyper.
+    /// Like [`response_for`](PrometheusExporter::response_for), but with the types of the `http` crate. Ignores
+    /// the path and the method. `B` is the server's body type: `axum::body::Body`, or
+    /// `http_body_util::Full<Bytes>` with hyper.
     ///
     /// ```text
     /// axum:   router.route("/metrics", get(async move |headers: HeaderMap| prometheus.respond::<Body>(&headers)))
     /// hyper:  let response = prometheus.respond::<Full<Bytes>>(request.headers());
     /// ```
     ///
-    /// Blocks while it collects: milliseconds with ten thousand series, and longer if the callback of an instrument is slow. Call
-    /// it in `spawn_blocking` or the like if the thread serves other requests.
+    /// Blocks while collecting: a few milliseconds for ten thousand series, and longer if an instrument's
+    /// callback is slow. If the thread also serves other requests, call this in `spawn_blocking` or similar.
     #[cfg(feature = "http")]
     pub fn respond<B: From<Vec<u8>>>(&self, headers: &http::HeaderMap) -> http::Response<B> {
         let joined = |name: http::HeaderName| {
@@ -188,31 +191,32 @@ pub struct PrometheusBuilder {
 }
 
 impl PrometheusBuilder {
-    /// Sets the renderer, which decides about names, scopes and the resource.
+    /// Sets the renderer, which controls names, scopes and the resource.
     pub fn with_renderer(mut self, renderer: Renderer) -> Self {
         self.renderer = renderer;
         self
     }
 
-    /// Sets aggregations, limits and producers. The temporality is always cumulative, whatever `config` says.
+    /// Sets aggregations, limits and producers. The temporality in `config` is ignored, because it is always
+    /// cumulative.
     pub fn with_reader_config(mut self, config: ReaderConfig) -> Self {
         self.reader = config;
         self
     }
 
-    /// Sets the format for requests that accept no known format, or any format; text 0.0.4 by default.
+    /// Sets the format for requests that accept any format or no known one. Defaults to text 0.0.4.
     pub fn with_fallback(mut self, format: Format) -> Self {
         self.fallback = format;
         self
     }
 
-    /// Sets how long a request waits for other collections; 10 seconds by default.
+    /// Sets how long a request waits for other collections. Defaults to 10 seconds.
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Returns the exporter.
+    /// Builds the exporter.
     pub fn build(self) -> PrometheusExporter {
         // spec: metrics/sdk_exporters/prometheus.md: temporality must be cumulative
         let config = self.reader.with_temporality(TemporalityPreference::Cumulative);

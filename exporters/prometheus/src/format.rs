@@ -1,4 +1,4 @@
-//! The format of a page: the exposition format, and the escaping of names beyond the classic characters.
+//! Page formats: the exposition format, and the escaping of names with characters outside the classic set.
 
 use std::fmt;
 
@@ -29,10 +29,11 @@ pub struct Format {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Protocol {
-    /// The Prometheus text format 0.0.4, which every scraper reads. Has neither exemplars nor quoted names.
+    /// The Prometheus text format 0.0.4, which every scraper supports. It has neither exemplars nor quoted
+    /// names.
     #[default]
     Text0_0_4,
-    /// The Prometheus text format 1.0.0: that of 0.0.4 with quoted names.
+    /// The Prometheus text format 1.0.0, which adds quoted names to 0.0.4.
     Text1_0_0,
     /// OpenMetrics 0.0.1.
     OpenMetrics0_0_1,
@@ -40,7 +41,7 @@ pub enum Protocol {
     OpenMetrics1_0_0,
 }
 
-/// A scheme for characters in names that Prometheus did not always allow.
+/// A scheme for name characters that older versions of Prometheus did not allow.
 ///
 /// ```
 /// use telemark_prometheus::{Escaping, negotiate};
@@ -52,14 +53,14 @@ pub enum Protocol {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Escaping {
-    /// Replaces each of them by an underscore.
+    /// Replaces each such character with an underscore.
     #[default]
     Underscores,
-    /// Replaces a dot by `_dot_`, an underscore by `__`, and each other one by an underscore.
+    /// Replaces a dot with `_dot_`, an underscore with `__`, and every other such character with an underscore.
     Dots,
-    /// Starts the name with `U__` and replaces each of them by its code point.
+    /// Prefixes the name with `U__` and replaces each such character with its code point.
     Values,
-    /// Keeps them and quotes the name.
+    /// Keeps such characters and quotes the name.
     AllowUtf8,
 }
 
@@ -71,7 +72,8 @@ pub(crate) const ESCAPINGS: [(&str, Escaping); 4] = [
 ];
 
 impl Format {
-    /// Returns a format. Protocols before version 1.0.0 have no schemes: their escaping is always [`Escaping::Underscores`].
+    /// Creates a format. Protocols before version 1.0.0 do not support escaping schemes and always use
+    /// [`Escaping::Underscores`].
     pub const fn new(protocol: Protocol, escaping: Escaping) -> Self {
         match protocol {
             Protocol::Text1_0_0 | Protocol::OpenMetrics1_0_0 => Format { protocol, escaping },
@@ -89,7 +91,7 @@ impl Format {
         self.escaping
     }
 
-    /// Returns true for OpenMetrics, whose pages have exemplars.
+    /// Returns true for OpenMetrics, which supports exemplars.
     pub const fn is_open_metrics(self) -> bool {
         matches!(self.protocol, Protocol::OpenMetrics0_0_1 | Protocol::OpenMetrics1_0_0)
     }

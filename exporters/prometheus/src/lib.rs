@@ -1,4 +1,5 @@
-//! Prometheus export for Telemark: pages in OpenMetrics, with exemplars that lead to traces, or in the text format.
+//! Prometheus export for Telemark: pages in OpenMetrics, with exemplars that link to traces, or in the text
+//! format.
 //!
 //! ```
 //! use opentelemetry::metrics::MeterProvider;
@@ -15,7 +16,7 @@
 //! # Ok::<(), std::string::FromUtf8Error>(())
 //! ```
 //!
-//! For a program without a server, `Server` listens on `localhost:9464` with a thread of its own.
+//! Programs without an HTTP server can use `Server`, which listens on `localhost:9464` on its own thread.
 //!
 //! ```text
 //! GET /metrics ─ negotiate ─▶ Format
@@ -27,28 +28,33 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | `exporter` | the reader, and a page or a response for each request |
-//! | `negotiate`, `format` | from the headers of a request to the format of its page |
-//! | `renderer`, `config` | from a collection to a page |
-//! | `names` | names and units, as Prometheus has them |
+//! | `exporter` | the reader, and the page or response for each request |
+//! | `negotiate`, `format` | choosing the page format from the request headers |
+//! | `renderer`, `config` | turning a collection into a page |
+//! | `names` | translation of names and units to those of Prometheus |
 //! | `page` | families, series and samples of a page |
-//! | `text` | numbers, quotes and lines |
-//! | `response`, `server` | the page over HTTP |
+//! | `text` | rendering of numbers, quoted names, and attribute values |
+//! | `response`, `server` | serving the page over HTTP |
 //!
-//! [`PrometheusExporter::write`] writes a page in parts, as compressed responses do. A large page is then never in memory as a whole, which
-//! saves time too: the first touch of fresh memory costs more than writing the text.
+//! [`PrometheusExporter::write`] writes a page in parts, as compressed responses do. A large page is then never
+//! held in memory as a whole. This also saves time, because touching fresh memory for the first time costs more
+//! than writing the text.
 //!
 //! # Limits of a page
 //!
-//! - Series of a counter or a histogram with equal labels are added up, for example those of an empty and of an absent attribute.
-//! - A metric that cannot be shown is left out with a warning and never spoils the page: a metric whose name belongs to a metric of
-//!   another type, or a gauge whose labels belong to another series.
-//! - Exponential histograms are shown with at most 64 buckets. Their bounds are powers of the fourth root of two, or of a coarser
-//!   root.
-//! - Infinite values are written as `+Inf` and `-Inf`, and NaN as `NaN`, which Prometheus stores like any value: sums with it are
-//!   `NaN`, comparisons are false. It does not mark a series as stale; the text formats have no marker for that.
-//! - OpenMetrics allows no counter that is NaN or negative; such a counter is left out there.
-//! - An exemplar keeps its trace, and those of its attributes that fit into the 128 characters that OpenMetrics allows.
+//! - Counter or histogram series with equal labels are added up, such as a series with an empty attribute and
+//!   one without it.
+//! - Metrics that cannot be shown are left out with a warning and never invalidate the page. This applies to a
+//!   metric whose name is taken by a metric of another type, and to a gauge whose labels belong to another
+//!   series.
+//! - Exponential histograms are shown with at most 64 buckets. Their bounds are powers of the fourth root of
+//!   two, or of a coarser base.
+//! - Infinite values are written as `+Inf` and `-Inf`, and NaN as `NaN`. Prometheus stores NaN like any other
+//!   value: sums that include it are `NaN`, and comparisons with it are false. It does not mark a series as
+//!   stale; the text formats have no marker for that.
+//! - OpenMetrics does not allow a counter to be NaN or negative, so such a counter is left out of OpenMetrics
+//!   pages.
+//! - An exemplar keeps its trace, and those attributes that fit into the 128 characters allowed by OpenMetrics.
 //!
 //! # Environment variables
 //!
@@ -56,8 +62,8 @@
 //!
 //! # Features
 //!
-//! - `gzip` (default): compresses pages for scrapers that accept it.
-//! - `http`: adds `PrometheusExporter::respond`, for servers with the types of the `http` crate.
+//! - `gzip` (default): compresses pages for scrapers that accept gzip.
+//! - `http`: adds `PrometheusExporter::respond`, for servers that use the types of the `http` crate.
 //! - `server` (default): adds `Server`; implies `http`.
 
 mod config;

@@ -1,14 +1,14 @@
-//! Negotiation: from the headers of a request to the format of its page.
+//! Negotiation: chooses the format of a page from the request headers.
 //!
-//! Headers are foreign text. Every text gets a format.
+//! Headers are foreign text. Any header, even a malformed one, leads to a format.
 
 use crate::format::{ESCAPINGS, Escaping, Format, Protocol};
 
-/// Returns the format for a request with this `Accept` header. Pass an empty string if there is no header, and join several with
-/// commas.
+/// Returns the format for a request with this `Accept` header. If there is no such header, pass an empty
+/// string; if there are several, join them with commas.
 ///
-/// Of the media ranges that can be served, the one with the highest `q` wins, and the first of equal ones. Without such a range,
-/// and for one that accepts any format, the format is text 0.0.4.
+/// The supported media range with the highest `q` wins, or the first of them if several have the same `q`. If
+/// no range is supported, or if the winning range accepts any format, the format is text 0.0.4.
 ///
 /// ```
 /// use telemark_prometheus::{Protocol, negotiate};
@@ -23,7 +23,7 @@ pub fn negotiate(accept: &str) -> Format {
     negotiate_or(accept, Format::default())
 }
 
-/// Negotiates with another fallback than text 0.0.4.
+/// Like [`negotiate`], but with a fallback other than text 0.0.4.
 pub(crate) fn negotiate_or(accept: &str, fallback: Format) -> Format {
     let accept = bounded(accept);
     let mut best: Option<(u16, Format)> = None;
@@ -50,17 +50,18 @@ pub(crate) fn accepts_gzip(accept_encoding: &str) -> bool {
             })
         })
     };
-    // spec: RFC 9110 8.4.1.3: both names mean the same
+    // spec: RFC 9110 8.4.1.3: both names are equivalent
     quality_of(&["gzip", "x-gzip"]).or_else(|| quality_of(&["*"])).unwrap_or(0) > 0
 }
 
-/// Returns the header, or an empty one if it is longer than any scraper sends.
+/// Returns the header, or an empty string if it is longer than any scraper would send.
 fn bounded(header: &str) -> &str {
     const MAX_LENGTH: usize = 8 << 10;
     if header.len() <= MAX_LENGTH { header } else { "" }
 }
 
-/// Parses a media range into its quality in thousandths and the format that serves it.
+/// Parses a media range. Returns its quality in thousandths and the format that satisfies it, or `None` if it
+/// is not supported.
 fn parse(range: &str, fallback: Format) -> Option<(u16, Format)> {
     let mut parts = list(range, ';');
     let media_type = parts.next()?.trim().to_ascii_lowercase();
@@ -94,7 +95,7 @@ fn parameters<'a>(parts: impl Iterator<Item = &'a str>) -> impl Iterator<Item = 
     })
 }
 
-/// Returns a quality in thousandths, zero if it is malformed.
+/// Returns a quality in thousandths, or zero if it is malformed.
 ///
 /// spec: RFC 9110 12.4.2
 fn quality(text: &str) -> u16 {
@@ -108,7 +109,7 @@ fn quality(text: &str) -> u16 {
     }
 }
 
-/// Splits at separators that are not within quotes.
+/// Splits at separators outside of quotes.
 fn list(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {

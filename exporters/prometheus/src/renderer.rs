@@ -1,4 +1,4 @@
-//! Rendering: from a collection and a configuration to a page.
+//! Renders a collection as a page, according to a configuration.
 
 use std::io;
 
@@ -10,10 +10,11 @@ use crate::format::Format;
 use crate::names::TranslationStrategy;
 use crate::page::{self, Chunks};
 
-/// Renders collections as pages. [`PrometheusExporter`](crate::PrometheusExporter) uses one for each request.
+/// Renders collections as pages. [`PrometheusExporter`](crate::PrometheusExporter) uses a renderer for its
+/// pages.
 ///
-/// Totals must be cumulative, because a page shows the current state and not a change. A metric that cannot be shown is left out
-/// with a warning.
+/// Totals must be cumulative, because a page shows the current state rather than a change. Metrics that cannot
+/// be shown are left out with a warning.
 ///
 /// ```
 /// use telemark_prometheus::{Format, Renderer};
@@ -32,46 +33,47 @@ pub struct Renderer {
 }
 
 impl Renderer {
-    /// Returns a renderer with the specification's defaults.
+    /// Creates a renderer with the specification's defaults.
     pub fn new() -> Self {
         Renderer::default()
     }
 
-    /// Sets the translation of names; [`TranslationStrategy::UnderscoreEscapingWithSuffixes`] by default.
+    /// Sets how names are translated. Defaults to [`TranslationStrategy::UnderscoreEscapingWithSuffixes`].
     pub fn with_translation(mut self, strategy: TranslationStrategy) -> Self {
         self.config.strategy = strategy;
         self
     }
 
-    /// Leaves out the labels `otel_scope_…`, which name the library that a series comes from.
+    /// Omits the `otel_scope_…` labels, which name the library that a series comes from.
     pub fn without_scope_labels(mut self) -> Self {
         self.config.scope_labels = false;
         self
     }
 
-    /// Leaves out the metric `target_info`, which carries the attributes of the resource.
+    /// Omits the metric `target_info`, which carries the resource attributes.
     pub fn without_target_info(mut self) -> Self {
         self.config.target_info = false;
         self
     }
 
-    /// Adds the resource's attributes with these keys to every series as labels; none by default.
+    /// Adds the resource attributes with these keys as labels to every series. By default, adds none.
     pub fn with_resource_labels<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
         self.config.resource_labels = keys.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Appends the page of a collection to `out`.
+    /// Appends a collection's page to `out`.
     pub fn render(&self, format: Format, resource: &Resource, scopes: &[ScopeMetrics], out: &mut Vec<u8>) {
         let chunks = Chunks { size: usize::MAX, pass_on: &mut |_| Ok(()) };
-        // `pass_on` is the only source of errors.
+        // Only `pass_on` can fail, and this one never does.
         let _ = page::write(&self.config, format, resource, scopes, out, chunks);
     }
 
-    /// Writes the page of a collection in parts of about 64 KiB, so that a large page is never in memory as a whole.
+    /// Writes a collection's page in parts of about 64 KiB, so that a large page is never held in memory as a
+    /// whole.
     ///
     /// # Errors
-    /// Returns the first error of `to`, after which nothing more is written.
+    /// Returns the first error from `to`, after which nothing more is written.
     pub fn write(
         &self,
         format: Format,
@@ -91,5 +93,5 @@ impl Renderer {
     }
 }
 
-/// Bytes of a part: large enough for few calls, small enough for the processor's caches.
+/// Size of a part in bytes: large enough to need few writes, and small enough for the CPU caches.
 const CHUNK: usize = 64 << 10;

@@ -9,7 +9,7 @@ use crate::format::Format;
 /// ```
 /// use telemark_prometheus::PrometheusExporter;
 ///
-/// // No provider has the reader of this exporter.
+/// No provider has this exporter's reader.
 /// let response = PrometheusExporter::new().response_for("", "");
 /// assert_eq!(response.status, 503);
 /// assert_eq!(response.content_type, "text/plain; charset=utf-8");
@@ -17,15 +17,15 @@ use crate::format::Format;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PageResponse {
-    /// The HTTP status: 200 with a page, 503 if the collection failed.
+    /// The HTTP status: 200 with a page, or 503 if the collection failed.
     pub status: u16,
-    /// The header `Content-Type`.
+    /// The `Content-Type` header.
     pub content_type: &'static str,
-    /// The header `Content-Encoding`: `gzip`, or `None` to omit it.
+    /// The `Content-Encoding` header: `gzip`, or `None` to omit it.
     pub content_encoding: Option<&'static str>,
-    /// The header `Vary`, which tells caches what the page depends on, or `None` to omit it.
+    /// The `Vary` header, which tells caches what the page depends on, or `None` to omit it.
     pub vary: Option<&'static str>,
-    /// The page, compressed if `content_encoding` says so, or the reason why there is no page.
+    /// The page, encoded as given by `content_encoding`, or the reason why there is no page.
     pub body: Vec<u8>,
 }
 

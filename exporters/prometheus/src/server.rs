@@ -1,4 +1,4 @@
-//! The exporter's own server, for programs without one: the page at `/metrics`, on a thread of its own.
+//! The exporter's built-in server, for programs without one. Serves the page at `/metrics` on its own thread.
 
 use std::net::SocketAddr;
 
@@ -13,13 +13,13 @@ use crate::exporter::PrometheusExporter;
 const HOST: &str = "OTEL_EXPORTER_PROMETHEUS_HOST";
 const PORT: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
 
-/// Serves the page at `/metrics` until it is dropped.
+/// Serves the page at `/metrics` until dropped.
 ///
-/// A slow or silent client does not delay other clients: [`telemark_serve`] documents the bounds. Collections run one after the
-/// other on the server's thread, so a stuck callback does delay the page.
+/// Slow or silent clients do not delay other clients; [`telemark_serve`] documents the limits. Collections run
+/// one after another on the server's thread, so a stuck callback does delay the page.
 ///
-/// On a loopback address, the server only responds to requests for `localhost`, loopback addresses, the host it was given and
-/// those of [`ServerBuilder::with_allowed_hosts`], as a defence against DNS rebinding.
+/// On a loopback address, the server responds only to requests for `localhost`, a loopback address, the host it
+/// was given, or a host from [`ServerBuilder::with_allowed_hosts`]. This protects against DNS rebinding.
 ///
 /// ```
 /// use telemark_prometheus::{PrometheusExporter, Server};
@@ -35,19 +35,20 @@ const PORT: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
 pub struct Server(telemark_serve::Server);
 
 impl Server {
-    /// Starts a server on a host and a port; port 0 picks a free one.
+    /// Starts a server on a host and a port. Port 0 picks a free port.
     ///
     /// # Errors
-    /// Names `host` if it is not an address of this machine, and `port` if it is taken or reserved. Also fails if the operating
-    /// system provides no thread or descriptor.
+    /// The error names `host` if it is not an address of this machine, and `port` if the port is taken or
+    /// reserved. Also fails if the operating system cannot provide a thread or a file descriptor.
     pub fn start(prometheus: PrometheusExporter, host: &str, port: u16) -> Result<Self, ConfigError> {
         Server::builder(prometheus).with_host(host).with_port(port).start()
     }
 
-    /// Starts a server on `OTEL_EXPORTER_PROMETHEUS_HOST` and `OTEL_EXPORTER_PROMETHEUS_PORT`, by default `localhost:9464`.
+    /// Starts a server on `OTEL_EXPORTER_PROMETHEUS_HOST` and `OTEL_EXPORTER_PROMETHEUS_PORT`, which default to
+    /// `localhost` and `9464`.
     ///
     /// # Errors
-    /// Fails as [`Server::start`] does, and names the variable instead of the argument.
+    /// Fails like [`Server::start`], but the error names the variable instead of the argument.
     pub fn from_env(prometheus: PrometheusExporter, env: &Env) -> Result<Self, ConfigError> {
         let mut builder = Server::builder(prometheus);
         (builder.host_setting, builder.port_setting) = (HOST, PORT);
@@ -61,7 +62,7 @@ impl Server {
         builder.start()
     }
 
-    /// Starts building a server, by default on `localhost:9464`.
+    /// Returns a builder for a server, which listens on `localhost:9464` by default.
     pub fn builder(prometheus: PrometheusExporter) -> ServerBuilder {
         ServerBuilder {
             prometheus,
@@ -78,16 +79,16 @@ impl Server {
         self.0.address()
     }
 
-    /// Shuts the server down. Pages on their way are sent for up to 250 ms.
+    /// Shuts the server down. Pages being sent get up to 250 ms to finish.
     ///
     /// # Errors
-    /// Fails if the deadline passes first; the server still ends later.
+    /// Fails if the deadline passes first. The server still shuts down later.
     pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.0.shutdown(deadline)
     }
 }
 
-/// Builds a [`Server`].
+/// Configures and starts a [`Server`].
 ///
 /// ```
 /// use telemark_prometheus::{PrometheusExporter, Server};
@@ -109,20 +110,21 @@ pub struct ServerBuilder {
 }
 
 impl ServerBuilder {
-    /// Sets the host name or address to listen on; `localhost` by default.
+    /// Sets the host name or address to listen on. Defaults to `localhost`.
     pub fn with_host(mut self, host: impl Into<String>) -> Self {
         self.host = host.into();
         self
     }
 
-    /// Sets the port; 9464 by default. Port 0 picks a free one.
+    /// Sets the port. Defaults to 9464; port 0 picks a free port.
     pub fn with_port(mut self, port: u16) -> Self {
         self.port = port;
         self
     }
 
-    /// Sets the hosts, without ports, that requests may be for besides `localhost` and loopback addresses. Without any, a server
-    /// on another address accepts every host, because Prometheus scrapes pods by their addresses.
+    /// Sets the hosts, without ports, that requests may address in addition to `localhost` and loopback
+    /// addresses. If none are set, a server on a non-loopback address accepts every host, because Prometheus
+    /// scrapes pods by IP address.
     pub fn with_allowed_hosts<N: Into<String>>(mut self, hosts: impl IntoIterator<Item = N>) -> Self {
         self.allowed_hosts = hosts.into_iter().map(Into::into).collect();
         self
@@ -131,7 +133,7 @@ impl ServerBuilder {
     /// Starts the server.
     ///
     /// # Errors
-    /// Fails as [`Server::start`] does.
+    /// Fails like [`Server::start`].
     pub fn start(self) -> Result<Server, ConfigError> {
         let ServerBuilder { prometheus, host, port, mut allowed_hosts, host_setting, port_setting } = self;
         let listener = telemark_serve::bind(&host, port).map_err(|error| match error {
@@ -142,7 +144,7 @@ impl ServerBuilder {
             error => ConfigError::invalid(host_setting, &*host, "a host name or an address of this machine")
                 .with_source(error),
         })?;
-        // The host may be another name of a loopback address.
+        // The host may be another name for a loopback address.
         let is_loopback = listener.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback());
         if is_loopback {
             allowed_hosts.push(host);

@@ -1,4 +1,4 @@
-//! Whole pages, rule by rule.
+//! Checks whole pages, one rule at a time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
@@ -16,7 +16,7 @@ use telemark_sdk::metrics::{
 };
 use telemark_sdk::time::Timestamp;
 
-/// Checks a page without scope labels.
+/// Checks a page rendered without scope labels.
 fn check(format: Format, metrics: Vec<Metric>, expected: &str) {
     let scopes = [scope("shop", metrics)];
     check_all(&Renderer::new().without_scope_labels(), format, &Resource::empty(), &scopes, expected);
@@ -166,7 +166,7 @@ fn histograms_without_buckets_or_sums() {
     let bucket = r#"duration_seconds_bucket{le="-1.0"} 1
         duration_seconds_bucket{le="+Inf"} 3"#;
     let (kind, unit) = ("# TYPE duration_seconds histogram", "# UNIT duration_seconds seconds");
-    // In OpenMetrics, a count requires a sum, and a sum requires positive bounds.
+    // In OpenMetrics, a histogram with a count must have a sum, and a sum requires positive bounds.
     let with_sum = negative.clone().with_sum(-9.0);
     check(OPEN_METRICS, vec![histogram(with_sum.clone())], &format!("{kind}\n{unit}\n{bucket}\n# EOF"));
     let text = format!("{kind}\n{bucket}\nduration_seconds_sum -9.0\nduration_seconds_count 3");
@@ -218,7 +218,7 @@ fn scopes_are_labels() {
             vec![metric(), Metric::new("b", gauge(vec![NumberPoint::new(Attributes::empty(), 2i64)]))],
         ),
     ];
-    // Both metrics `a` are in one family: families do not interleave.
+    // Both metrics `a` belong to one family, because families must not interleave.
     check_all(
         &Renderer::new(),
         OPEN_METRICS,
@@ -231,7 +231,7 @@ fn scopes_are_labels() {
         b{otel_scope_name="cart"} 2
         # EOF"#,
     );
-    // Without scope labels, both are one series.
+    // Without scope labels, both produce the same series.
     check_all(
         &Renderer::new().without_scope_labels(),
         TEXT,
@@ -326,14 +326,15 @@ fn series_that_prometheus_cannot_tell_apart_are_added_up() {
     let histograms = vec![
         histogram(empty(), [1.0], [1, 2]),
         histogram(Attributes::empty(), [1.0], [3, 4]),
-        // Other bounds than the series above: cannot be added, so the page shows the first.
+        // The bounds differ from those of the series above, so the two cannot be added, and the page shows the
+        // first.
         histogram(attributes(&[("b", "")]), [2.0], [5, 6]),
     ];
     let buckets = |offset, counts: &[u64]| Buckets::new(offset, counts.to_vec());
     let exponential = |attributes, scale, offset, counts: &[u64]| {
         ExponentialHistogramPoint::new(attributes, scale, 1, buckets(offset, counts), Buckets::default()).with_sum(1.0)
     };
-    // Buckets 1..2 and 2..4, at scale 0 and at scale 2.
+    // Buckets (1, 2] and (2, 4], at scale 0 and at scale 2.
     let exponentials =
         vec![exponential(empty(), 0, 0, &[1, 2]), exponential(Attributes::empty(), 2, 0, &[1, 1, 1, 1, 0, 0, 0, 1])];
     let falls = MetricData::Sum { points: points.clone(), temporality: Temporality::Cumulative, monotonic: false };
@@ -410,7 +411,7 @@ fn infinite_values_and_nan() {
         )
     };
     let gauges = values("g") + &values("s");
-    // OpenMetrics allows no counter that is negative or NaN.
+    // OpenMetrics does not allow a counter to be negative or NaN.
     check(
         OPEN_METRICS,
         metrics(),
@@ -580,7 +581,7 @@ fn an_empty_collection_is_a_page() {
     check_all(&Renderer::new(), TEXT, &Resource::empty(), &[], "");
 }
 
-/// Remembers the parts written to it; fails when there is no room left.
+/// Records the parts written to it. Fails once its capacity is used up.
 struct Parts(Vec<Vec<u8>>, usize);
 
 impl Write for Parts {

@@ -1,4 +1,4 @@
-//! Independent parsers read the pages, and find what the strict reader of these tests finds.
+//! Independent parsers read the pages and must find the same samples as the strict reader in these tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
@@ -23,7 +23,7 @@ use telemark_sdk::metrics::{
 };
 use telemark_sdk::time::Timestamp;
 
-/// The official client of Python in a process of its own.
+/// The official Python client, running in its own process.
 struct Python {
     child: Child,
     input: ChildStdin,
@@ -31,7 +31,7 @@ struct Python {
 }
 
 impl Python {
-    /// Returns `None`, and says so, if the client is not installed.
+    /// Returns `None` and reports the skipped test if the client is not installed.
     fn start() -> Option<Self> {
         let Some(folder) = variable("TELEMARK_TEST_PROMETHEUS_CLIENT") else {
             skip("no prometheus_client is installed here; `cargo xtask test` installs it");
@@ -50,7 +50,7 @@ impl Python {
         Some(Python { child, input, output })
     }
 
-    /// Returns the samples as text, or the error of the parser.
+    /// Returns the samples as text, or the parser's error.
     fn read(&mut self, format: Format, page: &str) -> Result<Vec<String>, String> {
         let request = json!({"open_metrics": format.is_open_metrics(), "page": page});
         writeln!(self.input, "{request}").unwrap();
@@ -76,19 +76,19 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Reports a skipped test past the test harness. Fails in continuous integration.
+/// Reports a skipped test, bypassing the test harness. Fails in continuous integration.
 fn skip(why: &str) {
     assert!(variable("CI").as_deref() != Some("true"), "in continuous integration nothing is skipped: {why}");
     let _ = writeln!(std::io::stderr(), "\n!!! SKIPPED: {why}\n");
 }
 
-/// Returns the samples of the strict reader in the form of the script's output.
+/// Returns the strict reader's samples in the format of the script's output.
 fn expected(families: &[Family]) -> Vec<String> {
     let number = |number: f64| {
         if number.is_nan() {
             return "NaN".to_owned();
         }
-        // Python's exponents have a sign and at least two digits.
+        // Python writes exponents with a sign and at least two digits.
         let text = format!("{number:?}");
         match text.split_once('e') {
             Some((mantissa, exponent)) => {
@@ -116,19 +116,19 @@ fn compare(python: &mut Python, format: Format, page: &str) {
     let ours = check(format, page).unwrap();
     let mut exemplars = ours.iter().flat_map(|family| &family.samples).filter_map(|sample| sample.exemplar.as_ref());
     if exemplars.any(|exemplar| exemplar.labels.iter().any(|(_, value)| value.contains('"'))) {
-        // The client takes an escaped quote in an exemplar for the end of the value.
+        // The client mistakes an escaped quote in an exemplar for the end of the value.
         return;
     }
     let theirs = python.read(format, page).unwrap_or_else(|error| panic!("{error}"));
-    // Compare numbers as numbers: Python and Rust may choose different texts of the same length.
+    // Compare numeric values, because Python and Rust may choose different shortest representations.
     let normal = |samples: Vec<String>| -> Vec<Value> {
         let samples = samples.iter().map(|sample| {
             let mut sample: Value = serde_json::from_str(sample).unwrap();
-            // The client strips the space around a text.
+            // The client strips surrounding whitespace from help texts.
             let help = sample["help"].as_str().map(|help| help.trim().to_owned());
             sample["help"] = help.filter(|_| format.is_open_metrics()).into();
             if sample["type"] == "counter" {
-                // The client adds the suffix of counters where the text format lacks it.
+                // In the text format, the client adds the counter suffix where it is missing.
                 let name = sample["name"].as_str().unwrap().trim_end_matches("_total").to_owned();
                 sample["name"] = name.into();
             }
@@ -149,7 +149,7 @@ fn compare(python: &mut Python, format: Format, page: &str) {
     assert_eq!(theirs.len(), ours.len(), "{format}");
 }
 
-/// One metric of every kind.
+/// Returns one metric of each kind.
 fn example() -> Vec<ScopeMetrics> {
     let exemplar = |value: f64| {
         Exemplar::new(value, Timestamp::from_nanos(1_520_879_607_789_000_000))
@@ -208,7 +208,7 @@ fn the_official_client_refuses_what_is_wrong() {
     assert!(python.read(OPEN_METRICS, "# TYPE a counter\na_total 1\n# EOF\n").is_ok());
 }
 
-/// The linter of Prometheus itself, where it is installed.
+/// Runs the linter of Prometheus itself, if it is installed.
 #[test]
 fn promtool_has_no_complaints_about_the_format() {
     let command = Command::new("promtool")
@@ -225,6 +225,6 @@ fn promtool_has_no_complaints_about_the_format() {
     promtool.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
     let output = promtool.wait_with_output().unwrap();
     let complaints = String::from_utf8_lossy(&output.stderr);
-    // It also comments on names and descriptions, which the program chooses.
+    // The linter also comments on names and descriptions, which the program chooses.
     assert!(!complaints.contains("error while linting"), "{complaints}");
 }

@@ -1,4 +1,5 @@
-//! Pages of random collections follow the grammar and the rules, and lack nothing that can be shown.
+//! Pages of random collections must follow the grammar and the rules, and must contain everything that can be
+//! shown.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
@@ -28,14 +29,14 @@ proptest! {
     }
 }
 
-/// Returns the metrics under distinct names, reduced to what a page can show.
+/// Returns the metrics with distinct names, reduced to what a page can show.
 fn distinct(scopes: Vec<ScopeMetrics>) -> Vec<Metric> {
     let metrics = scopes.into_iter().flat_map(|scope| scope.metrics).enumerate();
     metrics
         .map(|(index, mut metric)| {
             metric.name = format!("metric{index}x").into();
             metric.unit = "".into();
-            // An added key keeps series apart.
+            // The added key keeps the series distinct.
             let own = |point: usize| {
                 support::attributes(&[]).iter().cloned().chain([KeyValue::new("n", point as i64)]).collect()
             };
@@ -97,7 +98,7 @@ proptest! {
     }
 }
 
-/// Returns the lines of a histogram, each of them formatted on its own.
+/// Returns the lines of a histogram, formatting each line separately.
 fn written_plainly(point: &HistogramPoint) -> String {
     let labels: String = point.attributes.iter().map(|label| format!("{}=\"{}\",", label.key, label.value)).collect();
     let mut page = "# TYPE h histogram\n".to_owned();
@@ -137,7 +138,7 @@ fn plain_number(number: Number) -> String {
     }
 }
 
-/// Returns durations, mostly one in each bucket, some of them in spans.
+/// Generates durations, usually one per bucket, some with spans.
 fn durations() -> impl Strategy<Value = HistogramPoint> {
     let bounds = prop::collection::btree_set(0u32..100_000, 0..20)
         .prop_map(|bounds| bounds.into_iter().map(|milliseconds| f64::from(milliseconds) / 1e3).collect::<Vec<_>>());
@@ -177,7 +178,7 @@ fn durations() -> impl Strategy<Value = HistogramPoint> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Text that is written once for many lines is the same as if each line had been formatted on its own.
+    /// Text that is rendered once and reused must be the same as if each line had been formatted separately.
     #[test]
     fn lines_are_as_if_written_one_by_one(point in durations()) {
         let expected = written_plainly(&point);

@@ -1,4 +1,5 @@
-//! From instruments to the page, directly and through the server. The tests of `serve` cover hostile clients.
+//! Tests from instruments to the page, both directly and through the server. Hostile clients are covered by the
+//! tests of `serve`.
 #![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
@@ -24,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 const VARY: &str = if cfg!(feature = "gzip") { "Accept, Accept-Encoding" } else { "Accept" };
 
-/// Returns an exporter of one counter and one histogram, and the provider that keeps the instruments.
+/// Returns an exporter with a counter and a histogram, and the provider that keeps the instruments alive.
 fn exporter() -> (PrometheusExporter, SdkMeterProvider) {
     let prometheus = PrometheusExporter::builder().with_renderer(Renderer::new().without_target_info()).build();
     let provider = SdkMeterProvider::builder()
@@ -140,7 +141,7 @@ fn the_types_of_http() {
     assert_eq!((response.status(), response.headers().len()), (http::StatusCode::SERVICE_UNAVAILABLE, 1));
 }
 
-/// Sends bytes and returns everything that comes back.
+/// Sends bytes and returns the complete response.
 fn exchange(server: &Server, request: &[u8]) -> String {
     let mut stream = connect(server);
     stream.write_all(request).unwrap();
@@ -159,7 +160,7 @@ fn read_all(mut stream: TcpStream) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Returns the response to a request with these header lines.
+/// Returns the response to a request with these additional header lines.
 fn get(server: &Server, target: &str, more: &str) -> String {
     exchange(server, format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{more}Connection: close\r\n\r\n").as_bytes())
 }
@@ -295,7 +296,7 @@ fn the_variables() {
     let server = server.unwrap();
     assert_eq!((server.address().ip().to_string().as_str(), warnings), ("127.0.0.1", 0));
     assert!(get(&server, "/metrics", "").starts_with("HTTP/1.1 503 Service Unavailable"));
-    // The port is taken by now.
+    // The port is already in use.
     let port = server.address().port().to_string();
     let (taken, _) = start(&[("OTEL_EXPORTER_PROMETHEUS_HOST", "127.0.0.1"), ("OTEL_EXPORTER_PROMETHEUS_PORT", &port)]);
     let error = taken.unwrap_err().to_string();
@@ -307,7 +308,7 @@ fn the_variables() {
     let expected = "OTEL_EXPORTER_PROMETHEUS_HOST=\"nowhere.invalid\" cannot be used";
     assert!(error.starts_with(expected) && error.contains("an address of this machine"), "{error}");
     assert_eq!(warnings, 1, "the warning about the port");
-    // Without variables, the error names the argument.
+    // Without variables, the error names the argument instead.
     let taken = Server::start(PrometheusExporter::new(), "127.0.0.1", server.address().port()).unwrap_err();
     assert_eq!(taken.setting(), "port");
     assert_eq!(Server::start(PrometheusExporter::new(), "192.0.2.1", 0).unwrap_err().setting(), "host");

@@ -1,4 +1,4 @@
-//! libFuzzer on `baggage`.
+//! Runs the target `baggage` under libFuzzer.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| telemark_fuzz::run("baggage", input));

@@ -1,4 +1,4 @@
-//! libFuzzer on `http_request`.
+//! Runs the target `http_request` under libFuzzer.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| telemark_fuzz::run("http_request", input));

@@ -21,14 +21,14 @@
 //! ```
 //!
 //! # Where to put the layer
-//! axum knows the route only inside the router. [`Router::layer`](axum::Router::layer) after the last route covers
-//! all routes, nested ones included, and the fallback. `Router::route_layer` leaves out the fallback. Around the
-//! router (`layer().layer(router)`) the spans have no route.
+//! axum determines the route inside the router. [`Router::layer`](axum::Router::layer) after the last route covers
+//! all routes, including nested ones, and the fallback. `Router::route_layer` omits the fallback. If the layer wraps the
+//! whole router (`layer().layer(router)`), spans have no route.
 //!
 //! # How to
-//! - **exclude paths, capture headers, trust a proxy**: [`HttpServerLayer::map_config`] changes some settings and keeps the
-//!   others; [`HttpServerLayer::with_config`] replaces all.
-//! - **change what is an error, or the span's name**: a policy of your own on top of [`AxumPolicy`]:
+//! - **Exclude paths, capture headers, trust a proxy**: [`HttpServerLayer::map_config`] changes some settings and keeps the
+//!   others; [`HttpServerLayer::with_config`] replaces all of them.
+//! - **Redefine errors or span names**: write your own policy on top of [`AxumPolicy`]:
 //!
 //! ```
 //! use telemark_axum::{AxumPolicy, HttpPolicy};
@@ -47,11 +47,11 @@
 //!
 //! let app: axum::Router = axum::Router::new().layer(telemark_axum::layer().with_policy(Strict));
 //! ```
-//! - **choose the provider**: [`HttpServerLayer::with_tracer`] and [`HttpServerLayer::with_meter`], with a tracer and a meter
-//!   of the [`scope`].
+//! - **Choose the provider**: use [`HttpServerLayer::with_tracer`] and [`HttpServerLayer::with_meter`], with a tracer and a
+//!   meter of the [`scope`].
 //!
 //! # Environment variables
-//! This crate reads no environment; see [`ServerConfig::from_env_fn`].
+//! This crate reads no environment variables itself; see [`ServerConfig::from_env_fn`].
 
 mod policy;
 
@@ -68,7 +68,7 @@ pub fn layer() -> HttpServerLayer<AxumPolicy> {
     HttpServerLayer::new().with_policy(AxumPolicy).with_tracer(GlobalTracer::new(scope())).with_global_meter(scope())
 }
 
-/// Returns the instrumentation scope of this crate: for the tracer of [`HttpServerLayer::with_tracer`] and the meter of
+/// Returns the instrumentation scope of this crate, for the tracer of [`HttpServerLayer::with_tracer`] and the meter of
 /// [`HttpServerLayer::with_meter`].
 pub fn scope() -> InstrumentationScope {
     telemark_kit::scope(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))

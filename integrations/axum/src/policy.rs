@@ -1,4 +1,4 @@
-//! The policy of axum: routes, client addresses and original targets.
+//! The policy for axum: routes, client addresses and original targets.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use axum::extract::{ConnectInfo, MatchedPath, OriginalUri};
 use axum::http::Uri;
 use telemark_http::{DefaultPolicy, HttpPolicy, RequestHead};
 
-/// Takes routes from [`MatchedPath`], the client from [`ConnectInfo`], and the target from [`OriginalUri`], which still has the
+/// Reads routes from [`MatchedPath`], clients from [`ConnectInfo`], and targets from [`OriginalUri`], which keeps the
 /// prefixes that nested routers strip.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AxumPolicy;

@@ -1,4 +1,4 @@
-//! An upper bound on the allocations that the layer adds to a request, compared with the same service without the layer.
+//! Bounds the allocations that the layer adds to a request, compared with the same service without the layer.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(unsafe_code, reason = "a global allocator that counts cannot be written without")]
 
@@ -30,11 +30,11 @@ thread_local! {
 }
 
 fn counted() {
-    // Also called while the thread's locals are torn down.
+    // The allocator is also called while thread-locals are destroyed.
     let _ = COUNT.try_with(|count| count.set(count.get() + 1));
 }
 
-// SAFETY: every call is handed to the system's allocator unchanged.
+// SAFETY: every call is passed to the system allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         counted();
@@ -42,7 +42,7 @@ unsafe impl GlobalAlloc for Counting {
         unsafe { System.alloc(layout) }
     }
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: `pointer` came from `alloc` or `realloc`, which are the system's.
+        // SAFETY: `pointer` came from `alloc` or `realloc`, and thus from the system allocator.
         unsafe { System.dealloc(pointer, layout) }
     }
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
@@ -69,8 +69,8 @@ fn request(traceparent: Option<&str>) -> Request<Body> {
     request.body(Body::empty()).unwrap()
 }
 
-/// Returns the allocations of one request, from the call to the end of the body, in a service that has served some before.
-/// `export` removes the spans in between, as a worker does.
+/// Counts the allocations of one request, from the call to the end of the body, in a service that has already served some.
+/// `export` removes the spans in between, like a worker.
 fn allocations<S, B>(mut service: S, traceparent: Option<&str>, export: impl Fn()) -> usize
 where
     S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
@@ -101,7 +101,7 @@ fn router() -> Router {
 #[test]
 fn stays_below_its_bounds() {
     support::propagate();
-    // Without an exporter: only the start and the end of a span.
+    // No exporter: counts only the start and the end of a span.
     let upstream = opentelemetry_sdk::trace::SdkTracerProvider::builder().build();
     let telemark = telemark_sdk::testing::TestTelemetry::new();
     let export = || {
@@ -113,8 +113,8 @@ fn stays_below_its_bounds() {
     check_router("opentelemetry_sdk", &upstream, || {}, [12, 14, 10]);
     check_router("telemark-sdk", telemark.provider(), export, [12, 14, 10]);
 
-    // Neither metrics nor exemplars allocate.
-    // A clock that stands still: the first exemplar of each bucket allocates.
+    // Neither metrics nor exemplars allocate. The clock stands still, because the first exemplar of each bucket
+    // allocates.
     let config = ServerConfig::new().with_active_requests().with_body_sizes().with_clock(|| UNIX_EPOCH);
     let layer = HttpServerLayer::new().with_config(config).with_tracer(telemark.tracer("allocations"));
     let layer = layer.with_meter(&telemark.meter("allocations"));
@@ -124,7 +124,7 @@ fn stays_below_its_bounds() {
     assert!(metrics.contains("http.server.request.duration") && metrics.contains(" # "), "{metrics}");
 }
 
-/// The bounds are for a root span, below a sampled parent, and below one that is not sampled.
+/// The bounds apply to a root span, below a sampled parent, and below an unsampled parent.
 fn check(what: &str, serve: impl Fn(Option<&str>) -> usize, bounds: [usize; 3]) {
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-";
     let parents = [None, Some(format!("{trace}01")), Some(format!("{trace}00"))];
@@ -144,7 +144,7 @@ where
     check(&format!("a service, {what}"), |parent| allocations(layer.layer(handler()), parent, &export), bounds);
 }
 
-/// The allocations that the layer adds to a bare router. Six of these are axum's boxes around the service, its future and its body.
+/// Bounds the allocations that the layer adds to a bare router. Six are axum's boxes around the service, its future and its body.
 fn check_router<P>(what: &str, provider: &P, export: impl Fn(), bounds: [usize; 3])
 where
     P: TracerProvider<Tracer: Clone + Send + Sync + 'static>,

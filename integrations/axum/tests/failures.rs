@@ -1,5 +1,5 @@
-//! Requests that fail: the status of the span, `error.type`, and the attributes of the duration, for each way in which axum, a
-//! layer or a client ends a request.
+//! Tests failing requests: the status of the span, `error.type`, and the attributes of the duration, for each way in which
+//! axum, a layer or a client ends a request.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "../../tower/tests/support/mod.rs"]
@@ -41,7 +41,7 @@ fn layer<S: Spans>(spans: &S) -> HttpServerLayer<AxumPolicy, S::Tracer> {
     telemark_axum::layer().with_tracer(spans.tracer()).with_meter(&spans.meter())
 }
 
-/// Returns the end of the only request, in its span and in its metric, without the attributes of every request here.
+/// Returns the end of the only request, from its span and its metric, without the attributes that all requests share.
 async fn ended<S: Spans>(spans: &S) -> String {
     let finished = until("a span", || Some(spans.finished()).filter(|spans| !spans.is_empty())).await;
     let [span] = &finished[..] else { panic!("{finished:?}") };
@@ -53,7 +53,7 @@ async fn ended<S: Spans>(spans: &S) -> String {
     format!("{} | {}", short(&span.end()), short(attributes.trim_end_matches(',')))
 }
 
-/// Sends a request and reads the response as far as it goes, then compares the end.
+/// Sends a request, reads as much of the response as possible, and compares the end.
 async fn check<S: Spans>(app: impl Fn(&S) -> Router, request: Request, status: u16, expected: &str) {
     let spans = S::new();
     let shown = format!("{request:?}");
@@ -89,7 +89,7 @@ async fn extractors_that_reject<S: Spans>() {
     let no_text = Request::post("/text").body(Body::from(&b"\xff"[..])).unwrap();
     check(app, no_text, 400, "POST /text Unset status=400 | http.request.method=POST,status=400,http.route=/text")
         .await;
-    // The application forgot an extension, which is its own failure.
+    // The application forgot an extension, which is a server error.
     check(
         app,
         to("GET", "/state"),
@@ -127,7 +127,7 @@ async fn timeouts<S: Spans>() {
     let slow = || Router::new().route("/slow", get(async || -> Response { std::future::pending().await }));
     let route = "http.route=/slow";
 
-    // Within the span, the layer makes a response, whose status tells client errors from server errors.
+    // Inside the span, the timeout creates a response, whose status separates client errors from server errors.
     let of_client = |spans: &S| {
         let timeout = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, Duration::ZERO);
         slow().layer(timeout).layer(layer(spans))
@@ -142,7 +142,7 @@ async fn timeouts<S: Spans>() {
     let expected = format!("GET /slow Error status=504 error.type=\"504\" | {error},{route}");
     check(of_server, to("GET", "/slow"), 504, &expected).await;
 
-    // Around the span, it drops the request.
+    // Outside of the span, the timeout drops the request.
     let around = |spans: &S| {
         let timeout = TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, Duration::ZERO);
         slow().layer(layer(spans)).layer(timeout)
@@ -150,7 +150,7 @@ async fn timeouts<S: Spans>() {
     let expected = format!("GET /slow Unset telemark.outcome=\"cancelled\" | http.request.method=GET,{route}");
     check(around, to("GET", "/slow"), 504, &expected).await;
 
-    // A service that fails, inside a layer that turns the error into a response.
+    // A failing service, inside a layer that turns the error into a response.
     let failing = |spans: &S| {
         let failing = tower::service_fn(async |_request: Request| Err::<Response, _>(std::io::Error::other("gone")));
         let handled = HandleErrorLayer::new(async |_error: std::io::Error| StatusCode::BAD_GATEWAY);
@@ -186,7 +186,7 @@ async fn panics<S: Spans>() {
          error.type=panic,http.request.method=GET,http.route=/",
     )
     .await;
-    // In the body, after the head was sent.
+    // The body panics after the head was sent.
     let body = || {
         Body::from_stream(futures_util::stream::poll_fn(|_| -> std::task::Poll<Option<Result<Bytes, Infallible>>> {
             std::panic::resume_unwind(Box::new("no"))
@@ -220,7 +220,7 @@ async fn bodies_that_fail<S: Spans>() {
     }
 }
 
-/// Serves one test until its runtime ends.
+/// Serves until the runtime of the test ends.
 async fn serve(app: Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -243,7 +243,7 @@ async fn uploads_that_are_aborted<S: Spans>() {
         "POST /text Unset status=400 | http.request.method=POST,status=400,http.route=/text"
     );
 
-    // A handler that fails because of it chooses the status.
+    // A handler that fails for this reason chooses the status.
     let spans = S::new();
     let handler = async |body: Body| match body.collect().await {
         Ok(_) => StatusCode::OK.into_response(),

@@ -1,4 +1,4 @@
-//! The layer in axum's routers: routes, nested ones, fallbacks, addresses, and real connections.
+//! Tests the layer in axum's routers: routes, nested routers, fallbacks, addresses, and real connections.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "../../tower/tests/support/mod.rs"]

@@ -1,4 +1,4 @@
-//! HTTP semantics on the OpenTelemetry API, shared by Telemark's HTTP integrations; knows no framework.
+//! HTTP semantics on the OpenTelemetry API, shared by Telemark's HTTP integrations and independent of any framework.
 //!
 //! Most applications use `telemark-axum` or `telemark-tower`, which are built on this crate. An integration for another HTTP
 //! stack can do the same:
@@ -23,7 +23,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! With [`HttpServerInstrumentation::with_metrics`] the same calls record the metrics of the server.
+//! With [`HttpServerInstrumentation::with_metrics`], the same calls also record the server's metrics.
 //!
 //! ```text
 //! RequestHead ── HttpServerInstrumentation::begin ──▶ RequestSpan ── respond(ResponseHead) ──▶ … body … ── end(End) ──▶ exported
@@ -34,23 +34,23 @@
 //!
 //! # Attributes of a server span
 //! A server span has the attributes of the semantic conventions 1.45.0 for HTTP server spans, and two of Telemark's own:
-//! `telemark.outcome`, which is `cancelled` if the response was abandoned before its end, and `telemark.truncated`. Attributes
-//! that a sampler may use are set when the span is created. One exception keeps unsampled traffic cheap: below a parent
-//! that is *not* sampled, a sampler sees only `http.request.method`, `url.path`, `url.scheme`, `http.route` and the attributes
+//! `telemark.outcome`, which is `cancelled` if the request was abandoned, and `telemark.truncated`. Attributes
+//! that a sampler may use are set when the span is created. One exception keeps unsampled traffic cheap: below an
+//! *unsampled* parent, a sampler sees only `http.request.method`, `url.path`, `url.scheme`, `http.route` and the attributes
 //! of the policy; if it records the span, the others are added immediately.
 //!
-//! Attributes of the requirement level Opt-In are off; [`ServerConfig::with_opt_in_attributes`] adds them.
+//! Opt-in attributes are off by default; [`ServerConfig::with_opt_in_attributes`] adds them.
 //!
 //! # Limits against hostile peers
-//! Text taken from a request is cut after [`MAX_TEXT_BYTES`] bytes. A captured header is cut after
-//! [`MAX_HEADER_VALUES`] lines, and all captured headers of one message after [`MAX_CAPTURED_BYTES`] bytes. The names of
-//! the attributes that were cut are the value of `telemark.truncated`, an array of strings.
+//! Text from a request is truncated after [`MAX_TEXT_BYTES`] bytes. A captured header is truncated after
+//! [`MAX_HEADER_VALUES`] lines, and all captured headers of one message after [`MAX_CAPTURED_BYTES`] bytes.
+//! `telemark.truncated`, an array of strings, lists the names of the truncated attributes.
 //!
-//! Routes, span names and names of the server are kept for the life of the program, so that a request does not copy them:
-//! the first 1024 routes and the first 128 names of the server, if they are short.
+//! Routes, span names and the server's host names are cached for the life of the program, to avoid copying them for each
+//! request. The cache holds the first 1024 routes and the first 128 host names, if they are short.
 //!
 //! # Environment variables
-//! This crate reads no environment. [`ServerConfig::from_env_fn`] takes a reader and lists the variables.
+//! This crate reads no environment variables itself. [`ServerConfig::from_env_fn`] accepts a reader and lists the variables.
 
 mod server;
 mod shared;

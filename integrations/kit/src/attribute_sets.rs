@@ -1,19 +1,19 @@
-//! Sets of attributes that live as long as their instruments, so that a measurement does not build them again.
+//! Attribute sets that live as long as their instruments, so measurements need not rebuild them.
 
 use std::fmt;
 use std::sync::OnceLock;
 
 use opentelemetry::KeyValue;
 
-/// Bounds the memory, with [`WAYS`]. A program has fewer combinations of routes, methods and statuses, and odd requests cannot
-/// add more.
+/// Bounds the memory, together with [`WAYS`]. Programs have fewer combinations of routes, methods and statuses, and unusual
+/// requests cannot add more.
 const BUCKETS: usize = 256;
 
-/// The places of a bucket, in one cache line. A hundred keys then nearly always find a place each.
+/// The entries of a bucket, in one cache line. With a hundred keys, nearly every key finds a free entry.
 const WAYS: usize = 4;
 
-/// A cache of up to 1024 attribute sets, in buckets of four that are selected by the hash of the key. A bucket keeps its first
-/// four sets; the attributes of any further key are built on every call.
+/// A cache of up to 1024 attribute sets, in buckets of four selected by the hash of the key. A bucket keeps its first
+/// four sets; the attributes of further keys are rebuilt on every call.
 pub struct AttributeSets<K>(Box<[Bucket<K>]>);
 
 type Bucket<K> = [OnceLock<Box<Set<K>>>; WAYS];
@@ -23,20 +23,20 @@ struct Set<K> {
     attributes: Vec<KeyValue>,
 }
 
-/// The identity of a set: equal keys stand for equal attributes.
+/// The key of an attribute set: equal keys mean equal attributes.
 pub trait SetKey: PartialEq {
     /// Returns a hash of the key.
     fn hash(&self) -> usize;
 }
 
 impl<K: SetKey> AttributeSets<K> {
-    /// Returns no sets.
+    /// Returns an empty cache.
     pub fn new() -> Self {
         AttributeSets((0..BUCKETS).map(|_| Bucket::default()).collect())
     }
 
-    /// Calls `then` with the attributes of the key. `make` builds them for a new key, for a key whose bucket is full, and if
-    /// there is no key.
+    /// Calls `then` with the attributes of the key. Calls `make` to build them for a new key, for a key whose bucket is full,
+    /// and without a key.
     #[inline]
     pub fn with(&self, key: Option<K>, make: impl FnOnce() -> Vec<KeyValue>, then: impl FnOnce(&[KeyValue])) {
         let Some(key) = key else { return then(&make()) };
@@ -48,7 +48,7 @@ impl<K: SetKey> AttributeSets<K> {
                 None => {
                     let attributes = make();
                     then(&attributes);
-                    // Losing a race is fine: the next call finds this key or another place.
+                    // Losing this race is harmless: the next call finds this key or another free entry.
                     let _ = place.set(Box::new(Set { key, attributes }));
                     return;
                 }

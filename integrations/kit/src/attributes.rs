@@ -1,21 +1,21 @@
-//! The attributes of one operation on their way to its span.
+//! Collects the attributes of an operation for its span.
 
 use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
 
 use crate::keys;
 use crate::text::BoundedText;
 
-/// Collects attributes, and the names of those that hold less than the peer sent.
+/// Collects attributes, and the names of truncated ones.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Attributes {
     /// The attributes so far.
     pub list: Vec<KeyValue>,
-    /// The names of those that were cut.
+    /// The names of truncated attributes.
     pub cut: Cut,
 }
 
-/// The names of attributes that were cut, each once.
+/// The names of truncated attributes, without duplicates.
 #[derive(Debug, Default)]
 pub struct Cut(Vec<StringValue>);
 
@@ -31,7 +31,7 @@ impl Attributes {
         self.list.push(KeyValue::new(key, value));
     }
 
-    /// Adds an attribute with a text of the peer. If the text was longer, adds the name to the cut ones.
+    /// Adds an attribute with text from a peer, and records its name if the text was truncated.
     #[inline]
     pub fn add_text(&mut self, key: &'static str, value: BoundedText) {
         if value.is_cut {
@@ -42,7 +42,7 @@ impl Attributes {
 }
 
 impl Cut {
-    /// Adds the name of an attribute that was cut.
+    /// Adds the name of a truncated attribute.
     #[cold]
     pub fn add(&mut self, key: &Key) {
         if !self.0.iter().any(|name| name.as_str() == key.as_str()) {
@@ -50,7 +50,7 @@ impl Cut {
         }
     }
 
-    /// Returns `telemark.truncated`, which lists the names; `None` if nothing was cut.
+    /// Returns `telemark.truncated` with the names; `None` if nothing was truncated.
     pub fn attribute(&self) -> Option<KeyValue> {
         let names = || Value::Array(Array::String(self.0.clone()));
         (!self.0.is_empty()).then(|| KeyValue::new(keys::TELEMARK_TRUNCATED, names()))

@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// The system clock, or one that the application provides.
+/// The system clock, or a clock that the application provides.
 ///
-/// Read it once at the start and once at the end of an operation, and pass both readings to the span and the metric, so that
-/// their durations are equal. The system clock may be set back in between.
+/// Read it once at the start and once at the end of an operation, and pass both readings to the span and to the metric, so
+/// that their durations match. The system clock may be set back in between.
 #[derive(Clone, Default)]
 pub struct Clock(Option<Arc<dyn Fn() -> SystemTime + Send + Sync>>);
 
@@ -17,7 +17,7 @@ impl Clock {
         Clock(Some(Arc::new(now)))
     }
 
-    /// Returns the time now.
+    /// Returns the current time.
     #[inline]
     #[allow(clippy::disallowed_methods, reason = "an integration knows the API alone, which has no clock")]
     pub fn now(&self) -> SystemTime {

@@ -1,14 +1,14 @@
-//! The guard around foreign code: tracers, meters, propagators, and what an application plugs in.
+//! The guard around foreign code: tracers, meters, propagators, and extensions of the application.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Calls `run` and returns its result; `None` if it panicked. The payload of the panic is dropped in here; should its
-/// destructor panic, that is contained, too.
+/// Calls `run` and returns its result; `None` if it panicked. Also contains a panic in the destructor of the panic
+/// payload.
 ///
-/// Instrumentation must not fail the work it observes. Values that `run` has changed when it panics stay changed, so give it
-/// only what remains usable then.
+/// Instrumentation must not fail the work that it observes. If `run` panics, values that it has changed stay changed, so
+/// pass it only values that remain usable.
 #[inline]
 pub fn guarded<R>(run: impl FnOnce() -> R) -> Option<R> {
     catch_unwind(AssertUnwindSafe(run)).map_err(discard).ok()
@@ -17,12 +17,12 @@ pub fn guarded<R>(run: impl FnOnce() -> R) -> Option<R> {
 #[cold]
 fn discard(payload: Box<dyn Any + Send>) {
     if let Err(next) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        // Its destructor may panic as well, and so on without end.
+        // The destructor of this payload may panic as well, and so on indefinitely.
         std::mem::forget(next);
     }
 }
 
-/// Locks a mutex, also after a panic: use it where the data stays valid at every step.
+/// Locks a mutex and ignores poisoning; use it only if the data is valid at every step.
 #[inline]
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -1,4 +1,4 @@
-//! The instruments of an integration, created when they are first needed.
+//! The instruments of an integration, created on first use.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -22,21 +22,21 @@ enum Source {
 }
 
 impl<I> Instruments<I> {
-    /// Returns a set that never has instruments.
+    /// Returns a permanently empty set.
     pub fn off(make: fn(&Meter) -> I) -> Self {
         Instruments::from_source(Source::Off, make)
     }
 
-    /// Returns the instruments that `make` creates on `meter`, when they are first needed.
+    /// Returns a set that `make` creates on `meter` on first use.
     pub fn new(meter: &Meter, make: fn(&Meter) -> I) -> Self {
         Instruments::from_source(Source::Meter(meter.clone()), make)
     }
 
-    /// Returns the instruments that `make` creates on the API's global provider, which is looked up when they are first needed.
+    /// Returns a set that `make` creates on the API's global provider on first use.
     ///
-    /// May be called before the provider is installed: as long as the global one is the API's no-op provider, or another
-    /// one without any state, each [`Instruments::get`] looks again. The first real provider is kept; a provider that
-    /// replaces it later is not seen.
+    /// May be called before the provider is installed: while the global provider is the API's no-op provider, or another
+    /// provider without state, each [`Instruments::get`] repeats the lookup. The first real provider is kept, even if another
+    /// one replaces it later.
     pub fn global(scope: InstrumentationScope, make: fn(&Meter) -> I) -> Self {
         Instruments::from_source(Source::Global(scope), make)
     }
@@ -45,7 +45,7 @@ impl<I> Instruments<I> {
         Instruments(Arc::new(Inner { source, make, made: OnceLock::new() }))
     }
 
-    /// Returns the instruments; `None` if there is no provider that could keep a measurement.
+    /// Returns the instruments; `None` if no provider can store measurements.
     #[inline]
     pub fn get(&self) -> Option<&I> {
         self.0.made.get().or_else(|| self.look_up())
@@ -58,14 +58,15 @@ impl<I> Instruments<I> {
             Source::Meter(meter) => meter.clone(),
             Source::Global(scope) => {
                 let provider = global::meter_provider();
-                // The API does not tell whether a provider is its no-op. A provider without state can keep no measurement.
+                // The API does not reveal whether a provider is its no-op provider. A provider without state cannot store
+                // measurements.
                 if size_of_val(&*provider) == 0 {
                     return None;
                 }
                 provider.meter_with_scope(scope.clone())
             }
         };
-        // Losing a race is fine: the meter is of the same provider.
+        // Losing this race is harmless: both meters belong to the same provider.
         let _ = self.0.made.set((self.0.make)(&meter));
         self.0.made.get()
     }

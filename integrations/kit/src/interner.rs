@@ -1,15 +1,15 @@
-//! A bounded table of strings that live as long as the program, so that they need not be copied each time.
+//! A bounded table of strings that live as long as the program, which saves copying them.
 //!
-//! An entry is never removed, which is what makes its text `&'static`. A peer can choose strings, so both the number of
+//! Entries are never removed, so their strings are `&'static`. A peer can choose strings, so both the number of
 //! entries and the length of each are bounded.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{PoisonError, RwLock};
 
-/// Texts, each with a value that is computed once.
+/// Interned strings, each with a value that is computed once.
 ///
-/// Meant for a `static`: a table that is dropped leaks its strings.
+/// Intended for a `static`: dropping a table leaks its strings.
 ///
 /// ```
 /// static NAMES: telemark_kit::Interner<usize> = telemark_kit::Interner::new(128, 64);
@@ -29,9 +29,9 @@ impl<T> Interner<T> {
         Interner { max_entries, max_bytes, table: RwLock::new(None) }
     }
 
-    /// Returns the kept text and its value; `None` if the text is too long or the table is full.
+    /// Returns the interned string and its value; `None` if the string is too long or the table is full.
     ///
-    /// Calls `make` for a new text, under the lock of the table: it must neither block nor use the same table.
+    /// Calls `make` for a new string while holding the table's lock: it must neither block nor use the same table.
     pub fn get(&self, text: &str, make: impl FnOnce(&'static str) -> T) -> Option<(&'static str, &'static T)> {
         if text.len() > self.max_bytes {
             return None;
@@ -53,7 +53,7 @@ impl<T> Interner<T> {
     fn add(&self, text: &str, make: impl FnOnce(&'static str) -> T) -> Option<(&'static str, &'static T)> {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         let table = table.get_or_insert_default();
-        // Another thread may have added the text, or taken the last place.
+        // Another thread may have added the string, or taken the last free entry.
         match table.get_key_value(text) {
             Some((text, value)) => Some((text, value)),
             None if table.len() >= self.max_entries => None,

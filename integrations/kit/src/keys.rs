@@ -1,11 +1,11 @@
-//! The attribute names of the semantic conventions, written once.
+//! The attribute names of the semantic conventions.
 //!
-//! Each constant is named after its attribute, in upper case and with `_` for `.`.
+//! Each constant has the name of its attribute, in upper case and with `_` for `.`.
 // spec: semantic-conventions 1.45.0, docs/registry/attributes; `tests/conventions.rs` checks every line
 
 #![allow(missing_docs, reason = "the conventions document each name")]
 
-/// The schema that these names, and the values the integrations give them, follow.
+/// The schema of these names and of the values that the integrations record.
 pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.45.0";
 
 pub const CLIENT_ADDRESS: &str = "client.address";
@@ -33,7 +33,7 @@ pub const URL_QUERY: &str = "url.query";
 pub const URL_SCHEME: &str = "url.scheme";
 pub const USER_AGENT_ORIGINAL: &str = "user_agent.original";
 
-/// Not in the conventions: the way in which work was given up before its end, such as `cancelled`.
+/// Not in the conventions: how an operation ended prematurely, such as `cancelled`.
 pub const TELEMARK_OUTCOME: &str = "telemark.outcome";
-/// Not in the conventions: the names of the attributes that hold less than the peer sent.
+/// Not in the conventions: the names of truncated attributes.
 pub const TELEMARK_TRUNCATED: &str = "telemark.truncated";

@@ -1,6 +1,6 @@
-//! Building blocks for instrumentation on the OpenTelemetry API: the parts that every integration needs and no framework owns.
+//! Building blocks for instrumentation on the OpenTelemetry API: the framework-independent parts of every integration.
 //!
-//! Applications use an integration, such as `telemark-axum`. This crate is for the author of one:
+//! Applications use an integration, such as `telemark-axum`. This crate is for authors of integrations:
 //!
 //! ```
 //! use opentelemetry::metrics::{Counter, Meter};
@@ -17,7 +17,7 @@
 //! let make_calls = |meter: &Meter| meter.u64_counter("my.calls").build();
 //! let client = Client { tracer: GlobalTracer::new(scope.clone()), calls: Instruments::global(scope, make_calls) };
 //!
-//! // For each call. Neither a tracer nor a meter that panics harms the host.
+//! // For each call. A panic of the tracer or the meter does not reach the host.
 //! let server = KeyValue::new(keys::SERVER_ADDRESS, "db.example");
 //! let builder = SpanBuilder::from_name("call").with_attributes([server.clone()]);
 //! let span = guarded(|| client.tracer.build_with_context(builder, &Context::current()));
@@ -27,18 +27,18 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | `tracer` | [`scope`] and [`GlobalTracer`], which finds the global tracer when it is first needed |
-//! | `instruments` | [`Instruments`]: the same for the global meter |
-//! | `guard` | [`guarded`]: foreign code whose panic must not reach the host; [`lock`], which ignores poison |
+//! | `tracer` | [`scope`] and [`GlobalTracer`], which looks up the global tracer on first use |
+//! | `instruments` | [`Instruments`], which does the same with the global meter |
+//! | `guard` | [`guarded`], which contains panics of foreign code; [`lock`], which ignores poisoning |
 //! | [`keys`] | the attribute names of the semantic conventions |
-//! | `attributes` | [`Attributes`] on their way to a span, and the names of those that were cut |
+//! | `attributes` | [`Attributes`] for a span, and the names of truncated ones |
 //! | `attribute_sets` | [`AttributeSets`] of metrics, built once |
-//! | `text` | [`BoundedText`]: text of a peer, bounded and valid |
+//! | `text` | [`BoundedText`]: text from a peer, bounded and valid |
 //! | `interner` | [`Interner`]: a bounded number of strings for the life of the program |
 //! | `clock` | [`Clock`], which an application may replace |
 //!
 //! # Environment variables
-//! None are read.
+//! This crate reads no environment variables.
 
 mod attribute_sets;
 mod attributes;

@@ -1,20 +1,20 @@
-//! Texts of a peer as values of attributes: bounded, valid, and marked where they are cut.
+//! A peer's text as attribute values: bounded, valid UTF-8, and marked if truncated.
 
-/// The longest text, in bytes, that is taken from a peer into one attribute value.
+/// The maximum size, in bytes, of an attribute value taken from a peer.
 pub const MAX_TEXT_BYTES: usize = 4096;
 
-/// A text of bounded length.
+/// A string of bounded length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BoundedText {
-    /// The text, cut between two characters.
+    /// The text, truncated between two characters.
     pub text: String,
     /// True if the peer's text was longer.
     pub is_cut: bool,
 }
 
 impl BoundedText {
-    /// Returns the first [`MAX_TEXT_BYTES`] of a text.
+    /// Returns at most the first [`MAX_TEXT_BYTES`] of `text`.
     #[inline]
     pub fn new(text: &str) -> Self {
         if text.len() <= MAX_TEXT_BYTES {
@@ -24,13 +24,13 @@ impl BoundedText {
         }
     }
 
-    /// Returns the first [`MAX_TEXT_BYTES`] of some bytes as text, with replacement characters where they are not UTF-8.
+    /// Returns at most the first [`MAX_TEXT_BYTES`] of `bytes`, with replacement characters for invalid UTF-8.
     #[inline]
     pub fn from_bytes(bytes: &[u8]) -> Self {
         BoundedText::from_bytes_within(bytes, MAX_TEXT_BYTES)
     }
 
-    /// Returns the first `max_bytes` of some bytes as text, with replacement characters where they are not UTF-8.
+    /// Returns at most the first `max_bytes` of `bytes`, with replacement characters for invalid UTF-8.
     #[inline]
     pub fn from_bytes_within(bytes: &[u8], max_bytes: usize) -> Self {
         match std::str::from_utf8(bytes) {
@@ -45,7 +45,7 @@ fn mended(bytes: &[u8], max_bytes: usize) -> BoundedText {
     let Some(cut) = bytes.get(..max_bytes).filter(|_| bytes.len() > max_bytes) else {
         return BoundedText { text: String::from_utf8_lossy(bytes).into_owned(), is_cut: false };
     };
-    // A character that the cut went through must not become a replacement character.
+    // A character split by the cut must not become a replacement character.
     let whole = match std::str::from_utf8(cut) {
         Err(error) if error.error_len().is_none() => &cut[..error.valid_up_to()],
         _ => cut,
@@ -82,7 +82,7 @@ mod tests {
             let bounded = BoundedText::from_bytes_within(text.as_bytes(), max_bytes);
             prop_assert!(bounded.text.len() <= max_bytes && text.starts_with(&bounded.text));
             prop_assert_eq!(bounded.is_cut, text.len() > max_bytes);
-            // Each byte that is not text becomes a replacement character of three.
+            // Each invalid byte becomes a replacement character of three bytes.
             let bounded = BoundedText::from_bytes_within(&bytes, max_bytes);
             prop_assert!(bounded.text.len() <= 3 * max_bytes);
         }

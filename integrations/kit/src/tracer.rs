@@ -1,4 +1,4 @@
-//! The global tracer, looked up when it is first needed and kept once it is real.
+//! The global tracer, looked up on first use and cached once it is a real one.
 
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
@@ -9,7 +9,7 @@ use opentelemetry::{Context, InstrumentationScope};
 
 use crate::keys::SCHEMA_URL;
 
-/// Returns the instrumentation scope of an integration: its crate's name and version, and the schema its attributes follow.
+/// Returns the instrumentation scope of an integration: the name and version of its crate, and the schema of its attributes.
 ///
 /// ```
 /// let scope = telemark_kit::scope(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
@@ -21,8 +21,8 @@ pub fn scope(name: impl Into<Cow<'static, str>>, version: impl Into<Cow<'static,
 
 /// A [`Tracer`] of the API's global provider.
 ///
-/// May be made before the provider is installed: as long as the global one is the API's no-op provider, each span looks again.
-/// The first real tracer is kept by all clones; a provider that replaces it later is not seen.
+/// May be created before the provider is installed: while the global provider is the API's no-op provider, each span repeats
+/// the lookup. All clones keep the first real tracer, even if another provider replaces its provider later.
 #[derive(Clone, Debug)]
 pub struct GlobalTracer(Arc<Inner>);
 
@@ -33,7 +33,7 @@ struct Inner {
 }
 
 impl GlobalTracer {
-    /// Returns a tracer for the given scope; looks nothing up yet.
+    /// Returns a tracer for the given scope, without looking up the provider yet.
     pub fn new(scope: InstrumentationScope) -> Self {
         GlobalTracer(Arc::new(Inner { scope, tracer: OnceLock::new() }))
     }
@@ -49,14 +49,14 @@ impl Tracer for GlobalTracer {
         let tracer = global::tracer_with_scope(self.0.scope.clone());
         let span = tracer.build_with_context(builder, parent);
         if is_real(opentelemetry::trace::Span::span_context(&span), parent.span().span_context()) {
-            // Losing a race is fine: the tracer is of the same provider.
+            // Losing this race is harmless: both tracers belong to the same provider.
             let _ = self.0.tracer.set(tracer);
         }
         span
     }
 }
 
-/// Returns false for the span of a no-op tracer, which has its parent's context or an invalid one.
+/// Returns false for the span of a no-op tracer, whose context is its parent's or invalid.
 fn is_real(span: &SpanContext, parent: &SpanContext) -> bool {
     span.is_valid() && span.span_id() != parent.span_id()
 }

@@ -1,8 +1,8 @@
-//! The keys, compared with the names that OpenTelemetry publishes for Rust.
+//! Compares the keys with the names that OpenTelemetry publishes for Rust.
 
 use opentelemetry_semantic_conventions::attribute;
 
-/// Constants of the kit that OpenTelemetry publishes, too: name, value, and published value. A deprecated name causes a
+/// Lists constants of the kit that OpenTelemetry also publishes: name, value, and published value. A deprecated name causes a
 /// warning.
 macro_rules! published {
     ($($name:ident)*) => {
@@ -37,10 +37,10 @@ const PUBLISHED: [(&str, &str, &str); 24] = published![
     USER_AGENT_ORIGINAL
 ];
 
-/// Names of this project.
+/// Telemark's own names.
 const OWN: [(&str, &str); 2] = [("TELEMARK_OUTCOME", "telemark.outcome"), ("TELEMARK_TRUNCATED", "telemark.truncated")];
 
-/// Returns the names and values of the constants in a source.
+/// Returns the names and values of the constants in a source file.
 fn constants(source: &str) -> Vec<(&str, &str)> {
     source
         .lines()
@@ -49,7 +49,7 @@ fn constants(source: &str) -> Vec<(&str, &str)> {
         .collect()
 }
 
-/// Returns the differences of constants from their conventions.
+/// Lists the constants that differ from the conventions.
 fn violations(constants: &[(&str, &str)]) -> Vec<String> {
     let mut violations = Vec::new();
     for (name, value) in constants {

@@ -1,4 +1,4 @@
-//! The global tracer and the global meter are found once they are installed.
+//! Finds the global tracer and the global meter once they are installed.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use opentelemetry::metrics::Counter;
@@ -8,7 +8,7 @@ use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMete
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
 use telemark_kit::{GlobalTracer, Instruments};
 
-// One test, because the providers are those of the process.
+// A single test, because the providers belong to the process.
 #[test]
 fn providers_are_found_once_they_are_installed() {
     let scope = telemark_kit::scope("kit-test", "1.2.3");
@@ -26,7 +26,7 @@ fn providers_are_found_once_they_are_installed() {
     tracer.clone().start("after").end();
     counters.clone().get().unwrap().add(2, &[KeyValue::new("a", 1)]);
 
-    // Kept from now on, by all clones.
+    // From now on, all clones keep this tracer.
     global::set_tracer_provider(SdkTracerProvider::builder().build());
     global::set_meter_provider(SdkMeterProvider::builder().build());
     tracer.start("later").end();

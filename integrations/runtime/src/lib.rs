@@ -18,24 +18,24 @@
 //!                                                 └─▶ tokio's own counters
 //! ```
 //!
-//! All instruments are asynchronous: between two collections nothing runs, no thread is started and no timer is set.
-//! Callbacks run on the thread of the reader. They do not panic; values that the system does not provide are not observed.
+//! All instruments are asynchronous: nothing runs between two collections, and no thread or timer is started.
+//! Callbacks run on the reader's thread. They do not panic, and they skip values that the system does not provide.
 //!
-//! Call [`register_process`] once for a meter provider, after the provider is installed: before that, the API's global meter
-//! does nothing. The API has no way to remove an observable instrument, so there is no handle to keep or to drop: the
-//! instruments are observed for as long as their meter provider lives.
+//! Call [`register_process`] once per meter provider, after the provider is installed: before that, the API's global meter
+//! does nothing. The API cannot remove an observable instrument, so there is no handle to keep or to drop: the
+//! instruments are observed as long as their meter provider lives.
 //!
-//! [`scope`] names this crate, its version and the conventions that the metrics follow. A meter of another scope works, too; the
-//! metrics then name that scope as their origin.
+//! [`scope`] names this crate, its version and the conventions that the metrics follow. A meter of another scope also works;
+//! the metrics then name that scope as their origin.
 //!
 //! # The process
-//! The names are those of the semantic conventions 1.45 for processes. The numbers come from `/proc/self`. On systems other
+//! The names follow the semantic conventions 1.45 for processes. The numbers come from `/proc/self`. On systems other
 //! than Linux, [`register_process`] registers nothing.
 //!
 //! | metric | instrument | unit | attribute | values |
 //! |---|---|---|---|---|
 //! | `process.cpu.time` | counter | `s` | `cpu.mode` | `user`, `system` |
-//! | `process.cpu.utilization`, on request | gauge | `1` | `cpu.mode` | `user`, `system` |
+//! | `process.cpu.utilization`, opt-in | gauge | `1` | `cpu.mode` | `user`, `system` |
 //! | `process.memory.usage` | up-down counter | `By` | | |
 //! | `process.memory.virtual` | up-down counter | `By` | | |
 //! | `process.disk.io` | counter | `By` | `disk.io.direction` | `read`, `write` |
@@ -46,38 +46,38 @@
 //! | `process.uptime` | gauge | `s` | | |
 //!
 //! - CPU time and uptime have the resolution of the kernel's clock tick, usually 10 ms.
-//! - `process.disk.io` counts bytes that reach the storage, not those that a cache serves.
-//! - Linux counts context switches per thread and discards the counts when the thread ends. They are added up here, so the
-//!   counter never falls; a thread that starts and ends between two collections is missing from it. Up to 1024 threads are
-//!   tracked. They are the main cost of a collection: 30 µs each, and 0.2 ms for everything else.
-//! - `process.uptime` is left out where the system contradicts itself, as in a container that has an uptime of its own.
+//! - `process.disk.io` counts bytes that reach the storage, not bytes served by a cache.
+//! - Linux counts context switches per thread and discards the counts when the thread ends. This crate adds them up, so the
+//!   counter never falls, but it misses a thread that starts and ends between two collections. It tracks up to 1024
+//!   threads, which dominate the cost of a collection: 30 µs each, and 0.2 ms for everything else.
+//! - `process.uptime` is omitted if the system contradicts itself, as in a container with its own uptime.
 //! - `process.network.io` and `process.disk.operations` are missing: Linux counts the first only per network namespace, and
 //!   does not count the second per process.
 //!
 //! # Tokio
-//! Requires the feature `tokio`. There is no published convention; the names follow the style of the others. The values come
-//! from counters that tokio always keeps, even without `tokio_unstable`.
+//! Requires the feature `tokio`. No conventions are published for tokio, so the names follow the style of the others. The
+//! values come from counters that tokio always maintains, even without `tokio_unstable`.
 //!
 //! | metric | instrument | unit | attribute | meaning |
 //! |---|---|---|---|---|
 //! | `tokio.worker.count` | up-down counter | `{worker}` | `tokio.worker.state`: `active`, `parked` | the worker threads; a current-thread runtime has one |
 //! | `tokio.worker.busy_time` | counter | `s` | | total time for which the workers were not parked |
 //! | `tokio.worker.parks` | counter | `{park}` | | number of times that a worker ran out of work |
-//! | `tokio.task.count` | up-down counter | `{task}` | | tasks that are spawned and not complete |
-//! | `tokio.global_queue.size` | up-down counter | `{task}` | | tasks in the queue that all workers share |
+//! | `tokio.task.count` | up-down counter | `{task}` | | spawned tasks that are not complete |
+//! | `tokio.global_queue.size` | up-down counter | `{task}` | | tasks in the queue shared by all workers |
 //!
-//! - The share of time in which the workers are busy is the rate of `tokio.worker.busy_time` over the sum of
+//! - The share of time during which the workers are busy is the rate of `tokio.worker.busy_time` divided by the sum of
 //!   `tokio.worker.count`.
-//! - A worker adds to `tokio.worker.busy_time` and `tokio.worker.parks` when it parks, and now and then in between: a worker
-//!   that a task blocks is `active`, and its busy time stands still.
+//! - A worker updates `tokio.worker.busy_time` and `tokio.worker.parks` when it parks, and occasionally in between. A worker
+//!   blocked by a task is `active`, and its busy time does not increase.
 //! - Without 64-bit atomics, tokio keeps no statistics on its workers: `tokio.worker.count` has no state there, and the
 //!   other two `tokio.worker` metrics are missing.
-//! - With more than one runtime, give each a name: `TokioMetrics::with_name`.
-//! - A runtime that is shut down while it is observed keeps the memory of its handle and reports its last state. Observe
+//! - If there is more than one runtime, give each a name with `TokioMetrics::with_name`.
+//! - An observed runtime that is shut down retains the memory of its handle and keeps reporting its last state. Observe only
 //!   runtimes that live as long as the process.
 //!
 //! # Environment variables
-//! This crate reads no environment.
+//! This crate reads no environment variables.
 //!
 //! # Features
 //! `tokio`, on by default: the functions and types for the metrics of tokio.
@@ -100,8 +100,8 @@ pub fn scope() -> InstrumentationScope {
     telemark_kit::scope(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
 }
 
-/// Registers the metrics of the process and, when called within a tokio runtime, of that runtime: [`register_process`] and
-/// `register_tokio`.
+/// Registers the metrics of the process, and those of the current tokio runtime when called within one, like
+/// [`register_process`] and `register_tokio`.
 pub fn register_all(meter: &Meter) {
     register_process(meter);
     #[cfg(feature = "tokio")]

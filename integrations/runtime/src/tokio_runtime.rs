@@ -1,18 +1,18 @@
-//! The metrics of a tokio runtime, from the counters that tokio keeps without `tokio_unstable`.
+//! The metrics of a tokio runtime, from counters that tokio maintains without `tokio_unstable`.
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 use tokio::runtime::{Handle, RuntimeMetrics};
 
-/// Registers the metrics of a tokio runtime on `meter`: [`TokioMetrics`] with its defaults.
+/// Registers the metrics of a tokio runtime on `meter`, like [`TokioMetrics`] with its defaults.
 ///
-/// They are observed for as long as the meter provider lives. Call it once for each provider; with more than one
-/// runtime, see [`TokioMetrics::with_name`].
+/// The metrics are observed as long as the meter provider lives. Call this function once for each provider; for more than
+/// one runtime, see [`TokioMetrics::with_name`].
 pub fn register_tokio(meter: &Meter, runtime: &Handle) {
     TokioMetrics::new().register(meter, runtime);
 }
 
-/// The choice of how a tokio runtime is observed.
+/// Configures the metrics of a tokio runtime.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -28,21 +28,21 @@ pub struct TokioMetrics {
 }
 
 impl TokioMetrics {
-    /// Returns the metrics of a runtime without a name.
+    /// Returns the configuration for an unnamed runtime.
     pub fn new() -> Self {
         TokioMetrics::default()
     }
 
-    /// Names the runtime with the attribute `tokio.runtime.name`. Without names, two runtimes share their time series, and
-    /// the last one to be observed wins.
+    /// Sets the attribute `tokio.runtime.name`. Two unnamed runtimes share their time series, and the last one observed
+    /// wins.
     #[must_use]
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.attributes = vec![KeyValue::new("tokio.runtime.name", name.into())];
         self
     }
 
-    /// Registers the metrics of `runtime` on `meter`. They are observed for as long as its provider lives; the API has
-    /// no way to remove them.
+    /// Registers the metrics of `runtime` on `meter`. They are observed as long as its provider lives, since the API
+    /// cannot remove them.
     pub fn register(&self, meter: &Meter, runtime: &Handle) {
         let observed = Observed { metrics: runtime.metrics(), attributes: self.attributes.clone() };
         observed.clone().worker_count(meter);
@@ -55,7 +55,7 @@ impl TokioMetrics {
     }
 }
 
-/// One runtime. Indices of workers stay valid: their number is fixed when a runtime is built.
+/// An observed runtime. Worker indices stay valid, because the number of workers is fixed when a runtime is built.
 #[derive(Clone)]
 struct Observed {
     metrics: RuntimeMetrics,
@@ -69,7 +69,7 @@ impl Observed {
         let (active_attributes, parked_attributes) = (in_state("active"), in_state("parked"));
         worker_count(meter, move |observe| {
             let workers = 0..self.metrics.num_workers();
-            // tokio counts each change of the state, and a worker begins as active.
+            // tokio counts each change of state, and a worker starts active.
             let parked =
                 workers.clone().filter(|worker| self.metrics.worker_park_unpark_count(*worker) % 2 == 1).count();
             observe(workers.len() - parked, &active_attributes);

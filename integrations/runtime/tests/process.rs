@@ -1,4 +1,4 @@
-//! The metrics of this very process: all are there, and their values change.
+//! Checks that all metrics of this process are present and that their values change.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -121,7 +121,7 @@ fn waiting_switches_the_context() {
     let before = collected.value("process.context_switches", "process.context_switch.type=voluntary");
     let (ping, pinged) = mpsc::channel();
     let (pong, ponged) = mpsc::channel();
-    // A thread of its own: `/proc/self/status` has the numbers of the main thread alone.
+    // A separate thread, because `/proc/self/status` contains only the numbers of the main thread.
     let thread = std::thread::spawn(move || pinged.iter().for_each(|()| pong.send(()).unwrap()));
     let exchange = || {
         for _ in 0..100 {

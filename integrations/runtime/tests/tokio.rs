@@ -1,4 +1,4 @@
-//! The metrics of a tokio runtime: all are there, and their values change.
+//! Checks that all metrics of a tokio runtime are present and that their values change.
 #![cfg(feature = "tokio")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 

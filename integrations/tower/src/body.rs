@@ -1,4 +1,4 @@
-//! The response body: polled in the span's context, and the end of the request.
+//! The response body, which is polled in the span's context and ends the request.
 
 use std::any::type_name;
 use std::pin::Pin;
@@ -14,8 +14,8 @@ use crate::panics::watched;
 pin_project! {
     /// The body of a response that is part of a span.
     ///
-    /// Frames, size hint and end are those of the inner body. The span ends with the last frame, or as cancelled if the body
-    /// is dropped before.
+    /// Delegates frames, size hint and end to the inner body. The span ends with the last frame, or as cancelled if the body
+    /// is dropped earlier.
     #[derive(Debug)]
     pub struct ResponseBody<B> {
         #[pin]
@@ -32,7 +32,7 @@ impl<B> ResponseBody<B> {
 }
 
 impl<B: Default> Default for ResponseBody<B> {
-    /// Returns an empty body without a span, for code that creates responses of its own.
+    /// Returns an empty body without a span, for code that creates its own responses.
     fn default() -> Self {
         ResponseBody::new(B::default(), None, None)
     }
@@ -48,7 +48,7 @@ impl<B: Body> Body for ResponseBody<B> {
         let Some(span) = this.span.as_mut() else {
             return inner.poll_frame(cx);
         };
-        // Attached until this function returns, so that an exemplar of the end leads to this span.
+        // Attached until this function returns, so that an exemplar of the end points to this span.
         let _current = span.context().clone().attach();
         let polled = ready!(watched(span, || inner.as_mut().poll_frame(cx)));
         match &polled {
@@ -60,7 +60,7 @@ impl<B: Body> Body for ResponseBody<B> {
                 if let Some(remaining) = remaining.as_mut() {
                     *remaining = remaining.saturating_sub(sent);
                 }
-                // After any of these, a server drops the body without another poll.
+                // In each of these cases, a server drops the body without polling it again.
                 if frame.is_trailers() || *remaining == Some(0) || inner.is_end_stream() {
                     span.end(End::Completed);
                 }

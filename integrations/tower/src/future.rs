@@ -1,4 +1,4 @@
-//! The response future: polled in the span's context until there is a head.
+//! The response future, which is polled in the span's context until it returns a head.
 
 use std::any::type_name;
 use std::future::Future;
@@ -21,13 +21,13 @@ pin_project! {
     pub struct ResponseFuture<F> {
         #[pin]
         inner: F,
-        // Absent for an excluded request, and once the body owns it.
+        // `None` for an excluded request, and after the body has taken it.
         span: Option<RequestSpan>,
         method: BodyMethod,
     }
 }
 
-/// The method of a request, as far as the body of the response depends on it.
+/// The request's method, reduced to its effect on the response body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyMethod {
     Head,
@@ -64,7 +64,7 @@ where
             let result = ready!(this.inner.poll(cx));
             return Poll::Ready(result.map(|response| response.map(|body| ResponseBody::new(body, None, None))));
         };
-        // Attached until this function returns, so that an exemplar of the end leads to this span.
+        // Attached until this function returns, so that an exemplar of the end points to this span.
         let _current = span.context().clone().attach();
         let mut response = match ready!(watched(span, || this.inner.poll(cx))) {
             Ok(response) => response,
@@ -78,7 +78,7 @@ where
     }
 }
 
-/// Records the head. Returns the length of the body if it is known and needed.
+/// Records the head. Returns the length of the body if it is both known and needed.
 fn respond<B: Body>(response: &mut Response<B>, span: &mut RequestSpan, method: BodyMethod) -> Option<u64> {
     if let Some((name, value)) = span.respond(ResponseHead::new(response)) {
         response.headers_mut().insert(name, value);
@@ -93,7 +93,7 @@ fn respond<B: Body>(response: &mut Response<B>, span: &mut RequestSpan, method: 
     length
 }
 
-/// Returns the length on the wire: once a body has delivered this many bytes, a server does not poll it again.
+/// Returns the length on the wire. A server stops polling a body that has delivered this many bytes.
 fn content_length<B: Body>(response: &Response<B>) -> Option<u64> {
     ResponseHead::new(response).content_length().or_else(|| response.body().size_hint().exact())
 }

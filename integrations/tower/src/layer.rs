@@ -1,4 +1,4 @@
-//! The layer: settings, policy, tracer and instruments, before the services share them.
+//! The layer: the settings, policy, tracer and instruments of its services.
 
 use std::sync::{Arc, OnceLock};
 
@@ -13,21 +13,21 @@ use crate::service::HttpServerService;
 
 /// Wraps services so that each request has a server span and metrics.
 ///
-/// Cheap to clone; the services of one layer share its settings, its tracer and its instruments.
+/// Cheap to clone; all services of a layer share its settings, its tracer and its instruments.
 #[derive(Clone, Debug)]
 pub struct HttpServerLayer<P = DefaultPolicy, T = GlobalTracer> {
     config: ServerConfig,
     policy: P,
     tracer: T,
     metrics: ServerMetrics,
-    /// Created from the other fields when it is first needed. Shared by clones, because a router creates a service for each
-    /// route, and some routers one for each request.
+    /// Created from the other fields on first use. Shared by clones, because a router creates a service for each
+    /// route, and some routers create one for each request.
     server: SharedServer<P, T>,
 }
 
 type SharedServer<P, T> = Arc<OnceLock<Arc<HttpServerInstrumentation<P, T>>>>;
 
-/// Returns the instrumentation scope of this crate: for the tracer of [`HttpServerLayer::with_tracer`] and the meter of
+/// Returns the instrumentation scope of this crate, for the tracer of [`HttpServerLayer::with_tracer`] and the meter of
 /// [`HttpServerLayer::with_meter`].
 pub fn scope() -> InstrumentationScope {
     telemark_kit::scope(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
@@ -53,16 +53,16 @@ impl Default for HttpServerLayer {
 }
 
 impl<P, T> HttpServerLayer<P, T> {
-    /// Replaces the settings, those from the environment included. The clock stays unless the new settings have one.
+    /// Replaces the settings, including those from the environment. The clock stays unless the new settings have one.
     ///
-    /// To change some and keep the others, use [`HttpServerLayer::map_config`].
+    /// To change only some settings, use [`HttpServerLayer::map_config`].
     pub fn with_config(mut self, config: ServerConfig) -> Self {
         self.config = config.or_clock_of(&self.config);
         self.server = SharedServer::default();
         self
     }
 
-    /// Changes the settings: `change` gets the layer's settings, those from the environment included, and returns new ones.
+    /// Changes the settings. `change` receives the layer's settings, including those from the environment, and returns new ones.
     pub fn map_config(mut self, change: impl FnOnce(ServerConfig) -> ServerConfig) -> Self {
         self.config = change(self.config);
         self.server = SharedServer::default();
@@ -75,7 +75,7 @@ impl<P, T> HttpServerLayer<P, T> {
         HttpServerLayer { config, policy, tracer, metrics, server: SharedServer::default() }
     }
 
-    /// Replaces the tracer, usually with a tracer of a concrete provider; see [`scope`].
+    /// Replaces the tracer, usually with a concrete provider's tracer; see [`scope`].
     pub fn with_tracer<U>(self, tracer: U) -> HttpServerLayer<P, U>
     where
         U: Tracer<Span: Send + Sync> + Clone + Send + Sync + 'static,
@@ -91,7 +91,7 @@ impl<P, T> HttpServerLayer<P, T> {
         self
     }
 
-    /// Records on the global meter with another scope: for crates that wrap this one.
+    /// Records on the global meter with another scope, for crates that wrap this one.
     pub fn with_global_meter(mut self, scope: InstrumentationScope) -> Self {
         self.metrics = ServerMetrics::global(scope);
         self.server = SharedServer::default();

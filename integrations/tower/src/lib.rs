@@ -1,4 +1,4 @@
-//! An HTTP server layer for any tower service, on the OpenTelemetry API: spans and metrics that are right however a request
+//! An HTTP server layer for any tower service, on the OpenTelemetry API, with correct spans and metrics however a request
 //! ends.
 //!
 //! ```
@@ -20,25 +20,25 @@
 //! ```
 //!
 //! ```text
-//! request ─▶ HttpServerService::call ─▶ span started, below the caller's
-//!               │ ResponseFuture   the context is attached on every poll
-//!               │ ResponseBody     and on every poll of the body
+//! request ─▶ HttpServerService::call ─▶ starts the span, below the caller's
+//!               │ ResponseFuture   attaches the context on every poll
+//!               │ ResponseBody     also attaches it on every poll
 //!               ▼
-//!            metrics are recorded and the span ends, once, with the first of:
+//!            metrics are recorded and the span ends, once, at the first of:
 //!            last byte or trailers │ error │ panic │ dropped │ 101 Switching Protocols
 //! ```
 //!
 //! # When the span ends
 //! | end | `http.response.status_code` | `error.type` | status | `telemark.outcome` |
 //! |---|---|---|---|---|
-//! | the body ends, or there is none | yes | only 5xx: the code | `Error` if 5xx | |
+//! | the body ends, or is absent | yes | only for 5xx: the code | `Error` for 5xx | |
 //! | the body fails | yes | name of the error's type | `Error` | |
 //! | the service fails | | name of the error's type | `Error` | |
 //! | the handler or the body panics | once known | `panic` | `Error` | |
-//! | the client goes away, a timeout drops the request | once known | only 5xx: the code | as above | `cancelled` |
+//! | the client disconnects, or a timeout drops the request | once known | only for 5xx: the code | as above | `cancelled` |
 //! | the connection is upgraded | yes | | | |
 //!
-//! The layer does not catch a panic; it records it.
+//! The layer records a panic but does not catch it.
 //!
 //! # Metrics
 //! | metric | unit | recorded |
@@ -46,32 +46,32 @@
 //! | `http.server.request.duration` | s | yes; off with [`ServerConfig::without_duration`] |
 //! | `http.server.active_requests` | {request} | with [`ServerConfig::with_active_requests`] |
 //! | `http.server.request.body.size` | By | with [`ServerConfig::with_body_sizes`], if `Content-Length` is known |
-//! | `http.server.response.body.size` | By | with the same setting: the bytes that were handed over |
+//! | `http.server.response.body.size` | By | with [`ServerConfig::with_body_sizes`]: the bytes that were handed over |
 //!
-//! The conventions leave all but the duration to the user's choice, so the others are off by default. Each request is
-//! recorded exactly once, whether its span is sampled or not, with the duration of its span and in the context of its span,
-//! so that exemplars lead there. A request whose client went away is recorded with the status that was sent, if any, and is
-//! not an error. Excluded paths are not measured, so health checks do not blur the latencies of the application.
+//! In the conventions, all metrics except the duration are opt-in, so the others are off by default. Each request is
+//! recorded exactly once, sampled or not, with the duration of its span and in its span's context, so that exemplars point
+//! to the span. A request whose client disconnects is recorded with the status that was sent, if any, and is
+//! not an error. Excluded paths are not measured, so health checks do not distort the application's latencies.
 //!
 //! The attributes are `http.request.method`, `url.scheme`, `http.response.status_code`, `http.route`, `error.type` and
-//! `network.protocol.version`; those of the active requests are the first two. `server.address` and `server.port` are added
-//! by [`ServerConfig::with_server_address_in_metrics`].
+//! `network.protocol.version`; active requests have only the first two.
+//! [`ServerConfig::with_server_address_in_metrics`] adds `server.address` and `server.port`.
 //!
 //! # How to
-//! - **name the routes**: [`HttpPolicy::route`], or put a [`Route`] into the extensions. `telemark-axum` does it for
-//!   axum.
-//! - **know the client**: put a [`PeerAddr`] into the extensions of each request; behind a trusted proxy,
+//! - **Name the routes**: implement [`HttpPolicy::route`], or insert a [`Route`] into the extensions. `telemark-axum` does
+//!   this for axum.
+//! - **Record the client's address**: insert a [`PeerAddr`] into the extensions of each request; behind a trusted proxy, use
 //!   [`ServerConfig::with_forwarded_headers`].
-//! - **change some settings and keep the others**: [`HttpServerLayer::map_config`].
-//! - **record more**: [`ServerConfig::with_opt_in_attributes`] names attributes that the conventions leave off, such as
-//!   `client.port`; for `network.local.address`, put a [`LocalAddr`] into the extensions of each request.
-//! - **choose the provider**: by default the spans start on the API's global tracer, which is looked up at the first
-//!   request. [`HttpServerLayer::with_tracer`] takes a concrete one, which saves an allocation for each span. The metrics are
+//! - **Change some settings and keep the others**: use [`HttpServerLayer::map_config`].
+//! - **Record more**: [`ServerConfig::with_opt_in_attributes`] adds opt-in attributes, such as `client.port`. For
+//!   `network.local.address`, insert a [`LocalAddr`] into the extensions of each request.
+//! - **Choose the provider**: by default, spans start on the API's global tracer, which is looked up on the first
+//!   request. [`HttpServerLayer::with_tracer`] takes a concrete tracer, which saves an allocation per span. Metrics are
 //!   recorded on the global meter, or on that of [`HttpServerLayer::with_meter`].
-//! - **use hyper without tower**: wrap the service into `hyper_util::service::TowerToHyperService`.
+//! - **Use hyper without tower**: wrap the service in `hyper_util::service::TowerToHyperService`.
 //!
 //! # Environment variables
-//! This crate reads no environment; see [`ServerConfig::from_env_fn`].
+//! This crate reads no environment variables itself; see [`ServerConfig::from_env_fn`].
 
 mod body;
 mod future;

@@ -1,8 +1,8 @@
-//! The end of a request whose handler panics: recorded, not caught.
+//! Records the end of a request whose handler panics, without catching the panic.
 
 use telemark_http::{End, RequestSpan};
 
-/// Runs a poll of the application, and ends the request if it panics. The caller has attached the span's context.
+/// Polls the application, and ends the request if it panics. The caller has attached the span's context.
 pub(crate) fn watched<R>(span: &mut RequestSpan, poll: impl FnOnce() -> R) -> R {
     let guard = EndOnPanic(span);
     let result = poll();
@@ -10,7 +10,7 @@ pub(crate) fn watched<R>(span: &mut RequestSpan, poll: impl FnOnce() -> R) -> R 
     result
 }
 
-/// Ends the request when it is dropped, which happens only in a panic.
+/// Ends the request on drop, which happens only during a panic.
 struct EndOnPanic<'s>(&'s mut RequestSpan);
 
 impl Drop for EndOnPanic<'_> {

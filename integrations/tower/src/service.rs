@@ -1,4 +1,4 @@
-//! The service: a span and a measurement for each call.
+//! The service, which records a span and a measurement for each call.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -27,7 +27,7 @@ impl<S, P, T> HttpServerService<S, P, T> {
     }
 }
 
-// Not derived, because neither the policy nor the tracer needs to be `Clone`.
+// Not derived, because the policy and the tracer need not be `Clone`.
 impl<S: Clone, P, T> Clone for HttpServerService<S, P, T> {
     fn clone(&self) -> Self {
         HttpServerService { inner: self.inner.clone(), server: Arc::clone(&self.server) }
@@ -55,7 +55,7 @@ where
         let future = match &mut span {
             None => self.inner.call(request),
             Some(span) => {
-                // A service may do its work before it returns the future.
+                // A service may start its work before it returns the future.
                 let _current = span.context().clone().attach();
                 watched(span, || self.inner.call(request))
             }

@@ -45,7 +45,7 @@ enum Http {
     Two,
 }
 
-/// Serves one connection with a handler behind the layer; returns the client's end.
+/// Serves one connection with a handler behind the layer, and returns the client's end of it.
 async fn connect<S, F, R>(spans: &S, http: Http, handler: F) -> TcpStream
 where
     S: Spans,
@@ -96,7 +96,7 @@ async fn read(client: &mut TcpStream) -> String {
     text
 }
 
-/// Returns the end of the only request, in its span and in the attributes of its duration.
+/// Returns the end of the only request, from its span and from the attributes of its duration.
 async fn ended<S: Spans>(spans: &S) -> String {
     let end = the_span(spans).await.end();
     let metrics = spans.metrics();
@@ -388,7 +388,7 @@ async fn http2_with_a_body_that_fails<S: Spans>() {
     );
 }
 
-/// Texts as the frames of a body.
+/// Turns strings into the frames of a body.
 trait MapFrames: futures_util::Stream<Item = &'static str> + Sized {
     fn map_frames(self) -> impl futures_util::Stream<Item = Result<Frame<Bytes>, BodyError>> {
         futures_util::StreamExt::map(self, |text| Ok(Frame::data(Bytes::from_static(text.as_bytes()))))

@@ -351,7 +351,7 @@ async fn opt_in_attributes<S: Spans>() {
     )
     .await;
 
-    // An invalid length is no size, and without a peer there is no port.
+    // An invalid length is ignored, and without a peer there is no port.
     let spans = S::new();
     let request = Request::post("/").header("content-length", "+12").body(Empty::new()).unwrap();
     let config = ServerConfig::new().with_opt_in_attributes(["http.request.body.size", "client.port"]);
@@ -374,7 +374,7 @@ async fn excluded_paths<S: Spans>() {
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 
-/// Serves a request with this `traceparent`; returns the context of the span that the handler and its child see.
+/// Serves a request with this `traceparent`, and returns the span context that the handler and its child see.
 async fn handled_below<S: Spans>(spans: &S, traceparent: Option<&str>) -> Context {
     let tracer = spans.tracer();
     let layer = HttpServerLayer::new().with_tracer(spans.tracer());
@@ -441,7 +441,7 @@ async fn attributes_that_a_sampler_sees<S: Spans>() {
         let config = ServerConfig::new().with_captured_request_headers(["x-tenant"]);
         serve(&spans, config, DefaultPolicy, request.body(Empty::new()).unwrap(), ok()).await;
         assert_eq!(log.text(), expected);
-        // The span also has the attributes that the sampler did not see.
+        // The span also has the attributes hidden from the sampler.
         let keys: Vec<_> = the_span(&spans).await.attributes.into_keys().collect();
         let all = "client.address http.request.header.x-tenant http.request.method \
                    http.request.method_original http.response.status_code http.route network.peer.address \

@@ -1,4 +1,4 @@
-//! Every way in which a request can end, exactly once.
+//! Tests every way in which a request can end, exactly once.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
@@ -77,7 +77,7 @@ fn ends<S: Spans>(spans: &S) -> String {
 }
 
 async fn completed_with_the_last_frame<S: Spans>() {
-    /// Polls frame by frame; the span has ended after the frame with this index, and not before.
+    /// Polls frame by frame, and checks that the span ends with the frame of this index and not earlier.
     async fn check<S: Spans>(frames_of: Frames, ended_after: usize) {
         let spans = S::new();
         let mut body = respond(&spans, Method::GET, Response::new(frames(frames_of))).await.into_body();
@@ -93,7 +93,7 @@ async fn completed_with_the_last_frame<S: Spans>() {
     check::<S>(vec![data("a"), data("b")], 2).await;
     check::<S>(vec![data("a"), trailers()], 1).await;
 
-    // A body that knows its end is not polled again, whether it knew its length or not.
+    // A body that reports its end is not polled again, with or without a known length.
     let spans = S::new();
     let mut body = respond(&spans, Method::GET, Response::new(KnowsItsEnd(1))).await.into_body();
     assert_eq!(ends(&spans), "");
@@ -166,7 +166,7 @@ async fn failed<S: Spans>() {
 }
 
 async fn cancelled<S: Spans>() {
-    // Before there is a response.
+    // Cancelled before the response.
     let spans = S::new();
     let service = layer(&spans)
         .layer(service_fn(async |_request: Request<()>| pending::<Result<Response<Empty<Bytes>>, Infallible>>().await));
@@ -177,14 +177,14 @@ async fn cancelled<S: Spans>() {
     }
     assert_eq!(ends(&spans), "GET Unset telemark.outcome=\"cancelled\"");
 
-    // Without a single poll.
+    // Cancelled without a single poll.
     let spans = S::new();
     let mut never = layer(&spans)
         .layer(service_fn(async |_request: Request<()>| pending::<Result<Response<Empty<Bytes>>, Infallible>>().await));
     drop(never.call(Request::new(())));
     assert_eq!(ends(&spans), "GET Unset telemark.outcome=\"cancelled\"");
 
-    // In the middle of the body, and before it; an error of the status stays one.
+    // Cancelled in the middle of the body, and before it; an error status remains an error.
     let cases = [
         (200, 0, "GET Unset http.response.status_code=200 telemark.outcome=\"cancelled\""),
         (200, 1, "GET Unset http.response.status_code=200 telemark.outcome=\"cancelled\""),
@@ -232,7 +232,7 @@ async fn panicked<S: Spans>() {
     }));
     let mut future = Box::pin(std::panic::AssertUnwindSafe(service.oneshot(Request::new(()))).catch_unwind());
     assert_eq!(future.as_mut().await.unwrap_err().downcast_ref::<&str>(), Some(&"in a poll"));
-    // A runtime drops the future after the panic, when the thread no longer unwinds.
+    // A runtime drops the future after the panic, when the thread is no longer unwinding.
     assert_eq!(ends(&spans), before);
     drop(future);
     assert_eq!(ends(&spans), before);
@@ -248,7 +248,7 @@ async fn panicked<S: Spans>() {
 }
 
 async fn ends_once<S: Spans>() {
-    // Polled again after the end, by a careless caller.
+    // A careless caller polls again after the end.
     let spans = S::new();
     let mut body =
         respond(&spans, Method::GET, Response::new(frames(vec![trailers(), Err(BodyError)]))).await.into_body();
@@ -300,7 +300,7 @@ async fn hints_are_forwarded<S: Spans>() {
 }
 
 async fn ends_on_its_own_thread_only<S: Spans>() {
-    // A request and its body may move between threads: everything is `Send` if the service is.
+    // A request and its body can move between threads: everything is `Send` if the service is.
     fn is_send<T: Send>(value: T) -> T {
         value
     }
@@ -334,7 +334,7 @@ async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
     .await
 }
 
-/// Returns this many frames, without a declared length.
+/// A body of this many frames, without a declared length.
 struct KnowsItsEnd(usize);
 
 impl Body for KnowsItsEnd {
@@ -365,7 +365,7 @@ impl Body for PanickingBody {
     }
 }
 
-/// A stream of frames that starts a span for each.
+/// A stream that starts a span for each frame.
 trait MapInSpan: futures_util::Stream<Item = &'static str> + Sized {
     fn map_in_span<T: Tracer>(self, tracer: T) -> impl futures_util::Stream<Item = Result<Frame<Bytes>, BodyError>> {
         futures_util::StreamExt::map(self, move |text| {

@@ -1,4 +1,4 @@
-//! The global tracer and meter, for a layer that is older than the providers. In a process of its own, because they are global.
+//! Tests a layer created before the global tracer and meter are installed. They are global, so this test has its own process.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
@@ -28,7 +28,7 @@ async fn finds_a_provider_that_comes_late_and_keeps_it() {
         Request::get("/").header("traceparent", trace).body(()).unwrap()
     };
 
-    // Without a provider, requests pass and stay in the caller's trace.
+    // Without a provider, requests are served and stay in the caller's trace.
     let response = service.clone().oneshot(request()).await.unwrap();
     assert_eq!(response.headers()["id"], "4bf92f3577b34da6a3ce929d0e0e4736");
     service.clone().oneshot(Request::new(())).await.unwrap();
@@ -51,12 +51,12 @@ async fn finds_a_provider_that_comes_late_and_keeps_it() {
     service.clone().oneshot(request()).await.unwrap();
     assert_eq!(exporter.get_finished_spans().unwrap().len(), 2);
 
-    // So is the first real meter: three requests came after it.
+    // So is the first real meter, which recorded three requests.
     global::set_meter_provider(SdkMeterProvider::builder().build());
     service.clone().oneshot(request()).await.unwrap();
     meters.force_flush().unwrap();
     let exported = metrics.get_finished_metrics().unwrap();
-    // With its feature for bound instruments, the provider has metrics of its own.
+    // With its feature for bound instruments, the provider also has its own metrics.
     let scopes = exported.iter().flat_map(ResourceMetrics::scope_metrics);
     let scopes: Vec<_> = scopes.filter(|scope| scope.scope().name() != "otel.sdk").collect();
     let [scope] = &scopes[..] else { panic!("{scopes:?}") };

@@ -1,4 +1,4 @@
-//! The layer on instruments that count, panic, overflow or are shut down.
+//! Tests the layer with instruments that count, panic, overflow or are shut down.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
@@ -25,7 +25,7 @@ use tower::{Layer, Service, service_fn};
 
 on_every_provider!(hostile_requests_stay_within_the_limits, each_instrument_records_once, one_panic_is_one_loss);
 
-/// Instruments of another meter that count their calls; the one with the name `panics` panics in each.
+/// Wraps another meter's instruments to count their calls; the instrument named `panics` panics in each call.
 #[derive(Clone)]
 struct Spy {
     meter: Meter,
@@ -98,7 +98,7 @@ fn all() -> ServerConfig {
     ServerConfig::new().with_active_requests().with_body_sizes().with_clock(ticking())
 }
 
-/// Serves the requests, to the ends of their bodies, on a layer with this meter.
+/// Serves the requests, up to the ends of their bodies, on a layer with this meter.
 fn serve(spy: &Spy, config: ServerConfig, requests: impl Iterator<Item = http::request::Builder>) {
     let handler = async |_: Request<()>| Ok::<_, Infallible>(Response::new(Full::<Bytes>::from("hello")));
     let mut service = spy.layer(config).layer(service_fn(handler));
@@ -112,7 +112,7 @@ fn gets(number: usize) -> impl Iterator<Item = http::request::Builder> {
     (0..number).map(|_| Request::get("/").header("host", "shop.example"))
 }
 
-/// Each with a path, a method and a host of its own, and beyond the limit of the provider.
+/// Each request has its own path, method and host, and their number exceeds the provider's limit.
 async fn hostile_requests_stay_within_the_limits<S: Spans>() {
     for (config, is_beyond) in [(all(), false), (all().with_server_address_in_metrics(), true)] {
         let spans = S::new();
@@ -123,7 +123,7 @@ async fn hostile_requests_stay_within_the_limits<S: Spans>() {
         serve(&Spy::new(spans.meter(), ""), config, requests);
         let metrics = spans.metrics();
         assert_eq!(metrics.contains("otel.metric.overflow=true"), is_beyond, "{metrics}");
-        // For each metric the default limit, and the overflow.
+        // Each metric has the default limit of series, plus the overflow.
         assert_eq!(metrics.lines().count(), if is_beyond { 4 * 2001 } else { 4 });
     }
 }
@@ -136,7 +136,7 @@ async fn each_instrument_records_once<S: Spans>() {
         (spy.records.load(Ordering::Relaxed), spy.binds.load(Ordering::Relaxed))
     };
     assert_eq!(counts(ServerConfig::new()), (100, 0));
-    // Twice the active requests: as they begin and as they end.
+    // Active requests are recorded twice, at the start and at the end.
     assert_eq!(counts(all()), (500, 0));
     assert_eq!(counts(all().without_metrics()), (0, 0));
 }
@@ -158,7 +158,7 @@ async fn one_panic_is_one_loss<S: Spans>() {
     }
 }
 
-/// A set beyond the limit of a delta has a series of its own in the next one.
+/// An attribute set beyond the limit of one delta gets its own series in the next.
 #[test]
 fn a_route_stays_in_the_overflow_for_one_delta() {
     let config = || {
@@ -188,7 +188,7 @@ fn a_route_stays_in_the_overflow_for_one_delta() {
     assert_eq!(period(&[1, 2]), "/1:2 /2:2");
 }
 
-/// A provider that is shut down records no more, and does no harm.
+/// A provider that is shut down records nothing and does no harm.
 #[test]
 fn providers_that_are_shut_down() {
     fn check<S: Spans>(spans: &S, shut_down: impl FnOnce(&S)) {

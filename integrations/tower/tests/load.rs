@@ -1,4 +1,4 @@
-//! Many clients that go away at any moment, under a real hyper server: each request is counted exactly once.
+//! Many clients disconnect at random moments from a real hyper server, and each request is counted exactly once.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 use tower::{Layer, ServiceBuilder, service_fn};
 
 const CLIENTS: usize = 200;
-/// Sent in sequence on each connection, as long as its client stays.
+/// The requests sent in sequence on each connection, until its client disconnects.
 const REQUESTS: [&str; 5] = ["/full", "/stream", "/error", "/slow", "/endless"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -119,7 +119,7 @@ async fn handle(request: Request<Incoming>) -> Result<Response<UnsyncBoxBody<Byt
 
 /// Sends requests, reads responses, and closes the connection after a random number of bytes.
 async fn go_away(mut stream: TcpStream, number: usize) {
-    // A multiplicative hash: random enough, and equal in every run.
+    // A multiplicative hash is random enough, and the same in every run.
     let mut chance = (number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut below = |limit: u64| {
         chance ^= chance << 13;

@@ -1,4 +1,4 @@
-//! The measurements of a request, for every way in which it can end, as exact points.
+//! Tests the measurements of a request as exact points, for every way in which it can end.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
@@ -63,7 +63,7 @@ fn frames(frames: Frames) -> impl Body<Data = Bytes, Error = BodyError> + Unpin 
     StreamBody::new(stream::iter(frames))
 }
 
-/// Returns settings that record every metric, with a clock by which a request takes a quarter of a second.
+/// Returns settings that record every metric, with a clock that lets each request take a quarter of a second.
 fn config() -> ServerConfig {
     ServerConfig::new().with_active_requests().with_body_sizes().with_clock(ticking())
 }
@@ -91,7 +91,7 @@ fn ok(text: &'static str) -> Response<Full<Bytes>> {
     Response::new(Full::from(text))
 }
 
-/// Returns the points of one request: duration and sizes with these attributes.
+/// Returns the expected points of one request: duration and sizes with these attributes.
 fn points(attributes: &str, request: u64, response: u64) -> String {
     let size = |bytes: u64| {
         let bound = [0, 5, 10].into_iter().find(|bound| bytes <= *bound).unwrap();
@@ -164,7 +164,7 @@ async fn failed<S: Spans>() {
 }
 
 async fn cancelled<S: Spans>() {
-    // Before the head, polled or not: there is no status.
+    // Cancelled before the head, polled or not: there is no status.
     let attributes = "http.request.method=GET,network.protocol.version=1.1,url.scheme=http";
     for polled in [true, false] {
         let spans = S::new();
@@ -178,7 +178,7 @@ async fn cancelled<S: Spans>() {
         drop(future);
         assert_eq!(spans.metrics(), points(attributes, 0, 0));
     }
-    // In the body.
+    // Cancelled in the body.
     let spans = S::new();
     let response = Response::new(frames(vec![data("ab"), data("cd")]));
     let mut body = respond(&spans, config(), Request::get("/"), response).await.into_body();
@@ -238,7 +238,7 @@ async fn active_while_served<S: Spans>() {
     assert_eq!(spans.metrics(), active("GET", 0) + &active("POST", 0));
 }
 
-/// Returns the line of the duration, without the name and the numbers.
+/// Returns the line of the duration without its name and numbers.
 async fn duration<S: Spans>(config: ServerConfig, request: http::request::Builder) -> String {
     let spans = S::new();
     let _collected = respond(&spans, config.with_clock(ticking()), request, ok("")).await.into_body().collect().await;
@@ -361,7 +361,7 @@ async fn excluded<S: Spans>() {
 }
 
 async fn spans_have_the_same_duration<S: Spans>() {
-    // Any two readings of the system's clock differ.
+    // Two readings of the system clock would differ.
     let spans = S::new();
     respond(&spans, ServerConfig::new(), Request::get("/"), ok("hello")).await;
     let span = the_span(&spans).await.duration.as_secs_f64();
@@ -390,13 +390,13 @@ async fn one_set_of_instruments<S: Spans>() {
     assert!(spans.metrics().contains(&duration), "{}", spans.metrics());
 }
 
-/// The exemplars of the duration lead to the spans of the requests, however they end, and never to another current span.
+/// The exemplars of the duration point to the spans of the requests, however they end, never to another current span.
 #[tokio::test]
 async fn exemplars_lead_to_the_span() {
     async fn check(end: &str, run: impl AsyncFnOnce(&Telemark)) {
         let spans = Telemark::new();
         let tracer = spans.tracer();
-        // The end may come while another span is current.
+        // The request may end while another span is current.
         let other = Context::current_with_span(tracer.start("other"));
         let guard = other.clone().attach();
         run(&spans).await;
@@ -437,7 +437,7 @@ async fn exemplars_lead_to_the_span() {
     })
     .await;
 
-    // Not sampled: no exemplar, not even of the outer span.
+    // Unsampled requests have no exemplar, not even one of the outer span.
     let spans = Telemark::new();
     let _other = Context::current_with_span(spans.tracer().start("other")).attach();
     let request = || Request::get("/").header("traceparent", UNSAMPLED);
@@ -484,7 +484,7 @@ async fn a_layer_is_the_same_whatever_the_order_of_its_settings<S: Spans>() {
     let captured = |config: ServerConfig| config.with_captured_request_headers(["x-a"]);
     for turn in 0..4 {
         let spans = S::new();
-        // As the facade does: settings from the environment, and the clock of the engine.
+        // Like the facade: settings from the environment, and the engine's clock.
         let environment = ServerConfig::from_env_fn(|name| {
             (name == "OTEL_RUST_HTTP_SERVER_CAPTURE_REQUEST_HEADERS").then(|| "x-b".to_owned())
         });

@@ -1,5 +1,5 @@
-//! Conformance: each attribute of every span and metric is in the tables of the HTTP server conventions, with its type and its
-//! requirement level, or one of the two under `telemark.*`.
+//! Conformance: checks each attribute of every span and metric, with its type and requirement level, against the tables of the
+//! HTTP server conventions. The only other attributes are two under `telemark.*`.
 //!
 //! The tables are those of semantic conventions 1.45.0, http/http-spans.md#http-server-span and
 //! http/http-metrics.md#http-server.
@@ -33,7 +33,7 @@ enum Type {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Level {
     Required,
-    /// Required under a condition, which [`violations`] checks.
+    /// Required under a condition that [`violations`] checks.
     Conditional,
     Recommended,
     OptIn,
@@ -76,7 +76,7 @@ const SPAN: &[(&str, Type, Level)] = &[
     ("telemark.truncated", Texts, Ours),
 ];
 
-/// Name and unit, kind, and true if the conventions require the metric by default.
+/// Name and unit, instrument kind, and true if the conventions require the metric by default.
 const METRICS: &[(&str, &str, bool)] = &[
     ("http.server.request.duration[s]", "histogram", true),
     ("http.server.active_requests[{request}]", "up-down sum", false),
@@ -103,20 +103,20 @@ const ACTIVE: &[&str] = &["http.request.method", "url.scheme", "server.address",
 const KNOWN_METHODS: [&str; 10] =
     ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"];
 
-/// The request of a span.
+/// The request behind a span.
 #[derive(Clone, Debug)]
 struct Known {
     method: String,
     route: Option<&'static str>,
     has_query: bool,
     status: Option<u16>,
-    /// The service or its body failed or panicked, whatever the status.
+    /// The service or its body failed or panicked, regardless of the status.
     has_failed: bool,
-    /// The opt-in attributes that the settings name.
+    /// The opt-in attributes enabled in the settings.
     asked: &'static [&'static str],
 }
 
-/// Lists the differences of a span from the conventions.
+/// Lists the violations of the conventions in a span.
 fn violations(span: &Seen, known: &Known) -> Vec<String> {
     let mut wrong = Vec::new();
     for (name, value) in &span.attributes {
@@ -156,7 +156,7 @@ fn violations(span: &Seen, known: &Known) -> Vec<String> {
             wrong.push(format!("{name}: required"));
         }
     }
-    // Neither without the other.
+    // Each requires the other.
     for (name, condition) in [("server.port", "server.address"), ("network.peer.port", "network.peer.address")] {
         if span.attributes.contains_key(name) && !span.attributes.contains_key(condition) {
             wrong.push(format!("{name}: without {condition}"));
@@ -180,7 +180,7 @@ fn violations(span: &Seen, known: &Known) -> Vec<String> {
     wrong
 }
 
-/// Lists the differences of a point, a line of text, from the conventions. `asked` is true if opt-in metrics are on.
+/// Lists the violations of the conventions in a point, a line of text. `asked` is true if opt-in metrics are on.
 fn violations_of_point(line: &str, asked: bool) -> Vec<String> {
     let mut wrong = Vec::new();
     let (name, rest) = line.split_at(line.find("]").unwrap() + 1);
@@ -244,7 +244,7 @@ struct Failure;
 
 type Body = UnsyncBoxBody<Bytes, Failure>;
 
-/// Serves one request to the given end.
+/// Serves one request up to the given end.
 async fn exchange<S: Spans>(
     layer: &HttpServerLayer<DefaultPolicy, S::Tracer>,
     request: Request<()>,
@@ -343,7 +343,7 @@ async fn spans_and_metrics_say_what_the_conventions_want<S: Spans>() {
                         Ending::Whole(status) | Ending::BodyFails(status) | Ending::BodyDropped(status) => Some(status),
                         _ => None,
                     };
-                    // A body that is not polled cannot fail.
+                    // A body cannot fail without being polled.
                     let has_body = method != "HEAD";
                     let has_failed = match ending {
                         Ending::BodyFails(_) => has_body,
@@ -371,7 +371,7 @@ async fn spans_and_metrics_say_what_the_conventions_want<S: Spans>() {
         wrong.extend(metrics.lines().flat_map(|line| violations_of_point(line, !asked.is_empty())));
         assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 
-        // A row that no request reaches proves nothing.
+        // A row that no request covers proves nothing.
         for name in asked {
             assert!(finished.iter().any(|span| span.attributes.contains_key(*name)), "{name}");
         }

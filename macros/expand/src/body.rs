@@ -1,4 +1,4 @@
-//! The new body of a function. It refers only to `telemark::__private`, and user code cannot see what it declares.
+//! Generates the new body of a function. The body refers only to `telemark::__private`, and user code cannot see its variables.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -13,13 +13,13 @@ use crate::shape::{Lazy, Shape, Work, async_block};
 /// A function to trace, without its body.
 #[derive(Clone, Copy)]
 pub(crate) struct Function<'a> {
-    /// The type or trait that it is a method of, if known.
+    /// The type or trait that the function is a method of, if known.
     pub(crate) owner: Option<&'a str>,
     pub(crate) attributes: &'a [Attribute],
     pub(crate) signature: &'a Signature,
 }
 
-/// Puts the work of a function into a span.
+/// Wraps the body of a function in a span.
 pub(crate) fn trace(options: &Options, function: Function<'_>, block: &mut Block) -> Result<()> {
     let Function { owner, attributes, signature } = function;
     let shape = Shape::new(signature, block, options.lifetime.as_ref().map(|lifetime| lifetime.of));
@@ -43,7 +43,7 @@ pub(crate) fn trace(options: &Options, function: Function<'_>, block: &mut Block
 }
 
 /// Refuses the `main` of a program: its span would start before the tracer is installed and end after the flush. Only the
-/// module path, which the compiler knows, tells it from other functions called `main`.
+/// module path, which the compiler provides, distinguishes it from other functions called `main`.
 fn refuse_main(expansion: &Expansion<'_>, block: &mut Block) {
     let private = &expansion.private;
     let refused = quote_spanned! {located(&expansion.signature.ident)=>
@@ -70,13 +70,13 @@ pub(crate) struct Expansion<'a> {
     owner: Option<&'a str>,
     pub(crate) signature: &'a Signature,
     pub(crate) shape: Shape,
-    /// True under `#[track_caller]`: in a closure, `Location::caller` would be a place in the function.
+    /// True under `#[track_caller]`, where a closure would change the result of `Location::caller`.
     pub(crate) tracks_caller: bool,
 }
 
 impl Expansion<'_> {
-    /// Holds a guard during the call. Moves the body into a closure only to look at its output, since `return` and `?` would
-    /// skip the code behind it.
+    /// Holds a guard during the call. Moves the body into a closure only to inspect its output, since `return` and `?` would
+    /// skip the code after it.
     fn call(&self, block: &mut Block) {
         let (private, entered, output) = (&self.private, hidden("entered"), hidden("output"));
         let enter = self.begin("enter");
@@ -84,7 +84,7 @@ impl Expansion<'_> {
         let new = match self.record() {
             None => {
                 let entered = hidden("_entered");
-                // Declared after the span, and so dropped before it.
+                // Declared after the span, so that it is dropped first.
                 let time = self.call_duration().map(|duration| {
                     let timer = hidden("_timer");
                     quote!(let #timer = #private::time(#duration, &#entered);)
@@ -113,7 +113,7 @@ impl Expansion<'_> {
         replace(block, new);
     }
 
-    /// Wraps the body in a future inside the future, which makes the span current during each poll.
+    /// Wraps the body in a nested future, which makes the span current during each poll.
     fn async_work(&self, block: &mut Block) {
         let private = &self.private;
         let record = self.record().unwrap_or_else(|| quote!(#private::ignore));
@@ -133,7 +133,7 @@ impl Expansion<'_> {
         replace(block, new);
     }
 
-    /// Runs the call in the span, too, where the arguments are at hand; the returned value then carries the span on.
+    /// Runs the call in the span as well, where the arguments are available; the returned value then carries the span.
     fn value(&self, block: &mut Block, of: Lazy, boxed: bool) {
         let private = &self.private;
         let record = self.record().unwrap_or_else(|| quote!(#private::ignore));
@@ -183,7 +183,7 @@ impl Expansion<'_> {
             None => format!("::{function}"),
             Some(owner) => format!("::{owner}::{function}"),
         };
-        // At the location of the function's name, `line!` is the line of the function and not of the attribute.
+        // With the location of the function's name, `line!` is the line of the function and not of the attribute.
         let line = quote_spanned!(self.signature.ident.span()=> ::core::line!());
         quote! {
             static __TELEMARK_CALL_SITE: #private::CallSite = #private::CallSite::new(
@@ -196,7 +196,7 @@ impl Expansion<'_> {
         }
     }
 
-    /// Declares the static that measures the function, if asked for, in a block of its own that hides it from user code.
+    /// Declares the static that measures the function, if enabled, in a block that hides it from user code.
     fn call_duration(&self) -> Option<TokenStream> {
         let (private, site) = (&self.private, self.call_site());
         self.options.metrics.unwrap_or(false).then(|| {
@@ -208,7 +208,7 @@ impl Expansion<'_> {
         })
     }
 
-    /// Returns the call that begins the span: of `function`, or of its variant for a span in the current context.
+    /// Returns the call that begins the span, to `function` or to its variant for a span in the current context.
     fn begin(&self, function: &str) -> TokenStream {
         let (private, setup, attributes) = (&self.private, self.setup(), self.attributes());
         let has_origin = self.options.root.is_some() || self.options.parent.is_some();
@@ -216,7 +216,7 @@ impl Expansion<'_> {
         quote!(#private::#function(#setup, #attributes))
     }
 
-    /// Returns the closure that describes the span.
+    /// Returns the closure that configures the span.
     fn setup(&self) -> TokenStream {
         let (private, site) = (&self.private, self.call_site());
         let function = self.signature.ident.unraw().to_string();
@@ -247,7 +247,7 @@ impl Expansion<'_> {
         quote!(|| { #site #setup })
     }
 
-    /// Returns the closure that makes the attributes.
+    /// Returns the closure that builds the attributes.
     fn attributes(&self) -> TokenStream {
         let fields = self.options.fields.as_deref().unwrap_or_default();
         if fields.is_empty() {
@@ -269,7 +269,7 @@ impl Expansion<'_> {
         quote_spanned!(span=> #function(#arguments))
     }
 
-    /// Returns a statement without effect that gives an async block its output type, for which there is no syntax.
+    /// Returns a statement without effect that gives an async block its output type, since the language has no syntax for it.
     fn typed(&self) -> TokenStream {
         if self.shape.returns_never() {
             return TokenStream::new();
@@ -280,17 +280,17 @@ impl Expansion<'_> {
         }
         let span = self.shape.output.as_ref().map_or_else(Span::call_site, located);
         let private = &self.private;
-        // No `allow` of any lint here: it would clash with a user's `forbid`.
+        // Do not `allow` any lint here: it would conflict with a user's `forbid`.
         quote_spanned!(span=> if false { return #private::never::<#returned>(); })
     }
 }
 
-/// Returns a span at which errors point at `tokens` and lints see code of a macro.
+/// Returns a span that makes errors point at `tokens` and lints treat the code as a macro's.
 fn located(tokens: &impl Spanned) -> Span {
     tokens.span().resolved_at(Span::call_site())
 }
 
-/// Moves `tokens` to `span`. Names still resolve where they did.
+/// Moves `tokens` to `span`, without changing how names resolve.
 fn respanned(tokens: TokenStream, span: Span) -> TokenStream {
     let at = |mut token: proc_macro2::TokenTree| {
         token.set_span(span.resolved_at(token.span()));
@@ -299,8 +299,8 @@ fn respanned(tokens: TokenStream, span: Span) -> TokenStream {
     tokens.into_iter().map(at).collect()
 }
 
-/// Makes `statements` the body. They end with a `return`, which satisfies `clippy::implicit_return`, and which
-/// `clippy::needless_return` ignores, because it comes from a macro.
+/// Makes `statements` the body. The statements end with a `return`, which satisfies `clippy::implicit_return`;
+/// `clippy::needless_return` ignores it, because it comes from a macro.
 fn replace(block: &mut Block, statements: TokenStream) {
     block.stmts = vec![Stmt::Expr(Expr::Verbatim(statements), None)];
 }

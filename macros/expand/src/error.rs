@@ -1,4 +1,4 @@
-//! The error of an expansion: a message, its place, and the item to compile instead.
+//! The error of an expansion: a message, its location, and the item to compile instead.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ impl Error {
         Error { cause, item }
     }
 
-    /// Returns the place of the mistake, in the options or in the item.
+    /// Returns the location of the mistake, in the options or in the item.
     pub fn span(&self) -> Span {
         self.cause.span()
     }
@@ -29,8 +29,8 @@ impl Error {
         &self.item
     }
 
-    /// Returns a `compile_error!` with the message, followed by the item. With the item in place, the compiler reports this
-    /// error alone, and not a missing function too.
+    /// Returns a `compile_error!` with the message, followed by the item. With the item in place, the compiler reports only
+    /// this error, without an additional one about a missing function.
     pub fn into_compile_error(self) -> TokenStream {
         let (error, item) = (self.cause.into_compile_error(), self.item);
         quote!(#error #item)

@@ -12,7 +12,7 @@ use crate::parse::expression;
 /// One attribute.
 #[derive(Clone)]
 pub(crate) struct Field {
-    /// The key, at the place where it is written.
+    /// The key, with its location in the source.
     pub(crate) key: LitStr,
     value: Value,
     format: Format,
@@ -41,13 +41,13 @@ impl Field {
         }
     }
 
-    /// Returns the statement that adds the attribute to `attributes`, in a function with this signature.
+    /// Returns the statement that adds the attribute to `attributes`, for a function with this signature.
     pub(crate) fn expand(&self, private: &Path, attributes: &Ident, signature: &Signature) -> TokenStream {
         let (value, span): (&dyn ToTokens, _) = match &self.value {
             Value::Argument(argument) => (argument, argument.span()),
             Value::Expr(expr) => (expr, expr.span()),
         };
-        // Errors point at the value; lints see code of a macro.
+        // Errors point at the value; lints treat the code as a macro's.
         let at = span.resolved_at(Span::call_site());
         let key = &self.key;
         if matches!(self.format, Format::Typed) && (self.is_literal() || self.is_static(signature)) {
@@ -114,7 +114,7 @@ impl Parse for Field {
             return Err(Error::new(equals.span(), format!("`{}` needs a value after the `=`", key.value())));
         }
         let value = expression(input)?;
-        // `tracing::field::Empty` announces a value that is set later.
+        // `tracing::field::Empty` declares a value that is set later.
         if matches!(&value, Expr::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Empty")) {
             let message = "there is no placeholder for a later value: leave the field out, and set it with \
                            `telemark::set_attribute` once the value is known";
@@ -131,7 +131,7 @@ fn format(input: ParseStream<'_>) -> Result<Format> {
     Ok(input.parse::<Option<Token![?]>>()?.map_or(Format::Typed, |_| Format::Debug))
 }
 
-/// Parses a key. Returns its identifier too if the key is a single one.
+/// Parses a key, and returns its identifier as well if the key is a single one.
 fn key(input: ParseStream<'_>) -> Result<(LitStr, Option<Ident>)> {
     if input.peek(LitStr) {
         let key: LitStr = input.parse()?;

@@ -3,7 +3,7 @@
 use syn::parse::ParseStream;
 use syn::{Error, Expr, Ident, Lit, Result, Token};
 
-/// Options of other attributes, each with the way to write it here.
+/// Options of other attributes, with their equivalents here.
 const FOREIGN: [(&str, &str); 17] = [
     ("skip_all", "arguments are captured only if `fields(...)` names them: leave `skip_all` out"),
     ("level", "there are no levels: every `#[traced]` function has a span, and the sampler decides: leave `level` out"),
@@ -33,7 +33,7 @@ pub(crate) fn option(option: &Ident) -> Option<Error> {
     Some(Error::new(option.span(), format!("`#[traced]` has no option `{option}`: {advice}")))
 }
 
-/// Refuses a value after an option that has none: `skip(argument)`, `root = true`.
+/// Refuses a value after an option that takes none: `skip(argument)`, `root = true`.
 pub(crate) fn flag(input: ParseStream<'_>, option: &Ident) -> Result<()> {
     if input.peek(syn::token::Paren) {
         return Err(Error::new(

@@ -27,7 +27,7 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> std::result::Re
 
 fn parse(item: &TokenStream) -> Result<Item> {
     match syn::parse2::<Item>(item.clone()) {
-        // syn does not read a declaration without a body, as in a trait, as an item.
+        // syn does not parse a declaration without a body, as in a trait, as an item.
         Ok(Item::Verbatim(_)) | Err(_) => {}
         Ok(parsed) => return Ok(parsed),
     }
@@ -43,14 +43,14 @@ fn parse(item: &TokenStream) -> Result<Item> {
 fn unsupported(item: &Item) -> syn::Error {
     let message =
         "`#[traced]` goes on a function, or on an `impl`, `trait` or `mod` block to trace all of its functions";
-    // The first token is enough to point at.
+    // Pointing at the first token is enough.
     match item.to_token_stream().into_iter().next() {
         Some(first) => syn::Error::new_spanned(first, message),
         None => syn::Error::new(proc_macro2::Span::call_site(), message),
     }
 }
 
-/// Traces an item in place. `explicit` tells that it has a `#[traced]` of its own.
+/// Traces an item in place. `explicit` is true if the item has its own `#[traced]`.
 fn trace(item: &mut Item, options: &Options, explicit: bool) -> Result<()> {
     match item {
         Item::Fn(function) => {
@@ -130,7 +130,7 @@ fn module_items(items: &mut [Item], options: &Options) -> Result<()> {
 
 struct Merged {
     options: Options,
-    /// True if the item has a `#[traced]` of its own: an item that cannot be traced is an error then, and left out otherwise.
+    /// True if the item has its own `#[traced]`. An untraceable item is then an error; otherwise it is skipped.
     explicit: bool,
 }
 
@@ -157,7 +157,7 @@ fn is_traced(attribute: &Attribute) -> bool {
     attribute.path().segments.last().is_some_and(|last| last.ident == "traced")
 }
 
-/// Removes every `#[traced]` inside, so that the errors of a second expansion do not follow this one.
+/// Removes every `#[traced]` inside, so that a second expansion adds no errors to this one.
 fn strip(item: &mut Item) {
     let remove = |attributes: &mut Vec<Attribute>| attributes.retain(|attribute| !is_traced(attribute));
     match item {

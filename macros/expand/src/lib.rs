@@ -1,7 +1,7 @@
-//! The expansion of `#[traced]` as a library. Applications use the attribute, through the `telemark` crate.
+//! The expansion of `#[traced]` as a library. Applications use the attribute through the `telemark` crate.
 //!
-//! [`expand`] turns the tokens inside `#[traced(...)]` and those of the item below it into the traced item. It needs no
-//! compiler, so a tool that rewrites sources produces the code that the attribute would:
+//! [`expand`] turns the tokens inside `#[traced(...)]` and the item below it into the traced item. It runs without a
+//! compiler, so a tool that rewrites sources produces the same code as the attribute:
 //!
 //! ```
 //! use telemark_macros_expand::expand;
@@ -16,8 +16,8 @@
 //! # }
 //! ```
 //!
-//! The expansion names one path, `::telemark::__private`, or `path::__private` under the option `crate = path`. That module
-//! changes with this crate: use it with the `telemark` of the same version.
+//! The expansion names one path, `::telemark::__private`, or `path::__private` with the option `crate = path`. That module
+//! changes together with this crate: use the `telemark` of the same version.
 //!
 //! | file | owns |
 //! |---|---|
@@ -29,7 +29,7 @@
 //! | `shape` | the kind of function: where it works, and what it returns |
 //! | `check` | options that do not fit the function |
 //! | `body` | the new body of a function |
-//! | `record` | the closures that look at the output |
+//! | `record` | the closures that inspect the output |
 //! | `error` | [`Error`] |
 
 mod blocks;
@@ -50,8 +50,8 @@ pub use error::Error;
 
 /// Expands `#[traced(options)] item`.
 ///
-/// `item` is a function, or an `impl`, `trait` or inline `mod` block; a `#[traced]` on a function or block inside is expanded
-/// with it. Pass a method as part of its block, which gives the span the name of the type.
+/// `item` is a function, or an `impl`, `trait` or inline `mod` block; each `#[traced]` on a function or block inside it is
+/// also expanded. Pass a method as part of its block, which gives the span the name of the type.
 ///
 /// # Errors
 /// Options or an item that `#[traced]` does not accept. The first mistake is reported.

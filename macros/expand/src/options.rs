@@ -1,4 +1,4 @@
-//! The grammar of `#[traced(...)]`. `check` decides later whether the options fit the item.
+//! The grammar of `#[traced(...)]`. `check` later validates the options against the item.
 
 use proc_macro2::Span;
 use syn::ext::IdentExt;
@@ -28,17 +28,17 @@ pub(crate) struct Options {
     pub(crate) krate: Option<Path>,
 }
 
-/// The form in which an error or a return value is recorded.
+/// How to record an error or a return value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Record {
     Off,
-    /// The default: `Display` for errors that have it, a typed attribute for values.
+    /// The default: `Display` for errors that implement it, a typed attribute for values.
     Plain,
     Display,
     Debug,
 }
 
-/// An explicit choice of the value that the span lives as long as, in place of the return type's.
+/// An explicit choice of the value that determines the end of the span, overriding the return type.
 #[derive(Clone)]
 pub(crate) struct Lifetime {
     /// The option as written.
@@ -46,10 +46,10 @@ pub(crate) struct Lifetime {
     pub(crate) of: Lives,
 }
 
-/// The value in a [`Lifetime`].
+/// The value that determines the end of the span.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lives {
-    /// The call, whatever its return type: `future = off`.
+    /// The call, regardless of its return type: `future = off`.
     Call,
     Future,
     Stream,
@@ -67,9 +67,9 @@ const KINDS: [(&str, &str); 5] = [
 ];
 
 impl Options {
-    /// Fills in the options that are not given here from those of the surrounding block.
+    /// Fills in missing options from those of the surrounding block.
     pub(crate) fn or(self, outer: &Options) -> Options {
-        // A `parent` here overrides a `root` there, and vice versa.
+        // A `parent` on the item overrides a `root` on the block, and vice versa.
         let decides_origin = self.root.is_some() || self.parent.is_some();
         let outer_origin = (!decides_origin).then_some(outer);
         Options {
@@ -218,7 +218,7 @@ fn record(input: ParseStream<'_>, option: &Ident) -> Result<Record> {
     if content.is_empty() {
         return Ok(record);
     }
-    // In `err(Debug, level = "warn")`, the error points behind the comma.
+    // In `err(Debug, level = "warn")`, the error points after the comma.
     content.parse::<Option<Token![,]>>()?;
     Err(Error::new(content.span(), expected()))
 }

@@ -1,4 +1,4 @@
-//! Pieces of grammar that options and fields share.
+//! Pieces of grammar shared by options and fields.
 
 use proc_macro2::Span;
 use syn::ext::IdentExt;
@@ -7,7 +7,7 @@ use syn::{Error, Expr, Ident, Result, Token};
 
 use crate::foreign;
 
-/// Parses an expression. Refuses `crate` and `super` alone, which syn accepts although they are modules.
+/// Parses an expression. Refuses a bare `crate` or `super`, which syn accepts although they are modules.
 pub(crate) fn expression(input: ParseStream<'_>) -> Result<Expr> {
     let expr: Expr = input.parse()?;
     match &expr {

@@ -1,4 +1,4 @@
-//! The closures that look at the output of a function and record it.
+//! The closures that inspect the output of a function and record it.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -8,7 +8,7 @@ use crate::body::{Expansion, hidden};
 use crate::options::Record;
 use crate::shape::Work;
 
-/// The way to find an error in an output.
+/// How to find an error in an output.
 enum Errors {
     /// The output holds no error, or errors are off.
     None,

@@ -28,8 +28,8 @@ pub(crate) enum Lazy {
     Iterator,
 }
 
-/// Types that are never an alias of `Result`. For these the body stays where it is; moving it into a closure to look at its
-/// output costs compile time.
+/// Types that are never an alias of `Result`. For these the body stays in place, because moving it into a closure to inspect
+/// its output costs compile time.
 const NO_RESULTS: [&str; 27] = [
     "bool", "char", "str", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize",
     "f32", "f64", "String", "Vec", "Option", "Box", "Rc", "Arc", "Cow", "PathBuf", "HashMap", "Duration",
@@ -43,7 +43,7 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// Reads the shape from the signature and body. `lives` is the choice of the options.
+    /// Determines the shape from the signature, the body and the option `lives`.
     pub(crate) fn new(signature: &Signature, block: &mut Block, lives: Option<Lives>) -> Shape {
         let returned = match &signature.output {
             ReturnType::Default => None,
@@ -56,7 +56,7 @@ impl Shape {
             Some(Lives::Call) => return Shape { work: Work::Call, output: returned.cloned() },
             Some(Lives::Stream) => Some(Lazy::Stream),
             Some(Lives::Iterator) => Some(Lazy::Iterator),
-            // A return type that names its output says more than the option does.
+            // A return type that names its output is more specific than the option.
             Some(Lives::Future) if returned.and_then(future).is_none() => Some(Lazy::Future),
             Some(Lives::Future) | None => None,
         };
@@ -74,7 +74,7 @@ impl Shape {
         }
     }
 
-    /// Returns true unless the type as written cannot be a `Result`. A name does not tell, because of aliases.
+    /// Returns true unless the written type cannot be a `Result`. Because of aliases, the name is not conclusive.
     pub(crate) fn may_return_result(&self, signature: &Signature) -> bool {
         let path = match self.output.as_ref().map(ungrouped) {
             Some(Type::Path(path)) => &path.path,
@@ -120,8 +120,8 @@ fn infer() -> Type {
     Type::Infer(TypeInfer { attrs: Vec::new(), underscore_token: Default::default() })
 }
 
-/// Returns true for a function that `async_trait` has rewritten. The lifetime that it adds covers every argument, so the
-/// future may evaluate the fields; other functions that return a future give no such promise.
+/// Returns true for a function rewritten by `async_trait`. The lifetime that it adds covers every argument, so the
+/// future may evaluate the fields; other functions that return a future do not guarantee this.
 fn is_async_trait(signature: &Signature) -> bool {
     signature.generics.lifetimes().any(|parameter| parameter.lifetime.ident == "async_trait")
 }
@@ -144,7 +144,7 @@ fn is_box_pin(function: &Expr) -> bool {
     names.next().is_some_and(|name| name == "pin") && names.next().is_some_and(|name| name == "Box")
 }
 
-/// Recognizes a future by the name of its type. Returns true in front if it is boxed, and its output type if written.
+/// Recognizes a future by the name of its type. Returns true if it is boxed, and its output type if written.
 fn future(returned: &Type) -> Option<(bool, Option<Type>)> {
     match ungrouped(returned) {
         Type::ImplTrait(opaque) => Some((false, output_of_bounds(&opaque.bounds)?)),
@@ -168,7 +168,7 @@ fn boxed_future(boxed: &Type) -> Option<(bool, Option<Type>)> {
     Some((true, output_of_bounds(&object.bounds)?))
 }
 
-/// Returns the item of a stream or an iterator, boxed or not, if it is written.
+/// Returns the item type of a stream or an iterator, boxed or not, if written.
 fn item(returned: &Type) -> Option<Type> {
     match ungrouped(returned) {
         Type::ImplTrait(opaque) => item_of_bounds(&opaque.bounds),

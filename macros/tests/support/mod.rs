@@ -1,4 +1,4 @@
-//! Scenarios that run in a telemetry of their own, and the comparison of the spans that they record.
+//! Runs scenarios in their own telemetry and compares the recorded spans.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
@@ -8,7 +8,7 @@ use std::task::{Context as TaskContext, Poll, Waker};
 
 use telemark_sdk::testing::TestTelemetry;
 
-/// Runs `scenario`, and compares the tree of its spans; the common indentation of `expected` does not count.
+/// Runs `scenario` and compares its span tree with `expected`, without the common indentation.
 #[track_caller]
 pub fn check(scenario: impl FnOnce(), expected: &str) {
     let telemetry = TestTelemetry::new();
@@ -22,13 +22,13 @@ pub fn check(scenario: impl FnOnce(), expected: &str) {
     assert_eq!(telemetry.tree(), expected);
 }
 
-/// [`check`] for a future.
+/// Does the same as [`check`] for a future.
 #[track_caller]
 pub fn check_async(scenario: impl Future<Output = ()>, expected: &str) {
     check(|| block_on(scenario), expected);
 }
 
-/// Polls until ready. The futures of these tests are ready after some polls.
+/// Polls until ready. The futures of these tests become ready after a few polls.
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     loop {
@@ -43,7 +43,7 @@ pub fn poll_once<T>(future: Pin<&mut impl Future<Output = T>>) -> Poll<T> {
     future.poll(&mut TaskContext::from_waker(Waker::noop()))
 }
 
-/// Is pending once.
+/// Returns pending once.
 pub async fn yield_now() {
     let mut yielded = false;
     std::future::poll_fn(|_| match std::mem::replace(&mut yielded, true) {

@@ -1,4 +1,4 @@
-//! The host's side of a processor.
+//! The producer side of a processor, called by the application.
 
 use std::sync::Arc;
 
@@ -6,24 +6,25 @@ use super::queue::{Pushed, Queue};
 use crate::error::{ConfigError, ExportError};
 use crate::process::Generation;
 use crate::runtime::{Handle, OFF_IN_A_FORKED_CHILD, Runtime, Task};
+use crate::signal::Signal;
 use crate::sync::thread_index;
 use crate::time::Deadline;
 
-/// A queue, and the task that empties it.
-pub(super) struct Inlet<T> {
-    queue: Arc<Queue<T>>,
+/// A queue and the task that drains it.
+pub(super) struct Inlet<S: Signal> {
+    queue: Arc<Queue<S>>,
     worker: Handle,
-    /// In a forked child the queue may be locked for ever, and no thread drains it.
+    /// In a forked child the queue may stay locked forever, and no thread drains it.
     home: Generation,
 }
 
-impl<T> Inlet<T> {
-    /// Starts `worker`, which drains `queue`, on a thread of this name.
+impl<S: Signal> Inlet<S> {
+    /// Starts `worker`, which drains `queue`, on a thread called `name`.
     ///
     /// # Errors
-    /// The operating system refuses to start another thread.
+    /// Returns an error if the operating system refuses to start another thread.
     pub(super) fn start(
-        queue: Arc<Queue<T>>,
+        queue: Arc<Queue<S>>,
         worker: impl Task,
         name: &str,
         runtime: &Runtime,
@@ -31,9 +32,9 @@ impl<T> Inlet<T> {
         Ok(Inlet { queue, worker: runtime.start(name, worker)?, home: Generation::current() })
     }
 
-    /// Queues an item. Does not wake the worker.
+    /// Queues an item without waking the worker.
     #[inline]
-    pub(super) fn push(&self, item: T) -> Pushed {
+    pub(super) fn push(&self, item: S::Item) -> Pushed {
         if self.home.is_past() {
             return refuse_in_child();
         }
@@ -53,7 +54,7 @@ impl<T> Inlet<T> {
     /// Closes the queue, then shuts the worker down. A second call does nothing.
     ///
     /// # Errors
-    /// Something could not be delivered, or not before the deadline.
+    /// Returns an error if some items could not be delivered, or not before the deadline.
     pub(super) fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         if !self.home.is_past() {
             self.queue.close();

@@ -1,7 +1,7 @@
 //! Reading and parsing of environment variables.
 //!
-//! spec: configuration/common.md. An empty value counts as unset. A value that cannot be used is reported together with the
-//! accepted values, and then counts as unset.
+//! spec: configuration/common.md. An empty value counts as unset. An invalid value is reported together with the accepted
+//! values, and then treated as unset.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -12,27 +12,27 @@ use std::time::Duration;
 use crate::error::ConfigError;
 use crate::sync::unpoisoned;
 
-/// The variables of the process, or a fixed set for tests, and the warnings from reading them.
+/// Environment variables, read from the process or from a fixed set for tests, and the warnings found while reading them.
 #[derive(Debug, Default)]
 pub struct Env {
-    /// `None` reads the process.
+    /// `None` reads the environment of the process.
     fixed: Option<BTreeMap<String, OsString>>,
     warnings: Mutex<Vec<ConfigError>>,
 }
 
 impl Env {
-    /// Creates a reader of the environment of the process.
+    /// Creates a reader for the environment of the process.
     pub fn process() -> Self {
         Env::default()
     }
 
-    /// Creates a fixed environment.
+    /// Creates an environment with fixed variables.
     pub fn from_pairs<K: Into<String>, V: Into<OsString>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
         let fixed = pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         Env { fixed: Some(fixed), warnings: Mutex::default() }
     }
 
-    /// Returns the value, trimmed; `None` if unset or empty.
+    /// Returns the trimmed value; `None` if unset or empty.
     #[allow(clippy::disallowed_methods, reason = "this module is the only reader of the environment")]
     pub fn string(&self, name: &str) -> Option<String> {
         let raw = match &self.fixed {
@@ -48,7 +48,7 @@ impl Env {
         }
     }
 
-    /// Returns true if this reads the variables of the process.
+    /// Returns true if the variables come from the process.
     pub(super) fn is_of_the_process(&self) -> bool {
         self.fixed.is_none()
     }
@@ -64,7 +64,7 @@ impl Env {
         }
     }
 
-    /// Returns true for `true`, in upper or lower case, and for nothing else.
+    /// Returns true only for `true`, ignoring case.
     pub fn boolean(&self, name: &str) -> bool {
         match self.string(name) {
             Some(value) if value.eq_ignore_ascii_case("true") => true,
@@ -77,7 +77,7 @@ impl Env {
         }
     }
 
-    /// Returns a whole number within `range`.
+    /// Returns the value as an integer within `range`.
     pub fn integer(&self, name: &str, range: RangeInclusive<usize>) -> Option<usize> {
         self.parse(name, |value| {
             value.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
@@ -89,7 +89,7 @@ impl Env {
         })
     }
 
-    /// Returns a number within `range`.
+    /// Returns the value as a number within `range`.
     pub fn number(&self, name: &str, range: RangeInclusive<f64>) -> Option<f64> {
         self.parse(name, |value| {
             value
@@ -100,25 +100,25 @@ impl Env {
         })
     }
 
-    /// Returns a duration, which the variable gives in milliseconds.
+    /// Returns the value, given in milliseconds, as a duration.
     pub fn duration(&self, name: &str) -> Option<Duration> {
         self.parse(name, |value| {
             value.parse().map(Duration::from_millis).map_err(|_| "a whole number of milliseconds".to_owned())
         })
     }
 
-    /// Returns a timeout, which the variable gives in milliseconds. Zero means no limit and reads as [`Duration::MAX`].
+    /// Returns the value, given in milliseconds, as a timeout. Zero means no limit and is returned as [`Duration::MAX`].
     pub fn timeout(&self, name: &str) -> Option<Duration> {
         self.duration(name).map(|timeout| if timeout.is_zero() { Duration::MAX } else { timeout })
     }
 
-    /// Returns one of the named values. Case does not matter.
+    /// Returns the entry of `values` with this name, ignoring case.
     pub fn one_of<T: Clone>(&self, name: &str, values: &[(&str, T)]) -> Option<T> {
         self.parse(name, |value| named(value, values))
     }
 
-    /// Returns a comma-separated list of named values without repetitions; `None` if unset. Case does not matter. Reports an
-    /// unknown name and leaves it out.
+    /// Returns the entries named in a comma-separated list, without duplicates and ignoring case; `None` if unset. Reports
+    /// and skips unknown names.
     pub fn list_of<T: Clone + PartialEq>(&self, name: &str, values: &[(&str, T)]) -> Option<Vec<T>> {
         let list = self.string(name)?;
         let mut found = Vec::new();
@@ -132,7 +132,7 @@ impl Env {
         Some(found)
     }
 
-    /// Parses the value with `grammar`, whose error says what it accepts.
+    /// Parses the value with `grammar`, whose error describes the accepted values.
     pub fn parse<T>(&self, name: &str, grammar: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         let value = self.string(name)?;
         match grammar(&value) {
@@ -144,7 +144,7 @@ impl Env {
         }
     }
 
-    /// Reports a setting that is ignored.
+    /// Reports a setting that is being ignored.
     pub fn warn(&self, warning: ConfigError) {
         unpoisoned(self.warnings.lock()).push(warning);
     }
@@ -171,7 +171,7 @@ mod tests {
     use crate::config::VARIABLES;
     use crate::text::Secrecy;
 
-    /// Reads one variable and expects the result and the warnings.
+    /// Reads one variable and compares the result and the warnings with `expected`.
     fn check<T: std::fmt::Debug>(value: &str, read: impl FnOnce(&Env) -> T, expected: &str) {
         let env = Env::from_pairs([("X", value)]);
         let result = read(&env);

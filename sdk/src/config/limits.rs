@@ -1,4 +1,4 @@
-//! Reads the limits of spans from the environment.
+//! Reads the span limits from the environment.
 
 use super::Env;
 use crate::limits::{AttributeLimits, SpanLimits};
@@ -6,8 +6,8 @@ use crate::limits::{AttributeLimits, SpanLimits};
 impl SpanLimits {
     /// Returns the default limits, overridden by `OTEL_SPAN_*`, `OTEL_EVENT_*`, `OTEL_LINK_*` and `OTEL_ATTRIBUTE_*`.
     ///
-    /// spec: common/README.md#configurable-parameters — a limit for spans, events or links overrides the general one, which
-    /// overrides the default.
+    /// spec: common/README.md#configurable-parameters — a limit specific to spans, events or links overrides the general
+    /// limit, which overrides the default.
     pub fn from_env(env: &Env) -> Self {
         let any = 0..=usize::MAX;
         let read = |name| env.integer(name, any.clone());
@@ -30,7 +30,7 @@ impl SpanLimits {
 mod tests {
     use super::*;
 
-    /// Expects attributes, value length, events, links, attributes per event, attributes per link.
+    /// `expected` lists, in order: attributes, value length, events, links, attributes per event, attributes per link.
     fn check(variables: &[(&str, &str)], expected: &str) {
         let limits = SpanLimits::from_env(&Env::from_pairs(variables.iter().copied()));
         let length = limits.attributes.value_length.map_or("any".to_owned(), |length| length.to_string());

@@ -1,9 +1,9 @@
-//! The configuration from the environment: every variable with its grammar and default, and the only reader of them.
+//! Configuration from the environment: a table of every variable, and the only code that reads them.
 //!
-//! - [`Env`] reads and parses; it reports a value that it cannot use and treats it as not set.
-//! - [`warn_of_unknown`] reports names that look like known ones and have no effect.
+//! - [`Env`] reads and parses variables. It reports invalid values and treats them as unset.
+//! - [`warn_of_unknown`] reports variables that resemble known ones but have no effect.
 //! - [`VARIABLES`] lists every variable that the project reads.
-//! - `limits` reads the limits of spans.
+//! - `limits` reads the span limits.
 
 mod env;
 mod limits;

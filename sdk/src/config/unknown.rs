@@ -1,12 +1,12 @@
-//! Variables that look like known ones and have no effect: misspelt names, and variables of the specification that this SDK
-//! does not support.
+//! Detects variables that resemble known ones but have no effect: misspelt names, and variables of the specification that
+//! this SDK does not support.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Env, VARIABLES};
 use crate::error::ConfigError;
 
-/// The variables of the specification and of the semantic conventions that have no effect in this SDK.
+/// Variables of the specification and the semantic conventions that have no effect in this SDK.
 ///
 /// spec: configuration/sdk-environment-variables.md, protocol/exporter.md; semconv: non-normative migration guides
 const WITHOUT_EFFECT: &[&str] = &[
@@ -39,14 +39,14 @@ const WITHOUT_EFFECT: &[&str] = &[
     "OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN",
 ];
 
-/// Maximum number of edits by which a name counts as misspelt.
+/// Maximum edit distance at which a name counts as a misspelling.
 const MAX_EDITS: usize = 2;
 
-/// Reports the variables of `env` that look like known ones and have no effect, all in one warning: names that are one or two
-/// edits from a known one, and variables of the specification that are not supported. Does not look at values.
+/// Reports the variables of `env` that resemble known ones but have no effect, all in a single warning: names within one or
+/// two edits of a known name, and variables of the specification that are not supported. Values are not checked.
 ///
-/// Ignores every other name, such as those that Kubernetes sets for a Service called `otel-collector`, or variables of another
-/// language's SDK. Reports the variables of the process once.
+/// Ignores every other name, such as those that Kubernetes sets for a Service called `otel-collector`, or the variables of
+/// SDKs for other languages. The environment of the process is reported only once.
 pub fn warn_of_unknown(env: &Env) {
     static REPORTED: AtomicBool = AtomicBool::new(false);
     if env.is_of_the_process() && REPORTED.swap(true, Ordering::Relaxed) {
@@ -73,13 +73,13 @@ fn problem(name: &str) -> Option<String> {
     (distance <= MAX_EDITS).then(|| format!("{} has no effect, is {meant} meant?", crate::text::foreign(name)))
 }
 
-/// Returns true if the name starts with `OTEL_`, possibly misspelt.
+/// Returns true if the name starts with `OTEL_`, allowing for a misspelling.
 fn resembles_ours(name: &str) -> bool {
     name.get(..5).is_some_and(|start| edits(&start.to_ascii_uppercase(), "OTEL_") <= MAX_EDITS) && name.len() < 100
 }
 
-/// Returns the least number of characters to insert, remove, replace or swap with their neighbour; beyond [`MAX_EDITS`], any
-/// larger number.
+/// Returns the edit distance between two names: the minimum number of insertions, deletions, substitutions and swaps of
+/// neighbouring characters. Beyond [`MAX_EDITS`] the result is only known to be larger.
 fn edits(from: &str, to: &str) -> usize {
     let (from, to) = (from.as_bytes(), to.as_bytes());
     if from.len().abs_diff(to.len()) > MAX_EDITS {
@@ -159,7 +159,7 @@ mod tests {
         check(&known, "");
         check(
             &[
-                // Kubernetes and Docker, for a Service called otel-collector, and for one whose name is unfortunate.
+                // Set by Kubernetes and Docker, for a Service called otel-collector and for one with an unfortunate name.
                 "OTEL_COLLECTOR_SERVICE_HOST",
                 "OTEL_COLLECTOR_SERVICE_PORT",
                 "OTEL_COLLECTOR_SERVICE_PORT_OTLP_GRPC",
@@ -172,7 +172,7 @@ mod tests {
                 "OTEL_SERVICE_PORT_4317_TCP",
                 "OTEL_PORT",
                 "OTEL_SDK_PORT_80_TCP_ADDR",
-                // Other languages and the operator.
+                // Set by SDKs for other languages and by the operator.
                 "OTEL_PYTHON_LOG_LEVEL",
                 "OTEL_PHP_LOG_LEVEL",
                 "OTEL_RUBY_SERVICE_NAME",
@@ -186,7 +186,7 @@ mod tests {
                 "OTEL_RESOURCE_ATTRIBUTES_POD_NAME",
                 "OTEL_RESOURCE_ATTRIBUTES_NODE_NAME",
                 "OTEL_INSTRUMENTATION_COMMON_DEFAULT_ENABLED",
-                // Of unknown origin.
+                // Origin unknown.
                 "OTEL_SOMETHING_ELSE",
                 "HOTEL_NAME",
                 "PATH",

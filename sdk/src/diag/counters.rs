@@ -1,4 +1,4 @@
-//! The counts of the items of one pipeline: a processor or reader, and its exporter.
+//! Counts the items of one pipeline: a processor or reader, and its exporter.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,6 +24,7 @@ pub struct Counters {
     abandoned: AtomicU64,
     retries: AtomicU64,
     queue_full: AtomicU64,
+    bytes_full: AtomicU64,
     after_shutdown: AtomicU64,
     by_stage: AtomicU64,
     operations: Durations,
@@ -34,27 +35,27 @@ struct Processor {
     queue: Option<Queue>,
 }
 
-/// The queue of a processor, as its metrics show it.
+/// The queue of a processor, as shown by its metrics.
 pub(crate) struct Queue {
     pub(crate) capacity: usize,
     pub(crate) waiting: Box<dyn Fn() -> usize + Send + Sync>,
 }
 
 impl Counters {
-    /// Returns the counters of a pipeline that ends in an exporter of this component type, which sends to `server`.
+    /// Creates the counters of a pipeline that ends in an exporter of this component type, which sends to `server`.
     pub(crate) fn new(exporter: &'static str, server: Option<(String, u16)>, destination: String) -> Self {
         Counters { exporter, server, destination, ..Counters::default() }
     }
 
-    /// Adds the processor: `batching`, with its queue, or `simple`.
+    /// Sets the kind of processor, `batching` (with its queue) or `simple`.
     pub(crate) fn with_processor(mut self, kind: &'static str, queue: Option<Queue>) -> Self {
         self.processor = Some(Processor { kind, queue });
         self
     }
 
-    /// Counts items that are passed to the exporter.
+    /// Counts items passed to the exporter.
     pub(crate) fn passed_on(&self, items: u64) {
-        // spec: semconv otel.sdk.processor.span.processed — counted when the export is invoked, whatever its result.
+        // spec: semconv otel.sdk.processor.span.processed — counted when the export is invoked, regardless of its result.
         self.passed_on.fetch_add(items, Ordering::Relaxed);
     }
 
@@ -86,13 +87,13 @@ impl Counters {
         }
     }
 
-    /// Counts a batch of `items` that was not delivered.
+    /// Counts a batch of `items` that could not be delivered.
     pub(crate) fn failed(&self, items: u64, signal: &'static str, error: &ExportError) {
         self.failed[error.type_index()].fetch_add(items, Ordering::Relaxed);
         self.lost(items, signal, error);
     }
 
-    /// Counts items that never reached the exporter because the deadline of the shutdown passed.
+    /// Counts items that never reached the exporter because the shutdown deadline passed.
     pub fn abandoned(&self, items: u64, signal: &'static str) {
         self.abandoned.fetch_add(items, Ordering::Relaxed);
         self.lost(items, signal, &ExportError::timeout("shutdown had to end before they were sent"));
@@ -104,12 +105,17 @@ impl Counters {
         log(Level::Error, self.exporter, format_args!("{items} {signal} were not exported: {error}"));
     }
 
-    /// Counts items that found the queue full.
+    /// Counts items dropped because the queue was full.
     pub fn queue_full(&self, items: u64) {
         self.queue_full.fetch_add(items, Ordering::Relaxed);
     }
 
-    /// Counts items that came after shutdown.
+    /// Counts items that did not fit into the bytes of the queue.
+    pub fn queue_bytes_full(&self, items: u64) {
+        self.bytes_full.fetch_add(items, Ordering::Relaxed);
+    }
+
+    /// Counts items that arrived after shutdown.
     pub fn after_shutdown(&self, items: u64) {
         self.after_shutdown.fetch_add(items, Ordering::Relaxed);
     }
@@ -127,6 +133,7 @@ impl Counters {
             failed: self.failed.iter().map(load).sum::<u64>() + load(&self.abandoned),
             retries: load(&self.retries),
             dropped_queue_full: load(&self.queue_full),
+            dropped_queue_bytes_full: load(&self.bytes_full),
             dropped_after_shutdown: load(&self.after_shutdown),
             dropped_by_stage: load(&self.by_stage),
         }
@@ -142,7 +149,7 @@ impl Counters {
         self.server.as_ref().map(|(address, port)| (address.as_str(), *port))
     }
 
-    /// Returns the destination of the exporter, or its component type if it names none.
+    /// Returns the destination of the exporter, or its component type if it did not name one.
     pub(crate) fn destination(&self) -> &str {
         if self.destination.is_empty() { self.exporter } else { &self.destination }
     }
@@ -157,15 +164,17 @@ impl Counters {
         self.processor.as_ref()?.queue.as_ref()
     }
 
-    /// Returns the durations of exports.
+    /// Returns the export durations.
     pub(crate) fn operations(&self) -> &Durations {
         &self.operations
     }
 
-    /// Returns the items that the processor has finished, by `error.type`: first those passed on, then each error that occurred.
+    /// Returns the number of items that the processor has handled, by `error.type`: first those passed on, then each error
+    /// that occurred.
     pub(crate) fn processed(&self) -> Vec<(Option<&'static str>, u64)> {
         let errors = [
             ("queue_full", load(&self.queue_full)),
+            ("queue_bytes_full", load(&self.bytes_full)),
             ("already_shutdown", load(&self.after_shutdown)),
             ("timeout", load(&self.abandoned)),
             ("dropped_by_stage", load(&self.by_stage)),
@@ -173,18 +182,18 @@ impl Counters {
         by_error(load(&self.passed_on), errors)
     }
 
-    /// Returns the items that the exporter has finished, by `error.type`.
+    /// Returns the number of items that the exporter has finished, by `error.type`.
     pub(crate) fn concluded(&self) -> Vec<(Option<&'static str>, u64)> {
-        // A rejection of one item and of its whole batch have the same cause.
+        // A rejected item and a rejected batch have the same `error.type`.
         let rejected = |kind| if kind == "rejected" { load(&self.rejected) } else { 0 };
         let errors = ExportError::TYPES.into_iter().zip(&self.failed);
         by_error(load(&self.exported), errors.map(|(kind, failed)| (kind, load(failed) + rejected(kind))))
     }
 
-    /// Returns the number of items that the exporter is exporting.
+    /// Returns the number of items that are being exported.
     pub(crate) fn in_flight(&self) -> u64 {
         let concluded: u64 = self.concluded().iter().map(|(_, items)| items).sum();
-        // Read after the concluded items, so that it is not smaller.
+        // Read after the finished items, so that the difference cannot be negative.
         load(&self.passed_on).saturating_sub(concluded)
     }
 }
@@ -204,7 +213,7 @@ impl fmt::Debug for Processor {
     }
 }
 
-/// The counts of the items of one pipeline since its start. Nothing is dropped without being counted here.
+/// Counts of the items of one pipeline since it started. Every dropped item is counted here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SignalHealth {
@@ -214,11 +223,13 @@ pub struct SignalHealth {
     pub rejected: u64,
     /// Dropped because their batch, or their part of it, could not be delivered.
     pub failed: u64,
-    /// Number of retries of batches.
+    /// Number of retried exports.
     pub retries: u64,
     /// Dropped because the queue was full.
     pub dropped_queue_full: u64,
-    /// Dropped because they came after shutdown.
+    /// Dropped because they did not fit into the bytes of the queue.
+    pub dropped_queue_bytes_full: u64,
+    /// Dropped because they arrived after shutdown.
     pub dropped_after_shutdown: u64,
     /// Dropped by a stage before they reached an exporter.
     pub dropped_by_stage: u64,

@@ -1,4 +1,4 @@
-//! The durations of operations, measured only while there is a listener.
+//! Durations of operations, measured only while there is a listener.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, Weak};
@@ -10,26 +10,26 @@ use crate::error::ResponseStatus;
 use crate::sync::unpoisoned;
 use crate::time::{Clock, Timestamp};
 
-/// The durations of one operation of one component. Without a listener, no clock is read.
+/// Measures one operation of one component. Without a listener, the clock is not read.
 #[derive(Default)]
 pub(crate) struct Durations(Mutex<Weak<Listener>>);
 
-/// The destination of durations.
+/// The histogram that receives the durations.
 pub(crate) struct Listener {
     pub(crate) clock: Clock,
-    /// The histogram, in seconds.
+    /// Histogram of durations in seconds.
     pub(crate) seconds: Histogram<f64>,
-    /// The name of the component, its type, and the server of an exporter.
+    /// The component's name and type, and the server of an exporter.
     pub(crate) component: Vec<KeyValue>,
 }
 
 impl Durations {
-    /// Sends durations to `listener`, until that is dropped or replaced.
+    /// Sends durations to `listener` until it is dropped or replaced.
     pub(crate) fn listen(&self, listener: &Arc<Listener>) {
         *unpoisoned(self.0.lock()) = Arc::downgrade(listener);
     }
 
-    /// Runs and measures the operation. `error_type` reads an error from its result.
+    /// Runs and measures the operation. `error_type` extracts the error type from its result.
     pub(crate) fn measure<T>(
         &self,
         operation: impl FnOnce() -> T,
@@ -38,7 +38,7 @@ impl Durations {
         self.measure_export(operation, error_type, |_| None)
     }
 
-    /// Runs and measures an export. `response` reads the status of the receiver's response from its result.
+    /// Runs and measures an export. `response` extracts the status of the receiver's response from its result.
     pub(crate) fn measure_export<T>(
         &self,
         operation: impl FnOnce() -> T,

@@ -1,8 +1,9 @@
 //! The SDK's own messages.
 //!
-//! They go to standard error unless the program sets its own sink. Each topic is limited to one message a minute, so that a
-//! receiver that is down never floods a log; the next message counts those that were held back. A message waits for neither a
-//! reader nor std's lock: one that standard error does not take soon is lost, and the next one counts it.
+//! Messages go to standard error unless the program sets its own sink. Each topic is limited to one message a minute, so that
+//! an unavailable receiver cannot flood the log; the next message includes the number of suppressed ones. Writing a message
+//! never waits for a slow reader or for the standard library's lock: if standard error does not accept a message in time, the
+//! message is lost, and the next one reports the loss.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,11 +21,11 @@ use crate::time::Deadline;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Level {
-    /// Telemetry is lost.
+    /// Telemetry has been lost.
     Error = 1,
-    /// Something is not as requested.
+    /// Something differs from what was requested.
     Warn = 2,
-    /// Actions of the SDK.
+    /// Actions taken by the SDK.
     Info = 3,
     /// Details for debugging the SDK itself.
     Debug = 4,
@@ -41,26 +42,27 @@ impl fmt::Display for Level {
     }
 }
 
-/// The highest level that is shown: that of `OTEL_LOG_LEVEL`, by default `info`. Zero shows nothing.
+/// The highest level that is shown, from `OTEL_LOG_LEVEL`, by default `info`. Zero shows nothing.
 static MAX_LEVEL: AtomicU8 = AtomicU8::new(NOT_READ);
 
-/// The level without the variable.
+/// The level if `OTEL_LOG_LEVEL` is not set.
 const DEFAULT: Option<Level> = Some(Level::Info);
 
-/// The variable has not been read, because there was no message yet.
+/// `OTEL_LOG_LEVEL` has not been read, because there has been no message yet.
 const NOT_READ: u8 = u8::MAX;
 
-/// Maximum size of one message in bytes. The line fits into one write to a pipe that no other program's line can split.
+/// Maximum size of one message in bytes. The whole line must fit into one atomic write to a pipe, so that lines of other
+/// programs cannot split it.
 const MAX_MESSAGE: usize = 4096 - 128;
 
-/// Set once the program or its environment has chosen a level.
+/// True once the program or its environment has chosen a level.
 static IS_CHOSEN: AtomicBool = AtomicBool::new(false);
 
 type Sink = Box<dyn Fn(Level, &str) + Send + Sync>;
 static SINK: OnceLock<Sink> = OnceLock::new();
 
-/// Shows messages up to `level`; `None` shows none. Without it, the level is that of `OTEL_LOG_LEVEL` in the environment of
-/// the process, read before the first message.
+/// Shows messages up to `level`; `None` shows none. If this is never called, the level comes from `OTEL_LOG_LEVEL` in the
+/// environment of the process, read before the first message.
 pub fn set_max_level(level: Option<Level>) {
     MAX_LEVEL.store(number(level), Ordering::Relaxed);
     IS_CHOSEN.store(true, Ordering::Relaxed);
@@ -70,7 +72,8 @@ fn number(level: Option<Level>) -> u8 {
     level.map_or(0, |level| level as u8)
 }
 
-/// Returns true if messages of `level` are shown. One relaxed load: ask before computing anything for a message.
+/// Returns true if messages of `level` are shown. Costs one relaxed load, so check it before computing anything for a
+/// message.
 #[inline]
 pub fn is_shown(level: Level) -> bool {
     match MAX_LEVEL.load(Ordering::Relaxed) {
@@ -81,7 +84,7 @@ pub fn is_shown(level: Level) -> bool {
 
 #[cold]
 fn read_max_level() -> u8 {
-    // The start of the telemetry reports a value that cannot be used.
+    // An invalid value is reported when telemetry starts.
     let read = number(level_of(&Env::process()).unwrap_or(DEFAULT));
     match MAX_LEVEL.compare_exchange(NOT_READ, read, Ordering::Relaxed, Ordering::Relaxed) {
         Ok(_) => read,
@@ -89,7 +92,7 @@ fn read_max_level() -> u8 {
     }
 }
 
-/// Returns the level that `OTEL_LOG_LEVEL` names; `Some(None)` for `none`.
+/// Returns the level named by `OTEL_LOG_LEVEL`; `Some(None)` for `none`.
 pub(crate) fn level_of(env: &Env) -> Option<Option<Level>> {
     let levels = [
         ("none", None),
@@ -101,15 +104,15 @@ pub(crate) fn level_of(env: &Env) -> Option<Option<Level>> {
     env.one_of("OTEL_LOG_LEVEL", &levels)
 }
 
-/// Sends messages to `sink` instead of standard error. The first sink stays; returns true if this is it.
+/// Sends messages to `sink` instead of standard error. Only the first sink takes effect; returns false if one was already set.
 ///
-/// Any thread may call the sink, which must not block.
+/// The sink may be called on any thread and must not block.
 pub fn set_sink(sink: impl Fn(Level, &str) + Send + Sync + 'static) -> bool {
     SINK.set(Box::new(sink)).is_ok()
 }
 
-/// Prints a message, at most once a minute per `topic`. Never panics, never fails. A message of a level that is not shown costs
-/// a relaxed load and is not formatted.
+/// Prints a message, at most once a minute per `topic`. Never panics, never fails. A message whose level is not shown costs
+/// one relaxed load and is not formatted.
 #[inline]
 pub fn log(level: Level, topic: &'static str, message: fmt::Arguments<'_>) {
     if is_shown(level) {
@@ -126,15 +129,15 @@ fn say(level: Level, topic: &'static str, message: fmt::Arguments<'_>) {
     }
 }
 
-/// Prints what was started, but only if the program or its environment chose a level. Otherwise the SDK is silent while all is
-/// well.
+/// Prints what was started, but only if the program or its environment chose a level. By default the SDK stays silent unless
+/// something goes wrong.
 pub(crate) fn started(message: fmt::Arguments<'_>) {
     if IS_CHOSEN.load(Ordering::Relaxed) {
         log(Level::Info, "start", message);
     }
 }
 
-/// Prints that telemetry is lost because the guard was dropped.
+/// Warns that telemetry is being lost because the guard was dropped.
 pub(crate) fn guard_is_gone(lost: &str) {
     const KEEP: &str = "keep it in a named variable until the end of main: `let _telemetry = telemark::init()?;` (`let _ =` drops \
         it at once)";
@@ -142,7 +145,7 @@ pub(crate) fn guard_is_gone(lost: &str) {
     log(Level::Warn, "guard", message);
 }
 
-/// Prints a warning without a rate limit: for settings, each of which warns once.
+/// Prints a warning without a rate limit. Used for settings, each of which warns only once.
 pub(crate) fn warn_always(message: fmt::Arguments<'_>) {
     if is_shown(Level::Warn) {
         write(Level::Warn, &message.to_string());
@@ -150,7 +153,7 @@ pub(crate) fn warn_always(message: fmt::Arguments<'_>) {
 }
 
 fn write(level: Level, text: &str) {
-    // The last line of defence: the reporter of foreign text has cleaned and cut that text already.
+    // Last line of defence: foreign text has already been cleaned and cut where it was reported.
     let text = &*text::display(text).cut_at(MAX_MESSAGE).to_string();
     match SINK.get() {
         Some(sink) => sink(level, text),
@@ -167,10 +170,11 @@ fn write(level: Level, text: &str) {
     }
 }
 
-/// Number of messages that standard error did not take since the last that it took.
+/// Number of messages that standard error has not accepted since it last accepted one.
 static LOST: AtomicU64 = AtomicU64::new(0);
 
-/// Prints that the end of the telemetry is not over in time. Takes no lock and no memory, for an exit in a signal handler.
+/// Reports that shutdown did not finish in time. Takes no lock and allocates no memory, because it may run during an exit in
+/// a signal handler.
 pub(crate) fn end_is_abandoned() {
     const LINE: &str = "telemark error: not everything was exported at the end: a span processor, a sampler or a lock held it up \
         beyond the flush timeout\n";
@@ -185,10 +189,10 @@ pub(crate) fn end_is_abandoned() {
     }
 }
 
-/// Maps level and topic to the time until which messages are held back, and the number held back so far.
+/// Maps level and topic to the time until which messages are suppressed, and to the number suppressed so far.
 type Topics = HashMap<(u8, &'static str), (Deadline, u64)>;
 
-/// Returns the number of messages that were held back if the next one of the topic may pass, and `None` otherwise.
+/// Returns the number of suppressed messages if the topic may print now, and `None` otherwise.
 fn pass(level: Level, topic: &'static str) -> Option<u64> {
     static TOPICS: OnceLock<Mutex<Topics>> = OnceLock::new();
     const INTERVAL: Duration = Duration::from_secs(60);
@@ -196,7 +200,7 @@ fn pass(level: Level, topic: &'static str) -> Option<u64> {
     let topics = TOPICS.get_or_init(Mutex::default);
     let mut topics = match topics.try_lock() {
         Ok(topics) => topics,
-        // A thread that does not exist in the child may have held the lock during the fork.
+        // The lock may have been held during the fork by a thread that does not exist in the child.
         Err(TryLockError::WouldBlock) if is_forked_child() => return None,
         Err(_) => unpoisoned(topics.lock()),
     };
@@ -214,7 +218,7 @@ fn pass(level: Level, topic: &'static str) -> Option<u64> {
     }
 }
 
-/// Prints a warning. The first argument is the topic, a literal.
+/// Prints a warning. The first argument is the topic and must be a literal.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! __warn {

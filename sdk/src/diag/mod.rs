@@ -1,13 +1,13 @@
-//! The SDK's own health: what was started, exported, rejected and dropped, and the only place that logs.
+//! The SDK's own health: what was started, exported, rejected and dropped. The only module that logs.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `message` | messages on standard error, one a minute per topic |
-//! | `counters` | the counts of the items of one pipeline |
-//! | `span_counts` | the counts of spans that start and end, in stripes of threads |
-//! | `durations` | the durations of exports and collections, while there is a listener |
+//! | `counters` | counts of the items of one pipeline |
+//! | `span_counts` | counts of started and ended spans, striped by thread |
+//! | `durations` | durations of exports and collections, while there is a listener |
 //!
-//! [`SelfMetrics`](crate::self_metrics::SelfMetrics) shows these counts as the `otel.sdk.*` metrics.
+//! [`SelfMetrics`](crate::self_metrics::SelfMetrics) exposes these counts as the `otel.sdk.*` metrics.
 
 mod counters;
 mod durations;

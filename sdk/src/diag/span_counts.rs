@@ -1,32 +1,33 @@
-//! The counts of spans that start and end, in stripes of threads: the hot path shares no cache line.
+//! Counts of started and ended spans, striped by thread so that the hot path shares no cache line.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::sync::thread_index;
 
-/// Threads that have a stripe to themselves: the first ones, which in a server are those that live long.
+/// Number of threads with a stripe of their own. The first threads get one; in a server these are usually the long-lived
+/// ones.
 const OWN: usize = 64;
-/// Stripes that all other threads share.
+/// Number of stripes shared by all other threads.
 const SHARED: usize = 16;
 
-/// The counts of the spans of one provider.
+/// Counts of the spans of one provider.
 #[derive(Debug)]
 pub(crate) struct SpanCounts {
     own: [Stripe; OWN],
     shared: [Stripe; SHARED],
 }
 
-/// Aligned so that no two threads write to one cache line.
+/// Aligned so that two threads never write to the same cache line.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Stripe {
-    /// By origin and outcome.
+    /// Indexed by origin and outcome.
     started: [AtomicU64; 9],
-    /// Recorded only, and sampled.
+    /// Spans that were recorded only, and spans that were sampled.
     ended: [AtomicU64; 2],
 }
 
-/// The place of a span's parent; `otel.span.parent.origin`.
+/// Where a span's parent comes from; `otel.span.parent.origin`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     None = 0,
@@ -34,7 +35,7 @@ pub(crate) enum Origin {
     Remote = 2,
 }
 
-/// The sampler's decision about a span; `otel.span.sampling_result`.
+/// The sampling decision for a span; `otel.span.sampling_result`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Dropped = 0,
@@ -45,7 +46,7 @@ pub(crate) enum Outcome {
 impl Origin {
     pub(crate) const ALL: [Origin; 3] = [Origin::None, Origin::Local, Origin::Remote];
 
-    /// Returns the origin of a span's parent, if the span has one.
+    /// Returns the origin of a span's parent; [`Origin::None`] if the span has no parent.
     #[inline]
     pub(crate) fn of_parent(has_parent: bool, is_remote: bool) -> Self {
         match (has_parent, is_remote) {
@@ -59,7 +60,7 @@ impl Origin {
 impl Outcome {
     pub(crate) const ALL: [Outcome; 3] = [Outcome::Dropped, Outcome::Recorded, Outcome::Sampled];
 
-    /// Returns the outcome of a span that is recorded.
+    /// Returns the outcome of a recorded span.
     #[inline]
     pub(crate) fn of_recorded(is_sampled: bool) -> Self {
         if is_sampled { Outcome::Sampled } else { Outcome::Recorded }
@@ -74,13 +75,14 @@ impl SpanCounts {
         }
     }
 
-    /// Counts a span that starts, recorded or not. Not inlined, so that a provider that does not count pays no more than a branch.
+    /// Counts a started span, recorded or not. Not inlined, so that a provider that does not count spans pays only for a
+    /// branch.
     #[inline(never)]
     pub(crate) fn start(&self, parent: Origin, outcome: Outcome) {
         self.add(thread_index(), |stripe| &stripe.started[parent as usize * 3 + outcome as usize]);
     }
 
-    /// Counts the end of a span that recorded.
+    /// Counts the end of a recorded span.
     #[inline(never)]
     pub(crate) fn end(&self, is_sampled: bool) {
         self.add(thread_index(), |stripe| &stripe.ended[usize::from(is_sampled)]);
@@ -90,7 +92,7 @@ impl SpanCounts {
     fn add(&self, thread: usize, counter: impl Fn(&Stripe) -> &AtomicU64) {
         match self.own.get(thread) {
             Some(stripe) => {
-                // No other thread writes here, so that this needs no locked instruction.
+                // No other thread writes to this stripe, so no locked instruction is needed.
                 let counter = counter(stripe);
                 counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
             }
@@ -103,13 +105,13 @@ impl SpanCounts {
         self.sum(|stripe| &stripe.started[parent as usize * 3 + outcome as usize])
     }
 
-    /// Returns the number of spans with this outcome that have started and not ended; `None` if there never was one.
+    /// Returns the number of live spans with this outcome, or `None` if none has ever started.
     pub(crate) fn live(&self, outcome: Outcome) -> Option<u64> {
         let ended = match outcome {
             Outcome::Dropped => return None,
             Outcome::Recorded | Outcome::Sampled => self.sum(|stripe| &stripe.ended[outcome as usize - 1]),
         };
-        // Read after the ends, so that a span that starts and ends meanwhile does not make the difference negative.
+        // Read after the ends, so that a span that starts and ends in between cannot make the difference negative.
         let started: u64 = Origin::ALL.iter().map(|parent| self.started(*parent, outcome)).sum();
         (started > 0).then(|| started.saturating_sub(ended))
     }

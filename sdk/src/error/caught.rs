@@ -1,16 +1,16 @@
-//! The end of a panic in foreign code.
+//! Catches panics of foreign code.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// The trace that a caught panic leaves. Its payload is gone.
+/// Marks a caught panic. The payload has been dropped.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Panicked;
 
-/// Runs `work`, which is or calls foreign code, and contains its panic.
+/// Runs `work`, which is foreign code or calls it, and catches a panic.
 ///
-/// The payload of a panic is a value of the code that panicked, whose destructor may panic, too. It is dropped in here, so
+/// The payload of a panic is a value of the code that panicked, so its destructor may panic as well. It is dropped here, so
 /// that nothing of it reaches the caller.
 #[doc(hidden)]
 #[inline]
@@ -21,7 +21,7 @@ pub fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
 #[cold]
 fn discard(payload: Box<dyn Any + Send>) -> Panicked {
     if let Err(next) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        // Its destructor may panic as well, and so on without end.
+        // The new payload's destructor could panic as well, endlessly, so it is leaked.
         std::mem::forget(next);
     }
     Panicked

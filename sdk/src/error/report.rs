@@ -1,14 +1,14 @@
-//! The report of a successful export.
+//! Result of a successful export.
 
 use super::{ExportError, Kind, ResponseStatus};
 
-/// The result of a batch that was delivered, as a whole or in part.
+/// Describes how a batch was delivered, as a whole or in part.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExportReport {
-    /// Number of items that the receiver rejected while it accepted the rest (OTLP partial success).
+    /// Number of items that the receiver rejected while accepting the rest (OTLP partial success).
     pub rejected: u64,
-    /// The receiver's reason, or a warning that came with a full success.
+    /// The receiver's reason for rejecting items, or a warning that accompanies a full success.
     pub message: Option<String>,
     /// Number of retries before the batch was accepted.
     pub retries: u32,
@@ -21,12 +21,13 @@ pub struct ExportReport {
 }
 
 impl ExportReport {
-    /// Reports that every item was accepted.
+    /// Creates a report for a batch that was fully accepted.
     pub fn accepted() -> Self {
         ExportReport::default()
     }
 
-    /// Reports that the receiver rejected `rejected` items. `message` is its reason, or a mere warning if `rejected` is zero.
+    /// Creates a report for a batch of which the receiver rejected `rejected` items. `message` is the receiver's reason, or
+    /// only a warning if `rejected` is zero.
     pub fn partial(rejected: u64, message: impl Into<String>) -> Self {
         ExportReport { rejected, message: Some(message.into()), ..ExportReport::default() }
     }

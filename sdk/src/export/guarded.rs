@@ -1,4 +1,4 @@
-//! The only place that calls an exporter.
+//! The only place that calls exporters.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,20 +10,20 @@ use crate::error::{ExportError, ResponseStatus, catch};
 use crate::signal::Signal;
 use crate::time::Deadline;
 
-/// An exporter whose panics are errors and whose exports are measured and counted.
+/// Wraps an exporter: turns panics into errors, and measures and counts exports.
 pub(crate) struct Guarded<S: Signal> {
     exporter: Box<dyn Exporter<S>>,
     counters: Arc<Counters>,
 }
 
 impl<S: Signal> Guarded<S> {
-    /// Guards an exporter that a reader or a test calls directly.
+    /// Wraps an exporter that a reader or a test calls directly.
     pub(crate) fn new(exporter: impl Exporter<S>) -> Self {
         let counters = counters_for(&exporter);
         Guarded { exporter: Box::new(exporter), counters: Arc::new(counters) }
     }
 
-    /// Guards an exporter behind a processor: `batching`, with its queue, or `simple`.
+    /// Wraps an exporter behind a processor of this kind: `batching`, with its queue, or `simple`.
     pub(crate) fn behind(kind: &'static str, queue: Option<Queue>, exporter: impl Exporter<S>) -> Self {
         let counters = counters_for(&exporter).with_processor(kind, queue);
         Guarded { exporter: Box::new(exporter), counters: Arc::new(counters) }
@@ -33,10 +33,11 @@ impl<S: Signal> Guarded<S> {
         &self.counters
     }
 
-    /// Exports a batch that counts as `items`: spans, but points of metrics, of which one item has several.
+    /// Exports a batch that counts as `items`. For traces this is the number of spans, for metrics the number of points, of
+    /// which one metric has several.
     ///
     /// # Errors
-    /// The batch or a part of it was not delivered, or the exporter panicked.
+    /// Returns an error if the batch or a part of it was not delivered or the exporter panicked.
     pub(crate) fn export(&mut self, items: u64, batch: Batch<'_, S>, deadline: Deadline) -> Result<(), ExportError> {
         let Guarded { exporter, counters } = self;
         counters.passed_on(items);
@@ -57,7 +58,7 @@ impl<S: Signal> Guarded<S> {
     /// Flushes the exporter.
     ///
     /// # Errors
-    /// The exporter failed or panicked.
+    /// Returns an error if the exporter failed or panicked.
     pub(crate) fn flush(&mut self, deadline: Deadline) -> Result<(), ExportError> {
         caught(|| self.exporter.flush(deadline))
     }
@@ -65,12 +66,12 @@ impl<S: Signal> Guarded<S> {
     /// Shuts the exporter down.
     ///
     /// # Errors
-    /// The exporter failed or panicked.
+    /// Returns an error if the exporter failed or panicked.
     pub(crate) fn shutdown(&mut self, deadline: Deadline) -> Result<(), ExportError> {
         caught(|| self.exporter.shutdown(deadline))
     }
 
-    /// Returns how long the receiver wants to be left alone; zero if the exporter panics.
+    /// Returns how long the receiver wants exports to pause; zero if the exporter panics.
     pub(crate) fn pause(&self) -> Duration {
         caught(|| Ok(self.exporter.pause())).unwrap_or_default()
     }
@@ -87,7 +88,7 @@ fn caught<T>(call: impl FnOnce() -> Result<T, ExportError>) -> Result<T, ExportE
     catch(call).unwrap_or_else(|_| Err(ExportError::other("the exporter panicked")))
 }
 
-/// Returns the reason why an export is not a full success.
+/// Returns the reason why an export was not a full success.
 fn error_type(result: &Result<ExportReport, ExportError>) -> Option<&'static str> {
     match result {
         Ok(report) => match report.failure() {
@@ -163,7 +164,7 @@ mod tests {
         check_in_flight(|| Ok(ExportReport::accepted()), &mut guarded, &[(None, 10)]);
         let both = [(None, 13), (Some("rejected"), 7)];
         check_in_flight(|| Ok(ExportReport::partial(7, "too old")), &mut guarded, &both);
-        // Refused as a whole or in part is one series: two with the same attributes would hide each other.
+        // Full and partial rejections form one series: two series with the same attributes would hide each other.
         let both = [(None, 13), (Some("rejected"), 17)];
         check_in_flight(|| Err(ExportError::rejected("no")), &mut guarded, &both);
         assert_eq!(guarded.counters.processed(), [(None, 30)]);

@@ -1,10 +1,10 @@
-//! The seam to the outside: an [`Exporter`] sends one [`Batch`] at a time.
+//! The seam to external systems: an [`Exporter`] sends one [`Batch`] at a time.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `exporter` | the trait |
-//! | `batch` | the batch that it is given |
-//! | `guarded` | the only place that calls an exporter: a panic becomes an error, and every item is counted |
+//! | `batch` | the batch passed to an exporter |
+//! | `guarded` | the only place that calls exporters: turns panics into errors and counts every item |
 
 mod batch;
 mod exporter;

@@ -1,4 +1,4 @@
-//! The builder of a [`Telemetry`]: sets the model from code, completes it and builds everything from it.
+//! The builder of a [`Telemetry`]: collects the settings from code, adds those from the environment, and builds everything.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::runtime::Runtime;
 use crate::self_metrics::SelfMetrics;
 use crate::time::Clock;
 
-/// Configures a [`Telemetry`] from code and the environment; code comes before the environment.
+/// Configures a [`Telemetry`] from code and the environment. Settings in code take precedence.
 #[derive(Debug)]
 #[must_use = "nothing starts before `init` or `build`"]
 pub struct TelemetryBuilder {
@@ -30,7 +30,7 @@ pub struct TelemetryBuilder {
     pub(super) model: Model,
 }
 
-/// A function that runs once the telemetry is the program's.
+/// A function that runs once the telemetry is installed.
 pub(super) struct Instrumentation(pub(super) Box<dyn FnOnce(&Telemetry) + Send + Sync>);
 
 impl fmt::Debug for Instrumentation {
@@ -50,107 +50,107 @@ impl TelemetryBuilder {
         }
     }
 
-    /// Replaces the variables that this builder reads, for tests. Everything else that was set stays.
+    /// Replaces the environment variables that this builder reads; meant for tests. Other settings are kept.
     pub fn with_env(mut self, env: Env) -> Self {
         self.env = env;
         self
     }
 
-    /// The variables that this builder reads.
+    /// Returns the environment variables that this builder reads.
     pub fn env(&self) -> &Env {
         &self.env
     }
 
-    /// Sets the exporters that variables may name; by default there are none, and those variables are not read.
+    /// Sets the exporters that environment variables can select. By default there are none, and those variables are not read.
     pub fn with_components(mut self, components: &'static Components) -> Self {
         self.components = components;
         self
     }
 
-    /// Sets the name of the service, `service.name`.
+    /// Sets the service name, `service.name`.
     pub fn with_service_name(self, name: impl Into<String>) -> Self {
         self.with_resource_attribute("service.name", name.into())
     }
 
-    /// Adds an attribute to the resource; it wins over the environment.
+    /// Adds an attribute to the resource. Takes precedence over the environment.
     pub fn with_resource_attribute(self, key: impl Into<Key>, value: impl Into<Value>) -> Self {
         self.with_resource([KeyValue::new(key, value)])
     }
 
-    /// Adds attributes to the resource; they win over those of the environment.
+    /// Adds attributes to the resource. They take precedence over those from the environment.
     pub fn with_resource(mut self, attributes: impl IntoIterator<Item = KeyValue>) -> Self {
         self.model.resource = self.model.resource.merge(&Resource::new(attributes));
         self
     }
 
-    /// Sets the clock; the system's by default.
+    /// Sets the clock. The default is the system clock.
     pub fn with_clock(mut self, clock: Clock) -> Self {
         self.model.clock = clock;
         self
     }
 
-    /// Sets where the background work runs; on threads of its own by default.
+    /// Sets where background work runs. By default it runs on dedicated threads.
     pub fn with_runtime(mut self, runtime: Runtime) -> Self {
         self.runtime = runtime;
         self
     }
 
-    /// Sets the propagator, instead of those that `OTEL_PROPAGATORS` lists.
+    /// Sets the propagator, replacing those listed in `OTEL_PROPAGATORS`.
     pub fn with_propagator(mut self, propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
         self.model.propagator = Some(Box::new(propagator));
         self
     }
 
-    /// Sets the longest that dropping the telemetry may take; 5 s by default.
+    /// Sets the maximum time that dropping the telemetry may take; 5 s by default.
     pub fn with_flush_timeout(mut self, timeout: Duration) -> Self {
         self.model.flush_timeout = timeout;
         self
     }
 
-    /// Shuts the telemetry down, or not, when SIGTERM, SIGINT (Ctrl-C), `exit` or a return from `main` ends the program while
-    /// the telemetry is installed and not dropped. Works once in a process, on Unix; elsewhere it does nothing. `telemark`
-    /// with its feature `termination` switches it on unless `OTEL_RUST_TERMINATION_HANDLER_DISABLED=true`; a builder of the
-    /// engine alone leaves it off.
+    /// Sets whether to shut the telemetry down when SIGTERM, SIGINT (Ctrl-C), `exit` or a return from `main` ends the program
+    /// while the telemetry is installed and has not been dropped. Works once per process, and only on Unix; elsewhere it has
+    /// no effect. `telemark` with its `termination` feature enables it unless `OTEL_RUST_TERMINATION_HANDLER_DISABLED=true`;
+    /// a builder of this crate on its own leaves it disabled.
     ///
-    /// The program keeps its signals. If it handles one itself, with a handler installed before or after by tokio,
-    /// signal-hook or `sigaction`, the telemetry is only flushed, and the program ends when it decides to. If no other
-    /// handler is installed, the telemetry is shut down within its flush timeout and the signal then ends the program; a
-    /// second signal ends it at once. An ignored signal stays ignored. A plugin that does this must not be unloaded.
+    /// The program keeps control of its signals. If it handles one itself, with a handler installed before or after by tokio,
+    /// signal-hook or `sigaction`, the telemetry is only flushed, and the program decides when to exit. If there is no other
+    /// handler, the telemetry is shut down within its flush timeout and the signal then ends the program; a second signal
+    /// ends it immediately. An ignored signal stays ignored. A plugin that enables this must not be unloaded.
     pub fn with_termination_handler(mut self, is_wanted: bool) -> Self {
         self.model.handles_termination = Some(is_wanted);
         self
     }
 
-    /// Adds the metrics of the SDK itself, `otel.sdk.*`, to those of the program, as `OTEL_RUST_SELF_METRICS=true` does. See
+    /// Adds the SDK's own metrics, `otel.sdk.*`, to those of the program, as `OTEL_RUST_SELF_METRICS=true` does. See
     /// [`SelfMetrics`].
     pub fn with_self_metrics(mut self) -> Self {
         self.model.self_metrics = Some(true);
         self
     }
 
-    /// Runs `start` once the telemetry is the program's, on the thread that installs it: to register observable instruments
-    /// on its meters, for example. Does nothing if the telemetry is built and never installed. A panic is caught and reported.
+    /// Runs `start` once the telemetry is installed, on the installing thread. Use it to register observable instruments, for
+    /// instance. Never runs if the telemetry is built but not installed. A panic is caught and logged.
     pub fn with_instrumentation(mut self, start: impl FnOnce(&Telemetry) + Send + Sync + 'static) -> Self {
         self.instrumentations.push(Instrumentation(Box::new(start)));
         self
     }
 
-    /// Starts the telemetry and makes it the program's; see [`Telemetry::install`].
+    /// Builds the telemetry and installs it; see [`Telemetry::install`].
     ///
     /// # Errors
-    /// As for [`Self::build`] and [`Telemetry::install`].
+    /// Returns the errors of [`Self::build`] and [`Telemetry::install`].
     pub fn init(self) -> Result<Telemetry, ConfigError> {
         self.build()?.install()
     }
 
-    /// Starts the telemetry without making it global: for instances beside each other. A variable that cannot be used is
-    /// reported and ignored.
+    /// Starts the telemetry without installing it globally, so that several instances can coexist. Invalid environment
+    /// variables are reported and ignored.
     ///
-    /// With `OTEL_SDK_DISABLED=true` nothing is recorded, whatever was set in code; propagation still works.
+    /// With `OTEL_SDK_DISABLED=true` nothing is recorded, regardless of settings in code. Propagation still works.
     ///
     /// # Errors
-    /// A variable would silently lose data; an exporter is named that is not compiled in; the operating system refuses to
-    /// start another thread.
+    /// Returns an error if a variable would silently lose data, if a selected exporter is not compiled in, or if the
+    /// operating system refuses to start another thread.
     pub fn build(self) -> Result<Telemetry, ConfigError> {
         let TelemetryBuilder { env, components, runtime, instrumentations, mut model } = self;
         if let Some(level) = diag::level_of(&env) {

@@ -1,5 +1,6 @@
-//! The end of the installed telemetry on a thread of the SDK. The host waits for it, but no longer than the flush timeout: not for
-//! a processor that hangs, and not for a lock that the thread holds that waits, when `exit` is called in a signal handler.
+//! Shuts down the installed telemetry on an SDK thread. The host waits for it, but no longer than the flush timeout: neither
+//! for a hanging processor nor for a lock held by the waiting thread itself, as can happen when a signal handler calls
+//! `exit`.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,37 +13,38 @@ use crate::process::Signals;
 use crate::runtime::{self, apart, runs_a_task};
 use crate::time::Deadline;
 
-/// The time after the flush timeout that the thread has to start and to report what is lost.
+/// Extra time, after the flush timeout, for the thread to start and to report losses.
 const GRACE: Duration = Duration::from_millis(500);
 
 static HAS_BEGUN: AtomicBool = AtomicBool::new(false);
 static IS_OVER: AtomicBool = AtomicBool::new(false);
-/// A caller has waited in vain: the next one does not wait again.
+/// Set once a caller has waited in vain, so that the next one does not wait again.
 static IS_ABANDONED: AtomicBool = AtomicBool::new(false);
 
-/// Ends the telemetry and waits for it, on the thread of the host. Takes no lock and no memory while `telemark-term` listens,
-/// which does the rest, as the host may call `exit` in a signal handler.
+/// Shuts the telemetry down and waits on the calling thread until that is done. While the `telemark-term` thread is
+/// listening, it starts the work, and this function takes no lock and allocates no memory, because the host may call `exit`
+/// in a signal handler.
 pub(super) fn end(handle: &TelemetryHandle) {
-    // A thread of the SDK cannot wait for itself.
+    // An SDK thread cannot wait for itself.
     if handle.home.is_past() || runs_a_task() || ENDS.get() || !Signals::ask_for_the_end() {
         return handle.end();
     }
     wait(handle);
 }
 
-/// Returns true from the beginning of the end until it is over or given up.
+/// Returns true while the shutdown is in progress, until it finishes or is abandoned.
 pub(super) fn is_under_way() -> bool {
     HAS_BEGUN.load(Ordering::Acquire) && !IS_OVER.load(Ordering::Acquire) && !IS_ABANDONED.load(Ordering::Acquire)
 }
 
-/// Begins the end on a thread of its own, once. Without such a thread, ends the telemetry here.
+/// Starts the shutdown, once, on a dedicated thread. If that thread cannot be started, shuts down on the current one.
 pub(super) fn begin(handle: &TelemetryHandle) {
     if HAS_BEGUN.swap(true, Ordering::AcqRel) {
         return;
     }
     let work = |handle: TelemetryHandle| {
         ENDS.set(true);
-        // The exporters' panics are caught where they are called. Whatever happens, the end is over.
+        // Exporter panics are caught at the call. Any other panic also counts as the end of the shutdown.
         if catch(|| apart(|| handle.end())).is_err() {
             diag::log(Level::Error, "shutdown", format_args!("the end of the telemetry panicked"));
         }
@@ -54,8 +56,8 @@ pub(super) fn begin(handle: &TelemetryHandle) {
     }
 }
 
-/// Waits until the end is over, no longer than the flush timeout. Polls: a lock may be held by the code that the signal
-/// handler interrupted in which this runs.
+/// Waits until the shutdown has finished, but no longer than the flush timeout. Polls instead of locking, because this may
+/// run in a signal handler that interrupted code holding a lock.
 pub(super) fn wait(handle: &TelemetryHandle) {
     const LONGEST_PAUSE: Duration = Duration::from_millis(2);
     let deadline = Deadline::after(handle.flush_timeout.saturating_add(GRACE));
@@ -73,17 +75,16 @@ pub(super) fn wait(handle: &TelemetryHandle) {
 }
 
 thread_local! {
-    /// Set on the threads that end the telemetry.
+    /// True on the threads that perform the shutdown.
     static ENDS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Marks the thread that listens for the end.
+/// Marks the current thread as the one that listens for the shutdown request.
 pub(super) fn mark_listener() {
     ENDS.set(true);
 }
 
-/// Exports what has ended, on a thread of its own, while the host handles a signal. Requests that come meanwhile are served by one
-/// more flush.
+/// Flushes on a separate thread while the host handles a signal. Requests that arrive during a flush share one further flush.
 pub(super) fn flush_meanwhile(handle: &TelemetryHandle) {
     static WANTED: AtomicU64 = AtomicU64::new(0);
     if WANTED.fetch_add(1, Ordering::AcqRel) > 0 {
@@ -93,7 +94,7 @@ pub(super) fn flush_meanwhile(handle: &TelemetryHandle) {
     let work = move || {
         let mut wanted = WANTED.load(Ordering::Acquire);
         while wanted > 0 {
-            // Losses are counted and reported by the processors; the guard or the exit exports what is recorded until then.
+            // Processors count and report losses. Later items are exported when the guard is dropped or the program exits.
             let flush = || apart(|| flushing.force_flush(Deadline::after(flushing.flush_timeout)));
             if catch(flush).is_err() {
                 diag::log(Level::Error, "termination", format_args!("the flush on a signal panicked"));
@@ -103,7 +104,8 @@ pub(super) fn flush_meanwhile(handle: &TelemetryHandle) {
         }
     };
     if let Err(error) = runtime::spawn("telemark-flush", work) {
-        // Not here, where it would delay a signal that ends the program; the guard or the exit exports everything.
+        // Do not flush on this thread: it would delay a signal that ends the program. The guard or the exit exports
+        // everything.
         WANTED.store(0, Ordering::Release);
         diag::log(Level::Debug, "termination", format_args!("no flush on the signal: {error}"));
     }

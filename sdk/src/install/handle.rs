@@ -1,4 +1,4 @@
-//! The handle of a [`Telemetry`]: one flush and one end, for the guard, a termination signal and the exit of the program alike.
+//! The handle of a [`Telemetry`]: one flush and one shutdown, shared by the guard, termination signals and program exit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,28 +16,31 @@ use crate::time::Deadline;
 pub struct TelemetryHandle {
     pub(super) providers: Providers,
     pub(super) flush_timeout: Duration,
-    /// Ends with the program, once it is installed.
+    /// True if program exit shuts the telemetry down once it is installed.
     pub(super) handles_termination: bool,
     pub(super) home: Generation,
-    /// A shutdown is over.
+    /// True once a shutdown has finished.
     pub(super) has_ended: Arc<AtomicBool>,
 }
 
 impl TelemetryHandle {
-    /// Exports everything that was recorded, within `timeout`. As [`Self::force_flush`].
+    /// Exports everything recorded so far, within `timeout`; see [`Self::force_flush`].
     ///
     /// # Errors
-    /// Something could not be delivered, or not in time; this is a forked child of the process that started it.
+    /// Returns an error if something could not be delivered in time, or if this process is a forked child of the one that
+    /// started the telemetry.
     pub fn flush(&self, timeout: Duration) -> Result<(), ExportError> {
         self.force_flush(Deadline::after(timeout))
     }
 
-    /// Exports the spans that have ended and the metrics as they are. Blocks until then. A fifth of the time until the
-    /// deadline is kept for each signal after the first, in case a receiver of an earlier one does not answer. Exporters are not
-    /// waited for beyond the deadline; a span processor of the program's, called on this thread, is.
+    /// Exports all ended spans and the current metrics, and blocks until that is done. A fifth of the time until the deadline
+    /// is reserved for each signal after the first, in case the receiver of an earlier one does not respond. This method
+    /// never waits for an exporter beyond the deadline, but it does wait for the program's own span processors, which run on
+    /// this thread.
     ///
     /// # Errors
-    /// Something could not be delivered, or not before the deadline; this is a forked child of the process that started it.
+    /// Returns an error if something could not be delivered before the deadline, or if this process is a forked child of the
+    /// one that started the telemetry.
     pub fn force_flush(&self, deadline: Deadline) -> Result<(), ExportError> {
         if self.home.is_past() {
             return Err(ExportError::other(OFF_IN_A_FORKED_CHILD));
@@ -48,11 +51,11 @@ impl TelemetryHandle {
         result
     }
 
-    /// Exports everything that was recorded and stops. A second call waits for the first and does nothing else. Does nothing
-    /// in a forked child of the process that started it.
+    /// Exports everything recorded so far and stops. A second call only waits for the first. Does nothing in a forked child
+    /// of the process that started the telemetry.
     ///
     /// # Errors
-    /// Something could not be delivered, or not before the deadline.
+    /// Returns an error if something could not be delivered before the deadline.
     pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         if self.home.is_past() {
             return Ok(());
@@ -65,40 +68,40 @@ impl TelemetryHandle {
         result
     }
 
-    /// Returns the counts of what was exported and dropped, for each pipeline of each signal.
+    /// Returns the counts of exported and dropped items, for each pipeline of each signal.
     pub fn health(&self) -> Health {
         self.providers.health()
     }
 
-    /// The longest that dropping the telemetry may take.
+    /// Returns the maximum time that dropping the telemetry may take.
     pub fn flush_timeout(&self) -> Duration {
         self.flush_timeout
     }
 
-    /// Shuts down within the flush timeout, and says so when not everything was exported.
+    /// Shuts down within the flush timeout, and logs an error if not everything was exported.
     pub(super) fn end(&self) {
         if let Err(error) = self.shutdown(Deadline::after(self.flush_timeout)) {
             diag::log(Level::Error, "shutdown", format_args!("not everything was exported at the end: {error}"));
         }
     }
 
-    /// Returns true once a shutdown is over.
+    /// Returns true once a shutdown has finished.
     pub(super) fn has_ended(&self) -> bool {
         self.has_ended.load(Ordering::Acquire)
     }
 
-    /// Returns true while anything is recorded.
+    /// Returns true while any signal is recorded.
     pub(super) fn is_recording(&self) -> bool {
         self.providers.all().iter().any(|provider| provider.is_recording())
     }
 
-    /// Says once what was started, and where it sends.
+    /// Logs what was started and where it exports to.
     pub(super) fn report_start(&self) {
         let started = self.providers.all().map(|provider| provider.describe()).join("; ");
         diag::started(format_args!("started: {started}"));
     }
 
-    /// Acts on every signal, each within its share of the time. The first error stays.
+    /// Calls `act` for every signal, each within its share of the time. Returns the first error.
     fn each(
         &self,
         deadline: Deadline,
@@ -116,7 +119,7 @@ impl TelemetryHandle {
     }
 }
 
-/// Returns the deadline of a signal when `waiting` others come after it: a fifth of the `total` time is kept for each.
+/// Returns the deadline for one signal, reserving a fifth of the `total` time for each of the `waiting` signals after it.
 fn share(deadline: Deadline, total: Option<Duration>, waiting: usize) -> Deadline {
     let kept = u32::try_from(waiting).unwrap_or(u32::MAX).min(4);
     match deadline.remaining().zip(total) {
@@ -128,14 +131,14 @@ fn share(deadline: Deadline, total: Option<Duration>, waiting: usize) -> Deadlin
 fn report(topic: &'static str, done: &str, started: Deadline, result: &Result<(), ExportError>) {
     let outcome = match result {
         Ok(()) => "everything was exported",
-        // The shutdown reports what became of everything.
+        // The first shutdown has already reported the outcome.
         Err(error) if error.is_shutdown() => return,
         Err(_) => "not everything was exported",
     };
     diag::log(Level::Debug, topic, format_args!("{done} after {:?}: {outcome}", started.passed_for()));
 }
 
-/// The installed telemetry, for the exit and for termination signals.
+/// The installed telemetry, used by the exit and termination handlers.
 pub(super) mod installed {
     use std::sync::OnceLock;
 
@@ -144,7 +147,7 @@ pub(super) mod installed {
 
     static INSTALLED: OnceLock<TelemetryHandle> = OnceLock::new();
 
-    /// Keeps the first one, and turns it off in forked children.
+    /// Keeps only the first handle, and turns its telemetry off in forked children.
     pub(in crate::install) fn set(handle: TelemetryHandle) {
         if INSTALLED.set(handle).is_ok() {
             after_fork(|| {

@@ -1,16 +1,16 @@
-//! Everything together: providers and propagators from code and the environment, made global, flushed at the end.
+//! Assembles providers and propagators from code and the environment, installs them globally, and flushes them at exit.
 //!
 //! | file | owns |
 //! |---|---|
-//! | `builder` | the methods that set the model from code, and the build |
-//! | `model` | what code has said, completed by the variables; later by a configuration file too |
-//! | `registry` | factories of components by the names in the configuration |
-//! | `pipeline` | the exporters of one signal, and what each becomes when it starts |
-//! | `signals` | the list of the signals, and for each its model, its provider and its methods |
-//! | `telemetry` | the telemetry of a program and its installation |
-//! | `handle` | the flush and the end, shared by the guard, termination signals and `exit` |
-//! | `termination` | the end without the guard: signals and `exit` |
-//! | `ending` | the end on a thread of the SDK, for which the host waits no longer than the flush timeout |
+//! | `builder` | the methods that set the model from code, and `build` |
+//! | `model` | the settings from code, completed from the environment, and later from a configuration file |
+//! | `registry` | component factories, by their names in the configuration |
+//! | `pipeline` | the exporters of one signal, and the pipelines that they start |
+//! | `signals` | the list of signals, and the model, provider and methods of each |
+//! | `telemetry` | the telemetry of a program, and its installation |
+//! | `handle` | flush and shutdown, shared by the guard, termination signals and `exit` |
+//! | `termination` | shutdown without the guard: signals and `exit` |
+//! | `ending` | the shutdown on an SDK thread, for which the host waits no longer than the flush timeout |
 
 mod builder;
 mod ending;

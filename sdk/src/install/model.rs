@@ -1,4 +1,4 @@
-//! The model of a configuration: what code has said, completed by the environment. Nothing is started yet.
+//! The configuration model: settings from code, completed from the environment. Nothing has been started yet.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::propagation::Propagators;
 use crate::resource::Resource;
 use crate::time::Clock;
 
-/// A telemetry before it is built. `None` is what nothing has said yet: code comes first, then the variables. A
+/// A telemetry before it is built. `None` marks settings that are still open: code sets them first, then the environment. A
 /// configuration file will fill the same fields between the two.
 #[derive(Debug)]
 pub(super) struct Model {
@@ -42,11 +42,11 @@ impl Default for Model {
 }
 
 impl Model {
-    /// Fills what is still open from the variables and makes the components that they name. A disabled SDK reads nothing of
-    /// its signals.
+    /// Fills the open settings from the environment and creates the components it selects. A disabled SDK reads no variables
+    /// specific to a signal.
     ///
     /// # Errors
-    /// The variables name an exporter that cannot be made, or would silently lose data.
+    /// Returns an error if the variables select an exporter that cannot be created, or would silently lose data.
     pub(super) fn complete(&mut self, env: &Env, components: &Components) -> Result<(), ConfigError> {
         self.propagator.get_or_insert_with(|| Box::new(Propagators::from_env(env)));
         self.self_metrics.get_or_insert_with(|| env.boolean("OTEL_RUST_SELF_METRICS"));

@@ -1,4 +1,4 @@
-//! The pipelines of one signal, generic over it: exporters from code or by name, and what each becomes when it starts.
+//! The pipelines of one signal, generic over the signal: exporters set in code or selected by name, and how they are started.
 
 use std::any::Any;
 use std::fmt::{self, Debug};
@@ -11,22 +11,22 @@ use crate::resource::Resource;
 use crate::runtime::Runtime;
 use crate::signal::Signal;
 
-/// A signal that is installed: the facts that its pipelines are built from. Sealed, as [`Signal`] is.
+/// A signal that can be installed: the types and constants its pipelines are built from. Sealed, as [`Signal`] is.
 pub trait PipelineSignal: Signal + Sized {
-    /// The variable that names the exporters: `OTEL_TRACES_EXPORTER`.
+    /// Name of the variable that selects the exporters, such as `OTEL_TRACES_EXPORTER`.
     const EXPORTERS: &'static str;
-    /// The time and the size of exports, which the pipelines of the signal share unless one has its own.
+    /// Timing and size of exports, shared by all pipelines of the signal that do not set their own.
     type Schedule: Copy + Debug + Send + Sync;
-    /// The end of a pipeline that the provider holds: a processor or a reader.
+    /// The part of a pipeline that the provider holds: a processor or a reader.
     type End: Debug + Send + Sync;
 
-    /// Reads the schedule from the variables.
+    /// Reads the schedule from the environment.
     fn schedule_from_env(env: &Env) -> Self::Schedule;
 
-    /// Starts the processor or the reader of an exporter.
+    /// Starts the processor or reader for an exporter.
     ///
     /// # Errors
-    /// The operating system refuses to start another thread.
+    /// Returns an error if the operating system refuses to start another thread.
     fn start(
         exporter: impl Exporter<Self>,
         schedule: Self::Schedule,
@@ -35,7 +35,7 @@ pub trait PipelineSignal: Signal + Sized {
     ) -> Result<Self::End, ConfigError>;
 }
 
-/// An exporter with the processor or the reader before it, not started yet. Made by a [`Factory`].
+/// An exporter together with its processor or reader, not yet started. Created by a [`Factory`].
 pub struct Pipeline<S: PipelineSignal> {
     start: Start<S>,
     companions: Vec<Companion>,
@@ -44,16 +44,16 @@ pub struct Pipeline<S: PipelineSignal> {
 type Starter<S> = dyn FnOnce(&Site<'_, S>) -> Result<<S as PipelineSignal>::End, ConfigError> + Send;
 
 enum Start<S: PipelineSignal> {
-    /// Starts the end of the pipeline.
+    /// Must still be started, by this function.
     Later(Box<Starter<S>>),
-    /// The end exists already and needs no start: a reader from code.
+    /// Needs no start, such as a reader created in code.
     Ready(S::End),
 }
 
-/// An object that is kept as long as the telemetry: a server of pages, for example.
+/// An object kept alive as long as the telemetry, such as an HTTP server.
 pub(super) type Companion = Box<dyn Any + Send + Sync>;
 
-/// The surroundings that a pipeline starts in.
+/// Everything a pipeline needs in order to start.
 pub(super) struct Site<'a, S: PipelineSignal> {
     pub(super) schedule: S::Schedule,
     pub(super) resource: &'a Resource,
@@ -61,7 +61,7 @@ pub(super) struct Site<'a, S: PipelineSignal> {
 }
 
 impl<S: PipelineSignal> Pipeline<S> {
-    /// Returns a pipeline of `exporter` behind the batch processor or the periodic reader of its signal.
+    /// Creates a pipeline that runs `exporter` behind its signal's batch processor or periodic reader.
     pub fn new(exporter: impl Exporter<S>) -> Self {
         Pipeline::starting(|site| S::start(exporter, site.schedule, site.resource, site.runtime))
     }
@@ -74,7 +74,7 @@ impl<S: PipelineSignal> Pipeline<S> {
         Pipeline { start: Start::Ready(end), companions: Vec::new() }
     }
 
-    /// Adds a server that shows the pipeline's page. It is dropped with the telemetry, after the last export.
+    /// Adds a server that serves this pipeline's page. It is dropped with the telemetry, after the last export.
     pub fn with_server(mut self, server: impl Send + Sync + 'static) -> Self {
         self.companions.push(Box::new(server));
         self
@@ -87,17 +87,17 @@ impl<S: PipelineSignal> Debug for Pipeline<S> {
     }
 }
 
-/// The pipelines of a signal as code and the environment describe them. `None` is what neither has said yet.
+/// The pipelines of a signal, from code and the environment. `None` marks settings that are still open.
 #[derive(Debug)]
 pub(super) struct Pipelines<S: PipelineSignal> {
     exporters: Option<Vec<Choice<S>>>,
     schedule: Option<S::Schedule>,
 }
 
-/// An exporter of the configuration.
+/// An exporter in the configuration.
 #[derive(Debug)]
 enum Choice<S: PipelineSignal> {
-    /// The name of its row in the registry.
+    /// Name of the exporter's row in the registry.
     Named(&'static str),
     Made(Pipeline<S>),
 }
@@ -117,15 +117,15 @@ impl<S: PipelineSignal> Pipelines<S> {
         self.schedule = Some(schedule);
     }
 
-    /// The schedule, once it is known.
+    /// Returns the schedule, once it is known.
     pub(super) fn schedule(&self) -> Option<S::Schedule> {
         self.schedule
     }
 
-    /// Fills what code left open from the variables.
+    /// Fills the settings that code left open from the environment.
     ///
     /// # Errors
-    /// The variable of the exporters contradicts itself.
+    /// Returns an error if the variable that selects exporters contradicts itself.
     pub(super) fn complete(&mut self, env: &Env, factories: &[Factory<S>]) -> Result<(), ConfigError> {
         if self.exporters.is_none() {
             let names = names::<S>(env, factories)?;
@@ -135,10 +135,10 @@ impl<S: PipelineSignal> Pipelines<S> {
         Ok(())
     }
 
-    /// Replaces the names by what their factories make.
+    /// Replaces each name with the pipeline its factory creates.
     ///
     /// # Errors
-    /// A factory refuses.
+    /// Returns an error if a factory fails.
     pub(super) fn make(&mut self, node: Node<'_>, factories: &[Factory<S>]) -> Result<(), ConfigError> {
         for choice in self.exporters.iter_mut().flatten() {
             let Choice::Named(name) = choice else { continue };
@@ -149,7 +149,7 @@ impl<S: PipelineSignal> Pipelines<S> {
         Ok(())
     }
 
-    /// Returns the ends that exist already, and starts none.
+    /// Returns the processors or readers that exist already, without starting any others.
     pub(super) fn ready(self) -> impl Iterator<Item = S::End> {
         self.exporters.into_iter().flatten().filter_map(|choice| match choice {
             Choice::Made(Pipeline { start: Start::Ready(end), .. }) => Some(end),
@@ -157,10 +157,10 @@ impl<S: PipelineSignal> Pipelines<S> {
         })
     }
 
-    /// Starts all that were made and hands their ends to `stages`, their servers to `companions`.
+    /// Starts all created pipelines, returns their processors or readers, and adds their servers to `companions`.
     ///
     /// # Errors
-    /// The operating system refuses to start another thread.
+    /// Returns an error if the operating system refuses to start another thread.
     pub(super) fn start(
         self,
         resource: &Resource,
@@ -183,19 +183,19 @@ impl<S: PipelineSignal> Pipelines<S> {
     }
 }
 
-/// The exporter of the specification when the variable names none.
+/// The default exporter of the specification, used when the variable names none.
 const DEFAULT: &str = "otlp";
 
-/// Returns the exporters that the environment names, or the default one where it is compiled in.
+/// Returns the exporters named by the environment, or the default one if it is compiled in.
 fn names<S: PipelineSignal>(env: &Env, factories: &[Factory<S>]) -> Result<Vec<&'static str>, ConfigError> {
     const NONE: &str = "none";
     if factories.is_empty() {
         return Ok(Vec::new());
     }
     let known: Vec<_> = factories.iter().map(Factory::name).chain([NONE]).map(|name| (name, name)).collect();
-    // spec: configuration/common.md#enum — a setting in which nothing is known is ignored, so the default holds.
+    // spec: configuration/common.md#enum — a value without any known name is ignored, so the default applies.
     let Some(names) = env.list_of(S::EXPORTERS, &known).filter(|names| !names.is_empty()) else {
-        // A program without the feature has chosen to export nothing by default.
+        // A program built without the feature has chosen to export nothing by default.
         let default = factories.iter().filter(|factory| factory.name() == DEFAULT && !factory.is_missing());
         return Ok(default.map(Factory::name).collect());
     };
@@ -210,7 +210,7 @@ fn names<S: PipelineSignal>(env: &Env, factories: &[Factory<S>]) -> Result<Vec<&
     Ok(Vec::new())
 }
 
-/// Joins names for a message: `otlp, console and prometheus`.
+/// Joins names for a message, as in `otlp, console and prometheus`.
 fn and_list(names: &[&str]) -> String {
     match names {
         [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
@@ -230,7 +230,7 @@ mod tests {
         Factory::missing("console", "enable the feature `console`"),
     ];
 
-    /// The pipelines that a value of the variable makes, and the warnings; or the error.
+    /// Compares the pipelines created from a variable's value, plus the warnings, or the error, with `expected`.
     fn check(value: &str, factories: &[Factory<Traces>], expected: &str) {
         let env = Env::from_pairs([("OTEL_TRACES_EXPORTER", value)]);
         let mut pipelines = Pipelines::<Traces>::default();

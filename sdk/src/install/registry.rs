@@ -1,4 +1,4 @@
-//! The registry: factories of components by the names that variables, and later a configuration file, may use.
+//! The registry: component factories by the names used in variables, and later in a configuration file.
 
 use std::fmt;
 
@@ -6,20 +6,20 @@ use super::pipeline::{Pipeline, PipelineSignal};
 use crate::config::Env;
 use crate::error::ConfigError;
 
-/// The settings of one component, as its [`Factory`] reads them: today the variables of the environment. The node of a
-/// configuration file (`OTEL_CONFIG_FILE`) will stand beside them here.
+/// The settings of one component, as read by its [`Factory`]. For now these are the environment variables; a node of a
+/// configuration file (`OTEL_CONFIG_FILE`) will be added here.
 #[derive(Clone, Copy, Debug)]
 pub struct Node<'a> {
     env: &'a Env,
 }
 
 impl<'a> Node<'a> {
-    /// Returns a node that reads the variables of `env`.
+    /// Creates a node that reads the variables of `env`.
     pub const fn new(env: &'a Env) -> Self {
         Node { env }
     }
 
-    /// The variables; report what cannot be used with [`Env::warn`].
+    /// Returns the environment variables. Report invalid values with [`Env::warn`].
     pub const fn env(self) -> &'a Env {
         self.env
     }
@@ -27,27 +27,27 @@ impl<'a> Node<'a> {
 
 type Make<S> = fn(Node<'_>) -> Result<Pipeline<S>, ConfigError>;
 
-/// Makes the exporter of one name, with everything that it needs.
+/// Creates the exporter with this name, and everything it depends on.
 pub struct Factory<S: PipelineSignal> {
     name: &'static str,
-    /// The remedy instead, when the exporter is not compiled in.
+    /// Holds advice instead of a function if the exporter is not compiled in.
     make: Result<Make<S>, &'static str>,
 }
 
 impl<S: PipelineSignal> Factory<S> {
-    /// Returns a row of the registry. `make` runs once each time a configuration with this name is built; its
-    /// error is that of the build.
+    /// Creates a registry row. `make` runs each time a configuration with this name is built, and the build returns its
+    /// error.
     pub const fn new(name: &'static str, make: fn(Node<'_>) -> Result<Pipeline<S>, ConfigError>) -> Self {
         Factory { name, make: Ok(make) }
     }
 
-    /// Returns the row of an exporter that is known and not compiled in. Building with its name is an error that tells the
-    /// `remedy`: "enable the feature `otlp` of telemark".
+    /// Creates the row of an exporter that is known but not compiled in. Building with this name returns an error that
+    /// includes `remedy`, such as "enable the feature `otlp` of telemark".
     pub const fn missing(name: &'static str, remedy: &'static str) -> Self {
         Factory { name, make: Err(remedy) }
     }
 
-    /// The name in the configuration.
+    /// Returns the exporter's name in the configuration.
     pub const fn name(&self) -> &'static str {
         self.name
     }
@@ -56,10 +56,10 @@ impl<S: PipelineSignal> Factory<S> {
         self.make.is_err()
     }
 
-    /// Makes the pipeline.
+    /// Creates the pipeline.
     ///
     /// # Errors
-    /// The exporter is not compiled in, or its configuration would silently lose data.
+    /// Returns an error if the exporter is not compiled in, or if its configuration would silently lose data.
     pub(super) fn make(&self, node: Node<'_>) -> Result<Pipeline<S>, ConfigError> {
         let make = self.make.map_err(|remedy| {
             ConfigError::invalid(S::EXPORTERS, self.name, format!("an exporter that is compiled in: {remedy}"))

@@ -1,4 +1,4 @@
-//! The telemetry of a program: made global, asked, flushed at the end.
+//! The telemetry of a program: installed globally, flushed and shut down.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -17,8 +17,9 @@ use crate::error::{ConfigError, ExportError};
 use crate::propagation::active::ContextPropagator;
 use crate::time::Deadline;
 
-/// The telemetry of a program; `telemark` calls it the guard. When it is dropped, on unwinding too, it exports what is left,
-/// within its [flush timeout](TelemetryBuilder::with_flush_timeout). `let _ =` drops it at once: name it.
+/// The telemetry of a program; `telemark` calls it the guard. Dropping it, even while unwinding, exports what is left within
+/// its [flush timeout](TelemetryBuilder::with_flush_timeout). Bind it to a named variable: `let _ =` would drop it
+/// immediately.
 ///
 /// ```
 /// use std::time::Duration;
@@ -45,7 +46,7 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Returns a builder that reads the variables of `env`; what is set in code goes before them.
+    /// Returns a builder that reads the variables of `env`. Settings in code take precedence.
     pub fn builder(env: Env) -> TelemetryBuilder {
         TelemetryBuilder::new(env)
     }
@@ -59,12 +60,14 @@ impl Telemetry {
         Telemetry { handle, propagator, instrumentations, is_installed: false, _companions: companions }
     }
 
-    /// Makes this the telemetry of the program: of the API's globals, of `#[traced]` and of [metrics in
-    /// statics](crate::instrument::statics). The global meter provider stays as it is if this one has no readers. With
-    /// [`TelemetryBuilder::with_termination_handler`] it also ends with the program.
+    /// Makes this the telemetry of the program: the API's globals, `#[traced]` and [metrics in
+    /// statics](crate::instrument::statics) all use it. The global meter provider is left unchanged if this telemetry has no
+    /// metric readers. With [`TelemetryBuilder::with_termination_handler`], the telemetry is also shut down when the program
+    /// ends.
     ///
     /// # Errors
-    /// Another one has been installed before; that one stays, even when it has ended, and this one is shut down.
+    /// Returns an error if another telemetry has been installed before. That one stays installed, even if it has been shut
+    /// down, and this one is shut down.
     pub fn install(mut self) -> Result<Telemetry, ConfigError> {
         if !self.handle.providers.claim() {
             return Err(ConfigError::state("init", already_installed()));
@@ -85,41 +88,41 @@ impl Telemetry {
         Ok(self)
     }
 
-    /// Returns a handle that flushes and shuts down from elsewhere. It does not keep the telemetry going.
+    /// Returns a handle that can flush and shut down from elsewhere. The handle does not keep the telemetry alive.
     pub fn handle(&self) -> TelemetryHandle {
         self.handle.clone()
     }
 
-    /// Exports everything that was recorded, within `timeout`; see [`TelemetryHandle::force_flush`].
+    /// Exports everything recorded so far, within `timeout`; see [`TelemetryHandle::force_flush`].
     ///
     /// # Errors
-    /// Something could not be delivered, or not in time.
+    /// Returns an error if something could not be delivered in time.
     pub fn flush(&self, timeout: Duration) -> Result<(), ExportError> {
         self.handle.flush(timeout)
     }
 
-    /// Exports the spans that have ended and the metrics as they are; see [`TelemetryHandle::force_flush`].
+    /// Exports all ended spans and the current metrics; see [`TelemetryHandle::force_flush`].
     ///
     /// # Errors
-    /// Something could not be delivered, or not before the deadline.
+    /// Returns an error if something could not be delivered before the deadline.
     pub fn force_flush(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.handle.force_flush(deadline)
     }
 
-    /// Exports everything that was recorded and stops; see [`TelemetryHandle::shutdown`].
+    /// Exports everything recorded so far and stops; see [`TelemetryHandle::shutdown`].
     ///
     /// # Errors
-    /// Something could not be delivered, or not before the deadline.
+    /// Returns an error if something could not be delivered before the deadline.
     pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.handle.shutdown(deadline)
     }
 
-    /// Returns the counts of what was exported and dropped, for each pipeline of each signal.
+    /// Returns the counts of exported and dropped items, for each pipeline of each signal.
     pub fn health(&self) -> Health {
         self.handle.health()
     }
 
-    /// The longest that dropping this may take.
+    /// Returns the maximum time that dropping this may take.
     pub fn flush_timeout(&self) -> Duration {
         self.handle.flush_timeout
     }
@@ -132,7 +135,7 @@ impl Drop for Telemetry {
         } else {
             self.handle.end();
         }
-        // In a forked child the telemetry never started.
+        // A forked child never had telemetry to lose.
         if self.is_installed && !self.handle.home.is_past() {
             self.handle.providers.all().into_iter().for_each(|provider| provider.guard_is_gone());
         }

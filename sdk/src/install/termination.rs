@@ -1,4 +1,4 @@
-//! The end of a program whose guard is not dropped: on SIGTERM and Ctrl-C, on `exit`, and when the guard was leaked.
+//! Shuts down when a program ends without dropping its guard: on SIGTERM, Ctrl-C or `exit`, or if the guard was leaked.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,8 +9,8 @@ use crate::error::catch;
 use crate::process::{self, Event, Signals, TerminationSignal};
 use crate::runtime;
 
-/// Lets the installed telemetry end with the program, if the builder asked for it and anything is recorded. Never fails: if
-/// the system refuses, the program works as without the handler, and a warning says so.
+/// Shuts the installed telemetry down when the program ends, if the builder requested it and anything is recorded. Never
+/// fails: if the system refuses, it logs a warning, and the program behaves as it would without the handler.
 pub(super) fn watch(handle: &TelemetryHandle) {
     static IS_WATCHED: AtomicBool = AtomicBool::new(false);
     if !handle.handles_termination || !handle.is_recording() || IS_WATCHED.swap(true, Ordering::AcqRel) {
@@ -21,7 +21,7 @@ pub(super) fn watch(handle: &TelemetryHandle) {
     }
     let watching = Signals::open().and_then(|signals| {
         let handle = handle.clone();
-        // The thread comes before the handler, which is useless without a listener.
+        // Start the thread before installing the handler, which is useless without a listener.
         runtime::spawn("telemark-term", move || listen(signals, &handle)).map_err(std::io::Error::other)?;
         Signals::catch()
     });
@@ -33,11 +33,11 @@ pub(super) fn watch(handle: &TelemetryHandle) {
     }
 }
 
-/// Runs no code of the program's but its sink of messages, and waits only for the end, so that every signal is acted on.
+/// Runs no application code except the message sink, and waits only for the shutdown, so that every signal is handled.
 fn listen(mut signals: Signals, handle: &TelemetryHandle) {
     ending::mark_listener();
     while let Some(event) = signals.next() {
-        // The sink of messages may panic.
+        // The message sink may panic.
         let _ = catch(|| match event {
             Event::Signal(signal) => respond(signal, handle),
             Event::End => ending::begin(handle),
@@ -45,11 +45,11 @@ fn listen(mut signals: Signals, handle: &TelemetryHandle) {
     }
 }
 
-/// Exports what is left, and ends the program unless the program has a handler of its own.
+/// Exports what is left, then ends the program unless it has its own signal handler.
 fn respond(signal: TerminationSignal, handle: &TelemetryHandle) {
     let name = signal.name();
     if signal.begin_end() {
-        // Even after a panic, the program ends.
+        // End the program even after a panic.
         let _ = catch(|| {
             diag::log(Level::Debug, "termination", format_args!("{name}: exports what is left, then ends the program"));
             ending::begin(handle);
@@ -61,9 +61,9 @@ fn respond(signal: TerminationSignal, handle: &TelemetryHandle) {
     ending::flush_meanwhile(handle);
 }
 
-/// Runs on the thread that exits, after its thread-locals were destroyed. Does nothing after an orderly end.
+/// Runs on the exiting thread, after its thread-locals have been destroyed. Does nothing after an orderly shutdown.
 extern "C" fn at_exit() {
-    // A panic must not cross into libc, and the sink of messages is the user's code.
+    // A panic must not unwind into libc, and the message sink is user code.
     let _ = catch(|| {
         if let Some(handle) = installed::get() {
             if !handle.has_ended() || ending::is_under_way() {

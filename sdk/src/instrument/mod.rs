@@ -1,13 +1,13 @@
-//! Instrumentation of a program: spans, and metrics that are declared once and find the installed telemetry by themselves.
+//! Instrumentation of a program: spans, and metrics that are declared once and find the installed telemetry automatically.
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`spans`] | what `#[traced]` expands to, and spans by hand |
+//! | [`spans`] | the expansion of `#[traced]`, and manually created spans |
 //! | [`statics`] | metrics in statics |
-//! | `shield` | user code whose panics do not reach the program |
-//! | [`private`] | everything that the expansion of `#[traced]` names, and nothing else |
+//! | `shield` | runs user code and keeps its panics from the program |
+//! | [`private`] | exactly the items used by the expansion of `#[traced]` |
 //!
-//! Before telemetry is installed, each of these costs one relaxed load.
+//! Until telemetry is installed, each of these costs one relaxed load.
 
 pub mod private;
 mod shield;

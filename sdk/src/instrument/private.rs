@@ -1,11 +1,11 @@
-//! Everything that the expansion of `#[traced]` names. Not an API: it changes with the macro.
+//! The items used by the expansion of `#[traced]`. Not a public API: it changes together with the macro.
 
 use std::fmt;
 use std::future::Future;
 
 pub use opentelemetry::KeyValue;
 pub use opentelemetry::trace::SpanKind;
-// Not inlined: `env` is the macro, and a module beside it.
+// Not inlined, because `env` is both the macro and a module.
 #[doc(no_inline)]
 pub use std::{boxed::Box, concat, env, file, module_path, vec::Vec};
 
@@ -26,15 +26,15 @@ use super::spans::call_duration::CallEnd;
 use super::spans::outcome::text;
 use super::spans::stopwatch::{Stopwatch, Watch};
 
-/// The attributes of a span that is about to start.
+/// The attributes of a span about to start.
 pub type Attributes = Vec<KeyValue>;
 
-/// Returns the current context, or an empty one at the end of the thread, where the API panics.
+/// Returns the current context, or an empty one at thread exit, where the API would panic.
 pub fn current_context() -> opentelemetry::Context {
     crate::context::current()
 }
 
-/// Returns the name of a span. Its argument must be a constant: names are few.
+/// Returns the name of a span. The argument must be a constant, which keeps the number of names low.
 #[inline]
 pub const fn name(name: &'static str) -> &'static str {
     name
@@ -52,7 +52,7 @@ pub fn enter_here(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut At
     Entered::new(start_here(setup, attributes))
 }
 
-/// Adds an attribute that keeps its type.
+/// Adds an attribute and preserves the type of its value.
 #[inline]
 pub fn push<V: ToValue + ?Sized>(attributes: &mut Attributes, key: &'static str, value: &V) {
     if let Some(value) = value.to_value() {
@@ -60,46 +60,46 @@ pub fn push<V: ToValue + ?Sized>(attributes: &mut Attributes, key: &'static str,
     }
 }
 
-/// Adds a static string, which is not copied.
+/// Adds a static string without copying it.
 #[inline]
 pub fn push_str(attributes: &mut Attributes, key: &'static str, value: &'static str) {
     attributes.push(KeyValue::new(key, value));
 }
 
-/// Adds an attribute made with `Display`.
+/// Adds an attribute formatted with `Display`.
 pub fn push_display<V: fmt::Display + ?Sized>(attributes: &mut Attributes, key: &'static str, value: &V) {
     attributes.push(KeyValue::new(key, text(format_args!("{value}"))));
 }
 
-/// Adds an attribute made with `Debug`.
+/// Adds an attribute formatted with `Debug`.
 pub fn push_debug<V: fmt::Debug + ?Sized>(attributes: &mut Attributes, key: &'static str, value: &V) {
     attributes.push(KeyValue::new(key, text(format_args!("{value:?}"))));
 }
 
-/// Formats with `Display`, for a status or an attribute.
+/// Formats a value with `Display`, for a status or an attribute.
 pub fn display<V: fmt::Display + ?Sized>(value: &V) -> String {
     text(format_args!("{value}"))
 }
 
-/// Formats with `Debug`, for a status or an attribute.
+/// Formats a value with `Debug`, for a status or an attribute.
 pub fn debug<V: fmt::Debug + ?Sized>(value: &V) -> String {
     text(format_args!("{value:?}"))
 }
 
-/// Calls the body of a function. The bound `FnOnce` lets the body return borrows of its arguments.
+/// Calls the body of a function. With an `FnOnce` bound, the body can return borrows of its arguments.
 #[inline]
 pub fn call<T>(body: impl FnOnce() -> T) -> T {
     body()
 }
 
-/// Calls the body of a function that returns a future, in the span that the future then continues.
+/// Calls the body of a function that returns a future, inside the span that the future later continues.
 #[inline]
 pub fn call_in<T>(mut span: StartedSpan, body: impl FnOnce() -> T) -> (StartedSpan, T) {
     let value = call_watched(&mut span, &mut (), body);
     (span, value)
 }
 
-/// Calls the body as [`call_in`] does, timed from the start of the span.
+/// Calls the body like [`call_in`], and measures its duration from the start of the span.
 #[inline]
 pub fn call_in_timed<T>(
     mut span: StartedSpan,
@@ -117,13 +117,13 @@ fn call_watched<T>(span: &mut StartedSpan, stopwatch: &mut impl Stopwatch, body:
     body()
 }
 
-/// Starts timing a call within the span that it has entered.
+/// Starts measuring a call inside the span it has entered.
 #[inline]
 pub fn time<'a>(duration: &'static CallDuration, entered: &'a Entered) -> Timer<'a> {
     Timer::new(duration, entered)
 }
 
-/// Records the duration of a call that has returned. `outcome` names the type of the error in its output.
+/// Records the duration of a call that has returned. `outcome` returns the type name of the error in its output, if any.
 #[inline]
 pub fn returned<T>(mut timer: Timer<'_>, output: &T, outcome: impl FnOnce(&T) -> Option<&'static str>) {
     if timer.is_running() {
@@ -131,13 +131,13 @@ pub fn returned<T>(mut timer: Timer<'_>, output: &T, outcome: impl FnOnce(&T) ->
     }
 }
 
-/// Returns `None`: the outcome of a function that returns no errors.
+/// Returns `None`, as the outcome of a function that cannot fail.
 #[inline]
 pub fn success<T: ?Sized>(_: &T) -> Option<&'static str> {
     None
 }
 
-/// Passes the output of a function to `record` if the span records.
+/// Passes the output of a function to `record` if the span is recording.
 #[inline]
 pub fn finish<T>(entered: &Entered, output: &T, record: impl FnOnce(&OpenSpan, &T)) {
     if let Some(span) = entered.recording() {
@@ -145,24 +145,24 @@ pub fn finish<T>(entered: &Entered, output: &T, record: impl FnOnce(&OpenSpan, &
     }
 }
 
-/// Returns a value of any type, in code that is never reached and only tells the compiler a type.
+/// Returns a value of any type. Used in unreachable code, to give the compiler a type.
 pub fn never<T>() -> T {
     loop {
         std::thread::park();
     }
 }
 
-/// Sets the attribute `return`.
+/// Sets the `return` attribute.
 #[inline]
 pub fn set_return<V: ToValue + ?Sized>(span: &OpenSpan, value: &V) {
     span.set("return", value);
 }
 
-/// Records nothing of an output.
+/// Ignores the output.
 #[inline]
 pub fn ignore<T: ?Sized>(_: &OpenSpan, _: &T) {}
 
-/// Runs a future in a started span. The bounds give the closure that records the output its type.
+/// Runs a future in a started span. The bounds let the compiler infer the type of the closure that records the output.
 #[inline]
 pub fn traced<F, R>(span: StartedSpan, future: F, record: R) -> Traced<F, R>
 where
@@ -172,7 +172,7 @@ where
     Traced::new(span, future, record)
 }
 
-/// Runs a future as [`traced`] does, timed from the start of the span.
+/// Runs a future like [`traced`], and measures its duration from the start of the span.
 #[inline]
 pub fn traced_with_duration<F, R, O>(
     span: StartedSpan,
@@ -190,7 +190,7 @@ where
     traced_timed(span, timing, future, record, outcome)
 }
 
-/// Runs a future as [`traced`] does, with a running timing.
+/// Runs a future like [`traced`], with a duration measurement that is already running.
 #[inline]
 pub fn traced_timed<F, R, O>(
     span: StartedSpan,
@@ -207,7 +207,7 @@ where
     Traced::timed(span, future, record, JudgedTiming::new(timing, outcome))
 }
 
-/// Runs code that only telemetry needs. A panic in it does not reach the program.
+/// Runs code that only serves telemetry. A panic in it does not reach the program.
 #[inline]
 pub fn shielded(record: impl FnOnce()) {
     shield::shielded(record);

@@ -1,4 +1,5 @@
-//! The shield around user code: a panic in an attribute, an error's `Display` or a condition costs telemetry, not the call.
+//! Shields the program from user code: a panic in an attribute, a condition or an error's `Display` loses telemetry, not the
+//! call.
 
 use crate::error::catch;
 

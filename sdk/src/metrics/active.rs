@@ -1,6 +1,7 @@
-//! The meter provider of `#[traced(metrics)]` and of metrics in statics: the installed one, or in a test the one in its context.
+//! The meter provider used by `#[traced(metrics)]` and by metrics in statics: the installed provider, or the
+//! provider that a test put in its context.
 //!
-//! Without a provider, the check costs one relaxed load.
+//! If there is no provider, the check costs one relaxed load.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
@@ -11,26 +12,26 @@ use crate::diag;
 use crate::metrics::SdkMeterProvider;
 use crate::runtime::{OFF_IN_A_FORKED_CHILD, is_background};
 
-/// Number of providers: the installed one and those in contexts.
+/// Number of providers: the installed one, plus those in contexts.
 static PROVIDERS: AtomicUsize = AtomicUsize::new(0);
 
 static INSTALLED: OnceLock<SdkMeterProvider> = OnceLock::new();
 
-/// Returns true if there may be a provider.
+/// Returns true if a provider may exist.
 #[inline]
 pub fn is_installed() -> bool {
     PROVIDERS.load(Ordering::Relaxed) != 0
 }
 
-/// A provider, and its lifetime.
+/// A provider found by [`find`].
 pub(crate) enum Found {
-    /// The installed provider, which stays for the life of the program.
+    /// The installed provider, which lives as long as the program.
     Installed(&'static SdkMeterProvider),
-    /// A test's provider.
+    /// A provider that a test put in its context.
     InContext(SdkMeterProvider),
 }
 
-/// Returns the installed provider if it is the only one, so that no context can hold another.
+/// Returns the installed provider if no context can hold another one.
 #[inline]
 pub(crate) fn only_installed() -> Option<&'static SdkMeterProvider> {
     (PROVIDERS.load(Ordering::Relaxed) == 1).then(|| INSTALLED.get()).flatten()
@@ -49,34 +50,35 @@ pub(crate) fn find(context: &Context) -> Option<Found> {
     }
 }
 
-/// Returns the provider that a test has put into `context`.
+/// Returns the provider that a test put in `context`.
 pub fn in_context(context: &Context) -> Option<SdkMeterProvider> {
     if is_installed() { context.get::<Scoped>().map(|scoped| scoped.0.clone()) } else { None }
 }
 
-/// Installs `provider` for the program; the first one stays. A provider without readers is not kept, since it would record nothing.
+/// Installs `provider` for the whole program, unless one is installed already. Ignores a provider without
+/// readers, since it would record nothing.
 pub(crate) fn install(provider: SdkMeterProvider) {
     if provider.enabled() && INSTALLED.set(provider).is_ok() {
         PROVIDERS.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// The state of the installed provider's guard: held, or the reason why nothing is measured anymore.
+/// The state of the installed provider's guard: held, or the reason why measuring has stopped.
 static GUARD: AtomicU8 = AtomicU8::new(HELD);
 const HELD: u8 = 0;
 const GONE: u8 = 1;
 const FORKED: u8 = 2;
 const SAID: u8 = 3;
 
-/// Stops measuring because the guard was dropped; the next measurement reports that it is lost.
+/// Stops measuring because the guard was dropped. The next measurement logs a warning that it is lost.
 pub(crate) fn guard_is_gone() {
     if INSTALLED.get().is_some() && GUARD.compare_exchange(HELD, GONE, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-        // No longer counted as the only one, so that the next measurement reaches `find`.
+        // Makes `only_installed` return `None`, so that the next measurement reaches `find`.
         PROVIDERS.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// Stops measuring. Uses atomics only, as it runs in a forked child.
+/// Stops measuring. Runs in a forked child, so it uses only atomics.
 pub(crate) fn turn_off_in_child() {
     GUARD.store(FORKED, Ordering::Relaxed);
     PROVIDERS.fetch_add(1, Ordering::Relaxed);
@@ -97,7 +99,8 @@ fn has_ended() -> bool {
     }
 }
 
-/// Returns `context` with a provider of its own for `#[traced(metrics)]` functions and metrics in statics, for tests.
+/// Returns `context` with its own provider for `#[traced(metrics)]` functions and metrics in statics. For
+/// tests.
 pub fn with_meter_provider(context: &Context, provider: SdkMeterProvider) -> Context {
     PROVIDERS.fetch_add(1, Ordering::Relaxed);
     context.with_value(Scoped(provider))

@@ -1,29 +1,29 @@
-//! Metrics: from a measurement to the points that a reader exports.
+//! Metrics, from the measurement to the points that a reader exports.
 //!
 //! ```text
-//! meter.u64_counter(name).build()     Registry: the streams of a reader, found by a hash, bounded
+//! meter.u64_counter(name).build()     Registry: a reader's streams, found by hash, limited in number
 //! counter.add(v, attributes)          the API's instrument
-//!   SdkInstrument (synchronous)       is it a number; is a sampled span current
-//!   Stream, one a reader and view     hash of the attributes
-//!   local                             what this thread knows: a hit takes no lock
-//!   Series, Striped                   the cell of this thread
+//!   SdkInstrument (synchronous)       checks the value; looks for a sampled span
+//!   Stream, one per reader and view   hashes the attributes
+//!   local                             this thread's table: a hit takes no lock
+//!   Series, Striped                   this thread's cell
 //!   aggregation                       adds; offers an exemplar
-//! reader ── Pipeline::collect         callbacks, outside of every lock
-//!   Store::harvest, collect           cells added up to points: ScopeMetrics
+//! reader ── Pipeline::collect         runs callbacks outside of all locks
+//!   Store::harvest, collect           adds up cells into points: ScopeMetrics
 //! ```
 //!
-//! A folder uses those above its own row:
+//! A folder may use the folders above its own row:
 //!
 //! | folder | owns |
 //! |---|---|
 //! | `data` | points, exemplars, attributes and their fingerprint |
 //! | `exemplar` | the filter and the reservoirs |
-//! | `config` | identity of an instrument, views, the stream that both make |
-//! | `aggregation` | the cells that add up measurements |
-//! | `series` | streams, their series, the cells of each thread |
+//! | `config` | instrument identities, views, and the streams they produce |
+//! | `aggregation` | the cells that aggregate measurements |
+//! | `series` | streams, their series, and the cells of each thread |
 //! | `reader` | pipelines, periodic and pull readers, producers |
-//! | `instrument` | the API's instruments, callbacks, the meter |
-//! | `provider`, `active` | the meter provider, and the installed one |
+//! | `instrument` | the API's instruments, callbacks and meter |
+//! | `provider`, `active` | the meter provider, and access to the installed one |
 
 pub mod active;
 mod aggregation;
@@ -58,9 +58,15 @@ impl Signal for Metrics {
     type Chunk = Vec<ScopeMetrics>;
     const NAME: &'static str = "metrics";
     const ITEMS: &'static str = "metric data points";
+    const OWNED_SIZE: usize = 0;
 
     fn to_item(view: &ScopeMetrics) -> ScopeMetrics {
         view.clone()
+    }
+
+    /// Metrics wait in no queue: they are collected when they are exported. Only the list counts.
+    fn size(_: &ScopeMetrics) -> usize {
+        size_of::<ScopeMetrics>()
     }
 }
 
@@ -73,8 +79,20 @@ impl Chunk<Metrics> for Vec<ScopeMetrics> {
         self.get(range).unwrap_or_default().iter()
     }
 
-    fn push(&mut self, item: ScopeMetrics) {
+    fn push(&mut self, item: ScopeMetrics, _: usize) {
         self.push(item);
+    }
+
+    fn is_full(&self) -> bool {
+        false
+    }
+
+    fn bytes(&self) -> usize {
+        self.capacity() * size_of::<ScopeMetrics>()
+    }
+
+    fn drain(&mut self) -> impl Iterator<Item = ScopeMetrics> {
+        self.drain(..)
     }
 
     fn clear(&mut self) {

@@ -1,4 +1,4 @@
-//! The meter provider: resource, views and readers, shared by its meters and their instruments.
+//! The meter provider: a resource, views and readers, shared by its meters and their instruments.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,7 +16,7 @@ use crate::metrics::reader::{Begin, Callbacks, MetricReader, Pipeline, Source};
 use crate::resource::Resource;
 use crate::time::{Clock, Deadline};
 
-/// Creates meters. Cheap to clone; clones share one provider.
+/// Creates meters. Cheap to clone; all clones refer to the same provider.
 ///
 /// spec: metrics/sdk.md#meterprovider
 #[derive(Clone)]
@@ -24,23 +24,23 @@ pub struct SdkMeterProvider(Arc<ProviderInner>);
 
 struct ProviderInner {
     shared: Arc<Shared>,
-    /// Not shared with the meters, so that dropping the last provider ends the readers' threads.
+    /// Not shared with the meters, so that dropping the last provider stops the readers' threads.
     readers: Vec<Box<dyn MetricReader>>,
     resource: Resource,
 }
 
 impl SdkMeterProvider {
-    /// Returns a builder.
+    /// Returns a builder with the default settings.
     pub fn builder() -> MeterProviderBuilder {
         MeterProviderBuilder::default()
     }
 
-    /// Returns a meter whose callbacks can be unregistered; the API's meter is [`MeterProvider::meter`].
+    /// Returns a meter whose callbacks can be unregistered. [`MeterProvider::meter`] returns the API's meter.
     pub fn sdk_meter(&self, scope: InstrumentationScope) -> SdkMeter {
         SdkMeter { scope: Arc::new(attributes::valid_scope(scope)), shared: self.0.shared.clone() }
     }
 
-    /// Returns true if there is a reader; without one nothing is recorded.
+    /// Returns true if there is at least one reader. Without readers, nothing is recorded.
     pub fn enabled(&self) -> bool {
         !self.0.shared.pipelines.is_empty()
     }
@@ -55,18 +55,18 @@ impl SdkMeterProvider {
         &self.0.resource
     }
 
-    /// Collects and exports with every reader.
+    /// Makes every reader collect and export.
     ///
     /// # Errors
-    /// The first error of a reader. Every reader is flushed.
+    /// Returns the first error from a reader. All readers are flushed regardless.
     pub fn force_flush(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.each_reader(Begin::Flush, deadline)
     }
 
-    /// Collects and exports for the last time, and stops. A second call waits for the first.
+    /// Collects and exports a last time, then stops. A second call waits for the first to finish.
     ///
     /// # Errors
-    /// The first error of a reader. Every reader is shut down.
+    /// Returns the first error from a reader. All readers are shut down regardless.
     pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.0.shared.is_shut_down.store(true, Ordering::Release);
         let result = self.each_reader(Begin::Shutdown, deadline);
@@ -74,36 +74,37 @@ impl SdkMeterProvider {
         result
     }
 
-    /// Returns the counts of delivered and lost points of each reader that exports.
+    /// Returns the counts of delivered and lost points for each reader that exports.
     pub fn health(&self) -> Vec<SignalHealth> {
         self.0.readers.iter().filter_map(|reader| reader.health()).collect()
     }
 
-    /// Returns the number of rejected measurements: not finite, or negative for a counter. A measurement counts once for each metric
-    /// that rejects it. Gauges accept infinities, but not NaN.
+    /// Returns the number of rejected measurements: not finite, or negative on a counter. A measurement is
+    /// counted once for each metric that rejects it. Gauges accept infinities but not NaN.
     pub fn rejected_measurements(&self) -> u64 {
         self.0.shared.rejected.load(Ordering::Relaxed)
     }
 
-    /// Returns the number of delta data points lost with failed exports, over all readers. No later export contains their values.
-    /// [`Self::health`] counts all undelivered points, including totals that the next export makes up for.
+    /// Returns the number of delta data points lost in failed exports, over all readers. No later export
+    /// contains their values. [`Self::health`] counts all undelivered points, including totals that the next
+    /// export replaces.
     pub fn lost_delta_points(&self) -> u64 {
         self.0.shared.pipelines.iter().map(|pipeline| pipeline.lost_deltas()).sum()
     }
 
-    /// Returns the number of instruments and callbacks rejected because a reader had
+    /// Returns the number of instruments and callbacks rejected because a reader already had
     /// [`INSTRUMENT_LIMIT`](super::INSTRUMENT_LIMIT) of them, over all readers.
     pub fn rejected_instruments(&self) -> u64 {
         let Shared { pipelines, callbacks, .. } = &*self.0.shared;
         pipelines.iter().map(|pipeline| pipeline.registry.rejected()).sum::<u64>() + callbacks.rejected()
     }
 
-    /// Returns true while there is a reader and it is not shut down.
+    /// Returns true if there is a reader and the provider is not shut down.
     pub(crate) fn is_running(&self) -> bool {
         self.is_read() && !self.0.shared.is_shut_down.load(Ordering::Acquire)
     }
 
-    /// Stops creating instruments. Uses one atomic store, as it runs in a forked child.
+    /// Stops creating instruments. Runs in a forked child, so this is a single atomic store.
     pub(crate) fn turn_off(&self) {
         self.0.shared.is_shut_down.store(true, Ordering::Release);
     }
@@ -113,13 +114,15 @@ impl SdkMeterProvider {
         !self.0.readers.is_empty()
     }
 
-    /// Iterates over the readers: component type, durations of collections, and counters if the reader exports.
+    /// Iterates over the readers. Yields each reader's component type, collection durations, and counters if it
+    /// exports.
     pub(crate) fn components(&self) -> impl Iterator<Item = (&'static str, &Durations, Option<Arc<Counters>>)> {
         let readers = self.0.readers.iter().zip(&self.0.shared.pipelines);
         readers.map(|(reader, pipeline)| (reader.component_type(), &pipeline.durations, reader.counters()))
     }
 
-    /// Starts all readers before waiting for any, so that each has the whole time. Returns the first error.
+    /// Starts all readers before waiting for any of them, so that each gets the full time. Returns the first
+    /// error.
     fn each_reader(&self, what: Begin, deadline: Deadline) -> Result<(), ExportError> {
         let begun: Vec<_> = self.0.readers.iter().map(|reader| reader.begin(what, deadline)).collect();
         let mut result = Ok(());
@@ -131,7 +134,7 @@ impl SdkMeterProvider {
 }
 
 impl Drop for ProviderInner {
-    /// Breaks the cycle of a callback that holds a meter, which holds the callbacks.
+    /// Breaks the reference cycle between the callbacks and the meters they capture.
     fn drop(&mut self) {
         self.shared.callbacks.clear();
     }
@@ -139,13 +142,13 @@ impl Drop for ProviderInner {
 
 impl MeterProvider for SdkMeterProvider {
     fn meter_with_scope(&self, scope: InstrumentationScope) -> Meter {
-        // spec: metrics/sdk.md#shutdown — afterwards meters do nothing.
+        // spec: metrics/sdk.md#shutdown — after shutdown, meters do nothing.
         if self.0.shared.is_shut_down.load(Ordering::Acquire) {
             return NoopMeterProvider::new().meter_with_scope(scope);
         }
         if scope.name().is_empty() {
-            // spec: metrics/sdk.md#meter-creation — a meter without a name still works.
-            crate::__warn!("metrics.meter", "a meter was asked for without a name");
+            // spec: metrics/sdk.md#meter-creation — a meter with an empty name still works.
+            crate::__warn!("metrics.meter", "a meter was requested without a name");
         }
         Meter::new(Arc::new(self.sdk_meter(scope)))
     }
@@ -157,7 +160,7 @@ impl std::fmt::Debug for SdkMeterProvider {
     }
 }
 
-/// Configures a [`SdkMeterProvider`].
+/// Configures and builds an [`SdkMeterProvider`].
 #[derive(Debug)]
 pub struct MeterProviderBuilder {
     resource: Resource,
@@ -180,28 +183,28 @@ impl Default for MeterProviderBuilder {
 }
 
 impl MeterProviderBuilder {
-    /// Sets the resource; empty by default.
+    /// Sets the resource. Empty by default.
     pub fn with_resource(mut self, resource: Resource) -> Self {
         self.resource = resource;
         self
     }
 
-    /// Sets the clock; by default the system's.
+    /// Sets the clock. Defaults to the system clock.
     pub fn with_clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Adds a view. Reports and ignores an invalid one.
+    /// Adds a view. Ignores an invalid view and logs a warning.
     pub fn with_view(mut self, view: View) -> Self {
         match view.problem() {
-            Some(problem) => crate::diag::warn_always(format_args!("a view is ignored, for {problem}: {view:?}")),
+            Some(problem) => crate::diag::warn_always(format_args!("a view is ignored because {problem}: {view:?}")),
             None => self.views.push(view),
         }
         self
     }
 
-    /// Adds a reader. Without a reader nothing is recorded.
+    /// Adds a reader. Without readers, nothing is recorded.
     pub fn with_reader(self, reader: impl MetricReader) -> Self {
         self.with_boxed_reader(Box::new(reader))
     }
@@ -211,7 +214,7 @@ impl MeterProviderBuilder {
         self
     }
 
-    /// Sets the exemplar filter; by default measurements made in sampled spans.
+    /// Sets the exemplar filter. By default, only measurements made in sampled spans are eligible.
     pub fn with_exemplar_filter(mut self, filter: ExemplarFilter) -> Self {
         self.exemplars = filter;
         self

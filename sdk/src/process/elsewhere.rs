@@ -1,4 +1,4 @@
-//! Stands in for `unix.rs` on systems without POSIX signals and `fork`. Watches nothing: on these systems, telemetry ends only
+//! Replaces `unix.rs` on systems without POSIX signals and `fork`. Watches nothing: on these systems, telemetry ends only
 //! when the guard is dropped.
 
 use std::io;
@@ -6,7 +6,7 @@ use std::io;
 pub(super) fn watch_forks(_: extern "C" fn()) {}
 
 pub(crate) fn at_exit(_: extern "C" fn()) -> bool {
-    // True, so that nothing warns: the documentation states this limit.
+    // Returns true to avoid a warning, because the documentation states this limitation.
     true
 }
 
@@ -20,7 +20,7 @@ pub(crate) fn with_signals_left_to_the_host<T>(spawn: impl FnOnce() -> T) -> T {
     spawn()
 }
 
-/// Stands in for the signals. Never exists: these systems have none.
+/// Placeholder for the signals. Cannot be constructed, because these systems have none.
 #[derive(Debug)]
 pub(crate) struct Signals(std::convert::Infallible);
 
@@ -42,7 +42,7 @@ impl Signals {
     }
 }
 
-/// The events of `unix.rs`, which never come.
+/// Mirrors the events of `unix.rs`, which never occur here.
 #[allow(dead_code, reason = "the interface of `unix.rs`")]
 #[derive(Debug)]
 pub(crate) enum Event {
@@ -50,7 +50,7 @@ pub(crate) enum Event {
     End,
 }
 
-/// Stands in for a signal; has no values.
+/// Placeholder for a signal. Cannot be constructed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TerminationSignal(std::convert::Infallible);
 

@@ -1,7 +1,7 @@
-//! Tells a forked child from the process that started the work.
+//! Distinguishes a forked child from the process that started the work.
 //!
-//! `fork` copies the memory but only the calling thread: threads of the SDK are missing in the child, and a lock that another
-//! thread held at that moment stays locked there for ever. A value that belongs to a thread therefore keeps its
+//! `fork` copies the memory but only the calling thread. The SDK's threads do not exist in the child, and a lock held by
+//! another thread during the fork stays locked there forever. A value that depends on a thread therefore stores its
 //! [`Generation`], and neither waits nor locks in a later one.
 
 use std::sync::OnceLock;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::system;
 
-/// Number of forks between the first process that watched for them and this one.
+/// Number of forks between the first process that watched for them and the current one.
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
 /// Identifies the process that created a value.
@@ -17,30 +17,30 @@ static FORKS: AtomicU32 = AtomicU32::new(0);
 pub(crate) struct Generation(u32);
 
 impl Generation {
-    /// Returns the generation of this process, and watches for forks from now on.
+    /// Returns the generation of this process, and starts watching for forks.
     pub(crate) fn current() -> Self {
         static WATCHED: OnceLock<()> = OnceLock::new();
         WATCHED.get_or_init(|| system::watch_forks(in_child));
         Generation(FORKS.load(Ordering::Relaxed))
     }
 
-    /// Returns true in a child that was forked later.
+    /// Returns true in a child forked after this generation was taken.
     #[inline]
     pub(crate) fn is_past(self) -> bool {
         FORKS.load(Ordering::Relaxed) != self.0
     }
 }
 
-/// Returns true in a child of a process that watched for forks: a lock may be held for ever there.
+/// Returns true in a child of a process that watched for forks, where a lock may stay locked forever.
 pub(crate) fn is_forked_child() -> bool {
     FORKS.load(Ordering::Relaxed) != 0
 }
 
-/// The hooks of [`after_fork`].
+/// Hooks registered with [`after_fork`].
 static HOOKS: [OnceLock<fn()>; 4] = [const { OnceLock::new() }; 4];
 
-/// Calls `hook` in every forked child, on its only thread, before `fork` returns there. The hook must be fit for a signal
-/// handler: atomics and plain thread-locals, no lock and no memory. Adding a hook twice adds it once.
+/// Calls `hook` in every forked child, on its only thread, before `fork` returns there. The hook must be async-signal-safe:
+/// it may use atomics and plain thread-locals, but must not lock or allocate. Adding a hook twice has no further effect.
 pub(crate) fn after_fork(hook: fn()) {
     let _ = Generation::current();
     for place in &HOOKS {

@@ -2,8 +2,8 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `fork` | tells a forked child from the process that started the work |
-//! | `unix` | signals, exit and forks on Unix; the only place that calls libc, and so one of two with `unsafe` |
+//! | `fork` | distinguishes a forked child from the process that started the work |
+//! | `unix` | signals, exit and forks on Unix; the only caller of libc, and one of two files with `unsafe` |
 //! | `elsewhere` | the same interface for other systems, where nothing is watched |
 
 #[cfg(not(any(

@@ -1,9 +1,11 @@
-//! Termination signals, exit and forks on Unix. One of the two files with `unsafe`: libc has no safe interface to these.
+//! Termination signals, exit and forks on Unix. One of the two files with `unsafe`, because libc offers no safe interface to
+//! these.
 //!
-//! The signal handler notes the signal, wakes [`Signals`] through a semaphore and then calls the previous handler. No descriptor
-//! is involved, which the host could close and get again for a file of its own. The program keeps its signals: another handler, installed before or after, decides when the program ends
-//! ([`TerminationSignal::begin_end`]). Everything that runs in a handler is async-signal-safe: atomics, and functions from
-//! the list of POSIX (signal-safety(7)).
+//! The signal handler records the signal, wakes [`Signals`] through a semaphore and then calls the previous handler. It uses
+//! no file descriptor, which the host could close and reuse for one of its own files. The program keeps control of its
+//! signals: if another handler was installed, before or after, the program decides when to exit
+//! ([`TerminationSignal::begin_end`]). Everything that runs in a handler is async-signal-safe: atomics, and functions listed
+//! in signal-safety(7).
 #![allow(unsafe_code, reason = "signals, exit and forks are reached through libc alone; each use says why it is sound")]
 
 use std::io;
@@ -15,25 +17,26 @@ use libc::{SIG_DFL, SIG_IGN, SIGINT, SIGTERM, c_int, c_void, sem_t, sigaction, s
 
 /// Calls `child` in every forked child.
 pub(super) fn watch_forks(child: extern "C" fn()) {
-    // SAFETY: the handler touches atomics and thread-locals without destructors only, which is allowed in the child of a
-    // process with many threads. It fails only if memory runs out; then forks go unnoticed.
+    // SAFETY: the handler only touches atomics and thread-locals without destructors, which is allowed in the child of a
+    // multi-threaded process. The call fails only if memory runs out; forks are then not detected.
     unsafe { libc::pthread_atfork(None, None, Some(child)) };
 }
 
-/// Calls `hook` when the program returns from `main` or calls `exit`. Returns false if libc has no room for the hook.
+/// Calls `hook` when the program returns from `main` or calls `exit`. Returns false if libc cannot register another hook.
 pub(crate) fn at_exit(hook: extern "C" fn()) -> bool {
-    // SAFETY: the hook is a function of this library, which libc forgets when the library is unloaded.
+    // SAFETY: the hook is a function of this library, and libc unregisters it when the library is unloaded.
     unsafe { libc::atexit(hook) == 0 }
 }
 
-/// Writes a line to standard error, in one piece up to the size of a pipe's page. Returns false if the reader does not take it within
-/// milliseconds, so that no thread is held up by an unread pipe or terminal, or by std's lock. Polls for its turn: no lock may be
-/// taken here, since a signal handler that calls `exit` may have interrupted its owner.
+/// Writes a line to standard error, atomically up to `PIPE_BUF` bytes. Returns false if the reader does not accept it within
+/// milliseconds, so that neither an unread pipe or terminal nor the standard library's lock can block a thread. Polls instead
+/// of locking, because a signal handler that calls `exit` may have interrupted the lock's owner.
 pub(crate) fn write_to_standard_error(line: &str) -> bool {
     const TURNS: u32 = 20;
-    // SAFETY: it only returns a number.
+    // SAFETY: this only returns a number.
     let process = unsafe { libc::getpid() };
-    // One line at a time, lest another thread fills the pipe between `poll` and `write`. A writer that was forked away is gone.
+    // Only one thread writes at a time, or another one could fill the pipe between `poll` and `write`. A writer from before a
+    // fork does not exist in the child.
     let take_turn = || {
         let writer = WRITER.load(Ordering::Acquire);
         writer != process && WRITER.compare_exchange(writer, process, Ordering::AcqRel, Ordering::Relaxed).is_ok()
@@ -51,21 +54,21 @@ pub(crate) fn write_to_standard_error(line: &str) -> bool {
     is_written
 }
 
-/// The process that writes to standard error; 0 for none.
+/// Process id of the current writer to standard error; 0 if there is none.
 static WRITER: AtomicI32 = AtomicI32::new(0);
 
 fn write_piece(piece: &[u8]) -> bool {
-    /// In milliseconds.
+    /// Maximum wait in milliseconds.
     const PATIENCE: c_int = 10;
     let (bytes, size) = (piece.as_ptr().cast::<c_void>(), piece.len());
     let mut state = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
-    // SAFETY: one valid entry; the bytes outlive the calls; libc checks the descriptor.
+    // SAFETY: `poll` gets one valid entry, the bytes outlive the calls, and libc checks the descriptor.
     let written = unsafe {
-        // Apple's devices cannot be polled, which is no reason not to write.
+        // Apple's devices do not support `poll`, but can still be written to.
         if libc::poll(&mut state, 1, PATIENCE) != 1 || state.revents & (libc::POLLOUT | libc::POLLNVAL) == 0 {
             return false;
         }
-        // A socket never waits, even if another process has filled it in the meantime.
+        // This never blocks on a socket, even if another process has filled it since the poll.
         match libc::send(libc::STDERR_FILENO, bytes, size, libc::MSG_DONTWAIT) {
             -1 if io::Error::last_os_error().raw_os_error() == Some(libc::ENOTSOCK) => {
                 libc::write(libc::STDERR_FILENO, bytes, size)
@@ -76,13 +79,14 @@ fn write_piece(piece: &[u8]) -> bool {
     usize::try_from(written).is_ok_and(|written| written == size)
 }
 
-/// Runs `spawn` with all signals blocked, so that the threads it starts never take one that the host blocks for `sigwait` or
-/// `signalfd`. The signals of a thread's own faults stay: blocked, they would end the process without their handler.
+/// Runs `spawn` with all signals blocked, so that the threads it starts never receive a signal that the host blocks for
+/// `sigwait` or `signalfd`. Fault signals stay unblocked, because blocking them would end the process without calling their
+/// handler.
 pub(crate) fn with_signals_left_to_the_host<T>(spawn: impl FnOnce() -> T) -> T {
     const FAULTS: [c_int; 7] =
         [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGABRT, libc::SIGSYS];
     let (mut set, mut before) = (MaybeUninit::<sigset_t>::uninit(), MaybeUninit::<sigset_t>::uninit());
-    // SAFETY: `sigfillset` initializes the set before it is read, and `pthread_sigmask` the mask of before.
+    // SAFETY: `sigfillset` initializes the set and `pthread_sigmask` the previous mask, each before it is read.
     unsafe {
         libc::sigfillset(set.as_mut_ptr());
         for signal in FAULTS {
@@ -96,7 +100,7 @@ pub(crate) fn with_signals_left_to_the_host<T>(spawn: impl FnOnce() -> T) -> T {
     result
 }
 
-/// The state of the handler, written before it is installed.
+/// State shared with the handler, written before the handler is installed.
 static WATCH: Watch = Watch {
     process: AtomicI32::new(0),
     semaphore: AtomicPtr::new(null_mut()),
@@ -106,35 +110,36 @@ static WATCH: Watch = Watch {
 };
 
 struct Watch {
-    /// The process whose thread listens, and 0 without one; its forked children have no such thread.
+    /// Id of the process whose thread is listening, or 0. Forked children do not have that thread.
     process: AtomicI32,
-    /// Wakes the thread. Null before the start, and then as long as the program runs: the handler may post at any time.
+    /// Wakes the thread. Null until the thread starts, and valid for the rest of the program, because the handler may post at
+    /// any time.
     semaphore: AtomicPtr<sem_t>,
-    /// A bit for each of [`SIGNALS`] that arrived, and [`END`]: many signals of a kind are one.
+    /// One bit for each of [`SIGNALS`] that has arrived, and [`END`]. Repeated signals of one kind are merged.
     pending: AtomicU8,
-    /// The SDK is ending the program: the next signal does not wait.
+    /// True if the SDK is ending the program, in which case the next signal ends it immediately.
     is_ending: AtomicBool,
-    /// The previous action of each of [`SIGNALS`]. Never freed, because a handler may be reading it.
+    /// The previous action for each of [`SIGNALS`]. Never freed, because a handler may be reading it.
     previous: [AtomicPtr<sigaction>; 2],
 }
 
 const SIGNALS: [c_int; 2] = [SIGTERM, SIGINT];
 
-/// The bit of [`Event::End`].
+/// The bit for [`Event::End`].
 const END: u8 = 1 << SIGNALS.len();
 
 impl Watch {
-    /// Passes an event to the thread that listens. Returns false without one. Async-signal-safe.
+    /// Passes an event to the listening thread. Returns false if there is none. Async-signal-safe.
     fn pass(&self, event: u8) -> bool {
         // SAFETY: `getpid` is async-signal-safe and only returns a number.
         if self.process.load(Ordering::Acquire) != unsafe { libc::getpid() } {
             return false;
         }
         if self.pending.fetch_or(event, Ordering::AcqRel) & event != 0 {
-            // The thread has been woken and has not looked yet.
+            // The thread has been woken but has not taken the event yet.
             return true;
         }
-        // SAFETY: a process that listens has a semaphore, which is never destroyed; posting is async-signal-safe.
+        // SAFETY: a listening process has a semaphore, which is never destroyed, and posting is async-signal-safe.
         let is_woken = unsafe { libc::sem_post(self.semaphore.load(Ordering::Acquire)) } == 0;
         if !is_woken {
             self.pending.fetch_and(!event, Ordering::AcqRel);
@@ -142,7 +147,7 @@ impl Watch {
         is_woken
     }
 
-    /// Takes the first event that is pending.
+    /// Takes the first pending event.
     fn take(&self) -> Option<Event> {
         let is_taken = |event: u8| self.pending.fetch_and(!event, Ordering::AcqRel) & event != 0;
         let mut signals = SIGNALS.iter().enumerate();
@@ -153,24 +158,24 @@ impl Watch {
     }
 }
 
-/// A request to the thread that ends the telemetry.
+/// A request to the thread that shuts the telemetry down.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// One or more of the same signals arrived.
+    /// One or more signals of the same kind arrived.
     Signal(TerminationSignal),
     /// [`Signals::ask_for_the_end`] was called.
     End,
 }
 
-/// The termination signals that arrive. Without this value, they act as without the SDK.
+/// Receives the termination signals. While no such value exists, signals act as they would without the SDK.
 #[derive(Debug)]
 pub(crate) struct Signals(());
 
 impl Signals {
-    /// Opens the way from the handler. Called once in a process.
+    /// Sets up the connection from the handler. Called once per process.
     ///
     /// # Errors
-    /// The operating system refuses.
+    /// Returns an error if the operating system refuses.
     pub(crate) fn open() -> io::Result<Self> {
         WATCH.semaphore.store(new_semaphore()?, Ordering::Release);
         // SAFETY: `getpid` only returns a number.
@@ -178,29 +183,29 @@ impl Signals {
         Ok(Signals(()))
     }
 
-    /// Installs the handler for SIGTERM and SIGINT. A signal that is ignored stays ignored.
+    /// Installs the handler for SIGTERM and SIGINT. An ignored signal stays ignored.
     ///
     /// # Errors
-    /// The operating system refuses.
+    /// Returns an error if the operating system refuses.
     pub(crate) fn catch() -> io::Result<()> {
         SIGNALS.iter().zip(&WATCH.previous).try_for_each(|(&signal, previous)| catch(signal, previous))
     }
 
-    /// Sends [`Event::End`]. Returns false if nothing listens in this process. Takes no lock and no memory.
+    /// Sends [`Event::End`]. Returns false if no thread is listening in this process. Takes no lock and allocates no memory.
     pub(crate) fn ask_for_the_end() -> bool {
         WATCH.pass(END)
     }
 
-    /// Waits for the next event. Returns `None` once the semaphore is broken.
+    /// Waits for the next event. Returns `None` once the semaphore fails.
     pub(crate) fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = WATCH.take() {
                 return Some(event);
             }
-            // SAFETY: `open` has made the semaphore.
+            // SAFETY: `open` has created the semaphore.
             let is_woken = unsafe { libc::sem_wait(WATCH.semaphore.load(Ordering::Acquire)) } == 0;
             if !is_woken && io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
-                // From here on signals act by themselves; the last one may have come before.
+                // From now on, signals act as they would without the SDK. One last signal may have arrived before.
                 WATCH.process.store(0, Ordering::Release);
                 return WATCH.take();
             }
@@ -214,7 +219,7 @@ impl Drop for Signals {
     }
 }
 
-/// Makes a semaphore that lives as long as the program.
+/// Creates a semaphore that lives as long as the program.
 #[cfg(not(target_vendor = "apple"))]
 fn new_semaphore() -> io::Result<*mut sem_t> {
     let semaphore = Box::into_raw(Box::new(MaybeUninit::<sem_t>::zeroed())).cast();
@@ -225,12 +230,12 @@ fn new_semaphore() -> io::Result<*mut sem_t> {
     }
 }
 
-/// Makes a semaphore that lives as long as the program. Here it needs a name, which it loses at once.
+/// Creates a semaphore that lives as long as the program. Apple requires a name, which is removed immediately.
 #[cfg(target_vendor = "apple")]
 fn new_semaphore() -> io::Result<*mut sem_t> {
     let name = std::ffi::CString::new(format!("/telemark.{}", std::process::id()))?;
     let mode: libc::c_uint = 0o600;
-    // SAFETY: the name ends with zero and outlives both calls.
+    // SAFETY: the name is null-terminated and outlives both calls.
     unsafe {
         let semaphore = libc::sem_open(name.as_ptr(), libc::O_CREAT | libc::O_EXCL, mode, 0 as libc::c_uint);
         if semaphore == libc::SEM_FAILED {
@@ -243,18 +248,18 @@ fn new_semaphore() -> io::Result<*mut sem_t> {
 
 fn catch(signal: c_int, previous: &AtomicPtr<sigaction>) -> io::Result<()> {
     let current = action(signal)?;
-    // A handler with SA_RESETHAND expects one call; the handler of the SDK would pass on every signal.
+    // A handler with SA_RESETHAND expects to be called once, but the SDK's handler would forward every signal to it.
     if current.sa_sigaction == SIG_IGN || current.sa_flags & libc::SA_RESETHAND != 0 {
         return Ok(());
     }
     let is_handled = current.sa_sigaction != SIG_DFL;
-    // The previous handler keeps its mask, its stack, and its choice to interrupt system calls.
+    // The previous handler keeps its mask, its stack, and its choice of whether to interrupt system calls.
     let flags = if is_handled { current.sa_flags & !libc::SA_NOCLDSTOP } else { libc::SA_RESTART | libc::SA_ONSTACK };
     let mut ours = current;
     ours.sa_sigaction = handler();
     ours.sa_flags = flags | libc::SA_SIGINFO;
     previous.store(Box::into_raw(Box::new(current)), Ordering::Release);
-    // SAFETY: the action is a valid one with a handler that is async-signal-safe and lives as long as the library.
+    // SAFETY: the action is valid, and its handler is async-signal-safe and lives as long as the library.
     match unsafe { libc::sigaction(signal, &ours, null_mut()) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
@@ -264,7 +269,7 @@ fn catch(signal: c_int, previous: &AtomicPtr<sigaction>) -> io::Result<()> {
 /// Returns the current action of a signal.
 fn action(signal: c_int) -> io::Result<sigaction> {
     let mut action = MaybeUninit::<sigaction>::zeroed();
-    // SAFETY: nothing is changed; on success the action is initialized, and zeroes are a valid one already.
+    // SAFETY: nothing is changed. On success the action is initialized, and even all zeroes are a valid action.
     unsafe {
         match libc::sigaction(signal, null(), action.as_mut_ptr()) {
             0 => Ok(action.assume_init()),
@@ -279,7 +284,7 @@ fn handler() -> usize {
     handler as usize
 }
 
-/// The action that the handler of the SDK replaced.
+/// The action that the SDK's handler replaced.
 #[derive(Clone, Copy)]
 enum Previous {
     Default,
@@ -289,7 +294,7 @@ enum Previous {
 
 fn previous(signal: c_int) -> Previous {
     let Some(at) = SIGNALS.iter().position(|&known| known == signal) else { return Previous::Default };
-    // SAFETY: the pointer is null or that of a box that is never freed.
+    // SAFETY: the pointer is either null or comes from a box that is never freed.
     match unsafe { WATCH.previous[at].load(Ordering::Acquire).as_ref() } {
         None => Previous::Default,
         Some(action) if action.sa_sigaction == SIG_DFL => Previous::Default,
@@ -301,19 +306,18 @@ fn previous(signal: c_int) -> Previous {
 /// Passes the signal to [`Signals`], then calls the previous handler.
 extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let errno = Errno::save();
-    // Read first: the thread that hears of this very signal sets it.
+    // Read this first, because the listening thread sets it in response to this very signal.
     let is_ending = WATCH.is_ending.load(Ordering::Acquire);
     let at = SIGNALS.iter().position(|&known| known == signal);
     let is_heard = at.is_some_and(|at| WATCH.pass(1 << at));
     let previous = previous(signal);
     match previous {
-        // Without a thread that listens, for example in a forked child, the signal acts as it does without the SDK.
+        // Without a listening thread, as in a forked child, the signal acts as it would without the SDK.
         Previous::Default if !is_heard || is_ending => end_process(signal),
         _ => {}
     }
     if let Previous::Handler(action) = previous {
-        // SAFETY: the kernel would have called this address with these arguments; SA_SIGINFO distinguishes the two kinds of
-        // handler.
+        // SAFETY: the kernel would have called this address with these arguments. SA_SIGINFO determines the signature.
         unsafe {
             if action.sa_flags & libc::SA_SIGINFO != 0 {
                 let handler: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) =
@@ -328,9 +332,9 @@ extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_voi
     errno.restore();
 }
 
-/// Ends the process as the signal does without a handler. Async-signal-safe.
+/// Ends the process as the signal would without a handler. Async-signal-safe.
 fn end_process(signal: c_int) -> ! {
-    // SAFETY: the default action is valid for every signal, and all of these are async-signal-safe.
+    // SAFETY: the default action is valid for every signal, and all of these functions are async-signal-safe.
     unsafe {
         libc::signal(signal, SIG_DFL);
         let mut set = MaybeUninit::<sigset_t>::uninit();
@@ -338,12 +342,12 @@ fn end_process(signal: c_int) -> ! {
         libc::sigaddset(set.as_mut_ptr(), signal);
         libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), null_mut());
         libc::raise(signal);
-        // The kernel ignores the default action in the first process of a container. Shells report a signal with this code.
+        // The kernel ignores the default action in the first process of a container. Shells use this exit code for a signal.
         libc::_exit(128 + signal)
     }
 }
 
-/// The `errno` of the interrupted code, which a handler must restore.
+/// The `errno` of the interrupted code, which a handler must preserve.
 struct Errno(c_int);
 
 impl Errno {
@@ -367,18 +371,18 @@ use libc::__errno as errno_place;
 #[cfg(any(target_os = "freebsd", target_vendor = "apple"))]
 use libc::__error as errno_place;
 
-/// A signal that asks the program to end.
+/// A signal that requests the program to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TerminationSignal(c_int);
 
 impl TerminationSignal {
-    /// Returns the name.
+    /// Returns the name of the signal.
     pub(crate) fn name(self) -> &'static str {
         if self.0 == SIGINT { "SIGINT" } else { "SIGTERM" }
     }
 
-    /// Returns true if no other handler is or was installed for the signal, so that it would have ended the program. From then
-    /// on another signal ends the program at once.
+    /// Returns true if no other handler is or was installed for the signal, which means it would have ended the program.
+    /// After that, another signal ends the program immediately.
     pub(crate) fn begin_end(self) -> bool {
         let is_present = action(self.0).is_ok_and(|action| action.sa_sigaction == handler());
         let is_ours = is_present && matches!(previous(self.0), Previous::Default);
@@ -388,7 +392,7 @@ impl TerminationSignal {
         is_ours
     }
 
-    /// Ends the process as the signal does without a handler.
+    /// Ends the process as the signal would without a handler.
     pub(crate) fn end_process(self) -> ! {
         end_process(self.0)
     }

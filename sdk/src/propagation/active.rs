@@ -1,4 +1,4 @@
-//! The active propagator: that of the program, or of a test through its context.
+//! Finds the propagator in use: the program's, or that of a test through its context.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Once};
@@ -11,11 +11,11 @@ use super::Propagators;
 
 type Propagator = dyn TextMapPropagator + Send + Sync;
 
-/// Number of propagators in contexts.
+/// Number of propagators stored in contexts.
 static IN_CONTEXTS: AtomicUsize = AtomicUsize::new(0);
 
-/// Writes the span and the baggage of `context` into the headers of a request. Uses the propagator of the test that runs in
-/// `context`, or else the API's global one, which `install` sets.
+/// Writes the span context and baggage of `context` to the headers of a request. Uses the propagator of the test running in
+/// `context`, or otherwise the API's global propagator, which `install` sets.
 pub fn inject(context: &Context, headers: &mut dyn Injector) {
     match in_context(context) {
         Some(propagator) => propagator.inject_context(context, headers),
@@ -23,7 +23,8 @@ pub fn inject(context: &Context, headers: &mut dyn Injector) {
     }
 }
 
-/// Returns `context` with the span context and baggage of a request's headers, which the propagator of [`inject`] reads.
+/// Returns `context` with the span context and baggage read from a request's headers, using the same propagator as
+/// [`inject`].
 pub fn extract(context: &Context, headers: &dyn Extractor) -> Context {
     match in_context(context) {
         Some(propagator) => propagator.extract_with_context(context, headers),
@@ -31,9 +32,9 @@ pub fn extract(context: &Context, headers: &dyn Extractor) -> Context {
     }
 }
 
-/// Returns `context` with a propagator of its own, for a test.
+/// Returns `context` with its own propagator, for use in a test.
 ///
-/// Libraries use the API's global propagator. If the program has set none, this sets one that looks into the context.
+/// Libraries use the API's global propagator. If the program has not set one, this sets one that looks in the context.
 pub fn with_propagator(context: &Context, propagator: Arc<Propagator>) -> Context {
     static GLOBAL: Once = Once::new();
     GLOBAL.call_once(|| {
@@ -61,7 +62,7 @@ impl Drop for Scoped {
     }
 }
 
-/// The propagator that `install` makes global: uses that of a test in the context, or else that of the program.
+/// The propagator that `install` makes global. Uses the one of a test in the context, or otherwise the program's.
 #[derive(Debug)]
 pub(crate) struct ContextPropagator(Box<Propagator>);
 

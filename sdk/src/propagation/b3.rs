@@ -1,4 +1,4 @@
-//! B3, the format of Zipkin: the header `b3` or the headers `x-b3-*`.
+//! B3, the propagation format of Zipkin: the `b3` header or the `x-b3-*` headers.
 
 use std::sync::LazyLock;
 
@@ -16,11 +16,11 @@ const SPAN_ID: &str = "x-b3-spanid";
 const SAMPLED: &str = "x-b3-sampled";
 const FLAGS: &str = "x-b3-flags";
 
-/// Extracts both encodings of B3, the single one first, and injects one of them.
+/// Extracts both B3 encodings, trying the single header first, and injects one of them.
 ///
-/// The debug flag is passed on and implies that the trace is sampled. If the caller defers the sampling decision, the span
-/// context counts as not sampled; until a span of this process decides, injection defers the decision, too. The parent's span
-/// id is not sent.
+/// The debug flag is propagated and implies that the trace is sampled. If the caller defers the sampling decision, the span
+/// context counts as not sampled; until a span of this process decides, injection defers the decision as well. The span id of
+/// the parent is not sent.
 ///
 /// spec: <https://github.com/openzipkin/b3-propagation>, context/api-propagators.md#b3-requirements
 #[derive(Clone, Debug)]
@@ -35,18 +35,19 @@ enum Encoding {
 }
 
 impl B3Propagator {
-    /// Creates a propagator that injects the single header `b3`.
+    /// Creates a propagator that injects the single `b3` header.
     pub fn single() -> Self {
         B3Propagator { encoding: Encoding::Single }
     }
 
-    /// Creates a propagator that injects the headers `x-b3-traceid`, `x-b3-spanid` and `x-b3-sampled` or `x-b3-flags`.
+    /// Creates a propagator that injects the `x-b3-traceid` and `x-b3-spanid` headers, and either `x-b3-sampled` or
+    /// `x-b3-flags`.
     pub fn multi() -> Self {
         B3Propagator { encoding: Encoding::Multi }
     }
 }
 
-/// The sampling state of B3.
+/// The sampling states of B3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sampling {
     Deny,
@@ -55,7 +56,7 @@ enum Sampling {
     Defer,
 }
 
-/// A sampling state that a `SpanContext` cannot hold, kept in the `Context` beside it.
+/// A sampling state that `SpanContext` cannot represent, stored in the `Context` alongside it.
 #[derive(Debug)]
 struct Carried {
     trace_id: TraceId,
@@ -122,7 +123,7 @@ impl B3Propagator {
                 match sampling {
                     Sampling::Deny => injector.set(SAMPLED, "0".to_owned()),
                     Sampling::Accept => injector.set(SAMPLED, "1".to_owned()),
-                    // spec: debug implies sampled, which is therefore not sent.
+                    // spec: debug implies sampled, so sampled is not sent.
                     Sampling::Debug => injector.set(FLAGS, "1".to_owned()),
                     Sampling::Defer => {}
                 }
@@ -131,7 +132,7 @@ impl B3Propagator {
     }
 }
 
-/// Debug is a property of the trace. A deferred decision is one of the remote span, and ends with the first local span.
+/// Debug applies to the whole trace. A deferred decision applies only to the remote span, and ends with the first local span.
 fn sampling(cx: &Context, span: &SpanContext) -> Sampling {
     match cx.get::<Carried>().filter(|carried| carried.trace_id == span.trace_id()) {
         Some(Carried { sampling: Sampling::Debug, .. }) => Sampling::Debug,
@@ -141,9 +142,9 @@ fn sampling(cx: &Context, span: &SpanContext) -> Sampling {
     }
 }
 
-/// Parses `trace-id "-" span-id [ "-" sampling [ "-" parent-span-id ] ]`. A lone sampling state is not a span context.
+/// Parses `trace-id "-" span-id [ "-" sampling [ "-" parent-span-id ] ]`. A sampling state by itself is not a span context.
 fn parse_single(line: &str) -> Option<(TraceId, SpanId, Sampling)> {
-    /// 32 + 1 + 16 + 1 + 1 + 1 + 16
+    /// Two ids of 32 and 16 digits, the sampling state, a parent id of 16 digits, and three separators.
     const MAX_LENGTH: usize = 68;
     let line = line.trim();
     if line.len() > MAX_LENGTH {
@@ -173,7 +174,7 @@ fn parse_multi(extractor: &dyn Extractor) -> Option<(TraceId, SpanId, Sampling)>
         (_, None) => Sampling::Defer,
         (_, Some("1")) => Sampling::Accept,
         (_, Some("0")) => Sampling::Deny,
-        // spec: old senders write words.
+        // spec: old senders use words.
         (_, Some(word)) if word.eq_ignore_ascii_case("true") => Sampling::Accept,
         (_, Some(word)) if word.eq_ignore_ascii_case("false") => Sampling::Deny,
         _ => return None,
@@ -181,7 +182,7 @@ fn parse_multi(extractor: &dyn Extractor) -> Option<(TraceId, SpanId, Sampling)>
     Some((trace_id, span_id, sampling))
 }
 
-/// Parses 32 digits, or 16 for the lower half.
+/// Parses 32 digits, or 16 digits as the lower half.
 fn parse_trace_id(digits: &str) -> Option<TraceId> {
     match digits.len() {
         16 => {
@@ -217,7 +218,7 @@ mod tests {
         sorted.into_iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("; ")
     }
 
-    /// Extracts headers and expects them injected in both encodings.
+    /// Extracts headers, and compares what both encodings inject with `single` and `multi`.
     fn check(lines: &str, single: &str, multi: &str) {
         let cx = extract(lines);
         assert_eq!(inject(&B3Propagator::single(), &cx), single, "{lines}");

@@ -1,4 +1,4 @@
-//! W3C Baggage: the header `baggage`.
+//! W3C Baggage: the `baggage` header.
 
 use std::sync::LazyLock;
 
@@ -16,9 +16,10 @@ const MAX_BYTES: usize = 8192;
 
 /// Extracts and injects the `baggage` header.
 ///
-/// Reading is lenient: a member that is not `key=value` is left out, the others stay; of several members with one key the last
-/// wins. Writing is strict. Both directions are limited to 64 members and 8192 bytes over all lines of the header; members
-/// beyond are left out, never cut in the middle. The properties of a member become the metadata of the entry, unchanged.
+/// Reading is lenient: a member that is not `key=value` is skipped without affecting the others, and the last of several
+/// members with the same key wins. Writing is strict. Both directions are limited to 64 members and 8192 bytes over all lines
+/// of the header; excess members are omitted, never truncated. The properties of a member become the metadata of the entry,
+/// unchanged.
 ///
 /// spec: <https://www.w3.org/TR/baggage/>, baggage/api.md#propagation
 #[derive(Clone, Debug, Default)]
@@ -30,7 +31,7 @@ impl BaggagePropagator {
         BaggagePropagator(())
     }
 
-    /// Returns the baggage of the header; `None` if there is none.
+    /// Returns the baggage from the header, or `None` if it is empty.
     pub(super) fn extract(&self, extractor: &dyn Extractor) -> Option<Baggage> {
         let baggage = parse(&extractor.get_all(BAGGAGE)?);
         (!baggage.is_empty()).then_some(baggage)
@@ -63,7 +64,7 @@ fn parse(lines: &[&str]) -> Baggage {
             break;
         }
         let Some((key, value, properties)) = split(member) else { continue };
-        // The first member has no comma before it.
+        // The first member is not preceded by a comma.
         let cost = member.len() + usize::from(members > 0);
         if bytes + cost > MAX_BYTES {
             continue;
@@ -79,7 +80,7 @@ fn parse(lines: &[&str]) -> Baggage {
     baggage
 }
 
-/// Splits a member into key, value and properties.
+/// Splits a member into its key, value and properties.
 fn split(member: &str) -> Option<(&str, &str, &str)> {
     let (pair, properties) = member.split_once(';').unwrap_or((member, ""));
     let (key, value) = pair.split_once('=')?;
@@ -121,7 +122,7 @@ fn is_value_octet(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\' | b'%')
 }
 
-/// Properties are opaque: their author has encoded them. Only bytes that would break the header are encoded.
+/// Properties are opaque and already encoded by their author. Only bytes that would break the header are encoded here.
 fn is_property_octet(byte: u8) -> bool {
     (byte.is_ascii_graphic() || byte == b' ' || byte == b'\t') && byte != b','
 }
@@ -159,7 +160,7 @@ mod tests {
         out.remove(BAGGAGE).unwrap_or_default()
     }
 
-    /// Expects the entries of the lines, sorted by key.
+    /// Compares the entries extracted from the lines, sorted by key, with `expected`.
     fn check(lines: &[&str], expected: &str) {
         let cx = extract(lines);
         let entries: BTreeMap<_, _> = cx.baggage().iter().collect();
@@ -212,7 +213,7 @@ mod tests {
         assert_eq!(extract(&[&list(0, 40), &list(40, 64)]).baggage().len(), 64);
         assert_eq!(extract(&[&list(0, 40), &list(40, 100)]).baggage().len(), 64);
 
-        // A repeated key counts again.
+        // A repeated key counts as another member.
         assert_eq!(extract(&[&format!("{}b=1", "a=1,".repeat(63))]).baggage().len(), 2);
         assert_eq!(extract(&[&format!("{}b=1", "a=1,".repeat(64))]).baggage().len(), 1);
 
@@ -220,7 +221,7 @@ mod tests {
         let whole = member("a", MAX_BYTES);
         assert_eq!(inject(&extract(&[&whole])), whole);
         assert_eq!(extract(&[&member("a", MAX_BYTES + 1)]).baggage().len(), 0);
-        // One byte too many with its comma; the smaller one behind it still fits.
+        // With its comma, the second member is one byte too long; the smaller third one still fits.
         let cx = extract(&[&member("a", 8000), &member("b", 192), "c=1"]);
         assert_eq!((cx.baggage().get("b"), cx.baggage().get("c").map(StringValue::as_str)), (None, Some("1")));
         assert_eq!(extract(&[&member("a", 8000), &member("b", 191)]).baggage().len(), 2);

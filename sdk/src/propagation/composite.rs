@@ -1,4 +1,4 @@
-//! A chain of propagators, in the order of `OTEL_PROPAGATORS`.
+//! A chain of propagators, in the order given by `OTEL_PROPAGATORS`.
 
 use opentelemetry::Context;
 use opentelemetry::baggage::BaggageExt;
@@ -9,9 +9,9 @@ use super::{B3Propagator, BaggagePropagator, TraceContextPropagator};
 use crate::config::Env;
 use crate::error::ConfigError;
 
-/// A chain of propagators: each extracts into the context that the previous one returned.
+/// A chain of propagators, each of which extracts into the context returned by the previous one.
 ///
-/// The default is W3C Trace Context and Baggage.
+/// The default chain is W3C Trace Context followed by W3C Baggage.
 #[derive(Debug)]
 pub struct Propagators {
     members: Vec<Member>,
@@ -20,20 +20,20 @@ pub struct Propagators {
 
 #[derive(Debug)]
 enum Member {
-    /// A case of its own, because baggage usually comes last and is usually missing: that needs no copy of the context.
+    /// A separate variant, because baggage usually comes last and is usually absent, and then the context need not be copied.
     Baggage(BaggagePropagator),
     Other(Box<dyn TextMapPropagator + Send + Sync>),
 }
 
 impl Propagators {
-    /// Creates an empty chain, which extracts and injects nothing.
+    /// Creates an empty chain, which neither extracts nor injects anything.
     pub fn none() -> Self {
         Propagators { members: Vec::new(), fields: Vec::new() }
     }
 
-    /// Creates the chain that `OTEL_PROPAGATORS` lists: `tracecontext`, `baggage`, `b3`, `b3multi`, or `none`.
+    /// Creates the chain listed in `OTEL_PROPAGATORS`: `tracecontext`, `baggage`, `b3`, `b3multi`, or `none`.
     ///
-    /// Reports unknown names to `env` and leaves them out. Without a known name, the variable counts as not set.
+    /// Reports unknown names to `env` and skips them. If no name is known, the variable counts as unset.
     ///
     /// spec: configuration/sdk-environment-variables.md#general-sdk-configuration
     pub fn from_env(env: &Env) -> Self {
@@ -54,7 +54,7 @@ impl Propagators {
         factories.fold(Propagators::none(), |propagators, (_, make)| propagators.with_member(make()))
     }
 
-    /// Adds a propagator after the others.
+    /// Appends a propagator to the chain.
     pub fn with_propagator(self, propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
         self.with_member(Member::Other(Box::new(propagator)))
     }
@@ -79,7 +79,7 @@ impl Member {
         }
     }
 
-    /// Extracts into a context that the caller gives up.
+    /// Extracts into a context passed by value, which avoids a copy.
     fn extract_into(&self, cx: Context, extractor: &dyn Extractor) -> Context {
         match self {
             Member::Baggage(baggage) => match baggage.extract(extractor) {
@@ -115,10 +115,10 @@ impl TextMapPropagator for Propagators {
     }
 }
 
-/// Makes a propagator of one name.
+/// Creates the propagator for a name.
 type Factory = fn() -> Member;
 
-/// The registry of propagators: a row for each name.
+/// The registry of propagators, one row per name.
 const PROPAGATORS: &[(&str, Factory)] = &[
     ("tracecontext", || Member::Other(Box::new(TraceContextPropagator::new()))),
     ("baggage", || Member::Baggage(BaggagePropagator::new())),
@@ -132,7 +132,7 @@ mod tests {
     use opentelemetry::trace::TraceContextExt;
     use std::collections::HashMap;
 
-    /// Expects the fields for a value of the variable, and the warnings.
+    /// Compares the fields and warnings for a value of the variable with `expected`.
     fn check(value: &str, expected: &str) {
         let env = Env::from_pairs([("OTEL_PROPAGATORS", value)]);
         let fields = Propagators::from_env(&env).fields().collect::<Vec<_>>().join(" ");

@@ -1,13 +1,14 @@
-//! Context propagation: the formats in which a trace and its baggage travel in headers.
+//! Context propagation: the header formats that carry a trace and its baggage.
 //!
 //! | propagator | headers | extracts | injects |
 //! |---|---|---|---|
 //! | [`TraceContextPropagator`] | `traceparent`, `tracestate` | W3C Trace Context level 2 and later versions | version `00` |
 //! | [`BaggagePropagator`] | `baggage` | W3C Baggage | W3C Baggage |
-//! | [`B3Propagator`] | `b3`, `x-b3-*` | single and multi | one of them |
+//! | [`B3Propagator`] | `b3`, `x-b3-*` | single and multi | one of the two |
 //!
-//! [`Propagators`] chains them, as `OTEL_PROPAGATORS` says. All of them read headers from strangers: extraction never fails
-//! loudly, takes time linear in the length of the headers, and returns the given context unchanged if anything is invalid.
+//! [`Propagators`] chains them in the order given by `OTEL_PROPAGATORS`. All propagators treat headers as untrusted input:
+//! extraction never panics, takes time linear in the length of the headers, and returns the given context unchanged if
+//! anything is invalid.
 //!
 //! [`active`] finds the propagator of the program, or of a test.
 //!

@@ -1,4 +1,4 @@
-//! W3C Trace Context, level 2: the headers `traceparent` and `tracestate`.
+//! W3C Trace Context, level 2: the `traceparent` and `tracestate` headers.
 
 use std::sync::LazyLock;
 
@@ -16,13 +16,13 @@ const TRACESTATE: &str = "tracestate";
 
 /// Extracts and injects the `traceparent` and `tracestate` headers.
 ///
-/// - A `traceparent` that is not exactly right, or that comes twice, is ignored together with the `tracestate`.
-/// - One invalid member discards the whole `tracestate`, but never the `traceparent`.
-/// - The flags `sampled` and `random` are passed on; unknown flags are not.
+/// - A malformed or repeated `traceparent` is ignored together with the `tracestate`.
+/// - A single invalid member invalidates the whole `tracestate`, but never the `traceparent`.
+/// - The flags `sampled` and `random` are propagated; unknown flags are not.
 ///
-/// The API's [`TraceState`] still has the key rules of level 1 and refuses some keys that level 2 allows, such as `a@b@c`
-/// or a key with 14 or more characters after its `@`. The API cannot show members with such keys, but they are passed on:
-/// extraction keeps them in the [`Context`], and injection puts them back in their place.
+/// The API's [`TraceState`] still enforces the key rules of level 1 and rejects some keys allowed by level 2, such as `a@b@c`
+/// or a key with 14 or more characters after its `@`. Members with such keys are not visible through the API, but they are
+/// propagated: extraction stores them in the [`Context`], and injection puts them back in their original position.
 ///
 /// spec: <https://www.w3.org/TR/trace-context-2/>
 #[derive(Clone, Debug, Default)]
@@ -42,7 +42,7 @@ impl TextMapPropagator for TraceContextPropagator {
 
     fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
         let Some((trace_id, span_id, flags)) = parent(extractor) else { return cx.clone() };
-        // spec: tracestate is not even parsed if traceparent is invalid, so this comes second.
+        // spec: tracestate must not be parsed if traceparent is invalid, so this comes second.
         let parsed = extractor.get_all(TRACESTATE).and_then(|lines| trace_state::parse(&lines));
         let (state, refused) = match parsed {
             Some(parsed) => (parsed.held, parsed.refused),
@@ -80,18 +80,18 @@ impl TraceContextPropagator {
     }
 }
 
-/// The flags that level 2 knows: sampled and random.
+/// The flags defined in level 2: sampled and random.
 const KNOWN_FLAGS: u8 = 0b11;
 
 fn parent(extractor: &dyn Extractor) -> Option<(TraceId, SpanId, TraceFlags)> {
     match extractor.get_all(TRACEPARENT)?[..] {
         [line] => parse(line),
-        // Two parents: neither can be trusted, so the trace restarts.
+        // With two parents, neither can be trusted, so the trace restarts.
         _ => None,
     }
 }
 
-/// Parses `version "-" trace-id "-" parent-id "-" flags`. Versions above `00` may have more after another `-`.
+/// Parses `version "-" trace-id "-" parent-id "-" flags`. Versions above `00` may contain more data after another `-`.
 fn parse(line: &str) -> Option<(TraceId, SpanId, TraceFlags)> {
     const LENGTH: usize = 55;
     let line = trim(line.as_bytes());
@@ -113,7 +113,7 @@ fn parse(line: &str) -> Option<(TraceId, SpanId, TraceFlags)> {
     Some((trace_id, span_id, TraceFlags::new(flags & KNOWN_FLAGS)))
 }
 
-/// Trims white space. Usually there is none: servers have trimmed it.
+/// Trims whitespace. Usually there is none, because servers have already trimmed the header.
 #[inline]
 fn trim(mut line: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = line {
@@ -201,7 +201,7 @@ mod tests {
         let cx = propagator.extract_with_context(&Context::new(), &carrier(&format!("00-{IDS}-01"), state));
         let parent = cx.span().span_context().clone();
         assert_eq!(parent.trace_state().header(), "a=1,e=3");
-        // A child that updates one member, adds one and deletes one.
+        // A child that updates, adds and deletes one member each.
         let changed = parent.trace_state().insert("e", "new").and_then(|state| state.insert("z", "9"));
         let changed = changed.and_then(|state| state.delete("a")).unwrap();
         let child = |trace_id| SpanContext::new(trace_id, SpanId::from(7), TraceFlags::SAMPLED, false, changed.clone());

@@ -1,8 +1,8 @@
-//! The `tracestate` header: parsing by the rules of level 2, writing, and the members that the API's type cannot hold.
+//! The `tracestate` header: parsing by the rules of level 2, writing, and the members that the API's type cannot store.
 
 use opentelemetry::trace::{TraceId, TraceState};
 
-/// Optional white space of HTTP.
+/// Optional whitespace in HTTP headers.
 pub(super) const OWS: [char; 2] = [' ', '\t'];
 
 const MAX_MEMBERS: usize = 32;
@@ -10,13 +10,13 @@ const MAX_LENGTH: usize = 256;
 
 /// A valid `tracestate`.
 pub(super) struct Parsed {
-    /// The members that the API can hold.
+    /// Members that the API can store.
     pub(super) held: TraceState,
-    /// All members, if the API cannot hold some of them.
+    /// All members, if the API cannot store some of them.
     pub(super) refused: Option<Vec<Member>>,
 }
 
-/// One member of a list of which the API cannot hold all.
+/// One member of a list that the API cannot store completely.
 #[derive(Debug)]
 pub(super) struct Member {
     key: String,
@@ -24,9 +24,9 @@ pub(super) struct Member {
     is_held: bool,
 }
 
-/// Parses the lines of the header as one list. Returns `None` if a single member is invalid or there are too many.
+/// Parses the lines of the header as one list. Returns `None` if any member is invalid or if there are too many.
 ///
-/// Of several members with one key the first, most recent one stays.
+/// If several members have the same key, only the first, which is the most recent, is kept.
 pub(super) fn parse(lines: &[&str]) -> Option<Parsed> {
     let mut members: Vec<(&str, &str)> = Vec::new();
     let mut number = 0;
@@ -35,7 +35,7 @@ pub(super) fn parse(lines: &[&str]) -> Option<Parsed> {
         if member.is_empty() {
             continue;
         }
-        // Counted first, which bounds the work for a hostile header.
+        // Counted first, to limit the work for a hostile header.
         number += 1;
         if number > MAX_MEMBERS {
             return None;
@@ -61,9 +61,9 @@ pub(super) fn parse(lines: &[&str]) -> Option<Parsed> {
     Some(Parsed { held, refused: Some(members.iter().map(to_member).collect()) })
 }
 
-/// Writes the header; empty if there is nothing to send.
+/// Returns the header value, or an empty string if there is nothing to send.
 ///
-/// Leaves out values that the API accepts and the header forbids, such as line breaks.
+/// Omits values that the API accepts but the header does not allow, such as those with line breaks.
 pub(super) fn write(state: &TraceState) -> String {
     let mut line = String::new();
     state.into_iter().for_each(|(key, value)| push(&mut line, key, value));
@@ -108,7 +108,7 @@ fn is_value(value: &str) -> bool {
     }
 }
 
-/// A list that the API could not hold completely, kept in the `Context` beside the span it came with.
+/// A list that the API could not store completely, kept in the `Context` alongside the span it arrived with.
 #[derive(Debug)]
 pub(super) struct Carried {
     trace_id: TraceId,
@@ -120,13 +120,14 @@ impl Carried {
         Carried { trace_id, members }
     }
 
-    /// Returns true for the trace of the members. A context outlives its span, and members must not go out with another trace.
+    /// Returns true if the members belong to this trace. A context outlives its span, and members must not be sent with
+    /// another trace.
     pub(super) fn belongs_to(&self, trace_id: TraceId) -> bool {
         self.trace_id == trace_id
     }
 
-    /// Writes the header for `state`, a later version of these members: first new and changed members, then the others in their
-    /// old order, without those that were deleted.
+    /// Returns the header value for `state`, an updated version of these members: new and changed members first, then the
+    /// unchanged ones in their original order, without deleted ones.
     ///
     /// spec: mutating the tracestate field
     pub(super) fn merge(&self, state: &TraceState) -> String {

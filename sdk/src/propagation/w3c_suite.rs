@@ -1,7 +1,7 @@
-//! The cases of the W3C's conformance suite for trace context, as a table: the headers that a service receives and sends.
+//! The W3C conformance suite for trace context as a table: the headers that a service receives and sends.
 //!
-//! The suite calls a service over HTTP and looks at the calls that the service makes. Here the service is three steps:
-//! extract, start a span, inject. The limits are those of its strict mode, the keys those of level 2.
+//! The suite calls a service over HTTP and checks the calls that the service makes. Here, the service consists of three
+//! steps: extract, start a span, inject. Limits are those of the suite's strict mode, and keys follow level 2.
 
 use opentelemetry::Context;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
@@ -44,7 +44,7 @@ impl Injector for Sent {
 
 const NEW_TRACE: TraceId = TraceId::from_bytes([0xee; 16]);
 
-/// Returns the headers of the service's `call`th request, in short: `kept` or `new` for the trace id, the flags, the state.
+/// Summarizes the headers of the service's `call`th request: `kept` or `new` for the trace id, then the flags and the state.
 fn serve(lines: &str, call: u64) -> String {
     let propagator = TraceContextPropagator::new();
     let cx = propagator.extract_with_context(&Context::new(), &Request::new(lines));
@@ -69,7 +69,7 @@ fn serve(lines: &str, call: u64) -> String {
 
 const P: &str = "traceparent: 00-12345678901234567890123456789012-1234567890123456-00";
 
-/// Returns a valid `traceparent` followed by these lines of `tracestate`.
+/// Returns a valid `traceparent` line followed by a `tracestate` line for each of `lines`.
 fn states(lines: &[&str]) -> String {
     lines.iter().fold(P.to_owned(), |request, line| format!("{request}\ntracestate: {line}"))
 }
@@ -94,7 +94,7 @@ impl Suite {
         }
     }
 
-    /// Runs a method whose requests have these values of `traceparent` and one expected result.
+    /// Runs one method with these values of `traceparent`, all of which produce the same result.
     fn parents(&mut self, name: &str, values: impl IntoIterator<Item = String>, expected: &str) {
         self.method(name, values.into_iter().map(|value| (format!("traceparent: {value}"), expected)));
     }
@@ -171,7 +171,7 @@ fn tracestate(suite: &mut Suite) {
     );
     let lines = states(&["foo=1,bar=2", "rojo=1,congo=2", "baz=3"]);
     suite.method("several lines of tracestate", [(lines, kept("foo=1,bar=2,rojo=1,congo=2,baz=3"))]);
-    // The suite accepts both: every one of them, or one.
+    // The suite accepts either all of them or only one.
     let twice: [&[&str]; 4] = [&["foo=1,foo=1"], &["foo=1,foo=2"], &["foo=1", "foo=1"], &["foo=1", "foo=2"]];
     suite.method("a key twice", twice.map(|lines| (states(lines), kept("foo=1"))));
     let value: String = (' '..='~').filter(|c| !",=".contains(*c)).collect();
@@ -186,7 +186,7 @@ fn tracestate(suite: &mut Suite) {
     );
     suite.method("white space in tracestate", spaced);
     suite.method("key characters", ["foo =1", "FOO=1", "foo.bar=1"].map(|line| (states(&[line]), discarded())));
-    // Level 1 refused all of these; in level 2 `@` is an ordinary character, except at the start.
+    // Level 1 rejected all of these; level 2 allows `@` anywhere except at the start.
     let vendors = ["foo@=1,bar=2", "foo@@bar=1,bar=2", "foo@bar@baz=1,bar=2"];
     let mut vendors: Vec<_> = vendors.map(|line| (states(&[line]), kept(line))).into();
     vendors.push((states(&["@foo=1,bar=2"]), discarded()));

@@ -1,14 +1,15 @@
-//! The creation time of this process, which together with the process id is unique.
+//! The creation time of this process. Together with the process id, it identifies the process uniquely.
 
 use crate::time::Timestamp;
 
-/// The unit of times in `/proc`, on every architecture that Rust runs on.
+/// The unit of times in `/proc`, on every architecture supported by Rust.
 const TICKS_PER_SECOND: u64 = 100;
 
-/// Returns the creation time of this process, as ISO 8601 in UTC with milliseconds; `None` if Linux does not tell.
+/// Returns the creation time of this process in ISO 8601 format, in UTC with milliseconds; `None` if Linux does not provide
+/// it.
 ///
-/// Every call returns the time that other tools show, too, because both parts come from the kernel: the boot in whole seconds,
-/// and the ticks from the boot to the start.
+/// The result is the same on every call and matches other tools, because both parts come from the kernel: the boot time in
+/// whole seconds, and the number of ticks from boot to process start.
 ///
 /// spec: semconv registry process.creation.time
 pub(super) fn creation_time() -> Option<String> {
@@ -18,7 +19,7 @@ pub(super) fn creation_time() -> Option<String> {
 
 fn created(system: &str, process: &str) -> Option<Timestamp> {
     let boot: u64 = system.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
-    // The name of the program stands in parentheses and may contain some. The 22nd field is the 20th after it.
+    // The program name is in parentheses and may contain parentheses itself. The 22nd field is the 20th after the name.
     let (_, fields) = process.rsplit_once(')')?;
     let ticks: u64 = fields.split_whitespace().nth(19)?.parse().ok()?;
     let nanos = boot.checked_mul(1_000_000_000)?.checked_add(ticks.checked_mul(1_000_000_000 / TICKS_PER_SECOND)?)?;
@@ -34,7 +35,7 @@ fn iso_8601(time: Timestamp) -> String {
 
 /// Returns the Gregorian date `days` days after 1970-01-01.
 fn date(days: u64) -> (u64, u64, u64) {
-    // Years that begin in March have their leap day at the end; 400 of them have 146,097 days.
+    // If years start in March, the leap day is at the end. 400 years have 146,097 days.
     let days = days + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;

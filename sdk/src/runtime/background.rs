@@ -1,4 +1,4 @@
-//! The SDK's own work, which makes no telemetry: on its own threads, and for moments on those of the host.
+//! The SDK's own work, which must not create telemetry: on SDK threads, and briefly on threads of the host.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use opentelemetry::Context;
 use crate::context;
 use crate::error::catch;
 
-/// Returns true while the SDK's own work runs on this thread, which makes no telemetry.
+/// Returns true while this thread runs the SDK's own work, which must not create telemetry.
 ///
-/// The flag of the current context is not enough: h2, for example, makes `tracing` spans without a parent, which
-/// tracing-opentelemetry starts in an empty context, and each export would cause the next.
+/// The suppression flag of the current context is not sufficient. For example, h2 creates `tracing` spans without a parent,
+/// which tracing-opentelemetry starts in an empty context, so each export would trigger the next.
 #[inline]
 pub(crate) fn is_background() -> bool {
     BACKGROUND.get()
@@ -22,10 +22,10 @@ thread_local! {
     static BACKGROUND: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Returns true once shutdown has been requested for the task that runs on this thread. An exporter can check this during its
-/// backoff and stop retrying against a receiver that it has never reached.
+/// Returns true once shutdown has been requested for the task running on this thread. An exporter can check this during retry
+/// backoff and stop retrying against a receiver it has never reached.
 ///
-/// Returns false on a thread that runs no task.
+/// Returns false on a thread that is not running a task.
 pub fn is_ending() -> bool {
     let of_task = |end: &RefCell<Option<Arc<AtomicBool>>>| {
         end.borrow().as_ref().is_some_and(|ending| ending.load(Ordering::Relaxed))
@@ -34,13 +34,13 @@ pub fn is_ending() -> bool {
 }
 
 thread_local! {
-    /// The shutdown request of the task that runs here.
+    /// Holds the shutdown flag of the task running on this thread.
     static END: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
 }
 
-/// Runs the work of a task whose shutdown is requested through `ending`.
+/// Runs the work of a task that is shut down by setting `ending`.
 pub(super) fn with_end<T>(ending: &Arc<AtomicBool>, work: impl FnOnce() -> T) -> T {
-    // At the exit of the program the thread-local may be gone: then the task does not learn of its shutdown.
+    // At program exit the thread-local may be gone, in which case the task is not notified of its shutdown.
     let replace = |end| END.try_with(|current| current.replace(end)).ok().flatten();
     let before = (replace(Some(ending.clone())), TASK.replace(Arc::as_ptr(ending).addr()));
     let result = work();
@@ -49,23 +49,23 @@ pub(super) fn with_end<T>(ending: &Arc<AtomicBool>, work: impl FnOnce() -> T) ->
     result
 }
 
-/// Returns true on the thread that runs the task whose shutdown is requested through `ending`, even while the thread's locals
-/// are being destroyed.
+/// Returns true on the thread that runs the task with this `ending` flag, even while the thread's thread-locals are being
+/// destroyed.
 pub(super) fn is_task(ending: &Arc<AtomicBool>) -> bool {
     TASK.get() == Arc::as_ptr(ending).addr()
 }
 
-/// Returns true on a thread that runs a task, even while the thread's locals are being destroyed.
+/// Returns true on a thread that runs a task, even while its thread-locals are being destroyed.
 pub(crate) fn runs_a_task() -> bool {
     TASK.get() != 0
 }
 
 thread_local! {
-    /// Identifies the task that runs here. Has no destructor, unlike `END`, because an exporter may call `exit`.
+    /// Identifies the task running on this thread. Has no destructor, unlike `END`, because an exporter may call `exit`.
     static TASK: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Marks the thread until dropped.
+/// Marks the thread as a background thread until dropped.
 struct Background {
     before: bool,
 }
@@ -82,14 +82,14 @@ impl Drop for Background {
     }
 }
 
-/// Runs the SDK's own work on a thread of the host, apart from the caller's span and baggage, and without telemetry.
+/// Runs the SDK's own work on a thread of the host, without the caller's span and baggage and with telemetry suppressed.
 pub(crate) fn apart<T>(work: impl FnOnce() -> T) -> T {
     let _background = Background::enter();
     let _context = context::attach(Context::new().with_telemetry_suppressed());
     work()
 }
 
-/// Runs a step of a task with telemetry suppressed, and catches and reports a panic.
+/// Runs a step of a task with telemetry suppressed. Catches and logs a panic.
 pub(super) fn guarded<T>(step: impl FnOnce() -> T) -> Option<T> {
     let _suppressed = context::look(Context::with_telemetry_suppressed).and_then(context::attach);
     let _background = Background::enter();

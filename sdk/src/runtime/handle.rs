@@ -1,11 +1,11 @@
-//! Requests to a task, and waiting for them.
+//! Sends requests to a task and waits for them.
 
 use std::sync::Arc;
 
 use crate::error::ExportError;
 use crate::time::Deadline;
 
-/// A running task. Any thread may call its methods, at any time and repeatedly.
+/// A handle to a running task. All methods can be called on any thread, at any time and repeatedly.
 #[derive(Clone)]
 pub struct Handle(Arc<dyn Driver>);
 
@@ -14,37 +14,38 @@ impl Handle {
         Handle(driver)
     }
 
-    /// Asks the task to run soon. Never waits.
+    /// Requests the task to run soon, without waiting.
     #[inline]
     pub fn wake(&self) {
         self.0.wake();
     }
 
-    /// Runs the task as [`Self::wake`] does, and waits for it.
+    /// Runs the task like [`Self::wake`], but waits until it has finished the run.
     ///
     /// # Errors
-    /// The deadline passed first, or the task is shut down.
+    /// Returns an error if the deadline passed first, or if the task is shut down.
     pub fn run(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.ask(Request::Run, deadline).wait(deadline)
     }
 
-    /// Lets the task finish all pending work, and waits for it.
+    /// Makes the task finish all pending work, and waits until it has.
     ///
     /// # Errors
-    /// The task failed, the deadline passed first, or the task is shut down.
+    /// Returns an error if the task failed, the deadline passed first, or the task is shut down.
     pub fn flush(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.ask(Request::Flush, deadline).wait(deadline)
     }
 
-    /// Ends the task and waits for it. A second call returns at once.
+    /// Ends the task and waits until it has ended. A second call returns immediately.
     ///
     /// # Errors
-    /// The task failed, or the deadline passed first; the task then ends by itself later.
+    /// Returns an error if the task failed, or if the deadline passed first; the task then ends on its own later.
     pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.ask(Request::Shutdown, deadline).wait(deadline)
     }
 
-    /// Sends a request without waiting, for callers that ask several tasks and then wait for all of them with one deadline.
+    /// Sends a request without waiting, so that a caller can send requests to several tasks and wait for all with one
+    /// deadline.
     pub(crate) fn ask(&self, request: Request, deadline: Deadline) -> Waiting {
         match self.0.ask(request, deadline) {
             Asked::Done(result) => Waiting::done(result),
@@ -68,7 +69,7 @@ pub(super) trait Driver: Send + Sync {
     fn wait(&self, request: Request, ticket: u64, deadline: Deadline) -> Result<(), ExportError>;
 }
 
-/// A request to a task that a caller can wait for.
+/// A request to a task; callers can wait for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
     Run,
@@ -76,13 +77,13 @@ pub(crate) enum Request {
     Shutdown,
 }
 
-/// The state of a request after it was sent.
+/// The state of a request after it has been sent.
 pub(super) enum Asked {
     Done(Result<(), ExportError>),
     Ticket(u64),
 }
 
-/// A request under way. Dropping this does not cancel it.
+/// A request in progress. Dropping this does not cancel the request.
 #[must_use = "the result of the request is lost"]
 pub(crate) struct Waiting(Progress);
 
@@ -92,12 +93,12 @@ enum Progress {
 }
 
 impl Waiting {
-    /// Creates a finished request.
+    /// Creates a request that has already finished.
     pub(crate) fn done(result: Result<(), ExportError>) -> Self {
         Waiting(Progress::Done(result))
     }
 
-    /// Waits until the request is done.
+    /// Waits until the request has finished.
     pub(crate) fn wait(self, deadline: Deadline) -> Result<(), ExportError> {
         match self.0 {
             Progress::Done(result) => result,

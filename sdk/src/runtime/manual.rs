@@ -1,4 +1,4 @@
-//! A runtime that does nothing by itself: a test runs the tasks on its own thread, in its own order.
+//! A runtime that does nothing on its own: a test runs the tasks on its own thread, in any order.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use crate::error::ExportError;
 use crate::sync::unpoisoned;
 use crate::time::Deadline;
 
-/// Runs tasks when the test says so. Clones share their tasks.
+/// Runs tasks only when the test calls it. Clones share their tasks.
 #[derive(Clone, Debug, Default)]
 pub struct ManualRuntime(Arc<Mutex<Vec<Arc<ManualDriver>>>>);
 
@@ -24,7 +24,7 @@ impl ManualRuntime {
         driver
     }
 
-    /// Runs only the tasks that were woken. Returns their number.
+    /// Runs only the tasks that have been woken, and returns their number.
     pub fn run_woken(&self) -> usize {
         self.run_where(Wake::Full, |driver| driver.woken.swap(false, Ordering::Relaxed))
     }
@@ -64,13 +64,13 @@ impl Driver for ManualDriver {
         self.woken.store(true, Ordering::Relaxed);
     }
 
-    /// Serves the request at once.
+    /// Handles the request immediately.
     fn ask(&self, request: Request, deadline: Deadline) -> Asked {
         Asked::Done(self.request(request, deadline))
     }
 
     fn wait(&self, _: Request, _: u64, _: Deadline) -> Result<(), ExportError> {
-        // There are no tickets.
+        // Requests finish immediately, so there are no tickets.
         Ok(())
     }
 }

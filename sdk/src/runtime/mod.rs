@@ -1,7 +1,7 @@
-//! The background work of the SDK as a state machine, and its drivers: a thread, or a test by hand.
+//! The SDK's background work as a state machine, driven by a thread or manually by a test.
 //!
-//! A [`Task`] never waits for time to pass; it says when it wants to run next. So the same batching code runs on the
-//! `telemark-traces` thread of a program and step by step in a test that never sleeps.
+//! A [`Task`] never waits for time to pass, but returns the time of its next run. This way, the same batching code runs on a
+//! program's `telemark-traces` thread and, step by step, in a test that never sleeps.
 
 mod background;
 mod handle;
@@ -11,7 +11,7 @@ mod thread;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The reason why a forked child exports nothing.
+/// The reason why a forked child exports nothing, as shown in messages.
 pub(crate) const OFF_IN_A_FORKED_CHILD: &str = "telemetry is off in a forked child process, which has no thread to export it; \
     call `init` after the fork, in each process";
 
@@ -27,54 +27,54 @@ use crate::error::{ConfigError, ExportError};
 use crate::process::with_signals_left_to_the_host;
 use crate::time::Deadline;
 
-/// The reason for a run of a task.
+/// The reason why a task runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wake {
     /// The task's timer fired.
     Timer,
-    /// [`Handle::wake`] was called: there is enough to do.
+    /// [`Handle::wake`] was called because there is enough work.
     Full,
-    /// The task returned [`Next::Now`], and no request came in between.
+    /// The task returned [`Next::Now`], and no request arrived in between.
     More,
 }
 
-/// The time of a task's next run.
+/// When a task runs next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// At once, with [`Wake::More`], but after requests for a flush or a shutdown.
+    /// Run immediately with [`Wake::More`], but after any requests for a flush or a shutdown.
     Now,
-    /// After this time, with [`Wake::Timer`], unless the task is woken earlier.
+    /// Run after this time with [`Wake::Timer`], unless the task is woken earlier.
     After(Duration),
 }
 
 /// Background work. Every method is called by one thread at a time, with telemetry suppressed and panics caught.
 pub trait Task: Send + 'static {
-    /// Returns the time from the start to the first run.
+    /// Returns the delay from the start to the first run.
     fn first(&self) -> Duration;
 
-    /// Does one step of the due work, small enough for a caller of [`Handle::flush`] to wait for.
+    /// Performs one step of the pending work, small enough that a caller of [`Handle::flush`] can wait for it.
     fn run(&mut self, why: Wake) -> Next;
 
     /// Finishes all pending work.
     ///
     /// # Errors
-    /// Some work could not be finished by the deadline.
+    /// Returns an error if some work could not be finished by the deadline.
     fn flush(&mut self, deadline: Deadline) -> Result<(), ExportError>;
 
-    /// Finishes all pending work and releases resources. The last call.
+    /// Finishes all pending work and releases resources. This is the last call.
     ///
     /// # Errors
-    /// Some work could not be finished by the deadline.
+    /// Returns an error if some work could not be finished by the deadline.
     fn shutdown(&mut self, deadline: Deadline) -> Result<(), ExportError>;
 }
 
-/// The threads that tasks run on: their own, or that of a test.
+/// Where tasks run: on their own threads, or on that of a test.
 #[derive(Clone, Debug, Default)]
 pub enum Runtime {
-    /// Each task on a thread of its own.
+    /// Runs each task on a dedicated thread.
     #[default]
     Thread,
-    /// All tasks on the thread of a test, when the test says so.
+    /// Runs all tasks on the thread of a test, when the test calls the runtime.
     Manual(ManualRuntime),
 }
 
@@ -82,7 +82,7 @@ impl Runtime {
     /// Starts a task on a thread called `name`.
     ///
     /// # Errors
-    /// The operating system refuses to start another thread.
+    /// Returns an error if the operating system refuses to start another thread.
     pub fn start(&self, name: &str, task: impl Task) -> Result<Handle, ConfigError> {
         let driver: Arc<dyn Driver> = match self {
             Runtime::Thread => Arc::new(thread::ThreadDriver::start(name, task)?),
@@ -92,14 +92,14 @@ impl Runtime {
     }
 }
 
-/// Starts a thread of the SDK, which blocks the signals of the program.
+/// Starts an SDK thread, which blocks the signals of the program.
 ///
 /// # Errors
-/// The operating system refuses to start another thread.
+/// Returns an error if the operating system refuses to start another thread.
 #[allow(clippy::disallowed_methods, reason = "this module owns the threads")]
 pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), ConfigError> {
     let thread = std::thread::Builder::new().name(name.to_owned());
-    // Before it runs: it inherits the mask, so there is no moment in which it takes a signal.
+    // Block signals before the thread starts: it inherits the mask, so it can never receive one.
     let started = with_signals_left_to_the_host(|| thread.spawn(work));
     started.map(drop).map_err(|error| {
         let problem = "cannot start this background thread; the limit of threads or of memory may be reached";
@@ -107,7 +107,7 @@ pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<
     })
 }
 
-/// Runs a task until it has nothing more to do for now. Returns `None` if it panicked.
+/// Runs a task until it has no more work for now. Returns `None` if it panicked.
 fn run_to_the_end(task: &mut dyn Task, mut why: Wake) -> Option<()> {
     while guarded(|| task.run(why))? == Next::Now {
         why = Wake::More;

@@ -1,4 +1,4 @@
-//! A task on a thread of its own: sleeps until its timer, a wake or a request.
+//! A task on a dedicated thread, which sleeps until its timer fires, it is woken or a request arrives.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -13,42 +13,42 @@ use crate::process::Generation;
 use crate::sync::unpoisoned;
 use crate::time::{self, Deadline};
 
-/// The rest of a task that panicked instead of returning the time of its next run.
+/// Delay before the next run of a task that panicked.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
 
 pub(super) struct ThreadDriver {
     shared: Arc<Shared>,
-    /// In a forked child the thread is missing, and the lock may be held for ever.
+    /// In a forked child the thread does not exist, and the lock may stay locked forever.
     home: Generation,
 }
 
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
-    /// Signals the worker that `state` or `woken` has changed.
+    /// Notifies the worker that `state` or `woken` has changed.
     to_worker: Condvar,
-    /// Signals the callers that a request is done.
+    /// Notifies the callers that a request has finished.
     to_callers: Condvar,
-    /// Set outside the lock, so that a wake costs one atomic operation while the worker is awake.
+    /// Set without the lock, so that waking an awake worker costs one atomic operation.
     woken: AtomicBool,
-    /// Set once a shutdown is requested: the task should end its current work soon.
+    /// Set once shutdown is requested; the task should then finish its current work soon.
     ending: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
 struct State {
-    /// The waiting requests, at most one of each kind, which later callers join.
+    /// Pending requests, at most one of each kind. Later callers join an existing one.
     pending: [Option<Pending>; 3],
-    /// The last ticket, and below it the result of the last request of each kind.
+    /// The last ticket issued. `done` holds the last result of each kind of request.
     tickets: u64,
     done: [Option<Done>; 3],
-    /// True while the worker is in [`Condvar::wait`] and must be notified.
+    /// True while the worker waits on the condition variable and must be notified.
     sleeps: bool,
     ended: bool,
 }
 
 struct Pending {
-    /// Callers with tickets up to this one wait for the request.
+    /// Callers with tickets up to this one are waiting for the request.
     ticket: u64,
     deadline: Deadline,
 }
@@ -58,7 +58,7 @@ struct Done {
     result: Result<(), Failure>,
 }
 
-/// The failure of a request, for every caller that waits for it: an `ExportError` cannot be cloned.
+/// The failure of a request, which is passed to every waiting caller. An `ExportError` cannot be cloned.
 #[derive(Clone)]
 enum Failure {
     Timeout(Arc<str>),
@@ -75,7 +75,7 @@ impl From<ExportError> for Failure {
 impl From<Failure> for ExportError {
     fn from(failure: Failure) -> Self {
         match failure {
-            // Not `timed_out`: the timeout of an export may have passed long before the caller's deadline.
+            // Not `timed_out`, because an export's timeout may have passed long before the caller's deadline.
             Failure::Timeout(message) => ExportError::timeout(message.to_string()),
             Failure::Other(message) => ExportError::other(message.to_string()),
         }
@@ -105,7 +105,7 @@ impl Driver for ThreadDriver {
 
     fn ask(&self, request: Request, deadline: Deadline) -> Asked {
         if self.home.is_past() {
-            // The child has nothing to export and nothing to shut down.
+            // The child has nothing to export or to shut down.
             let is_shutdown = request == Request::Shutdown;
             return Asked::Done(if is_shutdown { Ok(()) } else { Err(ExportError::other(OFF_IN_A_FORKED_CHILD)) });
         }
@@ -124,7 +124,7 @@ impl Driver for ThreadDriver {
 }
 
 impl Drop for ThreadDriver {
-    /// Ends the thread without waiting for it if it was not shut down.
+    /// Ends the thread without waiting for it, unless it has been shut down.
     fn drop(&mut self) {
         if !self.home.is_past() && !is_task(&self.shared.ending) {
             let _ = self.shared.ask(Request::Shutdown, Deadline::after(Duration::ZERO));
@@ -171,7 +171,7 @@ impl Shared {
                 Some(done) if done.ticket >= ticket || (state.ended && request == Request::Shutdown) => {
                     return done.result.clone().map_err(ExportError::from);
                 }
-                // Overtaken by the shutdown, which has done what was asked for.
+                // The shutdown came first and has already done the requested work.
                 _ if state.ended => {
                     let shutdown = state.done[Request::Shutdown as usize].as_ref();
                     return shutdown.map_or(Ok(()), |done| done.result.clone()).map_err(ExportError::from);
@@ -186,18 +186,18 @@ impl Shared {
         }
     }
 
-    /// The life of the thread.
+    /// The main function of the thread.
     fn work(&self, mut task: impl Task) {
         let (pending, result) = with_end(&self.ending, || self.serve(&mut task));
-        // Here, not in a caller: an exporter and its fields are dropped only on this thread.
+        // Drop the task here rather than in a caller, so that an exporter and its fields are dropped only on this thread.
         guarded(|| drop(task));
         self.complete(Request::Shutdown, pending, result);
     }
 
-    /// Runs the task until its shutdown; returns the shutdown request and its result.
+    /// Runs the task until it is shut down. Returns the shutdown request and its result.
     fn serve(&self, task: &mut impl Task) -> (Pending, Option<Result<(), ExportError>>) {
         time::discipline();
-        // `None` if the task has more to do at once.
+        // `None` if the task has more to do immediately.
         let mut timer = Some(Deadline::after(task.first()));
         loop {
             let step = self.next(timer);
@@ -225,7 +225,7 @@ impl Shared {
         }
     }
 
-    /// Gives the result of a request to every caller that waits for it; `None` stands for a panic.
+    /// Passes the result of a request to every waiting caller. `None` means that the task panicked.
     fn complete(&self, request: Request, pending: Pending, result: Option<Result<(), ExportError>>) {
         let result = result.unwrap_or_else(|| Err(ExportError::other("the background work panicked")));
         let mut state = self.lock();
@@ -234,7 +234,7 @@ impl Shared {
         self.to_callers.notify_all();
     }
 
-    /// Waits for the next thing to do. Returns at once without a timer.
+    /// Waits for the next step. Returns immediately if there is no timer.
     fn next(&self, timer: Option<Deadline>) -> Step {
         let mut state = self.lock();
         loop {
@@ -266,7 +266,7 @@ enum Step {
     Serve(Request, Pending),
 }
 
-/// Returns the later of two deadlines: a request serves every caller that waits for it.
+/// Returns the later of two deadlines, because a request serves every waiting caller.
 fn later(a: Deadline, b: Deadline) -> Deadline {
     if a.min(b) == a { b } else { a }
 }
@@ -278,7 +278,7 @@ mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
     use std::thread;
 
-    /// Records its calls and flushes as the test says.
+    /// Records its calls; the test controls its flushes.
     struct Probe {
         calls: Sender<String>,
         on_flush: Box<dyn FnMut(Deadline) -> Result<(), ExportError> + Send>,
@@ -337,7 +337,7 @@ mod tests {
         });
         assert!(matches!(driver.ask(Request::Flush, Deadline::after(SOON)), Asked::Ticket(_)));
         assert!(!sees.recv().unwrap());
-        // In the middle of the flush.
+        // Sent while the flush is in progress.
         let Asked::Ticket(end) = driver.ask(Request::Shutdown, Deadline::after(SOON)) else { panic!("it works") };
         drop(release);
         assert!(sees.recv().unwrap());

@@ -1,4 +1,4 @@
-//! The unconditional samplers: on, off, and "record at least".
+//! The unconditional samplers: always on, always off, and always record.
 
 use std::borrow::Cow;
 
@@ -46,14 +46,14 @@ impl Sampler for AlwaysOff {
     }
 }
 
-/// Records every span for the processors, and exports those that another sampler samples.
+/// Records every span for the processors, but exports only those sampled by another sampler.
 ///
 /// spec: trace/sdk.md#alwaysrecord
 #[derive(Debug)]
 pub struct AlwaysRecord(Box<dyn Sampler>);
 
 impl AlwaysRecord {
-    /// Wraps `sampler`: spans that it drops are recorded and not exported.
+    /// Wraps `sampler`. Spans that it drops are recorded but not exported.
     pub fn new(sampler: impl Sampler) -> Self {
         AlwaysRecord(Box::new(sampler))
     }
@@ -83,7 +83,7 @@ mod tests {
     use opentelemetry::trace::{SpanKind, TraceId};
     use opentelemetry::{Context, KeyValue};
 
-    /// Expects the decision, the attributes and the description of a sampler for any root span.
+    /// Compares the decision, attributes and description of a sampler for a root span with `expected`.
     fn check(sampler: impl Sampler, expected: &str) {
         let parent = Context::new();
         let result = sampler.sample(&SamplingRequest::new(&parent, TraceId::from(1), "span", &SpanKind::Server));

@@ -9,9 +9,9 @@ use crate::error::ConfigError;
 const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
 const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
 
-/// Returns the sampler that `OTEL_TRACES_SAMPLER` names, with the ratio of `OTEL_TRACES_SAMPLER_ARG`; by default
-/// `parentbased_always_on`. Reports an invalid value to `env` and treats it as unset. Also reports a ratio that the sampler does
-/// not take, because it was probably meant to limit the traces.
+/// Returns the sampler named by `OTEL_TRACES_SAMPLER`, with the ratio from `OTEL_TRACES_SAMPLER_ARG`; by default
+/// `parentbased_always_on`. Reports invalid values to `env` and treats them as unset. Also reports a ratio that the sampler
+/// does not use, because it was probably meant to limit the number of traces.
 ///
 /// spec: configuration/sdk-environment-variables.md#general-sdk-configuration
 pub fn from_env(env: &Env) -> Box<dyn Sampler> {
@@ -31,14 +31,14 @@ pub fn from_env(env: &Env) -> Box<dyn Sampler> {
     }
 }
 
-/// Makes a sampler of one name.
+/// Creates the sampler for a name.
 #[derive(Clone, Copy)]
 enum Factory {
     Plain(fn() -> Box<dyn Sampler>),
     OfRatio(fn(TraceIdRatio) -> Box<dyn Sampler>),
 }
 
-/// The registry of samplers: a row for each name.
+/// The registry of samplers, one row per name.
 const SAMPLERS: &[(&str, Factory)] = &[
     ("always_on", Factory::Plain(|| Box::new(AlwaysOn))),
     ("always_off", Factory::Plain(|| Box::new(AlwaysOff))),
@@ -48,8 +48,8 @@ const SAMPLERS: &[(&str, Factory)] = &[
     ("parentbased_traceidratio", Factory::OfRatio(|ratio| Box::new(ParentBased::new(ratio)))),
 ];
 
-/// Returns the name that `OTEL_TRACES_SAMPLER` has for the sampler with this description, with the ratio, such as
-/// `parentbased_traceidratio 0.000100`. Returns the description of any other sampler.
+/// Returns the `OTEL_TRACES_SAMPLER` name of the sampler with this description, followed by its ratio if it has one, as in
+/// `parentbased_traceidratio 0.000100`. Returns the description itself for any other sampler.
 pub(crate) fn name_of(description: &str) -> Cow<'_, str> {
     const BRANCHES: &str = ",remoteParentSampled:AlwaysOnSampler,remoteParentNotSampled:AlwaysOffSampler,\
         localParentSampled:AlwaysOnSampler,localParentNotSampled:AlwaysOffSampler}";
@@ -68,7 +68,7 @@ pub(crate) fn name_of(description: &str) -> Cow<'_, str> {
 mod tests {
     use super::*;
 
-    /// Expects the root part of the description (or all of it), and the warnings.
+    /// Compares the root part of the description (or all of it) and the warnings with `expected`.
     fn check(sampler: &str, argument: &str, expected: &str) {
         let env = Env::from_pairs([("OTEL_TRACES_SAMPLER", sampler), ("OTEL_TRACES_SAMPLER_ARG", argument)]);
         let description = from_env(&env).description().into_owned();

@@ -1,4 +1,4 @@
-//! The sampler that follows the parent's decision.
+//! The sampler that follows the decision made for the parent.
 
 use std::borrow::Cow;
 
@@ -9,9 +9,10 @@ use super::{AlwaysOff, AlwaysOn, Sampler, SamplingRequest, SamplingResult};
 use crate::error::ExportError;
 use crate::time::Deadline;
 
-/// Follows the decision about the parent, and asks another sampler about root spans: a trace is recorded whole or not at all.
+/// Follows the decision made for the parent, and uses another sampler for root spans, so that a trace is recorded completely
+/// or not at all.
 ///
-/// Each of the five cases can be given a sampler of its own:
+/// Each of the five cases can use a different sampler:
 ///
 /// ```
 /// use telemark_sdk::sampling::{AlwaysOff, ParentBased, TraceIdRatio};
@@ -32,7 +33,7 @@ pub struct ParentBased {
 }
 
 impl ParentBased {
-    /// Asks `root` about spans without a parent; other spans follow their parent.
+    /// Creates a sampler that uses `root` for spans without a parent. Other spans follow their parent.
     pub fn new(root: impl Sampler) -> Self {
         ParentBased {
             root: Box::new(root),
@@ -43,25 +44,25 @@ impl ParentBased {
         }
     }
 
-    /// Uses `sampler`, instead of [`AlwaysOn`], for spans whose parent is remote and sampled.
+    /// Sets the sampler for spans whose parent is remote and sampled, instead of [`AlwaysOn`].
     pub fn with_remote_parent_sampled(mut self, sampler: impl Sampler) -> Self {
         self.remote_parent_sampled = Box::new(sampler);
         self
     }
 
-    /// Uses `sampler`, instead of [`AlwaysOff`], for spans whose parent is remote and not sampled.
+    /// Sets the sampler for spans whose parent is remote and not sampled, instead of [`AlwaysOff`].
     pub fn with_remote_parent_not_sampled(mut self, sampler: impl Sampler) -> Self {
         self.remote_parent_not_sampled = Box::new(sampler);
         self
     }
 
-    /// Uses `sampler`, instead of [`AlwaysOn`], for spans whose parent is local and sampled.
+    /// Sets the sampler for spans whose parent is local and sampled, instead of [`AlwaysOn`].
     pub fn with_local_parent_sampled(mut self, sampler: impl Sampler) -> Self {
         self.local_parent_sampled = Box::new(sampler);
         self
     }
 
-    /// Uses `sampler`, instead of [`AlwaysOff`], for spans whose parent is local and not sampled.
+    /// Sets the sampler for spans whose parent is local and not sampled, instead of [`AlwaysOff`].
     pub fn with_local_parent_not_sampled(mut self, sampler: impl Sampler) -> Self {
         self.local_parent_not_sampled = Box::new(sampler);
         self
@@ -69,7 +70,7 @@ impl ParentBased {
 }
 
 impl Default for ParentBased {
-    /// Returns the default sampler of the specification: samples every span that no caller decided against.
+    /// Returns the specification's default sampler, which samples every span unless its parent is not sampled.
     fn default() -> Self {
         ParentBased::new(AlwaysOn)
     }
@@ -77,7 +78,7 @@ impl Default for ParentBased {
 
 impl Sampler for ParentBased {
     fn sample(&self, request: &SamplingRequest<'_>) -> SamplingResult {
-        // By reference: a copy of the parent's span context may have to allocate for its trace state.
+        // Taken by reference, because copying the parent's span context may have to allocate for its trace state.
         let span = request.parent.span();
         let parent = span.span_context();
         let sampler = match (parent.is_valid(), parent.is_remote(), parent.is_sampled()) {
@@ -102,7 +103,7 @@ impl Sampler for ParentBased {
         ))
     }
 
-    /// Shuts every branch down, even if another one fails, and returns the first error.
+    /// Shuts down every branch, even if one fails, and returns the first error.
     fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         let branches = [
             &self.root,
@@ -119,7 +120,7 @@ impl Sampler for ParentBased {
     }
 
     fn drops_below_unsampled_parents(&self) -> bool {
-        // Only these branches ever see such a parent.
+        // Only these branches are used for such a parent.
         let branches = [&self.local_parent_not_sampled, &self.remote_parent_not_sampled];
         branches.iter().all(|branch| branch.drops_below_unsampled_parents())
     }
@@ -150,7 +151,7 @@ mod tests {
         Context::new().with_remote_span_context(span)
     }
 
-    /// Expects the parents below which a span is sampled.
+    /// Compares the kinds of parents below which a span is sampled with `expected`.
     fn check(sampler: &impl Sampler, expected: &str) {
         let parents = ["none", "invalid", "remote sampled", "remote", "local sampled", "local"];
         let sampled = parents.into_iter().filter(|parent| {

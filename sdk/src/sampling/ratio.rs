@@ -1,4 +1,4 @@
-//! The sampler of a share of all traces, by the random part of the trace id.
+//! The sampler that selects a fraction of all traces, based on the random part of the trace id.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,30 +7,31 @@ use opentelemetry::trace::{TraceContextExt, TraceId};
 
 use super::{Decision, Sampler, SamplingRequest, SamplingResult};
 
-/// Samples a share of all traces. Every process with the same ratio decides the same way about a trace, and a higher ratio
+/// Samples a fraction of all traces. All processes with the same ratio make the same decision for a trace, and a higher ratio
 /// samples every trace that a lower one samples.
 ///
-/// Looks at the right-most seven bytes of the trace id, the part that the W3C random flag vouches for, and samples their high
-/// end, as the specification's probability sampler does. Decides about spans with a parent by the trace id too, whatever the
-/// decision about the parent; usually this sampler is the root of a [`ParentBased`](super::ParentBased).
+/// Like the specification's probability sampler, it uses the rightmost seven bytes of the trace id, whose randomness is
+/// guaranteed by the W3C random flag, and samples the upper end of their range. It decides by the trace id even for spans
+/// with a parent, regardless of the parent's decision, so it is usually the root of a [`ParentBased`](super::ParentBased).
 ///
 /// spec: trace/sdk.md#traceidratiobased
 #[derive(Debug)]
 pub struct TraceIdRatio {
     ratio: f64,
-    /// The least random part that is sampled: from 0 to [`RANDOM_VALUES`], which samples nothing.
+    /// The smallest random part that is sampled, from 0 to [`RANDOM_VALUES`]; the latter samples nothing.
     threshold: u64,
     has_warned: AtomicBool,
 }
 
-/// Number of values of the random part of a trace id: 56 bits.
+/// Number of possible values of the random part of a trace id, which has 56 bits.
 const RANDOM_VALUES: u64 = 1 << 56;
 
 impl TraceIdRatio {
-    /// Samples `ratio` of all traces: 0.25 is a quarter. A ratio below 0 counts as 0; one above 1, or NaN, counts as 1.
+    /// Creates a sampler that samples `ratio` of all traces, such as 0.25 for a quarter. A ratio below 0 counts as 0; a ratio
+    /// above 1 or NaN counts as 1.
     pub fn new(ratio: f64) -> Self {
         let ratio = if ratio.is_nan() { 1.0 } else { ratio.clamp(0.0, 1.0) };
-        // Scaling by a power of two is exact; subtracting the ratio from one would lose the smallest ratios.
+        // Scaling by a power of two is exact, whereas subtracting the ratio from one would lose very small ratios.
         let sampled = (ratio * RANDOM_VALUES as f64) as u64;
         TraceIdRatio { ratio, threshold: RANDOM_VALUES - sampled, has_warned: AtomicBool::new(false) }
     }
@@ -40,8 +41,8 @@ impl TraceIdRatio {
         random_part >= self.threshold
     }
 
-    /// spec: trace/sdk.md#compatibility-warnings-for-traceidratiobased-sampler — sooner or later a child's ratio differs from its
-    /// parent's, and traces fall apart.
+    /// spec: trace/sdk.md#compatibility-warnings-for-traceidratiobased-sampler — the ratios of child and parent may diverge
+    /// at some point, which leaves traces incomplete.
     #[cold]
     fn warn_about_child(&self) {
         if !self.has_warned.swap(true, Ordering::Relaxed) {
@@ -80,14 +81,14 @@ mod tests {
     use opentelemetry::trace::SpanKind;
     use proptest::prelude::*;
 
-    /// Returns the decision about the root span of a trace.
+    /// Returns the decision for the root span of a trace.
     fn decide(ratio: f64, trace_id: u128) -> Decision {
         let parent = Context::new();
         let request = SamplingRequest::new(&parent, TraceId::from(trace_id), "span", &SpanKind::Internal);
         TraceIdRatio::new(ratio).sample(&request).decision
     }
 
-    /// Expects the ends of the random part that are sampled.
+    /// Compares the sampled ends of the random part with `expected`.
     fn check(ratio: f64, expected: &str) {
         let ids = [
             ("lowest", 0xffff_ffff_ffff_ffff_ff00_0000_0000_0000),
@@ -124,7 +125,7 @@ mod tests {
         assert_eq!(decide(smallest, 0x00ff_ffff_ffff_fffe), Decision::Drop);
     }
 
-    /// Checks the thresholds of the specification's table of probabilities (`ot=th`), at the value and one below.
+    /// Checks the thresholds in the specification's table of probabilities (`ot=th`), at each threshold and one below it.
     #[test]
     fn thresholds_are_those_of_the_probability_sampler() {
         for (ratio, threshold) in
@@ -140,7 +141,7 @@ mod tests {
         const TRACES: u32 = 100_000;
         for ratio in [0.001, 0.01, 0.1, 0.25, 0.5, 0.9] {
             let sampler = TraceIdRatio::new(ratio);
-            // SplitMix64 with a fixed seed: the same trace ids in every run.
+            // SplitMix64 with a fixed seed, for the same trace ids in every run.
             let mut state = 42u64;
             let sampled = (0..TRACES)
                 .filter(|_| {

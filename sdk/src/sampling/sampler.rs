@@ -1,4 +1,4 @@
-//! The seam: the sampler, its request and its result.
+//! The sampler trait, its request and its result.
 
 use std::borrow::Cow;
 use std::fmt::Debug;
@@ -11,37 +11,37 @@ use crate::time::Deadline;
 
 /// Decides whether to record a span.
 ///
-/// Called on the thread that starts the span, once per span, possibly on many threads at once; must not block. A panic drops
-/// the span.
+/// Called once per span, on the thread that starts the span, possibly on many threads concurrently. Must not block. If it
+/// panics, the span is dropped.
 pub trait Sampler: Debug + Send + Sync + 'static {
-    /// Decides about one span.
+    /// Makes the decision for one span.
     fn sample(&self, request: &SamplingRequest<'_>) -> SamplingResult;
 
     /// Returns the name and parameters of the sampler, such as `TraceIdRatioBased{0.000100}`.
     fn description(&self) -> Cow<'static, str>;
 
-    /// Returns true if the sampler drops every span under a parent that is not sampled, in this process or another, and keeps its
-    /// trace state. The SDK may then skip the call.
+    /// Returns true if the sampler drops every span under an unsampled parent, local or remote, and keeps the parent's trace
+    /// state. The SDK may then skip the call.
     fn drops_below_unsampled_parents(&self) -> bool {
         false
     }
 
-    /// Releases resources of the sampler: connections, pollers, threads. Called once, on the thread that shuts the provider down,
-    /// after the processors have shut down. Must not wait beyond `deadline`; a panic is caught and reported.
+    /// Releases the sampler's resources, such as connections or threads. Called once, on the thread that shuts the provider
+    /// down, after the processors have shut down. Must not wait beyond `deadline`. A panic is caught and logged.
     ///
-    /// A sampler that asks others forwards the call to each of them.
+    /// A sampler that delegates to others forwards the call to each of them.
     ///
     /// spec: trace/sdk.md#sampler
     ///
     /// # Errors
-    /// Something could not be released, or not before the deadline.
+    /// Returns an error if something could not be released before the deadline.
     fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         let _ = deadline;
         Ok(())
     }
 
-    /// Returns true if the sampler samples every span under a local parent that is sampled, adds nothing and keeps the trace
-    /// state. The SDK may then skip the call.
+    /// Returns true if the sampler samples every span under a sampled local parent, adds no attributes and keeps the parent's
+    /// trace state. The SDK may then skip the call.
     fn samples_below_sampled_parents(&self) -> bool {
         false
     }
@@ -69,75 +69,75 @@ impl Sampler for Box<dyn Sampler> {
     }
 }
 
-/// Shuts a sampler down; a panic is an error.
+/// Shuts a sampler down, and turns a panic into an error.
 pub(crate) fn shut_down(sampler: &dyn Sampler, deadline: Deadline) -> Result<(), ExportError> {
     catch(|| sampler.shutdown(deadline))
         .unwrap_or_else(|_| Err(ExportError::other("the sampler panicked when it was shut down")))
 }
 
-/// The facts about a span at the decision.
+/// The facts about a span that a sampler can base its decision on.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct SamplingRequest<'a> {
-    /// The context that the span starts in.
+    /// The context in which the span starts.
     pub parent: &'a Context,
-    /// The id of the trace: the parent's, or a new one.
+    /// The trace id, either the parent's or a new one.
     pub trace_id: TraceId,
-    /// The name of the span.
+    /// The span name.
     pub name: &'a str,
-    /// The kind of the span.
+    /// The span kind.
     pub kind: &'a SpanKind,
-    /// The attributes known at the start.
+    /// The attributes known when the span starts.
     pub attributes: &'a [KeyValue],
-    /// The links known at the start.
+    /// The links known when the span starts.
     pub links: &'a [Link],
 }
 
 impl<'a> SamplingRequest<'a> {
-    /// Creates a request about a span without attributes and links.
+    /// Creates a request for a span without attributes and links.
     pub fn new(parent: &'a Context, trace_id: TraceId, name: &'a str, kind: &'a SpanKind) -> Self {
         SamplingRequest { parent, trace_id, name, kind, attributes: &[], links: &[] }
     }
 
-    /// Adds the attributes known at the start.
+    /// Adds the attributes known when the span starts.
     pub fn with_attributes(mut self, attributes: &'a [KeyValue]) -> Self {
         self.attributes = attributes;
         self
     }
 
-    /// Adds the links known at the start.
+    /// Adds the links known when the span starts.
     pub fn with_links(mut self, links: &'a [Link]) -> Self {
         self.links = links;
         self
     }
 
-    /// Returns the parent's span context; `None` for a root span.
+    /// Returns the parent's span context, or `None` for a root span.
     pub fn parent_span(&self) -> Option<SpanContext> {
         let span = self.parent.span();
         span.span_context().is_valid().then(|| span.span_context().clone())
     }
 }
 
-/// The decision about a span.
+/// The decision for a span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Nothing is recorded.
+    /// The span is not recorded.
     Drop,
-    /// Recorded for the processors, never exported.
+    /// The span is recorded for the processors, but never exported.
     RecordOnly,
-    /// Recorded and exported.
+    /// The span is recorded and exported.
     RecordAndSample,
 }
 
-/// The result of a sampler.
+/// The result of a sampling request.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SamplingResult {
-    /// The decision about the span.
+    /// The decision for the span.
     pub decision: Decision,
     /// Attributes to add to the span.
     pub attributes: Vec<KeyValue>,
-    /// The trace state of the span; `None` keeps the parent's.
+    /// The trace state of the span; `None` to keep the parent's.
     pub trace_state: Option<TraceState>,
 }
 
@@ -147,13 +147,13 @@ impl SamplingResult {
         SamplingResult { decision, attributes: Vec::new(), trace_state: None }
     }
 
-    /// Adds attributes to the span.
+    /// Sets attributes to add to the span.
     pub fn with_attributes(mut self, attributes: Vec<KeyValue>) -> Self {
         self.attributes = attributes;
         self
     }
 
-    /// Replaces the trace state.
+    /// Sets the trace state of the span, replacing the parent's.
     pub fn with_trace_state(mut self, trace_state: TraceState) -> Self {
         self.trace_state = Some(trace_state);
         self

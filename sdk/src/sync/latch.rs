@@ -3,7 +3,7 @@
 use super::{AtomicBool, Ordering};
 
 /// A spin lock for critical sections of a few nanoseconds. It costs half as much as a mutex, because unlocking is a plain
-/// store; in exchange, waiting threads poll.
+/// store. In exchange, waiting threads have to poll.
 pub(crate) struct Latch(AtomicBool);
 
 /// Keeps the latch closed until dropped.
@@ -14,14 +14,14 @@ impl Latch {
         Latch(AtomicBool::new(false))
     }
 
-    /// Closes the latch unless it is closed.
+    /// Closes the latch if it is open.
     #[inline(always)]
     pub(crate) fn try_close(&self) -> Option<Closed<'_>> {
         let closed = self.0.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed);
         closed.is_ok().then(|| Closed(self))
     }
 
-    /// Waits until the latch is open, and closes it.
+    /// Waits until the latch is open, then closes it.
     pub(crate) fn close(&self) -> Closed<'_> {
         let mut waits = 0;
         loop {
@@ -41,13 +41,13 @@ impl Drop for Closed<'_> {
     }
 }
 
-/// Passes the time until the next look at a closed latch. `waits` is the number of calls before this one.
+/// Pauses before the next attempt to close the latch. `waits` is the number of previous calls.
 #[cfg(not(loom))]
 pub(crate) fn pause(waits: u32) {
     match waits {
         ..64 => std::hint::spin_loop(),
         64..128 => std::thread::yield_now(),
-        // The holder is not running, and may have a lower priority.
+        // The holder has probably been preempted, and may have a lower priority.
         _ => std::thread::sleep(std::time::Duration::from_micros(50)),
     }
 }

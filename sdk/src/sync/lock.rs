@@ -1,28 +1,28 @@
-//! Locks that no panic poisons: every critical section of the SDK leaves its value consistent at each step.
+//! Locks that ignore poisoning: every critical section of the SDK leaves its value consistent at each step.
 
 use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
 
 use super::{Mutex, MutexGuard};
 
-/// Locks, ignoring poison.
+/// Locks the mutex, ignoring poison.
 #[inline]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     unpoisoned(mutex.lock())
 }
 
-/// Locks, ignoring poison, unless another thread holds the lock.
+/// Locks the mutex, ignoring poison, or returns `None` if it is already locked.
 #[inline]
 pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     free(mutex.try_lock())
 }
 
-/// Returns the guard of any lock or condition variable, ignoring poison: for those of `std`, which loom does not replace.
+/// Returns the guard of any lock or condition variable, ignoring poison. Meant for those of `std` that loom does not replace.
 #[inline]
 pub(crate) fn unpoisoned<G>(guard: LockResult<G>) -> G {
     guard.unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Returns the guard of any lock that is free, ignoring poison.
+/// Returns the guard of a lock attempt, ignoring poison, or `None` if the lock is held.
 #[inline]
 pub(crate) fn free<G>(guard: TryLockResult<G>) -> Option<G> {
     match guard {

@@ -1,10 +1,10 @@
-//! Locks and atomics, in one place so that loom can replace them.
+//! Locks and atomics, kept in one place so that loom can replace them.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `latch` | a lock for critical sections of a few nanoseconds |
-//! | `lock` | locking without poison |
-//! | `thread_index` | a small number for each thread, reused after the thread ends |
+//! | `lock` | locking that ignores poison |
+//! | `thread_index` | a small index for each thread, reused after the thread ends |
 
 mod latch;
 mod lock;
@@ -13,12 +13,12 @@ mod thread_index;
 #[cfg(loom)]
 pub(crate) use loom::sync::{
     Arc, Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
+    atomic::{AtomicBool, AtomicIsize, AtomicU32, AtomicU64, Ordering, fence},
 };
 #[cfg(not(loom))]
 pub(crate) use std::sync::{
     Arc, Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
+    atomic::{AtomicBool, AtomicIsize, AtomicU32, AtomicU64, Ordering, fence},
 };
 
 pub(crate) use latch::{Latch, pause};

@@ -1,7 +1,7 @@
-//! A number for each thread, which indexes the cells that belong to the thread.
+//! A number for each thread, used as an index into per-thread cells.
 //!
-//! A new thread gets the smallest number that no live thread has. So the numbers stay small, and a thread that follows
-//! short-lived ones takes over their cells instead of sharing those of live threads.
+//! A new thread gets the smallest number not used by a live thread. This keeps the numbers small, and lets a thread that
+//! follows short-lived ones take over their cells instead of sharing those of live threads.
 
 use std::cell::Cell;
 use std::cmp::Reverse;
@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Mutex, lock};
 
-/// Marks a thread without a number, before its first use or at its end. Never the number of a thread.
+/// Marks a thread that has no number, either before its first use or while exiting. Never a valid number.
 const NONE: usize = usize::MAX;
 
-/// Returns the number of the calling thread, which no other live thread has.
+/// Returns the number of the calling thread, which is unique among live threads.
 ///
-/// Writes of a thread before its end are visible to the next thread with its number, as if both were one thread: a value that
-/// only the holder of a number writes needs no more than relaxed loads and stores.
+/// Everything a thread writes before it exits is visible to the next thread with the same number, as if both were one thread.
+/// A value written only by the holder of a number therefore needs only relaxed loads and stores.
 #[inline]
 pub(crate) fn thread_index() -> usize {
     match INDEX.get() {
@@ -26,9 +26,9 @@ pub(crate) fn thread_index() -> usize {
 }
 
 thread_local! {
-    // Without a destructor: it can be read while the thread's other values are being destroyed.
+    // Has no destructor, so it can be read while the thread's other values are being destroyed.
     static INDEX: Cell<usize> = const { Cell::new(NONE) };
-    /// Returns the number at the end of the thread. Created with the number.
+    /// Gives the number back when the thread exits. Created together with the number.
     static RETURN: Return = const { Return };
 }
 
@@ -49,11 +49,11 @@ fn first() -> usize {
     number
 }
 
-/// Returns a number for a thread that has returned its own and is used once more, by the destructor of another of its values.
-/// Another thread may have the old number by now, so the new one is never reused.
+/// Returns a number for an exiting thread that has given back its own number, but is used again by the destructor of another
+/// thread-local. Another thread may already have the old number, so the new one is never reused.
 #[cold]
 fn late() -> usize {
-    // Down from the top, which the regular numbers never reach.
+    // Counts down from the top, a range that regular numbers never reach.
     static NEXT: AtomicUsize = AtomicUsize::new(NONE - 1);
     NEXT.fetch_sub(1, Ordering::Relaxed)
 }
@@ -62,7 +62,7 @@ struct Return;
 
 impl Drop for Return {
     fn drop(&mut self) {
-        // Before anything else, so that nothing uses the number from here on, not even an allocator that records.
+        // Clear the index first, so that nothing uses the number from here on, not even an instrumented allocator.
         let number = INDEX.replace(NONE);
         if number != NONE {
             NUMBERS.give_back(number);
@@ -70,13 +70,13 @@ impl Drop for Return {
     }
 }
 
-/// The numbers of a process. The lock orders the uses of a number: everything done with it before it is returned happens
-/// before everything done with it after it is taken again.
+/// The pool of numbers of a process. The lock orders the uses of a number: everything done with it before it is returned
+/// happens before everything done with it after it is taken again.
 struct Numbers(Mutex<Free>);
 
 struct Free {
     returned: BinaryHeap<Reverse<usize>>,
-    /// All smaller numbers have been taken before.
+    /// All smaller numbers have been handed out at least once.
     next: usize,
 }
 
@@ -142,17 +142,18 @@ mod tests {
                         })
                     })
                     .collect();
-                // Joined one by one: the end of a scope does not wait for the values of its threads to be destroyed.
+                // Join each thread individually, because the end of a scope does not wait for its threads' thread-locals to
+                // be destroyed.
                 threads.into_iter().map(|thread| thread.join().unwrap()).collect()
             });
             assert_eq!(numbers.len(), AT_ONCE);
             seen.extend(numbers);
         }
-        // 2,000 threads; other tests of this process hold some numbers, too.
+        // There are 2,000 threads, and other tests in this process hold some numbers as well.
         assert!(seen.len() < 500, "{} numbers", seen.len());
     }
 
-    /// Asks for the number twice in its destructor.
+    /// Requests the number twice in its destructor.
     struct Asks(mpsc::Sender<[usize; 2]>);
 
     impl Drop for Asks {
@@ -163,7 +164,7 @@ mod tests {
 
     thread_local!(static ASKS: Cell<Option<Asks>> = const { Cell::new(None) });
 
-    /// Returns the number of a thread, and the numbers that the destructor of another of its values gets.
+    /// Returns the number of a thread, and the numbers seen by the destructor of another of its thread-locals.
     fn asked(made_first: bool) -> (usize, [usize; 2]) {
         let (sender, numbers) = mpsc::channel();
         let thread = thread::spawn(move || {
@@ -189,7 +190,7 @@ mod tests {
             assert!(once == number || (is_late(once) && *once != NONE));
         }
         let late: Vec<_> = all.iter().map(|(_, [number, _])| *number).filter(is_late).collect();
-        // In whichever order a thread destroys its values, one of the two orders of creation is the late case.
+        // Regardless of the order in which a thread destroys its values, one of the two creation orders is the late case.
         assert!(late.len() >= 2);
         assert_eq!(late.iter().collect::<HashSet<_>>().len(), late.len());
     }
@@ -210,7 +211,7 @@ mod loom_tests {
     use super::super::{Arc, AtomicU64, Ordering};
     use super::*;
 
-    /// Holders of number 0 store without synchronization, one after the other; other threads add atomically.
+    /// Successive holders of number 0 store without synchronization, while other threads add atomically.
     #[test]
     fn the_next_holder_of_a_number_goes_on_where_the_last_one_ended() {
         loom::model(|| {

@@ -1,4 +1,4 @@
-//! A clock that the test moves.
+//! A clock controlled by the test.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use crate::time::{Clock, TimeSource, Timestamp};
 
-/// A clock that stands still at 2023-11-14 22:13:20 UTC until the test moves it. Clones share the time.
+/// A clock that stays at 2023-11-14 22:13:20 UTC until the test advances it. Clones share the same time.
 #[derive(Clone, Debug)]
 pub struct ManualClock(Arc<AtomicU64>);
 
 impl ManualClock {
-    /// Creates a clock at its initial time.
+    /// Creates a clock set to its initial time.
     pub fn new() -> Self {
         ManualClock(Arc::new(AtomicU64::new(1_700_000_000_000_000_000)))
     }
@@ -22,7 +22,7 @@ impl ManualClock {
         self.0.fetch_add(nanos, Ordering::Relaxed);
     }
 
-    /// Returns this clock for a provider.
+    /// Returns a [`Clock`] for a provider that reads this clock.
     pub fn clock(&self) -> Clock {
         Clock::from_source(self.clone())
     }

@@ -1,4 +1,4 @@
-//! Ids that count up.
+//! Sequential ids.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,7 +6,7 @@ use opentelemetry::trace::{SpanId, TraceId};
 
 use crate::id::IdGenerator;
 
-/// Makes trace ids 1, 2, 3 and span ids 1, 2, 3.
+/// Generates trace ids 1, 2, 3 and so on, and span ids likewise.
 #[derive(Debug, Default)]
 pub struct SequentialIds {
     traces: AtomicU64,

@@ -1,4 +1,4 @@
-//! An exporter that keeps everything in memory.
+//! An exporter that stores everything in memory.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -10,7 +10,7 @@ use crate::signal::Signal;
 use crate::sync::unpoisoned;
 use crate::time::Deadline;
 
-/// Keeps every item of every batch. Clones share the items.
+/// Stores every item of every batch. Clones share the same items.
 pub struct InMemoryExporter<S: Signal>(Arc<Mutex<Kept<S>>>);
 
 struct Kept<S: Signal> {
@@ -30,12 +30,12 @@ where
         InMemoryExporter(Arc::new(Mutex::new(kept)))
     }
 
-    /// Returns every exported item, in order.
+    /// Returns all exported items, in order.
     pub fn items(&self) -> Vec<S::Item> {
         self.kept().items.clone()
     }
 
-    /// Returns the sizes of the batches.
+    /// Returns the size of each batch.
     pub fn batches(&self) -> Vec<usize> {
         self.kept().batches.clone()
     }
@@ -45,12 +45,12 @@ where
         self.kept().resource.clone()
     }
 
-    /// Returns the number of calls of shutdown.
+    /// Returns how often `shutdown` has been called.
     pub fn shutdowns(&self) -> usize {
         self.kept().shutdowns
     }
 
-    /// Forgets all items and batches.
+    /// Removes all items and batches.
     pub fn clear(&self) {
         let mut kept = self.kept();
         kept.batches.clear();

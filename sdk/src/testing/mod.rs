@@ -1,4 +1,4 @@
-//! Tools for tests: an exporter in memory, a manual clock, ids that count up, spans and metrics as text.
+//! Tools for tests: an in-memory exporter, a manual clock, sequential ids, and text output of spans and metrics.
 //!
 //! ```
 //! use opentelemetry::trace::{Tracer, TraceContextExt};

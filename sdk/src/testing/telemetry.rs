@@ -1,4 +1,4 @@
-//! A whole telemetry for one test.
+//! A complete telemetry for one test.
 
 use std::sync::Arc;
 
@@ -18,18 +18,19 @@ use crate::signal::Traces;
 use crate::time::Deadline;
 use crate::trace::{SdkTracer, SdkTracerProvider, SpanData, TracerProviderBuilder, active};
 
-/// Keeps spans and metrics in memory, with ids that count up and a manual clock. Nothing is global, so that tests run beside each
-/// other: [`Self::attach`] makes this the telemetry of the test's thread, for `#[traced]` functions, metrics in statics, HTTP
-/// layers, and headers that are read and written.
+/// Keeps spans and metrics in memory, with sequential ids and a manual clock. Nothing is global, so tests can run in
+/// parallel. [`Self::attach`] makes this the telemetry of the test's thread: for `#[traced]` functions, metrics in statics,
+/// HTTP layers, and the propagation of headers.
 ///
-/// A layer that is created while the telemetry is attached (`app()` after `attach()`, as in most tests) records its spans and
-/// metrics into it on every thread; a layer created earlier records into the program's meter. `#[traced]` functions and statics
+/// A layer created while the telemetry is attached (`app()` after `attach()`, as in most tests) records its spans and metrics
+/// to it on every thread. A layer created earlier records to the program's meter. `#[traced]` functions and statics look up
+/// the telemetry in the current context; pass it to other tasks or threads of the test with [`Self::context`].
 /// look into the context: give it to another task or thread of the test with [`Self::context`].
 #[derive(Clone, Debug)]
 pub struct TestTelemetry {
     /// The clock of the spans.
     pub clock: ManualClock,
-    /// The exporter, which has the spans after [`Self::spans`] or a flush.
+    /// The exporter, which contains the ended spans after a call of [`Self::spans`] or a flush.
     pub exporter: InMemoryExporter<Traces>,
     provider: SdkTracerProvider,
     meters: SdkMeterProvider,
@@ -45,8 +46,8 @@ impl TestTelemetry {
         TestTelemetry::with(|builder| builder)
     }
 
-    /// Creates a `TestTelemetry` whose provider is adjusted by `configure`, for example with a sampler. If the provider counts
-    /// spans, the metrics of the test include those of the SDK itself.
+    /// Creates a `TestTelemetry` and lets `configure` adjust its tracer provider, for instance to set a sampler. If the
+    /// provider counts spans, the test's metrics include the SDK's own.
     pub fn with(configure: impl FnOnce(TracerProviderBuilder) -> TracerProviderBuilder) -> Self {
         let (clock, exporter, runtime) = (ManualClock::new(), InMemoryExporter::new(), ManualRuntime::new());
         let builder =
@@ -54,7 +55,7 @@ impl TestTelemetry {
         let started = BatchProcessor::start(
             exporter.clone(),
             Resource::empty(),
-            BatchConfig::SPANS.with_max_queue_size(1 << 20),
+            BatchConfig::SPANS.with_max_queue_size(1 << 20).with_max_queue_bytes(usize::MAX),
             &Runtime::Manual(runtime.clone()),
         );
         let builder = match started {
@@ -77,7 +78,8 @@ impl TestTelemetry {
         self
     }
 
-    /// Replaces the meter provider: `config` is that of its reader, and `configure` changes the provider, for example by adding views.
+    /// Replaces the meter provider. `config` configures its reader, and `configure` can modify the provider, such as by
+    /// adding views.
     pub fn with_metrics(
         mut self,
         config: ReaderConfig,
@@ -89,7 +91,7 @@ impl TestTelemetry {
         self.observing_itself()
     }
 
-    /// Replaces the propagator; by default it is W3C Trace Context and Baggage.
+    /// Replaces the propagator. The default is W3C Trace Context and Baggage.
     pub fn with_propagator(mut self, propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
         self.propagator = Arc::new(propagator);
         self
@@ -105,12 +107,12 @@ impl TestTelemetry {
         self.meters.meter(name)
     }
 
-    /// Collects the current metrics; nothing after shutdown.
+    /// Collects the current metrics. Returns nothing after shutdown.
     pub fn collect(&self) -> Vec<ScopeMetrics> {
         self.reader.collect(Deadline::NEVER).unwrap_or_default()
     }
 
-    /// Collects the current metrics as text: see [`metrics_text`].
+    /// Collects the current metrics as text; see [`metrics_text`].
     pub fn metrics(&self) -> String {
         metrics_text(&self.collect())
     }
@@ -130,27 +132,27 @@ impl TestTelemetry {
         &self.runtime
     }
 
-    /// Makes this the telemetry of this thread until the guard is dropped, for `#[traced]` functions, metrics in statics, HTTP
-    /// layers, and headers that are read and written.
+    /// Makes this the telemetry of this thread until the guard is dropped: for `#[traced]` functions, metrics in statics,
+    /// HTTP layers, and the propagation of headers.
     pub fn attach(&self) -> ContextGuard {
         self.context().attach()
     }
 
-    /// Returns the current context with this telemetry in it, for other threads.
+    /// Returns the current context with this telemetry added, for use on other threads.
     pub fn context(&self) -> Context {
         let context = active::with_tracer(&Context::current(), self.tracer("telemark"));
         let context = metrics::active::with_meter_provider(&context, self.meters.clone());
         propagation::active::with_propagator(&context, self.propagator.clone())
     }
 
-    /// Returns the spans that have ended.
+    /// Returns the ended spans.
     pub fn spans(&self) -> Vec<SpanData> {
         // The in-memory exporter always succeeds.
         let _ = self.provider.force_flush(Deadline::NEVER);
         self.exporter.items()
     }
 
-    /// Returns the spans that have ended as text: see [`tree`].
+    /// Returns the ended spans as text; see [`tree`].
     pub fn tree(&self) -> String {
         tree(&self.spans())
     }

@@ -7,12 +7,12 @@ use opentelemetry::trace::{SpanId, SpanKind, Status};
 
 use crate::trace::SpanData;
 
-/// Formats the spans as a tree: name, kind unless internal, status, attributes in the order they were set, without `code.*`;
-/// below events (`*`) and links (`>`), then the children in the order of their start. A span whose parent is missing stands at
-/// the left.
+/// Formats the spans as a tree. Each line shows the name, the kind unless internal, the status, and the attributes in the
+/// order in which they were set, without `code.*`. Below it are events (`*`), links (`>`), and the children in order of their
+/// start. A span whose parent is missing is not indented.
 pub fn tree(spans: &[SpanData]) -> String {
     let mut ordered: Vec<&SpanData> = spans.iter().collect();
-    // Stable: spans that start at the same moment stay in the order of their ids' first appearance.
+    // The sort is stable: spans that start at the same time keep the order in which they were passed.
     ordered.sort_by_key(|span| span.start);
     let mut text = String::new();
     let mut stack: Vec<(&SpanData, usize)> = ordered

@@ -1,26 +1,27 @@
 //! Text for people: foreign text made harmless and short, and secrets hidden.
 //!
-//! The response of a peer, the value of a setting and the message of a library's error all reach a terminal or a log. Three
-//! adapters write them so that they do no harm there. Each is safe on its own output:
+//! A peer's response, a setting's value and a library's error message all end up in a terminal or a log. Three adapters make
+//! them safe to print. Each can safely be applied to its own output:
 //!
 //! - [`foreign`] for bytes or text from outside the program,
-//! - [`display`] for a value whose `Display` may contain such text, an error above all,
-//! - [`url`] for an address, without credentials and without its query.
+//! - [`display`] for a value whose `Display` output may contain such text, especially an error,
+//! - [`url`] for an address, without its credentials and query.
 //!
-//! [`Secrecy`] says how much of a setting's value a message may show.
+//! [`Secrecy`] determines how much of a setting's value a message may show.
 
 use std::fmt::{self, Write};
 
-/// Maximum number of bytes shown of one foreign text, after cleaning.
+/// Maximum number of bytes shown of a foreign text, after cleaning.
 pub const MAX_SHOWN: usize = 512;
 
-/// Shows foreign text: control characters, escape sequences and invisible characters are escaped, bytes that are not UTF-8
-/// appear as `\xff`, and the result is cut to [`MAX_SHOWN`] bytes at a character, with `…` for the rest. `{:?}` adds quotes.
+/// Returns foreign text in a printable form: control characters, escape sequences and invisible characters are escaped,
+/// invalid UTF-8 bytes appear as `\xff`, and the result is cut to [`MAX_SHOWN`] bytes at a character boundary, with `…` for
+/// the rest. `{:?}` adds quotes.
 pub fn foreign<T: AsRef<[u8]> + ?Sized>(text: &T) -> Foreign<'_> {
     Foreign { bytes: text.as_ref(), max: MAX_SHOWN }
 }
 
-/// Foreign text, cleaned when it is written; made by [`foreign`].
+/// Foreign text that is cleaned when printed; created by [`foreign`].
 #[derive(Clone, Copy)]
 pub struct Foreign<'a> {
     bytes: &'a [u8],
@@ -28,7 +29,7 @@ pub struct Foreign<'a> {
 }
 
 impl Foreign<'_> {
-    /// Cuts at `bytes` instead of [`MAX_SHOWN`].
+    /// Sets the maximum number of bytes, instead of [`MAX_SHOWN`].
     pub fn cut_at(mut self, bytes: usize) -> Self {
         self.max = bytes;
         self
@@ -60,12 +61,12 @@ impl fmt::Debug for Foreign<'_> {
     }
 }
 
-/// Shows a value through the cleaning of [`foreign`]. Nothing is allocated, however long the text.
+/// Wraps a value so that its output is cleaned as by [`foreign`]. Never allocates, regardless of the length.
 pub fn display<T: fmt::Display>(value: T) -> Cleaned<T> {
     Cleaned { value, max: MAX_SHOWN }
 }
 
-/// A value whose text is cleaned when it is written; made by [`display`].
+/// A value whose output is cleaned when printed; created by [`display`].
 #[derive(Clone, Copy)]
 pub struct Cleaned<T> {
     value: T,
@@ -73,7 +74,7 @@ pub struct Cleaned<T> {
 }
 
 impl<T> Cleaned<T> {
-    /// Cuts at `bytes` instead of [`MAX_SHOWN`].
+    /// Sets the maximum number of bytes, instead of [`MAX_SHOWN`].
     pub fn cut_at(mut self, bytes: usize) -> Self {
         self.max = bytes;
         self
@@ -86,13 +87,13 @@ impl<T: fmt::Display> fmt::Display for Cleaned<T> {
     }
 }
 
-/// Shows a URL without its secrets: credentials and the query become `…`. Text that is no URL is treated in the same way, and
-/// anything that may be part of a secret is hidden.
+/// Returns a URL in a form without secrets: credentials and the query are replaced by `…`. Text that is not a valid URL is
+/// handled the same way, hiding anything that might be part of a secret.
 pub fn url(text: &str) -> Url<'_> {
     Url(text)
 }
 
-/// An address without its secrets; made by [`url`].
+/// An address without its secrets; created by [`url`].
 #[derive(Clone, Copy)]
 pub struct Url<'a>(&'a str);
 
@@ -106,7 +107,7 @@ impl fmt::Display for Url<'_> {
         };
         let query = rest.find(['?', '#']);
         let (credentials, shown, query) = match (rest.rfind('@'), query) {
-            // Ambiguous: a password with a `?`, or a query with an `@`.
+            // Ambiguous: either a password with a `?`, or a query with an `@`.
             (Some(at), Some(query)) if at > query => ("…", "", ""),
             (Some(at), Some(query)) => ("…", &rest[at..query], &rest[query..=query]),
             (Some(at), None) => ("…", &rest[at..], ""),
@@ -124,21 +125,21 @@ impl fmt::Debug for Url<'_> {
     }
 }
 
-/// The part of a setting's value that a message may show.
+/// The part of a setting's value that messages may show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Secrecy {
-    /// The whole value.
+    /// Show the whole value.
     Open,
-    /// An address without its credentials and query, as [`url`] shows it.
+    /// Show an address without its credentials and query, as [`url`] does.
     Address,
-    /// Nothing.
+    /// Show nothing.
     Hidden,
 }
 
 impl Secrecy {
-    /// Returns the secrecy of a setting by its name, of a variable or an argument: headers and keys are hidden, endpoints are
-    /// addresses. Names also cover variables that later versions add.
+    /// Returns the secrecy of a setting, given the name of its variable or argument. Headers and keys are hidden, endpoints
+    /// are addresses. Decided by parts of the name, which also covers variables added in later versions.
     pub fn of(setting: &str) -> Secrecy {
         let ends_in = |end: &str| {
             setting
@@ -147,7 +148,7 @@ impl Secrecy {
                 .and_then(|at| setting.get(at..))
                 .is_some_and(|s| s.eq_ignore_ascii_case(end))
         };
-        // Lists of names of headers, and a switch.
+        // These are lists of header names, and a switch.
         let names_only = setting.starts_with("OTEL_RUST_HTTP_") || setting.starts_with("OTEL_INSTRUMENTATION_HTTP_");
         if names_only {
             Secrecy::Open
@@ -160,7 +161,7 @@ impl Secrecy {
         }
     }
 
-    /// Returns the part of `value` that may be shown.
+    /// Returns `value` with the hidden part removed.
     pub fn apply(self, value: String) -> String {
         match self {
             Secrecy::Open => value,
@@ -170,8 +171,8 @@ impl Secrecy {
     }
 }
 
-/// Returns true for control characters, and for characters that change the direction of text or have no width: they make one
-/// text look like another.
+/// Returns true for control characters, and for characters that change the text direction or have no width, which can make
+/// one text look like another.
 pub fn is_harmful(character: char) -> bool {
     character.is_control()
         || matches!(character,
@@ -179,7 +180,7 @@ pub fn is_harmful(character: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// A writer that cleans text. Fails once its limit is reached, so that it does not read a long text to its end.
+/// A writer that cleans text. Fails once its limit is reached, to avoid formatting the rest of a long text.
 struct Cleaner<'a, 'f> {
     to: &'a mut fmt::Formatter<'f>,
     /// Number of bytes that may still be written.
@@ -201,7 +202,7 @@ impl<'a, 'f> Cleaner<'a, 'f> {
         }
     }
 
-    /// Writes clean characters: all of them, or the mark of a cut.
+    /// Writes cleaned characters: either all of them, or the truncation mark.
     fn put(&mut self, characters: impl Iterator<Item = char> + Clone) -> fmt::Result {
         if self.is_full {
             return Err(fmt::Error);
@@ -291,7 +292,7 @@ mod tests {
             ("https://h/p#s3cret", "https://h/p#…"),
             ("https://user:s3cret@h:1/p?k=s3cret", "https://…@h:1/p?…"),
             ("https://s3cret@h", "https://…@h"),
-            // Invalid, but people type it.
+            // Invalid, but commonly typed.
             ("https://user:s3/cret@h/p", "https://…@h/p"),
             ("https://user:s3?cret@h/p", "https://…"),
             ("https://h/p?k=s3@cret", "https://…"),

@@ -1,8 +1,8 @@
-//! Lower-case hexadecimal of fixed length, as headers write ids and flags.
+//! Lowercase hexadecimal of fixed length, as used for ids and flags in headers.
 
 use opentelemetry::trace::{SpanId, TraceId};
 
-/// Parses `N` bytes from exactly `2 * N` lower-case digits.
+/// Parses `N` bytes from exactly `2 * N` lowercase digits.
 #[inline]
 pub(crate) fn parse<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     if digits.len() != 2 * N {
@@ -19,14 +19,14 @@ pub(crate) fn parse<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     Some(bytes)
 }
 
-/// Parses eight digits at once, each in a byte of one integer, because every request has ids to parse.
+/// Parses eight digits at once, each in one byte of an integer. Worth optimizing because every request has ids to parse.
 #[inline]
 fn parse_eight(digits: [u8; 8]) -> Option<u32> {
     const EACH: u64 = 0x0101_0101_0101_0101;
     let digits = u64::from_be_bytes(digits);
     let letters = digits >> 6 & EACH;
     let values = (digits & (0x0f * EACH)) + 9 * letters;
-    // Only valid digits survive the way back. No byte of a sum overflows into its neighbour.
+    // Only valid digits survive conversion back to text. No byte of a sum overflows into its neighbour.
     let above_nine = (values + 6 * EACH) >> 4 & EACH;
     let written = values + u64::from(b'0') * EACH + u64::from(b'a' - b'0' - 10) * above_nine;
     if written != digits || values & (0xf0 * EACH) != 0 {
@@ -37,17 +37,17 @@ fn parse_eight(digits: [u8; 8]) -> Option<u32> {
     u32::try_from((pairs | pairs >> 16) & 0xffff_ffff).ok()
 }
 
-/// Parses a trace id that is not all zeros.
+/// Parses a trace id and rejects all zeros.
 pub(crate) fn parse_trace_id(digits: &[u8]) -> Option<TraceId> {
     Some(TraceId::from_bytes(parse(digits)?)).filter(|&id| id != TraceId::INVALID)
 }
 
-/// Parses a span id that is not all zeros.
+/// Parses a span id and rejects all zeros.
 pub(crate) fn parse_span_id(digits: &[u8]) -> Option<SpanId> {
     Some(SpanId::from_bytes(parse(digits)?)).filter(|&id| id != SpanId::INVALID)
 }
 
-/// Appends `bytes` as digits.
+/// Appends `bytes` as hexadecimal digits.
 pub(crate) fn push(text: &mut String, bytes: &[u8]) {
     for byte in bytes {
         text.push(char::from(DIGITS[usize::from(byte >> 4)]));
@@ -80,7 +80,7 @@ mod tests {
         assert_eq!(parse_trace_id(b"00000000000000000000000000000000"), None);
     }
 
-    /// Every byte at every place of eight.
+    /// Tests every byte value at each of the eight positions.
     #[test]
     fn eight_digits_at_once_are_the_same_digits() {
         for byte in 0..=u8::MAX {

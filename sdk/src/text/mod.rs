@@ -1,10 +1,10 @@
-//! Text: foreign text made harmless, secrets hidden, and the encodings of headers and variables.
+//! Text: foreign text made harmless, secrets hidden, and the encodings used in headers and variables.
 //!
 //! | file | owns |
 //! |---|---|
-//! | `foreign` | adapters that clean text before a person sees it, and [`Secrecy`] |
+//! | `foreign` | adapters that clean text before it is shown to a person, and [`Secrecy`] |
 //! | `hex` | ids and flags as hexadecimal digits |
-//! | `percent` | percent-encoding of variables and headers |
+//! | `percent` | percent-encoding in variables and headers |
 
 mod foreign;
 pub(crate) mod hex;

@@ -1,4 +1,4 @@
-//! Percent-encoding, `%41` for `A`, as variables and headers use it.
+//! Percent-encoding, such as `%41` for `A`, as used in variables and headers.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ pub(crate) fn decode(text: &str) -> Option<String> {
     String::from_utf8(bytes(text, |_| None)?).ok()
 }
 
-/// Decodes `text`. Keeps a `%` without two digits, and replaces bytes that are not UTF-8 by U+FFFD.
+/// Decodes `text`. Keeps a `%` that is not followed by two digits, and replaces invalid UTF-8 with U+FFFD.
 pub(crate) fn decode_lossy(text: &str) -> String {
     if !text.contains('%') {
         return text.to_owned();
@@ -16,7 +16,8 @@ pub(crate) fn decode_lossy(text: &str) -> String {
     String::from_utf8(decoded).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-/// Returns the decoded bytes. `incomplete` replaces a `%` that starts no escape, or ends the decoding.
+/// Returns the decoded bytes. `incomplete` replaces a `%` that does not start an escape; if it returns `None`, decoding
+/// fails.
 fn bytes(text: &str, incomplete: fn(u8) -> Option<u8>) -> Option<Vec<u8>> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -36,19 +37,19 @@ fn bytes(text: &str, incomplete: fn(u8) -> Option<u8>) -> Option<Vec<u8>> {
     Some(decoded)
 }
 
-/// Parses a digit in either case: both are valid in an escape.
+/// Parses a hexadecimal digit in either case, because both are valid in an escape.
 fn digit(byte: u8) -> Option<u8> {
     char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
-/// Appends `text`, with an escape for each byte that is not plain.
+/// Appends `text`, escaping every byte for which `is_plain` returns false.
 pub(crate) fn push(line: &mut String, text: &str, is_plain: fn(u8) -> bool) {
     line.reserve(text.len());
     for byte in text.bytes() {
         if is_plain(byte) {
             line.push(char::from(byte));
         } else {
-            // Writing into a `String` cannot fail.
+            // Writing to a `String` cannot fail.
             let _ = write!(line, "%{byte:02X}");
         }
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Nanoseconds since the Unix epoch.
 ///
-/// The range ends in the year 2554; times before 1970 are the epoch.
+/// The range ends in the year 2554. Times before 1970 are mapped to the epoch.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
 
@@ -50,18 +50,18 @@ impl fmt::Debug for Timestamp {
 
 /// A source of wall-clock time, for tests and simulations.
 ///
-/// Called on the thread that starts or ends a span, twice a span; it must not block.
+/// Called on the thread that starts or ends a span, twice per span. Must not block.
 pub trait TimeSource: Send + Sync + 'static {
     /// Returns the current time.
     fn now(&self) -> Timestamp;
 }
 
-/// The clock of a provider: that of the system, or a [`TimeSource`].
+/// The clock of a provider: either the system clock or a [`TimeSource`].
 #[derive(Clone, Default)]
 pub struct Clock(Option<Arc<dyn TimeSource>>);
 
 impl Clock {
-    /// Returns the wall clock of the system.
+    /// Returns the system's wall clock.
     pub const fn system() -> Self {
         Clock(None)
     }
@@ -87,7 +87,7 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// Keeps the fast clock accurate. Threads of the SDK call this whenever they wake.
+/// Keeps the fast clock accurate. SDK threads call this whenever they wake.
 pub(crate) fn discipline() {
     tsc::discipline();
 }
@@ -103,7 +103,7 @@ fn instant_now() -> Instant {
     Instant::now()
 }
 
-/// The moment by which a wait must be over. Every wait in the SDK takes one.
+/// The time by which a wait must end. Every wait in the SDK takes a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadline(Option<Instant>);
 
@@ -111,17 +111,17 @@ impl Deadline {
     /// No limit.
     pub const NEVER: Deadline = Deadline(None);
 
-    /// Creates a deadline `timeout` from now. A timeout too long to represent sets no limit.
+    /// Creates a deadline `timeout` from now. A timeout too large to represent means no limit.
     pub fn after(timeout: Duration) -> Self {
         Deadline(instant_now().checked_add(timeout))
     }
 
-    /// Returns the time that is left; `None` without a limit, zero once the deadline has passed.
+    /// Returns the remaining time: `None` if there is no limit, zero once the deadline has passed.
     pub fn remaining(self) -> Option<Duration> {
         self.0.map(|at| at.saturating_duration_since(instant_now()))
     }
 
-    /// Returns the time since the deadline passed; zero before, and without a limit.
+    /// Returns the time since the deadline passed; zero if it has not passed or there is no limit.
     pub(crate) fn passed_for(self) -> Duration {
         self.0.map_or(Duration::ZERO, |at| instant_now().saturating_duration_since(at))
     }
@@ -139,7 +139,7 @@ impl Deadline {
         }
     }
 
-    /// Returns the moment of the deadline; `None` without a limit.
+    /// Returns the time of the deadline; `None` if there is no limit.
     pub fn instant(self) -> Option<Instant> {
         self.0
     }

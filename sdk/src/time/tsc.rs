@@ -1,9 +1,10 @@
-//! The time of day from the CPU's time stamp counter, which takes half as long to read as the system's clock.
+//! Wall-clock time from the CPU's time stamp counter, which takes half as long to read as the system clock.
 //!
-//! Used only where the kernel keeps time with the counter (`clocksource` is `tsc`) and has therefore checked that the counter
-//! runs at one rate on all cores. Workers compare counter and clock about once a second ([`discipline`]). A reading older than
-//! [`MAX_AGE_NANOS`] is not used; the caller asks the system instead. A step of the clock, a suspended machine or a program
-//! without a worker therefore costs at most some seconds of a slightly wrong, or slower, clock.
+//! Used only if the kernel itself keeps time with the counter (`clocksource` is `tsc`) and has therefore verified that it
+//! runs at the same rate on all cores. Workers compare the counter with the clock about once a second ([`discipline`]).
+//! Readings older than [`MAX_AGE_NANOS`] are not used; the caller reads the system clock instead. If the clock is stepped,
+//! the machine is suspended or the program has no worker, the cost is at most a few seconds of slightly wrong, or slower,
+//! time.
 #![allow(unsafe_code, reason = "one instruction; `benches` shows that it saves 10 ns on each of two reads a span")]
 #![cfg_attr(
     not(all(target_arch = "x86_64", target_os = "linux", not(loom))),
@@ -12,10 +13,10 @@
 
 use crate::sync::{AtomicU64, Ordering, fence};
 
-/// Maximum age of a reading that is used.
+/// Maximum age of a usable reading.
 const MAX_AGE_NANOS: u64 = 30_000_000_000;
 
-/// A reading of both clocks at one moment and the counter's rate, which convert a count to a time.
+/// Simultaneous readings of both clocks and the counter's rate, which together convert a count to a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Reading {
     count: u64,
@@ -25,7 +26,7 @@ struct Reading {
 }
 
 impl Reading {
-    /// Returns the time at `count`; `None` if that is before the reading, or too long after it.
+    /// Returns the time at `count`, or `None` if it is before the reading or too long after it.
     #[inline]
     fn at(self, count: u64) -> Option<u64> {
         let counts = count.checked_sub(self.count)?;
@@ -34,7 +35,7 @@ impl Reading {
     }
 }
 
-/// A reading that one thread replaces while others read it: a sequence lock of relaxed atomics.
+/// A reading that one thread replaces while others read it. Implemented as a sequence lock of relaxed atomics.
 struct Shared {
     /// Odd while the reading is being replaced; zero before the first reading.
     version: AtomicU64,
@@ -54,7 +55,7 @@ impl Shared {
         }
     }
 
-    /// Returns the reading; `None` before the first one and while it is being replaced.
+    /// Returns the reading, or `None` before the first one and while it is being replaced.
     #[inline]
     fn load(&self) -> Option<Reading> {
         let before = self.version.load(Ordering::Acquire);
@@ -68,7 +69,7 @@ impl Shared {
         (before == after && before % 2 == 0 && before != 0).then_some(reading)
     }
 
-    /// Replaces the reading. Only one thread at a time may do so.
+    /// Replaces the reading. Must be called by only one thread at a time.
     fn store(&self, reading: Reading) {
         let version = self.version.load(Ordering::Relaxed);
         self.version.store(version.wrapping_add(1), Ordering::Relaxed);
@@ -86,7 +87,7 @@ pub(super) use counter::{discipline, now};
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux", not(loom))))]
 pub(super) use nothing::{discipline, now};
 
-/// Elsewhere there is no counter to trust.
+/// On other systems there is no reliable counter.
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux", not(loom))))]
 mod nothing {
     #[inline]
@@ -107,11 +108,12 @@ mod counter {
 
     static SHARED: Shared = Shared::new();
 
-    /// Interval over which the rate of the counter is measured, and between two comparisons.
+    /// Duration over which the counter's rate is first measured. `INTERVAL` is the time between later comparisons.
     const BASELINE: Duration = Duration::from_millis(100);
     const INTERVAL: Duration = Duration::from_secs(1);
 
-    /// Returns the nanoseconds since the Unix epoch by the counter; `None` if the counter cannot be trusted now.
+    /// Returns the nanoseconds since the Unix epoch according to the counter, or `None` if the counter is not reliable at the
+    /// moment.
     #[inline]
     pub(in crate::time) fn now() -> Option<u64> {
         SHARED.load()?.at(count())
@@ -119,12 +121,12 @@ mod counter {
 
     #[inline]
     fn count() -> u64 {
-        // SAFETY: every x86_64 CPU has the instruction, and it touches no memory. In a process that may not use it, the
-        // kernel's own clock, which uses it as well, has failed before.
+        // SAFETY: every x86_64 CPU has this instruction, and it does not access memory. In a process that is not allowed to
+        // use it, the kernel's own clock, which uses it as well, would have failed first.
         unsafe { core::arch::x86_64::_rdtsc() }
     }
 
-    /// A reading of both clocks at one moment.
+    /// Simultaneous readings of both clocks.
     #[derive(Clone, Copy)]
     struct Pair {
         count: u64,
@@ -132,10 +134,10 @@ mod counter {
         nanos: u64,
     }
 
-    /// Compares the counter with the clock if that is due. Workers call this whenever they wake.
+    /// Compares the counter with the clock, if a comparison is due. Workers call this whenever they wake.
     pub(in crate::time) fn discipline() {
         static LAST: Mutex<Option<Pair>> = Mutex::new(None);
-        // Another worker is comparing.
+        // If the lock is held, another worker is already comparing.
         let Ok(mut last) = LAST.try_lock() else { return };
         if !kernel_trusts_the_counter() {
             return;
@@ -155,16 +157,16 @@ mod counter {
         }
     }
 
-    /// Returns the nanoseconds per count, times 2³²; `None` if no CPU has that rate, as after a suspension.
+    /// Returns the nanoseconds per count, times 2³², or `None` if the rate is implausible, such as after a suspend.
     fn rate(earlier: Pair, later: Pair) -> Option<u64> {
         let counts = u128::from(later.count.checked_sub(earlier.count)?);
         let elapsed = later.instant.saturating_duration_since(earlier.instant).as_nanos();
         let rate = u64::try_from((elapsed << 32).checked_div(counts)?).ok()?;
-        // From 0.1 to 100 GHz.
+        // Corresponds to 0.1 to 100 GHz.
         (rate > (1 << 32) / 100 && rate < (1 << 32) * 10).then_some(rate)
     }
 
-    /// Reads the clock between two reads of the counter, several times, and returns the closest pair.
+    /// Reads the clock between two reads of the counter, repeatedly, and returns the pair with the shortest interval.
     fn read() -> Pair {
         let once = || {
             let before = count();
@@ -201,7 +203,7 @@ mod counter {
                 let before = system_now().as_nanos();
                 let by_counter = now().unwrap();
                 let after = system_now().as_nanos();
-                // The window covers a thread that a busy machine preempts between two reads.
+                // The window allows for preemption between two reads on a busy machine.
                 let window = before.saturating_sub(50_000)..after + 50_000;
                 assert!(window.contains(&by_counter), "{by_counter} is not within {window:?}");
             }
@@ -239,7 +241,7 @@ mod loom_tests {
     use loom::sync::Arc;
     use loom::thread;
 
-    /// A thread that reads during a replacement sees the old reading, the new one or none, never a mixture.
+    /// A thread that reads during a replacement gets the old reading, the new one or none, but never a mixture.
     #[test]
     fn a_reading_is_never_torn() {
         let mut model = loom::model::Builder::new();

@@ -1,6 +1,6 @@
-//! The tracer of `#[traced]` and of the facade's layers: the installed one, or that of a test through its context.
+//! Finds the tracer for `#[traced]` and the facade's layers: the installed one, or that of a test through its context.
 //!
-//! Without a tracer, `#[traced]` costs a program one relaxed load.
+//! Without a tracer, `#[traced]` costs one relaxed load.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,10 +12,10 @@ use super::{Scope, SdkSpan, SdkTracer, SdkTracerProvider};
 use crate::context;
 use crate::time::Clock;
 
-/// Number of tracers, installed and in contexts, and the bit [`GLOBAL`].
+/// Number of tracers, both installed and in contexts, plus the bit [`GLOBAL`].
 static TRACERS: AtomicUsize = AtomicUsize::new(0);
 
-/// The bit of [`TRACERS`] that makes the API's global tracer stand in until one is installed.
+/// The bit of [`TRACERS`] that enables the API's global tracer as a fallback until one is installed.
 const GLOBAL: usize = 1 << (usize::BITS - 1);
 
 static INSTALLED: OnceLock<SdkTracer> = OnceLock::new();
@@ -26,7 +26,7 @@ pub fn is_installed() -> bool {
     TRACERS.load(Ordering::Relaxed) != 0
 }
 
-/// Returns the tracer for a span that starts in `parent`.
+/// Returns the tracer to use for a span that starts in `parent`.
 #[inline]
 pub fn tracer(parent: &Context) -> Option<&SdkTracer> {
     match TRACERS.load(Ordering::Relaxed) {
@@ -36,7 +36,7 @@ pub fn tracer(parent: &Context) -> Option<&SdkTracer> {
     }
 }
 
-/// Returns the installed tracer if it is the only tracer; then no context can hold another one.
+/// Returns the installed tracer if it is the only tracer, in which case no context can hold another one.
 #[inline]
 pub(crate) fn only_installed() -> Option<&'static SdkTracer> {
     (TRACERS.load(Ordering::Relaxed) == 1).then(|| INSTALLED.get()).flatten()
@@ -51,40 +51,40 @@ pub(crate) fn installed() -> Option<&'static SdkTracer> {
 /// Uses the API's global tracer for spans until a tracer of this SDK is installed.
 pub(crate) fn use_global() {
     TRACERS.fetch_or(GLOBAL, Ordering::SeqCst);
-    // Either this function sees the tracer, or `install` sees the bit.
+    // Either this function sees the installed tracer, or `install` sees the bit.
     if INSTALLED.get().is_some() {
         TRACERS.fetch_and(!GLOBAL, Ordering::SeqCst);
     }
 }
 
-/// Returns true if the API's global tracer stands in.
+/// Returns true if the API's global tracer is the fallback.
 #[inline]
 pub(crate) fn uses_global() -> bool {
     TRACERS.load(Ordering::Relaxed) & GLOBAL != 0
 }
 
-/// Returns the scope of spans without a call site or an instrumentation.
+/// Returns the scope of spans that have neither a call site nor an instrumentation library.
 pub(crate) fn scope() -> Scope {
     InstrumentationScope::builder("telemark").with_version(env!("CARGO_PKG_VERSION")).build().into()
 }
 
-/// Returns the tracer that a test has put into `context`.
+/// Returns the tracer that a test has stored in `context`.
 #[inline]
 fn in_context(context: &Context) -> Option<&SdkTracer> {
     context.get::<Scoped>().map(|scoped| &scoped.0)
 }
 
-/// Returns the clock of the tracer that a test has put into `context`.
+/// Returns the clock of the tracer that a test has stored in `context`.
 pub fn clock_in_context(context: &Context) -> Option<Clock> {
     if is_installed() { in_context(context).map(|tracer| tracer.provider.clock.clone()) } else { None }
 }
 
-/// Starts spans on [`tracer`], which it looks up each time, so that it can be created before anything is installed. Created in a
-/// test, it keeps the test's tracer, also on threads without the test's context.
+/// Starts spans on [`tracer`], which it looks up each time, so that it can be created before anything is installed. If
+/// created in a test, it keeps using the test's tracer, even on threads without the test's context.
 #[derive(Clone, Debug)]
 pub struct ActiveTracer {
     scope: Scope,
-    /// The tracer of the test that created this.
+    /// The tracer of the test in which this was created.
     of_test: Option<SdkTracer>,
 }
 
@@ -117,15 +117,15 @@ impl Tracer for ActiveTracer {
     }
 }
 
-/// Makes `tracer` that of the program. The first one stays; returns true if this is it.
+/// Makes `tracer` the tracer of the program. Only the first call takes effect; returns false if there was one before.
 ///
-/// Does not keep a disabled tracer, so that `#[traced]` costs as little as without one.
+/// A disabled tracer is not stored, so that `#[traced]` costs no more than without a tracer.
 pub(crate) fn install(tracer: SdkTracer) -> bool {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     if TAKEN.swap(true, Ordering::AcqRel) {
         return false;
     }
-    // At the exit of the program, this thread then knows without asking the API that its context is gone.
+    // Lets this thread detect at program exit that its context is gone, without calling the API.
     let _ = context::look(|_| ());
     if tracer.has_ids() && INSTALLED.set(tracer).is_ok() {
         TRACERS.fetch_add(1, Ordering::Relaxed);
@@ -134,14 +134,14 @@ pub(crate) fn install(tracer: SdkTracer) -> bool {
     true
 }
 
-/// Notes that the guard of the installed telemetry was dropped: the next span reports that it is lost.
+/// Records that the guard of the installed telemetry was dropped, so that the next span reports that it is lost.
 pub(crate) fn guard_is_gone(tracers: &SdkTracerProvider) {
     if tracers.is_off() && INSTALLED.get().is_some() {
         tracers.note_that_the_guard_is_gone();
     }
 }
 
-/// Returns `context` with a tracer of its own for `#[traced]` functions that run in it, for tests.
+/// Returns `context` with its own tracer for `#[traced]` functions that run in it. For tests.
 pub fn with_tracer(context: &Context, tracer: SdkTracer) -> Context {
     TRACERS.fetch_add(1, Ordering::Relaxed);
     context.with_value(Scoped(tracer))

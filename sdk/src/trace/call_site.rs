@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 
 use opentelemetry::{InstrumentationScope, KeyValue};
 
-/// The place in the source that starts a span. One `static` per `#[traced]` function, so that a span holds a reference instead
-/// of three attributes.
+/// The source location that starts a span. Each `#[traced]` function has one in a `static`, so that a span stores one
+/// reference instead of three attributes.
 #[derive(Debug)]
 pub struct CallSite {
     package: &'static str,
@@ -17,7 +17,7 @@ pub struct CallSite {
 }
 
 impl CallSite {
-    /// Creates the call site of `function`, a full path such as `shop::cart::checkout`, in the package that contains it.
+    /// Creates the call site of `function`, a full path such as `shop::cart::checkout`, in package `package`.
     pub const fn new(
         package: &'static str,
         version: &'static str,
@@ -28,7 +28,7 @@ impl CallSite {
         CallSite { package, version, function, file, line, made: OnceLock::new() }
     }
 
-    /// Returns the instrumentation scope: the package that contains the function.
+    /// Returns the instrumentation scope, which is the package that contains the function.
     #[inline]
     pub fn scope(&self) -> &InstrumentationScope {
         &self.made().0

@@ -1,7 +1,8 @@
-//! Errors on spans, without overwriting the program's own status and attributes, which the API's `SpanRef` cannot read.
+//! Records errors on spans without overwriting the program's own status and attributes, which the API's `SpanRef` cannot
+//! read.
 //!
-//! The span is therefore told of the error and decides. The API has no call for that: the error waits in a thread-local while
-//! the span is given the status unset, which otherwise means nothing.
+//! The decision is therefore left to the span. Since the API has no suitable call, the error is passed in a thread-local
+//! while the span's status is set to unset, which otherwise has no effect.
 
 use std::cell::Cell;
 
@@ -13,21 +14,21 @@ use crate::attributes;
 
 const ERROR_TYPE: &str = "error.type";
 
-/// An error, for a span that records it.
+/// An error to be recorded on a span.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    /// The description of the status; empty for none.
+    /// The description for the status; empty if there is none.
     pub(crate) description: String,
     pub(crate) error_type: &'static str,
     pub(crate) source: Source,
 }
 
-/// The origin of an error.
+/// How an error reached the span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// The function of the span returned it. Does not replace anything on the span.
+    /// The traced function returned it. Does not replace anything on the span.
     Returned,
-    /// The program recorded it by hand. Replaces an earlier error, but no `error.type` that the program has set.
+    /// The program recorded it explicitly. Replaces an earlier error, but not an `error.type` set by the program.
     Recorded,
 }
 
@@ -40,24 +41,24 @@ pub fn record_error_beside(span: &SpanRef<'_>, error_type: &'static str, descrip
 thread_local!(static TOLD: Cell<Option<Failure>> = const { Cell::new(None) });
 
 impl Failure {
-    /// Records the error on a span. On a span of another SDK, replaces its status and type.
+    /// Records the error on a span. On a span of another SDK, replaces its status and `error.type`.
     pub(crate) fn tell(self, span: &SpanRef<'_>) {
         let mut failure = Some(self);
         let _ = TOLD.try_with(|told| told.set(failure.take()));
         span.set_status(Status::Unset);
-        // Still here if the span is of another SDK, or has ended.
+        // Not taken if the span belongs to another SDK or has ended.
         if let Some(Failure { description, error_type, .. }) = failure.or_else(Failure::told) {
             span.set_attribute(KeyValue::new(ERROR_TYPE, error_type));
             span.set_status(Status::error(description));
         }
     }
 
-    /// Takes the error that this thread tells a span of.
+    /// Takes the error that is being passed to a span on this thread.
     pub(super) fn told() -> Option<Failure> {
         TOLD.try_with(Cell::take).ok().flatten()
     }
 
-    /// spec: trace/api.md#set-status — the status ok is final, and the span then shows no error at all.
+    /// spec: trace/api.md#set-status — the status ok is final, and such a span does not show any error.
     pub(super) fn apply(self, recording: &mut Recording) {
         let (record, limits) = (&mut *recording.data, recording.provider.limits.attributes);
         if record.status == Status::Ok {

@@ -1,4 +1,4 @@
-//! The span processor: sees a span start and end.
+//! The span processor, which observes the start and end of spans.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -13,65 +13,70 @@ use crate::runtime::Runtime;
 use crate::signal::Traces;
 use crate::time::Deadline;
 
-/// Sees every recording span when it starts and when it ends. Processors are called in the order in which they were added;
-/// those that export are flushed and shut down before the others.
+/// Observes every recording span when it starts and when it ends. Processors are called in the order in which they were
+/// added, except that those that export are flushed and shut down before the others.
 ///
-/// All methods are called on the threads of the host, possibly several at once; they must not block. At the end of installed
-/// telemetry that watches for the end of the program, [`Self::shutdown`] is called on a thread of the SDK, and the program waits for
-/// it no longer than the flush timeout. A panic is caught and reported. Spans that are not recorded are never seen; of those that
-/// are, only the sampled ones (`span.context.is_sampled()`) may be exported.
+/// All methods are called on threads of the host, possibly concurrently, and must not block. If the installed telemetry has a
+/// termination handler, [`Self::shutdown`] runs on an SDK thread, and the program waits for it no longer than the flush
+/// timeout. Panics are caught and logged. Processors never receive unrecorded spans, and must export only those that are
+/// sampled (`span.context.is_sampled()`).
 ///
 /// spec: trace/sdk.md#span-processor
 pub trait SpanProcessor: Debug + Send + Sync + 'static {
-    /// Called when a span starts, to read or change it. `parent` is the context that the span starts in.
+    /// Called when a span starts, to inspect or modify it. `parent` is the context in which the span starts.
     fn on_start(&self, span: &mut SdkSpan, parent: &Context) {
         let _ = (span, parent);
     }
 
-    /// Returns true if [`Self::on_start`] does anything. Asked once, when the provider is built.
+    /// Returns true if [`Self::on_start`] must be called. Checked once, when the provider is built.
     fn wants_start(&self) -> bool {
         true
     }
 
-    /// Called when a span ends, with its end time set, to read or change it. Not called after the provider's shutdown.
+    /// Called when a span ends, with its end time set, to inspect or modify it. Not called after the provider's shutdown.
     ///
     /// spec: trace/sdk.md#onending
     fn on_ending(&self, span: &mut SpanData) {
         let _ = span;
     }
 
+    /// Returns true if [`Self::on_ending`] does anything. Asked once, when the provider is built.
+    fn wants_ending(&self) -> bool {
+        true
+    }
+
     /// Called after a span has ended.
     fn on_end(&self, span: SpanData);
 
-    /// Exports every span that the processor holds.
+    /// Exports all spans held by the processor.
     ///
     /// # Errors
-    /// Something could not be delivered, or not before the deadline.
+    /// Returns an error if something could not be delivered before the deadline.
     fn flush(&self, deadline: Deadline) -> Result<(), ExportError> {
         let _ = deadline;
         Ok(())
     }
 
-    /// Exports every span that the processor holds, and ends it. Called once; the processor ignores later spans.
+    /// Exports all spans held by the processor, and stops it. Called once; the processor must ignore later spans.
     ///
     /// # Errors
-    /// Something could not be delivered, or not before the deadline.
+    /// Returns an error if something could not be delivered before the deadline.
     fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.flush(deadline)
     }
 
-    /// Returns the counts of exported and dropped spans; `None` for a processor that does not export.
+    /// Returns the counts of exported and dropped spans, or `None` if the processor does not export.
     fn health(&self) -> Option<SignalHealth> {
         self.counters().map(|counters| counters.snapshot())
     }
 
-    /// Returns the counters of the exporter behind this processor, for the SDK's own metrics; `None` for a processor that does
-    /// not export. A processor in front of another returns those of the other.
+    /// Returns the counters of the exporter behind this processor, for the SDK's own metrics, or `None` if the processor does
+    /// not export. A processor that wraps another one returns the counters of the inner processor.
     fn counters(&self) -> Option<Arc<Counters>> {
         None
     }
 
-    /// Returns the counters of each exporter behind this processor, if it has several.
+    /// Returns the counters of all exporters behind this processor, if there are several.
     fn all_counters(&self) -> Vec<Arc<Counters>> {
         self.counters().into_iter().collect()
     }
@@ -79,6 +84,10 @@ pub trait SpanProcessor: Debug + Send + Sync + 'static {
 
 impl<P: Processor<Traces>> SpanProcessor for P {
     fn wants_start(&self) -> bool {
+        false
+    }
+
+    fn wants_ending(&self) -> bool {
         false
     }
 
@@ -107,10 +116,11 @@ impl<P: Processor<Traces>> SpanProcessor for P {
     }
 }
 
-/// Puts `stages` in front of `processors`, which then see only the ends of spans. Without a stage, returns `processors`.
+/// Puts `stages` in front of `processors`, which are then called only when spans end. Returns `processors` if there are no
+/// stages.
 ///
 /// # Errors
-/// The operating system refuses to start another thread.
+/// Returns an error if the operating system refuses to start another thread.
 pub(crate) fn staged(
     stages: Vec<Box<dyn Stage<Traces>>>,
     processors: Vec<Box<dyn SpanProcessor>>,
@@ -124,7 +134,7 @@ pub(crate) fn staged(
     Ok(vec![Box::new(StagedProcessor::start(stages, behind.collect(), config, runtime)?)])
 }
 
-/// A span processor behind stages.
+/// A span processor that runs behind stages.
 #[derive(Debug)]
 struct Behind(Box<dyn SpanProcessor>);
 
@@ -148,7 +158,7 @@ impl Processor<Traces> for Behind {
     }
 }
 
-/// Calls a processor; a panic is an error.
+/// Calls a processor, and turns a panic into an error.
 pub(super) fn caught(call: impl FnOnce() -> Result<(), ExportError>) -> Result<(), ExportError> {
     catch(call).unwrap_or_else(|_| Err(ExportError::other("a span processor panicked")))
 }

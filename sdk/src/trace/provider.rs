@@ -1,4 +1,4 @@
-//! The tracer provider: resource, sampler, ids, limits and processors, shared by its tracers and their spans.
+//! The tracer provider: the resource, sampler, ids, limits and processors shared by its tracers and their spans.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -20,14 +20,14 @@ use crate::sampling::Sampler;
 use crate::signal::Traces;
 use crate::time::{Clock, Deadline};
 
-/// Creates tracers. Cheap to clone; clones share one provider.
+/// Creates tracers. Cheap to clone; clones share the same provider.
 ///
 /// spec: trace/sdk.md#tracer-provider
 #[derive(Clone, Debug)]
 pub struct SdkTracerProvider(ProviderRef);
 
 impl SdkTracerProvider {
-    /// Returns a builder.
+    /// Creates a builder with the default configuration.
     pub fn builder() -> TracerProviderBuilder {
         TracerProviderBuilder::default()
     }
@@ -42,20 +42,20 @@ impl SdkTracerProvider {
         &self.0.resource
     }
 
-    /// Exports every span that has ended.
+    /// Exports all ended spans.
     ///
     /// # Errors
-    /// The first error of a processor; the others are flushed nevertheless.
+    /// Returns the first error of a processor. The remaining processors are still flushed.
     pub fn force_flush(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.0.each_processor(|processor| processor.flush(deadline))
     }
 
-    /// Exports all ended spans and shuts down: later spans are not recorded, and the sampler is shut down. A second call waits
-    /// for the first, so that a program that exits on two threads at once (after a signal, for example) does not exit during
+    /// Exports all ended spans and shuts down: later spans are not recorded, and the sampler is shut down. A second call
+    /// waits for the first. Otherwise, a program that exits on two threads at once, such as after a signal, could end during
     /// the last export.
     ///
     /// # Errors
-    /// The first error of a processor or the sampler. The remaining ones are still shut down.
+    /// Returns the first error of a processor or the sampler. The remaining ones are still shut down.
     pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         if self.0.off.swap(true, Ordering::AcqRel) {
             return self.0.each_processor(|processor| match processor.flush(deadline) {
@@ -64,14 +64,14 @@ impl SdkTracerProvider {
             });
         }
         let processors = self.0.each_processor(|processor| processor.shutdown(deadline));
-        // Last, so that a sampler that hangs does not cost any spans.
+        // Shut the sampler down last, so that a hanging sampler does not lose any spans.
         processors.and(crate::sampling::shut_down(&*self.0.sampler, deadline))
     }
 
     /// Returns the counts of exported and dropped spans for each exporter.
     pub fn health(&self) -> Vec<SignalHealth> {
         let health = |processor: &dyn SpanProcessor| match &processor.all_counters()[..] {
-            // A processor may know its health without counters.
+            // A processor may report its health without having counters.
             [] | [_] => processor.health().into_iter().collect(),
             several => several.iter().map(|counters| counters.snapshot()).collect::<Vec<_>>(),
         };
@@ -83,7 +83,7 @@ impl SdkTracerProvider {
         self.0.processors.iter().flat_map(|processor| processor.all_counters()).collect()
     }
 
-    /// Returns the counts of spans that start and end, if there are any.
+    /// Returns the counts of started and ended spans, if they are counted.
     pub(crate) fn span_counts(&self) -> Option<Arc<SpanCounts>> {
         self.0.counts.clone()
     }
@@ -92,30 +92,30 @@ impl SdkTracerProvider {
         &self.0.clock
     }
 
-    /// Returns the sampler's name in `OTEL_TRACES_SAMPLER`, or its description.
+    /// Returns the sampler's name as in `OTEL_TRACES_SAMPLER`, or its description.
     pub(crate) fn sampler_name(&self) -> String {
         let description = catch(|| self.0.sampler.description()).unwrap_or("one that panics".into());
         crate::sampling::name_of(&description).into_owned()
     }
 
-    /// Returns true if there are no spans: when disabled, and after the shutdown.
+    /// Returns true if no spans are created, because the provider is disabled or shut down.
     pub(crate) fn is_off(&self) -> bool {
         self.0.is_off()
     }
 
-    /// Stops recording. Uses only atomic stores, because a forked child calls this.
+    /// Stops recording. Uses only atomic stores, because it runs in forked children.
     pub(crate) fn turn_off(&self) {
         self.0.off.store(true, Ordering::Relaxed);
         self.0.note.store(Note::Forked as u8, Ordering::Relaxed);
     }
 
-    /// Lets the next span that starts report that it is lost because the guard of the telemetry was dropped.
+    /// Makes the next span that starts report that it is lost because the telemetry's guard was dropped.
     pub(super) fn note_that_the_guard_is_gone(&self) {
         self.0.note.store(Note::GuardGone as u8, Ordering::Relaxed);
     }
 
-    /// Makes this provider live as long as the program, so that its spans count no references. Leaks a few hundred bytes for each
-    /// installed provider.
+    /// Makes this provider live as long as the program, so that its spans need no reference counting. Leaks a few hundred
+    /// bytes per installed provider.
     pub(crate) fn into_static(self) -> Self {
         SdkTracerProvider(match self.0 {
             ProviderRef::Shared(inner) => ProviderRef::Static(Box::leak(Box::new(inner))),
@@ -132,7 +132,7 @@ impl TracerProvider for SdkTracerProvider {
     }
 }
 
-/// Configures a [`SdkTracerProvider`].
+/// Configures and builds an [`SdkTracerProvider`].
 #[derive(Debug)]
 pub struct TracerProviderBuilder {
     resource: Resource,
@@ -161,13 +161,13 @@ impl Default for TracerProviderBuilder {
 }
 
 impl TracerProviderBuilder {
-    /// Sets the resource; empty by default.
+    /// Sets the resource. The default is empty.
     pub fn with_resource(mut self, resource: Resource) -> Self {
         self.resource = resource;
         self
     }
 
-    /// Sets the sampler; by default spans follow their parent, and roots are sampled.
+    /// Sets the sampler. By default spans follow their parent, and root spans are sampled.
     pub fn with_sampler(self, sampler: impl Sampler) -> Self {
         self.with_boxed_sampler(Box::new(sampler))
     }
@@ -177,34 +177,34 @@ impl TracerProviderBuilder {
         self
     }
 
-    /// Sets the generator of ids; random by default.
+    /// Sets the id generator. The default generates random ids.
     pub fn with_id_generator(mut self, ids: impl IdGenerator) -> Self {
         self.ids = Some(Box::new(ids));
         self
     }
 
-    /// Sets the clock; that of the system by default.
+    /// Sets the clock. The default is the system clock.
     pub fn with_clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Sets the limits of spans.
+    /// Sets the span limits.
     pub fn with_limits(mut self, limits: SpanLimits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Adds a processor. Without one, spans have ids, which are propagated and which exemplars carry, and record nothing.
+    /// Adds a processor. Without one, spans have ids, which are propagated and attached to exemplars, but record nothing.
     pub fn with_processor(mut self, processor: impl SpanProcessor) -> Self {
         self.processors.push(Box::new(processor));
         self
     }
 
-    /// Adds the processors of exporters, behind `stages` if there are any: see [`Stage`].
+    /// Adds the processors of exporters, behind `stages` if there are any; see [`Stage`].
     ///
     /// # Errors
-    /// The operating system refuses to start another thread.
+    /// Returns an error if the operating system refuses to start another thread.
     pub(crate) fn with_staged(
         mut self,
         stages: Vec<Box<dyn Stage<Traces>>>,
@@ -216,13 +216,13 @@ impl TracerProviderBuilder {
         Ok(self)
     }
 
-    /// Counts the spans that start and end, for [`SelfMetrics`](crate::self_metrics::SelfMetrics).
+    /// Enables counting of started and ended spans, for [`SelfMetrics`](crate::self_metrics::SelfMetrics).
     pub fn with_span_counts(mut self) -> Self {
         self.counts_spans = true;
         self
     }
 
-    /// Switches traces off: no span has an id of its own, and incoming span contexts are propagated unchanged.
+    /// Disables traces: spans get no ids of their own, and incoming span contexts are propagated unchanged.
     ///
     /// spec: configuration/sdk-environment-variables.md, `OTEL_SDK_DISABLED`
     pub(crate) fn disabled(mut self) -> Self {
@@ -232,13 +232,14 @@ impl TracerProviderBuilder {
 
     /// Builds the provider.
     pub fn build(self) -> SdkTracerProvider {
-        // Without a processor, a span holds nothing, because nothing would see it. It still is a recording span: the specification
-        // has no span that is sampled and does not record, and the flag must be propagated.
+        // Without a processor, nothing would read a span's contents, so none are stored. The span still counts as recording:
+        // in the specification a sampled span always records, and the sampled flag must be propagated.
         let limits = if self.processors.is_empty() { SpanLimits::NOTHING } else { self.limits };
         let sampler = self.sampler.unwrap_or_else(|| Box::new(crate::sampling::ParentBased::default()));
         let inner = ProviderInner {
             drops_below_unsampled: sampler.drops_below_unsampled_parents(),
             wants_start: self.processors.iter().any(|processor| processor.wants_start()),
+            wants_ending: self.processors.iter().any(|processor| processor.wants_ending()),
             samples_below_sampled: sampler.samples_below_sampled_parents(),
             off: AtomicBool::new(self.is_disabled),
             note: AtomicU8::new(Note::None as u8),
@@ -260,22 +261,24 @@ pub(super) struct ProviderInner {
     pub(super) sampler: Box<dyn Sampler>,
     pub(super) drops_below_unsampled: bool,
     pub(super) samples_below_sampled: bool,
-    /// True if a processor wants to see spans that start.
+    /// True if a processor needs to be called when spans start.
     pub(super) wants_start: bool,
-    /// `None` for random ids.
+    /// True if a processor needs to be called before spans end.
+    pub(super) wants_ending: bool,
+    /// `None` if ids are random.
     pub(super) ids: Option<Box<dyn IdGenerator>>,
     pub(super) clock: Clock,
     pub(super) limits: SpanLimits,
     pub(super) processors: Box<[Box<dyn SpanProcessor>]>,
     /// `None` unless spans are counted.
     counts: Option<Arc<SpanCounts>>,
-    /// Shut down or disabled: there are no spans.
+    /// True if no spans are created, after shutdown or when disabled.
     off: AtomicBool,
-    /// A [`Note`]: the message, printed once, for a span that starts after the end.
+    /// A [`Note`]: the message for the first span that starts too late, printed once.
     note: AtomicU8,
 }
 
-/// The reason why a span that starts is lost.
+/// The reason why a new span is lost.
 #[repr(u8)]
 enum Note {
     None,
@@ -289,7 +292,7 @@ impl ProviderInner {
         self.off.load(Ordering::Relaxed)
     }
 
-    /// As [`Self::is_off`], for a span that starts: the first lost one prints the reason.
+    /// Like [`Self::is_off`], but for a span that starts: the first lost span logs the reason.
     #[inline]
     pub(super) fn refuses(&self) -> bool {
         let is_off = self.is_off();
@@ -308,7 +311,7 @@ impl ProviderInner {
         }
     }
 
-    /// Counts a span that starts and is not recorded. A branch unless spans are counted.
+    /// Counts a started span that is not recorded. Costs one branch if spans are not counted.
     #[inline]
     pub(super) fn count_dropped(&self, parent: &SpanContext) {
         if let Some(counts) = &self.counts {
@@ -317,7 +320,7 @@ impl ProviderInner {
         }
     }
 
-    /// Counts a span that starts and is recorded.
+    /// Counts a started span that is recorded.
     #[inline]
     pub(super) fn count_recorded(&self, span: &SpanRecord) {
         if let Some(counts) = &self.counts {
@@ -326,7 +329,7 @@ impl ProviderInner {
         }
     }
 
-    /// Counts the end of a span that recorded.
+    /// Counts the end of a recorded span.
     #[inline]
     pub(super) fn count_end(&self, context: &SpanContext) {
         if let Some(counts) = &self.counts {
@@ -334,7 +337,7 @@ impl ProviderInner {
         }
     }
 
-    /// Shows a span that starts to the processors.
+    /// Calls the processors for a span that starts.
     #[cold]
     pub(super) fn started(&self, span: &mut SdkSpan, parent: &Context) {
         for processor in &self.processors {
@@ -344,21 +347,21 @@ impl ProviderInner {
         }
     }
 
-    /// Calls those that export first: another that hangs costs none of their spans.
+    /// Calls exporting processors first, so that a hanging processor of another kind cannot lose their spans.
     fn each_processor(&self, call: impl Fn(&dyn SpanProcessor) -> Result<(), ExportError>) -> Result<(), ExportError> {
         let mut processors: Vec<_> = self.processors.iter().collect();
         let exports = |processor: &dyn SpanProcessor| !processor.all_counters().is_empty();
         processors.sort_by_key(|processor| !catch(|| exports(&***processor)).unwrap_or(false));
         let mut result = Ok(());
         for processor in processors {
-            // All of them are called; the first error stays.
+            // Call all processors, and keep the first error.
             result = result.and(caught(|| call(&**processor)));
         }
         result
     }
 }
 
-/// A provider, shared by counting references, or for ever once it is installed.
+/// A reference to a provider: counted, or static once the provider is installed.
 #[derive(Clone, Debug)]
 pub(super) enum ProviderRef {
     Shared(Arc<ProviderInner>),

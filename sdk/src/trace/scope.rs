@@ -1,4 +1,4 @@
-//! The instrumentation scope of a span, shared and never copied.
+//! The instrumentation scope of a span, shared rather than copied.
 
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
@@ -7,7 +7,7 @@ use opentelemetry::InstrumentationScope;
 
 use crate::attributes;
 
-/// The scope of a span: shared by the spans of a tracer, or static for call sites of `#[traced]`.
+/// The scope of a span, shared by all spans of a tracer, or static for `#[traced]` call sites.
 #[derive(Clone, Debug)]
 pub enum Scope {
     /// The scope of a call site, which lives as long as the program.
@@ -17,7 +17,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// Returns the scope without a name.
+    /// Returns a scope with an empty name.
     #[inline]
     pub(super) fn unnamed() -> Self {
         static UNNAMED: OnceLock<InstrumentationScope> = OnceLock::new();
@@ -33,7 +33,7 @@ impl Scope {
         }
     }
 
-    /// Returns true if both are the same value in memory: a cheap test before comparing names, versions and attributes.
+    /// Returns true if both refer to the same value in memory. A cheap check before comparing names, versions and attributes.
     #[inline]
     pub fn is_same(&self, other: &Scope) -> bool {
         std::ptr::eq::<InstrumentationScope>(&**self, &**other)

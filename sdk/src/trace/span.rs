@@ -1,4 +1,4 @@
-//! The span: its data while it records, and the rules for changing it.
+//! The span: its data while it is recording, and the rules for changing it.
 
 use std::borrow::Cow;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,13 +12,13 @@ use crate::attributes;
 use crate::error::catch;
 use crate::time::Timestamp;
 
-/// A span of a [`SdkTracer`](super::SdkTracer). Ends when it is dropped, if not before.
+/// A span created by an [`SdkTracer`](super::SdkTracer). If it has not ended before, it ends when dropped.
 ///
 /// spec: trace/sdk.md#span
 #[derive(Debug)]
 pub struct SdkSpan {
     context: SpanContext,
-    /// `None` if the sampler dropped the span, and once it has ended.
+    /// `None` if the sampler dropped the span, or once the span has ended.
     recording: Option<Recording>,
 }
 
@@ -26,13 +26,13 @@ pub struct SdkSpan {
 pub(super) struct Recording {
     pub(super) data: SpanData,
     pub(super) provider: ProviderRef,
-    /// The `error.type` of an error that was recorded by hand, which a later error may replace.
+    /// The `error.type` of an explicitly recorded error, which a later error may replace.
     pub(super) recorded_error: Option<&'static str>,
 }
 
-/// Stands for the current time of the provider's clock, as the time of an end.
+/// An end time that stands for the current time of the provider's clock.
 ///
-/// The API's `SpanRef` can only end a span with a time, and no span ends in 1970.
+/// The API's `SpanRef` can only end a span with an explicit time, and no real span ends in 1970.
 pub const END_NOW: SystemTime = UNIX_EPOCH;
 
 impl SdkSpan {
@@ -45,7 +45,7 @@ impl SdkSpan {
         SdkSpan { context, recording: None }
     }
 
-    /// Returns the data recorded so far; `None` if the span does not record, and once it has ended.
+    /// Returns the data recorded so far, or `None` if the span is not recording or has ended.
     pub fn data(&self) -> Option<&SpanData> {
         self.recording.as_ref().map(|recording| &recording.data)
     }
@@ -64,24 +64,24 @@ impl SdkSpan {
         let Some(Recording { data, provider, .. }) = &mut self.recording else { return };
         let limits = &provider.limits;
         attributes::normalize(&mut link.attributes, &mut link.dropped_attributes_count, limits.link_attributes());
-        // spec: trace/api.md#link — a link without a valid context counts only for its attributes and trace state.
+        // spec: trace/api.md#link — a link without a valid context is recorded only if it has attributes or a trace state.
         let says_nothing = link.attributes.is_empty() && link.span_context.trace_state().header().is_empty();
         if link.span_context.is_valid() || !says_nothing {
             data.links.push(link, limits.links);
         }
     }
 
-    /// Ends the span at `end`, or now. Later calls do nothing.
+    /// Ends the span at `end` or, if that is `None`, now. Later calls do nothing.
     #[inline]
     fn finish(&mut self, end: Option<Timestamp>) {
         let Some(Recording { mut data, provider, .. }) = self.recording.take() else { return };
         provider.count_end(&self.context);
         let record = &mut *data;
-        // The API may have read its own clock for the end, which must not be before the start.
+        // The end may come from the API's own clock, and must not be before the start.
         record.end = end.unwrap_or_else(|| provider.clock.now()).max(record.start);
         let Some((last, others)) = provider.processors.split_last() else { return };
-        // spec: trace/sdk.md#onending — never after the shutdown; `on_end` counts late spans.
-        if !provider.is_off() {
+        // spec: trace/sdk.md#onending — not called after shutdown. `on_end` is still called and counts late spans.
+        if provider.wants_ending && !provider.is_off() {
             provider.processors.iter().for_each(|processor| contained(|| processor.on_ending(&mut data)));
         }
         others.iter().for_each(|processor| contained(|| processor.on_end(data.clone())));
@@ -89,7 +89,7 @@ impl SdkSpan {
     }
 }
 
-/// Calls one processor. Its panic takes the span from no other one.
+/// Calls one processor. If it panics, the others still receive the span.
 #[inline]
 fn contained(call: impl FnOnce()) {
     if catch(call).is_err() {
@@ -124,7 +124,7 @@ impl Span for SdkSpan {
         }
     }
 
-    /// spec: trace/api.md#set-status — `Ok` is final, and no status is unset again.
+    /// spec: trace/api.md#set-status — `Ok` is final, and a status cannot be reset to unset.
     fn set_status(&mut self, status: Status) {
         let Some(recording) = &mut self.recording else { return };
         if status == Status::Unset {

@@ -1,4 +1,4 @@
-//! The tracer: decides whether to record a span, and starts it.
+//! The tracer, which decides whether to record a span, and starts it.
 
 use std::borrow::Cow;
 
@@ -17,7 +17,7 @@ use crate::sampling::{Decision, SamplingRequest, SamplingResult};
 use crate::time::Timestamp;
 use crate::unsampled::{self, Unsampled};
 
-/// The W3C level 2 flag that says that the trace id is random.
+/// The W3C level 2 flag that marks a trace id as random.
 const RANDOM_FLAG: u8 = 0x02;
 
 /// Starts spans.
@@ -30,8 +30,8 @@ pub struct SdkTracer {
 }
 
 impl SdkTracer {
-    /// Returns true if spans are processed: there is a processor, and the provider is not shut down. Without a processor, spans
-    /// still have ids and are propagated.
+    /// Returns true if spans are processed, which requires a processor and a provider that is not shut down. Without a
+    /// processor, spans still have ids and are propagated.
     ///
     /// spec: trace/sdk.md#enabled
     #[inline]
@@ -39,20 +39,20 @@ impl SdkTracer {
         self.has_ids() && !self.provider.processors.is_empty()
     }
 
-    /// Returns true if spans have ids of their own: the provider is neither shut down nor disabled.
+    /// Returns true if spans get their own ids, which requires that the provider is neither shut down nor disabled.
     #[inline]
     pub(super) fn has_ids(&self) -> bool {
         !self.provider.is_off()
     }
 
-    /// Returns true if a processor wants to see the context that a span starts in.
+    /// Returns true if a processor needs the context in which a span starts.
     #[inline]
     pub(crate) fn wants_start(&self) -> bool {
         self.provider.wants_start
     }
 
-    /// Decides about a span in `parent` as far as possible without asking the sampler, and creates the data of a sampled one.
-    /// Runs no code of the user, so that it can be called while the API's context is borrowed.
+    /// Makes the decision for a span in `parent` as far as possible without calling the sampler, and creates the data of a
+    /// sampled span. Runs no user code, so it can be called while the API's context is borrowed.
     #[inline]
     pub(crate) fn begin_child(&self, parent: &Context) -> Glance {
         let provider = &*self.provider;
@@ -70,7 +70,7 @@ impl SdkTracer {
         }
     }
 
-    /// Starts a span for `#[traced]`. Calls `attributes` only if the span is recorded; the sampler therefore decides without
+    /// Starts a span for `#[traced]`. Calls `attributes` only if the span is recorded, so the sampler has to decide without
     /// them.
     #[inline]
     pub(crate) fn start_traced(
@@ -89,7 +89,7 @@ impl SdkTracer {
         }
     }
 
-    /// Starts a span for `#[traced]` that is already decided to be recorded. Does not show it to the processors.
+    /// Starts a span for `#[traced]` that has already been sampled. Does not call the processors.
     #[inline]
     pub(crate) fn start_child(
         &self,
@@ -109,7 +109,7 @@ impl SdkTracer {
         self.record(data, added, None, call.links)
     }
 
-    /// Decides about a span for `#[traced]`.
+    /// Makes the decision for a span of `#[traced]`.
     fn begin(&self, call: &TracedSpan, parent: &Context) -> Result<(SpanData, Vec<KeyValue>), Started> {
         match self.begin_child(parent) {
             Glance::Silent => return Err(Started::Silent),
@@ -135,8 +135,8 @@ impl SdkTracer {
         })
     }
 
-    /// Decides whether to record a span. Returns the data of the new span, including its identity, and the attributes added by
-    /// the sampler. If the span is not recorded, returns only its identity.
+    /// Decides whether to record a span. Returns the data of the new span, including its span context, and the attributes
+    /// added by the sampler. If the span is not recorded, returns only its span context.
     ///
     /// spec: trace/sdk.md#sdk-span-creation
     fn decide(
@@ -181,13 +181,13 @@ impl SdkTracer {
         Ok((data, added))
     }
 
-    /// Counts a span that is dropped because its parent was.
+    /// Counts a span that is dropped because its parent was dropped.
     #[inline]
     pub(crate) fn count_dropped(&self, parent: &Context) {
         self.provider.count_dropped(parent.span().span_context());
     }
 
-    /// Returns true if a generator of the user makes the ids of spans.
+    /// Returns true if span ids come from a custom generator.
     #[inline]
     pub(crate) fn has_own_ids(&self) -> bool {
         self.provider.ids.is_some()
@@ -200,7 +200,7 @@ impl SdkTracer {
         }
     }
 
-    /// Returns an id from the generator of the user; `None` without one, and if it panics.
+    /// Returns an id from the custom generator, or `None` if there is none or it panics.
     fn generated<T>(&self, make: impl FnOnce(&dyn IdGenerator) -> T) -> Option<T> {
         let ids = self.provider.ids.as_deref()?;
         let made = catch(|| make(ids));
@@ -210,7 +210,7 @@ impl SdkTracer {
         made.ok()
     }
 
-    /// Starts a span that is recorded.
+    /// Starts a recorded span.
     fn record(&self, mut data: SpanData, added: Vec<KeyValue>, start: Option<Timestamp>, links: Vec<Link>) -> SdkSpan {
         let provider = &*self.provider;
         let record = &mut *data;
@@ -227,7 +227,7 @@ impl SdkTracer {
         span
     }
 
-    /// Shows a span that starts to the processors, if one wants to see it.
+    /// Calls the processors for a span that starts, if one needs it.
     #[inline]
     fn show_start(&self, span: &mut SdkSpan, parent: &Context) {
         if self.provider.wants_start {
@@ -236,7 +236,7 @@ impl SdkTracer {
     }
 }
 
-/// Creates the data of a sampled span below a sampled local parent.
+/// Creates the data of a span that is sampled because its local parent is sampled.
 #[inline]
 fn child_of(parent: &SpanContext) -> SpanData {
     let flags = TraceFlags::new(parent.trace_flags().to_u8() & RANDOM_FLAG | TraceFlags::SAMPLED.to_u8());
@@ -248,16 +248,16 @@ fn child_of(parent: &SpanContext) -> SpanData {
     data
 }
 
-/// The decision about a span by a look at its parent.
+/// The decision for a span, as far as it follows from the parent.
 #[derive(Debug)]
 pub(crate) enum Glance {
-    /// There is no span: telemetry is suppressed, or the provider has ended.
+    /// No span is created, because telemetry is suppressed or the provider has been shut down.
     Silent,
-    /// The span is dropped, and the context of its parent says so.
+    /// The span is dropped, as its parent's context already indicates.
     Dropped(unsampled::Parent),
-    /// The span is sampled, as its local parent is. Holds its data with its identity.
+    /// The span is sampled, like its local parent. Holds its data, including the span context.
     Sampled(SpanData),
-    /// The sampler must be asked.
+    /// The sampler has to decide.
     Unknown,
 }
 
@@ -271,7 +271,7 @@ impl Tracer for SdkTracer {
 }
 
 impl SdkTracer {
-    /// Starts a span with a scope that may differ from the tracer's.
+    /// Starts a span with a scope that may differ from that of the tracer.
     pub(super) fn build_in_scope(&self, scope: &Scope, builder: SpanBuilder, parent: &Context) -> SdkSpan {
         let SpanBuilder { span_kind, name, start_time, attributes, events, links, .. } = builder;
         let kind = span_kind.unwrap_or(SpanKind::Internal);
@@ -279,7 +279,7 @@ impl SdkTracer {
         let links = links.unwrap_or_default();
         let (mut data, added) = match self.begin_child(parent) {
             Glance::Sampled(data) => (data, Vec::new()),
-            // A span of the API has an id of its own even if it is dropped.
+            // A span created through the API has its own id even if it is dropped.
             Glance::Dropped(_) => {
                 let parent = parent.span();
                 self.provider.count_dropped(parent.span_context());
@@ -295,8 +295,8 @@ impl SdkTracer {
         let record = &mut *data;
         (record.name, record.scope) = (name, scope.clone());
         record.kind = kind;
-        // The list of the record has been on another thread; this thread frees the list that it allocated itself.
-        if attributes.len() < record.own_attributes.capacity() {
+        // The buffer of the record stays with the thread, in its cache.
+        if attributes.len() <= record.own_attributes.capacity() {
             record.own_attributes.append(&mut attributes);
         } else if !attributes.is_empty() {
             record.own_attributes = attributes;
@@ -316,18 +316,18 @@ impl SdkTracer {
     }
 }
 
-/// A span of `#[traced]` before it starts.
+/// A `#[traced]` span before it starts.
 #[derive(Debug)]
 pub struct TracedSpan {
-    /// The name.
+    /// The span name.
     pub name: Cow<'static, str>,
-    /// The role.
+    /// The span kind.
     pub kind: SpanKind,
-    /// The call site, which gives the scope.
+    /// The call site, which determines the scope.
     pub call_site: Option<&'static CallSite>,
-    /// True if the span has the call site's `code.*` attributes.
+    /// True if the span gets the call site's `code.*` attributes.
     pub code_attributes: bool,
-    /// The links known at the start.
+    /// The links known when the span starts.
     pub links: Vec<Link>,
 }
 
@@ -339,16 +339,17 @@ impl TracedSpan {
     }
 }
 
-/// The start of a span of `#[traced]`.
+/// The result of starting a `#[traced]` span.
 #[derive(Debug)]
 pub(crate) enum Started {
-    /// The span is recorded: attach `parent.with_span(span)`. It ends when it is dropped.
+    /// The span is recorded. Attach `parent.with_span(span)`. The span ends when dropped.
     Recording(SdkSpan),
-    /// There is no span: telemetry is suppressed, or the provider has ended. No span below is recorded either.
+    /// No span is created, because telemetry is suppressed or the provider has been shut down. Spans below are not recorded
+    /// either.
     Silent,
-    /// The span is not recorded, and the parent's context says so already: attach nothing if that is current. Requests from the
-    /// span carry an id of its own.
+    /// The span is not recorded, as the parent's context already indicates. If that context is current, attach nothing.
+    /// Outgoing requests use the span's own id.
     Inherit(Unsampled),
-    /// The span is not recorded, and its children must know: attach a context with this span context.
+    /// The span is not recorded, and its children must be able to tell. Attach a context with this span context.
     NotRecorded(SpanContext),
 }

@@ -1,4 +1,4 @@
-//! The program of the README, word for word: `tests/documents.rs` compares them, `tests/termination.rs` runs it.
+//! The program of the README, word for word: `tests/documents.rs` compares the two, and `tests/termination.rs` runs it.
 
 use axum::Router;
 use axum::extract::Path;

@@ -1,6 +1,6 @@
-//! Strips Rust code of its comments, the content of its literals, and its test modules.
+//! Strips comments, the contents of literals, and test modules from Rust code.
 
-/// Returns the code with the same lines, with comments and string and character literals blanked out.
+/// Returns the code with comments and with string and character literals blanked out. Lines keep their numbers.
 pub(super) fn without_comments_and_texts(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
     let mut code = String::with_capacity(text.len());
@@ -10,7 +10,7 @@ pub(super) fn without_comments_and_texts(text: &str) -> String {
         if end == at + 1 {
             code.push(chars[at]);
         } else {
-            // Keep line ends, so that lines can be counted.
+            // Keep line breaks, so that line numbers stay the same.
             code.extend(chars[at..end].iter().map(|&c| if c == '\n' { '\n' } else { ' ' }));
         }
         at = end;
@@ -18,7 +18,7 @@ pub(super) fn without_comments_and_texts(text: &str) -> String {
     code
 }
 
-/// Returns the end of the comment or literal that begins here, and the next character for anything else.
+/// Returns the end of the comment or literal that starts at `at`, or the next index for anything else.
 fn end_of_token(chars: &[char], at: usize) -> usize {
     let next = |offset: usize| chars.get(at + offset).copied();
     let find = |from: usize, pattern: &[char]| {
@@ -66,7 +66,8 @@ fn is_word(character: Option<char>) -> bool {
     character.is_some_and(|c| c.is_alphanumeric() || c == '_')
 }
 
-/// Returns the code without its modules under `#[cfg(test)]` and the like. Takes code without comments and literals.
+/// Returns the code without modules under `#[cfg(test)]` and similar conditions. Expects code without comments and
+/// literals.
 pub(super) fn without_tests(code: &str) -> String {
     let mut rest = code;
     let mut production = String::with_capacity(code.len());
@@ -88,7 +89,7 @@ pub(super) fn without_tests(code: &str) -> String {
     production + rest
 }
 
-/// Returns true if a condition such as `all(test, not(loom))` holds in tests alone.
+/// Returns true if a condition such as `all(test, not(loom))` holds only in tests.
 fn is_never_shipped(attribute: &str) -> bool {
     let mut positive = String::new();
     let mut rest = attribute;
@@ -101,7 +102,7 @@ fn is_never_shipped(attribute: &str) -> bool {
     !positive.contains("any(") && words.any(|word| word == "test" || word == "loom")
 }
 
-/// Returns the length of the item, to its semicolon or its closing brace.
+/// Returns the length of the item, up to its semicolon or closing brace.
 fn end_of_item(code: &str) -> usize {
     let mut depth = 0usize;
     for (at, character) in code.char_indices() {
@@ -116,7 +117,7 @@ fn end_of_item(code: &str) -> usize {
     code.len()
 }
 
-/// Returns words, `::`, and every other character that is not white space.
+/// Returns words, `::`, and every other non-whitespace character.
 pub(super) fn tokens(code: &str) -> impl Iterator<Item = &str> {
     let mut rest = code;
     std::iter::from_fn(move || {

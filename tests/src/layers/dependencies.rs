@@ -1,15 +1,15 @@
-//! The dependencies that a crate may have.
+//! The dependencies that each crate may have.
 
 use super::workspace::{Kind, Package};
 
-/// Packages of this repository alone, which are not published.
+/// Unpublished packages, for use inside this repository only.
 const INTERNAL: &[&str] = &["telemark-benches", "telemark-tests", "telemark-examples", "telemark-fuzz", "xtask"];
 
-/// The dependencies of the sdk: the API and at most three small crates. Any other needs a change here.
+/// The dependencies of the sdk: the API and at most three small crates. A new one must be added here.
 const SDK: &[&str] = &["opentelemetry", "futures-core", "libc", "pin-project-lite"];
 const EXPANSION: &[&str] = &["syn", "quote", "proc-macro2"];
 
-/// An axum service is a tower service: its layer is tower's with the route template.
+/// The axum layer is the tower layer plus the route template.
 const INTEGRATIONS_ON_INTEGRATIONS: &[(&str, &str)] = &[("telemark-axum", "telemark-tower")];
 
 /// Returns every dependency that breaks a rule.
@@ -84,7 +84,7 @@ fn broken_rule(package: &Package, name: &str, kind: Kind, on: Option<&Package>) 
     }
 }
 
-/// Returns the part of the workspace that a package belongs to: the first folder.
+/// Returns the part of the workspace that a package belongs to, which is its top-level folder.
 fn place(package: &Package) -> &str {
     package.folder.split('/').next().unwrap_or_default()
 }

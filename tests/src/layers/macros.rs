@@ -1,9 +1,9 @@
-//! The paths that the expansion of `#[traced]` may name: `::telemark::__private` alone, of this workspace.
+//! The paths that the expansion of `#[traced]` may name: within this workspace, only `::telemark::__private`.
 
 use super::code::{tokens, without_comments_and_texts, without_tests};
 use super::workspace::SourceFile;
 
-/// Returns every path in the code of the expansion that leads elsewhere.
+/// Returns every path in the generated code that leads elsewhere.
 pub fn macro_violations(files: &[SourceFile]) -> Vec<String> {
     let mut violations = Vec::new();
     for file in files.iter().filter(|file| file.path.starts_with("macros/expand/src/")) {

@@ -1,12 +1,12 @@
-//! The rules of the architecture, as a program that reads the workspace. Each check returns the violations in words; an empty
-//! list is a pass.
+//! The rules of the architecture as checks on the sources of the workspace. Each check returns the violations as text. An
+//! empty list is a pass.
 //!
 //! - `workspace` reads packages and sources.
 //! - `dependencies` checks the dependencies between crates.
-//! - `modules` checks that a module of the sdk uses lower layers alone.
+//! - `modules` checks that modules of the sdk and of `integrations/http` use only lower layers.
 //! - `macros` checks the paths in the expansion of `#[traced]`.
-//! - `shape` checks the first line and the length of a file, and the number of files in a folder.
-//! - `code` tells code from comments, literals and tests.
+//! - `shape` checks the first line and the length of each file, and the number of files per folder.
+//! - `code` separates code from comments, literals and tests.
 
 mod code;
 mod dependencies;

@@ -1,12 +1,12 @@
-//! The modules of the sdk and of integrations/http, which use lower layers only.
+//! Checks that modules of the sdk and of integrations/http use only lower layers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::code::{tokens, without_comments_and_texts, without_tests};
 use super::workspace::SourceFile;
 
-/// The layers from the lowest to the highest. `sampling` lies below `trace`, which asks the `Sampler`; `diag` below `export`,
-/// which counts there.
+/// The layers from lowest to highest. `sampling` lies below `trace`, which calls the `Sampler`, and `diag` below
+/// `export`, which uses its counters.
 const LAYERS: &[Layer] = &[
     Layer {
         modules: &[
@@ -31,7 +31,7 @@ const LAYERS: &[Layer] = &[
     Layer { modules: &["instrument", "testing", "install", "self_metrics"], are_strangers: false },
 ];
 
-/// The folders of sdk/src/metrics, in the order of a measurement's journey.
+/// The folders of sdk/src/metrics, in the order in which a measurement passes through them.
 const METRICS: &[Layer] = &[
     Layer { modules: &["data"], are_strangers: false },
     Layer { modules: &["exemplar"], are_strangers: false },
@@ -51,7 +51,7 @@ const HTTP: &[Layer] = &[
 
 struct Layer {
     modules: &'static [&'static str],
-    /// True if the modules do not know each other. In other layers they may, but not in a circle.
+    /// True if the modules must not use each other. In other layers they may, but not in a circle.
     are_strangers: bool,
 }
 
@@ -86,7 +86,7 @@ fn violations_in(folder: &str, layers: &[Layer], files: &[SourceFile]) -> Vec<St
     let mut violations = Vec::new();
     let mut uses: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for source in &sources {
-        // The root declares and re-exports everything.
+        // The root declares and re-exports everything, so it is exempt.
         let Some(user) = source.module.first() else { continue };
         let Some(own) = layer(user) else {
             violations.push(format!("{}: the module {user} has no layer; give it one in this test", source.path));
@@ -123,10 +123,10 @@ fn circles(uses: &BTreeMap<&str, BTreeSet<String>>) -> Vec<String> {
     if circle.is_empty() { Vec::new() } else { vec![format!("{} use each other in a circle", circle.join(", "))] }
 }
 
-/// A file of one of the crates.
+/// A file in one of the checked crates.
 struct Source {
     path: String,
-    /// The path of the module from the root of the crate.
+    /// The module path from the crate root.
     module: Vec<String>,
     tokens: Vec<String>,
 }
@@ -138,12 +138,12 @@ impl Source {
         if matches!(module.last().map(String::as_str), Some("mod" | "lib")) {
             module.pop();
         }
-        // Tests in files of their own may use any module.
+        // Tests in separate files may use any module.
         if module.iter().any(|part| part == "tests" || part == "loom_tests") {
             return None;
         }
         let mut code = without_tests(&without_comments_and_texts(&file.text));
-        // The folder stands for a crate of its own.
+        // Treat the folder as a crate, so that paths are relative to it.
         if let Some(folder) = folder.strip_prefix("sdk/src/").filter(|folder| !folder.is_empty()) {
             let inside = format!("elsewhere::{}::", folder.trim_end_matches('/'));
             code = code.replace("crate::", "elsewhere::").replace(&inside, "crate::");
@@ -183,7 +183,7 @@ impl Source {
                 paths.push(prefix.clone());
             }
         } else if depth > 0 {
-            // `a::*` and `a::<T>`.
+            // Covers `a::*` and `a::<T>`.
             paths.push(prefix.clone());
         }
         prefix.truncate(depth);
@@ -191,7 +191,7 @@ impl Source {
     }
 }
 
-/// Returns the module in which a path of `user` begins, and the rest of the path.
+/// Returns the module in which a path used by `user` starts, and the rest of the path.
 fn absolute<'p>(user: &'p [String], path: &'p [String]) -> (&'p [String], &'p [String]) {
     let (mut base, mut rest) = (user, path);
     while let [head, tail @ ..] = rest {
@@ -206,7 +206,7 @@ fn absolute<'p>(user: &'p [String], path: &'p [String]) -> (&'p [String], &'p [S
     (base, rest)
 }
 
-/// Maps the names in the root of the crate, of modules, re-exports and macros, to their modules.
+/// Maps names in the crate root (modules, re-exports and macros) to their modules.
 struct Names {
     modules: BTreeSet<String>,
     others: BTreeMap<String, String>,
@@ -226,7 +226,7 @@ impl Names {
                 }
             }
         }
-        // `pub use error::{ConfigError, ExportError};` in the root.
+        // Handles `pub use error::{ConfigError, ExportError};` in the root.
         for root in sources.iter().filter(|source| source.module.is_empty()) {
             for at in (0..root.tokens.len()).filter(|&at| root.tokens[at] == "use") {
                 let mut paths = Vec::new();
@@ -244,7 +244,7 @@ impl Names {
         Names { modules, others }
     }
 
-    /// Returns the top module that a path in `user` leads to.
+    /// Returns the top-level module that a path in `user` leads to.
     fn module(&self, user: &[String], path: &[String]) -> Option<String> {
         let (base, rest) = absolute(user, path);
         let name = base.first().or_else(|| rest.first())?;

@@ -1,4 +1,4 @@
-//! The packages of the workspace, as cargo reads them, and their sources.
+//! The packages of the workspace as reported by cargo, and their sources.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,12 +15,12 @@ pub struct Workspace {
     pub files: Vec<SourceFile>,
 }
 
-/// A package.
+/// A package of the workspace.
 #[derive(Clone, Debug)]
 pub struct Package {
-    /// The name.
+    /// The name of the package.
     pub name: String,
-    /// Its folder below the root; empty for the root package.
+    /// The folder relative to the root; empty for the root package.
     pub folder: String,
     /// The dependencies.
     pub dependencies: Vec<Dependency>,
@@ -29,31 +29,31 @@ pub struct Package {
 /// One dependency of a package.
 #[derive(Clone, Debug)]
 pub struct Dependency {
-    /// The name of the package, whatever the crate calls it.
+    /// The name of the package, regardless of any rename.
     pub name: String,
-    /// The kind.
+    /// The kind of the dependency.
     pub kind: Kind,
 }
 
 /// The kind of a dependency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// For the library itself.
+    /// A dependency of the library itself.
     Normal,
-    /// For the library under `--cfg loom`.
+    /// A dependency of the library under `--cfg loom`.
     Loom,
-    /// For the build script.
+    /// A dependency of the build script.
     Build,
-    /// For tests and examples.
+    /// A dependency of tests and examples.
     Dev,
 }
 
 /// A Rust file.
 #[derive(Clone, Debug)]
 pub struct SourceFile {
-    /// The path below the root.
+    /// The path relative to the root.
     pub path: String,
-    /// The content.
+    /// The content of the file.
     pub text: String,
 }
 
@@ -61,10 +61,10 @@ impl Workspace {
     /// Reads the workspace that this crate belongs to.
     ///
     /// # Errors
-    /// Cargo or the file system failed.
+    /// Fails if cargo or the file system does.
     pub fn read() -> Result<Self, Box<dyn std::error::Error>> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("this crate is not in a workspace")?;
-        // The cargo that builds these tests, which reads manifests better than a parser of our own.
+        // Uses the cargo that builds these tests, which reads manifests better than a parser of our own would.
         let output = Command::new(env!("CARGO"))
             .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
             .current_dir(root)
@@ -81,7 +81,7 @@ impl Workspace {
                 read_folder(root, &root.join(&package.folder).join(part), &mut files)?;
             }
         }
-        // Files of the packages in `tests`, `examples` and `benches` are read twice: once as files of the root package.
+        // Files of the packages in `tests`, `examples` and `benches` are read twice, once as files of the root package.
         files.sort_by(|a, b| a.path.cmp(&b.path));
         files.dedup_by(|a, b| a.path == b.path);
         Ok(Workspace { packages, files })
@@ -117,7 +117,7 @@ fn read_folder(root: &Path, folder: &Path, files: &mut Vec<SourceFile>) -> std::
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
-            // The root package's `tests` is a package of its own, whose build folder is no source.
+            // The root package's `tests` folder is itself a package, whose build output must not count as source.
             if path.file_name().is_none_or(|name| name != "target") {
                 read_folder(root, &path, files)?;
             }

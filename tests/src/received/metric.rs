@@ -1,65 +1,64 @@
-//! Received points of metrics in the form that all receivers have in common, and as a text to compare.
+//! Received metric points in the form that all receivers share, and as text to compare.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::span::Attributes;
 
-/// A point of a metric as a receiver understood it. Values are in the common notation; a metric has as many as it has
-/// series.
+/// A metric point as a receiver decoded it, with values in the common notation. A metric has a point for each series.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Point {
     /// The attributes of the resource.
     pub resource: Attributes,
-    /// Name and version of the instrumentation scope.
+    /// The name and version of the instrumentation scope.
     pub scope: String,
     /// The attributes of the scope.
     pub scope_attributes: Attributes,
     /// The name of the metric.
     pub name: String,
-    /// What it is.
+    /// The description of the metric.
     pub description: String,
-    /// The unit.
+    /// The unit of the metric.
     pub unit: String,
-    /// `gauge`, `sum`, `monotonic sum`, `histogram` or `exponential histogram`, those but the first with `delta` or
-    /// `cumulative` before it.
+    /// `gauge`, `sum`, `monotonic sum`, `histogram` or `exponential histogram`. All but the first are preceded by `delta`
+    /// or `cumulative`.
     pub kind: String,
-    /// What names the series.
+    /// The attributes that identify the series.
     pub attributes: Attributes,
-    /// Nanoseconds since the Unix epoch.
+    /// The start of the interval, in nanoseconds since the Unix epoch.
     pub start: u64,
-    /// Nanoseconds since the Unix epoch.
+    /// The time of the point, in nanoseconds since the Unix epoch.
     pub time: u64,
-    /// A number, or the fields of a distribution in one text.
+    /// A number, or the fields of a distribution as one string.
     pub value: String,
-    /// Some of the measurements behind it.
+    /// The exemplars of the point.
     pub exemplars: Vec<Exemplar>,
 }
 
-/// A measurement behind a point.
+/// An exemplar of a point.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Exemplar {
-    /// The measurement.
+    /// The measured value.
     pub value: String,
-    /// Nanoseconds since the Unix epoch.
+    /// The time of the measurement, in nanoseconds since the Unix epoch.
     pub time: u64,
-    /// The trace; empty when there is none.
+    /// The trace id; empty without a trace.
     pub trace_id: String,
-    /// The span; empty when there is none.
+    /// The span id; empty without a span.
     pub span_id: String,
-    /// The attributes that the series does not have.
+    /// The attributes of the measurement that the series does not have.
     pub attributes: Attributes,
 }
 
-/// The points that a receiver took from one service.
+/// The points that a receiver accepted from one service.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Points {
-    /// In the order of arrival.
+    /// The points in the order of arrival.
     pub points: Vec<Point>,
 }
 
 impl Point {
-    /// The fields that both kinds of histograms have.
+    /// Formats the fields that both kinds of histograms share.
     pub(crate) fn distribution(count: u64, sum: Option<f64>, min: Option<f64>, max: Option<f64>) -> String {
         let mut text = format!("count={count}");
         for (name, value) in [("sum", sum), ("min", min), ("max", max)] {
@@ -70,9 +69,9 @@ impl Point {
         text
     }
 
-    /// The buckets of one sign of an exponential histogram.
+    /// Formats the positive or the negative buckets of an exponential histogram.
     pub(crate) fn buckets(offset: i32, counts: &[u64]) -> String {
-        // Without buckets, the offset has no meaning.
+        // The offset has no meaning without buckets.
         if counts.is_empty() {
             return "none".to_owned();
         }
@@ -98,7 +97,8 @@ impl Point {
 }
 
 impl Points {
-    /// The points with integers and floating-point numbers written alike: for a receiver that does not tell which they are.
+    /// Returns the points with integers and floating-point numbers written alike, for receivers that do not distinguish
+    /// them.
     pub fn without_types(&self) -> Points {
         let mut points = self.points.clone();
         for point in &mut points {
@@ -108,8 +108,8 @@ impl Points {
         Points { points }
     }
 
-    /// The points, a line each, with the names of `spans` (by their ids) instead of ids, and without times: what is the
-    /// same in every run of a program and at every receiver. The series of a metric, which have no order, are sorted.
+    /// Returns the points as text, one per line, without times and with the names from `spans` in place of span ids, so
+    /// that the text is the same in every run and at every receiver. The series of a metric have no order and are sorted.
     pub fn text(&self, spans: &BTreeMap<String, String>) -> String {
         let of_one_metric = |a: &Point, b: &Point| (&a.name, a.time) == (&b.name, b.time);
         let metrics = self.points.chunk_by(of_one_metric);
@@ -123,7 +123,7 @@ impl Points {
     }
 }
 
-/// Writes `3.0` as `3` and `1e-9` in full; distributions are left alone.
+/// Writes `3.0` as `3` and `1e-9` in full. Leaves distributions unchanged.
 fn untyped(value: &mut String) {
     if value.parse::<i64>().is_ok() {
         return;

@@ -1,13 +1,14 @@
-//! What @elastic/mockotlpserver writes: each request as a line of JSON, in the shape that its gRPC or HTTP decoder gives.
+//! The output of @elastic/mockotlpserver: each request as a line of JSON, in the shape that its gRPC or HTTP decoder
+//! produces.
 
 use serde_json::Value;
 
 pub(crate) use super::mockotlpserver_metrics::parse_points;
 use super::span::{Attributes, Event, Link, Span, kind, scope, status};
 
-/// The spans of every complete line; lines that are no JSON are messages of the server.
+/// Returns the spans of every complete line. Lines that are not JSON are messages of the server and are skipped.
 pub(crate) fn parse(output: &str) -> Vec<Span> {
-    // The last line may be half written.
+    // The last line may be incomplete.
     let complete = output.rsplit_once('\n').map_or("", |(complete, _)| complete);
     let requests = complete.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     requests.flat_map(|request| spans(&request)).collect()
@@ -72,7 +73,7 @@ pub(super) fn nanos(json: &Value) -> u64 {
     integer(json).parse().unwrap_or_default()
 }
 
-/// A 64-bit number: text, a number, or the halves that the HTTP decoder gives.
+/// Reads a 64-bit number: a string, a number, or the two halves that the HTTP decoder produces.
 pub(super) fn integer(json: &Value) -> String {
     if let (Some(low), Some(high)) = (json["low"].as_i64(), json["high"].as_i64()) {
         return (high << 32 | low & 0xffff_ffff).to_string();
@@ -88,7 +89,7 @@ pub(super) fn pairs<'a>(list: impl Iterator<Item = &'a Value>) -> impl Iterator<
     list.map(|pair| (text(pair, "/key").to_owned(), value(&pair["value"])))
 }
 
-/// An attribute's value in the common notation.
+/// Formats an attribute value in the common notation.
 fn value(json: &Value) -> String {
     let Some((kind, value)) = json.as_object().and_then(|object| object.iter().next()) else {
         return "()".to_owned();

@@ -1,5 +1,5 @@
-//! What @elastic/mockotlpserver writes of metrics: each request as a line of JSON, in the shape that its gRPC or HTTP decoder
-//! gives.
+//! The metrics in the output of @elastic/mockotlpserver: each request as a line of JSON, in the shape that its gRPC or
+//! HTTP decoder produces.
 
 use serde_json::Value;
 
@@ -7,9 +7,9 @@ use super::metric::{Exemplar, Point};
 use super::mockotlpserver::{attributes, integer, list, nanos, pairs, text};
 use super::span::scope;
 
-/// The points of every complete line; lines that are no JSON are messages of the server.
+/// Returns the points of every complete line. Lines that are not JSON are messages of the server and are skipped.
 pub(crate) fn parse_points(output: &str) -> Vec<Point> {
-    // The last line may be half written.
+    // The last line may be incomplete.
     let complete = output.rsplit_once('\n').map_or("", |(complete, _)| complete);
     let requests = complete.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     requests.flat_map(|request| points(&request)).collect()
@@ -81,7 +81,7 @@ fn exemplar(json: &Value) -> Exemplar {
     }
 }
 
-/// Hex, bytes, or a buffer of them.
+/// Reads an id given as hex, as bytes, or as a buffer of bytes.
 fn id(json: &Value) -> String {
     if let Some(hex) = json.as_str() {
         return hex.to_lowercase();

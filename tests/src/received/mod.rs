@@ -1,9 +1,9 @@
-//! What a receiver took.
+//! The telemetry that a receiver accepted.
 //!
-//! - `span` is its form in common; values are text in one notation: `"text"`, `4`, `0.5`, `true`, `["a", "b"]`,
-//!   `{"key": 1}`, `0x0102` for bytes.
-//! - `metric` is the same for points of metrics.
-//! - `rotel` and `mockotlpserver` read what these receivers write.
+//! - `span` is the form that all receivers share. Values are text in one notation: `"text"`, `4`, `0.5`, `true`, `["a",
+//!   "b"]`, `{"key": 1}`, `0x0102` for bytes.
+//! - `metric` is the same for metric points.
+//! - `rotel` and `mockotlpserver` read the output of these receivers.
 
 mod metric;
 pub(crate) mod mockotlpserver;

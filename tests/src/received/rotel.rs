@@ -1,12 +1,12 @@
-//! What rotel writes with `--debug-log traces --debug-log-verbosity detailed`: indented text, made for people.
+//! The output of rotel with `--debug-log traces --debug-log-verbosity detailed`: indented text for human readers.
 //!
-//! It escapes nothing, so a value with a line that looks like one of its own cannot be told apart; flags and the counts of
-//! what a span dropped are not written.
+//! rotel escapes nothing, so a value containing a line in rotel's own format is ambiguous. Flags and the counts of
+//! dropped attributes, events and links are not part of the output.
 
 pub(crate) use super::rotel_metrics::parse_points;
 use super::span::{Attributes, Event, Link, Span, kind, scope, status};
 
-/// The spans of the whole text. Metrics, logs and messages are passed over.
+/// Returns the spans of the whole output. Skips metrics, logs and messages.
 pub(crate) fn parse(output: &str) -> Vec<Span> {
     let mut reader = Reader::default();
     for line in logical_lines(output) {
@@ -15,7 +15,7 @@ pub(crate) fn parse(output: &str) -> Vec<Span> {
     reader.spans
 }
 
-/// How lines begin that are rotel's own; any other continues the value of the line before.
+/// The prefixes of rotel's own lines. Any other line continues the value of the previous line.
 const STARTS: &[&str] = &[
     "\u{1b}[",
     "ResourceSpans #",
@@ -58,7 +58,7 @@ const MESSAGE: &str = "    Status message : ";
 pub(super) const ITEM: &str = "     -> ";
 pub(super) const INNER: &str = "          -> ";
 
-/// Puts the lines of one value together again.
+/// Rejoins values that span several lines.
 fn logical_lines(output: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for line in output.lines() {
@@ -73,7 +73,7 @@ fn logical_lines(output: &str) -> Vec<String> {
     lines
 }
 
-/// Whose attributes come next.
+/// The owner of the attributes that come next.
 #[derive(Default)]
 enum Place {
     #[default]
@@ -102,7 +102,7 @@ impl Reader {
         } else if starts("ResourceSpans #") {
             *self = Reader { place: Place::Resource, spans: std::mem::take(&mut self.spans), ..Reader::default() };
         } else if matches!(self.place, Place::Nowhere) {
-            // Inside of something that is not a trace.
+            // Part of something that is not a trace.
         } else if starts("ScopeSpans #") {
             self.place = Place::Scope;
             self.scope.clear();
@@ -127,7 +127,7 @@ impl Reader {
         }
     }
 
-    /// A line of a span itself, or of an attribute of one of its events or links.
+    /// Reads a field of a span, or an attribute of one of its events or links.
     fn field(&mut self, line: &str) {
         let Some(span) = self.spans.last_mut() else { return };
         if let Some(attribute) = line.strip_prefix(INNER) {
@@ -168,7 +168,7 @@ impl Reader {
         }
     }
 
-    /// A line with an arrow: an attribute, or a field of an event or a link.
+    /// Reads a line with an arrow: an attribute, or a field of an event or a link.
     fn item(&mut self, item: &str) {
         let (field, rest) = item.split_once(": ").unwrap_or((item, ""));
         let span = self.spans.last_mut();
@@ -199,7 +199,7 @@ impl Reader {
     }
 }
 
-/// `key: Str(value)`; the key may contain a colon too, the first that a type follows separates.
+/// Splits `key: Str(value)`. The key may contain colons: the separator is the first one that is followed by a type.
 pub(super) fn pair(text: &str) -> Option<(String, String)> {
     let is_value = |at: &usize| TYPES.iter().any(|kind| text[at + 2..].starts_with(kind));
     let at = text.match_indices(": ").map(|(at, _)| at).find(is_value).or_else(|| text.find(": "))?;
@@ -208,7 +208,7 @@ pub(super) fn pair(text: &str) -> Option<(String, String)> {
 
 const TYPES: &[&str] = &["Str(", "Int(", "Double(", "Bool(", "Slice(", "Map(", "Bytes("];
 
-/// A value in the common notation.
+/// Formats a value in the common notation.
 fn value(text: &str) -> String {
     let Some((kind, rest)) = text.split_once('(') else { return text.to_owned() };
     let Some(inner) = rest.strip_suffix(')') else { return text.to_owned() };
@@ -231,7 +231,7 @@ fn value(text: &str) -> String {
     }
 }
 
-/// The values of a list: separated by commas outside of parentheses.
+/// Splits a list at the commas outside of parentheses.
 fn split(text: &str) -> Vec<&str> {
     let (mut parts, mut start, mut depth) = (Vec::new(), 0, 0usize);
     for (at, character) in text.char_indices() {

@@ -1,13 +1,14 @@
-//! What rotel writes of metrics with `--debug-log metrics --debug-log-verbosity detailed`.
+//! The metrics in the output of rotel with `--debug-log metrics --debug-log-verbosity detailed`.
 //!
-//! Numbers have no types there. Of exponential histograms it tells the bounds of the buckets instead of scale and offset,
-//! which are computed from them; negative buckets are not read. A text with several lines is not put together again.
+//! Numbers have no types there. Exponential histograms show the bounds of their buckets instead of scale and offset,
+//! which are computed from the bounds. Negative buckets are not read, and values that span several lines are not
+//! rejoined.
 
 use super::metric::{Exemplar, Point};
 use super::rotel::{INNER, ITEM, pair};
 use super::span::{Attributes, scope};
 
-/// The points of the whole text. Traces, logs and messages are passed over; the last point may be half written.
+/// Returns the points of the whole output. Skips traces, logs and messages. The last point may be incomplete.
 pub(crate) fn parse_points(output: &str) -> Vec<Point> {
     let mut reader = Reader::default();
     for line in output.lines() {
@@ -17,7 +18,7 @@ pub(crate) fn parse_points(output: &str) -> Vec<Point> {
     reader.points
 }
 
-/// Whose lines come next.
+/// The owner of the lines that come next.
 #[derive(Default, PartialEq)]
 enum Place {
     #[default]
@@ -35,17 +36,17 @@ struct Reader {
     resource: Attributes,
     scope: String,
     scope_attributes: Attributes,
-    /// The metric: a point without what its points have each.
+    /// The fields that all points of the metric share.
     metric: Point,
     data_type: String,
     is_monotonic: bool,
     temporality: String,
-    /// The point that is being read.
+    /// The point being read.
     point: Option<(Point, Distribution)>,
     points: Vec<Point>,
 }
 
-/// What the lines of a histogram say.
+/// The fields of a histogram.
 #[derive(Default)]
 struct Distribution {
     count: u64,
@@ -55,7 +56,7 @@ struct Distribution {
     bounds: Vec<f64>,
     counts: Vec<u64>,
     zeros: u64,
-    /// The lower and the upper bound of the first bucket that is none of zeros.
+    /// The lower and upper bounds of the first bucket outside of the zero bucket.
     first: Option<(f64, f64)>,
 }
 
@@ -69,7 +70,7 @@ impl Reader {
             self.finish_point();
             self.place = Place::Nowhere;
         } else if self.place == Place::Nowhere {
-            // Inside of something that is no metric.
+            // Part of something that is not a metric.
         } else if starts("ScopeMetrics #") {
             self.finish_point();
             self.place = Place::Scope;
@@ -203,7 +204,8 @@ impl Distribution {
         Point::distribution(self.count, self.sum, self.min, self.max)
     }
 
-    /// The bounds of a bucket are powers of the base, which is two to the power of two to the power of the negated scale.
+    /// Formats an exponential histogram. Scale and offset follow from the bounds of the first bucket, because all bounds
+    /// are powers of the base, `2^(2^-scale)`.
     fn exponential(&self) -> String {
         let (mut scale, mut offset) = (0, 0);
         if let Some((lower, upper)) = self.first {

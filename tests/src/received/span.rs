@@ -1,12 +1,12 @@
-//! Received spans in the form that all receivers have in common, and as a text to compare.
+//! Received spans in the form that all receivers share, and as text to compare.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// The attributes of anything, sorted by key, values in the common notation.
+/// Attributes sorted by key, with values in the common notation.
 pub(crate) type Attributes = BTreeMap<String, String>;
 
-/// A span as a receiver understood it. Ids are lower-case hex; what it does not tell is empty or `None`.
+/// A span as a receiver decoded it. Ids are lowercase hex. Fields that the receiver does not show are empty or `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Span {
     /// The trace id.
@@ -15,27 +15,27 @@ pub struct Span {
     pub span_id: String,
     /// The parent's span id; empty for a root span.
     pub parent_span_id: String,
-    /// The trace state header.
+    /// The value of the `tracestate` header.
     pub trace_state: String,
-    /// The flags, where the receiver tells them; rotel does not.
+    /// The flags, if the receiver shows them; rotel does not.
     pub flags: Option<u64>,
-    /// The name.
+    /// The name of the span.
     pub name: String,
     /// `internal`, `server`, `client`, `producer` or `consumer`.
     pub kind: String,
-    /// Nanoseconds since the Unix epoch.
+    /// The start time, in nanoseconds since the Unix epoch.
     pub start: u64,
-    /// Nanoseconds since the Unix epoch.
+    /// The end time, in nanoseconds since the Unix epoch.
     pub end: u64,
     /// `unset`, `ok`, `error` or `error: message`.
     pub status: String,
-    /// The attributes.
+    /// The attributes of the span.
     pub attributes: Attributes,
-    /// The events.
+    /// The events of the span.
     pub events: Vec<Event>,
-    /// The links.
+    /// The links of the span.
     pub links: Vec<Link>,
-    /// Name and version of the instrumentation scope.
+    /// The name and version of the instrumentation scope.
     pub scope: String,
     /// The attributes of the scope.
     pub scope_attributes: Attributes,
@@ -46,40 +46,40 @@ pub struct Span {
 /// An event of a span.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Event {
-    /// The name.
+    /// The name of the event.
     pub name: String,
-    /// Nanoseconds since the Unix epoch.
+    /// The time of the event, in nanoseconds since the Unix epoch.
     pub time: u64,
-    /// The attributes.
+    /// The attributes of the event.
     pub attributes: Attributes,
 }
 
 /// A link of a span.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Link {
-    /// The trace it leads to.
+    /// The linked trace.
     pub trace_id: String,
-    /// The span it leads to.
+    /// The linked span.
     pub span_id: String,
-    /// The attributes.
+    /// The attributes of the link.
     pub attributes: Attributes,
 }
 
-/// The spans that a receiver took from one service.
+/// The spans that a receiver accepted from one service.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Received {
-    /// In the order of arrival.
+    /// The spans in the order of arrival.
     pub spans: Vec<Span>,
 }
 
 impl Received {
-    /// The span with that name; the first of several.
+    /// Returns the first span with this name.
     pub fn span(&self, name: &str) -> Option<&Span> {
         self.spans.iter().find(|span| span.name == name)
     }
 
-    /// The spans as trees, children below their parents in the order of their start, with everything that is the same in
-    /// every run of a program and at every receiver: no ids, no times, no flags.
+    /// Returns the spans as trees, with children in the order of their start. Leaves out ids, times and flags, so that
+    /// the text is the same in every run and at every receiver.
     pub fn text(&self) -> String {
         let (mut text, mut shown) = (String::new(), 0);
         let mut roots: Vec<_> = self.spans.iter().filter(|span| self.parent(span).is_none()).collect();
@@ -96,10 +96,10 @@ impl Received {
         text
     }
 
-    /// Shows the span and what is below it; answers with how many spans that were.
+    /// Appends the tree of the span to `text`. Returns the number of spans in it.
     fn tree(&self, span: &Span, depth: usize, text: &mut String) -> usize {
         let indent = "  ".repeat(depth);
-        // Ids that come twice can make a circle that hangs on a root.
+        // Duplicate ids can form a circle that hangs off a root.
         if depth > 64 {
             return 0;
         }
@@ -141,7 +141,7 @@ fn pairs(attributes: &Attributes) -> String {
     attributes.iter().map(|(key, value)| format!(" {key}={value}")).collect()
 }
 
-/// `ok`, `error: sold out` and so on, from the names that OTLP has for the codes.
+/// Formats a status such as `ok` or `error: sold out` from OTLP's name of the code and the message.
 pub(crate) fn status(code: &str, message: &str) -> String {
     let code = match code.trim_start_matches("STATUS_CODE_").to_lowercase() {
         code if code.is_empty() => "unset".to_owned(),
@@ -150,12 +150,12 @@ pub(crate) fn status(code: &str, message: &str) -> String {
     if message.is_empty() { code } else { format!("{code}: {message}") }
 }
 
-/// `server` and so on, from the names that OTLP has for the kinds.
+/// Converts OTLP's name of a kind to `server` and so on.
 pub(crate) fn kind(name: &str) -> String {
     name.trim_start_matches("SPAN_KIND_").to_lowercase()
 }
 
-/// The name and the version of a scope.
+/// Joins the name and the version of a scope.
 pub(crate) fn scope(name: &str, version: &str) -> String {
     format!("{name} {version}").trim().to_owned()
 }

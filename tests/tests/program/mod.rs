@@ -1,4 +1,4 @@
-//! A scenario of `src/bin/scenario` as a process of its own, and what is seen of it from outside.
+//! Runs a scenario of `src/bin/scenario` in its own process and observes it from outside.
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::disallowed_methods, reason = "tests that wait for processes")]
 
@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long a scenario may take on a busy machine before it counts as hanging.
+/// The time after which a scenario counts as hanging, generous for busy machines.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A scenario that runs.
+/// A running scenario.
 pub(crate) struct Running {
     pub(crate) child: Child,
     files: PathBuf,
@@ -24,14 +24,14 @@ impl Running {
         Running::start_command(command, scenario, variables)
     }
 
-    /// Starts a command that runs the scenario, and appends the file for what is exported to it.
+    /// Starts a command that runs the scenario. Appends the path of the file for exported spans as the last argument.
     pub(crate) fn start_command(mut command: Command, scenario: &str, variables: &[(&str, &str)]) -> Self {
-        // A scenario may run in several tests: with process and thread in the name, each has files of its own.
+        // Several tests may run the same scenario. Process id and thread id keep their files apart.
         let test = format!("{}-{:?}", std::process::id(), std::thread::current().id());
         let name = format!("{scenario}-{test}").replace(|c: char| !c.is_alphanumeric(), "-");
         let files = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
         drop(fs::remove_file(files.with_extension("exported")));
-        // What the developer has set is not part of the scenario.
+        // Removes the developer's own variables.
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OTEL_")) {
             command.env_remove(name);
         }
@@ -60,7 +60,7 @@ impl Running {
         assert!(status.success());
     }
 
-    /// The end: the exit, what was printed, what was exported (`>`), and what was said on standard error (`!`).
+    /// Waits for the end. Returns the exit status, the printed lines, the exported lines (`>`) and standard error (`!`).
     pub(crate) fn end(mut self) -> String {
         let status = self.wait();
         let exit = match (status.code(), status.signal()) {
@@ -90,10 +90,10 @@ impl Running {
     }
 }
 
-/// A test that fails leaves no program behind.
+/// Leaves no process behind when a test fails.
 impl Drop for Running {
     fn drop(&mut self) {
-        // It has ended already when all is well.
+        // Has no effect on a process that has already ended.
         drop(self.child.kill());
         drop(self.child.wait());
     }
@@ -103,7 +103,7 @@ impl Drop for Running {
 pub(crate) fn await_condition(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
-        assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
+        assert!(start.elapsed() < PATIENCE, "timed out waiting for: {what}");
         std::thread::park_timeout(Duration::from_millis(5));
     }
 }

@@ -1,4 +1,5 @@
-//! Packages from their registries into `.services/<package>-<version>`, once; and from Debian into the system.
+//! Installs packages from their registries into `.services/<package>-<version>`, once, and Debian packages into the
+//! system.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,10 +9,10 @@ use std::time::Duration;
 use super::process::wait;
 use crate::step::{Failure, root};
 
-/// The longest that a package manager may take.
+/// The time limit for a package manager.
 const PATIENCE: Duration = Duration::from_secs(900);
 
-/// A package of the Python index; answers with its folder.
+/// Installs a package from PyPI. Returns its folder.
 pub(super) fn pip(package: &str, version: &str) -> Result<PathBuf, Failure> {
     install(package, version, "python3 with pip", |folder| {
         let mut command = Command::new("python3");
@@ -21,7 +22,7 @@ pub(super) fn pip(package: &str, version: &str) -> Result<PathBuf, Failure> {
     })
 }
 
-/// A package of the npm registry; answers with the folder that contains its `node_modules`.
+/// Installs a package from npm. Returns the folder that contains its `node_modules`.
 pub(super) fn npm(package: &str, version: &str) -> Result<PathBuf, Failure> {
     install(package, version, "npm", |folder| {
         let mut command = Command::new("npm");
@@ -31,7 +32,7 @@ pub(super) fn npm(package: &str, version: &str) -> Result<PathBuf, Failure> {
     })
 }
 
-/// A command of the Rust registry; answers with the folder that contains its `bin`. It is compiled, which takes minutes.
+/// Compiles and installs a crate from crates.io, which takes minutes. Returns the folder that contains its `bin`.
 pub(crate) fn cargo(package: &str, version: &str) -> Result<PathBuf, Failure> {
     install(package, version, "cargo", |folder| {
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -40,14 +41,14 @@ pub(crate) fn cargo(package: &str, version: &str) -> Result<PathBuf, Failure> {
     })
 }
 
-/// A package of Debian or a distribution like it, whatever its version is there; only for root, who owns the system.
+/// Installs a Debian package in the distribution's version. Requires root.
 pub(super) fn apt(package: &str) -> Result<(), Failure> {
     let user = Command::new("id").arg("-u").output().map(|output| output.stdout);
     if user.is_ok_and(|id| id != b"0\n") {
         return Err(Failure::new(format!("the package {package} is not installed, and only root can install it")));
     }
     eprintln!("    installing {package} with apt-get");
-    // A fresh machine knows no packages.
+    // On a fresh machine, the package lists must be downloaded first.
     apt_get(&["install", "--quiet=2", "--yes", "--no-install-recommends", package]).or_else(|_| {
         apt_get(&["update", "--quiet=2"])?;
         apt_get(&["install", "--quiet=2", "--yes", "--no-install-recommends", package])
@@ -57,7 +58,7 @@ pub(super) fn apt(package: &str) -> Result<(), Failure> {
 fn apt_get(arguments: &[&str]) -> Result<(), Failure> {
     let shown = arguments.join(" ");
     let mut command = Command::new("apt-get");
-    // Nobody answers questions; and as in runlevel 1, a service of the package is not started.
+    // Disables questions. Run level 1 keeps the package's services from starting.
     command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
     let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
     let child = child.map_err(|error| Failure::new(format!("apt-get could not be started: {error}")))?;
@@ -79,7 +80,8 @@ fn install(
     if folder.exists() {
         return Ok(folder);
     }
-    // Beside it and renamed at the end: an installation that is broken off is not taken for a finished one.
+    // Installs into a temporary folder and renames it, so that an interrupted installation is not mistaken for a complete
+    // one.
     let unfinished = services.join(format!("unfinished-{name}-{}", std::process::id()));
     fs::create_dir_all(&unfinished)
         .map_err(|error| Failure::new(format!("{} cannot be created: {error}", unfinished.display())))?;
@@ -97,7 +99,7 @@ fn install(
             fs::rename(&unfinished, &folder)
                 .map_err(|error| Failure::new(format!("{package} cannot be moved to {}: {error}", folder.display())))
         });
-    // Gone already when everything went well.
+    // After a successful installation, the folder has already been renamed.
     let _ = fs::remove_dir_all(&unfinished);
     result.map(|()| folder)
 }

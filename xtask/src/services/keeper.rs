@@ -1,5 +1,5 @@
-//! A process between this tool and a receiver, so that the receiver never outlives the tool: however that ends, be it by a
-//! signal that nobody can handle, the pipe to the keeper closes, and the keeper stops the receiver.
+//! A process between this tool and a receiver that ensures that the receiver never outlives the tool. When the tool ends,
+//! even by SIGKILL, the pipe to the keeper closes and the keeper stops the receiver.
 
 use std::io::{Read, stdin};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -9,12 +9,13 @@ use std::thread;
 use super::process::PAUSE;
 use crate::step::Failure;
 
-/// What this tool calls itself with; nobody else does.
+/// The internal command with which this tool starts itself as a keeper.
 pub(crate) const COMMAND: &str = "keep";
 
-/// The command with a keeper before it. It runs as long as the pipe to it is open.
+/// Wraps a command in a keeper, which runs as long as the pipe to it is open.
 pub(super) fn kept(command: &Command) -> Result<Command, Failure> {
-    let this = std::env::current_exe().map_err(|error| Failure::new(format!("this tool is lost: {error}")))?;
+    let this = std::env::current_exe()
+        .map_err(|error| Failure::new(format!("the executable of this tool cannot be found: {error}")))?;
     let mut keeper = Command::new(this);
     keeper.arg(COMMAND).arg(command.get_program()).args(command.get_args()).stdin(Stdio::piped());
     for (name, value) in command.get_envs() {
@@ -26,13 +27,13 @@ pub(super) fn kept(command: &Command) -> Result<Command, Failure> {
     if let Some(folder) = command.get_current_dir() {
         keeper.current_dir(folder);
     }
-    // What a terminal sends to this tool and all it has started would otherwise end the keeper before its program.
+    // A separate process group, because Ctrl-C in a terminal would otherwise end the keeper before its program.
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut keeper, 0);
     Ok(keeper)
 }
 
-/// The keeper itself: runs the program until that ends or standard input does.
+/// Runs the program until it ends or standard input closes.
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let Some((program, arguments)) = arguments.split_first() else {
         return Err(Failure::usage("there is nothing to keep"));
@@ -40,18 +41,18 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let child = Command::new(program).args(arguments).stdin(Stdio::null()).spawn();
     let child = child.map_err(|error| Failure::new(format!("{program} could not be started: {error}")))?;
     match keep(child, stdin()) {
-        // It was stopped.
+        // The keeper stopped it.
         None => Ok(()),
         Some(status) if status.success() => Ok(()),
         Some(status) => Err(Failure::new(format!("{program} ended ({status})"))),
     }
 }
 
-/// Waits until the program ends by itself, or stops it at the end of `input`.
+/// Waits for the program to end, or stops it when `input` ends.
 fn keep(mut child: Child, mut input: impl Read + Send + 'static) -> Option<ExitStatus> {
     let (open, is_open) = channel::<()>();
     thread::spawn(move || {
-        // Nothing is expected to come; an error is an end too.
+        // No data is expected, and an error also counts as the end.
         let _ = input.read_to_end(&mut Vec::new());
         drop(open);
     });
@@ -60,7 +61,7 @@ fn keep(mut child: Child, mut input: impl Read + Send + 'static) -> Option<ExitS
             return Some(status);
         }
         if is_open.recv_timeout(PAUSE) != Err(RecvTimeoutError::Timeout) {
-            // It may have ended by itself just now.
+            // The program may just have ended.
             let _ = child.kill();
             let _ = child.wait();
             return None;
@@ -87,7 +88,7 @@ mod tests {
     #[test]
     fn a_program_that_ends_by_itself_is_waited_for() {
         let (_open, input) = channel();
-        // This test's own program, which only tells how it is used.
+        // The test's own executable, which prints its usage and exits.
         let mut command = Command::new(std::env::current_exe().unwrap());
         let child = command.arg("--help").stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
         assert!(keep(child, Until(input)).unwrap().success());
@@ -108,13 +109,13 @@ mod tests {
     #[cfg(unix)]
     fn a_program_is_stopped_when_its_input_ends() {
         let (open, input) = channel();
-        // It waits for a signal, longer than any test.
+        // Outlives any test unless it is stopped.
         let child = Command::new("sleep").arg("600").spawn().unwrap();
         let id = child.id();
         let keeper = thread::spawn(move || keep(child, Until(input)));
         drop(open);
         assert_eq!(keeper.join().unwrap(), None);
         let is_there = Command::new("kill").args(["-0", &id.to_string()]).stderr(Stdio::null()).status();
-        assert!(!is_there.unwrap().success(), "process {id} goes on");
+        assert!(!is_there.unwrap().success(), "process {id} is still running");
     }
 }

@@ -1,4 +1,4 @@
-//! @elastic/mockotlpserver: an OTLP receiver for tests on node, which knows nothing of our code or our language.
+//! @elastic/mockotlpserver: an OTLP receiver for tests that runs on Node.js and shares no code with us.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -7,12 +7,12 @@ use super::install::npm;
 use super::process::{Process, Service};
 use crate::step::Failure;
 
-/// Its command line has fixed ports; its library chooses free ones. One request becomes one line of JSON, with the types
-/// of attribute values kept, which the command line loses.
+/// Runs the server through its library, which can choose free ports; the command line has fixed ones. Prints one line of
+/// JSON per request and keeps the types of attribute values, which the command line loses.
 const SCRIPT: &str = "
 const {MockOtlpServer} = require('@elastic/mockotlpserver');
 const {jsonStringifyTrace} = require('@elastic/mockotlpserver/lib/normalize.js');
-// Its own text of metrics has neither numbers in full nor ids in hex.
+// The library's own text output of metrics shortens numbers and has no hex ids.
 const metrics = (request) => {
     const type = request.constructor;
     return JSON.stringify(type.toObject ? type.toObject(request, {longs: String, bytes: Array, enums: String}) : request);
@@ -35,7 +35,7 @@ pub(super) fn start() -> Result<Service, Failure> {
     Service::when_ready(Process::start("mockotlpserver", &command)?, addresses)
 }
 
-/// From the line `listening 127.0.0.1:1 127.0.0.1:2`.
+/// Parses the line `listening 127.0.0.1:1 127.0.0.1:2`.
 fn addresses(output: &str) -> Option<(SocketAddr, SocketAddr)> {
     let (complete, _) = output.rsplit_once('\n')?;
     let line = complete.lines().find_map(|line| line.strip_prefix("listening "))?;

@@ -1,11 +1,11 @@
-//! `cargo xtask services`: real receivers on loopback, on free ports, for the tests.
+//! `cargo xtask services`: real receivers for the tests, on free loopback ports.
 //!
-//! - `install` puts a package into `.services/`.
-//! - `process` starts a program, waits until it can be reached, and stops it when dropped.
-//! - `keeper` runs between this tool and a program, which ends with the tool, however that ends.
-//! - `rotel` and `mockotlpserver` are the receivers, `prometheus` scrapes what tests show.
-//! - Prometheus' client for Python, whose parsers read our pages, and gRPC for Python, which answers compressed, are only
-//!   installed.
+//! - `install` installs packages into `.services/`.
+//! - `process` starts a program, waits until it accepts connections, and stops it when dropped.
+//! - `keeper` runs between this tool and a program, and stops the program when the tool ends.
+//! - `rotel` and `mockotlpserver` are the receivers. `prometheus` scrapes the tests' servers.
+//! - Two Python packages are only installed: Prometheus' client, whose parsers read our pages, and gRPC, for a collector
+//!   that compresses its responses.
 
 pub(crate) mod install;
 pub(crate) mod keeper;
@@ -19,20 +19,20 @@ use std::io::Read;
 use crate::step::{Failure, Step, is_ci};
 use process::Service;
 
-/// The versions of gRPC for Python and of the messages of OTLP.
+/// The versions of gRPC for Python and of the OTLP messages.
 const GRPCIO: &str = "1.85.3";
 const PROTO: &str = "1.45.2";
 
-/// The receivers that run; stopped when dropped.
+/// The running receivers, stopped when dropped.
 pub(crate) struct Services {
-    /// Kept for their drop.
+    /// Held until dropped.
     _running: Vec<Service>,
     variables: Vec<(String, String)>,
     skipped: Vec<String>,
 }
 
 impl Services {
-    /// Installs and starts what is possible here; in continuous integration, all of it.
+    /// Installs and starts the receivers that are available here; in continuous integration, all of them.
     pub(crate) fn start() -> Result<Self, Failure> {
         let mut services = Services { _running: Vec::new(), variables: Vec::new(), skipped: Vec::new() };
         for (name, start) in [
@@ -56,7 +56,7 @@ impl Services {
         Ok(services)
     }
 
-    /// Installs packages of Python that a test starts by itself; `variable` says in which folders they are.
+    /// Installs Python packages for a test that starts Python itself. `variable` will hold their folders.
     fn add_packages(&mut self, variable: &str, packages: &[(&str, &str)]) -> Result<(), Failure> {
         let mut folders = Vec::new();
         for &(package, version) in packages {
@@ -74,9 +74,10 @@ impl Services {
         Ok(())
     }
 
-    /// How a test finds the receivers: `TELEMARK_TEST_<RECEIVER>_{GRPC,HTTP,OUTPUT}`; the server that scrapes:
-    /// `TELEMARK_TEST_PROMETHEUS_{URL,TARGETS,PROMTOOL}`; and the folders of Python's packages:
-    /// `TELEMARK_TEST_PROMETHEUS_CLIENT` for the parser, `TELEMARK_TEST_GRPCIO` for a collector that compresses.
+    /// Returns the variables that tell tests how to reach the services: `TELEMARK_TEST_<RECEIVER>_{GRPC,HTTP,OUTPUT}` for
+    /// the receivers, `TELEMARK_TEST_PROMETHEUS_{URL,TARGETS,PROMTOOL}` for Prometheus, and the folders of the Python
+    /// packages in `TELEMARK_TEST_PROMETHEUS_CLIENT` (the parser) and `TELEMARK_TEST_GRPCIO` (a collector that
+    /// compresses).
     pub(crate) fn variables(&self) -> &[(String, String)] {
         &self.variables
     }
@@ -103,7 +104,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
         println!("export {name}={value}");
     }
     eprintln!("\nThe receivers run until standard input ends (ctrl-D).");
-    // Nothing is expected to come; an error is an end too.
+    // No data is expected, and an error also counts as the end.
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
     Ok(())
 }

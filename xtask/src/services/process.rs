@@ -1,4 +1,4 @@
-//! A receiver's process: started with its output in a file, awaited by connecting to it, stopped by its id when dropped.
+//! A receiver's process: its output goes to a file, a connection shows that it is ready, and dropping it stops it.
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,33 +11,33 @@ use std::time::{Duration, Instant};
 use super::keeper;
 use crate::step::{Failure, root};
 
-/// The longest that a receiver may take to come up.
+/// The time limit for a receiver to become ready.
 const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) const PAUSE: Duration = Duration::from_millis(20);
 
-/// A program that runs and answers, and how tests find it.
+/// A running program that accepts connections, and the variables that tell tests how to reach it.
 pub(super) struct Service {
-    /// Kept for its drop.
+    /// Held until dropped.
     _process: Process,
-    /// After the process, which writes there.
+    /// Dropped after the process, which writes there.
     _scratch: Option<Scratch>,
     variables: Vec<(String, String)>,
 }
 
-/// A folder that is removed when nobody needs it any more.
+/// A folder that is removed when dropped.
 struct Scratch(PathBuf);
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What stays is in the way of nothing.
+        // A leftover folder does no harm.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
 
 impl Service {
-    /// Waits until a receiver tells its addresses, gRPC first, and takes connections on both.
+    /// Waits until a receiver reports its addresses, gRPC first, and accepts connections on both.
     ///
-    /// Its variables: `TELEMARK_TEST_<NAME>_GRPC` and `_HTTP` are URLs, `_OUTPUT` is the file with what was received.
+    /// Sets `TELEMARK_TEST_<NAME>_GRPC` and `_HTTP` to the URLs, and `_OUTPUT` to the file with the receiver's output.
     pub(super) fn when_ready(
         mut process: Process,
         addresses: impl Fn(&str) -> Option<(SocketAddr, SocketAddr)>,
@@ -51,7 +51,7 @@ impl Service {
         Service::when_reachable(process, &[grpc, http], variables)
     }
 
-    /// Waits until it takes connections on all addresses; the names of the variables are what follows
+    /// Waits until the program accepts connections on all addresses. The names of the variables get the prefix
     /// `TELEMARK_TEST_<NAME>_`.
     pub(super) fn when_reachable<const N: usize>(
         mut process: Process,
@@ -67,7 +67,7 @@ impl Service {
         Ok(Service { _process: process, _scratch: None, variables: variables.into() })
     }
 
-    /// Removes the folder, too, when the program has been stopped.
+    /// Adds a folder to remove after the program has been stopped.
     pub(super) fn with_scratch(mut self, folder: PathBuf) -> Self {
         self._scratch = Some(Scratch(folder));
         self
@@ -78,7 +78,7 @@ impl Service {
     }
 }
 
-/// A running program, behind its keeper.
+/// A running program with its keeper.
 pub(super) struct Process {
     name: String,
     keeper: Child,
@@ -86,7 +86,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts the program with its standard output and error in `.services/run/`.
+    /// Starts the program and redirects its standard output and error to `.services/run/`.
     pub(super) fn start(name: &str, command: &Command) -> Result<Self, Failure> {
         let output = run_folder()?.join(format!("{name}-{}.out", std::process::id()));
         let errors = output.with_extension("err");
@@ -102,11 +102,11 @@ impl Process {
         Ok(Process { name: name.to_owned(), keeper, output })
     }
 
-    /// Asks until there is an answer; `ask` gets what the program wrote so far.
+    /// Polls until `ask` returns a value. `ask` receives the output so far.
     fn until<T>(&mut self, what: &str, ask: impl Fn(&str) -> Option<T>) -> Result<T, Failure> {
         let start = Instant::now();
         loop {
-            // Looked at first: what another program answers on the port of one that has ended does not count.
+            // Checked first: if the program has ended, another one may be responding on its port.
             let ended = self.keeper.try_wait().ok().flatten();
             let output = fs::read_to_string(&self.output).unwrap_or_default();
             if let Some(status) = ended {
@@ -126,13 +126,13 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // At the end of its input it stops the program. Both may have ended by themselves.
+        // Closing its input makes the keeper stop the program. Both may already have ended.
         drop(self.keeper.stdin.take());
         let _ = self.keeper.wait();
     }
 }
 
-/// Waits for the end of a program, which is stopped when that takes too long.
+/// Waits for a program to end. Stops it after `patience`.
 pub(super) fn wait(mut child: Child, patience: Duration) -> Result<ExitStatus, Failure> {
     let start = Instant::now();
     loop {
@@ -144,12 +144,12 @@ pub(super) fn wait(mut child: Child, patience: Duration) -> Result<ExitStatus, F
                 let _ = child.wait();
                 return Err(Failure::new(format!("process {} was stopped after {patience:?}", child.id())));
             }
-            Err(error) => return Err(Failure::new(format!("process {} is lost: {error}", child.id()))),
+            Err(error) => return Err(Failure::new(format!("waiting for process {} failed: {error}", child.id()))),
         }
     }
 }
 
-/// The folder for what running receivers write.
+/// Returns the folder for the output of running receivers.
 pub(super) fn run_folder() -> Result<PathBuf, Failure> {
     let folder = root().join(".services/run");
     match fs::create_dir_all(&folder) {
@@ -158,15 +158,16 @@ pub(super) fn run_folder() -> Result<PathBuf, Failure> {
     }
 }
 
-/// An address on loopback that nobody listens on, another one each time; for programs that cannot choose one themselves.
+/// Returns a loopback address that is not in use, a different one each time, for programs that cannot choose a port
+/// themselves.
 ///
-/// Below the range from which systems give ports to connections: a port from that may be taken again at any moment.
+/// Avoids the ephemeral port range, whose ports the system may hand out at any moment.
 pub(super) fn free_address() -> Result<SocketAddr, Failure> {
     const FIRST: u32 = 20_000;
     const COUNT: u32 = 10_000;
     static TAKEN: AtomicU32 = AtomicU32::new(0);
 
-    // Programs that run beside this one begin elsewhere.
+    // Other instances of this tool start at a different port.
     let begin = std::process::id().wrapping_mul(37);
     for _ in 0..COUNT {
         let port = FIRST + begin.wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed)) % COUNT;

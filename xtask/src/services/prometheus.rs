@@ -1,7 +1,7 @@
-//! Prometheus, as Debian packages it: scrapes every second what the tests ask it to.
+//! Prometheus, as packaged by Debian. Scrapes the tests' servers every second.
 //!
-//! A test puts a file into the folder of targets, in the format of Prometheus' file-based service discovery, and asks for
-//! what was scraped through the HTTP API.
+//! A test adds a file in the format of Prometheus' file-based service discovery to the folder of targets, and queries the
+//! scraped data through the HTTP API.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,11 @@ use super::install::apt;
 use super::process::{Process, Service, free_address, run_folder};
 use crate::step::Failure;
 
-/// Between choosing a port and listening on it, another program may take it.
+/// Repeated attempts, because another program may take the chosen port first.
 const ATTEMPTS: usize = 3;
 
-/// Native histograms are asked for in protobuf, which exporters of text do not offer: they fall back to OpenMetrics.
+/// With native histograms enabled, Prometheus prefers protobuf. Exporters that only produce text fall back to
+/// OpenMetrics.
 const FEATURES: &str = "--enable-feature=exemplar-storage,native-histograms";
 
 pub(super) fn start() -> Result<Service, Failure> {
@@ -53,10 +54,10 @@ fn attempt() -> Result<Service, Failure> {
     Ok(Service::when_reachable(process, &[address], variables)?.with_scratch(folder))
 }
 
-/// For the configuration, the data and the targets; without those of earlier runs.
+/// Creates an empty folder for the configuration, the data and the targets.
 fn fresh_folder() -> Result<PathBuf, Failure> {
     let folder = run_folder()?.join(format!("prometheus-{}", std::process::id()));
-    // Not there as a rule.
+    // Usually does not exist.
     let _ = fs::remove_dir_all(&folder);
     let targets = folder.join("targets");
     match fs::create_dir_all(&targets) {
@@ -69,7 +70,7 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
     fs::write(path, text).map_err(|error| Failure::new(format!("{} cannot be written: {error}", path.display())))
 }
 
-/// The names of labels stay as the page has them. Changes of the folder are noticed at once, or else within a second.
+/// Keeps the label names of the page. Notices changes to the folder at once, or within a second at the latest.
 fn config(targets: &Path) -> String {
     format!(
         "\

@@ -1,4 +1,4 @@
-//! rotel: an OTLP collector in Rust, which writes what it receives to its standard output as text.
+//! rotel: an OTLP collector written in Rust that prints what it receives as text.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use super::install::pip;
 use super::process::{Process, Service, free_address, run_folder};
 use crate::step::Failure;
 
-/// Between choosing a port and listening on it, another program may take it.
+/// Repeated attempts, because another program may take the chosen port first.
 const ATTEMPTS: usize = 3;
 
 pub(super) fn start() -> Result<Service, Failure> {
@@ -35,7 +35,7 @@ fn attempt(program: &Path) -> Result<Service, Failure> {
     Service::when_ready(Process::start("rotel", &command)?, |_| Some((grpc, http)))
 }
 
-/// The package lacks the mark.
+/// Sets the executable bit, which the package lacks.
 fn make_executable(program: &Path) -> Result<(), Failure> {
     #[cfg(unix)]
     {

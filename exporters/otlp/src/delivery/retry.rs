@@ -1,13 +1,14 @@
-//! The retry policy: a state machine without a clock and without a sleep.
+//! The retry policy: a state machine that neither reads a clock nor sleeps.
 //!
 //! spec: protocol/exporter.md#retry, opentelemetry-proto docs/specification.md#failures
 
 use std::time::Duration;
 
-/// The backoff between attempts to send a request, and their number. A batch is one request, or several if it is large.
+/// The backoff between attempts to send a request, and the maximum number of retries. A large batch has several requests.
 ///
-/// The wait before the n-th retry is `initial_backoff × 2^(n-1)`, at most `max_backoff`, with 20 % jitter. A receiver that
-/// asks for a longer pause gets it. All retries of a batch happen within its timeout.
+/// The wait before the n-th retry is `initial_backoff × 2^(n-1)`, at most `max_backoff`, with 20 % jitter. A pause
+/// requested by the receiver replaces this wait, but never shortens it below the initial backoff. All retries of a batch
+/// happen within its timeout.
 ///
 /// ```
 /// use std::time::Duration;
@@ -22,7 +23,7 @@ use std::time::Duration;
 pub struct RetryConfig {
     /// The wait before the first retry; one second by default.
     pub initial_backoff: Duration,
-    /// The maximum wait unless the receiver asks for a longer one; five seconds by default.
+    /// The maximum wait unless the receiver requests a longer one; five seconds by default.
     pub max_backoff: Duration,
     /// The maximum number of retries of one request; by default as many as fit into its timeout. Zero disables retries.
     pub max_retries: u32,
@@ -85,8 +86,8 @@ impl Retry {
         self.retries
     }
 
-    /// Decides after a transient failure. `asked` is the pause that the receiver asked for, `remaining` the rest of the
-    /// timeout (`None` without one), `chance` a random number.
+    /// Decides what to do after a transient failure. `asked` is the pause requested by the receiver, `remaining` the rest of
+    /// the timeout (`None` without one), and `chance` a random number.
     pub(crate) fn after_failure(
         &mut self,
         asked: Option<Duration>,
@@ -99,7 +100,7 @@ impl Retry {
         let doubled = 1u32.checked_shl(self.retries).unwrap_or(u32::MAX);
         let backoff = self.config.initial_backoff.saturating_mul(doubled).min(self.config.max_backoff);
         let wait = match asked {
-            // Never shorter than the initial backoff: a receiver that asks for zero would cause a busy loop.
+            // Never shorter than the initial backoff, because a requested pause of zero would cause a busy loop.
             Some(asked) => asked.max(jittered(self.config.initial_backoff.min(self.config.max_backoff), chance)),
             None => jittered(backoff, chance),
         };
@@ -125,7 +126,7 @@ mod tests {
 
     const MIDDLE: u64 = 200;
 
-    /// Compares the waits in milliseconds after a series of failures, each with the pause asked for, until it gives up.
+    /// Simulates failures with these requested pauses until the policy gives up. Compares the waits in milliseconds.
     fn check(config: RetryConfig, asked: &[Option<u64>], remaining: Option<u64>, expected: &str) {
         let mut retry = Retry::new(config);
         let mut remaining = remaining.map(Duration::from_millis);

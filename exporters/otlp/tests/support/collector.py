@@ -1,7 +1,7 @@
-"""A collector over gRPC that compresses its responses, as the servers of Go do.
+"""A gRPC collector that compresses its responses, as Go servers do.
 
-Writes its port, then a line of JSON for each request. A batch whose first span is called `reject` is refused in part.
-The first argument, if any, is the maximum size of a request in bytes. Ends with its standard input.
+Prints its port, then a line of JSON for each request. Rejects one span of a batch whose first span is called `reject`.
+The first argument, if any, is the maximum size of a request in bytes. Exits when its standard input closes.
 """
 
 import json
@@ -26,7 +26,7 @@ class Traces(service.TraceServiceServicer):
         response = messages.ExportTraceServiceResponse()
         if names[0] == "reject":
             response.partial_success.rejected_spans = 1
-            # Long enough to become shorter with gzip, without which it is sent as it is.
+            # Long enough for gzip to shorten it; otherwise it would be sent uncompressed.
             response.partial_success.error_message = "too old " * 50
         elif names[0] == "warn":
             response.partial_success.error_message = "soon full " * 50

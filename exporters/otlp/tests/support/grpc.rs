@@ -1,4 +1,4 @@
-//! A receiver over HTTP/2, or over either version with TLS, that responds by script.
+//! A scripted receiver over HTTP/2 or, with TLS, over either version of HTTP.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use super::on_a_thread;
 
-/// The reaction to a call.
+/// The receiver's reaction to a call.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// Responds with these headers, this body, and these trailers.
@@ -65,7 +65,7 @@ pub struct Call {
     pub body: Vec<u8>,
 }
 
-/// Turns a socket into a stream of bytes, with TLS in the tests of TLS.
+/// Turns a socket into a byte stream, encrypted in the TLS tests.
 #[cfg(feature = "tls")]
 pub type Acceptor = Option<tokio_rustls::TlsAcceptor>;
 #[cfg(not(feature = "tls"))]
@@ -114,7 +114,7 @@ impl Server {
         Server { address, calls, stop: Some(stop), thread: Some(thread) }
     }
 
-    /// Stops and returns the calls so far.
+    /// Stops the receiver and returns its calls so far.
     pub fn finish(mut self) -> Vec<Call> {
         self.stop.take();
         self.thread.take().unwrap().join().unwrap();
@@ -129,7 +129,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, version: Version, ac
         #[cfg(feature = "tls")]
         if let Some(acceptor) = acceptor.clone() {
             tokio::spawn(async move {
-                // A client that refuses the certificate ends the handshake.
+                // The handshake fails if the client refuses the certificate.
                 if let Ok(stream) = acceptor.accept(stream).await {
                     serve(stream, shared, connection, version).await;
                 }

@@ -1,4 +1,4 @@
-//! A receiver on a raw socket that responds by script or fails to.
+//! A receiver on a raw socket that follows a script of responses and failures.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -6,14 +6,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
 use super::{PATIENCE, on_a_thread};
 
-/// The reaction to a request.
+/// The receiver's reaction to a request.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// Writes these bytes and waits for the next request on the connection.
     Reply(Vec<u8>),
     /// Writes these bytes and closes the connection, with a reset if there is more to read.
     ReplyAndClose(Vec<u8>),
-    /// Closes the connection while the body still arrives, which resets it. The body must be too large for the buffers.
+    /// Closes the connection while the body is still arriving, which resets it. The body must be too large for the buffers.
     Reset,
     /// Writes nothing until the client goes away.
     Hang,
@@ -63,7 +63,7 @@ impl Server {
         Server::start_at("127.0.0.1:0".parse().unwrap(), script)
     }
 
-    /// Starts at an address that was just free.
+    /// Starts at an address that was free a moment ago.
     pub fn start_at(address: SocketAddr, script: impl Into<Vec<Step>>) -> Server {
         let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
@@ -83,7 +83,7 @@ impl Server {
                         break;
                     };
                     let body = if matches!(step, Step::Reset) { Vec::new() } else { read_body(&mut reader, &head) };
-                    // The test may no longer listen.
+                    // The test may have stopped receiving.
                     let _ = sender.send(Request { connection, head, body });
                     next = script.next();
                     match step {
@@ -108,7 +108,7 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    /// Waits for the end of the script and returns all requests. The receiver is gone afterwards.
+    /// Waits for the end of the script and returns all requests. By then, the receiver has stopped.
     pub fn finish(self) -> Vec<Request> {
         let mut requests = Vec::new();
         loop {

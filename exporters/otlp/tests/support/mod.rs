@@ -67,7 +67,7 @@ pub fn numbers<'a>(bodies: impl IntoIterator<Item = &'a [u8]>) -> Vec<usize> {
     names.flat_map(|names| names.split(' ').map(number).collect::<Vec<_>>()).collect()
 }
 
-/// Returns the result as text: the fate of the batch and the number of retries.
+/// Returns the result as text: the outcome of the batch and the number of retries.
 pub fn outcome(result: &Result<ExportReport, ExportError>) -> String {
     match result {
         Ok(report) => {

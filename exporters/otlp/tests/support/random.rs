@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use prost::Message;
 use telemark_sdk::Resource;
 
-/// A few keys, so that they collide with those of call sites.
+/// Generates one of a few keys, so that they collide with those of call sites.
 pub fn key() -> impl Strategy<Value = String> {
     prop_oneof![3 => "[a-z.]{0,12}", 1 => "\\PC{0,20}", 1 => Just("code.line.number".to_owned()), 1 => "k{100,200}"]
 }

@@ -1,4 +1,4 @@
-//! The escaping of names that a scraper asks for.
+//! The escaping of names requested by the scraper.
 //!
 //! spec: prometheus docs/instrumenting/escaping_schemes.md
 
@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use crate::format::Escaping;
 
-/// Distinguishes names of metrics from those of labels, which have no colons.
+/// Distinguishes metric names from label names, which must not contain colons.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NameKind {
     Metric,
@@ -18,13 +18,14 @@ impl NameKind {
         c.is_ascii_alphabetic() || c == '_' || c == ':' && self == NameKind::Metric || c.is_ascii_digit() && !first
     }
 
-    /// Returns true if all characters of the name are classic, so that it needs neither escapes nor quotes.
+    /// Returns true if the name consists only of classic characters and therefore needs neither escaping nor
+    /// quotes.
     pub(crate) fn is_classic(self, name: &str) -> bool {
         !name.is_empty() && name.chars().enumerate().all(|(index, c)| self.allows(c, index == 0))
     }
 }
 
-/// Returns the name as the scraper asks for it.
+/// Returns the name escaped as the scraper requested.
 pub(crate) fn escape(name: &str, escaping: Escaping, kind: NameKind) -> Cow<'_, str> {
     match escaping {
         Escaping::AllowUtf8 => Cow::Borrowed(name),
@@ -42,7 +43,7 @@ fn escaped(name: &str, escaping: Escaping, kind: NameKind) -> String {
         match (escaping, c) {
             (Escaping::Dots | Escaping::Values, '_') => escaped.push_str("__"),
             (Escaping::Dots, '.') => escaped.push_str("_dot_"),
-            // A digit is wrong only as the first character, which is a `U` with `values`.
+            // A digit is invalid only as the first character. With `values`, the first character is always `U`.
             _ if kind.allows(c, index == 0 && escaping != Escaping::Values) => escaped.push(c),
             (Escaping::Values, c) => escaped.push_str(&format!("_{:X}_", u32::from(c))),
             _ => escaped.push('_'),

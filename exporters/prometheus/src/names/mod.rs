@@ -1,4 +1,4 @@
-//! Names and units: the translation from OpenTelemetry to Prometheus, and the escaping that a scraper asks for.
+//! Names and units: translation from OpenTelemetry to Prometheus, and escaping for the scraper.
 
 mod escaping;
 mod translation;

@@ -1,4 +1,4 @@
-//! The translation from OpenTelemetry's names to those of Prometheus, as a program configures it.
+//! Translates OpenTelemetry names to Prometheus names, with a configurable strategy.
 //!
 //! spec: compatibility/prometheus_and_openmetrics.md#otlp-metric-points-to-prometheus
 
@@ -8,10 +8,10 @@ use super::escaping::{NameKind, escape};
 use super::units;
 use crate::format::Escaping;
 
-/// Translation of the names of metrics and attributes, before they are escaped for the scraper.
+/// A strategy for translating metric names and attribute keys, before they are escaped for the scraper.
 ///
 /// ```
-/// use telemark_prometheus::{Prometheus, Renderer, TranslationStrategy};
+/// use telemark_prometheus::{PrometheusExporter, Renderer, TranslationStrategy};
 ///
 /// let renderer = Renderer::new().with_translation(TranslationStrategy::NoTranslation);
 /// let prometheus = PrometheusExporter::builder().with_renderer(renderer).build();
@@ -21,14 +21,14 @@ use crate::format::Escaping;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TranslationStrategy {
-    /// Writes `foo.bar` in bytes as `foo_bar_bytes`, and as `foo_bar_bytes_total` if it is a counter.
+    /// Turns `foo.bar` in bytes into `foo_bar_bytes`, or into `foo_bar_bytes_total` for a counter.
     #[default]
     UnderscoreEscapingWithSuffixes,
-    /// Writes `foo.bar` in bytes as `foo_bar`.
+    /// Turns `foo.bar` in bytes into `foo_bar`.
     UnderscoreEscapingWithoutSuffixes,
-    /// Writes `foo.bar` in bytes as `foo.bar_bytes` if the scraper asks for [`Escaping::AllowUtf8`].
+    /// Turns `foo.bar` in bytes into `foo.bar_bytes` if the scraper requests [`Escaping::AllowUtf8`].
     NoUtf8EscapingWithSuffixes,
-    /// Writes `foo.bar` as it is if the scraper asks for [`Escaping::AllowUtf8`].
+    /// Leaves `foo.bar` unchanged if the scraper requests [`Escaping::AllowUtf8`].
     NoTranslation,
 }
 
@@ -48,8 +48,8 @@ impl TranslationStrategy {
         )
     }
 
-    /// Returns the full, escaped name of a metric and its unit in words, which may be empty. With suffixes, the name of a counter
-    /// ends with `_total`. Returns `None` if nothing of the name is left.
+    /// Returns the full, escaped name of a metric, and its unit in words, which may be empty. If the strategy
+    /// adds suffixes, a counter's name ends with `_total`. Returns `None` if the translated name is empty.
     pub(crate) fn metric(self, name: &str, unit: &str, counter: bool, escaping: Escaping) -> Option<(String, String)> {
         let mut full = if self.escapes() { underscored(name, true).into_owned() } else { name.to_owned() };
         if full.is_empty() {
@@ -72,11 +72,11 @@ impl TranslationStrategy {
         Some((escape(&full, escaping, NameKind::Metric).into_owned(), unit))
     }
 
-    /// Returns the label of an attribute key, empty if nothing of the key is left.
+    /// Returns the label for an attribute key, or an empty string if the translated key is empty.
     pub(crate) fn label(self, key: &str, escaping: Escaping) -> String {
         let translated = if self.escapes() { underscored(key, false) } else { Cow::Borrowed(key) };
         let label = escape(&translated, escaping, NameKind::Label);
-        // Prometheus reserves these labels; `__name__` would even replace the name of the metric.
+        // Prometheus reserves these labels, and `__name__` would even replace the metric's name.
         if label.starts_with("__") { format!("exported{label}") } else { label.into_owned() }
     }
 }
@@ -84,12 +84,13 @@ impl TranslationStrategy {
 /// The suffix of a counter's samples.
 pub(crate) const TOTAL: &str = "_total";
 
-/// Returns true if the name is the word or ends with it: `seconds`, `foo_seconds` and `foo.seconds` end with `seconds`.
+/// Returns true if the name equals the word or ends with it as a separate word: `seconds`, `foo_seconds` and
+/// `foo.seconds` end with `seconds`.
 fn ends_with_word(name: &str, word: &str) -> bool {
     name.strip_suffix(word).is_some_and(|rest| !rest.ends_with(|c: char| c.is_alphanumeric()))
 }
 
-/// Returns the name in classic characters, with each run of underscores reduced to one.
+/// Replaces all characters that are not classic, and collapses runs of underscores into one.
 fn underscored(name: &str, colons: bool) -> Cow<'_, str> {
     let is_classic = |c: char| c.is_ascii_alphanumeric() || c == '_' || colons && c == ':';
     let starts_with_digit = name.starts_with(|c: char| c.is_ascii_digit());
@@ -139,7 +140,7 @@ mod tests {
         assert_eq!(all(Escaping::Values), "foo_bar_bytes_total foo_bar U__foo_2E_bar__bytes__total U__foo_2E_bar");
     }
 
-    /// The name of a gauge and of a counter.
+    /// Checks the names of a gauge and a counter.
     fn check(given: &str, unit: &str, gauge: &str, counter: &str) {
         let of = |counter| name(UnderscoreEscapingWithSuffixes, given, unit, counter, Escaping::Underscores);
         assert_eq!((of(false).as_str(), of(true).as_str()), (gauge, counter), "{given:?} in {unit:?}");

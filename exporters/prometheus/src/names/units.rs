@@ -1,8 +1,8 @@
-//! Units: from UCUM to the words at the end of names.
+//! Translates UCUM units to the words that names end with.
 //!
 //! spec: compatibility/prometheus_and_openmetrics.md#metric-metadata
 
-/// The abbreviation, the word, and the singular for rates, as in "per second".
+/// UCUM abbreviation, plural, and singular for rates, as in "per second".
 const WORDS: &[(&str, &str, &str)] = &[
     ("d", "days", "day"),
     ("h", "hours", "hour"),
@@ -29,15 +29,15 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("Cel", "celsius", "celsius"),
     ("Hz", "hertz", "hertz"),
     ("%", "percent", "percent"),
-    // The specification's table lists these three only as rates.
+    // The specification's table lists the next three only as rates.
     ("wk", "weeks", "week"),
     ("mo", "months", "month"),
     ("a", "years", "year"),
-    // Dimensionless numbers get no word.
+    // Dimensionless numbers have no unit word.
     ("1", "", ""),
 ];
 
-/// Returns the unit as words in classic characters, empty for a dimensionless unit.
+/// Returns the unit in words of classic characters, or an empty string for a dimensionless unit.
 pub(crate) fn words(unit: &str) -> String {
     let unit = without_annotations(unit);
     let (many, one) = match unit.split_once('/') {
@@ -54,7 +54,7 @@ pub(crate) fn words(unit: &str) -> String {
     }
 }
 
-/// Returns the unit without its annotations, which stand in braces.
+/// Removes annotations in braces from the unit.
 fn without_annotations(unit: &str) -> String {
     let mut depth = 0usize;
     unit.chars()
@@ -72,7 +72,7 @@ fn without_annotations(unit: &str) -> String {
         .collect()
 }
 
-/// Keeps letters and digits, with a single underscore in place of everything between them.
+/// Keeps letters and digits, and replaces each run of other characters between them with an underscore.
 fn cleaned(unit: &str) -> String {
     let parts: Vec<_> = unit.split(|c: char| !c.is_ascii_alphanumeric()).filter(|part| !part.is_empty()).collect();
     parts.join("_")

@@ -1,29 +1,29 @@
-//! The bounds of buckets as text.
+//! Renders bucket bounds as text.
 
 use crate::text::numbers::canonical;
 
-/// The bounds of the last series as text. The next series usually has the same.
+/// The rendered bounds of the last series, since the next series usually has the same bounds.
 #[derive(Default)]
 pub(super) struct Bounds {
     values: Vec<f64>,
-    /// From the first digit of each bound to the space before the count.
+    /// From the first digit of each bound to the space before the count, `+Inf` included.
     texts: Vec<Vec<u8>>,
 }
 
 impl Bounds {
-    /// Returns the text of each bound and of `+Inf`, or `None` if the bounds are not in order.
+    /// Returns the text of each bound and of `+Inf`, or `None` if the bounds are not strictly increasing.
     #[inline]
     pub(super) fn texts(&mut self, bounds: &[f64]) -> Option<&[Vec<u8>]> {
         let is_known = !self.texts.is_empty() && self.values == bounds;
         (is_known || self.learn(bounds)).then_some(&*self.texts)
     }
 
-    /// Returns false, and changes nothing, if the bounds are not in order.
+    /// Renders new bounds. Returns false and changes nothing if they are not strictly increasing.
     fn learn(&mut self, bounds: &[f64]) -> bool {
         if !are_in_order(bounds) {
             return false;
         }
-        // Keep the text of the bounds that both series begin with.
+        // Keep the text of the leading bounds that both series share.
         let same = self.values.iter().zip(bounds).take_while(|(known, bound)| known == bound).count();
         self.values.truncate(same);
         self.texts.truncate(same);

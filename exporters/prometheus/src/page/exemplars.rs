@@ -1,4 +1,4 @@
-//! Exemplars: the measurement that represents a sample, with labels within the limit of OpenMetrics.
+//! Exemplars: a measurement attached to a sample, with labels within OpenMetrics' limit.
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanId, TraceId};
@@ -8,13 +8,13 @@ use telemark_sdk::metrics::Exemplar;
 use super::labels::Labels;
 use crate::text::numbers::{hexadecimal, number, seconds};
 
-/// The maximum number of characters in the labels of an exemplar, names and values together.
+/// The maximum number of characters in an exemplar's labels, counting names and values.
 ///
 /// spec: OpenMetrics.md#exemplars
 const MAX_CHARACTERS: usize = 128;
 const TRACE_ID: &str = "trace_id";
 const SPAN_ID: &str = "span_id";
-/// The number of characters in `trace_id` and `span_id`, names and values together.
+/// The number of characters in the labels `trace_id` and `span_id`, counting names and values.
 const SPAN_LENGTH: usize = TRACE_ID.len() + 32 + SPAN_ID.len() + 16;
 /// Marks a bucket without an exemplar.
 const NONE: u32 = u32::MAX;
@@ -26,7 +26,7 @@ pub(super) fn latest(exemplars: &[Exemplar]) -> Option<&Exemplar> {
     exemplars.iter().filter(|exemplar| !exemplar.value.as_f64().is_nan()).max_by_key(|exemplar| exemplar.time)
 }
 
-/// The position of the latest exemplar of each bucket. Its memory is reused for the next series.
+/// The position of the latest exemplar in each bucket. Reuses its memory for the next series.
 #[derive(Default)]
 pub(super) struct ByBucket(Vec<u32>);
 
@@ -42,7 +42,7 @@ impl ByBucket {
         let mut next = 0;
         for (index, exemplar) in exemplars.iter().enumerate() {
             let value = exemplar.value.as_f64();
-            // Usually there is one exemplar for each bucket, in the order of the buckets.
+            // Usually, there is one exemplar per bucket, in bucket order.
             let is_next = next <= bounds.len()
                 && bounds.get(next).is_none_or(|&bound| value <= bound)
                 && next.checked_sub(1).is_none_or(|below| value > bounds[below]);
@@ -84,10 +84,10 @@ fn is_in_span(exemplar: &Exemplar) -> bool {
 /// Writes exemplars.
 pub(super) struct ExemplarWriter {
     labels: Labels,
-    /// The number of keys for which the next two fields hold.
+    /// The number of keys for which `collide` and `is_shadowed` are up to date.
     key_count: usize,
     collide: bool,
-    /// True if a key has the label of an id.
+    /// True if a key maps to the label `trace_id` or `span_id`.
     is_shadowed: bool,
 }
 
@@ -119,7 +119,7 @@ impl ExemplarWriter {
         seconds(out, exemplar.time.as_nanos());
     }
 
-    /// Writes the attributes that a view removed from the series, except those that do not fit.
+    /// Writes the attributes that a view removed from the series, leaving out those that exceed the limit.
     fn write_filtered(&mut self, out: &mut Vec<u8>, attributes: &[KeyValue], in_span: bool) {
         self.labels.learn(attributes);
         if self.key_count != self.labels.key_count() {
@@ -128,7 +128,7 @@ impl ExemplarWriter {
             self.is_shadowed = self.labels.has(TRACE_ID) || self.labels.has(SPAN_ID);
         }
         let before = out.len();
-        // spec: the ids take precedence over attributes of their names
+        // spec: the ids take precedence over attributes with the same label
         if self.collide || in_span && self.is_shadowed {
             let kept = |label: &str| !in_span || label != TRACE_ID && label != SPAN_ID;
             self.labels.write_joined(out, attributes, &[], kept);
@@ -136,14 +136,14 @@ impl ExemplarWriter {
             self.labels.write_learned(out, attributes);
         }
         let taken = if in_span { SPAN_LENGTH } else { 0 };
-        // Counting characters is necessary only if there are too many bytes.
+        // Characters need counting only if there are too many bytes.
         if taken + out.len() - before > MAX_CHARACTERS {
             keep_what_fits(out, before, MAX_CHARACTERS - taken);
         }
     }
 }
 
-/// Removes each label after `before` that has more characters than are left of `room`.
+/// Removes each label after `before` that has more characters than remain of `room`.
 fn keep_what_fits(out: &mut Vec<u8>, before: usize, mut room: usize) {
     let labels = out.split_off(before);
     let (mut rest, mut left_out) = (&*labels, 0);
@@ -169,8 +169,9 @@ fn keep_what_fits(out: &mut Vec<u8>, before: usize, mut room: usize) {
     }
 }
 
-/// Returns the position after the first label and its comma, and the number of characters in its name and value. Quotes, comma
-/// and equals sign do not count, and an escape counts as one character.
+/// Returns the position after the first label and its comma, and the number of characters in its name and
+/// value. Quotes, commas between labels and equals signs are not counted; an escape sequence counts as one
+/// character.
 fn first_label(labels: &[u8]) -> (usize, usize) {
     let (mut length, mut quoted, mut escape) = (0, false, false);
     for (at, &byte) in labels.iter().enumerate() {
@@ -230,7 +231,8 @@ mod tests {
 
     #[test]
     fn what_exceeds_the_limit_is_dropped() {
-        // 63 characters are taken, 1 is the name: 64 are left. An escape and a letter of two bytes are one character each.
+        // 63 characters are taken and 1 is the name, which leaves 64. An escape sequence and a two-byte letter
+        // are one character each.
         let fits = format!("{}ü\"", "x".repeat(62));
         check(in_span(&[("k", &fits)]), &format!(r#" # {{{SPAN},k="{}ü\""}} 0.5 1.5"#, "x".repeat(62)));
         check(in_span(&[("k", &format!("{fits}x"))]), &format!(" # {{{SPAN}}} 0.5 1.5"));
@@ -243,7 +245,7 @@ mod tests {
         let kept = format!(r#" # {{{SPAN},a="1",c="3, \"=\"",d="4"}} 0.5 1.5"#);
         check(in_span(&[("a", "1"), ("b", &long), ("c", "3, \"=\""), ("d", "4")]), &kept);
         check(in_span(&[("url", &long), ("user", "7")]), &format!(r#" # {{{SPAN},user="7"}} 0.5 1.5"#));
-        // Joined values are one label.
+        // Joined values form a single label.
         check(in_span(&[("a.b", &long), ("a_b", "2"), ("c", "3")]), &format!(r#" # {{{SPAN},c="3"}} 0.5 1.5"#));
         check(
             exemplar(&[("a", &"x".repeat(120)), ("b", "12345678"), ("c", "345")]),

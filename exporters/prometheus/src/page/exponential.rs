@@ -1,18 +1,19 @@
-//! Exponential histograms as buckets with bounds.
+//! Converts exponential histograms to buckets with explicit bounds.
 
 use telemark_sdk::metrics::ExponentialHistogramPoint;
 
-/// The finest scale on a page: four buckets between a number and its double.
+/// The finest scale on a page, with four buckets between a number and its double.
 const MAX_SCALE: i32 = 2;
-/// The coarsest scale: two buckets, below and above 1.
+/// The coarsest scale, with two buckets: up to 1, and above 1.
 const MIN_SCALE: i32 = -11;
 /// The maximum number of buckets of one series.
 const MAX_BUCKETS: i64 = 64;
 
-/// Replaces `bounds` and `counts` by those of an exponential histogram, with one count more than bounds.
+/// Replaces `bounds` and `counts` with those of an exponential histogram. There is one more count than bounds.
 ///
-/// Merges neighbouring buckets until at most [`MAX_BUCKETS`] are left. That is exact: the bounds of a coarser scale are among
-/// those of a finer one, so each series of a bound stays valid when the histogram grows.
+/// Merges neighbouring buckets until at most [`MAX_BUCKETS`] remain. Merging is exact, because the bounds of a
+/// coarser scale are a subset of those of a finer one. A bucket's series therefore stays valid if the
+/// histogram's scale changes.
 ///
 /// spec: compatibility/prometheus_and_openmetrics.md#exponential-histograms
 pub(crate) fn exponential(point: &ExponentialHistogramPoint, bounds: &mut Vec<f64>, counts: &mut Vec<u64>) {
@@ -31,9 +32,9 @@ pub(crate) fn exponential(point: &ExponentialHistogramPoint, bounds: &mut Vec<f6
         scale -= 1;
     }
     let mut add = |bound: f64, count: u64| match bounds.last() {
-        // Without a finite bound; `merge_above` adds these counts up.
+        // No finite bound; `merge_above` adds these counts up.
         _ if bound == f64::INFINITY => counts.push(count),
-        // Beyond the smallest and the largest numbers, bounds coincide.
+        // Outside the range of floats, several bounds coincide.
         Some(&last) if bound <= last => add_to_last(counts, count),
         _ => {
             bounds.push(bound);
@@ -42,7 +43,7 @@ pub(crate) fn exponential(point: &ExponentialHistogramPoint, bounds: &mut Vec<f6
     };
     if let Some((first, last)) = negative {
         let offset = point.negative.offset;
-        // An empty bucket marks the lower end of the lowest one.
+        // An empty bucket marks the lower end of the lowest bucket.
         let lowest = -power(index(offset, last, scale) + 1, scale);
         if lowest.is_finite() {
             add(lowest, 0);
@@ -74,20 +75,20 @@ fn add_to_last(counts: &mut [u64], count: u64) {
     }
 }
 
-/// Merges everything above the last bound into one bucket, which is there even if it is empty.
+/// Merges everything above the last bound into one bucket, which is always present, even if empty.
 fn merge_above(bounds: &[f64], counts: &mut Vec<u64>) {
     let above = counts.drain(bounds.len().min(counts.len())..).fold(0, u64::saturating_add);
     counts.push(above);
 }
 
-/// Returns the positions of the first and the last bucket that are not empty.
+/// Returns the positions of the first and the last nonempty bucket.
 fn range(counts: &[u64]) -> Option<(usize, usize)> {
     let first = counts.iter().position(|&count| count > 0)?;
     let last = counts.iter().rposition(|&count| count > 0)?;
     Some((first, last))
 }
 
-/// Returns 2^(index / 2^scale). Uses no mathematical library, so that every machine gets the same number.
+/// Returns 2^(index / 2^scale). Does not use a math library, so that the result is the same on every machine.
 fn power(index: i64, scale: i32) -> f64 {
     const QUARTERS: [f64; 4] = [1.0, 1.189_207_115_002_721, std::f64::consts::SQRT_2, 1.681_792_830_507_429];
     let (exponent, quarter) = match scale {
@@ -98,7 +99,7 @@ fn power(index: i64, scale: i32) -> f64 {
     QUARTERS[quarter as usize] * two_to(exponent)
 }
 
-/// Returns a power of two, exactly; zero below the smallest one and infinity above the largest.
+/// Returns an exact power of two, zero below the smallest float, and infinity above the largest.
 fn two_to(exponent: i64) -> f64 {
     match exponent {
         ..-1074 => 0.0,
@@ -139,7 +140,7 @@ mod tests {
     fn fine_resolutions_are_merged() {
         check(point(3, 0, (0, &[1, 2, 3, 4]), (0, &[])), "[1.0, 1.189207115002721, 1.4142135623730951] [0, 3, 7, 0]");
         check(point(20, 0, (1 << 20, &[1, 2]), (0, &[])), "[2.0, 2.378414230005442] [0, 3, 0]");
-        // 160 buckets at the finest scale of a page become 40 at the scale of powers of two.
+        // 160 buckets at the finest scale of a page become 40 buckets at scale 0.
         let wide = vec![1; 160];
         let (mut bounds, mut counts) = (vec![], vec![]);
         exponential(&point(2, 0, (-80, &wide), (0, &[])), &mut bounds, &mut counts);
@@ -177,7 +178,8 @@ mod tests {
 
         #[test]
         fn values_lie_in_their_buckets(values in prop::collection::vec(1e-6f64..1e6, 1..50), scale in -3i32..3) {
-            // Rounding may put a value on a bound to either side of it; none of these values is on a bound.
+            // Rounding may put a value that equals a bound on either side of it, but no value here equals a
+            // bound.
             let index = |value: f64| (value.log2() * f64::from(scale).exp2()).ceil() as i32 - 1;
             let offset = values.iter().map(|&value| index(value)).min().unwrap();
             let last = values.iter().map(|&value| index(value)).max().unwrap();

@@ -1,4 +1,4 @@
-//! Families: metrics that share a name on the page, and the conflicts of names and types that exclude a metric.
+//! Families: metrics that share a name on the page. Conflicts of names or types exclude a metric.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use telemark_sdk::metrics::{MetricData, ScopeMetrics, Temporality};
 use crate::format::Format;
 use crate::names::{NameKind, TOTAL, TranslationStrategy, escape};
 
-/// A metric type of Prometheus.
+/// A Prometheus metric type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MetricType {
     Counter,
@@ -25,7 +25,7 @@ impl MetricType {
         }
     }
 
-    /// The suffixes that sample names of this type have or may have.
+    /// Returns the suffixes that sample names of this type may have.
     fn suffixes(self, format: Format) -> &'static [&'static str] {
         match self {
             MetricType::Counter if format.is_open_metrics() => &["", TOTAL, "_created"],
@@ -35,7 +35,7 @@ impl MetricType {
         }
     }
 
-    /// Returns `None` for deltas: the totals of a page are cumulative.
+    /// Returns `None` for deltas, because the totals on a page are cumulative.
     fn for_data(data: &MetricData) -> Option<MetricType> {
         match data {
             MetricData::Gauge { .. } => Some(MetricType::Gauge),
@@ -50,29 +50,30 @@ impl MetricType {
     }
 }
 
-/// The metrics that share a name.
+/// Metrics that share a name on the page.
 pub(super) struct Family<'a> {
     /// The name in the metadata.
     pub(super) name: String,
-    /// The name of the samples, without the suffixes of histograms.
+    /// The name of the samples, without a histogram's suffixes.
     pub(super) sample: String,
     pub(super) metric_type: MetricType,
     pub(super) help: &'a str,
-    /// Empty unless the name ends with it.
+    /// The unit, or empty if the name does not end with it.
     pub(super) unit: String,
     pub(super) parts: Vec<Part<'a>>,
 }
 
-/// One metric of a family, with the position of its scope.
+/// A metric of a family, with the index of its scope.
 pub(super) struct Part<'a> {
     pub(super) scope: usize,
     pub(super) data: &'a MetricData,
 }
 
-/// Returns the names of the metric that carries the resource's attributes: in the metadata, and in the sample.
+/// Returns the names of the metric that carries the resource attributes: the one in the metadata and the one of
+/// the sample.
 pub(super) fn target_names(format: Format) -> (String, String) {
     let sample = escape("target_info", format.escaping(), NameKind::Metric).into_owned();
-    // Only OpenMetrics has the type `info`, whose metadata omits the suffix.
+    // Only OpenMetrics has the type `info`. Its metadata omits the suffix.
     let name = sample.strip_suffix("_info").filter(|_| format.is_open_metrics()).unwrap_or(&sample).to_owned();
     (name, sample)
 }
@@ -85,7 +86,7 @@ pub(super) fn families<'a>(
     target_info: bool,
 ) -> Vec<Family<'a>> {
     let mut families: Vec<Family<'a>> = Vec::new();
-    // Each name that metadata or a sample has or may have, with the position of its family.
+    // All names that metadata or samples have or may have, each with the index of its family.
     let mut taken: HashMap<String, usize> = HashMap::new();
     if target_info {
         let (name, sample) = target_names(format);
@@ -112,7 +113,8 @@ pub(super) fn families<'a>(
                 }
                 _ => {}
             }
-            // spec: conflicting types: the metric must be dropped. So must one whose samples would have another family's name.
+            // spec: conflicting types: the metric must be dropped. The same applies if its samples would have
+            // another family's name.
             let suffixes = metric_type.suffixes(format);
             if suffixes.iter().any(|suffix| taken.contains_key(&format!("{name}{suffix}"))) {
                 warn("prometheus.conflict", &metric.name, "a metric of another type has its name");
@@ -129,9 +131,9 @@ pub(super) fn families<'a>(
     families
 }
 
-/// Returns the names of a family: in the metadata, and in the samples.
+/// Returns the names of a family: the one in the metadata and the one of its samples.
 ///
-/// spec: OpenMetrics.md#counter-1: samples of counters end with `_total`, their families do not.
+/// spec: OpenMetrics.md#counter-1: counter samples end with `_total`, but their families do not.
 fn names(full: String, is_counter: bool, format: Format) -> (String, String) {
     if !is_counter || !format.is_open_metrics() {
         return (full.clone(), full);
@@ -141,7 +143,7 @@ fn names(full: String, is_counter: bool, format: Format) -> (String, String) {
     (base, sample)
 }
 
-/// spec: conflicting HELP: the points are kept, and one comment is written
+/// spec: conflicting HELP: keep the points and write one comment
 fn merge_metadata<'a>(family: &mut Family<'a>, help: &'a str, name: &str) {
     if family.help.is_empty() {
         family.help = help;

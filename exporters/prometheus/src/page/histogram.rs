@@ -1,4 +1,4 @@
-//! The lines of a histogram: buckets with their exemplars, sum and count.
+//! Writes the lines of a histogram: buckets with exemplars, sum, and count.
 
 use telemark_sdk::diag::{self, Level};
 use telemark_sdk::metrics::{Exemplar, ExponentialHistogramPoint, HistogramPoint};
@@ -9,23 +9,23 @@ use super::exponential::exponential;
 use super::sample::SampleName;
 use crate::text::numbers::{float, unsigned};
 
-/// Writes histograms. Reuses its buffers for the next series.
+/// Writes histograms. Reuses its buffers from one series to the next.
 pub(super) struct HistogramWriter {
     is_open_metrics: bool,
-    /// The common start of the lines of all buckets.
+    /// The start of the line, shared by all buckets.
     line_start: Vec<u8>,
     bounds: Bounds,
     by_bucket: ByBucket,
-    /// Bounds and counts of an exponential histogram.
+    /// Bounds and counts converted from an exponential histogram.
     exponential: (Vec<f64>, Vec<u64>),
 }
 
-/// The buckets of either kind of histogram.
+/// The buckets of either histogram type.
 struct Buckets<'a> {
     bounds: &'a [f64],
-    /// One count for each bound; missing ones are zero.
+    /// One count per bound. Missing counts are zero.
     counts: &'a [u64],
-    /// The count above the last bound; `None` if only the total is known.
+    /// The count above the last bound, or `None` if only the total count is given.
     above: Option<u64>,
     count: u64,
     sum: Option<f64>,
@@ -54,7 +54,7 @@ impl HistogramWriter {
         let buckets = Buckets {
             bounds: &point.bounds,
             counts: point.bucket_counts.get(..point.bounds.len()).unwrap_or(&point.bucket_counts),
-            // A histogram without buckets still has a count.
+            // Missing for a histogram without buckets, which still has a total count.
             above: point.bucket_counts.get(point.bounds.len()).copied(),
             count: point.count,
             sum: point.sum,
@@ -121,8 +121,8 @@ impl HistogramWriter {
             }
             out.push(b'\n');
         }
-        // spec: OpenMetrics.md#histogram-1: the sum is a counter, so it must be absent if values may be negative, and then the
-        // count must be, too
+        // spec: OpenMetrics.md#histogram-1: the sum is a counter, so it must be absent if values may be
+        // negative. In that case, the count must be absent too.
         let may_be_negative = buckets.bounds.first().is_some_and(|&bound| bound < 0.0);
         let sum = buckets.sum.filter(|sum| !self.is_open_metrics || *sum >= 0.0 && !may_be_negative);
         if let Some(sum) = sum {

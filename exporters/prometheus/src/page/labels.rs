@@ -1,4 +1,5 @@
-//! Labels: from attributes to `name="value"`. Names that the last series had too are not looked up again.
+//! Converts attributes to labels of the form `name="value"`. Caches the names, since consecutive series usually
+//! have the same keys.
 
 use std::collections::HashMap;
 use std::mem::{Discriminant, discriminant};
@@ -10,28 +11,28 @@ use crate::names::TranslationStrategy;
 use crate::text::quoting::{escaped, label_start};
 use crate::text::value::write_value;
 
-/// A label's name and value.
+/// The name and value of a label.
 pub(super) type Label = (String, String);
 
-/// The labels of the attribute keys of one family.
+/// The labels for the attribute keys of a family.
 pub(super) struct Labels {
     strategy: TranslationStrategy,
     escaping: Escaping,
-    /// The label that attributes cannot have.
+    /// A label that attributes must not use.
     reserved: &'static str,
     by_key: HashMap<Key, usize>,
     names: Vec<Name>,
-    /// The number of keys of each label.
+    /// The number of keys that map to each label.
     key_counts: HashMap<String, usize>,
-    /// The keys of the last series and the positions of their names. The next series usually has the same keys.
+    /// The keys of the last series, each with the index of its name. The next series usually has the same keys.
     last: Vec<(Key, usize)>,
-    /// True if different attributes may have the same text, such as `1` and `"1"`.
+    /// True if different attributes may be rendered as the same text, such as `1` and `"1"`.
     ambiguous: bool,
 }
 
 struct Name {
     label: String,
-    /// The text `name="`, where the name may be quoted; empty if the key has no label.
+    /// The text `name="`, where the name may be quoted. Empty if the key has no label.
     start: Vec<u8>,
     /// The type of the key's first value.
     value_type: Discriminant<Value>,
@@ -51,13 +52,15 @@ impl Labels {
         }
     }
 
-    /// Renames an attribute with this label to `exported_…`, as Prometheus does with reserved labels.
+    /// Reserves `label`. Attributes with this label are renamed to `exported_…`, as Prometheus does for its
+    /// reserved labels.
     pub(super) fn reserving(mut self, label: &'static str) -> Self {
         self.reserved = label;
         self
     }
 
-    /// Learns the keys of a series. All series of a family are learned before the first line is written, because keys may collide.
+    /// Learns the keys of a series. All series of a family must be learned before the first line is written,
+    /// because keys may collide.
     #[inline]
     pub(super) fn learn(&mut self, attributes: &[KeyValue]) {
         for (position, attribute) in attributes.iter().enumerate() {
@@ -67,10 +70,10 @@ impl Labels {
             };
             self.ambiguous |= discriminant(&attribute.value) != self.names[name].value_type
                 || match &attribute.value {
-                    // An empty label equals an absent one.
+                    // Prometheus treats an empty label like an absent one.
                     Value::String(text) => text.as_str().is_empty(),
                     Value::F64(number) => number.is_nan(),
-                    // `[1]` of integers and of floats have the same text.
+                    // `[1]` has the same text for integers and for floats.
                     Value::Array(_) => true,
                     _ => false,
                 };
@@ -104,12 +107,12 @@ impl Labels {
         name
     }
 
-    /// The number of keys learned.
+    /// Returns the number of keys learned so far.
     pub(super) fn key_count(&self) -> usize {
         self.names.len()
     }
 
-    /// Returns true if several learned keys have the same label.
+    /// Returns true if several learned keys map to the same label.
     pub(super) fn collide(&self) -> bool {
         self.key_counts.values().any(|&keys| keys > 1)
     }
@@ -119,20 +122,20 @@ impl Labels {
         self.ambiguous || self.collide()
     }
 
-    /// Returns true if a learned key has this label.
+    /// Returns true if a learned key maps to this label.
     pub(super) fn has(&self, label: &str) -> bool {
         self.key_counts.contains_key(label)
     }
 
-    /// Writes the labels of a series, each followed by a comma, and leaves out empty ones. The keys must be learned and must not
-    /// collide.
+    /// Writes the labels of a series, each followed by a comma. Omits empty labels. The keys must have been
+    /// learned and must not collide.
     #[inline]
     pub(super) fn write(&mut self, out: &mut Vec<u8>, attributes: &[KeyValue]) {
         self.learn(attributes);
         self.write_learned(out, attributes);
     }
 
-    /// Writes the labels of the series that was learned last, as [`write`](Labels::write) does.
+    /// Like [`write`](Labels::write), but for the series that was learned last.
     #[inline]
     pub(super) fn write_learned(&self, out: &mut Vec<u8>, attributes: &[KeyValue]) {
         for (attribute, &(_, name)) in attributes.iter().zip(&self.last) {
@@ -151,7 +154,7 @@ impl Labels {
         }
     }
 
-    /// Writes the labels of a series that `kept` selects, together with `others`, sorted by label.
+    /// Writes the labels of a series accepted by `kept`, together with `others`, sorted by label.
     ///
     /// spec: the values of keys that map to the same label are joined with `;`, ordered by key
     pub(super) fn write_joined(
@@ -198,7 +201,7 @@ impl Labels {
     }
 }
 
-/// Compares addresses first: most keys are constants of the program.
+/// Compares addresses first, because most keys are constants in the program.
 #[inline]
 fn is_same(one: &str, other: &str) -> bool {
     std::ptr::eq(one, other) || one == other

@@ -1,4 +1,4 @@
-//! Merges series of one metric that Prometheus cannot tell apart, so that the total stays complete.
+//! Merges series of a metric that have equal labels, so that totals stay complete.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,12 +7,14 @@ use telemark_sdk::metrics::{
     Buckets, Exemplars, ExponentialHistogramPoint, HistogramPoint, MetricData, Number, NumberPoint,
 };
 
-/// Returns the metric with the points of equal labels added up, or `None` if all labels differ. Gauges, and histograms with
-/// different bounds, cannot be added and stay as they are.
+/// Returns the metric with points of equal labels added up, or `None` if all labels differ. Gauges, and
+/// histograms with different bounds, cannot be added and are left unchanged.
 ///
-/// Labels may be equal though attributes differ: an empty label equals an absent one, and `1` and `"1"` have the same text.
+/// Different attributes may produce equal labels: an empty label equals an absent one, and `1` and `"1"` have
+/// the same text.
 ///
-/// spec: metrics/data-model.md#sums, by which removing an attribute adds up the points that it told apart
+/// spec: metrics/data-model.md#sums, which requires adding up points when the attribute that distinguishes them
+/// is removed
 pub(super) fn merged(data: &MetricData, labels: &mut dyn FnMut(&[KeyValue]) -> Vec<u8>) -> Option<MetricData> {
     match *data {
         MetricData::Sum { ref points, temporality, monotonic } => {
@@ -46,11 +48,11 @@ fn merged_points<P: Point>(points: &[P], labels: &mut dyn FnMut(&[KeyValue]) -> 
     Some(merged)
 }
 
-/// A point that can be added to another one of its metric.
+/// A point that can be added to another point of its metric.
 pub(super) trait Point: Clone {
     fn attributes(&self) -> &[KeyValue];
 
-    /// Adds another point. Returns false, and changes nothing, if that is impossible.
+    /// Adds another point. Returns false and changes nothing if the two cannot be added.
     fn add(&mut self, other: &Self) -> bool;
 }
 
@@ -94,7 +96,7 @@ impl Point for ExponentialHistogramPoint {
         &self.attributes
     }
 
-    /// Adds at the coarser of the two scales, whose bounds are among those of the finer one.
+    /// Adds at the coarser of the two scales, whose bounds are a subset of those of the finer one.
     fn add(&mut self, other: &Self) -> bool {
         let scale = self.scale.min(other.scale);
         let both = |one: &Buckets, other_buckets: &Buckets| {
@@ -115,8 +117,8 @@ impl Point for ExponentialHistogramPoint {
     }
 }
 
-/// Adds up buckets after lowering the scale of each by the given number. Returns `None` if they are farther apart than any
-/// aggregation makes them.
+/// Adds up buckets after lowering each one's scale by the given amount. Returns `None` if they are farther
+/// apart than any aggregation would produce.
 fn total(parts: [(&Buckets, i32); 2]) -> Option<Buckets> {
     const MAX_BUCKETS: i64 = 1 << 16;
     let counts = parts.iter().flat_map(|(buckets, by)| {

@@ -1,17 +1,17 @@
-//! The page of a collection.
+//! Writes a collection as a page.
 //!
 //! | file | owns |
 //! |---|---|
-//! | `writer` | the order of a page: metadata, then the samples of each family, in parts |
+//! | `writer` | the structure of a page: each family's metadata, then its samples, in parts |
 //! | `families` | metrics that share a name, and conflicts of names and types |
-//! | `merge` | series of one metric whose labels are equal |
-//! | `scope_labels` | labels that all series of a scope share |
-//! | `labels` | labels of a series, from its attributes |
+//! | `merge` | merging series with equal labels |
+//! | `scope_labels` | labels shared by all series of a scope |
+//! | `labels` | the labels of a series, from its attributes |
 //! | `sample` | the name at the start of a line |
 //! | `histogram` | the lines of a histogram |
-//! | `bounds` | bounds of buckets as text |
-//! | `exponential` | exponential histograms as buckets with bounds |
-//! | `exemplars` | exemplars at the end of a line |
+//! | `bounds` | bucket bounds as text |
+//! | `exponential` | conversion of exponential histograms to explicit bounds |
+//! | `exemplars` | the exemplar at the end of a line |
 
 mod bounds;
 mod exemplars;

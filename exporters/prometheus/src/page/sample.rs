@@ -1,12 +1,13 @@
-//! The name of a family's samples, quoted once for all of them.
+//! The name of a family's samples, quoted only once.
 
 use crate::names::NameKind;
 use crate::text::quoting::escaped;
 
-/// The name at the start of lines.
+/// The sample name at the start of a line.
 pub(super) struct SampleName {
     name: String,
-    /// The name as it appears on the page, without a closing quote. A quoted name stands among the labels.
+    /// The name as it appears on the page, without a closing quote. A quoted name is written inside the braces,
+    /// before the labels.
     text: Vec<u8>,
     is_quoted: bool,
 }
@@ -28,12 +29,12 @@ impl SampleName {
         &self.name
     }
 
-    /// The text between the name and the first label.
+    /// Returns the text between the name and the first label.
     fn opening(&self) -> &'static [u8] {
         if self.is_quoted { b"\"," } else { b"{" }
     }
 
-    /// Writes the name and the labels of a sample; each label ends with a comma.
+    /// Writes the name and the labels of a sample. Each label must end with a comma.
     #[inline]
     pub(super) fn write(&self, out: &mut Vec<u8>, suffix: &str, labels: &[u8]) {
         out.extend_from_slice(&self.text);
@@ -47,7 +48,7 @@ impl SampleName {
         }
     }
 
-    /// Writes the start of a bucket's line, up to the value of the label `le`.
+    /// Writes the start of a bucket line, up to the value of the label `le`.
     pub(super) fn write_bucket_start(&self, out: &mut Vec<u8>, labels: &[u8]) {
         [&*self.text, b"_bucket", self.opening(), labels, b"le=\""].iter().for_each(|part| out.extend_from_slice(part));
     }

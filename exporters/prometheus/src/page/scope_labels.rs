@@ -1,4 +1,5 @@
-//! The labels that all series of a scope share: those of the scope, and attributes of the resource that the program selects.
+//! Labels shared by all series of a scope: those of the scope itself, and resource attributes selected in the
+//! configuration.
 
 use opentelemetry::InstrumentationScope;
 use telemark_sdk::Resource;
@@ -8,7 +9,7 @@ use crate::config::PageConfig;
 use crate::format::Format;
 use crate::text::value::value_text;
 
-/// Returns the labels of the scope and of the selected attributes of the resource.
+/// Returns the labels for the scope and for the selected resource attributes.
 ///
 /// spec: compatibility/prometheus_and_openmetrics.md#instrumentation-scope-1
 pub(super) fn scope_labels(
@@ -25,7 +26,7 @@ pub(super) fn scope_labels(
             ("otel_scope_version", scope.version()),
             ("otel_scope_schema_url", scope.schema_url()),
         ];
-        // Empty labels are removed below. Until then they reserve their names.
+        // Empty labels are removed below, but reserve their names until then.
         labels.extend(own.map(|(name, text)| (label(name), text.unwrap_or_default().to_owned())));
         for attribute in scope.attributes() {
             let name = label(&format!("otel_scope_{}", attribute.key));
@@ -40,7 +41,7 @@ pub(super) fn scope_labels(
     }
     for attribute in resource.iter().filter(|attribute| config.is_resource_label(attribute.key.as_str())) {
         let name = match label(attribute.key.as_str()) {
-            // `le` is the label of buckets.
+            // Histogram buckets use the label `le`.
             name if name == "le" => "exported_le".to_owned(),
             name => name,
         };

@@ -1,4 +1,4 @@
-//! Writes a page in one pass: the metadata of each family, then its samples.
+//! Writes a page in one pass. Each family's metadata precedes its samples.
 
 use std::collections::HashSet;
 use std::io;
@@ -21,7 +21,8 @@ use crate::names::NameKind;
 use crate::text::numbers::number;
 use crate::text::quoting::{self, escaped, label_start};
 
-/// Writes the page of a collection to `out`, and passes `out` on whenever it holds a chunk. The caller passes on the rest.
+/// Writes a collection as a page to `out`. Whenever `out` holds a full chunk, passes it on; the caller must
+/// pass on the rest.
 pub(crate) fn write<'a>(
     config: &'a PageConfig,
     format: Format,
@@ -53,11 +54,11 @@ pub(crate) fn write<'a>(
     Ok(())
 }
 
-/// The destination of a page in parts.
+/// The destination of a page that is written in parts.
 pub(crate) struct Chunks<'a> {
-    /// The minimum size of a part in bytes. A part exceeds it by one series at most.
+    /// The minimum size of a part in bytes. A part exceeds it by at most one series.
     pub(crate) size: usize,
-    /// Sends a part and empties it.
+    /// Sends a part and empties the buffer.
     pub(crate) pass_on: &'a mut dyn FnMut(&mut Vec<u8>) -> io::Result<()>,
 }
 
@@ -68,9 +69,9 @@ struct PageWriter<'a> {
     scope_labels: Vec<Vec<Label>>,
     exemplars: ExemplarWriter,
     histograms: HistogramWriter,
-    /// Buffer: all labels of the current series, each followed by a comma.
+    /// Buffer for all labels of the current series, each followed by a comma.
     labels: Vec<u8>,
-    /// Buffer: the labels of the current scope as text.
+    /// Buffer for the rendered labels of the current scope.
     scope_text: Vec<u8>,
     chunks: Chunks<'a>,
 }
@@ -101,7 +102,7 @@ impl PageWriter<'_> {
             out.push(b'\n');
         };
         line("TYPE", &|out| out.extend_from_slice(metric_type.as_bytes()));
-        // The text format has no units.
+        // The text format does not support units.
         if !unit.is_empty() && self.format.is_open_metrics() {
             line("UNIT", &|out| out.extend_from_slice(unit.as_bytes()));
         }
@@ -112,7 +113,7 @@ impl PageWriter<'_> {
             if self.format.is_open_metrics() {
                 escaped(out, help);
             } else {
-                // The text format does not escape quotes here.
+                // In the text format, quotes in help texts are not escaped.
                 out.extend_from_slice(help.replace('\\', "\\\\").replace('\n', "\\n").as_bytes());
             }
         });
@@ -159,7 +160,7 @@ impl PageWriter<'_> {
         Ok(())
     }
 
-    /// Learns the keys of all series of a family, before the first of them is written.
+    /// Learns the keys of all series of a family before any of them is written.
     fn series_of<'a>(&self, family: &'a Family<'_>) -> Series<'a> {
         let mut labels = Labels::new(self.config.strategy, self.format.escaping());
         if family.metric_type == MetricType::Histogram {
@@ -171,7 +172,8 @@ impl PageWriter<'_> {
             collide |= self.scope_labels[part.scope].iter().any(|(label, _)| labels.has(label));
         }
         collide |= labels.collide();
-        // Series may repeat if two metrics come from one scope, or if different keys or values have the same text.
+        // Series may repeat if two metrics come from the same scope, or if different keys or values are
+        // rendered as the same text.
         let mut scopes: Vec<_> = family.parts.iter().map(|part| &self.scope_labels[part.scope]).collect();
         scopes.sort_unstable();
         let may_repeat = collide || labels.are_ambiguous() || scopes.windows(2).any(|pair| pair[0] == pair[1]);
@@ -197,7 +199,7 @@ impl PageWriter<'_> {
         Ok(())
     }
 
-    /// Writes the labels of a series into the buffer. Returns false if an earlier series has the same labels.
+    /// Writes the labels of a series to the buffer. Returns false if an earlier series has the same labels.
     #[inline]
     fn begin(&mut self, series: &mut Series<'_>, attributes: &[KeyValue]) -> bool {
         let mut labels = std::mem::take(&mut self.labels);
@@ -218,7 +220,7 @@ impl PageWriter<'_> {
         is_new
     }
 
-    /// Writes the labels of a series and those of its scope.
+    /// Writes the labels of a series, including those of its scope.
     #[inline]
     fn write_labels(&self, out: &mut Vec<u8>, series: &mut Series<'_>, attributes: &[KeyValue]) {
         if series.collide {
@@ -250,16 +252,16 @@ impl PageWriter<'_> {
     }
 }
 
-/// The series of a family while they are written.
+/// State for writing the series of a family.
 struct Series<'a> {
     /// The name of the family.
     name: &'a str,
     labels: Labels,
     /// True if several keys have the same label.
     collide: bool,
-    /// The labels written so far, if series may repeat.
+    /// The labels written so far, or `None` if series cannot repeat.
     seen: Option<HashSet<Vec<u8>>>,
-    /// The position of the current scope.
+    /// The index of the current scope.
     scope: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Text of the page: numbers, quoted names, and values of attributes.
+//! Rendering of numbers, quoted names, and attribute values.
 
 pub(crate) mod numbers;
 pub(crate) mod quoting;

@@ -1,4 +1,4 @@
-//! Numbers as text, written straight into the page.
+//! Formats numbers directly into the page.
 
 use telemark_sdk::metrics::Number;
 
@@ -22,7 +22,7 @@ pub(crate) fn unsigned(out: &mut Vec<u8>, value: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
-/// Writes a floating-point number in the fewest digits that read back as the same number.
+/// Writes a floating-point number with the fewest digits that parse back to the same number.
 #[inline]
 pub(crate) fn float(out: &mut Vec<u8>, value: f64) {
     if value.is_finite() {
@@ -31,7 +31,7 @@ pub(crate) fn float(out: &mut Vec<u8>, value: f64) {
         if value.abs() < 1e16 {
             out.extend_from_slice(text.as_bytes());
         } else {
-            // Leave out the plus that zmij writes before an exponent.
+            // Omit the plus sign that zmij writes before a positive exponent.
             text.split('+').for_each(|part| out.extend_from_slice(part.as_bytes()));
         }
     } else if value.is_nan() {
@@ -47,7 +47,7 @@ pub(crate) fn seconds(out: &mut Vec<u8>, nanos: u64) {
     let mut buffer = itoa::Buffer::new();
     let digits = buffer.format(nanos).as_bytes();
     let (seconds, mut fraction) = digits.split_at(digits.len().saturating_sub(9));
-    // Only the first second after the epoch lacks leading zeros.
+    // Padding is needed only in the first second after the epoch.
     let missing_zeros = 9 - fraction.len();
     while let [significant @ .., b'0'] = fraction {
         fraction = significant;
@@ -59,20 +59,21 @@ pub(crate) fn seconds(out: &mut Vec<u8>, nanos: u64) {
     }
 }
 
-/// Writes the bound of a bucket in its canonical form. A bound is part of the identity of a series: `1`, `1.0` and `1e0` would be
-/// three series.
+/// Writes the bound of a bucket in canonical form. A bound is part of a series' identity, so `1`, `1.0` and
+/// `1e0` would be three different series.
 ///
-/// Numbers with an exponent below -4 or above 5 are written with it, as a sign and at least two digits; all others with a point.
+/// Numbers whose exponent is below -4 or above 5 are written with a signed exponent of at least two digits, all
+/// others with a decimal point.
 ///
 /// spec: OpenMetrics.md#considerations-canonical-numbers
 pub(crate) fn canonical(out: &mut Vec<u8>, value: f64) {
     if !value.is_finite() || value == 0.0 {
-        // The bound -0 is 0.
+        // Write -0 as 0.
         return float(out, if value == 0.0 { 0.0 } else { value });
     }
     let mut buffer = zmij::Buffer::new();
     let text = buffer.format_finite(value.abs());
-    // The digits without the zeros around them, and the exponent of the first digit.
+    // The digits without leading and trailing zeros, and the exponent of the first digit.
     let (mantissa, exponent) = match text.split_once('e') {
         Some((mantissa, exponent)) => (mantissa, exponent.parse().unwrap_or(0)),
         None => (text, 0),
@@ -118,17 +119,17 @@ pub(crate) fn canonical(out: &mut Vec<u8>, value: f64) {
     }
 }
 
-/// Returns the hexadecimal digits of words of four bytes, the first byte being the lowest, in the same order.
+/// Returns the hexadecimal digits of 4-byte words, in the same order. The lowest byte of a word comes first.
 ///
-/// Each step works on all words, which the compiler turns into few instructions.
+/// Each step processes all words at once, which compiles to only a few instructions.
 #[inline(always)]
 pub(crate) fn hexadecimal<const N: usize>(words: [u32; N]) -> [u64; N] {
-    // Each byte gets 16 bits, then each digit gets 8.
+    // Spread each byte to 16 bits, then each digit to 8 bits.
     let two = words.map(u64::from).map(|four| (four | four << 16) & 0x0000_ffff_0000_ffff);
     let one = two.map(|two| (two | two << 8) & 0x00ff_00ff_00ff_00ff);
     let digits = one.map(|one| (one >> 4 | one << 8) & 0x0f0f_0f0f_0f0f_0f0f);
     digits.map(|digits| {
-        // 1 in each byte whose digit is above 9, a letter.
+        // Each byte is 1 if its digit is a letter, that is, above 9.
         let letters = ((digits + 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101;
         let gap = (letters << 8).wrapping_sub(letters) & 0x2727_2727_2727_2727;
         digits + 0x3030_3030_3030_3030 + gap
@@ -192,7 +193,7 @@ mod tests {
         check(Number::F64(f64::NEG_INFINITY), "-Inf");
     }
 
-    /// Returns numbers that are typical of pages, numbers at limits, and any others.
+    /// Generates numbers typical of pages, numbers at limits, and arbitrary ones.
     fn floats() -> impl Strategy<Value = f64> {
         let around = (0u64..1_000_000_000_000_000, -2i64..=2, 0u32..16).prop_map(|(digits, ulps, places)| {
             let near = digits as f64 / 10f64.powi(places as i32);
@@ -208,7 +209,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// The standard library writes the fewest digits, too. Two texts of that length may be equally near, but not with 15 digits.
+        /// The standard library also writes the fewest digits. Two texts of that length may be equally close,
+        /// but not with at most 15 digits.
         #[test]
         fn floats_are_the_shortest(value in floats()) {
             let text = text(|out| float(out, value));

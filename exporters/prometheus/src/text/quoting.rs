@@ -1,14 +1,14 @@
-//! Quotes and escapes for names and values.
+//! Quoting and escaping of names and values.
 
 use crate::names::NameKind;
 
-/// Writes the start of a label, `name="`, and quotes the name if it needs quotes.
+/// Writes the start of a label, `name="`. Quotes the name if necessary.
 pub(crate) fn label_start(out: &mut Vec<u8>, label: &str) {
     name(out, label, NameKind::Label);
     out.extend_from_slice(b"=\"");
 }
 
-/// Writes a name, in quotes unless all of its characters are classic.
+/// Writes a name. Quotes it unless it consists only of classic characters.
 pub(crate) fn name(out: &mut Vec<u8>, name: &str, kind: NameKind) {
     if kind.is_classic(name) {
         out.extend_from_slice(name.as_bytes());
@@ -19,7 +19,7 @@ pub(crate) fn name(out: &mut Vec<u8>, name: &str, kind: NameKind) {
     }
 }
 
-/// Writes text as it appears between quotes.
+/// Writes text with the escapes needed between quotes.
 #[inline]
 pub(crate) fn escaped(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();

@@ -1,4 +1,4 @@
-//! Attribute values as text.
+//! Converts attribute values to text.
 //!
 //! spec: common/README.md#anyvalue-representation-for-non-otlp-protocols
 
@@ -21,7 +21,7 @@ pub(crate) fn write_value(out: &mut Vec<u8>, value: &Value) {
     }
 }
 
-/// Returns an attribute value as text without escapes.
+/// Returns an attribute value as text, without escaping.
 pub(crate) fn value_text(value: &Value) -> Cow<'_, str> {
     match value {
         Value::String(text) => Cow::Borrowed(text.as_str()),
@@ -31,7 +31,7 @@ pub(crate) fn value_text(value: &Value) -> Cow<'_, str> {
             write_value(&mut out, value);
             Cow::Owned(String::from_utf8(out).unwrap_or_default())
         }
-        // The enum is non-exhaustive; a future variant has a text of its own.
+        // The enum is non-exhaustive. A future variant may provide its own text.
         other => other.as_str(),
     }
 }

@@ -1,5 +1,5 @@
-//! A strict reader of pages, written from the grammar and the rules of OpenMetrics and of the text format, not from the writer
-//! under test. It accepts less than scrapers do.
+//! A strict reader of pages, based on the grammar and the rules of OpenMetrics and the text format rather than
+//! on the writer under test. It accepts less than scrapers do.
 
 use std::collections::HashSet;
 use std::fmt::Write;
@@ -38,7 +38,7 @@ impl Sample {
 
 type Result<T> = std::result::Result<T, String>;
 
-/// Reads a page; an error names the line.
+/// Reads a page. Errors name the line.
 pub fn check(format: Format, page: &str) -> Result<Vec<Family>> {
     let mut body = page;
     if format.is_open_metrics() {
@@ -156,7 +156,7 @@ fn check_histogram(open: bool, samples: &[Sample]) -> Result<()> {
         };
         let labels = of_series(first);
         let len = rest.iter().position(|sample| of_series(sample) != labels).unwrap_or(rest.len());
-        // The buckets of a series follow each other, beginning with the lowest.
+        // The buckets of a series must be consecutive, starting with the lowest.
         let (series, after) = rest.split_at(len);
         rest = after;
         let buckets = series.iter().take_while(|sample| sample.name.ends_with("_bucket")).count();
@@ -165,7 +165,7 @@ fn check_histogram(open: bool, samples: &[Sample]) -> Result<()> {
         for bucket in buckets {
             let text = bucket.label("le").ok_or("a bucket without le")?;
             let le: f64 = text.parse().map_err(|_| "le is no number")?;
-            // A number may have two shortest texts.
+            // A number may have two shortest representations.
             let shape = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "0");
             if shape(text) != shape(&canonical(le)) {
                 return Err(format!("le {text:?} is not canonical"));
@@ -201,7 +201,7 @@ fn check_histogram(open: bool, samples: &[Sample]) -> Result<()> {
     Ok(())
 }
 
-/// Formats a number as Go does, and adds a point if there is neither point nor exponent.
+/// Formats a number as Go does, and adds a decimal point if there is neither a point nor an exponent.
 pub fn canonical(value: f64) -> String {
     if value == f64::INFINITY {
         return "+Inf".into();

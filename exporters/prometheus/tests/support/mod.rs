@@ -1,4 +1,4 @@
-//! Metrics for pages, and readers of pages.
+//! Builders for metrics on pages, and readers for pages.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 pub mod checker;
@@ -20,7 +20,7 @@ pub fn scope(name: &'static str, metrics: Vec<Metric>) -> ScopeMetrics {
     ScopeMetrics::new(InstrumentationScope::builder(name).build(), metrics)
 }
 
-/// A counter.
+/// Creates the data of a counter.
 pub fn sum(points: Vec<NumberPoint>) -> MetricData {
     MetricData::Sum { points, temporality: Temporality::Cumulative, monotonic: true }
 }
@@ -35,7 +35,7 @@ pub fn page(renderer: &Renderer, format: Format, resource: &Resource, scopes: &[
     String::from_utf8(out).unwrap()
 }
 
-/// Returns the lines of an expected page without its indentation.
+/// Returns the lines of an expected page without their indentation.
 pub fn lines(text: &str) -> String {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).flat_map(|line| [line, "\n"]).collect()
 }

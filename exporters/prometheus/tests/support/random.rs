@@ -1,4 +1,4 @@
-//! Random collections.
+//! Generates random collections.
 
 use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry::{Array, InstrumentationScope, KeyValue, StringValue, Value};
@@ -11,7 +11,7 @@ use telemark_sdk::metrics::{
 };
 use telemark_sdk::time::Timestamp;
 
-/// Few names, so that they collide.
+/// Generates few names, so that they collide.
 fn name() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => "[ab](\\.|_)[ab]",
@@ -75,7 +75,7 @@ fn number_points() -> impl Strategy<Value = Vec<NumberPoint>> {
     })
 }
 
-/// Makes the series of a metric differ in their attributes.
+/// Keeps only points with distinct attributes.
 fn retain_distinct<T>(points: &mut Vec<T>, attributes: impl Fn(&T) -> &Attributes) {
     let mut seen = std::collections::HashSet::new();
     points.retain(|point| seen.insert(format!("{:?}", attributes(point))));

@@ -1,4 +1,4 @@
-//! The settings of the server side, set in code.
+//! The settings of the server side in code.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -34,7 +34,7 @@ impl fmt::Debug for ErrorRecorder {
     }
 }
 
-/// The choice of what a server layer records and trusts.
+/// The settings of a server layer: the data that it records and the headers that it trusts.
 ///
 /// The defaults are safe on the open internet: no header is captured, no forwarding header is trusted, and nothing is added
 /// to the response. The order of the calls does not matter.
@@ -43,7 +43,7 @@ impl fmt::Debug for ErrorRecorder {
 /// let config = telemark_http::ServerConfig::new()
 ///     .with_excluded_paths(["/health", "/internal/*"])
 ///     .with_captured_request_headers(["x-tenant"]);
-/// assert!(settings.problems().is_empty());
+/// assert!(config.problems().is_empty());
 /// ```
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
@@ -62,7 +62,7 @@ pub struct ServerConfig {
 }
 
 impl ServerConfig {
-    /// Returns the defaults; reads no environment.
+    /// Returns the defaults, without reading the environment.
     pub fn new() -> Self {
         ServerConfig {
             known_methods: KnownMethods::default(),
@@ -80,21 +80,21 @@ impl ServerConfig {
         }
     }
 
-    /// Replaces the list of known methods; others are recorded as `_OTHER`. Case-sensitive.
+    /// Replaces the list of known methods, which is case-sensitive. Other methods are recorded as `_OTHER`.
     pub fn with_known_methods<I: IntoIterator<Item: AsRef<str>>>(mut self, methods: I) -> Self {
         self.known_methods("with_known_methods", methods);
         self
     }
 
-    /// Excludes paths from spans and metrics: `/health` matches that path only, `/internal/*` everything below.
+    /// Excludes paths from spans and metrics: `/health` matches only that path, `/internal/*` every path below.
     pub fn with_excluded_paths<I: IntoIterator<Item: AsRef<str>>>(mut self, patterns: I) -> Self {
         self.excluded("with_excluded_paths", patterns);
         self
     }
 
-    /// Captures request headers as `http.request.header.<name>`, beside those named before. None by default.
+    /// Adds request headers to capture as `http.request.header.<name>`. None by default.
     ///
-    /// Name only headers that may be stored: credentials and cookies are headers, too. The captured text is bounded by
+    /// Name only headers that may be stored; credentials and cookies are headers, too. The captured text is bounded by
     /// [`MAX_TEXT_BYTES`](crate::MAX_TEXT_BYTES), [`MAX_HEADER_VALUES`](crate::MAX_HEADER_VALUES) and
     /// [`MAX_CAPTURED_BYTES`](crate::MAX_CAPTURED_BYTES).
     pub fn with_captured_request_headers<I: IntoIterator<Item: AsRef<str>>>(mut self, names: I) -> Self {
@@ -102,15 +102,15 @@ impl ServerConfig {
         self
     }
 
-    /// Captures response headers as `http.response.header.<name>`, beside those named before. None by default.
+    /// Adds response headers to capture as `http.response.header.<name>`. None by default.
     pub fn with_captured_response_headers<I: IntoIterator<Item: AsRef<str>>>(mut self, names: I) -> Self {
         self.capture_response_headers("with_captured_response_headers", names);
         self
     }
 
-    /// Replaces the list of query parameters whose values are redacted. Case-sensitive.
+    /// Replaces the list of query parameters whose values are redacted. The list is case-sensitive.
     ///
-    /// A key is compared as a server reads it, so `%53ignature` is `Signature`. The default is `AWSAccessKeyId`, `Signature`,
+    /// Keys are decoded before the comparison: `%53ignature` matches `Signature`. The default is `AWSAccessKeyId`, `Signature`,
     /// `X-Amz-Signature`, `X-Amz-Credential`, `X-Amz-Security-Token`, `sig` and `X-Goog-Signature`.
     ///
     /// spec: http/http-spans.md, url.query: the given names replace the default list
@@ -119,21 +119,21 @@ impl ServerConfig {
         self
     }
 
-    /// Trusts `Forwarded` and `X-Forwarded-For`, `-Host` and `-Proto`.
+    /// Trusts `Forwarded`, `X-Forwarded-For`, `X-Forwarded-Host` and `X-Forwarded-Proto`.
     ///
-    /// Use it only behind a proxy that sets or removes these headers: otherwise a client can forge them.
+    /// Use this only behind a proxy that sets or removes these headers; otherwise a client can forge them.
     pub fn with_forwarded_headers(mut self) -> Self {
         self.forwarded = true;
         self
     }
 
-    /// Adds the named opt-in attributes of the semantic conventions to the spans.
+    /// Adds opt-in attributes of the semantic conventions to the spans, by name.
     ///
     /// | attribute | value |
     /// |---|---|
-    /// | `client.port` | the port of `client.address`, if it is known |
+    /// | `client.port` | the port of `client.address`, if known |
     /// | `network.local.address`, `network.local.port` | this end of the connection, from [`HttpPolicy::local`](crate::HttpPolicy::local) |
-    /// | `http.request.body.size` | the bytes that `Content-Length` declares; zero if an HTTP/1 request has no body |
+    /// | `http.request.body.size` | the bytes declared by `Content-Length`; zero for an HTTP/1 request without a body |
     /// | `http.response.body.size` | the bytes of the body that were handed over |
     ///
     /// Any other name is ignored and listed in [`ServerConfig::problems`].
@@ -144,7 +144,7 @@ impl ServerConfig {
         self
     }
 
-    /// Tells the caller the trace and span id of its request, in a `traceresponse` header.
+    /// Adds a `traceresponse` header, which sends the caller the trace id and span id of its request.
     ///
     /// spec: W3C trace-context level 2 draft, "traceresponse"
     pub fn with_trace_response(mut self) -> Self {
@@ -152,7 +152,7 @@ impl ServerConfig {
         self
     }
 
-    /// Also counts the requests that are being served, as `http.server.active_requests`.
+    /// Also records the number of active requests, as `http.server.active_requests`.
     ///
     /// Off by default, as the conventions require; the metric is in development.
     ///
@@ -164,9 +164,9 @@ impl ServerConfig {
 
     /// Also records `http.server.request.body.size` and `http.server.response.body.size`, in bytes.
     ///
-    /// Off by default, as the conventions require. The bytes of a response are counted when they are handed over to the
-    /// connection. The body of a request is not wrapped, so that services get it unchanged: its size is that of
-    /// `Content-Length`, or zero if an HTTP/1 request has no body. Request bodies of unknown length are left out.
+    /// Off by default, as the conventions require. Response bytes are counted when they are handed over to the connection.
+    /// The request body is not wrapped, so services receive it unchanged. Its size is that of `Content-Length`, or zero for an
+    /// HTTP/1 request without a body; request bodies of unknown length are not recorded.
     ///
     /// spec: http/http-metrics.md#metric-httpserverrequestbodysize: opt-in
     pub fn with_body_sizes(mut self) -> Self {
@@ -176,7 +176,7 @@ impl ServerConfig {
 
     /// Adds `server.address` and `server.port` to the metrics.
     ///
-    /// Off by default: both come from the request, so a client can create a time series with each value it sends.
+    /// Off by default: both come from the request, so a client can create a time series with each name it sends.
     ///
     /// spec: http/http-metrics.md: opt-in, with a warning
     pub fn with_server_address_in_metrics(mut self) -> Self {
@@ -184,32 +184,32 @@ impl ServerConfig {
         self
     }
 
-    /// Does not record `http.server.request.duration`, which is on by default.
+    /// Disables `http.server.request.duration`, which is on by default.
     pub fn without_duration(mut self) -> Self {
         self.metrics.duration = false;
         self
     }
 
-    /// Records no metrics, whatever is called before or afterwards.
+    /// Disables all metrics, regardless of the order of calls.
     pub fn without_metrics(mut self) -> Self {
         self.metrics.is_off = true;
         self
     }
 
-    /// Replaces the system's clock for spans and durations where metrics are recorded.
+    /// Replaces the system clock for the spans and durations of recorded metrics.
     ///
-    /// `now` is called on the thread that serves the request, once when it starts and once when it ends; it must not block.
+    /// `now` is called on the thread that serves the request, once at its start and once at its end; it must not block.
     /// The duration is zero if the clock was set back in between.
     pub fn with_clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.clock = Some(Clock::new(now));
         self
     }
 
-    /// Replaces the recording of an error on the span of a request: `record` gets the span, the value of `error.type` and a
-    /// description, which may be empty.
+    /// Replaces the function that records an error on the span of a request. `record` receives the span, the value of
+    /// `error.type` and a description, which may be empty.
     ///
-    /// By default both replace what the handler has set on the span, which the API cannot read. Pass the function of an SDK that
-    /// can. `record` is called on the thread that ends the request; it must not block.
+    /// By default, both overwrite the values that the handler has set on the span, since the API cannot read them. Pass the
+    /// function of an SDK that can. `record` is called on the thread that ends the request; it must not block.
     pub fn with_error_recorder(
         mut self,
         record: impl Fn(&SpanRef<'_>, &'static str, &'static str) + Send + Sync + 'static,
@@ -218,7 +218,7 @@ impl ServerConfig {
         self
     }
 
-    /// Takes the clock and the recorder of errors of other settings, unless these have them. For layers whose settings are
+    /// Copies the clock and the error recorder of `other` where these settings have none. Used by layers whose settings are
     /// replaced.
     pub fn or_clock_of(mut self, other: &ServerConfig) -> Self {
         self.clock = self.clock.or_else(|| other.clock.clone());
@@ -226,7 +226,7 @@ impl ServerConfig {
         self
     }
 
-    /// Returns the values that were ignored because they are invalid, for the application to report.
+    /// Returns the invalid values that were ignored, for the application to report.
     pub fn problems(&self) -> &[ConfigProblem] {
         &self.problems
     }
@@ -246,7 +246,7 @@ impl ServerConfig {
                 }
             }
         }
-        // A list without a valid method is ignored: otherwise each method would become `_OTHER`.
+        // Ignore a list without a valid method; otherwise every method would become `_OTHER`.
         if !(known.is_empty() && is_invalid) {
             self.known_methods = KnownMethods::only(known);
         }
@@ -256,7 +256,7 @@ impl ServerConfig {
         for pattern in patterns {
             match PathPattern::parse(pattern.as_ref()) {
                 Some(pattern) => self.excluded.push(pattern),
-                None => self.problem(source, pattern.as_ref(), "a path, or the beginning of one and a final `*`"),
+                None => self.problem(source, pattern.as_ref(), "a path, or a path prefix followed by `*`"),
             }
         }
     }
@@ -315,7 +315,7 @@ impl Default for ServerConfig {
     }
 }
 
-/// A value that was ignored. Its `Display` names the variable or method, the value, and the accepted values.
+/// An ignored value. Its `Display` names the variable or method, the value, and the accepted values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigProblem {
     source: &'static str,
@@ -324,7 +324,7 @@ pub struct ConfigProblem {
 }
 
 impl ConfigProblem {
-    /// Returns the environment variable, or the method of [`ServerConfig`].
+    /// Returns the name of the environment variable, or of the method of [`ServerConfig`].
     pub fn source(&self) -> &'static str {
         self.source
     }
@@ -341,7 +341,7 @@ impl fmt::Display for ConfigProblem {
 pub(crate) mod tests {
     use super::*;
 
-    /// Returns all but the clock, as text.
+    /// Returns all settings except the clock as text.
     pub(crate) fn shown(config: &ServerConfig) -> String {
         let ServerConfig {
             known_methods,

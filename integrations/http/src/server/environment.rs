@@ -1,4 +1,4 @@
-//! The settings of the server side from environment variables.
+//! Reads the server settings from environment variables.
 
 use super::config::ServerConfig;
 use super::metrics::MetricChoice;
@@ -14,22 +14,22 @@ const ADDRESS_IN_METRICS: &str = "OTEL_RUST_HTTP_SERVER_ADDRESS_IN_METRICS";
 const OPT_IN_ATTRIBUTES: &str = "OTEL_RUST_HTTP_SERVER_OPT_IN_ATTRIBUTES";
 
 impl ServerConfig {
-    /// Returns the defaults, changed by environment variables that `read` looks up by name.
+    /// Returns the default settings, overridden by the environment variables that `read` returns.
     ///
-    /// An unset or empty variable changes nothing. An invalid value is ignored and listed in
+    /// Unset and empty variables have no effect. An invalid value is ignored and listed in
     /// [`ServerConfig::problems`].
     ///
     /// | variable | value | default |
     /// |---|---|---|
-    /// | `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS` | comma list, case-sensitive, replaces the default list | the nine methods of RFC 9110 and PATCH, and QUERY |
-    /// | `OTEL_RUST_HTTP_SERVER_EXCLUDED_URLS` | comma list of paths; `*` at the end matches any rest | none |
-    /// | `OTEL_RUST_HTTP_SERVER_CAPTURE_REQUEST_HEADERS` | comma list of header names | none |
-    /// | `OTEL_RUST_HTTP_SERVER_CAPTURE_RESPONSE_HEADERS` | comma list of header names | none |
+    /// | `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS` | comma-separated, case-sensitive, replaces the default list | the methods of RFC 9110, PATCH and QUERY |
+    /// | `OTEL_RUST_HTTP_SERVER_EXCLUDED_URLS` | comma-separated paths; a trailing `*` matches any suffix | none |
+    /// | `OTEL_RUST_HTTP_SERVER_CAPTURE_REQUEST_HEADERS` | comma-separated header names | none |
+    /// | `OTEL_RUST_HTTP_SERVER_CAPTURE_RESPONSE_HEADERS` | comma-separated header names | none |
     /// | `OTEL_RUST_HTTP_SERVER_FORWARDED_HEADERS` | `true`: trust `Forwarded` and `X-Forwarded-*` | `false` |
     /// | `OTEL_RUST_HTTP_SERVER_TRACE_RESPONSE` | `true`: add a `traceresponse` header | `false` |
-    /// | `OTEL_RUST_HTTP_SERVER_METRICS` | comma list of `duration`, `active_requests` and `body_sizes`, or `none` | `duration` |
+    /// | `OTEL_RUST_HTTP_SERVER_METRICS` | comma-separated: `duration`, `active_requests`, `body_sizes`; or `none` | `duration` |
     /// | `OTEL_RUST_HTTP_SERVER_ADDRESS_IN_METRICS` | `true`: add `server.address` and `server.port` to the metrics | `false` |
-    /// | `OTEL_RUST_HTTP_SERVER_OPT_IN_ATTRIBUTES` | comma list of the names that [`ServerConfig::with_opt_in_attributes`] takes | none |
+    /// | `OTEL_RUST_HTTP_SERVER_OPT_IN_ATTRIBUTES` | comma-separated names for [`ServerConfig::with_opt_in_attributes`] | none |
     pub fn from_env_fn(read: impl Fn(&str) -> Option<String>) -> Self {
         // spec: configuration/sdk-environment-variables.md: an empty value counts as unset
         let set = |name| read(name).filter(|value| !value.trim().is_empty());
@@ -61,7 +61,7 @@ impl ServerConfig {
         config
     }
 
-    /// Replaces the default as a whole. Without a valid item, the default stays.
+    /// Replaces the entire default. Keeps the default if no item is valid.
     fn metrics(&mut self, value: &str) {
         let mut chosen = MetricChoice::NONE;
         let mut is_understood = false;
@@ -83,7 +83,7 @@ impl ServerConfig {
         }
     }
 
-    // spec: configuration/common.md: only "true" in any case is true, anything but "false" deserves a warning
+    // spec: configuration/common.md: only "true", in any case, is true; any value but "false" causes a warning
     fn boolean(&mut self, source: &'static str, value: Option<String>) -> bool {
         let Some(value) = value else { return false };
         let value = value.trim();
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!((methods(&invalid), invalid.problems().len()), (methods(&default), 1));
         let own = default.clone().with_known_methods(["PURGE"]);
         assert_eq!(methods(&own.clone().with_known_methods(["G ET"])), methods(&own));
-        // An empty list is valid: every method is then `_OTHER`.
+        // An empty list is valid and makes every method `_OTHER`.
         let none = default.clone().with_known_methods([""; 0]);
         assert_ne!(methods(&none), methods(&default));
     }
@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(
             problems.join("\n"),
             "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS: ignored \"B AD\", expected an HTTP method\n\
-             OTEL_RUST_HTTP_SERVER_EXCLUDED_URLS: ignored \"/a*b\", expected a path, or the beginning of one and a final `*`\n\
+             OTEL_RUST_HTTP_SERVER_EXCLUDED_URLS: ignored \"/a*b\", expected a path, or a path prefix followed by `*`\n\
              OTEL_RUST_HTTP_SERVER_CAPTURE_REQUEST_HEADERS: ignored \"x y\", expected the name of an HTTP header\n\
              OTEL_RUST_HTTP_SERVER_FORWARDED_HEADERS: ignored \"yes\", expected `true` or `false`\n\
              OTEL_RUST_HTTP_SERVER_METRICS: ignored \"Duration\", expected `duration`, `active_requests`, `body_sizes` or `none`\n\

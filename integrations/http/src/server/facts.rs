@@ -1,11 +1,11 @@
-//! The facts about a request that its span and its measurement record.
+//! The facts about a request that its span and its measurement contain.
 
 use std::fmt::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use http::Method;
-use opentelemetry::{Context, global};
+use http::{HeaderValue, Method};
+use opentelemetry::{Context, StringValue, global};
 use telemark_kit::{Attributes, BoundedText, keys};
 
 use super::config::ServerConfig;
@@ -14,14 +14,15 @@ use crate::shared::forwarded::{self, Forwarded};
 use crate::shared::headers::{RequestFields, capture};
 use crate::shared::host::{self, Host};
 use crate::shared::methods::MethodName;
-use crate::shared::{query, version};
+use crate::shared::names::RouteText;
+use crate::shared::{kept, query, version};
 
-/// A request, read once.
+/// A parsed request.
 pub(crate) struct Facts<'r> {
     pub(crate) request: RequestHead<'r>,
     pub(crate) method: MethodName,
     pub(crate) scheme: &'static str,
-    /// Read only if a setting asks for a size.
+    /// Parsed only if a setting needs a size.
     pub(crate) body_length: Option<u64>,
     fields: RequestFields<'r>,
     forwarded: Forwarded<'r>,
@@ -40,21 +41,25 @@ impl<'r> Facts<'r> {
         Facts { request, method, scheme, body_length, fields, forwarded }
     }
 
-    /// Returns the parent that the API's global propagator finds in the headers, or else the current context.
+    /// Returns the parent that the API's global propagator extracts from the headers, or else the current context.
     pub(crate) fn parent(&self) -> Context {
         let current = Context::current();
         global::get_text_map_propagator(|propagator| propagator.extract_with_context(&current, &self.fields))
     }
 
-    /// Adds the attributes of every span, also below a parent that is not sampled.
+    /// Adds the attributes that every span gets, even below an unsampled parent.
     #[inline]
-    pub(crate) fn identify(&self, attributes: &mut Attributes) {
+    pub(crate) fn identify(&self, route: Option<&RouteText>, attributes: &mut Attributes) {
         attributes.add(keys::HTTP_REQUEST_METHOD, self.method.attribute());
-        attributes.add_text(keys::URL_PATH, BoundedText::new(self.request.uri.path()));
+        match (self.request.uri.path(), route) {
+            // A route without parameters.
+            (path, Some(RouteText::Kept(route))) if *route == path => attributes.add(keys::URL_PATH, *route),
+            (path, _) => attributes.add_text(keys::URL_PATH, BoundedText::new(path)),
+        }
         attributes.add(keys::URL_SCHEME, self.scheme);
     }
 
-    /// Adds the other attributes.
+    /// Adds the remaining attributes.
     #[inline]
     pub(crate) fn describe(&self, config: &ServerConfig, policy: &impl HttpPolicy, attributes: &mut Attributes) {
         let request = &self.request;
@@ -67,8 +72,11 @@ impl<'r> Facts<'r> {
         if let Some(version) = version::attribute(request.version) {
             attributes.add(keys::NETWORK_PROTOCOL_VERSION, version);
         }
-        if let Some(agent) = self.fields.user_agent.first {
-            attributes.add_text(keys::USER_AGENT_ORIGINAL, BoundedText::from_bytes(agent.as_bytes()));
+        if let Some(agent) = self.fields.user_agent.first.map(HeaderValue::as_bytes) {
+            match kept::agent(agent) {
+                Some(agent) => attributes.add(keys::USER_AGENT_ORIGINAL, agent),
+                None => attributes.add_text(keys::USER_AGENT_ORIGINAL, BoundedText::from_bytes(agent)),
+            }
         }
         if let Some(Host { address, port, is_cut }) = self.server_address() {
             if is_cut {
@@ -88,9 +96,9 @@ impl<'r> Facts<'r> {
         capture(&config.request_headers, request.headers, attributes);
     }
 
-    /// Adds the ends of the connection, and the client behind a trusted proxy.
+    /// Adds both ends of the connection, and the client behind a trusted proxy.
     ///
-    /// spec: http/http-spans.md: client.address is the original client, network.peer.address the connection's end
+    /// spec: http/http-spans.md: client.address is the original client, network.peer.address the peer of the connection
     #[inline]
     fn describe_ends(&self, config: &ServerConfig, policy: &impl HttpPolicy, attributes: &mut Attributes) {
         let end = |end: SocketAddr| (address(end.ip().to_canonical()), Some(end.port()));
@@ -121,21 +129,26 @@ impl<'r> Facts<'r> {
         }
     }
 
-    /// Returns the name and the port that the client asked for.
+    /// Returns the host name and port that the client requested.
     ///
     /// spec: http/http-spans.md: Forwarded host, then `:authority`, then Host
     pub(crate) fn server_address(&self) -> Option<Host> {
         let of_proxy = || self.forwarded.host.as_ref().map(|(host, port)| Host::new(host, *port));
         let of_target = || host::attribute(self.request.uri.authority()?.as_str().rsplit('@').next()?);
         let of_header = || host::attribute(self.fields.host.first?.to_str().ok()?);
-        // The target of CONNECT names the other side of the tunnel.
+        // The target of CONNECT names the remote end of the tunnel, not this server.
         let is_own = *self.request.method != Method::CONNECT;
         of_proxy().or_else(|| if is_own { of_target() } else { None }).or_else(of_header)
     }
 }
 
-/// Formats the address on the stack, so that `client.address` and `network.peer.address` share the only allocation.
-fn address(ip: IpAddr) -> Arc<str> {
+/// Returns the text of an address. `client.address` and `network.peer.address` share it.
+fn address(ip: IpAddr) -> StringValue {
+    kept::address(ip).map_or_else(|| own_address(ip).into(), StringValue::from)
+}
+
+/// Formats the address on the stack, so that it costs one allocation.
+fn own_address(ip: IpAddr) -> Arc<str> {
     let mut short = Short { bytes: [0; 48], len: 0 };
     match write!(short, "{ip}") {
         Ok(()) => String::from_utf8_lossy(&short.bytes[..short.len]).into(),
@@ -165,7 +178,8 @@ mod tests {
     #[test]
     fn writes_addresses() {
         for text in ["0.0.0.0", "255.255.255.255", "::", "1111:2222:3333:4444:5555:6666:7777:8888"] {
-            assert_eq!(&*address(text.parse().unwrap()), text);
+            let ip = text.parse().unwrap();
+            assert_eq!((address(ip).as_str(), &*own_address(ip)), (text, text));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The start of a request: from its head to a span and a measurement.
+//! The start of a request: turns its head into a span and a measurement.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -15,12 +15,12 @@ use super::policy::{HttpPolicy, RequestHead};
 use super::span::{LateRoute, RequestSpan, Served};
 use crate::shared::names::{self, RouteText};
 
-/// The number of attributes of a typical request, those of its end included, so that the vector is allocated once.
+/// The number of attributes of a typical request, including those set at its end, to allocate the vector only once.
 const TYPICAL_ATTRIBUTES: usize = 16;
-/// The same below a parent that is not sampled.
+/// The number of attributes below an unsampled parent.
 const LEAN_ATTRIBUTES: usize = 4;
 
-/// Begins the spans and measurements of one server. Holds its settings, policy, tracer and instruments.
+/// Begins the spans and measurements of one server, with its settings, policy, tracer and instruments.
 #[derive(Debug)]
 pub struct HttpServerInstrumentation<P, T> {
     config: ServerConfig,
@@ -49,24 +49,24 @@ where
     T: Tracer + Send + Sync + 'static,
     T::Span: Send + Sync + 'static,
 {
-    /// Returns a server with these settings and this policy that starts its spans on `tracer` and records no metrics.
+    /// Returns an instrumentation that starts its spans on `tracer` and records no metrics.
     pub fn new(config: ServerConfig, policy: P, tracer: T) -> Self {
         let recorder = Recorder::new(&config, ServerMetrics::off());
         HttpServerInstrumentation { config, policy, tracer, recorder }
     }
 
-    /// Records metrics with these instruments.
+    /// Records metrics on these instruments.
     pub fn with_metrics(mut self, metrics: ServerMetrics) -> Self {
         self.recorder = Recorder::new(&self.config, metrics);
         self
     }
 
-    /// Begins the span and the measurement of a request. The parent is the span that the API's global propagator finds in
-    /// the headers, or else the current span.
+    /// Begins the span and the measurement of a request. The parent is the span that the API's global propagator extracts
+    /// from the headers, or else the current span.
     ///
-    /// Returns `None` if the request is excluded, or if policy, propagator or tracer panicked.
+    /// Returns `None` if the request is excluded, or if the policy, the propagator or the tracer panicked.
     pub fn begin(self: &Arc<Self>, request: RequestHead<'_>) -> Option<RequestSpan> {
-        // Policy, propagator and sampler are foreign code. If one panics, the request is served without a span.
+        // Policy, propagator and sampler are user code. If one panics, the request is served without a span.
         let mut begun = guarded(|| {
             let request = RequestHead { uri: self.policy.target(&request), ..request };
             let is_excluded = self.config.excludes(request.uri) || self.policy.is_excluded(&request);
@@ -94,7 +94,7 @@ where
 
         let capacity = if is_lean { LEAN_ATTRIBUTES } else { TYPICAL_ATTRIBUTES + self.config.request_headers.len() };
         let mut attributes = Attributes::with_capacity(capacity);
-        facts.identify(&mut attributes);
+        facts.identify(route.as_ref(), &mut attributes);
         attributes.list.extend(route.clone().map(|route| KeyValue::new(keys::HTTP_ROUTE, route)));
         if !is_lean {
             facts.describe(&self.config, &self.policy, &mut attributes);
@@ -144,7 +144,7 @@ fn is_unsampled(parent: &Context) -> bool {
     parent.is_valid() && !parent.is_sampled()
 }
 
-/// Returns the context of the request. Of an unsampled span it holds the ids alone, without the box and the lock of a
+/// Returns the context of the request. An unsampled span is reduced to its ids, without the box and the lock of a
 /// recording one.
 fn with_span<S: Span + Send + Sync + 'static>(parent: Context, span: S, is_recording: bool) -> Context {
     if is_recording {
@@ -164,7 +164,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// A panic would be caught and show as a request without a span.
+        /// A panic would be caught and appear as a request without a span.
         #[test]
         fn any_request_has_a_span(
             target in "/[!-~&&[^#<>\"\\\\^`{|}]]{0,40}",

@@ -14,7 +14,7 @@ use crate::shared::methods::MethodName;
 use crate::shared::names::RouteText;
 use crate::shared::version;
 
-/// Records the requests of one server.
+/// Records the metrics of one server.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     metrics: ServerMetrics,
@@ -27,33 +27,33 @@ impl Recorder {
         Recorder { metrics, choice: config.metrics, clock: config.clock.clone().unwrap_or_default() }
     }
 
-    /// Returns the time now, if there is anything to record.
+    /// Returns the current time, or `None` if no metric is recorded.
     #[inline]
     pub(crate) fn start(&self) -> Option<SystemTime> {
         (self.choice.is_any() && self.metrics.instruments().is_some()).then(|| self.clock.now())
     }
 }
 
-/// A request that is counted and timed.
+/// The measurement of one request.
 #[derive(Debug)]
 pub(crate) struct Measurement {
     pub(crate) started: SystemTime,
     pub(crate) scheme: &'static str,
     pub(crate) route: Option<RouteText>,
-    /// Boxed, because it is rarely asked for.
+    /// Boxed because it is rarely enabled.
     pub(crate) server: Option<Box<(StringValue, Option<u16>)>>,
     pub(crate) version: Version,
-    /// True once the request has been added to the active ones.
+    /// True while the request is counted as active.
     pub(crate) is_active: bool,
 }
 
 impl Measurement {
-    /// Returns the time now, which is never before the start.
+    /// Returns the current time, but never a time before the start.
     pub(crate) fn now(&self, recorder: &Recorder) -> SystemTime {
         recorder.clock.now().max(self.started)
     }
 
-    /// Adds the request to the active ones.
+    /// Increments the number of active requests.
     pub(crate) fn count(&mut self, recorder: &Recorder, method: &MethodName) {
         if recorder.choice.active_requests {
             self.is_active = true;
@@ -61,8 +61,8 @@ impl Measurement {
         }
     }
 
-    /// Removes the request from the active ones, and records duration and sizes. Without an end, because the clock
-    /// panicked, the duration is zero.
+    /// Decrements the number of active requests, and records duration and sizes. If the clock panicked, there is no end and
+    /// the duration is zero.
     pub(crate) fn finish(
         &self,
         recorder: &Recorder,
@@ -70,7 +70,7 @@ impl Measurement {
         outcome: &RequestOutcome,
         ended: Option<SystemTime>,
     ) {
-        // A meter may panic: the failure of one instrument must not keep another from recording.
+        // A meter may panic. Isolate each instrument, so that one failure does not keep the others from recording.
         if self.is_active {
             guarded(|| self.add_active(-1, recorder, method));
         }
@@ -102,8 +102,8 @@ impl Measurement {
     }
 }
 
-/// A request whose attributes are needed: without an outcome those of the active requests, with one those of the other
-/// metrics.
+/// Builds the attributes of a request's metrics: those of the active requests without an outcome, those of the other
+/// metrics with one.
 struct MetricAttributes<'m> {
     of: &'m Measurement,
     method: &'m MethodName,
@@ -111,7 +111,7 @@ struct MetricAttributes<'m> {
 }
 
 impl MetricAttributes<'_> {
-    // spec: http/http-metrics.md: duration and sizes have the same attributes, active requests the first of them
+    // spec: http/http-metrics.md: duration and sizes share their attributes; active requests have only the first ones
     fn list(&self) -> Vec<KeyValue> {
         let Measurement { scheme, route, server, version, .. } = self.of;
         let method = self.method.attribute();
@@ -130,12 +130,12 @@ impl MetricAttributes<'_> {
             let version = version::attribute(*version);
             list.extend(version.map(|version| KeyValue::new(keys::NETWORK_PROTOCOL_VERSION, version)));
         }
-        // Sorted, a series is found fastest.
+        // Finding a series is fastest with sorted attributes.
         list.sort_by(|a, b| a.key.cmp(&b.key));
         list
     }
 
-    /// Returns the key of these attributes; `None` if they hold a text that does not live as long as the program.
+    /// Returns the key of these attributes; `None` if one of their strings is not `'static`.
     fn key(&self) -> Option<RequestKey> {
         let Measurement { scheme, route, server, version, .. } = self.of;
         let method = match self.method {

@@ -1,4 +1,4 @@
-//! The instruments of a server, and the choice of those that record.
+//! The instruments of a server, and the choice of metrics.
 
 use std::fmt;
 
@@ -12,9 +12,9 @@ use super::request_key::RequestKey;
 const DURATION_BOUNDARIES: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
-/// The instruments of the HTTP server metrics. Cheap to clone; the clones share one set of instruments.
+/// The instruments of the HTTP server metrics. Cheap to clone; clones share one set of instruments.
 ///
-/// [`ServerConfig`](crate::ServerConfig) choose those that record.
+/// [`ServerConfig`](crate::ServerConfig) selects the metrics to record.
 #[derive(Clone)]
 pub struct ServerMetrics(Instruments<ServerInstruments>);
 
@@ -27,25 +27,25 @@ pub(crate) struct ServerInstruments {
 }
 
 impl ServerMetrics {
-    /// Returns no instruments.
+    /// Returns an empty set, which records nothing.
     pub fn off() -> Self {
         ServerMetrics(Instruments::off(ServerInstruments::new))
     }
 
-    /// Returns instruments of this meter.
+    /// Returns instruments of the given meter.
     pub fn new(meter: &Meter) -> Self {
         ServerMetrics(Instruments::new(meter, ServerInstruments::new))
     }
 
-    /// Returns instruments of the API's global provider, which is looked up with the first request.
+    /// Returns instruments of the API's global provider, which is looked up on the first request.
     ///
-    /// May be called before the provider is installed: as long as the global one is the API's no-op provider, or another
-    /// one without any state, each request looks again. The first real provider is kept.
+    /// May be called before the provider is installed: while the global provider is the API's no-op provider, or another
+    /// provider without state, each request repeats the lookup. The first real provider is kept.
     pub fn global(scope: InstrumentationScope) -> Self {
         ServerMetrics(Instruments::global(scope, ServerInstruments::new))
     }
 
-    /// Returns the instruments, if there is a meter to record with.
+    /// Returns the instruments; `None` if there is no meter to record on.
     #[inline]
     pub(crate) fn instruments(&self) -> Option<&ServerInstruments> {
         self.0.get()
@@ -91,7 +91,7 @@ impl ServerInstruments {
 /// The metrics to record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MetricChoice {
-    /// Records no metrics, whatever else is chosen.
+    /// Disables all metrics, regardless of the other fields.
     pub(crate) is_off: bool,
     pub(crate) duration: bool,
     pub(crate) active_requests: bool,

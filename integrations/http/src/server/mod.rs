@@ -2,14 +2,14 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | `config`, `environment`, `opt_in` | the data that a user decides with, from code and from variables |
-//! | `policy` | the code that a framework or an application decides with |
-//! | `facts` | the facts about a request that its span and its measurement tell |
+//! | `config`, `environment`, `opt_in` | the settings, from code and from variables |
+//! | `policy` | decisions in code, by a framework or an application |
+//! | `facts` | the facts about a request that its span and its measurement contain |
 //! | `instrumentation` | [`HttpServerInstrumentation`]: the start of span and measurement |
-//! | `span` | [`RequestSpan`]: the one place where both end |
+//! | `span` | [`RequestSpan`]: the only place where both end |
 //! | `outcome` | the facts about the end of a request |
 //! | `measurement` | the measurements of one request, and their attributes |
-//! | `metrics`, `request_key` | the instruments, the choice of those that record, and the key of their attribute sets |
+//! | `metrics`, `request_key` | the instruments, the choice of metrics, and the cache key of their attribute sets |
 
 mod config;
 mod environment;

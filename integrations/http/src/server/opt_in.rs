@@ -1,6 +1,6 @@
-//! The attributes of a server span that the conventions leave to the user's choice.
+//! The opt-in attributes of a server span.
 
-/// The chosen attributes; none by default.
+/// The attributes that the user has enabled; none by default.
 ///
 /// spec: http/http-spans.md#http-server-span: requirement level Opt-In
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,11 +13,11 @@ pub(crate) struct OptIn {
 }
 
 impl OptIn {
-    /// The names that [`OptIn::choose`] accepts, for a message.
+    /// The names that [`OptIn::choose`] accepts, for messages.
     pub(crate) const ACCEPTED: &str = "`client.port`, `network.local.address`, `network.local.port`, \
                                        `http.request.body.size` or `http.response.body.size`";
 
-    /// Chooses an attribute by its name; `None` if it is not one of [`OptIn::ACCEPTED`].
+    /// Enables an attribute by its name; returns `None` if the name is not in [`OptIn::ACCEPTED`].
     pub(crate) fn choose(&mut self, name: &str) -> Option<()> {
         let chosen = match name {
             "client.port" => &mut self.client_port,

@@ -2,17 +2,17 @@
 
 use http::StatusCode;
 
-/// The end of a request.
+/// The way in which a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum End {
-    /// The whole response, with its body if it has one, was handed over.
+    /// The whole response was handed over, including its body, if any.
     Completed,
-    /// The rest was given up: the client went away, or a timeout dropped the request. Not an error.
+    /// The request was abandoned: the client disconnected, or a timeout dropped it. Not an error.
     ///
     /// spec: http/http-spans.md#status: an intentional cancellation should not be an error
     Cancelled,
-    /// The service, or the response body, returned an error. `error_type` names its kind and has few different values.
+    /// The service, or the response body, returned an error. `error_type` names its kind and must have low cardinality.
     Failed {
         /// The value of `error.type`.
         error_type: &'static str,
@@ -21,26 +21,26 @@ pub enum End {
     Panicked,
 }
 
-/// The facts about the end of a request, from which both span and metrics are written.
+/// The facts about the end of a request, for both its span and its metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RequestOutcome {
-    /// The status, once there was a response.
+    /// The status; `None` before the response.
     pub status: Option<StatusCode>,
-    /// True if the policy calls that status an error.
+    /// True if the policy treats that status as an error.
     pub is_error_status: bool,
-    /// The end; `None` while the request is served.
+    /// The end; `None` while the request is active.
     pub end: Option<End>,
-    /// The bytes of the request's body, if a setting asks for sizes and the head tells it.
+    /// The size of the request body in bytes, if a setting needs it and the head declares it.
     pub request_bytes: Option<u64>,
-    /// The bytes of the response's body that were handed over so far.
+    /// The bytes of the response body that were handed over so far.
     pub response_bytes: u64,
 }
 
 impl RequestOutcome {
     /// Returns the value of `error.type`; `None` if the request has not failed.
     ///
-    /// spec: http/http-spans.md: an error before or after the head by its type, otherwise the status code
+    /// spec: http/http-spans.md: the type of an error, whether before or after the head; otherwise the status code
     pub fn error_type(&self) -> Option<&'static str> {
         match self.end {
             Some(End::Failed { error_type }) => Some(error_type),
@@ -50,7 +50,7 @@ impl RequestOutcome {
     }
 }
 
-/// Returns the digits of a status code without an allocation.
+/// Returns the digits of a status code without allocating.
 fn code(status: StatusCode) -> &'static str {
     const CODES: usize = 900;
     static DIGITS: [u8; CODES * 3] = {

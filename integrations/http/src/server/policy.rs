@@ -1,4 +1,4 @@
-//! The seam for code: the knowledge that a framework or an application has of its requests.
+//! The extension point for code: what a framework or an application knows about its requests.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -8,20 +8,20 @@ use opentelemetry::KeyValue;
 
 use crate::shared::content_length;
 
-/// Decides with code where settings are not enough. A policy implements only its differences; the other methods call its
-/// [`base`](HttpPolicy::base).
+/// Decisions in code, where settings are not enough. A policy implements only the methods it changes; the others call
+/// its [`base`](HttpPolicy::base).
 ///
-/// The methods are called on the thread that serves the request, once for each request, and must not block. A panic
+/// The methods are called on the thread that serves the request, once per request, and must not block. A panic
 /// in a method is caught: the request is served, with less telemetry.
 pub trait HttpPolicy: Send + Sync + 'static {
-    /// Returns the policy that decides in place of the methods left out here; never this policy itself.
+    /// Returns the policy that implements the methods omitted here; never this policy itself.
     ///
-    /// The default is [`DefaultPolicy`]. An application that changes the policy of its framework returns that one.
+    /// The default is [`DefaultPolicy`]. An application that customizes its framework's policy returns that policy.
     fn base(&self) -> &dyn HttpPolicy {
         &DefaultPolicy
     }
 
-    /// Returns the route template, such as `/users/{id}`: the part of the span name after the method, and `http.route`.
+    /// Returns the route template, such as `/users/{id}`, for the span name and `http.route`.
     ///
     /// The template must have low cardinality, so never return the path itself. Return `None` if no route matched.
     /// [`DefaultPolicy`] returns the [`Route`] in the request's extensions.
@@ -29,66 +29,67 @@ pub trait HttpPolicy: Send + Sync + 'static {
         self.base().route(request)
     }
 
-    /// Returns the route template if only the response tells it. Called if [`HttpPolicy::route`] returned `None`.
+    /// Returns the route template if only the response reveals it. Called if [`HttpPolicy::route`] returned `None`.
     ///
-    /// A sampler does not see it. [`DefaultPolicy`]: the [`Route`] in the response's extensions.
+    /// Samplers do not see it. [`DefaultPolicy`] returns the [`Route`] in the response's extensions.
     fn response_route<'r>(&self, response: &ResponseHead<'r>) -> Option<Cow<'r, str>> {
         self.base().response_route(response)
     }
 
     /// Returns the target as the client sent it, before a router changed the URI.
-    /// [`DefaultPolicy`]: the URI.
+    /// [`DefaultPolicy`] returns the URI.
     fn target<'r>(&self, request: &RequestHead<'r>) -> &'r Uri {
         self.base().target(request)
     }
 
-    /// Returns the other end of the connection. [`DefaultPolicy`]: a [`PeerAddr`] or a [`SocketAddr`] in the extensions.
+    /// Returns the address of the peer. [`DefaultPolicy`] returns a [`PeerAddr`] or a [`SocketAddr`] in the extensions.
     fn peer(&self, request: &RequestHead<'_>) -> Option<SocketAddr> {
         self.base().peer(request)
     }
 
-    /// Returns this end of the connection, for `network.local.*`, which are off by default. [`DefaultPolicy`]: a [`LocalAddr`] in
-    /// the extensions.
+    /// Returns the local address of the connection, for `network.local.*`, which are off by default. [`DefaultPolicy`] returns
+    /// a [`LocalAddr`] in the extensions.
     fn local(&self, request: &RequestHead<'_>) -> Option<SocketAddr> {
         self.base().local(request)
     }
 
-    /// Returns the scheme of the connection. Called if neither the request target nor a trusted proxy names it.
-    /// [`DefaultPolicy`]: `http`.
+    /// Returns the scheme of the connection. Called if neither the request target nor a trusted proxy specifies it.
+    /// [`DefaultPolicy`] returns `http`.
     fn scheme(&self, request: &RequestHead<'_>) -> &'static str {
         self.base().scheme(request)
     }
 
-    /// Returns a span name to use instead of `{method} {route}`; it must have few different values. [`DefaultPolicy`]: none.
+    /// Returns a span name to use instead of `{method} {route}`, with low cardinality. [`DefaultPolicy`] returns `None`.
     fn span_name(&self, request: &RequestHead<'_>) -> Option<Cow<'static, str>> {
         self.base().span_name(request)
     }
 
-    /// Returns true to exclude this request: no span, no metrics, and no context attached. Called after the paths of the
-    /// settings were checked.
-    /// [`DefaultPolicy`]: never.
+    /// Returns true to exclude this request from spans and metrics; no context is attached. Called after the excluded paths
+    /// of the settings were checked.
+    /// [`DefaultPolicy`] returns false.
     fn is_excluded(&self, request: &RequestHead<'_>) -> bool {
         self.base().is_excluded(request)
     }
 
-    /// Returns true if a response with this status is an error, in the span and in metrics. [`DefaultPolicy`]: 5xx.
+    /// Returns true if a response with this status is an error, in the span and in metrics. [`DefaultPolicy`] returns true
+    /// for 5xx.
     fn is_error(&self, status: StatusCode) -> bool {
         self.base().is_error(status)
     }
 
-    /// Adds attributes for the creation of the span, so that a sampler sees them. [`DefaultPolicy`]: none.
+    /// Adds attributes at the creation of the span, so that a sampler sees them. [`DefaultPolicy`] adds none.
     fn request_attributes(&self, request: &RequestHead<'_>, attributes: &mut Vec<KeyValue>) {
         self.base().request_attributes(request, attributes);
     }
 
-    /// Adds attributes when the head of the response is known. Called only for recorded spans.
-    /// [`DefaultPolicy`]: none.
+    /// Adds attributes once the head of the response is known. Called only for recorded spans.
+    /// [`DefaultPolicy`] adds none.
     fn response_attributes(&self, response: &ResponseHead<'_>, attributes: &mut Vec<KeyValue>) {
         self.base().response_attributes(response, attributes);
     }
 }
 
-/// The policy of a server without a router, and the base of all others: it implements every method.
+/// The policy of a server without a router, and the base of all other policies: it implements every method.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DefaultPolicy;
 
@@ -136,15 +137,15 @@ impl HttpPolicy for DefaultPolicy {
     fn response_attributes(&self, _response: &ResponseHead<'_>, _attributes: &mut Vec<KeyValue>) {}
 }
 
-/// The matched route template. Put it into the extensions of a request, or of its response, to name the span.
+/// The matched route template. Insert it into the extensions of a request, or of its response, to name the span.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route(pub Cow<'static, str>);
 
-/// The other end of the connection; an accept loop puts it into the extensions of each request.
+/// The peer's address; an accept loop inserts it into the extensions of each request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddr(pub SocketAddr);
 
-/// This end of the connection; an accept loop puts it into the extensions of each request.
+/// The local address of the connection; an accept loop inserts it into the extensions of each request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LocalAddr(pub SocketAddr);
 
@@ -156,11 +157,11 @@ pub struct RequestHead<'r> {
     pub method: &'r Method,
     /// The request target.
     pub uri: &'r Uri,
-    /// The version of HTTP.
+    /// The HTTP version.
     pub version: Version,
     /// The headers.
     pub headers: &'r HeaderMap,
-    /// Values that the server or an outer layer has attached to the request.
+    /// The values that the server or an outer layer attached to the request.
     pub extensions: &'r Extensions,
 }
 
@@ -185,7 +186,7 @@ pub struct ResponseHead<'r> {
     pub status: StatusCode,
     /// The headers.
     pub headers: &'r HeaderMap,
-    /// Values that the handler or an inner layer has attached to the response.
+    /// The values that the handler or an inner layer attached to the response.
     pub extensions: &'r Extensions,
 }
 
@@ -195,7 +196,7 @@ impl<'r> ResponseHead<'r> {
         ResponseHead { status: response.status(), headers: response.headers(), extensions: response.extensions() }
     }
 
-    /// Returns the number of bytes that `Content-Length` declares; `None` if it is absent or invalid.
+    /// Returns the length declared by `Content-Length`, in bytes; `None` if it is absent or invalid.
     ///
     /// spec: RFC 9110 section 8.6
     pub fn content_length(&self) -> Option<u64> {

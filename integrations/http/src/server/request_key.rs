@@ -1,15 +1,15 @@
-//! The key under which the attributes of a request's metrics are kept.
+//! The cache key of the attribute sets of a request's metrics.
 
 use http::{StatusCode, Version};
 use telemark_kit::SetKey;
 
-/// Names the attribute set of a request's metrics. Texts are compared by address, so one text may have several keys.
+/// Identifies the attribute set of a request's metrics. Strings are compared by address, so equal ones may have different keys.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RequestKey {
     pub(crate) method: &'static str,
     pub(crate) scheme: &'static str,
     pub(crate) route: Option<&'static str>,
-    /// Version, status and `error.type`; absent while a request is served.
+    /// Version, status and `error.type`; absent while the request is active.
     pub(crate) ended: Option<(Version, Option<StatusCode>, Option<&'static str>)>,
 }
 
@@ -22,7 +22,7 @@ impl SetKey for RequestKey {
             Some((_, status, _)) => 1 + status.map_or(0, |status| u64::from(status.as_u16())),
         };
         let mixed = address(self.route) ^ address(Some(self.method)).rotate_left(24) ^ (status << 48);
-        // The upper half of the product depends on all of its bits.
+        // All input bits affect the upper half of the product.
         let product = u128::from(mixed) * 0x9e37_79b9_7f4a_7c15;
         (((product >> 64) as u64 ^ product as u64) >> 20) as usize
     }
@@ -74,7 +74,7 @@ mod tests {
         let sets = AttributeSets::new();
         for turn in 0..2 {
             for (index, key) in keys.into_iter().enumerate() {
-                // A key may find its bucket full; it never gets the attributes of another.
+                // The bucket of a key may be full, but a key never gets the attributes of another.
                 let make = || vec![KeyValue::new("key", index as i64 + 100 * turn)];
                 let value = |attributes: &[KeyValue]| attributes[0].value.to_string();
                 sets.with(Some(key), make, |attributes| {

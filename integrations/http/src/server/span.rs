@@ -19,40 +19,40 @@ use crate::shared::names;
 
 const TRACE_RESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 
-/// The span of a request that is being served, and its measurement.
+/// The span of an active request, and its measurement.
 ///
-/// Both end exactly once: with the first [`RequestSpan::end`], or as [`End::Cancelled`] if the value is dropped before.
+/// Both end exactly once: with the first [`RequestSpan::end`], or as [`End::Cancelled`] if this value is dropped first.
 pub struct RequestSpan {
     server: Arc<dyn Served>,
     context: Context,
-    /// Read once, before the span moved behind the lock of the context.
+    /// Read once, before the span is moved behind the lock of the context.
     pub(crate) is_recording: bool,
     pub(crate) late_route: LateRoute,
     pub(crate) cut: Cut,
     pub(crate) outcome: RequestOutcome,
     method: MethodName,
-    /// Absent without metrics, and once it has been recorded.
+    /// `None` if no metrics are recorded, and after the measurement was recorded.
     measured: Option<Measurement>,
 }
 
-/// The part of a server that its requests need once they have begun.
+/// The part of a server that requests use after they have begun.
 pub(crate) trait Served: Send + Sync {
     fn config(&self) -> &ServerConfig;
     fn policy(&self) -> &dyn HttpPolicy;
     fn recorder(&self) -> &Recorder;
 }
 
-/// The parts of a span to update if the route becomes known only with the response.
+/// The parts of a span to update if only the response reveals the route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LateRoute {
     No,
-    /// The span has a name from the policy.
+    /// Only the attribute: the policy has chosen the name of the span.
     Attribute,
     AttributeAndName,
 }
 
 impl RequestSpan {
-    /// Returns a request whose span is not recorded.
+    /// Returns a request with an unrecorded span.
     pub(crate) fn new(
         server: Arc<dyn Served>,
         context: Context,
@@ -63,40 +63,40 @@ impl RequestSpan {
         RequestSpan { server, context, is_recording: false, late_route, cut, outcome, method, measured }
     }
 
-    /// Adds the request to the active ones.
+    /// Increments the number of active requests.
     pub(crate) fn count(&mut self) {
         if let Some(measurement) = &mut self.measured {
             let recorder = self.server.recorder();
-            // A meter is foreign code: its panic must not fail the request.
+            // A meter is user code: its panic must not fail the request.
             guarded(|| measurement.count(recorder, &self.method));
         }
     }
 
-    /// Returns the context with the span. Attach it whenever the service or the response body is polled.
+    /// Returns the context with the span. Attach it during every poll of the service and of the response body.
     pub fn context(&self) -> &Context {
         &self.context
     }
 
-    /// Returns true if anything of this request is recorded, in its span or in metrics. If not, the time and kind of its end
-    /// do not matter.
+    /// Returns true if this request has a recorded span or metrics. If not, the caller need not determine when and how it
+    /// ends.
     #[inline]
     pub fn is_recording(&self) -> bool {
         self.is_recording || self.measured.is_some()
     }
 
-    /// Adds bytes of the response body that were handed over, for `http.server.response.body.size` and
+    /// Adds the number of response body bytes that were handed over, for `http.server.response.body.size` and
     /// `http.response.body.size`.
     #[inline]
     pub fn add_response_bytes(&mut self, bytes: u64) {
         self.outcome.response_bytes = self.outcome.response_bytes.saturating_add(bytes);
     }
 
-    /// Returns the facts so far.
+    /// Returns the facts known so far.
     pub fn outcome(&self) -> &RequestOutcome {
         &self.outcome
     }
 
-    /// Records the head of the response; returns the header to add to it, if the settings ask for one.
+    /// Records the head of the response. Returns a header to add to it, if the settings enable one.
     pub fn respond(&mut self, response: ResponseHead<'_>) -> Option<(HeaderName, HeaderValue)> {
         self.outcome.status = Some(response.status);
         // A policy is application code; if it panics, the request must not fail.
@@ -109,7 +109,7 @@ impl RequestSpan {
 
     /// Ends the span and records the metrics. Only the first call has an effect.
     ///
-    /// The metrics are recorded in [`RequestSpan::context`]; the call costs least while it is still attached.
+    /// Records the metrics in [`RequestSpan::context`], which is cheapest while that context is still attached.
     pub fn end(&mut self, end: End) {
         if self.outcome.end.is_some() {
             return;
@@ -118,18 +118,18 @@ impl RequestSpan {
         let measured = self.measured.take();
         let ended = measured.and_then(|measurement| self.record_metrics(&measurement));
         if self.is_recording {
-            // Span processors are foreign code, and a panic of the handler may be unwinding.
+            // Span processors are user code, and a panic of the handler may be unwinding.
             guarded(|| self.record(ended));
         }
     }
 
-    /// Records the metrics in the context of the span, before it ends, so that exemplars lead to it. Returns the end of the
-    /// span.
+    /// Records the metrics in the context of the span, before it ends, so that exemplars point to it. Returns the end time of
+    /// the span.
     fn record_metrics(&self, measurement: &Measurement) -> Option<SystemTime> {
         let recorder = self.server.recorder();
-        // The clock may be foreign code.
+        // The clock may be user code.
         let ended = guarded(|| measurement.now(recorder));
-        // The API panics if the thread is ending and its context is gone.
+        // The API panics if the thread is ending and its context has been destroyed.
         let _current = guarded(|| self.attach_unless_current()).flatten();
         guarded(|| measurement.finish(recorder, &self.method, &self.outcome, ended));
         ended
@@ -173,7 +173,7 @@ impl RequestSpan {
         }
     }
 
-    /// Writes the outcome to the span, with at most three short locks.
+    /// Writes the outcome to the span, taking at most three short locks.
     fn record(&self, ended: Option<SystemTime>) {
         let span = self.context.span();
         let outcome = &self.outcome;
@@ -190,7 +190,7 @@ impl RequestSpan {
         match outcome.error_type() {
             None => span.set_attributes(written),
             Some(error) => {
-                // spec: http/http-spans.md#status: no description if the status code tells the reason
+                // spec: http/http-spans.md#status: no description if the status code explains the error
                 let description = if outcome.end == Some(End::Panicked) { "the handler panicked" } else { "" };
                 match &self.server.config().errors {
                     Some(errors) => {

@@ -1,4 +1,4 @@
-//! The grammar of `Content-Length` and of other numbers in headers.
+//! Parses `Content-Length` and other numbers in headers.
 
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, HeaderValue};
@@ -14,14 +14,14 @@ pub(crate) fn declared(headers: &HeaderMap) -> Option<u64> {
     lines.all(|line| in_line(line) == Some(first)).then_some(first)
 }
 
-/// Returns the length that a single line declares.
+/// Returns the length declared by a single line.
 pub(crate) fn in_line(line: &HeaderValue) -> Option<u64> {
     let mut numbers = line.as_bytes().split(|byte| *byte == b',').map(|item| number(without_spaces(item)));
     let first = numbers.next()??;
     numbers.all(|number| number == Some(first)).then_some(first)
 }
 
-/// Parses only digits; the parsers of `std` also accept a sign.
+/// Parses digits only; the parsers of `std` also accept a sign.
 pub(crate) fn number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;

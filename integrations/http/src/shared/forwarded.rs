@@ -9,7 +9,7 @@ use http::HeaderMap;
 
 use super::host;
 
-/// The client's end of the chain: the first element of each header.
+/// The original client's entry in the chain: the first element of each header.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Forwarded<'a> {
     pub(crate) client: Option<(IpAddr, Option<u16>)>,
@@ -18,7 +18,7 @@ pub(crate) struct Forwarded<'a> {
 }
 
 impl<'a> Forwarded<'a> {
-    // spec: http/http-spans.md: `Forwarded` before `X-Forwarded-*`, field by field
+    // spec: http/http-spans.md: each field is taken from `Forwarded` first, then from `X-Forwarded-*`
     pub(crate) fn read(headers: &'a HeaderMap) -> Self {
         let mut found = first(headers, "forwarded").map(standard).unwrap_or_default();
         found.client = found.client.or_else(|| item(headers, "x-forwarded-for").and_then(host::ip));
@@ -29,7 +29,7 @@ impl<'a> Forwarded<'a> {
     }
 }
 
-/// Returns the scheme, in lower case, if a request to a web server can have it.
+/// Returns the scheme in lower case if it is `http`, `https`, `ws` or `wss`.
 pub(crate) fn scheme(text: &str) -> Option<&'static str> {
     ["https", "http", "wss", "ws"].into_iter().find(|known| known.eq_ignore_ascii_case(text.trim()))
 }
@@ -41,7 +41,7 @@ fn host(text: Cow<'_, str>) -> Option<(Cow<'_, str>, Option<u16>)> {
     }
 }
 
-/// Reads the grammar of RFC 7239: `for=192.0.2.60;proto=http;host="example.com", for=…`
+/// Parses a header of RFC 7239: `for=192.0.2.60;proto=http;host="example.com", for=…`
 fn standard(value: &str) -> Forwarded<'_> {
     let mut found = Forwarded::default();
     for pair in element(value) {
@@ -57,7 +57,7 @@ fn standard(value: &str) -> Forwarded<'_> {
     found
 }
 
-/// Returns the pairs of the first element that is not empty. Separators within quotes do not count.
+/// Returns the pairs of the first non-empty element. Separators within quotes do not count.
 ///
 /// spec: RFC 9110 sections 5.6.1, empty elements of a list are ignored, and 5.6.4, quoted strings
 fn element(value: &str) -> impl Iterator<Item = &str> {
@@ -85,7 +85,7 @@ fn element(value: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Returns the text of a quoted string, or the token itself.
+/// Returns the content of a quoted string, or the token itself.
 fn unquote(value: &str) -> Cow<'_, str> {
     let Some(quoted) = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')) else {
         return Cow::Borrowed(value);
@@ -101,7 +101,7 @@ fn unquote(value: &str) -> Cow<'_, str> {
     Cow::Owned(unescaped.collect())
 }
 
-/// Returns the first item of a list that is not empty.
+/// Returns the first non-empty item of a list.
 fn item<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     first(headers, name)?.split(',').map(str::trim).find(|item| !item.is_empty())
 }

@@ -8,9 +8,9 @@ use telemark_kit::{Attributes, BoundedText, MAX_TEXT_BYTES};
 
 use super::content_length;
 
-/// The most lines of one captured header that become values of its attribute.
+/// The maximum number of lines of a captured header that are recorded as values of its attribute.
 pub const MAX_HEADER_VALUES: usize = 64;
-/// The most bytes that all captured headers of one request, or of one response, become values with.
+/// The maximum size, in bytes, of all captured header values of one request or response.
 pub const MAX_CAPTURED_BYTES: usize = 16 * 1024;
 
 /// Reads propagation fields from the headers of a request.
@@ -19,7 +19,7 @@ pub const MAX_CAPTURED_BYTES: usize = 16 * 1024;
 #[derive(Clone, Copy, Debug)]
 pub struct HeaderExtractor<'a>(pub &'a HeaderMap);
 
-/// Returns the parsed name of a field of the common propagators, which saves parsing it for every request.
+/// Returns the parsed header name for a common propagation field, to avoid parsing it for every request.
 #[inline]
 fn field(key: &str) -> Option<&'static HeaderName> {
     macro_rules! known {
@@ -56,7 +56,7 @@ impl Extractor for HeaderExtractor<'_> {
     }
 
     fn get_all(&self, key: &str) -> Option<Vec<&str>> {
-        // An absent field is `None`, not an empty vector; one line, the usual case, allocates exactly its size.
+        // Returns `None` for an absent field, not an empty vector. A single line, the usual case, allocates exactly its size.
         let mut values = self.lines(key).iter().filter_map(utf8);
         let first = values.next()?;
         let mut all = vec![first];
@@ -65,9 +65,9 @@ impl Extractor for HeaderExtractor<'_> {
     }
 }
 
-/// The headers that are read from every request, found in one pass, which costs less than a lookup of each name.
+/// The headers read from every request, collected in one pass, which is cheaper than one lookup per name.
 ///
-/// As a carrier it is equivalent to the [`HeaderExtractor`] of the same headers.
+/// As a carrier, it behaves like the [`HeaderExtractor`] of the same headers.
 #[derive(Debug)]
 pub(crate) struct RequestFields<'a> {
     headers: HeaderExtractor<'a>,
@@ -122,7 +122,7 @@ impl<'a> RequestFields<'a> {
         fields
     }
 
-    /// Returns the length of the request's body; `None` if the head does not tell.
+    /// Returns the length of the request's body; `None` if the head does not determine it.
     ///
     /// spec: RFC 9112 section 6.3: `Transfer-Encoding` overrides `Content-Length`, and over HTTP/1 a request without
     /// either has no body
@@ -136,7 +136,7 @@ impl<'a> RequestFields<'a> {
         }
     }
 
-    /// Returns the header's only line, if it has one; `None` if the headers themselves must be searched.
+    /// Returns the header's value if it has at most one line; `None` if the full headers must be searched.
     #[inline]
     fn only(&self, key: &str) -> Option<Option<&'a HeaderValue>> {
         let found = match key {
@@ -169,9 +169,9 @@ impl Extractor for RequestFields<'_> {
     }
 }
 
-/// Writes propagation fields into headers: names in lower case, one line each, replacing what was there.
+/// Writes propagation fields into headers: names in lower case, one line each, replacing existing lines.
 ///
-/// A name or value that HTTP does not allow is left out.
+/// Skips names and values that HTTP does not allow.
 #[derive(Debug)]
 pub struct HeaderInjector<'a>(pub &'a mut HeaderMap);
 
@@ -189,7 +189,7 @@ impl Injector for HeaderInjector<'_> {
     }
 }
 
-/// A header on the allowlist, with its attribute name, which is built once.
+/// A header to capture, with its precomputed attribute name.
 #[derive(Clone, Debug)]
 pub(crate) struct CapturedHeader {
     name: HeaderName,
@@ -215,7 +215,7 @@ impl CapturedHeader {
     }
 }
 
-/// Adds the chosen headers that are present: one value for each line, as far as the bounds allow.
+/// Adds the chosen headers that are present, with one value per line, up to the limits.
 ///
 /// spec: http/http-spans.md, "http.request.header.<key>" is a string array
 pub(crate) fn capture(chosen: &[CapturedHeader], headers: &HeaderMap, attributes: &mut Attributes) {
@@ -229,7 +229,7 @@ pub(crate) fn capture(chosen: &[CapturedHeader], headers: &HeaderMap, attributes
                 break;
             }
             let value = BoundedText::from_bytes_within(line.as_bytes(), budget.min(MAX_TEXT_BYTES));
-            // A line that the budget cuts is the last one.
+            // Stop after a line that was truncated because the budget ran out.
             let is_spent = value.is_cut && budget < MAX_TEXT_BYTES;
             budget = if is_spent { 0 } else { budget.saturating_sub(value.text.len()) };
             is_cut |= value.is_cut;

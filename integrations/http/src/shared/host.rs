@@ -1,4 +1,4 @@
-//! Parses `host[:port]`: the Host header, an authority, the nodes of a Forwarded header.
+//! Parses `host[:port]`: the Host header, an authority, or a node of a Forwarded header.
 
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv6Addr};
@@ -8,7 +8,7 @@ use telemark_kit::{BoundedText, Interner};
 
 use super::content_length::number;
 
-/// Clients use few names for a server. The first ones are kept split, in a form that a span need not copy.
+/// Clients use few names for a server, so the first ones are cached in split form, which spans need not copy.
 static KEPT: Interner<Split> = Interner::new(128, 128);
 
 thread_local! {
@@ -34,13 +34,13 @@ impl Host {
     }
 }
 
-/// Splits a text as [`split`] does, and returns the host as the value of an attribute.
+/// Splits `text` like [`split`], and returns the host as an attribute value.
 pub(crate) fn attribute(text: &str) -> Option<Host> {
     let place = text.len() % 8;
     let known = RECENT.try_with(|recent| recent[place].get()).ok().flatten().filter(|(of, _)| *of == text);
     let kept = known.or_else(|| {
         let kept = KEPT.get(text, split)?;
-        // A thread that is ending no longer has its locals.
+        // The thread-local is gone while the thread is ending.
         let _ = RECENT.try_with(|recent| recent[place].set(Some(kept)));
         Some(kept)
     });
@@ -65,7 +65,7 @@ pub(crate) fn split(text: &str) -> Option<(&str, Option<u16>)> {
         };
     }
     let (host, port) = match text.split_once(':') {
-        // A second colon: only an address without brackets can be meant.
+        // A second colon: the text can only be an IPv6 address without brackets.
         Some((_, rest)) if rest.contains(':') && text.parse::<Ipv6Addr>().is_ok() => return Some((text, None)),
         Some((host, port)) => (host, self::port(port)),
         None => (text, None),
@@ -73,7 +73,7 @@ pub(crate) fn split(text: &str) -> Option<(&str, Option<u16>)> {
     (!host.is_empty() && host.bytes().all(is_host_byte)).then_some((host, port))
 }
 
-/// spec: RFC 3986 section 3.2.3: digits, without the sign that `std` would take
+/// spec: RFC 3986 section 3.2.3: only digits, without the sign that `std` would accept
 fn port(text: &str) -> Option<u16> {
     u16::try_from(number(text.as_bytes())?).ok()
 }

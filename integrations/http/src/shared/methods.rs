@@ -1,4 +1,4 @@
-//! The known methods of requests, and the name of the others.
+//! The known request methods, and the representation of unknown ones.
 
 use std::sync::Arc;
 
@@ -9,19 +9,19 @@ use opentelemetry::StringValue;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct KnownMethods(Option<Vec<Arc<str>>>);
 
-/// The method of a request in the form of the conventions.
+/// A request method as the conventions represent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum MethodName {
     /// One of the standard methods.
     Standard(&'static str),
-    /// Another method that the settings name.
+    /// A non-standard method listed in the settings.
     Custom(Arc<str>),
-    /// `_OTHER`; the original goes into an attribute of its own.
+    /// An unknown method, recorded as `_OTHER`; a separate attribute holds the original.
     Other,
 }
 
 impl KnownMethods {
-    /// Replaces the default list as a whole.
+    /// Replaces the entire default list.
     ///
     /// spec: http/http-spans.md note [1]: the list is a full override and case-sensitive
     pub(crate) fn only(methods: Vec<Arc<str>>) -> Self {
@@ -49,7 +49,7 @@ impl MethodName {
         }
     }
 
-    /// Returns the method's part of a span name.
+    /// Returns the name of the method as used in span names.
     ///
     /// spec: http/http-spans.md#name: `_OTHER` becomes `HTTP`
     pub(crate) fn in_span_name(&self) -> &str {
@@ -61,7 +61,7 @@ impl MethodName {
     }
 }
 
-/// The methods that the conventions know.
+/// The methods that the conventions define as known.
 ///
 /// spec: http/http-spans.md note [1]
 pub(crate) static STANDARD: [&str; 10] =

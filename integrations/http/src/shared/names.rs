@@ -1,6 +1,6 @@
-//! Span names and routes that live as long as the program, so that a request allocates neither.
+//! Span names and routes cached for the life of the program, to save a request their allocations.
 //!
-//! The first routes are kept, if they are short, each with a name for each standard method. The texts of other routes are
+//! The first short routes are cached, each with a name for each standard method. The strings of other routes are
 //! built for every request.
 
 use std::borrow::Cow;
@@ -21,7 +21,7 @@ thread_local! {
     static RECENT: [Cell<Option<Entry>>; 64] = const { [const { Cell::new(None) }; 64] };
 }
 
-/// The span names of a route: one for each method of [`STANDARD`], and the last one for the others.
+/// The span names of a route: one for each method of [`STANDARD`], and one for all other methods.
 type Names = [OnceLock<Box<str>>; STANDARD.len() + 1];
 
 #[derive(Clone, Copy)]
@@ -31,10 +31,10 @@ struct Entry {
     name: &'static str,
 }
 
-/// The value of `http.route`; span and metrics share it.
+/// The value of `http.route`, shared by span and metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RouteText {
-    /// Kept for the life of the program.
+    /// Cached for the life of the program.
     Kept(&'static str),
     Own(Arc<str>),
 }
@@ -48,7 +48,7 @@ impl From<RouteText> for Value {
     }
 }
 
-/// Returns the name of a span, and the value of `http.route`.
+/// Returns the span name and the value of `http.route`.
 ///
 /// spec: http/http-spans.md#name
 pub(crate) fn span_name(method: &MethodName, route: Option<&str>) -> (Cow<'static, str>, Option<RouteText>) {
@@ -81,7 +81,7 @@ fn recent(method: &'static str, route: &str) -> Option<(&'static str, &'static s
         _ => {
             let (name, route) = kept(method, route)?;
             let entry = Entry { method, route, name };
-            // A thread that is ending no longer has its locals.
+            // The thread-local is gone while the thread is ending.
             let _ = RECENT.try_with(|recent| recent[place % recent.len()].set(Some(entry)));
             Some((name, route))
         }
@@ -135,7 +135,7 @@ mod tests {
         }
         let shared = |method| matches!(span_name(&method, Some("/u/{id}")).0, Cow::Borrowed(_));
         assert!(shared(MethodName::Standard("GET")) && shared(MethodName::Other));
-        // A full table stays within its bound and still returns names.
+        // A full table does not grow and still returns names.
         for i in 0..2 * MAX_ROUTES {
             let route = format!("/full/{i}");
             assert_eq!(span_name(&MethodName::Standard("GET"), Some(&route)).0, format!("GET {route}"));

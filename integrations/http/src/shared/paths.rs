@@ -1,6 +1,6 @@
-//! Patterns of paths: a whole path, or the beginning of one with `*`.
+//! Path patterns: an exact path, or a prefix followed by `*`.
 
-/// `/health` matches that path only, `/internal/*` everything that begins with `/internal/`.
+/// `/health` matches only that path; `/internal/*` matches every path that starts with `/internal/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PathPattern {
     Exact(Box<str>),

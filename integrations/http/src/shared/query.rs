@@ -1,4 +1,4 @@
-//! The query string without the secrets that are known to travel in it.
+//! Redacts the known secrets of a query string.
 
 use std::borrow::Cow;
 
@@ -20,7 +20,7 @@ pub(crate) static SENSITIVE: [Cow<'static, str>; 7] = [
 
 const REDACTED: &str = "REDACTED";
 
-/// Returns the value of `url.query`: the value of each sensitive parameter becomes `REDACTED`, its key stays.
+/// Returns the value of `url.query`, in which `REDACTED` replaces the value of each sensitive parameter.
 pub(crate) fn redact(query: &str, sensitive: &[Cow<'static, str>]) -> BoundedText {
     if !query.split('&').any(|pair| secret(pair, sensitive).is_some()) {
         return BoundedText::new(query);
@@ -42,7 +42,7 @@ pub(crate) fn redact(query: &str, sensitive: &[Cow<'static, str>]) -> BoundedTex
     BoundedText::new(&redacted)
 }
 
-/// Returns the key of a pair if its value is secret. A server reads `s%69g` as `sig`, so the decoded key is compared.
+/// Returns the key of a pair if its value is secret. Compares the decoded key, because a server reads `s%69g` as `sig`.
 fn secret<'q>(pair: &'q str, sensitive: &[Cow<'static, str>]) -> Option<&'q str> {
     let (key, _value) = pair.split_once('=')?;
     let is_secret = if key.contains('%') {
@@ -100,7 +100,7 @@ mod tests {
             prop_assert_eq!(redact(&query.join("&"), &SENSITIVE).text, expected.join("&"));
         }
 
-        /// A server reads the same key in any encoding.
+        /// A server decodes every encoding of a key to the same key.
         #[test]
         fn no_encoding_of_a_key_hides_it(index in 0..SENSITIVE.len(), escape in proptest::collection::vec(0..3_u8, 20)) {
             let key: String = SENSITIVE[index].chars().zip(escape).map(|(letter, how)| match how {

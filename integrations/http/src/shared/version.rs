@@ -1,8 +1,8 @@
-//! The versions of HTTP as `network.protocol.version` writes them.
+//! HTTP versions in the format of `network.protocol.version`.
 
 use http::Version;
 
-/// Returns the value of `network.protocol.version`; `None` for a version that the conventions do not name.
+/// Returns the value of `network.protocol.version`; `None` for a version without a name in the conventions.
 pub(crate) fn attribute(version: Version) -> Option<&'static str> {
     match version {
         Version::HTTP_09 => Some("0.9"),

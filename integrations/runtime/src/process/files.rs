@@ -1,4 +1,4 @@
-//! The files of `/proc/self`: opened, read up to a bound, and given to their parsers.
+//! Opens the files of `/proc/self`, reads them up to a limit, and passes them to their parsers.
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use super::parse::{self, Io, Stat, Status};
 use super::switches::SwitchCount;
 
-/// The most that is read of one file. The longest is `status`, which lists the groups of the user.
+/// The maximum number of bytes read from a file. The longest file is `status`, which lists the groups of the user.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// The folder in which the system shows its processes.
+/// The folder where the system exposes its processes.
 #[derive(Debug)]
 pub(super) struct Proc {
     root: PathBuf,
@@ -51,21 +51,21 @@ impl Proc {
 
     /// Returns the number of clock ticks in a second.
     pub(super) fn ticks_per_second(&self) -> u64 {
-        // Only Alpha and Itanium ever had another number.
+        // Only Alpha and Itanium have ever used another number.
         self.read("self/auxv").and_then(|content| parse::ticks_per_second(&content)).unwrap_or(100)
     }
 
     /// Returns the number of open file descriptors.
     pub(super) fn open_files(&self) -> Option<u64> {
         let folder = self.root.join("self/fd");
-        // Since Linux 6.2 the size of the folder is their number. Listing costs more, the more there are.
+        // Since Linux 6.2, the size of the folder is the number of descriptors, which saves listing them.
         match fs::symlink_metadata(&folder).ok()?.len() {
             0 => listed(&folder),
             size => Some(size),
         }
     }
 
-    /// Updates `count` from all threads; `None` if they cannot be listed.
+    /// Updates `count` with the switches of all threads; returns `None` if the threads cannot be listed.
     pub(super) fn count_switches(&self, count: &mut SwitchCount) -> Option<()> {
         let folder = self.root.join("self/task");
         let (mut content, mut complete) = (Vec::new(), true);
@@ -102,7 +102,7 @@ fn read_into(content: &mut Vec<u8>, path: &Path) -> Option<()> {
     File::open(path).ok()?.take(MAX_BYTES).read_to_end(content).ok().map(|_| ())
 }
 
-/// Counts the entries of a folder of descriptors, without the descriptor that lists it.
+/// Counts the entries of a folder of descriptors, excluding the descriptor used for the listing.
 fn listed(folder: &Path) -> Option<u64> {
     u64::try_from(fs::read_dir(folder).ok()?.count()).ok()?.checked_sub(1)
 }

@@ -1,4 +1,4 @@
-//! The instruments of the process: names, units and attributes of the semantic conventions, and their callbacks.
+//! The instruments of the process, with names, units and attributes of the semantic conventions, and their callbacks.
 // spec: semantic-conventions/docs/system/process-metrics.md
 
 use std::num::NonZero;
@@ -15,10 +15,10 @@ use super::shared::{Sample, Shared, now};
 use super::switches::SwitchCount;
 use super::utilization::{CpuTime, Utilization};
 
-/// The greatest age of a sample: longer than a collection takes, shorter than the time between two.
+/// The maximum age of a sample: longer than a collection, and shorter than the time between two collections.
 const FRESH: Duration = Duration::from_millis(100);
 
-/// Registers the recommended metrics that Linux has numbers for.
+/// Registers the recommended metrics that Linux provides.
 pub(super) fn register(meter: &Meter, source: &Arc<Source>) {
     cpu_time(meter, source.clone());
     memory_usage(meter, source.clone());
@@ -31,7 +31,7 @@ pub(super) fn register(meter: &Meter, source: &Arc<Source>) {
     uptime(meter, source.clone());
 }
 
-/// The source of all instruments of one registration.
+/// The data source of all instruments of one registration.
 #[derive(Debug)]
 pub(super) struct Source {
     files: Proc,
@@ -42,7 +42,7 @@ pub(super) struct Source {
     utilization: Mutex<Utilization>,
 }
 
-/// The instruments that observe from `stat`, a bit each.
+/// The instruments that read `stat`, one bit each.
 mod stat_observer {
     pub(super) const CPU_TIME: u8 = 1;
     pub(super) const CPU_UTILIZATION: u8 = 2;
@@ -50,7 +50,7 @@ mod stat_observer {
     pub(super) const UPTIME: u8 = 8;
 }
 
-/// The instruments that observe from `status`, a bit each.
+/// The instruments that read `status`, one bit each.
 mod status_observer {
     pub(super) const MEMORY_USAGE: u8 = 1;
     pub(super) const MEMORY_VIRTUAL: u8 = 2;
@@ -91,7 +91,7 @@ impl Source {
 
     fn cpu_utilization(&self) -> Option<CpuTime> {
         let sample = self.stat(stat_observer::CPU_UTILIZATION)?;
-        // Read each time, because affinity and quota may change.
+        // Not cached, because affinity and quota may change.
         let cpus = std::thread::available_parallelism().map_or(1, NonZero::get);
         let mut utilization = lock(&self.utilization);
         utilization.measure(sample.taken, self.cpu_time(sample.value), cpus)
@@ -100,7 +100,7 @@ impl Source {
     /// Returns the seconds since the process started.
     fn uptime(&self) -> Option<f64> {
         let started = float(self.stat(stat_observer::UPTIME)?.value.start_ticks) / self.ticks_per_second;
-        // In a container, one of the two may be the container's and the other its host's.
+        // In a container, one of the two may belong to the container and the other to its host.
         Some(self.files.uptime()? - started).filter(|uptime| *uptime >= 0.0)
     }
 }
@@ -121,7 +121,7 @@ fn cpu_time(meter: &Meter, source: Arc<Source>) {
         .build();
 }
 
-/// Registers `process.cpu.utilization`, which is opt-in.
+/// Registers the opt-in metric `process.cpu.utilization`.
 pub(super) fn register_cpu_utilization(meter: &Meter, source: &Arc<Source>) {
     // The first window begins here.
     source.cpu_utilization();
@@ -249,12 +249,12 @@ fn uptime(meter: &Meter, source: Arc<Source>) {
         .build();
 }
 
-/// Returns an attribute set for each value of one attribute.
+/// Returns one attribute set for each value of an attribute.
 fn one_each<const N: usize>(key: &'static str, values: [&'static str; N]) -> [[KeyValue; 1]; N] {
     values.map(|value| [KeyValue::new(key, StringValue::from(value))])
 }
 
-/// Observes a value unless it does not fit, which happens on no real system.
+/// Observes a value unless it exceeds `i64`, which happens on no real system.
 fn observe_signed(instrument: &dyn AsyncInstrument<i64>, value: Option<u64>) {
     if let Some(value) = value.and_then(|value| i64::try_from(value).ok()) {
         instrument.observe(value, &[]);
@@ -278,7 +278,7 @@ mod tests {
     const STATUS: &str = "Name:\ta) b\nVmSize:\t    3060 kB\nVmRSS:\t    1716 kB\nThreads:\t3\n";
     const IO: &str = "rchar: 1\nwchar: 2\nsyscr: 3\nsyscw: 4\nread_bytes: 4096\nwrite_bytes: 8192\n";
 
-    /// A folder with the files of a process, some of them replaced.
+    /// Creates a folder with the files of a process, some of them replaced.
     fn folder(name: &str, replaced: &[(&str, &str)]) -> Folder {
         let root = Folder::new(name);
         let auxv: Vec<u8> = [6_usize, 4096, 17, 1000, 0, 0].iter().flat_map(|word| word.to_ne_bytes()).collect();
@@ -290,7 +290,7 @@ mod tests {
             ("self/status", STATUS.as_bytes()),
             ("self/io", IO.as_bytes()),
             ("self/auxv", &auxv),
-            // As large as there are descriptors.
+            // The size of this file represents the number of descriptors.
             ("self/fd", b"12345"),
             ("self/task/7/status", switches(10, 20).as_bytes()),
             ("self/task/8/status", switches(1, 2).as_bytes()),

@@ -1,4 +1,4 @@
-//! The metrics of the process: their registration.
+//! Registers the metrics of the process.
 
 use opentelemetry::metrics::Meter;
 
@@ -15,14 +15,14 @@ mod switches;
 #[cfg(target_os = "linux")]
 mod utilization;
 
-/// Registers the recommended metrics of the process on `meter`: [`ProcessMetrics`] with its defaults.
+/// Registers the recommended metrics of the process on `meter`, like [`ProcessMetrics`] with its defaults.
 ///
-/// They are observed for as long as the meter provider lives. Call it once for each provider.
+/// The metrics are observed as long as the meter provider lives. Call this function once for each provider.
 pub fn register_process(meter: &Meter) {
     ProcessMetrics::new().register(meter);
 }
 
-/// The choice of metrics of the process.
+/// Selects metrics of the process.
 ///
 /// ```
 /// let meter = opentelemetry::global::meter("shop");
@@ -39,11 +39,11 @@ impl ProcessMetrics {
         ProcessMetrics::default()
     }
 
-    /// Adds `process.cpu.utilization`: the CPU time since the last measurement, divided by the time that has passed and
-    /// the number of CPUs that the process may use.
+    /// Adds `process.cpu.utilization`: the CPU time since the last measurement, divided by the elapsed time and
+    /// by the number of CPUs that the process may use.
     ///
-    /// The window is at least a second: a reader that collects more often gets the last value again. Several readers share
-    /// the window. `process.cpu.time` is exact for each reader.
+    /// The window is at least a second: a reader that collects more often receives the last value again. Several readers share
+    /// the window; `process.cpu.time`, by contrast, is exact for each reader.
     ///
     /// spec: system/process-metrics.md#metric-processcpuutilization: opt-in
     #[must_use]
@@ -52,8 +52,8 @@ impl ProcessMetrics {
         self
     }
 
-    /// Registers the metrics on `meter`. They are observed for as long as its provider lives; the API has no way to remove
-    /// them. Registers nothing on systems other than Linux.
+    /// Registers the metrics on `meter`. They are observed as long as its provider lives, since the API cannot remove
+    /// them. On systems other than Linux, this registers nothing.
     #[cfg_attr(not(target_os = "linux"), allow(unused_variables, clippy::unused_self))]
     pub fn register(&self, meter: &Meter) {
         #[cfg(target_os = "linux")]

@@ -1,26 +1,26 @@
-//! The formats of `/proc/self`, as pure functions from bytes: unreadable values are absent, and nothing panics.
+//! Parses the formats of `/proc/self` in pure functions over bytes that skip unreadable values and never panic.
 
-/// The numbers in `/proc/self/stat` for the whole process, threads that have ended included.
+/// The numbers in `/proc/self/stat` for the whole process, including threads that have ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stat {
-    /// Faults that needed no storage.
+    /// Page faults that needed no storage access.
     pub(super) minor_faults: u64,
-    /// Faults that needed storage.
+    /// Page faults that needed storage access.
     pub(super) major_faults: u64,
     /// Clock ticks in user mode.
     pub(super) user_ticks: u64,
     /// Clock ticks in the kernel.
     pub(super) system_ticks: u64,
-    /// Clock ticks between the start of the system and that of the process.
+    /// Clock ticks between the start of the system and the start of the process.
     pub(super) start_ticks: u64,
 }
 
-/// Reads `/proc/self/stat`: one line of numbers after the name of the program, which may hold any byte but NUL.
+/// Parses `/proc/self/stat`: one line of numbers after the name of the program, which may contain any byte but NUL.
 pub(super) fn stat(content: &[u8]) -> Option<Stat> {
-    // The name stands in parentheses and may contain some; after the last one come only a letter and numbers.
+    // The name is enclosed in parentheses and may contain more of them; only a letter and numbers follow the last one.
     let name_end = content.iter().rposition(|byte| *byte == b')')?;
     let mut fields = words(content.get(name_end + 1..)?);
-    // The manual page counts from the process id, which is field 1; the first field after the name is 3.
+    // The manual page numbers the process id as field 1, so the first field after the name is field 3.
     let minor_faults = number(fields.nth(10 - 3)?)?;
     let major_faults = number(fields.nth(1)?)?;
     let user_ticks = number(fields.nth(1)?)?;
@@ -40,7 +40,7 @@ pub(super) struct Status {
     pub(super) threads: Option<u64>,
 }
 
-/// Reads `/proc/self/status`: lines of a key and a value.
+/// Parses `/proc/self/status`: lines of a key and a value.
 pub(super) fn status(content: &[u8]) -> Status {
     let mut status = Status::default();
     for (key, value) in lines(content) {
@@ -55,16 +55,16 @@ pub(super) fn status(content: &[u8]) -> Status {
     status
 }
 
-/// The number of times that one thread has left its CPU.
+/// The context switches of one thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Switches {
-    /// Because it had to wait.
+    /// The thread had to wait.
     pub(super) voluntary: u64,
-    /// Because its time slice had ended.
+    /// The thread's time slice had ended.
     pub(super) involuntary: u64,
 }
 
-/// Reads the last two lines of `/proc/self/task/<id>/status`.
+/// Parses the last two lines of `/proc/self/task/<id>/status`.
 pub(super) fn switches(content: &[u8]) -> Option<Switches> {
     let (mut voluntary, mut involuntary) = (None, None);
     for (key, value) in lines(content) {
@@ -77,16 +77,16 @@ pub(super) fn switches(content: &[u8]) -> Option<Switches> {
     Some(Switches { voluntary: voluntary?, involuntary: involuntary? })
 }
 
-/// The bytes of storage traffic in `/proc/self/io`.
+/// The storage traffic in `/proc/self/io`, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Io {
-    /// Fetched from the storage.
+    /// Read from storage.
     pub(super) read: Option<u64>,
-    /// Sent to the storage, or about to be.
+    /// Written to storage, or about to be.
     pub(super) written: Option<u64>,
 }
 
-/// Reads `/proc/self/io`: lines of a key and a number.
+/// Parses `/proc/self/io`: lines of a key and a number.
 pub(super) fn io(content: &[u8]) -> Io {
     let mut io = Io::default();
     for (key, value) in lines(content) {
@@ -99,17 +99,17 @@ pub(super) fn io(content: &[u8]) -> Io {
     io
 }
 
-/// Reads the first number of `/proc/uptime`: the seconds since the system started.
+/// Parses the first number of `/proc/uptime`: the seconds since the system started.
 pub(super) fn uptime(content: &[u8]) -> Option<f64> {
     let seconds = std::str::from_utf8(words(content).next()?).ok()?;
-    // The parser of floats also takes "inf", "nan" and a sign.
+    // The float parser also accepts "inf", "nan" and a sign.
     if !seconds.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         return None;
     }
     seconds.parse().ok().filter(|seconds: &f64| seconds.is_finite())
 }
 
-/// Reads the clock ticks per second from `/proc/self/auxv`, which is pairs of machine words, a key and a value.
+/// Parses the clock ticks per second from `/proc/self/auxv`, which contains pairs of machine words, a key and a value.
 pub(super) fn ticks_per_second(content: &[u8]) -> Option<u64> {
     const CLOCK_TICKS: usize = 17;
     const WORD: usize = size_of::<usize>();
@@ -139,7 +139,7 @@ fn only_number(value: &[u8]) -> Option<u64> {
     words.next().is_none().then_some(number)
 }
 
-/// Reads `1716 kB`, which means kibibytes, as bytes.
+/// Parses `1716 kB`, which means kibibytes, as bytes.
 fn kibibytes(value: &[u8]) -> Option<u64> {
     let mut words = words(value);
     let number = number(words.next()?)?;
@@ -147,7 +147,7 @@ fn kibibytes(value: &[u8]) -> Option<u64> {
     number.checked_mul(1024)
 }
 
-/// Reads digits and nothing else; `None` if the number does not fit.
+/// Parses digits only; returns `None` if the number is too large.
 fn number(word: &[u8]) -> Option<u64> {
     word.iter().try_fold((), |(), byte| byte.is_ascii_digit().then_some(()))?;
     std::str::from_utf8(word).ok()?.parse().ok()
@@ -243,14 +243,14 @@ mod tests {
     fn ticks_are_found_among_the_pairs() {
         let words = |words: &[usize]| words.iter().flat_map(|word| word.to_ne_bytes()).collect::<Vec<_>>();
         assert_eq!(ticks_per_second(&words(&[6, 4096, 17, 100, 0, 0])), Some(100));
-        // A value is not taken for a key.
+        // A value is not mistaken for a key.
         assert_eq!(ticks_per_second(&words(&[6, 17, 100, 17])), None);
         assert_eq!(ticks_per_second(&words(&[17, 0])), None);
         assert_eq!(ticks_per_second(&words(&[17])), None);
         assert_eq!(ticks_per_second(&words(&[17, usize::MAX])), None);
     }
 
-    /// Bytes that look like the real files in part.
+    /// Generates bytes that partly resemble the real files.
     fn hostile() -> impl Strategy<Value = Vec<u8>> {
         let piece = prop_oneof![
             proptest::collection::vec(any::<u8>(), 0..20),
@@ -297,7 +297,7 @@ mod tests {
             for value in &values {
                 content.extend_from_slice(format!(" {value}").as_bytes());
             }
-            // Field 4 is the first of the values.
+            // The values start at field 4.
             let field = |number: usize| values[number - 4];
             let expected = Stat {
                 minor_faults: field(10),

@@ -1,23 +1,23 @@
-//! One sample for all instruments that observe from a file, which is read once in a collection.
+//! One sample for all instruments that read the same file, which is read once per collection.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use telemark_kit::lock;
 
-/// The last sample of a file, and the instruments that have observed from it.
+/// The last sample of a file, and the instruments that have already observed it.
 ///
-/// The API calls each instrument separately and does not say when a collection begins. An instrument that asks for a
-/// sample a second time has begun another collection. Age is not enough, because two collections may follow each other
-/// at once; nor is this rule alone, because a reader may leave out the instrument that asks first for the others.
+/// The API calls each instrument separately and does not announce a new collection. If an instrument requests a
+/// sample for the second time, a new collection has begun. Age is not a sufficient criterion, because two collections may
+/// follow each other immediately. Nor is this rule, because a reader may omit the instrument that usually comes first.
 #[derive(Debug)]
 pub(super) struct Shared<T> {
     state: Mutex<State<T>>,
-    /// The greatest age of a sample that is given away.
+    /// The maximum age of a sample that is reused.
     fresh: Duration,
 }
 
-/// A sample and when it was taken.
+/// A sample and its time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sample<T> {
     pub(super) value: T,
@@ -26,9 +26,9 @@ pub(super) struct Sample<T> {
 
 #[derive(Debug)]
 struct State<T> {
-    /// The inner `None` is a file that could not be read; the same collection does not try again.
+    /// An inner `None` means that the file could not be read; the same collection does not retry.
     last: Option<(Instant, Option<T>)>,
-    /// One bit for each instrument.
+    /// One bit per instrument.
     observers: u8,
 }
 
@@ -37,7 +37,7 @@ impl<T: Copy> Shared<T> {
         Shared { state: Mutex::new(State { last: None, observers: 0 }), fresh }
     }
 
-    /// Returns the sample of this collection for the instrument with the bit `observer`. Calls `read` if a new one is due.
+    /// Returns the current collection's sample for the instrument with the bit `observer`. Calls `read` if a new one is due.
     pub(super) fn sample(&self, observer: u8, now: Instant, read: impl FnOnce() -> Option<T>) -> Option<Sample<T>> {
         let mut state = lock(&self.state);
         let (taken, value) = match state.last {
@@ -56,7 +56,7 @@ impl<T: Copy> Shared<T> {
     }
 }
 
-/// Returns the time now, for a sample.
+/// Returns the current time, for a sample.
 #[allow(clippy::disallowed_methods, reason = "an integration does not know the sdk, whose clock it would be")]
 pub(super) fn now() -> Instant {
     Instant::now()
@@ -67,12 +67,13 @@ mod tests {
     use super::*;
     use std::cell::Cell;
 
-    /// Each step is an observer and the milliseconds since the start; expected is the number of the read it gets.
+    /// Each step is an observer and the milliseconds since the start; `expected` lists the number of the read that each
+    /// step returns.
     fn check(steps: &[(u8, u64)], expected: &str) {
         let (shared, start, reads) = (Shared::new(Duration::from_millis(100)), now(), Cell::new(0));
         let read = || {
             reads.set(reads.get() + 1);
-            // The third time, the file cannot be read.
+            // The third read fails.
             (reads.get() != 3).then(|| reads.get())
         };
         let found: Vec<_> = steps
@@ -88,9 +89,9 @@ mod tests {
     #[test]
     fn a_collection_reads_once() {
         check(&[(1, 0), (2, 0), (4, 1)], "1 1 1");
-        // Another collection, at once.
+        // Another collection follows immediately.
         check(&[(1, 0), (2, 0), (1, 0), (2, 0)], "1 1 2 2");
-        // In another order.
+        // The order of the instruments differs.
         check(&[(1, 0), (2, 0), (2, 0), (1, 0)], "1 1 2 2");
     }
 

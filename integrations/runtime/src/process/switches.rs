@@ -1,13 +1,13 @@
-//! Context switches of the process, added up from those of its threads.
+//! Context switches of the process, summed over its threads.
 
 use std::collections::HashMap;
 
 use super::parse::Switches;
 
-/// The most threads that are followed. Reading the numbers of one takes about 30 µs of the collection.
+/// The maximum number of tracked threads. Reading the numbers of a thread adds about 30 µs to the collection.
 const MAX_THREADS: usize = 1024;
 
-/// The sum over all threads that were ever seen. It never falls, although the kernel forgets a thread when it ends.
+/// The sum over all threads seen so far. It never falls, although the kernel discards a thread's numbers when it ends.
 #[derive(Debug, Default)]
 pub(super) struct SwitchCount {
     total: Switches,
@@ -22,12 +22,12 @@ struct Seen {
 }
 
 impl SwitchCount {
-    /// Begins a look at all threads.
+    /// Begins a pass over all threads.
     pub(super) fn begin(&mut self) {
         self.round = self.round.wrapping_add(1);
     }
 
-    /// Adds a listed thread. Calls `read` for its numbers if it is followed; `None` if they cannot be read.
+    /// Adds a listed thread. Calls `read` for the numbers of a tracked thread; `None` means that they cannot be read.
     pub(super) fn add(&mut self, thread: u32, read: impl FnOnce() -> Option<Switches>) {
         let followed = self.threads.len();
         let Some(seen) = self.threads.get_mut(&thread) else {
@@ -50,7 +50,7 @@ impl SwitchCount {
         }
     }
 
-    /// Forgets the threads that were not added since [`SwitchCount::begin`]: they have ended, and their ids may be reused.
+    /// Forgets the threads not added since [`SwitchCount::begin`]: they have ended, and their ids may be reused.
     pub(super) fn forget_the_others(&mut self) {
         let round = self.round;
         self.threads.retain(|_, seen| seen.round == round);
@@ -68,7 +68,7 @@ fn plus(left: Switches, right: Switches) -> Switches {
     }
 }
 
-/// Returns the increase. A number that has fallen is of another thread with the same id, which began at zero.
+/// Returns the increase. If the number has fallen, it belongs to a new thread with the same id, which began at zero.
 fn growth(before: u64, now: u64) -> u64 {
     now.checked_sub(before).unwrap_or(now)
 }
@@ -77,8 +77,8 @@ fn growth(before: u64, now: u64) -> u64 {
 mod tests {
     use super::*;
 
-    /// Each round is a list of threads and their switches: `1=5/7`, or `1=?` for an unreadable thread. A round that
-    /// ends with `!` could not list all threads.
+    /// Each round lists threads and their switches: `1=5/7`, or `1=?` for an unreadable thread. A trailing `!` marks a
+    /// round that could not list all threads.
     fn check(rounds: &[&str], expected: &str) {
         let mut count = SwitchCount::default();
         let totals: Vec<_> = rounds
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn the_switches_of_a_thread_that_ended_stay_in_the_sum() {
         check(&["1=5/7 2=10/20", "1=5/7"], "15/27 15/27");
-        // Its id is given to another.
+        // The id is reused by another thread.
         check(&["1=5/7 2=10/20", "1=5/7", "1=5/7 2=11/1"], "15/27 15/27 26/28");
         check(&["1=5/7 2=10/20", "1=5/7 2=1/2"], "15/27 16/29");
     }

@@ -1,8 +1,8 @@
-//! CPU utilization: CPU time between two measurements, as a share of the time that the CPUs had.
+//! CPU utilization: the CPU time between two measurements, as a share of the available CPU time.
 
 use std::time::{Duration, Instant};
 
-/// A shorter window holds a handful of clock ticks, which is noise.
+/// The minimum window. A shorter one contains only a few clock ticks, which is noise.
 const WINDOW: Duration = Duration::from_secs(1);
 
 /// The last share, and the start of the current window.
@@ -12,7 +12,7 @@ pub(super) struct Utilization {
     last: Option<CpuTime>,
 }
 
-/// CPU time by mode, in seconds, or as shares of the CPUs.
+/// CPU time by mode, either in seconds or as shares of the CPUs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct CpuTime {
     pub(super) user: f64,
@@ -20,7 +20,7 @@ pub(super) struct CpuTime {
 }
 
 impl Utilization {
-    /// Returns the share of `cpus` CPUs in the last window of a second or more; `None` in the first window.
+    /// Returns the utilization of `cpus` CPUs in the last window of at least a second; `None` in the first window.
     pub(super) fn measure(&mut self, now: Instant, time: CpuTime, cpus: usize) -> Option<CpuTime> {
         let Some((then, before)) = self.since else {
             self.since = Some((now, time));
@@ -30,7 +30,7 @@ impl Utilization {
         if elapsed >= WINDOW {
             #[allow(clippy::cast_precision_loss, reason = "no machine has 2^53 CPUs")]
             let available = elapsed.as_secs_f64() * cpus.max(1) as f64;
-            // The kernel counts a tick when it ends, so a window may seem to hold one more than fits.
+            // The kernel counts a tick at its end, so a window may seem to contain one tick too many.
             let share = |now: f64, before: f64| ((now - before) / available).clamp(0.0, 1.0);
             let measured = CpuTime { user: share(time.user, before.user), system: share(time.system, before.system) };
             (self.since, self.last) = (Some((now, time)), Some(measured));
@@ -43,7 +43,7 @@ impl Utilization {
 mod tests {
     use super::*;
 
-    /// Each step is the milliseconds since the start and the CPU seconds in user mode and in the kernel until then.
+    /// Each step lists the milliseconds since the start, and the CPU seconds in user mode and in the kernel so far.
     fn check(cpus: usize, steps: &[(u64, f64, f64)], expected: &str) {
         let (mut utilization, start) = (Utilization::default(), super::super::shared::now());
         let found: Vec<_> = steps

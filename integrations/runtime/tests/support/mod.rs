@@ -1,4 +1,4 @@
-//! A collection as text.
+//! Formats a collection as text.
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot read its collection fails")]
 
@@ -16,7 +16,7 @@ pub struct Collected {
     exporter: InMemoryMetricExporter,
 }
 
-/// A name, the kind of the instrument, its unit, and the value for each attribute set.
+/// The name, instrument kind and unit of a metric, and the value for each attribute set.
 struct Series {
     kind: &'static str,
     unit: String,
@@ -32,12 +32,12 @@ impl Collected {
         Collected { provider, exporter }
     }
 
-    /// Collects again: a block for each metric, and a line for each of its attribute sets.
+    /// Collects again and returns a block for each metric, with a line for each of its attribute sets.
     pub fn page(&self) -> String {
         self.text(|attributes, value| format!("{attributes} {value}").trim_start().to_owned())
     }
 
-    /// Collects again, without the values.
+    /// Collects again and returns the page without the values.
     pub fn list(&self) -> String {
         self.text(|attributes, _| if attributes.is_empty() { "-".to_owned() } else { attributes.to_owned() })
     }
@@ -49,7 +49,7 @@ impl Collected {
         points.get(attributes).unwrap_or_else(|| panic!("{name} has {points:?}")).parse().unwrap()
     }
 
-    /// Works and collects until a value is as wanted.
+    /// Alternates between `work` and a collection until `wanted` accepts the value.
     pub fn await_value(&self, name: &str, attributes: &str, mut work: impl FnMut(), wanted: impl Fn(f64) -> bool) {
         let start = now();
         loop {
@@ -79,7 +79,7 @@ impl Collected {
         let collections = self.exporter.get_finished_metrics().unwrap();
         let metrics =
             collections.iter().flat_map(|collection| collection.scope_metrics()).flat_map(|scope| scope.metrics());
-        // An instrument that observed nothing counts as absent.
+        // Omit instruments that observed nothing.
         metrics.map(series).filter(|(_, series)| !series.points.is_empty()).collect()
     }
 }
@@ -114,11 +114,11 @@ fn attributes<'a>(attributes: impl Iterator<Item = &'a opentelemetry::KeyValue>)
     attributes.join(",")
 }
 
-/// An empty folder that is removed when this is dropped.
+/// An empty folder that is removed on drop.
 pub struct Folder(PathBuf);
 
 impl Folder {
-    /// `name` is different for each test.
+    /// Creates a folder; `name` must be unique to the test.
     pub fn new(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("telemark-runtime-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
@@ -132,7 +132,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // A failure leaves a few small files in the folder for temporary ones.
+        // A failure leaves a few small files in the temporary folder.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

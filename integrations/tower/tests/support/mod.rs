@@ -1,4 +1,4 @@
-//! Finished spans as text, and the providers that the suites run on.
+//! Finished spans as text, and the providers under test.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of this module")]
 
 use std::borrow::Cow;
@@ -22,25 +22,25 @@ use opentelemetry_sdk::trace::{
 use telemark_sdk::sampling;
 use telemark_sdk::testing::TestTelemetry;
 
-/// A provider whose finished spans can be read. The sampler is `ParentBased(AlwaysOn)`.
+/// A provider whose finished spans can be inspected. The sampler is `ParentBased(AlwaysOn)`.
 pub trait Spans {
     /// The provider's concrete tracer.
     type Tracer: Tracer<Span: Send + Sync> + Clone + Send + Sync + 'static;
     /// Returns a provider for one test.
     fn new() -> Self;
-    /// Returns a provider that records everything, also below unsampled parents, and logs the requests to its sampler.
+    /// Returns a provider that records everything, even below unsampled parents, and logs the calls of its sampler.
     fn watched(log: &SamplerLog) -> Self;
     /// Returns a tracer of the provider.
     fn tracer(&self) -> Self::Tracer;
-    /// Returns the spans that have ended so far, in order.
+    /// Returns the finished spans, in order.
     fn finished(&self) -> Vec<Seen>;
-    /// Returns a meter beside it.
+    /// Returns a meter whose metrics can be inspected.
     fn meter(&self) -> Meter;
-    /// Returns the metrics so far, one line a point as in `telemark_sdk::testing::metrics_text`, without exemplars.
+    /// Returns the metrics so far, one line per point as in `telemark_sdk::testing::metrics_text`, without exemplars.
     fn metrics(&self) -> String;
 }
 
-/// A finished span. Its `Display` is the expected text of the tests: name, kind, status, then the attributes by name.
+/// A finished span. Its `Display` is the text that tests expect: name, kind, status, then the attributes by name.
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub name: String,
@@ -52,12 +52,12 @@ pub struct Seen {
     pub attributes: BTreeMap<String, String>,
 }
 
-/// For each span the name and the attributes' names that its sampler saw.
+/// The name and the attribute names of each span, as seen by its sampler.
 #[derive(Clone, Debug, Default)]
 pub struct SamplerLog(Arc<Mutex<Vec<String>>>);
 
 impl SamplerLog {
-    /// Returns one line for each span.
+    /// Returns one line per span.
     pub fn text(&self) -> String {
         self.0.lock().unwrap().join("\n")
     }
@@ -97,13 +97,13 @@ impl sampling::Sampler for SamplerLog {
 }
 
 impl Seen {
-    /// Returns the text of the given attributes, with the name and the status.
+    /// Returns the name, the status and the given attributes as text.
     pub fn only(&self, keys: &[&str]) -> String {
         let found = keys.iter().filter_map(|key| Some(format!(" {key}={}", self.attributes.get(*key)?)));
         format!("{} {}{}", self.name, self.status, found.collect::<String>())
     }
 
-    /// Returns the text of the parts that the end of a request decides.
+    /// Returns the parts that depend on the end of the request as text.
     pub fn end(&self) -> String {
         self.only(&["http.response.status_code", "error.type", "telemark.outcome"])
     }
@@ -116,7 +116,7 @@ impl fmt::Display for Seen {
     }
 }
 
-/// opentelemetry_sdk.
+/// The provider of opentelemetry_sdk.
 pub struct Upstream {
     provider: SdkTracerProvider,
     exporter: InMemorySpanExporter,
@@ -186,7 +186,7 @@ impl Spans for Upstream {
     }
 }
 
-/// telemark-sdk.
+/// The provider of telemark-sdk.
 pub struct Telemark(pub TestTelemetry);
 
 impl Spans for Telemark {
@@ -230,7 +230,7 @@ impl Spans for Telemark {
     }
 }
 
-/// Returns the text of `telemark_sdk::testing::metrics_text` for the metrics of opentelemetry_sdk.
+/// Formats the metrics of opentelemetry_sdk like `telemark_sdk::testing::metrics_text`.
 fn upstream_text(metrics: &[ResourceMetrics]) -> String {
     let mut lines = Vec::new();
     let metrics = metrics.iter().flat_map(|one| one.scope_metrics().flat_map(ScopeMetrics::metrics));
@@ -274,7 +274,7 @@ fn braces<'a>(attributes: impl Iterator<Item = &'a KeyValue>) -> String {
     if list.is_empty() { String::new() } else { format!("{{{}}}", list.join(",")) }
 }
 
-/// Returns a clock that advances by a quarter of a second at each reading.
+/// Returns a clock that advances by a quarter of a second with each reading.
 pub fn ticking() -> impl Fn() -> SystemTime + Send + Sync + 'static {
     let reads = AtomicU64::new(0);
     move || UNIX_EPOCH + Duration::from_millis(1_700_000_000_000 + 250 * reads.fetch_add(1, Ordering::Relaxed))
@@ -287,7 +287,7 @@ fn shown(value: &opentelemetry::Value) -> String {
     }
 }
 
-/// Installs the process's propagator once: W3C trace context.
+/// Installs the W3C trace context propagator, once per process.
 pub fn propagate() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| global::set_text_map_propagator(TraceContextPropagator::new()));
@@ -309,14 +309,14 @@ pub async fn until<R>(what: &str, mut condition: impl FnMut() -> Option<R>) -> R
     }
 }
 
-/// Returns the only span, once it has ended.
+/// Waits for the only span to end and returns it.
 pub async fn the_span<S: Spans>(spans: &S) -> Seen {
     let finished = until("a span", || Some(spans.finished()).filter(|spans| !spans.is_empty())).await;
     assert_eq!(finished.len(), 1, "{finished:?}");
     finished.into_iter().next().unwrap()
 }
 
-/// Turns each function into a test for each provider.
+/// Makes a test of each function for each provider.
 #[macro_export]
 macro_rules! on_every_provider {
     ($($test:ident),* $(,)?) => {

@@ -1,4 +1,4 @@
-//! A span that is not recorded allocates nothing and evaluates neither fields nor links.
+//! An unrecorded span allocates nothing and evaluates neither fields nor links.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::borrow::Cow;
@@ -120,7 +120,7 @@ fn main() {
     assert_eq!(suppressed, 0, "suppressed");
     drop(guard);
 
-    // A recorded span does allocate, so the counter counts.
+    // A recorded span does allocate, which shows that the counter works.
     let _guard = in_a_tracer(true).attach();
     assert!(root() > 0);
     assert_eq!(EVALUATED.load(Ordering::Relaxed), 2 * (2 * 2 + 1 + 2 + 1 + 1));

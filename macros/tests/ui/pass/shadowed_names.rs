@@ -1,4 +1,4 @@
-//! The expansion works where user code has taken every name.
+//! The expansion works even if user code shadows every name.
 
 #![allow(non_camel_case_types, dead_code, unused_macros)]
 

@@ -1,4 +1,4 @@
-//! Metrics as they are configured, built and installed.
+//! Configures, builds and installs metrics.
 
 use std::sync::Arc;
 
@@ -43,8 +43,8 @@ impl PipelineSignal for Metrics {
 }
 
 impl Pipeline<Metrics> {
-    /// Returns a pipeline of `exporter` behind a periodic reader with this `config`, and with periods of its own unless they
-    /// are `None`.
+    /// Creates a pipeline that runs `exporter` behind a periodic reader with this `config`. If `periods` is `None`, the
+    /// reader uses the periods shared by the signal.
     pub fn periodic(exporter: impl Exporter<Metrics>, config: ReaderConfig, periods: Option<PeriodicConfig>) -> Self {
         Pipeline::starting(move |site| {
             let reader = PeriodicReader::start(exporter, periods.unwrap_or(site.schedule), config, site.runtime)?;
@@ -52,7 +52,7 @@ impl Pipeline<Metrics> {
         })
     }
 
-    /// Returns a pipeline of `reader` alone, such as a [`PullReader`](crate::metrics::PullReader).
+    /// Creates a pipeline from a reader without an exporter, such as a [`PullReader`](crate::metrics::PullReader).
     pub fn reader(reader: impl MetricReader) -> Self {
         let reader: Box<dyn MetricReader> = Box::new(reader);
         Pipeline::ready(reader)
@@ -63,7 +63,7 @@ impl Pipeline<Metrics> {
 pub(in crate::install) struct Model {
     pub(super) pipelines: Pipelines<Metrics>,
     exemplars: Option<ExemplarFilter>,
-    /// Everything that no variable knows: views.
+    /// Settings that no variable covers: views.
     provider: MeterProviderBuilder,
 }
 
@@ -76,7 +76,7 @@ impl Model {
     pub(super) fn start(self, foundation: &mut Foundation<'_>) -> Result<MeterProviderBuilder, ConfigError> {
         let Foundation { resource, clock, runtime, companions, .. } = foundation;
         if foundation.is_disabled {
-            // A scrape of a disabled SDK succeeds, with an empty page.
+            // A scrape of a disabled SDK succeeds and returns an empty page.
             self.pipelines.ready().for_each(|reader| reader.disable());
             return Ok(SdkMeterProvider::builder());
         }
@@ -116,7 +116,8 @@ impl Provider for SdkMeterProvider {
 
     fn make_global(&self) {
         active::install(self.clone());
-        // A provider without readers would replace one that may have some, and its instruments would cost time for nothing.
+        // A provider without readers could replace one that has some, and its instruments would cost time without any
+        // benefit.
         if self.enabled() {
             global::set_meter_provider(self.clone());
         }
@@ -132,44 +133,44 @@ impl Provider for SdkMeterProvider {
     }
 }
 
-/// Metrics.
+/// Methods for metrics.
 impl TelemetryBuilder {
-    /// Adds an exporter of metrics, with a periodic reader of its own: cumulative, with the default aggregations. Then
-    /// `OTEL_METRICS_EXPORTER` is not read.
+    /// Adds a metric exporter with its own periodic reader, which uses cumulative temporality and default aggregations.
+    /// `OTEL_METRICS_EXPORTER` is then not read.
     pub fn with_metric_exporter(mut self, exporter: impl Exporter<Metrics>) -> Self {
         self.metrics().pipelines.add(Pipeline::new(exporter));
         self
     }
 
-    /// Adds an exporter of metrics, with a periodic reader of its own and this `config`. Then `OTEL_METRICS_EXPORTER` is not
+    /// Adds a metric exporter with its own periodic reader, which uses this `config`. `OTEL_METRICS_EXPORTER` is then not
     /// read.
     pub fn with_configured_metric_exporter(mut self, exporter: impl Exporter<Metrics>, config: ReaderConfig) -> Self {
         self.metrics().pipelines.add(Pipeline::periodic(exporter, config, None));
         self
     }
 
-    /// Adds a reader of metrics, such as a [`PullReader`](crate::metrics::PullReader) or that of a Prometheus exporter. Then
-    /// `OTEL_METRICS_EXPORTER` is not read.
+    /// Adds a metric reader, such as a [`PullReader`](crate::metrics::PullReader) or the reader of a Prometheus exporter.
+    /// `OTEL_METRICS_EXPORTER` is then not read.
     pub fn with_metric_reader(mut self, reader: impl MetricReader) -> Self {
         self.metrics().pipelines.add(Pipeline::reader(reader));
         self
     }
 
-    /// Sets the periods of the exporters, instead of `OTEL_METRIC_EXPORT_*`. The console exporter that
-    /// `OTEL_METRICS_EXPORTER` names has its own.
+    /// Sets the periods of the exporters, overriding `OTEL_METRIC_EXPORT_*`. Does not affect the console exporter selected by
+    /// `OTEL_METRICS_EXPORTER`, which has its own periods.
     pub fn with_metric_periods(mut self, periods: PeriodicConfig) -> Self {
         self.metrics().pipelines.set_schedule(periods);
         self
     }
 
-    /// Adds a view: the streams of the instruments that it selects. One that cannot be used is reported and ignored.
+    /// Adds a view, which configures the streams of the instruments that it selects. An invalid view is reported and ignored.
     pub fn with_view(mut self, view: View) -> Self {
         let metrics = self.metrics();
         metrics.provider = std::mem::take(&mut metrics.provider).with_view(view);
         self
     }
 
-    /// Sets the measurements that may become exemplars, instead of `OTEL_METRICS_EXEMPLAR_FILTER`.
+    /// Sets which measurements may become exemplars, overriding `OTEL_METRICS_EXEMPLAR_FILTER`.
     pub fn with_exemplar_filter(mut self, filter: ExemplarFilter) -> Self {
         self.metrics().exemplars = Some(filter);
         self
@@ -180,14 +181,14 @@ impl TelemetryBuilder {
     }
 }
 
-/// Metrics.
+/// Methods for metrics.
 impl Telemetry {
-    /// The meter provider.
+    /// Returns the meter provider.
     pub fn meter_provider(&self) -> &SdkMeterProvider {
         &self.handle.providers.metrics
     }
 
-    /// Returns a meter of instruments with the scope `name`.
+    /// Returns a meter whose instruments have the scope `name`.
     pub fn meter(&self, name: &'static str) -> Meter {
         self.meter_provider().meter(name)
     }

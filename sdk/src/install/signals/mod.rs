@@ -1,5 +1,5 @@
-//! The signals that are installed: the one list of them, with a field for each. A new signal is a line in each of these
-//! structs and a file beside `traces`.
+//! The installed signals. This is the only list of them, with one field per signal: adding a signal takes one line in each of
+//! these structs and a new file next to `traces`.
 
 mod metrics;
 mod traces;
@@ -20,7 +20,7 @@ use crate::signal::{Metrics, Traces};
 use crate::time::{Clock, Deadline};
 use crate::trace::SdkTracerProvider;
 
-/// The exporters that the configuration may name, and the defaults of the crate that brings them.
+/// The exporters that the configuration can select, and the defaults of the crate that provides them.
 #[derive(Clone, Copy, Debug)]
 pub struct Components {
     pub(super) traces: &'static [Factory<Traces>],
@@ -29,23 +29,23 @@ pub struct Components {
 }
 
 impl Components {
-    /// No exporters: their variables are not read, and only what code adds is exported.
+    /// No exporters: their variables are not read, and only exporters added in code are used.
     pub const NONE: Components = Components { traces: &[], metrics: &[], handles_termination: false };
 
-    /// Sets the exporters of spans, for `OTEL_TRACES_EXPORTER`. The one named `otlp` is the default.
+    /// Sets the span exporters for `OTEL_TRACES_EXPORTER`. The one named `otlp` is the default.
     pub const fn with_span_exporters(mut self, factories: &'static [Factory<Traces>]) -> Self {
         self.traces = factories;
         self
     }
 
-    /// Sets the exporters of metrics, for `OTEL_METRICS_EXPORTER`. The one named `otlp` is the default.
+    /// Sets the metric exporters for `OTEL_METRICS_EXPORTER`. The one named `otlp` is the default.
     pub const fn with_metric_exporters(mut self, factories: &'static [Factory<Metrics>]) -> Self {
         self.metrics = factories;
         self
     }
 
     /// Sets the default of [`TelemetryBuilder::with_termination_handler`](super::TelemetryBuilder::with_termination_handler).
-    /// With true it is on unless `OTEL_RUST_TERMINATION_HANDLER_DISABLED=true`.
+    /// If true, the handler is enabled unless `OTEL_RUST_TERMINATION_HANDLER_DISABLED=true`.
     pub const fn with_termination_handler(mut self, is_default: bool) -> Self {
         self.handles_termination = is_default;
         self
@@ -65,7 +65,7 @@ impl Models {
         self.metrics.complete(env, components.metrics)
     }
 
-    /// Makes the named components of every signal before one of them starts a thread.
+    /// Creates the named components of every signal before any of them starts a thread.
     pub(super) fn make(&mut self, node: Node<'_>, components: &Components) -> Result<(), ConfigError> {
         self.traces.pipelines.make(node, components.traces)?;
         self.metrics.pipelines.make(node, components.metrics)
@@ -75,14 +75,14 @@ impl Models {
     pub(super) fn build(self, foundation: &mut Foundation<'_>) -> Result<Providers, ConfigError> {
         let traces = self.traces.start(foundation)?;
         let metrics = self.metrics.start(foundation)?.build();
-        // Without a reader of metrics, nothing would show the counts.
+        // Without a metric reader, nothing would ever export the counts.
         foundation.self_metrics &= metrics.is_read();
         let traces = if foundation.self_metrics { traces.with_span_counts() } else { traces };
         Ok(Providers { traces: traces.build(), metrics })
     }
 }
 
-/// The parts that all signals share.
+/// The parts shared by all signals.
 pub(super) struct Foundation<'a> {
     pub(super) is_disabled: bool,
     pub(super) resource: Resource,
@@ -100,12 +100,12 @@ pub(super) struct Providers {
 }
 
 impl Providers {
-    /// All of them, in the order in which they are flushed and shut down.
+    /// Returns all providers, in the order in which they are flushed and shut down.
     pub(super) fn all(&self) -> [&dyn Provider; 2] {
         [&self.traces, &self.metrics]
     }
 
-    /// Makes them the program's. Returns false if others are that already, before anything was changed.
+    /// Makes these the providers of the program. If others have been installed already, changes nothing and returns false.
     pub(super) fn claim(&mut self) -> bool {
         traces::claim(&mut self.traces)
     }
@@ -115,45 +115,45 @@ impl Providers {
     }
 }
 
-/// The fate of what was recorded, for each pipeline of each signal, in the order in which they were added. Pipelines that
-/// export nothing, such as a reader that is pulled from, are not listed.
+/// Export and drop counts for each pipeline of each signal, in the order in which the pipelines were added. Pipelines that do
+/// not export, such as a pull-based reader, are not listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Health {
-    /// Spans.
+    /// Counts of spans.
     pub traces: Vec<SignalHealth>,
-    /// Points of metrics.
+    /// Counts of metric points.
     pub metrics: Vec<SignalHealth>,
 }
 
-/// A provider as `install` treats it, whatever its signal.
+/// A provider of any signal, as seen by `install`.
 pub(super) trait Provider: Debug + Send + Sync {
     /// Exports everything recorded so far.
     fn flush(&self, deadline: Deadline) -> Result<(), ExportError>;
 
-    /// Exports for the last time and stops. A second call waits for the first.
+    /// Exports one last time and stops. A second call waits for the first.
     fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError>;
 
-    /// Returns true while anything is recorded.
+    /// Returns true while the signal is recorded.
     fn is_recording(&self) -> bool;
 
-    /// Describes for a message where the signal goes: "traces: ...".
+    /// Describes where the signal is exported to, for a message such as "traces: ...".
     fn describe(&self) -> String;
 
-    /// The words that the SDK's own metrics use for the signal, and the counters of its pipelines.
+    /// Returns the signal's wording in the SDK's own metrics, and the counters of its pipelines.
     fn counters(&self) -> (Words, Vec<Arc<Counters>>);
 
-    /// Makes it the one of the API's globals and of the instrumentation of this SDK.
+    /// Makes this the provider of the API's globals and of this SDK's instrumentation.
     fn make_global(&self);
 
-    /// Notes that the guard of the installed telemetry was dropped, so that what is recorded later says that it is lost.
+    /// Records that the guard of the installed telemetry was dropped, so that later spans and measurements cause a warning.
     fn guard_is_gone(&self);
 
-    /// Stops recording. Uses only atomic stores, because a forked child calls this.
+    /// Stops recording. Uses only atomic stores, because it runs in forked children.
     fn turn_off_in_child(&self);
 }
 
-/// Lists destinations for a message; "none" if there are none.
+/// Joins destinations for a message. Returns "none" if there are none.
 fn named(destinations: impl IntoIterator<Item = String>) -> String {
     let list: Vec<_> = destinations.into_iter().collect();
     if list.is_empty() { "none".to_owned() } else { list.join(" and ") }

@@ -1,4 +1,4 @@
-//! Traces as they are configured, built and installed.
+//! Configures, builds and installs traces.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -45,7 +45,7 @@ impl PipelineSignal for Traces {
     }
 }
 
-/// The stages before the exporters.
+/// The stages that run before the exporters.
 #[derive(Default)]
 struct Stages(Vec<Box<dyn Stage<Traces>>>);
 
@@ -61,7 +61,7 @@ pub(in crate::install) struct Model {
     sampler: Option<Box<dyn Sampler>>,
     limits: Option<SpanLimits>,
     stages: Stages,
-    /// Everything that no variable knows: ids and processors.
+    /// Settings that no variable covers: the id generator and processors.
     provider: TracerProviderBuilder,
 }
 
@@ -89,7 +89,7 @@ impl Model {
     }
 }
 
-/// Makes the provider the program's, for the rest of its life. Returns false if another one is that already.
+/// Installs the provider for the lifetime of the program. Returns false if another one has already been installed.
 pub(super) fn claim(provider: &mut SdkTracerProvider) -> bool {
     let installed = provider.clone().into_static();
     let is_first = active::install(installed.tracer_in(active::scope()));
@@ -134,45 +134,45 @@ impl Provider for SdkTracerProvider {
     }
 }
 
-/// Traces.
+/// Methods for traces.
 impl TelemetryBuilder {
-    /// Sets the sampler, instead of the one that `OTEL_TRACES_SAMPLER` names.
+    /// Sets the sampler, overriding `OTEL_TRACES_SAMPLER`.
     pub fn with_sampler(mut self, sampler: impl Sampler) -> Self {
         self.traces().sampler = Some(Box::new(sampler));
         self
     }
 
-    /// Sets the limits of spans, instead of those of the environment.
+    /// Sets the span limits, overriding the environment.
     pub fn with_span_limits(mut self, limits: SpanLimits) -> Self {
         self.traces().limits = Some(limits);
         self
     }
 
-    /// Sets the batches of spans, instead of `OTEL_BSP_*`.
+    /// Sets the batching of spans, overriding `OTEL_BSP_*`.
     pub fn with_span_batch(mut self, config: BatchConfig) -> Self {
         self.traces().pipelines.set_schedule(config);
         self
     }
 
-    /// Sets the generator of ids; they are random by default.
+    /// Sets the id generator. The default generates random ids.
     pub fn with_id_generator(self, ids: impl IdGenerator) -> Self {
         self.with_tracer_provider(|provider| provider.with_id_generator(ids))
     }
 
-    /// Adds an exporter of spans, with a batch processor of its own. Then `OTEL_TRACES_EXPORTER` is not read.
+    /// Adds a span exporter with its own batch processor. `OTEL_TRACES_EXPORTER` is then not read.
     pub fn with_span_exporter(mut self, exporter: impl Exporter<Traces>) -> Self {
         self.traces().pipelines.add(Pipeline::new(exporter));
         self
     }
 
     /// Adds a stage, which edits or drops finished spans before any exporter sees them. Stages run in the order in which they
-    /// were added, on a thread of their own.
+    /// were added, on a separate thread.
     pub fn with_span_stage(mut self, stage: impl Stage<Traces>) -> Self {
         self.traces().stages.0.push(Box::new(stage));
         self
     }
 
-    /// Adds a span processor, before those of the exporters. `OTEL_TRACES_EXPORTER` is still read.
+    /// Adds a span processor, which runs before those of the exporters. `OTEL_TRACES_EXPORTER` is still read.
     pub fn with_span_processor(self, processor: impl SpanProcessor) -> Self {
         self.with_tracer_provider(|provider| provider.with_processor(processor))
     }
@@ -188,14 +188,14 @@ impl TelemetryBuilder {
     }
 }
 
-/// Traces.
+/// Methods for traces.
 impl Telemetry {
-    /// The tracer provider.
+    /// Returns the tracer provider.
     pub fn tracer_provider(&self) -> &SdkTracerProvider {
         &self.handle.providers.traces
     }
 
-    /// Returns a tracer of spans with the scope `name`.
+    /// Returns a tracer whose spans have the scope `name`.
     pub fn tracer(&self, name: impl Into<Cow<'static, str>>) -> SdkTracer {
         self.tracer_provider().tracer(name)
     }

@@ -1,4 +1,4 @@
-//! Spans by hand, where `#[traced]` on a function does not fit.
+//! Manually created spans, for code where `#[traced]` on a function does not fit.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -15,7 +15,7 @@ use crate::instrument::shield::shielded;
 use crate::trace::active;
 use crate::value::ToValue;
 
-/// Names a span. [`SpanBuilder::enter`], [`SpanBuilder::in_scope`] or [`SpanBuilder::run`] starts it.
+/// Creates a span builder. The span starts with [`SpanBuilder::enter`], [`SpanBuilder::in_scope`] or [`SpanBuilder::run`].
 ///
 /// ```
 /// # use telemark_sdk::instrument::spans as telemark;
@@ -27,7 +27,7 @@ pub fn span(name: impl Into<Cow<'static, str>>) -> SpanBuilder {
     SpanBuilder(active::is_installed().then(|| Plan { setup: Setup::new(name), attributes: Vec::new() }))
 }
 
-/// A span that has not started yet. Without an installed tracer it is empty, and its methods do nothing.
+/// A span that has not started yet. If no tracer is installed, it is empty and its methods do nothing.
 #[derive(Debug)]
 #[must_use = "a span starts with `enter`, `in_scope` or `run`"]
 pub struct SpanBuilder(Option<Plan>);
@@ -39,12 +39,12 @@ struct Plan {
 }
 
 impl SpanBuilder {
-    /// Sets the role of the span; [`SpanKind::Internal`] by default.
+    /// Sets the kind of the span; [`SpanKind::Internal`] by default.
     pub fn with_kind(self, kind: SpanKind) -> Self {
         self.map_setup(|setup| setup.with_kind(kind))
     }
 
-    /// Sets an attribute; `None` sets nothing.
+    /// Sets an attribute. Does nothing if the value is `None`.
     pub fn with(mut self, key: impl Into<Key>, value: impl ToValue) -> Self {
         if let Some(plan) = &mut self.0 {
             if let Some(value) = value.to_value() {
@@ -54,12 +54,12 @@ impl SpanBuilder {
         self
     }
 
-    /// Starts below `parent`, a context or a span context, instead of the current context.
+    /// Sets the parent, a context or a span context, to use instead of the current context.
     pub fn with_parent(self, parent: impl IntoParent) -> Self {
         self.map_setup(|setup| setup.with_parent(parent))
     }
 
-    /// Starts a new trace.
+    /// Makes the span the root of a new trace.
     pub fn with_new_root(self) -> Self {
         self.map_setup(Setup::with_new_root)
     }
@@ -69,9 +69,9 @@ impl SpanBuilder {
         self.map_setup(|setup| setup.with_links([link]))
     }
 
-    /// Starts the span and makes it current on this thread until the guard is dropped, which ends it.
+    /// Starts the span and makes it current on this thread. Dropping the returned guard ends the span.
     ///
-    /// In asynchronous code use [`SpanBuilder::run`]: the guard must not live across an `await`.
+    /// In asynchronous code, use [`SpanBuilder::run`] instead: the guard must not be held across an `await`.
     ///
     /// ```
     /// # use telemark_sdk::instrument::spans as telemark;
@@ -82,13 +82,13 @@ impl SpanBuilder {
         Entered::new(self.start())
     }
 
-    /// Runs `scope` in the span.
+    /// Runs `scope` inside the span.
     pub fn in_scope<T>(self, scope: impl FnOnce() -> T) -> T {
         let _span = self.enter();
         scope()
     }
 
-    /// Runs `scope` in the span, and records an `Err` as `#[traced]` does, as the status and `error.type`.
+    /// Runs `scope` inside the span. Records an `Err` as the status and `error.type`, as `#[traced]` does.
     ///
     /// ```
     /// # use telemark_sdk::instrument::spans as telemark;
@@ -104,8 +104,8 @@ impl SpanBuilder {
         result
     }
 
-    /// Starts the span and runs `future` in it. The span ends with the future. Its parent is the context that is current now,
-    /// not at the first poll, so that the future may be spawned.
+    /// Starts the span and runs `future` in it. The span ends with the future. Its parent is the context that is current at
+    /// this call rather than at the first poll, so the future can be spawned.
     ///
     /// ```
     /// # use telemark_sdk::instrument::spans as telemark;
@@ -118,8 +118,7 @@ impl SpanBuilder {
         Traced::new(self.start(), future, |_, _| ())
     }
 
-    /// Starts the span and runs `future` in it, as [`SpanBuilder::run`] does, and records an `Err` as the status and
-    /// `error.type`.
+    /// Starts the span and runs `future` in it, like [`SpanBuilder::run`]. Records an `Err` as the status and `error.type`.
     ///
     /// ```
     /// # use telemark_sdk::instrument::spans as telemark;
@@ -148,7 +147,7 @@ impl SpanBuilder {
     }
 }
 
-/// [`SpanBuilder::run`] in method position: `fetch().in_span(telemark::span("fetch"))`.
+/// Provides [`SpanBuilder::run`] as a method of futures: `fetch().in_span(telemark::span("fetch"))`.
 pub trait InSpan: Future + Sized {
     /// Starts the span and runs this future in it.
     ///
@@ -164,7 +163,7 @@ pub trait InSpan: Future + Sized {
         span.run(self)
     }
 
-    /// Starts the span, runs this future in it, and records an `Err`, as [`SpanBuilder::try_run`] does.
+    /// Starts the span, runs this future in it, and records an `Err`, like [`SpanBuilder::try_run`].
     fn try_in_span<T, E, Kind>(self, span: SpanBuilder) -> Traced<Self, fn(&OpenSpan, &Self::Output)>
     where
         Self: Future<Output = Result<T, E>>,

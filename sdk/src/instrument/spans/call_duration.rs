@@ -1,4 +1,4 @@
-//! The histogram of `#[traced(metrics)]`: one measurement per call, sampled or not, recorded inside the span.
+//! The histogram behind `#[traced(metrics)]`: one measurement per call, sampled or not, recorded inside the span.
 
 use std::sync::OnceLock;
 
@@ -15,31 +15,30 @@ use crate::runtime::is_background;
 use crate::time::{Clock, Timestamp};
 use crate::trace::{self, CallSite};
 
-/// The name of the histogram. `telemark.` is Telemark's namespace: `code.` and unprefixed names belong to the semantic
+/// Name of the histogram. `telemark.` is Telemark's namespace, because `code.` and unprefixed names belong to the semantic
 /// conventions.
 ///
 /// spec: semantic-conventions general/naming.md#recommendations-for-application-developers
 const NAME: &str = "telemark.function.duration";
 
-/// Bucket boundaries in seconds, from functions that only compute to functions that wait for other services.
+/// Bucket boundaries in seconds, covering both pure computation and calls to other services.
 const BOUNDARIES: [f64; 14] = [0.00001, 0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// The durations of the calls of one function. Each `#[traced(metrics)]` function has one in a `static`.
+/// Records the call durations of one function. Each `#[traced(metrics)]` function has one in a `static`.
 #[derive(Debug)]
 pub struct CallDuration {
     call_site: &'static CallSite,
-    /// The histogram on the installed provider.
+    /// Histogram of the installed provider.
     installed: OnceLock<FunctionHistogram>,
 }
 
 impl CallDuration {
-    /// Describes the durations of the function at `call_site`.
+    /// Creates the duration recorder of the function at `call_site`.
     pub const fn new(call_site: &'static CallSite) -> Self {
         CallDuration { call_site, installed: OnceLock::new() }
     }
 
-    /// Starts the timing of a call, which may run in an open span. Without an installed meter provider this is one relaxed
-    /// load.
+    /// Starts measuring a call, which may run inside an open span. Costs one relaxed load if no meter provider is installed.
     #[inline]
     pub(in crate::instrument) fn start(&'static self, span: Option<&OpenSpan>) -> Timing {
         if !active::is_installed() {
@@ -55,7 +54,7 @@ impl CallDuration {
             None => context::look(find_unless_silent).flatten(),
         };
         Timing(found.and_then(|found| self.histogram(found)).map(|histogram| {
-            // A tracer and a meter provider that are installed together share a clock.
+            // A tracer provider and a meter provider that are installed together share a clock.
             let has_one_clock = histogram.is_installed() && trace::active::only_installed().is_some();
             let of_span = span.filter(|_| has_one_clock).and_then(OpenSpan::started);
             Running {
@@ -77,7 +76,7 @@ impl CallDuration {
 
     #[cold]
     fn connect(&'static self, provider: &SdkMeterProvider) -> Option<HistogramRef> {
-        // Made outside the lock: a user's exemplar reservoir may call this very function.
+        // Create the histogram outside the lock, because a user's exemplar reservoir may call this very function.
         let _ = self.installed.set(self.make(provider)?);
         self.installed.get().map(HistogramRef::Installed)
     }
@@ -88,18 +87,18 @@ impl CallDuration {
     }
 }
 
-/// Finds the provider for a call without an open span. Finds none where telemetry is suppressed, and on Telemark's own
-/// threads: calls there are not measured, just as their spans are not recorded.
+/// Finds the provider for a call without an open span. Returns `None` on Telemark's own threads and where telemetry is
+/// suppressed, because calls there are not measured, just as their spans are not recorded.
 fn find_unless_silent(current: &Context) -> Option<Found> {
     let is_silent = current.is_telemetry_suppressed() || is_background();
     (!is_silent).then(|| active::find(current)).flatten()
 }
 
-/// The histogram of a function on one provider.
+/// A function's histogram on one provider.
 #[derive(Debug)]
 struct FunctionHistogram {
     clock: Clock,
-    /// Bound to the series of nearly all calls.
+    /// Bound to the series used by almost all calls.
     returned: BoundHistogram<f64>,
     histogram: Histogram<f64>,
     function: KeyValue,
@@ -161,20 +160,20 @@ impl HistogramRef {
     }
 }
 
-/// The end of a call.
+/// How a call ended.
 #[derive(Clone, Copy, Debug)]
 pub enum CallEnd {
     /// The call returned without an error.
     Returned,
-    /// The call returned an error. Holds the name of the error's type.
+    /// The call returned an error, whose type name this holds.
     Failed(&'static str),
     /// The call panicked.
     Panicked,
-    /// The call, as a future, a stream or an iterator, was dropped before its end.
+    /// The call's future, stream or iterator was dropped before it finished.
     Cancelled,
 }
 
-/// The running timing of a call, or nothing.
+/// The running measurement of a call, or nothing.
 #[derive(Debug)]
 #[must_use = "a timing that is dropped measures nothing"]
 pub struct Timing(Option<Running>);
@@ -183,7 +182,7 @@ pub struct Timing(Option<Running>);
 struct Running {
     histogram: HistogramRef,
     start: Timestamp,
-    /// True if the span has the same start: then it gets the same end.
+    /// True if the span started at the same time, in which case it also ends at the same time.
     is_of_span: bool,
 }
 
@@ -193,7 +192,7 @@ impl Timing {
         self.0.is_some()
     }
 
-    /// Records the duration. Returns the time if the span is to end then, too. Later calls do nothing.
+    /// Records the duration. Returns the end time if the span must end at the same moment. Later calls do nothing.
     #[inline]
     pub(super) fn stop(&mut self, end: CallEnd) -> Option<Timestamp> {
         self.0.take().and_then(|running| running.stop(end))
@@ -206,18 +205,18 @@ impl Running {
         let histogram = self.histogram.get();
         let now = histogram.clock.now();
         let seconds = now.since(self.start).as_secs_f64();
-        // A panic may be unwinding here: a second one would abort the program.
+        // A panic may already be unwinding here, and a second one would abort the program.
         shielded(|| histogram.record(seconds, end));
         self.is_of_span.then_some(now)
     }
 }
 
-/// The timing of a synchronous call, recorded when it is dropped: the call has returned or panicked by then.
+/// Measures a synchronous call and records the duration on drop, after the call has returned or panicked.
 #[derive(Debug)]
 #[must_use = "a timer that is dropped at once measures nothing"]
 pub struct Timer<'a> {
     timing: Timing,
-    /// The span, which ends with the timing.
+    /// The span that ends together with the measurement.
     entered: &'a Entered,
     /// True if the thread was already unwinding when the call began.
     unwinding: bool,

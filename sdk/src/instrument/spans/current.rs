@@ -1,4 +1,4 @@
-//! The current span and context: setting something on it, taking it along, and switching telemetry off in it.
+//! The current span and context: setting attributes and events, propagating the context, and suppressing telemetry.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -13,13 +13,13 @@ use crate::trace::{Failure, Source, active};
 use crate::unsampled;
 use crate::value::ToValue;
 
-/// Sets an attribute of the current span. Does nothing if that span does not record.
+/// Sets an attribute of the current span. Does nothing if that span is not recording.
 ///
 /// ```
 /// telemark_sdk::instrument::spans::set_attribute("cart.items", 3);
 /// ```
 pub fn set_attribute(key: impl Into<Key>, value: impl ToValue) {
-    // Convert before the look at the context, which must not run user code.
+    // Convert before borrowing the current context, because user code must not run during the borrow.
     if records() {
         if let Some(value) = value.to_value() {
             let attribute = KeyValue::new(key, value);
@@ -28,7 +28,7 @@ pub fn set_attribute(key: impl Into<Key>, value: impl ToValue) {
     }
 }
 
-/// Adds an event to the current span. Does nothing if that span does not record.
+/// Adds an event to the current span. Does nothing if that span is not recording.
 ///
 /// ```
 /// use opentelemetry::KeyValue;
@@ -41,12 +41,13 @@ pub fn add_event(name: impl Into<Cow<'static, str>>, attributes: impl IntoIterat
     }
 }
 
-/// Records an error on the current span as `#[traced]` records an `Err`: sets the status error with the messages of the error
-/// and its causes, and `error.type` to its name. Does nothing if the span does not record or has the status ok.
+/// Records an error on the current span as `#[traced]` records an `Err`: sets the status to error, described by the messages
+/// of the error and its causes, and sets `error.type` to the name of the error. Does nothing if the span does not record or
+/// its status is ok.
 ///
-/// A later error replaces an earlier one. An `error.type` that the program has set by [`set_attribute`] stays; use that to
-/// choose another name, since a function cannot see whether a type implements [`ErrorType`](super::ErrorType). If the
-/// `#[traced]` function around the call returns an `Err`, the error recorded here stays, too.
+/// A later error replaces an earlier one. An `error.type` that the program set with [`set_attribute`] is kept. Use that to
+/// choose a different name, because a function cannot detect whether a type implements [`ErrorType`](super::ErrorType). An
+/// error recorded here is also kept if the surrounding `#[traced]` function returns an `Err`.
 ///
 /// ```
 /// if let Err(error) = "x".parse::<u16>() {
@@ -65,12 +66,12 @@ pub fn record_error<E: RecordError<Kind> + ?Sized, Kind>(error: &E) {
     }
 }
 
-/// Returns the span context of the running code, for the ids of a log record or for a header in another format.
+/// Returns the span context of the running code, for use in log records or in headers of other formats.
 ///
-/// This is the span context of `Context::current().span()`, with one exception: a `#[traced]` function or a span by hand that
-/// is not sampled because its parent was not. To cost next to nothing, such a span is in no context, and `Context::current()`
-/// still holds its parent. This function, like Telemark's propagators, gives it a span id of its own. A spawned task has the
-/// ids of the context that it was given, which are the parent's.
+/// Returns the same as `Context::current().span()`, with one exception: a `#[traced]` function or manually created span that
+/// is not sampled because its parent was not. Such a span is not stored in any context, which keeps it almost free, so
+/// `Context::current()` still holds its parent. This function, like Telemark's propagators, gives the span its own span id. A
+/// spawned task uses the ids of the context passed to it, which are those of the parent.
 ///
 /// ```
 /// let ids = telemark_sdk::instrument::spans::current_span_context();
@@ -82,12 +83,12 @@ pub fn current_span_context() -> SpanContext {
     look(|current| unsampled::with_span_context(current, SpanContext::clone)).unwrap_or(SpanContext::NONE)
 }
 
-/// Lets `#[traced]` functions and spans by hand use the API's global tracer where no Telemark telemetry is installed. Call it
-/// in a library that also serves programs with `opentelemetry_sdk`, or in such a program.
+/// Lets `#[traced]` functions and manually created spans use the API's global tracer when no Telemark telemetry is installed.
+/// Call this in a library that also supports programs based on `opentelemetry_sdk`, or in such a program.
 ///
-/// The global provider is looked up for each span, so the order of this call and of setting the provider does not matter, and
-/// repeated calls do no harm. An installed telemetry always comes first. Without this call, such functions record nothing in
-/// those programs and cost one relaxed load; after it, they cost as much as the global tracer. The metric of
+/// The global provider is looked up for each span, so this function can be called before or after the provider is set, and
+/// any number of times. An installed telemetry always takes precedence. Without this call, instrumented functions record
+/// nothing in those programs and cost one relaxed load; after it, they cost as much as the global tracer. The metric of
 /// `#[traced(metrics)]` and metrics in statics are not included.
 ///
 /// ```
@@ -97,7 +98,7 @@ pub fn use_global_tracer() {
     active::use_global();
 }
 
-/// Attaches the context that is current now to a future, for a spawned task: `tokio::spawn(telemark::propagate(work()))`.
+/// Attaches the current context to a future, so that it can be spawned: `tokio::spawn(telemark::propagate(work()))`.
 ///
 /// ```
 /// # async fn work() {}
@@ -108,7 +109,7 @@ pub fn propagate<F: Future>(future: F) -> WithContext<F> {
     future.with_context(context::current())
 }
 
-/// Attaches the context that is current now to a closure, for another thread:
+/// Attaches the current context to a closure, so that it can run on another thread:
 /// `std::thread::spawn(telemark::propagate_fn(work))`.
 ///
 /// ```
@@ -123,7 +124,7 @@ pub fn propagate_fn<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
     }
 }
 
-/// Runs `scope` without telemetry: spans that start in it are not recorded.
+/// Runs `scope` with telemetry suppressed: spans started inside it are not recorded.
 ///
 /// ```
 /// let pong = telemark_sdk::instrument::spans::suppress(|| "health check");
@@ -134,7 +135,7 @@ pub fn suppress<T>(scope: impl FnOnce() -> T) -> T {
     scope()
 }
 
-/// Runs a future without telemetry, as [`suppress`] does a closure.
+/// Runs a future with telemetry suppressed. See [`suppress`] for closures.
 ///
 /// ```
 /// # async fn health_check() {}

@@ -1,4 +1,4 @@
-//! The guard of synchronous code: the span is current until the guard is dropped, and ends then.
+//! The guard for synchronous code: the span is current until the guard is dropped, which ends the span.
 
 use std::cell::Cell;
 
@@ -10,8 +10,8 @@ use crate::unsampled;
 
 /// A span that is current on this thread. Dropping it ends the span.
 ///
-/// If a panic that began after the start drops it, the span has the status error, `error.type = "panic"` and
-/// `telemark.outcome = "panicked"`; the panic continues.
+/// If the guard is dropped by a panic that began after the span started, the span gets the status error, `error.type =
+/// "panic"` and `telemark.outcome = "panicked"`, and the panic continues.
 #[derive(Debug)]
 #[must_use = "the span ends when this is dropped; bind it to a variable such as `_span`"]
 pub struct Entered(Inner);
@@ -28,9 +28,9 @@ enum Inner {
 struct Attached {
     guard: Option<ContextGuard>,
     span: OpenSpan,
-    /// The end of the span, if known before the drop.
+    /// End time of the span, if known before the drop.
     end: Cell<Option<Timestamp>>,
-    /// True if the thread was already unwinding at the start of the span, inside a `drop`.
+    /// True if the thread was already unwinding when the span started, inside a `drop`.
     unwinding: bool,
 }
 
@@ -45,13 +45,13 @@ impl Entered {
         })
     }
 
-    /// Returns the span, unless it is off or dropped.
+    /// Returns the open span, if there is one.
     #[inline]
     pub(super) fn open(&self) -> Option<&OpenSpan> {
         self.attached().map(|attached| &attached.span)
     }
 
-    /// Sets the end of the span, in place of the time of the drop.
+    /// Sets the end time of the span, which replaces the time of the drop.
     #[inline]
     pub(super) fn end_at(&self, end: Timestamp) {
         if let Some(attached) = self.attached() {
@@ -59,7 +59,7 @@ impl Entered {
         }
     }
 
-    /// Returns the span if it records.
+    /// Returns the span if it is recording.
     #[inline]
     pub fn recording(&self) -> Option<&OpenSpan> {
         self.open().and_then(OpenSpan::recording)
@@ -82,7 +82,7 @@ impl Attached {
 
 impl Drop for Attached {
     fn drop(&mut self) {
-        // Detach first, so that processors see the end in the context of the caller.
+        // Detach first, so that processors run in the context of the caller.
         self.guard = None;
         if std::thread::panicking() && !self.unwinding {
             self.span.panicked();

@@ -1,4 +1,4 @@
-//! The future of asynchronous code: its span is current during each poll and ends with it.
+//! The future for asynchronous code: its span is current during each poll and ends with the future.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,10 +10,11 @@ use super::open::{OpenSpan, StartedSpan, State};
 use super::stopwatch::{Judge, Stopwatch, Watch, cancel};
 
 pin_project! {
-    /// A future with a span: current during each poll and during the drop, ended when the future is ready.
+    /// A future with a span, which is current during each poll and the drop, and ends when the future is ready.
     ///
-    /// If the future is dropped before it is ready, its span has `telemark.outcome = "cancelled"`; if it panics, the status
-    /// error, `error.type = "panic"` and `telemark.outcome = "panicked"`. A span that is off costs a branch per poll.
+    /// If the future is dropped before it is ready, its span gets `telemark.outcome = "cancelled"`. If it panics, the span
+    /// gets the status error, `error.type = "panic"` and `telemark.outcome = "panicked"`. A disabled span costs one branch
+    /// per poll.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct Traced<F, R, M = ()>
@@ -25,7 +26,7 @@ pin_project! {
         future: Option<F>,
         span: State,
         record: Option<R>,
-        // Stopped once: when the future is ready, panics, or is dropped early.
+        // Stopped exactly once: when the future is ready, panics, or is dropped early.
         stopwatch: M,
     }
 
@@ -45,7 +46,7 @@ where
     F: Future,
     R: FnOnce(&OpenSpan, &F::Output),
 {
-    /// Runs `future` in a started span. If the span records, `record` sees the output before the end.
+    /// Runs `future` in a started span. If the span is recording, `record` is called with the output before the span ends.
     #[inline]
     pub fn new(span: StartedSpan, future: F, record: R) -> Self {
         Traced::timed(span, future, record, ())
@@ -58,7 +59,7 @@ where
     R: FnOnce(&OpenSpan, &F::Output),
     M: Judge<F::Output>,
 {
-    /// Runs `future` in a started span, and stops a running stopwatch at its end.
+    /// Runs `future` in a started span, and stops the running stopwatch when the future ends.
     #[inline]
     pub(in crate::instrument) fn timed(span: StartedSpan, future: F, record: R, stopwatch: M) -> Self {
         Traced { future: Some(future), span: span.0, record: Some(record), stopwatch }

@@ -1,21 +1,21 @@
-//! Spans: what `#[traced]` expands to, and the manual API in the same spirit.
+//! Spans: the expansion of `#[traced]`, and a matching manual API.
 //!
 //! | file | owns |
 //! |---|---|
-//! | `start` | the start of a span: its options, and the decision to record it |
-//! | `open` | a span after its start: how it becomes current, and its end |
-//! | `entered` | the guard of synchronous code |
-//! | `future` | the future of asynchronous code |
+//! | `start` | the start of a span: its options, and the decision whether to record it |
+//! | `open` | a started span: how it becomes current, and how it ends |
+//! | `entered` | the guard for synchronous code |
+//! | `future` | the future for asynchronous code |
 //! | `sequence` | streams and iterators: one span over many items |
 //! | `output` | [`Output`](super::private::Output): the error in a return value, found by type |
-//! | `outcome` | how an error becomes a status and `error.type` |
-//! | `call_duration` | the histogram of `#[traced(metrics)]` |
-//! | `stopwatch` | the optional timing of a call, and the scope in which its work runs |
+//! | `outcome` | turns an error into a status and `error.type` |
+//! | `call_duration` | the histogram behind `#[traced(metrics)]` |
+//! | `stopwatch` | the optional measurement of a call, and the scope in which its work runs |
 //! | `builder` | [`span()`] and [`SpanBuilder`] |
-//! | `current` | the current span and context: [`set_attribute`], [`propagate`], [`suppress`] and their kin |
+//! | `current` | functions on the current span and context, such as [`set_attribute`], [`propagate`] and [`suppress`] |
 //!
-//! A call below a span that is not sampled allocates nothing, attaches nothing and evaluates no field, and still has a span
-//! id of its own ([`current_span_context`]); without an installed tracer it costs one relaxed load.
+//! A call below an unsampled span allocates nothing, attaches no context and evaluates no fields, but still has its own span
+//! id ([`current_span_context`]). If no tracer is installed, a call costs one relaxed load.
 
 mod builder;
 pub(super) mod call_duration;

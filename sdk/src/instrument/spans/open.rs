@@ -1,4 +1,4 @@
-//! A span after its start: how it becomes current, what is recorded on it, and its end.
+//! A started span: how it becomes current, what is recorded on it, and how it ends.
 
 use std::time::SystemTime;
 
@@ -13,20 +13,21 @@ use crate::trace::{END_NOW, Failure, Source};
 use crate::unsampled::{self, Unsampled};
 use crate::value::ToValue;
 
-/// A span that has started and is not current yet, or nothing if it is off.
+/// A span that has started but is not current yet, or nothing if there is no span.
 #[derive(Debug)]
 #[must_use = "a span that is dropped at once measures nothing"]
 pub struct StartedSpan(pub(in crate::instrument) State);
 
-/// The state of a span: off, dropped, or open.
+/// The state of a span: off, unsampled, or open.
 #[derive(Debug, Default)]
 pub(in crate::instrument) enum State {
     /// There is no span: no tracer is installed, telemetry is suppressed, or the span has ended.
     #[default]
     Off,
-    /// The span is dropped, like its parent. The parent's context stays current and tells children that they are dropped, too.
+    /// The span is not sampled, like its parent. The parent's context stays current and tells children that they are not
+    /// sampled either.
     Unsampled(Unsampled),
-    /// The span is recorded, or its context tells children that they are not.
+    /// The span is recorded, or its context tells children that they are not sampled.
     Open(OpenSpan),
 }
 
@@ -54,7 +55,7 @@ impl State {
         }
     }
 
-    /// Leaves the span, which is then no longer current on this thread.
+    /// Leaves the span, so that it is no longer current on this thread.
     #[inline]
     pub(super) fn leave(&mut self, current: Current) {
         if let Current::Unsampled(entered) = current {
@@ -63,7 +64,7 @@ impl State {
     }
 }
 
-/// The guard of a span that is current on this thread.
+/// The guard of a span that is current on this thread; dropping it leaves the span.
 #[derive(Debug, Default)]
 #[allow(dead_code, reason = "the guards act when they are dropped")]
 pub(super) enum Current {
@@ -73,7 +74,7 @@ pub(super) enum Current {
     Attached(ContextGuard),
 }
 
-/// An open span: its context, and whether it records.
+/// An open span: its context, and how it is recorded.
 #[derive(Debug)]
 pub struct OpenSpan {
     context: Context,
@@ -82,28 +83,28 @@ pub struct OpenSpan {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// The span does not record.
+    /// The span is not recording.
     NotRecording,
-    /// The span has recorded since this time.
+    /// The span is recording and started at this time.
     Recording(Timestamp),
-    /// The span records on another provider, the API's global one.
+    /// The span is recorded by another provider, the API's global one.
     Foreign,
 }
 
 impl OpenSpan {
-    /// Opens the span in `context`, which records if it has a start.
+    /// Opens the span in `context`. It is recording if it has a start time.
     #[inline]
     pub(super) fn new(context: Context, started: Option<Timestamp>) -> Self {
         OpenSpan { context, kind: started.map_or(Kind::NotRecording, Kind::Recording) }
     }
 
-    /// Opens a span of another provider.
+    /// Opens a span created by another provider.
     pub(super) fn foreign(context: Context) -> Self {
         let kind = if context.span().is_recording() { Kind::Foreign } else { Kind::NotRecording };
         OpenSpan { context, kind }
     }
 
-    /// Returns the start of the span, if it records and the provider is Telemark's.
+    /// Returns the start time, if the span is recorded by Telemark.
     #[inline]
     pub(super) fn started(&self) -> Option<Timestamp> {
         match self.kind {
@@ -140,8 +141,8 @@ impl OpenSpan {
         }
     }
 
-    /// Records that the function returned an error, unless the function itself has set an `error.type`, an error status with a
-    /// description, or the status ok. An empty description sets none.
+    /// Records that the function returned an error, unless the function has already set an `error.type`, an error status with
+    /// a description, or the status ok. An empty description is not set.
     ///
     /// spec: semconv general/recording-errors.md
     pub fn fail(&self, description: String, error_type: &'static str) {
@@ -165,14 +166,14 @@ impl OpenSpan {
         self.attribute("telemark.outcome", "cancelled".into());
     }
 
-    /// Ends the span at `end`, or now, even if its context is still held elsewhere.
+    /// Ends the span at `end` or, if that is `None`, now, even if its context is still held elsewhere.
     pub(super) fn end(&self, end: Option<Timestamp>) {
         match (self.kind, end) {
             (Kind::NotRecording, _) => {}
             (Kind::Recording(_), end) => {
                 self.context.span().end_with_timestamp(end.map_or(END_NOW, SystemTime::from));
             }
-            // A panic may be unwinding here, and the other provider's processors have no shield.
+            // A panic may be unwinding here, and the other provider does not catch panics of its processors.
             (Kind::Foreign, _) => {
                 shielded(|| self.context.span().end());
             }

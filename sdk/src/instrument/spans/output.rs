@@ -1,21 +1,22 @@
-//! The error in a return value, found by type and not by name.
+//! Finds the error in a return value by its type rather than its name.
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
 
-/// The return value of a function. A `Result` under any name holds an error or a success; any other type is a success.
+/// The return value of a function. A `Result`, under any alias, holds an error or a success. Any other type counts as a
+/// success.
 ///
-/// Method lookup decides, as in [`Described`](super::outcome::Described): the inherent methods below exist for `Result`
-/// alone, and other types, type parameters among them, get those of `Other`. User code needs no import for that.
+/// Method lookup decides, as in [`Described`](super::outcome::Described): the inherent methods below exist only for `Result`.
+/// Other types, including type parameters, use those of `Other`. User code does not need any imports.
 pub struct Output<'a, T>(Other<'a, T>);
 
 /// A value of a type other than `Result`.
 pub struct Other<'a, T>(&'a T);
 
 impl<'a, T> Output<'a, T> {
-    /// Looks at `output`.
+    /// Wraps `output` for method lookup.
     #[inline]
     pub fn new(output: &'a T) -> Self {
         Output(Other(output))
@@ -23,7 +24,7 @@ impl<'a, T> Output<'a, T> {
 }
 
 impl<'a, T, E> Output<'a, Result<T, E>> {
-    /// Returns the success.
+    /// Returns the success value.
     #[inline]
     pub fn value(&self) -> Option<&'a T> {
         self.0.0.as_ref().ok()
@@ -36,7 +37,7 @@ impl<'a, T, E> Output<'a, Result<T, E>> {
     }
 }
 
-/// Implemented by no type. Rejects a boxed future behind a type alias: its span would end before the work begins.
+/// Implemented for no type. Rejects a boxed future behind a type alias, whose span would end before the work starts.
 #[diagnostic::on_unimplemented(
     message = "the span of this function would end before the future that it returns has run",
     label = "an alias of a boxed future",
@@ -67,21 +68,21 @@ impl<'a, T> Deref for Output<'a, T> {
     }
 }
 
-/// The return value of a function whose span ends with the call.
+/// The return value of a function whose span ends when the call returns.
 pub struct Call<'a, T>(&'a T, AnyCall);
 
-/// A call that returned anything but a boxed future.
+/// A call that returned something other than a boxed future.
 pub struct AnyCall;
 
 impl<'a, T> Call<'a, T> {
-    /// Looks at `output`.
+    /// Wraps `output` for method lookup.
     #[inline]
     pub fn new(output: &'a T) -> Self {
         Call(output, AnyCall)
     }
 }
 
-// With the bound on the method and not on the `impl`, lookup finds the method first and then reports the bound.
+// The bound is on the method rather than the `impl`, so that lookup finds the method first and then reports the bound.
 impl<F: Future + ?Sized> Call<'_, Pin<Box<F>>> {
     /// Does not compile.
     #[inline]
@@ -108,7 +109,7 @@ impl<T> Deref for Call<'_, T> {
     }
 }
 
-/// Fails to compile in a function at the root of a crate: the `main` of a program.
+/// Fails to compile in a function at the crate root, which includes `main`.
 #[allow(clippy::panic, reason = "at compile time")]
 pub const fn refuse_main(module_path: &str) {
     let path = module_path.as_bytes();

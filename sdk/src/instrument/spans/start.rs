@@ -1,4 +1,4 @@
-//! The start of a span: its options, and the decision to record it.
+//! The start of a span: its options, and the decision whether to record it.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 use crate::trace::{CallSite, Glance, SdkSpan, SpanData, Started, TracedSpan, active};
 use crate::unsampled::{self, Unsampled};
 
-/// The options of a span, without its attributes. Made only when a tracer is installed.
+/// The options of a span, without its attributes. Created only if a tracer is installed.
 #[derive(Debug)]
 pub struct Setup {
     span: TracedSpan,
@@ -28,47 +28,47 @@ enum Origin {
 }
 
 impl Setup {
-    /// Creates the setup of an internal span, a child of the current context.
+    /// Creates options for an internal span that is a child of the current context.
     #[inline]
     pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
         Setup { span: TracedSpan::new(name, None), origin: Origin::Current }
     }
 
-    /// Returns true for a span in the current context.
+    /// Returns true if the span starts in the current context.
     #[inline]
     pub(super) fn is_in_current_context(&self) -> bool {
         matches!(self.origin, Origin::Current)
     }
 
-    /// Sets the role of the span.
+    /// Sets the span kind.
     #[inline]
     pub fn with_kind(mut self, kind: SpanKind) -> Self {
         self.span.kind = kind;
         self
     }
 
-    /// Sets the place in the source, for the scope and the `code.*` attributes.
+    /// Sets the source location, which determines the scope and the `code.*` attributes.
     #[inline]
     pub fn with_call_site(mut self, call_site: &'static CallSite) -> Self {
         self.span.call_site = Some(call_site);
         self
     }
 
-    /// Leaves out the `code.*` attributes.
+    /// Omits the `code.*` attributes.
     #[inline]
     pub fn without_code_attributes(mut self) -> Self {
         self.span.code_attributes = false;
         self
     }
 
-    /// Starts a new trace, which keeps the baggage of the current context.
+    /// Starts a new trace that keeps the baggage of the current context.
     #[inline]
     pub fn with_new_root(mut self) -> Self {
         self.origin = Origin::Root;
         self
     }
 
-    /// Starts below `parent` instead of the current context.
+    /// Sets the parent, instead of the current context.
     #[inline]
     pub fn with_parent(mut self, parent: impl IntoParent) -> Self {
         self.origin = Origin::Parent(parent.into_parent());
@@ -83,13 +83,13 @@ impl Setup {
     }
 }
 
-/// A parent for a span.
+/// A type that can be the parent of a span.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the parent of a span",
     label = "neither a `&Context` nor a `SpanContext`"
 )]
 pub trait IntoParent {
-    /// Returns the context that the span starts in.
+    /// Returns the context in which the span starts.
     fn into_parent(self) -> Context;
 }
 
@@ -121,7 +121,7 @@ impl IntoParent for &SpanContext {
     }
 }
 
-/// The target of a span link.
+/// A type that can be the target of a span link.
 #[diagnostic::on_unimplemented(
     message = "a span cannot link to `{Self}`",
     label = "not a `Link`, `SpanContext` or `&Context`",
@@ -160,7 +160,7 @@ impl IntoLink for &Context {
     }
 }
 
-/// Starts a span. Without an installed tracer this is one relaxed load and calls neither closure.
+/// Starts a span. If no tracer is installed, this costs one relaxed load and calls neither closure.
 #[inline]
 pub fn start(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> StartedSpan {
     if !active::is_installed() {
@@ -169,8 +169,7 @@ pub fn start(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Vec<Key
     begun(|| begin(setup(), attributes))
 }
 
-/// Starts a span in the current context. Looks at that context first: below a span that is not recorded, `setup` is not
-/// called either.
+/// Starts a span in the current context. Checks that context first: `setup` is not called below an unrecorded span.
 #[inline]
 pub fn start_here(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> StartedSpan {
     if !active::is_installed() {
@@ -184,7 +183,7 @@ pub fn start_here(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Ve
     }
 }
 
-/// Runs `begin`, which evaluates the user's options and fields. A panic in one costs the span, not the call.
+/// Runs `begin`, which evaluates the user's options and fields. A panic there loses the span, not the call.
 #[inline(never)]
 fn begun(begin: impl FnOnce() -> State) -> StartedSpan {
     StartedSpan(shielded(begin).unwrap_or_default())
@@ -199,7 +198,7 @@ fn begin(setup: Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> State {
     begin_below(&parent, false, setup.span, attributes)
 }
 
-/// Records a span in the current context, whose span is sampled.
+/// Records a span in the current context, whose own span is sampled.
 fn record_below(data: SpanData, span: TracedSpan, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> State {
     let Some(tracer) = active::installed() else { return State::Off };
     let span = tracer.start_child(span, data, Vec::new(), shielded_fields(attributes));
@@ -207,7 +206,7 @@ fn record_below(data: SpanData, span: TracedSpan, attributes: impl FnOnce(&mut V
     State::Open(OpenSpan::new(Context::current_with_span(span), started))
 }
 
-/// Starts a span in `parent`. The tracer decides whether to record it.
+/// Starts a span in `parent`. The tracer decides whether it is recorded.
 fn begin_below(
     parent: &Context,
     is_current: bool,
@@ -223,14 +222,14 @@ fn begin_below(
         Started::NotRecorded(context) => (parent.with_remote_span_context(context), None),
         Started::Inherit(span) if is_current => return State::Unsampled(span),
         Started::Silent if is_current => return State::Off,
-        // The calls of the function belong in this context, and not in the one around the function.
+        // Calls made by the function belong to this context rather than to the one around the function.
         Started::Inherit(span) => (span.context_in(parent), None),
         Started::Silent => (parent.clone(), None),
     };
     State::Open(OpenSpan::new(context, started))
 }
 
-/// Starts a span on the API's global provider, which may be another SDK's, if the program has opted in.
+/// Starts a span on the API's global provider, possibly of another SDK, if the program has opted in.
 fn elsewhere(parent: &Context, call: TracedSpan, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> State {
     if !active::uses_global() || parent.is_telemetry_suppressed() || is_background() {
         return State::Off;
@@ -254,7 +253,7 @@ fn elsewhere(parent: &Context, call: TracedSpan, attributes: impl FnOnce(&mut Ve
     State::Open(OpenSpan::foreign(parent.with_span(span)))
 }
 
-/// Wraps the evaluation of the fields: a panic in one costs that field and the later ones, not the span.
+/// Wraps the evaluation of the fields. A panic in one loses that field and the ones after it, not the span.
 fn shielded_fields(attributes: impl FnOnce(&mut Vec<KeyValue>)) -> impl FnOnce(&mut Vec<KeyValue>) {
     |list| {
         shielded(|| attributes(list));
@@ -266,20 +265,21 @@ fn started(span: &SdkSpan) -> Option<Timestamp> {
     span.data().map(|data| data.start)
 }
 
-/// The result of a look at the current context, for a span about to start in it. Two words, which return in registers.
+/// The state of the current context, for a span about to start in it. Two words in size, so that it is returned in registers.
 enum Look {
     /// There is no span: no tracer is installed, or telemetry is suppressed.
     Off,
-    /// The span is dropped, like its parent.
+    /// The span is not sampled, like its parent.
     Dropped(unsampled::Parent),
-    /// The installed tracer records the span, like its parent, and no processor needs the context: the common case, without a
-    /// clone of the context.
+    /// The installed tracer records the span, like its parent, and no processor needs the context. This is the common case
+    /// and does not clone the context.
     Sampled(SpanData),
-    /// The tracer has to decide, from a clone of the context.
+    /// The tracer decides, based on a clone of the context.
     Undecided,
 }
 
-/// Looks at the current context. Runs no user code: the API's context is borrowed, and attaching another one would panic.
+/// Inspects the current context. Must not run user code: the API's context is borrowed, and attaching another one would
+/// panic.
 #[inline(never)]
 fn look_at_the_current() -> Look {
     let look = |current: &Context| {

@@ -1,23 +1,23 @@
-//! The optional timing of a call beside its span, and the scope in which its work runs.
+//! The optional measurement of a traced call, and the scope in which the call's work runs.
 //!
-//! The stopwatch of `#[traced(metrics)]` stops just before its span ends, and supplies the time of that end.
+//! The stopwatch of `#[traced(metrics)]` stops just before its span ends, and supplies the span's end time.
 
 use super::call_duration::{CallEnd, Timing};
 use super::open::{Current, OpenSpan, State};
 use crate::time::Timestamp;
 
-/// The timing of a call, or none: `()`.
+/// The measurement of a call. `()` measures nothing.
 pub trait Stopwatch {
     /// Returns true until [`Stopwatch::stop`] is called.
     fn is_running(&self) -> bool;
 
-    /// Records the duration. Returns the time if the span is to end then, too. Later calls do nothing.
+    /// Records the duration. Returns the end time if the span must end at the same moment. Later calls do nothing.
     fn stop(&mut self, end: CallEnd) -> Option<Timestamp>;
 }
 
 /// A stopwatch for a call that returns a `T`.
 pub trait Judge<T>: Stopwatch {
-    /// Tells from the output how the call ended.
+    /// Determines from the output how the call ended.
     fn judge(&mut self, output: &T) -> CallEnd;
 }
 
@@ -52,7 +52,7 @@ impl Stopwatch for Timing {
     }
 }
 
-/// A stopwatch that looks for an error in the output.
+/// A stopwatch that checks the output for an error.
 #[derive(Debug)]
 pub struct JudgedTiming<O> {
     timing: Timing,
@@ -60,7 +60,7 @@ pub struct JudgedTiming<O> {
 }
 
 impl<O> JudgedTiming<O> {
-    /// Adds `outcome`, which names the type of the error in an output.
+    /// Creates a stopwatch. `outcome` returns the error type of an output, if any.
     #[inline]
     pub(in crate::instrument) fn new(timing: Timing, outcome: O) -> Self {
         JudgedTiming { timing, outcome: Some(outcome) }
@@ -86,8 +86,8 @@ impl<T, O: FnOnce(&T) -> Option<&'static str>> Judge<T> for JudgedTiming<O> {
     }
 }
 
-/// The scope in which work runs in its span. If the work panics, its stopwatch stops and its span ends at once: the value
-/// that panicked may be kept for long.
+/// The scope in which work runs in its span. If the work panics, the stopwatch stops and the span ends immediately, because
+/// the value that panicked may be kept for a long time.
 pub(in crate::instrument) struct Watch<'a, M: Stopwatch> {
     span: &'a mut State,
     current: Current,
@@ -97,13 +97,13 @@ pub(in crate::instrument) struct Watch<'a, M: Stopwatch> {
 }
 
 impl<'a, M: Stopwatch> Watch<'a, M> {
-    /// Makes the span current, if there is one, until the drop.
+    /// Makes the span current, if there is one, until this is dropped.
     #[inline]
     pub(in crate::instrument) fn new(span: &'a mut State, stopwatch: &'a mut M) -> Self {
         Watch { current: span.enter(), span, stopwatch, unwinding: std::thread::panicking() }
     }
 
-    /// Returns the stopwatch, while the span is current.
+    /// Returns the stopwatch while the span is still current.
     #[inline]
     pub(super) fn stopwatch(&mut self) -> &mut M {
         self.stopwatch
@@ -115,20 +115,20 @@ impl<M: Stopwatch> Drop for Watch<'_, M> {
     fn drop(&mut self) {
         let has_panicked = std::thread::panicking() && !self.unwinding;
         let end = if has_panicked { self.stopwatch.stop(CallEnd::Panicked) } else { None };
-        // Leave first, so that processors see the end in the context of the caller.
+        // Leave first, so that processors run in the context of the caller.
         self.span.leave(std::mem::take(&mut self.current));
         if has_panicked {
             if let Some(span) = self.span.open() {
                 span.panicked();
-                // An ended span ignores anything that the drop of the work sets on it.
+                // Once ended, the span ignores anything set while the work is dropped.
                 span.end(end);
             }
         }
     }
 }
 
-/// Ends the span and the stopwatch of work that is dropped before its end. `release` drops the work, with the span current;
-/// `complete` sets the last attributes.
+/// Stops the stopwatch and ends the span of work that is dropped before it finishes. `release` drops the work while the span
+/// is current, and `complete` sets the last attributes.
 #[inline]
 pub(super) fn cancel(
     span: &mut State,
@@ -143,7 +143,7 @@ pub(super) fn cancel(
     let current = span.enter();
     release();
     let end = stopwatch.stop(CallEnd::Cancelled);
-    // Leave first, so that processors see the end in the context of the caller.
+    // Leave first, so that processors run in the context of the caller.
     span.leave(current);
     if let State::Open(span) = span {
         complete(&span);

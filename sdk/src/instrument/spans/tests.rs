@@ -1,4 +1,4 @@
-//! Spans by hand, and what is set on the current one.
+//! Tests of manually created spans, and of functions that modify the current span.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -24,7 +24,7 @@ impl SpanProcessor for Recorder {
     }
 }
 
-/// Compares the spans that `scenario` ends, one a line.
+/// Compares the spans that end during `scenario`, one per line.
 #[track_caller]
 fn check(scenario: impl FnOnce(), expected: &[&str]) {
     let recorder = Recorder::default();
@@ -184,7 +184,7 @@ fn a_span_of_another_provider_gets_the_error_too() {
     let guard = Context::new().with_span(told).attach();
     record_error("broken");
     drop(guard);
-    // Telemark's spans answer the status unset, which changes nothing on others.
+    // The status unset passes the error to Telemark's own spans; other spans ignore it.
     assert_eq!(*log.lock().unwrap(), ["Unset", "error.type=str", r#"Error { description: "broken" }"#]);
     check(|| span("later").in_scope(|| set_attribute("n", 1)), &["root Internal later n=1"]);
 }

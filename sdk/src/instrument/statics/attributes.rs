@@ -1,4 +1,4 @@
-//! The attributes of a measurement: pairs of a key and a typed value, put together without an allocation.
+//! The attributes of a measurement: pairs of a key and a typed value, collected without allocating.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use opentelemetry::{KeyValue, StringValue, Value};
 
 use crate::value::ToValue;
 
-/// The attributes of a measurement: nothing, a pair, a tuple of up to eight pairs, a list of pairs, or [`KeyValue`]s.
+/// The attributes of a measurement: nothing, a pair, a tuple of up to eight pairs, an array of pairs, or [`KeyValue`]s.
 ///
 /// ```
 /// # use telemark_sdk::instrument::statics::Counter;
@@ -21,7 +21,7 @@ use crate::value::ToValue;
 /// ORDERS.add(1, &[KeyValue::new("kind", "web")]);
 /// ```
 ///
-/// A metric has a series for each combination of values: have few of them.
+/// Each combination of values creates a series, so keep their number small.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the attributes of a measurement",
     label = "neither `()`, a pair, a tuple or array of pairs, nor `&[KeyValue]`",
@@ -29,13 +29,13 @@ use crate::value::ToValue;
             `&'static str`, a `String`, an `Arc<str>` or an `Option` of one of these"
 )]
 pub trait Attributes {
-    /// Passes the attributes to `record`. Called on the thread that records, only when there is an instrument to record into.
+    /// Passes the attributes to `record`. Called on the recording thread, and only if there is an instrument to record to.
     fn show(self, record: impl FnOnce(&[KeyValue]));
 }
 
-/// The value of an attribute of a measurement.
+/// The value of a measurement's attribute.
 ///
-/// A `&'static str` is not copied. Pass text created at run time as a `String`, which makes the allocation visible, or as an
+/// A `&'static str` is not copied. Pass text created at run time as a `String`, which makes the allocation explicit, or as an
 /// `Arc<str>`, which needs none. Implement this trait for your own enums:
 ///
 /// ```
@@ -55,7 +55,7 @@ pub trait Attributes {
     label = "not a bool, a number, a `&'static str`, a `String`, an `Arc<str>` or an `Option` of one of these"
 )]
 pub trait AttributeValue {
-    /// Returns the value, or `None` for no attribute.
+    /// Returns the value, or `None` to omit the attribute.
     fn into_value(self) -> Option<Value>;
 }
 
@@ -180,7 +180,7 @@ tuples! {
     8: A B C D E F G H;
 }
 
-/// Attributes on the stack.
+/// Attributes stored on the stack.
 struct List<const N: usize> {
     attributes: [KeyValue; N],
     len: usize,
@@ -192,7 +192,7 @@ impl<const N: usize> List<N> {
         List { attributes: std::array::from_fn(|_| KeyValue::new("", false)), len: 0 }
     }
 
-    /// Adds an attribute. Called at most `N` times.
+    /// Adds an attribute. Must be called at most `N` times.
     #[inline]
     fn push(&mut self, key: &'static str, value: impl AttributeValue) {
         if let (Some(value), Some(place)) = (value.into_value(), self.attributes.get_mut(self.len)) {

@@ -1,4 +1,4 @@
-//! The instruments for statics.
+//! The instruments that can be declared as statics.
 
 use opentelemetry::metrics as api;
 
@@ -15,27 +15,27 @@ macro_rules! instrument {
         where
             api::$name<T>: ApiInstrument<Number = T>,
         {
-            /// Names the instrument: a letter, then at most 254 letters, digits, `_`, `.`, `-` and `/`.
+            /// Creates an instrument. The name is a letter followed by at most 254 letters, digits, `_`, `.`, `-` or `/`.
             ///
             /// spec: metrics/api.md#instrument-name-syntax
             pub const fn new(name: &'static str) -> Self {
                 $name(Lazy::new(name))
             }
 
-            /// Sets the unit, in UCUM: `s`, `By`, `{order}`.
+            /// Sets the unit in UCUM notation, such as `s`, `By` or `{order}`.
             pub const fn with_unit(mut self, unit: &'static str) -> Self {
                 self.0.description.unit = unit;
                 self
             }
 
-            /// Sets the description, a sentence.
+            /// Sets the description, usually one sentence.
             pub const fn with_description(mut self, description: &'static str) -> Self {
                 self.0.description.description = description;
                 self
             }
 
-            /// Sets the instrumentation scope, usually the crate that declares the static: `telemark::scope!()`. By default the
-            /// scope is `telemark` with its version.
+            /// Sets the instrumentation scope, usually the crate that declares the static: `telemark::scope!()`. The default
+            /// is `telemark` with its own version.
             ///
             /// spec: common/instrumentation-scope.md
             pub const fn with_scope(mut self, scope: Scope) -> Self {
@@ -53,7 +53,7 @@ macro_rules! instrument {
 }
 
 instrument! {
-    /// Counts a quantity that only grows: orders, bytes sent. Of `u64` or `f64`.
+    /// Counts a quantity that only grows, such as orders or bytes sent. The type is `u64` or `f64`.
     ///
     /// ```
     /// use telemark_sdk::instrument::statics::Counter;
@@ -63,12 +63,12 @@ instrument! {
     ///
     /// spec: metrics/api.md#counter
     Counter,
-    /// Adds to the total. Drops and counts a value that is negative or not finite.
+    /// Adds to the total. Drops and counts values that are negative or not finite.
     add
 }
 
 instrument! {
-    /// Counts a quantity that grows and shrinks: items in a queue, open connections. Of `i64` or `f64`.
+    /// Counts a quantity that grows and shrinks, such as queued items or open connections. The type is `i64` or `f64`.
     ///
     /// ```
     /// use telemark_sdk::instrument::statics::UpDownCounter;
@@ -79,12 +79,12 @@ instrument! {
     ///
     /// spec: metrics/api.md#updowncounter
     UpDownCounter,
-    /// Adds to the total, or takes from it. Drops and counts a value that is not finite.
+    /// Adds to the total, or subtracts if the value is negative. Drops and counts values that are not finite.
     add
 }
 
 instrument! {
-    /// Holds the last value of a quantity that cannot be summed: a temperature, a fill level. Of `u64`, `i64` or `f64`.
+    /// Holds the last value of a quantity that cannot be summed, such as a temperature. The type is `u64`, `i64` or `f64`.
     ///
     /// ```
     /// use telemark_sdk::instrument::statics::Gauge;
@@ -94,12 +94,12 @@ instrument! {
     ///
     /// spec: metrics/api.md#gauge
     Gauge,
-    /// Sets the value. Drops and counts a value that is not finite.
+    /// Sets the value. Drops and counts values that are not finite.
     record
 }
 
 instrument! {
-    /// Shows the distribution of values: durations, sizes. Of `u64` or `f64`.
+    /// Records the distribution of values, such as durations or sizes. The type is `u64` or `f64`.
     ///
     /// ```
     /// use telemark_sdk::instrument::statics::Histogram;
@@ -109,7 +109,7 @@ instrument! {
     ///
     /// spec: metrics/api.md#histogram
     Histogram,
-    /// Adds a value. Drops and counts a value that is not finite.
+    /// Records a value. Drops and counts values that are not finite.
     record
 }
 
@@ -117,8 +117,8 @@ impl<T> Histogram<T>
 where
     api::Histogram<T>: ApiInstrument<Number = T>,
 {
-    /// Sets the upper bounds of the buckets, increasing, in the unit of the histogram. A view may override them. The default
-    /// bounds are those of the specification, which suit milliseconds: 0, 5, 10, 25 and so on up to 10000.
+    /// Sets the upper bounds of the buckets, in increasing order and in the unit of the histogram. A view may override them.
+    /// The defaults are those of the specification, which suit milliseconds: 0, 5, 10, 25 and so on up to 10000.
     ///
     /// spec: metrics/sdk.md#explicit-bucket-histogram-aggregation
     pub const fn with_boundaries(mut self, boundaries: &'static [f64]) -> Self {

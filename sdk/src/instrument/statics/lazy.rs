@@ -1,4 +1,4 @@
-//! The instrument behind a static: made at the first measurement, once for the installed provider.
+//! The instrument behind a static, created at the first measurement after a provider is installed.
 
 use std::borrow::Cow;
 use std::sync::OnceLock;
@@ -12,7 +12,7 @@ use crate::instrument::shield::shielded;
 use crate::metrics::SdkMeterProvider;
 use crate::metrics::active::{self, Found};
 
-/// The declaration of an instrument in a static.
+/// The declaration of a static instrument.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Description {
     pub(super) name: &'static str,
@@ -22,10 +22,10 @@ pub(super) struct Description {
     pub(super) boundaries: Option<&'static [f64]>,
 }
 
-/// An instrument of the API, made once a provider is installed.
+/// An API instrument that is created once a provider is installed.
 pub(super) struct Lazy<I> {
     pub(super) description: Description,
-    /// The instrument of the installed provider.
+    /// The instrument created on the installed provider.
     installed: OnceLock<I>,
 }
 
@@ -37,7 +37,7 @@ impl<I> Lazy<I> {
 }
 
 impl<I: ApiInstrument> Lazy<I> {
-    /// Records a value. Without a provider this is one relaxed load.
+    /// Records a value. Costs one relaxed load if no provider is installed.
     #[inline]
     pub(super) fn record(&self, value: I::Number, attributes: impl Attributes) {
         if !active::is_installed() {
@@ -51,7 +51,7 @@ impl<I: ApiInstrument> Lazy<I> {
 
     #[cold]
     fn find(&self, record: impl FnOnce(&I)) {
-        // The look at the context ends before user code runs.
+        // The borrow of the context ends before user code runs.
         match context::look(active::find).flatten() {
             Some(Found::Installed(provider)) => {
                 if self.installed.get().is_none() {
@@ -61,7 +61,7 @@ impl<I: ApiInstrument> Lazy<I> {
                     record(installed);
                 }
             }
-            // Not kept: the provider of a test finds its instrument by name.
+            // Not cached, because the provider of a test finds its instrument by name.
             Some(Found::InContext(provider)) => record(&self.make(&provider)),
             None => {}
         }
@@ -76,7 +76,7 @@ impl<I: ApiInstrument> Lazy<I> {
 
 #[inline]
 fn record<I: ApiInstrument>(instrument: &I, value: I::Number, attributes: impl Attributes) {
-    // The conversion of a value may be user code: a panic in it costs the measurement only.
+    // Converting a value may run user code; a panic there loses only the measurement.
     shielded(|| attributes.show(|list| instrument.record(value, list)));
 }
 
@@ -86,13 +86,13 @@ impl<I> std::fmt::Debug for Lazy<I> {
     }
 }
 
-/// An instrument of the API.
+/// An instrument type of the API.
 #[diagnostic::on_unimplemented(
     message = "there is no `{Self}`",
     label = "counters and histograms are of `u64` or `f64`, up-down counters of `i64` or `f64`, gauges of any of the three"
 )]
 pub trait ApiInstrument: Sized {
-    /// The type of the instrument's values.
+    /// The type of the values it records.
     type Number;
 
     #[doc(hidden)]

@@ -1,4 +1,4 @@
-//! Metrics in statics: declared once, recorded in one line.
+//! Metrics in statics, declared once and recorded in one line.
 //!
 //! ```
 //! use telemark_sdk::instrument::statics::{Counter, Histogram};
@@ -13,13 +13,13 @@
 //! | file | owns |
 //! |---|---|
 //! | `instruments` | [`Counter`], [`UpDownCounter`], [`Gauge`], [`Histogram`] |
-//! | `scope` | [`Scope`]: the crate that a static belongs to |
+//! | `scope` | [`Scope`]: the crate that declares a static |
 //! | `lazy` | the instrument behind a static, found on the installed provider |
 //! | `attributes` | [`Attributes`] and [`AttributeValue`]: the attributes of a measurement |
 //!
-//! They record into the meter provider of the [installed](crate::install::Telemetry::install) telemetry, or in a test into
-//! that of the [`TestTelemetry`](crate::testing::TestTelemetry) in its context. Without either, a measurement is dropped and
-//! costs one relaxed load.
+//! Instruments record to the meter provider of the [installed](crate::install::Telemetry::install) telemetry or, in a test,
+//! to that of the [`TestTelemetry`](crate::testing::TestTelemetry) in the current context. Without either, a measurement is
+//! dropped and costs one relaxed load.
 
 mod attributes;
 mod instruments;

@@ -1,6 +1,6 @@
 //! The instrumentation scope of a static: a name and a version known at compile time.
 
-/// The instrumentation scope of a metric in a static; [`scope!`](crate::scope) makes that of your crate.
+/// The instrumentation scope of a metric in a static. [`scope!`](crate::scope) creates one for the calling crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scope {
     pub(super) name: &'static str,
@@ -8,16 +8,16 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// The scope of statics without one.
+    /// The scope of statics that do not set one.
     pub(super) const TELEMARK: Scope = Scope::new("telemark", env!("CARGO_PKG_VERSION"));
 
-    /// Makes a scope with this name and version.
+    /// Creates a scope with this name and version.
     pub const fn new(name: &'static str, version: &'static str) -> Self {
         Scope { name, version }
     }
 }
 
-/// Returns the instrumentation scope of the calling crate: its name and version in `Cargo.toml`.
+/// Returns the instrumentation scope of the calling crate, with the name and version from its `Cargo.toml`.
 ///
 /// ```
 /// use telemark_sdk::{instrument::statics::Counter, scope};

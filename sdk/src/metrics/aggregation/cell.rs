@@ -1,4 +1,4 @@
-//! A cell: the aggregated measurements of one series, of one thread or of all.
+//! A cell: the aggregated measurements of one series, from a single thread or from all threads.
 
 use super::exponential::ExponentialCell;
 use super::histogram::HistogramCell;
@@ -12,7 +12,7 @@ pub(crate) enum Cell {
     Sum(SumCell),
     LastValue(LastValueCell),
     Histogram(HistogramCell),
-    /// Boxed, as it is larger than the others.
+    /// Boxed because it is larger than the other variants.
     Exponential(Box<ExponentialCell>),
 }
 
@@ -26,7 +26,8 @@ impl Cell {
         }
     }
 
-    /// Adds a measurement unless the cell is locked; returns true if it did. `owns` is true for at most one living thread.
+    /// Adds a measurement and returns true, or returns false if the cell is locked. `owns` is true for at most
+    /// one live thread.
     #[inline(always)]
     pub(crate) fn try_record<T: Measured>(
         &self,
@@ -42,7 +43,7 @@ impl Cell {
             (Cell::Exponential(cell), Shape::Exponential(shape)) => {
                 return cell.try_record(shape, value.as_f64(), offer);
             }
-            // A cell always has the shape of its stream.
+            // Unreachable: a cell always has the shape of its stream.
             (Cell::Histogram(_) | Cell::Exponential(_), _) => {}
         }
         true

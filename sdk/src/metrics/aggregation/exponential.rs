@@ -1,4 +1,4 @@
-//! A histogram with exponential buckets, which halves its resolution when it would need too many.
+//! A histogram with exponential buckets that halves its resolution whenever it would exceed its bucket limit.
 
 use super::mapping::index_of;
 use crate::metrics::config::ExponentialConfig;
@@ -6,16 +6,17 @@ use crate::metrics::data::{Buckets, ExponentialHistogramPoint};
 use crate::metrics::exemplar::{MergedSlots, Offer, SimpleFixedSizeExemplarReservoir};
 use crate::sync::{Mutex, lock, try_lock};
 
-/// At this scale two buckets hold every float, so no coarser scale is ever needed.
+/// At this scale two buckets cover every float, so a coarser scale is never needed.
 const MIN_SCALE: i32 = -11;
 
-/// The exponential histogram in one cell; see [`HistogramCell`](super::histogram::HistogramCell).
+/// The exponential histogram of one cell. See [`HistogramCell`](super::histogram::HistogramCell) for the
+/// locking rules.
 pub(crate) struct ExponentialCell(Mutex<State>);
 
 struct State {
     total: ExponentialTotal,
     reservoir: Option<Box<SimpleFixedSizeExemplarReservoir>>,
-    /// Number of offers to skip.
+    /// Number of offers to skip before the next one is kept.
     skip: u64,
 }
 
@@ -24,7 +25,7 @@ impl ExponentialCell {
         ExponentialCell(Mutex::new(State { total: ExponentialTotal::new(config), reservoir: None, skip: 0 }))
     }
 
-    /// Adds a measurement unless the cell is locked; returns true if it did.
+    /// Adds a measurement and returns true, or returns false if the cell is locked.
     pub(crate) fn try_record(&self, config: &ExponentialConfig, value: f64, offer: Option<&Offer<'_>>) -> bool {
         let Some(mut state) = try_lock(&self.0) else { return false };
         let is_due = state.record(config, value, offer.is_some());
@@ -35,8 +36,8 @@ impl ExponentialCell {
         true
     }
 
-    /// Keeps the offer that was due. Like [`HistogramCell`](super::histogram::HistogramCell), holds no lock while the clock, which may be user
-    /// code, is read.
+    /// Keeps the offer that was due. Like [`HistogramCell`](super::histogram::HistogramCell), this reads the
+    /// clock, which may be user code, without holding a lock.
     #[cold]
     fn keep(&self, config: &ExponentialConfig, offer: Option<&Offer<'_>>) {
         let Some(exemplar) = offer.map(Offer::exemplar) else { return };
@@ -47,7 +48,7 @@ impl ExponentialCell {
         }
     }
 
-    /// Adds the measurements to `total`: all of them, or those since the last call.
+    /// Adds this cell's measurements to `total`: all of them, or only those since the last call if `is_delta`.
     pub(crate) fn take_into(
         &self,
         config: &ExponentialConfig,
@@ -68,7 +69,7 @@ impl ExponentialCell {
 }
 
 impl State {
-    /// Returns true if the measurement, when offered, is an exemplar to keep.
+    /// Records the measurement. Returns true if it was offered as an exemplar and should be kept.
     fn record(&mut self, config: &ExponentialConfig, value: f64, is_offered: bool) -> bool {
         self.total.record(config, value);
         is_offered && self.is_due()
@@ -81,7 +82,7 @@ impl State {
     }
 }
 
-/// Counts at one resolution.
+/// Bucket counts at a single resolution.
 pub(crate) struct ExponentialTotal {
     scale: i32,
     zeros: u64,
@@ -118,7 +119,8 @@ impl ExponentialTotal {
         let coarser = self.side(value).excess(index, index, config.max_size);
         if coarser > 0 {
             self.coarsen(coarser);
-            // Derived from the index, so that it lands where its neighbours went.
+            // Shift the index instead of mapping the value again, so that it lands in the same bucket as its
+            // neighbours.
             index >>= coarser;
         }
         self.side(value).add(index, 1);
@@ -144,7 +146,7 @@ impl ExponentialTotal {
         self.sum += other.sum;
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
-        // To the coarser of the two, then as far as both fit.
+        // Reduce both to the coarser scale, then further until both fit.
         self.coarsen(self.scale.saturating_sub(other.scale).max(0) as u32);
         for (mine, theirs) in [(0, &other.positive), (1, &other.negative)] {
             let Some((low, high)) = theirs.range() else { continue };
@@ -160,7 +162,7 @@ impl ExponentialTotal {
         }
     }
 
-    /// Resets counts and resolution, and keeps the memory.
+    /// Resets the counts and the resolution but keeps the allocations.
     fn clear(&mut self, config: &ExponentialConfig) {
         let (mut positive, mut negative) = (std::mem::take(&mut self.positive), std::mem::take(&mut self.negative));
         positive.counts.clear();
@@ -188,7 +190,7 @@ impl ExponentialTotal {
     }
 }
 
-/// The buckets of one sign: counts starting at `offset`, the first and the last of them nonzero.
+/// The buckets of one sign. Counts start at `offset`; the first and the last are nonzero.
 #[derive(Default)]
 struct Side {
     offset: i32,
@@ -208,7 +210,7 @@ impl Side {
         Some((self.offset, self.offset + last as i32))
     }
 
-    /// Returns how often the resolution must be halved for the buckets from `low` to `high` to fit as well.
+    /// Returns how many times the resolution must be halved so that the buckets from `low` to `high` fit too.
     fn excess(&self, low: i32, high: i32, max_size: usize) -> u32 {
         let (mut low, mut high) = self.range().map_or((low, high), |(first, last)| (first.min(low), last.max(high)));
         let mut times = 0;

@@ -1,4 +1,4 @@
-//! Tests of the exponential histogram: growth, extremes, and agreement with a naive one.
+//! Tests of the exponential histogram: growth, extreme values, and agreement with a naive implementation.
 
 use proptest::prelude::*;
 
@@ -71,8 +71,8 @@ fn value() -> impl Strategy<Value = f64> {
 }
 
 proptest! {
-    /// As if all values had been counted at the final resolution; never more buckets than allowed; never coarser than
-    /// the values need.
+    /// The result equals counting every value at the final resolution, never has more buckets than allowed, and
+    /// is never coarser than the values require.
     #[test]
     fn it_agrees_with_counting_at_the_final_scale(
         values in prop::collection::vec(value(), 1..60), size in 2usize..20, scale in -10i32..=20
@@ -84,7 +84,8 @@ proptest! {
             prop_assert!(side.counts.len() <= size);
             let magnitudes: Vec<f64> = values.iter().map(|value| value * sign).filter(|value| *value > 0.0).collect();
             prop_assert_eq!(side.total(), magnitudes.len() as u64);
-            // Computed at the finest scale and halved, as the histogram does: the logarithm may be one off.
+            // Computed at the finest scale and then halved, as the histogram does. Computing at the final scale
+            // could differ by one because of rounding in the logarithm.
             for magnitude in magnitudes {
                 let index = index_of(magnitude, scale) >> (scale - point.scale);
                 prop_assert!(index >= side.offset && ((index - side.offset) as usize) < side.counts.len());

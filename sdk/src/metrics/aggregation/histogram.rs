@@ -8,13 +8,13 @@ use crate::metrics::data::{Exemplars, bucket_of};
 use crate::metrics::exemplar::{MergedBuckets, MergedSlots, Offer, Random};
 use crate::sync::{AtomicU32, AtomicU64, Latch, Ordering};
 
-/// Number of buckets counted in the cell itself, which suffices for the default boundaries.
+/// Number of buckets counted inside the cell itself. Sixteen suffice for the default boundaries.
 const NEAR: usize = if cfg!(loom) { 1 } else { 16 };
 
-/// The histogram in one cell. Its latch keeps count, sum and buckets consistent. A thread that finds the latch closed, by a
-/// collection for example, records into the cell beside it.
+/// The histogram of one cell. Its latch keeps count, sum and buckets consistent. A thread that finds the latch
+/// closed, for instance by a collection, records into the neighbouring cell.
 ///
-/// Only the thread that has closed the latch reads or writes the fields. No user code runs while it is closed.
+/// Only the thread that closed the latch reads or writes the fields. No user code runs while it is closed.
 #[repr(C)]
 pub(crate) struct HistogramCell {
     rare: OnceLock<Box<Rare>>,
@@ -29,14 +29,14 @@ pub(crate) struct HistogramCell {
 /// Parts that most cells never need.
 #[derive(Default)]
 struct Rare {
-    /// Carries of the near counts, and the counts of all other buckets.
+    /// Carries from the near counts, and the counts of all other buckets.
     far: OnceLock<Box<[AtomicU64]>>,
     reservoir: OnceLock<Reservoir>,
 }
 
 enum Reservoir {
     Aligned(BucketSampling),
-    /// For a histogram without buckets.
+    /// Used by a histogram without bounds.
     Fixed(Sampling),
 }
 
@@ -52,7 +52,7 @@ impl HistogramCell {
         }
     }
 
-    /// Adds a measurement unless the cell is locked; returns true if it did.
+    /// Adds a measurement and returns true, or returns false if the cell is locked.
     #[inline(always)]
     pub(crate) fn try_record(&self, config: &HistogramConfig, value: f64, offer: Option<&Offer<'_>>) -> bool {
         let bucket = bucket_of(&config.bounds, value);
@@ -79,7 +79,7 @@ impl HistogramCell {
             None => self.add_far(config, bucket, 1),
         }
         set(&self.sum, get(&self.sum) + value);
-        // Plain comparisons suffice, as measurements are finite.
+        // Measurements are finite, so plain comparisons suffice.
         if value < get(&self.min) {
             set(&self.min, value);
         }
@@ -96,22 +96,22 @@ impl HistogramCell {
         }
     }
 
-    /// Counts an offer; returns true if it must be examined after the latch opens.
+    /// Counts an offer. Returns true if the reservoir must look at it after the latch opens.
     #[inline(never)]
     fn is_due(&self, config: &HistogramConfig, bucket: usize) -> bool {
-        // spec: metrics/sdk.md#exemplar-defaults — aligned where there is more than one bucket.
+        // spec: metrics/sdk.md#exemplar-defaults — aligned if there is more than one bucket.
         let reservoir = self.rare().reservoir.get_or_init(|| match config.bounds.len() {
             0 => Reservoir::Fixed(Sampling::new()),
             bounds => Reservoir::Aligned(BucketSampling::new(bounds + 1)),
         });
         match reservoir {
             Reservoir::Aligned(sampling) => sampling.is_due(bucket),
-            // This reservoir counts by itself.
+            // This reservoir counts its offers itself.
             Reservoir::Fixed(_) => true,
         }
     }
 
-    /// Keeps the offer that was due. Holds no lock while the clock, which may be user code, is read.
+    /// Keeps the offer that was due. Reads the clock, which may be user code, before closing the latch.
     #[inline(never)]
     fn keep(&self, bucket: usize, offer: Option<&Offer<'_>>) {
         let reservoir = self.rare.get().and_then(|rare| rare.reservoir.get());
@@ -120,9 +120,9 @@ impl HistogramCell {
             Reservoir::Fixed(sampling) => sampling.offer(offer),
             Reservoir::Aligned(sampling) => {
                 let exemplar = offer.exemplar();
-                // If another thread holds the latch, discard this offer; the next one is due.
+                // If another thread holds the latch, discard this offer; the next one will be due.
                 let Some(_closed) = self.latch.try_close() else { return };
-                // Another thread may have kept an offer since.
+                // Another thread may have kept an offer since the first check.
                 if sampling.is_due(bucket) {
                     sampling.keep(bucket, exemplar);
                 }
@@ -134,7 +134,7 @@ impl HistogramCell {
         self.rare.get_or_init(Box::default)
     }
 
-    /// Adds the measurements to `total`: all of them, or those since the last call.
+    /// Adds this cell's measurements to `total`: all of them, or only those since the last call if `is_delta`.
     pub(crate) fn take_into(&self, total: &mut HistogramTotal, is_delta: bool) {
         let _closed = self.latch.close();
         self.add_to(total, is_delta);
@@ -146,7 +146,7 @@ impl HistogramCell {
         self.latch.close()
     }
 
-    /// Like `take_into`, unless the cell is locked; returns true if it did.
+    /// Like `take_into`, but returns false if the cell is locked.
     #[cfg(all(test, loom))]
     pub(crate) fn try_take_into(&self, total: &mut HistogramTotal, is_delta: bool) -> bool {
         self.latch.try_close().map(|_closed| self.add_to(total, is_delta)).is_some()
@@ -193,7 +193,7 @@ fn set(number: &AtomicU64, value: f64) {
     number.store(value.to_bits(), Ordering::Relaxed);
 }
 
-/// The sum of all cells of a series.
+/// The total over all cells of a series.
 pub(crate) struct HistogramTotal {
     pub(crate) counts: Vec<u64>,
     pub(crate) sum: f64,

@@ -5,7 +5,7 @@ use crate::metrics::data::Measured;
 use crate::metrics::exemplar::{MergedSlots, Offer};
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
-/// One cell for all threads, since the last value is the last of any thread.
+/// A single cell for all threads, because the last value may come from any of them.
 pub(crate) struct LastValueCell {
     value: AtomicU64,
     touched: AtomicBool,
@@ -27,8 +27,8 @@ impl LastValueCell {
         }
     }
 
-    /// Returns the last value, or `None` if nothing was recorded. With delta temporality, only values since the last call
-    /// count.
+    /// Returns the last value, or `None` if nothing was recorded. If `is_delta`, only values since the last
+    /// call count.
     pub(crate) fn take(&self, is_delta: bool) -> Option<u64> {
         let touched =
             if is_delta { self.touched.swap(false, Ordering::Acquire) } else { self.touched.load(Ordering::Acquire) };

@@ -1,4 +1,4 @@
-//! Every interleaving of threads that record into the cells of a series and collections that read them.
+//! Loom tests: every interleaving of threads that record into a series and collections that read it.
 
 use loom::sync::Arc;
 use loom::thread;
@@ -40,7 +40,7 @@ fn a_sum_loses_nothing() {
     });
 }
 
-/// Float sums that reset: every measurement is in exactly one delta.
+/// Float sums that are reset: each measurement appears in exactly one delta.
 #[test]
 fn a_sum_that_is_taken_is_in_one_delta() {
     model(3, || {
@@ -58,13 +58,13 @@ fn a_sum_that_is_taken_is_in_one_delta() {
     });
 }
 
-/// Two threads that share a cell, and a collection: a thread that finds the latch closed takes the cell beside it or waits for
-/// either, count and sum stay consistent, and the final total is complete.
+/// Two threads that share a cell, and a collection. A thread that finds the latch closed uses the neighbouring
+/// cell or waits for either one. Count and sum stay consistent, and the final total is complete.
 #[test]
 fn a_histogram_is_never_torn() {
     model(3, || {
         let config = HistogramConfig { bounds: [1.0].into(), record_min_max: true, record_sum: true };
-        // The collection and the other thread can have both of them closed.
+        // Between them, the collection and the other thread can have both cells closed.
         let cells: Arc<[HistogramCell; 2]> = Arc::new(std::array::from_fn(|_| HistogramCell::new()));
         let writers: Vec<_> = [1.0, 3.0]
             .into_iter()
@@ -130,7 +130,7 @@ fn collected(config: &StreamConfig, store: &Store) -> u64 {
     }
 }
 
-/// A thread records into a series it knows while delta collections evict the series.
+/// A thread records into a series it already holds while delta collections evict that series.
 #[test]
 fn a_series_that_is_given_up_loses_nothing() {
     model(2, || {

@@ -2,15 +2,16 @@
 
 use std::f64::consts::LOG2_E;
 
-/// Returns the bucket index of a positive value: bucket `i` holds (base^i, base^(i+1)], with base = 2^(2^-scale).
+/// Returns the bucket index of a positive value. Bucket `i` covers (base^i, base^(i+1)], where base =
+/// 2^(2^-scale).
 ///
-/// Powers of two are exact at every scale, as is everything at scales up to zero; elsewhere a value within a rounding
-/// error of a bound may land beside it.
+/// Powers of two are exact at every scale, and every value is exact at scales up to zero. At positive scales, a
+/// value within a rounding error of a bound may land in the neighbouring bucket.
 ///
 /// spec: metrics/data-model.md#exponential-buckets
 pub(super) fn index_of(value: f64, scale: i32) -> i32 {
     let (exponent, is_power_of_two) = exponent_of(value);
-    // The bucket above the greatest power of two below the value, at scale 0.
+    // At scale 0: the exponent of the greatest power of two strictly below the value.
     let at_zero = if is_power_of_two { exponent - 1 } else { exponent };
     if scale <= 0 {
         return at_zero >> -scale;
@@ -18,7 +19,7 @@ pub(super) fn index_of(value: f64, scale: i32) -> i32 {
     if is_power_of_two {
         return (exponent << scale) - 1;
     }
-    // The fraction only: its logarithm does not lose bits to a large exponent.
+    // Take the logarithm of the fraction only, so that a large exponent does not cost precision.
     let fraction = fraction_of(value);
     let within = (fraction.ln() * LOG2_E * f64::from(1u32 << scale)).ceil() as i32 - 1;
     (exponent << scale) + within.clamp(0, (1 << scale) - 1)
@@ -27,8 +28,8 @@ pub(super) fn index_of(value: f64, scale: i32) -> i32 {
 const FRACTION_BITS: u32 = 52;
 const FRACTION: u64 = (1 << FRACTION_BITS) - 1;
 
-/// Returns the exponent of the greatest power of two up to a positive value, and true if the value is that power. Handles subnormal
-/// values.
+/// Returns the exponent of the greatest power of two not above a positive value, and true if the value is that
+/// power. Handles subnormal values.
 fn exponent_of(value: f64) -> (i32, bool) {
     let bits = value.to_bits();
     match (bits >> FRACTION_BITS & 0x7ff) as i32 {
@@ -41,9 +42,9 @@ fn exponent_of(value: f64) -> (i32, bool) {
     }
 }
 
-/// Returns the value divided by the greatest power of two up to it, from 1 to 2.
+/// Returns the value divided by the greatest power of two not above it: a number in [1, 2).
 fn fraction_of(value: f64) -> f64 {
-    // A subnormal value becomes a normal one first, with the same digits.
+    // Scale a subnormal value into the normal range; its digits stay the same.
     let value = if value.is_normal() { value } else { value * (1u64 << 53) as f64 };
     f64::from_bits(value.to_bits() & FRACTION | 1023 << FRACTION_BITS)
 }
@@ -88,12 +89,13 @@ mod tests {
     }
 
     proptest! {
-        /// A coarser scale is the finer one halved, which is what merging two buckets of one is.
+        /// Halving an index at one scale yields the index at the next coarser scale, which is how buckets are
+        /// merged.
         #[test]
         fn scales_are_subsets(value in prop::num::f64::POSITIVE, scale in -10i32..20) {
             prop_assume!(value > 0.0 && value.is_finite());
             let (fine, coarse) = (index_of(value, scale + 1), index_of(value, scale));
-            // A value within a rounding error of a bound may be one off where logarithms decide.
+            // At positive scales, rounding in the logarithm may move a value near a bound by one bucket.
             let error = if scale < 0 { 0 } else { 1 };
             prop_assert!((fine >> 1).abs_diff(coarse) <= error, "{} {} {}", value, fine, coarse);
         }

@@ -1,5 +1,5 @@
-//! The aggregations: the cells of a series, which threads add to without waiting for each other and collections read without
-//! stopping a thread.
+//! Aggregations: the cells of a series. Threads record into them without waiting for each other, and
+//! collections read them without stopping any thread.
 
 mod cell;
 mod exponential;

@@ -1,12 +1,14 @@
-//! The exemplars of a cell: a counter in front of each reservoir skips most offers without a lock or a clock read.
+//! Exemplar sampling in a cell. A counter in front of each reservoir skips most offers without taking a lock or
+//! reading the clock.
 
 use crate::metrics::data::Exemplar;
 use crate::metrics::exemplar::{KeptByBucket, MergedBuckets, MergedSlots, Offer, SimpleFixedSizeExemplarReservoir};
 use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, lock, try_lock};
 
-/// A reservoir for one exemplar.
+/// A reservoir for a single exemplar.
 ///
-/// Threads that share a cell may count one offer as two or two as one, which moves the chances a little and nothing else.
+/// Threads that share a cell may miscount concurrent offers. This changes the sampling probability slightly and
+/// has no other effect.
 #[repr(C)]
 pub(super) struct Sampling {
     reservoir: Mutex<Option<Box<SimpleFixedSizeExemplarReservoir>>>,
@@ -25,7 +27,7 @@ impl Sampling {
         }
     }
 
-    /// Counts an offer; returns true if it is one to keep.
+    /// Counts an offer. Returns true if it should be kept.
     #[inline]
     fn is_due(&self) -> bool {
         match self.skip.load(Ordering::Relaxed) {
@@ -39,15 +41,15 @@ impl Sampling {
 
     #[cold]
     fn keep(&self, offer: &Offer<'_>) {
-        // Before the lock: the clock may be user code.
+        // Before taking the lock, because the clock may be user code.
         let exemplar = offer.exemplar();
-        // A collection holds the lock: discard this offer instead of waiting.
+        // If the lock is taken, discard this offer instead of waiting.
         let Some(mut reservoir) = try_lock(&self.reservoir) else { return };
         let reservoir = reservoir.get_or_insert_with(|| Box::new(SimpleFixedSizeExemplarReservoir::new(1)));
         self.skip.store(reservoir.keep(exemplar), Ordering::Relaxed);
     }
 
-    /// Moves the exemplars to `merged` and resets.
+    /// Moves the exemplars to `merged` and restarts the skip count.
     pub(super) fn take_into(&self, merged: &mut MergedSlots, is_delta: bool) {
         if let Some(reservoir) = &mut *lock(&self.reservoir) {
             let left = self.skip.swap(0, Ordering::Relaxed);
@@ -56,7 +58,7 @@ impl Sampling {
     }
 }
 
-/// A reservoir with one exemplar for each bucket of a histogram. The caller holds the lock of its cell.
+/// A reservoir with one exemplar per histogram bucket. The caller holds the latch of the cell.
 pub(super) struct BucketSampling {
     skip: Box<[AtomicU32]>,
     kept: Mutex<KeptByBucket>,
@@ -70,7 +72,7 @@ impl BucketSampling {
         }
     }
 
-    /// Counts an offer; returns true if it is one to keep.
+    /// Counts an offer. Returns true if it should be kept.
     #[inline]
     pub(super) fn is_due(&self, bucket: usize) -> bool {
         let Some(skip) = self.skip.get(bucket) else { return false };
@@ -90,7 +92,7 @@ impl BucketSampling {
         }
     }
 
-    /// Moves the exemplars to `merged` and resets.
+    /// Moves the exemplars to `merged` and restarts the skip counts.
     pub(super) fn take_into(&self, merged: &mut MergedBuckets, is_delta: bool) {
         let left = |bucket: usize| self.skip.get(bucket).map_or(0, |skip| skip.load(Ordering::Relaxed));
         lock(&self.kept).take_into(merged, left, is_delta);

@@ -1,22 +1,22 @@
-//! The sum of the measurements in one cell: those of its owner and of threads that share the cell.
+//! The sum of the measurements in one cell, from its owner and from threads that share it.
 
 use super::sampling::Sampling;
 use crate::metrics::data::{Measured, NumberType};
 use crate::metrics::exemplar::{MergedSlots, Offer};
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
-/// Two sums: one that only the owner writes, without an atomic read-modify-write, and one for all other threads.
+/// Two sums: one written only by the owner, without an atomic read-modify-write, and one for all other threads.
 #[repr(C)]
 pub(crate) struct SumCell {
     sampling: Sampling,
     owned: AtomicU64,
     shared: AtomicU64,
-    /// The sum of all cells of the series at the last collection of deltas. Only collections use it, one at a time, and
-    /// only in the first cell.
+    /// The total over all cells of the series at the last delta collection. Only collections use it, one at a
+    /// time, and only in the first cell.
     reported: AtomicU64,
-    /// True if something was added since the last collection; a sum of zero cannot tell.
+    /// True if anything was added since the last collection; a sum of zero does not show this.
     touched: AtomicBool,
-    /// True once a collection has found something in any cell of the series. Used in the first cell only.
+    /// True once a collection has found measurements in any cell of the series. Used only in the first cell.
     ever_touched: AtomicBool,
 }
 
@@ -32,7 +32,7 @@ impl SumCell {
         }
     }
 
-    /// Adds a measurement. `owns` is true for at most one living thread.
+    /// Adds a measurement. `owns` is true for at most one live thread.
     #[inline]
     pub(crate) fn record<T: Measured>(&self, owns: bool, value: T, offer: Option<&Offer<'_>>) {
         if owns {
@@ -54,7 +54,7 @@ impl SumCell {
         if T::TYPE == NumberType::U64 {
             let before = self.shared.fetch_add(value.bits(), Ordering::Relaxed);
             if before.checked_add(value.bits()).is_none() {
-                // Stays at the limit, as the next addition overflows as well.
+                // Saturate. The next addition overflows as well, so the sum stays at the limit.
                 self.shared.store(u64::MAX, Ordering::Relaxed);
             }
             return;
@@ -74,23 +74,23 @@ impl SumCell {
         number.add(self.owned.load(Ordering::Relaxed), self.shared.load(Ordering::Relaxed))
     }
 
-    /// Returns the sum since the last call, for a cell without owner.
+    /// Returns the sum since the last call. Only for cells without an owner.
     pub(crate) fn take_shared(&self) -> u64 {
         self.shared.swap(0, Ordering::Relaxed)
     }
 
-    /// Stores `reported` and returns the value stored by the last call.
+    /// Stores `total` as reported and returns the previously reported total.
     pub(crate) fn report(&self, total: u64) -> u64 {
         self.reported.swap(total, Ordering::Relaxed)
     }
 
-    /// Returns true if something was added since the last call. A concurrent addition may change the sum before it sets this flag, so
-    /// callers also check whether the sum has moved.
+    /// Returns true if anything was added since the last call. A concurrent addition may change the sum before
+    /// it sets this flag, so callers also check the sum itself.
     pub(crate) fn take_touched(&self) -> bool {
         self.touched.swap(false, Ordering::Relaxed)
     }
 
-    /// Returns true if this or an earlier call passed true.
+    /// Returns true if this call or an earlier one passed true.
     pub(crate) fn ever_touched(&self, now: bool) -> bool {
         self.ever_touched.fetch_or(now, Ordering::Relaxed) | now
     }

@@ -1,4 +1,4 @@
-//! The identity of an instrument, and the rules its name must follow.
+//! An instrument's identity, and validation of its name, unit and boundaries.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -6,19 +6,19 @@ use std::sync::Arc;
 use super::kind::{InstrumentKind, are_boundaries};
 use crate::metrics::data::NumberType;
 
-/// An instrument as requested from the meter.
+/// An instrument as requested from a meter.
 pub(crate) struct Instrument {
     pub(crate) name: Arc<str>,
     pub(crate) description: Arc<str>,
     pub(crate) unit: Arc<str>,
     pub(crate) kind: InstrumentKind,
     pub(crate) number: NumberType,
-    /// Histogram boundaries the author of the instrument recommends.
+    /// Histogram boundaries recommended by the instrument's author.
     pub(crate) boundaries: Option<Vec<f64>>,
 }
 
 impl Instrument {
-    /// Returns `None` for an invalid name, which it reports.
+    /// Returns `None` and logs a warning if the name or the boundaries are invalid.
     pub(crate) fn new(
         name: Cow<'static, str>,
         description: Option<Cow<'static, str>>,
@@ -43,7 +43,7 @@ impl Instrument {
         }
         let unit = unit.unwrap_or_default();
         if !is_unit(&unit) {
-            crate::__warn!("metrics.unit", "the unit {unit:?} of {name:?} is not at most 63 ASCII characters");
+            crate::__warn!("metrics.unit", "the unit {unit:?} of {name:?} is longer than 63 characters or not ASCII");
         }
         Some(Instrument {
             name: name.into(),

@@ -1,4 +1,4 @@
-//! The kinds of instruments, and the defaults of a reader for each of them.
+//! Instrument kinds, and the per-kind defaults of a reader.
 
 use crate::metrics::data::Temporality;
 
@@ -16,16 +16,16 @@ pub enum InstrumentKind {
     Histogram,
     /// The current value.
     Gauge,
-    /// A total that is observed and never falls.
+    /// A total that is observed and never decreases.
     ObservableCounter,
     /// A total that is observed.
     ObservableUpDownCounter,
-    /// The current value, observed.
+    /// The current value, as observed.
     ObservableGauge,
 }
 
 impl InstrumentKind {
-    /// Returns true if the sum of the measurements never falls.
+    /// Returns true if the sum of the measurements never decreases.
     pub(crate) fn is_monotonic(self) -> bool {
         matches!(self, InstrumentKind::Counter | InstrumentKind::ObservableCounter | InstrumentKind::Histogram)
     }
@@ -49,17 +49,18 @@ impl InstrumentKind {
     }
 }
 
-/// A reader's setting for each kind of instrument.
+/// A reader's setting for each instrument kind.
 #[derive(Clone, Debug)]
 pub(crate) struct PerKind<T>([T; 7]);
 
 impl<T: Clone> PerKind<T> {
-    /// Calls `setting` once for each kind. User code thus runs while the reader is configured, not while instruments are created.
+    /// Calls `setting` once per kind. User code therefore runs while the reader is configured, not while
+    /// instruments are created.
     pub(crate) fn new(setting: impl FnMut(InstrumentKind) -> T) -> Self {
         use InstrumentKind::{
             Counter, Gauge, Histogram, ObservableCounter, ObservableGauge, ObservableUpDownCounter, UpDownCounter,
         };
-        // In order of declaration.
+        // In declaration order.
         PerKind(
             [Counter, UpDownCounter, Histogram, Gauge, ObservableCounter, ObservableUpDownCounter, ObservableGauge]
                 .map(setting),
@@ -71,28 +72,30 @@ impl<T: Clone> PerKind<T> {
     }
 }
 
-/// The temporality a reader prefers, for each kind of instrument; `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`.
+/// The temporality that a reader prefers for each instrument kind, set by
+/// `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`.
 ///
 /// spec: metrics/sdk_exporters/otlp.md#additional-environment-variable-configuration
 ///
-/// Gauges have no temporality: under every preference, each collection exports the last value of every recorded series. Use
+/// Gauges have no temporality: under every preference, each collection exports the last value of every recorded
+/// series. To export only new values, use
 /// [`ReaderConfig::with_temporality_of`](crate::metrics::ReaderConfig::with_temporality_of) or
-/// [`View::without_stale_values`](crate::metrics::View::without_stale_values) to export new values only.
+/// [`View::without_stale_values`](crate::metrics::View::without_stale_values).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TemporalityPreference {
-    /// Everything is cumulative.
+    /// Cumulative for all instruments.
     #[default]
     Cumulative,
-    /// Counters and histograms are deltas, each exported once. Deltas lost with an export are counted in
-    /// [`SdkMeterProvider::lost_delta_points`](crate::metrics::SdkMeterProvider::lost_delta_points).
+    /// Delta for counters and histograms. Each delta is exported once; deltas lost with a failed export are
+    /// counted in [`SdkMeterProvider::lost_delta_points`](crate::metrics::SdkMeterProvider::lost_delta_points).
     Delta,
-    /// Synchronous counters and histograms are deltas, which spares the SDK from remembering their series.
+    /// Delta for synchronous counters and histograms, so that the SDK does not have to remember their series.
     LowMemory,
 }
 
 impl TemporalityPreference {
-    /// Returns the temporality of a kind of instrument.
+    /// Returns the temporality for an instrument kind.
     pub fn of(self, kind: InstrumentKind) -> Temporality {
         use InstrumentKind::{Counter, Histogram, ObservableCounter};
         match (self, kind) {
@@ -118,25 +121,25 @@ pub enum Aggregation {
     Sum,
     /// The last value.
     LastValue,
-    /// A histogram with buckets up to and including these bounds, and one above.
+    /// A histogram with one bucket per bound, which includes the bound, and one bucket above the last.
     ExplicitBucketHistogram {
-        /// The bounds, strictly increasing and finite; none for a histogram without buckets.
+        /// The bounds, finite and strictly increasing. If empty, the histogram has no buckets.
         boundaries: Vec<f64>,
-        /// True to record minimum and maximum.
+        /// Records minimum and maximum if true.
         record_min_max: bool,
     },
     /// A histogram with exponential buckets that adapts to the range of measurements.
     Base2ExponentialHistogram {
-        /// Maximum number of buckets of each sign, at least 2.
+        /// Maximum number of buckets per sign, at least 2.
         max_size: u32,
         /// The finest resolution, from -10 to 20.
         max_scale: i8,
-        /// True to record minimum and maximum.
+        /// Records minimum and maximum if true.
         record_min_max: bool,
     },
 }
 
-/// The bounds of a histogram without bounds of its own.
+/// The bounds of a histogram that does not specify any.
 ///
 /// spec: metrics/sdk.md#explicit-bucket-histogram-aggregation
 pub const DEFAULT_BOUNDARIES: [f64; 15] =
@@ -148,12 +151,13 @@ impl Aggregation {
         Aggregation::ExplicitBucketHistogram { boundaries: boundaries.into(), record_min_max: true }
     }
 
-    /// Creates an exponential histogram with the specification's defaults: 160 buckets of each sign, maximum scale 20.
+    /// Creates an exponential histogram aggregation with the specification's defaults: 160 buckets per sign,
+    /// maximum scale 20.
     pub fn exponential() -> Self {
         Aggregation::Base2ExponentialHistogram { max_size: 160, max_scale: 20, record_min_max: true }
     }
 
-    /// Returns the reason why this aggregation is invalid, if it is.
+    /// Returns why this aggregation is invalid, or `None` if it is valid.
     pub(crate) fn problem(&self) -> Option<&'static str> {
         match self {
             Aggregation::ExplicitBucketHistogram { boundaries, .. } if !are_boundaries(boundaries) => {

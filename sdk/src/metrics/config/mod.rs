@@ -1,4 +1,4 @@
-//! Instruments and views as configuration, and the stream that the two make.
+//! Configuration of instruments and views, and of the streams they produce together.
 //!
 //! spec: metrics/sdk.md#view
 

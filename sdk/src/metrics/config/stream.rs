@@ -1,4 +1,4 @@
-//! The configuration of a stream: name, aggregation and limits, shared by all of its series.
+//! A stream's configuration, shared by all of its series: name, aggregation and limits.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub(crate) struct StreamConfig {
     pub(crate) limit: usize,
     pub(crate) reservoir: Option<ReservoirFactory>,
     pub(crate) clock: Clock,
-    /// True if a collection resets the sums, since the difference of two float sums is inexact.
+    /// True if collections reset the sums, because subtracting float sums is inexact.
     pub(crate) resets_sums: bool,
     pub(crate) secrets: &'static Secrets,
 }
@@ -51,8 +51,8 @@ impl StreamConfig {
             && self.limit == other.limit
     }
 
-    /// Hashes the identity of the stream, consistent with [`Self::is_same_stream`]. Leaves out properties that only views set, as there
-    /// are few views.
+    /// Hashes the stream's identity, consistent with [`Self::is_same_stream`]. Omits properties that only views
+    /// can set, since there are few views.
     pub(crate) fn hash_identity(&self, hasher: &mut impl Hasher) {
         self.hash_name(hasher);
         (&*self.description, &*self.unit, self.kind, self.number).hash(hasher);
@@ -83,7 +83,7 @@ impl StreamConfig {
     }
 }
 
-/// The attributes that a stream keeps.
+/// Selects the attributes a stream keeps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum AttributeFilter {
     #[default]

@@ -1,4 +1,4 @@
-//! Views: selection of instruments, and changes to their metrics.
+//! Views, which select instruments and change their metrics.
 
 use std::sync::Arc;
 
@@ -9,10 +9,11 @@ use super::kind::{Aggregation, InstrumentKind};
 use super::stream::{AttributeFilter, ReservoirFactory};
 use crate::metrics::exemplar::ExemplarReservoir;
 
-/// Changes the metrics of the instruments it selects. An instrument selected by several views gets one metric for each of them; an
-/// instrument selected by none gets its default metric.
+/// Changes the metrics of the instruments it selects. An instrument produces one metric for each view that
+/// selects it, or its default metric if none does.
 ///
-/// A view that removes attributes does not remove them from exemplars: see [`Exemplar`](crate::metrics::Exemplar).
+/// Removing attributes with a view does not remove them from exemplars; see
+/// [`Exemplar`](crate::metrics::Exemplar).
 ///
 /// ```
 /// use telemark_sdk::metrics::{Aggregation, View};
@@ -35,7 +36,7 @@ pub struct View {
     pub(crate) drops_stale_values: bool,
 }
 
-/// All that is set must match.
+/// Selects instruments that match every field that is set.
 #[derive(Clone, Debug, Default)]
 struct Selector {
     name: String,
@@ -47,7 +48,8 @@ struct Selector {
 }
 
 impl View {
-    /// Selects instruments by name, ignoring case; `*` matches any text and `?` one character.
+    /// Selects instruments by name, ignoring case. `*` matches any sequence of characters, and `?` matches a
+    /// single character.
     pub fn of(name: impl Into<String>) -> Self {
         View { select: Selector { name: name.into(), ..Selector::default() }, ..View::default() }
     }
@@ -87,7 +89,7 @@ impl View {
         self
     }
 
-    /// Renames the metric. The view must select a single name.
+    /// Renames the metric. The view's name pattern must not contain wildcards.
     pub fn with_name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = Some(name.into());
         self
@@ -117,13 +119,13 @@ impl View {
         self
     }
 
-    /// Sets the maximum number of series; measurements beyond share one overflow series.
+    /// Sets the maximum number of series. Measurements beyond the limit share one overflow series.
     pub fn with_cardinality_limit(mut self, series: usize) -> Self {
         self.limit = Some(series);
         self
     }
 
-    /// Sets the factory of exemplar reservoirs, called once for each series.
+    /// Sets the factory for exemplar reservoirs, called once per series.
     pub fn with_exemplar_reservoir<R: ExemplarReservoir>(
         mut self,
         make: impl Fn() -> R + Send + Sync + 'static,
@@ -132,11 +134,12 @@ impl View {
         self
     }
 
-    /// Exports only gauge series recorded since the last collection and drops the others, such as that of a closed connection.
-    /// Without it, the last value of a series is exported forever.
+    /// Exports a gauge series only if it was recorded since the last collection, which drops series such as
+    /// those of closed connections. Without this setting, the last value of a series is exported forever.
     ///
-    /// Applies to recorded last values. Observed values are exported whenever they are observed, and totals are kept. Each reader
-    /// collects separately; a second scraper of one pull reader sees only series recorded since the first scrape.
+    /// Applies only to recorded last values. Observed values are exported whenever they are observed, and
+    /// totals are kept. Each reader collects separately; if two scrapers share a pull reader, each sees only
+    /// the series recorded since the previous scrape by either of them.
     pub fn without_stale_values(mut self) -> Self {
         self.drops_stale_values = true;
         self
@@ -154,9 +157,10 @@ impl View {
             && is(meter_schema_url, scope.schema_url())
     }
 
-    /// Returns the reason why the view cannot be used, if there is one.
+    /// Returns why the view cannot be used, or `None` if it is valid.
     pub(crate) fn problem(&self) -> Option<&'static str> {
-        // spec: metrics/sdk.md#stream-configuration — one name for several instruments would be a conflict.
+        // spec: metrics/sdk.md#stream-configuration — giving several instruments the same name would be a
+        // conflict.
         if self.name.is_some() && self.select.name.contains(['*', '?']) {
             return Some("it gives one name to instruments with several names");
         }
@@ -178,10 +182,11 @@ impl std::fmt::Debug for View {
     }
 }
 
-/// Matches `*` as any text and `?` as one character, ignoring case, in time at most proportional to the product of the lengths.
+/// Matches `*` as any sequence of characters and `?` as a single one, ignoring case. The time is at most
+/// proportional to the product of the lengths.
 fn matches_pattern(pattern: &[u8], name: &[u8]) -> bool {
     let (mut p, mut n) = (0, 0);
-    // Position of the last star, and of the end of its match.
+    // Position of the last star, and the end of the text it has matched so far.
     let mut star: Option<(usize, usize)> = None;
     while n < name.len() {
         match pattern.get(p) {

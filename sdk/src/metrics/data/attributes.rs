@@ -1,4 +1,4 @@
-//! The attributes of a series: sorted, each key once and none empty, shared and never copied.
+//! The attributes of a series: sorted by key, with unique and non-empty keys, and shared instead of copied.
 
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
@@ -7,9 +7,10 @@ use opentelemetry::KeyValue;
 
 use crate::attributes::has_key;
 
-/// The attributes that identify a series: sorted by key, each key once. Cheap to clone; an empty set allocates nothing.
+/// The attributes that identify a series, sorted by key, with each key only once. Cheap to clone; an empty set
+/// does not allocate.
 ///
-/// Limits for the number and the length of attributes do not apply.
+/// The limits on attribute count and length do not apply to them.
 ///
 /// spec: common/README.md#exempt-entities
 #[derive(Clone, Debug, Default)]
@@ -29,7 +30,8 @@ impl Attributes {
         OVERFLOW.get_or_init(|| Attributes::new([KeyValue::new("otel.metric.overflow", true)])).clone()
     }
 
-    /// Creates a set; the last value of a key wins. Drops and reports attributes without a key.
+    /// Creates a set. If a key occurs more than once, its last value wins. Drops attributes with an empty key
+    /// and logs a warning.
     ///
     /// spec: common/README.md#attribute
     pub fn new(attributes: impl IntoIterator<Item = KeyValue>) -> Self {
@@ -42,7 +44,8 @@ impl Attributes {
         if attributes.is_empty() {
             return Attributes::empty();
         }
-        // The sort is stable and runs on the reversed list, so the last value of a key comes first and stays.
+        // Sorting is stable. The list is reversed first, so the last value of each key comes first and
+        // survives.
         attributes.reverse();
         attributes.sort_by(|a, b| a.key.cmp(&b.key));
         attributes.dedup_by(|a, b| a.key == b.key);

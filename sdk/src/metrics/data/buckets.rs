@@ -1,9 +1,9 @@
-//! The bucket that a value belongs to, in a histogram with given boundaries.
+//! Finds the histogram bucket for a value.
 
-/// Returns the bucket of a value: the number of bounds below it.
+/// Returns the index of the bucket for a value, which is the number of bounds below the value.
 #[inline]
 pub(crate) fn bucket_of(bounds: &[f64], value: f64) -> usize {
-    // Branchless up to the size at which binary search wins.
+    // Branchless up to the size where binary search becomes faster.
     if bounds.len() <= 32 {
         bounds.iter().map(|bound| usize::from(*bound < value)).sum()
     } else {

@@ -1,4 +1,4 @@
-//! The exemplars of a point: a list shared with its reservoir, copied on write.
+//! The exemplars of a point: a copy-on-write list shared with its reservoir.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use super::attributes::Attributes;
 use super::number::Number;
 use crate::time::Timestamp;
 
-/// One measurement behind a point, with its span.
+/// A measurement that contributed to a point, with the span it was made in.
 ///
-/// Attributes that a view removed from the series are still present here; `OTEL_METRICS_EXEMPLAR_FILTER=always_off` keeps them from
-/// being exported.
+/// Includes attributes that a view removed from the series. `OTEL_METRICS_EXEMPLAR_FILTER=always_off` prevents
+/// exemplars, and with them these attributes, from being exported.
 ///
 /// spec: metrics/data-model.md#exemplars
 #[derive(Clone, Debug, PartialEq)]
@@ -24,9 +24,9 @@ pub struct Exemplar {
     pub time: Timestamp,
     /// Attributes of the measurement that the series lacks.
     pub filtered_attributes: Attributes,
-    /// The trace of the span; [`TraceId::INVALID`] outside of spans.
+    /// Trace ID of the span, or [`TraceId::INVALID`] outside of spans.
     pub trace_id: TraceId,
-    /// The span; [`SpanId::INVALID`] outside of spans.
+    /// ID of the span, or [`SpanId::INVALID`] outside of spans.
     pub span_id: SpanId,
 }
 
@@ -55,7 +55,7 @@ impl Exemplar {
     }
 }
 
-/// The exemplars of a point. Cheap to clone; an empty list allocates nothing.
+/// The exemplars of a point. Cheap to clone; an empty list does not allocate.
 ///
 /// ```
 /// use telemark_sdk::metrics::{Exemplar, Exemplars};
@@ -78,7 +78,8 @@ impl Exemplars {
         self.insert(self.len(), exemplar);
     }
 
-    /// Inserts an exemplar at this index. The list has no spare capacity: there are many lists, and they rarely grow.
+    /// Inserts an exemplar at this index. Reallocates to the exact size, because there are many lists and they
+    /// rarely grow.
     pub(crate) fn insert(&mut self, at: usize, exemplar: Exemplar) {
         let (before, after) = self.split_at(at.min(self.len()));
         let list = before.iter().cloned().chain(std::iter::once(exemplar)).chain(after.iter().cloned()).collect();

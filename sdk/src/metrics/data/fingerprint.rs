@@ -1,7 +1,8 @@
-//! The order-independent fingerprint of an attribute set, and the comparison of sets.
+//! Order-independent fingerprints of attribute sets, and the comparison of sets.
 //!
-//! The hot path treats two sets with one fingerprint as the same set, so a fingerprint has 128 bits keyed by secrets: the probability
-//! that two of a million sets collide is below 2^-88, and an attacker who chooses attribute values cannot cause a collision.
+//! The hot path treats two sets with the same fingerprint as equal. Fingerprints therefore have 128 bits and
+//! are keyed by secrets: among a million sets, the probability of a collision is below 2^-88, and an attacker
+//! who chooses attribute values cannot cause one.
 
 use std::sync::OnceLock;
 
@@ -9,16 +10,16 @@ use opentelemetry::{Array, KeyValue, Value};
 
 use crate::id;
 
-/// The fingerprint of an attribute set: the sum of the fingerprints of its members.
+/// The fingerprint of an attribute set: the sum of its attributes' fingerprints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Fingerprint {
-    /// The half that gives the position in a table.
+    /// The half that determines the position in a table.
     pub(crate) place: u64,
-    /// The half that is compared.
+    /// The half that is compared with the stored series.
     pub(crate) check: u64,
 }
 
-/// The secrets that key the fingerprints of this process.
+/// The secrets that key this process's fingerprints.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Secrets([u64; 6]);
 
@@ -40,7 +41,7 @@ impl Secrets {
         ])
     }
 
-    /// Returns the fingerprint of a set.
+    /// Returns the fingerprint of an attribute set.
     #[inline(always)]
     pub(crate) fn fingerprint<'a>(&self, attributes: impl IntoIterator<Item = &'a KeyValue>) -> Fingerprint {
         let mut sum = Fingerprint::default();
@@ -57,7 +58,7 @@ impl Secrets {
         let [a, b, c, d, e, f] = self.0;
         let key = attribute.key.as_str().as_bytes();
         let (k0, k1) = self.text(key);
-        // Most values are strings: a predictable branch beats a jump table.
+        // Most values are strings, so a predictable branch is faster than a jump table.
         let (v0, v1, shape) = match &attribute.value {
             Value::String(string) => {
                 let text = string.as_str().as_bytes();
@@ -66,7 +67,8 @@ impl Secrets {
             }
             other => self.other(other),
         };
-        // Lengths and type are multiplied by a secret, so no text can compensate for another length.
+        // The lengths and the type are multiplied by a secret, so that no choice of text can compensate for a
+        // different length.
         let shape = (shape << 24 ^ key.len() as u64).wrapping_mul(c | 1);
         let key = mix(k0 ^ a, k1 ^ b ^ shape);
         Fingerprint {
@@ -75,7 +77,8 @@ impl Secrets {
         }
     }
 
-    /// Reads a text of known length as two words: a short one directly, both ends at once, a long one 16 bytes at a time.
+    /// Reads a string as two words. Short strings are read directly from both ends, and long ones in blocks of
+    /// 16 bytes. The caller mixes in the length.
     #[inline(always)]
     fn text(&self, text: &[u8]) -> (u64, u64) {
         if text.len() > 16 {
@@ -98,18 +101,18 @@ impl Secrets {
             words = self.more(words, rest.first_chunk().map_or((0, 0), halves));
             rest = &rest[16..];
         }
-        // These overlap bytes already read.
+        // This block may overlap bytes that were already read.
         self.more(words, text.last_chunk().map_or((0, 0), halves))
     }
 
-    /// Mixes in two more words.
+    /// Mixes two more words into the state.
     #[inline]
     fn more(&self, words: (u64, u64), next: (u64, u64)) -> (u64, u64) {
         let [a, b, c, d, ..] = self.0;
         (mix(words.0 ^ next.0 ^ a, next.1 ^ b), mix(words.1 ^ next.1 ^ c, next.0 ^ d))
     }
 
-    /// Returns the words of a value that is not a string, and a type tag outside of the range of lengths.
+    /// Returns the words for a value that is not a string, and a type tag that no length can equal.
     #[inline(never)]
     fn other(&self, value: &Value) -> (u64, u64, u64) {
         const TYPES: u64 = 1 << 39;
@@ -127,7 +130,7 @@ impl Secrets {
                 };
                 self.list(TYPES + 6, list.iter().map(|one| element(one.as_str().as_bytes())))
             }
-            // A type that the API may add later: slow, but correct.
+            // A type that a later version of the API may add. Slow but correct.
             other => {
                 let text = other.to_string();
                 let words = self.text(text.as_bytes());
@@ -145,7 +148,7 @@ impl Secrets {
     }
 }
 
-/// Folds two words into one: the two halves of their product, combined.
+/// Folds two words into one by combining the halves of their product.
 #[inline(always)]
 fn mix(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
@@ -158,14 +161,15 @@ fn halves(chunk: &[u8; 16]) -> (u64, u64) {
     (both as u64, (both >> 64) as u64)
 }
 
-/// Returns true if `stored`, whose keys are distinct, equals the `kept` ones among the `given` attributes, in any order.
+/// Returns true if `stored` equals the `given` attributes that a filter keeps, in any order. `kept` is their
+/// number, and the keys in `stored` are distinct.
 ///
-/// Searches the given attributes for the stored ones, not the other way round: both have the same length, so a duplicate key
-/// cannot pass for another.
+/// Looks up each stored attribute among the given ones, rather than the reverse. Both have the same length, so
+/// a duplicate key in `given` cannot stand in for another key.
 pub(crate) fn is_same_set(stored: &[KeyValue], given: &[KeyValue], kept: usize) -> bool {
     stored.len() == kept
         && stored.iter().enumerate().all(|(index, attribute)| {
-            // With the same order, the first comparison matches.
+            // If the order is the same, the first comparison matches.
             given.get(index).is_some_and(|same_place| is_same(attribute, same_place))
                 || given.iter().any(|other| is_same(attribute, other))
         })
@@ -175,7 +179,7 @@ fn is_same(a: &KeyValue, b: &KeyValue) -> bool {
     a.key == b.key && is_same_value(&a.value, &b.value)
 }
 
-/// Compares numbers by their bits, as they are hashed.
+/// Compares floats by their bits, which is also how they are hashed.
 pub(crate) fn is_same_value(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::F64(a), Value::F64(b)) => a.to_bits() == b.to_bits(),
@@ -281,7 +285,7 @@ mod tests {
             prop_assert_eq!(set(&attributes(&given)), before);
         }
 
-        /// Texts of few letters, whose lengths and ends are often the same.
+        /// Strings made of a few letters, so that lengths and ends often coincide.
         #[test]
         fn different_sets_differ(
             one in prop::collection::btree_map("[ab]{0,18}", "[ab]{0,34}", 0..4),

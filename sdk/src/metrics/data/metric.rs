@@ -1,4 +1,4 @@
-//! Collected metrics: the items of the metrics signal.
+//! Collected metrics, the items of the metrics signal.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use opentelemetry::InstrumentationScope;
 
 use super::point::{ExponentialHistogramPoint, HistogramPoint, NumberPoint};
 
-/// The metrics of one instrumentation scope at one collection; the item of the metrics signal.
+/// The metrics of an instrumentation scope at one collection. This is the item type of the metrics signal.
 ///
 /// spec: metrics/data-model.md
 #[derive(Clone, Debug, PartialEq)]
@@ -19,28 +19,28 @@ pub struct ScopeMetrics {
 }
 
 impl ScopeMetrics {
-    /// Creates the metrics of a scope.
+    /// Creates an item with the metrics of a scope.
     pub fn new(scope: impl Into<Arc<InstrumentationScope>>, metrics: Vec<Metric>) -> Self {
         ScopeMetrics { scope: scope.into(), metrics }
     }
 }
 
-/// One metric: its name and its points.
+/// A metric: its name, description, unit and points.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Metric {
     /// The name.
     pub name: Arc<str>,
-    /// The description; may be empty.
+    /// The description, possibly empty.
     pub description: Arc<str>,
-    /// The unit, in UCUM; may be empty.
+    /// The unit in UCUM, possibly empty.
     pub unit: Arc<str>,
     /// The points.
     pub data: MetricData,
 }
 
 impl Metric {
-    /// Creates a metric without description and unit.
+    /// Creates a metric without a description or a unit.
     pub fn new(name: impl Into<Arc<str>>, data: MetricData) -> Self {
         Metric { name: name.into(), description: "".into(), unit: "".into(), data }
     }
@@ -58,34 +58,34 @@ impl Metric {
     }
 }
 
-/// The points of a metric, by how they were aggregated.
+/// The points of a metric, grouped by kind of aggregation.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum MetricData {
     /// Totals.
     Sum {
-        /// One for each series.
+        /// One point per series.
         points: Vec<NumberPoint>,
         /// The temporality of the totals.
         temporality: Temporality,
-        /// True if totals never fall.
+        /// True if the totals never decrease.
         monotonic: bool,
     },
     /// Last values.
     Gauge {
-        /// One for each series.
+        /// One point per series.
         points: Vec<NumberPoint>,
     },
-    /// Distributions in buckets with given bounds.
+    /// Distributions over buckets with explicit bounds.
     Histogram {
-        /// One for each series.
+        /// One point per series.
         points: Vec<HistogramPoint>,
         /// The temporality of the counts.
         temporality: Temporality,
     },
-    /// Distributions in buckets that grow exponentially.
+    /// Distributions over exponentially growing buckets.
     ExponentialHistogram {
-        /// One for each series.
+        /// One point per series.
         points: Vec<ExponentialHistogramPoint>,
         /// The temporality of the counts.
         temporality: Temporality,
@@ -102,7 +102,7 @@ impl MetricData {
         }
     }
 
-    /// Returns true for the deltas of a sum or a histogram.
+    /// Returns true for a sum or histogram with delta temporality.
     pub(crate) fn is_delta(&self) -> bool {
         match self {
             MetricData::Gauge { .. } => false,
@@ -118,7 +118,7 @@ impl MetricData {
     }
 }
 
-/// The interval that a total covers.
+/// The interval that a total covers: since the start or since the last collection.
 ///
 /// spec: metrics/data-model.md#temporality
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,4 +1,4 @@
-//! Collected metrics: points and exemplars, the attributes of a series, and their fingerprint. Knows no other folder.
+//! Collected metrics: points, exemplars, series attributes and their fingerprints. Depends on no other folder.
 
 mod attributes;
 mod buckets;

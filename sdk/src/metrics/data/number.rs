@@ -1,18 +1,18 @@
-//! Numbers as recorded, and as the bits of an atomic.
+//! Recorded numbers, and their representation as bits in atomics.
 
 /// A recorded number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Number {
-    /// From a signed instrument.
+    /// Recorded by a signed instrument.
     I64(i64),
-    /// From an unsigned instrument.
+    /// Recorded by an unsigned instrument.
     U64(u64),
-    /// From a floating-point instrument.
+    /// Recorded by a floating-point instrument.
     F64(f64),
 }
 
 impl Number {
-    /// Returns the number as floating point; exact up to 2⁵³.
+    /// Returns the number as a float. Exact up to a magnitude of 2⁵³.
     pub fn as_f64(self) -> f64 {
         match self {
             Number::I64(value) => value as f64,
@@ -50,7 +50,7 @@ impl std::fmt::Display for Number {
     }
 }
 
-/// A number that an instrument of the API takes.
+/// A number type that the API's instruments accept.
 pub(crate) trait Measured: Copy + Into<Number> + Send + Sync + 'static {
     const TYPE: NumberType;
 
@@ -58,7 +58,7 @@ pub(crate) trait Measured: Copy + Into<Number> + Send + Sync + 'static {
 
     fn from_bits(bits: u64) -> Self;
 
-    /// Stops at the limits of an integer.
+    /// Adds two numbers. Integers saturate.
     fn plus(self, other: Self) -> Self;
 
     fn as_f64(self) -> f64;
@@ -70,7 +70,7 @@ pub(crate) trait Measured: Copy + Into<Number> + Send + Sync + 'static {
     fn is_negative(self) -> bool;
 }
 
-/// The type of a number, which gives meaning to the bits of an aggregation.
+/// A number type, needed to interpret the bits of an aggregation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum NumberType {
     I64,
@@ -103,7 +103,7 @@ impl NumberType {
         }
     }
 
-    /// Returns a sum within the finite numbers, and true if it has reached their limit.
+    /// Clamps a sum to the finite range. Also returns true if the sum has reached a limit of its type.
     pub(crate) fn limited(self, bits: u64) -> (u64, bool) {
         match self {
             NumberType::I64 => (bits, matches!(i64::from_bits(bits), i64::MIN | i64::MAX)),
@@ -115,7 +115,7 @@ impl NumberType {
         }
     }
 
-    /// Returns true if the bits are zero.
+    /// Returns true if the bits represent zero.
     pub(crate) fn is_zero(self, bits: u64) -> bool {
         match self {
             NumberType::I64 | NumberType::U64 => bits == 0,
@@ -124,7 +124,8 @@ impl NumberType {
     }
 }
 
-/// Returns a sum within the finite numbers, and true if it was not. Infinities that cancel out leave zero.
+/// Clamps a sum to the finite range. Also returns true if the sum was not finite. NaN, the result of opposite
+/// infinities, becomes zero.
 pub(crate) fn limited(sum: f64) -> (f64, bool) {
     match sum {
         _ if sum.is_finite() => (sum, false),

@@ -1,4 +1,4 @@
-//! The points of metrics: numbers, histograms and the exemplars behind them.
+//! Metric points: numbers, histograms, and their exemplars.
 
 use std::sync::Arc;
 
@@ -13,18 +13,18 @@ use crate::time::Timestamp;
 pub struct NumberPoint {
     /// Attributes of the series.
     pub attributes: Attributes,
-    /// Start of the interval this value covers. Meaningless for gauges, where exporters may omit it.
+    /// Start of the interval the value covers. Has no meaning for gauges, where exporters may omit it.
     pub start: Timestamp,
     /// Time of the collection.
     pub time: Timestamp,
     /// The value.
     pub value: Number,
-    /// Some of the measurements behind the point.
+    /// A sample of the measurements that contributed to the point.
     pub exemplars: Exemplars,
 }
 
 impl NumberPoint {
-    /// Creates a point without exemplars, at the epoch.
+    /// Creates a point without exemplars, with both times at the epoch.
     pub fn new(attributes: Attributes, value: impl Into<Number>) -> Self {
         let epoch = Timestamp::default();
         NumberPoint { attributes, start: epoch, time: epoch, value: value.into(), exemplars: Exemplars::none() }
@@ -43,7 +43,7 @@ impl NumberPoint {
     }
 }
 
-/// One distribution in buckets with given bounds.
+/// A distribution over buckets with explicit bounds.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct HistogramPoint {
@@ -53,24 +53,26 @@ pub struct HistogramPoint {
     pub start: Timestamp,
     /// Time of the collection.
     pub time: Timestamp,
-    /// Number of measurements: the sum of the buckets.
+    /// Number of measurements, equal to the sum of the bucket counts.
     pub count: u64,
-    /// Sum of the measurements; `None` if they may be negative, which makes it meaningless.
+    /// Sum of the measurements. `None` if measurements may be negative, which would make the sum meaningless.
     pub sum: Option<f64>,
-    /// Smallest measurement; `None` if there were no measurements or it is not recorded.
+    /// Smallest measurement. `None` if there were no measurements or it is not recorded.
     pub min: Option<f64>,
-    /// Largest measurement; `None` if there were no measurements or it is not recorded.
+    /// Largest measurement. `None` if there were no measurements or it is not recorded.
     pub max: Option<f64>,
-    /// The inclusive upper bounds of all buckets but the last, in order; empty for no buckets.
+    /// Inclusive upper bounds of all buckets except the last, in increasing order. Empty if the histogram has
+    /// no buckets.
     pub bounds: Arc<[f64]>,
-    /// The counts of the buckets, one more than there are bounds.
+    /// Counts of the buckets, one more than there are bounds.
     pub bucket_counts: Vec<u64>,
-    /// Some of the measurements behind the point.
+    /// A sample of the measurements that contributed to the point.
     pub exemplars: Exemplars,
 }
 
 impl HistogramPoint {
-    /// Creates a point at the epoch with these buckets and their count, without sum, extremes and exemplars.
+    /// Creates a point with these buckets and the total of their counts. Both times are at the epoch, and sum,
+    /// extremes and exemplars are not set.
     pub fn new(attributes: Attributes, bounds: impl Into<Arc<[f64]>>, bucket_counts: Vec<u64>) -> Self {
         HistogramPoint {
             attributes,
@@ -98,7 +100,7 @@ impl HistogramPoint {
         self
     }
 
-    /// Sets minimum and maximum.
+    /// Sets the minimum and the maximum.
     pub fn with_extremes(mut self, min: f64, max: f64) -> Self {
         (self.min, self.max) = (Some(min), Some(max));
         self
@@ -111,8 +113,8 @@ impl HistogramPoint {
     }
 }
 
-/// One distribution in buckets that grow exponentially: bucket `i` holds values in (base^i, base^(i+1)], with
-/// base = 2^(2^-scale).
+/// A distribution over exponentially growing buckets. Bucket `i` covers (base^i, base^(i+1)], where base =
+/// 2^(2^-scale).
 ///
 /// spec: metrics/data-model.md#exponentialhistogram
 #[derive(Clone, Debug, PartialEq)]
@@ -124,30 +126,31 @@ pub struct ExponentialHistogramPoint {
     pub start: Timestamp,
     /// Time of the collection.
     pub time: Timestamp,
-    /// Number of measurements: the sum of all buckets and the zero count.
+    /// Number of measurements, equal to the sum of all bucket counts and the zero count.
     pub count: u64,
-    /// Sum of the measurements; `None` if they may be negative, which makes it meaningless.
+    /// Sum of the measurements. `None` if measurements may be negative, which would make the sum meaningless.
     pub sum: Option<f64>,
-    /// Smallest measurement; `None` if there were no measurements or it is not recorded.
+    /// Smallest measurement. `None` if there were no measurements or it is not recorded.
     pub min: Option<f64>,
-    /// Largest measurement; `None` if there were no measurements or it is not recorded.
+    /// Largest measurement. `None` if there were no measurements or it is not recorded.
     pub max: Option<f64>,
-    /// The resolution.
+    /// The resolution: each step up halves the bucket width on a logarithmic scale.
     pub scale: i32,
-    /// Number of measurements that are zero or closer to it than the threshold.
+    /// Number of measurements whose magnitude is at most the zero threshold.
     pub zero_count: u64,
     /// The width of the zero bucket.
     pub zero_threshold: f64,
-    /// The buckets of positive values.
+    /// The buckets for positive values.
     pub positive: Buckets,
-    /// The buckets of negative values, by their magnitude.
+    /// The buckets for negative values, by magnitude.
     pub negative: Buckets,
-    /// Some of the measurements behind the point.
+    /// A sample of the measurements that contributed to the point.
     pub exemplars: Exemplars,
 }
 
 impl ExponentialHistogramPoint {
-    /// Creates a point at the epoch with these buckets and their count, without sum, extremes and exemplars.
+    /// Creates a point with these buckets and the total of their counts. Both times are at the epoch, and sum,
+    /// extremes and exemplars are not set.
     pub fn new(attributes: Attributes, scale: i32, zero_count: u64, positive: Buckets, negative: Buckets) -> Self {
         ExponentialHistogramPoint {
             attributes,
@@ -178,7 +181,7 @@ impl ExponentialHistogramPoint {
         self
     }
 
-    /// Sets minimum and maximum.
+    /// Sets the minimum and the maximum.
     pub fn with_extremes(mut self, min: f64, max: f64) -> Self {
         (self.min, self.max) = (Some(min), Some(max));
         self
@@ -191,13 +194,13 @@ impl ExponentialHistogramPoint {
     }
 }
 
-/// The buckets of one sign.
+/// The buckets for values of one sign.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Buckets {
     /// The index of the first bucket.
     pub offset: i32,
-    /// The counts, starting with the first bucket.
+    /// The counts, starting with that of the first bucket.
     pub counts: Vec<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! A reservoir with one exemplar for each bucket of a histogram.
+//! A reservoir with one exemplar per histogram bucket.
 
 use std::sync::Arc;
 
@@ -6,19 +6,19 @@ use super::offer::{ExemplarReservoir, Offer};
 use super::random::Random;
 use crate::metrics::data::{Exemplar, Exemplars, bucket_of};
 
-/// Keeps one measurement for each bucket of a histogram, chosen uniformly among those of the bucket.
+/// Keeps one measurement per histogram bucket, chosen uniformly from those that fall into the bucket.
 ///
 /// spec: metrics/sdk.md#alignedhistogrambucketexemplarreservoir
 #[derive(Clone, Debug)]
 pub struct AlignedHistogramBucketExemplarReservoir {
     bounds: Arc<[f64]>,
-    /// Number of measurements of each bucket to skip.
+    /// Number of measurements to skip in each bucket.
     skip: Vec<u32>,
     kept: KeptByBucket,
 }
 
 impl AlignedHistogramBucketExemplarReservoir {
-    /// Creates a reservoir for buckets with these upper bounds and one bucket above.
+    /// Creates a reservoir for buckets with these upper bounds, plus one bucket above the last.
     pub fn new(bounds: impl Into<Arc<[f64]>>) -> Self {
         let bounds = bounds.into();
         let skip = vec![0; bounds.len() + 1];
@@ -45,11 +45,11 @@ impl ExemplarReservoir for AlignedHistogramBucketExemplarReservoir {
     }
 }
 
-/// The exemplars of a histogram in the order of its buckets. Buckets without an exemplar take no memory.
+/// A histogram's exemplars in bucket order. Buckets without an exemplar take no memory.
 #[derive(Clone, Debug)]
 pub(crate) struct KeptByBucket {
     kept: Exemplars,
-    /// One entry for each exemplar.
+    /// One entry per exemplar.
     places: Vec<Place>,
     random: Random,
 }
@@ -57,7 +57,7 @@ pub(crate) struct KeptByBucket {
 #[derive(Clone, Copy, Debug)]
 struct Place {
     bucket: u32,
-    /// Index of the next measurement to keep, counted from the last collection.
+    /// Index of the next measurement to keep, counted since the last collection.
     next: u64,
 }
 
@@ -66,7 +66,8 @@ impl KeptByBucket {
         KeptByBucket { kept: Exemplars::none(), places: Vec::new(), random: Random::new() }
     }
 
-    /// Keeps the measurement in its bucket and returns how many measurements of the bucket to skip before the next one.
+    /// Keeps the measurement for its bucket and returns how many measurements in that bucket to skip before the
+    /// next one to keep.
     pub(crate) fn keep(&mut self, bucket: usize, buckets: usize, exemplar: Exemplar) -> u32 {
         let bucket = bucket as u32;
         let at = match self.places.binary_search_by_key(&bucket, |place| place.bucket) {
@@ -84,7 +85,8 @@ impl KeptByBucket {
                 at
             }
         };
-        // The probability that none of the measurements n+1 to m is kept is n/m. The count saturates.
+        // With n measurements seen, the probability that none of the measurements n+1 to m is kept is n/m. The
+        // cast saturates.
         let place = &mut self.places[at];
         let number = place.next;
         let pass = (number as f64 / self.random.unit()).floor() - number as f64;
@@ -93,11 +95,12 @@ impl KeptByBucket {
         pass
     }
 
-    /// Moves the exemplars to `merged` and resets. `left` is the number of measurements still to be skipped.
+    /// Moves the exemplars to `merged` and resets the counts. `left` returns the number of measurements still
+    /// to be skipped in a bucket.
     pub(crate) fn take_into(&mut self, merged: &mut MergedBuckets, left: impl Fn(usize) -> u32, is_delta: bool) {
         let seen = |place: &Place| (place.next - 1).saturating_sub(left(place.bucket as usize).into());
         if merged.seen.is_empty() {
-            // Usually there is only one cell.
+            // Usually, only one cell has exemplars.
             merged.seen = self.places.iter().map(|place| (place.bucket, seen(place))).collect();
             merged.chosen = self.kept.clone();
         } else {
@@ -113,11 +116,12 @@ impl KeptByBucket {
     }
 }
 
-/// Merges the exemplars of a histogram from several reservoirs as if there had been one, in the order of the buckets.
+/// Merges a histogram's exemplars from several reservoirs, in bucket order, with the same probabilities as a
+/// single reservoir.
 #[derive(Debug, Default)]
 pub(crate) struct MergedBuckets {
     chosen: Exemplars,
-    /// The bucket of each exemplar, and the number of measurements seen in it.
+    /// The bucket of each exemplar, and the number of measurements seen in that bucket.
     seen: Vec<(u32, u64)>,
 }
 
@@ -181,7 +185,7 @@ mod tests {
             assert_eq!(kept.len(), 1);
             counts[kept[0] as usize] += 1;
         }
-        // Five standard deviations around 2000.
+        // 2000 expected, with a tolerance of five standard deviations.
         assert!(counts.iter().all(|&count| count.abs_diff(2000) < 210), "{counts:?}");
     }
 }

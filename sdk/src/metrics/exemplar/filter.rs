@@ -1,4 +1,4 @@
-//! The exemplar filter: selects the measurements offered to a reservoir.
+//! The exemplar filter, which selects the measurements offered to reservoirs.
 
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanId, TraceContextExt, TraceId};
@@ -6,7 +6,7 @@ use opentelemetry::trace::{SpanId, TraceContextExt, TraceId};
 use crate::config::Env;
 use crate::context;
 
-/// Selects the measurements that may become exemplars; `OTEL_METRICS_EXEMPLAR_FILTER`.
+/// Selects the measurements that may become exemplars. Set by `OTEL_METRICS_EXEMPLAR_FILTER`.
 ///
 /// spec: metrics/sdk.md#exemplarfilter
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,12 +17,12 @@ pub enum ExemplarFilter {
     TraceBased,
     /// All measurements.
     AlwaysOn,
-    /// No measurement.
+    /// No measurements.
     AlwaysOff,
 }
 
 impl ExemplarFilter {
-    /// Reads the filter from the environment; the default if the variable is unset.
+    /// Reads the filter from the environment. Returns the default if the variable is unset or invalid.
     pub fn from_env(env: &Env) -> Self {
         let filters = [
             ("trace_based", ExemplarFilter::TraceBased),
@@ -32,7 +32,7 @@ impl ExemplarFilter {
         env.one_of("OTEL_METRICS_EXEMPLAR_FILTER", &filters).unwrap_or_default()
     }
 
-    /// Returns the current span if a measurement made now may become an exemplar.
+    /// Returns the current span's IDs if a measurement made now may become an exemplar.
     #[inline(always)]
     pub(crate) fn eligible(self) -> Option<Eligible> {
         match self {
@@ -43,7 +43,7 @@ impl ExemplarFilter {
     }
 }
 
-/// Marks a measurement that may become an exemplar, with its span.
+/// The span IDs of a measurement that may become an exemplar.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Eligible {
     pub(super) trace_id: TraceId,

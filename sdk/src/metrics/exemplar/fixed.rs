@@ -1,4 +1,4 @@
-//! A reservoir of fixed size: a uniform sample of the measurements since the last collection.
+//! A fixed-size reservoir: a uniform sample of the measurements since the last collection.
 
 use super::offer::{ExemplarReservoir, Offer};
 use super::random::Random;
@@ -6,14 +6,15 @@ use crate::metrics::data::Exemplar;
 
 /// Keeps a fixed number of measurements, chosen uniformly.
 ///
-/// Computes in advance how many measurements to skip (Li's algorithm L), so that most offers cost one comparison and no clock read.
+/// Computes in advance how many measurements to skip (Li's algorithm L), so that most offers cost only a
+/// comparison and no clock read.
 ///
 /// spec: metrics/sdk.md#simplefixedsizeexemplarreservoir
 #[derive(Clone, Debug)]
 pub struct SimpleFixedSizeExemplarReservoir {
     size: usize,
     kept: Vec<Exemplar>,
-    /// Number of measurements counted here since the last collection.
+    /// Number of measurements this reservoir has counted since the last collection.
     seen: u64,
     /// Index of the next measurement to keep.
     next: u64,
@@ -23,7 +24,7 @@ pub struct SimpleFixedSizeExemplarReservoir {
 }
 
 impl SimpleFixedSizeExemplarReservoir {
-    /// Creates a reservoir of `size` exemplars, at least 1.
+    /// Creates a reservoir that holds `size` exemplars. A size of 0 is treated as 1.
     pub fn new(size: usize) -> Self {
         Self::with_random(size, Random::new())
     }
@@ -32,7 +33,7 @@ impl SimpleFixedSizeExemplarReservoir {
         SimpleFixedSizeExemplarReservoir { size: size.max(1), kept: Vec::new(), seen: 0, next: 1, w: 1.0, random }
     }
 
-    /// Keeps the measurement and returns how many to skip before the next one.
+    /// Keeps the measurement and returns how many to skip before the next one to keep.
     pub(crate) fn keep(&mut self, exemplar: Exemplar) -> u64 {
         self.seen = self.next;
         let size = self.size as u64;
@@ -52,12 +53,12 @@ impl SimpleFixedSizeExemplarReservoir {
     fn jump(&mut self) -> u64 {
         self.w *= (self.random.unit().ln() / self.size as f64).exp();
         let jump = (self.random.unit().ln() / (-self.w).ln_1p()).floor();
-        // A distance beyond the range of a float is never reached.
+        // A larger distance is never reached in practice and may exceed the integer range.
         if jump < 9e15 { jump as u64 + 1 } else { u64::MAX / 2 }
     }
 
-    /// Returns the exemplars and the number of measurements they represent, and resets. `left` is the number of measurements still
-    /// to be skipped.
+    /// Returns the exemplars and the number of measurements they represent, then resets the counts. `left` is
+    /// the number of measurements still to be skipped.
     pub(crate) fn take(&mut self, left: u64, is_delta: bool) -> (u64, Vec<Exemplar>) {
         let seen = (self.next - 1).saturating_sub(left);
         (self.seen, self.next, self.w) = (0, 1, 1.0);
@@ -81,7 +82,7 @@ impl ExemplarReservoir for SimpleFixedSizeExemplarReservoir {
     }
 }
 
-/// Merges the exemplars of a series from several reservoirs as if there had been one.
+/// Merges a series' exemplars from several reservoirs, with the same probabilities as a single reservoir.
 pub(crate) struct MergedSlots {
     size: usize,
     parts: Vec<(u64, Vec<Exemplar>)>,
@@ -103,7 +104,8 @@ impl MergedSlots {
             return self.parts.pop().map_or_else(Vec::new, |(_, kept)| kept);
         }
         let mut merged = Vec::new();
-        // Draws a reservoir weighted by the measurements it represents, and takes one of its exemplars.
+        // Pick a reservoir with a probability proportional to the measurements it represents, and take one of
+        // its exemplars.
         while merged.len() < self.size {
             let total: u64 = self.parts.iter().filter(|(_, kept)| !kept.is_empty()).map(|(seen, _)| seen).sum();
             if total == 0 {
@@ -120,7 +122,7 @@ impl MergedSlots {
                 ticket -= *seen;
             }
         }
-        // Exemplars from before the last collection fill the rest, newest first.
+        // Fill the remaining slots with exemplars from before the last collection, newest first.
         let mut old: Vec<_> = self.parts.into_iter().flat_map(|(_, kept)| kept).collect();
         old.sort_by_key(|exemplar| std::cmp::Reverse(exemplar.time));
         merged.extend(old.into_iter().take(self.size - merged.len()));
@@ -157,7 +159,7 @@ mod tests {
     }
 
     fn check_uniform(counts: &[u64], expected: f64) {
-        // Five standard deviations of a binomial count, which is at most its expectation.
+        // Five standard deviations of a binomial count, whose variance is at most its mean.
         let tolerance = 5.0 * expected.sqrt();
         assert!(counts.iter().all(|&count| (count as f64 - expected).abs() < tolerance), "{expected}: {counts:?}");
     }

@@ -1,7 +1,8 @@
-//! Exemplars: the filter of measurements, and the reservoirs that keep some of them.
+//! Exemplars: the filter that selects measurements, and the reservoirs that keep some of them.
 //!
-//! A view that removes attributes from a series does not remove them from its exemplars, which hold every attribute of their
-//! measurement. `OTEL_METRICS_EXEMPLAR_FILTER=always_off` turns exemplars off; a custom reservoir may leave attributes out.
+//! When a view removes attributes from a series, the exemplars of the series still hold all attributes of their
+//! measurement. `OTEL_METRICS_EXEMPLAR_FILTER=always_off` turns exemplars off; a custom reservoir can leave
+//! attributes out.
 //!
 //! spec: metrics/sdk.md#exemplar
 

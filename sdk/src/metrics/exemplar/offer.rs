@@ -1,4 +1,4 @@
-//! The reservoir seam: offers and the exemplars kept from them.
+//! The reservoir seam: the reservoir trait, and the offers it receives.
 
 use std::fmt::Debug;
 
@@ -10,17 +10,19 @@ use crate::context;
 use crate::metrics::data::{Attributes, Exemplar, Number, is_same_value};
 use crate::time::{Clock, Timestamp};
 
-/// Keeps some of the measurements of one series.
+/// Keeps some of the measurements of a series.
 ///
-/// A view creates one for each series. `offer` is called on recording threads, one call at a time, and only for measurements the
-/// [`ExemplarFilter`](crate::metrics::ExemplarFilter) accepts; it must not block and should not allocate.
+/// A view creates one reservoir per series. `offer` is called on recording threads, one call at a time, and
+/// only for measurements accepted by the [`ExemplarFilter`](crate::metrics::ExemplarFilter). It must not block
+/// and should not allocate.
 ///
 /// spec: metrics/sdk.md#exemplarreservoir
 pub trait ExemplarReservoir: Debug + Send + 'static {
     /// Offers a measurement. The reservoir may keep or discard it.
     fn offer(&mut self, offer: &Offer<'_>);
 
-    /// Returns the kept exemplars. A delta clears the reservoir; a cumulative series may keep exemplars until newer ones arrive.
+    /// Returns the kept exemplars. If `is_delta`, the reservoir must be cleared; otherwise, it may keep
+    /// exemplars until newer ones arrive.
     fn collect(&mut self, is_delta: bool) -> Vec<Exemplar>;
 }
 
@@ -40,24 +42,24 @@ impl Offer<'_> {
         self.value
     }
 
-    /// Returns every attribute of the measurement as given.
+    /// Returns all attributes of the measurement, before any view removes some.
     pub fn attributes(&self) -> &[KeyValue] {
         self.given
     }
 
-    /// Returns the trace of the current span; [`TraceId::INVALID`] outside of spans.
+    /// Returns the trace ID of the current span, or [`TraceId::INVALID`] outside of spans.
     pub fn trace_id(&self) -> TraceId {
         self.span.trace_id
     }
 
-    /// Returns the current span; [`SpanId::INVALID`] outside of spans.
+    /// Returns the ID of the current span, or [`SpanId::INVALID`] outside of spans.
     pub fn span_id(&self) -> SpanId {
         self.span.span_id
     }
 
-    /// Returns a copy of the measurement's context, with its baggage.
+    /// Returns a copy of the measurement's context, including its baggage.
     pub fn context(&self) -> Context {
-        // An offer is made on the thread of its measurement, so the current context is the right one.
+        // Offers are made on the measuring thread, so its current context is that of the measurement.
         context::while_alive(Context::current).unwrap_or_default()
     }
 
@@ -66,7 +68,7 @@ impl Offer<'_> {
         self.clock.now()
     }
 
-    /// Returns the exemplar of this measurement, with the attributes that its series lacks.
+    /// Returns an exemplar of this measurement with the attributes that the series lacks.
     pub fn exemplar(&self) -> Exemplar {
         let is_of_series = |one: &&KeyValue| {
             self.of_series.iter().any(|other| one.key == other.key && is_same_value(&one.value, &other.value))

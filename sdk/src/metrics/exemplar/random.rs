@@ -1,8 +1,8 @@
-//! Random numbers for the reservoirs.
+//! A random number generator for the reservoirs.
 
 use crate::id;
 
-/// SplitMix64, with one word of state that a test may choose.
+/// The SplitMix64 generator. Its single word of state can be seeded in tests.
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 
@@ -24,12 +24,12 @@ impl Random {
         z ^ z >> 31
     }
 
-    /// Uniform, above 0 and up to 1.
+    /// Returns a uniform number in (0, 1].
     pub(super) fn unit(&mut self) -> f64 {
         ((self.next() >> 11) + 1) as f64 / (1u64 << 53) as f64
     }
 
-    /// Uniform below `bound`, which is not zero.
+    /// Returns a uniform number in `0..bound`. `bound` must not be zero.
     pub(super) fn below(&mut self, bound: u64) -> u64 {
         ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
     }

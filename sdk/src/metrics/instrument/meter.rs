@@ -1,4 +1,4 @@
-//! The meter: creates the API's instruments, and observable ones whose callbacks can end.
+//! The meter. Creates the API's instruments, and observable instruments whose callbacks can be unregistered.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ type Text = Option<Cow<'static, str>>;
 
 /// Creates the instruments of one scope. Cheap to clone.
 ///
-/// The API's meter creates every kind of instrument; this one adds callbacks that can be unregistered.
+/// The API's meter creates instruments of every kind. `SdkMeter` adds callbacks that can be unregistered.
 #[derive(Clone)]
 pub struct SdkMeter {
     pub(crate) scope: Arc<InstrumentationScope>,
@@ -28,7 +28,7 @@ pub struct SdkMeter {
 }
 
 impl SdkMeter {
-    /// Creates an observable counter, for [`Self::register_callback`].
+    /// Creates an observable counter for use with [`Self::register_callback`].
     pub fn observable_counter<T: ObservedNumber>(
         &self,
         name: impl Into<Cow<'static, str>>,
@@ -36,7 +36,7 @@ impl SdkMeter {
         ObservableBuilder::new(self, InstrumentKind::ObservableCounter, name)
     }
 
-    /// Creates an observable up-down counter, for [`Self::register_callback`].
+    /// Creates an observable up-down counter for use with [`Self::register_callback`].
     pub fn observable_up_down_counter<T: ObservedNumber>(
         &self,
         name: impl Into<Cow<'static, str>>,
@@ -44,22 +44,22 @@ impl SdkMeter {
         ObservableBuilder::new(self, InstrumentKind::ObservableUpDownCounter, name)
     }
 
-    /// Creates an observable gauge, for [`Self::register_callback`].
+    /// Creates an observable gauge for use with [`Self::register_callback`].
     pub fn observable_gauge<T: ObservedNumber>(&self, name: impl Into<Cow<'static, str>>) -> ObservableBuilder<'_, T> {
         ObservableBuilder::new(self, InstrumentKind::ObservableGauge, name)
     }
 
-    /// Calls `callback` at each collection of each reader, on the thread that collects, until the handle is dropped. It
-    /// may observe several instruments.
+    /// Calls `callback` at every collection of every reader, on the collecting thread, until the handle is
+    /// dropped. The callback may observe several instruments.
     ///
-    /// It should return quickly, as it cannot be interrupted: while it runs, its reader collects nothing else, and callers that wait
-    /// for that reader wait until their deadline.
+    /// The callback cannot be interrupted, so it should return quickly. While it runs, its reader collects
+    /// nothing else, and callers waiting for that reader may wait until their deadline.
     ///
     /// spec: metrics/api.md#asynchronous-instrument-api
     pub fn register_callback(&self, callback: impl Fn(&Observer) + Send + Sync + 'static) -> CallbackHandle {
         let callback: Arc<crate::metrics::reader::pipeline::Callback> =
             Arc::new(move |reader| callback(&Observer { reader }));
-        // After shutdown it would never be called nor released.
+        // After shutdown, the callback would never be called or released.
         if !self.is_shut_down() {
             self.shared.callbacks.add_while_held(&callback);
         }
@@ -98,7 +98,7 @@ impl SdkMeter {
         self.shared.is_shut_down.load(Ordering::Acquire)
     }
 
-    /// Returns no streams after shutdown: such an instrument does nothing.
+    /// Returns the instrument's streams, or none after shutdown, in which case the instrument does nothing.
     fn streams(&self, instrument: &Instrument) -> Vec<(usize, Arc<crate::metrics::series::stream::Stream>)> {
         if self.is_shut_down() {
             return Vec::new();
@@ -111,7 +111,7 @@ impl SdkMeter {
         self.shared.pipelines.iter().flat_map(of).collect()
     }
 
-    /// Creates an instrument of the API with its callbacks, which live as long as the provider.
+    /// Creates an observable instrument of the API. Its callbacks live as long as the provider.
     fn observable<T: Measured>(
         &self,
         kind: InstrumentKind,
@@ -135,7 +135,7 @@ impl std::fmt::Debug for SdkMeter {
     }
 }
 
-/// Configures an [`Observable`].
+/// Builds an [`Observable`].
 #[derive(Debug)]
 #[must_use = "an instrument exists once it is built"]
 pub struct ObservableBuilder<'a, T> {
@@ -156,7 +156,7 @@ impl<'a, T: ObservedNumber> ObservableBuilder<'a, T> {
         self
     }
 
-    /// Sets the unit, in UCUM.
+    /// Sets the unit, written in UCUM.
     pub fn with_unit(mut self, unit: impl Into<Cow<'static, str>>) -> Self {
         self.texts.2 = Some(unit.into());
         self
@@ -168,7 +168,7 @@ impl<'a, T: ObservedNumber> ObservableBuilder<'a, T> {
     }
 }
 
-/// One method of the API for each kind of instrument and type of number.
+/// Implements one API method per kind of instrument and number type.
 macro_rules! synchronous {
     ($($method:ident $instrument:ident $number:ty;)*) => {$(
         fn $method(&self, builder: InstrumentBuilder<'_, $instrument<$number>>) -> $instrument<$number> {

@@ -1,4 +1,4 @@
-//! The instruments: synchronous ones that record, observable ones with callbacks, and the meter that makes both.
+//! Instruments: synchronous ones, observable ones with callbacks, and the meter that creates both.
 
 mod meter;
 mod observable;

@@ -1,4 +1,4 @@
-//! Observable instruments: the API's callbacks, and callbacks that end with a handle.
+//! Observable instruments, with the API's callbacks or with callbacks that can be unregistered.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::metrics::data::Measured;
 use crate::metrics::reader::Callback;
 use crate::metrics::series::Stream;
 
-/// The numbers that can be observed: `u64`, `i64` and `f64`.
+/// Number types that can be observed: `u64`, `i64` and `f64`.
 #[allow(private_bounds, reason = "sealed")]
 pub trait ObservedNumber: Measured {}
 
@@ -19,10 +19,11 @@ impl ObservedNumber for u64 {}
 impl ObservedNumber for i64 {}
 impl ObservedNumber for f64 {}
 
-/// An observable instrument for callbacks registered with [`SdkMeter::register_callback`](crate::metrics::SdkMeter). Cheap to clone.
+/// An observable instrument for use in callbacks registered with
+/// [`SdkMeter::register_callback`](crate::metrics::SdkMeter). Cheap to clone.
 pub struct Observable<T>(Arc<ObservedStreams>, PhantomData<fn(T)>);
 
-/// The streams of an observable instrument, each with the number of its reader.
+/// The streams of an observable instrument, each with the index of its reader.
 pub(crate) struct ObservedStreams {
     pub(crate) streams: Box<[(usize, Arc<Stream>)]>,
     pub(crate) checks: Checks,
@@ -58,7 +59,7 @@ impl<T> std::fmt::Debug for Observable<T> {
     }
 }
 
-/// The API's view of an instrument in a callback: one instrument, for the reader that collects.
+/// Passed to the API's callbacks: reports one instrument's observations to the collecting reader.
 pub(crate) struct ForReader<'a> {
     pub(crate) observed: &'a ObservedStreams,
     pub(crate) reader: usize,
@@ -70,20 +71,20 @@ impl<T: Measured> AsyncInstrument<T> for ForReader<'_> {
     }
 }
 
-/// Takes the observations of a callback, for any number of instruments.
+/// Receives a callback's observations, for any number of instruments.
 #[derive(Debug)]
 pub struct Observer {
     pub(crate) reader: usize,
 }
 
 impl Observer {
-    /// Reports the current value of an instrument for these attributes.
+    /// Reports the instrument's current value for these attributes.
     pub fn observe<T: ObservedNumber>(&self, instrument: &Observable<T>, value: T, attributes: &[KeyValue]) {
         instrument.0.observe(self.reader, value, attributes);
     }
 }
 
-/// Keeps a callback registered until it is dropped. Dropping does not wait for a call in progress.
+/// Keeps a callback registered until the handle is dropped. Dropping it does not wait for a call in progress.
 #[must_use = "the callback ends when this is dropped"]
 pub struct CallbackHandle {
     pub(crate) _callback: Arc<Callback>,

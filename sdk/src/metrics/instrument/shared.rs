@@ -1,4 +1,4 @@
-//! Everything the meters of one provider share.
+//! State shared by all meters of a provider.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -8,15 +8,15 @@ use crate::metrics::exemplar::ExemplarFilter;
 use crate::metrics::reader::{Callbacks, Pipeline};
 use crate::time::Clock;
 
-/// State of a provider that its meters use.
+/// State shared by a provider and its meters.
 pub(crate) struct Shared {
     pub(crate) views: Vec<View>,
     pub(crate) pipelines: Vec<Arc<Pipeline>>,
     pub(crate) callbacks: Arc<Callbacks>,
     pub(crate) exemplars: ExemplarFilter,
     pub(crate) clock: Clock,
-    /// Set once the provider is shut down: no instrument is created anymore.
+    /// Set once the provider is shut down. No instruments are created after that.
     pub(crate) is_shut_down: AtomicBool,
-    /// Number of rejected measurements: not finite, or negative for a counter.
+    /// Number of rejected measurements: not finite, or negative on a counter.
     pub(crate) rejected: Arc<AtomicU64>,
 }

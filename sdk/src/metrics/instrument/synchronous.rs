@@ -1,4 +1,4 @@
-//! Synchronous instruments: the implementation behind the API's counters, histograms and gauges, bound and unbound.
+//! Synchronous instruments: the implementation of the API's counters, histograms and gauges, bound and unbound.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,12 +17,12 @@ pub(crate) struct SdkInstrument {
     pub(crate) checks: Checks,
 }
 
-/// The checks of a measurement, and the exemplar filter.
+/// Validates measurements, and holds the exemplar filter.
 #[derive(Clone)]
 pub(crate) struct Checks {
     is_counter: bool,
     exemplars: ExemplarFilter,
-    /// Counts the rejected measurements of the provider.
+    /// Number of measurements the provider has rejected.
     rejected: Arc<AtomicU64>,
 }
 
@@ -32,14 +32,16 @@ impl Checks {
         Checks { is_counter, exemplars, rejected }
     }
 
-    /// Returns true for a measurement that every aggregation takes. For others, ask [`Self::takes`] for each stream.
+    /// Returns true if every aggregation accepts the measurement. Otherwise, call [`Self::takes`] for each
+    /// stream.
     #[inline]
     pub(crate) fn pass<T: Measured>(&self, value: T) -> bool {
         value.is_finite() && !(self.is_counter && value.is_negative())
     }
 
-    /// Returns true if a stream takes this measurement, and counts it otherwise. Sums and histograms take finite values only, since
-    /// any other would corrupt the series permanently. A last value may be infinite, as the next one replaces it; NaN is rejected.
+    /// Returns true if the stream accepts this measurement; otherwise counts it as rejected. Sums and
+    /// histograms accept only finite values, since any other value would corrupt the series permanently. A last
+    /// value may be infinite, as the next one replaces it; NaN is always rejected.
     ///
     /// spec: metrics/sdk.md#numerical-limits-handling, #handle-all-normal-values
     #[cold]
@@ -57,7 +59,7 @@ impl Checks {
         self.rejected.fetch_add(1, Ordering::Relaxed);
         crate::__warn!(
             "metrics.value",
-            "the measurement {value} of {:?} was not taken: it is not finite, or negative for a counter",
+            "the measurement {value} of {:?} was rejected: it is not finite, or negative for a counter",
             config.name
         );
     }
@@ -68,7 +70,7 @@ impl Checks {
 }
 
 impl SdkInstrument {
-    /// Records a measurement that only some aggregations take.
+    /// Records a measurement that only some aggregations accept.
     #[cold]
     fn measure_unusual<T: Measured>(&self, value: T, attributes: &[KeyValue]) {
         let span = self.checks.exemplars.eligible();
@@ -116,7 +118,7 @@ impl<T: Measured> BoundSyncInstrument<T> for BoundInstrument {
 }
 
 impl BoundInstrument {
-    /// Records a measurement that only some aggregations take.
+    /// Records a measurement that only some aggregations accept.
     #[cold]
     fn measure_unusual<T: Measured>(&self, value: T) {
         let span = self.checks.exemplars.eligible();

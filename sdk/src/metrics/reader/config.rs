@@ -1,4 +1,4 @@
-//! The configuration of a reader: temporality, aggregation and cardinality limit for each kind of instrument.
+//! A reader's configuration: temporality, aggregation and cardinality limit for each instrument kind.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use super::producer::MetricProducer;
 use crate::metrics::config::{Aggregation, InstrumentKind, PerKind, TemporalityPreference};
 use crate::metrics::data::Temporality;
 
-/// The defaults of a reader; views win over them.
+/// The defaults of a reader. Views override them.
 ///
 /// spec: metrics/sdk.md#metricreader
 #[derive(Clone)]
@@ -19,7 +19,7 @@ pub struct ReaderConfig {
     pub(crate) component_type: Option<&'static str>,
 }
 
-/// Default maximum number of series of a metric.
+/// Default for the maximum number of series per metric.
 ///
 /// spec: metrics/sdk.md#cardinality-limits
 pub const DEFAULT_CARDINALITY_LIMIT: usize = 2000;
@@ -37,7 +37,8 @@ impl Default for ReaderConfig {
 }
 
 impl ReaderConfig {
-    /// Returns the specification's defaults: cumulative temporality, default aggregations, 2000 series a metric, no producers.
+    /// Returns the specification's defaults: cumulative temporality, default aggregations, 2000 series per
+    /// metric, no producers.
     pub fn new() -> Self {
         ReaderConfig::default()
     }
@@ -47,37 +48,38 @@ impl ReaderConfig {
         self.with_temporality_of(move |kind| preference.of(kind))
     }
 
-    /// Sets the temporality for each kind of instrument; `temporality` is called once for each kind, before this returns.
+    /// Sets the temporality for each instrument kind. Calls `temporality` once per kind before returning.
     ///
-    /// [`Temporality::Delta`] for [`InstrumentKind::Gauge`] exports only series recorded since the last collection and drops the
-    /// others; by default the last value of a series is exported forever.
+    /// [`Temporality::Delta`] for [`InstrumentKind::Gauge`] exports only the series recorded since the last
+    /// collection and drops the others. By default, the last value of a series is exported forever.
     ///
-    /// spec: metrics/sdk.md#metricreader — the temporality is a function of the kind.
+    /// spec: metrics/sdk.md#metricreader — the temporality is a function of the instrument kind.
     pub fn with_temporality_of(mut self, temporality: impl Fn(InstrumentKind) -> Temporality) -> Self {
         self.temporality = PerKind::new(temporality);
         self
     }
 
-    /// Sets the aggregation for each kind of instrument.
+    /// Sets the aggregation for each instrument kind.
     pub fn with_aggregation(mut self, aggregation: impl Fn(InstrumentKind) -> Aggregation) -> Self {
         self.aggregation = PerKind::new(aggregation);
         self
     }
 
-    /// Sets the maximum number of series for each kind of instrument; measurements beyond share one overflow series.
+    /// Sets the maximum number of series for each instrument kind. Measurements beyond the limit share one
+    /// overflow series.
     pub fn with_cardinality_limit(mut self, limit: impl Fn(InstrumentKind) -> usize) -> Self {
         self.limit = PerKind::new(limit);
         self
     }
 
-    /// Sets the `otel.component.type` of a [`PullReader`](crate::metrics::PullReader) in the SDK's own metrics; by default the name of its
-    /// type.
+    /// Sets the `otel.component.type` of a [`PullReader`](crate::metrics::PullReader) in the SDK's own metrics.
+    /// Defaults to the name of its type.
     pub fn with_component_type(mut self, component_type: &'static str) -> Self {
         self.component_type = Some(component_type);
         self
     }
 
-    /// Adds the metrics of a producer to each collection.
+    /// Adds a producer, whose metrics become part of each collection.
     pub fn with_producer(mut self, producer: impl MetricProducer) -> Self {
         self.producers.push(Arc::new(producer));
         self

@@ -11,30 +11,30 @@ use crate::export::type_name;
 use crate::runtime::Waiting;
 use crate::time::Deadline;
 
-/// Reads the metrics of one provider. Readers of one provider are independent of each other.
+/// Reads a provider's metrics. The readers of a provider are independent of each other.
 ///
-/// Sealed: a reader is a [`PeriodicReader`](crate::metrics::PeriodicReader) for exporters that are pushed to, or a
-/// [`PullReader`](crate::metrics::PullReader).
+/// This trait is sealed. Use a [`PeriodicReader`](crate::metrics::PeriodicReader) with push exporters, and a
+/// [`PullReader`](crate::metrics::PullReader) otherwise.
 ///
 /// spec: metrics/sdk.md#metricreader
 pub trait MetricReader: Connect + Debug + Send + Sync + 'static {
     /// Collects and exports.
     ///
     /// # Errors
-    /// An export failed, or the deadline passed.
+    /// Fails if an export fails or the deadline passes.
     fn flush(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.begin(Begin::Flush, deadline).wait(deadline)
     }
 
-    /// Collects and exports for the last time. A second call does nothing.
+    /// Collects and exports a last time. A second call does nothing.
     ///
     /// # Errors
-    /// An export failed, or the deadline passed.
+    /// Fails if an export fails or the deadline passes.
     fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.begin(Begin::Shutdown, deadline).wait(deadline)
     }
 
-    /// Returns the counts of delivered and lost points, if this reader exports.
+    /// Returns the counts of delivered and lost points, or `None` if this reader does not export.
     fn health(&self) -> Option<SignalHealth> {
         self.counters().map(|counters| counters.snapshot())
     }
@@ -60,11 +60,12 @@ pub trait Connect {
     #[doc(hidden)]
     fn connect(&self, source: Source);
 
-    /// Tells the reader that there are no metrics, because the telemetry is switched off.
+    /// Tells the reader to expect no metrics, because telemetry is switched off.
     #[doc(hidden)]
     fn disable(&self) {}
 
-    /// Starts a flush or a shutdown without waiting, so that a slow reader takes no time from the others.
+    /// Starts a flush or a shutdown without waiting for it, so that a slow reader does not use up the others'
+    /// time.
     #[doc(hidden)]
     fn begin(&self, what: Begin, deadline: Deadline) -> Begun;
 }
@@ -74,7 +75,7 @@ pub trait Connect {
 pub enum Begin {
     /// Collect and export.
     Flush,
-    /// Collect and export for the last time.
+    /// Collect and export a last time.
     Shutdown,
 }
 
@@ -94,7 +95,7 @@ impl Debug for Begun {
     }
 }
 
-/// The pipeline a reader collects from.
+/// The source of a reader's metrics: its pipeline.
 #[derive(Clone)]
 pub struct Source(pub(crate) Arc<Pipeline>);
 

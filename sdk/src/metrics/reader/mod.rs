@@ -1,7 +1,8 @@
-//! Readers: when metrics are collected and where they go.
+//! Readers, which decide when metrics are collected and where they are sent.
 //!
-//! A reader owns one `Pipeline`, the streams and callbacks of every instrument as this reader is configured. `PeriodicReader`
-//! collects on a thread of its own and exports; `PullReader` collects on the caller's.
+//! A reader owns a `Pipeline`, which holds the callbacks and the streams of all instruments, configured for
+//! this reader. `PeriodicReader` collects on its own thread and exports; `PullReader` collects on the caller's
+//! thread.
 
 mod config;
 mod contract;

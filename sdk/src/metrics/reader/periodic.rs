@@ -1,4 +1,4 @@
-//! The reader that pushes: collects and exports at an interval, on a thread of its own.
+//! The push reader, which collects and exports at an interval on its own thread.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub struct PeriodicConfig {
 }
 
 impl Default for PeriodicConfig {
-    /// The defaults: every 60 s, a timeout of 30 s, one export for each collection.
+    /// Returns the defaults: an interval of 60 s, a timeout of 30 s, and one export per collection.
     fn default() -> Self {
         PeriodicConfig {
             interval: Duration::from_secs(60),
@@ -36,8 +36,8 @@ impl Default for PeriodicConfig {
 }
 
 impl PeriodicConfig {
-    /// Reads `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_METRIC_EXPORT_TIMEOUT` and
-    /// `OTEL_RUST_METRIC_EXPORT_MAX_BATCH_SIZE` over them.
+    /// Reads the configuration from `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_METRIC_EXPORT_TIMEOUT` and
+    /// `OTEL_RUST_METRIC_EXPORT_MAX_BATCH_SIZE`. Unset variables leave the defaults.
     pub fn from_env(env: &Env) -> Self {
         let default = PeriodicConfig::default();
         let interval = env.integer("OTEL_METRIC_EXPORT_INTERVAL", 1..=usize::MAX);
@@ -50,48 +50,48 @@ impl PeriodicConfig {
         }
     }
 
-    /// Sets the time between the starts of two exports, at least a millisecond.
+    /// Sets the time from the start of one export to the start of the next, at least one millisecond.
     pub fn with_interval(mut self, interval: Duration) -> Self {
         self.interval = interval.max(Duration::from_millis(1));
         self
     }
 
-    /// Sets the maximum duration of a collection with its export; [`Duration::MAX`] sets no limit.
+    /// Sets the maximum duration of a collection and its export together. [`Duration::MAX`] means no limit.
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Sets the maximum number of points in one export, at least 1; the rest follows in further exports at once. By default one
-    /// export carries the whole collection.
+    /// Sets the maximum number of points per export, at least 1. Larger collections are exported in several
+    /// batches, one right after another. By default, a single export carries the whole collection.
     ///
-    /// Receivers limit the size of a request, that of the OpenTelemetry collector over gRPC to 4 MiB by default: a series of
-    /// a histogram is some hundred bytes, and more than a thousand with an exemplar in every bucket.
+    /// Receivers limit the size of a request; the OpenTelemetry Collector accepts 4 MiB over gRPC by default. A
+    /// histogram series takes a few hundred bytes, and more than a thousand if every bucket has an exemplar.
     pub fn with_max_batch_size(mut self, points: usize) -> Self {
         self.max_batch_size = points.max(1);
         self
     }
 
-    /// Returns the time between the starts of two exports.
+    /// Returns the time from the start of one export to the start of the next.
     pub fn interval(&self) -> Duration {
         self.interval
     }
 
-    /// Returns the maximum duration of a collection with its export.
+    /// Returns the maximum duration of a collection and its export together.
     pub fn timeout(&self) -> Duration {
         self.timeout
     }
 
-    /// Returns the maximum number of points in one export.
+    /// Returns the maximum number of points per export.
     pub fn max_batch_size(&self) -> usize {
         self.max_batch_size
     }
 }
 
-/// Collects and exports at an interval, never two at once.
+/// Collects and exports at an interval. Exports never overlap.
 ///
-/// A failed export is not repeated: the exporter retries within its deadline, then the batch is dropped. The next export makes up for
-/// lost totals, but not for lost deltas, which are counted in
+/// A failed export is not repeated. The exporter retries until its deadline; after that, the batch is dropped.
+/// The next export contains the missing totals but not the lost deltas, which are counted in
 /// [`SdkMeterProvider::lost_delta_points`](crate::metrics::SdkMeterProvider::lost_delta_points).
 ///
 /// spec: metrics/sdk.md#exportbatch
@@ -104,10 +104,10 @@ pub struct PeriodicReader {
 }
 
 impl PeriodicReader {
-    /// Starts a reader. It exports once a provider is built with it.
+    /// Starts a reader. It begins to export once a provider is built with it.
     ///
     /// # Errors
-    /// The operating system refuses to start another thread.
+    /// Fails if the operating system cannot start another thread.
     pub fn start(
         exporter: impl Exporter<Metrics>,
         periods: PeriodicConfig,
@@ -163,26 +163,27 @@ impl Task for Worker {
     }
 
     fn run(&mut self, _: Wake) -> Next {
-        // From start to start: the duration of the export does not shift the interval.
+        // Measured from start to start, so that the duration of the export does not add to the interval.
         let next = Deadline::after(self.periods.interval);
-        // During a pause the receiver asked for, deltas wait in their series.
+        // While the receiver has requested a pause, deltas stay in their series.
         let pause = self.exporter.pause();
         if !pause.is_zero() {
             return Next::After(pause);
         }
-        // Failures are counted and reported; this task has no caller to return them to.
+        // Failures are already counted and logged, and this task has no caller to return them to.
         drop(self.export(Deadline::NEVER));
         Next::After(next.remaining().unwrap_or(self.periods.interval))
     }
 
     fn flush(&mut self, deadline: Deadline) -> Result<(), ExportError> {
-        // spec: metrics/sdk.md#forceflush-2 — the exporter is flushed even if the collection was too slow.
+        // spec: metrics/sdk.md#forceflush-2 — flush the exporter even if the collection timed out.
         let exported = self.export(deadline);
         exported.and(self.exporter.flush(deadline))
     }
 
     fn shutdown(&mut self, deadline: Deadline) -> Result<(), ExportError> {
-        // spec: metrics/sdk.md#shutdown-1 — with the effects of a flush, that of the exporter among them.
+        // spec: metrics/sdk.md#shutdown-1 — includes the effects of ForceFlush, and thus a flush of the
+        // exporter.
         let flushed = self.flush(deadline);
         flushed.and(self.exporter.shutdown(deadline))
     }
@@ -201,7 +202,7 @@ impl Worker {
                 let deltas = split::deltas(&scopes) as u64;
                 pipeline.lose_deltas(error.items().map_or(deltas, |failed| deltas.min(failed)));
             }
-            // Keeps the first error and still exports the rest.
+            // Keep the first error, but still export the remaining batches.
             result = result.and(exported);
         }
         result

@@ -1,4 +1,4 @@
-//! The pipeline from all instruments to one reader: streams, callbacks, and their collection.
+//! The pipeline between all instruments and a reader: streams, callbacks, and collection.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
@@ -28,18 +28,19 @@ pub(crate) struct Pipeline {
     pub(crate) clock: Clock,
     pub(crate) registry: Registry,
     callbacks: Arc<Callbacks>,
-    /// The thread that is collecting; one at a time.
+    /// The thread that is collecting, if any.
     collecting: Mutex<Option<ThreadId>>,
     collected: Condvar,
-    /// Durations of collections.
+    /// Durations of past collections.
     pub(crate) durations: Durations,
-    /// The process that owns this pipeline. In a forked child, another thread's collection may never end.
+    /// The process that owns this pipeline. In a forked child, a collection by a thread of the parent would
+    /// never end.
     home: Generation,
-    /// Delta points in failed exports.
+    /// Number of delta points lost in failed exports.
     lost_deltas: AtomicU64,
 }
 
-/// A callback, called with the number of the reader that collects.
+/// A callback. Its argument is the index of the collecting reader.
 pub(crate) type Callback = dyn Fn(usize) + Send + Sync;
 
 /// The callbacks of all meters of a provider.
@@ -53,9 +54,9 @@ pub(crate) struct Callbacks {
 struct CallbackList {
     /// Callbacks that live as long as the provider.
     kept: Vec<Arc<Callback>>,
-    /// Callbacks that end with their handle.
+    /// Callbacks that are dropped with their handle.
     held: Vec<Weak<Callback>>,
-    /// Length of `held` at which to remove ended callbacks.
+    /// Length of `held` that triggers the removal of dropped callbacks.
     crowded: usize,
 }
 
@@ -64,8 +65,7 @@ impl Callbacks {
         unpoisoned(self.list.lock())
     }
 
-    /// Adds a callback for the life of the provider. At most as many as instruments are kept; further ones are rejected and
-    /// counted.
+    /// Adds a callback for the life of the provider. Rejects and counts callbacks beyond [`INSTRUMENT_LIMIT`].
     pub(crate) fn add(&self, callback: Arc<Callback>) {
         {
             let mut list = self.lock();
@@ -81,12 +81,12 @@ impl Callbacks {
         );
     }
 
-    /// Adds a callback for as long as its handle lives.
+    /// Adds a callback that is called until its handle is dropped.
     pub(crate) fn add_while_held(&self, callback: &Arc<Callback>) {
         let mut list = self.lock();
         if list.held.len() >= list.crowded {
             list.held.retain(|weak| weak.strong_count() > 0);
-            // The next sweep comes at twice the length, so that adding stays amortized constant.
+            // The next sweep happens at twice this length, which keeps adding amortized constant.
             list.crowded = (list.held.len() * 2).max(16);
         }
         list.held.push(Arc::downgrade(callback));
@@ -98,7 +98,7 @@ impl Callbacks {
     }
 
     pub(crate) fn clear(&self) {
-        // Dropped outside of the lock: callbacks hold user values.
+        // Dropped outside the lock, because callbacks hold user values.
         let list = std::mem::take(&mut *self.lock());
         drop(list);
     }
@@ -132,7 +132,7 @@ impl Pipeline {
         }
     }
 
-    /// Returns the streams of an instrument: one for each view that selects it, or the default one.
+    /// Returns an instrument's streams: one per view that selects it, or the default stream if none does.
     pub(crate) fn streams(
         &self,
         views: &[View],
@@ -148,7 +148,7 @@ impl Pipeline {
         for view in selecting {
             let Some(config) = resolve::config(&self.config, view, instrument, &self.clock) else { continue };
             let Some(stream) = self.registry.stream(scope, config) else { continue };
-            // Two views with the same result must not count twice.
+            // Two views may produce the same stream, which must not count measurements twice.
             if streams.iter().all(|other| !Arc::ptr_eq(other, &stream)) {
                 streams.push(stream);
             }
@@ -156,12 +156,12 @@ impl Pipeline {
         streams
     }
 
-    /// Counts and reports deltas that were collected and not exported: no later collection has them.
+    /// Counts and logs deltas that were collected but not exported. No later collection contains them.
     pub(crate) fn lose_deltas(&self, points: u64) {
         if points > 0 {
             let lost = self.lost_deltas.fetch_add(points, Ordering::Relaxed) + points;
             let message = format_args!(
-                "{points} delta data points were lost with an export, {lost} so far: no later one has them"
+                "{points} delta data points were lost in a failed export, {lost} so far; no later export contains them"
             );
             crate::diag::log(Level::Error, "metrics.deltas", message);
         }
@@ -172,19 +172,21 @@ impl Pipeline {
         self.lost_deltas.load(Ordering::Relaxed)
     }
 
-    /// Collects all metrics of this reader. Recording continues meanwhile; callbacks run outside of every lock.
+    /// Collects all metrics of this reader. Recording continues during the collection, and callbacks run
+    /// outside all locks.
     pub(crate) fn collect(&self, deadline: Deadline) -> Result<Vec<ScopeMetrics>, ExportError> {
         if self.home.is_past() {
             return Err(ExportError::other(OFF_IN_A_FORKED_CHILD));
         }
-        // spec: semconv otel.sdk.metric_reader.collection.duration — any of the failures is its `error.type`.
+        // spec: semconv otel.sdk.metric_reader.collection.duration — the `error.type` of any failure, here of a
+        // producer.
         let mut of_producer = None;
         let collect = || {
             let collected = self.collect_all(deadline, &mut of_producer);
             let error_type = collected.as_ref().err().map(ExportError::error_type).or(of_producer);
             (collected, error_type)
         };
-        // A scrape runs in the span of its HTTP server, which must not leak into callbacks and exemplars.
+        // A scrape runs inside the span of its HTTP server, which callbacks and exemplars must not see.
         apart(|| self.durations.measure(collect, |(_, error_type)| *error_type).0)
     }
 
@@ -222,7 +224,7 @@ impl Pipeline {
         Ok(all)
     }
 
-    /// Waits for the collection of another thread to end.
+    /// Waits until no other thread is collecting, then claims the turn.
     fn turn(&self, deadline: Deadline) -> Result<Turn<'_>, ExportError> {
         let me = thread::current().id();
         let mut collecting = unpoisoned(self.collecting.lock());
@@ -233,7 +235,7 @@ impl Pipeline {
             collecting = match deadline.remaining() {
                 None => unpoisoned(self.collected.wait(collecting)),
                 Some(left) if left.is_zero() => {
-                    return Err(ExportError::timeout("another collection was still going on at the deadline"));
+                    return Err(ExportError::timeout("another collection was still running at the deadline"));
                 }
                 Some(left) => unpoisoned(self.collected.wait_timeout(collecting, left)).0,
             };
@@ -243,7 +245,7 @@ impl Pipeline {
     }
 }
 
-/// Exclusive permission to collect, returned on drop.
+/// The exclusive right to collect, released on drop.
 struct Turn<'a>(&'a Pipeline);
 
 impl Drop for Turn<'_> {

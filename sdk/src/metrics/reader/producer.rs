@@ -1,18 +1,19 @@
-//! Producers: metrics of other libraries, added to a collection.
+//! Metric producers, which add other libraries' metrics to a collection.
 
 use crate::error::ExportError;
 use crate::metrics::data::ScopeMetrics;
 
-/// Adds metrics of another library to each collection of a reader.
+/// Adds another library's metrics to each collection of a reader.
 ///
-/// Called on the thread that collects; a panic is caught, and an error is reported while the other metrics are exported.
+/// Called on the collecting thread. Panics are caught. After an error or a panic, a warning is logged and the
+/// other metrics are still exported.
 ///
 /// spec: metrics/sdk.md#metricproducer
 pub trait MetricProducer: Send + Sync + 'static {
     /// Returns the current metrics.
     ///
     /// # Errors
-    /// The metrics are not available this time.
+    /// Fails if the metrics are currently unavailable.
     fn produce(&self) -> Result<Vec<ScopeMetrics>, ExportError>;
 }
 

@@ -1,4 +1,4 @@
-//! The pull reader: collects when a scrape or a test asks for it.
+//! The pull reader, which collects on request: for a scrape, or in a test.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -11,7 +11,7 @@ use crate::resource::Resource;
 use crate::runtime::Waiting;
 use crate::time::Deadline;
 
-/// Collects on request. Clones share one reader: give one to the provider and keep another to collect with.
+/// Collects on request. Clones share one reader: pass one to the provider, and collect with the other.
 ///
 /// ```
 /// use telemark_sdk::metrics::{PullReader, ReaderConfig, SdkMeterProvider};
@@ -47,12 +47,16 @@ impl PullReader {
         PullReader(Arc::new(inner))
     }
 
-    /// Collects all metrics. Callbacks run on this thread, outside of its current context and with telemetry suppressed; a callback
-    /// that blocks is not interrupted at the deadline. Recording continues meanwhile. Waits for another collection of this reader to
-    /// end. With `OTEL_SDK_DISABLED=true` there are no metrics.
+    /// Collects all metrics. Waits for any other collection of this reader to finish. Recording continues
+    /// during the collection. With `OTEL_SDK_DISABLED=true`, returns no metrics.
+    ///
+    /// Callbacks run on this thread, outside its current context and with telemetry suppressed. A callback that
+    /// blocks is not interrupted at the deadline.
     ///
     /// # Errors
-    /// No provider has this reader, it is shut down, or another collection was still going on at the deadline.
+    ///
+    /// Fails if no provider has this reader, if the reader is shut down, or if another collection is still
+    /// running at the deadline.
     pub fn collect(&self, deadline: Deadline) -> Result<Vec<ScopeMetrics>, ExportError> {
         if self.0.is_shut_down.load(Ordering::Acquire) {
             return Err(ExportError::shutdown());
@@ -64,7 +68,7 @@ impl PullReader {
         }
     }
 
-    /// Returns the provider's resource; `None` before the provider is built.
+    /// Returns the provider's resource, or `None` before the provider is built.
     pub fn resource(&self) -> Option<&Resource> {
         self.0.source.get().map(|Source(pipeline)| &pipeline.resource)
     }
@@ -78,7 +82,7 @@ impl Default for PullReader {
 
 impl MetricReader for PullReader {
     fn component_type(&self) -> &'static str {
-        // The path users import it by, whatever file it stands in.
+        // The path that users import the type from, which differs from its module path.
         self.0.config.component_type.unwrap_or("telemark_sdk::metrics::PullReader")
     }
 }
@@ -89,7 +93,7 @@ impl Connect for PullReader {
     }
 
     fn connect(&self, source: Source) {
-        // spec: metrics/sdk.md#metricreader — a reader is registered with one provider only.
+        // spec: metrics/sdk.md#metricreader — a reader may be registered with only one provider.
         if self.0.source.set(source).is_err() {
             crate::__warn!("metrics.reader", "a reader was given to two providers; it reads from the first one only");
         }

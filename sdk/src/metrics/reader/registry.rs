@@ -1,4 +1,5 @@
-//! The streams of one reader: found by identity in constant time, bounded in number, name conflicts reported.
+//! The streams of a reader. Finds them by identity in constant time, limits their number, and logs name
+//! conflicts.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -12,13 +13,16 @@ use crate::metrics::config::StreamConfig;
 use crate::metrics::series::Stream;
 use crate::sync::unpoisoned;
 
-/// Maximum number of metrics of one reader. Instruments beyond it record nothing, which is counted in
-/// [`SdkMeterProvider::rejected_instruments`](crate::metrics::SdkMeterProvider::rejected_instruments) and reported.
+/// Maximum number of metrics of a reader. Instruments beyond the limit record nothing; a warning is logged, and
+/// they are counted in
+/// [`SdkMeterProvider::rejected_instruments`](crate::metrics::SdkMeterProvider::rejected_instruments).
 ///
-/// A program has a few hundred instruments. One that reaches this limit builds names from input, which belongs in attributes.
+/// A program usually has a few hundred instruments. A program that reaches this limit is probably putting input
+/// into instrument names instead of attributes.
 pub const INSTRUMENT_LIMIT: usize = 10_000;
 
-/// Number of name conflicts reported individually; further ones share one message a minute with their count.
+/// Number of name conflicts logged individually. Further ones share one rate-limited message per minute, which
+/// includes their count.
 const CONFLICTS_SAID: u64 = 10;
 
 pub(crate) struct Registry {
@@ -30,17 +34,17 @@ pub(crate) struct Registry {
 
 #[derive(Default)]
 struct State {
-    /// Scopes in order of creation, which is the order of a collection.
+    /// Scopes in creation order, which is also the order of collection.
     scopes: Vec<Scope>,
     by_scope: HashMap<Arc<InstrumentationScope>, usize>,
-    /// Streams by the hash of their identity and scope.
+    /// Streams, keyed by a hash of their identity and scope.
     by_identity: HashMap<u64, Vec<Arc<Stream>>>,
-    /// The first stream of each name, ignoring case, by the hash of name and scope.
+    /// The first stream of each name, ignoring case, keyed by a hash of the name and scope.
     by_name: HashMap<u64, Vec<Arc<Stream>>>,
     streams: usize,
 }
 
-/// A scope and its streams in order of creation.
+/// A scope, and its streams in creation order.
 #[derive(Clone)]
 pub(crate) struct Scope {
     pub(crate) scope: Arc<InstrumentationScope>,
@@ -57,9 +61,10 @@ impl Registry {
         }
     }
 
-    /// Returns the stream with this configuration, creating it if needed; `None` if the reader is full.
+    /// Returns the stream with this configuration, creating it if needed. Returns `None` if the reader is full.
     pub(crate) fn stream(&self, scope: &Arc<InstrumentationScope>, mut config: StreamConfig) -> Option<Arc<Stream>> {
-        // Before the `match`, which would hold the lock while the user's message sink runs.
+        // Looked up outside the `match`, which would otherwise hold the lock while the user's message sink
+        // runs.
         let look = self.look(&self.lock(), scope, &config);
         match look {
             Look::Known(stream) => return Some(stream),
@@ -70,15 +75,15 @@ impl Registry {
             Look::New(None) => {}
             Look::New(Some(first)) => {
                 let warning = resolve::conflict(&first.config, &config, scope.name());
-                // spec: metrics/sdk.md#name-conflict — the name as it was seen first.
+                // spec: metrics/sdk.md#name-conflict — keep the spelling that was registered first.
                 config.name = first.config.name.clone();
                 self.report_conflict(&warning);
             }
         }
-        // Outside of the lock: the clock may be user code.
+        // Created outside the lock, because the clock may be user code.
         let made = Arc::new(Stream::new(config));
         let mut state = self.lock();
-        // Another thread may have been faster.
+        // Another thread may have created the stream since the first lookup.
         match self.look(&state, scope, &made.config) {
             Look::Known(stream) => Some(stream),
             Look::Full => {
@@ -159,7 +164,7 @@ impl Registry {
         );
     }
 
-    /// Reports each conflict once: afterwards the stream is known.
+    /// Logs each conflict only once, because the stream is known afterwards.
     fn report_conflict(&self, warning: &str) {
         if self.conflicts.fetch_add(1, Ordering::Relaxed) < CONFLICTS_SAID {
             crate::diag::warn_always(format_args!("{warning}"));
@@ -169,10 +174,10 @@ impl Registry {
     }
 }
 
-/// The result of a lookup.
+/// The result of a stream lookup.
 enum Look {
     Known(Arc<Stream>),
-    /// Not found; holds the first stream of that name, if there is one.
+    /// Not found. Holds the first stream with the same name, if there is one.
     New(Option<Arc<Stream>>),
     /// Not found, and the reader is full.
     Full,
@@ -185,7 +190,8 @@ mod tests {
     use crate::metrics::reader::PullReader;
     use opentelemetry::metrics::MeterProvider;
 
-    /// The cost of making an instrument is that of a look at one bucket, which must not grow with the instruments.
+    /// Creating an instrument looks at a single hash bucket, whose size must not grow with the number of
+    /// instruments.
     #[test]
     fn neither_names_nor_namesakes_nor_scopes_share_a_bucket() {
         let provider = SdkMeterProvider::builder().with_reader(PullReader::default()).build();

@@ -1,4 +1,5 @@
-//! Resolves an instrument, a view and a reader into the configuration of a stream, and describes conflicts between streams.
+//! Combines an instrument, a view and a reader into a stream configuration, and describes conflicts between
+//! streams.
 
 use super::config::ReaderConfig;
 use crate::metrics::config::{
@@ -8,7 +9,7 @@ use crate::metrics::config::{
 use crate::metrics::data::{NumberType, Secrets, Temporality};
 use crate::time::Clock;
 
-/// Returns the configuration of an instrument's stream; `None` if the view drops the instrument.
+/// Returns the configuration of an instrument's stream, or `None` if the view drops the instrument.
 pub(crate) fn config(
     reader: &ReaderConfig,
     view: &View,
@@ -27,7 +28,8 @@ pub(crate) fn config(
         number: instrument.number,
         temporality,
         attributes: view.attributes.clone(),
-        // spec: metrics/sdk.md#cardinality-limits — the view, then the reader, then 2000.
+        // spec: metrics/sdk.md#cardinality-limits — the view takes precedence over the reader, whose default is
+        // 2000.
         limit: view.limit.unwrap_or_else(|| reader.limit.of(kind)),
         reservoir: view.reservoir.clone(),
         clock: clock.clone(),
@@ -55,7 +57,7 @@ fn shape(reader: &ReaderConfig, view: &View, instrument: &Instrument) -> Option<
         }
         None => wanted,
     };
-    // spec: metrics/sdk.md#histogram-aggregations — no sum where measurements may be negative.
+    // spec: metrics/sdk.md#histogram-aggregations — no sum if measurements may be negative.
     let record_sum = !kind.may_be_negative();
     match wanted {
         Aggregation::Drop => None,
@@ -84,7 +86,7 @@ fn shape(reader: &ReaderConfig, view: &View, instrument: &Instrument) -> Option<
     }
 }
 
-/// Describes the difference between two streams of one name, and a view that resolves the conflict.
+/// Describes how two streams with the same name differ, and suggests a view that resolves the conflict.
 ///
 /// spec: metrics/sdk.md#duplicate-instrument-registration
 pub(crate) fn conflict(first: &StreamConfig, second: &StreamConfig, meter: &str) -> String {

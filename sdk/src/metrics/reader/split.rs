@@ -1,9 +1,9 @@
-//! Splits one collection into batches of a maximum number of points.
+//! Splits a collection into batches with a maximum number of points.
 
 use crate::metrics::data::{Metric, MetricData, ScopeMetrics};
 
-/// Returns the points in order, in batches of `size` points, which must be at least 1. A metric that does not fit into the rest of a
-/// batch continues in the next one.
+/// Returns the points in their original order, in batches of at most `size` points. `size` must be at least 1.
+/// A metric that exceeds the space left in a batch continues in the next one.
 ///
 /// spec: metrics/sdk.md#periodic-exporting-metricreader, maxExportBatchSize
 pub(crate) fn batches(scopes: Vec<ScopeMetrics>, size: usize) -> Vec<Vec<ScopeMetrics>> {
@@ -35,18 +35,18 @@ pub(crate) fn batches(scopes: Vec<ScopeMetrics>, size: usize) -> Vec<Vec<ScopeMe
     batches
 }
 
-/// Returns the number of points.
+/// Returns the total number of points.
 pub(crate) fn points(scopes: &[ScopeMetrics]) -> usize {
     scopes.iter().flat_map(|scope| &scope.metrics).map(|metric| metric.data.len()).sum()
 }
 
-/// Returns the number of delta points.
+/// Returns the number of points with delta temporality.
 pub(crate) fn deltas(scopes: &[ScopeMetrics]) -> usize {
     let metrics = scopes.iter().flat_map(|scope| &scope.metrics);
     metrics.map(|metric| &metric.data).filter(|data| data.is_delta()).map(MetricData::len).sum()
 }
 
-/// Cuts off the first `room` points, then pieces of `size` points.
+/// Cuts the data into a first part of `room` points and further parts of `size` points.
 fn parts(data: MetricData, room: usize, size: usize) -> Vec<MetricData> {
     if data.len() <= room {
         return vec![data];
@@ -85,7 +85,7 @@ mod tests {
         Attributes, Buckets, ExponentialHistogramPoint, HistogramPoint, NumberPoint, Temporality,
     };
 
-    /// A metric of the kind with this number, with points from `first` on.
+    /// Returns a metric with `points` points, numbered from `first`. `kind` selects the kind of data.
     fn metric(kind: usize, first: usize, points: usize) -> Metric {
         let attributes = |number: usize| Attributes::new([KeyValue::new("n", number as i64)]);
         let all = first..first + points;
@@ -129,7 +129,7 @@ mod tests {
         counts.iter().enumerate().map(&mut scope).collect()
     }
 
-    /// A line for each point: everything it is and belongs to.
+    /// Returns one line per point, including everything the point belongs to.
     fn lines(batches: &[Vec<ScopeMetrics>]) -> Vec<String> {
         let mut lines = Vec::new();
         for scope in batches.iter().flatten() {

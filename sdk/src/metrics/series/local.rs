@@ -1,7 +1,7 @@
-//! The series each thread has recorded into, stream by stream, so that it finds them again without a lock.
+//! Per-thread tables of the series a thread has recorded into, which let it find them again without a lock.
 //!
-//! A stream has a slot number and an epoch. A thread discards entries of an older epoch, or of a dropped stream whose slot was
-//! reused, the next time it records into that slot.
+//! A stream has a slot number and an epoch. When a thread records into a slot, it discards its entries from an
+//! older epoch or from a dropped stream that used the same slot.
 
 use std::cell::RefCell;
 use std::sync::Mutex;
@@ -27,11 +27,11 @@ thread_local! {
     static LOCAL: RefCell<Local> = RefCell::default();
 }
 
-/// Calls `hit` with the series if this thread has recorded into it before; returns true if it has.
+/// Calls `hit` and returns true if this thread has recorded into the series before; otherwise returns false.
 #[inline]
 pub(crate) fn find(slot: &Slot, epoch: u64, fingerprint: Fingerprint, hit: impl FnOnce(&Series)) -> bool {
     let found = LOCAL.try_with(|local| {
-        // Already borrowed only when a user's reservoir records from within `remember` below.
+        // Already borrowed only if a user's reservoir records from within `remember` below.
         let Ok(local) = local.try_borrow() else { return false };
         let Some(remembered) = local.streams.get(slot.0).filter(|remembered| remembered.epoch == epoch) else {
             return false;
@@ -44,7 +44,7 @@ pub(crate) fn find(slot: &Slot, epoch: u64, fingerprint: Fingerprint, hit: impl 
     found.unwrap_or(false)
 }
 
-/// Makes this thread find the series by `find` from now on.
+/// Remembers the series so that [`find`] returns it on this thread from now on.
 pub(crate) fn remember(slot: &Slot, epoch: u64, place: u64, series: Arc<Series>) {
     let forgotten = LOCAL.try_with(|local| {
         let mut local = local.try_borrow_mut().ok()?;
@@ -62,14 +62,14 @@ pub(crate) fn remember(slot: &Slot, epoch: u64, place: u64, series: Arc<Series>)
         }
         Some(forgotten)
     });
-    // Outside of the borrow: dropping may run a user's reservoir.
+    // Drop after the borrow ends, because dropping a series may run a user's reservoir.
     drop(forgotten);
 }
 
-/// The slot number of a stream, unique while the stream lives.
+/// The slot number of a stream, unique among live streams.
 pub(crate) struct Slot(usize);
 
-/// Free slot numbers, and the first one never used.
+/// Free slot numbers, and the lowest number never used.
 static SLOTS: Mutex<(Vec<usize>, usize)> = Mutex::new((Vec::new(), 0));
 
 impl Slot {

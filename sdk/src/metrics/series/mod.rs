@@ -1,13 +1,13 @@
-//! Streams and their series: from the attributes of a measurement to the cell it goes into, and back out as points.
+//! Streams and their series: how a measurement's attributes lead to a cell, and how cells become points.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `stream` | one instrument as one reader sees it through one view |
 //! | `store` | all series of a stream, up to the cardinality limit |
-//! | `local`, `table` | the series each thread has recorded into, found without a lock |
-//! | `one`, `striped` | one series and its cells, one for each thread that records |
-//! | `observed` | the totals that callbacks report |
-//! | `points` | the cells of a series added up |
+//! | `local`, `table` | the series each thread has recorded into, for lookup without a lock |
+//! | `one`, `striped` | one series and its cells, one per recording thread |
+//! | `observed` | the totals reported by callbacks |
+//! | `points` | adding up a series' cells into points |
 
 pub(crate) mod local;
 mod observed;

@@ -1,4 +1,4 @@
-//! Totals and values reported by callbacks, kept between collections only to compute deltas.
+//! Totals and values reported by callbacks. They are kept between collections only to compute deltas.
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 pub(crate) struct ObservedTotals(Mutex<State>);
 
 struct State {
-    /// Observations of the current collection, in order.
+    /// Observations of the current collection, in the order they were made.
     pending: Vec<Observation>,
     /// Totals reported by the previous collection.
     reported: HashMap<Set, u64>,
@@ -83,13 +83,13 @@ impl ObservedTotals {
         lock(&self.0).pending.push(observation);
     }
 
-    /// Returns the points of everything observed since the last call.
+    /// Returns one point per series observed since the last call.
     pub(crate) fn collect(&self, config: &StreamConfig, now: Timestamp) -> MetricData {
         let mut state = lock(&self.0);
         let state = &mut *state;
         let pending = std::mem::take(&mut state.pending);
         let (order, mut series) = aggregate(config, latest(pending), &state.reported);
-        // A gauge value has no delta.
+        // A gauge has no deltas.
         let is_delta = config.is_delta() && config.shape != Shape::LastValue;
         let start = if is_delta { state.since } else { state.created };
         state.since = now;
@@ -111,7 +111,7 @@ impl ObservedTotals {
     }
 }
 
-/// Keeps the last observation of each attribute set, in order of first appearance.
+/// Keeps the last observation for each attribute set, in order of first appearance.
 fn latest(pending: Vec<Observation>) -> Vec<Observation> {
     let mut places: HashMap<Set, usize> = HashMap::with_capacity(pending.len());
     let mut latest: Vec<Observation> = Vec::with_capacity(pending.len());
@@ -127,8 +127,9 @@ fn latest(pending: Vec<Observation>) -> Vec<Observation> {
     latest
 }
 
-/// Groups observations into series after attribute filtering and the cardinality limit. Sums are added up; of gauge values the last
-/// one wins. Series known from the previous collection come first.
+/// Groups observations into series, applying the attribute filter and the cardinality limit. Sums are added up;
+/// for gauges, the last value wins. Series from the previous collection come first, so that the
+/// limit does not displace them.
 fn aggregate(
     config: &StreamConfig,
     observations: Vec<Observation>,
@@ -155,7 +156,8 @@ fn aggregate(
     (order, series)
 }
 
-/// Returns the delta since the previous collection; a counter that has fallen restarted from zero.
+/// Returns the change since the previous collection. A counter that has fallen is assumed to have restarted
+/// from zero.
 fn difference(config: &StreamConfig, now: u64, before: u64) -> u64 {
     let number = config.number.number(now);
     let has_fallen = number.as_f64() < config.number.number(before).as_f64();

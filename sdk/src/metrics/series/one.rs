@@ -1,4 +1,4 @@
-//! One series: its attributes and its cells.
+//! A single series: its attributes and its cells.
 
 use opentelemetry::KeyValue;
 
@@ -11,10 +11,10 @@ use crate::metrics::exemplar::{Eligible, ExemplarReservoir, MergedSlots, Offer, 
 use crate::sync::{AtomicU32, AtomicU64, Ordering, free, pause};
 use crate::time::Timestamp;
 
-/// A set of attributes and its measurements.
+/// An attribute set and its measurements.
 ///
-/// Field order keeps cache lines apart: fields that every thread reads on each measurement come first, the first cell, which its
-/// owner writes, comes last, and rarely used fields sit in between.
+/// The field order separates cache lines. Fields that every thread reads on each measurement come first, rarely
+/// used fields are in the middle, and the first cell, which its owner writes, comes last.
 #[repr(C)]
 pub(crate) struct Series {
     /// The half of the attributes' fingerprint that tables do not store.
@@ -25,17 +25,17 @@ pub(crate) struct Series {
     pub(crate) bound: AtomicU32,
     /// Cells of the other threads.
     further: Striped<Cell>,
-    /// The view's own reservoir, which replaces those of the cells.
+    /// The view's reservoir, if it sets one. It replaces the cells' reservoirs.
     custom: Option<Box<CustomReservoir>>,
     pub(crate) attributes: Attributes,
     /// Time of the first measurement.
     pub(crate) start: Timestamp,
-    /// The stream's epoch in which this series is current.
+    /// The latest epoch of the stream in which this series is current.
     pub(crate) epoch: AtomicU64,
     first: Cell,
 }
 
-/// Number of times a collection checks whether a user's reservoir is free.
+/// Number of times a collection tries to lock a user's reservoir.
 const LOOKS: usize = 64;
 
 type CustomReservoir = std::sync::Mutex<Box<dyn ExemplarReservoir>>;
@@ -45,7 +45,7 @@ impl Series {
         let custom = config.reservoir.as_ref().and_then(|make| catch(&**make).ok());
         Series {
             check,
-            // The last value counts, whichever thread it comes from.
+            // The last value counts, no matter which thread recorded it.
             owner: if config.shape == Shape::LastValue { Owner::EVERYBODY } else { owner },
             bound: AtomicU32::new(0),
             further: Striped::new(),
@@ -57,7 +57,7 @@ impl Series {
         }
     }
 
-    /// Adds a measurement of the thread with this index. `given` are its attributes before filtering.
+    /// Adds a measurement made by the thread with this index. `given` holds its attributes before filtering.
     #[inline(always)]
     pub(crate) fn record<T: Measured>(
         &self,
@@ -91,8 +91,8 @@ impl Series {
         }
     }
 
-    /// Records while the thread's own cell is locked, by a collection for example: into the cell beside it or its own, whichever
-    /// opens first. A collection locks one cell at a time.
+    /// Records while the thread's own cell is locked, for instance by a collection. Uses the neighbouring cell
+    /// or its own, whichever unlocks first. A collection locks one cell at a time.
     #[cold]
     fn add_beside<T: Measured>(
         &self,
@@ -110,13 +110,13 @@ impl Series {
         }
     }
 
-    /// Iterates over the cells that `of` accepts.
+    /// Iterates over the cells for which `of` returns `Some`.
     pub(crate) fn cells<'a, C: 'a>(&'a self, of: impl Fn(&'a Cell) -> Option<&'a C>) -> impl Iterator<Item = &'a C> {
         std::iter::once(&self.first).chain(self.further.iter()).filter_map(of)
     }
 
-    /// Offers to the user's reservoir. An offer that meets another one is discarded, so that no thread waits and a reservoir
-    /// that records into its own series does not deadlock.
+    /// Passes an offer to the user's reservoir. If the reservoir is busy, discards the offer, so that no thread
+    /// waits and a reservoir that records into its own series cannot deadlock.
     #[cold]
     fn offer(&self, offer: &Offer<'_>) {
         let Some(mut reservoir) = self.custom.as_deref().and_then(|custom| free(custom.try_lock())) else { return };
@@ -125,8 +125,9 @@ impl Series {
         }
     }
 
-    /// Returns the exemplars of the user's reservoir; `None` if the cells have their own. If the reservoir is busy (it may even be
-    /// the caller of this collection), skips it; its exemplars come with the next collection.
+    /// Returns the exemplars of the user's reservoir, or `None` if the cells have reservoirs. Skips a busy
+    /// reservoir (it may even have triggered this collection); its exemplars are picked up by the next
+    /// collection.
     pub(crate) fn custom_exemplars(&self, is_delta: bool) -> Option<Exemplars> {
         let custom = self.custom.as_deref()?;
         let look = |_| {
@@ -143,7 +144,8 @@ impl Series {
         Some(collected.unwrap_or_default().into())
     }
 
-    /// Returns the exemplars since the last call: from the user's reservoir if there is one, otherwise those that `take` finds.
+    /// Returns the exemplars from the user's reservoir if there is one, and otherwise those that `take`
+    /// collects.
     pub(crate) fn exemplars(&self, is_delta: bool, size: usize, take: impl FnOnce(&mut MergedSlots)) -> Exemplars {
         self.custom_exemplars(is_delta).unwrap_or_else(|| {
             let mut merged = MergedSlots::new(size);
@@ -201,7 +203,7 @@ mod tests {
                 });
                 drop(locked.remove(first));
                 let recorded = done.recv_timeout(Duration::from_secs(20));
-                // Opened before the assertion, so that the thread ends in any case.
+                // Unlock before asserting, so that the thread can end even if the assertion fails.
                 drop(locked);
                 assert_eq!(recorded, Ok(()), "cell {first}");
             });
@@ -211,14 +213,14 @@ mod tests {
 
     #[test]
     fn what_all_threads_read_is_not_beside_what_one_writes() {
-        // An allocator aligns to 16 bytes, so a line of 64 begins at a multiple of 16 from here.
+        // Allocations are aligned to 16 bytes, so a 64-byte cache line may start at any multiple of 16.
         let read = offset_of!(Series, custom) / 16 * 16;
-        // The tag of a cell and two words that are seldom written come first in it.
+        // The cell begins with its tag and two words that are rarely written.
         let written = offset_of!(Series, first) + 24;
         assert!(written >= read + 64, "{read} {written}");
     }
 
-    /// With the counts of an `Arc`; the rest is attributes.
+    /// The limit includes the counts of an `Arc`. Attributes are stored elsewhere.
     #[test]
     fn a_series_is_small() {
         assert!(size_of::<Series>() <= 200, "{}", size_of::<Series>());

@@ -8,11 +8,12 @@ use crate::metrics::data::{ExponentialHistogramPoint, HistogramPoint, MetricData
 use crate::metrics::exemplar::Random;
 use crate::time::Timestamp;
 
-/// Returns the points of all series that recorded something.
+/// Returns the points of all series that have measurements.
 pub(crate) fn data(config: &StreamConfig, harvest: Harvest, now: Timestamp) -> MetricData {
     let Harvest { series, since } = harvest;
     let temporality = config.temporality;
-    // spec: metrics/sdk.md#start-timestamps — a delta begins where the last one ended, a total with its first measurement.
+    // spec: metrics/sdk.md#start-timestamps — a delta starts where the previous one ended, a total at its first
+    // measurement.
     let start = |series: &Series| if config.is_delta() { since } else { series.start };
     let at = |series: &Series| (start(series), now.max(start(series)));
     match &config.shape {
@@ -40,7 +41,7 @@ fn sum(config: &StreamConfig, series: &Series, (start, time): (Timestamp, Timest
     let first = cells().next()?;
     let (is_delta, number) = (config.is_delta(), config.number);
     let zero = number.subtract(0, 0);
-    // No short circuit: every cell must reset its touched flag.
+    // No short-circuiting: every cell must reset its touched flag.
     let mut touched = cells().fold(false, |any, cell| cell.take_touched() | any);
     let add_up = |take: &dyn Fn(&SumCell) -> u64| cells().fold(zero, |sum, cell| number.add(sum, take(cell)));
     let value = if config.resets_sums {
@@ -60,7 +61,7 @@ fn sum(config: &StreamConfig, series: &Series, (start, time): (Timestamp, Timest
     })
 }
 
-/// Returns a sum that stays finite, and reports one that has reached the limit of its type.
+/// Clamps a sum to the finite range and logs a warning if it has reached the limit of its type.
 fn within_limits(config: &StreamConfig, sum: u64) -> u64 {
     let (sum, is_at_limit) = config.number.limited(sum);
     if is_at_limit {

@@ -1,8 +1,8 @@
-//! All series of a stream: found or created up to the limit, and evicted again under delta temporality.
+//! All series of a stream. Series are created up to the limit, and evicted under delta temporality.
 //!
-//! A thread that already knows a series bypasses the store. A delta collection starts a new epoch, so every thread asks the store
-//! once more, and series that no thread asks for are evicted. A thread may still be recording into an evicted series, so the store
-//! keeps collecting it until no thread can hold it.
+//! A thread that already holds a series bypasses the store. Each delta collection starts a new epoch, which
+//! sends every thread back to the store once; series that no thread looks up are evicted. A thread may still be
+//! recording into an evicted series, so the store keeps collecting it until no thread can hold it.
 
 use opentelemetry::KeyValue;
 
@@ -17,31 +17,32 @@ use crate::process::Generation;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, lock};
 use crate::time::Timestamp;
 
-/// Number of series in a stream that get a cell per thread. Further series share one cell between all threads: a stream that large
-/// is better off with less memory, and two threads rarely meet in one of its series.
+/// Number of series in a stream that get a cell per thread. In each further series, all threads share one cell:
+/// in a stream that large, saving memory matters more, and two threads rarely record into the same series at
+/// once.
 const WITH_OWN_CELLS: usize = 1024;
 
 pub(crate) struct Store {
     pub(crate) slot: Slot,
     epoch: AtomicU64,
     maps: Mutex<Maps>,
-    /// In a forked child the lock may be held forever.
+    /// A forked child must not take the lock, which may be held forever.
     home: Generation,
 }
 
 struct Maps {
     /// Series of the current epoch.
     current: Table,
-    /// Series of the previous epoch, revived when a thread asks for them; delta streams only.
+    /// Series of the previous epoch, revived when a thread looks them up. Only for delta streams.
     previous: Table,
     /// Evicted series that a thread may still hold.
     retired: Vec<Arc<Series>>,
     overflow: Option<Arc<Series>>,
-    /// Time of creation or of the last collection.
+    /// Time of the last collection, or of creation before the first one.
     since: Timestamp,
 }
 
-/// The series one collection reads.
+/// The series that a collection reads.
 pub(crate) struct Harvest {
     pub(crate) series: Vec<Arc<Series>>,
     /// Time of the previous collection.
@@ -72,7 +73,7 @@ impl Store {
     /// Returns the series for these attributes, or the overflow series if the stream is full.
     pub(crate) fn series(&self, config: &StreamConfig, given: &[KeyValue], thread: usize) -> Arc<Series> {
         if self.home.is_past() {
-            // A series outside of the store is never collected.
+            // Never collected, because it is not in the store.
             return Arc::new(Series::new(config, Attributes::overflow(), 0, Owner::EVERYBODY));
         }
         let is_given = |series: &Series| {
@@ -82,7 +83,7 @@ impl Store {
         if let Some(found) = self.find(config, config.fingerprint(given), is_given) {
             return found;
         }
-        // This removes duplicate keys.
+        // This also removes duplicate keys.
         let attributes = Attributes::new(given.iter().filter(|one| config.attributes.keeps(&one.key)).cloned());
         let fingerprint = config.secrets.fingerprint(&*attributes);
         let is_it = |series: &Series| is_same_set(&series.attributes, &attributes, attributes.len());
@@ -97,7 +98,7 @@ impl Store {
             return self.overflow(config);
         }
         let owner = if known < WITH_OWN_CELLS { Owner::thread(thread) } else { Owner::EVERYBODY };
-        // Outside of the lock: this may call a user's factory.
+        // Created outside the lock, because this may call a user's factory.
         let made = Arc::new(Series::new(config, attributes.clone(), fingerprint.check, owner));
         let mut maps = lock(&self.maps);
         if let Some(found) = maps.find(config, self.epoch(), fingerprint, is_it) {
@@ -138,7 +139,8 @@ impl Store {
         lock(&self.maps).overflow.get_or_insert(made).clone()
     }
 
-    /// Returns the series for these attributes and pins it for a bound instrument, so that it is not evicted.
+    /// Returns the series for these attributes and pins it for a bound instrument, which protects it from
+    /// eviction.
     pub(crate) fn bind(&self, config: &StreamConfig, given: &[KeyValue], thread: usize) -> Arc<Series> {
         loop {
             let series = self.series(config, given, thread);
@@ -146,7 +148,7 @@ impl Store {
             if self.home.is_past() {
                 return series;
             }
-            // A collection may have evicted it in between.
+            // A collection may have evicted the series before it was pinned.
             let maps = lock(&self.maps);
             let is_overflow = maps.overflow.as_ref().is_some_and(|overflow| Arc::ptr_eq(overflow, &series));
             if is_overflow || series.epoch.load(Ordering::Relaxed) == self.epoch() {
@@ -156,7 +158,7 @@ impl Store {
         }
     }
 
-    /// Returns the series for a collection at `now`. Collections of one stream do not overlap.
+    /// Returns the series to collect at `now`. Collections of the same stream never overlap.
     pub(crate) fn harvest(&self, is_delta: bool, now: Timestamp) -> Harvest {
         let mut maps = lock(&self.maps);
         let since = std::mem::replace(&mut maps.since, now);
@@ -165,7 +167,7 @@ impl Store {
         Harvest { series, since }
     }
 
-    /// Starts a new epoch and returns every series that may hold measurements of the old one.
+    /// Starts a new epoch and returns every series that may hold measurements from the old one.
     fn turn(&self, maps: &mut Maps) -> Vec<Arc<Series>> {
         let ended = self.epoch();
         let begun = local::next_epoch();
@@ -176,7 +178,7 @@ impl Store {
             series.epoch.store(begun, Ordering::Relaxed);
             maps.current.insert(*place, series.clone());
         }
-        // Series revived from the previous epoch are in the current table already.
+        // Series revived from the previous epoch are already in the current table.
         let given_up = older.into_series().filter(|series| series.epoch.load(Ordering::Relaxed) != ended);
         let retired = std::mem::take(&mut maps.retired);
         for mut series in retired.into_iter().chain(given_up) {

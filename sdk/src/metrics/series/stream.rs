@@ -1,4 +1,4 @@
-//! One stream of metrics: an instrument as one reader sees it through one view.
+//! A metric stream: one instrument as seen by one reader through one view.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::time::Timestamp;
 pub(crate) struct Stream {
     pub(crate) config: StreamConfig,
     pub(crate) store: Store,
-    /// Set for observable instruments.
+    /// `Some` for observable instruments that report sums or last values.
     observed: Option<ObservedTotals>,
 }
 
@@ -39,7 +39,7 @@ impl Stream {
         }
     }
 
-    /// Adds a measurement to a series that this thread has not recorded into yet.
+    /// Adds a measurement to a series this thread has not recorded into before.
     #[cold]
     fn record_first<T: Measured>(
         &self,
@@ -53,13 +53,13 @@ impl Stream {
         let epoch = self.store.epoch();
         let series = self.store.series(&self.config, given, thread);
         series.record(&self.config, thread, value, given, span);
-        // This fingerprint finds neither the overflow series nor sets with duplicate keys.
+        // The overflow series and sets with duplicate keys cannot be found by this fingerprint.
         if series.check == fingerprint.check {
             local::remember(&self.store.slot, epoch, fingerprint.place, series);
         }
     }
 
-    /// Takes an observation. A stream that aggregates observations as measurements records it like any other.
+    /// Accepts an observation. Streams that aggregate observations as measurements record it like any other.
     pub(crate) fn observe<T: Measured>(&self, value: T, given: &[KeyValue], span: Option<Eligible>) {
         match &self.observed {
             Some(observed) => observed.push(&self.config, value.into(), value.bits(), given, span),
@@ -67,7 +67,8 @@ impl Stream {
         }
     }
 
-    /// Collects everything up to `now`; `None` if there are no points. Collections of one stream do not overlap.
+    /// Collects everything up to `now`. Returns `None` if there are no points. Collections of the same stream
+    /// never overlap.
     pub(crate) fn collect(&self, now: Timestamp) -> Option<Metric> {
         let data = match &self.observed {
             Some(observed) => observed.collect(&self.config, now),
@@ -82,7 +83,7 @@ impl Stream {
     }
 }
 
-/// One series of a stream, pinned by an instrument bound to its attributes.
+/// A series of a stream, pinned by an instrument bound to its attributes.
 pub(crate) struct BoundSeries {
     stream: Arc<Stream>,
     series: crate::sync::Arc<Series>,

@@ -1,16 +1,16 @@
-//! Cell ownership: one cell shared by all threads, or one for each thread that records into a series.
+//! Cell ownership: a cell shared by all threads, or one cell per thread that records into a series.
 
 use std::sync::OnceLock;
 
-/// The thread that owns a cell. No other thread records into it as owner.
+/// The thread that owns a cell. At most one live thread records as the owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Owner(u32);
 
 impl Owner {
-    /// No owner: all threads share the cell.
+    /// No owner; all threads share the cell.
     pub(crate) const EVERYBODY: Owner = Owner(u32::MAX);
 
-    /// The thread with this index. A thread without an index owns nothing.
+    /// Returns the thread with this index as owner, or `EVERYBODY` if the thread has no index.
     #[inline]
     pub(crate) fn thread(index: usize) -> Owner {
         u32::try_from(index).map_or(Owner::EVERYBODY, Owner)
@@ -22,8 +22,8 @@ impl Owner {
     }
 }
 
-/// Maximum number of further cells of a series: the number of threads that can run at once, rounded up to a power of two. Threads
-/// beyond that share cells.
+/// Returns the maximum number of additional cells of a series: the available parallelism, rounded up to a power
+/// of two and kept between 4 and 64. Further threads share cells.
 fn stripes() -> usize {
     static STRIPES: OnceLock<usize> = OnceLock::new();
     *STRIPES.get_or_init(|| {
@@ -32,13 +32,14 @@ fn stripes() -> usize {
     })
 }
 
-/// The cells of a series after its first one, each allocated on first use. Until then this takes a pointer and a half.
+/// The cells of a series after the first, each allocated on first use. Before that, this takes a pointer and a
+/// half.
 #[derive(Default)]
 pub(crate) struct Striped<C>(OnceLock<Box<Stripes<C>>>);
 
 type Stripes<C> = Vec<OnceLock<Box<Stripe<C>>>>;
 
-/// Aligned to keep two threads off one cache line.
+/// Aligned so that no two threads share a cache line.
 #[repr(align(128))]
 struct Stripe<C> {
     cell: C,
@@ -50,7 +51,7 @@ impl<C> Striped<C> {
         Striped(OnceLock::new())
     }
 
-    /// Returns the cell of the thread with this index, and true if no other thread owns the same cell.
+    /// Returns the cell for the thread with this index, and true if the thread owns it.
     #[inline]
     pub(crate) fn of(&self, thread: usize, make: impl FnOnce() -> C) -> (&C, bool) {
         let known = self.0.get().and_then(|stripes| stripes[thread & (stripes.len() - 1)].get());
@@ -61,8 +62,8 @@ impl<C> Striped<C> {
         (&stripe.cell, stripe.owner.is(thread))
     }
 
-    /// Returns the cell after the thread's own, or the shared one if that is not allocated yet. For a measurement that finds its own
-    /// cell locked.
+    /// Returns the cell after the thread's own, allocating it as a shared cell if needed. Used when a thread
+    /// finds its own cell locked.
     #[cold]
     pub(crate) fn beside(&self, thread: usize, make: impl FnOnce() -> C) -> &C {
         &self.further(thread.wrapping_add(1), Owner::EVERYBODY, make).cell

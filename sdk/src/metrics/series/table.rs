@@ -1,12 +1,12 @@
-//! A hash table of series that grows and is cleared, but never removes a single entry.
+//! A hash table of series. It can grow and be cleared, but never removes a single entry.
 
 use super::one::Series;
 use crate::sync::Arc;
 
-/// Open addressing, at most three quarters full to keep probes short.
+/// Uses open addressing and stays at most three quarters full to keep probes short.
 #[derive(Default)]
 pub(crate) struct Table {
-    /// Empty, or a power of two long.
+    /// Empty, or a power of two in length.
     slots: Vec<Option<(u64, Arc<Series>)>>,
     len: usize,
 }
@@ -30,7 +30,7 @@ impl Table {
         None
     }
 
-    /// Adds a series that the table does not hold yet.
+    /// Adds a series that the table does not contain yet.
     pub(crate) fn insert(&mut self, hash: u64, series: Arc<Series>) {
         if (self.len + 1) * 4 > self.slots.len() * 3 {
             self.grow();
@@ -57,7 +57,7 @@ impl Table {
         }
     }
 
-    /// Iterates over hashes and series.
+    /// Iterates over the hashes and their series.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &(u64, Arc<Series>)> {
         self.slots.iter().flatten()
     }

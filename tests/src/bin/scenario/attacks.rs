@@ -1,4 +1,4 @@
-//! Programs that hurt the telemetry, or would be hurt by it: masks of signals, descriptors, locks and processors that hang.
+//! Programs that interfere with the telemetry: signal masks, closed descriptors, held locks, and processors that hang.
 #![allow(clippy::expect_used, reason = "the test sees that the scenario fails")]
 #![allow(clippy::disallowed_methods, reason = "programs with threads of their own")]
 #![allow(unsafe_code, reason = "std has neither masks nor handlers of signals")]
@@ -20,7 +20,7 @@ use telemark_sdk::{Batch, ExportError, ExportReport, Exporter};
 use super::ends::{init, wait_for_signal, work};
 use super::exporters::Lines;
 
-/// The end of a scenario that has several.
+/// The ways in which a scenario can end.
 pub(crate) enum End {
     Drop,
     Exit,
@@ -44,7 +44,7 @@ impl End {
     }
 }
 
-/// Blocks signals after `init` and waits for them, as reapers of children and users of timers do.
+/// Blocks signals after `init` and waits for them, like programs that reap children or use timers.
 #[cfg(target_os = "linux")]
 pub(crate) fn signals_for_sigwait(file: &Path) {
     use std::mem::MaybeUninit;
@@ -60,7 +60,7 @@ pub(crate) fn signals_for_sigwait(file: &Path) {
     ] {
         let mut set = MaybeUninit::<libc::sigset_t>::uninit();
         let patience = libc::timespec { tv_sec: 5, tv_nsec: 0 };
-        // SAFETY: the set is initialized first; the rest sends a signal to this process and waits for it.
+        // SAFETY: `sigemptyset` initializes the set; the other calls only send a signal to this process and wait for it.
         let received = unsafe {
             libc::sigemptyset(set.as_mut_ptr());
             libc::sigaddset(set.as_mut_ptr(), signal);
@@ -75,12 +75,12 @@ pub(crate) fn signals_for_sigwait(file: &Path) {
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn signals_for_sigwait(_: &Path) {}
 
-/// The program handles SIGINT, of which many come; SIGTERM ends it. OTLP to a receiver that never answers.
+/// Handles SIGINT, which arrives many times, and ends on SIGTERM. Exports over OTLP to a receiver that never responds.
 pub(crate) fn storm_of_handled_signals() {
     extern "C" fn handler(_: c_int) {}
     handle(SIGINT, handler);
     let _telemetry = telemark::builder().with_flush_timeout(Duration::from_secs(2)).init().expect("the first init");
-    // Each flush has something to export.
+    // Keeps recording, so that each flush has something to export.
     let _recorder = std::thread::spawn(|| {
         loop {
             work();
@@ -95,7 +95,7 @@ pub(crate) fn storm_of_handled_signals() {
 }
 
 fn handle(signal: c_int, handler: extern "C" fn(c_int)) {
-    // SAFETY: each handler is fit for the moment in which its scenario raises the signal.
+    // SAFETY: each handler does only what is safe at the point where its scenario raises the signal.
     unsafe { libc::signal(signal, handler as libc::sighandler_t) };
 }
 
@@ -115,7 +115,7 @@ fn init_failing() -> Guard {
         .expect("the first init")
 }
 
-/// Standard error is a pipe that nobody reads while the telemetry ends.
+/// Replaces standard error with a full pipe that nobody reads until the telemetry has ended.
 pub(crate) fn full_standard_error(end: End) {
     let telemetry = init_failing();
     let mut reader = fill_standard_error();
@@ -124,7 +124,7 @@ pub(crate) fn full_standard_error(end: End) {
     let mut filling = vec![0; 1 << 20];
     let size = reader.read(&mut filling).expect("the pipe is full");
     println!("none of it is a message: {}", filling[..size].iter().all(|byte| *byte == b' '));
-    // Says that the guard is gone.
+    // Logs a warning, because the guard has been dropped.
     work();
     let size = reader.read(&mut filling).expect("there is a message");
     let line = String::from_utf8_lossy(&filling[..size]);
@@ -133,7 +133,7 @@ pub(crate) fn full_standard_error(end: End) {
 
 fn fill_standard_error() -> std::fs::File {
     let mut ends = [0; 2];
-    // SAFETY: a new pipe, whose writing end becomes standard error; only here it does not block.
+    // SAFETY: the descriptors come from a new pipe. Its writing end becomes standard error and is non-blocking only here.
     unsafe {
         assert_eq!(libc::pipe(ends.as_mut_ptr()), 0);
         assert_eq!(libc::dup2(ends[1], libc::STDERR_FILENO), libc::STDERR_FILENO);
@@ -144,7 +144,7 @@ fn fill_standard_error() -> std::fs::File {
     }
 }
 
-/// Another thread of the program's holds std's lock of standard error for ever.
+/// Leaves another thread holding std's lock on standard error forever.
 pub(crate) fn held_standard_error(end: End) {
     let telemetry = init_failing();
     let (holds, held) = std::sync::mpsc::channel();
@@ -160,7 +160,7 @@ pub(crate) fn held_standard_error(end: End) {
     end.reach(telemetry);
 }
 
-/// Standard error is a socket that keeps the writes apart.
+/// Replaces standard error with a datagram socket, which shows each write separately.
 pub(crate) fn one_message() {
     let telemetry = init_failing();
     let (written, read) = UnixDatagram::pair().expect("a pair of sockets");
@@ -173,18 +173,18 @@ pub(crate) fn one_message() {
     print!("{}", String::from_utf8_lossy(&line[..size]));
 }
 
-/// Closes what it did not open, as programs that become daemons do, and then opens sockets of its own.
+/// Closes descriptors that it did not open, as daemons do, and then opens sockets of its own.
 pub(crate) fn closed_descriptors(file: &Path) {
     let _telemetry = init(file);
     work();
-    // SAFETY: that it closes descriptors of others is what is shown here.
+    // SAFETY: no memory is touched. The scenario deliberately closes descriptors that belong to others.
     (3..1024).for_each(|descriptor| assert!(unsafe { libc::close(descriptor) } <= 0));
     let sockets: Vec<_> = (0..8).map(|_| UnixDatagram::pair().expect("a pair of sockets")).collect();
     wait_for_signal();
     drop(sockets);
 }
 
-/// Exits in its signal handler while it flushes: the handler interrupts code that holds a lock.
+/// Exits from a signal handler during a flush, while the interrupted code holds a lock.
 pub(crate) fn exit_in_a_signal_handler(file: &Path) {
     #[derive(Debug)]
     struct Interrupted(Mutex<()>);
@@ -223,7 +223,7 @@ fn hanging(file: &Path, processor: impl SpanProcessor) -> Guard {
         .expect("the first init of the process")
 }
 
-/// A processor of the program's never returns from its shutdown.
+/// Adds a processor whose shutdown never returns.
 pub(crate) fn processor_hangs(file: &Path, end: End) {
     #[derive(Debug)]
     struct Hangs;

@@ -1,4 +1,4 @@
-//! How a program ends, in order and otherwise.
+//! Programs that end, normally or otherwise.
 #![allow(clippy::expect_used, clippy::panic, reason = "the test sees that the scenario fails")]
 #![allow(clippy::disallowed_methods, reason = "a program with threads of its own")]
 
@@ -48,7 +48,7 @@ pub(crate) fn exit_with_guard_in_thread_local(file: &Path) {
     std::process::exit(3);
 }
 
-/// Records when it is dropped.
+/// Records spans in its destructor.
 struct Recording(Cell<bool>);
 
 impl Drop for Recording {
@@ -63,7 +63,8 @@ thread_local! {
     static RECORDING: Recording = const { Recording(Cell::new(false)) };
 }
 
-/// Thread-locals are destroyed in the reverse order of their first use: this one before the API's context.
+/// Creates the thread-local after the API's context. Thread-locals are destroyed in reverse order of first use, so its
+/// destructor runs before that of the context.
 pub(crate) fn spans_in_destructor(file: &Path) {
     let _telemetry = init(file);
     let thread = std::thread::spawn(|| {
@@ -73,7 +74,7 @@ pub(crate) fn spans_in_destructor(file: &Path) {
     println!("thread ended well: {}", thread.join().is_ok());
 }
 
-/// And this one after the API's context.
+/// Creates the thread-local before the API's context, so its destructor runs after that of the context.
 pub(crate) fn spans_in_late_destructor(file: &Path) {
     let _telemetry = init(file);
     let thread = std::thread::spawn(|| {
@@ -83,7 +84,7 @@ pub(crate) fn spans_in_late_destructor(file: &Path) {
     println!("thread ended well: {}", thread.join().is_ok());
 }
 
-/// What is due is exported without the guard: a full batch at once, the rest after the delay.
+/// Forgets the guard. Full batches are still exported at once, and the rest after the delay.
 pub(crate) fn forgotten_guard(file: &Path) {
     let batch = BatchConfig::SPANS.with_max_batch_size(2).with_schedule_delay(Duration::from_millis(20));
     let telemetry = telemark::builder().with_span_exporter(Lines::new(file)).with_span_batch(batch).init();
@@ -109,7 +110,7 @@ pub(crate) fn signal(file: &Path) {
     wait_for_signal();
 }
 
-/// The same, with OTLP to where the environment says.
+/// Waits for the same signal, but exports over OTLP to the endpoint from the environment.
 pub(crate) fn signal_with_hanging_receiver() {
     let builder = telemark::builder().with_flush_timeout(Duration::from_secs(3600));
     let _telemetry = builder.init().expect("the first init of the process");
@@ -119,7 +120,7 @@ pub(crate) fn signal_with_hanging_receiver() {
 
 pub(crate) fn wait_for_signal() {
     println!("ready");
-    // The test waits for the line, and standard output may be buffered.
+    // Flushed, because standard output may be buffered and the test waits for this line.
     drop(std::io::stdout().flush());
     let deadline = Deadline::after(Duration::from_secs(40));
     while !deadline.has_passed() {
@@ -128,7 +129,7 @@ pub(crate) fn wait_for_signal() {
     println!("no signal came");
 }
 
-/// Tells when its export has begun, and then takes its time.
+/// Reports the start of each export, then exports slowly.
 struct Slow(Lines, std::sync::mpsc::Sender<()>);
 
 impl Exporter<Traces> for Slow {
@@ -146,7 +147,8 @@ impl Exporter<Traces> for Slow {
     }
 }
 
-/// As when a signal's flush is under way and `main` ends: the program may not end under the export.
+/// Ends `main` while another thread is still exporting, as during a flush on a signal. The program must not end before
+/// the export does.
 pub(crate) fn shutdown_on_two_threads(file: &Path) {
     let (begun, exporting) = std::sync::mpsc::channel();
     let telemetry = telemark::builder().with_span_exporter(Slow(Lines::new(file), begun)).init();

@@ -1,4 +1,4 @@
-//! The exporter that writes a line for each span to a file.
+//! An exporter that writes a line for each span to a file.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! Exporters that do what an exporter should not.
+//! Exporters that misbehave.
 #![allow(clippy::expect_used, clippy::panic, reason = "the test sees that the scenario fails")]
 #![allow(clippy::disallowed_methods, reason = "a program that looks at the clock")]
 
@@ -63,11 +63,11 @@ fn drop_in_time(telemetry: Guard) {
     let start = Instant::now();
     drop(telemetry);
     let took = start.elapsed();
-    // Not before the four fifths of the timeout that spans have, and not for ever: the machine may be busy.
+    // Spans get at least four fifths of the timeout. The upper limit is generous, because the machine may be busy.
     println!("drop returned in time: {}", took >= Duration::from_millis(240) && took < Duration::from_secs(5));
 }
 
-/// OTLP to where the environment says, which takes connections and never answers.
+/// Exports over OTLP to the endpoint from the environment, which accepts connections and never responds.
 pub(crate) fn receiver_hangs() {
     let telemetry = telemark::builder().with_flush_timeout(Duration::from_millis(300)).init();
     let telemetry = telemetry.expect("the first init of the process");
@@ -75,13 +75,13 @@ pub(crate) fn receiver_hangs() {
     drop_in_time(telemetry);
 }
 
-/// OTLP to where nobody listens: the end comes while a batch is tried again and again.
+/// Exports over OTLP to an endpoint without a listener and shuts down while a batch is being retried.
 pub(crate) fn nobody_listens() {
-    /// As `OTEL_BSP_MAX_QUEUE_SIZE` says.
+    /// The value of `OTEL_BSP_MAX_QUEUE_SIZE` in the test.
     const QUEUE: u64 = 8;
     let telemetry = telemark::builder().with_flush_timeout(Duration::from_secs(60)).init();
     let telemetry = telemetry.expect("the first init of the process");
-    // When more have been taken than the queue holds, some are on their way.
+    // Once more spans have been accepted than the queue holds, some of them are being exported.
     let mut made = 0;
     while made - telemetry.health().traces[0].dropped_queue_full <= QUEUE {
         work();
@@ -100,7 +100,7 @@ pub(crate) fn panics(file: &Path) {
             panic!("on purpose");
         }
     });
-    // The worker exports whatever is there when it starts; from here on it does when it is asked.
+    // The worker exports once when it starts. After this flush, it exports only on request.
     println!("flush: {:?}", telemetry.force_flush(Deadline::NEVER).is_ok());
     work();
     println!("flush: {:?}", telemetry.force_flush(Deadline::NEVER).map_err(|error| error.to_string()));
@@ -109,7 +109,7 @@ pub(crate) fn panics(file: &Path) {
     print_health(&telemetry);
 }
 
-/// The exporter's own spans would be exported, which makes spans, which are exported ...
+/// Records spans inside the exporter. Exporting those would record more spans, in an endless loop.
 pub(crate) fn records(file: &Path) {
     let telemetry = init(file, || {
         work();
@@ -129,7 +129,7 @@ pub(crate) fn flushes(file: &Path) {
         let provider = PROVIDER.get().expect("set before the first span");
         println!("in the exporter: {:?}", provider.force_flush(Deadline::NEVER).map_err(|error| error.to_string()));
     });
-    // The first call stays.
+    // The cell is empty, so `set` succeeds.
     drop(PROVIDER.set(telemetry.tracer_provider().clone()));
     work();
     println!("flush: {:?}", telemetry.force_flush(Deadline::NEVER).is_ok());

@@ -1,4 +1,4 @@
-//! Forks and signal handlers as C libraries make them.
+//! Forks and signal handlers, made the way C libraries make them.
 #![allow(clippy::expect_used, reason = "the test sees that the scenario fails")]
 #![allow(clippy::disallowed_methods, reason = "a program that looks at the clock")]
 #![allow(unsafe_code, reason = "std has neither forks nor handlers")]
@@ -19,7 +19,7 @@ use telemark_sdk::{Batch, ExportError, ExportReport, Exporter};
 
 use super::ends::{init, wait_for_signal, work};
 
-/// The signal that the program's own handler saw, and who it said had sent it.
+/// The last signal that the program's own handler received, and the process that sent it.
 static SEEN: AtomicI32 = AtomicI32::new(0);
 static SENDER: AtomicI32 = AtomicI32::new(0);
 
@@ -28,13 +28,13 @@ extern "C" fn handler(signal: c_int) {
 }
 
 extern "C" fn handler_with_information(signal: c_int, info: *mut siginfo_t, _: *mut c_void) {
-    // SAFETY: the kernel passes the information of this signal.
+    // SAFETY: for this signal, the kernel passes a valid `siginfo_t`.
     SENDER.store(unsafe { (*info).si_pid() }, Ordering::Relaxed);
     SEEN.store(signal, Ordering::Relaxed);
 }
 
 fn install(address: usize, flags: c_int) {
-    // SAFETY: zeroes are a valid action, and the handlers touch atomics only.
+    // SAFETY: an all-zero `sigaction` is valid, and the handlers touch only atomics.
     unsafe {
         let mut action = MaybeUninit::<libc::sigaction>::zeroed().assume_init();
         action.sa_sigaction = address;
@@ -43,7 +43,7 @@ fn install(address: usize, flags: c_int) {
     }
 }
 
-/// Ends in order when its handler has seen the signal.
+/// Returns normally after its handler has seen the signal.
 fn end_when_seen(file: &Path) {
     println!("ready");
     drop(std::io::stdout().flush());
@@ -52,7 +52,7 @@ fn end_when_seen(file: &Path) {
         std::thread::park_timeout(Duration::from_millis(2));
     }
     println!("the program's handler saw {}", SEEN.load(Ordering::Relaxed));
-    // The flush on the signal is over once the file is there, which keeps the order of the lines the same.
+    // Once the file exists, the flush on the signal is over, so the order of the lines is always the same.
     while !file.exists() && !deadline.has_passed() {
         std::thread::park_timeout(Duration::from_millis(2));
     }
@@ -73,21 +73,21 @@ pub(crate) fn handler_before(file: &Path, with_information: bool) {
     println!("knows the sender: {}", (SENDER.load(Ordering::Relaxed) != 0) == with_information);
 }
 
-/// One that does not call the handler before it, as libc's `signal` and the crate ctrlc do.
+/// Installs a handler that does not call the previous one, as libc's `signal` and the ctrlc crate do.
 pub(crate) fn handler_after(file: &Path) {
     let telemetry = init(file);
     let handler: extern "C" fn(c_int) = handler;
     install(handler as usize, 0);
     work();
-    // There is no flush on the signal to wait for.
+    // This handler replaces ours, so the signal causes no flush to wait for.
     telemetry.force_flush(Deadline::NEVER).expect("a file");
     end_when_seen(file);
 }
 
-/// Runs `child` in a forked child, which ends as `exit` does, and waits for it. Returns how it ended.
+/// Runs `child` in a forked process that then calls `exit`. Returns its wait status.
 fn fork(child: impl FnOnce()) -> c_int {
     drop(std::io::stdout().flush());
-    // SAFETY: the child calls what a program may call; that it may is what is shown here.
+    // SAFETY: the child may run arbitrary code, which is what the scenario demonstrates.
     match unsafe { libc::fork() } {
         0 => {
             child();
@@ -97,7 +97,7 @@ fn fork(child: impl FnOnce()) -> c_int {
         id => {
             assert!(id > 0, "no child");
             let mut status = 0;
-            // SAFETY: it waits for the child made above.
+            // SAFETY: `id` is the child created above.
             assert_eq!(unsafe { libc::waitpid(id, &mut status, 0) }, id);
             status
         }
@@ -136,18 +136,18 @@ pub(crate) fn children(file: &Path) {
     work();
 }
 
-/// The child ends a span of its parent's, and its copy of the guard.
+/// Forks children that end a span of the parent and drop their copy of the guard.
 pub(crate) fn child_of_a_span(file: &Path) {
     let mut telemetry = Some(init(file));
     telemark::span("of the parent").in_scope(|| {
-        // Many threads record meanwhile: a lock may be held at the moment of the fork.
+        // Other threads keep recording, so that a lock may be held at the moment of a fork.
         let stop = std::sync::atomic::AtomicBool::new(false);
         std::thread::scope(|scope| {
             for _ in 0..3 {
                 scope.spawn(|| {
                     while !stop.load(Ordering::Relaxed) {
                         telemark::span("noise").in_scope(|| ());
-                        // It holds the lock of standard error.
+                        // Holds the lock of standard error.
                         eprintln!("noise");
                     }
                 });
@@ -165,13 +165,13 @@ pub(crate) fn child_of_a_span(file: &Path) {
         });
     });
     drop(telemetry);
-    // The queue had room for some of the noise only.
+    // Removes the noise: how much of it fit into the queue varies.
     drop(std::fs::remove_file(file));
 }
 
 static ORDERS: Counter<u64> = Counter::new("orders");
 
-/// Many threads make series meanwhile, through a static and through the API, and one collects all the time.
+/// Forks while several threads create series, through a static and through the API, and another thread keeps collecting.
 pub(crate) fn child_that_measures() {
     let telemetry = telemark::builder()
         .with_span_exporter(Nowhere)
@@ -213,7 +213,7 @@ impl<S: Signal> Exporter<S> for Nowhere {
 }
 
 pub(crate) fn init_after(file: &Path) {
-    // It has made ids and started spans, without any telemetry.
+    // Creates ids and starts spans before there is any telemetry.
     let before = ids();
     work();
     let status = fork(|| {
@@ -224,11 +224,11 @@ pub(crate) fn init_after(file: &Path) {
     println!("status {status}");
 }
 
-/// A signal to a child, which has inherited the handler, leaves the parent running.
+/// Signals a child that has inherited the handler. The parent keeps running.
 pub(crate) fn signal_to_a_child(file: &Path) {
     let _telemetry = init(file);
     let status = fork(|| {
-        // SAFETY: it sends a signal to this process.
+        // SAFETY: this only sends a signal to the process itself.
         unsafe { libc::kill(libc::getpid(), SIGTERM) };
         wait_for_signal();
     });

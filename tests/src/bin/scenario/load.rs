@@ -1,4 +1,4 @@
-//! Many threads that record while the telemetry is flushed or ends: every span is exported or counted.
+//! Many threads that record while the telemetry is flushed or shut down. Every span is exported or counted as dropped.
 #![allow(clippy::expect_used, reason = "the test sees that the scenario fails")]
 #![allow(clippy::disallowed_methods, reason = "a program with threads of its own")]
 
@@ -17,9 +17,10 @@ use super::exporters::Lines;
 const THREADS: usize = 16;
 const SPANS: u64 = 2_000;
 
-/// Records on all threads while `meanwhile` runs, which is told how many spans have been made so far.
+/// Records on all threads while `meanwhile` runs. Its second argument returns the number of spans recorded so far, its
+/// third whether all threads have finished.
 fn record(file: &Path, meanwhile: impl FnOnce(&Guard, &dyn Fn() -> u64, &dyn Fn() -> bool)) {
-    // Small, so that spans are dropped too.
+    // Small, so that some spans are dropped.
     let batch = BatchConfig::SPANS.with_max_queue_size(256).with_max_batch_size(64);
     let batch = batch.with_schedule_delay(Duration::from_millis(1));
     let telemetry = telemark::builder().with_span_exporter(Lines::new(file)).with_span_batch(batch).init();
@@ -40,7 +41,7 @@ fn record(file: &Path, meanwhile: impl FnOnce(&Guard, &dyn Fn() -> u64, &dyn Fn(
         let all_ended = || running.load(Ordering::Acquire) == 0;
         meanwhile(&telemetry, &|| made.load(Ordering::Relaxed), &all_ended);
     });
-    // What was still open when the telemetry ended is counted as late.
+    // Spans that were still open when the telemetry ended are counted as dropped after shutdown.
     let ended = telemetry.shutdown(Deadline::after(Duration::from_secs(20)));
     let made = made.into_inner();
     let [health] = telemetry.health().traces[..] else {

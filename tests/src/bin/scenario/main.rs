@@ -1,5 +1,5 @@
-//! A program in one of the situations of `tests/lifecycle.rs`: `scenario NAME FILE`. What is exported goes to the file,
-//! a line a span, unless the scenario sends it over OTLP.
+//! Programs in the situations that `tests/lifecycle.rs` and `tests/termination.rs` describe: `scenario NAME FILE`.
+//! Exported spans go to the file, one per line, unless the scenario sends them over OTLP.
 
 mod attacks;
 mod ends;

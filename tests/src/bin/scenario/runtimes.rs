@@ -1,4 +1,4 @@
-//! The same work under every runtime, sent over OTLP to where the environment says.
+//! The same work under different runtimes, exported over OTLP to the endpoint from the environment.
 
 use telemark::traced;
 
@@ -6,7 +6,7 @@ use telemark::traced;
 async fn work() {
     tokio::task::yield_now().await;
     let spawned = tokio::spawn(telemark::propagate(async { step() }));
-    // Nobody aborts it.
+    // The task is never aborted, so it cannot fail.
     drop(spawned.await);
 }
 
@@ -22,7 +22,7 @@ pub(crate) async fn tokio_main() {
 #[tokio::main(flavor = "multi_thread", worker_threads = 1)]
 pub(crate) async fn one_worker() {
     let _telemetry = init();
-    // On the only worker, where the guard is dropped too.
+    // Runs on the only worker thread. The guard is dropped there too.
     let ended = tokio::spawn(async {
         work().await;
         telemark::span("flush").in_scope(|| ());

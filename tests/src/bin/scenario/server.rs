@@ -1,4 +1,4 @@
-//! A server that ends as its own code says: it drains on SIGTERM.
+//! A server with a graceful shutdown of its own: it drains on SIGTERM.
 #![allow(clippy::expect_used, reason = "the test sees that the scenario fails")]
 
 use std::io::Write;
@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use super::ends::{init, work};
 
-/// Answers its one request only when SIGTERM has come.
+/// Responds to its only request after SIGTERM.
 #[tokio::main]
 pub(crate) async fn drains(file: &Path, handler_is_first: bool) {
     let telemetry: Option<Guard>;
@@ -46,7 +46,7 @@ pub(crate) async fn drains(file: &Path, handler_is_first: bool) {
     drop(telemetry);
 }
 
-/// The test waits for the line, and standard output may be buffered.
+/// Prints and flushes a line, because standard output may be buffered and the test waits for it.
 fn say(line: &str) {
     println!("{line}");
     drop(std::io::stdout().flush());

@@ -1,4 +1,4 @@
-//! Programs that end before their guard is dropped, or whose guard is dropped too early.
+//! Programs that end without dropping their guard, or that drop it too early.
 #![allow(clippy::expect_used, reason = "the test sees that the scenario fails")]
 #![allow(clippy::let_underscore_must_use, reason = "the mistake that is shown")]
 
@@ -38,7 +38,7 @@ pub(crate) fn guard_dropped_at_once(file: &Path) {
     telemark::span("by hand").in_scope(work);
 }
 
-/// Metrics alone, over OTLP to where the environment says.
+/// Exports only metrics, over OTLP to the endpoint from the environment.
 pub(crate) fn measurements_after_the_guard() {
     let telemetry = telemark::init().expect("the first init of the process");
     ORDERS.add(1, ());
@@ -47,7 +47,7 @@ pub(crate) fn measurements_after_the_guard() {
     ORDERS.add(1, ());
 }
 
-/// Ends the program in the middle of an export.
+/// Exits the program in the middle of an export.
 struct Exits;
 
 impl Exporter<Traces> for Exits {
@@ -56,7 +56,7 @@ impl Exporter<Traces> for Exits {
     }
 }
 
-/// On the thread that the exit would wait for.
+/// Exits on the very thread that the exit handler would wait for.
 pub(crate) fn exporter_exits(file: &Path) {
     let builder = telemark::builder().with_span_exporter(Lines::new(file)).with_span_exporter(Exits);
     let telemetry =
@@ -66,7 +66,7 @@ pub(crate) fn exporter_exits(file: &Path) {
     println!("the flush returned");
 }
 
-/// Spans and metrics over OTLP to where the environment says.
+/// Exports spans and metrics over OTLP to the endpoint from the environment.
 pub(crate) fn signal_with_metrics() {
     let builder = telemark::builder().with_flush_timeout(Duration::from_secs(2));
     let _telemetry = builder.init().expect("the first init of the process");
@@ -82,7 +82,7 @@ pub(crate) fn signal_without_handler(file: &Path) {
     wait_for_signal();
 }
 
-/// The parent has set both signals to be ignored, as `nohup` and background jobs do.
+/// Runs under a parent that ignores both signals, as `nohup` and background jobs do.
 pub(crate) fn ignored_signals(file: &Path) {
     let _telemetry = init(file);
     work();
@@ -93,14 +93,14 @@ pub(crate) fn ignored_signals(file: &Path) {
     println!("caught: {:x}", caught_signals() & (1 << 14 | 1 << 1));
 }
 
-/// The mask of the signals that this process has handlers for; 0 where it cannot be seen.
+/// Returns the mask of signals with a handler in this process, or 0 where it cannot be read.
 fn caught_signals() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
-/// The environment asks for stacks that no machine has.
+/// Starts in an environment that requests larger stacks than any machine can provide.
 pub(crate) fn no_threads(file: &Path) {
     match telemark::builder().with_span_exporter(Lines::new(file)).init() {
         Ok(_) => println!("there was a thread"),
@@ -109,7 +109,7 @@ pub(crate) fn no_threads(file: &Path) {
     work();
 }
 
-/// The same, with an exporter that needs no thread.
+/// Starts in the same environment, with an exporter that needs no thread.
 pub(crate) fn no_thread_for_signals(file: &Path) {
     let telemetry = Telemetry::builder(Env::process())
         .with_runtime(Runtime::Manual(ManualRuntime::new()))

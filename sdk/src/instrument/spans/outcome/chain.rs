@@ -1,18 +1,18 @@
-//! The description of an error: its message, then those of its causes, within bounds.
+//! The description of an error: its message and those of its causes, limited in length.
 
 use std::error::Error;
 use std::fmt::{self, Display, Write as _};
 
 use crate::instrument::shield::shielded;
 
-/// The maximum length of a description in bytes. Receivers cut or refuse a longer one.
+/// Maximum length of a description in bytes. Receivers truncate or reject longer ones.
 pub(super) const MAX_LENGTH: usize = 4096;
 
-/// The maximum number of causes to look at. Chains are short; a longer one is usually a circle.
+/// Maximum number of causes to follow. Chains are usually short, and a longer one is probably a cycle.
 pub(super) const MAX_CAUSES: usize = 16;
 
-/// Joins the messages of an error and its causes with `": "`. Skips a message that the text already contains, since many
-/// wrappers repeat their cause.
+/// Joins the messages of an error and its causes with `": "`. Skips messages already contained in the description, because
+/// many wrappers repeat their cause.
 pub(super) fn describe(error: &dyn Error) -> String {
     let mut description = Message::default();
     let _ = write(&mut description, format_args!("{error}"));
@@ -32,15 +32,15 @@ pub(super) fn describe(error: &dyn Error) -> String {
     description.text
 }
 
-/// Prints a value that is not an [`Error`]. Uses the alternate form, for which `anyhow` and `eyre` print the whole chain, even
-/// through a wrapper that forwards to them.
+/// Formats a value that is not an [`Error`]. Uses the alternate form, in which `anyhow` and `eyre` print the whole chain,
+/// even through a wrapper that forwards to them.
 pub(super) fn print(value: &(impl Display + ?Sized)) -> String {
     let mut message = Message::default();
     let _ = write(&mut message, format_args!("{value:#}"));
     message.text
 }
 
-/// Cuts a description to [`MAX_LENGTH`].
+/// Truncates a description to [`MAX_LENGTH`].
 pub(in crate::instrument::spans) fn bounded(text: String) -> String {
     if text.len() <= MAX_LENGTH {
         return text;
@@ -50,17 +50,17 @@ pub(in crate::instrument::spans) fn bounded(text: String) -> String {
     cut.text
 }
 
-/// Returns the cause of `error`. A panic counts as no cause.
+/// Returns the cause of `error`, or `None` if `source()` panics.
 pub(super) fn source<'a>(error: &'a (dyn Error + '_)) -> Option<&'a (dyn Error + 'static)> {
     shielded(|| error.source()).flatten()
 }
 
-/// Formats into `to`, and keeps the text written before a failure or panic of the error's own formatting.
+/// Writes to `to`. If the error's own formatting fails or panics, keeps the text written so far.
 fn write(to: &mut Message, arguments: fmt::Arguments<'_>) -> fmt::Result {
     shielded(|| to.write_fmt(arguments)).unwrap_or(Err(fmt::Error))
 }
 
-/// Returns true if `whole` contains `part` as whole words: "error 12" does not contain "error 1".
+/// Returns true if `whole` contains `part` at word boundaries: "error 12" does not contain "error 1".
 fn contains(whole: &str, part: &str) -> bool {
     let is_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     let starts_in_word = is_word(part.chars().next());
@@ -73,7 +73,8 @@ fn contains(whole: &str, part: &str) -> bool {
     })
 }
 
-/// Text of at most [`MAX_LENGTH`]. A write beyond that fails, which stops the formatting, and the text then ends in `…`.
+/// A message of at most [`MAX_LENGTH`] bytes. A write beyond that fails, which stops the formatting, and the text ends in
+/// `…`.
 #[derive(Default)]
 struct Message {
     text: String,
@@ -99,7 +100,7 @@ impl fmt::Write for Message {
     }
 }
 
-/// Returns the last character boundary of `text` up to `at`.
+/// Returns the last character boundary of `text` at or before `at`.
 fn boundary(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
 }
@@ -108,7 +109,7 @@ fn boundary(text: &str, at: usize) -> usize {
 mod tests {
     use super::*;
 
-    /// An error with this message and these causes.
+    /// An error with a message and a chain of causes.
     #[derive(Debug)]
     struct Link(&'static str, Option<Box<Link>>);
 
@@ -151,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_circle_and_a_long_chain_end() {
-        /// Its own cause.
+        /// An error that is its own cause.
         #[derive(Debug)]
         struct Circle;
         impl Display for Circle {

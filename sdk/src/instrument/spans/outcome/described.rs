@@ -1,9 +1,9 @@
-//! The description and the name of an error, picked by the traits of its type. The error type of a traced function need be
-//! neither an [`Error`] nor printable.
+//! The description and name of an error, selected by the traits its type implements. The error type of a traced function does
+//! not have to implement [`Error`] or be printable.
 //!
-//! Each step below has the same two methods for the types that meet its bound, and dereferences to the next step. Method
-//! lookup takes the first step that applies; for a type parameter, it considers only the bounds that are written. User code
-//! does not have to import anything.
+//! Each step below defines the same two methods for types that meet its bound, and dereferences to the next step. Method
+//! lookup picks the first step that applies; for a type parameter, it considers only the declared bounds. User code does not
+//! need any imports.
 
 use std::error::Error;
 use std::fmt::{Debug, Display};
@@ -14,19 +14,19 @@ use super::chain;
 use super::error_type::{dyn_error_name, error_name, type_path, value_name};
 use crate::instrument::shield::shielded;
 
-/// An error of any type.
+/// Describes an error of any type.
 ///
 /// | the error is | `description` | `error_type` |
 /// |---|---|---|
-/// | [`ErrorType`] | | its own choice |
-/// | [`Error`], also in a `Box` | the message and those of its causes | the type, and the variant of an enum |
-/// | a pointer to [`Error`]: `Box<dyn Error>`, `anyhow::Error` | the same | the beginning of the error's `Debug`, `_OTHER` for text |
-/// | [`Display`] | the text | |
-/// | [`Debug`] | empty: its text may hold secrets | the type, and the variant of an enum |
+/// | [`ErrorType`] | | chosen by the type |
+/// | [`Error`], also in a `Box` | its message and those of its causes | the type, and the variant of an enum |
+/// | a pointer to [`Error`]: `Box<dyn Error>`, `anyhow::Error` | as above | the start of its `Debug` output, `_OTHER` for text |
+/// | [`Display`] | its `Display` output | |
+/// | [`Debug`] | empty, because the output may contain secrets | the type, and the variant of an enum |
 /// | anything else | empty | the type |
 pub struct Described<'a, E: ?Sized>(Boxed<'a, E>);
 
-/// The step for a `Box` with an error of a known type.
+/// The step for a `Box` that contains an error of a known type.
 pub struct Boxed<'a, E: ?Sized>(Typed<'a, E>);
 
 /// The step for an error of a known type.
@@ -38,18 +38,18 @@ pub struct Pointer<'a, E: ?Sized>(Printed<'a, E>);
 /// The step for a printable type that is not an error.
 pub struct Printed<'a, E: ?Sized>(Unknown<'a, E>);
 
-/// The step for every type.
+/// The step for any other type.
 pub struct Unknown<'a, E: ?Sized>(&'a E);
 
 impl<'a, E: ?Sized> Described<'a, E> {
-    /// Looks at `error`.
+    /// Wraps `error` for method lookup.
     pub fn new(error: &'a E) -> Self {
         Described(Boxed(Typed(Pointer(Printed(Unknown(error))))))
     }
 }
 
 impl<E: ErrorType + ?Sized> Described<'_, E> {
-    /// Returns the name that the error gives itself.
+    /// Returns the name chosen by the [`ErrorType`] implementation.
     pub fn error_type(&self) -> &'static str {
         let error = self.error();
         shielded(|| error.error_type()).unwrap_or_else(type_path::<E>)
@@ -57,14 +57,14 @@ impl<E: ErrorType + ?Sized> Described<'_, E> {
 }
 
 impl<E: Error> Boxed<'_, Box<E>> {
-    /// Returns the path of the type in the box, and the variant.
+    /// Returns the path of the boxed type and, for an enum, the variant.
     pub fn error_type(&self) -> &'static str {
         error_name::<E>(self.error())
     }
 }
 
 impl<E: Error> Typed<'_, E> {
-    /// Returns the path of the type, and the variant.
+    /// Returns the path of the type and, for an enum, the variant.
     pub fn error_type(&self) -> &'static str {
         error_name::<E>(self.error())
     }
@@ -73,7 +73,7 @@ impl<E: Error> Typed<'_, E> {
 macro_rules! objects {
     ($($object:ty)*) => {$(
         impl Typed<'_, $object> {
-            /// Returns the beginning of the error's `Debug`, if that is a name.
+            /// Returns the start of the error's `Debug` output, if that is a name.
             pub fn error_type(&self) -> &'static str {
                 dyn_error_name(&self.error())
             }
@@ -84,33 +84,33 @@ macro_rules! objects {
 objects!(dyn Error + '_ dyn Error + Send + '_ dyn Error + Send + Sync + '_);
 
 impl<E: Error + ?Sized> Typed<'_, E> {
-    /// Returns the error's message and those of its causes.
+    /// Returns the messages of the error and its causes.
     pub fn description(&self) -> String {
         chain::describe(&self.error())
     }
 }
 
 impl<E: Deref<Target: Error> + ?Sized> Pointer<'_, E> {
-    /// Returns the beginning of the `Debug` of the error behind the pointer, or of one of its causes, if that is a name.
+    /// Returns the start of the `Debug` output of the pointed-to error or one of its causes, if that is a name.
     pub fn error_type(&self) -> &'static str {
         dyn_error_name(&&**self.error())
     }
 
-    /// Returns the error's message and those of its causes.
+    /// Returns the messages of the error and its causes.
     pub fn description(&self) -> String {
         chain::describe(&&**self.error())
     }
 }
 
 impl<E: Display + ?Sized> Printed<'_, E> {
-    /// Returns the text.
+    /// Returns the `Display` output.
     pub fn description(&self) -> String {
         chain::print(self.error())
     }
 }
 
 impl<E: Debug> Printed<'_, E> {
-    /// Returns the path of the type, and the variant.
+    /// Returns the path of the type and, for an enum, the variant.
     pub fn error_type(&self) -> &'static str {
         value_name::<E>(self.error())
     }
@@ -121,7 +121,7 @@ impl<'a, E: ?Sized> Unknown<'a, E> {
         self.0
     }
 
-    /// Returns an empty text.
+    /// Returns an empty string.
     pub fn description(&self) -> String {
         String::new()
     }
@@ -160,7 +160,7 @@ mod tests {
 
     use super::*;
 
-    /// Describes as the expansion of `#[traced]` does, where the type is known.
+    /// Describes an error the way `#[traced]` does: expanded where the type is known.
     macro_rules! check {
         ($error:expr, $error_type:expr, $description:expr) => {{
             let error = $error;
@@ -197,7 +197,7 @@ mod tests {
     const CLOSED: &str = "telemark_sdk::instrument::spans::outcome::described::tests::Store::Closed";
     const IO: &str = "telemark_sdk::instrument::spans::outcome::described::tests::Store::Io";
 
-    /// A type like `anyhow::Error`: not an `Error` itself, and with the whole chain in its alternate form.
+    /// Like `anyhow::Error`: not an `Error` itself, and its alternate form prints the whole chain.
     struct Any(Box<dyn Error + Send + Sync>);
 
     impl Deref for Any {

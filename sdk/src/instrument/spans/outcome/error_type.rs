@@ -1,8 +1,9 @@
-//! `error.type`: the names of errors, few per program.
+//! Names of errors for `error.type`, limited in number.
 //!
-//! A name is the path of a type, and for an enum the variant, `shop::StoreError::NotFound`. The language offers no name of a
-//! variant, but the output of `derive(Debug)` begins with it: formatting stops at the first character behind the name, before
-//! any value. A `Debug` written by hand may begin with anything, so the text counts only in the form that `derive` writes, and
+//! A name is the path of the type, followed by the variant for an enum, as in `shop::StoreError::NotFound`. Rust has no API
+//! for variant names, but the output of `derive(Debug)` starts with them. Formatting stops at the first character after the
+//! name, before any value is printed. A handwritten `Debug` can start with anything, so its output is used only if it looks
+//! like derived output, and the number of names is limited.
 //! the number of names is bounded.
 
 use std::collections::HashMap;
@@ -16,12 +17,13 @@ use super::chain::{MAX_CAUSES, source};
 use crate::instrument::shield::shielded;
 use crate::sync::unpoisoned;
 
-/// Names an error for the attribute `error.type`, on spans and in the metric of `#[traced(metrics)]`.
+/// Names an error for the `error.type` attribute of spans and of the metric of `#[traced(metrics)]`.
 ///
-/// Implement it to replace the name that Telemark finds: the path of the type, and for an enum that derives `Debug` also the
-/// variant. Behind a pointer that hides the type, such as `Box<dyn Error>` or `anyhow::Error`, the name is the one with which the
-/// `Debug` of the error or of one of its causes begins, such as `NotFound`; an error made of text is `_OTHER`. The method is called on the thread where the error is returned, once for the span and once for the metric; if it panics,
-/// the path of the type is the name. The result is static, since each name makes a series of the metric.
+/// Implement this to replace Telemark's default name: the path of the type and, for an enum that derives `Debug`, the
+/// variant. Behind a pointer that hides the type, such as `Box<dyn Error>` or `anyhow::Error`, the default is the name that
+/// starts the `Debug` output of the error or one of its causes, such as `NotFound`, or `_OTHER` for an error made from a
+/// string. The method is called on the thread that returns the error, once for the span and once for the metric. If it
+/// panics, the path of the type is used. The result is static because each name creates a series of the metric.
 ///
 /// ```
 /// use telemark_sdk::instrument::spans::ErrorType;
@@ -41,11 +43,11 @@ use crate::sync::unpoisoned;
 ///
 /// spec: semconv general/recording-errors.md
 pub trait ErrorType {
-    /// Returns the name, one of few.
+    /// Returns the name. Use only a small number of different names.
     fn error_type(&self) -> &'static str;
 }
 
-/// Returns the kind: `std::io::ErrorKind::NotFound`.
+/// Uses the kind of the error, such as `std::io::ErrorKind::NotFound`.
 impl ErrorType for io::Error {
     fn error_type(&self) -> &'static str {
         io_error_name(self)
@@ -64,23 +66,23 @@ macro_rules! pointers {
 
 pointers!(&T Box<T> Arc<T>);
 
-/// The name of an error of an unknown class. spec: semconv registry/attributes/error.md
+/// The name of an error without a known type. spec: semconv registry/attributes/error.md
 const OTHER: &str = "_OTHER";
 
-/// Returns the path of a type, without pointers around it and type parameters behind it.
+/// Returns the path of a type, without surrounding pointers or type parameters.
 pub(super) fn type_path<E: ?Sized>() -> &'static str {
     let mut name = std::any::type_name::<E>();
     for pointer in ["alloc::boxed::Box<", "alloc::sync::Arc<", "alloc::rc::Rc<", "&", "mut "].iter().cycle().take(15) {
         name = name.strip_prefix(pointer).unwrap_or(name);
     }
-    // These have no path: trait objects, pointers to functions with qualifiers, raw pointers.
+    // Trait objects, qualified function pointers and raw pointers have no path.
     if ["dyn ", "unsafe ", "extern ", "for<", "*"].iter().any(|kind| name.starts_with(kind)) {
         return OTHER;
     }
     name.split_at_checked(path_len(name)).map_or(name, |(path, _)| path)
 }
 
-/// Returns the length of the path with which `name` begins. A tuple, an array and a list of parameters belong to it as a whole.
+/// Returns the length of the path at the start of `name`. Tuples, arrays and parameter lists count as part of it.
 fn path_len(name: &str) -> usize {
     let mut depth = 0_usize;
     let is_behind = |character| {
@@ -94,11 +96,11 @@ fn path_len(name: &str) -> usize {
     name.find(is_behind).unwrap_or(name.len())
 }
 
-/// Returns the path of a type and, for an enum, the variant.
+/// Returns the path of the type and, for an enum, the variant.
 pub(super) fn value_name<E: Debug>(error: &E) -> &'static str {
     let path = type_path::<E>();
     if !is_enum::<E>() {
-        // In `record_error`, where only `E: Error` is known, the `ErrorType` of `io::Error` is out of reach.
+        // `record_error` only knows `E: Error` and cannot reach the `ErrorType` implementation of `io::Error`.
         let is_io = path == std::any::type_name::<io::Error>();
         return if is_io { io_kind(error).unwrap_or(path) } else { path };
     }
@@ -111,7 +113,7 @@ pub(super) fn value_name<E: Debug>(error: &E) -> &'static str {
     }
 }
 
-/// Returns the name of an error, which may itself be a pointer to an error of an unknown type.
+/// Returns the name of an error, which may itself be a pointer to an error of unknown type.
 pub(super) fn error_name<E: Error>(error: &E) -> &'static str {
     match value_name(error) {
         OTHER => dyn_error_name(error),
@@ -119,8 +121,8 @@ pub(super) fn error_name<E: Error>(error: &E) -> &'static str {
     }
 }
 
-/// Returns the name of an error of an unknown type, behind a pointer such as `Box<dyn Error>` or `anyhow::Error`: the
-/// beginning of its `Debug`, or of the first of its causes whose `Debug` begins with a name.
+/// Returns the name of an error of unknown type, behind a pointer such as `Box<dyn Error>` or `anyhow::Error`: the name at
+/// the start of its `Debug` output, or of that of its first cause that has one.
 pub(super) fn dyn_error_name(error: &dyn Error) -> &'static str {
     let mut cause = source(error);
     let mut found = debug_name(error);
@@ -129,17 +131,17 @@ pub(super) fn dyn_error_name(error: &dyn Error) -> &'static str {
         found = error.downcast_ref().map(io_error_name).or_else(|| debug_name(error));
         cause = source(error);
     }
-    // Text, for the most part.
+    // Usually an error made from a string.
     found.unwrap_or(OTHER)
 }
 
-/// Returns the name at the beginning of the `Debug` of an error of an unknown type.
+/// Returns the name at the start of the `Debug` output of an error of unknown type.
 fn debug_name(error: &dyn Error) -> Option<&'static str> {
     let mut head = Head::default();
     match head.read(&error)? {
-        // The layers of `anyhow`, among others, call themselves that.
+        // The name used by the layers of `anyhow`, among others.
         "Error" => None,
-        // The internals of an `io::Error`.
+        // Internal names of `io::Error`.
         "Os" | "Custom" | "Kind" => io_kind(&error),
         named => name("dyn", named),
     }
@@ -153,7 +155,7 @@ fn io_error_name(error: &io::Error) -> &'static str {
 
 const IO_KIND: &str = "std::io::ErrorKind";
 
-/// Returns the kind of an `io::Error` from its `Debug`: `Os { code: 2, kind: NotFound, ..`, `Custom { kind: ..`,
+/// Extracts the kind of an `io::Error` from its `Debug` output: `Os { code: 2, kind: NotFound, ..`, `Custom { kind: ..`,
 /// `Error { kind: ..` or `Kind(..)`.
 fn io_kind(error: &dyn Debug) -> Option<&'static str> {
     let mut head = Head { stops: false, ..Head::default() };
@@ -165,18 +167,18 @@ fn io_kind(error: &dyn Debug) -> Option<&'static str> {
     (!kind.is_empty() && rest.starts_with([',', ' ', ')'])).then(|| name(IO_KIND, kind))?
 }
 
-/// Returns true for an enum whose discriminant type the compiler chose. `Discriminant` then holds an `isize`, and for a type
-/// that is not an enum a `u8`. The language does not promise that. If it changed, an enum would lose its variant in the name,
-/// or another type would be named by the beginning of its `Debug`.
+/// Returns true for an enum whose discriminant type was chosen by the compiler. `Discriminant` then holds an `isize`, whereas
+/// for a type that is not an enum it holds a `u8`. The language does not guarantee this. If it changed, enums would lose the
+/// variant in their names, or other types would be named after the start of their `Debug` output.
 fn is_enum<E>() -> bool {
     size_of::<Discriminant<E>>() == size_of::<Discriminant<Option<isize>>>()
 }
 
-/// The first bytes that a value writes, up to the end of a name.
+/// The first bytes written by a value, up to the end of a name.
 struct Head {
     bytes: [u8; Head::SIZE],
     len: usize,
-    /// True to stop at the end of the name, false to stop only when the bytes are full.
+    /// If true, stops at the end of the name; if false, only when the buffer is full.
     stops: bool,
     state: State,
 }
@@ -185,11 +187,11 @@ struct Head {
 enum State {
     /// Inside the name.
     Open,
-    /// After a space, which ends the name only before a brace.
+    /// After a space, which ends the name only if a brace follows.
     Space,
     /// After the name.
     Name,
-    /// The text does not begin with a name, or is too long.
+    /// The output does not start with a name, or the name is too long.
     Other,
 }
 
@@ -202,7 +204,7 @@ impl Default for Head {
 impl Head {
     const SIZE: usize = 64;
 
-    /// Returns the name with which the `Debug` of `value` begins: `Name`, `Name(..`, `Name {..`, perhaps behind a path.
+    /// Returns the name at the start of `value`'s `Debug` output: `Name`, `Name(..` or `Name {..`, possibly after a path.
     fn read(&mut self, value: &dyn Debug) -> Option<&str> {
         self.write(value);
         let is_whole = matches!(self.state, State::Open | State::Name);
@@ -251,8 +253,8 @@ impl fmt::Write for Head {
     }
 }
 
-/// Returns `path::rest`, or only `rest` for the path `dyn`. Each name is made once and kept. Returns `None` at the maximum
-/// number of names of a type or of a program.
+/// Returns `path::rest`, or only `rest` if the path is `dyn`. Each name is created once and kept. Returns `None` once the
+/// type or the program has reached its maximum number of names.
 fn name(path: &'static str, rest: &str) -> Option<&'static str> {
     static NAMES: LazyLock<RwLock<Names>> = LazyLock::new(RwLock::default);
     let known = unpoisoned(NAMES.read()).find(path, rest);
@@ -271,7 +273,7 @@ struct Name {
 }
 
 impl Names {
-    /// More than the variants of nearly all enums.
+    /// More than almost any enum has variants.
     const MAX_OF_A_PATH: usize = 128;
     const MAX: usize = 2048;
 
@@ -280,7 +282,7 @@ impl Names {
     }
 
     fn add(&mut self, path: &'static str, rest: &str) -> Option<&'static str> {
-        // Another thread may have been faster.
+        // Another thread may have added the name already.
         if let Some(known) = self.find(path, rest) {
             return Some(known);
         }
@@ -450,7 +452,7 @@ mod tests {
 
     #[test]
     fn an_error_of_unknown_type_is_named_by_its_debug_or_that_of_a_cause() {
-        /// Writes this as its `Debug`.
+        /// Writes this string as its `Debug` output.
         struct Says(&'static str, Option<Box<dyn Error>>);
         impl Debug for Says {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

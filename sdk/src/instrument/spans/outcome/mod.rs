@@ -2,10 +2,10 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `described` | the description and the name of an error, picked by the traits of its type |
-//! | `chain` | the description: an error and its causes |
+//! | `described` | the description and name of an error, selected by the traits its type implements |
+//! | `chain` | the description of an error and its causes |
 //! | `error_type` | [`ErrorType`] and the names of errors |
-//! | `record` | [`RecordError`]: the errors that [`record_error`](super::record_error) takes |
+//! | `record` | [`RecordError`]: the errors that [`record_error`](super::record_error) accepts |
 
 mod chain;
 mod described;
@@ -21,20 +21,21 @@ pub use record::RecordError;
 
 use crate::instrument::shield::shielded;
 
-/// A function's return value that may be an error.
+/// A return value that may be an error.
 #[diagnostic::on_unimplemented(
     message = "`#[traced]` records errors of a `Result`, and `{Self}` is not one",
     label = "this is not a `Result`",
     note = "leave out `err` and `err_if`: `#[traced]` finds the error of a `Result` by itself"
 )]
 pub trait Fallible<T, E> {
-    /// Returns the success.
+    /// Returns the success value.
     fn value(&self) -> Option<&T>;
     /// Returns the error.
     fn error(&self) -> Option<&E>;
 }
 
-// Parameters and not associated types: a return type that is no `Result` then gets one message and not two.
+// Type parameters rather than associated types, so that a return type other than `Result` produces one error message, not
+// two.
 #[diagnostic::do_not_recommend]
 impl<T, E> Fallible<T, E> for Result<T, E> {
     fn value(&self) -> Option<&T> {
@@ -46,14 +47,14 @@ impl<T, E> Fallible<T, E> for Result<T, E> {
     }
 }
 
-/// Returns true if `err_if` says that this `Err` is an error. A panic in the condition counts as yes: a false error on a span
-/// does less harm than a hidden failure.
+/// Returns true if this `Err` is an error according to `err_if`. A panic in the condition counts as true, because a false
+/// error on a span does less harm than a hidden failure.
 #[inline]
 pub fn is_failure<E>(error: &E, err_if: impl FnOnce(&E) -> bool) -> bool {
     shielded(|| err_if(error)).unwrap_or(true)
 }
 
-/// Formats a value. If its own formatting fails or panics, the text written before stays.
+/// Formats a value. If its own formatting fails or panics, keeps the text written so far.
 pub(in crate::instrument) fn text(arguments: fmt::Arguments<'_>) -> String {
     let mut text = String::new();
     let _ = shielded(|| text.write_fmt(arguments));

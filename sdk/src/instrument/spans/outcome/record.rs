@@ -1,5 +1,6 @@
-//! The errors that `record_error` takes. [`Described`] looks at the traits of a type from within user code, which a function
-//! cannot do. So they are listed here, each kind with a marker that keeps the implementations apart.
+//! The errors accepted by `record_error`. [`Described`] inspects the traits of a type at its use in user code, which a
+//! function cannot do. They are therefore listed here, each with a marker type that keeps the implementations from
+//! overlapping.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -8,9 +9,9 @@ use std::ops::Deref;
 
 use super::Described;
 
-/// An error that [`record_error`](crate::instrument::spans::record_error) can record: every [`Error`], a pointer to a
-/// `dyn Error` such as `Box<dyn Error + Send + Sync>` or `anyhow::Error`, and text. `Kind` tells these apart and is always
-/// inferred.
+/// An error that [`record_error`](crate::instrument::spans::record_error) can record: any [`Error`], a pointer to a `dyn
+/// Error` such as `Box<dyn Error + Send + Sync>` or `anyhow::Error`, or a string. `Kind` distinguishes these cases and is
+/// always inferred.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be recorded as an error",
     label = "neither an `Error`, nor a pointer to one, nor text",
@@ -21,7 +22,7 @@ pub trait RecordError<Kind> {
     fn described(&self) -> (String, &'static str);
 }
 
-/// The kinds of [`RecordError`].
+/// Markers for the kinds of [`RecordError`].
 #[allow(missing_debug_implementations, reason = "never made")]
 pub(super) mod kind {
     /// An error of a known type.
@@ -32,7 +33,7 @@ pub(super) mod kind {
     pub enum Pointer {}
     /// A pointer to a `dyn Error + Send + Sync`.
     pub enum SharedPointer {}
-    /// A text.
+    /// A string.
     pub enum Text {}
 }
 

@@ -1,14 +1,14 @@
-//! The iterator with a span, which is current in each `next` and ends with the iterator.
+//! An iterator with a span, which is current during each `next` and ends with the iterator.
 
 use super::Sequence;
 use crate::instrument::spans::builder::SpanBuilder;
 use crate::instrument::spans::open::{OpenSpan, StartedSpan};
 use crate::instrument::spans::stopwatch::Stopwatch;
 
-/// An iterator with a span: current in each `next` and during the drop, ended by the first `None`.
+/// An iterator with a span that is current during each `next` and the drop, and ends at the first `None`.
 ///
-/// The span has the number of items as `telemark.items`, and `telemark.outcome = "cancelled"` if the iterator is dropped
-/// before its end.
+/// The span records the number of items as `telemark.items`, and `telemark.outcome = "cancelled"` if the iterator is dropped
+/// before it is exhausted.
 #[derive(Debug)]
 #[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct TracedIterator<I, O, R, M = ()>
@@ -57,12 +57,12 @@ impl<I, O, R, M: Stopwatch> Drop for TracedIterator<I, O, R, M> {
     }
 }
 
-/// An iterator in a span by hand, which does not look at the items.
+/// An iterator in a manually created span, which does not inspect the items.
 pub type IteratorInSpan<I> =
     TracedIterator<I, fn(&<I as Iterator>::Item) -> Option<&'static str>, fn(&OpenSpan, &<I as Iterator>::Item)>;
 
 impl SpanBuilder {
-    /// Starts the span and runs the iterator of `items` in it. The span ends at the first `None`, or when the iterator is
+    /// Starts the span and iterates over `items` inside it. The span ends at the first `None`, or when the iterator is
     /// dropped.
     ///
     /// ```
@@ -76,7 +76,7 @@ impl SpanBuilder {
     }
 }
 
-/// Runs an iterator in a started span. `record` records an item that is an error, and `outcome` names the type of its error.
+/// Runs an iterator in a started span. `outcome` returns the error type of an item, if any, and `record` records the error.
 #[inline]
 pub fn traced_iterator<I, O, R, M>(
     span: StartedSpan,

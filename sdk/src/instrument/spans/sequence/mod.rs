@@ -1,4 +1,4 @@
-//! The life of a span over the items of a stream or an iterator.
+//! Manages a span that covers all items of a stream or an iterator.
 //!
 //! | file | owns |
 //! |---|---|
@@ -14,13 +14,13 @@ use super::call_duration::CallEnd;
 use super::open::{OpenSpan, StartedSpan, State};
 use super::stopwatch::{Stopwatch, Watch, cancel};
 
-/// The attribute with the number of items.
+/// Attribute that holds the number of items.
 const ITEMS: &str = "telemark.items";
 
-/// A span over a sequence of items, which sees each of them.
+/// A span that covers a sequence and observes each item.
 ///
-/// The first item that is an error sets the status of the span. Later errors change nothing. The span ends with the
-/// sequence, not with an error.
+/// The first item that is an error sets the status of the span; later errors have no effect. The span ends with the sequence,
+/// not at the first error.
 #[derive(Debug)]
 pub(super) struct Sequence<O, R, M> {
     span: State,
@@ -37,19 +37,19 @@ impl<O, R, M: Stopwatch> Sequence<O, R, M> {
         Sequence { span: span.0, stopwatch, outcome, record, failed: None, items: 0 }
     }
 
-    /// Returns true while there is a span to end or a stopwatch to stop.
+    /// Returns true while there is a span to end or a running stopwatch.
     #[inline]
     pub(super) fn is_watched(&self) -> bool {
         !self.span.is_off() || self.stopwatch.is_running()
     }
 
-    /// Makes the span current until the guard is dropped, for one step.
+    /// Makes the span current for one step, until the guard is dropped.
     #[inline]
     pub(super) fn step(&mut self) -> Watch<'_, M> {
         Watch::new(&mut self.span, &mut self.stopwatch)
     }
 
-    /// Counts an item, and records the first that is an error.
+    /// Counts an item, and records the first error.
     #[inline]
     pub(super) fn item<T>(&mut self, item: &T)
     where
@@ -76,7 +76,7 @@ impl<O, R, M: Stopwatch> Sequence<O, R, M> {
         }
     }
 
-    /// Ends the span of a sequence that is dropped before its end. `release` drops the source of the items, in the span.
+    /// Ends the span of a sequence dropped before its end. `release` drops the source of the items while the span is current.
     pub(super) fn cancel(&mut self, release: impl FnOnce()) {
         let items = self.items;
         cancel(&mut self.span, &mut self.stopwatch, release, |span| span.set(ITEMS, &items));

@@ -1,4 +1,4 @@
-//! The stream with a span, which is current during each poll and ends with the stream.
+//! A stream with a span, which is current during each poll and ends with the stream.
 
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
@@ -12,11 +12,11 @@ use crate::instrument::spans::open::{OpenSpan, StartedSpan};
 use crate::instrument::spans::stopwatch::Stopwatch;
 
 pin_project! {
-    /// A stream with a span: current during each poll and during the drop, ended by the first `None`.
+    /// A stream with a span that is current during each poll and the drop, and ends at the first `None`.
     ///
-    /// The span has the number of items as `telemark.items`. If the stream is dropped before its end, the span has
-    /// `telemark.outcome = "cancelled"`; if it panics, the status error, `error.type = "panic"` and
-    /// `telemark.outcome = "panicked"`. A span that is off costs a branch per poll.
+    /// The span records the number of items as `telemark.items`. If the stream is dropped before its end, the span gets
+    /// `telemark.outcome = "cancelled"`. If the stream panics, the span gets the status error, `error.type = "panic"` and
+    /// `telemark.outcome = "panicked"`. A disabled span costs one branch per poll.
     #[derive(Debug)]
     #[must_use = "streams do nothing unless polled"]
     pub struct TracedStream<S, O, R, M = ()>
@@ -72,15 +72,16 @@ where
     }
 }
 
-/// A stream in a span by hand, which does not look at the items.
+/// A stream in a manually created span, which does not inspect the items.
 pub type StreamInSpan<S> =
     TracedStream<S, fn(&<S as Stream>::Item) -> Option<&'static str>, fn(&OpenSpan, &<S as Stream>::Item)>;
 
 impl SpanBuilder {
-    /// Starts the span and runs `stream` in it. The span ends with the stream. Its parent is the context that is current now,
-    /// not at the first poll, so that the stream may be polled elsewhere.
+    /// Starts the span and runs `stream` in it. The span ends with the stream. Its parent is the context that is current at
+    /// this call rather than at the first poll, so the stream can be polled elsewhere.
     ///
-    /// Errors among the items are not recorded: call [`record_error`](crate::instrument::spans::record_error) at their origin.
+    /// Errors among the items are not recorded. Call [`record_error`](crate::instrument::spans::record_error) where they
+    /// occur.
     ///
     /// ```
     /// # use telemark_sdk::instrument::spans as telemark;
@@ -93,7 +94,7 @@ impl SpanBuilder {
     }
 }
 
-/// [`SpanBuilder::run_stream`] in method position: `rows().in_span(telemark::span("rows"))`.
+/// Provides [`SpanBuilder::run_stream`] as a method of streams: `rows().in_span(telemark::span("rows"))`.
 pub trait InSpanStream: Stream + Sized {
     /// Starts the span and runs this stream in it.
     ///
@@ -111,7 +112,7 @@ pub trait InSpanStream: Stream + Sized {
 
 impl<S: Stream> InSpanStream for S {}
 
-/// Runs a stream in a started span. `record` records an item that is an error, and `outcome` names the type of its error.
+/// Runs a stream in a started span. `outcome` returns the error type of an item, if any, and `record` records the error.
 #[inline]
 pub fn traced_stream<S, O, R, M>(
     span: StartedSpan,
