@@ -18,16 +18,9 @@ impl Sampling {
         Sampling { reservoir: Mutex::new(None), skip: AtomicU64::new(0) }
     }
 
-    #[inline]
-    pub(super) fn offer(&self, offer: &Offer<'_>) {
-        if self.is_due() {
-            self.keep(offer);
-        }
-    }
-
     /// Counts an offer; returns true if it is one to keep.
-    #[inline]
-    fn is_due(&self) -> bool {
+    #[inline(always)]
+    pub(super) fn is_due(&self) -> bool {
         match self.skip.load(Ordering::Relaxed) {
             0 => true,
             skip => {
@@ -37,8 +30,8 @@ impl Sampling {
         }
     }
 
-    #[cold]
-    fn keep(&self, offer: &Offer<'_>) {
+    /// Keeps the offer that was due.
+    pub(super) fn keep(&self, offer: &Offer<'_>) {
         // Before the lock: the clock may be user code.
         let exemplar = offer.exemplar();
         // A collection holds the lock: discard this offer instead of waiting.
