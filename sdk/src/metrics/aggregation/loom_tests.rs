@@ -25,11 +25,11 @@ fn a_sum_loses_nothing() {
         let cell = Arc::new(SumCell::new(false));
         let owner = {
             let cell = cell.clone();
-            thread::spawn(move || (0..2).for_each(|_| cell.record(true, 1u64, false)))
+            thread::spawn(move || (0..2).for_each(|_| assert_eq!(cell.record(true, 1u64, false), Outcome::Recorded)))
         };
         let other = {
             let cell = cell.clone();
-            thread::spawn(move || cell.record(false, 10u64, false))
+            thread::spawn(move || assert_eq!(cell.record(false, 10u64, false), Outcome::Recorded))
         };
         let first = cell.total(NumberType::U64);
         let second = cell.total(NumberType::U64);
@@ -49,7 +49,7 @@ fn a_sum_that_is_taken_is_in_one_delta() {
             .into_iter()
             .map(|value| {
                 let cell = cell.clone();
-                thread::spawn(move || cell.record(false, value, false))
+                thread::spawn(move || assert_eq!(cell.record(false, value, false), Outcome::Recorded))
             })
             .collect();
         let first = f64::from_bits(cell.take_shared());
