@@ -140,7 +140,7 @@ pub mod export {
 
 /// Tracing configured in code: samplers, limits, batches, stages and processors for [`builder()`], and the spans that exporters see.
 pub mod trace {
-    pub use telemark_sdk::batch::{BatchConfig, BatchProcessor, SimpleProcessor, Stage, Verdict};
+    pub use telemark_sdk::batch::{BatchConfig, BatchProcessor, Held, SimpleProcessor, Stage, Verdict};
     pub use telemark_sdk::id::{IdGenerator, RandomIds};
     pub use telemark_sdk::limits::{AttributeLimits, SpanLimits};
     pub use telemark_sdk::sampling::{
@@ -160,7 +160,7 @@ pub mod logs {
     pub use telemark_sdk::limits::{AttributeLimits, LogRecordLimits};
     pub use telemark_sdk::logs::active::ActiveLogger;
     pub use telemark_sdk::logs::{
-        Exception, LogRecordProcessor, LoggerConfig, LoggerProviderBuilder, Scope, SdkLogRecord, SdkLogger,
+        Exception, LogChunk, LogRecordProcessor, LoggerConfig, LoggerProviderBuilder, Scope, SdkLogRecord, SdkLogger,
         SdkLoggerProvider, TraceContext,
     };
 }

@@ -35,7 +35,9 @@ fn check(color: Color, fill: impl FnOnce(&mut SdkLogRecord), expected: &str) {
     logger.emit(record);
     let written = Written::default();
     let mut exporter = ConsoleLogExporter::to_writer(written.clone()).with_color(color);
-    exporter.export(Batch::new(&Resource::empty(), &telemetry.log_records()), Deadline::NEVER).unwrap();
+    exporter
+        .export(Batch::new(&Resource::empty(), &telemetry.log_records().into_iter().collect()), Deadline::NEVER)
+        .unwrap();
     assert_eq!(String::from_utf8(written.0.lock().unwrap().clone()).unwrap(), expected);
 }
 

@@ -15,17 +15,22 @@ use opentelemetry_proto::tonic::logs::v1 as proto;
 use proptest::prelude::*;
 use prost::Message;
 use support::http::{Server, Step};
+use support::limited::{Limited, Refuses};
 use support::random::{Floats, expected_resource, expected_scope, float, integer, key, resource, same, scope, text};
 use support::{PATIENCE, outcome, quick_retries};
 use telemark_otlp::{Encode, JsonLinesExporter, OtlpExporter, Protocol};
 use telemark_sdk::config::Env;
-use telemark_sdk::logs::{SdkLogRecord, SdkLogger};
+use telemark_sdk::logs::{LogChunk, SdkLogRecord, SdkLogger};
 use telemark_sdk::signal::Logs;
 use telemark_sdk::testing::TestTelemetry;
 use telemark_sdk::time::{Deadline, Timestamp};
 use telemark_sdk::{Batch, Exporter, Resource};
 
 type Cache = <Logs as Encode>::Cache;
+
+fn chunk(records: &[SdkLogRecord]) -> LogChunk {
+    records.iter().cloned().collect()
+}
 
 const SEVERITIES: [Severity; 24] = [
     Severity::Trace,
@@ -190,7 +195,7 @@ proptest! {
         // Twice, because the state kept from the first batch must not show in the second.
         for _ in 0..2 {
             let mut out = vec![9];
-            Logs::protobuf(Batch::new(&resource, &records), &mut cache, &mut out);
+            Logs::protobuf(Batch::new(&resource, &chunk(&records)), &mut cache, &mut out);
             let decoded = ExportLogsServiceRequest::decode(&out[1..]).unwrap();
             same(&decoded, &expected(&resource, &records))?;
         }
@@ -201,7 +206,7 @@ proptest! {
         let mut cache = Cache::default();
         for _ in 0..2 {
             let mut out = Vec::new();
-            Logs::json(Batch::new(&resource, &records), &mut cache, &mut out);
+            Logs::json(Batch::new(&resource, &chunk(&records)), &mut cache, &mut out);
             prop_assert!(!out.contains(&b'\n'));
             let decoded: ExportLogsServiceRequest = serde_json::from_slice(&out).unwrap();
             same(&decoded, &expected(&resource, &records))?;
@@ -242,7 +247,7 @@ fn example() -> SdkLogRecord {
 fn json_matches_the_example_of_the_specification() {
     let mut out = Vec::new();
     let resource = Resource::new([KeyValue::new("service.name", "shop")]);
-    Logs::json(Batch::new(&resource, &vec![example()]), &mut Cache::default(), &mut out);
+    Logs::json(Batch::new(&resource, &chunk(&[example()])), &mut Cache::default(), &mut out);
     let expected = r#"{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"shop"}}]},
         "scopeLogs":[{"scope":{"name":"lib","version":"1"},"logRecords":[{"timeUnixNano":"1544712660300000000",
         "observedTimeUnixNano":"1544712660300000001","severityNumber":10,"severityText":"Information",
@@ -268,13 +273,14 @@ fn a_batch_like_the_last_one_costs_no_allocation() {
             record
         })
         .collect();
+    let chunk = chunk(&records);
     for (format, encode) in [("protobuf", Logs::protobuf as fn(_, &mut _, &mut _)), ("json", Logs::json)] {
         let (mut cache, mut out) = (Cache::default(), Vec::new());
-        encode(Batch::new(&resource, &records), &mut cache, &mut out);
+        encode(Batch::new(&resource, &chunk), &mut cache, &mut out);
         let len = out.len();
         let counted = allocation_counter::measure(|| {
             out.clear();
-            encode(Batch::new(&resource, &records), &mut cache, &mut out);
+            encode(Batch::new(&resource, &chunk), &mut cache, &mut out);
         });
         assert_eq!((counted.count_total, out.len()), (0, len), "{format}");
     }
@@ -291,14 +297,14 @@ fn every_severity_has_its_number() {
         })
         .collect();
     let mut out = Vec::new();
-    Logs::protobuf(Batch::new(&Resource::empty(), &records), &mut Cache::default(), &mut out);
+    Logs::protobuf(Batch::new(&Resource::empty(), &chunk(&records)), &mut Cache::default(), &mut out);
     let request = ExportLogsServiceRequest::decode(&*out).unwrap();
     let numbers = request.resource_logs[0].scope_logs[0].log_records.iter().map(|record| record.severity_number);
     assert_eq!(numbers.collect::<Vec<_>>(), (1..=24).collect::<Vec<_>>());
 }
 
 fn export(exporter: &mut impl Exporter<Logs>) -> String {
-    outcome(&exporter.export(Batch::new(&Resource::empty(), &vec![example()]), Deadline::after(PATIENCE)))
+    outcome(&exporter.export(Batch::new(&Resource::empty(), &chunk(&[example()])), Deadline::after(PATIENCE)))
 }
 
 fn decoded_example() -> ExportLogsServiceRequest {
@@ -371,4 +377,34 @@ fn the_variables_of_logs_win_over_the_general_ones() {
     let general =
         OtlpExporter::<Logs>::from_env(&Env::from_pairs([("OTEL_EXPORTER_OTLP_ENDPOINT", "http://general:1")]));
     assert_eq!(general.unwrap().destination(), "http/protobuf to http://general:1/v1/logs");
+}
+
+#[test]
+fn records_that_do_not_fit_into_one_request_are_sent_in_parts() {
+    for protocol in [Protocol::HttpProtobuf, Protocol::HttpJson] {
+        let server = Limited::start(usize::MAX, Refuses::Politely, b"");
+        let builder = OtlpExporter::<Logs>::builder().with_base_endpoint(server.url()).with_protocol(protocol);
+        let mut exporter = builder.with_max_request_size(4000).build().unwrap();
+        let records: Vec<_> = (0..50)
+            .map(|index| {
+                let mut record = example();
+                record.set_target(["shop::orders", "shop::carts"][index % 2]);
+                record.set_owned_event_name(format!("event.{index:02}"));
+                record
+            })
+            .collect();
+        let result = exporter.export(Batch::new(&Resource::empty(), &chunk(&records)), Deadline::after(PATIENCE));
+        assert_eq!(outcome(&result), "taken, 0 rejected, 0 retries", "{protocol}");
+        let taken = server.take().taken;
+        assert!(taken.len() > 3 && taken.iter().all(|body| body.len() <= 4000), "{protocol}: {} parts", taken.len());
+        let decode = |body: &Vec<u8>| match protocol {
+            Protocol::HttpJson => serde_json::from_slice::<ExportLogsServiceRequest>(body).unwrap(),
+            _ => ExportLogsServiceRequest::decode(&**body).unwrap(),
+        };
+        let scopes = taken.iter().map(decode).flat_map(|request| request.resource_logs).flat_map(|of| of.scope_logs);
+        let scopes = scopes.inspect(|of| assert!(of.scope.as_ref().unwrap().name.starts_with("shop::")));
+        let mut names: Vec<_> = scopes.flat_map(|of| of.log_records).map(|record| record.event_name).collect();
+        names.sort();
+        assert_eq!(names, (0..50).map(|index| format!("event.{index:02}")).collect::<Vec<_>>(), "{protocol}");
+    }
 }

@@ -9,12 +9,14 @@
 //! | `logger` | the logger: decides, completes a record, and calls the processors |
 //! | `config` | the rules of one logger |
 //! | `record` | the record |
+//! | `chunk` | records as they wait, and the bytes that a record takes |
 //! | `values` | the limits on values that nest |
 //! | `exception` | an error as attributes of a record |
 //! | `processor` | the seam [`LogRecordProcessor`] |
 //! | `active` | the installed provider, or that of a test |
 
 pub mod active;
+mod chunk;
 mod config;
 mod exception;
 mod logger;
@@ -24,6 +26,7 @@ mod record;
 mod values;
 
 pub use crate::instrumentation_scope::Scope;
+pub use chunk::LogChunk;
 pub use config::LoggerConfig;
 pub use exception::Exception;
 pub use logger::SdkLogger;
@@ -31,36 +34,22 @@ pub use processor::LogRecordProcessor;
 pub use provider::{LoggerProviderBuilder, SdkLoggerProvider};
 pub use record::{SdkLogRecord, TraceContext};
 
-use std::ops::Range;
-
-use crate::signal::{Chunk, Logs, Signal};
+use crate::signal::{Logs, Signal};
 
 impl Signal for Logs {
     type Item = SdkLogRecord;
     type View<'a> = &'a SdkLogRecord;
-    type Chunk = Vec<SdkLogRecord>;
+    type Chunk = LogChunk;
     const NAME: &'static str = "logs";
     const ITEMS: &'static str = "log records";
+    const OWNED_SIZE: usize = 0;
 
     fn to_item(view: &SdkLogRecord) -> SdkLogRecord {
         view.clone()
     }
-}
 
-impl Chunk<Logs> for Vec<SdkLogRecord> {
-    fn len(&self) -> usize {
-        self.len()
-    }
-
-    fn views(&self, range: Range<usize>) -> impl Iterator<Item = &SdkLogRecord> + Clone {
-        self.get(range).unwrap_or_default().iter()
-    }
-
-    fn push(&mut self, item: SdkLogRecord) {
-        self.push(item);
-    }
-
-    fn clear(&mut self) {
-        self.clear();
+    #[inline]
+    fn size(record: &SdkLogRecord) -> usize {
+        chunk::size(record)
     }
 }

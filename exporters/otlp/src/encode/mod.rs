@@ -3,6 +3,7 @@
 //! | module | owns |
 //! |---|---|
 //! | `signal` | the trait |
+//! | `part` | how much of a batch one request holds |
 //! | `wire`, `json` | numbers, strings, attribute values in protobuf and in JSON |
 //! | `resource` | the encoded resource, kept while it stays the same |
 //! | `groups` | the items of each scope |
@@ -12,9 +13,11 @@ mod groups;
 mod json;
 mod logs;
 mod metrics;
+mod part;
 mod resource;
 mod signal;
 mod trace;
 mod wire;
 
+pub(crate) use part::Part;
 pub use signal::Encode;

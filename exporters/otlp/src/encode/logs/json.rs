@@ -6,36 +6,72 @@ use telemark_sdk::logs::{Scope, SdkLogRecord};
 
 use super::base64;
 use super::scopes::Scopes;
-use crate::encode::groups::Groups;
+use crate::encode::groups::{Groups, Place};
 use crate::encode::json::{
-    array, array_field, bool_value, element, f64_value, hex_field, i64_value, key, scope_field, string, string_field,
-    string_value, u32_field, u64_field,
+    array, array_field, bool_value, element, f64_value, hex_field, i64_value, key, schema_url_len, scope_field, string,
+    string_field, string_value, u32_field, u64_field,
 };
+use crate::encode::part::{Part, Room, Written};
 
-/// Appends `{"resourceLogs":[…]}`. `resource` is the encoded resource.
-pub(super) fn write(scopes: Scopes<'_>, resource: &[u8], groups: &Groups, out: &mut Vec<u8>) {
+/// Appends `{"resourceLogs":[…]}` with a part of the batch. `resource` is the encoded resource.
+pub(super) fn write(
+    scopes: Scopes<'_>,
+    resource: &[u8],
+    groups: &Groups,
+    part: Part<Place>,
+    out: &mut Vec<u8>,
+) -> Written<Place> {
+    let schema_url = scopes.batch.resource.schema_url().unwrap_or_default();
+    let mut room = Room::new(out.len(), part.limit, schema_url_len(schema_url) + "]}]}".len());
+    let mut next = None;
     out.extend_from_slice(b"{\"resourceLogs\":[{\"resource\":");
     out.extend_from_slice(resource);
     out.extend_from_slice(b",\"scopeLogs\":[");
-    for (_, items) in groups.iter() {
+    for (number, _, items) in groups.from(part.from) {
+        let (start, written) = (out.len(), room.items());
         let mut items = items.peekable();
-        let scope = items.peek().and_then(|&item| scopes.get(item));
-        element(out);
-        write_scope_logs(out, scope, items.filter_map(|item| scopes.batch.get(item)));
+        let Some(scope) = items.peek().and_then(|&item| scopes.get(item)) else { continue };
+        let records = items.filter_map(|item| Some((item, scopes.batch.get(item)?)));
+        let left = write_scope_logs(out, &mut room, scope, records);
+        next = left.map(|item| Place::new(number, item));
+        if next.is_some() {
+            if room.items() == written {
+                // Not even the first record fits behind the records of other scopes.
+                out.truncate(start);
+            }
+            break;
+        }
     }
     out.push(b']');
-    string_field(out, "schemaUrl", scopes.batch.resource.schema_url().unwrap_or_default());
+    string_field(out, "schemaUrl", schema_url);
     out.extend_from_slice(b"}]}");
+    Written { items: room.items(), next }
 }
 
-fn write_scope_logs<'a>(out: &mut Vec<u8>, scope: Option<&Scope>, records: impl Iterator<Item = &'a SdkLogRecord>) {
+/// Writes the records of a scope. Returns the number of the first one that does not fit.
+fn write_scope_logs<'a>(
+    out: &mut Vec<u8>,
+    room: &mut Room,
+    scope: &Scope,
+    mut records: impl Iterator<Item = (usize, &'a SdkLogRecord)>,
+) -> Option<usize> {
+    let schema_url = scope.schema_url().unwrap_or_default();
+    let tail = schema_url_len(schema_url) + "]}".len();
+    element(out);
     out.push(b'{');
-    if let Some(scope) = scope {
-        scope_field(out, scope);
-    }
-    array_field(out, "logRecords", records, write_record);
-    string_field(out, "schemaUrl", scope.and_then(|scope| scope.schema_url()).unwrap_or_default());
+    scope_field(out, scope);
+    key(out, "logRecords");
+    out.push(b'[');
+    let left = records.find(|&(_, record)| {
+        !room.write(out, tail, |out| {
+            element(out);
+            write_record(out, record);
+        })
+    });
+    out.push(b']');
+    string_field(out, "schemaUrl", schema_url);
     out.push(b'}');
+    left.map(|(item, _)| item)
 }
 
 fn write_record(out: &mut Vec<u8>, record: &SdkLogRecord) {

@@ -10,10 +10,11 @@ mod scopes;
 use telemark_sdk::Batch;
 use telemark_sdk::signal::Logs;
 
-use super::groups::Groups;
+use super::groups::{Groups, Place};
+use super::part::{Part, Written};
 use super::resource::ResourceCache;
 use super::signal::{ComponentTypes, Encode};
-use scopes::{Scopes, Targets};
+use scopes::Targets;
 
 /// State that the encoder of log records keeps.
 #[derive(Debug, Default)]
@@ -25,6 +26,7 @@ pub struct LogCache {
 
 impl Encode for Logs {
     type Cache = LogCache;
+    type Position = Place;
     type Preferences = ();
 
     const PATH: &'static str = "v1/logs";
@@ -37,19 +39,24 @@ impl Encode for Logs {
         http_json: "otlp_http_json_log_exporter",
     };
 
-    fn protobuf(batch: Batch<'_, Logs>, cache: &mut LogCache, out: &mut Vec<u8>) {
-        let scopes = cache.targets.resolve(batch);
-        fill(&mut cache.groups, scopes);
-        protobuf::write(scopes, cache.resource.protobuf(batch.resource), &cache.groups, out);
+    fn begin(batch: Batch<'_, Logs>, cache: &mut LogCache) {
+        cache.targets.resolve(batch);
+        let scopes = cache.targets.scopes(batch);
+        cache.groups.fill((0..batch.len()).filter_map(|item| scopes.get(item)), |item| scopes.get(item));
     }
 
-    fn json(batch: Batch<'_, Logs>, cache: &mut LogCache, out: &mut Vec<u8>) {
-        let scopes = cache.targets.resolve(batch);
-        fill(&mut cache.groups, scopes);
-        json::write(scopes, cache.resource.json(batch.resource), &cache.groups, out);
+    fn protobuf_part(
+        batch: Batch<'_, Logs>,
+        cache: &mut LogCache,
+        part: Part<Place>,
+        out: &mut Vec<u8>,
+    ) -> Written<Place> {
+        let resource = cache.resource.protobuf(batch.resource);
+        protobuf::write(cache.targets.scopes(batch), resource, &cache.groups, part, out)
     }
-}
 
-fn fill(groups: &mut Groups, scopes: Scopes<'_>) {
-    groups.fill((0..scopes.batch.len()).filter_map(|item| scopes.get(item)), |item| scopes.get(item));
+    fn json_part(batch: Batch<'_, Logs>, cache: &mut LogCache, part: Part<Place>, out: &mut Vec<u8>) -> Written<Place> {
+        let resource = cache.resource.json(batch.resource);
+        json::write(cache.targets.scopes(batch), resource, &cache.groups, part, out)
+    }
 }

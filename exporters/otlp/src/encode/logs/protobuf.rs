@@ -5,36 +5,61 @@ use opentelemetry::{Key, SpanId};
 use telemark_sdk::logs::SdkLogRecord;
 
 use super::scopes::Scopes;
-use crate::encode::groups::Groups;
+use crate::encode::groups::{Groups, Place};
+use crate::encode::part::{Part, Room, WIDER, Written};
 use crate::encode::wire::{
-    close_message, fixed32, fixed64, number, varint_len, with_length, write_bytes, write_message, write_number,
-    write_scope, write_string, write_varint,
+    close_message, fixed32, fixed64, number, string_len, varint_len, with_length, write_bytes, write_message,
+    write_number, write_scope, write_string, write_varint,
 };
 
 /// The usual size of a record, from which the width of its messages' lengths is guessed.
 const USUAL_RECORD: usize = 200;
 
-/// Appends an `ExportLogsServiceRequest`. `resource` is the encoded field `resource`.
-pub(super) fn write(scopes: Scopes<'_>, resource: &[u8], groups: &Groups, out: &mut Vec<u8>) {
+/// Appends an `ExportLogsServiceRequest` with a part of the batch. `resource` is the encoded field `resource`.
+pub(super) fn write(
+    scopes: Scopes<'_>,
+    resource: &[u8],
+    groups: &Groups,
+    part: Part<Place>,
+    out: &mut Vec<u8>,
+) -> Written<Place> {
     let batch = scopes.batch;
-    write_message(out, with_length(1), varint_len((batch.len() * USUAL_RECORD) as u64), |out| {
+    let width = |len: usize| varint_len((len * USUAL_RECORD).min(part.limit) as u64);
+    let schema_url = batch.resource.schema_url().unwrap_or_default();
+    let mut room = Room::new(out.len(), part.limit, string_len(schema_url) + WIDER);
+    let mut next = None;
+    write_message(out, with_length(1), width(batch.len()), |out| {
         out.extend_from_slice(resource);
-        for (len, items) in groups.iter() {
-            let mut items = items.peekable();
-            let Some(scope) = items.peek().and_then(|&item| scopes.get(item)) else { continue };
-            write_message(out, with_length(2), varint_len((len * USUAL_RECORD) as u64), |out| {
+        for (number, len, mut items) in groups.from(part.from) {
+            let Some((first, scope)) = items.next().and_then(|item| Some((item, scopes.get(item)?))) else { continue };
+            let (start, written) = (out.len(), room.items());
+            write_message(out, with_length(2), width(len), |out| {
                 write_scope(out, scope);
-                if len == batch.len() {
+                let schema_url = scope.schema_url().unwrap_or_default();
+                let tail = string_len(schema_url) + WIDER;
+                let mut does_not_fit = |record: &SdkLogRecord| !room.write(out, tail, |out| write_record(out, record));
+                let left = if len == batch.len() {
                     // One group: from front to back.
-                    batch.iter().for_each(|record| write_record(out, record));
+                    let mut records = batch.slice(first..len).iter();
+                    records.position(&mut does_not_fit).map(|position| first + position)
                 } else {
-                    items.filter_map(|item| batch.get(item)).for_each(|record| write_record(out, record));
-                }
-                write_string(out, with_length(3), scope.schema_url().unwrap_or_default());
+                    let mut records = std::iter::once(first).chain(items);
+                    records.find(|&item| batch.get(item).is_some_and(&mut does_not_fit))
+                };
+                next = left.map(|item| Place::new(number, item));
+                write_string(out, with_length(3), schema_url);
             });
+            if next.is_some() {
+                if room.items() == written {
+                    // Not even the first record fits behind the records of other scopes.
+                    out.truncate(start);
+                }
+                break;
+            }
         }
-        write_string(out, with_length(3), batch.resource.schema_url().unwrap_or_default());
+        write_string(out, with_length(3), schema_url);
     });
+    Written { items: room.items(), next }
 }
 
 fn write_record(out: &mut Vec<u8>, record: &SdkLogRecord) {

@@ -27,8 +27,8 @@ pub(super) struct Scopes<'a> {
 }
 
 impl Targets {
-    /// Finds the scopes of the records.
-    pub(super) fn resolve<'a>(&'a mut self, batch: Batch<'a, Logs>) -> Scopes<'a> {
+    /// Finds the scopes of the records of a batch.
+    pub(super) fn resolve(&mut self, batch: Batch<'_, Logs>) {
         self.of_batch.clear();
         if batch.iter().any(|record| target(record).is_some()) {
             if self.by_name.len() > MAX_KEPT {
@@ -42,6 +42,10 @@ impl Targets {
                 self.of_batch.push(scope);
             }
         }
+    }
+
+    /// Returns the scopes of the batch that was resolved last.
+    pub(super) fn scopes<'a>(&'a self, batch: Batch<'a, Logs>) -> Scopes<'a> {
         Scopes { batch, of_batch: &self.of_batch }
     }
 
