@@ -1,6 +1,6 @@
 //! The filter in use, and the switches that depend on it.
 
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 use super::{Level, SpanFilter};
@@ -8,13 +8,22 @@ use crate::sync::unpoisoned;
 
 /// `None` stands for the default filter. Written only while [`DEPENDENTS`] is locked.
 static FILTER: RwLock<Option<Arc<SpanFilter>>> = RwLock::new(None);
-static DEPENDENTS: Mutex<Dependents> = Mutex::new(Dependents { switches: Vec::new(), listeners: Vec::new() });
+static DEPENDENTS: Mutex<Dependents> =
+    Mutex::new(Dependents { switches: Vec::new(), listeners: Vec::new(), are_awake: false });
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
 struct Dependents {
     /// The switches that have decided, at most one for each call site of the program.
     switches: Vec<&'static SpanSwitch>,
     listeners: Vec<fn()>,
+    /// True once the program has had a tracer. Until then every switch is off.
+    are_awake: bool,
+}
+
+impl Dependents {
+    fn decide(&self, filter: &SpanFilter) {
+        self.switches.iter().for_each(|switch| _ = switch.decide_by(filter, self.are_awake));
+    }
 }
 
 /// Returns the filter in use.
@@ -25,9 +34,7 @@ pub fn current() -> Arc<SpanFilter> {
 /// Replaces the filter, for spans that start from now on. Works at any time, before and after `init`.
 pub fn set(filter: SpanFilter) {
     let mut dependents = unpoisoned(DEPENDENTS.lock());
-    for switch in &dependents.switches {
-        switch.decide_by(&filter);
-    }
+    dependents.decide(&filter);
     *unpoisoned(FILTER.write()) = Some(Arc::new(filter));
     GENERATION.fetch_add(1, Ordering::Release);
     let listeners = std::mem::take(&mut dependents.listeners);
@@ -43,6 +50,18 @@ pub fn generation() -> u32 {
     GENERATION.load(Ordering::Acquire)
 }
 
+/// Lets the filter decide from now on, because there is a tracer. Call this after each change from no tracer to one.
+pub(crate) fn wake() {
+    static AWAKE: AtomicBool = AtomicBool::new(false);
+    if AWAKE.load(Ordering::Acquire) {
+        return;
+    }
+    let mut dependents = unpoisoned(DEPENDENTS.lock());
+    dependents.are_awake = true;
+    dependents.decide(&current());
+    AWAKE.store(true, Ordering::Release);
+}
+
 /// Calls `listener` after each change of the filter, on the thread that changes it. Each function is called once per change,
 /// however often it was added.
 pub fn on_change(listener: fn()) {
@@ -52,7 +71,8 @@ pub fn on_change(listener: fn()) {
     }
 }
 
-/// The target and level of one call site, and the decision of the live filter, which a new filter updates.
+/// The target and level of one call site, and the decision of the live filter, which a new filter updates. Off as long as the
+/// program has had no tracer.
 #[derive(Debug)]
 pub struct SpanSwitch {
     target: &'static str,
@@ -70,7 +90,7 @@ impl SpanSwitch {
         SpanSwitch { target, level, state: AtomicU8::new(UNDECIDED) }
     }
 
-    /// Returns true if the filter keeps the spans of this call site.
+    /// Returns true if the filter keeps the spans of this call site, and there may be a tracer.
     #[inline]
     pub fn is_on(&'static self) -> bool {
         match self.state.load(Ordering::Relaxed) {
@@ -92,11 +112,11 @@ impl SpanSwitch {
         if self.state.load(Ordering::Relaxed) == UNDECIDED {
             dependents.switches.push(self);
         }
-        self.decide_by(&filter)
+        self.decide_by(&filter, dependents.are_awake)
     }
 
-    fn decide_by(&self, filter: &SpanFilter) -> bool {
-        let is_on = filter.enabled(self.target, self.level);
+    fn decide_by(&self, filter: &SpanFilter, are_awake: bool) -> bool {
+        let is_on = are_awake && filter.enabled(self.target, self.level);
         self.state.store(if is_on { ON } else { OFF }, Ordering::Relaxed);
         is_on
     }
@@ -121,6 +141,7 @@ mod tests {
         }
         on_change(listener);
         on_change(listener);
+        wake();
         assert!(!FINE.is_on() && COARSE.is_on());
         let before = generation();
         set(SpanFilter::default().with_target("live::tests", Level::Debug));
@@ -135,6 +156,7 @@ mod tests {
 
     #[test]
     fn a_switch_waits_for_no_lock() {
+        wake();
         static SWITCH: SpanSwitch = SpanSwitch::new("locked::tests", Level::Info);
         let held = unpoisoned(DEPENDENTS.lock());
         assert!(SWITCH.is_on());

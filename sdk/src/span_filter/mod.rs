@@ -18,4 +18,5 @@ mod live;
 
 pub use directives::SpanFilter;
 pub use level::Level;
+pub(crate) use live::wake;
 pub use live::{SpanSwitch, current, generation, on_change, set};

@@ -3,6 +3,7 @@
 pub mod active;
 mod call_site;
 mod data;
+pub(crate) mod exceptions;
 mod failure;
 mod pool;
 mod processor;
@@ -13,6 +14,7 @@ mod tracer;
 
 pub use call_site::CallSite;
 pub use data::{Bounded, Events, Links, SpanData, SpanEvent, SpanRecord};
+pub use exceptions::ExceptionSignal;
 #[doc(hidden)]
 pub use failure::record_error_beside;
 pub(crate) use failure::{Failure, Source};

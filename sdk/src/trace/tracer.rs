@@ -45,7 +45,7 @@ impl SdkTracer {
         !self.provider.is_off()
     }
 
-    /// Returns true if a processor needs the context in which a span starts.
+    /// Returns true if a span needs the context in which it starts, for a processor or the baggage.
     #[inline]
     pub(crate) fn wants_start(&self) -> bool {
         self.provider.wants_start
@@ -227,7 +227,7 @@ impl SdkTracer {
         span
     }
 
-    /// Calls the processors for a span that starts, if one needs it.
+    /// Copies baggage to a span that starts, and calls the processors, if either is needed.
     #[inline]
     fn show_start(&self, span: &mut SdkSpan, parent: &Context) {
         if self.provider.wants_start {

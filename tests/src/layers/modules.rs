@@ -25,7 +25,7 @@ const LAYERS: &[Layer] = &[
         are_strangers: false,
     },
     Layer {
-        modules: &["config", "resource", "export", "diag", "runtime", "unsampled", "span_filter"],
+        modules: &["config", "resource", "export", "diag", "runtime", "unsampled", "span_filter", "baggage_attributes"],
         are_strangers: false,
     },
     Layer { modules: &["batch"], are_strangers: false },
