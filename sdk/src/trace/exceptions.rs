@@ -126,7 +126,7 @@ thread_local! {
 #[cold]
 pub(super) fn ended(span: &SpanContext, roots: Roots) {
     ENDED.set(span.span_id());
-    Told::Roots(roots).leave();
+    Told::Ended(roots).leave();
 }
 
 /// Returns true if a span that knows exceptions ended on this thread, and [`pass_on`] has not been called since.
@@ -140,7 +140,7 @@ pub(crate) fn has_ended() -> bool {
 pub(crate) fn pass_on(ended: &SpanContext, caller: &SpanRef<'_>) {
     let is_this = ENDED.replace(SpanId::INVALID) == ended.span_id();
     match Told::take() {
-        Some(Told::Roots(roots)) if is_this && caller.span_context() != ended => {
+        Some(Told::Ended(roots)) if is_this && caller.span_context() != ended => {
             Told::Roots(roots).leave();
             caller.set_status(Status::Unset);
             // Not taken if the span belongs to another SDK or has ended.

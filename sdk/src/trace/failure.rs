@@ -48,7 +48,9 @@ thread_local!(static TOLD: Cell<Option<Told>> = const { Cell::new(None) });
 /// A message for a span, or from one, on this thread.
 pub(super) enum Told {
     Failure(Failure),
-    /// The exceptions of a span that has ended.
+    /// The exceptions of a span that has ended, kept until they are passed on.
+    Ended(Roots),
+    /// The same, for the span of its caller.
     Roots(Roots),
 }
 
@@ -67,6 +69,8 @@ impl Told {
         match self {
             Told::Failure(failure) => failure.apply(recording),
             Told::Roots(roots) => exceptions::adopt(roots, recording),
+            // The program has reset a status, which is not a message.
+            Told::Ended(_) => {}
         }
     }
 }

@@ -97,9 +97,6 @@ impl SdkSpan {
     #[inline]
     fn finish(&mut self, end: Option<Timestamp>) {
         let Some(Recording { mut data, provider, roots, .. }) = self.recording.take() else { return };
-        if let Some(roots) = roots {
-            exceptions::ended(&self.context, *roots);
-        }
         provider.count_end(&self.context);
         let record = &mut *data;
         // The end may come from the API's own clock, and must not be before the start.
@@ -111,6 +108,10 @@ impl SdkSpan {
         }
         others.iter().for_each(|processor| contained(|| processor.on_end(data.clone())));
         contained(|| last.on_end(data));
+        // After the processors, which may end spans themselves.
+        if let Some(roots) = roots {
+            exceptions::ended(&self.context, *roots);
+        }
     }
 }
 
