@@ -143,7 +143,7 @@ pub mod export {
 /// Tracing configured in code: samplers, limits, batches, stages and processors for [`builder()`], and the spans that exporters see.
 pub mod trace {
     pub use telemark_sdk::baggage_attributes::BaggageAttributes;
-    pub use telemark_sdk::batch::{BatchConfig, BatchProcessor, SimpleProcessor, Stage, Verdict};
+    pub use telemark_sdk::batch::{BatchConfig, BatchProcessor, Held, SimpleProcessor, Stage, Verdict};
     pub use telemark_sdk::id::{IdGenerator, RandomIds};
     pub use telemark_sdk::limits::{AttributeLimits, SpanLimits};
     pub use telemark_sdk::sampling::{
@@ -152,8 +152,8 @@ pub mod trace {
     };
     pub use telemark_sdk::trace::active::ActiveTracer;
     pub use telemark_sdk::trace::{
-        Events, ExceptionSignal, Links, SdkSpan, SdkTracer, SdkTracerProvider, SpanData, SpanEvent, SpanProcessor,
-        SpanRecord, TracerProviderBuilder,
+        Events, ExceptionSignal, Links, SdkSpan, SdkTracer, SdkTracerProvider, SpanChunk, SpanData, SpanEvent,
+        SpanProcessor, SpanRecord, SpanView, TracerProviderBuilder,
     };
 }
 

@@ -357,7 +357,7 @@ thread_local!(static IS_ASKED: Cell<bool> = const { Cell::new(false) });
 
 impl TimeSource for Collects {
     fn now(&self) -> Timestamp {
-        // Except when the collection itself reads the clock.
+        // Do not collect again when the collection itself reads the clock.
         if !IS_ASKED.replace(true) {
             if self.reader.collect(Deadline::after(Duration::from_secs(20))).is_ok() {
                 self.collected.fetch_add(1, Ordering::Relaxed);

@@ -39,7 +39,7 @@ struct Scripted {
 
 impl Exporter<Metrics> for Scripted {
     fn export(&mut self, batch: Batch<'_, Metrics>, _: Deadline) -> Result<ExportReport, ExportError> {
-        let _ = self.calls.send(metrics_text(batch.items));
+        let _ = self.calls.send(metrics_text(batch.as_slice()));
         let answer = self.answers.lock().unwrap().pop();
         answer.unwrap_or_else(|| Ok(ExportReport::accepted()))
     }
@@ -205,6 +205,22 @@ fn deltas_that_an_export_loses_are_counted_and_said_and_totals_are_not() {
         told,
         ["error: 1 delta data points were lost in a failed export, 1 so far; no later export contains them"]
     );
+}
+
+#[test]
+fn of_a_batch_that_failed_in_part_no_more_deltas_are_lost_than_points_failed() {
+    let too_large = ExportError::too_large("one point is too large");
+    let (exporter, log) = scripted(vec![Ok(ExportReport::accepted().with_failed(1, &too_large))]);
+    let config = ReaderConfig::new().with_temporality(TemporalityPreference::Delta);
+    let reader = PeriodicReader::start(exporter, PeriodicConfig::default(), config, &Runtime::Thread).unwrap();
+    let provider = SdkMeterProvider::builder().with_reader(reader).build();
+    let counter = provider.meter("test").u64_counter("c").build();
+    (0..3).for_each(|value| counter.add(1, &[KeyValue::new("k", value)]));
+    assert!(provider.force_flush(soon()).unwrap_err().is_too_large());
+    assert_eq!(log.try_iter().next().unwrap().lines().count(), 3);
+    assert_eq!(provider.lost_delta_points(), 1);
+    let health = provider.health()[0];
+    assert_eq!((health.exported, health.failed), (2, 1));
 }
 
 #[test]

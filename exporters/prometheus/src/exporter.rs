@@ -22,7 +22,7 @@ use crate::response::PageResponse;
 ///
 /// ```
 /// use opentelemetry::metrics::MeterProvider;
-/// use telemark_prometheus::{Format, Prometheus};
+/// use telemark_prometheus::{Format, PrometheusExporter};
 /// use telemark_sdk::metrics::SdkMeterProvider;
 ///
 /// let prometheus = PrometheusExporter::new();

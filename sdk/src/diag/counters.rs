@@ -24,6 +24,7 @@ pub struct Counters {
     abandoned: AtomicU64,
     retries: AtomicU64,
     queue_full: AtomicU64,
+    bytes_full: AtomicU64,
     after_shutdown: AtomicU64,
     by_stage: AtomicU64,
     operations: Durations,
@@ -58,19 +59,31 @@ impl Counters {
         self.passed_on.fetch_add(items, Ordering::Relaxed);
     }
 
-    /// Counts a delivered batch of `items`, and reports how many of them the receiver rejected.
+    /// Counts a batch of `items` that was delivered, at least in part, and reports how many of them failed and how many the
+    /// receiver rejected.
     pub(crate) fn delivered(&self, items: u64, signal: &'static str, took: Duration, report: &ExportReport) {
         let to = self.destination();
         log(Level::Debug, self.exporter, format_args!("exported {items} {signal} in {took:?}: {to}"));
-        let rejected = report.rejected.min(items);
-        self.exported.fetch_add(items - rejected, Ordering::Relaxed);
+        // No exporter can make more items fail than it was given.
+        let mut left = items;
+        for (counter, failed) in self.failed.iter().zip(report.failed_by_type()) {
+            let failed = left.min(*failed);
+            counter.fetch_add(failed, Ordering::Relaxed);
+            left -= failed;
+        }
+        let rejected = report.rejected.min(left);
+        self.exported.fetch_add(left - rejected, Ordering::Relaxed);
         self.rejected.fetch_add(rejected, Ordering::Relaxed);
         self.retries.fetch_add(report.retries.into(), Ordering::Relaxed);
+        if let Some(error) = report.failure() {
+            let failed = items - left;
+            log(Level::Error, self.exporter, format_args!("{failed} of {items} {signal} were not exported: {error}"));
+        }
         if rejected > 0 {
             let message = text::foreign(report.message.as_deref().unwrap_or("no reason given"));
             crate::__warn!("export.rejected", "the receiver rejected {rejected} of {items} {signal}: {message}");
         } else if let Some(message) = report.message.as_deref().map(text::foreign) {
-            crate::__warn!("export.message", "the receiver took all {items} {signal} but warns: {message}");
+            crate::__warn!("export.message", "the receiver took {left} {signal} but warns: {message}");
         }
     }
 
@@ -97,6 +110,11 @@ impl Counters {
         self.queue_full.fetch_add(items, Ordering::Relaxed);
     }
 
+    /// Counts items that did not fit into the bytes of the queue.
+    pub fn queue_bytes_full(&self, items: u64) {
+        self.bytes_full.fetch_add(items, Ordering::Relaxed);
+    }
+
     /// Counts items that arrived after shutdown.
     pub fn after_shutdown(&self, items: u64) {
         self.after_shutdown.fetch_add(items, Ordering::Relaxed);
@@ -115,6 +133,7 @@ impl Counters {
             failed: self.failed.iter().map(load).sum::<u64>() + load(&self.abandoned),
             retries: load(&self.retries),
             dropped_queue_full: load(&self.queue_full),
+            dropped_queue_bytes_full: load(&self.bytes_full),
             dropped_after_shutdown: load(&self.after_shutdown),
             dropped_by_stage: load(&self.by_stage),
         }
@@ -155,6 +174,7 @@ impl Counters {
     pub(crate) fn processed(&self) -> Vec<(Option<&'static str>, u64)> {
         let errors = [
             ("queue_full", load(&self.queue_full)),
+            ("queue_bytes_full", load(&self.bytes_full)),
             ("already_shutdown", load(&self.after_shutdown)),
             ("timeout", load(&self.abandoned)),
             ("dropped_by_stage", load(&self.by_stage)),
@@ -201,12 +221,14 @@ pub struct SignalHealth {
     pub exported: u64,
     /// Rejected by a receiver that accepted the rest of their batch.
     pub rejected: u64,
-    /// Dropped with a batch that could not be delivered.
+    /// Dropped because their batch, or their part of it, could not be delivered.
     pub failed: u64,
     /// Number of retried exports.
     pub retries: u64,
     /// Dropped because the queue was full.
     pub dropped_queue_full: u64,
+    /// Dropped because they did not fit into the bytes of the queue.
+    pub dropped_queue_bytes_full: u64,
     /// Dropped because they arrived after shutdown.
     pub dropped_after_shutdown: u64,
     /// Dropped by a stage before they reached an exporter.

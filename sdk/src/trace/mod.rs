@@ -2,24 +2,23 @@
 
 pub mod active;
 mod call_site;
-mod data;
 pub(crate) mod exceptions;
 mod failure;
-mod pool;
 mod processor;
 mod provider;
+mod record;
 mod scope;
 mod span;
 mod tracer;
 
 pub use call_site::CallSite;
-pub use data::{Bounded, Events, Links, SpanData, SpanEvent, SpanRecord};
 pub use exceptions::ExceptionSignal;
 #[doc(hidden)]
 pub use failure::record_error_beside;
 pub(crate) use failure::{Failure, Source};
 pub use processor::SpanProcessor;
 pub use provider::{SdkTracerProvider, TracerProviderBuilder};
+pub use record::{Bounded, Events, Links, SpanChunk, SpanData, SpanEvent, SpanRecord, SpanView};
 pub use scope::Scope;
 pub use span::{END_NOW, SdkSpan};
 pub(crate) use tracer::{Glance, Started};
@@ -29,6 +28,18 @@ use crate::signal::{Signal, Traces};
 
 impl Signal for Traces {
     type Item = SpanData;
+    type View<'a> = SpanView<'a>;
+    type Chunk = SpanChunk;
     const NAME: &'static str = "traces";
     const ITEMS: &'static str = "spans";
+    const OWNED_SIZE: usize = size_of::<SpanRecord>();
+
+    fn to_item(view: SpanView<'_>) -> SpanData {
+        view.into()
+    }
+
+    #[inline]
+    fn size(span: &SpanData) -> usize {
+        record::size(span)
+    }
 }

@@ -24,6 +24,15 @@ impl Scope {
         Scope::Static(UNNAMED.get_or_init(InstrumentationScope::default))
     }
 
+    /// Moves the scope out and leaves one that owns nothing.
+    #[inline]
+    pub(super) fn take(&mut self) -> Self {
+        match self {
+            Scope::Static(scope) => Scope::Static(scope),
+            Scope::Shared(_) => std::mem::replace(self, Scope::unnamed()),
+        }
+    }
+
     /// Returns true if both refer to the same value in memory. A cheap check before comparing names, versions and attributes.
     #[inline]
     pub fn is_same(&self, other: &Scope) -> bool {

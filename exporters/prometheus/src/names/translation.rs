@@ -11,7 +11,7 @@ use crate::format::Escaping;
 /// A strategy for translating metric names and attribute keys, before they are escaped for the scraper.
 ///
 /// ```
-/// use telemark_prometheus::{Prometheus, Renderer, TranslationStrategy};
+/// use telemark_prometheus::{PrometheusExporter, Renderer, TranslationStrategy};
 ///
 /// let renderer = Renderer::new().with_translation(TranslationStrategy::NoTranslation);
 /// let prometheus = PrometheusExporter::builder().with_renderer(renderer).build();

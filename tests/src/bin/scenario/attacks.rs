@@ -20,7 +20,7 @@ use telemark_sdk::{Batch, ExportError, ExportReport, Exporter};
 use super::ends::{init, wait_for_signal, work};
 use super::exporters::Lines;
 
-/// The way a scenario ends, for scenarios that test several.
+/// The ways in which a scenario can end.
 pub(crate) enum End {
     Drop,
     Exit,
