@@ -3,7 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `data` | [`SpanData`] with its [`SpanRecord`]: the span while it is built, as passed to processors |
-//! | `stock` | the records of a thread that wait for their next span |
+//! | `stock` | records kept for the next spans of a thread |
 //! | `size` | the size of a span in bytes |
 //! | `chunk` | [`SpanChunk`]: ended spans in contiguous memory |
 //! | `view` | [`SpanView`]: an ended span, borrowed from a chunk |
