@@ -6,25 +6,25 @@ use std::fmt::Debug;
 pub trait Signal: sealed::Sealed + Send + Sync + 'static {
     /// A finished item that owns its fields, such as a span for traces.
     type Item: Send + 'static;
-    /// A finished item borrowed from a chunk, as exporters and stages see it.
+    /// A finished item borrowed from a chunk, as passed to exporters.
     type View<'a>: Copy + Debug;
-    /// Finished items in contiguous memory, as they wait for their export.
+    /// The contiguous memory in which finished items wait for export.
     type Chunk: Chunk<Self>;
     /// The name used in thread names, diagnostics and paths, such as `traces`.
     const NAME: &'static str;
     /// The word for items in messages, such as `spans`.
     const ITEMS: &'static str;
-    /// The bytes that an item takes beyond its [`Self::size`] outside of a chunk.
+    /// The additional bytes that an item takes outside of a chunk, on top of its [`Self::size`].
     const OWNED_SIZE: usize;
 
-    /// Copies a view into an item of its own.
+    /// Copies a view into an owned item.
     fn to_item(view: Self::View<'_>) -> Self::Item;
 
-    /// Returns the bytes that an item takes in a chunk, with all that it owns: at most a little too many.
+    /// Returns the size in bytes of an item in a chunk, including everything that it owns. May overestimate.
     fn size(item: &Self::Item) -> usize;
 }
 
-/// Finished items of one signal, end to end in memory.
+/// Finished items of one signal in contiguous memory.
 pub trait Chunk<S: Signal + ?Sized>: Default + Debug + FromIterator<S::Item> + Send + Sync + 'static {
     /// Returns the number of items.
     fn len(&self) -> usize;
@@ -34,22 +34,22 @@ pub trait Chunk<S: Signal + ?Sized>: Default + Debug + FromIterator<S::Item> + S
         self.len() == 0
     }
 
-    /// Returns the items with these numbers, in order. Numbers beyond the last item have none.
+    /// Returns the items at these indices, in order. A range that exceeds the chunk yields no items.
     fn views(&self, range: std::ops::Range<usize>) -> impl Iterator<Item = S::View<'_>> + Clone;
 
-    /// Moves an item to the end, of which [`Signal::size`] said `size`.
+    /// Appends an item. `size` is the result of [`Signal::size`] for this item.
     fn push(&mut self, item: S::Item, size: usize);
 
-    /// Returns true if further items should begin another chunk.
+    /// Returns true if the next item should go into a new chunk.
     fn is_full(&self) -> bool;
 
-    /// Returns the bytes of the chunk, of its unused memory and of all that its items own.
+    /// Returns the size in bytes of the chunk, including unused capacity and everything that its items own.
     fn bytes(&self) -> usize;
 
-    /// Moves every item out.
+    /// Removes all items and returns them.
     fn drain(&mut self) -> impl Iterator<Item = S::Item>;
 
-    /// Drops every item. Keeps the memory of the chunk itself, unless it has grown far beyond the usual.
+    /// Drops all items. Keeps the chunk's own memory unless it has grown far beyond its usual size.
     fn clear(&mut self);
 }
 

@@ -7,7 +7,7 @@ use crate::error::ConfigError;
 
 /// Minimum delay between two runs of an idle worker.
 pub(super) const MIN_DELAY: Duration = Duration::from_millis(5);
-/// Size at which a batch is full. Usual receivers take requests of up to 4 MiB, and spans are smaller on the wire.
+/// Size at which a batch is full. Most receivers accept requests of up to 4 MiB, and spans are smaller on the wire.
 const MAX_BATCH_BYTES: usize = 4 << 20;
 
 /// Queue and batch sizes, and the timing of exports.

@@ -1,30 +1,30 @@
-//! The bounded queue between the threads that make telemetry and the worker that exports it.
+//! The bounded queue between the threads that produce telemetry and the worker that exports it.
 //!
-//! Each thread pushes to a shard of its own: an uncontended lock, and a move to the end of the shard's chunk. A full chunk waits
-//! beside it, and the shard begins another one. The worker takes whole chunks and gives them back empty. A shard without new
-//! items loses its chunk at the next drain, so that idle threads hold no memory.
+//! Each thread pushes to its own shard, which takes an uncontended lock and a move to the end of the shard's chunk. A full chunk
+//! is set aside, and the shard continues with an empty one. The worker takes whole chunks and returns them empty. A shard without
+//! new items loses its chunk at the next drain, so idle threads hold no memory.
 //!
-//! Two common bounds, in items and in bytes, are kept by handing out room in portions: a shard takes room for up to 64 items, and
-//! for a part of the bytes, and asks again once that is used up. If a budget is empty, a push collects the unused room of the
-//! other shards before it gives up, so that the queue holds exactly `capacity` items whatever the number of threads.
+//! The limits in items and in bytes apply to all shards together. A shard reserves room in portions, for up to 64 items and a
+//! part of the bytes, and reserves more once that is used up. A push that finds a budget empty collects the unused room of the
+//! other shards before it fails, so the queue holds exactly `capacity` items, whatever the number of threads.
 
 use super::BatchConfig;
 use super::budget::Budget;
 use crate::signal::{Chunk, Signal};
 use crate::sync::{Mutex, MutexGuard, lock};
 
-/// Maximum room that a shard takes at once.
+/// Maximum number of items that a shard reserves room for at once.
 const PORTION: usize = 64;
-/// Maximum number of empty chunks that wait for their next use: as many as a full default queue has.
+/// Maximum number of empty chunks kept for reuse, which is the number of chunks in a full default queue.
 const SPARES: usize = 16;
 
 pub(super) struct Queue<S: Signal> {
     shards: Box<[Shard<S>]>,
     items: Budget,
     bytes: Budget,
-    /// The bytes at which a chunk is full, whatever its number of items.
+    /// The size in bytes at which a chunk is full, whatever its number of items.
     chunk_bytes: usize,
-    /// Empty chunks with memory.
+    /// Empty chunks, kept for their memory.
     spares: Mutex<Vec<S::Chunk>>,
 }
 
@@ -34,11 +34,11 @@ struct Shard<S: Signal>(Mutex<Contents<S>>);
 
 struct Contents<S: Signal> {
     chunk: S::Chunk,
-    /// The bytes of the items in the chunk.
+    /// The total size of the items in the chunk.
     charged: usize,
-    /// Number of items that may be pushed here before the shard asks for more room.
+    /// Number of items that may be pushed before the shard has to reserve more room.
     room: usize,
-    /// The same in bytes.
+    /// The reserved room in bytes.
     bytes: usize,
     closed: bool,
     /// Full chunks, the oldest first.
@@ -50,25 +50,25 @@ struct Contents<S: Signal> {
 pub(super) enum Pushed {
     /// The item waits.
     Queued,
-    /// The item waits, together with about `threshold` others or with many bytes: wake the worker.
+    /// The item waits. About `threshold` items or many bytes are waiting: wake the worker.
     Enough,
-    /// There is no room; the item is dropped.
+    /// The queue is full in items; the item is dropped.
     Full,
-    /// There is no room for so many bytes; the item is dropped.
+    /// The item does not fit into the remaining bytes; it is dropped.
     BytesFull,
     /// The queue is closed; the item is dropped.
     Closed,
 }
 
 impl<S: Signal> Queue<S> {
-    /// Creates a queue of the configured size that asks for the worker once a batch is full.
+    /// Creates a queue of the configured size that requests the worker once a batch is full.
     pub(super) fn for_config(config: BatchConfig) -> Self {
         let shards = std::thread::available_parallelism().map_or(4, usize::from).saturating_mul(2).min(64);
         Queue::new(config.max_queue_size(), config.max_queue_bytes(), config.max_batch_size(), shards)
     }
 
-    /// Creates a queue of at most `capacity` items and about as many `bytes` that asks for the worker at about `threshold` items
-    /// or a quarter of the bytes. Rounds `shards` up to a power of two.
+    /// Creates a queue of at most `capacity` items and about `bytes` bytes. It requests the worker at about `threshold` items or a
+    /// quarter of the bytes. Rounds `shards` up to a power of two.
     pub(super) fn new(capacity: usize, bytes: usize, threshold: usize, shards: usize) -> Self {
         let shards: Box<[_]> =
             (0..shards.next_power_of_two()).map(|_| Shard(Mutex::new(Contents::default()))).collect();
@@ -84,7 +84,7 @@ impl<S: Signal> Queue<S> {
         }
     }
 
-    /// Adds an item from the thread with this index. Never waits for the worker's exports, only for a swap of two chunks.
+    /// Adds an item from the thread with this index. May wait for the worker to swap two chunks, never for an export.
     #[inline]
     pub(super) fn push(&self, thread: usize, item: S::Item) -> Pushed {
         let size = S::size(&item);
@@ -112,7 +112,7 @@ impl<S: Signal> Queue<S> {
         if is_enough { Pushed::Enough } else { Pushed::Queued }
     }
 
-    /// Takes room for an item of `size` bytes, from the budgets or from the unused room of other shards.
+    /// Reserves room for an item of `size` bytes, from the budgets or from the unused room of other shards.
     #[cold]
     fn with_room<'a>(
         &'a self,
@@ -150,7 +150,7 @@ impl<S: Signal> Queue<S> {
         }
     }
 
-    /// Sets a full chunk aside and begins another one.
+    /// Sets a full chunk aside and continues with an empty one.
     #[cold]
     fn set_aside(&self, contents: &mut Contents<S>) {
         let next = lock(&self.spares).pop().unwrap_or_default();
@@ -158,7 +158,7 @@ impl<S: Signal> Queue<S> {
         contents.full.push(full);
     }
 
-    /// Takes the chunk of a shard. From here on, all its bytes count, the unused memory of its lists too.
+    /// Takes the chunk of a shard. From now on, its unused capacity counts as well.
     fn replace_chunk(&self, contents: &mut Contents<S>, next: S::Chunk) -> S::Chunk {
         let chunk = std::mem::replace(&mut contents.chunk, next);
         let charged = std::mem::take(&mut contents.charged);
@@ -166,13 +166,13 @@ impl<S: Signal> Queue<S> {
         chunk
     }
 
-    /// Moves all waiting items to the end of `chunks`. They count against the capacity until [`Self::release`], and their bytes
-    /// until [`Self::recycle`]. Returns their number.
+    /// Appends the chunks of all waiting items to `chunks` and returns the number of items. Items count against the capacity until
+    /// [`Self::release`], their bytes until [`Self::recycle`].
     pub(super) fn drain_into(&self, chunks: &mut Vec<S::Chunk>) -> usize {
         let before = chunks.len();
         for shard in &self.shards {
             let mut contents = lock(&shard.0);
-            // Unused room goes back: an idle thread must not keep it.
+            // An idle thread must not keep unused room.
             self.release_unused(&mut contents);
             let (idle, partial) = if contents.chunk.is_empty() {
                 (Some(std::mem::take(&mut contents.chunk)), None)
@@ -181,7 +181,7 @@ impl<S: Signal> Queue<S> {
                 (None, Some(self.replace_chunk(&mut contents, next)))
             };
             chunks.append(&mut contents.full);
-            // The memory of an idle chunk is freed outside of the lock.
+            // Frees an idle chunk outside of the lock.
             drop(contents);
             drop(idle);
             chunks.extend(partial);
@@ -189,18 +189,18 @@ impl<S: Signal> Queue<S> {
         chunks[before..].iter().map(S::Chunk::len).sum()
     }
 
-    /// Returns the room of items that were drained and are now being exported.
+    /// Releases the room of drained items that are now being exported.
     pub(super) fn release(&self, items: usize) {
         self.items.release(items);
     }
 
-    /// Drops the items of a drained chunk, releases their bytes, and keeps the chunk for its next use.
+    /// Drops the items of a drained chunk, releases its bytes and keeps the chunk for reuse.
     pub(super) fn recycle(&self, chunk: S::Chunk) {
         let bytes = chunk.bytes();
         self.recycle_drained(chunk, bytes);
     }
 
-    /// As [`Self::recycle`], for a chunk that had so many bytes before its items were moved out.
+    /// Like [`Self::recycle`], for a chunk whose items were moved out. `bytes` is its size before that.
     pub(super) fn recycle_drained(&self, mut chunk: S::Chunk, bytes: usize) {
         chunk.clear();
         self.bytes.release(bytes);
@@ -216,12 +216,12 @@ impl<S: Signal> Queue<S> {
         drop(surplus);
     }
 
-    /// Frees the empty chunks, after a time without items.
+    /// Frees the empty chunks. Called after a delay without items.
     pub(super) fn free_spares(&self) {
         drop(std::mem::take(&mut *lock(&self.spares)));
     }
 
-    /// Returns the budget in bytes, for items that are held elsewhere.
+    /// Returns the budget in bytes, for items held outside of the queue.
     pub(super) fn bytes(&self) -> &Budget {
         &self.bytes
     }
@@ -268,7 +268,7 @@ impl<S: Signal> Default for Contents<S> {
     }
 }
 
-/// A signal of numbers, which weigh as much as they say.
+/// A signal of numbers, each of which has its own value as its size.
 #[cfg(test)]
 mod numbers {
     use std::ops::Range;
@@ -531,7 +531,7 @@ mod loom_tests {
         usize::from(matches!(pushed.join().unwrap(), Pushed::Full | Pushed::BytesFull))
     }
 
-    /// Two threads push while the worker drains: nothing is lost, nothing doubled, the bound holds.
+    /// Two threads push while the worker drains. No item is lost or duplicated, and the limit holds.
     fn pushes_against_drains(queue: impl Fn() -> Queue<Numbers>) {
         let queue = Arc::new(queue());
         let producers: Vec<_> = (0..2).map(|shard| push(&queue, shard, 5)).collect();
@@ -556,11 +556,11 @@ mod loom_tests {
         check(|| pushes_against_drains(|| Queue::new(10, 9, 1, 2)));
     }
 
-    /// Every item fills its chunk: chunks are set aside, taken, recycled and begun again while threads push.
+    /// Every item fills its chunk, so chunks are set aside, drained, recycled and reused while threads push.
     #[test]
     fn full_chunks_change_hands() {
         check(|| {
-            // A chunk is full at a 64th of the bytes.
+            // A chunk is full at one 64th of the bytes.
             let queue = Arc::new(Queue::<Numbers>::new(4, 64, 4, 1));
             let producers: Vec<_> = (1..3).map(|item| push(&queue, 0, item)).collect();
             let mut seen = Vec::new();

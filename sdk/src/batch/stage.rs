@@ -1,4 +1,4 @@
-//! Stages: code that sees each finished item once, before it goes to all exporters.
+//! Stages: code that processes each finished item once, before it goes to all exporters.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,21 +16,22 @@ use crate::time::Deadline;
 
 /// Edits, drops or holds back finished items before they reach the exporters: redaction, enrichment, a filter, tail sampling.
 ///
-/// Called for each item once, whatever the number of exporters, in the order in which stages were added: on one thread of
-/// the SDK's own, never concurrently, with telemetry suppressed. A stage that blocks delays the exports and fills its queue,
-/// but never the host. A panic is caught and reported, and drops the item: an item whose redaction failed is not exported.
+/// Called once for each item, whatever the number of exporters, in the order in which the stages were added. All calls happen on
+/// one thread of the SDK, never concurrently, with telemetry suppressed. A stage that blocks delays exports and fills its queue,
+/// but never blocks the host. A panic is caught and logged, and the item is dropped: an item whose redaction failed must not be
+/// exported.
 pub trait Stage<S: Signal>: Send + 'static {
-    /// Looks at one item, which it may edit. Later stages and exporters see an item that is kept as it is left here.
+    /// Decides about an item, and may edit it. Later stages and exporters see the edited item.
     fn process(&mut self, item: &mut S::Item) -> Verdict;
 
-    /// Takes an item for which [`Self::process`] returned [`Verdict::Hold`]. By default drops it.
+    /// Takes an item for which [`Self::process`] returned [`Verdict::Hold`]. Drops it by default.
     fn hold(&mut self, item: Held<S>) {
         drop(item);
     }
 
-    /// Passes on those held items whose verdict has come; the others stay, or are dropped. Called after the items of a run, at
-    /// least five times per schedule delay. `ends` is true at a flush and at the shutdown: what stays held then is exported
-    /// by no flush, and is lost with the stage at the shutdown.
+    /// Passes on the held items that are to be kept. Called after the items of each run, at least five times per schedule delay.
+    /// `ends` is true for a flush and for the shutdown: the flush does not export items that stay held, and the shutdown drops and
+    /// counts them.
     fn release(&mut self, ends: bool, pass_on: &mut dyn FnMut(Held<S>)) {
         let _ = (ends, pass_on);
     }
@@ -54,20 +55,20 @@ impl<S: Signal> Stage<S> for Box<dyn Stage<S>> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// The item goes to the next stage, and from the last one to every exporter.
+    /// The item goes to the next stage, and from the last stage to every exporter.
     Keep,
-    /// The item goes no further; [`SignalHealth::dropped_by_stage`](crate::diag::SignalHealth::dropped_by_stage) counts it.
+    /// The item is dropped and counted in [`SignalHealth::dropped_by_stage`](crate::diag::SignalHealth::dropped_by_stage).
     Drop,
-    /// The stage keeps the item for now: it is given to [`Stage::hold`].
+    /// The item is passed to [`Stage::hold`], and the stage decides later.
     Hold,
 }
 
-/// Runs stages on a thread of its own and hands what they keep to several processors, which export it.
+/// Runs stages on a separate thread and passes the items that they keep to several processors for export.
 ///
-/// Adding an item never blocks: if the queue before the stages is full, the item is dropped, and each exporter counts it as
-/// dropped because of a full queue. That queue is one more of the configured size, and what stages hold takes of its bytes. The
-/// stages run once enough items for a
-/// batch wait, and at least five times per schedule delay, so that an item waits up to a fifth of the delay longer.
+/// Adding an item never blocks. If the queue in front of the stages is full, the item is dropped, and each exporter counts it as
+/// dropped because of a full queue. That queue has the configured size, in addition to the queues of the exporters, and items that
+/// stages hold count in its bytes. The stages run once enough items for a batch wait, and at least five times per schedule delay,
+/// so an item waits up to a fifth of the delay longer.
 pub struct StagedProcessor<S: Signal> {
     inlet: Inlet<S>,
     outlets: Arc<Outlets<S>>,
@@ -162,7 +163,7 @@ struct Worker<S: Signal> {
     stages: Vec<Box<dyn Stage<S>>>,
     outlets: Arc<Outlets<S>>,
     delay: Duration,
-    /// Empty between two runs. Reuses its memory.
+    /// Empty between runs; keeps its memory.
     drained: Vec<S::Chunk>,
 }
 
@@ -197,8 +198,8 @@ impl<S: Signal> Worker<S>
 where
     S::Item: Clone,
 {
-    /// Runs the stages over every item of the queue and hands on those that they keep, and those that they release. Returns the
-    /// number of items of the queue.
+    /// Runs the stages over all items in the queue, and passes on those that they keep or release. Returns the number of items
+    /// taken from the queue.
     fn pass_on(&mut self, ends: bool) -> usize {
         let items = self.queue.drain_into(&mut self.drained);
         let mut chunks = std::mem::take(&mut self.drained);
@@ -224,7 +225,7 @@ where
         items
     }
 
-    /// Shows an item to the stages from this one on, and hands it on if they keep it.
+    /// Runs the stages from index `from` on over an item, and passes it on if they keep it.
     fn advance(&mut self, from: usize, mut item: S::Item) {
         for stage in self.stages.iter_mut().skip(from) {
             match verdict(&mut **stage, &mut item) {

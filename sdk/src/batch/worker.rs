@@ -17,7 +17,7 @@ pub(super) struct Worker<S: Signal> {
     exporter: Guarded<S>,
     resource: Resource,
     config: BatchConfig,
-    /// Drained chunks, the oldest first.
+    /// Drained chunks, oldest first.
     drained: Vec<S::Chunk>,
     /// Number of items of the first chunk that have been exported.
     exported: usize,
@@ -25,7 +25,7 @@ pub(super) struct Worker<S: Signal> {
     left: usize,
     /// Number of drained items that this run still has to export.
     due: usize,
-    /// Number of drops that have been reported: because of the number of items, and of their bytes.
+    /// Number of reported drops, by items and by bytes.
     reported: [u64; 2],
 }
 
@@ -129,7 +129,7 @@ impl<S: Signal> Worker<S> {
         self.left + self.queue.len()
     }
 
-    /// Returns the size of the next batch: full in number, or in bytes after the chunk that fills it.
+    /// Returns the size of the next batch, limited in items and in bytes. The byte limit applies to whole chunks.
     fn next_batch(&self) -> usize {
         let max_bytes = self.config.max_batch_bytes();
         let (mut items, mut bytes) = (0, 0);
@@ -146,7 +146,7 @@ impl<S: Signal> Worker<S> {
         (items - self.exported).min(self.config.max_batch_size())
     }
 
-    /// Exports the next `size` drained items. They count in number until the export begins, and in bytes until it ends.
+    /// Exports the next `size` drained items. They count as items until the export begins, and in bytes until it ends.
     fn export_batch(&mut self, size: usize, deadline: Deadline) -> Result<(), ExportError> {
         let batch = Batch::of_chunks(&self.resource, &self.drained, self.exported, size);
         self.queue.release(size);
@@ -158,7 +158,7 @@ impl<S: Signal> Worker<S> {
         result
     }
 
-    /// Gives the chunks back that are exported as a whole.
+    /// Returns the chunks that have been exported completely.
     fn recycle(&mut self) {
         let is_done = |chunk: &S::Chunk| {
             let is_done = chunk.len() <= self.exported;

@@ -33,7 +33,7 @@ impl SpanData {
         data
     }
 
-    /// Creates a blank span. The fields that every span gets at its start and end have any value: context, name, scope, times.
+    /// Creates a blank span. Context, name, scope and times have unspecified values, because every span sets them.
     #[inline]
     pub(in crate::trace) fn blank() -> Self {
         let mut record = stock::take();
@@ -44,7 +44,7 @@ impl SpanData {
         SpanData(Some(record))
     }
 
-    /// Returns the record, whose fields the caller moves out.
+    /// Returns the record, so that the caller can move its fields out.
     #[inline]
     pub(super) fn into_record(mut self) -> Box<SpanRecord> {
         self.0.take().unwrap_or_default()
@@ -137,7 +137,7 @@ impl SpanRecord {
         self.end.since(self.start)
     }
 
-    /// Frees everything but the memory of the attribute list.
+    /// Frees everything except the memory of the attribute list.
     fn release(&mut self) {
         self.own_attributes.clear();
         self.dropped_attributes = 0;

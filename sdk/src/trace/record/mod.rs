@@ -1,12 +1,12 @@
-//! The record of a span: while it is built, as it waits, and as an exporter sees it.
+//! The data of a span: while it is built, while it waits for export, and as passed to an exporter.
 //!
 //! | file | owns |
 //! |---|---|
-//! | `data` | [`SpanData`] with its [`SpanRecord`]: the span that is being built, which processors see |
-//! | `stock` | the records of a thread that wait for their next span |
-//! | `size` | the bytes that a span takes |
-//! | `chunk` | [`SpanChunk`]: ended spans end to end in memory |
-//! | `view` | [`SpanView`]: an ended span of a chunk, borrowed |
+//! | `data` | [`SpanData`] with its [`SpanRecord`]: the span while it is built, as passed to processors |
+//! | `stock` | records kept for the next spans of a thread |
+//! | `size` | the size of a span in bytes |
+//! | `chunk` | [`SpanChunk`]: ended spans in contiguous memory |
+//! | `view` | [`SpanView`]: an ended span, borrowed from a chunk |
 
 mod chunk;
 mod data;

@@ -1,7 +1,7 @@
-//! The stock of a thread: records that wait for their next span, with their attribute lists.
+//! The stock of a thread: records kept for its next spans, with their attribute lists.
 //!
-//! A record never leaves the thread that ends its span, so the one that was used last is still in the thread's cache, and comes
-//! first again. A thread keeps as many as it had spans open at once, up to 32.
+//! When a span ends, its record stays with the ending thread. The record used last is still in the thread's cache, so it is used
+//! first. A thread keeps at most 32 records.
 
 use std::cell::RefCell;
 
@@ -19,21 +19,21 @@ thread_local! {
     static STOCK: RefCell<Stock> = const { RefCell::new(Vec::new()) };
 }
 
-/// Takes a record that owns nothing but the memory of its attribute list, or a new one.
+/// Takes a record that owns only the memory of its attribute list, or creates one.
 #[inline]
 pub(super) fn take() -> Box<SpanRecord> {
-    // At the end of a thread, its stock may be gone already.
+    // At the end of a thread, its stock may already be destroyed.
     let known = STOCK.try_with(|stock| stock.try_borrow_mut().ok()?.pop());
     known.ok().flatten().unwrap_or_default()
 }
 
-/// Returns a record whose fields were moved out: it owns nothing but the memory of its attribute list.
+/// Returns a record to the stock. Its fields must have been moved out, except for the memory of its attribute list.
 #[inline]
 pub(super) fn give_back(mut record: Box<SpanRecord>) {
     if record.own_attributes.capacity() > ATTRIBUTES {
         record.own_attributes = Vec::new();
     }
-    // Without its stock the thread frees the record.
+    // Without a stock, the record is freed.
     let _ = STOCK.try_with(|stock| {
         if let Ok(mut stock) = stock.try_borrow_mut() {
             if stock.len() < RECORDS {

@@ -1,4 +1,4 @@
-//! An ended span as exporters and stages see it.
+//! An ended span, borrowed from a chunk.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use super::{Bounded, Events, Links, SpanData};
 use crate::time::Timestamp;
 use crate::trace::{CallSite, Scope};
 
-/// An ended span, borrowed from a chunk: the fields of a [`SpanRecord`](super::SpanRecord), by methods of their names.
+/// An ended span, borrowed from a chunk. Has a method for each field of a [`SpanRecord`](super::SpanRecord).
 ///
-/// Convert it into a [`SpanData`] to keep it.
+/// To keep the span, convert the view into a [`SpanData`].
 #[derive(Clone, Copy, Debug)]
 pub struct SpanView<'a> {
     head: &'a Head,
@@ -53,7 +53,7 @@ impl<'a> SpanView<'a> {
         self.head.rare.as_ref().map_or(&TraceState::NONE, |rare| &rare.trace_state)
     }
 
-    /// Returns a copy of the span's context, for code that needs all of it.
+    /// Returns a copy of the span's whole context.
     pub fn context(&self) -> SpanContext {
         let Head { trace_id, span_id, trace_flags, is_remote, .. } = *self.head;
         SpanContext::new(trace_id, span_id, trace_flags, is_remote, self.trace_state().clone())
@@ -147,8 +147,8 @@ impl<'a> SpanView<'a> {
         self.head.call_site
     }
 
-    /// Returns false for the fields that most spans lack: trace state, status, events, links, and dropped attributes. So an
-    /// exporter looks for them once.
+    /// Returns true if the span has a trace state, status, events, links or dropped attributes. Most spans have none of them, so
+    /// an exporter can skip these fields with one check.
     #[inline]
     pub fn has_rare_fields(&self) -> bool {
         self.head.rare.is_some()
