@@ -137,7 +137,7 @@ pub mod export {
 
 /// Tracing configured in code: samplers, limits, batches, stages and processors for [`builder()`], and the spans that exporters see.
 pub mod trace {
-    pub use telemark_sdk::batch::{BatchConfig, BatchProcessor, SimpleProcessor, Stage, Verdict};
+    pub use telemark_sdk::batch::{BatchConfig, BatchProcessor, Held, SimpleProcessor, Stage, Verdict};
     pub use telemark_sdk::id::{IdGenerator, RandomIds};
     pub use telemark_sdk::limits::{AttributeLimits, SpanLimits};
     pub use telemark_sdk::sampling::{

@@ -14,9 +14,14 @@ pub trait Signal: sealed::Sealed + Send + Sync + 'static {
     const NAME: &'static str;
     /// The word for items in messages, such as `spans`.
     const ITEMS: &'static str;
+    /// The bytes that an item takes beyond its [`Self::size`] outside of a chunk.
+    const OWNED_SIZE: usize;
 
     /// Copies a view into an item of its own.
     fn to_item(view: Self::View<'_>) -> Self::Item;
+
+    /// Returns the bytes that an item takes in a chunk, with all that it owns: at most a little too many.
+    fn size(item: &Self::Item) -> usize;
 }
 
 /// Finished items of one signal, end to end in memory.
@@ -32,10 +37,19 @@ pub trait Chunk<S: Signal + ?Sized>: Default + Debug + FromIterator<S::Item> + S
     /// Returns the items with these numbers, in order. Numbers beyond the last item have none.
     fn views(&self, range: std::ops::Range<usize>) -> impl Iterator<Item = S::View<'_>> + Clone;
 
-    /// Moves an item to the end.
-    fn push(&mut self, item: S::Item);
+    /// Moves an item to the end, of which [`Signal::size`] said `size`.
+    fn push(&mut self, item: S::Item, size: usize);
 
-    /// Removes every item. Keeps the memory of the chunk itself.
+    /// Returns true if further items should begin another chunk.
+    fn is_full(&self) -> bool;
+
+    /// Returns the bytes of the chunk, of its unused memory and of all that its items own.
+    fn bytes(&self) -> usize;
+
+    /// Moves every item out.
+    fn drain(&mut self) -> impl Iterator<Item = S::Item>;
+
+    /// Drops every item. Keeps the memory of the chunk itself, unless it has grown far beyond the usual.
     fn clear(&mut self);
 }
 

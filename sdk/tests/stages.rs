@@ -7,7 +7,7 @@ use std::sync::{Arc, Barrier};
 use opentelemetry::trace::{Span, SpanContext, SpanId, TraceFlags, TraceId, TraceState, Tracer, TracerProvider};
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
 use telemark_sdk::Resource;
-use telemark_sdk::batch::{BatchConfig, BatchProcessor, Processor, Stage, StagedProcessor, Verdict};
+use telemark_sdk::batch::{BatchConfig, BatchProcessor, Held, Processor, Stage, StagedProcessor, Verdict};
 use telemark_sdk::config::Env;
 use telemark_sdk::diag::SignalHealth;
 use telemark_sdk::install::Telemetry;
@@ -150,6 +150,66 @@ fn no_telemetry_is_made_of_a_stage_and_it_never_runs_on_a_thread_of_the_host() {
     processor.add(span("s"));
     processor.flush(Deadline::NEVER).unwrap();
     assert_eq!(exported(&exporter), "s");
+}
+
+/// Holds spans back, and passes on those of one name once there are two of it.
+#[derive(Default)]
+struct Pairs(Vec<Held<Traces>>);
+
+impl Stage<Traces> for Pairs {
+    fn process(&mut self, span: &mut SpanData) -> Verdict {
+        if span.name == "plain" { Verdict::Keep } else { Verdict::Hold }
+    }
+
+    fn hold(&mut self, mut span: Held<Traces>) {
+        span.own_attributes.push(KeyValue::new("was", "held"));
+        self.0.push(span);
+    }
+
+    fn release(&mut self, ends: bool, pass_on: &mut dyn FnMut(Held<Traces>)) {
+        let names: Vec<_> = self.0.iter().map(|span| span.name.clone()).collect();
+        let is_pair = |span: &Held<Traces>| names.iter().filter(|name| **name == span.name).count() == 2;
+        let (pairs, others) = std::mem::take(&mut self.0).into_iter().partition(is_pair);
+        let pairs: Vec<_> = pairs;
+        pairs.into_iter().for_each(pass_on);
+        // At the end, the rest has its verdict: it is dropped.
+        self.0 = if ends { Vec::new() } else { others };
+    }
+}
+
+#[test]
+fn a_stage_holds_spans_back_for_a_later_verdict() {
+    let exporter = InMemoryExporter::new();
+    let manual = ManualRuntime::new();
+    let processor = staged(Pairs::default(), [&exporter], BatchConfig::SPANS, &Runtime::Manual(manual.clone()));
+    let run = || (0..2).for_each(|_| manual.run_timers());
+    ["a", "plain", "b"].into_iter().for_each(|name| processor.add(span(name)));
+    run();
+    assert_eq!(exported(&exporter), "plain");
+    processor.add(span("a"));
+    run();
+    assert_eq!(exported(&exporter), "plain, a was=held, a was=held");
+    processor.flush(Deadline::NEVER).unwrap();
+    assert_eq!(counts(&health(&processor)), [(3, 1)]);
+}
+
+#[test]
+fn held_spans_count_in_the_bytes_of_the_queue() {
+    let exporter = InMemoryExporter::new();
+    let config = BatchConfig::SPANS.with_max_queue_bytes(100_000);
+    let manual = ManualRuntime::new();
+    let processor = staged(Pairs::default(), [&exporter], config, &Runtime::Manual(manual.clone()));
+    let refused = || {
+        let before = health(&processor)[0].dropped_queue_bytes_full;
+        let mut large = span("large");
+        large.own_attributes.push(KeyValue::new("text", "x".repeat(60_000)));
+        processor.add(large);
+        (0..2).for_each(|_| manual.run_timers());
+        health(&processor)[0].dropped_queue_bytes_full > before
+    };
+    assert_eq!((refused(), refused()), (false, true), "the first one is held and takes most of the bytes");
+    processor.flush(Deadline::NEVER).unwrap();
+    assert!(!refused(), "the stage has dropped the first one");
 }
 
 /// For each exporter, every span ends up in exactly one counter, even during a shutdown.

@@ -37,6 +37,7 @@ const READERS: &[Row] = &[
     ("OTEL_BSP_SCHEDULE_DELAY", batch, &[], "1"),
     ("OTEL_BSP_EXPORT_TIMEOUT", batch, &[], "1"),
     ("OTEL_BSP_MAX_QUEUE_SIZE", batch, &[], "5000"),
+    ("OTEL_RUST_BSP_MAX_QUEUE_BYTES", batch, &[], "5000"),
     ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", batch, &[], "1"),
     ("OTEL_METRICS_EXPORTER", metric_exporters, &[], "none"),
     ("OTEL_METRIC_EXPORT_INTERVAL", periods, &[], "1"),

@@ -7,6 +7,8 @@ use crate::error::ConfigError;
 
 /// Minimum delay between two runs of an idle worker.
 pub(super) const MIN_DELAY: Duration = Duration::from_millis(5);
+/// Size at which a batch is full. Usual receivers take requests of up to 4 MiB, and spans are smaller on the wire.
+const MAX_BATCH_BYTES: usize = 4 << 20;
 
 /// Queue and batch sizes, and the timing of exports.
 ///
@@ -14,6 +16,7 @@ pub(super) const MIN_DELAY: Duration = Duration::from_millis(5);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchConfig {
     max_queue_size: usize,
+    max_queue_bytes: usize,
     max_batch_size: usize,
     schedule_delay: Duration,
     export_timeout: Duration,
@@ -21,15 +24,17 @@ pub struct BatchConfig {
 
 impl BatchConfig {
     /// The specification's defaults for spans: a queue of 2048 items, batches of 512, a delay of at most 5 s before an
-    /// export, and a timeout of 30 s for each export.
+    /// export, and a timeout of 30 s for each export. The spans that wait or are being exported may take 64 MiB, 32 KiB for
+    /// each span in a full queue. An ordinary span takes less than 1 KiB.
     pub const SPANS: BatchConfig = BatchConfig {
         max_queue_size: 2048,
+        max_queue_bytes: 64 << 20,
         max_batch_size: 512,
         schedule_delay: Duration::from_secs(5),
         export_timeout: Duration::from_secs(30),
     };
 
-    /// Returns the defaults for spans, overridden by `OTEL_BSP_*`.
+    /// Returns the defaults for spans, overridden by `OTEL_BSP_*` and `OTEL_RUST_BSP_MAX_QUEUE_BYTES`.
     ///
     /// If the batch size exceeds the queue size, logs a warning and uses the queue size.
     pub fn spans_from_env(env: &Env) -> Self {
@@ -37,6 +42,9 @@ impl BatchConfig {
         let mut config = BatchConfig::SPANS;
         if let Some(size) = env.integer("OTEL_BSP_MAX_QUEUE_SIZE", 1..=usize::MAX) {
             config = config.with_max_queue_size(size);
+        }
+        if let Some(bytes) = env.integer("OTEL_RUST_BSP_MAX_QUEUE_BYTES", 1..=usize::MAX) {
+            config = config.with_max_queue_bytes(bytes);
         }
         if let Some(size) = env.integer(BATCH, 1..=usize::MAX) {
             if size > config.max_queue_size {
@@ -53,6 +61,16 @@ impl BatchConfig {
     /// Sets the maximum number of queued items, at least 1.
     pub fn with_max_queue_size(mut self, items: usize) -> Self {
         self.max_queue_size = items.max(1);
+        self
+    }
+
+    /// Sets the maximum size in bytes of the items that wait or are being exported, at least 1. Items beyond it are dropped.
+    ///
+    /// The size of an item includes everything that it owns. Every string counts as a separate allocation, even if it is static.
+    /// The worker starts an export once a quarter of the bytes is used, and limits a batch to about an eighth of
+    /// them, at most 4 MiB.
+    pub fn with_max_queue_bytes(mut self, bytes: usize) -> Self {
+        self.max_queue_bytes = bytes.max(1);
         self
     }
 
@@ -78,6 +96,16 @@ impl BatchConfig {
     /// Returns the maximum number of queued items.
     pub fn max_queue_size(&self) -> usize {
         self.max_queue_size
+    }
+
+    /// Returns the maximum size in bytes of the items that wait or are being exported.
+    pub fn max_queue_bytes(&self) -> usize {
+        self.max_queue_bytes
+    }
+
+    /// Returns the size in bytes at which a batch is full, whatever its number of items.
+    pub(super) fn max_batch_bytes(&self) -> usize {
+        (self.max_queue_bytes / 8).min(MAX_BATCH_BYTES)
     }
 
     /// Returns the maximum number of items per export.
@@ -121,6 +149,14 @@ mod tests {
         assert_eq!(sizes(BatchConfig::SPANS.with_max_batch_size(4096).with_max_queue_size(8192)), (8192, 4096));
         assert_eq!(sizes(BatchConfig::SPANS.with_max_queue_size(8192).with_max_batch_size(4096)), (8192, 4096));
         assert_eq!(sizes(BatchConfig::SPANS.with_max_batch_size(4096).with_max_queue_size(8)), (8, 8));
+    }
+
+    #[test]
+    fn the_bytes_have_a_variable() {
+        let bytes = |value| {
+            BatchConfig::spans_from_env(&Env::from_pairs([("OTEL_RUST_BSP_MAX_QUEUE_BYTES", value)])).max_queue_bytes()
+        };
+        assert_eq!(["1000", "0", ""].map(bytes), [1000, 64 << 20, 64 << 20]);
     }
 
     #[test]

@@ -6,24 +6,25 @@ use super::queue::{Pushed, Queue};
 use crate::error::{ConfigError, ExportError};
 use crate::process::Generation;
 use crate::runtime::{Handle, OFF_IN_A_FORKED_CHILD, Runtime, Task};
+use crate::signal::Signal;
 use crate::sync::thread_index;
 use crate::time::Deadline;
 
 /// A queue and the task that drains it.
-pub(super) struct Inlet<T> {
-    queue: Arc<Queue<T>>,
+pub(super) struct Inlet<S: Signal> {
+    queue: Arc<Queue<S>>,
     worker: Handle,
     /// In a forked child the queue may stay locked forever, and no thread drains it.
     home: Generation,
 }
 
-impl<T> Inlet<T> {
+impl<S: Signal> Inlet<S> {
     /// Starts `worker`, which drains `queue`, on a thread called `name`.
     ///
     /// # Errors
     /// Returns an error if the operating system refuses to start another thread.
     pub(super) fn start(
-        queue: Arc<Queue<T>>,
+        queue: Arc<Queue<S>>,
         worker: impl Task,
         name: &str,
         runtime: &Runtime,
@@ -33,7 +34,7 @@ impl<T> Inlet<T> {
 
     /// Queues an item without waking the worker.
     #[inline]
-    pub(super) fn push(&self, item: T) -> Pushed {
+    pub(super) fn push(&self, item: S::Item) -> Pushed {
         if self.home.is_past() {
             return refuse_in_child();
         }

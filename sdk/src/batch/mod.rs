@@ -3,13 +3,17 @@
 //! | file | owns |
 //! |---|---|
 //! | `config` | [`BatchConfig`] |
-//! | `queue` | the bounded queue |
+//! | `budget` | a limit that the shards of a queue share |
+//! | `queue` | the queue, bounded in items and in bytes |
 //! | `inlet` | the producer side of a processor: the queue and the task that drains it |
 //! | `processor` | the seam [`Processor`], [`BatchProcessor`] and [`SimpleProcessor`] |
 //! | `worker` | the task behind both processors: exports batch by batch |
 //! | `stage` | the seam [`Stage`], and the processor that runs stages before all exporters |
+//! | `held` | [`Held`]: an item that a stage keeps for a later verdict |
 
+mod budget;
 mod config;
+mod held;
 mod inlet;
 mod processor;
 mod queue;
@@ -17,5 +21,6 @@ mod stage;
 mod worker;
 
 pub use config::BatchConfig;
+pub use held::Held;
 pub use processor::{BatchProcessor, Processor, SimpleProcessor};
 pub use stage::{Stage, StagedProcessor, Verdict};

@@ -46,7 +46,7 @@ pub trait Processor<S: Signal>: fmt::Debug + Send + Sync + 'static {
 ///
 /// spec: trace/sdk.md#batching-processor
 pub struct BatchProcessor<S: Signal> {
-    inlet: Inlet<S::Item>,
+    inlet: Inlet<S>,
     counters: Arc<Counters>,
 }
 
@@ -68,7 +68,7 @@ impl<S: Signal> BatchProcessor<S> {
     }
 
     fn start_guarded(
-        queue: Arc<Queue<S::Item>>,
+        queue: Arc<Queue<S>>,
         exporter: Guarded<S>,
         resource: Resource,
         config: BatchConfig,
@@ -87,6 +87,7 @@ impl<S: Signal> BatchProcessor<S> {
             Pushed::Queued => {}
             Pushed::Enough => self.inlet.worker().wake(),
             Pushed::Full => self.counters.queue_full(1),
+            Pushed::BytesFull => self.counters.queue_bytes_full(1),
             Pushed::Closed => self.counters.after_shutdown(1),
         }
     }
@@ -178,6 +179,7 @@ impl<S: Signal> SimpleProcessor<S> {
                 let _ = self.batch.inlet.worker().run(Deadline::after(self.timeout));
             }
             Pushed::Full => self.batch.counters.queue_full(1),
+            Pushed::BytesFull => self.batch.counters.queue_bytes_full(1),
             Pushed::Closed => self.batch.counters.after_shutdown(1),
         }
     }

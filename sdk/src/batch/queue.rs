@@ -1,36 +1,48 @@
 //! The bounded queue between the threads that make telemetry and the worker that exports it.
 //!
-//! Each thread pushes to a shard of its own, so that a push is an uncontended lock and a move. The common bound is kept by
-//! handing out room in portions: a shard takes room for up to 64 items from the common budget, and asks again once that is used
-//! up. If the budget is empty, a push looks for unused room in the other shards before it gives up, so that the queue holds
-//! exactly `capacity` items whatever the number of threads.
+//! Each thread pushes to a shard of its own: an uncontended lock, and a move to the end of the shard's chunk. A full chunk waits
+//! beside it, and the shard begins another one. The worker takes whole chunks and gives them back empty. A shard without new
+//! items loses its chunk at the next drain, so that idle threads hold no memory.
+//!
+//! Two common bounds, in items and in bytes, are kept by handing out room in portions: a shard takes room for up to 64 items, and
+//! for a part of the bytes, and asks again once that is used up. If a budget is empty, a push collects the unused room of the
+//! other shards before it gives up, so that the queue holds exactly `capacity` items whatever the number of threads.
 
 use super::BatchConfig;
-use crate::sync::{AtomicUsize, Mutex, Ordering, lock};
+use super::budget::Budget;
+use crate::signal::{Chunk, Signal};
+use crate::sync::{Mutex, MutexGuard, lock};
 
 /// Maximum room that a shard takes at once.
 const PORTION: usize = 64;
+/// Maximum number of empty chunks that wait for their next use: as many as a full default queue has.
+const SPARES: usize = 16;
 
-pub(super) struct Queue<T> {
-    shards: Box<[Shard<T>]>,
-    /// Room that no shard has taken.
-    free: AtomicUsize,
-    capacity: usize,
-    /// Number of items at which the worker is woken.
-    threshold: usize,
-    /// The room a shard takes at once: a divisor of the threshold, so that the last portion ends on it.
-    portion: usize,
+pub(super) struct Queue<S: Signal> {
+    shards: Box<[Shard<S>]>,
+    items: Budget,
+    bytes: Budget,
+    /// The bytes at which a chunk is full, whatever its number of items.
+    chunk_bytes: usize,
+    /// Empty chunks with memory.
+    spares: Mutex<Vec<S::Chunk>>,
 }
 
 /// Aligned so that no two threads write to one cache line.
 #[repr(align(128))]
-struct Shard<T>(Mutex<Contents<T>>);
+struct Shard<S: Signal>(Mutex<Contents<S>>);
 
-struct Contents<T> {
-    items: Vec<T>,
+struct Contents<S: Signal> {
+    chunk: S::Chunk,
+    /// The bytes of the items in the chunk.
+    charged: usize,
     /// Number of items that may be pushed here before the shard asks for more room.
     room: usize,
+    /// The same in bytes.
+    bytes: usize,
     closed: bool,
+    /// Full chunks, the oldest first.
+    full: Vec<S::Chunk>,
 }
 
 /// The result of a push.
@@ -38,125 +50,191 @@ struct Contents<T> {
 pub(super) enum Pushed {
     /// The item waits.
     Queued,
-    /// The item waits, together with about `threshold` others: wake the worker.
+    /// The item waits, together with about `threshold` others or with many bytes: wake the worker.
     Enough,
     /// There is no room; the item is dropped.
     Full,
+    /// There is no room for so many bytes; the item is dropped.
+    BytesFull,
     /// The queue is closed; the item is dropped.
     Closed,
 }
 
-impl<T> Queue<T> {
+impl<S: Signal> Queue<S> {
     /// Creates a queue of the configured size that asks for the worker once a batch is full.
     pub(super) fn for_config(config: BatchConfig) -> Self {
         let shards = std::thread::available_parallelism().map_or(4, usize::from).saturating_mul(2).min(64);
-        Queue::new(config.max_queue_size(), config.max_batch_size(), shards)
+        Queue::new(config.max_queue_size(), config.max_queue_bytes(), config.max_batch_size(), shards)
     }
 
-    /// Creates a queue of at most `capacity` items that asks for the worker at about `threshold`. Rounds `shards` up to a
-    /// power of two.
-    pub(super) fn new(capacity: usize, threshold: usize, shards: usize) -> Self {
-        let shards = (0..shards.next_power_of_two())
-            .map(|_| Shard(Mutex::new(Contents { items: Vec::new(), room: 0, closed: false })))
-            .collect();
+    /// Creates a queue of at most `capacity` items and about as many `bytes` that asks for the worker at about `threshold` items
+    /// or a quarter of the bytes. Rounds `shards` up to a power of two.
+    pub(super) fn new(capacity: usize, bytes: usize, threshold: usize, shards: usize) -> Self {
+        let shards: Box<[_]> =
+            (0..shards.next_power_of_two()).map(|_| Shard(Mutex::new(Contents::default()))).collect();
+        // A divisor of the threshold, so that the last portion ends on it.
         let portion = threshold / threshold.div_ceil(PORTION);
-        Queue { shards, free: AtomicUsize::new(capacity), capacity, threshold, portion }
+        let bytes = Budget::new(bytes, bytes / (16 * shards.len()), bytes / 4);
+        Queue {
+            items: Budget::new(capacity, portion, threshold),
+            chunk_bytes: (bytes.capacity() / 64).max(1),
+            bytes,
+            spares: Mutex::new(Vec::new()),
+            shards,
+        }
     }
 
-    /// Adds an item from the thread with this index. Never waits for the worker's exports, only for a swap of two vectors.
+    /// Adds an item from the thread with this index. Never waits for the worker's exports, only for a swap of two chunks.
     #[inline]
-    pub(super) fn push(&self, thread: usize, item: T) -> Pushed {
+    pub(super) fn push(&self, thread: usize, item: S::Item) -> Pushed {
+        let size = S::size(&item);
         let home = thread & (self.shards.len() - 1);
         let mut contents = lock(&self.shards[home].0);
         if contents.closed {
             return Pushed::Closed;
         }
-        if contents.room == 0 {
-            contents.room = self.take_room();
-            if contents.room == 0 {
-                drop(contents);
-                if !self.borrow_room(home) {
-                    return Pushed::Full;
-                }
-                contents = lock(&self.shards[home].0);
-                contents.room += 1;
-                if contents.closed {
-                    return Pushed::Closed;
-                }
-            }
+        let mut takes_bytes = false;
+        if contents.lacks_room(size) {
+            takes_bytes = contents.bytes < size;
+            contents = match self.with_room(contents, home, size) {
+                Ok(contents) => contents,
+                Err(refused) => return refused,
+            };
         }
-        contents.items.push(item);
         contents.room -= 1;
-        if contents.room == 0 && self.taken() >= self.threshold { Pushed::Enough } else { Pushed::Queued }
+        contents.bytes -= size;
+        contents.charged += size;
+        contents.chunk.push(item, size);
+        if contents.chunk.is_full() || contents.charged >= self.chunk_bytes {
+            self.set_aside(&mut contents);
+        }
+        let is_enough = contents.room == 0 && self.items.is_much_taken() || takes_bytes && self.bytes.is_much_taken();
+        if is_enough { Pushed::Enough } else { Pushed::Queued }
     }
 
-    /// Returns the part of the capacity that is taken, by items and by room that shards hold.
-    fn taken(&self) -> usize {
-        self.capacity - self.free.load(Ordering::Relaxed)
-    }
-
-    /// Takes up to a portion of the free room.
-    fn take_room(&self) -> usize {
-        let mut free = self.free.load(Ordering::Relaxed);
-        loop {
-            let taken = free.min(self.portion);
-            match self.free.compare_exchange_weak(free, free - taken, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return taken,
-                Err(now) => free = now,
-            }
+    /// Takes room for an item of `size` bytes, from the budgets or from the unused room of other shards.
+    #[cold]
+    fn with_room<'a>(
+        &'a self,
+        mut contents: MutexGuard<'a, Contents<S>>,
+        home: usize,
+        size: usize,
+    ) -> Result<MutexGuard<'a, Contents<S>>, Pushed> {
+        contents.take_room(&self.items, &self.bytes, size);
+        if !contents.lacks_room(size) {
+            return Ok(contents);
+        }
+        drop(contents);
+        for other in (1..self.shards.len()).map(|step| (home + step) & (self.shards.len() - 1)) {
+            self.release_unused(&mut lock(&self.shards[other].0));
+        }
+        let mut contents = lock(&self.shards[home].0);
+        if contents.closed {
+            return Err(Pushed::Closed);
+        }
+        contents.take_room(&self.items, &self.bytes, size);
+        match () {
+            () if contents.room == 0 => Err(Pushed::Full),
+            () if contents.bytes < size => Err(Pushed::BytesFull),
+            () => Ok(contents),
         }
     }
 
-    /// Takes unused room for one item from another shard.
+    fn release_unused(&self, contents: &mut Contents<S>) {
+        let (room, bytes) = (std::mem::take(&mut contents.room), std::mem::take(&mut contents.bytes));
+        if room > 0 {
+            self.items.release(room);
+        }
+        if bytes > 0 {
+            self.bytes.release(bytes);
+        }
+    }
+
+    /// Sets a full chunk aside and begins another one.
     #[cold]
-    fn borrow_room(&self, home: usize) -> bool {
-        (1..self.shards.len()).any(|step| {
-            let mut other = lock(&self.shards[(home + step) & (self.shards.len() - 1)].0);
-            let found = other.room > 0;
-            other.room -= usize::from(found);
-            found
-        }) || self.take_one()
+    fn set_aside(&self, contents: &mut Contents<S>) {
+        let next = lock(&self.spares).pop().unwrap_or_default();
+        let full = self.replace_chunk(contents, next);
+        contents.full.push(full);
     }
 
-    /// Takes room for one item that the worker has released in the meantime.
-    fn take_one(&self) -> bool {
-        self.free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| free.checked_sub(1)).is_ok()
+    /// Takes the chunk of a shard. From here on, all its bytes count, the unused memory of its lists too.
+    fn replace_chunk(&self, contents: &mut Contents<S>, next: S::Chunk) -> S::Chunk {
+        let chunk = std::mem::replace(&mut contents.chunk, next);
+        let charged = std::mem::take(&mut contents.charged);
+        self.bytes.charge(chunk.bytes().saturating_sub(charged));
+        chunk
     }
 
-    /// Moves all waiting items to the end of `batch`. They count against the capacity until [`Self::release`].
-    ///
-    /// If `batch` is empty, the first items move by a swap of vectors, and the shard reuses the memory of `batch`.
-    pub(super) fn drain_into(&self, batch: &mut Vec<T>) {
+    /// Moves all waiting items to the end of `chunks`. They count against the capacity until [`Self::release`], and their bytes
+    /// until [`Self::recycle`]. Returns their number.
+    pub(super) fn drain_into(&self, chunks: &mut Vec<S::Chunk>) -> usize {
+        let before = chunks.len();
         for shard in &self.shards {
             let mut contents = lock(&shard.0);
             // Unused room goes back: an idle thread must not keep it.
-            let unused = std::mem::take(&mut contents.room);
-            if batch.is_empty() {
-                std::mem::swap(batch, &mut contents.items);
+            self.release_unused(&mut contents);
+            let (idle, partial) = if contents.chunk.is_empty() {
+                (Some(std::mem::take(&mut contents.chunk)), None)
             } else {
-                batch.append(&mut contents.items);
-            }
+                let next = lock(&self.spares).pop().unwrap_or_default();
+                (None, Some(self.replace_chunk(&mut contents, next)))
+            };
+            chunks.append(&mut contents.full);
+            // The memory of an idle chunk is freed outside of the lock.
             drop(contents);
-            if unused > 0 {
-                self.release(unused);
-            }
+            drop(idle);
+            chunks.extend(partial);
         }
+        chunks[before..].iter().map(S::Chunk::len).sum()
     }
 
     /// Returns the room of items that were drained and are now being exported.
     pub(super) fn release(&self, items: usize) {
-        self.free.fetch_add(items, Ordering::Relaxed);
+        self.items.release(items);
+    }
+
+    /// Drops the items of a drained chunk, releases their bytes, and keeps the chunk for its next use.
+    pub(super) fn recycle(&self, chunk: S::Chunk) {
+        let bytes = chunk.bytes();
+        self.recycle_drained(chunk, bytes);
+    }
+
+    /// As [`Self::recycle`], for a chunk that had so many bytes before its items were moved out.
+    pub(super) fn recycle_drained(&self, mut chunk: S::Chunk, bytes: usize) {
+        chunk.clear();
+        self.bytes.release(bytes);
+        let mut spares = lock(&self.spares);
+        let surplus = if spares.len() < SPARES {
+            spares.push(chunk);
+            None
+        } else {
+            Some(chunk)
+        };
+        // Freed outside of the lock.
+        drop(spares);
+        drop(surplus);
+    }
+
+    /// Frees the empty chunks, after a time without items.
+    pub(super) fn free_spares(&self) {
+        drop(std::mem::take(&mut *lock(&self.spares)));
+    }
+
+    /// Returns the budget in bytes, for items that are held elsewhere.
+    pub(super) fn bytes(&self) -> &Budget {
+        &self.bytes
     }
 
     /// Returns the number of items that wait, without those that were drained.
     pub(super) fn len(&self) -> usize {
-        self.shards.iter().map(|shard| lock(&shard.0).items.len()).sum()
+        self.shards.iter().map(|shard| lock(&shard.0).len()).sum()
     }
 
     /// Returns the number of items that take room: those that wait, and those that were drained and not yet released.
     pub(super) fn waiting(&self) -> usize {
         let in_hand: usize = self.shards.iter().map(|shard| lock(&shard.0).room).sum();
-        self.taken().saturating_sub(in_hand)
+        self.items.taken().saturating_sub(in_hand)
     }
 
     /// Refuses every later push. Waiting items stay until they are drained.
@@ -165,25 +243,118 @@ impl<T> Queue<T> {
     }
 }
 
+impl<S: Signal> Contents<S> {
+    fn lacks_room(&self, size: usize) -> bool {
+        self.room == 0 || self.bytes < size
+    }
+
+    fn take_room(&mut self, items: &Budget, bytes: &Budget, size: usize) {
+        if self.room == 0 {
+            self.room = items.take(1);
+        }
+        if self.bytes < size {
+            self.bytes += bytes.take(size - self.bytes);
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.chunk.len() + self.full.iter().map(S::Chunk::len).sum::<usize>()
+    }
+}
+
+impl<S: Signal> Default for Contents<S> {
+    fn default() -> Self {
+        Contents { chunk: S::Chunk::default(), charged: 0, room: 0, bytes: 0, closed: false, full: Vec::new() }
+    }
+}
+
+/// A signal of numbers, which weigh as much as they say.
+#[cfg(test)]
+mod numbers {
+    use std::ops::Range;
+
+    use crate::signal::{Chunk, Signal, sealed::Sealed};
+
+    #[derive(Debug)]
+    pub(super) enum Numbers {}
+
+    impl Sealed for Numbers {}
+
+    impl Signal for Numbers {
+        type Item = u32;
+        type View<'a> = u32;
+        type Chunk = Vec<u32>;
+        const NAME: &'static str = "numbers";
+        const ITEMS: &'static str = "numbers";
+        const OWNED_SIZE: usize = 0;
+
+        fn to_item(view: u32) -> u32 {
+            view
+        }
+
+        fn size(item: &u32) -> usize {
+            *item as usize
+        }
+    }
+
+    impl Chunk<Numbers> for Vec<u32> {
+        fn len(&self) -> usize {
+            self.len()
+        }
+
+        fn views(&self, range: Range<usize>) -> impl Iterator<Item = u32> + Clone {
+            self.get(range).unwrap_or_default().iter().copied()
+        }
+
+        fn push(&mut self, item: u32, _: usize) {
+            self.push(item);
+        }
+
+        fn is_full(&self) -> bool {
+            self.len() >= 100
+        }
+
+        fn bytes(&self) -> usize {
+            self.iter().sum::<u32>() as usize
+        }
+
+        fn drain(&mut self) -> impl Iterator<Item = u32> {
+            std::mem::take(self).into_iter()
+        }
+
+        fn clear(&mut self) {
+            self.clear();
+        }
+    }
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use super::numbers::Numbers;
     use super::*;
 
-    fn push_all(queue: &Queue<u32>, thread: usize, items: std::ops::Range<u32>) -> Vec<Pushed> {
+    fn queue(capacity: usize, threshold: usize, shards: usize) -> Queue<Numbers> {
+        Queue::new(capacity, usize::MAX, threshold, shards)
+    }
+
+    fn push_all(queue: &Queue<Numbers>, thread: usize, items: std::ops::Range<u32>) -> Vec<Pushed> {
         items.map(|item| queue.push(thread, item)).collect()
     }
 
-    fn drained(queue: &Queue<u32>) -> Vec<u32> {
-        let mut batch = Vec::new();
-        queue.drain_into(&mut batch);
-        queue.release(batch.len());
-        batch
+    fn drained(queue: &Queue<Numbers>) -> Vec<u32> {
+        let mut chunks = Vec::new();
+        let items = queue.drain_into(&mut chunks);
+        queue.release(items);
+        let all: Vec<_> = chunks.iter().flatten().copied().collect();
+        assert_eq!(all.len(), items);
+        chunks.into_iter().for_each(|chunk| queue.recycle(chunk));
+        all
     }
 
     #[test]
     fn it_holds_exactly_its_capacity_from_one_thread() {
         for capacity in [1, 2, 63, 64, 65, 200] {
-            let queue = Queue::new(capacity, capacity, 4);
+            let queue = queue(capacity, capacity, 4);
             let pushed = push_all(&queue, 0, 0..capacity as u32 + 5);
             assert_eq!(pushed.iter().filter(|p| **p == Pushed::Full).count(), 5, "capacity {capacity}");
             assert_eq!(drained(&queue), (0..capacity as u32).collect::<Vec<_>>());
@@ -192,15 +363,37 @@ mod tests {
 
     #[test]
     fn it_holds_exactly_its_capacity_whatever_the_number_of_threads() {
-        let queue = Queue::new(100, 100, 8);
+        let queue = queue(100, 100, 8);
         let full = (0..160u32).filter(|&n| queue.push(n as usize % 8, n) == Pushed::Full).count();
         assert_eq!(full, 60);
         assert_eq!(drained(&queue).len(), 100);
     }
 
     #[test]
+    fn it_holds_exactly_its_bytes_whatever_the_number_of_threads() {
+        let queue = Queue::<Numbers>::new(1000, 1000, 1000, 8);
+        let refused: Vec<_> = (0..150).map(|n| queue.push(n % 8, 10)).filter(|p| *p == Pushed::BytesFull).collect();
+        assert_eq!((refused.len(), queue.bytes.taken()), (50, 1000));
+        assert_eq!((drained(&queue).len(), queue.bytes.taken()), (100, 0));
+        assert_eq!([queue.push(0, 1001), queue.push(0, 1)], [Pushed::BytesFull, Pushed::Queued]);
+    }
+
+    #[test]
+    fn what_is_drained_takes_bytes_until_its_chunk_is_recycled() {
+        let queue = Queue::<Numbers>::new(10, 100, 10, 1);
+        let full = |queue: &Queue<Numbers>| queue.push(0, 60) == Pushed::BytesFull;
+        assert!(!full(&queue));
+        let mut chunks = Vec::new();
+        let items = queue.drain_into(&mut chunks);
+        queue.release(items);
+        assert!(full(&queue), "the exporter has it in hand");
+        chunks.into_iter().for_each(|chunk| queue.recycle(chunk));
+        assert!(!full(&queue));
+    }
+
+    #[test]
     fn it_says_when_there_is_enough() {
-        let queue = Queue::new(2048, 512, 1);
+        let queue = queue(2048, 512, 1);
         let enough: Vec<_> = push_all(&queue, 0, 0..600)
             .iter()
             .enumerate()
@@ -208,16 +401,17 @@ mod tests {
             .map(|(index, _)| index + 1)
             .collect();
         assert_eq!(enough, [512, 576]);
-        let small = Queue::new(10, 3, 1);
+        let small = self::queue(10, 3, 1);
         assert_eq!(push_all(&small, 0, 0..3), [Pushed::Queued, Pushed::Queued, Pushed::Enough]);
+        let heavy = Queue::<Numbers>::new(100, 100, 100, 1);
+        assert_eq!([heavy.push(0, 20), heavy.push(0, 20)], [Pushed::Queued, Pushed::Enough]);
     }
 
     #[test]
     fn what_is_drained_takes_room_until_it_is_released() {
-        let queue = Queue::new(4, 4, 1);
+        let queue = queue(4, 4, 1);
         push_all(&queue, 0, 0..4);
-        let mut batch = Vec::new();
-        queue.drain_into(&mut batch);
+        queue.drain_into(&mut Vec::new());
         assert_eq!((queue.push(0, 9), queue.waiting()), (Pushed::Full, 4));
         queue.release(1);
         assert_eq!(queue.waiting(), 3);
@@ -227,7 +421,7 @@ mod tests {
 
     #[test]
     fn a_closed_queue_takes_nothing_and_keeps_what_it_has() {
-        let queue = Queue::new(4, 4, 2);
+        let queue = queue(4, 4, 2);
         queue.push(0, 1);
         queue.close();
         assert_eq!(queue.push(0, 2), Pushed::Closed);
@@ -236,17 +430,45 @@ mod tests {
     }
 
     #[test]
+    fn a_shard_without_new_items_loses_its_chunk_and_idle_spares_are_freed() {
+        let queue = queue(2000, 512, 1);
+        push_all(&queue, 0, 0..1000);
+        drained(&queue);
+        let memory = |queue: &Queue<Numbers>| {
+            let spares = lock(&queue.spares).iter().map(Vec::capacity).sum::<usize>();
+            (lock(&queue.shards[0].0).chunk.capacity() > 0, spares > 0)
+        };
+        push_all(&queue, 0, 0..1);
+        drained(&queue);
+        assert_eq!(memory(&queue), (true, true), "a spare chunk waits for the next item");
+        drained(&queue);
+        queue.free_spares();
+        assert_eq!(memory(&queue), (false, false));
+    }
+
+    #[test]
+    fn spare_chunks_are_bounded() {
+        let queue = queue(100_000, 512, 1);
+        push_all(&queue, 0, 0..50_000);
+        drained(&queue);
+        assert_eq!(lock(&queue.spares).len(), SPARES);
+    }
+
+    #[test]
     #[allow(clippy::disallowed_methods, reason = "a test of several threads")]
     fn nothing_is_lost_between_threads() {
         const PER_THREAD: u32 = 20_000;
-        let queue = Queue::new(512, 128, 4);
+        let queue = Queue::<Numbers>::new(512, 20_000_000, 128, 4);
         let mut seen = std::thread::scope(|scope| {
             let producers: Vec<_> = (0..4u32)
                 .map(|thread| {
                     let queue = &queue;
                     scope.spawn(move || {
                         for item in 0..PER_THREAD {
-                            while queue.push(thread as usize, thread * PER_THREAD + item) == Pushed::Full {
+                            while matches!(
+                                queue.push(thread as usize, thread * PER_THREAD + item),
+                                Pushed::Full | Pushed::BytesFull
+                            ) {
                                 std::thread::yield_now();
                             }
                         }
@@ -263,42 +485,80 @@ mod tests {
         });
         seen.sort_unstable();
         assert_eq!(seen, (0..4 * PER_THREAD).collect::<Vec<_>>());
-        assert_eq!(
-            queue.free.load(Ordering::Relaxed) + queue.shards.iter().map(|s| lock(&s.0).room).sum::<usize>(),
-            512
-        );
+        drained(&queue);
+        assert_eq!((queue.items.taken(), queue.bytes.taken()), (0, 0), "all room is back");
     }
 }
 
 #[cfg(all(test, loom))]
 mod loom_tests {
+    use super::numbers::Numbers;
     use super::*;
     use loom::sync::Arc;
     use loom::thread;
 
+    fn check(model: impl Fn() + Sync + Send + 'static) {
+        let mut builder = loom::model::Builder::new();
+        // Two preemptions suffice for every known class of queue errors; without a bound this runs for hours.
+        builder.preemption_bound = Some(2);
+        builder.check(model);
+    }
+
+    fn push(queue: &Arc<Queue<Numbers>>, shard: usize, item: u32) -> thread::JoinHandle<Pushed> {
+        let queue = queue.clone();
+        thread::spawn(move || queue.push(shard, item))
+    }
+
+    fn was_refused(pushed: thread::JoinHandle<Pushed>) -> usize {
+        usize::from(matches!(pushed.join().unwrap(), Pushed::Full | Pushed::BytesFull))
+    }
+
     /// Two threads push while the worker drains: nothing is lost, nothing doubled, the bound holds.
+    fn pushes_against_drains(queue: impl Fn() -> Queue<Numbers>) {
+        let queue = Arc::new(queue());
+        let producers: Vec<_> = (0..2).map(|shard| push(&queue, shard, 5)).collect();
+        let mut chunks = Vec::new();
+        let first = queue.drain_into(&mut chunks);
+        assert!(first <= 1);
+        queue.release(first);
+        chunks.drain(..).for_each(|chunk| queue.recycle(chunk));
+        let dropped: usize = producers.into_iter().map(was_refused).sum();
+        let second = queue.drain_into(&mut chunks);
+        assert!(second <= 1);
+        assert_eq!(first + second + dropped, 2);
+    }
+
     #[test]
     fn pushes_and_a_drain() {
-        let mut model = loom::model::Builder::new();
-        // Two preemptions suffice for every known class of queue errors; without a bound this runs for hours.
-        model.preemption_bound = Some(2);
-        model.check(|| {
-            let queue = Arc::new(Queue::new(1, 1, 2));
-            let producers: Vec<_> = (0..2)
-                .map(|index| {
-                    let queue = queue.clone();
-                    thread::spawn(move || usize::from(queue.push(index, index) == Pushed::Full))
-                })
-                .collect();
-            let mut batch = Vec::new();
-            queue.drain_into(&mut batch);
-            let first = batch.len();
-            assert!(first <= 1);
-            queue.release(first);
-            let dropped: usize = producers.into_iter().map(|producer| producer.join().unwrap()).sum();
-            queue.drain_into(&mut batch);
-            assert!(batch.len() - first <= 1);
-            assert_eq!(batch.len() + dropped, 2);
+        check(|| pushes_against_drains(|| Queue::new(1, 100, 1, 2)));
+    }
+
+    #[test]
+    fn pushes_and_a_drain_with_bytes_for_one() {
+        check(|| pushes_against_drains(|| Queue::new(10, 9, 1, 2)));
+    }
+
+    /// Every item fills its chunk: chunks are set aside, taken, recycled and begun again while threads push.
+    #[test]
+    fn full_chunks_change_hands() {
+        check(|| {
+            // A chunk is full at a 64th of the bytes.
+            let queue = Arc::new(Queue::<Numbers>::new(4, 64, 4, 1));
+            let producers: Vec<_> = (1..3).map(|item| push(&queue, 0, item)).collect();
+            let mut seen = Vec::new();
+            let mut chunks = Vec::new();
+            for _ in 0..2 {
+                queue.drain_into(&mut chunks);
+                chunks.drain(..).for_each(|chunk| {
+                    seen.extend_from_slice(&chunk);
+                    queue.recycle(chunk);
+                });
+            }
+            producers.into_iter().for_each(|producer| assert_eq!(was_refused(producer), 0));
+            queue.drain_into(&mut chunks);
+            seen.extend(chunks.drain(..).flatten());
+            seen.sort_unstable();
+            assert_eq!(seen, [1, 2]);
         });
     }
 
@@ -306,16 +566,12 @@ mod loom_tests {
     #[test]
     fn a_push_against_a_close() {
         loom::model(|| {
-            let queue = Arc::new(Queue::new(4, 4, 1));
-            let pusher = {
-                let queue = queue.clone();
-                thread::spawn(move || queue.push(0, 7))
-            };
+            let queue = Arc::new(Queue::<Numbers>::new(4, 100, 4, 1));
+            let pusher = push(&queue, 0, 7);
             queue.close();
-            let mut batch = Vec::new();
-            queue.drain_into(&mut batch);
+            let drained = queue.drain_into(&mut Vec::new());
             let pushed = pusher.join().unwrap();
-            assert_eq!(batch.len(), usize::from(pushed != Pushed::Closed));
+            assert_eq!(drained, usize::from(pushed != Pushed::Closed));
         });
     }
 }

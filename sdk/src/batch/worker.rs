@@ -13,17 +13,20 @@ use crate::signal::{Chunk, Signal};
 use crate::time::Deadline;
 
 pub(super) struct Worker<S: Signal> {
-    queue: Arc<Queue<S::Item>>,
+    queue: Arc<Queue<S>>,
     exporter: Guarded<S>,
     resource: Resource,
     config: BatchConfig,
-    /// Drained items, the first `exported` of which have been exported.
+    /// Drained chunks, the oldest first.
     drained: Vec<S::Chunk>,
+    /// Number of items of the first chunk that have been exported.
     exported: usize,
+    /// Number of drained items that have not been exported.
+    left: usize,
     /// Number of drained items that this run still has to export.
     due: usize,
-    /// Number of drops that have been reported.
-    drops_reported: u64,
+    /// Number of drops that have been reported: because of the number of items, and of their bytes.
+    reported: [u64; 2],
 }
 
 impl<S: Signal> Task for Worker<S> {
@@ -43,16 +46,23 @@ impl<S: Signal> Task for Worker<S> {
         // spec: trace/sdk.md#batching-processor — a full batch is exported at once, a partial one after the delay.
         match why {
             Wake::More => {}
-            Wake::Timer => self.due = self.gather(),
+            Wake::Timer => {
+                self.due = self.gather();
+                if self.due == 0 {
+                    self.queue.free_spares();
+                }
+            }
             Wake::Full => {
                 let here = self.gather();
-                self.due = here - here % self.config.max_batch_size();
+                let is_heavy = self.queue.bytes().is_much_taken();
+                self.due = if is_heavy { here } else { here - here % self.config.max_batch_size() };
             }
         }
         if self.due > 0 {
-            self.due -= self.due.min(self.config.max_batch_size());
+            let size = self.next_batch();
+            self.due = self.due.saturating_sub(size);
             // `Guarded` has counted and reported a failure; a run has no caller to return it to.
-            let _ = self.export_batch(Deadline::NEVER);
+            let _ = self.export_batch(size, Deadline::NEVER);
         }
         match self.due {
             0 if self.waiting() >= self.config.max_batch_size() => Next::After(Duration::ZERO),
@@ -82,13 +92,9 @@ impl<S: Signal> Task for Worker<S> {
 }
 
 impl<S: Signal> Worker<S> {
-    pub(super) fn new(
-        queue: Arc<Queue<S::Item>>,
-        exporter: Guarded<S>,
-        resource: Resource,
-        config: BatchConfig,
-    ) -> Self {
-        Worker { queue, exporter, resource, config, drained: Vec::new(), exported: 0, due: 0, drops_reported: 0 }
+    pub(super) fn new(queue: Arc<Queue<S>>, exporter: Guarded<S>, resource: Resource, config: BatchConfig) -> Self {
+        let (drained, reported) = (Vec::new(), [0; 2]);
+        Worker { queue, exporter, resource, config, drained, exported: 0, left: 0, due: 0, reported }
     }
 
     /// Exports the items that are here now, but none that arrive while it runs. Keeps the first error and exports the rest.
@@ -99,8 +105,9 @@ impl<S: Signal> Worker<S> {
             if deadline.has_passed() {
                 return Err(ExportError::timeout(format!("{left} {} were left when the deadline passed", S::ITEMS)));
             }
-            left -= left.min(self.config.max_batch_size());
-            result = result.and(self.export_batch(deadline));
+            let size = self.next_batch();
+            left = left.saturating_sub(size);
+            result = result.and(self.export_batch(size, deadline));
         }
         result
     }
@@ -113,51 +120,75 @@ impl<S: Signal> Worker<S> {
     /// Drains the queue and cancels the rest of the current run. Returns the number of drained items.
     fn gather(&mut self) -> usize {
         self.due = 0;
-        let done = self.drained.iter().scan(self.exported, |left, chunk| {
-            let is_done = chunk.len() <= *left;
-            *left -= chunk.len().min(*left);
-            is_done.then_some(chunk.len())
-        });
-        let (chunks, items) = done.fold((0, 0), |(chunks, items), len| (chunks + 1, items + len));
-        self.drained.drain(..chunks);
-        self.exported -= items;
-        let mut new = Vec::new();
-        self.queue.drain_into(&mut new);
-        self.drained.push(new.into_iter().collect());
-        self.left()
-    }
-
-    /// Returns the number of drained items that have not been exported.
-    fn left(&self) -> usize {
-        self.drained.iter().map(S::Chunk::len).sum::<usize>() - self.exported
+        self.left += self.queue.drain_into(&mut self.drained);
+        self.left
     }
 
     /// Returns the number of items here and in the queue.
     fn waiting(&self) -> usize {
-        self.left() + self.queue.len()
+        self.left + self.queue.len()
     }
 
-    /// Exports the next batch of drained items.
-    fn export_batch(&mut self, deadline: Deadline) -> Result<(), ExportError> {
-        let size = self.left().min(self.config.max_batch_size());
+    /// Returns the size of the next batch: full in number, or in bytes after the chunk that fills it.
+    fn next_batch(&self) -> usize {
+        let max_bytes = self.config.max_batch_bytes();
+        let (mut items, mut bytes) = (0, 0);
+        for chunk in &self.drained {
+            bytes += chunk.bytes();
+            if items > 0 && bytes > max_bytes {
+                break;
+            }
+            items += chunk.len();
+            if items - self.exported >= self.config.max_batch_size() {
+                break;
+            }
+        }
+        (items - self.exported).min(self.config.max_batch_size())
+    }
+
+    /// Exports the next `size` drained items. They count in number until the export begins, and in bytes until it ends.
+    fn export_batch(&mut self, size: usize, deadline: Deadline) -> Result<(), ExportError> {
         let batch = Batch::of_chunks(&self.resource, &self.drained, self.exported, size);
-        self.exported += size;
         self.queue.release(size);
         let deadline = deadline.min(Deadline::after(self.config.export_timeout()));
-        self.exporter.export(size as u64, batch, deadline)
+        let result = self.exporter.export(size as u64, batch, deadline);
+        self.exported += size;
+        self.left -= size;
+        self.recycle();
+        result
+    }
+
+    /// Gives the chunks back that are exported as a whole.
+    fn recycle(&mut self) {
+        let is_done = |chunk: &S::Chunk| {
+            let is_done = chunk.len() <= self.exported;
+            self.exported -= if is_done { chunk.len() } else { 0 };
+            is_done
+        };
+        let done = self.drained.iter().map(is_done).take_while(|is_done| *is_done).count();
+        self.drained.drain(..done).for_each(|chunk| self.queue.recycle(chunk));
     }
 
     fn report_drops(&mut self) {
-        let dropped = self.exporter.counters().snapshot().dropped_queue_full;
-        if dropped > self.drops_reported {
-            let new = dropped - self.drops_reported;
-            let (items, size) = (S::ITEMS, self.config.max_queue_size());
+        let health = self.exporter.counters().snapshot();
+        let dropped = [health.dropped_queue_full, health.dropped_queue_bytes_full];
+        let [full, heavy] = [dropped[0] - self.reported[0], dropped[1] - self.reported[1]];
+        let items = S::ITEMS;
+        if full > 0 {
+            let size = self.config.max_queue_size();
             crate::__warn!(
                 "batch.queue_full",
-                "{new} {items} were dropped because {size} {items} were already waiting"
+                "{full} {items} were dropped because {size} {items} were already waiting"
             );
-            self.drops_reported = dropped;
         }
+        if heavy > 0 {
+            let bytes = self.config.max_queue_bytes();
+            crate::__warn!(
+                "batch.queue_bytes_full",
+                "{heavy} {items} were dropped because those that were waiting or being exported took most of {bytes} bytes"
+            );
+        }
+        self.reported = dropped;
     }
 }
 

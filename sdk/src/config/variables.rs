@@ -53,6 +53,7 @@ variables! {
     "OTEL_BSP_SCHEDULE_DELAY" "5000" "milliseconds" "The maximum time that a span waits for its export"
     "OTEL_BSP_EXPORT_TIMEOUT" "30000" "milliseconds, 0 for no limit" "The maximum duration of an export"
     "OTEL_BSP_MAX_QUEUE_SIZE" "2048" "at least 1" "The capacity of the queue; spans beyond it are dropped and counted"
+    "OTEL_RUST_BSP_MAX_QUEUE_BYTES" "67108864" "at least 1" "The maximum size in bytes of the spans that wait or are being exported; spans beyond it are dropped and counted"
     "OTEL_BSP_MAX_EXPORT_BATCH_SIZE" "512" "from 1 to the queue size" "The maximum number of spans in an export"
     "OTEL_METRICS_EXPORTER" "otlp" "a list of otlp, console and prometheus, or none" "The exporters of metrics"
     "OTEL_METRIC_EXPORT_INTERVAL" "60000, console: 10000" "milliseconds, at least 1" "The interval between exports of metrics"

@@ -24,6 +24,7 @@ pub struct Counters {
     abandoned: AtomicU64,
     retries: AtomicU64,
     queue_full: AtomicU64,
+    bytes_full: AtomicU64,
     after_shutdown: AtomicU64,
     by_stage: AtomicU64,
     operations: Durations,
@@ -97,6 +98,11 @@ impl Counters {
         self.queue_full.fetch_add(items, Ordering::Relaxed);
     }
 
+    /// Counts items that did not fit into the bytes of the queue.
+    pub fn queue_bytes_full(&self, items: u64) {
+        self.bytes_full.fetch_add(items, Ordering::Relaxed);
+    }
+
     /// Counts items that arrived after shutdown.
     pub fn after_shutdown(&self, items: u64) {
         self.after_shutdown.fetch_add(items, Ordering::Relaxed);
@@ -115,6 +121,7 @@ impl Counters {
             failed: self.failed.iter().map(load).sum::<u64>() + load(&self.abandoned),
             retries: load(&self.retries),
             dropped_queue_full: load(&self.queue_full),
+            dropped_queue_bytes_full: load(&self.bytes_full),
             dropped_after_shutdown: load(&self.after_shutdown),
             dropped_by_stage: load(&self.by_stage),
         }
@@ -155,6 +162,7 @@ impl Counters {
     pub(crate) fn processed(&self) -> Vec<(Option<&'static str>, u64)> {
         let errors = [
             ("queue_full", load(&self.queue_full)),
+            ("queue_bytes_full", load(&self.bytes_full)),
             ("already_shutdown", load(&self.after_shutdown)),
             ("timeout", load(&self.abandoned)),
             ("dropped_by_stage", load(&self.by_stage)),
@@ -207,6 +215,8 @@ pub struct SignalHealth {
     pub retries: u64,
     /// Dropped because the queue was full.
     pub dropped_queue_full: u64,
+    /// Dropped because they did not fit into the bytes of the queue.
+    pub dropped_queue_bytes_full: u64,
     /// Dropped because they arrived after shutdown.
     pub dropped_after_shutdown: u64,
     /// Dropped by a stage before they reached an exporter.

@@ -58,9 +58,15 @@ impl Signal for Metrics {
     type Chunk = Vec<ScopeMetrics>;
     const NAME: &'static str = "metrics";
     const ITEMS: &'static str = "metric data points";
+    const OWNED_SIZE: usize = 0;
 
     fn to_item(view: &ScopeMetrics) -> ScopeMetrics {
         view.clone()
+    }
+
+    /// Metrics wait in no queue: they are collected when they are exported. Only the list counts.
+    fn size(_: &ScopeMetrics) -> usize {
+        size_of::<ScopeMetrics>()
     }
 }
 
@@ -73,8 +79,20 @@ impl Chunk<Metrics> for Vec<ScopeMetrics> {
         self.get(range).unwrap_or_default().iter()
     }
 
-    fn push(&mut self, item: ScopeMetrics) {
+    fn push(&mut self, item: ScopeMetrics, _: usize) {
         self.push(item);
+    }
+
+    fn is_full(&self) -> bool {
+        false
+    }
+
+    fn bytes(&self) -> usize {
+        self.capacity() * size_of::<ScopeMetrics>()
+    }
+
+    fn drain(&mut self) -> impl Iterator<Item = ScopeMetrics> {
+        self.drain(..)
     }
 
     fn clear(&mut self) {

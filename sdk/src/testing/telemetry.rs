@@ -55,7 +55,7 @@ impl TestTelemetry {
         let started = BatchProcessor::start(
             exporter.clone(),
             Resource::empty(),
-            BatchConfig::SPANS.with_max_queue_size(1 << 20),
+            BatchConfig::SPANS.with_max_queue_size(1 << 20).with_max_queue_bytes(usize::MAX),
             &Runtime::Manual(runtime.clone()),
         );
         let builder = match started {

@@ -30,8 +30,14 @@ impl Signal for Traces {
     type Chunk = SpanChunk;
     const NAME: &'static str = "traces";
     const ITEMS: &'static str = "spans";
+    const OWNED_SIZE: usize = size_of::<SpanRecord>();
 
     fn to_item(view: SpanView<'_>) -> SpanData {
         view.into()
+    }
+
+    #[inline]
+    fn size(span: &SpanData) -> usize {
+        record::size(span)
     }
 }

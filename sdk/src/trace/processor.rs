@@ -40,6 +40,11 @@ pub trait SpanProcessor: Debug + Send + Sync + 'static {
         let _ = span;
     }
 
+    /// Returns true if [`Self::on_ending`] does anything. Asked once, when the provider is built.
+    fn wants_ending(&self) -> bool {
+        true
+    }
+
     /// Called after a span has ended.
     fn on_end(&self, span: SpanData);
 
@@ -79,6 +84,10 @@ pub trait SpanProcessor: Debug + Send + Sync + 'static {
 
 impl<P: Processor<Traces>> SpanProcessor for P {
     fn wants_start(&self) -> bool {
+        false
+    }
+
+    fn wants_ending(&self) -> bool {
         false
     }
 

@@ -239,6 +239,7 @@ impl TracerProviderBuilder {
         let inner = ProviderInner {
             drops_below_unsampled: sampler.drops_below_unsampled_parents(),
             wants_start: self.processors.iter().any(|processor| processor.wants_start()),
+            wants_ending: self.processors.iter().any(|processor| processor.wants_ending()),
             samples_below_sampled: sampler.samples_below_sampled_parents(),
             off: AtomicBool::new(self.is_disabled),
             note: AtomicU8::new(Note::None as u8),
@@ -262,6 +263,8 @@ pub(super) struct ProviderInner {
     pub(super) samples_below_sampled: bool,
     /// True if a processor needs to be called when spans start.
     pub(super) wants_start: bool,
+    /// True if a processor needs to be called before spans end.
+    pub(super) wants_ending: bool,
     /// `None` if ids are random.
     pub(super) ids: Option<Box<dyn IdGenerator>>,
     pub(super) clock: Clock,

@@ -81,7 +81,7 @@ impl SdkSpan {
         record.end = end.unwrap_or_else(|| provider.clock.now()).max(record.start);
         let Some((last, others)) = provider.processors.split_last() else { return };
         // spec: trace/sdk.md#onending — not called after shutdown. `on_end` is still called and counts late spans.
-        if !provider.is_off() {
+        if provider.wants_ending && !provider.is_off() {
             provider.processors.iter().for_each(|processor| contained(|| processor.on_ending(&mut data)));
         }
         others.iter().for_each(|processor| contained(|| processor.on_end(data.clone())));

@@ -295,9 +295,8 @@ impl SdkTracer {
         let record = &mut *data;
         (record.name, record.scope) = (name, scope.clone());
         record.kind = kind;
-        // The record's buffer was used on another thread. Reusing it here lets this thread free the buffer that it allocated
-        // itself.
-        if attributes.len() < record.own_attributes.capacity() {
+        // The buffer of the record stays with the thread, in its cache.
+        if attributes.len() <= record.own_attributes.capacity() {
             record.own_attributes.append(&mut attributes);
         } else if !attributes.is_empty() {
             record.own_attributes = attributes;

@@ -4,8 +4,8 @@ use std::fmt::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use http::Method;
-use opentelemetry::{Context, global};
+use http::{HeaderValue, Method};
+use opentelemetry::{Context, StringValue, global};
 use telemark_kit::{Attributes, BoundedText, keys};
 
 use super::config::ServerConfig;
@@ -14,7 +14,8 @@ use crate::shared::forwarded::{self, Forwarded};
 use crate::shared::headers::{RequestFields, capture};
 use crate::shared::host::{self, Host};
 use crate::shared::methods::MethodName;
-use crate::shared::{query, version};
+use crate::shared::names::RouteText;
+use crate::shared::{kept, query, version};
 
 /// A parsed request.
 pub(crate) struct Facts<'r> {
@@ -48,9 +49,13 @@ impl<'r> Facts<'r> {
 
     /// Adds the attributes that every span gets, even below an unsampled parent.
     #[inline]
-    pub(crate) fn identify(&self, attributes: &mut Attributes) {
+    pub(crate) fn identify(&self, route: Option<&RouteText>, attributes: &mut Attributes) {
         attributes.add(keys::HTTP_REQUEST_METHOD, self.method.attribute());
-        attributes.add_text(keys::URL_PATH, BoundedText::new(self.request.uri.path()));
+        match (self.request.uri.path(), route) {
+            // A route without parameters.
+            (path, Some(RouteText::Kept(route))) if *route == path => attributes.add(keys::URL_PATH, *route),
+            (path, _) => attributes.add_text(keys::URL_PATH, BoundedText::new(path)),
+        }
         attributes.add(keys::URL_SCHEME, self.scheme);
     }
 
@@ -67,8 +72,11 @@ impl<'r> Facts<'r> {
         if let Some(version) = version::attribute(request.version) {
             attributes.add(keys::NETWORK_PROTOCOL_VERSION, version);
         }
-        if let Some(agent) = self.fields.user_agent.first {
-            attributes.add_text(keys::USER_AGENT_ORIGINAL, BoundedText::from_bytes(agent.as_bytes()));
+        if let Some(agent) = self.fields.user_agent.first.map(HeaderValue::as_bytes) {
+            match kept::agent(agent) {
+                Some(agent) => attributes.add(keys::USER_AGENT_ORIGINAL, agent),
+                None => attributes.add_text(keys::USER_AGENT_ORIGINAL, BoundedText::from_bytes(agent)),
+            }
         }
         if let Some(Host { address, port, is_cut }) = self.server_address() {
             if is_cut {
@@ -134,8 +142,13 @@ impl<'r> Facts<'r> {
     }
 }
 
-/// Formats the address on the stack; `client.address` and `network.peer.address` then share one allocation.
-fn address(ip: IpAddr) -> Arc<str> {
+/// Returns the text of an address. `client.address` and `network.peer.address` share it.
+fn address(ip: IpAddr) -> StringValue {
+    kept::address(ip).map_or_else(|| own_address(ip).into(), StringValue::from)
+}
+
+/// Formats the address on the stack, so that it costs one allocation.
+fn own_address(ip: IpAddr) -> Arc<str> {
     let mut short = Short { bytes: [0; 48], len: 0 };
     match write!(short, "{ip}") {
         Ok(()) => String::from_utf8_lossy(&short.bytes[..short.len]).into(),
@@ -165,7 +178,8 @@ mod tests {
     #[test]
     fn writes_addresses() {
         for text in ["0.0.0.0", "255.255.255.255", "::", "1111:2222:3333:4444:5555:6666:7777:8888"] {
-            assert_eq!(&*address(text.parse().unwrap()), text);
+            let ip = text.parse().unwrap();
+            assert_eq!((address(ip).as_str(), &*own_address(ip)), (text, text));
         }
     }
 }

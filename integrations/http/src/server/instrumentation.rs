@@ -94,7 +94,7 @@ where
 
         let capacity = if is_lean { LEAN_ATTRIBUTES } else { TYPICAL_ATTRIBUTES + self.config.request_headers.len() };
         let mut attributes = Attributes::with_capacity(capacity);
-        facts.identify(&mut attributes);
+        facts.identify(route.as_ref(), &mut attributes);
         attributes.list.extend(route.clone().map(|route| KeyValue::new(keys::HTTP_ROUTE, route)));
         if !is_lean {
             facts.describe(&self.config, &self.policy, &mut attributes);

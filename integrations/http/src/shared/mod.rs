@@ -6,6 +6,7 @@
 //! | `forwarded` | the original request as described by proxies |
 //! | `headers` | headers as carriers of a propagator and as attributes |
 //! | `host` | parsing `host[:port]` |
+//! | `kept` | user agents and addresses, kept for the life of the program |
 //! | `methods` | the known methods, and `_OTHER` |
 //! | `names` | span names and routes, cached for the life of the program |
 //! | `paths` | path patterns |
@@ -16,6 +17,7 @@ pub(crate) mod content_length;
 pub(crate) mod forwarded;
 pub(crate) mod headers;
 pub(crate) mod host;
+pub(crate) mod kept;
 pub(crate) mod methods;
 pub(crate) mod names;
 pub(crate) mod paths;

@@ -9,10 +9,16 @@ use std::ops::Range;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
 
-use super::{Events, Links, SpanData, SpanRecord, SpanView};
+use super::size::{in_lists, size};
+use super::{Events, Links, SpanData, SpanRecord, SpanView, stock};
 use crate::signal::{Chunk, Traces};
 use crate::time::Timestamp;
 use crate::trace::{CallSite, Scope};
+
+/// The number of spans at which a chunk is full: a fourth of the usual batch.
+const SPANS: usize = 128;
+/// The number of attributes at which a chunk is full.
+const ATTRIBUTES: usize = 4 * SPANS;
 
 /// Ended spans, end to end in memory. Collected from [`SpanData`], and seen as [`SpanView`].
 #[derive(Debug, Default)]
@@ -20,6 +26,8 @@ pub struct SpanChunk {
     heads: Vec<Head>,
     /// The attributes of all spans, in the order of the heads.
     attributes: Vec<KeyValue>,
+    /// The bytes that the spans own beyond these lists.
+    owned: usize,
 }
 
 /// The fields that every span has.
@@ -53,22 +61,21 @@ pub(super) struct Rare {
 }
 
 impl Rare {
-    /// Takes the rare fields of a record, if it has any.
+    /// Returns true if a record has one of these fields.
     #[inline]
-    fn take(record: &mut SpanRecord) -> Option<Box<Self>> {
-        let has_none = record.status == Status::Unset
-            && record.dropped_attributes == 0
-            && record.events.is_blank()
-            && record.links.is_blank()
-            && *record.context.trace_state() == TraceState::NONE;
-        if has_none { None } else { Some(Self::take_some(record)) }
+    pub(super) fn is_needed(record: &SpanRecord) -> bool {
+        record.status != Status::Unset
+            || record.dropped_attributes > 0
+            || !record.events.is_blank()
+            || !record.links.is_blank()
+            || *record.context.trace_state() != TraceState::NONE
     }
 
+    /// Takes the fields out of a record.
     #[cold]
-    fn take_some(record: &mut SpanRecord) -> Box<Self> {
+    fn take(record: &mut SpanRecord) -> Box<Self> {
         let context = std::mem::replace(&mut record.context, SpanContext::NONE);
-        let state = context.trace_state().clone();
-        // The identity stays: the head is made from it.
+        // The identity stays, for the head.
         record.context = SpanContext::new(
             context.trace_id(),
             context.span_id(),
@@ -77,12 +84,32 @@ impl Rare {
             TraceState::NONE,
         );
         Box::new(Rare {
-            trace_state: state,
+            trace_state: context.trace_state().clone(),
             status: std::mem::take(&mut record.status),
             events: std::mem::take(&mut record.events),
             links: std::mem::take(&mut record.links),
             dropped_attributes: std::mem::take(&mut record.dropped_attributes),
         })
+    }
+}
+
+impl Head {
+    /// Makes a record of the head and the span's own attributes.
+    fn into_data(self, own: impl Iterator<Item = KeyValue>) -> SpanData {
+        let rare = self.rare.map(|rare| *rare);
+        let state = rare.as_ref().map_or(TraceState::NONE, |rare| rare.trace_state.clone());
+        let context = SpanContext::new(self.trace_id, self.span_id, self.trace_flags, self.is_remote, state);
+        let mut data = SpanData::new(context, self.name, self.scope);
+        let record = &mut *data;
+        (record.parent_span_id, record.parent_is_remote) = (self.parent_span_id, self.parent_is_remote);
+        (record.start, record.end) = (self.start, self.end);
+        (record.kind, record.call_site) = (self.kind, self.call_site);
+        record.own_attributes.extend(own);
+        if let Some(Rare { status, events, links, dropped_attributes, .. }) = rare {
+            (record.status, record.events, record.links) = (status, events, links);
+            record.dropped_attributes = dropped_attributes;
+        }
+        data
     }
 }
 
@@ -114,9 +141,11 @@ impl Chunk<Traces> for SpanChunk {
     }
 
     #[inline]
-    fn push(&mut self, mut span: SpanData) {
-        let record = &mut *span;
-        let rare = Rare::take(record);
+    fn push(&mut self, span: SpanData, size: usize) {
+        let mut boxed = span.into_record();
+        let record = &mut *boxed;
+        self.owned += size.saturating_sub(in_lists(record.own_attributes.len()));
+        let rare = Rare::is_needed(record).then(|| Rare::take(record));
         self.attributes.append(&mut record.own_attributes);
         let context = &record.context;
         self.heads.push(Head {
@@ -135,11 +164,40 @@ impl Chunk<Traces> for SpanChunk {
             kind: record.kind.clone(),
             parent_is_remote: record.parent_is_remote,
         });
+        stock::give_back(boxed);
+    }
+
+    #[inline]
+    fn is_full(&self) -> bool {
+        self.heads.len() >= SPANS || self.attributes.len() >= ATTRIBUTES
+    }
+
+    fn bytes(&self) -> usize {
+        let heads = self.heads.capacity() * size_of::<Head>();
+        heads + self.attributes.capacity() * size_of::<KeyValue>() + self.owned
+    }
+
+    fn drain(&mut self) -> impl Iterator<Item = SpanData> {
+        self.owned = 0;
+        let mut attributes = self.attributes.drain(..);
+        let mut taken = 0;
+        self.heads.drain(..).map(move |head| {
+            let own = attributes.by_ref().take((head.attributes_end - taken) as usize);
+            taken = head.attributes_end;
+            head.into_data(own)
+        })
     }
 
     fn clear(&mut self) {
         self.heads.clear();
         self.attributes.clear();
+        self.owned = 0;
+        if self.heads.capacity() > 2 * SPANS {
+            self.heads = Vec::new();
+        }
+        if self.attributes.capacity() > 2 * ATTRIBUTES {
+            self.attributes = Vec::new();
+        }
     }
 }
 
@@ -153,6 +211,87 @@ impl FromIterator<SpanData> for SpanChunk {
 
 impl Extend<SpanData> for SpanChunk {
     fn extend<I: IntoIterator<Item = SpanData>>(&mut self, spans: I) {
-        spans.into_iter().for_each(|span| self.push(span));
+        for span in spans {
+            let size = size(&span);
+            self.push(span, size);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::InstrumentationScope;
+    use opentelemetry::trace::Link;
+
+    use super::*;
+    use crate::trace::SpanEvent;
+
+    static SITE: CallSite = CallSite::new("shop", "1.0", "shop::checkout", "src/shop.rs", 7);
+
+    fn plain(name: &'static str, attributes: usize) -> SpanData {
+        let state = TraceState::NONE;
+        let context = SpanContext::new(TraceId::from(1), SpanId::from(2), TraceFlags::SAMPLED, false, state);
+        let mut span = SpanData::new(context, name, InstrumentationScope::builder("test").build().into());
+        span.own_attributes = (0..attributes).map(|n| KeyValue::new("key", n as i64)).collect();
+        span
+    }
+
+    fn full(name: &str) -> SpanData {
+        let state = TraceState::from_key_value([("vendor", "x")]).unwrap_or_default();
+        let context = SpanContext::new(TraceId::from(3), SpanId::from(4), TraceFlags::SAMPLED, true, state);
+        let mut span = SpanData::new(context, name.to_owned(), InstrumentationScope::builder("other").build().into());
+        let record = &mut *span;
+        (record.parent_span_id, record.parent_is_remote) = (SpanId::from(5), true);
+        (record.start, record.end) = (Timestamp::from_nanos(6), Timestamp::from_nanos(7));
+        (record.kind, record.call_site) = (SpanKind::Server, Some(&SITE));
+        record.own_attributes = vec![KeyValue::new("a", 1), KeyValue::new("b", "two".to_owned())];
+        record.dropped_attributes = 8;
+        record.status = Status::error("no".to_owned());
+        (0..2).for_each(|_| record.events.push(SpanEvent::new("event", Timestamp::from_nanos(9), Vec::new()), 1));
+        (0..2).for_each(|_| record.links.push(Link::new(SpanContext::NONE, vec![KeyValue::new("c", 3)], 4), 1));
+        span
+    }
+
+    #[test]
+    fn every_field_comes_out_as_it_went_in() {
+        let spans = [plain("a", 3), full("b"), plain("c", 0), full("d"), plain("e", 1)];
+        let expected = format!("{spans:?}");
+        let mut chunk: SpanChunk = spans.into_iter().collect();
+        let copies: Vec<SpanData> = chunk.iter().map(SpanData::from).collect();
+        assert_eq!(format!("{copies:?}"), expected);
+        let moved: Vec<_> = chunk.drain().collect();
+        assert_eq!(format!("{moved:?}"), expected);
+        assert_eq!((chunk.len(), chunk.owned), (0, 0));
+    }
+
+    #[test]
+    fn a_record_that_was_moved_from_is_blank_for_the_next_span() {
+        let mut chunk = SpanChunk::default();
+        chunk.extend([full("used")]);
+        let context = SpanContext::NONE;
+        let next = SpanData::new(context.clone(), "next", Scope::unnamed());
+        let new = SpanRecord { context, name: "next".into(), ..SpanRecord::default() };
+        assert_eq!(format!("{next:?}"), format!("{new:?}"));
+    }
+
+    #[test]
+    fn the_head_of_a_span_takes_two_cache_lines() {
+        assert!(size_of::<Head>() <= 128, "{}", size_of::<Head>());
+    }
+
+    #[test]
+    fn a_chunk_that_has_grown_shrinks() {
+        let mut chunk: SpanChunk = (0..4).map(|_| plain("wide", 1000)).collect();
+        assert!(chunk.is_full() && chunk.bytes() > 4000 * size_of::<KeyValue>());
+        chunk.clear();
+        assert!(chunk.bytes() < 2 * SPANS * in_lists(8));
+    }
+
+    #[test]
+    fn the_bytes_of_a_chunk_are_at_least_those_of_its_spans() {
+        let spans: Vec<_> = (0..100).map(|n| plain("span", n)).chain([full("full")]).collect();
+        let sizes: usize = spans.iter().map(|span| size(span)).sum();
+        let chunk: SpanChunk = spans.into_iter().collect();
+        assert!(chunk.bytes() >= sizes && chunk.bytes() < 3 * sizes);
     }
 }

@@ -6,9 +6,9 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
-use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, Status, TraceState};
+use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, Status};
 
-use super::pool;
+use super::stock;
 use super::view::all_attributes;
 use crate::time::Timestamp;
 use crate::trace::{CallSite, Scope};
@@ -29,15 +29,25 @@ impl SpanData {
         record.context = context;
         record.name = name.into();
         record.scope = scope;
+        (record.start, record.end) = (Timestamp::default(), Timestamp::default());
         data
     }
 
-    /// Creates a blank span.
+    /// Creates a blank span. The fields that every span gets at its start and end have any value: context, name, scope, times.
     #[inline]
     pub(in crate::trace) fn blank() -> Self {
-        let mut record = pool::take();
-        record.reset();
+        let mut record = stock::take();
+        record.parent_span_id = SpanId::INVALID;
+        record.parent_is_remote = false;
+        record.kind = SpanKind::Internal;
+        record.call_site = None;
         SpanData(Some(record))
+    }
+
+    /// Returns the record, whose fields the caller moves out.
+    #[inline]
+    pub(super) fn into_record(mut self) -> Box<SpanRecord> {
+        self.0.take().unwrap_or_default()
     }
 }
 
@@ -63,8 +73,9 @@ impl DerefMut for SpanData {
 impl Drop for SpanData {
     #[inline]
     fn drop(&mut self) {
-        if let Some(record) = self.0.take() {
-            pool::give_back(record);
+        if let Some(mut record) = self.0.take() {
+            record.release();
+            stock::give_back(record);
         }
     }
 }
@@ -126,46 +137,16 @@ impl SpanRecord {
         self.end.since(self.start)
     }
 
-    /// Frees everything but the memory of the attribute list, and that, too, if it is large. The other fields keep their values
-    /// until [`Self::reset`]: this runs on the worker, and every cache line that it writes must travel back to the thread that
-    /// uses the record next.
-    pub(super) fn release(&mut self) {
-        const LARGE: usize = 64;
+    /// Frees everything but the memory of the attribute list.
+    fn release(&mut self) {
         self.own_attributes.clear();
-        if self.own_attributes.capacity() > LARGE {
-            self.own_attributes = Vec::new();
-        }
-        if self.context.trace_state() != &TraceState::NONE {
-            self.context = SpanContext::NONE;
-        }
-        if let Cow::Owned(_) = self.name {
-            self.name = Cow::Borrowed("");
-        }
-        if let Scope::Shared(_) = self.scope {
-            self.scope = Scope::unnamed();
-        }
-        if self.status != Status::Unset {
-            self.status = Status::Unset;
-        }
-        if !self.events.is_empty() {
-            self.events = Events::default();
-        }
-        if !self.links.is_empty() {
-            self.links = Links::default();
-        }
-    }
-
-    /// Clears the record after [`Self::release`].
-    #[inline]
-    fn reset(&mut self) {
-        self.parent_span_id = SpanId::INVALID;
-        self.parent_is_remote = false;
-        self.kind = SpanKind::Internal;
-        (self.start, self.end) = (Timestamp::default(), Timestamp::default());
         self.dropped_attributes = 0;
-        self.events.reset_dropped();
-        self.links.reset_dropped();
-        self.call_site = None;
+        self.context = SpanContext::NONE;
+        self.name = Cow::Borrowed("");
+        self.scope = Scope::unnamed();
+        self.status = Status::Unset;
+        self.events = Events::default();
+        self.links = Links::default();
     }
 }
 
@@ -244,9 +225,9 @@ impl<T> Bounded<T> {
         }
     }
 
-    #[inline]
-    fn reset_dropped(&mut self) {
-        self.dropped = 0;
+    /// Returns the number of items that the list has memory for.
+    pub(super) fn capacity(&self) -> usize {
+        self.items.capacity()
     }
 
     /// Returns the number of dropped items.

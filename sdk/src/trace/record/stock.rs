@@ -1,0 +1,77 @@
+//! The stock of a thread: records that wait for their next span, with their attribute lists.
+//!
+//! A record never leaves the thread that ends its span, so the one that was used last is still in the thread's cache, and comes
+//! first again. A thread keeps as many as it had spans open at once, up to 32.
+
+use std::cell::RefCell;
+
+use super::SpanRecord;
+
+/// Maximum number of records in a stock.
+const RECORDS: usize = 32;
+/// Maximum capacity of an attribute list that is kept.
+const ATTRIBUTES: usize = 32;
+
+#[allow(clippy::vec_box, reason = "a span holds its record by the box")]
+type Stock = Vec<Box<SpanRecord>>;
+
+thread_local! {
+    static STOCK: RefCell<Stock> = const { RefCell::new(Vec::new()) };
+}
+
+/// Takes a record that owns nothing but the memory of its attribute list, or a new one.
+#[inline]
+pub(super) fn take() -> Box<SpanRecord> {
+    // At the end of a thread, its stock may be gone already.
+    let known = STOCK.try_with(|stock| stock.try_borrow_mut().ok()?.pop());
+    known.ok().flatten().unwrap_or_default()
+}
+
+/// Returns a record whose fields were moved out: it owns nothing but the memory of its attribute list.
+#[inline]
+pub(super) fn give_back(mut record: Box<SpanRecord>) {
+    if record.own_attributes.capacity() > ATTRIBUTES {
+        record.own_attributes = Vec::new();
+    }
+    // Without its stock the thread frees the record.
+    let _ = STOCK.try_with(|stock| {
+        if let Ok(mut stock) = stock.try_borrow_mut() {
+            if stock.len() < RECORDS {
+                stock.push(record);
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use opentelemetry::KeyValue;
+
+    #[test]
+    fn the_last_record_comes_first_with_its_memory() {
+        let mut records = [take(), take()];
+        records[0].own_attributes.extend((0..4).map(|n| KeyValue::new("key", n)));
+        records[0].own_attributes.clear();
+        let memory = records[0].own_attributes.as_ptr();
+        let [first, second] = records;
+        give_back(second);
+        give_back(first);
+        assert_eq!(take().own_attributes.as_ptr(), memory);
+    }
+
+    #[test]
+    fn a_large_attribute_list_is_not_kept() {
+        let mut record = take();
+        record.own_attributes.reserve(10_000);
+        give_back(record);
+        assert!(take().own_attributes.capacity() < 1000);
+    }
+
+    #[test]
+    fn a_thread_keeps_a_bounded_number_of_records() {
+        let records: Vec<_> = (0..10 * RECORDS).map(|_| take()).collect();
+        records.into_iter().for_each(give_back);
+        assert_eq!(STOCK.with_borrow(Vec::len), RECORDS);
+    }
+}
