@@ -1,6 +1,6 @@
 //! The parent's side: a fresh process for each subject and each round, each with a fresh sink.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -59,10 +59,11 @@ pub(crate) struct Selection<'a> {
     pub(crate) is_quick: bool,
 }
 
-/// Measures every subject once a round, in turns (A B C, A B C), so that a slow minute of the machine hits all of them.
-pub(crate) fn rounds(scenario: &'static Scenario, selection: &Selection<'_>) -> Result<Rows, Failure> {
+/// Measures every subject once a round, in turns (A B C, A B C), so that a slow minute of the machine hits all of them. A
+/// subject that fails under a regime has no values there; returns the failures beside the values.
+pub(crate) fn rounds(scenario: &'static Scenario, selection: &Selection<'_>) -> (Rows, Vec<Failure>) {
     let Selection { rounds, subjects, regimes, programs, is_quick } = selection;
-    let mut rows = Rows::new();
+    let (mut rows, mut failures, mut failed) = (Rows::new(), Vec::new(), BTreeSet::new());
     for round in 1..=*rounds {
         for &regime in scenario.regimes {
             if !regimes.is_empty() && !regimes.iter().any(|part| regime.contains(part)) {
@@ -74,16 +75,28 @@ pub(crate) fn rounds(scenario: &'static Scenario, selection: &Selection<'_>) -> 
                 }
                 for program in programs {
                     let Some(name) = program.subject(subject) else { continue };
+                    if failed.contains(&(regime, name.clone())) {
+                        continue;
+                    }
                     eprintln!("{} {round}/{rounds}, {regime}: {name}", scenario.name);
                     let run = Run { subject, regime, endpoint: "", is_quick: *is_quick };
-                    for Reading { metric, value } in complete(scenario, program, run)? {
-                        rows.entry(Row { metric, regime, subject: name.clone() }).or_default().push(value);
+                    match complete(scenario, program, run) {
+                        Ok(readings) => {
+                            for Reading { metric, value } in readings {
+                                rows.entry(Row { metric, regime, subject: name.clone() }).or_default().push(value);
+                            }
+                        }
+                        Err(failure) => {
+                            rows.retain(|row, _| (row.regime, &row.subject) != (regime, &name));
+                            failures.push(format!("{regime}: {failure}").into());
+                            failed.insert((regime, name));
+                        }
                     }
                 }
             }
         }
     }
-    Ok(rows)
+    (rows, failures)
 }
 
 /// A machine that is busy with other things may let the exporting thread wait for so long that the default queue overflows.

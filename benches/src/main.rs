@@ -31,7 +31,7 @@ use scenarios::Run;
 /// What can go wrong here ends the program with a message; nobody matches on it.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Unless the command line says otherwise; the builds of `adoption` run once.
+/// Unless the command line says otherwise; then the builds of `adoption` run once.
 const ROUNDS: usize = 5;
 
 fn main() -> ExitCode {
@@ -65,20 +65,24 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
 }
 
 fn measure(options: &Options<'_>) -> Result<(), Failure> {
+    let mut failed = Vec::new();
     for name in &options.scenarios {
         if *name == scenarios::adoption::NAME {
-            scenarios::adoption::measure(options.selection.rounds.min(1))?;
+            scenarios::adoption::measure(options.builds)?;
             continue;
         }
         let scenario = scenarios::named(name)?;
-        let rows = child::rounds(scenario, &options.selection)?;
+        let (rows, failures) = child::rounds(scenario, &options.selection);
         println!("{}", table::markdown(scenario, &rows, &options.selection));
+        failed.extend(failures.iter().map(|failure| format!("{name}, {failure}")));
     }
-    Ok(())
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("\n").into()) }
 }
 
 struct Options<'a> {
     scenarios: Vec<&'a str>,
+    /// Rounds of `adoption`.
+    builds: usize,
     selection: Selection<'a>,
 }
 
@@ -98,11 +102,15 @@ impl<'a> Options<'a> {
             programs: vec![Program::this()?],
             is_quick: false,
         };
+        let mut builds = 1;
         let mut words = words.iter();
         while let Some(word) = words.next() {
             let mut value = || words.next().copied().ok_or_else(|| format!("{word} wants a value"));
             match *word {
-                "--rounds" => selection.rounds = value()?.parse()?,
+                "--rounds" => {
+                    selection.rounds = value()?.parse()?;
+                    builds = selection.rounds;
+                }
                 "--only" => selection.subjects.push(value()?),
                 "--regime" => selection.regimes.push(value()?),
                 "--against" => selection.programs.push(Program::parse(value()?)?),
@@ -120,6 +128,6 @@ impl<'a> Options<'a> {
         if selection.rounds == 0 {
             return Err("--rounds wants at least 1".into());
         }
-        Ok(Self { scenarios, selection })
+        Ok(Self { scenarios, builds, selection })
     }
 }

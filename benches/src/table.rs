@@ -234,13 +234,13 @@ mod tests {
     #[test]
     fn the_worst_regime_comes_first() {
         let values: [(_, _, _, &[f64]); 5] = [
-            ("ns", 0, "telemark", &[10.0]),
-            ("ns", 0, "rival", &[40.0]),
-            ("ns", 1, "telemark", &[30.0]),
-            ("ns", 1, "rival", &[40.0]),
-            ("ns", 0, "telemark, old", &[20.0]),
+            ("CPU, ns/span", 0, "telemark", &[10.0]),
+            ("CPU, ns/span", 0, "rival", &[40.0]),
+            ("CPU, ns/span", 1, "telemark", &[30.0]),
+            ("CPU, ns/span", 1, "rival", &[40.0]),
+            ("CPU, ns/span", 0, "telemark, old", &[20.0]),
         ];
-        let expected = "\n| ns | telemark | telemark, old | rival | telemark / rival | telemark, old / rival | telemark / telemark, old |\n\
+        let expected = "\n| CPU, ns/span | telemark | telemark, old | rival | telemark / rival | telemark, old / rival | telemark / telemark, old |\n\
             |---|--:|--:|--:|--:|--:|--:|\n\
             | bad | 30.0 (30.0–30.0) | | 40.0 (40.0–40.0) | 0.75 | | |\n\
             | good | 10.0 (10.0–10.0) | 20.0 (20.0–20.0) | 40.0 (40.0–40.0) | 0.25 | 0.50 | 0.50 |\n";

@@ -7,6 +7,8 @@
 //! in `get_active_span(|_| traced())`. Only the API can detect such a borrow, so this panic is caught. With `panic = "abort"`
 //! it aborts the program, as it would with any library that attaches a context.
 
+use std::cell::Cell;
+
 use opentelemetry::{Context, ContextGuard};
 
 use crate::error::catch;
@@ -29,30 +31,51 @@ pub(crate) fn current() -> Context {
     look(Context::clone).unwrap_or_default()
 }
 
-/// Calls `look`, which uses the current context, unless that context has been destroyed or is about to be.
-#[inline]
+/// Calls `look`, which uses the current context, unless the context of this thread has been destroyed or is about to be.
+#[inline(always)]
 pub(crate) fn while_alive<T>(look: impl FnOnce() -> T) -> Option<T> {
-    ALIVE.try_with(|alive| alive.0.then(look)).ok().flatten()
+    (is_known_alive() || begin()).then(look)
+}
+
+/// Returns true if [`while_alive`] has looked before on this thread and still would.
+#[inline(always)]
+pub(crate) fn is_known_alive() -> bool {
+    STATE.get() == State::Alive
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Unknown,
+    Alive,
+    Gone,
 }
 
 thread_local! {
-    static ALIVE: Alive = Alive::new();
+    // Without a destructor: reading it costs one instruction, and works until the end of the thread.
+    static STATE: Cell<State> = const { Cell::new(State::Unknown) };
+    /// Is destroyed before the context of its thread.
+    static END: End = const { End };
 }
 
-/// Destroyed before the context of its thread. Holds false if it was created after the context was destroyed.
-struct Alive(bool);
-
-impl Alive {
-    /// Initializes the context first, because a thread destroys its values in reverse order.
-    fn new() -> Self {
-        // Panics only if the thread used the context without Telemark and first calls Telemark while exiting.
-        Alive(catch(|| Context::map_current(|_| ())).is_ok())
+/// Finds out if the context of this thread is alive, and has its end noted.
+#[cold]
+#[inline(never)]
+fn begin() -> bool {
+    if STATE.get() == State::Unknown {
+        // Initializes the context first: a thread destroys its values in reverse order. Panics only on a thread that used the
+        // context without Telemark, and whose first use of Telemark comes at its end.
+        let is_alive = catch(|| Context::map_current(|_| ())).is_ok() && END.try_with(|_| ()).is_ok();
+        STATE.set(if is_alive { State::Alive } else { State::Gone });
     }
+    STATE.get() == State::Alive
 }
 
-impl Drop for Alive {
-    // A thread-local without a destructor would count as alive forever.
-    fn drop(&mut self) {}
+struct End;
+
+impl Drop for End {
+    fn drop(&mut self) {
+        STATE.set(State::Gone);
+    }
 }
 
 #[cfg(test)]

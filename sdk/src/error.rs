@@ -94,12 +94,15 @@ impl Error for ConfigError {
 /// Maximum number of bytes shown of an [`ExportError`]'s message, which holds an address and text from the receiver.
 const MAX_MESSAGE: usize = 2 * text::MAX_SHOWN;
 
-/// The reason why a batch was not delivered. The batch is dropped: if the protocol allows retries, they have been used up.
+/// The reason why a batch or a part of it was not delivered. Its items are dropped: if the protocol allows retries, they have
+/// been used up.
 pub struct ExportError {
     kind: Kind,
     message: Cow<'static, str>,
     retries: u32,
     response: Option<ResponseStatus>,
+    /// The number of items that failed, if the rest of the batch was delivered.
+    items: Option<u64>,
     source: Option<Source>,
 }
 
@@ -158,7 +161,7 @@ impl ExportError {
     }
 
     fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
-        ExportError { kind, message: message.into(), retries: 0, response: None, source: None }
+        ExportError { kind, message: message.into(), retries: 0, response: None, items: None, source: None }
     }
 
     /// Adds the underlying error.
@@ -212,6 +215,11 @@ impl ExportError {
     /// Returns the status of the last response, or `None` if the last attempt got no response.
     pub fn response(&self) -> Option<ResponseStatus> {
         self.response
+    }
+
+    /// Returns the number of items that failed, or `None` if the whole batch did.
+    pub(crate) fn items(&self) -> Option<u64> {
+        self.items
     }
 
     /// All values of [`Self::error_type`].

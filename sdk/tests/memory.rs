@@ -4,12 +4,14 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 use opentelemetry::{InstrumentationScope, KeyValue};
 use telemark_sdk::batch::{BatchConfig, BatchProcessor};
 use telemark_sdk::runtime::{ManualRuntime, Runtime};
 use telemark_sdk::signal::Traces;
+use telemark_sdk::testing::InMemoryExporter;
 use telemark_sdk::time::{Deadline, Timestamp};
 use telemark_sdk::trace::{SpanData, SpanEvent};
 use telemark_sdk::{Batch, ExportError, ExportReport, Exporter, Resource};
@@ -59,14 +61,13 @@ fn check_hanging(name: &str, config: BatchConfig, spans: usize, make: impl Fn() 
     // All that waits was allocated by this thread.
     let measured = allocation_counter::measure(|| {
         (0..spans).for_each(|_| processor.add(make()));
-        // Whatever the spans look like, so many bytes wake the worker before its delay has passed.
-        starts.recv().unwrap();
+        // Whatever the spans look like, so many bytes wake the worker long before its delay has passed.
+        starts.recv_timeout(Duration::from_secs(60)).unwrap();
         (0..spans).for_each(|_| processor.add(make()));
     });
     let peak = usize::try_from(measured.bytes_max).unwrap();
     let health = processor.health();
     assert!(health.dropped_queue_bytes_full > 0, "{name}: {health:?}");
-    eprintln!("{name}: {} MiB {health:?}", peak / MIB);
     let bound = config.max_queue_bytes() + 16 * MIB;
     assert!(peak <= bound, "{name}: {} MiB at the peak, {} MiB are allowed", peak / MIB, bound / MIB);
     drop(release);
@@ -81,7 +82,7 @@ fn check_hanging(name: &str, config: BatchConfig, spans: usize, make: impl Fn() 
 
 #[test]
 fn memory_is_bounded_in_bytes_though_the_exporter_hangs() {
-    let config = BatchConfig::SPANS;
+    let config = BatchConfig::SPANS.with_schedule_delay(Duration::from_secs(3600));
     check_hanging("128 attributes of 8 KB", config, 150, || with_attributes(128, 8 << 10));
     check_hanging("128 events of 8 KB", config, 150, || with_events(128, 8 << 10));
     check_hanging("an attribute of 1 MB", config, 150, || with_attributes(1, 1 << 20));
@@ -94,6 +95,39 @@ fn memory_is_bounded_in_bytes_though_the_exporter_hangs() {
     check_hanging("ordinary spans", many, 150_000, || with_attributes(3, 20));
     let small = config.with_max_queue_bytes(MIB);
     check_hanging("a small budget", small, 2000, || with_attributes(16, 100));
+}
+
+#[test]
+fn what_is_being_exported_counts() {
+    let (started, starts) = channel();
+    let (release, released) = channel();
+    let config = BatchConfig::SPANS.with_max_queue_bytes(100_000).with_max_batch_size(1);
+    let processor =
+        BatchProcessor::start(Hangs(started, released), Resource::empty(), config, &Runtime::Thread).unwrap();
+    let dropped = || processor.health().dropped_queue_bytes_full;
+    processor.add(with_attributes(1, 60_000));
+    starts.recv().unwrap();
+    processor.add(with_attributes(1, 60_000));
+    assert_eq!(dropped(), 1, "the exporter has the first one in hand");
+    release.send(()).unwrap();
+    processor.flush(Deadline::NEVER).unwrap();
+    processor.add(with_attributes(1, 60_000));
+    assert_eq!(dropped(), 1);
+    drop(release);
+}
+
+#[test]
+fn a_batch_is_full_in_bytes_too() {
+    let exporter = InMemoryExporter::<Traces>::new();
+    let runtime = ManualRuntime::new();
+    let manual = Runtime::Manual(runtime.clone());
+    let processor = BatchProcessor::start(exporter.clone(), Resource::empty(), BatchConfig::SPANS, &manual).unwrap();
+    (0..10).for_each(|_| processor.add(with_attributes(1, 1 << 20)));
+    processor.flush(Deadline::NEVER).unwrap();
+    assert_eq!(exporter.batches(), [3, 3, 3, 1]);
+    processor.add(with_attributes(1, 20 << 20));
+    processor.flush(Deadline::NEVER).unwrap();
+    assert_eq!(exporter.batches()[4..], [1], "a span that is larger than a batch has one of its own");
 }
 
 /// A receiver that takes two spans in the time in which the program makes one: while a batch is exported, half as many spans end.

@@ -167,6 +167,20 @@ fn threads_together_stop_at_the_limit_too() {
 }
 
 #[test]
+fn a_bound_instrument_records_into_each_of_its_streams() {
+    let views = ["a", "b"].map(|name| View::of("c").with_name(name));
+    let telemetry = with(ReaderConfig::new(), views);
+    let counter = telemetry.meter("test").u64_counter("c").build().bind(&[]);
+    #[allow(clippy::disallowed_methods, reason = "a test of threads")]
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| (0..3).for_each(|_| counter.add(1)));
+        }
+    });
+    check(&telemetry, |_| {}, "a sum 6\nb sum 6");
+}
+
+#[test]
 fn a_gauge_may_be_infinite_but_sums_and_histograms_stay_finite() {
     let telemetry = with(
         ReaderConfig::new(),

@@ -208,6 +208,22 @@ fn deltas_that_an_export_loses_are_counted_and_said_and_totals_are_not() {
 }
 
 #[test]
+fn of_a_batch_that_failed_in_part_no_more_deltas_are_lost_than_points_failed() {
+    let too_large = ExportError::too_large("one point is too large");
+    let (exporter, log) = scripted(vec![Ok(ExportReport::accepted().with_failed(1, &too_large))]);
+    let config = ReaderConfig::new().with_temporality(TemporalityPreference::Delta);
+    let reader = PeriodicReader::start(exporter, PeriodicConfig::default(), config, &Runtime::Thread).unwrap();
+    let provider = SdkMeterProvider::builder().with_reader(reader).build();
+    let counter = provider.meter("test").u64_counter("c").build();
+    (0..3).for_each(|value| counter.add(1, &[KeyValue::new("k", value)]));
+    assert!(provider.force_flush(soon()).unwrap_err().is_too_large());
+    assert_eq!(log.try_iter().next().unwrap().lines().count(), 3);
+    assert_eq!(provider.lost_delta_points(), 1);
+    let health = provider.health()[0];
+    assert_eq!((health.exported, health.failed), (2, 1));
+}
+
+#[test]
 fn a_flush_returns_at_its_deadline_though_the_exporter_hangs_and_recording_goes_on() {
     struct Hangs(Receiver<()>);
     impl Exporter<Metrics> for Hangs {

@@ -1,9 +1,9 @@
 //! Libraries behind the OpenTelemetry API: Telemark's engine and `opentelemetry_sdk`, measured with the same code.
 
 use std::hint::black_box;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use opentelemetry::metrics::{Counter, Histogram, MeterProvider};
+use opentelemetry::metrics::{BoundCounter, BoundHistogram, Counter, Histogram, MeterProvider};
 use opentelemetry::{KeyValue, global};
 use opentelemetry_sdk::metrics as sdk;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, ResourceMetrics};
@@ -95,7 +95,12 @@ enum To<'a> {
 
 struct Api<P> {
     counter: Counter<u64>,
+    float_counter: Counter<f64>,
     histogram: Histogram<f64>,
+    /// Of the first series, bound by the first thread that asks.
+    bound_counter: OnceLock<BoundCounter<u64>>,
+    bound_float_counter: OnceLock<BoundCounter<f64>>,
+    bound_histogram: OnceLock<BoundHistogram<f64>>,
     attributes: Vec<[KeyValue; 3]>,
     page: Page,
     collect: Collect,
@@ -115,11 +120,15 @@ impl<P: MeterProvider> Api<P> {
         });
         Self {
             counter: meter.u64_counter("http.server.requests").build(),
+            float_counter: meter.f64_counter("http.server.request.cost").build(),
             histogram: meter
                 .f64_histogram("http.server.request.duration")
                 .with_unit("s")
                 .with_boundaries(BOUNDS.to_vec())
                 .build(),
+            bound_counter: OnceLock::new(),
+            bound_float_counter: OnceLock::new(),
+            bound_histogram: OnceLock::new(),
             attributes: attributes.collect(),
             page,
             collect,
@@ -137,13 +146,24 @@ impl<P: Send + Sync> Meter for Api<P> {
         calls.each(|series, value| self.histogram.record(value, &self.attributes[series]));
     }
 
+    fn add_float(&self, calls: Calls) -> bool {
+        calls.each(|series, _| self.float_counter.add(1.0, &self.attributes[series]));
+        true
+    }
+
     fn add_bound(&self, calls: Calls) {
-        let counter = self.counter.bind(&self.attributes[0]);
+        let counter = self.bound_counter.get_or_init(|| self.counter.bind(&self.attributes[0]));
         calls.each(|_, _| counter.add(1));
     }
 
+    fn add_float_bound(&self, calls: Calls) -> bool {
+        let counter = self.bound_float_counter.get_or_init(|| self.float_counter.bind(&self.attributes[0]));
+        calls.each(|_, _| counter.add(1.0));
+        true
+    }
+
     fn record_bound(&self, calls: Calls) {
-        let histogram = self.histogram.bind(&self.attributes[0]);
+        let histogram = self.bound_histogram.get_or_init(|| self.histogram.bind(&self.attributes[0]));
         calls.each(|_, value| histogram.record(value));
     }
 

@@ -35,10 +35,16 @@ pub(crate) trait Meter: Send + Sync {
     /// Records a value into a series with each call.
     fn record(&self, calls: Calls);
 
-    /// Adds 1 to the first series with each call, through a handle.
+    /// Adds 1 to a series of a counter of floats with each call; false from a library without one.
+    fn add_float(&self, calls: Calls) -> bool;
+
+    /// Adds 1 to the first series with each call, through a handle that all threads share.
     fn add_bound(&self, calls: Calls);
 
-    /// Records into the first series with each call, through a handle.
+    /// Adds 1 to the first series of a counter of floats with each call, likewise; false from a library without one.
+    fn add_float_bound(&self, calls: Calls) -> bool;
+
+    /// Records into the first series with each call, likewise.
     fn record_bound(&self, calls: Calls);
 
     /// What a program has to do now and then besides recording.

@@ -10,13 +10,13 @@ use telemark_sdk::metrics::{Aggregation, TemporalityPreference};
 use telemark_sdk::signal::Metrics;
 
 use crate::config::{Address, Config, Settings, SignalNames};
+use crate::delivery::RetryConfig;
 use crate::encode::Encode;
 use crate::exporter::OtlpExporter;
 use crate::preferences::Preferences;
-use crate::retry::RetryConfig;
 use crate::settings::{Compression, Named, Pem, Protocol};
 
-/// Builds an [`OtlpExporter`] exporter. Settings in code win over the environment, and the environment wins over the defaults.
+/// Builds an [`OtlpExporter`]. Settings in code win over the environment, and the environment wins over the defaults.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -123,8 +123,13 @@ impl<S: Encode> OtlpBuilder<S> {
         self
     }
 
-    /// Sets the maximum size of a request in bytes, before and after compression; 64 MiB by default. A larger request is not
-    /// sent.
+    /// Sets the maximum size of a request in bytes, before and after compression; 64 MiB by default, 0 for no limit. A batch
+    /// that needs more is sent in parts, and an item that needs more is dropped and counted.
+    ///
+    /// A larger limit does not make larger requests: parts have at most 4 MiB, the default limit of gRPC servers, and less once
+    /// the receiver has refused a size. Only a single item makes a larger request.
+    ///
+    /// spec: protocol/exporter.md, max request size
     pub fn with_max_request_size(mut self, bytes: usize) -> Self {
         self.code.max_request_size = Some(bytes);
         self

@@ -10,9 +10,9 @@ use http::HeaderMap;
 use telemark_sdk::config::Env;
 use telemark_sdk::{ConfigError, text};
 
+use crate::delivery::RetryConfig;
 use crate::endpoint::{ACCEPTED, Endpoint, Path};
 use crate::headers::Headers;
-use crate::retry::RetryConfig;
 use crate::settings::{COMPRESSIONS, Compression, Named, PROTOCOLS, Pem, Protocol};
 use crate::tls::{Tls, TlsSettings};
 
@@ -106,8 +106,11 @@ impl Config {
             headers: code.headers.or(environment.headers).into_map(),
             compression: compression(code.compression.or(environment.compression))?,
             timeout: code.timeout.or(environment.timeout).unwrap_or(Duration::from_secs(10)),
-            // The length of a gRPC message has 32 bits.
-            max_request_size: code.max_request_size.unwrap_or(64 << 20).min(u32::MAX as usize),
+            max_request_size: match code.max_request_size.unwrap_or(64 << 20) {
+                // The length of a gRPC message has 32 bits.
+                0 => u32::MAX as usize,
+                bytes => bytes.min(u32::MAX as usize),
+            },
             max_response_size: code.max_response_size.unwrap_or(4 << 20),
             retry: code.retry.unwrap_or_default(),
         })

@@ -1,4 +1,4 @@
-//! The exporter: encodes a batch, compresses it, and hands it to delivery.
+//! The exporter: encodes a batch in parts, compresses them, and hands them to delivery.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,18 +10,19 @@ use telemark_sdk::time::Deadline;
 use telemark_sdk::{Batch, ExportError, ExportReport, Exporter};
 
 use crate::config::Config;
-use crate::delivery::Delivery;
-use crate::encode::Encode;
+use crate::delivery::{Delivery, Fit, Outcome, Refusal, Size};
+use crate::encode::{Encode, Part};
 use crate::settings::{Compression, Protocol};
 use crate::transport::Transport;
 
-/// The maximum size in bytes of a buffer that is kept for the next batch.
-const MAX_KEPT: usize = 4 << 20;
+/// The maximum capacity in bytes of a buffer that is kept for the next batch.
+pub(crate) const MAX_KEPT: usize = 2 << 20;
 
 /// Exports a signal with OTLP over HTTP or gRPC.
 ///
 /// Connects on the first export, keeps the connection open, and replaces it if it is lost. If the receiver is temporarily
-/// unable to accept a batch, the export is retried within the timeout. A rejected batch is dropped and counted.
+/// unable to accept a batch, the export is retried within the timeout. A rejected batch is dropped and counted. A batch that
+/// is too large for one request is sent in several.
 ///
 /// ```no_run
 /// use telemark_otlp::OtlpExporter;
@@ -40,18 +41,29 @@ pub struct OtlpExporter<S: Encode> {
     config: Config,
     preferences: S::Preferences,
     cache: S::Cache,
-    /// The encoded batch. Its memory is reused.
+    /// The encoded request. Its memory is reused.
     message: Vec<u8>,
-    /// The compressed batch. Its memory is reused.
+    /// The compressed request. Its memory is reused.
     compressed: Vec<u8>,
+    fit: Fit,
     delivery: Delivery,
     is_shut_down: bool,
+}
+
+/// A request that is ready to be sent.
+struct Request<P> {
+    body: Bytes,
+    size: Size,
+    items: usize,
+    /// The place of the first item of the next request.
+    next: Option<P>,
 }
 
 impl<S: Encode> OtlpExporter<S> {
     pub(crate) fn new(config: Config, preferences: S::Preferences) -> Self {
         OtlpExporter {
             delivery: Delivery::new(Transport::new(&config), config.retry),
+            fit: Fit::new(config.max_request_size),
             config,
             preferences,
             cache: S::Cache::default(),
@@ -61,47 +73,111 @@ impl<S: Encode> OtlpExporter<S> {
         }
     }
 
-    /// Encodes the batch into the bytes to send.
-    fn encode(&mut self, batch: Batch<'_, S>) -> Result<Vec<u8>, ExportError> {
-        let headroom = self.delivery.headroom();
-        let items = S::count(batch);
-        let mut message = cleared(&mut self.message, headroom);
-        match self.config.protocol {
-            Protocol::HttpJson => S::json(batch, &mut self.cache, &mut message),
-            Protocol::HttpProtobuf | Protocol::Grpc => S::protobuf(batch, &mut self.cache, &mut message),
+    /// Sends the batch in as many requests as it needs. A request that is too large is encoded again with about half of its
+    /// items; the others follow.
+    fn send(&mut self, batch: Batch<'_, S>, items: usize, deadline: Deadline) -> Result<ExportReport, ExportError> {
+        self.fit.begin();
+        S::begin(batch, &mut self.cache);
+        let mut outcome = Outcome::new(items as u64);
+        let mut next = Some(S::Position::default());
+        while let Some(from) = next {
+            let request = match self.encode(batch, from) {
+                Ok(request) => request,
+                Err(error) => {
+                    outcome.fail_rest(error);
+                    break;
+                }
+            };
+            let result = self.send_request(&request, deadline);
+            self.reclaim(request.body);
+            match result {
+                Ok(report) => {
+                    outcome.accept(request.items as u64, report);
+                    next = request.next;
+                }
+                Err(Refusal::TooLarge(error)) if request.items > 1 => outcome.retry(&error),
+                Err(Refusal::TooLarge(error) | Refusal::Rejected(error)) => {
+                    outcome.fail(request.items as u64, error);
+                    next = request.next;
+                }
+                Err(Refusal::Failed(error)) => {
+                    outcome.fail_rest(error);
+                    break;
+                }
+            }
         }
-        // spec: the limit also applies before compression. The buffer of an oversized message is not kept.
-        self.check_size(message.len() - headroom, items)?;
-        if self.config.compression == Compression::Gzip {
+        outcome.into_result()
+    }
+
+    /// Sends a request, unless it is known to be too large, and learns from the verdict.
+    fn send_request(&mut self, request: &Request<S::Position>, deadline: Deadline) -> Result<ExportReport, Refusal> {
+        let Request { body, size, items, .. } = request;
+        if let Some(error) = self.known_to_be_too_large(*size, *items) {
+            return Err(Refusal::TooLarge(error));
+        }
+        let result = self.delivery.deliver(body, size.max(), deadline);
+        match result {
+            Ok(_) => self.fit.accept(),
+            Err(Refusal::TooLarge(_)) => self.fit.refuse(*size, *items),
+            Err(_) => {}
+        }
+        result
+    }
+
+    fn known_to_be_too_large(&mut self, size: Size, items: usize) -> Option<ExportError> {
+        let (len, limit) = (size.max(), self.fit.max());
+        let problem = if !self.fit.is_within_limit(size) {
+            if items > 1 {
+                // Compressed, the request became longer.
+                self.fit.refuse(size, items);
+            }
+            format!("the limit is {limit} bytes")
+        } else if items <= 1 && self.fit.is_refused(size) {
+            "the receiver has refused as much before".to_owned()
+        } else {
+            return None;
+        };
+        Some(ExportError::too_large(format!("one item needs a request of {len} bytes, {problem}: not sent")))
+    }
+
+    /// Encodes the items from a place on, as many as the receiver is thought to take, into the bytes to send.
+    fn encode(&mut self, batch: Batch<'_, S>, from: S::Position) -> Result<Request<S::Position>, ExportError> {
+        let headroom = self.delivery.headroom();
+        let part = Part { from, limit: self.fit.target() };
+        let mut message = cleared(&mut self.message, headroom);
+        let written = match self.config.protocol {
+            Protocol::HttpJson => S::json_part(batch, &mut self.cache, part, &mut message),
+            Protocol::HttpProtobuf | Protocol::Grpc => S::protobuf_part(batch, &mut self.cache, part, &mut message),
+        };
+        let plain = message.len() - headroom;
+        // spec: the limit holds before compression as well
+        if self.config.compression == Compression::Gzip && plain <= self.fit.max() {
             let mut compressed = cleared(&mut self.compressed, headroom);
             let result = compress(&message[headroom..], &mut compressed);
-            if message.len() <= MAX_KEPT {
-                self.message = message;
-            }
+            // An unusually large buffer is not kept while the other one is sent.
+            self.message = kept(message);
             result?;
-            self.check_size(compressed.len() - headroom, items)?;
             message = compressed;
         }
         self.delivery.frame(&mut message);
-        Ok(message)
+        let size = Size { plain, sent: message.len() - headroom };
+        Ok(Request { body: Bytes::from(message), size, items: written.items, next: written.next })
     }
 
-    fn check_size(&self, len: usize, items: usize) -> Result<(), ExportError> {
-        let (limit, noun) = (self.config.max_request_size, S::ITEMS);
-        if len <= limit {
-            return Ok(());
-        }
-        let message = format!("{items} {noun} make a request of {len} bytes, the limit is {limit}: not sent");
-        Err(ExportError::too_large(message))
-    }
-
-    /// Keeps the memory for the next batch unless a closing connection still holds it or it is far larger than usual.
+    /// Takes the memory of a request back for the next one, unless a closing connection still holds it.
     fn reclaim(&mut self, body: Bytes) {
-        if !body.is_unique() || body.len() > MAX_KEPT {
+        if !body.is_unique() {
             return;
         }
         let slot = if self.config.compression == Compression::Gzip { &mut self.compressed } else { &mut self.message };
         *slot = Vec::from(body);
+    }
+
+    /// Frees buffers that a batch made far larger than usual.
+    fn free_large_buffers(&mut self) {
+        for buffer in [&mut self.message, &mut self.compressed] {
+            *buffer = kept(std::mem::take(buffer));
+        }
     }
 }
 
@@ -128,13 +204,13 @@ impl<S: Encode> Exporter<S> for OtlpExporter<S> {
             return Err(ExportError::shutdown());
         }
         // spec: empty requests should not be sent
-        if batch.is_empty() {
+        let items = S::count(batch);
+        if items == 0 {
             return Ok(ExportReport::accepted());
         }
         let deadline = deadline.min(Deadline::after(self.config.timeout));
-        let message = Bytes::from(self.encode(batch)?);
-        let result = self.delivery.deliver(&message, deadline);
-        self.reclaim(message);
+        let result = self.send(batch, items, deadline);
+        self.free_large_buffers();
         result
     }
 
@@ -174,6 +250,11 @@ fn cleared(buffer: &mut Vec<u8>, headroom: usize) -> Vec<u8> {
     taken.clear();
     taken.resize(headroom, 0);
     taken
+}
+
+/// Returns the buffer, or an empty one if it is unusually large.
+pub(crate) fn kept(buffer: Vec<u8>) -> Vec<u8> {
+    if buffer.capacity() > MAX_KEPT { Vec::new() } else { buffer }
 }
 
 #[cfg(feature = "gzip")]

@@ -11,6 +11,7 @@ use telemark_sdk::time::Deadline;
 use telemark_sdk::{Batch, ConfigError, ExportError, ExportReport, Exporter};
 
 use crate::encode::Encode;
+use crate::exporter::kept;
 
 /// Writes batches as lines of JSON, which collectors and other tools can read.
 ///
@@ -92,7 +93,7 @@ impl<S: Encode> fmt::Debug for JsonLinesExporter<S> {
 impl<S: Encode> Exporter<S> for JsonLinesExporter<S> {
     fn export(&mut self, batch: Batch<'_, S>, _: Deadline) -> Result<ExportReport, ExportError> {
         let writer = self.writer.as_mut().ok_or_else(ExportError::shutdown)?;
-        if batch.is_empty() {
+        if S::count(batch) == 0 {
             return Ok(ExportReport::accepted());
         }
         self.line.clear();
@@ -103,6 +104,7 @@ impl<S: Encode> Exporter<S> for JsonLinesExporter<S> {
         S::json(batch, &mut self.cache, &mut self.line);
         self.line.push(b'\n');
         let (written, result) = write(writer, &self.line);
+        self.line = kept(std::mem::take(&mut self.line));
         self.is_torn = match &result {
             Ok(()) => false,
             Err(_) if written == 0 => self.is_torn,

@@ -25,13 +25,13 @@
 //! An exporter has three parts:
 //!
 //! ```text
-//! items ─ encode ─▶ bytes ─ delivery ─▶ transport ─▶ receiver
-//!           │                  │
-//!        Encode              retry    a pure state machine: no clock, no sleep
+//! items ─ encode ─▶ requests ─ delivery ─▶ transport ─▶ receiver
+//!           │                     │
+//!        Encode             retry, fit    pure state machines: no sleep
 //!   (one per signal)
 //! ```
 //!
-//! - **Encode** writes protobuf or JSON directly from the items into a buffer that is reused for the next batch.
+//! - **Encode** writes protobuf or JSON directly from the items into a buffer that is reused for the next request.
 //! - **Delivery** retries with exponential backoff and jitter, or after the pause that the receiver requests, but never beyond
 //!   the deadline. The timeout covers the name lookup, all attempts, and the waits between them. If the requested pause is
 //!   longer than that, the export fails and spans stay in the queue for the pause, up to one minute.
@@ -40,6 +40,21 @@
 //!
 //! The size of a response is limited, before and after decompression. Messages quote text from a receiver in shortened form,
 //! with control characters escaped. They never contain the query of an endpoint or the value of a header.
+//!
+//! # The size of requests
+//!
+//! A batch is sent in as many requests as it needs, each of at most 4 MiB, the default limit of gRPC servers.
+//! A receiver with a smaller limit refuses the first request that exceeds it. The exporter then halves the request until the
+//! receiver takes it, and remembers the size for the following batches. After five minutes it tries a larger one again.
+//! A refusal for its size is the status 413 over HTTP. Over gRPC it is `RESOURCE_EXHAUSTED` without a `RetryInfo`, or
+//! `OUT_OF_RANGE`, if the message names a size or the request has 3 MiB or more.
+//!
+//! An item that the receiver refuses alone, or that exceeds [`OtlpBuilder::with_max_request_size`], is dropped and counted as
+//! `too_large`. The rest of its batch arrives. For metrics, an item is a data point.
+//!
+//! Requests are encoded one at a time, and buffers beyond 2 MiB are freed after the batch. An export of items of up to 1 MB
+//! holds at most 16 MB. A larger item takes its own size again, and as much with gzip if it cannot be compressed.
+//! [`JsonLinesExporter`] writes each batch as one line of any length.
 //!
 //! # Variables
 //!
@@ -70,17 +85,16 @@ mod file;
 mod headers;
 mod preferences;
 mod response;
-mod retry;
 mod settings;
 mod tls;
 mod transport;
 
 pub use builder::OtlpBuilder;
+pub use delivery::RetryConfig;
 pub use encode::Encode;
 pub use exporter::OtlpExporter;
 pub use file::JsonLinesExporter;
 #[cfg(all(feature = "fuzzing", feature = "grpc"))]
 #[doc(hidden)]
 pub use response::fuzzing;
-pub use retry::RetryConfig;
 pub use settings::{Compression, Pem, Protocol};

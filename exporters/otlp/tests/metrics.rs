@@ -11,6 +11,7 @@ use opentelemetry_proto::tonic::metrics::v1 as proto;
 use proptest::prelude::*;
 use prost::Message;
 use support::http::{Server, Step};
+use support::limited::{Limited, Refuses, in_parts};
 use support::random::{
     Floats, attributes, expected_attribute, expected_resource, expected_scope, resource, same, text,
 };
@@ -122,11 +123,13 @@ fn metrics(floats: Floats) -> impl Strategy<Value = Vec<ScopeMetrics>> {
     prop::collection::vec(scope, 1..4)
 }
 
-/// Builds the expected request, the slow and obvious way.
+/// Builds the expected request, the slow and obvious way. It has no metrics without points.
 fn expected(resource: &Resource, scopes: &[ScopeMetrics]) -> ExportMetricsServiceRequest {
-    let scope_metrics = scopes.iter().map(|scope| proto::ScopeMetrics {
+    let has_points = |metric: &&Metric| !metric.data.is_empty();
+    let scopes = scopes.iter().filter(|scope| scope.metrics.iter().any(|metric| has_points(&metric)));
+    let scope_metrics = scopes.map(|scope| proto::ScopeMetrics {
         scope: Some(expected_scope(&scope.scope)),
-        metrics: scope.metrics.iter().map(expected_metric).collect(),
+        metrics: scope.metrics.iter().filter(has_points).map(expected_metric).collect(),
         schema_url: scope.scope.schema_url().unwrap_or_default().to_owned(),
     });
     let resource_metrics = proto::ResourceMetrics {
@@ -273,6 +276,121 @@ proptest! {
             same(&decoded, &expected(&resource, &metrics))?;
         }
     }
+
+    #[test]
+    fn parts_keep_the_limit_and_together_are_the_batch(
+        resource in resource(Floats::Finite), metrics in metrics(Floats::Finite), limit in 300usize..4000
+    ) {
+        for protocol in [Protocol::HttpProtobuf, Protocol::HttpJson] {
+            let decode = |body: &Vec<u8>| match protocol {
+                Protocol::HttpJson => serde_json::from_slice(body).unwrap(),
+                _ => ExportMetricsServiceRequest::decode(&**body).unwrap(),
+            };
+            let (failed, bodies) = in_parts::<Metrics>(&server(), Batch::new(&resource, &metrics), protocol, limit);
+            prop_assert!(bodies.iter().all(|body| body.len() <= limit));
+            let encode = if protocol == Protocol::HttpJson { Metrics::json } else { Metrics::protobuf };
+            let fits = |alone: &Vec<ScopeMetrics>| {
+                let mut out = Vec::new();
+                encode(Batch::new(&resource, alone), &mut Cache::default(), &mut out);
+                out.len() <= limit
+            };
+            let all = single_points(&metrics);
+            let fitting: Vec<_> = all.iter().filter(|alone| fits(alone)).collect();
+            prop_assert_eq!(failed as usize, all.len() - fitting.len());
+            let arrived: Vec<_> = bodies.iter().map(decode).flat_map(flat).collect();
+            let expected: Vec<_> = fitting.into_iter().flat_map(|alone| flat(expected(&resource, alone))).collect();
+            prop_assert_eq!(arrived, expected);
+        }
+    }
+}
+
+fn server() -> Limited {
+    Limited::start(usize::MAX, Refuses::Politely, b"")
+}
+
+/// Random points seldom end within the last bytes of a request.
+#[test]
+fn every_limit_is_kept_to_the_byte() {
+    let server = server();
+    let url = |name: &str| format!("https://example.org/{name}");
+    let [one] = &example()[..] else { panic!("one scope") };
+    for (of_resource, of_scope) in [(None, None), (None, Some(url("scope"))), (Some(url("resource")), None)] {
+        let resource = Resource::with_schema_url([KeyValue::new("service.name", "shop")], of_resource);
+        let scope = InstrumentationScope::builder("shop");
+        let scope = of_scope.into_iter().fold(scope, |scope, url| scope.with_schema_url(url)).build();
+        let two = [scope.clone(), scope].map(|scope| ScopeMetrics::new(scope, one.metrics.clone())).into();
+        let batch = Batch::new(&resource, &two);
+        for (protocol, limits) in [(Protocol::HttpProtobuf, 350..480), (Protocol::HttpJson, 900..1300)] {
+            for limit in limits {
+                let (failed, bodies) = in_parts::<Metrics>(&server, batch, protocol, limit);
+                assert!(failed == 0 && bodies.iter().all(|body| body.len() <= limit), "{protocol}: {failed}, {limit}");
+                if protocol == Protocol::HttpProtobuf {
+                    let requests = bodies.iter().map(|body| ExportMetricsServiceRequest::decode(&**body).unwrap());
+                    assert_eq!(requests.flat_map(flat).count(), 8, "{limit}");
+                }
+            }
+        }
+    }
+}
+
+/// Returns a batch for each point.
+fn single_points(metrics: &[ScopeMetrics]) -> Vec<Vec<ScopeMetrics>> {
+    fn each<P: Clone>(points: &[P], data: impl Fn(Vec<P>) -> MetricData) -> Vec<MetricData> {
+        points.iter().map(|point| data(vec![point.clone()])).collect()
+    }
+    let mut batches = Vec::new();
+    for scope in metrics {
+        for metric in &scope.metrics {
+            let data = match &metric.data {
+                MetricData::Gauge { points } => each(points, |points| MetricData::Gauge { points }),
+                &MetricData::Sum { ref points, temporality, monotonic } => {
+                    each(points, |points| MetricData::Sum { points, temporality, monotonic })
+                }
+                &MetricData::Histogram { ref points, temporality } => {
+                    each(points, |points| MetricData::Histogram { points, temporality })
+                }
+                &MetricData::ExponentialHistogram { ref points, temporality } => {
+                    each(points, |points| MetricData::ExponentialHistogram { points, temporality })
+                }
+                other => panic!("{other:?}"),
+            };
+            batches.extend(data.into_iter().map(|data| {
+                let mut metric = metric.clone();
+                metric.data = data;
+                vec![ScopeMetrics::new(scope.scope.clone(), vec![metric])]
+            }));
+        }
+    }
+    batches
+}
+
+/// Returns each point of a request with its resource, its scope and its metric.
+fn flat(request: ExportMetricsServiceRequest) -> Vec<String> {
+    use proto::metric::Data::{ExponentialHistogram, Gauge, Histogram, Sum};
+    fn lines<P: std::fmt::Debug>(of: impl std::fmt::Debug, points: Vec<P>) -> Vec<String> {
+        assert!(!points.is_empty());
+        points.iter().map(|point| format!("{of:?} {point:?}")).collect()
+    }
+    let mut all = Vec::new();
+    for resource in request.resource_metrics {
+        for scope in resource.scope_metrics {
+            assert!(!scope.metrics.is_empty());
+            let origin = (&resource.resource, &resource.schema_url, &scope.scope, &scope.schema_url);
+            for metric in scope.metrics {
+                let origin = (origin, &metric.name, &metric.description, &metric.unit);
+                all.extend(match metric.data.unwrap() {
+                    Gauge(gauge) => lines((origin, "gauge"), gauge.data_points),
+                    Sum(sum) => lines((origin, sum.aggregation_temporality, sum.is_monotonic), sum.data_points),
+                    Histogram(histogram) => lines((origin, histogram.aggregation_temporality), histogram.data_points),
+                    ExponentialHistogram(histogram) => {
+                        lines((origin, histogram.aggregation_temporality), histogram.data_points)
+                    }
+                    other => panic!("{other:?}"),
+                });
+            }
+        }
+    }
+    all
 }
 
 /// Returns one metric of every kind, with exemplars.
@@ -392,12 +510,12 @@ fn over_grpc_the_service_is_that_of_metrics() {
 }
 
 #[test]
-fn a_request_beyond_the_limit_names_its_points() {
-    let builder = OtlpExporter::<Metrics>::builder().with_max_request_size(100);
+fn points_beyond_the_limit_are_not_sent() {
+    let builder = OtlpExporter::<Metrics>::builder().with_max_request_size(20);
     let batch = example();
     let error = builder.build().unwrap().export(Batch::new(&Resource::empty(), &batch), Deadline::after(PATIENCE));
-    let message = error.unwrap_err().to_string();
-    assert!(message.starts_with("4 metric data points make a request of "), "{message}");
+    let error = error.unwrap_err();
+    assert!(error.is_too_large() && error.to_string().contains("the limit is 20 bytes: not sent"), "{error}");
 }
 
 #[test]

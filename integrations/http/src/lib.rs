@@ -46,8 +46,8 @@
 //! [`MAX_HEADER_VALUES`] lines, and all captured headers of one message after [`MAX_CAPTURED_BYTES`] bytes.
 //! `telemark.truncated`, an array of strings, lists the names of the truncated attributes.
 //!
-//! Routes, span names and the server's host names are cached for the life of the program, to avoid copying them for each
-//! request. The cache holds the first 1024 routes and the first 128 host names, if they are short.
+//! Routes, span names, the server's host names, user agents and addresses are cached for the life of the program, to avoid copying
+//! them for each request. The cache holds the first 1024 routes, 128 host names, 128 user agents and 256 addresses, if they are short.
 //!
 //! # Environment variables
 //! This crate reads no environment variables itself. [`ServerConfig::from_env_fn`] accepts a reader and lists the variables.

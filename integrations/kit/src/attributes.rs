@@ -21,6 +21,7 @@ pub struct Cut(Vec<StringValue>);
 
 impl Attributes {
     /// Returns an empty collection with room for `capacity` attributes.
+    #[inline]
     pub fn with_capacity(capacity: usize) -> Self {
         Attributes { list: Vec::with_capacity(capacity), cut: Cut::default() }
     }
@@ -51,6 +52,7 @@ impl Cut {
     }
 
     /// Returns `telemark.truncated` with the names; `None` if nothing was truncated.
+    #[inline]
     pub fn attribute(&self) -> Option<KeyValue> {
         let names = || Value::Array(Array::String(self.0.clone()));
         (!self.0.is_empty()).then(|| KeyValue::new(keys::TELEMARK_TRUNCATED, names()))

@@ -332,6 +332,8 @@ mod numbers {
 mod tests {
     use super::numbers::Numbers;
     use super::*;
+    use crate::signal::Traces;
+    use crate::trace::{Scope, SpanData};
 
     fn queue(capacity: usize, threshold: usize, shards: usize) -> Queue<Numbers> {
         Queue::new(capacity, usize::MAX, threshold, shards)
@@ -389,6 +391,22 @@ mod tests {
         assert!(full(&queue), "the exporter has it in hand");
         chunks.into_iter().for_each(|chunk| queue.recycle(chunk));
         assert!(!full(&queue));
+    }
+
+    #[test]
+    fn the_unused_memory_of_a_drained_chunk_counts() {
+        let queue = Queue::<Traces>::new(100, 1 << 20, 100, 1);
+        let scope = Scope::from(opentelemetry::InstrumentationScope::builder("test").build());
+        for _ in 0..3 {
+            let mut span = SpanData::new(opentelemetry::trace::SpanContext::NONE, "span", scope.clone());
+            span.own_attributes = (0..50).map(|n| opentelemetry::KeyValue::new("key", n)).collect();
+            queue.push(0, span);
+        }
+        let mut chunks = Vec::new();
+        queue.drain_into(&mut chunks);
+        assert_eq!(queue.bytes.taken(), chunks.iter().map(Chunk::<Traces>::bytes).sum::<usize>());
+        chunks.into_iter().for_each(|chunk| queue.recycle(chunk));
+        assert_eq!(queue.bytes.taken(), 0);
     }
 
     #[test]

@@ -59,19 +59,31 @@ impl Counters {
         self.passed_on.fetch_add(items, Ordering::Relaxed);
     }
 
-    /// Counts a delivered batch of `items`, and reports how many of them the receiver rejected.
+    /// Counts a batch of `items` that was delivered, at least in part, and reports how many of them failed and how many the
+    /// receiver rejected.
     pub(crate) fn delivered(&self, items: u64, signal: &'static str, took: Duration, report: &ExportReport) {
         let to = self.destination();
         log(Level::Debug, self.exporter, format_args!("exported {items} {signal} in {took:?}: {to}"));
-        let rejected = report.rejected.min(items);
-        self.exported.fetch_add(items - rejected, Ordering::Relaxed);
+        // No exporter can make more items fail than it was given.
+        let mut left = items;
+        for (counter, failed) in self.failed.iter().zip(report.failed_by_type()) {
+            let failed = left.min(*failed);
+            counter.fetch_add(failed, Ordering::Relaxed);
+            left -= failed;
+        }
+        let rejected = report.rejected.min(left);
+        self.exported.fetch_add(left - rejected, Ordering::Relaxed);
         self.rejected.fetch_add(rejected, Ordering::Relaxed);
         self.retries.fetch_add(report.retries.into(), Ordering::Relaxed);
+        if let Some(error) = report.failure() {
+            let failed = items - left;
+            log(Level::Error, self.exporter, format_args!("{failed} of {items} {signal} were not exported: {error}"));
+        }
         if rejected > 0 {
             let message = text::foreign(report.message.as_deref().unwrap_or("no reason given"));
             crate::__warn!("export.rejected", "the receiver rejected {rejected} of {items} {signal}: {message}");
         } else if let Some(message) = report.message.as_deref().map(text::foreign) {
-            crate::__warn!("export.message", "the receiver took all {items} {signal} but warns: {message}");
+            crate::__warn!("export.message", "the receiver took {left} {signal} but warns: {message}");
         }
     }
 
@@ -209,7 +221,7 @@ pub struct SignalHealth {
     pub exported: u64,
     /// Rejected by a receiver that accepted the rest of their batch.
     pub rejected: u64,
-    /// Dropped with a batch that could not be delivered.
+    /// Dropped because their batch, or their part of it, could not be delivered.
     pub failed: u64,
     /// Number of retried exports.
     pub retries: u64,

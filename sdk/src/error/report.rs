@@ -1,8 +1,8 @@
 //! Result of a successful export.
 
-use super::ResponseStatus;
+use super::{ExportError, Kind, ResponseStatus};
 
-/// Describes how a batch was delivered.
+/// Describes how a batch was delivered, as a whole or in part.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExportReport {
@@ -14,6 +14,10 @@ pub struct ExportReport {
     pub retries: u32,
     /// Status of the last response, for the SDK's own metrics.
     pub response: Option<ResponseStatus>,
+    /// Numbers of items that were not delivered, indexed as [`ExportError::TYPES`].
+    failed: [u64; ExportError::TYPES.len()],
+    /// The first of the errors that they failed with.
+    failure: Option<(Kind, String)>,
 }
 
 impl ExportReport {
@@ -26,6 +30,31 @@ impl ExportReport {
     /// only a warning if `rejected` is zero.
     pub fn partial(rejected: u64, message: impl Into<String>) -> Self {
         ExportReport { rejected, message: Some(message.into()), ..ExportReport::default() }
+    }
+
+    /// Adds items that were not delivered although others of the batch were, and the reason. Does not add the retries of
+    /// `error`. Several calls add up.
+    pub fn with_failed(mut self, items: u64, error: &ExportError) -> Self {
+        let failed = &mut self.failed[error.type_index()];
+        *failed = failed.saturating_add(items);
+        self.failure.get_or_insert_with(|| (error.kind, error.to_string()));
+        self
+    }
+
+    /// Returns the number of items that were not delivered.
+    pub fn failed(&self) -> u64 {
+        self.failed.iter().fold(0, |sum, failed| sum.saturating_add(*failed))
+    }
+
+    /// Returns the numbers of items that were not delivered, indexed as [`ExportError::TYPES`].
+    pub(crate) fn failed_by_type(&self) -> &[u64] {
+        &self.failed
+    }
+
+    /// Returns the first error that items of the batch failed with.
+    pub(crate) fn failure(&self) -> Option<ExportError> {
+        let (kind, message) = self.failure.as_ref()?;
+        Some(ExportError { items: Some(self.failed()), ..ExportError::new(*kind, message.clone()) })
     }
 
     /// Sets the number of retries.

@@ -93,3 +93,68 @@ impl<S: Signal> fmt::Debug for Batch<'_, S> {
         f.debug_struct("Batch").field("resource", &self.resource).field("len", &self.len).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::trace::SpanContext;
+    use opentelemetry::{InstrumentationScope, KeyValue};
+
+    use super::*;
+    use crate::signal::Traces;
+    use crate::trace::{SpanChunk, SpanData, SpanView};
+
+    /// Chunks of so many spans each. The spans are numbered, and each has as many attributes as its number says.
+    fn chunks(sizes: &[usize]) -> Vec<SpanChunk> {
+        let mut number = 0;
+        let mut span = || {
+            let mut span = SpanData::new(
+                SpanContext::NONE,
+                number.to_string(),
+                InstrumentationScope::builder("test").build().into(),
+            );
+            span.own_attributes = (0..number).map(|_| KeyValue::new("of", number)).collect();
+            number += 1;
+            span
+        };
+        sizes.iter().map(|&size| (0..size).map(|_| span()).collect()).collect()
+    }
+
+    fn shown(span: SpanView<'_>) -> String {
+        let number = span.own_attributes().len();
+        assert!(span.own_attributes().iter().all(|attribute| attribute.value.as_str() == number.to_string()));
+        assert_eq!(**span.name(), number.to_string());
+        number.to_string()
+    }
+
+    fn text(batch: Batch<'_, Traces>) -> String {
+        let all: Vec<_> = batch.iter().map(shown).collect();
+        let one_by_one: Vec<_> = (0..batch.len() + 1).filter_map(|index| batch.get(index)).map(shown).collect();
+        assert_eq!(all, one_by_one);
+        assert_eq!((batch.len(), batch.is_empty()), (all.len(), all.is_empty()));
+        all.join(" ")
+    }
+
+    #[test]
+    fn a_batch_spans_parts_of_several_chunks() {
+        let (resource, chunks) = (Resource::empty(), chunks(&[3, 0, 1, 4]));
+        let check = |start, len, expected| assert_eq!(text(Batch::of_chunks(&resource, &chunks, start, len)), expected);
+        check(0, 8, "0 1 2 3 4 5 6 7");
+        check(0, 2, "0 1");
+        check(1, 4, "1 2 3 4");
+        check(3, 1, "3");
+        check(4, 4, "4 5 6 7");
+        check(8, 0, "");
+    }
+
+    #[test]
+    fn a_slice_of_a_batch_is_a_batch() {
+        let (resource, chunks) = (Resource::empty(), chunks(&[2, 3, 3]));
+        let batch = Batch::of_chunks(&resource, &chunks, 1, 6);
+        let check = |range, expected| assert_eq!(text(batch.slice(range)), expected);
+        check(0..6, "1 2 3 4 5 6");
+        check(2..4, "3 4");
+        check(4..100, "5 6");
+        check(9..12, "");
+        assert_eq!(text(batch.slice(1..5).slice(1..3)), "3 4");
+    }
+}

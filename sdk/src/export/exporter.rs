@@ -18,6 +18,9 @@ use crate::time::Deadline;
 pub trait Exporter<S: Signal>: Send + 'static {
     /// Sends the batch. Called for every full batch, and once per export interval if there are items to send.
     ///
+    /// A batch of which a part was delivered is a report that says how many items failed, and why:
+    /// [`ExportReport::with_failed`].
+    ///
     /// # Errors
     /// Returns an error if the batch was not delivered and never will be. An exporter that retries must do so before
     /// `deadline`.

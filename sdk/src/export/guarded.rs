@@ -37,7 +37,7 @@ impl<S: Signal> Guarded<S> {
     /// which one metric has several.
     ///
     /// # Errors
-    /// Returns an error if the batch was not delivered or the exporter panicked.
+    /// Returns an error if the batch or a part of it was not delivered or the exporter panicked.
     pub(crate) fn export(&mut self, items: u64, batch: Batch<'_, S>, deadline: Deadline) -> Result<(), ExportError> {
         let Guarded { exporter, counters } = self;
         counters.passed_on(items);
@@ -46,7 +46,7 @@ impl<S: Signal> Guarded<S> {
         match counters.operations().measure_export(export, error_type, response) {
             Ok(report) => {
                 counters.delivered(items, S::ITEMS, started.passed_for(), &report);
-                Ok(())
+                report.failure().map_or(Ok(()), Err)
             }
             Err(error) => {
                 counters.failed(items, S::ITEMS, &error);
@@ -91,7 +91,10 @@ fn caught<T>(call: impl FnOnce() -> Result<T, ExportError>) -> Result<T, ExportE
 /// Returns the reason why an export was not a full success.
 fn error_type(result: &Result<ExportReport, ExportError>) -> Option<&'static str> {
     match result {
-        Ok(report) => (report.rejected > 0).then_some("rejected"),
+        Ok(report) => match report.failure() {
+            Some(error) => Some(error.error_type()),
+            None => (report.rejected > 0).then_some("rejected"),
+        },
         Err(error) => Some(error.error_type()),
     }
 }
@@ -167,6 +170,34 @@ mod tests {
         assert_eq!(guarded.counters.processed(), [(None, 30)]);
         let health = guarded.counters.snapshot();
         assert_eq!((health.rejected, health.failed), (7, 10));
+    }
+
+    #[test]
+    fn a_part_that_failed_is_counted_by_its_reasons_and_returned_as_an_error() {
+        let report = || {
+            let too_large = ExportError::too_large("one span is too large");
+            let timeout = ExportError::timeout("the rest came too late");
+            ExportReport::partial(2, "too old").with_failed(1, &too_large).with_failed(3, &timeout).with_retries(5)
+        };
+        let mut guarded = Guarded::new(Scripted(Box::new(move || Ok(report()))));
+        let error = export(&mut guarded).unwrap_err();
+        assert_eq!((error.to_string(), error.items()), ("one span is too large".to_owned(), Some(4)));
+        let concluded = [(None, 4), (Some("timeout"), 3), (Some("rejected"), 2), (Some("too_large"), 1)];
+        assert_eq!(guarded.counters.concluded(), concluded);
+        let health = guarded.counters.snapshot();
+        assert_eq!((health.exported, health.rejected, health.failed, health.retries), (4, 2, 4, 5));
+    }
+
+    #[test]
+    fn an_exporter_that_reports_more_failures_than_items_does_not_corrupt_the_counts() {
+        let report = || {
+            let (first, second) = (ExportError::timeout(""), ExportError::too_large(""));
+            ExportReport::partial(u64::MAX, "lies").with_failed(7, &first).with_failed(u64::MAX, &second)
+        };
+        let mut guarded = Guarded::new(Scripted(Box::new(move || Ok(report()))));
+        assert!(export(&mut guarded).is_err());
+        let concluded = [(None, 0), (Some("timeout"), 7), (Some("too_large"), 3)];
+        assert_eq!(guarded.counters.concluded(), concluded);
     }
 
     #[test]

@@ -25,6 +25,12 @@ pub(crate) fn thread_index() -> usize {
     }
 }
 
+/// Returns the number of the calling thread unless this is its first use of it.
+#[inline(always)]
+pub(crate) fn known_thread_index() -> Option<usize> {
+    Some(INDEX.get()).filter(|index| *index != NONE)
+}
+
 thread_local! {
     // Has no destructor, so it can be read while the thread's other values are being destroyed.
     static INDEX: Cell<usize> = const { Cell::new(NONE) };

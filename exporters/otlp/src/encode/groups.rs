@@ -30,6 +30,21 @@ struct Group {
     same_hash: u32,
 }
 
+/// A place in the order of the groups. The default is that of the first item.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place {
+    group: u32,
+    /// The item; `None` for the first one of the group.
+    item: Option<u32>,
+}
+
+impl Place {
+    /// Returns the place of an item.
+    pub(super) fn new(group: u32, item: usize) -> Self {
+        Place { group, item: Some(item as u32) }
+    }
+}
+
 impl Groups {
     /// Groups items by their scopes, of which `scope` returns that of one item again. Items keep their order within a group, and
     /// groups have the order of their first items.
@@ -82,9 +97,12 @@ impl Groups {
         group
     }
 
-    /// Returns the groups: for each, the number of its items, and the items.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, impl Iterator<Item = usize>)> {
-        self.groups.iter().map(|group| (group.len as usize, self.items(group.first)))
+    /// Returns the groups from a place on: for each, its number, the number of all its items, and the items from the place on.
+    pub(super) fn from(&self, place: Place) -> impl Iterator<Item = (u32, usize, impl Iterator<Item = usize>)> {
+        (place.group..).zip(self.groups.get(place.group as usize..).unwrap_or_default()).map(move |(number, group)| {
+            let first = if number == place.group { place.item.unwrap_or(group.first) } else { group.first };
+            (number, group.len as usize, self.items(first))
+        })
     }
 
     fn items(&self, first: u32) -> impl Iterator<Item = usize> {
@@ -144,8 +162,10 @@ mod tests {
         // Twice, because nothing may remain from the first batch.
         for _ in 0..2 {
             groups.fill(scopes.iter(), |item| scopes.get(item));
-            let text: Vec<_> =
-                groups.iter().map(|(len, items)| format!("{len}:{:?}", items.collect::<Vec<_>>())).collect();
+            let text: Vec<_> = groups
+                .from(Place::default())
+                .map(|(number, len, items)| format!("{number}/{len}:{:?}", items.collect::<Vec<_>>()))
+                .collect();
             assert_eq!(text.join(" "), expected);
         }
     }
@@ -157,8 +177,8 @@ mod tests {
     #[test]
     fn items_of_one_scope_end_in_one_group() {
         let (a, b) = (scope("a", "1"), scope("b", "1"));
-        check(&[a.clone(), a.clone(), b.clone(), a.clone(), b], "3:[0, 1, 3] 2:[2, 4]");
-        check(&[a.clone(), scope("a", "1"), scope("a", "2"), scope("a", "1")], "3:[0, 1, 3] 1:[2]");
+        check(&[a.clone(), a.clone(), b.clone(), a.clone(), b], "0/3:[0, 1, 3] 1/2:[2, 4]");
+        check(&[a.clone(), scope("a", "1"), scope("a", "2"), scope("a", "1")], "0/3:[0, 1, 3] 1/1:[2]");
         check(&[], "");
     }
 
@@ -167,6 +187,6 @@ mod tests {
         let with = |value: i64| -> Scope {
             InstrumentationScope::builder("a").with_attributes([KeyValue::new("k", value)]).build().into()
         };
-        check(&[with(1), with(2), with(3), with(2), with(1)], "2:[0, 4] 2:[1, 3] 1:[2]");
+        check(&[with(1), with(2), with(3), with(2), with(1)], "0/2:[0, 4] 1/2:[1, 3] 2/1:[2]");
     }
 }

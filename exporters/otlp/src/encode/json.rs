@@ -32,6 +32,11 @@ pub(super) fn string_field(out: &mut Vec<u8>, name: &str, text: &str) {
     }
 }
 
+/// Returns the maximum length of the field `schemaUrl`: escapes make a byte six.
+pub(super) fn schema_url_len(url: &str) -> usize {
+    ",\"schemaUrl\":\"\"".len() + 6 * url.len()
+}
+
 /// Writes a 32-bit field, unless the number is zero, the default.
 #[inline(never)]
 pub(super) fn u32_field(out: &mut Vec<u8>, name: &str, value: u32) {

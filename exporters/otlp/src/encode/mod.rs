@@ -3,6 +3,7 @@
 //! | module | owns |
 //! |---|---|
 //! | `signal` | the trait |
+//! | `part` | how much of a batch one request holds |
 //! | `wire`, `json` | numbers, strings, attribute values in protobuf and in JSON |
 //! | `resource` | the encoded resource, kept while it stays the same |
 //! | `groups` | the items of each scope |
@@ -11,9 +12,11 @@
 mod groups;
 mod json;
 mod metrics;
+mod part;
 mod resource;
 mod signal;
 mod trace;
 mod wire;
 
+pub(crate) use part::Part;
 pub use signal::Encode;

@@ -5,17 +5,20 @@ use std::fmt;
 use telemark_sdk::Batch;
 use telemark_sdk::signal::Signal;
 
+use super::part::{Part, Written};
 use crate::preferences::Preferences;
 use crate::settings::Protocol;
 
 /// A signal that can be sent with OTLP. Implemented by [`Traces`](telemark_sdk::signal::Traces) and
 /// [`Metrics`](telemark_sdk::signal::Metrics).
 ///
-/// The exporter calls it on its own thread, once per batch. Nothing is allocated once the buffer and the cache have grown to
-/// the size of the batches.
+/// The exporter calls it on its own thread: [`Self::begin`] once per batch, then once per request. Nothing is allocated once
+/// the buffer and the cache have grown to the size of the batches.
 pub trait Encode: Signal + Sized {
     /// State kept from one batch to the next.
     type Cache: Default + fmt::Debug + Send + 'static;
+    /// A place in the order in which the items of a batch are encoded. The default is the place of the first item.
+    type Position: Copy + Default + fmt::Debug + Send + 'static;
     /// Settings that only this signal has.
     type Preferences: Preferences;
 
@@ -36,13 +39,38 @@ pub trait Encode: Signal + Sized {
         batch.len()
     }
 
-    /// Appends the export request as protobuf.
-    fn protobuf(batch: Batch<'_, Self>, cache: &mut Self::Cache, out: &mut Vec<u8>);
+    /// Prepares the parts of a batch. Called before its first part.
+    fn begin(batch: Batch<'_, Self>, cache: &mut Self::Cache);
 
-    /// Appends the export request as JSON on one line, the format of a line in a file.
+    /// Appends an export request with a part of the batch as protobuf.
+    fn protobuf_part(
+        batch: Batch<'_, Self>,
+        cache: &mut Self::Cache,
+        part: Part<Self::Position>,
+        out: &mut Vec<u8>,
+    ) -> Written<Self::Position>;
+
+    /// Appends an export request with a part of the batch as JSON on one line.
     ///
     /// spec: opentelemetry-proto docs/specification.md#json-protobuf-encoding
-    fn json(batch: Batch<'_, Self>, cache: &mut Self::Cache, out: &mut Vec<u8>);
+    fn json_part(
+        batch: Batch<'_, Self>,
+        cache: &mut Self::Cache,
+        part: Part<Self::Position>,
+        out: &mut Vec<u8>,
+    ) -> Written<Self::Position>;
+
+    /// Appends an export request with the whole batch as protobuf.
+    fn protobuf(batch: Batch<'_, Self>, cache: &mut Self::Cache, out: &mut Vec<u8>) {
+        Self::begin(batch, cache);
+        Self::protobuf_part(batch, cache, Part::whole(), out);
+    }
+
+    /// Appends an export request with the whole batch as JSON on one line, the format of a line in a file.
+    fn json(batch: Batch<'_, Self>, cache: &mut Self::Cache, out: &mut Vec<u8>) {
+        Self::begin(batch, cache);
+        Self::json_part(batch, cache, Part::whole(), out);
+    }
 }
 
 /// The names of a signal's exporter as a component of the SDK, by protocol.

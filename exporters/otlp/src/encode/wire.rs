@@ -180,7 +180,8 @@ fn value_len(value: &Value) -> usize {
     }
 }
 
-fn string_len(text: &str) -> usize {
+/// Returns the length of a string field that is not empty, and at least that of an empty one.
+pub(super) fn string_len(text: &str) -> usize {
     1 + varint_len(text.len() as u64) + text.len()
 }
 

@@ -16,6 +16,11 @@ pub(crate) const PREFIX: usize = 5;
 
 const OK: u8 = 0;
 const RESOURCE_EXHAUSTED: u8 = 8;
+const OUT_OF_RANGE: u8 = 11;
+
+/// The length in bytes from which a refusal without a reason is blamed on the size of the request. Servers that nobody
+/// configured refuse more than 4 MiB.
+const SUSPICIOUS: usize = 3 << 20;
 const NAMES: [&str; 17] = [
     "OK",
     "CANCELLED",
@@ -62,6 +67,16 @@ impl CallStatus {
         matches!(self.code, 1 | 4 | 10 | 11 | 14 | 15) || self.code == RESOURCE_EXHAUSTED && self.retry_delay.is_some()
     }
 
+    /// Returns true if a message of `len` bytes was refused for its size.
+    ///
+    /// gRPC has no code for that. grpc-go, grpc-java and the servers on grpc-core say RESOURCE_EXHAUSTED, which stands for
+    /// quotas and for overload as well, and tonic says OUT_OF_RANGE, which OTLP lists as retryable. Sending the same message
+    /// again would not help.
+    pub(crate) fn is_too_large(&self, len: usize) -> bool {
+        let may_be = self.code == OUT_OF_RANGE || self.code == RESOURCE_EXHAUSTED && self.retry_delay.is_none();
+        may_be && (len >= SUSPICIOUS || self.reason.as_deref().is_some_and(names_a_size))
+    }
+
     /// Returns the pause that the receiver asks for.
     pub(crate) fn pause(&self) -> Option<Duration> {
         self.retry_delay.filter(|delay| !delay.is_zero())
@@ -82,6 +97,14 @@ pub(crate) fn call_status(http: StatusCode, headers: &HeaderMap, secrets: &Secre
         None => None,
     };
     CallStatus { code: code(http, headers), reason, retry_delay: status.retry_delay }
+}
+
+/// Returns true if a reason says that a message is too large. A rate, such as of bytes per second, is another limit.
+fn names_a_size(reason: &str) -> bool {
+    const PHRASES: [&str; 7] =
+        ["larger than max", "too large", "too big", "exceeds max", "exceeds the max", "size limit", "message size"];
+    let reason = reason.to_ascii_lowercase();
+    PHRASES.iter().any(|phrase| reason.contains(phrase)) && !reason.contains("rate")
 }
 
 /// Returns the code of the call, or the code that the HTTP status stands for if there is none.
@@ -132,5 +155,32 @@ mod tests {
         let expected = ["CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS"];
         assert_eq!(retryable, expected);
         assert!(is_retryable(RESOURCE_EXHAUSTED, Some(Duration::ZERO)));
+    }
+
+    #[test]
+    fn a_size_is_refused_with_either_code_and_a_reason_or_a_suspicious_length() {
+        let status =
+            |code, reason: &str, retry_delay| CallStatus { code, reason: Some(reason.to_owned()), retry_delay };
+        for reason in [
+            "grpc: received message larger than max (5242880 vs. 4194304)",
+            "SERVER: Received message larger than max (5242880 vs. 4194304)",
+            "gRPC message exceeds maximum size 4194304: 5242880",
+            "Received message exceeds the maximum configured message size.",
+            "Error, decoded message length too large: found 5242880 bytes, the limit is: 4194304 bytes",
+            "Error decompressing: size limit, of 4194304 bytes, exceeded while decompressing message",
+        ] {
+            for code in [RESOURCE_EXHAUSTED, OUT_OF_RANGE] {
+                assert!(status(code, reason, None).is_too_large(100), "{reason}");
+            }
+            assert!(!status(RESOURCE_EXHAUSTED, reason, Some(Duration::ZERO)).is_too_large(100), "{reason}");
+            assert!(!status(14, reason, None).is_too_large(100), "{reason}");
+        }
+        for reason in ["", "quota", "RATE_LIMITED: ingestion rate limit (4194304 bytes) exceeded: batch too large"] {
+            for code in [RESOURCE_EXHAUSTED, OUT_OF_RANGE] {
+                assert!(!status(code, reason, None).is_too_large(SUSPICIOUS - 1), "{reason}");
+                assert!(status(code, reason, None).is_too_large(4 << 20), "{reason}");
+            }
+            assert!(!status(14, reason, None).is_too_large(4 << 20), "{reason}");
+        }
     }
 }

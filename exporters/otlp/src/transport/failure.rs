@@ -7,8 +7,10 @@ use telemark_sdk::{ExportError, ResponseStatus};
 /// The failure of one request.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The receiver will never accept this batch.
+    /// The receiver will never accept this request.
     Final(ExportError),
+    /// The request was too large. Smaller ones may be accepted.
+    TooLarge(ExportError),
     /// A retry may help. `asked` is the pause that the receiver asks for.
     Transient { error: ExportError, asked: Option<Duration> },
     /// The deadline passed before there was a response.
@@ -24,6 +26,7 @@ impl Failure {
     pub(super) fn with_response(self, status: ResponseStatus) -> Self {
         match self {
             Failure::Final(error) => Failure::Final(error.with_response(status)),
+            Failure::TooLarge(error) => Failure::TooLarge(error.with_response(status)),
             Failure::Transient { error, asked } => Failure::Transient { error: error.with_response(status), asked },
             Failure::Timeout(error) => Failure::Timeout(error),
         }

@@ -60,13 +60,14 @@ impl Grpc {
     pub(super) fn frame(&self, message: &mut [u8]) {
         let len = message.len().saturating_sub(GRPC_PREFIX);
         if let Some((prefix, _)) = message.split_first_chunk_mut::<GRPC_PREFIX>() {
-            // The size limit of a request keeps the length within 32 bits.
+            // The limit of a request keeps the length within 32 bits.
             let [a, b, c, d] = u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes();
             *prefix = [u8::from(self.compressed), a, b, c, d];
         }
     }
 
-    pub(super) fn send(&mut self, body: Bytes, deadline: Deadline) -> Result<ExportReport, Failure> {
+    /// Sends a call. `len` is the larger length of the message, before compression or after it.
+    pub(super) fn send(&mut self, body: Bytes, len: usize, deadline: Deadline) -> Result<ExportReport, Failure> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.version_mut() = Version::HTTP_2;
@@ -84,7 +85,7 @@ impl Grpc {
         let call = call_status(head.status, trailers.unwrap_or(&head.headers), self.connection.secrets());
         let status = ResponseStatus::Rpc(call.name());
         if !call.is_ok() {
-            return Err(failure(self.connection.endpoint(), head.status, call).with_response(status));
+            return Err(failure(self.connection.endpoint(), head.status, call, len).with_response(status));
         }
         let report = match grpc_message(header(&head.headers, GRPC_ENCODING), body, self.max_response_size) {
             Ok(message) => match partial_success_of_protobuf(&message) {
@@ -98,8 +99,9 @@ impl Grpc {
     }
 }
 
-fn failure(endpoint: &Endpoint, http: StatusCode, status: CallStatus) -> Failure {
+fn failure(endpoint: &Endpoint, http: StatusCode, status: CallStatus, len: usize) -> Failure {
     let name = status.name();
+    let is_too_large = http == StatusCode::PAYLOAD_TOO_LARGE || status.is_too_large(len);
     let (is_retryable, asked) = (status.is_retryable(), status.pause());
     let reason = status.reason.unwrap_or_else(|| {
         let hint = endpoint.port_hint(true);
@@ -108,7 +110,9 @@ fn failure(endpoint: &Endpoint, http: StatusCode, status: CallStatus) -> Failure
     });
     let separator = if reason.is_empty() { "" } else { ": " };
     let message = format!("{endpoint} answered {name}{separator}{reason}");
-    if is_retryable {
+    if is_too_large {
+        Failure::TooLarge(ExportError::too_large(message))
+    } else if is_retryable {
         Failure::Transient { error: ExportError::unavailable(message), asked }
     } else {
         Failure::Final(ExportError::rejected(message))

@@ -115,6 +115,7 @@ impl Http {
         let message = format!("{endpoint} answered {status}{separator}{reason}{}", self.hint(status));
         // spec: only these may be retried
         match status.as_u16() {
+            413 => Failure::TooLarge(ExportError::too_large(message)),
             429 | 502 | 503 | 504 => Failure::Transient {
                 error: ExportError::unavailable(message),
                 asked: retry_after(header(headers, RETRY_AFTER), Clock::system().now().into()),

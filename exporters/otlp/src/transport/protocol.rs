@@ -49,12 +49,15 @@ impl Transport {
         let _ = message;
     }
 
-    /// Sends a request and reads the response. Blocks until the deadline at the latest.
-    pub(crate) fn send(&mut self, body: Bytes, deadline: Deadline) -> Result<ExportReport, Failure> {
+    /// Sends a request and reads the response. Blocks until the deadline at the latest. `len` is the larger length of the
+    /// message, before compression or after it.
+    pub(crate) fn send(&mut self, body: Bytes, len: usize, deadline: Deadline) -> Result<ExportReport, Failure> {
+        // Over HTTP, the status says by itself that a request is too large.
+        let _ = len;
         match self {
             Transport::Http(http) => http.send(body, deadline),
             #[cfg(feature = "grpc")]
-            Transport::Grpc(grpc) => grpc.send(body, deadline),
+            Transport::Grpc(grpc) => grpc.send(body, len, deadline),
         }
     }
 

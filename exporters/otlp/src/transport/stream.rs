@@ -14,16 +14,37 @@ pub(crate) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 
 /// A stream that detects a peer that speaks HTTP/1, which an HTTP/2 client would report as a broken frame.
+///
+/// It also hears out a peer that no longer listens. A server that refuses a large request often responds and closes the
+/// connection while the request is still being written. Its response is there to be read, but the failed write comes first and
+/// would end the connection. So the stream reports a failed write only once there is nothing left to read.
 pub(super) struct Stream {
     io: Box<dyn Io>,
     is_first: bool,
     speaks_http1: Arc<AtomicBool>,
+    /// The error of the first failed write. Further writes are discarded.
+    broken: Option<io::Error>,
 }
 
 impl Stream {
     pub(super) fn new(io: Box<dyn Io>, speaks_http1: Arc<AtomicBool>) -> Self {
         speaks_http1.store(false, Ordering::Relaxed);
-        Stream { io, is_first: true, speaks_http1 }
+        Stream { io, is_first: true, speaks_http1, broken: None }
+    }
+
+    /// Writes with `write` the first of `len` bytes, or discards all of them once a write has failed.
+    fn write_unless_broken(
+        &mut self,
+        len: usize,
+        write: impl FnOnce(Pin<&mut dyn Io>) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if self.broken.is_none() {
+            match ready!(write(Pin::new(&mut *self.io))) {
+                Ok(written) => return Poll::Ready(Ok(written)),
+                Err(error) => self.broken = Some(error),
+            }
+        }
+        Poll::Ready(Ok(len))
     }
 }
 
@@ -38,7 +59,13 @@ impl hyper::rt::Read for Stream {
         let len = bytes.len().min(cursor.remaining());
         let mut buffer = ReadBuf::new(&mut bytes[..len]);
         let this = self.get_mut();
-        ready!(Pin::new(&mut this.io).poll_read(context, &mut buffer))?;
+        let read = ready!(Pin::new(&mut this.io).poll_read(context, &mut buffer));
+        if buffer.filled().is_empty()
+            && let Some(error) = this.broken.take()
+        {
+            return Poll::Ready(Err(error));
+        }
+        read?;
         if std::mem::take(&mut this.is_first) && buffer.filled().starts_with(b"HTTP/1") {
             this.speaks_http1.store(true, Ordering::Relaxed);
         }
@@ -49,7 +76,7 @@ impl hyper::rt::Read for Stream {
 
 impl hyper::rt::Write for Stream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().io).poll_write(context, bytes)
+        self.get_mut().write_unless_broken(bytes.len(), |io| io.poll_write(context, bytes))
     }
 
     fn poll_write_vectored(
@@ -57,7 +84,8 @@ impl hyper::rt::Write for Stream {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().io).poll_write_vectored(context, slices)
+        let len = slices.iter().map(|slice| slice.len()).sum();
+        self.get_mut().write_unless_broken(len, |io| io.poll_write_vectored(context, slices))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -65,7 +93,8 @@ impl hyper::rt::Write for Stream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_flush(context)
+        let flush = self.get_mut().write_unless_broken(0, |io| io.poll_flush(context).map_ok(|()| 0));
+        flush.map_ok(drop)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

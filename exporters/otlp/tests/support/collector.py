@@ -1,7 +1,7 @@
 """A gRPC collector that compresses its responses, as Go servers do.
 
 Prints its port, then a line of JSON for each request. Rejects one span of a batch whose first span is called `reject`.
-Exits when its standard input closes.
+The first argument, if any, is the maximum size of a request in bytes. Exits when its standard input closes.
 """
 
 import json
@@ -33,7 +33,8 @@ class Traces(service.TraceServiceServicer):
         return response
 
 
-server = grpc.server(ThreadPoolExecutor(2), compression=grpc.Compression.Gzip)
+options = [("grpc.max_receive_message_length", int(size)) for size in sys.argv[1:]]
+server = grpc.server(ThreadPoolExecutor(2), compression=grpc.Compression.Gzip, options=options)
 service.add_TraceServiceServicer_to_server(Traces(), server)
 port = server.add_insecure_port("127.0.0.1:0")
 server.start()

@@ -122,7 +122,7 @@ impl Server {
 }
 
 /// Reads the head of a request. Returns `None` at the end of the connection.
-fn read_head(reader: &mut BufReader<TcpStream>) -> Option<String> {
+pub fn read_head(reader: &mut BufReader<TcpStream>) -> Option<String> {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         match reader.read_line(&mut head) {
@@ -135,7 +135,7 @@ fn read_head(reader: &mut BufReader<TcpStream>) -> Option<String> {
     Some(head)
 }
 
-fn read_body(reader: &mut BufReader<TcpStream>, head: &str) -> Vec<u8> {
+pub fn read_body(reader: &mut BufReader<TcpStream>, head: &str) -> Vec<u8> {
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap_or("0");
     let mut body = vec![0; length.parse().unwrap()];
     reader.read_exact(&mut body).unwrap();

@@ -3,6 +3,7 @@
 
 pub mod grpc;
 pub mod http;
+pub mod limited;
 pub mod random;
 
 use std::time::Duration;
@@ -14,7 +15,7 @@ use prost::Message;
 use telemark_otlp::RetryConfig;
 use telemark_sdk::signal::Traces;
 use telemark_sdk::time::Deadline;
-use telemark_sdk::trace::SpanData;
+use telemark_sdk::trace::{SpanChunk, SpanData};
 use telemark_sdk::{Batch, ExportError, ExportReport, Exporter, Resource};
 
 /// The time limit of a test.
@@ -44,12 +45,35 @@ pub fn export_by(
     exporter.export(Batch::new(&Resource::empty(), &[span(name)].into_iter().collect()), deadline)
 }
 
+/// Exports these spans as one batch.
+pub fn export_all(
+    exporter: &mut impl Exporter<Traces>,
+    spans: &SpanChunk,
+    deadline: Deadline,
+) -> Result<ExportReport, ExportError> {
+    exporter.export(Batch::new(&Resource::empty(), spans), deadline)
+}
+
+/// Returns spans whose names are their numbers and fillers of these lengths.
+pub fn numbered(lengths: impl IntoIterator<Item = usize>) -> SpanChunk {
+    let name = |(index, len): (usize, usize)| -> &'static str { format!("{index}{}", "-".repeat(len)).leak() };
+    lengths.into_iter().enumerate().map(|numbered| span(name(numbered))).collect()
+}
+
+/// Returns the numbers of the spans in requests.
+pub fn numbers<'a>(bodies: impl IntoIterator<Item = &'a [u8]>) -> Vec<usize> {
+    let number = |name: &str| name.trim_end_matches('-').parse().unwrap();
+    let names = bodies.into_iter().map(names);
+    names.flat_map(|names| names.split(' ').map(number).collect::<Vec<_>>()).collect()
+}
+
 /// Returns the result as text: the outcome of the batch and the number of retries.
 pub fn outcome(result: &Result<ExportReport, ExportError>) -> String {
     match result {
         Ok(report) => {
             let message = report.message.as_deref().map(|message| format!(" ({message})")).unwrap_or_default();
-            format!("taken, {} rejected, {} retries{message}", report.rejected, report.retries)
+            let failed = if report.failed() > 0 { format!("{} failed, ", report.failed()) } else { String::new() };
+            format!("taken, {failed}{} rejected, {} retries{message}", report.rejected, report.retries)
         }
         Err(error) => format!("{}, {} retries", error.error_type(), error.retries()),
     }

@@ -17,36 +17,24 @@ pub(crate) enum Cell {
 }
 
 impl Cell {
-    pub(crate) fn new(shape: &Shape) -> Self {
-        match shape {
-            Shape::Sum => Cell::Sum(SumCell::new()),
+    pub(crate) fn new(config: &StreamConfig) -> Self {
+        match &config.shape {
+            Shape::Sum => Cell::Sum(SumCell::new(config.resets_sums)),
             Shape::LastValue => Cell::LastValue(LastValueCell::new()),
             Shape::Histogram(_) => Cell::Histogram(HistogramCell::new()),
             Shape::Exponential(config) => Cell::Exponential(Box::new(ExponentialCell::new(config))),
         }
     }
 
-    /// Adds a measurement and returns true, or returns false if the cell is locked. `owns` is true for at most
-    /// one live thread.
-    #[inline(always)]
-    pub(crate) fn try_record<T: Measured>(
-        &self,
-        config: &StreamConfig,
-        owns: bool,
-        value: T,
-        offer: Option<&Offer<'_>>,
-    ) -> bool {
+    /// Keeps a measurement that was due as an exemplar.
+    pub(crate) fn keep(&self, config: &StreamConfig, offer: &Offer<'_>) {
         match (self, &config.shape) {
-            (Cell::Sum(cell), _) => cell.record(owns && !config.resets_sums, value, offer),
-            (Cell::Histogram(cell), Shape::Histogram(shape)) => return cell.try_record(shape, value.as_f64(), offer),
-            (Cell::LastValue(cell), _) => cell.record(value, offer),
-            (Cell::Exponential(cell), Shape::Exponential(shape)) => {
-                return cell.try_record(shape, value.as_f64(), offer);
-            }
-            // Unreachable: a cell always has the shape of its stream.
+            (Cell::Sum(cell), _) => cell.keep(offer),
+            (Cell::LastValue(cell), _) => cell.keep(offer),
+            (Cell::Histogram(cell), Shape::Histogram(shape)) => cell.keep(shape, offer.value.as_f64(), offer),
+            (Cell::Exponential(cell), Shape::Exponential(shape)) => cell.keep(shape, offer),
             (Cell::Histogram(_) | Cell::Exponential(_), _) => {}
         }
-        true
     }
 
     pub(crate) fn sum(&self) -> Option<&SumCell> {
@@ -65,3 +53,71 @@ impl Cell {
         if let Cell::Exponential(cell) = self { Some(cell) } else { None }
     }
 }
+
+/// What became of a measurement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Recorded,
+    /// Recorded, and due to be kept as an exemplar.
+    ToKeep,
+    /// Not recorded: the cell is locked, or the sum of its owner would exceed its type. A thread that is not the owner may try
+    /// again.
+    Refused,
+}
+
+impl Outcome {
+    #[inline(always)]
+    pub(super) fn recorded(is_due: bool) -> Self {
+        if is_due { Outcome::ToKeep } else { Outcome::Recorded }
+    }
+}
+
+/// The aggregation of a stream as a type: code for one kind of cell is a few instructions, code for all of them is not.
+pub(crate) trait Aggregate: Send + Sync + 'static {
+    /// Adds a measurement unless the cell refuses it. `owns` is true for at most one living thread, `is_offered` if the measurement
+    /// may become an exemplar.
+    fn try_record<T: Measured>(cell: &Cell, config: &StreamConfig, owns: bool, value: T, is_offered: bool) -> Outcome;
+}
+
+pub(crate) struct Sums;
+
+impl Aggregate for Sums {
+    #[inline(always)]
+    fn try_record<T: Measured>(cell: &Cell, _: &StreamConfig, owns: bool, value: T, is_offered: bool) -> Outcome {
+        match cell {
+            Cell::Sum(cell) => cell.record(owns, value, is_offered),
+            _ => NOT_OF_ITS_STREAM,
+        }
+    }
+}
+
+pub(crate) struct Histograms;
+
+impl Aggregate for Histograms {
+    #[inline(always)]
+    fn try_record<T: Measured>(cell: &Cell, config: &StreamConfig, _: bool, value: T, is_offered: bool) -> Outcome {
+        match (cell, &config.shape) {
+            (Cell::Histogram(cell), Shape::Histogram(shape)) => cell.try_record(shape, value.as_f64(), is_offered),
+            _ => NOT_OF_ITS_STREAM,
+        }
+    }
+}
+
+/// Every aggregation, told apart at each measurement.
+pub(crate) struct Any;
+
+impl Aggregate for Any {
+    #[inline(always)]
+    fn try_record<T: Measured>(cell: &Cell, config: &StreamConfig, owns: bool, value: T, is_offered: bool) -> Outcome {
+        match (cell, &config.shape) {
+            (Cell::Sum(_), _) => Sums::try_record(cell, config, owns, value, is_offered),
+            (Cell::Histogram(_), _) => Histograms::try_record(cell, config, owns, value, is_offered),
+            (Cell::LastValue(cell), _) => cell.record(value, is_offered),
+            (Cell::Exponential(cell), Shape::Exponential(shape)) => cell.try_record(shape, value.as_f64(), is_offered),
+            (Cell::Exponential(_), _) => NOT_OF_ITS_STREAM,
+        }
+    }
+}
+
+/// A cell always has the shape of its stream.
+const NOT_OF_ITS_STREAM: Outcome = Outcome::Recorded;

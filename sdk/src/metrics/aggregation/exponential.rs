@@ -1,5 +1,6 @@
 //! A histogram with exponential buckets that halves its resolution whenever it would exceed its bucket limit.
 
+use super::cell::Outcome;
 use super::mapping::index_of;
 use crate::metrics::config::ExponentialConfig;
 use crate::metrics::data::{Buckets, ExponentialHistogramPoint};
@@ -25,22 +26,16 @@ impl ExponentialCell {
         ExponentialCell(Mutex::new(State { total: ExponentialTotal::new(config), reservoir: None, skip: 0 }))
     }
 
-    /// Adds a measurement and returns true, or returns false if the cell is locked.
-    pub(crate) fn try_record(&self, config: &ExponentialConfig, value: f64, offer: Option<&Offer<'_>>) -> bool {
-        let Some(mut state) = try_lock(&self.0) else { return false };
-        let is_due = state.record(config, value, offer.is_some());
-        drop(state);
-        if is_due {
-            self.keep(config, offer);
-        }
-        true
+    /// Adds a measurement unless the cell is locked.
+    pub(crate) fn try_record(&self, config: &ExponentialConfig, value: f64, is_offered: bool) -> Outcome {
+        let Some(mut state) = try_lock(&self.0) else { return Outcome::Refused };
+        Outcome::recorded(state.record(config, value, is_offered))
     }
 
-    /// Keeps the offer that was due. Like [`HistogramCell`](super::histogram::HistogramCell), this reads the
-    /// clock, which may be user code, without holding a lock.
-    #[cold]
-    fn keep(&self, config: &ExponentialConfig, offer: Option<&Offer<'_>>) {
-        let Some(exemplar) = offer.map(Offer::exemplar) else { return };
+    /// Keeps the offer that was due. Like [`HistogramCell`](super::histogram::HistogramCell), holds no lock while the clock, which may be user
+    /// code, is read.
+    pub(crate) fn keep(&self, config: &ExponentialConfig, offer: &Offer<'_>) {
+        let exemplar = offer.exemplar();
         let Some(mut state) = try_lock(&self.0) else { return };
         if state.is_due() {
             let new = || Box::new(SimpleFixedSizeExemplarReservoir::new(config.exemplars()));

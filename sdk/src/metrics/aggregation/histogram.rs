@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use super::cell::Outcome;
 use super::sampling::{BucketSampling, Sampling};
 use crate::metrics::config::HistogramConfig;
 use crate::metrics::data::{Exemplars, bucket_of};
@@ -52,18 +53,15 @@ impl HistogramCell {
         }
     }
 
-    /// Adds a measurement and returns true, or returns false if the cell is locked.
+    /// Adds a measurement unless the cell is locked.
     #[inline(always)]
-    pub(crate) fn try_record(&self, config: &HistogramConfig, value: f64, offer: Option<&Offer<'_>>) -> bool {
+    pub(crate) fn try_record(&self, config: &HistogramConfig, value: f64, is_offered: bool) -> Outcome {
         let bucket = bucket_of(&config.bounds, value);
-        let Some(closed) = self.latch.try_close() else { return false };
+        let Some(closed) = self.latch.try_close() else { return Outcome::Refused };
         self.add(config, bucket, value);
-        let is_due = offer.is_some() && self.is_due(config, bucket);
+        let is_due = is_offered && self.is_due(bucket);
         drop(closed);
-        if is_due {
-            self.keep(bucket, offer);
-        }
-        true
+        Outcome::recorded(is_due)
     }
 
     #[inline(always)]
@@ -96,31 +94,28 @@ impl HistogramCell {
         }
     }
 
-    /// Counts an offer. Returns true if the reservoir must look at it after the latch opens.
-    #[inline(never)]
-    fn is_due(&self, config: &HistogramConfig, bucket: usize) -> bool {
-        // spec: metrics/sdk.md#exemplar-defaults — aligned if there is more than one bucket.
+    /// Counts an offer; returns true if it is one to keep.
+    #[inline(always)]
+    fn is_due(&self, bucket: usize) -> bool {
+        match self.rare.get().and_then(|rare| rare.reservoir.get()) {
+            None => true,
+            Some(Reservoir::Aligned(sampling)) => sampling.is_due(bucket),
+            Some(Reservoir::Fixed(sampling)) => sampling.is_due(),
+        }
+    }
+
+    /// Keeps the offer that was due. Holds no lock while the clock, which may be user code, is read.
+    pub(crate) fn keep(&self, config: &HistogramConfig, value: f64, offer: &Offer<'_>) {
+        // spec: metrics/sdk.md#exemplar-defaults — aligned where there is more than one bucket.
         let reservoir = self.rare().reservoir.get_or_init(|| match config.bounds.len() {
             0 => Reservoir::Fixed(Sampling::new()),
             bounds => Reservoir::Aligned(BucketSampling::new(bounds + 1)),
         });
         match reservoir {
-            Reservoir::Aligned(sampling) => sampling.is_due(bucket),
-            // This reservoir counts its offers itself.
-            Reservoir::Fixed(_) => true,
-        }
-    }
-
-    /// Keeps the offer that was due. Reads the clock, which may be user code, before closing the latch.
-    #[inline(never)]
-    fn keep(&self, bucket: usize, offer: Option<&Offer<'_>>) {
-        let reservoir = self.rare.get().and_then(|rare| rare.reservoir.get());
-        let (Some(offer), Some(reservoir)) = (offer, reservoir) else { return };
-        match reservoir {
-            Reservoir::Fixed(sampling) => sampling.offer(offer),
+            Reservoir::Fixed(sampling) => sampling.keep(offer),
             Reservoir::Aligned(sampling) => {
-                let exemplar = offer.exemplar();
-                // If another thread holds the latch, discard this offer; the next one will be due.
+                let (bucket, exemplar) = (bucket_of(&config.bounds, value), offer.exemplar());
+                // If another thread holds the latch, discard this offer; the next one is due.
                 let Some(_closed) = self.latch.try_close() else { return };
                 // Another thread may have kept an offer since the first check.
                 if sampling.is_due(bucket) {
@@ -242,9 +237,9 @@ mod tests {
         let config = HistogramConfig { bounds: [].into(), record_min_max: true, record_sum: true };
         let cell = HistogramCell::new();
         let collection = cell.locked();
-        assert!(!cell.try_record(&config, 1.0, None));
+        assert_eq!(cell.try_record(&config, 1.0, false), Outcome::Refused);
         drop(collection);
-        assert!(cell.try_record(&config, 1.0, None));
+        assert_eq!(cell.try_record(&config, 1.0, false), Outcome::Recorded);
     }
 
     fn counts(cell: &HistogramCell, config: &HistogramConfig, is_delta: bool) -> Vec<u64> {
@@ -258,7 +253,7 @@ mod tests {
         let config = HistogramConfig { bounds: [0.0].into(), record_min_max: true, record_sum: true };
         let cell = HistogramCell::new();
         cell.near[1].store(u32::MAX - 1, Ordering::Relaxed);
-        (0..3).for_each(|_| assert!(cell.try_record(&config, 1.0, None)));
+        (0..3).for_each(|_| assert_eq!(cell.try_record(&config, 1.0, false), Outcome::Recorded));
         assert_eq!(counts(&cell, &config, true), [0, (1 << 32) + 1]);
         assert_eq!(counts(&cell, &config, true), [0, 0]);
     }
@@ -272,7 +267,7 @@ mod tests {
             let buckets = config.bounds.len() + 1;
             let mut expected = vec![0; buckets];
             for value in 0..2 * buckets {
-                assert!(cell.try_record(&config, value as f64 / 2.0 - 0.5, None));
+                assert_eq!(cell.try_record(&config, value as f64 / 2.0 - 0.5, false), Outcome::Recorded);
                 expected[bucket_of(&config.bounds, value as f64 / 2.0 - 0.5)] += 1;
             }
             assert_eq!(counts(&cell, &config, false), expected);

@@ -1,5 +1,6 @@
 //! The last measurement of a series, whichever thread made it.
 
+use super::cell::Outcome;
 use super::sampling::Sampling;
 use crate::metrics::data::Measured;
 use crate::metrics::exemplar::{MergedSlots, Offer};
@@ -17,14 +18,16 @@ impl LastValueCell {
         LastValueCell { value: AtomicU64::new(0), touched: AtomicBool::new(false), sampling: Sampling::new() }
     }
 
-    #[inline]
-    pub(crate) fn record<T: Measured>(&self, value: T, offer: Option<&Offer<'_>>) {
+    #[inline(always)]
+    pub(crate) fn record<T: Measured>(&self, value: T, is_offered: bool) -> Outcome {
         self.value.store(value.bits(), Ordering::Relaxed);
         // Release: a reader that sees this also sees the value.
         self.touched.store(true, Ordering::Release);
-        if let Some(offer) = offer {
-            self.sampling.offer(offer);
-        }
+        Outcome::recorded(is_offered && self.sampling.is_due())
+    }
+
+    pub(crate) fn keep(&self, offer: &Offer<'_>) {
+        self.sampling.keep(offer);
     }
 
     /// Returns the last value, or `None` if nothing was recorded. If `is_delta`, only values since the last

@@ -22,14 +22,14 @@ fn model(preemptions: usize, check: impl Fn() + Sync + Send + 'static) {
 #[test]
 fn a_sum_loses_nothing() {
     model(3, || {
-        let cell = Arc::new(SumCell::new());
+        let cell = Arc::new(SumCell::new(false));
         let owner = {
             let cell = cell.clone();
-            thread::spawn(move || (0..2).for_each(|_| cell.record(true, 1u64, None)))
+            thread::spawn(move || (0..2).for_each(|_| assert_eq!(cell.record(true, 1u64, false), Outcome::Recorded)))
         };
         let other = {
             let cell = cell.clone();
-            thread::spawn(move || cell.record(false, 10u64, None))
+            thread::spawn(move || assert_eq!(cell.record(false, 10u64, false), Outcome::Recorded))
         };
         let first = cell.total(NumberType::U64);
         let second = cell.total(NumberType::U64);
@@ -44,12 +44,12 @@ fn a_sum_loses_nothing() {
 #[test]
 fn a_sum_that_is_taken_is_in_one_delta() {
     model(3, || {
-        let cell = Arc::new(SumCell::new());
+        let cell = Arc::new(SumCell::new(true));
         let threads: Vec<_> = [1.0, 2.0]
             .into_iter()
             .map(|value| {
                 let cell = cell.clone();
-                thread::spawn(move || cell.record(false, value, None))
+                thread::spawn(move || assert_eq!(cell.record(false, value, false), Outcome::Recorded))
             })
             .collect();
         let first = f64::from_bits(cell.take_shared());
@@ -71,7 +71,7 @@ fn a_histogram_is_never_torn() {
             .map(|value| {
                 let (cells, config) = (cells.clone(), config.clone());
                 thread::spawn(move || {
-                    while !cells.iter().any(|cell| cell.try_record(&config, value, None)) {
+                    while !cells.iter().any(|cell| cell.try_record(&config, value, false) != Outcome::Refused) {
                         pause(0);
                     }
                 })
@@ -145,7 +145,7 @@ fn a_series_that_is_given_up_loses_nothing() {
                         Some((of, series)) if *of == epoch => series.clone(),
                         _ => store.series(&config, &[], 0),
                     };
-                    series.record(&config, 0, 1u64, &[], None);
+                    series.record::<Sums, _>(&config, 0, 1u64, &[], false);
                     known = Some((epoch, series));
                 }
             })
@@ -166,7 +166,7 @@ fn a_bound_series_loses_nothing() {
             let (config, store) = (config.clone(), store.clone());
             thread::spawn(move || {
                 let series = store.bind(&config, &[], 0);
-                series.record(&config, 0, 1u64, &[], None);
+                series.record::<Sums, _>(&config, 0, 1u64, &[], false);
                 series
             })
         };
@@ -176,7 +176,7 @@ fn a_bound_series_loses_nothing() {
             sum += collected(&config, &store);
         }
         assert_eq!(sum, 1);
-        series.record(&config, 0, 1u64, &[], None);
+        series.record::<Sums, _>(&config, 0, 1u64, &[], false);
         assert_eq!(collected(&config, &store), 1, "it is still there");
     });
 }

@@ -20,16 +20,9 @@ impl Sampling {
         Sampling { reservoir: Mutex::new(None), skip: AtomicU64::new(0) }
     }
 
-    #[inline]
-    pub(super) fn offer(&self, offer: &Offer<'_>) {
-        if self.is_due() {
-            self.keep(offer);
-        }
-    }
-
-    /// Counts an offer. Returns true if it should be kept.
-    #[inline]
-    fn is_due(&self) -> bool {
+    /// Counts an offer; returns true if it is one to keep.
+    #[inline(always)]
+    pub(super) fn is_due(&self) -> bool {
         match self.skip.load(Ordering::Relaxed) {
             0 => true,
             skip => {
@@ -39,9 +32,9 @@ impl Sampling {
         }
     }
 
-    #[cold]
-    fn keep(&self, offer: &Offer<'_>) {
-        // Before taking the lock, because the clock may be user code.
+    /// Keeps the offer that was due.
+    pub(super) fn keep(&self, offer: &Offer<'_>) {
+        // Before the lock: the clock may be user code.
         let exemplar = offer.exemplar();
         // If the lock is taken, discard this offer instead of waiting.
         let Some(mut reservoir) = try_lock(&self.reservoir) else { return };

@@ -1,5 +1,6 @@
 //! The sum of the measurements in one cell, from its owner and from threads that share it.
 
+use super::cell::Outcome;
 use super::sampling::Sampling;
 use crate::metrics::data::{Measured, NumberType};
 use crate::metrics::exemplar::{MergedSlots, Offer};
@@ -18,10 +19,12 @@ pub(crate) struct SumCell {
     touched: AtomicBool,
     /// True once a collection has found measurements in any cell of the series. Used only in the first cell.
     ever_touched: AtomicBool,
+    /// True if collections take the sum out of the cell: then it has no owner.
+    is_taken: bool,
 }
 
 impl SumCell {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(is_taken: bool) -> Self {
         SumCell {
             sampling: Sampling::new(),
             owned: AtomicU64::new(0),
@@ -29,14 +32,17 @@ impl SumCell {
             reported: AtomicU64::new(0),
             touched: AtomicBool::new(false),
             ever_touched: AtomicBool::new(false),
+            is_taken,
         }
     }
 
-    /// Adds a measurement. `owns` is true for at most one live thread.
-    #[inline]
-    pub(crate) fn record<T: Measured>(&self, owns: bool, value: T, offer: Option<&Offer<'_>>) {
-        if owns {
-            let sum = T::from_bits(self.owned.load(Ordering::Relaxed)).plus(value);
+    /// Adds a measurement. `owns` is true for at most one living thread.
+    #[inline(always)]
+    pub(crate) fn record<T: Measured>(&self, owns: bool, value: T, is_offered: bool) -> Outcome {
+        if owns && !self.is_taken {
+            // The shared sum takes what is beyond the limits of the type here; their total stops there.
+            let sum = T::from_bits(self.owned.load(Ordering::Relaxed)).checked_plus(value);
+            let Some(sum) = sum else { return Outcome::Refused };
             self.owned.store(sum.bits(), Ordering::Relaxed);
         } else {
             self.add_shared(value);
@@ -44,12 +50,10 @@ impl SumCell {
         if !self.touched.load(Ordering::Relaxed) {
             self.touched.store(true, Ordering::Relaxed);
         }
-        if let Some(offer) = offer {
-            self.sampling.offer(offer);
-        }
+        Outcome::recorded(is_offered && self.sampling.is_due())
     }
 
-    #[inline]
+    #[inline(always)]
     fn add_shared<T: Measured>(&self, value: T) {
         if T::TYPE == NumberType::U64 {
             let before = self.shared.fetch_add(value.bits(), Ordering::Relaxed);
@@ -67,6 +71,10 @@ impl SumCell {
                 Err(now) => sum = now,
             }
         }
+    }
+
+    pub(crate) fn keep(&self, offer: &Offer<'_>) {
+        self.sampling.keep(offer);
     }
 
     /// Returns the total sum.

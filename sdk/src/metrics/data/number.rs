@@ -61,6 +61,9 @@ pub(crate) trait Measured: Copy + Into<Number> + Send + Sync + 'static {
     /// Adds two numbers. Integers saturate.
     fn plus(self, other: Self) -> Self;
 
+    /// Returns `None` beyond the limits of an integer.
+    fn checked_plus(self, other: Self) -> Option<Self>;
+
     fn as_f64(self) -> f64;
 
     fn is_finite(self) -> bool {
@@ -153,6 +156,11 @@ impl Measured for u64 {
     }
 
     #[inline]
+    fn checked_plus(self, other: Self) -> Option<Self> {
+        self.checked_add(other)
+    }
+
+    #[inline]
     fn as_f64(self) -> f64 {
         self as f64
     }
@@ -182,6 +190,11 @@ impl Measured for i64 {
     }
 
     #[inline]
+    fn checked_plus(self, other: Self) -> Option<Self> {
+        self.checked_add(other)
+    }
+
+    #[inline]
     fn as_f64(self) -> f64 {
         self as f64
     }
@@ -208,6 +221,11 @@ impl Measured for f64 {
     #[inline]
     fn plus(self, other: Self) -> Self {
         self + other
+    }
+
+    #[inline]
+    fn checked_plus(self, other: Self) -> Option<Self> {
+        Some(self + other)
     }
 
     #[inline]

@@ -150,11 +150,11 @@ impl MergedBuckets {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::metrics::exemplar::ExemplarFilter;
+    use crate::metrics::exemplar::Eligible;
     use crate::time::Clock;
 
     fn offer(reservoir: &mut AlignedHistogramBucketExemplarReservoir, value: f64) {
-        let Some(span) = ExemplarFilter::AlwaysOn.eligible() else { unreachable!("always on") };
+        let span = Eligible::current();
         let clock = Clock::system();
         let offer = Offer { value: value.into(), given: &[], of_series: &[], span, clock: &clock };
         reservoir.offer(&offer);

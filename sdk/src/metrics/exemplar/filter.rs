@@ -32,18 +32,28 @@ impl ExemplarFilter {
         env.one_of("OTEL_METRICS_EXEMPLAR_FILTER", &filters).unwrap_or_default()
     }
 
-    /// Returns the current span's IDs if a measurement made now may become an exemplar.
+    /// Returns true if a measurement made now may become an exemplar.
     #[inline(always)]
-    pub(crate) fn eligible(self) -> Option<Eligible> {
+    pub(crate) fn offers(self) -> bool {
         match self {
-            ExemplarFilter::AlwaysOff => None,
-            ExemplarFilter::TraceBased => context::while_alive(sampled_span).flatten(),
-            ExemplarFilter::AlwaysOn => Some(context::while_alive(any_span).unwrap_or(Eligible::OUTSIDE)),
+            ExemplarFilter::TraceBased => context::while_alive(in_sampled_span).unwrap_or(false),
+            ExemplarFilter::AlwaysOff => false,
+            ExemplarFilter::AlwaysOn => true,
+        }
+    }
+
+    /// Returns the same without setting up anything, and `None` where [`Self::offers`] would have to.
+    #[inline(always)]
+    pub(crate) fn offers_at_once(self) -> Option<bool> {
+        match self {
+            ExemplarFilter::TraceBased => context::is_known_alive().then(in_sampled_span),
+            ExemplarFilter::AlwaysOff => Some(false),
+            ExemplarFilter::AlwaysOn => Some(true),
         }
     }
 }
 
-/// The span IDs of a measurement that may become an exemplar.
+/// The span of a measurement that may become an exemplar.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Eligible {
     pub(super) trace_id: TraceId,
@@ -52,18 +62,16 @@ pub(crate) struct Eligible {
 
 impl Eligible {
     const OUTSIDE: Eligible = Eligible { trace_id: TraceId::INVALID, span_id: SpanId::INVALID };
+
+    /// Returns the current span. Few of the measurements that a filter offers are kept, so that only those ask.
+    pub(crate) fn current() -> Self {
+        context::while_alive(any_span).unwrap_or(Eligible::OUTSIDE)
+    }
 }
 
-#[inline]
-fn sampled_span() -> Option<Eligible> {
-    Context::map_current(|cx| {
-        if !cx.has_active_span() {
-            return None;
-        }
-        let span = cx.span();
-        let context = span.span_context();
-        context.is_sampled().then(|| Eligible { trace_id: context.trace_id(), span_id: context.span_id() })
-    })
+#[inline(always)]
+fn in_sampled_span() -> bool {
+    Context::map_current(|cx| cx.has_active_span() && cx.span().span_context().is_sampled())
 }
 
 fn any_span() -> Eligible {

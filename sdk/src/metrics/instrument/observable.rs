@@ -32,10 +32,10 @@ pub(crate) struct ObservedStreams {
 impl ObservedStreams {
     fn observe<T: Measured>(&self, reader: usize, value: T, attributes: &[KeyValue]) {
         let passes = self.checks.pass(value);
-        let span = self.checks.exemplars().eligible();
+        let is_offered = self.checks.exemplars().offers();
         for (_, stream) in self.streams.iter().filter(|(of, _)| *of == reader) {
             if passes || self.checks.takes(value, &stream.config) {
-                stream.observe(value, attributes, span);
+                stream.observe(value, attributes, is_offered);
             }
         }
     }

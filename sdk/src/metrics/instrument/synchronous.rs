@@ -1,11 +1,13 @@
 //! Synchronous instruments: the implementation of the API's counters, histograms and gauges, bound and unbound.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{BoundSyncInstrument, SyncInstrument};
 
+use crate::metrics::aggregation::{Aggregate, Any, Histograms, Outcome, Sums};
 use crate::metrics::config::{InstrumentKind, Shape, StreamConfig};
 use crate::metrics::data::{Measured, Number};
 use crate::metrics::exemplar::ExemplarFilter;
@@ -32,9 +34,8 @@ impl Checks {
         Checks { is_counter, exemplars, rejected }
     }
 
-    /// Returns true if every aggregation accepts the measurement. Otherwise, call [`Self::takes`] for each
-    /// stream.
-    #[inline]
+    /// Returns true for a measurement that every aggregation takes. For others, ask [`Self::takes`] for each stream.
+    #[inline(always)]
     pub(crate) fn pass<T: Measured>(&self, value: T) -> bool {
         value.is_finite() && !(self.is_counter && value.is_negative())
     }
@@ -73,9 +74,9 @@ impl SdkInstrument {
     /// Records a measurement that only some aggregations accept.
     #[cold]
     fn measure_unusual<T: Measured>(&self, value: T, attributes: &[KeyValue]) {
-        let span = self.checks.exemplars.eligible();
+        let is_offered = self.checks.exemplars.offers();
         for stream in self.streams.iter().filter(|stream| self.checks.takes(value, &stream.config)) {
-            stream.record(value, attributes, span);
+            stream.record(value, attributes, is_offered);
         }
     }
 }
@@ -86,44 +87,75 @@ impl<T: Measured> SyncInstrument<T> for SdkInstrument {
         if !self.checks.pass(value) {
             return self.measure_unusual(value, attributes);
         }
-        let span = self.checks.exemplars.eligible();
+        let is_offered = self.checks.exemplars.offers();
         for stream in &self.streams {
-            stream.record(value, attributes, span);
+            stream.record(value, attributes, is_offered);
         }
     }
 
     fn bind(&self, attributes: &[KeyValue]) -> Box<dyn BoundSyncInstrument<T> + Send + Sync> {
-        let series = self.streams.iter().map(|stream| BoundSeries::new(stream, attributes)).collect();
-        Box::new(BoundInstrument { series, checks: self.checks.clone() })
+        let bound = |stream| BoundSeries::new(stream, attributes);
+        let checks = self.checks.clone();
+        match &*self.streams {
+            [stream] => match stream.config.shape {
+                Shape::Sum => Box::new(BoundToOne::<Sums>::new(bound(stream), checks)),
+                Shape::Histogram(_) => Box::new(BoundToOne::<Histograms>::new(bound(stream), checks)),
+                _ => Box::new(BoundToOne::<Any>::new(bound(stream), checks)),
+            },
+            streams => Box::new(BoundToMany { series: streams.iter().map(bound).collect(), checks }),
+        }
     }
 }
 
-/// An instrument bound to its series.
-struct BoundInstrument {
+/// An instrument bound to the series of one stream, as nearly all are.
+struct BoundToOne<A> {
+    series: BoundSeries,
+    checks: Checks,
+    aggregate: PhantomData<A>,
+}
+
+impl<A> BoundToOne<A> {
+    fn new(series: BoundSeries, checks: Checks) -> Self {
+        BoundToOne { series, checks, aggregate: PhantomData }
+    }
+
+    #[cold]
+    fn measure_otherwise<T: Measured>(&self, value: T) {
+        measure_in_turn(std::slice::from_ref(&self.series), &self.checks, value);
+    }
+}
+
+impl<A: Aggregate, T: Measured> BoundSyncInstrument<T> for BoundToOne<A> {
+    // Calls nothing but at its end, where no register has to be kept: saving them would cost half as much as the rest.
+    fn measure(&self, value: T) {
+        if !self.checks.pass(value) {
+            return self.measure_otherwise(value);
+        }
+        let Some(is_offered) = self.checks.exemplars.offers_at_once() else { return self.measure_otherwise(value) };
+        match self.series.try_record::<A, T>(value, is_offered) {
+            Outcome::Recorded => {}
+            outcome => self.series.finish(value, is_offered, outcome),
+        }
+    }
+}
+
+/// An instrument bound to a series in each of several streams.
+struct BoundToMany {
     series: Box<[BoundSeries]>,
     checks: Checks,
 }
 
-impl<T: Measured> BoundSyncInstrument<T> for BoundInstrument {
-    #[inline]
+impl<T: Measured> BoundSyncInstrument<T> for BoundToMany {
     fn measure(&self, value: T) {
-        if !self.checks.pass(value) {
-            return self.measure_unusual(value);
-        }
-        let span = self.checks.exemplars.eligible();
-        for series in &self.series {
-            series.record(value, span);
-        }
+        measure_in_turn(&self.series, &self.checks, value);
     }
 }
 
-impl BoundInstrument {
-    /// Records a measurement that only some aggregations accept.
-    #[cold]
-    fn measure_unusual<T: Measured>(&self, value: T) {
-        let span = self.checks.exemplars.eligible();
-        for series in self.series.iter().filter(|series| self.checks.takes(value, series.config())) {
-            series.record(value, span);
-        }
+/// Records into one series after the other, those that take the measurement.
+#[inline(never)]
+fn measure_in_turn<T: Measured>(series: &[BoundSeries], checks: &Checks, value: T) {
+    let (passes, is_offered) = (checks.pass(value), checks.exemplars.offers());
+    for series in series.iter().filter(|series| passes || checks.takes(value, series.config())) {
+        series.record(value, is_offered);
     }
 }

@@ -197,8 +197,10 @@ impl Worker {
         for scopes in split::batches(pipeline.collect(deadline)?, self.periods.max_batch_size) {
             let batch = Batch::new(&pipeline.resource, &scopes);
             let exported = self.exporter.export(split::points(&scopes) as u64, batch, deadline);
-            if exported.is_err() {
-                pipeline.lose_deltas(split::deltas(&scopes) as u64);
+            if let Err(error) = &exported {
+                // Of a batch that failed in part, at most as many deltas are lost as points failed.
+                let deltas = split::deltas(&scopes) as u64;
+                pipeline.lose_deltas(error.items().map_or(deltas, |failed| deltas.min(failed)));
             }
             // Keep the first error, but still export the remaining batches.
             result = result.and(exported);

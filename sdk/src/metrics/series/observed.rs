@@ -64,21 +64,15 @@ impl ObservedTotals {
         ObservedTotals(Mutex::new(State { pending: Vec::new(), reported: HashMap::new(), created, since: created }))
     }
 
-    pub(crate) fn push(
-        &self,
-        config: &StreamConfig,
-        value: Number,
-        bits: u64,
-        given: &[KeyValue],
-        span: Option<Eligible>,
-    ) {
+    pub(crate) fn push(&self, config: &StreamConfig, value: Number, bits: u64, given: &[KeyValue], is_offered: bool) {
         let all = Attributes::new(given.iter().cloned());
         let kept = match all.iter().all(|one| config.attributes.keeps(&one.key)) {
             true => all.clone(),
             false => Attributes::new(all.iter().filter(|one| config.attributes.keeps(&one.key)).cloned()),
         };
-        let exemplar =
-            span.map(|span| Offer { value, given: &all, of_series: &kept, span, clock: &config.clock }.exemplar());
+        let exemplar = is_offered.then(|| {
+            Offer { value, given: &all, of_series: &kept, span: Eligible::current(), clock: &config.clock }.exemplar()
+        });
         let observation = Observation { all: Set::new(config, all), kept: Set::new(config, kept), bits, exemplar };
         lock(&self.0).pending.push(observation);
     }

@@ -4,9 +4,9 @@ use opentelemetry::KeyValue;
 
 use super::striped::{Owner, Striped};
 use crate::error::catch;
-use crate::metrics::aggregation::Cell;
+use crate::metrics::aggregation::{Aggregate, Any, Cell, Outcome};
 use crate::metrics::config::{Shape, StreamConfig};
-use crate::metrics::data::{Attributes, Exemplars, Measured};
+use crate::metrics::data::{Attributes, Exemplars, Measured, Number};
 use crate::metrics::exemplar::{Eligible, ExemplarReservoir, MergedSlots, Offer, Random};
 use crate::sync::{AtomicU32, AtomicU64, Ordering, free, pause};
 use crate::time::Timestamp;
@@ -40,6 +40,15 @@ const LOOKS: usize = 64;
 
 type CustomReservoir = std::sync::Mutex<Box<dyn ExemplarReservoir>>;
 
+/// Offers to the user's reservoir. An offer that meets another one is discarded, so that no thread waits and a reservoir that
+/// records into its own series does not deadlock.
+fn offer_to(custom: &CustomReservoir, offer: &Offer<'_>) {
+    let Some(mut reservoir) = free(custom.try_lock()) else { return };
+    if catch(|| reservoir.offer(offer)).is_err() {
+        crate::__warn!("metrics.reservoir", "an exemplar reservoir panicked");
+    }
+}
+
 impl Series {
     pub(crate) fn new(config: &StreamConfig, attributes: Attributes, check: u64, owner: Owner) -> Self {
         let custom = config.reservoir.as_ref().and_then(|make| catch(&**make).ok());
@@ -53,81 +62,124 @@ impl Series {
             attributes,
             start: config.clock.now(),
             epoch: AtomicU64::new(0),
-            first: Cell::new(&config.shape),
+            first: Cell::new(config),
         }
     }
 
-    /// Adds a measurement made by the thread with this index. `given` holds its attributes before filtering.
+    /// Adds a measurement of the thread with this index. `given` are its attributes before filtering, `is_offered` is true if it may
+    /// become an exemplar.
     #[inline(always)]
-    pub(crate) fn record<T: Measured>(
+    pub(crate) fn record<A: Aggregate, T: Measured>(
         &self,
         config: &StreamConfig,
         thread: usize,
         value: T,
         given: &[KeyValue],
-        span: Option<Eligible>,
+        is_offered: bool,
     ) {
-        let Some(span) = span else { return self.add(config, thread, value, None) };
-        let offer = Offer { value: value.into(), given, of_series: &self.attributes, span, clock: &config.clock };
-        if self.custom.is_some() {
-            self.add(config, thread, value, None);
-            self.offer(&offer);
-        } else {
-            self.add(config, thread, value, Some(&offer));
+        match self.try_record::<A, T>(config, thread, value, is_offered) {
+            Outcome::Recorded => {}
+            outcome => self.finish(config, thread, value, given, is_offered, outcome),
         }
     }
 
+    /// Adds a measurement where that takes no more than a few instructions. [`Self::finish`] does the rest.
     #[inline(always)]
-    fn add<T: Measured>(&self, config: &StreamConfig, thread: usize, value: T, offer: Option<&Offer<'_>>) {
-        let (cell, owns) = if self.owner.is(thread) {
-            (&self.first, true)
-        } else if self.owner == Owner::EVERYBODY {
-            (&self.first, false)
-        } else {
-            self.further.of(thread, || Cell::new(&config.shape))
-        };
-        if !cell.try_record(config, owns, value, offer) {
-            self.add_beside(config, cell, thread, value, offer);
-        }
-    }
-
-    /// Records while the thread's own cell is locked, for instance by a collection. Uses the neighbouring cell
-    /// or its own, whichever unlocks first. A collection locks one cell at a time.
-    #[cold]
-    fn add_beside<T: Measured>(
+    pub(crate) fn try_record<A: Aggregate, T: Measured>(
         &self,
         config: &StreamConfig,
-        cell: &Cell,
         thread: usize,
         value: T,
-        offer: Option<&Offer<'_>>,
+        is_offered: bool,
+    ) -> Outcome {
+        match self.cell(thread) {
+            Some((cell, owns)) => A::try_record(cell, config, owns, value, is_offered),
+            None => Outcome::Refused,
+        }
+    }
+
+    /// Returns the cell of the thread with this index, and true if the thread owns it; `None` before the cell is allocated.
+    #[inline(always)]
+    fn cell(&self, thread: usize) -> Option<(&Cell, bool)> {
+        if self.owner.is(thread) {
+            Some((&self.first, true))
+        } else if self.owner == Owner::EVERYBODY {
+            Some((&self.first, false))
+        } else {
+            self.further.get(thread)
+        }
+    }
+
+    /// Does what [`Self::try_record`] has left to do.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn finish<T: Measured>(
+        &self,
+        config: &StreamConfig,
+        thread: usize,
+        value: T,
+        given: &[KeyValue],
+        is_offered: bool,
+        outcome: Outcome,
     ) {
-        let beside = self.further.beside(thread, || Cell::new(&config.shape));
+        let cell = match (outcome, self.cell(thread)) {
+            (Outcome::Recorded, _) => return,
+            (Outcome::ToKeep, Some((cell, _))) => cell,
+            (_, Some((cell, _))) => match self.record_elsewhere(config, cell, thread, value, is_offered) {
+                Some(cell) => cell,
+                None => return,
+            },
+            (_, None) => {
+                self.further.make(thread, Owner::thread(thread), || Cell::new(config));
+                return self.record::<Any, T>(config, thread, value, given, is_offered);
+            }
+        };
+        self.keep(config, cell, value.into(), given);
+    }
+
+    /// Records what the thread's own cell has refused, because a collection has locked it for example: as a stranger into that cell
+    /// or into the one beside it, whichever opens first. A collection locks one cell at a time. Returns the cell if the measurement
+    /// is to be kept as an exemplar.
+    fn record_elsewhere<'a, T: Measured>(
+        &'a self,
+        config: &StreamConfig,
+        own: &'a Cell,
+        thread: usize,
+        value: T,
+        is_offered: bool,
+    ) -> Option<&'a Cell> {
+        let beside = || self.further.make(thread.wrapping_add(1), Owner::EVERYBODY, || Cell::new(config));
         let mut waits = 0;
-        while ![beside, cell].iter().any(|cell| cell.try_record(config, false, value, offer)) {
-            pause(waits);
+        loop {
+            let cell = if waits % 2 == 0 { own } else { beside() };
+            match Any::try_record(cell, config, false, value, is_offered) {
+                Outcome::Recorded => return None,
+                Outcome::ToKeep => return Some(cell),
+                Outcome::Refused if waits % 2 == 0 => {}
+                Outcome::Refused => pause(waits / 2),
+            }
             waits += 1;
         }
     }
 
-    /// Iterates over the cells for which `of` returns `Some`.
+    /// Keeps a measurement that was due as an exemplar.
+    fn keep(&self, config: &StreamConfig, cell: &Cell, value: Number, given: &[KeyValue]) {
+        let span = Eligible::current();
+        let offer = Offer { value, given, of_series: &self.attributes, span, clock: &config.clock };
+        match &self.custom {
+            // A cell that never keeps an exemplar has each one due.
+            Some(custom) => offer_to(custom, &offer),
+            None => cell.keep(config, &offer),
+        }
+    }
+
+    /// Iterates over the cells that `of` accepts.
     pub(crate) fn cells<'a, C: 'a>(&'a self, of: impl Fn(&'a Cell) -> Option<&'a C>) -> impl Iterator<Item = &'a C> {
         std::iter::once(&self.first).chain(self.further.iter()).filter_map(of)
     }
 
-    /// Passes an offer to the user's reservoir. If the reservoir is busy, discards the offer, so that no thread
-    /// waits and a reservoir that records into its own series cannot deadlock.
-    #[cold]
-    fn offer(&self, offer: &Offer<'_>) {
-        let Some(mut reservoir) = self.custom.as_deref().and_then(|custom| free(custom.try_lock())) else { return };
-        if catch(|| reservoir.offer(offer)).is_err() {
-            crate::__warn!("metrics.reservoir", "an exemplar reservoir panicked");
-        }
-    }
-
-    /// Returns the exemplars of the user's reservoir, or `None` if the cells have reservoirs. Skips a busy
-    /// reservoir (it may even have triggered this collection); its exemplars are picked up by the next
-    /// collection.
+    /// Returns the exemplars of the user's reservoir; `None` if the cells have their own. If the reservoir is busy (it may even be
+    /// the caller of this collection), skips it; its exemplars come with the next collection.
     pub(crate) fn custom_exemplars(&self, is_delta: bool) -> Option<Exemplars> {
         let custom = self.custom.as_deref()?;
         let look = |_| {
@@ -166,6 +218,7 @@ mod tests {
     use std::sync::mpsc;
     use std::time::Duration;
 
+    use crate::metrics::aggregation::Sums;
     use crate::metrics::config::{AttributeFilter, HistogramConfig, InstrumentKind};
     use crate::metrics::data::{NumberType, Secrets, Temporality};
     use crate::time::Clock;
@@ -192,13 +245,13 @@ mod tests {
     fn a_measurement_takes_its_cell_or_the_one_beside_whichever_opens_first() {
         let config = histogram();
         let series = Series::new(&config, Attributes::empty(), 0, Owner::thread(0));
-        series.further.beside(0, || Cell::new(&config.shape));
+        series.further.make(1, Owner::EVERYBODY, || Cell::new(&config));
         for first in 0..2 {
             let mut locked: Vec<_> = series.cells(Cell::histogram).map(|cell| cell.locked()).collect();
             let (sender, done) = mpsc::channel();
             std::thread::scope(|scope| {
                 scope.spawn(|| {
-                    series.record(&config, 0, 1.0, &[], None);
+                    series.record::<Any, _>(&config, 0, 1.0, &[], false);
                     sender.send(())
                 });
                 drop(locked.remove(first));
@@ -209,6 +262,22 @@ mod tests {
             });
         }
         assert_eq!(series.cells(Cell::histogram).count(), 2, "no third cell is made");
+    }
+
+    /// Also of the owner's: the series has one cell, as before.
+    #[test]
+    fn what_exceeds_the_owners_sum_is_in_the_total_and_takes_no_memory() {
+        let config = StreamConfig { kind: InstrumentKind::UpDownCounter, shape: Shape::Sum, ..histogram() };
+        let series = Series::new(&config, Attributes::empty(), 0, Owner::thread(0));
+        let total = || {
+            let cells: Vec<_> = series.cells(Cell::sum).map(|cell| cell.total(NumberType::I64) as i64).collect();
+            assert_eq!(cells.len(), 1);
+            cells[0]
+        };
+        for (value, expected) in [(i64::MAX - 1, i64::MAX - 1), (5, i64::MAX), (7, i64::MAX), (-20, i64::MAX - 9)] {
+            series.record::<Sums, _>(&config, 0, value, &[], false);
+            assert_eq!(total(), expected, "after {value}");
+        }
     }
 
     #[test]

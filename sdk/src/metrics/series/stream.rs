@@ -9,10 +9,10 @@ use super::observed::ObservedTotals;
 use super::one::Series;
 use super::points;
 use super::store::Store;
+use crate::metrics::aggregation::{Aggregate, Any, Outcome};
 use crate::metrics::config::{Shape, StreamConfig};
 use crate::metrics::data::{Fingerprint, Measured, Metric, MetricData};
-use crate::metrics::exemplar::Eligible;
-use crate::sync::{Ordering, thread_index};
+use crate::sync::{Ordering, known_thread_index, thread_index};
 use crate::time::Timestamp;
 
 pub(crate) struct Stream {
@@ -30,40 +30,34 @@ impl Stream {
     }
 
     /// Adds a measurement.
-    #[inline]
-    pub(crate) fn record<T: Measured>(&self, value: T, given: &[KeyValue], span: Option<Eligible>) {
+    #[inline(always)]
+    pub(crate) fn record<T: Measured>(&self, value: T, given: &[KeyValue], is_offered: bool) {
         let fingerprint = self.config.fingerprint(given);
-        let add = |series: &Series| series.record(&self.config, thread_index(), value, given, span);
+        let add = |series: &Series| series.record::<Any, T>(&self.config, thread_index(), value, given, is_offered);
         if !local::find(&self.store.slot, self.store.epoch(), fingerprint, add) {
-            self.record_first(fingerprint, value, given, span);
+            self.record_first(fingerprint, value, given, is_offered);
         }
     }
 
     /// Adds a measurement to a series this thread has not recorded into before.
     #[cold]
-    fn record_first<T: Measured>(
-        &self,
-        fingerprint: Fingerprint,
-        value: T,
-        given: &[KeyValue],
-        span: Option<Eligible>,
-    ) {
+    fn record_first<T: Measured>(&self, fingerprint: Fingerprint, value: T, given: &[KeyValue], is_offered: bool) {
         let thread = thread_index();
         // Read before the lookup: if a new epoch starts in between, the next measurement looks the series up again.
         let epoch = self.store.epoch();
         let series = self.store.series(&self.config, given, thread);
-        series.record(&self.config, thread, value, given, span);
-        // The overflow series and sets with duplicate keys cannot be found by this fingerprint.
+        series.record::<Any, T>(&self.config, thread, value, given, is_offered);
+        // This fingerprint finds neither the overflow series nor sets with duplicate keys.
         if series.check == fingerprint.check {
             local::remember(&self.store.slot, epoch, fingerprint.place, series);
         }
     }
 
-    /// Accepts an observation. Streams that aggregate observations as measurements record it like any other.
-    pub(crate) fn observe<T: Measured>(&self, value: T, given: &[KeyValue], span: Option<Eligible>) {
+    /// Takes an observation. A stream that aggregates observations as measurements records it like any other.
+    pub(crate) fn observe<T: Measured>(&self, value: T, given: &[KeyValue], is_offered: bool) {
         match &self.observed {
-            Some(observed) => observed.push(&self.config, value.into(), value.bits(), given, span),
-            None => self.record(value, given, span),
+            Some(observed) => observed.push(&self.config, value.into(), value.bits(), given, is_offered),
+            None => self.record(value, given, is_offered),
         }
     }
 
@@ -101,9 +95,28 @@ impl BoundSeries {
         &self.stream.config
     }
 
+    /// Adds a measurement where that takes no more than a few instructions. [`Self::finish`] does the rest.
     #[inline(always)]
-    pub(crate) fn record<T: Measured>(&self, value: T, span: Option<Eligible>) {
-        self.series.record(&self.stream.config, thread_index(), value, &self.given, span);
+    pub(crate) fn try_record<A: Aggregate, T: Measured>(&self, value: T, is_offered: bool) -> Outcome {
+        match known_thread_index() {
+            Some(thread) => self.series.try_record::<A, T>(&self.stream.config, thread, value, is_offered),
+            None => Outcome::Refused,
+        }
+    }
+
+    /// Does what [`Self::try_record`] has left to do.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn finish<T: Measured>(&self, value: T, is_offered: bool, outcome: Outcome) {
+        self.series.finish(&self.stream.config, thread_index(), value, &self.given, is_offered, outcome);
+    }
+
+    /// Adds a measurement.
+    pub(crate) fn record<T: Measured>(&self, value: T, is_offered: bool) {
+        match self.try_record::<Any, T>(value, is_offered) {
+            Outcome::Recorded => {}
+            outcome => self.finish(value, is_offered, outcome),
+        }
     }
 }
 

@@ -32,12 +32,9 @@ fn stripes() -> usize {
     })
 }
 
-/// The cells of a series after the first, each allocated on first use. Before that, this takes a pointer and a
-/// half.
+/// The cells of a series after its first one, each allocated on first use.
 #[derive(Default)]
-pub(crate) struct Striped<C>(OnceLock<Box<Stripes<C>>>);
-
-type Stripes<C> = Vec<OnceLock<Box<Stripe<C>>>>;
+pub(crate) struct Striped<C>(OnceLock<Box<[OnceLock<Box<Stripe<C>>>]>>);
 
 /// Aligned so that no two threads share a cache line.
 #[repr(align(128))]
@@ -51,28 +48,20 @@ impl<C> Striped<C> {
         Striped(OnceLock::new())
     }
 
-    /// Returns the cell for the thread with this index, and true if the thread owns it.
-    #[inline]
-    pub(crate) fn of(&self, thread: usize, make: impl FnOnce() -> C) -> (&C, bool) {
-        let known = self.0.get().and_then(|stripes| stripes[thread & (stripes.len() - 1)].get());
-        let stripe = match known {
-            Some(stripe) => stripe,
-            None => self.further(thread, Owner::thread(thread), make),
-        };
-        (&stripe.cell, stripe.owner.is(thread))
+    /// Returns the cell of the thread with this index, and true if the thread owns it; `None` before the cell is allocated.
+    #[inline(always)]
+    pub(crate) fn get(&self, thread: usize) -> Option<(&C, bool)> {
+        let stripes = self.0.get()?;
+        let stripe = stripes.get(thread & stripes.len().wrapping_sub(1))?.get()?;
+        Some((&stripe.cell, stripe.owner.is(thread)))
     }
 
-    /// Returns the cell after the thread's own, allocating it as a shared cell if needed. Used when a thread
-    /// finds its own cell locked.
+    /// Returns the cell of the thread with this index, which `make` allocates for `owner` if there is none yet.
     #[cold]
-    pub(crate) fn beside(&self, thread: usize, make: impl FnOnce() -> C) -> &C {
-        &self.further(thread.wrapping_add(1), Owner::EVERYBODY, make).cell
-    }
-
-    #[cold]
-    fn further(&self, thread: usize, owner: Owner, make: impl FnOnce() -> C) -> &Stripe<C> {
-        let stripes = self.0.get_or_init(|| Box::new((0..stripes()).map(|_| OnceLock::new()).collect()));
-        stripes[thread & (stripes.len() - 1)].get_or_init(|| Box::new(Stripe { cell: make(), owner }))
+    pub(crate) fn make(&self, thread: usize, owner: Owner, make: impl FnOnce() -> C) -> &C {
+        let stripes = self.0.get_or_init(|| (0..stripes()).map(|_| OnceLock::new()).collect());
+        let stripe = &stripes[thread & (stripes.len() - 1)];
+        &stripe.get_or_init(|| Box::new(Stripe { cell: make(), owner })).cell
     }
 
     /// Iterates over all allocated cells.
@@ -89,12 +78,14 @@ mod tests {
     fn a_thread_owns_its_cell_until_there_are_more_threads_than_cells() {
         let (striped, n) = (Striped::new(), stripes());
         let of = |thread: usize| {
-            let (cell, owns) = striped.of(thread, || thread);
-            (*cell, owns)
+            striped.make(thread, Owner::thread(thread), || thread);
+            striped.get(thread).map(|(cell, owns)| (*cell, owns))
         };
-        assert_eq!([0, 1, 0, n, n + 2].map(of), [(0, true), (1, true), (0, true), (0, false), (n + 2, true)]);
-        assert_eq!(striped.beside(2, || 7), &7);
-        assert_eq!(of(3), (7, false));
+        assert_eq!(striped.get(0), None);
+        let expected = [(0, true), (1, true), (0, true), (0, false), (n + 2, true)];
+        assert_eq!([0, 1, 0, n, n + 2].map(of), expected.map(Some));
+        assert_eq!(striped.make(3, Owner::EVERYBODY, || 7), &7);
+        assert_eq!(striped.get(3), Some((&7, false)));
         assert_eq!(striped.iter().copied().collect::<Vec<_>>(), [0, 1, n + 2, 7]);
     }
 }

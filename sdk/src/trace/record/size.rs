@@ -11,11 +11,15 @@ use opentelemetry::{Array, KeyValue, StringValue, Value};
 use super::chunk::{Head, Rare};
 use super::{SpanEvent, SpanRecord};
 
-/// Returns the bytes of an allocation of `len` bytes, with what a usual allocator adds.
+/// Returns the bytes of an allocation of `len` bytes, with what an allocator adds: a header, rounding, and a smallest block.
 #[inline]
 fn heap(len: usize) -> usize {
-    const SMALLEST: usize = 32;
-    if len == 0 { 0 } else { (len.saturating_add(23) & !15).max(SMALLEST) }
+    len.saturating_add(32)
+}
+
+/// Returns the bytes of a list of `capacity` items, which allocates nothing without capacity.
+fn list<T>(capacity: usize) -> usize {
+    if capacity == 0 { 0 } else { heap(capacity.saturating_mul(size_of::<T>())) }
 }
 
 /// Returns the bytes of a span in a chunk.
@@ -58,12 +62,12 @@ fn value(value: &Value) -> usize {
 #[cold]
 fn large_value(value: &Value) -> usize {
     match value {
-        Value::Array(Array::Bool(list)) => heap(list.capacity()),
-        Value::Array(Array::I64(list)) => heap(list.capacity() * size_of::<i64>()),
-        Value::Array(Array::F64(list)) => heap(list.capacity() * size_of::<f64>()),
-        Value::Array(Array::String(list)) => {
-            let texts: usize = list.iter().map(|text| heap(text.as_str().len())).sum();
-            heap(list.capacity() * size_of::<StringValue>()) + texts
+        Value::Array(Array::Bool(values)) => list::<bool>(values.capacity()),
+        Value::Array(Array::I64(values)) => list::<i64>(values.capacity()),
+        Value::Array(Array::F64(values)) => list::<f64>(values.capacity()),
+        Value::Array(Array::String(values)) => {
+            let texts: usize = values.iter().map(|text| heap(text.as_str().len())).sum();
+            list::<StringValue>(values.capacity()) + texts
         }
         // The enum may grow; the text of a value is about as long as the value is large.
         other => heap(other.as_str().len()),
@@ -80,8 +84,8 @@ fn rare(record: &SpanRecord) -> usize {
         Status::Unset | Status::Ok => 0,
     };
     heap(size_of::<Rare>())
-        + heap(record.events.capacity() * size_of::<SpanEvent>())
-        + heap(record.links.capacity() * size_of::<Link>())
+        + list::<SpanEvent>(record.events.capacity())
+        + list::<Link>(record.links.capacity())
         + events
         + links
         + status
@@ -89,11 +93,11 @@ fn rare(record: &SpanRecord) -> usize {
 }
 
 fn event(event: &SpanEvent) -> usize {
-    name(&event.name) + heap(event.attributes.capacity() * size_of::<KeyValue>()) + attributes(&event.attributes)
+    name(&event.name) + list::<KeyValue>(event.attributes.capacity()) + attributes(&event.attributes)
 }
 
 fn link(link: &Link) -> usize {
-    heap(link.attributes.capacity() * size_of::<KeyValue>())
+    list::<KeyValue>(link.attributes.capacity())
         + attributes(&link.attributes)
         + trace_state(link.span_context.trace_state())
 }
@@ -101,7 +105,7 @@ fn link(link: &Link) -> usize {
 /// Returns the bytes of the members. Their list may have unused places, as many as it has used ones.
 fn trace_state(state: &TraceState) -> usize {
     let members: usize = state.into_iter().map(|(key, value)| heap(key.len()) + heap(value.len())).sum();
-    heap(2 * state.into_iter().len() * size_of::<(String, String)>()) + members
+    list::<(String, String)>(2 * state.into_iter().len()) + members
 }
 
 #[cfg(test)]

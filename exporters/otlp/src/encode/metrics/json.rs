@@ -10,43 +10,78 @@ use telemark_sdk::signal::Metrics;
 use telemark_sdk::time::Timestamp;
 
 use super::values::{WireNumber, temporality_number};
+use super::{Point, scopes};
 use crate::encode::json::{
     array_field, attributes, attributes_field, element, f64_field, float, hex_field, i32_field, key, quoted,
-    scope_field, string_field, u32_field, u64_field,
+    schema_url_len, scope_field, string_field, u32_field, u64_field,
 };
+use crate::encode::part::{Part, Room, Written};
 
-/// Appends `{"resourceMetrics":[…]}`. `resource` is the encoded resource.
-pub(super) fn write(batch: Batch<'_, Metrics>, resource: &[u8], out: &mut Vec<u8>) {
+/// Appends `{"resourceMetrics":[…]}` with a part of the batch. `resource` is the encoded resource.
+pub(super) fn write(
+    batch: Batch<'_, Metrics>,
+    resource: &[u8],
+    part: Part<Point>,
+    out: &mut Vec<u8>,
+) -> Written<Point> {
+    let schema_url = batch.resource.schema_url().unwrap_or_default();
+    let mut room = Room::new(out.len(), part.limit, schema_url_len(schema_url) + "]}]}".len());
+    let mut next = None;
     out.extend_from_slice(b"{\"resourceMetrics\":[{\"resource\":");
     out.extend_from_slice(resource);
     out.extend_from_slice(b",\"scopeMetrics\":[");
-    for scope in batch.iter() {
-        element(out);
-        write_scope_metrics(out, scope);
+    for (scope, from) in scopes(batch, part.from) {
+        next = write_scope_metrics(out, &mut room, scope, from);
+        if next.is_some() {
+            break;
+        }
     }
     out.push(b']');
-    string_field(out, "schemaUrl", batch.resource.schema_url().unwrap_or_default());
+    string_field(out, "schemaUrl", schema_url);
     out.extend_from_slice(b"}]}");
+    Written { items: room.items(), next }
 }
 
-fn write_scope_metrics(out: &mut Vec<u8>, metrics: &ScopeMetrics) {
+/// Writes the points of a scope from a place on. Returns the place of the first point that does not fit.
+fn write_scope_metrics(out: &mut Vec<u8>, room: &mut Room, metrics: &ScopeMetrics, from: Point) -> Option<Point> {
+    let (start, items) = (out.len(), room.items());
+    let schema_url = metrics.scope.schema_url().unwrap_or_default();
+    let tail = schema_url_len(schema_url) + "]}".len();
+    let mut next = None;
+    element(out);
     out.push(b'{');
     scope_field(out, &metrics.scope);
-    array_field(out, "metrics", &metrics.metrics, write_metric);
-    string_field(out, "schemaUrl", metrics.scope.schema_url().unwrap_or_default());
+    key(out, "metrics");
+    out.push(b'[');
+    for (metric, index, first) in super::metrics(metrics, from) {
+        if let Some(point) = write_metric(out, room, metric, first, tail) {
+            next = Some(Point { metric: index, point, ..from });
+            break;
+        }
+    }
+    out.push(b']');
+    string_field(out, "schemaUrl", schema_url);
     out.push(b'}');
+    if next.is_some() && room.items() == items {
+        // Not even the first point fits behind the points of other scopes.
+        out.truncate(start);
+    }
+    next
 }
 
-fn write_metric(out: &mut Vec<u8>, metric: &Metric) {
+/// Writes the points of a metric from number `first` on. Returns the number of the first point that does not fit.
+fn write_metric(out: &mut Vec<u8>, room: &mut Room, metric: &Metric, first: usize, tail: usize) -> Option<usize> {
+    let (start, items) = (out.len(), room.items());
+    let tail = tail + "]}}".len();
+    element(out);
     out.push(b'{');
     string_field(out, "name", &metric.name);
     string_field(out, "description", &metric.description);
     string_field(out, "unit", &metric.unit);
-    match &metric.data {
+    let next = match &metric.data {
         MetricData::Gauge { points } => {
             begin(out, "gauge", None);
-            array_field(out, "dataPoints", points, write_number_point);
-            out.push(b'}');
+            write_points(out, room, points, first, tail, write_number_point)
         }
         MetricData::Sum { points, temporality, monotonic } => {
             begin(out, "sum", Some(*temporality));
@@ -54,22 +89,47 @@ fn write_metric(out: &mut Vec<u8>, metric: &Metric) {
                 key(out, "isMonotonic");
                 out.extend_from_slice(b"true");
             }
-            array_field(out, "dataPoints", points, write_number_point);
-            out.push(b'}');
+            write_points(out, room, points, first, tail, write_number_point)
         }
         MetricData::Histogram { points, temporality } => {
             begin(out, "histogram", Some(*temporality));
-            array_field(out, "dataPoints", points, write_histogram);
-            out.push(b'}');
+            write_points(out, room, points, first, tail, write_histogram)
         }
         MetricData::ExponentialHistogram { points, temporality } => {
             begin(out, "exponentialHistogram", Some(*temporality));
-            array_field(out, "dataPoints", points, write_exponential);
-            out.push(b'}');
+            write_points(out, room, points, first, tail, write_exponential)
         }
-        _ => {}
-    }
+        _ => None,
+    };
     out.push(b'}');
+    if next.is_some() && room.items() == items {
+        out.truncate(start);
+    }
+    next
+}
+
+/// Writes the field `dataPoints` from number `first` on, and the end of the data. Returns the number of the first point that
+/// does not fit.
+fn write_points<P>(
+    out: &mut Vec<u8>,
+    room: &mut Room,
+    points: &[P],
+    first: usize,
+    tail: usize,
+    write: impl Fn(&mut Vec<u8>, &P),
+) -> Option<usize> {
+    key(out, "dataPoints");
+    out.push(b'[');
+    let mut rest = points.iter().enumerate().skip(first);
+    let next = rest.find_map(|(index, point)| {
+        let fits = room.write(out, tail, |out| {
+            element(out);
+            write(out, point);
+        });
+        (!fits).then_some(index)
+    });
+    out.extend_from_slice(b"]}");
+    next
 }
 
 fn begin(out: &mut Vec<u8>, name: &str, temporality: Option<Temporality>) {

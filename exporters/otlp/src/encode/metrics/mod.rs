@@ -7,8 +7,10 @@ mod protobuf;
 mod values;
 
 use telemark_sdk::Batch;
+use telemark_sdk::metrics::{Metric, ScopeMetrics};
 use telemark_sdk::signal::Metrics;
 
+use super::part::{Part, Written};
 use super::resource::ResourceCache;
 use super::signal::{ComponentTypes, Encode};
 use crate::preferences::MetricPreferences;
@@ -19,8 +21,33 @@ pub struct MetricsCache {
     resource: ResourceCache,
 }
 
+/// The place of a point: the numbers of its scope, its metric and itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Point {
+    scope: usize,
+    metric: usize,
+    point: usize,
+}
+
+/// Returns the scopes from a place on that have points, each with the place of its first metric.
+///
+/// spec: opentelemetry-proto docs/specification.md — empty envelopes should not be sent
+fn scopes(batch: Batch<'_, Metrics>, from: Point) -> impl Iterator<Item = (&ScopeMetrics, Point)> {
+    let scopes = batch.as_slice().iter().enumerate().skip(from.scope);
+    scopes.filter(|(_, scope)| scope.metrics.iter().any(|metric| !metric.data.is_empty())).map(move |(index, scope)| {
+        (scope, if index == from.scope { from } else { Point { scope: index, ..Point::default() } })
+    })
+}
+
+/// Returns the metrics of a scope from a place on that have points, each with its number and that of its first point.
+fn metrics(scope: &ScopeMetrics, from: Point) -> impl Iterator<Item = (&Metric, usize, usize)> {
+    let metrics = scope.metrics.iter().enumerate().skip(from.metric).filter(|(_, metric)| !metric.data.is_empty());
+    metrics.map(move |(index, metric)| (metric, index, if index == from.metric { from.point } else { 0 }))
+}
+
 impl Encode for Metrics {
     type Cache = MetricsCache;
+    type Position = Point;
     type Preferences = MetricPreferences;
 
     const PATH: &'static str = "v1/metrics";
@@ -34,14 +61,26 @@ impl Encode for Metrics {
     };
 
     fn count(batch: Batch<'_, Metrics>) -> usize {
-        batch.iter().flat_map(|scope| &scope.metrics).map(|metric| metric.data.len()).sum()
+        batch.as_slice().iter().flat_map(|scope| &scope.metrics).map(|metric| metric.data.len()).sum()
     }
 
-    fn protobuf(batch: Batch<'_, Metrics>, cache: &mut MetricsCache, out: &mut Vec<u8>) {
-        protobuf::write(batch, cache.resource.protobuf(batch.resource), out);
+    fn begin(_: Batch<'_, Metrics>, _: &mut MetricsCache) {}
+
+    fn protobuf_part(
+        batch: Batch<'_, Metrics>,
+        cache: &mut MetricsCache,
+        part: Part<Point>,
+        out: &mut Vec<u8>,
+    ) -> Written<Point> {
+        protobuf::write(batch, cache.resource.protobuf(batch.resource), part, out)
     }
 
-    fn json(batch: Batch<'_, Metrics>, cache: &mut MetricsCache, out: &mut Vec<u8>) {
-        json::write(batch, cache.resource.json(batch.resource), out);
+    fn json_part(
+        batch: Batch<'_, Metrics>,
+        cache: &mut MetricsCache,
+        part: Part<Point>,
+        out: &mut Vec<u8>,
+    ) -> Written<Point> {
+        json::write(batch, cache.resource.json(batch.resource), part, out)
     }
 }

@@ -9,40 +9,91 @@ use telemark_sdk::signal::Metrics;
 use telemark_sdk::time::Timestamp;
 
 use super::values::{WireNumber, temporality_number};
+use super::{Point, scopes};
+use crate::encode::part::{Part, Room, WIDER, Written};
 use crate::encode::wire::{
-    fixed64, number, varint_len, with_length, write_attribute, write_message, write_number, write_scope, write_string,
-    write_varint,
+    fixed64, number, string_len, varint_len, with_length, write_attribute, write_message, write_number, write_scope,
+    write_string, write_varint,
 };
 
-/// Appends an `ExportMetricsServiceRequest`. `resource` is the encoded field `resource`.
-pub(super) fn write(batch: Batch<'_, Metrics>, resource: &[u8], out: &mut Vec<u8>) {
-    let guess = batch.iter().map(usual_scope).sum::<usize>();
+/// Appends an `ExportMetricsServiceRequest` with a part of the batch. `resource` is the encoded field `resource`.
+pub(super) fn write(
+    batch: Batch<'_, Metrics>,
+    resource: &[u8],
+    part: Part<Point>,
+    out: &mut Vec<u8>,
+) -> Written<Point> {
+    let guess = sum_up_to(part.limit, batch.as_slice().iter().map(|scope| usual_scope(scope, part.limit)));
+    let schema_url = batch.resource.schema_url().unwrap_or_default();
+    let mut room = Room::new(out.len(), part.limit, string_len(schema_url) + WIDER);
+    let mut next = None;
     write_message(out, with_length(1), varint_len(guess as u64), |out| {
         out.extend_from_slice(resource);
-        for scope in batch.iter() {
-            write_message(out, with_length(2), varint_len(usual_scope(scope) as u64), |out| {
-                write_scope(out, &scope.scope);
-                scope.metrics.iter().for_each(|metric| write_metric(out, metric));
-                write_string(out, with_length(3), scope.scope.schema_url().unwrap_or_default());
-            });
+        for (scope, from) in scopes(batch, part.from) {
+            next = write_scope_metrics(out, &mut room, scope, from, part.limit);
+            if next.is_some() {
+                break;
+            }
         }
-        write_string(out, with_length(3), batch.resource.schema_url().unwrap_or_default());
+        write_string(out, with_length(3), schema_url);
     });
+    Written { items: room.items(), next }
 }
 
-/// Returns the rough size of a scope's metrics in bytes, from which only the width of lengths is guessed.
-fn usual_scope(scope: &ScopeMetrics) -> usize {
-    scope.metrics.iter().map(usual_metric).sum()
+/// Writes the points of a scope from a place on. Returns the place of the first point that does not fit.
+fn write_scope_metrics(
+    out: &mut Vec<u8>,
+    room: &mut Room,
+    metrics: &ScopeMetrics,
+    from: Point,
+    limit: usize,
+) -> Option<Point> {
+    let (start, items) = (out.len(), room.items());
+    let schema_url = metrics.scope.schema_url().unwrap_or_default();
+    let tail = string_len(schema_url) + WIDER;
+    let mut next = None;
+    write_message(out, with_length(2), varint_len(usual_scope(metrics, limit) as u64), |out| {
+        write_scope(out, &metrics.scope);
+        for (metric, index, first) in super::metrics(metrics, from) {
+            if let Some(point) = write_metric(out, room, metric, first, tail, limit) {
+                next = Some(Point { metric: index, point, ..from });
+                break;
+            }
+        }
+        write_string(out, with_length(3), schema_url);
+    });
+    if next.is_some() && room.items() == items {
+        // Not even the first point fits behind the points of other scopes.
+        out.truncate(start);
+    }
+    next
 }
 
-fn usual_metric(metric: &Metric) -> usize {
+/// Returns the rough size of a scope's metrics in bytes, at most `limit`. Only the width of lengths is guessed from it.
+fn usual_scope(scope: &ScopeMetrics, limit: usize) -> usize {
+    sum_up_to(limit, scope.metrics.iter().map(|metric| usual_metric(metric, limit)))
+}
+
+fn usual_metric(metric: &Metric, limit: usize) -> usize {
     const NUMBER: usize = 80;
     let points = match &metric.data {
-        MetricData::Histogram { points, .. } => points.iter().map(usual_histogram).sum(),
-        MetricData::ExponentialHistogram { points, .. } => points.iter().map(usual_exponential).sum(),
-        other => other.len() * NUMBER,
+        MetricData::Histogram { points, .. } => sum_up_to(limit, points.iter().map(usual_histogram)),
+        MetricData::ExponentialHistogram { points, .. } => sum_up_to(limit, points.iter().map(usual_exponential)),
+        other => other.len().saturating_mul(NUMBER),
     };
-    metric.name.len() + metric.description.len() + metric.unit.len() + points
+    (metric.name.len() + metric.description.len() + metric.unit.len() + points).min(limit)
+}
+
+/// Adds sizes until they reach `limit`, so that a guess for one of many parts does not look at the whole batch.
+fn sum_up_to(limit: usize, sizes: impl Iterator<Item = usize>) -> usize {
+    let mut sum = 0;
+    for size in sizes {
+        sum += size;
+        if sum >= limit {
+            return limit;
+        }
+    }
+    sum
 }
 
 fn usual_histogram(point: &HistogramPoint) -> usize {
@@ -54,8 +105,18 @@ fn usual_exponential(point: &ExponentialHistogramPoint) -> usize {
     110 + point.attributes.len() * 30 + buckets + point.exemplars.len() * 60
 }
 
-fn write_metric(out: &mut Vec<u8>, metric: &Metric) {
-    let width = varint_len(usual_metric(metric) as u64);
+/// Writes the points of a metric from number `first` on. Returns the number of the first point that does not fit.
+fn write_metric(
+    out: &mut Vec<u8>,
+    room: &mut Room,
+    metric: &Metric,
+    first: usize,
+    tail: usize,
+    limit: usize,
+) -> Option<usize> {
+    let (start, items) = (out.len(), room.items());
+    let width = varint_len(usual_metric(metric, limit) as u64);
+    let mut next = None;
     write_message(out, with_length(2), width, |out| {
         write_string(out, with_length(1), &metric.name);
         write_string(out, with_length(2), &metric.description);
@@ -69,24 +130,44 @@ fn write_metric(out: &mut Vec<u8>, metric: &Metric) {
             _ => return,
         };
         write_message(out, with_length(field), width, |out| {
-            write_points(out, &metric.data);
+            next = write_points(out, room, &metric.data, first, tail + METRIC_TAIL);
             write_number(out, number(2), temporality.map_or(0, |temporality| temporality_number(temporality).into()));
             write_number(out, number(3), monotonic.into());
         });
     });
+    if next.is_some() && room.items() == items {
+        out.truncate(start);
+    }
+    next
 }
 
-fn write_points(out: &mut Vec<u8>, data: &MetricData) {
+/// The maximum number of bytes behind the points of a metric: its temporality, `is_monotonic`, and two longer lengths.
+const METRIC_TAIL: usize = 2 + 2 + 2 * WIDER;
+
+fn write_points(out: &mut Vec<u8>, room: &mut Room, data: &MetricData, first: usize, tail: usize) -> Option<usize> {
     match data {
         MetricData::Gauge { points } | MetricData::Sum { points, .. } => {
-            points.iter().for_each(|point| write_number_point(out, point));
+            write_each(out, room, points, first, tail, write_number_point)
         }
-        MetricData::Histogram { points, .. } => points.iter().for_each(|point| write_histogram(out, point)),
+        MetricData::Histogram { points, .. } => write_each(out, room, points, first, tail, write_histogram),
         MetricData::ExponentialHistogram { points, .. } => {
-            points.iter().for_each(|point| write_exponential(out, point));
+            write_each(out, room, points, first, tail, write_exponential)
         }
-        _ => {}
+        _ => None,
     }
+}
+
+/// Writes points from number `first` on. Returns the number of the first one that does not fit.
+fn write_each<P>(
+    out: &mut Vec<u8>,
+    room: &mut Room,
+    points: &[P],
+    first: usize,
+    tail: usize,
+    write: impl Fn(&mut Vec<u8>, &P),
+) -> Option<usize> {
+    let mut points = points.iter().enumerate().skip(first);
+    points.find_map(|(index, point)| (!room.write(out, tail, |out| write(out, point))).then_some(index))
 }
 
 fn write_number_point(out: &mut Vec<u8>, point: &NumberPoint) {

@@ -1,40 +1,76 @@
 //! Spans in JSON.
 
+use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::{Link, SpanId, Status, TraceState};
 use telemark_sdk::Batch;
 use telemark_sdk::signal::Traces;
 use telemark_sdk::trace::{SpanEvent, SpanView};
 
 use super::values::{kind, link_flags, span_flags};
-use crate::encode::groups::Groups;
+use crate::encode::groups::{Groups, Place};
 use crate::encode::json::{
-    array_field, attributes, element, escaped, hex_field, key, scope_field, string, string_field, u32_field, u64_field,
+    array_field, attributes, element, escaped, hex_field, key, schema_url_len, scope_field, string, string_field,
+    u32_field, u64_field,
 };
+use crate::encode::part::{Part, Room, Written};
 
-/// Appends `{"resourceSpans":[…]}`. `resource` is the encoded resource.
-pub(super) fn write(batch: Batch<'_, Traces>, resource: &[u8], groups: &Groups, out: &mut Vec<u8>) {
+/// Appends `{"resourceSpans":[…]}` with a part of the batch. `resource` is the encoded resource.
+pub(super) fn write(
+    batch: Batch<'_, Traces>,
+    resource: &[u8],
+    groups: &Groups,
+    part: Part<Place>,
+    out: &mut Vec<u8>,
+) -> Written<Place> {
+    let schema_url = batch.resource.schema_url().unwrap_or_default();
+    let mut room = Room::new(out.len(), part.limit, schema_url_len(schema_url) + "]}]}".len());
+    let mut next = None;
     out.extend_from_slice(b"{\"resourceSpans\":[{\"resource\":");
     out.extend_from_slice(resource);
     out.extend_from_slice(b",\"scopeSpans\":[");
-    for (_, items) in groups.iter() {
-        element(out);
-        write_scope_spans(out, items.filter_map(|item| batch.get(item)));
+    for (number, _, items) in groups.from(part.from) {
+        let (start, written) = (out.len(), room.items());
+        let left = write_scope_spans(out, &mut room, items.filter_map(|item| Some((item, batch.get(item)?))));
+        next = left.map(|item| Place::new(number, item));
+        if next.is_some() {
+            if room.items() == written {
+                // Not even the first span fits behind the spans of other scopes.
+                out.truncate(start);
+            }
+            break;
+        }
     }
     out.push(b']');
-    string_field(out, "schemaUrl", batch.resource.schema_url().unwrap_or_default());
+    string_field(out, "schemaUrl", schema_url);
     out.extend_from_slice(b"}]}");
+    Written { items: room.items(), next }
 }
 
-fn write_scope_spans<'a>(out: &mut Vec<u8>, spans: impl Iterator<Item = SpanView<'a>>) {
+/// Writes the spans of a scope. Returns the number of the first one that does not fit.
+fn write_scope_spans<'a>(
+    out: &mut Vec<u8>,
+    room: &mut Room,
+    spans: impl Iterator<Item = (usize, SpanView<'a>)>,
+) -> Option<usize> {
     let mut spans = spans.peekable();
-    let scope = spans.peek().map(|span| span.scope());
+    let scope: &InstrumentationScope = spans.peek()?.1.scope();
+    let schema_url = scope.schema_url().unwrap_or_default();
+    let tail = schema_url_len(schema_url) + "]}".len();
+    element(out);
     out.push(b'{');
-    if let Some(scope) = scope {
-        scope_field(out, scope);
-    }
-    array_field(out, "spans", spans, write_span);
-    string_field(out, "schemaUrl", scope.and_then(|scope| scope.schema_url()).unwrap_or_default());
+    scope_field(out, scope);
+    key(out, "spans");
+    out.push(b'[');
+    let left = spans.find(|&(_, span)| {
+        !room.write(out, tail, |out| {
+            element(out);
+            write_span(out, span);
+        })
+    });
+    out.push(b']');
+    string_field(out, "schemaUrl", schema_url);
     out.push(b'}');
+    left.map(|(item, _)| item)
 }
 
 fn write_span(out: &mut Vec<u8>, span: SpanView<'_>) {

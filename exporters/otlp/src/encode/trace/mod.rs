@@ -9,7 +9,8 @@ mod values;
 use telemark_sdk::Batch;
 use telemark_sdk::signal::Traces;
 
-use super::groups::Groups;
+use super::groups::{Groups, Place};
+use super::part::{Part, Written};
 use super::resource::ResourceCache;
 use super::signal::{ComponentTypes, Encode};
 use protobuf::CallSites;
@@ -24,6 +25,7 @@ pub struct TraceCache {
 
 impl Encode for Traces {
     type Cache = TraceCache;
+    type Position = Place;
     type Preferences = ();
 
     const PATH: &'static str = "v1/traces";
@@ -36,18 +38,27 @@ impl Encode for Traces {
         http_json: "otlp_http_json_span_exporter",
     };
 
-    fn protobuf(batch: Batch<'_, Traces>, cache: &mut TraceCache, out: &mut Vec<u8>) {
-        fill(&mut cache.groups, batch);
+    fn begin(batch: Batch<'_, Traces>, cache: &mut TraceCache) {
+        let scope = |item| batch.get(item).map(|span| span.scope());
+        cache.groups.fill(batch.iter().map(|span| span.scope()), scope);
+    }
+
+    fn protobuf_part(
+        batch: Batch<'_, Traces>,
+        cache: &mut TraceCache,
+        part: Part<Place>,
+        out: &mut Vec<u8>,
+    ) -> Written<Place> {
         let resource = cache.resource.protobuf(batch.resource);
-        protobuf::write(batch, resource, &cache.groups, &mut cache.call_sites, out);
+        protobuf::write(batch, resource, &cache.groups, &mut cache.call_sites, part, out)
     }
 
-    fn json(batch: Batch<'_, Traces>, cache: &mut TraceCache, out: &mut Vec<u8>) {
-        fill(&mut cache.groups, batch);
-        json::write(batch, cache.resource.json(batch.resource), &cache.groups, out);
+    fn json_part(
+        batch: Batch<'_, Traces>,
+        cache: &mut TraceCache,
+        part: Part<Place>,
+        out: &mut Vec<u8>,
+    ) -> Written<Place> {
+        json::write(batch, cache.resource.json(batch.resource), &cache.groups, part, out)
     }
-}
-
-fn fill(groups: &mut Groups, batch: Batch<'_, Traces>) {
-    groups.fill(batch.iter().map(|span| span.scope()), |item| batch.get(item).map(|span| span.scope()));
 }

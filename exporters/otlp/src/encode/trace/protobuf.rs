@@ -11,40 +11,60 @@ use telemark_sdk::signal::Traces;
 use telemark_sdk::trace::{CallSite, SpanEvent, SpanView};
 
 use super::values::{kind, link_flags, span_flags};
-use crate::encode::groups::{AddressHasher, Groups};
+use crate::encode::groups::{AddressHasher, Groups, Place};
+use crate::encode::part::{Part, Room, WIDER, Written};
 use crate::encode::wire::{
-    close_message, fixed32, fixed64, number, varint_len, with_length, write_attribute, write_message, write_number,
-    write_scope, write_string,
+    close_message, fixed32, fixed64, number, string_len, varint_len, with_length, write_attribute, write_message,
+    write_number, write_scope, write_string,
 };
 
-/// Appends an `ExportTraceServiceRequest`. `resource` is the encoded field `resource`.
+/// Appends an `ExportTraceServiceRequest` with a part of the batch. `resource` is the encoded field `resource`.
 pub(super) fn write(
     batch: Batch<'_, Traces>,
     resource: &[u8],
     groups: &Groups,
     call_sites: &mut CallSites,
+    part: Part<Place>,
     out: &mut Vec<u8>,
-) {
-    let width = varint_len((batch.len() * USUAL_SPAN) as u64);
-    write_message(out, with_length(1), width, |out| {
+) -> Written<Place> {
+    let width = |len: usize| varint_len((len * USUAL_SPAN).min(part.limit) as u64);
+    let schema_url = batch.resource.schema_url().unwrap_or_default();
+    let mut room = Room::new(out.len(), part.limit, string_len(schema_url) + WIDER);
+    let mut next = None;
+    write_message(out, with_length(1), width(batch.len()), |out| {
         out.extend_from_slice(resource);
-        for (len, mut items) in groups.iter() {
-            let Some(first) = items.next().and_then(|item| batch.get(item)) else { continue };
-            let scope: &InstrumentationScope = first.scope();
-            write_message(out, with_length(2), varint_len((len * USUAL_SPAN) as u64), |out| {
+        for (number, len, mut items) in groups.from(part.from) {
+            let Some((first, span)) = items.next().and_then(|item| Some((item, batch.get(item)?))) else { continue };
+            let scope: &InstrumentationScope = span.scope();
+            let (start, written) = (out.len(), room.items());
+            write_message(out, with_length(2), width(len), |out| {
                 write_scope(out, scope);
-                if len == batch.len() {
+                let schema_url = scope.schema_url().unwrap_or_default();
+                let tail = string_len(schema_url) + WIDER;
+                let mut does_not_fit =
+                    |span: SpanView<'_>| !room.write(out, tail, |out| write_span(out, call_sites, span));
+                let left = if len == batch.len() {
                     // One group, as in most batches: from front to back.
-                    batch.iter().for_each(|span| write_span(out, call_sites, span));
+                    let mut spans = batch.slice(first..len).iter();
+                    spans.position(&mut does_not_fit).map(|position| first + position)
                 } else {
-                    write_span(out, call_sites, first);
-                    items.filter_map(|item| batch.get(item)).for_each(|span| write_span(out, call_sites, span));
-                }
-                write_string(out, with_length(3), scope.schema_url().unwrap_or_default());
+                    let mut spans = std::iter::once(first).chain(items);
+                    spans.find(|&item| batch.get(item).is_some_and(&mut does_not_fit))
+                };
+                next = left.map(|item| Place::new(number, item));
+                write_string(out, with_length(3), schema_url);
             });
+            if next.is_some() {
+                if room.items() == written {
+                    // Not even the first span fits behind the spans of other scopes.
+                    out.truncate(start);
+                }
+                break;
+            }
         }
-        write_string(out, with_length(3), batch.resource.schema_url().unwrap_or_default());
+        write_string(out, with_length(3), schema_url);
     });
+    Written { items: room.items(), next }
 }
 
 /// The encoded attributes of call sites. The program bounds their number: each `#[traced]` function has one.

@@ -1,6 +1,10 @@
 //! What a measurement costs where it is made.
 
+mod shapes;
+
 use std::sync::Arc;
+
+use shapes::{Call, SHAPES};
 
 use super::{Layout, Scenario};
 use crate::Failure;
@@ -13,7 +17,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
     about: "ns for one call of a thread, attributes (three) ready made. One thread: CPU time. Two threads: wall time from \
             the start of both to the end of the later one (`wall`), and CPU time of a thread (`CPU`). Bound: through a \
             handle that knows its series. `exemplars add`: CPU time with the exemplar filter trace_based less that with \
-            always_off, one thread.",
+            always_off, one thread. A row with a colon is the CPU time of a call in one of the shapes that threads come in.",
     subjects: &[meters::TELEMARK, meters::SDK, meters::PROMETHEUS_CLIENT, meters::METRICS],
     regimes: super::ONE_REGIME,
     layout: Layout::OneTable,
@@ -23,12 +27,24 @@ pub(super) static SCENARIO: Scenario = Scenario {
 
 const SERIES: usize = 1_000;
 
-type Call = fn(&dyn Meter, Calls);
-
-const COUNTER: (&str, Call) = ("counter", |meter, calls| meter.add(calls));
-const HISTOGRAM: (&str, Call) = ("histogram", |meter, calls| meter.record(calls));
-const BOUND_COUNTER: (&str, Call) = ("bound counter", |meter, calls| meter.add_bound(calls));
-const BOUND_HISTOGRAM: (&str, Call) = ("bound histogram", |meter, calls| meter.record_bound(calls));
+const COUNTER: (&str, Call) = ("counter", |meter, calls| {
+    meter.add(calls);
+    true
+});
+const HISTOGRAM: (&str, Call) = ("histogram", |meter, calls| {
+    meter.record(calls);
+    true
+});
+const BOUND_COUNTER: (&str, Call) = ("bound counter", |meter, calls| {
+    meter.add_bound(calls);
+    true
+});
+const BOUND_HISTOGRAM: (&str, Call) = ("bound histogram", |meter, calls| {
+    meter.record_bound(calls);
+    true
+});
+const FLOAT_COUNTER: (&str, Call) = ("f64 counter", |meter, calls| meter.add_float(calls));
+const BOUND_FLOAT_COUNTER: (&str, Call) = ("bound f64 counter", |meter, calls| meter.add_float_bound(calls));
 
 fn measure(name: &str, _: &str) -> Result<Vec<Reading>, Failure> {
     let meter: Arc<dyn Meter> = meters::install(name, SERIES)?.into();
@@ -57,12 +73,29 @@ fn measure(name: &str, _: &str) -> Result<Vec<Reading>, Failure> {
             readings.push(Reading::new(&format!("exemplars add, sampled span: {what}"), in_span - without_in_span));
         }
     }
+    in_shapes(name, &mut readings)?;
     Ok(readings)
+}
+
+/// Each call in each shape, with a provider and a series of its own.
+fn in_shapes(name: &str, readings: &mut Vec<Reading>) -> Result<(), Failure> {
+    let calls = [COUNTER, FLOAT_COUNTER, HISTOGRAM, BOUND_COUNTER, BOUND_FLOAT_COUNTER, BOUND_HISTOGRAM];
+    let probe = meters::install(name, 1)?;
+    for (what, call) in calls.into_iter().filter(|(_, call)| call(&*probe, Calls { count: 0, first: 0, series: 1 })) {
+        for (shape, cost) in SHAPES {
+            let meter: Arc<dyn Meter> = meters::install(name, 1)?.into();
+            readings.push(Reading::new(&format!("{shape}: {what}"), cost(&meter, call)));
+        }
+    }
+    Ok(())
 }
 
 fn timed(meter: &Arc<dyn Meter>, call: Call, threads: usize, series: usize) -> Cost {
     let (timed, kept) = (meter.clone(), meter.clone());
-    cost(threads, series, &(Arc::new(move |calls| call(&*timed, calls)) as _), &(Arc::new(move || kept.upkeep()) as _))
+    let work = move |calls| {
+        call(&*timed, calls);
+    };
+    cost(threads, series, &(Arc::new(work) as _), &(Arc::new(move || kept.upkeep()) as _))
 }
 
 fn together(readings: &mut Vec<Reading>, what: &str, cost: Cost) {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-/// The backoff between attempts to send a batch, and the maximum number of retries.
+/// The backoff between attempts to send a request, and the maximum number of retries. A large batch has several requests.
 ///
 /// The wait before the n-th retry is `initial_backoff × 2^(n-1)`, at most `max_backoff`, with 20 % jitter. A pause
 /// requested by the receiver replaces this wait, but never shortens it below the initial backoff. All retries of a batch
@@ -25,7 +25,7 @@ pub struct RetryConfig {
     pub initial_backoff: Duration,
     /// The maximum wait unless the receiver requests a longer one; five seconds by default.
     pub max_backoff: Duration,
-    /// The maximum number of retries of one batch; by default as many as fit into its timeout. Zero disables retries.
+    /// The maximum number of retries of one request; by default as many as fit into its timeout. Zero disables retries.
     pub max_retries: u32,
 }
 
@@ -54,7 +54,7 @@ impl RetryConfig {
         self
     }
 
-    /// Sets the maximum number of retries of one batch.
+    /// Sets the maximum number of retries of one request.
     #[must_use]
     pub fn with_max_retries(mut self, retries: u32) -> Self {
         self.max_retries = retries;
@@ -69,7 +69,7 @@ pub(crate) enum Decision {
     GiveUp,
 }
 
-/// The retries of one batch.
+/// The retries of one request.
 #[derive(Debug)]
 pub(crate) struct Retry {
     config: RetryConfig,

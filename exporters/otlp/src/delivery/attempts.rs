@@ -1,4 +1,4 @@
-//! Delivery: from the encoded batch to the verdict of the receiver, with retries and pauses.
+//! The attempts at one request: retries and pauses, up to the verdict of the receiver.
 //!
 //! The seam between encoding and transport. It knows bytes and deadlines, no signal.
 
@@ -10,13 +10,24 @@ use telemark_sdk::runtime::is_ending;
 use telemark_sdk::time::Deadline;
 use telemark_sdk::{ExportError, ExportReport, id};
 
-use crate::retry::{Decision, Retry, RetryConfig};
+use super::retry::{Decision, Retry, RetryConfig};
 use crate::transport::{Failure, Transport};
 
 /// The maximum time for which a receiver can hold back further batches.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
-/// Sends encoded batches, one at a time, on the calling thread.
+/// The verdict on a request that was not accepted. Its retries are over.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// The request was too large. The same items may be accepted in smaller requests.
+    TooLarge(ExportError),
+    /// The receiver rejected this request, and may accept others.
+    Rejected(ExportError),
+    /// The receiver cannot be reached, is busy, or did not respond in time: no other request has better prospects.
+    Failed(ExportError),
+}
+
+/// Sends encoded requests, one at a time, on the calling thread.
 #[derive(Debug)]
 pub(crate) struct Delivery {
     transport: Transport,
@@ -35,27 +46,29 @@ impl Delivery {
         self.transport.headroom()
     }
 
-    /// Sends a message until the receiver accepts or rejects it or the deadline passes. Blocks until then.
+    /// Sends a message until the receiver accepts or refuses it or the deadline passes. Blocks until then.
     ///
-    /// The message is complete, its headroom filled by [`Self::frame`], and does not change between attempts.
+    /// The message is complete, its headroom filled by [`Self::frame`], and does not change between attempts. `len` is its
+    /// larger length, before compression or after it.
     ///
     /// spec: protocol/exporter.md — the timeout covers all attempts and the waits between them
-    pub(crate) fn deliver(&mut self, message: &Bytes, deadline: Deadline) -> Result<ExportReport, ExportError> {
-        self.wait_for_pause(deadline)?;
+    pub(crate) fn deliver(&mut self, message: &Bytes, len: usize, deadline: Deadline) -> Result<ExportReport, Refusal> {
+        self.wait_for_pause(deadline).map_err(Refusal::Failed)?;
         let mut retry = Retry::new(self.retry);
         let mut last = None;
         loop {
-            let (error, asked) = match self.transport.send(message.clone(), deadline) {
+            let (error, asked) = match self.transport.send(message.clone(), len, deadline) {
                 Ok(report) => return Ok(report.with_retries(retry.retries())),
-                Err(Failure::Final(error)) => return Err(error.with_retries(retry.retries())),
+                Err(Failure::TooLarge(error)) => return Err(Refusal::TooLarge(error.with_retries(retry.retries()))),
+                Err(Failure::Final(error)) => return Err(final_refusal(error.with_retries(retry.retries()))),
                 Err(Failure::Transient { error, asked }) => (error, asked),
                 Err(Failure::Timeout(error)) => {
                     let error = error.with_retries(retry.retries());
                     // The cause of the retry says more than the timeout during the last attempt.
-                    return Err(match last {
+                    return Err(Refusal::Failed(match last {
                         Some(last) => error.with_source(last),
                         None => error,
-                    });
+                    }));
                 }
             };
             let retries = retry.retries();
@@ -64,7 +77,7 @@ impl Delivery {
                 // spec: the client must wait; later batches keep the pause too, but not an unlimited one
                 _ => {
                     self.pause = asked.map(|asked| Deadline::after(asked.min(MAX_PAUSE)));
-                    return Err(error.with_retries(retries));
+                    return Err(Refusal::Failed(error.with_retries(retries)));
                 }
             }
         }
@@ -103,6 +116,11 @@ impl Delivery {
         self.pause = None;
         Ok(())
     }
+}
+
+/// Returns the verdict behind a failure that no retry mends. A response that is too large says nothing about other requests.
+fn final_refusal(error: ExportError) -> Refusal {
+    if error.is_rejected() || error.is_too_large() { Refusal::Rejected(error) } else { Refusal::Failed(error) }
 }
 
 /// Waits before the next attempt and returns true. Returns false early if the program ends and the receiver has never been

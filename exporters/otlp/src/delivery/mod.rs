@@ -1,0 +1,20 @@
+//! Delivery: from encoded requests to the verdict of the receiver on a batch.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `attempts` | one request: retries and pauses, up to the verdict |
+//! | `retry` | the backoff: a state machine without a clock |
+//! | `fit` | the sizes of requests, learned from refusals |
+//! | `outcome` | the sum of the verdicts on the requests of a batch |
+//!
+//! Nothing here knows a signal.
+
+mod attempts;
+mod fit;
+mod outcome;
+mod retry;
+
+pub(crate) use attempts::{Delivery, Refusal};
+pub(crate) use fit::{Fit, Size};
+pub(crate) use outcome::Outcome;
+pub use retry::RetryConfig;
