@@ -120,7 +120,7 @@ pub enum ResponseStatus {
 
 /// Variants are in the order of [`ExportError::TYPES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Timeout,
     Unavailable,
     Rejected,
@@ -160,7 +160,12 @@ impl ExportError {
         Self::new(Kind::Other, message)
     }
 
-    fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
+    /// Returns the kind.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(crate) fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
         ExportError { kind, message: message.into(), retries: 0, response: None, items: None, source: None }
     }
 

@@ -8,7 +8,7 @@ use super::background::is_task;
 use super::{
     Asked, Driver, Next, OFF_IN_A_FORKED_CHILD, Request, Task, Wake, guarded, run_to_the_end, spawn, with_end,
 };
-use crate::error::{ConfigError, ExportError};
+use crate::error::{ConfigError, ExportError, Kind};
 use crate::process::Generation;
 use crate::sync::unpoisoned;
 use crate::time::{self, Deadline};
@@ -60,25 +60,20 @@ struct Done {
 
 /// The failure of a request, which is passed to every waiting caller. An `ExportError` cannot be cloned.
 #[derive(Clone)]
-enum Failure {
-    Timeout(Arc<str>),
-    Other(Arc<str>),
+struct Failure {
+    kind: Kind,
+    message: Arc<str>,
 }
 
 impl From<ExportError> for Failure {
     fn from(error: ExportError) -> Self {
-        let message = error.to_string().into();
-        if error.is_timeout() { Failure::Timeout(message) } else { Failure::Other(message) }
+        Failure { kind: error.kind(), message: error.to_string().into() }
     }
 }
 
 impl From<Failure> for ExportError {
     fn from(failure: Failure) -> Self {
-        match failure {
-            // Not `timed_out`, because an export's timeout may have passed long before the caller's deadline.
-            Failure::Timeout(message) => ExportError::timeout(message.to_string()),
-            Failure::Other(message) => ExportError::other(message.to_string()),
-        }
+        ExportError::new(failure.kind, failure.message.to_string())
     }
 }
 
