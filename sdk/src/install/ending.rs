@@ -1,6 +1,6 @@
-//! Shuts down the installed telemetry on an SDK thread. The host waits for it, but no longer than the flush timeout: neither
-//! for a hanging processor nor for a lock held by the waiting thread itself, as can happen when a signal handler calls
-//! `exit`.
+//! Shuts down the installed telemetry on an SDK thread. The host waits for the shutdown, but no longer than the flush
+//! timeout, even if a processor hangs or the waiting thread itself holds a lock, which can happen when a signal
+//! handler calls `exit`.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -79,7 +79,7 @@ thread_local! {
     static ENDS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Marks the current thread as the one that listens for the shutdown request.
+/// Marks the current thread as the thread that listens for the shutdown request.
 pub(super) fn mark_listener() {
     ENDS.set(true);
 }

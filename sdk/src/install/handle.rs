@@ -1,4 +1,5 @@
-//! The handle of a [`Telemetry`]: one flush and one shutdown, shared by the guard, termination signals and program exit.
+//! The handle to a [`Telemetry`]: a single flush and a single shutdown, shared by the guard, termination signals and
+//! program exit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,8 +52,8 @@ impl TelemetryHandle {
         result
     }
 
-    /// Exports everything recorded so far and stops. A second call only waits for the first. Does nothing in a forked child
-    /// of the process that started the telemetry.
+    /// Exports everything recorded so far and stops. A second call only waits for the first one to finish. Does
+    /// nothing in a forked child of the process that started the telemetry.
     ///
     /// # Errors
     /// Returns an error if something could not be delivered before the deadline.
