@@ -148,7 +148,7 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Sets the batching of spans, overriding `OTEL_BSP_*`.
+    /// Sets how spans are batched, overriding `OTEL_BSP_*`.
     pub fn with_span_batch(mut self, config: BatchConfig) -> Self {
         self.traces().pipelines.set_schedule(config);
         self

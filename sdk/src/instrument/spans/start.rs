@@ -34,7 +34,7 @@ impl Setup {
         Setup { span: TracedSpan::new(name, None), origin: Origin::Current }
     }
 
-    /// Returns true if the span starts in the current context.
+    /// Returns true if the span's parent is the current context.
     #[inline]
     pub(super) fn is_in_current_context(&self) -> bool {
         matches!(self.origin, Origin::Current)
@@ -169,7 +169,7 @@ pub fn start(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Vec<Key
     begun(|| begin(setup(), attributes))
 }
 
-/// Starts a span in the current context. Checks that context first: `setup` is not called below an unrecorded span.
+/// Starts a span in the current context. Checks that context first: `setup` is not called inside an unrecorded span.
 #[inline]
 pub fn start_here(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> StartedSpan {
     if !active::is_installed() {
@@ -183,7 +183,8 @@ pub fn start_here(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Ve
     }
 }
 
-/// Runs `begin`, which evaluates the user's options and fields. A panic there loses the span, not the call.
+/// Runs `begin`, which evaluates the user's options and fields. A panic in `begin` loses the span but does not
+/// interrupt the call.
 #[inline(never)]
 fn begun(begin: impl FnOnce() -> State) -> StartedSpan {
     StartedSpan(shielded(begin).unwrap_or_default())
@@ -198,7 +199,7 @@ fn begin(setup: Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> State {
     begin_below(&parent, false, setup.span, attributes)
 }
 
-/// Records a span in the current context, whose own span is sampled.
+/// Records a span in the current context, whose span is sampled.
 fn record_below(data: SpanData, span: TracedSpan, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> State {
     let Some(tracer) = active::installed() else { return State::Off };
     let span = tracer.start_child(span, data, Vec::new(), shielded_fields(attributes));
@@ -206,7 +207,7 @@ fn record_below(data: SpanData, span: TracedSpan, attributes: impl FnOnce(&mut V
     State::Open(OpenSpan::new(Context::current_with_span(span), started))
 }
 
-/// Starts a span in `parent`. The tracer decides whether it is recorded.
+/// Starts a span in `parent`. The tracer decides whether the span is recorded.
 fn begin_below(
     parent: &Context,
     is_current: bool,
@@ -222,14 +223,14 @@ fn begin_below(
         Started::NotRecorded(context) => (parent.with_remote_span_context(context), None),
         Started::Inherit(span) if is_current => return State::Unsampled(span),
         Started::Silent if is_current => return State::Off,
-        // Calls made by the function belong to this context rather than to the one around the function.
+        // Calls made by the function belong to this context rather than to the context around the function.
         Started::Inherit(span) => (span.context_in(parent), None),
         Started::Silent => (parent.clone(), None),
     };
     State::Open(OpenSpan::new(context, started))
 }
 
-/// Starts a span on the API's global provider, possibly of another SDK, if the program has opted in.
+/// Starts a span on the API's global provider, which may belong to another SDK, if the program has opted in.
 fn elsewhere(parent: &Context, call: TracedSpan, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> State {
     if !active::uses_global() || parent.is_telemetry_suppressed() || is_background() {
         return State::Off;
@@ -247,13 +248,14 @@ fn elsewhere(parent: &Context, call: TracedSpan, attributes: impl FnOnce(&mut Ve
         span.set_attributes(site.into_iter().flatten().cloned());
         span.set_attributes(list);
     } else if span.span_context() == parent.span().span_context() {
-        // The program has not set a global provider yet.
+        // The program has not set a global provider.
         return State::Off;
     }
     State::Open(OpenSpan::foreign(parent.with_span(span)))
 }
 
-/// Wraps the evaluation of the fields. A panic in one loses that field and the ones after it, not the span.
+/// Wraps the evaluation of the fields. If evaluating a field panics, that field and all later ones are lost, but the
+/// span is not.
 fn shielded_fields(attributes: impl FnOnce(&mut Vec<KeyValue>)) -> impl FnOnce(&mut Vec<KeyValue>) {
     |list| {
         shielded(|| attributes(list));
@@ -265,14 +267,15 @@ fn started(span: &SdkSpan) -> Option<Timestamp> {
     span.data().map(|data| data.start)
 }
 
-/// The state of the current context, for a span about to start in it. Two words in size, so that it is returned in registers.
+/// The state of the current context, for a span that is about to start in it. Two words in size, so that it is
+/// returned in registers.
 enum Look {
     /// There is no span: no tracer is installed, or telemetry is suppressed.
     Off,
-    /// The span is not sampled, like its parent.
+    /// Neither the span nor its parent is sampled.
     Dropped(unsampled::Parent),
-    /// The installed tracer records the span, like its parent, and no processor needs the context. This is the common case
-    /// and does not clone the context.
+    /// The installed tracer records the span, as it does the parent, and no processor needs the context. This is the
+    /// common case and does not clone the context.
     Sampled(SpanData),
     /// The tracer decides, based on a clone of the context.
     Undecided,

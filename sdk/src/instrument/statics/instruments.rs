@@ -84,7 +84,8 @@ instrument! {
 }
 
 instrument! {
-    /// Holds the last value of a quantity that cannot be summed, such as a temperature. The type is `u64`, `i64` or `f64`.
+    /// Keeps the last value of a quantity that cannot be summed, such as a temperature. The type is `u64`, `i64` or
+    /// `f64`.
     ///
     /// ```
     /// use telemark_sdk::instrument::statics::Gauge;

@@ -11,7 +11,7 @@ use std::f64::consts::LOG2_E;
 /// spec: metrics/data-model.md#exponential-buckets
 pub(super) fn index_of(value: f64, scale: i32) -> i32 {
     let (exponent, is_power_of_two) = exponent_of(value);
-    // At scale 0: the exponent of the greatest power of two strictly below the value.
+    // At scale 0, the index is the exponent of the greatest power of two strictly below the value.
     let at_zero = if is_power_of_two { exponent - 1 } else { exponent };
     if scale <= 0 {
         return at_zero >> -scale;
@@ -89,8 +89,7 @@ mod tests {
     }
 
     proptest! {
-        /// Halving an index at one scale yields the index at the next coarser scale, which is how buckets are
-        /// merged.
+        /// Halving an index yields the index at the next coarser scale, which is how buckets are merged.
         #[test]
         fn scales_are_subsets(value in prop::num::f64::POSITIVE, scale in -10i32..20) {
             prop_assume!(value > 0.0 && value.is_finite());

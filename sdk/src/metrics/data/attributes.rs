@@ -7,7 +7,7 @@ use opentelemetry::KeyValue;
 
 use crate::attributes::has_key;
 
-/// The attributes that identify a series, sorted by key, with each key only once. Cheap to clone; an empty set
+/// The attributes that identify a series, sorted by key and without duplicate keys. Cheap to clone; an empty set
 /// does not allocate.
 ///
 /// The limits on attribute count and length do not apply to them.

@@ -1,14 +1,14 @@
-//! The description of an error: its message and those of its causes, limited in length.
+//! The description of an error: its message and the messages of its causes, limited in length.
 
 use std::error::Error;
 use std::fmt::{self, Display, Write as _};
 
 use crate::instrument::shield::shielded;
 
-/// Maximum length of a description in bytes. Receivers truncate or reject longer ones.
+/// Maximum length of a description in bytes. Receivers truncate or reject longer descriptions.
 pub(super) const MAX_LENGTH: usize = 4096;
 
-/// Maximum number of causes to follow. Chains are usually short, and a longer one is probably a cycle.
+/// Maximum number of causes to follow. Most chains are short, and a longer chain is probably a cycle.
 pub(super) const MAX_CAUSES: usize = 16;
 
 /// Joins the messages of an error and its causes with `": "`. Skips messages already contained in the description, because
@@ -73,8 +73,8 @@ fn contains(whole: &str, part: &str) -> bool {
     })
 }
 
-/// A message of at most [`MAX_LENGTH`] bytes. A write beyond that fails, which stops the formatting, and the text ends in
-/// `…`.
+/// A message of up to [`MAX_LENGTH`] bytes. A write beyond that limit fails, which stops the formatting, and the text
+/// ends in `…`.
 #[derive(Default)]
 struct Message {
     text: String,
