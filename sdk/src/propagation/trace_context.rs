@@ -20,16 +20,17 @@ const TRACESTATE: &str = "tracestate";
 /// - A single invalid member invalidates the whole `tracestate`, but never the `traceparent`.
 /// - The flags `sampled` and `random` are propagated; unknown flags are not.
 ///
-/// The API's [`TraceState`] still enforces the key rules of level 1 and rejects some keys allowed by level 2, such as `a@b@c`
-/// or a key with 14 or more characters after its `@`. Members with such keys are not visible through the API, but they are
-/// propagated: extraction stores them in the [`Context`], and injection puts them back in their original position.
+/// The API's [`TraceState`] still enforces the key rules of level 1 and rejects some keys that level 2 allows, such as
+/// `a@b@c` or a key with 14 or more characters after its `@`. Members with such keys are not visible through the API,
+/// but they are propagated: extraction stores them in the [`Context`], and injection puts them back in their original
+/// position.
 ///
 /// spec: <https://www.w3.org/TR/trace-context-2/>
 #[derive(Clone, Debug, Default)]
 pub struct TraceContextPropagator(());
 
 impl TraceContextPropagator {
-    /// Creates the propagator.
+    /// Creates a propagator.
     pub fn new() -> Self {
         TraceContextPropagator(())
     }
@@ -80,13 +81,13 @@ impl TraceContextPropagator {
     }
 }
 
-/// The flags defined in level 2: sampled and random.
+/// The flags that level 2 defines: sampled and random.
 const KNOWN_FLAGS: u8 = 0b11;
 
 fn parent(extractor: &dyn Extractor) -> Option<(TraceId, SpanId, TraceFlags)> {
     match extractor.get_all(TRACEPARENT)?[..] {
         [line] => parse(line),
-        // With two parents, neither can be trusted, so the trace restarts.
+        // With two parents, neither of them can be trusted, so the trace restarts.
         _ => None,
     }
 }

@@ -44,8 +44,7 @@ impl Attributes {
         if attributes.is_empty() {
             return Attributes::empty();
         }
-        // Sorting is stable. The list is reversed first, so the last value of each key comes first and
-        // survives.
+        // Sorting is stable. The list is reversed beforehand, so the last value of each key comes first and survives.
         attributes.reverse();
         attributes.sort_by(|a, b| a.key.cmp(&b.key));
         attributes.dedup_by(|a, b| a.key == b.key);
