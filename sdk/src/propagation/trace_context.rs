@@ -114,7 +114,7 @@ fn parse(line: &str) -> Option<(TraceId, SpanId, TraceFlags)> {
     Some((trace_id, span_id, TraceFlags::new(flags & KNOWN_FLAGS)))
 }
 
-/// Trims whitespace. Usually there is none, because servers have already trimmed the header.
+/// Trims whitespace. There is usually none, because servers have already trimmed the header.
 #[inline]
 fn trim(mut line: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = line {
@@ -202,7 +202,7 @@ mod tests {
         let cx = propagator.extract_with_context(&Context::new(), &carrier(&format!("00-{IDS}-01"), state));
         let parent = cx.span().span_context().clone();
         assert_eq!(parent.trace_state().header(), "a=1,e=3");
-        // A child that updates, adds and deletes one member each.
+        // A child that updates one member, adds one, and deletes one.
         let changed = parent.trace_state().insert("e", "new").and_then(|state| state.insert("z", "9"));
         let changed = changed.and_then(|state| state.delete("a")).unwrap();
         let child = |trace_id| SpanContext::new(trace_id, SpanId::from(7), TraceFlags::SAMPLED, false, changed.clone());

@@ -2,7 +2,7 @@
 
 use crate::time::Timestamp;
 
-/// The unit of times in `/proc`, on every architecture supported by Rust.
+/// The unit of time in `/proc`, which is the same on every architecture that Rust supports.
 const TICKS_PER_SECOND: u64 = 100;
 
 /// Returns the creation time of this process in ISO 8601 format, in UTC with milliseconds; `None` if Linux does not provide
@@ -19,7 +19,8 @@ pub(super) fn creation_time() -> Option<String> {
 
 fn created(system: &str, process: &str) -> Option<Timestamp> {
     let boot: u64 = system.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
-    // The program name is in parentheses and may contain parentheses itself. The 22nd field is the 20th after the name.
+    // The program name is enclosed in parentheses and may itself contain parentheses. The 22nd field is the 20th after
+    // the name.
     let (_, fields) = process.rsplit_once(')')?;
     let ticks: u64 = fields.split_whitespace().nth(19)?.parse().ok()?;
     let nanos = boot.checked_mul(1_000_000_000)?.checked_add(ticks.checked_mul(1_000_000_000 / TICKS_PER_SECOND)?)?;

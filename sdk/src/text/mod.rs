@@ -1,4 +1,4 @@
-//! Text: foreign text made harmless, secrets hidden, and the encodings used in headers and variables.
+//! Text: makes foreign text harmless, hides secrets, and implements the encodings used in headers and variables.
 //!
 //! | file | owns |
 //! |---|---|

@@ -1,8 +1,8 @@
-//! Records errors on spans without overwriting the program's own status and attributes, which the API's `SpanRef` cannot
-//! read.
+//! Records errors on spans without overwriting the program's own status and attributes, although the API's `SpanRef`
+//! cannot read them.
 //!
-//! The decision is therefore left to the span. Since the API has no suitable call, the error is passed in a thread-local
-//! while the span's status is set to unset, which otherwise has no effect.
+//! The decision is therefore left to the span. Because the API has no suitable method, the error is passed in a
+//! thread-local while the span's status is being set to unset, which otherwise has no effect.
 
 use std::cell::Cell;
 
@@ -17,7 +17,7 @@ const ERROR_TYPE: &str = "error.type";
 /// An error to be recorded on a span.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    /// The description for the status; empty if there is none.
+    /// The description for the status. Empty if there is none.
     pub(crate) description: String,
     pub(crate) error_type: &'static str,
     pub(crate) source: Source,
@@ -32,7 +32,7 @@ pub(crate) enum Source {
     Recorded,
 }
 
-/// Records an error on a span without replacing the status and the `error.type` that the program has set.
+/// Records an error on a span without replacing a status or an `error.type` that the program has set.
 #[doc(hidden)]
 pub fn record_error_beside(span: &SpanRef<'_>, error_type: &'static str, description: &'static str) {
     Failure { description: description.to_owned(), error_type, source: Source::Returned }.tell(span);
@@ -41,12 +41,12 @@ pub fn record_error_beside(span: &SpanRef<'_>, error_type: &'static str, descrip
 thread_local!(static TOLD: Cell<Option<Failure>> = const { Cell::new(None) });
 
 impl Failure {
-    /// Records the error on a span. On a span of another SDK, replaces its status and `error.type`.
+    /// Records the error on a span. If the span belongs to another SDK, replaces its status and `error.type`.
     pub(crate) fn tell(self, span: &SpanRef<'_>) {
         let mut failure = Some(self);
         let _ = TOLD.try_with(|told| told.set(failure.take()));
         span.set_status(Status::Unset);
-        // Not taken if the span belongs to another SDK or has ended.
+        // The error is still there if the span belongs to another SDK or has ended.
         if let Some(Failure { description, error_type, .. }) = failure.or_else(Failure::told) {
             span.set_attribute(KeyValue::new(ERROR_TYPE, error_type));
             span.set_status(Status::error(description));
