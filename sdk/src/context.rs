@@ -3,9 +3,9 @@
 //! The API panics if a thread's context is used after it has been destroyed, for example in the destructor of a thread-local
 //! or in an `atexit` handler. In that case the API is not called and nothing is recorded.
 //!
-//! The API also panics if a context is attached while the program is inside a callback that borrows the current context, as
-//! in `get_active_span(|_| traced())`. Only the API can detect such a borrow, so this panic is caught. With `panic = "abort"`
-//! it aborts the program, as it would with any library that attaches a context.
+//! The API also panics if a context is attached while the program is inside a callback that borrows the current
+//! context, as in `get_active_span(|_| traced())`. Only the API can detect such a borrow, so this panic is caught.
+//! With `panic = "abort"`, the panic aborts the program, as it would with any library that attaches a context.
 
 use std::cell::Cell;
 

@@ -58,7 +58,7 @@ fn check_hanging(name: &str, config: BatchConfig, spans: usize, make: impl Fn() 
     let (release, released) = channel();
     let processor =
         BatchProcessor::start(Hangs(started, released), Resource::empty(), config, &Runtime::Thread).unwrap();
-    // Everything that waits was allocated by this thread.
+    // Everything that is waiting was allocated on this thread.
     let measured = allocation_counter::measure(|| {
         (0..spans).for_each(|_| processor.add(make()));
         // Regardless of the shape of the spans, their total size wakes the worker long before the delay has passed.

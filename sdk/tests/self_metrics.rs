@@ -384,7 +384,7 @@ fn many_threads_are_counted_exactly() {
     );
 }
 
-/// Builds a telemetry with a span exporter and a reader, and returns the names of its metrics after one span.
+/// Builds a telemetry with a span exporter and a reader, and returns the names of the metrics exported after one span.
 fn after_a_span(variables: &[(&str, &str)], configure: impl FnOnce(TelemetryBuilder) -> TelemetryBuilder) -> String {
     let reader = PullReader::default();
     let builder = Telemetry::builder(Env::from_pairs(variables.iter().copied()))

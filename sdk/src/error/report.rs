@@ -6,7 +6,7 @@ use super::{ExportError, Kind, ResponseStatus};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExportReport {
-    /// Number of items that the receiver rejected while accepting the rest (OTLP partial success).
+    /// Number of items that the receiver rejected although it accepted the rest of the batch (OTLP partial success).
     pub rejected: u64,
     /// The receiver's reason for rejecting items, or a warning that accompanies a full success.
     pub message: Option<String>,

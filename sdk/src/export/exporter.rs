@@ -67,10 +67,10 @@ pub trait Exporter<S: Signal>: Send + 'static {
         None
     }
 
-    /// Returns how much longer the receiver wants exports to pause; zero by default. Called before a batch is taken from the
-    /// queue or metrics are collected. During the pause, items stay in the queue while it has room, and deltas keep
-    /// accumulating in their series, rather than being lost in an export that cannot succeed. Flush and shutdown ignore the
-    /// pause.
+    /// Returns how much longer the receiver wants exports to pause; zero by default. Called before a batch is taken
+    /// from the queue or metrics are collected. During the pause, items stay in the queue as long as there is room,
+    /// and deltas keep accumulating in their series, rather than being lost in an export that cannot succeed. Flush
+    /// and shutdown ignore the pause.
     fn pause(&self) -> Duration {
         Duration::ZERO
     }

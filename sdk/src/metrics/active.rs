@@ -99,8 +99,7 @@ fn has_ended() -> bool {
     }
 }
 
-/// Returns `context` with its own provider for `#[traced(metrics)]` functions and metrics in statics. For
-/// tests.
+/// Returns `context` with its own provider for `#[traced(metrics)]` functions and metrics in statics. Used in tests.
 pub fn with_meter_provider(context: &Context, provider: SdkMeterProvider) -> Context {
     PROVIDERS.fetch_add(1, Ordering::Relaxed);
     context.with_value(Scoped(provider))

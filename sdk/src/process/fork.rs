@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::system;
 
-/// Number of forks between the first process that watched for them and the current one.
+/// Number of forks between the first process that watched for them and the current process.
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
 /// Identifies the process that created a value.

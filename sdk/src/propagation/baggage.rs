@@ -122,7 +122,8 @@ fn is_value_octet(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\' | b'%')
 }
 
-/// Properties are opaque and already encoded by their author. Only bytes that would break the header are encoded here.
+/// Properties are opaque, and their author has already encoded them. Only bytes that would break the header are
+/// encoded here.
 fn is_property_octet(byte: u8) -> bool {
     (byte.is_ascii_graphic() || byte == b' ' || byte == b'\t') && byte != b','
 }

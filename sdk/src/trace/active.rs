@@ -144,7 +144,7 @@ pub(crate) fn guard_is_gone(tracers: &SdkTracerProvider) {
     }
 }
 
-/// Returns `context` with its own tracer for `#[traced]` functions that run in it. For tests.
+/// Returns `context` with its own tracer for `#[traced]` functions that run in it. Used in tests.
 pub fn with_tracer(context: &Context, tracer: SdkTracer) -> Context {
     TRACERS.fetch_add(1, Ordering::Relaxed);
     context.with_value(Scoped(tracer))

@@ -89,7 +89,7 @@ impl Model {
     }
 }
 
-/// Installs the provider for the lifetime of the program. Returns false if another one has already been installed.
+/// Installs the provider for the lifetime of the program. Returns false if another provider has already been installed.
 pub(super) fn claim(provider: &mut SdkTracerProvider) -> bool {
     let installed = provider.clone().into_static();
     let is_first = active::install(installed.tracer_in(active::scope()));
@@ -172,7 +172,7 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Adds a span processor, which runs before those of the exporters. `OTEL_TRACES_EXPORTER` is still read.
+    /// Adds a span processor, which runs before the exporters' processors. `OTEL_TRACES_EXPORTER` is still read.
     pub fn with_span_processor(self, processor: impl SpanProcessor) -> Self {
         self.with_tracer_provider(|provider| provider.with_processor(processor))
     }

@@ -1,4 +1,4 @@
-//! Manually created spans, for code where `#[traced]` on a function does not fit.
+//! Manually created spans, for code that `#[traced]` on a function does not suit.
 
 use std::borrow::Cow;
 use std::future::Future;

@@ -84,8 +84,9 @@ pub fn current_span_context() -> SpanContext {
     look(|current| unsampled::with_span_context(current, SpanContext::clone)).unwrap_or(SpanContext::NONE)
 }
 
-/// Lets `#[traced]` functions and manually created spans use the API's global tracer when no Telemark telemetry is installed.
-/// Call this in a library that also supports programs based on `opentelemetry_sdk`, or in such a program.
+/// Lets `#[traced]` functions and manually created spans use the API's global tracer when no Telemark telemetry is
+/// installed. Call this in a library that also supports programs based on `opentelemetry_sdk`, or in a program that is
+/// based on it.
 ///
 /// The global provider is looked up for each span, so this function can be called before or after the provider is set,
 /// and any number of times. An installed telemetry always takes precedence. Without a call to this function,

@@ -54,8 +54,8 @@ impl InstrumentKind {
 pub(crate) struct PerKind<T>([T; 7]);
 
 impl<T: Clone> PerKind<T> {
-    /// Calls `setting` once per kind. User code therefore runs while the reader is configured, not while
-    /// instruments are created.
+    /// Calls `setting` once per kind. User code therefore runs when the reader is configured, not when instruments are
+    /// created.
     pub(crate) fn new(setting: impl FnMut(InstrumentKind) -> T) -> Self {
         use InstrumentKind::{
             Counter, Gauge, Histogram, ObservableCounter, ObservableGauge, ObservableUpDownCounter, UpDownCounter,

@@ -134,8 +134,8 @@ impl View {
         self
     }
 
-    /// Exports a gauge series only if it was recorded since the last collection, which drops series such as
-    /// those of closed connections. Without this setting, the last value of a series is exported forever.
+    /// Exports a gauge series only if it was recorded since the last collection, which drops, for instance, the series
+    /// of closed connections. Without this setting, the last value of a series is exported forever.
     ///
     /// Applies only to recorded last values. Observed values are exported whenever they are observed, and
     /// totals are kept. Each reader collects separately; if two scrapers share a pull reader, each sees only

@@ -64,7 +64,7 @@ pub struct HistogramPoint {
     /// Inclusive upper bounds of all buckets except the last, in increasing order. Empty if the histogram has
     /// no buckets.
     pub bounds: Arc<[f64]>,
-    /// Counts of the buckets, one more than there are bounds.
+    /// The bucket counts. There is one more bucket than there are bounds.
     pub bucket_counts: Vec<u64>,
     /// A sample of the measurements that contributed to the point.
     pub exemplars: Exemplars,

@@ -224,7 +224,7 @@ impl Pipeline {
         Ok(all)
     }
 
-    /// Waits until no other thread is collecting, then claims the turn.
+    /// Waits until no other thread is collecting, then claims the right to collect.
     fn turn(&self, deadline: Deadline) -> Result<Turn<'_>, ExportError> {
         let me = thread::current().id();
         let mut collecting = unpoisoned(self.collecting.lock());

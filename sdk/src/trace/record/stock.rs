@@ -19,7 +19,8 @@ thread_local! {
     static STOCK: RefCell<Stock> = const { RefCell::new(Vec::new()) };
 }
 
-/// Takes a record from the stock, which owns nothing but the memory of its attribute list, or creates a new record.
+/// Takes a record from the stock, or creates a new record. The record owns nothing but the memory of its attribute
+/// list.
 #[inline]
 pub(super) fn take() -> Box<SpanRecord> {
     // When the thread is ending, its stock may already have been destroyed.
@@ -27,8 +28,8 @@ pub(super) fn take() -> Box<SpanRecord> {
     known.ok().flatten().unwrap_or_default()
 }
 
-/// Returns a record to the stock. Its fields must have been moved out, so that it owns nothing but the memory of its
-/// attribute list.
+/// Returns a record to the stock. The record's fields must have been moved out, so that it owns nothing but the memory
+/// of its attribute list.
 #[inline]
 pub(super) fn give_back(mut record: Box<SpanRecord>) {
     if record.own_attributes.capacity() > ATTRIBUTES {

@@ -160,8 +160,8 @@ mod tests {
 
     use super::*;
 
-    /// Describes an error the way `#[traced]` does. A macro, because the error's type must be known where this
-    /// expands.
+    /// Describes an error the way `#[traced]` does. This is a macro because the error's type must be known at the
+    /// point of use.
     macro_rules! check {
         ($error:expr, $error_type:expr, $description:expr) => {{
             let error = $error;
