@@ -94,8 +94,8 @@ impl Error for ConfigError {
 /// Maximum number of bytes shown of an [`ExportError`]'s message, which contains an address and text from the receiver.
 const MAX_MESSAGE: usize = 2 * text::MAX_SHOWN;
 
-/// The reason why a batch or a part of it was not delivered. Its items are dropped: if the protocol allows retries, they have
-/// been used up.
+/// The reason why a batch or a part of it was not delivered. The items are dropped, and any retries that the protocol
+/// allows have been used up.
 pub struct ExportError {
     kind: Kind,
     message: Cow<'static, str>,
@@ -135,7 +135,7 @@ impl ExportError {
         Self::new(Kind::Timeout, message)
     }
 
-    /// Creates the error for a receiver that could not be reached, or kept asking the client to retry later.
+    /// Creates the error for a receiver that could not be reached, or that kept asking the client to retry later.
     pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Unavailable, message)
     }
@@ -187,7 +187,7 @@ impl ExportError {
         self.kind == Kind::Timeout
     }
 
-    /// Returns true if the receiver could not be reached, or kept asking the client to retry later.
+    /// Returns true if the receiver could not be reached, or that kept asking the client to retry later.
     pub fn is_unavailable(&self) -> bool {
         self.kind == Kind::Unavailable
     }

@@ -1,4 +1,4 @@
-//! Trace and span ids: the generator trait and the default, random generator.
+//! Trace and span ids: the generator trait, and the random generator that is used by default.
 
 use std::cell::Cell;
 use std::collections::hash_map::RandomState;

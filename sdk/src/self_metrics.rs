@@ -38,7 +38,7 @@ impl SelfMetrics {
         SelfMetrics::of_pipelines(tracers, meters, [(Words::SPANS, tracers.counters()), (Words::POINTS, points)])
     }
 
-    /// Like [`Self::observe`], but for the given pipelines of any signals.
+    /// Like [`Self::observe`], but for the given pipelines of any signal.
     pub(crate) fn of_pipelines(
         tracers: &SdkTracerProvider,
         meters: &SdkMeterProvider,

@@ -45,7 +45,7 @@ impl Parent {
 }
 
 impl Unsampled {
-    /// Creates a dropped span below `parent`.
+    /// Creates a dropped span whose parent is `parent`.
     #[inline]
     pub(crate) fn below(parent: Parent) -> Self {
         Unsampled { parent, own_id: 0 }
@@ -109,7 +109,7 @@ pub(crate) fn with_span_context<T>(cx: &Context, look: impl FnOnce(&SpanContext)
     }
 }
 
-/// Returns the span context of a dropped span below `parent`.
+/// Returns the span context of a dropped span whose parent is `parent`.
 pub(crate) fn child(parent: &SpanContext, own_id: SpanId) -> SpanContext {
     let flags = TraceFlags::new(parent.trace_flags().to_u8() & RANDOM_FLAG);
     SpanContext::new(parent.trace_id(), own_id, flags, false, parent.trace_state().clone())

@@ -162,7 +162,7 @@ fn errors_are_returned_by_a_flush_and_counted() {
     assert_eq!((health.failed, health.rejected, health.exported), (2, 1, 1));
 }
 
-/// The only test in this file that checks messages, because the sink is global to the process.
+/// This is the only test in this file that checks messages, because the sink is global to the process.
 #[test]
 fn deltas_that_an_export_loses_are_counted_and_said_and_totals_are_not() {
     let said = Arc::new(Mutex::new(Vec::new()));

@@ -27,7 +27,7 @@ impl Log {
     }
 }
 
-/// A value that is stored in the context passed in, but that its span context does not contain.
+/// A value in the parent context that is not part of the parent's span context.
 #[derive(Debug)]
 struct Tenant(&'static str);
 

@@ -74,7 +74,8 @@ impl<S: Signal> Queue<S> {
     pub(super) fn new(capacity: usize, bytes: usize, threshold: usize, shards: usize) -> Self {
         let shards: Box<[_]> =
             (0..shards.next_power_of_two()).map(|_| Shard(Mutex::new(Contents::default()))).collect();
-        // A divisor of the threshold, so that the last portion ends on it.
+        // Splits the threshold into equal portions, so that the last portion ends exactly at the threshold or just
+        // below it.
         let portion = threshold / threshold.div_ceil(PORTION);
         let bytes = Budget::new(bytes, bytes / (16 * shards.len()), bytes / 4);
         Queue {

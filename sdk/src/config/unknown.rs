@@ -78,8 +78,9 @@ fn resembles_ours(name: &str) -> bool {
     name.get(..5).is_some_and(|start| edits(&start.to_ascii_uppercase(), "OTEL_") <= MAX_EDITS) && name.len() < 100
 }
 
-/// Returns the edit distance between two names: the minimum number of insertions, deletions, substitutions and swaps of
-/// neighbouring characters. Beyond [`MAX_EDITS`] the result is only known to be larger.
+/// Returns the edit distance between two names: the minimum number of insertions, deletions, substitutions and swaps
+/// of neighbouring characters. A result beyond [`MAX_EDITS`] is not exact: the real distance is only known to exceed
+/// that limit.
 fn edits(from: &str, to: &str) -> usize {
     let (from, to) = (from.as_bytes(), to.as_bytes());
     if from.len().abs_diff(to.len()) > MAX_EDITS {

@@ -64,7 +64,7 @@ impl Counters {
     pub(crate) fn delivered(&self, items: u64, signal: &'static str, took: Duration, report: &ExportReport) {
         let to = self.destination();
         log(Level::Debug, self.exporter, format_args!("exported {items} {signal} in {took:?}: {to}"));
-        // No exporter can make more items fail than it was given.
+        // The number of failed items cannot exceed the number of items passed to the exporter.
         let mut left = items;
         for (counter, failed) in self.failed.iter().zip(report.failed_by_type()) {
             let failed = left.min(*failed);

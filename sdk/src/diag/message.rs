@@ -21,9 +21,9 @@ use crate::time::Deadline;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Level {
-    /// Telemetry has been lost.
+    /// Reports that telemetry has been lost.
     Error = 1,
-    /// Something differs from what was requested.
+    /// Reports that something differs from what was requested.
     Warn = 2,
     /// Reports an action taken by the SDK.
     Info = 3,

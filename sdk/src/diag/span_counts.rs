@@ -23,7 +23,7 @@ pub(crate) struct SpanCounts {
 struct Stripe {
     /// Indexed by origin and outcome.
     started: [AtomicU64; 9],
-    /// Spans that were recorded only, and spans that were sampled.
+    /// Spans that were only recorded, and spans that were also sampled.
     ended: [AtomicU64; 2],
 }
 

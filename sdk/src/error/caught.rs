@@ -21,7 +21,7 @@ pub fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
 #[cold]
 fn discard(payload: Box<dyn Any + Send>) -> Panicked {
     if let Err(next) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        // The new payload's destructor could panic as well, endlessly, so it is leaked.
+        // The new payload's destructor could panic as well, and so on, so the payload is leaked.
         std::mem::forget(next);
     }
     Panicked

@@ -24,7 +24,7 @@ impl Generation {
         Generation(FORKS.load(Ordering::Relaxed))
     }
 
-    /// Returns true in a child forked after this generation was taken.
+    /// Returns true in a child that was forked after this generation was taken.
     #[inline]
     pub(crate) fn is_past(self) -> bool {
         FORKS.load(Ordering::Relaxed) != self.0

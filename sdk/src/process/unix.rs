@@ -28,9 +28,9 @@ pub(crate) fn at_exit(hook: extern "C" fn()) -> bool {
     unsafe { libc::atexit(hook) == 0 }
 }
 
-/// Writes a line to standard error, atomically up to `PIPE_BUF` bytes. Returns false if the reader does not accept it within
-/// milliseconds, so that neither an unread pipe or terminal nor the standard library's lock can block a thread. Polls instead
-/// of locking, because a signal handler that calls `exit` may have interrupted the lock's owner.
+/// Writes a line to standard error, atomically up to `PIPE_BUF` bytes. Returns false if the reader does not accept it
+/// within a few milliseconds, so that neither an unread pipe or terminal nor the standard library's lock can block a
+/// thread. Polls instead of locking, because a signal handler that calls `exit` may have interrupted the lock's owner.
 pub(crate) fn write_to_standard_error(line: &str) -> bool {
     const TURNS: u32 = 20;
     // SAFETY: this only returns a number.
@@ -64,7 +64,7 @@ fn write_piece(piece: &[u8]) -> bool {
     let mut state = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
     // SAFETY: `poll` gets one valid entry, the bytes outlive the calls, and libc checks the descriptor.
     let written = unsafe {
-        // Apple's devices do not support `poll`, but can still be written to.
+        // On Apple systems, device files do not support `poll`, but can still be written to.
         if libc::poll(&mut state, 1, PATIENCE) != 1 || state.revents & (libc::POLLOUT | libc::POLLNVAL) == 0 {
             return false;
         }
@@ -112,8 +112,8 @@ static WATCH: Watch = Watch {
 struct Watch {
     /// Id of the process whose thread is listening, or 0. Forked children do not have that thread.
     process: AtomicI32,
-    /// Wakes the thread. Null until the thread starts, and valid for the rest of the program, because the handler may post at
-    /// any time.
+    /// The semaphore that wakes the thread. It is null until the thread starts, and then valid for the rest of the
+    /// program, because the handler may post at any time.
     semaphore: AtomicPtr<sem_t>,
     /// One bit for each of [`SIGNALS`] that has arrived, and one for [`END`]. Repeated signals of one kind are merged.
     pending: AtomicU8,
@@ -196,7 +196,7 @@ impl Signals {
         WATCH.pass(END)
     }
 
-    /// Waits for the next event. Returns `None` once the semaphore fails.
+    /// Waits for the next event. Returns `None` if the semaphore has failed.
     pub(crate) fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = WATCH.take() {

@@ -1,4 +1,4 @@
-//! B3, the propagation format of Zipkin: the `b3` header or the `x-b3-*` headers.
+//! B3, Zipkin's propagation format: the `b3` header or the `x-b3-*` headers.
 
 use std::sync::LazyLock;
 

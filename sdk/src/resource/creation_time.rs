@@ -36,7 +36,7 @@ fn iso_8601(time: Timestamp) -> String {
 
 /// Returns the Gregorian date `days` days after 1970-01-01.
 fn date(days: u64) -> (u64, u64, u64) {
-    // If years start in March, the leap day is at the end. 400 years have 146,097 days.
+    // If years start in March, the leap day is at the end of the year. 400 years have 146,097 days.
     let days = days + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;

@@ -14,7 +14,7 @@ impl Handle {
         Handle(driver)
     }
 
-    /// Requests the task to run soon, without waiting.
+    /// Requests that the task run soon, without waiting for the run.
     #[inline]
     pub fn wake(&self) {
         self.0.wake();

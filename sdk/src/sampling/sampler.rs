@@ -20,8 +20,8 @@ pub trait Sampler: Debug + Send + Sync + 'static {
     /// Returns the sampler's name and parameters, such as `TraceIdRatioBased{0.000100}`.
     fn description(&self) -> Cow<'static, str>;
 
-    /// Returns true if the sampler drops every span under an unsampled parent, local or remote, and keeps the parent's trace
-    /// state. The SDK may then skip the call.
+    /// Returns true if the sampler drops every span whose parent is not sampled, whether the parent is local or
+    /// remote, and keeps the parent's trace state. The SDK may then skip the call.
     fn drops_below_unsampled_parents(&self) -> bool {
         false
     }
@@ -40,8 +40,8 @@ pub trait Sampler: Debug + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Returns true if the sampler samples every span under a sampled local parent, adds no attributes and keeps the parent's
-    /// trace state. The SDK may then skip the call.
+    /// Returns true if the sampler samples every span whose parent is local and sampled, adds no attributes and keeps
+    /// the parent's trace state. The SDK may then skip the call.
     fn samples_below_sampled_parents(&self) -> bool {
         false
     }

@@ -1,7 +1,7 @@
 //! Text for people to read: makes foreign text harmless and short, and hides secrets.
 //!
-//! A peer's response, a setting's value and a library's error message all end up in a terminal or a log. Three adapters make
-//! them safe to print. Each can safely be applied to its own output:
+//! A peer's response, a setting's value and a library's error message can all end up in a terminal or a log. Three
+//! adapters make them safe to print. Each can safely be applied to its own output:
 //!
 //! - [`foreign`] for bytes or text from outside the program,
 //! - [`display`] for a value whose `Display` output may contain foreign text, especially an error,

@@ -26,9 +26,10 @@ pub(crate) struct Failure {
 /// How an error reached the span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// The traced function returned it. Does not replace anything on the span.
+    /// The traced function returned the error. Does not replace anything on the span.
     Returned,
-    /// The program recorded it explicitly. Replaces an earlier error, but not an `error.type` set by the program.
+    /// The program recorded the error explicitly. Replaces an earlier error, but not an `error.type` set by the
+    /// program.
     Recorded,
 }
 

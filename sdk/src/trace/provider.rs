@@ -93,7 +93,8 @@ impl SdkTracerProvider {
         &self.0.clock
     }
 
-    /// Returns the sampler's name as in `OTEL_TRACES_SAMPLER`, or its description.
+    /// Returns the sampler's name as used in `OTEL_TRACES_SAMPLER`, or the sampler's description if it has no such
+    /// name.
     pub(crate) fn sampler_name(&self) -> String {
         let description = catch(|| self.0.sampler.description()).unwrap_or("one that panics".into());
         crate::sampling::name_of(&description).into_owned()

@@ -1,4 +1,5 @@
-//! The histogram behind `#[traced(metrics)]`: one measurement per call, sampled or not, recorded inside the span.
+//! The histogram behind `#[traced(metrics)]`: one measurement per call, whether sampled or not, recorded inside the
+//! span.
 
 use std::sync::OnceLock;
 

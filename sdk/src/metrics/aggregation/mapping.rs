@@ -44,7 +44,7 @@ fn exponent_of(value: f64) -> (i32, bool) {
 
 /// Returns the value divided by the greatest power of two not above it: a number in [1, 2).
 fn fraction_of(value: f64) -> f64 {
-    // Scale a subnormal value into the normal range; its digits stay the same.
+    // Scale a subnormal value into the normal range; its significant digits stay the same.
     let value = if value.is_normal() { value } else { value * (1u64 << 53) as f64 };
     f64::from_bits(value.to_bits() & FRACTION | 1023 << FRACTION_BITS)
 }

@@ -18,7 +18,7 @@ pub struct AlignedHistogramBucketExemplarReservoir {
 }
 
 impl AlignedHistogramBucketExemplarReservoir {
-    /// Creates a reservoir for buckets with these upper bounds, plus one bucket above the last.
+    /// Creates a reservoir for buckets with these upper bounds, plus one bucket above the last bound.
     pub fn new(bounds: impl Into<Arc<[f64]>>) -> Self {
         let bounds = bounds.into();
         let skip = vec![0; bounds.len() + 1];

@@ -39,7 +39,7 @@ struct Maps {
     /// Evicted series that a thread may still hold.
     retired: Vec<Arc<Series>>,
     overflow: Option<Arc<Series>>,
-    /// Time of the last collection, or of creation before the first one.
+    /// Time of the last collection or, before the first collection, of the stream's creation.
     since: Timestamp,
 }
 
