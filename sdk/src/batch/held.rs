@@ -10,7 +10,7 @@ use crate::diag::Counters;
 use crate::signal::Signal;
 
 /// An item that a [`Stage`](super::Stage) holds until it reaches a verdict. Until it is passed on, its bytes still
-/// count in the queue in front of the stages. Dropping it drops the item, and every exporter counts the item as
+/// count in the queue in front of the stages. Dropping this value drops the item, and every exporter counts the item as
 /// dropped by a stage.
 pub struct Held<S: Signal> {
     /// `None` only after the item has been passed on.

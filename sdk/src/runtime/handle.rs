@@ -1,4 +1,4 @@
-//! Sends requests to a task and waits for them.
+//! Sends requests to a task and waits until they have finished.
 
 use std::sync::Arc;
 
