@@ -117,6 +117,11 @@ pub use telemark_sdk::instrument::statics;
 pub use telemark_sdk::instrument::statics::{AttributeValue, Attributes, Counter, Gauge, Histogram, UpDownCounter};
 pub use telemark_sdk::{ConfigError, ExportError, Resource, scope};
 
+/// The filter of spans by target and level, which `OTEL_RUST_SPANS` sets and a program can change while it runs.
+pub mod span_filter {
+    pub use telemark_sdk::span_filter::{Level, SpanFilter, current, set};
+}
+
 /// Environment variables: a table of all that Telemark reads, and fixed sets for tests.
 pub mod config {
     pub use telemark_sdk::config::{Env, VARIABLES, Variable};
@@ -137,6 +142,7 @@ pub mod export {
 
 /// Tracing configured in code: samplers, limits, batches, stages and processors for [`builder()`], and the spans that exporters see.
 pub mod trace {
+    pub use telemark_sdk::baggage_attributes::BaggageAttributes;
     pub use telemark_sdk::batch::{BatchConfig, BatchProcessor, Held, SimpleProcessor, Stage, Verdict};
     pub use telemark_sdk::id::{IdGenerator, RandomIds};
     pub use telemark_sdk::limits::{AttributeLimits, SpanLimits};
@@ -146,8 +152,8 @@ pub mod trace {
     };
     pub use telemark_sdk::trace::active::ActiveTracer;
     pub use telemark_sdk::trace::{
-        Events, Links, SdkSpan, SdkTracer, SdkTracerProvider, SpanChunk, SpanData, SpanEvent, SpanProcessor,
-        SpanRecord, SpanView, TracerProviderBuilder,
+        Events, ExceptionSignal, Links, SdkSpan, SdkTracer, SdkTracerProvider, SpanChunk, SpanData, SpanEvent,
+        SpanProcessor, SpanRecord, SpanView, TracerProviderBuilder,
     };
 }
 

@@ -19,6 +19,7 @@ use telemark_sdk::metrics::{ExemplarFilter, PeriodicConfig, PullReader};
 use telemark_sdk::resource::Resource;
 use telemark_sdk::sampling;
 use telemark_sdk::signal::{Metrics, Traces};
+use telemark_sdk::span_filter::SpanFilter;
 
 /// Returns the effect of a variable as text.
 type Read = fn(&Env) -> String;
@@ -43,6 +44,7 @@ const READERS: &[Row] = &[
     ("OTEL_METRIC_EXPORT_INTERVAL", periods, &[], "1"),
     ("OTEL_METRIC_EXPORT_TIMEOUT", periods, &[], "1"),
     ("OTEL_METRICS_EXEMPLAR_FILTER", |env| format!("{:?}", ExemplarFilter::from_env(env)), &[], "always_on"),
+    ("OTEL_RUST_SPANS", |env| SpanFilter::from_env(env).unwrap_or_default().to_string(), &[], "warn"),
     ("OTEL_RUST_SELF_METRICS", self_metrics, &[], "true"),
     ("OTEL_ATTRIBUTE_COUNT_LIMIT", limits, &[], "1"),
     ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", limits, &[], "1"),

@@ -36,7 +36,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "OTEL_EXPORTER_ZIPKIN_TIMEOUT",
     "OTEL_EXPORTER_ZIPKIN_PROTOCOL",
     "OTEL_SEMCONV_STABILITY_OPT_IN",
-    "OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN",
 ];
 
 /// Maximum edit distance at which a name counts as a misspelling.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::resource::Resource;
 use crate::signal::{Chunk, Signal};
 
-/// Finished items of one signal and the resource they belong to, borrowed from the worker.
+/// Finished items of one signal together with their resource, borrowed from the worker.
 #[non_exhaustive]
 pub struct Batch<'a, S: Signal> {
     /// The resource that the items belong to.

@@ -16,14 +16,16 @@ pub use super::spans::open::{OpenSpan, StartedSpan};
 pub use super::spans::outcome::{Described, Fallible, is_failure};
 pub use super::spans::output::{Call, Output, refuse_main};
 pub use super::spans::sequence::{traced_iterator, traced_stream};
-pub use super::spans::start::{Setup, start, start_here};
+pub use super::spans::start::Setup;
 pub use super::spans::stopwatch::JudgedTiming;
+pub use crate::span_filter::{Level, SpanSwitch};
 pub use crate::trace::CallSite;
 pub use crate::value::ToValue;
 
 use super::shield;
 use super::spans::call_duration::CallEnd;
 use super::spans::outcome::text;
+use super::spans::start;
 use super::spans::stopwatch::{Stopwatch, Watch};
 
 /// The attributes of a span about to start.
@@ -40,16 +42,44 @@ pub const fn name(name: &'static str) -> &'static str {
     name
 }
 
-/// Starts a span and makes it current.
+/// Starts a span, unless the filter leaves it out.
 #[inline]
-pub fn enter(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Attributes)) -> Entered {
-    Entered::new(start(setup, attributes))
+pub fn start(
+    switch: &'static SpanSwitch,
+    setup: impl FnOnce() -> Setup,
+    attributes: impl FnOnce(&mut Attributes),
+) -> StartedSpan {
+    start::start(Some(switch), setup, attributes)
 }
 
-/// Starts a span in the current context and makes it current.
+/// Starts a span in the current context, unless the filter leaves it out.
 #[inline]
-pub fn enter_here(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Attributes)) -> Entered {
-    Entered::new(start_here(setup, attributes))
+pub fn start_here(
+    switch: &'static SpanSwitch,
+    setup: impl FnOnce() -> Setup,
+    attributes: impl FnOnce(&mut Attributes),
+) -> StartedSpan {
+    start::start_here(Some(switch), setup, attributes)
+}
+
+/// Starts a span like [`start`], and makes it current.
+#[inline]
+pub fn enter(
+    switch: &'static SpanSwitch,
+    setup: impl FnOnce() -> Setup,
+    attributes: impl FnOnce(&mut Attributes),
+) -> Entered {
+    Entered::new(start(switch, setup, attributes))
+}
+
+/// Starts a span like [`start_here`], and makes it current.
+#[inline]
+pub fn enter_here(
+    switch: &'static SpanSwitch,
+    setup: impl FnOnce() -> Setup,
+    attributes: impl FnOnce(&mut Attributes),
+) -> Entered {
+    Entered::new(start_here(switch, setup, attributes))
 }
 
 /// Adds an attribute and preserves the type of its value.

@@ -5,9 +5,12 @@
 //! | `foreign` | adapters that clean text before it is shown to a person, and [`Secrecy`] |
 //! | `hex` | ids and flags as hexadecimal digits |
 //! | `percent` | percent-encoding in variables and headers |
+//! | `words` | the search for a text at word boundaries |
 
 mod foreign;
 pub(crate) mod hex;
 pub(crate) mod percent;
+mod words;
 
 pub use foreign::{Cleaned, Foreign, MAX_SHOWN, Secrecy, Url, display, foreign, is_harmful, url};
+pub(crate) use words::contains;

@@ -9,6 +9,7 @@ use std::cell::Cell;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanRef, Status};
 
+use super::exceptions::{self, Roots};
 use super::span::Recording;
 use crate::attributes;
 
@@ -19,6 +20,8 @@ const ERROR_TYPE: &str = "error.type";
 pub(crate) struct Failure {
     /// The description for the status. Empty if there is none.
     pub(crate) description: String,
+    /// The last message of the source chain, if the error has a source.
+    pub(crate) root: Option<String>,
     pub(crate) error_type: &'static str,
     pub(crate) source: Source,
 }
@@ -31,36 +34,66 @@ pub(crate) enum Source {
     /// The program recorded the error explicitly. Replaces an earlier error, but not an `error.type` set by the
     /// program.
     Recorded,
+    /// An integration made it from the outcome of a call, such as a status code. It is no exception.
+    Outcome,
 }
 
 /// Records an error on a span without replacing a status or an `error.type` that the program has set.
 #[doc(hidden)]
 pub fn record_error_beside(span: &SpanRef<'_>, error_type: &'static str, description: &'static str) {
-    Failure { description: description.to_owned(), error_type, source: Source::Returned }.tell(span);
+    Failure { description: description.to_owned(), root: None, error_type, source: Source::Outcome }.tell(span);
 }
 
-thread_local!(static TOLD: Cell<Option<Failure>> = const { Cell::new(None) });
+thread_local!(static TOLD: Cell<Option<Told>> = const { Cell::new(None) });
+
+/// A message for a span, or from one, on this thread.
+pub(super) enum Told {
+    Failure(Failure),
+    /// The exceptions of a span that has ended, kept until they are passed on.
+    Ended(Roots),
+    /// The same, for the span of its caller.
+    Roots(Roots),
+}
+
+impl Told {
+    /// Leaves the message for the next call of [`Told::take`] on this thread.
+    pub(super) fn leave(self) {
+        let _ = TOLD.try_with(|told| told.set(Some(self)));
+    }
+
+    /// Takes the message that is being passed on this thread.
+    pub(super) fn take() -> Option<Told> {
+        TOLD.try_with(Cell::take).ok().flatten()
+    }
+
+    pub(super) fn apply(self, recording: &mut Recording) {
+        match self {
+            Told::Failure(failure) => failure.apply(recording),
+            Told::Roots(roots) => exceptions::adopt(roots, recording),
+            // The program has reset a status, which is not a message.
+            Told::Ended(_) => {}
+        }
+    }
+}
 
 impl Failure {
     /// Records the error on a span. If the span belongs to another SDK, replaces its status and `error.type`.
     pub(crate) fn tell(self, span: &SpanRef<'_>) {
-        let mut failure = Some(self);
+        let mut failure = Some(Told::Failure(self));
         let _ = TOLD.try_with(|told| told.set(failure.take()));
         span.set_status(Status::Unset);
         // The error is still there if the span belongs to another SDK or has ended.
-        if let Some(Failure { description, error_type, .. }) = failure.or_else(Failure::told) {
+        if let Some(Told::Failure(Failure { description, error_type, .. })) = failure.or_else(Told::take) {
             span.set_attribute(KeyValue::new(ERROR_TYPE, error_type));
             span.set_status(Status::error(description));
         }
     }
 
-    /// Takes the error that is being passed to a span on this thread.
-    pub(super) fn told() -> Option<Failure> {
-        TOLD.try_with(Cell::take).ok().flatten()
-    }
-
     /// spec: trace/api.md#set-status — the status ok is final, and such a span does not show any error.
-    pub(super) fn apply(self, recording: &mut Recording) {
+    fn apply(self, recording: &mut Recording) {
+        if recording.data.status != Status::Ok && self.source != Source::Outcome {
+            exceptions::record(&self, recording);
+        }
         let (record, limits) = (&mut *recording.data, recording.provider.limits.attributes);
         if record.status == Status::Ok {
             return;
@@ -70,7 +103,7 @@ impl Failure {
         let stays = match (self.source, says, recording.recorded_error) {
             (_, None, _) => false,
             (Source::Recorded, Some(says), Some(recorded)) => says != recorded,
-            (Source::Returned, Some(_), _) | (Source::Recorded, Some(_), None) => true,
+            (Source::Returned | Source::Outcome, Some(_), _) | (Source::Recorded, Some(_), None) => true,
         };
         if !stays {
             let attribute = KeyValue::new(ERROR_TYPE, self.error_type);
@@ -80,7 +113,7 @@ impl Failure {
             }
         }
         let is_described = matches!(&record.status, Status::Error { description } if !description.is_empty());
-        if !(is_described && self.source == Source::Returned) {
+        if !(is_described && self.source != Source::Recorded) {
             record.status = Status::error(self.description);
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod active;
 mod call_site;
+pub(crate) mod exceptions;
 mod failure;
 mod processor;
 mod provider;
@@ -11,6 +12,7 @@ mod span;
 mod tracer;
 
 pub use call_site::CallSite;
+pub use exceptions::ExceptionSignal;
 #[doc(hidden)]
 pub use failure::record_error_beside;
 pub(crate) use failure::{Failure, Source};

@@ -9,7 +9,8 @@ use opentelemetry::trace::{SpanContext, SpanId, TracerProvider};
 use opentelemetry::{Context, InstrumentationScope};
 
 use super::processor::{caught, staged};
-use super::{Scope, SdkSpan, SdkTracer, SpanProcessor, SpanRecord};
+use super::{ExceptionSignal, Scope, SdkSpan, SdkTracer, SpanProcessor, SpanRecord};
+use crate::baggage_attributes::BaggageAttributes;
 use crate::batch::{BatchConfig, Stage};
 use crate::diag::{self, Counters, Origin, Outcome, SignalHealth, SpanCounts};
 use crate::error::{ConfigError, ExportError, catch};
@@ -143,6 +144,8 @@ pub struct TracerProviderBuilder {
     ids: Option<Box<dyn IdGenerator>>,
     clock: Clock,
     limits: SpanLimits,
+    pub(super) exceptions: ExceptionSignal,
+    baggage: BaggageAttributes,
     processors: Vec<Box<dyn SpanProcessor>>,
     counts_spans: bool,
     is_disabled: bool,
@@ -156,6 +159,8 @@ impl Default for TracerProviderBuilder {
             ids: None,
             clock: Clock::system(),
             limits: SpanLimits::DEFAULT,
+            exceptions: ExceptionSignal::default(),
+            baggage: BaggageAttributes::default(),
             processors: Vec::new(),
             counts_spans: false,
             is_disabled: false,
@@ -195,6 +200,12 @@ impl TracerProviderBuilder {
     /// Sets the span limits.
     pub fn with_limits(mut self, limits: SpanLimits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Copies the selected baggage entries to spans when they start. The default is none.
+    pub fn with_baggage_attributes(mut self, selected: BaggageAttributes) -> Self {
+        self.baggage = selected;
         self
     }
 
@@ -242,7 +253,7 @@ impl TracerProviderBuilder {
         let sampler = self.sampler.unwrap_or_else(|| Box::new(crate::sampling::ParentBased::default()));
         let inner = ProviderInner {
             drops_below_unsampled: sampler.drops_below_unsampled_parents(),
-            wants_start: self.processors.iter().any(|processor| processor.wants_start()),
+            wants_start: !self.baggage.is_empty() || self.processors.iter().any(|processor| processor.wants_start()),
             wants_ending: self.processors.iter().any(|processor| processor.wants_ending()),
             samples_below_sampled: sampler.samples_below_sampled_parents(),
             off: AtomicBool::new(self.is_disabled),
@@ -253,6 +264,8 @@ impl TracerProviderBuilder {
             ids: self.ids,
             clock: self.clock,
             limits,
+            exceptions: self.exceptions,
+            baggage: self.baggage,
             processors: self.processors.into_boxed_slice(),
         };
         SdkTracerProvider(ProviderRef::Shared(Arc::new(inner)))
@@ -265,7 +278,7 @@ pub(super) struct ProviderInner {
     pub(super) sampler: Box<dyn Sampler>,
     pub(super) drops_below_unsampled: bool,
     pub(super) samples_below_sampled: bool,
-    /// True if a processor needs to be called when spans start.
+    /// True if spans need their parent's context when they start, for a processor or the baggage.
     pub(super) wants_start: bool,
     /// True if a processor needs to be called before spans end.
     pub(super) wants_ending: bool,
@@ -273,6 +286,8 @@ pub(super) struct ProviderInner {
     pub(super) ids: Option<Box<dyn IdGenerator>>,
     pub(super) clock: Clock,
     pub(super) limits: SpanLimits,
+    pub(super) exceptions: ExceptionSignal,
+    baggage: BaggageAttributes,
     pub(super) processors: Box<[Box<dyn SpanProcessor>]>,
     /// `None` unless spans are counted.
     counts: Option<Arc<SpanCounts>>,
@@ -341,9 +356,10 @@ impl ProviderInner {
         }
     }
 
-    /// Calls the processors for a span that starts.
+    /// Copies baggage to a span that starts, and calls the processors.
     #[cold]
     pub(super) fn started(&self, span: &mut SdkSpan, parent: &Context) {
+        self.baggage.in_context(parent).for_each(|entry| span.set_if_missing(entry));
         for processor in &self.processors {
             if catch(|| processor.on_start(span, parent)).is_err() {
                 crate::__warn!("processor.panic", "a span processor panicked when a span started");

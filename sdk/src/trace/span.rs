@@ -6,8 +6,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Link, Span, SpanContext, Status};
 
+use super::exceptions::{self, Roots};
+use super::failure::Told;
 use super::provider::ProviderRef;
-use super::{Failure, SpanData, SpanEvent};
+use super::{SpanData, SpanEvent};
 use crate::attributes;
 use crate::error::catch;
 use crate::time::Timestamp;
@@ -28,6 +30,19 @@ pub(super) struct Recording {
     pub(super) provider: ProviderRef,
     /// The `error.type` of an explicitly recorded error, which a later error may replace.
     pub(super) recorded_error: Option<&'static str>,
+    /// `None` if no exception was recorded here or within; boxed, because that is the rule.
+    pub(super) roots: Option<Box<Roots>>,
+}
+
+impl Recording {
+    pub(super) fn push_event(&mut self, mut event: SpanEvent) {
+        let Recording { data, provider, .. } = self;
+        let limits = &provider.limits;
+        if data.events.len() < limits.events {
+            attributes::normalize(&mut event.attributes, &mut event.dropped_attributes, limits.event_attributes());
+        }
+        data.events.push(event, limits.events);
+    }
 }
 
 /// An end time that represents the current time of the provider's clock.
@@ -38,7 +53,10 @@ pub const END_NOW: SystemTime = UNIX_EPOCH;
 impl SdkSpan {
     #[inline]
     pub(super) fn recording(data: SpanData, provider: ProviderRef) -> Self {
-        SdkSpan { context: data.context.clone(), recording: Some(Recording { data, provider, recorded_error: None }) }
+        SdkSpan {
+            context: data.context.clone(),
+            recording: Some(Recording { data, provider, recorded_error: None, roots: None }),
+        }
     }
 
     pub(super) fn not_recording(context: SpanContext) -> Self {
@@ -50,13 +68,17 @@ impl SdkSpan {
         self.recording.as_ref().map(|recording| &recording.data)
     }
 
-    pub(super) fn push_event(&mut self, mut event: SpanEvent) {
-        if let Some(Recording { data, provider, .. }) = &mut self.recording {
-            let limits = &provider.limits;
-            if data.events.len() < limits.events {
-                attributes::normalize(&mut event.attributes, &mut event.dropped_attributes, limits.event_attributes());
-            }
-            data.events.push(event, limits.events);
+    pub(super) fn push_event(&mut self, event: SpanEvent) {
+        if let Some(recording) = &mut self.recording {
+            recording.push_event(event);
+        }
+    }
+
+    /// Sets an attribute, unless the span has one of this key.
+    pub(super) fn set_if_missing(&mut self, attribute: KeyValue) {
+        let Some(recording) = &self.recording else { return };
+        if !recording.data.own_attributes.iter().any(|own| own.key == attribute.key) {
+            self.set_attribute(attribute);
         }
     }
 
@@ -74,7 +96,7 @@ impl SdkSpan {
     /// Ends the span at `end`, or now if `end` is `None`. Later calls do nothing.
     #[inline]
     fn finish(&mut self, end: Option<Timestamp>) {
-        let Some(Recording { mut data, provider, .. }) = self.recording.take() else { return };
+        let Some(Recording { mut data, provider, roots, .. }) = self.recording.take() else { return };
         provider.count_end(&self.context);
         let record = &mut *data;
         // The end time may come from the API's own clock, but must not be before the start time.
@@ -86,6 +108,10 @@ impl SdkSpan {
         }
         others.iter().for_each(|processor| contained(|| processor.on_end(data.clone())));
         contained(|| last.on_end(data));
+        // After the processors, which may end spans themselves.
+        if let Some(roots) = roots {
+            exceptions::ended(&self.context, *roots);
+        }
     }
 }
 
@@ -128,8 +154,8 @@ impl Span for SdkSpan {
     fn set_status(&mut self, status: Status) {
         let Some(recording) = &mut self.recording else { return };
         if status == Status::Unset {
-            if let Some(failure) = Failure::told() {
-                failure.apply(recording);
+            if let Some(told) = Told::take() {
+                told.apply(recording);
             }
         } else if recording.data.status != Status::Ok {
             recording.data.status = status;

@@ -46,7 +46,7 @@ impl SdkTracer {
         !self.provider.is_off()
     }
 
-    /// Returns true if a processor needs the context in which a span starts.
+    /// Returns true if a span needs the context in which it starts, for a processor or the baggage.
     #[inline]
     pub(crate) fn wants_start(&self) -> bool {
         self.provider.wants_start

@@ -140,7 +140,10 @@ impl SpanBuilder {
     pub(super) fn start(self) -> StartedSpan {
         let Some(Plan { setup, attributes }) = self.0 else { return StartedSpan(State::Off) };
         let attributes = |list: &mut Vec<KeyValue>| list.extend(attributes);
-        if setup.is_in_current_context() { start_here(|| setup, attributes) } else { start(|| setup, attributes) }
+        match setup.is_in_current_context() {
+            true => start_here(None, || setup, attributes),
+            false => start(None, || setup, attributes),
+        }
     }
 
     fn map_setup(self, change: impl FnOnce(Setup) -> Setup) -> Self {

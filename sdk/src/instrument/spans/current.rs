@@ -9,7 +9,7 @@ use opentelemetry::{Context, Key, KeyValue};
 use super::outcome::RecordError;
 use crate::context::{self, attach, look};
 use crate::instrument::shield::shielded;
-use crate::trace::{Failure, Source, active};
+use crate::trace::{Source, active};
 use crate::unsampled;
 use crate::value::ToValue;
 
@@ -43,7 +43,8 @@ pub fn add_event(name: impl Into<Cow<'static, str>>, attributes: impl IntoIterat
 
 /// Records an error on the current span as `#[traced]` records an `Err`: sets the status to error, with the messages
 /// of the error and its causes as the description, and sets `error.type` to the name of the error. Does nothing if the
-/// span does not record or its status is ok.
+/// span does not record or its status is ok. Also records an exception, unless this span or a span that ended within it
+/// has already recorded the same exception.
 ///
 /// A later error replaces an earlier one. An `error.type` that the program set with [`set_attribute`] is kept. Use
 /// `set_attribute` to choose a different name, because a function cannot detect whether a type implements
@@ -61,7 +62,7 @@ pub fn record_error<E: RecordError<Kind> + ?Sized, Kind>(error: &E) {
     if records() {
         shielded(|| {
             let (description, error_type) = error.described();
-            let failure = Failure { description, error_type, source: Source::Recorded };
+            let failure = description.into_failure(error_type, Source::Recorded);
             look(|current| failure.tell(&current.span()));
         });
     }

@@ -5,11 +5,11 @@ use std::time::SystemTime;
 use opentelemetry::trace::{Status, TraceContextExt};
 use opentelemetry::{Context, ContextGuard, KeyValue, Value};
 
-use super::outcome::bounded;
+use super::outcome::Description;
 use crate::context;
 use crate::instrument::shield::shielded;
 use crate::time::Timestamp;
-use crate::trace::{END_NOW, Failure, Source};
+use crate::trace::{END_NOW, Source, exceptions};
 use crate::unsampled::{self, Unsampled};
 use crate::value::ToValue;
 
@@ -142,13 +142,13 @@ impl OpenSpan {
     }
 
     /// Records that the function returned an error, unless the function has already set an `error.type`, an error status with
-    /// a description, or the status ok. An empty description is ignored.
+    /// a description, or the status ok. An empty description is ignored. Also records an exception, unless this span or
+    /// a span that ended within it has already recorded the same exception.
     ///
     /// spec: semconv general/recording-errors.md
-    pub fn fail(&self, description: String, error_type: &'static str) {
+    pub fn fail(&self, description: Description, error_type: &'static str) {
         if self.records() {
-            let failure = Failure { description: bounded(description), error_type, source: Source::Returned };
-            failure.tell(&self.context.span());
+            description.into_failure(error_type, Source::Returned).tell(&self.context.span());
         }
     }
 
@@ -172,6 +172,10 @@ impl OpenSpan {
             (Kind::NotRecording, _) => {}
             (Kind::Recording(_), end) => {
                 self.context.span().end_with_timestamp(end.map_or(END_NOW, SystemTime::from));
+                if exceptions::has_ended() {
+                    // The span is no longer current: the current one is that of the caller.
+                    context::look(|caller| exceptions::pass_on(self.context.span().span_context(), &caller.span()));
+                }
             }
             // A panic may already be unwinding here, and the other provider does not catch panics in its processors.
             (Kind::Foreign, _) => {

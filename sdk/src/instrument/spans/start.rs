@@ -9,6 +9,7 @@ use super::open::{OpenSpan, StartedSpan, State};
 use crate::context;
 use crate::instrument::shield::shielded;
 use crate::runtime::is_background;
+use crate::span_filter::SpanSwitch;
 use crate::time::Timestamp;
 use crate::trace::{CallSite, Glance, SdkSpan, SpanData, Started, TracedSpan, active};
 use crate::unsampled::{self, Unsampled};
@@ -25,6 +26,17 @@ enum Origin {
     Current,
     Root,
     Parent(Context),
+}
+
+impl Origin {
+    /// Returns the context in which the span starts, unless that is the current one.
+    fn context(self) -> Option<Context> {
+        match self {
+            Origin::Current => None,
+            Origin::Root => Some(context::current().with_remote_span_context(SpanContext::NONE)),
+            Origin::Parent(parent) => Some(parent),
+        }
+    }
 }
 
 impl Setup {
@@ -160,19 +172,31 @@ impl IntoLink for &Context {
     }
 }
 
-/// Starts a span. If no tracer is installed, this costs one relaxed load and calls neither closure.
+/// Starts a span. If no tracer is installed, this costs one relaxed load and calls neither closure. If the filter leaves the
+/// span out, its parent's context still applies to the spans inside.
 #[inline]
-pub fn start(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> StartedSpan {
+pub(crate) fn start(
+    switch: Option<&'static SpanSwitch>,
+    setup: impl FnOnce() -> Setup,
+    attributes: impl FnOnce(&mut Vec<KeyValue>),
+) -> StartedSpan {
     if !active::is_installed() {
         return StartedSpan(State::Off);
     }
-    begun(|| begin(setup(), attributes))
+    match switch {
+        Some(switch) if !switch.is_on() => begun(|| left_out(setup().origin)),
+        _ => begun(|| begin(setup(), attributes)),
+    }
 }
 
 /// Starts a span in the current context. Checks that context first: `setup` is not called inside an unrecorded span.
 #[inline]
-pub fn start_here(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> StartedSpan {
-    if !active::is_installed() {
+pub(crate) fn start_here(
+    switch: Option<&'static SpanSwitch>,
+    setup: impl FnOnce() -> Setup,
+    attributes: impl FnOnce(&mut Vec<KeyValue>),
+) -> StartedSpan {
+    if switch.is_some_and(|switch| !switch.is_on()) || !active::is_installed() {
         return StartedSpan(State::Off);
     }
     match look_at_the_current() {
@@ -191,12 +215,15 @@ fn begun(begin: impl FnOnce() -> State) -> StartedSpan {
 }
 
 fn begin(setup: Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> State {
-    let parent = match setup.origin {
-        Origin::Current => return start_here(|| setup, attributes).0,
-        Origin::Root => context::current().with_remote_span_context(SpanContext::NONE),
-        Origin::Parent(parent) => parent,
-    };
-    begin_below(&parent, false, setup.span, attributes)
+    match setup.origin.context() {
+        None => start_here(None, || Setup { span: setup.span, origin: Origin::Current }, attributes).0,
+        Some(parent) => begin_below(&parent, false, setup.span, attributes),
+    }
+}
+
+/// Opens the context of a span that the filter leaves out.
+fn left_out(origin: Origin) -> State {
+    origin.context().map_or(State::Off, |context| State::Open(OpenSpan::new(context, None)))
 }
 
 /// Records a span in the current context, whose span is sampled.

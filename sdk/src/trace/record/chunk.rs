@@ -31,7 +31,7 @@ pub struct SpanChunk {
     owned: usize,
 }
 
-/// The fields that every span has.
+/// The fields of a span, except for its attributes and rare fields.
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) trace_id: TraceId,

@@ -54,7 +54,7 @@ impl<'a> SpanView<'a> {
         self.head.rare.as_ref().map_or(&TraceState::NONE, |rare| &rare.trace_state)
     }
 
-    /// Returns a copy of the span's context, for code that needs all of it.
+    /// Returns a copy of the span's whole context.
     pub fn context(&self) -> SpanContext {
         let Head { trace_id, span_id, trace_flags, is_remote, .. } = *self.head;
         SpanContext::new(trace_id, span_id, trace_flags, is_remote, self.trace_state().clone())

@@ -10,7 +10,7 @@ use std::fmt::{Debug, Display};
 use std::ops::Deref;
 
 use super::ErrorType;
-use super::chain;
+use super::chain::{self, Description};
 use super::error_type::{dyn_error_name, error_name, type_path, value_name};
 use crate::instrument::shield::shielded;
 
@@ -85,7 +85,7 @@ objects!(dyn Error + '_ dyn Error + Send + '_ dyn Error + Send + Sync + '_);
 
 impl<E: Error + ?Sized> Typed<'_, E> {
     /// Returns the messages of the error and its causes.
-    pub fn description(&self) -> String {
+    pub fn description(&self) -> Description {
         chain::describe(&self.error())
     }
 }
@@ -97,14 +97,14 @@ impl<E: Deref<Target: Error> + ?Sized> Pointer<'_, E> {
     }
 
     /// Returns the messages of the error and its causes.
-    pub fn description(&self) -> String {
+    pub fn description(&self) -> Description {
         chain::describe(&&**self.error())
     }
 }
 
 impl<E: Display + ?Sized> Printed<'_, E> {
     /// Returns the `Display` output.
-    pub fn description(&self) -> String {
+    pub fn description(&self) -> Description {
         chain::print(self.error())
     }
 }
@@ -121,9 +121,9 @@ impl<'a, E: ?Sized> Unknown<'a, E> {
         self.0
     }
 
-    /// Returns an empty string.
-    pub fn description(&self) -> String {
-        String::new()
+    /// Returns an empty description.
+    pub fn description(&self) -> Description {
+        Description::default()
     }
 
     /// Returns the path of the type.
@@ -252,13 +252,13 @@ mod tests {
     #[test]
     fn a_generic_error_is_what_its_bounds_say() {
         fn unknown<E>(error: &E) -> (&'static str, String) {
-            (Described::new(error).error_type(), Described::new(error).description())
+            (Described::new(error).error_type(), Described::new(error).description().to_string())
         }
         fn printed<E: Display>(error: &E) -> (&'static str, String) {
-            (Described::new(error).error_type(), Described::new(error).description())
+            (Described::new(error).error_type(), Described::new(error).description().to_string())
         }
         fn known<E: Error>(error: &E) -> (&'static str, String) {
-            (Described::new(error).error_type(), Described::new(error).description())
+            (Described::new(error).error_type(), Described::new(error).description().to_string())
         }
         let path = &CLOSED[..CLOSED.len() - 8];
         assert_eq!(unknown(&Store::Closed), (path, String::new()));
@@ -314,6 +314,6 @@ mod tests {
                 Err(fmt::Error)
             }
         }
-        assert_eq!(Described::new(&Fails).description(), "part");
+        assert_eq!(&*Described::new(&Fails).description(), "part");
     }
 }

@@ -14,7 +14,7 @@ mod record;
 
 use std::fmt::{self, Write as _};
 
-pub(super) use chain::bounded;
+pub(super) use chain::Description;
 pub use described::Described;
 pub use error_type::ErrorType;
 pub use record::RecordError;
