@@ -42,7 +42,7 @@ pub const fn name(name: &'static str) -> &'static str {
     name
 }
 
-/// Starts a span, unless the filter leaves it out.
+/// Starts a span unless the filter rejects it.
 #[inline]
 pub fn start(
     switch: &'static SpanSwitch,
@@ -52,7 +52,7 @@ pub fn start(
     start::start(Some(switch), setup, attributes)
 }
 
-/// Starts a span in the current context, unless the filter leaves it out.
+/// Starts a span in the current context unless the filter rejects it.
 #[inline]
 pub fn start_here(
     switch: &'static SpanSwitch,
@@ -62,7 +62,7 @@ pub fn start_here(
     start::start_here(Some(switch), setup, attributes)
 }
 
-/// Starts a span like [`start`], and makes it current.
+/// Starts a span like [`start`] and makes it current.
 #[inline]
 pub fn enter(
     switch: &'static SpanSwitch,
@@ -72,7 +72,7 @@ pub fn enter(
     Entered::new(start(switch, setup, attributes))
 }
 
-/// Starts a span like [`start_here`], and makes it current.
+/// Starts a span like [`start_here`] and makes it current.
 #[inline]
 pub fn enter_here(
     switch: &'static SpanSwitch,

@@ -5,7 +5,7 @@
 //! | `foreign` | adapters that clean text before it is shown to a person, and [`Secrecy`] |
 //! | `hex` | ids and flags as hexadecimal digits |
 //! | `percent` | percent-encoding in variables and headers |
-//! | `words` | the search for a text at word boundaries |
+//! | `words` | searches text at word boundaries |
 
 mod foreign;
 pub(crate) mod hex;

@@ -1,7 +1,7 @@
 //! Finds the tracer for `#[traced]` and the facade's layers: the installed tracer, or a test's tracer stored in its
 //! context.
 //!
-//! Without a tracer, `#[traced]` costs one relaxed load, that of its switch in [`span_filter`].
+//! Without a tracer, `#[traced]` costs one relaxed load, which reads its switch in [`span_filter`].
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -34,7 +34,8 @@ pub(crate) enum Source {
     /// The program recorded the error explicitly. Replaces an earlier error, but not an `error.type` set by the
     /// program.
     Recorded,
-    /// An integration made it from the outcome of a call, such as a status code. It is no exception.
+    /// An integration created the error from the outcome of a call, such as a status code. The error is not an
+    /// exception.
     Outcome,
 }
 
@@ -46,12 +47,12 @@ pub fn record_error_beside(span: &SpanRef<'_>, error_type: &'static str, descrip
 
 thread_local!(static TOLD: Cell<Option<Told>> = const { Cell::new(None) });
 
-/// A message for a span, or from one, on this thread.
+/// A message that is passed to a span or from a span on this thread.
 pub(super) enum Told {
     Failure(Failure),
-    /// The exceptions of a span that has ended, kept until they are passed on.
+    /// The roots of a span that has ended, kept until they are passed on.
     Ended(Roots),
-    /// The same, for the span of its caller.
+    /// The roots of a span that has ended, on their way to the caller's span.
     Roots(Roots),
 }
 
@@ -61,7 +62,7 @@ impl Told {
         let _ = TOLD.try_with(|told| told.set(Some(self)));
     }
 
-    /// Takes the message that is being passed on this thread.
+    /// Takes the message, if any, that is being passed on this thread.
     pub(super) fn take() -> Option<Told> {
         TOLD.try_with(Cell::take).ok().flatten()
     }
@@ -70,7 +71,7 @@ impl Told {
         match self {
             Told::Failure(failure) => failure.apply(recording),
             Told::Roots(roots) => exceptions::adopt(roots, recording),
-            // The program has reset a status, which is not a message.
+            // The program has reset a status, which does not pass a message.
             Told::Ended(_) => {}
         }
     }

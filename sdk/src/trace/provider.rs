@@ -203,7 +203,7 @@ impl TracerProviderBuilder {
         self
     }
 
-    /// Copies the selected baggage entries to spans when they start. The default is none.
+    /// Sets which baggage entries are copied to spans when they start. By default, no entries are copied.
     pub fn with_baggage_attributes(mut self, selected: BaggageAttributes) -> Self {
         self.baggage = selected;
         self
@@ -278,7 +278,7 @@ pub(super) struct ProviderInner {
     pub(super) sampler: Box<dyn Sampler>,
     pub(super) drops_below_unsampled: bool,
     pub(super) samples_below_sampled: bool,
-    /// True if spans need their parent's context when they start, for a processor or the baggage.
+    /// True if spans need their parent's context when they start, either for a processor or to copy baggage.
     pub(super) wants_start: bool,
     /// True if a processor needs to be called before spans end.
     pub(super) wants_ending: bool,

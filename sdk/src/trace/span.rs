@@ -30,7 +30,7 @@ pub(super) struct Recording {
     pub(super) provider: ProviderRef,
     /// The `error.type` of an explicitly recorded error, which a later error may replace.
     pub(super) recorded_error: Option<&'static str>,
-    /// `None` if no exception was recorded here or within; boxed, because that is the rule.
+    /// `None` if no exception was recorded on this span or within it. Boxed, because this is the common case.
     pub(super) roots: Option<Box<Roots>>,
 }
 
@@ -74,7 +74,7 @@ impl SdkSpan {
         }
     }
 
-    /// Sets an attribute, unless the span has one of this key.
+    /// Sets an attribute, unless the span already has an attribute with the same key.
     pub(super) fn set_if_missing(&mut self, attribute: KeyValue) {
         let Some(recording) = &self.recording else { return };
         if !recording.data.own_attributes.iter().any(|own| own.key == attribute.key) {
@@ -108,7 +108,7 @@ impl SdkSpan {
         }
         others.iter().for_each(|processor| contained(|| processor.on_end(data.clone())));
         contained(|| last.on_end(data));
-        // After the processors, which may end spans themselves.
+        // Called after the processors, because they may end spans themselves.
         if let Some(roots) = roots {
             exceptions::ended(&self.context, *roots);
         }

@@ -46,7 +46,7 @@ impl SdkTracer {
         !self.provider.is_off()
     }
 
-    /// Returns true if a span needs the context in which it starts, for a processor or the baggage.
+    /// Returns true if spans need the context in which they start, either for a processor or to copy baggage.
     #[inline]
     pub(crate) fn wants_start(&self) -> bool {
         self.provider.wants_start
@@ -229,7 +229,7 @@ impl SdkTracer {
         span
     }
 
-    /// Calls the processors for a span that starts, if any processor needs the call.
+    /// Copies baggage to a span that starts and calls the processors, if either is needed.
     #[inline]
     fn show_start(&self, span: &mut SdkSpan, parent: &Context) {
         if self.provider.wants_start {

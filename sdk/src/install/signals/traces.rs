@@ -168,7 +168,7 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Sets the signal that carries exceptions, overriding `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN`.
+    /// Sets the signal in which exceptions are recorded, overriding `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN`.
     pub fn with_exception_signal(mut self, signal: ExceptionSignal) -> Self {
         self.traces().exceptions = Some(signal);
         self

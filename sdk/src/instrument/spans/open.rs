@@ -173,7 +173,7 @@ impl OpenSpan {
             (Kind::Recording(_), end) => {
                 self.context.span().end_with_timestamp(end.map_or(END_NOW, SystemTime::from));
                 if exceptions::has_ended() {
-                    // The span is no longer current: the current one is that of the caller.
+                    // This span is no longer current; the caller's span is.
                     context::look(|caller| exceptions::pass_on(self.context.span().span_context(), &caller.span()));
                 }
             }

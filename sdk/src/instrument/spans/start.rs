@@ -29,7 +29,7 @@ enum Origin {
 }
 
 impl Origin {
-    /// Returns the context in which the span starts, unless that is the current one.
+    /// Returns the context in which the span starts, or `None` if that is the current context.
     fn context(self) -> Option<Context> {
         match self {
             Origin::Current => None,
@@ -172,8 +172,8 @@ impl IntoLink for &Context {
     }
 }
 
-/// Starts a span. If no tracer is installed, this costs one relaxed load and calls neither closure. If the filter leaves the
-/// span out, its parent's context still applies to the spans inside.
+/// Starts a span. If no tracer is installed, this costs one relaxed load and calls neither closure. If the filter
+/// rejects the span, the context of its parent still applies to the spans inside it.
 #[inline]
 pub(crate) fn start(
     switch: Option<&'static SpanSwitch>,
@@ -189,7 +189,8 @@ pub(crate) fn start(
     }
 }
 
-/// Starts a span in the current context. Checks that context first: `setup` is not called inside an unrecorded span.
+/// Starts a span in the current context. Checks the filter and that context first: `setup` is not called if the call site
+/// is switched off, which costs one relaxed load, or inside an unrecorded span.
 #[inline]
 pub(crate) fn start_here(
     switch: Option<&'static SpanSwitch>,
@@ -221,7 +222,7 @@ fn begin(setup: Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> State {
     }
 }
 
-/// Opens the context of a span that the filter leaves out.
+/// Opens the context in which a span that the filter rejects would have started.
 fn left_out(origin: Origin) -> State {
     origin.context().map_or(State::Off, |context| State::Open(OpenSpan::new(context, None)))
 }

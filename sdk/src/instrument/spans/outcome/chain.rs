@@ -14,7 +14,8 @@ pub(super) const MAX_LENGTH: usize = 4096;
 /// Maximum number of causes to follow. Most chains are short, and a longer chain is probably a cycle.
 pub(super) const MAX_CAUSES: usize = 16;
 
-/// The description of an error, and the root by which it is recognized in the functions that it bubbles through.
+/// The description of an error, and the root by which the error is recognized in the functions through which it
+/// propagates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Description {
     text: String,
@@ -23,7 +24,7 @@ pub struct Description {
 }
 
 impl Description {
-    /// Replaces the description by the output of another format. The root stays.
+    /// Replaces the description with the error's output in another format. The root stays the same.
     pub fn shown_as(self, text: String) -> Self {
         let root = self.root.or(Some(self.text)).filter(|root| !root.is_empty());
         Description { text, root }
