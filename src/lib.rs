@@ -37,6 +37,8 @@
 //! - **measure anything**: declare a `static` [`Counter`], [`UpDownCounter`], [`Gauge`] or [`Histogram`].
 //! - **show metrics to Prometheus**: enable the feature `prometheus` and set `OTEL_METRICS_EXPORTER=prometheus`, which
 //!   listens on `localhost:9464`, or serve `/metrics` from your own handler: see `telemark::prometheus`.
+//! - **find the trace of a log line**: enable the feature `tracing-fmt` and start telemetry with
+//!   `telemark::builder().with_instrumentation(telemark::tracing::fmt::install).init()`.
 //! - **trace by hand**: use [`span()`], [`set_attribute`], [`record_error`] and [`propagate`].
 //! - **use the OpenTelemetry API**: it is re-exported as [`opentelemetry`], and `init` sets its globals. Its
 //!   `metrics::Counter` and other instruments come from a meter, whereas the [`Counter`] here is declared as a `static`.
@@ -76,6 +78,7 @@
 //! | `axum` | no | `telemark::axum::layer()` |
 //! | `tower` | no | `telemark::tower`: the same layer for any tower service |
 //! | `runtime-metrics` | no | `telemark::runtime_metrics`: metrics of the process and of the tokio runtime |
+//! | `tracing-fmt` | no | `telemark::tracing::fmt`: log lines of the crate `tracing` with the ids of the current span |
 //! | `termination` | yes | exports the remaining telemetry when SIGTERM, Ctrl-C or `exit` ends the program |
 //!
 //! Without features, the crate has the engine and the macro, which is enough for a library that only uses `#[traced]`. In
@@ -89,6 +92,8 @@ mod init;
 pub mod prometheus;
 mod server;
 pub mod testing;
+#[cfg(feature = "tracing-fmt")]
+pub mod tracing;
 
 #[cfg(feature = "http")]
 pub use headers::{extract, inject};

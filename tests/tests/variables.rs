@@ -12,6 +12,7 @@ use telemark::propagation::Propagators;
 use telemark::testing::{InMemoryExporter, metrics_text};
 use telemark::time::Deadline;
 use telemark::tower::ServerConfig;
+use telemark::tracing::fmt::Format;
 use telemark_sdk::batch::BatchConfig;
 use telemark_sdk::install::{Telemetry, TelemetryBuilder};
 use telemark_sdk::limits::SpanLimits;
@@ -75,6 +76,8 @@ const READERS: &[Row] = &[
     ("OTEL_RUST_HTTP_SERVER_TRACE_RESPONSE", http_server, &[], "true"),
     ("OTEL_RUST_HTTP_SERVER_ADDRESS_IN_METRICS", http_server, &[], "true"),
     ("OTEL_RUST_HTTP_SERVER_METRICS", http_server, &[], "none"),
+    ("OTEL_RUST_LOG_FORMAT", |env| format!("{:?}", Format::from_env(env)), &[], "text"),
+    ("RUST_LOG", |env| telemark::tracing::fmt::filter(env).to_string(), &[], "warn"),
     ("COLUMNS", |env| format!("{:?}", ConsoleTraceExporter::from_env(env)), &[], "40"),
 ];
 

@@ -11,6 +11,7 @@ use opentelemetry::{Context, InstrumentationScope};
 
 use super::{Scope, SdkSpan, SdkTracer, SdkTracerProvider};
 use crate::context;
+use crate::resource::Resource;
 use crate::span_filter;
 use crate::time::Clock;
 
@@ -48,6 +49,12 @@ pub(crate) fn only_installed() -> Option<&'static SdkTracer> {
 #[inline]
 pub(crate) fn installed() -> Option<&'static SdkTracer> {
     INSTALLED.get()
+}
+
+/// Returns the resource of the installed telemetry; `None` before the installation, and if telemetry is disabled.
+#[inline]
+pub fn resource() -> Option<&'static Resource> {
+    if is_installed() { installed().map(|tracer| &tracer.provider.resource) } else { None }
 }
 
 /// Uses the API's global tracer for spans until a tracer of this SDK is installed.

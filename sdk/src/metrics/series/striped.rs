@@ -34,7 +34,9 @@ fn stripes() -> usize {
 
 /// The cells of a series after its first cell. Each is allocated on first use.
 #[derive(Default)]
-pub(crate) struct Striped<C>(OnceLock<Box<[OnceLock<Box<Stripe<C>>>]>>);
+pub(crate) struct Striped<C>(OnceLock<Box<[Slot<C>]>>);
+
+type Slot<C> = OnceLock<Box<Stripe<C>>>;
 
 /// Aligned so that no two cells share a cache line.
 #[repr(align(128))]
