@@ -37,8 +37,8 @@ pub(crate) fn while_alive<T>(look: impl FnOnce() -> T) -> Option<T> {
     (is_known_alive() || begin()).then(look)
 }
 
-/// Returns true if an earlier call to [`while_alive`] on this thread found the context alive, and another call would
-/// still call `look`.
+/// Returns true if an earlier call to [`while_alive`] on this thread found the context alive and the context has not
+/// been destroyed since.
 #[inline(always)]
 pub(crate) fn is_known_alive() -> bool {
     STATE.get() == State::Alive

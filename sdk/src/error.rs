@@ -187,7 +187,7 @@ impl ExportError {
         self.kind == Kind::Timeout
     }
 
-    /// Returns true if the receiver could not be reached, or that kept asking the client to retry later.
+    /// Returns true if the receiver could not be reached, or kept asking the client to retry later.
     pub fn is_unavailable(&self) -> bool {
         self.kind == Kind::Unavailable
     }

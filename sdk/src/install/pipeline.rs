@@ -118,7 +118,7 @@ impl<S: PipelineSignal> Pipelines<S> {
         self.schedule = Some(schedule);
     }
 
-    /// Returns the schedule, once it is known.
+    /// Returns the schedule if it is already known.
     pub(super) fn schedule(&self) -> Option<S::Schedule> {
         self.schedule
     }

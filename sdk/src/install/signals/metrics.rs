@@ -156,7 +156,7 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Sets the periods of the exporters, overriding `OTEL_METRIC_EXPORT_*`. Does not affect the console exporter selected by
+    /// Sets the exporters' periods, overriding `OTEL_METRIC_EXPORT_*`. Does not affect the console exporter selected by
     /// `OTEL_METRICS_EXPORTER`, which has its own periods.
     pub fn with_metric_periods(mut self, periods: PeriodicConfig) -> Self {
         self.metrics().pipelines.set_schedule(periods);

@@ -54,7 +54,7 @@ impl SpanBuilder {
         self
     }
 
-    /// Sets the parent, which is a context or a span context, instead of using the current context.
+    /// Sets the parent, either a context or a span context. By default, the parent is the current context.
     pub fn with_parent(self, parent: impl IntoParent) -> Self {
         self.map_setup(|setup| setup.with_parent(parent))
     }

@@ -268,8 +268,8 @@ mod tests {
         assert_eq!(series.cells(Cell::histogram).count(), 2, "no third cell is made");
     }
 
-    /// Once the owner's sum would overflow, measurements go to the shared sum of the same cell, so the series still
-    /// has only one cell.
+    /// If adding to the owner's sum would overflow, the measurement goes to the shared sum of the same cell, so the
+    /// series still has only one cell.
     #[test]
     fn what_exceeds_the_owners_sum_is_in_the_total_and_takes_no_memory() {
         let config = StreamConfig { kind: InstrumentKind::UpDownCounter, shape: Shape::Sum, ..histogram() };
