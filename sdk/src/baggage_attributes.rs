@@ -1,14 +1,15 @@
-//! Baggage entries that become attributes: the list of keys that may.
+//! Baggage entries that are recorded as attributes, and the keys that select them.
 
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::{Context, KeyValue};
 
 use crate::config::Env;
 
-/// Selects the baggage entries that are copied to spans when they start. By default there are none.
+/// Selects the baggage entries that are copied to spans when they start. By default, no entries are selected.
 ///
-/// Baggage comes from other programs, possibly from any client, and may contain personal data. List only keys that this
-/// program may store. Entries are copied as text, count as attributes of the span, and replace none that it already has.
+/// Baggage comes from other programs, possibly from any client, and may contain personal data. List only keys that
+/// this program may store. Entries are copied as text and count as attributes of the span. They never replace an
+/// attribute that the span already has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BaggageAttributes {
     keys: Vec<Key>,
@@ -30,7 +31,7 @@ impl Key {
 }
 
 impl BaggageAttributes {
-    /// Selects entries with these keys. A `*` at the end of a key stands for any characters.
+    /// Selects the entries with these keys. A `*` at the end of a key matches any number of characters.
     ///
     /// ```
     /// # use telemark_sdk::baggage_attributes::BaggageAttributes;
@@ -55,7 +56,7 @@ impl BaggageAttributes {
         self.keys.is_empty()
     }
 
-    /// Returns the selected entries of the baggage in `context` as attributes.
+    /// Returns the selected entries of the baggage in `context`, as attributes.
     pub fn in_context<'a>(&'a self, context: &'a Context) -> impl Iterator<Item = KeyValue> + 'a {
         let is_selected = |key: &str| self.keys.iter().any(|selected| selected.matches(key));
         let entries = context.baggage().iter().filter(move |(key, _)| is_selected(key.as_str()));

@@ -1,4 +1,5 @@
-//! Settings of spans by variable and in code: the filter, the signal of exceptions, and baggage that becomes attributes.
+//! Span settings from variables and from code: the filter, the signal in which exceptions are recorded, and baggage
+//! entries that become attributes.
 
 #![allow(clippy::unwrap_used, reason = "a broken test may panic")]
 
@@ -17,7 +18,7 @@ use telemark_sdk::testing::{InMemoryExporter, TestTelemetry, tree};
 use telemark_sdk::time::Deadline;
 use telemark_sdk::trace::{ExceptionSignal, active};
 
-/// Builds a telemetry from variables and code, runs `scenario` in it, and returns the spans as text.
+/// Builds a telemetry from variables and from code, runs `scenario` in it, and returns the spans as text.
 fn run(
     variables: &[(&str, &str)],
     configure: impl FnOnce(TelemetryBuilder) -> TelemetryBuilder,

@@ -1,15 +1,15 @@
-//! A limit that shards share by reserving portions of it.
+//! A bound shared by the shards of a queue. Each shard takes its part in portions.
 
 use crate::sync::{AtomicIsize, Ordering};
 
-/// A limited amount of items or bytes that many threads reserve with little contention.
+/// An amount of items or bytes that many threads use up without contending for it.
 pub(super) struct Budget {
-    /// The amount that is not reserved. [`Self::charge`] may make it negative.
+    /// The amount that no shard has taken. Negative if [`Self::charge`], which never refuses, exceeds the capacity.
     free: AtomicIsize,
     capacity: usize,
-    /// The amount that a shard reserves at once.
+    /// The amount that a shard normally takes at a time.
     portion: usize,
-    /// The reserved amount at which the worker should run.
+    /// The amount taken at which the worker should run.
     threshold: usize,
 }
 
@@ -19,8 +19,8 @@ impl Budget {
         Budget { free: AtomicIsize::new(free), capacity: free.unsigned_abs(), portion, threshold }
     }
 
-    /// Reserves a portion, at least `needed`, and returns the reserved amount. Reserves less than a portion if only that is left,
-    /// and nothing if less than `needed` is left.
+    /// Takes a portion, or `needed` if that is larger, or everything that is left if less than a portion is left.
+    /// Takes nothing and returns zero if less than `needed` is left.
     pub(super) fn take(&self, needed: usize) -> usize {
         let mut free = self.free.load(Ordering::Relaxed);
         loop {
@@ -37,23 +37,23 @@ impl Budget {
         }
     }
 
-    /// Reserves an amount that is already in use, even beyond the capacity.
+    /// Takes an amount that is already in use, even if it exceeds what is left.
     pub(super) fn charge(&self, amount: usize) {
         self.free.fetch_sub(signed(amount), Ordering::Relaxed);
     }
 
-    /// Releases a reserved amount.
+    /// Returns an amount to the budget.
     pub(super) fn release(&self, amount: usize) {
         self.free.fetch_add(signed(amount), Ordering::Relaxed);
     }
 
-    /// Returns the reserved amount.
+    /// Returns the total amount taken.
     pub(super) fn taken(&self) -> usize {
         let free = self.free.load(Ordering::Relaxed);
         self.capacity.saturating_add_signed(free.saturating_neg())
     }
 
-    /// Returns true if the reserved amount has reached the threshold.
+    /// Returns true if enough has been taken that the worker should run.
     pub(super) fn is_much_taken(&self) -> bool {
         self.taken() >= self.threshold
     }

@@ -1,4 +1,4 @@
-//! An item that a stage holds back for a later verdict.
+//! An item that a stage holds until it reaches a verdict.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -9,10 +9,11 @@ use super::stage::Outlets;
 use crate::diag::Counters;
 use crate::signal::Signal;
 
-/// An item that a [`Stage`](super::Stage) holds back for a later verdict. Until the stage passes it on, its bytes count in the
-/// queue in front of the stages. Dropping a `Held` drops the item and counts it as dropped by a stage, for every exporter.
+/// An item that a [`Stage`](super::Stage) holds until it reaches a verdict. Until it is passed on, its bytes still
+/// count in the queue in front of the stages. Dropping this value drops the item, and every exporter counts the item as
+/// dropped by a stage.
 pub struct Held<S: Signal> {
-    /// `None` once the item has been passed on.
+    /// `None` only after the item has been passed on.
     item: Option<S::Item>,
     bytes: usize,
     queue: Arc<Queue<S>>,
@@ -26,7 +27,7 @@ impl<S: Signal> Held<S> {
         Held { item: Some(item), bytes, queue: queue.clone(), outlets: outlets.clone() }
     }
 
-    /// Returns the item and stops counting its bytes here.
+    /// Takes the item, whose bytes then no longer count here.
     pub(super) fn into_item(mut self) -> Option<S::Item> {
         self.item.take()
     }

@@ -1,19 +1,21 @@
-//! The bounded queue between the threads that produce telemetry and the worker that exports it.
+//! The bounded queue between the threads that create telemetry and the worker that exports it.
 //!
-//! Each thread pushes to its own shard, which takes an uncontended lock and a move to the end of the shard's chunk. A full chunk
-//! is set aside, and the shard continues with an empty one. The worker takes whole chunks and returns them empty. A shard without
-//! new items loses its chunk at the next drain, so idle threads hold no memory.
+//! Each thread pushes to its own shard, which costs an uncontended lock and a move to the end of the shard's chunk. A
+//! full chunk stays in the shard, and the shard starts another chunk. The worker takes whole chunks and returns them
+//! empty. A drain takes the chunk away from a shard that has received no new items, so that idle threads hold no
+//! memory.
 //!
-//! The limits in items and in bytes apply to all shards together. A shard reserves room in portions, for up to 64 items and a
-//! part of the bytes, and reserves more once that is used up. A push that finds a budget empty collects the unused room of the
-//! other shards before it fails, so the queue holds exactly `capacity` items, whatever the number of threads.
+//! The shards share two limits, one in items and one in bytes, and take room from them in portions: a shard takes room
+//! for up to 64 items and for a fraction of the bytes, and takes more when that is used up. If a budget is exhausted,
+//! a push first collects the unused room of the other shards and only then gives up, so that the queue holds exactly
+//! `capacity` items however many threads there are.
 
 use super::BatchConfig;
 use super::budget::Budget;
 use crate::signal::{Chunk, Signal};
 use crate::sync::{Mutex, MutexGuard, lock};
 
-/// Maximum number of items that a shard reserves room for at once.
+/// Maximum number of items for which a shard takes room at a time.
 const PORTION: usize = 64;
 /// Maximum number of empty chunks kept for reuse, which is the number of chunks in a full default queue.
 const SPARES: usize = 16;
@@ -22,57 +24,58 @@ pub(super) struct Queue<S: Signal> {
     shards: Box<[Shard<S>]>,
     items: Budget,
     bytes: Budget,
-    /// The size in bytes at which a chunk is full, whatever its number of items.
+    /// The size, in bytes, at which a chunk is full regardless of its number of items.
     chunk_bytes: usize,
-    /// Empty chunks, kept for their memory.
+    /// Empty chunks that keep their memory.
     spares: Mutex<Vec<S::Chunk>>,
 }
 
-/// Aligned so that no two threads write to one cache line.
+/// Aligned so that no two shards share a cache line.
 #[repr(align(128))]
 struct Shard<S: Signal>(Mutex<Contents<S>>);
 
 struct Contents<S: Signal> {
     chunk: S::Chunk,
-    /// The total size of the items in the chunk.
+    /// The total size, in bytes, of the items in the chunk.
     charged: usize,
-    /// Number of items that may be pushed before the shard has to reserve more room.
+    /// Number of items that can be pushed here before the shard needs more room.
     room: usize,
-    /// The reserved room in bytes.
+    /// Number of bytes that can be pushed here before the shard needs more room.
     bytes: usize,
     closed: bool,
-    /// Full chunks, the oldest first.
+    /// Full chunks, oldest first.
     full: Vec<S::Chunk>,
 }
 
 /// The result of a push.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Pushed {
-    /// The item waits.
+    /// The item is waiting.
     Queued,
-    /// The item waits. About `threshold` items or many bytes are waiting: wake the worker.
+    /// The item is waiting, and so are about `threshold` items or many bytes in total: wake the worker.
     Enough,
-    /// The queue is full in items; the item is dropped.
+    /// There is no room for another item; the item is dropped.
     Full,
-    /// The item does not fit into the remaining bytes; it is dropped.
+    /// There is not enough room in bytes; the item is dropped.
     BytesFull,
     /// The queue is closed; the item is dropped.
     Closed,
 }
 
 impl<S: Signal> Queue<S> {
-    /// Creates a queue of the configured size that requests the worker once a batch is full.
+    /// Creates a queue of the configured size that requests a run of the worker once a batch is full.
     pub(super) fn for_config(config: BatchConfig) -> Self {
         let shards = std::thread::available_parallelism().map_or(4, usize::from).saturating_mul(2).min(64);
         Queue::new(config.max_queue_size(), config.max_queue_bytes(), config.max_batch_size(), shards)
     }
 
-    /// Creates a queue of at most `capacity` items and about `bytes` bytes. It requests the worker at about `threshold` items or a
-    /// quarter of the bytes. Rounds `shards` up to a power of two.
+    /// Creates a queue that holds up to `capacity` items and about `bytes` bytes. It requests a run of the worker at
+    /// about `threshold` items or at a quarter of the bytes. Rounds `shards` up to a power of two.
     pub(super) fn new(capacity: usize, bytes: usize, threshold: usize, shards: usize) -> Self {
         let shards: Box<[_]> =
             (0..shards.next_power_of_two()).map(|_| Shard(Mutex::new(Contents::default()))).collect();
-        // A divisor of the threshold, so that the last portion ends on it.
+        // Splits the threshold into equal portions, so that the last portion ends exactly at the threshold or just
+        // below it.
         let portion = threshold / threshold.div_ceil(PORTION);
         let bytes = Budget::new(bytes, bytes / (16 * shards.len()), bytes / 4);
         Queue {
@@ -84,7 +87,8 @@ impl<S: Signal> Queue<S> {
         }
     }
 
-    /// Adds an item from the thread with this index. May wait for the worker to swap two chunks, never for an export.
+    /// Adds an item from the thread with index `thread`. Never waits for the worker's exports, only for a swap of two
+    /// chunks.
     #[inline]
     pub(super) fn push(&self, thread: usize, item: S::Item) -> Pushed {
         let size = S::size(&item);
@@ -112,7 +116,7 @@ impl<S: Signal> Queue<S> {
         if is_enough { Pushed::Enough } else { Pushed::Queued }
     }
 
-    /// Reserves room for an item of `size` bytes, from the budgets or from the unused room of other shards.
+    /// Takes room for an item of `size` bytes, either from the budgets or from the unused room of other shards.
     #[cold]
     fn with_room<'a>(
         &'a self,
@@ -150,7 +154,7 @@ impl<S: Signal> Queue<S> {
         }
     }
 
-    /// Sets a full chunk aside and continues with an empty one.
+    /// Keeps a full chunk for the worker and starts another one.
     #[cold]
     fn set_aside(&self, contents: &mut Contents<S>) {
         let next = lock(&self.spares).pop().unwrap_or_default();
@@ -158,7 +162,8 @@ impl<S: Signal> Queue<S> {
         contents.full.push(full);
     }
 
-    /// Takes the chunk of a shard. From now on, its unused capacity counts as well.
+    /// Takes a shard's chunk. From now on the whole chunk counts against the budget, including the unused memory of
+    /// its lists.
     fn replace_chunk(&self, contents: &mut Contents<S>, next: S::Chunk) -> S::Chunk {
         let chunk = std::mem::replace(&mut contents.chunk, next);
         let charged = std::mem::take(&mut contents.charged);
@@ -166,13 +171,13 @@ impl<S: Signal> Queue<S> {
         chunk
     }
 
-    /// Appends the chunks of all waiting items to `chunks` and returns the number of items. Items count against the capacity until
-    /// [`Self::release`], their bytes until [`Self::recycle`].
+    /// Moves all waiting items to the end of `chunks` and returns their number. They count against the capacity until
+    /// [`Self::release`] is called, and their bytes count until [`Self::recycle`] is called.
     pub(super) fn drain_into(&self, chunks: &mut Vec<S::Chunk>) -> usize {
         let before = chunks.len();
         for shard in &self.shards {
             let mut contents = lock(&shard.0);
-            // An idle thread must not keep unused room.
+            // Return unused room, because an idle thread must not keep it.
             self.release_unused(&mut contents);
             let (idle, partial) = if contents.chunk.is_empty() {
                 (Some(std::mem::take(&mut contents.chunk)), None)
@@ -181,7 +186,7 @@ impl<S: Signal> Queue<S> {
                 (None, Some(self.replace_chunk(&mut contents, next)))
             };
             chunks.append(&mut contents.full);
-            // Frees an idle chunk outside of the lock.
+            // Free the memory of an idle chunk outside the lock.
             drop(contents);
             drop(idle);
             chunks.extend(partial);
@@ -189,18 +194,18 @@ impl<S: Signal> Queue<S> {
         chunks[before..].iter().map(S::Chunk::len).sum()
     }
 
-    /// Releases the room of drained items that are now being exported.
+    /// Releases the room of items that have been drained and are about to be exported.
     pub(super) fn release(&self, items: usize) {
         self.items.release(items);
     }
 
-    /// Drops the items of a drained chunk, releases its bytes and keeps the chunk for reuse.
+    /// Drops the items of a drained chunk, releases their bytes, and keeps the chunk for reuse.
     pub(super) fn recycle(&self, chunk: S::Chunk) {
         let bytes = chunk.bytes();
         self.recycle_drained(chunk, bytes);
     }
 
-    /// Like [`Self::recycle`], for a chunk whose items were moved out. `bytes` is its size before that.
+    /// Like [`Self::recycle`], but for a chunk that had `bytes` bytes before its items were moved out.
     pub(super) fn recycle_drained(&self, mut chunk: S::Chunk, bytes: usize) {
         chunk.clear();
         self.bytes.release(bytes);
@@ -211,33 +216,34 @@ impl<S: Signal> Queue<S> {
         } else {
             Some(chunk)
         };
-        // Freed outside of the lock.
+        // Free the memory outside the lock.
         drop(spares);
         drop(surplus);
     }
 
-    /// Frees the empty chunks. Called after a delay without items.
+    /// Frees the empty chunks. Called after a period without items.
     pub(super) fn free_spares(&self) {
         drop(std::mem::take(&mut *lock(&self.spares)));
     }
 
-    /// Returns the budget in bytes, for items held outside of the queue.
+    /// Returns the byte budget, for items that are held elsewhere.
     pub(super) fn bytes(&self) -> &Budget {
         &self.bytes
     }
 
-    /// Returns the number of items that wait, without those that were drained.
+    /// Returns the number of waiting items, not counting those that have been drained.
     pub(super) fn len(&self) -> usize {
         self.shards.iter().map(|shard| lock(&shard.0).len()).sum()
     }
 
-    /// Returns the number of items that take room: those that wait, and those that were drained and not yet released.
+    /// Returns the number of items that occupy room: those that are waiting, and those that have been drained but not
+    /// yet released.
     pub(super) fn waiting(&self) -> usize {
         let in_hand: usize = self.shards.iter().map(|shard| lock(&shard.0).room).sum();
         self.items.taken().saturating_sub(in_hand)
     }
 
-    /// Refuses every later push. Waiting items stay until they are drained.
+    /// Refuses all later pushes. Waiting items stay until they are drained.
     pub(super) fn close(&self) {
         self.shards.iter().for_each(|shard| lock(&shard.0).closed = true);
     }
@@ -268,7 +274,7 @@ impl<S: Signal> Default for Contents<S> {
     }
 }
 
-/// A signal of numbers, each of which has its own value as its size.
+/// A test signal whose items are numbers. The size of each item is its value.
 #[cfg(test)]
 mod numbers {
     use std::ops::Range;
@@ -517,7 +523,8 @@ mod loom_tests {
 
     fn check(model: impl Fn() + Sync + Send + 'static) {
         let mut builder = loom::model::Builder::new();
-        // Two preemptions suffice for every known class of queue errors; without a bound this runs for hours.
+        // Two preemptions suffice for every known class of queue errors; without a bound, this test would run for
+        // hours.
         builder.preemption_bound = Some(2);
         builder.check(model);
     }
@@ -531,7 +538,7 @@ mod loom_tests {
         usize::from(matches!(pushed.join().unwrap(), Pushed::Full | Pushed::BytesFull))
     }
 
-    /// Two threads push while the worker drains. No item is lost or duplicated, and the limit holds.
+    /// Two threads push while the worker drains. Checks that no item is lost or duplicated and that the limit holds.
     fn pushes_against_drains(queue: impl Fn() -> Queue<Numbers>) {
         let queue = Arc::new(queue());
         let producers: Vec<_> = (0..2).map(|shard| push(&queue, shard, 5)).collect();
@@ -556,11 +563,11 @@ mod loom_tests {
         check(|| pushes_against_drains(|| Queue::new(10, 9, 1, 2)));
     }
 
-    /// Every item fills its chunk, so chunks are set aside, drained, recycled and reused while threads push.
+    /// Every item fills its chunk, so chunks are filled, taken, recycled and reused while threads push.
     #[test]
     fn full_chunks_change_hands() {
         check(|| {
-            // A chunk is full at one 64th of the bytes.
+            // A chunk is full once it holds a 64th of the bytes.
             let queue = Arc::new(Queue::<Numbers>::new(4, 64, 4, 1));
             let producers: Vec<_> = (1..3).map(|item| push(&queue, 0, item)).collect();
             let mut seen = Vec::new();
@@ -580,7 +587,7 @@ mod loom_tests {
         });
     }
 
-    /// Every push has a definite end around a close: drained or refused.
+    /// A push that races with a close has a definite outcome: the item is either drained or refused.
     #[test]
     fn a_push_against_a_close() {
         loom::model(|| {

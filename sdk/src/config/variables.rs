@@ -1,4 +1,4 @@
-//! The table of every environment variable that the project reads. Their documentation is generated from it.
+//! The table of all environment variables that the project reads. The documentation is generated from it.
 
 use crate::text::Secrecy;
 

@@ -1,4 +1,4 @@
-//! The batch passed to an exporter.
+//! The batch that is passed to an exporter.
 
 use std::fmt;
 use std::ops::Range;
@@ -18,12 +18,12 @@ pub struct Batch<'a, S: Signal> {
 }
 
 impl<'a, S: Signal> Batch<'a, S> {
-    /// Creates a batch of all items in `chunk`, which belong to `resource`. Chunks can be collected from items.
+    /// Creates a batch of all items in `chunk`, which belong to `resource`. Collect items to create a chunk.
     pub fn new(resource: &'a Resource, chunk: &'a S::Chunk) -> Self {
         Batch { resource, chunks: std::slice::from_ref(chunk), start: 0, len: chunk.len() }
     }
 
-    /// Creates a batch of `len` items of `chunks`, starting at the item with index `start`.
+    /// Creates a batch of `len` items from `chunks`, starting at the item with index `start`.
     pub(crate) fn of_chunks(resource: &'a Resource, chunks: &'a [S::Chunk], start: usize, len: usize) -> Self {
         Batch { resource, chunks, start, len }
     }
@@ -64,7 +64,7 @@ impl<'a, S: Signal> Batch<'a, S> {
         None
     }
 
-    /// Returns the part of the batch in this range. Clamps the range to the length of the batch.
+    /// Returns the items of the batch in this range, which is clamped to the length of the batch.
     pub fn slice(&self, range: Range<usize>) -> Self {
         let start = range.start.min(self.len);
         let len = range.end.min(self.len) - start;
@@ -73,7 +73,7 @@ impl<'a, S: Signal> Batch<'a, S> {
 }
 
 impl<'a, T, S: Signal<Chunk = Vec<T>>> Batch<'a, S> {
-    /// Returns the items as a slice, for signals whose chunk is a plain list, such as metrics.
+    /// Returns the items of a signal whose chunk is a plain list, such as metrics.
     pub fn as_slice(&self) -> &'a [T] {
         let first = self.chunks.first().map_or(&[][..], Vec::as_slice);
         first.get(self.start..self.start + self.len).unwrap_or_default()
@@ -103,7 +103,8 @@ mod tests {
     use crate::signal::Traces;
     use crate::trace::{SpanChunk, SpanData, SpanView};
 
-    /// Returns chunks of these sizes. Spans are numbered, and span `n` has `n` attributes.
+    /// Creates chunks with these numbers of spans. The spans are numbered, and the number of a span is also the number
+    /// of its attributes.
     fn chunks(sizes: &[usize]) -> Vec<SpanChunk> {
         let mut number = 0;
         let mut span = || {

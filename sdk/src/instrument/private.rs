@@ -31,7 +31,7 @@ use super::spans::stopwatch::{Stopwatch, Watch};
 /// The attributes of a span about to start.
 pub type Attributes = Vec<KeyValue>;
 
-/// Returns the current context, or an empty one at thread exit, where the API would panic.
+/// Returns the current context, or an empty one at thread exit, when the API would panic.
 pub fn current_context() -> opentelemetry::Context {
     crate::context::current()
 }
@@ -42,7 +42,7 @@ pub const fn name(name: &'static str) -> &'static str {
     name
 }
 
-/// Starts a span, unless the filter leaves it out.
+/// Starts a span unless the filter rejects it.
 #[inline]
 pub fn start(
     switch: &'static SpanSwitch,
@@ -52,7 +52,7 @@ pub fn start(
     start::start(Some(switch), setup, attributes)
 }
 
-/// Starts a span in the current context, unless the filter leaves it out.
+/// Starts a span in the current context unless the filter rejects it.
 #[inline]
 pub fn start_here(
     switch: &'static SpanSwitch,
@@ -62,7 +62,7 @@ pub fn start_here(
     start::start_here(Some(switch), setup, attributes)
 }
 
-/// Starts a span like [`start`], and makes it current.
+/// Starts a span like [`start`] and makes it current.
 #[inline]
 pub fn enter(
     switch: &'static SpanSwitch,
@@ -72,7 +72,7 @@ pub fn enter(
     Entered::new(start(switch, setup, attributes))
 }
 
-/// Starts a span like [`start_here`], and makes it current.
+/// Starts a span like [`start_here`] and makes it current.
 #[inline]
 pub fn enter_here(
     switch: &'static SpanSwitch,
@@ -116,13 +116,13 @@ pub fn debug<V: fmt::Debug + ?Sized>(value: &V) -> String {
     text(format_args!("{value:?}"))
 }
 
-/// Calls the body of a function. With an `FnOnce` bound, the body can return borrows of its arguments.
+/// Calls the body of a function. The `FnOnce` bound allows the body to return borrows of its arguments.
 #[inline]
 pub fn call<T>(body: impl FnOnce() -> T) -> T {
     body()
 }
 
-/// Calls the body of a function that returns a future, inside the span that the future later continues.
+/// Calls the body of a function that returns a future. The body runs inside the span in which the future later runs.
 #[inline]
 pub fn call_in<T>(mut span: StartedSpan, body: impl FnOnce() -> T) -> (StartedSpan, T) {
     let value = call_watched(&mut span, &mut (), body);
@@ -147,13 +147,14 @@ fn call_watched<T>(span: &mut StartedSpan, stopwatch: &mut impl Stopwatch, body:
     body()
 }
 
-/// Starts measuring a call inside the span it has entered.
+/// Starts measuring a call inside the span that the call has entered.
 #[inline]
 pub fn time<'a>(duration: &'static CallDuration, entered: &'a Entered) -> Timer<'a> {
     Timer::new(duration, entered)
 }
 
-/// Records the duration of a call that has returned. `outcome` returns the type name of the error in its output, if any.
+/// Records the duration of a call that has returned. `outcome` returns the type name of the error in the call's
+/// output, if any.
 #[inline]
 pub fn returned<T>(mut timer: Timer<'_>, output: &T, outcome: impl FnOnce(&T) -> Option<&'static str>) {
     if timer.is_running() {
@@ -237,7 +238,7 @@ where
     Traced::timed(span, future, record, JudgedTiming::new(timing, outcome))
 }
 
-/// Runs code that only serves telemetry. A panic in it does not reach the program.
+/// Runs code that only serves telemetry. A panic in this code does not reach the program.
 #[inline]
 pub fn shielded(record: impl FnOnce()) {
     shield::shielded(record);

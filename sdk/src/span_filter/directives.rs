@@ -1,4 +1,4 @@
-//! The filter: its grammar, its defaults, and the decision.
+//! The filter: its grammar, its defaults, and how it makes decisions.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,12 +11,13 @@ use crate::error::ConfigError;
 /// The variable that sets the filter.
 const VARIABLE: &str = "OTEL_RUST_SPANS";
 
-/// The accepted form of a directive, as messages show it.
+/// The accepted form of a directive, as shown in messages.
 const ACCEPTED: &str = "target=level, a target or a level: off, error, warn, info, debug or trace";
 
-/// Selects spans by target and level. Spans that it rejects do not exist: their children belong to the next span around.
+/// Selects spans by target and level. A span that it rejects does not exist, and its children become children of the
+/// next enclosing span.
 ///
-/// The grammar is that of `RUST_LOG`, a comma-separated list:
+/// The grammar is that of `RUST_LOG`, which is a comma-separated list of directives:
 ///
 /// | directive | effect |
 /// |---|---|
@@ -24,10 +25,11 @@ const ACCEPTED: &str = "target=level, a target or a level: off, error, warn, inf
 /// | `shop::cart=debug` | keeps spans of targets that start with `shop::cart` up to this level |
 /// | `shop::cart` | keeps all spans of these targets |
 ///
-/// The longest matching target decides; for one target, the last directive does. A target without a directive has the level
-/// `info`, except for sources whose spans are at `debug` and nevertheless belong in a trace: `tower_http`, `sqlx::query` and
-/// `telemark` are kept up to `debug`. A directive without a target replaces all of these defaults. A directive with a target
-/// keeps them, unlike in `RUST_LOG`: `shop::cart=debug` adds spans and removes none.
+/// The directive with the longest matching target applies; if several directives have the same target, the last one
+/// applies. A target without a directive has the level `info`. The exceptions are `tower_http`, `sqlx::query` and
+/// `telemark`, which are kept up to `debug`, because their spans have that level but nevertheless belong in a trace. A
+/// directive without a target replaces all of these defaults. Unlike in `RUST_LOG`, a directive with a target keeps
+/// them: `shop::cart=debug` adds spans and removes none.
 ///
 /// ```
 /// use telemark_sdk::span_filter::{Level, SpanFilter};
@@ -39,9 +41,9 @@ const ACCEPTED: &str = "target=level, a target or a level: off, error, warn, inf
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpanFilter {
-    /// `None` keeps no span.
+    /// `None` if no spans are kept.
     rest: Option<Level>,
-    /// Longer targets first.
+    /// Sorted so that longer targets come first.
     directives: Vec<Directive>,
 }
 
@@ -51,7 +53,7 @@ struct Directive {
     level: Option<Level>,
 }
 
-/// The sources that are kept at a level other than [`Level::Info`] by default.
+/// The targets that are kept at a level other than [`Level::Info`] by default.
 const KNOWN: [(&str, Level); 3] =
     [("tower_http", Level::Debug), ("sqlx::query", Level::Debug), ("telemark", Level::Debug)];
 
@@ -65,12 +67,12 @@ impl Default for SpanFilter {
 }
 
 impl SpanFilter {
-    /// Creates a filter that keeps spans of every target up to `level`, or none.
+    /// Creates a filter that keeps the spans of every target up to `level`, or no spans if `level` is `None`.
     pub fn up_to(level: impl Into<Option<Level>>) -> Self {
         SpanFilter { rest: level.into(), directives: Vec::new() }
     }
 
-    /// Keeps spans of targets that start with `target` up to `level`, or none of them.
+    /// Keeps the spans of targets that start with `target` up to `level`, or none of them if `level` is `None`.
     pub fn with_target(mut self, target: impl Into<Cow<'static, str>>, level: impl Into<Option<Level>>) -> Self {
         self.put(Directive { target: target.into(), level: level.into() });
         self.sort();
@@ -80,7 +82,7 @@ impl SpanFilter {
     /// Parses a filter.
     ///
     /// # Errors
-    /// Returns an error that names the first directive that is not in the grammar.
+    /// Returns an error that names the first directive that does not follow the grammar.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let mut first = None;
         let filter = SpanFilter::lenient(text, |error| {
@@ -89,8 +91,8 @@ impl SpanFilter {
         first.map_or(Ok(filter), Err)
     }
 
-    /// Reads `OTEL_RUST_SPANS`. Reports and skips directives that are not in the grammar. Returns `None` if the variable is not
-    /// set.
+    /// Reads `OTEL_RUST_SPANS`. Reports and skips directives that do not follow the grammar. Returns `None` if the
+    /// variable is not set.
     pub fn from_env(env: &Env) -> Option<Self> {
         env.string(VARIABLE).map(|text| SpanFilter::lenient(&text, |error| env.warn(error)))
     }
@@ -111,18 +113,18 @@ impl SpanFilter {
         filter
     }
 
-    /// Returns true if a span of this target and level is kept.
+    /// Returns true if spans with this target and level are kept.
     pub fn enabled(&self, target: &str, level: Level) -> bool {
         self.level_of(target).is_some_and(|most| level <= most)
     }
 
-    /// Returns the most verbose level that is kept for `target`, or `None` if no span of it is.
+    /// Returns the most verbose level that is kept for `target`, or `None` if no spans with this target are kept.
     pub fn level_of(&self, target: &str) -> Option<Level> {
         let matching = self.directives.iter().find(|directive| target.starts_with(&*directive.target));
         matching.map_or(self.rest, |directive| directive.level)
     }
 
-    /// Returns the most verbose level that is kept for any target, or `None` if no span is kept.
+    /// Returns the most verbose level that is kept for any target, or `None` if no spans are kept.
     pub fn max_level(&self) -> Option<Level> {
         self.directives.iter().map(|directive| directive.level).fold(self.rest, Option::max)
     }
@@ -137,7 +139,7 @@ impl SpanFilter {
     }
 }
 
-/// Parses one directive into its target, if there is one, and its level.
+/// Parses a directive into its level and, if there is one, its target.
 fn parsed(part: &str) -> Option<(Option<&str>, Option<Level>)> {
     let is_target = |target: &str| !target.is_empty() && !target.contains(['[', ']', '{', '}', '=', '"', '/', ' ']);
     match part.split_once('=') {
@@ -160,7 +162,7 @@ impl FromStr for SpanFilter {
     }
 }
 
-/// Writes the filter in its grammar.
+/// Writes the filter in the form of its grammar.
 impl fmt::Display for SpanFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = |level: Option<Level>| level.map_or("off", Level::name);

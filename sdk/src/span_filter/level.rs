@@ -1,24 +1,25 @@
-//! The levels of spans, which are those of `tracing` and `log`.
+//! The levels of spans, which are the same as in `tracing` and `log`.
 
 use std::fmt;
 
-/// The level of a span: the lower, the more important. `#[traced]` spans have the level `Info` unless they say otherwise.
+/// The level of a span. Lower values are more important. `#[traced]` spans have the level `Info` unless they specify
+/// another level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
     /// Kept unless the filter is off.
     Error = 1,
-    /// Kept at `warn` and above.
+    /// Kept if the filter is set to `warn` or a more verbose level.
     Warn,
     /// The default level of a span and of the filter.
     Info,
-    /// For spans that are usually too many.
+    /// For spans that are usually too numerous to keep.
     Debug,
     /// For spans of the innermost loops.
     Trace,
 }
 
 impl Level {
-    /// The levels with their names in a filter.
+    /// The levels and their names in a filter.
     const NAMES: [(&'static str, Level); 5] = [
         ("error", Level::Error),
         ("warn", Level::Warn),
@@ -27,7 +28,7 @@ impl Level {
         ("trace", Level::Trace),
     ];
 
-    /// Returns the name, in lower case.
+    /// Returns the name in lower case.
     pub fn name(self) -> &'static str {
         match self {
             Level::Error => "error",
@@ -38,8 +39,8 @@ impl Level {
         }
     }
 
-    /// Returns the most verbose level that a word of a filter keeps: a level, `Some(None)` for `off`, or `None` for another
-    /// word. Ignores case.
+    /// Returns the most verbose level that a word in a filter keeps: a level, `Some(None)` for `off`, or `None` for
+    /// any other word. Ignores case.
     pub(super) fn kept_by(word: &str) -> Option<Option<Level>> {
         if word.eq_ignore_ascii_case("off") {
             return Some(None);

@@ -6,17 +6,17 @@ use std::sync::{Arc, Mutex, RwLock};
 use super::{Level, SpanFilter};
 use crate::sync::unpoisoned;
 
-/// `None` stands for the default filter. Written only while [`DEPENDENTS`] is locked.
+/// `None` represents the default filter. Written only with [`DEPENDENTS`] locked.
 static FILTER: RwLock<Option<Arc<SpanFilter>>> = RwLock::new(None);
 static DEPENDENTS: Mutex<Dependents> =
     Mutex::new(Dependents { switches: Vec::new(), listeners: Vec::new(), are_awake: false });
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
 struct Dependents {
-    /// The switches that have decided, at most one for each call site of the program.
+    /// The switches that have made a decision. Each call site of the program has no more than one.
     switches: Vec<&'static SpanSwitch>,
     listeners: Vec<fn()>,
-    /// True once the program has had a tracer. Until then every switch is off.
+    /// True once the program has had a tracer. Until then, every switch is off.
     are_awake: bool,
 }
 
@@ -31,7 +31,7 @@ pub fn current() -> Arc<SpanFilter> {
     unpoisoned(FILTER.read()).clone().unwrap_or_default()
 }
 
-/// Replaces the filter, for spans that start from now on. Works at any time, before and after `init`.
+/// Replaces the filter for spans that start from now on. Works at any time, both before and after `init`.
 pub fn set(filter: SpanFilter) {
     let mut dependents = unpoisoned(DEPENDENTS.lock());
     dependents.decide(&filter);
@@ -43,14 +43,15 @@ pub fn set(filter: SpanFilter) {
     listeners.into_iter().for_each(|listener| listener());
 }
 
-/// Returns a number that changes with each new filter. Read it before [`current`]: a decision is up to date as long as the
-/// number is the same.
+/// Returns a number that changes with each new filter. Read it before [`current`]: a decision is up to date as long as
+/// the number has not changed.
 #[inline]
 pub fn generation() -> u32 {
     GENERATION.load(Ordering::Acquire)
 }
 
-/// Lets the filter decide from now on, because there is a tracer. Call this after each change from no tracer to one.
+/// Enables the switches, because there is now a tracer. Call this whenever the number of tracers changes from zero to
+/// one.
 pub(crate) fn wake() {
     static AWAKE: AtomicBool = AtomicBool::new(false);
     if AWAKE.load(Ordering::Acquire) {
@@ -62,8 +63,8 @@ pub(crate) fn wake() {
     AWAKE.store(true, Ordering::Release);
 }
 
-/// Calls `listener` after each change of the filter, on the thread that changes it. Each function is called once per change,
-/// however often it was added.
+/// Calls `listener` after each change of the filter, on the thread that changes it. Each function is called only once
+/// per change, even if it was added several times.
 pub fn on_change(listener: fn()) {
     let listeners = &mut unpoisoned(DEPENDENTS.lock()).listeners;
     if !listeners.iter().any(|known| std::ptr::fn_addr_eq(*known, listener)) {
@@ -71,8 +72,8 @@ pub fn on_change(listener: fn()) {
     }
 }
 
-/// The target and level of one call site, and the decision of the live filter, which a new filter updates. Off as long as the
-/// program has had no tracer.
+/// The target and level of one call site, and the live filter's decision for them, which is updated when the filter
+/// changes. The switch is off until the program has had a tracer.
 #[derive(Debug)]
 pub struct SpanSwitch {
     target: &'static str,
@@ -85,12 +86,12 @@ const ON: u8 = 1;
 const OFF: u8 = 2;
 
 impl SpanSwitch {
-    /// Creates the switch of a call site, for a `static`.
+    /// Creates a switch for a call site, to be stored in a `static`.
     pub const fn new(target: &'static str, level: Level) -> Self {
         SpanSwitch { target, level, state: AtomicU8::new(UNDECIDED) }
     }
 
-    /// Returns true if the filter keeps the spans of this call site, and there may be a tracer.
+    /// Returns true if the filter keeps this call site's spans and there may be a tracer.
     #[inline]
     pub fn is_on(&'static self) -> bool {
         match self.state.load(Ordering::Relaxed) {
@@ -102,12 +103,12 @@ impl SpanSwitch {
 
     #[cold]
     fn decide(&'static self) -> bool {
-        // A forked child must not wait for a lock that its parent's threads held.
+        // A forked child must not wait for a lock that a thread of its parent held.
         let Ok(mut dependents) = DEPENDENTS.try_lock() else {
             let filter = FILTER.try_read().ok().and_then(|filter| filter.clone()).unwrap_or_default();
             return filter.enabled(self.target, self.level);
         };
-        // The filter cannot change now, so that the decision is not outdated when it is stored.
+        // The filter cannot change here, so the decision is still up to date when it is stored.
         let filter = unpoisoned(FILTER.read()).clone().unwrap_or_default();
         if self.state.load(Ordering::Relaxed) == UNDECIDED {
             dependents.switches.push(self);
@@ -135,7 +136,7 @@ mod tests {
         static COARSE: SpanSwitch = SpanSwitch::new("live::tests", Level::Info);
         static LATE: SpanSwitch = SpanSwitch::new("live::tests", Level::Debug);
         fn listener() {
-            // A listener may read and write the filter.
+            // A listener may read and replace the filter.
             assert!(current().enabled("live", Level::Warn));
             CALLS.fetch_add(1, Ordering::Relaxed);
         }

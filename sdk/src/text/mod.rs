@@ -1,11 +1,11 @@
-//! Text: foreign text made harmless, secrets hidden, and the encodings used in headers and variables.
+//! Text: makes foreign text harmless, hides secrets, and implements the encodings used in headers and variables.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `foreign` | adapters that clean text before it is shown to a person, and [`Secrecy`] |
 //! | `hex` | ids and flags as hexadecimal digits |
 //! | `percent` | percent-encoding in variables and headers |
-//! | `words` | the search for a text at word boundaries |
+//! | `words` | searches text at word boundaries |
 
 mod foreign;
 pub(crate) mod hex;

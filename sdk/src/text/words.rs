@@ -1,4 +1,4 @@
-//! Searching for a text at word boundaries.
+//! Searches text at word boundaries.
 
 /// Returns true if `whole` contains `part` at word boundaries: "error 12" does not contain "error 1".
 pub(crate) fn contains(whole: &str, part: &str) -> bool {

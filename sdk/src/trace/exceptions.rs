@@ -1,10 +1,11 @@
-//! Exceptions on spans: where they are recorded, and the memory of a span that keeps one from being recorded twice.
+//! Exceptions on spans: where they are recorded, and the memory that prevents an exception from being recorded twice.
 //!
-//! An error passes through the functions that it bubbles through. Each of their spans gets the error status, but the
-//! exception is recorded only on the span in which it first appeared. To recognize it, a span remembers the *roots* of the
-//! exceptions recorded on it and on the spans that ended within it. The root is the last message of an error's source chain,
-//! which wrapping an error does not change. A span that ends passes its roots to the span that is current then, the one of
-//! its caller. A span without an exception has no such memory.
+//! An error often propagates through several functions. The span of each of these functions gets the error status, but
+//! the exception is recorded only on the span in which the error first appeared. To recognize an error, a span
+//! remembers the *roots* of the exceptions recorded on it and on the spans that ended within it. The root is the last
+//! message of an error's source chain, which wrapping an error does not change. When a span ends, it passes its roots
+//! to the span that is then current, which is its caller's span. A span without exceptions has no roots and allocates
+//! nothing for them.
 
 use std::cell::Cell;
 
@@ -17,23 +18,23 @@ use super::{SpanEvent, TracerProviderBuilder};
 use crate::config::Env;
 use crate::text::contains;
 
-/// Maximum number of roots that a span remembers; beyond it, the oldest are forgotten.
+/// Maximum number of roots that a span remembers. Beyond this number, the oldest roots are forgotten.
 const MAX_ROOTS: usize = 8;
 
 /// Maximum length of a remembered root in bytes.
 const MAX_ROOT_LENGTH: usize = 512;
 
-/// The signal that carries exceptions, as selected by `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN`.
+/// The signal in which exceptions are recorded, as selected by `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN`.
 ///
 /// spec: semconv exceptions/README.md
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ExceptionSignal {
-    /// Records span events, the default.
+    /// Exceptions are recorded as span events, which is the default.
     #[default]
     SpanEvents,
-    /// Records no span events; exceptions belong to the log records (`logs`).
+    /// Exceptions are recorded only as log records (`logs`), not as span events.
     Logs,
-    /// Records span events and log records (`logs/dup`).
+    /// Exceptions are recorded as both span events and log records (`logs/dup`).
     SpanEventsAndLogs,
 }
 
@@ -44,21 +45,21 @@ impl ExceptionSignal {
         env.one_of("OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN", &values).unwrap_or_default()
     }
 
-    /// Returns true if exceptions are span events.
+    /// Returns true if exceptions are recorded as span events.
     pub fn has_span_events(self) -> bool {
         self != ExceptionSignal::Logs
     }
 }
 
 impl TracerProviderBuilder {
-    /// Sets the signal that carries exceptions. The default is span events.
+    /// Sets the signal in which exceptions are recorded. The default is span events.
     pub fn with_exception_signal(mut self, signal: ExceptionSignal) -> Self {
         self.exceptions = signal;
         self
     }
 }
 
-/// The roots of the exceptions recorded on a span and on those that ended within it, the oldest first.
+/// The roots of the exceptions recorded on a span and on the spans that ended within it, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Roots(Vec<Box<str>>);
 
@@ -74,16 +75,16 @@ impl Roots {
     }
 }
 
-/// Records the exception of a failure, unless the span knows it.
+/// Records the exception for a failure, unless the span already knows the exception's root.
 ///
 /// spec: semconv exceptions/exceptions-spans.md, general/recording-errors.md
 pub(super) fn record(failure: &Failure, recording: &mut Recording) {
-    // An error that says nothing is recognized by its type.
+    // An error without a message is recognized by its type.
     let root = failure.root.as_deref().unwrap_or(&failure.description);
     let root = shortened(if root.is_empty() { failure.error_type } else { root });
     let roots = recording.roots.get_or_insert_default();
     let text = &*failure.description;
-    // A root may have been cut within a word.
+    // A root may have been truncated in the middle of a word.
     let occurs = |known: &str| contains(text, known) || known.len() + 4 > MAX_ROOT_LENGTH && text.contains(known);
     let is_known = |known: &str| known == root || occurs(known);
     if roots.0.iter().any(|known| is_known(known)) {
@@ -96,7 +97,7 @@ pub(super) fn record(failure: &Failure, recording: &mut Recording) {
     }
 }
 
-/// The message of the exception includes those of its causes, like the description of the status.
+/// The exception message includes the messages of the error's causes, as the status description does.
 fn attributes(failure: &Failure) -> Vec<KeyValue> {
     let has_message = !failure.description.is_empty();
     let mut attributes = Vec::with_capacity(2);
@@ -109,7 +110,7 @@ fn attributes(failure: &Failure) -> Vec<KeyValue> {
     attributes
 }
 
-/// The `error.type` of an error whose type is hidden, which is not the name of a type.
+/// The `error.type` used for an error whose type is hidden. It is not the name of a type.
 const UNKNOWN_TYPE: &str = "_OTHER";
 
 fn shortened(root: &str) -> &str {
@@ -118,7 +119,7 @@ fn shortened(root: &str) -> &str {
 }
 
 thread_local! {
-    // Has no destructor, so that looking at it costs one load.
+    // Has no destructor, so that reading it costs only one load.
     static ENDED: Cell<SpanId> = const { Cell::new(SpanId::INVALID) };
 }
 
@@ -129,13 +130,14 @@ pub(super) fn ended(span: &SpanContext, roots: Roots) {
     Told::Ended(roots).leave();
 }
 
-/// Returns true if a span that knows exceptions ended on this thread, and [`pass_on`] has not been called since.
+/// Returns true if a span with roots has ended on this thread and [`pass_on`] has not been called since.
 #[inline]
 pub(crate) fn has_ended() -> bool {
     ENDED.get() != SpanId::INVALID
 }
 
-/// Passes the roots of the span `ended` to `caller`. Forgets those of another span, which ended without its function.
+/// Passes the roots of the span `ended` to `caller`. If the kept roots belong to another span, which did not end
+/// together with its function, forgets them.
 #[cold]
 pub(crate) fn pass_on(ended: &SpanContext, caller: &SpanRef<'_>) {
     let is_this = ENDED.replace(SpanId::INVALID) == ended.span_id();
@@ -143,14 +145,14 @@ pub(crate) fn pass_on(ended: &SpanContext, caller: &SpanRef<'_>) {
         Some(Told::Ended(roots)) if is_this && caller.span_context() != ended => {
             Told::Roots(roots).leave();
             caller.set_status(Status::Unset);
-            // Not taken if the span belongs to another SDK or has ended.
+            // The message is still there if the span belongs to another SDK or has ended.
             Told::take();
         }
         _ => {}
     }
 }
 
-/// Adds the roots of a span that ended within this one.
+/// Adds the roots of a span that ended within this span.
 pub(super) fn adopt(roots: Roots, recording: &mut Recording) {
     let own = recording.roots.get_or_insert_default();
     roots.0.into_iter().for_each(|root| own.add(root));

@@ -1,4 +1,4 @@
-//! Traces: provider, tracer, span, processors and the data of a finished span.
+//! Traces: the provider, the tracer, the span, processors, and the data of a finished span.
 
 pub mod active;
 mod call_site;

@@ -1,4 +1,4 @@
-//! The span: its data while it is recording, and the rules for changing it.
+//! The span: its data as long as it is recording, and the rules for changing it.
 
 use std::borrow::Cow;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,7 +14,7 @@ use crate::attributes;
 use crate::error::catch;
 use crate::time::Timestamp;
 
-/// A span created by an [`SdkTracer`](super::SdkTracer). If it has not ended before, it ends when dropped.
+/// A span created by an [`SdkTracer`](super::SdkTracer). If the span has not ended earlier, it ends when dropped.
 ///
 /// spec: trace/sdk.md#span
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub(super) struct Recording {
     pub(super) provider: ProviderRef,
     /// The `error.type` of an explicitly recorded error, which a later error may replace.
     pub(super) recorded_error: Option<&'static str>,
-    /// `None` if no exception was recorded here or within; boxed, because that is the rule.
+    /// `None` if no exception was recorded on this span or within it. Boxed, because this is the common case.
     pub(super) roots: Option<Box<Roots>>,
 }
 
@@ -45,7 +45,7 @@ impl Recording {
     }
 }
 
-/// An end time that stands for the current time of the provider's clock.
+/// An end time that represents the current time of the provider's clock.
 ///
 /// The API's `SpanRef` can only end a span with an explicit time, and no real span ends in 1970.
 pub const END_NOW: SystemTime = UNIX_EPOCH;
@@ -74,7 +74,7 @@ impl SdkSpan {
         }
     }
 
-    /// Sets an attribute, unless the span has one of this key.
+    /// Sets an attribute, unless the span already has an attribute with the same key.
     pub(super) fn set_if_missing(&mut self, attribute: KeyValue) {
         let Some(recording) = &self.recording else { return };
         if !recording.data.own_attributes.iter().any(|own| own.key == attribute.key) {
@@ -93,13 +93,13 @@ impl SdkSpan {
         }
     }
 
-    /// Ends the span at `end` or, if that is `None`, now. Later calls do nothing.
+    /// Ends the span at `end`, or now if `end` is `None`. Later calls do nothing.
     #[inline]
     fn finish(&mut self, end: Option<Timestamp>) {
         let Some(Recording { mut data, provider, roots, .. }) = self.recording.take() else { return };
         provider.count_end(&self.context);
         let record = &mut *data;
-        // The end may come from the API's own clock, and must not be before the start.
+        // The end time may come from the API's own clock, but must not be before the start time.
         record.end = end.unwrap_or_else(|| provider.clock.now()).max(record.start);
         let Some((last, others)) = provider.processors.split_last() else { return };
         // spec: trace/sdk.md#onending — not called after shutdown. `on_end` is still called and counts late spans.
@@ -108,7 +108,7 @@ impl SdkSpan {
         }
         others.iter().for_each(|processor| contained(|| processor.on_end(data.clone())));
         contained(|| last.on_end(data));
-        // After the processors, which may end spans themselves.
+        // Called after the processors, because they may end spans themselves.
         if let Some(roots) = roots {
             exceptions::ended(&self.context, *roots);
         }

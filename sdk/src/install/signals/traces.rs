@@ -102,7 +102,7 @@ impl Model {
     }
 }
 
-/// Installs the provider for the lifetime of the program. Returns false if another one has already been installed.
+/// Installs the provider for the lifetime of the program. Returns false if another provider has already been installed.
 pub(super) fn claim(provider: &mut SdkTracerProvider) -> bool {
     let installed = provider.clone().into_static();
     let is_first = active::install(installed.tracer_in(active::scope()));
@@ -161,14 +161,14 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Sets the filter of spans by target and level, overriding `OTEL_RUST_SPANS`. It is that of the whole program and takes
-    /// effect when the telemetry is built; [`span_filter::set`] changes it later.
+    /// Sets the filter that selects spans by target and level, overriding `OTEL_RUST_SPANS`. The filter applies to the
+    /// whole program and takes effect when the telemetry is built; [`span_filter::set`] changes it later.
     pub fn with_span_filter(mut self, filter: SpanFilter) -> Self {
         self.traces().filter = Some(filter);
         self
     }
 
-    /// Sets the signal that carries exceptions, overriding `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN`.
+    /// Sets the signal in which exceptions are recorded, overriding `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN`.
     pub fn with_exception_signal(mut self, signal: ExceptionSignal) -> Self {
         self.traces().exceptions = Some(signal);
         self
@@ -180,7 +180,7 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Sets the batching of spans, overriding `OTEL_BSP_*`.
+    /// Sets how spans are batched, overriding `OTEL_BSP_*`.
     pub fn with_span_batch(mut self, config: BatchConfig) -> Self {
         self.traces().pipelines.set_schedule(config);
         self
@@ -204,7 +204,7 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Adds a span processor, which runs before those of the exporters. `OTEL_TRACES_EXPORTER` is still read.
+    /// Adds a span processor, which runs before the exporters' processors. `OTEL_TRACES_EXPORTER` is still read.
     pub fn with_span_processor(self, processor: impl SpanProcessor) -> Self {
         self.with_tracer_provider(|provider| provider.with_processor(processor))
     }

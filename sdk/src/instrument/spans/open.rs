@@ -13,7 +13,7 @@ use crate::trace::{END_NOW, Source, exceptions};
 use crate::unsampled::{self, Unsampled};
 use crate::value::ToValue;
 
-/// A span that has started but is not current yet, or nothing if there is no span.
+/// A span that has been started but is not current yet, or nothing if there is no span.
 #[derive(Debug)]
 #[must_use = "a span that is dropped at once measures nothing"]
 pub struct StartedSpan(pub(in crate::instrument) State);
@@ -24,10 +24,10 @@ pub(in crate::instrument) enum State {
     /// There is no span: no tracer is installed, telemetry is suppressed, or the span has ended.
     #[default]
     Off,
-    /// The span is not sampled, like its parent. The parent's context stays current and tells children that they are not
-    /// sampled either.
+    /// Neither the span nor its parent is sampled. The parent's context stays current, so children are not sampled
+    /// either.
     Unsampled(Unsampled),
-    /// The span is recorded, or its context tells children that they are not sampled.
+    /// The span is recorded, or its context marks its children as not sampled.
     Open(OpenSpan),
 }
 
@@ -87,7 +87,7 @@ enum Kind {
     NotRecording,
     /// The span is recording and started at this time.
     Recording(Timestamp),
-    /// The span is recorded by another provider, the API's global one.
+    /// The span is recorded by a different provider, namely the API's global one.
     Foreign,
 }
 
@@ -142,8 +142,8 @@ impl OpenSpan {
     }
 
     /// Records that the function returned an error, unless the function has already set an `error.type`, an error status with
-    /// a description, or the status ok. An empty description is not set. Records an exception, unless this span or one that
-    /// ended within it has recorded the same one.
+    /// a description, or the status ok. An empty description is ignored. Also records an exception, unless this span or
+    /// a span that ended within it has already recorded the same exception.
     ///
     /// spec: semconv general/recording-errors.md
     pub fn fail(&self, description: Description, error_type: &'static str) {
@@ -166,18 +166,18 @@ impl OpenSpan {
         self.attribute("telemark.outcome", "cancelled".into());
     }
 
-    /// Ends the span at `end` or, if that is `None`, now, even if its context is still held elsewhere.
+    /// Ends the span at `end`, or now if `end` is `None`, even if its context is still held elsewhere.
     pub(super) fn end(&self, end: Option<Timestamp>) {
         match (self.kind, end) {
             (Kind::NotRecording, _) => {}
             (Kind::Recording(_), end) => {
                 self.context.span().end_with_timestamp(end.map_or(END_NOW, SystemTime::from));
                 if exceptions::has_ended() {
-                    // The span is no longer current: the current one is that of the caller.
+                    // This span is no longer current; the caller's span is.
                     context::look(|caller| exceptions::pass_on(self.context.span().span_context(), &caller.span()));
                 }
             }
-            // A panic may be unwinding here, and the other provider does not catch panics of its processors.
+            // A panic may already be unwinding here, and the other provider does not catch panics in its processors.
             (Kind::Foreign, _) => {
                 shielded(|| self.context.span().end());
             }

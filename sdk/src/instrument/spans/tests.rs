@@ -24,7 +24,7 @@ impl SpanProcessor for Recorder {
     }
 }
 
-/// Compares the spans that end during `scenario`, one per line.
+/// Compares the spans that end during `scenario`, one per line, with the expected text.
 #[track_caller]
 fn check(scenario: impl FnOnce(), expected: &[&str]) {
     let recorder = Recorder::default();
@@ -184,7 +184,7 @@ fn a_span_of_another_provider_gets_the_error_too() {
     let guard = Context::new().with_span(told).attach();
     record_error("broken");
     drop(guard);
-    // The status unset passes the error to Telemark's own spans; other spans ignore it.
+    // The status is unset, so the error is left to Telemark's own spans; other spans ignore it.
     assert_eq!(*log.lock().unwrap(), ["Unset", "error.type=str", r#"Error { description: "broken" }"#]);
     check(|| span("later").in_scope(|| set_attribute("n", 1)), &["root Internal later n=1"]);
 }

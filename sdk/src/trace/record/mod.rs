@@ -1,11 +1,11 @@
-//! The data of a span: while it is built, while it waits for export, and as passed to an exporter.
+//! A span's record: as the span is built, as it waits for export, and as an exporter sees it.
 //!
 //! | file | owns |
 //! |---|---|
-//! | `data` | [`SpanData`] with its [`SpanRecord`]: the span while it is built, as passed to processors |
-//! | `stock` | records kept for the next spans of a thread |
-//! | `size` | the size of a span in bytes |
-//! | `chunk` | [`SpanChunk`]: ended spans in contiguous memory |
+//! | `data` | [`SpanData`] with its [`SpanRecord`]: a span that is being built, in the form in which processors see it |
+//! | `stock` | each thread's records that are ready for reuse |
+//! | `size` | the number of bytes that a span occupies |
+//! | `chunk` | [`SpanChunk`]: ended spans, stored contiguously in memory |
 //! | `view` | [`SpanView`]: an ended span, borrowed from a chunk |
 
 mod chunk;

@@ -1,4 +1,4 @@
-//! The description of an error: its message and those of its causes, limited in length.
+//! The description of an error: its message and the messages of its causes, limited in length.
 
 use std::error::Error;
 use std::fmt::{self, Display, Write as _};
@@ -8,13 +8,14 @@ use crate::instrument::shield::shielded;
 use crate::text::contains;
 use crate::trace::{Failure, Source};
 
-/// Maximum length of a description in bytes. Receivers truncate or reject longer ones.
+/// Maximum length of a description in bytes. Receivers truncate or reject longer descriptions.
 pub(super) const MAX_LENGTH: usize = 4096;
 
-/// Maximum number of causes to follow. Chains are usually short, and a longer one is probably a cycle.
+/// Maximum number of causes to follow. Most chains are short, and a longer chain is probably a cycle.
 pub(super) const MAX_CAUSES: usize = 16;
 
-/// The description of an error, and the root by which it is recognized in the functions that it bubbles through.
+/// The description of an error, and the root by which the error is recognized in the functions through which it
+/// propagates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Description {
     text: String,
@@ -23,7 +24,7 @@ pub struct Description {
 }
 
 impl Description {
-    /// Replaces the description by the output of another format. The root stays.
+    /// Replaces the description with the error's output in another format. The root stays the same.
     pub fn shown_as(self, text: String) -> Self {
         let root = self.root.or(Some(self.text)).filter(|root| !root.is_empty());
         Description { text, root }
@@ -98,8 +99,8 @@ fn write(to: &mut Message, arguments: fmt::Arguments<'_>) -> fmt::Result {
     shielded(|| to.write_fmt(arguments)).unwrap_or(Err(fmt::Error))
 }
 
-/// A message of at most [`MAX_LENGTH`] bytes. A write beyond that fails, which stops the formatting, and the text ends in
-/// `…`.
+/// A message of up to [`MAX_LENGTH`] bytes. A write beyond that limit fails, which stops the formatting, and the text
+/// ends in `…`.
 #[derive(Default)]
 struct Message {
     text: String,

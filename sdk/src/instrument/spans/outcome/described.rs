@@ -1,5 +1,5 @@
-//! The description and name of an error, selected by the traits its type implements. The error type of a traced function does
-//! not have to implement [`Error`] or be printable.
+//! The description and name of an error, selected by the traits that its type implements. The error type of a traced
+//! function does not have to implement [`Error`] or be printable.
 //!
 //! Each step below defines the same two methods for types that meet its bound, and dereferences to the next step. Method
 //! lookup picks the first step that applies; for a type parameter, it considers only the declared bounds. User code does not
@@ -19,8 +19,8 @@ use crate::instrument::shield::shielded;
 /// | the error is | `description` | `error_type` |
 /// |---|---|---|
 /// | [`ErrorType`] | | chosen by the type |
-/// | [`Error`], also in a `Box` | its message and those of its causes | the type, and the variant of an enum |
-/// | a pointer to [`Error`]: `Box<dyn Error>`, `anyhow::Error` | as above | the start of its `Debug` output, `_OTHER` for text |
+/// | [`Error`], also in a `Box` | its message and the messages of its causes | the type, and the variant of an enum |
+/// | a pointer to [`Error`]: `Box<dyn Error>`, `anyhow::Error` | as above | the start of its `Debug` output, or `_OTHER` for text |
 /// | [`Display`] | its `Display` output | |
 /// | [`Debug`] | empty, because the output may contain secrets | the type, and the variant of an enum |
 /// | anything else | empty | the type |
@@ -73,7 +73,7 @@ impl<E: Error> Typed<'_, E> {
 macro_rules! objects {
     ($($object:ty)*) => {$(
         impl Typed<'_, $object> {
-            /// Returns the start of the error's `Debug` output, if that is a name.
+            /// Returns the start of the error's `Debug` output, if it is a name.
             pub fn error_type(&self) -> &'static str {
                 dyn_error_name(&self.error())
             }
@@ -91,7 +91,7 @@ impl<E: Error + ?Sized> Typed<'_, E> {
 }
 
 impl<E: Deref<Target: Error> + ?Sized> Pointer<'_, E> {
-    /// Returns the start of the `Debug` output of the pointed-to error or one of its causes, if that is a name.
+    /// Returns the start of the `Debug` output of the pointed-to error or one of its causes, if it is a name.
     pub fn error_type(&self) -> &'static str {
         dyn_error_name(&&**self.error())
     }
@@ -160,7 +160,8 @@ mod tests {
 
     use super::*;
 
-    /// Describes an error the way `#[traced]` does: expanded where the type is known.
+    /// Describes an error the way `#[traced]` does. This is a macro because the error's type must be known at the
+    /// point of use.
     macro_rules! check {
         ($error:expr, $error_type:expr, $description:expr) => {{
             let error = $error;

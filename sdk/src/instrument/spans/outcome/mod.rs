@@ -34,8 +34,8 @@ pub trait Fallible<T, E> {
     fn error(&self) -> Option<&E>;
 }
 
-// Type parameters rather than associated types, so that a return type other than `Result` produces one error message, not
-// two.
+// Type parameters rather than associated types, so that a return type other than `Result` produces one error message
+// instead of two.
 #[diagnostic::do_not_recommend]
 impl<T, E> Fallible<T, E> for Result<T, E> {
     fn value(&self) -> Option<&T> {

@@ -1,6 +1,6 @@
-//! The errors accepted by `record_error`. [`Described`] inspects the traits of a type at its use in user code, which a
-//! function cannot do. They are therefore listed here, each with a marker type that keeps the implementations from
-//! overlapping.
+//! The errors accepted by `record_error`. [`Described`] can inspect a type's traits because it is used directly in
+//! user code; a function cannot. The accepted errors are therefore listed here, each with a marker type that prevents
+//! the implementations from overlapping.
 
 use std::borrow::Cow;
 use std::error::Error;
