@@ -7,6 +7,6 @@ impl Exception {
     /// Describes an error: its type, and its message with those of its causes.
     pub fn for_error<Kind>(error: &(impl RecordError<Kind> + ?Sized)) -> Self {
         let (message, error_type) = error.described();
-        Exception::new(error_type, message)
+        Exception::new(error_type, &*message)
     }
 }

@@ -1,4 +1,5 @@
-//! Tools for tests: an in-memory exporter, a manual clock, sequential ids, and text output of spans, metrics and log records.
+//! Tools for tests: an in-memory exporter, a manual clock, sequential ids, and text output for spans,
+//! metrics and log records.
 //!
 //! ```
 //! use opentelemetry::trace::{Tracer, TraceContextExt};
