@@ -10,7 +10,7 @@
 //! L3  trace | metrics | propagation
 //!     sampling
 //! L2  batch
-//! L1  config  resource  export  runtime  diag  unsampled
+//! L1  config  resource  export  runtime  diag  unsampled  span_filter
 //! L0  sync  time  process  context  value  text  id  error  attributes  limits  signal
 //! ```
 
@@ -33,6 +33,7 @@ pub mod runtime;
 pub mod sampling;
 pub mod self_metrics;
 pub mod signal;
+pub mod span_filter;
 mod sync;
 pub mod testing;
 pub mod text;
