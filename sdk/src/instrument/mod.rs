@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`spans`] | the expansion of `#[traced]`, and manually created spans |
 //! | [`statics`] | metrics in statics |
+//! | [`bridge`] | spans of other instrumentation libraries, for the crates that connect them |
 //! | `shield` | runs user code and keeps its panics from the program |
 //! | [`private`] | exactly the items used by the expansion of `#[traced]` |
 //!
 //! Until telemetry is installed, each of these costs one relaxed load.
 
+pub mod bridge;
 pub mod private;
 mod shield;
 pub mod spans;

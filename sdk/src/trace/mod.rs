@@ -1,6 +1,7 @@
 //! Traces: provider, tracer, span, processors and the data of a finished span.
 
 pub mod active;
+pub(crate) mod bridged;
 mod call_site;
 mod data;
 mod failure;

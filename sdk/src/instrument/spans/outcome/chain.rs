@@ -13,7 +13,7 @@ pub(super) const MAX_CAUSES: usize = 16;
 
 /// Joins the messages of an error and its causes with `": "`. Skips messages already contained in the description, because
 /// many wrappers repeat their cause.
-pub(super) fn describe(error: &dyn Error) -> String {
+pub(in crate::instrument) fn describe(error: &dyn Error) -> String {
     let mut description = Message::default();
     let _ = write(&mut description, format_args!("{error}"));
     let mut cause = source(error);
