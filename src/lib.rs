@@ -146,8 +146,8 @@ pub mod trace {
     };
     pub use telemark_sdk::trace::active::ActiveTracer;
     pub use telemark_sdk::trace::{
-        Events, Links, SdkSpan, SdkTracer, SdkTracerProvider, SpanData, SpanEvent, SpanProcessor, SpanRecord,
-        TracerProviderBuilder,
+        Events, Links, SdkSpan, SdkTracer, SdkTracerProvider, SpanChunk, SpanData, SpanEvent, SpanProcessor,
+        SpanRecord, SpanView, TracerProviderBuilder,
     };
 }
 

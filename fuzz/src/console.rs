@@ -10,7 +10,7 @@ use telemark_sdk::metrics::{Attributes, Metric, MetricData, NumberPoint, ScopeMe
 use telemark_sdk::signal::{Metrics, Traces};
 use telemark_sdk::text::is_harmful;
 use telemark_sdk::time::{Deadline, Timestamp};
-use telemark_sdk::trace::{SpanData, SpanEvent};
+use telemark_sdk::trace::{SpanChunk, SpanData, SpanEvent};
 use telemark_sdk::{Batch, Exporter, Resource};
 
 /// Shows arbitrary spans and metrics. The lines must be harmless to a terminal, and the head of a trace must count all
@@ -20,7 +20,7 @@ use telemark_sdk::{Batch, Exporter, Resource};
 pub(crate) fn text(input: &[u8]) {
     let width = usize::from(input.first().copied().unwrap_or_default());
     let input = String::from_utf8_lossy(input);
-    let spans: Vec<_> = input.split('\n').take(64).enumerate().map(|(index, line)| span(index, line)).collect();
+    let spans: SpanChunk = input.split('\n').take(64).enumerate().map(|(index, line)| span(index, line)).collect();
     let metrics: Vec<_> = input.split('\n').take(64).map(metric).collect();
 
     let screen = Screen::default();
@@ -29,10 +29,14 @@ pub(crate) fn text(input: &[u8]) {
     let exported = traces.export(Batch::<Traces>::new(&resource, &spans), Deadline::NEVER);
     assert!(exported.is_ok() && traces.flush(Deadline::NEVER).is_ok());
     let shown = screen.take();
-    assert!(shown.contains(&format!("  {} span", spans.len())), "{} spans are shown as {shown:?}", spans.len());
+    assert!(
+        shown.contains(&format!("  {} span", spans.iter().count())),
+        "{} spans are shown as {shown:?}",
+        spans.iter().count()
+    );
     check(&shown);
 
-    let scope = [ScopeMetrics::new(InstrumentationScope::builder("fuzz").build(), metrics)];
+    let scope = vec![ScopeMetrics::new(InstrumentationScope::builder("fuzz").build(), metrics)];
     let exported = ConsoleMetricExporter::to_writer(screen.clone())
         .export(Batch::<Metrics>::new(&resource, &scope), Deadline::NEVER);
     assert!(exported.is_ok());

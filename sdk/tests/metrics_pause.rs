@@ -23,7 +23,7 @@ impl Exporter<Metrics> for Busy {
         if !self.pause.lock().unwrap().is_zero() {
             return Err(ExportError::unavailable("busy"));
         }
-        self.taken.lock().unwrap().push(metrics_text(batch.items));
+        self.taken.lock().unwrap().push(metrics_text(batch.as_slice()));
         Ok(ExportReport::accepted())
     }
 

@@ -39,7 +39,7 @@ struct Scripted {
 
 impl Exporter<Metrics> for Scripted {
     fn export(&mut self, batch: Batch<'_, Metrics>, _: Deadline) -> Result<ExportReport, ExportError> {
-        let _ = self.calls.send(metrics_text(batch.items));
+        let _ = self.calls.send(metrics_text(batch.as_slice()));
         let answer = self.answers.lock().unwrap().pop();
         answer.unwrap_or_else(|| Ok(ExportReport::accepted()))
     }

@@ -121,7 +121,7 @@ struct Sends(Sender<String>);
 
 impl Exporter<Metrics> for Sends {
     fn export(&mut self, batch: Batch<'_, Metrics>, _: Deadline) -> Result<ExportReport, ExportError> {
-        let _ = self.0.send(metrics_text(batch.items));
+        let _ = self.0.send(metrics_text(batch.as_slice()));
         Ok(ExportReport::accepted())
     }
 }
@@ -260,7 +260,7 @@ impl Exporter<Traces> for Hangs {
     fn export(&mut self, batch: Batch<'_, Traces>, _: Deadline) -> Result<ExportReport, ExportError> {
         // Blocks until the test is over.
         let _over = self.0.recv();
-        Err(ExportError::other(format!("{} spans", batch.items.len())))
+        Err(ExportError::other(format!("{} spans", batch.len())))
     }
 }
 

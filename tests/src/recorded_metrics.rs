@@ -34,7 +34,7 @@ struct Tee<E> {
 
 impl<E: Exporter<Metrics>> Exporter<Metrics> for Tee<E> {
     fn export(&mut self, batch: Batch<'_, Metrics>, deadline: Deadline) -> Result<ExportReport, ExportError> {
-        let points = points(batch.resource, batch.items);
+        let points = points(batch.resource, batch.as_slice());
         self.kept.0.lock().unwrap_or_else(PoisonError::into_inner).extend(points);
         self.exporter.export(batch, deadline)
     }

@@ -47,7 +47,7 @@ fn checkout() -> SpanData {
 
 fn export(exporter: &mut UpstreamExporter<SpanExporter>, deadline: Deadline) -> Result<(), telemark_sdk::ExportError> {
     let resource = Resource::new([KeyValue::new("service.name", service())]);
-    exporter.export(Batch::<Traces>::new(&resource, &[checkout()]), deadline).map(drop)
+    exporter.export(Batch::<Traces>::new(&resource, &[checkout()].into_iter().collect()), deadline).map(drop)
 }
 
 #[test]

@@ -90,7 +90,7 @@ impl<E: SpanExporter + 'static> Exporter<Traces> for UpstreamExporter<E> {
             self.executor.enter(|| exporter.set_resource(&resource)).map_err(no_runtime)?;
             self.resource = Some(batch.resource.clone());
         }
-        let spans = batch.items.iter().map(span_to_upstream).collect();
+        let spans = batch.iter().map(span_to_upstream).collect();
         // The call itself may need the runtime. Making it in an async block ensures that it runs inside the
         // runtime.
         let export = async { exporter.export(spans).await };

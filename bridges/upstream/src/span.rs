@@ -2,30 +2,30 @@
 
 use opentelemetry::trace::Event;
 use opentelemetry_sdk::trace::{SpanData as Upstream, SpanEvents, SpanLinks};
-use telemark_sdk::trace::{SpanData, SpanEvent};
+use telemark_sdk::trace::{SpanEvent, SpanView};
 
 /// Converts a span with all of its contents. The attributes of its call site become ordinary attributes.
-pub fn span_to_upstream(span: &SpanData) -> Upstream {
+pub fn span_to_upstream(span: SpanView<'_>) -> Upstream {
     let mut events = SpanEvents::default();
-    events.events = span.events.iter().map(event).collect();
-    events.dropped_count = span.events.dropped();
+    events.events = span.events().iter().map(event).collect();
+    events.dropped_count = span.events().dropped();
     let mut links = SpanLinks::default();
-    links.links = span.links.to_vec();
-    links.dropped_count = span.links.dropped();
+    links.links = span.links().to_vec();
+    links.dropped_count = span.links().dropped();
     Upstream {
-        span_context: span.context.clone(),
-        parent_span_id: span.parent_span_id,
-        parent_span_is_remote: span.parent_is_remote,
-        span_kind: span.kind.clone(),
-        name: span.name.clone(),
-        start_time: span.start.into(),
-        end_time: span.end.into(),
+        span_context: span.context(),
+        parent_span_id: span.parent_span_id(),
+        parent_span_is_remote: span.parent_is_remote(),
+        span_kind: span.kind().clone(),
+        name: span.name().clone(),
+        start_time: span.start().into(),
+        end_time: span.end().into(),
         attributes: span.attributes().cloned().collect(),
-        dropped_attributes_count: span.dropped_attributes,
+        dropped_attributes_count: span.dropped_attributes(),
         events,
         links,
-        status: span.status.clone(),
-        instrumentation_scope: (*span.scope).clone(),
+        status: span.status().clone(),
+        instrumentation_scope: (**span.scope()).clone(),
     }
 }
 

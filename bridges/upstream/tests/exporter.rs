@@ -18,9 +18,14 @@ use opentelemetry_sdk::trace::{
 };
 use proptest::prelude::*;
 use telemark_sdk::time::{Deadline, Timestamp};
-use telemark_sdk::trace::{CallSite, SpanData, SpanEvent};
+use telemark_sdk::trace::{CallSite, SpanChunk, SpanData, SpanEvent};
 use telemark_sdk::{Batch, ExportError, Exporter, Resource};
 use telemark_upstream::{UpstreamExporter, resource_to_upstream, span_to_upstream};
+
+fn upstream(span: SpanData) -> Upstream {
+    let chunk = SpanChunk::from_iter([span]);
+    chunk.iter().map(span_to_upstream).next().unwrap()
+}
 
 fn far() -> Deadline {
     Deadline::after(Duration::from_secs(60))
@@ -92,7 +97,7 @@ fn a_full_span_equals_what_the_upstream_tracer_records() {
     }
     (0..2).for_each(|_| ours.links.push(link.clone(), 1));
     ours.status = Status::error("sold out");
-    assert_eq!(span_to_upstream(&ours), theirs);
+    assert_eq!(upstream(ours), theirs);
     assert_eq!((theirs.events.dropped_count, theirs.links.dropped_count, theirs.dropped_attributes_count), (1, 1, 1));
 }
 
@@ -101,7 +106,7 @@ fn call_site_attributes_are_exported() {
     static SITE: CallSite = CallSite::new("shop", "1.0", "shop::checkout", "src/shop.rs", 7);
     let mut span = span("checkout");
     span.call_site = Some(&SITE);
-    let keys: Vec<_> = span_to_upstream(&span).attributes.iter().map(|a| a.key.to_string()).collect();
+    let keys: Vec<_> = upstream(span).attributes.iter().map(|a| a.key.to_string()).collect();
     assert_eq!(keys.join(" "), "code.function.name code.file.path code.line.number");
 }
 
@@ -109,7 +114,7 @@ fn call_site_attributes_are_exported() {
 fn the_in_memory_exporter_gets_the_batch() {
     let memory = InMemorySpanExporter::default();
     let mut exporter = UpstreamExporter::new(memory.clone());
-    let spans = [span("a"), span("b")];
+    let spans = SpanChunk::from_iter([span("a"), span("b")]);
     let report = exporter.export(Batch::new(&Resource::empty(), &spans), far()).unwrap();
     assert_eq!(report.rejected, 0);
     let expected: Vec<_> = spans.iter().map(span_to_upstream).collect();
@@ -164,7 +169,7 @@ fn export(
     name: &'static str,
     deadline: Deadline,
 ) -> Result<(), ExportError> {
-    exporter.export(Batch::new(&Resource::empty(), &[span(name)]), deadline).map(drop)
+    exporter.export(Batch::new(&Resource::empty(), &SpanChunk::from_iter([span(name)])), deadline).map(drop)
 }
 
 #[test]
@@ -202,7 +207,7 @@ fn the_resource_is_set_when_it_is_new() {
     let mut exporter = UpstreamExporter::new(scripted.clone());
     let [a, b] = ["a", "b"].map(|name| Resource::new([KeyValue::new("service.name", name)]));
     for resource in [&a, &a.clone(), &b] {
-        exporter.export(Batch::new(resource, &[span("work")]), far()).unwrap();
+        exporter.export(Batch::new(resource, &SpanChunk::from_iter([span("work")])), far()).unwrap();
     }
     assert_eq!(*scripted.resources.lock().unwrap(), [resource_to_upstream(&a), resource_to_upstream(&b)]);
 }
@@ -289,14 +294,15 @@ proptest! {
             span.links.push(Link::new(context.clone(), vec![KeyValue::new("text", text.clone())], 3), limit);
         }
 
-        let upstream = span_to_upstream(&span);
+        let own_attributes = span.own_attributes.clone();
+        let upstream = upstream(span);
         prop_assert_eq!(&upstream.span_context, &context);
         prop_assert_eq!(upstream.parent_span_id, SpanId::from(ids.2));
         prop_assert_eq!(upstream.parent_span_is_remote, flags.1);
         prop_assert_eq!(&*upstream.name, name.as_str());
         prop_assert_eq!(Timestamp::from(upstream.start_time).as_nanos(), times.0);
         prop_assert_eq!(Timestamp::from(upstream.end_time).as_nanos(), times.1);
-        prop_assert_eq!(&upstream.attributes, &span.own_attributes);
+        prop_assert_eq!(&upstream.attributes, &own_attributes);
         prop_assert_eq!(upstream.dropped_attributes_count, dropped);
         prop_assert_eq!(upstream.events.len() + upstream.events.dropped_count as usize, steps.len());
         prop_assert_eq!(upstream.links.len() + upstream.links.dropped_count as usize, steps.len());

@@ -109,7 +109,7 @@ impl Exporter<Traces> for ConsoleTraceExporter {
             self.output.write(&format!("{gap}{}", render::service(batch.resource, self.look)))?;
             self.named = Some(batch.resource.clone());
         }
-        self.held.add(batch.items, self.hold);
+        self.held.add(batch, self.hold);
         let ready = self.held.take_ready();
         self.print(ready)?;
         Ok(ExportReport::accepted())

@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use opentelemetry::trace::{SpanId, TraceId};
+use telemark_sdk::Batch;
+use telemark_sdk::signal::Traces;
 use telemark_sdk::time::Deadline;
 use telemark_sdk::trace::SpanData;
 
@@ -28,14 +30,14 @@ struct Trace {
 
 impl Held {
     /// Adds spans. A new trace waits for at most `hold`.
-    pub(crate) fn add(&mut self, spans: &[SpanData], hold: Duration) {
-        for span in spans {
-            let id = span.context.trace_id();
+    pub(crate) fn add(&mut self, spans: Batch<'_, Traces>, hold: Duration) {
+        for span in spans.iter() {
+            let id = span.trace_id();
             let trace = self.traces.entry(id).or_insert_with(|| {
                 self.order.push_back(id);
                 Trace { spans: Vec::new(), until: Deadline::after(hold), has_changed: true }
             });
-            trace.spans.push(span.clone());
+            trace.spans.push(span.into());
             trace.has_changed = true;
         }
         self.spans += spans.len();

@@ -67,7 +67,7 @@ impl ConsoleMetricExporter {
 
 impl Exporter<Metrics> for ConsoleMetricExporter {
     fn export(&mut self, batch: Batch<'_, Metrics>, _: Deadline) -> Result<ExportReport, ExportError> {
-        let metrics: Vec<_> = batch.items.iter().flat_map(|scope| &scope.metrics).collect();
+        let metrics: Vec<_> = batch.iter().flat_map(|scope| &scope.metrics).collect();
         if !metrics.is_empty() {
             self.output.write(&table(&metrics, self.is_colored))?;
             self.output.flush()?;

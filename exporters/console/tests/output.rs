@@ -66,7 +66,7 @@ fn shop() -> Resource {
 }
 
 fn export(exporter: &mut ConsoleTraceExporter, spans: &[SpanData]) {
-    exporter.export(Batch::<Traces>::new(&shop(), spans), Deadline::NEVER).unwrap();
+    exporter.export(Batch::<Traces>::new(&shop(), &spans.iter().cloned().collect()), Deadline::NEVER).unwrap();
 }
 
 /// Returns the output for a single batch, without the service line.
@@ -361,7 +361,7 @@ fn the_service_is_named_once() {
 
     export(&mut exporter, &[span(2, 1, "waits", 0, 10)]);
     let other = Resource::new([KeyValue::new("service.name", "other\x1b[2J")]);
-    exporter.export(Batch::<Traces>::new(&other, &spans), Deadline::NEVER).unwrap();
+    exporter.export(Batch::<Traces>::new(&other, &spans.into_iter().collect()), Deadline::NEVER).unwrap();
     let waited = trace.replace("a  10.0µs", "waits  10.0µs\n  … parent 0000000000000001 not seen");
     assert_eq!(screen.take(), format!("{waited}\n━━ other\\u{{1b}}[2J ━━━━━━━━━━━━━━━━━━━━━━\n{trace}"));
 }
@@ -440,7 +440,8 @@ fn a_closed_output_is_an_error_and_no_panic() {
         }
     }
     let mut exporter = ConsoleTraceExporter::to_writer(Closed);
-    let error = exporter.export(Batch::<Traces>::new(&shop(), &cart()), Deadline::NEVER).unwrap_err();
+    let error =
+        exporter.export(Batch::<Traces>::new(&shop(), &cart().into_iter().collect()), Deadline::NEVER).unwrap_err();
     assert_eq!((error.error_type(), &*error.to_string()), ("_OTHER", "cannot write to the console: broken pipe"));
     assert!(exporter.shutdown(Deadline::NEVER).is_err());
 }

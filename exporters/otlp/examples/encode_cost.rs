@@ -11,7 +11,7 @@ use opentelemetry::{InstrumentationScope, KeyValue};
 use telemark_otlp::Encode;
 use telemark_sdk::signal::Traces;
 use telemark_sdk::time::{Clock, Timestamp};
-use telemark_sdk::trace::{CallSite, Scope, SpanData};
+use telemark_sdk::trace::{CallSite, Scope, SpanChunk, SpanData};
 use telemark_sdk::{Batch, Resource, id};
 
 const BATCH: usize = 512;
@@ -34,7 +34,7 @@ fn main() {
     measure("call sites in turn", &resource, &spans(of_site));
 }
 
-fn spans(scope: impl Fn(usize) -> (Scope, Option<&'static CallSite>)) -> Vec<SpanData> {
+fn spans(scope: impl Fn(usize) -> (Scope, Option<&'static CallSite>)) -> SpanChunk {
     let mut trace_id = TraceId::INVALID;
     let mut root = SpanId::INVALID;
     (0..BATCH)
@@ -64,7 +64,7 @@ fn spans(scope: impl Fn(usize) -> (Scope, Option<&'static CallSite>)) -> Vec<Spa
         .collect()
 }
 
-fn measure(what: &str, resource: &Resource, spans: &[SpanData]) {
+fn measure(what: &str, resource: &Resource, spans: &SpanChunk) {
     for (format, encode) in [("protobuf", Traces::protobuf as Encoder), ("json", Traces::json as Encoder)] {
         let mut cache = <Traces as Encode>::Cache::default();
         let mut out = Vec::new();

@@ -64,7 +64,7 @@ impl<S: Encode> OtlpExporter<S> {
     /// Encodes the batch into the bytes to send.
     fn encode(&mut self, batch: Batch<'_, S>) -> Result<Vec<u8>, ExportError> {
         let headroom = self.delivery.headroom();
-        let items = S::count(batch.items);
+        let items = S::count(batch);
         let mut message = cleared(&mut self.message, headroom);
         match self.config.protocol {
             Protocol::HttpJson => S::json(batch, &mut self.cache, &mut message),
@@ -128,7 +128,7 @@ impl<S: Encode> Exporter<S> for OtlpExporter<S> {
             return Err(ExportError::shutdown());
         }
         // spec: empty requests should not be sent
-        if batch.items.is_empty() {
+        if batch.is_empty() {
             return Ok(ExportReport::accepted());
         }
         let deadline = deadline.min(Deadline::after(self.config.timeout));

@@ -92,7 +92,7 @@ impl<S: Encode> fmt::Debug for JsonLinesExporter<S> {
 impl<S: Encode> Exporter<S> for JsonLinesExporter<S> {
     fn export(&mut self, batch: Batch<'_, S>, _: Deadline) -> Result<ExportReport, ExportError> {
         let writer = self.writer.as_mut().ok_or_else(ExportError::shutdown)?;
-        if batch.items.is_empty() {
+        if batch.is_empty() {
             return Ok(ExportReport::accepted());
         }
         self.line.clear();

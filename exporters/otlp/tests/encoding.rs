@@ -15,7 +15,7 @@ use support::random::{
 use telemark_otlp::Encode;
 use telemark_sdk::signal::Traces;
 use telemark_sdk::time::Timestamp;
-use telemark_sdk::trace::{CallSite, Scope, SpanData, SpanEvent};
+use telemark_sdk::trace::{CallSite, Scope, SpanChunk, SpanData, SpanEvent};
 use telemark_sdk::{Batch, Resource};
 
 type Cache = <Traces as Encode>::Cache;
@@ -178,11 +178,11 @@ proptest! {
 
     #[test]
     fn protobuf_reads_back(resource in resource(Floats::All), spans in prop::collection::vec(span(Floats::All), 1..12)) {
-        let mut cache = Cache::default();
+        let (mut cache, chunk) = (Cache::default(), SpanChunk::from_iter(spans.clone()));
         // Twice, because the state kept from the first batch must not show in the second.
         for _ in 0..2 {
             let mut out = vec![9];
-            Traces::protobuf(Batch::new(&resource, &spans), &mut cache, &mut out);
+            Traces::protobuf(Batch::new(&resource, &chunk), &mut cache, &mut out);
             let decoded = ExportTraceServiceRequest::decode(&out[1..]).unwrap();
             same(&decoded, &expected(&resource, &spans))?;
         }
@@ -190,10 +190,10 @@ proptest! {
 
     #[test]
     fn json_reads_back(resource in resource(Floats::Finite), spans in prop::collection::vec(span(Floats::Finite), 1..6)) {
-        let mut cache = Cache::default();
+        let (mut cache, chunk) = (Cache::default(), SpanChunk::from_iter(spans.clone()));
         for _ in 0..2 {
             let mut out = Vec::new();
-            Traces::json(Batch::new(&resource, &spans), &mut cache, &mut out);
+            Traces::json(Batch::new(&resource, &chunk), &mut cache, &mut out);
             prop_assert!(!out.contains(&b'\n'));
             let decoded: ExportTraceServiceRequest = serde_json::from_slice(&out).unwrap();
             same(&decoded, &expected(&resource, &spans))?;
@@ -224,7 +224,7 @@ fn example() -> SpanData {
 fn json_matches_the_example_of_the_specification() {
     let mut out = Vec::new();
     let resource = Resource::new([KeyValue::new("service.name", "shop")]);
-    Traces::json(Batch::new(&resource, &[example()]), &mut Cache::default(), &mut out);
+    Traces::json(Batch::new(&resource, &SpanChunk::from_iter([example()])), &mut Cache::default(), &mut out);
     let expected = r#"{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"shop"}}]},
         "scopeSpans":[{"scope":{"name":"lib"},"spans":[{"traceId":"5b8efff798038103d269b633813fc60c",
         "spanId":"eee19b7ec3c1b174","traceState":"vendor=x","parentSpanId":"0000000000000001","flags":769,
@@ -241,7 +241,7 @@ fn a_changed_resource_is_encoded_again() {
     for name in ["a", "b"] {
         let resource = Resource::new([KeyValue::new("service.name", name)]);
         let mut out = Vec::new();
-        Traces::protobuf(Batch::new(&resource, &[example()]), &mut cache, &mut out);
+        Traces::protobuf(Batch::new(&resource, &SpanChunk::from_iter([example()])), &mut cache, &mut out);
         let decoded = ExportTraceServiceRequest::decode(&*out).unwrap();
         assert_eq!(decoded, expected(&resource, &[example()]));
     }
@@ -251,7 +251,7 @@ fn a_changed_resource_is_encoded_again() {
 fn a_batch_like_the_last_one_costs_no_allocation() {
     let resource = Resource::new([KeyValue::new("service.name", "shop")]);
     let scopes: Vec<Scope> = ["a", "b", "a"].map(|name| InstrumentationScope::builder(name).build().into()).into();
-    let spans: Vec<_> = (0..512)
+    let chunk: SpanChunk = (0..512)
         .map(|index| {
             let site = (index % 5 == 0).then(|| &SITES[index % 2]);
             let mut span = example();
@@ -266,11 +266,11 @@ fn a_batch_like_the_last_one_costs_no_allocation() {
         .collect();
     for (format, encode) in [("protobuf", Traces::protobuf as fn(_, &mut _, &mut _)), ("json", Traces::json)] {
         let (mut cache, mut out) = (Cache::default(), Vec::new());
-        encode(Batch::new(&resource, &spans), &mut cache, &mut out);
+        encode(Batch::new(&resource, &chunk), &mut cache, &mut out);
         let len = out.len();
         let counted = allocation_counter::measure(|| {
             out.clear();
-            encode(Batch::new(&resource, &spans), &mut cache, &mut out);
+            encode(Batch::new(&resource, &chunk), &mut cache, &mut out);
         });
         assert_eq!((counted.count_total, out.len()), (0, len), "{format}");
     }

@@ -9,7 +9,7 @@ use crate::error::ExportError;
 use crate::export::{Batch, Guarded};
 use crate::resource::Resource;
 use crate::runtime::{Next, Task, Wake};
-use crate::signal::Signal;
+use crate::signal::{Chunk, Signal};
 use crate::time::Deadline;
 
 pub(super) struct Worker<S: Signal> {
@@ -17,8 +17,8 @@ pub(super) struct Worker<S: Signal> {
     exporter: Guarded<S>,
     resource: Resource,
     config: BatchConfig,
-    /// Drained items, the first `exported` of which have been exported. Reuses its memory.
-    drained: Vec<S::Item>,
+    /// Drained items, the first `exported` of which have been exported.
+    drained: Vec<S::Chunk>,
     exported: usize,
     /// Number of drained items that this run still has to export.
     due: usize,
@@ -113,24 +113,36 @@ impl<S: Signal> Worker<S> {
     /// Drains the queue and cancels the rest of the current run. Returns the number of drained items.
     fn gather(&mut self) -> usize {
         self.due = 0;
-        self.drained.drain(..self.exported);
-        self.exported = 0;
-        self.queue.drain_into(&mut self.drained);
-        self.drained.len()
+        let done = self.drained.iter().scan(self.exported, |left, chunk| {
+            let is_done = chunk.len() <= *left;
+            *left -= chunk.len().min(*left);
+            is_done.then_some(chunk.len())
+        });
+        let (chunks, items) = done.fold((0, 0), |(chunks, items), len| (chunks + 1, items + len));
+        self.drained.drain(..chunks);
+        self.exported -= items;
+        let mut new = Vec::new();
+        self.queue.drain_into(&mut new);
+        self.drained.push(new.into_iter().collect());
+        self.left()
+    }
+
+    /// Returns the number of drained items that have not been exported.
+    fn left(&self) -> usize {
+        self.drained.iter().map(S::Chunk::len).sum::<usize>() - self.exported
     }
 
     /// Returns the number of items here and in the queue.
     fn waiting(&self) -> usize {
-        self.drained.len() - self.exported + self.queue.len()
+        self.left() + self.queue.len()
     }
 
     /// Exports the next batch of drained items.
     fn export_batch(&mut self, deadline: Deadline) -> Result<(), ExportError> {
-        let size = (self.drained.len() - self.exported).min(self.config.max_batch_size());
-        let items = &self.drained[self.exported..self.exported + size];
+        let size = self.left().min(self.config.max_batch_size());
+        let batch = Batch::of_chunks(&self.resource, &self.drained, self.exported, size);
         self.exported += size;
         self.queue.release(size);
-        let batch = Batch::new(&self.resource, items);
         let deadline = deadline.min(Deadline::after(self.config.export_timeout()));
         self.exporter.export(size as u64, batch, deadline)
     }
@@ -177,8 +189,8 @@ mod tests {
 
     impl Exporter<Traces> for UnderLoad {
         fn export(&mut self, batch: Batch<'_, Traces>, _: Deadline) -> Result<ExportReport, ExportError> {
-            self.batches.lock().unwrap().push(batch.items.len());
-            batch.items.iter().for_each(|_| self.processor.get().unwrap().add(span()));
+            self.batches.lock().unwrap().push(batch.len());
+            batch.iter().for_each(|_| self.processor.get().unwrap().add(span()));
             Ok(ExportReport::accepted())
         }
     }
@@ -214,7 +226,7 @@ mod tests {
 
     impl Exporter<Traces> for Busy {
         fn export(&mut self, batch: Batch<'_, Traces>, _: Deadline) -> Result<ExportReport, ExportError> {
-            self.batches.lock().unwrap().push(batch.items.len());
+            self.batches.lock().unwrap().push(batch.len());
             *self.pause.lock().unwrap() = Duration::from_secs(60);
             Err(ExportError::unavailable("busy"))
         }

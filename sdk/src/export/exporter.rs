@@ -1,10 +1,10 @@
-//! The exporter trait, and the batch passed to an exporter.
+//! The exporter trait.
 
 use std::time::Duration;
 
+use super::Batch;
 use crate::error::ExportError;
 use crate::error::report::ExportReport;
-use crate::resource::Resource;
 use crate::signal::Signal;
 use crate::time::Deadline;
 
@@ -107,28 +107,3 @@ impl<S: Signal> Exporter<S> for Box<dyn Exporter<S>> {
 pub(crate) fn type_name<T: ?Sized>() -> &'static str {
     std::any::type_name::<T>().split('<').next().unwrap_or_default()
 }
-
-/// Finished items of one signal and their resource, borrowed from the worker.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Batch<'a, S: Signal> {
-    /// The resource that produced the items.
-    pub resource: &'a Resource,
-    /// The items; never empty.
-    pub items: &'a [S::Item],
-}
-
-impl<'a, S: Signal> Batch<'a, S> {
-    /// Creates a batch of `items` produced by `resource`.
-    pub fn new(resource: &'a Resource, items: &'a [S::Item]) -> Self {
-        Batch { resource, items }
-    }
-}
-
-impl<S: Signal> Clone for Batch<'_, S> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<S: Signal> Copy for Batch<'_, S> {}

@@ -129,7 +129,7 @@ mod tests {
     }
 
     fn export(guarded: &mut Guarded<Traces>) -> Result<(), ExportError> {
-        guarded.export(10, Batch::new(&Resource::empty(), &[]), Deadline::NEVER)
+        guarded.export(10, Batch::new(&Resource::empty(), &Default::default()), Deadline::NEVER)
     }
 
     fn check_in_flight(

@@ -2,13 +2,16 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `exporter` | the trait, and the batch passed to it |
+//! | `exporter` | the trait |
+//! | `batch` | the batch passed to an exporter |
 //! | `guarded` | the only place that calls exporters: turns panics into errors and counts every item |
 
+mod batch;
 mod exporter;
 mod guarded;
 
 pub use crate::error::report::ExportReport;
+pub use batch::Batch;
+pub use exporter::Exporter;
 pub(crate) use exporter::type_name;
-pub use exporter::{Batch, Exporter};
 pub(crate) use guarded::Guarded;

@@ -48,10 +48,36 @@ pub use reader::{
     PullReader, ReaderConfig,
 };
 
-use crate::signal::{Metrics, Signal};
+use std::ops::Range;
+
+use crate::signal::{Chunk, Metrics, Signal};
 
 impl Signal for Metrics {
     type Item = ScopeMetrics;
+    type View<'a> = &'a ScopeMetrics;
+    type Chunk = Vec<ScopeMetrics>;
     const NAME: &'static str = "metrics";
     const ITEMS: &'static str = "metric data points";
+
+    fn to_item(view: &ScopeMetrics) -> ScopeMetrics {
+        view.clone()
+    }
+}
+
+impl Chunk<Metrics> for Vec<ScopeMetrics> {
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn views(&self, range: Range<usize>) -> impl Iterator<Item = &ScopeMetrics> + Clone {
+        self.get(range).unwrap_or_default().iter()
+    }
+
+    fn push(&mut self, item: ScopeMetrics) {
+        self.push(item);
+    }
+
+    fn clear(&mut self) {
+        self.clear();
+    }
 }

@@ -68,8 +68,8 @@ where
 {
     fn export(&mut self, batch: Batch<'_, S>, _: Deadline) -> Result<ExportReport, ExportError> {
         let mut kept = self.kept();
-        kept.batches.push(batch.items.len());
-        kept.items.extend_from_slice(batch.items);
+        kept.batches.push(batch.len());
+        kept.items.extend(batch.iter().map(S::to_item));
         kept.resource = Some(batch.resource.clone());
         Ok(ExportReport::accepted())
     }

@@ -3,23 +3,21 @@
 pub mod active;
 pub(crate) mod bridged;
 mod call_site;
-mod data;
 mod failure;
-mod pool;
 mod processor;
 mod provider;
-mod scope;
+mod record;
 mod span;
 mod tracer;
 
+pub use crate::instrumentation_scope::Scope;
 pub use call_site::CallSite;
-pub use data::{Bounded, Events, Links, SpanData, SpanEvent, SpanRecord};
 #[doc(hidden)]
 pub use failure::record_error_beside;
 pub(crate) use failure::{Failure, Source};
 pub use processor::SpanProcessor;
 pub use provider::{SdkTracerProvider, TracerProviderBuilder};
-pub use scope::Scope;
+pub use record::{Bounded, Events, Links, SpanChunk, SpanData, SpanEvent, SpanRecord, SpanView};
 pub use span::{END_NOW, SdkSpan};
 pub(crate) use tracer::{Glance, Started};
 pub use tracer::{SdkTracer, TracedSpan};
@@ -28,6 +26,12 @@ use crate::signal::{Signal, Traces};
 
 impl Signal for Traces {
     type Item = SpanData;
+    type View<'a> = SpanView<'a>;
+    type Chunk = SpanChunk;
     const NAME: &'static str = "traces";
     const ITEMS: &'static str = "spans";
+
+    fn to_item(view: SpanView<'_>) -> SpanData {
+        view.into()
+    }
 }

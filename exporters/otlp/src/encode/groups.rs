@@ -31,18 +31,21 @@ struct Group {
 }
 
 impl Groups {
-    /// Groups `len` items by the scopes that `scope` returns. Items keep their order within a group, and groups have the order
-    /// of their first items.
-    pub(super) fn fill<'a>(&mut self, len: usize, scope: impl Fn(usize) -> &'a Scope) {
+    /// Groups items by their scopes, of which `scope` returns that of one item again. Items keep their order within a group, and
+    /// groups have the order of their first items.
+    pub(super) fn fill<'a>(
+        &mut self,
+        scopes: impl Iterator<Item = &'a Scope>,
+        scope: impl Fn(usize) -> Option<&'a Scope>,
+    ) {
         self.groups.clear();
         self.next.clear();
         // Addresses are only valid within the batch: that of a freed scope may be reused.
         self.by_address.clear();
         self.by_value.clear();
-        self.next.resize(len, NONE);
         let mut previous: Option<(&Scope, u32)> = None;
-        for item in 0..len {
-            let own = scope(item);
+        for (item, own) in scopes.enumerate() {
+            self.next.push(NONE);
             let group = match previous {
                 Some((scope, group)) if scope.is_same(own) => group,
                 _ => self.group_of(own, item as u32, &scope),
@@ -57,7 +60,7 @@ impl Groups {
         }
     }
 
-    fn group_of<'a>(&mut self, own: &Scope, item: u32, scope: &impl Fn(usize) -> &'a Scope) -> u32 {
+    fn group_of<'a>(&mut self, own: &Scope, item: u32, scope: &impl Fn(usize) -> Option<&'a Scope>) -> u32 {
         let address = std::ptr::from_ref(&**own).addr() as u64;
         if let Some(&group) = self.by_address.get(&address) {
             return group;
@@ -66,7 +69,7 @@ impl Groups {
         let same_hash = self.by_value.get(&hash).copied().unwrap_or(NONE);
         let mut candidate = same_hash;
         while let Some(group) = self.groups.get(candidate as usize) {
-            if is_equal(scope(group.first as usize), own) {
+            if scope(group.first as usize).is_some_and(|scope| is_equal(scope, own)) {
                 self.by_address.insert(address, candidate);
                 return candidate;
             }
@@ -79,9 +82,9 @@ impl Groups {
         group
     }
 
-    /// Returns the groups: for each, the first item, the number of items, and all its items.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, usize, impl Iterator<Item = usize>)> {
-        self.groups.iter().map(|group| (group.first as usize, group.len as usize, self.items(group.first)))
+    /// Returns the groups: for each, the number of its items, and the items.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, impl Iterator<Item = usize>)> {
+        self.groups.iter().map(|group| (group.len as usize, self.items(group.first)))
     }
 
     fn items(&self, first: u32) -> impl Iterator<Item = usize> {
@@ -140,11 +143,9 @@ mod tests {
         let mut groups = Groups::default();
         // Twice, because nothing may remain from the first batch.
         for _ in 0..2 {
-            groups.fill(scopes.len(), |item| &scopes[item]);
-            let text: Vec<_> = groups
-                .iter()
-                .map(|(first, len, items)| format!("{first}/{len}:{:?}", items.collect::<Vec<_>>()))
-                .collect();
+            groups.fill(scopes.iter(), |item| scopes.get(item));
+            let text: Vec<_> =
+                groups.iter().map(|(len, items)| format!("{len}:{:?}", items.collect::<Vec<_>>())).collect();
             assert_eq!(text.join(" "), expected);
         }
     }
@@ -156,8 +157,8 @@ mod tests {
     #[test]
     fn items_of_one_scope_end_in_one_group() {
         let (a, b) = (scope("a", "1"), scope("b", "1"));
-        check(&[a.clone(), a.clone(), b.clone(), a.clone(), b], "0/3:[0, 1, 3] 2/2:[2, 4]");
-        check(&[a.clone(), scope("a", "1"), scope("a", "2"), scope("a", "1")], "0/3:[0, 1, 3] 2/1:[2]");
+        check(&[a.clone(), a.clone(), b.clone(), a.clone(), b], "3:[0, 1, 3] 2:[2, 4]");
+        check(&[a.clone(), scope("a", "1"), scope("a", "2"), scope("a", "1")], "3:[0, 1, 3] 1:[2]");
         check(&[], "");
     }
 
@@ -166,6 +167,6 @@ mod tests {
         let with = |value: i64| -> Scope {
             InstrumentationScope::builder("a").with_attributes([KeyValue::new("k", value)]).build().into()
         };
-        check(&[with(1), with(2), with(3), with(2), with(1)], "0/2:[0, 4] 1/2:[1, 3] 2/1:[2]");
+        check(&[with(1), with(2), with(3), with(2), with(1)], "2:[0, 4] 2:[1, 3] 1:[2]");
     }
 }

@@ -32,8 +32,8 @@ pub trait Encode: Signal + Sized {
 
     /// Counts the items as [`Signal::ITEMS`] names them. Each element of the batch is one item unless the signal overrides
     /// this.
-    fn count(items: &[Self::Item]) -> usize {
-        items.len()
+    fn count(batch: Batch<'_, Self>) -> usize {
+        batch.len()
     }
 
     /// Appends the export request as protobuf.

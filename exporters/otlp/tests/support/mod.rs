@@ -41,7 +41,7 @@ pub fn export_by(
     name: &'static str,
     deadline: Deadline,
 ) -> Result<ExportReport, ExportError> {
-    exporter.export(Batch::new(&Resource::empty(), &[span(name)]), deadline)
+    exporter.export(Batch::new(&Resource::empty(), &[span(name)].into_iter().collect()), deadline)
 }
 
 /// Returns the result as text: the outcome of the batch and the number of retries.

@@ -43,7 +43,7 @@ impl fmt::Debug for ErrorRecorder {
 /// let config = telemark_http::ServerConfig::new()
 ///     .with_excluded_paths(["/health", "/internal/*"])
 ///     .with_captured_request_headers(["x-tenant"]);
-/// assert!(settings.problems().is_empty());
+/// assert!(config.problems().is_empty());
 /// ```
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
@@ -256,7 +256,7 @@ impl ServerConfig {
         for pattern in patterns {
             match PathPattern::parse(pattern.as_ref()) {
                 Some(pattern) => self.excluded.push(pattern),
-                None => self.problem(source, pattern.as_ref(), "a path, or the beginning of one and a final `*`"),
+                None => self.problem(source, pattern.as_ref(), "a path, or a path prefix followed by `*`"),
             }
         }
     }

@@ -290,7 +290,7 @@ mod tests {
             ("self/status", STATUS.as_bytes()),
             ("self/io", IO.as_bytes()),
             ("self/auxv", &auxv),
-            // The size of this file stands for the number of descriptors.
+            // The size of this file represents the number of descriptors.
             ("self/fd", b"12345"),
             ("self/task/7/status", switches(10, 20).as_bytes()),
             ("self/task/8/status", switches(1, 2).as_bytes()),

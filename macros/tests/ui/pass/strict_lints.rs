@@ -1,4 +1,4 @@
-//! The expansion triggers no warning, whatever lints are denied.
+//! The expansion triggers no warning, regardless of which lints are denied.
 
 #![deny(warnings)]
 #![forbid(clippy::all, unreachable_code, unused_variables)]

@@ -32,9 +32,9 @@ impl Lines {
 
 impl Exporter<Traces> for Lines {
     fn export(&mut self, batch: Batch<'_, Traces>, _: Deadline) -> Result<ExportReport, ExportError> {
-        let lines = batch.items.iter().map(|span| match &span.status {
-            opentelemetry::trace::Status::Error { description } => format!("{}: error {description:?}\n", span.name),
-            _ => format!("{}\n", span.name),
+        let lines = batch.iter().map(|span| match span.status() {
+            opentelemetry::trace::Status::Error { description } => format!("{}: error {description:?}\n", span.name()),
+            _ => format!("{}\n", span.name()),
         });
         let lines: String = lines.collect();
         self.write(&lines)?;

@@ -20,7 +20,7 @@ pub(super) fn write(batch: Batch<'_, Metrics>, resource: &[u8], out: &mut Vec<u8
     out.extend_from_slice(b"{\"resourceMetrics\":[{\"resource\":");
     out.extend_from_slice(resource);
     out.extend_from_slice(b",\"scopeMetrics\":[");
-    for scope in batch.items {
+    for scope in batch.iter() {
         element(out);
         write_scope_metrics(out, scope);
     }

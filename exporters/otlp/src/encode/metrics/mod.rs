@@ -7,7 +7,6 @@ mod protobuf;
 mod values;
 
 use telemark_sdk::Batch;
-use telemark_sdk::metrics::ScopeMetrics;
 use telemark_sdk::signal::Metrics;
 
 use super::resource::ResourceCache;
@@ -34,8 +33,8 @@ impl Encode for Metrics {
         http_json: "otlp_http_json_metric_exporter",
     };
 
-    fn count(items: &[ScopeMetrics]) -> usize {
-        items.iter().flat_map(|scope| &scope.metrics).map(|metric| metric.data.len()).sum()
+    fn count(batch: Batch<'_, Metrics>) -> usize {
+        batch.iter().flat_map(|scope| &scope.metrics).map(|metric| metric.data.len()).sum()
     }
 
     fn protobuf(batch: Batch<'_, Metrics>, cache: &mut MetricsCache, out: &mut Vec<u8>) {

@@ -16,10 +16,10 @@ use crate::encode::wire::{
 
 /// Appends an `ExportMetricsServiceRequest`. `resource` is the encoded field `resource`.
 pub(super) fn write(batch: Batch<'_, Metrics>, resource: &[u8], out: &mut Vec<u8>) {
-    let guess = batch.items.iter().map(usual_scope).sum::<usize>();
+    let guess = batch.iter().map(usual_scope).sum::<usize>();
     write_message(out, with_length(1), varint_len(guess as u64), |out| {
         out.extend_from_slice(resource);
-        for scope in batch.items {
+        for scope in batch.iter() {
             write_message(out, with_length(2), varint_len(usual_scope(scope) as u64), |out| {
                 write_scope(out, &scope.scope);
                 scope.metrics.iter().for_each(|metric| write_metric(out, metric));

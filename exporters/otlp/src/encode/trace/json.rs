@@ -3,7 +3,7 @@
 use opentelemetry::trace::{Link, SpanId, Status, TraceState};
 use telemark_sdk::Batch;
 use telemark_sdk::signal::Traces;
-use telemark_sdk::trace::{SpanData, SpanEvent};
+use telemark_sdk::trace::{SpanEvent, SpanView};
 
 use super::values::{kind, link_flags, span_flags};
 use crate::encode::groups::Groups;
@@ -16,44 +16,47 @@ pub(super) fn write(batch: Batch<'_, Traces>, resource: &[u8], groups: &Groups, 
     out.extend_from_slice(b"{\"resourceSpans\":[{\"resource\":");
     out.extend_from_slice(resource);
     out.extend_from_slice(b",\"scopeSpans\":[");
-    for (first, _, items) in groups.iter() {
+    for (_, items) in groups.iter() {
         element(out);
-        write_scope_spans(out, batch.items, first, items);
+        write_scope_spans(out, items.filter_map(|item| batch.get(item)));
     }
     out.push(b']');
     string_field(out, "schemaUrl", batch.resource.schema_url().unwrap_or_default());
     out.extend_from_slice(b"}]}");
 }
 
-fn write_scope_spans(out: &mut Vec<u8>, spans: &[SpanData], first: usize, items: impl Iterator<Item = usize>) {
-    let scope = &spans[first].scope;
+fn write_scope_spans<'a>(out: &mut Vec<u8>, spans: impl Iterator<Item = SpanView<'a>>) {
+    let mut spans = spans.peekable();
+    let scope = spans.peek().map(|span| span.scope());
     out.push(b'{');
-    scope_field(out, scope);
-    array_field(out, "spans", items, |out, item| write_span(out, &spans[item]));
-    string_field(out, "schemaUrl", scope.schema_url().unwrap_or_default());
+    if let Some(scope) = scope {
+        scope_field(out, scope);
+    }
+    array_field(out, "spans", spans, write_span);
+    string_field(out, "schemaUrl", scope.and_then(|scope| scope.schema_url()).unwrap_or_default());
     out.push(b'}');
 }
 
-fn write_span(out: &mut Vec<u8>, span: &SpanData) {
+fn write_span(out: &mut Vec<u8>, span: SpanView<'_>) {
     out.push(b'{');
-    hex_field(out, "traceId", &span.context.trace_id().to_bytes());
-    hex_field(out, "spanId", &span.context.span_id().to_bytes());
-    write_trace_state(out, span.context.trace_state());
-    if span.parent_span_id != SpanId::INVALID {
-        hex_field(out, "parentSpanId", &span.parent_span_id.to_bytes());
+    hex_field(out, "traceId", &span.trace_id().to_bytes());
+    hex_field(out, "spanId", &span.span_id().to_bytes());
+    write_trace_state(out, span.trace_state());
+    if span.parent_span_id() != SpanId::INVALID {
+        hex_field(out, "parentSpanId", &span.parent_span_id().to_bytes());
     }
     u32_field(out, "flags", span_flags(span));
-    string_field(out, "name", &span.name);
-    u32_field(out, "kind", u32::from(kind(&span.kind)));
-    u64_field(out, "startTimeUnixNano", span.start.as_nanos());
-    u64_field(out, "endTimeUnixNano", span.end.as_nanos());
+    string_field(out, "name", span.name());
+    u32_field(out, "kind", u32::from(kind(span.kind())));
+    u64_field(out, "startTimeUnixNano", span.start().as_nanos());
+    u64_field(out, "endTimeUnixNano", span.end().as_nanos());
     attributes(out, span.attributes());
-    u32_field(out, "droppedAttributesCount", span.dropped_attributes);
-    array_field(out, "events", span.events.iter(), write_event);
-    u32_field(out, "droppedEventsCount", span.events.dropped());
-    array_field(out, "links", span.links.iter(), write_link);
-    u32_field(out, "droppedLinksCount", span.links.dropped());
-    write_status(out, &span.status);
+    u32_field(out, "droppedAttributesCount", span.dropped_attributes());
+    array_field(out, "events", span.events().iter(), write_event);
+    u32_field(out, "droppedEventsCount", span.events().dropped());
+    array_field(out, "links", span.links().iter(), write_link);
+    u32_field(out, "droppedLinksCount", span.links().dropped());
+    write_status(out, span.status());
     out.push(b'}');
 }
 

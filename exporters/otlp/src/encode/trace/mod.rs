@@ -37,13 +37,17 @@ impl Encode for Traces {
     };
 
     fn protobuf(batch: Batch<'_, Traces>, cache: &mut TraceCache, out: &mut Vec<u8>) {
-        cache.groups.fill(batch.items.len(), |item| &batch.items[item].scope);
+        fill(&mut cache.groups, batch);
         let resource = cache.resource.protobuf(batch.resource);
         protobuf::write(batch, resource, &cache.groups, &mut cache.call_sites, out);
     }
 
     fn json(batch: Batch<'_, Traces>, cache: &mut TraceCache, out: &mut Vec<u8>) {
-        cache.groups.fill(batch.items.len(), |item| &batch.items[item].scope);
+        fill(&mut cache.groups, batch);
         json::write(batch, cache.resource.json(batch.resource), &cache.groups, out);
     }
+}
+
+fn fill(groups: &mut Groups, batch: Batch<'_, Traces>) {
+    groups.fill(batch.iter().map(|span| span.scope()), |item| batch.get(item).map(|span| span.scope()));
 }

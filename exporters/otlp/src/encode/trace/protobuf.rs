@@ -8,7 +8,7 @@ use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::{Link, SpanId, Status, TraceState};
 use telemark_sdk::Batch;
 use telemark_sdk::signal::Traces;
-use telemark_sdk::trace::{CallSite, SpanData, SpanEvent};
+use telemark_sdk::trace::{CallSite, SpanEvent, SpanView};
 
 use super::values::{kind, link_flags, span_flags};
 use crate::encode::groups::{AddressHasher, Groups};
@@ -25,15 +25,21 @@ pub(super) fn write(
     call_sites: &mut CallSites,
     out: &mut Vec<u8>,
 ) {
-    let spans = batch.items;
-    let width = varint_len((spans.len() * USUAL_SPAN) as u64);
+    let width = varint_len((batch.len() * USUAL_SPAN) as u64);
     write_message(out, with_length(1), width, |out| {
         out.extend_from_slice(resource);
-        for (first, len, items) in groups.iter() {
-            let scope: &InstrumentationScope = &spans[first].scope;
+        for (len, mut items) in groups.iter() {
+            let Some(first) = items.next().and_then(|item| batch.get(item)) else { continue };
+            let scope: &InstrumentationScope = first.scope();
             write_message(out, with_length(2), varint_len((len * USUAL_SPAN) as u64), |out| {
                 write_scope(out, scope);
-                items.for_each(|item| write_span(out, call_sites, &spans[item]));
+                if len == batch.len() {
+                    // One group, as in most batches: from front to back.
+                    batch.iter().for_each(|span| write_span(out, call_sites, span));
+                } else {
+                    write_span(out, call_sites, first);
+                    items.filter_map(|item| batch.get(item)).for_each(|span| write_span(out, call_sites, span));
+                }
                 write_string(out, with_length(3), scope.schema_url().unwrap_or_default());
             });
         }
@@ -72,47 +78,49 @@ const SPAN_FLAGS: [u8; 2] = [0x85, 0x01];
 /// The length of the fixed layout at the start of every span, 57 bytes: written in one go, since only the values differ.
 const HEAD: usize = 3 + 18 + 10 + 6 + 2 + 9 + 9;
 
-fn write_span(out: &mut Vec<u8>, call_sites: &mut CallSites, span: &SpanData) {
+fn write_span(out: &mut Vec<u8>, call_sites: &mut CallSites, span: SpanView<'_>) {
     let mut head = [0; HEAD];
     head[0] = with_length(2);
     // head[1..3] becomes the length.
     head[3] = with_length(1);
     head[4] = 16;
-    head[5..21].copy_from_slice(&span.context.trace_id().to_bytes());
+    head[5..21].copy_from_slice(&span.trace_id().to_bytes());
     head[21] = with_length(2);
     head[22] = 8;
-    head[23..31].copy_from_slice(&span.context.span_id().to_bytes());
+    head[23..31].copy_from_slice(&span.span_id().to_bytes());
     head[31..33].copy_from_slice(&SPAN_FLAGS);
     head[33..37].copy_from_slice(&span_flags(span).to_le_bytes());
     head[37] = number(6);
-    head[38] = kind(&span.kind);
+    head[38] = kind(span.kind());
     head[39] = fixed64(7);
-    head[40..48].copy_from_slice(&span.start.as_nanos().to_le_bytes());
+    head[40..48].copy_from_slice(&span.start().as_nanos().to_le_bytes());
     head[48] = fixed64(8);
-    head[49..57].copy_from_slice(&span.end.as_nanos().to_le_bytes());
+    head[49..57].copy_from_slice(&span.end().as_nanos().to_le_bytes());
     let start = out.len() + 1;
     out.extend_from_slice(&head);
-    if span.parent_span_id != SpanId::INVALID {
+    if span.parent_span_id() != SpanId::INVALID {
         let mut parent = [with_length(4), 8, 0, 0, 0, 0, 0, 0, 0, 0];
-        parent[2..].copy_from_slice(&span.parent_span_id.to_bytes());
+        parent[2..].copy_from_slice(&span.parent_span_id().to_bytes());
         out.extend_from_slice(&parent);
     }
-    write_string(out, with_length(5), &span.name);
+    write_string(out, with_length(5), span.name());
     write_attributes(out, call_sites, span);
-    write_rest(out, span);
+    if span.has_rare_fields() {
+        write_rest(out, span);
+    }
     close_message(out, start, 2);
 }
 
 #[inline]
-fn write_attributes(out: &mut Vec<u8>, call_sites: &mut CallSites, span: &SpanData) {
-    match span.call_site {
+fn write_attributes(out: &mut Vec<u8>, call_sites: &mut CallSites, span: SpanView<'_>) {
+    match span.call_site() {
         Some(site) => {
-            for attribute in &span.own_attributes {
+            for attribute in span.own_attributes() {
                 write_attribute(out, SPAN_ATTRIBUTE, attribute);
             }
             // The span's own attributes win over those of its call site; hardly any span has one of these.
-            if span.own_attributes.iter().any(|attribute| attribute.key.as_str().starts_with("code.")) {
-                for attribute in span.attributes().skip(span.own_attributes.len()) {
+            if span.own_attributes().iter().any(|attribute| attribute.key.as_str().starts_with("code.")) {
+                for attribute in span.attributes().skip(span.own_attributes().len()) {
                     write_attribute(out, SPAN_ATTRIBUTE, attribute);
                 }
             } else {
@@ -120,7 +128,7 @@ fn write_attributes(out: &mut Vec<u8>, call_sites: &mut CallSites, span: &SpanDa
             }
         }
         None => {
-            for attribute in &span.own_attributes {
+            for attribute in span.own_attributes() {
                 write_attribute(out, SPAN_ATTRIBUTE, attribute);
             }
         }
@@ -128,19 +136,18 @@ fn write_attributes(out: &mut Vec<u8>, call_sites: &mut CallSites, span: &SpanDa
 }
 
 /// Writes the fields that most spans lack.
-#[inline]
-fn write_rest(out: &mut Vec<u8>, span: &SpanData) {
-    write_trace_state(out, span.context.trace_state());
-    write_number(out, number(10), u64::from(span.dropped_attributes));
-    for event in span.events.iter() {
+fn write_rest(out: &mut Vec<u8>, span: SpanView<'_>) {
+    write_trace_state(out, span.trace_state());
+    write_number(out, number(10), u64::from(span.dropped_attributes()));
+    for event in span.events().iter() {
         write_event(out, event);
     }
-    write_number(out, number(12), u64::from(span.events.dropped()));
-    for link in span.links.iter() {
+    write_number(out, number(12), u64::from(span.events().dropped()));
+    for link in span.links().iter() {
         write_link(out, link);
     }
-    write_number(out, number(14), u64::from(span.links.dropped()));
-    write_status(out, &span.status);
+    write_number(out, number(14), u64::from(span.links().dropped()));
+    write_status(out, span.status());
 }
 
 fn write_event(out: &mut Vec<u8>, event: &SpanEvent) {

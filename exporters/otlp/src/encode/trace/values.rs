@@ -1,12 +1,12 @@
 //! The numbers of spans that both encodings write.
 
 use opentelemetry::trace::{SpanContext, SpanKind};
-use telemark_sdk::trace::SpanData;
+use telemark_sdk::trace::SpanView;
 
 /// Returns the flags of a span: the W3C flags in the low byte, then two bits for a remote parent.
 #[inline]
-pub(super) fn span_flags(span: &SpanData) -> u32 {
-    flags(span.context.trace_flags().to_u8(), span.parent_is_remote)
+pub(super) fn span_flags(span: SpanView<'_>) -> u32 {
+    flags(span.trace_flags().to_u8(), span.parent_is_remote())
 }
 
 /// Returns the flags of a link, which describe the linked span.

@@ -8,8 +8,10 @@ use std::time::Duration;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, Status, TraceState};
 
-use super::{CallSite, Scope, pool};
+use super::pool;
+use super::view::all_attributes;
 use crate::time::Timestamp;
+use crate::trace::{CallSite, Scope};
 
 /// The data of a span: while the span records, the fields set so far; in an exporter, all of them. Reuses its memory.
 ///
@@ -32,7 +34,7 @@ impl SpanData {
 
     /// Creates a blank span.
     #[inline]
-    pub(super) fn blank() -> Self {
+    pub(in crate::trace) fn blank() -> Self {
         let mut record = pool::take();
         record.reset();
         SpanData(Some(record))
@@ -116,10 +118,7 @@ pub struct SpanRecord {
 impl SpanRecord {
     /// Returns every attribute: the span's own, then those of the call site that the span does not set itself.
     pub fn attributes(&self) -> impl Iterator<Item = &KeyValue> {
-        let site: &[KeyValue] = self.call_site.map_or(&[], |site| site.attributes());
-        let own = &self.own_attributes;
-        let is_free = move |attribute: &&KeyValue| !own.iter().any(|set| set.key.as_str() == attribute.key.as_str());
-        own.iter().chain(site.iter().filter(is_free))
+        all_attributes(&self.own_attributes, self.call_site)
     }
 
     /// Returns the duration.
@@ -226,6 +225,16 @@ pub struct Bounded<T> {
 }
 
 impl<T> Bounded<T> {
+    pub(super) const fn new() -> Self {
+        Bounded { items: Vec::new(), dropped: 0 }
+    }
+
+    /// Returns true if nothing was ever added.
+    #[inline]
+    pub(super) fn is_blank(&self) -> bool {
+        self.items.is_empty() && self.dropped == 0
+    }
+
     /// Adds an item. Beyond `limit`, drops and counts it.
     pub fn push(&mut self, item: T, limit: usize) {
         if self.items.len() < limit {
@@ -248,7 +257,7 @@ impl<T> Bounded<T> {
 
 impl<T> Default for Bounded<T> {
     fn default() -> Self {
-        Bounded { items: Vec::new(), dropped: 0 }
+        Bounded::new()
     }
 }
 
