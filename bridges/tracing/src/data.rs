@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use opentelemetry::logs::AnyValue;
 use opentelemetry::{Context, KeyValue};
 use telemark_sdk::instrument::bridge::BridgedSpan;
 use telemark_sdk::time::Timestamp;
@@ -15,6 +16,8 @@ pub(crate) struct Data {
     /// The layer that created this, because a registry may have several.
     pub(crate) layer: usize,
     pub(crate) span: BridgedSpan,
+    /// The fields that log records within the span get.
+    pub(crate) for_records: Vec<(&'static str, AnyValue)>,
     /// True once the identity of the span has been used: by a child, or by code that asked for the context.
     is_used: AtomicBool,
     /// Number of entries, on all threads, that have not been left.
@@ -39,7 +42,7 @@ impl Data {
         let times = records_times
             .then(|| Box::new(Mutex::new(Times { entered: 0, last: span.clock().now(), busy: 0, idle: 0 })));
         let (is_used, entries) = (AtomicBool::new(false), AtomicU32::new(0));
-        Data { layer, span, is_used, entries, last_exit: AtomicU64::new(0), times }
+        Data { layer, span, for_records: Vec::new(), is_used, entries, last_exit: AtomicU64::new(0), times }
     }
 
     /// Marks a span whose identity has been used, so that its parent can no longer change.

@@ -1,9 +1,10 @@
-//! The fields of spans and events: their values as attributes, and the fields with a meaning of their own.
+//! The fields of spans: their values as attributes, and the fields with a meaning of their own.
 
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::{Debug, Write as _};
 
+use opentelemetry::logs::AnyValue;
 use opentelemetry::trace::{SpanKind, Status};
 use opentelemetry::{KeyValue, Value};
 use telemark_sdk::instrument::bridge::{Change, contained, describe};
@@ -168,83 +169,6 @@ impl Visit for SpanFields<'_> {
     }
 }
 
-/// Collects the fields of an event.
-#[derive(Debug, Default)]
-pub(crate) struct EventFields {
-    pub(crate) message: Option<String>,
-    pub(crate) attributes: Vec<KeyValue>,
-    /// The messages of the field `error` and its causes.
-    pub(crate) error: Option<String>,
-    /// The target of a record of the `log` crate.
-    pub(crate) log_target: Option<String>,
-}
-
-impl EventFields {
-    #[inline]
-    fn push(&mut self, field: &Field, value: impl Into<Value>) {
-        self.attributes.push(KeyValue::new(field.name(), value));
-    }
-
-    fn push_text(&mut self, field: &Field, text: Cow<'_, str>) {
-        match field.name() {
-            "message" => self.message = Some(text.into_owned()),
-            "log.target" => self.log_target = Some(text.into_owned()),
-            "log.module_path" | "log.file" => {}
-            "error" => {
-                self.error = Some(text.clone().into_owned());
-                self.push(field, text.into_owned());
-            }
-            _ => self.push(field, text.into_owned()),
-        }
-    }
-}
-
-impl Visit for EventFields {
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.push(field, value);
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.push(field, value);
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        if field.name() != "log.line" {
-            self.push(field, integer(value));
-        }
-    }
-
-    fn record_i128(&mut self, field: &Field, value: i128) {
-        self.push(field, integer(value));
-    }
-
-    fn record_u128(&mut self, field: &Field, value: u128) {
-        self.push(field, integer(value));
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.push(field, value);
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.push_text(field, value.into());
-    }
-
-    fn record_bytes(&mut self, field: &Field, value: &[u8]) {
-        self.push(field, hexadecimal(value));
-    }
-
-    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.error = Some(describe(value));
-        let text = text(&format_args!("{value}"));
-        self.push(field, text);
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.push_text(field, text(value).into());
-    }
-}
-
 /// Returns an integer if the value fits, otherwise text.
 #[inline]
 pub(crate) fn integer<N: TryInto<i64> + Copy + ToString>(value: N) -> Value {
@@ -252,16 +176,56 @@ pub(crate) fn integer<N: TryInto<i64> + Copy + ToString>(value: N) -> Value {
 }
 
 /// Formats a value. Keeps what was written before an error or a panic.
-fn text(value: &dyn Debug) -> String {
+pub(crate) fn text(value: &dyn Debug) -> String {
     let mut text = String::new();
     contained(|| write!(text, "{value:?}"));
     text
 }
 
 /// The API has no attribute value for bytes.
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// Collects the fields of a span that its log records get.
+pub(crate) struct ListedFields<'a> {
+    pub(crate) names: &'a [Cow<'static, str>],
+    pub(crate) found: Vec<(&'static str, AnyValue)>,
+}
+
+impl ListedFields<'_> {
+    fn push(&mut self, field: &Field, value: impl FnOnce() -> AnyValue) {
+        if self.names.iter().any(|name| name == field.name()) {
+            self.found.push((field.name(), value()));
+        }
+    }
+}
+
+impl Visit for ListedFields<'_> {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.push(field, || value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.push(field, || value.into());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.push(field, || i64::try_from(value).map_or_else(|_| value.to_string().into(), AnyValue::Int));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.push(field, || value.into());
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.push(field, || value.to_owned().into());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.push(field, || text(value).into());
+    }
 }

@@ -6,7 +6,7 @@ use std::thread;
 use opentelemetry::trace::{Link, TraceContextExt};
 use opentelemetry::{Context as OtelContext, KeyValue};
 use telemark_sdk::diag;
-use telemark_sdk::instrument::bridge::{BridgedSpan, Change, Fields, Parent};
+use telemark_sdk::instrument::bridge::{BridgedSpan, Change, Fields, Parent, contained};
 use telemark_sdk::span_filter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
@@ -16,7 +16,7 @@ use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use crate::data::{self, Data};
 use crate::events;
-use crate::fields::{SpanFields, Special, exception};
+use crate::fields::{ListedFields, SpanFields, Special, exception};
 use crate::filter;
 use crate::options::Options;
 use crate::sites::{self, Site};
@@ -87,6 +87,18 @@ impl Bridge {
             *special = fields.special;
             set_special(span, special);
         })
+    }
+
+    /// Records values of fields that log records get.
+    fn record_listed<'a, R: LookupSpan<'a>>(&self, span: &SpanRef<'a, R>, values: &Record<'_>) {
+        let mut listed = ListedFields { names: &self.options.span_fields, found: Vec::new() };
+        contained(|| values.record(&mut listed));
+        if let Some(data) = span.extensions_mut().get_mut::<Data>() {
+            for (name, value) in listed.found {
+                data.for_records.retain(|(own, _)| *own != name);
+                data.for_records.push((name, value));
+            }
+        }
     }
 
     /// Leaves the spans of this thread that were closed on another one, for which the subscriber does not call `on_exit`.
@@ -176,7 +188,12 @@ where
         for message in special.take_exceptions() {
             exception(message, started.clock().now()).apply(started.context());
         }
-        let data = Data::new(self.id, started, self.options.times);
+        let mut data = Data::new(self.id, started, self.options.times);
+        if !self.options.span_fields.is_empty() {
+            let mut listed = ListedFields { names: &self.options.span_fields, found: Vec::new() };
+            contained(|| attrs.record(&mut listed));
+            data.for_records = listed.found;
+        }
         let mut extensions = span.extensions_mut();
         let is_taken = extensions.get_mut::<Data>().is_some();
         if !is_taken {
@@ -221,14 +238,17 @@ where
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
         let Some(span) = ctx.span(id) else { return };
-        let clock = {
+        let (clock, takes_fields) = {
             let extensions = span.extensions();
             let Some(data) = extensions.get::<Data>().filter(|data| data.layer == self.id) else { return };
-            if !data.span.takes_fields() {
-                return;
-            }
-            data.span.clock().clone()
+            (data.span.clock().clone(), data.span.takes_fields())
         };
+        if !self.options.span_fields.is_empty() {
+            self.record_listed(&span, values);
+        }
+        if !takes_fields {
+            return;
+        }
         let mut attributes = Vec::with_capacity(values.len());
         let site = sites::site(span.metadata());
         let mut fields = SpanFields {
@@ -236,7 +256,7 @@ where
             special: Special::default(),
             has_special_fields: site.has_special_fields,
         };
-        telemark_sdk::instrument::bridge::contained(|| values.record(&mut fields));
+        contained(|| values.record(&mut fields));
         let special = fields.special;
         let mut changes = Vec::new();
         special.changes(|| clock.now(), |change| changes.push(change));

@@ -1,5 +1,6 @@
 //! A layer.
 mod data;
+mod event_fields;
 mod events;
 mod fields;
 mod filter;

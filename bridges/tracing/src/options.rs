@@ -1,5 +1,7 @@
 //! The options of the layer, and its construction.
 
+use std::borrow::Cow;
+
 use telemark_sdk::span_filter::SpanFilter;
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
@@ -53,13 +55,23 @@ pub(crate) struct Options {
     pub(crate) location: bool,
     pub(crate) threads: bool,
     pub(crate) times: bool,
+    pub(crate) log_records: bool,
+    pub(crate) span_fields: Vec<Cow<'static, str>>,
     pub(crate) span_events: bool,
     pub(crate) errors: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { location: true, threads: false, times: false, span_events: false, errors: true }
+        Options {
+            location: true,
+            threads: false,
+            times: false,
+            log_records: true,
+            span_fields: Vec::new(),
+            span_events: false,
+            errors: true,
+        }
     }
 }
 
@@ -79,6 +91,22 @@ impl LayerBuilder {
     /// Sets whether spans have `busy_ns` and `idle_ns`, the time during which they were entered and the rest. Off by default.
     pub fn with_busy_and_idle_times(mut self, is_on: bool) -> Self {
         self.options.times = is_on;
+        self
+    }
+
+    /// Sets whether events become log records. On by default.
+    pub fn with_events_as_log_records(mut self, is_on: bool) -> Self {
+        self.options.log_records = is_on;
+        self
+    }
+
+    /// Copies fields with these names from the spans around an event to its log record, including values recorded later. The
+    /// innermost span counts. None by default.
+    pub fn with_span_fields_on_records<K: Into<Cow<'static, str>>>(
+        mut self,
+        names: impl IntoIterator<Item = K>,
+    ) -> Self {
+        self.options.span_fields = names.into_iter().map(Into::into).collect();
         self
     }
 
@@ -106,7 +134,7 @@ impl LayerBuilder {
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        let events = match (self.options.span_events, self.options.errors) {
+        let events = match (self.options.span_events || self.options.log_records, self.options.errors) {
             (true, _) => Events::All,
             (false, true) => Events::Errors,
             (false, false) => Events::None,

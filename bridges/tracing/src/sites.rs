@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
 use telemark_sdk::instrument::bridge::BridgedSite;
+use telemark_sdk::logs::Scope;
+use telemark_sdk::logs::active::ActiveLogger;
 use telemark_sdk::span_filter::{Level, SpanSwitch};
 use telemark_sdk::trace::CallSite;
 use tracing::Metadata;
@@ -13,8 +15,13 @@ use tracing::Metadata;
 #[derive(Debug)]
 pub(crate) struct Site {
     pub(crate) name: &'static str,
+    pub(crate) level: tracing::Level,
     /// The scope, which is the target, and the place.
-    call_site: CallSite,
+    call_site: &'static CallSite,
+    /// The logger of the scope.
+    pub(crate) logger: ActiveLogger,
+    /// The name of an event that the program has named.
+    pub(crate) event_name: Option<&'static str>,
     /// The decision of the live filter.
     pub(crate) switch: SpanSwitch,
     /// True if a field has a meaning of its own, such as `otel.name`.
@@ -24,16 +31,23 @@ pub(crate) struct Site {
 impl Site {
     fn new(metadata: &'static Metadata<'static>) -> Self {
         let (file, line) = (metadata.file().unwrap_or(""), metadata.line().unwrap_or(0));
+        // Lives as long as the macro.
+        let call_site: &'static CallSite = Box::leak(Box::new(CallSite::for_target(metadata.target(), file, line)));
+        // `tracing` names an event after its place otherwise.
+        let is_named = metadata.is_event() && !metadata.name().starts_with("event ");
         Site {
             name: metadata.name(),
-            call_site: CallSite::for_target(metadata.target(), file, line),
+            level: *metadata.level(),
+            call_site,
+            logger: ActiveLogger::in_scope(Scope::Static(call_site.scope())),
+            event_name: is_named.then(|| metadata.name()).filter(|name| *name != "log event"),
             switch: SpanSwitch::new(metadata.target(), level(*metadata.level())),
             has_special_fields: metadata.fields().iter().any(|field| field.name().starts_with("otel.")),
         }
     }
 
     pub(crate) fn bridged(&'static self, code_attributes: bool) -> BridgedSite {
-        BridgedSite { call_site: &self.call_site, code_attributes }
+        BridgedSite { call_site: self.call_site, code_attributes }
     }
 }
 
