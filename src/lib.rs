@@ -37,6 +37,7 @@
 //! - **measure anything**: declare a `static` [`Counter`], [`UpDownCounter`], [`Gauge`] or [`Histogram`].
 //! - **show metrics to Prometheus**: enable the feature `prometheus` and set `OTEL_METRICS_EXPORTER=prometheus`, which
 //!   listens on `localhost:9464`, or serve `/metrics` from your own handler: see `telemark::prometheus`.
+//! - **use `tracing`**: enable the feature `tracing` and add `telemark::tracing::layer()` to the subscriber.
 //! - **trace by hand**: use [`span()`], [`set_attribute`], [`record_error`] and [`propagate`].
 //! - **use the OpenTelemetry API**: it is re-exported as [`opentelemetry`], and `init` sets its globals. Its
 //!   `metrics::Counter` and other instruments come from a meter, whereas the [`Counter`] here is declared as a `static`.
@@ -76,6 +77,7 @@
 //! | `axum` | no | `telemark::axum::layer()` |
 //! | `tower` | no | `telemark::tower`: the same layer for any tower service |
 //! | `runtime-metrics` | no | `telemark::runtime_metrics`: metrics of the process and of the tokio runtime |
+//! | `tracing` | no | `telemark::tracing::layer()`: spans and events of the `tracing` crate |
 //! | `termination` | yes | exports the remaining telemetry when SIGTERM, Ctrl-C or `exit` ends the program |
 //!
 //! Without features, the crate has the engine and the macro, which is enough for a library that only uses `#[traced]`. In
@@ -176,6 +178,28 @@ pub mod time {
 #[cfg(feature = "console")]
 pub mod console {
     pub use telemark_console::{Color, ConsoleMetricExporter, ConsoleTraceExporter};
+}
+
+/// Spans, log records and measurements from the `tracing` crate: layers for `tracing-subscriber`.
+///
+/// ```
+/// use tracing_subscriber::prelude::*;
+///
+/// # fn main() -> Result<(), telemark::ConfigError> {
+/// # let env = telemark::config::Env::from_pairs([("OTEL_SDK_DISABLED", "true")]);
+/// # let _telemetry = telemark::builder().with_env(env).init()?;
+/// // let _telemetry = telemark::init()?;
+/// tracing_subscriber::registry().with(telemark::tracing::layer()).init();
+/// tracing::info_span!("import", import.rows = 3).in_scope(|| tracing::info!("imported"));
+/// # Ok(())
+/// # }
+/// ```
+#[cfg(feature = "tracing")]
+pub mod tracing {
+    pub use telemark_tracing::{
+        Bridge, BridgeFilter, LayerBuilder, MetricsBridge, MetricsFilter, MetricsLayer, OpenTelemetrySpanExt,
+        SetParentError, TelemarkLayer, builder, layer, metrics_layer,
+    };
 }
 
 /// OTLP exporters configured in code.
