@@ -2,58 +2,122 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::Failure;
 use crate::reading::{PRODUCED, Reading};
-use crate::scenarios::Scenario;
+use crate::scenarios::{Run, Scenario};
 
-/// All values of one metric of one subject, a value a round.
-pub(crate) type Rows = BTreeMap<(&'static str, String), Vec<f64>>;
+/// The values of each metric, a value a round, in the order of the rounds.
+pub(crate) type Rows = BTreeMap<Row, Vec<f64>>;
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Row {
+    pub(crate) metric: String,
+    pub(crate) regime: &'static str,
+    /// As [`Program::subject`] calls it.
+    pub(crate) subject: String,
+}
+
+/// A program of benchmarks: this one, or one that was built from another version.
+#[derive(Clone, Debug)]
+pub(crate) struct Program {
+    path: PathBuf,
+    /// The version, if it is another one.
+    version: Option<String>,
+}
+
+impl Program {
+    pub(crate) fn this() -> Result<Self, Failure> {
+        Ok(Self { path: std::env::current_exe()?, version: None })
+    }
+
+    /// Reads `VERSION=PATH`.
+    pub(crate) fn parse(text: &str) -> Result<Self, Failure> {
+        let (version, path) = text.split_once('=').ok_or("--against wants VERSION=PATH")?;
+        Ok(Self { path: Path::new(path).to_owned(), version: Some(version.to_owned()) })
+    }
+
+    /// Returns the name of a subject in the tables; `None` if another version of the subject would be the same.
+    pub(crate) fn subject(&self, name: &str) -> Option<String> {
+        match &self.version {
+            None => Some(name.to_owned()),
+            Some(version) => name.starts_with("telemark").then(|| format!("{name}, {version}")),
+        }
+    }
+}
+
+/// The part of a scenario that is measured.
+pub(crate) struct Selection<'a> {
+    pub(crate) rounds: usize,
+    /// Empty: all of them.
+    pub(crate) subjects: Vec<&'a str>,
+    /// Parts of the names of regimes. Empty: all of them.
+    pub(crate) regimes: Vec<&'a str>,
+    pub(crate) programs: Vec<Program>,
+    pub(crate) is_quick: bool,
+}
 
 /// Measures every subject once a round, in turns (A B C, A B C), so that a slow minute of the machine hits all of them.
-pub(crate) fn rounds(scenario: &'static Scenario, rounds: usize, only: &[&str]) -> Result<Rows, Failure> {
+pub(crate) fn rounds(scenario: &'static Scenario, selection: &Selection<'_>) -> Result<Rows, Failure> {
+    let Selection { rounds, subjects, regimes, programs, is_quick } = selection;
     let mut rows = Rows::new();
-    for round in 1..=rounds {
-        for &subject in scenario.subjects {
-            if !only.is_empty() && !only.contains(&subject) {
+    for round in 1..=*rounds {
+        for &regime in scenario.regimes {
+            if !regimes.is_empty() && !regimes.iter().any(|part| regime.contains(part)) {
                 continue;
             }
-            eprintln!("{} {round}/{rounds}: {subject}", scenario.name);
-            for Reading { metric, value } in once(scenario, subject)? {
-                rows.entry((subject, metric)).or_default().push(value);
+            for &subject in scenario.subjects {
+                if !subjects.is_empty() && !subjects.contains(&subject) {
+                    continue;
+                }
+                for program in programs {
+                    let Some(name) = program.subject(subject) else { continue };
+                    eprintln!("{} {round}/{rounds}, {regime}: {name}", scenario.name);
+                    let run = Run { subject, regime, endpoint: "", is_quick: *is_quick };
+                    for Reading { metric, value } in complete(scenario, program, run)? {
+                        rows.entry(Row { metric, regime, subject: name.clone() }).or_default().push(value);
+                    }
+                }
             }
         }
     }
     Ok(rows)
 }
 
-fn once(scenario: &Scenario, subject: &str) -> Result<Vec<Reading>, Failure> {
+/// A machine that is busy with other things may let the exporting thread wait for so long that the default queue overflows.
+const ATTEMPTS: usize = 5;
+
+/// Measures until no span is missing: a run with losses is not comparable.
+fn complete(scenario: &Scenario, program: &Program, run: Run<'_>) -> Result<Vec<Reading>, Failure> {
+    for _ in 0..ATTEMPTS {
+        let (mut readings, received) = once(scenario, program, run)?;
+        let Some(at) = readings.iter().position(|reading| reading.metric == PRODUCED) else { return Ok(readings) };
+        let produced = readings.swap_remove(at).value;
+        if produced == received.spans {
+            readings.push(Reading::new("bytes/span", received.bytes / received.spans));
+            readings.push(Reading::new("spans/request", received.spans / received.requests));
+            return Ok(readings);
+        }
+        eprintln!("    {produced} spans ended, the sink received {}: again", received.spans);
+    }
+    Err(format!("{} has lost spans in each of {ATTEMPTS} runs", run.subject).into())
+}
+
+fn once(scenario: &Scenario, program: &Program, run: Run<'_>) -> Result<(Vec<Reading>, Received), Failure> {
     let sink = Sink::start()?;
-    let output = Command::new(std::env::current_exe()?)
-        .args(["run", scenario.name, subject, &sink.address])
+    let output = Command::new(&program.path)
+        .args(["run", scenario.name, run.regime, run.subject, &sink.address])
+        .args(run.is_quick.then_some("--quick"))
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()?;
     if !output.status.success() {
-        return Err(format!("{subject} ended with {}", output.status).into());
+        return Err(format!("{} ended with {}", run.subject, output.status).into());
     }
-    let mut readings =
-        String::from_utf8(output.stdout)?.lines().map(str::parse).collect::<Result<Vec<Reading>, _>>()?;
-    let received = sink.stop()?;
-    if let Some(at) = readings.iter().position(|reading| reading.metric == PRODUCED) {
-        let produced = readings.swap_remove(at).value;
-        if produced != received.spans {
-            return Err(format!(
-                "{subject} ended {produced} spans, the sink received {}: a run with losses is not comparable",
-                received.spans
-            )
-            .into());
-        }
-        readings.push(Reading::new("bytes/span", received.bytes / received.spans));
-        readings.push(Reading::new("spans/request", received.spans / received.requests));
-    }
-    Ok(readings)
+    let readings = String::from_utf8(output.stdout)?.lines().map(str::parse).collect::<Result<Vec<Reading>, _>>()?;
+    Ok((readings, sink.stop()?))
 }
 
 struct Received {

@@ -1,8 +1,8 @@
 //! The command line of the benchmarks: which scenarios, how many rounds, and the roles a child process can have.
 //!
 //! ```text
-//! telemark-benches [SCENARIO...] [--rounds N] [--only SUBJECT]...   measure and print Markdown tables
-//! telemark-benches run SCENARIO SUBJECT ENDPOINT                    one subject in this process (started by the first form)
+//! telemark-benches [SCENARIO...] [OPTION...]                        measure and print Markdown tables
+//! telemark-benches run SCENARIO REGIME SUBJECT ENDPOINT [--quick]   one subject in this process (started by the first form)
 //! telemark-benches sink                                             an OTLP receiver that counts spans (likewise)
 //! ```
 
@@ -14,9 +14,9 @@
 mod allocations;
 mod child;
 mod clock;
+mod load;
 mod lockstep;
 mod meters;
-mod pace;
 mod reading;
 mod scenarios;
 mod sink;
@@ -24,6 +24,9 @@ mod subjects;
 mod table;
 
 use std::process::ExitCode;
+
+use child::{Program, Selection};
+use scenarios::Run;
 
 /// What can go wrong here ends the program with a message; nobody matches on it.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -46,14 +49,14 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["--help" | "-h"] => {
-            println!("telemark-benches [SCENARIO...] [--rounds N] [--only SUBJECT]...");
+            println!("telemark-benches [SCENARIO...] [OPTION...]\n{OPTIONS}");
             println!("scenarios: {} (all of them by default)", scenarios::names().collect::<Vec<_>>().join(", "));
             Ok(())
         }
         ["sink"] => sink::serve(),
-        ["run", scenario, subject, endpoint] => {
+        ["run", scenario, regime, subject, endpoint, rest @ ..] => {
             let scenario = scenarios::named(scenario)?;
-            let readings = (scenario.measure)(subject, endpoint)?;
+            let readings = (scenario.measure)(&Run { subject, regime, endpoint, is_quick: rest == ["--quick"] })?;
             readings.iter().for_each(|reading| println!("{reading}"));
             Ok(())
         }
@@ -64,44 +67,59 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
 fn measure(options: &Options<'_>) -> Result<(), Failure> {
     for name in &options.scenarios {
         if *name == scenarios::adoption::NAME {
-            scenarios::adoption::measure(options.rounds.unwrap_or(1))?;
+            scenarios::adoption::measure(options.selection.rounds.min(1))?;
             continue;
         }
         let scenario = scenarios::named(name)?;
-        let rounds = options.rounds.unwrap_or(ROUNDS);
-        let rows = child::rounds(scenario, rounds, &options.only)?;
-        println!("{}", table::markdown(scenario, &rows, rounds));
+        let rows = child::rounds(scenario, &options.selection)?;
+        println!("{}", table::markdown(scenario, &rows, &options.selection));
     }
     Ok(())
 }
 
 struct Options<'a> {
     scenarios: Vec<&'a str>,
-    rounds: Option<usize>,
-    only: Vec<&'a str>,
+    selection: Selection<'a>,
 }
+
+const OPTIONS: &str = "  --rounds N              5 by default
+  --only SUBJECT          measure only this one; may be repeated
+  --regime PART           measure only the regimes whose names have this part; may be repeated
+  --against VERSION=PATH  measure Telemark by this program too, in the same turns; may be repeated
+  --quick                 a fraction of the work: seconds for each subject and regime";
 
 impl<'a> Options<'a> {
     fn parse(words: &[&'a str]) -> Result<Self, Failure> {
-        let mut options = Self { scenarios: Vec::new(), rounds: None, only: Vec::new() };
+        let mut scenarios: Vec<&'a str> = Vec::new();
+        let mut selection = Selection {
+            rounds: ROUNDS,
+            subjects: Vec::new(),
+            regimes: Vec::new(),
+            programs: vec![Program::this()?],
+            is_quick: false,
+        };
         let mut words = words.iter();
         while let Some(word) = words.next() {
+            let mut value = || words.next().copied().ok_or_else(|| format!("{word} wants a value"));
             match *word {
-                "--rounds" => options.rounds = Some(words.next().ok_or("--rounds wants a number")?.parse()?),
-                "--only" => options.only.push(words.next().ok_or("--only wants a subject")?),
-                "all" => options.scenarios.clear(),
+                "--rounds" => selection.rounds = value()?.parse()?,
+                "--only" => selection.subjects.push(value()?),
+                "--regime" => selection.regimes.push(value()?),
+                "--against" => selection.programs.push(Program::parse(value()?)?),
+                "--quick" => selection.is_quick = true,
+                "all" => scenarios.clear(),
                 option if option.starts_with('-') => {
-                    return Err(format!("unknown option {option}; accepted: --rounds N, --only SUBJECT").into());
+                    return Err(format!("unknown option {option}; accepted:\n{OPTIONS}").into());
                 }
-                scenario => options.scenarios.push(scenario),
+                scenario => scenarios.push(scenario),
             }
         }
-        if options.scenarios.is_empty() {
-            scenarios::names().for_each(|name| options.scenarios.push(name));
+        if scenarios.is_empty() {
+            scenarios = scenarios::names().collect();
         }
-        if options.rounds == Some(0) {
+        if selection.rounds == 0 {
             return Err("--rounds wants at least 1".into());
         }
-        Ok(options)
+        Ok(Self { scenarios, selection })
     }
 }

@@ -3,61 +3,154 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use crate::child::Rows;
+use crate::child::{Row, Rows, Selection};
 use crate::scenarios::{Layout, Scenario};
 
 /// The tables of a scenario under its headline.
-pub(crate) fn markdown(scenario: &Scenario, rows: &Rows, rounds: usize) -> String {
+pub(crate) fn markdown(scenario: &Scenario, rows: &Rows, selection: &Selection<'_>) -> String {
+    let measured = Measured { scenario, rows, subjects: subjects(scenario, rows, selection) };
     let tables = match scenario.layout {
-        Layout::TablePerValue => table_per_value(scenario, rows),
-        Layout::OneTable => one_table(scenario, rows),
+        Layout::TablePerValue => measured.table_per_value(),
+        Layout::OneTable => measured.one_table(),
+        Layout::RowPerRegime(pairs) => measured.row_per_regime(&shares(pairs, selection)),
     };
-    format!("\n## {}\n\n{} Rounds: {rounds}.\n{tables}", scenario.name, scenario.about)
+    let quick = if selection.is_quick { " Quick." } else { "" };
+    format!("\n## {}\n\n{} Rounds: {}.{quick}\n{tables}", scenario.name, scenario.about, selection.rounds)
 }
 
-/// A row a metric, a column a subject: median (minimum–maximum) and the median's ratio to that of Telemark.
-fn one_table(scenario: &Scenario, rows: &Rows) -> String {
-    let metrics: BTreeSet<&str> = rows.keys().map(|(_, metric)| metric.as_str()).collect();
-    let subjects: Vec<&'static str> = scenario.subjects.to_vec();
-    let mut text = format!("\n| | {} |\n|---|{}\n", subjects.join(" | "), "--:|".repeat(subjects.len()));
-    for metric in metrics {
-        let spread_of = |subject: &'static str| rows.get(&(subject, metric.to_owned())).map(|all| Spread::of(all));
-        let reference = spread_of(scenario.reference);
-        let _ = write!(text, "| {metric} |");
-        for &subject in &subjects {
-            let Some(Spread { min, median, max }) = spread_of(subject) else {
-                text.push_str(" |");
-                continue;
-            };
-            let _ = write!(text, " {} ({}–{})", number(median), number(min), number(max));
-            if let Some(reference) = reference.as_ref().filter(|_| subject != scenario.reference) {
-                let _ = write!(text, " {:.2}×", median / reference.median);
+/// The subjects that have values, each followed by its other versions.
+fn subjects(scenario: &Scenario, rows: &Rows, selection: &Selection<'_>) -> Vec<String> {
+    let names = scenario.subjects.iter().flat_map(|name| selection.programs.iter().filter_map(|one| one.subject(name)));
+    names.filter(|name| rows.keys().any(|row| row.subject == *name)).collect()
+}
+
+/// The pairs of a scenario, also for other versions, and each subject beside its other versions.
+fn shares(pairs: &[(&str, &str)], selection: &Selection<'_>) -> Vec<(String, String)> {
+    let mut shares = Vec::new();
+    for (number, program) in selection.programs.iter().enumerate() {
+        for (one, other) in pairs {
+            let Some(name) = program.subject(one) else { continue };
+            shares.push((name.clone(), (*other).to_owned()));
+            let before = ((*one).to_owned(), name);
+            if number > 0 && !shares.contains(&before) {
+                shares.push(before);
             }
-            text.push_str(" |");
         }
-        text.push('\n');
     }
-    text
+    shares
 }
 
-/// One table a metric: a row a subject with minimum, median, maximum and the ratio of its median to that of Telemark.
-fn table_per_value(scenario: &Scenario, rows: &Rows) -> String {
-    let mut text = String::new();
-    let metrics: BTreeSet<&str> = rows.keys().map(|(_, metric)| metric.as_str()).collect();
-    for metric in metrics {
-        let median_of =
-            |subject: &'static str| rows.get(&(subject, metric.to_owned())).map(|all| Spread::of(all).median);
-        let reference = median_of(scenario.reference);
-        let _ =
-            writeln!(text, "\n| {metric} | min | median | max | of {} |\n|---|--:|--:|--:|--:|", scenario.reference);
-        for &subject in scenario.subjects {
-            let Some(all) = rows.get(&(subject, metric.to_owned())) else { continue };
-            let Spread { min, median, max } = Spread::of(all);
-            let ratio = reference.map_or_else(|| "-".to_owned(), |reference| format!("{:.2}", median / reference));
-            let _ = writeln!(text, "| {subject} | {} | {} | {} | {ratio} |", number(min), number(median), number(max));
+struct Measured<'a> {
+    scenario: &'a Scenario,
+    rows: &'a Rows,
+    subjects: Vec<String>,
+}
+
+impl Measured<'_> {
+    fn metrics(&self) -> BTreeSet<&str> {
+        self.rows.keys().map(|row| row.metric.as_str()).collect()
+    }
+
+    fn values(&self, metric: &str, regime: &'static str, subject: &str) -> Option<&[f64]> {
+        let row = Row { metric: metric.to_owned(), regime, subject: subject.to_owned() };
+        self.rows.get(&row).map(Vec::as_slice)
+    }
+
+    /// The median of the quotients of each round: what slows a round down slows both down.
+    fn quotient(&self, metric: &str, regime: &'static str, one: &str, other: &str) -> Option<f64> {
+        let (one, other) = (self.values(metric, regime, one)?, self.values(metric, regime, other)?);
+        let quotients: Vec<f64> = one.iter().zip(other).map(|(one, other)| one / other).collect();
+        Some(Spread::of(&quotients).median)
+    }
+
+    /// A row a metric, a column a subject: median (minimum–maximum) and the quotient with Telemark.
+    fn one_table(&self) -> String {
+        let mut text = self.header("", &[]);
+        let reference = self.scenario.reference;
+        for metric in self.metrics() {
+            for regime in self.scenario.regimes {
+                let _ = write!(text, "| {metric} |");
+                for subject in &self.subjects {
+                    self.cell(&mut text, metric, regime, subject);
+                    let quotient = self.quotient(metric, regime, subject, reference);
+                    if let Some(quotient) = quotient.filter(|_| subject != reference) {
+                        let _ = write!(text, " {quotient:.2}×");
+                    }
+                    text.push_str(" |");
+                }
+                text.push('\n');
+            }
+        }
+        text
+    }
+
+    /// One table a metric: a row a regime, a column a subject, and one for each share.
+    fn row_per_regime(&self, shares: &[(String, String)]) -> String {
+        let is_measured = |name: &String| self.subjects.contains(name);
+        let shares: Vec<_> = shares.iter().filter(|(one, other)| is_measured(one) && is_measured(other)).collect();
+        let columns: Vec<String> = shares.iter().map(|(one, other)| format!("{one} / {other}")).collect();
+        let mut text = String::new();
+        for metric in self.metrics() {
+            // A share of a time is what a target is about.
+            let is_time = metric.contains(", ns/");
+            let (shares, columns) = if is_time { (&*shares, &*columns) } else { (&[][..], &[][..]) };
+            text.push_str(&self.header(metric, columns));
+            let mut regimes: Vec<(Vec<Option<f64>>, &'static str)> = Vec::new();
+            for &regime in self.scenario.regimes {
+                if self.rows.keys().any(|row| row.regime == regime) {
+                    let of_pair = |(one, other): &&(String, String)| self.quotient(metric, regime, one, other);
+                    regimes.push((shares.iter().map(of_pair).collect(), regime));
+                }
+            }
+            let worst = |shares: &[Option<f64>]| shares.iter().flatten().copied().fold(0.0, f64::max);
+            regimes.sort_by(|(one, _), (other, _)| worst(other).total_cmp(&worst(one)));
+            for (shares, regime) in regimes {
+                let _ = write!(text, "| {regime} |");
+                for subject in &self.subjects {
+                    self.cell(&mut text, metric, regime, subject);
+                    text.push_str(" |");
+                }
+                for share in shares {
+                    text.push_str(&share.map_or_else(|| " |".to_owned(), |share| format!(" {share:.2} |")));
+                }
+                text.push('\n');
+            }
+        }
+        text
+    }
+
+    fn header(&self, title: &str, more: &[String]) -> String {
+        let columns: Vec<&str> = self.subjects.iter().chain(more).map(String::as_str).collect();
+        format!("\n| {title} | {} |\n|---|{}\n", columns.join(" | "), "--:|".repeat(columns.len()))
+            .replace("|  |", "| |")
+    }
+
+    fn cell(&self, text: &mut String, metric: &str, regime: &'static str, subject: &str) {
+        if let Some(values) = self.values(metric, regime, subject) {
+            let Spread { min, median, max } = Spread::of(values);
+            let _ = write!(text, " {} ({}–{})", number(median), number(min), number(max));
         }
     }
-    text
+
+    /// One table a metric: a row a subject with minimum, median, maximum and the quotient with Telemark.
+    fn table_per_value(&self) -> String {
+        let reference = self.scenario.reference;
+        let mut text = String::new();
+        for metric in self.metrics() {
+            let _ = writeln!(text, "\n| {metric} | min | median | max | of {reference} |\n|---|--:|--:|--:|--:|");
+            for regime in self.scenario.regimes {
+                for subject in &self.subjects {
+                    let Some(values) = self.values(metric, regime, subject) else { continue };
+                    let Spread { min, median, max } = Spread::of(values);
+                    let quotient = self.quotient(metric, regime, subject, reference);
+                    let quotient = quotient.map_or_else(|| "-".to_owned(), |quotient| format!("{quotient:.2}"));
+                    let (min, median, max) = (number(min), number(median), number(max));
+                    let _ = writeln!(text, "| {subject} | {min} | {median} | {max} | {quotient} |");
+                }
+            }
+        }
+        text
+    }
 }
 
 #[derive(Debug, PartialEq)]
@@ -89,43 +182,68 @@ fn number(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::child::Program;
+    use crate::scenarios::ONE_REGIME;
+
+    fn check(layout: Layout, regimes: &'static [&'static str], values: &[(&str, usize, &str, &[f64])], expected: &str) {
+        let scenario = Scenario {
+            name: "scenario",
+            about: "About.",
+            subjects: &["telemark", "rival"],
+            regimes,
+            layout,
+            reference: "telemark",
+            measure: |_| Ok(Vec::new()),
+        };
+        let rows = values.iter().map(|&(metric, regime, subject, values)| {
+            let row = Row { metric: metric.to_owned(), regime: regimes[regime], subject: subject.to_owned() };
+            (row, values.to_vec())
+        });
+        let selection = Selection {
+            rounds: 3,
+            subjects: Vec::new(),
+            regimes: Vec::new(),
+            programs: vec![Program::this().unwrap(), Program::parse("old=/old").unwrap()],
+            is_quick: false,
+        };
+        let text = markdown(&scenario, &rows.collect(), &selection);
+        assert_eq!(text, format!("\n## scenario\n\nAbout. Rounds: 3.\n{expected}"));
+    }
 
     #[test]
     fn one_table_has_a_column_for_each_subject() {
-        static SCENARIO: Scenario = Scenario {
-            name: "metrics",
-            about: "About.",
-            subjects: &["telemark", "rival"],
-            layout: Layout::OneTable,
-            reference: "telemark",
-            measure: |_, _| Ok(Vec::new()),
-        };
-        let rows = Rows::from([
-            (("telemark", "add".to_owned()), vec![30.0, 10.0, 20.0]),
-            (("rival", "add".to_owned()), vec![100.0, 250.0]),
-            (("telemark", "exemplar".to_owned()), vec![1.0]),
-        ]);
-        let expected = "\n## metrics\n\nAbout. Rounds: 1.\n\n| | telemark | rival |\n|---|--:|--:|\n\
-            | add | 20.0 (10.0–30.0) | 175 (100–250) 8.75× |\n| exemplar | 1.00 (1.00–1.00) | |\n";
-        assert_eq!(markdown(&SCENARIO, &rows, 1), expected);
+        let values: [(_, _, _, &[f64]); 3] = [
+            ("add", 0, "telemark", &[30.0, 10.0, 20.0]),
+            ("add", 0, "rival", &[60.0, 250.0, 100.0]),
+            ("exemplar", 0, "telemark", &[1.0]),
+        ];
+        let expected = "\n| | telemark | rival |\n|---|--:|--:|\n\
+            | add | 20.0 (10.0–30.0) | 100 (60.0–250) 5.00× |\n| exemplar | 1.00 (1.00–1.00) | |\n";
+        check(Layout::OneTable, ONE_REGIME, &values, expected);
     }
 
     #[test]
     fn a_table_has_a_row_for_each_subject() {
-        static SCENARIO: Scenario = Scenario {
-            name: "export",
-            about: "About.",
-            subjects: &["telemark", "rival"],
-            layout: Layout::TablePerValue,
-            reference: "telemark",
-            measure: |_, _| Ok(Vec::new()),
-        };
-        let rows = Rows::from([
-            (("telemark", "ns".to_owned()), vec![30.0, 10.0, 20.0]),
-            (("rival", "ns".to_owned()), vec![100.0, 250.0]),
-        ]);
-        let expected = "\n## export\n\nAbout. Rounds: 3.\n\n| ns | min | median | max | of telemark |\n\
-            |---|--:|--:|--:|--:|\n| telemark | 10.0 | 20.0 | 30.0 | 1.00 |\n| rival | 100 | 175 | 250 | 8.75 |\n";
-        assert_eq!(markdown(&SCENARIO, &rows, 3), expected);
+        let values: [(_, _, _, &[f64]); 2] =
+            [("ns", 0, "telemark", &[30.0, 10.0, 20.0]), ("ns", 0, "rival", &[60.0, 250.0, 100.0])];
+        let expected = "\n| ns | min | median | max | of telemark |\n\
+            |---|--:|--:|--:|--:|\n| telemark | 10.0 | 20.0 | 30.0 | 1.00 |\n| rival | 60.0 | 100 | 250 | 5.00 |\n";
+        check(Layout::TablePerValue, ONE_REGIME, &values, expected);
+    }
+
+    #[test]
+    fn the_worst_regime_comes_first() {
+        let values: [(_, _, _, &[f64]); 5] = [
+            ("ns", 0, "telemark", &[10.0]),
+            ("ns", 0, "rival", &[40.0]),
+            ("ns", 1, "telemark", &[30.0]),
+            ("ns", 1, "rival", &[40.0]),
+            ("ns", 0, "telemark, old", &[20.0]),
+        ];
+        let expected = "\n| ns | telemark | telemark, old | rival | telemark / rival | telemark, old / rival | telemark / telemark, old |\n\
+            |---|--:|--:|--:|--:|--:|--:|\n\
+            | bad | 30.0 (30.0–30.0) | | 40.0 (40.0–40.0) | 0.75 | | |\n\
+            | good | 10.0 (10.0–10.0) | 20.0 (20.0–20.0) | 40.0 (40.0–40.0) | 0.25 | 0.50 | 0.50 |\n";
+        check(Layout::RowPerRegime(&[("telemark", "rival")]), &["good", "bad"], &values, expected);
     }
 }

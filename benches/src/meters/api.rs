@@ -21,7 +21,7 @@ const LIMIT: usize = 20_000;
 /// Telemark with the Prometheus exporter as its reader.
 pub(super) fn telemark(exemplars: ExemplarFilter, series: usize) -> Box<dyn Meter> {
     let reader = ReaderConfig::new().with_cardinality_limit(|_| LIMIT);
-    let prometheus = PrometheusExporter::builder().with_reader(reader).build();
+    let prometheus = PrometheusExporter::builder().with_reader_config(reader).build();
     let provider = SdkMeterProvider::builder().with_reader(prometheus.reader()).with_exemplar_filter(exemplars).build();
     let format = Format::new(Protocol::OpenMetrics1_0_0, Escaping::Underscores);
     let reader = prometheus.reader();

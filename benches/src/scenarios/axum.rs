@@ -1,6 +1,7 @@
 //! What a layer adds to a request.
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -11,23 +12,24 @@ use axum_tracing_opentelemetry::middleware::OtelAxumLayer;
 use opentelemetry_instrumentation_tower::http::server;
 use telemark::axum::ServerConfig;
 use telemark_sdk::time::Clock;
-use tokio::runtime::Runtime;
 use tower::ServiceExt;
 
-use super::{Layout, Scenario};
+use super::{Layout, Run, Scenario};
 use crate::Failure;
+use crate::load::{Bursts, Load, Pause};
 use crate::meters::{self, Recorded};
-use crate::pace::Pace;
 use crate::reading::{PRODUCED, Reading};
-use crate::subjects::{self, Subject};
+use crate::subjects::{self, Settings, Subject};
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "axum",
-    about: "CPU time that the layer adds to a request, exported span included: the router called in process, less the \
-            same calls of a router without a layer, in turns. The requests carry a traceparent, sampled or not. `metrics`: \
-            duration, active requests and both body sizes are recorded too, with exemplars where the library has them.",
+    about: "CPU time that the layer adds to a request, exported span included: the router called in process, with a pause \
+            after each 100 requests, less the same calls of a router without a layer, in turns. The requests carry a \
+            traceparent, sampled or not. `metrics`: duration, active requests and both body sizes are recorded too, with \
+            exemplars where the library has them.",
     subjects: &[TELEMARK, TELEMARK_DURATION, TELEMARK_METRICS, TOWER, TOWER_METRICS, TOWER_OTEL, AXUM_TRACING],
-    layout: Layout::TablePerValue,
+    regimes: &[SPINNING, SLEEPING],
+    layout: Layout::RowPerRegime(&[(TELEMARK, TOWER), (TELEMARK_METRICS, TOWER_METRICS)]),
     reference: TELEMARK,
     measure,
 };
@@ -40,43 +42,58 @@ const TOWER_METRICS: &str = "opentelemetry-instrumentation-tower, metrics";
 const TOWER_OTEL: &str = "tower-otel";
 const AXUM_TRACING: &str = "axum-tracing-opentelemetry";
 
-const BURST: u64 = 250;
-const WARM_UP: u64 = 20;
-/// Bursts in one turn; each router gets every third turn.
-const TURN: u64 = 40;
-const TURNS: u64 = 5;
+const SPINNING: &str = "4 ms of spinning";
+const SLEEPING: &str = "4 ms of sleeping";
+
+/// Requests in one burst.
+const REQUESTS: u64 = 100;
+/// Of one turn; each router gets every third turn.
+const BURSTS: Bursts = Bursts { warm_up: 5, measured: 50 };
+const TURNS: u64 = 4;
 
 const SAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const UNSAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
 
-fn measure(name: &str, endpoint: &str) -> Result<Vec<Reading>, Failure> {
-    let Layered { pipeline, router: layered, metrics } = layered(name, endpoint)?;
+fn measure(run: &Run<'_>) -> Result<Vec<Reading>, Failure> {
+    let pause = match run.regime {
+        SPINNING => Pause::Spin(Duration::from_millis(4)),
+        SLEEPING => Pause::Sleep(Duration::from_millis(4)),
+        other => return Err(format!("unknown regime {other:?}").into()),
+    };
+    let (load, bursts) = (Load { producers: 1, pause }, run.shortened(BURSTS));
+    let Layered { pipeline, router: layered, metrics } = layered(run.subject, run.endpoint)?;
     // As `axum::serve` does it: from here on the routes are built, not only described.
     let (layered, bare) = (layered.with_state(()), bare().with_state(()));
-    let pace = Pace::new(endpoint, pipeline.is_waited_for())?;
-    let mut calls =
-        Calls { pace, pipeline: &*pipeline, runtime: tokio::runtime::Builder::new_current_thread().build()? };
-    for (router, parent, spans) in [(&bare, SAMPLED, 0), (&layered, UNSAMPLED, 0), (&layered, SAMPLED, 1)] {
-        calls.run(router, parent, spans, WARM_UP)?;
-    }
-    let (mut without, mut sampled, mut unsampled) = (0, 0, 0);
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let turn = |router: &Router, parent| -> Result<f64, Failure> {
+        let burst = || {
+            runtime.block_on(async {
+                for id in 0..REQUESTS {
+                    call(router, parent, id).await;
+                }
+            });
+        };
+        Ok(load.run(bursts, burst, || pipeline.flush())?.process)
+    };
+    let (mut without, mut sampled, mut unsampled) = (0.0, 0.0, 0.0);
     for _ in 0..TURNS {
-        without += calls.run(&bare, SAMPLED, 0, TURN)?;
-        sampled += calls.run(&layered, SAMPLED, 1, TURN)?;
-        unsampled += calls.run(&layered, UNSAMPLED, 0, TURN)?;
+        without += turn(&bare, SAMPLED)?;
+        sampled += turn(&layered, SAMPLED)?;
+        unsampled += turn(&layered, UNSAMPLED)?;
     }
     if let Some((expected, recorded)) = metrics {
         let recorded = recorded();
         if recorded != expected {
-            return Err(format!("{name} has recorded {recorded} metrics instead of {expected}").into());
+            return Err(format!("{} has recorded {recorded} metrics instead of {expected}", run.subject).into());
         }
     }
-    let requests = TURNS * TURN * BURST;
+    let requests = (TURNS * bursts.measured * REQUESTS) as f64;
+    let produced = (TURNS * (bursts.warm_up + bursts.measured) * REQUESTS) as f64;
     Ok(vec![
-        Reading::per("router without a layer, ns/request", without, requests),
-        Reading::per("added, sampled, ns/request", sampled.saturating_sub(without), requests),
-        Reading::per("added, unsampled parent, ns/request", unsampled.saturating_sub(without), requests),
-        Reading::new(PRODUCED, calls.pace.produced() as f64),
+        Reading::new("added, sampled, ns/request", (sampled - without) / requests),
+        Reading::new("added, unsampled parent, ns/request", (unsampled - without) / requests),
+        Reading::new("router without a layer, ns/request", without / requests),
+        Reading::new(PRODUCED, produced),
     ])
 }
 
@@ -88,9 +105,9 @@ struct Layered {
 }
 
 fn layered(name: &str, endpoint: &str) -> Result<Layered, Failure> {
-    let telemark = || subjects::install(subjects::TRACED, endpoint);
-    let sdk = || subjects::install(subjects::SDK, endpoint);
-    let bridge = || subjects::install(subjects::BRIDGE, endpoint);
+    let telemark = || subjects::install(subjects::TRACED, endpoint, Settings::default());
+    let sdk = || subjects::install(subjects::SDK, endpoint, Settings::default());
+    let bridge = || subjects::install(subjects::BRIDGE, endpoint, Settings::default());
     let (pipeline, router, metrics) = match name {
         TELEMARK => (telemark()?, bare().layer(telemark::axum::layer()), None),
         TELEMARK_DURATION | TELEMARK_METRICS => {
@@ -121,26 +138,6 @@ fn layered(name: &str, endpoint: &str) -> Result<Layered, Failure> {
 
 fn bare() -> Router {
     Router::new().route("/users/{id}", get(async |Path(id): Path<u64>| format!("user {id}")))
-}
-
-struct Calls<'a> {
-    pace: Pace,
-    pipeline: &'a dyn Subject,
-    runtime: Runtime,
-}
-
-impl Calls<'_> {
-    /// The CPU time of the process for `bursts` bursts of requests that each make `spans` spans.
-    fn run(&mut self, router: &Router, parent: &'static str, spans: u64, bursts: u64) -> Result<u64, Failure> {
-        let burst = || {
-            self.runtime.block_on(async {
-                for id in 0..BURST {
-                    call(router, parent, id).await;
-                }
-            });
-        };
-        Ok(self.pace.run(bursts, spans * BURST, burst, || self.pipeline.flush())?.process)
-    }
 }
 
 async fn call(router: &Router, parent: &'static str, id: u64) {

@@ -15,9 +15,10 @@ pub(super) static SCENARIO: Scenario = Scenario {
             handle that knows its series. `exemplars add`: CPU time with the exemplar filter trace_based less that with \
             always_off, one thread.",
     subjects: &[meters::TELEMARK, meters::SDK, meters::PROMETHEUS_CLIENT, meters::METRICS],
+    regimes: super::ONE_REGIME,
     layout: Layout::OneTable,
     reference: meters::TELEMARK,
-    measure,
+    measure: |run| measure(run.subject, run.endpoint),
 };
 
 const SERIES: usize = 1_000;

@@ -24,9 +24,10 @@ pub(super) static SCENARIO: Scenario = Scenario {
         meters::PROMETHEUS_CLIENT,
         meters::METRICS,
     ],
+    regimes: super::ONE_REGIME,
     layout: Layout::OneTable,
     reference: meters::TELEMARK,
-    measure,
+    measure: |run| measure(run.subject, run.endpoint),
 };
 
 const SERIES: usize = 10_000;

@@ -2,17 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Layout, Scenario};
+use super::{Layout, Run, Scenario};
 use crate::Failure;
 use crate::reading::Reading;
 use crate::sink::Counter;
-use crate::subjects::{self, Subject};
+use crate::subjects::{self, Settings, Subject, Text};
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "sustained",
     about: "Spans per second of one thread with default queues: the highest even pace at which the sink received every \
             span, that at which it received all but 1 %, and what is delivered when the thread does nothing but make spans.",
     subjects: &[subjects::TRACED, subjects::SDK, subjects::BRIDGE, subjects::FASTRACE],
+    regimes: super::ONE_REGIME,
     layout: Layout::TablePerValue,
     reference: subjects::TRACED,
     measure,
@@ -31,9 +32,9 @@ const BISECTIONS: usize = 3;
 const TOLERATED: [(f64, &str); 2] =
     [(0.0, "highest pace without a loss, spans/s"), (0.01, "highest pace with at most 1 % lost, spans/s")];
 
-fn measure(name: &str, endpoint: &str) -> Result<Vec<Reading>, Failure> {
-    let subject = subjects::install(name, endpoint)?;
-    let mut probe = Probe { subject: &*subject, sink: Counter::connect(endpoint)? };
+fn measure(run: &Run<'_>) -> Result<Vec<Reading>, Failure> {
+    let subject = subjects::install(run.subject, run.endpoint, Settings::default())?;
+    let mut probe = Probe { subject: &*subject, sink: Counter::connect(run.endpoint)? };
     probe.run(FIRST)?;
     let mut readings = Vec::new();
     let mut first = FIRST;
@@ -115,7 +116,7 @@ impl Probe<'_> {
                 continue;
             }
             next = (next + interval).max(now);
-            self.subject.tree(NESTED);
+            self.subject.tree(NESTED, Text::Static);
             trees += 1;
         }
         let elapsed = started.elapsed();

@@ -5,21 +5,21 @@ use std::hint::black_box;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer};
 use opentelemetry::{Context, KeyValue};
 
-use super::{Subject, USER};
+use super::{Subject, Text, USER, path};
 
 /// A tracer and the way to flush what stands behind it.
 pub(super) struct Api<T> {
     pub(super) tracer: T,
-    pub(super) flush: Box<dyn Fn()>,
+    pub(super) flush: Box<dyn Fn() + Sync>,
 }
 
 impl<T> Subject for Api<T>
 where
-    T: Tracer,
+    T: Tracer + Sync,
     T::Span: Send + Sync + 'static,
 {
-    fn tree(&self, nested: i64) {
-        span(&self.tracer, "root", nested);
+    fn tree(&self, nested: i64, text: Text) {
+        span(&self.tracer, "root", nested, text);
     }
 
     fn unsampled(&self, calls: u64) {
@@ -28,7 +28,7 @@ where
 
     fn calls(&self, calls: u64) {
         for _ in 0..calls {
-            span(&self.tracer, "nested", 0);
+            span(&self.tracer, "nested", 0, Text::Static);
         }
     }
 
@@ -37,20 +37,20 @@ where
     }
 }
 
-fn span<T>(tracer: &T, name: &'static str, below: i64)
+fn span<T>(tracer: &T, name: &'static str, below: i64, text: Text)
 where
     T: Tracer,
     T::Span: Send + Sync + 'static,
 {
-    let attributes = [
-        KeyValue::new("user.name", black_box(USER)),
-        KeyValue::new("app.depth", black_box(below)),
-        KeyValue::new("app.cached", black_box(true)),
-    ];
+    let user = match text {
+        Text::Static => KeyValue::new("user.name", black_box(USER)),
+        Text::Owned => KeyValue::new("user.name", path(below)),
+    };
+    let attributes = [user, KeyValue::new("app.depth", black_box(below)), KeyValue::new("app.cached", black_box(true))];
     let span = tracer.span_builder(name).with_attributes(attributes).start(tracer);
     let _current = Context::current_with_span(span).attach();
     if below > 0 {
-        self::span(tracer, "nested", below - 1);
+        self::span(tracer, "nested", below - 1, text);
     }
 }
 

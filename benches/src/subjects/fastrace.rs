@@ -9,7 +9,7 @@ use fastrace_opentelemetry::OpenTelemetryReporter;
 use opentelemetry::InstrumentationScope;
 use opentelemetry_sdk::Resource;
 
-use super::{Subject, USER, opentelemetry_sdk as sdk};
+use super::{Subject, Text, USER, opentelemetry_sdk as sdk, path};
 use crate::Failure;
 
 /// The two ways to write a span.
@@ -40,13 +40,18 @@ struct Fastrace {
 }
 
 impl Subject for Fastrace {
-    fn tree(&self, nested: i64) {
-        let root = Span::root("root", SpanContext::random()).with_properties(|| properties(USER, nested, true));
+    fn tree(&self, nested: i64, text: Text) {
+        let root = Span::root("root", SpanContext::random()).with_properties(|| match text {
+            Text::Static => properties(USER, nested, true),
+            Text::Owned => properties(path(nested), nested, true),
+        });
         let _current = root.set_local_parent();
         if nested > 0 {
-            match self.style {
-                Style::LocalSpan => local(USER, nested - 1, true),
-                Style::Attribute => attribute(USER, nested - 1, true),
+            match (self.style, text) {
+                (Style::LocalSpan, Text::Static) => local(USER, nested - 1, true),
+                (Style::LocalSpan, Text::Owned) => local_owned(nested - 1, true),
+                (Style::Attribute, Text::Static) => attribute(USER, nested - 1, true),
+                (Style::Attribute, Text::Owned) => attribute_owned(nested - 1, true),
             }
         }
     }
@@ -66,11 +71,6 @@ impl Subject for Fastrace {
         }
     }
 
-    /// Its collector takes what there is once a second: the producer would wait most of the time.
-    fn is_waited_for(&self) -> bool {
-        false
-    }
-
     fn flush(&self) {
         ::fastrace::flush();
     }
@@ -83,6 +83,21 @@ fn local(user: &'static str, below: i64, cached: bool) {
     }
 }
 
+fn local_owned(below: i64, cached: bool) {
+    let _span = LocalSpan::enter_with_local_parent("nested").with_properties(|| properties(path(below), below, cached));
+    if below > 0 {
+        local_owned(black_box(below - 1), black_box(cached));
+    }
+}
+
+/// The format is that of [`path`], written out: the attribute takes no expressions.
+#[trace(properties = { "user.name": "/users/1234567/{below}", "app.depth": "{below}", "app.cached": "{cached}" })]
+fn attribute_owned(below: i64, cached: bool) {
+    if below > 0 {
+        attribute_owned(black_box(below - 1), black_box(cached));
+    }
+}
+
 #[trace(properties = { "user.name": "{user}", "app.depth": "{below}", "app.cached": "{cached}" })]
 fn attribute(user: &'static str, below: i64, cached: bool) {
     if below > 0 {
@@ -90,9 +105,9 @@ fn attribute(user: &'static str, below: i64, cached: bool) {
     }
 }
 
-fn properties(user: &'static str, depth: i64, cached: bool) -> [(&'static str, Cow<'static, str>); 3] {
+fn properties(user: impl Into<Cow<'static, str>>, depth: i64, cached: bool) -> [(&'static str, Cow<'static, str>); 3] {
     [
-        ("user.name", Cow::Borrowed(user)),
+        ("user.name", user.into()),
         ("app.depth", Cow::Owned(depth.to_string())),
         ("app.cached", Cow::Borrowed(if cached { "true" } else { "false" })),
     ]

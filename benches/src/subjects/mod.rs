@@ -7,6 +7,8 @@ mod opentelemetry_sdk;
 mod telemark;
 mod tracing_opentelemetry;
 
+use std::hint::black_box;
+
 use crate::Failure;
 
 pub(crate) const TRACED: &str = "telemark #[traced]";
@@ -20,9 +22,9 @@ pub(crate) const FASTRACE_MACRO: &str = "fastrace #[trace]";
 pub(crate) static ALL: [&str; 6] = [TRACED, TELEMARK_API, SDK, BRIDGE, FASTRACE, FASTRACE_MACRO];
 
 /// One library, installed in this process or not.
-pub(crate) trait Subject {
+pub(crate) trait Subject: Sync {
     /// Ends a root span and `nested` spans, each inside the one before it.
-    fn tree(&self, nested: i64);
+    fn tree(&self, nested: i64, text: Text);
 
     /// Makes `calls` single spans under a parent that is not sampled, one after the other.
     fn unsampled(&self, calls: u64);
@@ -30,26 +32,42 @@ pub(crate) trait Subject {
     /// Makes `calls` single spans under whatever the current context is.
     fn calls(&self, calls: u64);
 
-    /// Whether a producer should wait when too many spans are on their way.
-    fn is_waited_for(&self) -> bool {
-        true
-    }
-
     /// Waits until every ended span has left the process.
     fn flush(&self);
 }
 
-/// The name of the user in the string attribute: longer than any small-string optimisation cares for.
+/// The string attribute of a span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Text {
+    /// [`USER`].
+    Static,
+    /// A `String` that is made for each span: [`path`].
+    Owned,
+}
+
+/// Longer than any small-string optimisation cares for.
 const USER: &str = "alice@example.com";
 
-/// Installs a library with its default settings and OTLP over HTTP to the sink at `endpoint` (host and port).
-pub(crate) fn install(name: &str, endpoint: &str) -> Result<Box<dyn Subject>, Failure> {
+/// Returns a text of about the same length, which is another one for each span.
+fn path(depth: i64) -> String {
+    format!("/users/{}/{depth}", black_box(1_234_567))
+}
+
+/// The settings of a library where they are not its defaults.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Settings {
+    /// `OTEL_BSP_MAX_QUEUE_SIZE`; fastrace has nothing like it.
+    pub(crate) max_queue_size: Option<usize>,
+}
+
+/// Installs a library with OTLP over HTTP to the sink at `endpoint` (host and port).
+pub(crate) fn install(name: &str, endpoint: &str, settings: Settings) -> Result<Box<dyn Subject>, Failure> {
     let url = format!("http://{endpoint}/v1/traces");
     match name {
-        TRACED => telemark::install(&url, telemark::Style::Attribute),
-        TELEMARK_API => telemark::install(&url, telemark::Style::Api),
-        SDK => opentelemetry_sdk::install(&url),
-        BRIDGE => tracing_opentelemetry::install(&url),
+        TRACED => telemark::install(&url, settings, telemark::Style::Attribute),
+        TELEMARK_API => telemark::install(&url, settings, telemark::Style::Api),
+        SDK => opentelemetry_sdk::install(&url, settings),
+        BRIDGE => tracing_opentelemetry::install(&url, settings),
         FASTRACE => fastrace::install(&url, fastrace::Style::LocalSpan),
         FASTRACE_MACRO => fastrace::install(&url, fastrace::Style::Attribute),
         other => Err(unknown(other)),

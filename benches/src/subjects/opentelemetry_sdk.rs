@@ -5,14 +5,14 @@ use opentelemetry::global;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider};
 
-use super::Subject;
 use super::api::Api;
+use super::{Settings, Subject};
 use crate::Failure;
 
-pub(super) fn install(url: &str) -> Result<Box<dyn Subject>, Failure> {
-    let provider = provider(url)?;
+pub(super) fn install(url: &str, settings: Settings) -> Result<Box<dyn Subject>, Failure> {
+    let provider = provider(url, settings)?;
     // The concrete tracer: the global one would add a box for each span.
     let tracer = provider.tracer("benches");
     Ok(Box::new(Api { tracer, flush: flush(provider) }))
@@ -23,8 +23,13 @@ pub(super) fn not_installed() -> Box<dyn Subject> {
 }
 
 /// The provider, also set as the global one, with the W3C propagator.
-pub(super) fn provider(url: &str) -> Result<SdkTracerProvider, Failure> {
-    let provider = SdkTracerProvider::builder().with_batch_exporter(exporter(url)?).build();
+pub(super) fn provider(url: &str, settings: Settings) -> Result<SdkTracerProvider, Failure> {
+    let mut config = BatchConfigBuilder::default();
+    if let Some(size) = settings.max_queue_size {
+        config = config.with_max_queue_size(size);
+    }
+    let processor = BatchSpanProcessor::builder(exporter(url)?).with_batch_config(config.build()).build();
+    let provider = SdkTracerProvider::builder().with_span_processor(processor).build();
     global::set_tracer_provider(provider.clone());
     global::set_text_map_propagator(TraceContextPropagator::new());
     Ok(provider)
@@ -34,7 +39,7 @@ pub(super) fn exporter(url: &str) -> Result<SpanExporter, Failure> {
     Ok(SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary).with_endpoint(url).build()?)
 }
 
-pub(super) fn flush(provider: SdkTracerProvider) -> Box<dyn Fn()> {
+pub(super) fn flush(provider: SdkTracerProvider) -> Box<dyn Fn() + Sync> {
     Box::new(move || {
         if let Err(failure) = provider.force_flush() {
             eprintln!("opentelemetry_sdk: {failure}");

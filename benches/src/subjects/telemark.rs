@@ -10,7 +10,7 @@ use ::telemark::trace::SdkTracer;
 use ::telemark::{Guard, traced};
 
 use super::api::{Api, below_unsampled};
-use super::{Subject, USER};
+use super::{Settings, Subject, Text, USER, path};
 use crate::Failure;
 
 /// The two ways to write a span.
@@ -22,12 +22,15 @@ pub(super) enum Style {
     Api,
 }
 
-pub(super) fn install(url: &str, style: Style) -> Result<Box<dyn Subject>, Failure> {
+pub(super) fn install(url: &str, settings: Settings, style: Style) -> Result<Box<dyn Subject>, Failure> {
     // Traces alone: the rivals record no metrics either.
-    let env = Env::from_pairs([("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", url), ("OTEL_METRICS_EXPORTER", "none")]);
+    let mut pairs =
+        vec![("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", url.to_owned()), ("OTEL_METRICS_EXPORTER", "none".to_owned())];
+    pairs.extend(settings.max_queue_size.map(|size| ("OTEL_BSP_MAX_QUEUE_SIZE", size.to_string())));
+    let env = Env::from_pairs(pairs);
     let telemetry = Arc::new(::telemark::builder().with_env(env).init()?);
     let tracer = telemetry.tracer("benches");
-    let flush: Box<dyn Fn()> = Box::new(move || flush(&telemetry));
+    let flush: Box<dyn Fn() + Sync> = Box::new(move || flush(&telemetry));
     Ok(match style {
         Style::Attribute => Box::new(Traced { tracer: Some(tracer), flush }),
         Style::Api => Box::new(Api { tracer, flush }),
@@ -46,12 +49,15 @@ fn flush(telemetry: &Guard) {
 
 struct Traced {
     tracer: Option<SdkTracer>,
-    flush: Box<dyn Fn()>,
+    flush: Box<dyn Fn() + Sync>,
 }
 
 impl Subject for Traced {
-    fn tree(&self, nested: i64) {
-        root(USER, nested, true);
+    fn tree(&self, nested: i64, text: Text) {
+        match text {
+            Text::Static => root(USER, nested, true),
+            Text::Owned => root_owned(nested, true),
+        }
     }
 
     fn unsampled(&self, calls: u64) {
@@ -83,5 +89,21 @@ fn nested(user: &'static str, below: i64, cached: bool) {
 fn nested_if(user: &'static str, below: i64, cached: bool) {
     if below > 0 {
         nested(black_box(user), black_box(below - 1), black_box(cached));
+    }
+}
+
+#[traced(fields(user.name = path(below), app.depth = below, app.cached = cached))]
+fn root_owned(below: i64, cached: bool) {
+    nested_owned_if(below, cached);
+}
+
+#[traced(fields(user.name = path(below), app.depth = below, app.cached = cached))]
+fn nested_owned(below: i64, cached: bool) {
+    nested_owned_if(below, cached);
+}
+
+fn nested_owned_if(below: i64, cached: bool) {
+    if below > 0 {
+        nested_owned(black_box(below - 1), black_box(cached));
     }
 }

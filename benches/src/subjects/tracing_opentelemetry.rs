@@ -8,11 +8,11 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 
 use super::api::unsampled_parent;
-use super::{Subject, USER, opentelemetry_sdk};
+use super::{Settings, Subject, Text, USER, opentelemetry_sdk, path};
 use crate::Failure;
 
-pub(super) fn install(url: &str) -> Result<Box<dyn Subject>, Failure> {
-    let provider = opentelemetry_sdk::provider(url)?;
+pub(super) fn install(url: &str, settings: Settings) -> Result<Box<dyn Subject>, Failure> {
+    let provider = opentelemetry_sdk::provider(url, settings)?;
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("benches"));
     tracing_subscriber::registry().with(LevelFilter::INFO).with(layer).try_init()?;
     Ok(Box::new(Bridge { flush: opentelemetry_sdk::flush(provider) }))
@@ -23,12 +23,15 @@ pub(super) fn not_installed() -> Box<dyn Subject> {
 }
 
 struct Bridge {
-    flush: Box<dyn Fn()>,
+    flush: Box<dyn Fn() + Sync>,
 }
 
 impl Subject for Bridge {
-    fn tree(&self, nested: i64) {
-        root(USER, nested, true);
+    fn tree(&self, nested: i64, text: Text) {
+        match text {
+            Text::Static => root(USER, nested, true),
+            Text::Owned => root_owned(nested, true),
+        }
     }
 
     fn unsampled(&self, calls: u64) {
@@ -64,5 +67,21 @@ fn nested(user: &str, below: i64, cached: bool) {
 fn nested_if(user: &str, below: i64, cached: bool) {
     if below > 0 {
         nested(black_box(user), black_box(below - 1), black_box(cached));
+    }
+}
+
+#[tracing::instrument(skip_all, fields(user.name = path(below), app.depth = below, app.cached = cached))]
+fn root_owned(below: i64, cached: bool) {
+    nested_owned_if(below, cached);
+}
+
+#[tracing::instrument(skip_all, fields(user.name = path(below), app.depth = below, app.cached = cached))]
+fn nested_owned(below: i64, cached: bool) {
+    nested_owned_if(below, cached);
+}
+
+fn nested_owned_if(below: i64, cached: bool) {
+    if below > 0 {
+        nested_owned(black_box(below - 1), black_box(cached));
     }
 }
