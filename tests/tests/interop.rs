@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -381,15 +382,19 @@ async fn our_layer_follows_tasks_blocking_work_and_threads() {
     let telemetry = TestTelemetry::new();
     let dispatch = ours(&telemetry);
     let work = async {
-        let task = async { sync::nest_one() }.instrument(tracing::info_span!("task")).with_current_subscriber();
+        // The registry finds the parent of a span that closes through the subscriber of the thread, so each span is dropped
+        // while that is set.
+        let span = tracing::info_span!("task");
+        let task = async { async { sync::nest_one() }.instrument(span).await }.with_current_subscriber();
         tokio::spawn(task).await.unwrap();
+        telemetry.clock.advance(Duration::from_secs(1));
         let (span, dispatch) = (tracing::info_span!("blocking"), tracing::dispatcher::get_default(Dispatch::clone));
         let blocking = {
             let dispatch = dispatch.clone();
-            // The registry finds the parent of a span that closes through the subscriber of the thread.
             move || tracing::dispatcher::with_default(&dispatch, move || span.in_scope(sync::nest_one))
         };
         tokio::task::spawn_blocking(blocking).await.unwrap();
+        telemetry.clock.advance(Duration::from_secs(1));
         let span = tracing::info_span!("thread");
         std::thread::scope(|scope| {
             scope.spawn(|| tracing::dispatcher::with_default(&dispatch, || span.in_scope(sync::nest_one)));

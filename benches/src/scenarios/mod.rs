@@ -7,6 +7,7 @@ mod export;
 mod metrics;
 mod page;
 mod sustained;
+mod tracing;
 mod unsampled;
 
 use crate::Failure;
@@ -62,8 +63,9 @@ pub(crate) enum Layout {
     OneTable,
 }
 
-static SCENARIOS: [&Scenario; 7] = [
+static SCENARIOS: [&Scenario; 8] = [
     &export::SCENARIO,
+    &tracing::SCENARIO,
     &unsampled::SCENARIO,
     &allocations::SCENARIO,
     &sustained::SCENARIO,
