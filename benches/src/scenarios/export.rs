@@ -28,9 +28,9 @@ pub(super) static SCENARIO: Scenario = Scenario {
 const SPINNING: &str = "4 ms of spinning";
 pub(super) const SLEEPING: &str = "4 ms of sleeping";
 pub(super) const TRICKLE: &str = "a trace a millisecond";
-pub(super) const TWO_PRODUCERS: &str = "two producers of 220";
+const TWO_PRODUCERS: &str = "two producers of 220";
 const LARGE_BURSTS: &str = "bursts of 1,100, 10 ms";
-const LARGE_QUEUE: &str = "a queue of 204,800";
+pub(super) const LARGE_QUEUE: &str = "a queue of 204,800";
 const OWNED: &str = "an owned string";
 
 struct Regime {

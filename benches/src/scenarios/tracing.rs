@@ -9,7 +9,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
             with one layer, OTLP/HTTP protobuf to a sink in another process, default settings, nothing lost. The loads are \
             those of the scenario `export`.",
     subjects: &[subjects::LAYER, subjects::BRIDGE],
-    regimes: &[export::SLEEPING, export::TRICKLE, export::TWO_PRODUCERS],
+    regimes: &[export::SLEEPING, export::TRICKLE, export::LARGE_QUEUE],
     layout: Layout::RowPerRegime(&[(subjects::LAYER, subjects::BRIDGE)]),
     reference: subjects::BRIDGE,
     measure: export::measure,

@@ -9,6 +9,8 @@ use telemark_sdk::instrument::bridge::BridgedSpan;
 use telemark_sdk::time::Timestamp;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
+use crate::stack::Exit;
+
 /// The data of a span, in the extensions of the registry. Reached only while the extensions are locked, so nothing here runs
 /// code of the program.
 #[derive(Debug)]
@@ -82,7 +84,11 @@ impl Data {
     }
 
     #[inline]
-    pub(crate) fn exited(&self, now: Timestamp) {
+    pub(crate) fn exited(&self, exit: Exit) {
+        let now = exit.time;
+        if exit.has_child {
+            self.mark_used();
+        }
         self.entries.fetch_sub(1, Ordering::Relaxed);
         self.last_exit.fetch_max(now.as_nanos(), Ordering::Relaxed);
         if let Some(times) = &self.times {

@@ -178,9 +178,7 @@ where
             say_that_parents_are_missing(attrs, &span, &ctx);
         }
         if attrs.is_contextual() {
-            if let Some(parent) = stack::note_child(self.id).and_then(|parent| ctx.span(&Id::from_u64(parent))) {
-                mark_used(&parent, self.id);
-            }
+            stack::note_child(self.id);
         }
         let mut special = Special::default();
         let site = sites::site(attrs.metadata());
@@ -229,10 +227,10 @@ where
     }
 
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
-        let Some(now) = stack::exit(self.key(id)) else { return };
+        let Some(exit) = stack::exit(self.key(id)) else { return };
         let Some(span) = ctx.span(id) else { return };
         if let Some(data) = span.extensions().get::<Data>().filter(|data| data.layer == self.id) {
-            data.exited(now);
+            data.exited(exit);
         }
     }
 
@@ -285,13 +283,16 @@ where
         let Some(span) = ctx.span(&id) else { return };
         let data = {
             let mut extensions = span.extensions_mut();
-            match extensions.get_mut::<Data>() {
-                Some(data) if data.layer == self.id => extensions.remove::<Data>(),
-                _ => None,
+            match extensions.remove::<Data>() {
+                Some(data) if data.layer != self.id => {
+                    extensions.insert(data);
+                    return;
+                }
+                data => data,
             }
         };
         let Some(data) = data else { return };
-        left.into_iter().for_each(|now| data.exited(now));
+        left.into_iter().for_each(|exit| data.exited(exit));
         if data.is_entered() {
             stack::closed_elsewhere();
         }

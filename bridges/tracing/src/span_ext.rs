@@ -196,12 +196,12 @@ fn set_parent(span: &SpanRef<'_, Registry>, parent: &Context) -> Result<(), SetP
     let (reparent, key, old) = {
         let mut extensions = span.extensions_mut();
         let data = extensions.get_mut::<Data>().ok_or(SetParentError::SpanDisabled)?;
-        if data.is_used() {
+        let key = EntryKey { layer: data.layer, span: span.id().into_u64() };
+        if data.is_used() || stack::has_child(key) {
             return Err(SetParentError::AlreadyStarted);
         }
         let old = data.span.context().span().span_context().clone();
         // A span of another library that is current within this one is a child.
-        let key = EntryKey { layer: data.layer, span: span.id().into_u64() };
         if stack::is_entered(key) && bridge::current_context().span().span_context() != &old {
             return Err(SetParentError::AlreadyStarted);
         }

@@ -47,18 +47,25 @@ pub(crate) fn enter(key: Key, context: &Context, clock: Clock) {
     entry.and_then(|entry| entry.guard).into_iter().for_each(bridge::detach);
 }
 
-/// Leaves a span and returns the time. Does nothing if it is not entered on this thread.
+/// An exit: its time, and whether a child started since the entry.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Exit {
+    pub(crate) time: Timestamp,
+    pub(crate) has_child: bool,
+}
+
+/// Leaves a span. Does nothing if it is not entered on this thread.
 #[inline]
-pub(crate) fn exit(key: Key) -> Option<Timestamp> {
+pub(crate) fn exit(key: Key) -> Option<Exit> {
     let remove = |stack: &Stack| {
         let mut entries = stack.0.borrow_mut();
         let at = entries.iter().rposition(|entry| entry.key == key)?;
         Some(entries.remove(at))
     };
-    let Entry { guard, clock, .. } = STACK.try_with(remove).ok().flatten()?;
-    let now = clock.now();
+    let Entry { guard, clock, has_child, .. } = STACK.try_with(remove).ok().flatten()?;
+    let time = clock.now();
     guard.into_iter().for_each(bridge::detach);
-    Some(now)
+    Some(Exit { time, has_child })
 }
 
 /// Changes whenever a span is closed while another thread is in it.
@@ -93,16 +100,21 @@ fn forget(layer: usize, exists: impl Fn(u64) -> bool) {
     closed.into_iter().rev().filter_map(|entry| entry.guard).for_each(bridge::detach);
 }
 
-/// Notes that a child starts in the innermost span of this thread. Returns that span the first time.
+/// Notes that a child starts in the innermost span of this thread.
 #[inline]
-pub(crate) fn note_child(layer: usize) -> Option<u64> {
+pub(crate) fn note_child(layer: usize) {
     let note = |stack: &Stack| {
-        let mut entries = stack.0.borrow_mut();
-        let top = entries.last_mut().filter(|entry| entry.key.layer == layer && !entry.has_child)?;
-        top.has_child = true;
-        Some(top.key.span)
+        if let Some(top) = stack.0.borrow_mut().last_mut().filter(|entry| entry.key.layer == layer) {
+            top.has_child = true;
+        }
     };
-    STACK.try_with(note).ok().flatten()
+    let _ = STACK.try_with(note);
+}
+
+/// Returns true if a child is known to have started within the span while it was entered on this thread.
+pub(crate) fn has_child(key: Key) -> bool {
+    let has = |stack: &Stack| stack.0.borrow().iter().any(|entry| entry.key == key && entry.has_child);
+    STACK.try_with(has).unwrap_or(false)
 }
 
 /// Returns true if the span is entered on this thread.

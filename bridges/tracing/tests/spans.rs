@@ -237,6 +237,11 @@ fn a_parent_cannot_be_set_once_there_is_a_child() {
         let contextual = info_span!("contextual");
         contextual.in_scope(|| drop(info_span!("child")));
         assert_eq!(contextual.set_parent(remote(true)), late);
+        let within = info_span!("within");
+        within.in_scope(|| {
+            drop(info_span!("child"));
+            assert_eq!(within.set_parent(remote(true)), late);
+        });
         let explicit = info_span!("explicit");
         drop(info_span!(parent: &explicit, "child"));
         assert_eq!(explicit.set_parent(remote(true)), late);
@@ -247,7 +252,7 @@ fn a_parent_cannot_be_set_once_there_is_a_child() {
         by_hand.in_scope(|| span("child").in_scope(|| assert_eq!(by_hand.set_parent(remote(true)), late)));
         assert_eq!(tracing::Span::none().set_parent(remote(true)), Err(SetParentError::SpanDisabled));
     });
-    assert_eq!(telemetry.tree(), "by hand\n  child\nused\nexplicit\n  child\ncontextual\n  child\n");
+    assert_eq!(telemetry.tree(), "by hand\n  child\nused\nexplicit\n  child\nwithin\n  child\ncontextual\n  child\n");
 }
 
 #[test]

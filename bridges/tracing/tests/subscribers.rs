@@ -214,6 +214,7 @@ fn a_span_that_is_closed_while_it_is_entered_is_left() {
         let id = span.id().unwrap();
         dispatch.enter(&id);
         drop(span);
+        assert!(!telemark_sdk::instrument::spans::current_span_context().is_valid());
         info_span!("next").in_scope(|| ());
         dispatch.exit(&id);
     });
