@@ -132,7 +132,7 @@ async fn completed<S: Spans>() {
     check::<S, _>(Method::GET, 101, frames(vec![]), 0).await;
     check::<S, _>(Method::CONNECT, 200, frames(vec![]), 0).await;
 
-    // Recorded at the head, because the body is never polled.
+    // Recorded when the head is returned, because the body is never polled.
     let spans = S::new();
     let _held = respond(&spans, config(), Request::head("/"), ok("hello")).await;
     assert_eq!(spans.metrics(), points(&get(200).replace("GET", "HEAD"), 0, 0));
@@ -178,7 +178,7 @@ async fn cancelled<S: Spans>() {
         drop(future);
         assert_eq!(spans.metrics(), points(attributes, 0, 0));
     }
-    // Cancelled in the body.
+    // Cancelled during the body.
     let spans = S::new();
     let response = Response::new(frames(vec![data("ab"), data("cd")]));
     let mut body = respond(&spans, config(), Request::get("/"), response).await.into_body();
@@ -484,7 +484,7 @@ async fn a_layer_is_the_same_whatever_the_order_of_its_settings<S: Spans>() {
     let captured = |config: ServerConfig| config.with_captured_request_headers(["x-a"]);
     for turn in 0..4 {
         let spans = S::new();
-        // Like the facade: settings from the environment, and the engine's clock.
+        // Like in the facade, use settings from the environment and the engine's clock.
         let environment = ServerConfig::from_env_fn(|name| {
             (name == "OTEL_RUST_HTTP_SERVER_CAPTURE_REQUEST_HEADERS").then(|| "x-b".to_owned())
         });

@@ -2,7 +2,7 @@
 
 use telemark_sdk::text;
 
-/// The encoding that requests list in their `Accept-Encoding` headers.
+/// The encoding that requests accept for their responses.
 pub(crate) const ACCEPTED: Option<&str> = if cfg!(feature = "gzip") { Some("gzip") } else { None };
 
 /// The reason why a response cannot be decoded.

@@ -54,7 +54,7 @@ impl HistogramWriter {
         let buckets = Buckets {
             bounds: &point.bounds,
             counts: point.bucket_counts.get(..point.bounds.len()).unwrap_or(&point.bucket_counts),
-            // Missing for a histogram without buckets, which still has a total count.
+            // This is missing for a histogram without buckets, which still has a total count.
             above: point.bucket_counts.get(point.bounds.len()).copied(),
             count: point.count,
             sum: point.sum,
