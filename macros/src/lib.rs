@@ -1,4 +1,4 @@
-//! The `#[traced]` attribute of Telemark. Use it through the `telemark` crate.
+//! Telemark's `#[traced]` attribute. Use it through the `telemark` crate.
 //!
 //! This crate is the entry point and the documentation; `telemark-macros-expand` does the work.
 
@@ -37,8 +37,8 @@ use telemark_macros_expand::{Error, expand};
 /// # let _ = (items("3"), Cart.total(), Cart.len());
 /// ```
 ///
-/// The attribute applies to functions and methods of every kind except `const fn` and the `main` of a program, and to `impl`,
-/// `trait` and inline `mod` blocks (see below).
+/// The attribute applies to functions and methods of every kind, except `const fn` and a program's `main`, and to `impl`, `trait`
+/// and inline `mod` blocks (see below).
 ///
 /// # Options
 ///
@@ -72,9 +72,9 @@ use telemark_macros_expand::{Error, expand};
 ///   `PartialEq`, `Ord`, `Hash`, `Deref`, `AsRef`, `Borrow`, `Index`, `Error` and similar traits. A `#[traced]` on such an
 ///   `impl` includes its functions.
 ///
-/// In a block, the name of the type comes first, which distinguishes `Store::get` from `Cache::get`; if the type has no name,
-/// the name of the trait is used. On a single method the macro cannot see the type, so the span of `get` is called `get`,
-/// unless you write `#[traced(name = "Store::get")]`.
+/// In a block, the span name starts with the type name, which distinguishes `Store::get` from `Cache::get`; if the type has no
+/// name, the trait name is used. On a single method, the macro cannot see the type, so the span for `get` is called `get` unless
+/// you write `#[traced(name = "Store::get")]`.
 ///
 /// ```
 /// # use telemark::traced;
@@ -104,15 +104,18 @@ use telemark_macros_expand::{Error, expand};
 /// # Errors
 ///
 /// An `Err` sets the status `Error`, with the messages of the error and its causes, and sets `error.type` to the path of
-/// its type, with the variant of an enum that derives `Debug`. A pointer that hides the type, such as `Box<dyn Error>` or
-/// `anyhow::Error`, yields the name at the start of the error's `Debug` output, such as `NotFound`, or `_OTHER` for text.
-/// Implement `telemark::ErrorType` for another name. An `error.type` or a status that the function itself sets is kept.
+/// its type, with the variant of an enum that derives `Debug`. For a pointer that hides the type, such as `Box<dyn Error>` or
+/// `anyhow::Error`, `error.type` is the name at the start of the error's `Debug` output, such as `NotFound`, or `_OTHER` for
+/// text.
+/// Implement `telemark::ErrorType` to choose another name. If the function itself sets `error.type` or a status, that value is
+/// kept.
 ///
-/// The type decides: an alias of `Result` counts as a `Result`, and another type of that name does not. `err` requires a
+/// What counts is the type: an alias of `Result` is treated as a `Result`, but another type called `Result` is not. `err`
+/// requires a
 /// `Result`, and `err = off` records no error. A `Result` behind a type parameter or an `impl Trait` is not visible.
 ///
-/// `err_if` decides which `Err` is an error. Any other `Err` counts as a success, on the span and in the measurement of
-/// `metrics`. A condition that panics counts as true.
+/// `err_if` determines which `Err` values are errors. Any other `Err` counts as a success, both on the span and in the `metrics`
+/// measurement. If the condition panics, it counts as true.
 ///
 /// ```
 /// # use telemark::traced;
@@ -154,7 +157,7 @@ use telemark_macros_expand::{Error, expand};
 /// If the value is dropped before its end, the span gets `telemark.outcome = "cancelled"`. If a panic leaves the function, the
 /// span gets the status `Error`, `error.type = "panic"` and `telemark.outcome = "panicked"`, and the panic continues.
 ///
-/// # The `main` of a program
+/// # The `main` function
 ///
 /// `#[traced]` on `main` does not compile, above or below `#[tokio::main]`: the span would start before `telemark::init()` and
 /// end after the flush. Trace a function that `main` calls after `init`.

@@ -32,10 +32,10 @@ const KNOWN: [(&str, Reader); 2] = [
 ];
 
 impl Receiver {
-    /// Returns the running receivers. If one is missing, reports a skipped test.
+    /// Returns the running receivers. If one is missing, reports the test as skipped.
     ///
     /// # Panics
-    /// Panics under `CI=true` if one is missing.
+    /// Panics under `CI=true` if a receiver is missing.
     pub fn running() -> Vec<Receiver> {
         let (mut running, mut missing) = (Vec::new(), Vec::new());
         for (name, reader) in KNOWN {
@@ -119,7 +119,7 @@ impl Receiver {
     }
 }
 
-/// Reports a skipped test and the reason on standard error.
+/// Reports the test as skipped, with the reason, on standard error.
 ///
 /// # Panics
 /// Panics under `CI=true`, where no test may be skipped.
