@@ -24,7 +24,7 @@
 //! ```
 //!
 //! # How to
-//! - **see it at once**: set `OTEL_TRACES_EXPORTER=console OTEL_METRICS_EXPORTER=console`.
+//! - **see it immediately**: set `OTEL_TRACES_EXPORTER=console OTEL_METRICS_EXPORTER=console`.
 //! - **send it**: OTLP is the default, to `http://localhost:4318`. `OTEL_EXPORTER_OTLP_ENDPOINT` and related variables
 //!   change that.
 //! - **name the service**: set `OTEL_SERVICE_NAME` or call [`builder()`]`.with_service_name("shop")`.
@@ -38,9 +38,9 @@
 //! - **show metrics to Prometheus**: enable the feature `prometheus` and set `OTEL_METRICS_EXPORTER=prometheus`, which
 //!   listens on `localhost:9464`, or serve `/metrics` from your own handler: see `telemark::prometheus`.
 //! - **trace by hand**: use [`span()`], [`set_attribute`], [`record_error`] and [`propagate`].
-//! - **use the OpenTelemetry API**: it is re-exported as [`opentelemetry`], and `init` sets its globals. Its
-//!   `metrics::Counter` and other instruments come from a meter, whereas the [`Counter`] here is declared as a `static`.
-//!   Its `trace::SpanBuilder` is for tracers, whereas the [`SpanBuilder`] here is returned by [`span()`].
+//! - **use the OpenTelemetry API**: it is re-exported as [`opentelemetry`], and `init` sets its globals. The API's
+//! `metrics::Counter` and other instruments come from a meter, whereas the [`Counter`] here is declared as a `static`. The API's
+//! `trace::SpanBuilder` is for tracers, whereas the [`SpanBuilder`] here is returned by [`span()`].
 //! - **configure in code**: use [`builder()`] with the types in [`trace`], [`metrics`], [`propagation`] and [`export`].
 //! - **shut down**: drop the guard that [`init`] returns.
 //! - **test**: [`testing`] gives each test its own telemetry.
@@ -72,7 +72,7 @@
 //! | `tls` | no | `https` for OTLP, with rustls |
 //! | `console` | yes | trace trees and metrics in the terminal |
 //! | `prometheus` | no | `OTEL_METRICS_EXPORTER=prometheus` and `telemark::prometheus` |
-//! | `http` | yes | `telemark::inject` and `telemark::extract`: trace context in the headers of requests |
+//! | `http` | yes | `telemark::inject` and `telemark::extract`: trace context in request headers |
 //! | `axum` | no | `telemark::axum::layer()` |
 //! | `tower` | no | `telemark::tower`: the same layer for any tower service |
 //! | `runtime-metrics` | no | `telemark::runtime_metrics`: metrics of the process and of the tokio runtime |
@@ -104,7 +104,8 @@ pub use telemark_macros::traced;
 #[doc(inline)]
 pub use telemark_sdk::install::{Health, Telemetry as Guard, TelemetryBuilder as Builder, TelemetryHandle};
 pub use telemark_sdk::instrument::ToValue;
-// Not for users. With a path through this crate, compiler errors name the engine's traits without their full paths.
+// Not intended for users. Because of this path through the crate, compiler errors show the engine's traits without their full
+// paths.
 #[doc(hidden)]
 pub use telemark_sdk as __sdk;
 #[doc(hidden)]

@@ -110,7 +110,8 @@ use telemark_macros_expand::{Error, expand};
 /// Implement `telemark::ErrorType` to choose another name. If the function itself sets `error.type` or a status, that value is
 /// kept.
 ///
-/// What counts is the type: an alias of `Result` is treated as a `Result`, but another type called `Result` is not. `err`
+/// The actual type matters, not its name: an alias of `Result` is treated as a `Result`, but another type called `Result` is not.
+/// `err`
 /// requires a
 /// `Result`, and `err = off` records no error. A `Result` behind a type parameter or an `impl Trait` is not visible.
 ///

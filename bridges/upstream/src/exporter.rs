@@ -1,4 +1,4 @@
-//! An adapter for the span exporters of `opentelemetry_sdk`.
+//! An adapter for `opentelemetry_sdk` span exporters.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use crate::span::span_to_upstream;
 
 type Make<E> = Box<dyn FnOnce() -> Result<E, ExportError> + Send>;
 
-/// Exports through a span exporter of `opentelemetry_sdk`, on the SDK's own thread and within each export's
-/// deadline.
+/// Exports through an `opentelemetry_sdk` span exporter, on the SDK's own thread and within each export's deadline.
 pub struct UpstreamExporter<E> {
-    // Declared before the executor so that it is dropped first: its connections may belong to the runtime.
+    // Declared before the executor so that it is dropped first, because the exporter's connections may belong to the
+    // runtime.
     state: State<E>,
     executor: Executor,
     /// The resource last passed to the exporter.
@@ -42,7 +42,7 @@ impl<E: SpanExporter + 'static> UpstreamExporter<E> {
     /// Adapts the exporter returned by `make`. The first export calls `make` on the SDK's thread. With
     /// `with_tokio`, it is called inside the runtime, as exporters based on tonic require.
     ///
-    /// If `make` fails, the first batch fails with its error, and every later batch fails too.
+    /// If `make` fails, the first batch fails with its error, and all later batches also fail.
     pub fn from_fn<Error>(make: impl FnOnce() -> Result<E, Error> + Send + 'static) -> Self
     where
         Error: std::error::Error + Send + Sync + 'static,
@@ -91,8 +91,7 @@ impl<E: SpanExporter + 'static> Exporter<Traces> for UpstreamExporter<E> {
             self.resource = Some(batch.resource.clone());
         }
         let spans = batch.iter().map(span_to_upstream).collect();
-        // The call itself may need the runtime. Making it in an async block ensures that it runs inside the
-        // runtime.
+        // The call itself may need the runtime. The async block ensures that the call is made inside the runtime.
         let export = async { exporter.export(spans).await };
         match self.executor.run(export, deadline).map_err(no_runtime)? {
             Some(Ok(())) => Ok(ExportReport::accepted()),
