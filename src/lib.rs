@@ -37,6 +37,8 @@
 //! - **measure anything**: declare a `static` [`Counter`], [`UpDownCounter`], [`Gauge`] or [`Histogram`].
 //! - **show metrics to Prometheus**: enable the feature `prometheus` and set `OTEL_METRICS_EXPORTER=prometheus`, which
 //!   listens on `localhost:9464`, or serve `/metrics` from your own handler: see `telemark::prometheus`.
+//! - **find the trace of a log line**: enable the feature `tracing-fmt` and start telemetry with
+//!   `telemark::builder().with_instrumentation(telemark::tracing::fmt::install).init()`.
 //! - **trace by hand**: use [`span()`], [`set_attribute`], [`record_error`] and [`propagate`].
 //! - **use the OpenTelemetry API**: it is re-exported as [`opentelemetry`], and `init` sets its globals. The API's
 //! `metrics::Counter` and other instruments come from a meter, whereas the [`Counter`] here is declared as a `static`. The API's
@@ -76,6 +78,7 @@
 //! | `axum` | no | `telemark::axum::layer()` |
 //! | `tower` | no | `telemark::tower`: the same layer for any tower service |
 //! | `runtime-metrics` | no | `telemark::runtime_metrics`: metrics of the process and of the tokio runtime |
+//! | `tracing-fmt` | no | `telemark::tracing::fmt`: log lines of the crate `tracing` with the ids of the current span |
 //! | `termination` | yes | exports the remaining telemetry when SIGTERM, Ctrl-C or `exit` ends the program |
 //!
 //! Without features, the crate has the engine and the macro, which is enough for a library that only uses `#[traced]`. In
@@ -89,6 +92,8 @@ mod init;
 pub mod prometheus;
 mod server;
 pub mod testing;
+#[cfg(feature = "tracing-fmt")]
+pub mod tracing;
 
 #[cfg(feature = "http")]
 pub use headers::{extract, inject};
@@ -118,6 +123,11 @@ pub use telemark_sdk::instrument::statics;
 pub use telemark_sdk::instrument::statics::{AttributeValue, Attributes, Counter, Gauge, Histogram, UpDownCounter};
 pub use telemark_sdk::{ConfigError, ExportError, Resource, scope};
 
+/// The filter of spans by target and level, which `OTEL_RUST_SPANS` sets and a program can change while it runs.
+pub mod span_filter {
+    pub use telemark_sdk::span_filter::{Level, SpanFilter, current, set};
+}
+
 /// Environment variables: a table of all that Telemark reads, and fixed sets for tests.
 pub mod config {
     pub use telemark_sdk::config::{Env, VARIABLES, Variable};
@@ -138,6 +148,7 @@ pub mod export {
 
 /// Tracing configured in code: samplers, limits, batches, stages and processors for [`builder()`], and the spans that exporters see.
 pub mod trace {
+    pub use telemark_sdk::baggage_attributes::BaggageAttributes;
     pub use telemark_sdk::batch::{BatchConfig, BatchProcessor, Held, SimpleProcessor, Stage, Verdict};
     pub use telemark_sdk::id::{IdGenerator, RandomIds};
     pub use telemark_sdk::limits::{AttributeLimits, SpanLimits};
@@ -147,8 +158,8 @@ pub mod trace {
     };
     pub use telemark_sdk::trace::active::ActiveTracer;
     pub use telemark_sdk::trace::{
-        Events, Links, SdkSpan, SdkTracer, SdkTracerProvider, SpanChunk, SpanData, SpanEvent, SpanProcessor,
-        SpanRecord, SpanView, TracerProviderBuilder,
+        Events, ExceptionSignal, Links, SdkSpan, SdkTracer, SdkTracerProvider, SpanChunk, SpanData, SpanEvent,
+        SpanProcessor, SpanRecord, SpanView, TracerProviderBuilder,
     };
 }
 

@@ -46,6 +46,8 @@ use telemark_macros_expand::{Error, expand};
 /// |---|---|---|
 /// | `name = "..."` | the name of the span: a literal or a constant | the function's name; in an `impl` or `trait` block `Type::function` |
 /// | `kind = server` | `server`, `client`, `producer`, `consumer` or `internal` | `internal` |
+/// | `level = "debug"` | the level: `"error"`, `"warn"`, `"info"`, `"debug"` or `"trace"`, see below | `"info"` |
+/// | `target = "..."` | the target for the filter: a literal or a constant | the module path |
 /// | `fields(...)` | attributes, see below | none: no argument is captured automatically |
 /// | `err`, `err(Debug)`, `err(Display)`, `err = off` | records an `Err`, see below | on for a `Result` |
 /// | `err_if = condition` | a `Fn(&E) -> bool` that returns true if this `Err` is an error, see below | every `Err` is an error |
@@ -115,8 +117,15 @@ use telemark_macros_expand::{Error, expand};
 /// requires a
 /// `Result`, and `err = off` records no error. A `Result` behind a type parameter or an `impl Trait` is not visible.
 ///
-/// `err_if` determines which `Err` values are errors. Any other `Err` counts as a success, both on the span and in the `metrics`
-/// measurement. If the condition panics, it counts as true.
+/// The error is also recorded as an exception, an event with `exception.type` and `exception.message`, on the span in which it
+/// first appeared. The functions that it bubbles through get the status, but not the exception again. They recognize the error
+/// by its root, the last message of its source chain or else its own message: if a span that ended within the call, or the
+/// span itself, recorded an exception whose root occurs in this error's messages, it is the same error. That covers `?`,
+/// `map_err`, `anyhow`'s `context`, and futures and threads that run in the context of the call. With
+/// `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN=logs` spans have no exceptions. The last eight exceptions of a span are remembered.
+///
+/// `err_if` decides which `Err` is an error. Any other `Err` counts as a success, on the span and in the measurement of
+/// `metrics`. A condition that panics counts as true.
 ///
 /// ```
 /// # use telemark::traced;
@@ -126,6 +135,24 @@ use telemark_macros_expand::{Error, expand};
 ///     std::fs::read(path)
 /// }
 /// # let _ = read("/nowhere");
+/// ```
+///
+/// # Levels
+///
+/// A filter keeps or leaves out spans by target and level, like that of a logger. By default, it keeps `info` and above. It is
+/// set by the variable `OTEL_RUST_SPANS` in the grammar of `RUST_LOG`, as in `OTEL_RUST_SPANS=shop::cart=debug`, and changes at
+/// run time with
+/// [`span_filter::set`](https://docs.rs/telemark/latest/telemark/span_filter/fn.set.html). A call whose span is left out runs
+/// as if it had no attribute, except that `metrics` still measures it: its children belong to the span around it, and a `root`
+/// or `parent` applies to them.
+///
+/// ```
+/// # use telemark::traced;
+/// #[traced(level = "debug")]
+/// fn price(item: u32) -> u32 {
+///     item * 7
+/// }
+/// # let _ = price(3);
 /// ```
 ///
 /// # Futures, streams and iterators
@@ -196,7 +223,8 @@ use telemark_macros_expand::{Error, expand};
 ///
 /// # Cost
 ///
-/// Without an installed tracer a call costs one relaxed load, and a second one with `metrics`. A call below an unsampled span
+/// Without an installed tracer, and if the filter leaves its span out, a call costs one relaxed load, and a second one with
+/// `metrics`. A call below an unsampled span
 /// allocates nothing and attaches nothing; `metrics` adds two clock readings and a measurement. Such a call has
 /// its own span id, which Telemark's propagators send and `telemark::current_span_context` returns; `Context::current()`
 /// still holds its parent.

@@ -26,7 +26,7 @@ pub fn set(attributes: &mut Vec<KeyValue>, dropped: &mut u32, mut attribute: Key
     }
 }
 
-/// Applies the rules of [`set`] in place to a whole list of attributes.
+/// Applies the rules of [`set`] to a whole list of attributes, in place.
 #[inline]
 pub fn normalize(attributes: &mut Vec<KeyValue>, dropped: &mut u32, limits: AttributeLimits) {
     if limits.value_length.is_some() {
@@ -84,7 +84,7 @@ pub(crate) fn has_key(attribute: &KeyValue) -> bool {
     !attribute.key.as_str().is_empty()
 }
 
-/// Returns true if every attribute has a key and all keys differ.
+/// Returns true if all keys are non-empty and distinct.
 #[inline]
 fn all_valid(attributes: &[KeyValue]) -> bool {
     let is_new = |i: usize, attribute| !attributes[..i].iter().any(|other| same_key(other, attribute));

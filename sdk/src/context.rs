@@ -3,9 +3,9 @@
 //! The API panics if a thread's context is used after it has been destroyed, for example in the destructor of a thread-local
 //! or in an `atexit` handler. In that case the API is not called and nothing is recorded.
 //!
-//! The API also panics if a context is attached while the program is inside a callback that borrows the current context, as
-//! in `get_active_span(|_| traced())`. Only the API can detect such a borrow, so this panic is caught. With `panic = "abort"`
-//! it aborts the program, as it would with any library that attaches a context.
+//! The API also panics if a context is attached while the program is inside a callback that borrows the current
+//! context, as in `get_active_span(|_| traced())`. Only the API can detect such a borrow, so this panic is caught.
+//! With `panic = "abort"`, the panic aborts the program, as it would with any library that attaches a context.
 
 use std::cell::Cell;
 
@@ -31,13 +31,14 @@ pub(crate) fn current() -> Context {
     look(Context::clone).unwrap_or_default()
 }
 
-/// Calls `look`, which uses the current context, unless the context of this thread has been destroyed or is about to be.
+/// Calls `look`, which uses the current context, unless this thread's context has been destroyed or is about to be.
 #[inline(always)]
 pub(crate) fn while_alive<T>(look: impl FnOnce() -> T) -> Option<T> {
     (is_known_alive() || begin()).then(look)
 }
 
-/// Returns true if [`while_alive`] has looked before on this thread and still would.
+/// Returns true if an earlier call to [`while_alive`] on this thread found the context alive and the context has not
+/// been destroyed since.
 #[inline(always)]
 pub(crate) fn is_known_alive() -> bool {
     STATE.get() == State::Alive
@@ -51,19 +52,20 @@ enum State {
 }
 
 thread_local! {
-    // Without a destructor: reading it costs one instruction, and works until the end of the thread.
+    // Has no destructor, so reading it costs one instruction and works until the thread ends.
     static STATE: Cell<State> = const { Cell::new(State::Unknown) };
-    /// Is destroyed before the context of its thread.
+    /// Destroyed before the context of its thread.
     static END: End = const { End };
 }
 
-/// Finds out if the context of this thread is alive, and has its end noted.
+/// Determines whether this thread's context is alive, and arranges for its destruction to be noticed.
 #[cold]
 #[inline(never)]
 fn begin() -> bool {
     if STATE.get() == State::Unknown {
-        // Initializes the context first: a thread destroys its values in reverse order. Panics only on a thread that used the
-        // context without Telemark, and whose first use of Telemark comes at its end.
+        // Initialize the context first, because a thread destroys its thread-locals in reverse order. The call panics
+        // only if this thread used the context without Telemark and uses Telemark for the first time while the thread
+        // is ending.
         let is_alive = catch(|| Context::map_current(|_| ())).is_ok() && END.try_with(|_| ()).is_ok();
         STATE.set(if is_alive { State::Alive } else { State::Gone });
     }
@@ -115,7 +117,7 @@ mod tests {
         let telemetry = TestTelemetry::new();
         let _guard = telemetry.attach();
         std::thread::scope(|scope| {
-            // Both destruction orders must work.
+            // Both orders of destruction must work.
             let threads = [false, true].map(|context_first| {
                 scope.spawn(move || {
                     if context_first {
@@ -132,7 +134,8 @@ mod tests {
         assert_eq!(DROPPED.load(Ordering::Relaxed), 14);
     }
 
-    /// First uses the context in the destructor of a thread-local, before or after the context is destroyed.
+    /// Uses the context for the first time in the destructor of a thread-local, before or after the context is
+    /// destroyed.
     #[test]
     fn a_context_that_is_gone_is_not_looked_at() {
         static SEEN: AtomicUsize = AtomicUsize::new(0);

@@ -23,8 +23,8 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// Creates an error for a value that is not accepted. `setting` is the name of a variable or an argument. The value is
-    /// hidden if [`Secrecy::of`] classifies the name as a possible secret.
+    /// Creates an error for a value that is not accepted. `setting` is the name of a variable or an argument. The
+    /// value is hidden if [`Secrecy::of`] indicates that a variable of this name may hold a secret.
     pub fn invalid(
         setting: impl Into<Cow<'static, str>>,
         value: impl Into<String>,
@@ -62,7 +62,7 @@ impl ConfigError {
     }
 }
 
-/// Identical to `Display`, because this is what a `main` that returns the error prints.
+/// Identical to `Display`, because `main` prints this text if it returns the error.
 impl fmt::Debug for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -91,11 +91,11 @@ impl Error for ConfigError {
     }
 }
 
-/// Maximum number of bytes shown of an [`ExportError`]'s message, which holds an address and text from the receiver.
+/// Maximum number of bytes shown of an [`ExportError`]'s message, which contains an address and text from the receiver.
 const MAX_MESSAGE: usize = 2 * text::MAX_SHOWN;
 
-/// The reason why a batch or a part of it was not delivered. Its items are dropped: if the protocol allows retries, they have
-/// been used up.
+/// The reason why a batch or a part of it was not delivered. The items are dropped, and any retries that the protocol
+/// allows have been used up.
 pub struct ExportError {
     kind: Kind,
     message: Cow<'static, str>,
@@ -118,9 +118,9 @@ pub enum ResponseStatus {
     Rpc(&'static str),
 }
 
-/// Variants are in the order of [`ExportError::TYPES`].
+/// The variants are in the same order as [`ExportError::TYPES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Timeout,
     Unavailable,
     Rejected,
@@ -135,7 +135,7 @@ impl ExportError {
         Self::new(Kind::Timeout, message)
     }
 
-    /// Creates the error for a receiver that could not be reached, or kept asking to retry later.
+    /// Creates the error for a receiver that could not be reached, or that kept asking the client to retry later.
     pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Unavailable, message)
     }
@@ -160,7 +160,12 @@ impl ExportError {
         Self::new(Kind::Other, message)
     }
 
-    fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
+    /// Returns the kind.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(crate) fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
         ExportError { kind, message: message.into(), retries: 0, response: None, items: None, source: None }
     }
 
@@ -187,7 +192,7 @@ impl ExportError {
         self.kind == Kind::Timeout
     }
 
-    /// Returns true if the receiver could not be reached, or kept asking to retry later.
+    /// Returns true if the receiver could not be reached, or kept asking the client to retry later.
     pub fn is_unavailable(&self) -> bool {
         self.kind == Kind::Unavailable
     }
@@ -237,7 +242,7 @@ impl ExportError {
     }
 }
 
-/// Identical to `Display`, because this is what a `main` that returns the error prints.
+/// Identical to `Display`, because `main` prints this text if it returns the error.
 impl fmt::Debug for ExportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

@@ -1,4 +1,4 @@
-//! Trace and span ids: the generator trait and the default, random generator.
+//! Trace and span ids: the generator trait, and the random generator that is used by default.
 
 use std::cell::Cell;
 use std::collections::hash_map::RandomState;
@@ -23,7 +23,8 @@ pub trait IdGenerator: Debug + Send + Sync + 'static {
     /// Returns the id of a new span.
     fn span_id(&self) -> SpanId;
 
-    /// Returns true if the rightmost seven bytes of the trace ids are uniformly random, which sets the W3C random flag.
+    /// Returns true if the rightmost seven bytes of the trace ids are uniformly random, which causes the W3C random
+    /// flag to be set.
     ///
     /// spec: W3C trace context level 2, random trace id flag
     fn is_random(&self) -> bool {
@@ -74,7 +75,7 @@ pub fn random() -> u64 {
 const UNSEEDED: [u64; 4] = [0; 4];
 
 thread_local! {
-    // Has no destructor, so that destructors of other thread-locals can still start spans.
+    // Has no destructor, so that the destructors of other thread-locals can still start spans.
     static STATE: Cell<[u64; 4]> = const { Cell::new(UNSEEDED) };
 }
 
@@ -91,7 +92,7 @@ fn with_generator<T>(f: impl Fn(&mut Xoshiro256) -> T) -> T {
     })
 }
 
-/// xoshiro256++ by Blackman and Vigna. With 256 bits of state, two threads even of a large fleet never share a sequence.
+/// xoshiro256++ by Blackman and Vigna. With 256 bits of state, no two threads share a sequence, even in a large fleet.
 struct Xoshiro256([u64; 4]);
 
 impl Xoshiro256 {
@@ -160,7 +161,7 @@ mod tests {
                 *count += u32::from(id >> bit & 1 == 1);
             }
         }
-        // Six standard deviations of a fair coin, each sqrt(n) / 2.
+        // Six standard deviations of the number of heads in n fair coin tosses, each of which is sqrt(n) / 2.
         let tolerance = (f64::from(n).sqrt() * 3.0) as u32;
         assert!(ones.iter().all(|&count| count.abs_diff(n / 2) < tolerance), "{ones:?}");
     }

@@ -10,11 +10,12 @@
 //! L3  trace | metrics | propagation
 //!     sampling
 //! L2  batch
-//! L1  config  resource  export  runtime  diag  unsampled
+//! L1  config  resource  export  runtime  diag  unsampled  span_filter  baggage_attributes
 //! L0  sync  time  process  context  value  text  id  error  attributes  limits  signal
 //! ```
 
 pub mod attributes;
+pub mod baggage_attributes;
 pub mod batch;
 pub mod config;
 mod context;
@@ -33,6 +34,7 @@ pub mod runtime;
 pub mod sampling;
 pub mod self_metrics;
 pub mod signal;
+pub mod span_filter;
 mod sync;
 pub mod testing;
 pub mod text;

@@ -1,4 +1,4 @@
-//! Limits on the contents of a span, an event, a link or a log record.
+//! Limits on the contents of a span, event, link or log record.
 
 /// Limits on the attributes of one record.
 ///
@@ -8,7 +8,7 @@
 pub struct AttributeLimits {
     /// Maximum number of attributes. Excess attributes are dropped and counted.
     pub count: usize,
-    /// Maximum number of characters of a string value or an array's string element. The rest is cut off.
+    /// Maximum number of characters in a string value, or in each string of an array. Longer strings are truncated.
     pub value_length: Option<usize>,
 }
 
@@ -16,7 +16,7 @@ impl AttributeLimits {
     /// The specification's default: 128 attributes of any length.
     pub const DEFAULT: AttributeLimits = AttributeLimits { count: 128, value_length: None };
 
-    /// Creates limits of `count` attributes, with string values truncated to `value_length` characters.
+    /// Creates limits that allow `count` attributes and truncate string values to `value_length` characters.
     pub const fn new(count: usize, value_length: Option<usize>) -> Self {
         AttributeLimits { count, value_length }
     }
@@ -47,7 +47,7 @@ pub struct SpanLimits {
 }
 
 impl SpanLimits {
-    /// The specification's default: at most 128 of each, with values of any length.
+    /// The specification's default: up to 128 of each, with values of any length.
     pub const DEFAULT: SpanLimits = SpanLimits {
         attributes: AttributeLimits::DEFAULT,
         events: 128,

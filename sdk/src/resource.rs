@@ -1,4 +1,4 @@
-//! The resource that produces telemetry: attributes of the service, its process and its host.
+//! The resource that produces telemetry, described by attributes of the service, its process and its host.
 
 mod creation_time;
 
@@ -12,10 +12,10 @@ use crate::error::ConfigError;
 use crate::id;
 use crate::text::percent;
 
-/// Schema URL of the semantic conventions followed by the detected resource and the SDK's own scopes.
+/// Schema URL of the semantic conventions that the detected resource and the SDK's own scopes follow.
 pub(crate) const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.45.0";
 
-/// The attributes shared by all telemetry of a provider. Cheap to clone.
+/// The attributes that all telemetry of a provider shares. Cheap to clone.
 ///
 /// spec: resource/sdk.md
 #[derive(Clone, Debug, PartialEq)]
@@ -29,8 +29,8 @@ struct Inner {
 }
 
 impl Inner {
-    /// Inserts an attribute in key order. The last value of a key wins, and an attribute with an empty key is dropped. There
-    /// are too few attributes for sorting to pay off.
+    /// Inserts an attribute in key order. If a key occurs more than once, its last value wins. An attribute with an
+    /// empty key is dropped. There are too few attributes for sorting to pay off.
     fn insert(&mut self, attribute: KeyValue) {
         if !has_key(&attribute) {
             return;
@@ -48,7 +48,8 @@ impl Resource {
         Resource::new([])
     }
 
-    /// Creates a resource with these attributes. The last value of a key wins, and attributes with an empty key are dropped.
+    /// Creates a resource with these attributes. If a key occurs more than once, its last value wins. Attributes with
+    /// an empty key are dropped.
     pub fn new(attributes: impl IntoIterator<Item = KeyValue>) -> Self {
         Resource::with_schema_url(attributes, None)
     }
@@ -60,8 +61,8 @@ impl Resource {
         Resource(Arc::new(resource))
     }
 
-    /// Detects the resource of this process: attributes of the SDK, the service, the process and the host, overridden by
-    /// `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`. Its schema URL is that of version 1.45.0 of the semantic
+    /// Detects the resource of this process: attributes of the SDK, the service, the process and the host, overridden
+    /// by `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`. The schema URL is that of version 1.45.0 of the semantic
     /// conventions.
     ///
     /// spec: resource/sdk.md#detecting-resource-information-from-the-environment
@@ -75,7 +76,8 @@ impl Resource {
 
     /// Returns this resource with the attributes of `over` added. If both have the same key, `over` wins.
     ///
-    /// Keeps the schema URL if only one side has one or both agree; otherwise clears it.
+    /// Keeps the schema URL if only one of the two resources has one, or if both have the same one; otherwise clears
+    /// it.
     ///
     /// spec: resource/sdk.md#merge
     pub fn merge(&self, over: &Resource) -> Resource {
@@ -107,7 +109,7 @@ impl Resource {
         self.0.attributes.is_empty()
     }
 
-    /// Returns true if both are clones that share one allocation. A cheap comparison for caches.
+    /// Returns true if both are clones that share one allocation. This is a cheap comparison for caches.
     pub fn is_same(&self, other: &Resource) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
@@ -168,7 +170,7 @@ fn host() -> Vec<KeyValue> {
     attributes
 }
 
-/// Returns the first line of the first file that has one. Only used for small system files, once at startup.
+/// Returns the first line of the first file that is not empty. Used only for small system files, once at startup.
 fn first_line(files: &[&str], key: &'static str) -> Option<KeyValue> {
     files.iter().find_map(|file| {
         let content = std::fs::read_to_string(file).ok()?;

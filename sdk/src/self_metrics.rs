@@ -11,7 +11,7 @@ use crate::metrics::{CallbackHandle, Observable, Observer, SdkMeter, SdkMeterPro
 use crate::time::Clock;
 use crate::trace::SdkTracerProvider;
 
-/// Exposes the work of the SDK as metrics with the scope `telemark.sdk`, until dropped: started and live spans, processor
+/// Exposes the SDK's work as metrics in the scope `telemark.sdk`, until dropped: started and live spans, processor
 /// queues, items in flight and exported, and the durations of exports and collections.
 ///
 /// The semantic conventions for these metrics are still in development, so they are off by default. Enable them with
@@ -19,8 +19,8 @@ use crate::trace::SdkTracerProvider;
 /// `OTEL_RUST_SELF_METRICS=true`. Spans are counted only if their provider was built [with span
 /// counts](crate::trace::TracerProviderBuilder::with_span_counts).
 ///
-/// During its work, the SDK records only one duration per export or collection; a callback reads all the counters. Exporting
-/// these metrics therefore creates no additional telemetry, but only changes the values of the next export.
+/// The SDK's work itself records only one duration per export or collection; all the counters are read by a callback.
+/// Exporting these metrics therefore creates no additional telemetry, but only changes the values of the next export.
 ///
 /// spec: self-observability.md, semconv otel/sdk-metrics.md
 #[derive(Debug)]
@@ -31,14 +31,14 @@ pub struct SelfMetrics {
 }
 
 impl SelfMetrics {
-    /// Exposes the work of these providers to the readers of `meters`. If two `SelfMetrics` observe the same providers, only
-    /// the later one receives the durations.
+    /// Exposes the work of these providers as metrics, to the readers of `meters`. If two `SelfMetrics` observe the
+    /// same providers, only the later one receives the durations.
     pub fn observe(tracers: &SdkTracerProvider, meters: &SdkMeterProvider) -> Self {
         let points = meters.components().filter_map(|(_, _, counters)| counters).collect();
         SelfMetrics::of_pipelines(tracers, meters, [(Words::SPANS, tracers.counters()), (Words::POINTS, points)])
     }
 
-    /// Like [`Self::observe`], but for the given pipelines of any signals.
+    /// Like [`Self::observe`], but for the given pipelines of any signal.
     pub(crate) fn of_pipelines(
         tracers: &SdkTracerProvider,
         meters: &SdkMeterProvider,
@@ -59,8 +59,8 @@ impl SelfMetrics {
             registrar.time_collections(reader, durations);
         }
         let callback = meter.register_callback(move |observer| {
-            // The counts are unrelated to the span that is current during a collection, so that span must not become an
-            // exemplar.
+            // The counts are unrelated to the span that is current during a collection, so that span must not become
+            // part of an exemplar.
             let _outside = Context::new().attach();
             spans.observe(observer);
             instruments.iter().for_each(|signal| signal.observe(observer));
@@ -69,15 +69,15 @@ impl SelfMetrics {
     }
 }
 
-/// An exporter and its processor, if any, with their attributes in the metrics.
+/// An exporter and its processor, if any, together with their attributes in the metrics.
 struct Component {
     counters: Arc<Counters>,
     processor: Option<[KeyValue; 2]>,
-    /// The attributes of the exporter, including the server it sends to.
+    /// The exporter's attributes, including the server to which it sends.
     exporter: Vec<KeyValue>,
 }
 
-/// Names components and measures the duration of their operations.
+/// Names components and measures the durations of their operations.
 struct Registrar {
     clock: Clock,
     operations: Histogram<f64>,
@@ -136,8 +136,8 @@ impl Registrar {
         self.listeners.push(listener);
     }
 
-    /// Returns the name and type of a component. The name is the type followed by a number, which keeps the number of names
-    /// small and stable across restarts.
+    /// Returns the name and type of a component. The name is the type followed by a number, so that there are few
+    /// names and they stay the same across restarts.
     ///
     /// spec: semconv registry/attributes/otel.md#otel-component-attributes
     fn attributes(&mut self, component_type: String) -> [KeyValue; 2] {
@@ -283,12 +283,12 @@ impl ProcessorInstruments {
     }
 }
 
-/// The wording for the items of a signal in its metrics.
+/// The terms for a signal's items in its metrics.
 #[derive(Clone, Copy)]
 pub(crate) struct Words {
-    /// Used in metric names.
+    /// The term used in metric names.
     pub(crate) item: &'static str,
-    /// Used in descriptions.
+    /// The term used in descriptions.
     pub(crate) items: &'static str,
     pub(crate) unit: &'static str,
 }

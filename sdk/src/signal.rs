@@ -1,30 +1,31 @@
-//! The signals. [`Exporter`](crate::Exporter), batches, queues and pipelines are generic over them.
+//! The signals. [`Exporter`](crate::Exporter), batches, queues and pipelines are generic over the signal.
 
 use std::fmt::Debug;
 
-/// A kind of telemetry. Sealed, because the specification defines a fixed set.
+/// A kind of telemetry. The trait is sealed, because the specification defines a fixed set of signals.
 pub trait Signal: sealed::Sealed + Send + Sync + 'static {
-    /// A finished item that owns its fields, such as a span for traces.
+    /// A finished item that owns its fields, such as a span in the case of traces.
     type Item: Send + 'static;
-    /// A finished item borrowed from a chunk, as exporters and stages see it.
+    /// A finished item borrowed from a chunk, in the form in which exporters see it.
     type View<'a>: Copy + Debug;
-    /// Finished items in contiguous memory, as they wait for their export.
+    /// Finished items in contiguous memory, in the form in which they wait to be exported.
     type Chunk: Chunk<Self>;
     /// The name used in thread names, diagnostics and paths, such as `traces`.
     const NAME: &'static str;
-    /// The word for items in messages, such as `spans`.
+    /// The word for the items in messages, such as `spans`.
     const ITEMS: &'static str;
-    /// The bytes that an item takes beyond its [`Self::size`] outside of a chunk.
+    /// The number of bytes that an item outside a chunk occupies in addition to its [`Self::size`].
     const OWNED_SIZE: usize;
 
-    /// Copies a view into an item of its own.
+    /// Copies a view into an owned item.
     fn to_item(view: Self::View<'_>) -> Self::Item;
 
-    /// Returns the bytes that an item takes in a chunk, with all that it owns: at most a little too many.
+    /// Returns the number of bytes that an item occupies in a chunk, including everything that it owns. The result may
+    /// be slightly too high.
     fn size(item: &Self::Item) -> usize;
 }
 
-/// Finished items of one signal, end to end in memory.
+/// Finished items of one signal, stored contiguously in memory.
 pub trait Chunk<S: Signal + ?Sized>: Default + Debug + FromIterator<S::Item> + Send + Sync + 'static {
     /// Returns the number of items.
     fn len(&self) -> usize;
@@ -34,22 +35,23 @@ pub trait Chunk<S: Signal + ?Sized>: Default + Debug + FromIterator<S::Item> + S
         self.len() == 0
     }
 
-    /// Returns the items with these numbers, in order. Numbers beyond the last item have none.
+    /// Returns the items with these indices, in order. Returns no items if the range extends beyond the last item.
     fn views(&self, range: std::ops::Range<usize>) -> impl Iterator<Item = S::View<'_>> + Clone;
 
-    /// Moves an item to the end, of which [`Signal::size`] said `size`.
+    /// Appends an item, whose [`Signal::size`] is `size`.
     fn push(&mut self, item: S::Item, size: usize);
 
-    /// Returns true if further items should begin another chunk.
+    /// Returns true if no more items should be added to this chunk.
     fn is_full(&self) -> bool;
 
-    /// Returns the bytes of the chunk, of its unused memory and of all that its items own.
+    /// Returns the number of bytes that the chunk occupies, including its unused memory and everything that its items
+    /// own.
     fn bytes(&self) -> usize;
 
-    /// Moves every item out.
+    /// Removes all items and returns them.
     fn drain(&mut self) -> impl Iterator<Item = S::Item>;
 
-    /// Drops every item. Keeps the memory of the chunk itself, unless it has grown far beyond the usual.
+    /// Drops all items. Keeps the chunk's own memory, unless it has grown far beyond its normal size.
     fn clear(&mut self);
 }
 

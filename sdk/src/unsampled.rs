@@ -1,9 +1,9 @@
-//! The ids of spans that are dropped because their parent was. Such a span is not stored in any context, which keeps it
-//! almost free, but it has its own id.
+//! The ids of spans that are dropped because their parent was. To keep such a span almost free, it is not stored in
+//! any context, but it has its own id.
 //!
 //! A thread-local holds the dropped span that is running on the thread, and its parent. Code that sends or logs a span
-//! context calls [`with_span_context`]: if the context's span is that parent, the dropped span takes its place. The id is
-//! generated on the first such call.
+//! context calls [`with_span_context`]: if the context's span is the dropped span's parent, the dropped span takes its
+//! place. The id is generated on the first such call.
 //!
 //! spec: trace/sdk.md#sdk-span-creation, which requires a new span id regardless of the sampling decision
 
@@ -25,13 +25,13 @@ pub(crate) struct Unsampled {
     own_id: u64,
 }
 
-/// A fingerprint of the trace id and span id of a dropped span's parent, at least one of which is random. It is a single
-/// word, so that it stays in a register on the way from the decision to the thread-local.
+/// A fingerprint of the trace id and span id of a dropped span's parent, at least one of which is random. The
+/// fingerprint is a single word, so that it stays in a register between the decision and the thread-local.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Parent(u64);
 
 thread_local! {
-    // Has no destructor, so that destructors of other thread-locals can still drop spans.
+    // Has no destructor, so that the destructors of other thread-locals can still drop spans.
     static CURRENT: Cell<Unsampled> = const { Cell::new(Unsampled { parent: Parent(0), own_id: 0 }) };
 }
 
@@ -45,7 +45,7 @@ impl Parent {
 }
 
 impl Unsampled {
-    /// Creates a dropped span below `parent`.
+    /// Creates a dropped span whose parent is `parent`.
     #[inline]
     pub(crate) fn below(parent: Parent) -> Self {
         Unsampled { parent, own_id: 0 }
@@ -61,20 +61,21 @@ impl Unsampled {
         if self.own_id == 0 { self.with_id(RandomIds.span_id()) } else { self }
     }
 
-    /// Returns `parent`, the context of the span's parent, with this span in its place. For children that run elsewhere.
+    /// Returns `parent`, the context of the span's parent, but with this span instead of the parent. Used for children
+    /// that run elsewhere.
     pub(crate) fn context_in(self, parent: &Context) -> Context {
         let own_id = SpanId::from(self.identified().own_id);
         parent.with_remote_span_context(child(parent.span().span_context(), own_id))
     }
 
-    /// Makes this the current dropped span of the thread until the guard is dropped.
+    /// Makes this span the thread's current dropped span until the guard is dropped.
     #[inline]
     pub(crate) fn enter(self) -> Entered {
         Entered { outer: CURRENT.replace(self) }
     }
 }
 
-/// Guards the dropped span as the current one of the thread, and restores the previous one when dropped.
+/// Keeps a dropped span current on the thread, and restores the previous one when dropped.
 #[derive(Debug)]
 #[must_use = "the span is left when this is dropped"]
 pub(crate) struct Entered {
@@ -82,7 +83,8 @@ pub(crate) struct Entered {
 }
 
 impl Entered {
-    /// Leaves the span and returns it, including an id generated in between, so that it can be entered again.
+    /// Leaves the span and returns it so that it can be entered again. If an id was generated while the span was
+    /// entered, the returned span has it.
     #[inline]
     pub(crate) fn leave(self) -> Unsampled {
         CURRENT.get()
@@ -96,8 +98,8 @@ impl Drop for Entered {
     }
 }
 
-/// Calls `look` with the effective span context of `cx`: that of this thread's dropped span if `cx` holds its parent, and
-/// otherwise that of the span in `cx`.
+/// Calls `look` with the effective span context of `cx`: that of this thread's dropped span if `cx` holds the parent
+/// of that span, and otherwise that of the span in `cx`.
 pub(crate) fn with_span_context<T>(cx: &Context, look: impl FnOnce(&SpanContext) -> T) -> T {
     let span = cx.span();
     let context = span.span_context();
@@ -107,7 +109,7 @@ pub(crate) fn with_span_context<T>(cx: &Context, look: impl FnOnce(&SpanContext)
     }
 }
 
-/// Returns the span context of a dropped span below `parent`.
+/// Returns the span context of a dropped span whose parent is `parent`.
 pub(crate) fn child(parent: &SpanContext, own_id: SpanId) -> SpanContext {
     let flags = TraceFlags::new(parent.trace_flags().to_u8() & RANDOM_FLAG);
     SpanContext::new(parent.trace_id(), own_id, flags, false, parent.trace_state().clone())

@@ -1,4 +1,4 @@
-//! Conversions to attribute values, by reference and preserving the type.
+//! Conversions to attribute values, which take values by reference and preserve their types.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -23,7 +23,7 @@ pub trait ToValue {
     fn to_value(&self) -> Option<Value>;
 }
 
-/// A type whose values can be elements of a list attribute. All elements of a list have the same type.
+/// A type whose values can be the elements of a list attribute. All elements of a list have the same type.
 #[diagnostic::on_unimplemented(
     message = "a list of `{Self}` cannot be the value of an attribute",
     label = "not a bool, number or string",
@@ -34,7 +34,8 @@ pub trait Element: Sized {
     fn to_array(items: &[Self]) -> Array;
 }
 
-// `do_not_recommend` is used throughout, because an error that lists all types would hide the note with the solution.
+// `do_not_recommend` is used throughout, because a compiler error that lists all types would hide the note that
+// contains the solution.
 
 macro_rules! small_integers {
     ($($type:ty)*) => {$(

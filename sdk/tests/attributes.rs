@@ -1,4 +1,5 @@
-//! An attribute with an empty key is never recorded: on spans, events, links, scopes, resources, series or exemplars.
+//! An attribute with an empty key is never recorded, whether on spans, events, links, scopes, resources, series or
+//! exemplars.
 //!
 //! spec: common/README.md#attribute
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -53,12 +54,12 @@ fn spans_events_links_and_scopes_have_none_and_count_it() {
     span.set_attributes(both());
     span.add_event("late", both());
     span.add_link(other, both());
-    // The link has no valid context and, without the attribute, nothing else to record.
+    // The link has no valid context and, once the attribute is dropped, nothing else to record.
     span.add_link(SpanContext::NONE, vec![keyless()]);
     span.end();
     let span = &telemetry.spans()[0];
     let keys = |attributes: &[KeyValue]| attributes.iter().map(|one| one.key.to_string()).collect::<Vec<_>>().join(",");
-    // One from the builder, one from the sampler, and two set later.
+    // One attribute comes from the builder, one from the sampler, and two are set later.
     assert_eq!((keys(&span.own_attributes).as_str(), span.dropped_attributes), ("k,rule", 4));
     for event in span.events.iter() {
         assert_eq!((keys(&event.attributes).as_str(), event.dropped_attributes), ("k", 1), "{}", event.name);
@@ -81,7 +82,7 @@ fn series_exemplars_and_scopes_of_metrics_have_none() {
     let meter = provider.meter_with_scope(scope());
     let given = [keyless(), KeyValue::new("a", 1)];
     let counter = meter.u64_counter("c").build();
-    // With or without the attribute, looked up or cached, bound or not: always the same series.
+    // With or without the attribute, looked up or cached, bound or not, the series is always the same.
     counter.add(1, &given);
     counter.add(1, &given);
     counter.add(1, &given[1..]);

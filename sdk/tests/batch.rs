@@ -22,7 +22,7 @@ fn span(name: impl Into<String>) -> SpanData {
 
 const SMALL: BatchConfig = BatchConfig::SPANS;
 
-/// Creates a processor on a manual runtime with a queue of 8 and batches of 3.
+/// Creates a processor on a manual runtime, with a queue of 8 items and batches of 3.
 fn manual(exporter: impl Exporter<Traces>) -> (BatchProcessor<Traces>, ManualRuntime) {
     let runtime = ManualRuntime::new();
     let config = SMALL.with_max_queue_size(8).with_max_batch_size(3);
@@ -35,7 +35,7 @@ fn add(processor: &BatchProcessor<Traces>, count: usize) {
     (0..count).for_each(|n| processor.add(span(format!("{n}"))));
 }
 
-/// An exporter that returns the results provided by the test.
+/// An exporter that returns the results that the test provides.
 struct Scripted(Arc<Mutex<Vec<Result<ExportReport, ExportError>>>>);
 
 impl Exporter<Traces> for Scripted {
@@ -88,7 +88,7 @@ fn what_is_being_exported_no_longer_takes_room_but_what_is_drained_does() {
         BatchProcessor::start(Refill(started, released), Resource::empty(), config, &Runtime::Thread).unwrap();
     add(&processor, 6);
     exporting.recv().unwrap();
-    // Three are being exported and three are queued.
+    // Three items are being exported and three are queued.
     add(&processor, 4);
     assert_eq!(processor.health().dropped_queue_full, 1);
     drop(release);
@@ -158,7 +158,7 @@ fn a_flush_whose_deadline_has_passed_loses_nothing() {
     assert_eq!(exporter.items().len(), 2);
 }
 
-/// Fails every export, and reports the calls it receives.
+/// Fails every export, and reports the calls that it receives.
 struct Refuses(Sender<&'static str>);
 
 impl Exporter<Traces> for Refuses {
@@ -309,13 +309,14 @@ fn many_threads_a_small_queue_flushes_and_a_shutdown() {
     assert!(exporter.batches().iter().all(|&size| size <= 40));
 }
 
-/// An unreachable receiver must not delay the end of the program by one timeout per batch.
+/// An unreachable receiver must not delay the end of the program by a timeout for each batch.
 #[test]
 fn a_shutdown_comes_between_two_batches() {
     struct Slow(Sender<()>, Receiver<()>);
     impl Exporter<Traces> for Slow {
         fn export(&mut self, _: Batch<'_, Traces>, deadline: Deadline) -> Result<ExportReport, ExportError> {
-            // During a run the export timeout applies; during a shutdown its deadline, which has already passed.
+            // During a run, the export timeout applies. During shutdown, the shutdown deadline applies, which has
+            // already passed.
             if deadline.has_passed() {
                 return Err(ExportError::timeout("too late"));
             }
@@ -336,7 +337,7 @@ fn a_shutdown_comes_between_two_batches() {
         assert!(waiting.join().unwrap().unwrap_err().is_timeout());
         drop(release);
     });
-    // The worker ends on its own: it exports the batch in progress, and drops and counts the other two.
+    // The worker ends on its own: it exports the batch in progress, and drops and counts the other two items.
     while processor.health().failed < 6 {
         std::thread::yield_now();
     }

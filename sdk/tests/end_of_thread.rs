@@ -1,4 +1,5 @@
-//! Telemetry in destructors of thread-locals. With `panic = "abort"`, any panic, even a caught one, ends the program.
+//! Tests telemetry in the destructors of thread-locals. With `panic = "abort"`, any panic, even a caught one, ends the
+//! program.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 #![allow(clippy::disallowed_methods, reason = "threads that end")]
 

@@ -1,4 +1,5 @@
-//! Builds a telemetry from its registry: exporters by name, the objects kept with them, and the code run on installation.
+//! Builds a telemetry from its registry: finds exporters by name, keeps their companion objects, and runs code on
+//! installation.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test helpers")]
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,5 +1,5 @@
-//! Memory that waiting spans take: bounded in bytes whatever the spans look like, and enough for large spans that a healthy
-//! receiver takes.
+//! The memory that waiting spans occupy. It is bounded in bytes regardless of the shape of the spans, and large enough
+//! for large spans if the receiver can keep up.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -41,7 +41,7 @@ fn with_events(number: usize, bytes: usize) -> SpanData {
     span
 }
 
-/// Hangs in its first export until the test releases it.
+/// Blocks in its first export until the test releases it.
 struct Hangs(Sender<()>, Receiver<()>);
 
 impl Exporter<Traces> for Hangs {
@@ -52,16 +52,16 @@ impl Exporter<Traces> for Hangs {
     }
 }
 
-/// Ends `spans` spans while the exporter hangs. The first ones are in its hands, the others wait.
+/// Ends `spans` spans while an export is blocked. The first spans are being exported, and the others wait.
 fn check_hanging(name: &str, config: BatchConfig, spans: usize, make: impl Fn() -> SpanData) {
     let (started, starts) = channel();
     let (release, released) = channel();
     let processor =
         BatchProcessor::start(Hangs(started, released), Resource::empty(), config, &Runtime::Thread).unwrap();
-    // All that waits was allocated by this thread.
+    // Everything that is waiting was allocated on this thread.
     let measured = allocation_counter::measure(|| {
         (0..spans).for_each(|_| processor.add(make()));
-        // Whatever the spans look like, so many bytes wake the worker long before its delay has passed.
+        // Regardless of the shape of the spans, their total size wakes the worker long before the delay has passed.
         starts.recv_timeout(Duration::from_secs(60)).unwrap();
         (0..spans).for_each(|_| processor.add(make()));
     });
@@ -130,7 +130,8 @@ fn a_batch_is_full_in_bytes_too() {
     assert_eq!(exporter.batches()[4..], [1], "a span that is larger than a batch has one of its own");
 }
 
-/// A receiver that takes two spans in the time in which the program makes one: while a batch is exported, half as many spans end.
+/// A receiver that is twice as fast as the program: during the export of a batch, half as many new spans end as the
+/// batch contains.
 struct TwiceAsFast {
     processor: Arc<OnceLock<BatchProcessor<Traces>>>,
 }
@@ -158,7 +159,7 @@ fn large_spans_at_half_the_rate_of_the_receiver_all_arrive() {
     }
     processor.shutdown(Deadline::NEVER).unwrap();
     let health = processor.health();
-    // Those that ended during the shutdown came too late.
+    // Spans that ended during the shutdown were too late.
     assert_eq!((health.dropped_queue_full, health.dropped_queue_bytes_full), (0, 0), "{health:?}");
     assert!(health.exported >= 2000, "{health:?}");
 }

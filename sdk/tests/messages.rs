@@ -1,5 +1,5 @@
-//! The SDK's own messages: which are shown, and how. A process has only one sink, so one test uses the process of this file,
-//! and the others run in child processes.
+//! The SDK's own messages: which of them are shown, and in what form. A process has only one message sink, so only one
+//! test in this file runs in the test process itself; the others run in child processes.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::fmt;
@@ -44,7 +44,8 @@ fn messages_of_a_level_that_is_not_shown_cost_nothing_and_what_is_shown_is_harml
 /// The variable that marks a child process.
 const CHILD: &str = "TELEMARK_TEST_CHILD";
 
-/// Returns what `speak` writes to standard error in a child process that runs the test `name` with these variables.
+/// Returns the text that `speak` writes to standard error in a child process that runs the test `name` with these
+/// variables.
 #[allow(clippy::disallowed_methods, reason = "tells the two processes apart")]
 fn said_by(name: &str, variables: &[(&str, &str)], speak: fn()) -> Option<String> {
     if std::env::var_os(CHILD).is_some() {

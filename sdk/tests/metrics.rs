@@ -198,7 +198,7 @@ fn a_gauge_may_be_infinite_but_sums_and_histograms_stay_finite() {
                 let gauge = meter.f64_gauge(name).build();
                 gauge.record(1.0, &[]);
                 gauge.record(value, &[]);
-                // NaN has no effect: the last value stays.
+                // NaN has no effect: the last value remains.
                 gauge.record(f64::NAN, &[]);
             }
             meter.f64_gauge("bound").build().bind(&[]).record(f64::INFINITY);
@@ -224,8 +224,8 @@ fn a_gauge_may_be_infinite_but_sums_and_histograms_stay_finite() {
          up gauge inf
          updown up-down sum 3",
     );
-    // Rejected: NaN by two gauges and by both metrics of the third gauge, infinity by that gauge's histogram,
-    // both infinities by two of the counters, one infinity by the third counter, and one by the up-down
+    // Rejected measurements: NaN by two gauges and by both metrics of the third gauge, infinity by that gauge's
+    // histogram, both infinities by two of the counters, one infinity by the third counter, and one by the up-down
     // counter.
     assert_eq!(telemetry.meter_provider().rejected_measurements(), 4 + 1 + 4 + 1 + 1);
     // Infinity does not corrupt a gauge.
@@ -270,7 +270,7 @@ fn a_gauge_keeps_its_series_unless_a_reader_or_a_view_wants_only_what_is_new() {
     };
     let delta = || ReaderConfig::new().with_temporality(TemporalityPreference::Delta);
 
-    // With delta temporality preferred, gauges keep their series.
+    // Gauges keep their series even if delta temporality is preferred.
     rest(
         &start(delta(), vec![]),
         "counter{k=b} delta sum 1
@@ -296,7 +296,7 @@ fn a_gauge_keeps_its_series_unless_a_reader_or_a_view_wants_only_what_is_new() {
          updown{k=b} delta up-down sum 1",
         "observed gauge 9",
     );
-    // Views request new values only. Totals stay cumulative.
+    // The views request only new values. Totals stay cumulative.
     let stale = View::of("*").without_stale_values();
     let other = View::of("last").with_aggregation(Aggregation::LastValue).without_stale_values();
     rest(
@@ -528,7 +528,7 @@ fn what_is_not_observed_is_not_reported() {
     check(&telemetry, |_| (), "");
     total.store(3, Ordering::Relaxed);
     check(&telemetry, |_| (), "c{k=v} delta sum 3");
-    // The observed counter restarted.
+    // The observed counter has restarted.
     total.store(1, Ordering::Relaxed);
     check(&telemetry, |_| (), "c{k=v} delta sum 1");
 }
@@ -620,9 +620,9 @@ fn several_views_of_one_instrument_are_several_metrics() {
     let views = [
         View::of("c").with_name("total").with_attribute_keys([""; 0]),
         View::of("c").with_name("by.a").with_attribute_keys(["a"]),
-        // An identical stream is not counted twice.
+        // An identical stream is not counted a second time.
         View::of("c").with_name("by.a").with_attribute_keys(["a"]),
-        // Invalid, because it renames several instruments.
+        // This view is invalid, because it would rename several instruments.
         View::of("*").with_name("x"),
     ];
     check(
@@ -671,7 +671,7 @@ fn the_same_instrument_is_one_metric_and_namesakes_are_told_apart() {
             telemetry.meter("test").u64_counter("requests").build().add(1, &[]);
             telemetry.meter("other").u64_counter("requests").build().add(10, &[]);
             meter.i64_up_down_counter("REQUESTS").build().add(5, &[]);
-            // Same number type and aggregation, but a different kind.
+            // The number type and the aggregation are the same, but the kind is different.
             meter.f64_counter("amount").build().add(1.0, &[]);
             meter.f64_up_down_counter("amount").build().add(2.0, &[]);
         },
@@ -741,7 +741,7 @@ fn a_callback_may_do_anything() {
             counter.add(1, &[kv("from", "callback")]);
             inside.u64_counter("created").build().add(1, &[]);
             inside.u64_observable_gauge("late").with_callback(|o| o.observe(2, &[])).build();
-            // A collection from within a collection fails instead of waiting.
+            // A collection started during another collection fails instead of waiting.
             assert!(again.get().unwrap().collect().is_empty());
         })
         .build();

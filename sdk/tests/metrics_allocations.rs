@@ -40,8 +40,7 @@ fn a_hit_allocates_nothing() {
     let context =
         SpanContext::new(TraceId::from(1u128), SpanId::from(1u64), TraceFlags::SAMPLED, false, TraceState::NONE);
     let _attached = Context::new().with_remote_span_context(context).attach();
-    // A kept exemplar would allocate only if a view removed attributes, and exemplars are kept ever more
-    // rarely.
+    // Keeping an exemplar allocates only if a view removes attributes, and exemplars are kept less and less often.
     let record = || {
         counter.add(1, &attributes);
         gauge.record(1.5, &attributes);

@@ -1,4 +1,4 @@
-//! Short-lived threads that record until the very end of their lives. No measurement may be lost.
+//! Tests short-lived threads that record until the very end of their lives. No measurement may be lost.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "a test of threads")]
 

@@ -1,5 +1,5 @@
-//! Warnings about conflicting metrics and ignored views. A single test, because the message sink is global to
-//! the process.
+//! Warnings about conflicting metrics and ignored views. This file contains a single test, because the message sink is
+//! global to the process.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! Exemplars: which measurements are kept, what exemplars contain, and custom reservoirs.
+//! Tests which measurements are kept as exemplars, what exemplars contain, and custom reservoirs.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::cell::Cell;
@@ -248,7 +248,7 @@ fn a_histogram_without_buckets_keeps_one() {
     assert_eq!(exemplars(&telemetry).len(), 1);
 }
 
-/// Keeps the exemplar with the greatest value, and checks that offers have all attributes.
+/// Keeps the exemplar with the greatest value, and checks that each offer has all attributes.
 #[derive(Debug)]
 struct Greatest(Option<Exemplar>);
 
@@ -290,7 +290,7 @@ fn a_view_may_bring_its_own_reservoir_one_for_each_series() {
     assert_eq!(exemplars(&telemetry).len(), 3);
 }
 
-/// Keeps the last measurement, along with the tenant from its baggage.
+/// Keeps the last measurement, together with the tenant from its baggage.
 #[derive(Debug, Default)]
 struct OfTenant(Vec<Exemplar>);
 
@@ -317,7 +317,7 @@ fn a_reservoir_sees_the_context_of_a_measurement() {
     assert_eq!(telemetry.metrics(), "c sum 2 # 1{tenant=acme}\n");
 }
 
-/// A misbehaving reservoir: records into its own metric and panics.
+/// A misbehaving reservoir, which records into its own metric and panics.
 #[derive(Debug)]
 struct Wild(Arc<OnceLock<Counter<u64>>>);
 
@@ -357,7 +357,7 @@ thread_local!(static IS_ASKED: Cell<bool> = const { Cell::new(false) });
 
 impl TimeSource for Collects {
     fn now(&self) -> Timestamp {
-        // Do not collect again when the collection itself reads the clock.
+        // Do not collect again if the collection itself reads the clock.
         if !IS_ASKED.replace(true) {
             if self.reader.collect(Deadline::after(Duration::from_secs(20))).is_ok() {
                 self.collected.fetch_add(1, Ordering::Relaxed);

@@ -1,5 +1,5 @@
-//! Unbounded instrument creation, as in a program that builds instrument names from input: its cost and its
-//! warnings. A single test, because the message sink is global to the process.
+//! The cost and the warnings of unbounded instrument creation, as in a program that derives instrument names from
+//! input. This file contains a single test, because the message sink is global to the process.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "a thread that may outlive what waits for it")]
 
@@ -27,7 +27,7 @@ fn instruments_are_bounded_and_what_is_beyond_is_counted_and_said_once() {
     let said = Arc::new(Mutex::new(Vec::new()));
     let within: Arc<OnceLock<SdkMeterProvider>> = Arc::default();
     let (sink, sinks_provider) = (said.clone(), within.clone());
-    // Messages are logged outside of all locks: the sink itself creates an instrument, on another thread.
+    // Messages are logged outside all locks, because the sink itself creates an instrument on another thread.
     assert!(diag::set_sink(move |_, text| {
         let made = sinks_provider.get().cloned().map(|provider| {
             let (done, made) = channel();
@@ -41,7 +41,7 @@ fn instruments_are_bounded_and_what_is_beyond_is_counted_and_said_once() {
     }));
     let take = || std::mem::take(&mut *said.lock().unwrap());
 
-    // Names.
+    // Many instrument names.
     let (provider, reader) = self::provider();
     let meter = provider.meter("m");
     let count = |name: String| meter.u64_counter(name).build().add(1, &[]);
@@ -53,13 +53,13 @@ fn instruments_are_bounded_and_what_is_beyond_is_counted_and_said_once() {
     assert_eq!(provider.rejected_instruments(), 7);
     let texts: Vec<_> = take().into_iter().map(|(text, _)| text).collect();
     assert_eq!(texts, [r#"the instrument "further.0" does not record: there are 10000 metrics already"#]);
-    // Existing instruments are still found and still record.
+    // Existing instruments are still found and still record measurements.
     count("name.7".to_owned());
     assert_eq!((metrics(&reader), provider.rejected_instruments()), (INSTRUMENT_LIMIT, 7));
     let text = metrics_text(&reader.collect(Deadline::NEVER).unwrap());
     assert!(text.lines().any(|line| line == "name.7 sum 2") && !text.contains("further"));
 
-    // Scopes.
+    // Many scopes.
     let (provider, reader) = self::provider();
     for n in 0..INSTRUMENT_LIMIT + 3 {
         let name: &'static str = Box::leak(format!("scope.{n}").into_boxed_str());
@@ -67,7 +67,7 @@ fn instruments_are_bounded_and_what_is_beyond_is_counted_and_said_once() {
     }
     assert_eq!((metrics(&reader), provider.rejected_instruments()), (INSTRUMENT_LIMIT, 3));
 
-    // Callbacks of a single instrument.
+    // Many callbacks of a single instrument.
     let (provider, _reader) = self::provider();
     for _ in 0..INSTRUMENT_LIMIT + 2 {
         provider.meter("m").u64_observable_counter("o").with_callback(|o| o.observe(1, &[])).build();
@@ -77,7 +77,7 @@ fn instruments_are_bounded_and_what_is_beyond_is_counted_and_said_once() {
         take().iter().any(|(text, _)| text.starts_with("a callback of an observable instrument will not be called"))
     );
 
-    // Instruments with the same name. The first conflicts are logged individually; the others share one message
+    // Many instruments with the same name. The first conflicts are logged individually; the others share one message
     // per minute.
     let (provider, reader) = self::provider();
     drop(within.set(provider.clone()));

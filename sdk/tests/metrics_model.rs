@@ -14,7 +14,7 @@ const BOUNDS: [f64; 3] = [-1.0, 0.0, 10.0];
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// A value for a series, with its attributes in one of two orders, recorded with or without a bound
+    /// A value for a series, whose attributes are in one of two orders, and which is recorded with or without a bound
     /// instrument.
     Record {
         series: u8,
@@ -31,7 +31,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(prop_oneof![5 => record, 1 => Just(Step::Collect)], 0..60)
 }
 
-/// The measurements of a metric since the start or since the last collection, by series.
+/// The measurements of a metric, either since the start or since the last collection, by series.
 #[derive(Default)]
 struct Model {
     series: BTreeMap<String, Vec<i64>>,
@@ -112,12 +112,12 @@ fn check(preference: TemporalityPreference, steps: &[Step], with_bound: bool) {
     let meter = telemetry.meter("test");
     let mut instruments = instruments(&meter);
     if !with_bound {
-        // Under cumulative temporality, a series stays even after it is unbound.
+        // Under cumulative temporality, a series remains even after it has been unbound.
         instruments.bound.clear();
     }
     let is_delta = preference == TemporalityPreference::Delta;
     let (mut model, mut total) = (Model::default(), Model::default());
-    // Bound series take their slots at the start and keep them.
+    // Bound series occupy their slots from the start and keep them.
     let bound: &[u8] = if with_bound || !is_delta { &[0, 5] } else { &[] };
     model.distinct.extend(bound);
     total.distinct.extend([0, 5]);
@@ -154,8 +154,8 @@ fn check(preference: TemporalityPreference, steps: &[Step], with_bound: bool) {
     }
 }
 
-/// Generates keys and values made of a few letters, in all lengths that are hashed differently, and values that look
-/// alike.
+/// Generates keys and values that consist of a few letters, in all lengths that are hashed differently, and values
+/// that look alike.
 fn attribute_set() -> impl Strategy<Value = Vec<KeyValue>> {
     let floats = prop_oneof![Just(0.0), Just(-0.0), Just(1.0), Just(f64::NAN)];
     let value = prop_oneof![
@@ -171,8 +171,8 @@ fn attribute_set() -> impl Strategy<Value = Vec<KeyValue>> {
     prop::collection::vec(attribute, 0..4)
 }
 
-/// Returns the canonical form of a set: the last value of each key, without empty keys, in any order. Zero and
-/// negative zero are different values.
+/// Returns the canonical form of a set: the last value of each key, without empty keys, and regardless of the order.
+/// Zero and negative zero are different values.
 fn canonical(set: &[KeyValue]) -> BTreeMap<String, String> {
     let with_key = set.iter().filter(|one| !one.key.as_str().is_empty());
     with_key.map(|one| (one.key.to_string(), format!("{:?}", one.value))).collect()
@@ -186,7 +186,7 @@ fn check_sets(sets: &[Vec<KeyValue>], order: &[(prop::sample::Index, bool)]) {
     let mut model: BTreeMap<_, u64> = BTreeMap::new();
     for (index, reversed) in order {
         let mut set = index.get(sets).clone();
-        // For a duplicate key, the last value counts, so such a set must not be reversed.
+        // For a duplicate key, the last value counts, so a set with duplicate keys must not be reversed.
         let has_doubles = canonical(&set).len() < set.len();
         if *reversed && !has_doubles {
             set.reverse();

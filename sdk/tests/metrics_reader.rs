@@ -127,7 +127,7 @@ fn after_shutdown_nothing_is_exported_counted_or_kept() {
     assert_eq!((items.lines().count(), health[0].exported), (3, 3));
     assert_eq!(Arc::strong_count(&calls), 1, "callbacks end with the provider");
 
-    // An existing instrument, a new instrument from an old meter, and a new meter.
+    // Records into an existing instrument, a new instrument from an old meter, and a new meter.
     counter.add(1, &[]);
     bound.record(1);
     let late = meter.f64_counter("late").build();
@@ -162,15 +162,15 @@ fn errors_are_returned_by_a_flush_and_counted() {
     assert_eq!((health.failed, health.rejected, health.exported), (2, 1, 1));
 }
 
-/// The only test in this file that checks messages, because the sink is global to the process.
+/// This is the only test in this file that checks messages, because the sink is global to the process.
 #[test]
 fn deltas_that_an_export_loses_are_counted_and_said_and_totals_are_not() {
     let said = Arc::new(Mutex::new(Vec::new()));
     let sink = said.clone();
     assert!(diag::set_sink(move |level, text| sink.lock().unwrap().push(format!("{level}: {text}"))));
     let fails = || Err(ExportError::unavailable("down"));
-    // The results are popped from the end. In the first collection, the first batch succeeds and the second
-    // fails; in the second collection, the first batch fails.
+    // The results are popped from the end. In the first collection, the first batch is exported and the second fails;
+    // in the second collection, the first batch fails.
     let (exporter, log) = scripted(vec![fails(), fails(), Ok(ExportReport::accepted())]);
     let config = ReaderConfig::new().with_temporality(TemporalityPreference::Delta);
     let periods = PeriodicConfig::default().with_max_batch_size(4);
@@ -187,7 +187,7 @@ fn deltas_that_an_export_loses_are_counted_and_said_and_totals_are_not() {
     let calls = || log.try_iter().map(|text| text.lines().count()).collect::<Vec<_>>();
     record();
     assert_eq!(provider.force_flush(soon()).unwrap_err().to_string(), "down");
-    // One batch of four points, one with only the histogram, and the flush of the exporter. The histogram was
+    // One batch of four points, a batch with only the histogram, and the flush of the exporter. The histogram was
     // lost.
     assert_eq!((calls(), provider.lost_delta_points()), (vec![4, 1, 1], 1));
     record();
@@ -328,7 +328,7 @@ fn refused() -> Result<ExportReport, ExportError> {
     Err(ExportError::other("no"))
 }
 
-/// Returns the series that a line is about.
+/// Returns the series to which a line belongs.
 fn series(line: &str) -> &str {
     line.split_once(' ').map_or(line, |(series, _)| series)
 }

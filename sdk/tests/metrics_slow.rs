@@ -1,5 +1,5 @@
-//! Callbacks and producers that panic, fail or never return: the effects on collections, on callers that wait for them,
-//! and on everything else.
+//! Callbacks and producers that panic, fail or never return, and their effects on collections, on callers that wait
+//! for them, and on everything else.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -90,14 +90,14 @@ struct Gate {
     passed: AtomicU64,
 }
 
-/// Returns the gate, a receiver notified when a caller arrives, and a sender whose drop opens the gate.
+/// Returns the gate, a receiver that is notified when a caller arrives, and a sender that opens the gate when dropped.
 fn gate() -> (Arc<Gate>, Receiver<()>, Sender<()>) {
     let ((entered, came), (open, held)) = (channel(), channel());
     (Arc::new(Gate { entered, held: Mutex::new(Some(held)), passed: AtomicU64::new(0) }), came, open)
 }
 
 impl Gate {
-    /// Blocks the first caller only.
+    /// Blocks only the first caller.
     fn pass(&self) -> u64 {
         let held = self.held.lock().unwrap().take();
         if let Some(held) = held {
@@ -108,7 +108,7 @@ impl Gate {
     }
 }
 
-/// Returns a producer that must pass the gate.
+/// Returns a producer that has to pass the gate.
 fn behind(gate: Arc<Gate>) -> impl MetricProducer {
     move || {
         gate.pass();
@@ -132,7 +132,8 @@ fn periodic(config: ReaderConfig) -> (PeriodicReader, Receiver<String>) {
     (reader.unwrap(), exported)
 }
 
-/// Checks that recording, new instruments, flush and shutdown still work while a collection is stuck, and return in time.
+/// Checks that recording, creating instruments, flushing and shutting down still work during a stuck collection, and
+/// that each of them returns in time.
 fn check_stuck(provider: &SdkMeterProvider, came: &Receiver<()>) {
     let meter = provider.meter("test");
     let counter = meter.u64_counter("c").build();
@@ -156,7 +157,7 @@ fn a_callback_that_is_stuck_holds_nobody_beyond_the_deadline() {
     provider.meter("test").u64_observable_gauge("g").with_callback(move |o| o.observe(theirs.pass(), &[])).build();
     check_stuck(&provider, &came);
     drop(open);
-    // The thread now finishes its collection and then shuts down as requested.
+    // The thread now finishes its collection and then shuts down, as requested.
     provider.shutdown(soon()).unwrap();
     drop(provider);
     let exported: Vec<_> = exported.iter().collect();
@@ -173,7 +174,8 @@ fn a_producer_that_is_stuck_holds_nobody_beyond_the_deadline() {
     provider.shutdown(soon()).unwrap();
     drop(provider);
     let exported: Vec<_> = exported.iter().collect();
-    // The first export has what was recorded before the producer got stuck; the last one has everything.
+    // The first export contains everything recorded before the producer got stuck; the last export contains
+    // everything.
     assert_eq!(exported.first().unwrap(), "c sum 1\nelsewhere sum 1\n");
     assert_eq!(exported.last().unwrap(), "c sum 3\nd sum 1\nelsewhere sum 1\n");
 }
@@ -192,7 +194,7 @@ fn a_provider_that_is_dropped_while_a_callback_is_stuck_waits_for_nobody() {
     while exported.recv().is_ok() {}
 }
 
-/// The first reader's collection is stuck, but the others still get the full time.
+/// The first reader's collection is stuck, but the other readers still get the full time.
 #[test]
 fn a_reader_that_is_stuck_takes_no_time_from_the_others() {
     let (gate, _came, open) = gate();
@@ -205,7 +207,7 @@ fn a_reader_that_is_stuck_takes_no_time_from_the_others() {
     let flushing = provider.clone();
     std::thread::scope(|scope| {
         let flush = scope.spawn(move || flushing.force_flush(soon()));
-        // While the first reader is stuck.
+        // The first reader is still stuck here.
         assert_eq!(exported.recv_timeout(Duration::from_secs(10)).unwrap(), "c sum 1\n");
         assert_eq!(metrics_text(&pulled.collect(Deadline::NEVER).unwrap()), "c sum 1\n");
         drop(open);
@@ -226,7 +228,7 @@ fn those_who_pull_while_another_collection_is_stuck_are_refused_at_their_deadlin
         let stuck = scope.spawn(|| pulled.collect(Deadline::NEVER).unwrap());
         came.recv().unwrap();
         assert!(pulled.collect(shortly()).unwrap_err().is_timeout());
-        // Shutdown does not wait for the collection, and later collections fail.
+        // Shutdown does not wait for the collection, and any later collection fails.
         telemetry.meter_provider().shutdown(soon()).unwrap();
         assert!(pulled.collect(shortly()).unwrap_err().is_shutdown());
         drop(open);
@@ -258,7 +260,7 @@ struct Hangs(Receiver<()>);
 
 impl Exporter<Traces> for Hangs {
     fn export(&mut self, batch: Batch<'_, Traces>, _: Deadline) -> Result<ExportReport, ExportError> {
-        // Blocks until the test is over.
+        // Blocks until the test has finished.
         let _over = self.0.recv();
         Err(ExportError::other(format!("{} spans", batch.len())))
     }

@@ -12,12 +12,12 @@ use telemark_sdk::metrics::{
 };
 use telemark_sdk::time::Deadline;
 
-/// More threads than a series has cells on a small machine, so that threads share cells.
+/// More threads than a series has cells on a small machine, so that some threads share cells.
 const THREADS: u64 = 9;
 const ROUNDS: u64 = 7_000;
 const SERIES: u64 = 7;
 
-/// Creates enough series to use up those with a cell per thread; in all later series, threads share a cell.
+/// Creates enough series to use up those that have one cell per thread; in all later series, threads share a cell.
 /// Returns the number of series created.
 fn fill(meter: &Meter) -> usize {
     let (counter, float) = (meter.u64_counter("counter").build(), meter.f64_counter("float").build());
@@ -56,7 +56,7 @@ fn record(meter: &Meter, thread: u64) {
     }
 }
 
-/// For each series by name, the sum of its deltas or its latest total.
+/// For each series, by name: the sum of its deltas, or its latest total.
 #[derive(Default)]
 struct Seen {
     totals: HashMap<String, f64>,

@@ -69,7 +69,7 @@ fn a_meter_keeps_its_whole_scope() {
     );
 }
 
-/// The only test in this file that checks messages, because the sink is global to the process.
+/// This is the only test in this file that checks messages, because the sink is global to the process.
 #[test]
 fn a_meter_without_a_name_works_and_is_warned_of() {
     let said = Arc::new(Mutex::new(Vec::new()));

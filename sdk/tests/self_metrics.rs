@@ -1,4 +1,4 @@
-//! The SDK's own metrics after various scenarios, with every point as text.
+//! The SDK's own metrics after various scenarios, with every point shown as text.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::borrow::Cow;
@@ -42,7 +42,7 @@ fn shorten(line: &str) -> String {
     format!("{before}{after}").replace("otel.component.name=", "").replace("otel.", "")
 }
 
-/// Returns the results provided by the test, each half a second later.
+/// Returns the results that the test provides, each after half a second.
 #[derive(Clone, Default)]
 struct Scripted {
     answers: Arc<Mutex<VecDeque<Result<ExportReport, ExportError>>>>,
@@ -117,7 +117,7 @@ fn spans_are_counted_by_the_origin_of_their_parent_and_by_what_became_of_them() 
          sdk.span.started[{span}]{span.parent.origin=remote,span.sampling_result=RECORD_AND_SAMPLE} sum 4
          sdk.span.started[{span}]{span.parent.origin=remote,span.sampling_result=RECORD_ONLY} sum 3",
     );
-    // An end counts only once, whether the span is ended explicitly or dropped.
+    // The end of a span is counted only once, whether it is ended explicitly or dropped.
     open[2].end();
     drop(open);
     check(
@@ -134,14 +134,14 @@ fn every_way_of_starting_a_span_counts_it_once() {
     let _attached = telemetry.attach();
     let remote = |flags| parent(flags, true).span().span_context().clone();
     let unsampled = remote(TraceFlags::NOT_SAMPLED);
-    // Below an unsampled parent: with an explicit parent, in the current context, and through the API.
+    // Spans inside an unsampled parent: with an explicit parent, in the current context, and through the API.
     span("a").with_parent(&unsampled).in_scope(|| ());
     {
         let _current = telemetry.context().with_remote_span_context(unsampled.clone()).attach();
         (0..2).for_each(|_| span("b").in_scope(|| ()));
         telemetry.tracer("test").start("c");
     }
-    // Recorded spans: a root, a child of it, and a child of a remote parent.
+    // Recorded spans: a root span, its child, and the child of a remote parent.
     span("d").in_scope(|| (0..3).for_each(|_| span("e").in_scope(|| ())));
     telemetry.tracer("test").start("d");
     span("f").with_parent(remote(TraceFlags::SAMPLED)).in_scope(|| ());
@@ -168,7 +168,7 @@ fn a_processor_and_its_exporter_count_what_becomes_of_spans() {
     let tracer = telemetry.tracer("test");
     let spans = |count| (0..count).for_each(|_| drop(tracer.start("span")));
 
-    // Six spans end, but the queue has room for four.
+    // Six spans end, but the queue has room for only four.
     spans(6);
     check(
         &telemetry.metrics(),
@@ -214,7 +214,7 @@ fn a_processor_and_its_exporter_count_what_becomes_of_spans() {
          sdk.exporter.span.exported[{span}]{error.type=unavailable,scripted/0} sum 2
          sdk.exporter.span.inflight[{span}]{scripted/0} up-down sum 0",
     );
-    // The other pipeline is that of the test telemetry. Its exporter does not override its component type.
+    // The other pipeline belongs to the test telemetry. Its exporter does not override the component type.
     check(
         &metrics,
         "memory::InMemoryExporter/0",
@@ -384,7 +384,7 @@ fn many_threads_are_counted_exactly() {
     );
 }
 
-/// Builds a telemetry with a span exporter and a reader, and returns the names of its metrics after one span.
+/// Builds a telemetry with a span exporter and a reader, and returns the names of the metrics exported after one span.
 fn after_a_span(variables: &[(&str, &str)], configure: impl FnOnce(TelemetryBuilder) -> TelemetryBuilder) -> String {
     let reader = PullReader::default();
     let builder = Telemetry::builder(Env::from_pairs(variables.iter().copied()))
@@ -420,7 +420,7 @@ fn they_end_with_their_handle() {
     let telemetry = TestTelemetry::with(|builder| builder);
     let handle = SelfMetrics::observe(telemetry.provider(), telemetry.meter_provider());
     assert!(telemetry.metrics().contains("otel.sdk.processor.span.queue.size"));
-    // The provider was built without span counts.
+    // This provider was built without span counts.
     assert!(!telemetry.metrics().contains("otel.sdk.span."));
     drop(handle);
     drop(telemetry.metrics());

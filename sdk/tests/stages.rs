@@ -1,4 +1,5 @@
-//! Stages in front of the exporters: what they drop and edit, and how each item is counted. No test waits for time to pass.
+//! Stages in front of the exporters: the items that they drop and edit, and how each item is counted. No test waits
+//! for time to pass.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -76,7 +77,7 @@ fn two_exporters_see_the_same_spans_that_stages_edited_and_miss_those_that_they_
     assert_eq!(counts(&telemetry.health().traces), [(2, 1), (2, 1)]);
 }
 
-/// Starts one processor per exporter behind the stage, on a runtime driven by the test.
+/// Starts a stage with one processor per exporter behind it, on a runtime that the test drives.
 fn staged<const N: usize>(
     stage: impl Stage<Traces>,
     exporters: [&InMemoryExporter<Traces>; N],
@@ -116,7 +117,7 @@ fn stages_run_once_a_batch_waits_and_when_their_timer_fires() {
     (0..2).for_each(|_| processor.add(span("s")));
     assert_eq!(manual.run_woken(), 0, "two of three: no stage is woken");
     processor.add(span("s"));
-    // The stages run first, then the exporter that they woke.
+    // The stages run first, followed by the exporter that they have woken.
     assert_eq!((manual.run_woken(), manual.run_woken()), (1, 1));
     assert_eq!(exporter.batches(), [3]);
     processor.add(span("s"));
@@ -152,7 +153,7 @@ fn no_telemetry_is_made_of_a_stage_and_it_never_runs_on_a_thread_of_the_host() {
     assert_eq!(exported(&exporter), "s");
 }
 
-/// Holds spans back, and passes on those of one name once there are two of it.
+/// Holds spans back, and passes on two spans once they have the same name.
 #[derive(Default)]
 struct Pairs(Vec<Held<Traces>>);
 
@@ -172,7 +173,7 @@ impl Stage<Traces> for Pairs {
         let (pairs, others) = std::mem::take(&mut self.0).into_iter().partition(is_pair);
         let pairs: Vec<_> = pairs;
         pairs.into_iter().for_each(pass_on);
-        // At the end, the rest has its verdict: it is dropped.
+        // At the end, the remaining spans are dropped.
         self.0 = if ends { Vec::new() } else { others };
     }
 }
@@ -212,7 +213,7 @@ fn held_spans_count_in_the_bytes_of_the_queue() {
     assert!(!refused(), "the stage has dropped the first one");
 }
 
-/// For each exporter, every span ends up in exactly one counter, even during a shutdown.
+/// For each exporter, every span is counted by exactly one counter, even during shutdown.
 #[test]
 #[allow(clippy::disallowed_methods, reason = "a test of several threads")]
 fn every_span_of_many_threads_ends_in_one_counter_of_each_exporter() {

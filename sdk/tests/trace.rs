@@ -100,7 +100,7 @@ fn dropping_a_span_ends_it() {
 #[test]
 fn an_end_before_the_start_becomes_the_start() {
     let telemetry = TestTelemetry::new();
-    // One nanosecond after the epoch, because the epoch itself stands for the current time.
+    // One nanosecond after the epoch, because the epoch itself represents the current time.
     telemetry.tracer("test").start("s").end_with_timestamp(SystemTime::UNIX_EPOCH + Duration::from_nanos(1));
     let span = &telemetry.spans()[0];
     assert_eq!(span.start, span.end);
@@ -158,7 +158,8 @@ fn a_link_without_a_valid_context_counts_only_for_what_it_says() {
     assert_eq!(telemetry.spans()[0].links.len(), 1);
 }
 
-/// Checks the flags of a new root, of a child of a remote parent with random ids, and of a child of one without.
+/// Checks the flags of a new root span, of a child of a remote parent with random ids, and of a child of a remote
+/// parent without random ids.
 #[test]
 fn the_random_flag_starts_with_the_trace_and_is_kept() {
     let telemetry = TestTelemetry::with(|builder| builder.with_id_generator(telemark_sdk::id::RandomIds));

@@ -1,5 +1,5 @@
-//! A provider as programs configure it, with random ids and the default sampler. Most of its spans are decided by inspecting
-//! their parent, a path that tests with sequential ids do not take.
+//! Tests a provider as programs configure it, with random ids and the default sampler. For most of its spans, only the
+//! parent is inspected to make the decision, a path that tests with sequential ids do not take.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::borrow::Cow;

@@ -1,4 +1,4 @@
-//! The seams of the tracer: what samplers and processors receive, and when they are called.
+//! The seams of the tracer: the arguments that samplers and processors receive, and when they are called.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::borrow::Cow;
@@ -27,11 +27,11 @@ impl Log {
     }
 }
 
-/// A value stored only in the given context, not in that of its span.
+/// A value in the parent context that is not part of the parent's span context.
 #[derive(Debug)]
 struct Tenant(&'static str);
 
-/// Describes the parent, and what else its context carries.
+/// Describes the parent, and any other value in the parent's context.
 fn shown(parent: &Context) -> String {
     let span = parent.span();
     let span = span.span_context();
@@ -105,7 +105,7 @@ fn a_sampler_is_shown_the_whole_parent_context_and_the_whole_request() {
         .with_kind(SpanKind::Consumer)
         .with_attributes([KeyValue::new("a", 1), KeyValue::new("b", "x")])
         .with_links(vec![Link::with_context(link)]);
-    // A context passed explicitly, not the current one.
+    // A context is passed explicitly, instead of using the current one.
     let _elsewhere = Context::new().with_value(Tenant("current")).attach();
     drop(builder.start_with_context(&tracer, &far()));
     assert_eq!(asked.take(), [format!("s Consumer a=1,b=x > 0000000000000002 same=true under {FAR}")]);
@@ -113,7 +113,7 @@ fn a_sampler_is_shown_the_whole_parent_context_and_the_whole_request() {
     drop(tracer.start_with_context("root", &Context::new()));
     assert_eq!(asked.take(), [format!("root Internal  >  same=false under {NOTHING}")]);
 
-    // Without an explicit context, the current one is used.
+    // Without an explicit context, the current context is used.
     drop(tracer.start("here"));
     assert!(asked.take()[0].ends_with(" current"));
 }
@@ -153,7 +153,7 @@ fn on_ending_is_not_called_after_the_shutdown() {
     assert_eq!(log.take(), ["ending before", "end before"]);
     provider.shutdown(Deadline::NEVER).unwrap();
     drop(open);
-    // The end is still reported, because a processor counts spans that end too late.
+    // The end is still reported, because processors count spans that end too late.
     assert_eq!(log.take(), ["processor shut down", "end open"]);
 }
 

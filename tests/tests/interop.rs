@@ -286,6 +286,7 @@ checkout cart.id=7 set.by=telemark user=ada after=true
   * in checkout level=INFO target=interop
   * priced level=INFO target=interop cart=7
   price error[invalid digit found in string] step=price error.type=core::num::error::ParseIntError
+    * exception exception.type=core::num::error::ParseIntError exception.message=invalid digit found in string
 "#;
     assert_eq!(telemetry.tree(), expected.trim_start());
 }

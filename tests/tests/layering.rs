@@ -99,6 +99,7 @@ fn a_planted_dependency_is_noticed() {
     let bridge = "a bridge knows the sdk and what it bridges to";
     check_planted_dependency("telemark-upstream", "telemark-otlp", Normal, bridge);
     check_planted_dependency("telemark-upstream", "opentelemetry_sdk", Normal, "");
+    check_planted_dependency("telemark-tracing-fmt", "telemark-upstream", Normal, bridge);
     check_planted_dependency(
         "telemark-macros-expand",
         "telemark-sdk",

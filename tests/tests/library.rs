@@ -131,6 +131,9 @@ fn a_library_records_on_the_global_tracer_if_it_is_told_to() {
         let _guard = telemetry.attach();
         inner();
     }
-    assert_eq!(telemetry.tree(), "inner error[broken] error.type=str\n");
+    assert_eq!(
+        telemetry.tree(),
+        "inner error[broken] error.type=str\n  * exception exception.type=str exception.message=broken\n"
+    );
     assert_eq!(lines().len(), 0);
 }

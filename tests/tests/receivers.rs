@@ -121,6 +121,7 @@ const EXPECTED: &str = r#"
     code.file.path="tests/tests/receivers.rs"
     code.function.name="receivers::pay"
     error.type="std::io::ErrorKind::Other"
+    event "exception" exception.message="no funds for 42: \"declined\"" exception.type="std::io::ErrorKind::Other"
     "audit" producer unset in shop
       link to "pay"
 "#;

@@ -12,6 +12,7 @@ use telemark::propagation::Propagators;
 use telemark::testing::{InMemoryExporter, metrics_text};
 use telemark::time::Deadline;
 use telemark::tower::ServerConfig;
+use telemark::tracing::fmt::Format;
 use telemark_sdk::batch::BatchConfig;
 use telemark_sdk::install::{Telemetry, TelemetryBuilder};
 use telemark_sdk::limits::SpanLimits;
@@ -19,6 +20,7 @@ use telemark_sdk::metrics::{ExemplarFilter, PeriodicConfig, PullReader};
 use telemark_sdk::resource::Resource;
 use telemark_sdk::sampling;
 use telemark_sdk::signal::{Metrics, Traces};
+use telemark_sdk::span_filter::SpanFilter;
 
 /// Returns the effect of a variable as text.
 type Read = fn(&Env) -> String;
@@ -43,6 +45,7 @@ const READERS: &[Row] = &[
     ("OTEL_METRIC_EXPORT_INTERVAL", periods, &[], "1"),
     ("OTEL_METRIC_EXPORT_TIMEOUT", periods, &[], "1"),
     ("OTEL_METRICS_EXEMPLAR_FILTER", |env| format!("{:?}", ExemplarFilter::from_env(env)), &[], "always_on"),
+    ("OTEL_RUST_SPANS", |env| SpanFilter::from_env(env).unwrap_or_default().to_string(), &[], "warn"),
     ("OTEL_RUST_SELF_METRICS", self_metrics, &[], "true"),
     ("OTEL_ATTRIBUTE_COUNT_LIMIT", limits, &[], "1"),
     ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", limits, &[], "1"),
@@ -73,6 +76,8 @@ const READERS: &[Row] = &[
     ("OTEL_RUST_HTTP_SERVER_TRACE_RESPONSE", http_server, &[], "true"),
     ("OTEL_RUST_HTTP_SERVER_ADDRESS_IN_METRICS", http_server, &[], "true"),
     ("OTEL_RUST_HTTP_SERVER_METRICS", http_server, &[], "none"),
+    ("OTEL_RUST_LOG_FORMAT", |env| format!("{:?}", Format::from_env(env)), &[], "text"),
+    ("RUST_LOG", |env| telemark::tracing::fmt::filter(env).to_string(), &[], "warn"),
     ("COLUMNS", |env| format!("{:?}", ConsoleTraceExporter::from_env(env)), &[], "40"),
 ];
 

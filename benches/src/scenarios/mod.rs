@@ -7,6 +7,7 @@ mod export;
 mod metrics;
 mod page;
 mod sustained;
+mod tracing_fmt;
 mod unsampled;
 
 use crate::Failure;
@@ -62,7 +63,7 @@ pub(crate) enum Layout {
     OneTable,
 }
 
-static SCENARIOS: [&Scenario; 7] = [
+static SCENARIOS: [&Scenario; 8] = [
     &export::SCENARIO,
     &unsampled::SCENARIO,
     &allocations::SCENARIO,
@@ -70,6 +71,7 @@ static SCENARIOS: [&Scenario; 7] = [
     &axum::SCENARIO,
     &metrics::SCENARIO,
     &page::SCENARIO,
+    &tracing_fmt::SCENARIO,
 ];
 
 /// Returns the names of all scenarios, with the slowest last.

@@ -77,6 +77,19 @@ pub(crate) fn event_pieces(span: &SpanData, event: &SpanEvent, shows_all: bool) 
     pieces
 }
 
+/// Returns true if the event is the exception that the status describes already.
+pub(crate) fn repeats_status(span: &SpanData, event: &SpanEvent) -> bool {
+    let is_shown = |attribute: &KeyValue| match (attribute.key.as_str(), &span.status) {
+        ("exception.message", Status::Error { description }) => attribute.value.as_str() == description.as_ref(),
+        ("exception.type", _) => {
+            let is_same = |own: &KeyValue| own.key.as_str() == "error.type" && own.value == attribute.value;
+            span.own_attributes.iter().any(is_same)
+        }
+        _ => false,
+    };
+    event.name == "exception" && !event.attributes.is_empty() && event.attributes.iter().all(is_shown)
+}
+
 /// Returns the pieces for a link.
 pub(crate) fn link_pieces(link: &Link) -> Vec<Piece> {
     let to = &link.span_context;

@@ -134,7 +134,8 @@ impl Sheet {
         for piece in long {
             self.note(canvas, &row.below, vec![piece]);
         }
-        for event in span.events.iter() {
+        let events = span.events.iter().filter(|event| self.look.shows_all || !details::repeats_status(span, event));
+        for event in events {
             self.note(canvas, &row.below, details::event_pieces(span, event, self.look.shows_all));
         }
         for link in span.links.iter() {

@@ -495,3 +495,18 @@ fn the_destination_is_standard_output_or_a_writer() {
     assert_eq!(of_metrics(&ConsoleMetricExporter::stdout()), "standard output");
     assert_eq!(of_metrics(&ConsoleMetricExporter::to_writer(Vec::new())), "a writer");
 }
+
+#[test]
+fn an_exception_that_the_status_describes_is_not_repeated() {
+    let mut spans = cart();
+    let exception = |message: &'static str| {
+        let attributes = [("exception.type", "CardError"), ("exception.message", message)];
+        SpanEvent::new("exception", at(3_500), attributes.map(|(key, value)| KeyValue::new(key, value)).into())
+    };
+    spans[2].events.push(exception("card declined"), 9);
+    let lines = |shown: String| shown.lines().filter(|line| line.contains("CardError:")).count();
+    assert_eq!(lines(show(|exporter| exporter.with_width(120), &spans)), 0);
+    assert_eq!(lines(show(|exporter| exporter.with_all_attributes().with_width(120), &spans)), 1);
+    spans[2].events.push(exception("out of paper"), 9);
+    assert_eq!(lines(show(|exporter| exporter.with_width(120), &spans)), 1);
+}

@@ -213,7 +213,22 @@ impl Expansion<'_> {
         let (private, setup, attributes) = (&self.private, self.setup(), self.attributes());
         let has_origin = self.options.root.is_some() || self.options.parent.is_some();
         let function = format_ident!("{function}{}", if has_origin { "" } else { "_here" });
-        quote!(#private::#function(#setup, #attributes))
+        let switch = self.switch();
+        quote!(#private::#function(#switch, #setup, #attributes))
+    }
+
+    /// Declares the static that caches the decision of the span filter, in a block that hides it from user code.
+    fn switch(&self) -> TokenStream {
+        let private = &self.private;
+        let target = match &self.options.target {
+            None => quote!(#private::module_path!()),
+            Some(target) => quote_spanned!(located(target)=> #private::name(#target)),
+        };
+        let level = self.options.level.clone().unwrap_or_else(|| Ident::new("Info", Span::call_site()));
+        quote! {{
+            static __TELEMARK_SWITCH: #private::SpanSwitch = #private::SpanSwitch::new(#target, #private::Level::#level);
+            &__TELEMARK_SWITCH
+        }}
     }
 
     /// Returns the closure that configures the span.

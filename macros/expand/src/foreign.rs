@@ -3,11 +3,9 @@
 use syn::parse::ParseStream;
 use syn::{Error, Expr, Ident, Lit, Result, Token};
 
-/// Options of other attributes, with their equivalents in `#[traced]`.
-const FOREIGN: [(&str, &str); 17] = [
+/// Options of other attributes, with their equivalents here.
+const FOREIGN: [(&str, &str); 15] = [
     ("skip_all", "arguments are captured only if `fields(...)` names them: leave `skip_all` out"),
-    ("level", "there are no levels: every `#[traced]` function has a span, and the sampler decides: leave `level` out"),
-    ("target", "there are no targets: the scope of a span is its crate: leave `target` out"),
     ("follows_from", "write `links = [...]` with one `SpanContext`, `&Context` or `Link` for each link"),
     ("link", "write `links = [...]` with one `SpanContext`, `&Context` or `Link` for each link"),
     (

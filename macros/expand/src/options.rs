@@ -3,7 +3,7 @@
 use proc_macro2::Span;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
-use syn::{Error, Expr, Ident, Path, Result, Token, parenthesized};
+use syn::{Error, Expr, Ident, LitStr, Path, Result, Token, parenthesized};
 
 use crate::fields::Field;
 use crate::foreign;
@@ -14,6 +14,9 @@ use crate::parse::{equals, flag, off, once, value};
 pub(crate) struct Options {
     pub(crate) name: Option<Expr>,
     pub(crate) kind: Option<Ident>,
+    /// The variant of `Level`.
+    pub(crate) level: Option<Ident>,
+    pub(crate) target: Option<Expr>,
     pub(crate) fields: Option<Vec<Field>>,
     pub(crate) err: Option<Record>,
     pub(crate) err_if: Option<Expr>,
@@ -56,8 +59,8 @@ pub(crate) enum Lives {
     Iterator,
 }
 
-const ACCEPTED: &str = "`name`, `kind`, `fields`, `ret`, `err`, `err_if`, `root`, `parent`, `links`, `metrics`, `future`, \
-                        `stream`, `iterator`, `code`, `crate` or `skip`";
+const ACCEPTED: &str = "`name`, `kind`, `level`, `target`, `fields`, `ret`, `err`, `err_if`, `root`, `parent`, `links`, \
+                        `metrics`, `future`, `stream`, `iterator`, `code`, `crate` or `skip`";
 const KINDS: [(&str, &str); 5] = [
     ("server", "Server"),
     ("client", "Client"),
@@ -65,6 +68,9 @@ const KINDS: [(&str, &str); 5] = [
     ("consumer", "Consumer"),
     ("internal", "Internal"),
 ];
+
+const LEVELS: [(&str, &str); 5] =
+    [("error", "Error"), ("warn", "Warn"), ("info", "Info"), ("debug", "Debug"), ("trace", "Trace")];
 
 impl Options {
     /// Fills in missing options from those of the surrounding block.
@@ -75,6 +81,8 @@ impl Options {
         Options {
             name: self.name,
             kind: self.kind.or_else(|| outer.kind.clone()),
+            level: self.level.or_else(|| outer.level.clone()),
+            target: self.target.or_else(|| outer.target.clone()),
             fields: self.fields.or_else(|| outer.fields.clone()),
             err: self.err.or(outer.err),
             err_if: self.err_if,
@@ -98,7 +106,7 @@ impl Options {
     }
 
     fn parse_one(&mut self, input: ParseStream<'_>) -> Result<()> {
-        if let Ok(literal) = input.fork().parse::<syn::LitStr>() {
+        if let Ok(literal) = input.fork().parse::<LitStr>() {
             let message = format!("write `name = {:?}` to name the span", literal.value());
             return Err(Error::new(literal.span(), message));
         }
@@ -106,6 +114,8 @@ impl Options {
         match option.to_string().as_str() {
             "name" => once(&mut self.name, &option, value(input, &option)?),
             "kind" => once(&mut self.kind, &option, kind(input, &option)?),
+            "level" => once(&mut self.level, &option, level(input, &option)?),
+            "target" => once(&mut self.target, &option, value(input, &option)?),
             "fields" => once(&mut self.fields, &option, fields(input, &option)?),
             "err" => once(&mut self.err, &option, record(input, &option)?),
             "ret" => once(&mut self.ret, &option, record(input, &option)?),
@@ -173,6 +183,17 @@ fn kind(input: ParseStream<'_>, option: &Ident) -> Result<Ident> {
     }
 }
 
+/// Parses `= "debug"`, and returns the variant of `Level`.
+fn level(input: ParseStream<'_>, option: &Ident) -> Result<Ident> {
+    equals(input, option)?;
+    let expected = "expected `level = \"error\"`, `\"warn\"`, `\"info\"`, `\"debug\"` or `\"trace\"`";
+    let word: LitStr = input.parse().map_err(|error| Error::new(error.span(), expected))?;
+    match LEVELS.iter().find(|(name, _)| *name == word.value()) {
+        Some((_, variant)) => Ok(Ident::new(variant, Span::call_site())),
+        None => Err(Error::new(word.span(), expected)),
+    }
+}
+
 fn fields(input: ParseStream<'_>, option: &Ident) -> Result<Vec<Field>> {
     if !input.peek(syn::token::Paren) {
         return Err(Error::new(option.span(), "expected `fields(key = value, argument, ...)`"));
@@ -204,7 +225,9 @@ fn record(input: ParseStream<'_>, option: &Ident) -> Result<Record> {
     parenthesized!(content in input);
     let expected = || match content.fork().call(Ident::parse_any) {
         Ok(level) if level == "level" => {
-            format!("expected `{option}(Debug)` or `{option}(Display)`; there are no levels: leave `level` out")
+            format!(
+                "expected `{option}(Debug)` or `{option}(Display)`; the level is that of the span: write `level` beside `{option}`"
+            )
         }
         _ => format!("expected `{option}(Debug)` or `{option}(Display)`"),
     };

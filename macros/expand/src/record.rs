@@ -101,11 +101,14 @@ impl Expansion<'_> {
             Errors::None => return TokenStream::new(),
             Errors::IfAny(record) | Errors::Always(record) => *record,
         };
-        let description = match record {
-            Record::Off | Record::Plain => quote!(#private::Described::new(#error).description()),
-            Record::Display => self.at_output(quote!(#private::display), &error),
-            Record::Debug => self.at_output(quote!(#private::debug), &error),
+        let described = quote!(#private::Described::new(#error).description());
+        let shown = match record {
+            Record::Off | Record::Plain => None,
+            Record::Display => Some(self.at_output(quote!(#private::display), &error)),
+            Record::Debug => Some(self.at_output(quote!(#private::debug), &error)),
         };
+        let shown = shown.map(|text| quote!(.shown_as(#text)));
+        let description = quote!(#described #shown);
         let found = self.found(errors, "error", output);
         let fail = quote!(#span.fail(#description, #private::Described::new(#error).error_type()););
         let fail = match self.condition(&error) {

@@ -7,11 +7,13 @@ use std::pin::{Pin, pin};
 use std::task::{Context as TaskContext, Poll, Waker};
 
 use telemark_sdk::testing::TestTelemetry;
+use telemark_sdk::trace::ExceptionSignal;
 
-/// Runs `scenario` and compares its span tree with `expected`, without the common indentation.
+/// Runs `scenario` and compares its span tree with `expected`, without the common indentation. The spans have no exceptions,
+/// which `exceptions.rs` tests.
 #[track_caller]
 pub fn check(scenario: impl FnOnce(), expected: &str) {
-    let telemetry = TestTelemetry::new();
+    let telemetry = TestTelemetry::with(|builder| builder.with_exception_signal(ExceptionSignal::Logs));
     {
         let _guard = telemetry.attach();
         scenario();

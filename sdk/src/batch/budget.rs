@@ -1,15 +1,15 @@
-//! A bound that shards share: each takes its part in portions.
+//! A bound shared by the shards of a queue. Each shard takes its part in portions.
 
 use crate::sync::{AtomicIsize, Ordering};
 
-/// An amount, of items or of bytes, that many threads use up without contending for it.
+/// An amount of items or bytes that many threads use up without contending for it.
 pub(super) struct Budget {
-    /// What no shard has taken. Below zero after [`Self::charge`], which asks nobody.
+    /// The amount that no shard has taken. Negative if [`Self::charge`], which never refuses, exceeds the capacity.
     free: AtomicIsize,
     capacity: usize,
-    /// The part that a shard takes at once.
+    /// The amount that a shard normally takes at a time.
     portion: usize,
-    /// The amount from which on the worker is wanted.
+    /// The amount taken at which the worker should run.
     threshold: usize,
 }
 
@@ -19,8 +19,8 @@ impl Budget {
         Budget { free: AtomicIsize::new(free), capacity: free.unsigned_abs(), portion, threshold }
     }
 
-    /// Takes a portion, or `needed` if that is more, or all there is if that is less than a portion. Takes nothing and returns
-    /// zero if there is less than `needed`.
+    /// Takes a portion, or `needed` if that is larger, or everything that is left if less than a portion is left.
+    /// Takes nothing and returns zero if less than `needed` is left.
     pub(super) fn take(&self, needed: usize) -> usize {
         let mut free = self.free.load(Ordering::Relaxed);
         loop {
@@ -37,23 +37,23 @@ impl Budget {
         }
     }
 
-    /// Takes an amount that is used already, whether it is there or not.
+    /// Takes an amount that is already in use, even if it exceeds what is left.
     pub(super) fn charge(&self, amount: usize) {
         self.free.fetch_sub(signed(amount), Ordering::Relaxed);
     }
 
-    /// Gives an amount back.
+    /// Returns an amount to the budget.
     pub(super) fn release(&self, amount: usize) {
         self.free.fetch_add(signed(amount), Ordering::Relaxed);
     }
 
-    /// Returns the amount that is taken.
+    /// Returns the total amount taken.
     pub(super) fn taken(&self) -> usize {
         let free = self.free.load(Ordering::Relaxed);
         self.capacity.saturating_add_signed(free.saturating_neg())
     }
 
-    /// Returns true if so much is taken that the worker is wanted.
+    /// Returns true if enough has been taken that the worker should run.
     pub(super) fn is_much_taken(&self) -> bool {
         self.taken() >= self.threshold
     }

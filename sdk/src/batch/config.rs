@@ -7,10 +7,11 @@ use crate::error::ConfigError;
 
 /// Minimum delay between two runs of an idle worker.
 pub(super) const MIN_DELAY: Duration = Duration::from_millis(5);
-/// Size at which a batch is full. Usual receivers take requests of up to 4 MiB, and spans are smaller on the wire.
+/// Size at which a batch is full. Receivers usually accept requests of up to 4 MiB, and spans are smaller on the wire
+/// than in memory.
 const MAX_BATCH_BYTES: usize = 4 << 20;
 
-/// Queue and batch sizes, and the timing of exports.
+/// The queue size, the batch size, and the timing of exports.
 ///
 /// spec: trace/sdk.md#batching-processor
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,9 +24,9 @@ pub struct BatchConfig {
 }
 
 impl BatchConfig {
-    /// The specification's defaults for spans: a queue of 2048 items, batches of 512, a delay of at most 5 s before an
-    /// export, and a timeout of 30 s for each export. The spans that wait or are being exported may take 64 MiB, 32 KiB for
-    /// each span in a full queue. An ordinary span takes less than 1 KiB.
+    /// The specification's defaults for spans: a queue of 2048 items, batches of 512 items, a delay of up to 5 s
+    /// before an export, and a timeout of 30 s per export. Spans that are waiting or being exported may take up 64 MiB
+    /// in total, which is 32 KiB for each span of a full queue. A typical span takes up less than 1 KiB.
     pub const SPANS: BatchConfig = BatchConfig {
         max_queue_size: 2048,
         max_queue_bytes: 64 << 20,
@@ -58,30 +59,31 @@ impl BatchConfig {
         config
     }
 
-    /// Sets the maximum number of queued items, at least 1.
+    /// Sets the maximum number of queued items. The minimum is 1.
     pub fn with_max_queue_size(mut self, items: usize) -> Self {
         self.max_queue_size = items.max(1);
         self
     }
 
-    /// Sets the maximum size in bytes of the items that wait or are being exported, at least 1. Items beyond it are dropped.
+    /// Sets the maximum total size, in bytes, of the items that are waiting or being exported. The minimum is 1. Items
+    /// that do not fit are dropped.
     ///
-    /// The size of an item includes everything that it owns. Every string counts as a separate allocation, even if it is static.
-    /// The worker starts an export once a quarter of the bytes is used, and limits a batch to about an eighth of
-    /// them, at most 4 MiB.
+    /// The size of an item includes everything that it owns. Every string counts as a separate allocation, even if it
+    /// is static. The worker starts an export once a quarter of the bytes are used, and limits a batch to about an
+    /// eighth of them, or to 4 MiB if that is less.
     pub fn with_max_queue_bytes(mut self, bytes: usize) -> Self {
         self.max_queue_bytes = bytes.max(1);
         self
     }
 
-    /// Sets the maximum number of items per export, at least 1. It is capped at the queue size, regardless of the order of
-    /// the calls.
+    /// Sets the maximum number of items per export. The minimum is 1. The value is capped at the queue size,
+    /// regardless of the order of the calls.
     pub fn with_max_batch_size(mut self, items: usize) -> Self {
         self.max_batch_size = items.max(1);
         self
     }
 
-    /// Sets the maximum time an item waits before it is exported, at least 5 ms.
+    /// Sets the maximum time that an item waits before it is exported. The minimum is 5 ms.
     pub fn with_schedule_delay(mut self, delay: Duration) -> Self {
         self.schedule_delay = delay;
         self
@@ -98,12 +100,12 @@ impl BatchConfig {
         self.max_queue_size
     }
 
-    /// Returns the maximum size in bytes of the items that wait or are being exported.
+    /// Returns the maximum total size, in bytes, of the items that are waiting or being exported.
     pub fn max_queue_bytes(&self) -> usize {
         self.max_queue_bytes
     }
 
-    /// Returns the size in bytes at which a batch is full, whatever its number of items.
+    /// Returns the size, in bytes, at which a batch is full regardless of its number of items.
     pub(super) fn max_batch_bytes(&self) -> usize {
         (self.max_queue_bytes / 8).min(MAX_BATCH_BYTES)
     }
@@ -113,7 +115,7 @@ impl BatchConfig {
         self.max_batch_size.min(self.max_queue_size)
     }
 
-    /// Returns the maximum time an item waits before it is exported.
+    /// Returns the maximum time that an item waits before it is exported.
     pub fn schedule_delay(&self) -> Duration {
         self.schedule_delay
     }

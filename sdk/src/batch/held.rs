@@ -1,4 +1,4 @@
-//! An item that a stage keeps for a later verdict.
+//! An item that a stage holds until it reaches a verdict.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -9,10 +9,11 @@ use super::stage::Outlets;
 use crate::diag::Counters;
 use crate::signal::Signal;
 
-/// An item that a [`Stage`](super::Stage) keeps for a later verdict. Its bytes count in the queue before the stages until it
-/// is passed on. Dropping it drops the item, which every exporter counts as dropped by a stage.
+/// An item that a [`Stage`](super::Stage) holds until it reaches a verdict. Until it is passed on, its bytes still
+/// count in the queue in front of the stages. Dropping this value drops the item, and every exporter counts the item as
+/// dropped by a stage.
 pub struct Held<S: Signal> {
-    /// `None` only once it is passed on.
+    /// `None` only after the item has been passed on.
     item: Option<S::Item>,
     bytes: usize,
     queue: Arc<Queue<S>>,
@@ -26,7 +27,7 @@ impl<S: Signal> Held<S> {
         Held { item: Some(item), bytes, queue: queue.clone(), outlets: outlets.clone() }
     }
 
-    /// Takes the item, which then counts elsewhere.
+    /// Takes the item, whose bytes then no longer count here.
     pub(super) fn into_item(mut self) -> Option<S::Item> {
         self.item.take()
     }

@@ -14,7 +14,7 @@ use crate::time::Deadline;
 pub(super) struct Inlet<S: Signal> {
     queue: Arc<Queue<S>>,
     worker: Handle,
-    /// In a forked child the queue may stay locked forever, and no thread drains it.
+    /// In a forked child, the queue may stay locked forever, and no thread drains it.
     home: Generation,
 }
 
@@ -54,7 +54,7 @@ impl<S: Signal> Inlet<S> {
     /// Closes the queue, then shuts the worker down. A second call does nothing.
     ///
     /// # Errors
-    /// Returns an error if some items could not be delivered, or not before the deadline.
+    /// Returns an error if some items could not be delivered before the deadline.
     pub(super) fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         if !self.home.is_past() {
             self.queue.close();

@@ -3,13 +3,13 @@
 //! | file | owns |
 //! |---|---|
 //! | `config` | [`BatchConfig`] |
-//! | `budget` | a limit that the shards of a queue share |
-//! | `queue` | the queue, bounded in items and in bytes |
+//! | `budget` | a limit shared by the shards of a queue |
+//! | `queue` | the queue, bounded in both items and bytes |
 //! | `inlet` | the producer side of a processor: the queue and the task that drains it |
 //! | `processor` | the seam [`Processor`], [`BatchProcessor`] and [`SimpleProcessor`] |
 //! | `worker` | the task behind both processors: exports batch by batch |
-//! | `stage` | the seam [`Stage`], and the processor that runs stages before all exporters |
-//! | `held` | [`Held`]: an item that a stage keeps for a later verdict |
+//! | `stage` | the seam [`Stage`], and the processor that runs stages in front of all exporters |
+//! | `held` | [`Held`]: an item that a stage holds until it reaches a verdict |
 
 mod budget;
 mod config;

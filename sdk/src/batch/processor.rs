@@ -1,4 +1,4 @@
-//! The processors that a provider hands its finished items to, whatever the signal.
+//! The processors to which a provider hands its finished items, for any signal.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,29 +18,29 @@ use crate::time::Deadline;
 
 /// A processor of finished items. Every `Processor<Traces>` is a [`SpanProcessor`](crate::trace::SpanProcessor).
 ///
-/// All methods are called on the threads of the host, or on that of a [`StagedProcessor`](super::StagedProcessor), possibly
-/// several at once.
+/// All methods are called on the application's threads, or on the thread of a
+/// [`StagedProcessor`](super::StagedProcessor), and may be called concurrently.
 pub trait Processor<S: Signal>: fmt::Debug + Send + Sync + 'static {
     /// Adds a finished item.
     fn add(&self, item: S::Item);
 
-    /// Exports every item that was added before.
+    /// Exports every item that was added before the call.
     ///
     /// # Errors
-    /// Something could not be delivered, or not before the deadline.
+    /// Returns an error if something could not be delivered before the deadline.
     fn flush(&self, deadline: Deadline) -> Result<(), ExportError>;
 
-    /// Flushes and ends the processor. A second call does nothing.
+    /// Flushes the processor and shuts it down. A second call does nothing.
     ///
     /// # Errors
-    /// Something could not be delivered, or not before the deadline.
+    /// Returns an error if something could not be delivered before the deadline.
     fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError>;
 
     /// Returns the counters of each exporter behind the processor.
     fn all_counters(&self) -> Vec<Arc<Counters>>;
 }
 
-/// Collects finished items and exports them in batches on a thread of its own. Use it in production.
+/// Collects finished items and exports them in batches on its own thread. Use it in production.
 ///
 /// Adding an item never blocks: if the queue is full, the item is dropped and counted in [`Self::health`].
 ///
@@ -54,7 +54,7 @@ impl<S: Signal> BatchProcessor<S> {
     /// Starts a processor and its worker, which exports through `exporter`.
     ///
     /// # Errors
-    /// The operating system refuses to start another thread.
+    /// Returns an error if the operating system refuses to start another thread.
     pub fn start(
         exporter: impl Exporter<S>,
         resource: Resource,
@@ -92,18 +92,18 @@ impl<S: Signal> BatchProcessor<S> {
         }
     }
 
-    /// Exports every item that was added before, and flushes the exporter.
+    /// Exports every item that was added before the call, and flushes the exporter.
     ///
     /// # Errors
-    /// Something could not be delivered, or not before the deadline.
+    /// Returns an error if something could not be delivered before the deadline.
     pub fn flush(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.inlet.worker().flush(deadline)
     }
 
-    /// Flushes, then ends the worker. A second call does nothing.
+    /// Flushes the queue, then shuts the worker down. A second call does nothing.
     ///
     /// # Errors
-    /// Something could not be delivered, or not before the deadline.
+    /// Returns an error if something could not be delivered before the deadline.
     pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.inlet.shutdown(deadline)
     }
@@ -118,7 +118,7 @@ impl<S: Signal> BatchProcessor<S> {
         self.counters.clone()
     }
 
-    /// Returns the number of items that wait.
+    /// Returns the number of items waiting in the queue.
     pub fn queued(&self) -> usize {
         self.inlet.len()
     }
@@ -149,9 +149,10 @@ impl<S: Signal> Processor<S> for BatchProcessor<S> {
     }
 }
 
-/// Exports each item as it is added, and waits for the export. For tests and short programs: it blocks the host.
+/// Exports each item as it is added, and waits for the export to finish. Meant for tests and short programs, because
+/// it blocks the application.
 ///
-/// The export runs on a thread of the SDK, so that the exporter also works inside an async runtime.
+/// The export runs on an SDK thread, so that the exporter also works inside an async runtime.
 ///
 /// spec: trace/sdk.md#simple-processor
 pub struct SimpleProcessor<S: Signal> {
@@ -160,10 +161,10 @@ pub struct SimpleProcessor<S: Signal> {
 }
 
 impl<S: Signal> SimpleProcessor<S> {
-    /// Starts a processor that exports through `exporter`, each export within 30 s.
+    /// Starts a processor that exports through `exporter`, with a timeout of 30 s per export.
     ///
     /// # Errors
-    /// The operating system refuses to start another thread.
+    /// Returns an error if the operating system refuses to start another thread.
     pub fn start(exporter: impl Exporter<S>, resource: Resource, runtime: &Runtime) -> Result<Self, ConfigError> {
         let config = BatchConfig::SPANS.with_max_batch_size(1).with_schedule_delay(Duration::from_secs(3600));
         let (queue, exporter) = (Arc::new(Queue::for_config(config)), Guarded::behind("simple", None, exporter));
@@ -187,15 +188,15 @@ impl<S: Signal> SimpleProcessor<S> {
     /// Flushes the exporter.
     ///
     /// # Errors
-    /// Something could not be delivered, or not before the deadline.
+    /// Returns an error if something could not be delivered before the deadline.
     pub fn flush(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.batch.flush(deadline)
     }
 
-    /// Ends the processor. A second call does nothing.
+    /// Shuts the processor down. A second call does nothing.
     ///
     /// # Errors
-    /// Something could not be delivered, or not before the deadline.
+    /// Returns an error if something could not be delivered before the deadline.
     pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.batch.shutdown(deadline)
     }

@@ -1,78 +1,81 @@
-//! The bounded queue between the threads that make telemetry and the worker that exports it.
+//! The bounded queue between the threads that create telemetry and the worker that exports it.
 //!
-//! Each thread pushes to a shard of its own: an uncontended lock, and a move to the end of the shard's chunk. A full chunk waits
-//! beside it, and the shard begins another one. The worker takes whole chunks and gives them back empty. A shard without new
-//! items loses its chunk at the next drain, so that idle threads hold no memory.
+//! Each thread pushes to its own shard, which costs an uncontended lock and a move to the end of the shard's chunk. A
+//! full chunk stays in the shard, and the shard starts another chunk. The worker takes whole chunks and returns them
+//! empty. A drain takes the chunk away from a shard that has received no new items, so that idle threads hold no
+//! memory.
 //!
-//! Two common bounds, in items and in bytes, are kept by handing out room in portions: a shard takes room for up to 64 items, and
-//! for a part of the bytes, and asks again once that is used up. If a budget is empty, a push collects the unused room of the
-//! other shards before it gives up, so that the queue holds exactly `capacity` items whatever the number of threads.
+//! The shards share two limits, one in items and one in bytes, and take room from them in portions: a shard takes room
+//! for up to 64 items and for a fraction of the bytes, and takes more when that is used up. If a budget is exhausted,
+//! a push first collects the unused room of the other shards and only then gives up, so that the queue holds exactly
+//! `capacity` items however many threads there are.
 
 use super::BatchConfig;
 use super::budget::Budget;
 use crate::signal::{Chunk, Signal};
 use crate::sync::{Mutex, MutexGuard, lock};
 
-/// Maximum room that a shard takes at once.
+/// Maximum number of items for which a shard takes room at a time.
 const PORTION: usize = 64;
-/// Maximum number of empty chunks that wait for their next use: as many as a full default queue has.
+/// Maximum number of empty chunks kept for reuse, which is the number of chunks in a full default queue.
 const SPARES: usize = 16;
 
 pub(super) struct Queue<S: Signal> {
     shards: Box<[Shard<S>]>,
     items: Budget,
     bytes: Budget,
-    /// The bytes at which a chunk is full, whatever its number of items.
+    /// The size, in bytes, at which a chunk is full regardless of its number of items.
     chunk_bytes: usize,
-    /// Empty chunks with memory.
+    /// Empty chunks that keep their memory.
     spares: Mutex<Vec<S::Chunk>>,
 }
 
-/// Aligned so that no two threads write to one cache line.
+/// Aligned so that no two shards share a cache line.
 #[repr(align(128))]
 struct Shard<S: Signal>(Mutex<Contents<S>>);
 
 struct Contents<S: Signal> {
     chunk: S::Chunk,
-    /// The bytes of the items in the chunk.
+    /// The total size, in bytes, of the items in the chunk.
     charged: usize,
-    /// Number of items that may be pushed here before the shard asks for more room.
+    /// Number of items that can be pushed here before the shard needs more room.
     room: usize,
-    /// The same in bytes.
+    /// Number of bytes that can be pushed here before the shard needs more room.
     bytes: usize,
     closed: bool,
-    /// Full chunks, the oldest first.
+    /// Full chunks, oldest first.
     full: Vec<S::Chunk>,
 }
 
 /// The result of a push.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Pushed {
-    /// The item waits.
+    /// The item is waiting.
     Queued,
-    /// The item waits, together with about `threshold` others or with many bytes: wake the worker.
+    /// The item is waiting, and so are about `threshold` items or many bytes in total: wake the worker.
     Enough,
-    /// There is no room; the item is dropped.
+    /// There is no room for another item; the item is dropped.
     Full,
-    /// There is no room for so many bytes; the item is dropped.
+    /// There is not enough room in bytes; the item is dropped.
     BytesFull,
     /// The queue is closed; the item is dropped.
     Closed,
 }
 
 impl<S: Signal> Queue<S> {
-    /// Creates a queue of the configured size that asks for the worker once a batch is full.
+    /// Creates a queue of the configured size that requests a run of the worker once a batch is full.
     pub(super) fn for_config(config: BatchConfig) -> Self {
         let shards = std::thread::available_parallelism().map_or(4, usize::from).saturating_mul(2).min(64);
         Queue::new(config.max_queue_size(), config.max_queue_bytes(), config.max_batch_size(), shards)
     }
 
-    /// Creates a queue of at most `capacity` items and about as many `bytes` that asks for the worker at about `threshold` items
-    /// or a quarter of the bytes. Rounds `shards` up to a power of two.
+    /// Creates a queue that holds up to `capacity` items and about `bytes` bytes. It requests a run of the worker at
+    /// about `threshold` items or at a quarter of the bytes. Rounds `shards` up to a power of two.
     pub(super) fn new(capacity: usize, bytes: usize, threshold: usize, shards: usize) -> Self {
         let shards: Box<[_]> =
             (0..shards.next_power_of_two()).map(|_| Shard(Mutex::new(Contents::default()))).collect();
-        // A divisor of the threshold, so that the last portion ends on it.
+        // Splits the threshold into equal portions, so that the last portion ends exactly at the threshold or just
+        // below it.
         let portion = threshold / threshold.div_ceil(PORTION);
         let bytes = Budget::new(bytes, bytes / (16 * shards.len()), bytes / 4);
         Queue {
@@ -84,7 +87,8 @@ impl<S: Signal> Queue<S> {
         }
     }
 
-    /// Adds an item from the thread with this index. Never waits for the worker's exports, only for a swap of two chunks.
+    /// Adds an item from the thread with index `thread`. Never waits for the worker's exports, only for a swap of two
+    /// chunks.
     #[inline]
     pub(super) fn push(&self, thread: usize, item: S::Item) -> Pushed {
         let size = S::size(&item);
@@ -112,7 +116,7 @@ impl<S: Signal> Queue<S> {
         if is_enough { Pushed::Enough } else { Pushed::Queued }
     }
 
-    /// Takes room for an item of `size` bytes, from the budgets or from the unused room of other shards.
+    /// Takes room for an item of `size` bytes, either from the budgets or from the unused room of other shards.
     #[cold]
     fn with_room<'a>(
         &'a self,
@@ -150,7 +154,7 @@ impl<S: Signal> Queue<S> {
         }
     }
 
-    /// Sets a full chunk aside and begins another one.
+    /// Keeps a full chunk for the worker and starts another one.
     #[cold]
     fn set_aside(&self, contents: &mut Contents<S>) {
         let next = lock(&self.spares).pop().unwrap_or_default();
@@ -158,7 +162,8 @@ impl<S: Signal> Queue<S> {
         contents.full.push(full);
     }
 
-    /// Takes the chunk of a shard. From here on, all its bytes count, the unused memory of its lists too.
+    /// Takes a shard's chunk. From now on the whole chunk counts against the budget, including the unused memory of
+    /// its lists.
     fn replace_chunk(&self, contents: &mut Contents<S>, next: S::Chunk) -> S::Chunk {
         let chunk = std::mem::replace(&mut contents.chunk, next);
         let charged = std::mem::take(&mut contents.charged);
@@ -166,13 +171,13 @@ impl<S: Signal> Queue<S> {
         chunk
     }
 
-    /// Moves all waiting items to the end of `chunks`. They count against the capacity until [`Self::release`], and their bytes
-    /// until [`Self::recycle`]. Returns their number.
+    /// Moves all waiting items to the end of `chunks` and returns their number. They count against the capacity until
+    /// [`Self::release`] is called, and their bytes count until [`Self::recycle`] is called.
     pub(super) fn drain_into(&self, chunks: &mut Vec<S::Chunk>) -> usize {
         let before = chunks.len();
         for shard in &self.shards {
             let mut contents = lock(&shard.0);
-            // Unused room goes back: an idle thread must not keep it.
+            // Return unused room, because an idle thread must not keep it.
             self.release_unused(&mut contents);
             let (idle, partial) = if contents.chunk.is_empty() {
                 (Some(std::mem::take(&mut contents.chunk)), None)
@@ -181,7 +186,7 @@ impl<S: Signal> Queue<S> {
                 (None, Some(self.replace_chunk(&mut contents, next)))
             };
             chunks.append(&mut contents.full);
-            // The memory of an idle chunk is freed outside of the lock.
+            // Free the memory of an idle chunk outside the lock.
             drop(contents);
             drop(idle);
             chunks.extend(partial);
@@ -189,18 +194,18 @@ impl<S: Signal> Queue<S> {
         chunks[before..].iter().map(S::Chunk::len).sum()
     }
 
-    /// Returns the room of items that were drained and are now being exported.
+    /// Releases the room of items that have been drained and are about to be exported.
     pub(super) fn release(&self, items: usize) {
         self.items.release(items);
     }
 
-    /// Drops the items of a drained chunk, releases their bytes, and keeps the chunk for its next use.
+    /// Drops the items of a drained chunk, releases their bytes, and keeps the chunk for reuse.
     pub(super) fn recycle(&self, chunk: S::Chunk) {
         let bytes = chunk.bytes();
         self.recycle_drained(chunk, bytes);
     }
 
-    /// As [`Self::recycle`], for a chunk that had so many bytes before its items were moved out.
+    /// Like [`Self::recycle`], but for a chunk that had `bytes` bytes before its items were moved out.
     pub(super) fn recycle_drained(&self, mut chunk: S::Chunk, bytes: usize) {
         chunk.clear();
         self.bytes.release(bytes);
@@ -211,33 +216,34 @@ impl<S: Signal> Queue<S> {
         } else {
             Some(chunk)
         };
-        // Freed outside of the lock.
+        // Free the memory outside the lock.
         drop(spares);
         drop(surplus);
     }
 
-    /// Frees the empty chunks, after a time without items.
+    /// Frees the empty chunks. Called after a period without items.
     pub(super) fn free_spares(&self) {
         drop(std::mem::take(&mut *lock(&self.spares)));
     }
 
-    /// Returns the budget in bytes, for items that are held elsewhere.
+    /// Returns the byte budget, for items that are held elsewhere.
     pub(super) fn bytes(&self) -> &Budget {
         &self.bytes
     }
 
-    /// Returns the number of items that wait, without those that were drained.
+    /// Returns the number of waiting items, not counting those that have been drained.
     pub(super) fn len(&self) -> usize {
         self.shards.iter().map(|shard| lock(&shard.0).len()).sum()
     }
 
-    /// Returns the number of items that take room: those that wait, and those that were drained and not yet released.
+    /// Returns the number of items that occupy room: those that are waiting, and those that have been drained but not
+    /// yet released.
     pub(super) fn waiting(&self) -> usize {
         let in_hand: usize = self.shards.iter().map(|shard| lock(&shard.0).room).sum();
         self.items.taken().saturating_sub(in_hand)
     }
 
-    /// Refuses every later push. Waiting items stay until they are drained.
+    /// Refuses all later pushes. Waiting items stay until they are drained.
     pub(super) fn close(&self) {
         self.shards.iter().for_each(|shard| lock(&shard.0).closed = true);
     }
@@ -268,7 +274,7 @@ impl<S: Signal> Default for Contents<S> {
     }
 }
 
-/// A signal of numbers, which weigh as much as they say.
+/// A test signal whose items are numbers. The size of each item is its value.
 #[cfg(test)]
 mod numbers {
     use std::ops::Range;
@@ -517,7 +523,8 @@ mod loom_tests {
 
     fn check(model: impl Fn() + Sync + Send + 'static) {
         let mut builder = loom::model::Builder::new();
-        // Two preemptions suffice for every known class of queue errors; without a bound this runs for hours.
+        // Two preemptions suffice for every known class of queue errors; without a bound, this test would run for
+        // hours.
         builder.preemption_bound = Some(2);
         builder.check(model);
     }
@@ -531,7 +538,7 @@ mod loom_tests {
         usize::from(matches!(pushed.join().unwrap(), Pushed::Full | Pushed::BytesFull))
     }
 
-    /// Two threads push while the worker drains: nothing is lost, nothing doubled, the bound holds.
+    /// Two threads push while the worker drains. Checks that no item is lost or duplicated and that the limit holds.
     fn pushes_against_drains(queue: impl Fn() -> Queue<Numbers>) {
         let queue = Arc::new(queue());
         let producers: Vec<_> = (0..2).map(|shard| push(&queue, shard, 5)).collect();
@@ -556,11 +563,11 @@ mod loom_tests {
         check(|| pushes_against_drains(|| Queue::new(10, 9, 1, 2)));
     }
 
-    /// Every item fills its chunk: chunks are set aside, taken, recycled and begun again while threads push.
+    /// Every item fills its chunk, so chunks are filled, taken, recycled and reused while threads push.
     #[test]
     fn full_chunks_change_hands() {
         check(|| {
-            // A chunk is full at a 64th of the bytes.
+            // A chunk is full once it holds a 64th of the bytes.
             let queue = Arc::new(Queue::<Numbers>::new(4, 64, 4, 1));
             let producers: Vec<_> = (1..3).map(|item| push(&queue, 0, item)).collect();
             let mut seen = Vec::new();
@@ -580,7 +587,7 @@ mod loom_tests {
         });
     }
 
-    /// Every push has a definite end around a close: drained or refused.
+    /// A push that races with a close has a definite outcome: the item is either drained or refused.
     #[test]
     fn a_push_against_a_close() {
         loom::model(|| {

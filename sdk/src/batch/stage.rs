@@ -1,4 +1,4 @@
-//! Stages: code that sees each finished item once, before it goes to all exporters.
+//! Stages: code that sees each finished item exactly once, before it reaches any exporter.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,23 +14,26 @@ use crate::runtime::{Next, Runtime, Task, Wake};
 use crate::signal::{Chunk, Signal};
 use crate::time::Deadline;
 
-/// Edits, drops or holds back finished items before they reach the exporters: redaction, enrichment, a filter, tail sampling.
+/// Edits, drops or holds back finished items before they reach the exporters. Use it for redaction, enrichment,
+/// filtering or tail sampling.
 ///
-/// Called for each item once, whatever the number of exporters, in the order in which stages were added: on one thread of
-/// the SDK's own, never concurrently, with telemetry suppressed. A stage that blocks delays the exports and fills its queue,
-/// but never the host. A panic is caught and reported, and drops the item: an item whose redaction failed is not exported.
+/// Stages are called once per item, regardless of the number of exporters, in the order in which they were added. All
+/// calls happen on one SDK thread, never concurrently, with telemetry suppressed. A stage that blocks delays exports
+/// and lets its queue fill up, but never blocks the application. A panic is caught and reported, and the item is
+/// dropped, because an item whose redaction failed must not be exported.
 pub trait Stage<S: Signal>: Send + 'static {
-    /// Looks at one item, which it may edit. Later stages and exporters see an item that is kept as it is left here.
+    /// Inspects an item and may edit it. If the item is kept, later stages and exporters see the edited item.
     fn process(&mut self, item: &mut S::Item) -> Verdict;
 
-    /// Takes an item for which [`Self::process`] returned [`Verdict::Hold`]. By default drops it.
+    /// Takes an item for which [`Self::process`] returned [`Verdict::Hold`]. By default, drops it.
     fn hold(&mut self, item: Held<S>) {
         drop(item);
     }
 
-    /// Passes on those held items whose verdict has come; the others stay, or are dropped. Called after the items of a run, at
-    /// least five times per schedule delay. `ends` is true at a flush and at the shutdown: what stays held then is exported
-    /// by no flush, and is lost with the stage at the shutdown.
+    /// Passes on the held items whose verdict is known; the others remain held or are dropped. Called after each run's
+    /// items have been processed, at least five times per schedule delay. `ends` is true on a flush and on shutdown:
+    /// items that remain held after that call are not exported by the flush, and on shutdown they are lost together
+    /// with the stage.
     fn release(&mut self, ends: bool, pass_on: &mut dyn FnMut(Held<S>)) {
         let _ = (ends, pass_on);
     }
@@ -50,24 +53,25 @@ impl<S: Signal> Stage<S> for Box<dyn Stage<S>> {
     }
 }
 
-/// The decision of a [`Stage`] about an item.
+/// A [`Stage`]'s decision about an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// The item goes to the next stage, and from the last one to every exporter.
+    /// The item goes to the next stage or, after the last stage, to every exporter.
     Keep,
-    /// The item goes no further; [`SignalHealth::dropped_by_stage`](crate::diag::SignalHealth::dropped_by_stage) counts it.
+    /// The item goes no further and is counted in
+    /// [`SignalHealth::dropped_by_stage`](crate::diag::SignalHealth::dropped_by_stage).
     Drop,
-    /// The stage keeps the item for now: it is given to [`Stage::hold`].
+    /// The stage holds the item for now: the item is passed to [`Stage::hold`].
     Hold,
 }
 
-/// Runs stages on a thread of its own and hands what they keep to several processors, which export it.
+/// Runs stages on its own thread, and hands the items that they keep to one or more processors, which export them.
 ///
-/// Adding an item never blocks: if the queue before the stages is full, the item is dropped, and each exporter counts it as
-/// dropped because of a full queue. That queue is one more of the configured size, and what stages hold takes of its bytes. The
-/// stages run once enough items for a
-/// batch wait, and at least five times per schedule delay, so that an item waits up to a fifth of the delay longer.
+/// Adding an item never blocks: if the queue in front of the stages is full, the item is dropped, and each exporter
+/// counts it as dropped because of a full queue. This queue has the configured size and exists in addition to the
+/// processors' queues. Items that stages hold take up part of its bytes. The stages run once a full batch is waiting,
+/// and at least five times per schedule delay, so they delay an item by up to a fifth of the schedule delay.
 pub struct StagedProcessor<S: Signal> {
     inlet: Inlet<S>,
     outlets: Arc<Outlets<S>>,
@@ -77,10 +81,10 @@ impl<S: Signal> StagedProcessor<S>
 where
     S::Item: Clone,
 {
-    /// Starts the thread of the stages, in front of `processors`.
+    /// Starts the thread that runs the stages, in front of `processors`.
     ///
     /// # Errors
-    /// The operating system refuses to start another thread.
+    /// Returns an error if the operating system refuses to start another thread.
     pub fn start(
         stages: Vec<Box<dyn Stage<S>>>,
         processors: Vec<Box<dyn Processor<S>>>,
@@ -120,7 +124,8 @@ impl<S: Signal> Processor<S> for StagedProcessor<S> {
     }
 
     fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
-        // Items that hung stages release later find the processors closed, and are counted there.
+        // If a stage hangs and releases items later, the processors are already closed and count those items as
+        // dropped.
         let staged = self.inlet.shutdown(deadline);
         staged.and(self.outlets.each(|processor| processor.shutdown(deadline)))
     }
@@ -162,7 +167,7 @@ struct Worker<S: Signal> {
     stages: Vec<Box<dyn Stage<S>>>,
     outlets: Arc<Outlets<S>>,
     delay: Duration,
-    /// Empty between two runs. Reuses its memory.
+    /// Empty between two runs. Kept to reuse its memory.
     drained: Vec<S::Chunk>,
 }
 
@@ -197,8 +202,8 @@ impl<S: Signal> Worker<S>
 where
     S::Item: Clone,
 {
-    /// Runs the stages over every item of the queue and hands on those that they keep, and those that they release. Returns the
-    /// number of items of the queue.
+    /// Runs the stages on every queued item, and passes on the items that they keep or release. Returns the number of
+    /// items taken from the queue.
     fn pass_on(&mut self, ends: bool) -> usize {
         let items = self.queue.drain_into(&mut self.drained);
         let mut chunks = std::mem::take(&mut self.drained);
@@ -224,7 +229,8 @@ where
         items
     }
 
-    /// Shows an item to the stages from this one on, and hands it on if they keep it.
+    /// Passes an item through the stages, starting with the stage at index `from`, and hands it to the processors if
+    /// all of them keep it.
     fn advance(&mut self, from: usize, mut item: S::Item) {
         for stage in self.stages.iter_mut().skip(from) {
             match verdict(&mut **stage, &mut item) {

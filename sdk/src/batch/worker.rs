@@ -17,15 +17,15 @@ pub(super) struct Worker<S: Signal> {
     exporter: Guarded<S>,
     resource: Resource,
     config: BatchConfig,
-    /// Drained chunks, the oldest first.
+    /// Drained chunks, oldest first.
     drained: Vec<S::Chunk>,
-    /// Number of items of the first chunk that have been exported.
+    /// Number of items of the first chunk that have already been exported.
     exported: usize,
-    /// Number of drained items that have not been exported.
+    /// Number of drained items that have not been exported yet.
     left: usize,
     /// Number of drained items that this run still has to export.
     due: usize,
-    /// Number of drops that have been reported: because of the number of items, and of their bytes.
+    /// Number of drops already reported: those due to the number of items, and those due to their bytes.
     reported: [u64; 2],
 }
 
@@ -34,11 +34,11 @@ impl<S: Signal> Task for Worker<S> {
         self.delay()
     }
 
-    /// Exports one batch of the items that were here when the run began. Items that arrive meanwhile wait for the next run;
-    /// otherwise a run might never end, in smaller and smaller batches.
+    /// Exports one batch of the items that were present when the run began. Items that arrive during the run wait for
+    /// the next one. Otherwise, a run might continue forever with ever smaller batches.
     fn run(&mut self, why: Wake) -> Next {
         self.report_drops();
-        // While the receiver asks for a pause, items wait in the queue as long as it has room.
+        // During a pause that the receiver requested, items wait in the queue for as long as there is room.
         let pause = self.exporter.pause();
         if !pause.is_zero() {
             return Next::After(pause.max(MIN_DELAY));
@@ -61,7 +61,7 @@ impl<S: Signal> Task for Worker<S> {
         if self.due > 0 {
             let size = self.next_batch();
             self.due = self.due.saturating_sub(size);
-            // `Guarded` has counted and reported a failure; a run has no caller to return it to.
+            // `Guarded` has already counted and reported any failure; a run has no caller to return it to.
             let _ = self.export_batch(size, Deadline::NEVER);
         }
         match self.due {
@@ -97,7 +97,8 @@ impl<S: Signal> Worker<S> {
         Worker { queue, exporter, resource, config, drained, exported: 0, left: 0, due: 0, reported }
     }
 
-    /// Exports the items that are here now, but none that arrive while it runs. Keeps the first error and exports the rest.
+    /// Exports the items that are present now, but none that arrive during the call. After an error, exports the
+    /// remaining items and then returns the first error.
     fn export_all(&mut self, deadline: Deadline) -> Result<(), ExportError> {
         let mut left = self.gather();
         let mut result = Ok(());
@@ -112,7 +113,7 @@ impl<S: Signal> Worker<S> {
         result
     }
 
-    /// Returns the delay between two runs, never zero: the thread would spin.
+    /// Returns the delay between two runs. It is never zero, because the thread would then spin.
     fn delay(&self) -> Duration {
         self.config.schedule_delay().max(MIN_DELAY)
     }
@@ -124,12 +125,13 @@ impl<S: Signal> Worker<S> {
         self.left
     }
 
-    /// Returns the number of items here and in the queue.
+    /// Returns the number of items drained here and in the queue.
     fn waiting(&self) -> usize {
         self.left + self.queue.len()
     }
 
-    /// Returns the size of the next batch: full in number, or in bytes after the chunk that fills it.
+    /// Returns the size of the next batch, which ends when it reaches the maximum number of items, or before the chunk
+    /// that would exceed the maximum number of bytes. The first chunk is never left out because of its bytes.
     fn next_batch(&self) -> usize {
         let max_bytes = self.config.max_batch_bytes();
         let (mut items, mut bytes) = (0, 0);
@@ -146,7 +148,8 @@ impl<S: Signal> Worker<S> {
         (items - self.exported).min(self.config.max_batch_size())
     }
 
-    /// Exports the next `size` drained items. They count in number until the export begins, and in bytes until it ends.
+    /// Exports the next `size` drained items. They count towards the item limit until the export begins, and towards
+    /// the byte limit until it ends.
     fn export_batch(&mut self, size: usize, deadline: Deadline) -> Result<(), ExportError> {
         let batch = Batch::of_chunks(&self.resource, &self.drained, self.exported, size);
         self.queue.release(size);
@@ -158,7 +161,7 @@ impl<S: Signal> Worker<S> {
         result
     }
 
-    /// Gives the chunks back that are exported as a whole.
+    /// Returns the chunks whose items have all been exported.
     fn recycle(&mut self) {
         let is_done = |chunk: &S::Chunk| {
             let is_done = chunk.len() <= self.exported;
@@ -212,7 +215,7 @@ mod tests {
         SpanData::new(SpanContext::NONE, "span", InstrumentationScope::builder("test").build().into())
     }
 
-    /// As under load: while a batch is exported, as many spans come as it had.
+    /// Simulates load: during the export of a batch, as many new spans arrive as the batch contained.
     struct UnderLoad {
         processor: Arc<OnceLock<BatchProcessor<Traces>>>,
         batches: Arc<Mutex<Vec<usize>>>,
@@ -243,13 +246,13 @@ mod tests {
         check(&|| assert_eq!(runtime.run_woken(), 1), &[4]);
         check(&|| runtime.run_timers(), &[4, 2]);
         check(&|| flush(Deadline::NEVER).unwrap(), &[4, 2]);
-        // What a flush had no time for, the next one takes, with all that has come since.
+        // Spans that a flush had no time to export are exported by the next flush, together with all newer ones.
         check(&|| assert!(flush(Deadline::after(Duration::ZERO)).unwrap_err().is_timeout()), &[]);
         (0..3).for_each(|_| processor.get().unwrap().add(span()));
         check(&|| flush(Deadline::NEVER).unwrap(), &[4, 4, 1]);
     }
 
-    /// A receiver that asks for a pause with its first response, until the test says that it is over.
+    /// A receiver whose first response requests a pause, which lasts until the test ends it.
     struct Busy {
         pause: Arc<Mutex<Duration>>,
         batches: Arc<Mutex<Vec<usize>>>,
@@ -273,7 +276,7 @@ mod tests {
         let exporter = Busy { pause: pause.clone(), batches: batches.clone() };
         let config = BatchConfig::SPANS.with_max_queue_size(16).with_max_batch_size(4);
         let runtime = ManualRuntime::new();
-        // In a box, as the facade has it.
+        // Boxed, as in the facade.
         let boxed: Box<dyn Exporter<Traces>> = Box::new(exporter);
         let processor =
             BatchProcessor::start(boxed, Resource::empty(), config, &Runtime::Manual(runtime.clone())).unwrap();
@@ -286,7 +289,7 @@ mod tests {
         *pause.lock().unwrap() = Duration::ZERO;
         runtime.run_timers();
         assert_eq!(*batches.lock().unwrap(), [4, 4]);
-        // An end does not wait for the pause.
+        // Shutdown does not wait for the pause to end.
         assert!(processor.shutdown(Deadline::NEVER).is_err());
         assert_eq!(processor.health().failed, 20);
     }

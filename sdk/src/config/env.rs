@@ -1,4 +1,4 @@
-//! Reading and parsing of environment variables.
+//! Reads and parses environment variables.
 //!
 //! spec: configuration/common.md. An empty value counts as unset. An invalid value is reported together with the accepted
 //! values, and then treated as unset.
@@ -12,16 +12,17 @@ use std::time::Duration;
 use crate::error::ConfigError;
 use crate::sync::unpoisoned;
 
-/// Environment variables, read from the process or from a fixed set for tests, and the warnings found while reading them.
+/// Environment variables, read from the process environment or from a fixed set for tests, and the warnings found
+/// while reading them.
 #[derive(Debug, Default)]
 pub struct Env {
-    /// `None` reads the environment of the process.
+    /// `None` reads the process environment.
     fixed: Option<BTreeMap<String, OsString>>,
     warnings: Mutex<Vec<ConfigError>>,
 }
 
 impl Env {
-    /// Creates a reader for the environment of the process.
+    /// Creates a reader for the process environment.
     pub fn process() -> Self {
         Env::default()
     }
@@ -48,7 +49,7 @@ impl Env {
         }
     }
 
-    /// Returns true if the variables come from the process.
+    /// Returns true if the variables come from the process environment.
     pub(super) fn is_of_the_process(&self) -> bool {
         self.fixed.is_none()
     }
@@ -112,7 +113,7 @@ impl Env {
         self.duration(name).map(|timeout| if timeout.is_zero() { Duration::MAX } else { timeout })
     }
 
-    /// Returns the entry of `values` with this name, ignoring case.
+    /// Returns the entry of `values` that the variable names, ignoring case.
     pub fn one_of<T: Clone>(&self, name: &str, values: &[(&str, T)]) -> Option<T> {
         self.parse(name, |value| named(value, values))
     }
@@ -144,12 +145,12 @@ impl Env {
         }
     }
 
-    /// Reports a setting that is being ignored.
+    /// Reports that a setting is ignored.
     pub fn warn(&self, warning: ConfigError) {
         unpoisoned(self.warnings.lock()).push(warning);
     }
 
-    /// Returns the warnings since the last call.
+    /// Returns the warnings added since the last call.
     pub fn take_warnings(&self) -> Vec<ConfigError> {
         std::mem::take(&mut *unpoisoned(self.warnings.lock()))
     }

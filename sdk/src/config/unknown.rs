@@ -1,12 +1,12 @@
-//! Detects variables that resemble known ones but have no effect: misspelt names, and variables of the specification that
-//! this SDK does not support.
+//! Detects variables that resemble known ones but have no effect: misspelt names, and variables from the specification
+//! that this SDK does not support.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Env, VARIABLES};
 use crate::error::ConfigError;
 
-/// Variables of the specification and the semantic conventions that have no effect in this SDK.
+/// Variables from the specification and the semantic conventions that have no effect in this SDK.
 ///
 /// spec: configuration/sdk-environment-variables.md, protocol/exporter.md; semconv: non-normative migration guides
 const WITHOUT_EFFECT: &[&str] = &[
@@ -36,17 +36,16 @@ const WITHOUT_EFFECT: &[&str] = &[
     "OTEL_EXPORTER_ZIPKIN_TIMEOUT",
     "OTEL_EXPORTER_ZIPKIN_PROTOCOL",
     "OTEL_SEMCONV_STABILITY_OPT_IN",
-    "OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN",
 ];
 
 /// Maximum edit distance at which a name counts as a misspelling.
 const MAX_EDITS: usize = 2;
 
 /// Reports the variables of `env` that resemble known ones but have no effect, all in a single warning: names within one or
-/// two edits of a known name, and variables of the specification that are not supported. Values are not checked.
+/// two edits of a known name, and unsupported variables from the specification. Values are not checked.
 ///
 /// Ignores every other name, such as those that Kubernetes sets for a Service called `otel-collector`, or the variables of
-/// SDKs for other languages. The environment of the process is reported only once.
+/// SDKs for other languages. The process environment is checked only once.
 pub fn warn_of_unknown(env: &Env) {
     static REPORTED: AtomicBool = AtomicBool::new(false);
     if env.is_of_the_process() && REPORTED.swap(true, Ordering::Relaxed) {
@@ -78,8 +77,9 @@ fn resembles_ours(name: &str) -> bool {
     name.get(..5).is_some_and(|start| edits(&start.to_ascii_uppercase(), "OTEL_") <= MAX_EDITS) && name.len() < 100
 }
 
-/// Returns the edit distance between two names: the minimum number of insertions, deletions, substitutions and swaps of
-/// neighbouring characters. Beyond [`MAX_EDITS`] the result is only known to be larger.
+/// Returns the edit distance between two names: the minimum number of insertions, deletions, substitutions and swaps
+/// of neighbouring characters. A result beyond [`MAX_EDITS`] is not exact: the real distance is only known to exceed
+/// that limit.
 fn edits(from: &str, to: &str) -> usize {
     let (from, to) = (from.as_bytes(), to.as_bytes());
     if from.len().abs_diff(to.len()) > MAX_EDITS {
@@ -159,7 +159,8 @@ mod tests {
         check(&known, "");
         check(
             &[
-                // Set by Kubernetes and Docker, for a Service called otel-collector and for one with an unfortunate name.
+                // Variables that Kubernetes and Docker set, for a Service called otel-collector and for one with an
+                // unfortunate name.
                 "OTEL_COLLECTOR_SERVICE_HOST",
                 "OTEL_COLLECTOR_SERVICE_PORT",
                 "OTEL_COLLECTOR_SERVICE_PORT_OTLP_GRPC",
@@ -172,7 +173,7 @@ mod tests {
                 "OTEL_SERVICE_PORT_4317_TCP",
                 "OTEL_PORT",
                 "OTEL_SDK_PORT_80_TCP_ADDR",
-                // Set by SDKs for other languages and by the operator.
+                // Variables that SDKs for other languages and the Kubernetes operator set.
                 "OTEL_PYTHON_LOG_LEVEL",
                 "OTEL_PHP_LOG_LEVEL",
                 "OTEL_RUBY_SERVICE_NAME",
@@ -186,7 +187,7 @@ mod tests {
                 "OTEL_RESOURCE_ATTRIBUTES_POD_NAME",
                 "OTEL_RESOURCE_ATTRIBUTES_NODE_NAME",
                 "OTEL_INSTRUMENTATION_COMMON_DEFAULT_ENABLED",
-                // Origin unknown.
+                // Variables of unknown origin.
                 "OTEL_SOMETHING_ELSE",
                 "HOTEL_NAME",
                 "PATH",

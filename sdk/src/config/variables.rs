@@ -1,4 +1,4 @@
-//! The table of every environment variable that the project reads. Their documentation is generated from it.
+//! The table of all environment variables that the project reads. The documentation is generated from it.
 
 use crate::text::Secrecy;
 
@@ -60,6 +60,9 @@ variables! {
     "OTEL_METRIC_EXPORT_TIMEOUT" "30000" "milliseconds, 0 for no limit" "The maximum duration of an export of metrics"
     "OTEL_RUST_METRIC_EXPORT_MAX_BATCH_SIZE" "" "at least 1" "The maximum number of points in an export of metrics; if unset, each collection is one export"
     "OTEL_METRICS_EXEMPLAR_FILTER" "trace_based" "trace_based, always_on, always_off" "The measurements that may become exemplars"
+    "OTEL_RUST_SPANS" "info,sqlx::query=debug,tower_http=debug,telemark=debug" "a list of target=level, target and level: off, error, warn, info, debug or trace" "The spans to keep, by target and level; a directive with a target adds to the default, a level without a target replaces it"
+    "OTEL_RUST_BAGGAGE_ATTRIBUTES" "" "name,prefix*" "Baggage entries to copy to spans as attributes"
+    "OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN" "" "logs, logs/dup" "The signal of exceptions: span events if unset, log records (logs), or both (logs/dup)"
     "OTEL_RUST_TERMINATION_HANDLER_DISABLED" "false" "true, false" "Disables the export of remaining telemetry when SIGTERM, Ctrl-C or exit ends the program"
     "OTEL_RUST_SELF_METRICS" "false" "true, false" "Also exports the SDK's own metrics, otel.sdk.*"
     "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT" "" "characters" "The maximum length of string values; longer ones are truncated"
@@ -110,6 +113,8 @@ variables! {
     "OTEL_RUST_HTTP_SERVER_METRICS" "duration" "a list of duration, active_requests and body_sizes, or none" "The metrics that the HTTP server layers record"
     "OTEL_RUST_HTTP_SERVER_ADDRESS_IN_METRICS" "false" "true, false" "Adds server.address and server.port to these metrics; each host name that a client sends creates a new series"
     "OTEL_RUST_HTTP_SERVER_OPT_IN_ATTRIBUTES" "" "a list of client.port, network.local.address, network.local.port, http.request.body.size and http.response.body.size" "Opt-in attributes to add to HTTP server spans"
+    "OTEL_RUST_LOG_FORMAT" "json" "json, json_flat, ecs, text" "The format of the log lines of tracing: JSON goes to standard output, text to standard error"
+    "RUST_LOG" "info" "a list of levels and target=level" "The events of tracing that become log lines"
     "NO_COLOR" "" "anything" "Disables the colours of the console exporter"
     "COLUMNS" "100" "characters" "The line width of the console exporter"
 }

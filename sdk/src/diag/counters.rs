@@ -9,7 +9,7 @@ use crate::error::ExportError;
 use crate::error::report::ExportReport;
 use crate::text;
 
-/// The counters of one pipeline, and the names of its components.
+/// The counters of one pipeline, and its component names.
 #[derive(Debug, Default)]
 pub struct Counters {
     exporter: &'static str,
@@ -19,7 +19,7 @@ pub struct Counters {
     passed_on: AtomicU64,
     exported: AtomicU64,
     rejected: AtomicU64,
-    /// Indexed as [`ExportError::TYPES`].
+    /// Indexed like [`ExportError::TYPES`].
     failed: [AtomicU64; ExportError::TYPES.len()],
     abandoned: AtomicU64,
     retries: AtomicU64,
@@ -42,7 +42,7 @@ pub(crate) struct Queue {
 }
 
 impl Counters {
-    /// Creates the counters of a pipeline that ends in an exporter of this component type, which sends to `server`.
+    /// Creates the counters of a pipeline whose exporter has this component type and sends to `server`.
     pub(crate) fn new(exporter: &'static str, server: Option<(String, u16)>, destination: String) -> Self {
         Counters { exporter, server, destination, ..Counters::default() }
     }
@@ -59,12 +59,12 @@ impl Counters {
         self.passed_on.fetch_add(items, Ordering::Relaxed);
     }
 
-    /// Counts a batch of `items` that was delivered, at least in part, and reports how many of them failed and how many the
-    /// receiver rejected.
+    /// Counts a batch of `items` of which at least a part was delivered, and reports how many items failed and how
+    /// many the receiver rejected.
     pub(crate) fn delivered(&self, items: u64, signal: &'static str, took: Duration, report: &ExportReport) {
         let to = self.destination();
         log(Level::Debug, self.exporter, format_args!("exported {items} {signal} in {took:?}: {to}"));
-        // No exporter can make more items fail than it was given.
+        // The number of failed items cannot exceed the number of items passed to the exporter.
         let mut left = items;
         for (counter, failed) in self.failed.iter().zip(report.failed_by_type()) {
             let failed = left.min(*failed);
@@ -110,12 +110,12 @@ impl Counters {
         self.queue_full.fetch_add(items, Ordering::Relaxed);
     }
 
-    /// Counts items that did not fit into the bytes of the queue.
+    /// Counts items that were dropped because the queue had no room for their bytes.
     pub fn queue_bytes_full(&self, items: u64) {
         self.bytes_full.fetch_add(items, Ordering::Relaxed);
     }
 
-    /// Counts items that arrived after shutdown.
+    /// Counts items that were added after shutdown.
     pub fn after_shutdown(&self, items: u64) {
         self.after_shutdown.fetch_add(items, Ordering::Relaxed);
     }
@@ -144,22 +144,22 @@ impl Counters {
         self.exporter
     }
 
-    /// Returns the host and port of the exporter's server, if it has one.
+    /// Returns the host and port to which the exporter sends, if it sends to a server.
     pub(crate) fn server(&self) -> Option<(&str, u16)> {
         self.server.as_ref().map(|(address, port)| (address.as_str(), *port))
     }
 
-    /// Returns the destination of the exporter, or its component type if it did not name one.
+    /// Returns the exporter's destination, or its component type if it did not provide a destination.
     pub(crate) fn destination(&self) -> &str {
         if self.destination.is_empty() { self.exporter } else { &self.destination }
     }
 
-    /// Returns the kind of the processor, if there is one.
+    /// Returns the kind of processor, if there is a processor.
     pub(crate) fn processor(&self) -> Option<&'static str> {
         self.processor.as_ref().map(|processor| processor.kind)
     }
 
-    /// Returns the queue of the processor, if it has one.
+    /// Returns the processor's queue, if it has one.
     pub(crate) fn queue(&self) -> Option<&Queue> {
         self.processor.as_ref()?.queue.as_ref()
     }
@@ -169,8 +169,8 @@ impl Counters {
         &self.operations
     }
 
-    /// Returns the number of items that the processor has handled, by `error.type`: first those passed on, then each error
-    /// that occurred.
+    /// Returns the number of items that the processor has handled, by `error.type`: first the items passed on, then
+    /// the items dropped with each error that occurred.
     pub(crate) fn processed(&self) -> Vec<(Option<&'static str>, u64)> {
         let errors = [
             ("queue_full", load(&self.queue_full)),
@@ -182,7 +182,7 @@ impl Counters {
         by_error(load(&self.passed_on), errors)
     }
 
-    /// Returns the number of items that the exporter has finished, by `error.type`.
+    /// Returns the number of items that the exporter has finished exporting, by `error.type`.
     pub(crate) fn concluded(&self) -> Vec<(Option<&'static str>, u64)> {
         // A rejected item and a rejected batch have the same `error.type`.
         let rejected = |kind| if kind == "rejected" { load(&self.rejected) } else { 0 };
@@ -193,7 +193,7 @@ impl Counters {
     /// Returns the number of items that are being exported.
     pub(crate) fn in_flight(&self) -> u64 {
         let concluded: u64 = self.concluded().iter().map(|(_, items)| items).sum();
-        // Read after the finished items, so that the difference cannot be negative.
+        // Read after the counts of finished items, so that the difference cannot be negative.
         load(&self.passed_on).saturating_sub(concluded)
     }
 }
@@ -221,15 +221,15 @@ pub struct SignalHealth {
     pub exported: u64,
     /// Rejected by a receiver that accepted the rest of their batch.
     pub rejected: u64,
-    /// Dropped because their batch, or their part of it, could not be delivered.
+    /// Dropped because the batch, or the part of it that contained them, could not be delivered.
     pub failed: u64,
     /// Number of retried exports.
     pub retries: u64,
     /// Dropped because the queue was full.
     pub dropped_queue_full: u64,
-    /// Dropped because they did not fit into the bytes of the queue.
+    /// Dropped because the queue had no room for their bytes.
     pub dropped_queue_bytes_full: u64,
-    /// Dropped because they arrived after shutdown.
+    /// Dropped because they were added after shutdown.
     pub dropped_after_shutdown: u64,
     /// Dropped by a stage before they reached an exporter.
     pub dropped_by_stage: u64,

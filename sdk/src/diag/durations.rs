@@ -1,4 +1,4 @@
-//! Durations of operations, measured only while there is a listener.
+//! Durations of operations, measured only if there is a listener.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, Weak};
@@ -10,7 +10,7 @@ use crate::error::ResponseStatus;
 use crate::sync::unpoisoned;
 use crate::time::{Clock, Timestamp};
 
-/// Measures one operation of one component. Without a listener, the clock is not read.
+/// Measures one kind of operation of one component. Without a listener, the clock is not read.
 #[derive(Default)]
 pub(crate) struct Durations(Mutex<Weak<Listener>>);
 
@@ -19,7 +19,7 @@ pub(crate) struct Listener {
     pub(crate) clock: Clock,
     /// Histogram of durations in seconds.
     pub(crate) seconds: Histogram<f64>,
-    /// The component's name and type, and the server of an exporter.
+    /// The name and type of the component, plus the server if the component is an exporter.
     pub(crate) component: Vec<KeyValue>,
 }
 
@@ -38,7 +38,7 @@ impl Durations {
         self.measure_export(operation, error_type, |_| None)
     }
 
-    /// Runs and measures an export. `response` extracts the status of the receiver's response from its result.
+    /// Runs and measures an export. `response` extracts the receiver's response status from its result.
     pub(crate) fn measure_export<T>(
         &self,
         operation: impl FnOnce() -> T,

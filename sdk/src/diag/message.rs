@@ -21,13 +21,13 @@ use crate::time::Deadline;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Level {
-    /// Telemetry has been lost.
+    /// Reports that telemetry has been lost.
     Error = 1,
-    /// Something differs from what was requested.
+    /// Reports that something differs from what was requested.
     Warn = 2,
-    /// Actions taken by the SDK.
+    /// Reports an action taken by the SDK.
     Info = 3,
-    /// Details for debugging the SDK itself.
+    /// Reports details that help to debug the SDK itself.
     Debug = 4,
 }
 
@@ -42,17 +42,18 @@ impl fmt::Display for Level {
     }
 }
 
-/// The highest level that is shown, from `OTEL_LOG_LEVEL`, by default `info`. Zero shows nothing.
+/// The highest level that is shown. It comes from `OTEL_LOG_LEVEL` and is `info` by default. Zero means that nothing
+/// is shown.
 static MAX_LEVEL: AtomicU8 = AtomicU8::new(NOT_READ);
 
-/// The level if `OTEL_LOG_LEVEL` is not set.
+/// The level used if `OTEL_LOG_LEVEL` is not set.
 const DEFAULT: Option<Level> = Some(Level::Info);
 
 /// `OTEL_LOG_LEVEL` has not been read, because there has been no message yet.
 const NOT_READ: u8 = u8::MAX;
 
-/// Maximum size of one message in bytes. The whole line must fit into one atomic write to a pipe, so that lines of other
-/// programs cannot split it.
+/// Maximum size of one message in bytes. The whole line must fit into one atomic write to a pipe, so that output from
+/// other programs cannot split it.
 const MAX_MESSAGE: usize = 4096 - 128;
 
 /// True once the program or its environment has chosen a level.
@@ -61,8 +62,8 @@ static IS_CHOSEN: AtomicBool = AtomicBool::new(false);
 type Sink = Box<dyn Fn(Level, &str) + Send + Sync>;
 static SINK: OnceLock<Sink> = OnceLock::new();
 
-/// Shows messages up to `level`; `None` shows none. If this is never called, the level comes from `OTEL_LOG_LEVEL` in the
-/// environment of the process, read before the first message.
+/// Shows messages up to `level`; `None` shows none. If this is never called, the level comes from `OTEL_LOG_LEVEL` in
+/// the process environment, read before the first message.
 pub fn set_max_level(level: Option<Level>) {
     MAX_LEVEL.store(number(level), Ordering::Relaxed);
     IS_CHOSEN.store(true, Ordering::Relaxed);
@@ -111,8 +112,8 @@ pub fn set_sink(sink: impl Fn(Level, &str) + Send + Sync + 'static) -> bool {
     SINK.set(Box::new(sink)).is_ok()
 }
 
-/// Prints a message, at most once a minute per `topic`. Never panics, never fails. A message whose level is not shown costs
-/// one relaxed load and is not formatted.
+/// Prints a message, but no more than one per minute and `topic`. Never panics and never fails. A message whose level
+/// is not shown costs one relaxed load and is not formatted.
 #[inline]
 pub fn log(level: Level, topic: &'static str, message: fmt::Arguments<'_>) {
     if is_shown(level) {
@@ -129,8 +130,8 @@ fn say(level: Level, topic: &'static str, message: fmt::Arguments<'_>) {
     }
 }
 
-/// Prints what was started, but only if the program or its environment chose a level. By default the SDK stays silent unless
-/// something goes wrong.
+/// Prints which parts have been started, but only if the program or its environment chose a level. By default, the SDK
+/// stays silent unless something goes wrong.
 pub(crate) fn started(message: fmt::Arguments<'_>) {
     if IS_CHOSEN.load(Ordering::Relaxed) {
         log(Level::Info, "start", message);
@@ -145,7 +146,7 @@ pub(crate) fn guard_is_gone(lost: &str) {
     log(Level::Warn, "guard", message);
 }
 
-/// Prints a warning without a rate limit. Used for settings, each of which warns only once.
+/// Prints a warning without a rate limit. Used for warnings about settings, each of which is printed only once.
 pub(crate) fn warn_always(message: fmt::Arguments<'_>) {
     if is_shown(Level::Warn) {
         write(Level::Warn, &message.to_string());
@@ -153,7 +154,7 @@ pub(crate) fn warn_always(message: fmt::Arguments<'_>) {
 }
 
 fn write(level: Level, text: &str) {
-    // Last line of defence: foreign text has already been cleaned and cut where it was reported.
+    // The last line of defence: foreign text has already been cleaned and truncated where it was reported.
     let text = &*text::display(text).cut_at(MAX_MESSAGE).to_string();
     match SINK.get() {
         Some(sink) => sink(level, text),
@@ -170,7 +171,7 @@ fn write(level: Level, text: &str) {
     }
 }
 
-/// Number of messages that standard error has not accepted since it last accepted one.
+/// The number of messages that standard error has rejected since it last accepted one.
 static LOST: AtomicU64 = AtomicU64::new(0);
 
 /// Reports that shutdown did not finish in time. Takes no lock and allocates no memory, because it may run during an exit in
@@ -189,10 +190,11 @@ pub(crate) fn end_is_abandoned() {
     }
 }
 
-/// Maps level and topic to the time until which messages are suppressed, and to the number suppressed so far.
+/// Maps level and topic to the time until which messages are suppressed, and to the number of messages suppressed so
+/// far.
 type Topics = HashMap<(u8, &'static str), (Deadline, u64)>;
 
-/// Returns the number of suppressed messages if the topic may print now, and `None` otherwise.
+/// Returns the number of suppressed messages if a message on this topic may be printed now, and `None` otherwise.
 fn pass(level: Level, topic: &'static str) -> Option<u64> {
     static TOPICS: OnceLock<Mutex<Topics>> = OnceLock::new();
     const INTERVAL: Duration = Duration::from_secs(60);
@@ -200,7 +202,7 @@ fn pass(level: Level, topic: &'static str) -> Option<u64> {
     let topics = TOPICS.get_or_init(Mutex::default);
     let mut topics = match topics.try_lock() {
         Ok(topics) => topics,
-        // The lock may have been held during the fork by a thread that does not exist in the child.
+        // At the time of the fork, the lock may have been held by a thread that does not exist in the child.
         Err(TryLockError::WouldBlock) if is_forked_child() => return None,
         Err(_) => unpoisoned(topics.lock()),
     };

@@ -1,11 +1,11 @@
-//! The SDK's own health: what was started, exported, rejected and dropped. The only module that logs.
+//! The SDK's own health: what was started, exported, rejected and dropped. This is the only module that logs.
 //!
 //! | file | owns |
 //! |---|---|
-//! | `message` | messages on standard error, one a minute per topic |
+//! | `message` | messages on standard error, limited to one per minute and topic |
 //! | `counters` | counts of the items of one pipeline |
 //! | `span_counts` | counts of started and ended spans, striped by thread |
-//! | `durations` | durations of exports and collections, while there is a listener |
+//! | `durations` | durations of exports and collections, measured only if there is a listener |
 //!
 //! [`SelfMetrics`](crate::self_metrics::SelfMetrics) exposes these counts as the `otel.sdk.*` metrics.
 

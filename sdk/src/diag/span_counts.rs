@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::sync::thread_index;
 
-/// Number of threads with a stripe of their own. The first threads get one; in a server these are usually the long-lived
-/// ones.
+/// Number of threads that have their own stripe. These are the first threads; in a server these are usually the
+/// long-lived ones.
 const OWN: usize = 64;
 /// Number of stripes shared by all other threads.
 const SHARED: usize = 16;
@@ -23,11 +23,11 @@ pub(crate) struct SpanCounts {
 struct Stripe {
     /// Indexed by origin and outcome.
     started: [AtomicU64; 9],
-    /// Spans that were recorded only, and spans that were sampled.
+    /// Spans that were only recorded, and spans that were also sampled.
     ended: [AtomicU64; 2],
 }
 
-/// Where a span's parent comes from; `otel.span.parent.origin`.
+/// The origin of a span's parent; `otel.span.parent.origin`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     None = 0,
@@ -75,8 +75,8 @@ impl SpanCounts {
         }
     }
 
-    /// Counts a started span, recorded or not. Not inlined, so that a provider that does not count spans pays only for a
-    /// branch.
+    /// Counts a started span, whether recorded or not. Not inlined, so that a provider that does not count spans pays
+    /// only for a branch.
     #[inline(never)]
     pub(crate) fn start(&self, parent: Origin, outcome: Outcome) {
         self.add(thread_index(), |stripe| &stripe.started[parent as usize * 3 + outcome as usize]);
@@ -111,7 +111,8 @@ impl SpanCounts {
             Outcome::Dropped => return None,
             Outcome::Recorded | Outcome::Sampled => self.sum(|stripe| &stripe.ended[outcome as usize - 1]),
         };
-        // Read after the ends, so that a span that starts and ends in between cannot make the difference negative.
+        // Read after the ends, so that the difference cannot be negative if a span starts and ends between the two
+        // reads.
         let started: u64 = Origin::ALL.iter().map(|parent| self.started(*parent, outcome)).sum();
         (started > 0).then(|| started.saturating_sub(ended))
     }

@@ -1,4 +1,4 @@
-//! Catches panics of foreign code.
+//! Catches panics in foreign code.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,10 +8,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Panicked;
 
-/// Runs `work`, which is foreign code or calls it, and catches a panic.
+/// Runs `work`, which is or calls foreign code, and catches any panic.
 ///
-/// The payload of a panic is a value of the code that panicked, so its destructor may panic as well. It is dropped here, so
-/// that nothing of it reaches the caller.
+/// The panic payload is a value from the code that panicked, so its destructor may panic as well. The payload is
+/// dropped here, so that no part of it reaches the caller.
 #[doc(hidden)]
 #[inline]
 pub fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
@@ -21,7 +21,7 @@ pub fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
 #[cold]
 fn discard(payload: Box<dyn Any + Send>) -> Panicked {
     if let Err(next) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        // The new payload's destructor could panic as well, endlessly, so it is leaked.
+        // The new payload's destructor could panic as well, and so on, so the payload is leaked.
         std::mem::forget(next);
     }
     Panicked

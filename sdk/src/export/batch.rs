@@ -1,4 +1,4 @@
-//! The batch that an exporter is given.
+//! The batch that is passed to an exporter.
 
 use std::fmt;
 use std::ops::Range;
@@ -6,29 +6,29 @@ use std::ops::Range;
 use crate::resource::Resource;
 use crate::signal::{Chunk, Signal};
 
-/// Finished items of one signal and the resource they belong to, borrowed from the worker.
+/// Finished items of one signal together with their resource, borrowed from the worker.
 #[non_exhaustive]
 pub struct Batch<'a, S: Signal> {
     /// The resource that the items belong to.
     pub resource: &'a Resource,
     chunks: &'a [S::Chunk],
-    /// The number of the batch's first item, counted from the first chunk.
+    /// The index of the batch's first item, counted from the start of the first chunk.
     start: usize,
     len: usize,
 }
 
 impl<'a, S: Signal> Batch<'a, S> {
-    /// Creates a batch of all items of `chunk`, which belong to `resource`. A chunk is collected from items.
+    /// Creates a batch of all items in `chunk`, which belong to `resource`. Collect items to create a chunk.
     pub fn new(resource: &'a Resource, chunk: &'a S::Chunk) -> Self {
         Batch { resource, chunks: std::slice::from_ref(chunk), start: 0, len: chunk.len() }
     }
 
-    /// Creates a batch of `len` items, the first of which is the item number `start` of `chunks`.
+    /// Creates a batch of `len` items from `chunks`, starting at the item with index `start`.
     pub(crate) fn of_chunks(resource: &'a Resource, chunks: &'a [S::Chunk], start: usize, len: usize) -> Self {
         Batch { resource, chunks, start, len }
     }
 
-    /// Returns the number of items. A batch that the SDK exports is never empty.
+    /// Returns the number of items. The SDK never exports an empty batch.
     pub fn len(&self) -> usize {
         self.len
     }
@@ -51,7 +51,7 @@ impl<'a, S: Signal> Batch<'a, S> {
         })
     }
 
-    /// Returns the item with this number.
+    /// Returns the item at this index.
     #[inline]
     pub fn get(&self, index: usize) -> Option<S::View<'a>> {
         let mut at = (index < self.len).then_some(self.start + index)?;
@@ -64,7 +64,7 @@ impl<'a, S: Signal> Batch<'a, S> {
         None
     }
 
-    /// Returns the part of the batch with these items, cut to the items that there are.
+    /// Returns the items of the batch in this range, which is clamped to the length of the batch.
     pub fn slice(&self, range: Range<usize>) -> Self {
         let start = range.start.min(self.len);
         let len = range.end.min(self.len) - start;
@@ -73,7 +73,7 @@ impl<'a, S: Signal> Batch<'a, S> {
 }
 
 impl<'a, T, S: Signal<Chunk = Vec<T>>> Batch<'a, S> {
-    /// Returns the items of a signal whose chunk is a plain list, as that of metrics is.
+    /// Returns the items of a signal whose chunk is a plain list, such as metrics.
     pub fn as_slice(&self) -> &'a [T] {
         let first = self.chunks.first().map_or(&[][..], Vec::as_slice);
         first.get(self.start..self.start + self.len).unwrap_or_default()
@@ -103,7 +103,8 @@ mod tests {
     use crate::signal::Traces;
     use crate::trace::{SpanChunk, SpanData, SpanView};
 
-    /// Chunks of so many spans each. The spans are numbered, and each has as many attributes as its number says.
+    /// Creates chunks with these numbers of spans. The spans are numbered, and the number of a span is also the number
+    /// of its attributes.
     fn chunks(sizes: &[usize]) -> Vec<SpanChunk> {
         let mut number = 0;
         let mut span = || {

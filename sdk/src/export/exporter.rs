@@ -16,9 +16,9 @@ use crate::time::Deadline;
 ///
 /// spec: trace/sdk.md#span-exporter
 pub trait Exporter<S: Signal>: Send + 'static {
-    /// Sends the batch. Called for every full batch, and once per export interval if there are items to send.
+    /// Sends the batch. Called for every full batch, and once per export interval if items are waiting.
     ///
-    /// A batch of which a part was delivered is a report that says how many items failed, and why:
+    /// If only part of a batch was delivered, return a report of how many items failed and why, using
     /// [`ExportReport::with_failed`].
     ///
     /// # Errors
@@ -44,7 +44,7 @@ pub trait Exporter<S: Signal>: Send + 'static {
     }
 
     /// Returns the `otel.component.type` for the SDK's own metrics: a name from the semantic conventions, such as
-    /// `otlp_grpc_span_exporter`, or by default the name of the type. Called once, when the pipeline starts.
+    /// `otlp_grpc_span_exporter`, or the type name by default. Called once, when the pipeline starts.
     ///
     /// spec: semconv registry/attributes/otel.md#otel-component-attributes
     fn component_type(&self) -> &'static str {
@@ -67,10 +67,10 @@ pub trait Exporter<S: Signal>: Send + 'static {
         None
     }
 
-    /// Returns how much longer the receiver wants exports to pause; zero by default. Called before a batch is taken from the
-    /// queue or metrics are collected. During the pause, items stay in the queue while it has room, and deltas keep
-    /// accumulating in their series, rather than being lost in an export that cannot succeed. Flush and shutdown ignore the
-    /// pause.
+    /// Returns how much longer the receiver wants exports to pause; zero by default. Called before a batch is taken
+    /// from the queue or metrics are collected. During the pause, items stay in the queue as long as there is room,
+    /// and deltas keep accumulating in their series, rather than being lost in an export that cannot succeed. Flush
+    /// and shutdown ignore the pause.
     fn pause(&self) -> Duration {
         Duration::ZERO
     }

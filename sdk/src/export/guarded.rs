@@ -10,20 +10,20 @@ use crate::error::{ExportError, ResponseStatus, catch};
 use crate::signal::Signal;
 use crate::time::Deadline;
 
-/// Wraps an exporter: turns panics into errors, and measures and counts exports.
+/// Wraps an exporter: converts panics into errors, measures exports, and counts items.
 pub(crate) struct Guarded<S: Signal> {
     exporter: Box<dyn Exporter<S>>,
     counters: Arc<Counters>,
 }
 
 impl<S: Signal> Guarded<S> {
-    /// Wraps an exporter that a reader or a test calls directly.
+    /// Wraps an exporter for direct use by a reader or a test.
     pub(crate) fn new(exporter: impl Exporter<S>) -> Self {
         let counters = counters_for(&exporter);
         Guarded { exporter: Box::new(exporter), counters: Arc::new(counters) }
     }
 
-    /// Wraps an exporter behind a processor of this kind: `batching`, with its queue, or `simple`.
+    /// Wraps an exporter that runs behind a processor of this kind: `batching` (which has a queue) or `simple`.
     pub(crate) fn behind(kind: &'static str, queue: Option<Queue>, exporter: impl Exporter<S>) -> Self {
         let counters = counters_for(&exporter).with_processor(kind, queue);
         Guarded { exporter: Box::new(exporter), counters: Arc::new(counters) }
@@ -33,11 +33,11 @@ impl<S: Signal> Guarded<S> {
         &self.counters
     }
 
-    /// Exports a batch that counts as `items`. For traces this is the number of spans, for metrics the number of points, of
-    /// which one metric has several.
+    /// Exports a batch that counts as `items`. For traces this is the number of spans; for metrics it is the number of
+    /// points, and one metric can have many.
     ///
     /// # Errors
-    /// Returns an error if the batch or a part of it was not delivered or the exporter panicked.
+    /// Returns an error if all or part of the batch was not delivered, or if the exporter panicked.
     pub(crate) fn export(&mut self, items: u64, batch: Batch<'_, S>, deadline: Deadline) -> Result<(), ExportError> {
         let Guarded { exporter, counters } = self;
         counters.passed_on(items);
@@ -164,7 +164,8 @@ mod tests {
         check_in_flight(|| Ok(ExportReport::accepted()), &mut guarded, &[(None, 10)]);
         let both = [(None, 13), (Some("rejected"), 7)];
         check_in_flight(|| Ok(ExportReport::partial(7, "too old")), &mut guarded, &both);
-        // Full and partial rejections form one series: two series with the same attributes would hide each other.
+        // Full and partial rejections are counted in one series, because two series with the same attributes would
+        // conflict.
         let both = [(None, 13), (Some("rejected"), 17)];
         check_in_flight(|| Err(ExportError::rejected("no")), &mut guarded, &both);
         assert_eq!(guarded.counters.processed(), [(None, 30)]);

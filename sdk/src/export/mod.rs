@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `exporter` | the trait |
 //! | `batch` | the batch passed to an exporter |
-//! | `guarded` | the only place that calls exporters: turns panics into errors and counts every item |
+//! | `guarded` | the only place that calls exporters: converts panics into errors and counts every item |
 
 mod batch;
 mod exporter;

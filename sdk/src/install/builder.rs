@@ -95,7 +95,7 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Sets the propagator, replacing those listed in `OTEL_PROPAGATORS`.
+    /// Sets the propagator, which replaces those listed in `OTEL_PROPAGATORS`.
     pub fn with_propagator(mut self, propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
         self.model.propagator = Some(Box::new(propagator));
         self
@@ -121,15 +121,16 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Adds the SDK's own metrics, `otel.sdk.*`, to those of the program, as `OTEL_RUST_SELF_METRICS=true` does. See
+    /// Adds the SDK's own metrics, `otel.sdk.*`, to the program's metrics, as `OTEL_RUST_SELF_METRICS=true` does. See
     /// [`SelfMetrics`].
     pub fn with_self_metrics(mut self) -> Self {
         self.model.self_metrics = Some(true);
         self
     }
 
-    /// Runs `start` once the telemetry is installed, on the installing thread. Use it to register observable instruments, for
-    /// instance. Never runs if the telemetry is built but not installed. A panic is caught and logged.
+    /// Runs `start` once the telemetry is installed, on the installing thread. Use it to register observable
+    /// instruments, for instance. `start` never runs if the telemetry is built but not installed. A panic is caught
+    /// and logged.
     pub fn with_instrumentation(mut self, start: impl FnOnce(&Telemetry) + Send + Sync + 'static) -> Self {
         self.instrumentations.push(Instrumentation(Box::new(start)));
         self

@@ -1,6 +1,6 @@
-//! Shuts down the installed telemetry on an SDK thread. The host waits for it, but no longer than the flush timeout: neither
-//! for a hanging processor nor for a lock held by the waiting thread itself, as can happen when a signal handler calls
-//! `exit`.
+//! Shuts down the installed telemetry on an SDK thread. The host waits for the shutdown, but no longer than the flush
+//! timeout, even if a processor hangs or the waiting thread itself holds a lock, which can happen when a signal
+//! handler calls `exit`.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,12 +18,12 @@ const GRACE: Duration = Duration::from_millis(500);
 
 static HAS_BEGUN: AtomicBool = AtomicBool::new(false);
 static IS_OVER: AtomicBool = AtomicBool::new(false);
-/// Set once a caller has waited in vain, so that the next one does not wait again.
+/// Set once a caller's wait has timed out, so that the next caller does not wait again.
 static IS_ABANDONED: AtomicBool = AtomicBool::new(false);
 
-/// Shuts the telemetry down and waits on the calling thread until that is done. While the `telemark-term` thread is
-/// listening, it starts the work, and this function takes no lock and allocates no memory, because the host may call `exit`
-/// in a signal handler.
+/// Shuts the telemetry down and waits on the calling thread until that is done. If the `telemark-term` thread is
+/// listening, that thread starts the work. In this case, the function takes no lock and allocates no memory, because
+/// the host may call `exit` in a signal handler.
 pub(super) fn end(handle: &TelemetryHandle) {
     // An SDK thread cannot wait for itself.
     if handle.home.is_past() || runs_a_task() || ENDS.get() || !Signals::ask_for_the_end() {
@@ -79,7 +79,7 @@ thread_local! {
     static ENDS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Marks the current thread as the one that listens for the shutdown request.
+/// Marks the current thread as the thread that listens for the shutdown request.
 pub(super) fn mark_listener() {
     ENDS.set(true);
 }

@@ -1,4 +1,5 @@
-//! The handle of a [`Telemetry`]: one flush and one shutdown, shared by the guard, termination signals and program exit.
+//! The handle to a [`Telemetry`]: a single flush and a single shutdown, shared by the guard, termination signals and
+//! program exit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,8 +28,8 @@ impl TelemetryHandle {
     /// Exports everything recorded so far, within `timeout`; see [`Self::force_flush`].
     ///
     /// # Errors
-    /// Returns an error if something could not be delivered in time, or if this process is a forked child of the one that
-    /// started the telemetry.
+    /// Returns an error if something could not be delivered in time, or if this process is a forked child of the
+    /// process that started the telemetry.
     pub fn flush(&self, timeout: Duration) -> Result<(), ExportError> {
         self.force_flush(Deadline::after(timeout))
     }
@@ -39,8 +40,8 @@ impl TelemetryHandle {
     /// this thread.
     ///
     /// # Errors
-    /// Returns an error if something could not be delivered before the deadline, or if this process is a forked child of the
-    /// one that started the telemetry.
+    /// Returns an error if something could not be delivered before the deadline, or if this process is a forked child
+    /// of the process that started the telemetry.
     pub fn force_flush(&self, deadline: Deadline) -> Result<(), ExportError> {
         if self.home.is_past() {
             return Err(ExportError::other(OFF_IN_A_FORKED_CHILD));
@@ -51,8 +52,8 @@ impl TelemetryHandle {
         result
     }
 
-    /// Exports everything recorded so far and stops. A second call only waits for the first. Does nothing in a forked child
-    /// of the process that started the telemetry.
+    /// Exports everything recorded so far and stops. A second call only waits for the first one to finish. Does
+    /// nothing in a forked child of the process that started the telemetry.
     ///
     /// # Errors
     /// Returns an error if something could not be delivered before the deadline.
@@ -95,7 +96,7 @@ impl TelemetryHandle {
         self.providers.all().iter().any(|provider| provider.is_recording())
     }
 
-    /// Logs what was started and where it exports to.
+    /// Logs which parts were started and where each of them exports to.
     pub(super) fn report_start(&self) {
         let started = self.providers.all().map(|provider| provider.describe()).join("; ");
         diag::started(format_args!("started: {started}"));

@@ -7,10 +7,10 @@
 //! | `registry` | component factories, by their names in the configuration |
 //! | `pipeline` | the exporters of one signal, and the pipelines that they start |
 //! | `signals` | the list of signals, and the model, provider and methods of each |
-//! | `telemetry` | the telemetry of a program, and its installation |
+//! | `telemetry` | a program's telemetry, and how it is installed |
 //! | `handle` | flush and shutdown, shared by the guard, termination signals and `exit` |
 //! | `termination` | shutdown without the guard: signals and `exit` |
-//! | `ending` | the shutdown on an SDK thread, for which the host waits no longer than the flush timeout |
+//! | `ending` | the shutdown on an SDK thread; the host waits for it, but no longer than the flush timeout |
 
 mod builder;
 mod ending;

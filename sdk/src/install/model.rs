@@ -12,8 +12,8 @@ use crate::propagation::Propagators;
 use crate::resource::Resource;
 use crate::time::Clock;
 
-/// A telemetry before it is built. `None` marks settings that are still open: code sets them first, then the environment. A
-/// configuration file will fill the same fields between the two.
+/// A telemetry that has not been built yet. `None` marks settings that are still open: code sets them first, then the
+/// environment. In future, a configuration file will set them after the code and before the environment.
 #[derive(Debug)]
 pub(super) struct Model {
     pub(super) is_disabled: Option<bool>,

@@ -11,7 +11,8 @@ use crate::resource::Resource;
 use crate::runtime::Runtime;
 use crate::signal::Signal;
 
-/// A signal that can be installed: the types and constants its pipelines are built from. Sealed, as [`Signal`] is.
+/// A signal that can be installed: the types and constants from which its pipelines are built. Sealed, as [`Signal`]
+/// is.
 pub trait PipelineSignal: Signal + Sized {
     /// Name of the variable that selects the exporters, such as `OTEL_TRACES_EXPORTER`.
     const EXPORTERS: &'static str;
@@ -44,9 +45,9 @@ pub struct Pipeline<S: PipelineSignal> {
 type Starter<S> = dyn FnOnce(&Site<'_, S>) -> Result<<S as PipelineSignal>::End, ConfigError> + Send;
 
 enum Start<S: PipelineSignal> {
-    /// Must still be started, by this function.
+    /// Not started yet; this function starts it.
     Later(Box<Starter<S>>),
-    /// Needs no start, such as a reader created in code.
+    /// Already started, such as a reader created in code.
     Ready(S::End),
 }
 
@@ -97,7 +98,7 @@ pub(super) struct Pipelines<S: PipelineSignal> {
 /// An exporter in the configuration.
 #[derive(Debug)]
 enum Choice<S: PipelineSignal> {
-    /// Name of the exporter's row in the registry.
+    /// Name under which the exporter is registered.
     Named(&'static str),
     Made(Pipeline<S>),
 }
@@ -117,7 +118,7 @@ impl<S: PipelineSignal> Pipelines<S> {
         self.schedule = Some(schedule);
     }
 
-    /// Returns the schedule, once it is known.
+    /// Returns the schedule if it is already known.
     pub(super) fn schedule(&self) -> Option<S::Schedule> {
         self.schedule
     }
@@ -125,7 +126,7 @@ impl<S: PipelineSignal> Pipelines<S> {
     /// Fills the settings that code left open from the environment.
     ///
     /// # Errors
-    /// Returns an error if the variable that selects exporters contradicts itself.
+    /// Returns an error if the value of the variable that selects exporters is contradictory.
     pub(super) fn complete(&mut self, env: &Env, factories: &[Factory<S>]) -> Result<(), ConfigError> {
         if self.exporters.is_none() {
             let names = names::<S>(env, factories)?;
@@ -149,7 +150,7 @@ impl<S: PipelineSignal> Pipelines<S> {
         Ok(())
     }
 
-    /// Returns the processors or readers that exist already, without starting any others.
+    /// Returns the processors or readers that already exist, without starting any others.
     pub(super) fn ready(self) -> impl Iterator<Item = S::End> {
         self.exporters.into_iter().flatten().filter_map(|choice| match choice {
             Choice::Made(Pipeline { start: Start::Ready(end), .. }) => Some(end),
@@ -186,7 +187,7 @@ impl<S: PipelineSignal> Pipelines<S> {
 /// The default exporter of the specification, used when the variable names none.
 const DEFAULT: &str = "otlp";
 
-/// Returns the exporters named by the environment, or the default one if it is compiled in.
+/// Returns the exporters that the environment selects, or the default one if it is compiled in.
 fn names<S: PipelineSignal>(env: &Env, factories: &[Factory<S>]) -> Result<Vec<&'static str>, ConfigError> {
     const NONE: &str = "none";
     if factories.is_empty() {
@@ -195,7 +196,7 @@ fn names<S: PipelineSignal>(env: &Env, factories: &[Factory<S>]) -> Result<Vec<&
     let known: Vec<_> = factories.iter().map(Factory::name).chain([NONE]).map(|name| (name, name)).collect();
     // spec: configuration/common.md#enum — a value without any known name is ignored, so the default applies.
     let Some(names) = env.list_of(S::EXPORTERS, &known).filter(|names| !names.is_empty()) else {
-        // A program built without the feature has chosen to export nothing by default.
+        // By building the program without the feature, its author has chosen to export nothing by default.
         let default = factories.iter().filter(|factory| factory.name() == DEFAULT && !factory.is_missing());
         return Ok(default.map(Factory::name).collect());
     };

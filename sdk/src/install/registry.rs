@@ -27,7 +27,7 @@ impl<'a> Node<'a> {
 
 type Make<S> = fn(Node<'_>) -> Result<Pipeline<S>, ConfigError>;
 
-/// Creates the exporter with this name, and everything it depends on.
+/// Creates the exporter with this name, together with everything that it depends on.
 pub struct Factory<S: PipelineSignal> {
     name: &'static str,
     /// Holds advice instead of a function if the exporter is not compiled in.
@@ -35,8 +35,8 @@ pub struct Factory<S: PipelineSignal> {
 }
 
 impl<S: PipelineSignal> Factory<S> {
-    /// Creates a registry row. `make` runs each time a configuration with this name is built, and the build returns its
-    /// error.
+    /// Creates a registry row. `make` runs each time a configuration with this name is built, and its error becomes
+    /// the build error.
     pub const fn new(name: &'static str, make: fn(Node<'_>) -> Result<Pipeline<S>, ConfigError>) -> Self {
         Factory { name, make: Ok(make) }
     }

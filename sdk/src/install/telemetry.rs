@@ -1,4 +1,4 @@
-//! The telemetry of a program: installed globally, flushed and shut down.
+//! A program's telemetry, and how it is installed globally, flushed and shut down.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -17,9 +17,9 @@ use crate::error::{ConfigError, ExportError};
 use crate::propagation::active::ContextPropagator;
 use crate::time::Deadline;
 
-/// The telemetry of a program; `telemark` calls it the guard. Dropping it, even while unwinding, exports what is left within
-/// its [flush timeout](TelemetryBuilder::with_flush_timeout). Bind it to a named variable: `let _ =` would drop it
-/// immediately.
+/// A program's telemetry; `telemark` calls it the guard. Dropping it, even during unwinding, exports everything that
+/// is left, within its [flush timeout](TelemetryBuilder::with_flush_timeout). Bind it to a named variable: `let _ =`
+/// would drop it immediately.
 ///
 /// ```
 /// use std::time::Duration;
@@ -60,14 +60,14 @@ impl Telemetry {
         Telemetry { handle, propagator, instrumentations, is_installed: false, _companions: companions }
     }
 
-    /// Makes this the telemetry of the program: the API's globals, `#[traced]` and [metrics in
-    /// statics](crate::instrument::statics) all use it. The global meter provider is left unchanged if this telemetry has no
-    /// metric readers. With [`TelemetryBuilder::with_termination_handler`], the telemetry is also shut down when the program
-    /// ends.
+    /// Makes this the program's telemetry, which the API's globals, `#[traced]` and [metrics in
+    /// statics](crate::instrument::statics) all use. The global meter provider is left unchanged if this telemetry has
+    /// no metric readers. With [`TelemetryBuilder::with_termination_handler`], the telemetry is also shut down when
+    /// the program ends.
     ///
     /// # Errors
-    /// Returns an error if another telemetry has been installed before. That one stays installed, even if it has been shut
-    /// down, and this one is shut down.
+    /// Returns an error if another telemetry is already installed. The other telemetry stays installed, even if it has
+    /// been shut down, and this telemetry is shut down.
     pub fn install(mut self) -> Result<Telemetry, ConfigError> {
         if !self.handle.providers.claim() {
             return Err(ConfigError::state("init", already_installed()));
@@ -122,7 +122,7 @@ impl Telemetry {
         self.handle.health()
     }
 
-    /// Returns the maximum time that dropping this may take.
+    /// Returns the maximum time that dropping this telemetry may take.
     pub fn flush_timeout(&self) -> Duration {
         self.handle.flush_timeout
     }
@@ -135,7 +135,7 @@ impl Drop for Telemetry {
         } else {
             self.handle.end();
         }
-        // A forked child never had telemetry to lose.
+        // A forked child never had any telemetry to lose.
         if self.is_installed && !self.handle.home.is_past() {
             self.handle.providers.all().into_iter().for_each(|provider| provider.guard_is_gone());
         }

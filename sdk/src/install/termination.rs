@@ -9,8 +9,9 @@ use crate::error::catch;
 use crate::process::{self, Event, Signals, TerminationSignal};
 use crate::runtime;
 
-/// Shuts the installed telemetry down when the program ends, if the builder requested it and anything is recorded. Never
-/// fails: if the system refuses, it logs a warning, and the program behaves as it would without the handler.
+/// Shuts the installed telemetry down when the program ends, if the builder requested it and anything is recorded.
+/// Never fails: if the operating system refuses, this function logs a warning, and the program behaves as it would
+/// without the handler.
 pub(super) fn watch(handle: &TelemetryHandle) {
     static IS_WATCHED: AtomicBool = AtomicBool::new(false);
     if !handle.handles_termination || !handle.is_recording() || IS_WATCHED.swap(true, Ordering::AcqRel) {
@@ -33,7 +34,8 @@ pub(super) fn watch(handle: &TelemetryHandle) {
     }
 }
 
-/// Runs no application code except the message sink, and waits only for the shutdown, so that every signal is handled.
+/// Runs no application code except the message sink, and waits for nothing but the shutdown, so that every signal is
+/// handled.
 fn listen(mut signals: Signals, handle: &TelemetryHandle) {
     ending::mark_listener();
     while let Some(event) = signals.next() {
@@ -45,7 +47,7 @@ fn listen(mut signals: Signals, handle: &TelemetryHandle) {
     }
 }
 
-/// Exports what is left, then ends the program unless it has its own signal handler.
+/// Exports everything that is left, then ends the program unless the program has its own signal handler.
 fn respond(signal: TerminationSignal, handle: &TelemetryHandle) {
     let name = signal.name();
     if signal.begin_end() {

@@ -1,10 +1,11 @@
-//! Instrumentation of a program: spans, and metrics that are declared once and find the installed telemetry automatically.
+//! Instruments a program with spans, and with metrics that are declared once and find the installed telemetry
+//! automatically.
 //!
 //! | module | owns |
 //! |---|---|
 //! | [`spans`] | the expansion of `#[traced]`, and manually created spans |
 //! | [`statics`] | metrics in statics |
-//! | `shield` | runs user code and keeps its panics from the program |
+//! | `shield` | runs user code and prevents its panics from reaching the program |
 //! | [`private`] | exactly the items used by the expansion of `#[traced]` |
 //!
 //! Until telemetry is installed, each of these costs one relaxed load.

@@ -16,20 +16,22 @@ pub use super::spans::open::{OpenSpan, StartedSpan};
 pub use super::spans::outcome::{Described, Fallible, is_failure};
 pub use super::spans::output::{Call, Output, refuse_main};
 pub use super::spans::sequence::{traced_iterator, traced_stream};
-pub use super::spans::start::{Setup, start, start_here};
+pub use super::spans::start::Setup;
 pub use super::spans::stopwatch::JudgedTiming;
+pub use crate::span_filter::{Level, SpanSwitch};
 pub use crate::trace::CallSite;
 pub use crate::value::ToValue;
 
 use super::shield;
 use super::spans::call_duration::CallEnd;
 use super::spans::outcome::text;
+use super::spans::start;
 use super::spans::stopwatch::{Stopwatch, Watch};
 
 /// The attributes of a span about to start.
 pub type Attributes = Vec<KeyValue>;
 
-/// Returns the current context, or an empty one at thread exit, where the API would panic.
+/// Returns the current context, or an empty one at thread exit, when the API would panic.
 pub fn current_context() -> opentelemetry::Context {
     crate::context::current()
 }
@@ -40,16 +42,44 @@ pub const fn name(name: &'static str) -> &'static str {
     name
 }
 
-/// Starts a span and makes it current.
+/// Starts a span unless the filter rejects it.
 #[inline]
-pub fn enter(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Attributes)) -> Entered {
-    Entered::new(start(setup, attributes))
+pub fn start(
+    switch: &'static SpanSwitch,
+    setup: impl FnOnce() -> Setup,
+    attributes: impl FnOnce(&mut Attributes),
+) -> StartedSpan {
+    start::start(Some(switch), setup, attributes)
 }
 
-/// Starts a span in the current context and makes it current.
+/// Starts a span in the current context unless the filter rejects it.
 #[inline]
-pub fn enter_here(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Attributes)) -> Entered {
-    Entered::new(start_here(setup, attributes))
+pub fn start_here(
+    switch: &'static SpanSwitch,
+    setup: impl FnOnce() -> Setup,
+    attributes: impl FnOnce(&mut Attributes),
+) -> StartedSpan {
+    start::start_here(Some(switch), setup, attributes)
+}
+
+/// Starts a span like [`start`] and makes it current.
+#[inline]
+pub fn enter(
+    switch: &'static SpanSwitch,
+    setup: impl FnOnce() -> Setup,
+    attributes: impl FnOnce(&mut Attributes),
+) -> Entered {
+    Entered::new(start(switch, setup, attributes))
+}
+
+/// Starts a span like [`start_here`] and makes it current.
+#[inline]
+pub fn enter_here(
+    switch: &'static SpanSwitch,
+    setup: impl FnOnce() -> Setup,
+    attributes: impl FnOnce(&mut Attributes),
+) -> Entered {
+    Entered::new(start_here(switch, setup, attributes))
 }
 
 /// Adds an attribute and preserves the type of its value.
@@ -86,13 +116,13 @@ pub fn debug<V: fmt::Debug + ?Sized>(value: &V) -> String {
     text(format_args!("{value:?}"))
 }
 
-/// Calls the body of a function. With an `FnOnce` bound, the body can return borrows of its arguments.
+/// Calls the body of a function. The `FnOnce` bound allows the body to return borrows of its arguments.
 #[inline]
 pub fn call<T>(body: impl FnOnce() -> T) -> T {
     body()
 }
 
-/// Calls the body of a function that returns a future, inside the span that the future later continues.
+/// Calls the body of a function that returns a future. The body runs inside the span in which the future later runs.
 #[inline]
 pub fn call_in<T>(mut span: StartedSpan, body: impl FnOnce() -> T) -> (StartedSpan, T) {
     let value = call_watched(&mut span, &mut (), body);
@@ -117,13 +147,14 @@ fn call_watched<T>(span: &mut StartedSpan, stopwatch: &mut impl Stopwatch, body:
     body()
 }
 
-/// Starts measuring a call inside the span it has entered.
+/// Starts measuring a call inside the span that the call has entered.
 #[inline]
 pub fn time<'a>(duration: &'static CallDuration, entered: &'a Entered) -> Timer<'a> {
     Timer::new(duration, entered)
 }
 
-/// Records the duration of a call that has returned. `outcome` returns the type name of the error in its output, if any.
+/// Records the duration of a call that has returned. `outcome` returns the type name of the error in the call's
+/// output, if any.
 #[inline]
 pub fn returned<T>(mut timer: Timer<'_>, output: &T, outcome: impl FnOnce(&T) -> Option<&'static str>) {
     if timer.is_running() {
@@ -207,7 +238,7 @@ where
     Traced::timed(span, future, record, JudgedTiming::new(timing, outcome))
 }
 
-/// Runs code that only serves telemetry. A panic in it does not reach the program.
+/// Runs code that only serves telemetry. A panic in this code does not reach the program.
 #[inline]
 pub fn shielded(record: impl FnOnce()) {
     shield::shielded(record);

@@ -1,5 +1,5 @@
-//! Shields the program from user code: a panic in an attribute, a condition or an error's `Display` loses telemetry, not the
-//! call.
+//! Shields the program from user code: a panic in an attribute, a condition or an error's `Display` loses telemetry
+//! but does not interrupt the call.
 
 use crate::error::catch;
 

@@ -12,7 +12,7 @@ use crate::diag;
 use crate::metrics::SdkMeterProvider;
 use crate::runtime::{OFF_IN_A_FORKED_CHILD, is_background};
 
-/// Number of providers: the installed one, plus those in contexts.
+/// Number of providers: the installed provider, plus those in contexts.
 static PROVIDERS: AtomicUsize = AtomicUsize::new(0);
 
 static INSTALLED: OnceLock<SdkMeterProvider> = OnceLock::new();
@@ -31,7 +31,7 @@ pub(crate) enum Found {
     InContext(SdkMeterProvider),
 }
 
-/// Returns the installed provider if no context can hold another one.
+/// Returns the installed provider if no context can hold another provider.
 #[inline]
 pub(crate) fn only_installed() -> Option<&'static SdkMeterProvider> {
     (PROVIDERS.load(Ordering::Relaxed) == 1).then(|| INSTALLED.get()).flatten()
@@ -55,22 +55,22 @@ pub fn in_context(context: &Context) -> Option<SdkMeterProvider> {
     if is_installed() { context.get::<Scoped>().map(|scoped| scoped.0.clone()) } else { None }
 }
 
-/// Installs `provider` for the whole program, unless one is installed already. Ignores a provider without
-/// readers, since it would record nothing.
+/// Installs `provider` for the whole program, unless another provider is already installed. Ignores a provider without
+/// readers, because it would record nothing.
 pub(crate) fn install(provider: SdkMeterProvider) {
     if provider.enabled() && INSTALLED.set(provider).is_ok() {
         PROVIDERS.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// The state of the installed provider's guard: held, or the reason why measuring has stopped.
+/// The state of the installed provider's guard: either held, or the reason why measuring has stopped.
 static GUARD: AtomicU8 = AtomicU8::new(HELD);
 const HELD: u8 = 0;
 const GONE: u8 = 1;
 const FORKED: u8 = 2;
 const SAID: u8 = 3;
 
-/// Stops measuring because the guard was dropped. The next measurement logs a warning that it is lost.
+/// Stops measuring because the guard was dropped. The next measurement logs a warning that measurements are being lost.
 pub(crate) fn guard_is_gone() {
     if INSTALLED.get().is_some() && GUARD.compare_exchange(HELD, GONE, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
         // Makes `only_installed` return `None`, so that the next measurement reaches `find`.
@@ -99,8 +99,7 @@ fn has_ended() -> bool {
     }
 }
 
-/// Returns `context` with its own provider for `#[traced(metrics)]` functions and metrics in statics. For
-/// tests.
+/// Returns `context` with its own provider for `#[traced(metrics)]` functions and metrics in statics. Used in tests.
 pub fn with_meter_provider(context: &Context, provider: SdkMeterProvider) -> Context {
     PROVIDERS.fetch_add(1, Ordering::Relaxed);
     context.with_value(Scoped(provider))

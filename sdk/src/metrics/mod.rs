@@ -20,10 +20,10 @@
 //! | `exemplar` | the filter and the reservoirs |
 //! | `config` | instrument identities, views, and the streams they produce |
 //! | `aggregation` | the cells that aggregate measurements |
-//! | `series` | streams, their series, and the cells of each thread |
+//! | `series` | streams, their series, and the cells that each thread records into |
 //! | `reader` | pipelines, periodic and pull readers, producers |
 //! | `instrument` | the API's instruments, callbacks and meter |
-//! | `provider`, `active` | the meter provider, and access to the installed one |
+//! | `provider`, `active` | the meter provider, and access to the installed provider |
 
 pub mod active;
 mod aggregation;
@@ -64,7 +64,7 @@ impl Signal for Metrics {
         view.clone()
     }
 
-    /// Metrics wait in no queue: they are collected when they are exported. Only the list counts.
+    /// Metrics never wait in a queue, because they are collected when they are exported. Only the list itself counts.
     fn size(_: &ScopeMetrics) -> usize {
         size_of::<ScopeMetrics>()
     }

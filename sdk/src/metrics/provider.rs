@@ -55,7 +55,7 @@ impl SdkMeterProvider {
         &self.0.resource
     }
 
-    /// Makes every reader collect and export.
+    /// Causes every reader to collect and export.
     ///
     /// # Errors
     /// Returns the first error from a reader. All readers are flushed regardless.
@@ -63,7 +63,7 @@ impl SdkMeterProvider {
         self.each_reader(Begin::Flush, deadline)
     }
 
-    /// Collects and exports a last time, then stops. A second call waits for the first to finish.
+    /// Collects and exports one last time, then stops. A second call waits for the first to finish.
     ///
     /// # Errors
     /// Returns the first error from a reader. All readers are shut down regardless.
@@ -79,13 +79,13 @@ impl SdkMeterProvider {
         self.0.readers.iter().filter_map(|reader| reader.health()).collect()
     }
 
-    /// Returns the number of rejected measurements: not finite, or negative on a counter. A measurement is
-    /// counted once for each metric that rejects it. Gauges accept infinities but not NaN.
+    /// Returns the number of measurements rejected because they were not finite, or negative on a counter. A
+    /// measurement is counted once for each metric that rejects it. Gauges accept infinities but not NaN.
     pub fn rejected_measurements(&self) -> u64 {
         self.0.shared.rejected.load(Ordering::Relaxed)
     }
 
-    /// Returns the number of delta data points lost in failed exports, over all readers. No later export
+    /// Returns the number of delta data points lost in failed exports, summed over all readers. No later export
     /// contains their values. [`Self::health`] counts all undelivered points, including totals that the next
     /// export replaces.
     pub fn lost_delta_points(&self) -> u64 {
@@ -93,13 +93,13 @@ impl SdkMeterProvider {
     }
 
     /// Returns the number of instruments and callbacks rejected because a reader already had
-    /// [`INSTRUMENT_LIMIT`](super::INSTRUMENT_LIMIT) of them, over all readers.
+    /// [`INSTRUMENT_LIMIT`](super::INSTRUMENT_LIMIT) of them, summed over all readers.
     pub fn rejected_instruments(&self) -> u64 {
         let Shared { pipelines, callbacks, .. } = &*self.0.shared;
         pipelines.iter().map(|pipeline| pipeline.registry.rejected()).sum::<u64>() + callbacks.rejected()
     }
 
-    /// Returns true if there is a reader and the provider is not shut down.
+    /// Returns true if there is a reader and the provider has not been shut down.
     pub(crate) fn is_running(&self) -> bool {
         self.is_read() && !self.0.shared.is_shut_down.load(Ordering::Acquire)
     }
@@ -114,14 +114,14 @@ impl SdkMeterProvider {
         !self.0.readers.is_empty()
     }
 
-    /// Iterates over the readers. Yields each reader's component type, collection durations, and counters if it
+    /// Iterates over the readers. Yields each reader's component type, collection durations, and its counters if it
     /// exports.
     pub(crate) fn components(&self) -> impl Iterator<Item = (&'static str, &Durations, Option<Arc<Counters>>)> {
         let readers = self.0.readers.iter().zip(&self.0.shared.pipelines);
         readers.map(|(reader, pipeline)| (reader.component_type(), &pipeline.durations, reader.counters()))
     }
 
-    /// Starts all readers before waiting for any of them, so that each gets the full time. Returns the first
+    /// Starts all readers before waiting for any of them, so that each reader gets the full time. Returns the first
     /// error.
     fn each_reader(&self, what: Begin, deadline: Deadline) -> Result<(), ExportError> {
         let begun: Vec<_> = self.0.readers.iter().map(|reader| reader.begin(what, deadline)).collect();

@@ -1,5 +1,5 @@
-//! Replaces `unix.rs` on systems without POSIX signals and `fork`. Watches nothing: on these systems, telemetry ends only
-//! when the guard is dropped.
+//! Replaces `unix.rs` on systems without POSIX signals and `fork`. It watches nothing, so on these systems telemetry
+//! ends only when the guard is dropped.
 
 use std::io;
 
@@ -12,7 +12,7 @@ pub(crate) fn at_exit(_: extern "C" fn()) -> bool {
 
 /// Writes a line to standard error. Returns false if it cannot be written.
 pub(crate) fn write_to_standard_error(line: &str) -> bool {
-    // Not `eprintln!`, which panics if standard error is closed.
+    // `eprintln!` is not used, because it panics if standard error is closed.
     io::Write::write_all(&mut io::stderr(), line.as_bytes()).is_ok()
 }
 

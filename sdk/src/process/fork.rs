@@ -1,15 +1,15 @@
 //! Distinguishes a forked child from the process that started the work.
 //!
-//! `fork` copies the memory but only the calling thread. The SDK's threads do not exist in the child, and a lock held by
-//! another thread during the fork stays locked there forever. A value that depends on a thread therefore stores its
-//! [`Generation`], and neither waits nor locks in a later one.
+//! `fork` copies all memory but only the calling thread. The SDK's threads do not exist in the child, and a lock that
+//! another thread held during the fork stays locked in the child forever. A value that depends on a thread therefore
+//! stores its [`Generation`], and does not wait or take locks in any later generation.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::system;
 
-/// Number of forks between the first process that watched for them and the current one.
+/// Number of forks between the first process that watched for them and the current process.
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
 /// Identifies the process that created a value.
@@ -24,14 +24,14 @@ impl Generation {
         Generation(FORKS.load(Ordering::Relaxed))
     }
 
-    /// Returns true in a child forked after this generation was taken.
+    /// Returns true in a child that was forked after this generation was taken.
     #[inline]
     pub(crate) fn is_past(self) -> bool {
         FORKS.load(Ordering::Relaxed) != self.0
     }
 }
 
-/// Returns true in a child of a process that watched for forks, where a lock may stay locked forever.
+/// Returns true in a forked child of a process that watched for forks. In such a child, a lock may stay locked forever.
 pub(crate) fn is_forked_child() -> bool {
     FORKS.load(Ordering::Relaxed) != 0
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `fork` | distinguishes a forked child from the process that started the work |
 //! | `unix` | signals, exit and forks on Unix; the only caller of libc, and one of two files with `unsafe` |
-//! | `elsewhere` | the same interface for other systems, where nothing is watched |
+//! | `elsewhere` | the same interface for other systems, on which nothing is watched |
 
 #[cfg(not(any(
     target_os = "linux",

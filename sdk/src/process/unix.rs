@@ -1,11 +1,11 @@
-//! Termination signals, exit and forks on Unix. One of the two files with `unsafe`, because libc offers no safe interface to
-//! these.
+//! Termination signals, exit and forks on Unix. One of the two files with `unsafe`, because libc offers no safe
+//! interface for them.
 //!
-//! The signal handler records the signal, wakes [`Signals`] through a semaphore and then calls the previous handler. It uses
-//! no file descriptor, which the host could close and reuse for one of its own files. The program keeps control of its
-//! signals: if another handler was installed, before or after, the program decides when to exit
-//! ([`TerminationSignal::begin_end`]). Everything that runs in a handler is async-signal-safe: atomics, and functions listed
-//! in signal-safety(7).
+//! The signal handler records the signal, wakes [`Signals`] through a semaphore and then calls the previous handler.
+//! It uses no file descriptor, because the host could close the descriptor and reuse its number for another file. The
+//! program keeps control of its signals: if another handler was installed, before or after, the program decides when
+//! to exit ([`TerminationSignal::begin_end`]). Everything that runs in a handler is async-signal-safe: it uses only
+//! atomics and the functions listed in signal-safety(7).
 #![allow(unsafe_code, reason = "signals, exit and forks are reached through libc alone; each use says why it is sound")]
 
 use std::io;
@@ -28,15 +28,15 @@ pub(crate) fn at_exit(hook: extern "C" fn()) -> bool {
     unsafe { libc::atexit(hook) == 0 }
 }
 
-/// Writes a line to standard error, atomically up to `PIPE_BUF` bytes. Returns false if the reader does not accept it within
-/// milliseconds, so that neither an unread pipe or terminal nor the standard library's lock can block a thread. Polls instead
-/// of locking, because a signal handler that calls `exit` may have interrupted the lock's owner.
+/// Writes a line to standard error, atomically up to `PIPE_BUF` bytes. Returns false if the reader does not accept it
+/// within a few milliseconds, so that neither an unread pipe or terminal nor the standard library's lock can block a
+/// thread. Polls instead of locking, because a signal handler that calls `exit` may have interrupted the lock's owner.
 pub(crate) fn write_to_standard_error(line: &str) -> bool {
     const TURNS: u32 = 20;
     // SAFETY: this only returns a number.
     let process = unsafe { libc::getpid() };
-    // Only one thread writes at a time, or another one could fill the pipe between `poll` and `write`. A writer from before a
-    // fork does not exist in the child.
+    // Only one thread may write at a time, because another thread could otherwise fill the pipe between `poll` and
+    // `write`. A writer from before a fork does not exist in the child.
     let take_turn = || {
         let writer = WRITER.load(Ordering::Acquire);
         writer != process && WRITER.compare_exchange(writer, process, Ordering::AcqRel, Ordering::Relaxed).is_ok()
@@ -54,7 +54,7 @@ pub(crate) fn write_to_standard_error(line: &str) -> bool {
     is_written
 }
 
-/// Process id of the current writer to standard error; 0 if there is none.
+/// Process id of the process that is writing to standard error; 0 if none is.
 static WRITER: AtomicI32 = AtomicI32::new(0);
 
 fn write_piece(piece: &[u8]) -> bool {
@@ -64,7 +64,7 @@ fn write_piece(piece: &[u8]) -> bool {
     let mut state = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
     // SAFETY: `poll` gets one valid entry, the bytes outlive the calls, and libc checks the descriptor.
     let written = unsafe {
-        // Apple's devices do not support `poll`, but can still be written to.
+        // On Apple systems, device files do not support `poll`, but can still be written to.
         if libc::poll(&mut state, 1, PATIENCE) != 1 || state.revents & (libc::POLLOUT | libc::POLLNVAL) == 0 {
             return false;
         }
@@ -79,9 +79,9 @@ fn write_piece(piece: &[u8]) -> bool {
     usize::try_from(written).is_ok_and(|written| written == size)
 }
 
-/// Runs `spawn` with all signals blocked, so that the threads it starts never receive a signal that the host blocks for
-/// `sigwait` or `signalfd`. Fault signals stay unblocked, because blocking them would end the process without calling their
-/// handler.
+/// Runs `spawn` with all signals blocked, so that the threads started by `spawn` never receive a signal that the host
+/// blocks for `sigwait` or `signalfd`. Fault signals stay unblocked, because blocking them would end the process
+/// without calling their handler.
 pub(crate) fn with_signals_left_to_the_host<T>(spawn: impl FnOnce() -> T) -> T {
     const FAULTS: [c_int; 7] =
         [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGABRT, libc::SIGSYS];
@@ -112,10 +112,10 @@ static WATCH: Watch = Watch {
 struct Watch {
     /// Id of the process whose thread is listening, or 0. Forked children do not have that thread.
     process: AtomicI32,
-    /// Wakes the thread. Null until the thread starts, and valid for the rest of the program, because the handler may post at
-    /// any time.
+    /// The semaphore that wakes the thread. It is null until the thread starts, and then valid for the rest of the
+    /// program, because the handler may post at any time.
     semaphore: AtomicPtr<sem_t>,
-    /// One bit for each of [`SIGNALS`] that has arrived, and [`END`]. Repeated signals of one kind are merged.
+    /// One bit for each of [`SIGNALS`] that has arrived, and one for [`END`]. Repeated signals of one kind are merged.
     pending: AtomicU8,
     /// True if the SDK is ending the program, in which case the next signal ends it immediately.
     is_ending: AtomicBool,
@@ -129,7 +129,7 @@ const SIGNALS: [c_int; 2] = [SIGTERM, SIGINT];
 const END: u8 = 1 << SIGNALS.len();
 
 impl Watch {
-    /// Passes an event to the listening thread. Returns false if there is none. Async-signal-safe.
+    /// Passes an event to the listening thread. Returns false if no thread is listening. Async-signal-safe.
     fn pass(&self, event: u8) -> bool {
         // SAFETY: `getpid` is async-signal-safe and only returns a number.
         if self.process.load(Ordering::Acquire) != unsafe { libc::getpid() } {
@@ -167,7 +167,7 @@ pub(crate) enum Event {
     End,
 }
 
-/// Receives the termination signals. While no such value exists, signals act as they would without the SDK.
+/// Receives the termination signals. If no `Signals` exists, signals act as they would without the SDK.
 #[derive(Debug)]
 pub(crate) struct Signals(());
 
@@ -196,7 +196,7 @@ impl Signals {
         WATCH.pass(END)
     }
 
-    /// Waits for the next event. Returns `None` once the semaphore fails.
+    /// Waits for the next event. Returns `None` if the semaphore has failed.
     pub(crate) fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = WATCH.take() {
@@ -306,7 +306,7 @@ fn previous(signal: c_int) -> Previous {
 /// Passes the signal to [`Signals`], then calls the previous handler.
 extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let errno = Errno::save();
-    // Read this first, because the listening thread sets it in response to this very signal.
+    // Read this first, because the listening thread sets it in response to the signal that is being handled.
     let is_ending = WATCH.is_ending.load(Ordering::Acquire);
     let at = SIGNALS.iter().position(|&known| known == signal);
     let is_heard = at.is_some_and(|at| WATCH.pass(1 << at));
@@ -371,7 +371,7 @@ use libc::__errno as errno_place;
 #[cfg(any(target_os = "freebsd", target_vendor = "apple"))]
 use libc::__error as errno_place;
 
-/// A signal that requests the program to end.
+/// A signal that requests termination of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TerminationSignal(c_int);
 
@@ -381,7 +381,7 @@ impl TerminationSignal {
         if self.0 == SIGINT { "SIGINT" } else { "SIGTERM" }
     }
 
-    /// Returns true if no other handler is or was installed for the signal, which means it would have ended the program.
+    /// Returns true if no other handler is or was installed for the signal, so the signal would have ended the program.
     /// After that, another signal ends the program immediately.
     pub(crate) fn begin_end(self) -> bool {
         let is_present = action(self.0).is_ok_and(|action| action.sa_sigaction == handler());

@@ -1,4 +1,4 @@
-//! Finds the propagator in use: the program's, or that of a test through its context.
+//! Finds the propagator in use: the program's propagator, or a test's propagator stored in its context.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Once};
@@ -34,7 +34,8 @@ pub fn extract(context: &Context, headers: &dyn Extractor) -> Context {
 
 /// Returns `context` with its own propagator, for use in a test.
 ///
-/// Libraries use the API's global propagator. If the program has not set one, this sets one that looks in the context.
+/// Libraries use the API's global propagator. If the program has not set a global propagator, this function sets one
+/// that looks in the context.
 pub fn with_propagator(context: &Context, propagator: Arc<Propagator>) -> Context {
     static GLOBAL: Once = Once::new();
     GLOBAL.call_once(|| {
@@ -62,7 +63,8 @@ impl Drop for Scoped {
     }
 }
 
-/// The propagator that `install` makes global. Uses the one of a test in the context, or otherwise the program's.
+/// The propagator that `install` makes global. It uses the propagator of a test if the context contains one, and
+/// otherwise the program's propagator.
 #[derive(Debug)]
 pub(crate) struct ContextPropagator(Box<Propagator>);
 

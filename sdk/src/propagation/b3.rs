@@ -1,4 +1,4 @@
-//! B3, the propagation format of Zipkin: the `b3` header or the `x-b3-*` headers.
+//! B3, Zipkin's propagation format: the `b3` header or the `x-b3-*` headers.
 
 use std::sync::LazyLock;
 
@@ -18,9 +18,9 @@ const FLAGS: &str = "x-b3-flags";
 
 /// Extracts both B3 encodings, trying the single header first, and injects one of them.
 ///
-/// The debug flag is propagated and implies that the trace is sampled. If the caller defers the sampling decision, the span
-/// context counts as not sampled; until a span of this process decides, injection defers the decision as well. The span id of
-/// the parent is not sent.
+/// The debug flag is propagated and implies that the trace is sampled. If the caller defers the sampling decision, the
+/// span context counts as not sampled, and injection also defers the decision until a span in this process has been
+/// started. The parent's span id is not sent.
 ///
 /// spec: <https://github.com/openzipkin/b3-propagation>, context/api-propagators.md#b3-requirements
 #[derive(Clone, Debug)]
@@ -132,7 +132,8 @@ impl B3Propagator {
     }
 }
 
-/// Debug applies to the whole trace. A deferred decision applies only to the remote span, and ends with the first local span.
+/// Debug applies to the whole trace. A deferred decision applies only to the remote span and no longer applies once a
+/// local span has started.
 fn sampling(cx: &Context, span: &SpanContext) -> Sampling {
     match cx.get::<Carried>().filter(|carried| carried.trace_id == span.trace_id()) {
         Some(Carried { sampling: Sampling::Debug, .. }) => Sampling::Debug,
@@ -218,7 +219,7 @@ mod tests {
         sorted.into_iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("; ")
     }
 
-    /// Extracts headers, and compares what both encodings inject with `single` and `multi`.
+    /// Extracts headers, and compares the headers injected in each of the two encodings with `single` and `multi`.
     fn check(lines: &str, single: &str, multi: &str) {
         let cx = extract(lines);
         assert_eq!(inject(&B3Propagator::single(), &cx), single, "{lines}");

@@ -26,7 +26,7 @@ const MAX_BYTES: usize = 8192;
 pub struct BaggagePropagator(());
 
 impl BaggagePropagator {
-    /// Creates the propagator.
+    /// Creates a propagator.
     pub fn new() -> Self {
         BaggagePropagator(())
     }
@@ -122,7 +122,8 @@ fn is_value_octet(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\' | b'%')
 }
 
-/// Properties are opaque and already encoded by their author. Only bytes that would break the header are encoded here.
+/// Properties are opaque, and their author has already encoded them. Only bytes that would break the header are
+/// encoded here.
 fn is_property_octet(byte: u8) -> bool {
     (byte.is_ascii_graphic() || byte == b' ' || byte == b'\t') && byte != b','
 }
@@ -213,7 +214,7 @@ mod tests {
         assert_eq!(extract(&[&list(0, 40), &list(40, 64)]).baggage().len(), 64);
         assert_eq!(extract(&[&list(0, 40), &list(40, 100)]).baggage().len(), 64);
 
-        // A repeated key counts as another member.
+        // A repeated key counts as a separate member.
         assert_eq!(extract(&[&format!("{}b=1", "a=1,".repeat(63))]).baggage().len(), 2);
         assert_eq!(extract(&[&format!("{}b=1", "a=1,".repeat(64))]).baggage().len(), 1);
 
@@ -221,7 +222,7 @@ mod tests {
         let whole = member("a", MAX_BYTES);
         assert_eq!(inject(&extract(&[&whole])), whole);
         assert_eq!(extract(&[&member("a", MAX_BYTES + 1)]).baggage().len(), 0);
-        // With its comma, the second member is one byte too long; the smaller third one still fits.
+        // With its comma, the second member is one byte too long; the third member is smaller and still fits.
         let cx = extract(&[&member("a", 8000), &member("b", 192), "c=1"]);
         assert_eq!((cx.baggage().get("b"), cx.baggage().get("c").map(StringValue::as_str)), (None, Some("1")));
         assert_eq!(extract(&[&member("a", 8000), &member("b", 191)]).baggage().len(), 2);

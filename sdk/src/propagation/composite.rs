@@ -20,7 +20,8 @@ pub struct Propagators {
 
 #[derive(Debug)]
 enum Member {
-    /// A separate variant, because baggage usually comes last and is usually absent, and then the context need not be copied.
+    /// A separate variant, because baggage usually comes last and is usually absent, in which case the context need
+    /// not be copied.
     Baggage(BaggagePropagator),
     Other(Box<dyn TextMapPropagator + Send + Sync>),
 }
@@ -33,7 +34,7 @@ impl Propagators {
 
     /// Creates the chain listed in `OTEL_PROPAGATORS`: `tracecontext`, `baggage`, `b3`, `b3multi`, or `none`.
     ///
-    /// Reports unknown names to `env` and skips them. If no name is known, the variable counts as unset.
+    /// Reports unknown names to `env` and skips them. If none of the names is known, the variable counts as unset.
     ///
     /// spec: configuration/sdk-environment-variables.md#general-sdk-configuration
     pub fn from_env(env: &Env) -> Self {
@@ -118,7 +119,7 @@ impl TextMapPropagator for Propagators {
 /// Creates the propagator for a name.
 type Factory = fn() -> Member;
 
-/// The registry of propagators, one row per name.
+/// The list of propagators, with one row per name.
 const PROPAGATORS: &[(&str, Factory)] = &[
     ("tracecontext", || Member::Other(Box::new(TraceContextPropagator::new()))),
     ("baggage", || Member::Baggage(BaggagePropagator::new())),
@@ -132,7 +133,7 @@ mod tests {
     use opentelemetry::trace::TraceContextExt;
     use std::collections::HashMap;
 
-    /// Compares the fields and warnings for a value of the variable with `expected`.
+    /// Compares the header fields and warnings that result from a value of the variable with `expected`.
     fn check(value: &str, expected: &str) {
         let env = Env::from_pairs([("OTEL_PROPAGATORS", value)]);
         let fields = Propagators::from_env(&env).fields().collect::<Vec<_>>().join(" ");

@@ -10,7 +10,7 @@
 //! extraction never panics, takes time linear in the length of the headers, and returns the given context unchanged if
 //! anything is invalid.
 //!
-//! [`active`] finds the propagator of the program, or of a test.
+//! [`active`] finds the propagator of the program or of a test.
 //!
 //! ```
 //! use std::collections::HashMap;

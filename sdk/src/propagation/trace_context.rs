@@ -20,16 +20,17 @@ const TRACESTATE: &str = "tracestate";
 /// - A single invalid member invalidates the whole `tracestate`, but never the `traceparent`.
 /// - The flags `sampled` and `random` are propagated; unknown flags are not.
 ///
-/// The API's [`TraceState`] still enforces the key rules of level 1 and rejects some keys allowed by level 2, such as `a@b@c`
-/// or a key with 14 or more characters after its `@`. Members with such keys are not visible through the API, but they are
-/// propagated: extraction stores them in the [`Context`], and injection puts them back in their original position.
+/// The API's [`TraceState`] still enforces the key rules of level 1 and rejects some keys that level 2 allows, such as
+/// `a@b@c` or a key with 14 or more characters after its `@`. Members with such keys are not visible through the API,
+/// but they are propagated: extraction stores them in the [`Context`], and injection puts them back in their original
+/// position.
 ///
 /// spec: <https://www.w3.org/TR/trace-context-2/>
 #[derive(Clone, Debug, Default)]
 pub struct TraceContextPropagator(());
 
 impl TraceContextPropagator {
-    /// Creates the propagator.
+    /// Creates a propagator.
     pub fn new() -> Self {
         TraceContextPropagator(())
     }
@@ -80,13 +81,13 @@ impl TraceContextPropagator {
     }
 }
 
-/// The flags defined in level 2: sampled and random.
+/// The flags that level 2 defines: sampled and random.
 const KNOWN_FLAGS: u8 = 0b11;
 
 fn parent(extractor: &dyn Extractor) -> Option<(TraceId, SpanId, TraceFlags)> {
     match extractor.get_all(TRACEPARENT)?[..] {
         [line] => parse(line),
-        // With two parents, neither can be trusted, so the trace restarts.
+        // With two parents, neither of them can be trusted, so the trace restarts.
         _ => None,
     }
 }
@@ -113,7 +114,7 @@ fn parse(line: &str) -> Option<(TraceId, SpanId, TraceFlags)> {
     Some((trace_id, span_id, TraceFlags::new(flags & KNOWN_FLAGS)))
 }
 
-/// Trims whitespace. Usually there is none, because servers have already trimmed the header.
+/// Trims whitespace. There is usually none, because servers have already trimmed the header.
 #[inline]
 fn trim(mut line: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = line {
@@ -201,7 +202,7 @@ mod tests {
         let cx = propagator.extract_with_context(&Context::new(), &carrier(&format!("00-{IDS}-01"), state));
         let parent = cx.span().span_context().clone();
         assert_eq!(parent.trace_state().header(), "a=1,e=3");
-        // A child that updates, adds and deletes one member each.
+        // A child that updates one member, adds one, and deletes one.
         let changed = parent.trace_state().insert("e", "new").and_then(|state| state.insert("z", "9"));
         let changed = changed.and_then(|state| state.delete("a")).unwrap();
         let child = |trace_id| SpanContext::new(trace_id, SpanId::from(7), TraceFlags::SAMPLED, false, changed.clone());

@@ -1,4 +1,4 @@
-//! The `tracestate` header: parsing by the rules of level 2, writing, and the members that the API's type cannot store.
+//! The `tracestate` header: parsing according to level 2, writing, and the members that the API's type cannot store.
 
 use opentelemetry::trace::{TraceId, TraceState};
 
@@ -24,7 +24,7 @@ pub(super) struct Member {
     is_held: bool,
 }
 
-/// Parses the lines of the header as one list. Returns `None` if any member is invalid or if there are too many.
+/// Parses the header lines as one list. Returns `None` if any member is invalid or if there are too many.
 ///
 /// If several members have the same key, only the first, which is the most recent, is kept.
 pub(super) fn parse(lines: &[&str]) -> Option<Parsed> {
@@ -35,7 +35,7 @@ pub(super) fn parse(lines: &[&str]) -> Option<Parsed> {
         if member.is_empty() {
             continue;
         }
-        // Counted first, to limit the work for a hostile header.
+        // Members are counted before they are parsed, to limit the work that a hostile header can cause.
         number += 1;
         if number > MAX_MEMBERS {
             return None;
@@ -63,7 +63,7 @@ pub(super) fn parse(lines: &[&str]) -> Option<Parsed> {
 
 /// Returns the header value, or an empty string if there is nothing to send.
 ///
-/// Omits values that the API accepts but the header does not allow, such as those with line breaks.
+/// Omits values that the API accepts but the header does not allow, such as values with line breaks.
 pub(super) fn write(state: &TraceState) -> String {
     let mut line = String::new();
     state.into_iter().for_each(|(key, value)| push(&mut line, key, value));
@@ -108,7 +108,7 @@ fn is_value(value: &str) -> bool {
     }
 }
 
-/// A list that the API could not store completely, kept in the `Context` alongside the span it arrived with.
+/// A list that the API could not store completely, kept in the `Context` alongside the span with which it arrived.
 #[derive(Debug)]
 pub(super) struct Carried {
     trace_id: TraceId,
@@ -120,14 +120,14 @@ impl Carried {
         Carried { trace_id, members }
     }
 
-    /// Returns true if the members belong to this trace. A context outlives its span, and members must not be sent with
-    /// another trace.
+    /// Returns true if the members belong to this trace. A context may outlive its span, and its members must not be
+    /// sent with a different trace.
     pub(super) fn belongs_to(&self, trace_id: TraceId) -> bool {
         self.trace_id == trace_id
     }
 
-    /// Returns the header value for `state`, an updated version of these members: new and changed members first, then the
-    /// unchanged ones in their original order, without deleted ones.
+    /// Returns the header value for `state`, which is an updated version of these members: first the new and changed
+    /// members, then the unchanged ones in their original order. Deleted members are omitted.
     ///
     /// spec: mutating the tracestate field
     pub(super) fn merge(&self, state: &TraceState) -> String {

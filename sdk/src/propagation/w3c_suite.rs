@@ -1,7 +1,7 @@
-//! The W3C conformance suite for trace context as a table: the headers that a service receives and sends.
+//! The W3C conformance suite for trace context, as a table of the headers that a service receives and sends.
 //!
 //! The suite calls a service over HTTP and checks the calls that the service makes. Here, the service consists of three
-//! steps: extract, start a span, inject. Limits are those of the suite's strict mode, and keys follow level 2.
+//! steps: extract, start a span, inject. The limits are those of the suite's strict mode, and keys follow level 2.
 
 use opentelemetry::Context;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
@@ -94,7 +94,8 @@ impl Suite {
         }
     }
 
-    /// Runs one method with these values of `traceparent`, all of which produce the same result.
+    /// Runs one method of the suite with each of these `traceparent` values, all of which must produce the same
+    /// result.
     fn parents(&mut self, name: &str, values: impl IntoIterator<Item = String>, expected: &str) {
         self.method(name, values.into_iter().map(|value| (format!("traceparent: {value}"), expected)));
     }
@@ -171,7 +172,7 @@ fn tracestate(suite: &mut Suite) {
     );
     let lines = states(&["foo=1,bar=2", "rojo=1,congo=2", "baz=3"]);
     suite.method("several lines of tracestate", [(lines, kept("foo=1,bar=2,rojo=1,congo=2,baz=3"))]);
-    // The suite accepts either all of them or only one.
+    // The suite accepts either all members or only one.
     let twice: [&[&str]; 4] = [&["foo=1,foo=1"], &["foo=1,foo=2"], &["foo=1", "foo=1"], &["foo=1", "foo=2"]];
     suite.method("a key twice", twice.map(|lines| (states(lines), kept("foo=1"))));
     let value: String = (' '..='~').filter(|c| !",=".contains(*c)).collect();
@@ -186,7 +187,7 @@ fn tracestate(suite: &mut Suite) {
     );
     suite.method("white space in tracestate", spaced);
     suite.method("key characters", ["foo =1", "FOO=1", "foo.bar=1"].map(|line| (states(&[line]), discarded())));
-    // Level 1 rejected all of these; level 2 allows `@` anywhere except at the start.
+    // Level 1 rejected all of these keys; level 2 allows `@` anywhere except at the start.
     let vendors = ["foo@=1,bar=2", "foo@@bar=1,bar=2", "foo@bar@baz=1,bar=2"];
     let mut vendors: Vec<_> = vendors.map(|line| (states(&[line]), kept(line))).into();
     vendors.push((states(&["@foo=1,bar=2"]), discarded()));

@@ -2,7 +2,7 @@
 
 use crate::time::Timestamp;
 
-/// The unit of times in `/proc`, on every architecture supported by Rust.
+/// The unit of time in `/proc`, which is the same on every architecture that Rust supports.
 const TICKS_PER_SECOND: u64 = 100;
 
 /// Returns the creation time of this process in ISO 8601 format, in UTC with milliseconds; `None` if Linux does not provide
@@ -19,7 +19,8 @@ pub(super) fn creation_time() -> Option<String> {
 
 fn created(system: &str, process: &str) -> Option<Timestamp> {
     let boot: u64 = system.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
-    // The program name is in parentheses and may contain parentheses itself. The 22nd field is the 20th after the name.
+    // The program name is enclosed in parentheses and may itself contain parentheses. The 22nd field is the 20th after
+    // the name.
     let (_, fields) = process.rsplit_once(')')?;
     let ticks: u64 = fields.split_whitespace().nth(19)?.parse().ok()?;
     let nanos = boot.checked_mul(1_000_000_000)?.checked_add(ticks.checked_mul(1_000_000_000 / TICKS_PER_SECOND)?)?;
@@ -35,7 +36,7 @@ fn iso_8601(time: Timestamp) -> String {
 
 /// Returns the Gregorian date `days` days after 1970-01-01.
 fn date(days: u64) -> (u64, u64, u64) {
-    // If years start in March, the leap day is at the end. 400 years have 146,097 days.
+    // If years start in March, the leap day is at the end of the year. 400 years have 146,097 days.
     let days = days + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;

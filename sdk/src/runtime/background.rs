@@ -1,4 +1,4 @@
-//! The SDK's own work, which must not create telemetry: on SDK threads, and briefly on threads of the host.
+//! The SDK's own work, which must not create telemetry: on SDK threads, and briefly on the application's threads.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ thread_local! {
 }
 
 /// Returns true once shutdown has been requested for the task running on this thread. An exporter can check this during retry
-/// backoff and stop retrying against a receiver it has never reached.
+/// backoff and stop retrying if it has never reached the receiver.
 ///
 /// Returns false on a thread that is not running a task.
 pub fn is_ending() -> bool {
@@ -38,9 +38,10 @@ thread_local! {
     static END: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
 }
 
-/// Runs the work of a task that is shut down by setting `ending`.
+/// Runs the work of a task that can be shut down by setting `ending`.
 pub(super) fn with_end<T>(ending: &Arc<AtomicBool>, work: impl FnOnce() -> T) -> T {
-    // At program exit the thread-local may be gone, in which case the task is not notified of its shutdown.
+    // At program exit, the thread-local may already be destroyed, in which case the task is not notified of the
+    // shutdown.
     let replace = |end| END.try_with(|current| current.replace(end)).ok().flatten();
     let before = (replace(Some(ending.clone())), TASK.replace(Arc::as_ptr(ending).addr()));
     let result = work();
@@ -49,13 +50,13 @@ pub(super) fn with_end<T>(ending: &Arc<AtomicBool>, work: impl FnOnce() -> T) ->
     result
 }
 
-/// Returns true on the thread that runs the task with this `ending` flag, even while the thread's thread-locals are being
+/// Returns true on the thread that runs the task with this `ending` flag, even if its thread-locals are being
 /// destroyed.
 pub(super) fn is_task(ending: &Arc<AtomicBool>) -> bool {
     TASK.get() == Arc::as_ptr(ending).addr()
 }
 
-/// Returns true on a thread that runs a task, even while its thread-locals are being destroyed.
+/// Returns true on a thread that runs a task, even if its thread-locals are being destroyed.
 pub(crate) fn runs_a_task() -> bool {
     TASK.get() != 0
 }
@@ -65,7 +66,7 @@ thread_local! {
     static TASK: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Marks the thread as a background thread until dropped.
+/// Marks the thread as a background thread until this value is dropped.
 struct Background {
     before: bool,
 }
@@ -82,14 +83,15 @@ impl Drop for Background {
     }
 }
 
-/// Runs the SDK's own work on a thread of the host, without the caller's span and baggage and with telemetry suppressed.
+/// Runs the SDK's own work on one of the application's threads, without the caller's span and baggage, and with
+/// telemetry suppressed.
 pub(crate) fn apart<T>(work: impl FnOnce() -> T) -> T {
     let _background = Background::enter();
     let _context = context::attach(Context::new().with_telemetry_suppressed());
     work()
 }
 
-/// Runs a step of a task with telemetry suppressed. Catches and logs a panic.
+/// Runs one step of a task with telemetry suppressed. Catches and logs any panic.
 pub(super) fn guarded<T>(step: impl FnOnce() -> T) -> Option<T> {
     let _suppressed = context::look(Context::with_telemetry_suppressed).and_then(context::attach);
     let _background = Background::enter();

@@ -1,4 +1,4 @@
-//! Sends requests to a task and waits for them.
+//! Sends requests to a task and waits until they have finished.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ impl Handle {
         Handle(driver)
     }
 
-    /// Requests the task to run soon, without waiting.
+    /// Requests that the task run soon, without waiting for the run.
     #[inline]
     pub fn wake(&self) {
         self.0.wake();
@@ -23,29 +23,30 @@ impl Handle {
     /// Runs the task like [`Self::wake`], but waits until it has finished the run.
     ///
     /// # Errors
-    /// Returns an error if the deadline passed first, or if the task is shut down.
+    /// Returns an error if the deadline passed first, or if the task has been shut down.
     pub fn run(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.ask(Request::Run, deadline).wait(deadline)
     }
 
-    /// Makes the task finish all pending work, and waits until it has.
+    /// Causes the task to finish all pending work, and waits until it has done so.
     ///
     /// # Errors
-    /// Returns an error if the task failed, the deadline passed first, or the task is shut down.
+    /// Returns an error if the task failed, the deadline passed first, or the task has been shut down.
     pub fn flush(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.ask(Request::Flush, deadline).wait(deadline)
     }
 
-    /// Ends the task and waits until it has ended. A second call returns immediately.
+    /// Shuts the task down, and waits until it has ended. A second call returns immediately.
     ///
     /// # Errors
-    /// Returns an error if the task failed, or if the deadline passed first; the task then ends on its own later.
+    /// Returns an error if the task failed, or if the deadline passed first. In the latter case, the task ends on its
+    /// own later.
     pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.ask(Request::Shutdown, deadline).wait(deadline)
     }
 
-    /// Sends a request without waiting, so that a caller can send requests to several tasks and wait for all with one
-    /// deadline.
+    /// Sends a request without waiting, so that a caller can send requests to several tasks and wait for all of them
+    /// with one deadline.
     pub(crate) fn ask(&self, request: Request, deadline: Deadline) -> Waiting {
         match self.0.ask(request, deadline) {
             Asked::Done(result) => Waiting::done(result),
@@ -60,12 +61,12 @@ impl std::fmt::Debug for Handle {
     }
 }
 
-/// The driver behind a [`Handle`].
+/// The driver of the task behind a [`Handle`].
 pub(super) trait Driver: Send + Sync {
     fn wake(&self);
     /// Sends a request without waiting.
     fn ask(&self, request: Request, deadline: Deadline) -> Asked;
-    /// Waits for the request with this ticket.
+    /// Waits until the request with this ticket has finished.
     fn wait(&self, request: Request, ticket: u64, deadline: Deadline) -> Result<(), ExportError>;
 }
 
@@ -77,13 +78,13 @@ pub(crate) enum Request {
     Shutdown,
 }
 
-/// The state of a request after it has been sent.
+/// The state of a request that has been sent.
 pub(super) enum Asked {
     Done(Result<(), ExportError>),
     Ticket(u64),
 }
 
-/// A request in progress. Dropping this does not cancel the request.
+/// A request in progress. Dropping this value does not cancel the request.
 #[must_use = "the result of the request is lost"]
 pub(crate) struct Waiting(Progress);
 

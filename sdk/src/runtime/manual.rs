@@ -1,4 +1,4 @@
-//! A runtime that does nothing on its own: a test runs the tasks on its own thread, in any order.
+//! A runtime that does nothing on its own: a test runs the tasks, on the test's thread and in any order.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use crate::error::ExportError;
 use crate::sync::unpoisoned;
 use crate::time::Deadline;
 
-/// Runs tasks only when the test calls it. Clones share their tasks.
+/// A runtime whose tasks run only when the test runs them explicitly. Clones share the same tasks.
 #[derive(Clone, Debug, Default)]
 pub struct ManualRuntime(Arc<Mutex<Vec<Arc<ManualDriver>>>>);
 
@@ -24,7 +24,7 @@ impl ManualRuntime {
         driver
     }
 
-    /// Runs only the tasks that have been woken, and returns their number.
+    /// Runs only the tasks that have been woken, and returns the number of those tasks.
     pub fn run_woken(&self) -> usize {
         self.run_where(Wake::Full, |driver| driver.woken.swap(false, Ordering::Relaxed))
     }
@@ -70,7 +70,7 @@ impl Driver for ManualDriver {
     }
 
     fn wait(&self, _: Request, _: u64, _: Deadline) -> Result<(), ExportError> {
-        // Requests finish immediately, so there are no tickets.
+        // All requests finish immediately, so there are no tickets.
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
-//! The SDK's background work as a state machine, driven by a thread or manually by a test.
+//! The SDK's background work as state machines, each driven by a thread, or manually by a test.
 //!
-//! A [`Task`] never waits for time to pass, but returns the time of its next run. This way, the same batching code runs on a
-//! program's `telemark-traces` thread and, step by step, in a test that never sleeps.
+//! A [`Task`] never waits for time to pass, but returns the time of its next run. This allows the same batching code
+//! to run on a program's `telemark-traces` thread and, step by step, in a test that never sleeps.
 
 mod background;
 mod handle;
@@ -34,25 +34,26 @@ pub enum Wake {
     Timer,
     /// [`Handle::wake`] was called because there is enough work.
     Full,
-    /// The task returned [`Next::Now`], and no request arrived in between.
+    /// The task returned [`Next::Now`], and no request has arrived since then.
     More,
 }
 
-/// When a task runs next.
+/// The time of a task's next run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Run immediately with [`Wake::More`], but after any requests for a flush or a shutdown.
+    /// Run immediately with [`Wake::More`], but after any pending requests to flush or shut down.
     Now,
-    /// Run after this time with [`Wake::Timer`], unless the task is woken earlier.
+    /// Run after this delay with [`Wake::Timer`], unless the task is woken earlier.
     After(Duration),
 }
 
 /// Background work. Every method is called by one thread at a time, with telemetry suppressed and panics caught.
 pub trait Task: Send + 'static {
-    /// Returns the delay from the start to the first run.
+    /// Returns the delay between the start and the first run.
     fn first(&self) -> Duration;
 
-    /// Performs one step of the pending work, small enough that a caller of [`Handle::flush`] can wait for it.
+    /// Performs one step of the pending work, which must be small enough that a caller of [`Handle::flush`] can wait
+    /// for it.
     fn run(&mut self, why: Wake) -> Next;
 
     /// Finishes all pending work.
@@ -68,13 +69,13 @@ pub trait Task: Send + 'static {
     fn shutdown(&mut self, deadline: Deadline) -> Result<(), ExportError>;
 }
 
-/// Where tasks run: on their own threads, or on that of a test.
+/// Where tasks run: on their own threads, or on a test's thread.
 #[derive(Clone, Debug, Default)]
 pub enum Runtime {
     /// Runs each task on a dedicated thread.
     #[default]
     Thread,
-    /// Runs all tasks on the thread of a test, when the test calls the runtime.
+    /// Runs all tasks on a test's thread, when the test runs them explicitly.
     Manual(ManualRuntime),
 }
 
@@ -92,14 +93,14 @@ impl Runtime {
     }
 }
 
-/// Starts an SDK thread, which blocks the signals of the program.
+/// Starts an SDK thread, which blocks the program's signals.
 ///
 /// # Errors
 /// Returns an error if the operating system refuses to start another thread.
 #[allow(clippy::disallowed_methods, reason = "this module owns the threads")]
 pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), ConfigError> {
     let thread = std::thread::Builder::new().name(name.to_owned());
-    // Block signals before the thread starts: it inherits the mask, so it can never receive one.
+    // Block signals before the thread starts. The thread inherits the mask, so it can never receive a signal.
     let started = with_signals_left_to_the_host(|| thread.spawn(work));
     started.map(drop).map_err(|error| {
         let problem = "cannot start this background thread; the limit of threads or of memory may be reached";
@@ -107,7 +108,7 @@ pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<
     })
 }
 
-/// Runs a task until it has no more work for now. Returns `None` if it panicked.
+/// Runs a task until it has no more work for now. Returns `None` if the task panicked.
 fn run_to_the_end(task: &mut dyn Task, mut why: Wake) -> Option<()> {
     while guarded(|| task.run(why))? == Next::Now {
         why = Wake::More;

@@ -1,4 +1,4 @@
-//! A task on a dedicated thread, which sleeps until its timer fires, it is woken or a request arrives.
+//! A task on a dedicated thread, which sleeps until the timer fires, the task is woken or a request arrives.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -8,7 +8,7 @@ use super::background::is_task;
 use super::{
     Asked, Driver, Next, OFF_IN_A_FORKED_CHILD, Request, Task, Wake, guarded, run_to_the_end, spawn, with_end,
 };
-use crate::error::{ConfigError, ExportError};
+use crate::error::{ConfigError, ExportError, Kind};
 use crate::process::Generation;
 use crate::sync::unpoisoned;
 use crate::time::{self, Deadline};
@@ -18,7 +18,7 @@ const AFTER_PANIC: Duration = Duration::from_secs(1);
 
 pub(super) struct ThreadDriver {
     shared: Arc<Shared>,
-    /// In a forked child the thread does not exist, and the lock may stay locked forever.
+    /// In a forked child, the thread does not exist, and the lock may stay locked forever.
     home: Generation,
 }
 
@@ -29,15 +29,15 @@ struct Shared {
     to_worker: Condvar,
     /// Notifies the callers that a request has finished.
     to_callers: Condvar,
-    /// Set without the lock, so that waking an awake worker costs one atomic operation.
+    /// Set without the lock, so that waking a worker that is already awake costs only one atomic operation.
     woken: AtomicBool,
-    /// Set once shutdown is requested; the task should then finish its current work soon.
+    /// Set once shutdown has been requested; the task should then finish its current work soon.
     ending: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
 struct State {
-    /// Pending requests, at most one of each kind. Later callers join an existing one.
+    /// Pending requests, no more than one of each kind. Later callers join the existing request.
     pending: [Option<Pending>; 3],
     /// The last ticket issued. `done` holds the last result of each kind of request.
     tickets: u64,
@@ -48,7 +48,7 @@ struct State {
 }
 
 struct Pending {
-    /// Callers with tickets up to this one are waiting for the request.
+    /// Callers with a ticket up to this number are waiting for the request.
     ticket: u64,
     deadline: Deadline,
 }
@@ -58,27 +58,22 @@ struct Done {
     result: Result<(), Failure>,
 }
 
-/// The failure of a request, which is passed to every waiting caller. An `ExportError` cannot be cloned.
+/// The failure of a request, which is passed to every waiting caller. `ExportError` itself cannot be cloned.
 #[derive(Clone)]
-enum Failure {
-    Timeout(Arc<str>),
-    Other(Arc<str>),
+struct Failure {
+    kind: Kind,
+    message: Arc<str>,
 }
 
 impl From<ExportError> for Failure {
     fn from(error: ExportError) -> Self {
-        let message = error.to_string().into();
-        if error.is_timeout() { Failure::Timeout(message) } else { Failure::Other(message) }
+        Failure { kind: error.kind(), message: error.to_string().into() }
     }
 }
 
 impl From<Failure> for ExportError {
     fn from(failure: Failure) -> Self {
-        match failure {
-            // Not `timed_out`, because an export's timeout may have passed long before the caller's deadline.
-            Failure::Timeout(message) => ExportError::timeout(message.to_string()),
-            Failure::Other(message) => ExportError::other(message.to_string()),
-        }
+        ExportError::new(failure.kind, failure.message.to_string())
     }
 }
 
@@ -105,7 +100,7 @@ impl Driver for ThreadDriver {
 
     fn ask(&self, request: Request, deadline: Deadline) -> Asked {
         if self.home.is_past() {
-            // The child has nothing to export or to shut down.
+            // A forked child has nothing to export or to shut down.
             let is_shutdown = request == Request::Shutdown;
             return Asked::Done(if is_shutdown { Ok(()) } else { Err(ExportError::other(OFF_IN_A_FORKED_CHILD)) });
         }
@@ -124,7 +119,7 @@ impl Driver for ThreadDriver {
 }
 
 impl Drop for ThreadDriver {
-    /// Ends the thread without waiting for it, unless it has been shut down.
+    /// Ends the thread without waiting for it, unless it has already been shut down.
     fn drop(&mut self) {
         if !self.home.is_past() && !is_task(&self.shared.ending) {
             let _ = self.shared.ask(Request::Shutdown, Deadline::after(Duration::ZERO));
@@ -167,11 +162,11 @@ impl Shared {
         let mut state = self.lock();
         loop {
             match &state.done[request as usize] {
-                // A second shutdown request waits for the first.
+                // A second shutdown request waits for the first to finish.
                 Some(done) if done.ticket >= ticket || (state.ended && request == Request::Shutdown) => {
                     return done.result.clone().map_err(ExportError::from);
                 }
-                // The shutdown came first and has already done the requested work.
+                // The task has already been shut down, and the shutdown has done the requested work.
                 _ if state.ended => {
                     let shutdown = state.done[Request::Shutdown as usize].as_ref();
                     return shutdown.map_or(Ok(()), |done| done.result.clone()).map_err(ExportError::from);
@@ -186,10 +181,11 @@ impl Shared {
         }
     }
 
-    /// The main function of the thread.
+    /// The main function of the worker thread.
     fn work(&self, mut task: impl Task) {
         let (pending, result) = with_end(&self.ending, || self.serve(&mut task));
-        // Drop the task here rather than in a caller, so that an exporter and its fields are dropped only on this thread.
+        // Drop the task here rather than in a caller, so that an exporter and its fields are never dropped on any
+        // other thread.
         guarded(|| drop(task));
         self.complete(Request::Shutdown, pending, result);
     }
@@ -266,7 +262,7 @@ enum Step {
     Serve(Request, Pending),
 }
 
-/// Returns the later of two deadlines, because a request serves every waiting caller.
+/// Returns the later of two deadlines, because one request serves all waiting callers.
 fn later(a: Deadline, b: Deadline) -> Deadline {
     if a.min(b) == a { b } else { a }
 }
@@ -278,7 +274,7 @@ mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
     use std::thread;
 
-    /// Records its calls; the test controls its flushes.
+    /// Records all calls, and lets the test control when a flush finishes.
     struct Probe {
         calls: Sender<String>,
         on_flush: Box<dyn FnMut(Deadline) -> Result<(), ExportError> + Send>,
@@ -337,7 +333,7 @@ mod tests {
         });
         assert!(matches!(driver.ask(Request::Flush, Deadline::after(SOON)), Asked::Ticket(_)));
         assert!(!sees.recv().unwrap());
-        // Sent while the flush is in progress.
+        // This request is sent during the flush.
         let Asked::Ticket(end) = driver.ask(Request::Shutdown, Deadline::after(SOON)) else { panic!("it works") };
         drop(release);
         assert!(sees.recv().unwrap());

@@ -46,7 +46,7 @@ impl Sampler for AlwaysOff {
     }
 }
 
-/// Records every span for the processors, but exports only those sampled by another sampler.
+/// Records every span for the processors, but exports only the spans that another sampler samples.
 ///
 /// spec: trace/sdk.md#alwaysrecord
 #[derive(Debug)]

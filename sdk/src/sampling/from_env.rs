@@ -9,9 +9,9 @@ use crate::error::ConfigError;
 const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
 const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
 
-/// Returns the sampler named by `OTEL_TRACES_SAMPLER`, with the ratio from `OTEL_TRACES_SAMPLER_ARG`; by default
-/// `parentbased_always_on`. Reports invalid values to `env` and treats them as unset. Also reports a ratio that the sampler
-/// does not use, because it was probably meant to limit the number of traces.
+/// Returns the sampler selected by `OTEL_TRACES_SAMPLER`, with the ratio from `OTEL_TRACES_SAMPLER_ARG`; the default
+/// is `parentbased_always_on`. Reports invalid values to `env` and treats them as unset. Also reports a ratio that the
+/// sampler does not use, because it was probably meant to limit the number of traces.
 ///
 /// spec: configuration/sdk-environment-variables.md#general-sdk-configuration
 pub fn from_env(env: &Env) -> Box<dyn Sampler> {
@@ -38,7 +38,7 @@ enum Factory {
     OfRatio(fn(TraceIdRatio) -> Box<dyn Sampler>),
 }
 
-/// The registry of samplers, one row per name.
+/// The list of samplers, with one row per name.
 const SAMPLERS: &[(&str, Factory)] = &[
     ("always_on", Factory::Plain(|| Box::new(AlwaysOn))),
     ("always_off", Factory::Plain(|| Box::new(AlwaysOff))),
@@ -68,7 +68,8 @@ pub(crate) fn name_of(description: &str) -> Cow<'_, str> {
 mod tests {
     use super::*;
 
-    /// Compares the root part of the description (or all of it) and the warnings with `expected`.
+    /// Compares the root part of the description (or all of it if there is no such part) and the warnings with
+    /// `expected`.
     fn check(sampler: &str, argument: &str, expected: &str) {
         let env = Env::from_pairs([("OTEL_TRACES_SAMPLER", sampler), ("OTEL_TRACES_SAMPLER_ARG", argument)]);
         let description = from_env(&env).description().into_owned();

@@ -1,10 +1,10 @@
-//! Head sampling: the decision whether to record a span, made when the span starts.
+//! Head sampling: deciding whether to record a span when the span starts.
 //!
 //! - [`Sampler`] is the trait. It receives a [`SamplingRequest`] and returns a [`SamplingResult`].
 //! - [`AlwaysOn`], [`AlwaysOff`] and [`TraceIdRatio`] decide on their own.
 //! - [`ParentBased`] follows the parent and uses another sampler for root spans. It is the specification's default.
 //! - [`AlwaysRecord`] records spans that another sampler drops, without exporting them.
-//! - [`from_env`] creates the sampler named by `OTEL_TRACES_SAMPLER`.
+//! - [`from_env`] creates the sampler selected by `OTEL_TRACES_SAMPLER`.
 //!
 //! spec: trace/sdk.md#sampling
 

@@ -1,4 +1,4 @@
-//! The sampler that follows the decision made for the parent.
+//! A sampler that follows the decision made for the parent.
 
 use std::borrow::Cow;
 
@@ -78,7 +78,7 @@ impl Default for ParentBased {
 
 impl Sampler for ParentBased {
     fn sample(&self, request: &SamplingRequest<'_>) -> SamplingResult {
-        // Taken by reference, because copying the parent's span context may have to allocate for its trace state.
+        // Takes the parent by reference, because copying its span context may have to allocate for the trace state.
         let span = request.parent.span();
         let parent = span.span_context();
         let sampler = match (parent.is_valid(), parent.is_remote(), parent.is_sampled()) {
@@ -120,7 +120,7 @@ impl Sampler for ParentBased {
     }
 
     fn drops_below_unsampled_parents(&self) -> bool {
-        // Only these branches are used for such a parent.
+        // Only these branches apply to such a parent.
         let branches = [&self.local_parent_not_sampled, &self.remote_parent_not_sampled];
         branches.iter().all(|branch| branch.drops_below_unsampled_parents())
     }
@@ -151,7 +151,7 @@ mod tests {
         Context::new().with_remote_span_context(span)
     }
 
-    /// Compares the kinds of parents below which a span is sampled with `expected`.
+    /// Compares the kinds of parents whose children are sampled with `expected`.
     fn check(sampler: &impl Sampler, expected: &str) {
         let parents = ["none", "invalid", "remote sampled", "remote", "local sampled", "local"];
         let sampled = parents.into_iter().filter(|parent| {

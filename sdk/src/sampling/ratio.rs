@@ -1,4 +1,4 @@
-//! The sampler that selects a fraction of all traces, based on the random part of the trace id.
+//! A sampler that selects a fraction of all traces, based on the random part of the trace id.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,20 +10,22 @@ use super::{Decision, Sampler, SamplingRequest, SamplingResult};
 /// Samples a fraction of all traces. All processes with the same ratio make the same decision for a trace, and a higher ratio
 /// samples every trace that a lower one samples.
 ///
-/// Like the specification's probability sampler, it uses the rightmost seven bytes of the trace id, whose randomness is
-/// guaranteed by the W3C random flag, and samples the upper end of their range. It decides by the trace id even for spans
-/// with a parent, regardless of the parent's decision, so it is usually the root of a [`ParentBased`](super::ParentBased).
+/// Like the specification's probability sampler, it uses the rightmost seven bytes of the trace id, whose randomness
+/// is guaranteed by the W3C random flag, and samples the upper end of their range. It uses only the trace id, even for
+/// spans with a parent, and ignores the parent's decision, so it is usually the root of a
+/// [`ParentBased`](super::ParentBased).
 ///
 /// spec: trace/sdk.md#traceidratiobased
 #[derive(Debug)]
 pub struct TraceIdRatio {
     ratio: f64,
-    /// The smallest random part that is sampled, from 0 to [`RANDOM_VALUES`]; the latter samples nothing.
+    /// The smallest random part that is sampled, between 0 and [`RANDOM_VALUES`]. With the latter value, nothing is
+    /// sampled.
     threshold: u64,
     has_warned: AtomicBool,
 }
 
-/// Number of possible values of the random part of a trace id, which has 56 bits.
+/// Number of possible values of a trace id's random part, which has 56 bits.
 const RANDOM_VALUES: u64 = 1 << 56;
 
 impl TraceIdRatio {
@@ -31,7 +33,7 @@ impl TraceIdRatio {
     /// above 1 or NaN counts as 1.
     pub fn new(ratio: f64) -> Self {
         let ratio = if ratio.is_nan() { 1.0 } else { ratio.clamp(0.0, 1.0) };
-        // Scaling by a power of two is exact, whereas subtracting the ratio from one would lose very small ratios.
+        // Scaling by a power of two is exact, whereas subtracting a very small ratio from one would lose it.
         let sampled = (ratio * RANDOM_VALUES as f64) as u64;
         TraceIdRatio { ratio, threshold: RANDOM_VALUES - sampled, has_warned: AtomicBool::new(false) }
     }
@@ -88,7 +90,7 @@ mod tests {
         TraceIdRatio::new(ratio).sample(&request).decision
     }
 
-    /// Compares the sampled ends of the random part with `expected`.
+    /// Compares the lowest and highest sampled values of the random part with `expected`.
     fn check(ratio: f64, expected: &str) {
         let ids = [
             ("lowest", 0xffff_ffff_ffff_ffff_ff00_0000_0000_0000),
@@ -125,7 +127,8 @@ mod tests {
         assert_eq!(decide(smallest, 0x00ff_ffff_ffff_fffe), Decision::Drop);
     }
 
-    /// Checks the thresholds in the specification's table of probabilities (`ot=th`), at each threshold and one below it.
+    /// Checks the thresholds in the specification's table of probabilities (`ot=th`), both at each threshold and one
+    /// below.
     #[test]
     fn thresholds_are_those_of_the_probability_sampler() {
         for (ratio, threshold) in
@@ -141,7 +144,7 @@ mod tests {
         const TRACES: u32 = 100_000;
         for ratio in [0.001, 0.01, 0.1, 0.25, 0.5, 0.9] {
             let sampler = TraceIdRatio::new(ratio);
-            // SplitMix64 with a fixed seed, for the same trace ids in every run.
+            // SplitMix64 with a fixed seed, which produces the same trace ids in every run.
             let mut state = 42u64;
             let sampled = (0..TRACES)
                 .filter(|_| {

@@ -11,25 +11,25 @@ use crate::time::Deadline;
 
 /// Decides whether to record a span.
 ///
-/// Called once per span, on the thread that starts the span, possibly on many threads concurrently. Must not block. If it
-/// panics, the span is dropped.
+/// Called once per span, on the thread that starts the span, and possibly on many threads concurrently. Must not
+/// block. If it panics, the span is dropped.
 pub trait Sampler: Debug + Send + Sync + 'static {
     /// Makes the decision for one span.
     fn sample(&self, request: &SamplingRequest<'_>) -> SamplingResult;
 
-    /// Returns the name and parameters of the sampler, such as `TraceIdRatioBased{0.000100}`.
+    /// Returns the sampler's name and parameters, such as `TraceIdRatioBased{0.000100}`.
     fn description(&self) -> Cow<'static, str>;
 
-    /// Returns true if the sampler drops every span under an unsampled parent, local or remote, and keeps the parent's trace
-    /// state. The SDK may then skip the call.
+    /// Returns true if the sampler drops every span whose parent is not sampled, whether the parent is local or
+    /// remote, and keeps the parent's trace state. The SDK may then skip the call.
     fn drops_below_unsampled_parents(&self) -> bool {
         false
     }
 
     /// Releases the sampler's resources, such as connections or threads. Called once, on the thread that shuts the provider
-    /// down, after the processors have shut down. Must not wait beyond `deadline`. A panic is caught and logged.
+    /// down, after the processors have been shut down. Must not wait beyond `deadline`. A panic is caught and logged.
     ///
-    /// A sampler that delegates to others forwards the call to each of them.
+    /// A sampler that delegates to other samplers forwards the call to each of them.
     ///
     /// spec: trace/sdk.md#sampler
     ///
@@ -40,8 +40,8 @@ pub trait Sampler: Debug + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Returns true if the sampler samples every span under a sampled local parent, adds no attributes and keeps the parent's
-    /// trace state. The SDK may then skip the call.
+    /// Returns true if the sampler samples every span whose parent is local and sampled, adds no attributes and keeps
+    /// the parent's trace state. The SDK may then skip the call.
     fn samples_below_sampled_parents(&self) -> bool {
         false
     }
@@ -69,13 +69,13 @@ impl Sampler for Box<dyn Sampler> {
     }
 }
 
-/// Shuts a sampler down, and turns a panic into an error.
+/// Shuts a sampler down, and converts a panic into an error.
 pub(crate) fn shut_down(sampler: &dyn Sampler, deadline: Deadline) -> Result<(), ExportError> {
     catch(|| sampler.shutdown(deadline))
         .unwrap_or_else(|_| Err(ExportError::other("the sampler panicked when it was shut down")))
 }
 
-/// The facts about a span that a sampler can base its decision on.
+/// The facts about a span on which a sampler can base its decision.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct SamplingRequest<'a> {
@@ -137,7 +137,7 @@ pub struct SamplingResult {
     pub decision: Decision,
     /// Attributes to add to the span.
     pub attributes: Vec<KeyValue>,
-    /// The trace state of the span; `None` to keep the parent's.
+    /// The span's trace state; `None` to keep the parent's.
     pub trace_state: Option<TraceState>,
 }
 
@@ -153,7 +153,7 @@ impl SamplingResult {
         self
     }
 
-    /// Sets the trace state of the span, replacing the parent's.
+    /// Sets the span's trace state, replacing the parent's.
     pub fn with_trace_state(mut self, trace_state: TraceState) -> Self {
         self.trace_state = Some(trace_state);
         self

@@ -1,12 +1,12 @@
-//! A lock for critical sections of a few nanoseconds.
+//! A lock for critical sections that last a few nanoseconds.
 
 use super::{AtomicBool, Ordering};
 
-/// A spin lock for critical sections of a few nanoseconds. It costs half as much as a mutex, because unlocking is a plain
-/// store. In exchange, waiting threads have to poll.
+/// A spin lock for critical sections that last a few nanoseconds. It costs half as much as a mutex, because unlocking
+/// is a plain store. In return, waiting threads have to poll.
 pub(crate) struct Latch(AtomicBool);
 
-/// Keeps the latch closed until dropped.
+/// Keeps the latch closed until this value is dropped.
 pub(crate) struct Closed<'a>(&'a Latch);
 
 impl Latch {
@@ -47,7 +47,7 @@ pub(crate) fn pause(waits: u32) {
     match waits {
         ..64 => std::hint::spin_loop(),
         64..128 => std::thread::yield_now(),
-        // The holder has probably been preempted, and may have a lower priority.
+        // The thread that holds the latch has probably been preempted, and may have a lower priority.
         _ => std::thread::sleep(std::time::Duration::from_micros(50)),
     }
 }

@@ -1,4 +1,4 @@
-//! Locks that ignore poisoning: every critical section of the SDK leaves its value consistent at each step.
+//! Locks that ignore poisoning: every critical section in the SDK keeps its value consistent at each step.
 
 use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
 
@@ -16,7 +16,8 @@ pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     free(mutex.try_lock())
 }
 
-/// Returns the guard of any lock or condition variable, ignoring poison. Meant for those of `std` that loom does not replace.
+/// Returns the guard of any lock or condition variable, ignoring poison. Meant for the `std` types that loom does not
+/// replace.
 #[inline]
 pub(crate) fn unpoisoned<G>(guard: LockResult<G>) -> G {
     guard.unwrap_or_else(PoisonError::into_inner)

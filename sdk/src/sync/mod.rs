@@ -2,9 +2,9 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `latch` | a lock for critical sections of a few nanoseconds |
+//! | `latch` | a lock for critical sections that last a few nanoseconds |
 //! | `lock` | locking that ignores poison |
-//! | `thread_index` | a small index for each thread, reused after the thread ends |
+//! | `thread_index` | a small number for each thread, reused after the thread ends |
 
 mod latch;
 mod lock;

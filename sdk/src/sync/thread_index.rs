@@ -1,7 +1,7 @@
 //! A number for each thread, used as an index into per-thread cells.
 //!
-//! A new thread gets the smallest number not used by a live thread. This keeps the numbers small, and lets a thread that
-//! follows short-lived ones take over their cells instead of sharing those of live threads.
+//! A new thread gets the smallest number not used by a live thread. This keeps the numbers small, and allows a new
+//! thread to take over the cells of threads that have ended instead of sharing the cells of live threads.
 
 use std::cell::Cell;
 use std::cmp::Reverse;
@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Mutex, lock};
 
-/// Marks a thread that has no number, either before its first use or while exiting. Never a valid number.
+/// Marks a thread that has no number, either because it has not used one yet or because it is exiting. Never a valid
+/// number.
 const NONE: usize = usize::MAX;
 
 /// Returns the number of the calling thread, which is unique among live threads.
@@ -25,16 +26,16 @@ pub(crate) fn thread_index() -> usize {
     }
 }
 
-/// Returns the number of the calling thread unless this is its first use of it.
+/// Returns the number of the calling thread, or `None` if the thread does not have one yet.
 #[inline(always)]
 pub(crate) fn known_thread_index() -> Option<usize> {
     Some(INDEX.get()).filter(|index| *index != NONE)
 }
 
 thread_local! {
-    // Has no destructor, so it can be read while the thread's other values are being destroyed.
+    // Has no destructor, so it can be read even if the thread's other values are being destroyed.
     static INDEX: Cell<usize> = const { Cell::new(NONE) };
-    /// Gives the number back when the thread exits. Created together with the number.
+    /// Returns the number to the pool when the thread exits. Created together with the number.
     static RETURN: Return = const { Return };
 }
 
@@ -55,11 +56,12 @@ fn first() -> usize {
     number
 }
 
-/// Returns a number for an exiting thread that has given back its own number, but is used again by the destructor of another
-/// thread-local. Another thread may already have the old number, so the new one is never reused.
+/// Returns a number for an exiting thread that has already returned its own number to the pool, but needs one again in
+/// the destructor of another thread-local. Another thread may already have the old number. The new number is never
+/// reused.
 #[cold]
 fn late() -> usize {
-    // Counts down from the top, a range that regular numbers never reach.
+    // Counts down from the top of the range, which regular numbers never reach.
     static NEXT: AtomicUsize = AtomicUsize::new(NONE - 1);
     NEXT.fetch_sub(1, Ordering::Relaxed)
 }
@@ -68,7 +70,7 @@ struct Return;
 
 impl Drop for Return {
     fn drop(&mut self) {
-        // Clear the index first, so that nothing uses the number from here on, not even an instrumented allocator.
+        // Clear the index first, so that nothing uses the number from now on, not even an instrumented allocator.
         let number = INDEX.replace(NONE);
         if number != NONE {
             NUMBERS.give_back(number);
@@ -76,8 +78,8 @@ impl Drop for Return {
     }
 }
 
-/// The pool of numbers of a process. The lock orders the uses of a number: everything done with it before it is returned
-/// happens before everything done with it after it is taken again.
+/// A process's pool of numbers. The lock orders the uses of a number: all uses before the number is returned happen
+/// before all uses after it is taken again.
 struct Numbers(Mutex<Free>);
 
 struct Free {
@@ -155,7 +157,7 @@ mod tests {
             assert_eq!(numbers.len(), AT_ONCE);
             seen.extend(numbers);
         }
-        // There are 2,000 threads, and other tests in this process hold some numbers as well.
+        // There are 2,000 threads, and other tests in this process also hold some numbers.
         assert!(seen.len() < 500, "{} numbers", seen.len());
     }
 
@@ -170,7 +172,7 @@ mod tests {
 
     thread_local!(static ASKS: Cell<Option<Asks>> = const { Cell::new(None) });
 
-    /// Returns the number of a thread, and the numbers seen by the destructor of another of its thread-locals.
+    /// Returns a thread's number, and the numbers that the destructor of another of its thread-locals sees.
     fn asked(made_first: bool) -> (usize, [usize; 2]) {
         let (sender, numbers) = mpsc::channel();
         let thread = thread::spawn(move || {
@@ -196,7 +198,8 @@ mod tests {
             assert!(once == number || (is_late(once) && *once != NONE));
         }
         let late: Vec<_> = all.iter().map(|(_, [number, _])| *number).filter(is_late).collect();
-        // Regardless of the order in which a thread destroys its values, one of the two creation orders is the late case.
+        // Whatever the order in which a thread destroys its values, one of the two creation orders produces the late
+        // case.
         assert!(late.len() >= 2);
         assert_eq!(late.iter().collect::<HashSet<_>>().len(), late.len());
     }

@@ -6,7 +6,7 @@ use opentelemetry::trace::{SpanId, TraceId};
 
 use crate::id::IdGenerator;
 
-/// Generates trace ids 1, 2, 3 and so on, and span ids likewise.
+/// Generates the trace ids 1, 2, 3 and so on, and the same sequence of span ids.
 #[derive(Debug, Default)]
 pub struct SequentialIds {
     traces: AtomicU64,

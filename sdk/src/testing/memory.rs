@@ -10,7 +10,7 @@ use crate::signal::Signal;
 use crate::sync::unpoisoned;
 use crate::time::Deadline;
 
-/// Stores every item of every batch. Clones share the same items.
+/// Stores all items of all batches. Clones share the same items.
 pub struct InMemoryExporter<S: Signal>(Arc<Mutex<Kept<S>>>);
 
 struct Kept<S: Signal> {
@@ -45,7 +45,7 @@ where
         self.kept().resource.clone()
     }
 
-    /// Returns how often `shutdown` has been called.
+    /// Returns the number of times that `shutdown` has been called.
     pub fn shutdowns(&self) -> usize {
         self.kept().shutdowns
     }

@@ -9,9 +9,9 @@ use crate::metrics::{
     ScopeMetrics, Temporality,
 };
 
-/// Formats the points as sorted lines: name, unit in brackets, attributes, then kind and value. A sum is marked `delta` or
-/// `up-down` where that applies, and a histogram lists its non-empty buckets. Exemplars follow after `#`, each with its
-/// filtered attributes and its span. Timestamps are omitted.
+/// Formats the points as sorted lines: name, unit in brackets, attributes, then kind and value. A sum is marked
+/// `delta` or `up-down` if that applies, and a histogram lists its non-empty buckets. Exemplars follow after `#`, each
+/// with its span and the attributes that the series does not have. Timestamps are omitted.
 pub fn metrics_text(scopes: &[ScopeMetrics]) -> String {
     let mut lines = Vec::new();
     for metric in scopes.iter().flat_map(|scope| &scope.metrics) {

@@ -1,4 +1,4 @@
-//! Tools for tests: an in-memory exporter, a manual clock, sequential ids, and text output of spans and metrics.
+//! Tools for tests: an in-memory exporter, a manual clock, sequential ids, and text output for spans and metrics.
 //!
 //! ```
 //! use opentelemetry::trace::{Tracer, TraceContextExt};

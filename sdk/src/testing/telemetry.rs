@@ -1,4 +1,4 @@
-//! A complete telemetry for one test.
+//! Complete telemetry for one test.
 
 use std::sync::Arc;
 
@@ -19,18 +19,18 @@ use crate::time::Deadline;
 use crate::trace::{SdkTracer, SdkTracerProvider, SpanData, TracerProviderBuilder, active};
 
 /// Keeps spans and metrics in memory, with sequential ids and a manual clock. Nothing is global, so tests can run in
-/// parallel. [`Self::attach`] makes this the telemetry of the test's thread: for `#[traced]` functions, metrics in statics,
-/// HTTP layers, and the propagation of headers.
+/// parallel. After [`Self::attach`], everything on the test's thread uses this telemetry: `#[traced]` functions,
+/// metrics in statics, HTTP layers, and header propagation.
 ///
-/// A layer created while the telemetry is attached (`app()` after `attach()`, as in most tests) records its spans and metrics
-/// to it on every thread. A layer created earlier records to the program's meter. `#[traced]` functions and statics look up
-/// the telemetry in the current context; pass it to other tasks or threads of the test with [`Self::context`].
-/// look into the context: give it to another task or thread of the test with [`Self::context`].
+/// A layer created while the telemetry is attached (`app()` after `attach()`, as in most tests) records its spans and
+/// metrics to it on every thread. A layer created earlier records to the program's meter. `#[traced]` functions and
+/// statics look up the telemetry in the current context; pass it to other tasks or threads of the test with
+/// [`Self::context`].
 #[derive(Clone, Debug)]
 pub struct TestTelemetry {
-    /// The clock of the spans.
+    /// The clock that provides span timestamps.
     pub clock: ManualClock,
-    /// The exporter, which contains the ended spans after a call of [`Self::spans`] or a flush.
+    /// The exporter, which contains the ended spans after a call to [`Self::spans`] or a flush.
     pub exporter: InMemoryExporter<Traces>,
     provider: SdkTracerProvider,
     meters: SdkMeterProvider,
@@ -46,8 +46,8 @@ impl TestTelemetry {
         TestTelemetry::with(|builder| builder)
     }
 
-    /// Creates a `TestTelemetry` and lets `configure` adjust its tracer provider, for instance to set a sampler. If the
-    /// provider counts spans, the test's metrics include the SDK's own.
+    /// Creates a `TestTelemetry` and lets `configure` adjust its tracer provider, for instance to set a sampler. If
+    /// the provider counts spans, the test's metrics include the SDK's own metrics.
     pub fn with(configure: impl FnOnce(TracerProviderBuilder) -> TracerProviderBuilder) -> Self {
         let (clock, exporter, runtime) = (ManualClock::new(), InMemoryExporter::new(), ManualRuntime::new());
         let builder =
@@ -60,7 +60,7 @@ impl TestTelemetry {
         );
         let builder = match started {
             Ok(processor) => builder.with_processor(processor),
-            // A manual runtime needs no thread, so it always starts.
+            // A manual runtime does not need a thread, so starting never fails.
             Err(_) => builder,
         };
         let provider = configure(builder).build();
@@ -78,8 +78,8 @@ impl TestTelemetry {
         self
     }
 
-    /// Replaces the meter provider. `config` configures its reader, and `configure` can modify the provider, such as by
-    /// adding views.
+    /// Replaces the meter provider. `config` configures the reader of the new provider, and `configure` can modify the
+    /// provider, for instance by adding views.
     pub fn with_metrics(
         mut self,
         config: ReaderConfig,
@@ -127,13 +127,13 @@ impl TestTelemetry {
         self.provider.tracer(name)
     }
 
-    /// Returns the runtime of the processor.
+    /// Returns the runtime on which the processor runs.
     pub fn runtime(&self) -> &ManualRuntime {
         &self.runtime
     }
 
-    /// Makes this the telemetry of this thread until the guard is dropped: for `#[traced]` functions, metrics in statics,
-    /// HTTP layers, and the propagation of headers.
+    /// Makes everything on this thread use this telemetry until the guard is dropped: `#[traced]` functions, metrics
+    /// in statics, HTTP layers, and header propagation.
     pub fn attach(&self) -> ContextGuard {
         self.context().attach()
     }

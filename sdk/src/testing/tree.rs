@@ -7,12 +7,12 @@ use opentelemetry::trace::{SpanId, SpanKind, Status};
 
 use crate::trace::SpanData;
 
-/// Formats the spans as a tree. Each line shows the name, the kind unless internal, the status, and the attributes in the
-/// order in which they were set, without `code.*`. Below it are events (`*`), links (`>`), and the children in order of their
-/// start. A span whose parent is missing is not indented.
+/// Formats the spans as a tree. Each line shows the name, the kind (unless it is internal), the status, and the
+/// attributes in the order in which they were set, without `code.*`. Below the line are the span's events (`*`), its
+/// links (`>`), and its children in the order in which they started. A span whose parent is missing is not indented.
 pub fn tree(spans: &[SpanData]) -> String {
     let mut ordered: Vec<&SpanData> = spans.iter().collect();
-    // The sort is stable: spans that start at the same time keep the order in which they were passed.
+    // The sort is stable, so spans that start at the same time keep the order in which they were passed.
     ordered.sort_by_key(|span| span.start);
     let mut text = String::new();
     let mut stack: Vec<(&SpanData, usize)> = ordered

@@ -1,22 +1,22 @@
-//! Text for people: foreign text made harmless and short, and secrets hidden.
+//! Text for people to read: makes foreign text harmless and short, and hides secrets.
 //!
-//! A peer's response, a setting's value and a library's error message all end up in a terminal or a log. Three adapters make
-//! them safe to print. Each can safely be applied to its own output:
+//! A peer's response, a setting's value and a library's error message can all end up in a terminal or a log. Three
+//! adapters make them safe to print. Each can safely be applied to its own output:
 //!
 //! - [`foreign`] for bytes or text from outside the program,
-//! - [`display`] for a value whose `Display` output may contain such text, especially an error,
+//! - [`display`] for a value whose `Display` output may contain foreign text, especially an error,
 //! - [`url`] for an address, without its credentials and query.
 //!
 //! [`Secrecy`] determines how much of a setting's value a message may show.
 
 use std::fmt::{self, Write};
 
-/// Maximum number of bytes shown of a foreign text, after cleaning.
+/// Maximum number of bytes of a foreign text that are shown, after cleaning.
 pub const MAX_SHOWN: usize = 512;
 
-/// Returns foreign text in a printable form: control characters, escape sequences and invisible characters are escaped,
-/// invalid UTF-8 bytes appear as `\xff`, and the result is cut to [`MAX_SHOWN`] bytes at a character boundary, with `…` for
-/// the rest. `{:?}` adds quotes.
+/// Returns foreign text in a printable form: control characters, escape sequences and invisible characters are
+/// escaped, invalid UTF-8 bytes appear as `\xff`, and the result is truncated to [`MAX_SHOWN`] bytes at a character
+/// boundary, followed by `…`. With `{:?}`, the text is in quotes.
 pub fn foreign<T: AsRef<[u8]> + ?Sized>(text: &T) -> Foreign<'_> {
     Foreign { bytes: text.as_ref(), max: MAX_SHOWN }
 }
@@ -61,7 +61,7 @@ impl fmt::Debug for Foreign<'_> {
     }
 }
 
-/// Wraps a value so that its output is cleaned as by [`foreign`]. Never allocates, regardless of the length.
+/// Wraps a value so that its output is cleaned like that of [`foreign`]. Never allocates, regardless of the length.
 pub fn display<T: fmt::Display>(value: T) -> Cleaned<T> {
     Cleaned { value, max: MAX_SHOWN }
 }
@@ -87,8 +87,8 @@ impl<T: fmt::Display> fmt::Display for Cleaned<T> {
     }
 }
 
-/// Returns a URL in a form without secrets: credentials and the query are replaced by `…`. Text that is not a valid URL is
-/// handled the same way, hiding anything that might be part of a secret.
+/// Returns a URL in a form without secrets: `…` replaces the credentials and the query. Text that is not a valid URL
+/// is treated the same way, and anything that might be part of a secret is hidden.
 pub fn url(text: &str) -> Url<'_> {
     Url(text)
 }
@@ -125,7 +125,7 @@ impl fmt::Debug for Url<'_> {
     }
 }
 
-/// The part of a setting's value that messages may show.
+/// The part of a setting's value that a message may show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Secrecy {
@@ -138,8 +138,9 @@ pub enum Secrecy {
 }
 
 impl Secrecy {
-    /// Returns the secrecy of a setting, given the name of its variable or argument. Headers and keys are hidden, endpoints
-    /// are addresses. Decided by parts of the name, which also covers variables added in later versions.
+    /// Returns the secrecy of a setting, given the name of its variable or argument. Headers and keys are hidden, and
+    /// endpoints are treated as addresses. The decision is based on parts of the name, so it also covers variables
+    /// that are added in later versions.
     pub fn of(setting: &str) -> Secrecy {
         let ends_in = |end: &str| {
             setting
@@ -148,7 +149,7 @@ impl Secrecy {
                 .and_then(|at| setting.get(at..))
                 .is_some_and(|s| s.eq_ignore_ascii_case(end))
         };
-        // These are lists of header names, and a switch.
+        // These names denote lists of header names, and a switch.
         let names_only = setting.starts_with("OTEL_RUST_HTTP_") || setting.starts_with("OTEL_INSTRUMENTATION_HTTP_");
         if names_only {
             Secrecy::Open
@@ -180,7 +181,7 @@ pub fn is_harmful(character: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// A writer that cleans text. Fails once its limit is reached, to avoid formatting the rest of a long text.
+/// A writer that cleans text. Fails once its limit is reached, so that the rest of a long text is not formatted.
 struct Cleaner<'a, 'f> {
     to: &'a mut fmt::Formatter<'f>,
     /// Number of bytes that may still be written.
@@ -194,7 +195,7 @@ impl<'a, 'f> Cleaner<'a, 'f> {
         Cleaner { to, room: max, is_full: false, escapes_quotes: false }
     }
 
-    /// Runs `write`. Reaching the limit is not a failure.
+    /// Runs `write`. Reaching the limit does not count as a failure.
     fn run(mut self, write: impl FnOnce(&mut Self) -> fmt::Result) -> fmt::Result {
         match write(&mut self) {
             Err(_) if self.is_full => Ok(()),
@@ -202,7 +203,7 @@ impl<'a, 'f> Cleaner<'a, 'f> {
         }
     }
 
-    /// Writes cleaned characters: either all of them, or the truncation mark.
+    /// Writes cleaned characters: either all of `text`, or the truncation mark.
     fn put(&mut self, characters: impl Iterator<Item = char> + Clone) -> fmt::Result {
         if self.is_full {
             return Err(fmt::Error);
@@ -292,7 +293,7 @@ mod tests {
             ("https://h/p#s3cret", "https://h/p#…"),
             ("https://user:s3cret@h:1/p?k=s3cret", "https://…@h:1/p?…"),
             ("https://s3cret@h", "https://…@h"),
-            // Invalid, but commonly typed.
+            // These URLs are invalid, but people often type them.
             ("https://user:s3/cret@h/p", "https://…@h/p"),
             ("https://user:s3?cret@h/p", "https://…"),
             ("https://h/p?k=s3@cret", "https://…"),

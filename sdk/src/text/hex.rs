@@ -1,4 +1,4 @@
-//! Lowercase hexadecimal of fixed length, as used for ids and flags in headers.
+//! Lowercase hexadecimal text of fixed length, as used for ids and flags in headers.
 
 use opentelemetry::trace::{SpanId, TraceId};
 
@@ -19,14 +19,15 @@ pub(crate) fn parse<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     Some(bytes)
 }
 
-/// Parses eight digits at once, each in one byte of an integer. Worth optimizing because every request has ids to parse.
+/// Parses eight digits at a time, each in one byte of an integer. This is worth optimizing because every request has
+/// ids to parse.
 #[inline]
 fn parse_eight(digits: [u8; 8]) -> Option<u32> {
     const EACH: u64 = 0x0101_0101_0101_0101;
     let digits = u64::from_be_bytes(digits);
     let letters = digits >> 6 & EACH;
     let values = (digits & (0x0f * EACH)) + 9 * letters;
-    // Only valid digits survive conversion back to text. No byte of a sum overflows into its neighbour.
+    // Only valid digits remain the same when converted back to text. No byte of a sum overflows into its neighbour.
     let above_nine = (values + 6 * EACH) >> 4 & EACH;
     let written = values + u64::from(b'0') * EACH + u64::from(b'a' - b'0' - 10) * above_nine;
     if written != digits || values & (0xf0 * EACH) != 0 {

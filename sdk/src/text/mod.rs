@@ -1,13 +1,16 @@
-//! Text: foreign text made harmless, secrets hidden, and the encodings used in headers and variables.
+//! Text: makes foreign text harmless, hides secrets, and implements the encodings used in headers and variables.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `foreign` | adapters that clean text before it is shown to a person, and [`Secrecy`] |
 //! | `hex` | ids and flags as hexadecimal digits |
 //! | `percent` | percent-encoding in variables and headers |
+//! | `words` | searches text at word boundaries |
 
 mod foreign;
 pub(crate) mod hex;
 pub(crate) mod percent;
+mod words;
 
 pub use foreign::{Cleaned, Foreign, MAX_SHOWN, Secrecy, Url, display, foreign, is_harmful, url};
+pub(crate) use words::contains;

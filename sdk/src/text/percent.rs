@@ -42,7 +42,7 @@ fn digit(byte: u8) -> Option<u8> {
     char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
-/// Appends `text`, escaping every byte for which `is_plain` returns false.
+/// Appends `text`, and escapes every byte for which `is_plain` returns false.
 pub(crate) fn push(line: &mut String, text: &str, is_plain: fn(u8) -> bool) {
     line.reserve(text.len());
     for byte in text.bytes() {

@@ -23,7 +23,7 @@ impl Timestamp {
         self.0
     }
 
-    /// Returns the time from `earlier` to this timestamp; zero if `earlier` is later.
+    /// Returns the time that passed between `earlier` and this timestamp; zero if `earlier` is later.
     pub const fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
@@ -50,7 +50,7 @@ impl fmt::Debug for Timestamp {
 
 /// A source of wall-clock time, for tests and simulations.
 ///
-/// Called on the thread that starts or ends a span, twice per span. Must not block.
+/// Called on the thread that starts or ends a span, once for each of the two events. Must not block.
 pub trait TimeSource: Send + Sync + 'static {
     /// Returns the current time.
     fn now(&self) -> Timestamp;
@@ -61,7 +61,7 @@ pub trait TimeSource: Send + Sync + 'static {
 pub struct Clock(Option<Arc<dyn TimeSource>>);
 
 impl Clock {
-    /// Returns the system's wall clock.
+    /// Returns the system's wall-clock time.
     pub const fn system() -> Self {
         Clock(None)
     }

@@ -1,10 +1,11 @@
-//! Wall-clock time from the CPU's time stamp counter, which takes half as long to read as the system clock.
+//! Wall-clock time from the CPU's time stamp counter. Reading the counter takes half as long as reading the system
+//! clock.
 //!
-//! Used only if the kernel itself keeps time with the counter (`clocksource` is `tsc`) and has therefore verified that it
-//! runs at the same rate on all cores. Workers compare the counter with the clock about once a second ([`discipline`]).
-//! Readings older than [`MAX_AGE_NANOS`] are not used; the caller reads the system clock instead. If the clock is stepped,
-//! the machine is suspended or the program has no worker, the cost is at most a few seconds of slightly wrong, or slower,
-//! time.
+//! Used only if the kernel itself keeps time with the counter (`clocksource` is `tsc`) and has therefore verified that
+//! it runs at the same rate on all cores. Workers compare the counter with the clock about once a second
+//! ([`discipline`]). Readings older than [`MAX_AGE_NANOS`] are not used; the caller reads the system clock instead. If
+//! the clock is stepped, the machine is suspended or the program has no worker, the only effect is that the time is
+//! slightly wrong, or slower to read, for no more than a few seconds.
 #![allow(unsafe_code, reason = "one instruction; `benches` shows that it saves 10 ns on each of two reads a span")]
 #![cfg_attr(
     not(all(target_arch = "x86_64", target_os = "linux", not(loom))),
@@ -16,7 +17,8 @@ use crate::sync::{AtomicU64, Ordering, fence};
 /// Maximum age of a usable reading.
 const MAX_AGE_NANOS: u64 = 30_000_000_000;
 
-/// Simultaneous readings of both clocks and the counter's rate, which together convert a count to a time.
+/// Simultaneous readings of the clock and the counter, and the counter's rate; together they convert a count to a
+/// time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Reading {
     count: u64,
@@ -26,7 +28,7 @@ struct Reading {
 }
 
 impl Reading {
-    /// Returns the time at `count`, or `None` if it is before the reading or too long after it.
+    /// Returns the time at `count`, or `None` if `count` is before the reading or too long after it.
     #[inline]
     fn at(self, count: u64) -> Option<u64> {
         let counts = count.checked_sub(self.count)?;
@@ -35,7 +37,8 @@ impl Reading {
     }
 }
 
-/// A reading that one thread replaces while others read it. Implemented as a sequence lock of relaxed atomics.
+/// A reading that one thread can replace and other threads can read concurrently. Implemented as a sequence lock of
+/// relaxed atomics.
 struct Shared {
     /// Odd while the reading is being replaced; zero before the first reading.
     version: AtomicU64,
@@ -55,7 +58,7 @@ impl Shared {
         }
     }
 
-    /// Returns the reading, or `None` before the first one and while it is being replaced.
+    /// Returns the reading, or `None` if there is none yet or if it is currently being replaced.
     #[inline]
     fn load(&self) -> Option<Reading> {
         let before = self.version.load(Ordering::Acquire);
@@ -108,7 +111,7 @@ mod counter {
 
     static SHARED: Shared = Shared::new();
 
-    /// Duration over which the counter's rate is first measured. `INTERVAL` is the time between later comparisons.
+    /// The duration of the first measurement of the counter's rate. `INTERVAL` is the time between later comparisons.
     const BASELINE: Duration = Duration::from_millis(100);
     const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -121,12 +124,12 @@ mod counter {
 
     #[inline]
     fn count() -> u64 {
-        // SAFETY: every x86_64 CPU has this instruction, and it does not access memory. In a process that is not allowed to
-        // use it, the kernel's own clock, which uses it as well, would have failed first.
+        // SAFETY: every x86_64 CPU has this instruction, and it does not access memory. In a process that is not
+        // allowed to use the instruction, the system clock, which also uses it, would have failed earlier.
         unsafe { core::arch::x86_64::_rdtsc() }
     }
 
-    /// Simultaneous readings of both clocks.
+    /// Simultaneous readings of the clock and the counter.
     #[derive(Clone, Copy)]
     struct Pair {
         count: u64,
@@ -134,7 +137,7 @@ mod counter {
         nanos: u64,
     }
 
-    /// Compares the counter with the clock, if a comparison is due. Workers call this whenever they wake.
+    /// Compares the counter with the clock if a comparison is due. Workers call this whenever they wake.
     pub(in crate::time) fn discipline() {
         static LAST: Mutex<Option<Pair>> = Mutex::new(None);
         // If the lock is held, another worker is already comparing.
@@ -166,7 +169,8 @@ mod counter {
         (rate > (1 << 32) / 100 && rate < (1 << 32) * 10).then_some(rate)
     }
 
-    /// Reads the clock between two reads of the counter, repeatedly, and returns the pair with the shortest interval.
+    /// Repeatedly reads the clock between two reads of the counter, and returns the pair of readings from the shortest
+    /// interval.
     fn read() -> Pair {
         let once = || {
             let before = count();
@@ -241,7 +245,7 @@ mod loom_tests {
     use loom::sync::Arc;
     use loom::thread;
 
-    /// A thread that reads during a replacement gets the old reading, the new one or none, but never a mixture.
+    /// A thread that reads during a replacement gets the old reading, the new reading or none, but never a mixture.
     #[test]
     fn a_reading_is_never_torn() {
         let mut model = loom::model::Builder::new();

@@ -1,6 +1,7 @@
-//! Finds the tracer for `#[traced]` and the facade's layers: the installed one, or that of a test through its context.
+//! Finds the tracer for `#[traced]` and the facade's layers: the installed tracer, or a test's tracer stored in its
+//! context.
 //!
-//! Without a tracer, `#[traced]` costs one relaxed load.
+//! Without a tracer, `#[traced]` costs one relaxed load, which reads its switch in [`span_filter`].
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,12 +11,14 @@ use opentelemetry::{Context, InstrumentationScope};
 
 use super::{Scope, SdkSpan, SdkTracer, SdkTracerProvider};
 use crate::context;
+use crate::resource::Resource;
+use crate::span_filter;
 use crate::time::Clock;
 
-/// Number of tracers, both installed and in contexts, plus the bit [`GLOBAL`].
+/// Number of tracers, both installed and in contexts, combined with the bit [`GLOBAL`].
 static TRACERS: AtomicUsize = AtomicUsize::new(0);
 
-/// The bit of [`TRACERS`] that enables the API's global tracer as a fallback until one is installed.
+/// The bit of [`TRACERS`] that enables the API's global tracer as a fallback until another tracer is installed.
 const GLOBAL: usize = 1 << (usize::BITS - 1);
 
 static INSTALLED: OnceLock<SdkTracer> = OnceLock::new();
@@ -36,7 +39,7 @@ pub fn tracer(parent: &Context) -> Option<&SdkTracer> {
     }
 }
 
-/// Returns the installed tracer if it is the only tracer, in which case no context can hold another one.
+/// Returns the installed tracer if it is the only tracer, in which case no context can hold another tracer.
 #[inline]
 pub(crate) fn only_installed() -> Option<&'static SdkTracer> {
     (TRACERS.load(Ordering::Relaxed) == 1).then(|| INSTALLED.get()).flatten()
@@ -48,9 +51,16 @@ pub(crate) fn installed() -> Option<&'static SdkTracer> {
     INSTALLED.get()
 }
 
+/// Returns the resource of the installed telemetry; `None` before the installation, and if telemetry is disabled.
+#[inline]
+pub fn resource() -> Option<&'static Resource> {
+    if is_installed() { installed().map(|tracer| &tracer.provider.resource) } else { None }
+}
+
 /// Uses the API's global tracer for spans until a tracer of this SDK is installed.
 pub(crate) fn use_global() {
     TRACERS.fetch_or(GLOBAL, Ordering::SeqCst);
+    span_filter::wake();
     // Either this function sees the installed tracer, or `install` sees the bit.
     if INSTALLED.get().is_some() {
         TRACERS.fetch_and(!GLOBAL, Ordering::SeqCst);
@@ -63,7 +73,7 @@ pub(crate) fn uses_global() -> bool {
     TRACERS.load(Ordering::Relaxed) & GLOBAL != 0
 }
 
-/// Returns the scope of spans that have neither a call site nor an instrumentation library.
+/// Returns the scope used for spans that have neither a call site nor an instrumentation library.
 pub(crate) fn scope() -> Scope {
     InstrumentationScope::builder("telemark").with_version(env!("CARGO_PKG_VERSION")).build().into()
 }
@@ -79,17 +89,18 @@ pub fn clock_in_context(context: &Context) -> Option<Clock> {
     if is_installed() { in_context(context).map(|tracer| tracer.provider.clock.clone()) } else { None }
 }
 
-/// Starts spans on [`tracer`], which it looks up each time, so that it can be created before anything is installed. If
-/// created in a test, it keeps using the test's tracer, even on threads without the test's context.
+/// Starts each span on the tracer that [`tracer`] returns at that time, so this value can be created before anything
+/// is installed. If it is created in a test, it keeps using the test's tracer, even on threads without the test's
+/// context.
 #[derive(Clone, Debug)]
 pub struct ActiveTracer {
     scope: Scope,
-    /// The tracer of the test in which this was created.
+    /// The tracer of the test in which this value was created, if any.
     of_test: Option<SdkTracer>,
 }
 
 impl ActiveTracer {
-    /// Creates a tracer whose spans have this scope.
+    /// Creates a value whose spans have this scope.
     pub fn new(scope: InstrumentationScope) -> Self {
         let find = || context::look(|context| in_context(context).cloned()).flatten();
         let of_test = if is_installed() { find() } else { None };
@@ -117,33 +128,36 @@ impl Tracer for ActiveTracer {
     }
 }
 
-/// Makes `tracer` the tracer of the program. Only the first call takes effect; returns false if there was one before.
+/// Makes `tracer` the program's tracer. Only the first call takes effect; later calls return false.
 ///
-/// A disabled tracer is not stored, so that `#[traced]` costs no more than without a tracer.
+/// A disabled tracer is not stored, so that `#[traced]` is as cheap as without a tracer.
 pub(crate) fn install(tracer: SdkTracer) -> bool {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     if TAKEN.swap(true, Ordering::AcqRel) {
         return false;
     }
-    // Lets this thread detect at program exit that its context is gone, without calling the API.
+    // Allows this thread to detect at program exit, without calling the API, that its context is gone.
     let _ = context::look(|_| ());
     if tracer.has_ids() && INSTALLED.set(tracer).is_ok() {
         TRACERS.fetch_add(1, Ordering::Relaxed);
+        span_filter::wake();
         TRACERS.fetch_and(!GLOBAL, Ordering::SeqCst);
     }
     true
 }
 
-/// Records that the guard of the installed telemetry was dropped, so that the next span reports that it is lost.
+/// Records that the guard of the installed telemetry was dropped, so that the next span logs a warning that spans are
+/// being lost.
 pub(crate) fn guard_is_gone(tracers: &SdkTracerProvider) {
     if tracers.is_off() && INSTALLED.get().is_some() {
         tracers.note_that_the_guard_is_gone();
     }
 }
 
-/// Returns `context` with its own tracer for `#[traced]` functions that run in it. For tests.
+/// Returns `context` with its own tracer for `#[traced]` functions that run in it. Used in tests.
 pub fn with_tracer(context: &Context, tracer: SdkTracer) -> Context {
     TRACERS.fetch_add(1, Ordering::Relaxed);
+    span_filter::wake();
     context.with_value(Scoped(tracer))
 }
 

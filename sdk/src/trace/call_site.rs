@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 
 use opentelemetry::{InstrumentationScope, KeyValue};
 
-/// The source location that starts a span. Each `#[traced]` function has one in a `static`, so that a span stores one
-/// reference instead of three attributes.
+/// The source location that starts a span. Each `#[traced]` function has its call site in a `static`, so that a span
+/// stores one reference instead of three attributes.
 #[derive(Debug)]
 pub struct CallSite {
     package: &'static str,
@@ -17,7 +17,7 @@ pub struct CallSite {
 }
 
 impl CallSite {
-    /// Creates the call site of `function`, a full path such as `shop::cart::checkout`, in package `package`.
+    /// Creates the call site of `function`, a full path such as `shop::cart::checkout`, in the package `package`.
     pub const fn new(
         package: &'static str,
         version: &'static str,

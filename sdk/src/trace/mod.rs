@@ -1,7 +1,8 @@
-//! Traces: provider, tracer, span, processors and the data of a finished span.
+//! Traces: the provider, the tracer, the span, processors, and the data of a finished span.
 
 pub mod active;
 mod call_site;
+pub(crate) mod exceptions;
 mod failure;
 mod processor;
 mod provider;
@@ -11,6 +12,7 @@ mod span;
 mod tracer;
 
 pub use call_site::CallSite;
+pub use exceptions::ExceptionSignal;
 #[doc(hidden)]
 pub use failure::record_error_beside;
 pub(crate) use failure::{Failure, Source};

@@ -14,12 +14,12 @@ use crate::signal::Traces;
 use crate::time::Deadline;
 
 /// Observes every recording span when it starts and when it ends. Processors are called in the order in which they were
-/// added, except that those that export are flushed and shut down before the others.
+/// added, except that exporting processors are flushed and shut down before the others.
 ///
-/// All methods are called on threads of the host, possibly concurrently, and must not block. If the installed telemetry has a
-/// termination handler, [`Self::shutdown`] runs on an SDK thread, and the program waits for it no longer than the flush
-/// timeout. Panics are caught and logged. Processors never receive unrecorded spans, and must export only those that are
-/// sampled (`span.context.is_sampled()`).
+/// All methods are called on the application's threads, possibly concurrently, and must not block. If the installed
+/// telemetry has a termination handler, [`Self::shutdown`] runs on an SDK thread, and the program waits for it no
+/// longer than the flush timeout. Panics are caught and logged. Processors never receive unrecorded spans, and must
+/// export only those that are sampled (`span.context.is_sampled()`).
 ///
 /// spec: trace/sdk.md#span-processor
 pub trait SpanProcessor: Debug + Send + Sync + 'static {
@@ -28,19 +28,20 @@ pub trait SpanProcessor: Debug + Send + Sync + 'static {
         let _ = (span, parent);
     }
 
-    /// Returns true if [`Self::on_start`] must be called. Checked once, when the provider is built.
+    /// Returns true if [`Self::on_start`] must be called. Called once, when the provider is built.
     fn wants_start(&self) -> bool {
         true
     }
 
-    /// Called when a span ends, with its end time set, to inspect or modify it. Not called after the provider's shutdown.
+    /// Called when a span ends, to inspect or modify it. The end time is already set. Not called after the provider's
+    /// shutdown.
     ///
     /// spec: trace/sdk.md#onending
     fn on_ending(&self, span: &mut SpanData) {
         let _ = span;
     }
 
-    /// Returns true if [`Self::on_ending`] does anything. Asked once, when the provider is built.
+    /// Returns true if [`Self::on_ending`] does anything. Called once, when the provider is built.
     fn wants_ending(&self) -> bool {
         true
     }
@@ -48,7 +49,7 @@ pub trait SpanProcessor: Debug + Send + Sync + 'static {
     /// Called after a span has ended.
     fn on_end(&self, span: SpanData);
 
-    /// Exports all spans held by the processor.
+    /// Exports all spans that the processor holds.
     ///
     /// # Errors
     /// Returns an error if something could not be delivered before the deadline.
@@ -57,7 +58,7 @@ pub trait SpanProcessor: Debug + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Exports all spans held by the processor, and stops it. Called once; the processor must ignore later spans.
+    /// Exports all spans that the processor holds, and stops it. Called once; the processor must ignore later spans.
     ///
     /// # Errors
     /// Returns an error if something could not be delivered before the deadline.
@@ -71,7 +72,7 @@ pub trait SpanProcessor: Debug + Send + Sync + 'static {
     }
 
     /// Returns the counters of the exporter behind this processor, for the SDK's own metrics, or `None` if the processor does
-    /// not export. A processor that wraps another one returns the counters of the inner processor.
+    /// not export. A processor that wraps another processor returns the counters of the inner processor.
     fn counters(&self) -> Option<Arc<Counters>> {
         None
     }
@@ -158,7 +159,7 @@ impl Processor<Traces> for Behind {
     }
 }
 
-/// Calls a processor, and turns a panic into an error.
+/// Calls a processor, and converts a panic into an error.
 pub(super) fn caught(call: impl FnOnce() -> Result<(), ExportError>) -> Result<(), ExportError> {
     catch(call).unwrap_or_else(|_| Err(ExportError::other("a span processor panicked")))
 }

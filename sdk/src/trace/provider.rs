@@ -1,4 +1,5 @@
-//! The tracer provider: the resource, sampler, ids, limits and processors shared by its tracers and their spans.
+//! The tracer provider: the resource, sampler, id generator, limits and processors that its tracers and their spans
+//! share.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -8,7 +9,8 @@ use opentelemetry::trace::{SpanContext, SpanId, TracerProvider};
 use opentelemetry::{Context, InstrumentationScope};
 
 use super::processor::{caught, staged};
-use super::{Scope, SdkSpan, SdkTracer, SpanProcessor, SpanRecord};
+use super::{ExceptionSignal, Scope, SdkSpan, SdkTracer, SpanProcessor, SpanRecord};
+use crate::baggage_attributes::BaggageAttributes;
 use crate::batch::{BatchConfig, Stage};
 use crate::diag::{self, Counters, Origin, Outcome, SignalHealth, SpanCounts};
 use crate::error::{ConfigError, ExportError, catch};
@@ -45,17 +47,17 @@ impl SdkTracerProvider {
     /// Exports all ended spans.
     ///
     /// # Errors
-    /// Returns the first error of a processor. The remaining processors are still flushed.
+    /// Returns the first error from a processor. All processors are flushed regardless.
     pub fn force_flush(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.0.each_processor(|processor| processor.flush(deadline))
     }
 
-    /// Exports all ended spans and shuts down: later spans are not recorded, and the sampler is shut down. A second call
-    /// waits for the first. Otherwise, a program that exits on two threads at once, such as after a signal, could end during
-    /// the last export.
+    /// Exports all ended spans and shuts down: later spans are not recorded, and the sampler is shut down. A second
+    /// call waits for the first to finish. Otherwise, a program that exits on two threads at the same time, such as
+    /// after a signal, could end during the last export.
     ///
     /// # Errors
-    /// Returns the first error of a processor or the sampler. The remaining ones are still shut down.
+    /// Returns the first error from a processor or the sampler. All of them are shut down regardless.
     pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         if self.0.off.swap(true, Ordering::AcqRel) {
             return self.0.each_processor(|processor| match processor.flush(deadline) {
@@ -92,13 +94,14 @@ impl SdkTracerProvider {
         &self.0.clock
     }
 
-    /// Returns the sampler's name as in `OTEL_TRACES_SAMPLER`, or its description.
+    /// Returns the sampler's name as used in `OTEL_TRACES_SAMPLER`, or the sampler's description if it has no such
+    /// name.
     pub(crate) fn sampler_name(&self) -> String {
         let description = catch(|| self.0.sampler.description()).unwrap_or("one that panics".into());
         crate::sampling::name_of(&description).into_owned()
     }
 
-    /// Returns true if no spans are created, because the provider is disabled or shut down.
+    /// Returns true if no spans are created because the provider is disabled or has been shut down.
     pub(crate) fn is_off(&self) -> bool {
         self.0.is_off()
     }
@@ -109,13 +112,14 @@ impl SdkTracerProvider {
         self.0.note.store(Note::Forked as u8, Ordering::Relaxed);
     }
 
-    /// Makes the next span that starts report that it is lost because the telemetry's guard was dropped.
+    /// Records that the telemetry's guard was dropped, so that the next span that starts logs a warning that spans are
+    /// being lost.
     pub(super) fn note_that_the_guard_is_gone(&self) {
         self.0.note.store(Note::GuardGone as u8, Ordering::Relaxed);
     }
 
-    /// Makes this provider live as long as the program, so that its spans need no reference counting. Leaks a few hundred
-    /// bytes per installed provider.
+    /// Keeps this provider alive for as long as the program runs, so that its spans need no reference counting. Leaks
+    /// a few hundred bytes per installed provider.
     pub(crate) fn into_static(self) -> Self {
         SdkTracerProvider(match self.0 {
             ProviderRef::Shared(inner) => ProviderRef::Static(Box::leak(Box::new(inner))),
@@ -140,6 +144,8 @@ pub struct TracerProviderBuilder {
     ids: Option<Box<dyn IdGenerator>>,
     clock: Clock,
     limits: SpanLimits,
+    pub(super) exceptions: ExceptionSignal,
+    baggage: BaggageAttributes,
     processors: Vec<Box<dyn SpanProcessor>>,
     counts_spans: bool,
     is_disabled: bool,
@@ -153,6 +159,8 @@ impl Default for TracerProviderBuilder {
             ids: None,
             clock: Clock::system(),
             limits: SpanLimits::DEFAULT,
+            exceptions: ExceptionSignal::default(),
+            baggage: BaggageAttributes::default(),
             processors: Vec::new(),
             counts_spans: false,
             is_disabled: false,
@@ -167,7 +175,7 @@ impl TracerProviderBuilder {
         self
     }
 
-    /// Sets the sampler. By default spans follow their parent, and root spans are sampled.
+    /// Sets the sampler. By default, spans follow their parent, and root spans are sampled.
     pub fn with_sampler(self, sampler: impl Sampler) -> Self {
         self.with_boxed_sampler(Box::new(sampler))
     }
@@ -195,13 +203,20 @@ impl TracerProviderBuilder {
         self
     }
 
-    /// Adds a processor. Without one, spans have ids, which are propagated and attached to exemplars, but record nothing.
+    /// Sets which baggage entries are copied to spans when they start. By default, no entries are copied.
+    pub fn with_baggage_attributes(mut self, selected: BaggageAttributes) -> Self {
+        self.baggage = selected;
+        self
+    }
+
+    /// Adds a processor. Without a processor, spans have ids, which are propagated and attached to exemplars, but
+    /// record nothing.
     pub fn with_processor(mut self, processor: impl SpanProcessor) -> Self {
         self.processors.push(Box::new(processor));
         self
     }
 
-    /// Adds the processors of exporters, behind `stages` if there are any; see [`Stage`].
+    /// Adds the exporters' processors, behind `stages` if there are any; see [`Stage`].
     ///
     /// # Errors
     /// Returns an error if the operating system refuses to start another thread.
@@ -216,7 +231,7 @@ impl TracerProviderBuilder {
         Ok(self)
     }
 
-    /// Enables counting of started and ended spans, for [`SelfMetrics`](crate::self_metrics::SelfMetrics).
+    /// Enables the counting of started and ended spans, for [`SelfMetrics`](crate::self_metrics::SelfMetrics).
     pub fn with_span_counts(mut self) -> Self {
         self.counts_spans = true;
         self
@@ -233,12 +248,12 @@ impl TracerProviderBuilder {
     /// Builds the provider.
     pub fn build(self) -> SdkTracerProvider {
         // Without a processor, nothing would read a span's contents, so none are stored. The span still counts as recording:
-        // in the specification a sampled span always records, and the sampled flag must be propagated.
+        // according to the specification, a sampled span always records, and the sampled flag must be propagated.
         let limits = if self.processors.is_empty() { SpanLimits::NOTHING } else { self.limits };
         let sampler = self.sampler.unwrap_or_else(|| Box::new(crate::sampling::ParentBased::default()));
         let inner = ProviderInner {
             drops_below_unsampled: sampler.drops_below_unsampled_parents(),
-            wants_start: self.processors.iter().any(|processor| processor.wants_start()),
+            wants_start: !self.baggage.is_empty() || self.processors.iter().any(|processor| processor.wants_start()),
             wants_ending: self.processors.iter().any(|processor| processor.wants_ending()),
             samples_below_sampled: sampler.samples_below_sampled_parents(),
             off: AtomicBool::new(self.is_disabled),
@@ -249,6 +264,8 @@ impl TracerProviderBuilder {
             ids: self.ids,
             clock: self.clock,
             limits,
+            exceptions: self.exceptions,
+            baggage: self.baggage,
             processors: self.processors.into_boxed_slice(),
         };
         SdkTracerProvider(ProviderRef::Shared(Arc::new(inner)))
@@ -261,7 +278,7 @@ pub(super) struct ProviderInner {
     pub(super) sampler: Box<dyn Sampler>,
     pub(super) drops_below_unsampled: bool,
     pub(super) samples_below_sampled: bool,
-    /// True if a processor needs to be called when spans start.
+    /// True if spans need their parent's context when they start, either for a processor or to copy baggage.
     pub(super) wants_start: bool,
     /// True if a processor needs to be called before spans end.
     pub(super) wants_ending: bool,
@@ -269,12 +286,14 @@ pub(super) struct ProviderInner {
     pub(super) ids: Option<Box<dyn IdGenerator>>,
     pub(super) clock: Clock,
     pub(super) limits: SpanLimits,
+    pub(super) exceptions: ExceptionSignal,
+    baggage: BaggageAttributes,
     pub(super) processors: Box<[Box<dyn SpanProcessor>]>,
     /// `None` unless spans are counted.
     counts: Option<Arc<SpanCounts>>,
-    /// True if no spans are created, after shutdown or when disabled.
+    /// True if no spans are created, because the provider is disabled or has been shut down.
     off: AtomicBool,
-    /// A [`Note`]: the message for the first span that starts too late, printed once.
+    /// A [`Note`], which explains why no spans are created. It is logged once, when the next span starts.
     note: AtomicU8,
 }
 
@@ -292,7 +311,7 @@ impl ProviderInner {
         self.off.load(Ordering::Relaxed)
     }
 
-    /// Like [`Self::is_off`], but for a span that starts: the first lost span logs the reason.
+    /// Like [`Self::is_off`], but called when a span starts: if the span is the first to be lost, logs the reason.
     #[inline]
     pub(super) fn refuses(&self) -> bool {
         let is_off = self.is_off();
@@ -337,9 +356,10 @@ impl ProviderInner {
         }
     }
 
-    /// Calls the processors for a span that starts.
+    /// Copies baggage to a span that starts, and calls the processors.
     #[cold]
     pub(super) fn started(&self, span: &mut SdkSpan, parent: &Context) {
+        self.baggage.in_context(parent).for_each(|entry| span.set_if_missing(entry));
         for processor in &self.processors {
             if catch(|| processor.on_start(span, parent)).is_err() {
                 crate::__warn!("processor.panic", "a span processor panicked when a span started");
@@ -347,7 +367,7 @@ impl ProviderInner {
         }
     }
 
-    /// Calls exporting processors first, so that a hanging processor of another kind cannot lose their spans.
+    /// Calls the exporting processors first, so that their spans are not lost if a processor of another kind hangs.
     fn each_processor(&self, call: impl Fn(&dyn SpanProcessor) -> Result<(), ExportError>) -> Result<(), ExportError> {
         let mut processors: Vec<_> = self.processors.iter().collect();
         let exports = |processor: &dyn SpanProcessor| !processor.all_counters().is_empty();
@@ -361,7 +381,7 @@ impl ProviderInner {
     }
 }
 
-/// A reference to a provider: counted, or static once the provider is installed.
+/// A reference to a provider, which is counted at first, and static once the provider is installed.
 #[derive(Clone, Debug)]
 pub(super) enum ProviderRef {
     Shared(Arc<ProviderInner>),

@@ -7,7 +7,7 @@ use opentelemetry::InstrumentationScope;
 
 use crate::attributes;
 
-/// The scope of a span, shared by all spans of a tracer, or static for `#[traced]` call sites.
+/// The scope of a span. It is shared by all spans of a tracer, or static for `#[traced]` call sites.
 #[derive(Clone, Debug)]
 pub enum Scope {
     /// The scope of a call site, which lives as long as the program.
@@ -24,7 +24,7 @@ impl Scope {
         Scope::Static(UNNAMED.get_or_init(InstrumentationScope::default))
     }
 
-    /// Moves the scope out and leaves one that owns nothing.
+    /// Moves the scope out and leaves a scope that owns nothing.
     #[inline]
     pub(super) fn take(&mut self) -> Self {
         match self {
@@ -33,7 +33,8 @@ impl Scope {
         }
     }
 
-    /// Returns true if both refer to the same value in memory. A cheap check before comparing names, versions and attributes.
+    /// Returns true if both refer to the same value in memory. This is a cheap check before names, versions and
+    /// attributes are compared.
     #[inline]
     pub fn is_same(&self, other: &Scope) -> bool {
         std::ptr::eq::<InstrumentationScope>(&**self, &**other)

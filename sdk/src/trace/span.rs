@@ -1,4 +1,4 @@
-//! The span: its data while it is recording, and the rules for changing it.
+//! The span: its data as long as it is recording, and the rules for changing it.
 
 use std::borrow::Cow;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -6,13 +6,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Link, Span, SpanContext, Status};
 
+use super::exceptions::{self, Roots};
+use super::failure::Told;
 use super::provider::ProviderRef;
-use super::{Failure, SpanData, SpanEvent};
+use super::{SpanData, SpanEvent};
 use crate::attributes;
 use crate::error::catch;
 use crate::time::Timestamp;
 
-/// A span created by an [`SdkTracer`](super::SdkTracer). If it has not ended before, it ends when dropped.
+/// A span created by an [`SdkTracer`](super::SdkTracer). If the span has not ended earlier, it ends when dropped.
 ///
 /// spec: trace/sdk.md#span
 #[derive(Debug)]
@@ -28,9 +30,22 @@ pub(super) struct Recording {
     pub(super) provider: ProviderRef,
     /// The `error.type` of an explicitly recorded error, which a later error may replace.
     pub(super) recorded_error: Option<&'static str>,
+    /// `None` if no exception was recorded on this span or within it. Boxed, because this is the common case.
+    pub(super) roots: Option<Box<Roots>>,
 }
 
-/// An end time that stands for the current time of the provider's clock.
+impl Recording {
+    pub(super) fn push_event(&mut self, mut event: SpanEvent) {
+        let Recording { data, provider, .. } = self;
+        let limits = &provider.limits;
+        if data.events.len() < limits.events {
+            attributes::normalize(&mut event.attributes, &mut event.dropped_attributes, limits.event_attributes());
+        }
+        data.events.push(event, limits.events);
+    }
+}
+
+/// An end time that represents the current time of the provider's clock.
 ///
 /// The API's `SpanRef` can only end a span with an explicit time, and no real span ends in 1970.
 pub const END_NOW: SystemTime = UNIX_EPOCH;
@@ -38,7 +53,10 @@ pub const END_NOW: SystemTime = UNIX_EPOCH;
 impl SdkSpan {
     #[inline]
     pub(super) fn recording(data: SpanData, provider: ProviderRef) -> Self {
-        SdkSpan { context: data.context.clone(), recording: Some(Recording { data, provider, recorded_error: None }) }
+        SdkSpan {
+            context: data.context.clone(),
+            recording: Some(Recording { data, provider, recorded_error: None, roots: None }),
+        }
     }
 
     pub(super) fn not_recording(context: SpanContext) -> Self {
@@ -50,13 +68,17 @@ impl SdkSpan {
         self.recording.as_ref().map(|recording| &recording.data)
     }
 
-    pub(super) fn push_event(&mut self, mut event: SpanEvent) {
-        if let Some(Recording { data, provider, .. }) = &mut self.recording {
-            let limits = &provider.limits;
-            if data.events.len() < limits.events {
-                attributes::normalize(&mut event.attributes, &mut event.dropped_attributes, limits.event_attributes());
-            }
-            data.events.push(event, limits.events);
+    pub(super) fn push_event(&mut self, event: SpanEvent) {
+        if let Some(recording) = &mut self.recording {
+            recording.push_event(event);
+        }
+    }
+
+    /// Sets an attribute, unless the span already has an attribute with the same key.
+    pub(super) fn set_if_missing(&mut self, attribute: KeyValue) {
+        let Some(recording) = &self.recording else { return };
+        if !recording.data.own_attributes.iter().any(|own| own.key == attribute.key) {
+            self.set_attribute(attribute);
         }
     }
 
@@ -71,13 +93,13 @@ impl SdkSpan {
         }
     }
 
-    /// Ends the span at `end` or, if that is `None`, now. Later calls do nothing.
+    /// Ends the span at `end`, or now if `end` is `None`. Later calls do nothing.
     #[inline]
     fn finish(&mut self, end: Option<Timestamp>) {
-        let Some(Recording { mut data, provider, .. }) = self.recording.take() else { return };
+        let Some(Recording { mut data, provider, roots, .. }) = self.recording.take() else { return };
         provider.count_end(&self.context);
         let record = &mut *data;
-        // The end may come from the API's own clock, and must not be before the start.
+        // The end time may come from the API's own clock, but must not be before the start time.
         record.end = end.unwrap_or_else(|| provider.clock.now()).max(record.start);
         let Some((last, others)) = provider.processors.split_last() else { return };
         // spec: trace/sdk.md#onending — not called after shutdown. `on_end` is still called and counts late spans.
@@ -86,6 +108,10 @@ impl SdkSpan {
         }
         others.iter().for_each(|processor| contained(|| processor.on_end(data.clone())));
         contained(|| last.on_end(data));
+        // Called after the processors, because they may end spans themselves.
+        if let Some(roots) = roots {
+            exceptions::ended(&self.context, *roots);
+        }
     }
 }
 
@@ -128,8 +154,8 @@ impl Span for SdkSpan {
     fn set_status(&mut self, status: Status) {
         let Some(recording) = &mut self.recording else { return };
         if status == Status::Unset {
-            if let Some(failure) = Failure::told() {
-                failure.apply(recording);
+            if let Some(told) = Told::take() {
+                told.apply(recording);
             }
         } else if recording.data.status != Status::Ok {
             recording.data.status = status;

@@ -30,8 +30,8 @@ pub struct SdkTracer {
 }
 
 impl SdkTracer {
-    /// Returns true if spans are processed, which requires a processor and a provider that is not shut down. Without a
-    /// processor, spans still have ids and are propagated.
+    /// Returns true if spans are processed, which requires a processor and a provider that has not been shut down.
+    /// Without a processor, spans still have ids and are propagated.
     ///
     /// spec: trace/sdk.md#enabled
     #[inline]
@@ -39,20 +39,21 @@ impl SdkTracer {
         self.has_ids() && !self.provider.processors.is_empty()
     }
 
-    /// Returns true if spans get their own ids, which requires that the provider is neither shut down nor disabled.
+    /// Returns true if spans get their own ids, which requires that the provider is not disabled and has not been shut
+    /// down.
     #[inline]
     pub(super) fn has_ids(&self) -> bool {
         !self.provider.is_off()
     }
 
-    /// Returns true if a processor needs the context in which a span starts.
+    /// Returns true if spans need the context in which they start, either for a processor or to copy baggage.
     #[inline]
     pub(crate) fn wants_start(&self) -> bool {
         self.provider.wants_start
     }
 
-    /// Makes the decision for a span in `parent` as far as possible without calling the sampler, and creates the data of a
-    /// sampled span. Runs no user code, so it can be called while the API's context is borrowed.
+    /// If possible, makes the decision for a span in `parent` without calling the sampler, and creates the data if the
+    /// span is sampled. Runs no user code, so this method can be called during a borrow of the API's context.
     #[inline]
     pub(crate) fn begin_child(&self, parent: &Context) -> Glance {
         let provider = &*self.provider;
@@ -89,7 +90,8 @@ impl SdkTracer {
         }
     }
 
-    /// Starts a span for `#[traced]` that has already been sampled. Does not call the processors.
+    /// Starts a span for `#[traced]` for which the decision to sample has already been made. Does not call the
+    /// processors.
     #[inline]
     pub(crate) fn start_child(
         &self,
@@ -109,7 +111,7 @@ impl SdkTracer {
         self.record(data, added, None, call.links)
     }
 
-    /// Makes the decision for a span of `#[traced]`.
+    /// Makes the decision for a `#[traced]` span.
     fn begin(&self, call: &TracedSpan, parent: &Context) -> Result<(SpanData, Vec<KeyValue>), Started> {
         match self.begin_child(parent) {
             Glance::Silent => return Err(Started::Silent),
@@ -200,7 +202,7 @@ impl SdkTracer {
         }
     }
 
-    /// Returns an id from the custom generator, or `None` if there is none or it panics.
+    /// Returns an id from the custom generator, or `None` if there is no custom generator or if it panics.
     fn generated<T>(&self, make: impl FnOnce(&dyn IdGenerator) -> T) -> Option<T> {
         let ids = self.provider.ids.as_deref()?;
         let made = catch(|| make(ids));
@@ -227,7 +229,7 @@ impl SdkTracer {
         span
     }
 
-    /// Calls the processors for a span that starts, if one needs it.
+    /// Copies baggage to a span that starts and calls the processors, if either is needed.
     #[inline]
     fn show_start(&self, span: &mut SdkSpan, parent: &Context) {
         if self.provider.wants_start {
@@ -248,14 +250,14 @@ fn child_of(parent: &SpanContext) -> SpanData {
     data
 }
 
-/// The decision for a span, as far as it follows from the parent.
+/// The decision for a span, as far as it can be derived from the parent.
 #[derive(Debug)]
 pub(crate) enum Glance {
     /// No span is created, because telemetry is suppressed or the provider has been shut down.
     Silent,
-    /// The span is dropped, as its parent's context already indicates.
+    /// The span is dropped, and its parent's context already reflects that.
     Dropped(unsampled::Parent),
-    /// The span is sampled, like its local parent. Holds its data, including the span context.
+    /// The span is sampled, as its local parent is. Holds the span's data, including the span context.
     Sampled(SpanData),
     /// The sampler has to decide.
     Unknown,
@@ -271,7 +273,7 @@ impl Tracer for SdkTracer {
 }
 
 impl SdkTracer {
-    /// Starts a span with a scope that may differ from that of the tracer.
+    /// Starts a span with a scope that may differ from the tracer's scope.
     pub(super) fn build_in_scope(&self, scope: &Scope, builder: SpanBuilder, parent: &Context) -> SdkSpan {
         let SpanBuilder { span_kind, name, start_time, attributes, events, links, .. } = builder;
         let kind = span_kind.unwrap_or(SpanKind::Internal);
@@ -295,7 +297,7 @@ impl SdkTracer {
         let record = &mut *data;
         (record.name, record.scope) = (name, scope.clone());
         record.kind = kind;
-        // The buffer of the record stays with the thread, in its cache.
+        // The record's attribute buffer is still in the thread's cache, so reuse it.
         if attributes.len() <= record.own_attributes.capacity() {
             record.own_attributes.append(&mut attributes);
         } else if !attributes.is_empty() {
@@ -344,12 +346,12 @@ impl TracedSpan {
 pub(crate) enum Started {
     /// The span is recorded. Attach `parent.with_span(span)`. The span ends when dropped.
     Recording(SdkSpan),
-    /// No span is created, because telemetry is suppressed or the provider has been shut down. Spans below are not recorded
-    /// either.
+    /// No span is created, because telemetry is suppressed or the provider has been shut down. Child spans are not
+    /// recorded either.
     Silent,
-    /// The span is not recorded, as the parent's context already indicates. If that context is current, attach nothing.
-    /// Outgoing requests use the span's own id.
+    /// The span is not recorded, and the parent's context already reflects that. If the parent's context is current,
+    /// attach nothing. Outgoing requests use the span's own id.
     Inherit(Unsampled),
-    /// The span is not recorded, and its children must be able to tell. Attach a context with this span context.
+    /// The span is not recorded, and its children need to see that. Attach a context with this span context.
     NotRecorded(SpanContext),
 }

@@ -24,7 +24,10 @@ const LAYERS: &[Layer] = &[
         ],
         are_strangers: false,
     },
-    Layer { modules: &["config", "resource", "export", "diag", "runtime", "unsampled"], are_strangers: false },
+    Layer {
+        modules: &["config", "resource", "export", "diag", "runtime", "unsampled", "span_filter", "baggage_attributes"],
+        are_strangers: false,
+    },
     Layer { modules: &["batch"], are_strangers: false },
     Layer { modules: &["sampling"], are_strangers: false },
     Layer { modules: &["trace", "metrics", "logs", "propagation"], are_strangers: true },

@@ -61,10 +61,10 @@ impl hyper::rt::Read for Stream {
         let mut buffer = ReadBuf::new(&mut bytes[..len]);
         let this = self.get_mut();
         let read = ready!(Pin::new(&mut this.io).poll_read(context, &mut buffer));
-        if buffer.filled().is_empty()
-            && let Some(error) = this.broken.take()
-        {
-            return Poll::Ready(Err(error));
+        if buffer.filled().is_empty() {
+            if let Some(error) = this.broken.take() {
+                return Poll::Ready(Err(error));
+            }
         }
         read?;
         if std::mem::take(&mut this.is_first) && buffer.filled().starts_with(b"HTTP/1") {

@@ -6,10 +6,13 @@ fn skip(secret: &str) {}
 #[traced(skip_all)]
 fn skip_all(secret: &str) {}
 
-#[traced(level = "debug")]
+#[traced(level = "loud")]
 fn level() {}
 
-#[traced(target = "shop")]
+#[traced(level = Level::DEBUG)]
+fn level_path() {}
+
+#[traced(target = some_variable)]
 fn target() {}
 
 #[traced(follows_from = causes)]

@@ -76,7 +76,7 @@ impl Model {
     pub(super) fn start(self, foundation: &mut Foundation<'_>) -> Result<MeterProviderBuilder, ConfigError> {
         let Foundation { resource, clock, runtime, companions, .. } = foundation;
         if foundation.is_disabled {
-            // A scrape of a disabled SDK succeeds and returns an empty page.
+            // Scraping a disabled SDK succeeds and returns an empty page.
             self.pipelines.ready().for_each(|reader| reader.disable());
             return Ok(SdkMeterProvider::builder());
         }
@@ -116,8 +116,8 @@ impl Provider for SdkMeterProvider {
 
     fn make_global(&self) {
         active::install(self.clone());
-        // A provider without readers could replace one that has some, and its instruments would cost time without any
-        // benefit.
+        // A provider without readers could replace a provider that has some, and its instruments would cost time
+        // without any benefit.
         if self.enabled() {
             global::set_meter_provider(self.clone());
         }
@@ -156,7 +156,7 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Sets the periods of the exporters, overriding `OTEL_METRIC_EXPORT_*`. Does not affect the console exporter selected by
+    /// Sets the exporters' periods, overriding `OTEL_METRIC_EXPORT_*`. Does not affect the console exporter selected by
     /// `OTEL_METRICS_EXPORTER`, which has its own periods.
     pub fn with_metric_periods(mut self, periods: PeriodicConfig) -> Self {
         self.metrics().pipelines.set_schedule(periods);

@@ -32,13 +32,13 @@ impl Components {
     /// No exporters: their variables are not read, and only exporters added in code are used.
     pub const NONE: Components = Components { traces: &[], metrics: &[], handles_termination: false };
 
-    /// Sets the span exporters for `OTEL_TRACES_EXPORTER`. The one named `otlp` is the default.
+    /// Sets the span exporters for `OTEL_TRACES_EXPORTER`. The exporter named `otlp` is the default.
     pub const fn with_span_exporters(mut self, factories: &'static [Factory<Traces>]) -> Self {
         self.traces = factories;
         self
     }
 
-    /// Sets the metric exporters for `OTEL_METRICS_EXPORTER`. The one named `otlp` is the default.
+    /// Sets the metric exporters for `OTEL_METRICS_EXPORTER`. The exporter named `otlp` is the default.
     pub const fn with_metric_exporters(mut self, factories: &'static [Factory<Metrics>]) -> Self {
         self.metrics = factories;
         self
@@ -82,7 +82,7 @@ impl Models {
     }
 }
 
-/// The parts shared by all signals.
+/// The parts that all signals share.
 pub(super) struct Foundation<'a> {
     pub(super) is_disabled: bool,
     pub(super) resource: Resource,
@@ -105,7 +105,8 @@ impl Providers {
         [&self.traces, &self.metrics]
     }
 
-    /// Makes these the providers of the program. If others have been installed already, changes nothing and returns false.
+    /// Installs these as the program's providers. If other providers are already installed, changes nothing and
+    /// returns false.
     pub(super) fn claim(&mut self) -> bool {
         traces::claim(&mut self.traces)
     }
@@ -131,7 +132,7 @@ pub(super) trait Provider: Debug + Send + Sync {
     /// Exports everything recorded so far.
     fn flush(&self, deadline: Deadline) -> Result<(), ExportError>;
 
-    /// Exports one last time and stops. A second call waits for the first.
+    /// Exports one last time and stops. A second call waits for the first one to finish.
     fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError>;
 
     /// Returns true while the signal is recorded.
@@ -140,10 +141,10 @@ pub(super) trait Provider: Debug + Send + Sync {
     /// Describes where the signal is exported to, for a message such as "traces: ...".
     fn describe(&self) -> String;
 
-    /// Returns the signal's wording in the SDK's own metrics, and the counters of its pipelines.
+    /// Returns the signal's name as used in the SDK's own metrics, and the counters of its pipelines.
     fn counters(&self) -> (Words, Vec<Arc<Counters>>);
 
-    /// Makes this the provider of the API's globals and of this SDK's instrumentation.
+    /// Makes the API's globals and this SDK's instrumentation use this provider.
     fn make_global(&self);
 
     /// Records that the guard of the installed telemetry was dropped, so that later spans and measurements cause a warning.

@@ -8,6 +8,7 @@ use opentelemetry::global;
 use opentelemetry::trace::TracerProvider;
 
 use super::{Foundation, Provider, named};
+use crate::baggage_attributes::BaggageAttributes;
 use crate::batch::{BatchConfig, BatchProcessor, Stage};
 use crate::config::Env;
 use crate::diag::Counters;
@@ -23,8 +24,9 @@ use crate::runtime::Runtime;
 use crate::sampling::{self, Sampler};
 use crate::self_metrics::Words;
 use crate::signal::Traces;
+use crate::span_filter::{self, SpanFilter};
 use crate::time::Deadline;
-use crate::trace::{SdkTracer, SdkTracerProvider, SpanProcessor, TracerProviderBuilder, active};
+use crate::trace::{ExceptionSignal, SdkTracer, SdkTracerProvider, SpanProcessor, TracerProviderBuilder, active};
 
 impl PipelineSignal for Traces {
     const EXPORTERS: &'static str = "OTEL_TRACES_EXPORTER";
@@ -60,6 +62,9 @@ pub(in crate::install) struct Model {
     pub(super) pipelines: Pipelines<Traces>,
     sampler: Option<Box<dyn Sampler>>,
     limits: Option<SpanLimits>,
+    exceptions: Option<ExceptionSignal>,
+    baggage: Option<BaggageAttributes>,
+    filter: Option<SpanFilter>,
     stages: Stages,
     /// Settings that no variable covers: the id generator and processors.
     provider: TracerProviderBuilder,
@@ -69,6 +74,9 @@ impl Model {
     pub(super) fn complete(&mut self, env: &Env, factories: &[Factory<Traces>]) -> Result<(), ConfigError> {
         self.sampler.get_or_insert_with(|| sampling::from_env(env));
         self.limits.get_or_insert_with(|| SpanLimits::from_env(env));
+        self.exceptions.get_or_insert_with(|| ExceptionSignal::from_env(env));
+        self.baggage.get_or_insert_with(|| BaggageAttributes::from_env(env));
+        self.filter = self.filter.take().or_else(|| SpanFilter::from_env(env));
         self.pipelines.complete(env, factories)
     }
 
@@ -79,6 +87,11 @@ impl Model {
         }
         let mut provider = self.provider.with_resource(resource.clone()).with_clock(clock.clone());
         provider = provider.with_limits(self.limits.unwrap_or_default());
+        provider = provider.with_exception_signal(self.exceptions.unwrap_or_default());
+        provider = provider.with_baggage_attributes(self.baggage.unwrap_or_default());
+        if let Some(filter) = self.filter {
+            span_filter::set(filter);
+        }
         if let Some(sampler) = self.sampler {
             provider = provider.with_boxed_sampler(sampler);
         }
@@ -89,7 +102,7 @@ impl Model {
     }
 }
 
-/// Installs the provider for the lifetime of the program. Returns false if another one has already been installed.
+/// Installs the provider for the lifetime of the program. Returns false if another provider has already been installed.
 pub(super) fn claim(provider: &mut SdkTracerProvider) -> bool {
     let installed = provider.clone().into_static();
     let is_first = active::install(installed.tracer_in(active::scope()));
@@ -148,7 +161,26 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Sets the batching of spans, overriding `OTEL_BSP_*`.
+    /// Sets the filter that selects spans by target and level, overriding `OTEL_RUST_SPANS`. The filter applies to the
+    /// whole program and takes effect when the telemetry is built; [`span_filter::set`] changes it later.
+    pub fn with_span_filter(mut self, filter: SpanFilter) -> Self {
+        self.traces().filter = Some(filter);
+        self
+    }
+
+    /// Sets the signal in which exceptions are recorded, overriding `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN`.
+    pub fn with_exception_signal(mut self, signal: ExceptionSignal) -> Self {
+        self.traces().exceptions = Some(signal);
+        self
+    }
+
+    /// Copies the selected baggage entries to spans when they start, overriding `OTEL_RUST_BAGGAGE_ATTRIBUTES`.
+    pub fn with_baggage_attributes(mut self, selected: BaggageAttributes) -> Self {
+        self.traces().baggage = Some(selected);
+        self
+    }
+
+    /// Sets how spans are batched, overriding `OTEL_BSP_*`.
     pub fn with_span_batch(mut self, config: BatchConfig) -> Self {
         self.traces().pipelines.set_schedule(config);
         self
@@ -172,7 +204,7 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Adds a span processor, which runs before those of the exporters. `OTEL_TRACES_EXPORTER` is still read.
+    /// Adds a span processor, which runs before the exporters' processors. `OTEL_TRACES_EXPORTER` is still read.
     pub fn with_span_processor(self, processor: impl SpanProcessor) -> Self {
         self.with_tracer_provider(|provider| provider.with_processor(processor))
     }

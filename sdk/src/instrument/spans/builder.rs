@@ -1,4 +1,4 @@
-//! Manually created spans, for code where `#[traced]` on a function does not fit.
+//! Manually created spans, for code that `#[traced]` on a function does not suit.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -54,7 +54,7 @@ impl SpanBuilder {
         self
     }
 
-    /// Sets the parent, a context or a span context, to use instead of the current context.
+    /// Sets the parent, either a context or a span context. By default, the parent is the current context.
     pub fn with_parent(self, parent: impl IntoParent) -> Self {
         self.map_setup(|setup| setup.with_parent(parent))
     }
@@ -88,7 +88,7 @@ impl SpanBuilder {
         scope()
     }
 
-    /// Runs `scope` inside the span. Records an `Err` as the status and `error.type`, as `#[traced]` does.
+    /// Runs `scope` inside the span. If the result is an `Err`, sets the status and `error.type`, as `#[traced]` does.
     ///
     /// ```
     /// # use telemark_sdk::instrument::spans as telemark;
@@ -104,8 +104,8 @@ impl SpanBuilder {
         result
     }
 
-    /// Starts the span and runs `future` in it. The span ends with the future. Its parent is the context that is current at
-    /// this call rather than at the first poll, so the future can be spawned.
+    /// Starts the span and runs `future` in it. The span ends when the future does. Its parent is the context that is
+    /// current when this method is called, not when the future is first polled, so the future can be spawned.
     ///
     /// ```
     /// # use telemark_sdk::instrument::spans as telemark;
@@ -118,7 +118,8 @@ impl SpanBuilder {
         Traced::new(self.start(), future, |_, _| ())
     }
 
-    /// Starts the span and runs `future` in it, like [`SpanBuilder::run`]. Records an `Err` as the status and `error.type`.
+    /// Starts the span and runs `future` in it, like [`SpanBuilder::run`]. If the output is an `Err`, sets the status
+    /// and `error.type`.
     ///
     /// ```
     /// # use telemark_sdk::instrument::spans as telemark;
@@ -139,7 +140,10 @@ impl SpanBuilder {
     pub(super) fn start(self) -> StartedSpan {
         let Some(Plan { setup, attributes }) = self.0 else { return StartedSpan(State::Off) };
         let attributes = |list: &mut Vec<KeyValue>| list.extend(attributes);
-        if setup.is_in_current_context() { start_here(|| setup, attributes) } else { start(|| setup, attributes) }
+        match setup.is_in_current_context() {
+            true => start_here(None, || setup, attributes),
+            false => start(None, || setup, attributes),
+        }
     }
 
     fn map_setup(self, change: impl FnOnce(Setup) -> Setup) -> Self {

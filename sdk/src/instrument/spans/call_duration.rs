@@ -1,4 +1,5 @@
-//! The histogram behind `#[traced(metrics)]`: one measurement per call, sampled or not, recorded inside the span.
+//! The histogram behind `#[traced(metrics)]`: one measurement per call, whether sampled or not, recorded inside the
+//! span.
 
 use std::sync::OnceLock;
 
@@ -24,16 +25,16 @@ const NAME: &str = "telemark.function.duration";
 /// Bucket boundaries in seconds, covering both pure computation and calls to other services.
 const BOUNDARIES: [f64; 14] = [0.00001, 0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// Records the call durations of one function. Each `#[traced(metrics)]` function has one in a `static`.
+/// Records the call durations of one function. Each `#[traced(metrics)]` function has its own recorder in a `static`.
 #[derive(Debug)]
 pub struct CallDuration {
     call_site: &'static CallSite,
-    /// Histogram of the installed provider.
+    /// The histogram on the installed provider.
     installed: OnceLock<FunctionHistogram>,
 }
 
 impl CallDuration {
-    /// Creates the duration recorder of the function at `call_site`.
+    /// Creates the duration recorder for the function at `call_site`.
     pub const fn new(call_site: &'static CallSite) -> Self {
         CallDuration { call_site, installed: OnceLock::new() }
     }
@@ -76,7 +77,8 @@ impl CallDuration {
 
     #[cold]
     fn connect(&'static self, provider: &SdkMeterProvider) -> Option<HistogramRef> {
-        // Create the histogram outside the lock, because a user's exemplar reservoir may call this very function.
+        // Create the histogram outside the lock, because a user's exemplar reservoir may call the function that is
+        // being measured.
         let _ = self.installed.set(self.make(provider)?);
         self.installed.get().map(HistogramRef::Installed)
     }
@@ -87,7 +89,7 @@ impl CallDuration {
     }
 }
 
-/// Finds the provider for a call without an open span. Returns `None` on Telemark's own threads and where telemetry is
+/// Finds the provider for a call without an open span. Returns `None` on Telemark's own threads and if telemetry is
 /// suppressed, because calls there are not measured, just as their spans are not recorded.
 fn find_unless_silent(current: &Context) -> Option<Found> {
     let is_silent = current.is_telemetry_suppressed() || is_background();
@@ -98,7 +100,7 @@ fn find_unless_silent(current: &Context) -> Option<Found> {
 #[derive(Debug)]
 struct FunctionHistogram {
     clock: Clock,
-    /// Bound to the series used by almost all calls.
+    /// Bound to the series that almost all calls use.
     returned: BoundHistogram<f64>,
     histogram: Histogram<f64>,
     function: KeyValue,
@@ -165,15 +167,15 @@ impl HistogramRef {
 pub enum CallEnd {
     /// The call returned without an error.
     Returned,
-    /// The call returned an error, whose type name this holds.
+    /// The call returned an error with this type name.
     Failed(&'static str),
     /// The call panicked.
     Panicked,
-    /// The call's future, stream or iterator was dropped before it finished.
+    /// The call's future, stream or iterator was dropped before finishing.
     Cancelled,
 }
 
-/// The running measurement of a call, or nothing.
+/// The running measurement of a call, or nothing if the call is not measured.
 #[derive(Debug)]
 #[must_use = "a timing that is dropped measures nothing"]
 pub struct Timing(Option<Running>);
@@ -182,7 +184,7 @@ pub struct Timing(Option<Running>);
 struct Running {
     histogram: HistogramRef,
     start: Timestamp,
-    /// True if the span started at the same time, in which case it also ends at the same time.
+    /// True if the span started at the same time; the span then also ends at the same time.
     is_of_span: bool,
 }
 
@@ -205,7 +207,7 @@ impl Running {
         let histogram = self.histogram.get();
         let now = histogram.clock.now();
         let seconds = now.since(self.start).as_secs_f64();
-        // A panic may already be unwinding here, and a second one would abort the program.
+        // A panic may already be unwinding here; a second panic would abort the program.
         shielded(|| histogram.record(seconds, end));
         self.is_of_span.then_some(now)
     }

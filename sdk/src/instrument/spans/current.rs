@@ -9,11 +9,11 @@ use opentelemetry::{Context, Key, KeyValue};
 use super::outcome::RecordError;
 use crate::context::{self, attach, look};
 use crate::instrument::shield::shielded;
-use crate::trace::{Failure, Source, active};
+use crate::trace::{Source, active};
 use crate::unsampled;
 use crate::value::ToValue;
 
-/// Sets an attribute of the current span. Does nothing if that span is not recording.
+/// Sets an attribute on the current span. Does nothing if that span is not recording.
 ///
 /// ```
 /// telemark_sdk::instrument::spans::set_attribute("cart.items", 3);
@@ -41,13 +41,15 @@ pub fn add_event(name: impl Into<Cow<'static, str>>, attributes: impl IntoIterat
     }
 }
 
-/// Records an error on the current span as `#[traced]` records an `Err`: sets the status to error, described by the messages
-/// of the error and its causes, and sets `error.type` to the name of the error. Does nothing if the span does not record or
-/// its status is ok.
+/// Records an error on the current span as `#[traced]` records an `Err`: sets the status to error, with the messages
+/// of the error and its causes as the description, and sets `error.type` to the name of the error. Does nothing if the
+/// span does not record or its status is ok. Also records an exception, unless this span or a span that ended within it
+/// has already recorded the same exception.
 ///
-/// A later error replaces an earlier one. An `error.type` that the program set with [`set_attribute`] is kept. Use that to
-/// choose a different name, because a function cannot detect whether a type implements [`ErrorType`](super::ErrorType). An
-/// error recorded here is also kept if the surrounding `#[traced]` function returns an `Err`.
+/// A later error replaces an earlier one. An `error.type` that the program set with [`set_attribute`] is kept. Use
+/// `set_attribute` to choose a different name, because a function cannot detect whether a type implements
+/// [`ErrorType`](super::ErrorType). An error recorded here is also kept if the surrounding `#[traced]` function
+/// returns an `Err`.
 ///
 /// ```
 /// if let Err(error) = "x".parse::<u16>() {
@@ -60,7 +62,7 @@ pub fn record_error<E: RecordError<Kind> + ?Sized, Kind>(error: &E) {
     if records() {
         shielded(|| {
             let (description, error_type) = error.described();
-            let failure = Failure { description, error_type, source: Source::Recorded };
+            let failure = description.into_failure(error_type, Source::Recorded);
             look(|current| failure.tell(&current.span()));
         });
     }
@@ -68,10 +70,10 @@ pub fn record_error<E: RecordError<Kind> + ?Sized, Kind>(error: &E) {
 
 /// Returns the span context of the running code, for use in log records or in headers of other formats.
 ///
-/// Returns the same as `Context::current().span()`, with one exception: a `#[traced]` function or manually created span that
-/// is not sampled because its parent was not. Such a span is not stored in any context, which keeps it almost free, so
-/// `Context::current()` still holds its parent. This function, like Telemark's propagators, gives the span its own span id. A
-/// spawned task uses the ids of the context passed to it, which are those of the parent.
+/// Returns the same as `Context::current().span()`, with one exception: a `#[traced]` function or manually created
+/// span that is not sampled because its parent was not. To keep such a span almost free, it is not stored in any
+/// context, so `Context::current()` still holds its parent. This function, like Telemark's propagators, gives the span
+/// its own span id. A spawned task uses the ids of the context passed to it, which are those of the parent.
 ///
 /// ```
 /// let ids = telemark_sdk::instrument::spans::current_span_context();
@@ -83,13 +85,15 @@ pub fn current_span_context() -> SpanContext {
     look(|current| unsampled::with_span_context(current, SpanContext::clone)).unwrap_or(SpanContext::NONE)
 }
 
-/// Lets `#[traced]` functions and manually created spans use the API's global tracer when no Telemark telemetry is installed.
-/// Call this in a library that also supports programs based on `opentelemetry_sdk`, or in such a program.
+/// Lets `#[traced]` functions and manually created spans use the API's global tracer when no Telemark telemetry is
+/// installed. Call this in a library that also supports programs based on `opentelemetry_sdk`, or in a program that is
+/// based on it.
 ///
-/// The global provider is looked up for each span, so this function can be called before or after the provider is set, and
-/// any number of times. An installed telemetry always takes precedence. Without this call, instrumented functions record
-/// nothing in those programs and cost one relaxed load; after it, they cost as much as the global tracer. The metric of
-/// `#[traced(metrics)]` and metrics in statics are not included.
+/// The global provider is looked up for each span, so this function can be called before or after the provider is set,
+/// and any number of times. An installed telemetry always takes precedence. Without a call to this function,
+/// instrumented functions record nothing in those programs and cost one relaxed load; after the call, they cost as
+/// much as the global tracer does. The call has no effect on the metric of `#[traced(metrics)]` or on metrics in
+/// statics.
 ///
 /// ```
 /// telemark_sdk::instrument::spans::use_global_tracer();

@@ -30,7 +30,7 @@ struct Attached {
     span: OpenSpan,
     /// End time of the span, if known before the drop.
     end: Cell<Option<Timestamp>>,
-    /// True if the thread was already unwinding when the span started, inside a `drop`.
+    /// True if the thread was already unwinding when the span started, which is possible inside a `drop`.
     unwinding: bool,
 }
 
@@ -51,7 +51,7 @@ impl Entered {
         self.attached().map(|attached| &attached.span)
     }
 
-    /// Sets the end time of the span, which replaces the time of the drop.
+    /// Sets the end time of the span, overriding the time of the drop.
     #[inline]
     pub(super) fn end_at(&self, end: Timestamp) {
         if let Some(attached) = self.attached() {
@@ -82,7 +82,7 @@ impl Attached {
 
 impl Drop for Attached {
     fn drop(&mut self) {
-        // Detach first, so that processors run in the context of the caller.
+        // Detach first, so that processors run in the caller's context.
         self.guard = None;
         if std::thread::panicking() && !self.unwinding {
             self.span.panicked();

@@ -1,4 +1,4 @@
-//! The future for asynchronous code: its span is current during each poll and ends with the future.
+//! The future for asynchronous code: its span is current during each poll and ends when the future does.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,7 +10,8 @@ use super::open::{OpenSpan, StartedSpan, State};
 use super::stopwatch::{Judge, Stopwatch, Watch, cancel};
 
 pin_project! {
-    /// A future with a span, which is current during each poll and the drop, and ends when the future is ready.
+    /// A future with a span that is current during each poll and during the drop, and that ends when the future is
+    /// ready.
     ///
     /// If the future is dropped before it is ready, its span gets `telemark.outcome = "cancelled"`. If it panics, the span
     /// gets the status error, `error.type = "panic"` and `telemark.outcome = "panicked"`. A disabled span costs one branch
@@ -59,7 +60,7 @@ where
     R: FnOnce(&OpenSpan, &F::Output),
     M: Judge<F::Output>,
 {
-    /// Runs `future` in a started span, and stops the running stopwatch when the future ends.
+    /// Runs `future` in a started span, and stops the stopwatch, which is already running, when the future ends.
     #[inline]
     pub(in crate::instrument) fn timed(span: StartedSpan, future: F, record: R, stopwatch: M) -> Self {
         Traced { future: Some(future), span: span.0, record: Some(record), stopwatch }

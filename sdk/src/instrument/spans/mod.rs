@@ -6,16 +6,16 @@
 //! | `open` | a started span: how it becomes current, and how it ends |
 //! | `entered` | the guard for synchronous code |
 //! | `future` | the future for asynchronous code |
-//! | `sequence` | streams and iterators: one span over many items |
-//! | `output` | [`Output`](super::private::Output): the error in a return value, found by type |
+//! | `sequence` | streams and iterators: a single span for all items |
+//! | `output` | [`Output`](super::private::Output): finds the error in a return value, based on its type |
 //! | `outcome` | turns an error into a status and `error.type` |
 //! | `call_duration` | the histogram behind `#[traced(metrics)]` |
 //! | `stopwatch` | the optional measurement of a call, and the scope in which its work runs |
 //! | `builder` | [`span()`] and [`SpanBuilder`] |
-//! | `current` | functions on the current span and context, such as [`set_attribute`], [`propagate`] and [`suppress`] |
+//! | `current` | functions that act on the current span and context, such as [`set_attribute`], [`propagate`] and [`suppress`] |
 //!
-//! A call below an unsampled span allocates nothing, attaches no context and evaluates no fields, but still has its own span
-//! id ([`current_span_context`]). If no tracer is installed, a call costs one relaxed load.
+//! A call inside an unsampled span allocates nothing, attaches no context and evaluates no fields, but still has its
+//! own span id ([`current_span_context`]). If no tracer is installed, a call costs one relaxed load.
 
 mod builder;
 pub(super) mod call_duration;

@@ -5,15 +5,15 @@ use std::time::SystemTime;
 use opentelemetry::trace::{Status, TraceContextExt};
 use opentelemetry::{Context, ContextGuard, KeyValue, Value};
 
-use super::outcome::bounded;
+use super::outcome::Description;
 use crate::context;
 use crate::instrument::shield::shielded;
 use crate::time::Timestamp;
-use crate::trace::{END_NOW, Failure, Source};
+use crate::trace::{END_NOW, Source, exceptions};
 use crate::unsampled::{self, Unsampled};
 use crate::value::ToValue;
 
-/// A span that has started but is not current yet, or nothing if there is no span.
+/// A span that has been started but is not current yet, or nothing if there is no span.
 #[derive(Debug)]
 #[must_use = "a span that is dropped at once measures nothing"]
 pub struct StartedSpan(pub(in crate::instrument) State);
@@ -24,10 +24,10 @@ pub(in crate::instrument) enum State {
     /// There is no span: no tracer is installed, telemetry is suppressed, or the span has ended.
     #[default]
     Off,
-    /// The span is not sampled, like its parent. The parent's context stays current and tells children that they are not
-    /// sampled either.
+    /// Neither the span nor its parent is sampled. The parent's context stays current, so children are not sampled
+    /// either.
     Unsampled(Unsampled),
-    /// The span is recorded, or its context tells children that they are not sampled.
+    /// The span is recorded, or its context marks its children as not sampled.
     Open(OpenSpan),
 }
 
@@ -87,7 +87,7 @@ enum Kind {
     NotRecording,
     /// The span is recording and started at this time.
     Recording(Timestamp),
-    /// The span is recorded by another provider, the API's global one.
+    /// The span is recorded by a different provider, namely the API's global one.
     Foreign,
 }
 
@@ -142,13 +142,13 @@ impl OpenSpan {
     }
 
     /// Records that the function returned an error, unless the function has already set an `error.type`, an error status with
-    /// a description, or the status ok. An empty description is not set.
+    /// a description, or the status ok. An empty description is ignored. Also records an exception, unless this span or
+    /// a span that ended within it has already recorded the same exception.
     ///
     /// spec: semconv general/recording-errors.md
-    pub fn fail(&self, description: String, error_type: &'static str) {
+    pub fn fail(&self, description: Description, error_type: &'static str) {
         if self.records() {
-            let failure = Failure { description: bounded(description), error_type, source: Source::Returned };
-            failure.tell(&self.context.span());
+            description.into_failure(error_type, Source::Returned).tell(&self.context.span());
         }
     }
 
@@ -166,14 +166,18 @@ impl OpenSpan {
         self.attribute("telemark.outcome", "cancelled".into());
     }
 
-    /// Ends the span at `end` or, if that is `None`, now, even if its context is still held elsewhere.
+    /// Ends the span at `end`, or now if `end` is `None`, even if its context is still held elsewhere.
     pub(super) fn end(&self, end: Option<Timestamp>) {
         match (self.kind, end) {
             (Kind::NotRecording, _) => {}
             (Kind::Recording(_), end) => {
                 self.context.span().end_with_timestamp(end.map_or(END_NOW, SystemTime::from));
+                if exceptions::has_ended() {
+                    // This span is no longer current; the caller's span is.
+                    context::look(|caller| exceptions::pass_on(self.context.span().span_context(), &caller.span()));
+                }
             }
-            // A panic may be unwinding here, and the other provider does not catch panics of its processors.
+            // A panic may already be unwinding here, and the other provider does not catch panics in its processors.
             (Kind::Foreign, _) => {
                 shielded(|| self.context.span().end());
             }

@@ -1,15 +1,15 @@
-//! Finds the error in a return value by its type rather than its name.
+//! Finds the error in a return value based on the type of the value rather than on its name.
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
 
-/// The return value of a function. A `Result`, under any alias, holds an error or a success. Any other type counts as a
-/// success.
+/// The return value of a function. A `Result`, under any alias, is an error or a success. A value of any other type
+/// counts as a success.
 ///
 /// Method lookup decides, as in [`Described`](super::outcome::Described): the inherent methods below exist only for `Result`.
-/// Other types, including type parameters, use those of `Other`. User code does not need any imports.
+/// Other types, including type parameters, use the methods of `Other`. User code does not need any imports.
 pub struct Output<'a, T>(Other<'a, T>);
 
 /// A value of a type other than `Result`.

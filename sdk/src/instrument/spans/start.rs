@@ -9,6 +9,7 @@ use super::open::{OpenSpan, StartedSpan, State};
 use crate::context;
 use crate::instrument::shield::shielded;
 use crate::runtime::is_background;
+use crate::span_filter::SpanSwitch;
 use crate::time::Timestamp;
 use crate::trace::{CallSite, Glance, SdkSpan, SpanData, Started, TracedSpan, active};
 use crate::unsampled::{self, Unsampled};
@@ -27,6 +28,17 @@ enum Origin {
     Parent(Context),
 }
 
+impl Origin {
+    /// Returns the context in which the span starts, or `None` if that is the current context.
+    fn context(self) -> Option<Context> {
+        match self {
+            Origin::Current => None,
+            Origin::Root => Some(context::current().with_remote_span_context(SpanContext::NONE)),
+            Origin::Parent(parent) => Some(parent),
+        }
+    }
+}
+
 impl Setup {
     /// Creates options for an internal span that is a child of the current context.
     #[inline]
@@ -34,7 +46,7 @@ impl Setup {
         Setup { span: TracedSpan::new(name, None), origin: Origin::Current }
     }
 
-    /// Returns true if the span starts in the current context.
+    /// Returns true if the span's parent is the current context.
     #[inline]
     pub(super) fn is_in_current_context(&self) -> bool {
         matches!(self.origin, Origin::Current)
@@ -160,19 +172,32 @@ impl IntoLink for &Context {
     }
 }
 
-/// Starts a span. If no tracer is installed, this costs one relaxed load and calls neither closure.
+/// Starts a span. If no tracer is installed, this costs one relaxed load and calls neither closure. If the filter
+/// rejects the span, the context of its parent still applies to the spans inside it.
 #[inline]
-pub fn start(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> StartedSpan {
+pub(crate) fn start(
+    switch: Option<&'static SpanSwitch>,
+    setup: impl FnOnce() -> Setup,
+    attributes: impl FnOnce(&mut Vec<KeyValue>),
+) -> StartedSpan {
     if !active::is_installed() {
         return StartedSpan(State::Off);
     }
-    begun(|| begin(setup(), attributes))
+    match switch {
+        Some(switch) if !switch.is_on() => begun(|| left_out(setup().origin)),
+        _ => begun(|| begin(setup(), attributes)),
+    }
 }
 
-/// Starts a span in the current context. Checks that context first: `setup` is not called below an unrecorded span.
+/// Starts a span in the current context. Checks the filter and that context first: `setup` is not called if the call site
+/// is switched off, which costs one relaxed load, or inside an unrecorded span.
 #[inline]
-pub fn start_here(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> StartedSpan {
-    if !active::is_installed() {
+pub(crate) fn start_here(
+    switch: Option<&'static SpanSwitch>,
+    setup: impl FnOnce() -> Setup,
+    attributes: impl FnOnce(&mut Vec<KeyValue>),
+) -> StartedSpan {
+    if switch.is_some_and(|switch| !switch.is_on()) || !active::is_installed() {
         return StartedSpan(State::Off);
     }
     match look_at_the_current() {
@@ -183,22 +208,26 @@ pub fn start_here(setup: impl FnOnce() -> Setup, attributes: impl FnOnce(&mut Ve
     }
 }
 
-/// Runs `begin`, which evaluates the user's options and fields. A panic there loses the span, not the call.
+/// Runs `begin`, which evaluates the user's options and fields. A panic in `begin` loses the span but does not
+/// interrupt the call.
 #[inline(never)]
 fn begun(begin: impl FnOnce() -> State) -> StartedSpan {
     StartedSpan(shielded(begin).unwrap_or_default())
 }
 
 fn begin(setup: Setup, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> State {
-    let parent = match setup.origin {
-        Origin::Current => return start_here(|| setup, attributes).0,
-        Origin::Root => context::current().with_remote_span_context(SpanContext::NONE),
-        Origin::Parent(parent) => parent,
-    };
-    begin_below(&parent, false, setup.span, attributes)
+    match setup.origin.context() {
+        None => start_here(None, || Setup { span: setup.span, origin: Origin::Current }, attributes).0,
+        Some(parent) => begin_below(&parent, false, setup.span, attributes),
+    }
 }
 
-/// Records a span in the current context, whose own span is sampled.
+/// Opens the context in which a span that the filter rejects would have started.
+fn left_out(origin: Origin) -> State {
+    origin.context().map_or(State::Off, |context| State::Open(OpenSpan::new(context, None)))
+}
+
+/// Records a span in the current context, whose span is sampled.
 fn record_below(data: SpanData, span: TracedSpan, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> State {
     let Some(tracer) = active::installed() else { return State::Off };
     let span = tracer.start_child(span, data, Vec::new(), shielded_fields(attributes));
@@ -206,7 +235,7 @@ fn record_below(data: SpanData, span: TracedSpan, attributes: impl FnOnce(&mut V
     State::Open(OpenSpan::new(Context::current_with_span(span), started))
 }
 
-/// Starts a span in `parent`. The tracer decides whether it is recorded.
+/// Starts a span in `parent`. The tracer decides whether the span is recorded.
 fn begin_below(
     parent: &Context,
     is_current: bool,
@@ -222,14 +251,14 @@ fn begin_below(
         Started::NotRecorded(context) => (parent.with_remote_span_context(context), None),
         Started::Inherit(span) if is_current => return State::Unsampled(span),
         Started::Silent if is_current => return State::Off,
-        // Calls made by the function belong to this context rather than to the one around the function.
+        // Calls made by the function belong to this context rather than to the context around the function.
         Started::Inherit(span) => (span.context_in(parent), None),
         Started::Silent => (parent.clone(), None),
     };
     State::Open(OpenSpan::new(context, started))
 }
 
-/// Starts a span on the API's global provider, possibly of another SDK, if the program has opted in.
+/// Starts a span on the API's global provider, which may belong to another SDK, if the program has opted in.
 fn elsewhere(parent: &Context, call: TracedSpan, attributes: impl FnOnce(&mut Vec<KeyValue>)) -> State {
     if !active::uses_global() || parent.is_telemetry_suppressed() || is_background() {
         return State::Off;
@@ -247,13 +276,14 @@ fn elsewhere(parent: &Context, call: TracedSpan, attributes: impl FnOnce(&mut Ve
         span.set_attributes(site.into_iter().flatten().cloned());
         span.set_attributes(list);
     } else if span.span_context() == parent.span().span_context() {
-        // The program has not set a global provider yet.
+        // The program has not set a global provider.
         return State::Off;
     }
     State::Open(OpenSpan::foreign(parent.with_span(span)))
 }
 
-/// Wraps the evaluation of the fields. A panic in one loses that field and the ones after it, not the span.
+/// Wraps the evaluation of the fields. If evaluating a field panics, that field and all later ones are lost, but the
+/// span is not.
 fn shielded_fields(attributes: impl FnOnce(&mut Vec<KeyValue>)) -> impl FnOnce(&mut Vec<KeyValue>) {
     |list| {
         shielded(|| attributes(list));
@@ -265,14 +295,15 @@ fn started(span: &SdkSpan) -> Option<Timestamp> {
     span.data().map(|data| data.start)
 }
 
-/// The state of the current context, for a span about to start in it. Two words in size, so that it is returned in registers.
+/// The state of the current context, for a span that is about to start in it. Two words in size, so that it is
+/// returned in registers.
 enum Look {
     /// There is no span: no tracer is installed, or telemetry is suppressed.
     Off,
-    /// The span is not sampled, like its parent.
+    /// Neither the span nor its parent is sampled.
     Dropped(unsampled::Parent),
-    /// The installed tracer records the span, like its parent, and no processor needs the context. This is the common case
-    /// and does not clone the context.
+    /// The installed tracer records the span, as it does the parent, and no processor needs the context. This is the
+    /// common case and does not clone the context.
     Sampled(SpanData),
     /// The tracer decides, based on a clone of the context.
     Undecided,

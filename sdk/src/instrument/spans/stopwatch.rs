@@ -1,4 +1,4 @@
-//! The optional measurement of a traced call, and the scope in which the call's work runs.
+//! A measurement that may be running, and the scope in which the work of a traced call runs.
 //!
 //! The stopwatch of `#[traced(metrics)]` stops just before its span ends, and supplies the span's end time.
 
@@ -86,8 +86,8 @@ impl<T, O: FnOnce(&T) -> Option<&'static str>> Judge<T> for JudgedTiming<O> {
     }
 }
 
-/// The scope in which work runs in its span. If the work panics, the stopwatch stops and the span ends immediately, because
-/// the value that panicked may be kept for a long time.
+/// The scope in which work runs in its span. If the work panics, the stopwatch stops and the span ends immediately,
+/// because the future, stream or iterator that panicked may be kept for a long time.
 pub(in crate::instrument) struct Watch<'a, M: Stopwatch> {
     span: &'a mut State,
     current: Current,
@@ -97,7 +97,7 @@ pub(in crate::instrument) struct Watch<'a, M: Stopwatch> {
 }
 
 impl<'a, M: Stopwatch> Watch<'a, M> {
-    /// Makes the span current, if there is one, until this is dropped.
+    /// Makes the span, if there is one, current until the returned value is dropped.
     #[inline]
     pub(in crate::instrument) fn new(span: &'a mut State, stopwatch: &'a mut M) -> Self {
         Watch { current: span.enter(), span, stopwatch, unwinding: std::thread::panicking() }
@@ -115,20 +115,20 @@ impl<M: Stopwatch> Drop for Watch<'_, M> {
     fn drop(&mut self) {
         let has_panicked = std::thread::panicking() && !self.unwinding;
         let end = if has_panicked { self.stopwatch.stop(CallEnd::Panicked) } else { None };
-        // Leave first, so that processors run in the context of the caller.
+        // Leave first, so that processors run in the caller's context.
         self.span.leave(std::mem::take(&mut self.current));
         if has_panicked {
             if let Some(span) = self.span.open() {
                 span.panicked();
-                // Once ended, the span ignores anything set while the work is dropped.
+                // The span has ended now, so it ignores anything that is set when the work is dropped.
                 span.end(end);
             }
         }
     }
 }
 
-/// Stops the stopwatch and ends the span of work that is dropped before it finishes. `release` drops the work while the span
-/// is current, and `complete` sets the last attributes.
+/// Stops the stopwatch and ends the span when work is dropped before it has finished. `release` drops the work, and
+/// the span is current during the call, and `complete` sets the last attributes.
 #[inline]
 pub(super) fn cancel(
     span: &mut State,
@@ -143,7 +143,7 @@ pub(super) fn cancel(
     let current = span.enter();
     release();
     let end = stopwatch.stop(CallEnd::Cancelled);
-    // Leave first, so that processors run in the context of the caller.
+    // Leave first, so that processors run in the caller's context.
     span.leave(current);
     if let State::Open(span) = span {
         complete(&span);

@@ -24,7 +24,7 @@ impl SpanProcessor for Recorder {
     }
 }
 
-/// Compares the spans that end during `scenario`, one per line.
+/// Compares the spans that end during `scenario`, one per line, with the expected text.
 #[track_caller]
 fn check(scenario: impl FnOnce(), expected: &[&str]) {
     let recorder = Recorder::default();
@@ -66,7 +66,7 @@ fn spans_are_built_entered_and_filled() {
         },
         &[
             "child Internal inner text=x",
-            "root Server outer [an error occurred when formatting an argument] n=1 error.type=core::fmt::Error !happened",
+            "root Server outer [an error occurred when formatting an argument] n=1 error.type=core::fmt::Error !happened !exception",
         ],
     );
 }
@@ -116,12 +116,12 @@ fn the_try_methods_record_errors_and_the_others_do_not() {
             assert!(span("text").try_in_scope(|| Err::<(), _>(String::from("no"))).is_err());
         },
         &[
-            &format!("root Internal scope {error}core::num::error::ParseIntError"),
+            &format!("root Internal scope {error}core::num::error::ParseIntError !exception"),
             "root Internal plain",
             "root Internal fine",
-            &format!("root Internal future {error}ParseIntError"),
-            &format!("root Internal in span {error}core::num::error::ParseIntError"),
-            "root Internal text [no] error.type=alloc::string::String",
+            &format!("root Internal future {error}ParseIntError !exception"),
+            &format!("root Internal in span {error}core::num::error::ParseIntError !exception"),
+            "root Internal text [no] error.type=alloc::string::String !exception",
         ],
     );
 }
@@ -130,7 +130,7 @@ fn the_try_methods_record_errors_and_the_others_do_not() {
 fn errors_of_every_kind_can_be_recorded() {
     #[track_caller]
     fn of<E: RecordError<Kind> + ?Sized, Kind>(error: &E, error_type: &str) {
-        let expected = format!("root Internal span [disk full] error.type={error_type}");
+        let expected = format!("root Internal span [disk full] error.type={error_type} !exception");
         check(|| span("span").in_scope(|| record_error(error)), &[&expected]);
     }
     let full = || std::io::Error::other("disk full");
@@ -184,7 +184,7 @@ fn a_span_of_another_provider_gets_the_error_too() {
     let guard = Context::new().with_span(told).attach();
     record_error("broken");
     drop(guard);
-    // The status unset passes the error to Telemark's own spans; other spans ignore it.
+    // The status is unset, so the error is left to Telemark's own spans; other spans ignore it.
     assert_eq!(*log.lock().unwrap(), ["Unset", "error.type=str", r#"Error { description: "broken" }"#]);
     check(|| span("later").in_scope(|| set_attribute("n", 1)), &["root Internal later n=1"]);
 }

@@ -29,14 +29,15 @@ use crate::value::ToValue;
             `&'static str`, a `String`, an `Arc<str>` or an `Option` of one of these"
 )]
 pub trait Attributes {
-    /// Passes the attributes to `record`. Called on the recording thread, and only if there is an instrument to record to.
+    /// Passes the attributes to `record`. Called on the thread that records, and only if there is an instrument to
+    /// record to.
     fn show(self, record: impl FnOnce(&[KeyValue]));
 }
 
 /// The value of a measurement's attribute.
 ///
-/// A `&'static str` is not copied. Pass text created at run time as a `String`, which makes the allocation explicit, or as an
-/// `Arc<str>`, which needs none. Implement this trait for your own enums:
+/// A `&'static str` is not copied. Pass text created at run time as a `String`, which makes the allocation explicit,
+/// or as an `Arc<str>`, which avoids it. Implement this trait for your own enums:
 ///
 /// ```
 /// use opentelemetry::Value;
@@ -192,7 +193,7 @@ impl<const N: usize> List<N> {
         List { attributes: std::array::from_fn(|_| KeyValue::new("", false)), len: 0 }
     }
 
-    /// Adds an attribute. Must be called at most `N` times.
+    /// Adds an attribute. Must not be called more than `N` times.
     #[inline]
     fn push(&mut self, key: &'static str, value: impl AttributeValue) {
         if let (Some(value), Some(place)) = (value.into_value(), self.attributes.get_mut(self.len)) {

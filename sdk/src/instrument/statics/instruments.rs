@@ -84,7 +84,8 @@ instrument! {
 }
 
 instrument! {
-    /// Holds the last value of a quantity that cannot be summed, such as a temperature. The type is `u64`, `i64` or `f64`.
+    /// Keeps the last value of a quantity that cannot be summed, such as a temperature. The type is `u64`, `i64` or
+    /// `f64`.
     ///
     /// ```
     /// use telemark_sdk::instrument::statics::Gauge;
@@ -118,7 +119,7 @@ where
     api::Histogram<T>: ApiInstrument<Number = T>,
 {
     /// Sets the upper bounds of the buckets, in increasing order and in the unit of the histogram. A view may override them.
-    /// The defaults are those of the specification, which suit milliseconds: 0, 5, 10, 25 and so on up to 10000.
+    /// The defaults come from the specification and suit milliseconds: 0, 5, 10, 25 and so on up to 10000.
     ///
     /// spec: metrics/sdk.md#explicit-bucket-histogram-aggregation
     pub const fn with_boundaries(mut self, boundaries: &'static [f64]) -> Self {

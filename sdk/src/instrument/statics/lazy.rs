@@ -1,4 +1,4 @@
-//! The instrument behind a static, created at the first measurement after a provider is installed.
+//! The instrument behind a static. It is created by the first measurement after a provider is installed.
 
 use std::borrow::Cow;
 use std::sync::OnceLock;
@@ -51,7 +51,7 @@ impl<I: ApiInstrument> Lazy<I> {
 
     #[cold]
     fn find(&self, record: impl FnOnce(&I)) {
-        // The borrow of the context ends before user code runs.
+        // The context is no longer borrowed when user code runs.
         match context::look(active::find).flatten() {
             Some(Found::Installed(provider)) => {
                 if self.installed.get().is_none() {
@@ -61,7 +61,7 @@ impl<I: ApiInstrument> Lazy<I> {
                     record(installed);
                 }
             }
-            // Not cached, because the provider of a test finds its instrument by name.
+            // Not cached, because a test's provider finds its instrument by name.
             Some(Found::InContext(provider)) => record(&self.make(&provider)),
             None => {}
         }
@@ -92,7 +92,7 @@ impl<I> std::fmt::Debug for Lazy<I> {
     label = "counters and histograms are of `u64` or `f64`, up-down counters of `i64` or `f64`, gauges of any of the three"
 )]
 pub trait ApiInstrument: Sized {
-    /// The type of the values it records.
+    /// The type of the values that the instrument records.
     type Number;
 
     #[doc(hidden)]

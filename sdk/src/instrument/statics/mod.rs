@@ -17,9 +17,9 @@
 //! | `lazy` | the instrument behind a static, found on the installed provider |
 //! | `attributes` | [`Attributes`] and [`AttributeValue`]: the attributes of a measurement |
 //!
-//! Instruments record to the meter provider of the [installed](crate::install::Telemetry::install) telemetry or, in a test,
-//! to that of the [`TestTelemetry`](crate::testing::TestTelemetry) in the current context. Without either, a measurement is
-//! dropped and costs one relaxed load.
+//! Instruments record to the meter provider of the [installed](crate::install::Telemetry::install) telemetry or, in a
+//! test, to the meter provider of the [`TestTelemetry`](crate::testing::TestTelemetry) in the current context. Without
+//! either, a measurement is dropped and costs one relaxed load.
 
 mod attributes;
 mod instruments;

@@ -8,7 +8,7 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// The scope of statics that do not set one.
+    /// The scope used by statics that do not set one.
     pub(super) const TELEMARK: Scope = Scope::new("telemark", env!("CARGO_PKG_VERSION"));
 
     /// Creates a scope with this name and version.

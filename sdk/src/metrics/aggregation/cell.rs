@@ -1,4 +1,4 @@
-//! A cell: the aggregated measurements of one series, from a single thread or from all threads.
+//! A cell: the aggregated measurements of one series, recorded by a single thread or by all threads.
 
 use super::exponential::ExponentialCell;
 use super::histogram::HistogramCell;
@@ -26,7 +26,7 @@ impl Cell {
         }
     }
 
-    /// Keeps a measurement that was due as an exemplar.
+    /// Keeps a measurement as an exemplar, because it was due for sampling.
     pub(crate) fn keep(&self, config: &StreamConfig, offer: &Offer<'_>) {
         match (self, &config.shape) {
             (Cell::Sum(cell), _) => cell.keep(offer),
@@ -54,14 +54,14 @@ impl Cell {
     }
 }
 
-/// What became of a measurement.
+/// The result of recording a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Recorded,
     /// Recorded, and due to be kept as an exemplar.
     ToKeep,
-    /// Not recorded: the cell is locked, or the sum of its owner would exceed its type. A thread that is not the owner may try
-    /// again.
+    /// Not recorded, because the cell is locked or the owner's sum would overflow. The caller may try again as a
+    /// thread that does not own the cell.
     Refused,
 }
 
@@ -72,10 +72,11 @@ impl Outcome {
     }
 }
 
-/// The aggregation of a stream as a type: code for one kind of cell is a few instructions, code for all of them is not.
+/// Represents a stream's aggregation as a type, because code for a single kind of cell takes only a few instructions,
+/// whereas code for all kinds takes many.
 pub(crate) trait Aggregate: Send + Sync + 'static {
-    /// Adds a measurement unless the cell refuses it. `owns` is true for at most one living thread, `is_offered` if the measurement
-    /// may become an exemplar.
+    /// Adds a measurement unless the cell refuses it. `owns` may be true for only one living thread. `is_offered` is
+    /// true if the measurement may become an exemplar.
     fn try_record<T: Measured>(cell: &Cell, config: &StreamConfig, owns: bool, value: T, is_offered: bool) -> Outcome;
 }
 
@@ -103,7 +104,7 @@ impl Aggregate for Histograms {
     }
 }
 
-/// Every aggregation, told apart at each measurement.
+/// Handles every aggregation by checking the kind of cell for each measurement.
 pub(crate) struct Any;
 
 impl Aggregate for Any {
@@ -119,5 +120,5 @@ impl Aggregate for Any {
     }
 }
 
-/// A cell always has the shape of its stream.
+/// Returned if a cell does not have the shape of its stream, which never happens.
 const NOT_OF_ITS_STREAM: Outcome = Outcome::Recorded;

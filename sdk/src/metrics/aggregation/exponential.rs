@@ -17,7 +17,7 @@ pub(crate) struct ExponentialCell(Mutex<State>);
 struct State {
     total: ExponentialTotal,
     reservoir: Option<Box<SimpleFixedSizeExemplarReservoir>>,
-    /// Number of offers to skip before the next one is kept.
+    /// Number of offers to skip before the next offer is kept.
     skip: u64,
 }
 
@@ -32,8 +32,8 @@ impl ExponentialCell {
         Outcome::recorded(state.record(config, value, is_offered))
     }
 
-    /// Keeps the offer that was due. Like [`HistogramCell`](super::histogram::HistogramCell), holds no lock while the clock, which may be user
-    /// code, is read.
+    /// Keeps an offer that is due. Like [`HistogramCell`](super::histogram::HistogramCell), reads the clock, which may
+    /// be user code, without holding a lock.
     pub(crate) fn keep(&self, config: &ExponentialConfig, offer: &Offer<'_>) {
         let exemplar = offer.exemplar();
         let Some(mut state) = try_lock(&self.0) else { return };
@@ -77,7 +77,7 @@ impl State {
     }
 }
 
-/// Bucket counts at a single resolution.
+/// Bucket counts at a single resolution, together with sum, minimum and maximum.
 pub(crate) struct ExponentialTotal {
     scale: i32,
     zeros: u64,
@@ -141,7 +141,7 @@ impl ExponentialTotal {
         self.sum += other.sum;
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
-        // Reduce both to the coarser scale, then further until both fit.
+        // Reduce both to the coarser of their scales, and then further until both fit together.
         self.coarsen(self.scale.saturating_sub(other.scale).max(0) as u32);
         for (mine, theirs) in [(0, &other.positive), (1, &other.negative)] {
             let Some((low, high)) = theirs.range() else { continue };
@@ -185,7 +185,7 @@ impl ExponentialTotal {
     }
 }
 
-/// The buckets of one sign. Counts start at `offset`; the first and the last are nonzero.
+/// The buckets for values of one sign. Counts start at index `offset`; the first and the last count are nonzero.
 #[derive(Default)]
 struct Side {
     offset: i32,
@@ -205,7 +205,7 @@ impl Side {
         Some((self.offset, self.offset + last as i32))
     }
 
-    /// Returns how many times the resolution must be halved so that the buckets from `low` to `high` fit too.
+    /// Returns how many times the resolution must be halved so that the buckets from `low` to `high` also fit.
     fn excess(&self, low: i32, high: i32, max_size: usize) -> u32 {
         let (mut low, mut high) = self.range().map_or((low, high), |(first, last)| (first.min(low), last.max(high)));
         let mut times = 0;

@@ -47,7 +47,7 @@ fn it_gets_coarser_as_values_spread() {
 fn extremes_fit() {
     let tiny = f64::from_bits(1);
     check(2, &[tiny, f64::MAX], "-11 zero 0 + -1[1, 1] - 0[]");
-    // 2098 powers of two in 160 buckets.
+    // 2098 powers of two fit into 160 buckets.
     let point = recorded(&config(160, 20), &[tiny, f64::MAX, -tiny, -f64::MAX]);
     assert_eq!(point.scale, -4);
     for side in [&point.positive, &point.negative] {
@@ -71,8 +71,8 @@ fn value() -> impl Strategy<Value = f64> {
 }
 
 proptest! {
-    /// The result equals counting every value at the final resolution, never has more buckets than allowed, and
-    /// is never coarser than the values require.
+    /// The result equals a count of all values at the final resolution, never has more buckets than allowed, and is
+    /// never coarser than the values require.
     #[test]
     fn it_agrees_with_counting_at_the_final_scale(
         values in prop::collection::vec(value(), 1..60), size in 2usize..20, scale in -10i32..=20
@@ -84,8 +84,8 @@ proptest! {
             prop_assert!(side.counts.len() <= size);
             let magnitudes: Vec<f64> = values.iter().map(|value| value * sign).filter(|value| *value > 0.0).collect();
             prop_assert_eq!(side.total(), magnitudes.len() as u64);
-            // Computed at the finest scale and then halved, as the histogram does. Computing at the final scale
-            // could differ by one because of rounding in the logarithm.
+            // Compute the index at the finest scale and then halve it, as the histogram does. An index computed at the
+            // final scale could differ by one because of rounding in the logarithm.
             for magnitude in magnitudes {
                 let index = index_of(magnitude, scale) >> (scale - point.scale);
                 prop_assert!(index >= side.offset && ((index - side.offset) as usize) < side.counts.len());

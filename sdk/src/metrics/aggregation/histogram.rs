@@ -12,10 +12,10 @@ use crate::sync::{AtomicU32, AtomicU64, Latch, Ordering};
 /// Number of buckets counted inside the cell itself. Sixteen suffice for the default boundaries.
 const NEAR: usize = if cfg!(loom) { 1 } else { 16 };
 
-/// The histogram of one cell. Its latch keeps count, sum and buckets consistent. A thread that finds the latch
-/// closed, for instance by a collection, records into the neighbouring cell.
+/// The histogram of one cell. Its latch keeps the count, the sum and the buckets consistent. If a thread finds the
+/// latch closed, for instance during a collection, it records into the neighbouring cell.
 ///
-/// Only the thread that closed the latch reads or writes the fields. No user code runs while it is closed.
+/// Only the thread that closed the latch reads or writes the fields. No user code runs while the latch is closed.
 #[repr(C)]
 pub(crate) struct HistogramCell {
     rare: OnceLock<Box<Rare>>,
@@ -30,14 +30,14 @@ pub(crate) struct HistogramCell {
 /// Parts that most cells never need.
 #[derive(Default)]
 struct Rare {
-    /// Carries from the near counts, and the counts of all other buckets.
+    /// Carries from the `near` counts, and the counts of all other buckets.
     far: OnceLock<Box<[AtomicU64]>>,
     reservoir: OnceLock<Reservoir>,
 }
 
 enum Reservoir {
     Aligned(BucketSampling),
-    /// Used by a histogram without bounds.
+    /// Used if the histogram has no bounds.
     Fixed(Sampling),
 }
 
@@ -94,7 +94,7 @@ impl HistogramCell {
         }
     }
 
-    /// Counts an offer; returns true if it is one to keep.
+    /// Counts an offer. Returns true if it should be kept.
     #[inline(always)]
     fn is_due(&self, bucket: usize) -> bool {
         match self.rare.get().and_then(|rare| rare.reservoir.get()) {
@@ -104,7 +104,7 @@ impl HistogramCell {
         }
     }
 
-    /// Keeps the offer that was due. Holds no lock while the clock, which may be user code, is read.
+    /// Keeps an offer that is due. Reads the clock, which may be user code, without holding a lock.
     pub(crate) fn keep(&self, config: &HistogramConfig, value: f64, offer: &Offer<'_>) {
         // spec: metrics/sdk.md#exemplar-defaults — aligned where there is more than one bucket.
         let reservoir = self.rare().reservoir.get_or_init(|| match config.bounds.len() {

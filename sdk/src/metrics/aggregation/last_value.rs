@@ -1,4 +1,4 @@
-//! The last measurement of a series, whichever thread made it.
+//! The last measurement of a series, regardless of which thread recorded it.
 
 use super::cell::Outcome;
 use super::sampling::Sampling;
@@ -21,7 +21,7 @@ impl LastValueCell {
     #[inline(always)]
     pub(crate) fn record<T: Measured>(&self, value: T, is_offered: bool) -> Outcome {
         self.value.store(value.bits(), Ordering::Relaxed);
-        // Release: a reader that sees this also sees the value.
+        // Release ensures that a reader that sees this flag also sees the value.
         self.touched.store(true, Ordering::Release);
         Outcome::recorded(is_offered && self.sampling.is_due())
     }
@@ -30,8 +30,8 @@ impl LastValueCell {
         self.sampling.keep(offer);
     }
 
-    /// Returns the last value, or `None` if nothing was recorded. If `is_delta`, only values since the last
-    /// call count.
+    /// Returns the last value, or `None` if nothing was recorded. If `is_delta` is true, only values recorded since
+    /// the last call count.
     pub(crate) fn take(&self, is_delta: bool) -> Option<u64> {
         let touched =
             if is_delta { self.touched.swap(false, Ordering::Acquire) } else { self.touched.load(Ordering::Acquire) };

@@ -1,4 +1,4 @@
-//! Loom tests: every interleaving of threads that record into a series and collections that read it.
+//! Loom tests: every interleaving of threads that record into a series with collections that read it.
 
 use loom::sync::Arc;
 use loom::thread;
@@ -18,7 +18,7 @@ fn model(preemptions: usize, check: impl Fn() + Sync + Send + 'static) {
     model.check(check);
 }
 
-/// The owner, another thread and a collection: totals never fall, and the final total is complete.
+/// The owner and another thread record during a collection. Totals never fall, and the final total is complete.
 #[test]
 fn a_sum_loses_nothing() {
     model(3, || {
@@ -40,7 +40,7 @@ fn a_sum_loses_nothing() {
     });
 }
 
-/// Float sums that are reset: each measurement appears in exactly one delta.
+/// Float sums are reset by each collection. Each measurement appears in exactly one delta.
 #[test]
 fn a_sum_that_is_taken_is_in_one_delta() {
     model(3, || {
@@ -58,13 +58,13 @@ fn a_sum_that_is_taken_is_in_one_delta() {
     });
 }
 
-/// Two threads that share a cell, and a collection. A thread that finds the latch closed uses the neighbouring
-/// cell or waits for either one. Count and sum stay consistent, and the final total is complete.
+/// Two threads share a cell during a collection. A thread that finds the latch closed uses the neighbouring cell, or
+/// waits until one of the two cells is open. The count and the sum stay consistent, and the final total is complete.
 #[test]
 fn a_histogram_is_never_torn() {
     model(3, || {
         let config = HistogramConfig { bounds: [1.0].into(), record_min_max: true, record_sum: true };
-        // Between them, the collection and the other thread can have both cells closed.
+        // Together, the collection and the other thread can have both cells closed at the same time.
         let cells: Arc<[HistogramCell; 2]> = Arc::new(std::array::from_fn(|_| HistogramCell::new()));
         let writers: Vec<_> = [1.0, 3.0]
             .into_iter()
@@ -130,7 +130,7 @@ fn collected(config: &StreamConfig, store: &Store) -> u64 {
     }
 }
 
-/// A thread records into a series it already holds while delta collections evict that series.
+/// A thread records into a series that it already holds, and delta collections evict that series concurrently.
 #[test]
 fn a_series_that_is_given_up_loses_nothing() {
     model(2, || {
@@ -157,7 +157,7 @@ fn a_series_that_is_given_up_loses_nothing() {
     });
 }
 
-/// An instrument is bound while delta collections evict series.
+/// An instrument is bound, and delta collections evict series concurrently.
 #[test]
 fn a_bound_series_loses_nothing() {
     model(2, || {

@@ -11,7 +11,7 @@ use std::f64::consts::LOG2_E;
 /// spec: metrics/data-model.md#exponential-buckets
 pub(super) fn index_of(value: f64, scale: i32) -> i32 {
     let (exponent, is_power_of_two) = exponent_of(value);
-    // At scale 0: the exponent of the greatest power of two strictly below the value.
+    // At scale 0, the index is the exponent of the greatest power of two strictly below the value.
     let at_zero = if is_power_of_two { exponent - 1 } else { exponent };
     if scale <= 0 {
         return at_zero >> -scale;
@@ -44,7 +44,7 @@ fn exponent_of(value: f64) -> (i32, bool) {
 
 /// Returns the value divided by the greatest power of two not above it: a number in [1, 2).
 fn fraction_of(value: f64) -> f64 {
-    // Scale a subnormal value into the normal range; its digits stay the same.
+    // Scale a subnormal value into the normal range; its significant digits stay the same.
     let value = if value.is_normal() { value } else { value * (1u64 << 53) as f64 };
     f64::from_bits(value.to_bits() & FRACTION | 1023 << FRACTION_BITS)
 }
@@ -89,8 +89,7 @@ mod tests {
     }
 
     proptest! {
-        /// Halving an index at one scale yields the index at the next coarser scale, which is how buckets are
-        /// merged.
+        /// Halving an index yields the index at the next coarser scale, which is how buckets are merged.
         #[test]
         fn scales_are_subsets(value in prop::num::f64::POSITIVE, scale in -10i32..20) {
             prop_assume!(value > 0.0 && value.is_finite());

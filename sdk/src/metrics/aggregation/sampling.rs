@@ -20,7 +20,7 @@ impl Sampling {
         Sampling { reservoir: Mutex::new(None), skip: AtomicU64::new(0) }
     }
 
-    /// Counts an offer; returns true if it is one to keep.
+    /// Counts an offer. Returns true if it should be kept.
     #[inline(always)]
     pub(super) fn is_due(&self) -> bool {
         match self.skip.load(Ordering::Relaxed) {
@@ -32,11 +32,11 @@ impl Sampling {
         }
     }
 
-    /// Keeps the offer that was due.
+    /// Keeps an offer for which `is_due` returned true.
     pub(super) fn keep(&self, offer: &Offer<'_>) {
-        // Before the lock: the clock may be user code.
+        // Read the clock before locking, because it may be user code.
         let exemplar = offer.exemplar();
-        // If the lock is taken, discard this offer instead of waiting.
+        // If another thread holds the lock, discard this offer instead of waiting.
         let Some(mut reservoir) = try_lock(&self.reservoir) else { return };
         let reservoir = reservoir.get_or_insert_with(|| Box::new(SimpleFixedSizeExemplarReservoir::new(1)));
         self.skip.store(reservoir.keep(exemplar), Ordering::Relaxed);
@@ -51,7 +51,7 @@ impl Sampling {
     }
 }
 
-/// A reservoir with one exemplar per histogram bucket. The caller holds the latch of the cell.
+/// A reservoir with one exemplar per histogram bucket. The caller holds the cell's latch.
 pub(super) struct BucketSampling {
     skip: Box<[AtomicU32]>,
     kept: Mutex<KeptByBucket>,
@@ -78,7 +78,7 @@ impl BucketSampling {
         }
     }
 
-    /// Keeps the offer that was due.
+    /// Keeps an offer for which `is_due` returned true.
     pub(super) fn keep(&self, bucket: usize, exemplar: Exemplar) {
         if let Some(skip) = self.skip.get(bucket) {
             skip.store(lock(&self.kept).keep(bucket, self.skip.len(), exemplar), Ordering::Relaxed);

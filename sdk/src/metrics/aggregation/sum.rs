@@ -1,4 +1,4 @@
-//! The sum of the measurements in one cell, from its owner and from threads that share it.
+//! The sum of the measurements in one cell, recorded by its owner and by threads that share it.
 
 use super::cell::Outcome;
 use super::sampling::Sampling;
@@ -17,9 +17,9 @@ pub(crate) struct SumCell {
     reported: AtomicU64,
     /// True if anything was added since the last collection; a sum of zero does not show this.
     touched: AtomicBool,
-    /// True once a collection has found measurements in any cell of the series. Used only in the first cell.
+    /// True once a collection has found a measurement in any cell of the series. Used only in the first cell.
     ever_touched: AtomicBool,
-    /// True if collections take the sum out of the cell: then it has no owner.
+    /// True if each collection takes the sum out of the cell. Such a cell has no owner.
     is_taken: bool,
 }
 
@@ -36,11 +36,12 @@ impl SumCell {
         }
     }
 
-    /// Adds a measurement. `owns` is true for at most one living thread.
+    /// Adds a measurement. `owns` may be true for only one living thread.
     #[inline(always)]
     pub(crate) fn record<T: Measured>(&self, owns: bool, value: T, is_offered: bool) -> Outcome {
         if owns && !self.is_taken {
-            // The shared sum takes what is beyond the limits of the type here; their total stops there.
+            // If the sum would overflow here, the measurement is added to the shared sum instead; the total of both
+            // stops at the limit.
             let sum = T::from_bits(self.owned.load(Ordering::Relaxed)).checked_plus(value);
             let Some(sum) = sum else { return Outcome::Refused };
             self.owned.store(sum.bits(), Ordering::Relaxed);
@@ -82,12 +83,12 @@ impl SumCell {
         number.add(self.owned.load(Ordering::Relaxed), self.shared.load(Ordering::Relaxed))
     }
 
-    /// Returns the sum since the last call. Only for cells without an owner.
+    /// Returns the sum since the last call. Use it only for cells without an owner.
     pub(crate) fn take_shared(&self) -> u64 {
         self.shared.swap(0, Ordering::Relaxed)
     }
 
-    /// Stores `total` as reported and returns the previously reported total.
+    /// Stores `total` as the reported total and returns the previous one.
     pub(crate) fn report(&self, total: u64) -> u64 {
         self.reported.swap(total, Ordering::Relaxed)
     }
@@ -98,7 +99,7 @@ impl SumCell {
         self.touched.swap(false, Ordering::Relaxed)
     }
 
-    /// Returns true if this call or an earlier one passed true.
+    /// Returns true if `now` is true, in this call or any earlier one.
     pub(crate) fn ever_touched(&self, now: bool) -> bool {
         self.ever_touched.fetch_or(now, Ordering::Relaxed) | now
     }

@@ -49,13 +49,13 @@ impl InstrumentKind {
     }
 }
 
-/// A reader's setting for each instrument kind.
+/// A setting of a reader for each instrument kind.
 #[derive(Clone, Debug)]
 pub(crate) struct PerKind<T>([T; 7]);
 
 impl<T: Clone> PerKind<T> {
-    /// Calls `setting` once per kind. User code therefore runs while the reader is configured, not while
-    /// instruments are created.
+    /// Calls `setting` once per kind. User code therefore runs when the reader is configured, not when instruments are
+    /// created.
     pub(crate) fn new(setting: impl FnMut(InstrumentKind) -> T) -> Self {
         use InstrumentKind::{
             Counter, Gauge, Histogram, ObservableCounter, ObservableGauge, ObservableUpDownCounter, UpDownCounter,
@@ -87,8 +87,9 @@ pub enum TemporalityPreference {
     /// Cumulative for all instruments.
     #[default]
     Cumulative,
-    /// Delta for counters and histograms. Each delta is exported once; deltas lost with a failed export are
-    /// counted in [`SdkMeterProvider::lost_delta_points`](crate::metrics::SdkMeterProvider::lost_delta_points).
+    /// Delta for counters and histograms. Each delta is exported only once; deltas that are lost because an export
+    /// fails are counted in
+    /// [`SdkMeterProvider::lost_delta_points`](crate::metrics::SdkMeterProvider::lost_delta_points).
     Delta,
     /// Delta for synchronous counters and histograms, so that the SDK does not have to remember their series.
     LowMemory,
@@ -121,25 +122,25 @@ pub enum Aggregation {
     Sum,
     /// The last value.
     LastValue,
-    /// A histogram with one bucket per bound, which includes the bound, and one bucket above the last.
+    /// A histogram with one bucket per bound, which includes the bound itself, and one bucket above the last bound.
     ExplicitBucketHistogram {
         /// The bounds, finite and strictly increasing. If empty, the histogram has no buckets.
         boundaries: Vec<f64>,
-        /// Records minimum and maximum if true.
+        /// True if the minimum and the maximum are recorded.
         record_min_max: bool,
     },
     /// A histogram with exponential buckets that adapts to the range of measurements.
     Base2ExponentialHistogram {
-        /// Maximum number of buckets per sign, at least 2.
+        /// Maximum number of buckets per sign. At least 2.
         max_size: u32,
         /// The finest resolution, from -10 to 20.
         max_scale: i8,
-        /// Records minimum and maximum if true.
+        /// True if the minimum and the maximum are recorded.
         record_min_max: bool,
     },
 }
 
-/// The bounds of a histogram that does not specify any.
+/// The default bounds, for a histogram that does not specify any.
 ///
 /// spec: metrics/sdk.md#explicit-bucket-histogram-aggregation
 pub const DEFAULT_BOUNDARIES: [f64; 15] =
@@ -157,7 +158,7 @@ impl Aggregation {
         Aggregation::Base2ExponentialHistogram { max_size: 160, max_scale: 20, record_min_max: true }
     }
 
-    /// Returns why this aggregation is invalid, or `None` if it is valid.
+    /// Returns the reason why this aggregation is invalid, or `None` if it is valid.
     pub(crate) fn problem(&self) -> Option<&'static str> {
         match self {
             Aggregation::ExplicitBucketHistogram { boundaries, .. } if !are_boundaries(boundaries) => {

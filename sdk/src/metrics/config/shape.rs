@@ -22,7 +22,7 @@ pub(crate) struct HistogramConfig {
 /// Parameters shared by the exponential histograms of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ExponentialConfig {
-    /// Maximum number of buckets per sign, at least 2.
+    /// Maximum number of buckets per sign. At least 2.
     pub(crate) max_size: usize,
     pub(crate) max_scale: i32,
     pub(crate) record_min_max: bool,

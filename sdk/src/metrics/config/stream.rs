@@ -83,7 +83,7 @@ impl StreamConfig {
     }
 }
 
-/// Selects the attributes a stream keeps.
+/// Selects the attributes that a stream keeps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum AttributeFilter {
     #[default]

@@ -1,4 +1,4 @@
-//! Views, which select instruments and change their metrics.
+//! Views: they select instruments and change the resulting metrics.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use super::kind::{Aggregation, InstrumentKind};
 use super::stream::{AttributeFilter, ReservoirFactory};
 use crate::metrics::exemplar::ExemplarReservoir;
 
-/// Changes the metrics of the instruments it selects. An instrument produces one metric for each view that
-/// selects it, or its default metric if none does.
+/// Changes the metrics of the instruments that it selects. An instrument produces one metric for each view that
+/// selects it, or its default metric if no view does.
 ///
 /// Removing attributes with a view does not remove them from exemplars; see
 /// [`Exemplar`](crate::metrics::Exemplar).
@@ -36,7 +36,7 @@ pub struct View {
     pub(crate) drops_stale_values: bool,
 }
 
-/// Selects instruments that match every field that is set.
+/// Selects instruments that match every field that has been set.
 #[derive(Clone, Debug, Default)]
 struct Selector {
     name: String,
@@ -134,8 +134,8 @@ impl View {
         self
     }
 
-    /// Exports a gauge series only if it was recorded since the last collection, which drops series such as
-    /// those of closed connections. Without this setting, the last value of a series is exported forever.
+    /// Exports a gauge series only if it was recorded since the last collection, which drops, for instance, the series
+    /// of closed connections. Without this setting, the last value of a series is exported forever.
     ///
     /// Applies only to recorded last values. Observed values are exported whenever they are observed, and
     /// totals are kept. Each reader collects separately; if two scrapers share a pull reader, each sees only
@@ -157,7 +157,7 @@ impl View {
             && is(meter_schema_url, scope.schema_url())
     }
 
-    /// Returns why the view cannot be used, or `None` if it is valid.
+    /// Returns the reason why the view cannot be used, or `None` if it is valid.
     pub(crate) fn problem(&self) -> Option<&'static str> {
         // spec: metrics/sdk.md#stream-configuration — giving several instruments the same name would be a
         // conflict.
@@ -182,8 +182,8 @@ impl std::fmt::Debug for View {
     }
 }
 
-/// Matches `*` as any sequence of characters and `?` as a single one, ignoring case. The time is at most
-/// proportional to the product of the lengths.
+/// Matches `*` as any sequence of characters and `?` as a single one, ignoring case. The time is bounded by the
+/// product of the lengths.
 fn matches_pattern(pattern: &[u8], name: &[u8]) -> bool {
     let (mut p, mut n) = (0, 0);
     // Position of the last star, and the end of the text it has matched so far.

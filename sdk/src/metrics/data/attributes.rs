@@ -7,7 +7,7 @@ use opentelemetry::KeyValue;
 
 use crate::attributes::has_key;
 
-/// The attributes that identify a series, sorted by key, with each key only once. Cheap to clone; an empty set
+/// The attributes that identify a series, sorted by key and without duplicate keys. Cheap to clone; an empty set
 /// does not allocate.
 ///
 /// The limits on attribute count and length do not apply to them.
@@ -44,8 +44,7 @@ impl Attributes {
         if attributes.is_empty() {
             return Attributes::empty();
         }
-        // Sorting is stable. The list is reversed first, so the last value of each key comes first and
-        // survives.
+        // Sorting is stable. The list is reversed beforehand, so the last value of each key comes first and survives.
         attributes.reverse();
         attributes.sort_by(|a, b| a.key.cmp(&b.key));
         attributes.dedup_by(|a, b| a.key == b.key);

@@ -9,10 +9,10 @@ use super::attributes::Attributes;
 use super::number::Number;
 use crate::time::Timestamp;
 
-/// A measurement that contributed to a point, with the span it was made in.
+/// A measurement that contributed to a point, together with the span in which it was made.
 ///
 /// Includes attributes that a view removed from the series. `OTEL_METRICS_EXEMPLAR_FILTER=always_off` prevents
-/// exemplars, and with them these attributes, from being exported.
+/// exemplars, including these attributes, from being exported.
 ///
 /// spec: metrics/data-model.md#exemplars
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +22,7 @@ pub struct Exemplar {
     pub value: Number,
     /// Time of the measurement.
     pub time: Timestamp,
-    /// Attributes of the measurement that the series lacks.
+    /// Attributes of the measurement that the series does not have.
     pub filtered_attributes: Attributes,
     /// Trace ID of the span, or [`TraceId::INVALID`] outside of spans.
     pub trace_id: TraceId,
@@ -48,7 +48,7 @@ impl Exemplar {
         self
     }
 
-    /// Sets the attributes that the series lacks.
+    /// Sets the attributes that the series does not have.
     pub fn with_filtered_attributes(mut self, attributes: Attributes) -> Self {
         self.filtered_attributes = attributes;
         self
@@ -78,8 +78,8 @@ impl Exemplars {
         self.insert(self.len(), exemplar);
     }
 
-    /// Inserts an exemplar at this index. Reallocates to the exact size, because there are many lists and they
-    /// rarely grow.
+    /// Inserts an exemplar at this index. Reallocates to the exact size, because there are many lists and each of them
+    /// rarely grows.
     pub(crate) fn insert(&mut self, at: usize, exemplar: Exemplar) {
         let (before, after) = self.split_at(at.min(self.len()));
         let list = before.iter().cloned().chain(std::iter::once(exemplar)).chain(after.iter().cloned()).collect();

@@ -1,4 +1,4 @@
-//! Order-independent fingerprints of attribute sets, and the comparison of sets.
+//! Order-independent fingerprints of attribute sets, and a comparison of two sets.
 //!
 //! The hot path treats two sets with the same fingerprint as equal. Fingerprints therefore have 128 bits and
 //! are keyed by secrets: among a million sets, the probability of a collision is below 2^-88, and an attacker
@@ -10,7 +10,7 @@ use opentelemetry::{Array, KeyValue, Value};
 
 use crate::id;
 
-/// The fingerprint of an attribute set: the sum of its attributes' fingerprints.
+/// The fingerprint of an attribute set, which is the sum of the fingerprints of its attributes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Fingerprint {
     /// The half that determines the position in a table.
@@ -19,7 +19,7 @@ pub(crate) struct Fingerprint {
     pub(crate) check: u64,
 }
 
-/// The secrets that key this process's fingerprints.
+/// The secrets with which this process's fingerprints are keyed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Secrets([u64; 6]);
 
@@ -130,7 +130,7 @@ impl Secrets {
                 };
                 self.list(TYPES + 6, list.iter().map(|one| element(one.as_str().as_bytes())))
             }
-            // A type that a later version of the API may add. Slow but correct.
+            // A type that a later version of the API may add. The code is slow but correct.
             other => {
                 let text = other.to_string();
                 let words = self.text(text.as_bytes());
@@ -161,10 +161,10 @@ fn halves(chunk: &[u8; 16]) -> (u64, u64) {
     (both as u64, (both >> 64) as u64)
 }
 
-/// Returns true if `stored` equals the `given` attributes that a filter keeps, in any order. `kept` is their
-/// number, and the keys in `stored` are distinct.
+/// Returns true if `stored` equals those `given` attributes that a filter keeps, in any order. `kept` is the number of
+/// attributes that the filter keeps, and the keys in `stored` are distinct.
 ///
-/// Looks up each stored attribute among the given ones, rather than the reverse. Both have the same length, so
+/// Looks up each stored attribute among the given ones, rather than vice versa. Both lists have the same length, so
 /// a duplicate key in `given` cannot stand in for another key.
 pub(crate) fn is_same_set(stored: &[KeyValue], given: &[KeyValue], kept: usize) -> bool {
     stored.len() == kept
@@ -179,7 +179,7 @@ fn is_same(a: &KeyValue, b: &KeyValue) -> bool {
     a.key == b.key && is_same_value(&a.value, &b.value)
 }
 
-/// Compares floats by their bits, which is also how they are hashed.
+/// Compares floats by their bits, because they are also hashed by their bits.
 pub(crate) fn is_same_value(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::F64(a), Value::F64(b)) => a.to_bits() == b.to_bits(),
@@ -285,7 +285,7 @@ mod tests {
             prop_assert_eq!(set(&attributes(&given)), before);
         }
 
-        /// Strings made of a few letters, so that lengths and ends often coincide.
+        /// Strings that consist of only a few different letters, so that lengths and endings often coincide.
         #[test]
         fn different_sets_differ(
             one in prop::collection::btree_map("[ab]{0,18}", "[ab]{0,34}", 0..4),

@@ -12,7 +12,7 @@ use super::point::{ExponentialHistogramPoint, HistogramPoint, NumberPoint};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ScopeMetrics {
-    /// The scope of the meter.
+    /// The meter's scope.
     pub scope: Arc<InstrumentationScope>,
     /// The metrics, each with at least one point.
     pub metrics: Vec<Metric>,

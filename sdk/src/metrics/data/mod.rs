@@ -1,4 +1,5 @@
-//! Collected metrics: points, exemplars, series attributes and their fingerprints. Depends on no other folder.
+//! Collected metrics: points, exemplars, series attributes and their fingerprints. This folder depends on no other
+//! folder.
 
 mod attributes;
 mod buckets;

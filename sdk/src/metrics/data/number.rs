@@ -61,7 +61,7 @@ pub(crate) trait Measured: Copy + Into<Number> + Send + Sync + 'static {
     /// Adds two numbers. Integers saturate.
     fn plus(self, other: Self) -> Self;
 
-    /// Returns `None` beyond the limits of an integer.
+    /// Like `plus`, but returns `None` if an integer would overflow.
     fn checked_plus(self, other: Self) -> Option<Self>;
 
     fn as_f64(self) -> f64;
@@ -127,8 +127,8 @@ impl NumberType {
     }
 }
 
-/// Clamps a sum to the finite range. Also returns true if the sum was not finite. NaN, the result of opposite
-/// infinities, becomes zero.
+/// Clamps a sum to the finite range. Also returns true if the sum was not finite. NaN, which results from adding
+/// opposite infinities, becomes zero.
 pub(crate) fn limited(sum: f64) -> (f64, bool) {
     match sum {
         _ if sum.is_finite() => (sum, false),

@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 pub struct NumberPoint {
     /// Attributes of the series.
     pub attributes: Attributes,
-    /// Start of the interval the value covers. Has no meaning for gauges, where exporters may omit it.
+    /// Start of the interval that the value covers. It has no meaning for gauges, for which exporters may omit it.
     pub start: Timestamp,
     /// Time of the collection.
     pub time: Timestamp,
@@ -24,7 +24,7 @@ pub struct NumberPoint {
 }
 
 impl NumberPoint {
-    /// Creates a point without exemplars, with both times at the epoch.
+    /// Creates a point without exemplars. Both timestamps are the Unix epoch.
     pub fn new(attributes: Attributes, value: impl Into<Number>) -> Self {
         let epoch = Timestamp::default();
         NumberPoint { attributes, start: epoch, time: epoch, value: value.into(), exemplars: Exemplars::none() }
@@ -49,7 +49,7 @@ impl NumberPoint {
 pub struct HistogramPoint {
     /// Attributes of the series.
     pub attributes: Attributes,
-    /// Start of the interval these counts cover.
+    /// Start of the interval that the counts cover.
     pub start: Timestamp,
     /// Time of the collection.
     pub time: Timestamp,
@@ -57,22 +57,22 @@ pub struct HistogramPoint {
     pub count: u64,
     /// Sum of the measurements. `None` if measurements may be negative, which would make the sum meaningless.
     pub sum: Option<f64>,
-    /// Smallest measurement. `None` if there were no measurements or it is not recorded.
+    /// Smallest measurement. `None` if there were no measurements or if the minimum is not recorded.
     pub min: Option<f64>,
-    /// Largest measurement. `None` if there were no measurements or it is not recorded.
+    /// Largest measurement. `None` if there were no measurements or if the maximum is not recorded.
     pub max: Option<f64>,
     /// Inclusive upper bounds of all buckets except the last, in increasing order. Empty if the histogram has
     /// no buckets.
     pub bounds: Arc<[f64]>,
-    /// Counts of the buckets, one more than there are bounds.
+    /// The bucket counts. There is one more bucket than there are bounds.
     pub bucket_counts: Vec<u64>,
     /// A sample of the measurements that contributed to the point.
     pub exemplars: Exemplars,
 }
 
 impl HistogramPoint {
-    /// Creates a point with these buckets and the total of their counts. Both times are at the epoch, and sum,
-    /// extremes and exemplars are not set.
+    /// Creates a point with these bucket counts; `count` is their sum. Both timestamps are the Unix epoch, and `sum`,
+    /// `min`, `max` and `exemplars` are unset.
     pub fn new(attributes: Attributes, bounds: impl Into<Arc<[f64]>>, bucket_counts: Vec<u64>) -> Self {
         HistogramPoint {
             attributes,
@@ -122,7 +122,7 @@ impl HistogramPoint {
 pub struct ExponentialHistogramPoint {
     /// Attributes of the series.
     pub attributes: Attributes,
-    /// Start of the interval these counts cover.
+    /// Start of the interval that the counts cover.
     pub start: Timestamp,
     /// Time of the collection.
     pub time: Timestamp,
@@ -130,9 +130,9 @@ pub struct ExponentialHistogramPoint {
     pub count: u64,
     /// Sum of the measurements. `None` if measurements may be negative, which would make the sum meaningless.
     pub sum: Option<f64>,
-    /// Smallest measurement. `None` if there were no measurements or it is not recorded.
+    /// Smallest measurement. `None` if there were no measurements or if the minimum is not recorded.
     pub min: Option<f64>,
-    /// Largest measurement. `None` if there were no measurements or it is not recorded.
+    /// Largest measurement. `None` if there were no measurements or if the maximum is not recorded.
     pub max: Option<f64>,
     /// The resolution: each step up halves the bucket width on a logarithmic scale.
     pub scale: i32,
@@ -149,8 +149,8 @@ pub struct ExponentialHistogramPoint {
 }
 
 impl ExponentialHistogramPoint {
-    /// Creates a point with these buckets and the total of their counts. Both times are at the epoch, and sum,
-    /// extremes and exemplars are not set.
+    /// Creates a point with these buckets; `count` is the sum of their counts. Both timestamps are the Unix epoch, and
+    /// `sum`, `min`, `max` and `exemplars` are unset.
     pub fn new(attributes: Attributes, scale: i32, zero_count: u64, positive: Buckets, negative: Buckets) -> Self {
         ExponentialHistogramPoint {
             attributes,
@@ -200,7 +200,7 @@ impl ExponentialHistogramPoint {
 pub struct Buckets {
     /// The index of the first bucket.
     pub offset: i32,
-    /// The counts, starting with that of the first bucket.
+    /// The counts, starting with the first bucket's count.
     pub counts: Vec<u64>,
 }
 

@@ -6,7 +6,7 @@ use super::offer::{ExemplarReservoir, Offer};
 use super::random::Random;
 use crate::metrics::data::{Exemplar, Exemplars, bucket_of};
 
-/// Keeps one measurement per histogram bucket, chosen uniformly from those that fall into the bucket.
+/// Keeps one measurement per histogram bucket, chosen uniformly from all measurements that fall into the bucket.
 ///
 /// spec: metrics/sdk.md#alignedhistogrambucketexemplarreservoir
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub struct AlignedHistogramBucketExemplarReservoir {
 }
 
 impl AlignedHistogramBucketExemplarReservoir {
-    /// Creates a reservoir for buckets with these upper bounds, plus one bucket above the last.
+    /// Creates a reservoir for buckets with these upper bounds, plus one bucket above the last bound.
     pub fn new(bounds: impl Into<Arc<[f64]>>) -> Self {
         let bounds = bounds.into();
         let skip = vec![0; bounds.len() + 1];
@@ -45,7 +45,7 @@ impl ExemplarReservoir for AlignedHistogramBucketExemplarReservoir {
     }
 }
 
-/// A histogram's exemplars in bucket order. Buckets without an exemplar take no memory.
+/// A histogram's exemplars, in bucket order. Buckets without an exemplar use no memory.
 #[derive(Clone, Debug)]
 pub(crate) struct KeptByBucket {
     kept: Exemplars,
@@ -66,8 +66,8 @@ impl KeptByBucket {
         KeptByBucket { kept: Exemplars::none(), places: Vec::new(), random: Random::new() }
     }
 
-    /// Keeps the measurement for its bucket and returns how many measurements in that bucket to skip before the
-    /// next one to keep.
+    /// Keeps the measurement for its bucket, and returns how many measurements in that bucket to skip before keeping
+    /// another one.
     pub(crate) fn keep(&mut self, bucket: usize, buckets: usize, exemplar: Exemplar) -> u32 {
         let bucket = bucket as u32;
         let at = match self.places.binary_search_by_key(&bucket, |place| place.bucket) {
@@ -95,8 +95,8 @@ impl KeptByBucket {
         pass
     }
 
-    /// Moves the exemplars to `merged` and resets the counts. `left` returns the number of measurements still
-    /// to be skipped in a bucket.
+    /// Moves the exemplars to `merged` and resets the counts. For a bucket, `left` returns the number of measurements
+    /// that are still to be skipped.
     pub(crate) fn take_into(&mut self, merged: &mut MergedBuckets, left: impl Fn(usize) -> u32, is_delta: bool) {
         let seen = |place: &Place| (place.next - 1).saturating_sub(left(place.bucket as usize).into());
         if merged.seen.is_empty() {
@@ -121,7 +121,7 @@ impl KeptByBucket {
 #[derive(Debug, Default)]
 pub(crate) struct MergedBuckets {
     chosen: Exemplars,
-    /// The bucket of each exemplar, and the number of measurements seen in that bucket.
+    /// The bucket of each exemplar, together with the number of measurements seen in that bucket.
     seen: Vec<(u32, u64)>,
 }
 
@@ -185,7 +185,7 @@ mod tests {
             assert_eq!(kept.len(), 1);
             counts[kept[0] as usize] += 1;
         }
-        // 2000 expected, with a tolerance of five standard deviations.
+        // The expected number is 2000; the tolerance is five standard deviations.
         assert!(counts.iter().all(|&count| count.abs_diff(2000) < 210), "{counts:?}");
     }
 }

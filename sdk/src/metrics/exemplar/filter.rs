@@ -1,4 +1,4 @@
-//! The exemplar filter, which selects the measurements offered to reservoirs.
+//! The exemplar filter, which selects the measurements that are offered to reservoirs.
 
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanId, TraceContextExt, TraceId};
@@ -12,12 +12,12 @@ use crate::context;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExemplarFilter {
-    /// Measurements made while a sampled span is current.
+    /// Selects measurements made while a sampled span is current.
     #[default]
     TraceBased,
-    /// All measurements.
+    /// Selects all measurements.
     AlwaysOn,
-    /// No measurements.
+    /// Selects no measurements.
     AlwaysOff,
 }
 
@@ -42,7 +42,7 @@ impl ExemplarFilter {
         }
     }
 
-    /// Returns the same without setting up anything, and `None` where [`Self::offers`] would have to.
+    /// Like [`Self::offers`], but without initializing thread-local state. Returns `None` if that would be necessary.
     #[inline(always)]
     pub(crate) fn offers_at_once(self) -> Option<bool> {
         match self {
@@ -63,7 +63,8 @@ pub(crate) struct Eligible {
 impl Eligible {
     const OUTSIDE: Eligible = Eligible { trace_id: TraceId::INVALID, span_id: SpanId::INVALID };
 
-    /// Returns the current span. Few of the measurements that a filter offers are kept, so that only those ask.
+    /// Returns the current span. Called only for measurements that are kept, which are few of those that a filter
+    /// offers.
     pub(crate) fn current() -> Self {
         context::while_alive(any_span).unwrap_or(Eligible::OUTSIDE)
     }

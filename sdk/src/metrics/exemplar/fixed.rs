@@ -14,7 +14,7 @@ use crate::metrics::data::Exemplar;
 pub struct SimpleFixedSizeExemplarReservoir {
     size: usize,
     kept: Vec<Exemplar>,
-    /// Number of measurements this reservoir has counted since the last collection.
+    /// The number of measurements that this reservoir has counted since the last collection.
     seen: u64,
     /// Index of the next measurement to keep.
     next: u64,
@@ -33,7 +33,7 @@ impl SimpleFixedSizeExemplarReservoir {
         SimpleFixedSizeExemplarReservoir { size: size.max(1), kept: Vec::new(), seen: 0, next: 1, w: 1.0, random }
     }
 
-    /// Keeps the measurement and returns how many to skip before the next one to keep.
+    /// Keeps the measurement, and returns how many measurements to skip before keeping another one.
     pub(crate) fn keep(&mut self, exemplar: Exemplar) -> u64 {
         self.seen = self.next;
         let size = self.size as u64;
@@ -53,12 +53,12 @@ impl SimpleFixedSizeExemplarReservoir {
     fn jump(&mut self) -> u64 {
         self.w *= (self.random.unit().ln() / self.size as f64).exp();
         let jump = (self.random.unit().ln() / (-self.w).ln_1p()).floor();
-        // A larger distance is never reached in practice and may exceed the integer range.
+        // A greater distance is never reached in practice and may exceed the integer range.
         if jump < 9e15 { jump as u64 + 1 } else { u64::MAX / 2 }
     }
 
-    /// Returns the exemplars and the number of measurements they represent, then resets the counts. `left` is
-    /// the number of measurements still to be skipped.
+    /// Returns the exemplars and the number of measurements they represent, then resets the counts. `left` is the
+    /// number of measurements that are still to be skipped.
     pub(crate) fn take(&mut self, left: u64, is_delta: bool) -> (u64, Vec<Exemplar>) {
         let seen = (self.next - 1).saturating_sub(left);
         (self.seen, self.next, self.w) = (0, 1, 1.0);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     fn check_uniform(counts: &[u64], expected: f64) {
-        // Five standard deviations of a binomial count, whose variance is at most its mean.
+        // Five standard deviations of a binomial count, whose variance does not exceed its mean.
         let tolerance = 5.0 * expected.sqrt();
         assert!(counts.iter().all(|&count| (count as f64 - expected).abs() < tolerance), "{expected}: {counts:?}");
     }

@@ -1,7 +1,7 @@
 //! Exemplars: the filter that selects measurements, and the reservoirs that keep some of them.
 //!
-//! When a view removes attributes from a series, the exemplars of the series still hold all attributes of their
-//! measurement. `OTEL_METRICS_EXEMPLAR_FILTER=always_off` turns exemplars off; a custom reservoir can leave
+//! When a view removes attributes from a series, the series' exemplars still contain all attributes of their
+//! measurements. `OTEL_METRICS_EXEMPLAR_FILTER=always_off` turns exemplars off; a custom reservoir can leave
 //! attributes out.
 //!
 //! spec: metrics/sdk.md#exemplar

@@ -21,7 +21,7 @@ pub trait ExemplarReservoir: Debug + Send + 'static {
     /// Offers a measurement. The reservoir may keep or discard it.
     fn offer(&mut self, offer: &Offer<'_>);
 
-    /// Returns the kept exemplars. If `is_delta`, the reservoir must be cleared; otherwise, it may keep
+    /// Returns the kept exemplars. If `is_delta` is true, the reservoir must be cleared; otherwise, it may keep
     /// exemplars until newer ones arrive.
     fn collect(&mut self, is_delta: bool) -> Vec<Exemplar>;
 }
@@ -42,7 +42,7 @@ impl Offer<'_> {
         self.value
     }
 
-    /// Returns all attributes of the measurement, before any view removes some.
+    /// Returns all attributes of the measurement, including any that a view removes.
     pub fn attributes(&self) -> &[KeyValue] {
         self.given
     }
@@ -59,7 +59,7 @@ impl Offer<'_> {
 
     /// Returns a copy of the measurement's context, including its baggage.
     pub fn context(&self) -> Context {
-        // Offers are made on the measuring thread, so its current context is that of the measurement.
+        // Offers are made on the measuring thread, so the current context is the measurement's context.
         context::while_alive(Context::current).unwrap_or_default()
     }
 
@@ -68,7 +68,7 @@ impl Offer<'_> {
         self.clock.now()
     }
 
-    /// Returns an exemplar of this measurement with the attributes that the series lacks.
+    /// Returns an exemplar of this measurement, with the attributes that the series does not have.
     pub fn exemplar(&self) -> Exemplar {
         let is_of_series = |one: &&KeyValue| {
             self.of_series.iter().any(|other| one.key == other.key && is_same_value(&one.value, &other.value))

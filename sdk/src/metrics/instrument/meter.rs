@@ -1,4 +1,4 @@
-//! The meter. Creates the API's instruments, and observable instruments whose callbacks can be unregistered.
+//! The meter, which creates the API's instruments, and observable instruments whose callbacks can be unregistered.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -20,7 +20,8 @@ type Text = Option<Cow<'static, str>>;
 
 /// Creates the instruments of one scope. Cheap to clone.
 ///
-/// The API's meter creates instruments of every kind. `SdkMeter` adds callbacks that can be unregistered.
+/// The API's meter creates instruments of every kind. `SdkMeter` additionally offers callbacks that can be
+/// unregistered.
 #[derive(Clone)]
 pub struct SdkMeter {
     pub(crate) scope: Arc<InstrumentationScope>,
@@ -49,17 +50,17 @@ impl SdkMeter {
         ObservableBuilder::new(self, InstrumentKind::ObservableGauge, name)
     }
 
-    /// Calls `callback` at every collection of every reader, on the collecting thread, until the handle is
-    /// dropped. The callback may observe several instruments.
+    /// Calls `callback` for every collection of every reader, on the collecting thread, until the handle is dropped.
+    /// The callback may observe several instruments.
     ///
-    /// The callback cannot be interrupted, so it should return quickly. While it runs, its reader collects
-    /// nothing else, and callers waiting for that reader may wait until their deadline.
+    /// The callback cannot be interrupted, so it should return quickly. The reader collects nothing else until the
+    /// callback returns, and callers that wait for the reader may have to wait until their deadline.
     ///
     /// spec: metrics/api.md#asynchronous-instrument-api
     pub fn register_callback(&self, callback: impl Fn(&Observer) + Send + Sync + 'static) -> CallbackHandle {
         let callback: Arc<crate::metrics::reader::pipeline::Callback> =
             Arc::new(move |reader| callback(&Observer { reader }));
-        // After shutdown, the callback would never be called or released.
+        // After shutdown, the callback would never be called or freed.
         if !self.is_shut_down() {
             self.shared.callbacks.add_while_held(&callback);
         }
@@ -111,7 +112,7 @@ impl SdkMeter {
         self.shared.pipelines.iter().flat_map(of).collect()
     }
 
-    /// Creates an observable instrument of the API. Its callbacks live as long as the provider.
+    /// Creates an observable instrument for the API. Its callbacks live as long as the provider.
     fn observable<T: Measured>(
         &self,
         kind: InstrumentKind,

@@ -1,4 +1,4 @@
-//! Instruments: synchronous ones, observable ones with callbacks, and the meter that creates both.
+//! Instruments: synchronous instruments, observable instruments with callbacks, and the meter that creates both.
 
 mod meter;
 mod observable;

@@ -59,7 +59,7 @@ impl<T> std::fmt::Debug for Observable<T> {
     }
 }
 
-/// Passed to the API's callbacks: reports one instrument's observations to the collecting reader.
+/// Passed to the API's callbacks: reports one instrument's observations to the reader that is collecting.
 pub(crate) struct ForReader<'a> {
     pub(crate) observed: &'a ObservedStreams,
     pub(crate) reader: usize,
@@ -71,7 +71,7 @@ impl<T: Measured> AsyncInstrument<T> for ForReader<'_> {
     }
 }
 
-/// Receives a callback's observations, for any number of instruments.
+/// Receives a callback's observations, which may be for any number of instruments.
 #[derive(Debug)]
 pub struct Observer {
     pub(crate) reader: usize,

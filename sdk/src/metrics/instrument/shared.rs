@@ -15,8 +15,8 @@ pub(crate) struct Shared {
     pub(crate) callbacks: Arc<Callbacks>,
     pub(crate) exemplars: ExemplarFilter,
     pub(crate) clock: Clock,
-    /// Set once the provider is shut down. No instruments are created after that.
+    /// Set once the provider has been shut down. No instruments are created after that.
     pub(crate) is_shut_down: AtomicBool,
-    /// Number of rejected measurements: not finite, or negative on a counter.
+    /// The number of measurements rejected because they were not finite, or negative on a counter.
     pub(crate) rejected: Arc<AtomicU64>,
 }

@@ -24,7 +24,7 @@ pub(crate) struct SdkInstrument {
 pub(crate) struct Checks {
     is_counter: bool,
     exemplars: ExemplarFilter,
-    /// Number of measurements the provider has rejected.
+    /// The number of measurements that the provider has rejected.
     rejected: Arc<AtomicU64>,
 }
 
@@ -34,15 +34,15 @@ impl Checks {
         Checks { is_counter, exemplars, rejected }
     }
 
-    /// Returns true for a measurement that every aggregation takes. For others, ask [`Self::takes`] for each stream.
+    /// Returns true if every aggregation accepts this measurement. Otherwise, call [`Self::takes`] for each stream.
     #[inline(always)]
     pub(crate) fn pass<T: Measured>(&self, value: T) -> bool {
         value.is_finite() && !(self.is_counter && value.is_negative())
     }
 
-    /// Returns true if the stream accepts this measurement; otherwise counts it as rejected. Sums and
-    /// histograms accept only finite values, since any other value would corrupt the series permanently. A last
-    /// value may be infinite, as the next one replaces it; NaN is always rejected.
+    /// Returns true if the stream accepts this measurement; otherwise counts it as rejected. Sums and histograms
+    /// accept only finite values, because any other value would corrupt the series permanently. A last value may be
+    /// infinite, because the next value replaces it; NaN is always rejected.
     ///
     /// spec: metrics/sdk.md#numerical-limits-handling, #handle-all-normal-values
     #[cold]
@@ -107,7 +107,7 @@ impl<T: Measured> SyncInstrument<T> for SdkInstrument {
     }
 }
 
-/// An instrument bound to the series of one stream, as nearly all are.
+/// An instrument bound to a series of a single stream, which is by far the most common case.
 struct BoundToOne<A> {
     series: BoundSeries,
     checks: Checks,
@@ -126,7 +126,8 @@ impl<A> BoundToOne<A> {
 }
 
 impl<A: Aggregate, T: Measured> BoundSyncInstrument<T> for BoundToOne<A> {
-    // Calls nothing but at its end, where no register has to be kept: saving them would cost half as much as the rest.
+    // Every call is at the end of the function, so that no registers have to be saved. Saving them would cost half as
+    // much as the rest of the function.
     fn measure(&self, value: T) {
         if !self.checks.pass(value) {
             return self.measure_otherwise(value);
@@ -139,7 +140,7 @@ impl<A: Aggregate, T: Measured> BoundSyncInstrument<T> for BoundToOne<A> {
     }
 }
 
-/// An instrument bound to a series in each of several streams.
+/// An instrument bound to one series in each of several streams.
 struct BoundToMany {
     series: Box<[BoundSeries]>,
     checks: Checks,
@@ -151,7 +152,7 @@ impl<T: Measured> BoundSyncInstrument<T> for BoundToMany {
     }
 }
 
-/// Records into one series after the other, those that take the measurement.
+/// Records into each series in turn, except those that reject the measurement.
 #[inline(never)]
 fn measure_in_turn<T: Measured>(series: &[BoundSeries], checks: &Checks, value: T) {
     let (passes, is_offered) = (checks.pass(value), checks.exemplars.offers());

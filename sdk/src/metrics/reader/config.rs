@@ -19,7 +19,7 @@ pub struct ReaderConfig {
     pub(crate) component_type: Option<&'static str>,
 }
 
-/// Default for the maximum number of series per metric.
+/// The default maximum number of series per metric.
 ///
 /// spec: metrics/sdk.md#cardinality-limits
 pub const DEFAULT_CARDINALITY_LIMIT: usize = 2000;
@@ -50,8 +50,8 @@ impl ReaderConfig {
 
     /// Sets the temporality for each instrument kind. Calls `temporality` once per kind before returning.
     ///
-    /// [`Temporality::Delta`] for [`InstrumentKind::Gauge`] exports only the series recorded since the last
-    /// collection and drops the others. By default, the last value of a series is exported forever.
+    /// [`Temporality::Delta`] for [`InstrumentKind::Gauge`] exports only the series that were recorded since the last
+    /// collection, and drops the others. By default, the last value of a series is exported forever.
     ///
     /// spec: metrics/sdk.md#metricreader — the temporality is a function of the instrument kind.
     pub fn with_temporality_of(mut self, temporality: impl Fn(InstrumentKind) -> Temporality) -> Self {
@@ -73,7 +73,7 @@ impl ReaderConfig {
     }
 
     /// Sets the `otel.component.type` of a [`PullReader`](crate::metrics::PullReader) in the SDK's own metrics.
-    /// Defaults to the name of its type.
+    /// Defaults to its type name.
     pub fn with_component_type(mut self, component_type: &'static str) -> Self {
         self.component_type = Some(component_type);
         self

@@ -11,7 +11,7 @@ use crate::export::type_name;
 use crate::runtime::Waiting;
 use crate::time::Deadline;
 
-/// Reads a provider's metrics. The readers of a provider are independent of each other.
+/// Reads a provider's metrics. A provider's readers are independent of each other.
 ///
 /// This trait is sealed. Use a [`PeriodicReader`](crate::metrics::PeriodicReader) with push exporters, and a
 /// [`PullReader`](crate::metrics::PullReader) otherwise.
@@ -21,15 +21,15 @@ pub trait MetricReader: Connect + Debug + Send + Sync + 'static {
     /// Collects and exports.
     ///
     /// # Errors
-    /// Fails if an export fails or the deadline passes.
+    /// Returns an error if an export fails or the deadline passes.
     fn flush(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.begin(Begin::Flush, deadline).wait(deadline)
     }
 
-    /// Collects and exports a last time. A second call does nothing.
+    /// Collects and exports one last time. A second call does nothing.
     ///
     /// # Errors
-    /// Fails if an export fails or the deadline passes.
+    /// Returns an error if an export fails or the deadline passes.
     fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
         self.begin(Begin::Shutdown, deadline).wait(deadline)
     }
@@ -44,7 +44,7 @@ pub trait MetricReader: Connect + Debug + Send + Sync + 'static {
         None
     }
 
-    /// Returns the `otel.component.type` of this reader in the SDK's own metrics.
+    /// Returns this reader's `otel.component.type` in the SDK's own metrics.
     fn component_type(&self) -> &'static str {
         type_name::<Self>()
     }
@@ -56,11 +56,11 @@ pub trait Connect {
     #[doc(hidden)]
     fn take_config(&mut self) -> ReaderConfig;
 
-    /// Sets the source to collect from.
+    /// Sets the source from which to collect.
     #[doc(hidden)]
     fn connect(&self, source: Source);
 
-    /// Tells the reader to expect no metrics, because telemetry is switched off.
+    /// Informs the reader that there will be no metrics, because telemetry is switched off.
     #[doc(hidden)]
     fn disable(&self) {}
 
@@ -75,7 +75,7 @@ pub trait Connect {
 pub enum Begin {
     /// Collect and export.
     Flush,
-    /// Collect and export a last time.
+    /// Collect and export one last time.
     Shutdown,
 }
 

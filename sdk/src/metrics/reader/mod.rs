@@ -1,8 +1,7 @@
-//! Readers, which decide when metrics are collected and where they are sent.
+//! Readers, which determine when metrics are collected and where they are sent.
 //!
-//! A reader owns a `Pipeline`, which holds the callbacks and the streams of all instruments, configured for
-//! this reader. `PeriodicReader` collects on its own thread and exports; `PullReader` collects on the caller's
-//! thread.
+//! A reader owns a `Pipeline`, which holds all callbacks, and the streams of all instruments as configured for this
+//! reader. `PeriodicReader` collects on its own thread and exports; `PullReader` collects on the caller's thread.
 
 mod config;
 mod contract;

@@ -1,4 +1,4 @@
-//! The push reader, which collects and exports at an interval on its own thread.
+//! The push reader, which collects and exports at regular intervals on its own thread.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -50,7 +50,7 @@ impl PeriodicConfig {
         }
     }
 
-    /// Sets the time from the start of one export to the start of the next, at least one millisecond.
+    /// Sets the time from the start of one export to the start of the next, with a minimum of one millisecond.
     pub fn with_interval(mut self, interval: Duration) -> Self {
         self.interval = interval.max(Duration::from_millis(1));
         self
@@ -62,8 +62,8 @@ impl PeriodicConfig {
         self
     }
 
-    /// Sets the maximum number of points per export, at least 1. Larger collections are exported in several
-    /// batches, one right after another. By default, a single export carries the whole collection.
+    /// Sets the maximum number of points per export. The minimum is 1. Larger collections are exported in several
+    /// batches, one right after the other. By default, a single export contains the whole collection.
     ///
     /// Receivers limit the size of a request; the OpenTelemetry Collector accepts 4 MiB over gRPC by default. A
     /// histogram series takes a few hundred bytes, and more than a thousand if every bucket has an exemplar.
@@ -88,7 +88,7 @@ impl PeriodicConfig {
     }
 }
 
-/// Collects and exports at an interval. Exports never overlap.
+/// Collects and exports at regular intervals. Exports never overlap.
 ///
 /// A failed export is not repeated. The exporter retries until its deadline; after that, the batch is dropped.
 /// The next export contains the missing totals but not the lost deltas, which are counted in
@@ -107,7 +107,7 @@ impl PeriodicReader {
     /// Starts a reader. It begins to export once a provider is built with it.
     ///
     /// # Errors
-    /// Fails if the operating system cannot start another thread.
+    /// Returns an error if the operating system refuses to start another thread.
     pub fn start(
         exporter: impl Exporter<Metrics>,
         periods: PeriodicConfig,
@@ -138,7 +138,7 @@ impl Connect for PeriodicReader {
     }
 
     fn connect(&self, source: Source) {
-        // The provider owns this reader, so no other thread has it.
+        // Each reader is owned by one provider, so nothing else can have set the source.
         let _ = self.source.set(source);
     }
 
@@ -165,7 +165,7 @@ impl Task for Worker {
     fn run(&mut self, _: Wake) -> Next {
         // Measured from start to start, so that the duration of the export does not add to the interval.
         let next = Deadline::after(self.periods.interval);
-        // While the receiver has requested a pause, deltas stay in their series.
+        // During a pause that the receiver requested, deltas stay in their series.
         let pause = self.exporter.pause();
         if !pause.is_zero() {
             return Next::After(pause);
@@ -198,7 +198,7 @@ impl Worker {
             let batch = Batch::new(&pipeline.resource, &scopes);
             let exported = self.exporter.export(split::points(&scopes) as u64, batch, deadline);
             if let Err(error) = &exported {
-                // Of a batch that failed in part, at most as many deltas are lost as points failed.
+                // If a batch failed only in part, the number of lost deltas cannot exceed the number of failed points.
                 let deltas = split::deltas(&scopes) as u64;
                 pipeline.lose_deltas(error.items().map_or(deltas, |failed| deltas.min(failed)));
             }

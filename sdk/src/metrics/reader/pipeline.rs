@@ -33,7 +33,7 @@ pub(crate) struct Pipeline {
     collected: Condvar,
     /// Durations of past collections.
     pub(crate) durations: Durations,
-    /// The process that owns this pipeline. In a forked child, a collection by a thread of the parent would
+    /// The process that owns this pipeline. In a forked child, a collection that a thread of the parent started would
     /// never end.
     home: Generation,
     /// Number of delta points lost in failed exports.
@@ -65,7 +65,7 @@ impl Callbacks {
         unpoisoned(self.list.lock())
     }
 
-    /// Adds a callback for the life of the provider. Rejects and counts callbacks beyond [`INSTRUMENT_LIMIT`].
+    /// Adds a callback for the lifetime of the provider. Rejects and counts callbacks beyond [`INSTRUMENT_LIMIT`].
     pub(crate) fn add(&self, callback: Arc<Callback>) {
         {
             let mut list = self.lock();
@@ -86,7 +86,7 @@ impl Callbacks {
         let mut list = self.lock();
         if list.held.len() >= list.crowded {
             list.held.retain(|weak| weak.strong_count() > 0);
-            // The next sweep happens at twice this length, which keeps adding amortized constant.
+            // The next sweep happens at twice this length, so that the amortized cost of adding a callback is constant.
             list.crowded = (list.held.len() * 2).max(16);
         }
         list.held.push(Arc::downgrade(callback));
@@ -98,7 +98,7 @@ impl Callbacks {
     }
 
     pub(crate) fn clear(&self) {
-        // Dropped outside the lock, because callbacks hold user values.
+        // Dropped outside the lock, because callbacks own user values.
         let list = std::mem::take(&mut *self.lock());
         drop(list);
     }
@@ -132,7 +132,7 @@ impl Pipeline {
         }
     }
 
-    /// Returns an instrument's streams: one per view that selects it, or the default stream if none does.
+    /// Returns an instrument's streams: one per view that selects it, or the default stream if no view does.
     pub(crate) fn streams(
         &self,
         views: &[View],
@@ -186,7 +186,7 @@ impl Pipeline {
             let error_type = collected.as_ref().err().map(ExportError::error_type).or(of_producer);
             (collected, error_type)
         };
-        // A scrape runs inside the span of its HTTP server, which callbacks and exemplars must not see.
+        // A scrape runs inside the HTTP server's span, which must not be visible to callbacks and exemplars.
         apart(|| self.durations.measure(collect, |(_, error_type)| *error_type).0)
     }
 
@@ -224,7 +224,7 @@ impl Pipeline {
         Ok(all)
     }
 
-    /// Waits until no other thread is collecting, then claims the turn.
+    /// Waits until no other thread is collecting, then claims the right to collect.
     fn turn(&self, deadline: Deadline) -> Result<Turn<'_>, ExportError> {
         let me = thread::current().id();
         let mut collecting = unpoisoned(self.collecting.lock());

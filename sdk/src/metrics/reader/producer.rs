@@ -13,7 +13,7 @@ pub trait MetricProducer: Send + Sync + 'static {
     /// Returns the current metrics.
     ///
     /// # Errors
-    /// Fails if the metrics are currently unavailable.
+    /// Returns an error if the metrics are currently unavailable.
     fn produce(&self) -> Result<Vec<ScopeMetrics>, ExportError>;
 }
 

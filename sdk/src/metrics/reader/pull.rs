@@ -11,7 +11,7 @@ use crate::resource::Resource;
 use crate::runtime::Waiting;
 use crate::time::Deadline;
 
-/// Collects on request. Clones share one reader: pass one to the provider, and collect with the other.
+/// Collects on request. All clones represent the same reader: pass one clone to the provider, and collect with another.
 ///
 /// ```
 /// use telemark_sdk::metrics::{PullReader, ReaderConfig, SdkMeterProvider};
@@ -47,7 +47,7 @@ impl PullReader {
         PullReader(Arc::new(inner))
     }
 
-    /// Collects all metrics. Waits for any other collection of this reader to finish. Recording continues
+    /// Collects all metrics. Waits for any other collection by this reader to finish. Recording continues
     /// during the collection. With `OTEL_SDK_DISABLED=true`, returns no metrics.
     ///
     /// Callbacks run on this thread, outside its current context and with telemetry suppressed. A callback that
@@ -55,8 +55,8 @@ impl PullReader {
     ///
     /// # Errors
     ///
-    /// Fails if no provider has this reader, if the reader is shut down, or if another collection is still
-    /// running at the deadline.
+    /// Returns an error if no provider has this reader, if the reader has been shut down, or if another collection is
+    /// still running at the deadline.
     pub fn collect(&self, deadline: Deadline) -> Result<Vec<ScopeMetrics>, ExportError> {
         if self.0.is_shut_down.load(Ordering::Acquire) {
             return Err(ExportError::shutdown());
@@ -82,7 +82,7 @@ impl Default for PullReader {
 
 impl MetricReader for PullReader {
     fn component_type(&self) -> &'static str {
-        // The path that users import the type from, which differs from its module path.
+        // The path from which users import the type, which differs from its module path.
         self.0.config.component_type.unwrap_or("telemark_sdk::metrics::PullReader")
     }
 }

@@ -13,7 +13,7 @@ use crate::metrics::config::StreamConfig;
 use crate::metrics::series::Stream;
 use crate::sync::unpoisoned;
 
-/// Maximum number of metrics of a reader. Instruments beyond the limit record nothing; a warning is logged, and
+/// Maximum number of metrics per reader. Instruments beyond the limit record nothing; a warning is logged, and
 /// they are counted in
 /// [`SdkMeterProvider::rejected_instruments`](crate::metrics::SdkMeterProvider::rejected_instruments).
 ///
@@ -21,8 +21,8 @@ use crate::sync::unpoisoned;
 /// into instrument names instead of attributes.
 pub const INSTRUMENT_LIMIT: usize = 10_000;
 
-/// Number of name conflicts logged individually. Further ones share one rate-limited message per minute, which
-/// includes their count.
+/// Number of name conflicts logged individually. Any further conflicts share one rate-limited message per minute,
+/// which includes their number.
 const CONFLICTS_SAID: u64 = 10;
 
 pub(crate) struct Registry {
@@ -39,7 +39,7 @@ struct State {
     by_scope: HashMap<Arc<InstrumentationScope>, usize>,
     /// Streams, keyed by a hash of their identity and scope.
     by_identity: HashMap<u64, Vec<Arc<Stream>>>,
-    /// The first stream of each name, ignoring case, keyed by a hash of the name and scope.
+    /// The first stream with each name, ignoring case, keyed by a hash of the name and scope.
     by_name: HashMap<u64, Vec<Arc<Stream>>>,
     streams: usize,
 }
@@ -63,8 +63,8 @@ impl Registry {
 
     /// Returns the stream with this configuration, creating it if needed. Returns `None` if the reader is full.
     pub(crate) fn stream(&self, scope: &Arc<InstrumentationScope>, mut config: StreamConfig) -> Option<Arc<Stream>> {
-        // Looked up outside the `match`, which would otherwise hold the lock while the user's message sink
-        // runs.
+        // The lookup is outside the `match`, which would otherwise hold the lock during a call to the user's message
+        // sink.
         let look = self.look(&self.lock(), scope, &config);
         match look {
             Look::Known(stream) => return Some(stream),
@@ -164,7 +164,7 @@ impl Registry {
         );
     }
 
-    /// Logs each conflict only once, because the stream is known afterwards.
+    /// Each conflict is logged only once, because later lookups find the stream.
     fn report_conflict(&self, warning: &str) {
         if self.conflicts.fetch_add(1, Ordering::Relaxed) < CONFLICTS_SAID {
             crate::diag::warn_always(format_args!("{warning}"));
@@ -190,7 +190,7 @@ mod tests {
     use crate::metrics::reader::PullReader;
     use opentelemetry::metrics::MeterProvider;
 
-    /// Creating an instrument looks at a single hash bucket, whose size must not grow with the number of
+    /// Creating an instrument inspects a single hash bucket, whose size must not grow with the number of
     /// instruments.
     #[test]
     fn neither_names_nor_namesakes_nor_scopes_share_a_bucket() {

@@ -3,7 +3,7 @@
 use crate::metrics::data::{Metric, MetricData, ScopeMetrics};
 
 /// Returns the points in their original order, in batches of at most `size` points. `size` must be at least 1.
-/// A metric that exceeds the space left in a batch continues in the next one.
+/// A metric that does not fit into the rest of a batch continues in the next batch.
 ///
 /// spec: metrics/sdk.md#periodic-exporting-metricreader, maxExportBatchSize
 pub(crate) fn batches(scopes: Vec<ScopeMetrics>, size: usize) -> Vec<Vec<ScopeMetrics>> {
@@ -46,7 +46,7 @@ pub(crate) fn deltas(scopes: &[ScopeMetrics]) -> usize {
     metrics.map(|metric| &metric.data).filter(|data| data.is_delta()).map(MetricData::len).sum()
 }
 
-/// Cuts the data into a first part of `room` points and further parts of `size` points.
+/// Splits the data into a first part of `room` points and further parts of `size` points.
 fn parts(data: MetricData, room: usize, size: usize) -> Vec<MetricData> {
     if data.len() <= room {
         return vec![data];
@@ -129,7 +129,7 @@ mod tests {
         counts.iter().enumerate().map(&mut scope).collect()
     }
 
-    /// Returns one line per point, including everything the point belongs to.
+    /// Returns one line per point, including everything that the point belongs to.
     fn lines(batches: &[Vec<ScopeMetrics>]) -> Vec<String> {
         let mut lines = Vec::new();
         for scope in batches.iter().flatten() {

@@ -1,7 +1,8 @@
-//! Per-thread tables of the series a thread has recorded into, which let it find them again without a lock.
+//! Per-thread tables of the series that a thread has recorded into, which allow the thread to find the series again
+//! without a lock.
 //!
-//! A stream has a slot number and an epoch. When a thread records into a slot, it discards its entries from an
-//! older epoch or from a dropped stream that used the same slot.
+//! A stream has a slot number and an epoch. When a thread records into a slot, it discards entries that belong to an
+//! older epoch or to a dropped stream that used the same slot.
 
 use std::cell::RefCell;
 use std::sync::Mutex;
@@ -31,7 +32,7 @@ thread_local! {
 #[inline]
 pub(crate) fn find(slot: &Slot, epoch: u64, fingerprint: Fingerprint, hit: impl FnOnce(&Series)) -> bool {
     let found = LOCAL.try_with(|local| {
-        // Already borrowed only if a user's reservoir records from within `remember` below.
+        // The table is already borrowed only if a user's reservoir records a measurement during `remember` below.
         let Ok(local) = local.try_borrow() else { return false };
         let Some(remembered) = local.streams.get(slot.0).filter(|remembered| remembered.epoch == epoch) else {
             return false;

@@ -3,11 +3,11 @@
 //! | file | owns |
 //! |---|---|
 //! | `stream` | one instrument as one reader sees it through one view |
-//! | `store` | all series of a stream, up to the cardinality limit |
-//! | `local`, `table` | the series each thread has recorded into, for lookup without a lock |
+//! | `store` | all series of a stream, limited in number |
+//! | `local`, `table` | the series that each thread has recorded into, for lookup without a lock |
 //! | `one`, `striped` | one series and its cells, one per recording thread |
 //! | `observed` | the totals reported by callbacks |
-//! | `points` | adding up a series' cells into points |
+//! | `points` | combines the cells of each series into a point |
 
 pub(crate) mod local;
 mod observed;

@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 pub(crate) struct ObservedTotals(Mutex<State>);
 
 struct State {
-    /// Observations of the current collection, in the order they were made.
+    /// Observations of the current collection, in the order in which they were made.
     pending: Vec<Observation>,
     /// Totals reported by the previous collection.
     reported: HashMap<Set, u64>,
@@ -77,13 +77,13 @@ impl ObservedTotals {
         lock(&self.0).pending.push(observation);
     }
 
-    /// Returns one point per series observed since the last call.
+    /// Returns one point for each series that was observed since the last call.
     pub(crate) fn collect(&self, config: &StreamConfig, now: Timestamp) -> MetricData {
         let mut state = lock(&self.0);
         let state = &mut *state;
         let pending = std::mem::take(&mut state.pending);
         let (order, mut series) = aggregate(config, latest(pending), &state.reported);
-        // A gauge has no deltas.
+        // A gauge does not have deltas.
         let is_delta = config.is_delta() && config.shape != Shape::LastValue;
         let start = if is_delta { state.since } else { state.created };
         state.since = now;
@@ -150,7 +150,7 @@ fn aggregate(
     (order, series)
 }
 
-/// Returns the change since the previous collection. A counter that has fallen is assumed to have restarted
+/// Returns the change since the previous collection. A counter whose value has fallen is assumed to have restarted
 /// from zero.
 fn difference(config: &StreamConfig, now: u64, before: u64) -> u64 {
     let number = config.number.number(now);

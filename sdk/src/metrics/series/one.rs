@@ -30,18 +30,18 @@ pub(crate) struct Series {
     pub(crate) attributes: Attributes,
     /// Time of the first measurement.
     pub(crate) start: Timestamp,
-    /// The latest epoch of the stream in which this series is current.
+    /// The latest stream epoch in which this series is current.
     pub(crate) epoch: AtomicU64,
     first: Cell,
 }
 
-/// Number of times a collection tries to lock a user's reservoir.
+/// Number of times that a collection tries to lock a user's reservoir.
 const LOOKS: usize = 64;
 
 type CustomReservoir = std::sync::Mutex<Box<dyn ExemplarReservoir>>;
 
-/// Offers to the user's reservoir. An offer that meets another one is discarded, so that no thread waits and a reservoir that
-/// records into its own series does not deadlock.
+/// Passes an offer to the user's reservoir. If the reservoir is busy, the offer is discarded, so that no thread waits,
+/// and a reservoir that records into its own series does not deadlock.
 fn offer_to(custom: &CustomReservoir, offer: &Offer<'_>) {
     let Some(mut reservoir) = free(custom.try_lock()) else { return };
     if catch(|| reservoir.offer(offer)).is_err() {
@@ -54,7 +54,7 @@ impl Series {
         let custom = config.reservoir.as_ref().and_then(|make| catch(&**make).ok());
         Series {
             check,
-            // The last value counts, no matter which thread recorded it.
+            // The last value counts, regardless of which thread recorded it.
             owner: if config.shape == Shape::LastValue { Owner::EVERYBODY } else { owner },
             bound: AtomicU32::new(0),
             further: Striped::new(),
@@ -66,8 +66,8 @@ impl Series {
         }
     }
 
-    /// Adds a measurement of the thread with this index. `given` are its attributes before filtering, `is_offered` is true if it may
-    /// become an exemplar.
+    /// Adds a measurement from the thread with index `thread`. `given` contains the attributes before filtering, and
+    /// `is_offered` is true if the measurement may become an exemplar.
     #[inline(always)]
     pub(crate) fn record<A: Aggregate, T: Measured>(
         &self,
@@ -83,7 +83,8 @@ impl Series {
         }
     }
 
-    /// Adds a measurement where that takes no more than a few instructions. [`Self::finish`] does the rest.
+    /// Adds a measurement if that takes only a few instructions. Pass the outcome to [`Self::finish`], which does the
+    /// remaining work.
     #[inline(always)]
     pub(crate) fn try_record<A: Aggregate, T: Measured>(
         &self,
@@ -98,7 +99,8 @@ impl Series {
         }
     }
 
-    /// Returns the cell of the thread with this index, and true if the thread owns it; `None` before the cell is allocated.
+    /// Returns the cell for the thread with index `thread`, and true if the thread owns that cell. Returns `None` if
+    /// the cell has not been allocated yet.
     #[inline(always)]
     fn cell(&self, thread: usize) -> Option<(&Cell, bool)> {
         if self.owner.is(thread) {
@@ -110,7 +112,7 @@ impl Series {
         }
     }
 
-    /// Does what [`Self::try_record`] has left to do.
+    /// Does the work that [`Self::try_record`] left to be done.
     #[cold]
     #[inline(never)]
     pub(crate) fn finish<T: Measured>(
@@ -137,9 +139,10 @@ impl Series {
         self.keep(config, cell, value.into(), given);
     }
 
-    /// Records what the thread's own cell has refused, because a collection has locked it for example: as a stranger into that cell
-    /// or into the one beside it, whichever opens first. A collection locks one cell at a time. Returns the cell if the measurement
-    /// is to be kept as an exemplar.
+    /// Records a measurement that the thread's cell has refused, for example because a collection has locked the cell.
+    /// Tries that cell and the neighbouring cell in turn, without acting as the owner, until one of them accepts the
+    /// measurement. This always succeeds, because a collection locks only one cell at a time. Returns the cell if the
+    /// measurement is due to be kept as an exemplar.
     fn record_elsewhere<'a, T: Measured>(
         &'a self,
         config: &StreamConfig,
@@ -162,24 +165,25 @@ impl Series {
         }
     }
 
-    /// Keeps a measurement that was due as an exemplar.
+    /// Keeps a measurement that is due to become an exemplar.
     fn keep(&self, config: &StreamConfig, cell: &Cell, value: Number, given: &[KeyValue]) {
         let span = Eligible::current();
         let offer = Offer { value, given, of_series: &self.attributes, span, clock: &config.clock };
         match &self.custom {
-            // A cell that never keeps an exemplar has each one due.
+            // With a custom reservoir, the cell never keeps an exemplar, so every offer is due.
             Some(custom) => offer_to(custom, &offer),
             None => cell.keep(config, &offer),
         }
     }
 
-    /// Iterates over the cells that `of` accepts.
+    /// Iterates over the cells for which `of` returns a value.
     pub(crate) fn cells<'a, C: 'a>(&'a self, of: impl Fn(&'a Cell) -> Option<&'a C>) -> impl Iterator<Item = &'a C> {
         std::iter::once(&self.first).chain(self.further.iter()).filter_map(of)
     }
 
-    /// Returns the exemplars of the user's reservoir; `None` if the cells have their own. If the reservoir is busy (it may even be
-    /// the caller of this collection), skips it; its exemplars come with the next collection.
+    /// Returns the exemplars from the user's reservoir, or `None` if the cells have their own reservoirs. If the
+    /// user's reservoir is busy (it may even be the caller of this collection), returns no exemplars; they become part
+    /// of the next collection.
     pub(crate) fn custom_exemplars(&self, is_delta: bool) -> Option<Exemplars> {
         let custom = self.custom.as_deref()?;
         let look = |_| {
@@ -256,7 +260,7 @@ mod tests {
                 });
                 drop(locked.remove(first));
                 let recorded = done.recv_timeout(Duration::from_secs(20));
-                // Unlock before asserting, so that the thread can end even if the assertion fails.
+                // Unlock before asserting, so that the thread can finish even if the assertion fails.
                 drop(locked);
                 assert_eq!(recorded, Ok(()), "cell {first}");
             });
@@ -264,7 +268,8 @@ mod tests {
         assert_eq!(series.cells(Cell::histogram).count(), 2, "no third cell is made");
     }
 
-    /// Also of the owner's: the series has one cell, as before.
+    /// If adding to the owner's sum would overflow, the measurement goes to the shared sum of the same cell, so the
+    /// series still has only one cell.
     #[test]
     fn what_exceeds_the_owners_sum_is_in_the_total_and_takes_no_memory() {
         let config = StreamConfig { kind: InstrumentKind::UpDownCounter, shape: Shape::Sum, ..histogram() };
@@ -284,12 +289,12 @@ mod tests {
     fn what_all_threads_read_is_not_beside_what_one_writes() {
         // Allocations are aligned to 16 bytes, so a 64-byte cache line may start at any multiple of 16.
         let read = offset_of!(Series, custom) / 16 * 16;
-        // The cell begins with its tag and two words that are rarely written.
+        // The cell begins with its tag and with two words that are rarely written.
         let written = offset_of!(Series, first) + 24;
         assert!(written >= read + 64, "{read} {written}");
     }
 
-    /// The limit includes the counts of an `Arc`. Attributes are stored elsewhere.
+    /// The limit includes the reference counts of an `Arc`. Attributes are stored elsewhere.
     #[test]
     fn a_series_is_small() {
         assert!(size_of::<Series>() <= 200, "{}", size_of::<Series>());

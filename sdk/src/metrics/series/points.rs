@@ -8,7 +8,7 @@ use crate::metrics::data::{ExponentialHistogramPoint, HistogramPoint, MetricData
 use crate::metrics::exemplar::Random;
 use crate::time::Timestamp;
 
-/// Returns the points of all series that have measurements.
+/// Returns one point for each series that has measurements.
 pub(crate) fn data(config: &StreamConfig, harvest: Harvest, now: Timestamp) -> MetricData {
     let Harvest { series, since } = harvest;
     let temporality = config.temporality;
@@ -41,7 +41,7 @@ fn sum(config: &StreamConfig, series: &Series, (start, time): (Timestamp, Timest
     let first = cells().next()?;
     let (is_delta, number) = (config.is_delta(), config.number);
     let zero = number.subtract(0, 0);
-    // No short-circuiting: every cell must reset its touched flag.
+    // Do not short-circuit, because every cell must reset its `touched` flag.
     let mut touched = cells().fold(false, |any, cell| cell.take_touched() | any);
     let add_up = |take: &dyn Fn(&SumCell) -> u64| cells().fold(zero, |sum, cell| number.add(sum, take(cell)));
     let value = if config.resets_sums {
@@ -50,7 +50,7 @@ fn sum(config: &StreamConfig, series: &Series, (start, time): (Timestamp, Timest
         let total = within_limits(config, add_up(&|cell| cell.total(number)));
         if is_delta { number.subtract(total, first.report(total)) } else { total }
     };
-    // A concurrent addition may not have set its flag yet.
+    // A concurrent addition may have changed the sum without having set its flag yet.
     touched |= !number.is_zero(value);
     let has_point = if is_delta { touched } else { first.ever_touched(touched) };
     has_point.then(|| {

@@ -1,8 +1,9 @@
-//! All series of a stream. Series are created up to the limit, and evicted under delta temporality.
+//! All series of a stream. Series are created until the limit is reached and, under delta temporality, evicted when
+//! they are no longer used.
 //!
-//! A thread that already holds a series bypasses the store. Each delta collection starts a new epoch, which
-//! sends every thread back to the store once; series that no thread looks up are evicted. A thread may still be
-//! recording into an evicted series, so the store keeps collecting it until no thread can hold it.
+//! A thread that already holds a series bypasses the store. Each delta collection starts a new epoch, after which
+//! every thread has to look up its series in the store again; series that no thread looks up are evicted. A thread may
+//! still be recording into an evicted series, so the store keeps collecting the series until no thread can hold it.
 
 use opentelemetry::KeyValue;
 
@@ -17,9 +18,9 @@ use crate::process::Generation;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, lock};
 use crate::time::Timestamp;
 
-/// Number of series in a stream that get a cell per thread. In each further series, all threads share one cell:
-/// in a stream that large, saving memory matters more, and two threads rarely record into the same series at
-/// once.
+/// Number of series in a stream that have one cell per thread. In every further series, all threads share one cell,
+/// because saving memory matters more in such a large stream, and two threads rarely record into the same series at
+/// the same time.
 const WITH_OWN_CELLS: usize = 1024;
 
 pub(crate) struct Store {
@@ -33,12 +34,12 @@ pub(crate) struct Store {
 struct Maps {
     /// Series of the current epoch.
     current: Table,
-    /// Series of the previous epoch, revived when a thread looks them up. Only for delta streams.
+    /// Series of the previous epoch, revived when a thread looks them up. Used only by delta streams.
     previous: Table,
     /// Evicted series that a thread may still hold.
     retired: Vec<Arc<Series>>,
     overflow: Option<Arc<Series>>,
-    /// Time of the last collection, or of creation before the first one.
+    /// Time of the last collection or, before the first collection, of the stream's creation.
     since: Timestamp,
 }
 
@@ -73,7 +74,7 @@ impl Store {
     /// Returns the series for these attributes, or the overflow series if the stream is full.
     pub(crate) fn series(&self, config: &StreamConfig, given: &[KeyValue], thread: usize) -> Arc<Series> {
         if self.home.is_past() {
-            // Never collected, because it is not in the store.
+            // This series is never collected, because it is not in the store.
             return Arc::new(Series::new(config, Attributes::overflow(), 0, Owner::EVERYBODY));
         }
         let is_given = |series: &Series| {
@@ -178,7 +179,7 @@ impl Store {
             series.epoch.store(begun, Ordering::Relaxed);
             maps.current.insert(*place, series.clone());
         }
-        // Series revived from the previous epoch are already in the current table.
+        // Series that were revived from the previous epoch are already in the current table.
         let given_up = older.into_series().filter(|series| series.epoch.load(Ordering::Relaxed) != ended);
         let retired = std::mem::take(&mut maps.retired);
         for mut series in retired.into_iter().chain(given_up) {

@@ -39,21 +39,23 @@ impl Stream {
         }
     }
 
-    /// Adds a measurement to a series this thread has not recorded into before.
+    /// Adds a measurement to a series that this thread has not recorded into before.
     #[cold]
     fn record_first<T: Measured>(&self, fingerprint: Fingerprint, value: T, given: &[KeyValue], is_offered: bool) {
         let thread = thread_index();
-        // Read before the lookup: if a new epoch starts in between, the next measurement looks the series up again.
+        // Read the epoch before the lookup: if a new epoch starts in between, the next measurement looks the series up
+        // again.
         let epoch = self.store.epoch();
         let series = self.store.series(&self.config, given, thread);
         series.record::<Any, T>(&self.config, thread, value, given, is_offered);
-        // This fingerprint finds neither the overflow series nor sets with duplicate keys.
+        // This fingerprint matches neither the overflow series nor a series whose given attributes have duplicate keys.
         if series.check == fingerprint.check {
             local::remember(&self.store.slot, epoch, fingerprint.place, series);
         }
     }
 
-    /// Takes an observation. A stream that aggregates observations as measurements records it like any other.
+    /// Records an observation. If the stream aggregates observations like measurements, the observation is recorded as
+    /// a measurement.
     pub(crate) fn observe<T: Measured>(&self, value: T, given: &[KeyValue], is_offered: bool) {
         match &self.observed {
             Some(observed) => observed.push(&self.config, value.into(), value.bits(), given, is_offered),
@@ -77,11 +79,11 @@ impl Stream {
     }
 }
 
-/// A series of a stream, pinned by an instrument bound to its attributes.
+/// A series of a stream, pinned by an instrument that is bound to the series' attributes.
 pub(crate) struct BoundSeries {
     stream: Arc<Stream>,
     series: crate::sync::Arc<Series>,
-    /// The attributes as given, for exemplars.
+    /// The attributes as passed by the caller, needed for exemplars.
     given: Box<[KeyValue]>,
 }
 
@@ -95,7 +97,8 @@ impl BoundSeries {
         &self.stream.config
     }
 
-    /// Adds a measurement where that takes no more than a few instructions. [`Self::finish`] does the rest.
+    /// Adds a measurement if that takes only a few instructions. Pass the outcome to [`Self::finish`], which does the
+    /// remaining work.
     #[inline(always)]
     pub(crate) fn try_record<A: Aggregate, T: Measured>(&self, value: T, is_offered: bool) -> Outcome {
         match known_thread_index() {
@@ -104,7 +107,7 @@ impl BoundSeries {
         }
     }
 
-    /// Does what [`Self::try_record`] has left to do.
+    /// Does the work that [`Self::try_record`] left to be done.
     #[cold]
     #[inline(never)]
     pub(crate) fn finish<T: Measured>(&self, value: T, is_offered: bool, outcome: Outcome) {

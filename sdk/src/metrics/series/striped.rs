@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-/// The thread that owns a cell. At most one live thread records as the owner.
+/// The thread that owns a cell. Only one live thread at a time records as the owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Owner(u32);
 
@@ -10,7 +10,7 @@ impl Owner {
     /// No owner; all threads share the cell.
     pub(crate) const EVERYBODY: Owner = Owner(u32::MAX);
 
-    /// Returns the thread with this index as owner, or `EVERYBODY` if the thread has no index.
+    /// Returns the thread with this index as an owner, or `EVERYBODY` if the thread has no index.
     #[inline]
     pub(crate) fn thread(index: usize) -> Owner {
         u32::try_from(index).map_or(Owner::EVERYBODY, Owner)
@@ -22,8 +22,8 @@ impl Owner {
     }
 }
 
-/// Returns the maximum number of additional cells of a series: the available parallelism, rounded up to a power
-/// of two and kept between 4 and 64. Further threads share cells.
+/// Returns the maximum number of additional cells per series: the available parallelism, clamped to between 4 and 64
+/// and rounded up to a power of two. If there are more threads, they share cells.
 fn stripes() -> usize {
     static STRIPES: OnceLock<usize> = OnceLock::new();
     *STRIPES.get_or_init(|| {
@@ -32,11 +32,13 @@ fn stripes() -> usize {
     })
 }
 
-/// The cells of a series after its first one, each allocated on first use.
+/// The cells of a series after its first cell. Each is allocated on first use.
 #[derive(Default)]
-pub(crate) struct Striped<C>(OnceLock<Box<[OnceLock<Box<Stripe<C>>>]>>);
+pub(crate) struct Striped<C>(OnceLock<Box<[Slot<C>]>>);
 
-/// Aligned so that no two threads share a cache line.
+type Slot<C> = OnceLock<Box<Stripe<C>>>;
+
+/// Aligned so that no two cells share a cache line.
 #[repr(align(128))]
 struct Stripe<C> {
     cell: C,
@@ -48,7 +50,8 @@ impl<C> Striped<C> {
         Striped(OnceLock::new())
     }
 
-    /// Returns the cell of the thread with this index, and true if the thread owns it; `None` before the cell is allocated.
+    /// Returns the cell for the thread with index `thread`, and true if the thread owns that cell. Returns `None` if
+    /// the cell has not been allocated yet.
     #[inline(always)]
     pub(crate) fn get(&self, thread: usize) -> Option<(&C, bool)> {
         let stripes = self.0.get()?;
@@ -56,7 +59,8 @@ impl<C> Striped<C> {
         Some((&stripe.cell, stripe.owner.is(thread)))
     }
 
-    /// Returns the cell of the thread with this index, which `make` allocates for `owner` if there is none yet.
+    /// Returns the cell for the thread with index `thread`. If there is none yet, creates the cell with `make` and
+    /// assigns it to `owner`.
     #[cold]
     pub(crate) fn make(&self, thread: usize, owner: Owner, make: impl FnOnce() -> C) -> &C {
         let stripes = self.0.get_or_init(|| (0..stripes()).map(|_| OnceLock::new()).collect());

@@ -1,4 +1,4 @@
-//! A hash table of series. It can grow and be cleared, but never removes a single entry.
+//! It can grow and be cleared, but single entries are never removed.
 
 use super::one::Series;
 use crate::sync::Arc;
@@ -6,7 +6,7 @@ use crate::sync::Arc;
 /// Uses open addressing and stays at most three quarters full to keep probes short.
 #[derive(Default)]
 pub(crate) struct Table {
-    /// Empty, or a power of two in length.
+    /// Either empty or a power of two in length.
     slots: Vec<Option<(u64, Arc<Series>)>>,
     len: usize,
 }

@@ -1,7 +1,7 @@
-//! Ended spans end to end in memory: their heads in one list, their attributes in another.
+//! Ended spans, stored contiguously in memory: the fields that every span has in one list, the attributes in another.
 //!
-//! At the end of a span its fields are moved here, and the record stays where it was built. So a thread that makes spans writes
-//! two streams, and the worker reads them from front to back.
+//! When a span ends, its fields are moved here, and the record from which they come stays on its thread. A thread that
+//! creates spans therefore writes two sequential streams, which the worker reads from front to back.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -15,22 +15,23 @@ use crate::signal::{Chunk, Traces};
 use crate::time::Timestamp;
 use crate::trace::{CallSite, Scope};
 
-/// The number of spans at which a chunk is full: a fourth of the usual batch.
+/// The number of spans at which a chunk is full, which is a quarter of the default batch size.
 const SPANS: usize = 128;
 /// The number of attributes at which a chunk is full.
 const ATTRIBUTES: usize = 4 * SPANS;
 
-/// Ended spans, end to end in memory. Collected from [`SpanData`], and seen as [`SpanView`].
+/// Ended spans, stored contiguously in memory. Created by collecting [`SpanData`]; its spans are read as
+/// [`SpanView`]s.
 #[derive(Debug, Default)]
 pub struct SpanChunk {
     heads: Vec<Head>,
-    /// The attributes of all spans, in the order of the heads.
+    /// The attributes of all spans, in the same order as `heads`.
     attributes: Vec<KeyValue>,
-    /// The bytes that the spans own beyond these lists.
+    /// The number of bytes that the spans own in addition to these lists.
     owned: usize,
 }
 
-/// The fields that every span has.
+/// The fields of a span, except for its attributes and rare fields.
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) trace_id: TraceId,
@@ -42,7 +43,8 @@ pub(super) struct Head {
     pub(super) scope: Scope,
     pub(super) call_site: Option<&'static CallSite>,
     pub(super) rare: Option<Box<Rare>>,
-    /// The end of this span's attributes in the list of all; they begin where those of the span before end.
+    /// The index at which this span's attributes end in the list of all attributes. They start where the previous
+    /// span's attributes end.
     attributes_end: u32,
     pub(super) trace_flags: TraceFlags,
     pub(super) kind: SpanKind,
@@ -50,7 +52,7 @@ pub(super) struct Head {
     pub(super) parent_is_remote: bool,
 }
 
-/// The fields that most spans lack.
+/// The fields that most spans do not use.
 #[derive(Debug)]
 pub(super) struct Rare {
     pub(super) trace_state: TraceState,
@@ -61,7 +63,7 @@ pub(super) struct Rare {
 }
 
 impl Rare {
-    /// Returns true if a record has one of these fields.
+    /// Returns true if a record uses any of these fields.
     #[inline]
     pub(super) fn is_needed(record: &SpanRecord) -> bool {
         record.status != Status::Unset
@@ -71,11 +73,11 @@ impl Rare {
             || *record.context.trace_state() != TraceState::NONE
     }
 
-    /// Takes the fields out of a record.
+    /// Moves these fields out of a record.
     #[cold]
     fn take(record: &mut SpanRecord) -> Box<Self> {
         let context = std::mem::replace(&mut record.context, SpanContext::NONE);
-        // The identity stays, for the head.
+        // The ids and flags stay in the record, because the head is built from them.
         record.context = SpanContext::new(
             context.trace_id(),
             context.span_id(),
@@ -94,7 +96,7 @@ impl Rare {
 }
 
 impl Head {
-    /// Makes a record of the head and the span's own attributes.
+    /// Creates a record from the head and the span's own attributes.
     fn into_data(self, own: impl Iterator<Item = KeyValue>) -> SpanData {
         let rare = self.rare.map(|rare| *rare);
         let state = rare.as_ref().map_or(TraceState::NONE, |rare| rare.trace_state.clone());
@@ -119,20 +121,20 @@ impl SpanChunk {
         self.views(0..self.heads.len())
     }
 
-    /// Returns the number of attributes of the spans before this one.
+    /// Returns the total number of attributes of all spans before the span at `index`.
     #[inline]
     fn attributes_before(&self, index: usize) -> u32 {
         index.checked_sub(1).and_then(|before| self.heads.get(before)).map_or(0, |head| head.attributes_end)
     }
 }
 
-/// Spans of a chunk, from front to back.
+/// Iterates over the spans of a chunk, from front to back.
 #[derive(Clone)]
 struct Views<'a> {
     heads: std::slice::Iter<'a, Head>,
-    /// The attributes of the remaining heads.
+    /// The attributes of the remaining spans.
     attributes: &'a [KeyValue],
-    /// The number of attributes before them.
+    /// The number of attributes that come before these.
     before: u32,
 }
 

@@ -1,4 +1,4 @@
-//! The data of a span: the item of the traces signal.
+//! A span's data, which is the item type of the traces signal.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,16 +13,17 @@ use super::view::all_attributes;
 use crate::time::Timestamp;
 use crate::trace::{CallSite, Scope};
 
-/// The data of a span: while the span records, the fields set so far; in an exporter, all of them. Reuses its memory.
+/// A span's data: the fields set so far if the span is still recording, and all fields once it has ended. Reuses its
+/// memory.
 ///
-/// Dereferences to the [`SpanRecord`] with its fields.
+/// Dereferences to the [`SpanRecord`] that contains the fields.
 pub struct SpanData(
-    /// `None` only while being dropped.
+    /// `None` only during the drop.
     Option<Box<SpanRecord>>,
 );
 
 impl SpanData {
-    /// Creates a span with nothing but its identity, for tests of exporters and for adapters.
+    /// Creates a span with only a context, a name and a scope, for tests of exporters and for adapters.
     pub fn new(context: SpanContext, name: impl Into<Cow<'static, str>>, scope: Scope) -> Self {
         let mut data = SpanData::blank();
         let record = &mut *data;
@@ -33,7 +34,8 @@ impl SpanData {
         data
     }
 
-    /// Creates a blank span. The fields that every span gets at its start and end have any value: context, name, scope, times.
+    /// Creates a blank span. The context, name, scope and times are unspecified, because every span sets them when it
+    /// starts and ends.
     #[inline]
     pub(in crate::trace) fn blank() -> Self {
         let mut record = stock::take();
@@ -44,7 +46,7 @@ impl SpanData {
         SpanData(Some(record))
     }
 
-    /// Returns the record, whose fields the caller moves out.
+    /// Returns the record, from which the caller moves the fields out.
     #[inline]
     pub(super) fn into_record(mut self) -> Box<SpanRecord> {
         self.0.take().unwrap_or_default()
@@ -102,7 +104,7 @@ pub struct SpanRecord {
     pub parent_span_id: SpanId,
     /// True if the parent is in another process.
     pub parent_is_remote: bool,
-    /// The role of the span.
+    /// The span kind.
     pub kind: SpanKind,
     /// The name.
     pub name: Cow<'static, str>,
@@ -110,7 +112,8 @@ pub struct SpanRecord {
     pub start: Timestamp,
     /// The end time, never before `start`.
     pub end: Timestamp,
-    /// The span's own attributes, each key once, without those of the call site: see [`Self::attributes`].
+    /// The span's own attributes, without duplicate keys. The attributes of the call site are not included; see
+    /// [`Self::attributes`].
     pub own_attributes: Vec<KeyValue>,
     /// Number of attributes dropped because of the limit.
     pub dropped_attributes: u32,
@@ -122,12 +125,14 @@ pub struct SpanRecord {
     pub status: Status,
     /// The instrumentation scope.
     pub scope: Scope,
-    /// The call site of `#[traced]`, for the `code.*` attributes; `None` for other spans, and if those attributes are off.
+    /// The call site of `#[traced]`, which provides the `code.*` attributes. `None` for other spans, and if those
+    /// attributes are disabled.
     pub call_site: Option<&'static CallSite>,
 }
 
 impl SpanRecord {
-    /// Returns every attribute: the span's own, then those of the call site that the span does not set itself.
+    /// Returns all attributes: the span's own attributes, followed by those call-site attributes whose keys the span
+    /// has not set itself.
     pub fn attributes(&self) -> impl Iterator<Item = &KeyValue> {
         all_attributes(&self.own_attributes, self.call_site)
     }
@@ -137,7 +142,7 @@ impl SpanRecord {
         self.end.since(self.start)
     }
 
-    /// Frees everything but the memory of the attribute list.
+    /// Releases everything except the memory of the attribute list.
     fn release(&mut self) {
         self.own_attributes.clear();
         self.dropped_attributes = 0;
@@ -179,7 +184,7 @@ pub struct SpanEvent {
     pub name: Cow<'static, str>,
     /// The time.
     pub time: Timestamp,
-    /// The attributes, each key once.
+    /// The attributes, without duplicate keys.
     pub attributes: Vec<KeyValue>,
     /// Number of attributes dropped because of the limit.
     pub dropped_attributes: u32,
@@ -192,13 +197,13 @@ impl SpanEvent {
     }
 }
 
-/// The events of a span. Most spans have none, which costs no allocation.
+/// The events of a span. Most spans have none, in which case nothing is allocated.
 pub type Events = Bounded<SpanEvent>;
 
 /// The links of a span.
 pub type Links = Bounded<Link>;
 
-/// A list with a limit that counts dropped items.
+/// A list with a limit, which counts the items that it drops.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bounded<T> {
     items: Vec<T>,
@@ -210,13 +215,13 @@ impl<T> Bounded<T> {
         Bounded { items: Vec::new(), dropped: 0 }
     }
 
-    /// Returns true if nothing was ever added.
+    /// Returns true if nothing has ever been added.
     #[inline]
     pub(super) fn is_blank(&self) -> bool {
         self.items.is_empty() && self.dropped == 0
     }
 
-    /// Adds an item. Beyond `limit`, drops and counts it.
+    /// Adds an item. If the list already has `limit` items, drops the new item and counts it.
     pub fn push(&mut self, item: T, limit: usize) {
         if self.items.len() < limit {
             self.items.push(item);
@@ -225,7 +230,7 @@ impl<T> Bounded<T> {
         }
     }
 
-    /// Returns the number of items that the list has memory for.
+    /// Returns the number of items for which the list has memory.
     pub(super) fn capacity(&self) -> usize {
         self.items.capacity()
     }

@@ -1,12 +1,12 @@
-//! The record of a span: while it is built, as it waits, and as an exporter sees it.
+//! A span's record: as the span is built, as it waits for export, and as an exporter sees it.
 //!
 //! | file | owns |
 //! |---|---|
-//! | `data` | [`SpanData`] with its [`SpanRecord`]: the span that is being built, which processors see |
-//! | `stock` | the records of a thread that wait for their next span |
-//! | `size` | the bytes that a span takes |
-//! | `chunk` | [`SpanChunk`]: ended spans end to end in memory |
-//! | `view` | [`SpanView`]: an ended span of a chunk, borrowed |
+//! | `data` | [`SpanData`] with its [`SpanRecord`]: a span that is being built, in the form in which processors see it |
+//! | `stock` | each thread's records that are ready for reuse |
+//! | `size` | the number of bytes that a span occupies |
+//! | `chunk` | [`SpanChunk`]: ended spans, stored contiguously in memory |
+//! | `view` | [`SpanView`]: an ended span, borrowed from a chunk |
 
 mod chunk;
 mod data;

@@ -1,7 +1,7 @@
-//! The bytes that a span takes in memory: its place in a chunk, and everything that it owns.
+//! Computes the number of bytes that a span occupies: its place in a chunk, and everything that it owns.
 //!
-//! A key or a value does not tell if its string is static, so that every string counts as an allocation of its own. Spare
-//! capacity counts where the type shows it.
+//! A key or a value does not reveal whether its string is static, so every string counts as a separate allocation.
+//! Spare capacity is included if the type reveals it.
 
 use std::borrow::Cow;
 
@@ -11,18 +11,19 @@ use opentelemetry::{Array, KeyValue, StringValue, Value};
 use super::chunk::{Head, Rare};
 use super::{SpanEvent, SpanRecord};
 
-/// Returns the bytes of an allocation of `len` bytes, with what an allocator adds: a header, rounding, and a smallest block.
+/// Returns the number of bytes that an allocation of `len` bytes occupies, including the allocator's overhead for
+/// headers, rounding and the minimum block size.
 #[inline]
 fn heap(len: usize) -> usize {
     len.saturating_add(32)
 }
 
-/// Returns the bytes of a list of `capacity` items, which allocates nothing without capacity.
+/// Returns the number of bytes that a list with this `capacity` occupies. A list without capacity allocates nothing.
 fn list<T>(capacity: usize) -> usize {
     if capacity == 0 { 0 } else { heap(capacity.saturating_mul(size_of::<T>())) }
 }
 
-/// Returns the bytes of a span in a chunk.
+/// Returns the number of bytes that a span occupies in a chunk.
 #[inline]
 pub(in crate::trace) fn size(record: &SpanRecord) -> usize {
     let lists = in_lists(record.own_attributes.len());
@@ -30,7 +31,7 @@ pub(in crate::trace) fn size(record: &SpanRecord) -> usize {
     lists + name(&record.name) + attributes(&record.own_attributes) + rare
 }
 
-/// Returns the bytes that a span with so many attributes takes in the lists of a chunk.
+/// Returns the number of bytes that a span with this many attributes occupies in the lists of a chunk.
 #[inline]
 pub(super) fn in_lists(attributes: usize) -> usize {
     size_of::<Head>() + attributes * size_of::<KeyValue>()
@@ -69,12 +70,12 @@ fn large_value(value: &Value) -> usize {
             let texts: usize = values.iter().map(|text| heap(text.as_str().len())).sum();
             list::<StringValue>(values.capacity()) + texts
         }
-        // The enum may grow; the text of a value is about as long as the value is large.
+        // The enum may get new variants; the length of a value's text is a good estimate of its size.
         other => heap(other.as_str().len()),
     }
 }
 
-/// Returns the bytes of the fields that most spans lack.
+/// Returns the number of bytes that the fields in `Rare` occupy.
 #[cold]
 fn rare(record: &SpanRecord) -> usize {
     let events: usize = record.events.iter().map(event).sum();
@@ -102,7 +103,7 @@ fn link(link: &Link) -> usize {
         + trace_state(link.span_context.trace_state())
 }
 
-/// Returns the bytes of the members. Their list may have unused places, as many as it has used ones.
+/// Returns the number of bytes that the members occupy. Up to half of the capacity of their list may be unused.
 fn trace_state(state: &TraceState) -> usize {
     let members: usize = state.into_iter().map(|(key, value)| heap(key.len()) + heap(value.len())).sum();
     list::<(String, String)>(2 * state.into_iter().len()) + members
@@ -122,7 +123,7 @@ mod tests {
         SpanData::new(context, "span", InstrumentationScope::builder("test").build().into())
     }
 
-    /// Checks that `change` adds about `expected` bytes to the size of a span.
+    /// Checks that `change` increases the size of a span by about `expected` bytes.
     fn check(expected: usize, change: impl FnOnce(&mut SpanData)) {
         let mut changed = span(TraceState::NONE);
         change(&mut changed);

@@ -1,7 +1,7 @@
-//! The stock of a thread: records that wait for their next span, with their attribute lists.
+//! A thread's stock of records that are ready for reuse, together with their attribute lists.
 //!
-//! A record never leaves the thread that ends its span, so the one that was used last is still in the thread's cache, and comes
-//! first again. A thread keeps as many as it had spans open at once, up to 32.
+//! A record never leaves the thread on which its span ends. The record that was used last is reused first, because it
+//! is still in the CPU's cache. A thread keeps as many records as it has had spans open at the same time, up to 32.
 
 use std::cell::RefCell;
 
@@ -9,7 +9,7 @@ use super::SpanRecord;
 
 /// Maximum number of records in a stock.
 const RECORDS: usize = 32;
-/// Maximum capacity of an attribute list that is kept.
+/// Maximum capacity of an attribute list that is kept for reuse.
 const ATTRIBUTES: usize = 32;
 
 #[allow(clippy::vec_box, reason = "a span holds its record by the box")]
@@ -19,21 +19,23 @@ thread_local! {
     static STOCK: RefCell<Stock> = const { RefCell::new(Vec::new()) };
 }
 
-/// Takes a record that owns nothing but the memory of its attribute list, or a new one.
+/// Takes a record from the stock, or creates a new record. The record owns nothing but the memory of its attribute
+/// list.
 #[inline]
 pub(super) fn take() -> Box<SpanRecord> {
-    // At the end of a thread, its stock may be gone already.
+    // When the thread is ending, its stock may already have been destroyed.
     let known = STOCK.try_with(|stock| stock.try_borrow_mut().ok()?.pop());
     known.ok().flatten().unwrap_or_default()
 }
 
-/// Returns a record whose fields were moved out: it owns nothing but the memory of its attribute list.
+/// Returns a record to the stock. The record's fields must have been moved out, so that it owns nothing but the memory
+/// of its attribute list.
 #[inline]
 pub(super) fn give_back(mut record: Box<SpanRecord>) {
     if record.own_attributes.capacity() > ATTRIBUTES {
         record.own_attributes = Vec::new();
     }
-    // Without its stock the thread frees the record.
+    // If the stock has been destroyed, this frees the record.
     let _ = STOCK.try_with(|stock| {
         if let Ok(mut stock) = stock.try_borrow_mut() {
             if stock.len() < RECORDS {

@@ -1,4 +1,4 @@
-//! An ended span as exporters and stages see it.
+//! An ended span, in the form in which exporters see it.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -11,9 +11,10 @@ use super::{Bounded, Events, Links, SpanData};
 use crate::time::Timestamp;
 use crate::trace::{CallSite, Scope};
 
-/// An ended span, borrowed from a chunk: the fields of a [`SpanRecord`](super::SpanRecord), by methods of their names.
+/// An ended span, borrowed from a chunk. It has one method for each field of a [`SpanRecord`](super::SpanRecord), with
+/// the same name.
 ///
-/// Convert it into a [`SpanData`] to keep it.
+/// Convert it into a [`SpanData`] to keep the span.
 #[derive(Clone, Copy, Debug)]
 pub struct SpanView<'a> {
     head: &'a Head,
@@ -53,7 +54,7 @@ impl<'a> SpanView<'a> {
         self.head.rare.as_ref().map_or(&TraceState::NONE, |rare| &rare.trace_state)
     }
 
-    /// Returns a copy of the span's context, for code that needs all of it.
+    /// Returns a copy of the span's whole context.
     pub fn context(&self) -> SpanContext {
         let Head { trace_id, span_id, trace_flags, is_remote, .. } = *self.head;
         SpanContext::new(trace_id, span_id, trace_flags, is_remote, self.trace_state().clone())
@@ -71,7 +72,7 @@ impl<'a> SpanView<'a> {
         self.head.parent_is_remote
     }
 
-    /// Returns the role of the span.
+    /// Returns the span kind.
     #[inline]
     pub fn kind(&self) -> &'a SpanKind {
         &self.head.kind
@@ -100,13 +101,15 @@ impl<'a> SpanView<'a> {
         self.end().since(self.start())
     }
 
-    /// Returns the span's own attributes, each key once, without those of the call site: see [`Self::attributes`].
+    /// Returns the span's own attributes, without duplicate keys. The attributes of the call site are not included;
+    /// see [`Self::attributes`].
     #[inline]
     pub fn own_attributes(&self) -> &'a [KeyValue] {
         self.own_attributes
     }
 
-    /// Returns every attribute: the span's own, then those of the call site that the span does not set itself.
+    /// Returns all attributes: the span's own attributes, followed by those call-site attributes whose keys the span
+    /// has not set itself.
     pub fn attributes(&self) -> impl Iterator<Item = &'a KeyValue> + use<'a> {
         all_attributes(self.own_attributes, self.head.call_site)
     }
@@ -141,14 +144,15 @@ impl<'a> SpanView<'a> {
         &self.head.scope
     }
 
-    /// Returns the call site of `#[traced]`, for the `code.*` attributes; `None` for other spans, and if those attributes are off.
+    /// Returns the call site of `#[traced]`, which provides the `code.*` attributes. Returns `None` for other spans,
+    /// and if those attributes are disabled.
     #[inline]
     pub fn call_site(&self) -> Option<&'static CallSite> {
         self.head.call_site
     }
 
-    /// Returns false for the fields that most spans lack: trace state, status, events, links, and dropped attributes. So an
-    /// exporter looks for them once.
+    /// Returns false if the span uses none of the fields that are rarely used: trace state, status, events, links, and
+    /// the number of dropped attributes. This allows an exporter to skip all of them with a single check.
     #[inline]
     pub fn has_rare_fields(&self) -> bool {
         self.head.rare.is_some()
@@ -173,7 +177,7 @@ impl From<SpanView<'_>> for SpanData {
     }
 }
 
-/// Returns a span's own attributes, then those of the call site that the span does not set itself.
+/// Returns a span's own attributes, followed by those call-site attributes whose keys the span has not set itself.
 pub(super) fn all_attributes<'a>(
     own: &'a [KeyValue],
     call_site: Option<&'static CallSite>,

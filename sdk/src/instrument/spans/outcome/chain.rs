@@ -1,22 +1,60 @@
-//! The description of an error: its message and those of its causes, limited in length.
+//! The description of an error: its message and the messages of its causes, limited in length.
 
 use std::error::Error;
 use std::fmt::{self, Display, Write as _};
+use std::ops::Deref;
 
 use crate::instrument::shield::shielded;
+use crate::text::contains;
+use crate::trace::{Failure, Source};
 
-/// Maximum length of a description in bytes. Receivers truncate or reject longer ones.
+/// Maximum length of a description in bytes. Receivers truncate or reject longer descriptions.
 pub(super) const MAX_LENGTH: usize = 4096;
 
-/// Maximum number of causes to follow. Chains are usually short, and a longer one is probably a cycle.
+/// Maximum number of causes to follow. Most chains are short, and a longer chain is probably a cycle.
 pub(super) const MAX_CAUSES: usize = 16;
+
+/// The description of an error, and the root by which the error is recognized in the functions through which it
+/// propagates.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Description {
+    text: String,
+    /// The last message of the source chain, if there is a source.
+    root: Option<String>,
+}
+
+impl Description {
+    /// Replaces the description with the error's output in another format. The root stays the same.
+    pub fn shown_as(self, text: String) -> Self {
+        let root = self.root.or(Some(self.text)).filter(|root| !root.is_empty());
+        Description { text, root }
+    }
+
+    pub(in crate::instrument::spans) fn into_failure(self, error_type: &'static str, source: Source) -> Failure {
+        Failure { description: bounded(self.text), root: self.root, error_type, source }
+    }
+}
+
+impl From<String> for Description {
+    fn from(text: String) -> Self {
+        Description { text, root: None }
+    }
+}
+
+impl Deref for Description {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
 
 /// Joins the messages of an error and its causes with `": "`. Skips messages already contained in the description, because
 /// many wrappers repeat their cause.
-pub(super) fn describe(error: &dyn Error) -> String {
+pub(super) fn describe(error: &dyn Error) -> Description {
     let mut description = Message::default();
     let _ = write(&mut description, format_args!("{error}"));
-    let mut cause = source(error);
+    let (mut cause, mut root) = (source(error), None);
     for _ in 0..MAX_CAUSES {
         let Some(error) = cause else { break };
         let mut own = Message::default();
@@ -27,21 +65,22 @@ pub(super) fn describe(error: &dyn Error) -> String {
                 break;
             }
         }
+        root = Some(own.text).filter(|text| !text.is_empty()).or(root);
         cause = source(error);
     }
-    description.text
+    Description { text: description.text, root }
 }
 
 /// Formats a value that is not an [`Error`]. Uses the alternate form, in which `anyhow` and `eyre` print the whole chain,
 /// even through a wrapper that forwards to them.
-pub(super) fn print(value: &(impl Display + ?Sized)) -> String {
+pub(super) fn print(value: &(impl Display + ?Sized)) -> Description {
     let mut message = Message::default();
     let _ = write(&mut message, format_args!("{value:#}"));
-    message.text
+    message.text.into()
 }
 
 /// Truncates a description to [`MAX_LENGTH`].
-pub(in crate::instrument::spans) fn bounded(text: String) -> String {
+fn bounded(text: String) -> String {
     if text.len() <= MAX_LENGTH {
         return text;
     }
@@ -60,21 +99,8 @@ fn write(to: &mut Message, arguments: fmt::Arguments<'_>) -> fmt::Result {
     shielded(|| to.write_fmt(arguments)).unwrap_or(Err(fmt::Error))
 }
 
-/// Returns true if `whole` contains `part` at word boundaries: "error 12" does not contain "error 1".
-fn contains(whole: &str, part: &str) -> bool {
-    let is_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-    let starts_in_word = is_word(part.chars().next());
-    let ends_in_word = is_word(part.chars().next_back());
-    whole.match_indices(part).any(|(at, _)| {
-        let before = whole[..at].chars().next_back();
-        let after = whole[at + part.len()..].chars().next();
-        let splits_word = starts_in_word && is_word(before) || ends_in_word && is_word(after);
-        !splits_word
-    })
-}
-
-/// A message of at most [`MAX_LENGTH`] bytes. A write beyond that fails, which stops the formatting, and the text ends in
-/// `…`.
+/// A message of up to [`MAX_LENGTH`] bytes. A write beyond that limit fails, which stops the formatting, and the text
+/// ends in `…`.
 #[derive(Default)]
 struct Message {
     text: String,
@@ -128,7 +154,7 @@ mod tests {
     #[track_caller]
     fn check(messages: &[&'static str], expected: &str) {
         let chain = messages.iter().rev().fold(None, |cause, message| Some(Box::new(Link(message, cause))));
-        assert_eq!(chain.map(|error| describe(&*error)).as_deref(), Some(expected));
+        assert_eq!(chain.map(|error| describe(&*error).text).as_deref(), Some(expected));
     }
 
     #[test]
@@ -165,11 +191,11 @@ mod tests {
                 Some(&Circle)
             }
         }
-        assert_eq!(describe(&Circle), "round and round");
+        assert_eq!(&*describe(&Circle), "round and round");
 
         let names: Vec<&'static str> = (0..100).map(|n| &*format!("link {n}").leak()).collect();
         let chain = names.iter().rev().fold(None, |cause, message| Some(Box::new(Link(message, cause)))).unwrap();
-        assert_eq!(describe(&*chain), names[..=MAX_CAUSES].join(": "));
+        assert_eq!(*describe(&*chain), *names[..=MAX_CAUSES].join(": "));
     }
 
     #[test]
@@ -212,7 +238,7 @@ mod tests {
                 panic!("in source")
             }
         }
-        assert_eq!(describe(&Panics), "part");
-        assert_eq!(print(&Panics), "part");
+        assert_eq!(&*describe(&Panics), "part");
+        assert_eq!(&*print(&Panics), "part");
     }
 }

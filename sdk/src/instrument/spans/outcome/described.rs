@@ -1,5 +1,5 @@
-//! The description and name of an error, selected by the traits its type implements. The error type of a traced function does
-//! not have to implement [`Error`] or be printable.
+//! The description and name of an error, selected by the traits that its type implements. The error type of a traced
+//! function does not have to implement [`Error`] or be printable.
 //!
 //! Each step below defines the same two methods for types that meet its bound, and dereferences to the next step. Method
 //! lookup picks the first step that applies; for a type parameter, it considers only the declared bounds. User code does not
@@ -10,7 +10,7 @@ use std::fmt::{Debug, Display};
 use std::ops::Deref;
 
 use super::ErrorType;
-use super::chain;
+use super::chain::{self, Description};
 use super::error_type::{dyn_error_name, error_name, type_path, value_name};
 use crate::instrument::shield::shielded;
 
@@ -19,8 +19,8 @@ use crate::instrument::shield::shielded;
 /// | the error is | `description` | `error_type` |
 /// |---|---|---|
 /// | [`ErrorType`] | | chosen by the type |
-/// | [`Error`], also in a `Box` | its message and those of its causes | the type, and the variant of an enum |
-/// | a pointer to [`Error`]: `Box<dyn Error>`, `anyhow::Error` | as above | the start of its `Debug` output, `_OTHER` for text |
+/// | [`Error`], also in a `Box` | its message and the messages of its causes | the type, and the variant of an enum |
+/// | a pointer to [`Error`]: `Box<dyn Error>`, `anyhow::Error` | as above | the start of its `Debug` output, or `_OTHER` for text |
 /// | [`Display`] | its `Display` output | |
 /// | [`Debug`] | empty, because the output may contain secrets | the type, and the variant of an enum |
 /// | anything else | empty | the type |
@@ -73,7 +73,7 @@ impl<E: Error> Typed<'_, E> {
 macro_rules! objects {
     ($($object:ty)*) => {$(
         impl Typed<'_, $object> {
-            /// Returns the start of the error's `Debug` output, if that is a name.
+            /// Returns the start of the error's `Debug` output, if it is a name.
             pub fn error_type(&self) -> &'static str {
                 dyn_error_name(&self.error())
             }
@@ -85,26 +85,26 @@ objects!(dyn Error + '_ dyn Error + Send + '_ dyn Error + Send + Sync + '_);
 
 impl<E: Error + ?Sized> Typed<'_, E> {
     /// Returns the messages of the error and its causes.
-    pub fn description(&self) -> String {
+    pub fn description(&self) -> Description {
         chain::describe(&self.error())
     }
 }
 
 impl<E: Deref<Target: Error> + ?Sized> Pointer<'_, E> {
-    /// Returns the start of the `Debug` output of the pointed-to error or one of its causes, if that is a name.
+    /// Returns the start of the `Debug` output of the pointed-to error or one of its causes, if it is a name.
     pub fn error_type(&self) -> &'static str {
         dyn_error_name(&&**self.error())
     }
 
     /// Returns the messages of the error and its causes.
-    pub fn description(&self) -> String {
+    pub fn description(&self) -> Description {
         chain::describe(&&**self.error())
     }
 }
 
 impl<E: Display + ?Sized> Printed<'_, E> {
     /// Returns the `Display` output.
-    pub fn description(&self) -> String {
+    pub fn description(&self) -> Description {
         chain::print(self.error())
     }
 }
@@ -121,9 +121,9 @@ impl<'a, E: ?Sized> Unknown<'a, E> {
         self.0
     }
 
-    /// Returns an empty string.
-    pub fn description(&self) -> String {
-        String::new()
+    /// Returns an empty description.
+    pub fn description(&self) -> Description {
+        Description::default()
     }
 
     /// Returns the path of the type.
@@ -160,7 +160,8 @@ mod tests {
 
     use super::*;
 
-    /// Describes an error the way `#[traced]` does: expanded where the type is known.
+    /// Describes an error the way `#[traced]` does. This is a macro because the error's type must be known at the
+    /// point of use.
     macro_rules! check {
         ($error:expr, $error_type:expr, $description:expr) => {{
             let error = $error;
@@ -251,13 +252,13 @@ mod tests {
     #[test]
     fn a_generic_error_is_what_its_bounds_say() {
         fn unknown<E>(error: &E) -> (&'static str, String) {
-            (Described::new(error).error_type(), Described::new(error).description())
+            (Described::new(error).error_type(), Described::new(error).description().to_string())
         }
         fn printed<E: Display>(error: &E) -> (&'static str, String) {
-            (Described::new(error).error_type(), Described::new(error).description())
+            (Described::new(error).error_type(), Described::new(error).description().to_string())
         }
         fn known<E: Error>(error: &E) -> (&'static str, String) {
-            (Described::new(error).error_type(), Described::new(error).description())
+            (Described::new(error).error_type(), Described::new(error).description().to_string())
         }
         let path = &CLOSED[..CLOSED.len() - 8];
         assert_eq!(unknown(&Store::Closed), (path, String::new()));
@@ -313,6 +314,6 @@ mod tests {
                 Err(fmt::Error)
             }
         }
-        assert_eq!(Described::new(&Fails).description(), "part");
+        assert_eq!(&*Described::new(&Fails).description(), "part");
     }
 }

@@ -1,10 +1,9 @@
-//! Names of errors for `error.type`, limited in number.
+//! Names errors for `error.type`, and limits the number of names.
 //!
-//! A name is the path of the type, followed by the variant for an enum, as in `shop::StoreError::NotFound`. Rust has no API
-//! for variant names, but the output of `derive(Debug)` starts with them. Formatting stops at the first character after the
-//! name, before any value is printed. A handwritten `Debug` can start with anything, so its output is used only if it looks
-//! like derived output, and the number of names is limited.
-//! the number of names is bounded.
+//! A name is the path of the type, followed by the variant for an enum, as in `shop::StoreError::NotFound`. Rust has
+//! no API for variant names, but the output of `derive(Debug)` starts with them. Formatting stops at the first
+//! character after the name, before any value is printed. A handwritten `Debug` can start with anything, so its output
+//! is used only if it looks like derived output, and the number of names is limited.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -17,13 +16,14 @@ use super::chain::{MAX_CAUSES, source};
 use crate::instrument::shield::shielded;
 use crate::sync::unpoisoned;
 
-/// Names an error for the `error.type` attribute of spans and of the metric of `#[traced(metrics)]`.
+/// Names an error for the `error.type` attribute of spans and of the `#[traced(metrics)]` metric.
 ///
 /// Implement this to replace Telemark's default name: the path of the type and, for an enum that derives `Debug`, the
-/// variant. Behind a pointer that hides the type, such as `Box<dyn Error>` or `anyhow::Error`, the default is the name that
-/// starts the `Debug` output of the error or one of its causes, such as `NotFound`, or `_OTHER` for an error made from a
-/// string. The method is called on the thread that returns the error, once for the span and once for the metric. If it
-/// panics, the path of the type is used. The result is static because each name creates a series of the metric.
+/// variant. Behind a pointer that hides the type, such as `Box<dyn Error>` or `anyhow::Error`, the default is the name
+/// that starts the `Debug` output of the error or one of its causes, such as `NotFound`, or `_OTHER` for an error
+/// created from a string. The method is called on the thread that returns the error, once for the span and once for
+/// the metric. If it panics, the path of the type is used. The result is static because each name creates a new series
+/// of the metric.
 ///
 /// ```
 /// use telemark_sdk::instrument::spans::ErrorType;
@@ -66,7 +66,7 @@ macro_rules! pointers {
 
 pointers!(&T Box<T> Arc<T>);
 
-/// The name of an error without a known type. spec: semconv registry/attributes/error.md
+/// The name of an error whose type is unknown. spec: semconv registry/attributes/error.md
 const OTHER: &str = "_OTHER";
 
 /// Returns the path of a type, without surrounding pointers or type parameters.
@@ -100,7 +100,8 @@ fn path_len(name: &str) -> usize {
 pub(super) fn value_name<E: Debug>(error: &E) -> &'static str {
     let path = type_path::<E>();
     if !is_enum::<E>() {
-        // `record_error` only knows `E: Error` and cannot reach the `ErrorType` implementation of `io::Error`.
+        // In `record_error`, only the bound `E: Error` is known, which does not give access to the `ErrorType`
+        // implementation of `io::Error`.
         let is_io = path == std::any::type_name::<io::Error>();
         return if is_io { io_kind(error).unwrap_or(path) } else { path };
     }
@@ -121,8 +122,9 @@ pub(super) fn error_name<E: Error>(error: &E) -> &'static str {
     }
 }
 
-/// Returns the name of an error of unknown type, behind a pointer such as `Box<dyn Error>` or `anyhow::Error`: the name at
-/// the start of its `Debug` output, or of that of its first cause that has one.
+/// Returns the name of an error of unknown type, behind a pointer such as `Box<dyn Error>` or `anyhow::Error`: the
+/// name at the start of its `Debug` output, or failing that, of the `Debug` output of the first cause that starts with
+/// a name.
 pub(super) fn dyn_error_name(error: &dyn Error) -> &'static str {
     let mut cause = source(error);
     let mut found = debug_name(error);
@@ -131,7 +133,7 @@ pub(super) fn dyn_error_name(error: &dyn Error) -> &'static str {
         found = error.downcast_ref().map(io_error_name).or_else(|| debug_name(error));
         cause = source(error);
     }
-    // Usually an error made from a string.
+    // This is usually an error created from a string.
     found.unwrap_or(OTHER)
 }
 
@@ -178,7 +180,7 @@ fn is_enum<E>() -> bool {
 struct Head {
     bytes: [u8; Head::SIZE],
     len: usize,
-    /// If true, stops at the end of the name; if false, only when the buffer is full.
+    /// If true, reading stops at the end of the name; if false, only when the buffer is full.
     stops: bool,
     state: State,
 }
@@ -253,8 +255,8 @@ impl fmt::Write for Head {
     }
 }
 
-/// Returns `path::rest`, or only `rest` if the path is `dyn`. Each name is created once and kept. Returns `None` once the
-/// type or the program has reached its maximum number of names.
+/// Returns `path::rest`, or only `rest` if the path is `dyn`. Each name is created once and kept forever. Returns
+/// `None` once the type or the program has reached its maximum number of names.
 fn name(path: &'static str, rest: &str) -> Option<&'static str> {
     static NAMES: LazyLock<RwLock<Names>> = LazyLock::new(RwLock::default);
     let known = unpoisoned(NAMES.read()).find(path, rest);
@@ -273,7 +275,7 @@ struct Name {
 }
 
 impl Names {
-    /// More than almost any enum has variants.
+    /// More variants than almost any enum has.
     const MAX_OF_A_PATH: usize = 128;
     const MAX: usize = 2048;
 

@@ -14,7 +14,7 @@ mod record;
 
 use std::fmt::{self, Write as _};
 
-pub(super) use chain::bounded;
+pub(super) use chain::Description;
 pub use described::Described;
 pub use error_type::ErrorType;
 pub use record::RecordError;
@@ -34,8 +34,8 @@ pub trait Fallible<T, E> {
     fn error(&self) -> Option<&E>;
 }
 
-// Type parameters rather than associated types, so that a return type other than `Result` produces one error message, not
-// two.
+// Type parameters rather than associated types, so that a return type other than `Result` produces one error message
+// instead of two.
 #[diagnostic::do_not_recommend]
 impl<T, E> Fallible<T, E> for Result<T, E> {
     fn value(&self) -> Option<&T> {

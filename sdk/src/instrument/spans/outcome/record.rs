@@ -1,13 +1,13 @@
-//! The errors accepted by `record_error`. [`Described`] inspects the traits of a type at its use in user code, which a
-//! function cannot do. They are therefore listed here, each with a marker type that keeps the implementations from
-//! overlapping.
+//! The errors accepted by `record_error`. [`Described`] can inspect a type's traits because it is used directly in
+//! user code; a function cannot. The accepted errors are therefore listed here, each with a marker type that prevents
+//! the implementations from overlapping.
 
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::ops::Deref;
 
-use super::Described;
+use super::{Described, Description};
 
 /// An error that [`record_error`](crate::instrument::spans::record_error) can record: any [`Error`], a pointer to a `dyn
 /// Error` such as `Box<dyn Error + Send + Sync>` or `anyhow::Error`, or a string. `Kind` distinguishes these cases and is
@@ -19,7 +19,7 @@ use super::Described;
 )]
 pub trait RecordError<Kind> {
     #[doc(hidden)]
-    fn described(&self) -> (String, &'static str);
+    fn described(&self) -> (Description, &'static str);
 }
 
 /// Markers for the kinds of [`RecordError`].
@@ -41,7 +41,7 @@ macro_rules! kinds {
     ($($kind:ident: ($($generics:tt)*) $type:ty;)*) => {$(
         #[diagnostic::do_not_recommend]
         impl<$($generics)*> RecordError<kind::$kind> for $type {
-            fn described(&self) -> (String, &'static str) {
+            fn described(&self) -> (Description, &'static str) {
                 let described = Described::new(self);
                 (described.description(), described.error_type())
             }

@@ -1,11 +1,11 @@
-//! An iterator with a span, which is current during each `next` and ends with the iterator.
+//! An iterator with a span, which is current during each `next` and ends when the iterator does.
 
 use super::Sequence;
 use crate::instrument::spans::builder::SpanBuilder;
 use crate::instrument::spans::open::{OpenSpan, StartedSpan};
 use crate::instrument::spans::stopwatch::Stopwatch;
 
-/// An iterator with a span that is current during each `next` and the drop, and ends at the first `None`.
+/// An iterator with a span that is current during each `next` and during the drop, and that ends at the first `None`.
 ///
 /// The span records the number of items as `telemark.items`, and `telemark.outcome = "cancelled"` if the iterator is dropped
 /// before it is exhausted.
@@ -57,7 +57,7 @@ impl<I, O, R, M: Stopwatch> Drop for TracedIterator<I, O, R, M> {
     }
 }
 
-/// An iterator in a manually created span, which does not inspect the items.
+/// An iterator inside a manually created span, which ignores errors among the items.
 pub type IteratorInSpan<I> =
     TracedIterator<I, fn(&<I as Iterator>::Item) -> Option<&'static str>, fn(&OpenSpan, &<I as Iterator>::Item)>;
 

@@ -37,7 +37,7 @@ impl<O, R, M: Stopwatch> Sequence<O, R, M> {
         Sequence { span: span.0, stopwatch, outcome, record, failed: None, items: 0 }
     }
 
-    /// Returns true while there is a span to end or a running stopwatch.
+    /// Returns true if there is a span to end or a running stopwatch.
     #[inline]
     pub(super) fn is_watched(&self) -> bool {
         !self.span.is_off() || self.stopwatch.is_running()
@@ -76,7 +76,8 @@ impl<O, R, M: Stopwatch> Sequence<O, R, M> {
         }
     }
 
-    /// Ends the span of a sequence dropped before its end. `release` drops the source of the items while the span is current.
+    /// Ends the span of a sequence that is dropped before its end. `release` drops the source of the items while the
+    /// span is current.
     pub(super) fn cancel(&mut self, release: impl FnOnce()) {
         let items = self.items;
         cancel(&mut self.span, &mut self.stopwatch, release, |span| span.set(ITEMS, &items));

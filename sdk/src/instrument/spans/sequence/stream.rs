@@ -1,4 +1,4 @@
-//! A stream with a span, which is current during each poll and ends with the stream.
+//! A stream with a span, which is current during each poll and ends when the stream does.
 
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
@@ -12,7 +12,7 @@ use crate::instrument::spans::open::{OpenSpan, StartedSpan};
 use crate::instrument::spans::stopwatch::Stopwatch;
 
 pin_project! {
-    /// A stream with a span that is current during each poll and the drop, and ends at the first `None`.
+    /// A stream with a span that is current during each poll and during the drop, and that ends at the first `None`.
     ///
     /// The span records the number of items as `telemark.items`. If the stream is dropped before its end, the span gets
     /// `telemark.outcome = "cancelled"`. If the stream panics, the span gets the status error, `error.type = "panic"` and
@@ -72,13 +72,13 @@ where
     }
 }
 
-/// A stream in a manually created span, which does not inspect the items.
+/// A stream inside a manually created span, which ignores errors among the items.
 pub type StreamInSpan<S> =
     TracedStream<S, fn(&<S as Stream>::Item) -> Option<&'static str>, fn(&OpenSpan, &<S as Stream>::Item)>;
 
 impl SpanBuilder {
-    /// Starts the span and runs `stream` in it. The span ends with the stream. Its parent is the context that is current at
-    /// this call rather than at the first poll, so the stream can be polled elsewhere.
+    /// Starts the span and runs `stream` in it. The span ends when the stream does. Its parent is the context that is
+    /// current when this method is called, not when the stream is first polled, so the stream can be polled elsewhere.
     ///
     /// Errors among the items are not recorded. Call [`record_error`](crate::instrument::spans::record_error) where they
     /// occur.

@@ -1,0 +1,80 @@
+//! The formats of lines, and the names that each of them uses.
+
+use telemark_sdk::config::Env;
+
+/// The form of a line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Format {
+    /// JSON with the names of OpenTelemetry's log data model. The resource and the fields are objects of their own, so that no
+    /// field can collide with another name:
+    ///
+    /// ```json
+    /// {"timestamp":"2026-11-29T17:45:00.123456Z","severity":"INFO","trace_id":"0af7651916cd43dd8448eb211c80319c","span_id":"b7ad6b7169203331","trace_flags":"01","resource":{"service.name":"shop"},"scope":{"name":"shop::orders"},"body":"order placed","attributes":{"order.id":7}}
+    /// ```
+    #[default]
+    Json,
+    /// JSON without nested objects, for receivers that index only the top level:
+    ///
+    /// ```json
+    /// {"timestamp":"2026-11-29T17:45:00.123456Z","severity":"INFO","trace_id":"0af7651916cd43dd8448eb211c80319c","span_id":"b7ad6b7169203331","trace_flags":"01","service.name":"shop","scope.name":"shop::orders","body":"order placed","order.id":7}
+    /// ```
+    ///
+    /// A field whose name is one of these, or begins with `attributes.`, is written as `attributes.NAME`.
+    JsonFlat,
+    /// JSON in the Elastic Common Schema, as Filebeat and Elastic Agent ship it to Elasticsearch:
+    ///
+    /// ```json
+    /// {"@timestamp":"2026-11-29T17:45:00.123456Z","log.level":"INFO","message":"order placed","ecs.version":"8.11.0","trace.id":"0af7651916cd43dd8448eb211c80319c","span.id":"b7ad6b7169203331","service.name":"shop","log.logger":"shop::orders","order.id":7}
+    /// ```
+    ///
+    /// A name without a dot could be that of an object of the schema, such as `error` or `host`, and Elasticsearch rejects
+    /// lines that contain a scalar in its place. Such a field is written as `labels.NAME`. So is a field with one of the names
+    /// above, with underscores instead of dots: `labels.trace_id`. The first field that holds an error is `error.message`.
+    Ecs,
+    /// Text for people:
+    ///
+    /// ```text
+    /// 2026-11-29T17:45:00.123456Z  INFO shop::orders: order placed order.id=7 trace_id=0af7651916cd43dd8448eb211c80319c span_id=b7ad6b7169203331
+    /// ```
+    Text,
+}
+
+impl Format {
+    /// Returns the format that `OTEL_RUST_LOG_FORMAT` names: `json` (the default), `json_flat`, `ecs` or `text`.
+    pub fn from_env(env: &Env) -> Self {
+        let formats =
+            [("json", Format::Json), ("json_flat", Format::JsonFlat), ("ecs", Format::Ecs), ("text", Format::Text)];
+        env.one_of("OTEL_RUST_LOG_FORMAT", &formats).unwrap_or_default()
+    }
+
+    /// Returns the name of a resource attribute.
+    pub(crate) fn resource_name(self, key: &str) -> &str {
+        match (self, key) {
+            (Format::Ecs, "deployment.environment.name") => "service.environment",
+            (Format::Ecs, "service.instance.id") => "service.node.name",
+            _ => key,
+        }
+    }
+
+    /// Returns true if the format itself uses this name.
+    pub(crate) fn is_reserved(self, name: &str) -> bool {
+        match self {
+            Format::JsonFlat => {
+                matches!(
+                    name,
+                    "timestamp" | "severity" | "body" | "trace_id" | "span_id" | "trace_flags" | "scope.name"
+                ) || matches!(name, "attributes" | "resource" | TRUNCATED)
+                    || name.starts_with("attributes.")
+            }
+            Format::Ecs => {
+                matches!(name, "@timestamp" | "log.level" | "message" | "ecs.version" | "trace.id" | "span.id")
+                    || matches!(name, "log.logger" | TRUNCATED)
+            }
+            Format::Json | Format::Text => false,
+        }
+    }
+}
+
+/// The member of a line that says that something was cut or left out.
+pub(crate) const TRUNCATED: &str = "telemark.truncated";

@@ -1,0 +1,91 @@
+//! Making the lines the subscriber of the program, if it has none.
+
+use telemark_sdk::config::Env;
+use telemark_sdk::diag::{self, Level};
+use telemark_sdk::error::ConfigError;
+use telemark_sdk::install::Telemetry;
+use tracing_core::dispatcher::{self, Dispatch};
+use tracing_core::{LevelFilter, Subscriber};
+use tracing_subscriber::filter::{Directive, EnvFilter};
+use tracing_subscriber::layer::{Identity, Layer, SubscriberExt};
+use tracing_subscriber::registry::{LookupSpan, Registry};
+
+use crate::layer::LineLayer;
+
+/// Writes the lines of the program: makes [`subscriber()`] the global one. Returns false if the program has one already, which
+/// stays, and reports that on standard error.
+///
+/// The `init` of another subscriber that comes later panics, as it does after any other; its `try_init` returns an error. A
+/// program that builds its own subscriber adds a [`LineLayer`] to that instead of calling this.
+///
+/// ```
+/// assert!(telemark_tracing_fmt::init());
+/// assert!(!telemark_tracing_fmt::init());
+/// ```
+pub fn init() -> bool {
+    init_with(Identity::new())
+}
+
+/// Does the same as [`init()`], with another layer below the lines, which sees all spans and events whatever `RUST_LOG` says.
+pub fn init_with(layer: impl Layer<Registry> + Send + Sync) -> bool {
+    set_global(subscriber_with(layer))
+}
+
+/// Does the same as [`init()`], with the resource of `telemetry`. For the builder of telemetry:
+/// `builder.with_instrumentation(telemark_tracing_fmt::install)`.
+pub fn install(telemetry: &Telemetry) {
+    let env = Env::process();
+    let lines = LineLayer::from_env(&env).with_resource(telemetry.tracer_provider().resource());
+    set_global(compose(Identity::new(), lines, filter(&env)));
+}
+
+/// Returns a subscriber that writes lines as the environment says: filtered by `RUST_LOG`, by default `info`, in the format of
+/// `OTEL_RUST_LOG_FORMAT`, by default `json`.
+pub fn subscriber() -> impl Subscriber + for<'a> LookupSpan<'a> + Send + Sync {
+    subscriber_with(Identity::new())
+}
+
+/// Returns the same as [`subscriber()`], with another layer below the lines, which sees all spans and events whatever
+/// `RUST_LOG` says.
+pub fn subscriber_with(
+    layer: impl Layer<Registry> + Send + Sync,
+) -> impl Subscriber + for<'a> LookupSpan<'a> + Send + Sync {
+    let env = Env::process();
+    compose(layer, LineLayer::from_env(&env), filter(&env))
+}
+
+/// The one place that puts the layers together.
+fn compose(
+    below: impl Layer<Registry> + Send + Sync,
+    lines: LineLayer,
+    filter: EnvFilter,
+) -> impl Subscriber + for<'a> LookupSpan<'a> + Send + Sync {
+    Registry::default().with(below).with(lines.with_filter(filter))
+}
+
+/// Returns the filter of lines that `RUST_LOG` describes, by default `info`. Reports a directive that cannot be read, and
+/// ignores it.
+pub fn filter(env: &Env) -> EnvFilter {
+    let value = env.string(VARIABLE).unwrap_or_default();
+    let (valid, invalid): (Vec<_>, Vec<_>) = (value.split(',').map(str::trim))
+        .filter(|text| !text.is_empty())
+        .partition(|text| text.parse::<Directive>().is_ok());
+    for text in invalid {
+        let error = ConfigError::invalid(VARIABLE, text, "a list of levels and target=level");
+        diag::log(Level::Warn, "log filter", format_args!("{error}"));
+    }
+    EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse_lossy(valid.join(","))
+}
+
+const VARIABLE: &str = "RUST_LOG";
+
+fn set_global(subscriber: impl Subscriber + Send + Sync) -> bool {
+    let is_set = dispatcher::set_global_default(Dispatch::new(subscriber)).is_ok();
+    if !is_set {
+        diag::log(Level::Warn, "subscriber", format_args!("{SET_ALREADY}"));
+    }
+    is_set
+}
+
+const SET_ALREADY: &str = "the program has set a subscriber of `tracing` already, which stays, so that Telemark writes no log \
+    lines; add its line layer to that subscriber, or do not set one";

@@ -1,0 +1,277 @@
+//! Turns an event into a line.
+
+use telemark_sdk::instrument::spans::current_span_context;
+use telemark_sdk::time::Timestamp;
+use tracing_core::{Event, Level, Metadata};
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::fields::{Each, LogTarget, Message, SpanFields};
+use crate::format::{Format, TRUNCATED};
+use crate::line::{Escape, Line};
+use crate::resource::ResourceKeys;
+use crate::value::Value;
+
+/// What all lines of a layer have in common.
+pub(crate) struct Style<'a> {
+    pub(crate) format: Format,
+    pub(crate) keys: &'a ResourceKeys,
+    /// The rendered attributes of the resource.
+    pub(crate) resource: &'a str,
+    pub(crate) has_span_fields: bool,
+    pub(crate) has_code_location: bool,
+}
+
+impl Style<'_> {
+    /// Writes the line of `event`, with its newline.
+    pub(crate) fn render<S>(&self, line: &mut Line, now: Timestamp, event: &Event<'_>, context: &Context<'_, S>)
+    where
+        S: tracing_core::Subscriber + for<'l> LookupSpan<'l>,
+    {
+        let metadata = event.metadata();
+        let is_of_log = metadata.target() == "log";
+        let mut log_target = LogTarget::default();
+        if is_of_log {
+            event.record(&mut log_target);
+        }
+        let target = if log_target.0.is_empty() { metadata.target() } else { &log_target.0 };
+        match self.format {
+            Format::Text => self.begin_text(line, now, metadata, target, event),
+            Format::Ecs => self.begin_ecs(line, now, metadata, target, event),
+            Format::Json | Format::JsonFlat => self.begin_json(line, now, metadata, target, event),
+        }
+        let mut is_first = self.format == Format::Json;
+        if is_first {
+            line.raw(",\"attributes\":{");
+        }
+        event.record(&mut Each::new(is_of_log, |name, value| self.field(line, &mut is_first, name, value)));
+        if self.has_code_location && !is_of_log {
+            self.code_location(line, &mut is_first, metadata);
+        }
+        if self.has_span_fields {
+            for span in context.event_scope(event).into_iter().flatten() {
+                let extensions = span.extensions();
+                if let Some(fields) = extensions.get::<SpanFields>() {
+                    fields.write(line, |line, name, value| self.field(line, &mut is_first, name, value));
+                }
+            }
+        }
+        self.end(line);
+    }
+
+    fn begin_json(&self, line: &mut Line, now: Timestamp, metadata: &Metadata<'_>, target: &str, event: &Event<'_>) {
+        line.raw("{\"timestamp\":\"");
+        crate::time::write(line, now);
+        line.raw("\",\"severity\":\"");
+        line.raw(severity(metadata.level()).trim_start());
+        write_ids(line, ["\",\"trace_id\":\"", "\",\"span_id\":\"", "\",\"trace_flags\":\""]);
+        let scope = if self.format == Format::Json {
+            if !self.resource.is_empty() {
+                line.raw("\",\"resource\":{");
+                line.raw(self.resource);
+                line.raw("},\"scope\":{\"name\":\"");
+            } else {
+                line.raw("\",\"scope\":{\"name\":\"");
+            }
+            "\"},\"body\":"
+        } else {
+            line.raw("\",");
+            self.flat_resource(line);
+            line.raw("\"scope.name\":\"");
+            "\",\"body\":"
+        };
+        line.text(target, Escape::Json);
+        line.raw(scope);
+        write_body(line, event);
+    }
+
+    fn begin_ecs(&self, line: &mut Line, now: Timestamp, metadata: &Metadata<'_>, target: &str, event: &Event<'_>) {
+        line.raw("{\"@timestamp\":\"");
+        crate::time::write(line, now);
+        line.raw("\",\"log.level\":\"");
+        line.raw(severity(metadata.level()).trim_start());
+        line.raw("\",\"message\":");
+        // The schema wants the message in the third place. What follows must fit as well.
+        let reserved = isize::try_from(self.resource.len() + target.len()).unwrap_or(isize::MAX).saturating_add(128);
+        line.reserve(reserved);
+        write_body(line, event);
+        line.reserve(-reserved);
+        line.raw(",\"ecs.version\":\"8.11.0");
+        write_ids(line, ["\",\"trace.id\":\"", "\",\"span.id\":\"", ""]);
+        line.raw("\",");
+        self.flat_resource(line);
+        line.raw("\"log.logger\":\"");
+        line.text(target, Escape::Json);
+        line.raw("\"");
+    }
+
+    fn begin_text(&self, line: &mut Line, now: Timestamp, metadata: &Metadata<'_>, target: &str, event: &Event<'_>) {
+        crate::time::write(line, now);
+        line.raw(" ");
+        line.raw(severity(metadata.level()));
+        line.raw(" ");
+        line.text(target, Escape::Text);
+        line.raw(":");
+        line.reserve(IDS_OF_TEXT);
+        event.record(&mut Message(|value: Value<'_>| {
+            line.raw(" ");
+            match value {
+                Value::Text(text) => {
+                    line.text(text, Escape::Text);
+                }
+                other => other.write_text(line),
+            }
+        }));
+    }
+
+    /// Appends the attributes of the resource, each with a comma after it.
+    fn flat_resource(&self, line: &mut Line) {
+        if !self.resource.is_empty() {
+            line.raw(self.resource);
+            line.raw(",");
+        }
+    }
+
+    /// Appends a field unless the line has one of the same name already.
+    fn field(&self, line: &mut Line, is_first: &mut bool, name: &str, value: Value<'_>) {
+        let is_error = self.format == Format::Ecs && matches!(value, Value::Error(_));
+        if !(is_error && self.member(line, is_first, "error.message", false, value)) {
+            let is_taken = self.format.is_reserved(name)
+                || (matches!(self.format, Format::JsonFlat | Format::Ecs) && self.keys.contain(self.format, name));
+            self.member(line, is_first, name, is_taken, value);
+        }
+    }
+
+    /// Appends a member. Returns false if the line has one of the same name already.
+    fn member(&self, line: &mut Line, is_first: &mut bool, name: &str, is_taken: bool, value: Value<'_>) -> bool {
+        let start = line.len();
+        let is_text = self.format == Format::Text;
+        line.raw(if is_text {
+            " "
+        } else if *is_first {
+            "\""
+        } else {
+            ",\""
+        });
+        let key = line.len();
+        let is_whole = self.key(line, name, is_taken);
+        if !line.is_new_key(key) {
+            line.take_back(start);
+            return false;
+        }
+        line.raw(if is_text { "=" } else { "\":" });
+        let has_room = is_whole && !line.is_beyond(0);
+        match (has_room, is_text) {
+            (false, _) => {}
+            (true, true) => value.write_text(line),
+            (true, false) => value.write_json(line),
+        }
+        // The closing quote of a text that was cut may be beyond the limit.
+        if !has_room || line.is_beyond(1) {
+            line.take_back(start);
+            line.set_cut();
+            return true;
+        }
+        *is_first = false;
+        true
+    }
+
+    /// Appends the name under which a field is written. Returns false if it was cut.
+    fn key(&self, line: &mut Line, name: &str, is_taken: bool) -> bool {
+        match self.format {
+            Format::JsonFlat if is_taken => {
+                line.raw("attributes.");
+                line.text(name, Escape::Json)
+            }
+            Format::Ecs if is_taken || !name.contains('.') => {
+                line.raw("labels.");
+                let mut parts = name.split('.');
+                let first = parts.next().unwrap_or_default();
+                line.text(first, Escape::Json)
+                    && parts.all(|part| {
+                        line.raw("_");
+                        line.text(part, Escape::Json)
+                    })
+            }
+            Format::Text => line.text(name, Escape::Text),
+            _ => line.text(name, Escape::Json),
+        }
+    }
+
+    fn code_location(&self, line: &mut Line, is_first: &mut bool, metadata: &Metadata<'_>) {
+        let names = match self.format {
+            Format::Ecs => ["log.origin.file.name", "log.origin.file.line"],
+            _ => ["code.file.path", "code.line.number"],
+        };
+        if let Some(path) = metadata.file() {
+            self.member(line, is_first, names[0], false, Value::Text(path));
+        }
+        if let Some(number) = metadata.line() {
+            self.member(line, is_first, names[1], false, Value::Integer(number.into()));
+        }
+    }
+
+    fn end(&self, line: &mut Line) {
+        if self.format == Format::Text {
+            line.reserve(-IDS_OF_TEXT);
+            write_ids(line, [" trace_id=", " span_id=", ""]);
+            line.raw(if line.is_cut() { " (truncated)\n" } else { "\n" });
+            return;
+        }
+        if self.format == Format::Json {
+            line.raw("}");
+        }
+        if line.is_cut() {
+            line.raw(",\"");
+            line.raw(TRUNCATED);
+            line.raw("\":true");
+        }
+        line.raw("}\n");
+    }
+}
+
+/// The room that the ids take at the end of a line of text.
+const IDS_OF_TEXT: isize = 80;
+
+/// Appends the ids of the code that is running, each after its prefix, if there is a span. Leaves the flags out if their
+/// prefix is empty.
+///
+/// spec: compatibility/logging_trace_context.md
+fn write_ids(line: &mut Line, [trace_id, span_id, flags]: [&str; 3]) {
+    let span = current_span_context();
+    if !span.is_valid() {
+        return;
+    }
+    line.raw(trace_id);
+    line.hex(span.trace_id().to_bytes());
+    line.raw(span_id);
+    line.hex(span.span_id().to_bytes());
+    if !flags.is_empty() {
+        line.raw(flags);
+        line.hex([span.trace_flags().to_u8()]);
+    }
+}
+
+/// Appends the message of the event as a string, whatever its type: a body that is sometimes a number breaks the mapping of an
+/// index. An event without a message has an empty one, because pipelines expect it.
+fn write_body(line: &mut Line, event: &Event<'_>) {
+    let start = line.len();
+    event.record(&mut Message(|value: Value<'_>| {
+        line.take_back(start);
+        value.write_json_string(line);
+    }));
+    if line.len() == start {
+        line.raw("\"\"");
+    }
+}
+
+/// Returns the name of the level, five characters wide.
+fn severity(level: &Level) -> &'static str {
+    match *level {
+        Level::ERROR => "ERROR",
+        Level::WARN => " WARN",
+        Level::INFO => " INFO",
+        Level::DEBUG => "DEBUG",
+        Level::TRACE => "TRACE",
+    }
+}

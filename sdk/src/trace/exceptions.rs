@@ -1,0 +1,188 @@
+//! Exceptions on spans: where they are recorded, and the memory that prevents an exception from being recorded twice.
+//!
+//! An error often propagates through several functions. The span of each of these functions gets the error status, but
+//! the exception is recorded only on the span in which the error first appeared. To recognize an error, a span
+//! remembers the *roots* of the exceptions recorded on it and on the spans that ended within it. The root is the last
+//! message of an error's source chain, which wrapping an error does not change. When a span ends, it passes its roots
+//! to the span that is then current, which is its caller's span. A span without exceptions has no roots and allocates
+//! nothing for them.
+
+use std::cell::Cell;
+
+use opentelemetry::KeyValue;
+use opentelemetry::trace::{SpanContext, SpanId, SpanRef, Status};
+
+use super::failure::{Failure, Told};
+use super::span::Recording;
+use super::{SpanEvent, TracerProviderBuilder};
+use crate::config::Env;
+use crate::text::contains;
+
+/// Maximum number of roots that a span remembers. Beyond this number, the oldest roots are forgotten.
+const MAX_ROOTS: usize = 8;
+
+/// Maximum length of a remembered root in bytes.
+const MAX_ROOT_LENGTH: usize = 512;
+
+/// The signal in which exceptions are recorded, as selected by `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN`.
+///
+/// spec: semconv exceptions/README.md
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ExceptionSignal {
+    /// Exceptions are recorded as span events, which is the default.
+    #[default]
+    SpanEvents,
+    /// Exceptions are recorded only as log records (`logs`), not as span events.
+    Logs,
+    /// Exceptions are recorded as both span events and log records (`logs/dup`).
+    SpanEventsAndLogs,
+}
+
+impl ExceptionSignal {
+    /// Reads `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN`.
+    pub fn from_env(env: &Env) -> Self {
+        let values = [("logs", ExceptionSignal::Logs), ("logs/dup", ExceptionSignal::SpanEventsAndLogs)];
+        env.one_of("OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN", &values).unwrap_or_default()
+    }
+
+    /// Returns true if exceptions are recorded as span events.
+    pub fn has_span_events(self) -> bool {
+        self != ExceptionSignal::Logs
+    }
+}
+
+impl TracerProviderBuilder {
+    /// Sets the signal in which exceptions are recorded. The default is span events.
+    pub fn with_exception_signal(mut self, signal: ExceptionSignal) -> Self {
+        self.exceptions = signal;
+        self
+    }
+}
+
+/// The roots of the exceptions recorded on a span and on the spans that ended within it, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Roots(Vec<Box<str>>);
+
+impl Roots {
+    fn add(&mut self, root: Box<str>) {
+        if self.0.contains(&root) {
+            return;
+        }
+        if self.0.len() == MAX_ROOTS {
+            self.0.remove(0);
+        }
+        self.0.push(root);
+    }
+}
+
+/// Records the exception for a failure, unless the span already knows the exception's root.
+///
+/// spec: semconv exceptions/exceptions-spans.md, general/recording-errors.md
+pub(super) fn record(failure: &Failure, recording: &mut Recording) {
+    // An error without a message is recognized by its type.
+    let root = failure.root.as_deref().unwrap_or(&failure.description);
+    let root = shortened(if root.is_empty() { failure.error_type } else { root });
+    let roots = recording.roots.get_or_insert_default();
+    let text = &*failure.description;
+    // A root may have been truncated in the middle of a word.
+    let occurs = |known: &str| contains(text, known) || known.len() + 4 > MAX_ROOT_LENGTH && text.contains(known);
+    let is_known = |known: &str| known == root || occurs(known);
+    if roots.0.iter().any(|known| is_known(known)) {
+        return;
+    }
+    roots.add(root.into());
+    if recording.provider.exceptions.has_span_events() {
+        let event = SpanEvent::new("exception", recording.provider.clock.now(), attributes(failure));
+        recording.push_event(event);
+    }
+}
+
+/// The exception message includes the messages of the error's causes, as the status description does.
+fn attributes(failure: &Failure) -> Vec<KeyValue> {
+    let has_message = !failure.description.is_empty();
+    let mut attributes = Vec::with_capacity(2);
+    if !(has_message && failure.error_type == UNKNOWN_TYPE) {
+        attributes.push(KeyValue::new("exception.type", failure.error_type));
+    }
+    if has_message {
+        attributes.push(KeyValue::new("exception.message", failure.description.clone()));
+    }
+    attributes
+}
+
+/// The `error.type` used for an error whose type is hidden. It is not the name of a type.
+const UNKNOWN_TYPE: &str = "_OTHER";
+
+fn shortened(root: &str) -> &str {
+    let cut = (0..=root.len().min(MAX_ROOT_LENGTH)).rev().find(|&at| root.is_char_boundary(at));
+    root.get(..cut.unwrap_or(0)).unwrap_or(root)
+}
+
+thread_local! {
+    // Has no destructor, so that reading it costs only one load.
+    static ENDED: Cell<SpanId> = const { Cell::new(SpanId::INVALID) };
+}
+
+/// Keeps the roots of a span that has just ended on this thread, for [`pass_on`].
+#[cold]
+pub(super) fn ended(span: &SpanContext, roots: Roots) {
+    ENDED.set(span.span_id());
+    Told::Ended(roots).leave();
+}
+
+/// Returns true if a span with roots has ended on this thread and [`pass_on`] has not been called since.
+#[inline]
+pub(crate) fn has_ended() -> bool {
+    ENDED.get() != SpanId::INVALID
+}
+
+/// Passes the roots of the span `ended` to `caller`. If the kept roots belong to another span, which did not end
+/// together with its function, forgets them.
+#[cold]
+pub(crate) fn pass_on(ended: &SpanContext, caller: &SpanRef<'_>) {
+    let is_this = ENDED.replace(SpanId::INVALID) == ended.span_id();
+    match Told::take() {
+        Some(Told::Ended(roots)) if is_this && caller.span_context() != ended => {
+            Told::Roots(roots).leave();
+            caller.set_status(Status::Unset);
+            // The message is still there if the span belongs to another SDK or has ended.
+            Told::take();
+        }
+        _ => {}
+    }
+}
+
+/// Adds the roots of a span that ended within this span.
+pub(super) fn adopt(roots: Roots, recording: &mut Recording) {
+    let own = recording.roots.get_or_insert_default();
+    roots.0.into_iter().for_each(|root| own.add(root));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roots_are_bounded_in_number_and_length() {
+        let mut roots = Roots::default();
+        for n in 0..2 * MAX_ROOTS {
+            roots.add(format!("root {}", n / 2 * 2).into());
+        }
+        roots.add("the newest".into());
+        assert_eq!(roots.0.len(), MAX_ROOTS);
+        assert_eq!(roots.0.last().map(|root| &**root), Some("the newest"));
+        let long = "ä".repeat(MAX_ROOT_LENGTH);
+        assert_eq!(shortened(&long).len(), MAX_ROOT_LENGTH);
+        assert_eq!(shortened("short"), "short");
+    }
+
+    #[test]
+    fn the_variable_selects_the_signal() {
+        let read =
+            |value| ExceptionSignal::from_env(&Env::from_pairs([("OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN", value)]));
+        assert_eq!(read(""), ExceptionSignal::SpanEvents);
+        assert_eq!(read("logs"), ExceptionSignal::Logs);
+        assert_eq!(read("logs/dup"), ExceptionSignal::SpanEventsAndLogs);
+        assert_eq!(read("spans"), ExceptionSignal::SpanEvents);
+    }
+}
