@@ -124,8 +124,8 @@ use telemark_macros_expand::{Error, expand};
 /// `map_err`, `anyhow`'s `context`, and futures and threads that run in the context of the call. With
 /// `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN=logs` spans have no exceptions. The last eight exceptions of a span are remembered.
 ///
-/// `err_if` decides which `Err` is an error. Any other `Err` counts as a success, on the span and in the measurement of
-/// `metrics`. A condition that panics counts as true.
+/// `err_if` determines which `Err` values are errors. Any other `Err` counts as a success, both on the span and in the `metrics`
+/// measurement. If the condition panics, it counts as true.
 ///
 /// ```
 /// # use telemark::traced;

@@ -3,7 +3,7 @@
 use syn::parse::ParseStream;
 use syn::{Error, Expr, Ident, Lit, Result, Token};
 
-/// Options of other attributes, with their equivalents here.
+/// Options of other attributes, with their equivalents in `#[traced]`.
 const FOREIGN: [(&str, &str); 15] = [
     ("skip_all", "arguments are captured only if `fields(...)` names them: leave `skip_all` out"),
     ("follows_from", "write `links = [...]` with one `SpanContext`, `&Context` or `Link` for each link"),
