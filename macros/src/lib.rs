@@ -118,10 +118,11 @@ use telemark_macros_expand::{Error, expand};
 /// `Result`, and `err = off` records no error. A `Result` behind a type parameter or an `impl Trait` is not visible.
 ///
 /// The error is also recorded as an exception, an event with `exception.type` and `exception.message`, on the span in which it
-/// first appeared. The functions that it bubbles through get the status, but not the exception again. They recognize the error
-/// by its root, the last message of its source chain or else its own message: if a span that ended within the call, or the
-/// span itself, recorded an exception whose root occurs in this error's messages, it is the same error. That covers `?`,
-/// `map_err`, `anyhow`'s `context`, and futures and threads that run in the context of the call. With
+/// first appeared. The functions through which it propagates get the status, but do not record the exception again. They
+/// recognize the error by its root, which is the last message in its source chain, or its own message if there is no source. If a
+/// span that ended within the call, or the span itself, recorded an exception whose root occurs in this error's messages, it is
+/// considered the same error. This covers `?`, `map_err`, `anyhow`'s `context`, and futures and threads that run in the call's
+/// context. With
 /// `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN=logs` spans have no exceptions. The last eight exceptions of a span are remembered.
 ///
 /// `err_if` determines which `Err` values are errors. Any other `Err` counts as a success, both on the span and in the `metrics`
@@ -139,9 +140,9 @@ use telemark_macros_expand::{Error, expand};
 ///
 /// # Levels
 ///
-/// A filter keeps or leaves out spans by target and level, like that of a logger. By default, it keeps `info` and above. It is
-/// set by the variable `OTEL_RUST_SPANS` in the grammar of `RUST_LOG`, as in `OTEL_RUST_SPANS=shop::cart=debug`, and changes at
-/// run time with
+/// A filter keeps or leaves out spans by target and level, like a logger's filter. By default, it keeps `info` and above. It is
+/// set by the variable `OTEL_RUST_SPANS`, which has the grammar of `RUST_LOG`, as in `OTEL_RUST_SPANS=shop::cart=debug`, and can
+/// be changed at run time with
 /// [`span_filter::set`](https://docs.rs/telemark/latest/telemark/span_filter/fn.set.html). A call whose span is left out runs
 /// as if it had no attribute, except that `metrics` still measures it: its children belong to the span around it, and a `root`
 /// or `parent` applies to them.

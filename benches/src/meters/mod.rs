@@ -1,4 +1,4 @@
-//! The metrics libraries under test, all with the same workload: a counter and a histogram whose series have three
+//! The metrics libraries under test, all with the same workload: a counter and a histogram. Their series have three
 //! labels: a string, a route that distinguishes the series, and an integer.
 //!
 //! Attributes, label sets and keys are created before the measurement.

@@ -217,7 +217,7 @@ impl Expansion<'_> {
         quote!(#private::#function(#switch, #setup, #attributes))
     }
 
-    /// Declares the static that caches the decision of the span filter, in a block that hides it from user code.
+    /// Declares the static that caches the span filter's decision, in a block that hides it from user code.
     fn switch(&self) -> TokenStream {
         let private = &self.private;
         let target = match &self.options.target {
