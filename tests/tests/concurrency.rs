@@ -1,4 +1,4 @@
-//! Uses providers, tracers and spans from several threads at once.
+//! Uses providers, tracers and spans from several threads concurrently.
 #![allow(clippy::disallowed_methods, reason = "a test of several threads")]
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 

@@ -39,7 +39,7 @@ pub(crate) fn run(bless: bool) -> Result<(), Failure> {
     )))
 }
 
-/// Lists the public items of the crate, one per line, without derived and automatic implementations.
+/// Lists the crate's public items, one per line, without derived and automatic implementations.
 fn list(package: &str) -> Result<String, Failure> {
     let json: PathBuf = root().join(format!("target/api/doc/{}.json", package.replace('-', "_")));
     let api = public_api::Builder::from_rustdoc_json(&json)

@@ -29,7 +29,7 @@ enum State<E> {
     /// The exporter is not created yet.
     New(Make<E>),
     Made(E),
-    /// The exporter could not be created. The export that tried returned the reason.
+    /// The exporter could not be created. The first export has returned the reason.
     Failed,
 }
 

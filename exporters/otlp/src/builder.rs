@@ -78,7 +78,7 @@ impl<S: Encode> OtlpBuilder<S> {
         self
     }
 
-    /// Sets the protocol; [`Protocol::HttpProtobuf`] by default.
+    /// Sets the protocol. Defaults to [`Protocol::HttpProtobuf`].
     pub fn with_protocol(mut self, protocol: Protocol) -> Self {
         self.code.protocol = Named::from_code("protocol", protocol);
         self
@@ -92,7 +92,7 @@ impl<S: Encode> OtlpBuilder<S> {
         self
     }
 
-    /// Sets the compression of requests; none by default.
+    /// Sets the compression for requests. Defaults to none.
     pub fn with_compression(mut self, compression: Compression) -> Self {
         self.code.compression = Named::from_code("compression", compression);
         self
@@ -182,13 +182,13 @@ impl<S: Encode> OtlpBuilder<S> {
 }
 
 impl OtlpBuilder<Metrics> {
-    /// Sets the preferred temporality; cumulative by default. See [`OtlpExporter::temporality_preference`].
+    /// Sets the preferred temporality. Defaults to cumulative. See [`OtlpExporter::temporality_preference`].
     pub fn with_temporality_preference(mut self, preference: TemporalityPreference) -> Self {
         self.code_preferences.temporality = Some(preference);
         self
     }
 
-    /// Sets the aggregation of histograms that no view selects. See [`OtlpExporter::default_histogram_aggregation`].
+    /// Sets the aggregation for histograms that no view selects. See [`OtlpExporter::default_histogram_aggregation`].
     pub fn with_default_histogram_aggregation(mut self, aggregation: Aggregation) -> Self {
         self.code_preferences.histogram = Some(aggregation);
         self

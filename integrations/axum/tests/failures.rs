@@ -128,7 +128,7 @@ async fn timeouts<S: Spans>() {
     let slow = || Router::new().route("/slow", get(async || -> Response { std::future::pending().await }));
     let route = "http.route=/slow";
 
-    // Inside the span, the timeout creates a response, whose status distinguishes client errors from server errors.
+    // Inside the span, the timeout creates a response whose status distinguishes client errors from server errors.
     let of_client = |spans: &S| {
         let timeout = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, Duration::ZERO);
         slow().layer(timeout).layer(layer(spans))

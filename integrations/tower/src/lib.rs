@@ -1,5 +1,5 @@
-//! An HTTP server layer for any tower service, on the OpenTelemetry API, with correct spans and metrics however a request
-//! ends.
+//! An HTTP server layer for any tower service, on the OpenTelemetry API, with correct spans and metrics regardless of how a
+//! request ends.
 //!
 //! ```
 //! use http::{Request, Response};

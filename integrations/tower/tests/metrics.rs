@@ -1,4 +1,4 @@
-//! Tests the measurements of a request as exact points, for every way in which it can end.
+//! Tests a request's measurements by comparing exact points, for every way in which the request can end.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
@@ -390,7 +390,8 @@ async fn one_set_of_instruments<S: Spans>() {
     assert!(spans.metrics().contains(&duration), "{}", spans.metrics());
 }
 
-/// The exemplars of the duration point to the spans of the requests, however they end, never to another current span.
+/// The duration's exemplars point to the requests' spans, regardless of how the requests end, and never to another current
+/// span.
 #[tokio::test]
 async fn exemplars_lead_to_the_span() {
     async fn check(end: &str, run: impl AsyncFnOnce(&Telemark)) {

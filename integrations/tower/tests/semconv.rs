@@ -116,7 +116,7 @@ struct Known {
     asked: &'static [&'static str],
 }
 
-/// Lists the violations of the conventions in a span.
+/// Lists the ways in which a span violates the conventions.
 fn violations(span: &Seen, known: &Known) -> Vec<String> {
     let mut wrong = Vec::new();
     for (name, value) in &span.attributes {
@@ -180,7 +180,7 @@ fn violations(span: &Seen, known: &Known) -> Vec<String> {
     wrong
 }
 
-/// Lists the violations of the conventions in a point, given as a line of text. `asked` is true if opt-in metrics are
+/// Lists the ways in which a point, given as a line of text, violates the conventions. `asked` is true if opt-in metrics are
 /// enabled.
 fn violations_of_point(line: &str, asked: bool) -> Vec<String> {
     let mut wrong = Vec::new();

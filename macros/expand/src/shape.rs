@@ -8,7 +8,7 @@ use syn::{
 
 use crate::options::Lives;
 
-/// The place where the work of a function happens.
+/// The place where a function's work happens.
 pub(crate) enum Work {
     /// In the call.
     Call,
@@ -20,7 +20,7 @@ pub(crate) enum Work {
     Value { of: Lazy, boxed: bool },
 }
 
-/// A value that does the work of a function after it has returned.
+/// A value that does a function's work after the function has returned.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lazy {
     Future,

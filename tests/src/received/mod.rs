@@ -3,7 +3,7 @@
 //! - `span` defines the form that all receivers share. Values are text in one notation: `"text"`, `4`, `0.5`, `true`,
 //! `["a",
 //!   "b"]`, `{"key": 1}`, `0x0102` for bytes.
-//! - `metric` does the same for metric points.
+//! - `metric` defines the equivalent form for metric points.
 //! - `rotel` and `mockotlpserver` read the output of these receivers.
 
 mod metric;

@@ -22,9 +22,9 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryConfig {
-    /// The wait before the first retry; one second by default.
+    /// The wait before the first retry. Defaults to one second.
     pub initial_backoff: Duration,
-    /// The maximum wait unless the receiver requests a longer one; five seconds by default.
+    /// The maximum wait, unless the receiver requests a longer one. Defaults to five seconds.
     pub max_backoff: Duration,
     /// The maximum number of retries per request. Unlimited within the timeout by default; zero disables retries.
     pub max_retries: u32,

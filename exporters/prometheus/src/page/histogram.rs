@@ -122,7 +122,7 @@ impl HistogramWriter {
             out.push(b'\n');
         }
         // spec: OpenMetrics.md#histogram-1: the sum is a counter, so it must be absent if values may be
-        // negative. In that case, the count must be absent too.
+        // negative. In that case, the count must also be absent.
         let may_be_negative = buckets.bounds.first().is_some_and(|&bound| bound < 0.0);
         let sum = buckets.sum.filter(|sum| !self.is_open_metrics || *sum >= 0.0 && !may_be_negative);
         if let Some(sum) = sum {
