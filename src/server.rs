@@ -49,9 +49,8 @@ pub mod tower {
     use super::{ActiveTracer, on_current_telemetry};
 
     /// Returns the layer, using the telemetry started by [`init`](crate::init) and settings from the environment. It
-    /// records spans
-    /// and request durations. `OTEL_RUST_HTTP_SERVER_METRICS=duration,active_requests` adds the number of active
-    /// requests, which the conventions make opt-in.
+    /// records spans and request durations. `OTEL_RUST_HTTP_SERVER_METRICS=duration,active_requests` adds the number of
+    /// active requests, which the conventions make opt-in.
     ///
     /// A layer created before `init` starts recording with `init`. [`HttpServerLayer::map_config`] changes individual
     /// settings and keeps the others from the environment.

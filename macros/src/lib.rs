@@ -108,22 +108,20 @@ use telemark_macros_expand::{Error, expand};
 /// An `Err` sets the status `Error`, with the messages of the error and its causes, and sets `error.type` to the path of
 /// its type, with the variant of an enum that derives `Debug`. For a pointer that hides the type, such as `Box<dyn Error>` or
 /// `anyhow::Error`, `error.type` is the name at the start of the error's `Debug` output, such as `NotFound`, or `_OTHER` for
-/// text.
-/// Implement `telemark::ErrorType` to choose another name. If the function itself sets `error.type` or a status, that value is
-/// kept.
+/// text. Implement `telemark::ErrorType` to choose another name. If the function itself sets `error.type` or a status, that value
+/// is kept.
 ///
 /// The actual type matters, not its name: an alias of `Result` is treated as a `Result`, but another type called `Result` is not.
-/// `err`
-/// requires a
-/// `Result`, and `err = off` records no error. A `Result` behind a type parameter or an `impl Trait` is not visible.
+/// `err` requires a `Result`, and `err = off` records no error. A `Result` behind a type parameter or an `impl Trait` is not
+/// visible.
 ///
 /// The error is also recorded as an exception, an event with `exception.type` and `exception.message`, on the span in which it
 /// first appeared. The functions through which it propagates get the status, but do not record the exception again. They
 /// recognize the error by its root, which is the last message in its source chain, or its own message if there is no source. If a
 /// span that ended within the call, or the span itself, recorded an exception whose root occurs in this error's messages, it is
 /// considered the same error. This covers `?`, `map_err`, `anyhow`'s `context`, and futures and threads that run in the call's
-/// context. With
-/// `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN=logs` spans have no exceptions. The last eight exceptions of a span are remembered.
+/// context. With `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN=logs` spans have no exceptions. The last eight exceptions of a span are
+/// remembered.
 ///
 /// `err_if` determines which `Err` values are errors. Any other `Err` counts as a success, both on the span and in the `metrics`
 /// measurement. If the condition panics, it counts as true.

@@ -1,6 +1,5 @@
 //! A program that exports no spans. Its spans still have ids, for logs, exemplars and called services. There is only one
-//! test,
-//! because `init` is global.
+//! test, because `init` is global.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::collections::HashMap;

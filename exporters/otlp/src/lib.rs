@@ -43,12 +43,11 @@
 //!
 //! # Request sizes
 //!
-//! A batch is sent in one or more requests of up to 4 MiB, the default limit of gRPC servers.
-//! A receiver with a smaller limit refuses the first request that exceeds it. The exporter then halves the request until the
-//! receiver accepts it, and remembers this size for the following batches. After five minutes, it tries larger requests again.
-//! Over HTTP, a request is considered too large if the status is 413. Over gRPC, it is considered too large if the status is
-//! `RESOURCE_EXHAUSTED` without a `RetryInfo`, or `OUT_OF_RANGE`, and either the status message mentions a size or the request
-//! has 3 MiB or more.
+//! A batch is sent in one or more requests of up to 4 MiB, the default limit of gRPC servers. A receiver with a smaller limit
+//! refuses the first request that exceeds it. The exporter then halves the request until the receiver accepts it, and
+//! remembers this size for the following batches. After five minutes, it tries larger requests again. Over HTTP, a request is
+//! considered too large if the status is 413. Over gRPC, it is considered too large if the status is `RESOURCE_EXHAUSTED`
+//! without a `RetryInfo`, or `OUT_OF_RANGE`, and either the status message mentions a size or the request has 3 MiB or more.
 //!
 //! If the receiver refuses a request with a single item, or if an item exceeds [`OtlpBuilder::with_max_request_size`], the
 //! item is dropped and counted as `too_large`. The rest of the batch is still sent. For metrics, an item is a data point.

@@ -15,8 +15,7 @@ pin_project! {
     /// The body of a response that is part of a span.
     ///
     /// Delegates frames, the size hint and the end of the stream to the inner body. The span ends with the last frame, or as
-    /// cancelled if the body
-    /// is dropped earlier.
+    /// cancelled if the body is dropped earlier.
     #[derive(Debug)]
     pub struct ResponseBody<B> {
         #[pin]

@@ -2,8 +2,7 @@
 //!
 //! Numbers in this output have no types. Exponential histograms show the bounds of their buckets instead of the scale
 //! and offset, which are therefore computed from the bounds. Negative buckets are not read, and values that span several
-//! lines are not
-//! rejoined.
+//! lines are not rejoined.
 
 use super::metric::{Exemplar, Point};
 use super::rotel::{INNER, ITEM, pair};

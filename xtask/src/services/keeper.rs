@@ -1,6 +1,5 @@
 //! A process between this tool and a receiver, which ensures that the receiver never outlives the tool. When the tool
-//! ends,
-//! even by SIGKILL, the pipe to the keeper closes and the keeper stops the receiver.
+//! ends, even by SIGKILL, the pipe to the keeper closes and the keeper stops the receiver.
 
 use std::io::{Read, stdin};
 use std::process::{Child, Command, ExitStatus, Stdio};
