@@ -8,7 +8,7 @@ use telemark_sdk::instrument::private::current_context;
 use telemark_sdk::propagation::active;
 
 /// Writes the context of the current span and its baggage into the headers of a request, so that the receiver's spans
-/// join the same trace. The formats are those of `OTEL_PROPAGATORS`, by default `traceparent`, `tracestate` and
+/// join the same trace. The formats are selected by `OTEL_PROPAGATORS`, by default `traceparent`, `tracestate` and
 /// `baggage`. Replaces existing headers with these names. Writes nothing if there is neither a current span nor baggage.
 ///
 /// With hyper and other libraries that use the `http` crate's requests:

@@ -229,7 +229,7 @@ use telemark_macros_expand::{Error, expand};
 /// still holds its parent.
 ///
 /// A traced `async fn` is a future inside a future, and both hold the arguments: with 64 bytes of arguments it takes 200 bytes
-/// instead of 72. A chain of 14 such functions that await each other without a `Box::pin` in between reaches the compiler's
+/// instead of 72. A chain of 14 such functions that await each other without a `Box::pin` between them reaches the compiler's
 /// default limit of nested types, compared with 34 untraced ones; the compiler then reports "queries overflow the depth limit"
 /// or "overflow evaluating the requirement". `#![recursion_limit = "256"]` at the top of the crate doubles both numbers.
 /// `Box::pin` around one call in the chain stops the growth of the futures; arguments behind a reference or an `Arc` add

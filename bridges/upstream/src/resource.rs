@@ -1,4 +1,4 @@
-//! Converts resources to and from those of `opentelemetry_sdk`.
+//! Converts resources to and from `opentelemetry_sdk` resources.
 
 use opentelemetry::KeyValue;
 use telemark_sdk::Resource;

@@ -25,7 +25,7 @@ pub(crate) struct Endpoint {
 /// Determines a request's path from the path in the setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Path {
-    /// Uses the path as it is, because the setting is for one signal.
+    /// Uses the path unchanged, because the setting is for a single signal.
     AsIs,
     /// Appends this path, because the setting is for all signals.
     Append(&'static str),

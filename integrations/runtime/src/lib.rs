@@ -68,7 +68,7 @@
 //!
 //! - The share of time during which the workers are busy is the rate of `tokio.worker.busy_time` divided by the sum of
 //!   `tokio.worker.count`.
-//! - A worker updates `tokio.worker.busy_time` and `tokio.worker.parks` when it parks, and occasionally in between. A worker
+//! - A worker updates `tokio.worker.busy_time` and `tokio.worker.parks` when it parks, and occasionally between parks. A worker
 //!   blocked by a task is `active`, and its busy time does not increase.
 //! - Without 64-bit atomics, tokio keeps no statistics on its workers: `tokio.worker.count` has no state there, and the
 //!   other two `tokio.worker` metrics are missing.

@@ -1,8 +1,7 @@
 //! Conformance: checks each attribute of every span and metric, including its type and requirement level, against the tables
 //! of the HTTP server conventions. The only additional attributes are two under `telemark.*`.
 //!
-//! The tables are those of semantic conventions 1.45.0, http/http-spans.md#http-server-span and
-//! http/http-metrics.md#http-server.
+//! The tables are in semantic conventions 1.45.0, http/http-spans.md#http-server-span and http/http-metrics.md#http-server.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
