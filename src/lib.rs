@@ -41,8 +41,8 @@
 //!   `telemark::builder().with_instrumentation(telemark::tracing::fmt::install).init()`.
 //! - **trace by hand**: use [`span()`], [`set_attribute`], [`record_error`] and [`propagate`].
 //! - **use the OpenTelemetry API**: it is re-exported as [`opentelemetry`], and `init` sets its globals. The API's
-//! `metrics::Counter` and other instruments come from a meter, whereas the [`Counter`] here is declared as a `static`. The API's
-//! `trace::SpanBuilder` is for tracers, whereas the [`SpanBuilder`] here is returned by [`span()`].
+//!   `metrics::Counter` and other instruments come from a meter, whereas the [`Counter`] here is declared as a `static`. The
+//!   API's `trace::SpanBuilder` is for tracers, whereas the [`SpanBuilder`] here is returned by [`span()`].
 //! - **configure in code**: use [`builder()`] with the types in [`trace`], [`metrics`], [`propagation`] and [`export`].
 //! - **shut down**: drop the guard that [`init`] returns.
 //! - **test**: [`testing`] gives each test its own telemetry.

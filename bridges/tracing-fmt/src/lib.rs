@@ -12,7 +12,7 @@
 //!
 //! # How to
 //! - **log**: call [`init()`], or pass [`install`] to the telemetry builder. Neither replaces a subscriber that the program has
-//! installed.
+//!   installed.
 //! - **choose a format**: set `OTEL_RUST_LOG_FORMAT` or pass a [`Format`] to [`LineLayer::new`]. JSON goes to standard output,
 //!   text to standard error.
 //! - **filter**: set `RUST_LOG`; see [`filter`].
@@ -27,14 +27,14 @@
 //! event specifies a `parent:`.
 //!
 //! - **Every event is one line and one write**, limited to 16 KiB ([`LineLayer::with_max_line_size`]). Control characters and
-//! characters that change the text direction are escaped. A truncated line contains `"telemark.truncated":true` or, in the text
-//! format, ends with `(truncated)`.
+//!   characters that change the text direction are escaped. A truncated line contains `"telemark.truncated":true` or, in the
+//!   text format, ends with `(truncated)`.
 //! - **Types are kept.** Integers beyond `i64`, and floats that are not finite, become strings; bytes become base64. A field
-//! recorded as an error includes the messages of its causes.
+//!   recorded as an error includes the messages of its causes.
 //! - **No name occurs twice.** If two fields have the same name, the first one is kept. The variants of [`Format`] document how
-//! fields are renamed if the format itself uses their names.
+//!   fields are renamed if the format itself uses their names.
 //! - **An event never fails**: a value whose formatting panics is written as `<panicked>`, and a line that cannot be written is
-//! counted ([`dropped_lines`]) and reported at most once a minute. Events may occur while other events are being formatted.
+//!   counted ([`dropped_lines`]) and reported at most once a minute. Events may occur while other events are being formatted.
 //!
 //! # Why a layer
 //! A custom format for the `tracing-subscriber` layer would write through a `dyn` writer into a `String`, could not count lines

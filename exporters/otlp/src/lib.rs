@@ -36,7 +36,7 @@
 //!   the deadline. The timeout covers the name lookup, all attempts, and the waits between them. If the requested pause is
 //!   longer than that, the export fails and spans stay in the queue for the pause, up to one minute.
 //! - **Transport** keeps one connection alive. The first export opens it, and the calling thread drives it. It works with any
-//! async runtime or without one. If threads or file descriptors run out, the current export fails.
+//!   async runtime or without one. If threads or file descriptors run out, the current export fails.
 //!
 //! The size of a response is limited, before and after decompression. Messages quote text from a receiver in shortened form,
 //! with control characters escaped. They never contain the query of an endpoint or the value of a header.

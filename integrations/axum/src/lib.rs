@@ -48,7 +48,7 @@
 //! let app: axum::Router = axum::Router::new().layer(telemark_axum::layer().with_policy(Strict));
 //! ```
 //! - **Choose the provider**: use [`HttpServerLayer::with_tracer`] and [`HttpServerLayer::with_meter`] with a tracer and a
-//! meter that have the [`scope`] of this crate.
+//!   meter that have the [`scope`] of this crate.
 //!
 //! # Environment variables
 //! This crate reads no environment variables itself; see [`ServerConfig::from_env_fn`].

@@ -66,9 +66,9 @@
 //! - **Change some settings and keep the others**: use [`HttpServerLayer::map_config`].
 //! - **Record more**: [`ServerConfig::with_opt_in_attributes`] adds opt-in attributes, such as `client.port`. For
 //!   `network.local.address`, insert a [`LocalAddr`] into the extensions of each request.
-//! - **Choose the provider**: by default, spans start on the API's global tracer, which is looked up on the first
-//! request. [`HttpServerLayer::with_tracer`] takes a concrete tracer, which saves an allocation per span. Metrics are
-//! recorded on the global meter, or on the one passed to [`HttpServerLayer::with_meter`].
+//! - **Choose the provider**: by default, spans start on the API's global tracer, which is looked up on the first request.
+//!   [`HttpServerLayer::with_tracer`] takes a concrete tracer, which saves an allocation per span. Metrics are recorded on
+//!   the global meter, or on the one passed to [`HttpServerLayer::with_meter`].
 //! - **Use hyper without tower**: wrap the service in `hyper_util::service::TowerToHyperService`.
 //!
 //! # Environment variables

@@ -5,7 +5,7 @@
 //! - `keeper` runs between this tool and a program, and stops the program when the tool ends.
 //! - `rotel` and `mockotlpserver` are the receivers. `prometheus` scrapes the tests' servers.
 //! - Two Python packages are installed but not started: the Prometheus client, whose parsers read Telemark's pages, and
-//! gRPC, for a collector that compresses its responses.
+//!   gRPC, for a collector that compresses its responses.
 
 pub(crate) mod install;
 pub(crate) mod keeper;
