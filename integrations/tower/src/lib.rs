@@ -46,8 +46,7 @@
 //! | `http.server.request.duration` | s | yes; off with [`ServerConfig::without_duration`] |
 //! | `http.server.active_requests` | {request} | with [`ServerConfig::with_active_requests`] |
 //! | `http.server.request.body.size` | By | with [`ServerConfig::with_body_sizes`], if `Content-Length` is known |
-//! | `http.server.response.body.size` | By | with [`ServerConfig::with_body_sizes`]: the number of bytes handed over to the
-//! connection |
+//! | `http.server.response.body.size` | By | with [`ServerConfig::with_body_sizes`]: the number of bytes handed over to the connection |
 //!
 //! In the conventions, all metrics except the duration are opt-in, so the others are off by default. Each request is
 //! recorded exactly once, sampled or not, with the duration of its span and in its span's context, so that exemplars point
