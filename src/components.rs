@@ -1,12 +1,13 @@
-//! The exporters that `OTEL_TRACES_EXPORTER` and `OTEL_METRICS_EXPORTER` may name, one per row.
+//! The exporters that `OTEL_TRACES_EXPORTER`, `OTEL_LOGS_EXPORTER` and `OTEL_METRICS_EXPORTER` may name, one row each.
 
 use telemark_sdk::install::{Components, Factory};
 #[cfg(any(feature = "otlp", feature = "console"))]
 use telemark_sdk::metrics::ReaderConfig;
-use telemark_sdk::signal::{Metrics, Traces};
+use telemark_sdk::signal::{Logs, Metrics, Traces};
 
 pub(crate) static COMPONENTS: Components = Components::NONE
     .with_span_exporters(SPAN_EXPORTERS)
+    .with_log_exporters(LOG_EXPORTERS)
     .with_metric_exporters(METRIC_EXPORTERS)
     .with_termination_handler(cfg!(feature = "termination"));
 
@@ -28,6 +29,11 @@ macro_rules! row {
 const SPAN_EXPORTERS: &[Factory<Traces>] = &[
     row!("otlp", |node| Ok(Pipeline::new(telemark_otlp::OtlpExporter::<Traces>::from_env(node.env())?))),
     row!("console", |node| Ok(Pipeline::new(telemark_console::ConsoleTraceExporter::from_env(node.env())))),
+];
+
+const LOG_EXPORTERS: &[Factory<Logs>] = &[
+    row!("otlp", |node| Ok(Pipeline::new(telemark_otlp::OtlpExporter::<Logs>::from_env(node.env())?))),
+    row!("console", |node| Ok(Pipeline::new(telemark_console::ConsoleLogExporter::from_env(node.env())))),
 ];
 
 const METRIC_EXPORTERS: &[Factory<Metrics>] = &[

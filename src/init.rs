@@ -18,7 +18,7 @@ use crate::components::COMPONENTS;
 /// A child process created by `fork` without `exec` has no export thread. Telemetry started before the fork is off in the
 /// child, and a warning is logged. Call `init` after the fork, in each process.
 ///
-/// Call it once, early, inside or outside of any async runtime. By default, spans and metrics go over OTLP to
+/// Call it once, early, inside or outside of any async runtime. By default, spans, metrics and log records go over OTLP to
 /// `http://localhost:4318`. A variable with an invalid value is reported on standard error and ignored.
 ///
 /// # Errors
@@ -173,6 +173,65 @@ mod tests {
             let error = metric_exporters("prometheus").unwrap_err();
             assert!(error.contains("enable the feature `prometheus`"), "{error}");
         }
+    }
+
+    /// Builds with this `OTEL_LOGS_EXPORTER` and no other signal. Returns the number of exporters.
+    fn log_exporters(value: &str) -> Result<usize, String> {
+        let others = [("OTEL_TRACES_EXPORTER", "none"), ("OTEL_METRICS_EXPORTER", "none")];
+        let built = with(&[&others[..], &[("OTEL_LOGS_EXPORTER", value)]].concat()).build();
+        built.map(|telemetry| telemetry.health().logs.len()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn logs_go_where_their_variable_says() {
+        let otlp = usize::from(cfg!(feature = "otlp"));
+        assert_eq!(log_exporters(""), Ok(otlp));
+        assert_eq!(log_exporters("unheard-of"), Ok(otlp));
+        assert_eq!(log_exporters("none"), Ok(0));
+        let error = log_exporters("none,otlp").unwrap_err();
+        assert!(error.contains("none alone, or a list of otlp and console"), "{error}");
+        for (name, is_on) in [("otlp", cfg!(feature = "otlp")), ("console", cfg!(feature = "console"))] {
+            match log_exporters(name) {
+                Ok(count) => assert!(is_on && count == 1, "{name}"),
+                Err(error) => assert!(!is_on && error.contains(&format!("enable the feature `{name}`")), "{error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn logs_in_code_win_over_the_environment() {
+        use opentelemetry::logs::{LogRecord, Logger, Severity};
+        use telemark_sdk::limits::LogRecordLimits;
+        use telemark_sdk::logs::LoggerConfig;
+        use telemark_sdk::signal::Logs;
+
+        let exporter = InMemoryExporter::<Logs>::new();
+        let variables = [
+            ("OTEL_TRACES_EXPORTER", "none"),
+            ("OTEL_METRICS_EXPORTER", "none"),
+            ("OTEL_LOGS_EXPORTER", "unheard-of,none,otlp"),
+            ("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", "1"),
+        ];
+        let run = |builder: Builder| {
+            exporter.clear();
+            let telemetry = builder.build().unwrap();
+            let logger = telemetry.logger("test");
+            for severity in [Severity::Info, Severity::Error] {
+                let mut record = logger.create_log_record();
+                record.set_severity_number(severity);
+                record.add_attributes([("a", 1), ("b", 2)]);
+                logger.emit(record);
+            }
+            telemetry.force_flush(telemark_sdk::time::Deadline::NEVER).unwrap();
+            telemark_sdk::testing::logs_text(&exporter.items())
+        };
+        let builder = || with(&variables).with_log_exporter(exporter.clone());
+        let one = "a=1 (1 attributes dropped)";
+        assert_eq!(run(builder()), format!("INFO {one}\nERROR {one}\n"));
+        let rules = LoggerConfig::new().with_minimum_severity(Severity::Warn);
+        let in_code = builder().with_log_limits(LogRecordLimits::DEFAULT).with_logger_config(move |_| rules);
+        assert_eq!(run(in_code), "ERROR a=1 b=2\n");
+        assert_eq!(run(builder().with_env(Env::from_pairs([("OTEL_SDK_DISABLED", "true")]))), "");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
-//! Traces and metrics for Rust services on the OpenTelemetry API, with one dependency and one line in `main`.
+//! Traces, metrics and logs for Rust services on the OpenTelemetry API, with one dependency and one line in `main`.
 //!
 //! ```no_run
 //! use telemark::traced;
@@ -24,7 +24,7 @@
 //! ```
 //!
 //! # How to
-//! - **see it immediately**: set `OTEL_TRACES_EXPORTER=console OTEL_METRICS_EXPORTER=console`.
+//! - **see it at once**: set `OTEL_TRACES_EXPORTER=console OTEL_METRICS_EXPORTER=console OTEL_LOGS_EXPORTER=console`.
 //! - **send it**: OTLP is the default, to `http://localhost:4318`. `OTEL_EXPORTER_OTLP_ENDPOINT` and related variables
 //!   change that.
 //! - **name the service**: set `OTEL_SERVICE_NAME` or call [`builder()`]`.with_service_name("shop")`.
@@ -40,10 +40,13 @@
 //! - **find the trace of a log line**: enable the feature `tracing-fmt` and start telemetry with
 //!   `telemark::builder().with_instrumentation(telemark::tracing::fmt::install).init()`.
 //! - **trace by hand**: use [`span()`], [`set_attribute`], [`record_error`] and [`propagate`].
-//! - **use the OpenTelemetry API**: it is re-exported as [`opentelemetry`], and `init` sets its globals. The API's
-//!   `metrics::Counter` and other instruments come from a meter, whereas the [`Counter`] here is declared as a `static`. The
-//!   API's `trace::SpanBuilder` is for tracers, whereas the [`SpanBuilder`] here is returned by [`span()`].
-//! - **configure in code**: use [`builder()`] with the types in [`trace`], [`metrics`], [`propagation`] and [`export`].
+//! - **use the OpenTelemetry API**: it is re-exported as [`opentelemetry`], and `init` sets its globals. Its
+//!   `metrics::Counter` and other instruments come from a meter, whereas the [`Counter`] here is declared as a `static`.
+//!   Its `trace::SpanBuilder` is for tracers, whereas the [`SpanBuilder`] here is returned by [`span()`].
+//! - **send logs**: give the guard's logger provider, [`Guard::logger_provider`], to an appender such as
+//!   `opentelemetry-appender-tracing`. Records carry the ids of the current span.
+//! - **configure in code**: use [`builder()`] with the types in [`trace`], [`metrics`], [`logs`], [`propagation`] and
+//!   [`export`].
 //! - **shut down**: drop the guard that [`init`] returns.
 //! - **test**: [`testing`] gives each test its own telemetry.
 //!
@@ -72,7 +75,7 @@
 //! | `otlp` | yes | export over OTLP: `http/protobuf`, `http/json`, gzip |
 //! | `grpc` | yes | OTLP over gRPC; adds about 1 MB to a program |
 //! | `tls` | no | `https` for OTLP, with rustls |
-//! | `console` | yes | trace trees and metrics in the terminal |
+//! | `console` | yes | trace trees, metrics and log records in the terminal |
 //! | `prometheus` | no | `OTEL_METRICS_EXPORTER=prometheus` and `telemark::prometheus` |
 //! | `http` | yes | `telemark::inject` and `telemark::extract`: trace context in request headers |
 //! | `axum` | no | `telemark::axum::layer()` |
@@ -138,11 +141,11 @@ pub mod diag {
     pub use telemark_sdk::diag::{Level, SignalHealth, set_max_level, set_sink};
 }
 
-/// Custom exporters, and their names in `OTEL_TRACES_EXPORTER` and `OTEL_METRICS_EXPORTER`.
+/// Custom exporters, and their names in `OTEL_TRACES_EXPORTER`, `OTEL_LOGS_EXPORTER` and `OTEL_METRICS_EXPORTER`.
 pub mod export {
     pub use telemark_sdk::install::{Components, Factory, Node, Pipeline};
     pub use telemark_sdk::runtime::is_ending;
-    pub use telemark_sdk::signal::{Metrics, Signal, Traces};
+    pub use telemark_sdk::signal::{Logs, Metrics, Signal, Traces};
     pub use telemark_sdk::{Batch, ExportReport, Exporter, ResponseStatus};
 }
 
@@ -160,6 +163,17 @@ pub mod trace {
     pub use telemark_sdk::trace::{
         Events, ExceptionSignal, Links, SdkSpan, SdkTracer, SdkTracerProvider, SpanChunk, SpanData, SpanEvent,
         SpanProcessor, SpanRecord, SpanView, TracerProviderBuilder,
+    };
+}
+
+/// Logs configured in code: rules, limits and processors for [`builder()`], and the records that exporters see.
+pub mod logs {
+    pub use telemark_sdk::batch::{BatchConfig, BatchProcessor, SimpleProcessor};
+    pub use telemark_sdk::limits::{AttributeLimits, LogRecordLimits};
+    pub use telemark_sdk::logs::active::ActiveLogger;
+    pub use telemark_sdk::logs::{
+        Exception, LogChunk, LogRecordProcessor, LoggerConfig, LoggerProviderBuilder, Scope, SdkLogRecord, SdkLogger,
+        SdkLoggerProvider, TraceContext,
     };
 }
 
@@ -184,10 +198,10 @@ pub mod time {
     pub use telemark_sdk::time::{Clock, Deadline, TimeSource, Timestamp};
 }
 
-/// Exporters that print trace trees and metrics to the terminal.
+/// Exporters that print trace trees, metrics and log records to the terminal.
 #[cfg(feature = "console")]
 pub mod console {
-    pub use telemark_console::{Color, ConsoleMetricExporter, ConsoleTraceExporter};
+    pub use telemark_console::{Color, ConsoleLogExporter, ConsoleMetricExporter, ConsoleTraceExporter};
 }
 
 /// OTLP exporters configured in code.

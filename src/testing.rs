@@ -1,4 +1,4 @@
-//! Telemetry for a single test: in-memory exporters, a manual clock, sequential ids, and spans and metrics as text.
+//! Telemetry for a single test: in-memory exporters, a manual clock, sequential ids, and spans, metrics and log records as text.
 //!
 //! ```
 //! use telemark::testing::TestTelemetry;
@@ -52,4 +52,6 @@
 //! ```
 
 pub use telemark_sdk::runtime::{ManualRuntime, Runtime};
-pub use telemark_sdk::testing::{InMemoryExporter, ManualClock, SequentialIds, TestTelemetry, metrics_text, tree};
+pub use telemark_sdk::testing::{
+    InMemoryExporter, ManualClock, SequentialIds, TestTelemetry, logs_text, metrics_text, tree,
+};

@@ -109,7 +109,8 @@ fn truncate(value: &mut Value, limit: Option<usize>) {
     }
 }
 
-fn truncate_string(string: &mut StringValue, limit: usize) {
+/// Truncates a string to `limit` characters.
+pub(crate) fn truncate_string(string: &mut StringValue, limit: usize) {
     if string.as_str().len() <= limit {
         return;
     }

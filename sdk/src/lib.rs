@@ -1,4 +1,4 @@
-//! The engine of Telemark: traces, metrics, propagation, sampling and batching behind the OpenTelemetry API.
+//! The engine of Telemark: traces, metrics, logs, propagation, sampling and batching behind the OpenTelemetry API.
 //!
 //! Most programs depend on the facade, `telemark`, and never use this crate directly. Depend on this crate to write an
 //! exporter, processor, sampler or id generator, or to build providers manually.
@@ -7,11 +7,11 @@
 //!
 //! ```text
 //! L4  instrument  testing  install  self_metrics
-//! L3  trace | metrics | propagation
+//! L3  trace | metrics | logs | propagation
 //!     sampling
 //! L2  batch
 //! L1  config  resource  export  runtime  diag  unsampled  span_filter  baggage_attributes
-//! L0  sync  time  process  context  value  text  id  error  attributes  limits  signal
+//! L0  sync  time  process  context  value  text  id  error  attributes  instrumentation_scope  limits  signal
 //! ```
 
 pub mod attributes;
@@ -25,7 +25,9 @@ pub mod export;
 pub mod id;
 pub mod install;
 pub mod instrument;
+mod instrumentation_scope;
 pub mod limits;
+pub mod logs;
 pub mod metrics;
 mod process;
 pub mod propagation;

@@ -81,3 +81,43 @@ impl Default for SpanLimits {
         SpanLimits::DEFAULT
     }
 }
+
+/// Limits on one log record.
+///
+/// spec: logs/sdk.md#logrecord-limits
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LogRecordLimits {
+    /// Limits on the record's attributes. The body is not an attribute and keeps its length.
+    pub attributes: AttributeLimits,
+    /// Maximum depth of an attribute's value. Lists and maps beyond it are emptied. A list of numbers has the depth 1.
+    pub value_depth: usize,
+}
+
+impl LogRecordLimits {
+    /// The specification's default: 128 attributes of any length, with values nested 64 deep.
+    pub const DEFAULT: LogRecordLimits =
+        LogRecordLimits { attributes: AttributeLimits::DEFAULT, value_depth: Self::MAX_DEPTH };
+
+    /// The maximum of [`Self::value_depth`], and the maximum depth of a body. Without it, an exporter's recursion could
+    /// overflow the stack, which ends the program.
+    pub const MAX_DEPTH: usize = 64;
+
+    /// Sets the maximum depth of an attribute's value, from 1 to [`Self::MAX_DEPTH`].
+    pub fn with_value_depth(mut self, depth: usize) -> Self {
+        self.value_depth = depth.clamp(1, Self::MAX_DEPTH);
+        self
+    }
+
+    /// Sets the limits on the attributes.
+    pub fn with_attributes(mut self, attributes: AttributeLimits) -> Self {
+        self.attributes = attributes;
+        self
+    }
+}
+
+impl Default for LogRecordLimits {
+    fn default() -> Self {
+        LogRecordLimits::DEFAULT
+    }
+}

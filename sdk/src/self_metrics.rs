@@ -6,13 +6,14 @@ use std::sync::Arc;
 use opentelemetry::metrics::{Histogram, Meter, MeterProvider};
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
 
-use crate::diag::{Counters, Durations, Listener, Origin, Outcome, SpanCounts};
+use crate::diag::{Counters, Durations, Listener, LogCount, Origin, Outcome, SpanCounts};
+use crate::logs::SdkLoggerProvider;
 use crate::metrics::{CallbackHandle, Observable, Observer, SdkMeter, SdkMeterProvider};
 use crate::time::Clock;
 use crate::trace::SdkTracerProvider;
 
-/// Exposes the SDK's work as metrics in the scope `telemark.sdk`, until dropped: started and live spans, processor
-/// queues, items in flight and exported, and the durations of exports and collections.
+/// Exposes the SDK's work as metrics in the scope `telemark.sdk`, until dropped: started and live spans, emitted
+/// log records, processor queues, items in flight and exported, and the durations of exports and collections.
 ///
 /// The semantic conventions for these metrics are still in development, so they are off by default. Enable them with
 /// [`TelemetryBuilder::with_self_metrics`](crate::install::TelemetryBuilder::with_self_metrics) or
@@ -35,12 +36,13 @@ impl SelfMetrics {
     /// same providers, only the later one receives the durations.
     pub fn observe(tracers: &SdkTracerProvider, meters: &SdkMeterProvider) -> Self {
         let points = meters.components().filter_map(|(_, _, counters)| counters).collect();
-        SelfMetrics::of_pipelines(tracers, meters, [(Words::SPANS, tracers.counters()), (Words::POINTS, points)])
+        SelfMetrics::of_pipelines(tracers, None, meters, [(Words::SPANS, tracers.counters()), (Words::POINTS, points)])
     }
 
     /// Like [`Self::observe`], but for the given pipelines of any signal.
     pub(crate) fn of_pipelines(
         tracers: &SdkTracerProvider,
+        loggers: Option<&SdkLoggerProvider>,
         meters: &SdkMeterProvider,
         signals: impl IntoIterator<Item = (Words, Vec<Arc<Counters>>)>,
     ) -> Self {
@@ -51,6 +53,7 @@ impl SelfMetrics {
         let mut registrar = Registrar::new(tracers.clock().clone(), &meters.meter_with_scope(scope.clone()));
         let meter = meters.sdk_meter(scope);
         let spans = Spans::new(&meter, tracers.span_counts());
+        let records = Records::new(&meter, loggers.and_then(SdkLoggerProvider::log_count));
         let signals = signals.into_iter();
         let instruments: Vec<_> = signals
             .map(|(words, counters)| SignalInstruments::new(&meter, words, registrar.add(words, counters)))
@@ -63,6 +66,7 @@ impl SelfMetrics {
             // part of an exemplar.
             let _outside = Context::new().attach();
             spans.observe(observer);
+            records.observe(observer);
             instruments.iter().for_each(|signal| signal.observe(observer));
         });
         SelfMetrics { _callback: callback, _listeners: registrar.listeners }
@@ -183,6 +187,29 @@ impl Spans {
     }
 }
 
+/// The metric `otel.sdk.log.created`.
+struct Records {
+    count: Option<Arc<LogCount>>,
+    created: Observable<u64>,
+}
+
+impl Records {
+    fn new(meter: &SdkMeter, count: Option<Arc<LogCount>>) -> Self {
+        let created = Words::LOGS.total(
+            meter,
+            "otel.sdk.log.created".to_owned(),
+            "The number of log records submitted to an enabled Logger.".to_owned(),
+        );
+        Records { count, created }
+    }
+
+    fn observe(&self, observer: &Observer) {
+        if let Some(count) = &self.count {
+            observer.observe(&self.created, count.total(), &[]);
+        }
+    }
+}
+
 fn sampling_result(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Dropped => "DROP",
@@ -295,6 +322,7 @@ pub(crate) struct Words {
 
 impl Words {
     pub(crate) const SPANS: Words = Words { item: "span", items: "spans", unit: "{span}" };
+    pub(crate) const LOGS: Words = Words { item: "log", items: "log records", unit: "{log_record}" };
     pub(crate) const POINTS: Words =
         Words { item: "metric_data_point", items: "metric data points", unit: "{data_point}" };
 

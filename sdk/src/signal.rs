@@ -63,9 +63,14 @@ pub enum Traces {}
 #[derive(Debug, Clone, Copy)]
 pub enum Metrics {}
 
+/// The logs signal; its items are [`SdkLogRecord`](crate::logs::SdkLogRecord).
+#[derive(Debug, Clone, Copy)]
+pub enum Logs {}
+
 pub(crate) mod sealed {
     pub trait Sealed {}
 }
 
 impl sealed::Sealed for Traces {}
 impl sealed::Sealed for Metrics {}
+impl sealed::Sealed for Logs {}

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::received::{Points, Received, mockotlpserver, rotel};
+use crate::received::{Points, Received, Record, mockotlpserver, of_mockotlpserver, of_rotel, rotel};
 
 /// A receiver running on loopback.
 #[derive(Clone, Debug)]
@@ -24,11 +24,15 @@ pub struct Receiver {
 struct Reader {
     spans: fn(&str) -> Vec<crate::Span>,
     points: fn(&str) -> Vec<crate::Point>,
+    records: fn(&str) -> Vec<Record>,
 }
 
 const KNOWN: [(&str, Reader); 2] = [
-    ("rotel", Reader { spans: rotel::parse, points: rotel::parse_points }),
-    ("mockotlpserver", Reader { spans: mockotlpserver::parse, points: mockotlpserver::parse_points }),
+    ("rotel", Reader { spans: rotel::parse, points: rotel::parse_points, records: of_rotel }),
+    (
+        "mockotlpserver",
+        Reader { spans: mockotlpserver::parse, points: mockotlpserver::parse_points, records: of_mockotlpserver },
+    ),
 ];
 
 impl Receiver {
@@ -70,6 +74,19 @@ impl Receiver {
         let service = format!("{service:?}");
         points.retain(|point| point.resource.get("service.name") == Some(&service));
         Points { points }
+    }
+
+    /// Waits until `count` log records of the service have been received, and returns them.
+    ///
+    /// # Panics
+    /// Panics after half a minute and shows the records received so far.
+    pub fn await_records(&self, service: &str, count: usize) -> Vec<Record> {
+        let ask = || {
+            let mut records = (self.reader.records)(&self.output());
+            records.retain(|record| record.service == service);
+            records
+        };
+        self.wait(service, ask, |records: &Vec<Record>| records.len() >= count, |records| format!("{records:#?}"))
     }
 
     fn output(&self) -> String {

@@ -17,8 +17,10 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use tokio::sync::oneshot;
@@ -62,6 +64,7 @@ struct State {
 struct Kept {
     requests: Vec<ExportTraceServiceRequest>,
     metrics: Vec<ExportMetricsServiceRequest>,
+    logs: Vec<ExportLogsServiceRequest>,
     seen: usize,
 }
 
@@ -134,6 +137,13 @@ impl Sink {
         decoded_metrics(&self.state.kept().metrics)
     }
 
+    /// Returns the accepted log records in the order of arrival.
+    pub fn log_records(&self) -> Vec<LogRecord> {
+        let requests = self.state.kept().logs.clone();
+        let scopes = requests.into_iter().flat_map(|request| request.resource_logs);
+        scopes.flat_map(|resource| resource.scope_logs).flat_map(|scope| scope.log_records).collect()
+    }
+
     /// Waits until `count` spans have arrived.
     ///
     /// # Panics
@@ -186,6 +196,8 @@ const HTTP_PATH: &str = "/v1/traces";
 const GRPC_PATH: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 const METRICS_HTTP_PATH: &str = "/v1/metrics";
 const METRICS_GRPC_PATH: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
+const LOGS_HTTP_PATH: &str = "/v1/logs";
+const LOGS_GRPC_PATH: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 /// The prefix of a gRPC message: a compression flag and the length.
 const GRPC_PREFIX: usize = 5;
 
@@ -205,15 +217,20 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> io::Result<Res
         Script::Close => return Err(io::Error::other("closed by the script")),
     }
     let (message, taken) = match &*path {
-        HTTP_PATH | METRICS_HTTP_PATH => (body, http(StatusCode::OK)),
-        GRPC_PATH | METRICS_GRPC_PATH if body.len() >= GRPC_PREFIX => (body.slice(GRPC_PREFIX..), grpc()),
+        HTTP_PATH | METRICS_HTTP_PATH | LOGS_HTTP_PATH => (body, http(StatusCode::OK)),
+        GRPC_PATH | METRICS_GRPC_PATH | LOGS_GRPC_PATH if body.len() >= GRPC_PREFIX => {
+            (body.slice(GRPC_PREFIX..), grpc())
+        }
         _ => return Ok(http(StatusCode::NOT_FOUND)),
     };
-    let is_metrics = matches!(&*path, METRICS_HTTP_PATH | METRICS_GRPC_PATH);
-    let kept = if is_metrics {
-        ExportMetricsServiceRequest::decode(message).map(|request| state.kept().metrics.push(request))
-    } else {
-        ExportTraceServiceRequest::decode(message).map(|request| state.kept().requests.push(request))
+    let kept = match &*path {
+        METRICS_HTTP_PATH | METRICS_GRPC_PATH => {
+            ExportMetricsServiceRequest::decode(message).map(|request| state.kept().metrics.push(request))
+        }
+        LOGS_HTTP_PATH | LOGS_GRPC_PATH => {
+            ExportLogsServiceRequest::decode(message).map(|request| state.kept().logs.push(request))
+        }
+        _ => ExportTraceServiceRequest::decode(message).map(|request| state.kept().requests.push(request)),
     };
     Ok(if kept.is_ok() { taken } else { http(StatusCode::BAD_REQUEST) })
 }

@@ -10,6 +10,7 @@ const ROWS: &[(&str, usize)] = &[
     ("Traces", 64),
     ("Baggage", 2),
     ("Metrics", 88),
+    ("Logs", 18),
     ("Resource", 7),
     ("Context Propagation", 19),
     ("Environment Variables", 30),

@@ -314,7 +314,8 @@ fn the_log_level_shows_what_was_started_and_what_is_done() {
     assert_eq!(said("warn"), "");
     let info = said("info");
     assert!(info.starts_with("! telemark info: started: traces: http/protobuf to "), "{info}");
-    assert!(info.contains(", sampler parentbased_always_on; metrics: http/protobuf to "), "{info}");
+    assert!(info.contains(", sampler parentbased_always_on; logs: http/protobuf to "), "{info}");
+    assert!(info.contains("; metrics: http/protobuf to "), "{info}");
     assert_eq!(info.lines().count(), 1, "{info}");
     let debug = said("debug");
     assert!(debug.starts_with("! telemark info: started: "), "{debug}");

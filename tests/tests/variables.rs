@@ -15,7 +15,7 @@ use telemark::tower::ServerConfig;
 use telemark::tracing::fmt::Format;
 use telemark_sdk::batch::BatchConfig;
 use telemark_sdk::install::{Telemetry, TelemetryBuilder};
-use telemark_sdk::limits::SpanLimits;
+use telemark_sdk::limits::{LogRecordLimits, SpanLimits};
 use telemark_sdk::metrics::{ExemplarFilter, PeriodicConfig, PullReader};
 use telemark_sdk::resource::Resource;
 use telemark_sdk::sampling;
@@ -41,6 +41,12 @@ const READERS: &[Row] = &[
     ("OTEL_BSP_MAX_QUEUE_SIZE", batch, &[], "5000"),
     ("OTEL_RUST_BSP_MAX_QUEUE_BYTES", batch, &[], "5000"),
     ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", batch, &[], "1"),
+    ("OTEL_LOGS_EXPORTER", log_exporters, &[], "none"),
+    ("OTEL_BLRP_SCHEDULE_DELAY", log_batch, &[], "1"),
+    ("OTEL_BLRP_EXPORT_TIMEOUT", log_batch, &[], "1"),
+    ("OTEL_BLRP_MAX_QUEUE_SIZE", log_batch, &[], "5000"),
+    ("OTEL_RUST_BLRP_MAX_QUEUE_BYTES", log_batch, &[], "5000"),
+    ("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", log_batch, &[], "1"),
     ("OTEL_METRICS_EXPORTER", metric_exporters, &[], "none"),
     ("OTEL_METRIC_EXPORT_INTERVAL", periods, &[], "1"),
     ("OTEL_METRIC_EXPORT_TIMEOUT", periods, &[], "1"),
@@ -53,6 +59,7 @@ const READERS: &[Row] = &[
     ("OTEL_SPAN_LINK_COUNT_LIMIT", limits, &[], "1"),
     ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", limits, &[], "1"),
     ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", limits, &[], "1"),
+    ("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", log_limits, &[], "1"),
     ("OTEL_EXPORTER_OTLP_ENDPOINT", otlp, &[], "http://localhost:1"),
     ("OTEL_EXPORTER_OTLP_PROTOCOL", otlp, &[], "http/json"),
     ("OTEL_EXPORTER_OTLP_COMPRESSION", otlp, &[], "gzip"),
@@ -120,6 +127,19 @@ fn sampler(env: &Env) -> String {
 
 fn batch(env: &Env) -> String {
     format!("{:?}", BatchConfig::spans_from_env(env))
+}
+
+fn log_batch(env: &Env) -> String {
+    format!("{:?}", BatchConfig::logs_from_env(env))
+}
+
+fn log_limits(env: &Env) -> String {
+    format!("{:?}", LogRecordLimits::from_env(env))
+}
+
+/// Returns the number of exporters. `src/init.rs` tests which ones they are.
+fn log_exporters(env: &Env) -> String {
+    built(env, &[("OTEL_TRACES_EXPORTER", "none")], None).health().logs.len().to_string()
 }
 
 fn periods(env: &Env) -> String {

@@ -4,6 +4,7 @@
 //! | `opentelemetry_sdk` | in Telemark |
 //! |---|---|
 //! | any `SpanExporter` | an [`Exporter`](telemark_sdk::Exporter), using [`UpstreamExporter`] |
+//! | any `LogExporter` | an [`Exporter`](telemark_sdk::Exporter) of log records, using [`UpstreamLogExporter`] |
 //! | any `ShouldSample` | a [`Sampler`](telemark_sdk::sampling::Sampler), using [`UpstreamSampler`] |
 //! | any `IdGenerator` | an [`IdGenerator`](telemark_sdk::id::IdGenerator), using [`UpstreamIdGenerator`] |
 //! | a `Resource` | a [`Resource`](telemark_sdk::Resource), using [`resource_from_upstream`], and back |
@@ -29,17 +30,21 @@
 //! [`UpstreamExporter::from_fn`] to create them inside the runtime.
 //!
 //! # Features
-//! - `tokio` (off by default): adds `UpstreamExporter::with_tokio`.
+//! - `tokio` (off by default): adds `UpstreamExporter::with_tokio` and `UpstreamLogExporter::with_tokio`.
 
 mod executor;
 mod exporter;
+mod hosted;
 mod ids;
+mod log_exporter;
+mod log_record;
 mod resource;
 mod sampler;
 mod span;
 
 pub use exporter::UpstreamExporter;
 pub use ids::UpstreamIdGenerator;
+pub use log_exporter::UpstreamLogExporter;
 pub use resource::{resource_from_upstream, resource_to_upstream};
 pub use sampler::UpstreamSampler;
 pub use span::span_to_upstream;

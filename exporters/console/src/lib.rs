@@ -1,4 +1,4 @@
-//! Prints trace trees and metrics to a terminal, for development.
+//! Prints trace trees, metrics and log records to a terminal, for development.
 //!
 //! ```
 //! use telemark_console::ConsoleTraceExporter;
@@ -43,6 +43,12 @@
 //! shop.orders shop.order.kind=web       12 order
 //! ```
 //!
+//! [`ConsoleLogExporter`] prints a line for each log record:
+//!
+//! ```text
+//! 22:13:20.000Z  WARN  shop::orders  few left  item.id=7  trace 4bf92f3577b34da6a3ce929d0e0e4736 span 00f067aa0ba902b7
+//! ```
+//!
 //! | variable | meaning |
 //! |---|---|
 //! | `NO_COLOR` | any value disables colours |
@@ -52,6 +58,7 @@ mod details;
 mod distribution;
 mod exporter;
 mod held;
+mod logs;
 mod metrics;
 mod output;
 mod render;
@@ -60,5 +67,6 @@ mod tree;
 mod values;
 
 pub use exporter::ConsoleTraceExporter;
+pub use logs::ConsoleLogExporter;
 pub use metrics::ConsoleMetricExporter;
 pub use output::Color;

@@ -1,4 +1,4 @@
-//! OTLP export for Telemark: sends spans and metrics to a collector or a backend over `http/protobuf`, `http/json` or `grpc`,
+//! OTLP export for Telemark: sends spans, metrics and log records to a collector or a backend over `http/protobuf`, `http/json` or `grpc`,
 //! or writes them to a file as lines of JSON.
 //!
 //! ```no_run
@@ -60,9 +60,9 @@
 //! # Variables
 //!
 //! `OTEL_EXPORTER_OTLP_ENDPOINT`, `_PROTOCOL`, `_HEADERS`, `_COMPRESSION`, `_TIMEOUT`, `_CERTIFICATE`, `_CLIENT_KEY`,
-//! `_CLIENT_CERTIFICATE` and `_INSECURE`. For a single signal, `OTEL_EXPORTER_OTLP_TRACES_*` or
-//! `OTEL_EXPORTER_OTLP_METRICS_*` takes precedence. Metrics also have `_TEMPORALITY_PREFERENCE` and
-//! `_DEFAULT_HISTOGRAM_AGGREGATION`. Pass these two to the exporter's reader: see
+//! `_CLIENT_CERTIFICATE` and `_INSECURE`. For a single signal, `OTEL_EXPORTER_OTLP_TRACES_*`,
+//! `OTEL_EXPORTER_OTLP_METRICS_*` or `OTEL_EXPORTER_OTLP_LOGS_*` takes precedence. Metrics also have `_TEMPORALITY_PREFERENCE` and
+//! `_DEFAULT_HISTOGRAM_AGGREGATION`. Pass these two on to the reader of the exporter: see
 //! [`OtlpExporter::temporality_preference`] and [`OtlpExporter::default_histogram_aggregation`].
 //!
 //! For an endpoint for all signals, the exporter appends the signal's path and keeps the query. In `_HEADERS`, a `%` that does

@@ -23,6 +23,15 @@ pub struct BatchConfig {
     export_timeout: Duration,
 }
 
+/// The variables of a signal's batch processor.
+struct Names {
+    queue_size: &'static str,
+    queue_bytes: &'static str,
+    batch_size: &'static str,
+    delay: &'static str,
+    timeout: &'static str,
+}
+
 impl BatchConfig {
     /// The specification's defaults for spans: a queue of 2048 items, batches of 512 items, a delay of up to 5 s
     /// before an export, and a timeout of 30 s per export. Spans that are waiting or being exported may take up 64 MiB
@@ -35,28 +44,59 @@ impl BatchConfig {
         export_timeout: Duration::from_secs(30),
     };
 
+    /// The specification's defaults for log records: as [`Self::SPANS`], but with a delay of at most 1 s before an export.
+    ///
+    /// spec: logs/sdk.md#batching-processor
+    pub const LOGS: BatchConfig = BatchConfig { schedule_delay: Duration::from_secs(1), ..BatchConfig::SPANS };
+
     /// Returns the defaults for spans, overridden by `OTEL_BSP_*` and `OTEL_RUST_BSP_MAX_QUEUE_BYTES`.
     ///
     /// If the batch size exceeds the queue size, logs a warning and uses the queue size.
     pub fn spans_from_env(env: &Env) -> Self {
-        const BATCH: &str = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE";
-        let mut config = BatchConfig::SPANS;
-        if let Some(size) = env.integer("OTEL_BSP_MAX_QUEUE_SIZE", 1..=usize::MAX) {
-            config = config.with_max_queue_size(size);
+        BatchConfig::SPANS.overridden(
+            env,
+            &Names {
+                queue_size: "OTEL_BSP_MAX_QUEUE_SIZE",
+                queue_bytes: "OTEL_RUST_BSP_MAX_QUEUE_BYTES",
+                batch_size: "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+                delay: "OTEL_BSP_SCHEDULE_DELAY",
+                timeout: "OTEL_BSP_EXPORT_TIMEOUT",
+            },
+        )
+    }
+
+    /// Returns the defaults for log records, overridden by `OTEL_BLRP_*` and
+    /// `OTEL_RUST_BLRP_MAX_QUEUE_BYTES`, as [`Self::spans_from_env`] does for spans.
+    pub fn logs_from_env(env: &Env) -> Self {
+        BatchConfig::LOGS.overridden(
+            env,
+            &Names {
+                queue_size: "OTEL_BLRP_MAX_QUEUE_SIZE",
+                queue_bytes: "OTEL_RUST_BLRP_MAX_QUEUE_BYTES",
+                batch_size: "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
+                delay: "OTEL_BLRP_SCHEDULE_DELAY",
+                timeout: "OTEL_BLRP_EXPORT_TIMEOUT",
+            },
+        )
+    }
+
+    fn overridden(mut self, env: &Env, names: &Names) -> Self {
+        if let Some(size) = env.integer(names.queue_size, 1..=usize::MAX) {
+            self = self.with_max_queue_size(size);
         }
-        if let Some(bytes) = env.integer("OTEL_RUST_BSP_MAX_QUEUE_BYTES", 1..=usize::MAX) {
-            config = config.with_max_queue_bytes(bytes);
+        if let Some(bytes) = env.integer(names.queue_bytes, 1..=usize::MAX) {
+            self = self.with_max_queue_bytes(bytes);
         }
-        if let Some(size) = env.integer(BATCH, 1..=usize::MAX) {
-            if size > config.max_queue_size {
-                let accepted = format!("at most OTEL_BSP_MAX_QUEUE_SIZE ({}), which is used", config.max_queue_size);
-                env.warn(ConfigError::invalid(BATCH, size.to_string(), accepted));
+        if let Some(size) = env.integer(names.batch_size, 1..=usize::MAX) {
+            if size > self.max_queue_size {
+                let accepted = format!("at most {} ({}), which is used", names.queue_size, self.max_queue_size);
+                env.warn(ConfigError::invalid(names.batch_size, size.to_string(), accepted));
             }
-            config = config.with_max_batch_size(size);
+            self = self.with_max_batch_size(size);
         }
-        config.schedule_delay = env.duration("OTEL_BSP_SCHEDULE_DELAY").unwrap_or(config.schedule_delay);
-        config.export_timeout = env.timeout("OTEL_BSP_EXPORT_TIMEOUT").unwrap_or(config.export_timeout);
-        config
+        self.schedule_delay = env.duration(names.delay).unwrap_or(self.schedule_delay);
+        self.export_timeout = env.timeout(names.timeout).unwrap_or(self.export_timeout);
+        self
     }
 
     /// Sets the maximum number of queued items. The minimum is 1.
@@ -131,8 +171,12 @@ mod tests {
     use super::*;
 
     fn check(variables: &[(&str, &str)], expected: [u64; 4], warnings: &[&str]) {
+        check_with(BatchConfig::spans_from_env, variables, expected, warnings);
+    }
+
+    fn check_with(read: fn(&Env) -> BatchConfig, variables: &[(&str, &str)], expected: [u64; 4], warnings: &[&str]) {
         let env = Env::from_pairs(variables.iter().copied());
-        let config = BatchConfig::spans_from_env(&env);
+        let config = read(&env);
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let actual = [
             config.max_queue_size as u64,
@@ -182,6 +226,25 @@ mod tests {
             &[("OTEL_BSP_MAX_QUEUE_SIZE", "0")],
             [2048, 512, 5000, 30000],
             &[r#"OTEL_BSP_MAX_QUEUE_SIZE="0" cannot be used: expected a whole number of at least 1"#],
+        );
+    }
+    #[test]
+    fn log_records_have_variables_and_a_delay_of_their_own() {
+        let check = |variables: &[(&str, &str)], expected, warnings: &[&str]| {
+            check_with(BatchConfig::logs_from_env, variables, expected, warnings);
+        };
+        check(&[("OTEL_BSP_SCHEDULE_DELAY", "7"), ("OTEL_BSP_MAX_QUEUE_SIZE", "7")], [2048, 512, 1000, 30000], &[]);
+        check(
+            &[
+                ("OTEL_BLRP_MAX_QUEUE_SIZE", "100"),
+                ("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "200"),
+                ("OTEL_BLRP_SCHEDULE_DELAY", "5"),
+                ("OTEL_BLRP_EXPORT_TIMEOUT", "6"),
+            ],
+            [100, 100, 5, 6],
+            &[
+                r#"OTEL_BLRP_MAX_EXPORT_BATCH_SIZE="200" cannot be used: expected at most OTEL_BLRP_MAX_QUEUE_SIZE (100), which is used"#,
+            ],
         );
     }
 }

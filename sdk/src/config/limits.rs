@@ -1,7 +1,7 @@
-//! Reads the span limits from the environment.
+//! Reads the limits of spans and log records from the environment.
 
 use super::Env;
-use crate::limits::{AttributeLimits, SpanLimits};
+use crate::limits::{AttributeLimits, LogRecordLimits, SpanLimits};
 
 impl SpanLimits {
     /// Returns the default limits, overridden by `OTEL_SPAN_*`, `OTEL_EVENT_*`, `OTEL_LINK_*` and `OTEL_ATTRIBUTE_*`.
@@ -23,6 +23,19 @@ impl SpanLimits {
             attributes_per_event: count(read("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT")),
             attributes_per_link: count(read("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT")),
         }
+    }
+}
+
+impl LogRecordLimits {
+    /// Returns the default limits, overridden by `OTEL_LOGRECORD_*` and `OTEL_ATTRIBUTE_*`.
+    ///
+    /// spec: common/README.md#configurable-parameters
+    pub fn from_env(env: &Env) -> Self {
+        let read = |own, general| env.integer(own, 0..=usize::MAX).or_else(|| env.integer(general, 0..=usize::MAX));
+        let count = read("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT");
+        let length = read("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT");
+        let count = count.unwrap_or(LogRecordLimits::DEFAULT.attributes.count);
+        LogRecordLimits::DEFAULT.with_attributes(AttributeLimits::new(count, length))
     }
 }
 
@@ -63,5 +76,24 @@ mod tests {
             "128 9 128 128 128 128",
         );
         check(&[("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "5")], "128 5 128 128 128 128");
+    }
+    #[test]
+    fn log_records_have_limits_of_their_own() {
+        let check = |variables: &[(&str, &str)], count, length| {
+            let limits = LogRecordLimits::from_env(&Env::from_pairs(variables.iter().copied()));
+            assert_eq!(limits.attributes, AttributeLimits::new(count, length), "{variables:?}");
+        };
+        check(&[("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "3")], 128, None);
+        check(&[("OTEL_ATTRIBUTE_COUNT_LIMIT", "3"), ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "4")], 3, Some(4));
+        check(
+            &[
+                ("OTEL_ATTRIBUTE_COUNT_LIMIT", "3"),
+                ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "4"),
+                ("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", "0"),
+                ("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", "6"),
+            ],
+            0,
+            Some(6),
+        );
     }
 }

@@ -176,6 +176,7 @@ impl TelemetryBuilder {
         if foundation.self_metrics {
             companions.push(Box::new(SelfMetrics::of_pipelines(
                 &providers.traces,
+                Some(&providers.logs),
                 &providers.metrics,
                 providers.all().map(|provider| provider.counters()),
             )));

@@ -34,10 +34,10 @@ impl TelemetryHandle {
         self.force_flush(Deadline::after(timeout))
     }
 
-    /// Exports all ended spans and the current metrics, and blocks until that is done. A fifth of the time until the deadline
+    /// Exports all ended spans, all emitted log records and the current metrics, and blocks until that is done. A fifth of the time until the deadline
     /// is reserved for each signal after the first, in case the receiver of an earlier one does not respond. This method
-    /// never waits for an exporter beyond the deadline, but it does wait for the program's own span processors, which run on
-    /// this thread.
+    /// never waits for an exporter beyond the deadline, but it does wait for the program's own processors, which run on this
+    /// thread.
     ///
     /// # Errors
     /// Returns an error if something could not be delivered before the deadline, or if this process is a forked child

@@ -61,8 +61,8 @@ impl Telemetry {
     }
 
     /// Makes this the program's telemetry, which the API's globals, `#[traced]` and [metrics in
-    /// statics](crate::instrument::statics) all use. The global meter provider is left unchanged if this telemetry has
-    /// no metric readers. With [`TelemetryBuilder::with_termination_handler`], the telemetry is also shut down when
+    /// statics](crate::instrument::statics) all use, and so do [active loggers](crate::logs::active). The global meter
+    /// provider is left unchanged if this telemetry has no metric readers. With [`TelemetryBuilder::with_termination_handler`], the telemetry is also shut down when
     /// the program ends.
     ///
     /// # Errors
@@ -101,7 +101,7 @@ impl Telemetry {
         self.handle.flush(timeout)
     }
 
-    /// Exports all ended spans and the current metrics; see [`TelemetryHandle::force_flush`].
+    /// Exports all ended spans, all emitted log records and the current metrics; see [`TelemetryHandle::force_flush`].
     ///
     /// # Errors
     /// Returns an error if something could not be delivered before the deadline.

@@ -1,4 +1,5 @@
-//! Tools for tests: an in-memory exporter, a manual clock, sequential ids, and text output for spans and metrics.
+//! Tools for tests: an in-memory exporter, a manual clock, sequential ids, and text output for spans,
+//! metrics and log records.
 //!
 //! ```
 //! use opentelemetry::trace::{Tracer, TraceContextExt};
@@ -15,6 +16,7 @@
 
 mod clock;
 mod ids;
+mod logs;
 mod memory;
 mod metrics;
 mod telemetry;
@@ -22,6 +24,7 @@ mod tree;
 
 pub use clock::ManualClock;
 pub use ids::SequentialIds;
+pub use logs::logs_text;
 pub use memory::InMemoryExporter;
 pub use metrics::metrics_text;
 pub use telemetry::TestTelemetry;

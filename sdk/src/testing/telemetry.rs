@@ -7,20 +7,21 @@ use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::{Context, ContextGuard};
 
-use super::{InMemoryExporter, ManualClock, SequentialIds, metrics_text, tree};
+use super::{InMemoryExporter, ManualClock, SequentialIds, logs_text, metrics_text, tree};
 use crate::batch::{BatchConfig, BatchProcessor};
+use crate::logs::{self, LoggerProviderBuilder, SdkLogRecord, SdkLoggerProvider};
 use crate::metrics::{self, MeterProviderBuilder, PullReader, ReaderConfig, ScopeMetrics, SdkMeterProvider};
 use crate::propagation::{self, Propagators};
 use crate::resource::Resource;
 use crate::runtime::{ManualRuntime, Runtime};
 use crate::self_metrics::SelfMetrics;
-use crate::signal::Traces;
+use crate::signal::{Logs, Traces};
 use crate::time::Deadline;
 use crate::trace::{SdkTracer, SdkTracerProvider, SpanData, TracerProviderBuilder, active};
 
-/// Keeps spans and metrics in memory, with sequential ids and a manual clock. Nothing is global, so tests can run in
+/// Keeps spans, metrics and log records in memory, with sequential ids and a manual clock. Nothing is global, so tests can run in
 /// parallel. After [`Self::attach`], everything on the test's thread uses this telemetry: `#[traced]` functions,
-/// metrics in statics, HTTP layers, and header propagation.
+/// metrics in statics, HTTP layers, active loggers, and header propagation.
 ///
 /// A layer created while the telemetry is attached (`app()` after `attach()`, as in most tests) records its spans and
 /// metrics to it on every thread. A layer created earlier records to the program's meter. `#[traced]` functions and
@@ -35,6 +36,8 @@ pub struct TestTelemetry {
     provider: SdkTracerProvider,
     meters: SdkMeterProvider,
     reader: PullReader,
+    loggers: SdkLoggerProvider,
+    log_exporter: InMemoryExporter<Logs>,
     runtime: Arc<ManualRuntime>,
     self_metrics: Option<Arc<SelfMetrics>>,
     propagator: Arc<dyn TextMapPropagator + Send + Sync>,
@@ -66,10 +69,24 @@ impl TestTelemetry {
         let provider = configure(builder).build();
         let reader = PullReader::default();
         let meters = SdkMeterProvider::builder().with_clock(clock.clock()).with_reader(reader.clone()).build();
+        let log_exporter = InMemoryExporter::new();
+        let loggers = loggers(&clock, &log_exporter, &runtime, |builder| builder);
         let runtime = Arc::new(runtime);
         let propagator = Arc::new(Propagators::default());
-        TestTelemetry { clock, exporter, provider, meters, reader, runtime, self_metrics: None, propagator }
-            .observing_itself()
+        let self_metrics = None;
+        let telemetry = TestTelemetry {
+            clock,
+            exporter,
+            provider,
+            meters,
+            reader,
+            loggers,
+            log_exporter,
+            runtime,
+            self_metrics,
+            propagator,
+        };
+        telemetry.observing_itself()
     }
 
     fn observing_itself(mut self) -> Self {
@@ -89,6 +106,12 @@ impl TestTelemetry {
         let builder = SdkMeterProvider::builder().with_clock(self.clock.clock()).with_reader(self.reader.clone());
         self.meters = configure(builder).build();
         self.observing_itself()
+    }
+
+    /// Replaces the logger provider with one that `configure` can modify, such as by setting limits.
+    pub fn with_logs(mut self, configure: impl FnOnce(LoggerProviderBuilder) -> LoggerProviderBuilder) -> Self {
+        self.loggers = loggers(&self.clock, &self.log_exporter, &self.runtime, configure);
+        self
     }
 
     /// Replaces the propagator. The default is W3C Trace Context and Baggage.
@@ -117,6 +140,23 @@ impl TestTelemetry {
         metrics_text(&self.collect())
     }
 
+    /// Returns the logger provider.
+    pub fn logger_provider(&self) -> &SdkLoggerProvider {
+        &self.loggers
+    }
+
+    /// Returns the emitted log records.
+    pub fn log_records(&self) -> Vec<SdkLogRecord> {
+        // The in-memory exporter always succeeds.
+        let _ = self.loggers.force_flush(Deadline::NEVER);
+        self.log_exporter.items()
+    }
+
+    /// Returns the emitted log records as text; see [`logs_text`].
+    pub fn logs(&self) -> String {
+        logs_text(&self.log_records())
+    }
+
     /// Returns the tracer provider.
     pub fn provider(&self) -> &SdkTracerProvider {
         &self.provider
@@ -142,6 +182,7 @@ impl TestTelemetry {
     pub fn context(&self) -> Context {
         let context = active::with_tracer(&Context::current(), self.tracer("telemark"));
         let context = metrics::active::with_meter_provider(&context, self.meters.clone());
+        let context = logs::active::with_logger_provider(&context, self.loggers.clone());
         propagation::active::with_propagator(&context, self.propagator.clone())
     }
 
@@ -156,6 +197,23 @@ impl TestTelemetry {
     pub fn tree(&self) -> String {
         tree(&self.spans())
     }
+}
+
+fn loggers(
+    clock: &ManualClock,
+    exporter: &InMemoryExporter<Logs>,
+    runtime: &ManualRuntime,
+    configure: impl FnOnce(LoggerProviderBuilder) -> LoggerProviderBuilder,
+) -> SdkLoggerProvider {
+    let builder = SdkLoggerProvider::builder().with_clock(clock.clock());
+    let config = BatchConfig::LOGS.with_max_queue_size(1 << 20);
+    let started = BatchProcessor::start(exporter.clone(), Resource::empty(), config, &Runtime::Manual(runtime.clone()));
+    // A manual runtime needs no thread, so it always starts. The exporter comes last, behind the processors of the test.
+    match (configure(builder), started) {
+        (builder, Ok(processor)) => builder.with_processor(processor),
+        (builder, Err(_)) => builder,
+    }
+    .build()
 }
 
 impl Default for TestTelemetry {

@@ -7,10 +7,10 @@ mod failure;
 mod processor;
 mod provider;
 mod record;
-mod scope;
 mod span;
 mod tracer;
 
+pub use crate::instrumentation_scope::Scope;
 pub use call_site::CallSite;
 pub use exceptions::ExceptionSignal;
 #[doc(hidden)]
@@ -19,7 +19,6 @@ pub(crate) use failure::{Failure, Source};
 pub use processor::SpanProcessor;
 pub use provider::{SdkTracerProvider, TracerProviderBuilder};
 pub use record::{Bounded, Events, Links, SpanChunk, SpanData, SpanEvent, SpanRecord, SpanView};
-pub use scope::Scope;
 pub use span::{END_NOW, SdkSpan};
 pub(crate) use tracer::{Glance, Started};
 pub use tracer::{SdkTracer, TracedSpan};

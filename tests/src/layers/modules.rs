@@ -19,6 +19,7 @@ const LAYERS: &[Layer] = &[
             "id",
             "error",
             "attributes",
+            "instrumentation_scope",
             "limits",
             "signal",
         ],

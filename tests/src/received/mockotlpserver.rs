@@ -89,8 +89,27 @@ pub(super) fn pairs<'a>(list: impl Iterator<Item = &'a Value>) -> impl Iterator<
     list.map(|pair| (text(pair, "/key").to_owned(), value(&pair["value"])))
 }
 
+/// Formats bytes in hexadecimal: an array, the `data` of a buffer, or base64, depending on the protocol.
+pub(super) fn hex(json: &Value) -> String {
+    let to_hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    match json.as_array().or_else(|| json["data"].as_array()) {
+        Some(bytes) => to_hex(&bytes.iter().filter_map(Value::as_u64).map(|byte| byte as u8).collect::<Vec<_>>()),
+        None => to_hex(&base64(json.as_str().unwrap_or_default())),
+    }
+}
+
+fn base64(text: &str) -> Vec<u8> {
+    const SYMBOLS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let symbols = text.chars().filter_map(|symbol| SYMBOLS.find(symbol)).collect::<Vec<_>>();
+    let bytes = symbols.chunks(4).flat_map(|chunk| {
+        let bits = chunk.iter().fold(0, |bits, symbol| bits << 6 | symbol) << (6 * (4 - chunk.len()));
+        (0..chunk.len() - 1).map(move |at| (bits >> (16 - 8 * at)) as u8)
+    });
+    bytes.collect()
+}
+
 /// Formats an attribute value in the common notation.
-fn value(json: &Value) -> String {
+pub(super) fn value(json: &Value) -> String {
     let Some((kind, value)) = json.as_object().and_then(|object| object.iter().next()) else {
         return "()".to_owned();
     };
@@ -101,10 +120,7 @@ fn value(json: &Value) -> String {
             Some(number) => format!("{number:?}"),
             None => value.as_str().unwrap_or("NaN").to_owned(),
         },
-        "bytesValue" => {
-            let bytes = list(value, "data").filter_map(Value::as_u64);
-            bytes.fold("0x".to_owned(), |hex, byte| hex + &format!("{byte:02x}"))
-        }
+        "bytesValue" => format!("0x{}", hex(value)),
         "arrayValue" => format!("[{}]", list(value, "values").map(self::value).collect::<Vec<_>>().join(", ")),
         "kvlistValue" => {
             let pairs = pairs(list(value, "values")).map(|(key, value)| format!("{key:?}: {value}"));

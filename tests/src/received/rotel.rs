@@ -20,7 +20,7 @@ const STARTS: &[&str] = &[
     "\u{1b}[",
     "ResourceSpans #",
     "ResourceMetrics #",
-    "ResourceLogs #",
+    "ResourceLog #",
     "Resource SchemaURL:",
     "Resource attributes:",
     "ScopeSpans #",
@@ -97,7 +97,7 @@ struct Reader {
 impl Reader {
     fn line(&mut self, line: &str) {
         let starts = |start: &str| line.starts_with(start);
-        if starts("\u{1b}[") || starts("ResourceMetrics #") || starts("ResourceLogs #") {
+        if starts("\u{1b}[") || starts("ResourceMetrics #") || starts("ResourceLog #") {
             self.place = Place::Nowhere;
         } else if starts("ResourceSpans #") {
             *self = Reader { place: Place::Resource, spans: std::mem::take(&mut self.spans), ..Reader::default() };
@@ -209,7 +209,7 @@ pub(super) fn pair(text: &str) -> Option<(String, String)> {
 const TYPES: &[&str] = &["Str(", "Int(", "Double(", "Bool(", "Slice(", "Map(", "Bytes("];
 
 /// Formats a value in the common notation.
-fn value(text: &str) -> String {
+pub(super) fn value(text: &str) -> String {
     let Some((kind, rest)) = text.split_once('(') else { return text.to_owned() };
     let Some(inner) = rest.strip_suffix(')') else { return text.to_owned() };
     match kind {

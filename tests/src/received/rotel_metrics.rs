@@ -66,7 +66,7 @@ impl Reader {
         if starts("ResourceMetrics #") {
             self.finish_point();
             *self = Reader { place: Place::Resource, points: std::mem::take(&mut self.points), ..Reader::default() };
-        } else if starts("\u{1b}[") || starts("ResourceSpans #") || starts("ResourceLogs #") {
+        } else if starts("\u{1b}[") || starts("ResourceSpans #") || starts("ResourceLog #") {
             self.finish_point();
             self.place = Place::Nowhere;
         } else if self.place == Place::Nowhere {

@@ -12,8 +12,8 @@ use crate::step::Failure;
 const SCRIPT: &str = "
 const {MockOtlpServer} = require('@elastic/mockotlpserver');
 const {jsonStringifyTrace} = require('@elastic/mockotlpserver/lib/normalize.js');
-// The library's own text output for metrics shortens numbers and does not show ids as hex.
-const metrics = (request) => {
+// The library's own text output of metrics shortens numbers and has no hex ids. That of logs has no types.
+const json = (request) => {
     const type = request.constructor;
     return JSON.stringify(type.toObject ? type.toObject(request, {longs: String, bytes: Array, enums: String}) : request);
 };
@@ -23,7 +23,8 @@ const server = new MockOtlpServer({
     grpcHostname: '127.0.0.1', grpcPort: 0,
     logLevel: 'warn',
     onTrace: (request) => console.log(jsonStringifyTrace(request, {normAttributes: false})),
-    onMetrics: (request) => console.log(metrics(request)),
+    onMetrics: (request) => console.log(json(request)),
+    onLogs: (request) => console.log(json(request)),
 });
 server.start().then(() => console.log('listening', server.grpcUrl.host, server.httpUrl.host));
 ";

@@ -167,7 +167,7 @@ fn display(out: &mut Vec<u8>, value: impl std::fmt::Display) {
     let _ = write!(out, "{value}");
 }
 
-fn array<T>(out: &mut Vec<u8>, items: impl IntoIterator<Item = T>, write: impl Fn(&mut Vec<u8>, T)) {
+pub(super) fn array<T>(out: &mut Vec<u8>, items: impl IntoIterator<Item = T>, write: impl Fn(&mut Vec<u8>, T)) {
     out.push(b'[');
     for item in items {
         element(out);
@@ -188,19 +188,19 @@ fn value(out: &mut Vec<u8>, value: &Value) {
     }
 }
 
-fn bool_value(out: &mut Vec<u8>, value: bool) {
+pub(super) fn bool_value(out: &mut Vec<u8>, value: bool) {
     out.extend_from_slice(b"{\"boolValue\":");
     display(out, value);
     out.push(b'}');
 }
 
-fn i64_value(out: &mut Vec<u8>, value: i64) {
+pub(super) fn i64_value(out: &mut Vec<u8>, value: i64) {
     out.extend_from_slice(b"{\"intValue\":\"");
     display(out, value);
     out.extend_from_slice(b"\"}");
 }
 
-fn f64_value(out: &mut Vec<u8>, value: f64) {
+pub(super) fn f64_value(out: &mut Vec<u8>, value: f64) {
     out.extend_from_slice(b"{\"doubleValue\":");
     float(out, value);
     out.push(b'}');
@@ -219,7 +219,7 @@ pub(super) fn float(out: &mut Vec<u8>, value: f64) {
     }
 }
 
-fn string_value(out: &mut Vec<u8>, value: &str) {
+pub(super) fn string_value(out: &mut Vec<u8>, value: &str) {
     out.extend_from_slice(b"{\"stringValue\":");
     string(out, value);
     out.push(b'}');

@@ -7,10 +7,11 @@
 //! | `wire`, `json` | numbers, strings and attribute values in protobuf and in JSON |
 //! | `resource` | the encoded resource, reused until it changes |
 //! | `groups` | the items of each scope |
-//! | `trace`, `metrics` | one folder per signal, with `values` for the numbers used by both encodings, `protobuf` and `json` |
+//! | `trace`, `metrics`, `logs` | a folder for each signal: `values` for the numbers of both encodings, `protobuf`, `json` |
 
 mod groups;
 mod json;
+mod logs;
 mod metrics;
 mod part;
 mod resource;

@@ -9,8 +9,8 @@ use super::part::{Part, Written};
 use crate::preferences::Preferences;
 use crate::settings::Protocol;
 
-/// A signal that can be sent with OTLP. Implemented by [`Traces`](telemark_sdk::signal::Traces) and
-/// [`Metrics`](telemark_sdk::signal::Metrics).
+/// A signal that can be sent with OTLP. Implemented by [`Traces`](telemark_sdk::signal::Traces),
+/// [`Metrics`](telemark_sdk::signal::Metrics) and [`Logs`](telemark_sdk::signal::Logs).
 ///
 /// The exporter calls these functions on its own thread: [`Self::begin`] once per batch, then an encoding function once per
 /// request. Nothing is allocated once the buffer and the cache have grown to the size needed for a batch.

@@ -1,6 +1,7 @@
 //! The installed signals. This is the only list of them, with one field per signal: adding a signal takes one line in each of
 //! these structs and a new file next to `traces`.
 
+mod logs;
 mod metrics;
 mod traces;
 
@@ -12,11 +13,12 @@ use super::registry::{Factory, Node};
 use crate::config::Env;
 use crate::diag::{Counters, SignalHealth};
 use crate::error::{ConfigError, ExportError};
+use crate::logs::SdkLoggerProvider;
 use crate::metrics::SdkMeterProvider;
 use crate::resource::Resource;
 use crate::runtime::Runtime;
 use crate::self_metrics::Words;
-use crate::signal::{Metrics, Traces};
+use crate::signal::{Logs, Metrics, Traces};
 use crate::time::{Clock, Deadline};
 use crate::trace::SdkTracerProvider;
 
@@ -24,17 +26,24 @@ use crate::trace::SdkTracerProvider;
 #[derive(Clone, Copy, Debug)]
 pub struct Components {
     pub(super) traces: &'static [Factory<Traces>],
+    pub(super) logs: &'static [Factory<Logs>],
     pub(super) metrics: &'static [Factory<Metrics>],
     pub(super) handles_termination: bool,
 }
 
 impl Components {
     /// No exporters: their variables are not read, and only exporters added in code are used.
-    pub const NONE: Components = Components { traces: &[], metrics: &[], handles_termination: false };
+    pub const NONE: Components = Components { traces: &[], logs: &[], metrics: &[], handles_termination: false };
 
     /// Sets the span exporters for `OTEL_TRACES_EXPORTER`. The exporter named `otlp` is the default.
     pub const fn with_span_exporters(mut self, factories: &'static [Factory<Traces>]) -> Self {
         self.traces = factories;
+        self
+    }
+
+    /// Sets the exporters of log records for `OTEL_LOGS_EXPORTER`. The exporter named `otlp` is the default.
+    pub const fn with_log_exporters(mut self, factories: &'static [Factory<Logs>]) -> Self {
+        self.logs = factories;
         self
     }
 
@@ -56,29 +65,36 @@ impl Components {
 #[derive(Debug, Default)]
 pub(super) struct Models {
     pub(super) traces: traces::Model,
+    pub(super) logs: logs::Model,
     pub(super) metrics: metrics::Model,
 }
 
 impl Models {
     pub(super) fn complete(&mut self, env: &Env, components: &Components) -> Result<(), ConfigError> {
         self.traces.complete(env, components.traces)?;
+        self.logs.complete(env, components.logs)?;
         self.metrics.complete(env, components.metrics)
     }
 
     /// Creates the named components of every signal before any of them starts a thread.
     pub(super) fn make(&mut self, node: Node<'_>, components: &Components) -> Result<(), ConfigError> {
         self.traces.pipelines.make(node, components.traces)?;
+        self.logs.pipelines.make(node, components.logs)?;
         self.metrics.pipelines.make(node, components.metrics)
     }
 
     /// Starts the pipelines and builds the providers.
     pub(super) fn build(self, foundation: &mut Foundation<'_>) -> Result<Providers, ConfigError> {
         let traces = self.traces.start(foundation)?;
+        let logs = self.logs.start(foundation)?;
         let metrics = self.metrics.start(foundation)?.build();
         // Without a metric reader, nothing would ever export the counts.
         foundation.self_metrics &= metrics.is_read();
-        let traces = if foundation.self_metrics { traces.with_span_counts() } else { traces };
-        Ok(Providers { traces: traces.build(), metrics })
+        let (traces, logs) = match foundation.self_metrics {
+            true => (traces.with_span_counts(), logs.with_log_count()),
+            false => (traces, logs),
+        };
+        Ok(Providers { traces: traces.build(), logs: logs.build(), metrics })
     }
 }
 
@@ -96,23 +112,25 @@ pub(super) struct Foundation<'a> {
 #[derive(Clone, Debug)]
 pub(super) struct Providers {
     pub(super) traces: SdkTracerProvider,
+    pub(super) logs: SdkLoggerProvider,
     pub(super) metrics: SdkMeterProvider,
 }
 
 impl Providers {
     /// Returns all providers, in the order in which they are flushed and shut down.
-    pub(super) fn all(&self) -> [&dyn Provider; 2] {
-        [&self.traces, &self.metrics]
+    pub(super) fn all(&self) -> [&dyn Provider; 3] {
+        [&self.traces, &self.logs, &self.metrics]
     }
 
     /// Installs these as the program's providers. If other providers are already installed, changes nothing and
     /// returns false.
     pub(super) fn claim(&mut self) -> bool {
-        traces::claim(&mut self.traces)
+        let is_first = traces::claim(&mut self.traces);
+        logs::claim(&mut self.logs, is_first)
     }
 
     pub(super) fn health(&self) -> Health {
-        Health { traces: self.traces.health(), metrics: self.metrics.health() }
+        Health { traces: self.traces.health(), logs: self.logs.health(), metrics: self.metrics.health() }
     }
 }
 
@@ -123,6 +141,8 @@ impl Providers {
 pub struct Health {
     /// Counts of spans.
     pub traces: Vec<SignalHealth>,
+    /// Counts of log records.
+    pub logs: Vec<SignalHealth>,
     /// Counts of metric points.
     pub metrics: Vec<SignalHealth>,
 }

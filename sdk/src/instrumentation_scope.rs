@@ -1,4 +1,4 @@
-//! The instrumentation scope of a span, shared rather than copied.
+//! The instrumentation scope of a span or a log record, shared rather than copied.
 
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
@@ -7,26 +7,27 @@ use opentelemetry::InstrumentationScope;
 
 use crate::attributes;
 
-/// The scope of a span. It is shared by all spans of a tracer, or static for `#[traced]` call sites.
+/// The scope of a span or a log record. It is shared by all items of a tracer or a logger, or static for `#[traced]` call
+/// sites.
 #[derive(Clone, Debug)]
 pub enum Scope {
     /// The scope of a call site, which lives as long as the program.
     Static(&'static InstrumentationScope),
-    /// The scope of a tracer.
+    /// The scope of a tracer or a logger.
     Shared(Arc<InstrumentationScope>),
 }
 
 impl Scope {
     /// Returns a scope with an empty name.
     #[inline]
-    pub(super) fn unnamed() -> Self {
+    pub(crate) fn unnamed() -> Self {
         static UNNAMED: OnceLock<InstrumentationScope> = OnceLock::new();
         Scope::Static(UNNAMED.get_or_init(InstrumentationScope::default))
     }
 
     /// Moves the scope out and leaves a scope that owns nothing.
     #[inline]
-    pub(super) fn take(&mut self) -> Self {
+    pub(crate) fn take(&mut self) -> Self {
         match self {
             Scope::Static(scope) => Scope::Static(scope),
             Scope::Shared(_) => std::mem::replace(self, Scope::unnamed()),

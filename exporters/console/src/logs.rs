@@ -1,0 +1,186 @@
+//! The exporter of log records, which prints one line per record.
+
+use std::fmt::{self, Write as _};
+use std::io::Write;
+
+use opentelemetry::logs::{AnyValue, Severity};
+use telemark_sdk::config::Env;
+use telemark_sdk::logs::SdkLogRecord;
+use telemark_sdk::signal::Logs;
+use telemark_sdk::time::Deadline;
+use telemark_sdk::{Batch, ExportError, ExportReport, Exporter};
+
+use crate::output::{Color, Output};
+use crate::text::{Canvas, Tone, clean, time_of_day};
+use crate::values::float;
+
+/// The maximum width of a name or a key, in columns.
+const MAX_NAME: usize = 60;
+/// The maximum width of a value, in columns.
+const MAX_VALUE: usize = 160;
+/// The maximum width of a body, in columns.
+const MAX_BODY: usize = 1000;
+
+/// Prints log records, one line each, for development. The lines stand beside the trace trees, not in them.
+///
+/// Writing blocks for as long as the output does. A pipe that is not read blocks the SDK's thread, but never
+/// the application.
+///
+/// ```
+/// use telemark_console::ConsoleLogExporter;
+/// use telemark_sdk::signal::Logs;
+///
+/// fn exporter() -> impl telemark_sdk::Exporter<Logs> {
+///     ConsoleLogExporter::stdout()
+/// }
+/// # let _ = exporter();
+/// ```
+pub struct ConsoleLogExporter {
+    output: Output,
+    is_colored: bool,
+}
+
+impl ConsoleLogExporter {
+    /// Creates an exporter that prints to standard output, configured by the process environment.
+    pub fn stdout() -> Self {
+        Self::from_env(&Env::process())
+    }
+
+    /// Creates an exporter that prints to standard output. Disables colours if `NO_COLOR` has any value.
+    pub fn from_env(env: &Env) -> Self {
+        Self::new(Output::for_stdout(env))
+    }
+
+    /// Creates an exporter that prints to `out`, without colours unless [`Self::with_color`] enables them.
+    pub fn to_writer(out: impl Write + Send + 'static) -> Self {
+        Self::new(Output::for_writer(out))
+    }
+
+    fn new(output: Output) -> Self {
+        ConsoleLogExporter { is_colored: output.is_colored(Color::Auto), output }
+    }
+
+    /// Chooses between coloured and plain output.
+    pub fn with_color(mut self, color: Color) -> Self {
+        self.is_colored = self.output.is_colored(color);
+        self
+    }
+}
+
+impl Exporter<Logs> for ConsoleLogExporter {
+    fn export(&mut self, batch: Batch<'_, Logs>, _: Deadline) -> Result<ExportReport, ExportError> {
+        let mut canvas = Canvas::new(self.is_colored);
+        batch.iter().for_each(|record| write_record(&mut canvas, record));
+        self.output.write(canvas.as_str())?;
+        self.output.flush()?;
+        Ok(ExportReport::accepted())
+    }
+
+    fn destination(&self) -> String {
+        self.output.destination()
+    }
+}
+
+impl fmt::Debug for ConsoleLogExporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConsoleLogExporter").field("is_colored", &self.is_colored).finish_non_exhaustive()
+    }
+}
+
+fn write_record(canvas: &mut Canvas, record: &SdkLogRecord) {
+    if let Some(time) = record.timestamp().or(record.observed_timestamp()) {
+        put(canvas, Tone::Faint, &time_of_day(time));
+    }
+    let severity = record.severity_text().or(record.severity_number().map(|severity| severity.name()));
+    put(canvas, tone(record.severity_number()), &clean(severity.unwrap_or("-"), MAX_NAME));
+    put(canvas, Tone::Faint, &clean(record.target().unwrap_or(record.scope().name()), MAX_NAME));
+    if let Some(event) = record.event_name() {
+        put(canvas, Tone::Accent, &clean(event, MAX_NAME));
+    }
+    match record.body() {
+        Some(AnyValue::String(body)) => put(canvas, Tone::Strong, &clean(body.as_str(), MAX_BODY)),
+        Some(body) => put(canvas, Tone::Strong, &clean(&text(body), MAX_BODY)),
+        None => {}
+    }
+    for (key, value) in record.attributes() {
+        let tone = if key.as_str().starts_with("exception.") { Tone::Bad } else { Tone::Plain };
+        put(canvas, tone, &format!("{}={}", clean(key.as_str(), MAX_NAME), clean(&text(value), MAX_VALUE)));
+    }
+    if record.dropped_attributes() > 0 {
+        put(canvas, Tone::Warn, &format!("({} attributes dropped)", record.dropped_attributes()));
+    }
+    if let Some(context) = record.trace_context() {
+        put(canvas, Tone::Faint, &format!("trace {} span {}", context.trace_id, context.span_id));
+    }
+    canvas.end_line();
+}
+
+/// Appends a part of a line, two columns after the one before.
+fn put(canvas: &mut Canvas, tone: Tone, text: &str) {
+    if canvas.column() > 0 && !text.is_empty() {
+        canvas.space(2);
+    }
+    canvas.put(tone, text);
+}
+
+fn tone(severity: Option<Severity>) -> Tone {
+    match severity {
+        Some(severity) if severity >= Severity::Error => Tone::Bad,
+        Some(severity) if severity >= Severity::Warn => Tone::Warn,
+        Some(severity) if severity >= Severity::Info => Tone::Good,
+        _ => Tone::Faint,
+    }
+}
+
+/// Formats a value. Quotes strings whose end would otherwise be ambiguous.
+fn text(value: &AnyValue) -> String {
+    match value {
+        AnyValue::String(text) if !text.as_str().is_empty() && !text.as_str().contains([' ', '"', '=', ',']) => {
+            text.as_str().to_owned()
+        }
+        value => {
+            let mut out = String::new();
+            write_json(&mut out, value);
+            out
+        }
+    }
+}
+
+/// Writes a value in the form of JSON, and bytes in hexadecimal. Values nest at most as deep as the SDK's limits allow. Stops
+/// once the text must be cut.
+fn write_json(out: &mut String, value: &AnyValue) {
+    // Writing to a string cannot fail.
+    let _ = match value {
+        _ if out.len() > MAX_BODY * 4 => Ok(()),
+        AnyValue::Int(number) => write!(out, "{number}"),
+        AnyValue::Double(number) => write!(out, "{}", float(*number)),
+        AnyValue::Boolean(boolean) => write!(out, "{boolean}"),
+        AnyValue::String(text) => {
+            let cut: String = text.as_str().chars().take(MAX_BODY).collect();
+            write!(out, "\"{}\"", cut.replace('"', "\\\""))
+        }
+        AnyValue::Bytes(bytes) => bytes.iter().take(MAX_BODY).try_for_each(|byte| write!(out, "{byte:02x}")),
+        AnyValue::ListAny(list) => {
+            out.push('[');
+            for (index, value) in list.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                write_json(out, value);
+            }
+            write!(out, "]")
+        }
+        AnyValue::Map(map) => {
+            let mut fields: Vec<_> = map.iter().collect();
+            fields.sort_by_key(|(key, _)| key.as_str());
+            out.push('{');
+            for (index, (key, value)) in fields.into_iter().enumerate() {
+                let comma = if index > 0 { "," } else { "" };
+                let _ = write!(out, "{comma}{key}:");
+                write_json(out, value);
+            }
+            write!(out, "}}")
+        }
+        other => write!(out, "{other:?}"),
+    };
+}

@@ -1,0 +1,170 @@
+//! Configures, builds and installs logs.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use opentelemetry::InstrumentationScope;
+use opentelemetry::logs::LoggerProvider;
+
+use super::{Foundation, Provider, named};
+use crate::batch::{BatchConfig, BatchProcessor};
+use crate::config::Env;
+use crate::diag::Counters;
+use crate::error::{ConfigError, ExportError};
+use crate::export::Exporter;
+use crate::install::pipeline::{Pipeline, PipelineSignal, Pipelines};
+use crate::install::registry::Factory;
+use crate::install::{Telemetry, TelemetryBuilder};
+use crate::limits::LogRecordLimits;
+use crate::logs::{LogRecordProcessor, LoggerConfig, LoggerProviderBuilder, SdkLogger, SdkLoggerProvider, active};
+use crate::resource::Resource;
+use crate::runtime::Runtime;
+use crate::self_metrics::Words;
+use crate::signal::Logs;
+use crate::time::Deadline;
+
+impl PipelineSignal for Logs {
+    const EXPORTERS: &'static str = "OTEL_LOGS_EXPORTER";
+    type Schedule = BatchConfig;
+    type End = BatchProcessor<Logs>;
+
+    fn schedule_from_env(env: &Env) -> BatchConfig {
+        BatchConfig::logs_from_env(env)
+    }
+
+    fn start(
+        exporter: impl Exporter<Logs>,
+        schedule: BatchConfig,
+        resource: &Resource,
+        runtime: &Runtime,
+    ) -> Result<BatchProcessor<Logs>, ConfigError> {
+        BatchProcessor::start(exporter, resource.clone(), schedule, runtime)
+    }
+}
+
+#[derive(Debug, Default)]
+pub(in crate::install) struct Model {
+    pub(super) pipelines: Pipelines<Logs>,
+    limits: Option<LogRecordLimits>,
+    /// Settings that no variable covers: the rules of loggers and processors.
+    provider: LoggerProviderBuilder,
+}
+
+impl Model {
+    pub(super) fn complete(&mut self, env: &Env, factories: &[Factory<Logs>]) -> Result<(), ConfigError> {
+        self.limits.get_or_insert_with(|| LogRecordLimits::from_env(env));
+        self.pipelines.complete(env, factories)
+    }
+
+    pub(super) fn start(self, foundation: &mut Foundation<'_>) -> Result<LoggerProviderBuilder, ConfigError> {
+        let Foundation { resource, clock, runtime, companions, .. } = foundation;
+        if foundation.is_disabled {
+            return Ok(SdkLoggerProvider::builder());
+        }
+        let mut provider = self.provider.with_resource(resource.clone()).with_clock(clock.clone());
+        provider = provider.with_limits(self.limits.unwrap_or_default());
+        let processors = self.pipelines.start(resource, runtime, companions)?;
+        Ok(processors.into_iter().fold(provider, LoggerProviderBuilder::with_processor))
+    }
+}
+
+/// Lets the provider live as long as the program if its telemetry is the first, which it returns.
+pub(super) fn claim(provider: &mut SdkLoggerProvider, is_first: bool) -> bool {
+    if is_first {
+        *provider = provider.clone().into_static();
+    }
+    is_first
+}
+
+impl Provider for SdkLoggerProvider {
+    fn flush(&self, deadline: Deadline) -> Result<(), ExportError> {
+        self.force_flush(deadline)
+    }
+
+    fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
+        self.shutdown(deadline)
+    }
+
+    fn is_recording(&self) -> bool {
+        self.is_recording()
+    }
+
+    fn describe(&self) -> String {
+        let to = named(self.counters().iter().map(|counters| counters.destination().to_owned()));
+        format!("logs: {to}")
+    }
+
+    fn counters(&self) -> (Words, Vec<Arc<Counters>>) {
+        (Words::LOGS, self.counters())
+    }
+
+    fn make_global(&self) {
+        // The API has no global logger provider.
+        active::install(self.clone());
+    }
+
+    fn guard_is_gone(&self) {
+        self.note_that_the_guard_is_gone();
+    }
+
+    fn turn_off_in_child(&self) {
+        self.turn_off();
+    }
+}
+
+/// Methods for logs.
+impl TelemetryBuilder {
+    /// Adds an exporter of log records with its own batch processor. `OTEL_LOGS_EXPORTER` is then not read.
+    pub fn with_log_exporter(mut self, exporter: impl Exporter<Logs>) -> Self {
+        self.logs().pipelines.add(Pipeline::new(exporter));
+        self
+    }
+
+    /// Adds a log record processor, which runs before those of the exporters. `OTEL_LOGS_EXPORTER` is still read.
+    pub fn with_log_processor(self, processor: impl LogRecordProcessor) -> Self {
+        self.with_logger_provider(|provider| provider.with_processor(processor))
+    }
+
+    /// Sets the rules of loggers; see [`LoggerProviderBuilder::with_logger_config`].
+    pub fn with_logger_config(
+        self,
+        configure: impl Fn(&InstrumentationScope) -> LoggerConfig + Send + Sync + 'static,
+    ) -> Self {
+        self.with_logger_provider(|provider| provider.with_logger_config(configure))
+    }
+
+    /// Sets the limits of log records, overriding the environment.
+    pub fn with_log_limits(mut self, limits: LogRecordLimits) -> Self {
+        self.logs().limits = Some(limits);
+        self
+    }
+
+    /// Sets the batching of log records, overriding `OTEL_BLRP_*`.
+    pub fn with_log_batch(mut self, config: BatchConfig) -> Self {
+        self.logs().pipelines.set_schedule(config);
+        self
+    }
+
+    fn logs(&mut self) -> &mut Model {
+        &mut self.model.signals.logs
+    }
+
+    fn with_logger_provider(mut self, change: impl FnOnce(LoggerProviderBuilder) -> LoggerProviderBuilder) -> Self {
+        let logs = self.logs();
+        logs.provider = change(std::mem::take(&mut logs.provider));
+        self
+    }
+}
+
+/// Methods for logs.
+impl Telemetry {
+    /// Returns the logger provider, which a bridge takes: `OpenTelemetryTracingBridge::new(telemetry.logger_provider())`.
+    pub fn logger_provider(&self) -> &SdkLoggerProvider {
+        &self.handle.providers.logs
+    }
+
+    /// Returns a logger whose records have the scope `name`.
+    pub fn logger(&self, name: impl Into<Cow<'static, str>>) -> SdkLogger {
+        self.logger_provider().logger(name)
+    }
+}

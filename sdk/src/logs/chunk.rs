@@ -1,0 +1,169 @@
+//! Emitted records as they wait for their export, and the bytes that a record takes.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use opentelemetry::Key;
+use opentelemetry::logs::AnyValue;
+
+use super::SdkLogRecord;
+use crate::signal::{Chunk, Logs};
+
+/// The usual maximum number of records in a chunk.
+const RECORDS: usize = 64;
+
+/// Emitted records, end to end in memory. Collected from [`SdkLogRecord`].
+#[derive(Debug, Default)]
+pub struct LogChunk {
+    records: Vec<SdkLogRecord>,
+    /// The bytes that the records own outside of the list.
+    owned: usize,
+}
+
+impl Chunk<Logs> for LogChunk {
+    #[inline]
+    fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    #[inline]
+    fn views(&self, range: Range<usize>) -> impl Iterator<Item = &SdkLogRecord> + Clone {
+        let end = range.end.min(self.records.len());
+        self.records.get(range.start..end).unwrap_or_default().iter()
+    }
+
+    #[inline]
+    fn push(&mut self, record: SdkLogRecord, size: usize) {
+        self.owned += size.saturating_sub(size_of::<SdkLogRecord>());
+        self.records.push(record);
+    }
+
+    #[inline]
+    fn is_full(&self) -> bool {
+        self.records.len() >= RECORDS
+    }
+
+    fn bytes(&self) -> usize {
+        self.records.capacity() * size_of::<SdkLogRecord>() + self.owned
+    }
+
+    fn drain(&mut self) -> impl Iterator<Item = SdkLogRecord> {
+        self.owned = 0;
+        self.records.drain(..)
+    }
+
+    fn clear(&mut self) {
+        self.records.clear();
+        self.owned = 0;
+        if self.records.capacity() > 2 * RECORDS {
+            self.records = Vec::new();
+        }
+    }
+}
+
+impl FromIterator<SdkLogRecord> for LogChunk {
+    fn from_iter<I: IntoIterator<Item = SdkLogRecord>>(records: I) -> Self {
+        let mut chunk = LogChunk::default();
+        for record in records {
+            let size = size(&record);
+            chunk.push(record, size);
+        }
+        chunk
+    }
+}
+
+/// Returns the bytes of a record in a chunk, with all that it owns. A key or a value does not tell if its string is static, so
+/// every string counts as an allocation of its own.
+pub(super) fn size(record: &SdkLogRecord) -> usize {
+    let texts = [&record.severity_text, &record.event_name, &record.target];
+    let texts: usize = texts.into_iter().map(text).sum();
+    let attributes: usize = record.attributes.iter().map(|(key, own)| heap(key.as_str().len()) + value(own)).sum();
+    size_of::<SdkLogRecord>()
+        + texts
+        + record.body.as_ref().map_or(0, value)
+        + list::<(Key, AnyValue)>(record.attributes.capacity())
+        + attributes
+}
+
+/// Returns the bytes of an allocation of `len` bytes, with what an allocator adds: a header, rounding, and a smallest block.
+#[inline]
+fn heap(len: usize) -> usize {
+    len.saturating_add(32)
+}
+
+/// Returns the bytes of a list of `capacity` items, which allocates nothing without capacity.
+#[inline]
+fn list<T>(capacity: usize) -> usize {
+    if capacity == 0 { 0 } else { heap(capacity.saturating_mul(size_of::<T>())) }
+}
+
+#[inline]
+fn text(text: &Option<Cow<'static, str>>) -> usize {
+    match text {
+        Some(Cow::Owned(text)) => heap(text.capacity()),
+        _ => 0,
+    }
+}
+
+/// Returns the bytes that a value owns. Values nest at most as deep as the limits allow.
+fn value(own: &AnyValue) -> usize {
+    match own {
+        AnyValue::Int(_) | AnyValue::Double(_) | AnyValue::Boolean(_) => 0,
+        AnyValue::String(text) => heap(text.as_str().len()),
+        AnyValue::Bytes(bytes) => heap(size_of::<Vec<u8>>()) + list::<u8>(bytes.capacity()),
+        AnyValue::ListAny(values) => {
+            let values_own: usize = values.iter().map(value).sum();
+            heap(size_of::<Vec<AnyValue>>()) + list::<AnyValue>(values.capacity()) + values_own
+        }
+        AnyValue::Map(map) => {
+            let fields: usize = map.iter().map(|(key, own)| heap(key.as_str().len()) + value(own)).sum();
+            // A table has up to twice the places that it says, and a byte for each.
+            let places = map.capacity().saturating_mul(2);
+            heap(places) + heap(128) + list::<(Key, AnyValue)>(places) + fields
+        }
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::logs::LogRecord;
+
+    use super::*;
+
+    /// Checks that `change` adds about `expected` bytes to the size of a record.
+    fn check(expected: usize, change: impl FnOnce(&mut SdkLogRecord)) {
+        let mut changed = SdkLogRecord::default();
+        change(&mut changed);
+        let added = size(&changed) - size(&SdkLogRecord::default());
+        assert!((expected..expected + expected / 2 + 1000).contains(&added), "{added} instead of about {expected}");
+    }
+
+    #[test]
+    fn everything_that_a_record_owns_counts() {
+        let big = || "x".repeat(100_000);
+        check(0, |_| {});
+        check(100_000, |record| record.set_body(big().into()));
+        check(100_000, |record| record.set_owned_event_name(big()));
+        check(100_000, |record| record.set_owned_severity_text(big()));
+        check(100_000, |record| record.set_target(big()));
+        check(200_000, |record| record.add_attribute(big(), big()));
+        check(100_000, |record| record.set_body(AnyValue::from(big().as_bytes())));
+        check(100_000, |record| record.set_body(AnyValue::from_iter([AnyValue::from_iter([big()])])));
+        check(200_000, |record| record.set_body(AnyValue::from_iter([(big(), big())])));
+    }
+
+    #[test]
+    fn a_chunk_counts_its_records_and_shrinks_when_it_is_cleared() {
+        let record = || {
+            let mut record = SdkLogRecord::default();
+            record.set_body("x".repeat(1000).into());
+            record
+        };
+        let mut chunk: LogChunk = std::iter::repeat_with(record).take(1000).collect();
+        assert!(chunk.is_full() && chunk.bytes() > 1_000_000);
+        assert_eq!(chunk.views(990..2000).count(), 10);
+        chunk.clear();
+        assert_eq!((chunk.len(), chunk.bytes()), (0, 0));
+    }
+}

@@ -1,0 +1,211 @@
+//! The logger: decides about a record, completes it, and hands it to the processors.
+
+use std::cell::Cell;
+
+use opentelemetry::logs::{Logger, Severity};
+use opentelemetry::trace::SpanContext;
+use opentelemetry::{Context, SpanId, TraceId};
+
+use super::provider::ProviderRef;
+use super::{Exception, LoggerConfig, Scope, SdkLogRecord, SdkLoggerProvider, TraceContext};
+use crate::context;
+use crate::error::catch;
+use crate::unsampled;
+
+/// Emits the log records of one instrumentation scope. Cheap to clone.
+///
+/// ```
+/// use opentelemetry::logs::{LogRecord, Logger, LoggerProvider, Severity};
+/// use telemark_sdk::testing::TestTelemetry;
+///
+/// let telemetry = TestTelemetry::new();
+/// let logger = telemetry.logger_provider().logger("shop");
+/// if logger.event_enabled(Severity::Info, "shop", None) {
+///     let mut record = logger.create_log_record();
+///     record.set_severity_number(Severity::Info);
+///     record.set_body("order placed".into());
+///     record.add_attribute("order.id", 7);
+///     logger.emit(record);
+/// }
+/// assert_eq!(telemetry.logs(), "INFO order placed order.id=7\n");
+/// ```
+///
+/// spec: logs/sdk.md#logger
+#[derive(Clone, Debug)]
+pub struct SdkLogger {
+    pub(super) provider: ProviderRef,
+    pub(super) scope: Scope,
+    pub(super) config: LoggerConfig,
+}
+
+/// The parts of a context that matter for a record, copied so that no user code runs while the context is borrowed.
+struct Surroundings {
+    is_suppressed: bool,
+    trace: Option<TraceContext>,
+    /// `None` unless a processor wants it.
+    context: Option<Context>,
+}
+
+thread_local! {
+    /// True while this thread is within the processors.
+    static EMITTING: Cell<bool> = const { Cell::new(false) };
+}
+
+impl SdkLogger {
+    /// Returns the provider of the logger.
+    pub fn provider(&self) -> SdkLoggerProvider {
+        SdkLoggerProvider(self.provider.clone())
+    }
+
+    /// Returns the scope of the logger's records.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Emits a record whose span is that of `context` instead of the current one.
+    pub fn emit_in(&self, record: SdkLogRecord, context: &Context) {
+        if !self.refuses() {
+            self.emit_among(record, self.surroundings(context));
+        }
+    }
+
+    /// Emits a record with the attributes of an error. Attributes that the record has already are kept.
+    ///
+    /// spec: logs/sdk.md#emit-a-logrecord
+    pub fn emit_exception(&self, mut record: SdkLogRecord, exception: &Exception) {
+        if !self.refuses() {
+            record.set_exception(exception);
+            self.emit(record);
+        }
+    }
+
+    #[inline]
+    fn refuses(&self) -> bool {
+        !self.config.is_enabled() || self.provider.refuses()
+    }
+
+    /// Reads `context`. Runs no user code.
+    fn surroundings(&self, context: &Context) -> Surroundings {
+        Surroundings {
+            is_suppressed: context.is_telemetry_suppressed(),
+            trace: unsampled::with_span_context(context, trace_context),
+            context: self.provider.wants_context.then(|| context.clone()),
+        }
+    }
+
+    /// Reads the current context. A thread that is exiting has none, so its records belong to no span.
+    fn current_surroundings(&self) -> Surroundings {
+        context::look(|context| self.surroundings(context)).unwrap_or(Surroundings {
+            is_suppressed: false,
+            trace: None,
+            context: None,
+        })
+    }
+
+    fn emit_among(&self, mut record: SdkLogRecord, around: Surroundings) {
+        if around.is_suppressed {
+            return;
+        }
+        self.provider.count_created();
+        record.trace_context = record.trace_context.or(around.trace);
+        let is_taken = self.config.takes_severity(record.severity_number)
+            && self.config.takes_trace(record.trace_context.as_ref());
+        if !is_taken {
+            return;
+        }
+        let observed = *record.observed_timestamp.get_or_insert_with(|| self.provider.clock.now());
+        if record.event_name().is_some() {
+            // spec: logs/data-model.md#event-name — an event has a timestamp.
+            record.timestamp.get_or_insert(observed);
+        }
+        record.scope = self.scope.clone();
+        self.process(record, &around.context.unwrap_or_default());
+    }
+
+    fn process(&self, mut record: SdkLogRecord, context: &Context) {
+        let Some((last, others)) = self.provider.processors.split_last() else { return };
+        let Some(_emitting) = Emitting::begin() else {
+            crate::__warn!(
+                "processor.loop",
+                "a log record processor emitted a record, which is dropped: it would loop"
+            );
+            return;
+        };
+        for processor in others {
+            if catch(|| processor.on_emit(&mut record, context)).is_err() {
+                report_panic();
+            }
+        }
+        if catch(|| last.on_last_emit(record, context)).is_err() {
+            report_panic();
+        }
+    }
+}
+
+impl Logger for SdkLogger {
+    type LogRecord = SdkLogRecord;
+
+    fn create_log_record(&self) -> SdkLogRecord {
+        SdkLogRecord::new(self.provider.limits)
+    }
+
+    /// Emits a record in the current context. The record gets its trace context and its observed timestamp here, unless they
+    /// are set. Never blocks and never panics; a record that is not exported in the end is counted.
+    fn emit(&self, record: SdkLogRecord) {
+        if !self.refuses() {
+            self.emit_among(record, self.current_surroundings());
+        }
+    }
+
+    /// Returns false if such a record would be dropped: then it need not be made.
+    fn event_enabled(&self, level: Severity, target: &str, name: Option<&str>) -> bool {
+        if self.refuses() || !self.config.takes_severity(Some(level)) {
+            return false;
+        }
+        let is_taken = |context: &Context| {
+            let trace = self.config.is_trace_based().then(|| unsampled::with_span_context(context, trace_context));
+            !context.is_telemetry_suppressed() && self.config.takes_trace(trace.flatten().as_ref())
+        };
+        context::look(is_taken).unwrap_or(true) && self.wants(level, target, name)
+    }
+}
+
+impl SdkLogger {
+    /// Returns true if a processor wants such a record. A processor that panics gets it.
+    fn wants(&self, level: Severity, target: &str, name: Option<&str>) -> bool {
+        let Some(_emitting) = Emitting::begin() else { return false };
+        self.provider
+            .processors
+            .iter()
+            .any(|processor| catch(|| processor.enabled(&self.scope, level, target, name)).unwrap_or(true))
+    }
+}
+
+fn trace_context(span: &SpanContext) -> Option<TraceContext> {
+    (span.trace_id() != TraceId::INVALID && span.span_id() != SpanId::INVALID).then(|| TraceContext {
+        trace_id: span.trace_id(),
+        span_id: span.span_id(),
+        trace_flags: Some(span.trace_flags()),
+    })
+}
+
+#[cold]
+fn report_panic() {
+    crate::__warn!("processor.panic", "a log record processor panicked");
+}
+
+/// Marks this thread as being within the processors until dropped.
+struct Emitting;
+
+impl Emitting {
+    /// Returns `None` if this thread is within the processors already.
+    fn begin() -> Option<Self> {
+        (!EMITTING.replace(true)).then_some(Emitting)
+    }
+}
+
+impl Drop for Emitting {
+    fn drop(&mut self) {
+        EMITTING.set(false);
+    }
+}

@@ -1,0 +1,55 @@
+//! Logs: provider, logger, records and processors, behind the API's `LoggerProvider`, `Logger` and `LogRecord`.
+//!
+//! A program rarely calls the logger itself. A bridge does, such as `opentelemetry-appender-tracing`, and hands over what the
+//! program logs.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `provider` | the provider and its builder |
+//! | `logger` | the logger: decides, completes a record, and calls the processors |
+//! | `config` | the rules of one logger |
+//! | `record` | the record |
+//! | `chunk` | records as they wait, and the bytes that a record takes |
+//! | `values` | the limits on values that nest |
+//! | `exception` | an error as attributes of a record |
+//! | `processor` | the seam [`LogRecordProcessor`] |
+//! | `active` | the installed provider, or that of a test |
+
+pub mod active;
+mod chunk;
+mod config;
+mod exception;
+mod logger;
+mod processor;
+mod provider;
+mod record;
+mod values;
+
+pub use crate::instrumentation_scope::Scope;
+pub use chunk::LogChunk;
+pub use config::LoggerConfig;
+pub use exception::Exception;
+pub use logger::SdkLogger;
+pub use processor::LogRecordProcessor;
+pub use provider::{LoggerProviderBuilder, SdkLoggerProvider};
+pub use record::{SdkLogRecord, TraceContext};
+
+use crate::signal::{Logs, Signal};
+
+impl Signal for Logs {
+    type Item = SdkLogRecord;
+    type View<'a> = &'a SdkLogRecord;
+    type Chunk = LogChunk;
+    const NAME: &'static str = "logs";
+    const ITEMS: &'static str = "log records";
+    const OWNED_SIZE: usize = 0;
+
+    fn to_item(view: &SdkLogRecord) -> SdkLogRecord {
+        view.clone()
+    }
+
+    #[inline]
+    fn size(record: &SdkLogRecord) -> usize {
+        chunk::size(record)
+    }
+}

@@ -1,0 +1,326 @@
+//! The logger provider: the resource, limits and processors shared by its loggers.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+use opentelemetry::InstrumentationScope;
+use opentelemetry::logs::LoggerProvider;
+
+use super::processor::caught;
+use super::{LogRecordProcessor, LoggerConfig, Scope, SdkLogger};
+use crate::diag::{self, Counters, LogCount, SignalHealth};
+use crate::error::{ExportError, catch};
+use crate::limits::LogRecordLimits;
+use crate::resource::Resource;
+use crate::runtime::{OFF_IN_A_FORKED_CHILD, is_background};
+use crate::time::{Clock, Deadline};
+
+/// Creates loggers. Cheap to clone; clones share the same provider.
+///
+/// spec: logs/sdk.md#loggerprovider
+#[derive(Clone, Debug)]
+pub struct SdkLoggerProvider(pub(super) ProviderRef);
+
+impl SdkLoggerProvider {
+    /// Creates a builder with the default configuration.
+    pub fn builder() -> LoggerProviderBuilder {
+        LoggerProviderBuilder::default()
+    }
+
+    /// Returns a logger whose records have this scope.
+    pub fn logger_in(&self, scope: Scope) -> SdkLogger {
+        let configure = || self.0.configure.as_ref().map(|Configure(configure)| configure(&scope));
+        let config = catch(configure).unwrap_or_else(|_| {
+            crate::__warn!("logger.config", "the configuration of a logger panicked; the logger takes every record");
+            None
+        });
+        SdkLogger { provider: self.0.clone(), config: config.unwrap_or_default(), scope }
+    }
+
+    /// Returns the resource.
+    pub fn resource(&self) -> &Resource {
+        &self.0.resource
+    }
+
+    /// Returns the limits of the provider's records.
+    pub fn limits(&self) -> LogRecordLimits {
+        self.0.limits
+    }
+
+    /// Exports all emitted records.
+    ///
+    /// # Errors
+    /// Returns the first error of a processor. The remaining processors are still flushed.
+    pub fn force_flush(&self, deadline: Deadline) -> Result<(), ExportError> {
+        self.0.each_processor(|processor| processor.flush(deadline))
+    }
+
+    /// Exports all emitted records and shuts down: later records are dropped. A second call waits for the first.
+    ///
+    /// # Errors
+    /// Returns the first error of a processor. The remaining ones are still shut down.
+    pub fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
+        if self.0.off.swap(true, Ordering::AcqRel) {
+            return self.0.each_processor(|processor| match processor.flush(deadline) {
+                Err(error) if error.is_shutdown() => Ok(()),
+                result => result,
+            });
+        }
+        self.0.each_processor(|processor| processor.shutdown(deadline))
+    }
+
+    /// Returns the counts of exported and dropped records for each exporter.
+    pub fn health(&self) -> Vec<SignalHealth> {
+        self.0.processors.iter().flat_map(|processor| processor.health()).collect()
+    }
+
+    /// Returns the counters of each exporter.
+    pub(crate) fn counters(&self) -> Vec<Arc<Counters>> {
+        self.0.processors.iter().flat_map(|processor| processor.all_counters()).collect()
+    }
+
+    /// Returns the count of emitted records, if they are counted.
+    pub(crate) fn log_count(&self) -> Option<Arc<LogCount>> {
+        self.0.count.clone()
+    }
+
+    /// Returns true while records are taken: the provider has a processor and is not shut down.
+    pub(crate) fn is_recording(&self) -> bool {
+        !self.0.is_off() && self.has_processors()
+    }
+
+    pub(super) fn has_processors(&self) -> bool {
+        !self.0.processors.is_empty()
+    }
+
+    /// Stops recording. Uses only atomic stores, because it runs in forked children.
+    pub(crate) fn turn_off(&self) {
+        self.0.off.store(true, Ordering::Relaxed);
+        self.0.note.store(Note::Forked as u8, Ordering::Relaxed);
+    }
+
+    /// Makes the next record report that it is lost because the telemetry's guard was dropped.
+    pub(crate) fn note_that_the_guard_is_gone(&self) {
+        if self.0.is_off() && self.has_processors() {
+            self.0.note.store(Note::GuardGone as u8, Ordering::Relaxed);
+        }
+    }
+
+    /// Makes this provider live as long as the program, so that its loggers need no reference counting. Leaks a few hundred
+    /// bytes per installed provider.
+    pub(crate) fn into_static(self) -> Self {
+        SdkLoggerProvider(match self.0 {
+            ProviderRef::Shared(inner) => ProviderRef::Static(Box::leak(Box::new(inner))),
+            made @ ProviderRef::Static(_) => made,
+        })
+    }
+}
+
+impl LoggerProvider for SdkLoggerProvider {
+    type Logger = SdkLogger;
+
+    fn logger_with_scope(&self, scope: InstrumentationScope) -> SdkLogger {
+        self.logger_in(scope.into())
+    }
+}
+
+/// Configures and builds an [`SdkLoggerProvider`].
+#[derive(Debug)]
+pub struct LoggerProviderBuilder {
+    resource: Resource,
+    clock: Clock,
+    limits: LogRecordLimits,
+    configure: Option<Configure>,
+    processors: Vec<Box<dyn LogRecordProcessor>>,
+    counts_records: bool,
+}
+
+impl Default for LoggerProviderBuilder {
+    fn default() -> Self {
+        LoggerProviderBuilder {
+            resource: Resource::empty(),
+            clock: Clock::system(),
+            limits: LogRecordLimits::DEFAULT,
+            configure: None,
+            processors: Vec::new(),
+            counts_records: false,
+        }
+    }
+}
+
+impl LoggerProviderBuilder {
+    /// Sets the resource. The default is empty.
+    pub fn with_resource(mut self, resource: Resource) -> Self {
+        self.resource = resource;
+        self
+    }
+
+    /// Sets the clock. The default is the system clock.
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Sets the limits of records.
+    pub fn with_limits(mut self, limits: LogRecordLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets the rules of loggers. `configure` is called with the scope of each logger when the logger is created.
+    ///
+    /// ```
+    /// use opentelemetry::logs::Severity;
+    /// use telemark_sdk::logs::{LoggerConfig, SdkLoggerProvider};
+    ///
+    /// let provider = SdkLoggerProvider::builder().with_logger_config(|scope| match scope.name() {
+    ///     "noisy" => LoggerConfig::new().with_minimum_severity(Severity::Warn),
+    ///     _ => LoggerConfig::new(),
+    /// });
+    /// # let _ = provider;
+    /// ```
+    pub fn with_logger_config(
+        mut self,
+        configure: impl Fn(&InstrumentationScope) -> LoggerConfig + Send + Sync + 'static,
+    ) -> Self {
+        self.configure = Some(Configure(Box::new(configure)));
+        self
+    }
+
+    /// Adds a processor. Without one, records are dropped.
+    pub fn with_processor(mut self, processor: impl LogRecordProcessor) -> Self {
+        self.processors.push(Box::new(processor));
+        self
+    }
+
+    /// Enables counting of emitted records, for [`SelfMetrics`](crate::self_metrics::SelfMetrics).
+    pub fn with_log_count(mut self) -> Self {
+        self.counts_records = true;
+        self
+    }
+
+    /// Builds the provider.
+    pub fn build(self) -> SdkLoggerProvider {
+        let inner = ProviderInner {
+            wants_context: self.processors.iter().any(|processor| processor.wants_context()),
+            off: AtomicBool::new(false),
+            note: AtomicU8::new(Note::None as u8),
+            count: self.counts_records.then(|| Arc::new(LogCount::new())),
+            resource: self.resource,
+            clock: self.clock,
+            limits: self.limits,
+            configure: self.configure,
+            processors: self.processors.into_boxed_slice(),
+        };
+        SdkLoggerProvider(ProviderRef::Shared(Arc::new(inner)))
+    }
+}
+
+/// Returns the rules of the logger with a scope.
+struct Configure(Box<dyn Fn(&InstrumentationScope) -> LoggerConfig + Send + Sync>);
+
+impl fmt::Debug for Configure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Configure")
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct ProviderInner {
+    resource: Resource,
+    pub(super) clock: Clock,
+    pub(super) limits: LogRecordLimits,
+    configure: Option<Configure>,
+    pub(super) processors: Box<[Box<dyn LogRecordProcessor>]>,
+    /// True if a processor reads the context of records.
+    pub(super) wants_context: bool,
+    /// `None` unless records are counted.
+    count: Option<Arc<LogCount>>,
+    /// True after shutdown.
+    off: AtomicBool,
+    /// A [`Note`]: the message for the first record that comes too late, printed once.
+    note: AtomicU8,
+}
+
+/// The reason why a record is lost.
+#[repr(u8)]
+enum Note {
+    None,
+    GuardGone,
+    Forked,
+}
+
+impl ProviderInner {
+    #[inline]
+    fn is_off(&self) -> bool {
+        self.off.load(Ordering::Relaxed)
+    }
+
+    /// Returns true if records are dropped. The first lost record logs the reason.
+    #[inline]
+    pub(super) fn refuses(&self) -> bool {
+        let is_off = self.is_off();
+        if is_off {
+            self.say_why();
+        }
+        is_off || self.processors.is_empty()
+    }
+
+    #[cold]
+    fn say_why(&self) {
+        // A record of the SDK's own threads is not one that the program loses.
+        if self.note.load(Ordering::Relaxed) == Note::None as u8 || is_background() {
+            return;
+        }
+        match self.note.swap(Note::None as u8, Ordering::Relaxed) {
+            note if note == Note::GuardGone as u8 => diag::guard_is_gone("this log record"),
+            note if note == Note::Forked as u8 => crate::__warn!("fork", "{OFF_IN_A_FORKED_CHILD}"),
+            _ => {}
+        }
+    }
+
+    /// Counts an emitted record. Costs one branch if records are not counted.
+    #[inline]
+    pub(super) fn count_created(&self) {
+        if let Some(count) = &self.count {
+            count.add();
+        }
+    }
+
+    /// Calls exporting processors first, so that a hanging processor of another kind cannot lose their records.
+    fn each_processor(
+        &self,
+        call: impl Fn(&dyn LogRecordProcessor) -> Result<(), ExportError>,
+    ) -> Result<(), ExportError> {
+        let mut processors: Vec<_> = self.processors.iter().collect();
+        let exports = |processor: &dyn LogRecordProcessor| !processor.all_counters().is_empty();
+        processors.sort_by_key(|processor| !catch(|| exports(&***processor)).unwrap_or(false));
+        let mut result = Ok(());
+        for processor in processors {
+            // Call all processors, and keep the first error.
+            result = result.and(caught(|| call(&**processor)));
+        }
+        result
+    }
+}
+
+/// A reference to a provider: counted, or static once the provider is installed.
+#[derive(Clone, Debug)]
+pub(super) enum ProviderRef {
+    Shared(Arc<ProviderInner>),
+    Static(&'static Arc<ProviderInner>),
+}
+
+impl Deref for ProviderRef {
+    type Target = ProviderInner;
+
+    #[inline]
+    fn deref(&self) -> &ProviderInner {
+        match self {
+            ProviderRef::Shared(inner) => inner,
+            ProviderRef::Static(inner) => inner,
+        }
+    }
+}
