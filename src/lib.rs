@@ -24,7 +24,7 @@
 //! ```
 //!
 //! # How to
-//! - **see it at once**: set `OTEL_TRACES_EXPORTER=console OTEL_METRICS_EXPORTER=console OTEL_LOGS_EXPORTER=console`.
+//! - **see it immediately**: set `OTEL_TRACES_EXPORTER=console OTEL_METRICS_EXPORTER=console OTEL_LOGS_EXPORTER=console`.
 //! - **send it**: OTLP is the default, to `http://localhost:4318`. `OTEL_EXPORTER_OTLP_ENDPOINT` and related variables
 //!   change that.
 //! - **name the service**: set `OTEL_SERVICE_NAME` or call [`builder()`]`.with_service_name("shop")`.
@@ -40,9 +40,9 @@
 //! - **find the trace of a log line**: enable the feature `tracing-fmt` and start telemetry with
 //!   `telemark::builder().with_instrumentation(telemark::tracing::fmt::install).init()`.
 //! - **trace by hand**: use [`span()`], [`set_attribute`], [`record_error`] and [`propagate`].
-//! - **use the OpenTelemetry API**: it is re-exported as [`opentelemetry`], and `init` sets its globals. Its
-//!   `metrics::Counter` and other instruments come from a meter, whereas the [`Counter`] here is declared as a `static`.
-//!   Its `trace::SpanBuilder` is for tracers, whereas the [`SpanBuilder`] here is returned by [`span()`].
+//! - **use the OpenTelemetry API**: it is re-exported as [`opentelemetry`], and `init` sets its globals. The API's
+//!   `metrics::Counter` and other instruments come from a meter, whereas the [`Counter`] here is declared as a `static`. The API's
+//!   `trace::SpanBuilder` is for tracers, whereas the [`SpanBuilder`] here is returned by [`span()`].
 //! - **send logs**: give the guard's logger provider, [`Guard::logger_provider`], to an appender such as
 //!   `opentelemetry-appender-tracing`. Records carry the ids of the current span.
 //! - **configure in code**: use [`builder()`] with the types in [`trace`], [`metrics`], [`logs`], [`propagation`] and

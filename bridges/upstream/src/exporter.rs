@@ -10,8 +10,7 @@ use telemark_sdk::{Batch, ExportError, ExportReport, Exporter};
 use crate::hosted::Hosted;
 use crate::span::span_to_upstream;
 
-/// Exports through a span exporter of `opentelemetry_sdk`, on the SDK's own thread and within each export's
-/// deadline.
+/// Exports through an `opentelemetry_sdk` span exporter, on the SDK's own thread and within each export's deadline.
 pub struct UpstreamExporter<E>(Hosted<E>);
 
 impl<E: SpanExporter + 'static> UpstreamExporter<E> {

@@ -7,7 +7,7 @@
 //! | `wire`, `json` | numbers, strings and attribute values in protobuf and in JSON |
 //! | `resource` | the encoded resource, reused until it changes |
 //! | `groups` | the items of each scope |
-//! | `trace`, `metrics`, `logs` | a folder for each signal: `values` for the numbers of both encodings, `protobuf`, `json` |
+//! | `trace`, `metrics`, `logs` | one folder per signal, with `values` for the numbers used by both encodings, `protobuf` and `json` |
 
 mod groups;
 mod json;
