@@ -18,7 +18,8 @@ use crate::components::COMPONENTS;
 /// A child process created by `fork` without `exec` has no export thread. Telemetry started before the fork is off in the
 /// child, and a warning is logged. Call `init` after the fork, in each process.
 ///
-/// Call it once, early, inside or outside of any async runtime. By default, spans, metrics and log records go over OTLP to
+/// Call it once, early, inside or outside of any async runtime. By default, spans, metrics and log records are sent over
+/// OTLP to
 /// `http://localhost:4318`. A variable with an invalid value is reported on standard error and ignored.
 ///
 /// # Errors
@@ -149,7 +150,8 @@ mod tests {
         assert_eq!(telemetry.health().traces.len(), 2);
     }
 
-    /// Builds with this `OTEL_METRICS_EXPORTER` and no traces. Returns the number of exporting readers.
+    /// Builds the telemetry with this `OTEL_METRICS_EXPORTER` and no other signals. Returns the number of exporting
+    /// readers.
     fn metric_exporters(value: &str) -> Result<usize, String> {
         let built = with(&[("OTEL_TRACES_EXPORTER", "none"), ("OTEL_METRICS_EXPORTER", value)]).build();
         built.map(|telemetry| telemetry.health().metrics.len()).map_err(|error| error.to_string())
@@ -175,7 +177,7 @@ mod tests {
         }
     }
 
-    /// Builds with this `OTEL_LOGS_EXPORTER` and no other signal. Returns the number of exporters.
+    /// Builds the telemetry with this `OTEL_LOGS_EXPORTER` and no other signals. Returns the number of exporters.
     fn log_exporters(value: &str) -> Result<usize, String> {
         let others = [("OTEL_TRACES_EXPORTER", "none"), ("OTEL_METRICS_EXPORTER", "none")];
         let built = with(&[&others[..], &[("OTEL_LOGS_EXPORTER", value)]].concat()).build();

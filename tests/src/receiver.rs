@@ -76,7 +76,7 @@ impl Receiver {
         Points { points }
     }
 
-    /// Waits until `count` log records of the service have been received, and returns them.
+    /// Waits until `count` log records have been received from the service, and returns them.
     ///
     /// # Panics
     /// Panics after half a minute and shows the records received so far.

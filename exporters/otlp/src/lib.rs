@@ -62,7 +62,7 @@
 //! `OTEL_EXPORTER_OTLP_ENDPOINT`, `_PROTOCOL`, `_HEADERS`, `_COMPRESSION`, `_TIMEOUT`, `_CERTIFICATE`, `_CLIENT_KEY`,
 //! `_CLIENT_CERTIFICATE` and `_INSECURE`. For a single signal, `OTEL_EXPORTER_OTLP_TRACES_*`,
 //! `OTEL_EXPORTER_OTLP_METRICS_*` or `OTEL_EXPORTER_OTLP_LOGS_*` takes precedence. Metrics also have `_TEMPORALITY_PREFERENCE` and
-//! `_DEFAULT_HISTOGRAM_AGGREGATION`. Pass these two on to the reader of the exporter: see
+//! `_DEFAULT_HISTOGRAM_AGGREGATION`. Pass these two to the exporter's reader: see
 //! [`OtlpExporter::temporality_preference`] and [`OtlpExporter::default_histogram_aggregation`].
 //!
 //! For an endpoint for all signals, the exporter appends the signal's path and keeps the query. In `_HEADERS`, a `%` that does

@@ -89,7 +89,7 @@ pub(super) fn pairs<'a>(list: impl Iterator<Item = &'a Value>) -> impl Iterator<
     list.map(|pair| (text(pair, "/key").to_owned(), value(&pair["value"])))
 }
 
-/// Formats bytes in hexadecimal: an array, the `data` of a buffer, or base64, depending on the protocol.
+/// Formats bytes as hexadecimal. Depending on the protocol, the input is an array, the `data` of a buffer, or base64.
 pub(super) fn hex(json: &Value) -> String {
     let to_hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     match json.as_array().or_else(|| json["data"].as_array()) {

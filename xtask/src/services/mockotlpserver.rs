@@ -12,7 +12,8 @@ use crate::step::Failure;
 const SCRIPT: &str = "
 const {MockOtlpServer} = require('@elastic/mockotlpserver');
 const {jsonStringifyTrace} = require('@elastic/mockotlpserver/lib/normalize.js');
-// The library's own text output for metrics shortens numbers and does not show ids as hex. That of logs has no types.
+// The library's own text output for metrics shortens numbers and does not show ids as hex. The output for logs does not
+// show types.
 const json = (request) => {
     const type = request.constructor;
     return JSON.stringify(type.toObject ? type.toObject(request, {longs: String, bytes: Array, enums: String}) : request);
