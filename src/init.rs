@@ -19,8 +19,7 @@ use crate::components::COMPONENTS;
 /// child, and a warning is logged. Call `init` after the fork, in each process.
 ///
 /// Call it once, early, inside or outside of any async runtime. By default, spans, metrics and log records are sent over
-/// OTLP to
-/// `http://localhost:4318`. A variable with an invalid value is reported on standard error and ignored.
+/// OTLP to `http://localhost:4318`. A variable with an invalid value is reported on standard error and ignored.
 ///
 /// # Errors
 /// Fails if it has already been called, if a variable names an exporter whose feature is off, or if a mistake in a
