@@ -39,6 +39,7 @@
 //!   listens on `localhost:9464`, or serve `/metrics` from your own handler: see `telemark::prometheus`.
 //! - **find the trace of a log line**: enable the feature `tracing-fmt` and start telemetry with
 //!   `telemark::builder().with_instrumentation(telemark::tracing::fmt::install).init()`.
+//! - **use `tracing`**: enable the feature `tracing` and add `telemark::tracing::layer()` to the subscriber.
 //! - **trace by hand**: use [`span()`], [`set_attribute`], [`record_error`] and [`propagate`].
 //! - **use the OpenTelemetry API**: it is re-exported as [`opentelemetry`], and `init` sets its globals. The API's
 //!   `metrics::Counter` and other instruments come from a meter, whereas the [`Counter`] here is declared as a `static`. The API's
@@ -81,6 +82,7 @@
 //! | `axum` | no | `telemark::axum::layer()` |
 //! | `tower` | no | `telemark::tower`: the same layer for any tower service |
 //! | `runtime-metrics` | no | `telemark::runtime_metrics`: metrics of the process and of the tokio runtime |
+//! | `tracing` | no | `telemark::tracing::layer()`: spans and events of the `tracing` crate |
 //! | `tracing-fmt` | no | `telemark::tracing::fmt`: log lines of the crate `tracing` with the ids of the current span |
 //! | `termination` | yes | exports the remaining telemetry when SIGTERM, Ctrl-C or `exit` ends the program |
 //!
@@ -95,7 +97,7 @@ mod init;
 pub mod prometheus;
 mod server;
 pub mod testing;
-#[cfg(feature = "tracing-fmt")]
+#[cfg(any(feature = "tracing", feature = "tracing-fmt"))]
 pub mod tracing;
 
 #[cfg(feature = "http")]

@@ -1,4 +1,25 @@
-//! `telemark::tracing`: additions for programs that log through the crate `tracing`.
+//! Telemark for programs that use the `tracing` crate: layers for `tracing-subscriber`.
+//!
+//! With the feature `tracing`, spans become real spans, and events become log records and measurements:
+//!
+//! ```
+//! use tracing_subscriber::prelude::*;
+//!
+//! # fn main() -> Result<(), telemark::ConfigError> {
+//! # let env = telemark::config::Env::from_pairs([("OTEL_SDK_DISABLED", "true")]);
+//! # let _telemetry = telemark::builder().with_env(env).init()?;
+//! // let _telemetry = telemark::init()?;
+//! tracing_subscriber::registry().with(telemark::tracing::layer()).init();
+//! tracing::info_span!("import", import.rows = 3).in_scope(|| tracing::info!("imported"));
+//! # Ok(())
+//! # }
+//! ```
+
+#[cfg(feature = "tracing")]
+pub use telemark_tracing::{
+    Bridge, BridgeFilter, LayerBuilder, MetricsBridge, MetricsFilter, MetricsLayer, OpenTelemetrySpanExt,
+    SetParentError, TelemarkLayer, builder, layer, metrics_layer,
+};
 
 /// Log lines that contain the current span's ids.
 ///

@@ -1,8 +1,9 @@
-//! `#[traced]`, `tracing` and the plain API create spans in the same trace, in any order of nesting, also below an axum
-//! request.
+//! `#[traced]`, `tracing` and the plain API create spans of one trace in any order of nesting, also below an axum
+//! request. `tracing` spans come through Telemark's layer and through tracing-opentelemetry's.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -13,6 +14,7 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceId};
 use opentelemetry::{Context, KeyValue};
 use telemark::testing::TestTelemetry;
 use telemark::traced;
+use telemark::tracing as bridge;
 use telemark_sdk::trace::SdkTracer;
 use tower::ServiceExt;
 use tracing::Dispatch;
@@ -54,6 +56,21 @@ fn expected(nesting: &[By], depth: usize) -> String {
     lines.collect()
 }
 
+/// A layer for `tracing` on a subscriber of its own.
+type Layer = fn(&TestTelemetry) -> Dispatch;
+
+/// Returns every nesting under either layer.
+fn cases() -> Vec<(Layer, Vec<By>)> {
+    let under = |layer: Layer| nestings().into_iter().map(move |nesting| (layer, nesting));
+    under(subscriber).chain(under(ours)).collect()
+}
+
+/// Returns a subscriber that has only Telemark's layer.
+fn ours(_: &TestTelemetry) -> Dispatch {
+    let layer = bridge::builder().with_location(false).with_events_as_span_events(true).build();
+    Dispatch::new(tracing_subscriber::registry().with(layer))
+}
+
 /// Returns a subscriber that has only the OpenTelemetry layer, on Telemark's tracer.
 fn subscriber(telemetry: &TestTelemetry) -> Dispatch {
     let layer = tracing_opentelemetry::layer()
@@ -87,6 +104,9 @@ mod sync {
     fn traced(tracer: &SdkTracer, rest: &[By]) {
         nest(tracer, rest);
     }
+
+    #[traced(name = "one")]
+    pub(super) fn nest_one() {}
 }
 
 /// The asynchronous version, which yields between all steps.
@@ -125,7 +145,7 @@ fn the_nestings_are_all_there() {
 
 #[test]
 fn every_nesting_of_synchronous_code_is_one_trace() {
-    for nesting in nestings() {
+    for (subscriber, nesting) in cases() {
         let telemetry = TestTelemetry::new();
         let _attached = telemetry.attach();
         let tracer = telemetry.tracer("api");
@@ -136,7 +156,7 @@ fn every_nesting_of_synchronous_code_is_one_trace() {
 
 #[tokio::test]
 async fn every_nesting_of_asynchronous_code_is_one_trace_on_the_current_thread() {
-    for nesting in nestings() {
+    for (subscriber, nesting) in cases() {
         let telemetry = TestTelemetry::new();
         let tracer = telemetry.tracer("api");
         let task = asynchronous::nest(&tracer, &nesting);
@@ -148,8 +168,8 @@ async fn every_nesting_of_asynchronous_code_is_one_trace_on_the_current_thread()
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn tasks_that_run_at_once_and_change_threads_keep_their_traces_apart() {
     let tasks: Vec<_> = (0..4)
-        .flat_map(|_| nestings())
-        .map(|nesting| {
+        .flat_map(|_| cases())
+        .map(|(subscriber, nesting)| {
             let telemetry = TestTelemetry::new();
             let (tracer, subscriber) = (telemetry.tracer("api"), subscriber(&telemetry));
             let context = telemetry.context();
@@ -184,7 +204,7 @@ fn without_server_attributes(tree: &str) -> String {
     lines.collect()
 }
 
-async fn request(telemetry: &TestTelemetry, nesting: &[By], context: Context) {
+async fn request(subscriber: Layer, telemetry: &TestTelemetry, nesting: &[By], context: Context) {
     let router = router(telemetry.tracer("api"), nesting.to_vec());
     let request = Request::get("/nest/spans").body(Body::empty()).unwrap();
     let answer = async {
@@ -197,9 +217,9 @@ async fn request(telemetry: &TestTelemetry, nesting: &[By], context: Context) {
 
 #[tokio::test]
 async fn every_nesting_below_a_request_is_one_trace() {
-    for nesting in nestings() {
+    for (subscriber, nesting) in cases() {
         let telemetry = TestTelemetry::new();
-        request(&telemetry, &nesting, telemetry.context()).await;
+        request(subscriber, &telemetry, &nesting, telemetry.context()).await;
         let expected = format!("GET /nest/{{what}} (server)\n{}", expected(&nesting, 1));
         assert_eq!(without_server_attributes(&telemetry.tree()), expected, "{nesting:?}");
     }
@@ -208,11 +228,11 @@ async fn every_nesting_below_a_request_is_one_trace() {
 /// A span around the router, as in a test or a gateway, becomes the parent of the request.
 #[tokio::test]
 async fn a_request_below_each_of_them_continues_its_trace() {
-    for by in ALL {
+    for (by, subscriber) in ALL.into_iter().flat_map(|by| [subscriber as Layer, ours].map(|layer| (by, layer))) {
         let telemetry = TestTelemetry::new();
         let attached = telemetry.context();
         let tracer = telemetry.tracer("api");
-        let inner = || request(&telemetry, &[By::Traced], Context::current());
+        let inner = || request(subscriber, &telemetry, &[By::Traced], Context::current());
         let outer = async {
             match by {
                 By::Traced => telemark::span("traced").run(async { inner().await }).await,
@@ -294,7 +314,7 @@ checkout cart.id=7 set.by=telemark user=ada after=true
 /// A decision not to record holds for the whole trace, whichever API started it.
 #[test]
 fn what_is_not_sampled_is_not_recorded_by_anyone() {
-    for nesting in nestings() {
+    for (subscriber, nesting) in cases() {
         let telemetry = TestTelemetry::with(|builder| builder.with_sampler(telemark_sdk::sampling::AlwaysOff));
         let _attached = telemetry.attach();
         tracing::dispatcher::with_default(&subscriber(&telemetry), || {
@@ -307,7 +327,7 @@ fn what_is_not_sampled_is_not_recorded_by_anyone() {
 /// Nothing is recorded inside a suppressed scope, not even by `tracing`.
 #[test]
 fn a_suppressed_scope_silences_all() {
-    for nesting in nestings() {
+    for (subscriber, nesting) in cases() {
         let telemetry = TestTelemetry::new();
         let _attached = telemetry.attach();
         tracing::dispatcher::with_default(&subscriber(&telemetry), || {
@@ -315,4 +335,74 @@ fn a_suppressed_scope_silences_all() {
         });
         assert_eq!(telemetry.tree(), "", "{nesting:?}");
     }
+}
+
+/// With Telemark's layer, an event belongs to the current span of any library, and the parent may be set late.
+#[test]
+fn our_layer_puts_fields_events_and_parents_where_they_belong() {
+    #[traced(fields(step = "price"))]
+    fn price() -> Result<u32, std::num::ParseIntError> {
+        tracing::info!(cart = 7, "priced");
+        "x".parse()
+    }
+
+    let telemetry = TestTelemetry::new();
+    let _attached = telemetry.attach();
+    let remote = SpanContext::new(
+        TraceId::from(0xabc_u128),
+        SpanId::from(0xdef_u64),
+        TraceFlags::SAMPLED,
+        true,
+        TraceState::default(),
+    );
+    tracing::dispatcher::with_default(&ours(&telemetry), || {
+        let span = tracing::info_span!("checkout", cart.id = 7, user = tracing::field::Empty);
+        span.in_scope(|| {
+            let parent = Context::current().with_remote_span_context(remote);
+            bridge::OpenTelemetrySpanExt::set_parent(&span, parent).unwrap();
+            telemark::set_attribute("set.by", "telemark");
+            span.record("user", "ada");
+            tracing::info!("in checkout");
+            assert!(price().is_err());
+        });
+        bridge::OpenTelemetrySpanExt::set_attribute(&span, "after", true);
+    });
+    let expected = r#"
+checkout cart.id=7 set.by=telemark user=ada after=true
+  * in checkout level=INFO target=interop
+  price error[invalid digit found in string] step=price error.type=core::num::error::ParseIntError
+    * priced level=INFO target=interop cart=7
+"#;
+    assert_eq!(telemetry.tree(), expected.trim_start());
+    assert!(telemetry.spans().iter().all(|span| span.context.trace_id() == TraceId::from(0xabc_u128)));
+}
+
+/// A `tracing` span carries its context to wherever it is entered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn our_layer_follows_tasks_blocking_work_and_threads() {
+    let telemetry = TestTelemetry::new();
+    let dispatch = ours(&telemetry);
+    let work = async {
+        // The registry finds the parent of a span that closes through the subscriber of the thread, so each span is dropped
+        // while that is set.
+        let span = tracing::info_span!("task");
+        let task = async { async { sync::nest_one() }.instrument(span).await }.with_current_subscriber();
+        tokio::spawn(task).await.unwrap();
+        telemetry.clock.advance(Duration::from_secs(1));
+        let (span, dispatch) = (tracing::info_span!("blocking"), tracing::dispatcher::get_default(Dispatch::clone));
+        let blocking = {
+            let dispatch = dispatch.clone();
+            move || tracing::dispatcher::with_default(&dispatch, move || span.in_scope(sync::nest_one))
+        };
+        tokio::task::spawn_blocking(blocking).await.unwrap();
+        telemetry.clock.advance(Duration::from_secs(1));
+        let span = tracing::info_span!("thread");
+        std::thread::scope(|scope| {
+            scope.spawn(|| tracing::dispatcher::with_default(&dispatch, || span.in_scope(sync::nest_one)));
+        });
+    };
+    let outer = async { work.instrument(tracing::info_span!("outer")).await };
+    outer.with_context(telemetry.context()).with_subscriber(dispatch.clone()).await;
+    let expected = "outer\n  task\n    one\n  blocking\n    one\n  thread\n    one\n";
+    assert_eq!(telemetry.tree(), expected);
 }

@@ -15,6 +15,7 @@ pub(crate) const PUBLISHED: &[&str] = &[
     "telemark-console",
     "telemark-prometheus",
     "telemark-upstream",
+    "telemark-tracing",
     "telemark-tracing-fmt",
     "telemark-kit",
     "telemark-http",

@@ -26,11 +26,11 @@ pub(super) static SCENARIO: Scenario = Scenario {
 };
 
 const SPINNING: &str = "4 ms of spinning";
-const SLEEPING: &str = "4 ms of sleeping";
-const TRICKLE: &str = "a trace a millisecond";
+pub(super) const SLEEPING: &str = "4 ms of sleeping";
+pub(super) const TRICKLE: &str = "a trace a millisecond";
 const TWO_PRODUCERS: &str = "two producers of 220";
 const LARGE_BURSTS: &str = "bursts of 1,100, 10 ms";
-const LARGE_QUEUE: &str = "a queue of 204,800";
+pub(super) const LARGE_QUEUE: &str = "a queue of 204,800";
 const OWNED: &str = "an owned string";
 
 struct Regime {
@@ -78,7 +78,7 @@ impl Regime {
     }
 }
 
-fn measure(run: &Run<'_>) -> Result<Vec<Reading>, Failure> {
+pub(super) fn measure(run: &Run<'_>) -> Result<Vec<Reading>, Failure> {
     let Regime { load, traces, bursts, settings, text } = Regime::named(run.regime)?;
     let bursts = run.shortened(bursts);
     let empty = load.empty(bursts)?;

@@ -7,6 +7,7 @@ mod export;
 mod metrics;
 mod page;
 mod sustained;
+mod tracing;
 mod tracing_fmt;
 mod unsampled;
 
@@ -65,6 +66,7 @@ pub(crate) enum Layout {
 
 static SCENARIOS: [&Scenario; 8] = [
     &export::SCENARIO,
+    &tracing::SCENARIO,
     &unsampled::SCENARIO,
     &allocations::SCENARIO,
     &sustained::SCENARIO,

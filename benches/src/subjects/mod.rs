@@ -15,6 +15,7 @@ pub(crate) const TRACED: &str = "telemark #[traced]";
 pub(crate) const TELEMARK_API: &str = "telemark, plain API";
 pub(crate) const SDK: &str = "opentelemetry_sdk";
 pub(crate) const BRIDGE: &str = "tracing-opentelemetry";
+pub(crate) const LAYER: &str = "telemark::tracing::layer()";
 pub(crate) const FASTRACE: &str = "fastrace";
 pub(crate) const FASTRACE_MACRO: &str = "fastrace #[trace]";
 
@@ -68,6 +69,7 @@ pub(crate) fn install(name: &str, endpoint: &str, settings: Settings) -> Result<
         TELEMARK_API => telemark::install(&url, settings, telemark::Style::Api),
         SDK => opentelemetry_sdk::install(&url, settings),
         BRIDGE => tracing_opentelemetry::install(&url, settings),
+        LAYER => tracing_opentelemetry::install_layer(&url, settings),
         FASTRACE => fastrace::install(&url, fastrace::Style::LocalSpan),
         FASTRACE_MACRO => fastrace::install(&url, fastrace::Style::Attribute),
         other => Err(unknown(other)),
@@ -80,7 +82,7 @@ pub(crate) fn not_installed(name: &str) -> Result<Box<dyn Subject>, Failure> {
         TRACED => Ok(telemark::not_installed()),
         // With the plain API, the code is the same whichever library is not installed.
         TELEMARK_API | SDK => Ok(opentelemetry_sdk::not_installed()),
-        BRIDGE => Ok(tracing_opentelemetry::not_installed()),
+        BRIDGE | LAYER => Ok(tracing_opentelemetry::not_installed()),
         FASTRACE => Ok(fastrace::not_installed(fastrace::Style::LocalSpan)),
         FASTRACE_MACRO => Ok(fastrace::not_installed(fastrace::Style::Attribute)),
         other => Err(unknown(other)),

@@ -23,18 +23,28 @@ pub(super) enum Style {
 }
 
 pub(super) fn install(url: &str, settings: Settings, style: Style) -> Result<Box<dyn Subject>, Failure> {
-    // Only traces, because the rivals do not record metrics either.
-    let mut pairs =
-        vec![("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", url.to_owned()), ("OTEL_METRICS_EXPORTER", "none".to_owned())];
-    pairs.extend(settings.max_queue_size.map(|size| ("OTEL_BSP_MAX_QUEUE_SIZE", size.to_string())));
-    let env = Env::from_pairs(pairs);
-    let telemetry = Arc::new(::telemark::builder().with_env(env).init()?);
+    let telemetry = init(url, settings)?;
     let tracer = telemetry.tracer("benches");
     let flush: Box<dyn Fn() + Sync> = Box::new(move || flush(&telemetry));
     Ok(match style {
         Style::Attribute => Box::new(Traced { tracer: Some(tracer), flush }),
         Style::Api => Box::new(Api { tracer, flush }),
     })
+}
+
+/// Installs Telemark for spans of another kind. Returns what flushes it.
+pub(super) fn installed(url: &str, settings: Settings) -> Result<Box<dyn Fn() + Sync>, Failure> {
+    let telemetry = init(url, settings)?;
+    Ok(Box::new(move || flush(&telemetry)))
+}
+
+fn init(url: &str, settings: Settings) -> Result<Arc<Guard>, Failure> {
+    // Traces alone: the rivals record no metrics either.
+    let mut pairs =
+        vec![("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", url.to_owned()), ("OTEL_METRICS_EXPORTER", "none".to_owned())];
+    pairs.extend(settings.max_queue_size.map(|size| ("OTEL_BSP_MAX_QUEUE_SIZE", size.to_string())));
+    let env = Env::from_pairs(pairs);
+    Ok(Arc::new(::telemark::builder().with_env(env).init()?))
 }
 
 pub(super) fn not_installed() -> Box<dyn Subject> {

@@ -1,4 +1,5 @@
-//! `tracing` spans through `tracing-opentelemetry` into `opentelemetry_sdk`, both with their default settings.
+//! `tracing` spans through `tracing-opentelemetry` into `opentelemetry_sdk`, and through Telemark's layer, each with its default
+//! settings.
 
 use std::hint::black_box;
 
@@ -8,7 +9,7 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 
 use super::api::unsampled_parent;
-use super::{Settings, Subject, Text, USER, opentelemetry_sdk, path};
+use super::{Settings, Subject, Text, USER, opentelemetry_sdk, path, telemark};
 use crate::Failure;
 
 pub(super) fn install(url: &str, settings: Settings) -> Result<Box<dyn Subject>, Failure> {
@@ -16,6 +17,12 @@ pub(super) fn install(url: &str, settings: Settings) -> Result<Box<dyn Subject>,
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("benches"));
     tracing_subscriber::registry().with(LevelFilter::INFO).with(layer).try_init()?;
     Ok(Box::new(Bridge { flush: opentelemetry_sdk::flush(provider) }))
+}
+
+pub(super) fn install_layer(url: &str, settings: Settings) -> Result<Box<dyn Subject>, Failure> {
+    let flush = telemark::installed(url, settings)?;
+    tracing_subscriber::registry().with(::telemark::tracing::layer()).try_init()?;
+    Ok(Box::new(Bridge { flush }))
 }
 
 pub(super) fn not_installed() -> Box<dyn Subject> {

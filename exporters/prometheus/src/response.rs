@@ -9,7 +9,7 @@ use crate::format::Format;
 /// ```
 /// use telemark_prometheus::PrometheusExporter;
 ///
-/// No provider has this exporter's reader.
+/// // No provider has this exporter's reader.
 /// let response = PrometheusExporter::new().response_for("", "");
 /// assert_eq!(response.status, 503);
 /// assert_eq!(response.content_type, "text/plain; charset=utf-8");

@@ -5,12 +5,14 @@
 //! |---|---|
 //! | [`spans`] | the expansion of `#[traced]`, and manually created spans |
 //! | [`statics`] | metrics in statics |
+//! | [`bridge`] | spans of other instrumentation libraries, for the crates that connect them |
 //! | `exception` | an error as the exception of a log record |
 //! | `shield` | runs user code and prevents its panics from reaching the program |
 //! | [`private`] | exactly the items used by the expansion of `#[traced]` |
 //!
 //! Until telemetry is installed, each of these costs one relaxed load.
 
+pub mod bridge;
 mod exception;
 pub mod private;
 mod shield;

@@ -55,6 +55,14 @@ pub fn in_context(context: &Context) -> Option<SdkMeterProvider> {
     if is_installed() { context.get::<Scoped>().map(|scoped| scoped.0.clone()) } else { None }
 }
 
+/// Returns the provider for measurements made in the current context: that of a test, or the installed one.
+pub fn provider() -> Option<SdkMeterProvider> {
+    crate::context::look(find).flatten().map(|found| match found {
+        Found::Installed(provider) => provider.clone(),
+        Found::InContext(provider) => provider,
+    })
+}
+
 /// Installs `provider` for the whole program, unless another provider is already installed. Ignores a provider without
 /// readers, because it would record nothing.
 pub(crate) fn install(provider: SdkMeterProvider) {

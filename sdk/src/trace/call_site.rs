@@ -13,7 +13,7 @@ pub struct CallSite {
     function: &'static str,
     file: &'static str,
     line: u32,
-    made: OnceLock<(InstrumentationScope, [KeyValue; 3])>,
+    made: OnceLock<(InstrumentationScope, Box<[KeyValue]>)>,
 }
 
 impl CallSite {
@@ -28,30 +28,47 @@ impl CallSite {
         CallSite { package, version, function, file, line, made: OnceLock::new() }
     }
 
+    /// Creates a call site of another instrumentation library, of which only the target is known, such as a module path, and
+    /// possibly the place. The target becomes the scope, without a version.
+    pub const fn for_target(target: &'static str, file: &'static str, line: u32) -> Self {
+        CallSite::new(target, "", "", file, line)
+    }
+
     /// Returns the instrumentation scope, which is the package that contains the function.
     #[inline]
     pub fn scope(&self) -> &InstrumentationScope {
         &self.made().0
     }
 
-    /// Returns `code.function.name`, `code.file.path` and `code.line.number`.
+    /// Returns `code.function.name`, `code.file.path` and `code.line.number`, as far as they are known.
     ///
     /// spec: semconv registry/attributes/code.md
     #[inline]
-    pub fn attributes(&self) -> &[KeyValue; 3] {
+    pub fn attributes(&self) -> &[KeyValue] {
         &self.made().1
     }
 
+    /// Returns `code.function.name`.
+    pub(crate) fn function_attribute(&self) -> KeyValue {
+        KeyValue::new("code.function.name", self.function)
+    }
+
     #[inline]
-    fn made(&self) -> &(InstrumentationScope, [KeyValue; 3]) {
+    fn made(&self) -> &(InstrumentationScope, Box<[KeyValue]>) {
         self.made.get_or_init(|| {
-            let scope = InstrumentationScope::builder(self.package).with_version(self.version).build();
-            let attributes = [
-                KeyValue::new("code.function.name", self.function),
-                KeyValue::new("code.file.path", self.file),
-                KeyValue::new("code.line.number", i64::from(self.line)),
-            ];
-            (scope, attributes)
+            let mut scope = InstrumentationScope::builder(self.package);
+            if !self.version.is_empty() {
+                scope = scope.with_version(self.version);
+            }
+            let mut attributes = Vec::with_capacity(3);
+            if !self.function.is_empty() {
+                attributes.push(self.function_attribute());
+            }
+            if !self.file.is_empty() {
+                attributes.push(KeyValue::new("code.file.path", self.file));
+                attributes.push(KeyValue::new("code.line.number", i64::from(self.line)));
+            }
+            (scope.build(), attributes.into_boxed_slice())
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Traces: the provider, the tracer, the span, processors, and the data of a finished span.
 
 pub mod active;
+pub(crate) mod bridged;
 mod call_site;
 pub(crate) mod exceptions;
 mod failure;

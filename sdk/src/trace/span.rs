@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Link, Span, SpanContext, Status};
 
+use super::bridged;
 use super::exceptions::{self, Roots};
 use super::failure::Told;
 use super::provider::ProviderRef;
@@ -152,6 +153,9 @@ impl Span for SdkSpan {
 
     /// spec: trace/api.md#set-status — `Ok` is final, and a status cannot be reset to unset.
     fn set_status(&mut self, status: Status) {
+        if status == Status::Unset && bridged::apply(&mut self.recording) {
+            return;
+        }
         let Some(recording) = &mut self.recording else { return };
         if status == Status::Unset {
             if let Some(told) = Told::take() {

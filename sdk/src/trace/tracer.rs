@@ -141,7 +141,7 @@ impl SdkTracer {
     /// added by the sampler. If the span is not recorded, returns only its span context.
     ///
     /// spec: trace/sdk.md#sdk-span-creation
-    fn decide(
+    pub(super) fn decide(
         &self,
         parent: &Context,
         name: &str,
@@ -195,7 +195,7 @@ impl SdkTracer {
         self.provider.ids.is_some()
     }
 
-    fn span_id(&self) -> SpanId {
+    pub(super) fn span_id(&self) -> SpanId {
         match self.generated(|ids| ids.span_id()) {
             None | Some(SpanId::INVALID) => RandomIds.span_id(),
             Some(id) => id,
@@ -213,7 +213,13 @@ impl SdkTracer {
     }
 
     /// Starts a recorded span.
-    fn record(&self, mut data: SpanData, added: Vec<KeyValue>, start: Option<Timestamp>, links: Vec<Link>) -> SdkSpan {
+    pub(super) fn record(
+        &self,
+        mut data: SpanData,
+        added: Vec<KeyValue>,
+        start: Option<Timestamp>,
+        links: Vec<Link>,
+    ) -> SdkSpan {
         let provider = &*self.provider;
         let record = &mut *data;
         provider.count_recorded(record);
@@ -231,7 +237,7 @@ impl SdkTracer {
 
     /// Copies baggage to a span that starts and calls the processors, if either is needed.
     #[inline]
-    fn show_start(&self, span: &mut SdkSpan, parent: &Context) {
+    pub(super) fn show_start(&self, span: &mut SdkSpan, parent: &Context) {
         if self.provider.wants_start {
             self.provider.started(span, parent);
         }

@@ -108,7 +108,7 @@ struct FunctionHistogram {
 
 impl FunctionHistogram {
     fn new(call_site: &CallSite, provider: &SdkMeterProvider) -> Self {
-        let [function, ..] = call_site.attributes();
+        let function = call_site.function_attribute();
         let histogram = provider
             .meter_with_scope(call_site.scope().clone())
             .f64_histogram(NAME)
@@ -116,8 +116,8 @@ impl FunctionHistogram {
             .with_description("Duration of calls of a function.")
             .with_boundaries(BOUNDARIES.to_vec())
             .build();
-        let returned = histogram.bind(std::slice::from_ref(function));
-        FunctionHistogram { clock: provider.clock().clone(), returned, histogram, function: function.clone() }
+        let returned = histogram.bind(std::slice::from_ref(&function));
+        FunctionHistogram { clock: provider.clock().clone(), returned, histogram, function }
     }
 
     #[inline]

@@ -51,7 +51,7 @@ impl Deref for Description {
 
 /// Joins the messages of an error and its causes with `": "`. Skips messages already contained in the description, because
 /// many wrappers repeat their cause.
-pub(super) fn describe(error: &dyn Error) -> Description {
+pub(in crate::instrument) fn describe(error: &dyn Error) -> Description {
     let mut description = Message::default();
     let _ = write(&mut description, format_args!("{error}"));
     let (mut cause, mut root) = (source(error), None);

@@ -15,6 +15,7 @@ mod record;
 use std::fmt::{self, Write as _};
 
 pub(super) use chain::Description;
+pub(in crate::instrument) use chain::describe;
 pub use described::Described;
 pub use error_type::ErrorType;
 pub use record::RecordError;

@@ -1,0 +1,190 @@
+//! Events: log records, the status of a span, and span events if the program asks for them.
+
+use std::borrow::Cow;
+use std::time::SystemTime;
+
+use opentelemetry::logs::{LogRecord, Logger, Severity};
+use opentelemetry::trace::{Status, TraceContextExt};
+use opentelemetry::{Context as OtelContext, KeyValue};
+use telemark_sdk::instrument::bridge::{self, Change, contained};
+use telemark_sdk::logs::{Exception, SdkLogRecord};
+use telemark_sdk::time::{Clock, Timestamp};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::{LookupSpan, SpanRef};
+
+use crate::data::{self, Data};
+use crate::event_fields::EventFields;
+use crate::fields::exception;
+use crate::layer::change;
+use crate::options::Options;
+use crate::sites::{self, Site};
+
+/// Records an event.
+pub(crate) fn record<S>(event: &Event<'_>, ctx: &Context<'_, S>, layer: usize, options: &Options)
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    if bridge::is_suppressed() {
+        return;
+    }
+    let site = sites::site(event.metadata());
+    let record = if options.log_records { started(site, event) } else { None };
+    let is_error = options.errors && *event.metadata().level() == Level::ERROR;
+    if record.is_none() && !is_error && !options.span_events {
+        return;
+    }
+    // The innermost span of `tracing`, and the context that the event belongs to, of whichever library.
+    let needs_span = is_error || !event.is_contextual() || !options.span_fields.is_empty();
+    let span = if needs_span { ctx.event_span(event) } else { None };
+    let of_span = span.as_ref().and_then(|span| data::context(span, layer));
+    let context = if event.is_contextual() { bridge::current_context() } else { of_span.clone().unwrap_or_default() };
+    let is_recording = context.span().is_recording();
+    // Only a span of `tracing` fails with an event; other libraries have their own rules.
+    let fails = is_error && is_recording && of_span.is_some_and(|of_span| is_same(&of_span, &context));
+    let is_span_event = options.span_events && is_recording;
+    if record.is_none() && !fails && !is_span_event {
+        return;
+    }
+    let now = bridge::now().unwrap_or_else(|| Clock::system().now());
+    let mut fields = EventFields { record, attributes: is_span_event.then(Vec::new), ..EventFields::default() };
+    contained(|| event.record(&mut fields));
+    let is_exception = fails && fields.message.is_none() && fields.error.is_some();
+    if fails || is_span_event {
+        let changes = changes(event, &mut fields, fails, is_exception, now);
+        apply(changes, span.as_ref().filter(|_| fails), layer, &context);
+    }
+    if let Some(record) = fields.record.take() {
+        emit(site, record, fields, now, &context, |record| {
+            if let Some(span) = &span {
+                copy_span_fields(record, span, options);
+            }
+        });
+    }
+}
+
+/// Returns an empty record, if the logger wants one of this severity.
+#[inline]
+fn started(site: &'static Site, event: &Event<'_>) -> Option<SdkLogRecord> {
+    let (severity, target) = (severity(*event.metadata().level()), event.metadata().target());
+    site.logger
+        .with(|logger| logger.event_enabled(severity, target, site.event_name).then(|| logger.create_log_record()))
+        .flatten()
+}
+
+fn emit(
+    site: &'static Site,
+    mut record: SdkLogRecord,
+    fields: EventFields,
+    time: Timestamp,
+    context: &OtelContext,
+    complete: impl FnOnce(&mut SdkLogRecord),
+) {
+    record.set_timestamp(SystemTime::from(time));
+    record.set_severity_number(severity(site.level));
+    record.set_severity_text(site.level.as_str());
+    if let Some(name) = site.event_name {
+        record.set_event_name(name);
+    }
+    if let Some(target) = fields.log_target {
+        record.set_target(target);
+    }
+    match (fields.message, fields.error) {
+        (Some(message), _) => record.set_body(message.into()),
+        // An event that has only an error, such as that of `#[instrument(err)]`.
+        (None, Some(error)) => record.set_exception(&Exception::new("", error)),
+        (None, None) => {}
+    }
+    complete(&mut record);
+    site.logger.with(|logger| logger.emit_in(record, context));
+}
+
+/// Copies the fields of the spans around the event that the program has listed. The innermost span counts, and the event's own
+/// fields before it.
+fn copy_span_fields<'a, R: LookupSpan<'a>>(record: &mut SdkLogRecord, span: &SpanRef<'a, R>, options: &Options) {
+    if options.span_fields.is_empty() {
+        return;
+    }
+    for span in span.scope() {
+        let extensions = span.extensions();
+        for (key, value) in extensions.get::<Data>().iter().flat_map(|data| &data.for_records) {
+            if record.attribute(key).is_none() {
+                record.add_attribute(*key, value.clone());
+            }
+        }
+    }
+}
+
+fn severity(level: Level) -> Severity {
+    match level {
+        Level::ERROR => Severity::Error,
+        Level::WARN => Severity::Warn,
+        Level::INFO => Severity::Info,
+        Level::DEBUG => Severity::Debug,
+        Level::TRACE => Severity::Trace,
+    }
+}
+
+fn changes(
+    event: &Event<'_>,
+    fields: &mut EventFields,
+    fails: bool,
+    is_exception: bool,
+    now: Timestamp,
+) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let error = fields.error.clone().filter(|_| is_exception);
+    if fails {
+        changes.push(error.clone().map_or(Change::Fail, |error| Change::Status(Status::error(error))));
+    }
+    if let Some(own) = fields.attributes.take() {
+        changes.push(span_event(event, fields, own, error, now));
+    } else if let Some(error) = error {
+        changes.push(exception(error, now));
+    }
+    changes
+}
+
+fn span_event(
+    event: &Event<'_>,
+    fields: &EventFields,
+    own: Vec<KeyValue>,
+    error: Option<String>,
+    time: Timestamp,
+) -> Change {
+    let metadata = event.metadata();
+    let mut attributes = Vec::with_capacity(own.len() + 3);
+    attributes.push(KeyValue::new("level", metadata.level().as_str()));
+    attributes.push(match &fields.log_target {
+        Some(target) => KeyValue::new("target", target.clone()),
+        None => KeyValue::new("target", metadata.target()),
+    });
+    attributes.extend(own);
+    let name = match (error, &fields.message) {
+        (Some(error), _) => {
+            attributes.push(KeyValue::new("exception.message", error));
+            Cow::Borrowed("exception")
+        }
+        (None, Some(message)) => Cow::Owned(message.clone()),
+        (None, None) => Cow::Borrowed(metadata.name()),
+    };
+    Change::Event { name, time, attributes }
+}
+
+fn apply<'a, R: LookupSpan<'a>>(
+    changes: Vec<Change>,
+    span: Option<&SpanRef<'a, R>>,
+    layer: usize,
+    context: &OtelContext,
+) {
+    match span {
+        Some(span) => change(span, layer, changes),
+        None => changes.into_iter().for_each(|change| change.apply(context)),
+    }
+}
+
+fn is_same(a: &OtelContext, b: &OtelContext) -> bool {
+    let (a, b) = (a.span(), b.span());
+    let (a, b) = (a.span_context(), b.span_context());
+    a.span_id() == b.span_id() && a.trace_id() == b.trace_id()
+}

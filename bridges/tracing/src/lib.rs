@@ -1,0 +1,57 @@
+//! A layer for `tracing-subscriber`: spans of the `tracing` crate become Telemark spans, events become log records, and fields of
+//! events become measurements.
+//!
+//! Most programs use it as `telemark::tracing`, with the feature `tracing` of the facade. It records into the telemetry that
+//! `telemark::init()` installs, or into that of a test.
+//!
+//! ```
+//! use tracing_subscriber::prelude::*;
+//!
+//! let subscriber = tracing_subscriber::registry()
+//!     .with(tracing_subscriber::fmt::layer().with_filter(tracing_subscriber::EnvFilter::from_default_env()))
+//!     .with(telemark_tracing::layer());
+//! tracing::subscriber::with_default(subscriber, || {
+//!     tracing::info_span!("import", import.rows = 3).in_scope(|| tracing::info!("imported"));
+//! });
+//! ```
+//!
+//! # How to
+//! - **keep spans when `RUST_LOG` hides lines**: filter the layer that writes lines, as above. An `EnvFilter` that is a layer of its
+//!   own removes spans for all layers.
+//! - **choose the spans**: set `OTEL_RUST_SPANS`, as in `OTEL_RUST_SPANS=info,shop::cart=debug`, or replace the filter at any time
+//!   with [`span_filter::set`](telemark_sdk::span_filter::set). By default, spans and events at `info` and above are kept, and those
+//!   of `tower_http`, `sqlx::query` and `telemark` at `debug`.
+//! - **name a span, set its kind or status**: use the fields `otel.name`, `otel.kind` (`server`, `client`, ..), `otel.status_code`
+//!   (`ok`, `error`) and `otel.status_description`, at creation or with [`Span::record`](tracing::Span::record).
+//! - **continue a trace**: call [`OpenTelemetrySpanExt::set_parent`], before or after entering the span.
+//! - **link to a span**: call [`Span::follows_from`](tracing::Span::follows_from) or [`OpenTelemetrySpanExt::add_link`].
+//! - **record span events, threads, or busy and idle times**: use the [`builder`].
+//! - **measure**: add [`metrics_layer`].
+//! - **nest**: `#[traced]` functions, HTTP layers, the OpenTelemetry API and `tracing` spans are parents and children of each other.
+//!
+//! # What a span records
+//! The scope is the target. A span has its fields, `code.file.path` and `code.line.number`; integers up to 64 bits with sign stay
+//! integers, larger ones become text. A field that is an error adds an `exception` event. The span ends when it is left for the last
+//! time or, if it is never entered, when it is closed.
+//!
+//! # Limits
+//! A filtered layer cannot be replaced inside [`reload::Layer`](tracing_subscriber::reload::Layer), a limit of `tracing-subscriber`;
+//! replace the filter instead. The layer may be behind `reload`, boxed, optional or in a list.
+
+mod data;
+mod event_fields;
+mod events;
+mod fields;
+mod filter;
+mod layer;
+mod metrics;
+mod options;
+mod sites;
+mod span_ext;
+mod stack;
+
+pub use filter::BridgeFilter;
+pub use layer::Bridge;
+pub use metrics::{MetricsBridge, MetricsFilter, MetricsLayer, metrics_layer};
+pub use options::{LayerBuilder, TelemarkLayer, builder, layer};
+pub use span_ext::{OpenTelemetrySpanExt, SetParentError};

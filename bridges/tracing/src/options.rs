@@ -1,0 +1,144 @@
+//! The options of the layer, and its construction.
+
+use std::borrow::Cow;
+
+use telemark_sdk::span_filter::SpanFilter;
+use tracing::Subscriber;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Filtered;
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::filter::{BridgeFilter, Events};
+use crate::layer::Bridge;
+
+/// The layer together with its filter.
+pub type TelemarkLayer<S> = Filtered<Bridge, BridgeFilter, S>;
+
+/// Returns the layer with its default options.
+///
+/// ```
+/// use tracing_subscriber::prelude::*;
+///
+/// let subscriber = tracing_subscriber::registry().with(telemark_tracing::layer());
+/// # drop(subscriber);
+/// ```
+pub fn layer<S>() -> TelemarkLayer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    builder().build()
+}
+
+/// Returns a builder of the layer.
+///
+/// ```
+/// use tracing_subscriber::prelude::*;
+///
+/// let layer = telemark_tracing::builder().with_threads(true).with_events_as_span_events(true).build();
+/// let subscriber = tracing_subscriber::registry().with(layer);
+/// # drop(subscriber);
+/// ```
+pub fn builder() -> LayerBuilder {
+    LayerBuilder { options: Options::default(), filter: None }
+}
+
+/// Builds the layer.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct LayerBuilder {
+    options: Options,
+    filter: Option<SpanFilter>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) location: bool,
+    pub(crate) threads: bool,
+    pub(crate) times: bool,
+    pub(crate) log_records: bool,
+    pub(crate) span_fields: Vec<Cow<'static, str>>,
+    pub(crate) span_events: bool,
+    pub(crate) errors: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            location: true,
+            threads: false,
+            times: false,
+            log_records: true,
+            span_fields: Vec::new(),
+            span_events: false,
+            errors: true,
+        }
+    }
+}
+
+impl LayerBuilder {
+    /// Sets whether spans have `code.file.path` and `code.line.number`. On by default.
+    pub fn with_location(mut self, is_on: bool) -> Self {
+        self.options.location = is_on;
+        self
+    }
+
+    /// Sets whether spans have `thread.id` and `thread.name` of the thread that creates them. Off by default.
+    pub fn with_threads(mut self, is_on: bool) -> Self {
+        self.options.threads = is_on;
+        self
+    }
+
+    /// Sets whether spans have `busy_ns` and `idle_ns`, the time during which they were entered and the rest. Off by default.
+    pub fn with_busy_and_idle_times(mut self, is_on: bool) -> Self {
+        self.options.times = is_on;
+        self
+    }
+
+    /// Sets whether events become log records. On by default.
+    pub fn with_events_as_log_records(mut self, is_on: bool) -> Self {
+        self.options.log_records = is_on;
+        self
+    }
+
+    /// Copies fields with these names from the spans around an event to its log record, including values recorded later. The
+    /// innermost span counts. None by default.
+    pub fn with_span_fields_on_records<K: Into<Cow<'static, str>>>(
+        mut self,
+        names: impl IntoIterator<Item = K>,
+    ) -> Self {
+        self.options.span_fields = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets whether events become span events of the current span. Off by default.
+    pub fn with_events_as_span_events(mut self, is_on: bool) -> Self {
+        self.options.span_events = is_on;
+        self
+    }
+
+    /// Sets whether an event at the level ERROR gives its span the error status, and whether one that has a field `error` and no
+    /// message, such as that of `#[instrument(err)]`, is recorded as an exception. On by default.
+    pub fn with_error_events(mut self, is_on: bool) -> Self {
+        self.options.errors = is_on;
+        self
+    }
+
+    /// Gives the layer a filter of its own, instead of that of the program, which `OTEL_RUST_SPANS` sets.
+    pub fn with_span_filter(mut self, filter: SpanFilter) -> Self {
+        self.filter = Some(filter);
+        self
+    }
+
+    /// Builds the layer.
+    pub fn build<S>(self) -> TelemarkLayer<S>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let events = match (self.options.span_events || self.options.log_records, self.options.errors) {
+            (true, _) => Events::All,
+            (false, true) => Events::Errors,
+            (false, false) => Events::None,
+        };
+        Bridge::new(self.options).with_filter(BridgeFilter::new(self.filter, events))
+    }
+}

@@ -1,0 +1,128 @@
+//! Call sites: what is known of each span and event macro before it runs, prepared once.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
+
+use telemark_sdk::instrument::bridge::BridgedSite;
+use telemark_sdk::logs::Scope;
+use telemark_sdk::logs::active::ActiveLogger;
+use telemark_sdk::span_filter::{Level, SpanSwitch};
+use telemark_sdk::trace::CallSite;
+use tracing::Metadata;
+
+/// One call site.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(crate) name: &'static str,
+    pub(crate) level: tracing::Level,
+    /// The scope, which is the target, and the place.
+    call_site: &'static CallSite,
+    /// The logger of the scope.
+    pub(crate) logger: ActiveLogger,
+    /// The name of an event that the program has named.
+    pub(crate) event_name: Option<&'static str>,
+    /// The decision of the live filter.
+    pub(crate) switch: SpanSwitch,
+    /// True if a field has a meaning of its own, such as `otel.name`.
+    pub(crate) has_special_fields: bool,
+}
+
+impl Site {
+    fn new(metadata: &'static Metadata<'static>) -> Self {
+        let (file, line) = (metadata.file().unwrap_or(""), metadata.line().unwrap_or(0));
+        // Lives as long as the macro.
+        let call_site: &'static CallSite = Box::leak(Box::new(CallSite::for_target(metadata.target(), file, line)));
+        // `tracing` names an event after its place otherwise.
+        let is_named = metadata.is_event() && !metadata.name().starts_with("event ");
+        Site {
+            name: metadata.name(),
+            level: *metadata.level(),
+            call_site,
+            logger: ActiveLogger::in_scope(Scope::Static(call_site.scope())),
+            event_name: is_named.then(|| metadata.name()).filter(|name| *name != "log event"),
+            switch: SpanSwitch::new(metadata.target(), level(*metadata.level())),
+            has_special_fields: metadata.fields().iter().any(|field| field.name().starts_with("otel.")),
+        }
+    }
+
+    pub(crate) fn bridged(&'static self, code_attributes: bool) -> BridgedSite {
+        BridgedSite { call_site: self.call_site, code_attributes }
+    }
+}
+
+/// Converts a level of `tracing`.
+pub(crate) fn level(level: tracing::Level) -> Level {
+    match level {
+        tracing::Level::ERROR => Level::Error,
+        tracing::Level::WARN => Level::Warn,
+        tracing::Level::INFO => Level::Info,
+        tracing::Level::DEBUG => Level::Debug,
+        tracing::Level::TRACE => Level::Trace,
+    }
+}
+
+/// The sites by the address of their metadata, which is static. Their number is that of the macros in the program.
+static SITES: RwLock<Option<HashMap<usize, &'static Site>>> = RwLock::new(None);
+
+/// Number of sites that a thread remembers.
+const REMEMBERED: usize = 64;
+
+thread_local! {
+    // Has no destructor, so that spans of the destructors of other thread-locals are recorded too.
+    static RECENT: [Cell<Option<(usize, &'static Site)>>; REMEMBERED] = const { [const { Cell::new(None) }; REMEMBERED] };
+}
+
+/// Returns the site of a macro, and prepares it the first time.
+#[inline]
+pub(crate) fn site(metadata: &'static Metadata<'static>) -> &'static Site {
+    let address = address(metadata);
+    match recent(address) {
+        Some(site) => site,
+        None => known(address).unwrap_or_else(|| prepare(address, metadata)),
+    }
+}
+
+/// Returns the site of metadata that may be temporary, such as that of a record of the `log` crate, if it has been prepared.
+#[inline]
+pub(crate) fn find(metadata: &Metadata<'_>) -> Option<&'static Site> {
+    let address = address(metadata);
+    recent(address).or_else(|| known(address))
+}
+
+#[inline]
+fn address(metadata: &Metadata<'_>) -> usize {
+    std::ptr::from_ref(metadata).addr()
+}
+
+#[inline]
+fn slot(address: usize) -> usize {
+    // The low bits are those of the alignment.
+    (address >> 4 ^ address >> 11) % REMEMBERED
+}
+
+#[inline]
+fn recent(address: usize) -> Option<&'static Site> {
+    RECENT.with(|recent| recent[slot(address)].get()).filter(|(of, _)| *of == address).map(|(_, site)| site)
+}
+
+fn remember(address: usize, site: &'static Site) {
+    RECENT.with(|recent| recent[slot(address)].set(Some((address, site))));
+}
+
+#[cold]
+fn known(address: usize) -> Option<&'static Site> {
+    let sites = SITES.read().unwrap_or_else(PoisonError::into_inner);
+    let site = *sites.as_ref()?.get(&address)?;
+    remember(address, site);
+    Some(site)
+}
+
+#[cold]
+fn prepare(address: usize, metadata: &'static Metadata<'static>) -> &'static Site {
+    let mut sites = SITES.write().unwrap_or_else(PoisonError::into_inner);
+    let site = sites.get_or_insert_default().entry(address).or_insert_with(|| Box::leak(Box::new(Site::new(metadata))));
+    let site = *site;
+    remember(address, site);
+    site
+}

@@ -1,0 +1,229 @@
+//! The OpenTelemetry side of a `tracing` span, with the names of tracing-opentelemetry's extension trait.
+//!
+//! The data of a span is found in the registry, which a subscriber shows whatever its layers are wrapped in, and not through
+//! the layer.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::SystemTime;
+
+use opentelemetry::trace::{Link, SpanContext, Status, TraceContextExt};
+use opentelemetry::{Context, Key, KeyValue, Value};
+use telemark_sdk::diag;
+use telemark_sdk::instrument::bridge::{self, BridgedSpan, Change, Parent};
+use telemark_sdk::time::Timestamp;
+use tracing::{Dispatch, Span};
+use tracing_subscriber::Registry;
+use tracing_subscriber::registry::{LookupSpan, SpanRef};
+
+use crate::data::Data;
+use crate::layer::{Bridge, change, is_used};
+use crate::sites;
+use crate::stack::{self, Key as EntryKey};
+
+/// Gives a `tracing` span what only OpenTelemetry has: a remote parent, links, a status, attributes with any name.
+///
+/// Each method acts on the span itself and does nothing if the filter of the layer removes it, with the exception of
+/// [`context`](Self::context).
+///
+/// ```
+/// use telemark_tracing::OpenTelemetrySpanExt;
+/// use opentelemetry::trace::Status;
+///
+/// let span = tracing::info_span!("import");
+/// span.set_attribute("import.rows", 3);
+/// span.set_status(Status::Ok);
+/// ```
+pub trait OpenTelemetrySpanExt {
+    /// Sets the parent to the span in `cx`, for instance that of an incoming request. The span and all that start below it
+    /// belong to the trace of the parent.
+    ///
+    /// Works before and after the span is entered, until the first `tracing` child starts, [`context`](Self::context) is called
+    /// or the span ends.
+    ///
+    /// # Errors
+    /// Returns an error, and logs a warning, if it is too late, if the span is disabled, or if there is no layer.
+    fn set_parent(&self, cx: Context) -> Result<(), SetParentError>;
+
+    /// Adds a link. Does nothing if the span context is invalid.
+    fn add_link(&self, cx: SpanContext);
+
+    /// Adds a link with attributes. Does nothing if the span context is invalid.
+    fn add_link_with_attributes(&self, cx: SpanContext, attributes: Vec<KeyValue>);
+
+    /// Returns the context of the span, for instance to send it in the headers of a request. If the filter removes the span,
+    /// returns the context that its children would have: that of the nearest span around it that is kept, or the current one.
+    fn context(&self) -> Context;
+
+    /// Sets an attribute, which need not be declared as a field.
+    fn set_attribute(&self, key: impl Into<Key>, value: impl Into<Value>);
+
+    /// Sets the status.
+    fn set_status(&self, status: Status);
+
+    /// Adds an event.
+    fn add_event(&self, name: impl Into<Cow<'static, str>>, attributes: Vec<KeyValue>);
+
+    /// Adds an event that happened at `timestamp`.
+    fn add_event_with_timestamp(
+        &self,
+        name: impl Into<Cow<'static, str>>,
+        timestamp: SystemTime,
+        attributes: Vec<KeyValue>,
+    );
+}
+
+/// The reason why a parent was not set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SetParentError {
+    /// The subscriber has no layer of Telemark.
+    LayerNotFound,
+    /// The span has a child, its context was used, or it has ended.
+    AlreadyStarted,
+    /// A filter removes the span, or telemetry is off.
+    SpanDisabled,
+}
+
+impl fmt::Display for SetParentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SetParentError::LayerNotFound => "the subscriber has no Telemark layer",
+            SetParentError::AlreadyStarted => "the span has a child, its context was used, or it has ended",
+            SetParentError::SpanDisabled => "a filter removes the span, or telemetry is off",
+        })
+    }
+}
+
+impl std::error::Error for SetParentError {}
+
+impl OpenTelemetrySpanExt for Span {
+    fn set_parent(&self, cx: Context) -> Result<(), SetParentError> {
+        let result = self.with_subscriber(|(id, dispatch)| match found(dispatch, id) {
+            Some(span) => set_parent(&span, &cx),
+            None => Err(SetParentError::LayerNotFound),
+        });
+        let result = match result.unwrap_or(Err(SetParentError::SpanDisabled)) {
+            Err(SetParentError::SpanDisabled) if !is_layer_present(self) => Err(SetParentError::LayerNotFound),
+            result => result,
+        };
+        if let Err(error) = result {
+            let name = self.metadata().map_or("a span", |metadata| metadata.name());
+            diag::log(
+                diag::Level::Warn,
+                "tracing.set_parent",
+                format_args!("the parent of the tracing span {name:?} was not set: {error}"),
+            );
+        }
+        result
+    }
+
+    fn add_link(&self, cx: SpanContext) {
+        self.add_link_with_attributes(cx, Vec::new());
+    }
+
+    fn add_link_with_attributes(&self, cx: SpanContext, attributes: Vec<KeyValue>) {
+        if cx.is_valid() {
+            apply(self, || Change::Link(Link::new(cx, attributes, 0)));
+        }
+    }
+
+    fn context(&self) -> Context {
+        let of_span = self.with_subscriber(|(id, dispatch)| {
+            let span = found(dispatch, id)?;
+            span.scope().find_map(|span| {
+                let extensions = span.extensions();
+                let data = extensions.get::<Data>()?;
+                data.mark_used();
+                Some(data.span.context().clone())
+            })
+        });
+        of_span.flatten().unwrap_or_else(bridge::current_context)
+    }
+
+    fn set_attribute(&self, key: impl Into<Key>, value: impl Into<Value>) {
+        apply(self, || Change::Attributes(vec![KeyValue::new(key, value)]));
+    }
+
+    fn set_status(&self, status: Status) {
+        apply(self, || Change::Status(status));
+    }
+
+    fn add_event(&self, name: impl Into<Cow<'static, str>>, attributes: Vec<KeyValue>) {
+        let with_span = |(id, dispatch): (&tracing::Id, &Dispatch)| {
+            let clock = found(dispatch, id)?.extensions().get::<Data>()?.span.clock().clone();
+            Some(clock.now())
+        };
+        if let Some(now) = self.with_subscriber(with_span).flatten() {
+            apply(self, || Change::Event { name: name.into(), time: now, attributes });
+        }
+    }
+
+    fn add_event_with_timestamp(
+        &self,
+        name: impl Into<Cow<'static, str>>,
+        timestamp: SystemTime,
+        attributes: Vec<KeyValue>,
+    ) {
+        apply(self, || Change::Event { name: name.into(), time: Timestamp::from(timestamp), attributes });
+    }
+}
+
+/// Returns the span in the registry, unfiltered.
+fn found<'a>(dispatch: &'a Dispatch, id: &tracing::Id) -> Option<SpanRef<'a, Registry>> {
+    dispatch.downcast_ref::<Registry>()?.span(id)
+}
+
+/// Returns true unless it is certain that the subscriber of the span has no layer. A layer behind `reload` cannot be seen.
+fn is_layer_present(span: &Span) -> bool {
+    let seen = |dispatch: &Dispatch| dispatch.downcast_ref::<Bridge>().is_some();
+    span.with_subscriber(|(_, dispatch)| seen(dispatch)).unwrap_or_else(|| tracing::dispatcher::get_default(seen))
+        || is_used()
+}
+
+fn apply(span: &Span, make: impl FnOnce() -> Change) {
+    span.with_subscriber(|(id, dispatch)| {
+        if let Some(span) = found(dispatch, id) {
+            let layer = span.extensions().get::<Data>().map(|data| data.layer);
+            if let Some(layer) = layer {
+                change(&span, layer, vec![make()]);
+            }
+        }
+    });
+}
+
+fn set_parent(span: &SpanRef<'_, Registry>, parent: &Context) -> Result<(), SetParentError> {
+    let (reparent, key, old) = {
+        let mut extensions = span.extensions_mut();
+        let data = extensions.get_mut::<Data>().ok_or(SetParentError::SpanDisabled)?;
+        let key = EntryKey { layer: data.layer, span: span.id().into_u64() };
+        if data.is_used() || stack::has_child(key) {
+            return Err(SetParentError::AlreadyStarted);
+        }
+        let old = data.span.context().span().span_context().clone();
+        // A span of another library that is current within this one is a child.
+        if stack::is_entered(key) && bridge::current_context().span().span_context() != &old {
+            return Err(SetParentError::AlreadyStarted);
+        }
+        (data.span.reparent(), key, old)
+    };
+    // The sampler is code of the program, so nothing is locked here.
+    let started = match reparent.below(parent) {
+        Some(started) => started,
+        None if old.is_sampled() => return Err(SetParentError::AlreadyStarted),
+        // A span that is dropped like its parent has kept no fields, but its children must belong to the new parent.
+        None => {
+            let site = sites::site(span.metadata());
+            let started =
+                BridgedSpan::start(site.bridged(true), Parent::Of(parent), |fields| fields.set_name(site.name));
+            started.ok_or(SetParentError::SpanDisabled)?
+        }
+    };
+    let context = started.context().clone();
+    match span.extensions_mut().get_mut::<Data>() {
+        Some(data) => data.span = started,
+        None => return Err(SetParentError::AlreadyStarted),
+    }
+    stack::replace(key, &context);
+    Ok(())
+}

@@ -1,0 +1,273 @@
+//! Spans for bridges: crates that connect another instrumentation library to Telemark, such as `telemark-tracing`.
+//!
+//! A bridge decides when a span starts, is current and ends. This module finds the tracer, asks the sampler, and keeps the
+//! span in a context, so that the spans of all libraries nest.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::time::SystemTime;
+
+use opentelemetry::trace::{Link, SpanContext, SpanKind, Status, TraceContextExt};
+use opentelemetry::{Context, ContextGuard, KeyValue};
+
+use super::shield::shielded;
+use super::spans::outcome;
+use crate::context;
+use crate::runtime::is_background;
+use crate::time::{Clock, Timestamp};
+use crate::trace::bridged::{self, Bridged};
+use crate::trace::{CallSite, END_NOW, SdkTracer, SpanData, SpanRecord, active};
+
+/// The parent of a new span.
+#[derive(Clone, Copy, Debug)]
+pub enum Parent<'a> {
+    /// The span of the current context.
+    Current,
+    /// No span; the baggage of the current context is kept.
+    Root,
+    /// The span of this context.
+    Of(&'a Context),
+}
+
+/// The static description of the code that starts a span, and the options of the bridge.
+#[derive(Clone, Copy, Debug)]
+pub struct BridgedSite {
+    /// The scope and the place.
+    pub call_site: &'static CallSite,
+    /// True if the span gets the `code.*` attributes.
+    pub code_attributes: bool,
+}
+
+/// What a span starts with. The attributes may contain a key more than once; the last value counts.
+#[derive(Debug)]
+pub struct Fields<'a>(&'a mut SpanRecord);
+
+impl Fields<'_> {
+    /// Sets the name.
+    #[inline]
+    pub fn set_name(&mut self, name: impl Into<Cow<'static, str>>) {
+        self.0.name = name.into();
+    }
+
+    /// Sets the kind.
+    #[inline]
+    pub fn set_kind(&mut self, kind: SpanKind) {
+        self.0.kind = kind;
+    }
+
+    /// Sets the status.
+    pub fn set_status(&mut self, status: Status) {
+        self.0.status = status;
+    }
+
+    /// Returns the attributes, to which the bridge adds.
+    #[inline]
+    pub fn attributes(&mut self) -> &mut Vec<KeyValue> {
+        &mut self.0.own_attributes
+    }
+}
+
+/// A span of another library. It ends when [`end`](Self::end) is called or when it and all contexts that contain it are
+/// dropped.
+#[derive(Debug)]
+pub struct BridgedSpan {
+    context: Context,
+    clock: Clock,
+    /// What a span that the sampler dropped would have recorded, and its tracer.
+    unrecorded: Option<Box<(SpanData, SdkTracer)>>,
+}
+
+impl BridgedSpan {
+    /// Starts a span. Returns `None` if no telemetry is installed, or if telemetry is suppressed on this thread or in `parent`.
+    ///
+    /// `fill` runs on this thread before or after the sampler is asked, or not at all if the span is dropped like its parent. A
+    /// panic in `fill` loses the fields after it, not the span.
+    pub fn start(site: BridgedSite, parent: Parent<'_>, fill: impl FnOnce(&mut Fields<'_>)) -> Option<BridgedSpan> {
+        if !active::is_installed() || is_background() {
+            return None;
+        }
+        let current = context::current();
+        if current.is_telemetry_suppressed() {
+            return None;
+        }
+        let root;
+        let parent = match parent {
+            Parent::Current => &current,
+            Parent::Of(context) => context,
+            Parent::Root => {
+                root = current.with_remote_span_context(SpanContext::NONE);
+                &root
+            }
+        };
+        // A test's tracer lies in its context, which an explicit parent has inherited.
+        let tracer = active::tracer(parent).or_else(|| active::tracer(&current))?;
+        let fill = |record: &mut SpanRecord| {
+            shielded(|| fill(&mut Fields(record)));
+        };
+        let started = tracer.start_bridged(site.call_site, site.code_attributes, parent, fill)?;
+        Some(BridgedSpan::new(started, tracer, parent))
+    }
+
+    fn new(started: Bridged, tracer: &SdkTracer, parent: &Context) -> Self {
+        let (context, unrecorded) = match started {
+            Bridged::Span(span) => (parent.with_span(span), None),
+            Bridged::Dropped(context, data) => {
+                (parent.with_remote_span_context(context), Some(Box::new((data, tracer.clone()))))
+            }
+        };
+        BridgedSpan { context, clock: tracer.clock(), unrecorded }
+    }
+
+    /// Returns the context of the span.
+    #[inline]
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// Returns the clock of the span.
+    #[inline]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Returns true if fields and events are worth evaluating: the span is recording, or it may still be given a parent with
+    /// which it is.
+    pub fn takes_fields(&self) -> bool {
+        self.unrecorded.is_some() || self.context.span().is_recording()
+    }
+
+    /// Begins to give the span another parent. Until the end of that, the span takes no changes.
+    pub fn reparent(&mut self) -> Reparent {
+        Reparent { context: self.context.clone(), unrecorded: self.unrecorded.take() }
+    }
+
+    /// Applies a change to the span.
+    pub fn change(&mut self, change: Change) {
+        let Some(kept) = &mut self.unrecorded else { return change.apply(&self.context) };
+        let data = &mut kept.0;
+        match change {
+            Change::Attributes(list) => data.own_attributes.extend(list),
+            Change::Name(name) => data.name = name,
+            Change::Kind(kind) => data.kind = kind,
+            Change::Status(status) if data.status != Status::Ok => data.status = status,
+            Change::Fail if data.status == Status::Unset => data.status = Status::error(""),
+            // Events and links are rare on a span that is not recorded, and are not kept.
+            _ => {}
+        }
+    }
+
+    /// Gives up the span without exporting it.
+    pub fn discard(self) {
+        drop(bridged::take(&self.context.span()));
+    }
+
+    /// Ends the span at `end` or, if that is `None`, now.
+    pub fn end(self, end: Option<Timestamp>) {
+        self.context.span().end_with_timestamp(end.map_or(END_NOW, SystemTime::from));
+    }
+}
+
+/// A span that is about to have another parent. Separate from the span, so that the sampler is asked without a lock on it.
+#[derive(Debug)]
+pub struct Reparent {
+    context: Context,
+    unrecorded: Option<Box<(SpanData, SdkTracer)>>,
+}
+
+impl Reparent {
+    /// Returns the span with another parent, and thereby with another identity. Children that have already started keep their
+    /// parent. Returns `None` if the span has ended, or is dropped like its first parent.
+    ///
+    /// The sampler is asked again. Start time, fields, events and links stay.
+    pub fn below(self, parent: &Context) -> Option<BridgedSpan> {
+        let unrecorded = self.unrecorded.map(|kept| *kept);
+        let (data, tracer) = unrecorded.or_else(|| bridged::take(&self.context.span()))?;
+        let clock = tracer.clock();
+        Some(match tracer.restart_bridged(data, parent) {
+            Some(started) => BridgedSpan::new(started, &tracer, parent),
+            None => BridgedSpan { context: parent.clone(), clock, unrecorded: None },
+        })
+    }
+}
+
+/// A change of a span that has started.
+#[derive(Debug)]
+pub enum Change {
+    /// Sets attributes.
+    Attributes(Vec<KeyValue>),
+    /// Sets the name.
+    Name(Cow<'static, str>),
+    /// Sets the kind.
+    Kind(SpanKind),
+    /// Sets the status.
+    Status(Status),
+    /// Sets the status to error without a description, unless the span has a status.
+    Fail,
+    /// Adds an event.
+    Event {
+        /// The name.
+        name: Cow<'static, str>,
+        /// The time.
+        time: Timestamp,
+        /// The attributes.
+        attributes: Vec<KeyValue>,
+    },
+    /// Adds a link.
+    Link(Link),
+}
+
+impl Change {
+    /// Applies this to the span in `context`. Does nothing if the span is not recording.
+    pub fn apply(self, context: &Context) {
+        let span = context.span();
+        match self {
+            Change::Attributes(list) => span.set_attributes(list),
+            Change::Name(name) => span.update_name(name),
+            Change::Kind(kind) => bridged::set_kind(&span, kind),
+            Change::Status(status) => span.set_status(status),
+            Change::Fail => bridged::fail(&span),
+            Change::Event { name, time, attributes } => span.add_event_with_timestamp(name, time.into(), attributes),
+            Change::Link(link) => span.add_link(link.span_context, link.attributes),
+        }
+    }
+}
+
+/// Makes `context` current. Returns `None` at thread exit, where the API would panic.
+#[inline]
+pub fn attach(context: &Context) -> Option<ContextGuard> {
+    context::attach(context.clone())
+}
+
+/// Drops the guard of a context, unless the thread's context has been destroyed, where the API would panic.
+#[inline]
+pub fn detach(guard: ContextGuard) {
+    let mut guard = Some(guard);
+    context::while_alive(|| drop(guard.take()));
+    std::mem::forget(guard);
+}
+
+/// Returns the current context, or an empty one at thread exit, where the API would panic.
+pub fn current_context() -> Context {
+    context::current()
+}
+
+/// Returns the current time of the tracer in use, or `None` if there is none.
+pub fn now() -> Option<Timestamp> {
+    context::look(|current| active::tracer(current).map(SdkTracer::clock)).flatten().map(|clock| clock.now())
+}
+
+/// Returns the messages of an error and its causes, limited in length.
+pub fn describe(error: &(dyn Error + 'static)) -> String {
+    outcome::describe(error).to_string()
+}
+
+/// Returns true if telemetry is suppressed on this thread.
+pub fn is_suppressed() -> bool {
+    is_background() || context::look(Context::is_telemetry_suppressed).unwrap_or(true)
+}
+
+/// Runs `work`, which may call code of the program. Returns `None` if it panics.
+#[inline]
+pub fn contained<T>(work: impl FnOnce() -> T) -> Option<T> {
+    shielded(work)
+}
