@@ -45,7 +45,7 @@
 //!   `metrics::Counter` and other instruments come from a meter, whereas the [`Counter`] here is declared as a `static`. The API's
 //!   `trace::SpanBuilder` is for tracers, whereas the [`SpanBuilder`] here is returned by [`span()`].
 //! - **send logs**: pass the guard's logger provider, [`Guard::logger_provider`], to an appender such as
-//! `opentelemetry-appender-tracing`. Records contain the current span's ids.
+//!   `opentelemetry-appender-tracing`. Records contain the current span's ids.
 //! - **configure in code**: use [`builder()`] with the types in [`trace`], [`metrics`], [`logs`], [`propagation`] and
 //!   [`export`].
 //! - **shut down**: drop the guard that [`init`] returns.

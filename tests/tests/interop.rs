@@ -1,4 +1,4 @@
-//! `#[traced]`, `tracing` and the plain API create spans of one trace in any order of nesting, also below an axum
+//! `#[traced]`, `tracing` and the plain API create spans in the same trace, in any order of nesting, also below an axum
 //! request. `tracing` spans come through Telemark's layer and through tracing-opentelemetry's.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
