@@ -21,7 +21,7 @@ pub use telemark_tracing::{
     SetParentError, TelemarkLayer, builder, layer, metrics_layer,
 };
 
-/// Log lines that carry the ids of the span that is running.
+/// Log lines that contain the current span's ids.
 ///
 /// ```no_run
 /// // JSON to standard output, with the resource of this telemetry. `RUST_LOG` filters, by default `info`.
@@ -29,8 +29,9 @@ pub use telemark_tracing::{
 /// # Ok::<(), telemark::ConfigError>(())
 /// ```
 ///
-/// The ids are right whatever made the span: `#[traced]`, an HTTP layer, the OpenTelemetry API, or a layer that turns the spans
-/// of `tracing` into real ones. A program that builds its own subscriber adds a [`LineLayer`](fmt::LineLayer) to it:
+/// The ids are correct regardless of how the span was created: by `#[traced]`, an HTTP layer, the OpenTelemetry API, or a layer
+/// that converts `tracing` spans to OpenTelemetry spans. A program that builds its own subscriber adds a
+/// [`LineLayer`](fmt::LineLayer) to it:
 ///
 /// ```
 /// use telemark::tracing::fmt::{Format, LineLayer};

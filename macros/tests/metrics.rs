@@ -1,4 +1,4 @@
-//! `#[traced(metrics)]` records one measurement per call, however the call ends.
+//! `#[traced(metrics)]` records one measurement per call, regardless of how the call ends.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "panics are what is tested")]
 
@@ -33,7 +33,7 @@ fn check(scenario: impl Fn(&ManualClock), expected: &[&str]) {
         assert_eq!(lines(telemetry), expected);
     }
     assert_eq!(unsampled.tree(), "");
-    // Each measurement points to its own span and agrees with it.
+    // Each measurement points to its own span and has the same data.
     let spans = sampled.spans();
     let mut found = 0;
     for point in points(&sampled) {

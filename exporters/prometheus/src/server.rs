@@ -15,11 +15,11 @@ const PORT: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
 
 /// Serves the page at `/metrics` until dropped.
 ///
-/// Slow or silent clients do not delay other clients; [`telemark_serve`] documents the limits. Collections run
+/// Slow or silent clients do not delay other clients. [`telemark_serve`] documents the limits. Collections run
 /// one after another on the server's thread, so a stuck callback does delay the page.
 ///
-/// On a loopback address, the server responds only to requests for `localhost`, a loopback address, the host it
-/// was given, or a host from [`ServerBuilder::with_allowed_hosts`]. This protects against DNS rebinding.
+/// On a loopback address, the server responds only to requests for `localhost`, a loopback address, the configured
+/// host, or a host from [`ServerBuilder::with_allowed_hosts`]. This protects against DNS rebinding.
 ///
 /// ```
 /// use telemark_prometheus::{PrometheusExporter, Server};
