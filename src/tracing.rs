@@ -1,6 +1,15 @@
 //! Telemark for programs that use the `tracing` crate: layers for `tracing-subscriber`.
 //!
-//! With the feature `tracing`, spans become real spans, and events become log records and measurements:
+//! With the features `tracing` and `tracing-fmt`, one line installs everything: spans of `tracing` become real spans, events
+//! become log records, and log lines on standard output carry the ids of their span.
+//!
+//! ```no_run
+//! let _telemetry = telemark::builder().with_instrumentation(telemark::tracing::install).init()?;
+//! tracing::info!("started");
+//! # Ok::<(), telemark::ConfigError>(())
+//! ```
+//!
+//! A program that builds its own subscriber adds the layer to it:
 //!
 //! ```
 //! use tracing_subscriber::prelude::*;
@@ -20,6 +29,15 @@ pub use telemark_tracing::{
     Bridge, BridgeFilter, LayerBuilder, MetricsBridge, MetricsFilter, MetricsLayer, OpenTelemetrySpanExt,
     SetParentError, TelemarkLayer, builder, layer, metrics_layer,
 };
+
+/// Installs the program's subscriber: [`layer()`] for telemetry, and log lines as [`fmt::install`] configures them. If the
+/// program already has a global subscriber, keeps it and logs a warning.
+///
+/// `RUST_LOG` filters the lines only. `OTEL_RUST_SPANS` filters the spans.
+#[cfg(all(feature = "tracing", feature = "tracing-fmt"))]
+pub fn install(telemetry: &telemark_sdk::install::Telemetry) {
+    fmt::install_with(telemetry, layer());
+}
 
 /// Log lines that contain the current span's ids.
 ///
@@ -43,7 +61,7 @@ pub use telemark_tracing::{
 #[cfg(feature = "tracing-fmt")]
 pub mod fmt {
     pub use telemark_tracing_fmt::{
-        Format, LineLayer, Standard, StandardStream, dropped_lines, filter, init, init_with, install, subscriber,
-        subscriber_with,
+        Format, LineLayer, Standard, StandardStream, dropped_lines, filter, init, init_with, install, install_with,
+        subscriber, subscriber_with,
     };
 }

@@ -19,8 +19,8 @@ use telemark_sdk::metrics::{Exemplar, HistogramPoint, MetricData};
 use telemark_sdk::sampling::AlwaysOff;
 use telemark_sdk::testing::{ManualClock, TestTelemetry};
 
-/// Runs `scenario` in its own telemetry, sampled and unsampled, and compares the measurements: `count function`, and the
-/// other attributes.
+/// Runs `scenario` with separate telemetry, once sampled and once unsampled, and checks the measurements each time. Each is
+/// written as `count function`, followed by any other attributes.
 #[track_caller]
 fn check(scenario: impl Fn(&ManualClock), expected: &[&str]) {
     let sampled = TestTelemetry::new();

@@ -36,9 +36,15 @@ pub fn init_with(layer: impl Layer<Registry> + Send + Sync) -> bool {
 /// Does the same as [`init()`], with the resource from `telemetry`. Intended for the telemetry builder:
 /// `builder.with_instrumentation(telemark_tracing_fmt::install)`.
 pub fn install(telemetry: &Telemetry) {
+    install_with(telemetry, Identity::new());
+}
+
+/// Does the same as [`install`], but adds another layer below the [`LineLayer`]. This layer sees all spans and events,
+/// regardless of `RUST_LOG`.
+pub fn install_with(telemetry: &Telemetry, layer: impl Layer<Registry> + Send + Sync) {
     let env = Env::process();
     let lines = LineLayer::from_env(&env).with_resource(telemetry.tracer_provider().resource());
-    set_global(compose(Identity::new(), lines, filter(&env)));
+    set_global(compose(layer, lines, filter(&env)));
 }
 
 /// Returns a subscriber that writes lines as configured by the environment. `RUST_LOG` sets the filter, by default `info`, and

@@ -59,6 +59,6 @@ mod time;
 mod value;
 
 pub use format::Format;
-pub use install::{filter, init, init_with, install, subscriber, subscriber_with};
+pub use install::{filter, init, init_with, install, install_with, subscriber, subscriber_with};
 pub use layer::LineLayer;
 pub use output::{Standard, StandardStream, dropped_lines};

@@ -69,7 +69,7 @@ impl<S: Encode> JsonLinesExporter<S> {
     }
 }
 
-/// Returns true if the last line of the file is incomplete, for example because its program was killed.
+/// Returns true if the last line of the file is incomplete, for example because the program writing it was killed.
 fn ends_within_a_line(path: &Path) -> io::Result<bool> {
     // Reading from anything else, such as a pipe, could block or consume data.
     let len = match std::fs::metadata(path)? {

@@ -48,7 +48,7 @@ impl Server {
     /// `localhost` and `9464`.
     ///
     /// # Errors
-    /// Fails like [`Server::start`], but the error names the variable instead of the argument.
+    /// Fails in the same cases as [`Server::start`], but the error names the variable instead of the argument.
     pub fn from_env(prometheus: PrometheusExporter, env: &Env) -> Result<Self, ConfigError> {
         let mut builder = Server::builder(prometheus);
         (builder.host_setting, builder.port_setting) = (HOST, PORT);
@@ -133,7 +133,7 @@ impl ServerBuilder {
     /// Starts the server.
     ///
     /// # Errors
-    /// Fails like [`Server::start`].
+    /// Fails in the same cases as [`Server::start`].
     pub fn start(self) -> Result<Server, ConfigError> {
         let ServerBuilder { prometheus, host, port, mut allowed_hosts, host_setting, port_setting } = self;
         let listener = telemark_serve::bind(&host, port).map_err(|error| match error {

@@ -46,7 +46,7 @@ pub(super) fn write(
     Written { items: room.items(), next }
 }
 
-/// Writes a scope's spans. Returns the number of the first span that does not fit.
+/// Writes a scope's spans. Returns the index of the first span that does not fit.
 fn write_scope_spans<'a>(
     out: &mut Vec<u8>,
     room: &mut Room,
