@@ -50,8 +50,8 @@ pub fn generation() -> u32 {
     GENERATION.load(Ordering::Acquire)
 }
 
-/// Enables the switches, because there is now a tracer. Call this whenever the number of tracers changes from zero to
-/// one.
+/// Enables the switches, because there is now a tracer, and calls the listeners. Call this whenever the number of tracers
+/// changes from zero to one, without a lock that a listener may need.
 pub(crate) fn wake() {
     static AWAKE: AtomicBool = AtomicBool::new(false);
     if AWAKE.load(Ordering::Acquire) {
@@ -61,10 +61,13 @@ pub(crate) fn wake() {
     dependents.are_awake = true;
     dependents.decide(&current());
     AWAKE.store(true, Ordering::Release);
+    let listeners = dependents.listeners.clone();
+    drop(dependents);
+    listeners.into_iter().for_each(|listener| listener());
 }
 
-/// Calls `listener` after each change of the filter, on the thread that changes it. Each function is called only once
-/// per change, even if it was added several times.
+/// Calls `listener` after each change of the filter, and when the program gets its first tracer, on the thread that makes
+/// the change. Each function is called only once per change, even if it was added several times.
 pub fn on_change(listener: fn()) {
     let listeners = &mut unpoisoned(DEPENDENTS.lock()).listeners;
     if !listeners.iter().any(|known| std::ptr::fn_addr_eq(*known, listener)) {
@@ -140,9 +143,9 @@ mod tests {
             assert!(current().enabled("live", Level::Warn));
             CALLS.fetch_add(1, Ordering::Relaxed);
         }
-        on_change(listener);
-        on_change(listener);
         wake();
+        on_change(listener);
+        on_change(listener);
         assert!(!FINE.is_on() && COARSE.is_on());
         let before = generation();
         set(SpanFilter::default().with_target("live::tests", Level::Debug));
