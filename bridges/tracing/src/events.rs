@@ -39,7 +39,7 @@ where
     let span = if needs_span { ctx.event_span(event) } else { None };
     let of_span = span.as_ref().and_then(|span| data::context(span, layer));
     let context = if event.is_contextual() { bridge::current_context() } else { of_span.clone().unwrap_or_default() };
-    let is_recording = context.span().is_recording();
+    let is_recording = bridge::is_recording(&context);
     // An event sets the error status only on `tracing` spans, because other libraries have their own rules.
     let fails = is_error && is_recording && of_span.is_some_and(|of_span| is_same(&of_span, &context));
     let is_span_event = options.span_events && is_recording;

@@ -6,7 +6,7 @@ use std::thread;
 use opentelemetry::trace::{Link, TraceContextExt};
 use opentelemetry::{Context as OtelContext, KeyValue};
 use telemark_sdk::diag;
-use telemark_sdk::instrument::bridge::{BridgedSpan, Change, Fields, Parent, contained};
+use telemark_sdk::instrument::bridge::{self, BridgedSpan, Change, Fields, Parent, contained};
 use telemark_sdk::span_filter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
@@ -121,7 +121,7 @@ impl Bridge {
 /// Applies changes to a span of the layer with this id.
 pub(crate) fn change<'a, R: LookupSpan<'a>>(span: &SpanRef<'a, R>, layer: usize, changes: Vec<Change>) {
     let Some(context) = data::context(span, layer) else { return };
-    if context.span().is_recording() {
+    if bridge::is_recording(&context) {
         changes.into_iter().for_each(|change| change.apply(&context));
     } else if let Some(data) = span.extensions_mut().get_mut::<Data>().filter(|data| data.layer == layer) {
         changes.into_iter().for_each(|change| data.span.change(change));

@@ -278,6 +278,23 @@ fn the_sampler_is_asked_again_for_another_parent() {
 }
 
 #[test]
+fn a_span_below_a_suppressed_parent_leaves_the_parent_alone() {
+    let telemetry = TestTelemetry::new();
+    in_attached(&telemetry, |_| {
+        let parent = info_span!("parent");
+        let suppressed = parent.context().with_telemetry_suppressed();
+        let span = info_span!(parent: None, "span", late = Empty);
+        span.set_parent(suppressed).unwrap();
+        span.in_scope(|| ());
+        span.record("late", 1);
+        span.set_status(Status::error("of the span"));
+        drop(span);
+        parent.set_attribute("after", true);
+    });
+    assert_eq!(telemetry.tree(), "parent after=true\n");
+}
+
+#[test]
 fn the_extension_trait_acts_on_the_span() {
     let telemetry = run(plain(), || {
         let span = info_span!("a");

@@ -16,7 +16,7 @@ use crate::context;
 use crate::runtime::is_background;
 use crate::time::{Clock, Timestamp};
 use crate::trace::bridged::{self, Bridged};
-use crate::trace::{CallSite, END_NOW, SdkTracer, SpanData, SpanRecord, active};
+use crate::trace::{self, CallSite, END_NOW, SdkTracer, SpanData, SpanRecord, active, is_ending};
 
 /// The parent of a new span.
 #[derive(Clone, Copy, Debug)]
@@ -133,7 +133,7 @@ impl BridgedSpan {
     /// Returns true if fields and events are worth evaluating: the span is recording, or it may still be given a parent with
     /// which it is.
     pub fn takes_fields(&self) -> bool {
-        self.unrecorded.is_some() || self.context.span().is_recording()
+        self.unrecorded.is_some() || is_recording(&self.context)
     }
 
     /// Begins to give the span another parent. Until the end of that, the span takes no changes.
@@ -144,9 +144,10 @@ impl BridgedSpan {
     /// Applies a change to the span.
     pub fn change(&mut self, change: Change) {
         let Some(kept) = &mut self.unrecorded else { return change.apply(&self.context) };
-        let data = &mut kept.0;
+        let (data, tracer) = &mut **kept;
         match change {
-            Change::Attributes(list) => data.own_attributes.extend(list),
+            // The span may live as long as the program, so the limits apply here too.
+            Change::Attributes(list) => list.into_iter().for_each(|attribute| tracer.set_attribute(data, attribute)),
             Change::Name(name) => data.name = name,
             Change::Kind(kind) => data.kind = kind,
             Change::Status(status) if data.status != Status::Ok => data.status = status,
@@ -185,7 +186,11 @@ impl Reparent {
         let clock = tracer.clock();
         Some(match tracer.restart_bridged(data, parent) {
             Some(started) => BridgedSpan::new(started, &tracer, parent),
-            None => BridgedSpan { context: parent.clone(), clock, unrecorded: None },
+            // The children get the identity of the parent, whose span this one must not change or end.
+            None => {
+                let context = parent.with_remote_span_context(parent.span().span_context().clone());
+                BridgedSpan { context, clock, unrecorded: None }
+            }
         })
     }
 }
@@ -220,6 +225,9 @@ impl Change {
     /// Applies this to the span in `context`. Does nothing if the span is not recording.
     pub fn apply(self, context: &Context) {
         let span = context.span();
+        if is_ending(span.span_context()) {
+            return;
+        }
         match self {
             Change::Attributes(list) => span.set_attributes(list),
             Change::Name(name) => span.update_name(name),
@@ -230,6 +238,13 @@ impl Change {
             Change::Link(link) => span.add_link(link.span_context, link.attributes),
         }
     }
+}
+
+/// Returns true if the span of `context` is recording. Returns false while its processors run on this thread, because the
+/// API then holds the lock of the span.
+#[inline]
+pub fn is_recording(context: &Context) -> bool {
+    trace::is_recording(&context.span())
 }
 
 /// Makes `context` current. Returns `None` at thread exit, where the API would panic.
@@ -270,4 +285,28 @@ pub fn is_suppressed() -> bool {
 #[inline]
 pub fn contained<T>(work: impl FnOnce() -> T) -> Option<T> {
     shielded(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sampling::{AlwaysOff, ParentBased};
+    use crate::testing::TestTelemetry;
+
+    #[test]
+    fn an_unsampled_root_keeps_each_attribute_once_and_within_the_limit() {
+        let telemetry = TestTelemetry::with(|builder| builder.with_sampler(ParentBased::new(AlwaysOff)));
+        let _attached = telemetry.attach();
+        let call_site = Box::leak(Box::new(CallSite::for_target("test", "", 0)));
+        let site = BridgedSite { call_site, code_attributes: false };
+        let mut span = BridgedSpan::start(site, Parent::Current, |fields| fields.set_name("worker")).unwrap();
+        for depth in 0..1000 {
+            span.change(Change::Attributes(vec![KeyValue::new("depth", depth)]));
+            span.change(Change::Attributes(vec![KeyValue::new(format!("n{depth}"), depth)]));
+        }
+        let (data, _) = &**span.unrecorded.as_ref().unwrap();
+        assert_eq!(data.own_attributes.len(), 128);
+        assert_eq!(data.dropped_attributes, 1000 - 127);
+        assert_eq!(data.own_attributes[0].value, 999.into());
+    }
 }

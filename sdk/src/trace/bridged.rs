@@ -9,8 +9,9 @@ use std::cell::Cell;
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, SpanRef, Status, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
 
-use super::span::Recording;
+use super::span::{Recording, is_ending};
 use super::{CallSite, Glance, Scope, SdkSpan, SdkTracer, SpanData, SpanRecord};
+use crate::attributes;
 use crate::time::{Clock, Timestamp};
 use crate::unsampled;
 
@@ -28,6 +29,13 @@ impl SdkTracer {
     /// Returns the clock of the spans.
     pub(crate) fn clock(&self) -> Clock {
         self.provider.clock.clone()
+    }
+
+    /// Sets an attribute of a span that is not recorded, within the limits.
+    pub(crate) fn set_attribute(&self, data: &mut SpanData, attribute: KeyValue) {
+        let record = &mut **data;
+        let limits = self.provider.limits.attributes;
+        attributes::set(&mut record.own_attributes, &mut record.dropped_attributes, attribute, limits);
     }
 
     /// Starts a span. Calls `fill` for the name, the kind, the status and the attributes, before the decision if the sampler
@@ -135,6 +143,9 @@ thread_local!(static CHANGE: Cell<Option<Change>> = const { Cell::new(None) });
 impl Change {
     /// Applies this to a span. Returns what the span left in its place.
     fn tell(self, span: &SpanRef<'_>) -> Option<Change> {
+        if is_ending(span.span_context()) {
+            return None;
+        }
         CHANGE.try_with(|change| change.set(Some(self))).ok()?;
         span.set_status(Status::Unset);
         CHANGE.try_with(Cell::take).ok().flatten()

@@ -13,7 +13,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanContext, SpanId, SpanRef, Status};
 
 use super::failure::{Failure, Told};
-use super::span::Recording;
+use super::span::{Recording, is_ending};
 use super::{SpanEvent, TracerProviderBuilder};
 use crate::config::Env;
 use crate::text::contains;
@@ -142,7 +142,7 @@ pub(crate) fn has_ended() -> bool {
 pub(crate) fn pass_on(ended: &SpanContext, caller: &SpanRef<'_>) {
     let is_this = ENDED.replace(SpanId::INVALID) == ended.span_id();
     match Told::take() {
-        Some(Told::Ended(roots)) if is_this && caller.span_context() != ended => {
+        Some(Told::Ended(roots)) if is_this && caller.span_context() != ended && !is_ending(caller.span_context()) => {
             Told::Roots(roots).leave();
             caller.set_status(Status::Unset);
             // The message is still there if the span belongs to another SDK or has ended.

@@ -1,10 +1,11 @@
 //! The span: its data as long as it is recording, and the rules for changing it.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use opentelemetry::KeyValue;
-use opentelemetry::trace::{Link, Span, SpanContext, Status};
+use opentelemetry::trace::{Link, Span, SpanContext, SpanId, SpanRef, Status};
 
 use super::bridged;
 use super::exceptions::{self, Roots};
@@ -103,17 +104,57 @@ impl SdkSpan {
         // The end time may come from the API's own clock, but must not be before the start time.
         record.end = end.unwrap_or_else(|| provider.clock.now()).max(record.start);
         let Some((last, others)) = provider.processors.split_last() else { return };
+        let outer = ENDING.get();
+        ENDING.set(outer.and(self.context.span_id()));
         // spec: trace/sdk.md#onending — not called after shutdown. `on_end` is still called and counts late spans.
         if provider.wants_ending && !provider.is_off() {
             provider.processors.iter().for_each(|processor| contained(|| processor.on_ending(&mut data)));
         }
         others.iter().for_each(|processor| contained(|| processor.on_end(data.clone())));
         contained(|| last.on_end(data));
+        ENDING.set(outer);
         // Called after the processors, because they may end spans themselves.
         if let Some(roots) = roots {
             exceptions::ended(&self.context, *roots);
         }
     }
+}
+
+/// The span whose processors are running on this thread. If the span lies in a context, the API holds its lock.
+#[derive(Clone, Copy)]
+enum Ending {
+    Nothing,
+    One(SpanId),
+    /// A processor has ended another span. Only the number of spans is known, so any span may be locked.
+    Several,
+}
+
+impl Ending {
+    #[inline]
+    fn and(self, span: SpanId) -> Ending {
+        if let Ending::Nothing = self { Ending::One(span) } else { Ending::Several }
+    }
+}
+
+thread_local! {
+    // Has no destructor, so that reading it costs only one load.
+    static ENDING: Cell<Ending> = const { Cell::new(Ending::Nothing) };
+}
+
+/// Returns true if this thread may be ending the span, in which case a call on a [`SpanRef`] would wait for itself.
+#[inline]
+pub(crate) fn is_ending(span: &SpanContext) -> bool {
+    match ENDING.get() {
+        Ending::Nothing => false,
+        Ending::One(ending) => span.span_id() == ending,
+        Ending::Several => true,
+    }
+}
+
+/// Returns true if the span is recording and may be changed on this thread.
+#[inline]
+pub(crate) fn is_recording(span: &SpanRef<'_>) -> bool {
+    !is_ending(span.span_context()) && span.is_recording()
 }
 
 /// Calls one processor. If it panics, the others still receive the span.

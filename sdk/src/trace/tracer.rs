@@ -129,7 +129,7 @@ impl SdkTracer {
         self.decide(parent, &call.name, &call.kind, &[], &call.links).map_err(|context| {
             let says_so = parent_context.is_valid() && !parent_context.is_sampled();
             let same_state = parent_context.trace_state() == context.trace_state();
-            if says_so && same_state && !parent_span.is_recording() {
+            if says_so && same_state && !super::is_recording(&parent_span) {
                 Started::Inherit(Unsampled::below(unsampled::Parent::new(parent_context)).with_id(context.span_id()))
             } else {
                 Started::NotRecorded(context)

@@ -9,7 +9,7 @@ use opentelemetry::{Context, Key, KeyValue};
 use super::outcome::RecordError;
 use crate::context::{self, attach, look};
 use crate::instrument::shield::shielded;
-use crate::trace::{Source, active};
+use crate::trace::{Source, active, is_recording};
 use crate::unsampled;
 use crate::value::ToValue;
 
@@ -152,5 +152,5 @@ pub fn suppress_future<F: Future>(future: F) -> WithContext<F> {
 }
 
 fn records() -> bool {
-    look(|current| current.span().is_recording()).unwrap_or(false)
+    look(|current| is_recording(&current.span())).unwrap_or(false)
 }
