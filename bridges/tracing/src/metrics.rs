@@ -52,8 +52,9 @@ where
 /// The layer without its filter.
 #[derive(Debug, Default)]
 pub struct MetricsBridge {
-    /// Set by the first measurement after metrics are installed.
+    /// A meter of the installed provider, set by the first measurement after metrics are installed.
     meter: OnceLock<Meter>,
+    /// The instruments of that meter.
     instruments: RwLock<HashMap<(Kind, &'static str), Instrument>>,
 }
 
@@ -134,11 +135,18 @@ where
         if bridge::is_suppressed() {
             return;
         }
-        let Some(meter) = self.meter() else { return };
+        // A test's provider lies in its context and ends with the test, so nothing of it is kept.
+        let of_test = active::in_current_context().map(|provider| provider.meter_with_scope(scope()));
+        let Some(meter) = of_test.as_ref().or_else(|| self.meter()) else { return };
         let mut fields = Fields::default();
         contained(|| event.record(&mut fields));
         for (family, name, number) in fields.measurements {
-            self.measure(meter, family, name, number, &fields.attributes);
+            let Some(kind) = checked_kind(family, name, number) else { continue };
+            let instrument = match &of_test {
+                Some(meter) => make(meter, kind, name),
+                None => self.instrument(meter, kind, name),
+            };
+            instrument.record(number, &fields.attributes);
         }
     }
 }
@@ -148,28 +156,35 @@ impl MetricsBridge {
         if let Some(meter) = self.meter.get() {
             return Some(meter);
         }
-        let scope = InstrumentationScope::builder("telemark-tracing").with_version(env!("CARGO_PKG_VERSION")).build();
-        let meter = active::provider()?.meter_with_scope(scope);
+        let meter = active::provider()?.meter_with_scope(scope());
         Some(self.meter.get_or_init(|| meter))
     }
 
-    fn measure(&self, meter: &Meter, family: Family, name: &'static str, number: Number, attributes: &[KeyValue]) {
-        let Some(kind) = kind(family, number) else {
-            diag::log(
-                diag::Level::Warn,
-                "tracing.metrics",
-                format_args!("a measurement of {name:?} by an event is negative or too large, and is dropped"),
-            );
-            return;
-        };
+    fn instrument(&self, meter: &Meter, kind: Kind, name: &'static str) -> Instrument {
         let known = self.instruments.read().unwrap_or_else(PoisonError::into_inner).get(&(kind, name)).cloned();
-        let instrument = known.unwrap_or_else(|| {
+        known.unwrap_or_else(|| {
             let made = make(meter, kind, name);
             let mut instruments = self.instruments.write().unwrap_or_else(PoisonError::into_inner);
             instruments.entry((kind, name)).or_insert(made).clone()
-        });
-        instrument.record(number, attributes);
+        })
     }
+}
+
+fn scope() -> InstrumentationScope {
+    InstrumentationScope::builder("telemark-tracing").with_version(env!("CARGO_PKG_VERSION")).build()
+}
+
+/// Returns the kind of the instrument. Logs a warning if there is none for the number.
+fn checked_kind(family: Family, name: &'static str, number: Number) -> Option<Kind> {
+    let kind = kind(family, number);
+    if kind.is_none() {
+        diag::log(
+            diag::Level::Warn,
+            "tracing.metrics",
+            format_args!("a measurement of {name:?} by an event is negative or too large, and is dropped"),
+        );
+    }
+    kind
 }
 
 /// Returns the kind of the instrument, or `None` if it cannot record the number.

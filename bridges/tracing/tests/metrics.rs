@@ -44,6 +44,11 @@ fn events_measure_and_their_exemplars_lead_to_the_span() {
     let MetricData::Sum { points, .. } = &metric.data else { unreachable!("{metric:?}") };
     assert_eq!(points.len(), 1);
     assert_eq!(points[0].exemplars[0].span_id, span_id.unwrap());
+    // Another test with the same subscriber has its own telemetry.
+    let other = TestTelemetry::new();
+    let _attached = other.attach();
+    tracing::dispatcher::with_default(&dispatch, || info!(monotonic_counter.orders = 5));
+    assert!(other.metrics().contains("orders"), "{}", other.metrics());
     let said = said.lock().unwrap().clone();
     assert_eq!(said, [r#"a measurement of "size" by an event is negative or too large, and is dropped"#]);
 }

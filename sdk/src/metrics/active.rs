@@ -55,6 +55,11 @@ pub fn in_context(context: &Context) -> Option<SdkMeterProvider> {
     if is_installed() { context.get::<Scoped>().map(|scoped| scoped.0.clone()) } else { None }
 }
 
+/// Returns the provider that a test put in the current context.
+pub fn in_current_context() -> Option<SdkMeterProvider> {
+    if !is_installed() || only_installed().is_some() { None } else { crate::context::look(in_context).flatten() }
+}
+
 /// Returns the provider for measurements made in the current context: that of a test, or the installed one.
 pub fn provider() -> Option<SdkMeterProvider> {
     crate::context::look(find).flatten().map(|found| match found {
