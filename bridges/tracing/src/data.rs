@@ -9,6 +9,7 @@ use telemark_sdk::instrument::bridge::BridgedSpan;
 use telemark_sdk::time::Timestamp;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
+use crate::options::Options;
 use crate::stack::Exit;
 
 /// A span's data in the registry's extensions. It is accessed only while the extensions are locked, so nothing here runs the
@@ -18,6 +19,8 @@ pub(crate) struct Data {
     /// The layer that created this, because a registry may have several.
     pub(crate) layer: usize,
     pub(crate) span: BridgedSpan,
+    /// True if the layer records the place, for the case that the span starts again.
+    pub(crate) location: bool,
     /// The fields to copy to log records within the span.
     pub(crate) for_records: Vec<(&'static str, AnyValue)>,
     /// True once the span's identity has been used, by a child or by code that requested the context.
@@ -40,11 +43,13 @@ struct Times {
 }
 
 impl Data {
-    pub(crate) fn new(layer: usize, span: BridgedSpan, records_times: bool) -> Self {
-        let times = records_times
+    pub(crate) fn new(layer: usize, span: BridgedSpan, options: &Options) -> Self {
+        let times = options
+            .times
             .then(|| Box::new(Mutex::new(Times { entered: 0, last: span.clock().now(), busy: 0, idle: 0 })));
         let (is_used, entries) = (AtomicBool::new(false), AtomicU32::new(0));
-        Data { layer, span, for_records: Vec::new(), is_used, entries, last_exit: AtomicU64::new(0), times }
+        let location = options.location;
+        Data { layer, span, location, for_records: Vec::new(), is_used, entries, last_exit: AtomicU64::new(0), times }
     }
 
     /// Marks a span whose identity has been used, so that its parent can no longer change.
@@ -67,6 +72,12 @@ impl Data {
     #[inline]
     pub(crate) fn add_entry(&self) {
         self.entries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes back an entry that failed, for which there is no exit.
+    #[cold]
+    pub(crate) fn remove_entry(&self) {
+        self.entries.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub(crate) fn is_entered(&self) -> bool {

@@ -187,7 +187,7 @@ where
         for message in special.take_exceptions() {
             exception(message, started.clock().now()).apply(started.context());
         }
-        let mut data = Data::new(self.id, started, self.options.times);
+        let mut data = Data::new(self.id, started, &self.options);
         if !self.options.span_fields.is_empty() {
             let mut listed = ListedFields { names: &self.options.span_fields, found: Vec::new() };
             contained(|| attrs.record(&mut listed));
@@ -218,13 +218,18 @@ where
             data.add_entry();
             (data.span.context().clone(), data.span.clock().clone(), data.records_times())
         };
-        if records_times {
-            let now = clock.now();
-            if let Some(data) = span.extensions().get::<Data>() {
-                data.entered(now);
+        let now = records_times.then(|| clock.now());
+        let is_entered = stack::enter(self.key(id), &context, clock);
+        if is_entered && now.is_none() {
+            return;
+        }
+        if let Some(data) = span.extensions().get::<Data>().filter(|data| data.layer == self.id) {
+            match now {
+                _ if !is_entered => data.remove_entry(),
+                Some(now) => data.entered(now),
+                None => {}
             }
         }
-        stack::enter(self.key(id), &context, clock);
     }
 
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {

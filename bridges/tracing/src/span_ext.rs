@@ -194,7 +194,7 @@ fn apply(span: &Span, make: impl FnOnce() -> Change) {
 }
 
 fn set_parent(span: &SpanRef<'_, Registry>, parent: &Context) -> Result<(), SetParentError> {
-    let (reparent, key, old) = {
+    let (reparent, key, old, location) = {
         let mut extensions = span.extensions_mut();
         let data = extensions.get_mut::<Data>().ok_or(SetParentError::SpanDisabled)?;
         let key = EntryKey { layer: data.layer, span: span.id().into_u64() };
@@ -206,7 +206,7 @@ fn set_parent(span: &SpanRef<'_, Registry>, parent: &Context) -> Result<(), SetP
         if stack::is_entered(key) && bridge::current_context().span().span_context() != &old {
             return Err(SetParentError::AlreadyStarted);
         }
-        (data.span.reparent(), key, old)
+        (data.span.reparent(), key, old, data.location)
     };
     // The sampler is user code, so no lock is held here.
     let started = match reparent.below(parent) {
@@ -216,7 +216,7 @@ fn set_parent(span: &SpanRef<'_, Registry>, parent: &Context) -> Result<(), SetP
         None => {
             let site = sites::site(span.metadata());
             let started =
-                BridgedSpan::start(site.bridged(true), Parent::Of(parent), |fields| fields.set_name(site.name));
+                BridgedSpan::start(site.bridged(location), Parent::Of(parent), |fields| fields.set_name(site.name));
             started.ok_or(SetParentError::SpanDisabled)?
         }
     };

@@ -37,15 +37,17 @@ impl Drop for Stack {
 
 thread_local!(static STACK: Stack = Stack::default());
 
-/// Makes the context of a span current.
+/// Makes the context of a span current. Returns false if that is impossible, in which case there is nothing to leave.
 #[inline]
-pub(crate) fn enter(key: Key, context: &Context, clock: Clock) {
+pub(crate) fn enter(key: Key, context: &Context, clock: Clock) -> bool {
     // The API's own thread-local exists from here on and is therefore destroyed after the stack.
-    let Some(guard) = bridge::attach(context) else { return };
+    let Some(guard) = bridge::attach(context) else { return false };
     let mut entry = Some(Entry { key, guard: Some(guard), clock, has_child: false });
     let _ = STACK.try_with(|stack| stack.0.borrow_mut().extend(entry.take()));
     // The stack is gone at thread exit: nothing would leave the span.
-    entry.and_then(|entry| entry.guard).into_iter().for_each(bridge::detach);
+    let Some(entry) = entry else { return true };
+    entry.guard.into_iter().for_each(bridge::detach);
+    false
 }
 
 /// An exit: its time, and whether a child started since the entry.

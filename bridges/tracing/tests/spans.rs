@@ -295,6 +295,37 @@ fn a_span_below_a_suppressed_parent_leaves_the_parent_alone() {
 }
 
 #[test]
+fn a_span_dropped_like_its_first_parent_keeps_the_option_of_the_location() {
+    for has_location in [false, true] {
+        let telemetry = TestTelemetry::new();
+        let _attached = telemetry.attach();
+        let base = telemetry.context();
+        let within = |sampled| base.with_remote_span_context(remote(sampled).span().span_context().clone());
+        tracing::dispatcher::with_default(&dispatch(plain().with_location(has_location)), || {
+            let _dropped = within(false).attach();
+            let span = info_span!("a");
+            span.set_parent(within(true)).unwrap();
+        });
+        let spans = telemetry.spans();
+        assert_eq!((&*spans[0].name, spans[0].attributes().count()), ("a", if has_location { 2 } else { 0 }));
+    }
+}
+
+#[test]
+fn an_entry_that_fails_does_not_count() {
+    let telemetry = TestTelemetry::new();
+    let _attached = telemetry.attach();
+    let step = || telemetry.clock.advance(Duration::from_secs(1));
+    tracing::dispatcher::with_default(&dispatch(plain().with_busy_and_idle_times(true)), || {
+        let span = info_span!("a");
+        // The API lends its current context and cannot attach another one.
+        opentelemetry::trace::get_active_span(|_| span.in_scope(step));
+        span.in_scope(step);
+    });
+    assert_eq!(telemetry.tree(), "a busy_ns=1000000000 idle_ns=1000000000\n");
+}
+
+#[test]
 fn the_extension_trait_acts_on_the_span() {
     let telemetry = run(plain(), || {
         let span = info_span!("a");
