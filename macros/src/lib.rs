@@ -118,7 +118,8 @@ use telemark_macros_expand::{Error, expand};
 /// by its root, the last message of its source chain or else its own message: if a span that ended within the call, or the
 /// span itself, recorded an exception whose root occurs in this error's messages, it is the same error. That covers `?`,
 /// `map_err`, `anyhow`'s `context`, and futures and threads that run in the context of the call. With
-/// `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN=logs` spans have no exceptions. The last eight exceptions of a span are remembered.
+/// `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN=logs` the exception becomes a log record with the ids of that span instead of an event,
+/// with `logs/dup` both. The last eight exceptions of a span are remembered.
 ///
 /// `err_if` decides which `Err` is an error. Any other `Err` counts as a success, on the span and in the measurement of
 /// `metrics`. A condition that panics counts as true.
