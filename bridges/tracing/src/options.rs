@@ -117,7 +117,8 @@ impl LayerBuilder {
     }
 
     /// Sets whether an event at the level ERROR gives its span the error status, and whether one that has a field `error` and no
-    /// message, such as that of `#[instrument(err)]`, is recorded as an exception. On by default.
+    /// message, such as that of `#[instrument(err)]`, is recorded as an exception: as a span event, or by
+    /// `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN` as a log record or both. On by default.
     pub fn with_error_events(mut self, is_on: bool) -> Self {
         self.options.errors = is_on;
         self
