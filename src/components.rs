@@ -1,4 +1,4 @@
-//! The exporters that `OTEL_TRACES_EXPORTER`, `OTEL_LOGS_EXPORTER` and `OTEL_METRICS_EXPORTER` may name, one row each.
+//! The exporters that `OTEL_TRACES_EXPORTER`, `OTEL_LOGS_EXPORTER` and `OTEL_METRICS_EXPORTER` may name, one per row.
 
 use telemark_sdk::install::{Components, Factory};
 #[cfg(any(feature = "otlp", feature = "console"))]

@@ -1,4 +1,4 @@
-//! Trace context in the headers of HTTP requests, for clients and servers without a layer.
+//! Trace context in HTTP request headers, for clients and servers without a layer.
 
 use http::HeaderMap;
 use opentelemetry::Context;
@@ -8,8 +8,8 @@ use telemark_sdk::instrument::private::current_context;
 use telemark_sdk::propagation::active;
 
 /// Writes the context of the current span and its baggage into the headers of a request, so that the receiver's spans
-/// join the same trace. The formats are those of `OTEL_PROPAGATORS`, by default `traceparent`, `tracestate` and
-/// `baggage`. Replaces existing headers with these names. Writes nothing without a current span and baggage.
+/// join the same trace. The formats are selected by `OTEL_PROPAGATORS`, by default `traceparent`, `tracestate` and
+/// `baggage`. Replaces existing headers with these names. Writes nothing if there is neither a current span nor baggage.
 ///
 /// With hyper and other libraries that use the `http` crate's requests:
 ///
@@ -26,7 +26,7 @@ use telemark_sdk::propagation::active;
 /// # Ok::<(), http::Error>(())
 /// ```
 ///
-/// With reqwest, whose `HeaderMap` is the same type:
+/// With reqwest, which uses the same `HeaderMap` type:
 ///
 /// ```
 /// let mut headers = http::HeaderMap::new(); // or reqwest::header::HeaderMap
@@ -56,8 +56,8 @@ pub fn inject(headers: &mut HeaderMap) {
 /// # receive(&http::Request::new(String::new()));
 /// ```
 ///
-/// The guard of an attached context must not live across an `.await`. In an async handler, pass the context as the parent of
-/// the span instead, to [`span`](crate::span()) or to `#[traced(parent = context)]`:
+/// The guard of an attached context must not live across an `.await`. In an async handler, pass the context as the span's
+/// parent instead, to [`span`](crate::span()) or to `#[traced(parent = context)]`:
 ///
 /// ```
 /// # async fn work() {}

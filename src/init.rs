@@ -6,30 +6,30 @@ use telemark_sdk::install::{Telemetry as Guard, TelemetryBuilder as Builder};
 
 use crate::components::COMPONENTS;
 
-/// Starts the telemetry of the program from the environment. Keep the guard in a named variable until the end of `main`:
-/// dropping it, even during a panic, exports all remaining telemetry. `let _ = telemark::init()?` drops the guard at once
-/// and so ends the telemetry, which a warning reports at the next span or measurement.
+/// Starts the program's telemetry, configured by the environment. Keep the guard in a named variable until the end of
+/// `main`: dropping it, even during a panic, exports all remaining telemetry. `let _ = telemark::init()?` drops the guard
+/// immediately and thereby ends the telemetry. The next span or measurement then logs a warning.
 ///
 /// SIGTERM, Ctrl-C and `std::process::exit` end a program without dropping anything. On Unix, the default feature
-/// `termination` exports the remaining telemetry in these cases too; [`Builder::with_termination_handler`] can disable
-/// that. `std::process::abort`, SIGKILL and a panic with `panic = "abort"` lose everything recorded since the last batch,
-/// by default up to 5 s of spans.
+/// `termination` exports the remaining telemetry in these cases as well; [`Builder::with_termination_handler`] can
+/// disable this. `std::process::abort`, SIGKILL and a panic with `panic = "abort"` lose everything recorded since the
+/// last batch, by default up to 5 s of spans.
 ///
 /// A child process created by `fork` without `exec` has no export thread. Telemetry started before the fork is off in the
-/// child, and a warning reports that. Call `init` after the fork, in each process.
+/// child, and a warning is logged. Call `init` after the fork, in each process.
 ///
-/// Call it once, early, inside or outside of any async runtime. By default, spans, metrics and log records go over OTLP to
-/// `http://localhost:4318`. A variable with an invalid value is reported on standard error and ignored.
+/// Call it once, early, inside or outside of any async runtime. By default, spans, metrics and log records are sent over
+/// OTLP to `http://localhost:4318`. A variable with an invalid value is reported on standard error and ignored.
 ///
 /// # Errors
-/// Fails if it was called before, if a variable names an exporter whose feature is off, or if a mistake in a variable
-/// would silently lose data: an endpoint that is not a URL, or a certificate that cannot be read.
+/// Fails if it has already been called, if a variable names an exporter whose feature is off, or if a mistake in a
+/// variable would silently lose data, such as an endpoint that is not a URL or a certificate that cannot be read.
 pub fn init() -> Result<Guard, ConfigError> {
     builder().init()
 }
 
-/// Returns a builder that starts the telemetry of the program from code and the environment. Code takes precedence over
-/// the environment.
+/// Returns a builder that starts the program's telemetry, configured by code and the environment. Code takes precedence
+/// over the environment.
 ///
 /// ```no_run
 /// let _telemetry = telemark::builder()
@@ -149,7 +149,8 @@ mod tests {
         assert_eq!(telemetry.health().traces.len(), 2);
     }
 
-    /// Builds with this `OTEL_METRICS_EXPORTER` and no traces. Returns the number of exporting readers.
+    /// Builds the telemetry with this `OTEL_METRICS_EXPORTER` and no other signals. Returns the number of exporting
+    /// readers.
     fn metric_exporters(value: &str) -> Result<usize, String> {
         let built = with(&[("OTEL_TRACES_EXPORTER", "none"), ("OTEL_METRICS_EXPORTER", value)]).build();
         built.map(|telemetry| telemetry.health().metrics.len()).map_err(|error| error.to_string())
@@ -175,7 +176,7 @@ mod tests {
         }
     }
 
-    /// Builds with this `OTEL_LOGS_EXPORTER` and no other signal. Returns the number of exporters.
+    /// Builds the telemetry with this `OTEL_LOGS_EXPORTER` and no other signals. Returns the number of exporters.
     fn log_exporters(value: &str) -> Result<usize, String> {
         let others = [("OTEL_TRACES_EXPORTER", "none"), ("OTEL_METRICS_EXPORTER", "none")];
         let built = with(&[&others[..], &[("OTEL_LOGS_EXPORTER", value)]].concat()).build();
@@ -275,7 +276,7 @@ mod tests {
         use std::io::{Read, Write};
         use std::net::{TcpListener, TcpStream};
 
-        // Picks a port that is free, and another one if a different program takes it first.
+        // Picks a free port, and tries another one if a different program takes it first.
         let start = || {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let variables = [

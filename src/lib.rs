@@ -24,7 +24,7 @@
 //! ```
 //!
 //! # How to
-//! - **see it at once**: set `OTEL_TRACES_EXPORTER=console OTEL_METRICS_EXPORTER=console OTEL_LOGS_EXPORTER=console`.
+//! - **see it immediately**: set `OTEL_TRACES_EXPORTER=console OTEL_METRICS_EXPORTER=console OTEL_LOGS_EXPORTER=console`.
 //! - **send it**: OTLP is the default, to `http://localhost:4318`. `OTEL_EXPORTER_OTLP_ENDPOINT` and related variables
 //!   change that.
 //! - **name the service**: set `OTEL_SERVICE_NAME` or call [`builder()`]`.with_service_name("shop")`.
@@ -41,11 +41,11 @@
 //!   `telemark::builder().with_instrumentation(telemark::tracing::fmt::install).init()`.
 //! - **use `tracing`**: enable the feature `tracing` and add `telemark::tracing::layer()` to the subscriber.
 //! - **trace by hand**: use [`span()`], [`set_attribute`], [`record_error`] and [`propagate`].
-//! - **use the OpenTelemetry API**: it is re-exported as [`opentelemetry`], and `init` sets its globals. Its
-//!   `metrics::Counter` and other instruments come from a meter, whereas the [`Counter`] here is declared as a `static`.
-//!   Its `trace::SpanBuilder` is for tracers, whereas the [`SpanBuilder`] here is returned by [`span()`].
-//! - **send logs**: give the guard's logger provider, [`Guard::logger_provider`], to an appender such as
-//!   `opentelemetry-appender-tracing`. Records carry the ids of the current span.
+//! - **use the OpenTelemetry API**: it is re-exported as [`opentelemetry`], and `init` sets its globals. The API's
+//!   `metrics::Counter` and other instruments come from a meter, whereas the [`Counter`] here is declared as a `static`. The API's
+//!   `trace::SpanBuilder` is for tracers, whereas the [`SpanBuilder`] here is returned by [`span()`].
+//! - **send logs**: pass the guard's logger provider, [`Guard::logger_provider`], to an appender such as
+//!   `opentelemetry-appender-tracing`. Records contain the current span's ids.
 //! - **configure in code**: use [`builder()`] with the types in [`trace`], [`metrics`], [`logs`], [`propagation`] and
 //!   [`export`].
 //! - **shut down**: drop the guard that [`init`] returns.
@@ -78,7 +78,7 @@
 //! | `tls` | no | `https` for OTLP, with rustls |
 //! | `console` | yes | trace trees, metrics and log records in the terminal |
 //! | `prometheus` | no | `OTEL_METRICS_EXPORTER=prometheus` and `telemark::prometheus` |
-//! | `http` | yes | `telemark::inject` and `telemark::extract`: trace context in the headers of requests |
+//! | `http` | yes | `telemark::inject` and `telemark::extract`: trace context in request headers |
 //! | `axum` | no | `telemark::axum::layer()` |
 //! | `tower` | no | `telemark::tower`: the same layer for any tower service |
 //! | `runtime-metrics` | no | `telemark::runtime_metrics`: metrics of the process and of the tokio runtime |
@@ -114,7 +114,8 @@ pub use telemark_macros::traced;
 #[doc(inline)]
 pub use telemark_sdk::install::{Health, Telemetry as Guard, TelemetryBuilder as Builder, TelemetryHandle};
 pub use telemark_sdk::instrument::ToValue;
-// Not for users. With a path through this crate, compiler errors name the engine's traits without their full paths.
+// Not intended for users. Because of this path through the crate, compiler errors show the engine's traits without their full
+// paths.
 #[doc(hidden)]
 pub use telemark_sdk as __sdk;
 #[doc(hidden)]

@@ -22,8 +22,8 @@
 //! ```
 //!
 //! Servers that use the `http` crate's types call [`PrometheusExporter::respond`], and any other server calls
-//! [`PrometheusExporter::response_for`]. If the scraper accepts OpenMetrics, the page has that format and exemplars that
-//! lead to traces.
+//! [`PrometheusExporter::response_for`]. If the scraper accepts OpenMetrics, the page uses that format and has exemplars
+//! that link to traces.
 
 pub use telemark_prometheus::{
     Escaping, Format, PageResponse, PrometheusBuilder, PrometheusExporter, Protocol, Renderer, Server, ServerBuilder,

@@ -1,4 +1,4 @@
-//! The HTTP server layers with what the facade adds: the installed tracer, the engine's clock, and settings from the
+//! The HTTP server layers, to which the facade adds the installed tracer, the engine's clock, and settings from the
 //! environment. The meter is the API's global one, which `init` sets if metrics are read. A layer created in a test uses
 //! the tracer, the meter and the clock of the test's telemetry.
 
@@ -25,7 +25,7 @@ pub mod axum {
 
     use super::{ActiveTracer, on_current_telemetry};
 
-    /// Returns the layer for `Router::layer`, on the telemetry of [`init`](crate::init), with settings from the
+    /// Returns the layer for `Router::layer`, using the telemetry started by [`init`](crate::init) and settings from the
     /// environment. It records spans and request durations. `OTEL_RUST_HTTP_SERVER_METRICS=duration,active_requests` adds
     /// the number of active requests, which the conventions make opt-in.
     ///
@@ -48,9 +48,9 @@ pub mod tower {
 
     use super::{ActiveTracer, on_current_telemetry};
 
-    /// Returns the layer, on the telemetry of [`init`](crate::init), with settings from the environment. It records spans
-    /// and request durations. `OTEL_RUST_HTTP_SERVER_METRICS=duration,active_requests` adds the number of active
-    /// requests, which the conventions make opt-in.
+    /// Returns the layer, using the telemetry started by [`init`](crate::init) and settings from the environment. It
+    /// records spans and request durations. `OTEL_RUST_HTTP_SERVER_METRICS=duration,active_requests` adds the number of
+    /// active requests, which the conventions make opt-in.
     ///
     /// A layer created before `init` starts recording with `init`. [`HttpServerLayer::map_config`] changes individual
     /// settings and keeps the others from the environment.
@@ -61,7 +61,7 @@ pub mod tower {
     }
 }
 
-/// Returns the layer with the telemetry of the current test, or else of the program.
+/// Returns the layer with the current test's telemetry, or else with the program's telemetry.
 #[cfg(feature = "tower")]
 fn on_current_telemetry<P: HttpPolicy + Clone, T>(
     layer: HttpServerLayer<P, T>,

@@ -1,6 +1,15 @@
 //! Telemark for programs that use the `tracing` crate: layers for `tracing-subscriber`.
 //!
-//! With the feature `tracing`, spans become real spans, and events become log records and measurements:
+//! With the features `tracing` and `tracing-fmt`, one line installs everything: spans of `tracing` become real spans, events
+//! become log records, and log lines on standard output carry the ids of their span.
+//!
+//! ```no_run
+//! let _telemetry = telemark::builder().with_instrumentation(telemark::tracing::install).init()?;
+//! tracing::info!("started");
+//! # Ok::<(), telemark::ConfigError>(())
+//! ```
+//!
+//! A program that builds its own subscriber adds the layer to it:
 //!
 //! ```
 //! use tracing_subscriber::prelude::*;
@@ -21,7 +30,16 @@ pub use telemark_tracing::{
     SetParentError, TelemarkLayer, builder, layer, metrics_layer,
 };
 
-/// Log lines that carry the ids of the span that is running.
+/// Installs the program's subscriber: [`layer()`] for telemetry, and log lines as [`fmt::install`] configures them. If the
+/// program already has a global subscriber, keeps it and logs a warning.
+///
+/// `RUST_LOG` filters the lines only. `OTEL_RUST_SPANS` filters the spans.
+#[cfg(all(feature = "tracing", feature = "tracing-fmt"))]
+pub fn install(telemetry: &telemark_sdk::install::Telemetry) {
+    fmt::install_with(telemetry, layer());
+}
+
+/// Log lines that contain the current span's ids.
 ///
 /// ```no_run
 /// // JSON to standard output, with the resource of this telemetry. `RUST_LOG` filters, by default `info`.
@@ -29,8 +47,9 @@ pub use telemark_tracing::{
 /// # Ok::<(), telemark::ConfigError>(())
 /// ```
 ///
-/// The ids are right whatever made the span: `#[traced]`, an HTTP layer, the OpenTelemetry API, or a layer that turns the spans
-/// of `tracing` into real ones. A program that builds its own subscriber adds a [`LineLayer`](fmt::LineLayer) to it:
+/// The ids are correct regardless of how the span was created: by `#[traced]`, an HTTP layer, the OpenTelemetry API, or a layer
+/// that converts `tracing` spans to OpenTelemetry spans. A program that builds its own subscriber adds a
+/// [`LineLayer`](fmt::LineLayer) to it:
 ///
 /// ```
 /// use telemark::tracing::fmt::{Format, LineLayer};
@@ -42,7 +61,7 @@ pub use telemark_tracing::{
 #[cfg(feature = "tracing-fmt")]
 pub mod fmt {
     pub use telemark_tracing_fmt::{
-        Format, LineLayer, Standard, StandardStream, dropped_lines, filter, init, init_with, install, subscriber,
-        subscriber_with,
+        Format, LineLayer, Standard, StandardStream, dropped_lines, filter, init, init_with, install, install_with,
+        subscriber, subscriber_with,
     };
 }

@@ -1,21 +1,21 @@
-//! The global allocator of the benchmarks: the system's, with a counter that one thread can switch on for itself.
+//! The benchmarks' global allocator: the system allocator, plus a counter that a single thread can enable for itself.
 #![allow(unsafe_code, reason = "GlobalAlloc is an unsafe trait")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What one thread has asked of the allocator.
+/// The allocations made by one thread.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Count {
     pub(crate) calls: u64,
     pub(crate) bytes: u64,
 }
 
-/// Counts allocations and reallocations of the calling thread while `work` runs.
+/// Counts the calling thread's allocations and reallocations while `work` runs.
 pub(crate) fn count(work: impl FnOnce()) -> Count {
     COUNT.set(Count::default());
-    // One relaxed load is all that the scenarios which measure time pay for this allocator.
+    // In the scenarios that measure time, this allocator costs only one relaxed load per allocation.
     COUNTING.store(true, Ordering::SeqCst);
     ENABLED.set(true);
     work();
@@ -45,7 +45,7 @@ impl Counting {
     }
 }
 
-// SAFETY: every call is passed on to the system allocator unchanged; counting neither allocates nor unwinds.
+// SAFETY: every call is forwarded unchanged to the system allocator, and counting neither allocates nor unwinds.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         Self::note(layout.size());

@@ -1,4 +1,4 @@
-//! The parent's side: a fresh process for each subject and each round, each with a fresh sink.
+//! The parent's side, which starts a new process with a new sink for each subject and round.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read};
@@ -9,22 +9,22 @@ use crate::Failure;
 use crate::reading::{PRODUCED, Reading};
 use crate::scenarios::{Run, Scenario};
 
-/// The values of each metric, a value a round, in the order of the rounds.
+/// The values for each row: one per round, in the order of the rounds.
 pub(crate) type Rows = BTreeMap<Row, Vec<f64>>;
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Row {
     pub(crate) metric: String,
     pub(crate) regime: &'static str,
-    /// As [`Program::subject`] calls it.
+    /// The name returned by [`Program::subject`].
     pub(crate) subject: String,
 }
 
-/// A program of benchmarks: this one, or one that was built from another version.
+/// A benchmark program: this one, or one built from another version.
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
     path: PathBuf,
-    /// The version, if it is another one.
+    /// The other version, or `None` for this program.
     version: Option<String>,
 }
 
@@ -39,7 +39,8 @@ impl Program {
         Ok(Self { path: Path::new(path).to_owned(), version: Some(version.to_owned()) })
     }
 
-    /// Returns the name of a subject in the tables; `None` if another version of the subject would be the same.
+    /// Returns the subject's name in the tables, or `None` if this is another version but the subject does not depend on
+    /// it.
     pub(crate) fn subject(&self, name: &str) -> Option<String> {
         match &self.version {
             None => Some(name.to_owned()),
@@ -48,19 +49,19 @@ impl Program {
     }
 }
 
-/// The part of a scenario that is measured.
+/// The parts of a scenario to measure.
 pub(crate) struct Selection<'a> {
     pub(crate) rounds: usize,
-    /// Empty: all of them.
+    /// If empty, selects all subjects.
     pub(crate) subjects: Vec<&'a str>,
-    /// Parts of the names of regimes. Empty: all of them.
+    /// Substrings of regime names. If empty, selects all regimes.
     pub(crate) regimes: Vec<&'a str>,
     pub(crate) programs: Vec<Program>,
     pub(crate) is_quick: bool,
 }
 
-/// Measures every subject once a round, in turns (A B C, A B C), so that a slow minute of the machine hits all of them. A
-/// subject that fails under a regime has no values there; returns the failures beside the values.
+/// Measures every subject once per round, interleaved (A B C, A B C), so that a temporary slowdown of the machine affects
+/// all subjects. Returns the values and the failures. A subject that fails under a regime has no values for it.
 pub(crate) fn rounds(scenario: &'static Scenario, selection: &Selection<'_>) -> (Rows, Vec<Failure>) {
     let Selection { rounds, subjects, regimes, programs, is_quick } = selection;
     let (mut rows, mut failures, mut failed) = (Rows::new(), Vec::new(), BTreeSet::new());
@@ -99,10 +100,10 @@ pub(crate) fn rounds(scenario: &'static Scenario, selection: &Selection<'_>) -> 
     (rows, failures)
 }
 
-/// A machine that is busy with other things may let the exporting thread wait for so long that the default queue overflows.
+/// On a machine busy with other work, the exporting thread may be delayed until the default queue overflows.
 const ATTEMPTS: usize = 5;
 
-/// Measures until no span is missing: a run with losses is not comparable.
+/// Repeats the measurement until no span is missing, because a run that loses spans is not comparable.
 fn complete(scenario: &Scenario, program: &Program, run: Run<'_>) -> Result<Vec<Reading>, Failure> {
     for _ in 0..ATTEMPTS {
         let (mut readings, received) = once(scenario, program, run)?;

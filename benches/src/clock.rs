@@ -1,28 +1,28 @@
-//! CPU time of the process and of the current thread, in nanoseconds, and what else the system accounts for.
+//! CPU time of the process and the current thread, in nanoseconds, and other resource usage that the system tracks.
 #![allow(unsafe_code, reason = "the CPU clocks have no safe interface in std")]
 
-/// User and system time of all threads of this process.
+/// Returns the user and system time used by all threads of this process.
 pub(crate) fn process_cpu() -> u64 {
     read(libc::CLOCK_PROCESS_CPUTIME_ID)
 }
 
-/// User and system time of the calling thread.
+/// Returns the user and system time used by the calling thread.
 pub(crate) fn thread_cpu() -> u64 {
     read(libc::CLOCK_THREAD_CPUTIME_ID)
 }
 
-/// How often the calling thread was taken off its core although it wanted to go on.
+/// Returns the number of times that the calling thread was preempted.
 pub(crate) fn preemptions() -> u64 {
     usage(libc::RUSAGE_THREAD).ru_nivcsw.unsigned_abs()
 }
 
-/// Keeps the calling thread on one of the cores that the process may use: different numbers are different cores, as long
-/// as there are enough.
+/// Pins the calling thread to one of the cores that the process may use. Different numbers select different cores if
+/// there are enough cores.
 pub(crate) fn stay_on_core(number: usize) {
     let mut allowed = std::mem::MaybeUninit::<libc::cpu_set_t>::zeroed();
     let size = std::mem::size_of::<libc::cpu_set_t>();
-    // SAFETY: the sets are valid for reads and writes of their size, for which all zeros is a valid value; the numbers of
-    // cores are below CPU_SETSIZE.
+    // SAFETY: the sets are valid for reads and writes of their size, and all zeros is a valid value for them; the core
+    // numbers are below CPU_SETSIZE.
     unsafe {
         assert_eq!(libc::sched_getaffinity(0, size, allowed.as_mut_ptr()), 0, "this platform does not name its cores");
         let allowed = allowed.assume_init();
@@ -34,7 +34,7 @@ pub(crate) fn stay_on_core(number: usize) {
     }
 }
 
-/// The memory of this process that is in RAM, in bytes.
+/// Returns this process's resident memory in bytes.
 pub(crate) fn resident() -> u64 {
     let text = std::fs::read_to_string("/proc/self/status").expect("this platform has /proc");
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the status has VmRSS");
@@ -42,7 +42,7 @@ pub(crate) fn resident() -> u64 {
     kilobytes.parse::<u64>().expect("VmRSS is a number") * 1024
 }
 
-/// User and system time of all child processes that have ended and been waited for.
+/// Returns the user and system time of all child processes that have ended and been waited for.
 pub(crate) fn children_cpu() -> u64 {
     let usage = usage(libc::RUSAGE_CHILDREN);
     [usage.ru_utime, usage.ru_stime]
@@ -53,7 +53,7 @@ pub(crate) fn children_cpu() -> u64 {
 
 fn usage(whose: libc::c_int) -> libc::rusage {
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: `usage` is writable for a whole rusage, for which all zeros is a valid value.
+    // SAFETY: `usage` points to a writable rusage, for which all zeros is a valid value.
     unsafe {
         let code = libc::getrusage(whose, usage.as_mut_ptr());
         assert_eq!(code, 0, "this platform does not account for that");

@@ -1,4 +1,4 @@
-//! The shape of a load: how many threads make it, and what they do between two bursts.
+//! The shape of a load: the number of threads that produce it, and what they do between bursts.
 
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
@@ -13,16 +13,17 @@ pub(crate) struct Load {
     pub(crate) pause: Pause,
 }
 
-/// The time between two bursts of a producer.
+/// The pause between two bursts from the same producer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pause {
-    /// The producer keeps its core, as a thread with other work does: the caches stay, the clock rate too.
+    /// The producer keeps its core, like a thread with other work, so that the caches stay warm and the clock rate
+    /// stays high.
     Spin(Duration),
-    /// The producer gives its core up, as an idle server does.
+    /// The producer yields its core, like an idle server.
     Sleep(Duration),
 }
 
-/// How often each producer calls its burst.
+/// The number of bursts per producer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bursts {
     /// Before the measurement.
@@ -30,19 +31,19 @@ pub(crate) struct Bursts {
     pub(crate) measured: u64,
 }
 
-/// CPU time in nanoseconds, without that of the pauses.
+/// CPU time in nanoseconds, excluding the pauses.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Cost {
-    /// Of the producers inside their bursts.
+    /// The CPU time of the producers during their bursts.
     pub(crate) foreground: f64,
-    /// Of the process until everything has left it.
+    /// The CPU time of the process until it has sent everything.
     pub(crate) process: f64,
 }
 
 impl Load {
-    /// Returns what the same loop costs with nothing in it. To be measured before there are other threads.
+    /// Returns the cost of the same loop with an empty body. Call this before other threads are started.
     pub(crate) fn empty(&self, bursts: Bursts) -> Result<Cost, Failure> {
-        // A quarter of the loop tells what the whole costs.
+        // Measuring a quarter of the loop is enough to extrapolate its full cost.
         let measured = bursts.measured.div_ceil(4);
         let cost = self.run(Bursts { warm_up: 1, measured }, || (), || ())?;
         let factor = bursts.measured as f64 / measured as f64;
@@ -51,7 +52,7 @@ impl Load {
 
     /// Runs `burst` on every producer; `flush` ends the warm-up and the measurement.
     pub(crate) fn run(&self, bursts: Bursts, burst: impl Fn() + Sync, flush: impl Fn()) -> Result<Cost, Failure> {
-        // The last one is this thread, which flushes while the producers wait.
+        // The additional participant is this thread, which flushes while the producers wait.
         let gate = Barrier::new(usize::try_from(self.producers)? + 1);
         std::thread::scope(|scope| {
             let producer = || {
@@ -110,7 +111,7 @@ impl Pause {
     }
 }
 
-/// CPU time of one producer.
+/// The CPU time used by one producer.
 #[derive(Default)]
 struct Spent {
     bursts: u64,

@@ -1,4 +1,4 @@
-//! Timing a call on one thread, or on several that begin at the same moment.
+//! Times a call on one thread, or on several threads that start at the same moment.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -8,28 +8,30 @@ use std::time::Instant;
 use crate::clock::{preemptions, stay_on_core, thread_cpu};
 use crate::meters::Calls;
 
-/// What one call costs, in nanoseconds.
+/// The cost of one call, in nanoseconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cost {
-    /// Wall time from the moment the first thread begins until the last one ends, over the calls of one thread.
+    /// The wall time from the start of the first thread to the end of the last one, divided by the number of calls per
+    /// thread.
     pub(crate) wall: f64,
-    /// CPU time of a thread over its calls.
+    /// The CPU time of a thread, divided by its number of calls.
     pub(crate) cpu: f64,
 }
 
 const TURNS: usize = 400;
 const WARM_UP: usize = 3;
-/// A turn takes a millisecond at most: many are over before a scheduler gives the core to somebody else.
+/// A turn takes at most a millisecond, so many turns end before the scheduler gives the core to another thread.
 const CALLS: u64 = 10_000;
-/// With fewer undisturbed turns than this, the machine was too busy for a median of them.
+/// The minimum number of undisturbed turns for a meaningful median. With fewer, the machine was too busy.
 const FEWEST: usize = 10;
-/// So often is it tried to have enough of them.
+/// The maximum number of attempts to get enough undisturbed turns.
 const ATTEMPTS: usize = 8;
 
-/// The median cost of a call over many turns of `work`, each a great many calls on every thread, which gets its calls.
+/// Returns the median cost of a call over many turns of `work`. In each turn, every thread makes many calls, which are
+/// passed to `work`.
 ///
-/// Only turns count in which no thread was taken off its core and all began within a twentieth of the turn: in them, the
-/// threads did run at the same time. `between` runs after each turn and is not counted.
+/// Counts only turns in which no thread was preempted and all threads started within the first twentieth of the turn, so
+/// that they really ran at the same time. `between` runs after each turn and is not timed.
 pub(crate) fn cost(threads: usize, series: usize, work: &Work, between: &Between) -> Cost {
     let (mut all, mut undisturbed) = (Vec::new(), Vec::new());
     for _ in 0..ATTEMPTS {
@@ -52,15 +54,15 @@ impl Cost {
     }
 }
 
-/// What is timed.
+/// The work to time.
 pub(crate) type Work = Arc<dyn Fn(Calls) + Send + Sync>;
-/// What is done between two turns.
+/// The work to do between two turns.
 pub(crate) type Between = Arc<dyn Fn() + Send + Sync>;
 
 fn turns(threads: usize, series: usize, work: &Work, between: &Between) -> Vec<Together> {
     let gate = Arc::new(Gate { arrived: AtomicUsize::new(0), threads });
     let threads: Vec<Vec<Turn>> = if threads == 1 {
-        // Here, where the context of the caller is the current one.
+        // Run on this thread, where the caller's context is the current one.
         vec![run(0, series, &gate, work, between)]
     } else {
         let (results, of_all) = channel();
@@ -95,8 +97,8 @@ fn run(thread: usize, series: usize, gate: &Gate, work: &Work, between: &Between
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Runs the job on the thread of that number, which is the same in all measurements of this process, like the threads of a
-/// server: what a library keeps for each thread is there once.
+/// Runs the job on the thread with this number. As in a server, the threads are reused for all measurements in this
+/// process, so a library creates its per-thread state only once.
 fn on_thread(number: usize, job: Job) {
     static THREADS: Mutex<Vec<Sender<Job>>> = Mutex::new(Vec::new());
     let mut threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -111,7 +113,7 @@ fn on_thread(number: usize, job: Job) {
     threads[number].send(job).expect("the thread waits for jobs");
 }
 
-/// The value in the middle.
+/// Returns the median.
 pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut sorted: Vec<f64> = values.collect();
     sorted.sort_by(f64::total_cmp);
@@ -135,7 +137,7 @@ impl Turn {
     }
 }
 
-/// The same turn of all threads, per call.
+/// One turn of all threads, with times per call.
 #[derive(Clone, Copy)]
 struct Together {
     wall: f64,
@@ -158,15 +160,15 @@ impl Together {
     }
 }
 
-/// Lets threads through when all of them are there. They spin, each on its core: a thread that gives way comes back too
-/// late.
+/// Lets threads pass once all of them have arrived. Each spins on its own core, because a thread that yields would
+/// resume too late.
 struct Gate {
     arrived: AtomicUsize,
     threads: usize,
 }
 
 impl Gate {
-    /// Waits for the others; `time` is 1 at the first call of a thread, then 2, and so on.
+    /// Waits for the other threads. `time` is 1 for a thread's first call, 2 for the second, and so on.
     fn pass(&self, time: usize) {
         self.arrived.fetch_add(1, Ordering::AcqRel);
         while self.arrived.load(Ordering::Acquire) < self.threads * time {

@@ -1,4 +1,4 @@
-//! The command line of the benchmarks: which scenarios, how many rounds, and the roles a child process can have.
+//! The benchmarks' command line: the scenarios, the number of rounds, and the roles of child processes.
 //!
 //! ```text
 //! telemark-benches [SCENARIO...] [OPTION...]                        measure and print Markdown tables
@@ -28,10 +28,10 @@ use std::process::ExitCode;
 use child::{Program, Selection};
 use scenarios::Run;
 
-/// What can go wrong here ends the program with a message; nobody matches on it.
+/// An error that ends the program with a message. No code matches on it.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Unless the command line says otherwise; then the builds of `adoption` run once.
+/// The default number of rounds, except for the builds of `adoption`, which run once by default.
 const ROUNDS: usize = 5;
 
 fn main() -> ExitCode {

@@ -1,18 +1,18 @@
-//! One measured value, as a line of text between a child process and its parent.
+//! A measured value, passed as a line of text from a child process to its parent.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::Failure;
 
-/// A metric's name and its value; the name says the unit.
+/// A metric's name and its value. The name includes the unit.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Reading {
     pub(crate) metric: String,
     pub(crate) value: f64,
 }
 
-/// How many spans the child has ended: the parent compares it with the sink.
+/// The number of spans that the child has ended, which the parent compares with the sink's count.
 pub(crate) const PRODUCED: &str = "produced";
 
 impl Reading {
@@ -20,7 +20,7 @@ impl Reading {
         Self { metric: metric.to_owned(), value }
     }
 
-    /// A total over `count` operations, as the cost of one.
+    /// Divides a total over `count` operations into the cost per operation.
     pub(crate) fn per(metric: &str, total: u64, count: u64) -> Self {
         Self::new(metric, total as f64 / count as f64)
     }

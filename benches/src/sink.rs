@@ -1,7 +1,7 @@
-//! An OTLP/HTTP receiver in a process of its own: it counts spans and keeps nothing.
+//! An OTLP/HTTP receiver in a separate process, which counts spans and discards them.
 //!
-//! It prints `listening\tADDRESS`, serves until its standard input ends, then prints what it has received. `GET` answers
-//! with the number of spans so far.
+//! Prints `listening\tADDRESS`, serves until its standard input ends, then prints the totals. The response to `GET` is
+//! the number of spans received so far.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -30,7 +30,7 @@ pub(crate) fn serve() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Asks a sink what it has received so far, over one connection.
+/// Queries a sink's span count over one connection.
 pub(crate) struct Counter(BufReader<TcpStream>);
 
 impl Counter {
@@ -40,7 +40,7 @@ impl Counter {
         Ok(Self(BufReader::new(stream)))
     }
 
-    /// Spans received so far.
+    /// Returns the number of spans received so far.
     pub(crate) fn spans(&mut self) -> Result<u64, Failure> {
         self.0.get_mut().write_all(b"GET / HTTP/1.1\r\nhost: sink\r\n\r\n")?;
         let head = Head::read(&mut self.0)?.ok_or("the sink has ended")?;
@@ -50,7 +50,7 @@ impl Counter {
     }
 }
 
-/// A client that goes away or talks nonsense ends its connection and nothing else.
+/// Serves a connection. A client that disconnects or sends invalid data ends only its own connection.
 fn connection(stream: TcpStream) {
     let _ = stream.set_nodelay(true);
     let Ok(mut writer) = stream.try_clone() else { return };
@@ -126,12 +126,12 @@ impl Head {
     }
 }
 
-/// Spans in an `ExportTraceServiceRequest`: `resource_spans` (1) of `scope_spans` (2) of `spans` (2).
+/// Counts the spans in an `ExportTraceServiceRequest`: `resource_spans` (1) of `scope_spans` (2) of `spans` (2).
 fn spans(request: &[u8]) -> u64 {
     fields(request, 1).flat_map(|resource| fields(resource, 2)).map(|scope| fields(scope, 2).count() as u64).sum()
 }
 
-/// The length-delimited fields of a message that have the wanted number.
+/// Returns a message's length-delimited fields with the number `wanted`.
 fn fields(message: &[u8], wanted: u64) -> impl Iterator<Item = &[u8]> {
     let mut rest = message;
     std::iter::from_fn(move || {

@@ -1,4 +1,4 @@
-//! Markdown tables from what the children have measured.
+//! Formats the child processes' measurements as Markdown tables.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -6,7 +6,7 @@ use std::fmt::Write;
 use crate::child::{Row, Rows, Selection};
 use crate::scenarios::{Layout, Scenario};
 
-/// The tables of a scenario under its headline.
+/// Returns a scenario's headline and tables.
 pub(crate) fn markdown(scenario: &Scenario, rows: &Rows, selection: &Selection<'_>) -> String {
     let measured = Measured { scenario, rows, subjects: subjects(scenario, rows, selection) };
     let tables = match scenario.layout {
@@ -18,13 +18,13 @@ pub(crate) fn markdown(scenario: &Scenario, rows: &Rows, selection: &Selection<'
     format!("\n## {}\n\n{} Rounds: {}.{quick}\n{tables}", scenario.name, scenario.about, selection.rounds)
 }
 
-/// The subjects that have values, each followed by its other versions.
+/// Returns the subjects that have values, each followed by its other versions.
 fn subjects(scenario: &Scenario, rows: &Rows, selection: &Selection<'_>) -> Vec<String> {
     let names = scenario.subjects.iter().flat_map(|name| selection.programs.iter().filter_map(|one| one.subject(name)));
     names.filter(|name| rows.keys().any(|row| row.subject == *name)).collect()
 }
 
-/// The pairs of a scenario, also for other versions, and each subject beside its other versions.
+/// Returns the scenario's pairs, including those for other versions, and pairs of each subject with its other versions.
 fn shares(pairs: &[(&str, &str)], selection: &Selection<'_>) -> Vec<(String, String)> {
     let mut shares = Vec::new();
     for (number, program) in selection.programs.iter().enumerate() {
@@ -56,14 +56,16 @@ impl Measured<'_> {
         self.rows.get(&row).map(Vec::as_slice)
     }
 
-    /// The median of the quotients of each round: what slows a round down slows both down.
+    /// Returns the median of the per-round quotients. A slowdown during a round affects both values, so the quotient stays
+    /// comparable.
     fn quotient(&self, metric: &str, regime: &'static str, one: &str, other: &str) -> Option<f64> {
         let (one, other) = (self.values(metric, regime, one)?, self.values(metric, regime, other)?);
         let quotients: Vec<f64> = one.iter().zip(other).map(|(one, other)| one / other).collect();
         Some(Spread::of(&quotients).median)
     }
 
-    /// A row a metric, a column a subject: median (minimum–maximum) and the quotient with Telemark.
+    /// Returns one table with a row per metric and a column per subject: the median (minimum–maximum), and the quotient with
+    /// Telemark.
     fn one_table(&self) -> String {
         let mut text = self.header("", &[]);
         let reference = self.scenario.reference;
@@ -84,14 +86,14 @@ impl Measured<'_> {
         text
     }
 
-    /// One table a metric: a row a regime, a column a subject, and one for each share.
+    /// Returns one table per metric, with a row per regime, a column per subject, and a column per share.
     fn row_per_regime(&self, shares: &[(String, String)]) -> String {
         let is_measured = |name: &String| self.subjects.contains(name);
         let shares: Vec<_> = shares.iter().filter(|(one, other)| is_measured(one) && is_measured(other)).collect();
         let columns: Vec<String> = shares.iter().map(|(one, other)| format!("{one} / {other}")).collect();
         let mut text = String::new();
         for metric in self.metrics() {
-            // A share of a time is what a target is about.
+            // Targets are defined for shares of times only.
             let is_time = metric.contains(", ns/");
             let (shares, columns) = if is_time { (&*shares, &*columns) } else { (&[][..], &[][..]) };
             text.push_str(&self.header(metric, columns));
@@ -132,7 +134,7 @@ impl Measured<'_> {
         }
     }
 
-    /// One table a metric: a row a subject with minimum, median, maximum and the quotient with Telemark.
+    /// Returns one table per metric, with a row per subject: minimum, median, maximum and the quotient with Telemark.
     fn table_per_value(&self) -> String {
         let reference = self.scenario.reference;
         let mut text = String::new();
@@ -170,7 +172,7 @@ impl Spread {
     }
 }
 
-/// As many decimals as say something.
+/// Formats a number. Larger numbers get fewer decimals.
 fn number(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),

@@ -1,4 +1,4 @@
-//! An HTTP client whose calls belong to the trace: each in a span, with the trace context in its headers.
+//! An HTTP client whose calls are part of the trace. Each call has a span and sends the trace context in its headers.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use telemark::opentelemetry::Context;
 use telemark::opentelemetry::trace::{SpanKind, Status, TraceContextExt};
 
-/// A client of one server.
+/// A client for a single server.
 pub(crate) struct Client {
     http: legacy::Client<HttpConnector, Full<Bytes>>,
     server: SocketAddr,

@@ -26,7 +26,7 @@ async fn stock(Path(sku): Path<String>) -> Result<Json<Stock>, StatusCode> {
     Ok(Json(Stock { available }))
 }
 
-/// Returns the number of items on all shelves of the product, or `None` if it has no shelf.
+/// Returns the number of items on all of the product's shelves, or `None` if it has no shelf.
 #[traced(fields(product.sku = sku))]
 async fn count(sku: &str) -> Option<i64> {
     let shelves: Vec<_> = SHELVES.iter().filter(|(name, _)| *name == sku).collect();

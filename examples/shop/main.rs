@@ -40,7 +40,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let shop = serve(shop).await?;
 
     let unexpected = visitor::visit(shop).await;
-    // If spans cannot be delivered, the reason is on standard error by now.
+    // If spans cannot be delivered, the reason has been written to standard error by this point.
     let are_delivered = telemetry.force_flush(Deadline::after(Duration::from_secs(5))).is_ok();
     metrics::follow_an_exemplar(&prometheus);
 
@@ -53,8 +53,8 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     Ok(if unexpected == 0 && are_delivered { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Starts the telemetry from the environment, with two other defaults: traces go to the terminal as trees, and metrics to
-/// the Prometheus page.
+/// Starts the telemetry from the environment, with two different defaults: traces are printed to the terminal as trees, and
+/// metrics are shown on the Prometheus page.
 fn telemetry(prometheus: &PrometheusExporter) -> Result<telemark::Guard, telemark::ConfigError> {
     let env = Env::process();
     let mut builder = telemark::builder().with_service_name("shop");

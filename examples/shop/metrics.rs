@@ -1,4 +1,4 @@
-//! The shop's metrics: a counter of its own, and the Prometheus page with all metrics.
+//! The shop's metrics: a custom counter, and the Prometheus page with all metrics.
 
 use axum::Router;
 use axum::body::Body;

@@ -68,14 +68,14 @@ impl Shop {
     }
 }
 
-/// Records only the named fields, so not the card number.
+/// Records only the listed fields, and therefore not the card number.
 #[traced(name = "charge card", metrics, fields(payment.cents = cents))]
 async fn charge(card: &str, cents: i64) -> Result<(), ShopError> {
     sleep(Duration::from_millis(15)).await; // the bank thinks
     if card.starts_with("4000") { Err(ShopError::CardDeclined) } else { Ok(()) }
 }
 
-/// The slow route: two concurrent searches, one of them in a separate task.
+/// The slow route, which makes two concurrent searches, one of them in a separate task.
 async fn similar(Path(sku): Path<String>) -> Result<String, ShopError> {
     // `propagate` carries the trace into the task.
     let bought = tokio::spawn(telemark::propagate(bought_together(sku.clone())));

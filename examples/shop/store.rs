@@ -24,7 +24,7 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Opens a new in-memory database. It lives as long as its only connection, so that is never closed.
+    /// Opens a new in-memory database. It lives as long as its only connection, so the connection is never closed.
     pub(crate) async fn open() -> Result<Self, sqlx::Error> {
         let one = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
         let pool = one.connect_with(SqliteConnectOptions::new().in_memory(true)).await?;
@@ -57,8 +57,8 @@ impl FromRow<'_, SqliteRow> for Product {
     }
 }
 
-/// Builds a span by the semantic conventions for databases: named after the summary, with the query text but without
-/// values.
+/// Builds a span according to the semantic conventions for databases. Its name is the summary, and it has the query
+/// text but no values.
 fn statement(summary: &'static str, text: &'static str) -> SpanBuilder {
     telemark::span(summary)
         .with_kind(SpanKind::Client)

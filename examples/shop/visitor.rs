@@ -57,7 +57,7 @@ const VISITS: &[Visit] = &[
 /// Makes the visits one after another. Returns the number of unexpected responses.
 pub(crate) async fn visit(shop: SocketAddr) -> usize {
     println!("The visitor asks the shop at http://{shop}\n");
-    // The visitor's browser is not part of our telemetry.
+    // The visitor's browser is not part of the shop's telemetry.
     telemark::suppress_future(async {
         let client = Client::to(shop);
         let mut unexpected = 0;

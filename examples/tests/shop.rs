@@ -16,8 +16,8 @@ fn run_shop(variables: &[(&str, &str)]) -> Output {
     command.envs(variables.iter().copied()).output().unwrap()
 }
 
-/// Returns the path of the shop. `cargo test` builds the examples of a package before running its tests, into a folder
-/// next to theirs.
+/// Returns the path to the shop program. `cargo test` builds a package's examples before running its tests, and puts
+/// them into a folder next to the tests.
 fn program() -> PathBuf {
     let tests = std::env::current_exe().unwrap().parent().unwrap().to_owned();
     let program = tests.with_file_name("examples").join(format!("shop{}", std::env::consts::EXE_SUFFIX));
@@ -28,7 +28,7 @@ fn program() -> PathBuf {
     program
 }
 
-/// Returns only the trees, without times and attributes: a line for each span, with its error.
+/// Returns only the trees, without times and attributes. Each line is a span with its error.
 fn shape(stdout: &str) -> String {
     let rows = stdout.lines().filter_map(|line| match line.split_once('━') {
         _ if line.starts_with("trace ") => Some(String::new()),
@@ -43,7 +43,7 @@ fn shape(stdout: &str) -> String {
     rows.collect::<Vec<_>>().join("\n")
 }
 
-/// Returns the name of the root span of the trace that the exemplar at the end leads to.
+/// Returns the name of the root span in the trace to which the final exemplar links.
 fn followed(stdout: &str) -> &str {
     let (_, trace) = stdout.rsplit_once("its exemplar leads to trace ").unwrap();
     let (_, tree) = stdout.split_once(&format!("\ntrace {}  ", trace.split(' ').next().unwrap())).unwrap();

@@ -9,13 +9,14 @@ use telemark_sdk::propagation::Propagators;
 use telemark_sdk::signal::{Metrics, Traces};
 use telemark_sdk::{Resource, sampling};
 
-/// Sets one variable to any value. The value must be used, or reported without control characters and ignored.
+/// Sets one variable to an arbitrary value. The value must either be used, or be ignored and reported without control
+/// characters.
 pub(crate) fn variables(input: &[u8]) {
-    // The first byte selects the variable, so mutations try the same value with different variables.
+    // The first byte selects the variable, so that mutations try the same value with different variables.
     let Some((first, value)) = input.split_first() else { return };
     let value = String::from_utf8_lossy(value).replace('\0', "");
     let name = VARIABLES[usize::from(*first) % VARIABLES.len()].name;
-    // These name files, and opening a file is not parsing.
+    // Skip variables that name files, because opening a file is not parsing.
     if name.contains("CERTIFICATE") || name.contains("CLIENT_KEY") || name.contains("FILE") {
         return;
     }

@@ -13,7 +13,7 @@ use telemark_sdk::time::{Deadline, Timestamp};
 use telemark_sdk::trace::{SpanChunk, SpanData, SpanEvent};
 use telemark_sdk::{Batch, Exporter, Resource};
 
-/// Shows arbitrary spans and metrics. The lines must be harmless to a terminal, and the head of a trace must count all
+/// Shows arbitrary spans and metrics. The lines must be harmless to a terminal, and the trace header must count all
 /// spans.
 ///
 /// Each line of the input is a span: a byte for its id, a byte for its parent, its name, and its attributes after tabs.
@@ -49,7 +49,7 @@ fn check(shown: &str) {
     }
 }
 
-/// Creates a span of a fixed trace. Parents may be missing, form a circle, or be the span itself.
+/// Creates a span in a fixed trace. Parents may be missing, form a cycle, or be the span itself.
 fn span(index: usize, line: &str) -> SpanData {
     let mut bytes = line.bytes();
     let mut byte = || u64::from(bytes.next().unwrap_or_default());

@@ -7,7 +7,7 @@ use telemark_http::{DefaultPolicy, End, HttpServerInstrumentation, RequestHead, 
 use telemark_sdk::testing::TestTelemetry;
 use telemark_sdk::trace::SdkTracer;
 
-/// Any request must produce spans whose attributes are bounded in size.
+/// Every request must produce spans with attributes of bounded size.
 pub(crate) fn server_span(input: &[u8]) {
     let Some(request) = request(input) else { return };
     let telemetry = TestTelemetry::new();
@@ -37,7 +37,7 @@ fn config() -> ServerConfig {
     CONFIG.get_or_init(config).clone()
 }
 
-/// Parses `METHOD target` from the first line and a header from each of the others.
+/// Parses `METHOD target` from the first line, and a header from each further line.
 fn request(input: &[u8]) -> Option<Request<()>> {
     let mut lines = input.split(|byte| *byte == b'\n');
     let first = lines.next()?;

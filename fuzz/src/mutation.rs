@@ -7,7 +7,7 @@ pub struct Mutator {
     random: u64,
 }
 
-/// Strings that parsers tend to trip over.
+/// Strings that often cause parser bugs.
 const TOKENS: &[&[u8]] = &[
     b"",
     b"\0",
@@ -53,7 +53,7 @@ const TOKENS: &[&[u8]] = &[
 ];
 
 impl Mutator {
-    /// Creates a mutator for a corpus. An empty corpus becomes one empty input.
+    /// Creates a mutator for a corpus. An empty corpus is replaced by one empty input.
     pub fn new(mut corpus: Vec<Vec<u8>>, seed: u64) -> Self {
         if corpus.is_empty() {
             corpus.push(Vec::new());
@@ -61,7 +61,7 @@ impl Mutator {
         Mutator { corpus, random: seed | 1 }
     }
 
-    /// Returns the next input: an input of the corpus after one to eight edits.
+    /// Returns the next input, which is an input from the corpus after one to eight edits.
     pub fn next_input(&mut self) -> Vec<u8> {
         let mut input = self.pick();
         for _ in 0..=self.below(7) {
@@ -105,7 +105,7 @@ impl Mutator {
         (self.next() % bound.max(1) as u64) as usize
     }
 
-    /// Returns the next number of an xorshift generator, which is repeatable and random enough to choose edits.
+    /// Returns the next number from an xorshift generator, which is repeatable and random enough to choose edits.
     fn next(&mut self) -> u64 {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;

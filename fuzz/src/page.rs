@@ -2,7 +2,7 @@
 
 use telemark_prometheus::PrometheusExporter;
 
-/// Any `Accept` and `Accept-Encoding` must produce a page.
+/// Every `Accept` and `Accept-Encoding` must produce a page.
 pub(crate) fn negotiation(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let (accept, encoding) = text.split_once('\n').unwrap_or((&text, ""));

@@ -14,7 +14,7 @@ pub(crate) fn trace_context(input: &[u8]) {
     round_trip(&TraceContextPropagator::new(), &headers(input));
 }
 
-/// W3C baggage: injected baggage must keep to the limits.
+/// W3C baggage: injected baggage must stay within the limits.
 pub(crate) fn baggage(input: &[u8]) {
     let carrier = headers(input);
     let passed_on = pass_on(&BaggagePropagator::new(), &carrier).1;

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use telemark_otlp::fuzzing;
 use telemark_sdk::text::is_harmful;
 
-/// Any response must be read within its bounds, and every string for a message must be harmless and short.
+/// Every response must be read within its bounds, and every string for a message must be harmless and short.
 ///
 /// The input consists of header lines, a blank line, and the body. The header `status` is the HTTP status.
 pub(crate) fn otlp(input: &[u8]) {

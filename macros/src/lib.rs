@@ -1,4 +1,4 @@
-//! The `#[traced]` attribute of Telemark. Use it through the `telemark` crate.
+//! Telemark's `#[traced]` attribute. Use it through the `telemark` crate.
 //!
 //! This crate is the entry point and the documentation; `telemark-macros-expand` does the work.
 
@@ -37,8 +37,8 @@ use telemark_macros_expand::{Error, expand};
 /// # let _ = (items("3"), Cart.total(), Cart.len());
 /// ```
 ///
-/// The attribute applies to functions and methods of every kind except `const fn` and the `main` of a program, and to `impl`,
-/// `trait` and inline `mod` blocks (see below).
+/// The attribute applies to functions and methods of every kind, except `const fn` and a program's `main`, and to `impl`, `trait`
+/// and inline `mod` blocks (see below).
 ///
 /// # Options
 ///
@@ -74,9 +74,9 @@ use telemark_macros_expand::{Error, expand};
 ///   `PartialEq`, `Ord`, `Hash`, `Deref`, `AsRef`, `Borrow`, `Index`, `Error` and similar traits. A `#[traced]` on such an
 ///   `impl` includes its functions.
 ///
-/// In a block, the name of the type comes first, which distinguishes `Store::get` from `Cache::get`; if the type has no name,
-/// the name of the trait is used. On a single method the macro cannot see the type, so the span of `get` is called `get`,
-/// unless you write `#[traced(name = "Store::get")]`.
+/// In a block, the span name starts with the type name, which distinguishes `Store::get` from `Cache::get`; if the type has no
+/// name, the trait name is used. On a single method, the macro cannot see the type, so the span for `get` is called `get` unless
+/// you write `#[traced(name = "Store::get")]`.
 ///
 /// ```
 /// # use telemark::traced;
@@ -106,23 +106,25 @@ use telemark_macros_expand::{Error, expand};
 /// # Errors
 ///
 /// An `Err` sets the status `Error`, with the messages of the error and its causes, and sets `error.type` to the path of
-/// its type, with the variant of an enum that derives `Debug`. A pointer that hides the type, such as `Box<dyn Error>` or
-/// `anyhow::Error`, yields the name at the start of the error's `Debug` output, such as `NotFound`, or `_OTHER` for text.
-/// Implement `telemark::ErrorType` for another name. An `error.type` or a status that the function itself sets is kept.
+/// its type, with the variant of an enum that derives `Debug`. For a pointer that hides the type, such as `Box<dyn Error>` or
+/// `anyhow::Error`, `error.type` is the name at the start of the error's `Debug` output, such as `NotFound`, or `_OTHER` for
+/// text. Implement `telemark::ErrorType` to choose another name. If the function itself sets `error.type` or a status, that value
+/// is kept.
 ///
-/// The type decides: an alias of `Result` counts as a `Result`, and another type of that name does not. `err` requires a
-/// `Result`, and `err = off` records no error. A `Result` behind a type parameter or an `impl Trait` is not visible.
+/// The actual type matters, not its name: an alias of `Result` is treated as a `Result`, but another type called `Result` is not.
+/// `err` requires a `Result`, and `err = off` records no error. A `Result` behind a type parameter or an `impl Trait` is not
+/// visible.
 ///
 /// The error is also recorded as an exception, an event with `exception.type` and `exception.message`, on the span in which it
-/// first appeared. The functions that it bubbles through get the status, but not the exception again. They recognize the error
-/// by its root, the last message of its source chain or else its own message: if a span that ended within the call, or the
-/// span itself, recorded an exception whose root occurs in this error's messages, it is the same error. That covers `?`,
-/// `map_err`, `anyhow`'s `context`, and futures and threads that run in the context of the call. With
-/// `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN=logs` the exception becomes a log record with the ids of that span instead of an event,
-/// with `logs/dup` both. The last eight exceptions of a span are remembered.
+/// first appeared. The functions through which it propagates get the status, but do not record the exception again. They
+/// recognize the error by its root, which is the last message in its source chain, or its own message if there is no source. If a
+/// span that ended within the call, or the span itself, recorded an exception whose root occurs in this error's messages, it is
+/// considered the same error. This covers `?`, `map_err`, `anyhow`'s `context`, and futures and threads that run in the call's
+/// context. With `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN=logs`, the exception is a log record with the ids of that span instead of an
+/// event; with `logs/dup`, it is both. The last eight exceptions of a span are remembered.
 ///
-/// `err_if` decides which `Err` is an error. Any other `Err` counts as a success, on the span and in the measurement of
-/// `metrics`. A condition that panics counts as true.
+/// `err_if` determines which `Err` values are errors. Any other `Err` counts as a success, both on the span and in the `metrics`
+/// measurement. If the condition panics, it counts as true.
 ///
 /// ```
 /// # use telemark::traced;
@@ -136,9 +138,9 @@ use telemark_macros_expand::{Error, expand};
 ///
 /// # Levels
 ///
-/// A filter keeps or leaves out spans by target and level, like that of a logger. By default, it keeps `info` and above. It is
-/// set by the variable `OTEL_RUST_SPANS` in the grammar of `RUST_LOG`, as in `OTEL_RUST_SPANS=shop::cart=debug`, and changes at
-/// run time with
+/// A filter keeps or leaves out spans by target and level, like a logger's filter. By default, it keeps `info` and above. It is
+/// set by the variable `OTEL_RUST_SPANS`, which has the grammar of `RUST_LOG`, as in `OTEL_RUST_SPANS=shop::cart=debug`, and can
+/// be changed at run time with
 /// [`span_filter::set`](https://docs.rs/telemark/latest/telemark/span_filter/fn.set.html). A call whose span is left out runs
 /// as if it had no attribute, except that `metrics` still measures it: its children belong to the span around it, and a `root`
 /// or `parent` applies to them.
@@ -182,7 +184,7 @@ use telemark_macros_expand::{Error, expand};
 /// If the value is dropped before its end, the span gets `telemark.outcome = "cancelled"`. If a panic leaves the function, the
 /// span gets the status `Error`, `error.type = "panic"` and `telemark.outcome = "panicked"`, and the panic continues.
 ///
-/// # The `main` of a program
+/// # The `main` function
 ///
 /// `#[traced]` on `main` does not compile, above or below `#[tokio::main]`: the span would start before `telemark::init()` and
 /// end after the flush. Trace a function that `main` calls after `init`.
@@ -227,7 +229,7 @@ use telemark_macros_expand::{Error, expand};
 /// still holds its parent.
 ///
 /// A traced `async fn` is a future inside a future, and both hold the arguments: with 64 bytes of arguments it takes 200 bytes
-/// instead of 72. A chain of 14 such functions that await each other without a `Box::pin` in between reaches the compiler's
+/// instead of 72. A chain of 14 such functions that await each other without a `Box::pin` between them reaches the compiler's
 /// default limit of nested types, compared with 34 untraced ones; the compiler then reports "queries overflow the depth limit"
 /// or "overflow evaluating the requirement". `#![recursion_limit = "256"]` at the top of the crate doubles both numbers.
 /// `Box::pin` around one call in the chain stops the growth of the futures; arguments behind a reference or an `Arc` add

@@ -1,4 +1,4 @@
-//! Exceptions of `#[traced]` functions: each is recorded once, where it first appeared.
+//! Exceptions in `#[traced]` functions. Each is recorded once, on the span in which it first appeared.
 
 use std::error::Error;
 use std::fmt;
@@ -18,7 +18,7 @@ use telemark_sdk::trace::{ExceptionSignal, SpanData};
 mod support;
 use support::{block_on, yield_now};
 
-/// Runs the scenario and lists the spans, each with its status and its exceptions, by depth.
+/// Runs the scenario and lists the spans with their statuses and exceptions, indented by depth.
 #[track_caller]
 fn check(scenario: impl FnOnce(), expected: &str) {
     check_with(ExceptionSignal::SpanEvents, scenario, expected);
@@ -33,7 +33,7 @@ fn check_with(signal: ExceptionSignal, scenario: impl FnOnce(), expected: &str) 
     }
     let mut tree = telemetry.tree();
     for name in ["error.type=", "exception.type="] {
-        // Types are tested below.
+        // Types are tested separately below.
         let parts: Vec<_> = tree.split(name).map(str::to_owned).collect();
         let rest = parts[1..].iter().map(|part| part[part.find([' ', '\n']).unwrap_or(part.len())..].to_owned());
         tree = parts[..1].iter().cloned().chain(rest).collect();
@@ -362,7 +362,7 @@ fn asynchronous_errors_bubble_up_in_the_same_way() {
             * host is down
         ",
     );
-    // Two children at once: the error of one is not that of the other, though it reads the same.
+    // Two concurrent children return different errors with the same message.
     check(
         || _ = block_on(joins_and_returns_the_second()),
         "
@@ -390,7 +390,7 @@ fn an_error_is_recognized_on_another_thread() {
             * disk full
         ",
     );
-    // A future that moves to another thread after its child has failed there.
+    // A future moves to another thread after its child has failed on the first one.
     #[traced]
     async fn moves() -> io::Result<()> {
         let result = fetch("host is down", 1).await;

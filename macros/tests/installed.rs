@@ -1,4 +1,5 @@
-//! `#[traced(metrics)]` and static metrics on installed telemetry. A single test, since a process can install only one.
+//! `#[traced(metrics)]` and static metrics on installed telemetry. There is only one test, because a process can
+//! install telemetry only once.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test helpers")]
 

@@ -1,4 +1,4 @@
-//! Levels and targets of `#[traced]`, under a filter that belongs to the whole program.
+//! Levels and targets in `#[traced]`, with a filter that is global to the program.
 
 #![allow(clippy::unwrap_used, reason = "a broken test may panic")]
 
@@ -13,7 +13,7 @@ use telemark::traced;
 use telemark_sdk::span_filter::{self, Level, SpanFilter};
 use telemark_sdk::testing::TestTelemetry;
 
-/// Sets the filter for one test at a time.
+/// Sets the filter, and holds a lock so that only one test at a time uses it.
 fn filtered(filter: &str) -> MutexGuard<'static, ()> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);

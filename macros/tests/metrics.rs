@@ -1,4 +1,4 @@
-//! `#[traced(metrics)]` records one measurement per call, however the call ends.
+//! `#[traced(metrics)]` records one measurement per call, regardless of how the call ends.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "panics are what is tested")]
 
@@ -19,8 +19,8 @@ use telemark_sdk::metrics::{Exemplar, HistogramPoint, MetricData};
 use telemark_sdk::sampling::AlwaysOff;
 use telemark_sdk::testing::{ManualClock, TestTelemetry};
 
-/// Runs `scenario` in its own telemetry, sampled and unsampled, and compares the measurements: `count function`, and the
-/// other attributes.
+/// Runs `scenario` with separate telemetry, once sampled and once unsampled, and checks the measurements each time. Each is
+/// written as `count function`, followed by any other attributes.
 #[track_caller]
 fn check(scenario: impl Fn(&ManualClock), expected: &[&str]) {
     let sampled = TestTelemetry::new();
@@ -33,7 +33,7 @@ fn check(scenario: impl Fn(&ManualClock), expected: &[&str]) {
         assert_eq!(lines(telemetry), expected);
     }
     assert_eq!(unsampled.tree(), "");
-    // Each measurement points to its own span and agrees with it.
+    // Each measurement points to its own span and has the same data.
     let spans = sampled.spans();
     let mut found = 0;
     for point in points(&sampled) {

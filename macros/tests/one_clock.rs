@@ -1,5 +1,6 @@
-//! `#[traced(metrics)]` on installed telemetry: the measured duration equals that of the span, to the nanosecond, with one
-//! clock reading at the start and one at the end. A single test, since a process can install telemetry only once.
+//! `#[traced(metrics)]` on installed telemetry: the measured duration equals the span's duration, to the nanosecond, with
+//! one clock reading at the start and one at the end. There is only one test, because a process can install telemetry only
+//! once.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "panics are what is tested")]
 
@@ -71,7 +72,7 @@ struct Setup {
 }
 
 impl Setup {
-    /// Makes one call and compares its duration, in clock readings, with that of its span.
+    /// Makes one call and compares its duration, in clock readings, with its span's duration.
     #[track_caller]
     fn check(&self, call: impl FnOnce()) {
         self.exporter.clear();

@@ -105,7 +105,7 @@ fn an_error_is_found_under_every_alias_of_result() {
 }
 
 mod own {
-    //! Types named like those of the standard library, but with other meanings.
+    //! Types that have the same names as types in the standard library, but different meanings.
     use telemark::traced;
 
     #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::{error, fmt};
 
-/// An error from [`bind`], which tells whether the host or the port is at fault.
+/// An error from [`bind`], which shows whether the host or the port is at fault.
 ///
 /// ```
 /// use telemark_serve::{BindError, bind};

@@ -1,4 +1,4 @@
-//! A single connection: hyper's state machine, and a close that does not destroy the last response.
+//! A single connection: hyper's state machine, and a way to close the connection without destroying the last response.
 
 use std::net::Shutdown;
 use std::pin::Pin;

@@ -20,12 +20,12 @@
 //!
 //! | resource | limit | beyond the limit |
 //! |---|---|---|
-//! | connections | 64 | closes the oldest connection, those without a pending response first |
+//! | connections | 64 | closes the oldest connection, starting with those without a pending response |
 //! | request head | 16 KiB, 100 fields | responds with 431 |
 //! | time to send a request, from its first byte | 5 s | closes the connection |
 //! | time to read a response | 30 s | closes the connection |
 //! | time between requests | 2 minutes | closes the connection |
-//! | unsent responses | 32 MiB in total, or one of any size | closes the oldest connection whose response is unsent |
+//! | unsent responses | 32 MiB in total, or one response of any size | closes the oldest connection whose response is unsent |
 //!
 //! Request bodies are ignored. If connections are closed to make room, a warning is logged, at most once a
 //! minute.

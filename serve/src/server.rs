@@ -35,7 +35,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Returns a builder for a server. Its thread and its log messages carry this `name`.
+    /// Returns a builder for a server. The server's thread and its log messages have this `name`.
     pub fn builder(name: &'static str, handler: impl Handler) -> ServerBuilder {
         ServerBuilder { name, handler: Box::new(handler), allowed_hosts: Vec::new() }
     }
@@ -45,7 +45,7 @@ impl Server {
         self.address
     }
 
-    /// Shuts the server down. Pending responses get up to 250 ms to be sent; all other connections are closed.
+    /// Shuts the server down. Pending responses have up to 250 ms to be sent. All other connections are closed.
     ///
     /// # Errors
     /// Fails if the deadline passes first. The server still shuts down later.
@@ -54,7 +54,7 @@ impl Server {
         self.handle.shutdown(deadline)
     }
 
-    /// Tells the thread to end, and wakes it if it is waiting for sockets.
+    /// Requests the thread to end, and wakes it if it is waiting for sockets.
     fn end(&self) {
         self.is_ending.store(true, Ordering::Release);
         // Fails only if the thread has already ended and closed its descriptor.

@@ -18,7 +18,7 @@ use crate::connection::{Connection, Progress};
 use crate::service::Site;
 use crate::socket::{Phase, Socket};
 
-/// The maximum number of connections. Each one takes a file descriptor from the program.
+/// The maximum number of connections. Each connection uses one of the program's file descriptors.
 const MAX_CONNECTIONS: usize = 64;
 /// The maximum total size of unsent responses in bytes. A single response may exceed it.
 const MAX_UNSENT: usize = 32 << 20;
@@ -107,7 +107,8 @@ impl Worker {
                 Token(token) => self.connections.queue(token),
             }
         }
-        // Keep queued connections: their events may have arrived in time, while the handler was busy.
+        // Keep queued connections, because their events may have arrived in time but could not be processed while the
+        // handler was busy.
         self.close_overdue();
         self.accept();
         for _ in 0..self.connections.ready.len() {
@@ -213,7 +214,7 @@ impl Worker {
 
 impl Connections {
     fn queue(&mut self, token: usize) {
-        // There may still be events for a connection that was closed.
+        // Events may still arrive for a connection that has been closed.
         let Some(connection) = self.open.get_mut(&token) else { return };
         if !connection.is_queued {
             connection.is_queued = true;
@@ -221,7 +222,7 @@ impl Connections {
         }
     }
 
-    /// Returns when work is due even without a socket event.
+    /// Returns the time when work is due even without a socket event.
     fn next_deadline(&self) -> Deadline {
         if !self.ready.is_empty() || self.may_accept && self.pause.is_none() {
             return Deadline::after(Duration::ZERO);

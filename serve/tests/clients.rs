@@ -1,4 +1,4 @@
-//! Misbehaving clients of every kind, none of which may delay other clients.
+//! All kinds of misbehaving clients, none of which may delay other clients.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests")]
 
 use std::io::{ErrorKind, Read, Write};
@@ -90,7 +90,7 @@ fn silent_clients_and_clients_that_never_read_delay_no_other() {
         let waited = scrape(&server);
         assert!(waited < Duration::from_secs(1), "{waited:?}");
     }
-    // At most 64 connections are open at a time, and the oldest are closed first.
+    // At most 64 connections may be open at a time, and the oldest are closed first.
     let is_closed = |mut stream: &TcpStream| {
         stream.set_nonblocking(true).unwrap();
         stream.read(&mut [0; 1]).map_or_else(|error| error.kind() != ErrorKind::WouldBlock, |length| length == 0)

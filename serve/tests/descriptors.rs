@@ -51,8 +51,8 @@ fn without_descriptors_the_server_pauses_and_then_recovers() {
     let server = server.start(bind("127.0.0.1", 0).unwrap()).unwrap();
     let descriptors = || fs::read_dir("/proc/self/fd").unwrap().count();
     let before = descriptors();
-    // After a response, the thread has its name, and after the close, the server has no connection left to
-    // close.
+    // Once the response has arrived, the thread has its name. Once the client has closed the connection, the server has
+    // no connection left to close.
     let request = b"GET / HTTP/1.0\r\n\r\n";
     let mut client = TcpStream::connect(server.address()).unwrap();
     client.write_all(request).unwrap();
@@ -68,7 +68,7 @@ fn without_descriptors_the_server_pauses_and_then_recovers() {
     while let Ok(file) = File::open("/dev/null") {
         hoard.push(file);
     }
-    // The client takes the last descriptor, so the server gets none for its side.
+    // The client takes the last descriptor, so none is left for the server's side.
     hoard.pop();
     let mut client = TcpStream::connect(server.address()).unwrap();
     client.write_all(request).unwrap();

@@ -4,7 +4,7 @@
 //! - [`Received`] holds the spans read back from its output. [`Received::text`] shows them in a form that is the same for
 //!   every receiver.
 //! - [`Recorded`] holds the spans as they were recorded, in the same form.
-//! - [`Points`] and [`RecordedMetrics`] do the same for metrics, [`Record`] does for log records.
+//! - [`Points`] and [`RecordedMetrics`] do the same for metrics, and [`Record`] does the same for log records.
 //! - [`Prometheus`] is a real Prometheus, which scrapes the pages that a test serves.
 //! - [`Sink`] is a scripted receiver in the test's own process.
 //! - [`layers`] reads the workspace and reports violations of the architecture's rules.

@@ -25,10 +25,10 @@ pub struct Target {
 }
 
 impl Prometheus {
-    /// Returns the running Prometheus. If there is none, reports a skipped test.
+    /// Returns the running Prometheus instance. If there is none, reports the test as skipped.
     ///
     /// # Panics
-    /// Panics under `CI=true` if there is none.
+    /// Panics under `CI=true` if no instance is running.
     pub fn running() -> Option<Prometheus> {
         let running = Prometheus::from_env();
         if running.is_none() {
@@ -44,7 +44,8 @@ impl Prometheus {
         Some(Prometheus { address, targets: targets.into(), promtool })
     }
 
-    /// Makes Prometheus scrape `/metrics` at the address every second. Each series gets the label `test` with this value.
+    /// Configures Prometheus to scrape `/metrics` at the address every second. Each series gets the label `test` with
+    /// this value.
     ///
     /// # Errors
     /// Fails if the target file cannot be written.
@@ -135,7 +136,7 @@ impl Prometheus {
 
 impl Drop for Target {
     fn drop(&mut self) {
-        // If this fails, Prometheus scrapes a target that is gone, which does no harm.
+        // If this fails, Prometheus scrapes a target that no longer exists, which is harmless.
         drop(std::fs::remove_file(&self.file));
     }
 }

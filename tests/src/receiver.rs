@@ -36,10 +36,10 @@ const KNOWN: [(&str, Reader); 2] = [
 ];
 
 impl Receiver {
-    /// Returns the running receivers. If one is missing, reports a skipped test.
+    /// Returns the running receivers. If one is missing, reports the test as skipped.
     ///
     /// # Panics
-    /// Panics under `CI=true` if one is missing.
+    /// Panics under `CI=true` if a receiver is missing.
     pub fn running() -> Vec<Receiver> {
         let (mut running, mut missing) = (Vec::new(), Vec::new());
         for (name, reader) in KNOWN {
@@ -76,7 +76,7 @@ impl Receiver {
         Points { points }
     }
 
-    /// Waits until `count` log records of the service have been received, and returns them.
+    /// Waits until `count` log records have been received from the service, and returns them.
     ///
     /// # Panics
     /// Panics after half a minute and shows the records received so far.
@@ -136,7 +136,7 @@ impl Receiver {
     }
 }
 
-/// Reports a skipped test and the reason on standard error.
+/// Reports the test as skipped, with the reason, on standard error.
 ///
 /// # Panics
 /// Panics under `CI=true`, where no test may be skipped.

@@ -10,7 +10,7 @@ use telemark_sdk::trace::{SpanData, SpanProcessor};
 
 use crate::received::{Event, Link, Received, Span};
 
-/// A processor that keeps a copy of every span. Clones share the copies.
+/// A processor that keeps a copy of every span. Clones of the processor share these copies.
 #[derive(Clone, Debug, Default)]
 pub struct Recorded(Arc<Mutex<Vec<SpanData>>>);
 

@@ -11,7 +11,7 @@ use telemark_sdk::{Batch, ExportError, ExportReport, Exporter, Resource};
 use crate::received::{Exemplar, Point, Points};
 use crate::recorded::attributes;
 
-/// Keeps a copy of the metrics passed to an exporter. Clones share the copies.
+/// Keeps copies of the metrics passed to an exporter. Clones of this type share these copies.
 #[derive(Clone, Debug, Default)]
 pub struct RecordedMetrics(Arc<Mutex<Vec<Point>>>);
 
@@ -108,7 +108,7 @@ fn points_of(data: &MetricData) -> Vec<Point> {
                 }
             })
             .collect(),
-        // There are no other kinds yet.
+        // No other kinds exist yet.
         _ => Vec::new(),
     }
 }

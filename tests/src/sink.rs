@@ -36,7 +36,7 @@ pub enum Script {
     Take,
     /// Accepts the request after a delay.
     TakeLate(Duration),
-    /// Responds with this status and keeps nothing.
+    /// Responds with this status and discards the request.
     Status(u16),
     /// Reads the request and never responds.
     Silence,
@@ -72,7 +72,7 @@ impl Sink {
     /// Starts a sink on its own thread.
     ///
     /// # Errors
-    /// Fails if there is no free port or if no thread can be started.
+    /// Fails if there is no free port or if a thread cannot be started.
     #[allow(clippy::disallowed_methods, reason = "a server that is not part of what is tested")]
     pub fn start(script: Script) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
@@ -83,7 +83,8 @@ impl Sink {
         let (stop, stopped) = oneshot::channel();
         let served = state.clone();
         let thread = std::thread::Builder::new().name("sink".to_owned()).spawn(move || {
-            // The sink plays another process, so the test's subscriber must not see the events of its libraries.
+            // The sink acts as a separate process, so the test's subscriber must not see events from the sink's
+            // libraries.
             let _quiet = tracing::subscriber::set_default(NoSubscriber::new());
             runtime.block_on(async move {
                 tokio::select! {
@@ -185,7 +186,7 @@ async fn serve(listener: TcpListener, state: Arc<State>) -> io::Result<()> {
         tokio::spawn(async move {
             let service = service_fn(move |request| answer(state.clone(), request));
             let server = auto::Builder::new(TokioExecutor::new());
-            // The script and the client decide how the connection ends.
+            // The script and the client determine how the connection ends, so its result is ignored.
             drop(server.serve_connection(TokioIo::new(stream), service).await);
         });
     }
@@ -234,7 +235,7 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> io::Result<Res
     Ok(if kept.is_ok() { taken } else { http(StatusCode::BAD_REQUEST) })
 }
 
-/// Returns a response with an empty message. With a success status it means that everything was accepted.
+/// Returns a response with an empty message. With a success status, this means that everything was accepted.
 fn http(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Full::default().boxed_unsync());
     *response.status_mut() = status;

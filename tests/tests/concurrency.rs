@@ -1,4 +1,4 @@
-//! Uses providers, tracers and spans from several threads at once.
+//! Uses providers, tracers and spans from several threads concurrently.
 #![allow(clippy::disallowed_methods, reason = "a test of several threads")]
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
@@ -75,7 +75,7 @@ fn one_span_is_changed_by_many_threads() {
     assert_eq!((0..THREADS).map(events).collect::<Vec<_>>(), [20; THREADS]);
 }
 
-/// Starts telemetry whose queue takes all spans of a test and counts them where they arrive.
+/// Starts telemetry with a queue that is large enough for all spans in a test, and an exporter that counts them.
 fn counting(exporter: &InMemoryExporter<Traces>) -> Telemetry {
     let env =
         Env::from_pairs([("OTEL_BSP_MAX_QUEUE_SIZE", "1000000"), ("OTEL_RUST_BSP_MAX_QUEUE_BYTES", "2000000000")]);
@@ -116,7 +116,7 @@ fn a_hundred_thousand_tasks_on_two_workers_lose_no_span() {
                 let tracer = tracer.clone();
                 tokio::spawn(async move {
                     let mut span = tracer.start("task");
-                    // The task may go on, and the span end, on the other worker.
+                    // The task may continue, and the span may end, on the other worker.
                     tokio::task::yield_now().await;
                     span.end();
                 })

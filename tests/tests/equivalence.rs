@@ -130,7 +130,7 @@ where
     drop(outer);
     drop(library.start_with_context("below the root as if from elsewhere", &inner));
 
-    // Continues traces of other processes, one of which is not sampled.
+    // Continues traces from other processes, one of which is not sampled.
     for (name, flags) in [("continued", TraceFlags::SAMPLED), ("not recorded", TraceFlags::NOT_SAMPLED)] {
         let parent = Context::new().with_remote_span_context(remote(0xa, 0xb, flags, "vendor=state"));
         library.start_with_context(name, &parent).end();
@@ -176,7 +176,7 @@ fn text(requests: &[ExportTraceServiceRequest]) -> String {
         found.map_or_else(|| format!("{}:{}", hex(trace_id), hex(span_id)), |span| format!("{:?}", span.name))
     };
     let mut text = String::new();
-    // Ignores how spans are spread over requests, and the order of scopes.
+    // Ignores how spans are distributed over requests, and the order of scopes.
     let first = resources[0];
     assert!(resources.iter().all(|of| of.resource == first.resource && of.schema_url == first.schema_url));
     writeln!(text, "resource\n  schema {:?}", first.schema_url).unwrap();
@@ -265,8 +265,8 @@ fn value(value: Option<&AnyValue>) -> String {
     }
 }
 
-/// Returns the lines that only one side has, each below the preceding line that names a span, a scope or a resource.
-/// Fails if those headings differ.
+/// Returns the lines that exist on only one side, each below the preceding line that names a span, a scope or a
+/// resource. Fails if these heading lines differ.
 fn difference(ours: &str, theirs: &str) -> String {
     let blocks = |text: &str| {
         let mut blocks: Vec<(String, Vec<String>)> = Vec::new();
@@ -323,8 +323,8 @@ span "root" Server flags 0x101
 fn the_same_program_sends_the_same_but_for_what_stands_here() {
     let (ours, theirs) = (telemark(), upstream());
     assert_eq!(difference(&text(&ours), &text(&theirs)), DIFFERENCES.trim_start());
-    // spec: trace/api.md#spancontext — Telemark sets the flag on the traces it starts and keeps the parent's flag on the
-    // others.
+    // spec: trace/api.md#spancontext — Telemark sets the flag on traces that it starts and keeps the parent's flag on
+    // all others.
     let random = |requests: &[ExportTraceServiceRequest]| {
         let spans = requests.iter().flat_map(|request| &request.resource_spans).flat_map(|of| &of.scope_spans);
         spans.flat_map(|of| &of.spans).filter(|span| span.flags & RANDOM != 0).count()

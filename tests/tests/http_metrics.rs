@@ -17,7 +17,7 @@ use tower::ServiceExt;
 async fn durations_are_those_of_the_spans() {
     let router = Router::new().route("/things/{id}", get(async || "thing")).layer(telemark::axum::layer());
     let request = || Request::get("/things/7").body(Body::empty()).unwrap();
-    // Before `init`, requests are served but not counted.
+    // Requests before `init` are served but not counted.
     assert_eq!(router.clone().oneshot(request()).await.unwrap().status(), 200);
 
     let (exporter, reader) = (InMemoryExporter::new(), PullReader::default());

@@ -1,4 +1,4 @@
-//! `#[traced]`, `tracing` and the plain API create spans of one trace in any order of nesting, also below an axum
+//! `#[traced]`, `tracing` and the plain API create spans in the same trace, in any order of nesting, also below an axum
 //! request. `tracing` spans come through Telemark's layer and through tracing-opentelemetry's.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
@@ -46,7 +46,7 @@ fn nestings() -> Vec<Vec<By>> {
     nestings.split_off(1)
 }
 
-/// Returns the expected tree of a nesting, with the attribute on the innermost span.
+/// Returns the expected tree for a nesting, with the attribute on the innermost span.
 fn expected(nesting: &[By], depth: usize) -> String {
     let name = |by: &By| format!("{by:?}").to_lowercase();
     let lines = nesting.iter().enumerate().map(|(at, by)| {
@@ -279,8 +279,8 @@ fn a_parent_that_is_set_on_a_tracing_span_is_the_parent_of_all_below() {
     assert!(root.parent_is_remote);
 }
 
-/// Telemark's functions act on the current span, whichever API created it. A `tracing` event goes to the innermost
-/// `tracing` span, never to a span of `#[traced]`.
+/// Telemark's functions act on the current span, whichever API created it. A `tracing` event is added to the innermost
+/// `tracing` span, never to a `#[traced]` span.
 #[test]
 fn fields_events_and_errors_land_on_the_right_span() {
     #[traced(fields(step = "price"))]

@@ -1,4 +1,4 @@
-//! The host's requests never wait for a receiver, whatever its state, and undelivered spans are counted.
+//! The host's requests never wait for a receiver, regardless of its state, and undelivered spans are counted.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 #![allow(clippy::disallowed_methods, reason = "tests that look at the clock")]
 
@@ -27,7 +27,7 @@ use telemark_tests::{Script, Sink};
 use tower::ServiceExt;
 
 const REQUESTS: u64 = 3_000;
-/// Each request has a span of the layer, one of `work`, and one below that.
+/// Each request has three spans: one from the layer, one for `work`, and one below it.
 const SPANS: u64 = 3 * REQUESTS;
 
 async fn handler(Path(id): Path<u64>) -> String {
@@ -43,8 +43,8 @@ async fn work(id: u64) -> String {
 #[derive(Debug)]
 struct Served {
     durations: Vec<Duration>,
-    /// The number of voluntary context switches of the serving thread, that is, how often it waited. `None` where the
-    /// system does not report them.
+    /// The number of voluntary context switches on the serving thread, that is, how often the thread waited. `None` if
+    /// the system does not report them.
     waits: Option<u64>,
     health: SignalHealth,
 }
@@ -128,7 +128,7 @@ fn end(telemetry: &Telemetry) -> SignalHealth {
     }
 }
 
-/// Serves the requests with a receiver that responds at once.
+/// Serves the requests with a receiver that responds immediately.
 fn healthy() -> Served {
     let sink = Sink::start(Script::Take).unwrap();
     let telemetry = telemetry(&sink.endpoint(), "http/protobuf");
@@ -139,8 +139,8 @@ fn healthy() -> Served {
     served
 }
 
-/// Compares the requests with those served with a healthy receiver. The limits for durations are generous, for busy
-/// machines. The number of waits does not depend on time.
+/// Compares the requests with those served with a healthy receiver. The limits for durations are generous to allow for
+/// busy machines. The number of waits does not depend on time.
 #[track_caller]
 fn check_not_slower(what: &str, served: &Served) {
     let healthy = healthy();
@@ -193,7 +193,7 @@ fn a_receiver_that_never_answers() {
     let sink = Sink::start(Script::Silence).unwrap();
     let health = check_faulty("silence", &sink.endpoint(), "http/protobuf");
     assert!(sink.seen() > 0 && health.dropped_queue_full > 0, "{health:?}");
-    // The kernel accepts the connection, but nobody reads from it.
+    // The kernel accepts the connection, but no program reads from it.
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     check_faulty("nobody accepts", &format!("http://{}", listener.local_addr().unwrap()), "grpc");
 }

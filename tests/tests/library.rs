@@ -115,7 +115,7 @@ fn a_library_records_on_the_global_tracer_if_it_is_told_to() {
     let panicked = lines();
     assert!(panicked[0].starts_with("panics Internal Error { description: \"panic\" }"), "{panicked:?}");
 
-    // A call that is not sampled evaluates no fields.
+    // An unsampled call does not evaluate any fields.
     let remote = SpanContext::new(TraceId::from(7), SpanId::from(8), TraceFlags::default(), true, TraceState::NONE);
     {
         let _guard = Context::new().with_remote_span_context(remote).attach();
@@ -125,7 +125,7 @@ fn a_library_records_on_the_global_tracer_if_it_is_told_to() {
     telemark::suppress(|| outer(3)).unwrap_err();
     assert_eq!((lines().len(), EVALUATED.get()), (0, 0));
 
-    // Attached telemetry of Telemark takes precedence.
+    // Attached Telemark telemetry takes precedence.
     let telemetry = TestTelemetry::new();
     {
         let _guard = telemetry.attach();

@@ -80,7 +80,7 @@ thread ended well: true
     );
 }
 
-/// The API's context no longer exists by then. Nothing is recorded, and the program is unaffected.
+/// The API's context no longer exists when the destructor runs. Nothing is recorded, and the program is unaffected.
 #[test]
 fn spans_in_destructors_after_that_of_the_context_are_not_recorded() {
     check(
@@ -129,7 +129,7 @@ fn a_second_signal_does_not_wait_for_the_export() {
     running.await_line("ready");
     running.send("-TERM");
     await_condition("the flush reaches the receiver", || sink.seen() > 0);
-    // The test cannot see which export reached the receiver, so it repeats the signal, as people do.
+    // The test cannot determine which export has reached the receiver, so it repeats the signal, as users do.
     let mut running = running;
     await_condition("the program ends", || {
         running.child.try_wait().unwrap().is_some() || {
@@ -190,7 +190,7 @@ drop returned in time: true
 #[test]
 fn a_receiver_that_never_answers_holds_the_program_no_longer_than_the_timeout() {
     let sink = Sink::start(Script::Silence).unwrap();
-    // The kernel accepts the connection, but nobody reads from it.
+    // The kernel accepts the connection, but no program reads from it.
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let unread = format!("http://{}", listener.local_addr().unwrap());
     for (protocol, endpoint) in [("http/protobuf", &sink.endpoint()), ("http/json", &unread), ("grpc", &unread)] {
@@ -270,7 +270,7 @@ exported 1, failed 0
     );
 }
 
-/// Runs a scenario under load. Ignores the lines of the spans and the warnings about a full queue.
+/// Runs a scenario under load. Ignores the lines for spans and the warnings about a full queue.
 #[track_caller]
 fn check_load(scenario: &str) {
     let end = Running::start(scenario, &[]).end();

@@ -1,4 +1,4 @@
-//! A flood of log records while no receiver is there. The file has only one test, because the test measures the memory of its
+//! A flood of log records without a receiver. The file has only one test, because the test measures the memory of its
 //! process.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "test helpers")]

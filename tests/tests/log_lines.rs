@@ -1,5 +1,5 @@
-//! Log lines have the ids of the span that is running, whatever made it, and the resource of the installed telemetry. The
-//! file has only one test, because the telemetry is global.
+//! Log lines contain the current span's ids, regardless of how the span was created, and the installed telemetry's
+//! resource. The file has only one test, because the telemetry is global.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::io::{self, Write};

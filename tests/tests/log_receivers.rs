@@ -103,7 +103,7 @@ fn check(protocol: &str) {
         emit_all(&logger);
         telemetry.tracer("shop").in_span("order", |_| emit_all(&logger));
         telemetry.shutdown(Deadline::after(Duration::from_secs(30))).unwrap();
-        // mockotlpserver does not know the names of events: its definitions are older than the field.
+        // mockotlpserver does not show event names, because its protobuf definitions are older than the field.
         let knows_events = receiver.name != "mockotlpserver";
         let sorted = |mut records: Vec<Record>| {
             records.iter_mut().filter(|_| !knows_events).for_each(|record| record.event.clear());

@@ -1,4 +1,4 @@
-//! Log records of a program: through an appender, at the end of the program, and with every type of body.
+//! A program's log records: through an appender, at the end of the program, and with every type of body.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::time::Duration;
@@ -12,7 +12,7 @@ use telemark::testing::TestTelemetry;
 use telemark_tests::{Script, Sink};
 use tracing_subscriber::layer::SubscriberExt;
 
-/// Builds a telemetry that exports to this endpoint with this protocol.
+/// Builds telemetry that exports to this endpoint with this protocol.
 fn telemetry(endpoint: &str, protocol: &str) -> Guard {
     let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)];
     telemark::builder().with_env(Env::from_pairs(variables)).build().unwrap()

@@ -1,5 +1,6 @@
-//! The exporter's own libraries use `tracing`. Even with an appender that takes every event, theirs must not become log
-//! records, or every export would cause another. The file has only one test, because the subscriber is global.
+//! The exporter's own libraries use `tracing`. Even with an appender that accepts every event, their events must not
+//! become log records, or every export would cause another. The file has only one test, because the subscriber is
+//! global.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::sync::Arc;

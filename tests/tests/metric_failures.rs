@@ -13,7 +13,7 @@ use telemark_sdk::signal::Metrics;
 use telemark_sdk::time::Deadline;
 use telemark_tests::{Script, Sink};
 
-/// The time limit for conditions, generous for busy machines.
+/// The time limit for conditions, which is generous to allow for busy machines.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Longer than recording takes, and much shorter than any wait for a receiver.
 const QUICK: Duration = Duration::from_secs(5);
@@ -46,7 +46,7 @@ impl Shop {
         Shop { telemetry, orders, duration }
     }
 
-    /// Records a hundred thousand measurements in many series. Returns the time it took.
+    /// Records a hundred thousand measurements in many series. Returns the elapsed time.
     #[allow(clippy::disallowed_methods, reason = "tests have no clock of the sdk")]
     fn record(&self) -> Duration {
         let start = Instant::now();
@@ -76,7 +76,7 @@ impl Shop {
 fn check_lost(endpoint: &str, timeout: Duration) {
     let shop = Shop::open(endpoint, timeout);
     assert!(shop.record() < QUICK, "recording waited");
-    // A hundred series of the counter and one histogram.
+    // The counter has a hundred series, and the histogram has one.
     shop.await_failed(101);
     assert!(shop.record() < QUICK, "recording waited");
     let start = Instant::now();
@@ -114,7 +114,7 @@ fn the_receiver_never_answers() {
     check_lost(&Sink::start(Script::Silence).unwrap().endpoint(), Duration::from_millis(50));
 }
 
-/// Exports do not pile up behind a slow one. The next export has everything recorded since.
+/// Exports do not pile up behind a slow one. The next export contains everything recorded in the meantime.
 #[test]
 #[allow(clippy::disallowed_methods, reason = "tests have no clock of the sdk")]
 fn the_receiver_is_slow() {
@@ -129,7 +129,7 @@ fn the_receiver_is_slow() {
     assert_eq!((health.failed, health.rejected), (0, 0));
     let points = sink.points().points;
     assert_eq!(points.len() as u64, health.exported);
-    // Totals are cumulative, so the last export has all of them.
+    // Totals are cumulative, so the last export contains all of them.
     let last = points.iter().map(|point| point.time).max().unwrap();
     let orders = points.iter().filter(|point| point.name == "orders" && point.time == last);
     assert_eq!(orders.map(|point| point.value.parse::<u64>().unwrap()).sum::<u64>(), 50_000);

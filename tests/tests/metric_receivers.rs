@@ -21,7 +21,7 @@ struct Service {
     name: String,
     telemetry: Telemetry,
     recorded: RecordedMetrics,
-    /// The names of spans by id.
+    /// Span names by id.
     spans: BTreeMap<String, String>,
 }
 
@@ -111,7 +111,7 @@ impl Service {
     }
 }
 
-/// Every point without its times: first those of the first export, then those of the second.
+/// All points without their times: first those from the first export, then those from the second.
 const CUMULATIVE: &str = r#"
 orders[{order}] "Orders käse \"q\"." kind="web" cumulative monotonic sum 3 # 3 in first user.id=7
 revenue[EUR] "" cumulative monotonic sum 0.1 # 0.1 in first
@@ -179,7 +179,7 @@ fn check(preference: TemporalityPreference, expected: &str) {
             let recorded = service.recorded.as_received();
             assert_eq!(recorded.text(&service.spans), expected.trim_start());
             let recorded = if receiver.name == "rotel" { recorded.without_types() } else { recorded };
-            // The end of the output may be incomplete.
+            // The end of the receiver's output may be incomplete.
             let is_complete = |received: &Points| {
                 received.points.len() >= recorded.points.len() && received.points.last() == recorded.points.last()
             };

@@ -19,7 +19,7 @@ use telemark_tests::{Point, Script, Sink};
 
 const THREADS: u64 = 8;
 const ROUNDS: u64 = 20_000;
-/// The number of values of the attribute that all threads share. The other attribute has one value per thread.
+/// The number of values of the attribute shared by all threads. The other attribute has one value per thread.
 const SHARED: u64 = 7;
 
 /// Returns the number that follows `name=` in the text of a point.
@@ -28,7 +28,8 @@ fn field(text: &str, name: &str) -> f64 {
     rest.split(' ').next().unwrap().parse().unwrap()
 }
 
-/// Returns the total of each metric at the receiver: over all points for deltas, over the last ones otherwise.
+/// Returns the total for each metric at the receiver: the sum of all points for deltas, and of the last points
+/// otherwise.
 fn at_the_receiver(points: &[Point]) -> BTreeMap<String, f64> {
     let mut totals = BTreeMap::new();
     let last = points.iter().map(|point| point.time).max().unwrap();
@@ -44,7 +45,7 @@ fn at_the_receiver(points: &[Point]) -> BTreeMap<String, f64> {
     totals
 }
 
-/// Returns the totals on a page for Prometheus.
+/// Returns the totals on a Prometheus page.
 fn on_the_page(page: &str) -> BTreeMap<String, f64> {
     let mut totals = BTreeMap::new();
     for line in page.lines().filter(|line| !line.starts_with('#') && !line.contains("_bucket{")) {
@@ -121,7 +122,7 @@ fn soak(preference: TemporalityPreference) {
     let points = sink.points().points;
     assert_eq!((points.len() as u64, 0, 0), (health.exported, health.rejected, health.failed));
 
-    // Sums of integers are exact in floating point.
+    // Integer sums are exact in floating point.
     let each: u64 = (0..ROUNDS).map(|round| round % 1000).sum();
     let expected = BTreeMap::from(
         [

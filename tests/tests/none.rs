@@ -1,5 +1,5 @@
-//! A program that exports no spans. They still have ids, for logs, exemplars and called services. There is only one test,
-//! because `init` is global.
+//! A program that exports no spans. Its spans still have ids, for logs, exemplars and called services. There is only one
+//! test, because `init` is global.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::collections::HashMap;

@@ -117,7 +117,7 @@ fn an_exemplar_that_prometheus_scraped_leads_to_its_trace() {
         assert_eq!(value(&sample), expected, "{selector}");
     }
 
-    // Exemplars of requests and calls have the durations of their spans.
+    // The exemplars for requests and calls have the durations of their spans.
     for (name, span_name, least) in [
         ("http_server_request_duration_seconds_bucket", "GET /orders/{kind}", 2),
         ("telemark_function_duration_seconds_bucket", "place", 2),
@@ -145,7 +145,7 @@ fn an_exemplar_that_prometheus_scraped_leads_to_its_trace() {
             assert!((moment - span.end as f64 / 1e9).abs() < 0.1, "{exemplar}, but the span ended at {}", span.end);
         }
     }
-    // Exemplars of measurements inside a call lead to the span of that call.
+    // The exemplars for measurements inside a call lead to the call's span.
     for name in ["shop_orders_total", "shop_parcel_weight_kg_bucket"] {
         let selector = of_test(name, "");
         let exemplars = prometheus.wait_for(&selector, || {
@@ -160,8 +160,8 @@ fn an_exemplar_that_prometheus_scraped_leads_to_its_trace() {
     }
 }
 
-/// Serves many series, strings that need escaping, and extreme numbers from the exporter's own server, compressed and on
-/// a new connection for each page.
+/// Serves many series, strings that need escaping, and extreme numbers from the exporter's own server. Each page is
+/// compressed and uses a new connection.
 #[test]
 fn what_the_own_server_shows_is_scraped_as_it_was_measured() {
     let Some(prometheus) = Prometheus::running() else { return };

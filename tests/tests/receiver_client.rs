@@ -1,4 +1,4 @@
-//! A handwritten request, sent without any of our code, comes back from a running receiver unchanged.
+//! A handwritten request, sent without any of Telemark's code, is read back unchanged from a running receiver.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::io::{Read, Write};
@@ -31,7 +31,7 @@ const EXPECTED: &str = r#"resource service.name="SERVICE"
 
 #[test]
 fn a_request_written_by_hand_comes_back() {
-    // A receiver started by hand may still hold the spans of earlier runs.
+    // A receiver that was started manually may still hold spans from earlier runs.
     let service = format!("receiver_client {}", std::process::id());
     let (request, expected) = (REQUEST.replace("SERVICE", &service), EXPECTED.replace("SERVICE", &service));
     for receiver in Receiver::running() {

@@ -76,7 +76,7 @@ fn everything() {
     span.set_status(Status::Ok);
 }
 
-/// The spans of the shop, without the resource and line numbers.
+/// The shop's spans, without the resource and line numbers.
 const EXPECTED: &str = r#"
 "GET /carts/{id}" server unset in telemark-axum 0.1.0
   cart.total=0.30000000000000004
@@ -176,7 +176,7 @@ impl Service {
     }
 }
 
-/// Removes the resource, which differs between machines, and line numbers, which change whenever this file does.
+/// Removes the resource, which differs between machines, and line numbers, which change with every edit of this file.
 fn lasting(text: &str) -> String {
     let changes = |line: &str| line.starts_with("resource ") || line.contains("code.line.number=");
     text.lines().filter(|line| !changes(line)).map(|line| format!("{line}\n")).collect()

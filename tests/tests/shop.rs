@@ -1,4 +1,4 @@
-//! The traces of the shop example are the same at every receiver, over every protocol.
+//! The shop example's traces are the same at every receiver, over every protocol.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use telemark_tests::{Points, Received, Receiver, Script, Sink, Span, skip};
 
-/// The expected trees: each span with its kind, status and scope.
+/// The expected trees. Each span is shown with its kind, status and scope.
 const EXPECTED: &str = r#"
 "GET /products" server unset in telemark-axum 0.1.0
   "SELECT products" client unset in telemark 0.1.0
@@ -33,7 +33,7 @@ const EXPECTED: &str = r#"
   "bought_together" internal unset in telemark-examples 0.1.0
 "#;
 
-/// Returns the path of the shop, which `cargo test` builds when it also tests the examples.
+/// Returns the path to the shop program, which `cargo test` builds when it also tests the examples.
 fn program() -> Option<PathBuf> {
     let tests = std::env::current_exe().unwrap().parent().unwrap().to_owned();
     let program = tests.with_file_name("examples").join(format!("shop{}", std::env::consts::EXE_SUFFIX));
@@ -44,7 +44,7 @@ fn program() -> Option<PathBuf> {
     Some(program)
 }
 
-/// Runs the shop to its end, with the name of the run in its resource.
+/// Runs the shop until it ends, with the name of the run in its resource.
 fn visit(program: &PathBuf, run: &str, protocol: &str, endpoint: &str) {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OTEL_")) {
@@ -97,7 +97,7 @@ fn shape(text: &str) -> String {
 }
 
 /// Checks that each request, charge and order was counted, and that every exemplar leads to a span. The shop exports
-/// metrics after the visitor has left and again at its end.
+/// metrics after the visitor has left and again when it ends.
 #[track_caller]
 fn check_metrics(points: &Points, traces: &Received) {
     let last = points.points.iter().map(|point| point.time).max().unwrap();

@@ -48,7 +48,7 @@ fn rows(page: &str) -> Vec<Row> {
     rows
 }
 
-/// Returns the names of tests between backquotes, in the form `path::name`.
+/// Returns the test names in backquotes, in the form `path::name`.
 fn tests(shown_by: &str) -> impl Iterator<Item = (&str, &str)> {
     shown_by.split('`').skip(1).step_by(2).filter_map(|code| code.split_once(".rs::"))
 }
@@ -94,7 +94,7 @@ fn every_claim_names_a_test_that_exists() {
     assert_eq!(violations(&rows), [""; 0]);
 }
 
-/// The invariants in the architecture document must name existing tests too.
+/// The invariants in the architecture document must also name existing tests.
 #[test]
 fn the_architecture_names_tests_that_exist() {
     let shown_by = fs::read_to_string(root().join("docs/ARCHITECTURE.md")).unwrap().replace("```", "");

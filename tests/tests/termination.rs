@@ -25,7 +25,7 @@ fn a_leaked_guard_exports_at_exit() {
     check("leaked guard", "\nexit 0\n> work\n> (shut down)\n");
 }
 
-/// Otherwise the exit would wait an hour for the thread that it runs on.
+/// Otherwise, the exit would wait an hour for its own thread.
 #[test]
 fn an_exporter_that_exits_does_not_wait_for_itself() {
     let said = "! telemark error: not everything was exported at the end: an exporter cannot wait for its own thread\n";
@@ -58,7 +58,7 @@ fn a_measurement_after_the_guard_is_said_once() {
     assert_eq!(end, format!("exit 0\n! {said} {GUARD_IS_GONE}"));
 }
 
-/// The receiver of spans accepts connections but never responds, which must leave enough time for the metrics.
+/// The receiver for spans accepts connections but never responds. There must still be enough time to export the metrics.
 #[test]
 fn a_signal_leaves_time_for_the_metrics() {
     let (silent, sink) = (Sink::start(Script::Silence).unwrap(), Sink::start(Script::Take).unwrap());
@@ -212,7 +212,7 @@ fn a_processor_that_hangs_holds_the_program_no_longer_than_the_flush_timeout() {
     check_ends("processor hangs", "", "> work\n> (shut down)\n", HELD_UP);
 }
 
-/// For the first process of a container, the kernel ignores the default action of a signal.
+/// For the first process in a container, the kernel ignores a signal's default action.
 #[cfg(target_os = "linux")]
 #[test]
 fn the_first_process_of_a_container_exports_everything_and_ends() {
@@ -329,11 +329,11 @@ fn the_log_level_shows_what_was_started_and_what_is_done() {
     }
 }
 
-/// Runs the exact program of the README, whose `main` never returns.
+/// Runs the README's exact program, whose `main` never returns.
 #[test]
 fn the_program_of_the_readme_exports_everything_on_ctrl_c() {
     let sink = Sink::start(Script::Take).unwrap();
-    // A host name, like that of the default endpoint, is resolved only at the end, with the first connection.
+    // Use a host name, like the default endpoint. It is resolved only at the end, with the first connection.
     let endpoint = sink.endpoint().replace("127.0.0.1", "localhost");
     let mut program = None;
     // Another program may be using the port.
@@ -357,7 +357,7 @@ fn the_program_of_the_readme_exports_everything_on_ctrl_c() {
     assert_eq!(names, ["name", "GET /users/{id}"]);
 }
 
-/// Returns true if this very process listens on the port, and not another program that responds alike.
+/// Returns true if the process with this id listens on the port, rather than another program that gives the same response.
 fn listens(process: u32, port: u16) -> bool {
     let local = format!("0100007F:{port:04X}");
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
@@ -390,7 +390,7 @@ impl Drop for ReadmeProgram {
     }
 }
 
-/// Returns the whole response of the README's program, if it responds.
+/// Returns the complete response from the README's program, if it responds.
 fn get(path: &str) -> Option<String> {
     let mut stream = TcpStream::connect("127.0.0.1:3000").ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;

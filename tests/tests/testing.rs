@@ -40,7 +40,7 @@ async fn body(response: axum::response::Response) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// Written as a user would write it: the telemetry, the app, a request.
+/// Written like a user's test: the telemetry, the app, a request.
 async fn a_service_under_test(user: u64) {
     let telemetry = TestTelemetry::new();
     let _attached = telemetry.attach();

@@ -1,4 +1,5 @@
-//! The ecosystem's gRPC exporter reaches a real receiver through our adapter, in a program without an async runtime.
+//! The ecosystem's gRPC exporter reaches a real receiver through Telemark's adapter, in a program without an async
+//! runtime.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::time::Duration;
@@ -20,7 +21,7 @@ const EXPECTED: &str = r#"resource service.name="SERVICE"
   event "exception" exception.message="no"
 "#;
 
-/// Includes the process id, because a receiver started by hand may still hold the spans of earlier runs.
+/// Includes the process id, because a receiver that was started manually may still hold spans from earlier runs.
 fn service() -> String {
     format!("upstream_otlp {}", std::process::id())
 }
@@ -63,7 +64,7 @@ fn a_tonic_exporter_reaches_a_real_receiver() {
 
 #[test]
 fn a_receiver_that_never_answers_costs_no_more_than_the_deadline() {
-    // The kernel accepts the connection, but nobody reads from it.
+    // The kernel accepts the connection, but no program reads from it.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut exporter = tonic(&format!("http://{}", silent.local_addr().unwrap()));
     let error = export(&mut exporter, Deadline::after(Duration::from_millis(200))).unwrap_err();

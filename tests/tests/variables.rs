@@ -1,4 +1,4 @@
-//! The defaults in the table of variables match the code: setting a variable to its stated default changes nothing, and
+//! The defaults in the variables table match the code: setting a variable to its stated default has no effect, and
 //! setting it to another value does.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
@@ -152,7 +152,7 @@ fn limits(env: &Env) -> String {
 
 fn otlp(env: &Env) -> String {
     match OtlpExporter::<Traces>::from_env(env) {
-        // Excludes the name of the setting that the endpoint came from.
+        // Excludes the name of the setting that provided the endpoint.
         Ok(exporter) => {
             let text = format!("{exporter:?}");
             text.split(", ").filter(|part| !part.starts_with("endpoint_setting:")).collect()
@@ -193,7 +193,7 @@ fn metric_exporters(env: &Env) -> String {
     built(env, &[("OTEL_TRACES_EXPORTER", "none")], None).health().metrics.len().to_string()
 }
 
-/// Returns the address it listens on, or would if the port were free.
+/// Returns the address that the server listens on, or would listen on if the port were free.
 fn prometheus(env: &Env) -> String {
     match Server::from_env(PrometheusExporter::new(), env) {
         Ok(server) if server.address().ip().is_loopback() => format!("localhost:{}", server.address().port()),
@@ -210,7 +210,8 @@ fn http_server(env: &Env) -> String {
     format!("{:?}", ServerConfig::from_env_fn(|name| env.string(name)))
 }
 
-/// Returns the value to set for a stated default. Of several, the first holds when nothing else is set.
+/// Returns the value to set for a stated default. If several defaults are stated, the first one applies when nothing else
+/// is set.
 fn as_it_is_set(default: &str) -> String {
     let executable = std::env::current_exe().unwrap();
     let executable = executable.file_name().unwrap().to_string_lossy();

@@ -8,7 +8,7 @@ use crate::test::PUBLISHED;
 
 /// Fails with the changed lines if a crate's public API differs from its list. With `bless`, rewrites the lists instead.
 ///
-/// Reads rustdoc's JSON, whose format is unstable: the compiler must match the version of the crate `public-api`.
+/// Reads rustdoc's JSON, whose format is unstable, so the compiler must match the version of the crate `public-api`.
 pub(crate) fn run(bless: bool) -> Result<(), Failure> {
     let mut arguments = "doc --no-deps --lib --all-features --target-dir target/api".to_owned();
     for package in PUBLISHED {
@@ -39,7 +39,7 @@ pub(crate) fn run(bless: bool) -> Result<(), Failure> {
     )))
 }
 
-/// Lists the public items of the crate, one per line, without derived and automatic implementations.
+/// Lists the crate's public items, one per line, without derived and automatic implementations.
 fn list(package: &str) -> Result<String, Failure> {
     let json: PathBuf = root().join(format!("target/api/doc/{}.json", package.replace('-', "_")));
     let api = public_api::Builder::from_rustdoc_json(&json)
@@ -51,7 +51,7 @@ fn list(package: &str) -> Result<String, Failure> {
     Ok(api.items().map(|item| format!("{item}\n")).collect())
 }
 
-/// Returns the lines that only one side has, marked with `-` or `+`.
+/// Returns the lines that exist on only one side, marked with `-` or `+`.
 fn difference(kept: &str, current: &str) -> impl Iterator<Item = String> {
     let only = |mark: char, lines: &str, others: &str| {
         let others: Vec<_> = others.lines().collect();

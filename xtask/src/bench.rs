@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the benchmarks. They compile every competing crate, so nothing else builds them.
+//! `cargo xtask bench`: runs the benchmarks. They compile every competing crate, so no other command builds them.
 
 use crate::step::{Failure, Step};
 

@@ -1,4 +1,4 @@
-//! `cargo xtask ci`: all checks that a merge requires, the quick ones first.
+//! `cargo xtask ci`: runs all checks that a merge requires, starting with the quick ones.
 
 use crate::step::{Failure, Step};
 use crate::{api, deny, doc, fuzz, test};

@@ -1,4 +1,4 @@
-//! `cargo deny`: checks licences, bans and sources of every dependency against `deny.toml`.
+//! `cargo deny`: checks the licences, bans and sources of all dependencies against `deny.toml`.
 
 use crate::services::install;
 use crate::step::{Failure, Step, is_ci};

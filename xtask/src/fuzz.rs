@@ -21,7 +21,7 @@ pub(crate) fn run(seconds: u32) -> Result<(), Failure> {
         }
     };
     for target in targets()? {
-        // libFuzzer writes new inputs to the first corpus. The second one belongs to the repository.
+        // libFuzzer writes new inputs to the first corpus. The second corpus belongs to the repository.
         let found = root().join("target/fuzz").join(&target);
         fs::create_dir_all(&found)
             .map_err(|error| Failure::new(format!("{} cannot be created: {error}", found.display())))?;

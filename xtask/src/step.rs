@@ -1,4 +1,4 @@
-//! A step of a command: prints what it runs, runs it in the root of the repository, and prints how long it took.
+//! A step of a command, which prints a command line, runs it in the repository root, and prints the elapsed time.
 
 use std::ffi::OsStr;
 use std::fmt;

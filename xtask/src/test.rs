@@ -1,11 +1,11 @@
-//! `cargo xtask test`: every test, but no benchmarks.
+//! `cargo xtask test`: runs every test, but no benchmarks.
 
 use std::path::Path;
 
 use crate::services::Services;
 use crate::step::{Failure, Step, root};
 
-/// The published crates. Each must build by itself, without features that other crates happen to enable.
+/// The published crates. Each must build on its own, without features that other crates happen to enable.
 pub(crate) const PUBLISHED: &[&str] = &[
     "telemark-sdk",
     "telemark-serve",
@@ -26,7 +26,8 @@ pub(crate) const PUBLISHED: &[&str] = &[
 ];
 
 pub(crate) fn run() -> Result<(), Failure> {
-    // Running until this function returns, so that the tests against the receivers run with all the others.
+    // The services run until this function returns, so that the tests that need receivers run together with all other
+    // tests.
     let services = Services::start()?;
     Step::cargo("tests", "test --all-features").quiet_envs(services.variables()).run()?;
     Step::cargo("tests without features", "test --package telemark --no-default-features").run()?;
@@ -39,7 +40,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Tests all interleavings of the lock-free parts. Uses a separate target directory, because the flag rebuilds every
+/// Tests all interleavings of the lock-free code. Uses a separate target directory, because the flag rebuilds every
 /// crate.
 fn loom() -> Result<(), Failure> {
     if !contains(&root().join("sdk/src"), "loom::model") {

@@ -1,4 +1,5 @@
-//! Libraries behind the OpenTelemetry API: Telemark's engine and `opentelemetry_sdk`, measured with the same code.
+//! The libraries that implement the OpenTelemetry API, Telemark's engine and `opentelemetry_sdk`, measured with the
+//! same code.
 
 use std::hint::black_box;
 use std::sync::{Arc, OnceLock};
@@ -15,10 +16,10 @@ use telemark_sdk::time::Deadline;
 
 use super::{BOUNDS, Calls, METHOD, Meter, STATUS, Thrown, route};
 
-/// Above every number of series here.
+/// A cardinality limit above any number of series used here.
 const LIMIT: usize = 20_000;
 
-/// Telemark with the Prometheus exporter as its reader.
+/// Returns Telemark with the Prometheus exporter as its reader.
 pub(super) fn telemark(exemplars: ExemplarFilter, series: usize) -> Box<dyn Meter> {
     let reader = ReaderConfig::new().with_cardinality_limit(|_| LIMIT);
     let prometheus = PrometheusExporter::builder().with_reader_config(reader).build();
@@ -40,7 +41,7 @@ pub(super) fn telemark(exemplars: ExemplarFilter, series: usize) -> Box<dyn Mete
     Box::new(Api::new(provider, series, Some(page), Box::new(collect)))
 }
 
-/// `opentelemetry_sdk` with a reader that reads when it is told to.
+/// Returns `opentelemetry_sdk` with a reader that collects only on request.
 pub(super) fn opentelemetry_sdk(series: usize) -> Box<dyn Meter> {
     let reader = Shared(Arc::new(ManualReader::builder().build()));
     let limit = |_: &Instrument| Stream::builder().with_cardinality_limit(LIMIT).build().ok();
@@ -58,11 +59,10 @@ pub(super) fn opentelemetry_sdk(series: usize) -> Box<dyn Meter> {
     Box::new(Api::new(provider, series, None, Box::new(collect)))
 }
 
-/// `None` when there are no pages.
-/// How many metrics a provider has points of.
+/// Returns the number of metrics for which a provider has points.
 pub(crate) type Recorded = Box<dyn Fn() -> usize>;
 
-/// Telemark's meters for whoever asks the API, with a reader that reads when it is told to.
+/// Installs Telemark as the global meter provider, with a reader that collects only on request.
 pub(crate) fn make_telemark_global() -> Recorded {
     let reader = PullReader::default();
     global::set_meter_provider(SdkMeterProvider::builder().with_reader(reader.clone()).build());
@@ -72,7 +72,7 @@ pub(crate) fn make_telemark_global() -> Recorded {
     })
 }
 
-/// The same of `opentelemetry_sdk`.
+/// Installs `opentelemetry_sdk` as the global meter provider, with a reader that collects only on request.
 pub(crate) fn make_opentelemetry_sdk_global() -> Recorded {
     let reader = Shared(Arc::new(ManualReader::builder().build()));
     global::set_meter_provider(sdk::SdkMeterProvider::builder().with_reader(reader.clone()).build());
@@ -84,10 +84,11 @@ pub(crate) fn make_opentelemetry_sdk_global() -> Recorded {
     })
 }
 
+/// Writes a page, or `None` if the library does not provide pages.
 type Page = Option<Box<dyn Fn(To<'_>) + Send + Sync>>;
 type Collect = Box<dyn Fn() -> usize + Send + Sync>;
 
-/// Where a page goes.
+/// The destination of a page.
 enum To<'a> {
     Memory(&'a mut Vec<u8>),
     Nowhere(&'a mut Thrown),
@@ -97,14 +98,14 @@ struct Api<P> {
     counter: Counter<u64>,
     float_counter: Counter<f64>,
     histogram: Histogram<f64>,
-    /// Of the first series, bound by the first thread that asks.
+    /// A counter bound to the first series by the first thread that needs it.
     bound_counter: OnceLock<BoundCounter<u64>>,
     bound_float_counter: OnceLock<BoundCounter<f64>>,
     bound_histogram: OnceLock<BoundHistogram<f64>>,
     attributes: Vec<[KeyValue; 3]>,
     page: Page,
     collect: Collect,
-    /// Held while its instruments are used.
+    /// Kept alive while its instruments are used.
     _provider: P,
 }
 
@@ -182,7 +183,7 @@ impl<P: Send + Sync> Meter for Api<P> {
     }
 }
 
-/// The reader of `opentelemetry_sdk`, for the provider and for us.
+/// A reader for `opentelemetry_sdk`, shared by the provider and this benchmark.
 #[derive(Clone, Debug)]
 struct Shared(Arc<ManualReader>);
 

@@ -1,7 +1,7 @@
-//! `metrics` with the recorder of `metrics-exporter-prometheus`, as its macros call it with a key that is ready, or with a
-//! held handle.
+//! `metrics` with the recorder from `metrics-exporter-prometheus`. It is called either like the macros do with a prepared
+//! key, or through a stored handle.
 //!
-//! Its histograms keep every value until `run_upkeep`, which is not in the time of recording.
+//! Its histograms keep every value until `run_upkeep`, which is not included in the recording time.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ use crate::Failure;
 
 pub(super) fn install(series: usize) -> Result<Box<dyn Meter>, Failure> {
     let handle = recorder()?;
-    // There is one recorder in a process, so that each installation gets metrics of its own.
+    // A process has only one recorder, so each installation gets its own metrics.
     static INSTALLED: AtomicUsize = AtomicUsize::new(0);
     let suffix = match INSTALLED.fetch_add(1, Ordering::Relaxed) {
         0 => String::new(),
@@ -53,7 +53,7 @@ struct Recorder {
     handle: PrometheusHandle,
     counters: Vec<Key>,
     histograms: Vec<Key>,
-    /// Of the first series, registered by the first thread that asks.
+    /// The counter for the first series, registered by the first thread that needs it.
     bound_counter: OnceLock<Counter>,
     bound_histogram: OnceLock<Histogram>,
 }

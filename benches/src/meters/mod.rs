@@ -1,7 +1,7 @@
-//! The metrics libraries under measurement, each behind the same workload: a counter and a histogram whose series have
-//! three labels, a string, a route that tells the series apart, and an integer.
+//! The metrics libraries under test, all with the same workload: a counter and a histogram. Their series have three
+//! labels: a string, a route that distinguishes the series, and an integer.
 //!
-//! Attributes, label sets and keys are ready before anything is measured.
+//! Attributes, label sets and keys are created before the measurement.
 
 mod api;
 mod metrics;
@@ -17,54 +17,56 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, Tra
 use crate::Failure;
 
 pub(crate) const TELEMARK: &str = "telemark";
-/// For the page: only one measurement of each series is made in a span.
+/// For the page scenario: only one measurement per series is made inside a span.
 pub(crate) const TELEMARK_ONE: &str = "telemark, 1 exemplar a series";
 pub(crate) const TELEMARK_PLAIN: &str = "telemark, exemplars off";
 pub(crate) const SDK: &str = "opentelemetry_sdk";
 pub(crate) const PROMETHEUS_CLIENT: &str = "prometheus-client";
 pub(crate) const METRICS: &str = "metrics";
 
-/// The upper bounds of the histograms' buckets, of which there is one more.
+/// The upper bounds of the histogram buckets. One more bucket has no upper bound.
 pub(crate) const BOUNDS: [f64; 13] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
-/// One library with a counter and a histogram.
+/// A library with a counter and a histogram.
 pub(crate) trait Meter: Send + Sync {
-    /// Adds 1 to a series with each call.
+    /// Adds 1 to a series per call.
     fn add(&self, calls: Calls);
 
-    /// Records a value into a series with each call.
+    /// Records one value into a series per call.
     fn record(&self, calls: Calls);
 
-    /// Adds 1 to a series of a counter of floats with each call; false from a library without one.
+    /// Adds 1 to a series of a float counter per call. Returns false if the library has no float counters.
     fn add_float(&self, calls: Calls) -> bool;
 
-    /// Adds 1 to the first series with each call, through a handle that all threads share.
+    /// Adds 1 to the first series per call, through a handle shared by all threads.
     fn add_bound(&self, calls: Calls);
 
-    /// Adds 1 to the first series of a counter of floats with each call, likewise; false from a library without one.
+    /// Adds 1 to the first series of a float counter per call, through a shared handle. Returns false if the library has
+    /// no float counters.
     fn add_float_bound(&self, calls: Calls) -> bool;
 
-    /// Records into the first series with each call, likewise.
+    /// Records one value into the first series per call, through a shared handle.
     fn record_bound(&self, calls: Calls);
 
-    /// What a program has to do now and then besides recording.
+    /// Does the periodic maintenance that the library requires in addition to recording.
     fn upkeep(&self) {}
 
-    /// The page for Prometheus; `None` from a library without one.
+    /// Returns the Prometheus page, or `None` if the library does not provide one.
     fn page(&self) -> Option<Vec<u8>>;
 
-    /// Writes the page where it is not kept; false from a library that cannot.
+    /// Writes the page to a destination that discards it. Returns false if the library does not support this.
     fn write(&self, _to: &mut Thrown) -> bool {
         false
     }
 
-    /// Collects only, and says how many series there are; `None` from a library that cannot do one without the other.
+    /// Collects without writing a page and returns the number of series, or `None` if the library cannot collect
+    /// separately.
     fn collect(&self) -> Option<usize> {
         None
     }
 }
 
-/// Takes a page in parts, as small as they come, and keeps nothing but their length.
+/// Accepts a page in parts of any size and keeps only their total length.
 #[derive(Debug, Default)]
 pub(crate) struct Thrown {
     pub(crate) bytes: usize,
@@ -88,7 +90,7 @@ impl std::fmt::Write for Thrown {
     }
 }
 
-/// Which calls are made: one after the other, each to the next of the first `series` series, beginning with `first`.
+/// A sequence of calls that cycles through the first `series` series, beginning with `first`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Calls {
     pub(crate) count: u64,
@@ -96,11 +98,11 @@ pub(crate) struct Calls {
     pub(crate) series: usize,
 }
 
-/// A value in each bucket, in an order that a branch predictor does not know at once, and a few again.
+/// At least one value per bucket, in an order that a branch predictor does not learn immediately.
 const VALUES: [f64; 16] = [0.3, 0.004, 7.0, 0.06, 0.02, 20.0, 0.7, 0.009, 2.0, 0.2, 9.0, 0.03, 0.9, 4.0, 0.08, 0.6];
 
 impl Calls {
-    /// Calls `call` with the number of the series and a value.
+    /// Calls `call` with each series number and a value.
     #[inline(always)]
     fn each(self, mut call: impl FnMut(usize, f64)) {
         let mut series = self.first;
@@ -114,7 +116,8 @@ impl Calls {
     }
 }
 
-/// Installs a library that knows the labels of so many series; the series themselves begin with their first measurement.
+/// Installs a library and prepares labels for this number of series. The series themselves are created by their first
+/// measurements.
 pub(crate) fn install(name: &str, series: usize) -> Result<Box<dyn Meter>, Failure> {
     match name {
         TELEMARK | TELEMARK_ONE => Ok(api::telemark(telemark_sdk::metrics::ExemplarFilter::TraceBased, series)),
@@ -126,7 +129,7 @@ pub(crate) fn install(name: &str, series: usize) -> Result<Box<dyn Meter>, Failu
     }
 }
 
-/// A context with a span that is sampled and whose trace the exemplars name.
+/// Returns a context with a sampled span, whose trace appears in the exemplars.
 pub(crate) fn sampled_span() -> Context {
     let trace = TraceId::from(0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736_u128);
     let span = SpanId::from(0x00f0_67aa_0ba9_02b7_u64);

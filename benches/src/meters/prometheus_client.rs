@@ -1,4 +1,5 @@
-//! `prometheus-client`: a `Family` with a label set of a type of its own, looked up with each call, or a held handle.
+//! `prometheus-client`, either through a `Family` with its own label set type and a lookup per call, or through a
+//! stored handle.
 
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
@@ -55,7 +56,7 @@ struct Client {
     counter: Family<Labels, Counter>,
     float_counter: Family<Labels, FloatCounter>,
     histogram: Durations,
-    /// Of the first series, looked up by the first thread that asks.
+    /// The counter for the first series, looked up by the first thread that needs it.
     bound_counter: OnceLock<Counter>,
     bound_float_counter: OnceLock<FloatCounter>,
     bound_histogram: OnceLock<Histogram>,

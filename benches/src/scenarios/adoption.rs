@@ -1,4 +1,4 @@
-//! What it costs to adopt a library before the first request: three small axum programs, built from nothing.
+//! The cost of adopting a library before the first request, measured by building three small axum programs from scratch.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,11 @@ use std::time::Instant;
 use crate::Failure;
 use crate::clock::children_cpu;
 
-/// Its name on the command line.
+/// The scenario's name on the command line.
 pub(crate) const NAME: &str = "adoption";
 
-/// The programs, and what they are built with. Like is to be compared with like: the last two speak gRPC and gzip as well.
+/// The programs and their build features. In the last two, both libraries support gRPC and gzip, so that the comparison
+/// is fair.
 const PROGRAMS: [(&str, &[&str]); 5] = [
     ("bare", &[]),
     ("telemark", &[]),
@@ -20,7 +21,7 @@ const PROGRAMS: [(&str, &[&str]); 5] = [
     ("official", &["--features", "grpc"]),
 ];
 
-/// Builds every program `rounds` times and prints a row for each build.
+/// Builds every program `rounds` times and prints a row per build.
 pub(crate) fn measure(rounds: usize) -> Result<(), Failure> {
     println!("\n## {NAME}\n\nA clean release build of one axum program, everything already downloaded.\n");
     println!("| program | crates | binary, kB | build, s | build, CPU s | lines of code |\n|---|--:|--:|--:|--:|--:|");
@@ -74,11 +75,11 @@ impl Program {
         Ok(Build { bytes: std::fs::metadata(binary)?.len(), seconds, cpu_seconds: cpu as f64 / 1e9 })
     }
 
-    /// Crates that are built for the program, itself included.
+    /// Returns the number of crates built for the program, including its own.
     fn crates(&self) -> Result<usize, Failure> {
         let output = self.cargo("tree", &["--prefix", "none", "--edges", "normal,build"])?;
         let text = String::from_utf8(output.stdout)?;
-        // A crate that was printed before is marked with a star.
+        // Crates that were already listed are marked with a star.
         Ok(text.lines().map(|line| line.trim_end_matches(" (*)")).collect::<BTreeSet<_>>().len())
     }
 
@@ -92,7 +93,7 @@ impl Program {
         let output = Command::new(cargo)
             .arg(command)
             .args(arguments)
-            // `fetch` takes everything there is.
+            // `fetch` downloads the dependencies for all features.
             .args(if command == "fetch" { &[] } else { self.features })
             .current_dir(&self.folder)
             .env("CARGO_TARGET_DIR", &self.target)

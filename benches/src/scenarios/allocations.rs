@@ -1,4 +1,4 @@
-//! How often a recorded span asks the allocator for memory on the application's thread.
+//! Allocations per recorded span on the application's thread.
 
 use std::time::Duration;
 

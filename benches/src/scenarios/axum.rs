@@ -1,4 +1,4 @@
-//! What a layer adds to a request.
+//! The cost that a layer adds to a request.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -45,9 +45,9 @@ const AXUM_TRACING: &str = "axum-tracing-opentelemetry";
 const SPINNING: &str = "4 ms of spinning";
 const SLEEPING: &str = "4 ms of sleeping";
 
-/// Requests in one burst.
+/// The number of requests per burst.
 const REQUESTS: u64 = 100;
-/// Of one turn; each router gets every third turn.
+/// The bursts in one turn. Each router gets every third turn.
 const BURSTS: Bursts = Bursts { warm_up: 5, measured: 50 };
 const TURNS: u64 = 4;
 
@@ -62,7 +62,7 @@ fn measure(run: &Run<'_>) -> Result<Vec<Reading>, Failure> {
     };
     let (load, bursts) = (Load { producers: 1, pause }, run.shortened(BURSTS));
     let Layered { pipeline, router: layered, metrics } = layered(run.subject, run.endpoint)?;
-    // As `axum::serve` does it: from here on the routes are built, not only described.
+    // Like `axum::serve`, build the routes now rather than on each request.
     let (layered, bare) = (layered.with_state(()), bare().with_state(()));
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let turn = |router: &Router, parent| -> Result<f64, Failure> {
@@ -100,7 +100,7 @@ fn measure(run: &Run<'_>) -> Result<Vec<Reading>, Failure> {
 struct Layered {
     pipeline: Box<dyn Subject>,
     router: Router,
-    /// How many metrics there are in the end, where any are recorded.
+    /// The expected number of metrics and a function that returns the actual one, if any metrics are recorded.
     metrics: Option<(usize, Recorded)>,
 }
 
@@ -123,7 +123,7 @@ fn layered(name: &str, endpoint: &str) -> Result<Layered, Failure> {
         TOWER => (sdk()?, bare().layer(server::Layer::new()), None),
         TOWER_METRICS => {
             let metrics = meters::make_opentelemetry_sdk_global();
-            // Not the size of the body of a request that has none.
+            // The layer does not record the body size of a request without a body.
             (sdk()?, bare().layer(server::Layer::new()), Some((3, metrics)))
         }
         TOWER_OTEL => {
@@ -149,7 +149,7 @@ async fn call(router: &Router, parent: &'static str, id: u64) {
     let request = request.expect("the request is well formed");
     let Ok(response) = router.clone().oneshot(request).await;
     assert!(response.status().is_success(), "the router answers with {}", response.status());
-    // As a server sends it.
+    // Read the body as a server does when it sends the response.
     let body = to_bytes(response.into_body(), usize::MAX).await;
     black_box(body.expect("the body has no error"));
 }

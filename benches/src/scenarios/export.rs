@@ -1,4 +1,4 @@
-//! What a span costs until it has left the process, under loads of several shapes.
+//! The cost of a span until it has left the process, under several kinds of load.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ const OWNED: &str = "an owned string";
 
 struct Regime {
     load: Load,
-    /// Traces in one burst.
+    /// The number of traces per burst.
     traces: u64,
     bursts: Bursts,
     settings: Settings,
@@ -49,7 +49,7 @@ impl Regime {
     fn named(name: &str) -> Result<Self, Failure> {
         let usual = Regime {
             load: Load { producers: 1, pause: Pause::Sleep(Duration::from_millis(4)) },
-            // 440 spans are less than the 512 that make a batch, a quarter of the 2,048 that fit into a queue.
+            // 440 spans are fewer than the 512 that fill a batch, which is a quarter of the 2,048 that fit into the queue.
             traces: 40,
             bursts: Bursts { warm_up: 50, measured: 300 },
             settings: Settings::default(),

@@ -1,4 +1,4 @@
-//! What is measured: a file a scenario.
+//! The scenarios, one per file.
 
 pub(crate) mod adoption;
 mod allocations;
@@ -15,32 +15,32 @@ use crate::Failure;
 use crate::load::Bursts;
 use crate::reading::Reading;
 
-/// A measurement that runs once a round for each subject under each regime, in a process of its own.
+/// A measurement that runs once per round for each subject and regime, each time in a separate process.
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
-    /// A sentence for the head of the table: what is counted.
+    /// A sentence above the table that explains the numbers.
     pub(crate) about: &'static str,
     pub(crate) subjects: &'static [&'static str],
-    /// The shapes of load under which it runs; [`ONE_REGIME`] where there is nothing to choose.
+    /// The load shapes under which the scenario runs, or [`ONE_REGIME`] if there is only one.
     pub(crate) regimes: &'static [&'static str],
     pub(crate) layout: Layout,
-    /// The subject whose median the others are divided by.
+    /// The subject by whose median the other medians are divided.
     pub(crate) reference: &'static str,
-    /// Measures in this process.
+    /// Runs the measurement in this process.
     pub(crate) measure: fn(&Run<'_>) -> Result<Vec<Reading>, Failure>,
 }
 
-/// The regimes of a scenario that knows only one.
+/// The regimes of a scenario that has only one.
 pub(crate) const ONE_REGIME: &[&str] = &["usual"];
 
-/// One measurement of one subject.
+/// A single measurement of one subject.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Run<'a> {
     pub(crate) subject: &'a str,
     pub(crate) regime: &'a str,
-    /// Host and port of the sink.
+    /// The sink's host and port.
     pub(crate) endpoint: &'a str,
-    /// True for a look at a change: a fraction of the work, and less certain numbers.
+    /// True for a quick check of a change, with a fraction of the work and less precise numbers.
     pub(crate) is_quick: bool,
 }
 
@@ -52,15 +52,15 @@ impl Run<'_> {
     }
 }
 
-/// How the tables of a scenario look.
+/// The layout of a scenario's tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Layout {
-    /// A table for each value that is measured, with a row for each subject.
+    /// One table per measured value, with a row per subject.
     TablePerValue,
-    /// A table for each value that is measured, with a row for each regime, a column for each subject, and one for the first of
-    /// each pair as a share of the second. The row with the largest share comes first.
+    /// One table per measured value, with a row per regime, a column per subject, and a column per pair that shows the first as
+    /// a share of the second. The row with the largest share is first.
     RowPerRegime(&'static [(&'static str, &'static str)]),
-    /// One table, with a row for each value and a column for each subject.
+    /// One table, with a row per value and a column per subject.
     OneTable,
 }
 
@@ -76,7 +76,7 @@ static SCENARIOS: [&Scenario; 8] = [
     &tracing_fmt::SCENARIO,
 ];
 
-/// Every scenario, the slowest last.
+/// Returns the names of all scenarios, with the slowest last.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     SCENARIOS.iter().map(|scenario| scenario.name).chain([adoption::NAME])
 }

@@ -1,4 +1,4 @@
-//! What a page for Prometheus costs, and the memory of its series.
+//! The cost of a Prometheus page, and the memory used by its series.
 
 use std::sync::Barrier;
 
@@ -31,7 +31,8 @@ pub(super) static SCENARIO: Scenario = Scenario {
 };
 
 const SERIES: usize = 10_000;
-/// So many passes bring every value of `Calls` to every series, since each begins a series further on.
+/// The number of passes after which every series has received every value of `Calls`, because each pass begins one series
+/// later.
 const PASSES: usize = 16;
 const WARM_UP: usize = 2;
 const PAGES: usize = 11;
@@ -87,7 +88,7 @@ fn pages(meter: &dyn Meter, readings: &mut Vec<Reading>) {
     readings.push(Reading::new("page, lines", page.iter().filter(|&&byte| byte == b'\n').count() as f64));
 }
 
-/// The median CPU time of `work` in milliseconds. What it returns is freed outside of that.
+/// Returns the median CPU time of `work` in milliseconds. Freeing its return value is not timed.
 fn cost<T>(work: impl Fn() -> T) -> f64 {
     let timed = |_| {
         let started = process_cpu();

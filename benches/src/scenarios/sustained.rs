@@ -1,4 +1,4 @@
-//! How many spans a second one thread can make before the first is lost.
+//! The number of spans per second that one thread can create before the first span is lost.
 
 use std::time::{Duration, Instant};
 
@@ -27,8 +27,8 @@ const FIRST: f64 = 40_000.0;
 const GROWTH: f64 = 1.4;
 const BISECTIONS: usize = 3;
 
-/// The share of spans that may be lost: none, or so few that a scheduler that lets the exporting thread wait for some
-/// milliseconds now and then does not decide.
+/// The share of spans that may be lost: none, or a small share, so that the result is not determined by a scheduler that
+/// occasionally delays the exporting thread by a few milliseconds.
 const TOLERATED: [(f64, &str); 2] =
     [(0.0, "highest pace without a loss, spans/s"), (0.01, "highest pace with at most 1 % lost, spans/s")];
 
@@ -65,14 +65,14 @@ impl Outcome {
         self.produced / self.elapsed.as_secs_f64()
     }
 
-    /// The share of the spans that the sink has not received.
+    /// Returns the share of spans that the sink has not received.
     fn lost(&self) -> f64 {
         1.0 - self.received / self.produced
     }
 }
 
 impl Probe<'_> {
-    /// The highest pace, from `pace` on, at which no more than this share is lost.
+    /// Searches upwards from `pace` for the highest pace at which at most this share is lost.
     fn highest(&mut self, mut pace: f64, tolerated: f64) -> Result<f64, Failure> {
         let (mut kept, mut lost) = (0.0_f64, f64::INFINITY);
         while lost.is_infinite() {
@@ -82,7 +82,7 @@ impl Probe<'_> {
             } else {
                 kept = kept.max(outcome.rate());
                 if outcome.rate() < pace * 0.8 {
-                    // The thread cannot make more: the pipeline is not what limits.
+                    // The thread cannot create more spans, so the pipeline is not the bottleneck.
                     return Ok(kept);
                 }
                 pace *= GROWTH;
@@ -99,7 +99,7 @@ impl Probe<'_> {
         Ok(kept)
     }
 
-    /// Produces at `pace` spans a second. A late thread does not catch up: that would be a burst, not a pace.
+    /// Produces `pace` spans per second. A late thread does not catch up, because that would be a burst.
     fn run(&mut self, pace: f64) -> Result<Outcome, Failure> {
         let before = self.sink.spans()?;
         let interval = Duration::from_secs_f64(SPANS / pace);
@@ -126,8 +126,8 @@ impl Probe<'_> {
         Ok(Outcome { produced, received, elapsed })
     }
 
-    /// What the sink has once it has `expected`, or once nothing more comes: a flush of fastrace returns while another
-    /// report is still under way.
+    /// Waits until the sink has received `expected` spans or receives no more, and returns their number. Waiting is
+    /// necessary because fastrace's flush returns while another report is still in progress.
     fn settled(&mut self, expected: f64) -> Result<f64, Failure> {
         let mut last = self.sink.spans()? as f64;
         let mut changed = Instant::now();

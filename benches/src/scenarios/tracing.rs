@@ -1,4 +1,4 @@
-//! What a span of the `tracing` crate costs until it has left the process, through Telemark's layer and through the usual one.
+//! The cost of a `tracing` span until it has left the process, with Telemark's layer and with tracing-opentelemetry's.
 
 use super::{Layout, Scenario, export};
 use crate::subjects;

@@ -1,4 +1,4 @@
-//! What a log line of `tracing` costs on the thread that logs, written to a sink.
+//! The cost of a `tracing` log line on the logging thread, when the line is written to a sink.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -100,7 +100,7 @@ fn lines(format: Format) -> LineLayer<fn() -> Counted> {
 
 static BYTES: AtomicU64 = AtomicU64::new(0);
 
-/// Counts the bytes and drops them.
+/// Counts the bytes and discards them.
 struct Counted;
 
 impl Write for Counted {

@@ -1,4 +1,4 @@
-//! What instrumented code costs when nothing is recorded.
+//! The cost of instrumented code when nothing is recorded.
 
 use super::{Layout, Run, Scenario};
 use crate::Failure;

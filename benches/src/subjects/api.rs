@@ -1,4 +1,4 @@
-//! The workload on the plain OpenTelemetry API, for whichever engine stands behind it.
+//! The workload written against the plain OpenTelemetry API, for any engine that implements it.
 
 use std::hint::black_box;
 
@@ -7,7 +7,7 @@ use opentelemetry::{Context, KeyValue};
 
 use super::{Subject, Text, USER, path};
 
-/// A tracer and the way to flush what stands behind it.
+/// A tracer, and a function that flushes the pipeline behind it.
 pub(super) struct Api<T> {
     pub(super) tracer: T,
     pub(super) flush: Box<dyn Fn() + Sync>,
@@ -54,7 +54,7 @@ where
     }
 }
 
-/// Does `work` as a server does it whose caller has decided not to sample: inside a span that is not recorded.
+/// Runs `work` inside a span that is not recorded, like a server whose caller decided not to sample.
 pub(super) fn below_unsampled<T>(tracer: &T, work: impl FnOnce())
 where
     T: Tracer,
@@ -65,7 +65,7 @@ where
     work();
 }
 
-/// The context of a caller who has decided not to sample.
+/// Returns the context of a caller that decided not to sample.
 pub(super) fn unsampled_parent() -> Context {
     Context::new().with_remote_span_context(SpanContext::new(
         TraceId::from(0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736),

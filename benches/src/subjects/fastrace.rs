@@ -12,12 +12,12 @@ use opentelemetry_sdk::Resource;
 use super::{Subject, Text, USER, opentelemetry_sdk as sdk, path};
 use crate::Failure;
 
-/// The two ways to write a span.
+/// The two ways to create a span.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Style {
-    /// `LocalSpan` with lazily made properties: the cheapest.
+    /// `LocalSpan` with lazily created properties, the cheapest way.
     LocalSpan,
-    /// The attribute, whose properties go through `format!`.
+    /// The attribute macro, which formats properties with `format!`.
     Attribute,
 }
 
@@ -90,7 +90,7 @@ fn local_owned(below: i64, cached: bool) {
     }
 }
 
-/// The format is that of [`path`], written out: the attribute takes no expressions.
+/// Repeats the format of [`path`], because the attribute does not accept expressions.
 #[trace(properties = { "user.name": "/users/1234567/{below}", "app.depth": "{below}", "app.cached": "{cached}" })]
 fn attribute_owned(below: i64, cached: bool) {
     if below > 0 {

@@ -1,5 +1,5 @@
-//! The libraries under measurement, each behind the same workload: a root span with a chain of nested spans, three
-//! attributes each (string, integer, boolean).
+//! The libraries under test, all with the same workload: a root span with a chain of nested spans, each with three
+//! attributes (string, integer, boolean).
 
 mod api;
 mod fastrace;
@@ -19,18 +19,18 @@ pub(crate) const LAYER: &str = "telemark::tracing::layer()";
 pub(crate) const FASTRACE: &str = "fastrace";
 pub(crate) const FASTRACE_MACRO: &str = "fastrace #[trace]";
 
-/// Telemark first, then the rivals.
+/// All subjects: Telemark first, then its rivals.
 pub(crate) static ALL: [&str; 6] = [TRACED, TELEMARK_API, SDK, BRIDGE, FASTRACE, FASTRACE_MACRO];
 
-/// One library, installed in this process or not.
+/// A library, which may or may not be installed in this process.
 pub(crate) trait Subject: Sync {
-    /// Ends a root span and `nested` spans, each inside the one before it.
+    /// Creates and ends a root span and `nested` spans, each inside the previous one.
     fn tree(&self, nested: i64, text: Text);
 
-    /// Makes `calls` single spans under a parent that is not sampled, one after the other.
+    /// Creates `calls` single spans, one after another, under an unsampled parent.
     fn unsampled(&self, calls: u64);
 
-    /// Makes `calls` single spans under whatever the current context is.
+    /// Creates `calls` single spans under the current context.
     fn calls(&self, calls: u64);
 
     /// Waits until every ended span has left the process.
@@ -42,26 +42,26 @@ pub(crate) trait Subject: Sync {
 pub(crate) enum Text {
     /// [`USER`].
     Static,
-    /// A `String` that is made for each span: [`path`].
+    /// A new `String` for each span, created by [`path`].
     Owned,
 }
 
-/// Longer than any small-string optimisation cares for.
+/// Longer than any small-string optimisation supports.
 const USER: &str = "alice@example.com";
 
-/// Returns a text of about the same length, which is another one for each span.
+/// Returns text of about the same length as [`USER`], different for each span.
 fn path(depth: i64) -> String {
     format!("/users/{}/{depth}", black_box(1_234_567))
 }
 
-/// The settings of a library where they are not its defaults.
+/// The settings that differ from a library's defaults.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Settings {
-    /// `OTEL_BSP_MAX_QUEUE_SIZE`; fastrace has nothing like it.
+    /// `OTEL_BSP_MAX_QUEUE_SIZE`. fastrace has no equivalent.
     pub(crate) max_queue_size: Option<usize>,
 }
 
-/// Installs a library with OTLP over HTTP to the sink at `endpoint` (host and port).
+/// Installs a library that exports with OTLP over HTTP to the sink at `endpoint` (host and port).
 pub(crate) fn install(name: &str, endpoint: &str, settings: Settings) -> Result<Box<dyn Subject>, Failure> {
     let url = format!("http://{endpoint}/v1/traces");
     match name {
@@ -76,11 +76,11 @@ pub(crate) fn install(name: &str, endpoint: &str, settings: Settings) -> Result<
     }
 }
 
-/// The same instrumented code in a process that never installs anything.
+/// Returns the same instrumented code for a process that never installs a pipeline.
 pub(crate) fn not_installed(name: &str) -> Result<Box<dyn Subject>, Failure> {
     match name {
         TRACED => Ok(telemark::not_installed()),
-        // Code on the plain API does not know what is not installed.
+        // With the plain API, the code is the same whichever library is not installed.
         TELEMARK_API | SDK => Ok(opentelemetry_sdk::not_installed()),
         BRIDGE | LAYER => Ok(tracing_opentelemetry::not_installed()),
         FASTRACE => Ok(fastrace::not_installed(fastrace::Style::LocalSpan)),

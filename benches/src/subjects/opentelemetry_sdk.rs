@@ -1,5 +1,5 @@
-//! `opentelemetry_sdk` with its thread batch processor and `opentelemetry-otlp` over HTTP with the blocking client: the
-//! defaults of both crates.
+//! `opentelemetry_sdk` with its thread batch processor, and `opentelemetry-otlp` over HTTP with the blocking client,
+//! which are the defaults of both crates.
 
 use opentelemetry::global;
 use opentelemetry::trace::TracerProvider as _;
@@ -13,7 +13,7 @@ use crate::Failure;
 
 pub(super) fn install(url: &str, settings: Settings) -> Result<Box<dyn Subject>, Failure> {
     let provider = provider(url, settings)?;
-    // The concrete tracer: the global one would add a box for each span.
+    // The concrete tracer, because the global one would box each span.
     let tracer = provider.tracer("benches");
     Ok(Box::new(Api { tracer, flush: flush(provider) }))
 }
@@ -22,7 +22,7 @@ pub(super) fn not_installed() -> Box<dyn Subject> {
     Box::new(Api { tracer: global::tracer("benches"), flush: Box::new(|| {}) })
 }
 
-/// The provider, also set as the global one, with the W3C propagator.
+/// Returns the provider, after installing it globally together with the W3C propagator.
 pub(super) fn provider(url: &str, settings: Settings) -> Result<SdkTracerProvider, Failure> {
     let mut config = BatchConfigBuilder::default();
     if let Some(size) = settings.max_queue_size {

@@ -13,12 +13,12 @@ use super::api::{Api, below_unsampled};
 use super::{Settings, Subject, Text, USER, path};
 use crate::Failure;
 
-/// The two ways to write a span.
+/// The two ways to create a span.
 #[derive(Clone, Copy)]
 pub(super) enum Style {
     /// `#[traced]` functions.
     Attribute,
-    /// The plain OpenTelemetry API, on the concrete tracer as for `opentelemetry_sdk`.
+    /// The plain OpenTelemetry API with the concrete tracer, as for `opentelemetry_sdk`.
     Api,
 }
 
@@ -39,7 +39,7 @@ pub(super) fn installed(url: &str, settings: Settings) -> Result<Box<dyn Fn() + 
 }
 
 fn init(url: &str, settings: Settings) -> Result<Arc<Guard>, Failure> {
-    // Traces alone: the rivals record no metrics either.
+    // Only traces, because the rivals do not record metrics either.
     let mut pairs =
         vec![("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", url.to_owned()), ("OTEL_METRICS_EXPORTER", "none".to_owned())];
     pairs.extend(settings.max_queue_size.map(|size| ("OTEL_BSP_MAX_QUEUE_SIZE", size.to_string())));

@@ -9,14 +9,14 @@ use tracing_core::field::{Field, Visit};
 use crate::line::Line;
 use crate::value::Value;
 
-/// Hands each field of an event, except for the message, to a function.
+/// Passes each field of an event, except for the message, to a function.
 pub(crate) struct Each<F> {
     put: F,
     skips_log: bool,
 }
 
 impl<F: FnMut(&'static str, Value<'_>)> Each<F> {
-    /// Skips the fields that carry the origin of a record of the `log` crate if `skips_log` is set.
+    /// If `skips_log` is set, skips the fields that contain the origin of a record from the `log` crate.
     pub(crate) fn new(skips_log: bool, put: F) -> Self {
         Each { put, skips_log }
     }
@@ -33,7 +33,7 @@ impl<F: FnMut(&'static str, Value<'_>)> Each<F> {
 /// The name of the field that holds the message.
 const MESSAGE: &str = "message";
 
-/// Implements the typed methods of a visitor on its method `field`.
+/// Implements a visitor's typed methods in terms of its method `field`.
 macro_rules! visit_values {
     () => {
         #[inline]
@@ -95,7 +95,7 @@ impl<F: FnMut(&'static str, Value<'_>)> Visit for Each<F> {
     visit_values!();
 }
 
-/// Hands the message of an event to a function.
+/// Passes an event's message to a function.
 pub(crate) struct Message<F>(pub(crate) F);
 
 impl<F: FnMut(Value<'_>)> Message<F> {
@@ -111,7 +111,7 @@ impl<F: FnMut(Value<'_>)> Visit for Message<F> {
     visit_values!();
 }
 
-/// Reads the target of a record of the `log` crate, which `tracing-log` puts into a field.
+/// Reads the target of a record from the `log` crate, which `tracing-log` stores in a field.
 #[derive(Debug, Default)]
 pub(crate) struct LogTarget(pub(crate) String);
 
@@ -131,7 +131,7 @@ pub(crate) struct SpanFields {
     fields: Vec<(&'static str, Stored)>,
 }
 
-/// The value of a span's field.
+/// The value of a span field.
 #[derive(Debug)]
 enum Stored {
     Integer(i64),
@@ -141,7 +141,7 @@ enum Stored {
 }
 
 impl SpanFields {
-    /// Takes over the fields of `later`, replacing values recorded before.
+    /// Adds the fields from `later`, replacing previously recorded values.
     pub(crate) fn merge(&mut self, later: SpanFields) {
         for (name, value) in later.fields {
             match self.fields.iter_mut().find(|(known, _)| *known == name) {
@@ -155,7 +155,8 @@ impl SpanFields {
         self.fields.is_empty()
     }
 
-    /// Calls `put` for each field. Runs no code of the program. Notes in the line if a value has been cut.
+    /// Calls `put` for each field, without running any of the program's code. Marks the line if a value has been
+    /// truncated.
     pub(crate) fn write(&self, line: &mut Line, mut put: impl FnMut(&mut Line, &'static str, Value<'_>)) {
         for (name, value) in &self.fields {
             match value {
@@ -188,10 +189,10 @@ impl Visit for SpanFields {
     visit_values!();
 }
 
-/// Maximum size of a stored text in bytes.
+/// The maximum size of stored text in bytes.
 const MAX_STORED: usize = 4096;
 
-/// A text that a span holds.
+/// Text stored with a span.
 #[derive(Debug, Default)]
 struct Bounded {
     text: String,
@@ -201,7 +202,8 @@ struct Bounded {
 impl Bounded {
     fn of(value: Value<'_>) -> Self {
         let mut bounded = Bounded::default();
-        // The error is that of a full text or of a foreign `Display`: the text up to it stays.
+        // An error means either that the text is full or that a foreign `Display` failed. The text written before the
+        // error is kept.
         if catch(|| value.write_plain(&mut bounded)).is_err() {
             bounded.text.clear();
             bounded.text.push_str("<panicked>");

@@ -1,12 +1,12 @@
-//! The formats of lines, and the names that each of them uses.
+//! The line formats, and the names that each format uses.
 
 use telemark_sdk::config::Env;
 
-/// The form of a line.
+/// The format of a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {
-    /// JSON with the names of OpenTelemetry's log data model. The resource and the fields are objects of their own, so that no
+    /// JSON with the names from OpenTelemetry's log data model. The resource and the fields are separate objects, so that no
     /// field can collide with another name:
     ///
     /// ```json
@@ -20,7 +20,7 @@ pub enum Format {
     /// {"timestamp":"2026-11-29T17:45:00.123456Z","severity":"INFO","trace_id":"0af7651916cd43dd8448eb211c80319c","span_id":"b7ad6b7169203331","trace_flags":"01","service.name":"shop","scope.name":"shop::orders","body":"order placed","order.id":7}
     /// ```
     ///
-    /// A field whose name is one of these, or begins with `attributes.`, is written as `attributes.NAME`.
+    /// A field whose name is one of these or starts with `attributes.` is written as `attributes.NAME`.
     JsonFlat,
     /// JSON in the Elastic Common Schema, as Filebeat and Elastic Agent ship it to Elasticsearch:
     ///
@@ -28,9 +28,10 @@ pub enum Format {
     /// {"@timestamp":"2026-11-29T17:45:00.123456Z","log.level":"INFO","message":"order placed","ecs.version":"8.11.0","trace.id":"0af7651916cd43dd8448eb211c80319c","span.id":"b7ad6b7169203331","service.name":"shop","log.logger":"shop::orders","order.id":7}
     /// ```
     ///
-    /// A name without a dot could be that of an object of the schema, such as `error` or `host`, and Elasticsearch rejects
-    /// lines that contain a scalar in its place. Such a field is written as `labels.NAME`. So is a field with one of the names
-    /// above, with underscores instead of dots: `labels.trace_id`. The first field that holds an error is `error.message`.
+    /// A name without a dot could be the name of an object in the schema, such as `error` or `host`, and Elasticsearch rejects
+    /// lines that contain a scalar in place of an object. A field with such a name is therefore written as `labels.NAME`. A field
+    /// with one of the names above is also written as a label, with underscores instead of dots: `labels.trace_id`. The first
+    /// field that contains an error is written as `error.message`.
     Ecs,
     /// Text for people:
     ///
@@ -41,14 +42,14 @@ pub enum Format {
 }
 
 impl Format {
-    /// Returns the format that `OTEL_RUST_LOG_FORMAT` names: `json` (the default), `json_flat`, `ecs` or `text`.
+    /// Returns the format named by `OTEL_RUST_LOG_FORMAT`: `json` (the default), `json_flat`, `ecs` or `text`.
     pub fn from_env(env: &Env) -> Self {
         let formats =
             [("json", Format::Json), ("json_flat", Format::JsonFlat), ("ecs", Format::Ecs), ("text", Format::Text)];
         env.one_of("OTEL_RUST_LOG_FORMAT", &formats).unwrap_or_default()
     }
 
-    /// Returns the name of a resource attribute.
+    /// Returns the name of a resource attribute in this format.
     pub(crate) fn resource_name(self, key: &str) -> &str {
         match (self, key) {
             (Format::Ecs, "deployment.environment.name") => "service.environment",
@@ -76,5 +77,5 @@ impl Format {
     }
 }
 
-/// The member of a line that says that something was cut or left out.
+/// The member of a line that marks it as truncated or incomplete.
 pub(crate) const TRUNCATED: &str = "telemark.truncated";

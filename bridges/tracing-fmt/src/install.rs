@@ -1,4 +1,4 @@
-//! Making the lines the subscriber of the program, if it has none.
+//! Installs the program's subscriber, which writes the lines, unless the program already has one.
 
 use telemark_sdk::config::Env;
 use telemark_sdk::diag::{self, Level};
@@ -12,11 +12,12 @@ use tracing_subscriber::registry::{LookupSpan, Registry};
 
 use crate::layer::LineLayer;
 
-/// Writes the lines of the program: makes [`subscriber()`] the global one. Returns false if the program has one already, which
-/// stays, and reports that on standard error.
+/// Writes the program's log lines by installing [`subscriber()`] as the global subscriber. If the program already has a global
+/// subscriber, keeps it, logs a message on standard error, and returns false.
 ///
-/// The `init` of another subscriber that comes later panics, as it does after any other; its `try_init` returns an error. A
-/// program that builds its own subscriber adds a [`LineLayer`] to that instead of calling this.
+/// If another subscriber's `init` is called afterwards, it panics, as it does whenever a subscriber is installed; `try_init`
+/// returns an error. A program that builds its own subscriber should add a [`LineLayer`] to it instead of calling this
+/// function.
 ///
 /// ```
 /// assert!(telemark_tracing_fmt::init());
@@ -26,27 +27,34 @@ pub fn init() -> bool {
     init_with(Identity::new())
 }
 
-/// Does the same as [`init()`], with another layer below the lines, which sees all spans and events whatever `RUST_LOG` says.
+/// Does the same as [`init()`], but adds another layer below the [`LineLayer`]. This layer sees all spans and events,
+/// regardless of `RUST_LOG`.
 pub fn init_with(layer: impl Layer<Registry> + Send + Sync) -> bool {
     set_global(subscriber_with(layer))
 }
 
-/// Does the same as [`init()`], with the resource of `telemetry`. For the builder of telemetry:
+/// Does the same as [`init()`], with the resource from `telemetry`. Intended for the telemetry builder:
 /// `builder.with_instrumentation(telemark_tracing_fmt::install)`.
 pub fn install(telemetry: &Telemetry) {
-    let env = Env::process();
-    let lines = LineLayer::from_env(&env).with_resource(telemetry.tracer_provider().resource());
-    set_global(compose(Identity::new(), lines, filter(&env)));
+    install_with(telemetry, Identity::new());
 }
 
-/// Returns a subscriber that writes lines as the environment says: filtered by `RUST_LOG`, by default `info`, in the format of
-/// `OTEL_RUST_LOG_FORMAT`, by default `json`.
+/// Does the same as [`install`], but adds another layer below the [`LineLayer`]. This layer sees all spans and events,
+/// regardless of `RUST_LOG`.
+pub fn install_with(telemetry: &Telemetry, layer: impl Layer<Registry> + Send + Sync) {
+    let env = Env::process();
+    let lines = LineLayer::from_env(&env).with_resource(telemetry.tracer_provider().resource());
+    set_global(compose(layer, lines, filter(&env)));
+}
+
+/// Returns a subscriber that writes lines as configured by the environment. `RUST_LOG` sets the filter, by default `info`, and
+/// `OTEL_RUST_LOG_FORMAT` sets the format, by default `json`.
 pub fn subscriber() -> impl Subscriber + for<'a> LookupSpan<'a> + Send + Sync {
     subscriber_with(Identity::new())
 }
 
-/// Returns the same as [`subscriber()`], with another layer below the lines, which sees all spans and events whatever
-/// `RUST_LOG` says.
+/// Returns the same as [`subscriber()`], but adds another layer below the [`LineLayer`]. This layer sees all spans and events,
+/// regardless of `RUST_LOG`.
 pub fn subscriber_with(
     layer: impl Layer<Registry> + Send + Sync,
 ) -> impl Subscriber + for<'a> LookupSpan<'a> + Send + Sync {
@@ -54,7 +62,7 @@ pub fn subscriber_with(
     compose(layer, LineLayer::from_env(&env), filter(&env))
 }
 
-/// The one place that puts the layers together.
+/// Combines the layers. No other code does this.
 fn compose(
     below: impl Layer<Registry> + Send + Sync,
     lines: LineLayer,
@@ -63,8 +71,7 @@ fn compose(
     Registry::default().with(below).with(lines.with_filter(filter))
 }
 
-/// Returns the filter of lines that `RUST_LOG` describes, by default `info`. Reports a directive that cannot be read, and
-/// ignores it.
+/// Returns the filter for lines from `RUST_LOG`, by default `info`. Reports and ignores directives that cannot be parsed.
 pub fn filter(env: &Env) -> EnvFilter {
     let value = env.string(VARIABLE).unwrap_or_default();
     let (valid, invalid): (Vec<_>, Vec<_>) = (value.split(',').map(str::trim))

@@ -21,15 +21,15 @@ use crate::output::{Depth, Output, StandardStream};
 use crate::render::Style;
 use crate::resource::ResourceKeys;
 
-/// The default for the maximum size of a line, at which the log drivers of Docker split lines.
+/// The default maximum size of a line, which is the size at which Docker's log drivers split lines.
 const DEFAULT_MAX: usize = 16 * 1024;
 
-/// Smallest accepted maximum: enough for the ids, the resource and a short message.
+/// The smallest accepted maximum, which is enough for the ids, the resource and a short message.
 const SMALLEST_MAX: usize = 2 * 1024;
 
-/// A layer for `tracing-subscriber` that writes a line for each event, with the ids of the span that is running.
+/// A layer for `tracing-subscriber` that writes one line per event, with the ids of the current span.
 ///
-/// It composes with filters and other layers, boxed or behind `reload`. It filters nothing itself:
+/// It can be combined with filters and other layers, boxed or behind `reload`, and does not filter events itself:
 ///
 /// ```
 /// use telemark_tracing_fmt::{Format, LineLayer};
@@ -41,8 +41,8 @@ const SMALLEST_MAX: usize = 2 * 1024;
 /// # drop(subscriber);
 /// ```
 ///
-/// A line is written on the thread of the event, by one call of the writer. Like `println!`, that call waits while a pipe is
-/// full. With [`Self::with_writer`] and a writer such as that of `tracing-appender`, another thread waits instead.
+/// A line is written on the event's thread, with a single call to the writer. Like `println!`, this call waits while a pipe is
+/// full. To let another thread wait instead, pass a writer such as the one from `tracing-appender` to [`Self::with_writer`].
 #[derive(Debug)]
 #[must_use = "a layer does nothing until it is added to a subscriber"]
 pub struct LineLayer<W = StandardStream> {
@@ -51,7 +51,7 @@ pub struct LineLayer<W = StandardStream> {
     has_span_fields: bool,
     has_code_location: bool,
     keys: ResourceKeys,
-    /// The rendered attributes of the resource, once it is known.
+    /// The rendered resource attributes, once the resource is known.
     resource: OnceLock<String>,
     clock: Clock,
     writer: W,
@@ -74,7 +74,7 @@ impl LineLayer {
         }
     }
 
-    /// Creates a layer in the format that `OTEL_RUST_LOG_FORMAT` names. Reports an invalid value once.
+    /// Creates a layer with the format named by `OTEL_RUST_LOG_FORMAT`. Reports an invalid value once.
     pub fn from_env(env: &Env) -> Self {
         let layer = LineLayer::new(Format::from_env(env));
         for warning in env.take_warnings() {
@@ -85,10 +85,10 @@ impl LineLayer {
 }
 
 impl<W> LineLayer<W> {
-    /// Sets where lines are written.
+    /// Sets the writer for lines.
     ///
-    /// A writer that fails or panics costs the line, which [`dropped_lines`](crate::dropped_lines) counts. Lines of events
-    /// that the writer itself causes are dropped as well.
+    /// If the writer fails or panics, the line is dropped and counted by [`dropped_lines`](crate::dropped_lines). Lines for
+    /// events caused by the writer itself are also dropped.
     pub fn with_writer<N>(self, writer: N) -> LineLayer<N>
     where
         N: for<'a> MakeWriter<'a> + 'static,
@@ -106,31 +106,32 @@ impl<W> LineLayer<W> {
         }
     }
 
-    /// Adds the fields of the enclosing `tracing` spans to those of the event, including fields recorded after the start of
-    /// their span. If names are equal, the event wins, then the innermost span.
+    /// Adds the fields of the enclosing `tracing` spans to the event's fields, including fields recorded after their span has
+    /// started. If names are equal, the event's field takes precedence, followed by the innermost span's field.
     ///
-    /// Only spans that the filter of this layer lets through are seen. Values longer than 4 KiB are truncated.
+    /// Only spans that pass this layer's filter are included. Values longer than 4 KiB are truncated.
     pub fn with_span_fields(mut self) -> Self {
         self.has_span_fields = true;
         self
     }
 
-    /// Adds the file and the line of the event, as `code.file.path` and `code.line.number`; in ECS, `log.origin.file.*`.
+    /// Adds the event's source file and line, as `code.file.path` and `code.line.number`, or in ECS as `log.origin.file.*`.
     pub fn with_code_location(mut self) -> Self {
         self.has_code_location = true;
         self
     }
 
-    /// Sets the resource. The default is that of the installed telemetry, from the first event after its installation on.
+    /// Sets the resource. By default, the installed telemetry's resource is used, starting with the first event after the
+    /// installation.
     pub fn with_resource(mut self, resource: &Resource) -> Self {
         self.resource = OnceLock::from(self.keys.render(self.format, resource, self.max / 4));
         self
     }
 
-    /// Sets which attributes of the resource lines carry; call it before [`Self::with_resource`]. The default is
+    /// Sets the resource attributes to include in lines. Call this method before [`Self::with_resource`]. The default is
     /// `service.name`, `service.namespace`, `service.version`, `service.instance.id` and `deployment.environment.name`.
     ///
-    /// Text for people carries none of them.
+    /// The text format includes none of them.
     pub fn with_resource_attributes<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
         self.keys = ResourceKeys::new(keys.into_iter().map(Into::into));
         self
@@ -138,19 +139,20 @@ impl<W> LineLayer<W> {
 
     /// Sets the maximum size of a line in bytes, including its newline: 16 KiB by default, and at least 2 KiB.
     ///
-    /// A longer line is cut at the end of its message, then of its fields, remains valid, and says `"telemark.truncated":true`.
+    /// In a longer line, first the message and then the fields are truncated. The line remains valid and contains
+    /// `"telemark.truncated":true`.
     pub fn with_max_line_size(mut self, bytes: usize) -> Self {
         self.max = bytes.max(SMALLEST_MAX);
         self
     }
 
-    /// Sets the clock of the timestamps. The default is the system clock.
+    /// Sets the clock that provides timestamps. The default is the system clock.
     pub fn with_clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Returns the rendered resource, or nothing before it is known.
+    /// Returns the rendered resource, or empty text if the resource is not known yet.
     fn resource(&self) -> &str {
         if let Some(resource) = self.resource.get() {
             return resource;
@@ -163,7 +165,7 @@ impl<W> LineLayer<W> {
 }
 
 thread_local! {
-    /// The line of this thread. An event within the formatting of another finds an empty one.
+    /// This thread's line buffer. If an event occurs while another event is being formatted, it finds an empty buffer.
     static LINE: Cell<Line> = Cell::default();
 }
 
@@ -177,11 +179,11 @@ where
             return;
         }
         let Some(span) = context.span(id) else { return };
-        // Another layer of this type in the same subscriber has been here already.
+        // Another layer of this type in the same subscriber has already stored the fields.
         if span.extensions().get::<SpanFields>().is_some() {
             return;
         }
-        // Formats before it takes the lock, because the code of a field may log.
+        // Format the fields before taking the lock, because a field's code may log.
         let mut fields = SpanFields::default();
         attributes.record(&mut fields);
         span.extensions_mut().replace(fields);
@@ -205,7 +207,7 @@ where
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let Some(depth) = Depth::enter() else { return };
-        // At the end of a thread there is none to reuse.
+        // At the end of a thread, there is no buffer to reuse.
         let mut line = LINE.try_with(Cell::take).unwrap_or_default();
         line.begin(self.max);
         let style = Style {

@@ -1,11 +1,11 @@
-//! One line in the making: escaping, and the limit of its length.
+//! A line that is being built, with escaping and a length limit.
 
 use std::fmt;
 
 use telemark_sdk::error::catch;
 use telemark_sdk::text::is_harmful;
 
-/// Bytes that are kept free for the closing quote, braces, the mark of a truncated line and the newline.
+/// The number of bytes reserved for the closing quote, the braces, the truncation mark and the newline.
 const RESERVED: usize = 48;
 
 /// A line that never grows far beyond its limit.
@@ -14,16 +14,16 @@ pub(crate) struct Line {
     bytes: Vec<u8>,
     limit: usize,
     is_cut: bool,
-    /// The keys that the line has already, as ranges of `bytes`.
+    /// The keys already in the line, as ranges of `bytes`.
     keys: Vec<(usize, usize)>,
 }
 
 /// How text is escaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Escape {
-    /// As the content of a JSON string.
+    /// Escapes text for a JSON string.
     Json,
-    /// Like `Json`, but quotes and backslashes stay as they are.
+    /// Like `Json`, but leaves quotes and backslashes unchanged.
     Text,
 }
 
@@ -36,12 +36,12 @@ impl Line {
         self.is_cut = false;
     }
 
-    /// Keeps `bytes` of the room free for later, or gives them back if negative.
+    /// Reserves `bytes` of the room for later, or releases them if the number is negative.
     pub(crate) fn reserve(&mut self, bytes: isize) {
         self.limit = self.limit.saturating_add_signed(-bytes);
     }
 
-    /// Frees memory beyond `max` bytes, so that one long line does not keep it.
+    /// Frees memory beyond `max` bytes, so that it is not retained after a single long line.
     pub(crate) fn shrink(&mut self, max: usize) {
         if self.bytes.capacity() > max {
             self.bytes = Vec::new();
@@ -59,29 +59,29 @@ impl Line {
         self.bytes.len()
     }
 
-    /// Returns true if something has been cut or left out.
+    /// Returns true if the line has been truncated or is incomplete.
     pub(crate) fn is_cut(&self) -> bool {
         self.is_cut
     }
 
-    /// Notes that something has been cut or left out.
+    /// Marks the line as truncated or incomplete.
     pub(crate) fn set_cut(&mut self) {
         self.is_cut = true;
     }
 
-    /// Returns true if more than `extra` bytes are beyond the limit.
+    /// Returns true if the line exceeds the limit by more than `extra` bytes.
     #[inline]
     pub(crate) fn is_beyond(&self, extra: usize) -> bool {
         self.bytes.len() > self.limit.saturating_add(extra)
     }
 
-    /// Appends text as it is, whatever the limit: for the syntax between values.
+    /// Appends text unchanged, regardless of the limit. Used for the syntax between values.
     #[inline]
     pub(crate) fn raw(&mut self, text: &str) {
         self.bytes.extend_from_slice(text.as_bytes());
     }
 
-    /// Appends digits as they are.
+    /// Appends digits unchanged.
     #[inline]
     pub(crate) fn raw_bytes(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
@@ -103,7 +103,7 @@ impl Line {
         }
     }
 
-    /// Notes that the bytes from `start` are a key. Returns false if the line has the same key already.
+    /// Records that the bytes starting at `start` are a key. Returns false if the line already has the same key.
     #[inline]
     pub(crate) fn is_new_key(&mut self, start: usize) -> bool {
         let end = self.bytes.len();
@@ -115,7 +115,7 @@ impl Line {
         true
     }
 
-    /// Appends text, escaped. Cuts it at the limit, and then returns false.
+    /// Appends escaped text. If it exceeds the limit, truncates it and returns false.
     #[inline]
     pub(crate) fn text(&mut self, text: &str, escape: Escape) -> bool {
         let bytes = text.as_bytes();
@@ -138,17 +138,18 @@ impl Line {
         self.run(&text[run..])
     }
 
-    /// Appends what `write` writes, escaped. If it panics, all of it is replaced by `<panicked>`.
+    /// Appends the escaped output of `write`. If `write` panics, its entire output is replaced by `<panicked>`.
     pub(crate) fn written(&mut self, escape: Escape, write: impl FnOnce(&mut Escaped<'_>) -> fmt::Result) {
         let start = self.bytes.len();
-        // An error of `write` is either that of a full line or of a foreign `Display`: the text up to it stays.
+        // An error from `write` means either that the line is full or that a foreign `Display` failed. The text written
+        // before the error is kept.
         if catch(|| write(&mut Escaped { line: self, escape, is_full: false })).is_err() {
             self.take_back(start);
             self.raw("<panicked>");
         }
     }
 
-    /// Appends plain text, or as much as fits. Returns false if that is not all.
+    /// Appends as much plain text as fits. Returns false if some of it did not fit.
     #[inline]
     fn run(&mut self, text: &str) -> bool {
         let room = self.limit.saturating_sub(self.bytes.len());
@@ -165,7 +166,7 @@ impl Line {
         false
     }
 
-    /// Appends the escape of a character. Returns false if it does not fit.
+    /// Appends a character's escape sequence. Returns false if it does not fit.
     fn escaped(&mut self, character: char) -> bool {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let short = match character {
@@ -190,7 +191,7 @@ impl Line {
         std::str::from_utf8(&escape[..length]).is_ok_and(|escape| self.run_whole(escape))
     }
 
-    /// Appends an escape, of which no part would make sense.
+    /// Appends an escape sequence, which must not be split.
     fn run_whole(&mut self, text: &str) -> bool {
         let fits = text.len() <= self.limit.saturating_sub(self.bytes.len());
         if fits {
@@ -202,7 +203,7 @@ impl Line {
     }
 }
 
-/// True for the bytes of characters that no form escapes.
+/// True for bytes of characters that are never escaped.
 const IS_PLAIN: [bool; 256] = {
     let mut plain = [false; 256];
     let mut byte = 0x20;
@@ -213,7 +214,7 @@ const IS_PLAIN: [bool; 256] = {
     plain
 };
 
-/// Escapes what is formatted into it. Fails once the line is full, so that the rest is not formatted.
+/// Escapes the text formatted into it. Fails once the line is full, so that the rest is not formatted.
 #[derive(Debug)]
 pub(crate) struct Escaped<'a> {
     line: &'a mut Line,
@@ -224,7 +225,7 @@ pub(crate) struct Escaped<'a> {
 impl fmt::Write for Escaped<'_> {
     #[inline]
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        // Some implementations of `Display` ignore errors and write on.
+        // Some implementations of `Display` ignore errors and continue writing.
         self.is_full = self.is_full || !self.line.text(text, self.escape);
         if self.is_full { Err(fmt::Error) } else { Ok(()) }
     }

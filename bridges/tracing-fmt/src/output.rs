@@ -1,4 +1,4 @@
-//! Writing lines: one write each, and counts of those that could not be written.
+//! Writes each line with a single write, and counts lines that could not be written.
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind, Write};
@@ -26,7 +26,7 @@ impl<'a> MakeWriter<'a> for StandardStream {
     }
 }
 
-/// A handle of [`StandardStream`].
+/// A handle to a [`StandardStream`].
 #[derive(Debug)]
 pub enum Standard {
     /// Standard output.
@@ -51,27 +51,27 @@ impl Write for Standard {
     }
 }
 
-/// Returns the number of lines of this program that were dropped because their stream did not accept them.
+/// Returns the number of lines in this program that were dropped because their stream did not accept them.
 pub fn dropped_lines() -> u64 {
     DROPPED.load(Ordering::Relaxed)
 }
 
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
-/// Events within the formatting of events beyond this depth are dropped.
+/// The maximum depth of events that occur while other events are being formatted. Deeper events are dropped.
 const MAX_DEPTH: u32 = 8;
 
 thread_local! {
-    // Has no destructor, so that it can be used until the thread has ended.
+    // This type has no destructor, so that it can be used until the thread has ended.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Counts how deep events are nested on this thread. Dropping the guard leaves the level.
+/// Counts the nesting depth of events on this thread. Dropping the guard leaves the level.
 pub(crate) struct Depth(u32);
 
 impl Depth {
-    /// Enters the next level. Returns `None`, and counts the line as dropped, if that is one too many or a line is just being
-    /// written on this thread: a writer that logs would never come to an end.
+    /// Enters the next level. If this exceeds the maximum depth, or if this thread is currently writing a line, returns
+    /// `None` and counts the line as dropped. Otherwise, a writer that logs would never finish.
     pub(crate) fn enter() -> Option<Depth> {
         let outer = DEPTH.get();
         if outer >= MAX_DEPTH {
@@ -82,7 +82,7 @@ impl Depth {
         Some(Depth(outer))
     }
 
-    /// Lets no further event in until the guard is dropped.
+    /// Rejects further events until the guard is dropped.
     fn close(&self) {
         DEPTH.set(MAX_DEPTH);
     }
@@ -97,12 +97,12 @@ impl Drop for Depth {
 /// The state of a stream between lines.
 #[derive(Debug, Default)]
 pub(crate) struct Output {
-    /// True if only a part of the last line was written.
+    /// True if the last line was written only partially.
     is_torn: AtomicBool,
 }
 
 impl Output {
-    /// Writes a line, or drops and counts it. Never panics, whatever the writer does.
+    /// Writes a line, or drops and counts it. Never panics, even if the writer does.
     pub(crate) fn write<W>(&self, depth: Depth, to: &W, metadata: &Metadata<'_>, line: &[u8])
     where
         W: for<'a> MakeWriter<'a>,
@@ -153,5 +153,5 @@ impl Output {
     }
 }
 
-/// The topic of messages about lost lines.
+/// The topic for messages about dropped lines.
 const LOST: &str = "log lines";

@@ -1,4 +1,4 @@
-//! Turns an event into a line.
+//! Renders an event as a line.
 
 use telemark_sdk::instrument::spans::current_span_context;
 use telemark_sdk::time::Timestamp;
@@ -12,18 +12,18 @@ use crate::line::{Escape, Line};
 use crate::resource::ResourceKeys;
 use crate::value::Value;
 
-/// What all lines of a layer have in common.
+/// The properties shared by all lines from a layer.
 pub(crate) struct Style<'a> {
     pub(crate) format: Format,
     pub(crate) keys: &'a ResourceKeys,
-    /// The rendered attributes of the resource.
+    /// The rendered resource attributes.
     pub(crate) resource: &'a str,
     pub(crate) has_span_fields: bool,
     pub(crate) has_code_location: bool,
 }
 
 impl Style<'_> {
-    /// Writes the line of `event`, with its newline.
+    /// Writes the line for `event`, including its newline.
     pub(crate) fn render<S>(&self, line: &mut Line, now: Timestamp, event: &Event<'_>, context: &Context<'_, S>)
     where
         S: tracing_core::Subscriber + for<'l> LookupSpan<'l>,
@@ -91,7 +91,7 @@ impl Style<'_> {
         line.raw("\",\"log.level\":\"");
         line.raw(severity(metadata.level()).trim_start());
         line.raw("\",\"message\":");
-        // The schema wants the message in the third place. What follows must fit as well.
+        // The schema requires the message to be the third member, so reserve room for the members that follow it.
         let reserved = isize::try_from(self.resource.len() + target.len()).unwrap_or(isize::MAX).saturating_add(128);
         line.reserve(reserved);
         write_body(line, event);
@@ -124,7 +124,7 @@ impl Style<'_> {
         }));
     }
 
-    /// Appends the attributes of the resource, each with a comma after it.
+    /// Appends the resource attributes, each followed by a comma.
     fn flat_resource(&self, line: &mut Line) {
         if !self.resource.is_empty() {
             line.raw(self.resource);
@@ -132,7 +132,7 @@ impl Style<'_> {
         }
     }
 
-    /// Appends a field unless the line has one of the same name already.
+    /// Appends a field unless the line already has one with the same name.
     fn field(&self, line: &mut Line, is_first: &mut bool, name: &str, value: Value<'_>) {
         let is_error = self.format == Format::Ecs && matches!(value, Value::Error(_));
         if !(is_error && self.member(line, is_first, "error.message", false, value)) {
@@ -142,7 +142,7 @@ impl Style<'_> {
         }
     }
 
-    /// Appends a member. Returns false if the line has one of the same name already.
+    /// Appends a member. Returns false if the line already has one with the same name.
     fn member(&self, line: &mut Line, is_first: &mut bool, name: &str, is_taken: bool, value: Value<'_>) -> bool {
         let start = line.len();
         let is_text = self.format == Format::Text;
@@ -166,7 +166,7 @@ impl Style<'_> {
             (true, true) => value.write_text(line),
             (true, false) => value.write_json(line),
         }
-        // The closing quote of a text that was cut may be beyond the limit.
+        // The closing quote of truncated text may exceed the limit.
         if !has_room || line.is_beyond(1) {
             line.take_back(start);
             line.set_cut();
@@ -176,7 +176,7 @@ impl Style<'_> {
         true
     }
 
-    /// Appends the name under which a field is written. Returns false if it was cut.
+    /// Appends the name under which a field is written. Returns false if the name was truncated.
     fn key(&self, line: &mut Line, name: &str, is_taken: bool) -> bool {
         match self.format {
             Format::JsonFlat if is_taken => {
@@ -230,11 +230,10 @@ impl Style<'_> {
     }
 }
 
-/// The room that the ids take at the end of a line of text.
+/// The room that the ids take at the end of a line in the text format.
 const IDS_OF_TEXT: isize = 80;
 
-/// Appends the ids of the code that is running, each after its prefix, if there is a span. Leaves the flags out if their
-/// prefix is empty.
+/// Appends the current span's ids, each after its prefix, if there is a span. Leaves out the flags if their prefix is empty.
 ///
 /// spec: compatibility/logging_trace_context.md
 fn write_ids(line: &mut Line, [trace_id, span_id, flags]: [&str; 3]) {
@@ -252,8 +251,8 @@ fn write_ids(line: &mut Line, [trace_id, span_id, flags]: [&str; 3]) {
     }
 }
 
-/// Appends the message of the event as a string, whatever its type: a body that is sometimes a number breaks the mapping of an
-/// index. An event without a message has an empty one, because pipelines expect it.
+/// Appends the event's message as a string, regardless of its type, because a body that is sometimes a number breaks an index
+/// mapping. If there is no message, appends an empty one, because pipelines expect it.
 fn write_body(line: &mut Line, event: &Event<'_>) {
     let start = line.len();
     event.record(&mut Message(|value: Value<'_>| {
@@ -265,7 +264,7 @@ fn write_body(line: &mut Line, event: &Event<'_>) {
     }
 }
 
-/// Returns the name of the level, five characters wide.
+/// Returns the level's name, padded to five characters.
 fn severity(level: &Level) -> &'static str {
     match *level {
         Level::ERROR => "ERROR",

@@ -1,4 +1,4 @@
-//! The attributes of the resource, rendered once.
+//! The resource attributes, which are rendered only once.
 
 use std::borrow::Cow;
 
@@ -8,11 +8,11 @@ use crate::format::Format;
 use crate::line::{Escape, Line};
 use crate::value::Value;
 
-/// The attributes that tell one service from another.
+/// The attributes that distinguish services.
 const DEFAULT: [&str; 5] =
     ["service.name", "service.namespace", "service.version", "service.instance.id", "deployment.environment.name"];
 
-/// Names of the resource attributes that lines carry.
+/// The names of the resource attributes to include in lines.
 #[derive(Clone, Debug)]
 pub(crate) struct ResourceKeys(Vec<Cow<'static, str>>);
 
@@ -27,13 +27,13 @@ impl ResourceKeys {
         ResourceKeys(keys.into_iter().map(Cow::Owned).collect())
     }
 
-    /// Returns true if a line may have an attribute of the resource under this name.
+    /// Returns true if a line may contain a resource attribute under this name.
     pub(crate) fn contain(&self, format: Format, name: &str) -> bool {
         self.0.iter().any(|key| format.resource_name(key) == name)
     }
 
-    /// Returns the members of the attributes, `"service.name":"shop"`, in at most `max` bytes. Attributes that do not fit, and
-    /// those whose names the format uses itself, are left out.
+    /// Returns the attributes as members such as `"service.name":"shop"`, in at most `max` bytes. Leaves out attributes that
+    /// do not fit, and attributes whose names the format itself uses.
     pub(crate) fn render(&self, format: Format, resource: &Resource, max: usize) -> String {
         let mut line = Line::default();
         line.begin(max);

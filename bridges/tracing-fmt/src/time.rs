@@ -10,7 +10,7 @@ use crate::line::Line;
 type Second = [u8; 19];
 
 thread_local! {
-    /// The last second that was written on this thread. Has no destructor, so that it can be used until the thread has ended.
+    /// The last second written on this thread. The type has no destructor, so that it can be used until the thread has ended.
     static LAST: Cell<(u64, Second)> = const { Cell::new((0, *b"1970-01-01T00:00:00")) };
 }
 
@@ -39,8 +39,8 @@ fn two(digits: &mut [u8], at: usize, number: u64) {
     digits[at + 1] = b'0' + (number % 10) as u8;
 }
 
-/// Converts seconds since the epoch. The calendar of the Gregorian year repeats every 400 years, and a year that begins in
-/// March has its leap day at its end.
+/// Converts seconds since the epoch. The Gregorian calendar repeats every 400 years, and if a year starts in March, its leap
+/// day is at the end.
 fn date_and_time(second: u64) -> Second {
     const DAYS_TO_EPOCH: u64 = 719_468; // from 0000-03-01
     const DAYS_PER_ERA: u64 = 146_097; // 400 years
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn seconds_become_dates() {
-        // The expected dates are those of `date -u -d @SECONDS`.
+        // The expected dates are the output of `date -u -d @SECONDS`.
         for (second, expected) in [
             (0, "1970-01-01T00:00:00"),
             (951_782_399, "2000-02-28T23:59:59"),

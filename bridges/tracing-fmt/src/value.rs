@@ -1,4 +1,4 @@
-//! The values of fields, as JSON and as text.
+//! Field values, as JSON and as text.
 
 use std::error::Error;
 use std::fmt::{self, Write};
@@ -7,10 +7,10 @@ use opentelemetry::Value as ApiValue;
 
 use crate::line::{Escape, Line};
 
-/// Maximum number of causes of an error that are written.
+/// The maximum number of an error's causes to write.
 const MAX_CAUSES: usize = 16;
 
-/// The value of a field while it is being recorded.
+/// A field value that is being recorded.
 #[derive(Clone, Copy)]
 pub(crate) enum Value<'a> {
     Integer(i64),
@@ -42,7 +42,8 @@ impl Value<'_> {
         line.raw("\"");
     }
 
-    /// Appends the value as text on one line. Quotes a string that would be hard to tell from what surrounds it.
+    /// Appends the value as text on a single line. Quotes a string that would be hard to distinguish from the surrounding
+    /// text.
     pub(crate) fn write_text(self, line: &mut Line) {
         match self {
             Value::Text(text) if text.is_empty() || text.contains([' ', '"', '=', '\\']) => self.write_json(line),
@@ -61,7 +62,7 @@ impl Value<'_> {
         }
     }
 
-    /// Writes the value as unescaped text. Runs code of the program, which may panic.
+    /// Writes the value as unescaped text. Runs the program's code, which may panic.
     pub(crate) fn write_plain(self, to: &mut impl Write) -> fmt::Result {
         match self {
             Value::Text(text) => to.write_str(text),
@@ -89,7 +90,7 @@ impl<'a> From<&'a ApiValue> for Value<'a> {
     }
 }
 
-/// The names that JSON encodings of protobuf use.
+/// Returns the name that protobuf's JSON mapping uses for a non-finite number.
 fn not_finite(number: f64) -> &'static str {
     if number.is_nan() {
         "NaN"
@@ -100,7 +101,8 @@ fn not_finite(number: f64) -> &'static str {
     }
 }
 
-/// Writes the message of an error and those of its causes. Leaves a cause out if the message before it ends with the cause.
+/// Writes the messages of an error and its causes. Leaves out a cause if the preceding message ends with the cause's
+/// message.
 fn write_chain(to: &mut impl Write, error: &(dyn Error + 'static)) -> fmt::Result {
     write!(to, "{error}")?;
     let mut error = error;
@@ -114,7 +116,8 @@ fn write_chain(to: &mut impl Write, error: &(dyn Error + 'static)) -> fmt::Resul
     Ok(())
 }
 
-/// Returns true if the message of `error` ends with that of `cause`. Looks at the first bytes of long messages only.
+/// Returns true if the message of `error` ends with the message of `cause`. Compares only the first bytes of long
+/// messages.
 fn ends_with(error: &dyn Error, cause: &dyn Error) -> bool {
     let (mut error_text, mut cause_text) = (Start::default(), Start::default());
     // An error means that the message is longer.

@@ -1,4 +1,4 @@
-//! A line of a thread that has written one before allocates nothing.
+//! Writing a line allocates nothing on a thread that has already written one.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use telemark_sdk::testing::TestTelemetry;

@@ -1,4 +1,4 @@
-//! The lines of each format, with every type of field, names that collide, and the fields of spans.
+//! The lines in each format, with every field type, colliding names, and span fields.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 mod common;
@@ -15,7 +15,7 @@ use tracing::subscriber::with_default;
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
 
-/// Returns the lines of `run`, without their timestamps.
+/// Returns the lines that `run` writes, without timestamps.
 fn lines(format: Format, set: fn(LineLayer<Kept>) -> LineLayer<Kept>, run: impl FnOnce()) -> String {
     let kept = Kept::default();
     with_default(tracing_subscriber::registry().with(set(layer(format, &kept))), run);

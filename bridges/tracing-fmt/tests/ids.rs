@@ -1,4 +1,4 @@
-//! The ids of a line are those of the code that is running, whatever made its span.
+//! A line has the ids of the current span, regardless of how the span was created.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 mod common;
@@ -11,7 +11,7 @@ use telemark_sdk::testing::TestTelemetry;
 use telemark_tracing_fmt::Format;
 use tracing_subscriber::layer::SubscriberExt;
 
-/// Logs, and returns the ids and the flags of the line.
+/// Logs an event and returns the line's ids and flags.
 fn logged() -> String {
     let kept = Kept::default();
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer(Format::Json, &kept)), || {

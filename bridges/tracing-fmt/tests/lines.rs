@@ -1,4 +1,4 @@
-//! Every event is one line of valid JSON without duplicate names, within its limit, whatever it contains.
+//! Every event is one line of valid JSON without duplicate names, within the size limit, regardless of its contents.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 mod common;
@@ -14,7 +14,7 @@ use telemark_sdk::Resource;
 use telemark_tracing_fmt::Format;
 use tracing_subscriber::layer::SubscriberExt;
 
-/// A JSON object, which is rejected if a name occurs twice, in it or in an object within it.
+/// A JSON object, which is rejected if it or a nested object contains a duplicate name.
 #[derive(Debug)]
 struct Object(BTreeMap<String, serde_json::Value>);
 
@@ -55,7 +55,7 @@ fn the_checker_notices_duplicates() {
     assert!(serde_json::from_str::<Object>(r#"{"b":{"a":1,"a":2}}"#).is_err());
 }
 
-/// The names of the message and of a field, and the object that holds the field.
+/// Returns the name of the message, the object that contains a field, and the field's name.
 fn names(format: Format) -> (&'static str, Option<&'static str>, &'static str) {
     match format {
         Format::Json => ("body", Some("attributes"), "text"),

@@ -1,4 +1,5 @@
-//! Events within the formatting of events, and within writers, of a global subscriber, which gets nested events.
+//! Events that occur while other events are being formatted or written. Uses a global subscriber, because it receives
+//! nested events.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 mod common;
@@ -12,7 +13,7 @@ use tracing::field::Empty;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 
-/// Logs while it writes.
+/// A writer that logs when it is called.
 #[derive(Clone, Default)]
 struct Chatty(Kept);
 
@@ -35,7 +36,7 @@ impl<'a> MakeWriter<'a> for Chatty {
     }
 }
 
-/// Logs while it is formatted, itself if `is_endless`.
+/// A value that logs while it is being formatted. If `is_endless` is set, it logs itself.
 struct Logs {
     is_endless: bool,
 }

@@ -1,4 +1,4 @@
-//! The standard streams and the global subscriber, in processes of their own: this program runs itself.
+//! The standard streams and the global subscriber, each in a separate process, for which this program runs itself.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test without a harness")]
 
 use std::io::Read;
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use telemark_sdk::config::Env;
 use telemark_tracing_fmt::{dropped_lines, init};
 
-/// The variable that tells a child which program it is.
+/// The variable that selects the program that a child runs.
 const PROGRAM: &str = "TEST_PROGRAM";
 
 fn main() {
@@ -73,7 +73,7 @@ fn command(program: &str, variables: &[(&str, &str)]) -> Command {
     command
 }
 
-/// Returns standard output and standard error of a program that succeeds.
+/// Runs a program, which must succeed, and returns its standard output and standard error.
 fn run(program: &str, variables: &[(&str, &str)]) -> (String, String) {
     let output = command(program, variables).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -82,7 +82,7 @@ fn run(program: &str, variables: &[(&str, &str)]) -> (String, String) {
     (out, err)
 }
 
-/// The reader of standard output closes its end.
+/// Runs a program whose standard output is closed by its reader.
 fn closed() {
     let mut command = command("closed", &[]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

@@ -1,4 +1,4 @@
-//! Writers that fail, panic, log or accept only parts, and events within events.
+//! Writers that fail, panic, log or accept only part of a line, and events within events.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 mod common;
@@ -14,7 +14,7 @@ use tracing::subscriber::with_default;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 
-/// Tests of the global counter run one after another.
+/// The lock that makes tests of the global counter run one after another.
 static COUNTER: Mutex<()> = Mutex::new(());
 
 /// Runs `run` with a writer that calls `write`. Returns the number of dropped lines.

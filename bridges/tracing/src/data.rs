@@ -11,18 +11,18 @@ use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use crate::stack::Exit;
 
-/// The data of a span, in the extensions of the registry. Reached only while the extensions are locked, so nothing here runs
-/// code of the program.
+/// A span's data in the registry's extensions. It is accessed only while the extensions are locked, so nothing here runs the
+/// program's code.
 #[derive(Debug)]
 pub(crate) struct Data {
     /// The layer that created this, because a registry may have several.
     pub(crate) layer: usize,
     pub(crate) span: BridgedSpan,
-    /// The fields that log records within the span get.
+    /// The fields to copy to log records within the span.
     pub(crate) for_records: Vec<(&'static str, AnyValue)>,
-    /// True once the identity of the span has been used: by a child, or by code that asked for the context.
+    /// True once the span's identity has been used, by a child or by code that requested the context.
     is_used: AtomicBool,
-    /// Number of entries, on all threads, that have not been left.
+    /// The number of entries on all threads that have not been exited yet.
     entries: AtomicU32,
     /// Zero until the first exit.
     last_exit: AtomicU64,
@@ -30,7 +30,7 @@ pub(crate) struct Data {
     times: Option<Box<Mutex<Times>>>,
 }
 
-/// The time that a span was entered, on however many threads, and the time that it was not.
+/// The total time for which a span was entered on at least one thread, and the total time for which it was not.
 #[derive(Debug)]
 struct Times {
     entered: u32,
@@ -63,7 +63,7 @@ impl Data {
         self.times.is_some()
     }
 
-    /// Counts an entry, which [`exited`](Self::exited) takes back.
+    /// Counts an entry. [`exited`](Self::exited) decrements the count.
     #[inline]
     pub(crate) fn add_entry(&self) {
         self.entries.fetch_add(1, Ordering::Relaxed);
@@ -107,7 +107,7 @@ impl Data {
         (nanos != 0).then(|| Timestamp::from_nanos(nanos))
     }
 
-    /// Returns the attributes with the busy and the idle time, if they are recorded.
+    /// Returns the attributes for the busy and idle times, if they are recorded.
     pub(crate) fn times(&self) -> Vec<KeyValue> {
         let Some(times) = &self.times else { return Vec::new() };
         let times = times.lock().unwrap_or_else(PoisonError::into_inner);

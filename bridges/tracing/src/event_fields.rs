@@ -1,4 +1,4 @@
-//! The fields of events, as attributes of a log record, of a span event, or of both.
+//! Event fields, as attributes of a log record, a span event, or both.
 
 use std::error::Error;
 use std::fmt::Debug;
@@ -21,7 +21,7 @@ pub(crate) struct EventFields {
     pub(crate) message: Option<String>,
     /// The messages of an error and its causes, from a field that is an error or is called `error`.
     pub(crate) error: Option<String>,
-    /// The target of a record of the `log` crate.
+    /// The target of a record from the `log` crate.
     pub(crate) log_target: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Events: log records, the status of a span, and span events if the program asks for them.
+//! Events, which become log records, set a span's status, and become span events if this is enabled.
 
 use std::borrow::Cow;
 use std::time::SystemTime;
@@ -34,13 +34,13 @@ where
     if record.is_none() && !is_error && !options.span_events {
         return;
     }
-    // The innermost span of `tracing`, and the context that the event belongs to, of whichever library.
+    // The innermost `tracing` span, and the event's context, which may come from any library.
     let needs_span = is_error || !event.is_contextual() || !options.span_fields.is_empty();
     let span = if needs_span { ctx.event_span(event) } else { None };
     let of_span = span.as_ref().and_then(|span| data::context(span, layer));
     let context = if event.is_contextual() { bridge::current_context() } else { of_span.clone().unwrap_or_default() };
     let is_recording = context.span().is_recording();
-    // Only a span of `tracing` fails with an event; other libraries have their own rules.
+    // An event sets the error status only on `tracing` spans, because other libraries have their own rules.
     let fails = is_error && is_recording && of_span.is_some_and(|of_span| is_same(&of_span, &context));
     let is_span_event = options.span_events && is_recording;
     if record.is_none() && !fails && !is_span_event {
@@ -71,7 +71,7 @@ where
     }
 }
 
-/// Returns an empty record, if the logger wants one of this severity.
+/// Returns an empty record if the logger accepts this severity.
 #[inline]
 fn started(site: &'static Site, event: &Event<'_>) -> Option<SdkLogRecord> {
     let (severity, target) = (severity(*event.metadata().level()), event.metadata().target());
@@ -99,7 +99,7 @@ fn emit(
     }
     match (fields.message, fields.error) {
         (Some(message), _) => record.set_body(message.into()),
-        // An event that has only an error, such as that of `#[instrument(err)]`.
+        // An event that contains only an error, such as the one from `#[instrument(err)]`.
         (None, Some(error)) => record.set_exception(&Exception::new("", error)),
         (None, None) => {}
     }
@@ -107,8 +107,8 @@ fn emit(
     site.logger.with(|logger| logger.emit_in(record, context));
 }
 
-/// Copies the fields of the spans around the event that the program has listed. The innermost span counts, and the event's own
-/// fields before it.
+/// Copies the configured fields from the spans around the event. The event's own fields take precedence, followed by those of
+/// the innermost span.
 fn copy_span_fields<'a, R: LookupSpan<'a>>(record: &mut SdkLogRecord, span: &SpanRef<'a, R>, options: &Options) {
     if options.span_fields.is_empty() {
         return;

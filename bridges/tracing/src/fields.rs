@@ -1,4 +1,4 @@
-//! The fields of spans: their values as attributes, and the fields with a meaning of their own.
+//! Span fields: their values as attributes, and fields with a special meaning.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -20,7 +20,7 @@ pub(crate) struct SpanFields<'a> {
     pub(crate) has_special_fields: bool,
 }
 
-/// The fields of a span that are no attributes.
+/// The span fields that are not attributes.
 #[derive(Debug, Default)]
 pub(crate) struct Special {
     pub(crate) name: Option<String>,
@@ -38,7 +38,7 @@ enum Code {
 }
 
 impl Special {
-    /// Takes a text for a field with a meaning of its own. Returns false if the field has none.
+    /// Handles text in a field with a special meaning. Returns false if the field has no special meaning.
     fn take(&mut self, field: &str, text: &str) -> bool {
         match field {
             "otel.name" => self.name = Some(text.to_owned()),
@@ -74,7 +74,7 @@ impl Special {
         if let Some(kind) = self.kind.take() {
             apply(Change::Kind(kind));
         }
-        // The description recorded earlier stays.
+        // Keep the description that was recorded earlier.
         if self.code == Some(Code::Error) && self.description.is_none() {
             apply(Change::Fail);
         } else if let Some(status) = self.status() {
@@ -184,7 +184,7 @@ pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     })
 }
 
-/// Collects the fields of a span that its log records get.
+/// Collects the span fields to copy to log records.
 pub(crate) struct ListedFields<'a> {
     pub(crate) names: &'a [Cow<'static, str>],
     pub(crate) found: Vec<(&'static str, AnyValue)>,

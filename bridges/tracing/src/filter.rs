@@ -1,4 +1,4 @@
-//! The filter of the layer, which is separate from the filters of log lines.
+//! The layer's filter, which is separate from log line filters.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,10 +10,11 @@ use tracing_subscriber::layer::{Context, Filter};
 
 use crate::sites;
 
-/// Selects the spans and events that the layer sees: by the program's span filter, `OTEL_RUST_SPANS`, or by one of its own.
+/// Selects the spans and events that the layer sees, using either the program's span filter, `OTEL_RUST_SPANS`, or the
+/// layer's own filter.
 #[derive(Debug)]
 pub struct BridgeFilter {
-    /// `None` stands for the live filter of the program.
+    /// `None` means the program's current filter.
     own: Option<SpanFilter>,
     events: Events,
 }
@@ -30,7 +31,7 @@ pub(crate) enum Events {
 /// True once the filter has rejected a span that another layer keeps.
 static REJECTED: AtomicBool = AtomicBool::new(false);
 
-/// Returns true if a span that another layer keeps may be missing among ours.
+/// Returns true if this layer may have filtered out a span that another layer keeps.
 #[inline]
 pub(crate) fn has_rejected() -> bool {
     REJECTED.load(Ordering::Relaxed)
@@ -71,7 +72,7 @@ impl<S> Filter<S> for BridgeFilter {
         wants
     }
 
-    /// The answer holds until the filter changes, which makes `tracing` ask again.
+    /// The result is valid until the filter changes, after which `tracing` calls this again.
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
         sites::site(metadata);
         if self.wants(metadata) { Interest::always() } else { Interest::never() }

@@ -1,4 +1,4 @@
-//! The layer: what happens when a span is created, entered, left, changed and closed.
+//! The layer, which handles the creation, entry, exit, change and closing of spans.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -22,7 +22,7 @@ use crate::options::Options;
 use crate::sites::{self, Site};
 use crate::stack::{self, Key};
 
-/// The layer without its filter, which decides what it sees.
+/// The layer without its filter, which selects the spans and events that it sees.
 #[derive(Debug)]
 pub struct Bridge {
     /// Distinguishes this layer from others on the same registry or thread. Zero until it is part of a subscriber.
@@ -48,7 +48,7 @@ impl Bridge {
         Key { layer: self.id, span: id.into_u64() }
     }
 
-    /// Starts the span below the nearest span that is kept.
+    /// Starts the span below the nearest enclosing span that is kept.
     fn start<S>(
         &self,
         attrs: &Attributes<'_>,
@@ -89,7 +89,7 @@ impl Bridge {
         })
     }
 
-    /// Records values of fields that log records get.
+    /// Records the values of fields that are copied to log records.
     fn record_listed<'a, R: LookupSpan<'a>>(&self, span: &SpanRef<'a, R>, values: &Record<'_>) {
         let mut listed = ListedFields { names: &self.options.span_fields, found: Vec::new() };
         contained(|| values.record(&mut listed));
@@ -171,7 +171,8 @@ where
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
-        // A filter of another layer whose values use `tracing` can make the subscriber call this for a span that is not ours.
+        // If another layer's filter formats values that use `tracing`, the subscriber may call this for a span that does not
+        // belong to this layer.
         let Some(span) = ctx.span(id) else { return };
         self.forget_closed(&ctx);
         if filter::has_rejected() {
@@ -205,7 +206,7 @@ where
             "tracing.twice",
             format_args!("a subscriber has more than one layer for tracing; each span is recorded once, by the first"),
         );
-        // Not ended, because it would be exported.
+        // The span is not ended, because it would then be exported.
         data.span.discard();
     }
 
@@ -278,7 +279,7 @@ where
     }
 
     fn on_close(&self, id: Id, ctx: Context<'_, S>) {
-        // The registry closes a span before it tells the layers that this thread leaves it, if nothing else holds the span.
+        // If no other code holds the span, the registry closes it before it notifies the layers that this thread has exited it.
         let lefts = std::iter::from_fn(|| stack::exit(self.key(&id)));
         let left: Vec<_> = lefts.collect();
         let Some(span) = ctx.span(&id) else { return };
@@ -306,7 +307,7 @@ where
     }
 }
 
-/// Says once that the filter removes the parent of a span that is kept.
+/// Logs one warning that the filter removes the parent of a span that is kept.
 #[cold]
 fn say_that_parents_are_missing<S>(attrs: &Attributes<'_>, span: &SpanRef<'_, S>, ctx: &Context<'_, S>)
 where

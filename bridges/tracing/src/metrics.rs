@@ -22,7 +22,7 @@ use crate::fields::integer;
 /// The layer together with its filter, which keeps only events with measurements.
 pub type MetricsLayer<S> = Filtered<MetricsBridge, MetricsFilter, S>;
 
-/// Returns a layer that turns the fields of events into measurements, with the prefixes of tracing-opentelemetry:
+/// Returns a layer that converts event fields to measurements, using the same prefixes as tracing-opentelemetry:
 ///
 /// | prefix | instrument | values |
 /// |---|---|---|
@@ -31,8 +31,8 @@ pub type MetricsLayer<S> = Filtered<MetricsBridge, MetricsFilter, S>;
 /// | `histogram.` | histogram | integers and floats that are not negative |
 /// | `gauge.` | gauge | integers and floats |
 ///
-/// Events of every level count, whatever the filters of other layers are. Exemplars lead to the current span. The layer records
-/// into the installed telemetry, or that of a test.
+/// Events at every level are recorded, regardless of the filters of other layers. Exemplars link to the current span. The layer
+/// records into the installed telemetry, or into a test's telemetry.
 ///
 /// ```
 /// use tracing_subscriber::prelude::*;
@@ -216,7 +216,7 @@ impl Instrument {
     }
 }
 
-/// [`kind`] has ruled out what does not fit.
+/// [`kind`] has already rejected numbers that do not fit.
 impl Number {
     fn unsigned(self) -> u64 {
         match self {

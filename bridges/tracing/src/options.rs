@@ -88,7 +88,8 @@ impl LayerBuilder {
         self
     }
 
-    /// Sets whether spans have `busy_ns` and `idle_ns`, the time during which they were entered and the rest. Off by default.
+    /// Sets whether spans have `busy_ns` and `idle_ns`, the times during which they were entered and not entered. Off by
+    /// default.
     pub fn with_busy_and_idle_times(mut self, is_on: bool) -> Self {
         self.options.times = is_on;
         self
@@ -101,7 +102,7 @@ impl LayerBuilder {
     }
 
     /// Copies fields with these names from the spans around an event to its log record, including values recorded later. The
-    /// innermost span counts. None by default.
+    /// innermost span takes precedence. No fields are copied by default.
     pub fn with_span_fields_on_records<K: Into<Cow<'static, str>>>(
         mut self,
         names: impl IntoIterator<Item = K>,
@@ -116,15 +117,15 @@ impl LayerBuilder {
         self
     }
 
-    /// Sets whether an event at the level ERROR gives its span the error status, and whether one that has a field `error` and no
-    /// message, such as that of `#[instrument(err)]`, is recorded as an exception: as a span event, or by
-    /// `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN` as a log record or both. On by default.
+    /// Sets whether an event at the level ERROR gives its span the error status, and whether an event with a field `error` but
+    /// without a message, such as the one from `#[instrument(err)]`, is recorded as an exception: as a span event, as a log record,
+    /// or as both, as selected by `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN`. On by default.
     pub fn with_error_events(mut self, is_on: bool) -> Self {
         self.options.errors = is_on;
         self
     }
 
-    /// Gives the layer a filter of its own, instead of that of the program, which `OTEL_RUST_SPANS` sets.
+    /// Gives the layer its own filter instead of the program's filter, which is set by `OTEL_RUST_SPANS`.
     pub fn with_span_filter(mut self, filter: SpanFilter) -> Self {
         self.filter = Some(filter);
         self

@@ -1,4 +1,4 @@
-//! Call sites: what is known of each span and event macro before it runs, prepared once.
+//! Call sites: static data about each span and event macro, prepared once.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -20,11 +20,11 @@ pub(crate) struct Site {
     call_site: &'static CallSite,
     /// The logger of the scope.
     pub(crate) logger: ActiveLogger,
-    /// The name of an event that the program has named.
+    /// The event's name, if the program has set one.
     pub(crate) event_name: Option<&'static str>,
-    /// The decision of the live filter.
+    /// The current filter's decision.
     pub(crate) switch: SpanSwitch,
-    /// True if a field has a meaning of its own, such as `otel.name`.
+    /// True if a field has a special meaning, such as `otel.name`.
     pub(crate) has_special_fields: bool,
 }
 
@@ -33,7 +33,7 @@ impl Site {
         let (file, line) = (metadata.file().unwrap_or(""), metadata.line().unwrap_or(0));
         // Lives as long as the macro.
         let call_site: &'static CallSite = Box::leak(Box::new(CallSite::for_target(metadata.target(), file, line)));
-        // `tracing` names an event after its place otherwise.
+        // Otherwise, `tracing` names an event after its source location.
         let is_named = metadata.is_event() && !metadata.name().starts_with("event ");
         Site {
             name: metadata.name(),
@@ -56,7 +56,7 @@ impl Site {
     }
 }
 
-/// Converts a level of `tracing`.
+/// Converts a `tracing` level.
 pub(crate) fn level(level: tracing::Level) -> Level {
     match level {
         tracing::Level::ERROR => Level::Error,
@@ -67,10 +67,10 @@ pub(crate) fn level(level: tracing::Level) -> Level {
     }
 }
 
-/// The sites by the address of their metadata, which is static. Their number is that of the macros in the program.
+/// The sites, keyed by the address of their static metadata. Their number is bounded by the number of macros in the program.
 static SITES: RwLock<Option<HashMap<usize, &'static Site>>> = RwLock::new(None);
 
-/// Number of sites that a thread remembers.
+/// The number of sites that a thread caches.
 const REMEMBERED: usize = 64;
 
 thread_local! {

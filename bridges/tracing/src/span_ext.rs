@@ -21,7 +21,7 @@ use crate::layer::{Bridge, change, is_used};
 use crate::sites;
 use crate::stack::{self, Key as EntryKey};
 
-/// Gives a `tracing` span what only OpenTelemetry has: a remote parent, links, a status, attributes with any name.
+/// Adds OpenTelemetry features to a `tracing` span: a remote parent, links, a status, and attributes with arbitrary names.
 ///
 /// Each method acts on the span itself and does nothing if the filter of the layer removes it, with the exception of
 /// [`context`](Self::context).
@@ -35,8 +35,8 @@ use crate::stack::{self, Key as EntryKey};
 /// span.set_status(Status::Ok);
 /// ```
 pub trait OpenTelemetrySpanExt {
-    /// Sets the parent to the span in `cx`, for instance that of an incoming request. The span and all that start below it
-    /// belong to the trace of the parent.
+    /// Sets the parent to the span in `cx`, for instance the span of an incoming request. The span and all spans below it
+    /// belong to the parent's trace.
     ///
     /// Works before and after the span is entered, until the first `tracing` child starts, [`context`](Self::context) is called
     /// or the span ends.
@@ -52,7 +52,8 @@ pub trait OpenTelemetrySpanExt {
     fn add_link_with_attributes(&self, cx: SpanContext, attributes: Vec<KeyValue>);
 
     /// Returns the context of the span, for instance to send it in the headers of a request. If the filter removes the span,
-    /// returns the context that its children would have: that of the nearest span around it that is kept, or the current one.
+    /// returns the context that its children would have: the context of the nearest enclosing span that is kept, or the current
+    /// context.
     fn context(&self) -> Context;
 
     /// Sets an attribute, which need not be declared as a field.
@@ -77,7 +78,7 @@ pub trait OpenTelemetrySpanExt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SetParentError {
-    /// The subscriber has no layer of Telemark.
+    /// The subscriber has no Telemark layer.
     LayerNotFound,
     /// The span has a child, its context was used, or it has ended.
     AlreadyStarted,
@@ -207,11 +208,11 @@ fn set_parent(span: &SpanRef<'_, Registry>, parent: &Context) -> Result<(), SetP
         }
         (data.span.reparent(), key, old)
     };
-    // The sampler is code of the program, so nothing is locked here.
+    // The sampler is user code, so no lock is held here.
     let started = match reparent.below(parent) {
         Some(started) => started,
         None if old.is_sampled() => return Err(SetParentError::AlreadyStarted),
-        // A span that is dropped like its parent has kept no fields, but its children must belong to the new parent.
+        // A span that was dropped because of its parent has no stored fields, but its children must belong to the new parent.
         None => {
             let site = sites::site(span.metadata());
             let started =

@@ -1,6 +1,7 @@
 //! The spans that are entered on this thread, and the guards that keep their contexts current.
 //!
-//! Exits need not come in the reverse order of the entries. A guard is never dropped while the stack is borrowed, because
+//! Exits do not have to be in the reverse order of the entries. A guard is never dropped while the stack is borrowed,
+//! because
 //! dropping a context may end a span and call processors, which may use `tracing`.
 
 use std::cell::{Cell, RefCell};
@@ -68,12 +69,12 @@ pub(crate) fn exit(key: Key) -> Option<Exit> {
     Some(Exit { time, has_child })
 }
 
-/// Changes whenever a span is closed while another thread is in it.
+/// Changes whenever a span is closed before another thread has exited it.
 static CLOSED_ELSEWHERE: AtomicU32 = AtomicU32::new(0);
 
 thread_local!(static FORGOTTEN: Cell<u32> = const { Cell::new(0) });
 
-/// Records that a span was closed while another thread is in it.
+/// Records that a span was closed before another thread has exited it.
 pub(crate) fn closed_elsewhere() {
     CLOSED_ELSEWHERE.fetch_add(1, Ordering::Release);
 }
@@ -122,7 +123,7 @@ pub(crate) fn is_entered(key: Key) -> bool {
     STACK.try_with(|stack| stack.0.borrow().iter().any(|entry| entry.key == key)).unwrap_or(false)
 }
 
-/// Makes the new context of a span current where its old one is, if the span is the innermost one of this thread.
+/// Replaces a span's current context with its new one, if the span is the innermost span on this thread.
 pub(crate) fn replace(key: Key, context: &Context) {
     let take = |stack: &Stack| {
         let mut entries = stack.0.borrow_mut();

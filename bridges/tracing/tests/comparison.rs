@@ -16,7 +16,7 @@ use tracing::{Dispatch, debug_span, error, info, info_span};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::reload;
 
-/// Returns the spans as text in which the type of a value can be seen: a text has quotes.
+/// Returns the spans as text that shows the types of values: strings have quotes.
 fn text(telemetry: &TestTelemetry) -> String {
     let mut text = String::new();
     for span in telemetry.spans() {
@@ -64,7 +64,7 @@ where
         .with_tracked_inactivity(false)
 }
 
-/// Runs a program under their layer, and under ours.
+/// Runs a program with tracing-opentelemetry's layer and with Telemark's.
 fn both(program: impl Fn()) -> [TestTelemetry; 2] {
     [true, false].map(|theirs| {
         let telemetry = TestTelemetry::new();

@@ -1,5 +1,5 @@
-//! The filter of the layer is its own: filters of log lines remove no span, and it removes no line. One test, because the
-//! filter belongs to the program.
+//! The layer's filter is independent: log line filters do not remove spans, and the layer's filter does not remove lines.
+//! There is only one test, because the filter is global to the program.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod support;
@@ -73,12 +73,12 @@ fn the_filter_of_spans_and_the_filters_of_lines_are_independent() {
     let level = tracing_subscriber::registry().with(lines(&text).with_filter(LevelFilter::WARN)).with(ours!());
     assert_eq!(run(level, &text), (DEFAULT.to_owned(), "warn line".to_owned()));
 
-    // No filter on the lines: ours removes none.
+    // Without a filter on the lines, the layer's filter removes no lines.
     let text = Lines::default();
     let all = tracing_subscriber::registry().with(lines(&text)).with(ours!());
     assert_eq!(run(all, &text), (DEFAULT.to_owned(), "info line; warn line; debug line".to_owned()));
 
-    // The missing parent was said once.
+    // The missing parent was reported once.
     let messages = said.lock().unwrap().clone();
     assert_eq!(messages.len(), 1, "{messages:?}");
     assert!(messages[0].contains(r#"removes "details""#) && messages[0].contains(r#""query""#), "{messages:?}");
@@ -88,7 +88,7 @@ fn the_filter_of_spans_and_the_filters_of_lines_are_independent() {
     let global = tracing_subscriber::registry().with(lines(&text)).with(ours!()).with(warn());
     assert_eq!(run(global, &text), (String::new(), "warn line".to_owned()));
 
-    // Alone, a call site that is off is off for `tracing` itself.
+    // Without other layers, a call site that is filtered out is disabled in `tracing` itself.
     let alone = tracing_subscriber::registry().with(ours!());
     tracing::subscriber::with_default(alone, || {
         assert!(!tracing::enabled!(tracing::Level::TRACE));

@@ -1,5 +1,5 @@
-//! Values that use `tracing` while `tracing` reads them. A file of its own: `tracing` calls a subscriber within itself only if
-//! it is the global one and no thread has another.
+//! Values that use `tracing` while `tracing` reads them. This test has its own file, because `tracing` calls a subscriber
+//! recursively only if it is the global one and no thread has another.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod support;

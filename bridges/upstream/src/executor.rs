@@ -45,7 +45,7 @@ impl Executor {
     }
 }
 
-/// Polls the future until the deadline. Existing executors do not support deadlines.
+/// Polls the future until it completes or the deadline passes. Existing executors do not support deadlines.
 fn block_on<F: Future>(future: F, deadline: Deadline) -> Option<F::Output> {
     struct Unpark {
         thread: Thread,

@@ -1,4 +1,4 @@
-//! An adapter for the span exporters of `opentelemetry_sdk`.
+//! An adapter for `opentelemetry_sdk` span exporters.
 
 use std::fmt;
 
@@ -10,8 +10,7 @@ use telemark_sdk::{Batch, ExportError, ExportReport, Exporter};
 use crate::hosted::Hosted;
 use crate::span::span_to_upstream;
 
-/// Exports through a span exporter of `opentelemetry_sdk`, on the SDK's own thread and within each export's
-/// deadline.
+/// Exports through an `opentelemetry_sdk` span exporter, on the SDK's own thread and within each export's deadline.
 pub struct UpstreamExporter<E>(Hosted<E>);
 
 impl<E: SpanExporter + 'static> UpstreamExporter<E> {
@@ -23,7 +22,7 @@ impl<E: SpanExporter + 'static> UpstreamExporter<E> {
     /// Adapts the exporter returned by `make`. The first export calls `make` on the SDK's thread. With
     /// `with_tokio`, it is called inside the runtime, as exporters based on tonic require.
     ///
-    /// If `make` fails, the first batch fails with its error, and every later batch fails too.
+    /// If `make` fails, the first batch fails with its error, and all later batches also fail.
     pub fn from_fn<Error>(make: impl FnOnce() -> Result<E, Error> + Send + 'static) -> Self
     where
         Error: std::error::Error + Send + Sync + 'static,

@@ -1,4 +1,5 @@
-//! An exporter of `opentelemetry_sdk` on the SDK's own thread: created there if necessary, and driven to its deadline.
+//! An `opentelemetry_sdk` exporter on the SDK's own thread, where it is created if necessary and driven until it
+//! completes or its deadline passes.
 
 use std::fmt;
 use std::future::Future;
@@ -13,9 +14,10 @@ use crate::resource::resource_to_upstream;
 
 pub(crate) type Make<E> = Box<dyn FnOnce() -> Result<E, ExportError> + Send>;
 
-/// An exporter of any signal, and where it runs.
+/// An exporter for any signal, and the executor that runs it.
 pub(crate) struct Hosted<E> {
-    // Declared before the executor so that it is dropped first: its connections may belong to the runtime.
+    // Declared before the executor so that it is dropped first, because the exporter's connections may belong to the
+    // runtime.
     state: State<E>,
     executor: Executor,
     /// The resource last passed to the exporter.
@@ -26,7 +28,7 @@ enum State<E> {
     /// The exporter is not created yet.
     New(Make<E>),
     Made(E),
-    /// The exporter could not be created. The export that tried returned the reason.
+    /// The exporter could not be created. The first export has returned the reason.
     Failed,
 }
 
@@ -53,7 +55,7 @@ impl<E> Hosted<E> {
         self.executor = Executor::Tokio(Default::default());
     }
 
-    /// Prepares the exporter for a batch: creates it if necessary, and sets the resource if it is another one.
+    /// Prepares the exporter for a batch: creates it if necessary, and sets the resource if it has changed.
     pub(crate) fn prepare(
         &mut self,
         resource: &Resource,
@@ -76,8 +78,7 @@ impl<E> Hosted<E> {
         deadline: Deadline,
     ) -> Result<ExportReport, ExportError> {
         let exporter = made(&mut self.state, &mut self.executor)?;
-        // The call itself may need the runtime. Making it in an async block ensures that it runs inside the
-        // runtime.
+        // The call itself may need the runtime. The async block ensures that the call is made inside the runtime.
         let export = async { export(exporter).await };
         match self.executor.run(export, deadline).map_err(no_runtime)? {
             Some(Ok(())) => Ok(ExportReport::accepted()),
@@ -86,7 +87,7 @@ impl<E> Hosted<E> {
         }
     }
 
-    /// Calls an exporter that exists.
+    /// Calls the exporter if it has been created.
     pub(crate) fn call(&mut self, call: impl FnOnce(&E) -> OTelSdkResult) -> Result<(), ExportError> {
         let State::Made(exporter) = &self.state else { return Ok(()) };
         self.executor.enter(|| call(exporter)).map_err(no_runtime)?.map_err(from_upstream)
@@ -108,7 +109,7 @@ fn made<'a, E>(state: &'a mut State<E>, executor: &mut Executor) -> Result<&'a m
 }
 
 impl<E: fmt::Debug> Hosted<E> {
-    /// Writes the exporter inside of the adapter with this name.
+    /// Formats the exporter within an adapter that has this name.
     pub(crate) fn fmt_as(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.state {
             State::New(_) => write!(f, "{name}(not created yet)"),

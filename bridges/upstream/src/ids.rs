@@ -1,9 +1,9 @@
-//! An adapter for the id generators of `opentelemetry_sdk`.
+//! An adapter for `opentelemetry_sdk` id generators.
 
 use opentelemetry::trace::{SpanId, TraceId};
 use telemark_sdk::id::IdGenerator;
 
-/// Generates ids with an id generator of `opentelemetry_sdk`.
+/// Generates ids with an `opentelemetry_sdk` id generator.
 #[derive(Debug)]
 pub struct UpstreamIdGenerator<G> {
     generator: G,

@@ -19,7 +19,7 @@
 //!
 //! # How an async exporter runs
 //!
-//! The exporters of `opentelemetry_sdk` are async, but those of Telemark are not. The adapter drives each
+//! Exporters for `opentelemetry_sdk` are async, but Telemark's exporters are not. The adapter drives each
 //! export's future on the SDK's own thread until it completes or the deadline passes, at which point it is
 //! dropped. Code *between* two awaits cannot be interrupted, so an exporter that blocks, such as one with a
 //! blocking HTTP client, needs its own timeout.

@@ -1,4 +1,4 @@
-//! An adapter for the log exporters of `opentelemetry_sdk`.
+//! An adapter for `opentelemetry_sdk` log exporters.
 
 use std::fmt;
 
@@ -11,10 +11,10 @@ use telemark_sdk::{Batch, ExportError, ExportReport, Exporter};
 use crate::hosted::Hosted;
 use crate::log_record::Converter;
 
-/// Exports through a log exporter of `opentelemetry_sdk`, on the SDK's own thread and within each export's
-/// deadline.
+/// Exports through an `opentelemetry_sdk` log exporter, on the SDK's own thread and within each export's deadline.
 ///
-/// The records of `opentelemetry_sdk` have no number of dropped attributes, so that is lost.
+/// `opentelemetry_sdk` records do not have a number of dropped attributes, so the exporter does not receive that
+/// number.
 pub struct UpstreamLogExporter<E> {
     hosted: Hosted<E>,
     converter: Converter,
@@ -29,7 +29,7 @@ impl<E: LogExporter + 'static> UpstreamLogExporter<E> {
     /// Adapts the exporter returned by `make`. The first export calls `make` on the SDK's thread. With
     /// `with_tokio`, it is called inside the runtime, as exporters based on tonic require.
     ///
-    /// If `make` fails, the first batch fails with its error, and every later batch fails too.
+    /// If `make` fails, the first batch fails with its error, and all later batches also fail.
     pub fn from_fn<Error>(make: impl FnOnce() -> Result<E, Error> + Send + 'static) -> Self
     where
         Error: std::error::Error + Send + Sync + 'static,

@@ -1,4 +1,4 @@
-//! Converts log records to those of `opentelemetry_sdk`.
+//! Converts log records to `opentelemetry_sdk` log records.
 
 use std::collections::HashSet;
 
@@ -6,14 +6,15 @@ use opentelemetry::logs::{LogRecord, Logger, LoggerProvider};
 use opentelemetry_sdk::logs::{SdkLogRecord as Upstream, SdkLogger, SdkLoggerProvider};
 use telemark_sdk::logs::SdkLogRecord;
 
-/// Maximum number of texts that live as long as the program, and maximum length of each.
+/// The maximum number of texts that live as long as the program, and the maximum length of each.
 const MAX_TEXTS: usize = 256;
 const MAX_LENGTH: usize = 256;
 
-/// Makes upstream records, which only an upstream logger can.
+/// Creates upstream records, because only an upstream logger can do so.
 pub(crate) struct Converter {
     logger: SdkLogger,
-    /// Upstream keeps event names and severity texts as `&'static str`. Each different one is leaked once, up to a limit.
+    /// Event names and severity texts, which upstream stores as `&'static str`. Each distinct text is leaked once, up to a
+    /// limit.
     texts: HashSet<&'static str>,
 }
 
@@ -22,8 +23,8 @@ impl Converter {
         Converter { logger: SdkLoggerProvider::builder().build().logger("telemark"), texts: HashSet::new() }
     }
 
-    /// Converts a record. Beyond the limit of different texts, an event name becomes the attribute `event.name`, and a severity
-    /// text is omitted.
+    /// Converts a record. Once the limit for distinct texts is reached, a new event name becomes the attribute `event.name`,
+    /// and a new severity text is omitted.
     pub(crate) fn convert(&mut self, record: &SdkLogRecord) -> Upstream {
         let mut upstream = self.logger.create_log_record();
         if let Some(name) = record.event_name() {

@@ -1,4 +1,4 @@
-//! Converts resources to and from those of `opentelemetry_sdk`.
+//! Converts resources to and from `opentelemetry_sdk` resources.
 
 use opentelemetry::KeyValue;
 use telemark_sdk::Resource;
@@ -9,7 +9,7 @@ pub fn resource_from_upstream(resource: &opentelemetry_sdk::Resource) -> Resourc
     Resource::with_schema_url(attributes, resource.schema_url().map(str::to_owned))
 }
 
-/// Converts a resource to that of `opentelemetry_sdk`.
+/// Converts a resource to one from `opentelemetry_sdk`.
 pub fn resource_to_upstream(resource: &Resource) -> opentelemetry_sdk::Resource {
     let attributes: Vec<_> = resource.iter().cloned().collect();
     let builder = opentelemetry_sdk::Resource::builder_empty();

@@ -1,11 +1,11 @@
-//! An adapter for the samplers of `opentelemetry_sdk`.
+//! An adapter for `opentelemetry_sdk` samplers.
 
 use std::borrow::Cow;
 
 use opentelemetry_sdk::trace::{SamplingDecision, ShouldSample};
 use telemark_sdk::sampling::{Decision, Sampler, SamplingRequest, SamplingResult};
 
-/// Samples through a sampler of `opentelemetry_sdk`.
+/// Samples through an `opentelemetry_sdk` sampler.
 #[derive(Debug)]
 pub struct UpstreamSampler(Box<dyn ShouldSample>);
 

@@ -1,10 +1,10 @@
-//! Converts finished spans to those of `opentelemetry_sdk`.
+//! Converts finished spans to `opentelemetry_sdk` spans.
 
 use opentelemetry::trace::Event;
 use opentelemetry_sdk::trace::{SpanData as Upstream, SpanEvents, SpanLinks};
 use telemark_sdk::trace::{SpanEvent, SpanView};
 
-/// Converts a span with all of its contents. The attributes of its call site become ordinary attributes.
+/// Converts a span with all of its contents. Its call site's attributes become ordinary attributes.
 pub fn span_to_upstream(span: SpanView<'_>) -> Upstream {
     let mut events = SpanEvents::default();
     events.events = span.events().iter().map(event).collect();

@@ -41,8 +41,8 @@ fn at(seconds: u64) -> Timestamp {
     Timestamp::from_nanos(1_700_000_000_123_456_789 + seconds * 1_000_000_000)
 }
 
-/// Records a span with everything a span can have, using the upstream tracer. Returns it as the upstream
-/// exporter receives it.
+/// Records a span that uses every feature, with the upstream tracer. Returns the span as received by the upstream
+/// exporter.
 fn recorded_upstream() -> (Upstream, Link) {
     let limits = SpanLimits {
         max_events_per_span: 2,

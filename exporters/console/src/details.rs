@@ -77,7 +77,7 @@ pub(crate) fn event_pieces(span: &SpanData, event: &SpanEvent, shows_all: bool) 
     pieces
 }
 
-/// Returns true if the event is the exception that the status describes already.
+/// Returns true if the event is the exception that the status already describes.
 pub(crate) fn repeats_status(span: &SpanData, event: &SpanEvent) -> bool {
     let is_shown = |attribute: &KeyValue| match (attribute.key.as_str(), &span.status) {
         ("exception.message", Status::Error { description }) => attribute.value.as_str() == description.as_ref(),

@@ -54,7 +54,7 @@ impl Distribution {
         text
     }
 
-    /// Estimates the quantile for this share, assuming that values are spread evenly within each bucket.
+    /// Estimates the quantile at this fraction, assuming that values are spread evenly within each bucket.
     fn quantile(&self, share: f64) -> Option<f64> {
         let rank = share * self.count as f64;
         let mut before = 0.0;

@@ -1,4 +1,4 @@
-//! Spans that wait for the rest of their trace, with limits on number and time.
+//! Holds spans until the rest of their trace arrives, with limits on their number and waiting time.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;

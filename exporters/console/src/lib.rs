@@ -43,7 +43,7 @@
 //! shop.orders shop.order.kind=web       12 order
 //! ```
 //!
-//! [`ConsoleLogExporter`] prints a line for each log record:
+//! [`ConsoleLogExporter`] prints one line per log record:
 //!
 //! ```text
 //! 22:13:20.000Z  WARN  shop::orders  few left  item.id=7  trace 4bf92f3577b34da6a3ce929d0e0e4736 span 00f067aa0ba902b7

@@ -1,4 +1,4 @@
-//! The exporter of log records, which prints one line per record.
+//! The log exporter, which prints one line per record.
 
 use std::fmt::{self, Write as _};
 use std::io::Write;
@@ -21,7 +21,7 @@ const MAX_VALUE: usize = 160;
 /// The maximum width of a body, in columns.
 const MAX_BODY: usize = 1000;
 
-/// Prints log records, one line each, for development. The lines stand beside the trace trees, not in them.
+/// Prints log records, one per line, for development. The lines are printed between the trace trees, not inside them.
 ///
 /// Writing blocks for as long as the output does. A pipe that is not read blocks the SDK's thread, but never
 /// the application.
@@ -115,7 +115,7 @@ fn write_record(canvas: &mut Canvas, record: &SdkLogRecord) {
     canvas.end_line();
 }
 
-/// Appends a part of a line, two columns after the one before.
+/// Appends a part of a line, two columns after the previous one.
 fn put(canvas: &mut Canvas, tone: Tone, text: &str) {
     if canvas.column() > 0 && !text.is_empty() {
         canvas.space(2);
@@ -146,8 +146,8 @@ fn text(value: &AnyValue) -> String {
     }
 }
 
-/// Writes a value in the form of JSON, and bytes in hexadecimal. Values nest at most as deep as the SDK's limits allow. Stops
-/// once the text must be cut.
+/// Writes a value in the form of JSON, with bytes in hexadecimal. The SDK's limits bound the nesting depth. Stops once the
+/// text is certain to be truncated.
 fn write_json(out: &mut String, value: &AnyValue) {
     // Writing to a string cannot fail.
     let _ = match value {

@@ -22,7 +22,7 @@ pub enum Color {
 pub(crate) struct Output {
     writer: Box<dyn Write + Send>,
     destination: &'static str,
-    /// True if [`Color::Auto`] means coloured.
+    /// True if [`Color::Auto`] enables colours.
     suits_color: bool,
 }
 
@@ -37,7 +37,7 @@ impl Output {
         Output { writer: Box::new(writer), destination: "a writer", suits_color: false }
     }
 
-    /// Returns true if this choice means coloured output here.
+    /// Returns true if output is coloured under this choice.
     pub(crate) fn is_colored(&self, color: Color) -> bool {
         match color {
             Color::Auto => self.suits_color,

@@ -88,7 +88,7 @@ impl Canvas {
     }
 }
 
-/// Returns the width of a text in columns.
+/// Returns the width of the text in columns.
 pub(crate) fn columns(text: &str) -> usize {
     text.chars().map(width).sum()
 }
@@ -142,7 +142,7 @@ pub(crate) fn clean(text: &str, limit: usize) -> String {
 /// Formats a duration with three digits and a unit: `900µs`, `12.4ms`, `1.20s`, `2m05s`, `1h02m`.
 pub(crate) fn duration(duration: Duration) -> String {
     let nanos = duration.as_nanos();
-    // The bounds are where rounding would reach the next unit.
+    // Each bound is the value at which rounding would reach the next unit.
     let (value, unit) = match nanos {
         0..1_000 => return format!("{nanos}ns"),
         1_000..999_500 => (nanos as f64 / 1e3, "µs"),

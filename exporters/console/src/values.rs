@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use opentelemetry::{Array, Value};
 
-/// Returns a value as text. Stops writing a long array, between two elements, once the text must exceed `limit`
+/// Returns a value as text. Stops after an element of a long array once the text is certain to exceed `limit`
 /// characters.
 ///
 /// spec: common/README.md#anyvalue-representation-for-non-otlp-protocols

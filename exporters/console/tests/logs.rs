@@ -1,4 +1,4 @@
-//! Log records as lines of text.
+//! Checks log records as lines of text.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::io::{self, Write};

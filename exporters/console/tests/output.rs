@@ -116,7 +116,7 @@ GET /cart/{id}      12.4ms  ━━━━━━━━━━━━━━━━  se
     );
 }
 
-/// Returns the trace of [`cart`], with everything a span can have.
+/// Returns the trace of [`cart`], with every kind of data that a span can have.
 fn busy_cart() -> Vec<SpanData> {
     let mut spans = cart();
     let other = SpanContext::new(1.into(), 2.into(), TraceFlags::SAMPLED, true, TraceState::NONE);
@@ -401,7 +401,7 @@ fn a_trace_waits_for_the_parents_of_its_spans() {
         [std::slice::from_ref(&grandchild), std::slice::from_ref(&child), std::slice::from_ref(&root)];
     assert_eq!(names(LONG, &batches), ["", "", "[root child grandchild]", ""]);
     assert_eq!(names(Duration::ZERO, &batches), ["[grandchild]", "[child]", "[root]", ""]);
-    // A root that has ended does not imply that a parent in between has ended.
+    // A root may end before an intermediate parent has ended.
     assert_eq!(
         names(LONG, &[&[grandchild.clone(), root.clone()], std::slice::from_ref(&child)]),
         ["", "[root child grandchild]", ""]

@@ -1,4 +1,4 @@
-//! Measures the cost of encoding: nanoseconds and bytes per span, for traces of 11 spans with three attributes each.
+//! Measures the encoding cost in nanoseconds and bytes per span, for traces of 11 spans with three attributes each.
 //!
 //! ```text
 //! cargo run --release -p telemark-otlp --example encode_cost
@@ -69,7 +69,7 @@ fn measure(what: &str, resource: &Resource, spans: &SpanChunk) {
         let mut cache = <Traces as Encode>::Cache::default();
         let mut out = Vec::new();
         let mut best = Duration::MAX;
-        // The best of many batches, because a disturbance only makes a measurement longer.
+        // Use the fastest of many batches, because interference can only slow a batch down.
         for _ in 0..2000 {
             let start = Clock::system().now();
             out.clear();

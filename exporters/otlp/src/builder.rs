@@ -78,7 +78,7 @@ impl<S: Encode> OtlpBuilder<S> {
         self
     }
 
-    /// Sets the protocol; [`Protocol::HttpProtobuf`] by default.
+    /// Sets the protocol. Defaults to [`Protocol::HttpProtobuf`].
     pub fn with_protocol(mut self, protocol: Protocol) -> Self {
         self.code.protocol = Named::from_code("protocol", protocol);
         self
@@ -92,13 +92,13 @@ impl<S: Encode> OtlpBuilder<S> {
         self
     }
 
-    /// Sets the compression of requests; none by default.
+    /// Sets the compression for requests. Defaults to none.
     pub fn with_compression(mut self, compression: Compression) -> Self {
         self.code.compression = Named::from_code("compression", compression);
         self
     }
 
-    /// Sets the time limit for one batch, all retries and waits included; ten seconds by default, [`Duration::MAX`] for no
+    /// Sets the time limit for one batch, including all retries and waits. Defaults to ten seconds; [`Duration::MAX`] means no
     /// limit.
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.code.timeout = Some(timeout);
@@ -117,17 +117,17 @@ impl<S: Encode> OtlpBuilder<S> {
         self
     }
 
-    /// Sets the client certificate, with which the exporter identifies itself.
+    /// Sets the client certificate that identifies the exporter.
     pub fn with_client_certificate(mut self, certificate: impl Into<Pem>) -> Self {
         self.code.client_certificate = Named::from_code("client_certificate", certificate.into());
         self
     }
 
-    /// Sets the maximum size of a request in bytes, before and after compression; 64 MiB by default, 0 for no limit. A batch
-    /// that needs more is sent in parts, and an item that needs more is dropped and counted.
+    /// Sets the maximum size of a request in bytes, before and after compression. Defaults to 64 MiB; 0 means no limit. A
+    /// larger batch is sent in parts, and a larger item is dropped and counted.
     ///
-    /// A larger limit does not make larger requests: parts have at most 4 MiB, the default limit of gRPC servers, and less once
-    /// the receiver has refused a size. Only a single item makes a larger request.
+    /// Raising the limit does not increase the size of most requests: parts have at most 4 MiB, the default limit of gRPC
+    /// servers, and less once the receiver has refused a size. Only a request with a single item can be larger.
     ///
     /// spec: protocol/exporter.md, max request size
     pub fn with_max_request_size(mut self, bytes: usize) -> Self {
@@ -135,8 +135,8 @@ impl<S: Encode> OtlpBuilder<S> {
         self
     }
 
-    /// Sets the maximum size of a response in bytes, before and after decompression; 4 MiB by default. A larger response is
-    /// a failure.
+    /// Sets the maximum size of a response in bytes, before and after decompression. Defaults to 4 MiB. A larger response
+    /// counts as a failure.
     pub fn with_max_response_size(mut self, bytes: usize) -> Self {
         self.code.max_response_size = Some(bytes);
         self
@@ -148,23 +148,24 @@ impl<S: Encode> OtlpBuilder<S> {
         self
     }
 
-    /// Reads the settings that code does not set from the environment. Reports a value that cannot be parsed to `env` and
-    /// ignores it.
+    /// Reads settings that are not set in code from the environment. Ignores values that cannot be parsed and reports them to
+    /// `env`.
     pub fn with_env(mut self, env: &Env) -> Self {
         self.environment = Settings::from_env(env, S::VARIABLE);
         self.environment_preferences = S::Preferences::from_env(env);
         self
     }
 
-    /// Builds the exporter, which connects with its first batch. Logs settings without effect as a warning.
+    /// Builds the exporter, which connects when it exports its first batch. Logs a warning about settings that have no effect.
     ///
     /// # Errors
-    /// The endpoint, a header, a certificate or a key cannot be used, or the build lacks the feature that a setting needs.
+    /// Fails if the endpoint, a header, a certificate or a key is invalid, or if a setting requires a feature that is not
+    /// enabled.
     pub fn build(self) -> Result<OtlpExporter<S>, ConfigError> {
         let (config, preferences) = self.into_parts()?;
         if !config.unused.is_empty() {
             let unused: Vec<_> = config.unused.iter().map(ToString::to_string).collect();
-            // One rate-limit topic per signal, so that each signal gets its warning.
+            // One rate-limit topic per signal, so that a warning for one signal does not suppress those for others.
             log(Level::Warn, S::METHOD, format_args!("{}", unused.join("; ")));
         }
         Ok(OtlpExporter::new(config, preferences))
@@ -181,13 +182,13 @@ impl<S: Encode> OtlpBuilder<S> {
 }
 
 impl OtlpBuilder<Metrics> {
-    /// Sets the preferred temporality; cumulative by default. See [`OtlpExporter::temporality_preference`].
+    /// Sets the preferred temporality. Defaults to cumulative. See [`OtlpExporter::temporality_preference`].
     pub fn with_temporality_preference(mut self, preference: TemporalityPreference) -> Self {
         self.code_preferences.temporality = Some(preference);
         self
     }
 
-    /// Sets the aggregation of histograms that no view selects. See [`OtlpExporter::default_histogram_aggregation`].
+    /// Sets the aggregation for histograms that no view selects. See [`OtlpExporter::default_histogram_aggregation`].
     pub fn with_default_histogram_aggregation(mut self, aggregation: Aggregation) -> Self {
         self.code_preferences.histogram = Some(aggregation);
         self

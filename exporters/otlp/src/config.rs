@@ -63,12 +63,12 @@ pub(crate) struct Config {
     pub(crate) max_request_size: usize,
     pub(crate) max_response_size: usize,
     pub(crate) retry: RetryConfig,
-    /// Settings that the others leave without effect.
+    /// Settings that have no effect because of other settings.
     pub(crate) unused: Vec<ConfigError>,
 }
 
-/// The names of a signal in requests and responses, copied from [`Encode`](crate::Encode): values instead of a type
-/// parameter, so that the code that uses them is compiled once.
+/// The names of a signal in requests and responses, copied from [`Encode`](crate::Encode). Values are used instead of a
+/// type parameter so that the code that uses them is compiled only once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SignalNames {
     pub(crate) path: &'static str,
@@ -107,7 +107,7 @@ impl Config {
             compression: compression(code.compression.or(environment.compression))?,
             timeout: code.timeout.or(environment.timeout).unwrap_or(Duration::from_secs(10)),
             max_request_size: match code.max_request_size.unwrap_or(64 << 20) {
-                // The length of a gRPC message has 32 bits.
+                // gRPC message lengths have 32 bits.
                 0 => u32::MAX as usize,
                 bytes => bytes.min(u32::MAX as usize),
             },
@@ -118,7 +118,7 @@ impl Config {
 }
 
 impl Settings {
-    /// Reads the variables. `signal` is the signal's part in their names.
+    /// Reads the variables. `signal` is the part of their names that identifies the signal.
     pub(crate) fn from_env(env: &Env, signal: &str) -> Self {
         let own = |option: &str| format!("OTEL_EXPORTER_OTLP_{signal}_{option}");
         let all = |option: &str| format!("OTEL_EXPORTER_OTLP_{option}");
@@ -131,7 +131,7 @@ impl Settings {
         Settings {
             endpoint: address(own("ENDPOINT"), false).or_else(|| address(all("ENDPOINT"), true)),
             protocol: either(&own("PROTOCOL"), &all("PROTOCOL"), |name| env.one_of(name, &PROTOCOLS)),
-            // spec: the list of the signal replaces the list of all signals
+            // spec: the list for a signal replaces the list for all signals
             headers: either(&own("HEADERS"), &all("HEADERS"), |name| Headers::from_variable(env, name))
                 .map(|headers| headers.value)
                 .unwrap_or_default(),
@@ -147,7 +147,7 @@ impl Settings {
     }
 }
 
-/// Reads the variable of the signal, or else that of all signals.
+/// Reads the variable for the signal, or else the one for all signals.
 fn either<T>(own: &str, all: &str, read: impl Fn(&str) -> Option<T>) -> Option<Named<T>> {
     [own, all].into_iter().find_map(|name| Some(Named { value: read(name)?, name: name.to_owned().into() }))
 }

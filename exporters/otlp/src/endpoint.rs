@@ -22,14 +22,14 @@ pub(crate) struct Endpoint {
     pub(crate) has_unused_path: bool,
 }
 
-/// Determines the path of the request from the path of the setting.
+/// Determines a request's path from the path in the setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Path {
-    /// Uses the path as it is, because the setting is for one signal.
+    /// Uses the path unchanged, because the setting is for a single signal.
     AsIs,
     /// Appends this path, because the setting is for all signals.
     Append(&'static str),
-    /// Uses the path of the gRPC service and ignores that of the setting.
+    /// Uses the gRPC service's path and ignores any path in the setting.
     Service(&'static str),
 }
 

@@ -1,4 +1,4 @@
-//! The exporter: encodes a batch in parts, compresses them, and hands them to delivery.
+//! The exporter, which encodes a batch in parts, compresses them, and passes them to delivery.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::encode::{Encode, Part};
 use crate::settings::{Compression, Protocol};
 use crate::transport::Transport;
 
-/// The maximum capacity in bytes of a buffer that is kept for the next batch.
+/// The maximum capacity, in bytes, of a buffer that is kept for the next batch.
 pub(crate) const MAX_KEPT: usize = 2 << 20;
 
 /// Exports a signal with OTLP over HTTP or gRPC.
@@ -55,7 +55,7 @@ struct Request<P> {
     body: Bytes,
     size: Size,
     items: usize,
-    /// The place of the first item of the next request.
+    /// The place of the first item in the next request.
     next: Option<P>,
 }
 
@@ -73,8 +73,8 @@ impl<S: Encode> OtlpExporter<S> {
         }
     }
 
-    /// Sends the batch in as many requests as it needs. A request that is too large is encoded again with about half of its
-    /// items; the others follow.
+    /// Sends the batch in one or more requests. A request that is too large is encoded again with about half of its items,
+    /// and the remaining items follow in later requests.
     fn send(&mut self, batch: Batch<'_, S>, items: usize, deadline: Deadline) -> Result<ExportReport, ExportError> {
         self.fit.begin();
         S::begin(batch, &mut self.cache);
@@ -109,7 +109,7 @@ impl<S: Encode> OtlpExporter<S> {
         outcome.into_result()
     }
 
-    /// Sends a request, unless it is known to be too large, and learns from the verdict.
+    /// Sends a request unless it is known to be too large, and records the verdict on its size.
     fn send_request(&mut self, request: &Request<S::Position>, deadline: Deadline) -> Result<ExportReport, Refusal> {
         let Request { body, size, items, .. } = request;
         if let Some(error) = self.known_to_be_too_large(*size, *items) {
@@ -128,7 +128,7 @@ impl<S: Encode> OtlpExporter<S> {
         let (len, limit) = (size.max(), self.fit.max());
         let problem = if !self.fit.is_within_limit(size) {
             if items > 1 {
-                // Compressed, the request became longer.
+                // Compression made the request longer.
                 self.fit.refuse(size, items);
             }
             format!("the limit is {limit} bytes")
@@ -140,7 +140,7 @@ impl<S: Encode> OtlpExporter<S> {
         Some(ExportError::too_large(format!("one item needs a request of {len} bytes, {problem}: not sent")))
     }
 
-    /// Encodes the items from a place on, as many as the receiver is thought to take, into the bytes to send.
+    /// Encodes items, starting at a place, into a request of the size that the receiver is expected to accept.
     fn encode(&mut self, batch: Batch<'_, S>, from: S::Position) -> Result<Request<S::Position>, ExportError> {
         let headroom = self.delivery.headroom();
         let part = Part { from, limit: self.fit.target() };
@@ -164,7 +164,7 @@ impl<S: Encode> OtlpExporter<S> {
         Ok(Request { body: Bytes::from(message), size, items: written.items, next: written.next })
     }
 
-    /// Takes the memory of a request back for the next one, unless a closing connection still holds it.
+    /// Reclaims a request's memory for the next request, unless a closing connection still holds it.
     fn reclaim(&mut self, body: Bytes) {
         if !body.is_unique() {
             return;
@@ -173,7 +173,7 @@ impl<S: Encode> OtlpExporter<S> {
         *slot = Vec::from(body);
     }
 
-    /// Frees buffers that a batch made far larger than usual.
+    /// Frees buffers that have grown far beyond the usual size.
     fn free_large_buffers(&mut self) {
         for buffer in [&mut self.message, &mut self.compressed] {
             *buffer = kept(std::mem::take(buffer));
@@ -182,17 +182,17 @@ impl<S: Encode> OtlpExporter<S> {
 }
 
 impl OtlpExporter<Metrics> {
-    /// Returns the temporality that the reader of this exporter should use.
+    /// Returns the temporality that the reader for this exporter should use.
     ///
-    /// Set in code or by `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`; cumulative by default.
+    /// It is set in code or by `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`, and defaults to cumulative.
     pub fn temporality_preference(&self) -> TemporalityPreference {
         self.preferences.temporality.unwrap_or_default()
     }
 
-    /// Returns the aggregation that the reader of this exporter should use for histograms that no view selects.
+    /// Returns the aggregation that the reader for this exporter should use for histograms that no view selects.
     ///
-    /// Set in code or by `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION`; by default [`Aggregation::Default`], a
-    /// histogram with explicit buckets.
+    /// It is set in code or by `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION`, and defaults to
+    /// [`Aggregation::Default`], a histogram with explicit buckets.
     pub fn default_histogram_aggregation(&self) -> Aggregation {
         self.preferences.histogram.clone().unwrap_or_default()
     }
@@ -224,7 +224,7 @@ impl<S: Encode> Exporter<S> for OtlpExporter<S> {
     fn destination(&self) -> String {
         let (protocol, endpoint) = (self.config.protocol, &self.config.endpoint);
         match protocol {
-            // Without the path, which for gRPC is always that of the service.
+            // Omit the path, which for gRPC is always the service's path.
             Protocol::Grpc => format!("{protocol} to {}://{}", endpoint.scheme(), endpoint.authority),
             _ => format!("{protocol} to {endpoint}"),
         }

@@ -28,8 +28,8 @@ use crate::exporter::kept;
 /// # }
 /// ```
 ///
-/// If a line cannot be written completely, for example because the disk is full, the export fails. The next export ends the
-/// incomplete line first, so that readers lose only that one.
+/// If a line cannot be written completely, for example because the disk is full, the export fails. The next export first
+/// ends the incomplete line, so that readers lose only that line.
 pub struct JsonLinesExporter<S: Encode> {
     writer: Option<Box<dyn Write + Send>>,
     destination: String,
@@ -69,7 +69,7 @@ impl<S: Encode> JsonLinesExporter<S> {
     }
 }
 
-/// Returns true if the last line of the file is incomplete, for example because its program was killed.
+/// Returns true if the last line of the file is incomplete, for example because the program writing it was killed.
 fn ends_within_a_line(path: &Path) -> io::Result<bool> {
     // Reading from anything else, such as a pipe, could block or consume data.
     let len = match std::fs::metadata(path)? {
@@ -130,7 +130,7 @@ impl<S: Encode> Exporter<S> for JsonLinesExporter<S> {
     }
 }
 
-/// Writes all bytes. Returns the number of bytes written, and the error if not all were.
+/// Tries to write all bytes. Returns the number of bytes written, and an error if some could not be written.
 fn write(writer: &mut impl Write, bytes: &[u8]) -> (usize, io::Result<()>) {
     let mut written = 0;
     while written < bytes.len() {

@@ -83,9 +83,9 @@ fn parse(name: &str, value: &[u8]) -> Option<(HeaderName, HeaderValue)> {
     if belongs_to_protocol(name.as_str()) {
         return None;
     }
-    // From bytes, because decoded values may be UTF-8. `from_bytes` refuses control characters such as line breaks.
+    // Use `from_bytes`, because decoded values may be UTF-8. It refuses control characters such as line breaks.
     let mut value = HeaderValue::from_bytes(value).ok()?;
-    // Keeps the value out of HPACK's table and out of `Debug` output.
+    // Excludes the value from HPACK's table and from `Debug` output.
     value.set_sensitive(true);
     Some((name, value))
 }

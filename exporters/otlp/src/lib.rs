@@ -35,25 +35,26 @@
 //! - **Delivery** retries with exponential backoff and jitter, or after the pause that the receiver requests, but never beyond
 //!   the deadline. The timeout covers the name lookup, all attempts, and the waits between them. If the requested pause is
 //!   longer than that, the export fails and spans stay in the queue for the pause, up to one minute.
-//! - **Transport** keeps one connection alive, which the first export opens and the calling thread drives. It works with any
-//!   async runtime or without one. If threads or file descriptors run out, that export fails.
+//! - **Transport** keeps one connection alive. The first export opens it, and the calling thread drives it. It works with any
+//!   async runtime or without one. If threads or file descriptors run out, the current export fails.
 //!
 //! The size of a response is limited, before and after decompression. Messages quote text from a receiver in shortened form,
 //! with control characters escaped. They never contain the query of an endpoint or the value of a header.
 //!
-//! # The size of requests
+//! # Request sizes
 //!
-//! A batch is sent in as many requests as it needs, each of at most 4 MiB, the default limit of gRPC servers.
-//! A receiver with a smaller limit refuses the first request that exceeds it. The exporter then halves the request until the
-//! receiver takes it, and remembers the size for the following batches. After five minutes it tries a larger one again.
-//! A refusal for its size is the status 413 over HTTP. Over gRPC it is `RESOURCE_EXHAUSTED` without a `RetryInfo`, or
-//! `OUT_OF_RANGE`, if the message names a size or the request has 3 MiB or more.
+//! A batch is sent in one or more requests of up to 4 MiB, the default limit of gRPC servers. A receiver with a smaller limit
+//! refuses the first request that exceeds it. The exporter then halves the request until the receiver accepts it, and
+//! remembers this size for the following batches. After five minutes, it tries larger requests again. Over HTTP, a request is
+//! considered too large if the status is 413. Over gRPC, it is considered too large if the status is `RESOURCE_EXHAUSTED`
+//! without a `RetryInfo`, or `OUT_OF_RANGE`, and either the status message mentions a size or the request has 3 MiB or more.
 //!
-//! An item that the receiver refuses alone, or that exceeds [`OtlpBuilder::with_max_request_size`], is dropped and counted as
-//! `too_large`. The rest of its batch arrives. For metrics, an item is a data point.
+//! If the receiver refuses a request with a single item, or if an item exceeds [`OtlpBuilder::with_max_request_size`], the
+//! item is dropped and counted as `too_large`. The rest of the batch is still sent. For metrics, an item is a data point.
 //!
-//! Requests are encoded one at a time, and buffers beyond 2 MiB are freed after the batch. An export of items of up to 1 MB
-//! holds at most 16 MB. A larger item takes its own size again, and as much with gzip if it cannot be compressed.
+//! Requests are encoded one at a time, and buffers larger than 2 MiB are freed after the batch. Exporting items of up to 1 MB
+//! uses at most 16 MB of memory. A larger item uses additional memory of its own size, and the same again with gzip if it
+//! cannot be compressed.
 //! [`JsonLinesExporter`] writes each batch as one line of any length.
 //!
 //! # Variables
@@ -61,10 +62,10 @@
 //! `OTEL_EXPORTER_OTLP_ENDPOINT`, `_PROTOCOL`, `_HEADERS`, `_COMPRESSION`, `_TIMEOUT`, `_CERTIFICATE`, `_CLIENT_KEY`,
 //! `_CLIENT_CERTIFICATE` and `_INSECURE`. For a single signal, `OTEL_EXPORTER_OTLP_TRACES_*`,
 //! `OTEL_EXPORTER_OTLP_METRICS_*` or `OTEL_EXPORTER_OTLP_LOGS_*` takes precedence. Metrics also have `_TEMPORALITY_PREFERENCE` and
-//! `_DEFAULT_HISTOGRAM_AGGREGATION`. Pass these two on to the reader of the exporter: see
+//! `_DEFAULT_HISTOGRAM_AGGREGATION`. Pass these two to the exporter's reader: see
 //! [`OtlpExporter::temporality_preference`] and [`OtlpExporter::default_histogram_aggregation`].
 //!
-//! The exporter appends the signal's path to an endpoint for all signals and keeps the query. In `_HEADERS`, a `%` that does
+//! For an endpoint for all signals, the exporter appends the signal's path and keeps the query. In `_HEADERS`, a `%` that does
 //! not start an escape is literal. A certificate or key must be a regular file of at most 16 MiB.
 //!
 //! # Features

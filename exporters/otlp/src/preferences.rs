@@ -7,7 +7,7 @@ use std::fmt;
 use telemark_sdk::config::Env;
 use telemark_sdk::metrics::{Aggregation, TemporalityPreference};
 
-/// The signal-specific settings from code or from the environment. `()` for a signal without any.
+/// The signal-specific settings from code or from the environment, or `()` if the signal has none.
 pub trait Preferences: Clone + fmt::Debug + Default + Send + Sync + 'static {
     /// Reads the variables. Ignores values that cannot be parsed and reports them to `env`.
     fn from_env(env: &Env) -> Self;
@@ -29,7 +29,7 @@ const TEMPORALITIES: [(&str, TemporalityPreference); 3] = [
     ("lowmemory", TemporalityPreference::LowMemory),
 ];
 
-/// The names of the histogram aggregations, with true for the exponential one.
+/// The names of the histogram aggregations, each with a flag that is true for exponential histograms.
 const HISTOGRAMS: [(&str, bool); 2] =
     [("explicit_bucket_histogram", false), ("base2_exponential_bucket_histogram", true)];
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path as FilePath, PathBuf};
 
-/// The protocol of requests.
+/// The protocol used for requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Protocol {
@@ -27,7 +27,7 @@ impl fmt::Display for Protocol {
     }
 }
 
-/// The compression of requests.
+/// The compression used for requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compression {

@@ -1,4 +1,4 @@
-//! Export to a gRPC collector written in Python, which compresses its responses and may limit the size of requests.
+//! Exports to a gRPC collector written in Python, which compresses its responses and may limit the size of requests.
 #![cfg(all(feature = "grpc", feature = "gzip"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
@@ -20,7 +20,7 @@ struct Collector {
 }
 
 impl Collector {
-    /// Returns `None`, and reports the skipped test, if gRPC for Python is not installed.
+    /// Returns `None` and reports the test as skipped if gRPC for Python is not installed.
     fn start(arguments: &[&str]) -> Option<Self> {
         let Some(folders) = variable("TELEMARK_TEST_GRPCIO") else {
             skip("no grpcio is installed here; `cargo xtask test` installs it");
@@ -65,7 +65,7 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Reports a skipped test past the test harness. Fails in continuous integration.
+/// Reports the test as skipped, bypassing the test harness. Fails in continuous integration.
 fn skip(why: &str) {
     assert!(variable("CI").as_deref() != Some("true"), "in continuous integration nothing is skipped: {why}");
     drop(writeln!(std::io::stderr(), "\n!!! SKIPPED: {why}\n"));
@@ -102,7 +102,7 @@ fn a_batch_beyond_the_limit_of_a_collector_arrives_in_parts() {
             .with_compression(compression)
             .with_retry(quick_retries());
         let mut exporter = builder.build().unwrap();
-        // Number 50 fits nowhere.
+        // Span 50 does not fit into any request.
         let spans = numbered((0..100).map(|index| if index == 50 { 3000 } else { 100 }));
         let result = export_all(&mut exporter, &spans, Deadline::after(PATIENCE));
         assert_eq!(outcome(&result), "taken, 1 failed, 0 rejected, 0 retries", "{compression:?}");

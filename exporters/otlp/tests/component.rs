@@ -1,4 +1,4 @@
-//! The names of the exporter in the SDK's own metrics.
+//! The exporter's names in the SDK's own metrics.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use telemark_otlp::{OtlpExporter, Protocol};

@@ -90,7 +90,7 @@ fn span(floats: Floats) -> impl Strategy<Value = SpanData> {
     })
 }
 
-/// Builds the expected request, the slow and obvious way.
+/// Builds the expected request in the slow but obvious way.
 fn expected(resource: &Resource, spans: &[SpanData]) -> ExportTraceServiceRequest {
     let mut scopes: Vec<(&InstrumentationScope, Vec<proto::Span>)> = Vec::new();
     for span in spans {
@@ -180,7 +180,7 @@ proptest! {
     #[test]
     fn protobuf_reads_back(resource in resource(Floats::All), spans in prop::collection::vec(span(Floats::All), 1..12)) {
         let (mut cache, chunk) = (Cache::default(), SpanChunk::from_iter(spans.clone()));
-        // Twice, because the state kept from the first batch must not show in the second.
+        // Run twice, because the state kept from the first batch must not affect the second.
         for _ in 0..2 {
             let mut out = vec![9];
             Traces::protobuf(Batch::new(&resource, &chunk), &mut cache, &mut out);
@@ -224,7 +224,7 @@ proptest! {
             prop_assert_eq!(failed as usize, spans.len() - fitting.len());
             let arrived: Vec<_> = bodies.iter().map(decode).flat_map(flat).collect();
             let mut expected = flat(expected(&resource, &fitting));
-            // Groups have the order of their first spans, which may be among those that do not fit.
+            // Groups are in the order of their first spans, even if those do not fit.
             let place = |line: &String| flat(self::expected(&resource, &spans)).iter().position(|other| other == line);
             expected.sort_by_key(place);
             prop_assert_eq!(arrived, expected);
@@ -236,7 +236,7 @@ fn server() -> Limited {
     Limited::start(usize::MAX, Refuses::Politely, b"")
 }
 
-/// Random spans seldom end within the last bytes of a request.
+/// Random spans rarely end within the last bytes of a request.
 #[test]
 fn every_limit_is_kept_to_the_byte() {
     let server = server();
@@ -268,7 +268,7 @@ fn every_limit_is_kept_to_the_byte() {
     }
 }
 
-/// Returns each span of a request with its resource and its scope.
+/// Returns each span in a request with its resource and scope.
 fn flat(request: ExportTraceServiceRequest) -> Vec<String> {
     let mut lines = Vec::new();
     for resource in request.resource_spans {

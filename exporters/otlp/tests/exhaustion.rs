@@ -1,6 +1,6 @@
 //! Exports in a program that runs out of threads or file descriptors and aborts on any panic, as with `panic = "abort"`.
 //!
-//! Each test runs itself again as a child process, which plays that program.
+//! Each test runs itself again as a child process, which acts as that program.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 #![allow(clippy::disallowed_methods, reason = "a child process is told through its environment")]
@@ -19,7 +19,8 @@ use telemark_sdk::signal::Traces;
 const TARGET: &str = "TELEMARK_TEST_TARGET";
 const TAKEN: &str = "taken, 0 rejected, 0 retries";
 
-/// In the child, returns the address to send to and makes any later panic abort. In the parent, returns `None`.
+/// In the child, returns the address to send to and makes any later panic abort the process. In the parent, returns
+/// `None`.
 fn target() -> Option<String> {
     let target = std::env::var(TARGET).ok()?;
     std::panic::set_hook(Box::new(|panic| {
@@ -53,7 +54,7 @@ fn host_names_are_resolved_without_threads() {
     }
     let server = Server::start([Step::ok()]);
     let target = format!("http://localhost:{}", server.address.port());
-    // No thread can have a stack of that size.
+    // A thread with a stack of this size cannot be created.
     let no_threads = [("RUST_MIN_STACK", "70368744177664"), ("RUST_TEST_THREADS", "1")];
     let output = run("host_names_are_resolved_without_threads", &target, "", &no_threads);
     assert!(output.status.success(), "{output:?}");
@@ -88,6 +89,6 @@ fn check_descriptors(target: &str, protocol: Protocol) {
             drop(export(&mut exporter_of_all, "a"));
         }
     }
-    // The next batch tries again.
+    // The exporter tries again with the next batch.
     println!("{protocol:?}, then: {}", outcome(&export(&mut exporter_of_all, "b")));
 }

@@ -1,4 +1,4 @@
-//! JSON lines as a reader finds them in a file, even after the disk was full.
+//! Checks that readers find valid JSON lines in a file, even after the disk was full.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
@@ -19,7 +19,7 @@ fn file(name: &str) -> PathBuf {
     path
 }
 
-/// Returns the names of the spans, one per line; `torn` for a line that is not JSON.
+/// Returns the span names, one per line, and `torn` for a line that is not JSON.
 fn names(text: &str) -> Vec<String> {
     let name = |line: &str| -> Option<String> {
         let json: serde_json::Value = serde_json::from_str(line).ok()?;
@@ -85,7 +85,7 @@ impl Write for Disk {
     }
 }
 
-/// Exports `a` to `d`, with this much free space before each, and compares the results and the lines that a reader finds.
+/// Exports `a` to `d` with this much free space before each, and compares the results and the lines found by a reader.
 fn check(room: [usize; 4], expected: [&str; 4], found: &[&str]) {
     let disk = Disk::default();
     let mut exporter = JsonLinesExporter::<Traces>::to_writer(disk.clone());
@@ -121,7 +121,7 @@ fn an_incomplete_line_of_another_program_is_ended() {
     std::fs::remove_file(&path).unwrap();
 }
 
-/// Limits the size of files to 512 bytes, so that the kernel refuses writes as it does when a disk is full.
+/// Limits file sizes to 512 bytes, so that the kernel refuses writes as if the disk were full.
 #[cfg(unix)]
 #[test]
 fn a_file_at_its_size_limit_is_readable_up_to_its_last_line() {
@@ -144,7 +144,7 @@ fn a_file_at_its_size_limit_is_readable_up_to_its_last_line() {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(said.contains(FAILED), "{output:?}");
-    // This process has no limit.
+    // This process has no file size limit.
     assert_eq!(outcome(&export(&mut JsonLinesExporter::<Traces>::to_file(&path).unwrap(), "z")), TAKEN);
     let found = names(&std::fs::read_to_string(&path).unwrap());
     std::fs::remove_file(&path).unwrap();

@@ -1,4 +1,5 @@
-//! Batches that are larger than the receiver takes: they arrive in parts, and only an item that fits nowhere is dropped.
+//! Batches that are larger than the receiver accepts. They must arrive in parts, and only items that do not fit into any
+//! request may be dropped.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
@@ -34,9 +35,9 @@ fn no_request_exceeds_the_configured_limit() {
     let seen = server.take();
     assert!(seen.taken.iter().all(|body| body.len() <= 1000));
     assert_eq!(arrived(&seen.taken), (0..50).collect::<Vec<_>>());
-    // Six spans of 147 bytes and the envelope fit, a seventh does not.
+    // The envelope and six spans of 147 bytes fit, but a seventh span does not.
     assert_eq!(seen.taken.len(), 50_usize.div_ceil(6));
-    // A limit of zero is none.
+    // Zero means no limit.
     drop(exporter);
     let mut exporter = self::exporter(server.url(), |builder| builder.with_max_request_size(0));
     assert_eq!(send(&mut exporter, &numbered([100; 50])), "taken, 0 rejected, 0 retries");
@@ -47,7 +48,7 @@ fn no_request_exceeds_the_configured_limit() {
 fn by_default_parts_have_the_size_that_every_receiver_takes() {
     let server = Limited::start(usize::MAX, Refuses::Politely, b"");
     let mut exporter = exporter(server.url(), |builder| builder);
-    // The last span alone is larger. It may be taken, so it is sent.
+    // Only the last span is larger. It is sent because the receiver may accept it.
     let mut lengths = vec![1_000_000; 9];
     lengths.push(5_000_000);
     assert_eq!(send(&mut exporter, &numbered(lengths)), "taken, 0 rejected, 0 retries");
@@ -60,14 +61,14 @@ fn what_is_refused_as_too_large_is_halved_until_it_passes() {
     for refuses in [Refuses::Politely, Refuses::AtOnce] {
         let server = Limited::start(2000, refuses, b"");
         let mut exporter = exporter(server.url(), |builder| builder);
-        // Number 50 fits nowhere.
+        // Span 50 does not fit into any request.
         let spans = numbered((0..100).map(|index| if index == 50 { 3000 } else { 100 }));
         let expected: Vec<_> = (0..100).filter(|&index| index != 50).collect();
         assert_eq!(send(&mut exporter, &spans), "taken, 1 failed, 0 rejected, 0 retries", "{refuses:?}");
         let seen = server.take();
         assert_eq!(arrived(&seen.taken), expected, "{refuses:?}");
         assert_eq!(seen.refused.len(), 4, "{:?}", seen.refused);
-        // The next batch knows the size, and the span that was refused before.
+        // For the next batch, the exporter remembers the size limit and the size of the refused span.
         assert_eq!(send(&mut exporter, &spans), "taken, 1 failed, 0 rejected, 0 retries", "{refuses:?}");
         let seen = server.take();
         assert_eq!((arrived(&seen.taken), seen.refused), (expected, vec![]), "{refuses:?}");
@@ -160,7 +161,8 @@ fn a_deadline_in_the_middle_costs_the_rest_once() {
     assert_eq!(numbers([&*server.finish()[0].body]), (0..6).collect::<Vec<_>>());
 }
 
-/// Spans of a megabyte, to a receiver that never responds: the request and what it is made from.
+/// Sends spans of a megabyte to a receiver that never responds, and measures the memory held by the request and its
+/// source data.
 #[test]
 fn the_memory_of_an_export_is_bounded() {
     let spans = numbered([1_000_000; 48]);
@@ -182,7 +184,7 @@ fn the_limit_holds_before_compression_too() {
     let server = Limited::start(usize::MAX, Refuses::Politely, b"");
     let mut exporter =
         exporter(server.url(), |builder| builder.with_max_request_size(1000).with_compression(Compression::Gzip));
-    // Number 3 would fit after compression.
+    // Span 3 would fit after compression.
     let lengths = (0..20).map(|index| if index == 3 { 2000 } else { 100 });
     assert_eq!(send(&mut exporter, &numbered(lengths)), "taken, 1 failed, 0 rejected, 0 retries");
     let plain: Vec<Vec<u8>> = server
@@ -203,7 +205,7 @@ fn the_limit_holds_before_compression_too() {
 #[test]
 fn the_memory_of_a_compressed_export_is_bounded() {
     use telemark_otlp::Compression;
-    // Text that gzip hardly shortens.
+    // Text that gzip can hardly compress.
     let noise: &'static str =
         (0..500_000).map(|_| char::from(b'!' + (telemark_sdk::id::random() % 90) as u8)).collect::<String>().leak();
     let spans: SpanChunk = (0..60).map(|_| support::span(noise)).collect();

@@ -1,4 +1,4 @@
-//! Faults over gRPC, with the outcome of the batch and the calls that the receiver got.
+//! Faults over gRPC, with the outcome of each batch and the calls that the receiver got.
 #![cfg(feature = "grpc")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
@@ -244,7 +244,7 @@ fn the_status_of_the_call_is_reported() {
     let status = |code| Step::trailers_only(&[("grpc-status", code)]);
     let server = Server::start([status("14"), Step::ok(), status("3")]);
     let mut exporter = exporter(&server, |builder| builder);
-    // The report has the status of the last attempt.
+    // The report contains the status of the last attempt.
     assert_eq!(export(&mut exporter, "a").unwrap().response, Some(ResponseStatus::Rpc("OK")));
     assert_eq!(export(&mut exporter, "b").unwrap_err().response(), Some(ResponseStatus::Rpc("INVALID_ARGUMENT")));
     let soon = Deadline::after(Duration::ZERO);

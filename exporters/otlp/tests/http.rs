@@ -1,4 +1,4 @@
-//! Faults over HTTP, with the outcome of the batch and the requests that the receiver got.
+//! Faults over HTTP, with the outcome of each batch and the requests that the receiver got.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
@@ -201,7 +201,7 @@ fn the_timeout_covers_all_attempts_and_waits() {
         .with_max_retries(100);
     let limit = Duration::from_secs(5);
     assert!(timed(300, Deadline::NEVER, steady) < limit);
-    // The caller's deadline comes first.
+    // The caller's deadline passes first.
     assert!(timed(60_000, Deadline::after(Duration::from_millis(300)), steady) < limit);
 }
 

@@ -1,5 +1,5 @@
-//! Round trips of random log records through the encoder and the official types, in protobuf and in JSON, and their way to
-//! a receiver.
+//! Round trips of random log records through the encoder and the official types, in protobuf and in JSON, and exports to a
+//! receiver.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
@@ -59,7 +59,7 @@ const SEVERITIES: [Severity; 24] = [
     Severity::Fatal4,
 ];
 
-/// Generates values that nest. Maps have one field, because they have no order.
+/// Generates nested values. Maps have only one field, because their fields have no order.
 fn value(floats: Floats) -> impl Strategy<Value = AnyValue> {
     let bytes = prop::collection::vec(any::<u8>(), 0..200).prop_map(|bytes| AnyValue::Bytes(Box::new(bytes)));
     let scalar = prop_oneof![
@@ -117,7 +117,7 @@ fn record(floats: Floats) -> impl Strategy<Value = SdkLogRecord> {
     })
 }
 
-/// Builds the expected request, the slow and obvious way.
+/// Builds the expected request in the slow but obvious way.
 fn expected(resource: &Resource, records: &[SdkLogRecord]) -> ExportLogsServiceRequest {
     let mut scopes: Vec<(InstrumentationScope, Vec<proto::LogRecord>)> = Vec::new();
     for record in records {
@@ -192,7 +192,7 @@ proptest! {
     #[test]
     fn protobuf_reads_back(resource in resource(Floats::All), records in prop::collection::vec(record(Floats::All), 1..10)) {
         let mut cache = Cache::default();
-        // Twice, because the state kept from the first batch must not show in the second.
+        // Run twice, because the state kept from the first batch must not affect the second.
         for _ in 0..2 {
             let mut out = vec![9];
             Logs::protobuf(Batch::new(&resource, &chunk(&records)), &mut cache, &mut out);
@@ -214,7 +214,7 @@ proptest! {
     }
 }
 
-/// Returns a record with every field, and every type of value but maps of several fields.
+/// Returns a record with every field and every type of value, except for maps with several fields.
 fn example() -> SdkLogRecord {
     let telemetry = TestTelemetry::new();
     let scope = InstrumentationScope::builder("lib").with_version("1").build();

@@ -1,5 +1,5 @@
-//! Round trips of random metrics through the encoder and the official types, and the ways in which exports of
-//! metrics differ from those of traces.
+//! Round trips of random metrics through the encoder and the official types, and the ways in which metric exports differ
+//! from trace exports.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
@@ -123,7 +123,7 @@ fn metrics(floats: Floats) -> impl Strategy<Value = Vec<ScopeMetrics>> {
     prop::collection::vec(scope, 1..4)
 }
 
-/// Builds the expected request, the slow and obvious way. It has no metrics without points.
+/// Builds the expected request in the slow but obvious way. Leaves out metrics without points.
 fn expected(resource: &Resource, scopes: &[ScopeMetrics]) -> ExportMetricsServiceRequest {
     let has_points = |metric: &&Metric| !metric.data.is_empty();
     let scopes = scopes.iter().filter(|scope| scope.metrics.iter().any(|metric| has_points(&metric)));
@@ -256,7 +256,7 @@ proptest! {
     #[test]
     fn protobuf_reads_back(resource in resource(Floats::All), metrics in metrics(Floats::All)) {
         let mut cache = Cache::default();
-        // Twice, because the state kept from the first batch must not show in the second.
+        // Run twice, because the state kept from the first batch must not affect the second.
         for _ in 0..2 {
             let mut out = vec![9];
             Metrics::protobuf(Batch::new(&resource, &metrics), &mut cache, &mut out);
@@ -308,7 +308,7 @@ fn server() -> Limited {
     Limited::start(usize::MAX, Refuses::Politely, b"")
 }
 
-/// Random points seldom end within the last bytes of a request.
+/// Random points rarely end within the last bytes of a request.
 #[test]
 fn every_limit_is_kept_to_the_byte() {
     let server = server();
@@ -364,7 +364,7 @@ fn single_points(metrics: &[ScopeMetrics]) -> Vec<Vec<ScopeMetrics>> {
     batches
 }
 
-/// Returns each point of a request with its resource, its scope and its metric.
+/// Returns each point in a request with its resource, scope and metric.
 fn flat(request: ExportMetricsServiceRequest) -> Vec<String> {
     use proto::metric::Data::{ExponentialHistogram, Gauge, Histogram, Sum};
     fn lines<P: std::fmt::Debug>(of: impl std::fmt::Debug, points: Vec<P>) -> Vec<String> {

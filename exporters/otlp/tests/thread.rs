@@ -1,4 +1,5 @@
-//! The threads that may use an exporter: any plain thread, with any runtime in the program, but never a thread of a runtime.
+//! The threads that may use an exporter: any plain thread, whichever runtime the program uses, but never a runtime's own
+//! thread.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod support;
@@ -13,7 +14,7 @@ fn exporter(server: &Server) -> OtlpExporter<Traces> {
     OtlpExporter::<Traces>::builder().with_base_endpoint(server.url()).with_retry(quick_retries()).build().unwrap()
 }
 
-/// Blocks the only thread of the runtime in `join`: an exporter that needs the runtime would hang.
+/// Blocks the runtime's only thread in `join`, so an exporter that needed the runtime would hang.
 #[tokio::test]
 async fn beside_a_current_thread_runtime() {
     let server = Server::start([Step::ok(), Step::ok()]);

@@ -48,7 +48,8 @@ impl Authority {
         self.certificate.pem().into_bytes()
     }
 
-    /// Starts a receiver with a certificate for `name`. With `clients`, it requires a client certificate of that authority.
+    /// Starts a receiver with a certificate for `name`. If `clients` is set, the receiver requires a client certificate
+    /// from that authority.
     fn serve(&self, name: &str, clients: Option<&Authority>, version: Version, script: Vec<Step>) -> Server {
         let identity = self.identity(name);
         let provider = Arc::new(ring::default_provider());
@@ -83,7 +84,7 @@ fn http_ok() -> Vec<Step> {
 }
 
 const TAKEN: &str = "taken, 0 rejected, 0 retries";
-/// The outcome with a refused certificate. It is not retried, because waiting does not make a certificate valid.
+/// The outcome if a certificate is refused. There is no retry, because waiting does not make a certificate valid.
 const REFUSED: &str = "unavailable, 0 retries";
 
 fn check(builder: OtlpBuilder<Traces>, expected: &str, cause: &str) {
@@ -156,8 +157,8 @@ fn a_receiver_that_demands_a_client_certificate() {
     ] {
         let server = authority.serve("localhost", Some(&clients), version, script);
         let builder = || builder(&server, "localhost").with_protocol(protocol).with_certificate(authority.pem());
-        // The receiver reports this after the handshake and may be gone before the client reads it. That looks like a lost
-        // connection, which is retried.
+        // The receiver reports this after the handshake and may close the connection before the client reads the report.
+        // The client then sees a lost connection and retries.
         let error = export(&mut builder().build().unwrap(), "a").unwrap_err();
         assert!(error.is_unavailable(), "{error}");
         let with = builder().with_client_certificate(certificate.clone()).with_client_key(key.clone());
@@ -227,7 +228,7 @@ fn a_certificate_that_is_not_a_regular_file_is_refused_at_once() {
     std::fs::remove_file(&pipe).unwrap();
 }
 
-/// Tries a regular file larger than the memory: a sparse file of 2 GiB.
+/// Tries a regular file that is larger than memory: a sparse file of 2 GiB.
 #[test]
 fn a_certificate_file_is_read_up_to_a_limit() {
     let path = std::env::temp_dir().join(format!("telemark-otlp-large-{}", std::process::id()));

@@ -1,4 +1,4 @@
-//! Export to a server on tonic with a small limit, which refuses a large message with a code that OTLP lists as retryable.
+//! Exports to a tonic server with a small limit, which refuses large messages with a code that OTLP lists as retryable.
 #![cfg(feature = "grpc")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
@@ -21,7 +21,7 @@ use telemark_sdk::time::Deadline;
 use tonic::codec::CompressionEncoding;
 use tonic::{Request, Response, Status};
 
-/// The requests that arrived.
+/// The requests that have arrived.
 #[derive(Clone, Debug, Default)]
 struct Collector(Arc<Mutex<Vec<Vec<u8>>>>);
 
@@ -37,7 +37,7 @@ impl TraceService for Collector {
 }
 
 impl Collector {
-    /// Serves on a thread, which ends with the process. Messages have at most `limit` bytes, by default 4 MiB.
+    /// Serves on a thread until the process ends. `limit` is the maximum message size in bytes, by default 4 MiB.
     fn serve(&self, limit: Option<usize>) -> SocketAddr {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -84,7 +84,7 @@ fn a_batch_beyond_the_limit_of_a_server_arrives_in_parts() {
     let check = |configure: fn(OtlpBuilder<Traces>) -> OtlpBuilder<Traces>| {
         let collector = Collector::default();
         let mut exporter = exporter(collector.serve(Some(2000)), configure);
-        // Number 50 fits nowhere.
+        // Span 50 does not fit into any request.
         let spans = numbered((0..100).map(|index| if index == 50 { 3000 } else { 100 }));
         let expected: Vec<_> = (0..100).filter(|&index| index != 50).collect();
         for _ in 0..2 {
@@ -105,7 +105,7 @@ fn a_server_as_it_is_by_default_takes_every_part_at_the_first_try() {
     let result = export_all(&mut exporter, &numbered([1_000_000; 9]), Deadline::after(PATIENCE));
     assert_eq!(outcome(&result), "taken, 0 rejected, 0 retries");
     assert_eq!(collector.take(), ((0..9).collect(), 3));
-    // Alone, a span may need nearly 4 MiB, but no more.
+    // A request with a single span may have almost 4 MiB, but no more.
     for (len, expected) in [(4_194_000, "taken, 0 rejected, 0 retries"), (4_194_304, "too_large, 0 retries")] {
         let result = export_all(&mut exporter, &numbered([len]), Deadline::after(PATIENCE));
         assert_eq!(outcome(&result), expected, "{len}");

@@ -1,4 +1,4 @@
-//! Configuration of pages: names, scopes, and the resource.
+//! The configuration of pages: names, scopes, and the resource.
 
 use crate::names::TranslationStrategy;
 
@@ -8,7 +8,7 @@ pub(crate) struct PageConfig {
     pub(crate) strategy: TranslationStrategy,
     pub(crate) scope_labels: bool,
     pub(crate) target_info: bool,
-    /// Keys of the resource attributes that become labels of every series.
+    /// The keys of the resource attributes that are added as labels to every series.
     pub(crate) resource_labels: Vec<String>,
 }
 

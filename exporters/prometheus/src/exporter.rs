@@ -17,7 +17,7 @@ use crate::response::PageResponse;
 /// Exports a provider's metrics to Prometheus. Clones share one exporter: pass its reader to the provider, and
 /// keep a clone to respond to requests.
 ///
-/// Each request collects on the thread that makes it, and requests may come from any number of threads.
+/// Each request collects on the calling thread, and any number of threads may make requests.
 /// Collections run one at a time, but pages are rendered in parallel.
 ///
 /// ```
@@ -82,7 +82,7 @@ impl PrometheusExporter {
     pub fn render(&self, format: Format, out: &mut Vec<u8>) -> Result<(), ExportError> {
         self.collect(|resource, scopes| {
             let expected = self.0.last_size.load(Ordering::Relaxed);
-            // Reserve a little more than the last page took, so that the buffer rarely grows.
+            // Reserve slightly more than the size of the last page, so that the buffer rarely grows.
             out.reserve(expected + expected / 16);
             let before = out.len();
             self.0.renderer.render(format, resource, scopes, out);
@@ -90,9 +90,8 @@ impl PrometheusExporter {
         })
     }
 
-    /// Collects and writes the page in parts of about 64 KiB, so that a large page is never held in memory as a
-    /// whole. The collected points are kept until the last part is written, but no other request waits for
-    /// this.
+    /// Collects and writes the page in parts of about 64 KiB, so that a large page is never held in memory as a whole.
+    /// The collected points are kept until the last part is written, but other requests do not wait for this.
     ///
     /// # Errors
     /// Fails like [`render`](PrometheusExporter::render), without writing anything. Also returns the first

@@ -29,18 +29,18 @@
 //! | module | owns |
 //! |---|---|
 //! | `exporter` | the reader, and the page or response for each request |
-//! | `negotiate`, `format` | choosing the page format from the request headers |
-//! | `renderer`, `config` | turning a collection into a page |
-//! | `names` | translation of names and units to those of Prometheus |
-//! | `page` | families, series and samples of a page |
+//! | `negotiate`, `format` | selection of the page format based on the request headers |
+//! | `renderer`, `config` | rendering a collection as a page |
+//! | `names` | translation of names and units to Prometheus conventions |
+//! | `page` | the families, series and samples on a page |
 //! | `text` | rendering of numbers, quoted names, and attribute values |
 //! | `response`, `server` | serving the page over HTTP |
 //!
-//! [`PrometheusExporter::write`] writes a page in parts, as compressed responses do. A large page is then never
-//! held in memory as a whole. This also saves time, because touching fresh memory for the first time costs more
-//! than writing the text.
+//! [`PrometheusExporter::write`] writes a page in parts, which is also how compressed responses are created, so a large
+//! page is never held in memory as a whole. This also saves time, because touching fresh memory for the first time
+//! costs more than writing the text.
 //!
-//! # Limits of a page
+//! # Page limits
 //!
 //! - Counter or histogram series with equal labels are added up, such as a series with an empty attribute and
 //!   one without it.
@@ -54,7 +54,7 @@
 //!   stale; the text formats have no marker for that.
 //! - OpenMetrics does not allow a counter to be NaN or negative, so such a counter is left out of OpenMetrics
 //!   pages.
-//! - An exemplar keeps its trace, and those attributes that fit into the 128 characters allowed by OpenMetrics.
+//! - An exemplar keeps its trace, and the attributes that fit into the 128 characters allowed by OpenMetrics.
 //!
 //! # Environment variables
 //!

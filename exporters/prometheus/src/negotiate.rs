@@ -7,8 +7,8 @@ use crate::format::{ESCAPINGS, Escaping, Format, Protocol};
 /// Returns the format for a request with this `Accept` header. If there is no such header, pass an empty
 /// string; if there are several, join them with commas.
 ///
-/// The supported media range with the highest `q` wins, or the first of them if several have the same `q`. If
-/// no range is supported, or if the winning range accepts any format, the format is text 0.0.4.
+/// The supported media range with the highest `q` wins, or the first one if several have the same `q`. If no range is supported,
+/// or if the winning range accepts any format, the format is text 0.0.4.
 ///
 /// ```
 /// use telemark_prometheus::{Protocol, negotiate};

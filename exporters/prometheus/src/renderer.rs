@@ -10,8 +10,7 @@ use crate::format::Format;
 use crate::names::TranslationStrategy;
 use crate::page::{self, Chunks};
 
-/// Renders collections as pages. [`PrometheusExporter`](crate::PrometheusExporter) uses a renderer for its
-/// pages.
+/// Renders collections as pages. [`PrometheusExporter`](crate::PrometheusExporter) uses it for its own pages.
 ///
 /// Totals must be cumulative, because a page shows the current state rather than a change. Metrics that cannot
 /// be shown are left out with a warning.
@@ -65,7 +64,7 @@ impl Renderer {
     /// Appends a collection's page to `out`.
     pub fn render(&self, format: Format, resource: &Resource, scopes: &[ScopeMetrics], out: &mut Vec<u8>) {
         let chunks = Chunks { size: usize::MAX, pass_on: &mut |_| Ok(()) };
-        // Only `pass_on` can fail, and this one never does.
+        // Only `pass_on` can fail, and here it never does.
         let _ = page::write(&self.config, format, resource, scopes, out, chunks);
     }
 
@@ -93,5 +92,6 @@ impl Renderer {
     }
 }
 
-/// Size of a part in bytes: large enough to need few writes, and small enough for the CPU caches.
+/// The size of a part in bytes, which is large enough to keep the number of writes small, and small enough for the CPU
+/// caches.
 const CHUNK: usize = 64 << 10;

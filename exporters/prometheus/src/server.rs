@@ -15,11 +15,11 @@ const PORT: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
 
 /// Serves the page at `/metrics` until dropped.
 ///
-/// Slow or silent clients do not delay other clients; [`telemark_serve`] documents the limits. Collections run
+/// Slow or silent clients do not delay other clients. [`telemark_serve`] documents the limits. Collections run
 /// one after another on the server's thread, so a stuck callback does delay the page.
 ///
-/// On a loopback address, the server responds only to requests for `localhost`, a loopback address, the host it
-/// was given, or a host from [`ServerBuilder::with_allowed_hosts`]. This protects against DNS rebinding.
+/// On a loopback address, the server responds only to requests for `localhost`, a loopback address, the configured
+/// host, or a host from [`ServerBuilder::with_allowed_hosts`]. This protects against DNS rebinding.
 ///
 /// ```
 /// use telemark_prometheus::{PrometheusExporter, Server};
@@ -48,7 +48,7 @@ impl Server {
     /// `localhost` and `9464`.
     ///
     /// # Errors
-    /// Fails like [`Server::start`], but the error names the variable instead of the argument.
+    /// Fails in the same cases as [`Server::start`], but the error names the variable instead of the argument.
     pub fn from_env(prometheus: PrometheusExporter, env: &Env) -> Result<Self, ConfigError> {
         let mut builder = Server::builder(prometheus);
         (builder.host_setting, builder.port_setting) = (HOST, PORT);
@@ -133,7 +133,7 @@ impl ServerBuilder {
     /// Starts the server.
     ///
     /// # Errors
-    /// Fails like [`Server::start`].
+    /// Fails in the same cases as [`Server::start`].
     pub fn start(self) -> Result<Server, ConfigError> {
         let ServerBuilder { prometheus, host, port, mut allowed_hosts, host_setting, port_setting } = self;
         let listener = telemark_serve::bind(&host, port).map_err(|error| match error {

@@ -326,15 +326,14 @@ fn series_that_prometheus_cannot_tell_apart_are_added_up() {
     let histograms = vec![
         histogram(empty(), [1.0], [1, 2]),
         histogram(Attributes::empty(), [1.0], [3, 4]),
-        // The bounds differ from those of the series above, so the two cannot be added, and the page shows the
-        // first.
+        // The bounds differ from those of the series above, so the two series cannot be added and the page shows only the first.
         histogram(attributes(&[("b", "")]), [2.0], [5, 6]),
     ];
     let buckets = |offset, counts: &[u64]| Buckets::new(offset, counts.to_vec());
     let exponential = |attributes, scale, offset, counts: &[u64]| {
         ExponentialHistogramPoint::new(attributes, scale, 1, buckets(offset, counts), Buckets::default()).with_sum(1.0)
     };
-    // Buckets (1, 2] and (2, 4], at scale 0 and at scale 2.
+    // The buckets (1, 2] and (2, 4], at scale 0 and at scale 2.
     let exponentials =
         vec![exponential(empty(), 0, 0, &[1, 2]), exponential(Attributes::empty(), 2, 0, &[1, 1, 1, 1, 0, 0, 0, 1])];
     let falls = MetricData::Sum { points: points.clone(), temporality: Temporality::Cumulative, monotonic: false };

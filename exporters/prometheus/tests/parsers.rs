@@ -31,7 +31,7 @@ struct Python {
 }
 
 impl Python {
-    /// Returns `None` and reports the skipped test if the client is not installed.
+    /// Returns `None` and reports the test as skipped if the client is not installed.
     fn start() -> Option<Self> {
         let Some(folder) = variable("TELEMARK_TEST_PROMETHEUS_CLIENT") else {
             skip("no prometheus_client is installed here; `cargo xtask test` installs it");
@@ -76,7 +76,7 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Reports a skipped test, bypassing the test harness. Fails in continuous integration.
+/// Reports the test as skipped, bypassing the test harness. Fails in continuous integration.
 fn skip(why: &str) {
     assert!(variable("CI").as_deref() != Some("true"), "in continuous integration nothing is skipped: {why}");
     let _ = writeln!(std::io::stderr(), "\n!!! SKIPPED: {why}\n");
@@ -208,7 +208,7 @@ fn the_official_client_refuses_what_is_wrong() {
     assert!(python.read(OPEN_METRICS, "# TYPE a counter\na_total 1\n# EOF\n").is_ok());
 }
 
-/// Runs the linter of Prometheus itself, if it is installed.
+/// Runs Prometheus's own linter, if it is installed.
 #[test]
 fn promtool_has_no_complaints_about_the_format() {
     let command = Command::new("promtool")
@@ -225,6 +225,6 @@ fn promtool_has_no_complaints_about_the_format() {
     promtool.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
     let output = promtool.wait_with_output().unwrap();
     let complaints = String::from_utf8_lossy(&output.stderr);
-    // The linter also comments on names and descriptions, which the program chooses.
+    // The linter also complains about names and descriptions, but those are chosen by the program.
     assert!(!complaints.contains("error while linting"), "{complaints}");
 }

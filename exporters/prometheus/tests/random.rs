@@ -98,7 +98,7 @@ proptest! {
     }
 }
 
-/// Returns the lines of a histogram, formatting each line separately.
+/// Returns a histogram's lines, formatting each line separately.
 fn written_plainly(point: &HistogramPoint) -> String {
     let labels: String = point.attributes.iter().map(|label| format!("{}=\"{}\",", label.key, label.value)).collect();
     let mut page = "# TYPE h histogram\n".to_owned();

@@ -47,8 +47,8 @@
 //!
 //! let app: axum::Router = axum::Router::new().layer(telemark_axum::layer().with_policy(Strict));
 //! ```
-//! - **Choose the provider**: use [`HttpServerLayer::with_tracer`] and [`HttpServerLayer::with_meter`], with a tracer and a
-//!   meter of the [`scope`].
+//! - **Choose the provider**: use [`HttpServerLayer::with_tracer`] and [`HttpServerLayer::with_meter`] with a tracer and a
+//!   meter that have the [`scope`] of this crate.
 //!
 //! # Environment variables
 //! This crate reads no environment variables itself; see [`ServerConfig::from_env_fn`].
@@ -68,8 +68,8 @@ pub fn layer() -> HttpServerLayer<AxumPolicy> {
     HttpServerLayer::new().with_policy(AxumPolicy).with_tracer(GlobalTracer::new(scope())).with_global_meter(scope())
 }
 
-/// Returns the instrumentation scope of this crate, for the tracer of [`HttpServerLayer::with_tracer`] and the meter of
-/// [`HttpServerLayer::with_meter`].
+/// Returns this crate's instrumentation scope, for the tracer passed to [`HttpServerLayer::with_tracer`] and the meter
+/// passed to [`HttpServerLayer::with_meter`].
 pub fn scope() -> InstrumentationScope {
     telemark_kit::scope(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
 }

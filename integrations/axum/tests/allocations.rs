@@ -69,8 +69,8 @@ fn request(traceparent: Option<&str>) -> Request<Body> {
     request.body(Body::empty()).unwrap()
 }
 
-/// Counts the allocations of one request, from the call to the end of the body, in a service that has already served some.
-/// `export` removes the spans in between, like a worker.
+/// Counts the allocations for one request, from the call to the end of the body, in a service that has already served other
+/// requests. `export` removes the spans between requests, like a worker.
 fn allocations<S, B>(mut service: S, traceparent: Option<&str>, export: impl Fn()) -> usize
 where
     S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
@@ -101,7 +101,7 @@ fn router() -> Router {
 #[test]
 fn stays_below_its_bounds() {
     support::propagate();
-    // No exporter: counts only the start and the end of a span.
+    // Without an exporter, only the start and the end of a span are counted.
     let upstream = opentelemetry_sdk::trace::SdkTracerProvider::builder().build();
     let telemark = telemark_sdk::testing::TestTelemetry::new();
     let export = || {
@@ -113,8 +113,7 @@ fn stays_below_its_bounds() {
     check_router("opentelemetry_sdk", &upstream, || {}, [10, 12, 10]);
     check_router("telemark-sdk", telemark.provider(), export, [10, 12, 10]);
 
-    // Neither metrics nor exemplars allocate. The clock stands still, because the first exemplar of each bucket
-    // allocates.
+    // Neither metrics nor exemplars allocate. The clock does not advance, because the first exemplar in each bucket allocates.
     let config = ServerConfig::new().with_active_requests().with_body_sizes().with_clock(|| UNIX_EPOCH);
     let layer = HttpServerLayer::new().with_config(config).with_tracer(telemark.tracer("allocations"));
     let layer = layer.with_meter(&telemark.meter("allocations"));
@@ -124,7 +123,7 @@ fn stays_below_its_bounds() {
     assert!(metrics.contains("http.server.request.duration") && metrics.contains(" # "), "{metrics}");
 }
 
-/// The bounds apply to a root span, below a sampled parent, and below an unsampled parent.
+/// The bounds apply to a root span, a span below a sampled parent, and a span below an unsampled parent, in this order.
 fn check(what: &str, serve: impl Fn(Option<&str>) -> usize, bounds: [usize; 3]) {
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-";
     let parents = [None, Some(format!("{trace}01")), Some(format!("{trace}00"))];
@@ -144,7 +143,8 @@ where
     check(&format!("a service, {what}"), |parent| allocations(layer.layer(handler()), parent, &export), bounds);
 }
 
-/// Bounds the allocations that the layer adds to a bare router. Five are axum's boxes around the service, its future and its body.
+/// Bounds the allocations that the layer adds to a bare router. Five of them are axum's boxes around the service, its future and
+/// its body.
 fn check_router<P>(what: &str, provider: &P, export: impl Fn(), bounds: [usize; 3])
 where
     P: TracerProvider<Tracer: Clone + Send + Sync + 'static>,

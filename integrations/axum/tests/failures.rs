@@ -41,7 +41,8 @@ fn layer<S: Spans>(spans: &S) -> HttpServerLayer<AxumPolicy, S::Tracer> {
     telemark_axum::layer().with_tracer(spans.tracer()).with_meter(&spans.meter())
 }
 
-/// Returns the end of the only request, from its span and its metric, without the attributes that all requests share.
+/// Returns how the only request ended, according to its span and its metric, without the attributes that all requests
+/// share.
 async fn ended<S: Spans>(spans: &S) -> String {
     let finished = until("a span", || Some(spans.finished()).filter(|spans| !spans.is_empty())).await;
     let [span] = &finished[..] else { panic!("{finished:?}") };
@@ -53,7 +54,7 @@ async fn ended<S: Spans>(spans: &S) -> String {
     format!("{} | {}", short(&span.end()), short(attributes.trim_end_matches(',')))
 }
 
-/// Sends a request, reads as much of the response as possible, and compares the end.
+/// Sends a request, reads as much of the response as possible, and compares the result of [`ended`].
 async fn check<S: Spans>(app: impl Fn(&S) -> Router, request: Request, status: u16, expected: &str) {
     let spans = S::new();
     let shown = format!("{request:?}");
@@ -127,7 +128,7 @@ async fn timeouts<S: Spans>() {
     let slow = || Router::new().route("/slow", get(async || -> Response { std::future::pending().await }));
     let route = "http.route=/slow";
 
-    // Inside the span, the timeout creates a response, whose status separates client errors from server errors.
+    // Inside the span, the timeout creates a response whose status distinguishes client errors from server errors.
     let of_client = |spans: &S| {
         let timeout = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, Duration::ZERO);
         slow().layer(timeout).layer(layer(spans))
@@ -220,7 +221,7 @@ async fn bodies_that_fail<S: Spans>() {
     }
 }
 
-/// Serves until the runtime of the test ends.
+/// Serves until the test's runtime ends.
 async fn serve(app: Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -49,7 +49,7 @@ async fn call(app: &Router, method: &str, path: &str) -> StatusCode {
     status
 }
 
-/// Calls each path and compares the name, route and path of the span.
+/// Calls each path and compares the span's name, route and path.
 async fn check<S: Spans>(app: impl Fn(&S) -> Router, cases: &[(&str, &str, u16, &str)]) {
     for (method, path, status, expected) in cases {
         let spans = S::new();

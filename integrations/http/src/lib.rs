@@ -33,7 +33,7 @@
 //! ```
 //!
 //! # Attributes of a server span
-//! A server span has the attributes of the semantic conventions 1.45.0 for HTTP server spans, and two of Telemark's own:
+//! A server span has the attributes that the semantic conventions 1.45.0 define for HTTP server spans, and two of Telemark's own:
 //! `telemark.outcome`, which is `cancelled` if the request was abandoned, and `telemark.truncated`. Attributes
 //! that a sampler may use are set when the span is created. One exception keeps unsampled traffic cheap: below an
 //! *unsampled* parent, a sampler sees only `http.request.method`, `url.path`, `url.scheme`, `http.route` and the attributes
@@ -46,8 +46,9 @@
 //! [`MAX_HEADER_VALUES`] lines, and all captured headers of one message after [`MAX_CAPTURED_BYTES`] bytes.
 //! `telemark.truncated`, an array of strings, lists the names of the truncated attributes.
 //!
-//! Routes, span names, the server's host names, user agents and addresses are cached for the life of the program, to avoid copying
-//! them for each request. The cache holds the first 1024 routes, 128 host names, 128 user agents and 256 addresses, if they are short.
+//! Routes, span names, the server's host names, user agents and addresses are cached for the life of the program, to avoid
+//! copying them for each request. The cache holds the first 1024 routes, 128 host names, 128 user agents and 256 addresses that
+//! are short enough.
 //!
 //! # Environment variables
 //! This crate reads no environment variables itself. [`ServerConfig::from_env_fn`] accepts a reader and lists the variables.

@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 
 use opentelemetry::KeyValue;
 
-/// Bounds the memory, together with [`WAYS`]. Programs have fewer combinations of routes, methods and statuses, and unusual
-/// requests cannot add more.
+/// Bounds the memory, together with [`WAYS`]. Typical programs have fewer combinations of routes, methods and statuses, and
+/// unusual requests cannot exceed the bound.
 const BUCKETS: usize = 256;
 
 /// The entries of a bucket, in one cache line. With a hundred keys, nearly every key finds a free entry.
@@ -35,8 +35,8 @@ impl<K: SetKey> AttributeSets<K> {
         AttributeSets((0..BUCKETS).map(|_| Bucket::default()).collect())
     }
 
-    /// Calls `then` with the attributes of the key. Calls `make` to build them for a new key, for a key whose bucket is full,
-    /// and without a key.
+    /// Calls `then` with the attributes for the key. Calls `make` to build them if the key is new, if its bucket is full, or
+    /// if there is no key.
     #[inline]
     pub fn with(&self, key: Option<K>, make: impl FnOnce() -> Vec<KeyValue>, then: impl FnOnce(&[KeyValue])) {
         let Some(key) = key else { return then(&make()) };

@@ -1,4 +1,4 @@
-//! The clock of spans and measurements.
+//! The clock that provides timestamps for spans and measurements.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::SystemTime;
 /// The system clock, or a clock that the application provides.
 ///
 /// Read it once at the start and once at the end of an operation, and pass both readings to the span and to the metric, so
-/// that their durations match. The system clock may be set back in between.
+/// that their durations match. The system clock may be set back between the two readings.
 #[derive(Clone, Default)]
 pub struct Clock(Option<Arc<dyn Fn() -> SystemTime + Send + Sync>>);
 

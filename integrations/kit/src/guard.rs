@@ -1,10 +1,10 @@
-//! The guard around foreign code: tracers, meters, propagators, and extensions of the application.
+//! The guard around foreign code: tracers, meters, propagators, and the application's extensions.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Calls `run` and returns its result; `None` if it panicked. Also contains a panic in the destructor of the panic
+/// Calls `run` and returns its result, or `None` if it panicked. Also contains a panic in the destructor of the panic
 /// payload.
 ///
 /// Instrumentation must not fail the work that it observes. If `run` panics, values that it has changed stay changed, so

@@ -29,7 +29,7 @@ impl<T> Interner<T> {
         Interner { max_entries, max_bytes, table: RwLock::new(None) }
     }
 
-    /// Returns the interned string and its value; `None` if the string is too long or the table is full.
+    /// Returns the interned string and its value, or `None` if the string is too long or the table is full.
     ///
     /// Calls `make` for a new string while holding the table's lock: it must neither block nor use the same table.
     pub fn get(&self, text: &str, make: impl FnOnce(&'static str) -> T) -> Option<(&'static str, &'static T)> {

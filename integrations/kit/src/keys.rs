@@ -33,7 +33,7 @@ pub const URL_QUERY: &str = "url.query";
 pub const URL_SCHEME: &str = "url.scheme";
 pub const USER_AGENT_ORIGINAL: &str = "user_agent.original";
 
-/// Not in the conventions: how an operation ended prematurely, such as `cancelled`.
+/// The way in which an operation ended prematurely, such as `cancelled`. Not part of the conventions.
 pub const TELEMARK_OUTCOME: &str = "telemark.outcome";
-/// Not in the conventions: the names of truncated attributes.
+/// The names of truncated attributes. Not part of the conventions.
 pub const TELEMARK_TRUNCATED: &str = "telemark.truncated";

@@ -32,7 +32,7 @@
 //! | `guard` | [`guarded`], which contains panics of foreign code; [`lock`], which ignores poisoning |
 //! | [`keys`] | the attribute names of the semantic conventions |
 //! | `attributes` | [`Attributes`] for a span, and the names of truncated ones |
-//! | `attribute_sets` | [`AttributeSets`] of metrics, built once |
+//! | `attribute_sets` | [`AttributeSets`] for metrics, built once |
 //! | `text` | [`BoundedText`]: text from a peer, bounded and valid |
 //! | `interner` | [`Interner`]: a bounded number of strings for the life of the program |
 //! | `clock` | [`Clock`], which an application may replace |

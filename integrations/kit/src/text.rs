@@ -1,4 +1,4 @@
-//! A peer's text as attribute values: bounded, valid UTF-8, and marked if truncated.
+//! Converts a peer's text to attribute values that are bounded, valid UTF-8, and marked if truncated.
 
 /// The maximum size, in bytes, of an attribute value taken from a peer.
 pub const MAX_TEXT_BYTES: usize = 4096;

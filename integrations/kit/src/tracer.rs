@@ -1,4 +1,4 @@
-//! The global tracer, looked up on first use and cached once it is a real one.
+//! The global tracer, which is looked up on first use and cached once it is not a no-op tracer.
 
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
@@ -19,10 +19,10 @@ pub fn scope(name: impl Into<Cow<'static, str>>, version: impl Into<Cow<'static,
     InstrumentationScope::builder(name).with_version(version).with_schema_url(SCHEMA_URL).build()
 }
 
-/// A [`Tracer`] of the API's global provider.
+/// A [`Tracer`] from the API's global provider.
 ///
 /// May be created before the provider is installed: while the global provider is the API's no-op provider, each span repeats
-/// the lookup. All clones keep the first real tracer, even if another provider replaces its provider later.
+/// the lookup. All clones keep the first real tracer, even if the global provider is replaced later.
 #[derive(Clone, Debug)]
 pub struct GlobalTracer(Arc<Inner>);
 

@@ -2,8 +2,8 @@
 
 use opentelemetry_semantic_conventions::attribute;
 
-/// Lists constants of the kit that OpenTelemetry also publishes: name, value, and published value. A deprecated name causes a
-/// warning.
+/// Lists the kit's constants that OpenTelemetry also publishes, as tuples of name, value and published value. The compiler
+/// warns about deprecated names.
 macro_rules! published {
     ($($name:ident)*) => {
         [$((stringify!($name), telemark_kit::keys::$name, attribute::$name)),*]

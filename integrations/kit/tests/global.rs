@@ -1,4 +1,4 @@
-//! Finds the global tracer and the global meter once they are installed.
+//! Tests that the global tracer and the global meter are found once they are installed.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use opentelemetry::metrics::Counter;
@@ -8,7 +8,7 @@ use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMete
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
 use telemark_kit::{GlobalTracer, Instruments};
 
-// A single test, because the providers belong to the process.
+// There is only one test, because the providers are global to the process.
 #[test]
 fn providers_are_found_once_they_are_installed() {
     let scope = telemark_kit::scope("kit-test", "1.2.3");

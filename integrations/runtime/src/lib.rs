@@ -25,8 +25,8 @@
 //! does nothing. The API cannot remove an observable instrument, so there is no handle to keep or to drop: the
 //! instruments are observed as long as their meter provider lives.
 //!
-//! [`scope`] names this crate, its version and the conventions that the metrics follow. A meter of another scope also works;
-//! the metrics then name that scope as their origin.
+//! [`scope`] names this crate, its version and the conventions that the metrics follow. A meter with another scope also works,
+//! but the metrics then name that scope as their origin.
 //!
 //! # The process
 //! The names follow the semantic conventions 1.45 for processes. The numbers come from `/proc/self`. On systems other
@@ -55,8 +55,8 @@
 //!   does not count the second per process.
 //!
 //! # Tokio
-//! Requires the feature `tokio`. No conventions are published for tokio, so the names follow the style of the others. The
-//! values come from counters that tokio always maintains, even without `tokio_unstable`.
+//! Requires the feature `tokio`. No conventions are published for tokio, so the names follow the style of the process metrics.
+//! The values come from counters that tokio always maintains, even without `tokio_unstable`.
 //!
 //! | metric | instrument | unit | attribute | meaning |
 //! |---|---|---|---|---|
@@ -68,7 +68,7 @@
 //!
 //! - The share of time during which the workers are busy is the rate of `tokio.worker.busy_time` divided by the sum of
 //!   `tokio.worker.count`.
-//! - A worker updates `tokio.worker.busy_time` and `tokio.worker.parks` when it parks, and occasionally in between. A worker
+//! - A worker updates `tokio.worker.busy_time` and `tokio.worker.parks` when it parks, and occasionally between parks. A worker
 //!   blocked by a task is `active`, and its busy time does not increase.
 //! - Without 64-bit atomics, tokio keeps no statistics on its workers: `tokio.worker.count` has no state there, and the
 //!   other two `tokio.worker` metrics are missing.

@@ -14,8 +14,8 @@ use crate::panics::watched;
 pin_project! {
     /// The body of a response that is part of a span.
     ///
-    /// Delegates frames, size hint and end to the inner body. The span ends with the last frame, or as cancelled if the body
-    /// is dropped earlier.
+    /// Delegates frames, the size hint and the end of the stream to the inner body. The span ends with the last frame, or as
+    /// cancelled if the body is dropped earlier.
     #[derive(Debug)]
     pub struct ResponseBody<B> {
         #[pin]
@@ -48,7 +48,8 @@ impl<B: Body> Body for ResponseBody<B> {
         let Some(span) = this.span.as_mut() else {
             return inner.poll_frame(cx);
         };
-        // Attached until this function returns, so that an exemplar of the end points to this span.
+        // Keep the context attached until this function returns, so that an exemplar recorded at the end points to this
+        // span.
         let _current = span.context().clone().attach();
         let polled = ready!(watched(span, || inner.as_mut().poll_frame(cx)));
         match &polled {

@@ -14,14 +14,14 @@ use crate::body::ResponseBody;
 use crate::panics::watched;
 
 pin_project! {
-    /// The future of [`HttpServerService`](crate::HttpServerService).
+    /// The future returned by [`HttpServerService`](crate::HttpServerService).
     ///
     /// Ends the request as cancelled if it is dropped before it is ready.
     #[derive(Debug)]
     pub struct ResponseFuture<F> {
         #[pin]
         inner: F,
-        // `None` for an excluded request, and after the body has taken it.
+        // `None` for an excluded request, and after the span has been moved to the body.
         span: Option<RequestSpan>,
         method: BodyMethod,
     }
@@ -64,7 +64,8 @@ where
             let result = ready!(this.inner.poll(cx));
             return Poll::Ready(result.map(|response| response.map(|body| ResponseBody::new(body, None, None))));
         };
-        // Attached until this function returns, so that an exemplar of the end points to this span.
+        // Keep the context attached until this function returns, so that an exemplar recorded at the end points to this
+        // span.
         let _current = span.context().clone().attach();
         let mut response = match ready!(watched(span, || this.inner.poll(cx))) {
             Ok(response) => response,

@@ -1,4 +1,4 @@
-//! The layer: the settings, policy, tracer and instruments of its services.
+//! The layer, which holds the settings, policy, tracer and instruments of its services.
 
 use std::sync::{Arc, OnceLock};
 
@@ -27,7 +27,7 @@ pub struct HttpServerLayer<P = DefaultPolicy, T = GlobalTracer> {
 
 type SharedServer<P, T> = Arc<OnceLock<Arc<HttpServerInstrumentation<P, T>>>>;
 
-/// Returns the instrumentation scope of this crate, for the tracer of [`HttpServerLayer::with_tracer`] and the meter of
+/// Returns this crate's instrumentation scope, for the tracer passed to [`HttpServerLayer::with_tracer`] and the meter passed to
 /// [`HttpServerLayer::with_meter`].
 pub fn scope() -> InstrumentationScope {
     telemark_kit::scope(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
@@ -53,7 +53,7 @@ impl Default for HttpServerLayer {
 }
 
 impl<P, T> HttpServerLayer<P, T> {
-    /// Replaces the settings, including those from the environment. The clock stays unless the new settings have one.
+    /// Replaces the settings, including those from the environment. The clock is kept unless the new settings have their own.
     ///
     /// To change only some settings, use [`HttpServerLayer::map_config`].
     pub fn with_config(mut self, config: ServerConfig) -> Self {

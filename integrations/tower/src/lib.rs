@@ -1,5 +1,5 @@
-//! An HTTP server layer for any tower service, on the OpenTelemetry API, with correct spans and metrics however a request
-//! ends.
+//! An HTTP server layer for any tower service, on the OpenTelemetry API, with correct spans and metrics regardless of how a
+//! request ends.
 //!
 //! ```
 //! use http::{Request, Response};
@@ -46,7 +46,7 @@
 //! | `http.server.request.duration` | s | yes; off with [`ServerConfig::without_duration`] |
 //! | `http.server.active_requests` | {request} | with [`ServerConfig::with_active_requests`] |
 //! | `http.server.request.body.size` | By | with [`ServerConfig::with_body_sizes`], if `Content-Length` is known |
-//! | `http.server.response.body.size` | By | with [`ServerConfig::with_body_sizes`]: the bytes that were handed over |
+//! | `http.server.response.body.size` | By | with [`ServerConfig::with_body_sizes`]: the number of bytes handed over to the connection |
 //!
 //! In the conventions, all metrics except the duration are opt-in, so the others are off by default. Each request is
 //! recorded exactly once, sampled or not, with the duration of its span and in its span's context, so that exemplars point
@@ -65,9 +65,9 @@
 //! - **Change some settings and keep the others**: use [`HttpServerLayer::map_config`].
 //! - **Record more**: [`ServerConfig::with_opt_in_attributes`] adds opt-in attributes, such as `client.port`. For
 //!   `network.local.address`, insert a [`LocalAddr`] into the extensions of each request.
-//! - **Choose the provider**: by default, spans start on the API's global tracer, which is looked up on the first
-//!   request. [`HttpServerLayer::with_tracer`] takes a concrete tracer, which saves an allocation per span. Metrics are
-//!   recorded on the global meter, or on that of [`HttpServerLayer::with_meter`].
+//! - **Choose the provider**: by default, spans start on the API's global tracer, which is looked up on the first request.
+//!   [`HttpServerLayer::with_tracer`] takes a concrete tracer, which saves an allocation per span. Metrics are recorded on
+//!   the global meter, or on the one passed to [`HttpServerLayer::with_meter`].
 //! - **Use hyper without tower**: wrap the service in `hyper_util::service::TowerToHyperService`.
 //!
 //! # Environment variables

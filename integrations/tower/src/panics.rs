@@ -2,7 +2,7 @@
 
 use telemark_http::{End, RequestSpan};
 
-/// Polls the application, and ends the request if it panics. The caller has attached the span's context.
+/// Polls the application, and ends the request if it panics. The caller must have attached the span's context.
 pub(crate) fn watched<R>(span: &mut RequestSpan, poll: impl FnOnce() -> R) -> R {
     let guard = EndOnPanic(span);
     let result = poll();

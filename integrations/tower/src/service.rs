@@ -55,7 +55,7 @@ where
         let future = match &mut span {
             None => self.inner.call(request),
             Some(span) => {
-                // A service may start its work before it returns the future.
+                // Attach the context, because a service may start its work before it returns the future.
                 let _current = span.context().clone().attach();
                 watched(span, || self.inner.call(request))
             }

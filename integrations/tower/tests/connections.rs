@@ -45,7 +45,7 @@ enum Http {
     Two,
 }
 
-/// Serves one connection with a handler behind the layer, and returns the client's end of it.
+/// Serves one connection with a handler behind the layer, and returns the client's end of the connection.
 async fn connect<S, F, R>(spans: &S, http: Http, handler: F) -> TcpStream
 where
     S: Spans,
@@ -96,7 +96,7 @@ async fn read(client: &mut TcpStream) -> String {
     text
 }
 
-/// Returns the end of the only request, from its span and from the attributes of its duration.
+/// Returns how the only request ended, according to its span and the attributes of its duration.
 async fn ended<S: Spans>(spans: &S) -> String {
     let end = the_span(spans).await.end();
     let metrics = spans.metrics();
@@ -328,7 +328,7 @@ async fn http2_reset_before_the_response<S: Spans>() {
     let response = tokio::spawn(sender.send_request(Request::get("http://x/").body(Full::default()).unwrap()));
     started.notified().await;
     assert!(spans.finished().is_empty());
-    // Only the stream is reset; the connection stays.
+    // Only the stream is reset, and the connection stays open.
     response.abort();
     assert_eq!(
         ended(&spans).await,

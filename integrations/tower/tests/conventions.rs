@@ -382,7 +382,7 @@ async fn handled_below<S: Spans>(spans: &S, traceparent: Option<&str>) -> Contex
     let service = layer.layer(service_fn(move |_request: Request<Empty<Bytes>>| {
         let (sender, tracer) = (sender.clone(), tracer.clone());
         async move {
-            tokio::task::yield_now().await; // the second poll is in the context, too
+            tokio::task::yield_now().await; // the second poll is in the context as well
             tracer.in_span("child", |_| ());
             sender.send(Context::current()).unwrap();
             Ok::<_, Infallible>(ok())

@@ -77,7 +77,7 @@ fn ends<S: Spans>(spans: &S) -> String {
 }
 
 async fn completed_with_the_last_frame<S: Spans>() {
-    /// Polls frame by frame, and checks that the span ends with the frame of this index and not earlier.
+    /// Polls frame by frame, and checks that the span ends with the frame at this index and not earlier.
     async fn check<S: Spans>(frames_of: Frames, ended_after: usize) {
         let spans = S::new();
         let mut body = respond(&spans, Method::GET, Response::new(frames(frames_of))).await.into_body();
@@ -248,7 +248,7 @@ async fn panicked<S: Spans>() {
 }
 
 async fn ends_once<S: Spans>() {
-    // A careless caller polls again after the end.
+    // Simulates a careless caller that polls again after the end.
     let spans = S::new();
     let mut body =
         respond(&spans, Method::GET, Response::new(frames(vec![trailers(), Err(BodyError)]))).await.into_body();

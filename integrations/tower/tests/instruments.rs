@@ -25,7 +25,7 @@ use tower::{Layer, Service, service_fn};
 
 on_every_provider!(hostile_requests_stay_within_the_limits, each_instrument_records_once, one_panic_is_one_loss);
 
-/// Wraps another meter's instruments to count their calls; the instrument named `panics` panics in each call.
+/// Wraps another meter's instruments to count their calls. The instrument named `panics` panics on each call.
 #[derive(Clone)]
 struct Spy {
     meter: Meter,
@@ -188,7 +188,7 @@ fn a_route_stays_in_the_overflow_for_one_delta() {
     assert_eq!(period(&[1, 2]), "/1:2 /2:2");
 }
 
-/// A provider that is shut down records nothing and does no harm.
+/// A provider that has been shut down records nothing and has no other effect.
 #[test]
 fn providers_that_are_shut_down() {
     fn check<S: Spans>(spans: &S, shut_down: impl FnOnce(&S)) {

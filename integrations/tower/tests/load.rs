@@ -119,7 +119,7 @@ async fn handle(request: Request<Incoming>) -> Result<Response<UnsyncBoxBody<Byt
 
 /// Sends requests, reads responses, and closes the connection after a random number of bytes.
 async fn go_away(mut stream: TcpStream, number: usize) {
-    // A multiplicative hash is random enough, and the same in every run.
+    // A multiplicative hash is random enough and gives the same results in every run.
     let mut chance = (number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut below = |limit: u64| {
         chance ^= chance << 13;

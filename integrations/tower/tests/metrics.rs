@@ -1,4 +1,4 @@
-//! Tests the measurements of a request as exact points, for every way in which it can end.
+//! Tests a request's measurements by comparing exact points, for every way in which the request can end.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
@@ -132,7 +132,7 @@ async fn completed<S: Spans>() {
     check::<S, _>(Method::GET, 101, frames(vec![]), 0).await;
     check::<S, _>(Method::CONNECT, 200, frames(vec![]), 0).await;
 
-    // Recorded at the head, because the body is never polled.
+    // Recorded when the head is returned, because the body is never polled.
     let spans = S::new();
     let _held = respond(&spans, config(), Request::head("/"), ok("hello")).await;
     assert_eq!(spans.metrics(), points(&get(200).replace("GET", "HEAD"), 0, 0));
@@ -178,7 +178,7 @@ async fn cancelled<S: Spans>() {
         drop(future);
         assert_eq!(spans.metrics(), points(attributes, 0, 0));
     }
-    // Cancelled in the body.
+    // Cancelled during the body.
     let spans = S::new();
     let response = Response::new(frames(vec![data("ab"), data("cd")]));
     let mut body = respond(&spans, config(), Request::get("/"), response).await.into_body();
@@ -390,7 +390,8 @@ async fn one_set_of_instruments<S: Spans>() {
     assert!(spans.metrics().contains(&duration), "{}", spans.metrics());
 }
 
-/// The exemplars of the duration point to the spans of the requests, however they end, never to another current span.
+/// The duration's exemplars point to the requests' spans, regardless of how the requests end, and never to another current
+/// span.
 #[tokio::test]
 async fn exemplars_lead_to_the_span() {
     async fn check(end: &str, run: impl AsyncFnOnce(&Telemark)) {
@@ -484,7 +485,7 @@ async fn a_layer_is_the_same_whatever_the_order_of_its_settings<S: Spans>() {
     let captured = |config: ServerConfig| config.with_captured_request_headers(["x-a"]);
     for turn in 0..4 {
         let spans = S::new();
-        // Like the facade: settings from the environment, and the engine's clock.
+        // Like in the facade, use settings from the environment and the engine's clock.
         let environment = ServerConfig::from_env_fn(|name| {
             (name == "OTEL_RUST_HTTP_SERVER_CAPTURE_REQUEST_HEADERS").then(|| "x-b".to_owned())
         });

@@ -1,8 +1,7 @@
-//! Conformance: checks each attribute of every span and metric, with its type and requirement level, against the tables of the
-//! HTTP server conventions. The only other attributes are two under `telemark.*`.
+//! Conformance: checks each attribute of every span and metric, including its type and requirement level, against the tables
+//! of the HTTP server conventions. The only additional attributes are two under `telemark.*`.
 //!
-//! The tables are those of semantic conventions 1.45.0, http/http-spans.md#http-server-span and
-//! http/http-metrics.md#http-server.
+//! The tables are in semantic conventions 1.45.0, http/http-spans.md#http-server-span and http/http-metrics.md#http-server.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
@@ -76,7 +75,7 @@ const SPAN: &[(&str, Type, Level)] = &[
     ("telemark.truncated", Texts, Ours),
 ];
 
-/// Name and unit, instrument kind, and true if the conventions require the metric by default.
+/// The name and unit, the instrument kind, and a flag that is true if the conventions require the metric by default.
 const METRICS: &[(&str, &str, bool)] = &[
     ("http.server.request.duration[s]", "histogram", true),
     ("http.server.active_requests[{request}]", "up-down sum", false),
@@ -116,7 +115,7 @@ struct Known {
     asked: &'static [&'static str],
 }
 
-/// Lists the violations of the conventions in a span.
+/// Lists the ways in which a span violates the conventions.
 fn violations(span: &Seen, known: &Known) -> Vec<String> {
     let mut wrong = Vec::new();
     for (name, value) in &span.attributes {
@@ -156,7 +155,7 @@ fn violations(span: &Seen, known: &Known) -> Vec<String> {
             wrong.push(format!("{name}: required"));
         }
     }
-    // Each requires the other.
+    // Each of these attributes requires the other.
     for (name, condition) in [("server.port", "server.address"), ("network.peer.port", "network.peer.address")] {
         if span.attributes.contains_key(name) && !span.attributes.contains_key(condition) {
             wrong.push(format!("{name}: without {condition}"));
@@ -180,7 +179,8 @@ fn violations(span: &Seen, known: &Known) -> Vec<String> {
     wrong
 }
 
-/// Lists the violations of the conventions in a point, a line of text. `asked` is true if opt-in metrics are on.
+/// Lists the ways in which a point, given as a line of text, violates the conventions. `asked` is true if opt-in metrics are
+/// enabled.
 fn violations_of_point(line: &str, asked: bool) -> Vec<String> {
     let mut wrong = Vec::new();
     let (name, rest) = line.split_at(line.find("]").unwrap() + 1);
@@ -244,7 +244,7 @@ struct Failure;
 
 type Body = UnsyncBoxBody<Bytes, Failure>;
 
-/// Serves one request up to the given end.
+/// Serves one request until the given end.
 async fn exchange<S: Spans>(
     layer: &HttpServerLayer<DefaultPolicy, S::Tracer>,
     request: Request<()>,

@@ -3,7 +3,7 @@
 use syn::ext::IdentExt;
 use syn::{ImplItemFn, ItemImpl, Path, ReturnType, Signature, Type};
 
-/// Traits whose methods run everywhere, `Drop` above all: their spans would obscure all others.
+/// Traits whose methods are called everywhere, above all `Drop`. Their spans would obscure all others.
 const PLUMBING: [&str; 29] = [
     "Drop",
     "Debug",
@@ -42,8 +42,8 @@ pub(crate) fn is_plumbing(block: &ItemImpl) -> bool {
     last.is_some_and(|last| PLUMBING.iter().any(|name| last.ident == *name))
 }
 
-/// Returns true for a method that a traced block of the type `owner` leaves out: a constructor, or a `const fn`, which may
-/// run at compile time. An `async fn` that returns `Self` is traced, because its waits are of interest.
+/// Returns true for a method that a traced block for the type `owner` leaves out: a constructor, or a `const fn`, which may
+/// run at compile time. An `async fn` that returns `Self` is traced, because its waiting times are of interest.
 pub(crate) fn is_left_out(method: &ImplItemFn, owner: Option<&str>) -> bool {
     method.sig.constness.is_some() || is_constructor(&method.sig, owner)
 }
@@ -59,7 +59,7 @@ fn is_constructor(signature: &Signature, owner: Option<&str>) -> bool {
     signature.receiver().is_none() && signature.asyncness.is_none() && (makes || signature.ident == "new")
 }
 
-/// Returns the name that prefixes the functions of an `impl`: the type's, or the trait's if the type is unnamed or is a
+/// Returns the prefix for the function names in an `impl`: the type's name, or the trait's name if the type is unnamed or is a
 /// parameter.
 pub(crate) fn owner(block: &ItemImpl) -> Option<String> {
     let is_parameter = |name: &String| block.generics.type_params().any(|parameter| parameter.ident == name.as_str());
@@ -67,7 +67,7 @@ pub(crate) fn owner(block: &ItemImpl) -> Option<String> {
     referent(&block.self_ty).filter(|name| !is_parameter(name)).or_else(of_trait)
 }
 
-/// Returns `Cart` of `shop::Cart<'_, T>` and of `&Cart`.
+/// Returns `Cart` for `shop::Cart<'_, T>` and for `&Cart`.
 fn referent(of: &Type) -> Option<String> {
     match of {
         Type::Reference(reference) => referent(&reference.elem),

@@ -1,4 +1,4 @@
-//! Checks that the options fit the function. Each misuse gets one error, at its location.
+//! Checks that the options fit the function. Each misuse produces one error at its location.
 
 use std::collections::HashSet;
 
@@ -30,7 +30,7 @@ pub(crate) fn function(options: &Options, signature: &Signature, shape: &Shape) 
     fields(options.fields.as_deref().unwrap_or_default(), Some(signature))
 }
 
-/// Checks that the function returns the value that determines the end of the span.
+/// Checks that the function returns the value that determines when the span ends.
 fn lifetime(options: &Options, signature: &Signature, shape: &Shape) -> Result<()> {
     let refuse = |option: &Ident, message: String| Err(Error::new(option.span(), message));
     if let Some(given) = options.lifetime.as_ref().filter(|given| given.of != Lives::Call) {

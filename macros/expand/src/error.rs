@@ -24,7 +24,7 @@ impl Error {
         self.cause.span()
     }
 
-    /// Returns the item without tracing: as written, minus the `#[traced]` attributes inside a block.
+    /// Returns the item without tracing: the original item, without the `#[traced]` attributes inside a block.
     pub fn item(&self) -> &TokenStream {
         &self.item
     }

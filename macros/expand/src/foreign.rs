@@ -1,9 +1,9 @@
-//! Advice for the options and the syntax of other crates' attributes.
+//! Advice for users of options and syntax from other crates' attributes.
 
 use syn::parse::ParseStream;
 use syn::{Error, Expr, Ident, Lit, Result, Token};
 
-/// Options of other attributes, with their equivalents here.
+/// Options of other attributes, with their equivalents in `#[traced]`.
 const FOREIGN: [(&str, &str); 15] = [
     ("skip_all", "arguments are captured only if `fields(...)` names them: leave `skip_all` out"),
     ("follows_from", "write `links = [...]` with one `SpanContext`, `&Context` or `Link` for each link"),

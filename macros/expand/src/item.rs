@@ -27,7 +27,7 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> std::result::Re
 
 fn parse(item: &TokenStream) -> Result<Item> {
     match syn::parse2::<Item>(item.clone()) {
-        // syn does not parse a declaration without a body, as in a trait, as an item.
+        // syn does not parse a declaration without a body, such as in a trait, as an item.
         Ok(Item::Verbatim(_)) | Err(_) => {}
         Ok(parsed) => return Ok(parsed),
     }
@@ -43,7 +43,7 @@ fn parse(item: &TokenStream) -> Result<Item> {
 fn unsupported(item: &Item) -> syn::Error {
     let message =
         "`#[traced]` goes on a function, or on an `impl`, `trait` or `mod` block to trace all of its functions";
-    // Pointing at the first token is enough.
+    // Pointing to the first token is enough.
     match item.to_token_stream().into_iter().next() {
         Some(first) => syn::Error::new_spanned(first, message),
         None => syn::Error::new(proc_macro2::Span::call_site(), message),
@@ -134,7 +134,7 @@ struct Merged {
     explicit: bool,
 }
 
-/// Returns the options of an item in a block, or `None` to skip it. Removes the `#[traced]` of the item.
+/// Returns the options for an item in a block, or `None` to skip it. Removes the item's `#[traced]`.
 fn merged(attributes: &mut Vec<Attribute>, outer: &Options) -> Result<Option<Merged>> {
     let Some(position) = attributes.iter().position(is_traced) else {
         return Ok(Some(Merged { options: Options::default().or(outer), explicit: false }));

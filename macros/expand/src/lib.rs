@@ -16,18 +16,18 @@
 //! # }
 //! ```
 //!
-//! The expansion names one path, `::telemark::__private`, or `path::__private` with the option `crate = path`. That module
-//! changes together with this crate: use the `telemark` of the same version.
+//! The expansion refers to only one path: `::telemark::__private`, or `path::__private` with the option `crate = path`.
+//! That module changes together with this crate, so use `telemark` in the same version.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `item` | the item below the attribute: a function, or a block whose functions inherit its options |
 //! | `blocks` | the functions that a block leaves out by default |
-//! | `options`, `fields` | the grammar: the options as written |
-//! | `parse` | the pieces of grammar that both share |
+//! | `options`, `fields` | the grammar of the options |
+//! | `parse` | the pieces of grammar shared by both |
 //! | `foreign` | advice for options of other crates' attributes |
 //! | `shape` | the kind of function: where it works, and what it returns |
-//! | `check` | options that do not fit the function |
+//! | `check` | detection of options that do not fit the function |
 //! | `body` | the new body of a function |
 //! | `record` | the closures that inspect the output |
 //! | `error` | [`Error`] |
@@ -54,10 +54,10 @@ pub use error::Error;
 /// also expanded. Pass a method as part of its block, which gives the span the name of the type.
 ///
 /// # Errors
-/// Options or an item that `#[traced]` does not accept. The first mistake is reported.
+/// Fails if `#[traced]` does not accept the options or the item. The first mistake is reported.
 ///
 /// # Stack
-/// The parser recurses: stack use grows with the nesting of the source.
+/// The parser is recursive, so its stack use grows with the nesting depth of the source.
 pub fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStream, Error> {
     item::expand(options, item)
 }

@@ -204,7 +204,7 @@ fn fields(input: ParseStream<'_>, option: &Ident) -> Result<Vec<Field>> {
     Ok(fields.into_iter().collect())
 }
 
-/// Parses the rest of `metrics`: nothing, or `= off`, which excludes one function of a block.
+/// Parses the rest of `metrics`: nothing, or `= off`, which excludes a single function from a block.
 fn metrics(input: ParseStream<'_>, option: &Ident) -> Result<bool> {
     if input.is_empty() || input.peek(Token![,]) {
         return Ok(true);

@@ -12,7 +12,7 @@ use crate::shape::Work;
 enum Errors {
     /// The output holds no error, or errors are off.
     None,
-    /// By type: a value that is not a `Result` has no error.
+    /// Checks the output's type: a value that is not a `Result` contains no error.
     IfAny(Record),
     /// An option requires a `Result`; another type is a compile error.
     Always(Record),
@@ -48,14 +48,14 @@ impl Expansion<'_> {
         }
     }
 
-    /// Returns the condition of `err_if`, if given.
+    /// Returns the `err_if` condition, if there is one.
     fn condition(&self, error: &Ident) -> Option<TokenStream> {
         let private = &self.private;
         let err_if = self.options.err_if.as_ref()?;
         Some(quote!(#private::is_failure(#error, #err_if)))
     }
 
-    /// Returns the closure that names the type of the error in the output, for the metric.
+    /// Returns the closure that determines the name of the output's error type, for the metric.
     pub(crate) fn outcome(&self) -> TokenStream {
         let private = &self.private;
         let errors = self.errors();
@@ -84,8 +84,8 @@ impl Expansion<'_> {
         Some(quote!(|#span, #parameter| #private::shielded(|| { #err_code #ret_code })))
     }
 
-    /// Returns the parameter for the output. Its type is written out if the body makes a future or a stream: the compiler
-    /// would infer it only after the code that looks at it.
+    /// Returns the parameter for the output. Its type is written out if the body creates a future or a stream, because
+    /// the compiler would infer the type only after the code that inspects the output.
     fn output_parameter(&self, output: &Ident) -> TokenStream {
         match (&self.shape.work, self.shape.output_to_infer()) {
             (Work::Value { .. }, returned) if self.shape.output.is_some() => {

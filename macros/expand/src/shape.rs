@@ -8,19 +8,19 @@ use syn::{
 
 use crate::options::Lives;
 
-/// The place where the work of a function happens.
+/// The place where a function's work happens.
 pub(crate) enum Work {
     /// In the call.
     Call,
     /// In the body of an `async fn`.
     AsyncFn,
-    /// In the boxed async block that `async_trait` makes from an `async fn`.
+    /// In the boxed async block that `async_trait` generates from an `async fn`.
     AsyncBlock,
-    /// In a future, a stream or an iterator that the body returns.
+    /// In a future, a stream or an iterator returned by the body.
     Value { of: Lazy, boxed: bool },
 }
 
-/// A value that does the work of a function after it has returned.
+/// A value that does a function's work after the function has returned.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lazy {
     Future,
@@ -28,8 +28,8 @@ pub(crate) enum Lazy {
     Iterator,
 }
 
-/// Types that are never an alias of `Result`. For these the body stays in place, because moving it into a closure to inspect
-/// its output costs compile time.
+/// Types that are never an alias of `Result`. For these types, the body is not moved into a closure to inspect its output,
+/// which would cost compile time.
 const NO_RESULTS: [&str; 27] = [
     "bool", "char", "str", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize",
     "f32", "f64", "String", "Vec", "Option", "Box", "Rc", "Arc", "Cow", "PathBuf", "HashMap", "Duration",
@@ -38,7 +38,7 @@ const NO_RESULTS: [&str; 27] = [
 /// The shape of a function.
 pub(crate) struct Shape {
     pub(crate) work: Work,
-    /// The type of the output as written; `None` for `()`.
+    /// The output type as written, or `None` for `()`.
     pub(crate) output: Option<Type>,
 }
 
@@ -144,7 +144,7 @@ fn is_box_pin(function: &Expr) -> bool {
     names.next().is_some_and(|name| name == "pin") && names.next().is_some_and(|name| name == "Box")
 }
 
-/// Recognizes a future by the name of its type. Returns true if it is boxed, and its output type if written.
+/// Recognizes a future by the name of its type. Returns true if it is boxed, and its output type if the code states it.
 fn future(returned: &Type) -> Option<(bool, Option<Type>)> {
     match ungrouped(returned) {
         Type::ImplTrait(opaque) => Some((false, output_of_bounds(&opaque.bounds)?)),
@@ -168,7 +168,7 @@ fn boxed_future(boxed: &Type) -> Option<(bool, Option<Type>)> {
     Some((true, output_of_bounds(&object.bounds)?))
 }
 
-/// Returns the item type of a stream or an iterator, boxed or not, if written.
+/// Returns the item type of a stream or iterator, boxed or not, if the return type spells it out.
 fn item(returned: &Type) -> Option<Type> {
     match ungrouped(returned) {
         Type::ImplTrait(opaque) => item_of_bounds(&opaque.bounds),
@@ -192,7 +192,7 @@ fn item_of_bounds<'a>(bounds: impl IntoIterator<Item = &'a TypeParamBound>) -> O
     })
 }
 
-/// Returns the `T` of `Trait<name = T>`.
+/// Returns the `T` in `Trait<name = T>`.
 fn assigned(segment: &PathSegment, name: &str) -> Option<Type> {
     let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return None };
     arguments.args.iter().find_map(|argument| match argument {
@@ -209,7 +209,7 @@ fn first_type(segment: &PathSegment) -> Option<&Type> {
     })
 }
 
-/// Returns the `T` of `Future<Output = T>` among `bounds`, or `None` if no bound is a future.
+/// Returns the `T` in `Future<Output = T>` among `bounds`, or `None` if no bound is a future.
 #[allow(clippy::option_option, reason = "a future, and its output, may each be missing")]
 fn output_of_bounds<'a>(bounds: impl IntoIterator<Item = &'a TypeParamBound>) -> Option<Option<Type>> {
     bounds.into_iter().find_map(|bound| {
@@ -219,7 +219,7 @@ fn output_of_bounds<'a>(bounds: impl IntoIterator<Item = &'a TypeParamBound>) ->
     })
 }
 
-/// Removes the parentheses, invisible ones included, that macros leave around types.
+/// Removes the parentheses, including invisible ones, that macros leave around types.
 fn ungrouped(mut inner: &Type) -> &Type {
     loop {
         inner = match inner {

@@ -44,7 +44,7 @@ impl BatchConfig {
         export_timeout: Duration::from_secs(30),
     };
 
-    /// The specification's defaults for log records: as [`Self::SPANS`], but with a delay of at most 1 s before an export.
+    /// The specification's defaults for log records: the same as [`Self::SPANS`], but with a delay of at most 1 s before an export.
     ///
     /// spec: logs/sdk.md#batching-processor
     pub const LOGS: BatchConfig = BatchConfig { schedule_delay: Duration::from_secs(1), ..BatchConfig::SPANS };

@@ -91,7 +91,7 @@ impl TelemetryHandle {
         self.has_ended.load(Ordering::Acquire)
     }
 
-    /// Returns true while any signal is recorded.
+    /// Returns true while any signal is being recorded.
     pub(super) fn is_recording(&self) -> bool {
         self.providers.all().iter().any(|provider| provider.is_recording())
     }

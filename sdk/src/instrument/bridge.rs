@@ -180,7 +180,7 @@ impl Reparent {
     /// Returns the span with another parent, and thereby with another identity. Children that have already started keep their
     /// parent. Returns `None` if the span has ended, or is dropped like its first parent.
     ///
-    /// The sampler is asked again. Start time, fields, events and links stay.
+    /// The sampler is consulted again. The start time, fields, events and links are kept.
     pub fn below(self, parent: &Context) -> Option<BridgedSpan> {
         let unrecorded = self.unrecorded.map(|kept| *kept);
         let (data, tracer) = unrecorded.or_else(|| bridged::take(&self.context.span()))?;

@@ -49,7 +49,7 @@ impl TraceContext {
 }
 
 impl SdkLogRecord {
-    /// Creates an empty record within these limits.
+    /// Creates an empty record with these limits.
     pub fn new(limits: LogRecordLimits) -> Self {
         SdkLogRecord {
             scope: Scope::unnamed(),

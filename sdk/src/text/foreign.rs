@@ -29,7 +29,7 @@ pub struct Foreign<'a> {
 }
 
 impl Foreign<'_> {
-    /// Sets the maximum number of bytes, instead of [`MAX_SHOWN`].
+    /// Sets the maximum number of bytes. The default is [`MAX_SHOWN`].
     pub fn cut_at(mut self, bytes: usize) -> Self {
         self.max = bytes;
         self

@@ -1,4 +1,5 @@
-//! The program of the README, word for word: `tests/documents.rs` compares the two, and `tests/termination.rs` runs it.
+//! The README's program, word for word. `tests/documents.rs` compares the two, and `tests/termination.rs` runs the
+//! program.
 
 use axum::Router;
 use axum::extract::Path;

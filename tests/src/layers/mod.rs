@@ -1,5 +1,5 @@
-//! The rules of the architecture as checks on the sources of the workspace. Each check returns the violations as text. An
-//! empty list is a pass.
+//! The architecture's rules, as checks on the workspace's sources. Each check returns its violations as text. An empty
+//! list means that the check passes.
 //!
 //! - `workspace` reads packages and sources.
 //! - `dependencies` checks the dependencies between crates.

@@ -35,7 +35,7 @@ const LAYERS: &[Layer] = &[
     Layer { modules: &["instrument", "testing", "install", "self_metrics"], are_strangers: false },
 ];
 
-/// The folders of sdk/src/metrics, in the order in which a measurement passes through them.
+/// The folders in sdk/src/metrics, in the order in which a measurement passes through them.
 const METRICS: &[Layer] = &[
     Layer { modules: &["data"], are_strangers: false },
     Layer { modules: &["exemplar"], are_strangers: false },
@@ -55,7 +55,7 @@ const HTTP: &[Layer] = &[
 
 struct Layer {
     modules: &'static [&'static str],
-    /// True if the modules must not use each other. In other layers they may, but not in a circle.
+    /// True if the modules must not use each other. In other layers, modules may use each other, but not in a cycle.
     are_strangers: bool,
 }
 
@@ -66,7 +66,7 @@ pub fn module_violations(files: &[SourceFile]) -> Vec<String> {
     layers.chain(file_circles("integrations/http/src/", files)).collect()
 }
 
-/// Returns the files in the folders of a crate that use each other in a circle.
+/// Returns the files in a crate's folders that use each other in a cycle.
 fn file_circles(folder: &str, files: &[SourceFile]) -> Vec<String> {
     let sources: Vec<_> = files.iter().filter_map(|file| Source::new(folder, file)).collect();
     let names: Vec<_> = sources.iter().map(|source| source.module.join("::")).collect();
@@ -114,7 +114,7 @@ fn violations_in(folder: &str, layers: &[Layer], files: &[SourceFile]) -> Vec<St
     violations
 }
 
-/// Returns the modules of one layer that use each other in a circle.
+/// Returns the modules in one layer that use each other in a cycle.
 fn circles(uses: &BTreeMap<&str, BTreeSet<String>>) -> Vec<String> {
     let reaches_itself = |start: &str| {
         let (mut seen, mut next) = (BTreeSet::new(), vec![start]);

@@ -1,5 +1,5 @@
 //! The shape of files and folders: the first line and the length of a file, the number of files in a folder, and language
-//! features that the oldest supported compiler lacks.
+//! features that the oldest supported compiler does not support.
 
 use std::collections::BTreeMap;
 

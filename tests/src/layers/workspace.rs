@@ -61,10 +61,10 @@ impl Workspace {
     /// Reads the workspace that this crate belongs to.
     ///
     /// # Errors
-    /// Fails if cargo or the file system does.
+    /// Fails if running cargo or accessing the file system fails.
     pub fn read() -> Result<Self, Box<dyn std::error::Error>> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("this crate is not in a workspace")?;
-        // Uses the cargo that builds these tests, which reads manifests better than a parser of our own would.
+        // Use the cargo that builds these tests, which reads manifests more reliably than a custom parser.
         let output = Command::new(env!("CARGO"))
             .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
             .current_dir(root)

@@ -1,4 +1,4 @@
-//! Log records in the form that all receivers share, and the output of each receiver in that form.
+//! Log records in the form that all receivers share, and parsers that convert each receiver's output to that form.
 
 use std::fmt::Write;
 
@@ -9,14 +9,14 @@ use telemark_sdk::logs::SdkLogRecord;
 
 use super::{mockotlpserver, rotel};
 
-/// A record that a receiver accepted, without the number of dropped attributes, which rotel does not show.
+/// A record that a receiver accepted. The number of dropped attributes is left out, because rotel does not show it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
     /// The name of the service.
     pub service: String,
-    /// The scope: name and version.
+    /// The name and version of the scope.
     pub scope: String,
-    /// The severity: number as its short name, and text.
+    /// The severity: the number's short name, and the text.
     pub severity: String,
     /// The name of the event.
     pub event: String,
@@ -24,14 +24,14 @@ pub struct Record {
     pub body: String,
     /// The attributes in the common notation.
     pub attributes: Vec<String>,
-    /// Trace id, span id and flags.
+    /// The trace id, the span id and the flags.
     pub trace: String,
     /// The timestamp and the observed timestamp.
     pub times: String,
 }
 
 impl Record {
-    /// Returns a record as the receivers should show it.
+    /// Returns a record in the form that the receivers should show.
     pub fn expected(service: &str, record: &SdkLogRecord) -> Self {
         let severity = record.severity_number().map_or("UNSPECIFIED", |number| number.name());
         let nanos = |time: Option<telemark_sdk::time::Timestamp>| time.map_or(0, |time| time.as_nanos());
@@ -86,7 +86,7 @@ pub(crate) fn of_rotel(output: &str) -> Vec<Record> {
         if let Some(kind) = line.strip_prefix("Resource").filter(|rest| rest.contains(" #")) {
             (is_log, is_record) = (kind.starts_with("Log #"), false);
         } else if !is_log {
-            // Belongs to another signal.
+            // The line belongs to another signal.
         } else if line.starts_with("ScopeLogs #") {
             is_record = false;
         } else if line.starts_with("LogRecord #") {
@@ -122,7 +122,7 @@ fn rotel_field(record: &mut Record, field: &str, value: &str) {
             record.severity = format!("{name} {}", record.severity);
         }
         "EventName" => record.event = value.to_owned(),
-        // The word for a missing body.
+        // rotel's word for a missing body.
         "Body" if value == "Empty" => {}
         "Body" => record.body = rotel::value(value),
         "Trace ID" => record.trace = value.to_owned(),
@@ -157,7 +157,7 @@ pub(crate) fn of_mockotlpserver(output: &str) -> Vec<Record> {
 fn mockotlpserver_record(json: &Value) -> Record {
     use mockotlpserver::{hex, list, nanos, pairs, text, value};
 
-    // Ids in JSON are hexadecimal already.
+    // Ids in JSON are already hexadecimal.
     let id = |json: &Value| {
         json.as_str().filter(|id| [0, 16, 32].contains(&id.len())).map_or_else(|| hex(json), str::to_lowercase)
     };

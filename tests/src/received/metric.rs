@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::span::Attributes;
 
-/// A metric point as a receiver decoded it, with values in the common notation. A metric has a point for each series.
+/// A metric point as decoded by a receiver, with values in the common notation. A metric has one point per series.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Point {
     /// The attributes of the resource.
@@ -46,11 +46,11 @@ pub struct Exemplar {
     pub trace_id: String,
     /// The span id; empty without a span.
     pub span_id: String,
-    /// The attributes of the measurement that the series does not have.
+    /// The attributes of the measurement that are not part of the series.
     pub attributes: Attributes,
 }
 
-/// The points that a receiver accepted from one service.
+/// The points that a receiver accepted from a single service.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Points {
     /// The points in the order of arrival.
@@ -109,7 +109,8 @@ impl Points {
     }
 
     /// Returns the points as text, one per line, without times and with the names from `spans` in place of span ids, so
-    /// that the text is the same in every run and at every receiver. The series of a metric have no order and are sorted.
+    /// that the text is the same in every run and at every receiver. The series of a metric have no defined order, so
+    /// they are sorted.
     pub fn text(&self, spans: &BTreeMap<String, String>) -> String {
         let of_one_metric = |a: &Point, b: &Point| (&a.name, a.time) == (&b.name, b.time);
         let metrics = self.points.chunk_by(of_one_metric);

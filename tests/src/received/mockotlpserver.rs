@@ -1,12 +1,12 @@
-//! The output of @elastic/mockotlpserver: each request as a line of JSON, in the shape that its gRPC or HTTP decoder
-//! produces.
+//! The output of @elastic/mockotlpserver, which writes each request as a line of JSON in the shape produced by its gRPC
+//! or HTTP decoder.
 
 use serde_json::Value;
 
 pub(crate) use super::mockotlpserver_metrics::parse_points;
 use super::span::{Attributes, Event, Link, Span, kind, scope, status};
 
-/// Returns the spans of every complete line. Lines that are not JSON are messages of the server and are skipped.
+/// Returns the spans from all complete lines. Lines that are not JSON are log messages from the server and are skipped.
 pub(crate) fn parse(output: &str) -> Vec<Span> {
     // The last line may be incomplete.
     let complete = output.rsplit_once('\n').map_or("", |(complete, _)| complete);
@@ -89,7 +89,7 @@ pub(super) fn pairs<'a>(list: impl Iterator<Item = &'a Value>) -> impl Iterator<
     list.map(|pair| (text(pair, "/key").to_owned(), value(&pair["value"])))
 }
 
-/// Formats bytes in hexadecimal: an array, the `data` of a buffer, or base64, depending on the protocol.
+/// Formats bytes as hexadecimal. Depending on the protocol, the input is an array, the `data` of a buffer, or base64.
 pub(super) fn hex(json: &Value) -> String {
     let to_hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     match json.as_array().or_else(|| json["data"].as_array()) {

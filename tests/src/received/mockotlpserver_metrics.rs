@@ -1,5 +1,5 @@
-//! The metrics in the output of @elastic/mockotlpserver: each request as a line of JSON, in the shape that its gRPC or
-//! HTTP decoder produces.
+//! The metrics in the output of @elastic/mockotlpserver, which writes each request as a line of JSON in the shape
+//! produced by its gRPC or HTTP decoder.
 
 use serde_json::Value;
 
@@ -7,7 +7,8 @@ use super::metric::{Exemplar, Point};
 use super::mockotlpserver::{attributes, integer, list, nanos, pairs, text};
 use super::span::scope;
 
-/// Returns the points of every complete line. Lines that are not JSON are messages of the server and are skipped.
+/// Returns the points from all complete lines. Lines that are not JSON are log messages from the server and are
+/// skipped.
 pub(crate) fn parse_points(output: &str) -> Vec<Point> {
     // The last line may be incomplete.
     let complete = output.rsplit_once('\n').map_or("", |(complete, _)| complete);

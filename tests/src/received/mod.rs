@@ -1,8 +1,8 @@
 //! The telemetry that a receiver accepted.
 //!
-//! - `span` is the form that all receivers share. Values are text in one notation: `"text"`, `4`, `0.5`, `true`, `["a",
-//!   "b"]`, `{"key": 1}`, `0x0102` for bytes.
-//! - `metric` is the same for metric points, `log` for log records.
+//! - `span` defines the form that all receivers share. Values are text in one notation: `"text"`, `4`, `0.5`, `true`,
+//!   `["a", "b"]`, `{"key": 1}`, `0x0102` for bytes.
+//! - `metric` and `log` define the equivalent forms for metric points and log records.
 //! - `rotel` and `mockotlpserver` read the output of these receivers.
 
 mod log;

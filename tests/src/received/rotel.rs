@@ -6,7 +6,7 @@
 pub(crate) use super::rotel_metrics::parse_points;
 use super::span::{Attributes, Event, Link, Span, kind, scope, status};
 
-/// Returns the spans of the whole output. Skips metrics, logs and messages.
+/// Returns the spans in the whole output. Skips metrics, logs and messages.
 pub(crate) fn parse(output: &str) -> Vec<Span> {
     let mut reader = Reader::default();
     for line in logical_lines(output) {
@@ -73,7 +73,7 @@ fn logical_lines(output: &str) -> Vec<String> {
     lines
 }
 
-/// The owner of the attributes that come next.
+/// The owner of the attributes that follow.
 #[derive(Default)]
 enum Place {
     #[default]
@@ -102,7 +102,7 @@ impl Reader {
         } else if starts("ResourceSpans #") {
             *self = Reader { place: Place::Resource, spans: std::mem::take(&mut self.spans), ..Reader::default() };
         } else if matches!(self.place, Place::Nowhere) {
-            // Part of something that is not a trace.
+            // The line belongs to something other than a trace.
         } else if starts("ScopeSpans #") {
             self.place = Place::Scope;
             self.scope.clear();
@@ -127,7 +127,7 @@ impl Reader {
         }
     }
 
-    /// Reads a field of a span, or an attribute of one of its events or links.
+    /// Reads a span field, or an attribute of one of the span's events or links.
     fn field(&mut self, line: &str) {
         let Some(span) = self.spans.last_mut() else { return };
         if let Some(attribute) = line.strip_prefix(INNER) {

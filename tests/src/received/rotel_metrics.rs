@@ -1,14 +1,14 @@
 //! The metrics in the output of rotel with `--debug-log metrics --debug-log-verbosity detailed`.
 //!
-//! Numbers have no types there. Exponential histograms show the bounds of their buckets instead of scale and offset,
-//! which are computed from the bounds. Negative buckets are not read, and values that span several lines are not
-//! rejoined.
+//! Numbers in this output have no types. Exponential histograms show the bounds of their buckets instead of the scale
+//! and offset, which are therefore computed from the bounds. Negative buckets are not read, and values that span several
+//! lines are not rejoined.
 
 use super::metric::{Exemplar, Point};
 use super::rotel::{INNER, ITEM, pair};
 use super::span::{Attributes, scope};
 
-/// Returns the points of the whole output. Skips traces, logs and messages. The last point may be incomplete.
+/// Returns the points in the whole output. Skips traces, logs and messages. The last point may be incomplete.
 pub(crate) fn parse_points(output: &str) -> Vec<Point> {
     let mut reader = Reader::default();
     for line in output.lines() {
@@ -18,7 +18,7 @@ pub(crate) fn parse_points(output: &str) -> Vec<Point> {
     reader.points
 }
 
-/// The owner of the lines that come next.
+/// The owner of the lines that follow.
 #[derive(Default, PartialEq)]
 enum Place {
     #[default]
@@ -70,7 +70,7 @@ impl Reader {
             self.finish_point();
             self.place = Place::Nowhere;
         } else if self.place == Place::Nowhere {
-            // Part of something that is not a metric.
+            // The line belongs to something other than a metric.
         } else if starts("ScopeMetrics #") {
             self.finish_point();
             self.place = Place::Scope;

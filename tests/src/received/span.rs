@@ -6,7 +6,7 @@ use std::fmt::Write;
 /// Attributes sorted by key, with values in the common notation.
 pub(crate) type Attributes = BTreeMap<String, String>;
 
-/// A span as a receiver decoded it. Ids are lowercase hex. Fields that the receiver does not show are empty or `None`.
+/// A span as decoded by a receiver. Ids are lowercase hex. Fields that the receiver does not show are empty or `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Span {
     /// The trace id.
@@ -65,7 +65,7 @@ pub struct Link {
     pub attributes: Attributes,
 }
 
-/// The spans that a receiver accepted from one service.
+/// The spans that a receiver accepted from a single service.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Received {
     /// The spans in the order of arrival.
@@ -78,8 +78,8 @@ impl Received {
         self.spans.iter().find(|span| span.name == name)
     }
 
-    /// Returns the spans as trees, with children in the order of their start. Leaves out ids, times and flags, so that
-    /// the text is the same in every run and at every receiver.
+    /// Returns the spans as trees, with children ordered by start time. Leaves out ids, times and flags, so that the
+    /// text is the same in every run and for every receiver.
     pub fn text(&self) -> String {
         let (mut text, mut shown) = (String::new(), 0);
         let mut roots: Vec<_> = self.spans.iter().filter(|span| self.parent(span).is_none()).collect();
@@ -99,7 +99,7 @@ impl Received {
     /// Appends the tree of the span to `text`. Returns the number of spans in it.
     fn tree(&self, span: &Span, depth: usize, text: &mut String) -> usize {
         let indent = "  ".repeat(depth);
-        // Duplicate ids can form a circle that hangs off a root.
+        // Duplicate ids can form a cycle below a root.
         if depth > 64 {
             return 0;
         }
@@ -141,7 +141,7 @@ fn pairs(attributes: &Attributes) -> String {
     attributes.iter().map(|(key, value)| format!(" {key}={value}")).collect()
 }
 
-/// Formats a status such as `ok` or `error: sold out` from OTLP's name of the code and the message.
+/// Formats a status such as `ok` or `error: sold out` from OTLP's code name and the message.
 pub(crate) fn status(code: &str, message: &str) -> String {
     let code = match code.trim_start_matches("STATUS_CODE_").to_lowercase() {
         code if code.is_empty() => "unset".to_owned(),
@@ -150,7 +150,7 @@ pub(crate) fn status(code: &str, message: &str) -> String {
     if message.is_empty() { code } else { format!("{code}: {message}") }
 }
 
-/// Converts OTLP's name of a kind to `server` and so on.
+/// Converts OTLP's name for a kind to `server` and so on.
 pub(crate) fn kind(name: &str) -> String {
     name.trim_start_matches("SPAN_KIND_").to_lowercase()
 }

@@ -1,4 +1,4 @@
-//! Checks that a request with every kind of data reads the same from the output of each receiver.
+//! Checks that a request with every kind of data is read identically from each receiver's output.
 
 use std::collections::BTreeMap;
 
@@ -58,7 +58,7 @@ fn other_telemetry_and_messages_are_passed_over() {
     assert!(mockotlpserver::parse("listening 127.0.0.1:1 127.0.0.1:2\n[warn] {x}\n{}\n[]\n1\n").is_empty());
 }
 
-/// Tests read the file while the receiver writes it.
+/// Tests read the file while the receiver is writing to it.
 #[test]
 fn a_file_that_is_half_written_is_read_as_far_as_it_goes() {
     for end in (0..ROTEL.len()).filter(|end| ROTEL.is_char_boundary(*end)) {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// The time after which a scenario counts as hanging, generous for busy machines.
+/// The time after which a scenario counts as hanging, which is generous to allow for busy machines.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running scenario.
@@ -26,7 +26,7 @@ impl Running {
 
     /// Starts a command that runs the scenario. Appends the path of the file for exported spans as the last argument.
     pub(crate) fn start_command(mut command: Command, scenario: &str, variables: &[(&str, &str)]) -> Self {
-        // Several tests may run the same scenario. Process id and thread id keep their files apart.
+        // Several tests may run the same scenario. The process id and thread id give each test its own file.
         let test = format!("{}-{:?}", std::process::id(), std::thread::current().id());
         let name = format!("{scenario}-{test}").replace(|c: char| !c.is_alphanumeric(), "-");
         let files = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);

@@ -1,5 +1,5 @@
-//! Installs packages from their registries into `.services/<package>-<version>`, once, and Debian packages into the
-//! system.
+//! Installs packages from their registries into `.services/<package>-<version>`, unless they are already installed, and
+//! Debian packages into the system.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
-//! A process between this tool and a receiver that ensures that the receiver never outlives the tool. When the tool ends,
-//! even by SIGKILL, the pipe to the keeper closes and the keeper stops the receiver.
+//! A process between this tool and a receiver, which ensures that the receiver never outlives the tool. When the tool
+//! ends, even by SIGKILL, the pipe to the keeper closes and the keeper stops the receiver.
 
 use std::io::{Read, stdin};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let child = Command::new(program).args(arguments).stdin(Stdio::null()).spawn();
     let child = child.map_err(|error| Failure::new(format!("{program} could not be started: {error}")))?;
     match keep(child, stdin()) {
-        // The keeper stopped it.
+        // The keeper stopped the program.
         None => Ok(()),
         Some(status) if status.success() => Ok(()),
         Some(status) => Err(Failure::new(format!("{program} ended ({status})"))),
@@ -61,7 +61,7 @@ fn keep(mut child: Child, mut input: impl Read + Send + 'static) -> Option<ExitS
             return Some(status);
         }
         if is_open.recv_timeout(PAUSE) != Err(RecvTimeoutError::Timeout) {
-            // The program may just have ended.
+            // This fails if the program has just ended.
             let _ = child.kill();
             let _ = child.wait();
             return None;
@@ -109,7 +109,7 @@ mod tests {
     #[cfg(unix)]
     fn a_program_is_stopped_when_its_input_ends() {
         let (open, input) = channel();
-        // Outlives any test unless it is stopped.
+        // A process that outlives any test unless it is stopped.
         let child = Command::new("sleep").arg("600").spawn().unwrap();
         let id = child.id();
         let keeper = thread::spawn(move || keep(child, Until(input)));

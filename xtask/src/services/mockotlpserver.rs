@@ -1,4 +1,4 @@
-//! @elastic/mockotlpserver: an OTLP receiver for tests that runs on Node.js and shares no code with us.
+//! @elastic/mockotlpserver: an OTLP receiver for tests that runs on Node.js and shares no code with Telemark.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -7,12 +7,13 @@ use super::install::npm;
 use super::process::{Process, Service};
 use crate::step::Failure;
 
-/// Runs the server through its library, which can choose free ports; the command line has fixed ones. Prints one line of
-/// JSON per request and keeps the types of attribute values, which the command line loses.
+/// Runs the server through its library, which can choose free ports, unlike its command line. Prints one line of JSON per
+/// request and keeps the types of attribute values, which the command line would lose.
 const SCRIPT: &str = "
 const {MockOtlpServer} = require('@elastic/mockotlpserver');
 const {jsonStringifyTrace} = require('@elastic/mockotlpserver/lib/normalize.js');
-// The library's own text output of metrics shortens numbers and has no hex ids. That of logs has no types.
+// The library's own text output for metrics shortens numbers and does not show ids as hex. The output for logs does not
+// show types.
 const json = (request) => {
     const type = request.constructor;
     return JSON.stringify(type.toObject ? type.toObject(request, {longs: String, bytes: Array, enums: String}) : request);

@@ -4,8 +4,8 @@
 //! - `process` starts a program, waits until it accepts connections, and stops it when dropped.
 //! - `keeper` runs between this tool and a program, and stops the program when the tool ends.
 //! - `rotel` and `mockotlpserver` are the receivers. `prometheus` scrapes the tests' servers.
-//! - Two Python packages are only installed: Prometheus' client, whose parsers read our pages, and gRPC, for a collector
-//!   that compresses its responses.
+//! - Two Python packages are installed but not started: the Prometheus client, whose parsers read Telemark's pages, and
+//!   gRPC, for a collector that compresses its responses.
 
 pub(crate) mod install;
 pub(crate) mod keeper;
@@ -19,7 +19,7 @@ use std::io::Read;
 use crate::step::{Failure, Step, is_ci};
 use process::Service;
 
-/// The versions of gRPC for Python and of the OTLP messages.
+/// The versions of gRPC for Python and of its OTLP messages.
 const GRPCIO: &str = "1.85.3";
 const PROTO: &str = "1.45.2";
 
@@ -32,7 +32,8 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Installs and starts the receivers that are available here; in continuous integration, all of them.
+    /// Installs and starts the receivers that are available on this machine. In continuous integration, all of them
+    /// must be available.
     pub(crate) fn start() -> Result<Self, Failure> {
         let mut services = Services { _running: Vec::new(), variables: Vec::new(), skipped: Vec::new() };
         for (name, start) in [
@@ -74,7 +75,7 @@ impl Services {
         Ok(())
     }
 
-    /// Returns the variables that tell tests how to reach the services: `TELEMARK_TEST_<RECEIVER>_{GRPC,HTTP,OUTPUT}` for
+    /// Returns the variables through which tests find the services: `TELEMARK_TEST_<RECEIVER>_{GRPC,HTTP,OUTPUT}` for
     /// the receivers, `TELEMARK_TEST_PROMETHEUS_{URL,TARGETS,PROMTOOL}` for Prometheus, and the folders of the Python
     /// packages in `TELEMARK_TEST_PROMETHEUS_CLIENT` (the parser) and `TELEMARK_TEST_GRPCIO` (a collector that
     /// compresses).

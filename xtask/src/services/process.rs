@@ -1,4 +1,5 @@
-//! A receiver's process: its output goes to a file, a connection shows that it is ready, and dropping it stops it.
+//! A receiver's process. Its output is written to a file, a successful connection shows that it is ready, and dropping
+//! it stops it.
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -15,11 +16,11 @@ use crate::step::{Failure, root};
 const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) const PAUSE: Duration = Duration::from_millis(20);
 
-/// A running program that accepts connections, and the variables that tell tests how to reach it.
+/// A running program that accepts connections, and the variables through which tests find it.
 pub(super) struct Service {
     /// Held until dropped.
     _process: Process,
-    /// Dropped after the process, which writes there.
+    /// Dropped after the process, which writes to this folder.
     _scratch: Option<Scratch>,
     variables: Vec<(String, String)>,
 }
@@ -29,7 +30,7 @@ struct Scratch(PathBuf);
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // A leftover folder does no harm.
+        // A leftover folder is harmless.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
@@ -126,7 +127,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Closing its input makes the keeper stop the program. Both may already have ended.
+        // When its input is closed, the keeper stops the program. Both may already have ended.
         drop(self.keeper.stdin.take());
         let _ = self.keeper.wait();
     }
@@ -158,7 +159,7 @@ pub(super) fn run_folder() -> Result<PathBuf, Failure> {
     }
 }
 
-/// Returns a loopback address that is not in use, a different one each time, for programs that cannot choose a port
+/// Returns an unused loopback address, which is different for each call, for programs that cannot choose a port
 /// themselves.
 ///
 /// Avoids the ephemeral port range, whose ports the system may hand out at any moment.

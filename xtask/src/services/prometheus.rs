@@ -11,7 +11,7 @@ use super::install::apt;
 use super::process::{Process, Service, free_address, run_folder};
 use crate::step::Failure;
 
-/// Repeated attempts, because another program may take the chosen port first.
+/// The number of attempts, because another program may take the chosen port first.
 const ATTEMPTS: usize = 3;
 
 /// With native histograms enabled, Prometheus prefers protobuf. Exporters that only produce text fall back to
@@ -57,7 +57,7 @@ fn attempt() -> Result<Service, Failure> {
 /// Creates an empty folder for the configuration, the data and the targets.
 fn fresh_folder() -> Result<PathBuf, Failure> {
     let folder = run_folder()?.join(format!("prometheus-{}", std::process::id()));
-    // Usually does not exist.
+    // The folder usually does not exist.
     let _ = fs::remove_dir_all(&folder);
     let targets = folder.join("targets");
     match fs::create_dir_all(&targets) {
@@ -70,7 +70,8 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
     fs::write(path, text).map_err(|error| Failure::new(format!("{} cannot be written: {error}", path.display())))
 }
 
-/// Keeps the label names of the page. Notices changes to the folder at once, or within a second at the latest.
+/// Returns the configuration, which keeps the page's label names. Prometheus notices changes to the folder within a
+/// second.
 fn config(targets: &Path) -> String {
     format!(
         "\

@@ -1,4 +1,4 @@
-//! rotel: an OTLP collector written in Rust that prints what it receives as text.
+//! rotel: an OTLP collector written in Rust that prints the data it receives as text.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use super::install::pip;
 use super::process::{Process, Service, free_address, run_folder};
 use crate::step::Failure;
 
-/// Repeated attempts, because another program may take the chosen port first.
+/// The number of attempts, because another program may take the chosen port first.
 const ATTEMPTS: usize = 3;
 
 pub(super) fn start() -> Result<Service, Failure> {
@@ -35,7 +35,7 @@ fn attempt(program: &Path) -> Result<Service, Failure> {
     Service::when_ready(Process::start("rotel", &command)?, |_| Some((grpc, http)))
 }
 
-/// Sets the executable bit, which the package lacks.
+/// Sets the executable bit, which is missing in the package.
 fn make_executable(program: &Path) -> Result<(), Failure> {
     #[cfg(unix)]
     {

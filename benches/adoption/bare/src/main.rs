@@ -1,4 +1,4 @@
-//! One route, no telemetry: what the other two programs are compared with.
+//! One route without telemetry: the baseline for the other two programs.
 
 use axum::Router;
 use axum::extract::Path;

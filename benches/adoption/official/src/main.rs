@@ -1,5 +1,5 @@
-//! The bare program with server spans and metrics, a span in the code, propagation and OTLP export through the official
-//! crates.
+//! The bare program plus server spans and metrics, a span in the code, propagation, and OTLP export, all using the
+//! official crates.
 
 use axum::Router;
 use axum::extract::Path;

@@ -1,4 +1,5 @@
-//! The bare program with server spans and metrics, a span in the code, propagation and OTLP export through Telemark.
+//! The bare program plus server spans and metrics, a span in the code, propagation, and OTLP export, all using
+//! Telemark.
 
 use axum::Router;
 use axum::extract::Path;

@@ -1,4 +1,4 @@
-//! What a measurement costs where it is made.
+//! The cost of a measurement on the thread that records it.
 
 mod shapes;
 
@@ -55,7 +55,7 @@ fn measure(name: &str, _: &str) -> Result<Vec<Reading>, Failure> {
         readings.push(Reading::new(&format!("{what}, 1 thread"), alone.cpu));
         together(&mut readings, &format!("{what}, 2 threads"), timed(&meter, call, 2, 1));
     }
-    // After those on one series, which has its table of series for itself until now.
+    // These follow the single-series measurements, for which the series table must contain only one series.
     for (what, call) in [COUNTER, HISTOGRAM] {
         let what = format!("{what}, 2 threads on {SERIES} series");
         together(&mut readings, &what, timed(&meter, call, 2, SERIES));
@@ -77,7 +77,7 @@ fn measure(name: &str, _: &str) -> Result<Vec<Reading>, Failure> {
     Ok(readings)
 }
 
-/// Each call in each shape, with a provider and a series of its own.
+/// Measures each call in each shape, always with a new provider and series.
 fn in_shapes(name: &str, readings: &mut Vec<Reading>) -> Result<(), Failure> {
     let calls = [COUNTER, FLOAT_COUNTER, HISTOGRAM, BOUND_COUNTER, BOUND_FLOAT_COUNTER, BOUND_HISTOGRAM];
     let probe = meters::install(name, 1)?;

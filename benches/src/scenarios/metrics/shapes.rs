@@ -1,7 +1,7 @@
-//! What a measurement costs in the shapes that the threads of a service come in.
+//! The cost of a measurement under the thread patterns ("shapes") found in services.
 //!
-//! A shape says which threads there are, which of them made the series, and which one is timed. All libraries get the same
-//! threads, and each shape and call gets a provider of its own.
+//! A shape defines the threads, which of them created the series, and which one is timed. All libraries use the same
+//! threads, and each combination of shape and call has its own provider.
 
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
@@ -13,10 +13,10 @@ use crate::clock::thread_cpu;
 use crate::lockstep::median;
 use crate::meters::{Calls, Meter};
 
-/// Makes calls on one series, and returns false if the library has no such instrument.
+/// Makes calls on one series. Returns false if the library does not have the instrument.
 pub(super) type Call = fn(&dyn Meter, Calls) -> bool;
 
-/// Returns the CPU time of one call in nanoseconds.
+/// Returns the CPU time per call in nanoseconds.
 type Shape = fn(&Arc<dyn Meter>, Call) -> f64;
 
 pub(super) const SHAPES: [(&str, Shape); 9] = [
@@ -33,7 +33,7 @@ pub(super) const SHAPES: [(&str, Shape); 9] = [
 
 const TURNS: usize = 200;
 const CALLS: u64 = 2_000;
-/// The turns in which caches and branch predictors learn.
+/// The number of initial turns that only warm up caches and branch predictors.
 const WARM_UP: usize = 10;
 const OTHERS: usize = 32;
 const SHORT_THREADS: usize = 400;
@@ -44,7 +44,7 @@ fn calls(count: u64) -> Calls {
     Calls { count, first: 0, series: 1 }
 }
 
-/// The CPU time of a call, over so many calls of this thread.
+/// Returns the CPU time per call, averaged over `count` calls on this thread.
 fn turn(meter: &Arc<dyn Meter>, call: Call, count: u64) -> f64 {
     let started = thread_cpu();
     call(&**meter, calls(count));
@@ -55,16 +55,16 @@ fn turns(meter: &Arc<dyn Meter>, call: Call) -> Vec<f64> {
     (0..WARM_UP + TURNS).map(|_| turn(meter, call, CALLS)).skip(WARM_UP).collect()
 }
 
-/// The middle of this thread's turns, while nothing else runs.
+/// Returns the median over this thread's turns, with nothing else running.
 fn undisturbed(meter: &Arc<dyn Meter>, call: Call) -> f64 {
     let cost = median(turns(meter, call).into_iter());
     meter.upkeep();
     cost
 }
 
-/// Runs `work` on a thread of its own, which ends before this returns.
+/// Runs `work` on a new thread and waits for the thread to end.
 fn on_new_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    // Joined, so that all values of the thread are destroyed: the end of a scope does not wait for that.
+    // Joined, because the end of the scope does not wait until the thread's local values are destroyed.
     thread::scope(|scope| scope.spawn(work).join()).expect("the calls do not panic")
 }
 
@@ -82,7 +82,7 @@ fn series_of_an_ended_thread(meter: &Arc<dyn Meter>, call: Call) -> f64 {
     undisturbed(meter, call)
 }
 
-/// The others are there at once, as the workers of a pool.
+/// The other threads exist at the same time, like the workers of a pool.
 fn after_others_ended(meter: &Arc<dyn Meter>, call: Call) -> f64 {
     let together = Barrier::new(OTHERS);
     thread::scope(|scope| {
@@ -96,7 +96,7 @@ fn after_others_ended(meter: &Arc<dyn Meter>, call: Call) -> f64 {
     on_new_thread(|| undisturbed(meter, call))
 }
 
-/// The others have made a call and sleep; the last one to come is timed.
+/// The other threads have made a call and are sleeping. The thread that starts last is timed.
 fn beside_waiting_threads(meter: &Arc<dyn Meter>, call: Call) -> f64 {
     let (there, timed) = (Barrier::new(OTHERS + 1), Barrier::new(OTHERS + 1));
     thread::scope(|scope| {
@@ -114,7 +114,7 @@ fn beside_waiting_threads(meter: &Arc<dyn Meter>, call: Call) -> f64 {
     })
 }
 
-/// One after the other, each for so many calls; the first call of a thread counts.
+/// Short-lived threads run one after another, each for [`CALLS`] calls. The first call of each thread is included.
 fn come_and_go(meter: &Arc<dyn Meter>, call: Call) -> f64 {
     let costs = (0..SHORT_THREADS).map(|_| on_new_thread(|| turn(meter, call, CALLS)));
     let cost = median(costs);
@@ -122,7 +122,8 @@ fn come_and_go(meter: &Arc<dyn Meter>, call: Call) -> f64 {
     cost
 }
 
-/// Each poll of a task makes calls and gives way. The mean, as workers that meet at a cell are the cost.
+/// Each poll of a task makes calls and then yields. Returns the mean, because contention between workers on a cell is
+/// part of the cost.
 fn tokio_workers(meter: &Arc<dyn Meter>, call: Call, workers: usize) -> f64 {
     let runtime = Builder::new_multi_thread().worker_threads(workers).build().expect("the system has threads left");
     let (results, costs) = channel();
@@ -139,7 +140,7 @@ fn tokio_workers(meter: &Arc<dyn Meter>, call: Call, workers: usize) -> f64 {
     mean(&costs.iter().collect::<Vec<_>>())
 }
 
-/// More threads than cores, all of them busy. The mean, likewise.
+/// More threads than cores, all of them busy. Returns the mean for the same reason.
 fn at_once(meter: &Arc<dyn Meter>, call: Call, threads: usize) -> f64 {
     let together = Barrier::new(threads);
     let costs = thread::scope(|scope| {

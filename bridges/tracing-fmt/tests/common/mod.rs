@@ -1,4 +1,4 @@
-//! A writer that keeps what is written, and a clock that stands still.
+//! A writer that keeps everything written to it, and a fixed clock.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::io::{self, Write};
@@ -8,12 +8,12 @@ use telemark_sdk::time::{Clock, TimeSource, Timestamp};
 use telemark_tracing_fmt::{Format, LineLayer};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Keeps each write of its own.
+/// Keeps each write separately.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Kept(Arc<Mutex<Vec<Vec<u8>>>>);
 
 impl Kept {
-    /// Returns everything that was written so far, and forgets it. Asserts that each write was one line.
+    /// Takes everything written so far. Asserts that each write was exactly one line.
     pub(crate) fn lines(&self) -> String {
         let writes = std::mem::take(&mut *self.0.lock().unwrap());
         for write in &writes {

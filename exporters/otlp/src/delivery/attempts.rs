@@ -1,6 +1,6 @@
-//! The attempts at one request: retries and pauses, up to the verdict of the receiver.
+//! The attempts to send one request, with retries and pauses, until the receiver's verdict is known.
 //!
-//! The seam between encoding and transport. It knows bytes and deadlines, no signal.
+//! The interface between encoding and transport, which handles bytes and deadlines and does not depend on the signal.
 
 use std::thread;
 use std::time::Duration;
@@ -13,17 +13,18 @@ use telemark_sdk::{ExportError, ExportReport, id};
 use super::retry::{Decision, Retry, RetryConfig};
 use crate::transport::{Failure, Transport};
 
-/// The maximum time for which a receiver can hold back further batches.
+/// The maximum time for which a receiver can delay further batches.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
-/// The verdict on a request that was not accepted. Its retries are over.
+/// The final verdict on a request that was not accepted, after all retries.
 #[derive(Debug)]
 pub(crate) enum Refusal {
     /// The request was too large. The same items may be accepted in smaller requests.
     TooLarge(ExportError),
-    /// The receiver rejected this request, and may accept others.
+    /// The receiver rejected this request but may accept others.
     Rejected(ExportError),
-    /// The receiver cannot be reached, is busy, or did not respond in time: no other request has better prospects.
+    /// The receiver cannot be reached, is busy, or did not respond in time, so any other request would probably fail as
+    /// well.
     Failed(ExportError),
 }
 
@@ -32,7 +33,7 @@ pub(crate) enum Refusal {
 pub(crate) struct Delivery {
     transport: Transport,
     retry: RetryConfig,
-    /// The end of the pause that the receiver asked for.
+    /// The end of the pause that the receiver requested.
     pause: Option<Deadline>,
 }
 
@@ -41,15 +42,15 @@ impl Delivery {
         Delivery { transport, retry, pause: None }
     }
 
-    /// Returns the number of bytes that a message must leave free at its beginning.
+    /// Returns the number of bytes to reserve at the start of a message.
     pub(crate) fn headroom(&self) -> usize {
         self.transport.headroom()
     }
 
-    /// Sends a message until the receiver accepts or refuses it or the deadline passes. Blocks until then.
+    /// Sends a message, and retries until the receiver accepts or refuses it or the deadline passes. Blocks until then.
     ///
-    /// The message is complete, its headroom filled by [`Self::frame`], and does not change between attempts. `len` is its
-    /// larger length, before compression or after it.
+    /// [`Self::frame`] must have filled the message's headroom. The message does not change between attempts. `len` is its
+    /// length before or after compression, whichever is larger.
     ///
     /// spec: protocol/exporter.md — the timeout covers all attempts and the waits between them
     pub(crate) fn deliver(&mut self, message: &Bytes, len: usize, deadline: Deadline) -> Result<ExportReport, Refusal> {
@@ -64,7 +65,7 @@ impl Delivery {
                 Err(Failure::Transient { error, asked }) => (error, asked),
                 Err(Failure::Timeout(error)) => {
                     let error = error.with_retries(retry.retries());
-                    // The cause of the retry says more than the timeout during the last attempt.
+                    // The cause of the retry is more informative than the timeout during the last attempt.
                     return Err(Refusal::Failed(match last {
                         Some(last) => error.with_source(last),
                         None => error,
@@ -74,7 +75,7 @@ impl Delivery {
             let retries = retry.retries();
             match retry.after_failure(asked, deadline.remaining(), id::random()) {
                 Decision::Wait(wait) if wait_to_retry(wait, self.transport.was_reached()) => last = Some(error),
-                // spec: the client must wait; later batches keep the pause too, but not an unlimited one
+                // spec: the client must wait; later batches observe the pause as well, but only up to a limit
                 _ => {
                     self.pause = asked.map(|asked| Deadline::after(asked.min(MAX_PAUSE)));
                     return Err(Refusal::Failed(error.with_retries(retries)));
@@ -88,7 +89,7 @@ impl Delivery {
         self.transport.frame(message);
     }
 
-    /// Returns the rest of the pause that the receiver asked for; zero without one.
+    /// Returns the remaining pause that the receiver requested, or zero if there is none.
     pub(crate) fn pause_left(&self) -> Duration {
         self.pause.and_then(Deadline::remaining).unwrap_or_default()
     }
@@ -98,10 +99,10 @@ impl Delivery {
         self.transport.close();
     }
 
-    /// Waits until the pause that the receiver asked for is over.
+    /// Waits for the end of the pause that the receiver requested.
     ///
     /// # Errors
-    /// The pause does not end before the deadline.
+    /// Fails if the pause does not end before the deadline.
     fn wait_for_pause(&mut self, deadline: Deadline) -> Result<(), ExportError> {
         let left = self.pause_left();
         if left.is_zero() {
@@ -118,15 +119,15 @@ impl Delivery {
     }
 }
 
-/// Returns the verdict behind a failure that no retry mends. A response that is too large says nothing about other requests.
+/// Returns the verdict for a failure that cannot be retried. A response that is too large does not affect other requests.
 fn final_refusal(error: ExportError) -> Refusal {
     if error.is_rejected() || error.is_too_large() { Refusal::Rejected(error) } else { Refusal::Failed(error) }
 }
 
-/// Waits before the next attempt and returns true. Returns false early if the program ends and the receiver has never been
-/// reached, so that nothing waits for a receiver that may not exist.
+/// Waits before the next attempt and returns true. Returns false early if the program is ending and the receiver has never
+/// been reached, because such a receiver may not exist.
 fn wait_to_retry(wait: Duration, was_reached: bool) -> bool {
-    /// The delay until the end of the program is noticed.
+    /// The maximum delay before this function notices that the program is ending.
     const POLL_INTERVAL: Duration = Duration::from_millis(20);
     if was_reached {
         thread::sleep(wait);

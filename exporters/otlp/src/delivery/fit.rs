@@ -1,20 +1,20 @@
-//! The size of requests: a state machine that learns from refusals how much the receiver takes.
+//! The size of requests: a state machine that learns from refusals how much the receiver accepts.
 
 use std::time::Duration;
 
 use telemark_sdk::time::Deadline;
 
-/// The default limit of gRPC servers: grpc-go, grpc-java, grpc-core and tonic share it. A batch that needs more is sent in
-/// parts. Most HTTP servers take more, but parts of this size also bound the memory of an export.
+/// The default limit of gRPC servers, shared by grpc-go, grpc-java, grpc-core and tonic. A larger batch is sent in parts. Most
+/// HTTP servers accept more, but parts of this size also limit the memory that an export uses.
 ///
-/// spec: protocol/exporter.md, max request size — a maximum; smaller requests keep it
+/// spec: protocol/exporter.md, max request size — a maximum, so smaller requests are allowed
 const USUAL_LIMIT: usize = 4 << 20;
 
-/// The time after which a size that was refused is tried again.
+/// The time after which a refused size is tried again.
 const LEARNED_FOR: Duration = Duration::from_secs(300);
 
-/// The number of refusals in a row after which each further one halves the size of the items that are still tried. A receiver
-/// that refuses everything thus gets few requests, whatever a batch holds.
+/// The number of consecutive refusals after which each further refusal halves the maximum size of items that are sent at all.
+/// A receiver that refuses everything therefore receives few requests, regardless of the batch.
 const PATIENCE: u32 = 32;
 
 /// The length of a request in bytes, before compression and as it is sent. Receivers limit one or the other.
@@ -35,21 +35,21 @@ impl Size {
     }
 }
 
-/// The known sizes that the receiver takes. Halves the target after a refusal, keeps it for the following batches, and doubles
-/// it again after [`LEARNED_FOR`].
+/// The request sizes that the receiver is known to accept or refuse. Halves the target after a refusal, keeps it for the
+/// following batches, and starts doubling it after [`LEARNED_FOR`].
 #[derive(Debug)]
 pub(crate) struct Fit {
     /// The configured limit.
     max: usize,
     /// The length that a request with more than one item never exceeds.
     target: usize,
-    /// A refused size. An item that makes a request as large is not sent.
+    /// A size that was refused. An item that needs a request at least this large is not sent.
     refused: Option<Size>,
     /// The number of refusals since the last accepted request.
     refusals: u32,
-    /// The time to try larger requests again, if any was refused.
+    /// The time when larger requests are tried again, if any were refused.
     learned_until: Option<Deadline>,
-    /// Larger requests are being tried.
+    /// True while larger requests are being tried.
     grows: bool,
 }
 
@@ -63,29 +63,29 @@ impl Fit {
         self.max
     }
 
-    /// Returns the length up to which a request is filled with items.
+    /// Returns the length up to which items are added to a request.
     pub(crate) fn target(&self) -> usize {
         self.target
     }
 
-    /// Notes the beginning of a batch. Tries larger requests again if the last refusal is old.
+    /// Starts a batch. Tries larger requests again if the last refusal is old.
     pub(crate) fn begin(&mut self) {
         if self.learned_until.is_some_and(Deadline::has_passed) {
             self.try_larger();
         }
     }
 
-    /// Returns true if a request of this size keeps the configured limit.
+    /// Returns true if a request of this size is within the configured limit.
     pub(crate) fn is_within_limit(&self, size: Size) -> bool {
         size.max() <= self.max
     }
 
-    /// Returns true if a request of one item and of this size is as large as one that the receiver refused.
+    /// Returns true if a single-item request of this size is at least as large as a request that the receiver refused.
     pub(crate) fn is_refused(&self, size: Size) -> bool {
         self.refused.is_some_and(|refused| size.is_at_least(refused))
     }
 
-    /// Notes that the receiver took a request.
+    /// Records that the receiver accepted a request.
     pub(crate) fn accept(&mut self) {
         self.refusals = 0;
         if self.grows {
@@ -93,15 +93,15 @@ impl Fit {
         }
     }
 
-    /// Notes that a request was too large. The next one will hold about half of its items.
+    /// Records that a request was too large. The next request will contain about half as many items.
     pub(crate) fn refuse(&mut self, size: Size, items: usize) {
         self.refusals = self.refusals.saturating_add(1);
-        // A single item may be larger than the target. Its refusal tells nothing about smaller requests.
+        // A single item may exceed the target. Its refusal gives no information about smaller requests.
         if items > 1 || size.plain <= self.target {
             self.target = (size.plain.min(self.target) / 2).max(1);
         }
         let divisor = if self.refusals > PATIENCE { 2 } else { 1 };
-        // The smaller refused size tells more.
+        // Keep the smaller of the refused sizes, which is more informative.
         if !self.is_refused(size) {
             self.refused = Some(Size { plain: size.plain / divisor, sent: size.sent / divisor });
         }
@@ -134,7 +134,7 @@ mod tests {
 
     const NOTHING: [usize; 0] = [];
 
-    /// A receiver with a limit, as `run` asks it.
+    /// A simulated receiver with a size limit, for `run`.
     struct Receiver {
         limit: usize,
         requests: usize,
@@ -186,7 +186,7 @@ mod tests {
         let mut fit = Fit::new(64 << 20);
         let items = vec![100; 100];
         assert_eq!(run(&mut fit, &items, &mut receiver), items);
-        // 10,000 bytes, 5000, 2500, 1200 are refused. Then six items fit into each.
+        // Requests of 10,000, 5000, 2500 and 1200 bytes are refused. After that, each holds six items.
         assert_eq!(receiver.requests, 4 + 100_usize.div_ceil(6));
         receiver.requests = 0;
         assert_eq!(run(&mut fit, &items, &mut receiver), items);
@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(run(&mut fit, &[1500, 10, 1500, 2000, 1001, 999, 20], &mut receiver), [10, 999, 20]);
         assert_eq!(run(&mut fit, &[1500, 10, 1500, 999], &mut receiver), [10, 999]);
         assert_eq!(fit.refused, Some(plain(1001)));
-        // A larger request that is refused later does not hide that.
+        // A later refusal of a larger request does not replace the smaller size.
         fit.refuse(plain(5000), 3);
         assert!(fit.is_refused(plain(1001)));
     }
@@ -210,11 +210,11 @@ mod tests {
         let mut receiver = Receiver { limit: 0, requests: 0 };
         let mut fit = Fit::new(64 << 20);
         assert_eq!(run(&mut fit, &[200; 512], &mut receiver), NOTHING);
-        // 102,400 bytes halved until one item is left, which the others are no smaller than.
+        // 102,400 bytes are halved until one item is left. The other items are not smaller, so they are not sent.
         assert_eq!(receiver.requests, 10);
         assert_eq!(run(&mut fit, &[200; 512], &mut receiver), NOTHING);
         assert_eq!(receiver.requests, 10);
-        // Each item a bit smaller than the one before.
+        // Each item is slightly smaller than the previous one.
         receiver.requests = 0;
         let falling: Vec<_> = (1..10_000).rev().collect();
         assert_eq!(run(&mut Fit::new(64 << 20), &falling, &mut receiver), NOTHING);
@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(run(&mut fit, &items, &mut receiver), items);
         receiver = Receiver { limit: 600, requests: 0 };
         assert_eq!(run(&mut fit, &items, &mut receiver), items);
-        // 5000, 2500, 1200 are refused.
+        // Requests of 5000, 2500 and 1200 bytes are refused.
         assert_eq!(receiver.requests, 3 + 100_usize.div_ceil(6));
     }
 
@@ -259,7 +259,8 @@ mod tests {
     }
 
     proptest! {
-        /// With fewer refusals in a row than `PATIENCE`, every item that fits alone arrives once and in order.
+        /// With fewer consecutive refusals than `PATIENCE`, every item that fits into a request by itself arrives once and in
+        /// order.
         #[test]
         fn every_item_that_fits_alone_arrives(
             items in prop::collection::vec(1usize..3000, 0..60), limits in prop::collection::vec(1usize..4000, 1..4)

@@ -1,13 +1,13 @@
-//! Delivery: from encoded requests to the verdict of the receiver on a batch.
+//! Delivery, from encoded requests to the receiver's verdict on a batch.
 //!
 //! | module | owns |
 //! |---|---|
 //! | `attempts` | one request: retries and pauses, up to the verdict |
 //! | `retry` | the backoff: a state machine without a clock |
 //! | `fit` | the sizes of requests, learned from refusals |
-//! | `outcome` | the sum of the verdicts on the requests of a batch |
+//! | `outcome` | the combined verdicts on a batch's requests |
 //!
-//! Nothing here knows a signal.
+//! Nothing in this module depends on the signal.
 
 mod attempts;
 mod fit;

@@ -1,22 +1,22 @@
-//! The outcome of a batch that was sent in parts: the sum of the verdicts on its requests.
+//! The outcome of a batch that was sent in parts: the combined verdicts on its requests.
 
 use telemark_sdk::{ExportError, ExportReport};
 
-/// The verdicts so far. Every item ends in exactly one of them.
+/// The verdicts so far. Every item is counted in exactly one of them.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     /// The number of items without a verdict.
     left: u64,
     report: ExportReport,
-    /// The first failure. It becomes the error of the batch if no request was accepted.
+    /// The first failure, which becomes the error for the batch if no request is accepted.
     first: Option<ExportError>,
     was_accepted: bool,
-    /// The failures differ in their type.
+    /// True if the failures have different types.
     is_mixed: bool,
 }
 
 impl Outcome {
-    /// Returns the outcome of a batch of which no request has been sent.
+    /// Returns the outcome of a batch before any of its requests is sent.
     pub(crate) fn new(items: u64) -> Self {
         Outcome { left: items, report: ExportReport::accepted(), first: None, was_accepted: false, is_mixed: false }
     }
@@ -27,13 +27,13 @@ impl Outcome {
         self.left = self.left.saturating_sub(items);
         self.was_accepted = true;
         self.report.rejected = self.report.rejected.saturating_add(rejected.min(items));
-        // The first message stands for all. It is mostly the same for each request.
+        // Keep only the first message, because it is usually the same for every request.
         self.report.message = self.report.message.take().or(message);
         self.report.response = response;
         self.add_retries(retries);
     }
 
-    /// Adds a request whose items are sent again in other requests.
+    /// Adds a failed request whose items are sent again in other requests.
     pub(crate) fn retry(&mut self, error: &ExportError) {
         self.report.response = error.response();
         self.add_retries(error.retries());

@@ -4,9 +4,10 @@
 
 use std::time::Duration;
 
-/// The backoff between attempts to send a request, and the maximum number of retries. A large batch has several requests.
+/// The backoff between attempts to send a request, and the maximum number of retries. A large batch is sent in several
+/// requests.
 ///
-/// The wait before the n-th retry is `initial_backoff × 2^(n-1)`, at most `max_backoff`, with 20 % jitter. A pause
+/// The wait before the n-th retry is `initial_backoff × 2^(n-1)`, limited to `max_backoff`, with 20 % jitter. A pause
 /// requested by the receiver replaces this wait, but never shortens it below the initial backoff. All retries of a batch
 /// happen within its timeout.
 ///
@@ -21,11 +22,11 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryConfig {
-    /// The wait before the first retry; one second by default.
+    /// The wait before the first retry. Defaults to one second.
     pub initial_backoff: Duration,
-    /// The maximum wait unless the receiver requests a longer one; five seconds by default.
+    /// The maximum wait, unless the receiver requests a longer one. Defaults to five seconds.
     pub max_backoff: Duration,
-    /// The maximum number of retries of one request; by default as many as fit into its timeout. Zero disables retries.
+    /// The maximum number of retries per request. Unlimited within the timeout by default; zero disables retries.
     pub max_retries: u32,
 }
 
@@ -54,7 +55,7 @@ impl RetryConfig {
         self
     }
 
-    /// Sets the maximum number of retries of one request.
+    /// Sets the maximum number of retries per request.
     #[must_use]
     pub fn with_max_retries(mut self, retries: u32) -> Self {
         self.max_retries = retries;
@@ -86,8 +87,8 @@ impl Retry {
         self.retries
     }
 
-    /// Decides what to do after a transient failure. `asked` is the pause requested by the receiver, `remaining` the rest of
-    /// the timeout (`None` without one), and `chance` a random number.
+    /// Decides what to do after a transient failure. `asked` is the pause requested by the receiver, `remaining` is the rest
+    /// of the timeout (`None` if there is no timeout), and `chance` is a random number.
     pub(crate) fn after_failure(
         &mut self,
         asked: Option<Duration>,

@@ -1,8 +1,8 @@
 //! Groups the items of a batch by scope, in one pass and without copies.
 //!
-//! Neighbours mostly share their scope in memory. If they do not, a table of addresses gives the group. Only an address that
-//! is new in this batch is compared by value: every call site of `#[traced]` has its own scope object, although all call
-//! sites of a package have equal scopes.
+//! Neighbouring items usually share the same scope object. If they do not, the group is looked up by the scope's address. Scopes
+//! are compared by value only if their address is new in this batch: every `#[traced]` call site has its own scope object,
+//! although all call sites in a package have equal scopes.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
@@ -11,11 +11,11 @@ use telemark_sdk::trace::Scope;
 
 const NONE: u32 = u32::MAX;
 
-/// The items of each scope as a linked list. All memory is reused for the next batch.
+/// The items of each scope, as linked lists. All memory is reused for the next batch.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
     groups: Vec<Group>,
-    /// For each item, the next item of its group.
+    /// For each item, the next item in its group.
     next: Vec<u32>,
     by_address: HashMap<u64, u32, BuildHasherDefault<AddressHasher>>,
     by_value: HashMap<u64, u32, BuildHasherDefault<AddressHasher>>,
@@ -30,11 +30,11 @@ struct Group {
     same_hash: u32,
 }
 
-/// A place in the order of the groups. The default is that of the first item.
+/// A place in the order of the groups. The default is the place of the first item.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Place {
     group: u32,
-    /// The item; `None` for the first one of the group.
+    /// The item, or `None` for the first item of the group.
     item: Option<u32>,
 }
 
@@ -46,8 +46,8 @@ impl Place {
 }
 
 impl Groups {
-    /// Groups items by their scopes, of which `scope` returns that of one item again. Items keep their order within a group, and
-    /// groups have the order of their first items.
+    /// Groups items by their scopes. `scope` returns the scope of a given item. Items keep their order within a group, and
+    /// groups are in the order of their first items.
     pub(super) fn fill<'a>(
         &mut self,
         scopes: impl Iterator<Item = &'a Scope>,
@@ -55,7 +55,7 @@ impl Groups {
     ) {
         self.groups.clear();
         self.next.clear();
-        // Addresses are only valid within the batch: that of a freed scope may be reused.
+        // Addresses are only valid within a batch, because the address of a freed scope may be reused.
         self.by_address.clear();
         self.by_value.clear();
         let mut previous: Option<(&Scope, u32)> = None;
@@ -97,7 +97,8 @@ impl Groups {
         group
     }
 
-    /// Returns the groups from a place on: for each, its number, the number of all its items, and the items from the place on.
+    /// Returns the groups starting at a place. Each has its number, its total number of items, and the items starting at that
+    /// place.
     pub(super) fn from(&self, place: Place) -> impl Iterator<Item = (u32, usize, impl Iterator<Item = usize>)> {
         (place.group..).zip(self.groups.get(place.group as usize..).unwrap_or_default()).map(move |(number, group)| {
             let first = if number == place.group { place.item.unwrap_or(group.first) } else { group.first };
@@ -128,7 +129,7 @@ fn hash(scope: &Scope) -> u64 {
     hasher.finish()
 }
 
-/// Spreads addresses and hashes by a multiplication.
+/// Distributes addresses and hashes with a multiplication.
 #[derive(Debug, Default)]
 pub(super) struct AddressHasher(u64);
 
@@ -143,7 +144,7 @@ impl Hasher for AddressHasher {
 
     fn write_u64(&mut self, value: u64) {
         let mixed = (self.0 ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        // The table takes its index from the low bits and its tag from the high bits: both must depend on the whole input.
+        // The table uses the low bits as its index and the high bits as its tag, so both must depend on the whole input.
         self.0 = mixed ^ mixed >> 32;
     }
 
@@ -159,7 +160,7 @@ mod tests {
 
     fn check(scopes: &[Scope], expected: &str) {
         let mut groups = Groups::default();
-        // Twice, because nothing may remain from the first batch.
+        // Run twice, because the first batch must leave nothing behind.
         for _ in 0..2 {
             groups.fill(scopes.iter(), |item| scopes.get(item));
             let text: Vec<_> = groups

@@ -1,12 +1,12 @@
 //! JSON as the specification defines it: 64-bit integers as strings, enum values as numbers, lowerCamelCase.
 //!
-//! The writers keep no state: the last byte written tells whether a comma is due.
+//! The writers keep no state: the last byte written determines whether a comma is needed.
 
 use std::io::Write;
 
 use opentelemetry::{Array, InstrumentationScope, KeyValue, Value};
 
-/// Begins a field of an object. Not inlined, like others here, because it has dozens of callers.
+/// Begins an object field. Like other functions here, not inlined because it has dozens of callers.
 #[inline(never)]
 pub(super) fn key(out: &mut Vec<u8>, name: &str) {
     if out.last() != Some(&b'{') {
@@ -17,14 +17,14 @@ pub(super) fn key(out: &mut Vec<u8>, name: &str) {
     out.extend_from_slice(b"\":");
 }
 
-/// Begins an element of an array.
+/// Begins an array element.
 pub(super) fn element(out: &mut Vec<u8>) {
     if out.last() != Some(&b'[') {
         out.push(b',');
     }
 }
 
-/// Writes a string field, unless the string is empty, the default.
+/// Writes a string field, unless the string is empty, which is the default.
 pub(super) fn string_field(out: &mut Vec<u8>, name: &str, text: &str) {
     if !text.is_empty() {
         key(out, name);
@@ -32,12 +32,12 @@ pub(super) fn string_field(out: &mut Vec<u8>, name: &str, text: &str) {
     }
 }
 
-/// Returns the maximum length of the field `schemaUrl`: escapes make a byte six.
+/// Returns the maximum length of the field `schemaUrl`. An escape can turn one byte into six.
 pub(super) fn schema_url_len(url: &str) -> usize {
     ",\"schemaUrl\":\"\"".len() + 6 * url.len()
 }
 
-/// Writes a 32-bit field, unless the number is zero, the default.
+/// Writes a 32-bit field, unless the number is zero, which is the default.
 #[inline(never)]
 pub(super) fn u32_field(out: &mut Vec<u8>, name: &str, value: u32) {
     if value != 0 {
@@ -46,20 +46,20 @@ pub(super) fn u32_field(out: &mut Vec<u8>, name: &str, value: u32) {
     }
 }
 
-/// Writes a 64-bit field, a string in JSON. Writes zero as well.
+/// Writes a 64-bit field, which is a string in JSON, even if it is zero.
 #[inline(never)]
 pub(super) fn u64_field(out: &mut Vec<u8>, name: &str, value: u64) {
     key(out, name);
     quoted(out, value);
 }
 
-/// Writes a floating-point field. Writes zero as well.
+/// Writes a floating-point field, even if it is zero.
 pub(super) fn f64_field(out: &mut Vec<u8>, name: &str, value: f64) {
     key(out, name);
     float(out, value);
 }
 
-/// Writes a signed 32-bit field, unless the number is zero, the default.
+/// Writes a signed 32-bit field, unless the number is zero, which is the default.
 pub(super) fn i32_field(out: &mut Vec<u8>, name: &str, value: i32) {
     if value != 0 {
         key(out, name);
@@ -67,14 +67,14 @@ pub(super) fn i32_field(out: &mut Vec<u8>, name: &str, value: i32) {
     }
 }
 
-/// Writes a 64-bit number, a string in JSON.
+/// Writes a 64-bit number, which is a string in JSON.
 pub(super) fn quoted(out: &mut Vec<u8>, value: impl std::fmt::Display) {
     out.push(b'"');
     display(out, value);
     out.push(b'"');
 }
 
-/// Writes an id field in hexadecimal, unlike the base64 of protobuf's JSON.
+/// Writes an id field in hexadecimal, not in base64 as in protobuf's JSON mapping.
 #[inline(never)]
 pub(super) fn hex_field(out: &mut Vec<u8>, name: &str, bytes: &[u8]) {
     key(out, name);
@@ -100,7 +100,7 @@ pub(super) fn array_field<T>(
     array(out, items, write);
 }
 
-/// Writes the field `scope` of the spans, metrics or logs of a scope.
+/// Writes the `scope` field that precedes the spans, metrics or logs of a scope.
 pub(super) fn scope_field(out: &mut Vec<u8>, scope: &InstrumentationScope) {
     key(out, "scope");
     out.push(b'{');
@@ -115,7 +115,7 @@ pub(super) fn attributes<'a>(out: &mut Vec<u8>, attributes: impl IntoIterator<It
     attributes_field(out, "attributes", attributes);
 }
 
-/// Writes a field of attributes, unless it is empty.
+/// Writes an attributes field, unless it is empty.
 pub(super) fn attributes_field<'a>(out: &mut Vec<u8>, name: &str, attributes: impl IntoIterator<Item = &'a KeyValue>) {
     array_field(out, name, attributes, |out, attribute| {
         out.extend_from_slice(b"{\"key\":");
@@ -163,7 +163,7 @@ fn hex_digit(nibble: u8) -> u8 {
 }
 
 fn display(out: &mut Vec<u8>, value: impl std::fmt::Display) {
-    // Writing into memory does not fail.
+    // Writing to memory cannot fail.
     let _ = write!(out, "{value}");
 }
 
@@ -183,7 +183,7 @@ fn value(out: &mut Vec<u8>, value: &Value) {
         Value::F64(value) => f64_value(out, *value),
         Value::String(value) => string_value(out, value.as_str()),
         Value::Array(values) => array_value(out, values),
-        // The enum may grow. Unknown values are sent as text.
+        // The enum is non-exhaustive. Unknown values are sent as text.
         other => string_value(out, &other.as_str()),
     }
 }
@@ -208,13 +208,13 @@ pub(super) fn f64_value(out: &mut Vec<u8>, value: f64) {
 
 /// Writes a floating-point number.
 pub(super) fn float(out: &mut Vec<u8>, value: f64) {
-    // JSON lacks these numbers, and protobuf's JSON writes them as strings.
+    // JSON does not support these numbers, so protobuf's JSON mapping writes them as strings.
     if value.is_nan() {
         out.extend_from_slice(b"\"NaN\"");
     } else if value.is_infinite() {
         out.extend_from_slice(if value > 0.0 { b"\"Infinity\"" } else { b"\"-Infinity\"" });
     } else {
-        // `Debug` switches to exponents where `Display` would write three hundred digits.
+        // `Debug` uses an exponent for numbers that `Display` would write with three hundred digits.
         let _ = write!(out, "{value:?}");
     }
 }

@@ -1,13 +1,13 @@
-//! From items to bytes: one [`Encode`] implementation per signal, over shared writers of protobuf and JSON.
+//! Encodes items as bytes: one [`Encode`] implementation per signal, based on shared protobuf and JSON writers.
 //!
 //! | module | owns |
 //! |---|---|
 //! | `signal` | the trait |
-//! | `part` | how much of a batch one request holds |
-//! | `wire`, `json` | numbers, strings, attribute values in protobuf and in JSON |
-//! | `resource` | the encoded resource, kept while it stays the same |
+//! | `part` | the part of a batch that one request contains |
+//! | `wire`, `json` | numbers, strings and attribute values in protobuf and in JSON |
+//! | `resource` | the encoded resource, reused until it changes |
 //! | `groups` | the items of each scope |
-//! | `trace`, `metrics`, `logs` | a folder for each signal: `values` for the numbers of both encodings, `protobuf`, `json` |
+//! | `trace`, `metrics`, `logs` | one folder per signal, with `values` for the numbers used by both encodings, `protobuf` and `json` |
 
 mod groups;
 mod json;

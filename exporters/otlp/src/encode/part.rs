@@ -1,11 +1,11 @@
-//! Parts of a batch: each request holds as many items as fit.
+//! The parts of a batch. Each request contains as many items as fit.
 
-/// The part of a batch that one request is to hold.
+/// The part of a batch to send in one request.
 #[derive(Clone, Copy, Debug)]
 pub struct Part<P> {
     /// The place of the first item.
     pub(crate) from: P,
-    /// The maximum length of the request in bytes. A part whose only item needs more is longer.
+    /// The maximum length of the request in bytes. A request with a single large item may exceed it.
     pub(crate) limit: usize,
 }
 
@@ -16,19 +16,19 @@ impl<P: Default> Part<P> {
     }
 }
 
-/// A part that was encoded.
+/// A part that has been encoded.
 #[derive(Clone, Copy, Debug)]
 pub struct Written<P> {
-    /// The number of its items, as [`Encode::count`](super::Encode::count) counts them.
+    /// The number of items, as counted by [`Encode::count`](super::Encode::count).
     pub(crate) items: usize,
-    /// The place of the first item that did not fit; `None` at the end of the batch.
+    /// The place of the first item that did not fit, or `None` at the end of the batch.
     pub(crate) next: Option<P>,
 }
 
-/// The maximum number of bytes by which the length of a protobuf message becomes longer than was guessed.
+/// The maximum number of bytes by which the length field of a protobuf message can exceed its guessed width.
 pub(super) const WIDER: usize = 4;
 
-/// The room that is left in a request.
+/// The room left in a request.
 pub(super) struct Room {
     /// The maximum length of the buffer before the end of the request is written.
     end: usize,
@@ -36,13 +36,13 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// Returns the room of a request of at most `limit` bytes that begins at `start` and whose end takes `tail` bytes.
+    /// Returns the room in a request of at most `limit` bytes that begins at `start` and ends with `tail` reserved bytes.
     pub(super) fn new(start: usize, limit: usize, tail: usize) -> Self {
         Room { end: start.saturating_add(limit).saturating_sub(tail), items: 0 }
     }
 
-    /// Writes an item, behind which other messages still need `tail` bytes. Takes it back and returns false if it does not fit.
-    /// The first item always fits.
+    /// Writes an item after which the enclosing messages need another `tail` bytes. Removes it and returns false if it does not
+    /// fit. The first item always fits.
     #[inline]
     pub(super) fn write(&mut self, out: &mut Vec<u8>, tail: usize, write: impl FnOnce(&mut Vec<u8>)) -> bool {
         let start = out.len();

@@ -4,7 +4,7 @@ use telemark_sdk::Resource;
 
 use super::{json, wire};
 
-/// The resource as last encoded. An exporter uses one encoding only.
+/// The last encoded resource. An exporter uses only one encoding.
 #[derive(Debug, Default)]
 pub(super) struct ResourceCache {
     resource: Option<Resource>,
@@ -12,7 +12,7 @@ pub(super) struct ResourceCache {
 }
 
 impl ResourceCache {
-    /// Returns the field `resource` in protobuf.
+    /// Returns the `resource` field as protobuf.
     pub(super) fn protobuf(&mut self, resource: &Resource) -> &[u8] {
         self.encode(resource, |out| {
             wire::write_message(out, wire::with_length(1), 2, |out| {

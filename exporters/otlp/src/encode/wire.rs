@@ -1,34 +1,36 @@
-//! The protobuf wire format: variable-length numbers, nested messages, and the messages of every signal: attributes, scopes.
+//! The protobuf wire format: variable-length numbers, nested messages, and the messages shared by all signals (attributes and
+//! scopes).
 //!
-//! The length of a message precedes its body. The length of an attribute is computed first. Larger messages reserve the bytes
-//! that their length will probably need, and move the body in the rare case that the guess is wrong.
+//! The length of a message precedes its body. For an attribute, the length is computed before the body is written. For larger
+//! messages, the number of bytes needed for the length is guessed and reserved, and the body is moved in the rare case that
+//! the guess is wrong.
 
 use opentelemetry::{Array, InstrumentationScope, KeyValue, Value};
 
-/// Returns the tag of a field with a length, such as a string or a message. Field numbers go up to 15.
+/// Returns the tag for a length-delimited field, such as a string or a message. `field` must not exceed 15.
 pub(super) const fn with_length(field: u8) -> u8 {
     field << 3 | 2
 }
 
-/// Returns the tag of a field with a variable-length number.
+/// Returns the tag for a field with a variable-length number.
 pub(super) const fn number(field: u8) -> u8 {
     field << 3
 }
 
-/// Returns the tag of a field with eight bytes.
+/// Returns the tag for an eight-byte field.
 pub(super) const fn fixed64(field: u8) -> u8 {
     field << 3 | 1
 }
 
-/// Returns the tag of a field with four bytes.
+/// Returns the tag for a four-byte field.
 pub(super) const fn fixed32(field: u8) -> u8 {
     field << 3 | 5
 }
 
-/// Returns the number of bytes of a variable-length number.
+/// Returns the number of bytes in a variable-length number.
 #[inline]
 pub(super) const fn varint_len(value: u64) -> usize {
-    // Seven bits per byte. Zero takes one byte as well.
+    // Each byte holds seven bits. Zero also takes one byte.
     (63 - (value | 1).leading_zeros() as usize) / 7 + 1
 }
 
@@ -52,7 +54,7 @@ pub(super) fn write_varint(out: &mut Vec<u8>, mut value: u64) {
     out.extend_from_slice(&bytes[..len]);
 }
 
-/// Writes a number, unless it is zero, the default.
+/// Writes a number, unless it is zero, which is the default.
 #[inline]
 pub(super) fn write_number(out: &mut Vec<u8>, tag: u8, value: u64) {
     if value != 0 {
@@ -73,7 +75,7 @@ pub(super) fn write_bytes(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// Writes a string, unless it is empty, the default.
+/// Writes a string, unless it is empty, which is the default.
 #[inline]
 pub(super) fn write_string(out: &mut Vec<u8>, tag: u8, text: &str) {
     if !text.is_empty() {
@@ -81,7 +83,7 @@ pub(super) fn write_string(out: &mut Vec<u8>, tag: u8, text: &str) {
     }
 }
 
-/// Writes a message. `width` is the probable number of bytes of its length.
+/// Writes a message. `width` is the number of bytes that its length will probably need.
 #[inline]
 pub(super) fn write_message(out: &mut Vec<u8>, tag: u8, width: usize, body: impl FnOnce(&mut Vec<u8>)) {
     out.push(tag);
@@ -91,7 +93,7 @@ pub(super) fn write_message(out: &mut Vec<u8>, tag: u8, width: usize, body: impl
     close_message(out, start, width);
 }
 
-/// Fills in the length of a message, for which `width` bytes are reserved at `start`.
+/// Fills in the length of a message in the `width` bytes that are reserved for it at `start`.
 #[inline]
 pub(super) fn close_message(out: &mut Vec<u8>, start: usize, width: usize) {
     let len = out.len() - start - width;
@@ -117,7 +119,7 @@ fn move_body(out: &mut Vec<u8>, start: usize, width: usize, needed: usize) {
     out.truncate(end + needed - width);
 }
 
-/// Writes the field `scope` of the spans, metrics or logs of a scope.
+/// Writes the `scope` field that precedes the spans, metrics or logs of a scope.
 pub(super) fn write_scope(out: &mut Vec<u8>, scope: &InstrumentationScope) {
     write_message(out, with_length(1), 1, |out| {
         write_string(out, with_length(1), scope.name());
@@ -135,7 +137,7 @@ pub(super) fn write_attribute(out: &mut Vec<u8>, tag: u8, attribute: &KeyValue) 
     let value_len = value_len(&attribute.value);
     let len = 1 + varint_len(key.len() as u64) + key.len() + 1 + varint_len(value_len as u64) + value_len;
     if len < 0x80 {
-        // Every nested length then takes one byte.
+        // In this case, every nested length takes one byte.
         out.extend_from_slice(&[tag, len as u8, with_length(1), key.len() as u8]);
         out.extend_from_slice(key);
         match &attribute.value {
@@ -175,12 +177,12 @@ fn value_len(value: &Value) -> usize {
             let len = array_len(array);
             1 + varint_len(len as u64) + len
         }
-        // The enum may grow. Unknown values are sent as text.
+        // The enum is non-exhaustive. Unknown values are sent as text.
         other => string_len(&other.as_str()),
     }
 }
 
-/// Returns the length of a string field that is not empty, and at least that of an empty one.
+/// Returns the length of a string field. For an empty string, the result is an upper bound, because the field is omitted.
 pub(super) fn string_len(text: &str) -> usize {
     1 + varint_len(text.len() as u64) + text.len()
 }

@@ -1,4 +1,4 @@
-//! Base64, for the binary header of gRPC.
+//! Base64, for gRPC's binary header.
 
 /// Decodes base64 with or without padding. Returns `None` for any other text.
 pub(super) fn decode(text: &str) -> Option<Vec<u8>> {

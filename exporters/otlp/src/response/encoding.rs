@@ -2,20 +2,21 @@
 
 use telemark_sdk::text;
 
-/// The encoding that requests ask for.
+/// The encoding that requests accept for their responses.
 pub(crate) const ACCEPTED: Option<&str> = if cfg!(feature = "gzip") { Some("gzip") } else { None };
 
-/// The reason that a response cannot be decoded.
+/// The reason why a response cannot be decoded.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Undecoded {
-    /// Larger than the limit.
+    /// The decompressed response exceeds the limit.
     #[cfg_attr(not(feature = "gzip"), allow(dead_code, reason = "nothing is inflated without the feature"))]
     TooLarge,
-    /// Broken, or in an encoding that the request did not ask for. Holds a description for a message.
+    /// The response is malformed or has an unsupported encoding. Contains a description for an error message.
     Unknown(String),
 }
 
-/// Removes a content coding, up to `limit` bytes. `encoding` is a token of HTTP or gRPC in any case; empty means none.
+/// Removes a content coding and returns up to `limit` bytes. `encoding` is a case-insensitive HTTP or gRPC token; if it
+/// is empty, the body is not encoded.
 ///
 /// spec: protocol/exporter.md — the limit holds after decompression as well
 pub(crate) fn decode(encoding: &str, body: Vec<u8>, limit: usize) -> Result<Vec<u8>, Undecoded> {

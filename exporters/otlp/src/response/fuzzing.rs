@@ -1,4 +1,4 @@
-//! The readers of responses, for fuzz targets. Hidden and not covered by semantic versioning.
+//! The response readers, for fuzz targets. Hidden and not covered by semantic versioning.
 
 use http::{HeaderMap, StatusCode};
 
@@ -7,7 +7,7 @@ use super::{Secrets, base64, decode, grpc, json, protobuf, reason};
 /// The limit of a decompressed body.
 pub const MAX_SIZE: usize = 64 * 1024;
 
-/// Reads a body over HTTP in every format. Returns all text that a message would show.
+/// Reads an HTTP response body in every format. Returns all text that would appear in an error message.
 pub fn http(content_type: &str, encoding: &str, body: &[u8]) -> Vec<String> {
     let mut shown = Vec::new();
     let body = match decode(encoding, body.to_vec(), MAX_SIZE) {
@@ -25,25 +25,25 @@ pub fn http(content_type: &str, encoding: &str, body: &[u8]) -> Vec<String> {
     shown
 }
 
-/// Reads the status of a gRPC call. Returns the text that a message would show.
+/// Reads the status of a gRPC call and returns the text that would appear in an error message.
 pub fn grpc_status(status: StatusCode, headers: &HeaderMap) -> String {
     let call = grpc::call_status(status, headers, &Secrets::default());
     format!("{} {} {}", call.name(), call.is_retryable(), call.reason.unwrap_or_default())
 }
 
-/// Reads the body of a gRPC response: the prefix, then the decompressed message, whose length is returned.
+/// Reads the body of a gRPC response, which is a prefix and a message. Returns the length of the decompressed message.
 pub fn grpc_message(encoding: &str, body: &[u8]) -> Option<usize> {
     let message = grpc::message(encoding, body.to_vec(), MAX_SIZE).ok()?;
     let _ = protobuf::partial_success(&message);
     Some(message.len())
 }
 
-/// Decodes base64, as the binary header of gRPC has it.
+/// Decodes base64 as used in gRPC's binary header.
 pub fn base64(text: &str) -> Option<Vec<u8>> {
     base64::decode(text)
 }
 
-/// Reads a `google.rpc.Status`. Returns the length of its message in bytes.
+/// Reads a `google.rpc.Status`. Returns the length of its message field in bytes.
 pub fn status_message(bytes: &[u8]) -> Option<usize> {
     protobuf::status(bytes).map(|status| status.message.len())
 }

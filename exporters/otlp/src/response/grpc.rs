@@ -1,4 +1,4 @@
-//! Reads the response to a gRPC call: its status, and its message behind a prefix.
+//! Reads the response to a gRPC call: its status, and the message after its prefix.
 //!
 //! spec: gRPC over HTTP2, opentelemetry-proto docs/specification.md#otlpgrpc
 
@@ -11,15 +11,15 @@ use super::encoding::{Undecoded, decode};
 use super::reason::shown;
 use super::{Secrets, base64, protobuf};
 
-/// The length of the prefix of a message: a flag for compression, and the length of the message.
+/// The length of a message's prefix, which consists of a compression flag and the message's length.
 pub(crate) const PREFIX: usize = 5;
 
 const OK: u8 = 0;
 const RESOURCE_EXHAUSTED: u8 = 8;
 const OUT_OF_RANGE: u8 = 11;
 
-/// The length in bytes from which a refusal without a reason is blamed on the size of the request. Servers that nobody
-/// configured refuse more than 4 MiB.
+/// The request length in bytes from which a refusal without a stated reason is attributed to the size. With their default
+/// configuration, servers refuse more than 4 MiB.
 const SUSPICIOUS: usize = 3 << 20;
 const NAMES: [&str; 17] = [
     "OK",
@@ -45,7 +45,7 @@ const NAMES: [&str; 17] = [
 #[derive(Debug)]
 pub(crate) struct CallStatus {
     code: u8,
-    /// The reason, short and harmless enough for a message; `None` if the response has no gRPC status.
+    /// The reason, shortened and escaped for use in a message, or `None` if the response has no gRPC status.
     pub(crate) reason: Option<String>,
     retry_delay: Option<Duration>,
 }
@@ -67,28 +67,28 @@ impl CallStatus {
         matches!(self.code, 1 | 4 | 10 | 11 | 14 | 15) || self.code == RESOURCE_EXHAUSTED && self.retry_delay.is_some()
     }
 
-    /// Returns true if a message of `len` bytes was refused for its size.
+    /// Returns true if a message of `len` bytes was refused because of its size.
     ///
-    /// gRPC has no code for that. grpc-go, grpc-java and the servers on grpc-core say RESOURCE_EXHAUSTED, which stands for
-    /// quotas and for overload as well, and tonic says OUT_OF_RANGE, which OTLP lists as retryable. Sending the same message
-    /// again would not help.
+    /// gRPC has no separate code for this. grpc-go, grpc-java and servers based on grpc-core return RESOURCE_EXHAUSTED,
+    /// which they also use for quotas and overload. tonic returns OUT_OF_RANGE, which OTLP lists as retryable, but sending
+    /// the same message again would not help.
     pub(crate) fn is_too_large(&self, len: usize) -> bool {
         let may_be = self.code == OUT_OF_RANGE || self.code == RESOURCE_EXHAUSTED && self.retry_delay.is_none();
         may_be && (len >= SUSPICIOUS || self.reason.as_deref().is_some_and(names_a_size))
     }
 
-    /// Returns the pause that the receiver asks for.
+    /// Returns the pause that the receiver requests.
     pub(crate) fn pause(&self) -> Option<Duration> {
         self.retry_delay.filter(|delay| !delay.is_zero())
     }
 }
 
-/// Reads the status of a call from its trailers, or from its only headers if it failed at once.
+/// Reads the status of a call from its trailers, or from its headers if it failed immediately and has no trailers.
 pub(crate) fn call_status(http: StatusCode, headers: &HeaderMap, secrets: &Secrets) -> CallStatus {
     let details = headers.get("grpc-status-details-bin").and_then(|value| base64::decode(value.to_str().ok()?));
     let status = details.and_then(|details| protobuf::status(&details)).unwrap_or_default();
     let reason = match headers.get("grpc-message") {
-        // spec: gRPC over HTTP2 — a message with broken escapes is shown as it is
+        // spec: gRPC over HTTP2 — a message with invalid escapes is shown unchanged
         Some(message) => {
             let message = String::from_utf8_lossy(message.as_bytes());
             Some(shown(&percent_decode_str(&message).collect::<Vec<_>>(), secrets))
@@ -99,7 +99,7 @@ pub(crate) fn call_status(http: StatusCode, headers: &HeaderMap, secrets: &Secre
     CallStatus { code: code(http, headers), reason, retry_delay: status.retry_delay }
 }
 
-/// Returns true if a reason says that a message is too large. A rate, such as of bytes per second, is another limit.
+/// Returns true if the reason is that a message is too large. Rate limits, such as bytes per second, do not count.
 fn names_a_size(reason: &str) -> bool {
     const PHRASES: [&str; 7] =
         ["larger than max", "too large", "too big", "exceeds max", "exceeds the max", "size limit", "message size"];
@@ -107,7 +107,7 @@ fn names_a_size(reason: &str) -> bool {
     PHRASES.iter().any(|phrase| reason.contains(phrase)) && !reason.contains("rate")
 }
 
-/// Returns the code of the call, or the code that the HTTP status stands for if there is none.
+/// Returns the call's status code, or the code that corresponds to the HTTP status if there is none.
 fn code(http: StatusCode, headers: &HeaderMap) -> u8 {
     const UNKNOWN: u8 = 2;
     if let Some(code) = headers.get("grpc-status") {

@@ -5,8 +5,8 @@ use super::values::PartialSuccess;
 /// The maximum nesting of objects and arrays, which bounds the recursion of the reader.
 const MAX_DEPTH: u32 = 32;
 
-/// Reads `{"partialSuccess":{"rejectedSpans":"1","errorMessage":"…"}}`, in which `rejected` is the name of the number. A
-/// blank body is a full success.
+/// Reads `{"partialSuccess":{"rejectedSpans":"1","errorMessage":"…"}}`, where `rejected` is the field name of the number. A
+/// blank body means full success.
 pub(crate) fn partial_success(body: &[u8], rejected: &str) -> Option<PartialSuccess> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Some(PartialSuccess::default());
@@ -19,7 +19,7 @@ fn read_partial_success(text: &str, rejected: &str) -> Option<PartialSuccess> {
     let mut reader = Reader { rest: text.trim(), depth: 0 };
     reader.object(|reader, name| match name {
         "partialSuccess" if reader.rest.starts_with('{') => reader.object(|reader, name| match reader.value()? {
-            // spec: 64-bit integers are strings, and readers accept numbers as well
+            // spec: 64-bit integers are strings, but readers also accept numbers
             Value::Number(number) if name == rejected => {
                 found.rejected = count(number);
                 Some(())
@@ -61,12 +61,12 @@ pub(super) fn message(text: &str) -> Option<String> {
 enum Value<'a> {
     Number(&'a str),
     String(String),
-    /// A value of a type that no field of interest has.
+    /// A value of any other type, which no relevant field has.
     Other,
 }
 
 struct Reader<'a> {
-    /// The unread text. Starts with a token whenever a method returns.
+    /// The unread text. It starts with a token whenever a method returns.
     rest: &'a str,
     depth: u32,
 }
@@ -203,7 +203,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_panics(text in "[\\[\\]{}\",:\\\\u0-9a-f ]{0,40}") {
-            // Every object that serde_json accepts is accepted.
+            // This reader must accept every object that serde_json accepts.
             let is_object = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&text).is_ok();
             let ours = read_partial_success(&text, "rejectedSpans").is_some();
             prop_assert!(ours || !is_object, "{}", text);

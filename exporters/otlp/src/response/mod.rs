@@ -1,16 +1,16 @@
-//! Reads responses: partial success, the reason of a rejection, and the pause that a receiver asks for.
+//! Reads responses: partial success, the reason for a rejection, and the pause that a receiver requests.
 //!
 //! | module | owns |
 //! |---|---|
 //! | `values` | the facts read from a response |
 //! | `protobuf`, `json`, `base64` | readers of the three formats |
 //! | `encoding` | decompression up to a limit |
-//! | `grpc` | the status and the message of a gRPC call |
+//! | `grpc` | the status and message of a gRPC call |
 //! | `reason` | media types, and the text of a rejection |
-//! | `secrets` | the values that no message may show |
+//! | `secrets` | the values that must not appear in messages |
 //!
 //! A response is foreign data. Nothing here panics, recurses deeply, or allocates more than a small multiple of the response
-//! or the limit of its decompressed size.
+//! size or of the decompression limit.
 
 mod encoding;
 mod json;

@@ -8,7 +8,7 @@ use super::values::{PartialSuccess, Status};
 enum Value<'a> {
     Number(u64),
     Bytes(&'a [u8]),
-    /// A value of a wire type that no message here uses.
+    /// A value of a wire type that none of these messages uses.
     Other,
 }
 
@@ -64,7 +64,8 @@ pub(crate) fn partial_success(bytes: &[u8]) -> Option<PartialSuccess> {
     read(bytes, |field, value| match (field, value) {
         (1, Value::Bytes(inner)) => read(inner, |field, value| {
             match (field, value) {
-                // A negative number makes no sense. Read as unsigned, it would count quintillions of dropped spans.
+                // A negative number makes no sense. If it were read as unsigned, quintillions of spans would be counted as
+                // dropped.
                 (1, Value::Number(rejected)) => found.rejected = (rejected as i64).max(0) as u64,
                 (2, Value::Bytes(message)) => found.message = text(message),
                 _ => {}
@@ -82,7 +83,7 @@ pub(super) fn status(bytes: &[u8]) -> Option<Status> {
     read(bytes, |field, value| {
         match (field, value) {
             (2, Value::Bytes(message)) => found.message = text(message),
-            // Skips broken details and those of other types: the status itself is still valid.
+            // Skip malformed details and details of other types, because the status itself is still valid.
             (3, Value::Bytes(any)) => found.retry_delay = found.retry_delay.or(retry_info(any)),
             _ => {}
         }

@@ -1,4 +1,4 @@
-//! The reason of a rejection, as text for a message.
+//! The reason for a rejection, as text for a message.
 
 use telemark_sdk::text;
 
@@ -13,7 +13,7 @@ pub(crate) enum MediaType {
 }
 
 impl MediaType {
-    /// Reads a `Content-Type`. Names ignore case, and parameters may follow.
+    /// Reads a `Content-Type`. Names are case-insensitive, and parameters may follow.
     ///
     /// spec: RFC 9110, 8.3.1
     pub(crate) fn parse(content_type: &str) -> Self {
@@ -29,7 +29,7 @@ impl MediaType {
     }
 }
 
-/// Returns the reason from a body of any media type, short and harmless enough for a message.
+/// Returns the reason from a body of any media type, shortened and escaped for use in a message.
 pub(crate) fn reason(content_type: &str, body: &[u8], secrets: &Secrets) -> String {
     let found = match MediaType::parse(content_type) {
         MediaType::Protobuf => protobuf::status(body).map(|status| status.message),
@@ -40,7 +40,7 @@ pub(crate) fn reason(content_type: &str, body: &[u8], secrets: &Secrets) -> Stri
     shown(text.trim_ascii(), secrets)
 }
 
-/// Makes a reason short and harmless, and hides secrets.
+/// Shortens and escapes a reason, and hides secrets in it.
 pub(super) fn shown(reason: &[u8], secrets: &Secrets) -> String {
     const MAX_REASON: usize = 200;
     text::foreign(&secrets.hide(reason)).cut_at(MAX_REASON).to_string()

@@ -2,11 +2,11 @@
 
 use http::HeaderMap;
 
-/// The values of configured headers and of the endpoint's query. No message shows them.
+/// The values of the configured headers and the endpoint's query, which never appear in messages.
 #[derive(Clone, Default)]
 pub(crate) struct Secrets(Vec<Vec<u8>>);
 
-/// Minimum length of a replaced value. Shorter ones are too common in ordinary words.
+/// The minimum length of a value that is hidden. Shorter values occur too often in ordinary text.
 const MIN_LENGTH: usize = 4;
 
 const HIDDEN: &[u8] = "…".as_bytes();
@@ -15,19 +15,19 @@ impl Secrets {
     /// Returns the secrets of requests with these headers and this query.
     pub(crate) fn new(headers: &HeaderMap, query: Option<&str>) -> Self {
         let values = || headers.values().map(|value| value.as_bytes());
-        // The credentials of `Bearer credentials` as well.
+        // Also hide the credentials in `Bearer credentials`.
         let words = values().filter_map(|value| value.rsplit(u8::is_ascii_whitespace).next());
         let parameters = query.unwrap_or_default().split('&');
         let parameters = parameters.map(|one| one.split_once('=').map_or(one, |(_, value)| value).as_bytes());
         let mut all: Vec<_> = values().chain(words).chain(parameters).map(<[u8]>::to_vec).collect();
         all.retain(|secret| secret.len() >= MIN_LENGTH);
-        // A longer secret comes before one that is part of it.
+        // Longer secrets must come before shorter ones that are part of them.
         all.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         all.dedup();
         Secrets(all)
     }
 
-    /// Returns `text` without the secrets.
+    /// Returns `text` with the secrets replaced.
     pub(crate) fn hide(&self, text: &[u8]) -> Vec<u8> {
         let mut shown = Vec::with_capacity(text.len());
         let mut rest = text;

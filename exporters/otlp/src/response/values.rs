@@ -26,7 +26,7 @@ impl PartialSuccess {
     }
 }
 
-/// Returns the report of an accepted batch whose response is not OTLP, described by `description`.
+/// Returns the report for an accepted batch whose response is not OTLP, as described by `description`.
 pub(crate) fn unreadable(description: &str) -> ExportReport {
     ExportReport::partial(0, format!("accepted, but the response is {description}"))
 }
@@ -35,7 +35,7 @@ pub(crate) fn unreadable(description: &str) -> ExportReport {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Status {
     pub(crate) message: String,
-    /// From a `google.rpc.RetryInfo` among the details.
+    /// The delay from a `google.rpc.RetryInfo` among the details.
     pub(crate) retry_delay: Option<Duration>,
 }
 

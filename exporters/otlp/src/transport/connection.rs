@@ -1,4 +1,4 @@
-//! The connection: made when needed, kept between batches, replaced when lost.
+//! The connection, which is opened when needed, kept between batches, and replaced when lost.
 
 use std::error::Error;
 use std::fmt;
@@ -32,7 +32,8 @@ use crate::response::Secrets;
 use crate::settings::Protocol;
 use crate::tls::Tls;
 
-/// The maximum idle time of a connection that is used again. A router in between may silently drop older ones.
+/// The maximum idle time after which a connection is still reused. A router on the path may silently drop connections that
+/// are idle for longer.
 const MAX_IDLE: Duration = Duration::from_secs(60);
 
 /// The connection to one endpoint.
@@ -42,13 +43,13 @@ pub(super) struct Connection {
     http2: bool,
     secrets: Secrets,
     max_response_size: usize,
-    /// Made with the first connection.
+    /// Created together with the first connection.
     reactor: Option<Arc<Reactor>>,
     resolver: Resolver,
     open: Option<Open>,
-    /// True once a connection has been made.
+    /// True once a connection has been established.
     was_reached: bool,
-    /// The peer of the latest connection began with HTTP/1.
+    /// True if the peer of the latest connection responded with HTTP/1.
     speaks_http1: Arc<AtomicBool>,
 }
 
@@ -121,7 +122,7 @@ impl Connection {
         &self.endpoint
     }
 
-    /// Returns the values that no message about a response may show.
+    /// Returns the values that must not appear in messages about a response.
     pub(super) fn secrets(&self) -> &Secrets {
         &self.secrets
     }
@@ -130,25 +131,26 @@ impl Connection {
         self.open = None;
     }
 
-    /// Returns true once a connection to the receiver has been made.
+    /// Returns true once a connection to the receiver has been established.
     pub(super) fn was_reached(&self) -> bool {
         self.was_reached
     }
 
-    /// Sends a request and reads the response: at most `prefix` bytes beyond the configured limit. Blocks until the deadline
-    /// at the latest.
+    /// Sends a request and reads the response, which may exceed the configured limit by up to `prefix` bytes. Blocks until
+    /// the response arrives or the deadline passes.
     pub(super) fn exchange(
         &mut self,
         request: Request<Full<Bytes>>,
         prefix: usize,
         deadline: Deadline,
     ) -> Result<Received, Failure> {
-        // On such a thread, parts of hyper would charge their work to the current task and wait for it to yield.
+        // On a thread inside a Tokio runtime, parts of hyper would charge their work to the current task and wait for it
+        // to yield.
         if tokio::runtime::Handle::try_current().is_ok() {
             let message = "an exporter blocks: it cannot be called on a thread of an async runtime";
             return Err(Failure::Final(ExportError::other(message)));
         }
-        // A request must not become telemetry about telemetry, whoever the caller is.
+        // A request must never produce telemetry about telemetry, regardless of the caller.
         let _suppressed = Context::enter_telemetry_suppressed_scope();
         let reactor = self.reactor().map_err(|error| self.cannot_connect(error))?;
         let limit = self.max_response_size.saturating_add(prefix);
@@ -201,7 +203,7 @@ impl Connection {
             };
             let ended = self.end().await;
             match unsent.take_message() {
-                // The kept connection was just closed, and nothing of the request was sent.
+                // The kept connection has just been closed before any part of the request was sent.
                 Some(back) if reused => {
                     request = back;
                     reused = false;
@@ -236,8 +238,8 @@ impl Connection {
         }
     }
 
-    /// Closes a failed connection and returns its underlying error, which is more specific than the request's own error: a
-    /// receiver that requires a client certificate, for example, only reports so after the handshake looks complete.
+    /// Closes a failed connection and returns its underlying error, which is more specific than the request's own error.
+    /// For example, a receiver that requires a client certificate reports this only after the handshake appears complete.
     async fn end(&mut self) -> Option<hyper::Error> {
         let mut open = self.open.take()?;
         open.tasks.settle().await;
@@ -250,7 +252,8 @@ impl Connection {
         if open.idle_until.has_passed() {
             return false;
         }
-        // Nothing runs between exports, so the connection first reads what has arrived, such as its end.
+        // Nothing runs between exports, so the connection must first read the data that has arrived, such as the end of
+        // the stream.
         open.tasks.settle().await;
         !open.sender.is_closed() && open.tasks.beside(open.sender.ready()).await.is_ok()
     }
@@ -297,18 +300,18 @@ impl Connection {
         Failure::transient(ExportError::unavailable(format!("cannot connect to {}", self.endpoint)).with_source(error))
     }
 
-    /// Returns a transient failure for a connection that broke, and a final one for TLS itself: a certificate does not
-    /// become valid by waiting.
+    /// Returns a transient failure if the connection broke, and a final failure if TLS itself failed, because waiting does
+    /// not make a certificate valid.
     fn tls_failed(&self, error: io::Error) -> Failure {
         let refused = Tls::is_refusal(&error);
         let error = ExportError::unavailable(format!("no TLS connection to {}", self.endpoint)).with_source(error);
         if refused { Failure::Final(error) } else { Failure::transient(error) }
     }
 
-    /// Returns the failure of a connection that ended without a response, or with a response of another protocol.
+    /// Returns the failure for a connection that ended without a response, or with a response in another protocol.
     pub(super) fn lost(&self, error: hyper::Error) -> Failure {
         let hint = self.endpoint.port_hint(self.http2);
-        // Without its feature `server`, hyper tells this parse error from others only by its text.
+        // Without the `server` feature, hyper distinguishes this parse error from others only by its text.
         if error.is_parse() && error.to_string().contains("too large") {
             let message = format!("the head of the answer of {} is too large", self.endpoint);
             return Failure::Final(ExportError::too_large(message).with_source(Causes(error.into())));
@@ -325,7 +328,7 @@ impl Connection {
         if refused { Failure::Final(error) } else { Failure::transient(error) }
     }
 
-    /// Returns the failure of a response beyond the limit.
+    /// Returns the failure for a response that exceeds the limit.
     pub(super) fn too_large(&self) -> Failure {
         let (endpoint, limit) = (&self.endpoint, self.max_response_size);
         // spec: not to be retried
@@ -339,7 +342,7 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// An error shown with all its causes, because the outermost error of hyper says little.
+/// Displays an error with all its causes, because hyper's outermost error is not very informative.
 #[derive(Debug)]
 struct Causes(Box<dyn Error + Send + Sync>);
 

@@ -11,9 +11,9 @@ pub(crate) enum Failure {
     Final(ExportError),
     /// The request was too large. Smaller ones may be accepted.
     TooLarge(ExportError),
-    /// A retry may help. `asked` is the pause that the receiver asks for.
+    /// A retry may help. `asked` is the pause that the receiver requests.
     Transient { error: ExportError, asked: Option<Duration> },
-    /// The deadline passed before there was a response.
+    /// The deadline passed before a response arrived.
     Timeout(ExportError),
 }
 

@@ -56,17 +56,17 @@ impl Grpc {
         }
     }
 
-    /// Writes the prefix of the message: a flag for compression, and the length.
+    /// Writes the message's prefix: a compression flag and the length.
     pub(super) fn frame(&self, message: &mut [u8]) {
         let len = message.len().saturating_sub(GRPC_PREFIX);
         if let Some((prefix, _)) = message.split_first_chunk_mut::<GRPC_PREFIX>() {
-            // The limit of a request keeps the length within 32 bits.
+            // The request limit keeps the length within 32 bits.
             let [a, b, c, d] = u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes();
             *prefix = [u8::from(self.compressed), a, b, c, d];
         }
     }
 
-    /// Sends a call. `len` is the larger length of the message, before compression or after it.
+    /// Sends a call. `len` is the message's length before or after compression, whichever is larger.
     pub(super) fn send(&mut self, body: Bytes, len: usize, deadline: Deadline) -> Result<ExportReport, Failure> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
@@ -77,10 +77,10 @@ impl Grpc {
             request.headers_mut().insert("grpc-timeout", timeout(remaining));
         }
         let response = self.connection.exchange(request, GRPC_PREFIX, deadline)?;
-        // The status comes last: a response without its end is worthless.
+        // The status is at the end, so an incomplete response is useless.
         let body = response.body.map_err(|error| self.connection.lost(error))?;
         let head = response.head;
-        // A call that fails at once has its status in its only headers.
+        // A call that fails immediately has no trailers, and its status is in the headers.
         let trailers = response.trailers.as_ref().filter(|trailers| trailers.contains_key("grpc-status"));
         let call = call_status(head.status, trailers.unwrap_or(&head.headers), self.connection.secrets());
         let status = ResponseStatus::Rpc(call.name());
@@ -132,7 +132,7 @@ fn uri(endpoint: &Endpoint) -> Uri {
     parts.scheme = Some(if endpoint.tls { Scheme::HTTPS } else { Scheme::HTTP });
     parts.authority = Some(endpoint.authority.clone());
     parts.path_and_query = Some(endpoint.path.clone());
-    // Fails only when one of the three is missing.
+    // This fails only if one of the three parts is missing.
     Uri::from_parts(parts).unwrap_or_default()
 }
 

@@ -71,7 +71,7 @@ impl Http {
             Ok(Ok(body)) => Ok(body),
             Ok(Err(Undecoded::TooLarge)) => return Err(self.connection.too_large().with_response(status)),
             Ok(Err(Undecoded::Unknown(description))) => Err(description),
-            // The status is known. The rest of the body would only have explained it.
+            // The status is already known. The missing part of the body could only have explained it.
             Err(error) => Err(format!("incomplete ({})", text::display(error))),
         };
         if head.status.is_success() {
@@ -124,7 +124,7 @@ impl Http {
         }
     }
 
-    /// Returns the likely mistake behind a path that the receiver does not know; empty without one.
+    /// Returns a hint about the likely mistake if the receiver does not know the path, or an empty string.
     fn hint(&self, status: StatusCode) -> String {
         let (endpoint, signal_path) = (self.connection.endpoint(), self.signal.path);
         let path = endpoint.path.path();
@@ -147,11 +147,11 @@ impl Http {
     }
 }
 
-/// Returns the pause that `Retry-After` asks for, in seconds or until a date.
+/// Returns the pause requested by `Retry-After`, which is a number of seconds or a date.
 fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More than fits is a very long time.
+        // A number that does not fit is treated as a very long time.
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
     let date = httpdate::parse_http_date(value).ok()?;

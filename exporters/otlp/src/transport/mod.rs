@@ -1,13 +1,13 @@
-//! From bytes to the receiver and back: one request at a time over one connection.
+//! Sends bytes to the receiver and reads its responses, one request at a time over one connection.
 //!
 //! | module | owns |
 //! |---|---|
 //! | `protocol` | the choice between the two protocols |
 //! | `http`, `grpc` | the request of each protocol, and the verdict in its response |
 //! | `failure`, `request` | failures and headers, shared by both |
-//! | `connection` | connects, keeps the connection, notices its loss |
+//! | `connection` | opens and keeps the connection, and detects its loss |
 //! | `tasks`, `stream` | the futures and the bytes of a connection, as hyper needs them |
-//! | `resolver`, `reactor` | names, sockets and deadlines, on the exporter's thread |
+//! | `resolver`, `reactor` | name resolution, sockets and deadlines, on the exporter's thread |
 
 mod connection;
 mod failure;

@@ -30,7 +30,7 @@ impl Transport {
         }
     }
 
-    /// Returns the number of bytes that a message must leave free at its beginning.
+    /// Returns the number of bytes to reserve at the start of a message.
     pub(crate) fn headroom(&self) -> usize {
         match self {
             Transport::Http(_) => 0,
@@ -49,10 +49,10 @@ impl Transport {
         let _ = message;
     }
 
-    /// Sends a request and reads the response. Blocks until the deadline at the latest. `len` is the larger length of the
-    /// message, before compression or after it.
+    /// Sends a request and reads the response. Blocks until the response arrives or the deadline passes. `len` is the
+    /// message's length before or after compression, whichever is larger.
     pub(crate) fn send(&mut self, body: Bytes, len: usize, deadline: Deadline) -> Result<ExportReport, Failure> {
-        // Over HTTP, the status says by itself that a request is too large.
+        // Over HTTP, the status alone shows that a request is too large.
         let _ = len;
         match self {
             Transport::Http(http) => http.send(body, deadline),
@@ -65,7 +65,7 @@ impl Transport {
         self.connection().endpoint()
     }
 
-    /// Returns true once a connection to the receiver has been made.
+    /// Returns true once a connection to the receiver has been established.
     pub(crate) fn was_reached(&self) -> bool {
         self.connection().was_reached()
     }

@@ -1,8 +1,8 @@
-//! The reactor: runs one future on the calling thread and waits for its socket and its deadline.
+//! The reactor, which runs one future on the calling thread and waits for its socket and its deadline.
 //!
-//! Replaces the runtime of tokio, which panics when few file descriptors are left or no thread can be made to resolve a
-//! name; with `panic = "abort"`, that ends the program. Here every failure is an error, and the selector's descriptor is the
-//! only resource. ADR 10 has the details.
+//! Replaces the Tokio runtime, which panics when few file descriptors are left or when it cannot create a thread to resolve a
+//! name. With `panic = "abort"`, this would end the program. Here, every failure is an error, and the only resource is the
+//! selector's descriptor. ADR 10 has the details.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
@@ -31,7 +31,7 @@ struct Selector {
     events: Events,
 }
 
-/// Set by a wake-up. The future is then polled again before the thread waits.
+/// True after a wake-up, so that the future is polled again before the thread waits.
 #[derive(Default)]
 struct Woken(AtomicBool);
 
@@ -45,17 +45,17 @@ impl Reactor {
     /// Opens the selector.
     ///
     /// # Errors
-    /// The system has no descriptor left.
+    /// Fails if the system has no file descriptors left.
     pub(super) fn new() -> io::Result<Self> {
-        // There is one socket at a time, hence one event at a time.
+        // There is only one socket, and therefore only one event, at a time.
         let selector = Selector { poll: mio::Poll::new()?, events: Events::with_capacity(4) };
         Ok(Reactor { selector: Mutex::new(selector), earliest: Mutex::new(Deadline::NEVER), wakers: Mutex::default() })
     }
 
-    /// Runs the future on this thread to its end. Takes a trait object, so that the loop is compiled once.
+    /// Runs the future to completion on this thread. Takes a trait object so that the loop is compiled only once.
     ///
     /// # Errors
-    /// The selector cannot wait.
+    /// Fails if the selector cannot wait.
     pub(super) fn block_on<T>(&self, mut future: Pin<&mut (dyn Future<Output = T> + '_)>) -> io::Result<T> {
         let woken = Arc::new(Woken::default());
         let waker = Waker::from(woken.clone());
@@ -85,14 +85,14 @@ impl Reactor {
         Ok(())
     }
 
-    /// Returns the output of the future, or `None` when the deadline passes first.
+    /// Returns the future's output, or `None` if the deadline passes first.
     pub(super) async fn within<T>(
         &self,
         deadline: Deadline,
         mut future: Pin<Box<dyn Future<Output = T> + '_>>,
     ) -> Option<T> {
         std::future::poll_fn(|context| {
-            // Before the future runs, whose socket looks at it.
+            // Set the deadline before the future runs, because its socket checks it.
             let outer = self.earlier(deadline);
             let polled = future.as_mut().poll(context);
             match polled {
@@ -110,7 +110,7 @@ impl Reactor {
         .await
     }
 
-    /// Adds a deadline to the present round; returns the earliest one before.
+    /// Adds a deadline to the current round and returns the previous earliest deadline.
     fn earlier(&self, deadline: Deadline) -> Deadline {
         let mut earliest = lock(&self.earliest);
         let before = *earliest;
@@ -121,14 +121,14 @@ impl Reactor {
     /// Connects a socket.
     ///
     /// # Errors
-    /// The system has no descriptor left, or the peer cannot be reached.
+    /// Fails if the system has no file descriptors left, or if the peer cannot be reached.
     pub(super) async fn connect(self: &Arc<Self>, address: SocketAddr) -> io::Result<Socket> {
         let mut stream = TcpStream::connect(address)?;
         let interest = Interest::READABLE | Interest::WRITABLE;
         lock(&self.selector).poll.registry().register(&mut stream, Token(0), interest)?;
         let socket = Socket { stream, reactor: self.clone() };
         std::future::poll_fn(|context| socket.poll_connected(context)).await?;
-        // A request is written in one go: waiting to fill a packet would only delay its end.
+        // A request is written as a whole, so waiting to fill a packet would only delay its end.
         socket.stream.set_nodelay(true)?;
         Ok(socket)
     }
@@ -145,7 +145,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A connected, non-blocking TCP socket. Every call asks the system, so that no event is ever missed.
+/// A connected, non-blocking TCP socket. Every operation makes a system call instead of relying on cached readiness, so no
+/// event is ever missed.
 pub(crate) struct Socket {
     stream: TcpStream,
     reactor: Arc<Reactor>,
@@ -165,8 +166,8 @@ impl Socket {
         }
     }
 
-    /// Turns a call that would block into a pending one. After the deadline every call is pending: within one poll, hyper keeps
-    /// reading while bytes arrive, which never ends if the receiver never stops sending.
+    /// Turns a call that would block into a pending one. After the deadline, every call is pending. Otherwise, a receiver that
+    /// never stops sending could keep hyper in a single poll forever, because hyper reads as long as bytes arrive.
     fn poll_io<T>(
         &mut self,
         context: &Context<'_>,
@@ -220,7 +221,7 @@ impl AsyncWrite for Socket {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.stream.shutdown(Shutdown::Write) {
-            // The receiver has reset the connection: that is the error to tell.
+            // The receiver has reset the connection, and that error is the one to report.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
             done => Poll::Ready(done),
         }
@@ -242,7 +243,8 @@ mod tests {
         assert!(deadline.has_passed());
     }
 
-    /// Otherwise hyper, which reads on within one poll, would not come back from a receiver that never stops sending.
+    /// Otherwise, hyper would never return from a poll if the receiver never stops sending, because it keeps reading within
+    /// one poll.
     #[test]
     fn after_the_deadline_nothing_is_read_though_there_is_more() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,4 +1,4 @@
-//! The resolver: from a host name to addresses, within a deadline and without a pool of threads.
+//! The resolver, which looks up the addresses of a host name within a deadline and without a thread pool.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -9,17 +9,17 @@ use std::time::Duration;
 use telemark_sdk::runtime::is_ending;
 use telemark_sdk::time::Deadline;
 
-/// The delay until the end of the program is noticed.
+/// The maximum delay before the resolver notices that the program is ending.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The maximum time for which the end of the program waits for the name of a receiver that it has never reached. A name such
-/// as `localhost` takes a millisecond, and an unknown name may take many seconds.
+/// The maximum time for which an ending program waits to resolve the name of a receiver that it has never reached. A name
+/// such as `localhost` takes a millisecond, but an unknown name may take many seconds.
 const MAX_GRACE: Duration = Duration::from_secs(1);
 
 type Addresses = io::Result<Vec<SocketAddr>>;
 
-/// Resolves one name at a time. The system's resolver has no deadline, so it runs on a separate thread, and never on more
-/// than one. If no thread can be made, it runs on the caller's.
+/// Resolves one name at a time. The system's resolver does not support deadlines, so it runs on a separate thread, of
+/// which there is never more than one. If that thread cannot be created, the resolver runs on the caller's thread.
 #[derive(Debug, Default)]
 pub(super) struct Resolver {
     /// The outstanding result of a lookup that missed its deadline.
@@ -29,10 +29,11 @@ pub(super) struct Resolver {
 impl Resolver {
     /// Returns the addresses of `host`.
     ///
-    /// `is_needed` is false for a receiver that has never been reached: once the program ends, its name gets a second.
+    /// `is_needed` is false for a receiver that has never been reached. If the program is ending, its lookup is limited
+    /// to [`MAX_GRACE`].
     ///
     /// # Errors
-    /// The name is unknown, or the deadline passed.
+    /// Fails if the name is unknown or the deadline passes.
     pub(super) fn resolve(&mut self, host: &str, port: u16, deadline: Deadline, is_needed: bool) -> Addresses {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(address, port)]);
@@ -41,7 +42,7 @@ impl Resolver {
             Some(pending) => pending,
             None => match start_lookup(host.to_owned(), port) {
                 Ok(pending) => pending,
-                // May exceed the deadline, which is better than no telemetry at all.
+                // This may exceed the deadline, but that is better than exporting no telemetry at all.
                 Err(_) => return lookup(host, port),
             },
         };
@@ -64,7 +65,7 @@ fn start_lookup(host: String, port: u16) -> io::Result<Receiver<Addresses>> {
     let (sender, receiver) = sync_channel(1);
     let thread = thread::Builder::new().name("telemark-resolver".to_owned());
     thread.spawn(move || {
-        // Fails if the exporter is gone by then.
+        // Fails if the exporter no longer exists.
         let _ = sender.send(lookup(&host, port));
     })?;
     Ok(receiver)

@@ -15,9 +15,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 
 /// A stream that detects a peer that speaks HTTP/1, which an HTTP/2 client would report as a broken frame.
 ///
-/// It also hears out a peer that no longer listens. A server that refuses a large request often responds and closes the
-/// connection while the request is still being written. Its response is there to be read, but the failed write comes first and
-/// would end the connection. So the stream reports a failed write only once there is nothing left to read.
+/// It also reads the response of a peer that has stopped reading. A server that refuses a large request often responds and
+/// closes the connection before the whole request has been written. The response can still be read, but the failed write would
+/// be noticed first and end the connection. The stream therefore reports a failed write only once there is nothing left to
+/// read.
 pub(super) struct Stream {
     io: Box<dyn Io>,
     is_first: bool,
@@ -32,7 +33,7 @@ impl Stream {
         Stream { io, is_first: true, speaks_http1, broken: None }
     }
 
-    /// Writes with `write` the first of `len` bytes, or discards all of them once a write has failed.
+    /// Calls `write` to write some of `len` bytes, or discards all of them if an earlier write has failed.
     fn write_unless_broken(
         &mut self,
         len: usize,
@@ -54,7 +55,7 @@ impl hyper::rt::Read for Stream {
         context: &mut Context<'_>,
         mut cursor: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        // Copied, because writing to the cursor in place needs `unsafe`; responses are short.
+        // Copy the bytes, because writing to the cursor directly requires `unsafe`. Responses are short.
         let mut bytes = [0; 4096];
         let len = bytes.len().min(cursor.remaining());
         let mut buffer = ReadBuf::new(&mut bytes[..len]);

@@ -1,16 +1,16 @@
-//! The futures of a connection, which must run beside a request for it to make progress.
+//! The futures of a connection, which must run alongside a request so that the request makes progress.
 
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-/// The future of hyper that reads and writes the socket.
+/// The hyper future that reads from and writes to the socket.
 pub(super) type Connecting = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The futures of one connection. They run while the exporter waits, and are dropped with the connection.
+/// The futures of one connection. They run while the exporter waits and are dropped together with the connection.
 pub(super) struct Tasks {
-    /// `None` once it has ended.
+    /// `None` once the connection has ended.
     connection: Option<Connecting>,
     /// The error that ended the connection.
     error: Option<hyper::Error>,
@@ -23,12 +23,12 @@ impl Tasks {
         Tasks { connection: Some(connection), error: None, running: Vec::new(), spawned }
     }
 
-    /// Runs `future` and the futures of the connection beside it.
+    /// Runs `future` together with the connection's futures.
     pub(super) async fn beside<T>(&mut self, future: impl Future<Output = T>) -> T {
         let mut future = pin!(future);
         std::future::poll_fn(|context| {
             let output = future.as_mut().poll(context);
-            // Polled last, so that tasks and requests of the future need no further event.
+            // Poll the connection last, so that tasks and requests from the future are processed without another event.
             if output.is_pending() {
                 self.poll(context);
             }
@@ -37,10 +37,10 @@ impl Tasks {
         .await
     }
 
-    /// Lets the connection read what has arrived, such as its end.
+    /// Lets the connection read the data that has arrived, such as the end of the stream.
     pub(super) async fn settle(&mut self) {
         std::future::poll_fn(|context| {
-            // One future may wait for what another one reads.
+            // One future may wait for data that another one reads.
             for _ in 0..3 {
                 self.poll(context);
             }

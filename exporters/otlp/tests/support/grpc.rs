@@ -35,7 +35,7 @@ impl Step {
         Step::Reply { headers, body, trailers: owned(trailers) }
     }
 
-    /// Responds with a status in the headers, as calls that fail at once do.
+    /// Responds with a status in the headers, as calls that fail immediately do.
     pub fn trailers_only(headers: &[(&'static str, &str)]) -> Step {
         let mut headers = owned(headers);
         headers.push(("content-type", "application/grpc".to_owned()));

@@ -13,7 +13,8 @@ pub enum Step {
     Reply(Vec<u8>),
     /// Writes these bytes and closes the connection, with a reset if there is more to read.
     ReplyAndClose(Vec<u8>),
-    /// Closes the connection while the body is still arriving, which resets it. The body must be too large for the buffers.
+    /// Closes the connection while the body is still arriving, which resets it. The body must be larger than the socket
+    /// buffers.
     Reset,
     /// Writes nothing until the client goes away.
     Hang,
@@ -37,14 +38,14 @@ pub fn response(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
 /// A request as it arrived.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The number of its connection, from zero.
+    /// The number of its connection, starting at zero.
     pub connection: usize,
     pub head: String,
     pub body: Vec<u8>,
 }
 
 impl Request {
-    /// Returns the value of a header by its lowercase name.
+    /// Returns the value of the header with this lowercase name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (key, value) = line.split_once(": ")?;

@@ -1,4 +1,4 @@
-//! A receiver over HTTP that refuses requests above a size.
+//! An HTTP receiver that refuses requests above a certain size.
 
 use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,21 +12,21 @@ use telemark_sdk::{Batch, Exporter};
 use super::http::{read_body, read_head, response};
 use super::{PATIENCE, on_a_thread};
 
-/// The way of refusing a request.
+/// How the receiver refuses a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refuses {
     /// Reads the request, responds, and keeps the connection.
     Politely,
-    /// Responds to the head of the request and closes the connection, as many servers do.
+    /// Responds after reading only the head of the request and closes the connection, as many servers do.
     AtOnce,
 }
 
-/// The requests as they arrived.
+/// The requests that have arrived.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
-    /// The bodies of the requests that were taken.
+    /// The bodies of the accepted requests.
     pub taken: Vec<Vec<u8>>,
-    /// The lengths of the requests that were refused.
+    /// The lengths of the refused requests.
     pub refused: Vec<usize>,
 }
 
@@ -37,14 +37,14 @@ pub struct Limited {
 }
 
 impl Limited {
-    /// Starts a receiver that takes at most `limit` bytes and responds with `body`.
+    /// Starts a receiver that accepts requests of up to `limit` bytes and responds with `body`.
     pub fn start(limit: usize, refuses: Refuses, body: &[u8]) -> Limited {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let server = Limited { address, limit: Arc::new(limit.into()), seen: Arc::default() };
         let (limit, seen, taken) = (server.limit.clone(), server.seen.clone(), response("200 OK", "", body));
         on_a_thread(move || {
-            // Ends with the process: the exporter decides how many connections there are.
+            // Runs until the process ends, because the exporter determines the number of connections.
             for stream in listener.incoming() {
                 serve(stream.unwrap(), refuses, &taken, &limit, &seen);
             }
@@ -60,13 +60,13 @@ impl Limited {
         self.limit.store(limit, Ordering::Relaxed);
     }
 
-    /// Returns the requests since the last call.
+    /// Returns the requests that have arrived since the last call.
     pub fn take(&self) -> Seen {
         std::mem::take(&mut self.seen.lock().unwrap())
     }
 }
 
-/// Responds to the requests of a connection until it ends.
+/// Responds to the requests on a connection until it ends.
 fn serve(stream: TcpStream, refuses: Refuses, taken: &[u8], limit: &AtomicUsize, seen: &Mutex<Seen>) {
     let mut reader = BufReader::new(stream);
     while let Some(head) = read_head(&mut reader) {
@@ -90,7 +90,7 @@ fn serve(stream: TcpStream, refuses: Refuses, taken: &[u8], limit: &AtomicUsize,
     }
 }
 
-/// Sends a batch in requests of at most `limit` bytes. Returns the number of items that failed, and the requests.
+/// Sends a batch in requests of up to `limit` bytes. Returns the number of failed items, and the requests.
 pub fn in_parts<S: Encode>(
     server: &Limited,
     batch: Batch<'_, S>,

@@ -27,7 +27,7 @@ pub fn span(name: &'static str) -> SpanData {
     SpanData::new(context, name, InstrumentationScope::builder("test").build().into())
 }
 
-/// Returns a configuration with milliseconds between retries.
+/// Returns a configuration with only milliseconds between retries.
 pub fn quick_retries() -> RetryConfig {
     RetryConfig::default().with_initial_backoff(Duration::from_millis(2)).with_max_backoff(Duration::from_millis(10))
 }
@@ -54,13 +54,13 @@ pub fn export_all(
     exporter.export(Batch::new(&Resource::empty(), spans), deadline)
 }
 
-/// Returns spans whose names are their numbers and fillers of these lengths.
+/// Returns spans whose names consist of their numbers and padding of these lengths.
 pub fn numbered(lengths: impl IntoIterator<Item = usize>) -> SpanChunk {
     let name = |(index, len): (usize, usize)| -> &'static str { format!("{index}{}", "-".repeat(len)).leak() };
     lengths.into_iter().enumerate().map(|numbered| span(name(numbered))).collect()
 }
 
-/// Returns the numbers of the spans in requests.
+/// Returns the numbers of the spans in these requests.
 pub fn numbers<'a>(bodies: impl IntoIterator<Item = &'a [u8]>) -> Vec<usize> {
     let number = |name: &str| name.trim_end_matches('-').parse().unwrap();
     let names = bodies.into_iter().map(names);

@@ -20,7 +20,8 @@ pub fn integer() -> impl Strategy<Value = i64> {
     prop_oneof![any::<i64>(), -200i64..200, Just(i64::MIN), Just(i64::MAX)]
 }
 
-/// The floating-point numbers that occur. The official types write non-finite ones as strings in JSON and cannot read them.
+/// The floating-point numbers to generate. In JSON, the official types write non-finite numbers as strings but cannot read
+/// them.
 #[derive(Clone, Copy, Debug)]
 pub enum Floats {
     All,
@@ -107,7 +108,7 @@ pub fn expected_resource(resource: &Resource) -> opentelemetry_proto::tonic::res
     }
 }
 
-/// Compares bytes instead of messages, because NaN differs from itself.
+/// Compares bytes instead of messages, because NaN is not equal to itself.
 pub fn same<M: Message + std::fmt::Debug>(actual: &M, expected: &M) -> Result<(), TestCaseError> {
     if actual.encode_to_vec() != expected.encode_to_vec() {
         let (actual, expected) = (format!("{actual:#?}"), format!("{expected:#?}"));

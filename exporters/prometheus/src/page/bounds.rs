@@ -6,7 +6,7 @@ use crate::text::numbers::canonical;
 #[derive(Default)]
 pub(super) struct Bounds {
     values: Vec<f64>,
-    /// From the first digit of each bound to the space before the count, `+Inf` included.
+    /// The text from the first digit of each bound, including `+Inf`, to the space before the count.
     texts: Vec<Vec<u8>>,
 }
 

@@ -143,7 +143,7 @@ impl ExemplarWriter {
     }
 }
 
-/// Removes each label after `before` that has more characters than remain of `room`.
+/// Removes each label after `before` that has more characters than the remaining `room`.
 fn keep_what_fits(out: &mut Vec<u8>, before: usize, mut room: usize) {
     let labels = out.split_off(before);
     let (mut rest, mut left_out) = (&*labels, 0);
@@ -231,8 +231,8 @@ mod tests {
 
     #[test]
     fn what_exceeds_the_limit_is_dropped() {
-        // 63 characters are taken and 1 is the name, which leaves 64. An escape sequence and a two-byte letter
-        // are one character each.
+        // The ids take 63 characters and the name takes 1, which leaves 64. An escape sequence and a two-byte letter count
+        // as one character each.
         let fits = format!("{}ü\"", "x".repeat(62));
         check(in_span(&[("k", &fits)]), &format!(r#" # {{{SPAN},k="{}ü\""}} 0.5 1.5"#, "x".repeat(62)));
         check(in_span(&[("k", &format!("{fits}x"))]), &format!(" # {{{SPAN}}} 0.5 1.5"));

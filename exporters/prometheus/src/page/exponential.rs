@@ -32,7 +32,7 @@ pub(crate) fn exponential(point: &ExponentialHistogramPoint, bounds: &mut Vec<f6
         scale -= 1;
     }
     let mut add = |bound: f64, count: u64| match bounds.last() {
-        // No finite bound; `merge_above` adds these counts up.
+        // There is no finite bound. `merge_above` adds up these counts.
         _ if bound == f64::INFINITY => counts.push(count),
         // Outside the range of floats, several bounds coincide.
         Some(&last) if bound <= last => add_to_last(counts, count),

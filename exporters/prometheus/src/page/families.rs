@@ -69,8 +69,8 @@ pub(super) struct Part<'a> {
     pub(super) data: &'a MetricData,
 }
 
-/// Returns the names of the metric that carries the resource attributes: the one in the metadata and the one of
-/// the sample.
+/// Returns the two names of the metric that carries the resource attributes: its name in the metadata and its sample
+/// name.
 pub(super) fn target_names(format: Format) -> (String, String) {
     let sample = escape("target_info", format.escaping(), NameKind::Metric).into_owned();
     // Only OpenMetrics has the type `info`. Its metadata omits the suffix.
@@ -86,7 +86,7 @@ pub(super) fn families<'a>(
     target_info: bool,
 ) -> Vec<Family<'a>> {
     let mut families: Vec<Family<'a>> = Vec::new();
-    // All names that metadata or samples have or may have, each with the index of its family.
+    // All names that metadata or samples use or may use, each with the index of its family.
     let mut taken: HashMap<String, usize> = HashMap::new();
     if target_info {
         let (name, sample) = target_names(format);
@@ -131,7 +131,7 @@ pub(super) fn families<'a>(
     families
 }
 
-/// Returns the names of a family: the one in the metadata and the one of its samples.
+/// Returns the two names of a family: its name in the metadata and its sample name.
 ///
 /// spec: OpenMetrics.md#counter-1: counter samples end with `_total`, but their families do not.
 fn names(full: String, is_counter: bool, format: Format) -> (String, String) {

@@ -54,7 +54,7 @@ impl HistogramWriter {
         let buckets = Buckets {
             bounds: &point.bounds,
             counts: point.bucket_counts.get(..point.bounds.len()).unwrap_or(&point.bucket_counts),
-            // Missing for a histogram without buckets, which still has a total count.
+            // This is missing for a histogram without buckets, which still has a total count.
             above: point.bucket_counts.get(point.bounds.len()).copied(),
             count: point.count,
             sum: point.sum,
@@ -122,7 +122,7 @@ impl HistogramWriter {
             out.push(b'\n');
         }
         // spec: OpenMetrics.md#histogram-1: the sum is a counter, so it must be absent if values may be
-        // negative. In that case, the count must be absent too.
+        // negative. In that case, the count must also be absent.
         let may_be_negative = buckets.bounds.first().is_some_and(|&bound| bound < 0.0);
         let sum = buckets.sum.filter(|sum| !self.is_open_metrics || *sum >= 0.0 && !may_be_negative);
         if let Some(sum) = sum {

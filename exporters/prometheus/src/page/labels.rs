@@ -59,8 +59,8 @@ impl Labels {
         self
     }
 
-    /// Learns the keys of a series. All series of a family must be learned before the first line is written,
-    /// because keys may collide.
+    /// Learns the keys of a series. All series in a family must be learned before the first line is written, because
+    /// keys may collide.
     #[inline]
     pub(super) fn learn(&mut self, attributes: &[KeyValue]) {
         for (position, attribute) in attributes.iter().enumerate() {

@@ -7,7 +7,7 @@ use telemark_sdk::metrics::{
     Buckets, Exemplars, ExponentialHistogramPoint, HistogramPoint, MetricData, Number, NumberPoint,
 };
 
-/// Returns the metric with points of equal labels added up, or `None` if all labels differ. Gauges, and
+/// Returns the metric with all points that have equal labels added up, or `None` if all labels differ. Gauges, and
 /// histograms with different bounds, cannot be added and are left unchanged.
 ///
 /// Different attributes may produce equal labels: an empty label equals an absent one, and `1` and `"1"` have

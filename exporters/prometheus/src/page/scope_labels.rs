@@ -1,4 +1,4 @@
-//! Labels shared by all series of a scope: those of the scope itself, and resource attributes selected in the
+//! The labels shared by all series in a scope: the scope's own labels, and the resource attributes selected in the
 //! configuration.
 
 use opentelemetry::InstrumentationScope;

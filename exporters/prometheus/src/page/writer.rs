@@ -21,8 +21,8 @@ use crate::names::NameKind;
 use crate::text::numbers::number;
 use crate::text::quoting::{self, escaped, label_start};
 
-/// Writes a collection as a page to `out`. Whenever `out` holds a full chunk, passes it on; the caller must
-/// pass on the rest.
+/// Writes a collection as a page to `out`. Passes `out` on whenever it contains a full chunk. The caller must pass on
+/// the rest.
 pub(crate) fn write<'a>(
     config: &'a PageConfig,
     format: Format,
@@ -69,9 +69,9 @@ struct PageWriter<'a> {
     scope_labels: Vec<Vec<Label>>,
     exemplars: ExemplarWriter,
     histograms: HistogramWriter,
-    /// Buffer for all labels of the current series, each followed by a comma.
+    /// A buffer for all labels of the current series, each followed by a comma.
     labels: Vec<u8>,
-    /// Buffer for the rendered labels of the current scope.
+    /// A buffer for the rendered labels of the current scope.
     scope_text: Vec<u8>,
     chunks: Chunks<'a>,
 }
@@ -252,7 +252,7 @@ impl PageWriter<'_> {
     }
 }
 
-/// State for writing the series of a family.
+/// The state for writing the series of a family.
 struct Series<'a> {
     /// The name of the family.
     name: &'a str,

@@ -1,4 +1,4 @@
-//! Rendering of numbers, quoted names, and attribute values.
+//! Writes numbers, quoted names, and attribute values.
 
 pub(crate) mod numbers;
 pub(crate) mod quoting;

@@ -22,7 +22,7 @@ pub(crate) fn unsigned(out: &mut Vec<u8>, value: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
-/// Writes a floating-point number with the fewest digits that parse back to the same number.
+/// Writes a floating-point number with the fewest digits that still parse to the same number.
 #[inline]
 pub(crate) fn float(out: &mut Vec<u8>, value: f64) {
     if value.is_finite() {
@@ -193,7 +193,7 @@ mod tests {
         check(Number::F64(f64::NEG_INFINITY), "-Inf");
     }
 
-    /// Generates numbers typical of pages, numbers at limits, and arbitrary ones.
+    /// Generates numbers that are typical of pages, numbers at limits, and arbitrary numbers.
     fn floats() -> impl Strategy<Value = f64> {
         let around = (0u64..1_000_000_000_000_000, -2i64..=2, 0u32..16).prop_map(|(digits, ulps, places)| {
             let near = digits as f64 / 10f64.powi(places as i32);
@@ -209,8 +209,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// The standard library also writes the fewest digits. Two texts of that length may be equally close,
-        /// but not with at most 15 digits.
+        /// The standard library also writes the fewest digits. Two results of that length may be equally close, but not if they
+        /// have at most 15 digits.
         #[test]
         fn floats_are_the_shortest(value in floats()) {
             let text = text(|out| float(out, value));

@@ -201,7 +201,7 @@ fn check_histogram(open: bool, samples: &[Sample]) -> Result<()> {
     Ok(())
 }
 
-/// Formats a number as Go does, and adds a decimal point if there is neither a point nor an exponent.
+/// Formats a number as Go does, and adds a decimal point if the result has neither a point nor an exponent.
 pub fn canonical(value: f64) -> String {
     if value == f64::INFINITY {
         return "+Inf".into();

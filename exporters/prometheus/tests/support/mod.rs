@@ -20,7 +20,7 @@ pub fn scope(name: &'static str, metrics: Vec<Metric>) -> ScopeMetrics {
     ScopeMetrics::new(InstrumentationScope::builder(name).build(), metrics)
 }
 
-/// Creates the data of a counter.
+/// Creates counter data.
 pub fn sum(points: Vec<NumberPoint>) -> MetricData {
     MetricData::Sum { points, temporality: Temporality::Cumulative, monotonic: true }
 }

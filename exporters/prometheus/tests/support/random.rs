@@ -11,7 +11,7 @@ use telemark_sdk::metrics::{
 };
 use telemark_sdk::time::Timestamp;
 
-/// Generates few names, so that they collide.
+/// Generates a small set of names, so that they collide.
 fn name() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => "[ab](\\.|_)[ab]",

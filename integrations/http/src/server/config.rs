@@ -94,7 +94,8 @@ impl ServerConfig {
 
     /// Adds request headers to capture as `http.request.header.<name>`. None by default.
     ///
-    /// Name only headers that may be stored; credentials and cookies are headers, too. The captured text is bounded by
+    /// Name only headers that may be stored. Remember that credentials and cookies are also headers. The captured text is bounded
+    /// by
     /// [`MAX_TEXT_BYTES`](crate::MAX_TEXT_BYTES), [`MAX_HEADER_VALUES`](crate::MAX_HEADER_VALUES) and
     /// [`MAX_CAPTURED_BYTES`](crate::MAX_CAPTURED_BYTES).
     pub fn with_captured_request_headers<I: IntoIterator<Item: AsRef<str>>>(mut self, names: I) -> Self {
@@ -134,7 +135,7 @@ impl ServerConfig {
     /// | `client.port` | the port of `client.address`, if known |
     /// | `network.local.address`, `network.local.port` | this end of the connection, from [`HttpPolicy::local`](crate::HttpPolicy::local) |
     /// | `http.request.body.size` | the bytes declared by `Content-Length`; zero for an HTTP/1 request without a body |
-    /// | `http.response.body.size` | the bytes of the body that were handed over |
+    /// | `http.response.body.size` | the number of body bytes handed over to the connection |
     ///
     /// Any other name is ignored and listed in [`ServerConfig::problems`].
     ///
@@ -165,8 +166,8 @@ impl ServerConfig {
     /// Also records `http.server.request.body.size` and `http.server.response.body.size`, in bytes.
     ///
     /// Off by default, as the conventions require. Response bytes are counted when they are handed over to the connection.
-    /// The request body is not wrapped, so services receive it unchanged. Its size is that of `Content-Length`, or zero for an
-    /// HTTP/1 request without a body; request bodies of unknown length are not recorded.
+    /// The request body is not wrapped, so services receive it unchanged. Its size is the value of `Content-Length`, or zero for
+    /// an HTTP/1 request without a body. Request bodies of unknown length are not recorded.
     ///
     /// spec: http/http-metrics.md#metric-httpserverrequestbodysize: opt-in
     pub fn with_body_sizes(mut self) -> Self {
@@ -196,10 +197,10 @@ impl ServerConfig {
         self
     }
 
-    /// Replaces the system clock for the spans and durations of recorded metrics.
+    /// Replaces the system clock for spans and recorded durations.
     ///
-    /// `now` is called on the thread that serves the request, once at its start and once at its end; it must not block.
-    /// The duration is zero if the clock was set back in between.
+    /// `now` is called on the thread that serves the request, once at its start and once at its end, and must not block.
+    /// The duration is zero if the clock was set back between the two readings.
     pub fn with_clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.clock = Some(Clock::new(now));
         self
@@ -208,8 +209,8 @@ impl ServerConfig {
     /// Replaces the function that records an error on the span of a request. `record` receives the span, the value of
     /// `error.type` and a description, which may be empty.
     ///
-    /// By default, both overwrite the values that the handler has set on the span, since the API cannot read them. Pass the
-    /// function of an SDK that can. `record` is called on the thread that ends the request; it must not block.
+    /// By default, both overwrite values that the handler has set on the span, because the API cannot read them. If your SDK can
+    /// read them, pass a function that keeps them. `record` is called on the thread that ends the request and must not block.
     pub fn with_error_recorder(
         mut self,
         record: impl Fn(&SpanRef<'_>, &'static str, &'static str) + Send + Sync + 'static,
@@ -218,8 +219,8 @@ impl ServerConfig {
         self
     }
 
-    /// Copies the clock and the error recorder of `other` where these settings have none. Used by layers whose settings are
-    /// replaced.
+    /// Copies the clock and the error recorder from `other` if these settings do not have them. Used by layers when their
+    /// settings are replaced.
     pub fn or_clock_of(mut self, other: &ServerConfig) -> Self {
         self.clock = self.clock.or_else(|| other.clock.clone());
         self.errors = self.errors.or_else(|| other.errors.clone());

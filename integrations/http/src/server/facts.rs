@@ -52,7 +52,7 @@ impl<'r> Facts<'r> {
     pub(crate) fn identify(&self, route: Option<&RouteText>, attributes: &mut Attributes) {
         attributes.add(keys::HTTP_REQUEST_METHOD, self.method.attribute());
         match (self.request.uri.path(), route) {
-            // A route without parameters.
+            // For a route without parameters, the path equals the route.
             (path, Some(RouteText::Kept(route))) if *route == path => attributes.add(keys::URL_PATH, *route),
             (path, _) => attributes.add_text(keys::URL_PATH, BoundedText::new(path)),
         }
@@ -96,7 +96,7 @@ impl<'r> Facts<'r> {
         capture(&config.request_headers, request.headers, attributes);
     }
 
-    /// Adds both ends of the connection, and the client behind a trusted proxy.
+    /// Adds the addresses of both ends of the connection, and of the client behind a trusted proxy.
     ///
     /// spec: http/http-spans.md: client.address is the original client, network.peer.address the peer of the connection
     #[inline]
@@ -147,7 +147,7 @@ fn address(ip: IpAddr) -> StringValue {
     kept::address(ip).map_or_else(|| own_address(ip).into(), StringValue::from)
 }
 
-/// Formats the address on the stack, so that it costs one allocation.
+/// Formats the address on the stack, so that only one allocation is needed.
 fn own_address(ip: IpAddr) -> Arc<str> {
     let mut short = Short { bytes: [0; 48], len: 0 };
     match write!(short, "{ip}") {

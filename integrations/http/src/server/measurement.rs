@@ -61,8 +61,8 @@ impl Measurement {
         }
     }
 
-    /// Decrements the number of active requests, and records duration and sizes. If the clock panicked, there is no end and
-    /// the duration is zero.
+    /// Decrements the number of active requests, and records the duration and sizes. If the clock panicked, there is no end
+    /// time and the duration is zero.
     pub(crate) fn finish(
         &self,
         recorder: &Recorder,
@@ -102,8 +102,8 @@ impl Measurement {
     }
 }
 
-/// Builds the attributes of a request's metrics: those of the active requests without an outcome, those of the other
-/// metrics with one.
+/// Builds the attributes for a request's metrics: without an outcome for active requests, and with one for the other
+/// metrics.
 struct MetricAttributes<'m> {
     of: &'m Measurement,
     method: &'m MethodName,
@@ -111,7 +111,7 @@ struct MetricAttributes<'m> {
 }
 
 impl MetricAttributes<'_> {
-    // spec: http/http-metrics.md: duration and sizes share their attributes; active requests have only the first ones
+    // spec: http/http-metrics.md: duration and sizes have the same attributes; active requests have only the first few
     fn list(&self) -> Vec<KeyValue> {
         let Measurement { scheme, route, server, version, .. } = self.of;
         let method = self.method.attribute();

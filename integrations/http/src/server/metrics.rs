@@ -32,12 +32,12 @@ impl ServerMetrics {
         ServerMetrics(Instruments::off(ServerInstruments::new))
     }
 
-    /// Returns instruments of the given meter.
+    /// Returns instruments created by the given meter.
     pub fn new(meter: &Meter) -> Self {
         ServerMetrics(Instruments::new(meter, ServerInstruments::new))
     }
 
-    /// Returns instruments of the API's global provider, which is looked up on the first request.
+    /// Returns instruments from the API's global provider, which is looked up on the first request.
     ///
     /// May be called before the provider is installed: while the global provider is the API's no-op provider, or another
     /// provider without state, each request repeats the lookup. The first real provider is kept.
@@ -45,7 +45,7 @@ impl ServerMetrics {
         ServerMetrics(Instruments::global(scope, ServerInstruments::new))
     }
 
-    /// Returns the instruments; `None` if there is no meter to record on.
+    /// Returns the instruments, or `None` if there is no meter.
     #[inline]
     pub(crate) fn instruments(&self) -> Option<&ServerInstruments> {
         self.0.get()

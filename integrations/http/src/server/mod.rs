@@ -3,13 +3,13 @@
 //! | module | owns |
 //! |---|---|
 //! | `config`, `environment`, `opt_in` | the settings, from code and from variables |
-//! | `policy` | decisions in code, by a framework or an application |
+//! | `policy` | decisions made in code by a framework or an application |
 //! | `facts` | the facts about a request that its span and its measurement contain |
-//! | `instrumentation` | [`HttpServerInstrumentation`]: the start of span and measurement |
-//! | `span` | [`RequestSpan`]: the only place where both end |
+//! | `instrumentation` | [`HttpServerInstrumentation`], which starts the span and the measurement |
+//! | `span` | [`RequestSpan`], the only place where both end |
 //! | `outcome` | the facts about the end of a request |
 //! | `measurement` | the measurements of one request, and their attributes |
-//! | `metrics`, `request_key` | the instruments, the choice of metrics, and the cache key of their attribute sets |
+//! | `metrics`, `request_key` | the instruments, the choice of metrics, and the cache key for their attribute sets |
 
 mod config;
 mod environment;

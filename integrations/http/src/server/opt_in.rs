@@ -1,6 +1,6 @@
 //! The opt-in attributes of a server span.
 
-/// The attributes that the user has enabled; none by default.
+/// The attributes that the user has enabled. None are enabled by default.
 ///
 /// spec: http/http-spans.md#http-server-span: requirement level Opt-In
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

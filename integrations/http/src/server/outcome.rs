@@ -25,15 +25,15 @@ pub enum End {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RequestOutcome {
-    /// The status; `None` before the response.
+    /// The status, or `None` before the response.
     pub status: Option<StatusCode>,
     /// True if the policy treats that status as an error.
     pub is_error_status: bool,
-    /// The end; `None` while the request is active.
+    /// The end, or `None` while the request is active.
     pub end: Option<End>,
     /// The size of the request body in bytes, if a setting needs it and the head declares it.
     pub request_bytes: Option<u64>,
-    /// The bytes of the response body that were handed over so far.
+    /// The number of response body bytes handed over so far.
     pub response_bytes: u64,
 }
 

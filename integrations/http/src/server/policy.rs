@@ -1,4 +1,4 @@
-//! The extension point for code: what a framework or an application knows about its requests.
+//! The extension point for code: a framework's or an application's knowledge about its requests.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -11,10 +11,10 @@ use crate::shared::content_length;
 /// Decisions in code, where settings are not enough. A policy implements only the methods it changes; the others call
 /// its [`base`](HttpPolicy::base).
 ///
-/// The methods are called on the thread that serves the request, once per request, and must not block. A panic
-/// in a method is caught: the request is served, with less telemetry.
+/// The methods are called on the thread that serves the request, once per request, and must not block. A panic in a method is
+/// caught, and the request is served with less telemetry.
 pub trait HttpPolicy: Send + Sync + 'static {
-    /// Returns the policy that implements the methods omitted here; never this policy itself.
+    /// Returns the policy that provides the methods not implemented here. Must not return this policy itself.
     ///
     /// The default is [`DefaultPolicy`]. An application that customizes its framework's policy returns that policy.
     fn base(&self) -> &dyn HttpPolicy {

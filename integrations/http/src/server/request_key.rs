@@ -1,4 +1,4 @@
-//! The cache key of the attribute sets of a request's metrics.
+//! The cache key for the attribute sets of a request's metrics.
 
 use http::{StatusCode, Version};
 use telemark_kit::SetKey;
@@ -9,7 +9,7 @@ pub(crate) struct RequestKey {
     pub(crate) method: &'static str,
     pub(crate) scheme: &'static str,
     pub(crate) route: Option<&'static str>,
-    /// Version, status and `error.type`; absent while the request is active.
+    /// The version, status and `error.type`, or `None` while the request is active.
     pub(crate) ended: Option<(Version, Option<StatusCode>, Option<&'static str>)>,
 }
 
@@ -74,7 +74,7 @@ mod tests {
         let sets = AttributeSets::new();
         for turn in 0..2 {
             for (index, key) in keys.into_iter().enumerate() {
-                // The bucket of a key may be full, but a key never gets the attributes of another.
+                // A key's bucket may be full, but a key never gets another key's attributes.
                 let make = || vec![KeyValue::new("key", index as i64 + 100 * turn)];
                 let value = |attributes: &[KeyValue]| attributes[0].value.to_string();
                 sets.with(Some(key), make, |attributes| {

@@ -46,7 +46,7 @@ pub(crate) trait Served: Send + Sync {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LateRoute {
     No,
-    /// Only the attribute: the policy has chosen the name of the span.
+    /// Only the attribute, because the policy has chosen the span name.
     Attribute,
     AttributeAndName,
 }
@@ -77,8 +77,8 @@ impl RequestSpan {
         &self.context
     }
 
-    /// Returns true if this request has a recorded span or metrics. If not, the caller need not determine when and how it
-    /// ends.
+    /// Returns true if this request has a recorded span or metrics. If not, the caller does not need to determine when and
+    /// how the request ends.
     #[inline]
     pub fn is_recording(&self) -> bool {
         self.is_recording || self.measured.is_some()
@@ -118,7 +118,7 @@ impl RequestSpan {
         let measured = self.measured.take();
         let ended = measured.and_then(|measurement| self.record_metrics(&measurement));
         if self.is_recording {
-            // Span processors are user code, and a panic of the handler may be unwinding.
+            // Span processors are user code, and the thread may already be unwinding from a panic in the handler.
             guarded(|| self.record(ended));
         }
     }
@@ -188,7 +188,7 @@ impl RequestSpan {
         let size = is_sized.then(|| KeyValue::new(keys::HTTP_RESPONSE_BODY_SIZE, bytes));
         let cut = self.cut.attribute();
         match outcome.error_type() {
-            // Nearly every request: one attribute, without the steps of a chain.
+            // Nearly all requests take this branch, which sets a single attribute and avoids an iterator chain.
             None if ending.is_none() && size.is_none() && cut.is_none() => {
                 if let Some(status) = status {
                     span.set_attribute(status);

@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, HeaderValue};
 
-/// Returns the length that the `Content-Length` lines declare; `None` if there are no lines or they are invalid.
+/// Returns the length declared by the `Content-Length` lines, or `None` if there are no lines or they are invalid.
 ///
 /// Several lines, or a list in one line, are valid if all numbers are equal.
 ///

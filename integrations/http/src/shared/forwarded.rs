@@ -9,7 +9,7 @@ use http::HeaderMap;
 
 use super::host;
 
-/// The original client's entry in the chain: the first element of each header.
+/// The original client's entry in the proxy chain, which is the first element of each header.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Forwarded<'a> {
     pub(crate) client: Option<(IpAddr, Option<u16>)>,

@@ -8,14 +8,14 @@ use telemark_kit::{Attributes, BoundedText, MAX_TEXT_BYTES};
 
 use super::content_length;
 
-/// The maximum number of lines of a captured header that are recorded as values of its attribute.
+/// The maximum number of lines of a captured header that are recorded as attribute values.
 pub const MAX_HEADER_VALUES: usize = 64;
 /// The maximum size, in bytes, of all captured header values of one request or response.
 pub const MAX_CAPTURED_BYTES: usize = 16 * 1024;
 
 /// Reads propagation fields from the headers of a request.
 ///
-/// Names match in any case. A line whose value is not UTF-8 is skipped.
+/// Names are case-insensitive. A line whose value is not UTF-8 is skipped.
 #[derive(Clone, Copy, Debug)]
 pub struct HeaderExtractor<'a>(pub &'a HeaderMap);
 
@@ -122,7 +122,7 @@ impl<'a> RequestFields<'a> {
         fields
     }
 
-    /// Returns the length of the request's body; `None` if the head does not determine it.
+    /// Returns the length of the request body, or `None` if the head does not determine it.
     ///
     /// spec: RFC 9112 section 6.3: `Transfer-Encoding` overrides `Content-Length`, and over HTTP/1 a request without
     /// either has no body
@@ -136,7 +136,7 @@ impl<'a> RequestFields<'a> {
         }
     }
 
-    /// Returns the header's value if it has at most one line; `None` if the full headers must be searched.
+    /// Returns the header's value if it has at most one line, or `None` if the full headers must be searched.
     #[inline]
     fn only(&self, key: &str) -> Option<Option<&'a HeaderValue>> {
         let found = match key {

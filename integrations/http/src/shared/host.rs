@@ -8,7 +8,8 @@ use telemark_kit::{BoundedText, Interner};
 
 use super::content_length::number;
 
-/// Clients use few names for a server, so the first ones are cached in split form, which spans need not copy.
+/// Clients use only a few names for a server, so the first names are cached in split form and spans do not need to copy
+/// them.
 static KEPT: Interner<Split> = Interner::new(128, 128);
 
 thread_local! {
@@ -40,7 +41,7 @@ pub(crate) fn attribute(text: &str) -> Option<Host> {
     let known = RECENT.try_with(|recent| recent[place].get()).ok().flatten().filter(|(of, _)| *of == text);
     let kept = known.or_else(|| {
         let kept = KEPT.get(text, split)?;
-        // The thread-local is gone while the thread is ending.
+        // The thread-local is not available while the thread is ending.
         let _ = RECENT.try_with(|recent| recent[place].set(Some(kept)));
         Some(kept)
     });
@@ -65,7 +66,7 @@ pub(crate) fn split(text: &str) -> Option<(&str, Option<u16>)> {
         };
     }
     let (host, port) = match text.split_once(':') {
-        // A second colon: the text can only be an IPv6 address without brackets.
+        // After a second colon, the text can only be an IPv6 address without brackets.
         Some((_, rest)) if rest.contains(':') && text.parse::<Ipv6Addr>().is_ok() => return Some((text, None)),
         Some((host, port)) => (host, self::port(port)),
         None => (text, None),

@@ -1,5 +1,5 @@
-//! Texts that peers send again and again: a server has few kinds of clients, and often the same few peers. The first ones are
-//! kept for the life of the program, so that a span neither copies them nor frees them on another thread.
+//! Caches text that peers send repeatedly: a server has few kinds of clients, and often only a few peers. The first texts are
+//! kept for the life of the program, so that a span does not copy them or free them on another thread.
 
 use std::cell::Cell;
 use std::fmt::Write as _;
@@ -15,18 +15,18 @@ thread_local! {
     static RECENT_ADDRESSES: Recent<Option<IpAddr>> = const { Recent::new() };
 }
 
-/// Returns the kept text of a `User-Agent`; `None` if it is not kept.
+/// Returns the cached text of a `User-Agent`, or `None` if it is not cached.
 #[inline]
 pub(crate) fn agent(bytes: &[u8]) -> Option<&'static str> {
     let (middle, last) = (*bytes.get(bytes.len() / 2)?, *bytes.last()?);
     let place = bytes.len() + 7 * usize::from(middle) + 31 * usize::from(last);
     let is_it = |(_, text): (_, &'static str)| text.as_bytes() == bytes;
     let keep = || Some(((), AGENTS.get(std::str::from_utf8(bytes).ok()?, |_| ())?.0));
-    // A thread that is ending no longer has its locals.
+    // The thread-local is not available while the thread is ending.
     RECENT_AGENTS.try_with(|recent| recent.find(place, is_it, keep)).ok().flatten()
 }
 
-/// Returns the kept text of an address; `None` if it is not kept.
+/// Returns the cached text of an address, or `None` if it is not cached.
 #[inline]
 pub(crate) fn address(ip: IpAddr) -> Option<&'static str> {
     let number = match ip {
@@ -43,13 +43,14 @@ pub(crate) fn address(ip: IpAddr) -> Option<&'static str> {
 }
 
 const PLACES: usize = 16;
-/// After so many texts in a row that are not kept, the table that all threads share is asked for every such number only.
+/// After this many consecutive texts that are not cached, only one text in this many is looked up in the table shared by all
+/// threads.
 const PATIENCE: u32 = 64;
 
-/// The kept texts that a thread used last, with what identifies them.
+/// The cached texts that a thread used most recently, with their keys.
 struct Recent<K> {
     places: [Cell<Option<(K, &'static str)>>; PLACES],
-    /// Texts that were not kept since the last one that was found in the table.
+    /// The number of texts that were not cached since one was last found in the table.
     strangers: Cell<u32>,
 }
 
@@ -58,7 +59,7 @@ impl<K: Copy> Recent<K> {
         Recent { places: [const { Cell::new(None) }; PLACES], strangers: Cell::new(0) }
     }
 
-    /// Returns the text at this place if it is the one; otherwise the one that `keep` finds in the table, or adds to it.
+    /// Returns the text at this place if `is_it` accepts it, or else the text that `keep` finds in the table or adds to it.
     #[inline]
     fn find(
         &self,
@@ -123,7 +124,7 @@ mod tests {
             assert_eq!(find(0, "stranger", false), None);
         }
         assert_eq!(asked.take(), PATIENCE + 9);
-        // What is known stays known, and what may be kept is found again in time.
+        // Known texts stay known, and a text that can be cached is eventually found again.
         assert_eq!((find(0, "known", false), asked.take()), (Some("known"), 0));
         let found = (0..=PATIENCE).find_map(|_| find(1, "late", true));
         assert_eq!((found, asked.take()), (Some("late"), 1));

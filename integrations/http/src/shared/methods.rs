@@ -9,7 +9,7 @@ use opentelemetry::StringValue;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct KnownMethods(Option<Vec<Arc<str>>>);
 
-/// A request method as the conventions represent it.
+/// A request method, as represented in the conventions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum MethodName {
     /// One of the standard methods.

@@ -1,7 +1,7 @@
-//! Span names and routes cached for the life of the program, to save a request their allocations.
+//! Caches span names and routes for the life of the program, to avoid allocating them for each request.
 //!
-//! The first short routes are cached, each with a name for each standard method. The strings of other routes are
-//! built for every request.
+//! The first short routes are cached, each with a span name for each standard method. For other routes, the strings are
+//! built on every request.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -81,7 +81,7 @@ fn recent(method: &'static str, route: &str) -> Option<(&'static str, &'static s
         _ => {
             let (name, route) = kept(method, route)?;
             let entry = Entry { method, route, name };
-            // The thread-local is gone while the thread is ending.
+            // The thread-local is not available while the thread is ending.
             let _ = RECENT.try_with(|recent| recent[place % recent.len()].set(Some(entry)));
             Some((name, route))
         }
@@ -135,7 +135,7 @@ mod tests {
         }
         let shared = |method| matches!(span_name(&method, Some("/u/{id}")).0, Cow::Borrowed(_));
         assert!(shared(MethodName::Standard("GET")) && shared(MethodName::Other));
-        // A full table does not grow and still returns names.
+        // A full table does not grow but still returns names.
         for i in 0..2 * MAX_ROUTES {
             let route = format!("/full/{i}");
             assert_eq!(span_name(&MethodName::Standard("GET"), Some(&route)).0, format!("GET {route}"));

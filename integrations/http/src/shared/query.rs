@@ -1,4 +1,4 @@
-//! Redacts the known secrets of a query string.
+//! Redacts known secrets in a query string.
 
 use std::borrow::Cow;
 
@@ -100,7 +100,7 @@ mod tests {
             prop_assert_eq!(redact(&query.join("&"), &SENSITIVE).text, expected.join("&"));
         }
 
-        /// A server decodes every encoding of a key to the same key.
+        /// Servers decode all encodings of a key to the same key.
         #[test]
         fn no_encoding_of_a_key_hides_it(index in 0..SENSITIVE.len(), escape in proptest::collection::vec(0..3_u8, 20)) {
             let key: String = SENSITIVE[index].chars().zip(escape).map(|(letter, how)| match how {

@@ -123,7 +123,7 @@ fn cpu_time(meter: &Meter, source: Arc<Source>) {
 
 /// Registers the opt-in metric `process.cpu.utilization`.
 pub(super) fn register_cpu_utilization(meter: &Meter, source: &Arc<Source>) {
-    // The first window begins here.
+    // Start the first window.
     source.cpu_utilization();
     let [user, system] = one_each(keys::CPU_MODE, ["user", "system"]);
     let source = source.clone();
@@ -404,7 +404,7 @@ process.unix.file_descriptor.count up-down counter {file_descriptor}
     #[test]
     fn each_file_is_read_once_in_a_collection() {
         let folder = folder("once", &[]);
-        // An hour, for slow machines.
+        // An hour, so that the sample stays fresh even on slow machines.
         let source = Source::fresh_for(Duration::from_secs(3600), Proc::at(folder.path()));
         let collected = Collected::new(|meter| {
             register(meter, &source);

@@ -1,4 +1,5 @@
-//! Parses the formats of `/proc/self` in pure functions over bytes that skip unreadable values and never panic.
+//! Parses the formats of `/proc/self`. The parsers are pure functions over bytes, skip unreadable values, and never
+//! panic.
 
 /// The numbers in `/proc/self/stat` for the whole process, including threads that have ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub(super) struct Stat {
     pub(super) start_ticks: u64,
 }
 
-/// Parses `/proc/self/stat`: one line of numbers after the name of the program, which may contain any byte but NUL.
+/// Parses `/proc/self/stat`, a single line of numbers after the program name, which may contain any byte except NUL.
 pub(super) fn stat(content: &[u8]) -> Option<Stat> {
     // The name is enclosed in parentheses and may contain more of them; only a letter and numbers follow the last one.
     let name_end = content.iter().rposition(|byte| *byte == b')')?;
@@ -32,15 +33,15 @@ pub(super) fn stat(content: &[u8]) -> Option<Stat> {
 /// The numbers in `/proc/self/status`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Status {
-    /// Bytes of physical memory.
+    /// The physical memory in use, in bytes.
     pub(super) resident: Option<u64>,
-    /// Bytes of address space.
+    /// The size of the address space, in bytes.
     pub(super) size: Option<u64>,
     /// The number of threads.
     pub(super) threads: Option<u64>,
 }
 
-/// Parses `/proc/self/status`: lines of a key and a value.
+/// Parses `/proc/self/status`, which has one key and value per line.
 pub(super) fn status(content: &[u8]) -> Status {
     let mut status = Status::default();
     for (key, value) in lines(content) {
@@ -82,11 +83,11 @@ pub(super) fn switches(content: &[u8]) -> Option<Switches> {
 pub(super) struct Io {
     /// Read from storage.
     pub(super) read: Option<u64>,
-    /// Written to storage, or about to be.
+    /// Bytes written to storage, including those still waiting to be written.
     pub(super) written: Option<u64>,
 }
 
-/// Parses `/proc/self/io`: lines of a key and a number.
+/// Parses `/proc/self/io`, which has one key and number per line.
 pub(super) fn io(content: &[u8]) -> Io {
     let mut io = Io::default();
     for (key, value) in lines(content) {
@@ -109,7 +110,7 @@ pub(super) fn uptime(content: &[u8]) -> Option<f64> {
     seconds.parse().ok().filter(|seconds: &f64| seconds.is_finite())
 }
 
-/// Parses the clock ticks per second from `/proc/self/auxv`, which contains pairs of machine words, a key and a value.
+/// Parses the clock ticks per second from `/proc/self/auxv`, which contains pairs of machine words: a key and a value.
 pub(super) fn ticks_per_second(content: &[u8]) -> Option<u64> {
     const CLOCK_TICKS: usize = 17;
     const WORD: usize = size_of::<usize>();

@@ -8,8 +8,9 @@ use telemark_kit::lock;
 /// The last sample of a file, and the instruments that have already observed it.
 ///
 /// The API calls each instrument separately and does not announce a new collection. If an instrument requests a
-/// sample for the second time, a new collection has begun. Age is not a sufficient criterion, because two collections may
-/// follow each other immediately. Nor is this rule, because a reader may omit the instrument that usually comes first.
+/// sample for the second time, a new collection has begun. Age alone is not a sufficient criterion, because one collection
+/// may immediately follow another. Neither is a repeated request alone, because a reader may omit the instrument that is
+/// usually observed first.
 #[derive(Debug)]
 pub(super) struct Shared<T> {
     state: Mutex<State<T>>,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::parse::Switches;
 
-/// The maximum number of tracked threads. Reading the numbers of a thread adds about 30 µs to the collection.
+/// The maximum number of tracked threads. Reading a thread's numbers adds about 30 µs to a collection.
 const MAX_THREADS: usize = 1024;
 
 /// The sum over all threads seen so far. It never falls, although the kernel discards a thread's numbers when it ends.

@@ -103,7 +103,7 @@ impl Seen {
         format!("{} {}{}", self.name, self.status, found.collect::<String>())
     }
 
-    /// Returns the parts that depend on the end of the request as text.
+    /// Returns the parts that depend on how the request ended, as text.
     pub fn end(&self) -> String {
         self.only(&["http.response.status_code", "error.type", "telemark.outcome"])
     }
@@ -116,7 +116,7 @@ impl fmt::Display for Seen {
     }
 }
 
-/// The provider of opentelemetry_sdk.
+/// The provider from opentelemetry_sdk.
 pub struct Upstream {
     provider: SdkTracerProvider,
     exporter: InMemorySpanExporter,
@@ -186,7 +186,7 @@ impl Spans for Upstream {
     }
 }
 
-/// The provider of telemark-sdk.
+/// The provider from telemark-sdk.
 pub struct Telemark(pub TestTelemetry);
 
 impl Spans for Telemark {
@@ -230,7 +230,7 @@ impl Spans for Telemark {
     }
 }
 
-/// Formats the metrics of opentelemetry_sdk like `telemark_sdk::testing::metrics_text`.
+/// Formats metrics from opentelemetry_sdk like `telemark_sdk::testing::metrics_text`.
 fn upstream_text(metrics: &[ResourceMetrics]) -> String {
     let mut lines = Vec::new();
     let metrics = metrics.iter().flat_map(|one| one.scope_metrics().flat_map(ScopeMetrics::metrics));
@@ -316,7 +316,7 @@ pub async fn the_span<S: Spans>(spans: &S) -> Seen {
     finished.into_iter().next().unwrap()
 }
 
-/// Makes a test of each function for each provider.
+/// Creates a test for each combination of function and provider.
 #[macro_export]
 macro_rules! on_every_provider {
     ($($test:ident),* $(,)?) => {

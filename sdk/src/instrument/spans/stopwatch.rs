@@ -127,8 +127,8 @@ impl<M: Stopwatch> Drop for Watch<'_, M> {
     }
 }
 
-/// Stops the stopwatch and ends the span when work is dropped before it has finished. `release` drops the work, and
-/// the span is current during the call, and `complete` sets the last attributes.
+/// Stops the stopwatch and ends the span when the work is dropped before it has finished. `release` drops the work while the
+/// span is still current. `complete` then sets the last attributes.
 #[inline]
 pub(super) fn cancel(
     span: &mut State,

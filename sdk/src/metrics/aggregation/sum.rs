@@ -15,7 +15,7 @@ pub(crate) struct SumCell {
     /// The total over all cells of the series at the last delta collection. Only collections use it, one at a
     /// time, and only in the first cell.
     reported: AtomicU64,
-    /// True if anything was added since the last collection; a sum of zero does not show this.
+    /// True if anything was added since the last collection; the sum alone cannot tell.
     touched: AtomicBool,
     /// True once a collection has found a measurement in any cell of the series. Used only in the first cell.
     ever_touched: AtomicBool,

@@ -88,7 +88,7 @@ pub(crate) fn storm_of_handled_signals() {
         }
     });
     for _ in 0..20 {
-        // SAFETY: the handler returns at once.
+        // SAFETY: the handler returns immediately.
         unsafe { libc::raise(SIGINT) };
     }
     wait_for_signal();
@@ -115,7 +115,7 @@ fn init_failing() -> Guard {
         .expect("the first init")
 }
 
-/// Replaces standard error with a full pipe that nobody reads until the telemetry has ended.
+/// Replaces standard error with a full pipe that is not read until the telemetry has ended.
 pub(crate) fn full_standard_error(end: End) {
     let telemetry = init_failing();
     let mut reader = fill_standard_error();
@@ -173,11 +173,11 @@ pub(crate) fn one_message() {
     print!("{}", String::from_utf8_lossy(&line[..size]));
 }
 
-/// Closes descriptors that it did not open, as daemons do, and then opens sockets of its own.
+/// Closes descriptors that it did not open, as daemons do, and then opens its own sockets.
 pub(crate) fn closed_descriptors(file: &Path) {
     let _telemetry = init(file);
     work();
-    // SAFETY: no memory is touched. The scenario deliberately closes descriptors that belong to others.
+    // SAFETY: no memory is touched. The scenario deliberately closes descriptors that it does not own.
     (3..1024).for_each(|descriptor| assert!(unsafe { libc::close(descriptor) } <= 0));
     let sockets: Vec<_> = (0..8).map(|_| UnixDatagram::pair().expect("a pair of sockets")).collect();
     wait_for_signal();
@@ -223,7 +223,7 @@ fn hanging(file: &Path, processor: impl SpanProcessor) -> Guard {
         .expect("the first init of the process")
 }
 
-/// Adds a processor whose shutdown never returns.
+/// Adds a processor with a shutdown that never returns.
 pub(crate) fn processor_hangs(file: &Path, end: End) {
     #[derive(Debug)]
     struct Hangs;

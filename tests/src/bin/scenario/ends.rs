@@ -64,7 +64,7 @@ thread_local! {
 }
 
 /// Creates the thread-local after the API's context. Thread-locals are destroyed in reverse order of first use, so its
-/// destructor runs before that of the context.
+/// destructor runs before the context's destructor.
 pub(crate) fn spans_in_destructor(file: &Path) {
     let _telemetry = init(file);
     let thread = std::thread::spawn(|| {
@@ -74,7 +74,7 @@ pub(crate) fn spans_in_destructor(file: &Path) {
     println!("thread ended well: {}", thread.join().is_ok());
 }
 
-/// Creates the thread-local before the API's context, so its destructor runs after that of the context.
+/// Creates the thread-local before the API's context, so its destructor runs after the context's destructor.
 pub(crate) fn spans_in_late_destructor(file: &Path) {
     let _telemetry = init(file);
     let thread = std::thread::spawn(|| {
@@ -84,7 +84,7 @@ pub(crate) fn spans_in_late_destructor(file: &Path) {
     println!("thread ended well: {}", thread.join().is_ok());
 }
 
-/// Forgets the guard. Full batches are still exported at once, and the rest after the delay.
+/// Forgets the guard. Full batches are still exported immediately, and the rest after the delay.
 pub(crate) fn forgotten_guard(file: &Path) {
     let batch = BatchConfig::SPANS.with_max_batch_size(2).with_schedule_delay(Duration::from_millis(20));
     let telemetry = telemark::builder().with_span_exporter(Lines::new(file)).with_span_batch(batch).init();
@@ -120,7 +120,7 @@ pub(crate) fn signal_with_hanging_receiver() {
 
 pub(crate) fn wait_for_signal() {
     println!("ready");
-    // Flushed, because standard output may be buffered and the test waits for this line.
+    // Flush standard output, because it may be buffered and the test waits for this line.
     drop(std::io::stdout().flush());
     let deadline = Deadline::after(Duration::from_secs(40));
     while !deadline.has_passed() {
@@ -147,8 +147,8 @@ impl Exporter<Traces> for Slow {
     }
 }
 
-/// Ends `main` while another thread is still exporting, as during a flush on a signal. The program must not end before
-/// the export does.
+/// Ends `main` while another thread is still exporting, as happens during a flush on a signal. The program must not end
+/// before the export has finished.
 pub(crate) fn shutdown_on_two_threads(file: &Path) {
     let (begun, exporting) = std::sync::mpsc::channel();
     let telemetry = telemark::builder().with_span_exporter(Slow(Lines::new(file), begun)).init();

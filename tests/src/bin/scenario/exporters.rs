@@ -1,4 +1,4 @@
-//! An exporter that writes a line for each span to a file.
+//! An exporter that writes one line per span to a file.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -9,7 +9,7 @@ use telemark_sdk::signal::Traces;
 use telemark_sdk::time::Deadline;
 use telemark_sdk::{Batch, ExportReport, Exporter};
 
-/// Writes the name and the status of each span, and a last line at shutdown.
+/// Writes the name and status of each span, and a final line at shutdown.
 pub(crate) struct Lines {
     path: PathBuf,
     file: Option<File>,

@@ -1,4 +1,4 @@
-//! Forks and signal handlers, made the way C libraries make them.
+//! Forks and signal handlers, created in the same way as by C libraries.
 #![allow(clippy::expect_used, reason = "the test sees that the scenario fails")]
 #![allow(clippy::disallowed_methods, reason = "a program that looks at the clock")]
 #![allow(unsafe_code, reason = "std has neither forks nor handlers")]
@@ -43,7 +43,7 @@ fn install(address: usize, flags: c_int) {
     }
 }
 
-/// Returns normally after its handler has seen the signal.
+/// Returns normally after the program's own handler has seen the signal.
 fn end_when_seen(file: &Path) {
     println!("ready");
     drop(std::io::stdout().flush());
@@ -79,7 +79,7 @@ pub(crate) fn handler_after(file: &Path) {
     let handler: extern "C" fn(c_int) = handler;
     install(handler as usize, 0);
     work();
-    // This handler replaces ours, so the signal causes no flush to wait for.
+    // This handler replaces Telemark's, so the signal causes no flush that could be awaited.
     telemetry.force_flush(Deadline::NEVER).expect("a file");
     end_when_seen(file);
 }
@@ -136,7 +136,7 @@ pub(crate) fn children(file: &Path) {
     work();
 }
 
-/// Forks children that end a span of the parent and drop their copy of the guard.
+/// Forks children that end one of the parent's spans and drop their copy of the guard.
 pub(crate) fn child_of_a_span(file: &Path) {
     let mut telemetry = Some(init(file));
     telemark::span("of the parent").in_scope(|| {
@@ -147,7 +147,7 @@ pub(crate) fn child_of_a_span(file: &Path) {
                 scope.spawn(|| {
                     while !stop.load(Ordering::Relaxed) {
                         telemark::span("noise").in_scope(|| ());
-                        // Holds the lock of standard error.
+                        // Holds the lock on standard error.
                         eprintln!("noise");
                     }
                 });
@@ -165,7 +165,7 @@ pub(crate) fn child_of_a_span(file: &Path) {
         });
     });
     drop(telemetry);
-    // Removes the noise: how much of it fit into the queue varies.
+    // Remove the noise, because the amount that fits into the queue varies.
     drop(std::fs::remove_file(file));
 }
 
@@ -213,7 +213,7 @@ impl<S: Signal> Exporter<S> for Nowhere {
 }
 
 pub(crate) fn init_after(file: &Path) {
-    // Creates ids and starts spans before there is any telemetry.
+    // Creates ids and starts spans before any telemetry exists.
     let before = ids();
     work();
     let status = fork(|| {

@@ -17,10 +17,10 @@ use super::exporters::Lines;
 const THREADS: usize = 16;
 const SPANS: u64 = 2_000;
 
-/// Records on all threads while `meanwhile` runs. Its second argument returns the number of spans recorded so far, its
-/// third whether all threads have finished.
+/// Records on all threads while `meanwhile` runs. Its second argument returns the number of spans recorded so far, and
+/// its third returns true once all threads have finished.
 fn record(file: &Path, meanwhile: impl FnOnce(&Guard, &dyn Fn() -> u64, &dyn Fn() -> bool)) {
-    // Small, so that some spans are dropped.
+    // A small queue, so that some spans are dropped.
     let batch = BatchConfig::SPANS.with_max_queue_size(256).with_max_batch_size(64);
     let batch = batch.with_schedule_delay(Duration::from_millis(1));
     let telemetry = telemark::builder().with_span_exporter(Lines::new(file)).with_span_batch(batch).init();

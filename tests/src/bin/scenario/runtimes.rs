@@ -22,7 +22,7 @@ pub(crate) async fn tokio_main() {
 #[tokio::main(flavor = "multi_thread", worker_threads = 1)]
 pub(crate) async fn one_worker() {
     let _telemetry = init();
-    // Runs on the only worker thread. The guard is dropped there too.
+    // Runs on the only worker thread, where the guard is also dropped.
     let ended = tokio::spawn(async {
         work().await;
         telemark::span("flush").in_scope(|| ());

@@ -1,4 +1,4 @@
-//! A server with a graceful shutdown of its own: it drains on SIGTERM.
+//! A server with its own graceful shutdown, which drains connections on SIGTERM.
 #![allow(clippy::expect_used, reason = "the test sees that the scenario fails")]
 
 use std::io::Write;
@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use super::ends::{init, work};
 
-/// Responds to its only request after SIGTERM.
+/// Responds to its only request after receiving SIGTERM.
 #[tokio::main]
 pub(crate) async fn drains(file: &Path, handler_is_first: bool) {
     let telemetry: Option<Guard>;

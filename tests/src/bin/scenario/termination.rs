@@ -56,7 +56,7 @@ impl Exporter<Traces> for Exits {
     }
 }
 
-/// Exits on the very thread that the exit handler would wait for.
+/// Exits on the same thread that the exit handler would wait for.
 pub(crate) fn exporter_exits(file: &Path) {
     let builder = telemark::builder().with_span_exporter(Lines::new(file)).with_span_exporter(Exits);
     let telemetry =
@@ -93,14 +93,14 @@ pub(crate) fn ignored_signals(file: &Path) {
     println!("caught: {:x}", caught_signals() & (1 << 14 | 1 << 1));
 }
 
-/// Returns the mask of signals with a handler in this process, or 0 where it cannot be read.
+/// Returns the mask of signals with a handler in this process, or 0 if it cannot be read.
 fn caught_signals() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
-/// Starts in an environment that requests larger stacks than any machine can provide.
+/// Runs in an environment that requests larger stacks than any machine can provide.
 pub(crate) fn no_threads(file: &Path) {
     match telemark::builder().with_span_exporter(Lines::new(file)).init() {
         Ok(_) => println!("there was a thread"),
@@ -109,7 +109,7 @@ pub(crate) fn no_threads(file: &Path) {
     work();
 }
 
-/// Starts in the same environment, with an exporter that needs no thread.
+/// Runs in the same environment, with an exporter that does not need a thread.
 pub(crate) fn no_thread_for_signals(file: &Path) {
     let telemetry = Telemetry::builder(Env::process())
         .with_runtime(Runtime::Manual(ManualRuntime::new()))

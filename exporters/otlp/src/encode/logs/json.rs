@@ -13,7 +13,7 @@ use crate::encode::json::{
 };
 use crate::encode::part::{Part, Room, Written};
 
-/// Appends `{"resourceLogs":[…]}` with a part of the batch. `resource` is the encoded resource.
+/// Appends `{"resourceLogs":[…]}` with one part of the batch. `resource` is the encoded resource.
 pub(super) fn write(
     scopes: Scopes<'_>,
     resource: &[u8],
@@ -36,7 +36,7 @@ pub(super) fn write(
         next = left.map(|item| Place::new(number, item));
         if next.is_some() {
             if room.items() == written {
-                // Not even the first record fits behind the records of other scopes.
+                // Not even the first record fits after those of the previous scopes.
                 out.truncate(start);
             }
             break;
@@ -48,7 +48,7 @@ pub(super) fn write(
     Written { items: room.items(), next }
 }
 
-/// Writes the records of a scope. Returns the number of the first one that does not fit.
+/// Writes a scope's records. Returns the number of the first record that does not fit.
 fn write_scope_logs<'a>(
     out: &mut Vec<u8>,
     room: &mut Room,
@@ -109,7 +109,7 @@ fn attribute(out: &mut Vec<u8>, key: &Key, own: &AnyValue) {
     out.push(b'}');
 }
 
-/// Writes an `AnyValue`. Values nest at most as deep as the SDK's limits allow, which bounds the recursion.
+/// Writes an `AnyValue`. The SDK's limits bound the nesting depth and therefore the recursion.
 fn value(out: &mut Vec<u8>, own: &AnyValue) {
     match own {
         AnyValue::Boolean(own) => bool_value(out, *own),
@@ -131,7 +131,7 @@ fn value(out: &mut Vec<u8>, own: &AnyValue) {
             array(out, &**map, |out, (key, own)| attribute(out, key, own));
             out.extend_from_slice(b"}}");
         }
-        // The enum may grow. Unknown values are sent as text.
+        // The enum is non-exhaustive. Unknown values are sent as text.
         other => string_value(out, &format!("{other:?}")),
     }
 }

@@ -16,7 +16,7 @@ use super::resource::ResourceCache;
 use super::signal::{ComponentTypes, Encode};
 use scopes::Targets;
 
-/// State that the encoder of log records keeps.
+/// The state that the log record encoder keeps.
 #[derive(Debug, Default)]
 pub struct LogCache {
     resource: ResourceCache,

@@ -12,10 +12,10 @@ use crate::encode::wire::{
     write_number, write_scope, write_string, write_varint,
 };
 
-/// The usual size of a record, from which the width of its messages' lengths is guessed.
+/// The typical size of a record, used only to guess the width of length fields.
 const USUAL_RECORD: usize = 200;
 
-/// Appends an `ExportLogsServiceRequest` with a part of the batch. `resource` is the encoded field `resource`.
+/// Appends an `ExportLogsServiceRequest` with one part of the batch. `resource` is the encoded field `resource`.
 pub(super) fn write(
     scopes: Scopes<'_>,
     resource: &[u8],
@@ -39,7 +39,7 @@ pub(super) fn write(
                 let tail = string_len(schema_url) + WIDER;
                 let mut does_not_fit = |record: &SdkLogRecord| !room.write(out, tail, |out| write_record(out, record));
                 let left = if len == batch.len() {
-                    // One group: from front to back.
+                    // There is only one group, so iterate over the batch in order.
                     let mut records = batch.slice(first..len).iter();
                     records.position(&mut does_not_fit).map(|position| first + position)
                 } else {
@@ -51,7 +51,7 @@ pub(super) fn write(
             });
             if next.is_some() {
                 if room.items() == written {
-                    // Not even the first record fits behind the records of other scopes.
+                    // Not even the first record fits after those of the previous scopes.
                     out.truncate(start);
                 }
                 break;
@@ -109,8 +109,8 @@ fn write_attribute(out: &mut Vec<u8>, tag: u8, key: &Key, value: &AnyValue) {
     });
 }
 
-/// Writes an `AnyValue`. Writes default values as well, because they are members of a `oneof`. Values nest at most as deep as
-/// the SDK's limits allow, which bounds the recursion.
+/// Writes an `AnyValue`. Writes default values as well, because they are members of a `oneof`. The SDK's limits bound the
+/// nesting depth and therefore the recursion.
 fn write_value(out: &mut Vec<u8>, tag: u8, value: &AnyValue) {
     match value {
         AnyValue::Boolean(value) => out.extend_from_slice(&[tag, 2, number(2), u8::from(*value)]),
@@ -135,12 +135,12 @@ fn write_value(out: &mut Vec<u8>, tag: u8, value: &AnyValue) {
                 map.iter().for_each(|(key, value)| write_attribute(out, with_length(1), key, value));
             });
         }),
-        // The enum may grow. Unknown values are sent as text.
+        // The enum is non-exhaustive. Unknown values are sent as text.
         other => write_content(out, tag, with_length(1), format!("{other:?}").as_bytes()),
     }
 }
 
-/// Writes an `AnyValue` of bytes.
+/// Writes an `AnyValue` that contains bytes.
 fn write_content(out: &mut Vec<u8>, tag: u8, kind: u8, bytes: &[u8]) {
     out.push(tag);
     write_varint(out, (1 + varint_len(bytes.len() as u64) + bytes.len()) as u64);

@@ -1,5 +1,5 @@
-//! The scope that each record is sent with. A bridge has one logger for a whole program, so the target of a record, if it has
-//! one, takes the place of the logger's scope.
+//! The scope with which each record is sent. A bridge uses a single logger for the whole program, so if a record has a
+//! target, the target replaces the logger's scope.
 
 use std::collections::HashMap;
 
@@ -8,14 +8,14 @@ use telemark_sdk::Batch;
 use telemark_sdk::logs::{Scope, SdkLogRecord};
 use telemark_sdk::signal::Logs;
 
-/// Maximum number of targets whose scopes are kept. A program has one for each of its modules that log.
+/// The maximum number of targets whose scopes are kept. A program has one target per module that logs.
 const MAX_KEPT: usize = 1024;
 
 /// The scopes of the targets seen so far.
 #[derive(Debug, Default)]
 pub(super) struct Targets {
     by_name: HashMap<String, Scope>,
-    /// The scope of each record of the batch; empty if no record has a target.
+    /// The scope of each record in the batch, or empty if no record has a target.
     of_batch: Vec<Scope>,
 }
 
@@ -27,7 +27,7 @@ pub(super) struct Scopes<'a> {
 }
 
 impl Targets {
-    /// Finds the scopes of the records of a batch.
+    /// Determines the scopes for the records in a batch.
     pub(super) fn resolve(&mut self, batch: Batch<'_, Logs>) {
         self.of_batch.clear();
         if batch.iter().any(|record| target(record).is_some()) {
@@ -44,7 +44,7 @@ impl Targets {
         }
     }
 
-    /// Returns the scopes of the batch that was resolved last.
+    /// Returns the scopes of the last resolved batch.
     pub(super) fn scopes<'a>(&'a self, batch: Batch<'a, Logs>) -> Scopes<'a> {
         Scopes { batch, of_batch: &self.of_batch }
     }
@@ -69,7 +69,8 @@ impl<'a> Scopes<'a> {
     }
 }
 
-/// Returns the target of a record, unless it is the name of the record's scope, which then keeps its version and attributes.
+/// Returns a record's target, unless it equals the name of the record's scope. In that case, the scope is kept with its
+/// version and attributes.
 fn target(record: &SdkLogRecord) -> Option<&str> {
     record.target().filter(|target| *target != record.scope().name())
 }

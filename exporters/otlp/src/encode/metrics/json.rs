@@ -17,7 +17,7 @@ use crate::encode::json::{
 };
 use crate::encode::part::{Part, Room, Written};
 
-/// Appends `{"resourceMetrics":[…]}` with a part of the batch. `resource` is the encoded resource.
+/// Appends `{"resourceMetrics":[…]}` with one part of the batch. `resource` is the encoded resource.
 pub(super) fn write(
     batch: Batch<'_, Metrics>,
     resource: &[u8],
@@ -42,7 +42,7 @@ pub(super) fn write(
     Written { items: room.items(), next }
 }
 
-/// Writes the points of a scope from a place on. Returns the place of the first point that does not fit.
+/// Writes a scope's points, starting at a place. Returns the place of the first point that does not fit.
 fn write_scope_metrics(out: &mut Vec<u8>, room: &mut Room, metrics: &ScopeMetrics, from: Point) -> Option<Point> {
     let (start, items) = (out.len(), room.items());
     let schema_url = metrics.scope.schema_url().unwrap_or_default();
@@ -63,13 +63,13 @@ fn write_scope_metrics(out: &mut Vec<u8>, room: &mut Room, metrics: &ScopeMetric
     string_field(out, "schemaUrl", schema_url);
     out.push(b'}');
     if next.is_some() && room.items() == items {
-        // Not even the first point fits behind the points of other scopes.
+        // Not even the first point fits after those of the previous scopes.
         out.truncate(start);
     }
     next
 }
 
-/// Writes the points of a metric from number `first` on. Returns the number of the first point that does not fit.
+/// Writes a metric's points, starting with number `first`. Returns the number of the first point that does not fit.
 fn write_metric(out: &mut Vec<u8>, room: &mut Room, metric: &Metric, first: usize, tail: usize) -> Option<usize> {
     let (start, items) = (out.len(), room.items());
     let tail = tail + "]}}".len();
@@ -108,8 +108,8 @@ fn write_metric(out: &mut Vec<u8>, room: &mut Room, metric: &Metric, first: usiz
     next
 }
 
-/// Writes the field `dataPoints` from number `first` on, and the end of the data. Returns the number of the first point that
-/// does not fit.
+/// Writes the field `dataPoints`, starting with number `first`, and the end of the data. Returns the number of the first
+/// point that does not fit.
 fn write_points<P>(
     out: &mut Vec<u8>,
     room: &mut Room,

@@ -15,13 +15,13 @@ use super::resource::ResourceCache;
 use super::signal::{ComponentTypes, Encode};
 use crate::preferences::MetricPreferences;
 
-/// State that the encoder of metrics keeps.
+/// The state that the metric encoder keeps.
 #[derive(Debug, Default)]
 pub struct MetricsCache {
     resource: ResourceCache,
 }
 
-/// The place of a point: the numbers of its scope, its metric and itself.
+/// The place of a point: the numbers of its scope, its metric, and the point itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Point {
     scope: usize,
@@ -29,7 +29,7 @@ pub struct Point {
     point: usize,
 }
 
-/// Returns the scopes from a place on that have points, each with the place of its first metric.
+/// Returns the scopes that have points, starting at a place, each with the place of its first metric.
 ///
 /// spec: opentelemetry-proto docs/specification.md — empty envelopes should not be sent
 fn scopes(batch: Batch<'_, Metrics>, from: Point) -> impl Iterator<Item = (&ScopeMetrics, Point)> {
@@ -39,7 +39,8 @@ fn scopes(batch: Batch<'_, Metrics>, from: Point) -> impl Iterator<Item = (&Scop
     })
 }
 
-/// Returns the metrics of a scope from a place on that have points, each with its number and that of its first point.
+/// Returns the metrics in a scope that have points, starting at a place, each with its number and the number of its
+/// first point.
 fn metrics(scope: &ScopeMetrics, from: Point) -> impl Iterator<Item = (&Metric, usize, usize)> {
     let metrics = scope.metrics.iter().enumerate().skip(from.metric).filter(|(_, metric)| !metric.data.is_empty());
     metrics.map(move |(index, metric)| (metric, index, if index == from.metric { from.point } else { 0 }))

@@ -16,7 +16,7 @@ use crate::encode::wire::{
     write_string, write_varint,
 };
 
-/// Appends an `ExportMetricsServiceRequest` with a part of the batch. `resource` is the encoded field `resource`.
+/// Appends an `ExportMetricsServiceRequest` with one part of the batch. `resource` is the encoded field `resource`.
 pub(super) fn write(
     batch: Batch<'_, Metrics>,
     resource: &[u8],
@@ -40,7 +40,7 @@ pub(super) fn write(
     Written { items: room.items(), next }
 }
 
-/// Writes the points of a scope from a place on. Returns the place of the first point that does not fit.
+/// Writes a scope's points, starting at a place. Returns the place of the first point that does not fit.
 fn write_scope_metrics(
     out: &mut Vec<u8>,
     room: &mut Room,
@@ -63,13 +63,14 @@ fn write_scope_metrics(
         write_string(out, with_length(3), schema_url);
     });
     if next.is_some() && room.items() == items {
-        // Not even the first point fits behind the points of other scopes.
+        // Not even the first point fits after those of the previous scopes.
         out.truncate(start);
     }
     next
 }
 
-/// Returns the rough size of a scope's metrics in bytes, at most `limit`. Only the width of lengths is guessed from it.
+/// Returns the approximate size of a scope's metrics in bytes, up to `limit`. Used only to guess the width of length
+/// fields.
 fn usual_scope(scope: &ScopeMetrics, limit: usize) -> usize {
     sum_up_to(limit, scope.metrics.iter().map(|metric| usual_metric(metric, limit)))
 }
@@ -84,7 +85,7 @@ fn usual_metric(metric: &Metric, limit: usize) -> usize {
     (metric.name.len() + metric.description.len() + metric.unit.len() + points).min(limit)
 }
 
-/// Adds sizes until they reach `limit`, so that a guess for one of many parts does not look at the whole batch.
+/// Adds sizes until they reach `limit`, so that the guess for one of many parts does not have to visit the whole batch.
 fn sum_up_to(limit: usize, sizes: impl Iterator<Item = usize>) -> usize {
     let mut sum = 0;
     for size in sizes {
@@ -105,7 +106,7 @@ fn usual_exponential(point: &ExponentialHistogramPoint) -> usize {
     110 + point.attributes.len() * 30 + buckets + point.exemplars.len() * 60
 }
 
-/// Writes the points of a metric from number `first` on. Returns the number of the first point that does not fit.
+/// Writes a metric's points, starting with number `first`. Returns the number of the first point that does not fit.
 fn write_metric(
     out: &mut Vec<u8>,
     room: &mut Room,
@@ -126,7 +127,7 @@ fn write_metric(
             MetricData::Sum { temporality, monotonic, .. } => (7, Some(*temporality), *monotonic),
             MetricData::Histogram { temporality, .. } => (9, Some(*temporality), false),
             MetricData::ExponentialHistogram { temporality, .. } => (10, Some(*temporality), false),
-            // The enum may grow. Receivers skip a metric without data.
+            // The enum is non-exhaustive. Receivers skip a metric without data.
             _ => return,
         };
         write_message(out, with_length(field), width, |out| {
@@ -141,7 +142,8 @@ fn write_metric(
     next
 }
 
-/// The maximum number of bytes behind the points of a metric: its temporality, `is_monotonic`, and two longer lengths.
+/// The maximum number of bytes that follow a metric's points or are added later: its temporality, `is_monotonic`, and
+/// two lengths that grow.
 const METRIC_TAIL: usize = 2 + 2 + 2 * WIDER;
 
 fn write_points(out: &mut Vec<u8>, room: &mut Room, data: &MetricData, first: usize, tail: usize) -> Option<usize> {
@@ -157,7 +159,7 @@ fn write_points(out: &mut Vec<u8>, room: &mut Room, data: &MetricData, first: us
     }
 }
 
-/// Writes points from number `first` on. Returns the number of the first one that does not fit.
+/// Writes points, starting with number `first`. Returns the number of the first point that does not fit.
 fn write_each<P>(
     out: &mut Vec<u8>,
     room: &mut Room,
@@ -253,14 +255,14 @@ fn write_exemplar(out: &mut Vec<u8>, tag: u8, exemplar: &Exemplar) {
     });
 }
 
-/// Writes fields 2 and 3, the same for every kind of point.
+/// Writes fields 2 and 3, which are the same for every kind of point.
 #[inline]
 fn write_times(out: &mut Vec<u8>, start: Timestamp, time: Timestamp) {
     write_fixed(out, fixed64(2), start.as_nanos());
     write_fixed(out, fixed64(3), time.as_nanos());
 }
 
-/// Writes a value even when it is zero, for it is a member of a `oneof`.
+/// Writes a value even if it is zero, because it is a member of a `oneof`.
 #[inline]
 fn write_value(out: &mut Vec<u8>, as_double: u8, as_int: u8, value: Number) {
     match WireNumber::from(value) {
@@ -269,7 +271,7 @@ fn write_value(out: &mut Vec<u8>, as_double: u8, as_int: u8, value: Number) {
     }
 }
 
-/// Writes eight bytes unless they are zero, the default.
+/// Writes eight bytes unless they are all zero, which is the default.
 #[inline]
 fn write_fixed(out: &mut Vec<u8>, tag: u8, value: u64) {
     if value != 0 {

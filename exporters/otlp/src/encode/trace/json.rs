@@ -14,7 +14,7 @@ use crate::encode::json::{
 };
 use crate::encode::part::{Part, Room, Written};
 
-/// Appends `{"resourceSpans":[…]}` with a part of the batch. `resource` is the encoded resource.
+/// Appends `{"resourceSpans":[…]}` with one part of the batch. `resource` is the encoded resource.
 pub(super) fn write(
     batch: Batch<'_, Traces>,
     resource: &[u8],
@@ -34,7 +34,7 @@ pub(super) fn write(
         next = left.map(|item| Place::new(number, item));
         if next.is_some() {
             if room.items() == written {
-                // Not even the first span fits behind the spans of other scopes.
+                // Not even the first span fits after those of the previous scopes.
                 out.truncate(start);
             }
             break;
@@ -46,7 +46,7 @@ pub(super) fn write(
     Written { items: room.items(), next }
 }
 
-/// Writes the spans of a scope. Returns the number of the first one that does not fit.
+/// Writes a scope's spans. Returns the index of the first span that does not fit.
 fn write_scope_spans<'a>(
     out: &mut Vec<u8>,
     room: &mut Room,
@@ -122,7 +122,7 @@ fn write_trace_state(out: &mut Vec<u8>, state: &TraceState) {
     }
     key(out, "traceState");
     out.push(b'"');
-    // The API allows more characters in a value than the header does; they are escaped like any others.
+    // The API allows characters in a value that the header does not allow. They are escaped like all others.
     for (index, (key, value)) in state.into_iter().enumerate() {
         if index > 0 {
             out.push(b',');

@@ -15,7 +15,7 @@ use super::resource::ResourceCache;
 use super::signal::{ComponentTypes, Encode};
 use protobuf::CallSites;
 
-/// State that the encoder of spans keeps.
+/// The state that the span encoder keeps.
 #[derive(Debug, Default)]
 pub struct TraceCache {
     resource: ResourceCache,

@@ -18,7 +18,7 @@ use crate::encode::wire::{
     write_number, write_scope, write_string,
 };
 
-/// Appends an `ExportTraceServiceRequest` with a part of the batch. `resource` is the encoded field `resource`.
+/// Appends an `ExportTraceServiceRequest` with one part of the batch. `resource` is the encoded field `resource`.
 pub(super) fn write(
     batch: Batch<'_, Traces>,
     resource: &[u8],
@@ -44,7 +44,7 @@ pub(super) fn write(
                 let mut does_not_fit =
                     |span: SpanView<'_>| !room.write(out, tail, |out| write_span(out, call_sites, span));
                 let left = if len == batch.len() {
-                    // One group, as in most batches: from front to back.
+                    // There is only one group, as in most batches, so iterate over the batch in order.
                     let mut spans = batch.slice(first..len).iter();
                     spans.position(&mut does_not_fit).map(|position| first + position)
                 } else {
@@ -56,7 +56,7 @@ pub(super) fn write(
             });
             if next.is_some() {
                 if room.items() == written {
-                    // Not even the first span fits behind the spans of other scopes.
+                    // Not even the first span fits after those of the previous scopes.
                     out.truncate(start);
                 }
                 break;
@@ -67,10 +67,11 @@ pub(super) fn write(
     Written { items: room.items(), next }
 }
 
-/// The encoded attributes of call sites. The program bounds their number: each `#[traced]` function has one.
+/// The encoded attributes of call sites. Their number is bounded, because each `#[traced]` function in the program has
+/// one.
 #[derive(Debug, Default)]
 pub(super) struct CallSites {
-    /// By address: call sites are static.
+    /// Keyed by address, because call sites are static.
     ranges: HashMap<usize, Range<usize>, BuildHasherDefault<AddressHasher>>,
     bytes: Vec<u8>,
 }
@@ -89,19 +90,20 @@ impl CallSites {
     }
 }
 
-/// The rough size of a span in bytes, from which only the width of lengths is guessed.
+/// The approximate size of a span in bytes, used only to guess the width of length fields.
 const USUAL_SPAN: usize = 180;
 const SPAN_ATTRIBUTE: u8 = with_length(9);
 /// `flags` is field 16, whose tag needs two bytes.
 const SPAN_FLAGS: [u8; 2] = [0x85, 0x01];
 
-/// The length of the fixed layout at the start of every span, 57 bytes: written in one go, since only the values differ.
+/// The length of the fixed layout at the start of every span, 57 bytes. It is written with a single copy, because only
+/// the values differ.
 const HEAD: usize = 3 + 18 + 10 + 6 + 2 + 9 + 9;
 
 fn write_span(out: &mut Vec<u8>, call_sites: &mut CallSites, span: SpanView<'_>) {
     let mut head = [0; HEAD];
     head[0] = with_length(2);
-    // head[1..3] becomes the length.
+    // head[1..3] is filled with the length later.
     head[3] = with_length(1);
     head[4] = 16;
     head[5..21].copy_from_slice(&span.trace_id().to_bytes());
@@ -138,7 +140,8 @@ fn write_attributes(out: &mut Vec<u8>, call_sites: &mut CallSites, span: SpanVie
             for attribute in span.own_attributes() {
                 write_attribute(out, SPAN_ATTRIBUTE, attribute);
             }
-            // The span's own attributes win over those of its call site; hardly any span has one of these.
+            // The span's own attributes take precedence over those of its call site, but very few spans repeat one of
+            // them.
             if span.own_attributes().iter().any(|attribute| attribute.key.as_str().starts_with("code.")) {
                 for attribute in span.attributes().skip(span.own_attributes().len()) {
                     write_attribute(out, SPAN_ATTRIBUTE, attribute);
@@ -155,7 +158,7 @@ fn write_attributes(out: &mut Vec<u8>, call_sites: &mut CallSites, span: SpanVie
     }
 }
 
-/// Writes the fields that most spans lack.
+/// Writes the fields that most spans do not have.
 fn write_rest(out: &mut Vec<u8>, span: SpanView<'_>) {
     write_trace_state(out, span.trace_state());
     write_number(out, number(10), u64::from(span.dropped_attributes()));
@@ -209,7 +212,7 @@ fn write_trace_state(out: &mut Vec<u8>, state: &TraceState) {
     }
 }
 
-/// Writes the members as in the `tracestate` header.
+/// Writes the members in the format of the `tracestate` header.
 fn write_trace_state_text(out: &mut Vec<u8>, state: &TraceState) {
     for (index, (key, value)) in state.into_iter().enumerate() {
         if index > 0 {
