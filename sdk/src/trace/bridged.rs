@@ -10,7 +10,7 @@ use opentelemetry::trace::{SpanContext, SpanId, SpanKind, SpanRef, Status, Trace
 use opentelemetry::{Context, KeyValue};
 
 use super::span::Recording;
-use super::{CallSite, Glance, Scope, SdkSpan, SdkTracer, SpanData, SpanRecord};
+use super::{CallSite, ExceptionSignal, Glance, Scope, SdkSpan, SdkTracer, SpanData, SpanRecord};
 use crate::time::{Clock, Timestamp};
 use crate::unsampled;
 
@@ -28,6 +28,11 @@ impl SdkTracer {
     /// Returns the clock of the spans.
     pub(crate) fn clock(&self) -> Clock {
         self.provider.clock.clone()
+    }
+
+    /// Returns the signal in which exceptions are recorded.
+    pub(crate) fn exception_signal(&self) -> ExceptionSignal {
+        self.provider.exceptions
     }
 
     /// Starts a span. Calls `fill` for the name, the kind, the status and the attributes, before the decision if the sampler
