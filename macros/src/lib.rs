@@ -120,8 +120,8 @@ use telemark_macros_expand::{Error, expand};
 /// recognize the error by its root, which is the last message in its source chain, or its own message if there is no source. If a
 /// span that ended within the call, or the span itself, recorded an exception whose root occurs in this error's messages, it is
 /// considered the same error. This covers `?`, `map_err`, `anyhow`'s `context`, and futures and threads that run in the call's
-/// context. With `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN=logs` spans have no exceptions. The last eight exceptions of a span are
-/// remembered.
+/// context. With `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN=logs`, the exception is a log record with the ids of that span instead of an
+/// event; with `logs/dup`, it is both. The last eight exceptions of a span are remembered.
 ///
 /// `err_if` determines which `Err` values are errors. Any other `Err` counts as a success, both on the span and in the `metrics`
 /// measurement. If the condition panics, it counts as true.

@@ -8,8 +8,10 @@ use std::task::Poll;
 
 use anyhow::Context as _;
 use opentelemetry::Context;
+use opentelemetry::logs::Severity;
 use opentelemetry::trace::{TraceContextExt, Tracer as _};
 use telemark::traced;
+use telemark_sdk::logs::{LogRecordProcessor, SdkLogRecord};
 use telemark_sdk::testing::TestTelemetry;
 use telemark_sdk::trace::{ExceptionSignal, SpanData};
 
@@ -483,6 +485,81 @@ fn the_variable_can_move_exceptions_out_of_the_spans() {
           read error[disk full]
         ";
     check_with(ExceptionSignal::Logs, || _ = passes(), expected);
+}
+
+/// Runs the scenario and returns the log records as text, after it has checked that each has the ids and the scope of the span
+/// `name` and the severity.
+#[track_caller]
+fn logged(signal: ExceptionSignal, name: &str, scenario: impl FnOnce()) -> String {
+    let telemetry = TestTelemetry::with(|builder| builder.with_exception_signal(signal));
+    {
+        let _guard = telemetry.attach();
+        scenario();
+    }
+    let spans = telemetry.spans();
+    let span = spans.iter().find(|span| span.name == name);
+    for record in telemetry.log_records() {
+        let ids = record.trace_context().map(|context| (context.trace_id, context.span_id, context.trace_flags));
+        let of_span = span.map(|span| &span.context);
+        assert_eq!(ids, of_span.map(|span| (span.trace_id(), span.span_id(), Some(span.trace_flags()))));
+        assert_eq!(Some(record.scope()), span.map(|span| &span.scope));
+        assert_eq!((record.severity_number(), record.event_name()), (Some(Severity::Error), Some("exception")));
+        assert!(record.timestamp().is_some() && record.body().is_none());
+    }
+    telemetry.logs()
+}
+
+#[test]
+fn an_exception_is_written_as_one_log_record_with_the_ids_of_its_span() {
+    let expected = "ERROR (exception) exception.type=std::io::ErrorKind::Other exception.message=disk full\n";
+    assert_eq!(logged(ExceptionSignal::Logs, "read", || _ = passes_further()), expected);
+    assert_eq!(logged(ExceptionSignal::SpanEventsAndLogs, "read", || _ = passes_further()), expected);
+    assert_eq!(logged(ExceptionSignal::SpanEvents, "read", || _ = passes_further()), "");
+    let hidden = logged(ExceptionSignal::Logs, "text", || _ = text());
+    assert_eq!(hidden, "ERROR (exception) exception.message=the cart is empty\n");
+    let silent = logged(ExceptionSignal::Logs, "silent", || _ = calls_silent());
+    assert_eq!(silent, "ERROR (exception) exception.type=exceptions::Silent\n");
+}
+
+#[traced]
+fn records_twice() -> io::Result<()> {
+    let error = io::Error::other("disk full");
+    telemark::record_error(&error);
+    telemark::record_error(&error);
+    Err(error)
+}
+
+#[test]
+fn an_error_that_the_program_records_is_one_log_record() {
+    let expected = "ERROR (exception) exception.type=std::io::ErrorKind::Other exception.message=disk full\n";
+    assert_eq!(logged(ExceptionSignal::Logs, "records_twice", || _ = records_twice()), expected);
+}
+
+/// A processor of log records that uses the current span and context, and calls a function that fails.
+#[derive(Debug)]
+struct Busy;
+
+impl LogRecordProcessor for Busy {
+    fn on_emit(&self, _: &mut SdkLogRecord, _: &Context) {
+        telemark::set_attribute("processed", true);
+        let _guard = Context::current().with_value(7).attach();
+        let _ = read("within the processor");
+    }
+}
+
+#[test]
+fn a_processor_of_records_may_use_spans() {
+    let telemetry = TestTelemetry::with(|builder| builder.with_exception_signal(ExceptionSignal::Logs));
+    let telemetry = telemetry.with_logs(|builder| builder.with_processor(Busy));
+    {
+        let _guard = telemetry.attach();
+        let _ = records_twice();
+    }
+    let expected = "ERROR (exception) exception.type=std::io::ErrorKind::Other exception.message=disk full\n";
+    assert_eq!(telemetry.logs(), expected);
+    let names: Vec<_> = telemetry.spans().iter().map(|span| span.name.to_string()).collect();
+    assert_eq!(names, ["read", "records_twice"]);
+    assert!(telemetry.tree().contains("processed=true"), "{}", telemetry.tree());
 }
 
 #[derive(Debug)]

@@ -12,9 +12,11 @@ use telemark_sdk::baggage_attributes::BaggageAttributes;
 use telemark_sdk::config::Env;
 use telemark_sdk::install::{Telemetry, TelemetryBuilder};
 use telemark_sdk::instrument::spans::span;
+use telemark_sdk::logs::active::with_logger_provider;
 use telemark_sdk::runtime::{ManualRuntime, Runtime};
+use telemark_sdk::signal::Logs;
 use telemark_sdk::span_filter::{self, SpanFilter};
-use telemark_sdk::testing::{InMemoryExporter, TestTelemetry, tree};
+use telemark_sdk::testing::{InMemoryExporter, TestTelemetry, logs_text, tree};
 use telemark_sdk::time::Deadline;
 use telemark_sdk::trace::{ExceptionSignal, active};
 
@@ -24,16 +26,27 @@ fn run(
     configure: impl FnOnce(TelemetryBuilder) -> TelemetryBuilder,
     scenario: impl FnOnce(),
 ) -> String {
-    let exporter = InMemoryExporter::new();
+    run_with_logs(variables, configure, scenario).0
+}
+
+/// As [`run`], but also returns the log records as text.
+fn run_with_logs(
+    variables: &[(&str, &str)],
+    configure: impl FnOnce(TelemetryBuilder) -> TelemetryBuilder,
+    scenario: impl FnOnce(),
+) -> (String, String) {
+    let (spans, logs) = (InMemoryExporter::new(), InMemoryExporter::<Logs>::new());
     let builder = Telemetry::builder(Env::from_pairs(variables.iter().copied()));
-    let builder = builder.with_span_exporter(exporter.clone()).with_runtime(Runtime::Manual(ManualRuntime::new()));
-    let telemetry = configure(builder).build().unwrap();
+    let builder = builder.with_span_exporter(spans.clone()).with_log_exporter(logs.clone());
+    let telemetry = configure(builder.with_runtime(Runtime::Manual(ManualRuntime::new()))).build().unwrap();
     {
-        let _guard = active::with_tracer(&Context::current(), telemetry.tracer("test")).attach();
+        let context = active::with_tracer(&Context::current(), telemetry.tracer("test"));
+        let _guard = with_logger_provider(&context, telemetry.logger_provider().clone()).attach();
         scenario();
     }
     telemetry.tracer_provider().force_flush(Deadline::NEVER).unwrap();
-    tree(&exporter.items())
+    telemetry.logger_provider().force_flush(Deadline::NEVER).unwrap();
+    (tree(&spans.items()), logs_text(&logs.items()))
 }
 
 fn fails() {
@@ -45,11 +58,14 @@ fn the_signal_of_exceptions_comes_from_the_variable_unless_code_sets_it() {
     let status = "fails error[disk full] error.type=std::io::ErrorKind::Other\n";
     let event = "  * exception exception.type=std::io::ErrorKind::Other exception.message=disk full\n";
     let variable = |value| [("OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN", value)];
-    assert_eq!(run(&[], |builder| builder, fails), format!("{status}{event}"));
-    assert_eq!(run(&variable("logs"), |builder| builder, fails), status);
-    assert_eq!(run(&variable("logs/dup"), |builder| builder, fails), format!("{status}{event}"));
+    let record = "ERROR (exception) exception.type=std::io::ErrorKind::Other exception.message=disk full\n".to_owned();
+    let by_variable = |variables: &[(&str, &str)]| run_with_logs(variables, |builder| builder, fails);
+    assert_eq!(by_variable(&[]), (format!("{status}{event}"), String::new()));
+    assert_eq!(by_variable(&variable("logs")), (status.to_owned(), record.clone()));
+    assert_eq!(by_variable(&variable("logs/dup")), (format!("{status}{event}"), record));
     let in_code = |builder: TelemetryBuilder| builder.with_exception_signal(ExceptionSignal::SpanEvents);
-    assert_eq!(run(&variable("logs"), in_code, fails), format!("{status}{event}"));
+    let overridden = run_with_logs(&variable("logs"), in_code, fails);
+    assert_eq!(overridden, (format!("{status}{event}"), String::new()));
 }
 
 #[test]

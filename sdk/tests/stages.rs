@@ -10,7 +10,8 @@ use opentelemetry::{Context, InstrumentationScope, KeyValue};
 use telemark_sdk::Resource;
 use telemark_sdk::batch::{BatchConfig, BatchProcessor, Held, Processor, Stage, StagedProcessor, Verdict};
 use telemark_sdk::config::Env;
-use telemark_sdk::diag::SignalHealth;
+use telemark_sdk::diag::{Counters, SignalHealth};
+use telemark_sdk::error::ExportError;
 use telemark_sdk::install::Telemetry;
 use telemark_sdk::runtime::{ManualRuntime, Runtime};
 use telemark_sdk::signal::Traces;
@@ -105,6 +106,46 @@ fn a_stage_that_panics_drops_the_span_and_harms_no_other() {
     processor.flush(Deadline::NEVER).unwrap();
     assert_eq!(exported(&exporter), "good, better");
     assert_eq!(counts(&health(&processor)), [(2, 1)]);
+}
+
+/// A processor of the program's that panics when it is given a span called `bad`.
+#[derive(Debug)]
+struct Fragile(BatchProcessor<Traces>);
+
+impl Processor<Traces> for Fragile {
+    fn add(&self, item: SpanData) {
+        assert_ne!(item.name, "bad");
+        self.0.add(item);
+    }
+
+    fn flush(&self, deadline: Deadline) -> Result<(), ExportError> {
+        self.0.flush(deadline)
+    }
+
+    fn shutdown(&self, deadline: Deadline) -> Result<(), ExportError> {
+        self.0.shutdown(deadline)
+    }
+
+    fn all_counters(&self) -> Vec<Arc<Counters>> {
+        vec![self.0.counters()]
+    }
+}
+
+#[test]
+fn a_processor_that_panics_behind_the_stages_costs_no_other_span_and_no_room() {
+    let exporter = InMemoryExporter::new();
+    let runtime = Runtime::Manual(ManualRuntime::new());
+    let config = BatchConfig::SPANS.with_max_queue_size(3);
+    let behind = BatchProcessor::start(exporter.clone(), Resource::empty(), config, &runtime).unwrap();
+    let keeps = Run(|_: &mut SpanData| Verdict::Keep);
+    let processor =
+        StagedProcessor::start(vec![Box::new(keeps)], vec![Box::new(Fragile(behind))], config, &runtime).unwrap();
+    for _ in 0..3 {
+        ["good", "bad", "better"].into_iter().for_each(|name| processor.add(span(name)));
+        processor.flush(Deadline::NEVER).unwrap();
+    }
+    assert_eq!(exported(&exporter), "good, better, good, better, good, better");
+    assert_eq!(health(&processor)[0].dropped_queue_full, 0);
 }
 
 #[test]

@@ -9,13 +9,13 @@ use opentelemetry::{Context as OtelContext, KeyValue};
 use telemark_sdk::instrument::bridge::{self, Change, contained};
 use telemark_sdk::logs::{Exception, SdkLogRecord};
 use telemark_sdk::time::{Clock, Timestamp};
+use telemark_sdk::trace::ExceptionSignal;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use crate::data::{self, Data};
 use crate::event_fields::EventFields;
-use crate::fields::exception;
 use crate::layer::change;
 use crate::options::Options;
 use crate::sites::{self, Site};
@@ -49,17 +49,25 @@ where
     let now = bridge::now().unwrap_or_else(|| Clock::system().now());
     let mut fields = EventFields { record, attributes: is_span_event.then(Vec::new), ..EventFields::default() };
     contained(|| event.record(&mut fields));
-    let is_exception = fails && fields.message.is_none() && fields.error.is_some();
+    // As from `#[instrument(err)]`.
+    let has_only_error = fields.message.is_none() && fields.error.is_some();
+    let signal = if has_only_error { bridge::exception_signal(&context) } else { ExceptionSignal::default() };
+    let exception = fields.error.clone().filter(|_| fails && has_only_error);
     if fails || is_span_event {
-        let changes = changes(event, &mut fields, fails, is_exception, now);
+        let changes = changes(event, &mut fields, fails, exception.as_deref(), signal, now);
         apply(changes, span.as_ref().filter(|_| fails), layer, &context);
     }
-    if let Some(record) = fields.record.take() {
+    if let Some(mut record) = fields.record.take() {
+        if signal.has_log_records() {
+            record.set_event_name("exception");
+        }
         emit(site, record, fields, now, &context, |record| {
             if let Some(span) = &span {
                 copy_span_fields(record, span, options);
             }
         });
+    } else if let Some(message) = exception.filter(|_| signal.has_log_records()) {
+        bridge::log_exception(message, site.scope(), &context);
     }
 }
 
@@ -129,18 +137,20 @@ fn changes(
     event: &Event<'_>,
     fields: &mut EventFields,
     fails: bool,
-    is_exception: bool,
+    exception: Option<&str>,
+    signal: ExceptionSignal,
     now: Timestamp,
 ) -> Vec<Change> {
     let mut changes = Vec::new();
-    let error = fields.error.clone().filter(|_| is_exception);
     if fails {
-        changes.push(error.clone().map_or(Change::Fail, |error| Change::Status(Status::error(error))));
+        changes.push(exception.map_or(Change::Fail, |error| Change::Status(Status::error(error.to_owned()))));
     }
+    let exception = exception.filter(|_| signal.has_span_events());
     if let Some(own) = fields.attributes.take() {
-        changes.push(span_event(event, fields, own, error, now));
-    } else if let Some(error) = error {
-        changes.push(exception(error, now));
+        changes.push(span_event(event, fields, own, exception, now));
+    } else if let Some(error) = exception {
+        let attributes = vec![KeyValue::new("exception.message", error.to_owned())];
+        changes.push(Change::Event { name: Cow::Borrowed("exception"), time: now, attributes });
     }
     changes
 }
@@ -149,7 +159,7 @@ fn span_event(
     event: &Event<'_>,
     fields: &EventFields,
     own: Vec<KeyValue>,
-    error: Option<String>,
+    exception: Option<&str>,
     time: Timestamp,
 ) -> Change {
     let metadata = event.metadata();
@@ -160,9 +170,9 @@ fn span_event(
         None => KeyValue::new("target", metadata.target()),
     });
     attributes.extend(own);
-    let name = match (error, &fields.message) {
+    let name = match (exception, &fields.message) {
         (Some(error), _) => {
-            attributes.push(KeyValue::new("exception.message", error));
+            attributes.push(KeyValue::new("exception.message", error.to_owned()));
             Cow::Borrowed("exception")
         }
         (None, Some(message)) => Cow::Owned(message.clone()),

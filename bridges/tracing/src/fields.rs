@@ -11,6 +11,8 @@ use telemark_sdk::instrument::bridge::{Change, contained, describe};
 use telemark_sdk::time::Timestamp;
 use tracing::field::{Field, Visit};
 
+use crate::sites::Site;
+
 /// Collects the fields of a span into a list of attributes and a list of everything else.
 pub(crate) struct SpanFields<'a> {
     pub(crate) attributes: &'a mut Vec<KeyValue>,
@@ -65,7 +67,7 @@ impl Special {
     }
 
     /// Calls `apply` for each change of a span that has started. `now` is called if there is an exception.
-    pub(crate) fn changes(mut self, now: impl Fn() -> Timestamp, mut apply: impl FnMut(Change)) {
+    pub(crate) fn changes(mut self, site: &Site, now: impl Fn() -> Timestamp, mut apply: impl FnMut(Change)) {
         if let Some(name) = self.name.take() {
             apply(Change::Name(name.into()));
         }
@@ -79,7 +81,7 @@ impl Special {
             apply(Change::Status(status));
         }
         for message in self.exceptions {
-            apply(exception(message, now()));
+            apply(Change::Exception { message, time: now(), scope: site.scope() });
         }
     }
 
@@ -87,14 +89,6 @@ impl Special {
     pub(crate) fn take_exceptions(&mut self) -> Vec<String> {
         std::mem::take(&mut self.exceptions)
     }
-}
-
-/// Returns the event for an exception. Its message includes the messages of the causes. There is no stack trace.
-///
-/// spec: semconv exceptions/exceptions-spans.md
-pub(crate) fn exception(message: String, time: Timestamp) -> Change {
-    let attributes = vec![KeyValue::new("exception.message", message)];
-    Change::Event { name: Cow::Borrowed("exception"), time, attributes }
 }
 
 fn kind(text: &str) -> Option<SpanKind> {

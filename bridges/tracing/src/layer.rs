@@ -16,7 +16,7 @@ use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use crate::data::{self, Data};
 use crate::events;
-use crate::fields::{ListedFields, SpanFields, Special, exception};
+use crate::fields::{ListedFields, SpanFields, Special};
 use crate::filter;
 use crate::options::Options;
 use crate::sites::{self, Site};
@@ -185,7 +185,8 @@ where
         let site = sites::site(attrs.metadata());
         let Some(started) = self.start(attrs, &span, site, &mut special) else { return };
         for message in special.take_exceptions() {
-            exception(message, started.clock().now()).apply(started.context());
+            let time = started.clock().now();
+            Change::Exception { message, time, scope: site.scope() }.apply(started.context());
         }
         let mut data = Data::new(self.id, started, &self.options);
         if !self.options.span_fields.is_empty() {
@@ -263,7 +264,7 @@ where
         contained(|| values.record(&mut fields));
         let special = fields.special;
         let mut changes = Vec::new();
-        special.changes(|| clock.now(), |change| changes.push(change));
+        special.changes(site, || clock.now(), |change| changes.push(change));
         if !attributes.is_empty() {
             changes.push(Change::Attributes(attributes));
         }

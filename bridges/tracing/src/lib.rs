@@ -31,8 +31,9 @@
 //!
 //! # What a span records
 //! The scope is the target. A span has its fields, `code.file.path` and `code.line.number`; integers up to 64 bits with sign stay
-//! integers, larger ones become text. A field that is an error adds an `exception` event. The span ends when it is left for the last
-//! time or, if it is never entered, when it is closed.
+//! integers, larger ones become text. A field that is an error adds an `exception` event, or writes a log record if
+//! `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN` is `logs`. The span ends when it is left for the last time or, if it is never entered, when
+//! it is closed.
 //!
 //! # Limits
 //! A filtered layer cannot be replaced inside [`reload::Layer`](tracing_subscriber::reload::Layer), a limit of `tracing-subscriber`;

@@ -118,7 +118,8 @@ impl LayerBuilder {
     }
 
     /// Sets whether an event at the level ERROR gives its span the error status, and whether an event with a field `error` but
-    /// without a message, such as the one from `#[instrument(err)]`, is recorded as an exception. On by default.
+    /// without a message, such as the one from `#[instrument(err)]`, is recorded as an exception: as a span event, as a log record,
+    /// or as both, as selected by `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN`. On by default.
     pub fn with_error_events(mut self, is_on: bool) -> Self {
         self.options.errors = is_on;
         self

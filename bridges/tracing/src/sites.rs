@@ -46,6 +46,11 @@ impl Site {
         }
     }
 
+    /// Returns the scope of the records.
+    pub(crate) fn scope(&self) -> Scope {
+        Scope::Static(self.call_site.scope())
+    }
+
     pub(crate) fn bridged(&'static self, code_attributes: bool) -> BridgedSite {
         BridgedSite { call_site: self.call_site, code_attributes }
     }

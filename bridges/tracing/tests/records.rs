@@ -7,12 +7,13 @@ use std::fmt;
 use std::time::Duration;
 
 use opentelemetry::trace::{SpanId, TraceContextExt};
-use support::{dispatch, plain, run};
+use support::{dispatch, plain, run, run_in};
 use telemark_sdk::instrument::spans::{self, span};
-use telemark_sdk::logs::LoggerConfig;
+use telemark_sdk::logs::{LoggerConfig, SdkLogRecord};
 use telemark_sdk::sampling::AlwaysOff;
 use telemark_sdk::testing::TestTelemetry;
-use telemark_tracing::OpenTelemetrySpanExt;
+use telemark_sdk::trace::ExceptionSignal;
+use telemark_tracing::{LayerBuilder, OpenTelemetrySpanExt};
 use tracing::field::Empty;
 use tracing::{debug, error, info, info_span, trace, warn};
 
@@ -69,6 +70,47 @@ fn errors_are_exceptions_with_their_causes() {
         Err(failure())
     }
     check(|| drop(fails()), "ERROR error=cannot read exception.message=cannot read\n");
+}
+
+#[test]
+fn exceptions_follow_the_selected_signal() {
+    #[tracing::instrument(err, skip_all)]
+    fn fails() -> Result<(), Outer> {
+        Err(failure())
+    }
+    fn field() {
+        let error = failure();
+        let span = info_span!("a", early = &error as &(dyn std::error::Error + 'static), late = Empty);
+        span.record("late", &error as &(dyn std::error::Error + 'static));
+    }
+    let run = |signal, builder: LayerBuilder, program: fn()| {
+        let telemetry = TestTelemetry::with(|builder| builder.with_exception_signal(signal));
+        let telemetry = run_in(telemetry, builder, program);
+        let spans = telemetry.spans();
+        let ids = |record: &SdkLogRecord| record.trace_context().map(|context| context.span_id);
+        assert!(telemetry.log_records().iter().all(|record| ids(record) == Some(spans[0].context.span_id())));
+        let names: Vec<_> = spans[0].events.iter().map(|event| event.name.to_string()).collect();
+        (names.join(" "), telemetry.logs())
+    };
+    let text = |names: &str, logs: &str| (names.to_owned(), logs.to_owned());
+    let returned = || drop(fails());
+    let record = "ERROR (exception) error=cannot read exception.message=cannot read\n";
+    let unnamed = "ERROR error=cannot read exception.message=cannot read\n";
+    assert_eq!(run(ExceptionSignal::SpanEvents, plain(), returned), text("exception", unnamed));
+    assert_eq!(run(ExceptionSignal::Logs, plain(), returned), text("", record));
+    assert_eq!(run(ExceptionSignal::SpanEventsAndLogs, plain(), returned), text("exception", record));
+
+    // The variable also counts if events do not become records.
+    let no_records = || plain().with_events_as_log_records(false);
+    let exception = "ERROR (exception) exception.message=cannot read\n";
+    assert_eq!(run(ExceptionSignal::SpanEvents, no_records(), returned), text("exception", ""));
+    assert_eq!(run(ExceptionSignal::Logs, no_records(), returned), text("", exception));
+    assert_eq!(run(ExceptionSignal::SpanEventsAndLogs, no_records(), returned), text("exception", exception));
+
+    let causes = "ERROR (exception) exception.message=cannot read: invalid digit found in string\n".repeat(2);
+    assert_eq!(run(ExceptionSignal::SpanEvents, plain(), field), text("exception exception", ""));
+    assert_eq!(run(ExceptionSignal::Logs, plain(), field), text("", &causes));
+    assert_eq!(run(ExceptionSignal::SpanEventsAndLogs, plain(), field), text("exception exception", &causes));
 }
 
 #[test]

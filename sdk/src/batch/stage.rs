@@ -247,11 +247,19 @@ where
         }
         match self.outlets.processors.split_last() {
             Some((last, others)) => {
-                others.iter().for_each(|processor| processor.add(item.clone()));
-                last.add(item);
+                others.iter().for_each(|processor| add(&**processor, item.clone()));
+                add(&**last, item);
             }
             None => self.outlets.count(Counters::dropped_by_stage),
         }
+    }
+}
+
+/// Adds an item to a processor, which may be the program's own. A panic must not end the run, because the room of the items
+/// that follow would never be released.
+fn add<S: Signal>(processor: &dyn Processor<S>, item: S::Item) {
+    if catch(|| processor.add(item)).is_err() {
+        crate::__warn!("stage.processor_panic", "a processor panicked; the item that it was given may be lost");
     }
 }
 

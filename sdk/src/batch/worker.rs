@@ -25,6 +25,8 @@ pub(super) struct Worker<S: Signal> {
     left: usize,
     /// Number of drained items that this run still has to export.
     due: usize,
+    /// The time by which partial batches are exported: one schedule delay after the last export or timer.
+    next_timer: Deadline,
     /// Number of drops already reported: those due to the number of items, and those due to their bytes.
     reported: [u64; 2],
 }
@@ -47,6 +49,7 @@ impl<S: Signal> Task for Worker<S> {
         match why {
             Wake::More => {}
             Wake::Timer => {
+                self.next_timer = Deadline::after(self.delay());
                 self.due = self.gather();
                 if self.due == 0 {
                     self.queue.free_spares();
@@ -63,15 +66,25 @@ impl<S: Signal> Task for Worker<S> {
             self.due = self.due.saturating_sub(size);
             // `Guarded` has already counted and reported any failure; a run has no caller to return it to.
             let _ = self.export_batch(size, Deadline::NEVER);
+            self.next_timer = Deadline::after(self.delay());
         }
         match self.due {
             0 if self.waiting() >= self.config.max_batch_size() => Next::After(Duration::ZERO),
-            0 => Next::After(self.delay()),
+            // A wake-up that found less than a batch must not postpone the export of what is here.
+            0 => Next::After(self.next_timer.remaining().unwrap_or(self.delay())),
             _ => Next::Now,
         }
     }
 
+    /// Exports all items. If the receiver has asked for a pause that outlasts the deadline, the items stay in the queue: an
+    /// export now would only lose them.
     fn flush(&mut self, deadline: Deadline) -> Result<(), ExportError> {
+        let pause = self.exporter.pause();
+        if deadline.remaining().is_some_and(|left| pause > left) {
+            let flushed = self.exporter.flush(deadline);
+            let message = format!("the receiver asked for a pause, of which {pause:?} are left");
+            return flushed.and(Err(ExportError::unavailable(message)));
+        }
         // spec: trace/sdk.md#forceflush-1 — the exporter is flushed even if a batch was lost.
         let exported = self.export_all(deadline);
         exported.and(self.exporter.flush(deadline))
@@ -94,7 +107,8 @@ impl<S: Signal> Task for Worker<S> {
 impl<S: Signal> Worker<S> {
     pub(super) fn new(queue: Arc<Queue<S>>, exporter: Guarded<S>, resource: Resource, config: BatchConfig) -> Self {
         let (drained, reported) = (Vec::new(), [0; 2]);
-        Worker { queue, exporter, resource, config, drained, exported: 0, left: 0, due: 0, reported }
+        let next_timer = Deadline::after(config.schedule_delay().max(MIN_DELAY));
+        Worker { queue, exporter, resource, config, drained, exported: 0, left: 0, due: 0, next_timer, reported }
     }
 
     /// Exports the items that are present now, but none that arrive during the call. After an error, exports the
@@ -289,8 +303,29 @@ mod tests {
         *pause.lock().unwrap() = Duration::ZERO;
         runtime.run_timers();
         assert_eq!(*batches.lock().unwrap(), [4, 4]);
+        // A flush that ends before the pause leaves the spans where they are.
+        *pause.lock().unwrap() = Duration::from_secs(60);
+        assert!(processor.flush(Deadline::after(Duration::from_secs(1))).unwrap_err().is_unavailable());
+        assert_eq!((&batches.lock().unwrap()[..], processor.health().failed), (&[4, 4][..], 8));
         // Shutdown does not wait for the pause to end.
         assert!(processor.shutdown(Deadline::NEVER).is_err());
         assert_eq!(processor.health().failed, 20);
+    }
+
+    /// Wake-ups that find less than a batch leave the timer as it is, so that a partial batch does not wait longer.
+    #[test]
+    fn a_wake_up_without_a_full_batch_does_not_postpone_the_timer() {
+        let exporter = Busy { pause: Arc::default(), batches: Arc::default() };
+        let config = BatchConfig::SPANS.with_schedule_delay(Duration::from_secs(3600));
+        let queue = Arc::new(Queue::for_config(config));
+        let mut worker = Worker::<Traces>::new(queue.clone(), Guarded::new(exporter), Resource::empty(), config);
+        queue.push(0, span());
+        worker.next_timer = Deadline::after(Duration::from_secs(10));
+        let Next::After(left) = worker.run(Wake::Full) else { panic!("one span is not a batch") };
+        assert!(left <= Duration::from_secs(10), "{left:?}");
+        worker.next_timer = Deadline::after(Duration::ZERO);
+        assert_eq!(worker.run(Wake::Full), Next::After(Duration::ZERO));
+        let Next::After(left) = worker.run(Wake::Timer) else { panic!("the span has been exported") };
+        assert!(left > Duration::from_secs(3000) && queue.len() == 0, "{left:?}");
     }
 }

@@ -69,8 +69,9 @@ pub trait Exporter<S: Signal>: Send + 'static {
 
     /// Returns how much longer the receiver wants exports to pause; zero by default. Called before a batch is taken
     /// from the queue or metrics are collected. During the pause, items stay in the queue as long as there is room,
-    /// and deltas keep accumulating in their series, rather than being lost in an export that cannot succeed. Flush
-    /// and shutdown ignore the pause.
+    /// and deltas keep accumulating in their series, rather than being lost in an export that cannot succeed.
+    /// Shutdown ignores the pause. So does a flush, except that spans and log records stay in the queue if the pause
+    /// outlasts the deadline of the flush.
     fn pause(&self) -> Duration {
         Duration::ZERO
     }

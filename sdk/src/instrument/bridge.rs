@@ -10,13 +10,17 @@ use std::time::SystemTime;
 use opentelemetry::trace::{Link, SpanContext, SpanKind, Status, TraceContextExt};
 use opentelemetry::{Context, ContextGuard, KeyValue};
 
+use super::exception;
 use super::shield::shielded;
 use super::spans::outcome;
 use crate::context;
 use crate::runtime::is_background;
 use crate::time::{Clock, Timestamp};
 use crate::trace::bridged::{self, Bridged};
-use crate::trace::{self, CallSite, END_NOW, SdkTracer, SpanData, SpanRecord, active, is_ending};
+use crate::trace::exceptions::Appeared;
+use crate::trace::{
+    self, CallSite, END_NOW, ExceptionSignal, Scope, SdkTracer, SpanData, SpanRecord, active, is_ending,
+};
 
 /// The parent of a new span.
 #[derive(Clone, Copy, Debug)]
@@ -217,6 +221,15 @@ pub enum Change {
         /// The attributes.
         attributes: Vec<KeyValue>,
     },
+    /// Records an exception in the signal that the program has selected.
+    Exception {
+        /// The message, with those of the causes.
+        message: String,
+        /// The time.
+        time: Timestamp,
+        /// The scope of a log record.
+        scope: Scope,
+    },
     /// Adds a link.
     Link(Link),
 }
@@ -235,6 +248,17 @@ impl Change {
             Change::Status(status) => span.set_status(status),
             Change::Fail => bridged::fail(&span),
             Change::Event { name, time, attributes } => span.add_event_with_timestamp(name, time.into(), attributes),
+            Change::Exception { message, time, scope } if span.is_recording() => {
+                let signal = exception_signal(context);
+                if signal.has_span_events() {
+                    let attributes = vec![KeyValue::new("exception.message", message.clone())];
+                    span.add_event_with_timestamp("exception", time.into(), attributes);
+                }
+                if signal.has_log_records() {
+                    log_exception(message, scope, context);
+                }
+            }
+            Change::Exception { .. } => {}
             Change::Link(link) => span.add_link(link.span_context, link.attributes),
         }
     }
@@ -269,6 +293,18 @@ pub fn current_context() -> Context {
 /// Returns the current time of the tracer in use, or `None` if there is none.
 pub fn now() -> Option<Timestamp> {
     context::look(|current| active::tracer(current).map(SdkTracer::clock)).flatten().map(|clock| clock.now())
+}
+
+/// Returns the signal in which exceptions on the span of `context` are recorded.
+pub fn exception_signal(context: &Context) -> ExceptionSignal {
+    let of = |context: &Context| active::tracer(context).map(SdkTracer::exception_signal);
+    // A test's tracer lies in its context, which an explicit parent need not have.
+    of(context).or_else(|| context::look(of).flatten()).unwrap_or_default()
+}
+
+/// Writes an exception as a log record with the ids of the span of `context`. Runs processors of the program.
+pub fn log_exception(message: String, scope: Scope, context: &Context) {
+    exception::write(Appeared { exception_type: "", message, scope }, context);
 }
 
 /// Returns the messages of an error and its causes, limited in length.

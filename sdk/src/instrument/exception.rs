@@ -1,7 +1,12 @@
-//! Describes an error for a log record with the same rules as for a span.
+//! Exceptions as log records: describes an error with the same rules as for a span, and writes the exceptions of spans.
 
+use opentelemetry::Context;
+use opentelemetry::logs::{LogRecord, Logger, Severity};
+
+use super::shield::shielded;
 use super::spans::RecordError;
-use crate::logs::Exception;
+use crate::logs::{Exception, active};
+use crate::trace::exceptions::Appeared;
 
 impl Exception {
     /// Describes an error: its type, and its message with those of its causes.
@@ -9,4 +14,22 @@ impl Exception {
         let (message, error_type) = error.described();
         Exception::new(error_type, &*message)
     }
+}
+
+/// Writes a log record for an exception that has appeared on the span of `context`. Drops it while there is no provider of
+/// logs.
+///
+/// spec: semconv exceptions/exceptions-logs.md
+#[cold]
+pub(super) fn write(appeared: Appeared, context: &Context) {
+    shielded(|| {
+        let Some(provider) = active::provider(context) else { return };
+        let logger = provider.logger_in(appeared.scope);
+        let mut record = logger.create_log_record();
+        record.set_event_name("exception");
+        record.set_severity_number(Severity::Error);
+        record.set_severity_text(Severity::Error.name());
+        record.set_exception(&Exception::new(appeared.exception_type, appeared.message));
+        logger.emit_in(record, context);
+    });
 }

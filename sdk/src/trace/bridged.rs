@@ -10,7 +10,7 @@ use opentelemetry::trace::{SpanContext, SpanId, SpanKind, SpanRef, Status, Trace
 use opentelemetry::{Context, KeyValue};
 
 use super::span::{Recording, is_ending};
-use super::{CallSite, Glance, Scope, SdkSpan, SdkTracer, SpanData, SpanRecord};
+use super::{CallSite, ExceptionSignal, Glance, Scope, SdkSpan, SdkTracer, SpanData, SpanRecord};
 use crate::attributes;
 use crate::time::{Clock, Timestamp};
 use crate::unsampled;
@@ -36,6 +36,11 @@ impl SdkTracer {
         let record = &mut **data;
         let limits = self.provider.limits.attributes;
         attributes::set(&mut record.own_attributes, &mut record.dropped_attributes, attribute, limits);
+    }
+
+    /// Returns the signal in which exceptions are recorded.
+    pub(crate) fn exception_signal(&self) -> ExceptionSignal {
+        self.provider.exceptions
     }
 
     /// Starts a span. Calls `fill` for the name, the kind, the status and the attributes, before the decision if the sampler

@@ -14,7 +14,7 @@ use opentelemetry::trace::{SpanContext, SpanId, SpanRef, Status};
 
 use super::failure::{Failure, Told};
 use super::span::{Recording, is_ending};
-use super::{SpanEvent, TracerProviderBuilder};
+use super::{Scope, SpanEvent, TracerProviderBuilder};
 use crate::config::Env;
 use crate::text::contains;
 
@@ -26,7 +26,10 @@ const MAX_ROOT_LENGTH: usize = 512;
 
 /// The signal in which exceptions are recorded, as selected by `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN`.
 ///
-/// spec: semconv exceptions/README.md
+/// A log record has the event name `exception`, the severity `ERROR`, and the trace context and the scope of the span. Without
+/// a logger provider no record is written. A span that is not recording has exceptions in neither signal.
+///
+/// spec: semconv exceptions/README.md, exceptions/exceptions-logs.md
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ExceptionSignal {
     /// Exceptions are recorded as span events, which is the default.
@@ -48,6 +51,11 @@ impl ExceptionSignal {
     /// Returns true if exceptions are recorded as span events.
     pub fn has_span_events(self) -> bool {
         self != ExceptionSignal::Logs
+    }
+
+    /// Returns true if exceptions are recorded as log records.
+    pub fn has_log_records(self) -> bool {
+        self != ExceptionSignal::SpanEvents
     }
 }
 
@@ -91,23 +99,47 @@ pub(super) fn record(failure: &Failure, recording: &mut Recording) {
         return;
     }
     roots.add(root.into());
-    if recording.provider.exceptions.has_span_events() {
+    let signal = recording.provider.exceptions;
+    if signal.has_span_events() {
         let event = SpanEvent::new("exception", recording.provider.clock.now(), attributes(failure));
         recording.push_event(event);
     }
+    if signal.has_log_records() {
+        let (exception_type, message) = (exception_type(failure), failure.description.clone());
+        Told::Appeared(Appeared { exception_type, message, scope: recording.data.scope.clone() }).leave();
+    }
+}
+
+/// An exception that has appeared on a span and has yet to be written as a log record. Traces do not know logs, and the span
+/// may be locked, so [`Failure::tell`] hands the exception to its caller.
+#[derive(Debug)]
+#[must_use = "the exception is lost"]
+pub(crate) struct Appeared {
+    /// The type, or an empty string if the type is hidden.
+    pub(crate) exception_type: &'static str,
+    /// The message, which may be empty.
+    pub(crate) message: String,
+    /// The scope of the span.
+    pub(crate) scope: Scope,
 }
 
 /// The exception message includes the messages of the error's causes, as the status description does.
 fn attributes(failure: &Failure) -> Vec<KeyValue> {
-    let has_message = !failure.description.is_empty();
     let mut attributes = Vec::with_capacity(2);
-    if !(has_message && failure.error_type == UNKNOWN_TYPE) {
-        attributes.push(KeyValue::new("exception.type", failure.error_type));
+    let exception_type = exception_type(failure);
+    if !exception_type.is_empty() {
+        attributes.push(KeyValue::new("exception.type", exception_type));
     }
-    if has_message {
+    if !failure.description.is_empty() {
         attributes.push(KeyValue::new("exception.message", failure.description.clone()));
     }
     attributes
+}
+
+/// Returns an empty string for a hidden type, unless the exception would then say nothing.
+fn exception_type(failure: &Failure) -> &'static str {
+    let is_hidden = failure.error_type == UNKNOWN_TYPE && !failure.description.is_empty();
+    if is_hidden { "" } else { failure.error_type }
 }
 
 /// The `error.type` used for an error whose type is hidden. It is not the name of a type.

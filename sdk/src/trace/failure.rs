@@ -9,7 +9,7 @@ use std::cell::Cell;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanRef, Status};
 
-use super::exceptions::{self, Roots};
+use super::exceptions::{self, Appeared, Roots};
 use super::span::Recording;
 use crate::attributes;
 
@@ -42,7 +42,8 @@ pub(crate) enum Source {
 /// Records an error on a span without replacing a status or an `error.type` that the program has set.
 #[doc(hidden)]
 pub fn record_error_beside(span: &SpanRef<'_>, error_type: &'static str, description: &'static str) {
-    Failure { description: description.to_owned(), root: None, error_type, source: Source::Outcome }.tell(span);
+    // An outcome is not an exception.
+    let _ = Failure { description: description.to_owned(), root: None, error_type, source: Source::Outcome }.tell(span);
 }
 
 thread_local!(static TOLD: Cell<Option<Told>> = const { Cell::new(None) });
@@ -50,6 +51,8 @@ thread_local!(static TOLD: Cell<Option<Told>> = const { Cell::new(None) });
 /// A message that is passed to a span or from a span on this thread.
 pub(super) enum Told {
     Failure(Failure),
+    /// An exception that the span has recorded, on its way back to the caller of [`Failure::tell`].
+    Appeared(Appeared),
     /// The roots of a span that has ended, kept until they are passed on.
     Ended(Roots),
     /// The roots of a span that has ended, on their way to the caller's span.
@@ -72,21 +75,27 @@ impl Told {
             Told::Failure(failure) => failure.apply(recording),
             Told::Roots(roots) => exceptions::adopt(roots, recording),
             // The program has reset a status, which does not pass a message.
-            Told::Ended(_) => {}
+            Told::Ended(_) | Told::Appeared(_) => {}
         }
     }
 }
 
 impl Failure {
-    /// Records the error on a span. If the span belongs to another SDK, replaces its status and `error.type`.
-    pub(crate) fn tell(self, span: &SpanRef<'_>) {
+    /// Records the error on a span. If the span belongs to another SDK, replaces its status and `error.type`. Returns the
+    /// exception if it appeared on this span first and is to be written as a log record.
+    pub(crate) fn tell(self, span: &SpanRef<'_>) -> Option<Appeared> {
         let mut failure = Some(Told::Failure(self));
         let _ = TOLD.try_with(|told| told.set(failure.take()));
         span.set_status(Status::Unset);
-        // The error is still there if the span belongs to another SDK or has ended.
-        if let Some(Told::Failure(Failure { description, error_type, .. })) = failure.or_else(Told::take) {
-            span.set_attribute(KeyValue::new(ERROR_TYPE, error_type));
-            span.set_status(Status::error(description));
+        match failure.or_else(Told::take) {
+            // The error is still there if the span belongs to another SDK or has ended.
+            Some(Told::Failure(Failure { description, error_type, .. })) => {
+                span.set_attribute(KeyValue::new(ERROR_TYPE, error_type));
+                span.set_status(Status::error(description));
+                None
+            }
+            Some(Told::Appeared(exception)) => Some(exception),
+            Some(Told::Ended(_) | Told::Roots(_)) | None => None,
         }
     }
 

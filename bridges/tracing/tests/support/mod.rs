@@ -20,7 +20,11 @@ pub(crate) fn dispatch(builder: LayerBuilder) -> Dispatch {
 
 /// Runs `program` with the layer and returns the telemetry.
 pub(crate) fn run(builder: LayerBuilder, program: impl FnOnce()) -> TestTelemetry {
-    let telemetry = TestTelemetry::new();
+    run_in(TestTelemetry::new(), builder, program)
+}
+
+/// Runs `program` with the layer in a telemetry, and returns it.
+pub(crate) fn run_in(telemetry: TestTelemetry, builder: LayerBuilder, program: impl FnOnce()) -> TestTelemetry {
     let _attached = telemetry.attach();
     tracing::dispatcher::with_default(&dispatch(builder), program);
     telemetry

@@ -8,6 +8,7 @@ use opentelemetry::{Context, Key, KeyValue};
 
 use super::outcome::RecordError;
 use crate::context::{self, attach, look};
+use crate::instrument::exception;
 use crate::instrument::shield::shielded;
 use crate::trace::{Source, active, is_recording};
 use crate::unsampled;
@@ -63,7 +64,11 @@ pub fn record_error<E: RecordError<Kind> + ?Sized, Kind>(error: &E) {
         shielded(|| {
             let (description, error_type) = error.described();
             let failure = description.into_failure(error_type, Source::Recorded);
-            look(|current| failure.tell(&current.span()));
+            let appeared = look(|current| failure.tell(&current.span())).flatten();
+            // Processors of records are user code, which must not run during the borrow.
+            if let Some(appeared) = appeared {
+                exception::write(appeared, &context::current());
+            }
         });
     }
 }

@@ -7,6 +7,7 @@ use opentelemetry::{Context, ContextGuard, KeyValue, Value};
 
 use super::outcome::Description;
 use crate::context;
+use crate::instrument::exception;
 use crate::instrument::shield::shielded;
 use crate::time::Timestamp;
 use crate::trace::{END_NOW, Source, exceptions};
@@ -143,12 +144,15 @@ impl OpenSpan {
 
     /// Records that the function returned an error, unless the function has already set an `error.type`, an error status with
     /// a description, or the status ok. An empty description is ignored. Also records an exception, unless this span or
-    /// a span that ended within it has already recorded the same exception.
+    /// a span that ended within it has already recorded the same exception: on the span, as a log record, or as both.
     ///
     /// spec: semconv general/recording-errors.md
     pub fn fail(&self, description: Description, error_type: &'static str) {
         if self.records() {
-            description.into_failure(error_type, Source::Returned).tell(&self.context.span());
+            let appeared = description.into_failure(error_type, Source::Returned).tell(&self.context.span());
+            if let Some(appeared) = appeared {
+                exception::write(appeared, &self.context);
+            }
         }
     }
 
