@@ -21,6 +21,10 @@ use crate::time::Deadline;
 /// longer than the flush timeout. Panics are caught and logged. Processors never receive unrecorded spans, and must
 /// export only those that are sampled (`span.context.is_sampled()`).
 ///
+/// The API may hold the lock of a span while it ends, and the span may still be current. A processor may then use `#[traced]`,
+/// `tracing` and Telemark's functions, which leave this span alone, but the API's own `Context::current().span()` would wait for
+/// itself when asked to read or change it.
+///
 /// spec: trace/sdk.md#span-processor
 pub trait SpanProcessor: Debug + Send + Sync + 'static {
     /// Called when a span starts, to inspect or modify it. `parent` is the context in which the span starts.
