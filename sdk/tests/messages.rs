@@ -78,7 +78,7 @@ fn the_level_of_the_environment_holds_before_anything_is_started() {
 #[test]
 fn a_misspelt_variable_of_the_process_is_said_once_without_its_value() {
     let name = "a_misspelt_variable_of_the_process_is_said_once_without_its_value";
-    let variables = [("OTEL_EXPORTER_OTLP_HEADER", "authorization=s3cret"), ("OTEL_LOGS_EXPORTER", "otlp")];
+    let variables = [("OTEL_EXPORTER_OTLP_HEADER", "authorization=s3cret"), ("OTEL_CONFIG_FILE", "otel.yaml")];
     let said = said_by(name, &variables, || {
         (0..2).for_each(|_| drop(Telemetry::builder(Env::process()).build().unwrap()));
     });
@@ -86,7 +86,7 @@ fn a_misspelt_variable_of_the_process_is_said_once_without_its_value() {
         assert_eq!(
             said,
             "telemark warning: environment: OTEL_EXPORTER_OTLP_HEADER has no effect, is OTEL_EXPORTER_OTLP_HEADERS meant?; \
-             OTEL_LOGS_EXPORTER has no effect, it is not supported\n"
+             OTEL_CONFIG_FILE has no effect, it is not supported\n"
         );
     }
 }
