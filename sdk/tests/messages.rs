@@ -85,8 +85,8 @@ fn a_misspelt_variable_of_the_process_is_said_once_without_its_value() {
     if let Some(said) = said {
         assert_eq!(
             said,
-            "telemark warning: environment: OTEL_EXPORTER_OTLP_HEADER has no effect, is OTEL_EXPORTER_OTLP_HEADERS meant?; \
-             OTEL_CONFIG_FILE has no effect, it is not supported\n"
+            "telemark warning: environment: OTEL_CONFIG_FILE has no effect, it is not supported; OTEL_EXPORTER_OTLP_HEADER has \
+             no effect, is OTEL_EXPORTER_OTLP_HEADERS meant?\n"
         );
     }
 }
