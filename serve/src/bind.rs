@@ -9,7 +9,7 @@ use std::{error, fmt};
 /// ```
 /// use telemark_serve::{BindError, bind};
 ///
-/// This name does not resolve to an address.
+/// // This name does not resolve to an address.
 /// assert!(matches!(bind("not a host", 0), Err(BindError::Host(_))));
 /// ```
 #[derive(Debug)]

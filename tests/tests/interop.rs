@@ -372,6 +372,7 @@ checkout cart.id=7 set.by=telemark user=ada after=true
   * in checkout level=INFO target=interop
   price error[invalid digit found in string] step=price error.type=core::num::error::ParseIntError
     * priced level=INFO target=interop cart=7
+    * exception exception.type=core::num::error::ParseIntError exception.message=invalid digit found in string
 "#;
     assert_eq!(telemetry.tree(), expected.trim_start());
     assert!(telemetry.spans().iter().all(|span| span.context.trace_id() == TraceId::from(0xabc_u128)));
