@@ -64,7 +64,7 @@ pub(crate) enum Layout {
     OneTable,
 }
 
-static SCENARIOS: [&Scenario; 8] = [
+static SCENARIOS: [&Scenario; 9] = [
     &export::SCENARIO,
     &tracing::SCENARIO,
     &unsampled::SCENARIO,
