@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::SystemTime;
 
-use opentelemetry::logs::{LogRecord, Logger, Severity};
+use opentelemetry::logs::{LogRecord, Severity};
 use opentelemetry::trace::{Status, TraceContextExt};
 use opentelemetry::{Context as OtelContext, KeyValue};
 use telemark_sdk::instrument::bridge::{self, Change, contained};
@@ -14,7 +14,7 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
-use crate::data::{self, Data};
+use crate::data;
 use crate::event_fields::EventFields;
 use crate::layer::change;
 use crate::options::Options;
@@ -74,10 +74,9 @@ where
 /// Returns an empty record if the logger accepts this severity.
 #[inline]
 fn started(site: &'static Site, event: &Event<'_>) -> Option<SdkLogRecord> {
-    let (severity, target) = (severity(*event.metadata().level()), event.metadata().target());
-    site.logger
-        .with(|logger| logger.event_enabled(severity, target, site.event_name).then(|| logger.create_log_record()))
-        .flatten()
+    let (severity, target, name) = (severity(*event.metadata().level()), event.metadata().target(), site.event_name);
+    let place = site.log_site.as_ref();
+    site.logger.with(|logger| logger.begin_at(place, severity, target, name, event.is_contextual())).flatten()
 }
 
 fn emit(
@@ -114,16 +113,16 @@ fn copy_span_fields<'a, R: LookupSpan<'a>>(record: &mut SdkLogRecord, span: &Spa
         return;
     }
     for span in span.scope() {
-        let extensions = span.extensions();
-        for (key, value) in extensions.get::<Data>().iter().flat_map(|data| &data.for_records) {
+        let Some(data) = data::any(&span) else { continue };
+        data.for_records(|key, value| {
             if record.attribute(key).is_none() {
-                record.add_attribute(*key, value.clone());
+                record.add_attribute(key, value.clone());
             }
-        }
+        });
     }
 }
 
-fn severity(level: Level) -> Severity {
+pub(crate) fn severity(level: Level) -> Severity {
     match level {
         Level::ERROR => Severity::Error,
         Level::WARN => Severity::Warn,
