@@ -176,8 +176,8 @@ pub mod logs {
     pub use telemark_sdk::limits::{AttributeLimits, LogRecordLimits};
     pub use telemark_sdk::logs::active::ActiveLogger;
     pub use telemark_sdk::logs::{
-        Exception, LogChunk, LogRecordProcessor, LoggerConfig, LoggerProviderBuilder, Scope, SdkLogRecord, SdkLogger,
-        SdkLoggerProvider, TraceContext,
+        Exception, LogChunk, LogRecordProcessor, LogSite, LogVolume, LoggerConfig, LoggerProviderBuilder, Scope,
+        SdkLogRecord, SdkLogger, SdkLoggerProvider, TraceContext,
     };
 }
 

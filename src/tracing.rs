@@ -27,16 +27,18 @@
 #[cfg(feature = "tracing")]
 pub use telemark_tracing::{
     Bridge, BridgeFilter, LayerBuilder, MetricsBridge, MetricsFilter, MetricsLayer, OpenTelemetrySpanExt,
-    SetParentError, TelemarkLayer, builder, layer, metrics_layer,
+    SetParentError, TelemarkLayer, builder, install_log_tracer, layer, metrics_layer,
 };
 
 /// Installs the program's subscriber: [`layer()`] for telemetry, and log lines as [`fmt::install`] configures them. If the
-/// program already has a global subscriber, keeps it and logs a warning.
+/// program already has a global subscriber, keeps it and logs a warning. Records of the `log` crate are treated like events of
+/// `tracing`, unless the program has set a logger.
 ///
 /// `RUST_LOG` filters the lines only. `OTEL_RUST_SPANS` filters the spans.
 #[cfg(all(feature = "tracing", feature = "tracing-fmt"))]
 pub fn install(telemetry: &telemark_sdk::install::Telemetry) {
     fmt::install_with(telemetry, layer());
+    install_log_tracer();
 }
 
 /// Log lines that contain the current span's ids.

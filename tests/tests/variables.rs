@@ -17,6 +17,7 @@ use telemark_kit::Enabled;
 use telemark_sdk::batch::BatchConfig;
 use telemark_sdk::install::{Telemetry, TelemetryBuilder};
 use telemark_sdk::limits::{LogRecordLimits, SpanLimits};
+use telemark_sdk::logs::LogVolume;
 use telemark_sdk::metrics::{ExemplarFilter, PeriodicConfig, PullReader};
 use telemark_sdk::resource::Resource;
 use telemark_sdk::sampling;
@@ -53,6 +54,7 @@ const READERS: &[Row] = &[
     ("OTEL_METRIC_EXPORT_TIMEOUT", periods, &[], "1"),
     ("OTEL_METRICS_EXEMPLAR_FILTER", |env| format!("{:?}", ExemplarFilter::from_env(env)), &[], "always_on"),
     ("OTEL_RUST_SPANS", |env| SpanFilter::from_env(env).unwrap_or_default().to_string(), &[], "warn"),
+    ("OTEL_RUST_LOGS_SAMPLED_TRACES_ONLY", |env| format!("{:?}", LogVolume::from_env(env)), &[], "true"),
     ("OTEL_RUST_SELF_METRICS", self_metrics, &[], "true"),
     ("OTEL_ATTRIBUTE_COUNT_LIMIT", limits, &[], "1"),
     ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", limits, &[], "1"),
@@ -94,6 +96,8 @@ const READERS: &[Row] = &[
 const ELSEWHERE: &[&str] = &[
     // `sdk/src/diag/message.rs`: the level is global to the process.
     "OTEL_LOG_LEVEL",
+    // `sdk/tests/panics.rs`: the hook is global to the process.
+    "OTEL_RUST_PANICS",
     // `tests/tests/termination.rs`: the effect shows only when a program ends.
     "OTEL_RUST_TERMINATION_HANDLER_DISABLED",
     // `integrations/http/src/methods.rs`: the default cannot be written as a list.

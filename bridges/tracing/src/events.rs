@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::SystemTime;
 
-use opentelemetry::logs::{LogRecord, Logger, Severity};
+use opentelemetry::logs::{LogRecord, Severity};
 use opentelemetry::trace::{Status, TraceContextExt};
 use opentelemetry::{Context as OtelContext, KeyValue};
 use telemark_sdk::instrument::bridge::{self, Change, contained};
@@ -74,10 +74,9 @@ where
 /// Returns an empty record if the logger accepts this severity.
 #[inline]
 fn started(site: &'static Site, event: &Event<'_>) -> Option<SdkLogRecord> {
-    let (severity, target) = (severity(*event.metadata().level()), event.metadata().target());
-    site.logger
-        .with(|logger| logger.event_enabled(severity, target, site.event_name).then(|| logger.create_log_record()))
-        .flatten()
+    let (severity, target, name) = (severity(*event.metadata().level()), event.metadata().target(), site.event_name);
+    let place = site.log_site.as_ref();
+    site.logger.with(|logger| logger.begin_at(place, severity, target, name, event.is_contextual())).flatten()
 }
 
 fn emit(
@@ -123,7 +122,7 @@ fn copy_span_fields<'a, R: LookupSpan<'a>>(record: &mut SdkLogRecord, span: &Spa
     }
 }
 
-fn severity(level: Level) -> Severity {
+pub(crate) fn severity(level: Level) -> Severity {
     match level {
         Level::ERROR => Severity::Error,
         Level::WARN => Severity::Warn,

@@ -5,11 +5,13 @@ use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
 use telemark_sdk::instrument::bridge::BridgedSite;
-use telemark_sdk::logs::Scope;
 use telemark_sdk::logs::active::ActiveLogger;
+use telemark_sdk::logs::{LogSite, Scope};
 use telemark_sdk::span_filter::{Level, SpanSwitch};
 use telemark_sdk::trace::CallSite;
 use tracing::Metadata;
+
+use crate::events;
 
 /// One call site.
 #[derive(Debug)]
@@ -20,6 +22,8 @@ pub(crate) struct Site {
     call_site: &'static CallSite,
     /// The logger of the scope.
     pub(crate) logger: ActiveLogger,
+    /// The place of the event's records. `None` for spans, and for the records of the `log` crate, which share a macro.
+    pub(crate) log_site: Option<LogSite>,
     /// The event's name, if the program has set one.
     pub(crate) event_name: Option<&'static str>,
     /// The current filter's decision.
@@ -35,12 +39,16 @@ impl Site {
         let call_site: &'static CallSite = Box::leak(Box::new(CallSite::for_target(metadata.target(), file, line)));
         // Otherwise, `tracing` names an event after its source location.
         let is_named = metadata.is_event() && !metadata.name().starts_with("event ");
+        let is_of_log = metadata.name() == "log event";
+        let severity = events::severity(*metadata.level());
+        let log_site = || LogSite::new(metadata.target(), metadata.name(), severity, file, line);
         Site {
+            log_site: (metadata.is_event() && !is_of_log).then(log_site),
             name: metadata.name(),
             level: *metadata.level(),
             call_site,
             logger: ActiveLogger::in_scope(Scope::Static(call_site.scope())),
-            event_name: is_named.then(|| metadata.name()).filter(|name| *name != "log event"),
+            event_name: (is_named && !is_of_log).then(|| metadata.name()),
             switch: SpanSwitch::new(metadata.target(), level(*metadata.level())),
             has_special_fields: metadata.fields().iter().any(|field| field.name().starts_with("otel.")),
         }

@@ -1,6 +1,7 @@
 //! Counts the items of one pipeline: a processor or reader, and its exporter.
 
 use std::fmt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -27,7 +28,18 @@ pub struct Counters {
     bytes_full: AtomicU64,
     after_shutdown: AtomicU64,
     by_stage: AtomicU64,
+    suppressed: Suppressed,
     operations: Durations,
+}
+
+/// Reads the number of items that were suppressed before the processor.
+#[derive(Default)]
+struct Suppressed(OnceLock<Box<dyn Fn() -> u64 + Send + Sync>>);
+
+impl Suppressed {
+    fn count(&self) -> u64 {
+        self.0.get().map_or(0, |count| count())
+    }
 }
 
 struct Processor {
@@ -125,6 +137,11 @@ impl Counters {
         self.by_stage.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Sets the source of the number of suppressed items, which the first caller determines.
+    pub(crate) fn set_suppressed(&self, count: impl Fn() -> u64 + Send + Sync + 'static) {
+        let _ = self.suppressed.0.set(Box::new(count));
+    }
+
     /// Returns the current counts.
     pub fn snapshot(&self) -> SignalHealth {
         SignalHealth {
@@ -136,6 +153,7 @@ impl Counters {
             dropped_queue_bytes_full: load(&self.bytes_full),
             dropped_after_shutdown: load(&self.after_shutdown),
             dropped_by_stage: load(&self.by_stage),
+            suppressed: self.suppressed.count(),
         }
     }
 
@@ -178,6 +196,7 @@ impl Counters {
             ("already_shutdown", load(&self.after_shutdown)),
             ("timeout", load(&self.abandoned)),
             ("dropped_by_stage", load(&self.by_stage)),
+            ("suppressed", self.suppressed.count()),
         ];
         by_error(load(&self.passed_on), errors)
     }
@@ -207,6 +226,12 @@ fn load(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
 }
 
+impl fmt::Debug for Suppressed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.count())
+    }
+}
+
 impl fmt::Debug for Processor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind)
@@ -233,4 +258,6 @@ pub struct SignalHealth {
     pub dropped_after_shutdown: u64,
     /// Dropped by a stage before they reached an exporter.
     pub dropped_by_stage: u64,
+    /// Log records suppressed by [the rules that limit their volume](crate::logs::LogVolume), before they reached an exporter.
+    pub suppressed: u64,
 }

@@ -121,6 +121,19 @@ impl TelemetryBuilder {
         self
     }
 
+    /// Sets whether panics become log records once the telemetry is installed, overriding `OTEL_RUST_PANICS`. Off by default.
+    ///
+    /// The record has the message, the place, the thread, a stack trace (for the first 60 panics of a minute) and the current
+    /// span. It is emitted before the panic hook that was set earlier runs, which is always called. Its severity is ERROR, or
+    /// FATAL in a program built with `panic = "abort"`, which also waits for its export, within the flush timeout. Panics of
+    /// processors, of exporters and after the shutdown are not recorded.
+    ///
+    /// A hook that the program sets later replaces this one unless it calls the hook that it replaces.
+    pub fn with_panic_records(mut self, is_wanted: bool) -> Self {
+        self.model.records_panics = Some(is_wanted);
+        self
+    }
+
     /// Adds the SDK's own metrics, `otel.sdk.*`, to the program's metrics, as `OTEL_RUST_SELF_METRICS=true` does. See
     /// [`SelfMetrics`].
     pub fn with_self_metrics(mut self) -> Self {
@@ -186,6 +199,7 @@ impl TelemetryBuilder {
             providers,
             flush_timeout: model.flush_timeout,
             handles_termination: model.handles_termination == Some(true),
+            records_panics: model.records_panics == Some(true),
             home: Generation::current(),
             has_ended: Arc::default(),
         };

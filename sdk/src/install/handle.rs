@@ -19,6 +19,8 @@ pub struct TelemetryHandle {
     pub(super) flush_timeout: Duration,
     /// True if program exit shuts the telemetry down once it is installed.
     pub(super) handles_termination: bool,
+    /// True if panics are recorded once it is installed.
+    pub(super) records_panics: bool,
     pub(super) home: Generation,
     /// True once a shutdown has finished.
     pub(super) has_ended: Arc<AtomicBool>,

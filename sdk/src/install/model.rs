@@ -23,6 +23,7 @@ pub(super) struct Model {
     pub(super) flush_timeout: Duration,
     pub(super) handles_termination: Option<bool>,
     pub(super) self_metrics: Option<bool>,
+    pub(super) records_panics: Option<bool>,
     pub(super) signals: Models,
 }
 
@@ -36,6 +37,7 @@ impl Default for Model {
             flush_timeout: Duration::from_secs(5),
             handles_termination: None,
             self_metrics: None,
+            records_panics: None,
             signals: Models::default(),
         }
     }
@@ -50,6 +52,7 @@ impl Model {
     pub(super) fn complete(&mut self, env: &Env, components: &Components) -> Result<(), ConfigError> {
         self.propagator.get_or_insert_with(|| Box::new(Propagators::from_env(env)));
         self.self_metrics.get_or_insert_with(|| env.boolean("OTEL_RUST_SELF_METRICS"));
+        self.records_panics.get_or_insert_with(|| env.boolean("OTEL_RUST_PANICS"));
         self.handles_termination.get_or_insert_with(|| {
             components.handles_termination && !env.boolean("OTEL_RUST_TERMINATION_HANDLER_DISABLED")
         });

@@ -7,6 +7,7 @@ use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::LoggerProvider;
 
 use super::{Foundation, Provider, named};
+use crate::baggage_attributes::BaggageAttributes;
 use crate::batch::{BatchConfig, BatchProcessor};
 use crate::config::Env;
 use crate::diag::Counters;
@@ -16,7 +17,9 @@ use crate::install::pipeline::{Pipeline, PipelineSignal, Pipelines};
 use crate::install::registry::Factory;
 use crate::install::{Telemetry, TelemetryBuilder};
 use crate::limits::LogRecordLimits;
-use crate::logs::{LogRecordProcessor, LoggerConfig, LoggerProviderBuilder, SdkLogger, SdkLoggerProvider, active};
+use crate::logs::{
+    LogRecordProcessor, LogVolume, LoggerConfig, LoggerProviderBuilder, SdkLogger, SdkLoggerProvider, active,
+};
 use crate::resource::Resource;
 use crate::runtime::Runtime;
 use crate::self_metrics::Words;
@@ -46,6 +49,8 @@ impl PipelineSignal for Logs {
 pub(in crate::install) struct Model {
     pub(super) pipelines: Pipelines<Logs>,
     limits: Option<LogRecordLimits>,
+    volume: Option<LogVolume>,
+    pub(super) baggage: Option<BaggageAttributes>,
     /// Settings that no variable covers: the rules of loggers and processors.
     provider: LoggerProviderBuilder,
 }
@@ -53,6 +58,8 @@ pub(in crate::install) struct Model {
 impl Model {
     pub(super) fn complete(&mut self, env: &Env, factories: &[Factory<Logs>]) -> Result<(), ConfigError> {
         self.limits.get_or_insert_with(|| LogRecordLimits::from_env(env));
+        self.volume.get_or_insert_with(|| LogVolume::from_env(env));
+        self.baggage.get_or_insert_with(|| BaggageAttributes::from_env(env));
         self.pipelines.complete(env, factories)
     }
 
@@ -63,6 +70,8 @@ impl Model {
         }
         let mut provider = self.provider.with_resource(resource.clone()).with_clock(clock.clone());
         provider = provider.with_limits(self.limits.unwrap_or_default());
+        provider = provider.with_volume(self.volume.unwrap_or_default());
+        provider = provider.with_baggage_attributes(self.baggage.unwrap_or_default());
         let processors = self.pipelines.start(resource, runtime, companions)?;
         Ok(processors.into_iter().fold(provider, LoggerProviderBuilder::with_processor))
     }
@@ -136,6 +145,12 @@ impl TelemetryBuilder {
     /// Sets the limits of log records, overriding the environment.
     pub fn with_log_limits(mut self, limits: LogRecordLimits) -> Self {
         self.logs().limits = Some(limits);
+        self
+    }
+
+    /// Sets the rules that limit the volume of log records, overriding `OTEL_RUST_LOGS_*`.
+    pub fn with_log_volume(mut self, volume: LogVolume) -> Self {
+        self.logs().volume = Some(volume);
         self
     }
 

@@ -174,8 +174,9 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Copies the selected baggage entries to spans when they start, overriding `OTEL_RUST_BAGGAGE_ATTRIBUTES`.
+    /// Copies the selected baggage entries to spans when they start and to log records when they are emitted, overriding `OTEL_RUST_BAGGAGE_ATTRIBUTES`.
     pub fn with_baggage_attributes(mut self, selected: BaggageAttributes) -> Self {
+        self.model.signals.logs.baggage = Some(selected.clone());
         self.traces().baggage = Some(selected);
         self
     }
