@@ -14,7 +14,7 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
-use crate::data::{self, Data};
+use crate::data;
 use crate::event_fields::EventFields;
 use crate::layer::change;
 use crate::options::Options;
@@ -113,12 +113,12 @@ fn copy_span_fields<'a, R: LookupSpan<'a>>(record: &mut SdkLogRecord, span: &Spa
         return;
     }
     for span in span.scope() {
-        let extensions = span.extensions();
-        for (key, value) in extensions.get::<Data>().iter().flat_map(|data| &data.for_records) {
+        let Some(data) = data::any(&span) else { continue };
+        data.for_records(|key, value| {
             if record.attribute(key).is_none() {
-                record.add_attribute(*key, value.clone());
+                record.add_attribute(key, value.clone());
             }
-        }
+        });
     }
 }
 

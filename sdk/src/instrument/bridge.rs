@@ -5,7 +5,6 @@
 
 use std::borrow::Cow;
 use std::error::Error;
-use std::time::SystemTime;
 
 use opentelemetry::trace::{Link, SpanContext, SpanKind, Status, TraceContextExt};
 use opentelemetry::{Context, ContextGuard, KeyValue};
@@ -15,11 +14,12 @@ use super::shield::shielded;
 use super::spans::outcome;
 use crate::context;
 use crate::runtime::is_background;
+use crate::sync::{Mutex, lock};
 use crate::time::{Clock, Timestamp};
 use crate::trace::bridged::{self, Bridged};
 use crate::trace::exceptions::Appeared;
 use crate::trace::{
-    self, CallSite, END_NOW, ExceptionSignal, Scope, SdkTracer, SpanData, SpanRecord, active, is_ending,
+    self, CallSite, END_NOW, ExceptionSignal, Glance, Scope, SdkTracer, SpanData, SpanRecord, active, is_ending,
 };
 
 /// The parent of a new span.
@@ -77,9 +77,11 @@ impl Fields<'_> {
 pub struct BridgedSpan {
     context: Context,
     clock: Clock,
-    /// What a span that the sampler dropped would have recorded, and its tracer.
-    unrecorded: Option<Box<(SpanData, SdkTracer)>>,
+    /// What a span that the sampler dropped would have recorded, and its tracer. Empty once the span has another parent.
+    unrecorded: Option<Box<Mutex<Option<Unrecorded>>>>,
 }
+
+type Unrecorded = (SpanData, SdkTracer);
 
 impl BridgedSpan {
     /// Starts a span. Returns `None` if no telemetry is installed, or if telemetry is suppressed on this thread or in `parent`.
@@ -89,6 +91,23 @@ impl BridgedSpan {
     pub fn start(site: BridgedSite, parent: Parent<'_>, fill: impl FnOnce(&mut Fields<'_>)) -> Option<BridgedSpan> {
         if !active::is_installed() || is_background() {
             return None;
+        }
+        let fill = |record: &mut SpanRecord| {
+            shielded(|| fill(&mut Fields(record)));
+        };
+        // The common case: below a sampled span, neither the sampler nor a copy of the parent's context is needed.
+        if let (Parent::Current, Some(tracer)) =
+            (parent, active::only_installed().filter(|tracer| !tracer.wants_start()))
+        {
+            match context::look(|current| tracer.begin_child(current))? {
+                Glance::Silent => return None,
+                Glance::Sampled(data) => {
+                    let span = tracer.record_bridged(site.call_site, site.code_attributes, data, fill);
+                    let context = context::look(|current| current.with_span(span))?;
+                    return Some(BridgedSpan { context, clock: tracer.clock(), unrecorded: None });
+                }
+                Glance::Dropped(_) | Glance::Unknown => {}
+            }
         }
         let current = context::current();
         if current.is_telemetry_suppressed() {
@@ -105,9 +124,6 @@ impl BridgedSpan {
         };
         // A test's tracer lies in its context, which an explicit parent has inherited.
         let tracer = active::tracer(parent).or_else(|| active::tracer(&current))?;
-        let fill = |record: &mut SpanRecord| {
-            shielded(|| fill(&mut Fields(record)));
-        };
         let started = tracer.start_bridged(site.call_site, site.code_attributes, parent, fill)?;
         Some(BridgedSpan::new(started, tracer, parent))
     }
@@ -116,7 +132,7 @@ impl BridgedSpan {
         let (context, unrecorded) = match started {
             Bridged::Span(span) => (parent.with_span(span), None),
             Bridged::Dropped(context, data) => {
-                (parent.with_remote_span_context(context), Some(Box::new((data, tracer.clone()))))
+                (parent.with_remote_span_context(context), Some(Box::new(Mutex::new(Some((data, tracer.clone()))))))
             }
         };
         BridgedSpan { context, clock: tracer.clock(), unrecorded }
@@ -140,15 +156,18 @@ impl BridgedSpan {
         self.unrecorded.is_some() || is_recording(&self.context)
     }
 
-    /// Begins to give the span another parent. Until the end of that, the span takes no changes.
-    pub fn reparent(&mut self) -> Reparent {
-        Reparent { context: self.context.clone(), unrecorded: self.unrecorded.take() }
+    /// Begins to give the span another parent. From then on, this span takes no changes.
+    pub fn reparent(&self) -> Reparent {
+        let unrecorded = self.unrecorded.as_ref();
+        let unrecorded = unrecorded.and_then(|kept| lock(kept).take());
+        Reparent { context: self.context.clone(), unrecorded }
     }
 
     /// Applies a change to the span.
-    pub fn change(&mut self, change: Change) {
-        let Some(kept) = &mut self.unrecorded else { return change.apply(&self.context) };
-        let (data, tracer) = &mut **kept;
+    pub fn change(&self, change: Change) {
+        let Some(kept) = &self.unrecorded else { return change.apply(&self.context) };
+        let mut kept = lock(kept);
+        let Some((data, tracer)) = &mut *kept else { return };
         match change {
             // The span may live as long as the program, so the limits apply here too.
             Change::Attributes(list) => list.into_iter().for_each(|attribute| tracer.set_attribute(data, attribute)),
@@ -162,13 +181,16 @@ impl BridgedSpan {
     }
 
     /// Gives up the span without exporting it.
-    pub fn discard(self) {
+    pub fn discard(&self) {
         drop(bridged::take(&self.context.span()));
     }
 
     /// Ends the span at `end` or, if that is `None`, now.
-    pub fn end(self, end: Option<Timestamp>) {
-        self.context.span().end_with_timestamp(end.map_or(END_NOW, SystemTime::from));
+    pub fn end(&self, end: Option<Timestamp>) {
+        match end {
+            Some(end) => trace::end_at(&self.context.span(), end),
+            None => self.context.span().end_with_timestamp(END_NOW),
+        }
     }
 }
 
@@ -176,7 +198,7 @@ impl BridgedSpan {
 #[derive(Debug)]
 pub struct Reparent {
     context: Context,
-    unrecorded: Option<Box<(SpanData, SdkTracer)>>,
+    unrecorded: Option<Unrecorded>,
 }
 
 impl Reparent {
@@ -185,8 +207,7 @@ impl Reparent {
     ///
     /// The sampler is consulted again. The start time, fields, events and links are kept.
     pub fn below(self, parent: &Context) -> Option<BridgedSpan> {
-        let unrecorded = self.unrecorded.map(|kept| *kept);
-        let (data, tracer) = unrecorded.or_else(|| bridged::take(&self.context.span()))?;
+        let (data, tracer) = self.unrecorded.or_else(|| bridged::take(&self.context.span()))?;
         let clock = tracer.clock();
         Some(match tracer.restart_bridged(data, parent) {
             Some(started) => BridgedSpan::new(started, &tracer, parent),
@@ -335,12 +356,13 @@ mod tests {
         let _attached = telemetry.attach();
         let call_site = Box::leak(Box::new(CallSite::for_target("test", "", 0)));
         let site = BridgedSite { call_site, code_attributes: false };
-        let mut span = BridgedSpan::start(site, Parent::Current, |fields| fields.set_name("worker")).unwrap();
+        let span = BridgedSpan::start(site, Parent::Current, |fields| fields.set_name("worker")).unwrap();
         for depth in 0..1000 {
             span.change(Change::Attributes(vec![KeyValue::new("depth", depth)]));
             span.change(Change::Attributes(vec![KeyValue::new(format!("n{depth}"), depth)]));
         }
-        let (data, _) = &**span.unrecorded.as_ref().unwrap();
+        let kept = span.unrecorded.as_ref().unwrap().lock().unwrap();
+        let (data, _) = kept.as_ref().unwrap();
         assert_eq!(data.own_attributes.len(), 128);
         assert_eq!(data.dropped_attributes, 1000 - 127);
         assert_eq!(data.own_attributes[0].value, 999.into());

@@ -83,6 +83,23 @@ impl SdkTracer {
         Some(Bridged::Span(span))
     }
 
+    /// Records a span whose data was created by [`begin_child`](Self::begin_child) because its parent is sampled. Does not call
+    /// the processors.
+    #[inline]
+    pub(crate) fn record_bridged(
+        &self,
+        call_site: &'static CallSite,
+        code_attributes: bool,
+        mut data: SpanData,
+        fill: impl FnOnce(&mut SpanRecord),
+    ) -> SdkSpan {
+        let start = self.provider.clock.now();
+        data.scope = Scope::Static(call_site.scope());
+        data.call_site = Some(call_site).filter(|_| code_attributes);
+        fill(&mut data);
+        self.record(data, Vec::new(), Some(start), Vec::new())
+    }
+
     /// Gives a span, of which `data` has everything but the identity, another parent. Returns `None` if no span is created
     /// below that parent.
     pub(crate) fn restart_bridged(&self, mut data: SpanData, parent: &Context) -> Option<Bridged> {
