@@ -183,6 +183,9 @@ where
         }
         let mut special = Special::default();
         let site = sites::site(attrs.metadata());
+        if site.is_of_client && sites::may_loop(true, &bridge::current_context()) {
+            return;
+        }
         let Some(started) = self.start(attrs, &span, site, &mut special) else { return };
         for message in special.take_exceptions() {
             let time = started.clock().now();

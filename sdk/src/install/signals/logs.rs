@@ -6,9 +6,9 @@ use std::sync::Arc;
 use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::LoggerProvider;
 
-use super::{Foundation, Provider, named};
+use super::{Foundation, Provider, Stages, named};
 use crate::baggage_attributes::BaggageAttributes;
-use crate::batch::{BatchConfig, BatchProcessor};
+use crate::batch::{BatchConfig, BatchProcessor, Processor, Stage, StagedProcessor};
 use crate::config::Env;
 use crate::diag::Counters;
 use crate::error::{ConfigError, ExportError};
@@ -50,6 +50,7 @@ pub(in crate::install) struct Model {
     pub(super) pipelines: Pipelines<Logs>,
     limits: Option<LogRecordLimits>,
     volume: Option<LogVolume>,
+    stages: Stages<Logs>,
     pub(super) baggage: Option<BaggageAttributes>,
     /// Settings that no variable covers: the rules of loggers and processors.
     provider: LoggerProviderBuilder,
@@ -72,8 +73,14 @@ impl Model {
         provider = provider.with_limits(self.limits.unwrap_or_default());
         provider = provider.with_volume(self.volume.unwrap_or_default());
         provider = provider.with_baggage_attributes(self.baggage.unwrap_or_default());
-        let processors = self.pipelines.start(resource, runtime, companions)?;
-        Ok(processors.into_iter().fold(provider, LoggerProviderBuilder::with_processor))
+        let config = self.pipelines.schedule().unwrap_or(BatchConfig::LOGS);
+        let processors = self.pipelines.start(resource, runtime, companions)?.into_iter();
+        let Stages(stages) = self.stages;
+        if stages.is_empty() || processors.len() == 0 {
+            return Ok(processors.fold(provider, LoggerProviderBuilder::with_processor));
+        }
+        let processors = processors.map(|processor| Box::new(processor) as Box<dyn Processor<Logs>>).collect();
+        Ok(provider.with_processor(StagedProcessor::start(stages, processors, config, runtime)?))
     }
 }
 
@@ -132,6 +139,13 @@ impl TelemetryBuilder {
     /// Adds a log record processor, which runs before those of the exporters. `OTEL_LOGS_EXPORTER` is still read.
     pub fn with_log_processor(self, processor: impl LogRecordProcessor) -> Self {
         self.with_logger_provider(|provider| provider.with_processor(processor))
+    }
+
+    /// Adds a stage, which edits or drops log records before any exporter sees them. Stages run in the order in which they were
+    /// added, on a separate thread.
+    pub fn with_log_stage(mut self, stage: impl Stage<Logs>) -> Self {
+        self.logs().stages.0.push(Box::new(stage));
+        self
     }
 
     /// Sets the rules of loggers; see [`LoggerProviderBuilder::with_logger_config`].

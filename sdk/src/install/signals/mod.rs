@@ -5,11 +5,12 @@ mod logs;
 mod metrics;
 mod traces;
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use super::pipeline::Companion;
 use super::registry::{Factory, Node};
+use crate::batch::Stage;
 use crate::config::Env;
 use crate::diag::{Counters, SignalHealth};
 use crate::error::{ConfigError, ExportError};
@@ -18,7 +19,7 @@ use crate::metrics::SdkMeterProvider;
 use crate::resource::Resource;
 use crate::runtime::Runtime;
 use crate::self_metrics::Words;
-use crate::signal::{Logs, Metrics, Traces};
+use crate::signal::{Logs, Metrics, Signal, Traces};
 use crate::time::{Clock, Deadline};
 use crate::trace::SdkTracerProvider;
 
@@ -145,6 +146,21 @@ pub struct Health {
     pub logs: Vec<SignalHealth>,
     /// Counts of metric points.
     pub metrics: Vec<SignalHealth>,
+}
+
+/// The stages that run before the exporters of one signal.
+struct Stages<S: Signal>(Vec<Box<dyn Stage<S>>>);
+
+impl<S: Signal> Default for Stages<S> {
+    fn default() -> Self {
+        Stages(Vec::new())
+    }
+}
+
+impl<S: Signal> Debug for Stages<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} stages", self.0.len())
+    }
 }
 
 /// A provider of any signal, as seen by `install`.

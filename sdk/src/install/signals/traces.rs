@@ -1,13 +1,12 @@
 //! Configures, builds and installs traces.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::sync::Arc;
 
 use opentelemetry::global;
 use opentelemetry::trace::TracerProvider;
 
-use super::{Foundation, Provider, named};
+use super::{Foundation, Provider, Stages, named};
 use crate::baggage_attributes::BaggageAttributes;
 use crate::batch::{BatchConfig, BatchProcessor, Stage};
 use crate::config::Env;
@@ -47,16 +46,6 @@ impl PipelineSignal for Traces {
     }
 }
 
-/// The stages that run before the exporters.
-#[derive(Default)]
-struct Stages(Vec<Box<dyn Stage<Traces>>>);
-
-impl fmt::Debug for Stages {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} stages", self.0.len())
-    }
-}
-
 #[derive(Debug, Default)]
 pub(in crate::install) struct Model {
     pub(super) pipelines: Pipelines<Traces>,
@@ -65,7 +54,7 @@ pub(in crate::install) struct Model {
     exceptions: Option<ExceptionSignal>,
     baggage: Option<BaggageAttributes>,
     filter: Option<SpanFilter>,
-    stages: Stages,
+    stages: Stages<Traces>,
     /// Settings that no variable covers: the id generator and processors.
     provider: TracerProviderBuilder,
 }
