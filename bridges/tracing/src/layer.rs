@@ -140,6 +140,9 @@ where
         }
         let mut special = None;
         let site = sites::site(attrs.metadata());
+        if site.is_of_client && sites::may_loop(true, &bridge::current_context()) {
+            return;
+        }
         let Some(started) = self.start(attrs, &span, site, &mut special) else { return };
         for message in special.iter_mut().flat_map(|special| special.take_exceptions()) {
             let time = started.clock().now();
