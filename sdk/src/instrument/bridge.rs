@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::error::Error;
+use std::time::SystemTime;
 
 use opentelemetry::trace::{Link, SpanContext, SpanKind, Status, TraceContextExt};
 use opentelemetry::{Context, ContextGuard, KeyValue};
@@ -189,10 +190,7 @@ impl BridgedSpan {
 
     /// Ends the span at `end` or, if that is `None`, now.
     pub fn end(&self, end: Option<Timestamp>) {
-        match end {
-            Some(end) => trace::end_at(&self.context.span(), end),
-            None => self.context.span().end_with_timestamp(END_NOW),
-        }
+        self.context.span().end_with_timestamp(end.map_or(END_NOW, SystemTime::from));
         if exceptions::has_ended() {
             // This span is no longer current; the caller's span is.
             context::look(|caller| exceptions::pass_on(self.context.span().span_context(), &caller.span()));
