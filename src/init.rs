@@ -54,6 +54,9 @@ pub fn builder() -> Builder {
 pub fn runtime_metrics(telemetry: &Guard) {
     use opentelemetry::metrics::MeterProvider;
 
+    if !crate::enabled::is_enabled("runtime-metrics", &Env::process()) {
+        return;
+    }
     telemark_runtime::register_all(&telemetry.meter_provider().meter_with_scope(telemark_runtime::scope()));
 }
 

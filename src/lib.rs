@@ -90,6 +90,8 @@
 //! a program with another SDK, such a library records nothing unless it or the program calls [`use_global_tracer`].
 
 mod components;
+#[cfg(any(feature = "tower", feature = "runtime-metrics"))]
+mod enabled;
 #[cfg(feature = "http")]
 mod headers;
 mod init;

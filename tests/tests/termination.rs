@@ -378,7 +378,13 @@ impl ReadmeProgram {
             command.env_remove(name);
         }
         // Prevents exports before the end.
-        command.envs([("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint), ("OTEL_BSP_SCHEDULE_DELAY", "3600000")]);
+        let delay = "3600000";
+        command.envs([
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
+            ("OTEL_BSP_SCHEDULE_DELAY", delay),
+            ("OTEL_BLRP_SCHEDULE_DELAY", delay),
+            ("RUST_LOG", "off"),
+        ]);
         ReadmeProgram(command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
     }
 }

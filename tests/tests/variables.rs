@@ -13,6 +13,7 @@ use telemark::testing::{InMemoryExporter, metrics_text};
 use telemark::time::Deadline;
 use telemark::tower::ServerConfig;
 use telemark::tracing::fmt::Format;
+use telemark_kit::Enabled;
 use telemark_sdk::batch::BatchConfig;
 use telemark_sdk::install::{Telemetry, TelemetryBuilder};
 use telemark_sdk::limits::{LogRecordLimits, SpanLimits};
@@ -83,6 +84,7 @@ const READERS: &[Row] = &[
     ("OTEL_RUST_HTTP_SERVER_TRACE_RESPONSE", http_server, &[], "true"),
     ("OTEL_RUST_HTTP_SERVER_ADDRESS_IN_METRICS", http_server, &[], "true"),
     ("OTEL_RUST_HTTP_SERVER_METRICS", http_server, &[], "none"),
+    ("OTEL_RUST_INSTRUMENTATION_COMMON_DEFAULT_ENABLED", enabled, &[], "false"),
     ("OTEL_RUST_LOG_FORMAT", |env| format!("{:?}", Format::from_env(env)), &[], "text"),
     ("RUST_LOG", |env| telemark::tracing::fmt::filter(env).to_string(), &[], "warn"),
     ("COLUMNS", |env| format!("{:?}", ConsoleTraceExporter::from_env(env)), &[], "40"),
@@ -204,6 +206,10 @@ fn prometheus(env: &Env) -> String {
         }
         Err(error) => error.to_string(),
     }
+}
+
+fn enabled(env: &Env) -> String {
+    format!("{:?}", Enabled::read("axum", |name| env.string(name)))
 }
 
 fn http_server(env: &Env) -> String {

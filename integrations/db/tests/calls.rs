@@ -30,8 +30,8 @@ impl Fixture {
         let meters = SdkMeterProvider::builder().with_reader(PeriodicReader::builder(metrics.clone()).build()).build();
         let milliseconds = Arc::new(AtomicU64::new(0));
         let clock = Arc::clone(&milliseconds);
-        let config = config
-            .with_clock(move || SystemTime::UNIX_EPOCH + Duration::from_millis(clock.load(Ordering::Relaxed)));
+        let config =
+            config.with_clock(move || SystemTime::UNIX_EPOCH + Duration::from_millis(clock.load(Ordering::Relaxed)));
         let client = DbClientInstrumentation::new(config, tracers.tracer("test")).with_meter(&meters.meter("test"));
         Fixture { client, tracers, spans, meters, metrics, milliseconds }
     }
@@ -47,7 +47,8 @@ impl Fixture {
         spans
             .into_iter()
             .map(|span| {
-                let kind = if span.span_kind == SpanKind::Client { String::new() } else { format!(" {:?}", span.span_kind) };
+                let kind =
+                    if span.span_kind == SpanKind::Client { String::new() } else { format!(" {:?}", span.span_kind) };
                 let status = match &span.status {
                     Status::Unset => String::new(),
                     Status::Ok => " ok".to_owned(),
@@ -183,7 +184,8 @@ fn failures_have_a_code_or_a_type() {
         let mut operation = client.begin(&postgres(), Call::operation("COMMIT")).unwrap();
         operation.end(End::Failed(failure));
     };
-    let violation = || Failure::new("sqlx::Error::Database", "unique violation").with_message("value (ada@example.com)");
+    let violation =
+        || Failure::new("sqlx::Error::Database", "unique violation").with_message("value (ada@example.com)");
     end(&fixture.client, violation().with_code("23505"));
     end(&fixture.client, violation());
     end(&fixture.client, violation().with_code("01000"));
@@ -204,7 +206,11 @@ fn failures_have_a_code_or_a_type() {
     );
     let points = fixture.points();
     assert_eq!(points.len(), 3, "{points:#?}");
-    assert!(points.iter().any(|point| point.contains("db.response.status_code=23505") && point.contains("error.type=23505")));
+    assert!(
+        points
+            .iter()
+            .any(|point| point.contains("db.response.status_code=23505") && point.contains("error.type=23505"))
+    );
     let fixture = Fixture::new(ClientConfig::new().with_error_messages());
     end(&fixture.client, violation());
     assert!(fixture.spans()[0].contains("error(value (ada@example.com))"));

@@ -77,7 +77,8 @@ fn every_statement_has_its_summary_and_its_text() {
 #[test]
 fn planted_mistakes_are_noticed() {
     let check = |data: &str, expected: &str| {
-        let found = std::panic::catch_unwind(|| mistakes(data)).map_or_else(|_| "panic".to_owned(), |found| found.join("|"));
+        let found =
+            std::panic::catch_unwind(|| mistakes(data)).map_or_else(|_| "panic".to_owned(), |found| found.join("|"));
         assert!(found.contains(expected), "{found}");
     };
     check("SELECT 1\n    SELECT x\n    |SELECT ?|", "panic");

@@ -10,7 +10,7 @@ macro_rules! published {
     };
 }
 
-const PUBLISHED: [(&str, &str, &str); 36] = published![
+const PUBLISHED: [(&str, &str, &str); 39] = published![
     CLIENT_ADDRESS
     CLIENT_PORT
     CPU_MODE
@@ -40,6 +40,9 @@ const PUBLISHED: [(&str, &str, &str); 36] = published![
     NETWORK_PEER_PORT
     NETWORK_PROTOCOL_VERSION
     PROCESS_CONTEXT_SWITCH_TYPE
+    RPC_METHOD
+    RPC_METHOD_ORIGINAL
+    RPC_SYSTEM_NAME
     SERVER_ADDRESS
     SERVER_PORT
     SYSTEM_PAGING_FAULT_TYPE
@@ -48,6 +51,9 @@ const PUBLISHED: [(&str, &str, &str); 36] = published![
     URL_SCHEME
     USER_AGENT_ORIGINAL
 ];
+
+/// Names of the conventions 1.45 that the crate with OpenTelemetry's published names does not have yet.
+const NEWER: [(&str, &str); 1] = [("RPC_STATUS_CODE", "rpc.status_code")];
 
 /// Telemark's own names.
 const OWN: [(&str, &str); 2] = [("TELEMARK_OUTCOME", "telemark.outcome"), ("TELEMARK_TRUNCATED", "telemark.truncated")];
@@ -69,7 +75,9 @@ fn violations(constants: &[(&str, &str)]) -> Vec<String> {
             violations.push(format!("{name} is not named after {value}"));
         }
         let published = PUBLISHED.iter().find(|(known, ..)| known == name);
-        if published.is_none_or(|(_, _, published)| published != value) && !OWN.contains(&(*name, *value)) {
+        if published.is_none_or(|(_, _, published)| published != value)
+            && !OWN.iter().chain(&NEWER).any(|known| known == &(*name, *value))
+        {
             violations.push(format!("{name} = {value} is in no table"));
         }
     }
@@ -79,7 +87,7 @@ fn violations(constants: &[(&str, &str)]) -> Vec<String> {
 #[test]
 fn every_key_is_a_name_of_the_conventions() {
     let constants = constants(include_str!("../src/keys.rs"));
-    assert_eq!(constants.len(), PUBLISHED.len() + OWN.len(), "each constant is in one table");
+    assert_eq!(constants.len(), PUBLISHED.len() + NEWER.len() + OWN.len(), "each constant is in one table");
     assert_eq!(violations(&constants), [""; 0]);
     assert!(constants.is_sorted_by_key(|(name, _)| (name.starts_with("TELEMARK"), *name)));
 }

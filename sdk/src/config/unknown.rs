@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::{Env, VARIABLES};
 use crate::error::ConfigError;
 
-/// Variables from the specification and the semantic conventions that have no effect in this SDK.
+/// Variables from the specification that have no effect in this SDK.
 ///
-/// spec: configuration/sdk-environment-variables.md, protocol/exporter.md; semconv: non-normative migration guides
+/// spec: configuration/sdk-environment-variables.md, protocol/exporter.md
 const WITHOUT_EFFECT: &[&str] = &[
     "OTEL_CONFIG_FILE",
     "OTEL_EXPERIMENTAL_CONFIG_FILE",
@@ -19,7 +19,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "OTEL_EXPORTER_ZIPKIN_ENDPOINT",
     "OTEL_EXPORTER_ZIPKIN_TIMEOUT",
     "OTEL_EXPORTER_ZIPKIN_PROTOCOL",
-    "OTEL_SEMCONV_STABILITY_OPT_IN",
 ];
 
 /// Maximum edit distance at which a name counts as a misspelling.
@@ -121,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_variable_of_the_specification_that_is_not_supported_is_said() {
-        for name in ["OTEL_CONFIG_FILE", "OTEL_EXPORTER_ZIPKIN_ENDPOINT", "OTEL_SEMCONV_STABILITY_OPT_IN"] {
+        for name in ["OTEL_CONFIG_FILE", "OTEL_EXPORTER_ZIPKIN_ENDPOINT"] {
             check(&[name], &format!("environment: {name} has no effect, it is not supported"));
         }
         let supported = |name: &&str| VARIABLES.iter().any(|variable| variable.name == *name);

@@ -158,6 +158,7 @@ impl TelemetryBuilder {
             diag::set_max_level(level);
         }
         config::warn_of_unknown(&env);
+        config::warn_of_old_conventions(&env);
         let completed = model.complete(&env, components);
         for warning in env.take_warnings() {
             diag::warn_always(format_args!("{warning}"));

@@ -45,6 +45,7 @@ pub struct ClientConfig {
     pub(crate) error_messages: bool,
     pub(crate) commenter: Option<Commenter>,
     pub(crate) clock: Option<Clock>,
+    pub(crate) is_off: bool,
     problems: Vec<ConfigProblem>,
 }
 
@@ -153,6 +154,12 @@ impl ClientConfig {
     /// Disables `db.client.response.returned_rows`, which is in development.
     pub fn without_returned_rows(mut self) -> Self {
         self.metrics.returned_rows = false;
+        self
+    }
+
+    /// Enables or disables the integration as a whole. Disabled, it starts no spans, records no metrics and adds no comments.
+    pub fn with_enabled(mut self, is_enabled: bool) -> Self {
+        self.is_off = !is_enabled;
         self
     }
 

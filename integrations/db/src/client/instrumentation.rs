@@ -34,7 +34,8 @@ struct Inner {
 /// A tracer of any type.
 trait StartSpan: Send + Sync {
     /// Starts a span and returns it in a context, and true if it is recorded.
-    fn start(&self, builder: SpanBuilder, parent: &Context, late: &mut dyn FnMut() -> Vec<KeyValue>) -> (Context, bool);
+    fn start(&self, builder: SpanBuilder, parent: &Context, late: &mut dyn FnMut() -> Vec<KeyValue>)
+    -> (Context, bool);
 }
 
 impl<T> StartSpan for T
@@ -42,7 +43,12 @@ where
     T: Tracer + Send + Sync,
     T::Span: Send + Sync + 'static,
 {
-    fn start(&self, builder: SpanBuilder, parent: &Context, late: &mut dyn FnMut() -> Vec<KeyValue>) -> (Context, bool) {
+    fn start(
+        &self,
+        builder: SpanBuilder,
+        parent: &Context,
+        late: &mut dyn FnMut() -> Vec<KeyValue>,
+    ) -> (Context, bool) {
         let mut span = self.build_with_context(builder, parent);
         let is_recording = span.is_recording();
         if is_recording {
@@ -110,8 +116,11 @@ impl DbClientInstrumentation {
 
     /// Begins the span and the measurement of a call. The parent is the current span.
     ///
-    /// Returns `None` if the tracer panicked; the call then goes unobserved.
+    /// Returns `None` if the integration is disabled or the tracer panicked; the call then goes unobserved.
     pub fn begin(&self, database: &Database, call: Call<'_>) -> Option<Operation> {
+        if self.0.config.is_off {
+            return None;
+        }
         // The tracer, its sampler and its processors are user code. Their panics must not fail the call.
         guarded(|| self.begin_call(database, call))
     }
@@ -148,6 +157,14 @@ impl DbClientInstrumentation {
         Operation::new(self.clone(), database.clone(), context, started, is_recording, facts, call)
     }
 
+    /// Returns a statement with the comment that the settings ask for; `None` if it stays as it is. Pass true if the statement
+    /// is prepared, so that its text must not change from call to call.
+    pub fn comment(&self, sql: &str, operation: &Operation, is_prepared: bool) -> Option<String> {
+        let commenter = self.0.config.commenter.as_ref()?;
+        // The propagator is user code.
+        guarded(|| commenter.comment(sql, operation.context(), is_prepared)).flatten()
+    }
+
     /// Returns measurements for a connection pool, whose state is observed as long as they live.
     pub fn pool(&self, database: &Database, name: Option<&str>, state: impl PoolState) -> PoolMeasurements {
         PoolMeasurements::new(self.clone(), database, name, Box::new(state))
@@ -159,7 +176,8 @@ impl DbClientInstrumentation {
     }
 
     pub(crate) fn pools(&self) -> Option<&PoolInstruments> {
-        if self.0.config.metrics.pool { self.0.pools.get() } else { None }
+        let config = &self.0.config;
+        if config.metrics.pool && !config.is_off { self.0.pools.get() } else { None }
     }
 }
 

@@ -129,7 +129,11 @@ impl Operation {
         };
         // Calls with these attributes are not told apart by the key.
         let key = key.filter(|_| self.collection.is_none() && self.procedure.is_none());
-        instruments.sets.with(key, || self.metric_attributes(end), |attributes| self.measure(instruments, ended, attributes));
+        instruments.sets.with(
+            key,
+            || self.metric_attributes(end),
+            |attributes| self.measure(instruments, ended, attributes),
+        );
     }
 
     fn measure(&self, instruments: &CallInstruments, ended: SystemTime, attributes: &[KeyValue]) {

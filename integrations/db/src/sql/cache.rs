@@ -133,7 +133,8 @@ mod tests {
     fn long_statements_are_not_kept() {
         let statements = Statements::new();
         let long = format!("SELECT '{}'", "x".repeat(MAX_KEPT_BYTES));
-        let (first, second) = (statements.get(&long, Dialect::MySql, false), statements.get(&long, Dialect::MySql, false));
+        let (first, second) =
+            (statements.get(&long, Dialect::MySql, false), statements.get(&long, Dialect::MySql, false));
         assert!(!Arc::ptr_eq(&first, &second));
     }
 }

@@ -179,9 +179,7 @@ impl<'a> Lexer<'a> {
             b':' if dialect != Dialect::PostgreSql && dialect != Dialect::MySql && is_word(second) => {
                 (Kind::Placeholder, self.words_end(start + 1))
             }
-            b'@' if is_word(second) && dialect != Dialect::PostgreSql => {
-                (Kind::Placeholder, self.words_end(start + 1))
-            }
+            b'@' if is_word(second) && dialect != Dialect::PostgreSql => (Kind::Placeholder, self.words_end(start + 1)),
             _ => (Kind::Symbol(first), start + 1),
         };
         self.at = end;

@@ -139,9 +139,7 @@ fn analyze(sql: &str, dialect: Dialect, sanitizes: bool) -> (String, bool, Optio
     let mut sanitizer = sanitizes.then(|| Sanitizer::new(sql, dialect));
     while let Some(token) = lexer.next(summarizer.wants_name()) {
         let keyword = match token.kind {
-            Kind::Word => {
-                Keyword::find(token.packed, sql.as_bytes().get(token.start..token.end).unwrap_or_default())
-            }
+            Kind::Word => Keyword::find(token.packed, sql.as_bytes().get(token.start..token.end).unwrap_or_default()),
             _ => Keyword::None,
         };
         if let Some(sanitizer) = &mut sanitizer {
@@ -177,9 +175,28 @@ mod tests {
     /// Every way to write a value, with `%` for the marker. The marker has digits and hexadecimal letters only.
     fn literals(dialect: Dialect) -> Vec<&'static str> {
         let mut literals = vec![
-            "'%'", "'a''%'", "'%", "'\n%\n'", "7%", "-7%", "+.7%", "7.%e-7", "0x%", "X'%'", "DATE '%'", "date'%'",
-            "INTERVAL '%' DAY", "INTERVAL 7% DAY", "TIMESTAMP '%'", "CAST('%' AS t)", "('%')", "ARRAY['%', 7%]", "a+7%",
-            "{d '%'}", "{ts '%'}", "f(7%,'%')",
+            "'%'",
+            "'a''%'",
+            "'%",
+            "'\n%\n'",
+            "7%",
+            "-7%",
+            "+.7%",
+            "7.%e-7",
+            "0x%",
+            "X'%'",
+            "DATE '%'",
+            "date'%'",
+            "INTERVAL '%' DAY",
+            "INTERVAL 7% DAY",
+            "TIMESTAMP '%'",
+            "CAST('%' AS t)",
+            "('%')",
+            "ARRAY['%', 7%]",
+            "a+7%",
+            "{d '%'}",
+            "{ts '%'}",
+            "f(7%,'%')",
         ];
         let strings = ["N'%'", "B'%'", "b'%'"];
         match dialect {
@@ -190,7 +207,9 @@ mod tests {
                     .chain(&strings),
             ),
             Dialect::MySql => literals.extend(
-                ["\"%\"", "\"a\\\"%\"", "'a\\'%'", "_utf8mb4'%'", "_binary X'%'", "0b%", "5--7%"].iter().chain(&strings),
+                ["\"%\"", "\"a\\\"%\"", "'a\\'%'", "_utf8mb4'%'", "_binary X'%'", "0b%", "5--7%"]
+                    .iter()
+                    .chain(&strings),
             ),
             Dialect::Sqlite => literals.extend(["x'%'"]),
         }
@@ -246,10 +265,66 @@ mod tests {
 
     fn sql() -> impl Strategy<Value = String> {
         const PARTS: [&str; 60] = [
-            "SELECT", "FROM", "t", "JOIN", "INSERT INTO", "VALUES", "(", ")", ",", ";", "'", "\"", "`", "[", "]", "$", "$$",
-            "$a$", "--", "\n", " ", " ", " ", "/*", "*/", "#", "-", "+", "1", ".5", "e", "E'", "x'", "u&'", "?", ":", "::", "@",
-            "\\", "''", "'a'", "1e-5", "0x1f", "IN", "IN (", "UNION", "UPDATE", "SET", "CREATE", "TABLE", "DROP", "a.b", ".",
-            "WITH", "é", "=", "true", "ON", "CALL", "NULL",
+            "SELECT",
+            "FROM",
+            "t",
+            "JOIN",
+            "INSERT INTO",
+            "VALUES",
+            "(",
+            ")",
+            ",",
+            ";",
+            "'",
+            "\"",
+            "`",
+            "[",
+            "]",
+            "$",
+            "$$",
+            "$a$",
+            "--",
+            "\n",
+            " ",
+            " ",
+            " ",
+            "/*",
+            "*/",
+            "#",
+            "-",
+            "+",
+            "1",
+            ".5",
+            "e",
+            "E'",
+            "x'",
+            "u&'",
+            "?",
+            ":",
+            "::",
+            "@",
+            "\\",
+            "''",
+            "'a'",
+            "1e-5",
+            "0x1f",
+            "IN",
+            "IN (",
+            "UNION",
+            "UPDATE",
+            "SET",
+            "CREATE",
+            "TABLE",
+            "DROP",
+            "a.b",
+            ".",
+            "WITH",
+            "é",
+            "=",
+            "true",
+            "ON",
+            "CALL",
+            "NULL",
         ];
         let part = (0..PARTS.len()).prop_map(|part| PARTS[part].to_owned());
         let any = proptest::collection::vec(any::<char>(), 0..4).prop_map(String::from_iter);

@@ -120,7 +120,9 @@ impl<'a> Summarizer<'a> {
         match token.kind {
             Kind::Word => self.word(token, keyword, next),
             Kind::Quoted => self.quoted(token),
-            Kind::Literal if self.dialect.has_string_names() && self.text.as_bytes().get(token.start) == Some(&b'\'') => {
+            Kind::Literal
+                if self.dialect.has_string_names() && self.text.as_bytes().get(token.start) == Some(&b'\'') =>
+            {
                 self.quoted(token);
             }
             Kind::Symbol(symbol) => self.symbol(symbol),
@@ -295,7 +297,9 @@ impl<'a> Summarizer<'a> {
             Keyword::Values if !is_top => return self.level_mut().verb = Verb::Insert,
             _ if !is_top => return,
             Keyword::Before => {
-                return if is_first { self.summary.add(self.text(token)) };
+                return if is_first {
+                    self.summary.add(self.text(token))
+                };
             }
             // After `EXPLAIN` or `WITH`, other words may come first.
             _ if !is_first => return,
@@ -335,7 +339,9 @@ impl<'a> Summarizer<'a> {
             // `IS DISTINCT FROM` compares.
             Keyword::From if reads && previous != Keyword::Distinct => level.place = Place::BeforeName,
             // `SELECT STRAIGHT_JOIN a` and `FORCE INDEX FOR JOIN` are hints.
-            Keyword::Join if reads && !matches!(previous, Keyword::Select | Keyword::End) => level.place = Place::BeforeName,
+            Keyword::Join if reads && !matches!(previous, Keyword::Select | Keyword::End) => {
+                level.place = Place::BeforeName
+            }
             Keyword::Using if matches!(verb, Verb::Delete | Verb::Merge) => level.place = Place::BeforeName,
             Keyword::End | Keyword::Set | Keyword::Values => level.place = Place::Elsewhere,
             Keyword::On if verb == Verb::Merge => level.place = Place::Elsewhere,

@@ -47,6 +47,7 @@ impl fmt::Debug for ErrorRecorder {
 /// ```
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
+    pub(crate) is_enabled: bool,
     pub(crate) known_methods: KnownMethods,
     pub(crate) request_headers: Vec<CapturedHeader>,
     pub(crate) response_headers: Vec<CapturedHeader>,
@@ -65,6 +66,7 @@ impl ServerConfig {
     /// Returns the defaults, without reading the environment.
     pub fn new() -> Self {
         ServerConfig {
+            is_enabled: true,
             known_methods: KnownMethods::default(),
             request_headers: Vec::new(),
             response_headers: Vec::new(),
@@ -78,6 +80,13 @@ impl ServerConfig {
             excluded: Vec::new(),
             problems: Vec::new(),
         }
+    }
+
+    /// Enables or disables the layer as a whole. A disabled layer passes requests on unchanged: it starts no spans, records no
+    /// metrics, and extracts no context.
+    pub fn with_enabled(mut self, is_enabled: bool) -> Self {
+        self.is_enabled = is_enabled;
+        self
     }
 
     /// Replaces the list of known methods, which is case-sensitive. Other methods are recorded as `_OTHER`.
