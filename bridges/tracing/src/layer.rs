@@ -7,7 +7,7 @@ use std::thread;
 use opentelemetry::trace::{Link, TraceContextExt};
 use opentelemetry::{Context as OtelContext, KeyValue};
 use telemark_sdk::diag;
-use telemark_sdk::instrument::bridge::{BridgedSpan, Change, Fields, Parent, contained};
+use telemark_sdk::instrument::bridge::{self, BridgedSpan, Change, Fields, Parent, contained};
 use telemark_sdk::span_filter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
