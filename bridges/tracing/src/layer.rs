@@ -10,7 +10,7 @@ use telemark_sdk::diag;
 use telemark_sdk::instrument::bridge::{BridgedSpan, Change, Fields, Parent, contained};
 use telemark_sdk::span_filter;
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Subscriber};
+use tracing::{Dispatch, Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
@@ -67,7 +67,7 @@ impl Bridge {
             Parent::Root
         } else {
             explicit = span.parent().and_then(|parent| {
-                let data = data::of(&parent, self.id)?;
+                let data = data::of(&data::nearest(&parent, self.id)?, self.id)?;
                 data.mark_used();
                 Some(data.span.context().clone())
             });
@@ -86,6 +86,11 @@ impl Bridge {
             }
         })
     }
+}
+
+/// Returns the id of the layer in a subscriber, or that of the latest layer if something such as `reload` hides it.
+pub(crate) fn id_in(dispatch: &Dispatch) -> usize {
+    dispatch.downcast_ref::<Bridge>().map_or_else(|| LAYERS.load(Ordering::Relaxed), |layer| layer.id)
 }
 
 /// Applies changes to a span of the layer with this id.
@@ -140,6 +145,9 @@ where
         }
         let mut special = None;
         let site = sites::site(attrs.metadata());
+        if !self.options.keeps_spans(site, attrs.metadata()) {
+            return;
+        }
         let Some(started) = self.start(attrs, &span, site, &mut special) else { return };
         for message in special.iter_mut().flat_map(|special| special.take_exceptions()) {
             let time = started.clock().now();
