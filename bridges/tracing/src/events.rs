@@ -55,12 +55,15 @@ where
     let has_only_error = fields.message.is_none() && fields.error.is_some();
     let signal = if has_only_error { bridge::exception_signal(&context) } else { ExceptionSignal::default() };
     let exception = fields.error.clone().filter(|_| fails && has_only_error);
+    // `None` if the exception was recorded where it first appeared.
+    let kind = exception.as_deref().and_then(|message| bridge::note_exception(&context, message));
     if fails || is_span_event {
-        let changes = changes(event, &mut fields, fails, exception.as_deref(), signal, now);
+        let appears = kind.is_some() && signal.has_span_events();
+        let changes = changes(event, &mut fields, exception.as_deref(), fails, appears, now);
         apply(changes, span.as_ref().filter(|_| fails), layer, &context);
     }
     if let Some(mut record) = fields.record.take() {
-        if signal.has_log_records() {
+        if signal.has_log_records() && (kind.is_some() || exception.is_none()) {
             record.set_event_name("exception");
         }
         emit(site, record, fields, now, &context, |record| {
@@ -68,8 +71,8 @@ where
                 copy_span_fields(record, span, options);
             }
         });
-    } else if let Some(message) = exception.filter(|_| signal.has_log_records()) {
-        bridge::log_exception(message, site.scope(), &context);
+    } else if let (Some(message), Some(kind), true) = (exception, kind, signal.has_log_records()) {
+        bridge::log_exception(message, site.scope(), kind, &context);
     }
 }
 
@@ -140,16 +143,16 @@ pub(crate) fn severity(level: Level) -> Severity {
 fn changes(
     event: &Event<'_>,
     fields: &mut EventFields,
-    fails: bool,
     exception: Option<&str>,
-    signal: ExceptionSignal,
+    fails: bool,
+    appears: bool,
     now: Timestamp,
 ) -> Vec<Change> {
     let mut changes = Vec::new();
     if fails {
         changes.push(exception.map_or(Change::Fail, |error| Change::Status(Status::error(error.to_owned()))));
     }
-    let exception = exception.filter(|_| signal.has_span_events());
+    let exception = exception.filter(|_| appears);
     if let Some(own) = fields.attributes.take() {
         changes.push(span_event(event, fields, own, exception, now));
     } else if let Some(error) = exception {

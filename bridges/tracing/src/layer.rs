@@ -44,6 +44,11 @@ impl Bridge {
         Bridge { id: 0, options }
     }
 
+    /// Replaces the options of a layer that may be part of a subscriber.
+    pub(crate) fn reconfigure(&mut self, options: Options) {
+        self.options = options;
+    }
+
     #[inline]
     fn key(&self, id: &Id) -> Key {
         Key { layer: self.id, span: id.into_u64() }

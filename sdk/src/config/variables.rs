@@ -143,7 +143,7 @@ variables! {
     "OTEL_RUST_HTTP_SERVER_OPT_IN_ATTRIBUTES" "" "a list of client.port, network.local.address, network.local.port, http.request.body.size and http.response.body.size" "Opt-in attributes to add to HTTP server spans"
     "OTEL_RUST_LOG_FORMAT" "json" "json, json_flat, ecs, text" "The format of the log lines of tracing: JSON goes to standard output, text to standard error"
     "RUST_LOG" "info" "a list of levels and target=level" "The events of tracing that become log lines; spans and log records have OTEL_RUST_SPANS and OTEL_RUST_LOGS"
-    "NO_COLOR" "" "anything" "Disables the colours of the console exporter"
+    "NO_COLOR" "" "anything" "Disables the colours of the console exporter and of log lines"
     "COLUMNS" "100" "characters" "The line width of the console exporter"
 }
 
