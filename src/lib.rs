@@ -31,6 +31,8 @@
 //! - **call another service**: `telemark::inject` writes the trace context into the headers of a request, and
 //!   `telemark::extract` reads it.
 //! - **trace axum**: enable the feature `axum` and call `Router::layer(telemark::axum::layer())`.
+//! - **trace gRPC**: enable the feature `tonic`, and add `telemark::tonic::server_layer()` to the server and
+//!   `telemark::tonic::client_layer(target)` to the channel.
 //! - **trace functions**: put [`traced`](macro@traced) on functions, `impl` blocks and modules, and `#[traced(stream)]`
 //!   on functions that return a stream.
 //! - **measure functions**: `#[traced(metrics)]` adds a histogram of their durations, by function and kind of error.
@@ -40,6 +42,9 @@
 //! - **find the trace of a log line**: enable the feature `tracing-fmt` and start telemetry with
 //!   `telemark::builder().with_instrumentation(telemark::tracing::fmt::install).init()`.
 //! - **use `tracing`**: enable the feature `tracing` and add `telemark::tracing::layer()` to the subscriber.
+//! - **keep the context**: start tasks with `telemark::spawn` or `telemark::JoinSet` (feature `tokio`) and threads with
+//!   [`thread::spawn`], send values through channels with [`carry`], and wrap streams with [`propagate_stream`]. Other spawning
+//!   functions take `telemark::propagate(future)` or `telemark::propagate_fn(closure)`.
 //! - **trace by hand**: use [`span()`], [`set_attribute`], [`record_error`] and [`propagate`].
 //! - **use the OpenTelemetry API**: it is re-exported as [`opentelemetry`], and `init` sets its globals. The API's
 //!   `metrics::Counter` and other instruments come from a meter, whereas the [`Counter`] here is declared as a `static`. The API's
@@ -81,6 +86,8 @@
 //! | `http` | yes | `telemark::inject` and `telemark::extract`: trace context in request headers |
 //! | `axum` | no | `telemark::axum::layer()` |
 //! | `tower` | no | `telemark::tower`: the same layer for any tower service |
+//! | `tokio` | no | `telemark::spawn`, `spawn_blocking` and `JoinSet`: tokio's tasks, with the current context |
+//! | `tonic` | no | `telemark::tonic`: gRPC layers for tonic's servers and clients |
 //! | `runtime-metrics` | no | `telemark::runtime_metrics`: metrics of the process and of the tokio runtime |
 //! | `tracing` | no | `telemark::tracing::layer()`: spans and events of the `tracing` crate |
 //! | `tracing-fmt` | no | `telemark::tracing::fmt`: log lines of the crate `tracing` with the ids of the current span |
@@ -90,7 +97,7 @@
 //! a program with another SDK, such a library records nothing unless it or the program calls [`use_global_tracer`].
 
 mod components;
-#[cfg(any(feature = "tower", feature = "runtime-metrics"))]
+#[cfg(any(feature = "tower", feature = "tonic", feature = "runtime-metrics"))]
 mod enabled;
 #[cfg(feature = "http")]
 mod headers;
@@ -98,7 +105,10 @@ mod init;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
 mod server;
+mod tasks;
 pub mod testing;
+#[cfg(feature = "tonic")]
+pub mod tonic;
 #[cfg(any(feature = "tracing", feature = "tracing-fmt"))]
 pub mod tracing;
 
@@ -112,10 +122,14 @@ pub use opentelemetry;
 pub use server::axum;
 #[cfg(feature = "tower")]
 pub use server::tower;
+pub use tasks::thread;
+#[cfg(feature = "tokio")]
+pub use tasks::{JoinSet, spawn, spawn_blocking, spawn_local};
 pub use telemark_macros::traced;
 #[doc(inline)]
 pub use telemark_sdk::install::{Health, Telemetry as Guard, TelemetryBuilder as Builder, TelemetryHandle};
 pub use telemark_sdk::instrument::ToValue;
+pub use telemark_sdk::instrument::handover::{Carried, carry, propagate_stream};
 // Not intended for users. Because of this path through the crate, compiler errors show the engine's traits without their full
 // paths.
 #[doc(hidden)]

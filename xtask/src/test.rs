@@ -21,6 +21,7 @@ pub(crate) const PUBLISHED: &[&str] = &[
     "telemark-http",
     "telemark-tower",
     "telemark-axum",
+    "telemark-tonic",
     "telemark-runtime",
     "telemark",
 ];
