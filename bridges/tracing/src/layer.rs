@@ -8,6 +8,7 @@ use opentelemetry::trace::{Link, TraceContextExt};
 use opentelemetry::{Context as OtelContext, KeyValue};
 use telemark_sdk::diag;
 use telemark_sdk::instrument::bridge::{BridgedSpan, Change, Fields, Parent, contained};
+use telemark_sdk::logs::active;
 use telemark_sdk::span_filter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Dispatch, Event, Subscriber};
@@ -138,6 +139,9 @@ where
     fn on_layer(&mut self, _: &mut S) {
         self.id = LAYERS.fetch_add(1, Ordering::Relaxed) + 1;
         span_filter::on_change(tracing::callsite::rebuild_interest_cache);
+        if self.options.log_records {
+            active::note_bridge();
+        }
     }
 
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {

@@ -18,7 +18,8 @@ const TRACE: TraceId = TraceId::from_bytes([7; 16]);
 
 fn remote() -> Context {
     let context = SpanContext::new(TRACE, SpanId::from_bytes([9; 8]), TraceFlags::SAMPLED, true, TraceState::NONE);
-    Context::new().with_remote_span_context(context)
+    // As `extract` of a propagator does.
+    Context::current().with_remote_span_context(context)
 }
 
 /// Returns a layer that keeps spans at WARN and above.
