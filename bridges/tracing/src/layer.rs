@@ -7,7 +7,7 @@ use std::thread;
 use opentelemetry::trace::{Link, TraceContextExt};
 use opentelemetry::{Context as OtelContext, KeyValue};
 use telemark_sdk::diag;
-use telemark_sdk::instrument::bridge::{BridgedSpan, Change, Fields, Parent, contained};
+use telemark_sdk::instrument::bridge::{self, BridgedSpan, Change, Fields, Parent, contained};
 use telemark_sdk::logs::active;
 use telemark_sdk::span_filter;
 use tracing::span::{Attributes, Id, Record};
@@ -154,7 +154,8 @@ where
         }
         let mut special = None;
         let site = sites::site(attrs.metadata());
-        if !self.options.keeps_spans(site, attrs.metadata()) {
+        let is_kept = self.options.keeps_spans(site, attrs.metadata());
+        if !is_kept || site.is_of_client && sites::may_loop(true, &bridge::current_context()) {
             return;
         }
         let Some(started) = self.start(attrs, &span, site, &mut special) else { return };

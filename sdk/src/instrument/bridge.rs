@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 use std::error::Error;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
 use opentelemetry::trace::{Link, SpanContext, SpanKind, Status, TraceContextExt};
 use opentelemetry::{Context, ContextGuard, KeyValue};
@@ -196,10 +198,7 @@ impl BridgedSpan {
 
     /// Ends the span at `end` or, if that is `None`, now.
     pub fn end(&self, end: Option<Timestamp>) {
-        match end {
-            Some(end) => trace::end_at(&self.context.span(), end),
-            None => self.context.span().end_with_timestamp(END_NOW),
-        }
+        self.context.span().end_with_timestamp(end.map_or(END_NOW, SystemTime::from));
         if exceptions::has_ended() {
             // This span is no longer current; the caller's span is.
             context::look(|caller| exceptions::pass_on(self.context.span().span_context(), &caller.span()));
@@ -359,10 +358,31 @@ pub fn describe(error: &(dyn Error + 'static)) -> String {
     outcome::describe(error).to_string()
 }
 
+/// Returns true while this thread does the SDK's own work, which must not create telemetry. [`is_suppressed`] includes this.
+#[inline]
+pub fn is_sdk_thread() -> bool {
+    is_background()
+}
+
 /// Returns true if telemetry is suppressed on this thread.
 pub fn is_suppressed() -> bool {
     is_background() || context::look(Context::is_telemetry_suppressed).unwrap_or(true)
 }
+
+/// Notes that the program exports through an exporter of another SDK, whose HTTP client may have threads of its own, on which
+/// telemetry is not suppressed.
+pub fn note_foreign_exporter() {
+    HAS_FOREIGN_EXPORTER.store(true, Ordering::Relaxed);
+}
+
+/// Returns true if the program exports through an exporter of another SDK. A bridge then drops what an HTTP client says outside of
+/// all spans, or every export would cause another.
+#[inline]
+pub fn has_foreign_exporter() -> bool {
+    HAS_FOREIGN_EXPORTER.load(Ordering::Relaxed)
+}
+
+static HAS_FOREIGN_EXPORTER: AtomicBool = AtomicBool::new(false);
 
 /// Runs `work`, which may call code of the program. Returns `None` if it panics.
 #[inline]

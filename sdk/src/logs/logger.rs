@@ -133,16 +133,16 @@ impl SdkLogger {
                 record.add_attribute(entry.key, entry.value.as_str().into_owned());
             }
         }
-        let now = self.provider.clock.now();
         let (site, was_taken) = (record.site.take(), std::mem::take(&mut record.is_taken));
         if let Some(volume) = &self.provider.volume {
+            let now = self.provider.clock.now();
             let is_taken = was_taken || volume.takes_record(&record, &self.scope, site, now);
             self.provider.report_if_due(now);
             if !is_taken {
                 return;
             }
         }
-        let observed = *record.observed_timestamp.get_or_insert(now);
+        let observed = *record.observed_timestamp.get_or_insert_with(|| self.provider.clock.now());
         if record.event_name().is_some() {
             // spec: logs/data-model.md#event-name — an event has a timestamp.
             record.timestamp.get_or_insert(observed);
@@ -232,7 +232,7 @@ fn warn_of_second_bridge() {
 }
 
 impl SdkLogger {
-    /// Returns an empty record for an event, or `None` if it would be dropped, which counts as suppressed if [the volume
+    /// Returns a record for an event of this moment, or `None` if it would be dropped, which counts as suppressed if [the volume
     /// rules](super::LogVolume) are the reason. Meant for bridges: the rules apply
     /// here, before a record is made, if the bridge names the place as `site`, and otherwise when the record is emitted.
     ///
@@ -249,9 +249,10 @@ impl SdkLogger {
         if !self.wants(level, target, name) {
             return None;
         }
+        let now = self.provider.clock.now();
         let mut record = SdkLogRecord::new(self.provider.limits);
+        (record.timestamp, record.observed_timestamp) = (Some(now), Some(now));
         if let Some(volume) = &self.provider.volume {
-            let now = self.provider.clock.now();
             let request = Request { site, ..self.request(level, target, name, is_unsampled) };
             // In another context, the trace is not known yet.
             let may_decide = site.is_some() && (is_contextual || !volume.reads_trace());

@@ -247,10 +247,9 @@ pub(super) fn apply(recording: &mut Option<Recording>) -> bool {
             recording.data.status = Status::error("");
         }
         (Change::Note(message), Some(recording)) => {
-            if exceptions::appears(&message, &message, recording) {
-                let noted = Change::Noted(recording.data.kind.clone());
-                let _ = CHANGE.try_with(|change| change.set(Some(noted)));
-            }
+            let appears = exceptions::appears(&message, &message, recording);
+            let noted = appears.then(|| Change::Noted(recording.data.kind.clone()));
+            let _ = CHANGE.try_with(|change| change.set(noted));
         }
         (Change::Take, place) => {
             if let Some(Recording { mut data, provider, .. }) = place.take() {

@@ -21,7 +21,7 @@ pub use processor::SpanProcessor;
 pub use provider::{SdkTracerProvider, TracerProviderBuilder};
 pub use record::{Bounded, Events, Links, SpanChunk, SpanData, SpanEvent, SpanRecord, SpanView};
 pub use span::{END_NOW, SdkSpan};
-pub(crate) use span::{end_at, is_ending, is_recording};
+pub(crate) use span::{is_ending, is_recording};
 pub(crate) use tracer::{Glance, Started};
 pub use tracer::{SdkTracer, TracedSpan};
 
