@@ -154,7 +154,7 @@ variables! {
     "OTEL_RUST_GRPC_CLIENT_CAPTURE_RESPONSE_HEADERS" "" "name,name" "Response headers to record as attributes"
     "OTEL_RUST_GRPC_CLIENT_CAPTURE_RESPONSE_TRAILERS" "" "name,name" "Response trailers to record as attributes"
     "OTEL_RUST_GRPC_CLIENT_METRICS" "duration" "duration, none" "The metrics that the gRPC client layer records"
-    "OTEL_RUST_LOG_FORMAT" "json" "json, json_flat, ecs, text" "The format of the log lines of tracing: JSON goes to standard output, text to standard error"
+    "OTEL_RUST_LOG_FORMAT" "json" "json, json_flat, ecs, text" "The format of the log lines of tracing: JSON goes to standard output, text to standard error; if unset, text beside the console exporter"
     "RUST_LOG" "info" "a list of levels and target=level" "The events of tracing that become log lines; spans and log records have OTEL_RUST_SPANS and OTEL_RUST_LOGS"
     "NO_COLOR" "" "anything" "Disables the colours of the console exporter and of log lines"
     "COLUMNS" "100" "characters" "The line width of the console exporter"
