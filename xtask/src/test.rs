@@ -21,6 +21,8 @@ pub(crate) const PUBLISHED: &[&str] = &[
     "telemark-http",
     "telemark-tower",
     "telemark-axum",
+    "telemark-hyper",
+    "telemark-reqwest",
     "telemark-runtime",
     "telemark",
 ];

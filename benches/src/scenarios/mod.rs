@@ -3,6 +3,7 @@
 pub(crate) mod adoption;
 mod allocations;
 mod axum;
+mod client;
 mod export;
 mod metrics;
 mod page;
@@ -64,13 +65,14 @@ pub(crate) enum Layout {
     OneTable,
 }
 
-static SCENARIOS: [&Scenario; 9] = [
+static SCENARIOS: [&Scenario; 10] = [
     &export::SCENARIO,
     &tracing::SCENARIO,
     &unsampled::SCENARIO,
     &allocations::SCENARIO,
     &sustained::SCENARIO,
     &axum::SCENARIO,
+    &client::SCENARIO,
     &metrics::SCENARIO,
     &page::SCENARIO,
     &tracing_fmt::SCENARIO,
