@@ -51,6 +51,9 @@
 //!   `trace::SpanBuilder` is for tracers, whereas the [`SpanBuilder`] here is returned by [`span()`].
 //! - **send logs**: pass the guard's logger provider, [`Guard::logger_provider`], to an appender such as
 //!   `opentelemetry-appender-tracing`. Records contain the current span's ids.
+//! - **limit the volume of logs**: set `OTEL_RUST_LOGS_MAX_PER_MINUTE` or another of the `OTEL_RUST_LOGS_*` variables, or use
+//!   [`LogVolume`](logs::LogVolume).
+//! - **record panics**: set `OTEL_RUST_PANICS=true`.
 //! - **configure in code**: use [`builder()`] with the types in [`trace`], [`metrics`], [`logs`], [`propagation`] and
 //!   [`export`].
 //! - **shut down**: drop the guard that [`init`] returns.

@@ -27,7 +27,7 @@
 #[cfg(feature = "tracing")]
 pub use telemark_tracing::{
     Bridge, BridgeFilter, LayerBuilder, MetricsBridge, MetricsFilter, MetricsLayer, OpenTelemetrySpanExt,
-    SetParentError, TelemarkLayer, builder, install_log_tracer, layer, metrics_layer,
+    SetParentError, TelemarkLayer, builder, install_log_tracer, layer, metrics_layer, span_context,
 };
 
 /// Installs the program's subscriber: [`layer()`] for telemetry, and log lines as [`fmt::install`] configures them. If the
@@ -37,7 +37,9 @@ pub use telemark_tracing::{
 /// `RUST_LOG` filters the lines only. `OTEL_RUST_SPANS` filters the spans.
 #[cfg(all(feature = "tracing", feature = "tracing-fmt"))]
 pub fn install(telemetry: &telemark_sdk::install::Telemetry) {
-    fmt::install_with(telemetry, layer());
+    let lines = fmt::LineLayer::from_env(&telemark_sdk::config::Env::process());
+    let lines = lines.with_resource(telemetry.tracer_provider().resource()).with_ids_of_spans(span_context);
+    fmt::install_lines(layer(), lines);
     install_log_tracer();
 }
 
@@ -63,7 +65,7 @@ pub fn install(telemetry: &telemark_sdk::install::Telemetry) {
 #[cfg(feature = "tracing-fmt")]
 pub mod fmt {
     pub use telemark_tracing_fmt::{
-        Format, LineLayer, Standard, StandardStream, dropped_lines, filter, init, init_with, install, install_with,
-        subscriber, subscriber_with,
+        Format, LineLayer, Standard, StandardStream, dropped_lines, filter, init, init_with, install, install_lines,
+        install_with, subscriber, subscriber_with,
     };
 }

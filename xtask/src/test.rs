@@ -23,6 +23,8 @@ pub(crate) const PUBLISHED: &[&str] = &[
     "telemark-axum",
     "telemark-tonic",
     "telemark-runtime",
+    "telemark-db",
+    "telemark-sqlx",
     "telemark",
 ];
 

@@ -3,7 +3,9 @@
 pub(crate) mod adoption;
 mod allocations;
 mod axum;
+mod events;
 mod export;
+mod flood;
 mod metrics;
 mod page;
 mod sustained;
@@ -44,6 +46,13 @@ pub(crate) struct Run<'a> {
     pub(crate) is_quick: bool,
 }
 
+impl Scenario {
+    /// Returns the word for what the sink counts.
+    pub(crate) fn item(&self) -> &'static str {
+        if self.name == events::NAME { "record" } else { "span" }
+    }
+}
+
 impl Run<'_> {
     /// Returns fewer bursts if the run is quick.
     pub(crate) fn shortened(&self, bursts: Bursts) -> Bursts {
@@ -64,9 +73,11 @@ pub(crate) enum Layout {
     OneTable,
 }
 
-static SCENARIOS: [&Scenario; 9] = [
+static SCENARIOS: [&Scenario; 11] = [
     &export::SCENARIO,
     &tracing::SCENARIO,
+    &events::SCENARIO,
+    &flood::SCENARIO,
     &unsampled::SCENARIO,
     &allocations::SCENARIO,
     &sustained::SCENARIO,

@@ -7,7 +7,7 @@ use std::thread;
 use opentelemetry::trace::{Link, TraceContextExt};
 use opentelemetry::{Context as OtelContext, KeyValue};
 use telemark_sdk::diag;
-use telemark_sdk::instrument::bridge::{BridgedSpan, Change, Fields, Parent, contained};
+use telemark_sdk::instrument::bridge::{self, BridgedSpan, Change, Fields, Parent, contained};
 use telemark_sdk::span_filter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
@@ -42,6 +42,11 @@ pub(crate) fn is_used() -> bool {
 impl Bridge {
     pub(crate) fn new(options: Options) -> Self {
         Bridge { id: 0, options }
+    }
+
+    /// Replaces the options of a layer that may be part of a subscriber.
+    pub(crate) fn reconfigure(&mut self, options: Options) {
+        self.options = options;
     }
 
     #[inline]
@@ -140,6 +145,9 @@ where
         }
         let mut special = None;
         let site = sites::site(attrs.metadata());
+        if site.is_of_client && sites::may_loop(true, &bridge::current_context()) {
+            return;
+        }
         let Some(started) = self.start(attrs, &span, site, &mut special) else { return };
         for message in special.iter_mut().flat_map(|special| special.take_exceptions()) {
             let time = started.clock().now();

@@ -38,7 +38,7 @@
 //!
 //! # Limits
 //! A filtered layer cannot be replaced inside [`reload::Layer`](tracing_subscriber::reload::Layer), a limit of `tracing-subscriber`;
-//! replace the filter instead. The layer may be behind `reload`, boxed, optional or in a list.
+//! change it with [`LayerBuilder::reconfigure`], or replace the filter. The layer may be behind `reload`, boxed, optional or in a list.
 
 mod data;
 mod event_fields;
@@ -58,4 +58,4 @@ pub use layer::Bridge;
 pub use log_crate::install_log_tracer;
 pub use metrics::{MetricsBridge, MetricsFilter, MetricsLayer, metrics_layer};
 pub use options::{LayerBuilder, TelemarkLayer, builder, layer};
-pub use span_ext::{OpenTelemetrySpanExt, SetParentError};
+pub use span_ext::{OpenTelemetrySpanExt, SetParentError, span_context};

@@ -15,7 +15,7 @@ use telemark_sdk::instrument::bridge::{self, BridgedSpan, Change, Parent};
 use telemark_sdk::time::Timestamp;
 use tracing::{Dispatch, Span};
 use tracing_subscriber::Registry;
-use tracing_subscriber::registry::{LookupSpan, SpanRef};
+use tracing_subscriber::registry::{Extensions, LookupSpan, SpanRef};
 
 use crate::data::{self, Shared};
 use crate::layer::{Bridge, is_used};
@@ -166,6 +166,12 @@ impl OpenTelemetrySpanExt for Span {
     ) {
         apply(self, || Change::Event { name: name.into(), time: Timestamp::from(timestamp), attributes });
     }
+}
+
+/// Returns the ids of a span from its extensions, for another layer of the same subscriber. Returns `None` if the filter removes the
+/// span.
+pub fn span_context(extensions: &Extensions<'_>) -> Option<SpanContext> {
+    extensions.get::<Shared>().map(|shared| shared.0.span.context().span().span_context().clone())
 }
 
 /// Returns the span in the registry, unfiltered.

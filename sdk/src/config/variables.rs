@@ -42,7 +42,7 @@ variables! {
     /// All environment variables. An empty value counts as unset. An invalid value is reported on standard error together with
     /// the accepted values, and then ignored. If ignoring it would silently lose data, telemetry fails to start instead.
     /// Settings in code take precedence over the environment. Misspelt names are also reported.
-    "OTEL_SDK_DISABLED" "false" "true, false" "Disables all telemetry except propagation"
+    "OTEL_SDK_DISABLED" "false" "true, false" "Disables all telemetry except propagation; log lines stay"
     "OTEL_SERVICE_NAME" "unknown_service:<executable>" "text" "The resource attribute service.name"
     "OTEL_RESOURCE_ATTRIBUTES" "" "key=value,key=value, percent-encoded" "Attributes of the resource"
     "OTEL_LOG_LEVEL" "info" "none, error, warn, info, debug" "The level of the SDK's own messages on standard error; if set explicitly, info also reports what was started"
@@ -66,7 +66,8 @@ variables! {
     "OTEL_METRIC_EXPORT_TIMEOUT" "30000" "milliseconds, 0 for no limit" "The maximum duration of an export of metrics"
     "OTEL_RUST_METRIC_EXPORT_MAX_BATCH_SIZE" "" "at least 1" "The maximum number of points in an export of metrics; if unset, each collection is one export"
     "OTEL_METRICS_EXEMPLAR_FILTER" "trace_based" "trace_based, always_on, always_off" "The measurements that may become exemplars"
-    "OTEL_RUST_SPANS" "info,sqlx::query=debug,tower_http=debug,telemark=debug" "a list of target=level, target and level: off, error, warn, info, debug or trace" "The spans to keep, by target and level; a directive with a target adds to the default, a level without a target replaces it"
+    "OTEL_RUST_SPANS" "info,sqlx::query=debug,tower_http=debug,telemark=debug" "a list of target=level, target and level: off, error, warn, info, debug or trace" "The spans to keep, by target and level, and the log records as well unless OTEL_RUST_LOGS is set; a directive with a target adds to the default, a level without a target replaces it"
+    "OTEL_RUST_LOGS" "" "a list of target=level, target and level: off, error, warn, info, debug or trace" "The events of tracing that become log records, by target and level, in the grammar of OTEL_RUST_SPANS; if unset, OTEL_RUST_SPANS decides"
     "OTEL_RUST_LOGS_MAX_PER_MINUTE" "" "at least 1" "The maximum number of log records per minute of each call site; further records are suppressed, counted and reported"
     "OTEL_RUST_LOGS_SAMPLED_TRACES_ONLY" "false" "true, false" "Suppresses the log records of traces that are not sampled, except for warnings and errors"
     "OTEL_RUST_LOGS_SAMPLING_ATTRIBUTE" "" "name" "The attribute of log records, such as a request id, whose value decides whether a record is kept; warnings and errors always are"
@@ -128,7 +129,7 @@ variables! {
     "OTEL_EXPORTER_PROMETHEUS_HOST" "localhost" "a host name or an address" "The host or address on which the Prometheus exporter listens"
     "OTEL_EXPORTER_PROMETHEUS_PORT" "9464" "from 0 to 65535, 0 for any free port" "The port on which the Prometheus exporter listens"
     "OTEL_RUST_INSTRUMENTATION_COMMON_DEFAULT_ENABLED" "true" "true, false" "Enables or disables every integration that has no variable of its own"
-    "OTEL_RUST_INSTRUMENTATION_AXUM_ENABLED" "" "true, false" "Enables or disables the HTTP server layer for axum"
+    "OTEL_RUST_INSTRUMENTATION_AXUM_ENABLED" "" "true, false" "Enables or disables the HTTP server layer for axum; a disabled layer does not read traceparent either"
     "OTEL_RUST_INSTRUMENTATION_TOWER_ENABLED" "" "true, false" "Enables or disables the HTTP layers for tower"
     "OTEL_RUST_INSTRUMENTATION_TONIC_ENABLED" "" "true, false" "Enables or disables the gRPC layers for tonic"
     "OTEL_RUST_INSTRUMENTATION_RUNTIME_METRICS_ENABLED" "" "true, false" "Enables or disables the metrics of the process and of the tokio runtime"
@@ -154,8 +155,8 @@ variables! {
     "OTEL_RUST_GRPC_CLIENT_CAPTURE_RESPONSE_TRAILERS" "" "name,name" "Response trailers to record as attributes"
     "OTEL_RUST_GRPC_CLIENT_METRICS" "duration" "duration, none" "The metrics that the gRPC client layer records"
     "OTEL_RUST_LOG_FORMAT" "json" "json, json_flat, ecs, text" "The format of the log lines of tracing: JSON goes to standard output, text to standard error"
-    "RUST_LOG" "info" "a list of levels and target=level" "The events of tracing that become log lines"
-    "NO_COLOR" "" "anything" "Disables the colours of the console exporter"
+    "RUST_LOG" "info" "a list of levels and target=level" "The events of tracing that become log lines; spans and log records have OTEL_RUST_SPANS and OTEL_RUST_LOGS"
+    "NO_COLOR" "" "anything" "Disables the colours of the console exporter and of log lines"
     "COLUMNS" "100" "characters" "The line width of the console exporter"
 }
 

@@ -46,6 +46,7 @@ impl Signal for Logs {
     type Chunk = LogChunk;
     const NAME: &'static str = "logs";
     const ITEMS: &'static str = "log records";
+    const QUEUE_VARIABLES: [&'static str; 2] = ["OTEL_BLRP_MAX_QUEUE_SIZE", "OTEL_RUST_BLRP_MAX_QUEUE_BYTES"];
     const OWNED_SIZE: usize = 0;
 
     fn to_item(view: &SdkLogRecord) -> SdkLogRecord {

@@ -21,7 +21,7 @@ pub use processor::SpanProcessor;
 pub use provider::{SdkTracerProvider, TracerProviderBuilder};
 pub use record::{Bounded, Events, Links, SpanChunk, SpanData, SpanEvent, SpanRecord, SpanView};
 pub use span::{END_NOW, SdkSpan};
-pub(crate) use span::{end_at, is_ending, is_recording};
+pub(crate) use span::{is_ending, is_recording};
 pub(crate) use tracer::{Glance, Started};
 pub use tracer::{SdkTracer, TracedSpan};
 
@@ -33,6 +33,7 @@ impl Signal for Traces {
     type Chunk = SpanChunk;
     const NAME: &'static str = "traces";
     const ITEMS: &'static str = "spans";
+    const QUEUE_VARIABLES: [&'static str; 2] = ["OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_RUST_BSP_MAX_QUEUE_BYTES"];
     const OWNED_SIZE: usize = size_of::<SpanRecord>();
 
     fn to_item(view: SpanView<'_>) -> SpanData {

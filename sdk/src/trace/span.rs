@@ -141,23 +141,6 @@ thread_local! {
     static ENDING: Cell<Ending> = const { Cell::new(Ending::Nothing) };
 }
 
-thread_local! {
-    // Has no destructor, so that reading it costs only one load.
-    static END_AT: Cell<Option<Timestamp>> = const { Cell::new(None) };
-}
-
-/// Ends a span in a context. The time is passed in a thread-local, because converting it to the API's type and back takes longer
-/// than ending the span.
-#[inline]
-pub(crate) fn end_at(span: &SpanRef<'_>, end: Timestamp) {
-    if !is_ending(span.span_context()) {
-        END_AT.set(Some(end));
-        span.end_with_timestamp(END_NOW);
-        // The time is still there if the span does not belong to this SDK.
-        END_AT.set(None);
-    }
-}
-
 /// Returns true if this thread may be ending the span, in which case a call on a [`SpanRef`] would wait for itself.
 #[inline]
 pub(crate) fn is_ending(span: &SpanContext) -> bool {
@@ -242,7 +225,7 @@ impl Span for SdkSpan {
     }
 
     fn end_with_timestamp(&mut self, timestamp: SystemTime) {
-        self.finish(if timestamp == END_NOW { END_AT.take() } else { Some(timestamp.into()) });
+        self.finish((timestamp != END_NOW).then(|| timestamp.into()));
     }
 }
 
