@@ -61,4 +61,5 @@ pub use server::{
     RequestOutcome, RequestSpan, ResponseHead, Route, ServerConfig, ServerMetrics,
 };
 pub use shared::headers::{HeaderExtractor, HeaderInjector, MAX_CAPTURED_BYTES, MAX_HEADER_VALUES};
+pub use shared::kept::address as kept_address;
 pub use telemark_kit::{GlobalTracer, MAX_TEXT_BYTES, scope};
