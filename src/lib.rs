@@ -32,6 +32,8 @@
 //!   `telemark::extract` reads it.
 //! - **call another service with reqwest**: enable the feature `reqwest` and replace `use reqwest;` by `use telemark::reqwest;`.
 //! - **trace axum**: enable the feature `axum` and call `Router::layer(telemark::axum::layer())`.
+//! - **trace gRPC**: enable the feature `tonic`, and add `telemark::tonic::server_layer()` to the server and
+//!   `telemark::tonic::client_layer(target)` to the channel.
 //! - **trace functions**: put [`traced`](macro@traced) on functions, `impl` blocks and modules, and `#[traced(stream)]`
 //!   on functions that return a stream.
 //! - **measure functions**: `#[traced(metrics)]` adds a histogram of their durations, by function and kind of error.
@@ -41,12 +43,18 @@
 //! - **find the trace of a log line**: enable the feature `tracing-fmt` and start telemetry with
 //!   `telemark::builder().with_instrumentation(telemark::tracing::fmt::install).init()`.
 //! - **use `tracing`**: enable the feature `tracing` and add `telemark::tracing::layer()` to the subscriber.
+//! - **keep the context**: start tasks with `telemark::spawn` or `telemark::JoinSet` (feature `tokio`) and threads with
+//!   [`thread::spawn`], send values through channels with [`carry`], and wrap streams with [`propagate_stream`]. Other spawning
+//!   functions take `telemark::propagate(future)` or `telemark::propagate_fn(closure)`.
 //! - **trace by hand**: use [`span()`], [`set_attribute`], [`record_error`] and [`propagate`].
 //! - **use the OpenTelemetry API**: it is re-exported as [`opentelemetry`], and `init` sets its globals. The API's
 //!   `metrics::Counter` and other instruments come from a meter, whereas the [`Counter`] here is declared as a `static`. The API's
 //!   `trace::SpanBuilder` is for tracers, whereas the [`SpanBuilder`] here is returned by [`span()`].
 //! - **send logs**: pass the guard's logger provider, [`Guard::logger_provider`], to an appender such as
 //!   `opentelemetry-appender-tracing`. Records contain the current span's ids.
+//! - **limit the volume of logs**: set `OTEL_RUST_LOGS_MAX_PER_MINUTE` or another of the `OTEL_RUST_LOGS_*` variables, or use
+//!   [`LogVolume`](logs::LogVolume).
+//! - **record panics**: set `OTEL_RUST_PANICS=true`.
 //! - **configure in code**: use [`builder()`] with the types in [`trace`], [`metrics`], [`logs`], [`propagation`] and
 //!   [`export`].
 //! - **shut down**: drop the guard that [`init`] returns.
@@ -85,6 +93,8 @@
 //! | `hyper` | no | `telemark::hyper`: hyper's client and server with spans and metrics |
 //! | `reqwest` | no | `telemark::reqwest`: reqwest with a client span and metrics for every request |
 //! | `reqwest-middleware` | no | `telemark::reqwest::middleware()` for `reqwest-middleware` |
+//! | `tokio` | no | `telemark::spawn`, `spawn_blocking` and `JoinSet`: tokio's tasks, with the current context |
+//! | `tonic` | no | `telemark::tonic`: gRPC layers for tonic's servers and clients |
 //! | `runtime-metrics` | no | `telemark::runtime_metrics`: metrics of the process and of the tokio runtime |
 //! | `tracing` | no | `telemark::tracing::layer()`: spans and events of the `tracing` crate |
 //! | `tracing-fmt` | no | `telemark::tracing::fmt`: log lines of the crate `tracing` with the ids of the current span |
@@ -96,7 +106,7 @@
 #[cfg(any(feature = "reqwest", feature = "tower"))]
 mod client;
 mod components;
-#[cfg(any(feature = "reqwest", feature = "tower", feature = "runtime-metrics"))]
+#[cfg(any(feature = "reqwest", feature = "tower", feature = "tonic", feature = "runtime-metrics"))]
 mod enabled;
 #[cfg(feature = "http")]
 mod headers;
@@ -104,7 +114,10 @@ mod init;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
 mod server;
+mod tasks;
 pub mod testing;
+#[cfg(feature = "tonic")]
+pub mod tonic;
 #[cfg(any(feature = "tracing", feature = "tracing-fmt"))]
 pub mod tracing;
 
@@ -122,10 +135,14 @@ pub use opentelemetry;
 pub use server::axum;
 #[cfg(feature = "tower")]
 pub use server::tower;
+pub use tasks::thread;
+#[cfg(feature = "tokio")]
+pub use tasks::{JoinSet, spawn, spawn_blocking, spawn_local};
 pub use telemark_macros::traced;
 #[doc(inline)]
 pub use telemark_sdk::install::{Health, Telemetry as Guard, TelemetryBuilder as Builder, TelemetryHandle};
 pub use telemark_sdk::instrument::ToValue;
+pub use telemark_sdk::instrument::handover::{Carried, carry, propagate_stream};
 // Not intended for users. Because of this path through the crate, compiler errors show the engine's traits without their full
 // paths.
 #[doc(hidden)]
@@ -186,8 +203,8 @@ pub mod logs {
     pub use telemark_sdk::limits::{AttributeLimits, LogRecordLimits};
     pub use telemark_sdk::logs::active::ActiveLogger;
     pub use telemark_sdk::logs::{
-        Exception, LogChunk, LogRecordProcessor, LoggerConfig, LoggerProviderBuilder, Scope, SdkLogRecord, SdkLogger,
-        SdkLoggerProvider, TraceContext,
+        Exception, LogChunk, LogRecordProcessor, LogSite, LogVolume, LoggerConfig, LoggerProviderBuilder, Scope,
+        SdkLogRecord, SdkLogger, SdkLoggerProvider, TraceContext,
     };
 }
 

@@ -27,16 +27,20 @@
 #[cfg(feature = "tracing")]
 pub use telemark_tracing::{
     Bridge, BridgeFilter, LayerBuilder, MetricsBridge, MetricsFilter, MetricsLayer, OpenTelemetrySpanExt,
-    SetParentError, TelemarkLayer, builder, layer, metrics_layer,
+    SetParentError, TelemarkLayer, builder, install_log_tracer, layer, metrics_layer, span_context,
 };
 
 /// Installs the program's subscriber: [`layer()`] for telemetry, and log lines as [`fmt::install`] configures them. If the
-/// program already has a global subscriber, keeps it and logs a warning.
+/// program already has a global subscriber, keeps it and logs a warning. Records of the `log` crate are treated like events of
+/// `tracing`, unless the program has set a logger.
 ///
 /// `RUST_LOG` filters the lines only. `OTEL_RUST_SPANS` filters the spans.
 #[cfg(all(feature = "tracing", feature = "tracing-fmt"))]
 pub fn install(telemetry: &telemark_sdk::install::Telemetry) {
-    fmt::install_with(telemetry, layer());
+    let lines = fmt::LineLayer::from_env(&telemark_sdk::config::Env::process());
+    let lines = lines.with_resource(telemetry.tracer_provider().resource()).with_ids_of_spans(span_context);
+    fmt::install_lines(layer(), lines);
+    install_log_tracer();
 }
 
 /// Log lines that contain the current span's ids.
@@ -61,7 +65,7 @@ pub fn install(telemetry: &telemark_sdk::install::Telemetry) {
 #[cfg(feature = "tracing-fmt")]
 pub mod fmt {
     pub use telemark_tracing_fmt::{
-        Format, LineLayer, Standard, StandardStream, dropped_lines, filter, init, init_with, install, install_with,
-        subscriber, subscriber_with,
+        Format, LineLayer, Standard, StandardStream, dropped_lines, filter, init, init_with, install, install_lines,
+        install_with, subscriber, subscriber_with,
     };
 }

@@ -7,7 +7,7 @@
 //!
 //! The code logs with `tracing`. Each event is a line on standard error as soon as it happens, and a log record of its trace.
 //!
-//! - `cargo run --example shop`: traces as trees, and log records, in the terminal
+//! - `cargo run --example shop`: traces as trees, with their log records, in the terminal
 //! - `RUST_LOG=off cargo run --example shop`: the same without the lines; the records remain
 //! - `cargo run --example shop -- --serve`: the same, then keeps serving your requests until Ctrl-C
 //! - `OTEL_TRACES_EXPORTER=otlp OTEL_METRICS_EXPORTER=otlp OTEL_LOGS_EXPORTER=otlp cargo run --example shop`: exports to a receiver at
@@ -32,16 +32,14 @@ use telemark::config::Env;
 use telemark::console::{ConsoleLogExporter, ConsoleTraceExporter};
 use telemark::prometheus::PrometheusExporter;
 use telemark::time::Deadline;
-use telemark::tracing::fmt::{Format, LineLayer, filter};
-use tracing_subscriber::prelude::*;
+use telemark::tracing::fmt::{Format, LineLayer, install_lines};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let prometheus = PrometheusExporter::new();
     let telemetry = telemetry(&prometheus)?;
-    // With `builder.with_instrumentation(telemark::tracing::install)` instead, the lines are JSON on standard output.
-    let lines = LineLayer::new(Format::Text).with_filter(filter(&Env::process()));
-    tracing_subscriber::registry().with(telemark::tracing::layer()).with(lines).try_init()?;
+    // Text for people. With `builder.with_instrumentation(telemark::tracing::install)` instead, the lines are JSON.
+    install_lines(telemark::tracing::layer(), LineLayer::new(Format::Text));
 
     let inventory = serve(inventory::app()).await?;
     let shop = shop::app(Store::open().await?, Client::to(inventory)).merge(metrics::page(prometheus.clone()));

@@ -23,7 +23,10 @@ pub(crate) const PUBLISHED: &[&str] = &[
     "telemark-axum",
     "telemark-hyper",
     "telemark-reqwest",
+    "telemark-tonic",
     "telemark-runtime",
+    "telemark-db",
+    "telemark-sqlx",
     "telemark",
 ];
 

@@ -7,6 +7,7 @@ use telemark_sdk::install::Telemetry;
 use tracing_core::dispatcher::{self, Dispatch};
 use tracing_core::{LevelFilter, Subscriber};
 use tracing_subscriber::filter::{Directive, EnvFilter};
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Identity, Layer, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 
@@ -42,9 +43,23 @@ pub fn install(telemetry: &Telemetry) {
 /// Does the same as [`install`], but adds another layer below the [`LineLayer`]. This layer sees all spans and events,
 /// regardless of `RUST_LOG`.
 pub fn install_with(telemetry: &Telemetry, layer: impl Layer<Registry> + Send + Sync) {
-    let env = Env::process();
-    let lines = LineLayer::from_env(&env).with_resource(telemetry.tracer_provider().resource());
-    set_global(compose(layer, lines, filter(&env)));
+    install_lines(layer, LineLayer::from_env(&Env::process()).with_resource(telemetry.tracer_provider().resource()));
+}
+
+/// Installs these lines, filtered by `RUST_LOG`, with another layer below them. This layer sees all spans and events, regardless of
+/// `RUST_LOG`. If the program already has a global subscriber, keeps it, logs a message on standard error, and returns false.
+///
+/// ```
+/// use telemark_tracing_fmt::{Format, LineLayer, install_lines};
+/// use tracing_subscriber::layer::Identity;
+///
+/// assert!(install_lines(Identity::new(), LineLayer::new(Format::Text)));
+/// ```
+pub fn install_lines<W>(layer: impl Layer<Registry> + Send + Sync, lines: LineLayer<W>) -> bool
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    set_global(compose(layer, lines, filter(&Env::process())))
 }
 
 /// Returns a subscriber that writes lines as configured by the environment. `RUST_LOG` sets the filter, by default `info`, and
@@ -63,11 +78,14 @@ pub fn subscriber_with(
 }
 
 /// Combines the layers. No other code does this.
-fn compose(
+fn compose<W>(
     below: impl Layer<Registry> + Send + Sync,
-    lines: LineLayer,
+    lines: LineLayer<W>,
     filter: EnvFilter,
-) -> impl Subscriber + for<'a> LookupSpan<'a> + Send + Sync {
+) -> impl Subscriber + for<'a> LookupSpan<'a> + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     Registry::default().with(below).with(lines.with_filter(filter))
 }
 

@@ -23,8 +23,8 @@
 //! # Lines
 //! The ids come from the current OpenTelemetry context, like those of
 //! [`current_span_context`](telemark_sdk::instrument::spans::current_span_context): it does not matter how the span was created,
-//! and unsampled spans also have ids. Outside of a span, a line has no ids. The ids always come from the context, even if the
-//! event specifies a `parent:`.
+//! and unsampled spans also have ids. Outside of a span, a line has no ids. For an event that specifies a `parent:`, the ids are those
+//! of the parent if [`LineLayer::with_ids_of_spans`] says how to find them, which `telemark::tracing::install` does.
 //!
 //! - **Every event is one line and one write**, limited to 16 KiB ([`LineLayer::with_max_line_size`]). Control characters and
 //!   characters that change the text direction are escaped. A truncated line contains `"telemark.truncated":true` or, in the
@@ -59,6 +59,6 @@ mod time;
 mod value;
 
 pub use format::Format;
-pub use install::{filter, init, init_with, install, install_with, subscriber, subscriber_with};
+pub use install::{filter, init, init_with, install, install_lines, install_with, subscriber, subscriber_with};
 pub use layer::LineLayer;
 pub use output::{Standard, StandardStream, dropped_lines};

@@ -69,6 +69,25 @@ fn every_type() {
 }
 
 #[test]
+fn text_has_colours_on_request_and_other_formats_never() {
+    let line = |format| {
+        let kept = Kept::default();
+        let lines = layer(format, &kept).with_color(true);
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
+            tracing::warn!(target: "shop", n = 7, "few\x1b[31m left");
+        });
+        kept.lines()
+    };
+    assert_eq!(
+        line(Format::Text),
+        "\x1b[2m2026-11-29T17:45:00.123456Z\x1b[0m \x1b[33m WARN\x1b[0m \x1b[2mshop:\x1b[0m few\\u001b[31m left n=7\n"
+    );
+    for format in [Format::Json, Format::JsonFlat, Format::Ecs] {
+        assert!(!line(format).contains('\x1b'));
+    }
+}
+
+#[test]
 fn json_has_the_names_of_the_data_model() {
     check(
         Format::Json,

@@ -28,12 +28,17 @@ pub(crate) struct EventFields {
 impl EventFields {
     #[inline]
     fn push(&mut self, field: &Field, value: impl Into<AnyValue>) {
+        self.push_as(field.name(), value);
+    }
+
+    #[inline]
+    fn push_as(&mut self, name: &'static str, value: impl Into<AnyValue>) {
         let value = value.into();
         if let Some(attributes) = &mut self.attributes {
-            attributes.push(KeyValue::new(field.name(), attribute(value.clone())));
+            attributes.push(KeyValue::new(name, attribute(value.clone())));
         }
         if let Some(record) = &mut self.record {
-            record.add_attribute(field.name(), value);
+            record.add_attribute(name, value);
         }
     }
 
@@ -41,7 +46,8 @@ impl EventFields {
         match field.name() {
             "message" => self.message = Some(text),
             "log.target" => self.log_target = Some(text),
-            "log.module_path" | "log.file" => {}
+            "log.module_path" => {}
+            "log.file" => self.push_as("code.file.path", text),
             "error" => {
                 self.error = Some(text.clone());
                 self.push(field, text);
@@ -79,8 +85,9 @@ impl Visit for EventFields {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        if field.name() != "log.line" {
-            self.push(field, integer(value));
+        match field.name() {
+            "log.line" => self.push_as("code.line.number", integer(value)),
+            name => self.push_as(name, integer(value)),
         }
     }
 

@@ -136,11 +136,36 @@ impl LayerBuilder {
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
+        let filter = self.filter();
+        Bridge::new(self.options).with_filter(filter)
+    }
+
+    /// Replaces the options and the filter of a layer that is part of a subscriber.
+    ///
+    /// `reload::Handle::reload` must not be called with a new layer, because `tracing-subscriber` cannot replace a filtered layer
+    /// that it has registered: it panics in debug builds, and no longer filters in release builds. `modify` keeps the layer:
+    ///
+    /// ```
+    /// use tracing_subscriber::prelude::*;
+    ///
+    /// let (layer, handle) = tracing_subscriber::reload::Layer::new(telemark_tracing::layer());
+    /// let subscriber = tracing_subscriber::registry().with(layer);
+    /// # let _default = tracing::subscriber::set_default(subscriber);
+    ///
+    /// handle.modify(|layer| telemark_tracing::builder().with_threads(true).reconfigure(layer))?;
+    /// # Ok::<(), tracing_subscriber::reload::Error>(())
+    /// ```
+    pub fn reconfigure<S>(self, layer: &mut TelemarkLayer<S>) {
+        *layer.filter_mut() = self.filter();
+        layer.inner_mut().reconfigure(self.options);
+    }
+
+    fn filter(&self) -> BridgeFilter {
         let events = match (self.options.span_events || self.options.log_records, self.options.errors) {
             (true, _) => Events::All,
             (false, true) => Events::Errors,
             (false, false) => Events::None,
         };
-        Bridge::new(self.options).with_filter(BridgeFilter::new(self.filter, events))
+        BridgeFilter::new(self.filter.clone(), events)
     }
 }

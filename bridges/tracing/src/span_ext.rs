@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use opentelemetry::trace::{Link, SpanContext, Status, TraceContextExt};
@@ -14,10 +15,10 @@ use telemark_sdk::instrument::bridge::{self, BridgedSpan, Change, Parent};
 use telemark_sdk::time::Timestamp;
 use tracing::{Dispatch, Span};
 use tracing_subscriber::Registry;
-use tracing_subscriber::registry::{LookupSpan, SpanRef};
+use tracing_subscriber::registry::{Extensions, LookupSpan, SpanRef};
 
-use crate::data::Data;
-use crate::layer::{Bridge, change, is_used};
+use crate::data::{self, Shared};
+use crate::layer::{Bridge, is_used};
 use crate::sites;
 use crate::stack::{self, Key as EntryKey};
 
@@ -133,8 +134,7 @@ impl OpenTelemetrySpanExt for Span {
         let of_span = self.with_subscriber(|(id, dispatch)| {
             let span = found(dispatch, id)?;
             span.scope().find_map(|span| {
-                let extensions = span.extensions();
-                let data = extensions.get::<Data>()?;
+                let data = data::any(&span)?;
                 data.mark_used();
                 Some(data.span.context().clone())
             })
@@ -151,10 +151,8 @@ impl OpenTelemetrySpanExt for Span {
     }
 
     fn add_event(&self, name: impl Into<Cow<'static, str>>, attributes: Vec<KeyValue>) {
-        let with_span = |(id, dispatch): (&tracing::Id, &Dispatch)| {
-            let clock = found(dispatch, id)?.extensions().get::<Data>()?.span.clock().clone();
-            Some(clock.now())
-        };
+        let with_span =
+            |(id, dispatch): (&tracing::Id, &Dispatch)| Some(data::any(&found(dispatch, id)?)?.span.clock().now());
         if let Some(now) = self.with_subscriber(with_span).flatten() {
             apply(self, || Change::Event { name: name.into(), time: now, attributes });
         }
@@ -168,6 +166,12 @@ impl OpenTelemetrySpanExt for Span {
     ) {
         apply(self, || Change::Event { name: name.into(), time: Timestamp::from(timestamp), attributes });
     }
+}
+
+/// Returns the ids of a span from its extensions, for another layer of the same subscriber. Returns `None` if the filter removes the
+/// span.
+pub fn span_context(extensions: &Extensions<'_>) -> Option<SpanContext> {
+    extensions.get::<Shared>().map(|shared| shared.0.span.context().span().span_context().clone())
 }
 
 /// Returns the span in the registry, unfiltered.
@@ -184,47 +188,39 @@ fn is_layer_present(span: &Span) -> bool {
 
 fn apply(span: &Span, make: impl FnOnce() -> Change) {
     span.with_subscriber(|(id, dispatch)| {
-        if let Some(span) = found(dispatch, id) {
-            let layer = span.extensions().get::<Data>().map(|data| data.layer);
-            if let Some(layer) = layer {
-                change(&span, layer, vec![make()]);
-            }
+        if let Some(data) = found(dispatch, id).and_then(|span| data::any(&span)) {
+            data.span.change(make());
         }
     });
 }
 
 fn set_parent(span: &SpanRef<'_, Registry>, parent: &Context) -> Result<(), SetParentError> {
-    let (reparent, key, old, location) = {
-        let mut extensions = span.extensions_mut();
-        let data = extensions.get_mut::<Data>().ok_or(SetParentError::SpanDisabled)?;
-        let key = EntryKey { layer: data.layer, span: span.id().into_u64() };
-        if data.is_used() || stack::has_child(key) {
-            return Err(SetParentError::AlreadyStarted);
-        }
-        let old = data.span.context().span().span_context().clone();
-        // A span of another library that is current within this one is a child.
-        if stack::is_entered(key) && bridge::current_context().span().span_context() != &old {
-            return Err(SetParentError::AlreadyStarted);
-        }
-        (data.span.reparent(), key, old, data.location)
-    };
+    let data = data::any(span).ok_or(SetParentError::SpanDisabled)?;
+    let key = EntryKey { layer: data.layer, span: span.id().into_u64() };
+    if data.is_used() || data.is_closed() {
+        return Err(SetParentError::AlreadyStarted);
+    }
+    let old = data.span.context().span().span_context().clone();
+    // A span of another library that is current within this one is a child.
+    if stack::is_entered(key) && bridge::current_context().span().span_context() != &old {
+        return Err(SetParentError::AlreadyStarted);
+    }
     // The sampler is user code, so no lock is held here.
-    let started = match reparent.below(parent) {
+    let started = match data.span.reparent().below(parent) {
         Some(started) => started,
         None if old.is_sampled() => return Err(SetParentError::AlreadyStarted),
         // A span that was dropped because of its parent has no stored fields, but its children must belong to the new parent.
         None => {
             let site = sites::site(span.metadata());
-            let started =
-                BridgedSpan::start(site.bridged(location), Parent::Of(parent), |fields| fields.set_name(site.name));
+            let started = BridgedSpan::start(site.bridged(data.location), Parent::Of(parent), |fields| {
+                fields.set_name(site.name)
+            });
             started.ok_or(SetParentError::SpanDisabled)?
         }
     };
-    let context = started.context().clone();
-    match span.extensions_mut().get_mut::<Data>() {
-        Some(data) => data.span = started,
-        None => return Err(SetParentError::AlreadyStarted),
-    }
-    stack::replace(key, &context);
+    let restarted = Arc::new(data.restarted(started));
+    span.extensions_mut().replace(Shared(restarted.clone()));
+    data.succeed(restarted.clone());
+    stack::replace(key, &restarted);
     Ok(())
 }

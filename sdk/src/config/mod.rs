@@ -14,5 +14,6 @@ mod variables;
 
 pub use env::Env;
 pub use stability::warn_of_old_conventions;
+pub(crate) use unknown::edits;
 pub use unknown::warn_of_unknown;
 pub use variables::{VARIABLES, Variable};

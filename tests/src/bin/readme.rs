@@ -8,7 +8,6 @@ use telemark::traced;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // Configured by OTEL_* variables. Exports everything at the end, even on Ctrl-C.
     let _telemetry = telemark::builder().with_instrumentation(telemark::tracing::install).init()?;
     let app = Router::new().route("/users/{id}", get(user)).layer(telemark::axum::layer());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
