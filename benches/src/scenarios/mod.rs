@@ -3,8 +3,8 @@
 pub(crate) mod adoption;
 mod allocations;
 mod axum;
-mod client;
 mod events;
+mod client;
 mod export;
 mod flood;
 mod metrics;
