@@ -22,7 +22,11 @@ pub(crate) const PUBLISHED: &[&str] = &[
     "telemark-tower",
     "telemark-axum",
     "telemark-tonic",
+    "telemark-hyper",
+    "telemark-reqwest",
     "telemark-runtime",
+    "telemark-db",
+    "telemark-sqlx",
     "telemark",
 ];
 

@@ -133,7 +133,8 @@ impl TelemetryBuilder {
     /// Sets whether panics become log records once the telemetry is installed, overriding `OTEL_RUST_PANICS`. Off by default.
     ///
     /// The record has the message, the place, the thread, a stack trace (for the first 60 panics of a minute) and the current
-    /// span. It is emitted before the panic hook that was set earlier runs, which is always called. Its severity is ERROR, or
+    /// span. It is emitted before the panic hook that was set earlier runs, which is always called, if a processor hangs then after
+    /// the flush timeout. Its severity is ERROR, or
     /// FATAL in a program built with `panic = "abort"`, which also waits for its export, within the flush timeout. Panics of
     /// processors, of exporters and after the shutdown are not recorded.
     ///

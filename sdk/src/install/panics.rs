@@ -11,14 +11,14 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use opentelemetry::logs::{LogRecord, Logger, LoggerProvider, Severity};
+use opentelemetry::logs::{LogRecord, LoggerProvider, Severity};
 use opentelemetry::{Context, SpanId, TraceId};
 
 use super::handle::TelemetryHandle;
 use crate::context;
-use crate::logs::{Exception, SdkLogRecord, SdkLogger, active, is_emitting};
+use crate::logs::{Exception, SdkLogRecord, SdkLoggerProvider, active, is_emitting};
 use crate::runtime::{self, is_background};
-use crate::time::Timestamp;
+use crate::time::{Clock, Timestamp};
 use crate::unsampled;
 
 /// The maximum size of a panic's message, in bytes.
@@ -27,8 +27,8 @@ const MAX_MESSAGE: usize = 8 << 10;
 const MAX_STACK_TRACE: usize = 32 << 10;
 /// The number of stack traces per minute, because resolving one takes milliseconds.
 const STACK_TRACES: u64 = 60;
-/// The maximum time that a panic waits for its record.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// The time that a panic which ends the program waits for its record, in addition to the flush timeout.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Adds a hook that records panics and then calls the hook that was set before, if the builder requested it and log records are
 /// recorded. Stays for the rest of the program, because a hook that was set later may call it; after the shutdown it only calls
@@ -64,7 +64,7 @@ impl Hook {
         Hook { handle, aborts, stack_traces: AtomicU64::new(0) }
     }
 
-    /// Emits the record and waits for that, but no longer than [`PATIENCE`]; if the program will abort, also flushes. Without
+    /// Emits the record and waits for that, but no longer than the flush timeout; if the program will abort, also flushes. Without
     /// another thread, the panic is not recorded.
     fn record(&self, info: &PanicHookInfo<'_>) {
         let is_off = self.handle.home.is_past() || !self.handle.providers.logs.is_recording();
@@ -73,16 +73,16 @@ impl Hook {
             return;
         }
         let context = context::current();
-        let found = active::provider(&context).unwrap_or(&self.handle.providers.logs);
-        let logger = found.logger("telemark.panics");
-        let record = self.describe(&logger, info, &context);
-        let stack_trace = self.takes_stack_trace(found.now()).then(Backtrace::force_capture);
+        let provider = active::provider(&context).unwrap_or(&self.handle.providers.logs).clone();
+        let record = self.describe(SdkLogRecord::new(provider.limits()), info, &context);
+        let stack_trace = self.takes_stack_trace(Clock::system().now()).then(Backtrace::force_capture);
         let flushed = self.aborts.then(|| self.handle.clone());
-        let patience = flushed.as_ref().map_or(PATIENCE, |handle| handle.flush_timeout + PATIENCE);
+        let grace = if self.aborts { GRACE } else { Duration::ZERO };
+        let patience = self.handle.flush_timeout.saturating_add(grace);
         let (done, wait) = mpsc::sync_channel(1);
         let work = move || {
             // Marks the thread, so that a panic on it is not recorded.
-            runtime::apart(|| emit(&logger, record, stack_trace, &context));
+            runtime::apart(|| emit(&provider, record, stack_trace, &context));
             if let Some(handle) = flushed {
                 let _ = handle.flush(handle.flush_timeout);
             }
@@ -94,8 +94,7 @@ impl Hook {
     }
 
     /// spec: semconv exceptions/exceptions-logs.md, registry/attributes/thread.md
-    fn describe(&self, logger: &SdkLogger, info: &PanicHookInfo<'_>, context: &Context) -> SdkLogRecord {
-        let mut record = logger.create_log_record();
+    fn describe(&self, mut record: SdkLogRecord, info: &PanicHookInfo<'_>, context: &Context) -> SdkLogRecord {
         let severity = if self.aborts { Severity::Fatal } else { Severity::Error };
         record.set_severity_number(severity);
         record.set_severity_text(severity.name());
@@ -138,14 +137,14 @@ impl Hook {
     }
 }
 
-fn emit(logger: &SdkLogger, mut record: SdkLogRecord, stack_trace: Option<Backtrace>, context: &Context) {
+fn emit(provider: &SdkLoggerProvider, mut record: SdkLogRecord, stack_trace: Option<Backtrace>, context: &Context) {
     if let Some(stack_trace) = stack_trace {
         let mut text = Bounded { text: String::new(), max: MAX_STACK_TRACE };
         // Fails only when the text is full.
         let _ = write!(text, "{stack_trace}");
         record.add_attribute("exception.stacktrace", text.text);
     }
-    logger.emit_in(record, context);
+    provider.logger("telemark.panics").emit_in(record, context);
 }
 
 fn message(info: &PanicHookInfo<'_>) -> String {

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::error::Error;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use opentelemetry::trace::{Link, SpanContext, SpanKind, Status, TraceContextExt};
@@ -137,6 +138,13 @@ impl BridgedSpan {
             }
         };
         BridgedSpan { context, clock: tracer.clock(), unrecorded }
+    }
+
+    /// Returns a stand-in for a span that is not recorded: its context has the identity of the parent, so that the trace passes
+    /// through it. Changes and the end have no effect.
+    pub fn passing_through(parent: &Context) -> BridgedSpan {
+        let context = parent.with_remote_span_context(parent.span().span_context().clone());
+        BridgedSpan { context, clock: Clock::system(), unrecorded: None }
     }
 
     /// Returns the context of the span.
@@ -317,6 +325,11 @@ pub fn current_context() -> Context {
     context::current()
 }
 
+/// Returns true if there may be a tracer. Returns false before the installation, and if telemetry is disabled.
+pub fn is_installed() -> bool {
+    active::is_installed()
+}
+
 /// Returns the current time of the tracer in use, or `None` if there is none.
 pub fn now() -> Option<Timestamp> {
     context::look(|current| active::tracer(current).map(SdkTracer::clock)).flatten().map(|clock| clock.now())
@@ -345,10 +358,31 @@ pub fn describe(error: &(dyn Error + 'static)) -> String {
     outcome::describe(error).to_string()
 }
 
+/// Returns true while this thread does the SDK's own work, which must not create telemetry. [`is_suppressed`] includes this.
+#[inline]
+pub fn is_sdk_thread() -> bool {
+    is_background()
+}
+
 /// Returns true if telemetry is suppressed on this thread.
 pub fn is_suppressed() -> bool {
     is_background() || context::look(Context::is_telemetry_suppressed).unwrap_or(true)
 }
+
+/// Notes that the program exports through an exporter of another SDK, whose HTTP client may have threads of its own, on which
+/// telemetry is not suppressed.
+pub fn note_foreign_exporter() {
+    HAS_FOREIGN_EXPORTER.store(true, Ordering::Relaxed);
+}
+
+/// Returns true if the program exports through an exporter of another SDK. A bridge then drops what an HTTP client says outside of
+/// all spans, or every export would cause another.
+#[inline]
+pub fn has_foreign_exporter() -> bool {
+    HAS_FOREIGN_EXPORTER.load(Ordering::Relaxed)
+}
+
+static HAS_FOREIGN_EXPORTER: AtomicBool = AtomicBool::new(false);
 
 /// Runs `work`, which may call code of the program. Returns `None` if it panics.
 #[inline]

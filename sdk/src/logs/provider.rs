@@ -17,7 +17,7 @@ use crate::error::{ExportError, catch};
 use crate::limits::LogRecordLimits;
 use crate::resource::Resource;
 use crate::runtime::{OFF_IN_A_FORKED_CHILD, is_background};
-use crate::time::{Clock, Deadline, Timestamp};
+use crate::time::{Clock, Deadline};
 
 /// Creates loggers. Cheap to clone; clones share the same provider.
 ///
@@ -49,11 +49,6 @@ impl SdkLoggerProvider {
     /// Returns the limits of the provider's records.
     pub fn limits(&self) -> LogRecordLimits {
         self.0.limits
-    }
-
-    /// Returns the time of the provider's clock.
-    pub(crate) fn now(&self) -> Timestamp {
-        self.0.clock.now()
     }
 
     /// Exports all emitted records.

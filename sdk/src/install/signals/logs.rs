@@ -80,12 +80,13 @@ impl Model {
             span_filter::records::set(Some(filter));
         }
         let config = self.pipelines.schedule().unwrap_or(BatchConfig::LOGS);
-        let processors = self.pipelines.start(resource, runtime, companions)?;
-        if self.stages.0.is_empty() || processors.is_empty() {
-            return Ok(processors.into_iter().fold(provider, LoggerProviderBuilder::with_processor));
+        let processors = self.pipelines.start(resource, runtime, companions)?.into_iter();
+        let Stages(stages) = self.stages;
+        if stages.is_empty() || processors.len() == 0 {
+            return Ok(processors.fold(provider, LoggerProviderBuilder::with_processor));
         }
-        let processors = processors.into_iter().map(|processor| -> Box<dyn Processor<Logs>> { Box::new(processor) });
-        Ok(provider.with_processor(StagedProcessor::start(self.stages.0, processors.collect(), config, runtime)?))
+        let processors = processors.map(|processor| Box::new(processor) as Box<dyn Processor<Logs>>).collect();
+        Ok(provider.with_processor(StagedProcessor::start(stages, processors, config, runtime)?))
     }
 }
 
@@ -214,7 +215,8 @@ impl TelemetryBuilder {
 
 /// Methods for logs.
 impl Telemetry {
-    /// Returns the logger provider, which a bridge takes: `OpenTelemetryTracingBridge::new(telemetry.logger_provider())`.
+    /// Returns the logger provider, which an appender of a logging library takes. For `tracing`, use Telemark's own layer instead: with
+    /// `OpenTelemetryTracingBridge` beside it, each event is recorded twice.
     pub fn logger_provider(&self) -> &SdkLoggerProvider {
         &self.handle.providers.logs
     }
