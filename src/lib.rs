@@ -30,6 +30,7 @@
 //! - **name the service**: set `OTEL_SERVICE_NAME` or call [`builder()`]`.with_service_name("shop")`.
 //! - **call another service**: `telemark::inject` writes the trace context into the headers of a request, and
 //!   `telemark::extract` reads it.
+//! - **call another service with reqwest**: enable the feature `reqwest` and replace `use reqwest;` by `use telemark::reqwest;`.
 //! - **trace axum**: enable the feature `axum` and call `Router::layer(telemark::axum::layer())`.
 //! - **trace gRPC**: enable the feature `tonic`, and add `telemark::tonic::server_layer()` to the server and
 //!   `telemark::tonic::client_layer(target)` to the channel.
@@ -91,9 +92,12 @@
 //! | `prometheus` | no | `OTEL_METRICS_EXPORTER=prometheus` and `telemark::prometheus` |
 //! | `http` | yes | `telemark::inject` and `telemark::extract`: trace context in request headers |
 //! | `axum` | no | `telemark::axum::layer()` |
-//! | `tower` | no | `telemark::tower`: the same layer for any tower service |
+//! | `tower` | no | `telemark::tower`: the same layer for any tower service, and a client layer |
 //! | `tokio` | no | `telemark::spawn`, `spawn_blocking` and `JoinSet`: tokio's tasks, with the current context |
 //! | `tonic` | no | `telemark::tonic`: gRPC layers for tonic's servers and clients |
+//! | `hyper` | no | `telemark::hyper`: hyper's client and server with spans and metrics |
+//! | `reqwest` | no | `telemark::reqwest`: reqwest with a client span and metrics for every request |
+//! | `reqwest-middleware` | no | `telemark::reqwest::middleware()` for `reqwest-middleware` |
 //! | `runtime-metrics` | no | `telemark::runtime_metrics`: metrics of the process and of the tokio runtime |
 //! | `tracing` | no | `telemark::tracing::layer()`: spans and events of the `tracing` crate |
 //! | `tracing-fmt` | no | `telemark::tracing::fmt`: log lines of the crate `tracing` with the ids of the current span |
@@ -102,8 +106,10 @@
 //! Without features, the crate has the engine and the macro, which is enough for a library that only uses `#[traced]`. In
 //! a program with another SDK, such a library records nothing unless it or the program calls [`use_global_tracer`].
 
+#[cfg(any(feature = "reqwest", feature = "tower"))]
+mod client;
 mod components;
-#[cfg(any(feature = "tower", feature = "tonic", feature = "runtime-metrics"))]
+#[cfg(any(feature = "reqwest", feature = "runtime-metrics", feature = "tonic", feature = "tower"))]
 mod enabled;
 #[cfg(feature = "http")]
 mod headers;
@@ -118,6 +124,10 @@ pub mod tonic;
 #[cfg(any(feature = "tracing", feature = "tracing-fmt"))]
 pub mod tracing;
 
+#[cfg(feature = "hyper")]
+pub use client::hyper;
+#[cfg(feature = "reqwest")]
+pub use client::reqwest;
 #[cfg(feature = "http")]
 pub use headers::{extract, inject};
 #[cfg(feature = "runtime-metrics")]

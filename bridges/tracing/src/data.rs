@@ -102,10 +102,10 @@ impl Data {
         let _ = self.successor.set(data);
     }
 
-    /// Returns true unless the span was given another parent since.
+    /// Returns true unless the span was closed or given another parent since. The registry reuses the ids of closed spans.
     #[inline]
-    pub(crate) fn is_newest(&self) -> bool {
-        self.successor.get().is_none()
+    pub(crate) fn is_current(&self) -> bool {
+        self.successor.get().is_none() && !self.is_closed.load(Ordering::Acquire)
     }
 
     /// Returns the newest data of this span.
