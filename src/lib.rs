@@ -91,6 +91,7 @@
 //! | `tower` | no | `telemark::tower`: the same layer for any tower service |
 //! | `tokio` | no | `telemark::spawn`, `spawn_blocking` and `JoinSet`: tokio's tasks, with the current context |
 //! | `tonic` | no | `telemark::tonic`: gRPC layers for tonic's servers and clients |
+//! | `sqlx-sqlite`, `sqlx-postgres`, `sqlx-mysql` | no | `telemark::sqlx`: pools, connections and transactions of sqlx; Rust 1.94 |
 //! | `runtime-metrics` | no | `telemark::runtime_metrics`: metrics of the process and of the tokio runtime |
 //! | `tracing` | no | `telemark::tracing::layer()`: spans and events of the `tracing` crate |
 //! | `tracing-fmt` | no | `telemark::tracing::fmt`: log lines of the crate `tracing` with the ids of the current span |
@@ -100,7 +101,14 @@
 //! a program with another SDK, such a library records nothing unless it or the program calls [`use_global_tracer`].
 
 mod components;
-#[cfg(any(feature = "tower", feature = "tonic", feature = "runtime-metrics"))]
+#[cfg(any(
+    feature = "tower",
+    feature = "tonic",
+    feature = "runtime-metrics",
+    feature = "sqlx-sqlite",
+    feature = "sqlx-postgres",
+    feature = "sqlx-mysql"
+))]
 mod enabled;
 #[cfg(feature = "http")]
 mod headers;
@@ -108,6 +116,8 @@ mod init;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
 mod server;
+#[cfg(any(feature = "sqlx-sqlite", feature = "sqlx-postgres", feature = "sqlx-mysql"))]
+pub mod sqlx;
 mod tasks;
 pub mod testing;
 #[cfg(feature = "tonic")]

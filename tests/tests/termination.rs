@@ -319,12 +319,9 @@ fn the_log_level_shows_what_was_started_and_what_is_done() {
     assert_eq!(info.lines().count(), 1, "{info}");
     let debug = said("debug");
     assert!(debug.starts_with("! telemark info: started: "), "{debug}");
-    for part in [
-        "SIGTERM: exports what is left",
-        "exported 1 span in ",
-        "exported 1 metric data point in ",
-        "shut down after ",
-    ] {
+    for part in
+        ["SIGTERM: exports what is left", "exported 1 span in ", "exported 1 metric data point in ", "shut down after "]
+    {
         assert!(debug.contains(part), "{part}: {debug}");
     }
 }
