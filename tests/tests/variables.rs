@@ -9,6 +9,7 @@ use telemark::console::ConsoleTraceExporter;
 use telemark::otlp::OtlpExporter;
 use telemark::prometheus::{PrometheusExporter, Server};
 use telemark::propagation::Propagators;
+use telemark::reqwest::ClientConfig;
 use telemark::testing::{InMemoryExporter, metrics_text};
 use telemark::time::Deadline;
 use telemark::tonic::GrpcConfig;
@@ -87,6 +88,7 @@ const READERS: &[Row] = &[
     ("OTEL_RUST_HTTP_SERVER_TRACE_RESPONSE", http_server, &[], "true"),
     ("OTEL_RUST_HTTP_SERVER_ADDRESS_IN_METRICS", http_server, &[], "true"),
     ("OTEL_RUST_HTTP_SERVER_METRICS", http_server, &[], "none"),
+    ("OTEL_RUST_HTTP_SERVER_GUESSED_ROUTES", http_server, &[], "true"),
     ("OTEL_RUST_INSTRUMENTATION_COMMON_DEFAULT_ENABLED", enabled, &[], "false"),
     ("OTEL_RUST_GRPC_SERVER_METRICS", grpc_server, &[], "none"),
     ("OTEL_RUST_GRPC_SERVER_ADDRESS_IN_METRICS", grpc_server, &[], "true"),
@@ -95,6 +97,7 @@ const READERS: &[Row] = &[
     ("OTEL_RUST_DB_CLIENT_METRICS", db_client, &[], "none"),
     ("OTEL_RUST_DB_CLIENT_ERROR_MESSAGES", db_client, &[], "true"),
     ("OTEL_RUST_DB_CLIENT_SQLCOMMENTER", db_client, &[], "true"),
+    ("OTEL_RUST_HTTP_CLIENT_METRICS", http_client, &[], "none"),
     ("OTEL_RUST_LOG_FORMAT", |env| format!("{:?}", Format::from_env(env)), &[], "text"),
     ("RUST_LOG", |env| telemark::tracing::fmt::filter(env).to_string(), &[], "warn"),
     ("COLUMNS", |env| format!("{:?}", ConsoleTraceExporter::from_env(env)), &[], "40"),
@@ -234,6 +237,10 @@ fn grpc_server(env: &Env) -> String {
 
 fn grpc_client(env: &Env) -> String {
     format!("{:?}", GrpcConfig::client_from_env_fn(|name| env.string(name)))
+}
+
+fn http_client(env: &Env) -> String {
+    format!("{:?}", ClientConfig::from_env_fn(|name| env.string(name)))
 }
 
 fn http_server(env: &Env) -> String {

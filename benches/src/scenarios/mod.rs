@@ -3,6 +3,7 @@
 pub(crate) mod adoption;
 mod allocations;
 mod axum;
+mod client;
 mod events;
 mod export;
 mod flood;
@@ -73,7 +74,7 @@ pub(crate) enum Layout {
     OneTable,
 }
 
-static SCENARIOS: [&Scenario; 11] = [
+static SCENARIOS: [&Scenario; 12] = [
     &export::SCENARIO,
     &tracing::SCENARIO,
     &events::SCENARIO,
@@ -82,6 +83,7 @@ static SCENARIOS: [&Scenario; 11] = [
     &allocations::SCENARIO,
     &sustained::SCENARIO,
     &axum::SCENARIO,
+    &client::SCENARIO,
     &metrics::SCENARIO,
     &page::SCENARIO,
     &tracing_fmt::SCENARIO,

@@ -13,9 +13,9 @@ use crate::fields::{hexadecimal, text};
 
 /// Collects the fields of an event.
 #[derive(Debug, Default)]
-pub(crate) struct EventFields {
+pub(crate) struct EventFields<'a> {
     /// The log record, if the event becomes one.
-    pub(crate) record: Option<SdkLogRecord>,
+    pub(crate) record: Option<&'a mut SdkLogRecord>,
     /// The attributes of the span event, if the event becomes one.
     pub(crate) attributes: Option<Vec<KeyValue>>,
     pub(crate) message: Option<String>,
@@ -25,7 +25,7 @@ pub(crate) struct EventFields {
     pub(crate) log_target: Option<String>,
 }
 
-impl EventFields {
+impl EventFields<'_> {
     #[inline]
     fn push(&mut self, field: &Field, value: impl Into<AnyValue>) {
         self.push_as(field.name(), value);
@@ -75,7 +75,7 @@ fn integer<N: TryInto<i64> + Copy + ToString>(value: N) -> AnyValue {
     value.try_into().map_or_else(|_| value.to_string().into(), AnyValue::Int)
 }
 
-impl Visit for EventFields {
+impl Visit for EventFields<'_> {
     fn record_f64(&mut self, field: &Field, value: f64) {
         self.push(field, value);
     }

@@ -31,31 +31,33 @@ where
     if site.is_of_client && sites::may_loop(true, &bridge::current_context()) {
         return;
     }
-    let record = if options.log_records { started(site, event) } else { None };
+    let mut record = if options.log_records && options.keeps_records(site) { started(site, event) } else { None };
     let is_error = options.errors && *event.metadata().level() == Level::ERROR;
-    let others = is_error || options.span_events;
-    match record {
-        Some(record) if !others && event.is_contextual() && options.span_fields.is_empty() => {
-            return record_only(event, site, record);
+    let others = (is_error || options.span_events) && options.keeps_spans(site, event.metadata());
+    match &record {
+        Some(_) if !others && event.is_contextual() && options.span_fields.is_empty() => {
+            return record_only(event, site, &mut record);
         }
         None if !others || bridge::is_suppressed() => return,
         _ => {}
     }
+    let (is_error, span_events) = (is_error && others, options.span_events && others);
     // The innermost `tracing` span, and the event's context, which may come from any library.
     let needs_span = is_error || !event.is_contextual() || !options.span_fields.is_empty();
-    let span = if needs_span { ctx.event_span(event) } else { None };
+    let span = if needs_span { ctx.event_span(event).and_then(|span| data::nearest(&span, layer)) } else { None };
     let of_span = span.as_ref().and_then(|span| data::context(span, layer));
     let context = if event.is_contextual() { bridge::current_context() } else { of_span.clone().unwrap_or_default() };
     let is_recording = bridge::is_recording(&context);
     // An event sets the error status only on `tracing` spans, because other libraries have their own rules.
     let fails = is_error && is_recording && of_span.is_some_and(|of_span| is_same(&of_span, &context));
-    let is_span_event = options.span_events && is_recording;
+    let is_span_event = span_events && is_recording;
     if record.is_none() && !fails && !is_span_event {
         return;
     }
     let started = record.as_ref().and_then(SdkLogRecord::timestamp);
     let now = started.or_else(bridge::now).unwrap_or_else(|| Clock::system().now());
-    let mut fields = EventFields { record, attributes: is_span_event.then(Vec::new), ..EventFields::default() };
+    let mut fields =
+        EventFields { record: record.as_mut(), attributes: is_span_event.then(Vec::new), ..EventFields::default() };
     contained(|| event.record(&mut fields));
     let is_of_client = fields.log_target.as_deref().is_some_and(sites::is_of_client);
     if sites::may_loop(is_of_client, &context) {
@@ -72,35 +74,35 @@ where
         let changes = changes(event, &mut fields, exception.as_deref(), fails, appears, now);
         apply(changes, span.as_ref().filter(|_| fails), layer, &context);
     }
-    if let Some(mut record) = fields.record.take() {
+    if let Some(own) = fields.record.take() {
         if signal.has_log_records() && (kind.is_some() || exception.is_none()) {
-            record.set_event_name("exception");
+            own.set_event_name("exception");
         }
-        complete(&mut record, site, fields);
+        complete(own, site, fields);
         if let Some(span) = &span {
-            copy_span_fields(&mut record, span, options);
+            copy_span_fields(own, span, options);
         }
-        site.logger.with(|logger| logger.emit_in(record, &context));
+        site.logger.with(|logger| record.take().map(|record| logger.emit_in(record, &context)));
     } else if let (Some(message), Some(kind), true) = (exception, kind, signal.has_log_records()) {
         bridge::log_exception(message, site.scope(), kind, &context);
     }
 }
 
 /// Records an event that becomes a log record of the current context and has no other effect, which most events do.
-fn record_only(event: &Event<'_>, site: &'static Site, record: SdkLogRecord) {
-    let mut fields = EventFields { record: Some(record), ..EventFields::default() };
+fn record_only(event: &Event<'_>, site: &'static Site, slot: &mut Option<SdkLogRecord>) {
+    let mut fields = EventFields { record: slot.as_mut(), ..EventFields::default() };
     contained(|| event.record(&mut fields));
     let is_of_client = fields.log_target.as_deref().is_some_and(sites::is_of_client);
     if is_of_client && sites::may_loop(true, &bridge::current_context()) {
         return;
     }
     let has_only_error = fields.message.is_none() && fields.error.is_some();
-    let Some(mut record) = fields.record.take() else { return };
+    let Some(record) = fields.record.take() else { return };
     if has_only_error && bridge::exception_signal(&bridge::current_context()).has_log_records() {
         record.set_event_name("exception");
     }
-    complete(&mut record, site, fields);
-    site.logger.with(|logger| logger.emit(record));
+    complete(record, site, fields);
+    site.logger.with(|logger| slot.take().map(|record| logger.emit(record)));
 }
 
 /// Returns an empty record if the logger accepts this severity.
@@ -113,7 +115,7 @@ fn started(site: &'static Site, event: &Event<'_>) -> Option<SdkLogRecord> {
 
 /// Sets what does not come from the attributes.
 #[inline]
-fn complete(record: &mut SdkLogRecord, site: &'static Site, fields: EventFields) {
+fn complete(record: &mut SdkLogRecord, site: &'static Site, fields: EventFields<'_>) {
     record.set_severity_number(severity(site.level));
     record.set_severity_text(site.level.as_str());
     if let Some(name) = site.event_name {
@@ -125,7 +127,10 @@ fn complete(record: &mut SdkLogRecord, site: &'static Site, fields: EventFields)
     match (fields.message, fields.error) {
         (Some(message), _) => record.set_body(message.into()),
         // An event that contains only an error, such as the one from `#[instrument(err)]`.
-        (None, Some(error)) => record.set_exception(&Exception::new("", error)),
+        (None, Some(error)) => {
+            record.set_exception(&Exception::new("", error.clone()));
+            record.set_body(error.into());
+        }
         (None, None) => {}
     }
 }
@@ -148,7 +153,7 @@ fn copy_span_fields<'a, R: LookupSpan<'a>>(record: &mut SdkLogRecord, span: &Spa
 
 fn changes(
     event: &Event<'_>,
-    fields: &mut EventFields,
+    fields: &mut EventFields<'_>,
     exception: Option<&str>,
     fails: bool,
     appears: bool,
@@ -170,7 +175,7 @@ fn changes(
 
 fn span_event(
     event: &Event<'_>,
-    fields: &EventFields,
+    fields: &EventFields<'_>,
     own: Vec<KeyValue>,
     exception: Option<&str>,
     time: Timestamp,

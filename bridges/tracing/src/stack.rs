@@ -40,7 +40,7 @@ impl Spans {
     #[inline]
     fn take_recent(&mut self, key: Key) -> Option<Arc<Data>> {
         match &self.recent {
-            Some((recent, _)) if *recent == key => self.recent.take()?.1.upgrade().filter(|data| data.is_newest()),
+            Some((recent, _)) if *recent == key => self.recent.take()?.1.upgrade(),
             _ => None,
         }
     }
@@ -77,7 +77,7 @@ pub(crate) fn created(key: Key, data: Weak<Data>, is_contextual: bool) {
 /// Returns the data of the span, if it was created or left most recently on this thread.
 #[inline]
 pub(crate) fn take_recent(key: Key) -> Option<Arc<Data>> {
-    spans(|spans| spans.take_recent(key)).flatten()
+    spans(|spans| spans.take_recent(key)).flatten().filter(|data| data.is_current())
 }
 
 /// Makes the context of a span current. Returns the data if that is impossible, in which case there is nothing to leave.

@@ -140,6 +140,13 @@ impl BridgedSpan {
         BridgedSpan { context, clock: tracer.clock(), unrecorded }
     }
 
+    /// Returns a stand-in for a span that is not recorded: its context has the identity of the parent, so that the trace passes
+    /// through it. Changes and the end have no effect.
+    pub fn passing_through(parent: &Context) -> BridgedSpan {
+        let context = parent.with_remote_span_context(parent.span().span_context().clone());
+        BridgedSpan { context, clock: Clock::system(), unrecorded: None }
+    }
+
     /// Returns the context of the span.
     #[inline]
     pub fn context(&self) -> &Context {
@@ -316,6 +323,11 @@ pub fn detach(guard: ContextGuard) {
 /// Returns the current context, or an empty one at thread exit, where the API would panic.
 pub fn current_context() -> Context {
     context::current()
+}
+
+/// Returns true if there may be a tracer. Returns false before the installation, and if telemetry is disabled.
+pub fn is_installed() -> bool {
+    active::is_installed()
 }
 
 /// Returns the current time of the tracer in use, or `None` if there is none.

@@ -6,6 +6,7 @@ use opentelemetry::logs::{LogRecord, Logger, Severity};
 use opentelemetry::trace::SpanContext;
 use opentelemetry::{Context, KeyValue, SpanId, TraceId};
 
+use super::active;
 use super::provider::{ProviderInner, ProviderRef};
 use super::volume::Request;
 use super::{Exception, LogSite, LoggerConfig, Scope, SdkLogRecord, SdkLoggerProvider, TraceContext};
@@ -74,7 +75,7 @@ impl SdkLogger {
     /// Emits a record whose span is that of `context` instead of the current one.
     pub fn emit_in(&self, record: SdkLogRecord, context: &Context) {
         if !self.refuses() {
-            self.emit_among(record, self.surroundings(context));
+            self.emit_among(&mut Some(record), self.surroundings(context));
         }
     }
 
@@ -116,10 +117,9 @@ impl SdkLogger {
         })
     }
 
-    fn emit_among(&self, mut record: SdkLogRecord, around: Surroundings) {
-        if around.is_suppressed {
-            return;
-        }
+    /// Takes the record from `slot` only at the end, because moving it costs more than most of the steps.
+    fn emit_among(&self, slot: &mut Option<SdkLogRecord>, around: Surroundings) {
+        let Some(record) = slot.as_mut().filter(|_| !around.is_suppressed) else { return };
         self.provider.count_created();
         record.trace_context = record.trace_context.or(around.trace);
         let is_taken = self.config.takes_severity(record.severity_number)
@@ -135,7 +135,7 @@ impl SdkLogger {
         let (site, was_taken) = (record.site.take(), std::mem::take(&mut record.is_taken));
         if let Some(volume) = &self.provider.volume {
             let now = self.provider.clock.now();
-            let is_taken = was_taken || volume.takes_record(&record, &self.scope, site, now);
+            let is_taken = was_taken || volume.takes_record(record, &self.scope, site, now);
             self.provider.report_if_due(now);
             if !is_taken {
                 return;
@@ -147,12 +147,12 @@ impl SdkLogger {
             record.timestamp.get_or_insert(observed);
         }
         record.scope = self.scope.clone();
-        self.provider.process(record, &around.context.unwrap_or_default());
+        self.provider.process(slot, &around.context.unwrap_or_default());
     }
 }
 
 impl ProviderInner {
-    fn process(&self, mut record: SdkLogRecord, context: &Context) {
+    fn process(&self, slot: &mut Option<SdkLogRecord>, context: &Context) {
         let Some((last, others)) = self.processors.split_last() else { return };
         let Some(_emitting) = Emitting::begin() else {
             crate::__warn!(
@@ -161,12 +161,15 @@ impl ProviderInner {
             );
             return;
         };
-        for processor in others {
-            if catch(|| processor.on_emit(&mut record, context)).is_err() {
-                report_panic();
+        if let Some(record) = slot {
+            for processor in others {
+                if catch(|| processor.on_emit(record, context)).is_err() {
+                    report_panic();
+                }
             }
         }
-        if catch(|| last.on_last_emit(record, context)).is_err() {
+        let pass_on = || slot.take().map(|record| last.on_last_emit(record, context));
+        if catch(pass_on).is_err() {
             report_panic();
         }
     }
@@ -183,7 +186,7 @@ impl ProviderInner {
     /// records would be dropped.
     pub(super) fn report_suppressed(&self) {
         let Some(volume) = self.volume.as_ref().filter(|_| !self.is_off() && !EMITTING.get()) else { return };
-        volume.report(self.limits, self.clock.now(), |record| self.process(record, &Context::default()));
+        volume.report(self.limits, self.clock.now(), |record| self.process(&mut Some(record), &Context::default()));
     }
 }
 
@@ -198,7 +201,10 @@ impl Logger for SdkLogger {
     /// are set. Never blocks and never panics; a record that is not exported in the end is counted.
     fn emit(&self, record: SdkLogRecord) {
         if !self.refuses() {
-            self.emit_among(record, self.current_surroundings());
+            if active::has_bridge() && self.scope.name().is_empty() && record.target().is_some() {
+                warn_of_second_bridge();
+            }
+            self.emit_among(&mut Some(record), self.current_surroundings());
         }
     }
 
@@ -215,6 +221,16 @@ impl Logger for SdkLogger {
         }
         self.wants(level, target, name)
     }
+}
+
+/// Only an appender such as `opentelemetry-appender-tracing` emits records that have a target but no scope.
+#[cold]
+fn warn_of_second_bridge() {
+    crate::__warn!(
+        "logs.twice",
+        "each event of `tracing` is recorded twice: remove the OpenTelemetryTracingBridge from the subscriber, because \
+         `telemark::tracing` makes log records of events as well"
+    );
 }
 
 impl SdkLogger {

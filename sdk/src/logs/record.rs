@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use opentelemetry::logs::{AnyValue, LogRecord, Severity};
 use opentelemetry::{Key, SpanId, TraceFlags, TraceId};
 
+use super::chunk::new_list;
 use super::{Exception, LogSite, Scope, values};
 use crate::limits::LogRecordLimits;
 use crate::time::Timestamp;
@@ -65,7 +66,7 @@ impl SdkLogRecord {
             event_name: None,
             target: None,
             body: None,
-            attributes: Vec::new(),
+            attributes: new_list(),
             dropped_attributes: 0,
             limits,
             site: None,

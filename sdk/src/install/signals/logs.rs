@@ -215,7 +215,8 @@ impl TelemetryBuilder {
 
 /// Methods for logs.
 impl Telemetry {
-    /// Returns the logger provider, which a bridge takes: `OpenTelemetryTracingBridge::new(telemetry.logger_provider())`.
+    /// Returns the logger provider, which an appender of a logging library takes. For `tracing`, use Telemark's own layer instead: with
+    /// `OpenTelemetryTracingBridge` beside it, each event is recorded twice.
     pub fn logger_provider(&self) -> &SdkLoggerProvider {
         &self.handle.providers.logs
     }
