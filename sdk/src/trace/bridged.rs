@@ -78,7 +78,8 @@ impl SdkTracer {
                 }
             }
         };
-        let mut span = self.record(data, added, Some(start), Vec::new());
+        data.own_attributes.extend(added);
+        let mut span = SdkSpan::recording(self.record(data, false, Some(start)));
         self.show_start(&mut span, parent);
         Some(Bridged::Span(span))
     }
@@ -103,7 +104,8 @@ impl SdkTracer {
             },
         };
         let start = data.start;
-        let mut span = self.record(data, added, Some(start), Vec::new());
+        data.own_attributes.extend(added);
+        let mut span = SdkSpan::recording(self.record(data, false, Some(start)));
         self.show_start(&mut span, parent);
         Some(Bridged::Span(span))
     }
