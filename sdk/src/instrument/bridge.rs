@@ -132,7 +132,7 @@ impl BridgedSpan {
 
     fn new(started: Bridged, tracer: &SdkTracer, parent: &Context) -> Self {
         let (context, unrecorded) = match started {
-            Bridged::Span(span) => (parent.with_span(span), None),
+            Bridged::Span(span) => (span.in_context(parent), None),
             Bridged::Dropped(context, data) => {
                 (parent.with_remote_span_context(context), Some(Box::new(Mutex::new(Some((data, tracer.clone()))))))
             }
